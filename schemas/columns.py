@@ -1,0 +1,129 @@
+"""Every column name of the contract, in one place.
+
+Code outside this module refers to a column by its constant. Quantile columns are made by
+:func:`quantile_column`, numbered goods-in-transit columns by :func:`in_transit_column`.
+"""
+
+from __future__ import annotations
+
+# Keys
+STORE_ID = "store_id"
+SKU = "sku"
+DATE = "date"
+CATEGORY = "category"
+
+# Input tables
+UNITS = "units"
+NET_AMOUNT = "net_amount"
+PRICE = "price"
+BRAND = "brand"
+FAMILY = "family"
+SUBFAMILY = "subfamily"
+CLUSTER = "cluster"
+COLLECTION_STATUS = "collection_status"
+SIZE = "size"
+COLOR = "color"
+PACK_SIZE = "pack_size"
+MIN_PRESENTATION = "min_presentation"
+STORE_TYPE = "store_type"
+STORAGE_CAPACITY = "storage_capacity"
+DISPLAY_CAPACITY = "display_capacity"
+VISIT_COST = "visit_cost"
+ON_HAND = "on_hand"
+IN_TRANSIT = "in_transit"
+AVAILABLE = "available"
+OPEN = "open"
+HOLIDAY = "holiday"
+EVENT = "event"
+PROMO = "promo"
+IN_STOCK = "in_stock"
+DATE_FROM = "date_from"
+DATE_TO = "date_to"
+DISCOUNT = "discount"
+
+# Panel and treatments
+CLOSED = "closed"
+TREATMENT = "treatment"
+
+# Quarantine
+TABLE = "table"
+FILE = "file"
+ROW_NUMBER = "row_number"
+REASON = "reason"
+
+# Forecasts, folds and metrics
+MODEL = "model"
+MEAN = "mean"
+MEDIAN = "q0.5"
+CHAMPION = "champion"
+CUTOFF = "cutoff"
+ACTUAL = "actual"
+LEVEL = "level"
+WHY = "why"
+N = "n"
+STAGE = "stage"
+FALLBACK = "fallback"
+MAE = "mae"
+RMSE = "rmse"
+MAPE = "mape"
+WAPE = "wape"
+MASE = "mase"
+RMSSE = "rmsse"
+R2 = "r2"
+BIAS = "bias"
+WQL = "wql"
+COVERAGE = "coverage"
+SHARE_EXCELLENT = "share_excellent"
+SHARE_GOOD = "share_good"
+SHARE_ACCEPTABLE = "share_acceptable"
+SHARE_POOR = "share_poor"
+
+# Plans
+TARGET_QUANTITY = "target_quantity"
+VISIT_DATE = "visit_date"
+QUANTITY = "quantity"
+ORDER_UP_TO = "order_up_to"
+POLICY = "policy"
+TRANSPORT = "transport"
+LOST_SALES = "lost_sales"
+HOLDING = "holding"
+OVER_CAPACITY = "over_capacity"
+TOTAL = "total"
+OVER_CAPACITY_STORE_DAYS = "over_capacity_store_days"
+VISITS = "visits"
+LOWER_BOUND = "lower_bound"
+GAP = "gap"
+CHOSEN = "chosen"
+STATUS = "status"
+T = "t"
+T_FROM = "t_from"
+DEMAND = "demand"
+STOCK = "stock"
+
+
+def quantile_column(level: float) -> str:
+    """Name of the column that holds one quantile.
+
+    >>> quantile_column(0.9), quantile_column(0.25)
+    ('q0.9', 'q0.25')
+    """
+    return f"q{level:g}"
+
+
+def quantile_columns(levels: tuple[float, ...] | list[float]) -> list[str]:
+    """Names of the quantile columns, in the order of ``levels``."""
+    return [quantile_column(level) for level in levels]
+
+
+def in_transit_column(period: int) -> str:
+    """Name of the column of goods that arrive at the start of the ``period``-th period (1 = first).
+
+    >>> in_transit_column(2)
+    'in_transit_2'
+    """
+    return f"{IN_TRANSIT}_{period}"
+
+
+def sample_path_column(path: int) -> str:
+    """Name of the column of the ``path``-th sample path of demand (from 0)."""
+    return f"s{path}"

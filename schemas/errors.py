@@ -1,0 +1,58 @@
+"""The error tree, by who must act. Every message says what, where, expected, got and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+EXAMPLES_SHOWN = 5
+
+
+def first_few(items: Sequence[object], shown: int = EXAMPLES_SHOWN) -> str:
+    """The first items of a list and the full count, as error messages quote them.
+
+    >>> first_few(["a", "b"])
+    'a, b (2 in all)'
+    """
+    head = ", ".join(str(item) for item in items[:shown])
+    tail = ", ..." if len(items) > shown else ""
+    return f"{head}{tail} ({len(items)} in all)"
+
+
+class PipelineError(Exception):
+    """Root of every error that a user of the product can meet.
+
+    Attributes:
+        exit_code: what the command line ends with (contract, section 1).
+    """
+
+    exit_code = 1
+
+
+class ConfigError(PipelineError):
+    """The settings are wrong: the operator acts."""
+
+    exit_code = 2
+
+
+class DataContractError(PipelineError):
+    """An input table breaks its contract: the data owner acts."""
+
+    exit_code = 2
+
+
+class TrainingError(PipelineError):
+    """Too many series or a whole model could not be fitted: the developer or operator acts."""
+
+
+class PlanInfeasibleError(PipelineError):
+    """No plan can satisfy the limits: the planner acts."""
+
+
+class PublicationHeldError(PipelineError):
+    """The new file was held back by a limit; the last good one stands: the operator acts."""
+
+    exit_code = 3
+
+
+class StorageError(PipelineError):
+    """The lake is unreachable or a stored object is damaged: the operator acts."""

@@ -1,0 +1,120 @@
+"""The inventory problem and its plan (contract, section 5), as arrays over series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.settings import InventorySettings
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class PlanProblem:
+    """What to hold where over T periods: S stores, C categories, n (store, category) series.
+
+    Attributes:
+        store_ids: S labels, sorted.
+        categories: C labels, sorted.
+        series_store: shape (n,), index of each series' store, never falling.
+        series_category: shape (n,), index of each series' category, rising within a store.
+        mean: shape (n, T), expected demand in units; the demand itself where ``paths`` is None.
+        price: shape (n, T), what a lost unit costs (unit price, or the set shortage cost).
+        paths: shape (K, n, T), equally likely sample paths of demand in units, or None where demand is
+            known exactly.
+        on_hand: shape (n,), units on the shelf before period 0.
+        in_transit: shape (n, A), units that arrive at the start of period k (column k); A may be 0.
+        capacity: shape (S,), units a store can hold; inf = unlimited.
+        visit_cost: shape (S,), cost of one visit.
+        dc_available: shape (C,), units that may be sent over the horizon; inf = unlimited.
+        settings: the inventory block.
+        periods_per_week: length of the blocks with at least one visit per store.
+        max_visits_per_period: over all stores; None = unlimited.
+        seed: of every random choice.
+    """
+
+    store_ids: tuple[str, ...]
+    categories: tuple[str, ...]
+    series_store: IndexArray
+    series_category: IndexArray
+    mean: FloatArray
+    price: FloatArray
+    on_hand: FloatArray
+    in_transit: FloatArray
+    capacity: FloatArray
+    visit_cost: FloatArray
+    dc_available: FloatArray
+    settings: InventorySettings
+    periods_per_week: int
+    seed: int
+    paths: FloatArray | None = None
+    max_visits_per_period: int | None = None
+
+    @property
+    def periods(self) -> int:
+        """T."""
+        return int(self.mean.shape[1])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Visits and order-up-to levels, fixed in advance.
+
+    Attributes:
+        visits: shape (S, T); True where goods arrive at the start of the period.
+        levels: shape (n, T); the level in force in each period, in units; read on visits only.
+    """
+
+    visits: BoolArray
+    levels: FloatArray
+
+
+@dataclass(frozen=True)
+class PlanCost:
+    """What a plan costs: expected over the paths it was judged on.
+
+    Money fields are in the currency of the prices; ``over_capacity_store_days`` is the mean count of
+    store-periods over capacity per path; ``missed_weeks`` counts store-weeks without a visit.
+    """
+
+    transport: float
+    lost_sales: float
+    holding: float
+    over_capacity: float
+    over_capacity_store_days: float
+    visits: int
+    missed_weeks: int
+    fill_rate: float
+    lost_units: float
+    limit_breaches: tuple[str, ...] = field(default=())
+
+    @property
+    def total(self) -> float:
+        """transport + lost sales + holding + over capacity."""
+        return self.transport + self.lost_sales + self.holding + self.over_capacity
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Lower bounds on the cost of any plan.
+
+    Attributes:
+        per_store: shape (S,); NaN where none is known.
+        status: per store ``proven`` (attained by a plan that was found, or solved to optimality),
+            ``valid`` (a true bound, maybe not attained) or ``none``.
+        scope: in words: for which class of policies and which demand the bound holds.
+    """
+
+    per_store: FloatArray
+    status: tuple[str, ...]
+    scope: str
+
+    @property
+    def total(self) -> float:
+        """Sum over the stores; NaN where a store has none."""
+        return float(self.per_store.sum())

@@ -1,0 +1,44 @@
+"""The seams: what every forecaster and every inventory policy offers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from schemas.panel import Forecast, Panel
+from schemas.plan import Plan, PlanProblem
+
+
+@runtime_checkable
+class Forecaster(Protocol):
+    """A model that learns from a panel's history and forecasts its horizon.
+
+    ``fit`` must read nothing behind the panel's history but features known in advance; ``predict``
+    forecasts the horizon of any panel with the same series. Both are deterministic for a seed.
+    """
+
+    name: str
+
+    def fit(self, panel: Panel, seed: int) -> FittedForecaster:
+        """Learn from the history of a panel."""
+        ...
+
+
+@runtime_checkable
+class FittedForecaster(Protocol):
+    """A fitted model."""
+
+    def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
+        """Forecast the H periods behind the panel's history."""
+        ...
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """A way to decide visits and order-up-to levels."""
+
+    name: str
+
+    def plan(self, problem: PlanProblem) -> Plan:
+        """Decide visits and levels; deterministic for the problem's seed."""
+        ...

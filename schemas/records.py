@@ -1,0 +1,145 @@
+"""Small records that stages hand to each other: references to data, never the data."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """A frozen JSON record."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TableRef(Record):
+    """A Parquet table in the lake.
+
+    Attributes:
+        key: object key below the lake's root.
+        rows: number of rows.
+        sha256: checksum of the stored bytes, hexadecimal.
+    """
+
+    key: str
+    rows: int
+    sha256: str
+
+
+class FileRef(Record):
+    """Any stored file: key below the lake's root, size in bytes and checksum."""
+
+    key: str
+    bytes: int
+    sha256: str
+
+
+class InputFile(Record):
+    """One source file as it was read: rows_read = rows_accepted + rows_quarantined."""
+
+    table: str
+    path: str
+    sha256: str
+    rows_read: int
+    rows_accepted: int
+    rows_quarantined: int
+
+
+class IngestRecord(Record):
+    """Validated input tables.
+
+    Attributes:
+        tables: table name to its accepted rows in contract form.
+        quarantine: every rejected row, whole, with table, file, row number and reason.
+        files: one entry per source file.
+        reasons: table, reason and number of rows rejected for it.
+    """
+
+    tables: dict[str, TableRef]
+    quarantine: TableRef
+    files: list[InputFile]
+    reasons: list[tuple[str, str, int]] = []
+    seconds: float = 0.0
+
+
+class PanelRecord(Record):
+    """The demand panel of one ``as_of``: frames by name (see ``tasks.demand.panel``)."""
+
+    as_of: date
+    frames: dict[str, TableRef]
+    series: int
+    periods: int
+    horizon: int
+    treatments: TableRef
+    warnings: list[str] = []
+    seconds: float = 0.0
+
+
+class Failure(Record):
+    """One series that a stage could not serve, and what served it instead."""
+
+    store_id: str
+    category: str
+    stage: str
+    reason: str
+    fallback: str
+
+
+class ForecastRecord(Record):
+    """Forecasts of one model for one shard of series, over one or more cutoffs.
+
+    The table has columns cutoff, store_id, category, date, model, mean and one per quantile;
+    the rows whose cutoff is ``as_of`` are the live forecast, the others belong to folds.
+    """
+
+    model: str
+    table: TableRef
+    series: int
+    failures: list[Failure] = []
+    notes: list[str] = []
+    seconds: float = 0.0
+
+
+class ComparisonRecord(Record):
+    """Backtest, metrics and champions, and the live forecasts with their champion flag."""
+
+    backtest: TableRef
+    metrics: TableRef
+    champions: TableRef
+    forecast: TableRef
+    failures: list[Failure] = []
+    notes: list[str] = []
+    seconds: float = 0.0
+
+
+class PlanRecord(Record):
+    """The chosen plan and what the report shows of all compared policies.
+
+    Attributes:
+        tables: replenishment, deliveries, visits, levels, costs, and stock_by_day for the figures.
+    """
+
+    tables: dict[str, TableRef]
+    chosen: str
+    notes: list[str] = []
+    seconds: float = 0.0
+
+
+class PublicationRecord(Record):
+    """A published run: folder, and the files in it with their checksums."""
+
+    as_of: date
+    folder: str
+    files: dict[str, str]
+    changed_share: float | None = None
+    republished: bool = False
+
+
+class StageNote(Record):
+    """A line for the manifest: stage, what it read and how long it took."""
+
+    stage: str
+    seconds: float
+    details: dict[str, Any] = {}

@@ -1,0 +1,335 @@
+"""The settings file as one typed model (contract, section 2). Unknown keys are errors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from schemas import columns as c
+from schemas.frequency import FREQUENCIES, Frequency
+
+PolicyName = Literal[
+    "eoq",
+    "eoq_published",
+    "periodic_review",
+    "s_S",
+    "newsvendor",
+    "marginal_value",
+    "genetic",
+    "genetic_static",
+]
+FLOORS = ("seasonal_naive", "moving_average")
+
+
+class Strict(BaseModel):
+    """A group of settings: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceSettings(Strict):
+    """Where one input table lies and how its file is written."""
+
+    path: str = Field(description="Path, glob or s3:// URI of .csv, .csv.gz, .xlsx or .parquet files")
+    columns: dict[str, str] = Field(default={}, description="Our column name: the file's name for it")
+    delimiter: str | None = Field(default=None, description="CSV delimiter; found from the header when absent")
+    encoding: str = Field(default="utf-8", description="CSV encoding")
+    decimal: Literal[".", ","] = Field(default=".", description="Decimal mark of numbers written as text")
+    date_format: str | None = Field(default=None, description="strptime format of dates; ISO 8601 when absent")
+    sheet: str | None = Field(default=None, description="Excel sheet; the first when absent")
+
+
+class Sources(Strict):
+    """The input tables. Sales, products and stores are required."""
+
+    sales: SourceSettings
+    products: SourceSettings
+    stores: SourceSettings
+    stock: SourceSettings | None = None
+    dc_stock: SourceSettings | None = None
+    calendar: SourceSettings | None = None
+    availability: SourceSettings | None = None
+    promotions: SourceSettings | None = None
+
+    def named(self) -> dict[str, SourceSettings]:
+        """The tables that are given, by name, in a fixed order."""
+        return {name: source for name in type(self).model_fields if (source := getattr(self, name)) is not None}
+
+
+class QualitySettings(Strict):
+    """When bad data stops the run."""
+
+    max_quarantined_share: float = Field(
+        default=0.01, ge=0, le=1, description="Largest share of quarantined rows per table, as a fraction"
+    )
+    max_fallback_share: float = Field(
+        default=0.5, ge=0, le=1, description="Largest share of series per model that may fall back, as a fraction"
+    )
+
+
+class CleaningSettings(Strict):
+    """Cleaning of accepted rows (domain, section 2.1)."""
+
+    merge_prefixes: dict[str, list[str]] = Field(
+        default={}, description="Product column: prefixes; a value that begins with one becomes that prefix"
+    )
+    drop_outliers: bool = Field(default=True, description="Treat single faulty lines (far-out values) as unknown")
+    outlier_factor: float = Field(
+        default=20.0,
+        gt=1,
+        description="A period is faulty above this multiple of the series' own 99th percentile of the other periods",
+    )
+
+
+class ArimaSettings(Strict):
+    """ARIMA per series."""
+
+    engine: Literal["statsforecast", "pmdarima"] = Field(default="statsforecast", description="Fast or source B's")
+    max_series: int = Field(default=300, ge=1, description="Fit at most this many series, the largest first")
+    max_history: int = Field(default=200, ge=20, description="Periods of history that a fit reads")
+
+
+class ProphetSettings(Strict):
+    """Prophet per series."""
+
+    max_series: int = Field(default=300, ge=1, description="Fit at most this many series, the largest first")
+    max_history: int = Field(default=730, ge=20, description="Periods of history that a fit reads")
+    changepoint_prior_scale: float = Field(default=0.05, gt=0)
+    seasonality_prior_scale: float = Field(default=10.0, gt=0)
+    cross_validation: bool = Field(default=True, description="Choose the prior by sliding-window validation")
+
+
+class XgboostSettings(Strict):
+    """One gradient-boosted model over all series."""
+
+    max_rows: int = Field(default=250_000, ge=1_000, description="Training rows kept (series x origin x step)")
+    max_rounds: int = Field(default=400, ge=1, description="Boosting rounds at most")
+    early_stopping_rounds: int = Field(default=20, ge=1)
+    learning_rate: float = Field(default=0.06, gt=0, le=1)
+    max_depth: int = Field(default=7, ge=1, le=16)
+    subsample: float = Field(default=0.8, gt=0, le=1)
+    colsample_bytree: float = Field(default=0.7, gt=0, le=1)
+    reg_lambda: float = Field(default=2.0, ge=0)
+    reg_alpha: float = Field(default=0.0, ge=0)
+    min_child_weight: float = Field(default=10.0, ge=0)
+
+
+class LocalModelSettings(Strict):
+    """A cheap statistical model per series (Croston, TSB, Theta, ETS)."""
+
+    max_series: int = Field(default=5_000, ge=1, description="Fit at most this many series, the largest first")
+    max_history: int = Field(default=400, ge=20, description="Periods of history that a fit reads")
+
+
+class EnsembleSettings(Strict):
+    """The mean of the other fitted models' forecasts, quantile by quantile."""
+
+    members: list[str] | None = Field(default=None, description="Models to combine; all but the floors when absent")
+
+
+class ModelsSettings(Strict):
+    """Which models are fitted. What is named is fitted; the floors always are."""
+
+    arima: ArimaSettings | None = None
+    prophet: ProphetSettings | None = None
+    xgboost: XgboostSettings | None = None
+    croston: LocalModelSettings | None = None
+    tsb: LocalModelSettings | None = None
+    theta: LocalModelSettings | None = None
+    ets: LocalModelSettings | None = None
+    ensemble: EnsembleSettings | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_without_mapping(cls, data: Any) -> Any:
+        """``arima:`` with nothing behind it means its defaults."""
+        if not isinstance(data, dict):
+            return data
+        return {name: {} if value is None else value for name, value in data.items()}
+
+    def named(self) -> dict[str, Strict]:
+        """The models to fit besides the floors, by name, in a fixed order."""
+        return {name: model for name in type(self).model_fields if (model := getattr(self, name)) is not None}
+
+
+class BacktestSettings(Strict):
+    """Rolling-origin folds: the last one's horizon ends just before ``as_of``."""
+
+    windows: int = Field(default=3, ge=1, description="Number of folds")
+    step: int = Field(default=7, ge=1, description="Periods between the cutoffs of two folds")
+
+
+class EoqSettings(Strict):
+    """EOQ / reorder point (domain, section 4.2)."""
+
+    lead_time: int = Field(default=3, ge=0, description="Source B's LD in periods: a reorder parameter, not a delay")
+    max_cover: int = Field(default=30, ge=1, description="Longest order horizon h that is searched, in periods")
+
+
+class GeneticSettings(Strict):
+    """Genetic algorithm (domain, section 4.3)."""
+
+    population: int = Field(default=100, ge=2)
+    generations: int = Field(default=50, ge=0)
+    mutation: float = Field(default=0.2, ge=0, le=1, description="Share of children that mutate, as a fraction")
+    elitism: float = Field(default=0.1, ge=0, lt=1, description="Share of the population kept unchanged")
+
+
+class LifecycleSettings(Strict):
+    """Which lifecycle states (``products.collection_status``) may go where."""
+
+    clearance: list[str] = Field(default=["Liquidación"], description="Not sent to stores of type A")
+    outlet_only: list[str] = Field(default=["No Colección", "Saldo"], description="Sent to outlets only")
+    outlet_types: list[str] = Field(default=["D"], description="Values of stores.store_type that are outlets")
+
+
+class InventorySettings(Strict):
+    """Inventory optimisation (contract, sections 2 and 5)."""
+
+    policies: list[PolicyName] = Field(default=["eoq", "genetic"], min_length=1)
+    lead_time: int = Field(default=0, ge=0, description="Whole periods from order to shelf")
+    review_period: int = Field(default=7, ge=1, description="Periods between weekly runs")
+    eoq: EoqSettings = EoqSettings()
+    genetic: GeneticSettings = GeneticSettings()
+    holding_cost: float = Field(default=0.0, ge=0, description="Per unit left at the end of a period")
+    shortage_cost: Literal["price"] | float = Field(default="price", description='"price" or a number per lost unit')
+    capacity: Literal["hard", "soft"] = "hard"
+    over_capacity_penalty: float = Field(default=1_000_000.0, ge=0, description="Per store and period over capacity")
+    service_level: float = Field(default=0.95, gt=0, lt=1)
+    max_visits_per_period: int | None = Field(default=None, ge=1, description="Over the whole network")
+    sample_paths: int = Field(default=50, ge=2, description="Demand paths a plan is made from, and as many to judge it")
+    lifecycle: LifecycleSettings = LifecycleSettings()
+
+    @field_validator("shortage_cost")
+    @classmethod
+    def _not_negative(cls, value: str | float) -> str | float:
+        if isinstance(value, (int, float)) and value < 0:
+            raise ValueError("must be at least 0")
+        return value
+
+
+class PublicationSettings(Strict):
+    """When a new file is held back."""
+
+    max_change: float | None = Field(
+        default=None, ge=0, description="Largest share of changed targets against the last file; null only warns"
+    )
+
+
+class OutputSettings(Strict):
+    """How the ERP reads the replenishment file."""
+
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    encoding: str = "utf-8"
+    columns: dict[Literal["store_id", "sku", "target_quantity"], str] = Field(
+        default={}, description="Our column name: the ERP's"
+    )
+
+    @property
+    def header(self) -> dict[str, str]:
+        """Our column name: the name written, in file order."""
+        written: dict[str, str] = {str(name): text for name, text in self.columns.items()}
+        return {name: written.get(name, name) for name in (c.STORE_ID, c.SKU, c.TARGET_QUANTITY)}
+
+
+class ComputeSettings(Strict):
+    """How work is cut and spread. Changes no result."""
+
+    workers: int | None = Field(default=None, ge=1, description="Processes side by side; the machine's cores if null")
+    shard_series: int = Field(default=100, ge=1, description="Series per shard of the per-series models")
+
+
+class Settings(Strict):
+    """Everything a run depends on besides its inputs, ``as_of`` and the code."""
+
+    name: str = Field(min_length=1)
+    frequency: str = "D"
+    aggregate: bool = False
+    horizon: int = Field(default=28, ge=1)
+    quantiles: list[float] = [0.1, 0.25, 0.5, 0.75, 0.9]
+    country: str | None = None
+    storage: str = "./lake"
+    seed: int = Field(default=7, ge=0, lt=2**31)
+    sources: Sources
+    category: list[str] = Field(default=[c.SKU], min_length=1)
+    quality: QualitySettings = QualitySettings()
+    cleaning: CleaningSettings = CleaningSettings()
+    models: ModelsSettings = ModelsSettings(
+        arima=ArimaSettings(), prophet=ProphetSettings(), xgboost=XgboostSettings(), ensemble=EnsembleSettings()
+    )
+    backtest: BacktestSettings = BacktestSettings()
+    inventory: InventorySettings = InventorySettings()
+    publication: PublicationSettings = PublicationSettings()
+    output: OutputSettings = OutputSettings()
+    compute: ComputeSettings = ComputeSettings()
+
+    @field_validator("frequency")
+    @classmethod
+    def _known_frequency(cls, value: str) -> str:
+        if value not in FREQUENCIES:
+            raise ValueError(f"must be one of {', '.join(FREQUENCIES)}")
+        return value
+
+    @field_validator("quantiles")
+    @classmethod
+    def _quantiles_in_order(cls, value: list[float]) -> list[float]:
+        if not value or any(not 0 < level < 1 for level in value):
+            raise ValueError("must be fractions above 0 and below 1")
+        if sorted(set(value)) != value:
+            raise ValueError("must rise and not repeat")
+        if 0.5 not in value:  # noqa: PLR2004
+            raise ValueError("must hold 0.5, the median that planners are shown")
+        return value
+
+    @field_validator("country")
+    @classmethod
+    def _known_country(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        import holidays
+
+        if value not in holidays.list_supported_countries():
+            raise ValueError("is no ISO 3166 country code that the holiday calendar knows, such as CL, DE or US")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_frequency(cls, data: Any) -> Any:
+        """Horizon, review period and fold step follow from the frequency where they are absent."""
+        if not isinstance(data, dict) or data.get("frequency", "D") not in FREQUENCIES:
+            return data
+        frequency = Frequency(data.get("frequency", "D"))
+        filled = {"horizon": frequency.default_horizon, **data}
+        for group, key in (("inventory", "review_period"), ("backtest", "step")):
+            given = filled.get(group)
+            if given is None or isinstance(given, dict):
+                filled[group] = {key: frequency.periods_per_week, **(given or {})}
+        return filled
+
+    @model_validator(mode="after")
+    def _horizon_covers_the_order(self) -> Self:
+        needed = self.inventory.lead_time + self.inventory.review_period
+        if self.horizon < needed:
+            raise ValueError(
+                f"horizon is {self.horizon}, but inventory.lead_time + inventory.review_period = {needed}: "
+                f"an order must be forecast until the next one arrives; set horizon to at least {needed}"
+            )
+        return self
+
+    @property
+    def period(self) -> Frequency:
+        """The frequency as an object."""
+        return Frequency(self.frequency)
+
+    def digest(self) -> str:
+        """SHA-256 of the effective settings, in a canonical form."""
+        return digest_of(self.model_dump(mode="json"))
+
+
+def digest_of(value: object) -> str:
+    """SHA-256 of a JSON value in canonical form (sorted keys, no spaces)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,182 @@
+"""The input tables: one definition of each, from which validation and documentation are made.
+
+Contract, section 3. A column that is not listed is kept as text where it can serve as a feature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas import columns as c
+
+Kind = Literal["id", "text", "number", "date", "flag"]
+# What a repeated key means: a structural fault, a bad row, or nothing (lines may repeat).
+Repeats = Literal["fault", "bad_row", "allowed"]
+
+
+@dataclass(frozen=True)
+class ColumnRule:
+    """What one column may hold.
+
+    Attributes:
+        name: the contract's name.
+        kind: ``id`` and ``text`` are text as written, ``flag`` is 0/1 or true/false.
+        required: the file must have the column.
+        nullable: a row may leave it empty.
+        minimum: least value of a number (inclusive); numbers are finite always.
+        maximum: greatest value of a number (inclusive).
+        references: table whose key column of the same name must hold the value.
+    """
+
+    name: str
+    kind: Kind
+    required: bool = False
+    nullable: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    references: str | None = None
+
+
+@dataclass(frozen=True)
+class TableContract:
+    """One input table.
+
+    Attributes:
+        name: as in the settings' ``sources``.
+        columns: the columns that the contract knows.
+        key: columns that identify a row (those that the file has); empty = rows are lines.
+        repeats: what a repeated key means.
+        periodic: the date must be a label of the settings' frequency.
+        numbered: prefixes of further number columns (``in_transit_1`` ...).
+    """
+
+    name: str
+    columns: tuple[ColumnRule, ...]
+    key: tuple[str, ...] = ()
+    repeats: Repeats = "allowed"
+    periodic: bool = False
+    numbered: tuple[str, ...] = ()
+
+    def rule(self, column: str) -> ColumnRule | None:
+        """The rule of a column, or None where the contract does not know it."""
+        for rule in self.columns:
+            if rule.name == column:
+                return rule
+        if any(column.startswith(f"{prefix}_") and column.rsplit("_", 1)[1].isdigit() for prefix in self.numbered):
+            return ColumnRule(column, "number", nullable=True, minimum=0)
+        return None
+
+
+def _store(required: bool = True) -> ColumnRule:
+    return ColumnRule(c.STORE_ID, "id", required=required, references="stores")
+
+
+def _sku() -> ColumnRule:
+    return ColumnRule(c.SKU, "id", required=True, references="products")
+
+
+SALES = TableContract(
+    "sales",
+    (
+        ColumnRule(c.DATE, "date", required=True),
+        _store(),
+        _sku(),
+        ColumnRule(c.UNITS, "number", required=True),
+        ColumnRule(c.NET_AMOUNT, "number", nullable=True),
+    ),
+    periodic=True,
+)
+PRODUCTS = TableContract(
+    "products",
+    (
+        ColumnRule(c.SKU, "id", required=True),
+        ColumnRule(c.PRICE, "number", nullable=True, minimum=0),
+        ColumnRule(c.BRAND, "text", nullable=True),
+        ColumnRule(c.FAMILY, "text", nullable=True),
+        ColumnRule(c.SUBFAMILY, "text", nullable=True),
+        ColumnRule(c.CLUSTER, "text", nullable=True),
+        ColumnRule(c.COLLECTION_STATUS, "text", nullable=True),
+        ColumnRule(c.SIZE, "text", nullable=True),
+        ColumnRule(c.COLOR, "text", nullable=True),
+        ColumnRule(c.PACK_SIZE, "number", nullable=True, minimum=1),
+        ColumnRule(c.MIN_PRESENTATION, "number", nullable=True, minimum=0),
+    ),
+    key=(c.SKU,),
+    repeats="fault",
+)
+STORES = TableContract(
+    "stores",
+    (
+        ColumnRule(c.STORE_ID, "id", required=True),
+        ColumnRule(c.STORAGE_CAPACITY, "number", nullable=True, minimum=0),
+        ColumnRule(c.DISPLAY_CAPACITY, "number", nullable=True, minimum=0),
+        ColumnRule(c.VISIT_COST, "number", nullable=True, minimum=0),
+        ColumnRule(c.STORE_TYPE, "text", nullable=True),
+    ),
+    key=(c.STORE_ID,),
+    repeats="fault",
+)
+STOCK = TableContract(
+    "stock",
+    (
+        _store(),
+        _sku(),
+        ColumnRule(c.ON_HAND, "number", required=True, minimum=0),
+        ColumnRule(c.IN_TRANSIT, "number", nullable=True, minimum=0),
+        ColumnRule(c.DATE, "date"),
+    ),
+    key=(c.STORE_ID, c.SKU, c.DATE),
+    repeats="fault",
+    numbered=(c.IN_TRANSIT,),
+)
+DC_STOCK = TableContract(
+    "dc_stock",
+    (
+        _sku(),
+        ColumnRule(c.AVAILABLE, "number", required=True, minimum=0),
+        ColumnRule(c.DATE, "date"),
+    ),
+    key=(c.SKU, c.DATE),
+    repeats="fault",
+)
+CALENDAR = TableContract(
+    "calendar",
+    (
+        ColumnRule(c.DATE, "date", required=True),
+        _store(required=False),
+        ColumnRule(c.OPEN, "flag", nullable=True),
+        ColumnRule(c.HOLIDAY, "text", nullable=True),
+        ColumnRule(c.EVENT, "text", nullable=True),
+    ),
+    key=(c.DATE, c.STORE_ID),
+    repeats="fault",
+)
+AVAILABILITY = TableContract(
+    "availability",
+    (
+        ColumnRule(c.DATE, "date", required=True),
+        _store(),
+        _sku(),
+        ColumnRule(c.IN_STOCK, "flag", required=True),
+    ),
+    key=(c.DATE, c.STORE_ID, c.SKU),
+    repeats="bad_row",
+    periodic=True,
+)
+PROMOTIONS = TableContract(
+    "promotions",
+    (
+        _sku(),
+        ColumnRule(c.DATE_FROM, "date", required=True),
+        ColumnRule(c.DATE_TO, "date", required=True),
+        _store(required=False),
+        ColumnRule(c.PRICE, "number", nullable=True, minimum=0),
+        ColumnRule(c.DISCOUNT, "number", nullable=True, minimum=0, maximum=1),
+    ),
+)
+
+# Referenced tables stand before those that refer to them.
+TABLES: dict[str, TableContract] = {
+    table.name: table for table in (STORES, PRODUCTS, SALES, STOCK, DC_STOCK, CALENDAR, AVAILABILITY, PROMOTIONS)
+}
