@@ -95,7 +95,7 @@ class PlanCost:
 
     @property
     def total(self) -> float:
-        """transport + lost sales + holding + over capacity."""
+        """Transport + lost sales + holding + over capacity."""
         return self.transport + self.lost_sales + self.holding + self.over_capacity
 
 
