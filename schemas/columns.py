@@ -96,6 +96,14 @@ SHARE_GOOD = "share_good"
 SHARE_ACCEPTABLE = "share_acceptable"
 SHARE_POOR = "share_poor"
 
+# Evaluation tables beside the contract's
+ABSOLUTE_SCALE = "absolute_scale"
+SQUARED_SCALE = "squared_scale"
+RELATIVE_LOSS = "relative_loss"
+EARLIER_FOLDS = "earlier_folds"
+LAST_FOLD = "last_fold"
+SHARE = "share"
+
 # Plans
 TARGET_QUANTITY = "target_quantity"
 VISIT_DATE = "visit_date"

@@ -1,0 +1,1 @@
+"""Judging forecasts: metrics, acceptance bands, backtest, selection, comparison."""

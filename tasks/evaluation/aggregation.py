@@ -1,0 +1,231 @@
+"""Sums of row statistics: from rows to cells (model, fold, series), from cells to any level.
+
+Rows are read once. Every level above is a reduction of the cells' sums, so a table over stores,
+categories and series costs no second pass over millions of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.errors import TrainingError, first_few
+from schemas.panel import BoolArray, FloatArray, IndexArray
+from tasks.evaluation import stats
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over the counted rows of G groups; every field has shape (G,).
+
+    Attributes:
+        n: rows counted (the actual is known).
+        actual: units sold.
+        absolute_actual: |actual|.
+        deviation: squared deviations of the actuals from the group's own mean (the SST of R2).
+        absolute_error: |median - actual|.
+        percentage_error: |median - actual| / max(|actual|, 1e-6).
+        squared_error: (mean - actual)^2.
+        signed_error: mean - actual.
+        quantile_score: mean over the set levels of twice the pinball loss.
+        covered: rows inside the outermost symmetric pair of quantiles; NaN where no pair is set.
+        excellent, good, acceptable, poor: rows in each acceptance band of the median.
+        scaled_n, scaled_absolute, scaled_root: see :meth:`scaled`; zero before.
+    """
+
+    n: FloatArray
+    actual: FloatArray
+    absolute_actual: FloatArray
+    deviation: FloatArray
+    absolute_error: FloatArray
+    percentage_error: FloatArray
+    squared_error: FloatArray
+    signed_error: FloatArray
+    quantile_score: FloatArray
+    covered: FloatArray
+    excellent: FloatArray
+    good: FloatArray
+    acceptable: FloatArray
+    poor: FloatArray
+    scaled_n: FloatArray
+    scaled_absolute: FloatArray
+    scaled_root: FloatArray
+
+    def grouped(self, codes: IndexArray, groups: int) -> Sums:
+        """Sums of coarser groups.
+
+        Args:
+            codes: shape (G,), the coarser group of each group.
+            groups: number of coarser groups; one without members has zeros.
+        """
+        total = Sums(*(_summed(codes, getattr(self, field.name), groups) for field in fields(self)))
+        # Deviations within the parts and of the parts' means: exact, and stable where squares of sums are not.
+        shift = _ratio(self.actual, self.n) - _ratio(total.actual, total.n)[codes]
+        between = np.where(self.n > 0, self.n * np.square(shift), 0.0)
+        return replace(total, deviation=total.deviation + _summed(codes, between, groups))
+
+    def scaled(self, absolute_scale: FloatArray, squared_scale: FloatArray) -> Sums:
+        """With the scaled errors of each group, where its scale is known and above zero.
+
+        Args:
+            absolute_scale: shape (G,), mean absolute seasonal difference of the training series.
+            squared_scale: shape (G,), mean squared seasonal difference.
+        """
+        usable = (self.n > 0) & (absolute_scale > 0) & (squared_scale > 0)
+        absolute = np.where(usable, _ratio(_ratio(self.absolute_error, self.n), absolute_scale), 0.0)
+        squared = np.where(usable, _ratio(_ratio(self.squared_error, self.n), squared_scale), 0.0)
+        return replace(self, scaled_n=usable.astype(float), scaled_absolute=absolute, scaled_root=np.sqrt(squared))
+
+    def one_vote_each(self) -> Sums:
+        """With scaled errors averaged within each group, so that each group counts once in a mean above it."""
+        votes = (self.scaled_n > 0).astype(float)
+        absolute = np.where(votes > 0, _ratio(self.scaled_absolute, self.scaled_n), 0.0)
+        root = np.where(votes > 0, _ratio(self.scaled_root, self.scaled_n), 0.0)
+        return replace(self, scaled_n=votes, scaled_absolute=absolute, scaled_root=root)
+
+
+@dataclass(frozen=True)
+class FoldGrid:
+    """A backtest as sums on a dense grid of M models, C cutoffs and S series.
+
+    Attributes:
+        models: M names, sorted.
+        cutoffs: C labels, rising.
+        series: S rows, store_id and category, sorted.
+        sums: over the cells, shape (M * C * S,) in C order.
+        present: shape (M, C, S), whether the model has rows there, known actual or not.
+        known_periods: shape (M, S), different periods with a known actual over all folds.
+    """
+
+    models: tuple[str, ...]
+    cutoffs: pd.DatetimeIndex
+    series: pd.DataFrame
+    sums: Sums
+    present: BoolArray
+    known_periods: IndexArray
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(M, C, S)."""
+        return len(self.models), len(self.cutoffs), len(self.series)
+
+    def cells(self, values: FloatArray) -> FloatArray:
+        """A field of the sums as an array of shape (M, C, S)."""
+        return values.reshape(self.shape)
+
+
+def fold_grid(backtest: pd.DataFrame, quantiles: Sequence[float]) -> FoldGrid:
+    """Sum a backtest's rows into cells of (model, cutoff, series).
+
+    Args:
+        backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown:
+            the row is not counted), mean and one column per quantile, all in units.
+        quantiles: the set levels, rising, 0.5 among them.
+
+    Raises:
+        TrainingError: a column is missing, or a forecast is not finite.
+    """
+    _check_columns(backtest, quantiles)
+    model, models = pd.factorize(backtest[c.MODEL], sort=True)
+    cutoff, cutoffs = pd.factorize(backtest[c.CUTOFF], sort=True)
+    series, keys = series_codes(backtest)
+    shape = (len(models), len(cutoffs), len(keys))
+    cell = np.ravel_multi_index((model, cutoff, series), shape) if len(backtest) else np.zeros(0, dtype=np.int64)
+    known = np.isfinite(backtest[c.ACTUAL].to_numpy(dtype=np.float64))
+    size = int(np.prod(shape))
+    return FoldGrid(
+        models=tuple(str(name) for name in models),
+        cutoffs=pd.DatetimeIndex(cutoffs),
+        series=keys,
+        sums=_row_sums(backtest[known], quantiles).grouped(cell[known], size),
+        present=np.bincount(cell, minlength=size).reshape(shape) > 0,
+        known_periods=_known_periods(backtest, model, series, known, (shape[0], shape[2])),
+    )
+
+
+def series_codes(frame: pd.DataFrame) -> tuple[IndexArray, pd.DataFrame]:
+    """The series of each row as a code into the sorted table of different (store_id, category)."""
+    store, stores = pd.factorize(frame[c.STORE_ID], sort=True)
+    category, categories = pd.factorize(frame[c.CATEGORY], sort=True)
+    code, pairs = pd.factorize(store * max(len(categories), 1) + category, sort=True)
+    where = np.divmod(pairs.astype(np.int64), max(len(categories), 1))
+    keys = pd.DataFrame({c.STORE_ID: np.asarray(stores)[where[0]], c.CATEGORY: np.asarray(categories)[where[1]]})
+    return code.astype(np.int64), keys
+
+
+def _check_columns(backtest: pd.DataFrame, quantiles: Sequence[float]) -> None:
+    values = [c.MEAN, *c.quantile_columns(list(quantiles))]
+    needed = [c.CUTOFF, c.STORE_ID, c.CATEGORY, c.DATE, c.MODEL, c.ACTUAL, *values]
+    missing = sorted(set(needed) - set(backtest.columns))
+    if missing:
+        raise TrainingError(f"backtest: missing column {first_few(missing)}; expected {', '.join(needed)}")
+    check_finite(backtest, values)
+
+
+def check_finite(frame: pd.DataFrame, values: Sequence[str]) -> None:
+    """Refuse forecasts that are not numbers: one of them would make every figure above it unknown.
+
+    Raises:
+        TrainingError: names the models and series of the faulty rows.
+    """
+    bad = ~np.isfinite(frame[list(values)].to_numpy(dtype=np.float64)).all(axis=1)
+    if bad.any():
+        rows = frame.loc[bad, [c.MODEL, c.STORE_ID, c.CATEGORY]].drop_duplicates().sort_values([c.MODEL, c.STORE_ID])
+        raise TrainingError(
+            f"forecasts: {int(bad.sum())} rows are not finite in {', '.join(values)}; "
+            f"model / store / category: {first_few([' / '.join(map(str, row)) for row in rows.to_numpy()])}. "
+            "A model that cannot serve a series must hand over its fallback's forecast"
+        )
+
+
+def _row_sums(rows: pd.DataFrame, quantiles: Sequence[float]) -> Sums:
+    """Every counted row as a group of its own."""
+    actual = rows[c.ACTUAL].to_numpy(dtype=np.float64)
+    mean = rows[c.MEAN].to_numpy(dtype=np.float64)
+    spread = rows[c.quantile_columns(list(quantiles))].to_numpy(dtype=np.float64)
+    median = rows[c.MEDIAN].to_numpy(dtype=np.float64)
+    bands = stats.acceptance_band(actual, median)
+    pair = stats.outer_pair(quantiles)
+    zeros = np.zeros(len(rows))
+    return Sums(
+        n=np.ones(len(rows)),
+        actual=actual,
+        absolute_actual=np.abs(actual),
+        deviation=zeros,
+        absolute_error=stats.absolute_error(actual, median),
+        percentage_error=stats.absolute_percentage_error(actual, median),
+        squared_error=stats.squared_error(actual, mean),
+        signed_error=mean - actual,
+        quantile_score=stats.quantile_score(actual, spread, quantiles),
+        covered=zeros + np.nan if pair is None else stats.inside(actual, *spread[:, pair].T).astype(float),
+        excellent=(bands == stats.Band.EXCELLENT).astype(float),
+        good=(bands == stats.Band.GOOD).astype(float),
+        acceptable=(bands == stats.Band.ACCEPTABLE).astype(float),
+        poor=(bands == stats.Band.POOR).astype(float),
+        scaled_n=zeros,
+        scaled_absolute=zeros,
+        scaled_root=zeros,
+    )
+
+
+def _known_periods(
+    backtest: pd.DataFrame, model: IndexArray, series: IndexArray, known: BoolArray, shape: tuple[int, int]
+) -> IndexArray:
+    """Folds may overlap: a period that two folds forecast tells about one actual only."""
+    period, periods = pd.factorize(backtest[c.DATE])
+    code = (model * shape[1] + series) * max(len(periods), 1) + period
+    different = np.unique(code[known]) // max(len(periods), 1)
+    return np.bincount(different, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def _summed(codes: IndexArray, values: FloatArray, groups: int) -> FloatArray:
+    return np.asarray(np.bincount(codes, values, minlength=groups), dtype=np.float64)
+
+
+def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+    """Element by element, NaN where the denominator is zero."""
+    return np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=denominator != 0)
