@@ -48,7 +48,11 @@ class PlanInfeasibleError(PipelineError):
     """No plan can satisfy the limits: the planner acts."""
 
 
-class PublicationHeldError(PipelineError):
+class PublicationError(PipelineError):
+    """The new files break the contract or cannot be written; the last good run stands: the operator acts."""
+
+
+class PublicationHeldError(PublicationError):
     """The new file was held back by a limit; the last good one stands: the operator acts."""
 
     exit_code = 3

@@ -1,0 +1,44 @@
+"""Which code made a result."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tasks.storage.code_version import code_version, source_digest
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return root
+
+
+def test_the_version_names_release_and_sources() -> None:
+    assert re.fullmatch(r"[0-9][^+]*\+[0-9a-f]{12}", code_version())
+
+
+def test_the_same_sources_have_the_same_digest_wherever_they_lie(tmp_path: Path) -> None:
+    files = {"schemas/a.py": "1", "tasks/room/b.py": "2", "flows/c.py": "3"}
+    assert source_digest(write(tmp_path / "one", files)) == source_digest(write(tmp_path / "two", files))
+
+
+def test_an_edit_a_rename_and_a_template_change_the_digest(tmp_path: Path) -> None:
+    variants = [
+        {"tasks/b.py": "2"},
+        {"tasks/b.py": "22"},
+        {"tasks/c.py": "2"},
+        {"tasks/b.py": "2", "tasks/page.j2": "<p>"},
+        {"tasks/b.py": "", "tasks/c.py": "2"},
+    ]
+    digests = {source_digest(write(tmp_path / str(i), files)) for i, files in enumerate(variants)}
+    assert len(digests) == len(variants)
+
+
+def test_tests_and_compiled_files_do_not_count(tmp_path: Path) -> None:
+    write(tmp_path, {"tasks/b.py": "2"})
+    before = source_digest(tmp_path)
+    write(tmp_path, {"tests/t.py": "3", "tasks/__pycache__/b.pyc": "4", "deployments/d.py": "5"})
+    assert source_digest(tmp_path) == before
