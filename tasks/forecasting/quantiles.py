@@ -1,0 +1,132 @@
+"""Quantiles of demand: from normal intervals, samples or residuals; never crossing, never negative."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.panel import BoolArray, FloatArray
+
+# So many residuals weigh as much as the normal shape they are shrunk towards.
+SHAPE_PRIOR = 20.0
+# Standardised residuals are cut here: one odd period must not set a quantile alone.
+LARGEST_DEVIATION = 6.0
+
+
+def tidy(mean: FloatArray, quantiles: FloatArray, closed: BoolArray | None = None) -> tuple[FloatArray, FloatArray]:
+    """Make a forecast one of demand: at least 0, quantiles rising with their level, 0 when closed.
+
+    Args:
+        mean: shape (..., H), units.
+        quantiles: shape (..., H, Q), units, in the order of rising levels.
+        closed: shape (..., H); periods in which the store is known to be closed.
+
+    Returns:
+        New arrays of the same shapes. Sorting crossing quantiles never worsens their pinball loss.
+
+    >>> tidy(np.array([-1.0]), np.array([[2.0, 1.0]]))
+    (array([0.]), array([[1., 2.]]))
+    """
+    tidy_mean = np.maximum(mean, 0.0)
+    tidy_quantiles = np.sort(np.maximum(quantiles, 0.0), axis=-1)
+    if closed is not None:
+        tidy_mean = np.where(closed, 0.0, tidy_mean)
+        tidy_quantiles = np.where(closed[..., None], 0.0, tidy_quantiles)
+    return tidy_mean, tidy_quantiles
+
+
+def normal_scores(levels: Sequence[float]) -> FloatArray:
+    """Standard normal quantiles z(p), shape (Q,); z(0.9) = 1.2816."""
+    standard = NormalDist()
+    return np.array([standard.inv_cdf(level) for level in levels], dtype=np.float64)
+
+
+def from_normal(mean: FloatArray, sigma: FloatArray, levels: Sequence[float]) -> FloatArray:
+    """Quantiles of a normal distribution, mean + z(p) * sigma.
+
+    Args:
+        mean: shape (..., H), units.
+        sigma: shape (..., H), standard deviation in units, at least 0.
+        levels: Q fractions above 0 and below 1.
+
+    Returns:
+        Shape (..., H, Q); may be negative until :func:`tidy`.
+    """
+    return mean[..., None] + sigma[..., None] * normal_scores(levels)
+
+
+def from_samples(samples: FloatArray, levels: Sequence[float]) -> FloatArray:
+    """Quantiles of sample paths.
+
+    Args:
+        samples: shape (K, ..., H), units.
+        levels: Q fractions above 0 and below 1.
+
+    Returns:
+        Shape (..., H, Q), linear between order statistics (Hyndman and Fan's type 7).
+    """
+    return np.moveaxis(np.quantile(samples, list(levels), axis=0), 0, -1)
+
+
+def residual_scores(residuals: FloatArray, levels: Sequence[float]) -> FloatArray:
+    """How residuals are spread around 0, in standard deviations: stands where z(p) would.
+
+    Demand is skewed, so the normal's symmetric scores put the median of sparse series too high. With n
+    residuals their empirical scores weigh n / (n + 20), the normal ones the rest.
+
+    Args:
+        residuals: shape (n,), units; NaN is left out.
+        levels: Q fractions above 0 and below 1.
+
+    Returns:
+        Shape (Q,).
+    """
+    normal = normal_scores(levels)
+    known = residuals[np.isfinite(residuals)]
+    spread = float(np.sqrt(np.mean(known**2))) if known.size else 0.0
+    if spread <= 0.0:
+        return normal
+    scores = np.clip(known / spread, -LARGEST_DEVIATION, LARGEST_DEVIATION)
+    weight = known.size / (known.size + SHAPE_PRIOR)
+    return weight * np.quantile(scores, list(levels)) + (1.0 - weight) * normal
+
+
+def from_residuals(mean: FloatArray, sigma: FloatArray, residuals: FloatArray, levels: Sequence[float]) -> FloatArray:
+    """Quantiles with a model's mean and standard deviation per step and its residuals' shape.
+
+    Args:
+        mean: shape (H,), units.
+        sigma: shape (H,), standard deviation of the forecast error in units.
+        residuals: shape (n,), in-sample one-step errors in units.
+        levels: Q fractions above 0 and below 1.
+
+    Returns:
+        Shape (H, Q); may be negative until :func:`tidy`.
+    """
+    return mean[:, None] + sigma[:, None] * residual_scores(residuals, levels)
+
+
+def row_quantiles(values: FloatArray, levels: Sequence[float]) -> FloatArray:
+    """Quantiles of every row over its known values, all rows at once.
+
+    Args:
+        values: shape (n, m); NaN is left out.
+        levels: Q fractions above 0 and below 1.
+
+    Returns:
+        Shape (n, Q), linear between order statistics; NaN in a row without a known value.
+    """
+    n, m = values.shape
+    if n == 0 or m == 0:
+        return np.full((n, len(levels)), np.nan)
+    ordered = np.sort(values, axis=1)
+    known: NDArray[np.int64] = np.isfinite(ordered).sum(axis=1)
+    place = np.maximum(known - 1, 0)[:, None] * np.asarray(levels, dtype=np.float64)[None, :]
+    below = np.floor(place).astype(np.int64)
+    above = np.minimum(below + 1, np.maximum(known - 1, 0)[:, None])
+    low = np.take_along_axis(ordered, below, axis=1)
+    high = np.take_along_axis(ordered, above, axis=1)
+    return low + (high - low) * (place - below)
