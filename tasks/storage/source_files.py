@@ -1,0 +1,193 @@
+"""Find and read the source files of the input tables, in a folder or in a bucket."""
+
+from __future__ import annotations
+
+import atexit
+import glob
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from schemas.errors import ConfigError, DataContractError, first_few
+from schemas.raw import RawFile, RawTable, as_text, is_text
+from schemas.settings import Sources, SourceSettings
+from tasks.storage.csv_files import read_csv
+from tasks.storage.file_rows import FileRows
+from tasks.storage.lake import S3_SCHEME, sha256_of
+
+FORMATS = (".csv", ".csv.gz", ".xlsx", ".parquet")
+_WILDCARDS = frozenset("*?[")
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One source file.
+
+    Attributes:
+        table: the input table it belongs to.
+        path: absolute path or ``s3://`` URI.
+        local: where its bytes lie on this machine.
+        sha256: checksum of its bytes.
+    """
+
+    table: str
+    path: str
+    local: Path
+    sha256: str
+
+
+def expand_sources(sources: Sources) -> dict[str, list[SourceFile]]:
+    """The files of every table that the settings name.
+
+    Raises:
+        ConfigError: an address is a folder, a format is unknown, or a bucket does not exist.
+        DataContractError: nothing is found for one or more tables; all of them are named.
+    """
+    found: dict[str, list[SourceFile]] = {}
+    missing = []
+    for table, source in sources.named().items():
+        try:
+            found[table] = expand(source, table)
+        except DataContractError as error:
+            missing.append(str(error))
+    if missing:
+        raise DataContractError("\n".join(missing))
+    return found
+
+
+def expand(source: SourceSettings, table: str) -> list[SourceFile]:
+    """The files that a source's path, glob or ``s3://`` URI stands for, sorted by address.
+
+    Files in a bucket are downloaded here; a copy lives as long as the process.
+
+    Args:
+        source: where the table lies.
+        table: its name, for messages.
+
+    Raises:
+        ConfigError: the address is a folder, a file's format is unknown, or the bucket does not exist.
+        DataContractError: nothing is found.
+    """
+    if source.path.startswith(S3_SCHEME):
+        from tasks.storage.s3 import download_matching
+
+        local = download_matching(source.path, _download_folder())
+    else:
+        local = {str(path): path for path in _local_matches(source.path, table)}
+    if not local:
+        raise DataContractError(
+            f"No file found for table {table}: sources.{table}.path is {source.path}. Put the file there, or correct "
+            "the path (relative paths start at the settings file's folder)."
+        )
+    strange = sorted(path for path in local if not path.lower().endswith(FORMATS))
+    if strange:
+        raise ConfigError(
+            f"sources.{table}.path leads to files of no known format: {first_few(strange)}. Expected "
+            f"{', '.join(FORMATS)}; narrow the path, for instance to *.csv."
+        )
+    return [SourceFile(table, path, file, sha256_of(file)) for path, file in sorted(local.items())]
+
+
+def read_tables(files: Mapping[str, Sequence[SourceFile]], sources: Sources) -> dict[str, RawTable]:
+    """Read all tables.
+
+    Args:
+        files: what :func:`expand_sources` found.
+        sources: how the files are written.
+
+    Raises:
+        DataContractError: a file is empty or unreadable.
+    """
+    named = sources.named()
+    return {table: read_table(table, of_table, named[table]) for table, of_table in files.items()}
+
+
+def read_table(table: str, files: Sequence[SourceFile], source: SourceSettings) -> RawTable:
+    """Read one table, its files one behind the other.
+
+    Raises:
+        DataContractError: a file is empty or unreadable.
+    """
+    parts = [read_source_file(file, source) for file in files]
+    names = list(dict.fromkeys(name for part in parts for name in part.frame.columns))
+    sizes = [len(part.frame) for part in parts]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    frame = pd.DataFrame(
+        {name: _joined([part.frame.get(name) for part in parts], sizes) for name in names},
+        index=pd.RangeIndex(int(starts[-1])),
+    )
+    return RawTable(
+        name=table,
+        frame=frame,
+        file=np.repeat(np.arange(len(parts), dtype=np.int32), sizes),
+        row_number=np.concatenate([part.row_number for part in parts]),
+        files=tuple(
+            RawFile(file.path, file.sha256, tuple(part.frame.columns), len(part.frame))
+            for file, part in zip(files, parts, strict=True)
+        ),
+        malformed={
+            int(start) + position: what
+            for start, part in zip(starts, parts, strict=False)
+            for position, what in part.malformed.items()
+        },
+    )
+
+
+def read_source_file(file: SourceFile, source: SourceSettings) -> FileRows:
+    """Read one file as its ending tells; CSV and Excel as text, Parquet with its types.
+
+    Raises:
+        DataContractError: the file is empty or unreadable.
+    """
+    ending = file.path.lower()
+    if ending.endswith(".parquet"):
+        from tasks.storage.parquet_files import read_parquet
+
+        return read_parquet(file.local, file.path)
+    if ending.endswith(".xlsx"):
+        from tasks.storage.excel_files import read_excel
+
+        return read_excel(file.local, file.path, source)
+    return read_csv(file.local, file.path, source)
+
+
+def _download_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="restock-sources-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _local_matches(pattern: str, table: str) -> list[Path]:
+    path = Path(pattern)
+    if path.is_dir():
+        raise ConfigError(
+            f"sources.{table}.path is the folder {pattern}; expected a file or a pattern such as {path / '*.csv'}."
+        )
+    if path.is_file():
+        return [path]
+    if not _WILDCARDS & set(pattern):
+        return []
+    return [match for match in map(Path, glob.glob(pattern, recursive=True)) if match.is_file()]
+
+
+def _joined(columns: Sequence[pd.Series | None], sizes: Sequence[int]) -> pd.Series:
+    """One column over all files; a file without it has empty cells."""
+    present = [column for column in columns if column is not None]
+    if len(columns) == 1:
+        return present[0]
+    if len(present) == len(columns) and len({column.dtype for column in present}) == 1 and not is_text(present[0]):
+        return pd.concat(present, ignore_index=True)
+    texts = [
+        as_text(pd.Series([None] * size, dtype=object)) if column is None else _text_column(column)
+        for column, size in zip(columns, sizes, strict=True)
+    ]
+    return pd.Series(pd.api.types.union_categoricals(texts))
+
+
+def _text_column(column: pd.Series) -> pd.Series:
+    return column if is_text(column) else as_text(column)
