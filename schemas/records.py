@@ -7,6 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+# Small tables for artifacts and the report, by name: one mapping per row, JSON values only.
+Summary = dict[str, list[dict[str, Any]]]
+
 
 class Record(BaseModel):
     """A frozen JSON record."""
@@ -63,6 +66,10 @@ class IngestRecord(Record):
     reasons: list[tuple[str, str, int]] = []
     seconds: float = 0.0
 
+    def rows(self) -> tuple[int, int]:
+        """Rows read and rows quarantined over all tables."""
+        return sum(f.rows_read for f in self.files), sum(f.rows_quarantined for f in self.files)
+
 
 class PanelRecord(Record):
     """The demand panel of one ``as_of``: frames by name (see ``tasks.demand.panel``)."""
@@ -73,7 +80,9 @@ class PanelRecord(Record):
     periods: int
     horizon: int
     treatments: TableRef
+    sku_facts: TableRef
     warnings: list[str] = []
+    summary: Summary = {}
     seconds: float = 0.0
 
 
@@ -111,6 +120,7 @@ class ComparisonRecord(Record):
     forecast: TableRef
     failures: list[Failure] = []
     notes: list[str] = []
+    summary: Summary = {}
     seconds: float = 0.0
 
 
@@ -124,22 +134,29 @@ class PlanRecord(Record):
     tables: dict[str, TableRef]
     chosen: str
     notes: list[str] = []
+    summary: Summary = {}
     seconds: float = 0.0
 
 
 class PublicationRecord(Record):
-    """A published run: folder, and the files in it with their checksums."""
+    """A published run.
+
+    Attributes:
+        as_of: the run's date.
+        folder: where its files lie (a preview where the run was dry).
+        files: file name to SHA-256.
+        changed_share: share of targets that changed against the last week's file; None without one.
+        written: False where the folder already held exactly these files.
+        dry_run: nothing was published.
+        flow_run_id: the Prefect flow run that ended with this record; empty outside one.
+    """
 
     as_of: date
     folder: str
     files: dict[str, str]
     changed_share: float | None = None
-    republished: bool = False
-
-
-class StageNote(Record):
-    """A line for the manifest: stage, what it read and how long it took."""
-
-    stage: str
-    seconds: float
-    details: dict[str, Any] = {}
+    warnings: list[str] = []
+    written: bool = True
+    dry_run: bool = False
+    flow_run_id: str = ""
+    seconds: float = 0.0

@@ -1,0 +1,199 @@
+"""The command line (contract, section 1): ``restock`` or ``python -m flows``."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from schemas.errors import PipelineError
+
+SETTINGS_OF_A_COMMAND_LINE_RUN = {
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "DO_NOT_TRACK": "1",
+}
+DEMO_AS_OF = date(2025, 2, 21)
+
+Command = Callable[..., Any]
+
+
+def _as_date(_context: click.Context, _parameter: click.Parameter, value: datetime | None) -> date | None:
+    return value.date() if value else None
+
+
+def common_options(command: Command) -> Command:
+    """The options of every command but ``demo`` and ``plan``."""
+    for option in reversed(
+        (
+            click.option("--settings", "settings_file", required=True, metavar="FILE", help="Settings file (YAML)."),
+            click.option(
+                "--as-of",
+                type=click.DateTime(["%Y-%m-%d"]),
+                callback=_as_date,
+                metavar="DATE",
+                help="First day that is not known, YYYY-MM-DD.  [default: today]",
+            ),
+            click.option("--force", is_flag=True, help="Compute again what the lake already holds."),
+            set_option,
+        )
+    ):
+        command = option(command)
+    return command
+
+
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY.PATH=VALUE",
+    help="Change a setting for this run; the value is read as YAML. Repeatable.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="restock", prog_name="restock")
+def cli() -> None:
+    """Restock: what every store should hold next week.
+
+    Forecasts and replenishment in one run. Exit codes: 0 done, 2 bad settings or bad input,
+    3 a publication was held back, 1 anything else.
+    """
+
+
+def _run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, ...], **parameters: Any) -> Any:
+    """Check the settings, then run a flow in this process; paths in overrides are the caller's."""
+    from flows.preparation import prepare_run
+
+    prepare_run(settings_file, overrides=overrides)  # a typo is told before a server starts
+    for variable, value in SETTINGS_OF_A_COMMAND_LINE_RUN.items():
+        os.environ.setdefault(variable, value)
+    flow = getattr(importlib.import_module(f"flows.{module}"), name)
+    result = flow(settings_file=str(Path(settings_file).resolve()), overrides=list(overrides), **parameters)
+    return result
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+def _say_published(record: Any) -> None:
+    if record.dry_run:
+        _say("", f"Dry run: nothing was published. Preview: {record.folder}")
+        return
+    _say(
+        "",
+        f"Replenishment file: {record.folder}/replenishment.csv",
+        f"Report:             {record.folder}/report.html",
+    )
+
+
+@cli.command()
+@common_options
+@click.option("--dry-run", is_flag=True, help="Do everything but the publication.")
+@click.option("--stores", multiple=True, metavar="STORE", help="Only this store. Repeatable.")
+@click.option("--categories", multiple=True, metavar="CATEGORY", help="Only this category. Repeatable.")
+def weekly(stores: tuple[str, ...], categories: tuple[str, ...], **parameters: Any) -> None:
+    """Run the whole chain and publish the replenishment file."""
+    _say_published(
+        _run_flow("weekly", "weekly_replenishment", stores=list(stores), categories=list(categories), **parameters)
+    )
+
+
+@cli.command()
+@common_options
+def ingest(**parameters: Any) -> None:
+    """Read and validate the source tables."""
+    record = _run_flow("ingest", "ingest_sales", **parameters)
+    read, quarantined = record.rows()
+    _say("", f"Rows read: {read:,}, accepted: {read - quarantined:,}, quarantined: {quarantined:,}")
+
+
+@cli.command()
+@common_options
+def features(**parameters: Any) -> None:
+    """Build the demand panel and its features."""
+    record = _run_flow("features", "build_features", **parameters)
+    _say("", f"Panel: {record.series:,} series, {record.periods:,} periods of history, horizon {record.horizon}")
+
+
+@cli.command()
+@common_options
+def baselines(**parameters: Any) -> None:
+    """Fit Prophet, ARIMA, XGBoost (what the settings name) and the floors."""
+    records = _run_flow("baselines", "fit_baselines", **parameters)
+    fitted = ", ".join(dict.fromkeys(record.model for record in records))
+    _say("", f"Models: {fitted}; series that fell back: {sum(len(record.failures) for record in records):,}")
+
+
+@cli.command()
+@common_options
+def compare(**parameters: Any) -> None:
+    """Compare the models on rolling-origin folds and name a champion per series."""
+    record = _run_flow("compare", "compare_models", **parameters)
+    _say("", "Champions:", *(f"  {row['model']}: {row['series']:,} series" for row in record.summary["champions"]))
+
+
+@cli.command()
+@common_options
+def optimize(**parameters: Any) -> None:
+    """Plan visits and levels and publish the replenishment file."""
+    _say_published(_run_flow("optimize", "optimize_inventory", **parameters))
+
+
+@cli.command()
+@click.option("--out", default="demo-company", show_default=True, metavar="DIR", help="Folder for data and lake.")
+@set_option
+def demo(out: str, overrides: tuple[str, ...]) -> None:
+    """Write a demo company's data and settings, then run `weekly` on it."""
+    from tasks.demo.company import write_demo_company
+
+    _say(f"Writing the demo company to {out} ...")
+    settings_file = str(write_demo_company(Path(out), size="slice"))
+    record = _run_flow("weekly", "weekly_replenishment", settings_file, overrides, as_of=DEMO_AS_OF)
+    _say_published(record)
+    prefect = Path(sys.executable).with_name("prefect")
+    _say(
+        "",
+        "See the run in the Prefect UI:",
+        f"  {prefect} server start",
+        f"  then open http://127.0.0.1:4200/runs/flow-run/{record.flow_run_id}",
+    )
+
+
+@cli.command()
+@click.option("--problem", required=True, metavar="DIR", help="Folder with the files of contract section 5.")
+@click.option("--out", required=True, metavar="DIR", help="Folder for the plan.")
+@set_option
+def plan(problem: str, out: str, overrides: tuple[str, ...]) -> None:
+    """Inventory optimisation alone: no forecasts, no Prefect server."""
+    from tasks.inventory.run import plan_problem
+
+    _say(*plan_problem(Path(problem), Path(out), overrides))
+
+
+def main() -> None:
+    """Run the command line; an expected error ends as its message and exit code."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(1)
+    except PipelineError as error:
+        click.echo(f"\nError: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Flow: rolling-origin comparison and the champion of every series."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from prefect import flow
+
+from flows.preparation import prepare_run
+from flows.stages import compare_stage, flow_run_name, forecast_stage, ingest_stage, panel_stage, task_runner
+from schemas.records import ComparisonRecord
+
+
+@flow(name="compare_models", flow_run_name=flow_run_name, task_runner=task_runner)
+def compare_models(
+    settings_file: str,
+    as_of: date | None = None,
+    force: bool = False,
+    overrides: list[str] = [],  # noqa: B006
+) -> ComparisonRecord:
+    """Compare all models on rolling-origin folds and name a champion per series.
+
+    Args:
+        settings_file: Path of the settings file (YAML), as the worker sees it.
+        as_of: First day that is not known (YYYY-MM-DD); today when empty.
+        force: Compute again what the lake already holds.
+        overrides: Settings to change for this run, one key.path=value each, such as horizon=14.
+    """
+    run = prepare_run(settings_file, as_of, overrides, force=force)
+    panel = panel_stage(run, ingest_stage(run))
+    return compare_stage(run, panel, forecast_stage(run, panel)).result()

@@ -1,0 +1,44 @@
+"""From flat, typed flow parameters to the context of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from tasks.storage.settings_file import load_settings
+
+from schemas.run import RunContext
+
+
+def prepare_run(
+    settings_file: str,
+    as_of: date | None = None,
+    overrides: Sequence[str] = (),
+    force: bool = False,
+    dry_run: bool = False,
+    stores: Sequence[str] = (),
+    categories: Sequence[str] = (),
+) -> RunContext:
+    """Read and check the settings before any work starts.
+
+    Args:
+        settings_file: path of the YAML settings file.
+        as_of: first day that is not known; today where it is None.
+        overrides: ``key.path=value`` texts, values read as YAML.
+        force: ignore what is already computed.
+        dry_run: everything but the publication.
+        stores: only these stores.
+        categories: only these categories.
+
+    Raises:
+        ConfigError: the settings are wrong.
+    """
+    return RunContext(
+        settings=load_settings(Path(settings_file), overrides),
+        as_of=as_of or date.today(),
+        force=force,
+        dry_run=dry_run,
+        stores=tuple(stores),
+        categories=tuple(categories),
+    )

@@ -1,0 +1,36 @@
+"""Flow: the weekly run, from source tables to the replenishment file."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from prefect import flow
+
+from flows.preparation import prepare_run
+from flows.stages import flow_run_name, replenish, task_runner
+from schemas.records import PublicationRecord
+
+
+@flow(name="weekly_replenishment", flow_run_name=flow_run_name, task_runner=task_runner)
+def weekly_replenishment(
+    settings_file: str,
+    as_of: date | None = None,
+    dry_run: bool = False,
+    force: bool = False,
+    stores: list[str] = [],  # noqa: B006
+    categories: list[str] = [],  # noqa: B006
+    overrides: list[str] = [],  # noqa: B006
+) -> PublicationRecord:
+    """Tell what every store should hold next week: ingest, forecast, compare, plan, publish.
+
+    Args:
+        settings_file: Path of the settings file (YAML), as the worker sees it.
+        as_of: First day that is not known (YYYY-MM-DD); today when empty.
+        dry_run: Do everything but the publication.
+        force: Compute again what the lake already holds.
+        stores: Only these stores; all when empty.
+        categories: Only these categories; all when empty.
+        overrides: Settings to change for this run, one key.path=value each, such as horizon=14.
+    """
+    run = prepare_run(settings_file, as_of, overrides, force, dry_run, stores, categories)
+    return replenish(run)

@@ -1,0 +1,63 @@
+"""What one run is about: its settings, its date and its scope."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Self
+
+from pydantic import model_validator
+
+from schemas.records import Record
+from schemas.settings import Settings
+
+
+class RunContext(Record):
+    """The parameters of a run, resolved and checked.
+
+    Attributes:
+        settings: effective settings, paths absolute.
+        as_of: first day that is not known.
+        force: compute every stage again, whatever the lake holds.
+        dry_run: do everything but the publication.
+        stores: only these stores; empty = all.
+        categories: only these categories; empty = all.
+    """
+
+    settings: Settings
+    as_of: date
+    force: bool = False
+    dry_run: bool = False
+    stores: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _scope_in_order(self) -> Self:
+        """The order in which a scope is written changes nothing."""
+        for name in ("stores", "categories"):
+            object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
+        return self
+
+    @property
+    def scoped(self) -> bool:
+        """Whether the run covers a part of the network only."""
+        return bool(self.stores or self.categories)
+
+
+class ShardSpec(Record):
+    """A part of the forecasting work: one model on some series over one or more cutoffs.
+
+    Attributes:
+        model: name in the settings, or a floor.
+        series: indices into the panel's series; None = all of them.
+        folds: indices of the folds to forecast, in ascending order of their cutoffs.
+        live: whether to forecast the run's own horizon as well.
+        number: position among the model's shards, from 1.
+        of: number of the model's shards.
+    """
+
+    model: str
+    series: tuple[int, ...] | None = None
+    folds: tuple[int, ...] = ()
+    live: bool = True
+    number: int = 1
+    of: int = 1

@@ -1,0 +1,64 @@
+"""Task: read the source files and validate them."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+
+from schemas.records import IngestRecord
+from schemas.run import RunContext
+from tasks.demand.validation import validate_tables
+from tasks.storage.lake import Lake, open_lake
+from tasks.storage.source_files import SourceFile, expand_sources, read_tables
+from tasks.support import RETRY_DELAYS_SECONDS, is_transient, run_stage, say, show_table
+
+
+@task(
+    name="ingest",
+    cache_policy=NO_CACHE,
+    retries=len(RETRY_DELAYS_SECONDS),
+    retry_delay_seconds=RETRY_DELAYS_SECONDS,
+    retry_condition_fn=is_transient,
+)
+def ingest_tables(run: RunContext) -> State[IngestRecord]:
+    """Validated tables in the lake, bad rows in quarantine; a data-quality artifact.
+
+    Raises:
+        DataContractError: a structural fault, or too large a share of bad rows.
+    """
+    settings = run.settings
+    files = expand_sources(settings.sources)
+    parts: dict[str, object] = {
+        "files": {table: [file.sha256 for file in of_table] for table, of_table in files.items()},
+        "sources": settings.sources.model_dump(mode="json"),
+        **settings.model_dump(mode="json", include={"frequency", "aggregate", "category", "quality"}),
+    }
+    record, state = run_stage(run, "ingest", parts, IngestRecord, lambda: _ingest(run, files))
+    read, quarantined = record.rows()
+    say(f"{len(record.tables)} tables, {read:,} rows read: {read - quarantined:,} accepted, {quarantined:,} in quarantine")
+    _show(run, record)
+    return state
+
+
+def _ingest(run: RunContext, files: dict[str, list[SourceFile]]) -> IngestRecord:
+    lake = open_lake(run.settings.storage)
+    valid = validate_tables(read_tables(files, run.settings.sources), run.settings)
+    return IngestRecord(
+        tables={name: lake.write_table(f"validated/{name}", frame) for name, frame in valid.tables.items()},
+        quarantine=lake.write_table("quarantine", valid.quarantine),
+        files=valid.files,
+        reasons=valid.reasons,
+    )
+
+
+def _show(run: RunContext, record: IngestRecord) -> None:
+    show_table(
+        run,
+        "data-quality",
+        [file.model_dump(mode="json", exclude={"sha256"}) for file in record.files],
+        "Rows read, accepted and quarantined per source file",
+    )
+    if record.reasons:
+        rows = [{"table": table, "reason": reason, "rows": count} for table, reason, count in record.reasons]
+        show_table(run, "quarantine-reasons", rows, "Why rows are in quarantine (all of them: quarantine.parquet)")

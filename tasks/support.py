@@ -1,0 +1,98 @@
+"""What every Prefect task shares: the lake's memo, the state it ends in, artifacts and quiet errors."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.logging import get_run_logger
+from prefect.states import Completed
+from prefect.tasks import Task
+from pydantic import BaseModel
+
+from schemas.errors import PipelineError
+from schemas.run import RunContext
+from tasks.storage.lake import open_lake
+from tasks.storage.memo import reuse_or_compute
+
+R = TypeVar("R", bound=BaseModel)
+
+ARTIFACT_ROWS = 200
+RETRY_DELAYS_SECONDS = [2.0, 10.0]
+_ENGINE_LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.flow_engine", "prefect.task_engine")
+
+
+class _NoTraceback(logging.Filter):
+    """Errors that a user can act on are shown as their message; a traceback would hide it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], PipelineError):
+            record.exc_info = None
+            record.exc_text = None
+        return True
+
+
+def quieten_expected_errors() -> None:
+    """Keep tracebacks of :class:`PipelineError` out of Prefect's engine logs."""
+    for name in _ENGINE_LOGGERS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(existing, _NoTraceback) for existing in logger.filters):
+            logger.addFilter(_NoTraceback())
+
+
+def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001
+    """Whether a failure may pass by itself: a connection or a time-out, never bad input or a bug."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, (ConnectionError, TimeoutError))
+
+
+def run_stage(
+    run: RunContext, stage: str, parts: dict[str, object], record_type: type[R], compute: Callable[[], R]
+) -> tuple[R, State[R]]:
+    """Reuse or compute a stage's record, and the state in which its task should end.
+
+    Returns:
+        The record, and a completed state that carries it, named ``Cached`` where it was reused.
+    """
+    lake = open_lake(run.settings.storage)
+    record, reused = reuse_or_compute(lake, stage, parts, record_type, compute, force=run.force)
+    if reused:
+        return record, Completed(data=record, name="Cached", message=f"{stage}: reused from the lake")
+    return record, Completed(data=record, message=f"{stage}: computed")
+
+
+def artifact_key(*words: str) -> str:
+    """An artifact key: lowercase letters, digits and dashes.
+
+    >>> artifact_key("Data quality", "shoes_CL")
+    'data-quality-shoes-cl'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-")
+
+
+def show_table(run: RunContext, name: str, rows: Sequence[dict[str, Any]], description: str) -> None:
+    """Publish rows as a table artifact; a long table shows its head and says so."""
+    shown = list(rows[:ARTIFACT_ROWS])
+    if len(rows) > ARTIFACT_ROWS:
+        description = f"{description} (the first {ARTIFACT_ROWS} of {len(rows)} rows)"
+    create_table_artifact(table=shown, key=artifact_key(name, run.settings.name), description=description)
+
+
+def show_markdown(run: RunContext, name: str, text: str, description: str) -> None:
+    """Publish a markdown artifact."""
+    create_markdown_artifact(markdown=text, key=artifact_key(name, run.settings.name), description=description)
+
+
+def say(message: str) -> None:
+    """A line in the run's log."""
+    get_run_logger().info(message)
+
+
+def warn(messages: Sequence[str]) -> None:
+    """Warnings in the run's log."""
+    for message in messages:
+        get_run_logger().warning(message)

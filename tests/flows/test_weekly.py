@@ -1,0 +1,188 @@
+"""The weekly run, driven through the command line as a user would."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from schemas import columns as c
+from tests.flows import mini_company
+from tests.flows.conftest import Restock
+
+pytestmark = pytest.mark.flow
+
+OUTPUTS = {
+    "replenishment.csv",
+    "deliveries.csv",
+    "forecast.parquet",
+    "backtest.parquet",
+    "metrics.parquet",
+    "champions.parquet",
+    "visits.csv",
+    "levels.csv",
+    "costs.csv",
+    "report.html",
+    "manifest.json",
+    "quarantine.parquet",
+}
+
+
+def weekly(restock: Restock, settings: Path, *more: object) -> tuple[int, str, str]:
+    return restock("weekly", "--settings", settings, "--as-of", mini_company.AS_OF, *more)
+
+
+def run_folder(settings: Path) -> Path:
+    return settings.parent / "lake" / "runs" / mini_company.AS_OF
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def targets(settings: Path) -> pd.DataFrame:
+    return pd.read_csv(run_folder(settings) / "replenishment.csv", dtype={c.STORE_ID: str, c.SKU: str})
+
+
+def with_bad_lines(count: int) -> pd.DataFrame:
+    sales = mini_company.sales().astype({c.UNITS: object})
+    sales.loc[: count - 1, c.UNITS] = "many"
+    return sales
+
+
+def test_a_weekly_run_leaves_every_output_and_a_target_for_every_pair(restock: Restock, company: Path) -> None:
+    code, out, err = weekly(restock, company)
+    assert code == 0, out + err
+    assert set(digests(run_folder(company))) == OUTPUTS
+    table = targets(company)
+    assert set(zip(table[c.STORE_ID], table[c.SKU], strict=True)) == {
+        (store, sku) for store in mini_company.STORES for sku in mini_company.SKUS
+    }
+    assert (table[c.TARGET_QUANTITY] >= 0).all()
+    assert table[c.TARGET_QUANTITY].dtype.kind == "i"
+    assert "replenishment.csv" in out
+
+
+def test_the_manifest_vouches_for_every_other_file(restock: Restock, company: Path) -> None:
+    weekly(restock, company)
+    manifest = json.loads((run_folder(company) / "manifest.json").read_text())
+    found = digests(run_folder(company))
+    found.pop("manifest.json")
+    assert manifest["outputs"] == found
+    for file in manifest["inputs"]:
+        assert file["rows_read"] == file["rows_accepted"] + file["rows_quarantined"]
+
+
+def test_each_series_has_one_champion_and_a_whole_horizon(restock: Restock, company: Path) -> None:
+    weekly(restock, company)
+    forecast = pd.read_parquet(run_folder(company) / "forecast.parquet")
+    champions = forecast[forecast[c.CHAMPION]]
+    per_series = champions.groupby([c.STORE_ID, c.CATEGORY], observed=True)
+    assert (per_series.size() == mini_company.SETTINGS["horizon"]).all()
+    assert (per_series[c.MODEL].nunique() == 1).all()
+    assert champions[c.DATE].min() == pd.Timestamp(mini_company.AS_OF)
+
+
+def test_a_second_run_recomputes_nothing_and_leaves_identical_files(restock: Restock, company: Path) -> None:
+    weekly(restock, company)
+    before = digests(run_folder(company))
+    stamps = {path: path.stat().st_mtime_ns for path in run_folder(company).iterdir()}
+    code, _, err = weekly(restock, company)
+    assert code == 0
+    assert digests(run_folder(company)) == before
+    assert {path: path.stat().st_mtime_ns for path in run_folder(company).iterdir()} == stamps
+    assert "Cached" in err
+    assert "computed" not in err
+
+
+def test_what_happens_from_as_of_on_changes_no_target(restock: Restock, company: Path, tmp_path: Path) -> None:
+    weekly(restock, company)
+    future = mini_company.sales()
+    future[c.DATE] = (pd.to_datetime(future[c.DATE]) + pd.Timedelta(days=182)).dt.strftime("%Y-%m-%d")
+    future[c.UNITS] *= 50
+    other = mini_company.write(tmp_path / "other", sales=pd.concat([mini_company.sales(), future]))
+    weekly(restock, other)
+    pd.testing.assert_frame_equal(targets(company), targets(other))
+
+
+def test_few_bad_rows_are_quarantined_and_the_run_goes_on(restock: Restock, tmp_path: Path) -> None:
+    settings = mini_company.write(tmp_path / "bad", sales=with_bad_lines(5))
+    code, _, err = weekly(restock, settings)
+    assert code == 0, err
+    quarantine = pd.read_parquet(run_folder(settings) / "quarantine.parquet")
+    assert len(quarantine) == 5
+    assert (quarantine[c.TABLE] == "sales").all()
+    assert quarantine[c.REASON].str.contains("units").all()
+
+
+def test_many_bad_rows_stop_the_run_and_leave_the_last_good_output(restock: Restock, company: Path) -> None:
+    weekly(restock, company)
+    before = digests(run_folder(company))
+    mini_company.write(company.parent, sales=with_bad_lines(200))
+    code, out, err = weekly(restock, company)
+    assert code == 2
+    assert "sales.csv" in err
+    assert "200" in err
+    assert "max_quarantined_share" in err
+    assert "Traceback" not in out + err
+    assert digests(run_folder(company)) == before
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("horizn=3", ["horizn", "horizon"]),
+        ("horizon=3", ["horizon", "review_period"]),
+        ("category=[colour]", ["colour", "products"]),
+        ("sources.sales.path=nowhere.csv", ["sales", "nowhere.csv"]),
+    ],
+)
+def test_bad_settings_end_with_code_2_and_say_what_to_do(
+    restock: Restock, company: Path, override: str, words: list[str]
+) -> None:
+    code, out, err = weekly(restock, company, "--set", override)
+    assert code == 2
+    for word in words:
+        assert word in err
+    assert "Traceback" not in out + err
+
+
+def test_a_dry_run_publishes_nothing(restock: Restock, company: Path) -> None:
+    code, out, _ = weekly(restock, company, "--dry-run")
+    assert code == 0
+    assert not run_folder(company).exists()
+    assert "Dry run" in out
+
+
+def test_too_many_changed_targets_hold_the_publication_back(restock: Restock, company: Path) -> None:
+    week_before = "2024-06-24"
+    restock("weekly", "--settings", company, "--as-of", week_before)
+    code, out, err = weekly(restock, company, "--set", "publication.max_change=0")
+    assert code == 3
+    assert "max_change" in err
+    assert "Traceback" not in out + err
+    assert not run_folder(company).exists()
+
+
+def test_a_scope_limits_the_run_to_its_stores(restock: Restock, company: Path) -> None:
+    code, _, err = weekly(restock, company, "--stores", "001")
+    assert code == 0, err
+    assert set(targets(company)[c.STORE_ID]) == {"001"}
+
+
+@pytest.mark.parametrize("command", ["ingest", "features", "baselines", "compare"])
+def test_a_stage_command_ends_well_and_publishes_nothing(restock: Restock, company: Path, command: str) -> None:
+    code, out, err = restock(command, "--settings", company, "--as-of", mini_company.AS_OF)
+    assert code == 0, out + err
+    assert not (company.parent / "lake" / "runs").exists()
+
+
+def test_optimize_publishes_what_weekly_would(restock: Restock, company: Path, tmp_path: Path) -> None:
+    weekly(restock, company)
+    other = mini_company.write(tmp_path / "other")
+    code, _, err = restock("optimize", "--settings", other, "--as-of", mini_company.AS_OF)
+    assert code == 0, err
+    pd.testing.assert_frame_equal(targets(company), targets(other))
