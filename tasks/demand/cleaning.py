@@ -1,0 +1,257 @@
+"""Cleaning of accepted rows (domain, section 2.1): categories, returns, sums per store, SKU and period."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas import columns as c
+from schemas.errors import DataContractError, first_few
+from schemas.frequency import Frequency
+from schemas.panel import FloatArray, IndexArray
+from schemas.settings import Settings
+
+NO_EVENT = "NOEVENTO"
+CATEGORY_SEPARATOR = "_"
+# Above this, a float no longer holds every whole number, and sums depend on the order of their terms.
+_EXACT_INTEGERS = 2.0**53
+
+TextArray = NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class SaleCells:
+    """Demand per (store, SKU, period) that has a sales row, and what it belongs to.
+
+    A *pair* is a (store, SKU) with a sales row, a *series* a (store, category) with one, a *cell* a
+    pair's period with one. Stores, SKUs and series are sorted by name, cells by pair and period.
+
+    Attributes:
+        frequency: period length and labels.
+        periods: the T labels from the first with a sales row to the last before ``as_of``.
+        stores: shape (S,); store ids.
+        skus: shape (K,); SKUs with a sales row.
+        series_store: shape (n,); index into ``stores``.
+        series_category: shape (n,); category names.
+        pair_store: shape (p,); index into ``stores``.
+        pair_sku: shape (p,); index into ``skus``.
+        pair_series: shape (p,); index of the series that the pair belongs to.
+        cell_pair: shape (m,).
+        cell_period: shape (m,); 0 to T - 1.
+        units: shape (m,); demand, returns counted as 0.
+        priced_units: shape (m,); units of the lines whose price is known.
+        priced_amount: shape (m,); net amount of these lines.
+    """
+
+    frequency: Frequency
+    periods: pd.DatetimeIndex
+    stores: TextArray
+    skus: TextArray
+    series_store: IndexArray
+    series_category: TextArray
+    pair_store: IndexArray
+    pair_sku: IndexArray
+    pair_series: IndexArray
+    cell_pair: IndexArray
+    cell_period: IndexArray
+    units: FloatArray
+    priced_units: FloatArray
+    priced_amount: FloatArray
+
+    @property
+    def n(self) -> int:
+        """Number of series."""
+        return len(self.series_store)
+
+    @property
+    def history(self) -> int:
+        """T, the number of finished periods."""
+        return len(self.periods)
+
+    @property
+    def cell_series(self) -> IndexArray:
+        """Shape (m,); the series of each cell."""
+        return self.pair_series[self.cell_pair]
+
+    @property
+    def cell_store(self) -> IndexArray:
+        """Shape (m,); the store of each cell."""
+        return self.pair_store[self.cell_pair]
+
+    def by_series(self, weights: FloatArray, cells: NDArray[np.bool_] | None = None) -> FloatArray:
+        """Sums of a cell value per series and period, shape (n, T); 0 where there is no cell."""
+        key = self.cell_series * self.history + self.cell_period
+        if cells is not None:
+            key, weights = key[cells], weights[cells]
+        return weighted_count(key, weights, self.n, self.history)
+
+
+def clean_products(products: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """The product table with merged prefixes and its category.
+
+    Args:
+        products: one row per SKU.
+        settings: ``cleaning.merge_prefixes`` and ``category``.
+
+    Returns:
+        A new frame, one row per SKU, with the further column ``category``: the text of the columns of
+        ``settings.category`` joined by "_" (a missing part is empty).
+
+    Raises:
+        DataContractError: a column named in the settings is not in the table.
+    """
+    named = [*settings.category, *settings.cleaning.merge_prefixes]
+    missing = sorted({name for name in named if name not in products.columns})
+    if missing:
+        raise DataContractError(
+            f"products: the settings name columns that the table lacks: {first_few(missing)}; "
+            f"it has {', '.join(map(str, products.columns))}. Correct category and cleaning.merge_prefixes in the "
+            "settings, or map the columns in sources.products.columns"
+        )
+    merged = {name: merge_prefixes(products[name], cuts) for name, cuts in settings.cleaning.merge_prefixes.items()}
+    cleaned = products.assign(**merged)
+    parts = [cleaned[name].astype(object).where(cleaned[name].notna(), "").map(str) for name in settings.category]
+    category = parts[0]
+    for part in parts[1:]:
+        category = category + CATEGORY_SEPARATOR + part
+    return cleaned.assign(**{c.CATEGORY: category})
+
+
+def merge_prefixes(values: pd.Series, prefixes: list[str]) -> pd.Series:
+    """Values that begin with a prefix become that prefix; the longest one that fits.
+
+    >>> merge_prefixes(pd.Series(["SANDALIA PLANA", "BOTA"]), ["SANDALIA"]).tolist()
+    ['SANDALIA', 'BOTA']
+    """
+    names = values.dropna().astype(str).unique()
+    longest_first = sorted(prefixes, key=lambda prefix: (-len(prefix), prefix))
+    merged = {name: next((cut for cut in longest_first if name.startswith(cut)), name) for name in names}
+    return values.map(merged).astype(object).where(values.notna(), None)
+
+
+def clean_events(calendar: pd.DataFrame) -> pd.DataFrame:
+    """The calendar with empty events named ``NOEVENTO`` (domain, section 2.1); a new frame."""
+    if c.EVENT not in calendar.columns:
+        return calendar
+    events = calendar[c.EVENT]
+    named = events.notna() & events.astype(str).str.strip().ne("")
+    return calendar.assign(**{c.EVENT: events.astype(object).where(named, NO_EVENT)})
+
+
+def clean_sales(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: date) -> SaleCells:
+    """Sale lines before ``as_of``, summed per store, SKU and period.
+
+    Returns (negative units) count as 0 demand but are rows: the SKU was there and the store was open.
+
+    Args:
+        tables: ``sales`` and ``products`` as accepted by validation.
+        settings: frequency, category and cleaning.
+        as_of: first day that is not known.
+
+    Raises:
+        DataContractError: no sales row lies before ``as_of``, or a SKU is not in ``products``.
+    """
+    sales = tables["sales"]
+    lines = sales.loc[sales[c.DATE] < pd.Timestamp(as_of)]
+    if lines.empty:
+        raise DataContractError(_nothing_known(sales, as_of))
+    frequency = settings.period
+    labels = frequency.label(lines[c.DATE])
+    last = frequency.shift(frequency.first_label_from(as_of), -1)
+    periods = frequency.between(labels.min(), last)
+    store, stores = codes(lines[c.STORE_ID])
+    sku, skus = codes(lines[c.SKU])
+    pair_key, pair = np.unique(store * len(skus) + sku, return_inverse=True)
+    pair_store, pair_sku = np.divmod(pair_key, len(skus))
+    category, categories = codes(_category_of(skus, clean_products(tables["products"], settings)))
+    series_key, pair_series = np.unique(pair_store * len(categories) + category[pair_sku], return_inverse=True)
+    cell_key, cell = np.unique(pair * len(periods) + periods.get_indexer(labels), return_inverse=True)
+    units, priced_units, priced_amount = _line_values(lines)
+    return SaleCells(
+        frequency=frequency,
+        periods=periods,
+        stores=stores,
+        skus=skus,
+        series_store=series_key // len(categories),
+        series_category=categories[series_key % len(categories)],
+        pair_store=pair_store,
+        pair_sku=pair_sku,
+        pair_series=pair_series,
+        cell_pair=cell_key // len(periods),
+        cell_period=cell_key % len(periods),
+        units=_sums(cell, units, len(cell_key)),
+        priced_units=_sums(cell, priced_units, len(cell_key)),
+        priced_amount=_sums(cell, priced_amount, len(cell_key)),
+    )
+
+
+def returned_lines(sales: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    """The sale lines before ``as_of`` with negative units, in a fixed order; date, store_id, sku, units."""
+    taken = sales.loc[(sales[c.DATE] < pd.Timestamp(as_of)) & (sales[c.UNITS] < 0)]
+    keys = [c.DATE, c.STORE_ID, c.SKU, c.UNITS]
+    return taken[keys].sort_values(keys, ignore_index=True)
+
+
+def weighted_count(key: IndexArray, weights: FloatArray, rows: int, columns: int) -> FloatArray:
+    """Sum of the weights by ``row * columns + column``, shape (rows, columns)."""
+    return np.bincount(key, weights, minlength=rows * columns).reshape(rows, columns).astype(np.float64, copy=False)
+
+
+def codes(values: pd.Series | TextArray) -> tuple[IndexArray, TextArray]:
+    """Position of each text in the sorted distinct texts, and these texts.
+
+    >>> numbers, names = codes(pd.Series(["b", "a", "b"]))
+    >>> numbers.tolist(), names.tolist()
+    ([1, 0, 1], ['a', 'b'])
+    """
+    found, distinct = pd.factorize(values)
+    names = np.array([str(name) for name in distinct], dtype=object)
+    order = np.argsort(names)
+    rank = np.empty(len(names), dtype=np.int64)
+    rank[order] = np.arange(len(names))
+    return rank[found], names[order]
+
+
+def _category_of(skus: TextArray, products: pd.DataFrame) -> pd.Series:
+    category = pd.Series(products[c.CATEGORY].to_numpy(), index=products[c.SKU].astype(str).to_numpy())
+    unknown = [sku for sku in skus if sku not in category.index]
+    if unknown:
+        raise DataContractError(
+            f"sales: {len(unknown)} SKU are not in products: {first_few(unknown)}. Add them to the product table"
+        )
+    return category.loc[skus]
+
+
+def _line_values(lines: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Demand, and units and amount of the lines whose price is known (sold, with an amount)."""
+    units = lines[c.UNITS].to_numpy(dtype=np.float64)
+    demand = np.maximum(units, 0.0)
+    if c.NET_AMOUNT not in lines.columns:
+        return demand, np.zeros_like(demand), np.zeros_like(demand)
+    amount = lines[c.NET_AMOUNT].to_numpy(dtype=np.float64)
+    priced = (units > 0) & (amount > 0)
+    return demand, np.where(priced, units, 0.0), np.where(priced, amount, 0.0)
+
+
+def _sums(key: IndexArray, values: FloatArray, size: int) -> FloatArray:
+    """Sums by key that do not depend on the order of the rows, to the last bit."""
+    whole = np.abs(values).sum() < _EXACT_INTEGERS and bool((values == np.floor(values)).all())
+    if not whole:
+        order = np.lexsort((values, key))
+        key, values = key[order], values[order]
+    return weighted_count(key, values, 1, size)[0]
+
+
+def _nothing_known(sales: pd.DataFrame, as_of: date) -> str:
+    if sales.empty:
+        return "sales has no rows. Check the file named in sources.sales"
+    first, last = sales[c.DATE].min().date(), sales[c.DATE].max().date()
+    return (
+        f"sales has no row before as_of {as_of}: its {len(sales)} rows run from {first} to {last}. "
+        f"Set --as-of to a day after {first}, for example the day after {last}"
+    )

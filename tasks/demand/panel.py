@@ -1,0 +1,215 @@
+"""The demand panel of one ``as_of``: every (store, category) with a sales row, on one time axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
+from schemas.settings import Settings
+from tasks.demand.axis import Axis
+from tasks.demand.calendar import StoreCalendar, store_calendar
+from tasks.demand.cleaning import SaleCells, clean_products, clean_sales, returned_lines
+from tasks.demand.exposure import StorePeriods, known_demand, out_of_stock, store_periods
+from tasks.demand.faults import faulty_cells
+from tasks.demand.panel_frames import from_frames, to_frames
+from tasks.demand.promotions import promotion_features
+from tasks.demand.time_features import public_holidays, time_features
+
+__all__ = ["PanelBuild", "build_panel", "from_frames", "to_frames"]
+
+RETURN = "return"
+FAULT = "fault"
+OPEN_AFTER_ALL = "open_after_all"
+OUT_OF_STOCK = "out_of_stock"
+SILENT = "store_without_rows"
+MERGED = "merged_product"
+
+
+@dataclass(frozen=True)
+class PanelBuild:
+    """A panel and what was done to make it.
+
+    Attributes:
+        panel: the demand panel.
+        treatments: one row per treated sale: table, store_id, sku, date (of the line or its period),
+            units, treatment and reason.
+        treatment_counts: treatment to number of cases; besides those in ``treatments``, the store-periods
+            without rows, the SKU-periods out of stock and the products with a merged value.
+        warnings: for the operator and the data owner.
+    """
+
+    panel: Panel
+    treatments: pd.DataFrame
+    treatment_counts: dict[str, int]
+    warnings: list[str]
+
+
+def build_panel(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: date) -> PanelBuild:
+    """Build the panel from accepted rows.
+
+    Sales and availability on or after ``as_of`` are not read; calendar and promotions are plans and are
+    read whole. The result does not depend on the order of rows, and no input is changed.
+
+    Args:
+        tables: by table name, typed by validation: ids text, dates datetime64, numbers float64, flags bool.
+        settings: frequency, horizon, category, cleaning and country.
+        as_of: first day that is not known.
+
+    Returns:
+        The panel (series by store_id and category; labels from the first with a sales row, ``horizon``
+        labels from the first on or after ``as_of``) and its treatments.
+
+    Raises:
+        DataContractError: no sales row before ``as_of``, or tables that do not fit together.
+    """
+    cells = clean_sales(tables, settings, as_of)
+    axis = Axis(cells.frequency, _labels(cells, settings, as_of), cells.history)
+    calendar = store_calendar(tables.get("calendar"), axis, cells.stores, cells.series_store)
+    stores = store_periods(cells, calendar.closed)
+    missing = out_of_stock(tables.get("availability"), cells, as_of)
+    faulty = np.zeros(len(cells.units), dtype=bool)
+    if settings.cleaning.drop_outliers:
+        faulty = faulty_cells(cells, calendar.special[:, : cells.history], settings.cleaning.outlier_factor)
+    faulty_keys = (cells.cell_pair * cells.history + cells.cell_period)[faulty]
+    demand = known_demand(cells, stores, np.union1d(missing, faulty_keys))
+    panel = Panel(
+        frequency=cells.frequency,
+        series=_series(cells, tables, settings),
+        periods=axis.periods,
+        demand=demand,
+        closed=stores.closed[cells.series_store],
+        horizon=settings.horizon,
+        known=_known(tables, settings, cells, axis, calendar),
+        observed=_observed(cells, ~faulty),
+    )
+    treatments = pd.concat(
+        [_returns(tables, as_of), _faults(cells, faulty, settings), _open_after_all(cells, stores)], ignore_index=True
+    )
+    counts = treatments[c.TREATMENT].value_counts().sort_index().to_dict()
+    counts |= {OUT_OF_STOCK: len(missing), SILENT: _silent_periods(cells, stores)}
+    counts |= {MERGED: _merged(tables["products"], settings)}
+    return PanelBuild(panel, treatments, counts, _warnings(settings, as_of, calendar, axis, stores))
+
+
+def _labels(cells: SaleCells, settings: Settings, as_of: date) -> pd.DatetimeIndex:
+    first_ahead = cells.frequency.first_label_from(as_of)
+    last = cells.frequency.shift(first_ahead, settings.horizon - 1)
+    return cells.frequency.between(cells.periods[0], last)
+
+
+def _series(cells: SaleCells, tables: Mapping[str, pd.DataFrame], settings: Settings) -> pd.DataFrame:
+    """store_id, category, features of the store, and those of the product that are one per category."""
+    stores = tables["stores"].assign(**{c.STORE_ID: tables["stores"][c.STORE_ID].astype(str)})
+    products = clean_products(tables["products"], settings).drop(columns=c.SKU)
+    by_category = products.groupby(c.CATEGORY)
+    constant = by_category.nunique(dropna=False).reindex(pd.unique(cells.series_category)).eq(1).all()
+    product_part = by_category.head(1)[[c.CATEGORY, *constant.index[constant]]]
+    taken = {c.CATEGORY, *product_part.columns}
+    store_part = stores.rename(columns={name: f"store_{name}" for name in stores.columns if name in taken})
+    keys = pd.DataFrame({c.STORE_ID: cells.stores[cells.series_store], c.CATEGORY: cells.series_category})
+    joined = keys.merge(store_part, on=c.STORE_ID, how="left").merge(product_part, on=c.CATEGORY, how="left")
+    return joined.assign(**{name: _feature(joined[name]) for name in joined.columns})
+
+
+def _feature(column: pd.Series) -> pd.Series:
+    """A number as float, anything else as text, empty where missing."""
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return column.astype(np.float64)
+    return column.astype(object).where(column.notna(), "").map(str)
+
+
+def _known(
+    tables: Mapping[str, pd.DataFrame], settings: Settings, cells: SaleCells, axis: Axis, calendar: StoreCalendar
+) -> dict[str, KnownFeature]:
+    return {
+        **time_features(axis, cells.n),
+        **public_holidays(axis, settings.country, cells.n),
+        **promotion_features(tables.get("promotions"), tables["products"], cells, axis),
+        **calendar.features,
+    }
+
+
+def _observed(cells: SaleCells, sound: BoolArray) -> dict[str, SmallFloatArray]:
+    """The last known unit price at the end of each period; NaN before the first one."""
+    amount, units = cells.by_series(cells.priced_amount, sound), cells.by_series(cells.priced_units, sound)
+    if not units.any():
+        return {}
+    return {c.UNIT_PRICE: _carried(amount, units).astype(np.float32)}
+
+
+def _carried(amount: FloatArray, units: FloatArray) -> FloatArray:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        price = amount / units
+    last: IndexArray = np.maximum.accumulate(np.where(units > 0, np.arange(units.shape[1]), -1), axis=1)
+    carried = np.take_along_axis(price, np.maximum(last, 0), axis=1)
+    return np.where(last >= 0, carried, np.nan)
+
+
+def _returns(tables: Mapping[str, pd.DataFrame], as_of: date) -> pd.DataFrame:
+    return _treated(returned_lines(tables["sales"], as_of), RETURN, "units below 0 count as demand of 0")
+
+
+def _faults(cells: SaleCells, faulty: BoolArray, settings: Settings) -> pd.DataFrame:
+    factor = settings.cleaning.outlier_factor
+    reason = f"more than {factor:g} times the usual peak of its series, and no event explains it: demand unknown"
+    return _treated(_cells_frame(cells, faulty), FAULT, reason)
+
+
+def _open_after_all(cells: SaleCells, stores: StorePeriods) -> pd.DataFrame:
+    sold = stores.contradicted[cells.cell_store, cells.cell_period] & (cells.units > 0)
+    return _treated(_cells_frame(cells, sold), OPEN_AFTER_ALL, "sold while the calendar says closed: taken as open")
+
+
+def _cells_frame(cells: SaleCells, chosen: BoolArray) -> pd.DataFrame:
+    pair = cells.cell_pair[chosen]
+    return pd.DataFrame(
+        {
+            c.DATE: cells.periods[cells.cell_period[chosen]],
+            c.STORE_ID: cells.stores[cells.pair_store[pair]],
+            c.SKU: cells.skus[cells.pair_sku[pair]],
+            c.UNITS: cells.units[chosen],
+        }
+    )
+
+
+def _treated(rows: pd.DataFrame, treatment: str, reason: str) -> pd.DataFrame:
+    columns = [c.TABLE, c.STORE_ID, c.SKU, c.DATE, c.UNITS, c.TREATMENT, c.REASON]
+    text = {c.STORE_ID: object, c.SKU: object}
+    return rows.astype(text).assign(**{c.TABLE: "sales", c.TREATMENT: treatment, c.REASON: reason})[columns]
+
+
+def _silent_periods(cells: SaleCells, stores: StorePeriods) -> int:
+    """Store-periods without rows from the store's first row on."""
+    first = np.full(len(cells.stores), cells.history)
+    np.minimum.at(first, cells.cell_store, cells.cell_period)
+    return int((stores.silent & (np.arange(cells.history) >= first[:, None])).sum())
+
+
+def _merged(products: pd.DataFrame, settings: Settings) -> int:
+    cleaned = clean_products(products, settings)
+    names = list(settings.cleaning.merge_prefixes)
+    before, after = products[names].astype(object), cleaned[names].astype(object)
+    return int((before.ne(after) & before.notna()).any(axis=1).sum())
+
+
+def _warnings(settings: Settings, as_of: date, calendar: StoreCalendar, axis: Axis, stores: StorePeriods) -> list[str]:
+    found = []
+    frequency = settings.period
+    if not frequency.is_boundary(as_of):
+        found.append(
+            f"as_of {as_of} is inside a period of {frequency.code}: that of {axis.periods[axis.history - 1].date()} "
+            f"counts as finished. Run at a boundary, such as {axis.periods[axis.history].date()}"
+        )
+    tail = int(stores.tail.sum())
+    if tail:
+        found.append(
+            f"sales end at {axis.periods[axis.history - tail - 1].date()}: the {tail} periods from there to as_of "
+            f"{as_of} are unknown. Deliver the newer sales, or set --as-of to the first missing day"
+        )
+    return [*found, *calendar.warnings]

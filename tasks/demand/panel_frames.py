@@ -1,0 +1,97 @@
+"""The panel as Parquet-friendly frames, and back without loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.errors import StorageError
+from schemas.frequency import Frequency
+from schemas.panel import KnownFeature, Panel
+
+SERIES = "series"
+PERIODS = "periods"
+HISTORY = "history"
+CLOSED = "closed"
+FEATURES = "features"
+ROWS = "rows"
+KNOWN = "known_"
+
+
+def to_frames(panel: Panel) -> dict[str, pd.DataFrame]:
+    """The panel as frames by name.
+
+    Returns:
+        ``series`` (one row per series), ``periods`` (one row per label), ``history`` (n x T rows, series
+        by series: demand and the observed covariates), ``closed`` (n x (T + H) rows), ``features`` (known
+        feature and its group), ``rows`` (one row per series, one column per group: which row of the group
+        holds for it) and per group ``known_0``, ... (rows x (T + H) rows, one column per feature).
+        Features that share their rows form a group.
+    """
+    frames = {
+        SERIES: panel.series,
+        PERIODS: pd.DataFrame({c.DATE: panel.periods}),
+        HISTORY: pd.DataFrame({c.DEMAND: panel.demand.ravel()} | {k: v.ravel() for k, v in panel.observed.items()}),
+        CLOSED: pd.DataFrame({c.CLOSED: panel.closed.ravel()}),
+    }
+    groups: list[dict[str, KnownFeature]] = []
+    for name, feature in panel.known.items():
+        group = next((g for g in groups if _same_rows(next(iter(g.values())), feature)), None)
+        if group is None:
+            groups.append(group := {})
+        group[name] = feature
+    number = {name: i for i, group in enumerate(groups) for name in group}
+    frames[FEATURES] = pd.DataFrame(
+        {c.FEATURE: pd.Series(list(panel.known), dtype=object), c.GROUP: [number[name] for name in panel.known]}
+    ).astype({c.GROUP: np.int64})
+    frames[ROWS] = pd.DataFrame(
+        {str(i): next(iter(group.values())).row_of_series for i, group in enumerate(groups)},
+        index=pd.RangeIndex(panel.n),
+    )
+    for i, group in enumerate(groups):
+        frames[f"{KNOWN}{i}"] = pd.DataFrame({name: f.values.ravel() for name, f in group.items()})
+    return frames
+
+
+def from_frames(frames: Mapping[str, pd.DataFrame], frequency: Frequency, horizon: int) -> Panel:
+    """The panel that :func:`to_frames` took apart.
+
+    Args:
+        frames: as written, rows in their order.
+        frequency: the panel's frequency.
+        horizon: H.
+
+    Raises:
+        StorageError: the frames do not belong together.
+    """
+    series, labels = frames[SERIES].reset_index(drop=True), frames[PERIODS][c.DATE]
+    periods = pd.DatetimeIndex(labels.to_numpy(dtype="datetime64[ns]"), freq=frequency.code if len(labels) else None)
+    n, length = len(series), len(periods)
+    past = frames[HISTORY]
+    if len(past) != n * (length - horizon) or len(frames[CLOSED]) != n * length:
+        raise StorageError(
+            f"panel frames do not belong together: {n} series and {length} periods with horizon {horizon}, but "
+            f"{len(past)} rows of history and {len(frames[CLOSED])} of closed. Run the stage again with --force"
+        )
+    known: dict[str, KnownFeature] = {}
+    for name, group in zip(frames[FEATURES][c.FEATURE], frames[FEATURES][c.GROUP], strict=True):
+        values = frames[f"{KNOWN}{group}"][name].to_numpy(dtype=np.float32).reshape(-1, length)
+        known[str(name)] = KnownFeature(values, frames[ROWS][str(group)].to_numpy(dtype=np.int64))
+    observed = [str(name) for name in past.columns if name != c.DEMAND]
+    return Panel(
+        frequency=frequency,
+        series=series,
+        periods=periods,
+        demand=past[c.DEMAND].to_numpy(dtype=np.float64).reshape(n, length - horizon),
+        closed=frames[CLOSED][c.CLOSED].to_numpy(dtype=np.bool_).reshape(n, length),
+        horizon=horizon,
+        known=known,
+        observed={k: past[k].to_numpy(dtype=np.float32).reshape(n, length - horizon) for k in observed},
+    )
+
+
+def _same_rows(one: KnownFeature, other: KnownFeature) -> bool:
+    return one.values.shape == other.values.shape and np.array_equal(one.row_of_series, other.row_of_series)
