@@ -1,0 +1,103 @@
+"""The demo company's input tables, in the contract's form, and a few faulty sale lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from tasks.demo.catalogue import ARTICLE, SUBBRAND
+from tasks.demo.company import Company, Size, build_company
+from tasks.demo.rates import promotion_table
+from tasks.demo.sales import availability_table, join_lines, sales_table, store_history
+from tasks.demo.stock import capacities, dc_stock_table, states, stock_table, store_file_table
+from tasks.demo.timeline import calendar_table
+
+# One faulty line of each kind per this many good ones, and at least this many.
+GOOD_LINES_PER_FAULT = 40_000
+LEAST_FAULTS = 3
+UNKNOWN_STORE = "TIENDA CERRADA 99"
+UNKNOWN_SKU = "000099999999"
+NO_NUMBER = "dos"
+
+
+@dataclass(frozen=True)
+class DemoTables:
+    """Every input table of the demo company (contract, section 3), and its faulty sale lines.
+
+    Attributes:
+        sales: the good sale lines, ordered by date, store and SKU.
+        faults: faulty sale lines as text, with the position in ``sales`` before which each one stands.
+    """
+
+    sales: pd.DataFrame
+    faults: pd.DataFrame
+    products: pd.DataFrame
+    stores: pd.DataFrame
+    stock: pd.DataFrame
+    dc_stock: pd.DataFrame
+    calendar: pd.DataFrame
+    availability: pd.DataFrame
+    promotions: pd.DataFrame
+
+
+def demo_tables(size: Size, seed: int) -> DemoTables:
+    """Generate the demo company.
+
+    Args:
+        size: ``full`` (some 2.8 million sale lines) or ``slice`` (10 of its stores, 25 of its categories).
+        seed: any integer >= 0; the same seed gives the same tables.
+    """
+    company = build_company(size, seed)
+    histories = {int(store): store_history(company, int(store)) for store in company.store_numbers}
+    sales = sales_table(company, join_lines([history.lines for history in histories.values()]))
+    capacity = capacities(company, histories)
+    return DemoTables(
+        sales=sales,
+        faults=_faults(sales, seed),
+        products=_product_table(company),
+        stores=store_file_table(company, histories, capacity),
+        stock=stock_table(company, histories, capacity),
+        dc_stock=dc_stock_table(company, histories),
+        calendar=calendar_table(),
+        availability=availability_table(company, histories),
+        promotions=_promotions(company),
+    )
+
+
+def _product_table(company: Company) -> pd.DataFrame:
+    """One row per SKU with its article's attributes, its state after the last sales day and its list price."""
+    skus = company.skus.iloc[company.sku_numbers].reset_index(drop=True)
+    articles = company.articles.assign(**{c.COLLECTION_STATUS: states(company)})
+    rows = articles.iloc[skus[ARTICLE].to_numpy()].reset_index(drop=True)
+    in_season_shoe = rows[c.COLLECTION_STATUS].eq("Temporada") & rows[c.FAMILY].eq("ZAPATO")
+    described = [c.BRAND, SUBBRAND, c.FAMILY, c.SUBFAMILY, c.CLUSTER, c.COLLECTION_STATUS, c.COLOR]
+    table = pd.concat([skus[[c.SKU]], skus[c.SKU].str.slice(0, 9).rename(ARTICLE), rows[described]], axis=1)
+    return table.assign(
+        **{c.SIZE: skus[c.SIZE], c.PRICE: rows[c.PRICE], c.MIN_PRESENTATION: in_season_shoe.astype(int)}
+    )
+
+
+def _promotions(company: Company) -> pd.DataFrame:
+    article = company.skus[ARTICLE].to_numpy()[company.sku_numbers]
+    list_price = company.articles[c.PRICE].to_numpy(dtype=float)
+    return promotion_table(company.skus.iloc[company.sku_numbers], article, list_price, company.rates)
+
+
+def _faults(sales: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Lines with text for units, a store or a SKU that its table lacks: what quarantine is for.
+
+    Returns:
+        The sales columns as text; the index is the position in ``sales`` before which a line stands.
+    """
+    rng = np.random.default_rng([seed, 7])
+    each = max(LEAST_FAULTS, len(sales) // GOOD_LINES_PER_FAULT)
+    position = np.sort(rng.choice(len(sales), 3 * each, replace=False))
+    lines = sales.iloc[position].astype(str).set_axis(position)
+    kind = rng.permutation(np.repeat([0, 1, 2], each))
+    lines.loc[position[kind == 0], c.UNITS] = NO_NUMBER
+    lines.loc[position[kind == 1], c.STORE_ID] = UNKNOWN_STORE
+    lines.loc[position[kind == 2], c.SKU] = UNKNOWN_SKU  # noqa: PLR2004
+    return lines
