@@ -125,6 +125,14 @@ T = "t"
 T_FROM = "t_from"
 DEMAND = "demand"
 STOCK = "stock"
+CAPACITY = "capacity"
+SALES = "sales"
+OVER = "over"
+FILL_RATE = "fill_rate"
+TOTAL_P95 = "total_p95"
+MISSED_WEEKS = "missed_weeks"
+VALID = "valid"
+LIMIT_BREACHES = "limit_breaches"
 
 
 def quantile_column(level: float) -> str:

@@ -36,6 +36,8 @@ class PlanProblem:
         periods_per_week: length of the blocks with at least one visit per store.
         max_visits_per_period: over all stores; None = unlimited.
         seed: of every random choice.
+        free_visits: shape (S,); stores whose visit cost is not known: they are visited once a review period, on
+            its first period. None = every cost is known (it may be 0).
     """
 
     store_ids: tuple[str, ...]
@@ -54,6 +56,7 @@ class PlanProblem:
     seed: int
     paths: FloatArray | None = None
     max_visits_per_period: int | None = None
+    free_visits: BoolArray | None = None
 
     @property
     def periods(self) -> int:
@@ -108,13 +111,17 @@ class Bound:
         status: per store ``proven`` (attained by a plan that was found, or solved to optimality),
             ``valid`` (a true bound, maybe not attained) or ``none``.
         scope: in words: for which class of policies and which demand the bound holds.
+        network: a bound on the whole network that is higher than the stores' sum, because stores share a
+            limit; None where the sum is the best known.
     """
 
     per_store: FloatArray
     status: tuple[str, ...]
     scope: str
+    network: float | None = None
 
     @property
     def total(self) -> float:
-        """Sum over the stores; NaN where a store has none."""
-        return float(self.per_store.sum())
+        """The network's bound, or the sum over the stores; NaN where a store has none."""
+        own = float(self.per_store.sum())
+        return own if self.network is None else max(own, self.network)
