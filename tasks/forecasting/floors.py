@@ -182,7 +182,7 @@ def _error_quantiles(errors: FloatArray, scale: FloatArray, levels: Sequence[flo
 
 def _forecast(panel: Panel, history: FloatArray, point: FloatArray, levels: FloatArray) -> Forecast:
     """A tidy forecast in which series without history are 0 and reported."""
-    empty = ~np.isfinite(history).any(axis=1)
+    empty = np.isfinite(history).sum(axis=1) == 0
     mean, quantiles = tidy(
         np.where(empty[:, None], 0.0, point),
         np.where(empty[:, None, None], 0.0, levels),
