@@ -13,11 +13,11 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
 from schemas.settings import Settings
 from tasks.demand.axis import Axis
-from tasks.demand.calendar import StoreCalendar, store_calendar
-from tasks.demand.cleaning import SaleCells, clean_products, clean_sales, returned_lines
+from tasks.demand.calendar import StoreCalendar
+from tasks.demand.cleaning import SaleCells, clean_products, returned_lines
 from tasks.demand.exposure import StorePeriods, known_demand, out_of_stock, store_periods
-from tasks.demand.faults import faulty_cells
 from tasks.demand.panel_frames import from_frames, to_frames
+from tasks.demand.prepared import prepare
 from tasks.demand.promotions import promotion_features
 from tasks.demand.time_features import public_holidays, time_features
 
@@ -68,14 +68,10 @@ def build_panel(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: d
     Raises:
         DataContractError: no sales row before ``as_of``, or tables that do not fit together.
     """
-    cells = clean_sales(tables, settings, as_of)
-    axis = Axis(cells.frequency, _labels(cells, settings, as_of), cells.history)
-    calendar = store_calendar(tables.get("calendar"), axis, cells.stores, cells.series_store)
+    prepared = prepare(tables, settings, as_of)
+    cells, axis, calendar, faulty = prepared.cells, prepared.axis, prepared.calendar, prepared.faulty
     stores = store_periods(cells, calendar.closed)
     missing = out_of_stock(tables.get("availability"), cells, as_of)
-    faulty = np.zeros(len(cells.units), dtype=bool)
-    if settings.cleaning.drop_outliers:
-        faulty = faulty_cells(cells, calendar.special[:, : cells.history], settings.cleaning.outlier_factor)
     faulty_keys = (cells.cell_pair * cells.history + cells.cell_period)[faulty]
     demand = known_demand(cells, stores, np.union1d(missing, faulty_keys))
     panel = Panel(
@@ -95,12 +91,6 @@ def build_panel(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: d
     counts |= {OUT_OF_STOCK: len(missing), SILENT: _silent_periods(cells, stores)}
     counts |= {MERGED: _merged(tables["products"], settings)}
     return PanelBuild(panel, treatments, counts, _warnings(settings, as_of, calendar, axis, stores))
-
-
-def _labels(cells: SaleCells, settings: Settings, as_of: date) -> pd.DatetimeIndex:
-    first_ahead = cells.frequency.first_label_from(as_of)
-    last = cells.frequency.shift(first_ahead, settings.horizon - 1)
-    return cells.frequency.between(cells.periods[0], last)
 
 
 def _series(cells: SaleCells, tables: Mapping[str, pd.DataFrame], settings: Settings) -> pd.DataFrame:

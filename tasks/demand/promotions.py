@@ -46,7 +46,7 @@ def promotion_features(
     held = _held(promotions, cells, axis)
     if held.empty:
         return {}
-    listed = _list_prices(products, cells)
+    listed = list_prices(products, cells)
     pair = held[_PAIR].to_numpy()
     discount, price = _terms(held, listed[pair])
     skus = np.bincount(cells.pair_series, minlength=cells.n).astype(np.float64)[:, None]
@@ -61,6 +61,36 @@ def promotion_features(
         planned = (base + _spread(price - listed[pair], held, cells, axis)) / skus
         features[PROMOTION_PRICE] = known_feature(planned, rows)
     return informative(features)
+
+
+def planned_prices(
+    promotions: pd.DataFrame | None, list_price: FloatArray, cells: SaleCells, axis: Axis
+) -> pd.DataFrame:
+    """The price that promotions plan for each SKU, store and period of the horizon.
+
+    Args:
+        promotions: as for :func:`promotion_features`.
+        list_price: shape (p,); price per unit that a discount applies to, NaN = unknown.
+        cells: cleaned sales; p pairs.
+        axis: the panel's labels.
+
+    Returns:
+        store_id, sku, date (label) and price; a row only where a promotion plans one.
+    """
+    columns = [c.STORE_ID, c.SKU, c.DATE, c.PRICE]
+    held = pd.DataFrame() if promotions is None or promotions.empty else _held(promotions, cells, axis)
+    if held.empty:
+        return pd.DataFrame({name: pd.Series(dtype=object) for name in columns}).astype(
+            {c.DATE: "datetime64[ns]", c.PRICE: np.float64}
+        )
+    _, price = _terms(held, list_price[held[_PAIR].to_numpy()])
+    first = np.maximum(held[_FROM].to_numpy(), axis.history)
+    length = np.maximum(held[_TO].to_numpy() + 1 - first, 0) * ~np.isnan(price)
+    row = np.repeat(np.arange(len(held)), length)
+    period = first[row] + np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
+    pair = held[_PAIR].to_numpy()[row]
+    values = (cells.stores[cells.pair_store[pair]], cells.skus[cells.pair_sku[pair]], axis.periods[period], price[row])
+    return pd.DataFrame(dict(zip(columns, values, strict=True)))
 
 
 def _held(promotions: pd.DataFrame, cells: SaleCells, axis: Axis) -> pd.DataFrame:
@@ -91,7 +121,7 @@ def _without_overlaps(held: pd.DataFrame) -> pd.DataFrame:
     return held.loc[held[_FROM] <= held[_TO]].reset_index(drop=True)
 
 
-def _list_prices(products: pd.DataFrame, cells: SaleCells) -> FloatArray:
+def list_prices(products: pd.DataFrame, cells: SaleCells) -> FloatArray:
     """Shape (p,); list price of each pair's SKU, NaN = unknown."""
     if c.PRICE not in products.columns:
         return np.full(len(cells.pair_sku), np.nan)

@@ -1,0 +1,73 @@
+"""Rolling-origin folds: cutoffs at which the past is replayed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.panel import Fold, Panel
+
+# Below this many known periods nothing can be learnt, and no fold is made.
+FEWEST_PERIODS = 4
+
+
+@dataclass(frozen=True)
+class FoldPlan:
+    """Folds and what had to be given up.
+
+    Attributes:
+        folds: by rising cutoff.
+        notes: why there are fewer or shorter folds than asked for; empty when there are not.
+    """
+
+    folds: tuple[Fold, ...]
+    notes: tuple[str, ...]
+
+
+def rolling_folds(panel: Panel, windows: int, step: int) -> list[Fold]:
+    """The folds of :func:`plan_folds`, by rising cutoff."""
+    return list(plan_folds(panel, windows, step).folds)
+
+
+def minimum_history(panel: Panel) -> int:
+    """Known periods that a fold should have: a season (7, 52 or 12), and no fewer than the horizon."""
+    return max(panel.frequency.season, panel.horizon)
+
+
+def plan_folds(panel: Panel, windows: int, step: int) -> FoldPlan:
+    """Folds that end just before ``as_of`` and step back from there.
+
+    The last fold knows T - H periods, the one before T - H - step, and so on. Every fold knows at least
+    :func:`minimum_history` periods; where not even the last one does, that one is kept if it knows 4, and
+    a note says so. A fold in whose horizon no demand at all is known proves nothing: it is passed over for
+    an earlier one (sales that end long before ``as_of``).
+
+    Args:
+        panel: T known periods, H to forecast.
+        windows: folds wanted, at least 1.
+        step: periods between two cutoffs, at least 1.
+
+    Example:
+        T = 100 weeks, H = 26, windows = 3, step = 1: the folds know 72, 73 and 74 weeks.
+    """
+    last, least = panel.history - panel.horizon, minimum_history(panel)
+    reach = [known for known in range(last, 0, -step) if known >= least]
+    some_known = (~np.isnan(panel.demand)).sum(axis=0) > 0
+    tested = [known for known in reach if some_known[known : known + panel.horizon].any()]
+    chosen = sorted(tested[:windows])
+    notes = []
+    if tested and tested[0] != last:
+        notes.append(
+            f"No demand is known in the {panel.horizon} periods before as_of: the last fold ends "
+            f"{last - tested[0]} periods earlier"
+        )
+    if not chosen and last >= FEWEST_PERIODS and some_known[last:].any():
+        chosen = [last]
+        notes.append(f"The only fold knows {last} periods, fewer than the {least} it should")
+    if len(chosen) < windows:
+        notes.append(
+            f"{len(chosen)} of {windows} folds: {panel.history} known periods with a horizon of {panel.horizon} "
+            f"leave no more that know {least} periods"
+        )
+    return FoldPlan(tuple(Fold(panel.periods[known], known) for known in chosen), tuple(notes))

@@ -1,0 +1,148 @@
+"""What is known of each SKU in each store: the facts by which a category's target is split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import FloatArray
+from schemas.settings import Settings
+from tasks.demand.cleaning import SaleCells, clean_products, weighted_count
+from tasks.demand.prepared import Prepared, prepare
+from tasks.demand.promotions import list_prices, planned_prices
+
+# Eight weeks, the window of recent units.
+RECENT_PERIODS = {"D": 56, "W": 8, "MS": 2}
+PRICE_OF_LAST_RESORT = 1.0
+_PRODUCT_TEXT = (c.COLLECTION_STATUS, c.SIZE, c.COLOR)
+_PRODUCT_NUMBERS = (c.PACK_SIZE, c.MIN_PRESENTATION)
+
+
+def sku_facts(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: date) -> pd.DataFrame:
+    """One row per (store, SKU) with a sales row before ``as_of`` or a stock row not after it.
+
+    Args:
+        tables: by table name, typed by validation.
+        settings: frequency, category, cleaning.
+        as_of: first day that is not known.
+
+    Returns:
+        Sorted by store_id and sku: category; recent_units (sold in the last 8 weeks, or 2 months, up to
+        the last period with sales; faulty values left out) and total_units; unit_price (the SKU's last
+        known net amount per unit in any store, else its list price, else 1); on_hand and the in_transit
+        columns that the stock table has (last count not after ``as_of``, NaN = not counted); product facts
+        collection_status, size, color (text, empty = unknown), pack_size, min_presentation (NaN = unknown).
+
+    Raises:
+        DataContractError: no sales row before ``as_of``.
+    """
+    prepared = prepare(tables, settings, as_of)
+    products = clean_products(tables["products"], settings)
+    products = products.assign(**{c.SKU: products[c.SKU].astype(str)}).set_index(c.SKU)
+    sold, counted = _sold(prepared), last_stock(tables.get("stock"), as_of)
+    rows = sold.merge(counted, on=[c.STORE_ID, c.SKU], how="outer") if counted is not None else sold
+    if counted is None:
+        rows = rows.assign(**{c.ON_HAND: np.nan})
+    rows = rows.sort_values([c.STORE_ID, c.SKU], ignore_index=True)
+    rows = rows.assign(**{name: rows[name].where(rows[name].notna(), 0.0) for name in (c.RECENT_UNITS, c.TOTAL_UNITS)})
+    rows[c.CATEGORY] = products[c.CATEGORY].reindex(rows[c.SKU]).to_numpy()
+    rows[c.UNIT_PRICE] = _prices(rows[c.SKU], prepared, products)
+    for name in (*_PRODUCT_TEXT, *_PRODUCT_NUMBERS):
+        rows[name] = _fact(products, name, rows[c.SKU])
+    ordered = [c.STORE_ID, c.SKU, c.CATEGORY, c.RECENT_UNITS, c.TOTAL_UNITS, c.UNIT_PRICE, c.ON_HAND]
+    return rows[[*ordered, *(name for name in rows.columns if name not in ordered)]]
+
+
+def planned_sku_prices(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: date) -> pd.DataFrame:
+    """The prices that promotions plan over the horizon.
+
+    A discount applies to the list price, or to the SKU's last known price where it has none.
+
+    Returns:
+        store_id, sku, date (label) and price (currency per unit); a row only where a promotion plans one.
+        Elsewhere ``unit_price`` of :func:`sku_facts` holds.
+
+    Raises:
+        DataContractError: no sales row before ``as_of``.
+    """
+    prepared = prepare(tables, settings, as_of)
+    cells = prepared.cells
+    listed = list_prices(tables["products"], cells)
+    last = sku_prices(prepared).reindex(cells.skus).to_numpy(dtype=np.float64)[cells.pair_sku]
+    base = np.where(np.isnan(listed), last, listed)
+    return planned_prices(tables.get("promotions"), base, cells, prepared.axis)
+
+
+def last_stock(stock: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
+    """The count before opening on ``as_of``: with a date column each pair's last count not after it.
+
+    Returns:
+        One row per (store, SKU): on_hand and the in_transit columns of the table; None without a table.
+    """
+    if stock is None:
+        return None
+    carried = [name for name in stock.columns if name == c.IN_TRANSIT or _is_numbered(name)]
+    if c.DATE in stock.columns:
+        stock = stock.loc[stock[c.DATE] <= pd.Timestamp(as_of)].sort_values(c.DATE, kind="stable")
+        stock = stock.drop_duplicates([c.STORE_ID, c.SKU], keep="last")
+    kept = stock[[c.STORE_ID, c.SKU, c.ON_HAND, *carried]].reset_index(drop=True)
+    return kept.astype({c.STORE_ID: object, c.SKU: object})
+
+
+def sku_prices(prepared: Prepared) -> pd.Series:
+    """Each SKU's net amount per unit in the last period in which it sold with a known amount, any store."""
+    cells, sound = prepared.cells, ~prepared.faulty
+    key = cells.pair_sku[cells.cell_pair] * cells.history + cells.cell_period
+    shape = (len(cells.skus), cells.history)
+    priced = np.flatnonzero(sound & (cells.priced_units > 0))
+    distinct, at = np.unique(key[priced], return_inverse=True)
+    amount = weighted_count(at, cells.priced_amount[priced], 1, len(distinct))[0]
+    units = weighted_count(at, cells.priced_units[priced], 1, len(distinct))[0]
+    sku = distinct // shape[1]
+    last = np.append(sku[1:] != sku[:-1], True) if len(sku) else np.zeros(0, dtype=bool)
+    return pd.Series((amount / units)[last], index=pd.Index(cells.skus[sku[last]], dtype=object))
+
+
+def _sold(prepared: Prepared) -> pd.DataFrame:
+    cells = prepared.cells
+    units = np.where(prepared.faulty, 0.0, cells.units)
+    recent = cells.cell_period > cells.cell_period.max() - RECENT_PERIODS[cells.frequency.kind]
+    return pd.DataFrame(
+        {
+            c.STORE_ID: cells.stores[cells.pair_store],
+            c.SKU: cells.skus[cells.pair_sku],
+            c.RECENT_UNITS: _per_pair(cells, np.where(recent, units, 0.0)),
+            c.TOTAL_UNITS: _per_pair(cells, units),
+        }
+    )
+
+
+def _per_pair(cells: SaleCells, values: FloatArray) -> FloatArray:
+    return weighted_count(cells.cell_pair, values, 1, len(cells.pair_sku))[0]
+
+
+def _prices(skus: pd.Series, prepared: Prepared, products: pd.DataFrame) -> FloatArray:
+    price = sku_prices(prepared).reindex(skus).to_numpy(dtype=np.float64)
+    if c.PRICE in products.columns:
+        listed = products[c.PRICE].reindex(skus).to_numpy(dtype=np.float64)
+        price = np.where(np.isnan(price), listed, price)
+    return np.where(np.isnan(price), PRICE_OF_LAST_RESORT, price)
+
+
+def _fact(products: pd.DataFrame, name: str, skus: pd.Series) -> np.ndarray:
+    number = name in _PRODUCT_NUMBERS
+    if name not in products.columns:
+        return np.full(len(skus), np.nan) if number else np.full(len(skus), "", dtype=object)
+    found = products[name].reindex(skus)
+    if number:
+        return found.to_numpy(dtype=np.float64)
+    return found.astype(object).where(found.notna(), "").map(str).to_numpy()
+
+
+def _is_numbered(name: str) -> bool:
+    prefix, _, number = str(name).rpartition("_")
+    return prefix == c.IN_TRANSIT and number.isdigit()
