@@ -92,6 +92,8 @@ SHOE_SIZES = {
     "everyone": tuple(str(size) for size in range(37, 44)),
 }
 ACCESSORY_SIZES = {"CINTURON": ("90", "100", "110"), "CALCETIN": ("S", "M", "L")}
+# Weeks at full price, from and below; then three months of clearance (domain, section 1).
+FULL_PRICE_WEEKS = {"flat": (21, 28), "winter": (21, 28), "summer": (19, 24), "school": (21, 28)}
 # First day (from 2023-01-01) of each season's collection: mid September, mid February, mid December.
 COLLECTIONS = {"summer": (-109, 256, 622), "winter": (41, 406, 772), "school": (-18, 347, 713)}
 
@@ -160,7 +162,7 @@ def article_table(categories: pd.DataFrame, rng: np.random.Generator) -> pd.Data
                     c.CLUSTER: category[c.CLUSTER],
                     c.COLOR: COLORS[int(colors[number % len(COLORS)])],
                     LAUNCH: launch,
-                    FULL_PRICE_DAYS: 7 * int(rng.integers(21, 28)),
+                    FULL_PRICE_DAYS: 7 * int(rng.integers(*FULL_PRICE_WEEKS[str(category[SEASON])])),
                     TIMELESS: timeless,
                     c.PRICE: _net_price(float(category[c.PRICE]) * float(rng.lognormal(0, 0.1))),
                     WEIGHT: float(rng.lognormal(0, 0.35)) * (1.2 if timeless else 1.0),

@@ -31,6 +31,7 @@ DAY_SHAPE = 3.0
 MORE_UNITS_SHARE = 0.05
 RETURN_DAYS_MEAN = 9
 SPECIAL_PRICE_SHARE = 0.08
+BULK_LINE = 12
 LARGEST_LINE = 223
 LARGEST_RETURN = 50
 
@@ -120,12 +121,17 @@ def _priced(company: Company, rng: np.random.Generator, sku: IntArray, day: IntA
     more = rng.random(n) < MORE_UNITS_SHARE
     units = np.where(more, 1 + rng.geometric(0.7, n), 1)
     if n:
-        units[rng.integers(n)] = LARGEST_LINE if store == company.store_numbers[0] else 12
+        units[rng.integers(n)] = LARGEST_LINE if store == _store_with_a_slip(company) else BULK_LINE
     article = company.skus[ARTICLE].to_numpy()[sku]
     price = company.articles[c.PRICE].to_numpy()[article] * (1 - company.rates.discount[article, day])
     special = rng.random(n) < SPECIAL_PRICE_SHARE
     price = np.round(price * np.where(special, 1 - rng.uniform(0.05, 0.2, n), 1.0))
     return Lines(day, np.full(n, store), sku, units, (price * units).astype(np.int64))
+
+
+def _store_with_a_slip(company: Company) -> int:
+    """The store in which one line has far too many units: the first of type A."""
+    return int(np.flatnonzero(company.stores[c.STORE_TYPE].eq("A"))[0])
 
 
 def _returns(company: Company, rng: np.random.Generator, sold: Lines) -> Lines:
