@@ -1,0 +1,89 @@
+"""A plan problem as the compiled kernels read it: one row per period, the series of a store side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.plan import FloatArray, IndexArray, PlanProblem
+
+# Units above a limit that rounding may cause; far below any real unit.
+UNIT_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Network:
+    """Time-major copies of a problem's arrays.
+
+    Attributes:
+        first: shape (S + 1,); the series of store i are first[i] … first[i + 1] − 1.
+        demand: shape (K, T, n) in units; K = 1 where demand is known.
+        price: shape (T, n), cost of a lost unit.
+        on_hand: shape (n,), units.
+        in_transit: shape (A, n), units that arrive at the start of period k.
+        category: shape (n,), index of each series' category.
+        lead_time: L in whole periods.
+        holding_cost: per unit left at the end of a period.
+        penalty: per store and period over capacity.
+    """
+
+    first: IndexArray
+    demand: FloatArray
+    price: FloatArray
+    on_hand: FloatArray
+    in_transit: FloatArray
+    category: IndexArray
+    capacity: FloatArray
+    visit_cost: FloatArray
+    lead_time: int
+    holding_cost: float
+    penalty: float
+
+    @classmethod
+    def of(cls, problem: PlanProblem) -> Network:
+        """The arrays of a problem; demand is its sample paths, or its mean where it has none."""
+        paths = problem.mean[None] if problem.paths is None else problem.paths
+        stores = len(problem.store_ids)
+        return cls(
+            first=np.searchsorted(problem.series_store, np.arange(stores + 1)).astype(np.int64),
+            demand=_time_major(paths),
+            price=_time_major(problem.price),
+            on_hand=np.ascontiguousarray(problem.on_hand, dtype=np.float64),
+            in_transit=_time_major(problem.in_transit),
+            category=problem.series_category,
+            capacity=np.asarray(problem.capacity, dtype=np.float64),
+            visit_cost=np.asarray(problem.visit_cost, dtype=np.float64),
+            lead_time=problem.settings.lead_time,
+            holding_cost=problem.settings.holding_cost,
+            penalty=problem.settings.over_capacity_penalty,
+        )
+
+    @property
+    def stores(self) -> int:
+        """S."""
+        return len(self.capacity)
+
+    @property
+    def periods(self) -> int:
+        """T."""
+        return int(self.demand.shape[1])
+
+    @property
+    def paths(self) -> int:
+        """K."""
+        return int(self.demand.shape[0])
+
+    def series_of(self, store: int) -> slice:
+        """The series of a store."""
+        return slice(int(self.first[store]), int(self.first[store + 1]))
+
+
+def _time_major(values: FloatArray) -> FloatArray:
+    return np.ascontiguousarray(np.swapaxes(values, -1, -2), dtype=np.float64)
+
+
+def is_whole(problem: PlanProblem) -> bool:
+    """Whether demand and stock are whole units, so that levels are whole too."""
+    demand = problem.mean if problem.paths is None else problem.paths
+    return all(bool(np.all(values == np.floor(values))) for values in (demand, problem.on_hand, problem.in_transit))

@@ -1,0 +1,55 @@
+"""Economic order quantity with a reorder point, reviewed on the weekly visit day (domain, section 4.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from schemas.plan import FloatArray, Plan, PlanProblem
+from tasks.inventory.network import Network
+from tasks.inventory.reorder import period_moments, run_rule
+from tasks.inventory.simulator import simulate
+from tasks.inventory.unbounded import with_unbounded_levels
+from tasks.inventory.weeks import review_visits
+
+
+@dataclass(frozen=True)
+class EoqPolicy:
+    """(s, Q) with Q = mean demand × h and s = μ_LD + k · σ_LD; h is searched for the least simulated cost.
+
+    Attributes:
+        name: ``eoq`` or ``eoq_published``.
+        published: take μ_LD = mean · LD / T and σ_LD = σ · √(LD / T) as source B prints them, with daily mean
+            and σ and T the horizon, so that its tables can be retraced; the textbook form is μ · LD and σ · √LD.
+    """
+
+    name: str = "eoq"
+    published: bool = False
+
+    def plan(self, problem: PlanProblem) -> Plan:
+        """The plan of the cheapest horizon h from 1 to ``settings.eoq.max_cover`` periods."""
+        network = Network.of(problem)
+        visits = review_visits(problem)
+        mean, _ = period_moments(problem)
+        point = self.reorder_point(problem)
+        best: Plan | None = None
+        best_cost = np.inf
+        for cover in range(1, problem.settings.eoq.max_cover + 1):
+            levels = run_rule(problem, network, visits, point, mean * cover)
+            plan = with_unbounded_levels(problem, Plan(visits, levels))
+            cost = simulate(problem, plan, network).total
+            if cost < best_cost:
+                best, best_cost = plan, cost
+        assert best is not None  # max_cover is at least 1
+        return best
+
+    def reorder_point(self, problem: PlanProblem) -> FloatArray:
+        """s in units, shape (n,). Mean 2, σ 1, LD 4, service level 0.95: 8 + 1.64 · 2 = 11.29."""
+        mean, deviation = period_moments(problem)
+        factor = float(ndtri(problem.settings.service_level))
+        cover = float(problem.settings.eoq.lead_time)
+        if self.published:
+            cover /= problem.periods
+        return mean * cover + factor * deviation * np.sqrt(cover)
