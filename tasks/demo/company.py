@@ -1,125 +1,148 @@
-"""The demo company as a whole: who sells what where, and how much is expected."""
+"""Writes the demo company's files as a customer's would come: Spanish names, four file formats."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import gzip
+import io
+import re
+import zipfile
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from string import Template
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from schemas import columns as c
-from tasks.demo.catalogue import ARTICLE, SEASON, SIZE_SHARE, WEIGHT, article_table, category_table, sku_table
-from tasks.demo.network import StoreDemand, store_demand, store_table
-from tasks.demo.rates import Rates, article_rates, store_group
+from tasks.demo.catalogue import ARTICLE, SUBBRAND
+from tasks.demo.chain import Size
+from tasks.demo.tables import DemoTables, demo_tables
+from tasks.demo.timeline import LAST_DAY
 
-IndexArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
-
-Size = Literal["slice", "full"]
-TARGET_LINES = 2_845_000
-# Returns add lines; stock-outs and shut stores take some away.
-RETURN_SHARE = 0.035
-KEPT_SHARE = 0.984
-SLICE_TYPES = {"A": 2, "B": 3, "C": 2, "D": 1, "E": 2}
-SLICE_CATEGORIES = {
-    ("ZAPATO", "flat"): 6,
-    ("ZAPATO", "winter"): 5,
-    ("ZAPATO", "summer"): 5,
-    ("ZAPATO", "school"): 2,
-    ("ACCESORIO", "flat"): 6,
-    ("ACCESORIO", "school"): 1,
+# The company's own names for the contract's columns (domain, section 2.1).
+SPANISH = {
+    c.DATE: "Fecha",
+    c.STORE_ID: "Cliente",
+    c.SKU: "Cod_Producto",
+    c.UNITS: "Uns",
+    c.NET_AMOUNT: "Neto final",
+    ARTICLE: "Articulo",
+    c.BRAND: "Nom_Marca",
+    SUBBRAND: "Submarca",
+    c.FAMILY: "Familia",
+    c.SUBFAMILY: "Nom_SubFamilia",
+    c.CLUSTER: "Cluster",
+    c.COLLECTION_STATUS: "Estado Colección",
+    c.COLOR: "Color",
+    c.SIZE: "Talla",
+    c.PRICE: "Precio neto",
+    c.MIN_PRESENTATION: "Exhibicion minima",
+    c.STORE_TYPE: "Sub Canal",
+    c.STORAGE_CAPACITY: "Capacidad",
+    c.DISPLAY_CAPACITY: "Capacidad exhibicion",
+    c.VISIT_COST: "Costo",
+    c.ON_HAND: "Stock",
+    c.IN_TRANSIT: "En transito",
+    c.AVAILABLE: "Disponible",
+    c.HOLIDAY: "Feriado",
+    c.EVENT: "Evento",
+    c.OPEN: "Abierto",
+    c.IN_STOCK: "Con stock",
+    c.DATE_FROM: "Desde",
+    c.DATE_TO: "Hasta",
+    c.DISCOUNT: "Descuento",
 }
+SETTINGS_FILE = "settings.yaml"
+# The slice is fitted with small budgets so that the whole demo ends within minutes.
+MODELS = {
+    "slice": """\
+models:
+  arima: {max_series: 60}        # the 60 largest series; the others fall back to the floors
+  prophet: {max_series: 20, cross_validation: false}
+  xgboost: {max_rows: 120000, max_rounds: 250}
+  ensemble: {}                   # the mean of the models above
+""",
+    "full": """\
+models: {arima: {}, prophet: {}, xgboost: {}, ensemble: {}}   # {} = the model's defaults
+""",
+}
+# Zip entries and workbook properties carry this date, so that the same seed gives the same bytes.
+FILE_DATE = datetime(LAST_DAY.year, LAST_DAY.month, LAST_DAY.day)
 
 
-@dataclass(frozen=True)
-class Company:
-    """The company, or a slice of it.
-
-    Attributes:
-        stores: see :func:`tasks.demo.network.store_table`.
-        categories: see :func:`tasks.demo.catalogue.category_table`.
-        articles: see :func:`tasks.demo.catalogue.article_table`.
-        skus: see :func:`tasks.demo.catalogue.sku_table`.
-        demand: what multiplies demand in each store.
-        rates: what is expected of each article; ``scale`` turns the product into sale lines a day.
-        scale: factor that brings the whole company to ``TARGET_LINES`` sale lines.
-        seed: seed of everything random.
-        store_numbers: the stores that are part of the slice, as rows of ``stores``.
-        sku_numbers: the SKUs that are part of the slice, as rows of ``skus``.
-    """
-
-    stores: pd.DataFrame
-    categories: pd.DataFrame
-    articles: pd.DataFrame
-    skus: pd.DataFrame
-    demand: StoreDemand
-    rates: Rates
-    scale: float
-    seed: int
-    store_numbers: IndexArray
-    sku_numbers: IndexArray
-
-    def store_rates(self, store: int) -> FloatArray:
-        """Expected sale lines of one store, shape (SKUs of the company, days)."""
-        article = self.skus[ARTICLE].to_numpy()
-        category = self.articles[c.CATEGORY].to_numpy()
-        group = store_group(str(self.stores[c.STORE_TYPE].iloc[store]))
-        by_article = self.rates.demand[group] * self.demand.affinity[store][category][:, None]
-        by_article = by_article * (self.scale * self.demand.by_day[store])[None, :]
-        values: FloatArray = by_article[article] * self.skus[SIZE_SHARE].to_numpy()[:, None]
-        return values
-
-
-def build_company(size: Size, seed: int) -> Company:
-    """Draw the company; a slice is a part of the same full company.
+def write_demo_company(folder: Path, size: Size = "slice", seed: int = 7) -> Path:
+    """Write the demo company's tables and settings.
 
     Args:
-        size: ``full`` (59 stores, 118 categories, some 2,000 SKUs) or ``slice`` (10 stores of all
-            types, 25 categories).
-        seed: any integer >= 0; the same seed gives the same company.
+        folder: where to write; made where absent, files of the same names are replaced.
+        size: ``full`` or ``slice`` (see :func:`tasks.demo.tables.demo_tables`).
+        seed: any integer >= 0; the same seed gives the same bytes.
+
+    Returns:
+        The settings file. Its sources lie beside it in ``data``.
     """
-    rng = np.random.default_rng([seed, 0])
-    categories = category_table(rng)
-    articles = article_table(categories, rng)
-    skus = sku_table(articles, rng)
-    stores = store_table(rng)
-    demand = store_demand(stores, categories, rng)
-    rates = article_rates(categories, articles, rng)
-    scale = _scale(stores, articles, demand, rates)
-    store_numbers, chosen = np.arange(len(stores)), np.arange(len(categories))
-    if size == "slice":
-        store_numbers, chosen = _slice_stores(stores), _slice_categories(categories)
-    in_slice = np.isin(articles[c.CATEGORY].to_numpy()[skus[ARTICLE].to_numpy()], chosen)
-    sku_numbers = np.flatnonzero(in_slice)
-    return Company(stores, categories, articles, skus, demand, rates, scale, seed, store_numbers, sku_numbers)
+    tables = demo_tables(size, seed)
+    data = folder / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    _write_sales(data / "ventas.csv.gz", tables)
+    _write_workbook(data / "tiendas.xlsx", tables.stores, sheet="Tiendas")
+    tables.availability.rename(columns=SPANISH).to_parquet(data / "quiebres.parquet", index=False)
+    for name, table in (
+        ("productos.csv", tables.products),
+        ("stock.csv", tables.stock),
+        ("stock_cd.csv", tables.dc_stock),
+        ("calendario.csv", tables.calendar),
+        ("promociones.csv", tables.promotions),
+    ):
+        table.rename(columns=SPANISH).to_csv(data / name, index=False, lineterminator="\n", encoding="utf-8")
+    settings = folder / SETTINGS_FILE
+    settings.write_text(settings_text(size, seed), encoding="utf-8")
+    return settings
 
 
-def _scale(stores: pd.DataFrame, articles: pd.DataFrame, demand: StoreDemand, rates: Rates) -> float:
-    """Factor that makes the expected number of lines of the full company ``TARGET_LINES``."""
-    owner = articles[c.CATEGORY].to_numpy()
-    expected = 0.0
-    for number, kind in enumerate(stores[c.STORE_TYPE]):
-        by_article = rates.demand[store_group(str(kind))] @ demand.by_day[number]
-        expected += float((by_article * demand.affinity[number][owner]).sum())
-    return TARGET_LINES / ((1 + RETURN_SHARE) * KEPT_SHARE * expected)
+def settings_text(size: Size, seed: int) -> str:
+    """The demo company's settings file, with a comment on each key."""
+    template = files("tasks.demo").joinpath("settings_template.yaml").read_text(encoding="utf-8")
+    return Template(template).substitute(name=f"demo-{size}", seed=seed, models=MODELS[size].rstrip("\n"))
 
 
-def _slice_stores(stores: pd.DataFrame) -> IndexArray:
-    """Stores of each type, spread from north to south; first and last of a type included."""
-    picked = []
-    for kind, count in SLICE_TYPES.items():
-        rows = np.flatnonzero(stores[c.STORE_TYPE].eq(kind))
-        picked.append(rows[np.linspace(0, len(rows) - 1, count).astype(int)])
-    return np.sort(np.concatenate(picked))
+def _write_sales(path: Path, tables: DemoTables) -> None:
+    """Good and faulty lines in one gzip CSV without a time stamp in it."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    sales = tables.sales
+    text = pa.table(
+        {
+            SPANISH[c.DATE]: pa.array(sales[c.DATE]).cast(pa.date32()).cast(pa.string()),
+            SPANISH[c.STORE_ID]: pa.array(sales[c.STORE_ID]).cast(pa.string()),
+            SPANISH[c.SKU]: pa.array(sales[c.SKU]).cast(pa.string()),
+            SPANISH[c.UNITS]: pa.array(sales[c.UNITS]).cast(pa.string()),
+            SPANISH[c.NET_AMOUNT]: pa.array(sales[c.NET_AMOUNT]).cast(pa.string()),
+        }
+    )
+    faults = pa.Table.from_pandas(tables.faults.rename(columns=SPANISH), schema=text.schema, preserve_index=False)
+    options = csv.WriteOptions(include_header=False, quoting_style="none")
+    with path.open("wb") as file, gzip.GzipFile("", "wb", compresslevel=4, fileobj=file, mtime=0) as packed:
+        packed.write((",".join(text.column_names) + "\n").encode())
+        start = 0
+        for number, position in enumerate(tables.faults.index):
+            csv.write_csv(text.slice(start, position - start), packed, options)
+            csv.write_csv(faults.slice(number, 1), packed, options)
+            start = position
+        csv.write_csv(text.slice(start), packed, options)
 
 
-def _slice_categories(categories: pd.DataFrame) -> IndexArray:
-    """The best-selling categories of each family and season."""
-    weight = categories[WEIGHT].to_numpy()
-    picked = []
-    for (family, season), count in SLICE_CATEGORIES.items():
-        rows = np.flatnonzero(categories[SEASON].eq(season) & categories[c.FAMILY].eq(family))
-        picked.append(rows[np.argsort(-weight[rows], kind="stable")][:count])
-    return np.sort(np.concatenate(picked))
+def _write_workbook(path: Path, table: pd.DataFrame, sheet: str) -> None:
+    """One Excel sheet, with every time stamp in the file fixed."""
+    raw = io.BytesIO()
+    table.rename(columns=SPANISH).to_excel(raw, sheet_name=sheet, index=False, engine="openpyxl")
+    stamp = FILE_DATE.strftime("%Y-%m-%dT%H:%M:%SZ")
+    with zipfile.ZipFile(raw) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "docProps/core.xml":
+                content = re.sub(rb"(<dcterms:\w+ [^>]*>)[^<]*", rb"\g<1>" + stamp.encode(), content)
+            entry = zipfile.ZipInfo(name, FILE_DATE.timetuple()[:6])
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            target.writestr(entry, content)

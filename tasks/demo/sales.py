@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from schemas import columns as c
 from tasks.demo.catalogue import ARTICLE
-from tasks.demo.company import RETURN_SHARE, Company
+from tasks.demo.chain import RETURN_SHARE, Chain
 from tasks.demo.timeline import DAYS, dates
 
 IntArray = NDArray[np.int64]
@@ -63,9 +63,9 @@ class StoreHistory:
 
     Attributes:
         lines: sale lines of the slice's SKUs.
-        empty: shape (SKUs of the company, days); the store had none of a SKU that it carries.
-        rate: shape (SKUs of the company,); mean expected lines a day over the last four weeks.
-        yearly_rate: shape (SKUs of the company,); the same over the last year.
+        empty: shape (SKUs of the chain, days); the store had none of a SKU that it carries.
+        rate: shape (SKUs of the chain,); mean expected lines a day over the last four weeks.
+        yearly_rate: shape (SKUs of the chain,); the same over the last year.
     """
 
     lines: Lines
@@ -74,22 +74,22 @@ class StoreHistory:
     yearly_rate: FloatArray
 
 
-def store_history(company: Company, store: int) -> StoreHistory:
+def store_history(chain: Chain, store: int) -> StoreHistory:
     """Simulate one store from its first to its last day, with its own random stream."""
-    rng = np.random.default_rng([company.seed, 1, store])
-    rate = company.store_rates(store)
-    category = company.articles[c.CATEGORY].to_numpy()[company.skus[ARTICLE].to_numpy()]
-    mood = rng.gamma(DAY_SHAPE, 1 / DAY_SHAPE, (len(company.categories), DAYS))
-    empty = _spells(rng, len(company.skus), STOCK_OUTS, rng.geometric(1 / STOCK_OUT_DAYS, 4 * len(company.skus)))
-    shown = ~empty & _shown(company, rng)
+    rng = np.random.default_rng([chain.seed, 1, store])
+    rate = chain.store_rates(store)
+    category = chain.articles[c.CATEGORY].to_numpy()[chain.skus[ARTICLE].to_numpy()]
+    mood = rng.gamma(DAY_SHAPE, 1 / DAY_SHAPE, (len(chain.categories), DAYS))
+    empty = _spells(rng, len(chain.skus), STOCK_OUTS, rng.geometric(1 / STOCK_OUT_DAYS, 4 * len(chain.skus)))
+    shown = ~empty & _shown(chain, rng)
     count = rng.poisson(rate * mood[category] * shown)
     sku, day = np.nonzero(count)
     repeat = count[sku, day]
     sku, day = np.repeat(sku, repeat), np.repeat(day, repeat)
-    sold = _priced(company, rng, sku, day, store)
-    lines = join_lines([sold, _returns(company, rng, sold)])
+    sold = _priced(chain, rng, sku, day, store)
+    lines = join_lines([sold, _returns(chain, rng, sold)])
     carried = rate > 0
-    in_slice = lines.take(np.isin(lines.sku, company.sku_numbers))
+    in_slice = lines.take(np.isin(lines.sku, chain.sku_numbers))
     return StoreHistory(in_slice, empty & carried, rate[:, -28:].mean(axis=1), rate[:, -365:].mean(axis=1))
 
 
@@ -105,42 +105,42 @@ def _spells(rng: np.random.Generator, rows: int, mean_count: float, lengths: Int
     return inside
 
 
-def _shown(company: Company, rng: np.random.Generator) -> BoolArray:
+def _shown(chain: Chain, rng: np.random.Generator) -> BoolArray:
     """Which SKUs are on show on which days; hidden articles take all their sizes with them."""
-    articles = len(company.articles)
+    articles = len(chain.articles)
     hidden = _spells(rng, articles, NOT_SHOWN_SHARE, rng.integers(*NOT_SHOWN_DAYS, articles))
-    gap = np.random.default_rng([company.seed, 2]).choice(articles, GAP_ARTICLES, replace=False)
+    gap = np.random.default_rng([chain.seed, 2]).choice(articles, GAP_ARTICLES, replace=False)
     hidden[gap, GAP_DAYS[0] : GAP_DAYS[1]] = True
-    shown: BoolArray = ~hidden[company.skus[ARTICLE].to_numpy()]
+    shown: BoolArray = ~hidden[chain.skus[ARTICLE].to_numpy()]
     return shown
 
 
-def _priced(company: Company, rng: np.random.Generator, sku: IntArray, day: IntArray, store: int) -> Lines:
+def _priced(chain: Chain, rng: np.random.Generator, sku: IntArray, day: IntArray, store: int) -> Lines:
     """Units and net amount of sale lines: mostly one unit, at the day's price or a little below."""
     n = len(sku)
     more = rng.random(n) < MORE_UNITS_SHARE
     units = np.where(more, 1 + rng.geometric(0.7, n), 1)
     if n:
-        units[rng.integers(n)] = LARGEST_LINE if store == _store_with_a_slip(company) else BULK_LINE
-    article = company.skus[ARTICLE].to_numpy()[sku]
-    price = company.articles[c.PRICE].to_numpy()[article] * (1 - company.rates.discount[article, day])
+        units[rng.integers(n)] = LARGEST_LINE if store == _store_with_a_slip(chain) else BULK_LINE
+    article = chain.skus[ARTICLE].to_numpy()[sku]
+    price = chain.articles[c.PRICE].to_numpy()[article] * (1 - chain.rates.discount[article, day])
     special = rng.random(n) < SPECIAL_PRICE_SHARE
     price = np.round(price * np.where(special, 1 - rng.uniform(0.05, 0.2, n), 1.0))
     return Lines(day, np.full(n, store), sku, units, (price * units).astype(np.int64))
 
 
-def _store_with_a_slip(company: Company) -> int:
+def _store_with_a_slip(chain: Chain) -> int:
     """The store in which one line has far too many units: the first of type A."""
-    return int(np.flatnonzero(company.stores[c.STORE_TYPE].eq("A"))[0])
+    return int(np.flatnonzero(chain.stores[c.STORE_TYPE].eq("A"))[0])
 
 
-def _returns(company: Company, rng: np.random.Generator, sold: Lines) -> Lines:
+def _returns(chain: Chain, rng: np.random.Generator, sold: Lines) -> Lines:
     """Lines that come back some days later, at the price paid; never on a day on which the store is shut."""
     back = sold.take((rng.random(len(sold.day)) < RETURN_SHARE) | (sold.units > LARGEST_RETURN))
     day = back.day + rng.geometric(1 / RETURN_DAYS_MEAN, len(back.day))
     kept = day < DAYS
     back, day = back.take(kept), day[kept]
-    is_open = company.demand.by_day[back.store[0]] > 0 if len(day) else np.ones(DAYS, dtype=bool)
+    is_open = chain.demand.by_day[back.store[0]] > 0 if len(day) else np.ones(DAYS, dtype=bool)
     open_day = is_open[day]
     back, day = back.take(open_day), day[open_day]
     share = np.where(back.units > LARGEST_RETURN, LARGEST_RETURN, back.units)
@@ -148,7 +148,7 @@ def _returns(company: Company, rng: np.random.Generator, sold: Lines) -> Lines:
     return Lines(day, back.store, back.sku, -share, -amount)
 
 
-def sales_table(company: Company, lines: Lines) -> pd.DataFrame:
+def sales_table(chain: Chain, lines: Lines) -> pd.DataFrame:
     """Sale lines in the order of date, store and SKU.
 
     Returns:
@@ -158,25 +158,25 @@ def sales_table(company: Company, lines: Lines) -> pd.DataFrame:
     return pd.DataFrame(
         {
             c.DATE: dates(DAYS)[ordered.day],
-            c.STORE_ID: pd.Categorical.from_codes(ordered.store, company.stores[c.STORE_ID].tolist()),
-            c.SKU: pd.Categorical.from_codes(ordered.sku, company.skus[c.SKU].tolist()),
+            c.STORE_ID: pd.Categorical.from_codes(ordered.store, chain.stores[c.STORE_ID].tolist()),
+            c.SKU: pd.Categorical.from_codes(ordered.sku, chain.skus[c.SKU].tolist()),
             c.UNITS: ordered.units.astype(np.int16),
             c.NET_AMOUNT: ordered.amount,
         }
     )
 
 
-def availability_table(company: Company, histories: dict[int, StoreHistory]) -> pd.DataFrame:
+def availability_table(chain: Chain, histories: dict[int, StoreHistory]) -> pd.DataFrame:
     """Days on which a store had none of a SKU that it carries (in_stock = 0); other days are in stock."""
     labels, parts = dates(DAYS), []
     for store, history in histories.items():
-        sku, day = np.nonzero(history.empty[company.sku_numbers])
+        sku, day = np.nonzero(history.empty[chain.sku_numbers])
         parts.append(
             pd.DataFrame(
                 {
                     c.DATE: labels[day],
-                    c.STORE_ID: company.stores[c.STORE_ID].iloc[store],
-                    c.SKU: company.skus[c.SKU].to_numpy()[company.sku_numbers][sku],
+                    c.STORE_ID: chain.stores[c.STORE_ID].iloc[store],
+                    c.SKU: chain.skus[c.SKU].to_numpy()[chain.sku_numbers][sku],
                 }
             )
         )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from tasks.demo.catalogue import ARTICLE, SUBBRAND
-from tasks.demo.company import Company, Size, build_company
+from tasks.demo.chain import Chain, Size, build_chain
 from tasks.demo.rates import promotion_table
 from tasks.demo.sales import availability_table, join_lines, sales_table, store_history
 from tasks.demo.stock import capacities, dc_stock_table, states, stock_table, store_file_table
@@ -50,27 +50,27 @@ def demo_tables(size: Size, seed: int) -> DemoTables:
         size: ``full`` (some 2.8 million sale lines) or ``slice`` (10 of its stores, 25 of its categories).
         seed: any integer >= 0; the same seed gives the same tables.
     """
-    company = build_company(size, seed)
-    histories = {int(store): store_history(company, int(store)) for store in company.store_numbers}
-    sales = sales_table(company, join_lines([history.lines for history in histories.values()]))
-    capacity = capacities(company, histories)
+    chain = build_chain(size, seed)
+    histories = {int(store): store_history(chain, int(store)) for store in chain.store_numbers}
+    sales = sales_table(chain, join_lines([history.lines for history in histories.values()]))
+    capacity = capacities(chain, histories)
     return DemoTables(
         sales=sales,
         faults=_faults(sales, seed),
-        products=_product_table(company),
-        stores=store_file_table(company, histories, capacity),
-        stock=stock_table(company, histories, capacity),
-        dc_stock=dc_stock_table(company, histories),
+        products=_product_table(chain),
+        stores=store_file_table(chain, histories, capacity),
+        stock=stock_table(chain, histories, capacity),
+        dc_stock=dc_stock_table(chain, histories),
         calendar=calendar_table(),
-        availability=availability_table(company, histories),
-        promotions=_promotions(company),
+        availability=availability_table(chain, histories),
+        promotions=_promotions(chain),
     )
 
 
-def _product_table(company: Company) -> pd.DataFrame:
+def _product_table(chain: Chain) -> pd.DataFrame:
     """One row per SKU with its article's attributes, its state after the last sales day and its list price."""
-    skus = company.skus.iloc[company.sku_numbers].reset_index(drop=True)
-    articles = company.articles.assign(**{c.COLLECTION_STATUS: states(company)})
+    skus = chain.skus.iloc[chain.sku_numbers].reset_index(drop=True)
+    articles = chain.articles.assign(**{c.COLLECTION_STATUS: states(chain)})
     rows = articles.iloc[skus[ARTICLE].to_numpy()].reset_index(drop=True)
     in_season_shoe = rows[c.COLLECTION_STATUS].eq("Temporada") & rows[c.FAMILY].eq("ZAPATO")
     described = [c.BRAND, SUBBRAND, c.FAMILY, c.SUBFAMILY, c.CLUSTER, c.COLLECTION_STATUS, c.COLOR]
@@ -80,10 +80,10 @@ def _product_table(company: Company) -> pd.DataFrame:
     )
 
 
-def _promotions(company: Company) -> pd.DataFrame:
-    article = company.skus[ARTICLE].to_numpy()[company.sku_numbers]
-    list_price = company.articles[c.PRICE].to_numpy(dtype=float)
-    return promotion_table(company.skus.iloc[company.sku_numbers], article, list_price, company.rates)
+def _promotions(chain: Chain) -> pd.DataFrame:
+    article = chain.skus[ARTICLE].to_numpy()[chain.sku_numbers]
+    list_price = chain.articles[c.PRICE].to_numpy(dtype=float)
+    return promotion_table(chain.skus.iloc[chain.sku_numbers], article, list_price, chain.rates)
 
 
 def _faults(sales: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
-from tasks.demo.company import build_company
+from tasks.demo.chain import build_chain
 from tasks.demo.tables import UNKNOWN_SKU, UNKNOWN_STORE, DemoTables, demo_tables
 from tasks.demo.timeline import EVENTS, calendar_table, event_spans, nth_weekday
 
@@ -18,6 +18,11 @@ from tasks.demo.timeline import EVENTS, calendar_table, event_spans, nth_weekday
 @pytest.fixture(scope="module")
 def demo() -> DemoTables:
     return demo_tables("slice", 7)
+
+
+@pytest.fixture(scope="module")
+def full_sales() -> pd.DataFrame:
+    return demo_tables("full", 7).sales
 
 
 @pytest.fixture(scope="module")
@@ -36,32 +41,29 @@ def _daily(lines: pd.DataFrame, first: date, last: date) -> float:
 
 
 def test_the_full_company_has_the_shape_of_source_b() -> None:
-    company = build_company("full", 7)
-    assert len(company.stores) == 59
-    assert company.stores[c.STORE_ID].is_unique
-    assert set(company.stores[c.STORE_TYPE]) == set("ABCDE")
-    assert len(company.categories) == 118
-    assert company.categories[c.BRAND].nunique() == 2
-    assert company.categories.duplicated([c.BRAND, c.SUBFAMILY, c.CLUSTER]).sum() == 0
-    assert 1_800 <= len(company.skus) <= 2_400
-    assert company.skus[c.SKU].is_unique
+    chain = build_chain("full", 7)
+    assert len(chain.stores) == 59
+    assert chain.stores[c.STORE_ID].is_unique
+    assert set(chain.stores[c.STORE_TYPE]) == set("ABCDE")
+    assert len(chain.categories) == 118
+    assert chain.categories[c.BRAND].nunique() == 2
+    assert chain.categories.duplicated([c.BRAND, c.SUBFAMILY, c.CLUSTER]).sum() == 0
+    assert 1_800 <= len(chain.skus) <= 2_400
+    assert chain.skus[c.SKU].is_unique
 
 
-@pytest.mark.parametrize("seed", [1, 7])
-def test_the_full_company_sells_some_2_8_million_lines(seed: int) -> None:
-    sales = demo_tables("full", seed).sales
-    assert 2_750_000 <= len(sales) <= 2_950_000
-    assert sales[c.DATE].min() == pd.Timestamp(2023, 1, 2)
-    assert sales[c.DATE].max() == pd.Timestamp(2025, 2, 20)
-    assert sales[c.UNITS].min() == -50
-    assert sales[c.UNITS].max() == 223
+def test_the_full_company_sells_some_2_8_million_lines(full_sales: pd.DataFrame) -> None:
+    assert 2_750_000 <= len(full_sales) <= 2_950_000
+    assert full_sales[c.DATE].min() == pd.Timestamp(2023, 1, 2)
+    assert full_sales[c.DATE].max() == pd.Timestamp(2025, 2, 20)
+    assert full_sales[c.UNITS].min() == -50
+    assert full_sales[c.UNITS].max() == 223
 
 
-def test_the_slice_is_a_part_of_the_full_company(demo: DemoTables) -> None:
-    sales = demo_tables("full", 7).sales.astype({c.STORE_ID: str, c.SKU: str})
-    mine = sales[sales[c.STORE_ID].isin(demo.stores[c.STORE_ID]) & sales[c.SKU].isin(demo.products[c.SKU])]
-    part = demo.sales.astype({c.STORE_ID: str, c.SKU: str})
-    pd.testing.assert_frame_equal(mine.reset_index(drop=True), part)
+def test_the_slice_is_a_part_of_the_full_company(demo: DemoTables, full_sales: pd.DataFrame) -> None:
+    of_slice = full_sales[c.STORE_ID].isin(demo.stores[c.STORE_ID]) & full_sales[c.SKU].isin(demo.products[c.SKU])
+    text = {c.STORE_ID: str, c.SKU: str}
+    pd.testing.assert_frame_equal(full_sales[of_slice].astype(text).reset_index(drop=True), demo.sales.astype(text))
 
 
 def test_the_slice_holds_all_store_types_and_25_categories(demo: DemoTables, lines: pd.DataFrame) -> None:

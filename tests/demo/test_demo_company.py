@@ -12,8 +12,8 @@ import yaml
 from schemas import columns as c
 from schemas.settings import Settings
 from schemas.tables import TABLES
+from tasks.demo.company import settings_text, write_demo_company
 from tasks.demo.tables import demo_tables
-from tasks.demo.writer import settings_text, write_demo_company
 
 
 @pytest.fixture(scope="module")
