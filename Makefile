@@ -1,0 +1,75 @@
+# Every target makes what it needs in .venv; all that must be there is Python 3.11 (or 3.12) and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+BIN := .venv/bin
+UV := uv>=0.8,<1
+DEMO := demo-company
+SOURCES := schemas tasks flows deployments
+
+# uv does not read pip's configuration: it is told where pip looks for packages.
+PLACES = $$(for place in $$($(BIN)/pip config get global.find-links 2>/dev/null); do echo "--find-links $$place"; done) \
+	$$(for place in $$($(BIN)/pip config get global.index-url 2>/dev/null); do echo "--default-index $$place"; done)
+# Bytecode is always compiled, whatever the environment says: without it every process pays seconds of imports.
+INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode \
+	--constraint requirements.lock $(PLACES)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint fmt types arch bench ui lock clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: .venv/.installed-test ## make .venv with everything, tests included
+
+demo: .venv/.installed ## write the demo company and run the weekly replenishment on it
+	@$(BIN)/restock demo --out $(DEMO)
+
+test: lint types arch ## everything that must pass before a commit
+	$(BIN)/pytest
+
+test-fast: .venv/.installed-test ## tests without Prefect flows and without the real data
+	$(BIN)/pytest -q -m "not flow and not shared_data"
+
+lint: .venv/.installed-test ## style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+fmt: .venv/.installed-test ## repair style and formatting
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: .venv/.installed-test ## static types
+	$(BIN)/mypy
+
+arch: .venv/.installed-test ## import directions
+	$(BIN)/lint-imports
+
+bench: .venv/.installed-test ## time and memory of a weekly run on the full demo company
+	$(BIN)/python benchmarks/weekly_run.py
+
+ui: .venv/.installed ## Prefect server with its UI at http://127.0.0.1:4200
+	$(BIN)/prefect server start
+
+lock: .venv/bin/uv ## resolve requirements.lock anew within pyproject.toml's ranges
+	$(BIN)/uv pip compile --quiet --upgrade --all-extras --python-version 3.11 --no-header --no-annotate \
+		$(PLACES) --output-file requirements.lock pyproject.toml
+
+clean: ## remove what runs and tools leave behind, .venv apart
+	rm -rf $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/bin/uv:
+	@test -n "$(PYTHON)" || { echo "No python3.11 found. Install Python 3.11, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || { \
+		echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); Restock needs Python 3.11 or 3.12. Name one: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "Installing packages into .venv (some minutes the first time) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(UV)'
+
+.venv/.installed: pyproject.toml requirements.lock | .venv/bin/uv
+	@$(INSTALL) --editable .
+	@$(BIN)/python -m compileall -q $(SOURCES)
+	@touch $@
+
+.venv/.installed-test: .venv/.installed
+	@$(INSTALL) --editable '.[aws,test]'
+	@touch $@
