@@ -82,7 +82,10 @@ def in_words(group: type[BaseModel], tree: Tree, error: ValidationError) -> list
         what, value = _explained(group, path, detail)
         expected.setdefault(path, []).append(what)
         got[path] = value
-    return [f"{path + ': ' if path else ''}{' or '.join(what)}{got[path]}" for path, what in expected.items()]
+    return [
+        f"{path + ': ' if path else ''}{' or '.join(what).replace(' or expected ', ' or ')}{got[path]}"
+        for path, what in expected.items()
+    ]
 
 
 def _misread(field: FieldInfo, value: object) -> Iterator[str]:

@@ -1,0 +1,203 @@
+"""Great Expectations suites, built from the one definition of each table in :mod:`schemas.tables`.
+
+A suite judges a *check frame*: the typed columns under their contract names, and beside each a column
+that says how the cell was read (:func:`read_column`). Where a rule needs arithmetic that Great
+Expectations lacks (labels of a frequency), the check frame holds a column of true and false.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from schemas import columns as c
+from schemas.tables import ColumnRule, Kind, TableContract
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+    from great_expectations.expectations.expectation import Expectation
+
+# How a cell was read.
+READ = 0
+EMPTY = 1
+UNREADABLE = 2
+
+WHOLE_ROW = "row as written"
+EARLIEST = pd.Timestamp("1970-01-02")
+_EXPECTED: dict[Kind, str] = {
+    "id": "text",
+    "text": "text",
+    "number": "a number",
+    "date": "a date",
+    "flag": "0/1, true/false or yes/no",
+}
+
+Scope = Literal["column", "label", "pair", "key"]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a row is bad, as an expectation carries it in its ``meta``.
+
+    Attributes:
+        text: as quarantine and messages give it.
+        columns: the columns it is about.
+        scope: of one column, of a date's place on the frequency, of a pair of columns, or of the table's key.
+    """
+
+    text: str
+    columns: tuple[str, ...]
+    scope: Scope = "column"
+
+    @property
+    def column(self) -> str:
+        """The first column."""
+        return self.columns[0]
+
+    @property
+    def meta(self) -> dict[str, object]:
+        """As a mapping of JSON values, from which :meth:`of` makes it again."""
+        return {"text": self.text, "columns": list(self.columns), "scope": self.scope}
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any]) -> Reason:
+        """From an expectation's ``meta``."""
+        return cls(meta["text"], tuple(meta["columns"]), meta["scope"])
+
+
+def expected_words(kind: Kind) -> str:
+    """What a column of a kind holds, in words."""
+    return _EXPECTED[kind]
+
+
+def read_column(column: str) -> str:
+    """Name of the check column that says how a cell was read: READ, EMPTY or UNREADABLE."""
+    return f"{column} (as read)"
+
+
+def label_column(column: str) -> str:
+    """Name of the check column that says whether a date is a label of the frequency."""
+    return f"{column} (is a label)"
+
+
+def table_suite(
+    contract: TableContract,
+    rules: Sequence[ColumnRule],
+    references: Mapping[str, Sequence[str]],
+    frequency: str | None,
+) -> ExpectationSuite:
+    """The suite of one table, for the columns that its files have.
+
+    Args:
+        contract: the table.
+        rules: rules of the columns that are present, after the column mapping.
+        references: table name to the ids it holds, for the tables that rules refer to.
+        frequency: its code, where dates must be labels of it; None = any day.
+
+    Returns:
+        Expectations whose ``meta`` is a :class:`Reason` as a mapping. A column's expectations stand in
+        the order in which they matter: the first that a row fails is its reason.
+    """
+    import great_expectations as gx
+
+    gxe = _expectations()
+    expectations: list[Expectation] = [
+        gxe.ExpectColumnValuesToBeInSet(
+            column=WHOLE_ROW, value_set=[READ], meta=Reason("wrong number of cells", (WHOLE_ROW,)).meta
+        )
+    ]
+    for rule in rules:
+        expectations += _reading(rule)
+        expectations += _range(rule)
+        if rule.references:
+            expectations.append(_reference(rule, references[rule.references]))
+        if rule.name == c.DATE and contract.periodic and frequency:
+            expectations.append(_label(rule, frequency))
+    expectations += _across_columns(contract, [rule.name for rule in rules])
+    return gx.ExpectationSuite(name=contract.name, expectations=expectations)
+
+
+def _expectations() -> Any:
+    """Great Expectations' vocabulary; imported late, for it costs seconds."""
+    import great_expectations.expectations as gxe
+
+    return gxe
+
+
+def _reading(rule: ColumnRule) -> list[Expectation]:
+    gxe = _expectations()
+    column = read_column(rule.name)
+    found: list[Expectation] = []
+    if rule.kind not in ("id", "text"):
+        text = f"{rule.name}: not {expected_words(rule.kind)}"
+        found.append(
+            gxe.ExpectColumnValuesToNotBeInSet(
+                column=column, value_set=[UNREADABLE], meta=Reason(text, (rule.name,)).meta
+            )
+        )
+    if not rule.nullable:
+        meta = Reason(f"{rule.name}: empty", (rule.name,)).meta
+        found.append(gxe.ExpectColumnValuesToNotBeInSet(column=column, value_set=[EMPTY], meta=meta))
+    return found
+
+
+def _range(rule: ColumnRule) -> list[Expectation]:
+    if rule.kind == "date" and rule.name == c.DATE:
+        # Zero of a spreadsheet (1900) or of a clock (1970), not a day on which anything happened.
+        return [_between(rule, f"before {EARLIEST.date()}", low=EARLIEST)]
+    if rule.kind != "number":
+        return []
+    found = [_between(rule, "infinite", low=-sys.float_info.max, high=sys.float_info.max)]
+    if rule.minimum is not None:
+        found.append(_between(rule, f"below {rule.minimum:g}", low=rule.minimum))
+    if rule.maximum is not None:
+        found.append(_between(rule, f"above {rule.maximum:g}", high=rule.maximum))
+    return found
+
+
+def _between(
+    rule: ColumnRule, text: str, low: float | pd.Timestamp | None = None, high: float | None = None
+) -> Expectation:
+    gxe = _expectations()
+    meta = Reason(f"{rule.name}: {text}", (rule.name,)).meta
+    return gxe.ExpectColumnValuesToBeBetween(column=rule.name, min_value=low, max_value=high, meta=meta)
+
+
+def _reference(rule: ColumnRule, ids: Sequence[str]) -> Expectation:
+    gxe = _expectations()
+    meta = Reason(f"{rule.name}: not in table {rule.references}", (rule.name,)).meta
+    return gxe.ExpectColumnValuesToBeInSet(column=rule.name, value_set=list(ids), meta=meta)
+
+
+def _label(rule: ColumnRule, frequency: str) -> Expectation:
+    gxe = _expectations()
+    meta = Reason(f"{rule.name}: no period of frequency {frequency} begins there", (rule.name,), "label").meta
+    return gxe.ExpectColumnValuesToBeInSet(column=label_column(rule.name), value_set=[True], meta=meta)
+
+
+def _across_columns(contract: TableContract, present: Sequence[str]) -> list[Expectation]:
+    gxe = _expectations()
+    found: list[Expectation] = []
+    if c.DATE_FROM in present and c.DATE_TO in present:
+        found.append(
+            gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+                column_A=c.DATE_TO,
+                column_B=c.DATE_FROM,
+                or_equal=True,
+                ignore_row_if="either_value_is_missing",
+                meta=Reason(f"{c.DATE_TO}: before {c.DATE_FROM}", (c.DATE_TO, c.DATE_FROM), "pair").meta,
+            )
+        )
+    key = [column for column in contract.key if column in present]
+    if key and contract.repeats != "allowed":
+        meta = Reason(f"repeated key ({', '.join(key)})", tuple(key), "key").meta
+        found.append(
+            gxe.ExpectColumnValuesToBeUnique(column=key[0], meta=meta)
+            if len(key) == 1
+            else gxe.ExpectCompoundColumnsToBeUnique(column_list=key, ignore_row_if="any_value_is_missing", meta=meta)
+        )
+    return found
