@@ -6,16 +6,14 @@ categories and series costs no second pass over millions of rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
 
-from schemas import columns as c
-from schemas.errors import TrainingError, first_few
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.evaluation import stats
+from tasks.evaluation.rows import BacktestRows
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,6 @@ class FoldGrid:
         series: S rows, store_id and category, sorted.
         sums: over the cells, shape (M * C * S,) in C order.
         present: shape (M, C, S), whether the model has rows there, known actual or not.
-        known_periods: shape (M, S), different periods with a known actual over all folds.
     """
 
     models: tuple[str, ...]
@@ -106,7 +103,6 @@ class FoldGrid:
     series: pd.DataFrame
     sums: Sums
     present: BoolArray
-    known_periods: IndexArray
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -118,81 +114,29 @@ class FoldGrid:
         return values.reshape(self.shape)
 
 
-def fold_grid(backtest: pd.DataFrame, quantiles: Sequence[float]) -> FoldGrid:
-    """Sum a backtest's rows into cells of (model, cutoff, series).
-
-    Args:
-        backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown:
-            the row is not counted), mean and one column per quantile, all in units.
-        quantiles: the set levels, rising, 0.5 among them.
-
-    Raises:
-        TrainingError: a column is missing, or a forecast is not finite.
-    """
-    _check_columns(backtest, quantiles)
-    model, models = pd.factorize(backtest[c.MODEL], sort=True)
-    cutoff, cutoffs = pd.factorize(backtest[c.CUTOFF], sort=True)
-    series, keys = series_codes(backtest)
-    shape = (len(models), len(cutoffs), len(keys))
-    cell = np.ravel_multi_index((model, cutoff, series), shape) if len(backtest) else np.zeros(0, dtype=np.int64)
-    known = np.isfinite(backtest[c.ACTUAL].to_numpy(dtype=np.float64))
+def fold_grid(rows: BacktestRows) -> FoldGrid:
+    """Sum a backtest's rows into cells of (model, cutoff, series)."""
+    shape = (len(rows.models), len(rows.cutoffs), len(rows.series))
     size = int(np.prod(shape))
+    cell = (rows.model * shape[1] + rows.cutoff) * shape[2] + rows.at
+    known = rows.known
     return FoldGrid(
-        models=tuple(str(name) for name in models),
-        cutoffs=pd.DatetimeIndex(cutoffs),
-        series=keys,
-        sums=_row_sums(backtest[known], quantiles).grouped(cell[known], size),
+        models=rows.models,
+        cutoffs=rows.cutoffs,
+        series=rows.series,
+        sums=_row_sums(rows, known).grouped(cell[known], size),
         present=np.bincount(cell, minlength=size).reshape(shape) > 0,
-        known_periods=_known_periods(backtest, model, series, known, (shape[0], shape[2])),
     )
 
 
-def series_codes(frame: pd.DataFrame) -> tuple[IndexArray, pd.DataFrame]:
-    """The series of each row as a code into the sorted table of different (store_id, category)."""
-    store, stores = pd.factorize(frame[c.STORE_ID], sort=True)
-    category, categories = pd.factorize(frame[c.CATEGORY], sort=True)
-    code, pairs = pd.factorize(store * max(len(categories), 1) + category, sort=True)
-    where = np.divmod(pairs.astype(np.int64), max(len(categories), 1))
-    keys = pd.DataFrame({c.STORE_ID: np.asarray(stores)[where[0]], c.CATEGORY: np.asarray(categories)[where[1]]})
-    return code.astype(np.int64), keys
-
-
-def _check_columns(backtest: pd.DataFrame, quantiles: Sequence[float]) -> None:
-    values = [c.MEAN, *c.quantile_columns(list(quantiles))]
-    needed = [c.CUTOFF, c.STORE_ID, c.CATEGORY, c.DATE, c.MODEL, c.ACTUAL, *values]
-    missing = sorted(set(needed) - set(backtest.columns))
-    if missing:
-        raise TrainingError(f"backtest: missing column {first_few(missing)}; expected {', '.join(needed)}")
-    check_finite(backtest, values)
-
-
-def check_finite(frame: pd.DataFrame, values: Sequence[str]) -> None:
-    """Refuse forecasts that are not numbers: one of them would make every figure above it unknown.
-
-    Raises:
-        TrainingError: names the models and series of the faulty rows.
-    """
-    bad = ~np.isfinite(frame[list(values)].to_numpy(dtype=np.float64)).all(axis=1)
-    if bad.any():
-        rows = frame.loc[bad, [c.MODEL, c.STORE_ID, c.CATEGORY]].drop_duplicates().sort_values([c.MODEL, c.STORE_ID])
-        raise TrainingError(
-            f"forecasts: {int(bad.sum())} rows are not finite in {', '.join(values)}; "
-            f"model / store / category: {first_few([' / '.join(map(str, row)) for row in rows.to_numpy()])}. "
-            "A model that cannot serve a series must hand over its fallback's forecast"
-        )
-
-
-def _row_sums(rows: pd.DataFrame, quantiles: Sequence[float]) -> Sums:
+def _row_sums(rows: BacktestRows, known: BoolArray) -> Sums:
     """Every counted row as a group of its own."""
-    actual = rows[c.ACTUAL].to_numpy(dtype=np.float64)
-    mean = rows[c.MEAN].to_numpy(dtype=np.float64)
-    spread = rows[c.quantile_columns(list(quantiles))].to_numpy(dtype=np.float64)
-    median = rows[c.MEDIAN].to_numpy(dtype=np.float64)
+    actual, mean, median, spread = (values[known] for values in (rows.actual, rows.mean, rows.median, rows.quantiles))
     bands = stats.acceptance_band(actual, median)
-    pair = stats.outer_pair(quantiles)
-    zeros = np.zeros(len(rows))
+    pair = stats.outer_pair(rows.levels)
+    zeros = np.zeros(len(actual))
     return Sums(
-        n=np.ones(len(rows)),
+        n=np.ones(len(actual)),
         actual=actual,
         absolute_actual=np.abs(actual),
         deviation=zeros,
@@ -200,7 +144,7 @@ def _row_sums(rows: pd.DataFrame, quantiles: Sequence[float]) -> Sums:
         percentage_error=stats.absolute_percentage_error(actual, median),
         squared_error=stats.squared_error(actual, mean),
         signed_error=mean - actual,
-        quantile_score=stats.quantile_score(actual, spread, quantiles),
+        quantile_score=stats.quantile_score(actual, spread, rows.levels),
         covered=zeros + np.nan if pair is None else stats.inside(actual, *spread[:, pair].T).astype(float),
         excellent=(bands == stats.Band.EXCELLENT).astype(float),
         good=(bands == stats.Band.GOOD).astype(float),
@@ -210,16 +154,6 @@ def _row_sums(rows: pd.DataFrame, quantiles: Sequence[float]) -> Sums:
         scaled_absolute=zeros,
         scaled_root=zeros,
     )
-
-
-def _known_periods(
-    backtest: pd.DataFrame, model: IndexArray, series: IndexArray, known: BoolArray, shape: tuple[int, int]
-) -> IndexArray:
-    """Folds may overlap: a period that two folds forecast tells about one actual only."""
-    period, periods = pd.factorize(backtest[c.DATE])
-    code = (model * shape[1] + series) * max(len(periods), 1) + period
-    different = np.unique(code[known]) // max(len(periods), 1)
-    return np.bincount(different, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def _summed(codes: IndexArray, values: FloatArray, groups: int) -> FloatArray:

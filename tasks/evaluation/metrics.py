@@ -18,6 +18,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, Fold, IndexArray, Panel
 from tasks.evaluation import stats
 from tasks.evaluation.aggregation import FoldGrid, Sums, fold_grid
+from tasks.evaluation.rows import read_rows
 
 OVERALL = "overall"
 STORE = "store"
@@ -108,7 +109,7 @@ def metrics_table(backtest: pd.DataFrame, scales: pd.DataFrame, quantiles: Seque
     Raises:
         TrainingError: a column is missing, or a forecast is not finite.
     """
-    return grid_metrics(fold_grid(backtest, quantiles), scales)
+    return grid_metrics(fold_grid(read_rows(backtest, quantiles)), scales)
 
 
 def grid_metrics(grid: FoldGrid, scales: pd.DataFrame) -> pd.DataFrame:

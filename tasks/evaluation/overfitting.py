@@ -1,0 +1,85 @@
+"""Does what looked good on earlier folds hold on the last one?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import BoolArray, FloatArray
+from tasks.evaluation.aggregation import FoldGrid, fold_grid
+from tasks.evaluation.evidence import SelectionRule
+from tasks.evaluation.reasons import Choice, loss_parts
+from tasks.evaluation.rows import BacktestRows, read_rows
+from tasks.evaluation.selection import choose_models
+
+CHAMPIONS = "champions"
+
+
+def overfit_gap(backtest: pd.DataFrame, quantiles: Sequence[float], rule: SelectionRule | None = None) -> pd.DataFrame:
+    """Loss on the earlier folds, on the last fold, and the gap between the two.
+
+    The champions of this table are not those of the run: they are chosen with what was known at the last
+    cutoff (earlier folds, dates before it), so the last fold is new to them. Their last-fold loss is what
+    the way of choosing earns; a gap far above that of the single models means that it overfits.
+
+    Args:
+        backtest: the contract's ``backtest.parquet``.
+        quantiles: the set levels, rising.
+        rule: how champions are chosen, and the loss of the table; the defaults where None.
+
+    Returns:
+        One row per model, by name, then one for the champions: model, earlier_folds and last_fold (the
+        loss pooled over the rows, as a share of the sales), gap = last_fold / earlier_folds - 1, and n,
+        rows counted on the last fold. NaN where a figure needs a second fold or sales. Each model is
+        judged on its own rows.
+
+    Raises:
+        TrainingError: a column is missing or a forecast is not finite.
+    """
+    rows = read_rows(backtest, quantiles)
+    return gap_of(rows, fold_grid(rows), rule or SelectionRule())
+
+
+def gap_of(rows: BacktestRows, grid: FoldGrid, rule: SelectionRule) -> pd.DataFrame:
+    """As :func:`overfit_gap`, from rows that are already read and summed."""
+    everyone = np.ones(grid.shape, dtype=bool)
+    figures = [_pooled(grid, rule.loss, everyone[[m]], [m]) for m in range(len(grid.models))]
+    names = list(grid.models)
+    if len(grid.cutoffs) > 1:
+        figures.append(_pooled(grid, rule.loss, _as_chosen_before(rows, grid, rule), range(len(grid.models))))
+        names.append(CHAMPIONS)
+    table = pd.DataFrame(figures, columns=[c.EARLIER_FOLDS, c.LAST_FOLD, c.N]).astype({c.N: np.int64})
+    table.insert(0, c.MODEL, np.array(names, dtype=object))
+    table.insert(3, c.GAP, table[c.LAST_FOLD] / table[c.EARLIER_FOLDS].where(table[c.EARLIER_FOLDS] > 0) - 1.0)
+    return table
+
+
+def _as_chosen_before(rows: BacktestRows, grid: FoldGrid, rule: SelectionRule) -> BoolArray:
+    """Cells (M, C, S) of the models that the rule chooses with what was known at the last cutoff."""
+    last = len(grid.cutoffs) - 1
+    earlier = rows.where((rows.cutoff < last) & np.asarray(rows.periods < grid.cutoffs[last])[rows.period])
+    model, series = np.nonzero(grid.present[:, last])
+    live = grid.series.iloc[series].assign(**{c.MODEL: np.array(grid.models, dtype=object)[model]})
+    choice: Choice = choose_models(earlier, live, rule)
+    chosen = np.zeros(grid.shape, dtype=bool)
+    chosen[pd.Index(grid.models).get_indexer(choice.model), :, np.unique(series)] = True
+    return chosen
+
+
+def _pooled(grid: FoldGrid, loss: str, cells: BoolArray, models: Sequence[int]) -> tuple[float, float, float]:
+    """Loss of the marked cells on the earlier folds and on the last, and rows counted on the last."""
+
+    def per_fold(values: FloatArray) -> FloatArray:
+        return np.asarray((grid.cells(values)[list(models)] * cells).sum(axis=(0, 2)))
+
+    error = per_fold(np.mean(loss_parts(grid.sums, loss), axis=0))
+    sold = per_fold(grid.sums.absolute_actual)
+    counted = per_fold(grid.sums.n)
+    return _share(error[:-1], sold[:-1]), _share(error[-1:], sold[-1:]), float(counted[-1:].sum())
+
+
+def _share(error: FloatArray, sold: FloatArray) -> float:
+    return float(error.sum() / sold.sum()) if sold.sum() > 0 else float("nan")
