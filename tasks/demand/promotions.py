@@ -84,6 +84,8 @@ def planned_prices(
             {c.DATE: "datetime64[ns]", c.PRICE: np.float64}
         )
     _, price = _terms(held, list_price[held[_PAIR].to_numpy()])
+    stated = held[[name for name in (c.PRICE, c.DISCOUNT) if name in held.columns]].notna().any(axis=1)
+    price = np.where(stated, price, np.nan)
     first = np.maximum(held[_FROM].to_numpy(), axis.history)
     length = np.maximum(held[_TO].to_numpy() + 1 - first, 0) * ~np.isnan(price)
     row = np.repeat(np.arange(len(held)), length)
