@@ -1,0 +1,191 @@
+"""How far models and champions were off in the backtest, each beside the floors on the same series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas import columns as c
+from schemas.settings import FLOORS
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.int64]
+BANDS = (c.SHARE_EXCELLENT, c.SHARE_GOOD, c.SHARE_ACCEPTABLE, c.SHARE_POOR)
+
+
+class SeriesLookup:
+    """Positions of series by store and category, without a text key per row."""
+
+    def __init__(self, series: pd.DataFrame) -> None:
+        """Number the rows of a frame with store_id and category; no pair may repeat."""
+        self._stores = pd.Index(series[c.STORE_ID].astype(object).unique())
+        self._categories = pd.Index(series[c.CATEGORY].astype(object).unique())
+        self._position = np.full((len(self._stores) + 1) * (len(self._categories) + 1), -1, dtype=np.int64)
+        self._position[self._codes(series)] = np.arange(len(series))
+        self.size = len(series)
+
+    def of(self, frame: pd.DataFrame) -> IndexArray:
+        """Position of each row's series; -1 for a series that is not among them."""
+        return self._position[self._codes(frame)]
+
+    def _codes(self, frame: pd.DataFrame) -> IndexArray:
+        store = _codes_in(self._stores, frame[c.STORE_ID])
+        category = _codes_in(self._categories, frame[c.CATEGORY])
+        return store * (len(self._categories) + 1) + category
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Errors of one model over some series, and the best floor's on the same ones.
+
+    Attributes:
+        series: number of series with a known actual.
+        wape: sum of |median - actual| per unit sold; NaN where nothing was sold.
+        bias: sum of (mean - actual) per unit sold.
+        floor: name of the better floor; empty where no floor forecast these series.
+        floor_wape: its wape.
+    """
+
+    series: int
+    wape: float
+    bias: float
+    floor: str
+    floor_wape: float
+
+    @property
+    def gain(self) -> float:
+        """Share of the floor's error that is gone; negative where the model is worse."""
+        return 1.0 - self.wape / self.floor_wape if self.floor_wape else float("nan")
+
+
+class Accuracy:
+    """Sums over the known periods of the backtest, per model and series.
+
+    Attributes:
+        models: names, sorted.
+        champion: shape (S,); index of each series' champion, -1 where it is not in the backtest.
+    """
+
+    def __init__(self, backtest: pd.DataFrame, champions: pd.DataFrame) -> None:
+        """Sum the backtest.
+
+        Args:
+            backtest: the contract's ``backtest.parquet``; unknown actuals are left out.
+            champions: store_id, category, model; one row per series.
+        """
+        model, names = pd.factorize(backtest[c.MODEL].astype(object), sort=True)
+        self.models: list[str] = [str(name) for name in names]
+        self.champion: IndexArray = pd.Index(self.models).get_indexer(champions[c.MODEL].astype(object))
+        lookup = SeriesLookup(champions)
+        actual = backtest[c.ACTUAL].to_numpy(dtype=np.float64)
+        series = lookup.of(backtest)
+        known = np.isfinite(actual) & (series >= 0)
+        self._shape = (len(self.models), lookup.size)
+        self._cell = (model * lookup.size + series)[known]
+        self._absolute = self._sum(np.abs(backtest[c.MEDIAN].to_numpy(dtype=np.float64) - actual)[known])
+        self._signed = self._sum((backtest[c.MEAN].to_numpy(dtype=np.float64) - actual)[known])
+        self._actual = self._sum(actual[known])
+        self._n = self._sum(np.ones(int(known.sum())))
+
+    @property
+    def known(self) -> bool:
+        """Whether any forecast can be judged."""
+        return bool(self._n.any())
+
+    def of_model(self, name: str) -> Pooled:
+        """One model over all the series that it forecast."""
+        model = self.models.index(name)
+        return self._pooled(np.full(self._shape[1], model), self._n[model] > 0)
+
+    @cached_property
+    def of_champions(self) -> Pooled:
+        """Every series by its own champion."""
+        return self._pooled(self.champion, self.champion >= 0)
+
+    def of_series(self) -> FloatArray:
+        """WAPE of each series' champion, shape (S,); NaN where nothing was sold or known."""
+        every = np.arange(self._shape[1])
+        actual = np.where(self.champion >= 0, self._actual[self.champion, every], 0.0)
+        error = self._absolute[self.champion, every]
+        return np.divide(error, actual, out=np.full(len(every), np.nan), where=actual > 0)
+
+    def _sum(self, values: FloatArray) -> FloatArray:
+        models, series = self._shape
+        sums: FloatArray = np.bincount(self._cell, values, minlength=models * series).astype(np.float64)
+        return sums.reshape(self._shape)
+
+    def _pooled(self, model: IndexArray, among: NDArray[np.bool_]) -> Pooled:
+        series = np.flatnonzero(among)
+        series = series[self._n[model[series], series] > 0]
+        of = model[series], series
+        floors = {name: self._floor(name, series) for name in FLOORS if name in self.models}
+        best = min(floors, key=lambda name: (np.nan_to_num(floors[name], nan=np.inf), name), default="")
+        return Pooled(
+            series=len(series),
+            wape=_ratio(self._absolute[of].sum(), self._actual[of].sum()),
+            bias=_ratio(self._signed[of].sum(), self._actual[of].sum()),
+            floor=best,
+            floor_wape=floors.get(best, float("nan")),
+        )
+
+    def _floor(self, name: str, series: IndexArray) -> float:
+        floor = self.models.index(name)
+        return _ratio(self._absolute[floor, series].sum(), self._actual[floor, series].sum())
+
+
+def champion_bands(metrics: pd.DataFrame, champions: pd.DataFrame) -> list[float] | None:
+    """Shares of the four acceptance bands over the champions' forecasts.
+
+    Args:
+        metrics: the contract's ``metrics.parquet``.
+        champions: store_id, category, model.
+
+    Returns:
+        Excellent, good, acceptable, poor, as fractions that add up to 1; None where nothing is known.
+    """
+    of_series = metrics[metrics[c.STORE_ID].notna() & metrics[c.CATEGORY].notna() & (metrics[c.N] > 0)]
+    lookup = SeriesLookup(champions)
+    position = lookup.of(of_series)
+    names = champions[c.MODEL].astype(object).to_numpy()
+    mine = (position >= 0) & (of_series[c.MODEL].astype(object).to_numpy() == names[position])
+    crowned = of_series[mine]
+    if crowned.empty:
+        return None
+    weights = crowned[c.N].to_numpy(dtype=np.float64)
+    return [float(np.average(crowned[band].to_numpy(dtype=np.float64), weights=weights)) for band in BANDS]
+
+
+def largest_series(history: pd.DataFrame, champions: pd.DataFrame, count: int) -> IndexArray:
+    """Positions (rows of ``champions``) of the series that sold most in the recent past, largest first."""
+    lookup = SeriesLookup(champions)
+    position = lookup.of(history)
+    units = history[c.UNITS].to_numpy(dtype=np.float64)
+    known = np.isfinite(units) & (position >= 0)
+    sold = np.bincount(position[known], units[known], minlength=lookup.size)
+    return np.argsort(-sold, kind="stable")[:count]
+
+
+def _codes_in(index: pd.Index, column: pd.Series) -> IndexArray:
+    """Position of each value in the index, its length for a value that is not in it."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        of_category = index.get_indexer(column.cat.categories.astype(object))
+        codes = np.append(of_category, -1)[column.cat.codes.to_numpy()]
+    else:
+        codes = index.get_indexer(column.astype(object))
+    return np.where(codes < 0, len(index), codes).astype(np.int64)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole else float("nan")
+
+
+def models_in_order(models: Sequence[str], pooled: dict[str, Pooled]) -> list[str]:
+    """Models by their error against the floor on the same series, the best first; floors last."""
+    floors = [name for name in models if name in FLOORS]
+    others = [name for name in models if name not in FLOORS]
+    return [*sorted(others, key=lambda name: (-np.nan_to_num(pooled[name].gain, nan=-np.inf), name)), *floors]

@@ -1,0 +1,214 @@
+"""What a run hands to its publication, and how each output table is written (contract, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas import columns as c
+from schemas.errors import PublicationError
+from schemas.records import Failure, InputFile, Summary
+from tasks.publishing.ordering import row_order
+
+REPLENISHMENT = "replenishment.csv"
+REPORT = "report.html"
+MANIFEST = "manifest.json"
+_ROWS_PER_CHUNK = 250_000
+_ISO_DATE = "%Y-%m-%d"
+
+
+@dataclass(frozen=True)
+class OutputTable:
+    """One output table.
+
+    Attributes:
+        name: field of :class:`RunOutputs`.
+        file: file name in the run's folder; its ending is its format.
+        columns: the contract's columns, written first and in this order; further ones follow.
+        key: columns that rows are sorted by.
+        unique: no two rows may share a key.
+        nullable: key columns that may be empty.
+        dates: columns that hold dates.
+    """
+
+    name: str
+    file: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    unique: bool = True
+    nullable: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+
+
+SERIES = (c.STORE_ID, c.CATEGORY)
+METRIC_COLUMNS = (
+    *(c.MAE, c.RMSE, c.MAPE, c.WAPE, c.MASE, c.RMSSE, c.R2, c.BIAS, c.WQL, c.COVERAGE),
+    *(c.SHARE_EXCELLENT, c.SHARE_GOOD, c.SHARE_ACCEPTABLE, c.SHARE_POOR, c.N),
+)
+COST_COLUMNS = (
+    *(c.POLICY, c.TRANSPORT, c.LOST_SALES, c.HOLDING, c.OVER_CAPACITY, c.TOTAL),
+    *(c.OVER_CAPACITY_STORE_DAYS, c.VISITS, c.LOWER_BOUND, c.GAP, c.CHOSEN),
+)
+
+
+def output_tables(quantiles: Sequence[float]) -> tuple[OutputTable, ...]:
+    """Every output table but the ERP's file, for the set quantile levels."""
+    forecast = (c.MODEL, c.MEAN, *c.quantile_columns(list(quantiles)))
+    deliveries = (c.STORE_ID, c.SKU, c.VISIT_DATE, c.QUANTITY, c.ON_HAND, c.IN_TRANSIT)
+    live = (*SERIES, c.DATE)
+    return (
+        OutputTable("deliveries", "deliveries.csv", deliveries, deliveries[:3], dates=(c.VISIT_DATE,)),
+        OutputTable(
+            "forecast", "forecast.parquet", (*live, *forecast, c.CHAMPION), (*SERIES, c.MODEL, c.DATE), dates=(c.DATE,)
+        ),
+        OutputTable(
+            "backtest",
+            "backtest.parquet",
+            (c.CUTOFF, *live, c.MODEL, c.ACTUAL, *forecast[1:]),
+            (c.CUTOFF, *SERIES, c.MODEL, c.DATE),
+            dates=(c.CUTOFF, c.DATE),
+        ),
+        OutputTable(
+            "metrics",
+            "metrics.parquet",
+            (c.MODEL, c.LEVEL, *SERIES, *METRIC_COLUMNS),
+            (c.LEVEL, *SERIES, c.MODEL),
+            nullable=SERIES,
+        ),
+        OutputTable("champions", "champions.parquet", (*SERIES, c.MODEL, c.WHY), SERIES),
+        OutputTable("visits", "visits.csv", (c.STORE_ID, c.DATE), (c.STORE_ID, c.DATE), dates=(c.DATE,)),
+        OutputTable(
+            "levels",
+            "levels.csv",
+            (*SERIES, c.DATE_FROM, c.ORDER_UP_TO),
+            (*SERIES, c.DATE_FROM),
+            dates=(c.DATE_FROM,),
+        ),
+        OutputTable("costs", "costs.csv", COST_COLUMNS, (c.POLICY,)),
+        OutputTable(
+            "quarantine",
+            "quarantine.parquet",
+            (c.TABLE, c.ROW_NUMBER, c.REASON),
+            (c.TABLE, c.FILE, c.ROW_NUMBER),
+            unique=False,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class RunOutputs:
+    """The tables of one run in the contract's form (section 4); rows in any order, further columns kept.
+
+    Attributes:
+        replenishment: store_id, sku, target_quantity.
+        deliveries: store_id, sku, visit_date, quantity, on_hand, in_transit.
+        forecast: store_id, category, date, model, mean, one column per quantile, champion.
+        backtest: cutoff, store_id, category, date, model, actual, mean, one column per quantile.
+        metrics: model, level, store_id, category (empty where they do not belong) and the metrics.
+        champions: store_id, category, model, why.
+        visits: store_id, date.
+        levels: store_id, category, date_from, order_up_to.
+        costs: one row per policy.
+        quarantine: every rejected row.
+        history: store_id, category, date, units (NaN = unknown) of the recent past; for the figures.
+        stock_by_day: policy, store_id, date, stock (expected units after the fill), capacity (NaN =
+            unlimited), sales (expected units), over (share of paths over capacity); for the figures.
+        treatments: what cleaning did, one row per treated period; for the report.
+        category_totals: store_id, category, target_quantity that the SKU targets must add up to; then
+            replenishment needs a category column (which is not published).
+    """
+
+    replenishment: pd.DataFrame
+    deliveries: pd.DataFrame
+    forecast: pd.DataFrame
+    backtest: pd.DataFrame
+    metrics: pd.DataFrame
+    champions: pd.DataFrame
+    visits: pd.DataFrame
+    levels: pd.DataFrame
+    costs: pd.DataFrame
+    quarantine: pd.DataFrame
+    history: pd.DataFrame | None = None
+    stock_by_day: pd.DataFrame | None = None
+    treatments: pd.DataFrame | None = None
+    category_totals: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run knows about itself besides its tables.
+
+    Attributes:
+        inputs: one entry per source file.
+        reasons: table, reason and number of rows rejected for it.
+        failures: series that a stage could not serve, and what served them.
+        warnings: what the reader of the report should know first.
+        seconds: stage to its running time in seconds; in the manifest only.
+        stock_given: whether opening stock was given; without it the report says that it is 0.
+        summary: further small tables for the report, by title.
+    """
+
+    inputs: Sequence[InputFile] = ()
+    reasons: Sequence[tuple[str, str, int]] = ()
+    failures: Sequence[Failure] = ()
+    warnings: Sequence[str] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    stock_given: bool = True
+    summary: Summary = field(default_factory=dict)
+
+
+def write_output(frame: pd.DataFrame, table: OutputTable, folder: Path) -> None:
+    """Write one table to its file: sorted rows, the contract's columns first, the same bytes every time.
+
+    Args:
+        frame: must have the table's columns; further ones are kept behind them in order of their names.
+        table: what is written.
+        folder: an existing local folder.
+    """
+    columns = [*table.columns, *sorted(str(name) for name in frame.columns if name not in table.columns)]
+    order = row_order(frame, [key for key in table.key if key in frame.columns])
+    path = folder / table.file
+    if path.suffix == ".parquet":
+        _write_parquet(frame, columns, order, path)
+    else:
+        ordered = frame.iloc[order][columns]
+        dates = {column: pd.to_datetime(ordered[column]) for column in table.dates}
+        ordered.assign(**dates).to_csv(path, index=False, lineterminator="\n", encoding="utf-8", date_format=_ISO_DATE)
+
+
+def _write_parquet(frame: pd.DataFrame, columns: list[str], order: NDArray[np.intp], path: Path) -> None:
+    """Write in chunks: a sorted copy of millions of rows would double the memory needed."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pa.schema([(name, _arrow_type(frame[name])) for name in columns])
+        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+            for start in range(0, max(len(frame), 1), _ROWS_PER_CHUNK):
+                chunk = _plain_text(frame.iloc[order[start : start + _ROWS_PER_CHUNK]][columns])
+                writer.write_table(pa.Table.from_pandas(chunk, schema=schema, preserve_index=False))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise PublicationError(
+            f"{path.name} cannot be written: {'; '.join(str(part) for part in error.args)}. "
+            "Every column must hold one type; the stage that made the table is at fault. Nothing was published."
+        ) from error
+
+
+def _arrow_type(column: pd.Series) -> object:
+    """The stored type; a column without any value is text, so that it keeps its type from run to run."""
+    import pyarrow as pa
+
+    values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    found = pa.Schema.from_pandas(pd.DataFrame({c.N: values}), preserve_index=False).field(0).type
+    return pa.string() if pa.types.is_null(found) else found
+
+
+def _plain_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Categories as the text they stand for: how a table is held in memory is no part of its content."""
+    coded = [name for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)]
+    return frame.astype(dict.fromkeys(coded, object))

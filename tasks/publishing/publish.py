@@ -1,0 +1,125 @@
+"""Publication as a transaction: composed aside, checked, compared, then promoted whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+
+from schemas.errors import PublicationHeldError
+from schemas.records import PublicationRecord
+from schemas.run import RunContext
+from tasks.publishing.changes import Change, compare_targets, held_back
+from tasks.publishing.checks import check_folder, check_outputs
+from tasks.publishing.earlier_runs import PREVIEWS, EarlierRun, latest_before, published, run_key
+from tasks.publishing.erp_file import replenishment_bytes
+from tasks.publishing.manifest import SCOPE, build_manifest, folder_checksums, same_run, scope_of
+from tasks.publishing.outputs import MANIFEST, REPLENISHMENT, REPORT, RunFacts, RunOutputs, output_tables, write_output
+from tasks.publishing.report import ReportData, render_report
+from tasks.storage.code_version import code_version
+from tasks.storage.lake import Lake
+
+NOTEWORTHY_SHARE = 0.5
+
+
+def publish_run(lake: Lake, run: RunContext, outputs: RunOutputs, facts: RunFacts) -> PublicationRecord:
+    """Publish a run to ``runs/<as_of>``, or leave what is published untouched.
+
+    Every file is written to a local folder first, checked there, and compared with the last file. The
+    limit compares with the file that the ERP has: this date's where it was published before, otherwise
+    the last earlier one. The report compares with the last earlier one only, so that a second run
+    leaves identical files; where they are identical already nothing is written.
+
+    A dry run, and a publication that is held back, leave their files in ``previews/<as_of>``.
+
+    Args:
+        lake: where runs are published.
+        run: settings, ``as_of``, scope, and whether the run is dry.
+        outputs: the run's tables.
+        facts: what the run knows about itself.
+
+    Returns:
+        Folder, checksums of its files, and share of targets changed against the last earlier file.
+
+    Raises:
+        PublicationError: a table breaks the contract, or an earlier file is damaged.
+        PublicationHeldError: more targets changed than ``publication.max_change`` allows.
+        ConfigError: the ERP's file cannot be written in the set dialect.
+        StorageError: the lake failed; the previous run stands.
+    """
+    check_outputs(outputs, run.settings)
+    last_week = _compare(latest_before(lake, run.as_of), run, outputs)
+    standing = published(lake, run.as_of)
+    with tempfile.TemporaryDirectory(prefix="publication-") as name:
+        folder = Path(name)
+        compose(folder, run, outputs, facts, last_week)
+        check_folder(folder, outputs.replenishment, run.settings)
+        if standing is not None and _stands_already(standing, folder):
+            return _record(lake, run, folder, last_week, written=False, held=None)
+        preview = f"{PREVIEWS}/{run.as_of.isoformat()}"
+        now = _compare(standing, run, outputs) if standing is not None and _same_scope(standing, run) else last_week
+        held = None if now is None else held_back(now, run.settings.publication.max_change, lake.uri(preview))
+        if held is not None or run.dry_run:
+            lake.promote(folder, preview, REPLENISHMENT)
+        if held is not None and not run.dry_run:
+            raise held
+        if not run.dry_run:
+            lake.promote(folder, run_key(run.as_of), REPLENISHMENT)
+        return _record(lake, run, folder, last_week, written=True, held=held)
+
+
+def compose(folder: Path, run: RunContext, outputs: RunOutputs, facts: RunFacts, change: Change | None) -> None:
+    """Write every file of contract, section 4, to a local folder.
+
+    Args:
+        folder: an empty folder.
+        run: settings, ``as_of`` and scope.
+        outputs: tables that :func:`~tasks.publishing.checks.check_outputs` accepts.
+        facts: what the run knows about itself.
+        change: against the last earlier file; None where there is none.
+    """
+    for table in output_tables(run.settings.quantiles):
+        write_output(getattr(outputs, table.name), table, folder)
+    page = render_report(ReportData(run=run, outputs=outputs, facts=facts, change=change, code_version=code_version()))
+    (folder / REPORT).write_text(page, encoding="utf-8", newline="\n")
+    erp_file = replenishment_bytes(outputs.replenishment, run.settings.output)
+    (folder / REPLENISHMENT).write_bytes(erp_file)
+    against = None if change is None else change.against
+    (folder / MANIFEST).write_bytes(build_manifest(run, facts, folder_checksums(folder), against))
+
+
+def _compare(earlier: EarlierRun | None, run: RunContext, outputs: RunOutputs) -> Change | None:
+    if earlier is None:
+        return None
+    return compare_targets(earlier.targets(), outputs.replenishment, earlier.as_of, run.scoped)
+
+
+def _same_scope(standing: EarlierRun, run: RunContext) -> bool:
+    return standing.manifest.get(SCOPE) == scope_of(run)
+
+
+def _stands_already(standing: EarlierRun, folder: Path) -> bool:
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    return same_run(standing.manifest, json.loads((folder / MANIFEST).read_bytes())) and standing.intact(sizes)
+
+
+def _record(
+    lake: Lake, run: RunContext, folder: Path, change: Change | None, written: bool, held: PublicationHeldError | None
+) -> PublicationRecord:
+    place = f"{PREVIEWS}/{run.as_of.isoformat()}" if run.dry_run and written else run_key(run.as_of)
+    files = {**folder_checksums(folder), MANIFEST: hashlib.sha256(lake.read_bytes(f"{place}/{MANIFEST}")).hexdigest()}
+    warnings = [] if held is None else [str(held)]
+    if change is not None and held is None and change.share > NOTEWORTHY_SHARE:
+        warnings.append(
+            f"{change.share:.0%} of the targets differ from the file of {change.against}: see the report, What changed."
+        )
+    return PublicationRecord(
+        as_of=run.as_of,
+        folder=lake.uri(place),
+        files=files,
+        changed_share=None if change is None else change.share,
+        warnings=warnings,
+        written=written,
+        dry_run=run.dry_run,
+    )
