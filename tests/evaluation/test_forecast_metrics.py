@@ -59,9 +59,8 @@ def test_every_metric_against_a_hand_calculation(by_hand):
 def test_columns_and_levels_are_those_of_the_contract(by_hand):
     table = metrics_table(by_hand, NO_SCALES, [0.1, 0.5, 0.9])
     assert list(table.columns) == [c.MODEL, c.LEVEL, c.STORE_ID, c.CATEGORY, *METRICS, c.N]
-    assert list(METRICS) == "mae rmse mape wape mase rmsse r2 bias wql coverage".split() + [
-        f"share_{band}" for band in ("excellent", "good", "acceptable", "poor")
-    ]
+    errors = ["mae", "rmse", "mape", "wape", "mase", "rmsse", "r2", "bias", "wql", "coverage"]
+    assert list(METRICS) == [*errors, "share_excellent", "share_good", "share_acceptable", "share_poor"]
     assert table[c.LEVEL].tolist() == list(LEVELS) == ["overall", "store", "category", "series"]
     assert table[c.STORE_ID].tolist() == [None, "a", None, "a"]
     assert table[c.CATEGORY].tolist() == [None, None, "x", "x"]
@@ -75,12 +74,8 @@ def test_levels_pool_their_rows(backtest_of, quantiles):
     backtest = backtest_of(actual, {m: random.gamma(5, 1, actual.shape) for m in "ba"}, keys=keys, step=2)
     table = metrics_table(backtest, NO_SCALES, quantiles)
     known = backtest[backtest[c.ACTUAL].notna()]
-    for level, by in (
-        (OVERALL, []),
-        (STORE, [c.STORE_ID]),
-        (c.CATEGORY, [c.CATEGORY]),
-        (SERIES, [c.STORE_ID, c.CATEGORY]),
-    ):
+    levels = {OVERALL: [], STORE: [c.STORE_ID], c.CATEGORY: [c.CATEGORY], SERIES: [c.STORE_ID, c.CATEGORY]}
+    for level, by in levels.items():
         rows = table[table[c.LEVEL] == level].reset_index(drop=True)
         groups = [group for _, group in known.groupby([c.MODEL, *by])]
         error = [(g[c.MEDIAN] - g[c.ACTUAL]).abs().sum() / g[c.ACTUAL].sum() for g in groups]
@@ -126,7 +121,7 @@ def test_coverage_without_a_symmetric_pair_is_unknown():
 
 def test_scales_by_hand(panel_of):
     demand = np.full((4, 16), np.nan)
-    demand[0] = [1, 2, 3, 4, 5, 6, 7] + [3, 4, 5, 6, 7, 8, 9] + [100, 100]  # 14 known: season 7, differences 2
+    demand[0] = [*range(1, 8), *range(3, 10), 100, 100]  # 14 known: season 7, differences 2
     demand[1, 3:] = [1, 4] * 6 + [9]  # 11 known before the cutoff: shorter than two seasons, season 1
     demand[2] = 5.0
     panel = panel_of(demand)
@@ -233,5 +228,5 @@ def test_faulty_tables_are_refused_by_name(by_hand):
     with pytest.raises(TrainingError, match=r"missing columns mean, q0\.9 \(2 in all\)"):
         metrics_table(by_hand.drop(columns=[c.MEAN, "q0.9"]), NO_SCALES, [0.1, 0.5, 0.9])
     by_hand.loc[1, c.MEAN] = np.inf
-    with pytest.raises(TrainingError, match="1 rows hold a value that is not finite.*m / a / x"):
+    with pytest.raises(TrainingError, match=r"1 rows hold a value that is not finite.*m / a / x"):
         metrics_table(by_hand, NO_SCALES, [0.1, 0.5, 0.9])
