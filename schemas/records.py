@@ -100,12 +100,14 @@ class ForecastRecord(Record):
     """Forecasts of one model for one shard of series, over one or more cutoffs.
 
     The table has columns cutoff, store_id, category, date, model, mean and one per quantile;
-    the rows whose cutoff is ``as_of`` are the live forecast, the others belong to folds.
+    the rows whose cutoff is the first forecast period are the live forecast, the others belong to folds.
+    ``live`` tells whether there are live rows.
     """
 
     model: str
     table: TableRef
     series: int
+    live: bool = True
     failures: list[Failure] = []
     notes: list[str] = []
     seconds: float = 0.0

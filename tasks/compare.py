@@ -1,0 +1,124 @@
+"""Task: rolling-origin comparison, metrics and champions."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+import pandas as pd
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+
+from schemas import columns as c
+from schemas.errors import TrainingError, first_few
+from schemas.records import ComparisonRecord, Failure, ForecastRecord, PanelRecord
+from schemas.run import RunContext
+from tasks.demand.folds import plan_folds
+from tasks.evaluation.comparison import Comparison
+from tasks.evaluation.comparison import compare as compare_forecasts
+from tasks.panels import load_panel
+from tasks.storage.lake import open_lake
+from tasks.support import run_stage, say, show_table, warn
+
+DIGITS = 4
+
+
+@task(name="compare", cache_policy=NO_CACHE)
+def compare(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord]) -> State[ComparisonRecord]:
+    """Backtest, metrics, champions and the live forecast; artifacts on models, bands and fallbacks.
+
+    Raises:
+        TrainingError: too large a share of a model's series fell back.
+    """
+    _refuse_many_fallbacks(run, forecasts)
+    parts: dict[str, object] = {
+        "panel": {name: ref.sha256 for name, ref in panel.frames.items()},
+        "forecasts": sorted(record.table.sha256 for record in forecasts),
+        **run.settings.model_dump(mode="json", include={"quantiles", "backtest", "frequency"}),
+        "ensemble": run.settings.model_dump(mode="json")["models"]["ensemble"],
+    }
+    record, state = run_stage(run, "compare", parts, ComparisonRecord, lambda: _compare(run, panel, forecasts))
+    warn(record.notes)
+    for row in record.summary["champions"]:
+        say(f"champion of {row['series']:,} series: {row['model']}")
+    _show(run, record)
+    return state
+
+
+def _refuse_many_fallbacks(run: RunContext, forecasts: list[ForecastRecord]) -> None:
+    """A failed series falls back; a failed model stops the run."""
+    limit = run.settings.quality.max_fallback_share
+    fitted: Counter[str] = Counter()
+    failed: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    reasons: dict[str, Counter[str]] = defaultdict(Counter)
+    for record in forecasts:
+        fitted[record.model] += record.series if record.live else 0
+        for failure in record.failures:
+            failed[record.model].add((failure.store_id, failure.category))
+            reasons[record.model][failure.reason] += 1
+    broken = [model for model in fitted if len(failed[model]) > limit * fitted[model]]
+    if broken:
+        lines = [
+            f"{model}: {len(failed[model]):,} of {fitted[model]:,} series fell back to seasonal naive; most often "
+            f"'{reasons[model].most_common(1)[0][0]}'; such as {first_few(['/'.join(s) for s in sorted(failed[model])])}"
+            for model in broken
+        ]
+        raise TrainingError(
+            "\n".join(lines)
+            + f"\nAllowed is a share of {limit:g} per model (quality.max_fallback_share). Repair what the reason names, "
+            "take the model out of models, or raise the share."
+        )
+
+
+def _compare(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord]) -> ComparisonRecord:
+    lake = open_lake(run.settings.storage)
+    loaded = load_panel(lake, run, panel)
+    folds = plan_folds(loaded, run.settings.backtest.windows, run.settings.backtest.step)
+    found = compare_forecasts(
+        [lake.read_table(record.table) for record in forecasts], loaded, folds.folds, run.settings
+    )
+    return ComparisonRecord(
+        backtest=lake.write_table("comparison/backtest", found.backtest),
+        metrics=lake.write_table("comparison/metrics", found.metrics),
+        champions=lake.write_table("comparison/champions", found.champions),
+        forecast=lake.write_table("comparison/forecast", found.forecast),
+        failures=_distinct(forecasts),
+        notes=[*folds.notes, *dict.fromkeys(note for record in forecasts for note in record.notes)],
+        summary=_summary(found),
+    )
+
+
+def _distinct(forecasts: list[ForecastRecord]) -> list[Failure]:
+    """Each series and model once, in a fixed order, whatever the number of folds it failed on."""
+    every = {(f.stage, f.store_id, f.category): f for record in forecasts for f in record.failures}
+    return [every[key] for key in sorted(every)]
+
+
+def _summary(found: Comparison) -> dict[str, list[dict[str, Any]]]:
+    counts = found.champion_counts.rename(columns={c.N: "series"})
+    return {
+        "models": _rows(found.overall),
+        "bands": _rows(found.bands),
+        "champions": _rows(counts),
+        "gap": _rows(found.gap),
+    }
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A small frame as JSON rows; an undefined number is an empty cell."""
+    rounded = frame.round(DIGITS)
+    return rounded.astype(object).where(rounded.notna(), None).to_dict("records")
+
+
+def _show(run: RunContext, record: ComparisonRecord) -> None:
+    for name, description in (
+        ("models", "Model comparison on the folds, best first; the floors stay in the table"),
+        ("bands", "Acceptance bands: share of rows within 5, 10 and 20 % of the actual"),
+        ("champions", "Champions: series per model"),
+        ("gap", "Overfitting: loss on the earlier folds and on the last one"),
+    ):
+        show_table(run, name, record.summary[name], description)
+    if record.failures:
+        rows = [failure.model_dump(mode="json") for failure in record.failures]
+        show_table(run, "fallbacks", rows, "Series that a model could not serve, and what served them")

@@ -1,0 +1,65 @@
+"""Tasks: which forecasting work there is, and one shard of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+
+from schemas.records import ForecastRecord, PanelRecord
+from schemas.run import RunContext, ShardSpec
+from tasks.demand.folds import rolling_folds
+from tasks.forecasting.registry import forecast_folds, make_forecaster
+from tasks.forecasting.shards import shards
+from tasks.panels import load_panel
+from tasks.storage.lake import open_lake
+from tasks.support import run_stage, say
+
+
+@task(name="plan shards", cache_policy=NO_CACHE)
+def plan_shards(run: RunContext, panel: PanelRecord) -> list[ShardSpec]:
+    """The shards of all models: a global model by fold, a local one by series."""
+    loaded = load_panel(open_lake(run.settings.storage), run, panel)
+    folds = rolling_folds(loaded, run.settings.backtest.windows, run.settings.backtest.step)
+    planned = shards(run.settings, loaded, len(folds))
+    say(f"{len(planned)} shards over {len(folds)} folds and the horizon")
+    return planned
+
+
+@task(name="forecast shard", cache_policy=NO_CACHE, tags=["cpu-fit"])
+def forecast_shard(run: RunContext, panel: PanelRecord, spec: ShardSpec) -> State[ForecastRecord]:
+    """Fit one model on one shard of series, for its folds and for the horizon."""
+    settings = run.settings
+    model = getattr(settings.models, spec.model, None)
+    parts: dict[str, object] = {
+        "panel": {name: ref.sha256 for name, ref in panel.frames.items()},
+        "shard": spec.model_dump(mode="json", exclude={"number", "of"}),
+        "model": model.model_dump(mode="json") if model else None,
+        **settings.model_dump(mode="json", include={"frequency", "country", "quantiles", "backtest", "seed"}),
+    }
+    record, state = run_stage(run, f"forecast-{spec.model}", parts, ForecastRecord, lambda: _forecast(run, panel, spec))
+    say(f"{spec.model}: {record.series:,} series, {len(record.failures):,} fell back, {record.seconds:.0f} s")
+    return state
+
+
+def _forecast(run: RunContext, panel: PanelRecord, spec: ShardSpec) -> ForecastRecord:
+    lake = open_lake(run.settings.storage)
+    loaded = load_panel(lake, run, panel)
+    folds = rolling_folds(loaded, run.settings.backtest.windows, run.settings.backtest.step)
+    frame, failures, notes = forecast_folds(
+        make_forecaster(spec.model, run.settings),
+        loaded if spec.series is None else loaded.take(np.array(spec.series)),
+        [folds[number] for number in spec.folds],
+        spec.live,
+        run.settings.quantiles,
+        run.settings.seed,
+    )
+    return ForecastRecord(
+        model=spec.model,
+        table=lake.write_table(f"forecasts/{spec.model}", frame),
+        series=loaded.n if spec.series is None else len(spec.series),
+        live=spec.live,
+        failures=failures,
+        notes=notes,
+    )

@@ -1,0 +1,144 @@
+"""Task: publish the run as one transaction."""
+
+from __future__ import annotations
+
+import pandas as pd
+from prefect import task
+from prefect.artifacts import create_link_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+
+from schemas import columns as c
+from schemas.panel import Panel
+from schemas.records import (
+    ComparisonRecord,
+    ForecastRecord,
+    IngestRecord,
+    PanelRecord,
+    PlanRecord,
+    PublicationRecord,
+    TableRef,
+)
+from schemas.run import RunContext
+from tasks.panels import load_panel
+from tasks.publishing.earlier_runs import latest_before
+from tasks.publishing.outputs import REPLENISHMENT, REPORT, RunFacts, RunOutputs
+from tasks.publishing.publish import publish_run
+from tasks.storage.lake import Lake, open_lake
+from tasks.storage.memo import references
+from tasks.support import artifact_key, run_stage, say, show_markdown, warn
+
+HORIZONS_SHOWN = 3
+
+
+@task(name="publish", cache_policy=NO_CACHE)
+def publish(
+    run: RunContext,
+    ingested: IngestRecord,
+    panel: PanelRecord,
+    forecasts: list[ForecastRecord],
+    comparison: ComparisonRecord,
+    plan: PlanRecord,
+) -> State[PublicationRecord]:
+    """All output files, the manifest and the report in ``runs/<as_of>``; links as artifacts.
+
+    Raises:
+        PublicationError: an output breaks the contract; nothing was published.
+        PublicationHeldError: more targets changed than the settings allow; nothing was published.
+    """
+    lake = open_lake(run.settings.storage)
+    earlier = latest_before(lake, run.as_of)
+    parts: dict[str, object] = {
+        "tables": [ref.sha256 for record in (ingested, panel, comparison, plan) for ref in references(record)],
+        "settings": run.settings.digest(),
+        "as_of": run.as_of.isoformat(),
+        "scope": [run.stores, run.categories],
+        "dry_run": run.dry_run,
+        "earlier": None if earlier is None else [earlier.as_of.isoformat(), earlier.manifest],
+    }
+    record, state = run_stage(
+        run,
+        "publish",
+        parts,
+        PublicationRecord,
+        lambda: publish_run(
+            lake,
+            run,
+            _outputs(lake, run, ingested, panel, comparison, plan),
+            _facts(ingested, panel, forecasts, comparison, plan),
+        ),
+    )
+    warn(record.warnings)
+    say(f"{'preview' if run.dry_run else 'published'}: {record.folder}")
+    _show(run, record, plan)
+    return state
+
+
+def _outputs(
+    lake: Lake,
+    run: RunContext,
+    ingested: IngestRecord,
+    panel: PanelRecord,
+    comparison: ComparisonRecord,
+    plan: PlanRecord,
+) -> RunOutputs:
+    stored: dict[str, TableRef] = {
+        **plan.tables,
+        "forecast": comparison.forecast,
+        "backtest": comparison.backtest,
+        "metrics": comparison.metrics,
+        "champions": comparison.champions,
+        "quarantine": ingested.quarantine,
+        "treatments": panel.treatments,
+    }
+    return RunOutputs(
+        **{name: lake.read_table(ref) for name, ref in stored.items()},
+        history=_recent(load_panel(lake, run, panel)),
+    )
+
+
+def _recent(panel: Panel) -> pd.DataFrame:
+    """Demand of the last horizons, as the report draws it."""
+    shown = min(panel.history, HORIZONS_SHOWN * panel.horizon)
+    labels = panel.history_periods[panel.history - shown :]
+    keys = panel.series.loc[panel.series.index.repeat(shown), [c.STORE_ID, c.CATEGORY]].reset_index(drop=True)
+    return keys.assign(**{c.DATE: list(labels) * panel.n, c.UNITS: panel.demand[:, panel.history - shown :].ravel()})
+
+
+def _facts(
+    ingested: IngestRecord,
+    panel: PanelRecord,
+    forecasts: list[ForecastRecord],
+    comparison: ComparisonRecord,
+    plan: PlanRecord,
+) -> RunFacts:
+    seconds = {"ingest": ingested.seconds, "features": panel.seconds}
+    for record in forecasts:
+        stage = f"forecast {record.model}"
+        seconds[stage] = round(seconds.get(stage, 0.0) + record.seconds, 3)
+    seconds |= {"compare": comparison.seconds, "optimise": plan.seconds}
+    return RunFacts(
+        inputs=ingested.files,
+        reasons=ingested.reasons,
+        failures=comparison.failures,
+        warnings=[*panel.warnings, *comparison.notes, *plan.notes],
+        seconds=seconds,
+        stock_given="stock" in ingested.tables,
+        summary={"Overfitting": comparison.summary["gap"], "Treatments": panel.summary["treatments"]},
+    )
+
+
+def _show(run: RunContext, record: PublicationRecord, plan: PlanRecord) -> None:
+    if "://" not in record.folder:
+        for name, file in (("report", REPORT), ("replenishment-file", REPLENISHMENT)):
+            link = f"file://{record.folder}/{file}"
+            create_link_artifact(link=link, link_text=link, key=artifact_key(name, run.settings.name))
+    changed = "no earlier file" if record.changed_share is None else f"{record.changed_share:.1%} of the targets"
+    lines = [
+        f"# {run.settings.name}, {run.as_of}",
+        f"- Folder: `{record.folder}`",
+        f"- Chosen policy: **{plan.chosen}**",
+        f"- Changed against the last file: {changed}",
+        *(f"- Warning: {text}" for text in record.warnings),
+    ]
+    show_markdown(run, "publication", "\n".join(lines), "What was published, and where")
