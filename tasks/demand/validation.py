@@ -92,12 +92,13 @@ def validate_tables(raw: Mapping[str, RawTable], settings: Settings) -> Validate
     verdicts: dict[str, list[Verdict]] = {}
     complaints: list[str] = []
     for name, table in mapped.items():
-        if complaints and name not in _REFERENCED:
-            # Rows that refer to a faulty table would be bad for its sake alone.
-            break
+        if not references.keys() >= {rule.references for rule in table.rules if rule.references}:
+            # Its rows refer to a faulty table: they would be bad for that table's sake alone.
+            continue
         verdicts[name] = judge_table(table, references, settings)
-        complaints += _complaints(table, verdicts[name], settings)
-        if name in _REFERENCED:
+        found = _complaints(table, verdicts[name], settings)
+        complaints += found
+        if name in _REFERENCED and not found:
             references[name] = _accepted_ids(table, verdicts[name])
     if complaints:
         raise DataContractError("\n".join(complaints))

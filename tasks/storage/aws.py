@@ -43,7 +43,7 @@ def aws_errors(address: str) -> Iterator[None]:
         StorageError: anything else, such as missing credentials, rights or a connection.
     """
     from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
     try:
         yield
@@ -51,6 +51,8 @@ def aws_errors(address: str) -> Iterator[None]:
         if error.response.get("Error", {}).get("Code") in _NO_BUCKET:
             raise ConfigError(f"{address}: there is no such bucket. Create it, or correct the address.") from error
         raise _failed(address, error) from error
+    except ParamValidationError as error:
+        raise ConfigError(f"{address} is no valid address ({error}). Expected s3://bucket/path.") from error
     except (BotoCoreError, Boto3Error) as error:
         raise _failed(address, error) from error
 

@@ -42,7 +42,7 @@ def read_csv(file: Path, name: str, source: SourceSettings) -> FileRows:
     broken: list[InvalidRow] = []
     try:
         table = _read(file, header, source.encoding, broken)
-    except (UnicodeDecodeError, ValueError) as error:
+    except (ValueError, OSError) as error:
         raise _unreadable(name, source, error) from error
     return _to_rows(table.rename_columns(columns), broken, header.delimiter)
 

@@ -32,7 +32,7 @@ class S3Lake(Lake):
                 are missing.
             StorageError: the bucket cannot be reached.
         """
-        self._bucket, self._prefix = split_uri(root.rstrip("/"))
+        self._bucket, self._prefix = split_uri(root)
         self.root = f"{S3_SCHEME}{self._bucket}/{self._prefix}".rstrip("/")
         self._client = client("s3")
         self._downloads = tempfile.TemporaryDirectory(prefix="restock-s3-")

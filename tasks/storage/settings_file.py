@@ -135,7 +135,7 @@ def _with_absolute_paths(tree: Tree, folder: Path) -> Tree:
 
 def _absolute(address: str, folder: Path) -> str:
     if address.startswith(S3_SCHEME):
-        return address.rstrip("/")
+        return address
     return os.path.normpath(folder / Path(address).expanduser())
 
 

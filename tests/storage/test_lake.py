@@ -1,0 +1,208 @@
+"""One behaviour, two lakes: a folder and a bucket."""
+
+from __future__ import annotations
+
+import builtins
+import multiprocessing
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from schemas.errors import ConfigError, StorageError
+from schemas.records import FileRef, TableRef
+from tasks.storage.lake import Lake, open_lake
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lake]:
+    if request.param == "folder":
+        yield open_lake(str(tmp_path / "lake"))
+    else:
+        yield open_lake(f"{request.getfixturevalue('bucket')}/some/prefix")
+
+
+def frame() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "store": pd.Categorical(["b", "a", None], categories=["b", "a", "unused"]),
+            "sku": ["007", None, "ñandú"],
+            "date": pd.to_datetime(["2024-01-01", None, "2024-02-29"]),
+            "small": np.array([1.5, np.nan, -0.1], dtype=np.float32),
+            "wide": [0.1, np.inf, np.nan],
+            "whole": [1, 2, 3],
+            "flag": [True, False, True],
+        }
+    )
+
+
+def test_a_table_comes_back_as_it_was(lake: Lake) -> None:
+    ref = lake.write_table("panel", frame())
+    pd.testing.assert_frame_equal(lake.read_table(ref), frame())
+    assert ref.key == f"panel/{ref.sha256[:24]}.parquet"
+    assert ref.rows == 3
+    assert list(lake.read_table(ref, ["wide", "sku"]).columns) == ["wide", "sku"]
+
+
+def test_an_empty_table_keeps_its_types(lake: Lake) -> None:
+    empty = frame().iloc[:0]
+    back = lake.read_table(lake.write_table("t", empty))
+    assert back.empty
+    # Parquet has nowhere to keep the categories of no rows; that they are categories, it keeps.
+    assert [dtype.name for dtype in back.dtypes] == [dtype.name for dtype in empty.dtypes]
+
+
+def test_same_frame_same_key_whatever_its_index(lake: Lake) -> None:
+    first = lake.write_table("t", frame())
+    assert lake.write_table("t", frame().set_index(pd.Index([7, 5, 1]))) == first
+    assert lake.write_table("t", frame().iloc[::-1]) != first
+    assert len(lake.keys("t")) == 2
+
+
+def test_mixed_types_are_refused_with_the_column(lake: Lake) -> None:
+    with pytest.raises(StorageError, match="column odd"):
+        lake.write_table("t", pd.DataFrame({"odd": [1, "x"]}))
+    assert lake.keys("") == []
+
+
+def test_missing_and_damaged_tables_say_what_to_do(lake: Lake) -> None:
+    with pytest.raises(StorageError, match=r"missing from the lake.*--force"):
+        lake.read_table(TableRef(key="t/none.parquet", rows=1, sha256="0"))
+    damaged = lake.write_bytes("t/bad.parquet", b"PAR1 not at all")
+    with pytest.raises(StorageError, match=r"no readable Parquet.*run again"):
+        lake.read_table(TableRef(key=damaged.key, rows=1, sha256=damaged.sha256))
+    with pytest.raises(StorageError, match=r"lacks the columns zip; it has store, sku"):
+        lake.read_table(lake.write_table("t", frame()), ["sku", "zip"])
+
+
+def test_files_are_replaced_listed_and_deleted(lake: Lake) -> None:
+    lake.write_bytes("a/b/c.csv", b"old")
+    ref = lake.write_bytes("a/b/c.csv", b"new")
+    lake.write_bytes("ab/d.csv", b"x")
+    assert (ref.bytes, lake.read_bytes("a/b/c.csv")) == (3, b"new")
+    assert lake.keys("a") == ["a/b/c.csv"]
+    assert lake.keys("") == ["a/b/c.csv", "ab/d.csv"]
+    assert lake.keys("nothing/here") == []
+    assert lake.local_copy("a/b/c.csv").read_bytes() == b"new"
+    lake.delete("a/b/c.csv")
+    lake.delete("a/b/c.csv")
+    assert not lake.exists("a/b/c.csv")
+    with pytest.raises(StorageError, match="missing from the lake"):
+        lake.read_bytes("a/b/c.csv")
+    with pytest.raises(StorageError, match="missing from the lake"):
+        lake.local_copy("a/b/c.csv")
+
+
+def test_holds_means_there_and_unchanged(lake: Lake) -> None:
+    ref = lake.write_bytes("a", b"one")
+    assert lake.holds(ref)
+    assert not lake.holds(FileRef(key="b", bytes=3, sha256=ref.sha256))
+    lake.write_bytes("a", b"two")
+    assert not lake.holds(ref)
+
+
+def test_records_are_remembered(lake: Lake) -> None:
+    assert lake.recall("ingest", "k1") is None
+    lake.remember("ingest", "k1", {"rows": 3, "name": "año"})
+    assert lake.recall("ingest", "k1") == {"rows": 3, "name": "año"}
+    assert lake.exists("records/ingest/k1.json")
+    lake.write_bytes("records/ingest/k1.json", b'{"rows"')
+    assert lake.recall("ingest", "k1") is None
+
+
+@pytest.mark.parametrize("key", ["", "/etc/passwd", "a/../../b", "a//b", "./a", "a\\b"])
+def test_a_key_never_leaves_the_lake(lake: Lake, key: str) -> None:
+    with pytest.raises(StorageError, match="no key of the lake"):
+        lake.write_bytes(key, b"x")
+
+
+def test_uri_names_the_object(tmp_path: Path, bucket: str) -> None:
+    assert open_lake(str(tmp_path)).uri("a/b") == f"{tmp_path}/a/b"
+    assert open_lake(f"{bucket}/p/").uri("a/b") == f"{bucket}/p/a/b"
+    assert open_lake(bucket).uri("a") == f"{bucket}/a"
+
+
+def test_a_bucket_without_prefix_works(bucket: str) -> None:
+    lake = open_lake(bucket)
+    lake.write_bytes("a/b", b"x")
+    assert lake.keys("") == ["a/b"]
+
+
+def _write_often(root: str) -> None:
+    lake = open_lake(root)
+    for _ in range(25):
+        ref = lake.write_table("t", frame())
+        lake.write_bytes("same", b"x" * 100_000)
+        if not lake.holds(ref) or len(lake.read_bytes("same")) != 100_000:
+            sys.exit(1)
+
+
+def test_two_processes_may_write_the_same_key(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_write_often, args=(str(tmp_path),)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert len(open_lake(str(tmp_path)).keys("")) == 2
+    assert not any((tmp_path / ".tmp").iterdir())
+
+
+def test_a_file_is_no_folder_for_a_lake(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ConfigError, match=r"storage: .*file cannot be used"):
+        open_lake(str(tmp_path / "file"))
+
+
+def test_an_unknown_bucket_is_a_settings_error(bucket: str) -> None:
+    with pytest.raises(ConfigError, match=r"s3://nowhere-at-all.*no such bucket"):
+        open_lake("s3://nowhere-at-all/x")
+    with pytest.raises(ConfigError, match="names no bucket"):
+        open_lake("s3://")
+
+
+def test_without_boto3_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without_boto3(name: str, *args: object, **kwargs: object) -> object:
+        if name.partition(".")[0] in ("boto3", "botocore"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_boto3)
+    with pytest.raises(ConfigError, match=r"restock\[aws\]"):
+        open_lake("s3://bucket/prefix")
+
+
+def test_an_object_of_another_program_is_checked_by_its_bytes(bucket: str) -> None:
+    import boto3
+
+    lake = open_lake(bucket)
+    ref = lake.write_bytes("a", b"one")
+    boto3.client("s3").put_object(Bucket=bucket.removeprefix("s3://"), Key="a", Body=b"one")
+    assert lake.holds(ref)
+    boto3.client("s3").put_object(Bucket=bucket.removeprefix("s3://"), Key="a", Body=b"two")
+    assert not lake.holds(ref)
+
+
+def test_the_endpoint_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        boto3.client("s3").create_bucket(Bucket="by-endpoint")
+        lake = open_lake("s3://by-endpoint/lake")
+        assert lake.read_table(lake.write_table("t", frame())).shape == (3, 7)
+    finally:
+        server.stop()
