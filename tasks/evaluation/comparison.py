@@ -20,7 +20,6 @@ from tasks.evaluation.overfitting import gap_of
 from tasks.evaluation.reasons import loss_parts
 from tasks.evaluation.rows import read_rows, series_codes
 from tasks.evaluation.selection import champions_of
-from tasks.forecasting.ensemble import combine
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,7 @@ def compare(
             no live forecast, or a live forecast does not have one row per period of the horizon.
     """
     rule = rule or SelectionRule()
-    ensemble = settings.models.ensemble
-    tables = list(forecasts) if ensemble is None else [*forecasts, combine(forecasts, ensemble.members)]
-    stacked = pd.concat(tables, ignore_index=True)
+    stacked = _with_ensemble(pd.concat(forecasts, ignore_index=True), settings)
     split = attach_actuals(stacked, panel, panel.horizon_periods[0], settings.quantiles)
     _check_live(split.live, panel)
     rows = read_rows(split.backtest, settings.quantiles)
@@ -94,6 +91,14 @@ def compare(
     )
 
 
+def _with_ensemble(stacked: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    if settings.models.ensemble is None:
+        return stacked
+    from tasks.forecasting.ensemble import combine
+
+    return pd.concat([stacked, combine(stacked, settings.models.ensemble.members)], ignore_index=True)
+
+
 def _check_live(live: pd.DataFrame, panel: Panel) -> None:
     """Every series has a live forecast, and every live forecast the whole horizon."""
     at, served = series_codes(live)
@@ -110,10 +115,10 @@ def _check_live(live: pd.DataFrame, panel: Panel) -> None:
     rows = np.bincount(model * len(served) + at, minlength=len(models) * len(served))
     bad = np.flatnonzero((rows > 0) & ((periods != panel.horizon) | (rows != panel.horizon)))
     if len(bad):
-        cases = [" / ".join([models[code // len(served)], *served.iloc[code % len(served)]]) for code in bad[:6]]
+        cases = [" / ".join([models[code // len(served)], *served.iloc[code % len(served)]]) for code in bad]
         raise TrainingError(
             f"forecasts: live forecasts without exactly one row for each of the {panel.horizon} periods from "
-            f"{panel.horizon_periods[0].date()} (model / store / category): {first_few(cases)} of {len(bad)}"
+            f"{panel.horizon_periods[0].date()} (model / store / category): {first_few(cases)}"
         )
 
 

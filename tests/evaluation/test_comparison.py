@@ -1,0 +1,130 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from schemas import columns as c
+from schemas.errors import TrainingError
+from schemas.panel import Fold
+from schemas.settings import Settings
+from tasks.evaluation.comparison import compare
+from tasks.evaluation.metrics import METRICS
+
+SOURCES = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
+SERIES, KNOWN, HORIZON = 6, 40, 4
+CUTOFFS = (32, 34, 36)
+
+
+@pytest.fixture
+def settings():
+    return Settings(name="t", horizon=HORIZON, inventory={"review_period": 4}, sources=SOURCES, models={"xgboost": {}})
+
+
+@pytest.fixture
+def panel(panel_of):
+    demand = np.random.default_rng(0).poisson(8, (SERIES, KNOWN)).astype(float)
+    demand[2, 37] = np.nan
+    keys = [(f"s{number % 2}", f"c{number // 2}") for number in range(SERIES)]
+    return panel_of(demand, horizon=HORIZON, keys=sorted(keys))
+
+
+@pytest.fixture
+def folds(panel):
+    return [Fold(pd.Timestamp(panel.periods[known]), known) for known in CUTOFFS]
+
+
+def forecast_of(panel, model, error, series, quantiles, seed):
+    """What a model hands over: folds and live forecast in one table, off by about ``error`` units."""
+    random = np.random.default_rng(seed)
+    level = np.nanmean(panel.demand, axis=1)
+    rows = [
+        (panel.periods[known], *panel.series.iloc[number], panel.periods[known + ahead], model, level[number])
+        for known in (*CUTOFFS, KNOWN)
+        for number in series
+        for ahead in range(HORIZON)
+    ]
+    frame = pd.DataFrame(rows, columns=[c.CUTOFF, c.STORE_ID, c.CATEGORY, c.DATE, c.MODEL, c.MEAN])
+    frame[c.MEAN] += error * random.choice([-1, 1], len(frame))
+    spread = {c.quantile_column(q): (frame[c.MEAN] * (0.5 + q)).clip(lower=0) for q in quantiles}
+    return frame.assign(**spread)
+
+
+@pytest.fixture
+def forecasts(panel, quantiles):
+    everyone = range(SERIES)
+    return [
+        forecast_of(panel, "xgboost", 0.0, [0, 1, 2], quantiles, 1),
+        forecast_of(panel, "xgboost", 0.0, [3, 4, 5], quantiles, 2),
+        forecast_of(panel, "seasonal_naive", 7.0, everyone, quantiles, 3),
+        forecast_of(panel, "moving_average", 5.0, everyone, quantiles, 4),
+        forecast_of(panel, "prophet", 2.0, [0, 3], quantiles, 5),
+    ]
+
+
+def test_a_whole_comparison(forecasts, panel, folds, settings, quantiles):
+    found = compare(forecasts, panel, folds, settings)
+    spread = c.quantile_columns(quantiles)
+    assert list(found.forecast.columns) == [c.STORE_ID, c.CATEGORY, c.DATE, c.MODEL, c.MEAN, *spread, c.CHAMPION]
+    assert found.forecast[c.CHAMPION].dtype == bool
+    assert len(found.forecast) == (3 * SERIES + 2) * HORIZON
+    assert found.forecast[c.DATE].min() == panel.horizon_periods[0]
+    champions = found.forecast[found.forecast[c.CHAMPION]]
+    assert champions.groupby([c.STORE_ID, c.CATEGORY])[c.MODEL].nunique().tolist() == [1] * SERIES
+    assert len(champions) == SERIES * HORIZON
+    assert found.champions[c.MODEL].tolist() == ["xgboost"] * SERIES
+    assert found.backtest[c.DATE].max() < panel.horizon_periods[0]
+    assert len(found.backtest) == 3 * (3 * SERIES + 2) * HORIZON
+    assert found.backtest[c.ACTUAL].isna().sum() == 3 * 2  # period 37 lies in the folds of 34 and 36
+
+
+def test_tables_for_the_artifacts(forecasts, panel, folds, settings):
+    found = compare(forecasts, panel, folds, settings)
+    assert list(found.overall.columns) == [c.MODEL, c.RELATIVE_LOSS, *METRICS, c.N]
+    assert found.overall[c.MODEL].iloc[0] == "xgboost"
+    assert found.overall[c.RELATIVE_LOSS].is_monotonic_increasing
+    floors = found.overall.set_index(c.MODEL).loc[["seasonal_naive", "moving_average"], c.RELATIVE_LOSS]
+    assert floors.mean() == pytest.approx(1.0)
+    shares = [c.SHARE_EXCELLENT, c.SHARE_GOOD, c.SHARE_ACCEPTABLE, c.SHARE_POOR]
+    assert list(found.bands.columns) == [c.MODEL, *shares, c.N]
+    np.testing.assert_allclose(found.bands[shares].sum(axis=1), 1.0)
+    assert found.champion_counts.to_dict("list") == {c.MODEL: ["xgboost"], c.N: [SERIES], c.SHARE: [1.0]}
+    assert "champions" in found.gap[c.MODEL].tolist()
+
+
+def test_order_of_tables_and_rows_does_not_matter(forecasts, panel, folds, settings):
+    before = [table.copy(deep=True) for table in forecasts]
+    straight = compare(forecasts, panel, folds, settings)
+    shuffled = compare([t.sample(frac=1, random_state=1) for t in reversed(forecasts)], panel, folds, settings)
+    for name in ("backtest", "metrics", "champions", "forecast", "overall", "bands", "champion_counts", "gap"):
+        pd.testing.assert_frame_equal(getattr(straight, name), getattr(shuffled, name))
+    for table, original in zip(forecasts, before, strict=True):
+        pd.testing.assert_frame_equal(table, original)
+
+
+def test_tables_survive_parquet(forecasts, panel, folds, settings, tmp_path):
+    found = compare(forecasts, panel, folds, settings)
+    for name in ("backtest", "metrics", "champions", "forecast", "overall", "bands", "champion_counts", "gap"):
+        table = getattr(found, name)
+        table.to_parquet(tmp_path / "table.parquet", index=False)
+        pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "table.parquet"), table)
+
+
+def test_without_folds_every_series_still_has_a_champion(forecasts, panel, settings):
+    live = [table[table[c.CUTOFF] == panel.horizon_periods[0]] for table in forecasts]
+    found = compare(live, panel, [], settings)
+    assert found.backtest.empty
+    assert found.metrics.empty
+    assert found.champions[c.MODEL].tolist() == ["moving_average"] * SERIES
+    assert found.forecast[c.CHAMPION].sum() == SERIES * HORIZON
+
+
+def test_a_series_without_a_live_forecast_stops_the_comparison(forecasts, panel, folds, settings):
+    cut = [table[~table[c.CATEGORY].eq("c1")] for table in forecasts]
+    with pytest.raises(TrainingError, match=r"without a live forecast .*: s0 / c1, s1 / c1 \(2 in all\)"):
+        compare(cut, panel, folds, settings)
+
+
+def test_a_live_forecast_that_ends_early_stops_the_comparison(forecasts, panel, folds, settings):
+    prophet = forecasts[-1]
+    forecasts[-1] = prophet[prophet[c.DATE] < panel.periods[-1]]
+    with pytest.raises(TrainingError, match=r"each of the 4 periods from .*prophet / s0 / c0, prophet / s1 / c0"):
+        compare(forecasts, panel, folds, settings)
