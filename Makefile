@@ -13,7 +13,7 @@ INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --python 
 	--constraint requirements.lock $(PLACES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint fmt types arch bench ui lock clean
+.PHONY: help setup demo test test-fast lint fmt types arch docs bench ui lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -42,6 +42,9 @@ types: .venv/.installed-test ## static types
 
 arch: .venv/.installed-test ## import directions
 	$(BIN)/lint-imports
+
+docs: .venv/.installed ## docs/settings.md from the settings model
+	$(BIN)/python docs/settings_reference.py
 
 bench: .venv/.installed-test ## time and memory of a weekly run on the full demo company
 	$(BIN)/python benchmarks/weekly_run.py
