@@ -57,7 +57,6 @@ def test_choosing_by_luck_shows_as_a_gap(backtest_of, quantiles):
     careful = overfit_gap(backtest, quantiles, WAPE).set_index(c.MODEL)
     assert raw.loc[CHAMPIONS, c.GAP] > 0.3
     assert careful.loc[CHAMPIONS, c.GAP] < 0.5 * raw.loc[CHAMPIONS, c.GAP]
-    assert careful.loc[CHAMPIONS, c.LAST_FOLD] <= raw.loc[CHAMPIONS, c.LAST_FOLD]
     assert raw.loc[names, c.GAP].abs().max() < 0.1
 
 
