@@ -9,7 +9,7 @@ column of the user:
   largest value of the days and NAME_days, their count. Other numbers give the mean of the days.
 * Text gives NAME (0/1: any value but "nothing special"), NAME_next and NAME_last (periods to it, clipped)
   and one flag NAME=VALUE for each of the values that fall into at least two periods of the history, the
-  20 with most periods first. Nothing special is: empty, 0, no, none, normal, false, noevento.
+  32 with most periods first. Nothing special is: empty, 0, no, none, normal, false, noevento.
 * ``open`` gives the share of the period's days on which the store is open.
 * A day or store without a row: open, no flag, nothing special; other numbers are carried on from the
   store's previous row, else the next one, else the mean of the others. So no feature holds NaN.
@@ -31,7 +31,7 @@ from tasks.demand.exposure import period_days
 
 NOTHING_SPECIAL = frozenset({"", "0", "0.0", "no", "none", "normal", "false", NO_EVENT.casefold()})
 MINIMUM_OCCURRENCES = 2
-MAXIMUM_VALUES = 20
+MAXIMUM_VALUES = 32
 _TRUTH = {"true": 1.0, "false": 0.0}
 _KEYS = (c.DATE, c.STORE_ID)
 
@@ -100,6 +100,12 @@ def _warnings(ended: list[str], grid: _Grid) -> tuple[str, ...]:
         found.append(
             f"calendar: left out of the features, because they end before the horizon does "
             f"({axis.periods[-1].date()}): {', '.join(ended)}. Extend the calendar to use them"
+        )
+    first = axis.extended[grid.at.min()] if len(grid.at) else axis.periods[-1]
+    if first > axis.periods[0]:
+        found.append(
+            f"calendar: begins at {first.date()}, sales at {axis.periods[0].date()}; the periods between are taken as "
+            "open, with nothing special"
         )
     missing = len(grid.without_rows)
     if missing:

@@ -93,6 +93,11 @@ def test_a_column_that_ends_before_the_horizon_is_left_out_with_a_warning():
     assert "open (last value 2024-01-06)" in short.warnings[0]
 
 
+def test_a_calendar_that_begins_after_the_sales_is_warned_of():
+    table = pd.DataFrame({c.DATE: days(6, "2024-01-03"), c.PROMO: [0, 1] * 3})
+    assert "begins at 2024-01-03, sales at 2024-01-01" in read(table).warnings[0]
+
+
 def test_stores_without_rows_in_the_horizon_are_named():
     table = pd.DataFrame({c.DATE: [*days(8), *days(3)], c.STORE_ID: ["s1"] * 8 + ["s2"] * 3, c.PROMO: [0, 1] * 5 + [1]})
     assert "1 stores have no row in the horizon (s2)" in read(table).warnings[0]
@@ -130,3 +135,9 @@ def test_frequent_values_are_chosen_from_the_history_alone():
     seen = read(table, axis(periods=30, history=3))
     assert "event=x" in seen.features
     assert "event=y" not in seen.features
+
+
+def test_a_column_must_reach_the_last_period():
+    table = pd.DataFrame({c.DATE: days(8), c.PROMO: [0, 1] * 3 + [0, np.nan]})
+    assert read(table).features == {}
+    assert list(read(table.assign(**{c.PROMO: [0, 1] * 4})).features) == ["promo"]

@@ -127,3 +127,13 @@ def test_the_planted_outlier_of_the_sports_data_is_the_only_one_found():
     settings = Settings(**yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8")))
     found = build_panel(tables, settings, date(2017, 4, 8)).treatments
     assert found.loc[found[c.TREATMENT] == "fault", c.UNITS].tolist() == [1_000_000.0]
+
+
+def test_the_usual_peak_by_hand(faults):
+    # Nine selling weeks, 1 to 8 and a peak: of the eight others in order, place floor(0.99 x 7) + 1 = 7 holds 7.
+    values = np.zeros(len(WEEKS))
+    values[10:82:9] = [3, 1, 8, 2, 7, 5, 4, 6]
+    values[100] = 140
+    assert faults({("s1", "a1"): values, ("s1", "b1"): plain(2)}) == []
+    values[100] = 141
+    assert faults({("s1", "a1"): values, ("s1", "b1"): plain(2)}) == [("s1", "a1", 100)]

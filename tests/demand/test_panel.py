@@ -225,3 +225,22 @@ def test_cut_back_panel_equals_the_earlier_build(rich_tables, make_settings):
 
 def test_frequency_is_kept(rich_tables, make_settings):
     assert build_panel(rich_tables, make_settings(), AS_OF).panel.frequency == Frequency("D")
+
+
+def test_inside_a_week_later_rows_of_that_week_change_nothing(make_tables, make_settings):
+    sales = [("2024-01-01", "s1", "b1", 1.0), ("2024-01-08", "s1", "b1", 2.0), ("2024-01-09", "s1", "a1", 1.0)]
+    later = [(f"2024-01-{day}", "s1", "b1", 50.0) for day in (10, 11, 12)]
+    out = pd.DataFrame(
+        {c.DATE: pd.date_range("2024-01-10", periods=5), c.STORE_ID: "s1", c.SKU: "b1", c.IN_STOCK: False}
+    )
+    settings = make_settings(frequency="W-MON", aggregate=True, horizon=1)
+    build = build_panel(make_tables(sales), settings, date(2024, 1, 10))
+    again = build_panel(make_tables([*sales, *later], availability=out), settings, date(2024, 1, 10))
+    same(build.panel, again.panel)
+
+
+def test_sums_do_not_depend_on_the_order_of_lines(make_tables, make_settings):
+    sales = [("2024-01-01", "s1", "b1", units) for units in (0.1, 0.2, 0.3)]
+    one = build_panel(make_tables(sales), make_settings(), date(2024, 1, 2)).panel
+    other = build_panel(make_tables(sales[::-1]), make_settings(), date(2024, 1, 2)).panel
+    same(one, other)

@@ -63,3 +63,12 @@ def test_public_holidays_by_week_are_counted():
 
 def test_no_country_no_holidays():
     assert public_holidays(axis("D", "2024-01-01", 5, 3), None, 1) == {}
+
+
+def test_an_observed_holiday_counts_as_the_holiday():
+    # 25 December 2022 is a Sunday, observed on the Monday.
+    found = public_holidays(axis("D", "2021-12-20", 750, 745), "US", 1)
+    flag = np.array(row(found, "public_holiday=Christmas Day"))
+    labels = pd.date_range("2021-12-20", periods=750)
+    assert {"2022-12-25", "2022-12-26"} <= set(labels[flag == 1].strftime("%Y-%m-%d"))
+    assert not any("(" in name for name in found)
