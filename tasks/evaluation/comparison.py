@@ -87,7 +87,7 @@ def compare(
         overall=overall,
         bands=overall[[c.MODEL, c.SHARE_EXCELLENT, c.SHARE_GOOD, c.SHARE_ACCEPTABLE, c.SHARE_POOR, c.N]].copy(),
         champion_counts=_counted(champions),
-        gap=gap_of(rows, grid, rule),
+        gap=gap_of(rows, rule),
     )
 
 

@@ -11,7 +11,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray
 from tasks.evaluation.aggregation import FoldGrid, fold_grid
 from tasks.evaluation.evidence import SelectionRule
-from tasks.evaluation.reasons import Choice, loss_parts
+from tasks.evaluation.reasons import loss_parts
 from tasks.evaluation.rows import BacktestRows, read_rows
 from tasks.evaluation.selection import choose_models
 
@@ -22,8 +22,10 @@ def overfit_gap(backtest: pd.DataFrame, quantiles: Sequence[float], rule: Select
     """Loss on the earlier folds, on the last fold, and the gap between the two.
 
     The champions of this table are not those of the run: they are chosen with what was known at the last
-    cutoff (earlier folds, dates before it), so the last fold is new to them. Their last-fold loss is what
-    the way of choosing earns; a gap far above that of the single models means that it overfits.
+    cutoff, so the last fold is new to them. Their last-fold loss is what the way of choosing earns; a gap
+    far above that of the single models means that it overfits. Folds may overlap, so of the earlier ones
+    only periods before the last cutoff are read, and of the last one only as many steps ahead as those
+    reach: every figure of the table is then about the same steps.
 
     Args:
         backtest: the contract's ``backtest.parquet``.
@@ -39,17 +41,18 @@ def overfit_gap(backtest: pd.DataFrame, quantiles: Sequence[float], rule: Select
     Raises:
         TrainingError: a column is missing or a forecast is not finite.
     """
-    rows = read_rows(backtest, quantiles)
-    return gap_of(rows, fold_grid(rows), rule or SelectionRule())
+    return gap_of(read_rows(backtest, quantiles), rule or SelectionRule())
 
 
-def gap_of(rows: BacktestRows, grid: FoldGrid, rule: SelectionRule) -> pd.DataFrame:
-    """As :func:`overfit_gap`, from rows that are already read and summed."""
-    everyone = np.ones(grid.shape, dtype=bool)
-    figures = [_pooled(grid, rule.loss, everyone[[m]], [m]) for m in range(len(grid.models))]
+def gap_of(rows: BacktestRows, rule: SelectionRule) -> pd.DataFrame:
+    """As :func:`overfit_gap`, from rows that are already read."""
+    earlier, comparable = _windows(rows)
+    grid = fold_grid(rows.where(earlier | comparable))
+    figures = [_pooled(grid, rule.loss, grid.present[[model]], [model]) for model in range(len(grid.models))]
     names = list(grid.models)
     if len(grid.cutoffs) > 1:
-        figures.append(_pooled(grid, rule.loss, _as_chosen_before(rows, grid, rule), range(len(grid.models))))
+        chosen = _as_chosen_before(rows.where(earlier), grid, rule)
+        figures.append(_pooled(grid, rule.loss, chosen, range(len(grid.models))))
         names.append(CHAMPIONS)
     table = pd.DataFrame(figures, columns=[c.EARLIER_FOLDS, c.LAST_FOLD, c.N]).astype({c.N: np.int64})
     table.insert(0, c.MODEL, np.array(names, dtype=object))
@@ -57,13 +60,22 @@ def gap_of(rows: BacktestRows, grid: FoldGrid, rule: SelectionRule) -> pd.DataFr
     return table
 
 
-def _as_chosen_before(rows: BacktestRows, grid: FoldGrid, rule: SelectionRule) -> BoolArray:
-    """Cells (M, C, S) of the models that the rule chooses with what was known at the last cutoff."""
-    last = len(grid.cutoffs) - 1
-    earlier = rows.where((rows.cutoff < last) & np.asarray(rows.periods < grid.cutoffs[last])[rows.period])
-    model, series = np.nonzero(grid.present[:, last])
+def _windows(rows: BacktestRows) -> tuple[BoolArray, BoolArray]:
+    """Rows of earlier folds known at the last cutoff, and rows of the last fold as many steps ahead."""
+    last = len(rows.cutoffs) - 1
+    start = np.asarray(rows.periods.searchsorted(rows.cutoffs))
+    step = rows.period - start[rows.cutoff]
+    newest = rows.cutoff == last
+    earlier = ~newest & (rows.period < start[last]) if last > 0 else np.zeros(len(step), dtype=bool)
+    reach = int(step[earlier].max()) if earlier.any() else len(rows.periods)
+    return earlier, newest & (step <= reach)
+
+
+def _as_chosen_before(earlier: BacktestRows, grid: FoldGrid, rule: SelectionRule) -> BoolArray:
+    """Cells (M, C, S) of the models that the rule chooses from the earlier rows."""
+    model, series = np.nonzero(grid.present[:, -1])
     live = grid.series.iloc[series].assign(**{c.MODEL: np.array(grid.models, dtype=object)[model]})
-    choice: Choice = choose_models(earlier, live, rule)
+    choice = choose_models(earlier, live, rule)
     chosen = np.zeros(grid.shape, dtype=bool)
     chosen[pd.Index(grid.models).get_indexer(choice.model), :, np.unique(series)] = True
     return chosen
