@@ -74,7 +74,7 @@ def _product_table(chain: Chain) -> pd.DataFrame:
     rows = articles.iloc[skus[ARTICLE].to_numpy()].reset_index(drop=True)
     in_season_shoe = rows[c.COLLECTION_STATUS].eq("Temporada") & rows[c.FAMILY].eq("ZAPATO")
     described = [c.BRAND, SUBBRAND, c.FAMILY, c.SUBFAMILY, c.CLUSTER, c.COLLECTION_STATUS, c.COLOR]
-    table = pd.concat([skus[[c.SKU]], skus[c.SKU].str.slice(0, 9).rename(ARTICLE), rows[described]], axis=1)
+    table = pd.concat([skus[[c.SKU]], ("A" + skus[c.SKU].str.slice(0, 9)).rename(ARTICLE), rows[described]], axis=1)
     return table.assign(
         **{c.SIZE: skus[c.SIZE], c.PRICE: rows[c.PRICE], c.MIN_PRESENTATION: in_season_shoe.astype(int)}
     )

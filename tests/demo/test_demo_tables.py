@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
+from tasks.demo.catalogue import ARTICLE
 from tasks.demo.chain import build_chain
 from tasks.demo.tables import UNKNOWN_SKU, UNKNOWN_STORE, DemoTables, demo_tables
 from tasks.demo.timeline import EVENTS, calendar_table, event_spans, nth_weekday
@@ -179,6 +180,7 @@ def test_ids_are_consistent_and_keep_their_leading_zeros(demo: DemoTables) -> No
     stores, skus = set(demo.stores[c.STORE_ID]), set(demo.products[c.SKU])
     assert demo.products[c.SKU].str.fullmatch(r"0\d{11}").all()
     assert demo.products[c.SKU].is_unique
+    assert demo.products.groupby(ARTICLE)[c.SIZE].nunique().gt(1).any()
     for table in (demo.sales, demo.stock, demo.availability):
         assert set(table[c.STORE_ID].astype(str)) <= stores
         assert set(table[c.SKU].astype(str)) <= skus
