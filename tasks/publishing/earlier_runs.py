@@ -27,6 +27,11 @@ def run_key(as_of: date) -> str:
     return f"{RUNS}/{as_of.isoformat()}"
 
 
+def preview_key(as_of: date) -> str:
+    """Key of the folder of a run that was not published: dry, or held back."""
+    return f"{PREVIEWS}/{as_of.isoformat()}"
+
+
 @dataclass(frozen=True)
 class EarlierRun:
     """A published run.

@@ -197,6 +197,8 @@ class StockFigures:
     def _facts(self, store: int) -> str:
         capacity = self._capacity[store]
         words = [f"capacity {number(capacity)} units" if np.isfinite(capacity) else "capacity unlimited"]
+        if np.isfinite(capacity) and not self._in_sight(store):
+            words[0] += " (above the chart)"
         sales = np.nansum(self._sales[:1, store])
         words.append(f"{quantity(float(sales))} units expected to be sold")
         days = np.nansum(self._over[:1, store])
@@ -204,13 +206,18 @@ class StockFigures:
             words.append(f"{quantity(float(days))} periods over capacity")
         return " · ".join(words)
 
+    def _top(self, store: int) -> float:
+        return axis_top(self._stock[:, store], self._sales[:, store])
+
+    def _in_sight(self, store: int) -> bool:
+        capacity = self._capacity[store]
+        return bool(np.isfinite(capacity) and capacity <= self._top(store) * _CAPACITY_IN_SIGHT)
+
     def _figure(self, store: int, policy: int) -> str:
         capacity = self._capacity[store]
-        top = axis_top(self._stock[:, store], self._sales[:, store])
-        in_sight = bool(np.isfinite(capacity)) and capacity <= top * _CAPACITY_IN_SIGHT
+        top, in_sight = self._top(store), self._in_sight(store)
         plot = Plot(self._periods, max(top, capacity) if in_sight else top, 300, 140, 38)
         over = np.nan_to_num(self._over[policy, store])
-        above = np.isfinite(capacity) and not in_sight
         return plot.drawing(
             f"Store {self._stores[store]}, policy {self.policies[policy]}: stock and sales by period",
             plot.axes(3),
@@ -218,7 +225,6 @@ class StockFigures:
             plot.bars(self._sales[policy, store], "sales"),
             plot.line(self._stock[policy, store], "stock"),
             plot.level(capacity, "capacity") if in_sight else "",
-            plot.text(plot.width - 8, 15, f"capacity {number(capacity)}, above the chart", "tick end") if above else "",
         )
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from schemas.errors import PublicationHeldError
+from schemas.errors import PublicationError, PublicationHeldError
 from schemas.records import PublicationRecord
 from schemas.run import RunContext
 from tasks.publishing.changes import Change, compare_targets, held_back
 from tasks.publishing.checks import check_folder, check_outputs
-from tasks.publishing.earlier_runs import PREVIEWS, EarlierRun, latest_before, published, run_key
+from tasks.publishing.earlier_runs import EarlierRun, latest_before, preview_key, published, run_key
 from tasks.publishing.erp_file import replenishment_bytes
-from tasks.publishing.manifest import SCOPE, build_manifest, folder_checksums, same_run, scope_of
+from tasks.publishing.manifest import OUTPUTS, SCOPE, build_manifest, folder_checksums, same_run, scope_of
 from tasks.publishing.outputs import MANIFEST, REPLENISHMENT, REPORT, RunFacts, RunOutputs, output_tables, write_output
 from tasks.publishing.report import ReportData, render_report
 from tasks.storage.code_version import code_version
@@ -49,24 +50,21 @@ def publish_run(lake: Lake, run: RunContext, outputs: RunOutputs, facts: RunFact
         StorageError: the lake failed; the previous run stands.
     """
     check_outputs(outputs, run.settings)
-    last_week = _compare(latest_before(lake, run.as_of), run, outputs)
+    last_week, doubts = _last_week(lake, run, outputs)
+    facts = replace(facts, warnings=[*facts.warnings, *doubts])
     standing = published(lake, run.as_of)
     with tempfile.TemporaryDirectory(prefix="publication-") as name:
         folder = Path(name)
         compose(folder, run, outputs, facts, last_week)
         check_folder(folder, outputs.replenishment, run.settings)
         if standing is not None and _stands_already(standing, folder):
-            return _record(lake, run, folder, last_week, written=False, held=None)
-        preview = f"{PREVIEWS}/{run.as_of.isoformat()}"
-        now = _compare(standing, run, outputs) if standing is not None and _same_scope(standing, run) else last_week
-        held = None if now is None else held_back(now, run.settings.publication.max_change, lake.uri(preview))
-        if held is not None or run.dry_run:
-            lake.promote(folder, preview, REPLENISHMENT)
-        if held is not None and not run.dry_run:
-            raise held
-        if not run.dry_run:
-            lake.promote(folder, run_key(run.as_of), REPLENISHMENT)
-        return _record(lake, run, folder, last_week, written=True, held=held)
+            return _record(lake, run, run_key(run.as_of), last_week, doubts, written=False)
+        held = _held(lake, standing, last_week, run, outputs)
+        place = preview_key(run.as_of) if run.dry_run or held else run_key(run.as_of)
+        lake.promote(folder, place, REPLENISHMENT)
+    if held is not None and not run.dry_run:
+        raise held
+    return _record(lake, run, place, last_week, [*doubts, *([str(held)] if held else [])], written=True)
 
 
 def compose(folder: Path, run: RunContext, outputs: RunOutputs, facts: RunFacts, change: Change | None) -> None:
@@ -89,14 +87,33 @@ def compose(folder: Path, run: RunContext, outputs: RunOutputs, facts: RunFacts,
     (folder / MANIFEST).write_bytes(build_manifest(run, facts, folder_checksums(folder), against))
 
 
+def _last_week(lake: Lake, run: RunContext, outputs: RunOutputs) -> tuple[Change | None, list[str]]:
+    """The change against the last earlier file; without a limit a damaged file is a warning only."""
+    earlier = latest_before(lake, run.as_of)
+    try:
+        return _compare(earlier, run, outputs), []
+    except PublicationError as error:
+        if run.settings.publication.max_change is not None:
+            raise
+        return None, [str(error)]
+
+
+def _held(
+    lake: Lake, standing: EarlierRun | None, last_week: Change | None, run: RunContext, outputs: RunOutputs
+) -> PublicationHeldError | None:
+    """The error that the limit calls for; a run of another scope is no measure of this one."""
+    limit = run.settings.publication.max_change
+    if limit is None:
+        return None
+    comparable = standing is not None and standing.manifest.get(SCOPE) == scope_of(run)
+    change = _compare(standing, run, outputs) if comparable else last_week
+    return None if change is None else held_back(change, limit, lake.uri(preview_key(run.as_of)))
+
+
 def _compare(earlier: EarlierRun | None, run: RunContext, outputs: RunOutputs) -> Change | None:
     if earlier is None:
         return None
     return compare_targets(earlier.targets(), outputs.replenishment, earlier.as_of, run.scoped)
-
-
-def _same_scope(standing: EarlierRun, run: RunContext) -> bool:
-    return standing.manifest.get(SCOPE) == scope_of(run)
 
 
 def _stands_already(standing: EarlierRun, folder: Path) -> bool:
@@ -105,19 +122,16 @@ def _stands_already(standing: EarlierRun, folder: Path) -> bool:
 
 
 def _record(
-    lake: Lake, run: RunContext, folder: Path, change: Change | None, written: bool, held: PublicationHeldError | None
+    lake: Lake, run: RunContext, place: str, change: Change | None, warnings: list[str], written: bool
 ) -> PublicationRecord:
-    place = f"{PREVIEWS}/{run.as_of.isoformat()}" if run.dry_run and written else run_key(run.as_of)
-    files = {**folder_checksums(folder), MANIFEST: hashlib.sha256(lake.read_bytes(f"{place}/{MANIFEST}")).hexdigest()}
-    warnings = [] if held is None else [str(held)]
-    if change is not None and held is None and change.share > NOTEWORTHY_SHARE:
-        warnings.append(
-            f"{change.share:.0%} of the targets differ from the file of {change.against}: see the report, What changed."
-        )
+    manifest = lake.read_bytes(f"{place}/{MANIFEST}")
+    if change is not None and change.share > NOTEWORTHY_SHARE:
+        words = f"{change.share:.0%} of the targets differ from the file of {change.against}"
+        warnings = [*warnings, f"{words}: see the report, What changed."]
     return PublicationRecord(
         as_of=run.as_of,
         folder=lake.uri(place),
-        files=files,
+        files={**json.loads(manifest)[OUTPUTS], MANIFEST: hashlib.sha256(manifest).hexdigest()},
         changed_share=None if change is None else change.share,
         warnings=warnings,
         written=written,

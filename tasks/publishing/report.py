@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -19,6 +20,9 @@ from tasks.publishing.formats import Table, day, number, percent, quantity
 from tasks.publishing.ordering import row_order
 from tasks.publishing.outputs import SERIES, RunFacts, RunOutputs
 from tasks.publishing.report_tables import Bar
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 TEMPLATE = "report.html.j2"
 SERIES_SHOWN = 12
@@ -81,6 +85,11 @@ def render_report(data: ReportData) -> str:
     Returns:
         HTML with embedded style and drawings; it refers to no address outside itself.
     """
+    return _template().render(page=Page(data), percent=percent, number=number, day=day)
+
+
+@cache
+def _template() -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -91,7 +100,7 @@ def render_report(data: ReportData) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(TEMPLATE).render(page=Page(data), percent=percent, number=number, day=day)
+    return environment.get_template(TEMPLATE)
 
 
 class Page:
@@ -173,6 +182,12 @@ class Page:
         return None if change is None or change.rows.empty else tables.movers_table(change)
 
     @property
+    def moved_stores_table(self) -> Table | None:
+        """Changes by store; None without an earlier file or without a change."""
+        change = self.data.change
+        return None if change is None or change.rows.empty else tables.moved_stores_table(change)
+
+    @property
     def cost_table(self) -> Table:
         """Costs by policy."""
         return tables.cost_table(self.outputs.costs)
@@ -212,9 +227,11 @@ class Page:
 
     @property
     def band_words(self) -> str:
-        """The quantiles between which the band lies; empty where the settings have no pair."""
+        """What the band of the figures covers; empty where the settings have one quantile only."""
         levels = self.settings.quantiles
-        return f"{levels[0]:.0%} to {levels[-1]:.0%}" if len(levels) > 1 else ""
+        if len(levels) == 1:
+            return ""
+        return f"{levels[-1] - levels[0]:.0%} band (quantiles {levels[0]:g} to {levels[-1]:g})"
 
     @cached_property
     def _forecast_frames(self) -> ForecastFrames | None:
@@ -293,7 +310,7 @@ class Page:
         if self.accuracy is None:
             return [Card("Forecast error (WAPE)", "not known", "no backtest period with a known actual")]
         pooled = self.accuracy.of_champions
-        floor = f"{pooled.floor.replace('_', ' ')} {percent(pooled.floor_wape)}" if pooled.floor else "no floor"
+        floor = f"{pooled.floor} {percent(pooled.floor_wape)}" if pooled.floor else "no floor"
         return [
             Card(
                 "Forecast error (WAPE)",

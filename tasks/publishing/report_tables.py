@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ from tasks.publishing.outputs import RunFacts
 CHAMPIONS = "Champions"
 MOVERS_SHOWN = 15
 ROWS_SHOWN = 40
+EXAMPLES = 3
 _OVERALL = "overall"
+_WORDS = re.compile(r"[A-Za-z0-9_]+")
 _COST_PARTS = (c.TRANSPORT, c.LOST_SALES, c.HOLDING, c.OVER_CAPACITY)
 
 
@@ -44,13 +47,27 @@ class Bar:
 def movers_table(change: Change) -> Table:
     """The largest changes of targets."""
     rows = [
-        (str(store), str(sku), number(before), number(after), f"{'+' if diff > 0 else ''}{number(diff)}")
+        (str(store), str(sku), number(before), number(after), _signed(diff))
         for store, sku, before, after, diff in change.rows[[c.STORE_ID, c.SKU, BEFORE, AFTER, CHANGE]]
         .head(MOVERS_SHOWN)
         .itertuples(index=False)
     ]
     headers = ("Store", "SKU", "#Before, units", "#Now, units", "#Change, units")
     return Table(headers, rows, note=_cut(len(change.rows), MOVERS_SHOWN, "changed targets"))
+
+
+def moved_stores_table(change: Change) -> Table:
+    """Changes by store, the store with most units moved first."""
+    by_store = change.rows[CHANGE].groupby(change.rows[c.STORE_ID].astype(object))
+    size = change.rows[CHANGE].abs().groupby(change.rows[c.STORE_ID].astype(object)).sum()
+    moved = pd.DataFrame({c.N: by_store.size(), CHANGE: by_store.sum(), c.TOTAL: size})
+    largest = moved.iloc[np.argsort(-moved[c.TOTAL].to_numpy(), kind="stable")[:MOVERS_SHOWN]]
+    rows = [
+        (str(store), number(count), number((total + net) / 2), number((total - net) / 2), _signed(net))
+        for store, count, net, total in largest.reset_index().itertuples(index=False)
+    ]
+    headers = ("Store", "#Changed targets", "#Units more", "#Units less", "#Net, units")
+    return Table(headers, rows, note=_cut(len(moved), MOVERS_SHOWN, "stores with changes"))
 
 
 def model_table(accuracy: Accuracy, metrics: pd.DataFrame) -> Table:
@@ -63,7 +80,7 @@ def model_table(accuracy: Accuracy, metrics: pd.DataFrame) -> Table:
         label = f"{name} (floor)" if name in FLOORS else name
         rows.append(_model_row(label, pooled[name], overall.loc[name] if name in overall.index else None))
     headers = (
-        *("Model", "#Series", "#WAPE", "#Better floor, same series", "#Error less than floor", "#Bias"),
+        *("Model", "#Series", "#WAPE", "#Better floor, same series", "#Less error than floor", "#Bias"),
         *("#MAE, units", "#RMSE, units", "#MASE", "#RMSSE", "#R²", "#wQL", "#Coverage of band"),
     )
     return Table(headers, rows, frozenset({0}))
@@ -99,7 +116,8 @@ def champions_table(champions: pd.DataFrame, forecast: pd.DataFrame, failures: S
     live = forecast[forecast[c.CHAMPION].astype(bool)]
     units = live.groupby(live[c.MODEL].astype(object), observed=True)[c.MEAN].sum()
     won = champions[c.MODEL].astype(object).value_counts()
-    fell = Counter(name for failure in failures for name in served.index if failure.stage.split()[-1] == name)
+    fallen = {(word, f.store_id, f.category) for f in failures for word in _WORDS.findall(f.stage)}
+    fell = Counter(word for word, _, _ in fallen)
     names = sorted(served.index, key=lambda name: (-int(won.get(name, 0)), str(name)))
     rows = [
         (
@@ -112,32 +130,19 @@ def champions_table(champions: pd.DataFrame, forecast: pd.DataFrame, failures: S
         )
         for name in names
     ]
-    headers = (
-        "Model",
-        "#Series forecast",
-        "#Fell back",
-        "#Champion of",
-        "#Share of series",
-        "#Share of expected units",
-    )
-    return Table(headers, rows)
+    counted = ("#Series forecast", "#Fell back", "#Champion of", "#Share of series", "#Share of expected units")
+    return Table(("Model", *counted), rows)
 
 
 def fallbacks_table(failures: Sequence[Failure]) -> Table:
     """Series that a stage could not serve, counted by stage, reason and what served them."""
-    groups: dict[tuple[str, str, str], list[Failure]] = {}
+    groups: dict[tuple[str, str, str], set[str]] = {}
     for failure in failures:
-        groups.setdefault((failure.stage, failure.reason, failure.fallback), []).append(failure)
+        group = groups.setdefault((failure.stage, failure.reason, failure.fallback), set())
+        group.add(f"{failure.store_id} · {failure.category}")
     ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     rows = [
-        (
-            stage,
-            reason,
-            fallback,
-            number(len(found)),
-            "; ".join(sorted(f"{f.store_id} · {f.category}" for f in found)[:3]),
-        )
-        for (stage, reason, fallback), found in ordered[:ROWS_SHOWN]
+        (*group, number(len(series)), "; ".join(sorted(series)[:EXAMPLES])) for group, series in ordered[:ROWS_SHOWN]
     ]
     note = _cut(len(ordered), ROWS_SHOWN, "reasons")
     return Table(("Stage", "Reason", "Served by", "#Series", "Such as (store · category)"), rows, note=note)
@@ -238,12 +243,16 @@ def _model_row(label: str, pooled: Pooled, overall: pd.Series | None) -> tuple[s
         label,
         number(pooled.series),
         percent(pooled.wape),
-        f"{percent(pooled.floor_wape)} {pooled.floor.replace('_', ' ')}".strip(),
+        f"{percent(pooled.floor_wape)} {pooled.floor}".strip(),
         percent(pooled.gain, signed=True),
         percent(pooled.bias, signed=True),
         *figures,
         UNKNOWN if overall is None else percent(float(overall[c.COVERAGE])),
     )
+
+
+def _signed(units: float) -> str:
+    return f"{'+' if units > 0 else ''}{number(units)}"
 
 
 def _cut(count: int, shown: int, what: str) -> str:

@@ -1,0 +1,186 @@
+"""The report: complete, self-contained, and tolerant of what is absent."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import re
+from dataclasses import replace
+from datetime import date
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from schemas import columns as c
+from tasks.publishing.changes import compare_targets
+from tasks.publishing.outputs import RunOutputs
+from tasks.publishing.report import ReportData, render_report
+from tasks.publishing.svg import Plot, axis_top, date_ticks, nice_ticks
+from tests.publishing import fake_run
+
+SECTIONS = ["changes", "accuracy", "champions", "forecasts", "costs", "stock", "quality", "run"]
+VOID = {"meta"}
+
+
+@pytest.fixture(scope="module")
+def good() -> RunOutputs:
+    return fake_run.outputs(stores=4, categories=4)
+
+
+def page(outputs: RunOutputs, previous: pd.DataFrame | None = None, **facts: object) -> str:
+    change = None if previous is None else compare_targets(previous, outputs.replenishment, date(2024, 12, 26))
+    return render_report(ReportData(fake_run.context(), outputs, fake_run.facts(**facts), change, "0.1.0+abc"))
+
+
+class Balanced(HTMLParser):
+    """Collects ids and links, and fails on tags that do not nest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: set[str] = set()
+        self.links: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        named = dict(attrs)
+        self.ids.add(str(named.get("id")))
+        self.links.add(str(named.get("href", "")))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag == "path"
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_well_formed_and_every_anchor_leads_somewhere(good: RunOutputs) -> None:
+    parser = Balanced()
+    parser.feed(page(good, fake_run.outputs(4, 4, seed=2).replenishment))
+    assert parser.open == []
+    assert set(SECTIONS) <= parser.ids
+    assert {link.removeprefix("#") for link in parser.links if link} == set(SECTIONS)
+
+
+def test_the_page_refers_to_nothing_outside_itself(good: RunOutputs) -> None:
+    text = page(good)
+    for mark in ("http", "//", "src=", "@import", "url(", "<script", "<link"):
+        assert mark not in text, mark
+
+
+def test_the_same_run_gives_the_same_page(good: RunOutputs) -> None:
+    assert page(good) == page(fake_run.outputs(stores=4, categories=4))
+
+
+def test_a_planner_finds_the_headline(good: RunOutputs) -> None:
+    text = page(good, good.replenishment.iloc[1:], stock_given=False)
+    for words in (
+        "48 store-SKU pairs in 4 stores; 2.1 % changed since 26 Dec 2024",
+        "191,370,000",
+        "policy genetic; instead of newsvendor 258,100,000, eoq 1,001,820,000",
+        "opening stock of every store is taken as 0",
+        "The calendar ends before the horizon",
+        "Necesita mejora",
+        "2,845,641",
+        "units: no number",
+        "fewer than 2 known periods",
+        "return counted as 0",
+        "0.1.0+abc",
+    ):
+        assert words in text, words
+
+
+def test_both_policies_are_drawn_for_every_store(good: RunOutputs) -> None:
+    text = page(good)
+    for store in ("101", "102", "103", "104"):
+        for policy in ("genetic", "eoq"):
+            assert f"<title>Store {store}, policy {policy}: stock and sales by period</title>" in text
+    assert text.count('class="stock"') == text.count('class="sales"') == 8
+    assert "policy newsvendor: stock" not in text
+
+
+def test_text_of_the_data_cannot_become_markup(good: RunOutputs) -> None:
+    strange = {name: getattr(good, name).replace("101", "<b>&\"'") for name in ("champions", "history", "stock_by_day")}
+    forecast = {name: getattr(good, name).replace("101", "<b>&\"'") for name in ("forecast", "backtest")}
+    text = page(replace(good, **strange, **forecast), warnings=["<script>alert(1)</script>"])
+    assert "<b>&" not in text.replace("<b>Target", "")
+    assert "<script" not in text
+    assert "&lt;b&gt;&amp;" in text
+
+
+@pytest.mark.parametrize(
+    "absent",
+    [
+        {"history": None, "stock_by_day": None, "treatments": None},
+        {"history": "empty", "stock_by_day": "empty", "treatments": "empty"},
+        {"backtest": "empty", "metrics": "empty"},
+        {"visits": "empty", "deliveries": "empty"},
+        {name: "empty" for name in ("champions", "forecast", "backtest", "metrics", "replenishment", "history")},
+    ],
+)
+def test_absent_parts_are_told_or_left_out(good: RunOutputs, absent: dict[str, object]) -> None:
+    frames = {name: getattr(good, name).iloc[:0] if how == "empty" else how for name, how in absent.items()}
+    text = page(replace(good, **frames), failures=(), inputs=(), reasons=(), warnings=())
+    parser = Balanced()
+    parser.feed(text)
+    assert set(SECTIONS) <= parser.ids
+    assert ">nan" not in text
+    assert "nan%" not in text
+    if "backtest" in absent:
+        assert "no model can be judged" in text
+    if "stock_by_day" in absent:
+        assert "There is no plan by day to draw" in text
+    assert "None: every model served every series" in text
+
+
+def test_unknown_demand_leaves_a_gap_and_unlimited_capacity_no_line(good: RunOutputs) -> None:
+    assert good.stock_by_day is not None
+    text = page(replace(good, stock_by_day=good.stock_by_day.assign(**{c.CAPACITY: np.nan, c.OVER: 0.0})))
+    assert 'class="capacity"' not in text
+    assert text.count("capacity unlimited") == 4
+    assert 'class="store crowded"' not in text
+
+
+def test_further_tables_of_the_stages_are_shown(good: RunOutputs) -> None:
+    text = page(
+        good, summary={"demand_classes": [{"class": "lumpy", "series": 1234}, {"class": "smooth", "series": 5}]}
+    )
+    assert "demand classes" in text
+    assert "1,234" in text
+
+
+@pytest.mark.parametrize(("frequency", "words"), [("W-MON", "weeks"), ("MS", "months")])
+def test_weeks_and_months_are_called_so(good: RunOutputs, frequency: str, words: str) -> None:
+    run = fake_run.context(frequency=frequency)
+    text = render_report(ReportData(run, good, fake_run.facts(), None, "v"))
+    assert f"14 {words}" in text
+
+
+def test_a_network_of_59_stores_stays_small() -> None:
+    text = page(fake_run.outputs(stores=59, categories=100))
+    assert len(text.encode()) < 3_000_000
+    assert re.search(r"59 of 59 stores, 101 to 159", text)
+
+
+def test_a_line_breaks_at_unknown_values_and_a_lone_value_is_a_dot() -> None:
+    plot = Plot(pd.date_range("2025-01-01", periods=5), 10.0, width=106, height=46, left=0, bottom=0)
+    path = plot.line(np.array([0.0, 10.0, np.nan, 5.0, np.nan]), "x")
+    assert re.findall("M[^M]*", path.split('d="')[1]) == ["M10,46 30,7.5", 'M70,26.8h.1"/>']
+
+
+def test_ticks_are_round_and_dates_whole_weeks_apart() -> None:
+    assert nice_ticks(0.9, 4) == pytest.approx([0, 0.25, 0.5, 0.75])
+    assert nice_ticks(1_000_000, 4)[-1] == 1_000_000
+    days = pd.date_range("2025-01-02", periods=28)
+    assert date_ticks(days, 5) == [(0, "2 Jan"), (7, "9 Jan"), (14, "16 Jan"), (21, "23 Jan")]
+    assert date_ticks(pd.date_range("2025-01-01", periods=3, freq="MS"), 5)[2] == (2, "Mar 2025")
+    assert axis_top(np.array([np.nan])) == 1.0
+
+
+@pytest.mark.parametrize("module", ["formats", "svg", "figures", "manifest", "ordering", "erp_file"])
+def test_the_examples_in_docstrings_hold(module: str) -> None:
+    result = doctest.testmod(importlib.import_module(f"tasks.publishing.{module}"))
+    assert (result.failed, result.attempted > 0) == (0, True)
