@@ -324,9 +324,11 @@ class Page:
         costs = self.outputs.costs
         chosen = costs[costs[c.CHOSEN].astype(bool)].iloc[0]
         others = costs[~costs[c.CHOSEN].astype(bool)].sort_values([c.TOTAL, c.POLICY], kind="stable")
-        named = ", ".join(f"{row[c.POLICY]} {number(row[c.TOTAL])}" for row in others.head(3).to_dict("records"))
+        named = ", ".join(
+            f"{row[c.POLICY]} {quantity(float(row[c.TOTAL]))}" for row in others.head(3).to_dict("records")
+        )
         detail = f"policy {chosen[c.POLICY]}" + (f"; instead of {named}" if named else "")
-        return Card("Expected cost of the plan", number(float(chosen[c.TOTAL])), detail)
+        return Card("Expected cost of the plan", quantity(float(chosen[c.TOTAL])), detail)
 
     def _series_card(self) -> Card:
         stores = self._champions[c.STORE_ID].nunique()

@@ -23,6 +23,20 @@ MOVERS_SHOWN = 15
 ROWS_SHOWN = 40
 EXAMPLES = 3
 _OVERALL = "overall"
+_COST_HEADERS = {
+    c.TRANSPORT: "#Transport",
+    c.LOST_SALES: "#Lost sales",
+    c.HOLDING: "#Holding",
+    c.OVER_CAPACITY: "#Over capacity",
+    c.TOTAL: "#Total",
+    c.TOTAL_P95: "#Total in a bad case (95 %)",
+    c.FILL_RATE: "#Demand served",
+    c.OVER_CAPACITY_STORE_DAYS: "#Store-periods over capacity",
+    c.VISITS: "#Visits",
+    c.LOWER_BOUND: "#Lower bound of total",
+    c.GAP: "#Gap to bound",
+    c.LIMIT_BREACHES: "Rules broken",
+}
 _WORDS = re.compile(r"[A-Za-z0-9_]+")
 _COST_PARTS = (c.TRANSPORT, c.LOST_SALES, c.HOLDING, c.OVER_CAPACITY)
 
@@ -149,24 +163,21 @@ def fallbacks_table(failures: Sequence[Failure]) -> Table:
 
 
 def cost_table(costs: pd.DataFrame) -> Table:
-    """Expected cost by policy, the cheapest first; the chosen one stands out."""
+    """Expected cost by policy, the cheapest first; the chosen one stands out.
+
+    Fill rate, bad case and broken rules are shown where the table has them.
+    """
     ordered = costs.sort_values([c.TOTAL, c.POLICY], kind="stable")
-    money = (*_COST_PARTS, c.TOTAL)
+    shown = [column for column in _COST_HEADERS if column in ordered.columns]
     rows = [
         (
             f"{row[c.POLICY]}{' (chosen)' if row[c.CHOSEN] else ''}",
-            *(number(float(row[name])) for name in money),
-            quantity(float(row[c.OVER_CAPACITY_STORE_DAYS])),
-            number(float(row[c.VISITS])),
-            number(float(row[c.LOWER_BOUND])),
-            percent(float(row[c.GAP])),
+            *(_cost_cell(column, row[column]) for column in shown),
         )
         for row in ordered.to_dict("records")
     ]
-    headers = ("Policy", "#Transport", "#Lost sales", "#Holding", "#Over capacity", "#Total")
-    more = ("#Store-periods over capacity", "#Visits", "#Lower bound of total", "#Gap to bound")
     chosen = frozenset(np.flatnonzero(ordered[c.CHOSEN].to_numpy(dtype=bool)).tolist())
-    return Table((*headers, *more), rows, chosen)
+    return Table(("Policy", *(_COST_HEADERS[column] for column in shown)), rows, chosen)
 
 
 def cost_bars(costs: pd.DataFrame) -> list[Bar]:
@@ -179,7 +190,7 @@ def cost_bars(costs: pd.DataFrame) -> list[Bar]:
         Bar(
             str(row[c.POLICY]),
             [max(float(row[name]), 0.0) / widest for name in _COST_PARTS],
-            number(float(row[c.TOTAL])),
+            quantity(float(row[c.TOTAL])),
             bool(row[c.CHOSEN]),
         )
         for row in ordered.to_dict("records")
@@ -212,14 +223,13 @@ def reasons_table(facts: RunFacts) -> Table:
 
 
 def treatments_table(treatments: pd.DataFrame) -> Table:
-    """What cleaning did, counted."""
-    counts = (
-        treatments[c.TREATMENT].astype(object).value_counts() if c.TREATMENT in treatments else pd.Series(dtype=int)
-    )
-    if c.N in treatments:
-        counts = treatments.groupby(treatments[c.TREATMENT].astype(object))[c.N].sum()
-    ordered = sorted(counts.items(), key=lambda item: (-int(item[1]), str(item[0])))
-    return Table(("Treatment", "#Rows"), [(str(name), number(count)) for name, count in ordered])
+    """What cleaning did and why, counted."""
+    keys = [treatments[column].astype(object) for column in (c.TREATMENT, c.REASON) if column in treatments]
+    counts = treatments.groupby(keys, dropna=False).size().reset_index().to_numpy().tolist()
+    ordered = sorted(counts, key=lambda row: (-row[-1], str(row)))
+    rows = [(*map(cell, names), number(count)) for *names, count in ordered[:ROWS_SHOWN]]
+    headers = (*("Treatment", "Why")[: len(keys)], "#Rows")
+    return Table(headers, rows, note=_cut(len(ordered), ROWS_SHOWN, "treatments"))
 
 
 def summary_tables(summary: Summary) -> list[tuple[str, Table]]:
@@ -249,6 +259,14 @@ def _model_row(label: str, pooled: Pooled, overall: pd.Series | None) -> tuple[s
         *figures,
         UNKNOWN if overall is None else percent(float(overall[c.COVERAGE])),
     )
+
+
+def _cost_cell(column: str, value: float | str) -> str:
+    if isinstance(value, str):
+        return value or "none"
+    if column in (c.FILL_RATE, c.GAP):
+        return percent(float(value))
+    return quantity(float(value))
 
 
 def _signed(units: float) -> str:

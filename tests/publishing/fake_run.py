@@ -77,7 +77,9 @@ def outputs(stores: int = 3, categories: int = 2, horizon: int = 14, seed: int =
         ),
         history=_long(series, days[: 3 * horizon], c.UNITS, demand[:, : 3 * horizon]),
         stock_by_day=plan[2],
-        treatments=pd.DataFrame({c.TREATMENT: ["return counted as 0"] * 30 + ["outlier set to unknown"] * 2}),
+        treatments=pd.DataFrame(
+            {c.TREATMENT: ["return"] * 30 + ["fault"] * 2, c.REASON: ["counts as 0"] * 30 + ["20 times the peak"] * 2}
+        ),
     )
 
 
@@ -205,4 +207,7 @@ def _plan(rng, store_ids, days, truth, categories):
     costs[c.LOWER_BOUND] = 171e6
     costs[c.GAP] = costs[c.TOTAL] / costs[c.LOWER_BOUND] - 1
     costs[c.CHOSEN] = [False, True, False]
+    costs[c.FILL_RATE] = [0.91, 0.984, 0.973]
+    costs[c.TOTAL_P95] = costs[c.TOTAL] * 1.12
+    costs[c.LIMIT_BREACHES] = ["", "", "dc_stock exceeded"]
     return pd.DataFrame(visits, columns=[c.STORE_ID, c.DATE]), costs, pd.concat(tables, ignore_index=True)

@@ -87,7 +87,9 @@ def test_a_planner_finds_the_headline(good: RunOutputs) -> None:
         "2,845,641",
         "units: no number",
         "fewer than 2 known periods",
-        "return counted as 0",
+        "20 times the peak",
+        "dc_stock exceeded",
+        "98.4 %",
         "0.1.0+abc",
     ):
         assert words in text, words
