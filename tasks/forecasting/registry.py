@@ -1,0 +1,132 @@
+"""Forecasters by name, and their forecasts over folds as one table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.errors import ConfigError
+from schemas.panel import Fold, Forecast, Panel
+from schemas.protocols import Forecaster
+from schemas.records import Failure
+from schemas.settings import FLOORS, Settings
+from tasks.forecasting import ensemble
+
+GLOBAL_MODELS = ("xgboost",)
+
+
+def model_names(settings: Settings) -> list[str]:
+    """The models that a run fits: the floors, then what the settings name; the ensemble is combined later."""
+    return [*FLOORS, *(name for name in settings.models.named() if name != ensemble.NAME)]
+
+
+def worker_count(settings: Settings) -> int:
+    """Processes side by side: the setting, or the cores this process may use."""
+    return settings.compute.workers or len(os.sched_getaffinity(0))
+
+
+def make_forecaster(name: str, settings: Settings) -> Forecaster:
+    """The forecaster of a name, with its settings.
+
+    Raises:
+        ConfigError: no forecaster has this name.
+    """
+    workers = worker_count(settings)
+    models = settings.models
+    if name == "seasonal_naive":
+        from tasks.forecasting.floors import SeasonalNaive
+
+        return SeasonalNaive()
+    if name == "moving_average":
+        from tasks.forecasting.floors import MovingAverage
+
+        return MovingAverage()
+    if name == "xgboost" and models.xgboost:
+        from tasks.forecasting.xgboost_ import XgboostForecaster
+
+        return XgboostForecaster(models.xgboost, workers)
+    if name == "arima" and models.arima:
+        from tasks.forecasting.arima import arima_forecaster
+
+        return arima_forecaster(models.arima, workers)
+    if name == "prophet" and models.prophet:
+        from tasks.forecasting.prophet_ import prophet_forecaster
+
+        return prophet_forecaster(models.prophet, settings.country, workers)
+    if name in ("croston", "tsb", "theta", "ets") and getattr(models, name):
+        from tasks.forecasting.local_models import local_forecaster
+
+        return local_forecaster(name, getattr(models, name), workers)
+    raise ConfigError(f"models: '{name}' is not set up. Expected one of {', '.join(model_names(settings))}")
+
+
+def forecast_folds(
+    forecaster: Forecaster,
+    panel: Panel,
+    folds: Sequence[Fold],
+    live: bool,
+    quantiles: Sequence[float],
+    seed: int,
+) -> tuple[pd.DataFrame, list[Failure], list[str]]:
+    """Fit and forecast at every cutoff, in ascending order, the panel's own last.
+
+    Args:
+        forecaster: fitted anew on what was known at each cutoff.
+        panel: history and horizon.
+        folds: cutoffs, ascending.
+        live: whether to forecast the panel's own horizon.
+        quantiles: levels, ascending.
+        seed: of the run.
+
+    Returns:
+        Rows (cutoff, store_id, category, date, model, mean, one column per quantile); the series that
+        fell back, one entry per cutoff; and the forecaster's notes.
+    """
+    frames: list[pd.DataFrame] = []
+    failures: list[Failure] = []
+    notes: list[str] = []
+    panels = [panel.until(fold.known_periods) for fold in folds] + ([panel] if live else [])
+    for known in panels:
+        forecast = forecaster.fit(known, seed).predict(known, quantiles)
+        frames.append(_rows(forecaster.name, known, forecast, quantiles))
+        failures += _failures(forecaster.name, known, forecast)
+        notes += forecast.notes
+    return pd.concat(frames, ignore_index=True), failures, list(dict.fromkeys(notes))
+
+
+def _rows(name: str, panel: Panel, forecast: Forecast, quantiles: Sequence[float]) -> pd.DataFrame:
+    """One row per series and period of the horizon."""
+    labels = panel.horizon_periods
+    repeated = np.repeat(np.arange(panel.n), len(labels))
+    size = len(repeated)
+    frame = pd.DataFrame(
+        {
+            c.CUTOFF: np.full(size, labels[0].to_datetime64(), dtype="datetime64[ns]"),
+            c.STORE_ID: panel.series[c.STORE_ID].astype("category").iloc[repeated].array,
+            c.CATEGORY: panel.series[c.CATEGORY].astype("category").iloc[repeated].array,
+            c.DATE: np.tile(labels.to_numpy(), panel.n),
+            c.MODEL: pd.Categorical.from_codes(np.zeros(size, dtype=np.int8), [name]),
+            c.MEAN: forecast.mean.ravel(),
+        }
+    )
+    for position, level in enumerate(quantiles):
+        frame[c.quantile_column(level)] = forecast.quantiles[:, :, position].ravel()
+    return frame
+
+
+def _failures(name: str, panel: Panel, forecast: Forecast) -> list[Failure]:
+    stores, categories = panel.series[c.STORE_ID], panel.series[c.CATEGORY]
+    return [
+        Failure(
+            store_id=str(stores.iloc[index]),
+            category=str(categories.iloc[index]),
+            stage=name,
+            reason=reason,
+            fallback=FLOORS[0],
+        )
+        for index, reason in forecast.failed.items()
+    ]

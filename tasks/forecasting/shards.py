@@ -1,0 +1,50 @@
+"""How the forecasting work of a run is cut into shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from schemas.panel import IndexArray, Panel
+from schemas.run import ShardSpec
+from schemas.settings import FLOORS, Settings
+from tasks.forecasting.budget import chosen_series
+from tasks.forecasting.registry import GLOBAL_MODELS, model_names
+
+
+def shards(settings: Settings, panel: Panel, folds: int) -> list[ShardSpec]:
+    """Every shard of a run, the longest first.
+
+    A floor serves all series and cutoffs in one shard. A global model learns from all series, one shard
+    per cutoff. A local model is cut by series, each shard over all cutoffs in ascending order, so that
+    an order found on the first fold is kept.
+
+    Args:
+        settings: which models, their limits and the shard size.
+        panel: n series.
+        folds: number of folds; the horizon comes on top.
+    """
+    order = sorted(model_names(settings), key=lambda name: (name in FLOORS, name not in GLOBAL_MODELS))
+    return [spec for name in order for spec in _of_model(name, settings, panel, folds)]
+
+
+def _of_model(name: str, settings: Settings, panel: Panel, folds: int) -> Iterator[ShardSpec]:
+    every = tuple(range(folds))
+    if name in FLOORS:
+        yield ShardSpec(model=name, folds=every)
+    elif name in GLOBAL_MODELS:
+        for number in range(folds):
+            yield ShardSpec(model=name, folds=(number,), live=False, number=number + 1, of=folds + 1)
+        yield ShardSpec(model=name, number=folds + 1, of=folds + 1)
+    else:
+        model = getattr(settings.models, name)
+        chosen = chosen_series(panel, name, model.max_series, model.max_history, folds + 1)
+        parts = _cut(chosen, settings.compute.shard_series)
+        for number, part in enumerate(parts, start=1):
+            yield ShardSpec(model=name, series=tuple(part.tolist()), folds=every, number=number, of=len(parts))
+
+
+def _cut(chosen: IndexArray, size: int) -> list[IndexArray]:
+    """Parts of at most ``size`` series, as even as can be."""
+    return np.array_split(chosen, max(1, -(-len(chosen) // size)))
