@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 DELIMITERS = ",;\t|"
 _HEADER_BYTES = 1 << 16
+_QUOTED = 40
+_LINE_END = re.compile(r"\r\n?|\n")
 
 
 def read_csv(file: Path, name: str, source: SourceSettings) -> FileRows:
@@ -44,6 +47,7 @@ def read_csv(file: Path, name: str, source: SourceSettings) -> FileRows:
         table = _read(file, header, source.encoding, broken)
     except (ValueError, OSError) as error:
         raise _unreadable(name, source, error) from error
+    _refuse_swallowed_rows(table, broken, header.delimiter, name)
     return _to_rows(table.rename_columns(columns), broken, header.delimiter)
 
 
@@ -69,7 +73,8 @@ def _header(file: Path, name: str, source: SourceSettings) -> _Header:
     except (OSError, EOFError) as error:
         raise _unreadable(name, source, error) from error
     # The cut may fall within a character; the whole file is decoded strictly further on.
-    line = start.decode(source.encoding, errors="ignore").lstrip("\ufeff").split("\n", 1)[0].rstrip("\r")
+    line = start.decode(source.encoding, errors="ignore").lstrip("\ufeff")
+    line = _LINE_END.split(line, maxsplit=1)[0]
     if not line.strip():
         raise empty_file(name)
     return _Header(line, source.delimiter)
@@ -105,6 +110,23 @@ def _read(file: Path, header: _Header, encoding: str, broken: list[InvalidRow]) 
                 column_types=dict.fromkeys(names, text), strings_can_be_null=False, null_values=[]
             ),
         )
+
+
+def _refuse_swallowed_rows(table: pa.Table, broken: list[InvalidRow], delimiter: str, name: str) -> None:
+    """A quote that is never closed makes one cell of all rows up to the next quote: they would be lost."""
+    import pyarrow.compute as pc
+
+    texts = [row.text for row in broken]
+    for column in table.columns:
+        for chunk in column.chunks:
+            texts += chunk.dictionary.filter(pc.match_substring(chunk.dictionary, "\n")).to_pylist()
+    for text in texts:
+        inner = _LINE_END.split(text)[1:-1]
+        if table.num_columns > 1 and inner and all(line.count(delimiter) == table.num_columns - 1 for line in inner):
+            raise DataContractError(
+                f"{name}: a quotation mark is opened at {text[:_QUOTED]!r} but not closed in that row, so that one "
+                f"cell holds {len(inner) + 1} rows or more. Close it, or write a quotation mark within a text twice."
+            )
 
 
 def _to_rows(table: pa.Table, broken: list[InvalidRow], delimiter: str) -> FileRows:

@@ -143,6 +143,19 @@ def test_blank_lines_are_no_rows_and_broken_rows_are_kept(tmp_path: Path) -> Non
     assert table.files[0].rows == 5
 
 
+@pytest.mark.parametrize(
+    "content", ['a,b\n1,2\n"3,4\n5,6\n7,8\n', 'a,b\n1,2\n"3,4\n5,6\n"7",8\n9,0\n', 'a,b\n1,"2\n3,4\n5,6\n']
+)
+def test_an_open_quotation_mark_swallows_no_rows(tmp_path: Path, content: str) -> None:
+    with pytest.raises(DataContractError, match=r"a.csv: a quotation mark is opened at .* but not closed in that row"):
+        read(write(tmp_path, "a.csv", content))
+
+
+def test_quotation_marks_within_a_text(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", 'a,b\n1,12" boot\n"two\nlines, one cell",4\n')
+    assert texts(read(path)) == [["1", '12" boot'], ["two\nlines, one cell", "4"]]
+
+
 def test_a_one_column_file(tmp_path: Path) -> None:
     table = read(write(tmp_path, "a.csv", "\ufeffsku\r\n001\r\n\r\nA B\r\n"))
     assert texts(table) == [["001"], ["A B"]]
