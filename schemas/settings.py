@@ -176,6 +176,11 @@ class GeneticSettings(Strict):
     generations: int = Field(default=50, ge=0)
     mutation: float = Field(default=0.2, ge=0, le=1, description="Share of children that mutate, as a fraction")
     elitism: float = Field(default=0.1, ge=0, lt=1, description="Share of the population kept unchanged")
+    crossover: Literal["halves", "two_point"] = Field(
+        default="two_point", description="Children swap the halves of their parents (source B) or a span of days"
+    )
+    repair: bool = Field(default=True, description="Give a child that misses a week a visit in it; else it is dropped")
+    patience: int = Field(default=10, ge=1, description="Generations without a better plan after which a store stops")
 
 
 class LifecycleSettings(Strict):

@@ -49,16 +49,14 @@ def needs_of(
 
 
 @compiled
-def _push(units: FloatArray, value: FloatArray, count: int, amount: float, worth: float) -> int:
+def push_block(units: FloatArray, value: FloatArray, count: int, amount: float, worth: float) -> int:
     """Append a block to one category's concave envelope (blocks of falling value); the new block count."""
     units[count] = amount
     value[count] = worth
     count += 1
     while count > 1 and value[count - 1] >= value[count - 2]:
         joined = units[count - 2] + units[count - 1]
-        value[count - 2] = (
-            value[count - 2] * units[count - 2] + value[count - 1] * units[count - 1]
-        ) / joined
+        value[count - 2] = (value[count - 2] * units[count - 2] + value[count - 1] * units[count - 1]) / joined
         units[count - 2] = joined
         count -= 1
     return count
@@ -194,7 +192,7 @@ def best_path(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
                     if value_of[j, block] > 0.0:
                         gain -= units_of[j, block] * value_of[j, block]
                         wanted -= units_of[j, block]
-                counts[j] = _push(units_of[j], value_of[j], old, amount, worth)
+                counts[j] = push_block(units_of[j], value_of[j], old, amount, worth)
                 for block in range(counts[j]):
                     if value_of[j, block] > 0.0:
                         gain += units_of[j, block] * value_of[j, block]
@@ -275,7 +273,7 @@ def fills_of(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
             for t in range(a, b):
                 if need[t, j] > 0.0:
                     worth = price[t, j] - unit_cost[j] - holding_cost * (t - a)
-                    counts[j] = _push(units_of[j], value_of[j], counts[j], need[t, j], worth)
+                    counts[j] = push_block(units_of[j], value_of[j], counts[j], need[t, j], worth)
             for block in range(counts[j]):
                 if value_of[j, block] > 0.0:
                     wanted += units_of[j, block]
@@ -315,7 +313,12 @@ def fills_of(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
 
 @compiled
 def levels_of(
-    demand: FloatArray, on_hand: FloatArray, in_transit: FloatArray, fills: FloatArray, lead_time: int, levels: FloatArray
+    demand: FloatArray,
+    on_hand: FloatArray,
+    in_transit: FloatArray,
+    fills: FloatArray,
+    lead_time: int,
+    levels: FloatArray,
 ) -> None:
     """Order-up-to levels that send ``fills`` when demand is known; all shapes (T, m), ``levels`` written.
 
@@ -339,3 +342,19 @@ def levels_of(
             stock += arriving
             pending -= arriving
             stock -= min(stock, demand[t, j])
+
+
+@compiled
+def room_of_visits(need: FloatArray, rest: FloatArray, visits: BoolArray, capacity: float, room: FloatArray) -> None:
+    """Units that each visit of a store may send within capacity; ``room`` (T,) is written, 0 without a visit."""
+    periods = len(visits)
+    need_until = np.zeros(periods + 1)
+    for t in range(periods):
+        need_until[t + 1] = need_until[t] + need[t].sum()
+    room[:] = 0.0
+    for a in range(periods):
+        if visits[a]:
+            b = a + 1
+            while b < periods and not visits[b]:
+                b += 1
+            room[a], _ = _room(a, b, 0, need_until, rest, capacity)

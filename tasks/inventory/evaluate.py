@@ -142,5 +142,3 @@ def with_attained(bound: Bound, judgements: Mapping[str, Judgement]) -> Bound:
         for store in np.flatnonzero(near):
             status[store] = "proven"
     return Bound(bound.per_store, tuple(status), bound.scope, bound.network)
-
-

@@ -48,28 +48,21 @@ class Prices:
 
 def needs_on_path(network: Network, path: int) -> Needs:
     """Needs on one path of demand."""
-    units = np.empty(network.demand.shape[1:])
+    units = np.empty((network.periods, network.series))
     rest = np.empty((network.stores, network.periods))
-    demand = network.demand[path]
     for i in range(network.stores):
         part = network.series_of(i)
-        needs_of(demand[:, part], network.on_hand[part], network.in_transit[:, part], units[:, part], rest[i])
+        needs_of(network.demand[i][path], network.on_hand[part], network.in_transit[:, part], units[:, part], rest[i])
     return Needs(units, rest, _fixed_costs(network, path))
 
 
 def _fixed_costs(network: Network, path: int) -> FloatArray:
     """Cost of doing nothing, without its lost sales: holding and penalties of stock that is there anyway."""
     shape = (network.stores, network.periods)
-    nothing = Plan(np.zeros(shape, dtype=np.bool_), np.zeros((network.demand.shape[2], network.periods)))
-    measures, _ = store_measures(_one_path(network, path), nothing)
+    nothing = Plan(np.zeros(shape, dtype=np.bool_), np.zeros((network.series, network.periods)))
+    measures, _ = store_measures(network.path(path), nothing)
     measures[:, 0, 0] = 0.0
     return costs_of(network, np.zeros(network.stores), measures[:, 0])
-
-
-def _one_path(network: Network, path: int) -> Network:
-    from dataclasses import replace
-
-    return network if network.paths == 1 else replace(network, demand=network.demand[path : path + 1])
 
 
 def over_penalty(problem: PlanProblem) -> float:
@@ -122,7 +115,7 @@ def shortest_paths(
         part = network.series_of(i)
         cost[i] = best_path(
             needs.units[:, part],
-            network.price[:, part],
+            network.price[i],
             needs.rest[i],
             prices.unit[network.category[part]],
             network.visit_cost[i] + prices.visit,
@@ -158,7 +151,7 @@ def fills_of_visits(
         sent = np.zeros((network.periods, part.stop - part.start))
         fills_of(
             needs.units[:, part],
-            network.price[:, part],
+            network.price[i],
             needs.rest[i],
             prices.unit[network.category[part]],
             visits[i],

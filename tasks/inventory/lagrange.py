@@ -33,17 +33,21 @@ class Relaxation:
     Attributes:
         prices: of visits per period and of units per category.
         bound: lower bound on the cost of the network.
+        worth: what the limits are worth at these prices.
         store: shape (columns,), the store that gave each answer.
         visits: shape (columns, T).
         cost: shape (columns,), cost of the answer without prices.
+        priced_cost: shape (columns,), cost with the units sent at their prices.
         weight: shape (columns,), its weight in the linear program's mix.
     """
 
     prices: Prices
     bound: float
+    worth: float
     store: IndexArray
     visits: BoolArray
     cost: FloatArray
+    priced_cost: FloatArray
     weight: FloatArray
 
 
@@ -98,9 +102,10 @@ def relax(problem: PlanProblem, network: Network, needs: Needs, rounds: int = RO
             SMOOTHING * best_prices.unit + (1 - SMOOTHING) * dual.unit,
         )
     weight = np.append(weight, np.zeros(len(columns.cost) - len(weight)))
-    return Relaxation(
-        best_prices, best, np.array(columns.store), np.array(columns.visits), np.array(columns.cost), weight
-    )
+    cost = np.array(columns.cost)
+    priced = cost + np.array(columns.sent) @ best_prices.unit[limits.categories]
+    worth = limits.value(best_prices)
+    return Relaxation(best_prices, best, worth, np.array(columns.store), np.array(columns.visits), cost, priced, weight)
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ def simulate_store(  # noqa: PLR0913, PLR0917, C901
     levels: FloatArray,
     capacity: float,
     lead_time: int,
+    ramp: float,
     result: FloatArray,
     sent: FloatArray,
 ) -> None:
@@ -74,6 +75,8 @@ def simulate_store(  # noqa: PLR0913, PLR0917, C901
         levels: shape (T, m), read at visits.
         capacity: units, may be inf.
         lead_time: L.
+        ramp: units; 0 judges. A search smooths the step at the capacity over so many units, so that it does not
+            fit its plan to the few paths it sees.
         result: shape (K, 4), written: lost value, lost units, unit-periods held, periods over capacity.
         sent: shape (K, m), written: units sent by decided visits.
     """
@@ -117,8 +120,10 @@ def simulate_store(  # noqa: PLR0913, PLR0917, C901
                     stock[j] += in_transit[t, j]
                     pending[j] -= in_transit[t, j]
                     total += in_transit[t, j]
-            if total > capacity + UNIT_TOLERANCE:
+            if total > capacity + UNIT_TOLERANCE + 0.5 * ramp:
                 over += 1.0
+            elif ramp > 0.0 and total > capacity - 0.5 * ramp:
+                over += (total - capacity) / ramp + 0.5
             total = 0.0
             for j in range(series):
                 wanted = demand[k, t, j]
@@ -134,37 +139,6 @@ def simulate_store(  # noqa: PLR0913, PLR0917, C901
         result[k, LOST_UNITS] = lost_units
         result[k, HELD_UNITS] = held
         result[k, OVER_PERIODS] = over
-
-
-@compiled
-def simulate_network(  # noqa: PLR0913, PLR0917
-    first: np.ndarray,
-    demand: FloatArray,
-    price: FloatArray,
-    on_hand: FloatArray,
-    in_transit: FloatArray,
-    visits: BoolArray,
-    levels: FloatArray,
-    capacity: FloatArray,
-    lead_time: int,
-    result: FloatArray,
-    sent: FloatArray,
-) -> None:
-    """Run every store: ``result`` has shape (S, K, 4), ``sent`` (K, n), ``levels`` (T, n), ``visits`` (S, T)."""
-    for i in range(len(capacity)):
-        a, b = first[i], first[i + 1]
-        simulate_store(
-            demand[:, :, a:b],
-            price[:, a:b],
-            on_hand[a:b],
-            in_transit[:, a:b],
-            visits[i],
-            levels[:, a:b],
-            capacity[i],
-            lead_time,
-            result[i],
-            sent[:, a:b],
-        )
 
 
 @compiled
@@ -235,20 +209,23 @@ def store_measures(network: Network, plan: Plan) -> tuple[FloatArray, FloatArray
         units sent by decided visits.
     """
     result = np.zeros((network.stores, network.paths, MEASURES))
-    sent = np.zeros((network.paths, network.demand.shape[2]))
-    simulate_network(
-        network.first,
-        network.demand,
-        network.price,
-        network.on_hand,
-        network.in_transit,
-        decidable(plan.visits, network.lead_time),
-        np.ascontiguousarray(plan.levels.T, dtype=np.float64),
-        network.capacity,
-        network.lead_time,
-        result,
-        sent,
-    )
+    sent = np.zeros((network.paths, network.series))
+    visits = decidable(plan.visits, network.lead_time)
+    for i in range(network.stores):
+        part = network.series_of(i)
+        simulate_store(
+            network.demand[i],
+            network.price[i],
+            network.on_hand[part],
+            network.in_transit[:, part],
+            visits[i],
+            np.ascontiguousarray(plan.levels[part].T, dtype=np.float64),
+            float(network.capacity[i]),
+            network.lead_time,
+            0.0,
+            result[i],
+            sent[:, part],
+        )
     return result, sent
 
 
@@ -293,7 +270,7 @@ def simulate(problem: PlanProblem, plan: Plan, network: Network | None = None) -
     visits = decidable(plan.visits, network.lead_time)
     result, sent = store_measures(network, plan)
     mean = result.mean(axis=1).sum(axis=0)
-    wanted = float(network.demand.sum(axis=(1, 2)).mean())
+    wanted = sum(float(block.sum()) for block in network.demand) / network.paths
     return PlanCost(
         transport=float(visits.sum(axis=1) @ network.visit_cost),
         lost_sales=float(mean[LOST_VALUE]),
@@ -320,7 +297,9 @@ def limit_breaches(problem: PlanProblem, visits: BoolArray, sent: FloatArray) ->
     if problem.max_visits_per_period is not None:
         crowded = np.flatnonzero(visits.sum(axis=0) > problem.max_visits_per_period)
         if len(crowded):
-            breaches.append(f"more than {problem.max_visits_per_period} visits in periods {first_few(crowded.tolist())}")
+            breaches.append(
+                f"more than {problem.max_visits_per_period} visits in periods {first_few(crowded.tolist())}"
+            )
     expected = np.bincount(problem.series_category, weights=sent.mean(axis=0), minlength=len(problem.categories))
     beyond = np.flatnonzero(expected > problem.dc_available * (1 + 1e-9) + UNIT_TOLERANCE)
     if len(beyond):
@@ -332,19 +311,18 @@ def limit_breaches(problem: PlanProblem, visits: BoolArray, sent: FloatArray) ->
 def ledger(problem: PlanProblem, plan: Plan, network: Network | None = None) -> Ledger:
     """What happens day by day under a plan, expected over the paths (for figures and deliveries)."""
     network = network or Network.of(problem)
-    shape = (network.periods, network.demand.shape[2])
+    shape = (network.periods, network.series)
     sold, sent, shelf, way = (np.zeros(shape) for _ in range(4))
     after_fill, over = (np.zeros((network.stores, network.periods)) for _ in range(2))
     visits = decidable(plan.visits, network.lead_time)
-    levels = np.ascontiguousarray(plan.levels.T, dtype=np.float64)
     for i in range(network.stores):
         part = network.series_of(i)
         _ledger_store(
-            network.demand[:, :, part],
+            network.demand[i],
             network.on_hand[part],
             network.in_transit[:, part],
             visits[i],
-            levels[:, part],
+            np.ascontiguousarray(plan.levels[part].T, dtype=np.float64),
             float(network.capacity[i]),
             network.lead_time,
             after_fill[i],

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from schemas import columns as c
 from schemas.errors import ConfigError, DataContractError, first_few
-from schemas.plan import FloatArray, PlanProblem
+from schemas.plan import Bound, FloatArray, Plan, PlanProblem
 from schemas.settings import InventorySettings
 
 PROBLEM_FILE = "problem.yaml"
@@ -331,3 +331,77 @@ def _dc_available(dc_stock: pd.DataFrame | None, categories: pd.Index) -> FloatA
         place = categories.get_indexer(dc_stock[c.CATEGORY])
         available[place[place >= 0]] = dc_stock[c.AVAILABLE].to_numpy()[place >= 0]
     return available
+
+
+def write_solution(
+    out: Path,
+    plan: Plan,
+    problem: PlanProblem,
+    costs: pd.DataFrame,
+    bound: Bound,
+    summary: dict[str, Any],
+) -> dict[str, Any]:
+    """Write visits.csv, levels.csv, costs.csv, bounds.csv and plan.yaml; the latter last.
+
+    Args:
+        out: folder, made if absent.
+        plan: the chosen plan.
+        problem: what it was made for.
+        costs: the cost table.
+        bound: per store and in all.
+        summary: content of plan.yaml.
+
+    Returns:
+        The summary.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        visit_rows(plan, problem).to_csv(out / "visits.csv", index=False)
+        level_rows(plan, problem).to_csv(out / "levels.csv", index=False)
+        costs.to_csv(out / "costs.csv", index=False)
+        bound_rows(bound, problem).to_csv(out / "bounds.csv", index=False)
+        (out / "plan.yaml").write_text(yaml.safe_dump(summary, sort_keys=False), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--out {out} cannot be written: {error}; give a folder that may be written") from error
+    return summary
+
+
+def visit_rows(plan: Plan, problem: PlanProblem) -> pd.DataFrame:
+    """One row per store and visit: store_id, t."""
+    store, t = np.nonzero(plan.visits)
+    return pd.DataFrame({c.STORE_ID: np.array(problem.store_ids, dtype=object)[store], c.T: t})
+
+
+def level_rows(plan: Plan, problem: PlanProblem) -> pd.DataFrame:
+    """One row per series and change of its level at a visit: store_id, category, t_from, order_up_to.
+
+    A level holds from ``t_from`` until the series' next row; before the first it is 0.
+    """
+    levels = np.where(plan.visits[problem.series_store], plan.levels, np.nan)
+    series, t = np.nonzero(~np.isnan(levels))
+    value = levels[series, t]
+    # The level in force before each visit: of the visit before it, 0 at a series' first.
+    first = np.ones(len(series), dtype=np.bool_)
+    first[1:] = series[1:] != series[:-1]
+    before = np.where(first, 0.0, np.roll(value, 1))
+    kept = value != before
+    series, t, value = series[kept], t[kept], value[kept]
+    whole = bool(np.all(value == np.floor(value)))
+    return pd.DataFrame(
+        {
+            c.STORE_ID: np.array(problem.store_ids, dtype=object)[problem.series_store[series]],
+            c.CATEGORY: np.array(problem.categories, dtype=object)[problem.series_category[series]],
+            c.T_FROM: t,
+            c.ORDER_UP_TO: value.astype(np.int64) if whole else value,
+        }
+    )
+
+
+def bound_rows(bound: Bound, problem: PlanProblem) -> pd.DataFrame:
+    """One row per store: store_id, lower_bound (the store by itself), status."""
+    return pd.DataFrame(
+        {c.STORE_ID: list(problem.store_ids), c.LOWER_BOUND: bound.per_store, c.STATUS: list(bound.status)}
+    )

@@ -1,0 +1,187 @@
+"""The good genetic algorithm: visits evolved per store, a level per visit decoded from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
+from tasks.inventory.bound import relaxation_of
+from tasks.inventory.evolution import Candidate, Evolved, Ground, evolve
+from tasks.inventory.known import Needs, Prices, needs_on_path, plan_of_fills, plan_of_visits, shortest_paths
+from tasks.inventory.lagrange import Relaxation
+from tasks.inventory.network import Network
+from tasks.inventory.shared import fills_within_limits, visits_of
+from tasks.inventory.side_by_side import side_by_side
+from tasks.inventory.store_search import FITNESS_PATHS, Recipe, StoreModel, improve, store_models
+from tasks.inventory.unbounded import with_unbounded_levels
+from tasks.inventory.weeks import review_visits, week_starts
+
+# Stores whose outlooks are in memory together.
+STORES_AT_ONCE = 64
+# Every so many periods a visit, in the seeds; and the shares of space they start with.
+RHYTHMS = (7, 6, 5, 4, 3, 2, 1)
+SEED_SHARES = (5, 7)
+# Sample paths whose own best visits are seeds.
+SEED_PATHS = 4
+
+
+@dataclass(frozen=True)
+class GeneticPolicy:
+    """Visits evolved with DEAP, levels decoded; starts from the shortest paths and from regular rhythms.
+
+    Known demand: the shortest path with the fills it implies attains the bound of each store up to one block of
+    units a visit, so nothing is left to evolve. Uncertain demand: candidates are judged on sample paths, levels
+    follow from the marginal value of a unit against the price of space, and a local search on all paths
+    finishes. Stores in which nothing can be gained by a search (no visit cost, no capacity, no holding) are not
+    searched.
+
+    Attributes:
+        name: ``genetic``.
+        relaxation: prices of shared limits where the caller has them already.
+    """
+
+    name: str = "genetic"
+    relaxation: Relaxation | None = None
+
+    def plan(self, problem: PlanProblem) -> Plan:
+        """Decide visits and levels; deterministic for the problem's seed."""
+        network = Network.of(problem)
+        relaxation = self.relaxation or relaxation_of(problem, network)
+        if problem.paths is None:
+            plan = known_plan(problem, network, relaxation)
+        else:
+            plan = uncertain_plan(problem, network, relaxation)
+        return with_unbounded_levels(problem, plan)
+
+
+def known_plan(problem: PlanProblem, network: Network, relaxation: Relaxation | None) -> Plan:
+    """The shortest paths, or their cheapest mix within the shared limits, with the fills they imply."""
+    needs = needs_on_path(network, 0)
+    if relaxation is None:
+        visits, cost = shortest_paths(problem, network, needs)
+        visits[~np.isfinite(cost)] = review_visits(problem)[~np.isfinite(cost)]
+        if problem.max_visits_per_period is not None:
+            visits = review_visits(problem)
+        return _filled(problem, network, needs, visits)
+    return _filled(problem, network, needs, visits_of(problem, relaxation))
+
+
+def _filled(problem: PlanProblem, network: Network, needs: Needs, visits: BoolArray) -> Plan:
+    if np.isfinite(problem.dc_available).any():
+        return plan_of_fills(problem, network, fills_within_limits(problem, network, needs, visits))
+    return plan_of_visits(problem, network, needs, visits)
+
+
+def uncertain_plan(problem: PlanProblem, network: Network, relaxation: Relaxation | None) -> Plan:
+    """Evolve every store on sample paths, some stores at a time."""
+    levels = np.zeros((network.series, network.periods))
+    visits = np.zeros((network.stores, network.periods), dtype=np.bool_)
+    prices = Prices.none(problem) if relaxation is None else relaxation.prices
+    allowed = _days_within_dock(problem, relaxation)
+    guide = _guides(problem, network, relaxation)
+    for start in range(0, network.stores, STORES_AT_ONCE):
+        chunk = range(start, min(start + STORES_AT_ONCE, network.stores))
+        models = store_models(problem, network, prices, chunk, allowed)
+        for model, recipe in zip(models, _search(problem, models, guide), strict=True):
+            visits[model.index] = recipe.visits
+            levels[network.series_of(model.index)] = model.levels(recipe).T
+    return Plan(visits, levels)
+
+
+def _days_within_dock(problem: PlanProblem, relaxation: Relaxation | None) -> BoolArray | None:
+    """Days on which a store may be visited under a limit of visits a period: those of a plan that keeps it."""
+    if problem.max_visits_per_period is None:
+        return None
+    return review_visits(problem) if relaxation is None else visits_of(problem, relaxation)
+
+
+def _guides(problem: PlanProblem, network: Network, relaxation: Relaxation | None) -> list[BoolArray]:
+    """Visits (S, T) that are best when the mean, or one of a few paths, is known in advance."""
+    from dataclasses import replace
+
+    prices = None if relaxation is None else relaxation.prices
+    expected = Network.of(replace(problem, paths=None))
+    networks = [expected, *(network.path(k) for k in range(min(SEED_PATHS, network.paths)))]
+    return [shortest_paths(problem, alone, needs_on_path(alone, 0), prices)[0] for alone in networks]
+
+
+def _search(problem: PlanProblem, models: Sequence[StoreModel], guides: Sequence[BoolArray]) -> list[Recipe]:
+    starts = week_starts(problem.periods, problem.periods_per_week, problem.settings.lead_time)
+    fixed = _fixed_visits(problem)
+    recipes: list[Recipe | None] = [None] * len(models)
+    searched = []
+    for place, model in enumerate(models):
+        if fixed[model.index]:
+            recipes[place] = best_option(model, model.allowed)
+        else:
+            searched.append(place)
+    evolved = _evolve(problem, [models[p] for p in searched], guides, starts)
+
+    def finish(place: int) -> Recipe:
+        model, result = models[searched[place]], evolved[place]
+        return improve(model, model.recipe(result.genes), starts, problem.periods_per_week)[0]
+
+    for place, recipe in zip(searched, side_by_side(finish, range(len(searched))), strict=True):
+        recipes[place] = recipe
+    return [recipe for recipe in recipes if recipe is not None]
+
+
+def _fixed_visits(problem: PlanProblem) -> BoolArray:
+    """Stores whose visits are not searched: no known cost of a visit, or days given by the limit of visits."""
+    if problem.max_visits_per_period is not None:
+        return np.ones(len(problem.store_ids), dtype=np.bool_)
+    return problem.free_visits if problem.free_visits is not None else np.zeros(len(problem.store_ids), dtype=np.bool_)
+
+
+def best_option(model: StoreModel, visits: BoolArray) -> Recipe:
+    """The best share of space and holding factor for given visits."""
+    genes = [
+        (*visits.astype(int).tolist(), share, factor)
+        for share in range(model.options[0])
+        for factor in range(model.options[1])
+    ]
+    recipes = [model.recipe(g) for g in genes]
+    return recipes[int(np.argmin(model.costs(recipes)))] if len(recipes) > 1 else recipes[0]
+
+
+def _evolve(
+    problem: PlanProblem, models: Sequence[StoreModel], guides: Sequence[BoolArray], starts: IndexArray
+) -> list[Evolved]:
+    if not models:
+        return []
+    grounds = [
+        Ground(
+            model.allowed,
+            starts,
+            problem.periods_per_week,
+            model.options,
+            seeds_of(model, [guide[model.index] for guide in guides]),
+            problem.seed + 7919 * (model.index + 1),
+        )
+        for model in models
+    ]
+
+    def evaluate(batches: Sequence[Sequence[Candidate]]) -> list[FloatArray]:
+        def costs(place: int) -> FloatArray:
+            return models[place].costs([models[place].recipe(c) for c in batches[place]], FITNESS_PATHS)
+
+        return side_by_side(costs, range(len(models)))
+
+    return evolve(grounds, evaluate, problem.settings.genetic)
+
+
+def seeds_of(model: StoreModel, guides: Sequence[BoolArray]) -> tuple[tuple[int, ...], ...]:
+    """Candidates to start from: visits of the guides and regular rhythms, with two shares of space each."""
+    patterns = [guide.astype(int).tolist() for guide in guides]
+    for rhythm in RHYTHMS:
+        for first in range(rhythm):
+            days = np.zeros(model.periods, dtype=int)
+            days[model.lead_time + first :: rhythm] = 1
+            patterns.append(days.tolist())
+    shares = [min(share, model.options[0] - 1) for share in SEED_SHARES] if model.options[0] > 1 else [0]
+    factor = min(1, model.options[1] - 1)
+    seeds = {(*pattern, share, factor): None for share in shares for pattern in patterns}
+    return tuple(seeds)

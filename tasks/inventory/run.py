@@ -1,0 +1,145 @@
+"""``restock plan``: inventory optimisation alone, on the files of contract section 5."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from schemas.plan import Bound, Plan, PlanProblem
+
+if TYPE_CHECKING:
+    from tasks.inventory.evaluate import Judgement
+
+
+@dataclass(frozen=True)
+class Solution:
+    """All compared plans, judged.
+
+    Attributes:
+        problem: with the paths the plans were judged on.
+        judgements: policy to its plan and cost, in the order of the settings.
+        bound: on the cost of any plan.
+        chosen: the policy that is carried out.
+        costs: the cost table.
+        seconds: planning alone: no imports, reading or loading of compiled code.
+        policy_seconds: seconds of each policy.
+    """
+
+    problem: PlanProblem
+    judgements: Mapping[str, Judgement]
+    bound: Bound
+    chosen: str
+    costs: pd.DataFrame
+    seconds: float
+    policy_seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> Plan:
+        """The chosen plan."""
+        return self.judgements[self.chosen].plan
+
+
+def plan_problem(problem_dir: Path, out_dir: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Read a problem folder, plan, and write the output folder.
+
+    With sample paths the given paths are the only ones: plans are made and judged on them.
+
+    Args:
+        problem_dir: demand, stores, stock, optional dc_stock and problem.yaml.
+        out_dir: made if absent; gets visits.csv, levels.csv, costs.csv, bounds.csv and plan.yaml.
+        overrides: values that replace those of problem.yaml.
+
+    Returns:
+        What plan.yaml says.
+
+    Raises:
+        ConfigError: problem.yaml is missing or wrong.
+        DataContractError: a table is missing or wrong.
+    """
+    from tasks.storage.plan_files import read_problem, write_solution
+
+    problem = read_problem(problem_dir, dict(overrides or {}))
+    warm_up(problem)
+    solution = solve(problem)
+    return write_solution(
+        out_dir, solution.plan, solution.problem, solution.costs, solution.bound, summary_of(solution)
+    )
+
+
+def solve(problem: PlanProblem, judged_on: PlanProblem | None = None) -> Solution:
+    """Plan with every policy of the settings, judge all on the same paths and choose.
+
+    Args:
+        problem: what plans are made from.
+        judged_on: the same problem with other sample paths, on which plans are compared; ``problem`` if None.
+    """
+    from dataclasses import replace
+
+    from tasks.inventory.bound import bound_of
+    from tasks.inventory.evaluate import chosen, cost_table, judge, with_attained
+    from tasks.inventory.limits import within_limits
+    from tasks.inventory.network import Network
+    from tasks.inventory.registry import make_policy
+
+    start = time.perf_counter()
+    network = Network.of(problem)
+    judging = problem if judged_on is None else judged_on
+    judging_network = network if judged_on is None else Network.of(judged_on)
+    found = bound_of(judging, judging_network)
+    judgements, seconds = {}, {}
+    for name in problem.settings.policies:
+        begun = time.perf_counter()
+        policy = make_policy(name)
+        if hasattr(policy, "relaxation"):
+            policy = replace(policy, relaxation=found.relaxation)  # type: ignore[type-var]
+        plan = within_limits(problem, policy.plan(problem), network)
+        judgements[name] = judge(judging, name, plan, judging_network)
+        seconds[name] = time.perf_counter() - begun
+    bound = with_attained(found.bound, judgements)
+    return Solution(
+        judging,
+        judgements,
+        bound,
+        chosen(judgements),
+        cost_table(judgements, bound),
+        time.perf_counter() - start,
+        seconds,
+    )
+
+
+def summary_of(solution: Solution) -> dict[str, Any]:
+    """What plan.yaml says: chosen, seconds, seed, and what a reader asks next."""
+    from tasks.inventory.evaluate import gap
+
+    best = solution.judgements[solution.chosen]
+    return {
+        "chosen": solution.chosen,
+        "seconds": round(solution.seconds, 3),
+        "seed": solution.problem.seed,
+        "total": best.cost.total,
+        "lower_bound": solution.bound.total,
+        "gap": gap(best.cost.total, solution.bound.total),
+        "bound_holds_for": solution.bound.scope,
+        "valid": best.valid,
+        "missed_weeks": best.cost.missed_weeks,
+        "limit_breaches": list(best.cost.limit_breaches),
+        "policy_seconds": {name: round(seconds, 3) for name, seconds in solution.policy_seconds.items()},
+    }
+
+
+def warm_up(problem: PlanProblem) -> None:
+    """Load (or compile) every kernel that the problem's policies use, on a tiny problem of the same kind."""
+    from tasks.inventory.tiny import tiny_problem
+
+    solve(tiny_problem(problem.settings, uncertain=problem.paths is not None, limited=_limited(problem)))
+
+
+def _limited(problem: PlanProblem) -> bool:
+    from tasks.inventory.lagrange import has_shared_limits
+
+    return has_shared_limits(problem)

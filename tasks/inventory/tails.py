@@ -1,0 +1,133 @@
+"""How much demand until the next visit may be: tail quantiles from mean and variance.
+
+Fifty sample paths say little about the 99th percentile of a slow article. A level is therefore read from a
+distribution with the exact mean of the forecast and the variance of the paths: negative binomial where demand
+varies at least like a Poisson count, gamma where it varies less or is large.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from schemas.plan import FloatArray, IndexArray, PlanProblem
+
+# Grids: tail probabilities evenly in their log odds, means and variance ratios evenly in their logarithms.
+FIRST_LOG_ODDS, LAST_LOG_ODDS, TAILS = 4.5, -9.0, 32
+LOWEST_MEAN, MEANS_PER_DECADE, MEANS = 1e-3, 24, 193
+LOWEST_RATIO, RATIOS_PER_DECADE, RATIOS = 0.05, 8, 43
+# From here on a continuous distribution is as good as counts.
+MANY_UNITS = 100.0
+# Observations by which a series' own spread is trusted against that of its store.
+SHRINKAGE = 20.0
+
+SmallFloats = np.ndarray
+SmallIndex = np.ndarray
+
+
+@lru_cache(maxsize=1)
+def tail_table() -> FloatArray:
+    """Units that demand reaches with at most a given probability.
+
+    Returns:
+        Shape (MEANS · RATIOS, TAILS): row mean · RATIOS + ratio. For mean 1 and ratio 1 (Poisson) the entry for
+        the tail 0.05 is about 3: P(demand > 3) = 0.019, P(demand > 2) = 0.080.
+    """
+    from scipy.special import gammainccinv
+    from scipy.stats import nbinom
+
+    mean = LOWEST_MEAN * 10 ** (np.arange(MEANS) / MEANS_PER_DECADE)[:, None, None]
+    ratio = LOWEST_RATIO * 10 ** (np.arange(RATIOS) / RATIOS_PER_DECADE)[None, :, None]
+    tail = 1 / (1 + np.exp(-np.linspace(FIRST_LOG_ODDS, LAST_LOG_ODDS, TAILS)))[None, None, :]
+    table = np.empty((MEANS, RATIOS, TAILS))
+    few = mean[:, 0, 0] < MANY_UNITS
+    # A ratio of 1 is the Poisson limit of the negative binomial.
+    above = np.maximum(ratio, 1.0 + 1e-6)
+    table[few] = nbinom.isf(tail, (mean / (above - 1.0))[few], 1.0 / above)
+    less = ratio[0, :, 0] < 1.0
+    table[np.ix_(few, less)] = np.ceil(gammainccinv((mean / ratio)[few][:, less], tail) * ratio[:, less] - 0.5)
+    table[~few] = gammainccinv((mean / ratio)[~few], tail) * ratio
+    return np.ascontiguousarray(table.reshape(MEANS * RATIOS, TAILS))
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Demand of one store's series over every interval between a decision and the next visit.
+
+    Attributes:
+        cell: shape (T, T + 1, m), row of :func:`tail_table` for the demand over [a, b).
+        factor: shape (T, T + 1, m), mean over the mean of that row (1 for small means).
+        until: shape (T + 1, m), mean demand before each period.
+        price: shape (m,), demand-weighted mean price.
+    """
+
+    cell: SmallIndex
+    factor: SmallFloats
+    until: FloatArray
+    price: FloatArray
+
+
+def outlook_of(problem: PlanProblem, rows: IndexArray) -> Outlook:
+    """The outlook of one store.
+
+    Args:
+        problem: with sample paths, or with known demand (then every interval is certain to vary little).
+        rows: the store's series.
+    """
+    mean = problem.mean[rows]
+    until = np.zeros((problem.periods + 1, len(rows)))
+    np.cumsum(mean.T, axis=0, out=until[1:])
+    over = np.maximum(until[None, :, :] - until[:-1, None, :], 0.0)
+    excess = excess_of_lengths(problem, rows)
+    length = np.maximum(np.arange(problem.periods + 1)[None, :] - np.arange(problem.periods)[:, None], 0)
+    ratio = 1.0 + excess[length] * over
+    place = np.log10(np.maximum(over, LOWEST_MEAN) / LOWEST_MEAN) * MEANS_PER_DECADE
+    at = np.clip(np.rint(place), 0, MEANS - 1).astype(np.int64)
+    spread = np.log10(np.maximum(ratio, LOWEST_RATIO) / LOWEST_RATIO) * RATIOS_PER_DECADE
+    cell = at * RATIOS + np.clip(np.rint(spread), 0, RATIOS - 1).astype(np.int64)
+    grid = LOWEST_MEAN * 10 ** (at / MEANS_PER_DECADE)
+    factor = np.where(over > MANY_UNITS / 10, over / grid, np.where(over < LOWEST_MEAN / 10, 0.0, 1.0))
+    weight = mean.sum(axis=1)
+    price = np.divide((mean * problem.price[rows]).sum(axis=1), weight, out=np.zeros(len(rows)), where=weight > 0)
+    return Outlook(cell.astype(np.int32), factor.astype(np.float32), until, price)
+
+
+def excess_of_lengths(problem: PlanProblem, rows: IndexArray) -> FloatArray:
+    """How much demand over an interval varies beyond a Poisson count.
+
+    The variance over an interval with mean M is M + e · M²; e depends on the series and, where demand is
+    correlated over time, on the interval's length. A series' own e is shrunk towards its store's.
+
+    Args:
+        problem: with sample paths.
+        rows: the store's series.
+
+    Returns:
+        Shape (T + 1, m), e for intervals of each length; −1 / M (no variance) is approached from above only.
+    """
+    excess = np.zeros((problem.periods + 1, len(rows)))
+    if problem.paths is None:
+        return excess
+    paths = problem.paths[:, rows]
+    total = np.zeros((len(paths), len(rows), problem.periods + 1))
+    np.cumsum(paths, axis=2, out=total[:, :, 1:])
+    lengths = np.unique(np.minimum([1, 2, 3, 4, 7, 10, 14, 28], problem.periods))
+    known = np.array([_excess_at(total, int(length)) for length in lengths])
+    for j in range(len(rows)):
+        excess[1:, j] = np.interp(np.arange(1, problem.periods + 1), lengths, known[:, j])
+    return excess
+
+
+def _excess_at(total: FloatArray, length: int) -> FloatArray:
+    """e of each series for one interval length, from disjoint intervals and all paths."""
+    sums = np.diff(total[:, :, ::length], axis=2)
+    centre = sums.mean(axis=0)
+    beyond = (sums.var(axis=0, ddof=1) - centre).sum(axis=1)
+    square = (centre**2).sum(axis=1)
+    pooled = beyond.sum() / square.sum() if square.sum() > 0 else 0.0
+    # Trust grows with the units seen: slow series say little about their spread.
+    trust = centre.sum(axis=1) / (centre.sum(axis=1) + SHRINKAGE)
+    own = np.divide(beyond, square, out=np.full(len(beyond), pooled), where=square > 0)
+    return trust * own + (1.0 - trust) * pooled
