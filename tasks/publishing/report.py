@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = "report.html.j2"
 SERIES_SHOWN = 12
+WARNINGS_SHOWN = 20
 STORES_PER_PAGE = 60
 _BASELINE = "eoq"
 _PERIOD_WORDS = {"D": ("day", "days"), "W": ("week", "weeks"), "MS": ("month", "months")}
@@ -141,7 +142,9 @@ class Page:
         if self.run.scoped:
             scope = [*(f"store {store}" for store in self.run.stores), *self.run.categories]
             found.insert(0, f"This run covers a part of the network only: {', '.join(scope)}.")
-        return list(dict.fromkeys(found))
+        distinct = list(dict.fromkeys(found))
+        rest = len(distinct) - WARNINGS_SHOWN
+        return [*distinct[:WARNINGS_SHOWN], *([f"{rest} more in the log of the run."] if rest > 0 else [])]
 
     @property
     def cards(self) -> list[Card]:
@@ -231,7 +234,7 @@ class Page:
         levels = self.settings.quantiles
         if len(levels) == 1:
             return ""
-        return f"{levels[-1] - levels[0]:.0%} band (quantiles {levels[0]:g} to {levels[-1]:g})"
+        return f"{percent(levels[-1] - levels[0], 0)} band (quantiles {levels[0]:g} to {levels[-1]:g})"
 
     @cached_property
     def _forecast_frames(self) -> ForecastFrames | None:

@@ -29,11 +29,11 @@ _COST_HEADERS = {
     c.HOLDING: "#Holding",
     c.OVER_CAPACITY: "#Over capacity",
     c.TOTAL: "#Total",
-    c.TOTAL_P95: "#Total in a bad case (95 %)",
+    c.TOTAL_P95: "#95 % case of total",
     c.FILL_RATE: "#Demand served",
     c.OVER_CAPACITY_STORE_DAYS: "#Store-periods over capacity",
     c.VISITS: "#Visits",
-    c.LOWER_BOUND: "#Lower bound of total",
+    c.LOWER_BOUND: "#Lower bound",
     c.GAP: "#Gap to bound",
     c.LIMIT_BREACHES: "Rules broken",
 }
@@ -169,6 +169,8 @@ def cost_table(costs: pd.DataFrame) -> Table:
     """
     ordered = costs.sort_values([c.TOTAL, c.POLICY], kind="stable")
     shown = [column for column in _COST_HEADERS if column in ordered.columns]
+    if c.LIMIT_BREACHES in shown and not ordered[c.LIMIT_BREACHES].any():
+        shown.remove(c.LIMIT_BREACHES)
     rows = [
         (
             f"{row[c.POLICY]}{' (chosen)' if row[c.CHOSEN] else ''}",

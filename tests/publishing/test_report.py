@@ -146,6 +146,12 @@ def test_unknown_demand_leaves_a_gap_and_unlimited_capacity_no_line(good: RunOut
     assert 'class="store crowded"' not in text
 
 
+def test_many_warnings_are_cut_and_repeated_ones_told_once(good: RunOutputs) -> None:
+    text = page(good, warnings=[f"warning {i // 2}" for i in range(60)])
+    assert text.count("<li>warning") == 20
+    assert "10 more in the log" in text
+
+
 def test_further_tables_of_the_stages_are_shown(good: RunOutputs) -> None:
     text = page(
         good, summary={"demand_classes": [{"class": "lumpy", "series": 1234}, {"class": "smooth", "series": 5}]}
