@@ -20,6 +20,7 @@ from tasks.evaluation.overfitting import gap_of
 from tasks.evaluation.reasons import loss_parts
 from tasks.evaluation.rows import read_rows, series_codes
 from tasks.evaluation.selection import champions_of
+from tasks.forecasting.ensemble import combine
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ def compare(
             no live forecast, or a live forecast does not have one row per period of the horizon.
     """
     rule = rule or SelectionRule()
-    stacked = _with_ensemble(pd.concat(forecasts, ignore_index=True), settings)
+    ensemble = settings.models.ensemble
+    tables = list(forecasts) if ensemble is None else [*forecasts, combine(forecasts, ensemble.members)]
+    stacked = pd.concat(tables, ignore_index=True)
     split = attach_actuals(stacked, panel, panel.horizon_periods[0], settings.quantiles)
     _check_live(split.live, panel)
     rows = read_rows(split.backtest, settings.quantiles)
@@ -89,14 +92,6 @@ def compare(
         champion_counts=_counted(champions),
         gap=gap_of(rows, rule),
     )
-
-
-def _with_ensemble(stacked: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    if settings.models.ensemble is None:
-        return stacked
-    from tasks.forecasting.ensemble import combine
-
-    return pd.concat([stacked, combine(stacked, settings.models.ensemble.members)], ignore_index=True)
 
 
 def _check_live(live: pd.DataFrame, panel: Panel) -> None:

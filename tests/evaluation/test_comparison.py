@@ -5,7 +5,7 @@ import pytest
 from schemas import columns as c
 from schemas.errors import TrainingError
 from schemas.panel import Fold
-from schemas.settings import Settings
+from schemas.settings import EnsembleSettings, Settings
 from tasks.evaluation.comparison import compare
 from tasks.evaluation.metrics import METRICS
 
@@ -128,3 +128,14 @@ def test_a_live_forecast_that_ends_early_stops_the_comparison(forecasts, panel, 
     forecasts[-1] = prophet[prophet[c.DATE] < panel.periods[-1]]
     with pytest.raises(TrainingError, match=r"each of the 4 periods from .*prophet / s0 / c0, prophet / s1 / c0"):
         compare(forecasts, panel, folds, settings)
+
+
+def test_the_ensemble_competes_where_it_is_set(forecasts, panel, folds, settings):
+    models = settings.models.model_copy(update={"ensemble": EnsembleSettings(members=["prophet", "xgboost"])})
+    found = compare(forecasts, panel, folds, settings.model_copy(update={"models": models}))
+    live = found.forecast.set_index([c.STORE_ID, c.CATEGORY, c.DATE])
+    medians = {name: rows[c.MEDIAN] for name, rows in live.groupby(c.MODEL)}
+    both = medians["prophet"].index
+    np.testing.assert_allclose(medians["ensemble"].loc[both], (medians["prophet"] + medians["xgboost"].loc[both]) / 2)
+    assert {"ensemble"} < set(found.backtest[c.MODEL]) & set(found.metrics[c.MODEL]) & set(found.overall[c.MODEL])
+    assert found.forecast[c.CHAMPION].sum() == SERIES * HORIZON
