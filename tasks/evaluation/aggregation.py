@@ -119,19 +119,29 @@ def fold_grid(rows: BacktestRows) -> FoldGrid:
     shape = (len(rows.models), len(rows.cutoffs), len(rows.series))
     size = int(np.prod(shape))
     cell = (rows.model * shape[1] + rows.cutoff) * shape[2] + rows.at
-    known = rows.known
     return FoldGrid(
         models=rows.models,
         cutoffs=rows.cutoffs,
         series=rows.series,
-        sums=_row_sums(rows, known).grouped(cell[known], size),
+        sums=_cell_sums(rows, cell, size),
         present=np.bincount(cell, minlength=size).reshape(shape) > 0,
     )
 
 
-def _row_sums(rows: BacktestRows, known: BoolArray) -> Sums:
+def _cell_sums(rows: BacktestRows, cell: IndexArray, size: int) -> Sums:
+    """Model by model: the statistics of all rows at once would take several times their memory."""
+    known = rows.known
+    block = size // max(len(rows.models), 1)
+    parts = [_row_sums(rows, np.zeros(0, dtype=np.int64))]
+    for model in range(len(rows.models)):
+        counted = np.flatnonzero(known & (rows.model == model))
+        parts.append(_row_sums(rows, counted).grouped(cell[counted] - model * block, block))
+    return Sums(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Sums)))
+
+
+def _row_sums(rows: BacktestRows, counted: IndexArray) -> Sums:
     """Every counted row as a group of its own."""
-    actual, mean, median, spread = (values[known] for values in (rows.actual, rows.mean, rows.median, rows.quantiles))
+    actual, mean, median, spread = (values[counted] for values in (rows.actual, rows.mean, rows.median, rows.quantiles))
     bands = stats.acceptance_band(actual, median)
     pair = stats.outer_pair(rows.levels)
     zeros = np.zeros(len(actual))

@@ -51,15 +51,20 @@ def attach_actuals(
     """
     check_forecasts(forecasts, quantiles, [c.CUTOFF, c.DATE])
     series, keys = series_codes(forecasts)
+    actual = _actuals(forecasts, series, keys, panel)
     order = _sorted_once(forecasts, series)
-    actual = _actuals(forecasts, series, keys, panel)[order]
-    rows = forecasts.take(order).reset_index(drop=True)
+    past = forecasts[c.CUTOFF].lt(pd.Timestamp(as_of)).to_numpy()[order]
+    keys_of_row = [c.STORE_ID, c.CATEGORY, c.DATE, c.MODEL]
     values = [c.MEAN, *c.quantile_columns(list(quantiles))]
-    rows = rows.assign(**{c.ACTUAL: actual}, **{column: rows[column].astype(np.float64) for column in values})
-    past = rows[c.CUTOFF].lt(pd.Timestamp(as_of)).to_numpy()
-    backtest = [c.CUTOFF, c.STORE_ID, c.CATEGORY, c.DATE, c.MODEL, c.ACTUAL, *values]
-    live = [c.STORE_ID, c.CATEGORY, c.DATE, c.MODEL, *values]
-    return SplitForecasts(rows.loc[past, backtest].reset_index(drop=True), rows.loc[~past, live].reset_index(drop=True))
+    backtest = _picked(forecasts, order[past], [c.CUTOFF, *keys_of_row], values)
+    backtest.insert(len(keys_of_row) + 1, c.ACTUAL, actual[order[past]])
+    return SplitForecasts(backtest, _picked(forecasts, order[~past], keys_of_row, values))
+
+
+def _picked(forecasts: pd.DataFrame, rows: IndexArray, keys: list[str], values: list[str]) -> pd.DataFrame:
+    """Some rows, column by column: whole copies of a large table are spared."""
+    picked = {column: forecasts[column].take(rows).array for column in keys}
+    return pd.DataFrame(picked | {column: forecasts[column].to_numpy(np.float64)[rows] for column in values})
 
 
 def _sorted_once(forecasts: pd.DataFrame, series: IndexArray) -> IndexArray:
