@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -26,13 +27,26 @@ PRIOR_MULTIPLES = (0.1, 1.0, 10.0)
 WINDOWS = 2
 # The first window must leave this many known periods to learn from.
 WINDOW_MIN_KNOWN = 24
-# Seasonalities need so many whole seasons; fewer years than two make the year unstable.
+# Seasons that a seasonality needs in the history, and years that Prophet's full order of the year needs.
 WEEKS_NEEDED = 3
 YEARS_NEEDED = 1.4
+FULL_YEARS = 1.8
 # Weekly rhythm only shows in daily data; Prophet's own default orders.
-WEEK_ORDER, YEAR_ORDER = 3, 10
-DAYS = {"D": 1.0, "W": 7.0, "MS": 365.25 / 12}
+WEEK_ORDER, YEAR_ORDER, SHORT_YEAR_ORDER = 3, 10, 5
+DAYS_OF_YEAR = 365.25
+DAYS = {"D": 1.0, "W": 7.0, "MS": DAYS_OF_YEAR / 12}
+# Mean absolute deviation of a standard normal, and the most that intervals are widened.
+NORMAL_MEAN_DEVIATION = 0.7979
+WIDEST = 3.0
 _DS, _Y, _HOLIDAY = "ds", "y", "holiday"
+
+
+@dataclass(frozen=True)
+class Flexibility:
+    """What cross-validation found: ``changepoint_prior_scale`` and a factor on standard deviations."""
+
+    prior: float
+    widening: float
 
 
 class ProphetModel:
@@ -41,7 +55,9 @@ class ProphetModel:
     ``learn`` chooses the flexibility of the trend (``changepoint_prior_scale``) by sliding-window
     cross-validation: 0.1, 1 and 10 times the set value, forecast from the last two cutoffs, one horizon
     apart, whose actuals lie wholly in the history; least absolute error wins, the set value on a tie.
-    Where the history is too short for two windows, or cross-validation is off, the set value holds.
+    Where the validation errors exceed what the model expects, its intervals are widened by their ratio
+    (1 to 3). Where the history is too short for two windows, or cross-validation is off, the set value
+    holds.
 
     Quantiles: standard deviation per step from the observation noise and, in closed form, from the trend
     changes that Prophet would draw (changes at the history's rate, sizes Laplace with the history's mean
@@ -59,32 +75,38 @@ class ProphetModel:
         self._settings = settings
         self._country = country
 
-    def learn(self, task: SeriesTask) -> float:
-        """The changepoint prior of a series."""
+    def learn(self, task: SeriesTask) -> Flexibility:
+        """The changepoint prior of a series, and how far its validation errors exceed the model's own."""
         base = self._settings.changepoint_prior_scale
         cutoffs = _cutoffs(task) if self._settings.cross_validation else []
         if not cutoffs:
-            return base
-        priors = [base * multiple for multiple in PRIOR_MULTIPLES]
-        errors = [round(sum(self._window_error(task, cutoff, prior) for cutoff in cutoffs), 9) for prior in priors]
-        best = min(errors)
-        return base if errors[PRIOR_MULTIPLES.index(1.0)] == best else priors[errors.index(best)]
+            return Flexibility(base, 1.0)
+        tried = []
+        for multiple in PRIOR_MULTIPLES:
+            windows = [self._window(task, cutoff, base * multiple) for cutoff in cutoffs]
+            errors, sigma = (np.concatenate(part) for part in zip(*windows, strict=True))
+            tried.append((round(float(errors.sum()), 9), multiple != 1.0, base * multiple, errors, sigma))
+        _, _, prior, errors, sigma = min(tried, key=lambda entry: entry[:3])
+        widening = float(np.mean(errors)) / max(NORMAL_MEAN_DEVIATION * float(np.mean(sigma)), 1e-9)
+        return Flexibility(prior, min(max(widening, 1.0), WIDEST))
 
-    def forecast(self, task: SeriesTask, levels: Sequence[float], structure: float | None) -> Curve:
+    def forecast(self, task: SeriesTask, levels: Sequence[float], structure: Flexibility | None) -> Curve:
         """Fit and forecast."""
-        prior = self._settings.changepoint_prior_scale if structure is None else structure
-        model, frame = self._fitted(task, prior)
+        found = structure or Flexibility(self._settings.changepoint_prior_scale, 1.0)
+        model, frame = self._fitted(task, found.prior)
         fitted = _point(model, frame)
-        mean = fitted[len(task.values) :]
-        sigma = np.sqrt(_noise(model) ** 2 + _trend_variance(model, frame, task.lead))
-        return mean, from_residuals(mean, sigma, task.values - fitted[: len(task.values)], levels)
+        history = len(task.values)
+        sigma = found.widening * _sigma(model, frame, task.lead)
+        residuals = task.values - fitted[:history]
+        return fitted[history:], from_residuals(fitted[history:], sigma, residuals, levels)
 
-    def _window_error(self, task: SeriesTask, cutoff: int, prior: float) -> float:
-        """Sum of absolute errors over one window."""
-        lead = min(task.lead, len(task.values) - cutoff)
-        actual = task.values[cutoff : cutoff + lead]
-        model, frame = self._fitted(task.cut(cutoff, lead), prior)
-        return float(np.nansum(np.abs(_point(model, frame)[cutoff:] - actual)))
+    def _window(self, task: SeriesTask, cutoff: int, prior: float) -> Curve:
+        """Absolute errors of the known periods of one window, and the model's standard deviations there."""
+        actual = task.values[cutoff : cutoff + task.lead]
+        model, frame = self._fitted(task.cut(cutoff, len(actual)), prior)
+        errors = np.abs(_point(model, frame)[cutoff:] - actual)
+        known = np.isfinite(errors)
+        return errors[known], _sigma(model, frame, len(actual))[known]
 
     def _fitted(self, task: SeriesTask, prior: float) -> tuple[Any, pd.DataFrame]:
         """A fitted Prophet, and the frame of history and horizon."""
@@ -96,7 +118,7 @@ class ProphetModel:
             holidays=_holidays_within(self._country, task),
             daily_seasonality=False,
             weekly_seasonality=WEEK_ORDER if task.frequency.kind == "D" and days >= WEEKS_NEEDED * 7 else False,
-            yearly_seasonality=_year_order(task) if days >= YEARS_NEEDED * 365.25 else False,
+            yearly_seasonality=_year_order(task, days) if days >= YEARS_NEEDED * DAYS_OF_YEAR else False,
             uncertainty_samples=0,
         )
         frame = pd.DataFrame({_DS: task.labels})
@@ -108,24 +130,25 @@ class ProphetModel:
         return model, frame
 
 
-def prophet_forecaster(settings: ProphetSettings, country: str | None, workers: int = 1) -> LocalForecaster[float]:
+def prophet_forecaster(
+    settings: ProphetSettings, country: str | None, workers: int = 1
+) -> LocalForecaster[Flexibility]:
     """Prophet per series; remembers the chosen priors from fold to fold."""
     return LocalForecaster(ProphetModel(settings, country), workers)
 
 
 def _prophet() -> Any:
     """Prophet's class, with the chatter of its packages turned off."""
-    logging.getLogger("prophet.plot").setLevel(logging.CRITICAL)
+    for name in ("prophet", "prophet.plot", "cmdstanpy"):
+        logging.getLogger(name).disabled = True
     from prophet import Prophet
 
-    for name in ("prophet", "cmdstanpy"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     return Prophet
 
 
-def _year_order(task: SeriesTask) -> int:
-    """Fourier pairs of the year: Prophet's 10, fewer where a monthly axis cannot tell them apart."""
-    return YEAR_ORDER if task.frequency.kind != "MS" else 5
+def _year_order(task: SeriesTask, days: float) -> int:
+    """Fourier pairs of the year: Prophet's 10; 5 on a short history or a monthly axis."""
+    return YEAR_ORDER if task.frequency.kind != "MS" and days >= FULL_YEARS * DAYS_OF_YEAR else SHORT_YEAR_ORDER
 
 
 def _cutoffs(task: SeriesTask) -> list[int]:
@@ -182,9 +205,10 @@ def _point(model: Any, frame: pd.DataFrame) -> FloatArray:
     return np.asarray(model.predict(frame)["yhat"], dtype=np.float64)
 
 
-def _noise(model: Any) -> float:
-    """Standard deviation of the observation noise, units."""
-    return float(np.mean(model.params["sigma_obs"])) * float(model.y_scale)
+def _sigma(model: Any, frame: pd.DataFrame, lead: int) -> FloatArray:
+    """Standard deviation per step ahead from observation noise and trend, shape (lead,), units."""
+    noise = float(np.mean(model.params["sigma_obs"])) * float(model.y_scale)
+    return np.sqrt(noise**2 + _trend_variance(model, frame, lead))
 
 
 def _trend_variance(model: Any, frame: pd.DataFrame, lead: int) -> FloatArray:
