@@ -1,11 +1,4 @@
-"""Cheap statistical models per series through statsforecast: Croston, TSB, Theta and ETS.
-
-Croston (1972) and TSB (Teunter, Syntetos and Babai 2011) forecast the rate of intermittent demand, a flat
-line; Theta (Assimakopoulos and Nikolopoulos 2000) and ETS (Hyndman et al. 2002) level, trend and season.
-All read histories whose unknown and closed periods are filled (:func:`tasks.forecasting.series.fill_gaps`).
-Quantiles: the spread of the rate models is that of the history around their rate; Theta and ETS have a
-standard error per step.
-"""
+"""Cheap statistical models per series, by statsforecast: Croston, TSB, Theta and ETS."""
 
 from __future__ import annotations
 
@@ -14,85 +7,133 @@ from typing import Any
 
 import numpy as np
 
-from schemas.errors import ConfigError
 from schemas.panel import FloatArray
 from schemas.settings import LocalModelSettings
 from tasks.forecasting.fallback import Curve, LocalForecaster
 from tasks.forecasting.quantiles import from_residuals
+from tasks.forecasting.regressors import clip_odd, regress_out
 from tasks.forecasting.series import SeriesTask, fill_gaps
 
+CROSTON, TSB, THETA, ETS = "croston", "tsb", "theta", "ets"
+MIN_KNOWN = {CROSTON: 4, TSB: 4, THETA: 8, ETS: 10}
+# TSB's smoothing of size and of the chance of a sale: the usual slow values for sparse demand.
+TSB_SIZE, TSB_CHANCE = 0.1, 0.1
+SEASONS_NEEDED = 2
+# Regressors' known features that ETS is given.
+FEATURES = 6
 # An interval of 68.27 % is one standard error to each side.
 ONE_SIGMA = 68.26894921370859
-MIN_KNOWN = 8
-SEASONS_NEEDED = 2
-LONGEST_SEASON = 24
-TSB_ALPHA = 0.2
-RATE_MODELS = ("croston", "tsb")
-NAMES = (*RATE_MODELS, "theta", "ets")
 
 
-class StatsforecastModel:
-    """One of statsforecast's models; nothing is carried from fold to fold.
+class IntermittentModel:
+    """Croston's method and its successor TSB, for sparse demand: one rate for all steps.
 
-    Args:
-        name: croston, tsb, theta or ets.
-        max_history: periods up to the last known one that a fit reads.
+    Croston (1972), in Syntetos and Boylan's unbiased form: sizes z and intervals p of sales are smoothed
+    apart with alpha = 0.1, rate = (1 - alpha / 2) z / p. TSB (Teunter, Syntetos and Babai 2011): sizes and
+    the chance of a sale are smoothed apart, the chance in every period, so that the rate of an article
+    that ended falls: rate = size * chance.
+
+    Unknown and closed periods are left out of the history. Quantiles: the spread of the known values
+    around the rate in force before each, the same at every step.
     """
 
-    min_known = MIN_KNOWN
     uses_features = False
     learns = False
 
     def __init__(self, name: str, max_history: int) -> None:
         self.name = name
         self.max_history = max_history
+        self.min_known = MIN_KNOWN[name]
 
     def learn(self, task: SeriesTask) -> None:
-        """There is no structure to choose ahead of a fit."""
+        """Nothing is learnt beforehand."""
 
     def forecast(self, task: SeriesTask, levels: Sequence[float], structure: None) -> Curve:  # noqa: ARG002
-        """Fit on the history and forecast."""
-        values = fill_gaps(task.values, task.frequency.season)
-        if self.name in RATE_MODELS:
-            return self._rate(values, task, levels)
-        model = _smoothing(self.name, _season(task)).fit(values)
-        answer = model.predict(task.lead, level=[ONE_SIGMA])
-        mean = np.asarray(answer["mean"], dtype=np.float64)
-        sigma = np.maximum(np.asarray(answer[f"hi-{ONE_SIGMA}"], dtype=np.float64) - mean, 0.0)
-        return mean, from_residuals(mean, sigma, values - values.mean(), levels)
+        """Smooth the known values and hold the last rate."""
+        values = task.values[np.isfinite(task.values)]
+        answer = self._model().forecast(values, h=1, fitted=True)
+        mean = np.full(task.lead, float(np.asarray(answer["mean"])[0]))
+        residuals = values - np.asarray(answer["fitted"], dtype=np.float64)
+        return mean, from_residuals(mean, np.full(task.lead, _rms(residuals)), residuals, levels)
 
-    def _rate(self, values: FloatArray, task: SeriesTask, levels: Sequence[float]) -> Curve:
-        """A flat rate; each period scatters around it as the history does."""
-        answer = _rate_model(self.name).forecast(y=values, h=task.lead)
-        mean = np.asarray(answer["mean"], dtype=np.float64)
-        known = task.values[np.isfinite(task.values)]
-        scatter = np.quantile(known, list(levels)) - known.mean()
-        return mean, mean[:, None] + scatter[None, :]
+    def _model(self) -> Any:
+        from statsforecast import models
+
+        return models.CrostonSBA() if self.name == CROSTON else models.TSB(alpha_d=TSB_SIZE, alpha_p=TSB_CHANCE)
+
+
+class ThetaModel:
+    """Optimised Theta (Fiorucci and others 2016), with its own season (7, 52 or 12) from two seasons on.
+
+    Unknown and closed periods are interpolated, odd ones clipped. Quantiles: the model's standard error
+    per step with the shape of its residuals.
+    """
+
+    name = THETA
+    min_known = MIN_KNOWN[THETA]
+    uses_features = False
+    learns = False
+
+    def __init__(self, max_history: int) -> None:
+        self.max_history = max_history
+
+    def learn(self, task: SeriesTask) -> None:
+        """Nothing is learnt beforehand."""
+
+    def forecast(self, task: SeriesTask, levels: Sequence[float], structure: None) -> Curve:  # noqa: ARG002
+        """Fit and forecast."""
+        from statsforecast.models import OptimizedTheta
+
+        season = task.frequency.season
+        season = season if len(task.values) >= SEASONS_NEEDED * season else 1
+        values = fill_gaps(clip_odd(task.values), season)
+        return _with_interval(OptimizedTheta(season_length=season), values, task.lead, levels)
+
+
+class EtsModel:
+    """Exponential smoothing, chosen by AICc (AutoETS), of what season and known features leave.
+
+    Unknown and closed periods are interpolated, odd ones clipped. Quantiles: the model's standard error
+    per step with the shape of its residuals.
+    """
+
+    name = ETS
+    min_known = MIN_KNOWN[ETS]
+    uses_features = True
+    learns = False
+
+    def __init__(self, max_history: int) -> None:
+        self.max_history = max_history
+
+    def learn(self, task: SeriesTask) -> None:
+        """Nothing is learnt beforehand."""
+
+    def forecast(self, task: SeriesTask, levels: Sequence[float], structure: None) -> Curve:  # noqa: ARG002
+        """Fit and forecast."""
+        from statsforecast.models import AutoETS
+
+        explained = regress_out(task, FEATURES)
+        rest = fill_gaps(clip_odd(task.values - explained.history), 1)
+        mean, quantiles = _with_interval(AutoETS(season_length=1, model="ZAN"), rest, task.lead, levels)
+        return mean + explained.future, quantiles + explained.future[:, None]
 
 
 def local_forecaster(name: str, settings: LocalModelSettings, workers: int = 1) -> LocalForecaster[None]:
-    """The forecaster of a cheap model.
-
-    Raises:
-        ConfigError: no cheap model has this name.
-    """
-    if name not in NAMES:
-        raise ConfigError(f"models: '{name}' is no model per series. Expected one of {', '.join(NAMES)}")
-    return LocalForecaster(StatsforecastModel(name, settings.max_history), workers)
+    """One of ``croston``, ``tsb``, ``theta`` and ``ets`` as a forecaster."""
+    if name in (CROSTON, TSB):
+        return LocalForecaster(IntermittentModel(name, settings.max_history), workers)
+    model = ThetaModel if name == THETA else EtsModel
+    return LocalForecaster(model(settings.max_history), workers)
 
 
-def _season(task: SeriesTask) -> int:
-    season = task.frequency.season
-    return season if season <= LONGEST_SEASON and len(task.values) >= SEASONS_NEEDED * season else 1
+def _with_interval(model: Any, values: FloatArray, lead: int, levels: Sequence[float]) -> Curve:
+    answer = model.forecast(values, h=lead, level=[ONE_SIGMA], fitted=True)
+    mean = np.asarray(answer["mean"], dtype=np.float64)
+    sigma = (np.asarray(answer[f"hi-{ONE_SIGMA}"]) - np.asarray(answer[f"lo-{ONE_SIGMA}"])) / 2.0
+    residuals = values - np.asarray(answer["fitted"], dtype=np.float64)
+    return mean, from_residuals(mean, np.maximum(sigma, 0.0), residuals, levels)
 
 
-def _smoothing(name: str, season: int) -> Any:
-    from statsforecast.models import AutoETS, AutoTheta
-
-    return AutoTheta(season_length=season) if name == "theta" else AutoETS(season_length=season)
-
-
-def _rate_model(name: str) -> Any:
-    from statsforecast.models import TSB, CrostonOptimized
-
-    return CrostonOptimized() if name == "croston" else TSB(alpha_d=TSB_ALPHA, alpha_p=TSB_ALPHA)
+def _rms(residuals: FloatArray) -> float:
+    known = residuals[np.isfinite(residuals)]
+    return float(np.sqrt(np.mean(known**2))) if known.size else 0.0
