@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import Any
 
-import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
@@ -19,9 +18,7 @@ from tasks.evaluation.comparison import Comparison
 from tasks.evaluation.comparison import compare as compare_forecasts
 from tasks.panels import load_panel
 from tasks.storage.lake import open_lake
-from tasks.support import run_stage, say, show_table, warn
-
-DIGITS = 4
+from tasks.support import rows_of, run_stage, say, show_table, warn
 
 
 @task(name="compare", cache_policy=NO_CACHE)
@@ -61,13 +58,14 @@ def _refuse_many_fallbacks(run: RunContext, forecasts: list[ForecastRecord]) -> 
     if broken:
         lines = [
             f"{model}: {len(failed[model]):,} of {fitted[model]:,} series fell back to seasonal naive; most often "
-            f"'{reasons[model].most_common(1)[0][0]}'; such as {first_few(['/'.join(s) for s in sorted(failed[model])])}"
+            f"'{reasons[model].most_common(1)[0][0]}'; such as "
+            f"{first_few(['/'.join(series) for series in sorted(failed[model])])}"
             for model in broken
         ]
         raise TrainingError(
             "\n".join(lines)
-            + f"\nAllowed is a share of {limit:g} per model (quality.max_fallback_share). Repair what the reason names, "
-            "take the model out of models, or raise the share."
+            + f"\nAllowed is a share of {limit:g} per model (quality.max_fallback_share). Repair what the reason "
+            "names, take the model out of models, or raise the share."
         )
 
 
@@ -98,17 +96,11 @@ def _distinct(forecasts: list[ForecastRecord]) -> list[Failure]:
 def _summary(found: Comparison) -> dict[str, list[dict[str, Any]]]:
     counts = found.champion_counts.rename(columns={c.N: "series"})
     return {
-        "models": _rows(found.overall),
-        "bands": _rows(found.bands),
-        "champions": _rows(counts),
-        "gap": _rows(found.gap),
+        "models": rows_of(found.overall),
+        "bands": rows_of(found.bands),
+        "champions": rows_of(counts),
+        "gap": rows_of(found.gap),
     }
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """A small frame as JSON rows; an undefined number is an empty cell."""
-    rounded = frame.round(DIGITS)
-    return rounded.astype(object).where(rounded.notna(), None).to_dict("records")
 
 
 def _show(run: RunContext, record: ComparisonRecord) -> None:

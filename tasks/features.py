@@ -60,13 +60,13 @@ def _assemble(run: RunContext, ingested: IngestRecord) -> PanelRecord:
         periods=panel.history,
         horizon=panel.horizon,
         treatments=lake.write_table("features/treatments", build.treatments),
-        sku_facts=lake.write_table("features/sku_facts", _in_scope(facts, panel, run)),
+        sku_facts=lake.write_table("features/sku_facts", _in_scope(facts, run)),
         warnings=build.warnings,
         summary=_summary(build, panel),
     )
 
 
-def _in_scope(facts: pd.DataFrame, panel: Panel, run: RunContext) -> pd.DataFrame:
+def _in_scope(facts: pd.DataFrame, run: RunContext) -> pd.DataFrame:
     if not run.scoped:
         return facts
     stores = facts[c.STORE_ID].astype(str).isin(run.stores or facts[c.STORE_ID].astype(str))

@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 from schemas.records import IngestRecord
 from schemas.run import RunContext
 from tasks.demand.validation import validate_tables
-from tasks.storage.lake import Lake, open_lake
+from tasks.storage.lake import open_lake
 from tasks.storage.source_files import SourceFile, expand_sources, read_tables
 from tasks.support import RETRY_DELAYS_SECONDS, is_transient, run_stage, say, show_table
 
@@ -36,7 +36,10 @@ def ingest_tables(run: RunContext) -> State[IngestRecord]:
     }
     record, state = run_stage(run, "ingest", parts, IngestRecord, lambda: _ingest(run, files))
     read, quarantined = record.rows()
-    say(f"{len(record.tables)} tables, {read:,} rows read: {read - quarantined:,} accepted, {quarantined:,} in quarantine")
+    say(
+        f"{len(record.tables)} tables, {read:,} rows read: {read - quarantined:,} accepted, "
+        f"{quarantined:,} in quarantine"
+    )
     _show(run, record)
     return state
 

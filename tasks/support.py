@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import pandas as pd
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
@@ -42,6 +43,7 @@ def quieten_expected_errors() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(existing, _NoTraceback) for existing in logger.filters):
             logger.addFilter(_NoTraceback())
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
 
 def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001
@@ -80,6 +82,12 @@ def show_table(run: RunContext, name: str, rows: Sequence[dict[str, Any]], descr
     if len(rows) > ARTIFACT_ROWS:
         description = f"{description} (the first {ARTIFACT_ROWS} of {len(rows)} rows)"
     create_table_artifact(table=shown, key=artifact_key(name, run.settings.name), description=description)
+
+
+def rows_of(frame: pd.DataFrame, digits: int = 4) -> list[dict[str, Any]]:
+    """A small frame as JSON rows, numbers rounded; an undefined number is an empty cell."""
+    rounded = frame.round(digits)
+    return rounded.astype(object).where(rounded.notna(), None).to_dict("records")
 
 
 def show_markdown(run: RunContext, name: str, text: str, description: str) -> None:
