@@ -38,6 +38,7 @@ class PlanProblem:
         seed: of every random choice.
         free_visits: shape (S,); stores whose visit cost is not known: they are visited once a review period, on
             its first period. None = every cost is known (it may be 0).
+        level_floor: shape (n,), least level at every visit (minimum presentation); None = none.
     """
 
     store_ids: tuple[str, ...]
@@ -57,6 +58,7 @@ class PlanProblem:
     paths: FloatArray | None = None
     max_visits_per_period: int | None = None
     free_visits: BoolArray | None = None
+    level_floor: FloatArray | None = None
 
     @property
     def periods(self) -> int:

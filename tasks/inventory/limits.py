@@ -19,7 +19,7 @@ def within_limits(problem: PlanProblem, plan: Plan, network: Network) -> Plan:
     A category of which the plan sends more on some path than is available has all its levels scaled down by one
     factor, the largest that fits on every path: stores share the shortage in proportion to what they would hold.
     """
-    plan = with_unbounded_levels(problem, plan)
+    plan = _with_floor(problem, with_unbounded_levels(problem, plan))
     limited = np.isfinite(problem.dc_available)
     if not limited.any():
         return plan
@@ -32,6 +32,14 @@ def within_limits(problem: PlanProblem, plan: Plan, network: Network) -> Plan:
         beyond = _too_much(problem, _scaled(problem, plan, factor), network)
         low, high = np.where(beyond, low, factor), np.where(beyond, factor, high)
     return _scaled(problem, plan, np.where(over, low, 1.0))
+
+
+def _with_floor(problem: PlanProblem, plan: Plan) -> Plan:
+    """Levels no lower than the minimum presentation at any visit."""
+    if problem.level_floor is None:
+        return plan
+    lifted = np.maximum(plan.levels, problem.level_floor[:, None])
+    return Plan(plan.visits, np.where(plan.visits[problem.series_store], lifted, plan.levels))
 
 
 def _scaled(problem: PlanProblem, plan: Plan, factor: FloatArray) -> Plan:

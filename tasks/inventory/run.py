@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from schemas import columns as c
 from schemas.plan import Bound, Plan, PlanProblem
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Solution:
         return self.judgements[self.chosen].plan
 
 
-def plan_problem(problem_dir: Path, out_dir: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def plan_problem(problem_dir: Path, out_dir: Path, overrides: Sequence[str] = ()) -> list[str]:
     """Read a problem folder, plan, and write the output folder.
 
     With sample paths the given paths are the only ones: plans are made and judged on them.
@@ -52,23 +53,40 @@ def plan_problem(problem_dir: Path, out_dir: Path, overrides: Mapping[str, Any] 
     Args:
         problem_dir: demand, stores, stock, optional dc_stock and problem.yaml.
         out_dir: made if absent; gets visits.csv, levels.csv, costs.csv, bounds.csv and plan.yaml.
-        overrides: values that replace those of problem.yaml.
+        overrides: ``key.path=value`` texts that replace values of problem.yaml.
 
     Returns:
-        What plan.yaml says.
+        Lines for the terminal: the cost table and where the files are.
 
     Raises:
-        ConfigError: problem.yaml is missing or wrong.
+        ConfigError: problem.yaml is missing or wrong, or the output folder cannot be written.
         DataContractError: a table is missing or wrong.
     """
+    from tasks.inventory.outputs import bound_frame, numbered_levels, numbered_visits
     from tasks.storage.plan_files import read_problem, write_solution
 
-    problem = read_problem(problem_dir, dict(overrides or {}))
+    problem = read_problem(problem_dir, overrides)
     warm_up(problem)
     solution = solve(problem)
-    return write_solution(
-        out_dir, solution.plan, solution.problem, solution.costs, solution.bound, summary_of(solution)
-    )
+    tables = {
+        c.VISITS: numbered_visits(solution.plan, problem),
+        "levels": numbered_levels(solution.plan, problem),
+        "costs": solution.costs,
+        "bounds": bound_frame(solution.bound, problem),
+    }
+    write_solution(out_dir, tables, summary_of(solution))
+    return [*_table_lines(solution), f"Plan: {out_dir}"]
+
+
+def _table_lines(solution: Solution) -> list[str]:
+    """Policy, total, gap to the bound and whether it is valid, one line each."""
+    lines = []
+    for row in solution.costs.to_dict("records"):
+        mark = "*" if row[c.CHOSEN] else " "
+        state = "" if row[c.VALID] else "  not valid"
+        share = "" if pd.isna(row[c.GAP]) else f"  {row[c.GAP]:8.2%} over the bound"
+        lines.append(f"{mark} {row[c.POLICY]:<16}{row[c.TOTAL]:>18,.0f}{share}{state}")
+    return [*lines, f"Bound {solution.bound.total:,.0f}, planned in {solution.seconds:.1f} s"]
 
 
 def solve(problem: PlanProblem, judged_on: PlanProblem | None = None) -> Solution:

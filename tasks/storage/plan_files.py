@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,34 +10,49 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from schemas import columns as c
 from schemas.errors import ConfigError, DataContractError, first_few
-from schemas.plan import Bound, FloatArray, Plan, PlanProblem
-from schemas.settings import InventorySettings
+from schemas.plan import FloatArray, PlanProblem
+from schemas.settings import InventorySettings, Strict
+from tasks.storage.settings_file import _merge, _parsed
+from tasks.storage.settings_problems import check_plain_values, in_words
 
 PROBLEM_FILE = "problem.yaml"
-PROBLEM_KEYS = ("inventory", "periods_per_week", "seed", "max_visits_per_period")
 _ID_COLUMNS = (c.STORE_ID, c.CATEGORY)
 
 
-@dataclass(frozen=True)
-class _Terms:
+class _Terms(Strict):
     """What problem.yaml says."""
 
-    settings: InventorySettings
-    periods_per_week: int
-    seed: int
-    max_visits_per_period: int | None
+    inventory: InventorySettings
+    periods_per_week: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    max_visits_per_period: int | None = Field(default=None, ge=1)
+
+    @property
+    def settings(self) -> InventorySettings:
+        """The block; a review period that is not given is a week."""
+        if "review_period" in self.inventory.model_fields_set:
+            return self.inventory
+        return self.inventory.model_copy(update={"review_period": self.periods_per_week})
+
+    @property
+    def visit_limit(self) -> int | None:
+        """The tighter of the two places where visits a period can be limited."""
+        given = [
+            limit for limit in (self.max_visits_per_period, self.inventory.max_visits_per_period) if limit is not None
+        ]
+        return min(given) if given else None
 
 
-def read_problem(folder: Path, overrides: dict[str, Any] | None = None) -> PlanProblem:
+def read_problem(folder: Path, overrides: Sequence[str] = ()) -> PlanProblem:
     """Read a problem folder: demand, stores, stock, optional dc_stock (parquet or csv) and problem.yaml.
 
     Args:
         folder: the problem folder.
-        overrides: values that replace those of problem.yaml, nested as there.
+        overrides: ``key.path=value`` texts that replace values of problem.yaml.
 
     Returns:
         The problem; prices are what a lost unit costs, a store without a ``visit_cost`` is visited once a review
@@ -51,7 +66,7 @@ def read_problem(folder: Path, overrides: dict[str, Any] | None = None) -> PlanP
         raise ConfigError(
             f"problem folder {folder} does not exist; give --problem the folder that holds {PROBLEM_FILE}"
         )
-    terms = _read_terms(folder, overrides or {})
+    terms = _read_terms(folder / PROBLEM_FILE, overrides)
     demand = _read_demand(folder)
     stores = _read_stores(folder, demand)
     stock = _read_stock(folder, stores)
@@ -59,57 +74,28 @@ def read_problem(folder: Path, overrides: dict[str, Any] | None = None) -> PlanP
     return _assemble(terms, demand, stores, stock, dc_stock)
 
 
-def _read_terms(folder: Path, overrides: dict[str, Any]) -> _Terms:
-    path = folder / PROBLEM_FILE
+def _read_terms(path: Path, overrides: Sequence[str]) -> _Terms:
     if not path.is_file():
-        raise ConfigError(f"{path} does not exist; it must hold {', '.join(PROBLEM_KEYS[:3])}")
+        raise ConfigError(f"{path} does not exist; it must hold inventory, periods_per_week and seed")
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no valid YAML: {error}") from error
+        raise ConfigError(f"{path} is no valid YAML: {error}") from None
     if not isinstance(given, dict):
-        raise ConfigError(f"{path} must be a mapping with the keys {', '.join(PROBLEM_KEYS)}, got {given!r}")
-    given = _merge(given, overrides)
-    unknown = sorted(str(key) for key in given if key not in PROBLEM_KEYS)
-    if unknown:
-        raise ConfigError(f"{path}: unknown keys {first_few(unknown)}; known are {', '.join(PROBLEM_KEYS)}")
-    missing = [key for key in PROBLEM_KEYS[:3] if key not in given]
-    if missing:
-        raise ConfigError(f"{path}: missing keys {first_few(missing)}; add them")
+        raise ConfigError(f"{path} must be a mapping with inventory, periods_per_week and seed, got {given!r}")
+    for override in overrides:
+        _merge(given, _parsed(override), override)
+    if given.get("inventory", "") is None:
+        given["inventory"] = {}
+    tree, problems = check_plain_values(_Terms, given)
     try:
-        settings = InventorySettings.model_validate(given["inventory"] or {})
+        terms = _Terms.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_complaints(error)}") from error
-    limits = [given.get("max_visits_per_period"), settings.max_visits_per_period]
-    known = [_whole(path, "max_visits_per_period", limit, 1) for limit in limits if limit is not None]
-    if "review_period" not in settings.model_fields_set:
-        weeks = _whole(path, "periods_per_week", given["periods_per_week"], 1)
-        settings = settings.model_copy(update={"review_period": weeks})
-    return _Terms(
-        settings,
-        _whole(path, "periods_per_week", given["periods_per_week"], 1),
-        _whole(path, "seed", given["seed"], 0),
-        min(known) if known else None,
-    )
-
-
-def _merge(given: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(given)
-    for key, value in overrides.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _complaints(error: ValidationError) -> str:
-    lines = [f"inventory.{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
-    return first_few(lines)
-
-
-def _whole(path: Path, key: str, value: object, minimum: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ConfigError(f"{path}: {key} must be a whole number of at least {minimum}, got {value!r}")
-    return value
+        problems += in_words(_Terms, tree, error)
+    if problems:
+        lines = "".join(f"\n  - {problem}" for problem in problems)
+        raise ConfigError(f"{path} has {len(problems)} problem(s):{lines}")
+    return terms
 
 
 def _find(folder: Path, name: str, required: bool = True) -> Path | None:
@@ -293,7 +279,7 @@ def _assemble(
         periods_per_week=terms.periods_per_week,
         seed=terms.seed,
         paths=paths,
-        max_visits_per_period=terms.max_visits_per_period,
+        max_visits_per_period=terms.visit_limit,
         free_visits=np.isnan(visit_cost),
     )
 
@@ -333,75 +319,21 @@ def _dc_available(dc_stock: pd.DataFrame | None, categories: pd.Index) -> FloatA
     return available
 
 
-def write_solution(
-    out: Path,
-    plan: Plan,
-    problem: PlanProblem,
-    costs: pd.DataFrame,
-    bound: Bound,
-    summary: dict[str, Any],
-) -> dict[str, Any]:
-    """Write visits.csv, levels.csv, costs.csv, bounds.csv and plan.yaml; the latter last.
+def write_solution(out: Path, tables: Mapping[str, pd.DataFrame], summary: Mapping[str, Any]) -> None:
+    """Write one CSV file per table, then plan.yaml.
 
     Args:
         out: folder, made if absent.
-        plan: the chosen plan.
-        problem: what it was made for.
-        costs: the cost table.
-        bound: per store and in all.
+        tables: file name without ending to its rows.
         summary: content of plan.yaml.
-
-    Returns:
-        The summary.
 
     Raises:
         ConfigError: the folder cannot be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        visit_rows(plan, problem).to_csv(out / "visits.csv", index=False)
-        level_rows(plan, problem).to_csv(out / "levels.csv", index=False)
-        costs.to_csv(out / "costs.csv", index=False)
-        bound_rows(bound, problem).to_csv(out / "bounds.csv", index=False)
-        (out / "plan.yaml").write_text(yaml.safe_dump(summary, sort_keys=False), encoding="utf-8")
+        for name, frame in tables.items():
+            frame.to_csv(out / f"{name}.csv", index=False)
+        (out / "plan.yaml").write_text(yaml.safe_dump(dict(summary), sort_keys=False), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"--out {out} cannot be written: {error}; give a folder that may be written") from error
-    return summary
-
-
-def visit_rows(plan: Plan, problem: PlanProblem) -> pd.DataFrame:
-    """One row per store and visit: store_id, t."""
-    store, t = np.nonzero(plan.visits)
-    return pd.DataFrame({c.STORE_ID: np.array(problem.store_ids, dtype=object)[store], c.T: t})
-
-
-def level_rows(plan: Plan, problem: PlanProblem) -> pd.DataFrame:
-    """One row per series and change of its level at a visit: store_id, category, t_from, order_up_to.
-
-    A level holds from ``t_from`` until the series' next row; before the first it is 0.
-    """
-    levels = np.where(plan.visits[problem.series_store], plan.levels, np.nan)
-    series, t = np.nonzero(~np.isnan(levels))
-    value = levels[series, t]
-    # The level in force before each visit: of the visit before it, 0 at a series' first.
-    first = np.ones(len(series), dtype=np.bool_)
-    first[1:] = series[1:] != series[:-1]
-    before = np.where(first, 0.0, np.roll(value, 1))
-    kept = value != before
-    series, t, value = series[kept], t[kept], value[kept]
-    whole = bool(np.all(value == np.floor(value)))
-    return pd.DataFrame(
-        {
-            c.STORE_ID: np.array(problem.store_ids, dtype=object)[problem.series_store[series]],
-            c.CATEGORY: np.array(problem.categories, dtype=object)[problem.series_category[series]],
-            c.T_FROM: t,
-            c.ORDER_UP_TO: value.astype(np.int64) if whole else value,
-        }
-    )
-
-
-def bound_rows(bound: Bound, problem: PlanProblem) -> pd.DataFrame:
-    """One row per store: store_id, lower_bound (the store by itself), status."""
-    return pd.DataFrame(
-        {c.STORE_ID: list(problem.store_ids), c.LOWER_BOUND: bound.per_store, c.STATUS: list(bound.status)}
-    )

@@ -10,8 +10,8 @@ from scipy.special import ndtri
 from schemas.plan import FloatArray, Plan, PlanProblem
 from tasks.inventory.network import Network
 from tasks.inventory.reorder import period_moments, run_rule
-from tasks.inventory.simulator import simulate
-from tasks.inventory.unbounded import with_unbounded_levels
+from tasks.inventory.simulator import store_costs
+from tasks.inventory.unbounded import unbounded_levels
 from tasks.inventory.weeks import review_visits
 
 
@@ -32,16 +32,19 @@ class EoqPolicy:
         """The plan of the cheapest horizon h from 1 to ``settings.eoq.max_cover`` periods."""
         network = Network.of(problem)
         visits = review_visits(problem)
+        free, free_levels = unbounded_levels(problem, visits)
         mean, _ = period_moments(problem)
         point = self.reorder_point(problem)
         best: Plan | None = None
         best_cost = np.inf
-        for cover in range(1, problem.settings.eoq.max_cover + 1):
+        # Where nothing bounds a level the horizon changes nothing (contract, section 2).
+        longest = 1 if len(free) == network.series else problem.settings.eoq.max_cover
+        for cover in range(1, longest + 1):
             levels = run_rule(problem, network, visits, point, mean * cover)
-            plan = with_unbounded_levels(problem, Plan(visits, levels))
-            cost = simulate(problem, plan, network).total
+            levels[free] = free_levels
+            cost = float(store_costs(network, Plan(visits, levels)).sum())
             if cost < best_cost:
-                best, best_cost = plan, cost
+                best, best_cost = Plan(visits, levels), cost
         assert best is not None  # max_cover is at least 1
         return best
 

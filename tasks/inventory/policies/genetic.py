@@ -10,13 +10,21 @@ import numpy as np
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
 from tasks.inventory.bound import relaxation_of
 from tasks.inventory.evolution import Candidate, Evolved, Ground, evolve
-from tasks.inventory.known import Needs, Prices, needs_on_path, plan_of_fills, plan_of_visits, shortest_paths
+from tasks.inventory.known import (
+    Needs,
+    Prices,
+    allowed_days,
+    needs_on_path,
+    plan_of_fills,
+    plan_of_visits,
+    shortest_paths,
+)
 from tasks.inventory.lagrange import Relaxation
 from tasks.inventory.network import Network
 from tasks.inventory.shared import fills_within_limits, visits_of
 from tasks.inventory.side_by_side import side_by_side
 from tasks.inventory.store_search import FITNESS_PATHS, Recipe, StoreModel, improve, store_models
-from tasks.inventory.unbounded import with_unbounded_levels
+from tasks.inventory.unbounded import unbounded_stores, with_unbounded_levels
 from tasks.inventory.weeks import review_visits, week_starts
 
 # Stores whose outlooks are in memory together.
@@ -81,9 +89,13 @@ def uncertain_plan(problem: PlanProblem, network: Network, relaxation: Relaxatio
     visits = np.zeros((network.stores, network.periods), dtype=np.bool_)
     prices = Prices.none(problem) if relaxation is None else relaxation.prices
     allowed = _days_within_dock(problem, relaxation)
-    guide = _guides(problem, network, relaxation)
-    for start in range(0, network.stores, STORES_AT_ONCE):
-        chunk = range(start, min(start + STORES_AT_ONCE, network.stores))
+    fixed = _fixed_visits(problem)
+    visits[fixed] = (allowed_days(problem) if allowed is None else allowed)[fixed]
+    # Where nothing bounds a level the service level does: nothing to search for.
+    open_stores = np.flatnonzero(~(fixed & unbounded_stores(problem)))
+    guide = _guides(problem, network, relaxation) if not fixed[open_stores].all() else []
+    for start in range(0, len(open_stores), STORES_AT_ONCE):
+        chunk = open_stores[start : start + STORES_AT_ONCE].tolist()
         models = store_models(problem, network, prices, chunk, allowed)
         for model, recipe in zip(models, _search(problem, models, guide), strict=True):
             visits[model.index] = recipe.visits

@@ -1,0 +1,187 @@
+"""Sample paths of demand from a forecast's quantiles.
+
+One series and period: the quantile function runs linearly through the forecast's quantiles; above the highest it
+has an exponential tail that makes its mean the forecast's mean. Over time and over the series of a store errors
+go together (a level that is too low stays too low): normal scores with a lasting part, a part that fades from
+period to period and a part that a store's series share, each as large as in the folds of the backtest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.signal import lfilter
+from scipy.special import ndtr, ndtri
+
+from schemas import columns as c
+from schemas.plan import FloatArray
+
+# What is assumed where the folds say nothing: independent periods would make plans too sure of themselves.
+DEFAULT_LASTING, DEFAULT_FADING, DEFAULT_SHARED = 0.1, 0.2, 0.05
+LARGEST_SHARE = 0.9
+# Fewest pairs of residuals that are believed.
+FEWEST_PAIRS = 200
+SERIES_AT_ONCE = 500
+# A tail's mean excess over the highest quantile is at most this often the body's spread and mean.
+LONGEST_TAIL = 10.0
+_SCORE, _LATER = "score", "later"
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """How errors go together, as shares of the variance of normal scores.
+
+    Attributes:
+        lasting: share that stays over the whole horizon.
+        fading: correlation of the rest from one period to the next.
+        shared: share that the series of a store have in common.
+    """
+
+    lasting: float = DEFAULT_LASTING
+    fading: float = DEFAULT_FADING
+    shared: float = DEFAULT_SHARED
+
+
+def correlation_of(backtest: pd.DataFrame, levels: Sequence[float]) -> Correlation:
+    """Estimate how errors go together from fold forecasts.
+
+    Args:
+        backtest: cutoff, store_id, category, date, actual and the quantile columns, of the champions.
+        levels: the quantile levels.
+
+    Returns:
+        The shares; defaults where the folds have too few pairs.
+    """
+    rows = backtest.loc[backtest[c.ACTUAL].notna()]
+    if rows.empty:
+        return Correlation()
+    quantiles = rows[c.quantile_columns(list(levels))].to_numpy(dtype=float)
+    scores = _scores(rows[c.ACTUAL].to_numpy(dtype=float), quantiles, np.asarray(levels))
+    keys = (c.CUTOFF, c.STORE_ID, c.CATEGORY, c.DATE)
+    frame = pd.DataFrame({key: pd.factorize(rows[key], sort=True)[0] for key in keys})
+    frame[_SCORE] = scores - scores.mean()
+    near = _lag_correlation(frame, 1)
+    far = _lag_correlation(frame, max(2, int(frame.groupby(c.CUTOFF)[c.DATE].nunique().median() // 2)))
+    shared = _group_correlation(frame)
+    lasting = DEFAULT_LASTING if far is None else float(np.clip(far, 0.0, LARGEST_SHARE))
+    fading = DEFAULT_FADING if near is None else float(np.clip((near - lasting) / (1 - lasting), 0.0, LARGEST_SHARE))
+    return Correlation(lasting, fading, DEFAULT_SHARED if shared is None else float(np.clip(shared, 0, LARGEST_SHARE)))
+
+
+def _scores(actual: FloatArray, quantiles: FloatArray, levels: FloatArray) -> FloatArray:
+    """Normal scores of actuals under their forecast: the middle of what a flat quantile function allows."""
+    below = (quantiles < actual[:, None]).sum(axis=1)
+    upto = (quantiles <= actual[:, None]).sum(axis=1)
+    edges = np.concatenate([[0.0], levels, [1.0]])
+    probability = 0.5 * (edges[below] + edges[np.minimum(upto + 1, len(levels) + 1)])
+    return ndtri(np.clip(probability, 0.01, 0.99))
+
+
+def _lag_correlation(frame: pd.DataFrame, lag: int) -> float | None:
+    later = frame.assign(**{c.DATE: frame[c.DATE] - lag}).rename(columns={_SCORE: _LATER})
+    pairs = frame.merge(later, on=[c.CUTOFF, c.STORE_ID, c.CATEGORY, c.DATE])
+    if len(pairs) < FEWEST_PAIRS:
+        return None
+    variance = float(frame[_SCORE].var())
+    return float((pairs[_SCORE] * pairs[_LATER]).mean()) / variance if variance > 0 else None
+
+
+def _group_correlation(frame: pd.DataFrame) -> float | None:
+    """Correlation of two series of a store in the same period."""
+    keys = [frame[key] for key in (c.CUTOFF, c.STORE_ID, c.DATE)]
+    groups = frame[_SCORE].groupby(keys)
+    total, count = groups.sum().to_numpy(), groups.size().to_numpy(dtype=float)
+    squares = (frame[_SCORE] ** 2).groupby(keys).sum().to_numpy()
+    pairs = count * (count - 1)
+    variance = float(frame[_SCORE].var())
+    if pairs.sum() < FEWEST_PAIRS or variance <= 0:
+        return None
+    return float((total**2 - squares).sum() / pairs.sum()) / variance
+
+
+def draw_paths(
+    mean: FloatArray,
+    quantiles: FloatArray,
+    levels: Sequence[float],
+    names: Sequence[tuple[str, str]],
+    correlation: Correlation,
+    paths: int,
+    seed: int,
+) -> FloatArray:
+    """Draw whole-unit sample paths.
+
+    Args:
+        mean: shape (n, T), units.
+        quantiles: shape (n, T, Q), units, rising along the last axis.
+        levels: Q levels.
+        names: store and category of each series: its random numbers depend on them, not on its place.
+        correlation: how errors go together.
+        paths: K.
+        seed: of the draw.
+
+    Returns:
+        Shape (K, n, T), units.
+    """
+    drawn = np.empty((paths, *mean.shape))
+    for start in range(0, len(mean), SERIES_AT_ONCE):
+        rows = slice(start, min(start + SERIES_AT_ONCE, len(mean)))
+        scores, rounding = _normal_scores(names[rows], correlation, paths, mean.shape[1], seed)
+        exact = _quantile_function(ndtr(scores), mean[rows], quantiles[rows], np.asarray(levels))
+        drawn[:, rows] = np.floor(exact + rounding)
+    return drawn
+
+
+def _normal_scores(
+    names: Sequence[tuple[str, str]], correlation: Correlation, paths: int, periods: int, seed: int
+) -> tuple[FloatArray, FloatArray]:
+    own = np.empty((paths, len(names), periods))
+    rounding = np.empty_like(own)
+    shared = {store: _noise(_generator(seed, store), correlation, paths, periods) for store in {n[0] for n in names}}
+    weight = np.sqrt(correlation.shared)
+    rest = np.sqrt(1.0 - correlation.shared)
+    for place, (store, category) in enumerate(names):
+        generator = _generator(seed, store, category)
+        own[:, place] = weight * shared[store] + rest * _noise(generator, correlation, paths, periods)
+        rounding[:, place] = generator.random((paths, periods))
+    return own, rounding
+
+
+def _generator(seed: int, *parts: str) -> np.random.Generator:
+    digest = hashlib.sha256("\x1f".join([str(seed), *parts]).encode()).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
+
+
+def _noise(generator: np.random.Generator, correlation: Correlation, paths: int, periods: int) -> FloatArray:
+    """Standard normal scores (K, T) with a lasting and a fading part."""
+    lasting = generator.standard_normal((paths, 1))
+    steps = generator.standard_normal((paths, periods))
+    steps[:, 1:] *= np.sqrt(1.0 - correlation.fading**2)
+    fading = lfilter([1.0], [1.0, -correlation.fading], steps, axis=1)
+    return np.sqrt(correlation.lasting) * lasting + np.sqrt(1.0 - correlation.lasting) * fading
+
+
+def _quantile_function(
+    probability: FloatArray, mean: FloatArray, quantiles: FloatArray, levels: FloatArray
+) -> FloatArray:
+    """Units at given probabilities (K, m, T); its mean is ``mean`` unless the quantiles alone have a higher one."""
+    lowest, highest = quantiles[..., 0], quantiles[..., -1]
+    if len(levels) > 1:
+        slope = (quantiles[..., 1] - lowest) / (levels[1] - levels[0])
+        bottom = np.maximum(0.0, lowest - slope * levels[0])
+    else:
+        bottom = np.zeros_like(lowest)
+    knots = np.concatenate([bottom[..., None], quantiles], axis=2)
+    at = np.concatenate([[0.0], levels])
+    body = (0.5 * (knots[..., 1:] + knots[..., :-1]) * np.diff(at)).sum(axis=2) + highest * (1.0 - levels[-1])
+    excess = np.clip((mean - body) / (1.0 - levels[-1]), 0.0, LONGEST_TAIL * (highest + mean + 1.0))
+    place = np.clip(np.searchsorted(at, probability, side="right") - 1, 0, len(at) - 2)
+    left = np.take_along_axis(knots[None], place[..., None], axis=3)[..., 0]
+    right = np.take_along_axis(knots[None], place[..., None] + 1, axis=3)[..., 0]
+    inside = left + (right - left) * (probability - at[place]) / (at[place + 1] - at[place])
+    tail = highest + excess * np.log((1.0 - levels[-1]) / np.maximum(1.0 - probability, 1e-9))
+    units: FloatArray = np.where(probability > levels[-1], tail, inside)
+    return units

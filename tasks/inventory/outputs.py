@@ -1,0 +1,145 @@
+"""The tables of a weekly run that follow from its plan (contract, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.plan import Bound, FloatArray, IndexArray, Plan, PlanProblem
+from tasks.inventory.simulator import Ledger
+
+# Expected quantities below this are not worth a row.
+SMALLEST_QUANTITY = 0.005
+
+
+def visit_frame(plan: Plan, problem: PlanProblem, dates: pd.DatetimeIndex) -> pd.DataFrame:
+    """One row per store and visit: store_id, date."""
+    store, period = np.nonzero(plan.visits)
+    return pd.DataFrame({c.STORE_ID: labels(problem.store_ids)[store], c.DATE: dates[period]})
+
+
+def level_frame(plan: Plan, problem: PlanProblem, dates: pd.Index) -> pd.DataFrame:
+    """One row per series and change of its level: store_id, category, date_from, order_up_to."""
+    series, period, value = level_changes(plan, problem)
+    return pd.DataFrame(
+        {
+            c.STORE_ID: labels(problem.store_ids)[problem.series_store[series]],
+            c.CATEGORY: labels(problem.categories)[problem.series_category[series]],
+            c.DATE_FROM: dates[period],
+            c.ORDER_UP_TO: whole_where_possible(value),
+        }
+    )
+
+
+def numbered_visits(plan: Plan, problem: PlanProblem) -> pd.DataFrame:
+    """One row per store and visit: store_id, t."""
+    store, period = np.nonzero(plan.visits)
+    return pd.DataFrame({c.STORE_ID: labels(problem.store_ids)[store], c.T: period})
+
+
+def numbered_levels(plan: Plan, problem: PlanProblem) -> pd.DataFrame:
+    """One row per series and change of its level: store_id, category, t_from, order_up_to."""
+    return level_frame(plan, problem, pd.RangeIndex(problem.periods)).rename(columns={c.DATE_FROM: c.T_FROM})
+
+
+def bound_frame(bound: Bound, problem: PlanProblem) -> pd.DataFrame:
+    """One row per store: store_id, lower_bound (of the store by itself), status."""
+    return pd.DataFrame(
+        {c.STORE_ID: list(problem.store_ids), c.LOWER_BOUND: bound.per_store, c.STATUS: list(bound.status)}
+    )
+
+
+def level_changes(plan: Plan, problem: PlanProblem) -> tuple[IndexArray, IndexArray, FloatArray]:
+    """Series, period and value of every level that differs from the one in force at the visit before.
+
+    Before its first row a level is 0; between visits it is not read.
+    """
+    series, period = np.nonzero(plan.visits[problem.series_store])
+    value = plan.levels[series, period]
+    first = np.ones(len(series), dtype=np.bool_)
+    first[1:] = series[1:] != series[:-1]
+    before = np.where(first, 0.0, np.roll(value, 1))
+    changed = value != before
+    return series[changed], period[changed], value[changed]
+
+
+def whole_where_possible(values: FloatArray) -> FloatArray | IndexArray:
+    """Whole numbers as integers, so that files say 5 and not 5.0."""
+    return values.astype(np.int64) if bool(np.all(values == np.floor(values))) else values
+
+
+def labels(names: tuple[str, ...]) -> np.ndarray:
+    """Labels as an array to pick from."""
+    return np.array(names, dtype=object)
+
+
+def stock_by_day(ledgers: Mapping[str, Ledger], problem: PlanProblem, dates: pd.DatetimeIndex) -> pd.DataFrame:
+    """Expected stock after the fill, capacity, sales and share of paths over capacity, by policy, store and date."""
+    parts = [_days(name, ledger, problem, dates) for name, ledger in ledgers.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _days(name: str, ledger: Ledger, problem: PlanProblem, dates: pd.DatetimeIndex) -> pd.DataFrame:
+    stores, periods = ledger.after_fill.shape
+    sales = np.zeros((stores, periods))
+    np.add.at(sales, problem.series_store, ledger.sold)
+    capacity = np.where(np.isinf(problem.capacity), np.nan, problem.capacity)
+    return pd.DataFrame(
+        {
+            c.POLICY: name,
+            c.STORE_ID: np.repeat(labels(problem.store_ids), periods),
+            c.DATE: np.tile(dates, stores),
+            c.STOCK: ledger.after_fill.ravel(),
+            c.CAPACITY: np.repeat(capacity, periods),
+            c.SALES: sales.ravel(),
+            c.OVER: ledger.over.ravel(),
+        }
+    )
+
+
+def deliveries_frame(
+    facts: pd.DataFrame,
+    first_quantity: FloatArray,
+    first_visit: IndexArray,
+    later_share: FloatArray,
+    series: IndexArray,
+    sent: FloatArray,
+    dates: pd.DatetimeIndex,
+    counted: FloatArray,
+    on_the_way: FloatArray,
+) -> pd.DataFrame:
+    """Expected deliveries per SKU and visit: store_id, sku, visit_date, quantity, on_hand, in_transit.
+
+    Args:
+        facts: SKU facts, one row per (store, SKU).
+        first_quantity: per row, units that the first visit brings up to the target.
+        first_visit: per row, period of the store's first visit; −1 without one.
+        later_share: per row, share in its series' later deliveries.
+        series: per row, number of its series.
+        sent: shape (n, T), expected units per series and visit.
+        dates: labels of the periods.
+        counted: per row, units on hand as counted; NaN without a stock table.
+        on_the_way: per row, units in transit; NaN without a stock table.
+    """
+    blocks = []
+    for period in np.flatnonzero(sent.sum(axis=0) > 0):
+        quantity = np.where(first_visit == period, first_quantity, later_share * sent[series, period])
+        rows = np.flatnonzero((quantity >= SMALLEST_QUANTITY) & (first_visit >= 0) & (first_visit <= period))
+        blocks.append((rows, np.full(len(rows), period), np.round(quantity[rows], 3)))
+    rows, period, quantity = (
+        np.concatenate([block[k] for block in blocks]) if blocks else np.zeros(0, dtype=np.int64) for k in range(3)
+    )
+    frame = pd.DataFrame(
+        {
+            c.STORE_ID: facts[c.STORE_ID].to_numpy()[rows],
+            c.SKU: facts[c.SKU].to_numpy()[rows],
+            c.VISIT_DATE: dates[period],
+            c.QUANTITY: quantity.astype(float),
+            c.ON_HAND: counted[rows],
+            c.IN_TRANSIT: on_the_way[rows],
+        }
+    )
+    return frame.sort_values([c.STORE_ID, c.SKU, c.VISIT_DATE], ignore_index=True)

@@ -1,0 +1,88 @@
+"""How a category's target is split over its SKUs: shrunken shares, and which SKU may go to which store."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.plan import BoolArray, FloatArray, IndexArray
+from schemas.settings import LifecycleSettings
+
+# Units by which recent sales are trusted against all sales, a store against the network, a SKU against its size.
+RECENT_TRUST = STORE_TRUST = SIZE_TRUST = 20.0
+TYPE_A = "A"
+
+
+def sku_shares(facts: pd.DataFrame, series: IndexArray) -> FloatArray:
+    """Share of each SKU in its (store, category), from little evidence to much.
+
+    A SKU's share in the network's category is shrunk towards the size curve (the category's sales by size, spread
+    evenly over the SKUs of a size); the store's share of all its sales towards that; its recent share towards
+    the store's. Shrinking by 20 units means: with 20 units sold, own evidence and prior count the same.
+
+    Args:
+        facts: SKU facts.
+        series: number of each row's (store, category).
+
+    Returns:
+        One share per row; they sum to 1 in every series.
+    """
+    recent = np.maximum(facts[c.RECENT_UNITS].to_numpy(dtype=float), 0.0)
+    total = np.maximum(facts[c.TOTAL_UNITS].to_numpy(dtype=float), 0.0)
+    network = _network_shares(facts, total)
+    network = _normalised(network, series)
+    store = _shrunk(total, network, series, STORE_TRUST)
+    return _normalised(_shrunk(recent, store, series, RECENT_TRUST), series)
+
+
+def _network_shares(facts: pd.DataFrame, total: FloatArray) -> FloatArray:
+    """Share of each row's SKU in the category's sales of the whole network, shrunk towards the size curve."""
+    category = pd.factorize(facts[c.CATEGORY], sort=True)[0].astype(np.int64)
+    sku = pd.factorize(facts[c.SKU], sort=True)[0].astype(np.int64)
+    sized = pd.factorize(facts[c.SIZE].astype(str), sort=True)[0].astype(np.int64)
+    by_sku = np.bincount(sku, weights=total)
+    one = np.unique(sku, return_index=True)[1]
+    group = category[one] * (sized.max(initial=0) + 1) + sized[one]
+    _, group = np.unique(group, return_inverse=True)
+    by_size = np.bincount(group, weights=by_sku) / np.bincount(group)
+    in_category = np.bincount(category[one], weights=by_sku)
+    curve = (by_size[group] + 1e-9) / (in_category[category[one]] + 1e-9)
+    shrunk = (by_sku + SIZE_TRUST * curve) / (in_category[category[one]] + SIZE_TRUST)
+    return shrunk[sku]
+
+
+def _shrunk(units: FloatArray, prior: FloatArray, series: IndexArray, trust: float) -> FloatArray:
+    whole = np.bincount(series, weights=units)[series]
+    shrunk: FloatArray = (units + trust * prior) / (whole + trust)
+    return shrunk
+
+
+def _normalised(values: FloatArray, series: IndexArray) -> FloatArray:
+    whole = np.bincount(series, weights=values)[series]
+    return np.divide(values, whole, out=np.zeros_like(values), where=whole > 0)
+
+
+def is_discontinued(facts: pd.DataFrame, stores: pd.DataFrame, lifecycle: LifecycleSettings) -> BoolArray:
+    """Rows whose article goes to outlets only, in a store that is none: not replenished, not in the file."""
+    outlet_only = facts[c.COLLECTION_STATUS].astype(str).isin(lifecycle.outlet_only).to_numpy()
+    outlet = _store_types(facts, stores).isin(lifecycle.outlet_types).to_numpy()
+    discontinued: BoolArray = outlet_only & ~outlet
+    return discontinued
+
+
+def may_be_sent(facts: pd.DataFrame, stores: pd.DataFrame, lifecycle: LifecycleSettings) -> BoolArray:
+    """Rows that may be replenished: not discontinued, and no clearance in a store of type A."""
+    clearance = facts[c.COLLECTION_STATUS].astype(str).isin(lifecycle.clearance).to_numpy()
+    best = _store_types(facts, stores).eq(TYPE_A).to_numpy()
+    allowed: BoolArray = ~is_discontinued(facts, stores, lifecycle) & ~(clearance & best)
+    return allowed
+
+
+def _store_types(facts: pd.DataFrame, stores: pd.DataFrame) -> pd.Series:
+    """Type of each row's store; the last word of it, so that "TIENDAS A" is type A."""
+    if c.STORE_TYPE not in stores.columns:
+        return pd.Series("", index=facts.index)
+    types = stores[c.STORE_TYPE].where(stores[c.STORE_TYPE].notna(), "").astype(str).str.split().str[-1]
+    own = pd.Series(types.to_numpy(), index=stores[c.STORE_ID].astype(str))
+    return facts[c.STORE_ID].astype(str).map(own).astype(object).where(lambda found: found.notna(), "")

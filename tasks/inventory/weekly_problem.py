@@ -1,0 +1,236 @@
+"""From a run's forecasts and tables to a plan problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.errors import PipelineError, first_few
+from schemas.plan import FloatArray, IndexArray, PlanProblem
+from schemas.settings import Settings
+from tasks.inventory.demand_paths import Correlation, correlation_of, draw_paths
+from tasks.inventory.unbounded import unbounded_stores
+
+# Where nothing is searched, levels are read from more paths: as many as these numbers hold, at most so many.
+CHEAP_NUMBERS, MOST_CHEAP_PATHS = 30_000_000, 200
+
+
+@dataclass(frozen=True)
+class WeeklyInputs:
+    """What the plan of a run is made from.
+
+    Attributes:
+        forecast: the champions' live rows: store_id, category, date, mean and the quantile columns; the same
+            dates for every series.
+        backtest: the champions' fold rows: cutoff, store_id, category, date, actual, mean, quantiles.
+        sku_facts: one row per (store, SKU) known before ``as_of`` (see ``tasks.demand.sku_facts``).
+        stores: the stores table.
+        settings: the run's settings.
+        dc_stock: sku, available; None without the table.
+        planned_prices: store_id, sku, date, price; a row where a promotion plans one. None without any.
+        has_stock: the run has a stock table.
+    """
+
+    forecast: pd.DataFrame
+    backtest: pd.DataFrame
+    sku_facts: pd.DataFrame
+    stores: pd.DataFrame
+    settings: Settings
+    dc_stock: pd.DataFrame | None = None
+    planned_prices: pd.DataFrame | None = None
+    has_stock: bool = False
+
+
+@dataclass(frozen=True)
+class WeeklyProblem:
+    """The problem of a run.
+
+    Attributes:
+        problem: with the paths that plans are made from.
+        judging: with as many fresh paths, on which plans are compared.
+        dates: T labels of the periods.
+        facts: the SKU facts with the number of their series in the problem, same order as given.
+        correlation: how the sample paths go together.
+    """
+
+    problem: PlanProblem
+    judging: PlanProblem
+    dates: pd.DatetimeIndex
+    series_of_sku: IndexArray
+    correlation: Correlation
+
+
+def build_problem(inputs: WeeklyInputs) -> WeeklyProblem:
+    """The plan problem of a run; depends on the rows' content, not on their order.
+
+    Raises:
+        PipelineError: the forecast lacks periods of some series.
+    """
+    settings = inputs.settings
+    levels = settings.quantiles
+    forecast = inputs.forecast.sort_values([c.STORE_ID, c.CATEGORY, c.DATE], ignore_index=True)
+    dates = pd.DatetimeIndex(np.sort(forecast[c.DATE].unique()))
+    store_ids, categories, series, forecast_rows, sku_rows = _axes(forecast, inputs.sku_facts, len(dates))
+    mean = np.zeros((len(series), len(dates)))
+    mean[forecast_rows] = forecast[c.MEAN].to_numpy(dtype=float).reshape(-1, len(dates))
+    series_store, series_category = series // len(categories), series % len(categories)
+    problem = PlanProblem(
+        store_ids=store_ids,
+        categories=categories,
+        series_store=series_store,
+        series_category=series_category,
+        mean=mean,
+        price=_prices(inputs, sku_rows, mean, dates),
+        on_hand=_summed(inputs.sku_facts, c.ON_HAND, sku_rows, len(series)),
+        in_transit=_in_transit(inputs.sku_facts, sku_rows, len(series)),
+        capacity=_store_facts(inputs.stores, store_ids, c.STORAGE_CAPACITY, np.inf),
+        visit_cost=np.nan_to_num(_store_facts(inputs.stores, store_ids, c.VISIT_COST, 0.0)),
+        dc_available=_dc_available(inputs, categories),
+        settings=settings.inventory,
+        periods_per_week=settings.period.periods_per_week,
+        seed=settings.seed,
+        max_visits_per_period=settings.inventory.max_visits_per_period,
+        free_visits=np.isnan(_store_facts(inputs.stores, store_ids, c.VISIT_COST, np.nan)),
+    )
+    correlation = correlation_of(inputs.backtest, levels)
+    columns = c.quantile_columns(levels)
+    quantiles = np.zeros((len(series), len(dates), len(levels)))
+    quantiles[forecast_rows] = forecast[columns].to_numpy(dtype=float).reshape(-1, len(dates), len(levels))
+    names = [(store_ids[i], categories[j]) for i, j in zip(series_store, series_category, strict=True)]
+
+    def drawn(paths: int, purpose: int) -> FloatArray:
+        return draw_paths(mean, quantiles, levels, names, correlation, paths, settings.seed + purpose)
+
+    count = settings.inventory.sample_paths
+    judging = replace(problem, paths=drawn(count, 1))
+    planning = replace(problem, paths=drawn(_planning_paths(problem, count), 0))
+    return WeeklyProblem(planning, judging, dates, sku_rows, correlation)
+
+
+def _axes(
+    forecast: pd.DataFrame, facts: pd.DataFrame, periods: int
+) -> tuple[tuple[str, ...], tuple[str, ...], IndexArray, IndexArray, IndexArray]:
+    """Labels, the series (store · C + category) and the rows of forecasts and SKUs among them.
+
+    A category with stock and without a forecast is a series without demand: it takes space.
+    """
+    keys = [c.STORE_ID, c.CATEGORY]
+    heads = forecast.loc[~forecast.duplicated(keys), keys]
+    counts = forecast.groupby(keys, observed=True).size()
+    if len(forecast) != len(heads) * periods:
+        odd = counts[counts != periods]
+        named = [" / ".join(map(str, key)) for key in odd.index]
+        raise PipelineError(
+            f"forecast: {first_few(named)} lack or repeat some of the {periods} periods; every series needs one "
+            "champion row per period. The comparison stage is at fault: report it with this message."
+        )
+    store_ids = tuple(sorted(set(heads[c.STORE_ID]) | set(facts[c.STORE_ID])))
+    categories = tuple(sorted(set(heads[c.CATEGORY]) | set(facts[c.CATEGORY])))
+    stores, labels = pd.Index(store_ids), pd.Index(categories)
+    forecast_keys, sku_keys = (
+        stores.get_indexer(frame[c.STORE_ID]) * len(labels) + labels.get_indexer(frame[c.CATEGORY])
+        for frame in (heads, facts)
+    )
+    series = np.unique(np.concatenate([forecast_keys, sku_keys]))
+    return (
+        store_ids,
+        categories,
+        series,
+        np.searchsorted(series, forecast_keys),
+        np.searchsorted(series, sku_keys),
+    )
+
+
+def _planning_paths(problem: PlanProblem, count: int) -> int:
+    if not unbounded_stores(problem).all():
+        return count
+    return max(count, min(MOST_CHEAP_PATHS, CHEAP_NUMBERS // max(problem.mean.size, 1)))
+
+
+def sku_weights(facts: pd.DataFrame) -> FloatArray:
+    """What a SKU weighs in the mean price of its category: recent units, else all units, plus a trace."""
+    recent = facts[c.RECENT_UNITS].to_numpy(dtype=float)
+    total = facts[c.TOTAL_UNITS].to_numpy(dtype=float)
+    return np.maximum(recent, 0.0) + 0.01 * np.maximum(total, 0.0) + 1e-6
+
+
+def _prices(inputs: WeeklyInputs, sku_rows: IndexArray, mean: FloatArray, dates: pd.DatetimeIndex) -> FloatArray:
+    """Cost of a lost unit per series and period: the set number, or the mean price of the SKUs by their sales."""
+    shortage = inputs.settings.inventory.shortage_cost
+    if shortage != "price":
+        return np.full(mean.shape, float(shortage))
+    facts = inputs.sku_facts
+    weight = sku_weights(facts)
+    unit = facts[c.UNIT_PRICE].to_numpy(dtype=float)
+    size = len(mean)
+    total = np.bincount(sku_rows, weights=weight, minlength=size)
+    value = np.bincount(sku_rows, weights=weight * unit, minlength=size)
+    # A series without any SKU known in its store has a price of 1 (contract, section 2).
+    price = np.repeat(np.divide(value, total, out=np.ones(size), where=total > 0)[:, None], len(dates), axis=1)
+    planned = inputs.planned_prices
+    if planned is None or planned.empty:
+        return price
+    row = pd.MultiIndex.from_frame(facts[[c.STORE_ID, c.SKU]]).get_indexer(
+        pd.MultiIndex.from_frame(planned[[c.STORE_ID, c.SKU]])
+    )
+    period = dates.get_indexer(pd.DatetimeIndex(planned[c.DATE]))
+    known = (row >= 0) & (period >= 0)
+    row, period = row[known], period[known]
+    change = weight[row] * (planned[c.PRICE].to_numpy(dtype=float)[known] - unit[row])
+    np.add.at(price, (sku_rows[row], period), change / total[sku_rows[row]])
+    return np.maximum(price, 0.0)
+
+
+def _summed(facts: pd.DataFrame, column: str, rows: IndexArray, size: int) -> FloatArray:
+    """Units per series; what was not counted counts as none."""
+    if column not in facts.columns:
+        return np.zeros(size)
+    return np.bincount(rows, weights=np.nan_to_num(facts[column].to_numpy(dtype=float)), minlength=size)
+
+
+def transit_columns(facts: pd.DataFrame) -> dict[str, int]:
+    """Goods-in-transit columns and the period (from 1) at whose start they arrive; a bare one is the first."""
+    found = {}
+    for name in facts.columns:
+        if name == c.IN_TRANSIT:
+            found[name] = 1
+        elif str(name).startswith(f"{c.IN_TRANSIT}_") and str(name).rsplit("_", 1)[1].isdigit():
+            found[name] = int(str(name).rsplit("_", 1)[1])
+    return found
+
+
+def _in_transit(facts: pd.DataFrame, rows: IndexArray, size: int) -> FloatArray:
+    columns = transit_columns(facts)
+    arriving = np.zeros((size, max(columns.values(), default=0)))
+    for name, period in columns.items():
+        arriving[:, period - 1] += _summed(facts, name, rows, size)
+    return arriving
+
+
+def _store_facts(stores: pd.DataFrame, store_ids: Sequence[str], column: str, absent: float) -> FloatArray:
+    """A number per store; ``absent`` where the table has no value."""
+    if column not in stores.columns:
+        return np.full(len(store_ids), absent)
+    values = stores.set_index(stores[c.STORE_ID].astype(str))[column].reindex(store_ids).to_numpy(dtype=float)
+    return np.where(np.isnan(values), absent, values)
+
+
+def _dc_available(inputs: WeeklyInputs, categories: Sequence[str]) -> FloatArray:
+    """Units per category that may be sent: limited where every SKU of the category is in the table."""
+    available = np.full(len(categories), np.inf)
+    if inputs.dc_stock is None:
+        return available
+    skus = inputs.sku_facts.drop_duplicates(c.SKU)
+    stock = inputs.dc_stock.groupby(inputs.dc_stock[c.SKU].astype(str))[c.AVAILABLE].sum()
+    own = stock.reindex(skus[c.SKU].astype(str)).to_numpy(dtype=float)
+    place = pd.Index(categories).get_indexer(skus[c.CATEGORY])
+    total = np.bincount(place, weights=np.nan_to_num(own), minlength=len(categories))
+    unlisted = np.bincount(place, weights=np.isnan(own).astype(float), minlength=len(categories))
+    listed = np.bincount(place, minlength=len(categories))
+    limited = (listed > 0) & (unlisted == 0)
+    available[limited] = total[limited]
+    return available
