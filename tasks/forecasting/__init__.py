@@ -1,0 +1,1 @@
+"""One forecaster a file behind one small interface: `schemas.protocols.Forecaster`."""

@@ -52,6 +52,12 @@ class Order:
     season: int
     constant: bool
 
+    def __str__(self) -> str:
+        """As orders are written: (3,1,5), or (1,0,1)(0,1,1)[7]."""
+        plain = ",".join(str(part) for part in self.order)
+        seasonal = ",".join(str(part) for part in self.seasonal)
+        return f"({plain})({seasonal})[{self.season}]" if self.season > 1 else f"({plain})"
+
 
 class StatsforecastArima:
     """AutoARIMA of statsforecast on what regressors leave."""
@@ -92,6 +98,10 @@ class StatsforecastArima:
         residuals = np.asarray(model.model_["residuals"], dtype=np.float64)
         mean = centre + ahead
         return mean, from_residuals(mean, np.maximum(sigma, 0.0), residuals, levels)
+
+    def describe(self, structure: Order) -> str:
+        """The order as it is written."""
+        return str(structure)
 
 
 class PmdarimaArima:
@@ -145,6 +155,10 @@ class PmdarimaArima:
         residuals = np.asarray(model.resid(), dtype=np.float64)[order.order[1] :]
         return mean, from_residuals(mean, sigma, residuals, levels)
 
+    def describe(self, structure: Order) -> str:
+        """The order as it is written."""
+        return str(structure)
+
 
 def arima_forecaster(settings: ArimaSettings, workers: int = 1) -> LocalForecaster[Order]:
     """ARIMA per series as the settings choose it; remembers the orders from fold to fold."""
@@ -186,10 +200,3 @@ def _required(structure: Order | None) -> Order:
     if structure is None:
         raise ValueError("no order was found for this series")
     return structure
-
-
-def describe(order: Order) -> str:
-    """An order as it is written: (3,1,5), or (1,0,1)(0,1,1)[7]."""
-    plain = ",".join(str(part) for part in order.order)
-    seasonal = ",".join(str(part) for part in order.seasonal)
-    return f"({plain})({seasonal})[{order.season}]" if order.season > 1 else f"({plain})"

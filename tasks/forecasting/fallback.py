@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -25,6 +26,7 @@ CHUNK = 20
 # A mean beyond this multiple of the largest known value has diverged.
 DIVERGED = 10.0
 REASON_LENGTH = 160
+STRUCTURES_SHOWN = 5
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -54,6 +56,10 @@ class SeriesModel(Protocol[S]):
 
     def forecast(self, task: SeriesTask, levels: Sequence[float], structure: S | None) -> Curve:
         """Estimate coefficients on the history and forecast: mean (lead,) and quantiles (lead, Q)."""
+        ...
+
+    def describe(self, structure: S) -> str:
+        """A structure in a few characters, for the run's notes."""
         ...
 
 
@@ -129,7 +135,17 @@ class FittedLocal(Generic[S]):
                 mean[i], levels[i] = outcome.value
         _take_over(panel, sorted(failed), quantiles, mean, levels)
         tidied = tidy(mean, levels, panel.closed[:, panel.history : panel.history + panel.horizon])
-        return Forecast(*tidied, failed=dict(sorted(failed.items())))
+        return Forecast(*tidied, failed=dict(sorted(failed.items())), notes=self._notes(panel, served))
+
+    def _notes(self, panel: Panel, served: Sequence[int]) -> tuple[str, ...]:
+        """One line with the structures found most often, and for how many of the panel's series."""
+        if not (self.model.learns and served):
+            return ()
+        keys = series_keys(panel)
+        found = Counter(self.model.describe(self.structures[keys[i]]) for i in served)
+        ranked = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))[:STRUCTURES_SHOWN]
+        most = ", ".join(f"{structure} {count}" for structure, count in ranked)
+        return (f"{self.model.name}: {len(found)} structures over {len(served)} series; most often {most}",)
 
     def _without_structure(self, panel: Panel, indices: Sequence[int]) -> dict[int, str]:
         if not self.model.learns:
@@ -170,7 +186,7 @@ def run_each(function: Callable[[SeriesTask], R], tasks: Sequence[SeriesTask], w
     else:
         from joblib import Parallel, delayed
 
-        pool = Parallel(n_jobs=min(workers, len(chunks)), backend="loky", max_nbytes=None)
+        pool = Parallel(n_jobs=workers, backend="loky", max_nbytes=None)
         done = pool(delayed(_run_chunk)(function, chunk) for chunk in chunks)
     return [outcome for chunk in done for outcome in chunk]
 

@@ -48,6 +48,10 @@ class IntermittentModel:
     def learn(self, task: SeriesTask) -> None:
         """Nothing is learnt beforehand."""
 
+    def describe(self, structure: None) -> str:  # noqa: ARG002
+        """There is no structure."""
+        return ""
+
     def forecast(self, task: SeriesTask, levels: Sequence[float], structure: None) -> Curve:  # noqa: ARG002
         """Smooth the known values and hold the last rate."""
         values = task.values[np.isfinite(task.values)]
@@ -80,6 +84,10 @@ class ThetaModel:
     def learn(self, task: SeriesTask) -> None:
         """Nothing is learnt beforehand."""
 
+    def describe(self, structure: None) -> str:  # noqa: ARG002
+        """There is no structure."""
+        return ""
+
     def forecast(self, task: SeriesTask, levels: Sequence[float], structure: None) -> Curve:  # noqa: ARG002
         """Fit and forecast."""
         from statsforecast.models import OptimizedTheta
@@ -107,6 +115,10 @@ class EtsModel:
 
     def learn(self, task: SeriesTask) -> None:
         """Nothing is learnt beforehand."""
+
+    def describe(self, structure: None) -> str:  # noqa: ARG002
+        """There is no structure."""
+        return ""
 
     def forecast(self, task: SeriesTask, levels: Sequence[float], structure: None) -> Curve:  # noqa: ARG002
         """Fit and forecast."""

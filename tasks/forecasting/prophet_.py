@@ -100,6 +100,10 @@ class ProphetModel:
         residuals = task.values - fitted[:history]
         return fitted[history:], from_residuals(fitted[history:], sigma, residuals, levels)
 
+    def describe(self, structure: Flexibility) -> str:
+        """The changepoint prior."""
+        return f"{structure.prior:g}"
+
     def _window(self, task: SeriesTask, cutoff: int, prior: float) -> Curve:
         """Absolute errors of the known periods of one window, and the model's standard deviations there."""
         actual = task.values[cutoff : cutoff + task.lead]

@@ -17,6 +17,8 @@ from schemas.settings import FLOORS, Settings
 from tasks.forecasting import ensemble
 
 GLOBAL_MODELS = ("xgboost",)
+# What serves a series without any history.
+ZERO = "zero"
 
 
 def model_names(settings: Settings) -> list[str]:
@@ -126,7 +128,7 @@ def _failures(name: str, panel: Panel, forecast: Forecast) -> list[Failure]:
             category=str(categories.iloc[index]),
             stage=name,
             reason=reason,
-            fallback=FLOORS[0],
+            fallback=ZERO if name in FLOORS else FLOORS[0],
         )
         for index, reason in forecast.failed.items()
     ]

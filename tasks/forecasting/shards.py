@@ -39,7 +39,7 @@ def _of_model(name: str, settings: Settings, panel: Panel, folds: int) -> Iterat
         yield ShardSpec(model=name, number=folds + 1, of=folds + 1)
     else:
         model = getattr(settings.models, name)
-        chosen = chosen_series(panel, name, model.max_series, model.max_history, folds + 1)
+        chosen = chosen_series(panel, name, model, folds + 1)
         parts = _cut(chosen, settings.compute.shard_series)
         for number, part in enumerate(parts, start=1):
             yield ShardSpec(model=name, series=tuple(part.tolist()), folds=every, number=number, of=len(parts))
