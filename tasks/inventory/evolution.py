@@ -48,6 +48,7 @@ class Ground:
         options: number of values of each option behind the visits.
         seeds: candidates to start from, genes as in :class:`Candidate`.
         seed: of this store's random choices.
+        target: a cost that cannot be undercut; a search that reaches it stops.
     """
 
     allowed: BoolArray
@@ -56,6 +57,7 @@ class Ground:
     options: tuple[int, ...]
     seeds: tuple[tuple[int, ...], ...]
     seed: int
+    target: float = -math.inf
 
     @property
     def periods(self) -> int:
@@ -88,7 +90,8 @@ class _Population:
 
     @property
     def finished(self) -> bool:
-        return self.stale >= self.settings.patience
+        reached = bool(len(self.best)) and self.best[0].fitness.values[0] <= self.ground.target
+        return reached or self.stale >= self.settings.patience
 
     def first_generation(self) -> list[Candidate]:
         """Seeds, then random visits every 5 to 10 periods as in source B."""

@@ -173,6 +173,17 @@ def store_models(
     return [StoreModel.of(problem, network, i, prices, days[i]) for i in stores]
 
 
+def best_option(model: StoreModel, visits: BoolArray) -> Recipe:
+    """The best share of space and holding factor for given visits."""
+    genes = [
+        (*visits.astype(int).tolist(), share, factor)
+        for share in range(model.options[0])
+        for factor in range(model.options[1])
+    ]
+    recipes = [model.recipe(g) for g in genes]
+    return recipes[int(np.argmin(model.costs(recipes)))] if len(recipes) > 1 else recipes[0]
+
+
 def improve(model: StoreModel, recipe: Recipe, week_starts: Sequence[int], week: int) -> tuple[Recipe, float]:
     """Local search on all paths: the best single change until none helps.
 

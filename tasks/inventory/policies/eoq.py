@@ -8,11 +8,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from schemas.plan import FloatArray, Plan, PlanProblem
-from tasks.inventory.network import Network
-from tasks.inventory.reorder import period_moments, run_rule
-from tasks.inventory.simulator import store_costs
-from tasks.inventory.unbounded import unbounded_levels
-from tasks.inventory.weeks import review_visits
+from tasks.inventory.cover import cheapest_cover
+from tasks.inventory.reorder import period_moments
 
 
 @dataclass(frozen=True)
@@ -30,23 +27,7 @@ class EoqPolicy:
 
     def plan(self, problem: PlanProblem) -> Plan:
         """The plan of the cheapest horizon h from 1 to ``settings.eoq.max_cover`` periods."""
-        network = Network.of(problem)
-        visits = review_visits(problem)
-        free, free_levels = unbounded_levels(problem, visits)
-        mean, _ = period_moments(problem)
-        point = self.reorder_point(problem)
-        best: Plan | None = None
-        best_cost = np.inf
-        # Where nothing bounds a level the horizon changes nothing (contract, section 2).
-        longest = 1 if len(free) == network.series else problem.settings.eoq.max_cover
-        for cover in range(1, longest + 1):
-            levels = run_rule(problem, network, visits, point, mean * cover)
-            levels[free] = free_levels
-            cost = float(store_costs(network, Plan(visits, levels)).sum())
-            if cost < best_cost:
-                best, best_cost = Plan(visits, levels), cost
-        assert best is not None  # max_cover is at least 1
-        return best
+        return cheapest_cover(problem, self.reorder_point(problem), up_to=False)
 
     def reorder_point(self, problem: PlanProblem) -> FloatArray:
         """s in units, shape (n,). Mean 2, σ 1, LD 4, service level 0.95: 8 + 1.64 · 2 = 11.29."""

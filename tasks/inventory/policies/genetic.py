@@ -23,7 +23,7 @@ from tasks.inventory.lagrange import Relaxation
 from tasks.inventory.network import Network
 from tasks.inventory.shared import fills_within_limits, visits_of
 from tasks.inventory.side_by_side import side_by_side
-from tasks.inventory.store_search import FITNESS_PATHS, Recipe, StoreModel, improve, store_models
+from tasks.inventory.store_search import FITNESS_PATHS, Recipe, StoreModel, best_option, improve, store_models
 from tasks.inventory.unbounded import unbounded_stores, with_unbounded_levels
 from tasks.inventory.weeks import review_visits, week_starts
 
@@ -88,12 +88,12 @@ def uncertain_plan(problem: PlanProblem, network: Network, relaxation: Relaxatio
     levels = np.zeros((network.series, network.periods))
     visits = np.zeros((network.stores, network.periods), dtype=np.bool_)
     prices = Prices.none(problem) if relaxation is None else relaxation.prices
-    allowed = _days_within_dock(problem, relaxation)
-    fixed = _fixed_visits(problem)
+    allowed = days_within_dock(problem, relaxation)
+    fixed = fixed_visits(problem)
     visits[fixed] = (allowed_days(problem) if allowed is None else allowed)[fixed]
     # Where nothing bounds a level the service level does: nothing to search for.
     open_stores = np.flatnonzero(~(fixed & unbounded_stores(problem)))
-    guide = _guides(problem, network, relaxation) if not fixed[open_stores].all() else []
+    guide = guides_of(problem, network, relaxation) if not fixed[open_stores].all() else []
     for start in range(0, len(open_stores), STORES_AT_ONCE):
         chunk = open_stores[start : start + STORES_AT_ONCE].tolist()
         models = store_models(problem, network, prices, chunk, allowed)
@@ -103,14 +103,14 @@ def uncertain_plan(problem: PlanProblem, network: Network, relaxation: Relaxatio
     return Plan(visits, levels)
 
 
-def _days_within_dock(problem: PlanProblem, relaxation: Relaxation | None) -> BoolArray | None:
+def days_within_dock(problem: PlanProblem, relaxation: Relaxation | None) -> BoolArray | None:
     """Days on which a store may be visited under a limit of visits a period: those of a plan that keeps it."""
     if problem.max_visits_per_period is None:
         return None
     return review_visits(problem) if relaxation is None else visits_of(problem, relaxation)
 
 
-def _guides(problem: PlanProblem, network: Network, relaxation: Relaxation | None) -> list[BoolArray]:
+def guides_of(problem: PlanProblem, network: Network, relaxation: Relaxation | None) -> list[BoolArray]:
     """Visits (S, T) that are best when the mean, or one of a few paths, is known in advance."""
     from dataclasses import replace
 
@@ -122,7 +122,7 @@ def _guides(problem: PlanProblem, network: Network, relaxation: Relaxation | Non
 
 def _search(problem: PlanProblem, models: Sequence[StoreModel], guides: Sequence[BoolArray]) -> list[Recipe]:
     starts = week_starts(problem.periods, problem.periods_per_week, problem.settings.lead_time)
-    fixed = _fixed_visits(problem)
+    fixed = fixed_visits(problem)
     recipes: list[Recipe | None] = [None] * len(models)
     searched = []
     for place, model in enumerate(models):
@@ -141,22 +141,11 @@ def _search(problem: PlanProblem, models: Sequence[StoreModel], guides: Sequence
     return [recipe for recipe in recipes if recipe is not None]
 
 
-def _fixed_visits(problem: PlanProblem) -> BoolArray:
+def fixed_visits(problem: PlanProblem) -> BoolArray:
     """Stores whose visits are not searched: no known cost of a visit, or days given by the limit of visits."""
     if problem.max_visits_per_period is not None:
         return np.ones(len(problem.store_ids), dtype=np.bool_)
     return problem.free_visits if problem.free_visits is not None else np.zeros(len(problem.store_ids), dtype=np.bool_)
-
-
-def best_option(model: StoreModel, visits: BoolArray) -> Recipe:
-    """The best share of space and holding factor for given visits."""
-    genes = [
-        (*visits.astype(int).tolist(), share, factor)
-        for share in range(model.options[0])
-        for factor in range(model.options[1])
-    ]
-    recipes = [model.recipe(g) for g in genes]
-    return recipes[int(np.argmin(model.costs(recipes)))] if len(recipes) > 1 else recipes[0]
 
 
 def _evolve(

@@ -1,0 +1,183 @@
+"""The genetic algorithm in the form of source B: visits, and one level per store and category."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
+from tasks.inventory.bound import relaxation_of
+from tasks.inventory.evolution import Candidate, Ground, evolve
+from tasks.inventory.known import Prices, needs_on_path, over_penalty, shortest_paths
+from tasks.inventory.lagrange import Relaxation
+from tasks.inventory.network import Network
+from tasks.inventory.policies.genetic import days_within_dock, fixed_visits, guides_of, seeds_of
+from tasks.inventory.side_by_side import side_by_side
+from tasks.inventory.simulator import MEASURES, OVER_PERIODS, simulate_store
+from tasks.inventory.static_levels import known_static_levels, uncertain_static_levels
+from tasks.inventory.store_search import FITNESS_PATHS, RAMP, StoreModel, store_models
+from tasks.inventory.tails import tail_table
+from tasks.inventory.unbounded import unbounded_stores, with_unbounded_levels
+from tasks.inventory.weeks import week_starts
+
+# Stands in for infinity where a period over capacity makes a plan invalid: far above any lost sales, yet finite,
+# so that among invalid candidates the less crowded one wins.
+FORBIDDEN = 1e12
+
+
+@dataclass(frozen=True)
+class GeneticStaticPolicy:
+    """Visits evolved with DEAP per store; the level of each category decoded from them.
+
+    The source evolves levels as genes of their own and never mutates them; here they are the most valuable
+    levels that fit, given the visits, so that only visits (and the share of space to use, where demand is
+    uncertain) need to be searched.
+
+    Attributes:
+        name: ``genetic_static``.
+        relaxation: prices of shared limits where the caller has them already.
+    """
+
+    name: str = "genetic_static"
+    relaxation: Relaxation | None = None
+
+    def plan(self, problem: PlanProblem) -> Plan:
+        """Decide visits and levels; deterministic for the problem's seed."""
+        network = Network.of(problem)
+        relaxation = self.relaxation or relaxation_of(problem, network)
+        searches = _searches(problem, network, relaxation)
+        visits = np.zeros((network.stores, network.periods), dtype=np.bool_)
+        levels = np.zeros(problem.mean.shape)
+        fixed = fixed_visits(problem)
+        bounds = None if relaxation is not None else _bounds(problem, network)
+        for search in searches:
+            visits[search.model.index] = search.model.allowed
+        open_stores = [s for s in searches if not fixed[s.model.index]]
+        for search, genes in zip(open_stores, _evolve(problem, network, open_stores, relaxation, bounds), strict=True):
+            visits[search.model.index], levels[network.series_of(search.model.index)] = search.decoded(genes)
+        for search in searches:
+            if fixed[search.model.index] and not unbounded_stores(problem)[search.model.index]:
+                genes = search.best_of_options()
+                _, levels[network.series_of(search.model.index)] = search.decoded(genes)
+        return with_unbounded_levels(problem, Plan(visits, levels))
+
+
+@dataclass(frozen=True)
+class _StaticSearch:
+    """One store: candidates are judged with one level per category."""
+
+    model: StoreModel
+    known: bool
+    whole_penalty: float
+
+    def decoded(self, genes: Sequence[int]) -> tuple[BoolArray, FloatArray]:
+        """Visits (T,) and levels (m, T) of a candidate."""
+        visits, level = self._level(genes)
+        return visits, np.where(visits[None, :], level[:, None], 0.0)
+
+    def _level(self, genes: Sequence[int]) -> tuple[BoolArray, FloatArray]:
+        model = self.model
+        recipe = model.recipe(genes)
+        level = np.empty(len(model.on_hand))
+        if self.known:
+            known_static_levels(model.demand[0], model.price, model.on_hand, recipe.visits, model.capacity, level)
+            return recipe.visits, level
+        uncertain_static_levels(
+            tail_table(),
+            model.outlook.cell,
+            model.outlook.factor,
+            model.outlook.until,
+            model.outlook.price,
+            model.on_hand,
+            recipe.visits,
+            model.lead_time,
+            model.capacity * float(recipe.share[0]),
+            recipe.holding,
+            model.smallest_tail,
+            level,
+        )
+        return recipe.visits, level
+
+    def cost(self, genes: Sequence[int], paths: int | None) -> float:
+        """Expected cost of a candidate."""
+        model = self.model
+        visits, level = self._level(genes)
+        demand = model.demand[:paths]
+        result = np.empty((len(demand), MEASURES))
+        sent = np.empty((len(demand), len(level)))
+        ramp = RAMP * model.capacity if np.isfinite(model.capacity) and not self.known else 0.0
+        levels = np.broadcast_to(level, (model.periods, len(level))).copy()
+        simulate_store(
+            demand,
+            model.price,
+            model.on_hand,
+            model.in_transit,
+            visits,
+            levels,
+            model.capacity,
+            model.lead_time,
+            ramp,
+            result,
+            sent,
+        )
+        mean = result.mean(axis=0)
+        weights = np.array([1.0, 0.0, model.holding_cost, 0.0])
+        return float(mean @ weights + mean[OVER_PERIODS] * self.whole_penalty + model.visit_cost[visits].sum())
+
+    def best_of_options(self) -> tuple[int, ...]:
+        """The best share and holding factor for visits on every allowed day."""
+        days = self.model.allowed.astype(int).tolist()
+        options = [(*days, a, b) for a in range(self.model.options[0]) for b in range(self.model.options[1])]
+        return min(options, key=lambda genes: self.cost(genes, None))
+
+
+def _searches(problem: PlanProblem, network: Network, relaxation: Relaxation | None) -> list[_StaticSearch]:
+    prices = Prices.none(problem) if relaxation is None else relaxation.prices
+    allowed = days_within_dock(problem, relaxation)
+    penalty = over_penalty(problem)
+    models = store_models(problem, network, prices, range(network.stores), allowed)
+    known = problem.paths is None
+    return [_StaticSearch(model, known, penalty if np.isfinite(penalty) else FORBIDDEN) for model in models]
+
+
+def _bounds(problem: PlanProblem, network: Network) -> FloatArray | None:
+    """Cost that no plan of a store can undercut, for known demand: a search that reaches it stops."""
+    if problem.paths is not None:
+        return None
+    return shortest_paths(problem, network, needs_on_path(network, 0))[1]
+
+
+def _evolve(
+    problem: PlanProblem,
+    network: Network,
+    searches: Sequence[_StaticSearch],
+    relaxation: Relaxation | None,
+    bounds: FloatArray | None,
+) -> list[tuple[int, ...]]:
+    if not searches:
+        return []
+    starts: IndexArray = week_starts(problem.periods, problem.periods_per_week, network.lead_time)
+    guides = guides_of(problem, network, relaxation)
+    grounds = []
+    for search in searches:
+        model = search.model
+        options = (1, 1) if search.known else model.options
+        seeds = tuple(
+            dict.fromkeys(
+                (*seed[: model.periods], *(min(gene, size - 1) for gene, size in zip(seed[-2:], options, strict=True)))
+                for seed in seeds_of(model, [guide[model.index] for guide in guides])
+            )
+        )
+        target = -np.inf if bounds is None else float(bounds[model.index]) * (1 + 1e-9) + 1e-9
+        seed = problem.seed + 7919 * (model.index + 1)
+        grounds.append(Ground(model.allowed, starts, problem.periods_per_week, options, seeds, seed, target))
+
+    def evaluate(batches: Sequence[Sequence[Candidate]]) -> list[FloatArray]:
+        def costs(place: int) -> FloatArray:
+            return np.array([searches[place].cost(genes, FITNESS_PATHS) for genes in batches[place]])
+
+        return side_by_side(costs, range(len(searches)))
+
+    return [result.genes for result in evolve(grounds, evaluate, problem.settings.genetic)]

@@ -1,0 +1,41 @@
+"""Marginal-value levels at review visits: scarce space to the units that are worth most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.plan import Plan, PlanProblem
+from tasks.inventory.known import Prices, needs_on_path, plan_of_visits
+from tasks.inventory.network import Network
+from tasks.inventory.side_by_side import side_by_side
+from tasks.inventory.store_search import StoreModel, best_option
+from tasks.inventory.weeks import review_visits
+
+
+@dataclass(frozen=True)
+class MarginalValuePolicy:
+    """The k-th unit is sent while price × P(demand until the next visit ≥ k) exceeds the price of space.
+
+    The price of space is set per visit such that the expected stock after the fill takes a share of the
+    capacity; that share (and how often holding counts) is the cheapest on the sample paths, per store. Known
+    demand: the need until the next visit, the dearest units where space is scarce.
+    """
+
+    name: str = "marginal_value"
+
+    def plan(self, problem: PlanProblem) -> Plan:
+        """Decide levels at the review visits."""
+        visits = review_visits(problem)
+        network = Network.of(problem)
+        if problem.paths is None:
+            return plan_of_visits(problem, network, needs_on_path(network, 0), visits)
+        levels = np.zeros(problem.mean.shape)
+
+        def of_store(store: int) -> None:
+            model = StoreModel.of(problem, network, store, Prices.none(problem), visits[store])
+            levels[network.series_of(store)] = model.levels(best_option(model, visits[store])).T
+
+        side_by_side(of_store, range(network.stores))
+        return Plan(visits, levels)

@@ -1,0 +1,43 @@
+"""Newsvendor levels at review visits: the quantile at which one more unit costs as much as it earns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from schemas.plan import Plan, PlanProblem
+from tasks.inventory.known import Prices
+from tasks.inventory.network import Network
+from tasks.inventory.store_search import Recipe, StoreModel
+from tasks.inventory.unbounded import quantile_levels
+from tasks.inventory.weeks import review_visits
+
+
+@dataclass(frozen=True)
+class NewsvendorPolicy:
+    """At each visit the level x with P(demand until the next visit > x) = hℓ / (p + h(ℓ + 1) / 2).
+
+    p is the price, h the holding cost and ℓ the periods until the next visit: an unasked unit is held ℓ periods,
+    an asked one about half of them. For ℓ = 1 this is the textbook ratio p / (p + h). Without holding cost the
+    service level takes its place. Capacity is not looked at; demand known in advance is its own quantile.
+    """
+
+    name: str = "newsvendor"
+
+    def plan(self, problem: PlanProblem) -> Plan:
+        """Decide levels at the review visits."""
+        visits = review_visits(problem)
+        network = Network.of(problem)
+        levels = np.zeros(problem.mean.shape)
+        for store in range(network.stores):
+            part = network.series_of(store)
+            if problem.paths is None:
+                levels[part] = quantile_levels(problem, np.arange(part.start, part.stop), visits[store], 1.0)
+                continue
+            model = StoreModel.of(problem, network, store, Prices.none(problem), visits[store])
+            if network.holding_cost <= 0:
+                model = replace(model, smallest_tail=1.0 - problem.settings.service_level)
+            recipe = Recipe(visits[store], np.ones(network.periods), network.holding_cost)
+            levels[part] = replace(model, capacity=np.inf).levels(recipe).T
+        return Plan(visits, levels)

@@ -1,0 +1,149 @@
+"""One level per category for the whole horizon, decoded from the visits of a store."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from schemas.plan import BoolArray, FloatArray, IndexArray
+from tasks.inventory.compiled import compiled
+from tasks.inventory.decode import tail_units
+
+# Halvings of the search for the price of space.
+HALVINGS = 30
+
+
+@compiled
+def known_static_levels(
+    demand: FloatArray, price: FloatArray, on_hand: FloatArray, visits: BoolArray, capacity: float, levels: FloatArray
+) -> None:
+    """Levels that sell most within capacity when demand is known.
+
+    The k-th unit of a category earns, at each visit, its mean price until the next visit if demand until then
+    reaches k: a value that falls with k. All units worth more than the price of space are taken; that price is
+    the lowest at which every fill fits.
+
+    Args:
+        demand: shape (T, m).
+        price: shape (T, m).
+        on_hand: shape (m,).
+        visits: shape (T,).
+        capacity: units.
+        levels: shape (m,), written.
+    """
+    periods, series = demand.shape
+    days = np.flatnonzero(visits)
+    count = len(days)
+    wanted = np.zeros((series, count))
+    worth = np.zeros((series, count))
+    rest = np.zeros((count, series))
+    for j in range(series):
+        stock = on_hand[j]
+        at = 0
+        for t in range(periods):
+            if at < count and days[at] == t:
+                rest[at, j] = stock
+                at += 1
+            stock -= min(stock, demand[t, j])
+            if at > 0:
+                wanted[j, at - 1] += demand[t, j]
+                worth[j, at - 1] += demand[t, j] * price[t, j]
+        order = np.argsort(-wanted[j])
+        wanted[j] = wanted[j][order]
+        worth[j] = worth[j][order]
+        total = 0.0
+        for i in range(count):
+            total += worth[j, i] / wanted[j, i] if wanted[j, i] > 0.0 else 0.0
+            worth[j, i] = total
+    low, high = 0.0, 0.0
+    for j in range(series):
+        if count > 0:
+            high = max(high, worth[j, count - 1])
+    space = 0.0
+    for step in range(HALVINGS + 1):
+        for j in range(series):
+            levels[j] = 0.0
+            for i in range(count):
+                if worth[j, i] > space:
+                    levels[j] = wanted[j, i]
+                    break
+        fits = True
+        for i in range(count):
+            total = 0.0
+            for j in range(series):
+                total += max(levels[j], rest[i, j])
+            if total > capacity:
+                fits = False
+                break
+        if step == HALVINGS or (step == 0 and fits):
+            break
+        if fits:
+            high = space
+        else:
+            low = space
+        space = high if step == HALVINGS - 1 else 0.5 * (low + high)
+
+
+@compiled
+def uncertain_static_levels(  # noqa: PLR0913, PLR0917
+    table: FloatArray,
+    cell: IndexArray,
+    factor: FloatArray,
+    until: FloatArray,
+    price: FloatArray,
+    on_hand: FloatArray,
+    visits: BoolArray,
+    lead_time: int,
+    room: float,
+    holding: float,
+    smallest_tail: float,
+    levels: FloatArray,
+) -> None:
+    """Levels for the interval in which each category sells most, within ``room`` units.
+
+    Args:
+        table: tail quantiles (see ``tasks.inventory.tails``).
+        cell: shape (T, T + 1, m).
+        factor: shape (T, T + 1, m).
+        until: shape (T + 1, m), mean demand before each period.
+        price: shape (m,).
+        on_hand: shape (m,).
+        visits: shape (T,).
+        lead_time: L.
+        room: units.
+        holding: per unit and period, as the levels count it.
+        smallest_tail: a unit asked for with less than this probability is not sent.
+        levels: shape (m,), written.
+    """
+    periods, series = len(visits), len(price)
+    days = np.flatnonzero(visits)
+    count = len(days)
+    begin = np.zeros(series, dtype=np.int64)
+    end = np.zeros(series, dtype=np.int64)
+    top = 0.0
+    for j in range(series):
+        most = -1.0
+        top = max(top, price[j] * count)
+        for i in range(count):
+            b = days[i + 1] if i + 1 < count else periods
+            a = days[i] - lead_time
+            if until[b, j] - until[a, j] > most:
+                most = until[b, j] - until[a, j]
+                begin[j], end[j] = a, b
+    low, high, space = 0.0, top, 0.0
+    for step in range(HALVINGS + 1):
+        total = 0.0
+        for j in range(series):
+            length = end[j] - begin[j] - lead_time
+            tail = (space / max(count, 1) + holding * length) / (price[j] + holding * (length + 1) * 0.5 + 1e-12)
+            levels[j] = tail_units(
+                table, cell[begin[j], end[j], j], factor[begin[j], end[j], j], max(tail, smallest_tail)
+            )
+            left = max(on_hand[j] - until[days[0], j], 0.0) if count > 0 else on_hand[j]
+            total += max(levels[j], left)
+        if step == HALVINGS or (step == 0 and total <= room):
+            break
+        if total <= room:
+            high = space
+        else:
+            low = space
+        space = high if step == HALVINGS - 1 else 0.5 * (low + high)
