@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from tasks.storage.settings_file import load_settings
-
 from schemas.run import RunContext
+from tasks.storage.settings_file import load_settings
 
 
 def prepare_run(

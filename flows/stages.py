@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
-from tasks.compare import compare
-from tasks.features import assemble_panel
-from tasks.forecast import forecast_shard, plan_shards
-from tasks.ingest import ingest_tables
-from tasks.optimize import optimise_inventory
-from tasks.publish import publish
 
 from schemas.records import (
     ComparisonRecord,
@@ -25,9 +20,17 @@ from schemas.records import (
     PublicationRecord,
 )
 from schemas.run import RunContext
+from tasks.compare import compare
+from tasks.features import assemble_panel
+from tasks.forecast import forecast_shard, plan_shards
+from tasks.ingest import ingest_tables
+from tasks.optimize import optimise_inventory
+from tasks.publish import publish
 from tasks.support import quieten_expected_errors
 
 quieten_expected_errors()
+
+R = TypeVar("R")
 
 # Shards keep the cores busy by themselves; a second one fills the gaps between their steps.
 task_runner = ThreadPoolTaskRunner(max_workers=2)
@@ -42,14 +45,20 @@ def flow_run_name() -> str:
     return " · ".join([*parts, *(["only " + ", ".join(scope)] if scope else [])])
 
 
+def _done(future: PrefectFuture[R]) -> PrefectFuture[R]:
+    """Wait for a stage, so that its own error ends the run, not that of a later one which never began."""
+    future.result()
+    return future
+
+
 def ingest_stage(run: RunContext) -> PrefectFuture[IngestRecord]:
     """Validated tables."""
-    return ingest_tables.submit(run)
+    return _done(ingest_tables.submit(run))
 
 
 def panel_stage(run: RunContext, ingested: PrefectFuture[IngestRecord]) -> PrefectFuture[PanelRecord]:
     """The demand panel with its features."""
-    return assemble_panel.submit(run, ingested)
+    return _done(assemble_panel.submit(run, ingested))
 
 
 def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[PrefectFuture[ForecastRecord]]:
@@ -72,7 +81,7 @@ def compare_stage(
     run: RunContext, panel: PrefectFuture[PanelRecord], forecasts: list[PrefectFuture[ForecastRecord]]
 ) -> PrefectFuture[ComparisonRecord]:
     """Backtest, metrics and the champion of every series."""
-    return compare.submit(run, panel, forecasts)
+    return _done(compare.submit(run, panel, forecasts))
 
 
 def plan_stage(
@@ -82,7 +91,7 @@ def plan_stage(
     comparison: PrefectFuture[ComparisonRecord],
 ) -> PrefectFuture[PlanRecord]:
     """Visits, levels and targets."""
-    return optimise_inventory.submit(run, ingested, panel, comparison)
+    return _done(optimise_inventory.submit(run, ingested, panel, comparison))
 
 
 def replenish(run: RunContext) -> PublicationRecord:

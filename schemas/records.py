@@ -72,7 +72,10 @@ class IngestRecord(Record):
 
 
 class PanelRecord(Record):
-    """The demand panel of one ``as_of``: frames by name (see ``tasks.demand.panel``)."""
+    """The demand panel of one ``as_of``: frames by name (see ``tasks.demand.panel``).
+
+    Beside it what the plan needs of the tables: facts and planned prices per (store, SKU).
+    """
 
     as_of: date
     frames: dict[str, TableRef]
@@ -81,6 +84,7 @@ class PanelRecord(Record):
     horizon: int
     treatments: TableRef
     sku_facts: TableRef
+    planned_prices: TableRef
     warnings: list[str] = []
     summary: Summary = {}
     seconds: float = 0.0
@@ -146,7 +150,7 @@ class PublicationRecord(Record):
     Attributes:
         as_of: the run's date.
         folder: where its files lie (a preview where the run was dry).
-        files: file name to SHA-256.
+        files: the published files with their checksums.
         changed_share: share of targets that changed against the last week's file; None without one.
         written: False where the folder already held exactly these files.
         dry_run: nothing was published.
@@ -155,7 +159,7 @@ class PublicationRecord(Record):
 
     as_of: date
     folder: str
-    files: dict[str, str]
+    files: list[FileRef]
     changed_share: float | None = None
     warnings: list[str] = []
     written: bool = True

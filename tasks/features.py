@@ -13,7 +13,7 @@ from schemas.records import IngestRecord, PanelRecord
 from schemas.run import RunContext
 from tasks.demand.panel import PanelBuild, build_panel, to_frames
 from tasks.demand.profile import profile
-from tasks.demand.sku_facts import sku_facts
+from tasks.demand.sku_facts import planned_sku_prices, sku_facts
 from tasks.panels import load_tables, scoped
 from tasks.storage.lake import open_lake
 from tasks.support import run_stage, say, show_table, warn
@@ -61,6 +61,7 @@ def _assemble(run: RunContext, ingested: IngestRecord) -> PanelRecord:
         horizon=panel.horizon,
         treatments=lake.write_table("features/treatments", build.treatments),
         sku_facts=lake.write_table("features/sku_facts", _in_scope(facts, run)),
+        planned_prices=lake.write_table("features/planned_prices", planned_sku_prices(tables, run.settings, run.as_of)),
         warnings=build.warnings,
         summary=_summary(build, panel),
     )

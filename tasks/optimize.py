@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
+from schemas import columns as c
 from schemas.records import ComparisonRecord, IngestRecord, PanelRecord, PlanRecord
 from schemas.run import RunContext
-from tasks.support import run_stage, say, show_table, warn
+from tasks.storage.lake import Lake, open_lake
+from tasks.support import rows_of, run_stage, say, show_table, warn
 
-TABLES_READ = ("stores", "products", "dc_stock", "promotions")
+TABLES_READ = ("stores", "dc_stock")
+TABLES_MADE = (
+    *("replenishment", "deliveries", "visits", "levels", "costs", "bounds"),
+    *("stock_by_day", "category_totals"),
+)
 
 
 @task(name="optimise", cache_policy=NO_CACHE)
@@ -25,6 +32,7 @@ def optimise_inventory(
     parts: dict[str, object] = {
         "tables": {name: ingested.tables[name].sha256 for name in TABLES_READ if name in ingested.tables},
         "sku_facts": panel.sku_facts.sha256,
+        "planned_prices": panel.planned_prices.sha256,
         "forecast": comparison.forecast.sha256,
         "backtest": comparison.backtest.sha256,
         "champions": comparison.champions.sha256,
@@ -40,4 +48,38 @@ def optimise_inventory(
 
 
 def _optimise(run: RunContext, ingested: IngestRecord, panel: PanelRecord, comparison: ComparisonRecord) -> PlanRecord:
-    raise RuntimeError("not yet")
+    from tasks.inventory.weekly import WeeklyInputs, optimise
+
+    lake = open_lake(run.settings.storage)
+    tables = {name: lake.read_table(ref) for name, ref in ingested.tables.items() if name in TABLES_READ}
+    prices = lake.read_table(panel.planned_prices)
+    plan = optimise(
+        WeeklyInputs(
+            forecast=_champion_rows(lake.read_table(comparison.forecast)),
+            backtest=_champion_folds(lake, comparison),
+            sku_facts=lake.read_table(panel.sku_facts),
+            stores=tables["stores"],
+            settings=run.settings,
+            dc_stock=tables.get("dc_stock"),
+            planned_prices=prices if len(prices) else None,
+            has_stock="stock" in ingested.tables,
+        )
+    )
+    return PlanRecord(
+        tables={name: lake.write_table(f"plans/{name}", getattr(plan, name)) for name in TABLES_MADE},
+        chosen=plan.chosen,
+        notes=list(plan.notes),
+        summary={"costs": rows_of(plan.costs)},
+    )
+
+
+def _champion_rows(forecast: pd.DataFrame) -> pd.DataFrame:
+    return forecast[forecast[c.CHAMPION].to_numpy()].drop(columns=[c.MODEL, c.CHAMPION])
+
+
+def _champion_folds(lake: Lake, comparison: ComparisonRecord) -> pd.DataFrame:
+    """The fold rows of each series' champion."""
+    champions = lake.read_table(comparison.champions, [c.STORE_ID, c.CATEGORY, c.MODEL])
+    backtest = lake.read_table(comparison.backtest)
+    keys = [c.STORE_ID, c.CATEGORY, c.MODEL]
+    return backtest.astype({key: str for key in keys}).merge(champions.astype(str), on=keys)

@@ -83,7 +83,7 @@ def _outputs(
     plan: PlanRecord,
 ) -> RunOutputs:
     stored: dict[str, TableRef] = {
-        **plan.tables,
+        **{name: ref for name, ref in plan.tables.items() if name != "bounds"},
         "forecast": comparison.forecast,
         "backtest": comparison.backtest,
         "metrics": comparison.metrics,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from schemas.errors import PublicationError, PublicationHeldError
-from schemas.records import PublicationRecord
+from schemas.records import FileRef, PublicationRecord
 from schemas.run import RunContext
 from tasks.publishing.changes import Change, compare_targets, held_back
 from tasks.publishing.checks import check_folder, check_outputs
@@ -58,13 +58,14 @@ def publish_run(lake: Lake, run: RunContext, outputs: RunOutputs, facts: RunFact
         compose(folder, run, outputs, facts, last_week)
         check_folder(folder, outputs.replenishment, run.settings)
         if standing is not None and _stands_already(standing, folder):
-            return _record(lake, run, run_key(run.as_of), last_week, doubts, written=False)
+            return _record(lake, run, run_key(run.as_of), _sizes(folder), last_week, doubts, written=False)
         held = _held(lake, standing, last_week, run, outputs)
         place = preview_key(run.as_of) if run.dry_run or held else run_key(run.as_of)
         lake.promote(folder, place, REPLENISHMENT)
+        sizes = _sizes(folder)
     if held is not None and not run.dry_run:
         raise held
-    return _record(lake, run, place, last_week, [*doubts, *([str(held)] if held else [])], written=True)
+    return _record(lake, run, place, sizes, last_week, [*doubts, *([str(held)] if held else [])], written=True)
 
 
 def compose(folder: Path, run: RunContext, outputs: RunOutputs, facts: RunFacts, change: Change | None) -> None:
@@ -117,21 +118,36 @@ def _compare(earlier: EarlierRun | None, run: RunContext, outputs: RunOutputs) -
 
 
 def _stands_already(standing: EarlierRun, folder: Path) -> bool:
-    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
-    return same_run(standing.manifest, json.loads((folder / MANIFEST).read_bytes())) and standing.intact(sizes)
+    same = same_run(standing.manifest, json.loads((folder / MANIFEST).read_bytes()))
+    return same and standing.intact(_sizes(folder))
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """File name to bytes."""
+    return {path.name: path.stat().st_size for path in folder.iterdir()}
 
 
 def _record(
-    lake: Lake, run: RunContext, place: str, change: Change | None, warnings: list[str], written: bool
+    lake: Lake,
+    run: RunContext,
+    place: str,
+    sizes: dict[str, int],
+    change: Change | None,
+    warnings: list[str],
+    written: bool,
 ) -> PublicationRecord:
     manifest = lake.read_bytes(f"{place}/{MANIFEST}")
+    checksums = {**json.loads(manifest)[OUTPUTS], MANIFEST: hashlib.sha256(manifest).hexdigest()}
     if change is not None and change.share > NOTEWORTHY_SHARE:
         words = f"{change.share:.0%} of the targets differ from the file of {change.against}"
         warnings = [*warnings, f"{words}: see the report, What changed."]
     return PublicationRecord(
         as_of=run.as_of,
         folder=lake.uri(place),
-        files={**json.loads(manifest)[OUTPUTS], MANIFEST: hashlib.sha256(manifest).hexdigest()},
+        files=[
+            FileRef(key=f"{place}/{name}", bytes=len(manifest) if name == MANIFEST else sizes[name], sha256=sha256)
+            for name, sha256 in sorted(checksums.items())
+        ],
         changed_share=None if change is None else change.share,
         warnings=warnings,
         written=written,
