@@ -90,7 +90,7 @@ def clip_odd(values: FloatArray) -> FloatArray:
     The deviation is 1.4826 times the median absolute one, and at least 0.3 times the mean, so that the few
     sales of a sparse series are not odd. NaN stays.
 
-    >>> clip_odd(np.array([9.0, 10.0, 11.0, 10.0, 100.0])).max().round(1)
+    >>> float(clip_odd(np.array([9.0, 10.0, 11.0, 10.0, 100.0])).max().round(1))
     43.6
     """
     centre = np.nanmedian(values)
