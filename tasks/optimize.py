@@ -11,7 +11,7 @@ from schemas import columns as c
 from schemas.records import ComparisonRecord, IngestRecord, PanelRecord, PlanRecord
 from schemas.run import RunContext
 from tasks.storage.lake import Lake, open_lake
-from tasks.support import rows_of, run_stage, say, show_table, warn
+from tasks.support import rows_of, run_stage, say, show_table
 
 TABLES_READ = ("stores", "dc_stock")
 TABLES_MADE = (
@@ -41,7 +41,8 @@ def optimise_inventory(
         **run.settings.model_dump(mode="json", include={"inventory", "frequency", "horizon", "quantiles", "seed"}),
     }
     record, state = run_stage(run, "optimise", parts, PlanRecord, lambda: _optimise(run, ingested, panel, comparison))
-    warn(record.notes)
+    for note in record.notes:
+        say(note)
     say(f"chosen policy: {record.chosen}")
     show_table(run, "costs", record.summary["costs"], "Expected cost of each policy, on paths not planned from")
     return state

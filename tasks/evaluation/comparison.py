@@ -74,7 +74,8 @@ def compare(
     rule = rule or SelectionRule()
     ensemble = settings.models.ensemble
     tables = list(forecasts) if ensemble is None else [*forecasts, combine(forecasts, ensemble.members)]
-    split = attach_actuals(pd.concat(tables, ignore_index=True), panel, panel.horizon_periods[0], settings.quantiles)
+    stacked = pd.concat([table for table in tables if len(table)], ignore_index=True)
+    split = attach_actuals(stacked, panel, panel.horizon_periods[0], settings.quantiles)
     _check_live(split.live, panel)
     rows = read_rows(split.backtest, settings.quantiles)
     grid = fold_grid(rows)
