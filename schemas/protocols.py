@@ -37,7 +37,10 @@ class FittedForecaster(Protocol):
 class Policy(Protocol):
     """A way to decide visits and order-up-to levels."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name in the settings and in the cost table."""
+        ...
 
     def plan(self, problem: PlanProblem) -> Plan:
         """Decide visits and levels; deterministic for the problem's seed."""

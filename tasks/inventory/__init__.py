@@ -1,0 +1,1 @@
+"""Inventory: the simulator, policies, bounds, and the plan of a weekly run."""

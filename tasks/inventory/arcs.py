@@ -89,7 +89,7 @@ def _capped_gain(units: FloatArray, value: FloatArray, counts: IndexArray, room:
 
 
 @compiled
-def _room(  # noqa: PLR0913, PLR0917
+def _room(
     a: int, b: int, days_over: int, need_until: FloatArray, rest: FloatArray, capacity: float
 ) -> tuple[float, int]:
     """Units that a fill at ``a`` may hold when the store may be over capacity in its first ``days_over`` periods.
@@ -223,11 +223,11 @@ def best_path(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
     while place >= 0:
         visits[place] = True
         place = before[place]
-    return best[periods]
+    return float(best[periods])
 
 
 @compiled
-def fills_of(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
+def fills_of(  # noqa: C901, PLR0912, PLR0913, PLR0917
     need: FloatArray,
     price: FloatArray,
     rest: FloatArray,

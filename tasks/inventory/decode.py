@@ -16,6 +16,8 @@ from tasks.inventory.tails import FIRST_LOG_ODDS, LAST_LOG_ODDS, TAILS
 
 # Halvings of the search for the price of space.
 HALVINGS = 18
+# A unit that is surely asked for is no reason to look into the table: its level is 0 units and up.
+SURE = 0.999
 # A unit that is asked for with less than this probability is never sent.
 SMALLEST_TAIL = 5e-4
 _PER_LOG_ODDS = (TAILS - 1) / (FIRST_LOG_ODDS - LAST_LOG_ODDS)
@@ -24,7 +26,7 @@ _PER_LOG_ODDS = (TAILS - 1) / (FIRST_LOG_ODDS - LAST_LOG_ODDS)
 @compiled
 def tail_units(table: FloatArray, row: int, factor: float, tail: float) -> float:
     """Units that demand reaches with probability ``tail``; 0 where the tail is 1 or more."""
-    if tail >= 0.999 or factor <= 0.0:
+    if tail >= SURE or factor <= 0.0:
         return 0.0
     place = (FIRST_LOG_ODDS - np.log(tail / (1.0 - tail))) * _PER_LOG_ODDS
     column = min(max(int(place), 0), TAILS - 1)
@@ -32,7 +34,7 @@ def tail_units(table: FloatArray, row: int, factor: float, tail: float) -> float
 
 
 @compiled
-def decode_levels(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
+def decode_levels(  # noqa: C901, PLR0912, PLR0913, PLR0917
     table: FloatArray,
     cell: IndexArray,
     factor: FloatArray,

@@ -122,7 +122,7 @@ def _row(judgement: Judgement, bound: Bound, is_chosen: bool) -> dict[str, objec
 
 
 def gap(total: float, bound: float) -> float:
-    """total / bound − 1; 0 where both are 0, NaN where the bound alone is 0 or unknown.
+    """How far a cost is above the bound: total / bound − 1; 0 where both are 0, NaN without a bound above 0.
 
     >>> round(gap(101.0, 100.0), 6), gap(0.0, 0.0)
     (0.01, 0.0)

@@ -29,7 +29,7 @@ class Cost(base.Fitness):  # type: ignore[misc]  # deap has no types
     weights = (-1.0,)
 
 
-class Candidate(list):  # type: ignore[type-arg]
+class Candidate(list[int]):
     """Genes: one 0 or 1 per period (a visit), then one index per option (such as the share of space used)."""
 
     def __init__(self, genes: Sequence[int] = ()) -> None:
@@ -256,7 +256,7 @@ def _judge(
     for population, batch in zip(populations, batches, strict=True):
         new = {tuple(c): c for c in batch if tuple(c) not in population.judged and population.keeps_weeks(c)}
         fresh.append(list(new.values()))
-    for population, batch, new, costs in zip(populations, batches, fresh, evaluate(fresh), strict=True):
-        population.judged.update({tuple(c): float(cost) for c, cost in zip(new, costs, strict=True)})
+    for population, batch, unseen, costs in zip(populations, batches, fresh, evaluate(fresh), strict=True):
+        population.judged.update({tuple(c): float(cost) for c, cost in zip(unseen, costs, strict=True)})
         for candidate in batch:
             candidate.fitness.values = (population.judged.get(tuple(candidate), math.inf),)

@@ -157,7 +157,8 @@ def _answer(
     units = fills.sum(axis=0)
     for i in range(network.stores):
         part = network.series_of(i)
-        sent = np.bincount(network.category[part], weights=units[part], minlength=limits.all_categories)
+        sent = np.zeros(limits.all_categories)
+        np.add.at(sent, network.category[part], units[part])
         own = float(cost[i] - prices.visit[visits[i]].sum() - prices.unit @ sent)
         columns.add(i, visits[i], sent[limits.categories], own)
     return float(cost.sum()) - limits.value(prices)

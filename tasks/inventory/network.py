@@ -7,6 +7,7 @@ picking the store's columns out of one array of the network.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class Network:
         paths = problem.mean[None] if problem.paths is None else problem.paths
         stores = len(problem.store_ids)
         first = np.searchsorted(problem.series_store, np.arange(stores + 1)).astype(np.int64)
-        blocks = [slice(a, b) for a, b in zip(first[:-1], first[1:], strict=True)]
+        blocks = [slice(a, b) for a, b in pairwise(first)]
         return cls(
             first=first,
             demand=tuple(_time_major(paths[:, block]) for block in blocks),
@@ -82,7 +83,7 @@ class Network:
 
     @property
     def series(self) -> int:
-        """n."""
+        """Number of series, n."""
         return len(self.on_hand)
 
     def path(self, path: int) -> Network:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -100,46 +101,55 @@ def _days(name: str, ledger: Ledger, problem: PlanProblem, dates: pd.DatetimeInd
     )
 
 
+@dataclass(frozen=True)
+class SkuDeliveries:
+    """What each (store, SKU) of the facts gets.
+
+    Attributes:
+        first_visit: period of the store's first visit; −1 without one.
+        first_quantity: units that the first visit is expected to bring.
+        later_share: share in its series' later deliveries.
+        series: number of its series.
+        on_hand: units as counted; NaN without a stock table.
+        in_transit: units on the way; NaN without a stock table.
+    """
+
+    first_visit: IndexArray
+    first_quantity: FloatArray
+    later_share: FloatArray
+    series: IndexArray
+    on_hand: FloatArray
+    in_transit: FloatArray
+
+
 def deliveries_frame(
-    facts: pd.DataFrame,
-    first_quantity: FloatArray,
-    first_visit: IndexArray,
-    later_share: FloatArray,
-    series: IndexArray,
-    sent: FloatArray,
-    dates: pd.DatetimeIndex,
-    counted: FloatArray,
-    on_the_way: FloatArray,
+    facts: pd.DataFrame, skus: SkuDeliveries, sent: FloatArray, dates: pd.DatetimeIndex
 ) -> pd.DataFrame:
     """Expected deliveries per SKU and visit: store_id, sku, visit_date, quantity, on_hand, in_transit.
 
     Args:
         facts: SKU facts, one row per (store, SKU).
-        first_quantity: per row, units that the first visit brings up to the target.
-        first_visit: per row, period of the store's first visit; −1 without one.
-        later_share: per row, share in its series' later deliveries.
-        series: per row, number of its series.
+        skus: what each row gets.
         sent: shape (n, T), expected units per series and visit.
         dates: labels of the periods.
-        counted: per row, units on hand as counted; NaN without a stock table.
-        on_the_way: per row, units in transit; NaN without a stock table.
     """
     blocks = []
     for period in np.flatnonzero(sent.sum(axis=0) > 0):
-        quantity = np.where(first_visit == period, first_quantity, later_share * sent[series, period])
-        rows = np.flatnonzero((quantity >= SMALLEST_QUANTITY) & (first_visit >= 0) & (first_visit <= period))
-        blocks.append((rows, np.full(len(rows), period), np.round(quantity[rows], 3)))
-    rows, period, quantity = (
+        later = skus.later_share * sent[skus.series, period]
+        units = np.where(skus.first_visit == period, skus.first_quantity, later)
+        some = np.flatnonzero((units >= SMALLEST_QUANTITY) & (skus.first_visit >= 0) & (skus.first_visit <= period))
+        blocks.append((some, np.full(len(some), period), np.round(units[some], 3)))
+    rows, periods, quantity = (
         np.concatenate([block[k] for block in blocks]) if blocks else np.zeros(0, dtype=np.int64) for k in range(3)
     )
     frame = pd.DataFrame(
         {
             c.STORE_ID: facts[c.STORE_ID].to_numpy()[rows],
             c.SKU: facts[c.SKU].to_numpy()[rows],
-            c.VISIT_DATE: dates[period],
+            c.VISIT_DATE: dates[periods],
             c.QUANTITY: quantity.astype(float),
-            c.ON_HAND: counted[rows],
-            c.IN_TRANSIT: on_the_way[rows],
+            c.ON_HAND: skus.on_hand[rows],
+            c.IN_TRANSIT: skus.in_transit[rows],
         }
     )
     return frame.sort_values([c.STORE_ID, c.SKU, c.VISIT_DATE], ignore_index=True)

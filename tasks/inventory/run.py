@@ -109,7 +109,8 @@ def solve(problem: PlanProblem, judged_on: PlanProblem | None = None) -> Solutio
     judging = problem if judged_on is None else judged_on
     judging_network = network if judged_on is None else Network.of(judged_on)
     found = bound_of(judging, judging_network)
-    judgements, seconds = {}, {}
+    judgements: dict[str, Judgement] = {}
+    seconds: dict[str, float] = {}
     for name in problem.settings.policies:
         begun = time.perf_counter()
         policy = make_policy(name)

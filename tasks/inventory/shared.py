@@ -53,7 +53,7 @@ def visits_of(problem: PlanProblem, relaxation: Relaxation) -> BoolArray:
 
 
 @compiled
-def _blocks(  # noqa: PLR0913, PLR0917
+def _blocks(
     need: FloatArray,
     price: FloatArray,
     visits: BoolArray,
@@ -89,7 +89,7 @@ def _blocks(  # noqa: PLR0913, PLR0917
 
 
 @compiled
-def _take(  # noqa: PLR0913, PLR0917
+def _take(
     order: IndexArray,
     visit: IndexArray,
     category: IndexArray,
@@ -101,7 +101,7 @@ def _take(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Give out blocks in ``order`` while their visit has room and their category stock."""
     for place in order:
-        amount = min(units[place], min(room[visit[place]], available[category[place]]))
+        amount = min(units[place], room[visit[place]], available[category[place]])
         if whole:
             amount = np.floor(amount + UNIT_TOLERANCE)
         if amount <= 0.0:
@@ -152,7 +152,7 @@ def fills_within_limits(
 def _blocks_of_store(network: Network, needs: Needs, visits: BoolArray, store: int) -> tuple[np.ndarray, ...]:
     part = network.series_of(store)
     need = needs.units[:, part]
-    most = int((need > 0).sum())
+    most = int(np.count_nonzero(need > 0))
     day, series = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
     units, value = np.empty(most), np.empty(most)
     size = _blocks(need, network.price[store], visits[store], network.holding_cost, day, series, units, value)
@@ -165,5 +165,5 @@ def weeks_fit(problem: PlanProblem) -> bool:
     if limit is None:
         return True
     starts = week_starts(problem.periods, problem.periods_per_week, problem.settings.lead_time)
-    days = allowed_days(problem).any(axis=0)
+    days: BoolArray = np.asarray(allowed_days(problem).any(axis=0))
     return all(limit * int(days[s : s + problem.periods_per_week].sum()) >= len(problem.store_ids) for s in starts)

@@ -51,7 +51,7 @@ class Ledger:
 
 
 @compiled
-def simulate_store(  # noqa: PLR0913, PLR0917, C901
+def simulate_store(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
     demand: FloatArray,
     price: FloatArray,
     on_hand: FloatArray,
@@ -142,7 +142,7 @@ def simulate_store(  # noqa: PLR0913, PLR0917, C901
 
 
 @compiled
-def _ledger_store(  # noqa: PLR0913, PLR0917, C901
+def _ledger_store(  # noqa: PLR0913, PLR0917
     demand: FloatArray,
     on_hand: FloatArray,
     in_transit: FloatArray,

@@ -13,7 +13,7 @@ HALVINGS = 30
 
 
 @compiled
-def known_static_levels(
+def known_static_levels(  # noqa: C901, PLR0912
     demand: FloatArray, price: FloatArray, on_hand: FloatArray, visits: BoolArray, capacity: float, levels: FloatArray
 ) -> None:
     """Levels that sell most within capacity when demand is known.
@@ -81,6 +81,32 @@ def known_static_levels(
         else:
             low = space
         space = high if step == HALVINGS - 1 else 0.5 * (low + high)
+    if count > 0 and capacity < np.inf:
+        _fill_rest(wanted, worth, rest, capacity, levels)
+
+
+@compiled
+def _fill_rest(wanted: FloatArray, worth: FloatArray, rest: FloatArray, capacity: float, levels: FloatArray) -> None:
+    """Use the room that the last step of the price of space left: the best next units, category by category."""
+    series, count = wanted.shape
+    room = np.inf
+    for i in range(count):
+        total = 0.0
+        for j in range(series):
+            total += max(levels[j], rest[i, j])
+        room = min(room, capacity - total)
+    following = np.zeros(series)
+    reach = np.zeros(series)
+    for j in range(series):
+        # Quantities stand in falling order: the next step up is the last one above the level.
+        for i in range(count):
+            if wanted[j, i] > levels[j]:
+                following[j], reach[j] = worth[j, i], wanted[j, i]
+    for j in np.argsort(-following):
+        more = min(np.floor(room + 1e-9), reach[j] - levels[j])
+        if following[j] > 0.0 and more > 0.0:
+            levels[j] += more
+            room -= more
 
 
 @compiled

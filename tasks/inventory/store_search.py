@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from schemas.plan import BoolArray, FloatArray, PlanProblem
+from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
 from tasks.inventory.decode import SMALLEST_TAIL, decode_levels, evaluate_batch
 from tasks.inventory.known import Prices, allowed_days
 from tasks.inventory.network import Network
@@ -184,7 +184,7 @@ def best_option(model: StoreModel, visits: BoolArray) -> Recipe:
     return recipes[int(np.argmin(model.costs(recipes)))] if len(recipes) > 1 else recipes[0]
 
 
-def improve(model: StoreModel, recipe: Recipe, week_starts: Sequence[int], week: int) -> tuple[Recipe, float]:
+def improve(model: StoreModel, recipe: Recipe, week_starts: IndexArray, week: int) -> tuple[Recipe, float]:
     """Local search on all paths: the best single change until none helps.
 
     Changes: a visit moved by a day, dropped or added; the share of all visits or of one visit up or down; the
@@ -196,11 +196,11 @@ def improve(model: StoreModel, recipe: Recipe, week_starts: Sequence[int], week:
     best = recipe
     best_cost = float(model.costs([recipe])[0])
     for _ in range(ROUNDS):
-        tried = [r for r in _neighbours(model, best) if _keeps_weeks(r.visits, week_starts, week, model.allowed)]
+        tried = [r for r in _neighbours(model, best) if keeps_weeks(r.visits, week_starts, week, model.allowed)]
         costs = model.costs(tried)
         order = [place for place in np.argsort(costs, kind="stable") if costs[place] < best_cost]
         tried = [tried[place] for place in order]
-        joined = [r for r in _joined(best, tried) if _keeps_weeks(r.visits, week_starts, week, model.allowed)]
+        joined = [r for r in _joined(best, tried) if keeps_weeks(r.visits, week_starts, week, model.allowed)]
         tried, costs = tried[:1] + joined, np.concatenate([costs[order[:1]], model.costs(joined)])
         if not len(costs) or costs.min() >= best_cost - SMALLEST_GAIN * abs(best_cost):
             break
@@ -225,7 +225,7 @@ def _joined(base: Recipe, better: Sequence[Recipe]) -> list[Recipe]:
 
 
 def _neighbours(model: StoreModel, recipe: Recipe) -> list[Recipe]:
-    found = [Recipe(v, recipe.share, recipe.holding) for v in _visit_moves(recipe.visits, model.allowed)]
+    found = [Recipe(v, recipe.share, recipe.holding) for v in visit_moves(recipe.visits, model.allowed)]
     if model.options[0] > 1:
         for step in (-3 * SHARE_STEP, -SHARE_STEP, SHARE_STEP, 3 * SHARE_STEP):
             found.append(Recipe(recipe.visits, recipe.share + step, recipe.holding))
@@ -238,7 +238,8 @@ def _neighbours(model: StoreModel, recipe: Recipe) -> list[Recipe]:
     return found
 
 
-def _visit_moves(visits: BoolArray, allowed: BoolArray) -> list[BoolArray]:
+def visit_moves(visits: BoolArray, allowed: BoolArray) -> list[BoolArray]:
+    """Visits with one added, dropped or moved by a day."""
     found = []
     for day in np.flatnonzero(allowed):
         changed = visits.copy()
@@ -254,5 +255,6 @@ def _visit_moves(visits: BoolArray, allowed: BoolArray) -> list[BoolArray]:
     return found
 
 
-def _keeps_weeks(visits: BoolArray, starts: Sequence[int], week: int, allowed: BoolArray) -> bool:
+def keeps_weeks(visits: BoolArray, starts: IndexArray, week: int, allowed: BoolArray) -> bool:
+    """Whether every week has a visit, as far as it may have one."""
     return all(visits[s : s + week].any() or not allowed[s : s + week].any() for s in starts)

@@ -121,7 +121,7 @@ def excess_of_lengths(problem: PlanProblem, rows: IndexArray) -> FloatArray:
 
 
 def _excess_at(total: FloatArray, length: int) -> FloatArray:
-    """e of each series for one interval length, from disjoint intervals and all paths."""
+    """The excess e of each series for one interval length, from disjoint intervals and all paths."""
     sums = np.diff(total[:, :, ::length], axis=2)
     centre = sums.mean(axis=0)
     beyond = (sums.var(axis=0, ddof=1) - centre).sum(axis=1)

@@ -10,12 +10,20 @@ import pandas as pd
 from schemas import columns as c
 from schemas.plan import FloatArray, IndexArray, Plan, PlanProblem
 from tasks.inventory.disaggregate import SplitRows, split, within_dc
-from tasks.inventory.outputs import bound_frame, deliveries_frame, labels, level_frame, stock_by_day, visit_frame
+from tasks.inventory.outputs import (
+    SkuDeliveries,
+    bound_frame,
+    deliveries_frame,
+    labels,
+    level_frame,
+    stock_by_day,
+    visit_frame,
+)
 from tasks.inventory.run import Solution, solve
 from tasks.inventory.shares import is_discontinued, may_be_sent, sku_shares
 from tasks.inventory.simulator import ledger
 from tasks.inventory.unbounded import unbounded_stores
-from tasks.inventory.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, transit_columns
+from tasks.inventory.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, transit_columns, with_text_ids
 
 
 @dataclass(frozen=True)
@@ -55,8 +63,8 @@ def optimise(inputs: WeeklyInputs) -> WeeklyPlan:
     Args:
         inputs: forecasts, tables and settings of the run.
     """
-    facts = inputs.sku_facts.sort_values([c.STORE_ID, c.SKU], ignore_index=True)
-    inputs = replace(inputs, sku_facts=facts)
+    facts = with_text_ids(inputs.sku_facts).sort_values([c.STORE_ID, c.SKU], ignore_index=True)
+    inputs = replace(inputs, sku_facts=facts, stores=with_text_ids(inputs.stores))
     weekly = build_problem(inputs)
     floor = _presentation(inputs, weekly)
     weekly = replace(
@@ -113,7 +121,9 @@ def _presentation(inputs: WeeklyInputs, weekly: WeeklyProblem) -> FloatArray | N
         return None
     sent = may_be_sent(facts, inputs.stores, inputs.settings.inventory.lifecycle)
     size = len(weekly.problem.on_hand)
-    return np.bincount(weekly.series_of_sku, weights=np.where(sent, least, 0.0), minlength=size)
+    floor: FloatArray = np.zeros(size)
+    np.add.at(floor, weekly.series_of_sku, np.where(sent, least, 0.0))
+    return floor
 
 
 def _targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> IndexArray:
@@ -162,14 +172,16 @@ def _deliveries(
     )
     return deliveries_frame(
         facts,
-        gap + beyond,
-        first,
-        share,
-        weekly.series_of_sku,
+        SkuDeliveries(
+            first_visit=first,
+            first_quantity=gap + beyond,
+            later_share=share,
+            series=weekly.series_of_sku,
+            on_hand=np.nan_to_num(on_hand) if inputs.has_stock else blank,
+            in_transit=way if inputs.has_stock else blank,
+        ),
         sent,
         weekly.dates,
-        np.nan_to_num(on_hand) if inputs.has_stock else blank,
-        way if inputs.has_stock else blank,
     )
 
 

@@ -72,7 +72,8 @@ def build_problem(inputs: WeeklyInputs) -> WeeklyProblem:
     """
     settings = inputs.settings
     levels = settings.quantiles
-    forecast = inputs.forecast.sort_values([c.STORE_ID, c.CATEGORY, c.DATE], ignore_index=True)
+    inputs = replace(inputs, sku_facts=with_text_ids(inputs.sku_facts), stores=with_text_ids(inputs.stores))
+    forecast = with_text_ids(inputs.forecast).sort_values([c.STORE_ID, c.CATEGORY, c.DATE], ignore_index=True)
     dates = pd.DatetimeIndex(np.sort(forecast[c.DATE].unique()))
     store_ids, categories, series, forecast_rows, sku_rows = _axes(forecast, inputs.sku_facts, len(dates))
     mean = np.zeros((len(series), len(dates)))
@@ -109,6 +110,12 @@ def build_problem(inputs: WeeklyInputs) -> WeeklyProblem:
     judging = replace(problem, paths=drawn(count, 1))
     planning = replace(problem, paths=drawn(_planning_paths(problem, count), 0))
     return WeeklyProblem(planning, judging, dates, sku_rows, correlation)
+
+
+def with_text_ids(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its ids as plain text, whatever way they were stored."""
+    ids = [name for name in (c.STORE_ID, c.SKU, c.CATEGORY) if name in frame.columns]
+    return frame.assign(**{name: frame[name].astype(str).astype(object) for name in ids})
 
 
 def _axes(
@@ -171,9 +178,9 @@ def _prices(inputs: WeeklyInputs, sku_rows: IndexArray, mean: FloatArray, dates:
     value = np.bincount(sku_rows, weights=weight * unit, minlength=size)
     # A series without any SKU known in its store has a price of 1 (contract, section 2).
     price = np.repeat(np.divide(value, total, out=np.ones(size), where=total > 0)[:, None], len(dates), axis=1)
-    planned = inputs.planned_prices
-    if planned is None or planned.empty:
+    if inputs.planned_prices is None or inputs.planned_prices.empty:
         return price
+    planned = with_text_ids(inputs.planned_prices)
     row = pd.MultiIndex.from_frame(facts[[c.STORE_ID, c.SKU]]).get_indexer(
         pd.MultiIndex.from_frame(planned[[c.STORE_ID, c.SKU]])
     )
@@ -189,7 +196,9 @@ def _summed(facts: pd.DataFrame, column: str, rows: IndexArray, size: int) -> Fl
     """Units per series; what was not counted counts as none."""
     if column not in facts.columns:
         return np.zeros(size)
-    return np.bincount(rows, weights=np.nan_to_num(facts[column].to_numpy(dtype=float)), minlength=size)
+    units: FloatArray = np.zeros(size)
+    np.add.at(units, rows, np.nan_to_num(facts[column].to_numpy(dtype=float)))
+    return units
 
 
 def transit_columns(facts: pd.DataFrame) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""Ways to decide visits and order-up-to levels, one module each."""

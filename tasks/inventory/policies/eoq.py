@@ -30,7 +30,7 @@ class EoqPolicy:
         return cheapest_cover(problem, self.reorder_point(problem), up_to=False)
 
     def reorder_point(self, problem: PlanProblem) -> FloatArray:
-        """s in units, shape (n,). Mean 2, σ 1, LD 4, service level 0.95: 8 + 1.64 · 2 = 11.29."""
+        """Reorder point s in units, shape (n,). Mean 2, σ 1, LD 4, service level 0.95: 8 + 1.64 · 2 = 11.29."""
         mean, deviation = period_moments(problem)
         factor = float(ndtri(problem.settings.service_level))
         cover = float(problem.settings.eoq.lead_time)

@@ -17,7 +17,16 @@ from tasks.inventory.policies.genetic import days_within_dock, fixed_visits, gui
 from tasks.inventory.side_by_side import side_by_side
 from tasks.inventory.simulator import MEASURES, OVER_PERIODS, simulate_store
 from tasks.inventory.static_levels import known_static_levels, uncertain_static_levels
-from tasks.inventory.store_search import FITNESS_PATHS, RAMP, StoreModel, store_models
+from tasks.inventory.store_search import (
+    FITNESS_PATHS,
+    RAMP,
+    ROUNDS,
+    SMALLEST_GAIN,
+    StoreModel,
+    keeps_weeks,
+    store_models,
+    visit_moves,
+)
 from tasks.inventory.tails import tail_table
 from tasks.inventory.unbounded import unbounded_stores, with_unbounded_levels
 from tasks.inventory.weeks import week_starts
@@ -55,8 +64,16 @@ class GeneticStaticPolicy:
         for search in searches:
             visits[search.model.index] = search.model.allowed
         open_stores = [s for s in searches if not fixed[s.model.index]]
-        for search, genes in zip(open_stores, _evolve(problem, network, open_stores, relaxation, bounds), strict=True):
-            visits[search.model.index], levels[network.series_of(search.model.index)] = search.decoded(genes)
+        starts = week_starts(network.periods, problem.periods_per_week, network.lead_time)
+
+        def finish(work: tuple[_StaticSearch, tuple[int, ...]]) -> tuple[BoolArray, FloatArray]:
+            search, genes = work
+            return search.decoded(search.improved(genes, starts, problem.periods_per_week))
+
+        evolved = _evolve(problem, network, open_stores, relaxation, bounds)
+        found = side_by_side(finish, list(zip(open_stores, evolved, strict=True)))
+        for search, (days, own) in zip(open_stores, found, strict=True):
+            visits[search.model.index], levels[network.series_of(search.model.index)] = days, own
         for search in searches:
             if fixed[search.model.index] and not unbounded_stores(problem)[search.model.index]:
                 genes = search.best_of_options()
@@ -125,6 +142,31 @@ class _StaticSearch:
         mean = result.mean(axis=0)
         weights = np.array([1.0, 0.0, model.holding_cost, 0.0])
         return float(mean @ weights + mean[OVER_PERIODS] * self.whole_penalty + model.visit_cost[visits].sum())
+
+    def improved(self, genes: Sequence[int], starts: IndexArray, week: int) -> tuple[int, ...]:
+        """Local search on all paths: the best move of a visit or step of the share until none helps."""
+        best, best_cost = tuple(genes), self.cost(genes, None)
+        for _ in range(ROUNDS):
+            tried = [other for other in self._neighbours(best) if self._keeps_weeks(other, starts, week)]
+            costs = [self.cost(other, None) for other in tried]
+            if not costs or min(costs) >= best_cost - SMALLEST_GAIN * abs(best_cost):
+                break
+            best_cost = min(costs)
+            best = tried[costs.index(best_cost)]
+        return best
+
+    def _neighbours(self, genes: tuple[int, ...]) -> list[tuple[int, ...]]:
+        options = genes[self.model.periods :]
+        visits = np.array(genes[: self.model.periods], dtype=np.bool_)
+        found = [(*moved.astype(int).tolist(), *options) for moved in visit_moves(visits, self.model.allowed)]
+        for step in (-1, 1):
+            share = options[0] + step
+            if not self.known and 0 <= share < self.model.options[0]:
+                found.append((*genes[: self.model.periods], share, options[1]))
+        return found
+
+    def _keeps_weeks(self, genes: tuple[int, ...], starts: IndexArray, week: int) -> bool:
+        return keeps_weeks(np.array(genes[: self.model.periods], dtype=np.bool_), starts, week, self.model.allowed)
 
     def best_of_options(self) -> tuple[int, ...]:
         """The best share and holding factor for visits on every allowed day."""

@@ -28,7 +28,7 @@ class MinMaxPolicy:
         return cheapest_cover(problem, self.reorder_point(problem), up_to=True)
 
     def reorder_point(self, problem: PlanProblem) -> FloatArray:
-        """s in units, shape (n,). Mean 2, σ 1, weekly visits, no lead time, 0.95: 14 + 1.645 · 2.646 = 18.35."""
+        """Reorder point s in units, shape (n,). Mean 2, σ 1, weekly visits, L 0, 0.95: 14 + 1.645 · 2.646 = 18.35."""
         mean, deviation = period_moments(problem)
         between = min(problem.settings.review_period, problem.periods_per_week) + problem.settings.lead_time
         return mean * between + float(ndtri(problem.settings.service_level)) * deviation * np.sqrt(between)
