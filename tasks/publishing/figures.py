@@ -1,10 +1,9 @@
-"""The report's figures: forecasts against actuals, daily stock per store and policy, visits by day."""
+"""The report's figures of the network and its series: forecasts against actuals, visits by day."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,15 +11,13 @@ from numpy.typing import NDArray
 
 from schemas import columns as c
 from tasks.publishing.accuracy import SeriesLookup
-from tasks.publishing.formats import number, quantity
-from tasks.publishing.svg import Plot, axis_top
+from tasks.publishing.drawing import COLOURS, Drawing, axis_top, draw, house_style, panels, reach
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
-
-# A capacity far above the stock would flatten the stock's line: then it is told, not drawn.
-_CAPACITY_IN_SIGHT = 2.5
-_NOTICEABLE_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -124,131 +121,60 @@ class ForecastFrames:
         return int(periods.searchsorted(pd.to_datetime(self.live[c.DATE]).min())) if len(self.live) else len(periods)
 
 
-def forecast_figure(curves: Curves, row: int, title: str, width: int = 560, height: int = 210) -> str:
+def forecast_figure(curves: Curves, row: int, alt: str, width: int = 560, height: int = 210) -> Drawing:
     """Demand, last fold's forecast and live forecast of one series (or the total)."""
-    lines = [curves.actual[row], curves.fold[row], curves.live[row]]
+    lines = {"ink": curves.actual[row], "fold": curves.fold[row], "live": curves.live[row]}
     bands = [] if curves.low is None or curves.high is None else [curves.low[row], curves.high[row]]
-    plot = Plot(curves.periods, axis_top(*lines, *bands), width, height)
-    return plot.drawing(
-        title,
-        plot.axes(),
-        plot.band(bands[0], bands[1], "band") if bands else "",
-        plot.divider(curves.live_from, "today"),
-        plot.line(lines[0], "actual"),
-        plot.line(lines[1], "fold"),
-        plot.line(lines[2], "live"),
-    )
+    with house_style():
+        figure, (axes,) = panels(curves.periods, width, height)
+        reach(axes, axis_top(*lines.values(), *bands))
+        if bands:
+            _band(axes, bands[0], bands[1])
+        if 0 < curves.live_from < len(curves.periods):
+            axes.axvline(curves.live_from - 0.5, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
+        for name, values in lines.items():
+            _line(axes, values, name)
+        return draw(figure, alt)
 
 
-@dataclass(frozen=True)
-class StoreCard:
-    """One store's figures.
-
-    Attributes:
-        store: its id.
-        facts: a line of text below the id.
-        crowded: it exceeds its capacity noticeably under the chosen policy.
-        figures: one drawing per policy shown.
-    """
-
-    store: str
-    facts: str
-    crowded: bool
-    figures: tuple[str, ...]
-
-
-class StockFigures:
-    """Daily stock, capacity and sales of every store, for the policies shown.
-
-    Attributes:
-        policies: the policies shown, the chosen one first.
-    """
-
-    def __init__(self, stock_by_day: pd.DataFrame, policies: Sequence[str]) -> None:
-        """Arrange the rows of ``stock_by_day`` as arrays; policies that it lacks are left out."""
-        found = set(stock_by_day[c.POLICY].astype(object))
-        self.policies = [policy for policy in policies if policy in found]
-        self._stores = sorted(stock_by_day[c.STORE_ID].astype(object).unique(), key=natural_order)
-        dates = pd.to_datetime(stock_by_day[c.DATE])
-        self._periods = pd.DatetimeIndex(np.sort(dates.unique()))
-        policy = pd.Index(self.policies).get_indexer(stock_by_day[c.POLICY].astype(object))
-        store = pd.Index(self._stores).get_indexer(stock_by_day[c.STORE_ID].astype(object))
-        cell = (policy, store, self._periods.get_indexer(dates))
-        shown = policy >= 0
-        shape = (len(self.policies), len(self._stores), len(self._periods))
-        self._at = tuple(part[shown] for part in cell)
-        self._stock, self._sales, self._over, capacity = (
-            self._grid(stock_by_day.loc[shown, column], shape) for column in (c.STOCK, c.SALES, c.OVER, c.CAPACITY)
-        )
-        self._capacity = np.where(np.isfinite(capacity), capacity, -np.inf).max(axis=(0, 2), initial=-np.inf)
-
-    def cards(self) -> Iterator[StoreCard]:
-        """One card per store, in the natural order of their ids."""
-        for store, name in enumerate(self._stores):
-            figures = tuple(self._figure(store, policy) for policy in range(len(self.policies)))
-            crowded = bool((np.nan_to_num(self._over[:1, store]) > _NOTICEABLE_SHARE).any())
-            yield StoreCard(str(name), self._facts(store), crowded, figures)
-
-    def _grid(self, values: pd.Series, shape: tuple[int, int, int]) -> FloatArray:
-        grid = np.full(shape, np.nan)
-        grid[self._at] = values.to_numpy(dtype=np.float64)
-        return grid
-
-    def _facts(self, store: int) -> str:
-        capacity = self._capacity[store]
-        words = [f"capacity {number(capacity)} units" if np.isfinite(capacity) else "capacity unlimited"]
-        if np.isfinite(capacity) and not self._in_sight(store):
-            words[0] += " (above the chart)"
-        sales = np.nansum(self._sales[:1, store])
-        words.append(f"{quantity(float(sales))} units expected to be sold")
-        days = np.nansum(self._over[:1, store])
-        if days >= _NOTICEABLE_SHARE:
-            words.append(f"{quantity(float(days))} periods over capacity")
-        return " · ".join(words)
-
-    def _top(self, store: int) -> float:
-        return axis_top(self._stock[:, store], self._sales[:, store])
-
-    def _in_sight(self, store: int) -> bool:
-        capacity = self._capacity[store]
-        return bool(np.isfinite(capacity) and capacity <= self._top(store) * _CAPACITY_IN_SIGHT)
-
-    def _figure(self, store: int, policy: int) -> str:
-        capacity = self._capacity[store]
-        top, in_sight = self._top(store), self._in_sight(store)
-        plot = Plot(self._periods, max(top, capacity) if in_sight else top, 300, 140, 38)
-        over = np.nan_to_num(self._over[policy, store])
-        return plot.drawing(
-            f"Store {self._stores[store]}, policy {self.policies[policy]}: stock and sales by period",
-            plot.axes(3),
-            plot.bars(np.where(over >= _NOTICEABLE_SHARE, over * plot.top, np.nan), "over"),
-            plot.bars(self._sales[policy, store], "sales"),
-            plot.line(self._stock[policy, store], "stock"),
-            plot.level(capacity, "capacity") if in_sight else "",
-        )
-
-
-def visits_figure(visits: pd.DataFrame, periods: pd.DatetimeIndex, limit: int | None) -> str:
+def visits_figure(visits: pd.DataFrame, periods: pd.DatetimeIndex, limit: int | None) -> Drawing:
     """Stores visited in each period, with the network's limit where one is set."""
     at = periods.get_indexer(pd.to_datetime(visits[c.DATE]))
     counts = np.bincount(at[at >= 0], minlength=len(periods)).astype(np.float64)
-    plot = Plot(periods, axis_top(counts, float(limit or 0)), 1120, 190)
-    return plot.drawing(
-        "Stores visited by period",
-        plot.axes(),
-        plot.bars(counts, "visits"),
-        plot.level(float(limit), "capacity") if limit else "",
+    with house_style():
+        figure, (axes,) = panels(periods, 1120, 190)
+        reach(axes, axis_top(counts, float(limit or 0)))
+        axes.bar(np.arange(len(periods)), counts, width=0.7, color=COLOURS["visits"])
+        if limit:
+            axes.axhline(limit, color=COLOURS["red"], linewidth=1.5, dashes=(4, 3))
+        return draw(figure, "Stores visited by period")
+
+
+def _line(axes: Axes, values: FloatArray, colour: str) -> None:
+    """A line that breaks at unknown values; a value between two breaks shows as a dot."""
+    axes.plot(
+        values,
+        color=COLOURS[colour],
+        linewidth=1.5 if colour == "ink" else 2.0,
+        marker="o",
+        markersize=3.5,
+        markevery=np.flatnonzero(_alone(values)).tolist(),
     )
 
 
-def natural_order(text: str) -> list[tuple[int, int, str]]:
-    """A key that sorts store 2 before store 10.
+def _band(axes: Axes, low: FloatArray, high: FloatArray) -> None:
+    """The area between two lines, below the grid; a period between two breaks shows as a bar."""
+    positions, known = np.arange(len(low)), np.isfinite(low) & np.isfinite(high)
+    below_grid = 0.4
+    axes.fill_between(positions, low, high, where=known, color=COLOURS["band"], linewidth=0, zorder=below_grid)
+    alone = _alone(np.where(known, low, np.nan))
+    axes.vlines(positions[alone], low[alone], high[alone], color=COLOURS["band"], linewidth=6, zorder=below_grid)
 
-    >>> sorted(["10", "2", "B1"], key=natural_order)
-    ['2', '10', 'B1']
-    """
-    parts = re.findall(r"[0-9]+|[^0-9]+", str(text))
-    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
+
+def _alone(values: FloatArray) -> NDArray[np.bool_]:
+    """Which values are known while both neighbours are not."""
+    known = np.concatenate([[False], np.isfinite(values), [False]])
+    return known[1:-1] & ~known[:-2] & ~known[2:]
 
 
 def _total(frame: pd.DataFrame, column: str, periods: pd.DatetimeIndex) -> FloatArray:

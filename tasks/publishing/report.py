@@ -15,11 +15,13 @@ from schemas.run import RunContext
 from tasks.publishing import report_tables as tables
 from tasks.publishing.accuracy import Accuracy, largest_series
 from tasks.publishing.changes import Change
-from tasks.publishing.figures import ForecastFrames, StockFigures, StoreCard, forecast_figure, visits_figure
+from tasks.publishing.drawing import COLOURS, Drawing
+from tasks.publishing.figures import ForecastFrames, forecast_figure, visits_figure
 from tasks.publishing.formats import Table, day, number, percent, quantity
 from tasks.publishing.ordering import row_order
 from tasks.publishing.outputs import SERIES, RunFacts, RunOutputs
 from tasks.publishing.report_tables import Bar
+from tasks.publishing.stock_figures import StockFigures, StoreCard
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -66,7 +68,7 @@ class Chart:
 
     title: str
     detail: str
-    drawing: str
+    drawing: Drawing
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,9 @@ def render_report(data: ReportData) -> str:
         data: frames in the contract's form and facts; what is absent is left out of the page, or told.
 
     Returns:
-        HTML with embedded style and drawings; it refers to no address outside itself.
+        HTML with embedded style and pictures; it refers to no address outside itself.
     """
-    return _template().render(page=Page(data), percent=percent, number=number, day=day)
+    return _template().render(page=Page(data), colours=COLOURS, percent=percent, number=number, day=day)
 
 
 @cache
@@ -201,10 +203,10 @@ class Page:
         return tables.cost_bars(self.outputs.costs)
 
     @property
-    def visits_drawing(self) -> str:
-        """Visits by period; empty without visits."""
+    def visits_drawing(self) -> Drawing | None:
+        """Visits by period; None without visits."""
         if self.outputs.visits.empty:
-            return ""
+            return None
         return visits_figure(self.outputs.visits, self.horizon, self.settings.inventory.max_visits_per_period)
 
     @property
@@ -267,7 +269,9 @@ class Page:
             store, category, model = self._champions.loc[position, [*SERIES, c.MODEL]]
             error = "" if errors is None else f" · WAPE {percent(errors[position])}"
             title = f"{store} · {category}"
-            charts.append(Chart(title, f"{model}{error}", forecast_figure(curves, row, title)))
+            charts.append(
+                Chart(title, f"{model}{error}", forecast_figure(curves, row, f"{title}: demand and forecast"))
+            )
         return charts
 
     @cached_property
@@ -285,7 +289,7 @@ class Page:
         """Every store's stock, some stores a page."""
         if self._stock_figures is None:
             return
-        cards = list(self._stock_figures.cards())
+        cards = self._stock_figures.cards()
         for start in range(0, len(cards), STORES_PER_PAGE):
             page = cards[start : start + STORES_PER_PAGE]
             crowded = sum(card.crowded for card in page)
