@@ -43,8 +43,8 @@ def plain_costs(problem: PlanProblem, plan: Plan) -> dict[str, float]:
             for i in range(len(problem.store_ids)):
                 held = sum(units for j, units in shelf.items() if problem.series_store[j] == i)
                 total["over"] += (held > problem.capacity[i]) / len(paths)
-            for j in shelf:
-                sold = min(shelf[j], demand[j, t])
+            for j, held in list(shelf.items()):
+                sold = min(held, demand[j, t])
                 total["lost"] += (demand[j, t] - sold) * problem.price[j, t] / len(paths)
                 total["units"] += (demand[j, t] - sold) / len(paths)
                 shelf[j] -= sold

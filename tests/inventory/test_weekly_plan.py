@@ -1,0 +1,173 @@
+"""The inventory side of a weekly run, from forecasts and tables to the file's rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from schemas.errors import PipelineError
+from schemas.settings import Settings
+from tasks.inventory.weekly import optimise
+from tasks.inventory.weekly_problem import WeeklyInputs, build_problem
+
+AS_OF = pd.Timestamp("2024-03-04")
+QUANTILES = [0.1, 0.25, 0.5, 0.75, 0.9]
+
+
+def inputs_of(stock: bool = True, settings: dict | None = None, **stores: object) -> WeeklyInputs:
+    inventory = {"sample_paths": 20, "genetic": {"population": 8, "generations": 2}, **(settings or {})}
+    run = Settings.model_validate(
+        {
+            "name": "t",
+            "horizon": 14,
+            "category": ["brand"],
+            "inventory": inventory,
+            "sources": {name: {"path": "x.csv"} for name in ("sales", "products", "stores")},
+        }
+    )
+    dates = pd.date_range(AS_OF, periods=14)
+    rows = [(s, k, d) for s in ("01", "2") for k in ("boots", "bags") for d in dates]
+    forecast = pd.DataFrame(rows, columns=["store_id", "category", "date"])
+    forecast["mean"] = np.where(forecast["category"] == "boots", 4.0, 1.0)
+    for level, factor in zip(QUANTILES, (0.3, 0.6, 1.0, 1.4, 1.8), strict=True):
+        forecast[f"q{level:g}"] = forecast["mean"] * factor
+    backtest = forecast.assign(cutoff=AS_OF, actual=forecast["mean"] + 1)
+    facts = pd.DataFrame(
+        [
+            (s, f"{k}-{i}", k, 10.0 * (i + 1), 30.0, 20.0, 3.0)
+            for s in ("01", "2")
+            for k in ("boots", "bags")
+            for i in range(3)
+        ],
+        columns=["store_id", "sku", "category", "recent_units", "total_units", "unit_price", "on_hand"],
+    ).assign(in_transit=1.0, size="", color="", collection_status="", pack_size=np.nan, min_presentation=np.nan)
+    if not stock:
+        facts = facts.assign(on_hand=np.nan).drop(columns="in_transit")
+    table = pd.DataFrame({"store_id": ["01", "2"], "store_type": ["A", "D"], **stores})
+    return WeeklyInputs(forecast, backtest, facts, table, run, has_stock=stock)
+
+
+COSTED = {"storage_capacity": [120.0, 60.0], "visit_cost": [50.0, 80.0]}
+
+
+def test_the_file_agrees_with_the_levels_of_the_first_visit():
+    plan = optimise(inputs_of(**COSTED))
+    first = plan.visits.groupby("store_id")["date"].min()
+    levels = plan.levels.sort_values("date_from").drop_duplicates(["store_id", "category"], keep="first")
+    levels = levels[levels["date_from"] == levels["store_id"].map(first)].set_index(["store_id", "category"])
+    totals = plan.replenishment.groupby(["store_id", "category"])["target_quantity"].sum()
+    for key, level in levels["order_up_to"].items():
+        assert totals[key] == level
+    assert plan.replenishment["target_quantity"].dtype == np.int64
+    assert len(plan.replenishment) == 12
+    assert plan.category_totals["target_quantity"].sum() == totals.sum()
+    assert plan.costs["chosen"].sum() == 1
+    assert set(plan.stock_by_day["policy"]) == {"eoq", "genetic"}
+    assert len(plan.stock_by_day) == 2 * 2 * 14
+    assert (plan.deliveries["on_hand"] == 3).all()
+
+
+def test_targets_and_stock_stay_within_capacity():
+    inputs = inputs_of(**COSTED)
+    plan = optimise(inputs)
+    merged = plan.replenishment.merge(inputs.sku_facts, on=["store_id", "sku"])
+    after = merged[["target_quantity"]].max(axis=1).clip(lower=merged["on_hand"] + merged["in_transit"])
+    held = after.groupby(merged["store_id"]).sum()
+    assert (held <= [120, 60]).all()
+
+
+def test_planning_and_judging_use_different_paths():
+    weekly = build_problem(inputs_of(**COSTED))
+    assert weekly.problem.paths.shape == weekly.judging.paths.shape == (20, 4, 14)
+    assert (weekly.problem.paths != weekly.judging.paths).any()
+
+
+def test_the_order_of_rows_changes_nothing():
+    inputs = inputs_of(**COSTED)
+    shuffled = WeeklyInputs(
+        inputs.forecast.sample(frac=1, random_state=1).astype({"store_id": "category"}),
+        inputs.backtest.sample(frac=1, random_state=2),
+        inputs.sku_facts.sample(frac=1, random_state=3),
+        inputs.stores.sample(frac=1, random_state=4),
+        inputs.settings,
+        has_stock=True,
+    )
+    one, two = optimise(inputs), optimise(shuffled)
+    for name in ("replenishment", "deliveries", "visits", "levels", "costs", "stock_by_day"):
+        pd.testing.assert_frame_equal(getattr(one, name), getattr(two, name))
+
+
+def test_without_stock_the_store_opens_empty_and_the_report_says_so():
+    plan = optimise(inputs_of(stock=False))
+    assert plan.deliveries["on_hand"].isna().all()
+    assert plan.deliveries["in_transit"].isna().all()
+    assert any("opening stock is 0" in note for note in plan.notes)
+    # No costs, no capacities: one visit a week on its first day.
+    assert sorted(plan.visits["date"].unique()) == [AS_OF, AS_OF + pd.Timedelta(days=7)]
+
+
+def test_lead_time_sets_the_first_visit_and_the_window():
+    weekly = inputs_of(settings={"lead_time": 2})
+    plan = optimise(weekly)
+    assert plan.visits["date"].min() == AS_OF + pd.Timedelta(days=2)
+    problem = build_problem(weekly).problem
+    boots = plan.levels[(plan.levels["store_id"] == "01") & (plan.levels["category"] == "boots")]
+    row = problem.categories.index("boots")
+    window = np.sort(problem.paths[:, row, :9].sum(axis=1))
+    place = int(np.ceil(0.95 * len(window))) - 1
+    assert boots["order_up_to"].iloc[0] == window[place]
+
+
+def test_numbered_goods_in_transit_arrive_in_their_period():
+    inputs = inputs_of(**COSTED)
+    facts = inputs.sku_facts.drop(columns="in_transit").assign(in_transit_1=0.0, in_transit_3=[2.0] + [np.nan] * 11)
+    arriving = build_problem(replace(inputs, sku_facts=facts)).problem.in_transit
+    assert arriving.sum(axis=0).tolist() == [0, 0, 2]
+
+
+def test_planned_prices_weigh_by_sales():
+    inputs = inputs_of(**COSTED)
+    planned = pd.DataFrame({"store_id": ["01"], "sku": ["boots-2"], "date": [AS_OF], "price": [10.0]})
+    problem = build_problem(replace(inputs, planned_prices=planned)).problem
+    row = problem.categories.index("boots")
+    # 30 of 60 recent units (and a trace of all units) sell at 10 instead of 20.
+    assert problem.price[row, 0] == pytest.approx(15, abs=0.1)
+    assert problem.price[row, 1] == pytest.approx(20)
+
+
+def test_dc_stock_binds_by_sku_and_by_category_where_all_are_listed():
+    inputs = inputs_of(**COSTED)
+    listed = pd.DataFrame({"sku": [f"boots-{i}" for i in range(3)], "available": [5.0, 0.0, 7.0]})
+    problem = build_problem(replace(inputs, dc_stock=listed)).problem
+    assert problem.dc_available[problem.categories.index("boots")] == 12
+    assert np.isinf(problem.dc_available[problem.categories.index("bags")])
+    plan = optimise(replace(inputs, dc_stock=listed))
+    merged = plan.replenishment.merge(inputs.sku_facts, on=["store_id", "sku"])
+    sent = (merged["target_quantity"] - merged["on_hand"] - merged["in_transit"]).clip(lower=0)
+    by_sku = sent.groupby(merged["sku"]).sum()
+    assert all(by_sku[row.sku] <= row.available for row in listed.itertuples())
+
+
+def test_discontinued_articles_are_not_in_the_file_but_in_outlets():
+    inputs = inputs_of(**COSTED)
+    status = np.where(inputs.sku_facts["sku"] == "bags-0", "Saldo", "")
+    plan = optimise(replace(inputs, sku_facts=inputs.sku_facts.assign(collection_status=status)))
+    rows = plan.replenishment[plan.replenishment["sku"] == "bags-0"]
+    assert rows["store_id"].tolist() == ["2"]
+
+
+def test_minimum_presentation_lifts_the_level():
+    inputs = inputs_of(settings={"policies": ["eoq"]}, **COSTED)
+    lifted = inputs.sku_facts.assign(min_presentation=np.where(inputs.sku_facts["category"] == "bags", 6.0, 0.0))
+    plan = optimise(replace(inputs, sku_facts=lifted))
+    bags = plan.replenishment[(plan.replenishment["category"] == "bags") & (plan.replenishment["store_id"] == "01")]
+    assert (bags["target_quantity"] >= 6).all()
+
+
+def test_a_series_that_lacks_periods_is_named():
+    inputs = inputs_of(**COSTED)
+    with pytest.raises(PipelineError, match="01 / boots"):
+        build_problem(replace(inputs, forecast=inputs.forecast.iloc[1:]))
