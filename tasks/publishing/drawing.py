@@ -38,7 +38,7 @@ COLOURS = {
     "band": "#dae4f0",
     "fold": "#d07a1f",
     "red": "#bf3636",
-    "over": "#f3d8d8",
+    "alarm": "#f3d8d8",
     "sales": "#a9bccb",
     "visits": "#6d94b8",
 }

@@ -293,7 +293,7 @@ class Page:
         for start in range(0, len(cards), STORES_PER_PAGE):
             page = cards[start : start + STORES_PER_PAGE]
             crowded = sum(card.crowded for card in page)
-            words = f"{len(page)} of {len(cards)} stores, {page[0].store} to {page[-1].store}"
+            words = f"{len(page)} of {number(len(cards))} stores, {page[0].store} to {page[-1].store}"
             yield StorePage(f"{words}{f' · {crowded} over capacity at times' if crowded else ''}", page)
 
     @property

@@ -125,7 +125,7 @@ class _Panel:
     def __init__(self, axes: Axes, periods: pd.DatetimeIndex) -> None:
         self.axes = axes
         nothing, edges = np.zeros(len(periods)), edges_of(periods)
-        self._over = axes.stairs(nothing, edges, fill=True, color=COLOURS["over"], antialiased=False)
+        self._over = axes.stairs(nothing, edges, fill=True, color=COLOURS["alarm"], antialiased=False)
         self._over.set(transform=axes.get_xaxis_transform(), zorder=0.4)
         self._sales = axes.stairs(nothing, edges, fill=True, color=COLOURS["sales"], antialiased=False)
         self._stock = axes.stairs(nothing, edges, baseline=None, color=COLOURS["live"], antialiased=False)

@@ -45,7 +45,7 @@ def test_sales_stock_and_outcomes_over_capacity_stand_at_their_periods() -> None
     uri = cards(rows("1", **{c.OVER: [0, 0, 1.0, 0.04, 0]}))[0].drawing.uri
     assert columns_with(uri, "sales", 5) == [0, 1, 3, 4]
     assert columns_with(uri, "live", 5) == [0, 1, 2, 3, 4]
-    assert columns_with(uri, "over", 5) == [2]
+    assert columns_with(uri, "alarm", 5) == [2]
 
 
 @pytest.mark.parametrize(
