@@ -49,7 +49,7 @@ def publish(
     lake = open_lake(run.settings.storage)
     earlier = latest_before(lake, run.as_of)
     parts: dict[str, object] = {
-        "tables": [ref.sha256 for record in (ingested, panel, comparison, plan) for ref in references(record)],
+        "tables": sorted(ref.sha256 for record in (ingested, panel, comparison, plan) for ref in references(record)),
         "settings": run.settings.digest(),
         "as_of": run.as_of.isoformat(),
         "scope": [run.stores, run.categories],

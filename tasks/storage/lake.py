@@ -124,8 +124,8 @@ class Lake(ABC):
         return record if isinstance(record, dict) else None
 
     def remember(self, stage: str, key: str, record: dict[str, Any]) -> None:
-        """Keep a JSON record for a stage and key, in place of an earlier one."""
-        text = json.dumps(record, sort_keys=True, ensure_ascii=False, indent=1)
+        """Keep a JSON record for a stage and key, in place of an earlier one; its keys keep their order."""
+        text = json.dumps(record, ensure_ascii=False, indent=1)
         self.write_bytes(f"{RECORDS}/{stage}/{key}.json", text.encode())
 
     @abstractmethod

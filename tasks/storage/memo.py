@@ -67,8 +67,10 @@ def reuse_or_compute(
     started = time.perf_counter()
     record = compute()
     record = record.model_copy(update={"seconds": round(time.perf_counter() - started, 3)})
-    lake.remember(stage, key, record.model_dump(mode="json"))
-    return record, False
+    content = record.model_dump(mode="json")
+    lake.remember(stage, key, content)
+    # What a later run will recall, so that both runs go on from the same record.
+    return record_type.model_validate(content), False
 
 
 def _valid_record(lake: Lake, stage: str, key: str, record_type: type[R]) -> R | None:

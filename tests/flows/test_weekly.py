@@ -82,7 +82,7 @@ def test_each_series_has_one_champion_and_a_whole_horizon(restock: Restock, comp
     champions = forecast[forecast[c.CHAMPION]]
     per_series = champions.groupby([c.STORE_ID, c.CATEGORY], observed=True)
     assert (per_series.size() == mini_company.SETTINGS["horizon"]).all()
-    assert (per_series[c.MODEL].nunique() == 1).all()
+    assert per_series[c.MODEL].nunique().eq(1).all()
     assert champions[c.DATE].min() == pd.Timestamp(mini_company.AS_OF)
 
 
