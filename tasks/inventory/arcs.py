@@ -20,6 +20,9 @@ from schemas.plan import BoolArray, FloatArray, IndexArray
 from tasks.inventory.compiled import compiled
 from tasks.inventory.network import UNIT_TOLERANCE
 
+# How often a fill is cut until it crowds no period; each cut takes the whole excess, so that few are needed.
+SHRINKINGS = 50
+
 
 @compiled
 def needs_of(
@@ -303,12 +306,35 @@ def fills_of(  # noqa: C901, PLR0912, PLR0913, PLR0917
                     amount_of[size] = units_of[j, block]
                     series_of[size] = j
                     size += 1
-        for place in np.argsort(-worth_of, kind="mergesort"):
-            taken = min(room, amount_of[place])
-            if taken <= 0.0:
+        order = np.argsort(-worth_of, kind="mergesort")
+        # The room counts on selling the need; what is sold of a scarce fill may be less. Where crowding is
+        # forbidden the fill shrinks until no period is crowded by it.
+        for _ in range(SHRINKINGS):
+            fills[a] = 0.0
+            left = room
+            for place in order:
+                taken = min(left, amount_of[place])
+                if taken <= 0.0:
+                    break
+                fills[a, series_of[place]] += taken
+                left -= taken
+            crowd = _crowd(need, rest, fills[a], a, b, capacity) if over_penalty == np.inf else 0.0
+            if crowd <= UNIT_TOLERANCE:
                 break
-            fills[a, series_of[place]] += taken
-            room -= taken
+            room = min(room, fills[a].sum()) - (np.ceil(crowd - UNIT_TOLERANCE) if whole else crowd)
+
+
+@compiled
+def _crowd(need: FloatArray, rest: FloatArray, fill: FloatArray, a: int, b: int, capacity: float) -> float:
+    """Units by which a fill at ``a`` takes a store above capacity before ``b``, where it is not above anyway."""
+    stock = fill.copy()
+    worst = 0.0
+    for t in range(a, b):
+        if rest[t] <= capacity + UNIT_TOLERANCE:
+            worst = max(worst, stock.sum() + rest[t] - capacity)
+        for j in range(len(stock)):
+            stock[j] -= min(stock[j], need[t, j])
+    return worst
 
 
 @compiled

@@ -167,3 +167,25 @@ def test_fills_do_not_exceed_the_need_or_the_room(make_problem):
     assert (fills == np.floor(fills)).all()
     plan = plan_of_visits(problem, network, needs, visits)
     assert simulate(problem, plan, network).over_capacity_store_days == 0
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_fill_crowds_a_store_whatever_arrives_besides(make_problem, seed):
+    draw = np.random.default_rng(seed)
+    problem = make_problem(
+        2,
+        int(draw.integers(1, 8)),
+        21,
+        seed=seed,
+        transit=int(draw.integers(0, 6)),
+        lead_time=int(draw.integers(0, 4)),
+        capacity=float(draw.integers(8, 40)),
+        holding_cost=float(draw.choice([0.0, 0.3])),
+        visit_cost=float(draw.choice([0.0, 10.0, 60.0])),
+    )
+    network = Network.of(problem)
+    cost = simulate(problem, GeneticPolicy().plan(problem), network)
+    nothing = simulate(problem, Plan(np.zeros((2, 21), dtype=bool), np.zeros(problem.mean.shape)), network)
+    assert bound_of(problem, network).bound.total <= cost.total + 1e-6
+    assert cost.over_capacity_store_days <= nothing.over_capacity_store_days
+    assert cost.missed_weeks == 0
