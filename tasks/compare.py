@@ -21,7 +21,7 @@ from tasks.storage.lake import open_lake
 from tasks.support import rows_of, run_stage, say, show_table, warn
 
 
-@task(name="compare", cache_policy=NO_CACHE)
+@task(name="compare", task_run_name="compare", cache_policy=NO_CACHE)
 def compare(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord]) -> State[ComparisonRecord]:
     """Backtest, metrics, champions and the live forecast; artifacts on models, bands and fallbacks.
 

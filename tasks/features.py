@@ -19,7 +19,7 @@ from tasks.storage.lake import open_lake
 from tasks.support import run_stage, say, show_table, warn
 
 
-@task(name="features", cache_policy=NO_CACHE)
+@task(name="features", task_run_name="features", cache_policy=NO_CACHE)
 def assemble_panel(run: RunContext, ingested: IngestRecord) -> State[PanelRecord]:
     """The panel of one ``as_of`` in the lake; artifacts on series, treatments and features.
 

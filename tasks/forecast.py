@@ -17,7 +17,7 @@ from tasks.storage.lake import open_lake
 from tasks.support import run_stage, say
 
 
-@task(name="plan shards", cache_policy=NO_CACHE)
+@task(name="plan shards", task_run_name="plan shards", cache_policy=NO_CACHE)
 def plan_shards(run: RunContext, panel: PanelRecord) -> list[ShardSpec]:
     """The shards of all models: a global model by fold, a local one by series."""
     loaded = load_panel(open_lake(run.settings.storage), run, panel)

@@ -16,6 +16,7 @@ from tasks.support import RETRY_DELAYS_SECONDS, is_transient, run_stage, say, sh
 
 @task(
     name="ingest",
+    task_run_name="ingest",
     cache_policy=NO_CACHE,
     retries=len(RETRY_DELAYS_SECONDS),
     retry_delay_seconds=RETRY_DELAYS_SECONDS,

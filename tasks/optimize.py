@@ -20,7 +20,7 @@ TABLES_MADE = (
 )
 
 
-@task(name="optimise", cache_policy=NO_CACHE)
+@task(name="optimise", task_run_name="optimise", cache_policy=NO_CACHE)
 def optimise_inventory(
     run: RunContext, ingested: IngestRecord, panel: PanelRecord, comparison: ComparisonRecord
 ) -> State[PlanRecord]:

@@ -31,7 +31,7 @@ from tasks.support import artifact_key, run_stage, say, show_markdown, warn
 HORIZONS_SHOWN = 3
 
 
-@task(name="publish", cache_policy=NO_CACHE)
+@task(name="publish", task_run_name="publish", cache_policy=NO_CACHE)
 def publish(
     run: RunContext,
     ingested: IngestRecord,

@@ -25,6 +25,8 @@ R = TypeVar("R", bound=BaseModel)
 ARTIFACT_ROWS = 200
 RETRY_DELAYS_SECONDS = [2.0, 10.0]
 _ENGINE_LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.flow_engine", "prefect.task_engine")
+# Tells of temporary folders at level INFO, which it sets itself when it is imported.
+_CHATTY_LOGGER = "great_expectations.data_context.types.base"
 
 
 class _NoTraceback(logging.Filter):
@@ -43,7 +45,7 @@ def quieten_expected_errors() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(existing, _NoTraceback) for existing in logger.filters):
             logger.addFilter(_NoTraceback())
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    logging.getLogger(_CHATTY_LOGGER).addFilter(lambda record: record.levelno >= logging.WARNING)
 
 
 def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001

@@ -19,6 +19,8 @@ MIN_KNOWN = {CROSTON: 4, TSB: 4, THETA: 8, ETS: 10}
 # TSB's smoothing of size and of the chance of a sale: the usual slow values for sparse demand.
 TSB_SIZE, TSB_CHANCE = 0.1, 0.1
 SEASONS_NEEDED = 2
+# A damped trend has six parameters.
+FEWEST_FOR_TREND = 16
 # Regressors' known features that ETS is given.
 FEATURES = 6
 # An interval of 68.27 % is one standard error to each side.
@@ -99,7 +101,9 @@ class ThetaModel:
 
 
 class EtsModel:
-    """Exponential smoothing, chosen by AICc (AutoETS), of what season and known features leave.
+    """Exponential smoothing of what season and known features leave: ETS(A,N,N) or ETS(A,Ad,N), by AICc.
+
+    An undamped trend is not offered: extrapolated, it was the worst forecast of the sets it was tried on.
 
     Unknown and closed periods are interpolated, odd ones clipped. Quantiles: the model's standard error
     per step with the shape of its residuals.
@@ -122,12 +126,21 @@ class EtsModel:
 
     def forecast(self, task: SeriesTask, levels: Sequence[float], structure: None) -> Curve:  # noqa: ARG002
         """Fit and forecast."""
-        from statsforecast.models import AutoETS
-
         explained = regress_out(task, FEATURES)
         rest = fill_gaps(clip_odd(task.values - explained.history), 1)
-        mean, quantiles = _with_interval(AutoETS(season_length=1, model="ZAN"), rest, task.lead, levels)
+        mean, quantiles = _with_interval(_smoothing(rest), rest, task.lead, levels)
         return mean + explained.future, quantiles + explained.future[:, None]
+
+
+def _smoothing(values: FloatArray) -> Any:
+    """The form of exponential smoothing with the lower AICc."""
+    from statsforecast.models import AutoETS
+
+    level = AutoETS(season_length=1, model="ANN")
+    if len(values) < FEWEST_FOR_TREND:
+        return level
+    trend = AutoETS(season_length=1, model="AAN", damped=True)
+    return min((level, trend), key=lambda model: float(model.fit(values).model_["aicc"]))
 
 
 def local_forecaster(name: str, settings: LocalModelSettings, workers: int = 1) -> LocalForecaster[None]:

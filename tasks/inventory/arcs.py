@@ -230,7 +230,7 @@ def best_path(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
 
 
 @compiled
-def fills_of(  # noqa: C901, PLR0912, PLR0913, PLR0917
+def fills_of(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
     need: FloatArray,
     price: FloatArray,
     rest: FloatArray,

@@ -173,3 +173,100 @@ def uncertain_static_levels(  # noqa: PLR0913, PLR0917
         else:
             low = space
         space = high if step == HALVINGS - 1 else 0.5 * (low + high)
+
+
+@compiled
+def refined_static_levels(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
+    demand: FloatArray,
+    price: FloatArray,
+    on_hand: FloatArray,
+    visits: BoolArray,
+    capacity: float,
+    holding_cost: float,
+    levels: FloatArray,
+) -> None:
+    """Exact levels for given visits and known demand, without lead time: categories meet in the capacity only.
+
+    The cost of a category under every whole level up to its largest need is simulated; each takes the level of
+    least cost plus the price of space, the lowest price at which every fill fits. What room is left goes to the
+    steps that save most a unit.
+
+    Args:
+        demand: shape (T, m).
+        price: shape (T, m).
+        on_hand: shape (m,).
+        visits: shape (T,).
+        capacity: units.
+        holding_cost: per unit left.
+        levels: shape (m,), written.
+    """
+    periods, series = demand.shape
+    days = np.flatnonzero(visits)
+    count = len(days)
+    most = np.zeros(series, dtype=np.int64)
+    rest = np.zeros((count, series))
+    for j in range(series):
+        stock, wanted, at = on_hand[j], 0.0, 0
+        for t in range(periods):
+            if at < count and days[at] == t:
+                rest[at, j] = stock
+                wanted = 0.0
+                at += 1
+            stock -= min(stock, demand[t, j])
+            wanted += demand[t, j]
+            if at > 0:
+                most[j] = max(most[j], int(np.ceil(wanted)))
+    width = most.max() + 1
+    cost = np.full((series, width), np.inf)
+    for j in range(series):
+        for level in range(most[j] + 1):
+            stock, paid = on_hand[j], 0.0
+            for t in range(periods):
+                if visits[t]:
+                    stock = max(stock, float(level))
+                sold = min(stock, demand[t, j])
+                paid += (demand[t, j] - sold) * price[t, j]
+                stock -= sold
+                paid += stock * holding_cost
+            cost[j, level] = paid
+    low, high, space = 0.0, price.max() * (count + 1.0), 0.0
+    for step in range(HALVINGS + 1):
+        for j in range(series):
+            best = np.inf
+            for level in range(most[j] + 1):
+                total = cost[j, level] + space * level
+                if total < best:
+                    best, levels[j] = total, float(level)
+        room = _room_left(levels, rest, capacity)
+        if step == HALVINGS or (step == 0 and room >= 0.0):
+            break
+        if room >= 0.0:
+            high = space
+        else:
+            low = space
+        space = high if step == HALVINGS - 1 else 0.5 * (low + high)
+    room = _room_left(levels, rest, capacity)
+    while room >= 1.0:
+        gain, chosen, step_up = 0.0, -1, 0
+        for j in range(series):
+            now = int(levels[j])
+            for level in range(now + 1, min(now + int(min(room, 1e6)), most[j]) + 1):
+                saved = (cost[j, now] - cost[j, level]) / (level - now)
+                if saved > gain:
+                    gain, chosen, step_up = saved, j, level
+        if chosen < 0:
+            break
+        levels[chosen] = float(step_up)
+        room = _room_left(levels, rest, capacity)
+
+
+@compiled
+def _room_left(levels: FloatArray, rest: FloatArray, capacity: float) -> float:
+    """Least room that any visit leaves."""
+    room = np.inf
+    for i in range(len(rest)):
+        total = 0.0
+        for j in range(len(levels)):
+            total += max(levels[j], rest[i, j])
+        room = min(room, capacity - total)
+    return room

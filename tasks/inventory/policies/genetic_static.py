@@ -16,7 +16,7 @@ from tasks.inventory.network import Network
 from tasks.inventory.policies.genetic import days_within_dock, fixed_visits, guides_of, seeds_of
 from tasks.inventory.side_by_side import side_by_side
 from tasks.inventory.simulator import MEASURES, OVER_PERIODS, simulate_store
-from tasks.inventory.static_levels import known_static_levels, uncertain_static_levels
+from tasks.inventory.static_levels import known_static_levels, refined_static_levels, uncertain_static_levels
 from tasks.inventory.store_search import (
     FITNESS_PATHS,
     RAMP,
@@ -89,15 +89,31 @@ class _StaticSearch:
     known: bool
     whole_penalty: float
 
+    @property
+    def exact(self) -> bool:
+        """Whether the best levels for given visits can be computed, not only estimated."""
+        return self.known and self.model.lead_time == 0 and bool(np.isfinite(self.model.capacity))
+
     def decoded(self, genes: Sequence[int]) -> tuple[BoolArray, FloatArray]:
         """Visits (T,) and levels (m, T) of a candidate."""
-        visits, level = self._level(genes)
+        visits, level = self._level(genes, self.exact)
         return visits, np.where(visits[None, :], level[:, None], 0.0)
 
-    def _level(self, genes: Sequence[int]) -> tuple[BoolArray, FloatArray]:
+    def _level(self, genes: Sequence[int], exact: bool) -> tuple[BoolArray, FloatArray]:
         model = self.model
         recipe = model.recipe(genes)
         level = np.empty(len(model.on_hand))
+        if exact:
+            refined_static_levels(
+                model.demand[0],
+                model.price,
+                model.on_hand,
+                recipe.visits,
+                model.capacity,
+                model.holding_cost,
+                level,
+            )
+            return recipe.visits, level
         if self.known:
             known_static_levels(model.demand[0], model.price, model.on_hand, recipe.visits, model.capacity, level)
             return recipe.visits, level
@@ -117,10 +133,10 @@ class _StaticSearch:
         )
         return recipe.visits, level
 
-    def cost(self, genes: Sequence[int], paths: int | None) -> float:
-        """Expected cost of a candidate."""
+    def cost(self, genes: Sequence[int], paths: int | None, exact: bool = False) -> float:
+        """Expected cost of a candidate over its first ``paths`` paths (all if None)."""
         model = self.model
-        visits, level = self._level(genes)
+        visits, level = self._level(genes, exact)
         demand = model.demand[:paths]
         result = np.empty((len(demand), MEASURES))
         sent = np.empty((len(demand), len(level)))
@@ -145,10 +161,10 @@ class _StaticSearch:
 
     def improved(self, genes: Sequence[int], starts: IndexArray, week: int) -> tuple[int, ...]:
         """Local search on all paths: the best move of a visit or step of the share until none helps."""
-        best, best_cost = tuple(genes), self.cost(genes, None)
+        best, best_cost = tuple(genes), self.cost(genes, None, self.exact)
         for _ in range(ROUNDS):
             tried = [other for other in self._neighbours(best) if self._keeps_weeks(other, starts, week)]
-            costs = [self.cost(other, None) for other in tried]
+            costs = [self.cost(other, None, self.exact) for other in tried]
             if not costs or min(costs) >= best_cost - SMALLEST_GAIN * abs(best_cost):
                 break
             best_cost = min(costs)
