@@ -16,6 +16,7 @@ from schemas.panel import FloatArray, IndexArray
 from schemas.settings import ProphetSettings
 from tasks.forecasting.fallback import Curve, LocalForecaster
 from tasks.forecasting.quantiles import from_residuals
+from tasks.forecasting.regressors import GROSS_DEVIATIONS, clip_odd
 from tasks.forecasting.series import SeriesTask
 
 NAME = "prophet"
@@ -130,7 +131,8 @@ class ProphetModel:
             name = f"x{i}"
             frame[name] = task.features[i].astype(np.float64)
             model.add_regressor(name)
-        model.fit(frame.iloc[: len(task.values)].assign(**{_Y: task.values}), seed=task.seed)
+        values = clip_odd(task.values, GROSS_DEVIATIONS)
+        model.fit(frame.iloc[: len(values)].assign(**{_Y: values}), seed=task.seed)
         return model, frame
 
 
