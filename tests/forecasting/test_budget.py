@@ -1,0 +1,65 @@
+"""How many series a model fits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from schemas.settings import ArimaSettings, LocalModelSettings, ProphetSettings
+from tasks.forecasting.budget import CHEAP, FEWEST_SERIES, affordable, chosen_series
+from tests.forecasting.panels import panel_of
+
+
+def test_the_largest_of_the_last_year_are_chosen_in_the_panels_order():
+    demand = np.ones((4, 500))
+    demand[0, :100] = 1e6  # large long ago
+    demand[2] = 5.0
+    demand[3] = np.nan
+    demand[3, -10:] = 300.0
+    chosen = chosen_series(panel_of(demand), "arima", ArimaSettings(max_series=2), 4)
+    assert chosen.tolist() == [2, 3]
+
+
+def test_equal_series_are_chosen_by_position():
+    panel = panel_of(np.ones((5, 30)))
+    assert chosen_series(panel, "theta", LocalModelSettings(max_series=3), 4).tolist() == [0, 1, 2]
+
+
+def test_the_example_of_the_docstring():
+    assert affordable("prophet", ProphetSettings(), 730, 4) == 198
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("arima", ArimaSettings()),
+        ("arima", ArimaSettings(engine="pmdarima")),
+        ("prophet", ProphetSettings()),
+        ("ets", LocalModelSettings()),
+    ],
+)
+def test_more_history_or_more_fits_mean_fewer_series_but_never_less_than_ten(model, settings):
+    assert affordable(model, settings, 100, 4) > affordable(model, settings, 200, 4)
+    assert affordable(model, settings, 100, 4) > affordable(model, settings, 100, 12)
+    assert affordable(model, settings, 100, 10**6) == FEWEST_SERIES
+
+
+def test_history_beyond_what_is_read_costs_nothing():
+    settings = ArimaSettings(max_history=200)
+    assert affordable("arima", settings, 200, 4) == affordable("arima", settings, 2_000, 4)
+
+
+def test_the_slow_engine_fits_fewer():
+    fast, slow = ArimaSettings(), ArimaSettings(engine="pmdarima")
+    assert affordable("arima", slow, 200, 4) < affordable("arima", fast, 200, 4) / 4
+
+
+def test_skipping_validation_lets_prophet_fit_more():
+    assert affordable("prophet", ProphetSettings(cross_validation=False), 200, 4) > affordable(
+        "prophet", ProphetSettings(), 200, 4
+    )
+
+
+@pytest.mark.parametrize("model", sorted(CHEAP))
+def test_cheap_models_serve_at_least_a_thousand_series_of_a_usual_run(model):
+    assert affordable(model, LocalModelSettings(), 730, 4) >= 1_000

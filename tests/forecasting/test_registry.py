@@ -1,0 +1,111 @@
+"""Forecasters by name, shards, and forecasts over folds as one table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from schemas import columns as c
+from schemas.errors import ConfigError
+from schemas.panel import Fold
+from schemas.settings import FLOORS, Settings
+from tasks.forecasting.floors import SeasonalNaive
+from tasks.forecasting.registry import forecast_folds, make_forecaster, model_names
+from tasks.forecasting.shards import shards
+from tests.forecasting.panels import panel_of
+
+LEVELS = (0.1, 0.5, 0.9)
+
+
+def settings_with(models, **further) -> Settings:
+    sources = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
+    return Settings.model_validate({"name": "test", "sources": sources, "models": models, **further})
+
+
+def test_the_floors_come_first_and_the_ensemble_is_no_forecaster():
+    settings = settings_with({"theta": {}, "ensemble": {}, "arima": {}})
+    assert model_names(settings) == [*FLOORS, "arima", "theta"]
+
+
+@pytest.mark.parametrize("name", [*FLOORS, "arima", "prophet", "croston", "tsb", "theta", "ets"])
+def test_a_forecaster_bears_its_name(name):
+    models = {} if name in FLOORS else {name: {}}
+    assert make_forecaster(name, settings_with(models)).name == name
+
+
+def test_an_unknown_name_says_what_there_is():
+    with pytest.raises(ConfigError, match=r"models: 'lstm' is not set up.*seasonal_naive, moving_average, theta"):
+        make_forecaster("lstm", settings_with({"theta": {}}))
+
+
+def folds_of(panel, *known):
+    return [Fold(panel.periods[k], k) for k in known]
+
+
+def test_rows_of_folds_and_horizon():
+    panel = panel_of(np.array([np.arange(30.0), np.arange(30.0) + 100]), horizon=7)
+    frame, failures, notes = forecast_folds(SeasonalNaive(), panel, folds_of(panel, 16, 23), True, LEVELS, 0)
+    assert list(frame.columns) == [
+        c.CUTOFF, c.STORE_ID, c.CATEGORY, c.DATE, c.MODEL, c.MEAN, "q0.1", "q0.5", "q0.9",
+    ]  # fmt: skip
+    assert len(frame) == 3 * 2 * 7
+    assert frame[c.CUTOFF].unique().tolist() == list(panel.periods[[16, 23, 30]])
+    last = frame[(frame[c.CUTOFF] == panel.periods[23]) & (frame[c.STORE_ID] == "s01")]
+    assert last[c.MEAN].tolist() == list(np.arange(116.0, 123.0))
+    assert last[c.DATE].tolist() == list(panel.periods[23:30])
+    assert not failures
+    assert not notes
+
+
+def test_without_live_only_the_folds_are_forecast():
+    panel = panel_of(np.arange(30.0), horizon=7)
+    frame, _, _ = forecast_folds(SeasonalNaive(), panel, folds_of(panel, 23), False, LEVELS, 0)
+    assert frame[c.CUTOFF].unique().tolist() == [panel.periods[23]]
+
+
+def test_failures_name_series_reason_and_what_served_instead():
+    demand = np.array([np.arange(40.0), np.full(40, np.nan)])
+    panel = panel_of(demand, horizon=7)
+    theta = make_forecaster("theta", settings_with({"theta": {}}))
+    _, failures, _ = forecast_folds(theta, panel, folds_of(panel, 33), True, LEVELS, 0)
+    assert {(f.store_id, f.category, f.stage, f.fallback) for f in failures} == {
+        ("s01", "shoes", "theta", "seasonal_naive")
+    }
+    _, failures, _ = forecast_folds(SeasonalNaive(), panel, [], True, LEVELS, 0)
+    assert failures[0].fallback == "zero"
+
+
+def test_a_fold_does_not_know_what_came_after_it():
+    panel = panel_of(np.arange(30.0), horizon=7)
+    later = panel_of(np.r_[np.arange(23.0), np.full(7, 999.0)], horizon=7)
+    one, other = (forecast_folds(SeasonalNaive(), p, folds_of(p, 23), False, LEVELS, 0)[0] for p in (panel, later))
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_every_chosen_series_is_in_one_shard_with_all_folds():
+    settings = settings_with({"theta": {}, "arima": {}}, compute={"shard_series": 10})
+    panel = panel_of(np.random.default_rng(0).poisson(5, (25, 40)).astype(float))
+    found = shards(settings, panel, 3)
+    theta = [spec for spec in found if spec.model == "theta"]
+    assert sorted(i for spec in theta for i in spec.series) == list(range(25))
+    assert {spec.folds for spec in theta} == {(0, 1, 2)}
+    assert max(len(spec.series) for spec in theta) <= 10
+    assert {spec.model for spec in found if spec.series is None} == set(FLOORS)
+
+
+def test_the_size_of_shards_changes_no_forecast():
+    panel = panel_of(np.random.default_rng(0).poisson(5, (7, 60)).astype(float))
+    frames = []
+    for size in (2, 7):
+        settings = settings_with({"theta": {}}, compute={"shard_series": size, "workers": 1})
+        parts = [
+            forecast_folds(make_forecaster("theta", settings), panel.take(np.array(spec.series)), [], True, LEVELS, 0)[
+                0
+            ]
+            for spec in shards(settings, panel, 0)
+            if spec.model == "theta"
+        ]
+        whole = pd.concat([part.astype({c.STORE_ID: object, c.CATEGORY: object}) for part in parts])
+        frames.append(whole.sort_values([c.STORE_ID, c.DATE], ignore_index=True))
+    pd.testing.assert_frame_equal(*frames)
