@@ -187,9 +187,9 @@ def refined_static_levels(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
 ) -> None:
     """Exact levels for given visits and known demand, without lead time: categories meet in the capacity only.
 
-    The cost of a category under every whole level up to its largest need is simulated; each takes the level of
-    least cost plus the price of space, the lowest price at which every fill fits. What room is left goes to the
-    steps that save most a unit.
+    The cost of a category under every whole level up to its largest need is simulated. From the levels of least
+    cost those are lowered that cost least per unit of room freed, at the fullest visit first; then the room left
+    goes to the steps that save most a unit.
 
     Args:
         demand: shape (T, m).
@@ -229,44 +229,72 @@ def refined_static_levels(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
                 stock -= sold
                 paid += stock * holding_cost
             cost[j, level] = paid
-    low, high, space = 0.0, price.max() * (count + 1.0), 0.0
-    for step in range(HALVINGS + 1):
-        for j in range(series):
-            best = np.inf
-            for level in range(most[j] + 1):
-                total = cost[j, level] + space * level
-                if total < best:
-                    best, levels[j] = total, float(level)
-        room = _room_left(levels, rest, capacity)
-        if step == HALVINGS or (step == 0 and room >= 0.0):
-            break
-        if room >= 0.0:
-            high = space
-        else:
-            low = space
-        space = high if step == HALVINGS - 1 else 0.5 * (low + high)
-    room = _room_left(levels, rest, capacity)
-    while room >= 1.0:
-        gain, chosen, step_up = 0.0, -1, 0
-        for j in range(series):
-            now = int(levels[j])
-            for level in range(now + 1, min(now + int(min(room, 1e6)), most[j]) + 1):
-                saved = (cost[j, now] - cost[j, level]) / (level - now)
-                if saved > gain:
-                    gain, chosen, step_up = saved, j, level
-        if chosen < 0:
-            break
-        levels[chosen] = float(step_up)
-        room = _room_left(levels, rest, capacity)
+    for j in range(series):
+        levels[j] = float(np.argmin(cost[j]))
+    _shrink(cost, rest, capacity, levels)
+    _grow(cost, most, rest, capacity, levels)
 
 
 @compiled
-def _room_left(levels: FloatArray, rest: FloatArray, capacity: float) -> float:
-    """Least room that any visit leaves."""
-    room = np.inf
+def _shrink(cost: FloatArray, rest: FloatArray, capacity: float, levels: FloatArray) -> None:
+    """Lower levels until every fill fits, each time the one that costs least per unit freed at the fullest visit."""
+    while True:
+        room, visit = _tightest(levels, rest, capacity)
+        if room >= 0.0:
+            return
+        least, chosen, target = np.inf, -1, 0
+        for j in range(len(levels)):
+            now = int(levels[j])
+            for level in range(now):
+                freed = max(levels[j], rest[visit, j]) - max(float(level), rest[visit, j])
+                if freed <= 0.0:
+                    break
+                price = (cost[j, level] - cost[j, now]) / min(freed, -room)
+                if price < least:
+                    least, chosen, target = price, j, level
+        if chosen < 0:
+            return
+        levels[chosen] = float(target)
+
+
+@compiled
+def _grow(cost: FloatArray, most: IndexArray, rest: FloatArray, capacity: float, levels: FloatArray) -> None:
+    """Use the room that is left: the steps that save most per unit, as long as every fill fits."""
+    used = np.zeros(len(rest))
+    for i in range(len(rest)):
+        for j in range(len(levels)):
+            used[i] += max(levels[j], rest[i, j])
+    while True:
+        best, chosen, target = 0.0, -1, 0
+        for j in range(len(levels)):
+            now = int(levels[j])
+            for level in range(now + 1, most[j] + 1):
+                saved = cost[j, now] - cost[j, level]
+                fits = True
+                for i in range(len(rest)):
+                    more = max(float(level), rest[i, j]) - max(levels[j], rest[i, j])
+                    if used[i] + more > capacity:
+                        fits = False
+                        break
+                if not fits:
+                    break
+                if saved / (level - now) > best:
+                    best, chosen, target = saved / (level - now), j, level
+        if chosen < 0:
+            return
+        for i in range(len(rest)):
+            used[i] += max(float(target), rest[i, chosen]) - max(levels[chosen], rest[i, chosen])
+        levels[chosen] = float(target)
+
+
+@compiled
+def _tightest(levels: FloatArray, rest: FloatArray, capacity: float) -> tuple[float, int]:
+    """Least room that any visit leaves, and that visit."""
+    room, visit = np.inf, -1
     for i in range(len(rest)):
         total = 0.0
         for j in range(len(levels)):
             total += max(levels[j], rest[i, j])
-        room = min(room, capacity - total)
-    return room
+        if capacity - total < room:
+            room, visit = capacity - total, i
+    return room, visit
