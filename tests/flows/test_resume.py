@@ -1,0 +1,83 @@
+"""A run that is killed starts again where it stopped, and never leaves a half-written folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.flows import mini_company
+from tests.flows.conftest import Restock
+
+pytestmark = pytest.mark.flow
+
+SECONDS_TO_WAIT = 120
+
+
+def start(environment: dict[str, str], settings: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows", "weekly", "--settings", str(settings), "--as-of", mini_company.AS_OF],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def wait_for(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a stage has remembered its record."""
+    until = time.monotonic() + SECONDS_TO_WAIT
+    while not any(folder.glob("*.json")):
+        assert process.poll() is None, f"the run ended before {folder.name} was remembered"
+        assert time.monotonic() < until, f"{folder.name} was not remembered in time"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("stage", ["features", "compare"])
+def test_a_killed_run_starts_again_where_it_stopped(
+    prefect_server: dict[str, str], restock: Restock, company: Path, stage: str
+) -> None:
+    lake = company.parent / "lake"
+    process = start(prefect_server, company)
+    wait_for(lake / "records" / stage, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (lake / "runs").exists() or not any((lake / "runs").iterdir())
+
+    code, _, err = restock("weekly", "--settings", company, "--as-of", mini_company.AS_OF)
+    assert code == 0, err
+    assert "ingest: reused from the lake" in err
+    assert f"{stage}: reused from the lake" in err
+    assert "publish: computed" in err
+    assert (lake / "runs" / mini_company.AS_OF / "replenishment.csv").exists()
+
+
+def test_a_damaged_object_is_computed_again(restock: Restock, company: Path) -> None:
+    restock("weekly", "--settings", company, "--as-of", mini_company.AS_OF)
+    lake = company.parent / "lake"
+    before = (lake / "runs" / mini_company.AS_OF / "replenishment.csv").read_bytes()
+    for file in (lake / "comparison" / "forecast").glob("*.parquet"):
+        file.write_bytes(b"damaged")
+    (lake / "runs" / mini_company.AS_OF / "report.html").unlink()
+
+    code, _, err = restock("weekly", "--settings", company, "--as-of", mini_company.AS_OF)
+    assert code == 0, err
+    assert "compare: computed" in err
+    assert "features: reused from the lake" in err
+    assert (lake / "runs" / mini_company.AS_OF / "replenishment.csv").read_bytes() == before
+    assert (lake / "runs" / mini_company.AS_OF / "report.html").exists()
+
+
+def test_force_computes_everything_and_changes_nothing(restock: Restock, company: Path) -> None:
+    restock("weekly", "--settings", company, "--as-of", mini_company.AS_OF)
+    run = company.parent / "lake" / "runs" / mini_company.AS_OF
+    before = {name: (run / name).read_bytes() for name in ("replenishment.csv", "levels.csv", "forecast.parquet")}
+    code, _, err = restock("weekly", "--settings", company, "--as-of", mini_company.AS_OF, "--force")
+    assert code == 0, err
+    assert "reused" not in err
+    assert {name: (run / name).read_bytes() for name in before} == before
