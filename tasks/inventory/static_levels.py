@@ -176,7 +176,7 @@ def uncertain_static_levels(  # noqa: PLR0913, PLR0917
 
 
 @compiled
-def refined_static_levels(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
+def refined_static_levels(
     demand: FloatArray,
     price: FloatArray,
     on_hand: FloatArray,
