@@ -13,6 +13,8 @@ import numpy as np
 
 from schemas.panel import IndexArray, Panel
 from schemas.settings import ArimaSettings, LocalModelSettings, ProphetSettings
+from tasks.forecasting import arima, local_models, prophet_
+from tasks.forecasting.floors import open_demand
 
 SeriesModelSettings = ArimaSettings | ProphetSettings | LocalModelSettings
 
@@ -49,30 +51,38 @@ CHEAP = {
     "croston": Cost(0, 0, 0.2, 0.0005),
     "tsb": Cost(0, 0, 0.2, 0.0005),
 }
+FEWEST_KNOWN = {arima.NAME: arima.MIN_KNOWN, prophet_.NAME: prophet_.MIN_KNOWN, **local_models.MIN_KNOWN}
 ALLOWANCE = 240_000.0
 CHEAP_ALLOWANCE = 100_000.0
 FEWEST_SERIES = 10
 
 
-def chosen_series(panel: Panel, model: str, settings: SeriesModelSettings, fits: int) -> IndexArray:
+def chosen_series(
+    panel: Panel, model: str, settings: SeriesModelSettings, fits: int, first_cutoff: int | None = None
+) -> IndexArray:
     """The series that a model fits: the largest by known units of the last year, in the panel's order.
 
-    Their number is the least of ``max_series``, the panel's and allowance / cost of a series, but at
-    least 10. Example: validated Prophet with 4 fits of 730 days costs 1,206.6 ms a series, so 198 series.
+    Only series with enough known open periods for the model before the first cutoff: one that is too
+    short is no failure of the model. Of these the least of ``max_series`` and allowance / cost of a
+    series, but at least 10. Example: validated Prophet with 4 fits of 730 days costs 1,206.6 ms a series,
+    so 198 series.
 
     Args:
         panel: n series over T periods.
         model: its name.
         settings: its settings.
         fits: folds, and one for the horizon.
+        first_cutoff: known periods at the first of them; T where None.
 
     Returns:
-        Indices, rising.
+        Indices, rising; none where every history is too short.
     """
-    number = min(settings.max_series, panel.n, affordable(model, settings, panel.history, fits))
-    recent = panel.demand[:, -panel.frequency.periods_per_year :]
-    largest = np.argsort(-np.nansum(recent, axis=1), kind="stable")[:number]
-    return np.sort(largest)
+    history = open_demand(panel)
+    known = np.isfinite(history[:, : panel.history if first_cutoff is None else max(first_cutoff, 0)]).sum(axis=1)
+    eligible = np.flatnonzero(known >= FEWEST_KNOWN[model])
+    number = min(settings.max_series, affordable(model, settings, panel.history, fits))
+    recent = np.nansum(history[eligible, -panel.frequency.periods_per_year :], axis=1)
+    return np.sort(eligible[np.argsort(-recent, kind="stable")[:number]])
 
 
 def affordable(model: str, settings: SeriesModelSettings, history: int, fits: int) -> int:

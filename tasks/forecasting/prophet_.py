@@ -145,10 +145,12 @@ def prophet_forecaster(
 
 def _prophet() -> Any:
     """Prophet's class, with the chatter of its packages turned off."""
-    for name in ("prophet", "prophet.plot", "cmdstanpy"):
+    for name in ("prophet.plot", "cmdstanpy"):
         logging.getLogger(name).disabled = True
     from prophet import Prophet
 
+    # It raises its own logger's level while it is imported; its modules' loggers inherit this one.
+    logging.getLogger("prophet").setLevel(logging.CRITICAL)
     return Prophet
 
 

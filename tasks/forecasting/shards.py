@@ -18,7 +18,8 @@ def shards(settings: Settings, panel: Panel, folds: int) -> list[ShardSpec]:
 
     A floor serves all series and cutoffs in one shard. A global model learns from all series, one shard
     per cutoff. A local model is cut by series, each shard over all cutoffs in ascending order, so that
-    an order found on the first fold is kept.
+    an order found on the first fold is kept. A local model for which every history is too short at the first
+    fold has no shard.
 
     Args:
         settings: which models, their limits and the shard size.
@@ -39,8 +40,9 @@ def _of_model(name: str, settings: Settings, panel: Panel, folds: int) -> Iterat
         yield ShardSpec(model=name, number=folds + 1, of=folds + 1)
     else:
         model = getattr(settings.models, name)
-        chosen = chosen_series(panel, name, model, folds + 1)
-        parts = _cut(chosen, settings.compute.shard_series)
+        ahead = settings.horizon + (folds - 1) * settings.backtest.step if folds else 0
+        chosen = chosen_series(panel, name, model, folds + 1, panel.history - ahead)
+        parts = _cut(chosen, settings.compute.shard_series) if len(chosen) else []
         for number, part in enumerate(parts, start=1):
             yield ShardSpec(model=name, series=tuple(part.tolist()), folds=every, number=number, of=len(parts))
 

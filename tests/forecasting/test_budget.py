@@ -15,7 +15,7 @@ def test_the_largest_of_the_last_year_are_chosen_in_the_panels_order():
     demand[0, :100] = 1e6  # large long ago
     demand[2] = 5.0
     demand[3] = np.nan
-    demand[3, -10:] = 300.0
+    demand[3, -20:] = 300.0
     chosen = chosen_series(panel_of(demand), "arima", ArimaSettings(max_series=2), 4)
     assert chosen.tolist() == [2, 3]
 
@@ -23,6 +23,16 @@ def test_the_largest_of_the_last_year_are_chosen_in_the_panels_order():
 def test_equal_series_are_chosen_by_position():
     panel = panel_of(np.ones((5, 30)))
     assert chosen_series(panel, "theta", LocalModelSettings(max_series=3), 4).tolist() == [0, 1, 2]
+
+
+def test_series_too_short_at_the_first_cutoff_are_left_out():
+    demand = np.ones((3, 60))
+    demand[1, :45] = np.nan
+    demand[2] = np.nan
+    panel = panel_of(demand)
+    assert chosen_series(panel, "arima", ArimaSettings(), 4).tolist() == [0, 1]
+    assert chosen_series(panel, "arima", ArimaSettings(), 4, first_cutoff=50).tolist() == [0]
+    assert chosen_series(panel, "arima", ArimaSettings(), 4, first_cutoff=3).tolist() == []
 
 
 def test_the_example_of_the_docstring():

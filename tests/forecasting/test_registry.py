@@ -85,13 +85,19 @@ def test_a_fold_does_not_know_what_came_after_it():
 
 def test_every_chosen_series_is_in_one_shard_with_all_folds():
     settings = settings_with({"theta": {}, "arima": {}}, compute={"shard_series": 10})
-    panel = panel_of(np.random.default_rng(0).poisson(5, (25, 40)).astype(float))
+    panel = panel_of(np.random.default_rng(0).poisson(5, (25, 80)).astype(float))
     found = shards(settings, panel, 3)
     theta = [spec for spec in found if spec.model == "theta"]
     assert sorted(i for spec in theta for i in spec.series) == list(range(25))
     assert {spec.folds for spec in theta} == {(0, 1, 2)}
     assert max(len(spec.series) for spec in theta) <= 10
     assert {spec.model for spec in found if spec.series is None} == set(FLOORS)
+
+
+def test_a_model_without_a_series_long_enough_has_no_shard():
+    panel = panel_of(np.random.default_rng(0).poisson(5, (3, 20)).astype(float))
+    found = shards(settings_with({"arima": {}, "tsb": {}}, horizon=7), panel, 2)
+    assert {spec.model for spec in found} == {*FLOORS, "tsb"}
 
 
 def test_the_size_of_shards_changes_no_forecast():
