@@ -43,7 +43,7 @@ def make(name: str, frequency: str) -> Forecaster:
     if name == "xgboost" and find_spec("tasks.forecasting.xgboost_") is None:
         pytest.skip("tasks.forecasting.xgboost_ is not there")
     if name == PMDARIMA:
-        return make_forecaster("arima", settings_with({"arima": {"engine": "pmdarima", "max_history": 60}}, frequency))
+        return make_forecaster("arima", settings_with({"arima": {"engine": "pmdarima", "max_history": 36}}, frequency))
     return make_forecaster(name, settings_with(MODELS, frequency))
 
 
