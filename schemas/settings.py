@@ -105,16 +105,16 @@ class ProphetSettings(Strict):
 class XgboostSettings(Strict):
     """One gradient-boosted model over all series."""
 
-    max_rows: int = Field(default=250_000, ge=1_000, description="Training rows kept (series x origin x step)")
-    max_rounds: int = Field(default=400, ge=1, description="Boosting rounds at most")
+    max_rows: int = Field(default=120_000, ge=1_000, description="Training rows kept (series x origin x step)")
+    max_rounds: int = Field(default=160, ge=1, description="Boosting rounds at most")
     early_stopping_rounds: int = Field(default=20, ge=1)
-    learning_rate: float = Field(default=0.06, gt=0, le=1)
-    max_depth: int = Field(default=7, ge=1, le=16)
+    learning_rate: float = Field(default=0.1, gt=0, le=1)
+    max_depth: int = Field(default=6, ge=1, le=16)
     subsample: float = Field(default=0.8, gt=0, le=1)
-    colsample_bytree: float = Field(default=0.7, gt=0, le=1)
-    reg_lambda: float = Field(default=2.0, ge=0)
+    colsample_bytree: float = Field(default=0.5, gt=0, le=1)
+    reg_lambda: float = Field(default=5.0, ge=0)
     reg_alpha: float = Field(default=0.0, ge=0)
-    min_child_weight: float = Field(default=10.0, ge=0)
+    min_child_weight: float = Field(default=20.0, ge=0)
 
 
 class LocalModelSettings(Strict):

@@ -50,7 +50,7 @@ def make_forecaster(name: str, settings: Settings) -> Forecaster:
     if name == "xgboost" and models.xgboost:
         from tasks.forecasting.xgboost_ import XgboostForecaster
 
-        return XgboostForecaster(models.xgboost, workers)
+        return XgboostForecaster(models.xgboost, settings.quantiles, workers)
     if name == "arima" and models.arima:
         from tasks.forecasting.arima import arima_forecaster
 

@@ -1,0 +1,101 @@
+"""Which (series, origin, step) rows a global model learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
+
+# Odd multipliers of a multiplicative hash (Knuth, TAOCP 3, 6.4): spreads steps evenly over series and origins.
+_SERIES_FACTOR, _ORIGIN_FACTOR = 2654435761, 40503
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Forecasts to make or to learn from, one per row.
+
+    Attributes:
+        series: shape (k,); index of the series.
+        origin: shape (k,); number of periods known when the forecast is made.
+        step: shape (k,); 1 = the first period behind the origin.
+    """
+
+    series: IndexArray
+    origin: IndexArray
+    step: IndexArray
+
+    @property
+    def target(self) -> IndexArray:
+        """Position of the forecast period on the panel's axis."""
+        return self.origin + self.step - 1
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def take(self, chosen: IndexArray | BoolArray) -> Rows:
+        """Some of the rows."""
+        return Rows(self.series[chosen], self.origin[chosen], self.step[chosen])
+
+
+def horizon_rows(panel: Panel) -> Rows:
+    """Every series and step from the panel's own cutoff, series-major (n x H rows)."""
+    series, step = np.divmod(np.arange(panel.n * panel.horizon), panel.horizon)
+    return Rows(series, np.full(len(series), panel.history), step + 1)
+
+
+def window_rows(panel: Panel, origin: int) -> Rows:
+    """Every series and step from one origin whose target is known and open."""
+    series, step = np.divmod(np.arange(panel.n * panel.horizon), panel.horizon)
+    rows = Rows(series, np.full(len(series), origin), step + 1)
+    return rows.take(learnable(panel, rows))
+
+
+def learnable(panel: Panel, rows: Rows) -> BoolArray:
+    """Whether the target of each row is known, open and behind the series' first known period."""
+    inside = rows.target < panel.history
+    target = np.minimum(rows.target, panel.history - 1)
+    usable: BoolArray = inside & ~np.isnan(panel.demand[rows.series, target]) & ~panel.closed[rows.series, target]
+    return usable
+
+
+def target_values(panel: Panel, rows: Rows) -> FloatArray:
+    """Demand of each row's target period."""
+    values: FloatArray = panel.demand[rows.series, rows.target]
+    return values
+
+
+def sample_rows(panel: Panel, last_target: int, first_origin: int, budget: int, seed: int) -> Rows:
+    """An even sample of all learnable rows, the same for the same panel, bounds, budget and seed.
+
+    Every series is seen from every origin; of the H steps from there, as many are kept as the budget
+    bears: one of every ``stride``, at a place that depends on series, origin and seed. Where not even
+    one step per series and origin fits, origins are left out evenly, the last one always kept.
+
+    Args:
+        panel: n series over T periods.
+        last_target: targets lie before this position (at most T).
+        first_origin: the earliest origin, at least 1.
+        budget: rows at most.
+        seed: shifts the sample.
+    """
+    origins = np.arange(last_target - 1, first_origin - 1, -1)
+    per_origin = max(1, budget // max(1, panel.n))
+    origins = np.sort(origins[:: -(-len(origins) // per_origin)]) if len(origins) else origins
+    grid = panel.n * len(origins) * panel.horizon
+    stride = max(1, min(panel.horizon, -(-grid // max(1, budget))))
+    kept = -(-panel.horizon // stride)
+    series = np.repeat(np.arange(panel.n), len(origins) * kept)
+    origin = np.tile(np.repeat(origins, kept), panel.n)
+    place = np.tile(np.arange(kept), panel.n * len(origins))
+    shift = ((series * _SERIES_FACTOR + origin * _ORIGIN_FACTOR + seed) & 0xFFFFFFFF) >> 16
+    rows = Rows(series, origin, place * stride + shift % stride + 1)
+    rows = rows.take((rows.step <= panel.horizon) & (rows.target < last_target))
+    return _thin(rows.take(learnable(panel, rows)), budget)
+
+
+def _thin(rows: Rows, budget: int) -> Rows:
+    if len(rows) <= budget:
+        return rows
+    return rows.take(np.linspace(0, len(rows) - 1, budget).astype(np.int64))
