@@ -89,7 +89,7 @@ class ArimaSettings(Strict):
 
     engine: Literal["statsforecast", "pmdarima"] = Field(default="statsforecast", description="Fast or source B's")
     max_series: int = Field(default=300, ge=1, description="Fit at most this many series, the largest first")
-    max_history: int = Field(default=200, ge=20, description="Periods of history that a fit reads")
+    max_history: int = Field(default=800, ge=20, description="Periods of history that a fit reads")
 
 
 class ProphetSettings(Strict):
@@ -263,7 +263,12 @@ class Settings(Strict):
     quality: QualitySettings = QualitySettings()
     cleaning: CleaningSettings = CleaningSettings()
     models: ModelsSettings = ModelsSettings(
-        arima=ArimaSettings(), prophet=ProphetSettings(), xgboost=XgboostSettings(), ensemble=EnsembleSettings()
+        arima=ArimaSettings(),
+        prophet=ProphetSettings(),
+        xgboost=XgboostSettings(),
+        theta=LocalModelSettings(),
+        ets=LocalModelSettings(),
+        ensemble=EnsembleSettings(),
     )
     backtest: BacktestSettings = BacktestSettings()
     inventory: InventorySettings = InventorySettings()

@@ -15,6 +15,8 @@ from tasks.inventory.simulator import costs_of, decidable, simulate, store_measu
 
 # Share of the bound within which a plan attains it: rounding of sums, not a tolerance of quality.
 ATTAINED = 1e-9
+# A bound below this share of the total is nothing but rounding.
+ROUNDING = 1e-9
 COST_COLUMNS = (
     c.POLICY,
     c.TRANSPORT,
@@ -124,12 +126,15 @@ def _row(judgement: Judgement, bound: Bound, is_chosen: bool) -> dict[str, objec
 def gap(total: float, bound: float) -> float:
     """How far a cost is above the bound: total / bound − 1; 0 where both are 0, NaN without a bound above 0.
 
+    A bound that is nothing but rounding beside the total counts as 0.
+
     >>> round(gap(101.0, 100.0), 6), gap(0.0, 0.0)
     (0.01, 0.0)
     """
-    if np.isnan(bound) or (bound <= 0 < total):
+    counts = bound > ROUNDING * abs(total)
+    if np.isnan(bound) or (not counts and total > 0):
         return float("nan")
-    return total / bound - 1 if bound > 0 else 0.0
+    return total / bound - 1 if counts else 0.0
 
 
 def with_attained(bound: Bound, judgements: Mapping[str, Judgement]) -> Bound:
