@@ -15,7 +15,7 @@ _DATE_PREFIX = "time_"
 FAR = 15
 # Named special days reach so far to both sides, in periods.
 _NEAR = {"D": 10, "W": 2, "MS": 1}
-# A flag that is set at least so often (share of history) also gets distances and its value a year ago.
+# A flag is frequent where both of its values have at least this share of the history.
 _FREQUENT = 0.03
 # An id is a feature where its values repeat: at most this share of distinct values.
 _LARGEST_ID_SHARE = 0.3
@@ -27,11 +27,14 @@ class KnownColumns:
 
     Args:
         panel: the panel; features whose value never changes in the history are left out.
+
+    Attributes:
+        frequent_flags: names of the features of zeros and ones that are often both.
     """
 
     def __init__(self, panel: Panel) -> None:
         self._tables: dict[str, KnownFeature] = {}
-        self.flags: dict[str, KnownFeature] = {}
+        self.frequent_flags: list[str] = []
         for name in sorted(panel.known):
             if not name.startswith(_DATE_PREFIX):
                 self._add(panel, name, panel.known[name])
@@ -60,7 +63,7 @@ class KnownColumns:
         if not set(np.unique(past)) <= {0.0, 1.0}:
             return
         if _FREQUENT <= on[:, : panel.history].mean() <= 1 - _FREQUENT:
-            self.flags[name] = feature
+            self.frequent_flags.append(name)
         self._tables[f"{name}:next"] = KnownFeature(_next_distance(on), row)
         self._tables[f"{name}:last"] = KnownFeature(_last_distance(on), row)
         self._tables[f"{name}:run"] = KnownFeature(_run(on), row)

@@ -47,6 +47,11 @@ class Expectations:
     curves: dict[float, FloatArray]
     seasonal: BoolArray
 
+    def take(self, used: BoolArray) -> Expectations:
+        """Some of the rows."""
+        curves = {weight: curve[used] for weight, curve in self.curves.items()}
+        return Expectations(self.level[used], curves, self.seasonal[used])
+
     def joined_with(self, others: Sequence[Expectations]) -> Expectations:
         """These rows followed by those of others."""
         parts = [self, *others]

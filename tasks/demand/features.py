@@ -7,12 +7,13 @@ large and small series alike.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from schemas import columns as c
-from schemas.panel import FloatArray, IndexArray, Panel, SmallFloatArray
+from schemas.panel import BoolArray, FloatArray, IndexArray, Panel, SmallFloatArray
 from tasks.demand.feature_history import History
 from tasks.demand.feature_known import DAY_OF_YEAR, KnownColumns
 from tasks.demand.feature_levels import Expectations, expectations
@@ -40,6 +41,14 @@ class FeatureTable:
     matrix: SmallFloatArray
     names: tuple[str, ...]
     expected: Expectations
+
+    def columns(self, names: Sequence[str]) -> SmallFloatArray:
+        """The matrix with the given columns in the given order; NaN where the panel has no such column."""
+        return reordered(self.matrix, self.names, names)
+
+    def take(self, used: BoolArray) -> FeatureTable:
+        """Some of the rows."""
+        return FeatureTable(self.matrix[used], self.names, self.expected.take(used))
 
 
 class Features:
@@ -149,6 +158,21 @@ class Features:
         if not self._with_position:
             del found[f"known:{DAY_OF_YEAR}"]
         return found
+
+
+def reordered(matrix: SmallFloatArray, names: Sequence[str], wanted: Sequence[str]) -> SmallFloatArray:
+    """Columns of a matrix by name, NaN where it has none of that name.
+
+    A feature may vary in one panel and be left out as constant in an earlier one.
+    """
+    if tuple(names) == tuple(wanted):
+        return matrix
+    found = np.full((len(matrix), len(wanted)), np.nan, dtype=np.float32)
+    position = {name: at for at, name in enumerate(names)}
+    for at, name in enumerate(wanted):
+        if name in position:
+            found[:, at] = matrix[:, position[name]]
+    return found
 
 
 def _blocks(size: int) -> list[IndexArray]:

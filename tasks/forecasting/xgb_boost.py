@@ -113,7 +113,7 @@ class Boosted:
     def importance(self) -> pd.DataFrame:
         """Mean gain of each feature's splits, the largest first; features without a split have 0."""
         gains = self.booster.get_score(importance_type=GAIN)
-        values = [float(gains.get(f"f{position}", 0.0)) for position in range(len(self.names))]
+        values = [gains.get(f"f{position}", 0.0) for position in range(len(self.names))]
         table = pd.DataFrame({FEATURE: list(self.names), GAIN: values})
         return table.sort_values([GAIN, FEATURE], ascending=[False, True], ignore_index=True)
 

@@ -15,6 +15,7 @@ import numpy as np
 from schemas.panel import FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
 from tasks.demand.feature_known import KnownColumns
 from tasks.demand.feature_windows import RunningSums
+from tasks.demand.features import reordered
 from tasks.forecasting.xgb_boost import Boosted, Examples, Learning, boost
 
 # Periods on each side that make the level around a period: short enough to leave the yearly season in it.
@@ -22,12 +23,12 @@ AROUND = {"D": 10, "W": 4, "MS": 2}
 # Cells (series x period) learnt from, and predicted at once.
 LEARNT_CELLS = 150_000
 PREDICTED_CELLS = 200_000
-# A cell is learnt from where at least this share of the periods around it is known.
 ROUNDS = 120
 # Effects outside 1 / LARGEST ... LARGEST are cut: no promotion is worth more.
 LARGEST = 20.0
 # Own ratios of a series are shrunk towards 1 with the weight of so many periods.
 PRIOR = 4.0
+WEEKDAY = "weekday"
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,16 @@ class _OwnRatios:
     """Mean ratio of each series on each value of a small known feature.
 
     Attributes:
-        values: shape (n, values).
-        state: shape (rows, T + H); value index of every period.
-        row_of_series: row of ``state`` for each series.
+        values: shape (n, states).
+        state: the feature whose value is the state of each period.
     """
 
     values: FloatArray
-    state: IndexArray
-    row_of_series: IndexArray
+    state: KnownFeature
 
     def at(self, series: IndexArray, target: IndexArray) -> FloatArray:
-        found: FloatArray = self.values[series, self.state[self.row_of_series[series], target]]
+        state = np.minimum(self.state.at(series, target).astype(np.int64), self.values.shape[1] - 1)
+        found: FloatArray = self.values[series, state]
         return found
 
 
@@ -64,7 +64,8 @@ class CalendarProfile:
         for first, last in _series_blocks(panel.n, length):
             series = np.repeat(np.arange(first, last), length)
             target = np.tile(np.arange(length), last - first)
-            predicted = self.boosted.predict(columns.matrix(series, target)[0])
+            matrix = reordered(*columns.matrix(series, target), self.boosted.names)
+            predicted = self.boosted.predict(matrix)
             found[first:last] = np.clip(predicted, 1 / LARGEST, LARGEST).reshape(-1, length)
         return found
 
@@ -110,23 +111,22 @@ def _level_around(panel: Panel) -> FloatArray:
 
 def _own_ratios(panel: Panel, known: KnownColumns, ratio: FloatArray) -> dict[str, FloatArray]:
     """Shrunk mean ratio of every series, by state of each frequent flag and of the position in the week."""
-    return {
-        name: _mean_by_state(ratio, state.values, state.row_of_series) for name, state in _states(panel, known).items()
-    }
+    names = [*known.frequent_flags, *([WEEKDAY] if panel.frequency.kind == "D" else [])]
+    return {name: _mean_by_state(ratio, _state(panel, name)) for name in names}
 
 
-def _states(panel: Panel, known: KnownColumns) -> dict[str, KnownFeature]:
-    found = {name: feature for name, feature in known.flags.items()}
-    if panel.frequency.kind == "D":
-        weekday = panel.periods.dayofweek.to_numpy()[None, :].astype(np.float32)
-        found["weekday"] = KnownFeature(weekday, np.zeros(panel.n, dtype=np.int64))
-    return found
+def _state(panel: Panel, name: str) -> KnownFeature:
+    """The feature whose value is the state of each period; the weekday is not among the panel's own."""
+    if name != WEEKDAY:
+        return panel.known[name]
+    weekday = panel.periods.dayofweek.to_numpy()[None, :].astype(np.float32)
+    return KnownFeature(weekday, np.zeros(panel.n, dtype=np.int64))
 
 
-def _mean_by_state(ratio: FloatArray, state: SmallFloatArray, row_of_series: IndexArray) -> FloatArray:
+def _mean_by_state(ratio: FloatArray, state: KnownFeature) -> FloatArray:
     usable = np.isfinite(ratio)
-    states = state[:, : ratio.shape[1]].astype(np.int64)[row_of_series]
-    size = int(state.max()) + 1
+    states = state.values[:, : ratio.shape[1]].astype(np.int64)[state.row_of_series]
+    size = int(state.values.max()) + 1
     flat = (np.arange(len(ratio))[:, None] * size + states)[usable]
     total = np.bincount(flat, ratio[usable], minlength=len(ratio) * size)
     count = np.bincount(flat, minlength=len(ratio) * size)
@@ -138,11 +138,7 @@ class _Columns:
 
     def __init__(self, panel: Panel, known: KnownColumns, own: dict[str, FloatArray]) -> None:
         self._known = known
-        states = _states(panel, known)
-        self._own = {
-            name: _OwnRatios(values, states[name].values.astype(np.int64), states[name].row_of_series)
-            for name, values in own.items()
-        }
+        self._own = {name: _OwnRatios(values, _state(panel, name)) for name, values in own.items()}
 
     def matrix(self, series: IndexArray, target: IndexArray) -> tuple[SmallFloatArray, tuple[str, ...]]:
         columns = self._known.at(series, target)
