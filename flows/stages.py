@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, cast
+from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import flow_run
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.tasks import Task
 
 from schemas.records import (
     ComparisonRecord,
@@ -19,7 +21,7 @@ from schemas.records import (
     PlanRecord,
     PublicationRecord,
 )
-from schemas.run import RunContext
+from schemas.run import RunContext, ShardSpec
 from tasks.compare import compare
 from tasks.features import assemble_panel
 from tasks.forecast import forecast_shard, plan_shards
@@ -30,10 +32,8 @@ from tasks.support import quieten_expected_errors
 
 quieten_expected_errors()
 
-R = TypeVar("R")
-
 # Shards keep the cores busy by themselves; a second one fills the gaps between their steps.
-task_runner = ThreadPoolTaskRunner(max_workers=2)
+task_runner = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=2))
 
 
 def flow_run_name() -> str:
@@ -41,47 +41,50 @@ def flow_run_name() -> str:
     given = flow_run.get_parameters()
     scope = [*(given.get("stores") or []), *(given.get("categories") or [])]
     settings = "/".join(Path(given["settings_file"]).parts[-2:])
-    parts = [flow_run.get_flow_name().replace("_", " "), str(given.get("as_of") or date.today()), settings]
+    parts = [str(flow_run.get_flow_name()).replace("_", " "), str(given.get("as_of") or date.today()), settings]
     return " · ".join([*parts, *(["only " + ", ".join(scope)] if scope else [])])
 
 
-def _done(future: PrefectFuture[R]) -> PrefectFuture[R]:
-    """Wait for a stage, so that its own error ends the run, not that of a later one which never began."""
+def _done(task: Task[..., Any], *arguments: object) -> PrefectFuture[Any]:
+    """Submit a stage and wait: its own error ends the run, not that of a later one which never began.
+
+    Earlier stages are handed on as futures, which Prefect resolves and draws as the run's graph.
+    """
+    future: PrefectFuture[Any] = task.submit(*arguments)
     future.result()
     return future
 
 
 def ingest_stage(run: RunContext) -> PrefectFuture[IngestRecord]:
     """Validated tables."""
-    return _done(ingest_tables.submit(run))
+    return _done(ingest_tables, run)
 
 
 def panel_stage(run: RunContext, ingested: PrefectFuture[IngestRecord]) -> PrefectFuture[PanelRecord]:
     """The demand panel with its features."""
-    return _done(assemble_panel.submit(run, ingested))
+    return _done(assemble_panel, run, ingested)
 
 
 def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[PrefectFuture[ForecastRecord]]:
     """Every model on every fold and on the horizon, in shards; progress shows while they finish."""
-    shards = plan_shards.submit(run, panel).result()
-    futures = [
-        forecast_shard.with_options(task_run_name=f"forecast {spec.model} {spec.number} of {spec.of}").submit(
-            run, panel, spec
-        )
-        for spec in shards
-    ]
-    progress = create_progress_artifact(0.0, key="forecast-progress", description="Forecast shards finished")
+    shards = _done(plan_shards, run, panel).result()
+    futures = [_named(spec).submit(run, panel, spec) for spec in shards]
+    progress = cast(UUID, create_progress_artifact(0.0, key="forecast-progress", description="Shards finished"))
     for done, future in enumerate(as_completed(futures), start=1):
         future.result()
         update_progress_artifact(progress, 100.0 * done / len(futures))
     return futures
 
 
+def _named(spec: ShardSpec) -> Task[..., Any]:
+    return forecast_shard.with_options(task_run_name=f"forecast {spec.model} {spec.number} of {spec.of}")
+
+
 def compare_stage(
     run: RunContext, panel: PrefectFuture[PanelRecord], forecasts: list[PrefectFuture[ForecastRecord]]
 ) -> PrefectFuture[ComparisonRecord]:
     """Backtest, metrics and the champion of every series."""
-    return _done(compare.submit(run, panel, forecasts))
+    return _done(compare, run, panel, forecasts)
 
 
 def plan_stage(
@@ -91,7 +94,7 @@ def plan_stage(
     comparison: PrefectFuture[ComparisonRecord],
 ) -> PrefectFuture[PlanRecord]:
     """Visits, levels and targets."""
-    return _done(optimise_inventory.submit(run, ingested, panel, comparison))
+    return _done(optimise_inventory, run, ingested, panel, comparison)
 
 
 def replenish(run: RunContext) -> PublicationRecord:
@@ -101,5 +104,5 @@ def replenish(run: RunContext) -> PublicationRecord:
     forecasts = forecast_stage(run, panel)
     comparison = compare_stage(run, panel, forecasts)
     plan = plan_stage(run, ingested, panel, comparison)
-    published = publish.submit(run, ingested, panel, forecasts, comparison, plan).result()
-    return published.model_copy(update={"flow_run_id": str(flow_run.get_id())})
+    published = _done(publish, run, ingested, panel, forecasts, comparison, plan).result()
+    return cast(PublicationRecord, published).model_copy(update={"flow_run_id": str(flow_run.get_id())})

@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 
 from schemas import columns as c
 from schemas.panel import Panel
-from schemas.records import IngestRecord, PanelRecord
+from schemas.records import IngestRecord, PanelRecord, Summary
 from schemas.run import RunContext
 from tasks.demand.panel import PanelBuild, build_panel, to_frames
 from tasks.demand.profile import profile
@@ -75,7 +75,7 @@ def _in_scope(facts: pd.DataFrame, run: RunContext) -> pd.DataFrame:
     return facts[stores & categories].reset_index(drop=True)
 
 
-def _summary(build: PanelBuild, panel: Panel) -> dict[str, list[dict[str, object]]]:
+def _summary(build: PanelBuild, panel: Panel) -> Summary:
     kinds = profile(panel).groupby(c.DEMAND_CLASS, observed=True)
     return {
         "series-profile": [
@@ -88,8 +88,6 @@ def _summary(build: PanelBuild, panel: Panel) -> dict[str, list[dict[str, object
             for kind, group in kinds
         ],
         "treatments": [{"treatment": name, "cases": count} for name, count in build.treatment_counts.items()],
-        "features": [
-            *({"feature": name, "kind": "known in advance"} for name in panel.known),
-            *({"feature": name, "kind": "seen up to the cutoff"} for name in panel.observed),
-        ],
+        "features": [{"feature": name, "kind": "known in advance"} for name in panel.known]
+        + [{"feature": name, "kind": "seen up to the cutoff"} for name in panel.observed],
     }

@@ -49,7 +49,8 @@ def optimise_inventory(
 
 
 def _optimise(run: RunContext, ingested: IngestRecord, panel: PanelRecord, comparison: ComparisonRecord) -> PlanRecord:
-    from tasks.inventory.weekly import WeeklyInputs, optimise
+    from tasks.inventory.weekly import optimise
+    from tasks.inventory.weekly_problem import WeeklyInputs
 
     lake = open_lake(run.settings.storage)
     tables = {name: lake.read_table(ref) for name, ref in ingested.tables.items() if name in TABLES_READ}

@@ -1,0 +1,1 @@
+"""Demand: cleaning, exposure, calendar, features, profile and folds."""
