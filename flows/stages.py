@@ -21,7 +21,7 @@ from schemas.records import (
     PlanRecord,
     PublicationRecord,
 )
-from schemas.run import RunContext, ShardSpec
+from schemas.run import SHARDS_AT_ONCE, RunContext, ShardSpec
 from tasks.compare import compare
 from tasks.features import assemble_panel
 from tasks.forecast import forecast_shard, plan_shards
@@ -32,8 +32,7 @@ from tasks.support import quieten_expected_errors
 
 quieten_expected_errors()
 
-# Shards keep the cores busy by themselves; a second one fills the gaps between their steps.
-task_runner = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=2))
+task_runner = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE))
 
 
 def flow_run_name() -> str:

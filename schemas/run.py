@@ -11,6 +11,10 @@ from schemas.records import Record
 from schemas.settings import Settings
 
 
+# Forecasting shards that run side by side; each takes its part of the cores.
+SHARDS_AT_ONCE = 2
+
+
 class RunContext(Record):
     """The parameters of a run, resolved and checked.
 

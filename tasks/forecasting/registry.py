@@ -13,6 +13,7 @@ from schemas.errors import ConfigError
 from schemas.panel import Fold, Forecast, Panel
 from schemas.protocols import Forecaster
 from schemas.records import Failure
+from schemas.run import SHARDS_AT_ONCE
 from schemas.settings import FLOORS, Settings
 from tasks.forecasting import ensemble
 
@@ -29,6 +30,11 @@ def model_names(settings: Settings) -> list[str]:
 def worker_count(settings: Settings) -> int:
     """Processes side by side: the setting, or the cores this process may use."""
     return settings.compute.workers or len(os.sched_getaffinity(0))
+
+
+def threads_per_shard(settings: Settings) -> int:
+    """Threads of one shard: more than its part of the cores would wait for each other, spinning."""
+    return max(1, worker_count(settings) // SHARDS_AT_ONCE)
 
 
 def make_forecaster(name: str, settings: Settings) -> Forecaster:
@@ -50,7 +56,7 @@ def make_forecaster(name: str, settings: Settings) -> Forecaster:
     if name == "xgboost" and models.xgboost:
         from tasks.forecasting.xgboost_ import XgboostForecaster
 
-        return XgboostForecaster(models.xgboost, settings.quantiles, workers)
+        return XgboostForecaster(models.xgboost, settings.quantiles, threads_per_shard(settings))
     if name == "arima" and models.arima:
         from tasks.forecasting.arima import arima_forecaster
 
