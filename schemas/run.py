@@ -10,7 +10,6 @@ from pydantic import model_validator
 from schemas.records import Record
 from schemas.settings import Settings
 
-
 # Forecasting shards that run side by side; each takes its part of the cores.
 SHARDS_AT_ONCE = 2
 
