@@ -108,7 +108,7 @@ class _Curve:
 
     def level(self, weight: float) -> FloatArray:
         """Yearly mean that the recent and the long mean let expect."""
-        found = (self.recent_mean + weight * self.long_mean) / (self.recent + weight * self.long)
+        found = divide(self.recent_mean + weight * self.long_mean, self.recent + weight * self.long)
         clipped: FloatArray = np.clip(found, self.year_mean / LARGEST_GROWTH, self.year_mean * LARGEST_GROWTH)
         return clipped
 

@@ -83,7 +83,7 @@ def sample_rows(panel: Panel, last_target: int, first_origin: int, budget: int, 
     origins = np.arange(last_target - 1, first_origin - 1, -1)
     per_origin = max(1, budget // max(1, panel.n))
     origins = np.sort(origins[:: -(-len(origins) // per_origin)]) if len(origins) else origins
-    grid = panel.n * len(origins) * panel.horizon
+    grid = panel.n * int(np.minimum(panel.horizon, last_target - origins).sum())
     stride = max(1, min(panel.horizon, -(-grid // max(1, budget))))
     kept = -(-panel.horizon // stride)
     series = np.repeat(np.arange(panel.n), len(origins) * kept)

@@ -19,6 +19,7 @@ import pandas as pd
 
 from schemas.panel import FloatArray, Forecast, IndexArray, Panel
 from schemas.settings import XgboostSettings
+from tasks.demand.feature_history import Windows
 from tasks.demand.feature_known import KnownColumns
 from tasks.demand.training_rows import Rows, horizon_rows, sample_rows, window_rows
 from tasks.forecasting.floors import SeasonalNaive
@@ -29,7 +30,7 @@ from tasks.forecasting.xgb_profile import CalendarProfile, fit_profile
 
 NAME = "xgboost"
 MEDIAN = 0.5
-# Origins reach back to this share of the history.
+# Where no earlier year can be read, origins reach back to this share of the history.
 FIRST_ORIGIN_SHARE = 0.35
 # The held-out windows are learnt for with this share of the rows: they only decide on rounds and spreads.
 HELD_OUT_SHARE = 0.5
@@ -40,7 +41,6 @@ FEWEST_ROWS = 200
 # One window is one season: what it says about the spread is believed by half.
 TRUST = 0.5
 NOTHING_LEARNT = "too few known periods in all series together to learn from"
-NO_HISTORY = "no known open period in the history"
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,7 @@ class XgboostForecaster:
     def _learnt(self, ground: Ground, budget: int, seed: int) -> tuple[Labelled, Recipe | None]:
         """Rows to learn from and the expectation that suits them; None where they are too few."""
         panel = ground.panel
-        first = min(panel.frequency.periods_per_year + panel.horizon, int(panel.history * FIRST_ORIGIN_SHARE))
-        rows = sample_rows(panel, panel.history, max(1, first), budget, seed)
+        rows = sample_rows(panel, panel.history, first_origin(panel), budget, seed)
         table = ground.table(rows)
         used = like_ahead(table, ground.table(horizon_rows(panel)))
         rows, table = rows.take(used), table.take(used)
@@ -192,6 +191,18 @@ class FittedXgboost:
             return ()
         recipe = f"season believed from {self.recipe.doubt:g}, long mean weighted {self.recipe.long_weight:g}"
         return (f"xgboost: {self.quantiles.rounds} rounds; {recipe}",)
+
+
+def first_origin(panel: Panel) -> int:
+    """The earliest origin to learn from: where an earlier year can be read, if enough origins follow.
+
+    Otherwise this share of the history: FIRST_ORIGIN_SHARE.
+    """
+    windows = Windows.of(panel.frequency)
+    seasonal = windows.year + windows.level
+    if panel.history >= seasonal + windows.level:
+        return seasonal
+    return max(1, int(panel.history * FIRST_ORIGIN_SHARE))
 
 
 def held_out_origins(panel: Panel) -> list[int]:
