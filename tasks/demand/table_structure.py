@@ -126,7 +126,7 @@ def _missing_text(table: str, missing: Sequence[str], files: Sequence[RawFile], 
     return (
         f"{table}: missing column{'s' if len(missing) > 1 else ''} {', '.join(described)} in {where}. The file has: "
         f"{', '.join(columns)}. Correct the file, or say under sources.{table}.columns which of its columns is meant "
-        f"(such as {missing[0]}: {columns[0]})."
+        f"(such as {missing[0]}: the file's name for it)."
     )
 
 
