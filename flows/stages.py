@@ -24,7 +24,7 @@ from schemas.records import (
 from schemas.run import SHARDS_AT_ONCE, RunContext, ShardSpec
 from tasks.compare import compare
 from tasks.features import assemble_panel
-from tasks.forecast import forecast_shard, plan_shards
+from tasks.forecast import forecast_shard, plan_shards, summarise_forecasts
 from tasks.ingest import ingest_tables
 from tasks.optimize import optimise_inventory
 from tasks.publish import publish
@@ -72,6 +72,7 @@ def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[P
     for done, future in enumerate(as_completed(futures), start=1):
         future.result()
         update_progress_artifact(progress, 100.0 * done / len(futures))
+    _done(summarise_forecasts, run, futures)
     return futures
 
 

@@ -14,7 +14,7 @@ from tasks.forecasting.registry import forecast_folds, make_forecaster
 from tasks.forecasting.shards import shards
 from tasks.panels import load_panel
 from tasks.storage.lake import open_lake
-from tasks.support import run_stage, say
+from tasks.support import run_stage, say, show_table
 
 
 @task(name="plan shards", task_run_name="plan shards", cache_policy=NO_CACHE)
@@ -63,3 +63,22 @@ def _forecast(run: RunContext, panel: PanelRecord, spec: ShardSpec) -> ForecastR
         failures=failures,
         notes=notes,
     )
+
+
+@task(name="summarise forecasts", task_run_name="summarise forecasts", cache_policy=NO_CACHE)
+def summarise_forecasts(run: RunContext, forecasts: list[ForecastRecord]) -> None:
+    """An artifact: which model forecasts how many series, how many fell back, and what it took."""
+    rows = []
+    for model in dict.fromkeys(record.model for record in forecasts):
+        shards = [record for record in forecasts if record.model == model]
+        fell_back = {(failure.store_id, failure.category) for record in shards for failure in record.failures}
+        rows.append(
+            {
+                "model": model,
+                "series": sum(record.series for record in shards if record.live),
+                "fell back": len(fell_back),
+                "seconds": round(sum(record.seconds for record in shards)),
+                "notes": "; ".join(dict.fromkeys(note for record in shards for note in record.notes)),
+            }
+        )
+    show_table(run, "forecasts", rows, "Series per model; a model of single series serves the largest ones only")
