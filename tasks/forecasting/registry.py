@@ -97,10 +97,13 @@ def forecast_folds(
     frames: list[pd.DataFrame] = []
     failures: list[Failure] = []
     notes: list[str] = []
+    as_of = panel.horizon_periods[0]
     panels = [panel.until(fold.known_periods) for fold in folds] + ([panel] if live else [])
     for known in panels:
         forecast = forecaster.fit(known, seed).predict(known, quantiles)
-        frames.append(_rows(forecaster.name, known, forecast, quantiles))
+        rows = _rows(forecaster.name, known, forecast, quantiles)
+        # A fold's horizon may reach beyond as_of, where there is nothing to hold it against.
+        frames.append(rows if known is panel else rows[rows[c.DATE] < as_of])
         failures += _failures(forecaster.name, known, forecast)
         notes += forecast.notes
     return pd.concat(frames, ignore_index=True), failures, list(dict.fromkeys(notes))
