@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from schemas import columns as c
 from schemas.frequency import Frequency
 
 FloatArray = NDArray[np.float64]
@@ -92,10 +93,21 @@ class Panel:
             self,
             periods=self.periods[:end],
             demand=self.demand[:, :cutoff],
-            closed=self.closed[:, :end],
+            closed=self._closed_as_known(cutoff, end),
             known={name: KnownFeature(f.values[:, :end], f.row_of_series) for name, f in self.known.items()},
             observed={name: values[:, :cutoff] for name, values in self.observed.items()},
         )
+
+    def _closed_as_known(self, cutoff: int, end: int) -> BoolArray:
+        """Closures up to ``end`` as known after ``cutoff`` periods: ahead of it those of the calendar only."""
+        closed: BoolArray = self.closed[:, :end].copy()
+        is_open = self.known.get(c.OPEN)
+        ahead = slice(cutoff, end)
+        if is_open is None:
+            closed[:, ahead] = False
+        else:
+            closed[:, ahead] &= is_open.values[is_open.row_of_series, ahead] <= 0
+        return closed
 
     def take(self, series: IndexArray) -> Panel:
         """The panel of some series, in the given order."""

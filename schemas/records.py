@@ -74,7 +74,8 @@ class IngestRecord(Record):
 class PanelRecord(Record):
     """The demand panel of one ``as_of``: frames by name (see ``tasks.demand.panel``).
 
-    Beside it what the plan needs of the tables: facts and planned prices per (store, SKU).
+    Beside it what the plan needs of the tables: facts and planned prices per (store, SKU), and whether any
+    stock was counted on or before ``as_of``.
     """
 
     as_of: date
@@ -85,19 +86,24 @@ class PanelRecord(Record):
     treatments: TableRef
     sku_facts: TableRef
     planned_prices: TableRef
+    stock_counted: bool = False
     warnings: list[str] = []
     summary: Summary = {}
     seconds: float = 0.0
 
 
 class Failure(Record):
-    """One series that a stage could not serve, and what served it instead."""
+    """One series that a stage could not serve, and what served it instead.
+
+    ``too_young``: the history is too short for the model, which is in the nature of new articles.
+    """
 
     store_id: str
     category: str
     stage: str
     reason: str
     fallback: str
+    too_young: bool = False
 
 
 class ForecastRecord(Record):

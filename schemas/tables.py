@@ -63,13 +63,16 @@ class TableContract:
         for rule in self.columns:
             if rule.name == column:
                 return rule
-        if any(column.startswith(f"{prefix}_") and column.rsplit("_", 1)[1].isdigit() for prefix in self.numbered):
+        if any(
+            column.startswith(f"{prefix}_") and column.rsplit("_", 1)[1].strip("0").isdigit()
+            for prefix in self.numbered
+        ):
             return ColumnRule(column, "number", nullable=True, minimum=0)
         return None
 
 
-def _store(required: bool = True) -> ColumnRule:
-    return ColumnRule(c.STORE_ID, "id", required=required, references="stores")
+def _store(required: bool = True, nullable: bool = False) -> ColumnRule:
+    return ColumnRule(c.STORE_ID, "id", required=required, nullable=nullable, references="stores")
 
 
 def _sku() -> ColumnRule:
@@ -170,7 +173,7 @@ PROMOTIONS = TableContract(
         _sku(),
         ColumnRule(c.DATE_FROM, "date", required=True),
         ColumnRule(c.DATE_TO, "date", required=True),
-        _store(required=False),
+        _store(required=False, nullable=True),
         ColumnRule(c.PRICE, "number", nullable=True, minimum=0),
         ColumnRule(c.DISCOUNT, "number", nullable=True, minimum=0, maximum=1),
     ),

@@ -51,7 +51,7 @@ def _refuse_many_fallbacks(run: RunContext, forecasts: list[ForecastRecord]) -> 
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
     for record in forecasts:
         fitted[record.model] += record.series if record.live else 0
-        for failure in record.failures:
+        for failure in (failure for failure in record.failures if not failure.too_young):
             failed[record.model].add((failure.store_id, failure.category))
             reasons[record.model][failure.reason] += 1
     broken = [model for model in fitted if len(failed[model]) > limit * fitted[model]]

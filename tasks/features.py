@@ -53,6 +53,8 @@ def _assemble(run: RunContext, ingested: IngestRecord) -> PanelRecord:
     build = build_panel(tables, run.settings, run.as_of)
     panel = scoped(build.panel, run)
     facts = sku_facts(tables, run.settings, run.as_of)
+    counted = bool(facts[c.ON_HAND].notna().any())
+    uncounted = "stock" in tables and not counted
     return PanelRecord(
         as_of=run.as_of,
         frames={name: lake.write_table(f"features/{name}", frame) for name, frame in to_frames(panel).items()},
@@ -62,7 +64,11 @@ def _assemble(run: RunContext, ingested: IngestRecord) -> PanelRecord:
         treatments=lake.write_table("features/treatments", build.treatments),
         sku_facts=lake.write_table("features/sku_facts", _in_scope(facts, run)),
         planned_prices=lake.write_table("features/planned_prices", planned_sku_prices(tables, run.settings, run.as_of)),
-        warnings=build.warnings,
+        stock_counted=counted,
+        warnings=[
+            *build.warnings,
+            *([f"stock: no count on or before {run.as_of}; it is taken as 0"] if uncounted else []),
+        ],
         summary=_summary(build, panel),
     )
 

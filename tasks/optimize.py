@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 from schemas import columns as c
 from schemas.records import ComparisonRecord, IngestRecord, PanelRecord, PlanRecord
 from schemas.run import RunContext
+from tasks.demand.sku_facts import last_dc_stock
 from tasks.storage.lake import Lake, open_lake
 from tasks.support import rows_of, run_stage, say, show_table
 
@@ -36,7 +37,6 @@ def optimise_inventory(
         "forecast": comparison.forecast.sha256,
         "backtest": comparison.backtest.sha256,
         "champions": comparison.champions.sha256,
-        "stock": "stock" in ingested.tables,
         "as_of": run.as_of.isoformat(),
         **run.settings.model_dump(mode="json", include={"inventory", "frequency", "horizon", "quantiles", "seed"}),
     }
@@ -54,17 +54,17 @@ def _optimise(run: RunContext, ingested: IngestRecord, panel: PanelRecord, compa
 
     lake = open_lake(run.settings.storage)
     tables = {name: lake.read_table(ref) for name, ref in ingested.tables.items() if name in TABLES_READ}
-    prices = lake.read_table(panel.planned_prices)
+    prices, facts = lake.read_table(panel.planned_prices), lake.read_table(panel.sku_facts)
     plan = optimise(
         WeeklyInputs(
             forecast=_champion_rows(lake.read_table(comparison.forecast)),
             backtest=_champion_folds(lake, comparison),
-            sku_facts=lake.read_table(panel.sku_facts),
+            sku_facts=facts,
             stores=tables["stores"],
             settings=run.settings,
-            dc_stock=tables.get("dc_stock"),
+            dc_stock=last_dc_stock(tables.get("dc_stock"), run.as_of),
             planned_prices=prices if len(prices) else None,
-            has_stock="stock" in ingested.tables,
+            has_stock=panel.stock_counted,
         )
     )
     return PlanRecord(

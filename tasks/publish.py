@@ -69,6 +69,8 @@ def publish(
         ),
     )
     warn(record.warnings)
+    if run.scoped:
+        warn(["The file covers the run's scope only: for the ERP an absent pair means 0."])
     say(f"{'preview' if run.dry_run else 'published'}: {record.folder}")
     _show(run, record, plan)
     return state
@@ -123,7 +125,7 @@ def _facts(
         failures=comparison.failures,
         warnings=[*panel.warnings, *comparison.notes, *plan.notes],
         seconds=seconds,
-        stock_given="stock" in ingested.tables,
+        stock_given=panel.stock_counted,
         summary={"Overfitting": comparison.summary["gap"], "Treatments": panel.summary["treatments"]},
     )
 

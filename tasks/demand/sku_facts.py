@@ -93,6 +93,20 @@ def last_stock(stock: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
     return kept.astype({c.STORE_ID: object, c.SKU: object})
 
 
+def last_dc_stock(dc_stock: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
+    """What the distribution centre may send: with a date column each SKU's last count not after ``as_of``.
+
+    Returns:
+        sku and available, one row per SKU; None without a table, or without a count so early.
+    """
+    if dc_stock is None:
+        return None
+    if c.DATE in dc_stock.columns:
+        dc_stock = dc_stock.loc[dc_stock[c.DATE] <= pd.Timestamp(as_of)].sort_values(c.DATE, kind="stable")
+        dc_stock = dc_stock.drop_duplicates(c.SKU, keep="last")
+    return dc_stock[[c.SKU, c.AVAILABLE]].reset_index(drop=True) if len(dc_stock) else None
+
+
 def sku_prices(prepared: Prepared) -> pd.Series:
     """Each SKU's net amount per unit in the last period in which it sold with a known amount, any store."""
     cells, sound = prepared.cells, ~prepared.faulty
@@ -145,4 +159,4 @@ def _fact(products: pd.DataFrame, name: str, skus: pd.Series) -> np.ndarray:
 
 def _is_numbered(name: str) -> bool:
     prefix, _, number = str(name).rpartition("_")
-    return prefix == c.IN_TRANSIT and number.isdigit()
+    return prefix == c.IN_TRANSIT and number.isdigit() and int(number) > 0

@@ -26,6 +26,8 @@ CHUNK = 20
 # A mean beyond this multiple of the largest known value has diverged.
 DIVERGED = 10.0
 REASON_LENGTH = 160
+NEEDED = "needed"
+UNSEEN = "too short, constant or absent when the model was fitted"
 STRUCTURES_SHOWN = 5
 
 S = TypeVar("S")
@@ -151,8 +153,7 @@ class FittedLocal(Generic[S]):
         if not self.model.learns:
             return {}
         keys = series_keys(panel)
-        unseen = "too short, constant or absent when the model was fitted"
-        return {i: self.errors.get(keys[i], unseen) for i in indices if keys[i] not in self.structures}
+        return {i: self.errors.get(keys[i], UNSEEN) for i in indices if keys[i] not in self.structures}
 
 
 class _Forecast(Generic[S]):
@@ -254,7 +255,16 @@ class _Triage:
 
 
 def _short_reason(known: int, needed: int) -> str:
-    return f"{known} known open periods, {needed} needed" if known else NO_HISTORY
+    return f"{known} known open periods, {needed} {NEEDED}" if known else NO_HISTORY
+
+
+def is_too_young(reason: str) -> bool:
+    """Whether a series failed for want of history, not for a defect.
+
+    >>> is_too_young("3 known open periods, 12 needed"), is_too_young("ValueError: singular matrix")
+    (True, False)
+    """
+    return reason in (NO_HISTORY, UNSEEN) or reason.endswith(NEEDED)
 
 
 def _take_over(panel: Panel, failed: list[int], levels: Sequence[float], mean: FloatArray, found: FloatArray) -> None:

@@ -16,6 +16,7 @@ from schemas.records import Failure
 from schemas.run import SHARDS_AT_ONCE
 from schemas.settings import FLOORS, Settings
 from tasks.forecasting import ensemble
+from tasks.forecasting.fallback import is_too_young
 
 GLOBAL_MODELS = ("xgboost",)
 # What serves a series without any history.
@@ -138,6 +139,7 @@ def _failures(name: str, panel: Panel, forecast: Forecast) -> list[Failure]:
             stage=name,
             reason=reason,
             fallback=ZERO if name in FLOORS else FLOORS[0],
+            too_young=is_too_young(reason),
         )
         for index, reason in forecast.failed.items()
     ]

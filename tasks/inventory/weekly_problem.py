@@ -207,7 +207,7 @@ def transit_columns(facts: pd.DataFrame) -> dict[str, int]:
     for name in facts.columns:
         if name == c.IN_TRANSIT:
             found[name] = 1
-        elif str(name).startswith(f"{c.IN_TRANSIT}_") and str(name).rsplit("_", 1)[1].isdigit():
+        elif str(name).startswith(f"{c.IN_TRANSIT}_") and str(name).rsplit("_", 1)[1].strip("0").isdigit():
             found[name] = int(str(name).rsplit("_", 1)[1])
     return found
 

@@ -27,7 +27,8 @@ def load_settings(path: Path, overrides: Sequence[str] = (), cwd: Path | None = 
 
     Args:
         path: the YAML file.
-        overrides: ``key.path=value`` texts; the value is YAML, a mapping is merged into the file's.
+        overrides: ``key.path=value`` texts; the value is YAML, a mapping is merged into the file's, and
+            null takes the key out: ``models.arima=null`` fits no ARIMA.
         cwd: working directory; the process's own when None.
 
     Raises:
@@ -57,6 +58,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         """Build one mapping."""
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be plain text", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key '{key.value}' stands twice", key.start_mark
@@ -70,7 +73,7 @@ def _read_yaml(file: Path) -> Tree:
         content = yaml.load(file.read_text(encoding="utf-8-sig"), Loader=_UniqueKeyLoader)  # noqa: S506
     except FileNotFoundError:
         raise ConfigError(f"There is no settings file {file}. Give its path with --settings.") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"The settings file {file} cannot be read ({error}). Expected YAML text in UTF-8.") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"The settings file {file} is no valid YAML: {_where(error)}. Correct that line.") from None
@@ -79,7 +82,7 @@ def _read_yaml(file: Path) -> Tree:
     return {str(key): value for key, value in content.items()}
 
 
-def _where(error: yaml.YAMLError) -> str:
+def _where(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = str(getattr(error, "problem", None) or error).splitlines()[0]
     return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else problem
@@ -93,7 +96,7 @@ def _parsed(override: str) -> Tree:
         raise ConfigError(f"--set {override}: expected key.path=value, for instance inventory.lead_time=2.")
     try:
         value = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(
             f"--set {override}: the value is no valid YAML ({_where(error)}). Put text with special signs in quotes."
         ) from None
@@ -113,6 +116,8 @@ def _merge(base: Tree, extra: Mapping[str, Any], override: str, path: str = "") 
                 f"--set {override}: {at} is {base[key]!r} in the settings file, which has no keys to set. "
                 f"Give {at} as a whole: --set {at}=..."
             )
+        elif value is None:
+            base.pop(key, None)
         else:
             base[key] = value
 

@@ -90,7 +90,10 @@ def expand(source: SourceSettings, table: str) -> list[SourceFile]:
             f"sources.{table}.path leads to files of no known format: {first_few(strange)}. Expected "
             f"{', '.join(FORMATS)}; narrow the path, for instance to *.csv."
         )
-    return [SourceFile(table, path, file, sha256_of(file)) for path, file in sorted(local.items())]
+    try:
+        return [SourceFile(table, path, file, sha256_of(file)) for path, file in sorted(local.items())]
+    except OSError as error:
+        raise DataContractError(f"A file of table {table} cannot be read ({error}). Check its permissions.") from error
 
 
 def read_tables(files: Mapping[str, Sequence[SourceFile]], sources: Sources) -> dict[str, RawTable]:
