@@ -266,8 +266,6 @@ class Settings(Strict):
         arima=ArimaSettings(),
         prophet=ProphetSettings(),
         xgboost=XgboostSettings(),
-        theta=LocalModelSettings(),
-        ets=LocalModelSettings(),
         ensemble=EnsembleSettings(),
     )
     backtest: BacktestSettings = BacktestSettings()

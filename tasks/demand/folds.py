@@ -39,10 +39,10 @@ def plan_folds(panel: Panel, windows: int, step: int) -> FoldPlan:
     """Folds that end just before ``as_of`` and step back from there.
 
     The last fold knows T - H periods, the one before T - H - step, and so on. Every fold knows at least
-    :func:`minimum_history` periods. Where not even the last one does, a single fold knows just so many and is
-    tested on the periods left, if these are half a horizon or more: models with a season must be judged with
-    one. Otherwise the last fold is kept if it knows 4 periods. A note says so. A fold in whose horizon no
-    demand at all is known proves nothing: it is passed over for an earlier one (sales that end long before
+    :func:`minimum_history` periods. Where not even the last one does, a single fold is tested on the last
+    half of a horizon only, if it then knows that many: models with a season must be judged with one.
+    Otherwise the last fold is kept if it knows 4 periods. A note says so. A fold in whose horizon no demand
+    at all is known proves nothing: it is passed over for an earlier one (sales that end long before
     ``as_of``).
 
     Args:
@@ -52,7 +52,7 @@ def plan_folds(panel: Panel, windows: int, step: int) -> FoldPlan:
 
     Example:
         T = 100 weeks, H = 26, windows = 3, step = 1: the folds know 72, 73 and 74 weeks. With T = 74 the only
-        fold knows 52 weeks and is tested on 22.
+        fold knows 61 weeks and is tested on 13.
     """
     last, least = panel.history - panel.horizon, minimum_history(panel)
     reach = [known for known in range(last, 0, -step) if known >= least]
@@ -65,10 +65,11 @@ def plan_folds(panel: Panel, windows: int, step: int) -> FoldPlan:
             f"No demand is known in the {panel.horizon} periods before as_of: the last fold ends "
             f"{last - tested[0]} periods earlier"
         )
-    left = panel.history - least
-    if not chosen and 2 * left >= panel.horizon and some_known[least:].any():
-        chosen = [least]
-        notes.append(f"The only fold is tested on {left} of {panel.horizon} periods, so that it knows {least}")
+    short = -(-panel.horizon // 2)
+    halfway = panel.history - short
+    if not chosen and halfway >= least and some_known[halfway:].any():
+        chosen = [halfway]
+        notes.append(f"The only fold is tested on {short} of {panel.horizon} periods, so that it knows {halfway}")
     if not chosen and last >= FEWEST_PERIODS and some_known[last:].any():
         chosen = [last]
         notes.append(f"The only fold knows {last} periods, fewer than the {least} it should")

@@ -1,11 +1,12 @@
 """One champion per series: the model whose lead on the folds is more than luck.
 
 Per-series fold losses are noisy (five weeks, forty days), so the least of them overfits. A series starts
-from the **global winner** (least total loss over all series on which the same models compete) and leaves
-it only for a model that is better there beyond its margin of error, after shrinkage towards the
-pooled figures (:func:`tasks.evaluation.evidence.advantages`). The floors compete like any model: the
-champion's shrunk score is below that of both floors, or a floor is the champion. Beating them is asked of
-the shrunk estimate, not of the raw fold loss, in which a floor leads by luck on many short series.
+from the **global winner** (least total loss among the models that serve the whole network; where it does
+not serve the series, among those that do) and leaves it only for a model that is better there beyond its
+margin of error, after shrinkage (:func:`tasks.evaluation.evidence.advantages`). The floors compete like
+any model: the champion's shrunk score is below that of both floors, or a floor is the champion. Beating
+them is asked of the shrunk estimate, not of the raw fold loss, in which a floor leads by luck on many
+short series.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, IndexArray
 from schemas.settings import FLOORS
 from tasks.evaluation.aggregation import FoldGrid, fold_grid
-from tasks.evaluation.evidence import Evidence, SelectionRule, advantages, gather_evidence
+from tasks.evaluation.evidence import Evidence, SelectionRule, advantages, gather_evidence, network_winner
 from tasks.evaluation.reasons import Choice, reasons
 from tasks.evaluation.rows import BacktestRows, read_rows, series_codes
 
@@ -69,11 +70,12 @@ def choose_models(rows: BacktestRows, live: pd.DataFrame, rule: SelectionRule) -
     candidates = _served(live, at, len(series), evidence.models) & scored.any(axis=1, keepdims=True)
     place = _places(evidence.series, series)
     champion, winner = np.full((2, len(series)), NOBODY, dtype=np.int64)
+    leader = network_winner(evidence) if candidates.any() else NOBODY
     for pattern in np.unique(candidates, axis=1).T if candidates.any() else ():
         wanted = np.flatnonzero((candidates == pattern[:, None]).all(axis=0))
         members, pool = _shared_pool(np.flatnonzero(pattern), scored)
         if len(members):
-            champion[wanted], winner[wanted] = _choose(evidence, members, pool, place[wanted], rule)
+            champion[wanted], winner[wanted] = _choose(evidence, members, pool, place[wanted], rule, leader)
     names = np.array([*evidence.models, None], dtype=object)
     model = np.where(champion == NOBODY, _unscored(live, at, len(series)), names[champion])
     return Choice(series, model, names[winner], place)
@@ -107,11 +109,17 @@ def _shared_pool(members: IndexArray, scored: BoolArray) -> tuple[IndexArray, In
 
 
 def _choose(
-    evidence: Evidence, members: IndexArray, pool: IndexArray, place: IndexArray, rule: SelectionRule
+    evidence: Evidence,
+    members: IndexArray,
+    pool: IndexArray,
+    place: IndexArray,
+    rule: SelectionRule,
+    leader: int,
 ) -> tuple[IndexArray, int]:
-    """Champion of each series (positions in the evidence), and the pool's winner."""
+    """Champion of each series, and the model it was measured against (positions in the evidence)."""
     on_folds = place != NOBODY
-    found = advantages(evidence, members, pool, place[on_folds], rule)
+    leads = np.flatnonzero(members == leader)
+    found = advantages(evidence, members, pool, place[on_folds], rule, int(leads[0]) if len(leads) else None)
     champion = np.full(len(place), members[found.winner], dtype=np.int64)
     # Rounded, so that the order of summation decides no tie; the first of equals is a floor.
     champion[on_folds] = members[np.argmin(np.round(found.score, 12), axis=0)]

@@ -18,6 +18,10 @@ from tasks.storage.settings_problems import check_plain_values, in_words
 Tree = dict[str, Any]
 
 
+# Under this key a null in an override takes the key out; in the file it stands for the defaults.
+MODELS = "models."
+
+
 def load_settings(path: Path, overrides: Sequence[str] = (), cwd: Path | None = None) -> Settings:
     """Read a settings file and check it as a whole.
 
@@ -28,7 +32,7 @@ def load_settings(path: Path, overrides: Sequence[str] = (), cwd: Path | None = 
     Args:
         path: the YAML file.
         overrides: ``key.path=value`` texts; the value is YAML, a mapping is merged into the file's, and
-            null takes the key out: ``models.arima=null`` fits no ARIMA.
+            null takes a model out: with ``models.arima=null`` no ARIMA is fitted.
         cwd: working directory; the process's own when None.
 
     Raises:
@@ -116,7 +120,7 @@ def _merge(base: Tree, extra: Mapping[str, Any], override: str, path: str = "") 
                 f"--set {override}: {at} is {base[key]!r} in the settings file, which has no keys to set. "
                 f"Give {at} as a whole: --set {at}=..."
             )
-        elif value is None:
+        elif value is None and path == MODELS:
             base.pop(key, None)
         else:
             base[key] = value
