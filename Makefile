@@ -55,6 +55,7 @@ ui: .venv/.installed ## Prefect server with its UI at http://127.0.0.1:4200
 lock: .venv/bin/uv ## resolve requirements.lock anew within pyproject.toml's ranges
 	$(BIN)/uv pip compile --quiet --upgrade --all-extras --python-version 3.11 --no-header --no-annotate \
 		$(PLACES) --output-file requirements.lock pyproject.toml
+	@sed -i 's/^\(torch==[^+]*\)+.*/\1/' requirements.lock  # any build of that version: a CPU build's name is not everywhere
 
 clean: ## remove what runs and tools leave behind, .venv apart
 	rm -rf $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -69,10 +70,10 @@ clean: ## remove what runs and tools leave behind, .venv apart
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(UV)'
 
 .venv/.installed: pyproject.toml requirements.lock | .venv/bin/uv
-	@$(INSTALL) --editable .
+	@$(INSTALL) --editable '.[aws,deepar]'
 	@$(BIN)/python -m compileall -q $(SOURCES)
 	@touch $@
 
 .venv/.installed-test: .venv/.installed
-	@$(INSTALL) --editable '.[aws,test]'
+	@$(INSTALL) --editable '.[aws,deepar,test]'
 	@touch $@

@@ -6,10 +6,12 @@ import hashlib
 import json
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas import columns as c
+from schemas.deepar_settings import DeepArSettings
 from schemas.frequency import FREQUENCIES, Frequency
+from schemas.strict import Strict
 
 PolicyName = Literal[
     "eoq",
@@ -22,12 +24,6 @@ PolicyName = Literal[
     "genetic_static",
 ]
 FLOORS = ("seasonal_naive", "moving_average")
-
-
-class Strict(BaseModel):
-    """A group of settings: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SourceSettings(Strict):
@@ -140,6 +136,7 @@ class ModelsSettings(Strict):
     tsb: LocalModelSettings | None = None
     theta: LocalModelSettings | None = None
     ets: LocalModelSettings | None = None
+    deepar: DeepArSettings | None = None
     ensemble: EnsembleSettings | None = None
 
     @model_validator(mode="before")

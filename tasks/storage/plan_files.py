@@ -15,7 +15,8 @@ from pydantic import Field, ValidationError
 from schemas import columns as c
 from schemas.errors import ConfigError, DataContractError, first_few
 from schemas.plan import FloatArray, PlanProblem
-from schemas.settings import InventorySettings, Strict
+from schemas.settings import InventorySettings
+from schemas.strict import Strict
 from tasks.storage.settings_file import _merge, _parsed
 from tasks.storage.settings_problems import check_plain_values, in_words
 

@@ -1,0 +1,186 @@
+"""What the two DeepAR backends share: the data channel, jobs, trained models, and the backend's seam."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+from schemas.records import FileRef, Record
+
+JobState = Literal["starting", "training", "finished", "failed", "stopped"]
+
+
+class DeepArChannel(Record):
+    """One configuration's data in the lake, as DeepAR reads it: JSON Lines, gzip-packed.
+
+    Layout (domain, section 3.1), below ``prefix`` = ``deepar/forecasting-<monthly|weekly|daily>-<series>-v<digest>``:
+    ``data/<configuration>/train/train.json.gz`` (every series without its last ``prediction_length`` periods where
+    there is a test channel), ``data/<configuration>/test/test.json.gz`` (whole series), ``.../inference/input.json.gz``
+    (whole series and the horizon's dynamic features, one line per series) and ``.../inference/keys.csv`` (store_id,
+    category of those lines, in order). Job outputs go below ``output/``.
+
+    Attributes:
+        prefix: lake key of the experiment.
+        configuration: label of the configuration.
+        train: the train channel's only file; it lies alone in its folder.
+        test: the test channel's only file; None where the model is trained on everything known.
+        inference: one line per series.
+        keys: which series each line of ``inference`` is.
+        time_freq: DeepAR's name of the frequency: ``M``, ``W`` or ``D``.
+        prediction_length: H.
+        series: lines of the inference file.
+        observations: known values in the train channel.
+        cardinality: number of values of each categorical feature.
+        dynamic_features: number of dynamic features per line.
+    """
+
+    prefix: str
+    configuration: str
+    train: FileRef
+    test: FileRef | None
+    inference: FileRef
+    keys: FileRef
+    time_freq: Literal["M", "W", "D"]
+    prediction_length: int
+    series: int
+    observations: int
+    cardinality: tuple[int, ...] = ()
+    dynamic_features: int = 0
+
+
+class TrainingRequest(Record):
+    """A training job to run.
+
+    Attributes:
+        purpose: short text for the job's name, such as ``cleaned-student-t`` (lowercase, digits, dashes).
+        channel: its data.
+        hyperparameters: SageMaker's names and values, all text, as its container takes them.
+        seed: of the run; SageMaker's DeepAR takes none.
+    """
+
+    purpose: str
+    channel: DeepArChannel
+    hyperparameters: dict[str, str]
+    seed: int
+
+
+class TrainedModel(Record):
+    """A finished training job and its model.
+
+    Attributes:
+        job: its name.
+        archive: ``model.tar.gz`` in the lake, at ``<prefix>/output/<job>/output/model.tar.gz``.
+        metrics: the container's own, such as ``train:final_loss``, ``test:RMSE``, ``test:mean_wQuantileLoss``.
+        seconds: of training, as the backend reports them.
+        billable_seconds: what SageMaker charges; 0 locally.
+        reused: the job had been run, or was under way, before this request.
+    """
+
+    job: str
+    archive: FileRef
+    metrics: dict[str, float] = {}
+    seconds: float = 0.0
+    billable_seconds: float = 0.0
+    reused: bool = False
+    notes: list[str] = []
+
+
+class TuningRequest(Record):
+    """A tuning job to run: a training request whose ``hyperparameters`` lack the tuned ones.
+
+    Attributes:
+        training: data, purpose and the static hyperparameters; its channel has a test part.
+        configurations: trainings in all.
+        parallel: trainings side by side.
+        objective: metric of the container to minimise.
+        ranges: hyperparameter to (min, max, scale ``linear`` or ``log``, whole numbers only).
+    """
+
+    training: TrainingRequest
+    configurations: int
+    parallel: int
+    objective: str
+    ranges: dict[str, tuple[float, float, Literal["linear", "log"], bool]]
+
+
+class TuningTrial(Record):
+    """One training of a tuning job; ``value`` is None where it did not finish."""
+
+    job: str
+    hyperparameters: dict[str, str]
+    state: Literal["finished", "pruned", "failed", "stopped"]
+    value: float | None = None
+    seconds: float = 0.0
+    reason: str = ""
+
+
+class TuningResult(Record):
+    """A finished tuning job: its trials in the order of their start, and the best one's job name."""
+
+    job: str
+    objective: str
+    trials: list[TuningTrial]
+    best: str
+    seconds: float = 0.0
+
+
+class JobProgress(Record):
+    """Where a job stands, for the Prefect UI.
+
+    Attributes:
+        job: its name.
+        state: the coarse state.
+        detail: plain words, such as SageMaker's secondary status and message.
+        share: part done, 0 to 1, where it is known.
+    """
+
+    job: str
+    state: JobState
+    detail: str = ""
+    share: float | None = None
+
+
+Report = Callable[[JobProgress], None]
+
+
+class DeepArBackend(Protocol):
+    """Where DeepAR is trained and asked: this machine, or Amazon SageMaker.
+
+    Every call blocks until the work is done and is idempotent: the same request finds its finished or running job
+    and starts no second one. A call may be made from several threads at once; the backend limits how many jobs run
+    side by side.
+    """
+
+    def train(self, request: TrainingRequest, report: Report) -> TrainedModel:
+        """Train a model.
+
+        Raises:
+            TrainingError: the job failed; the message carries the container's own reason.
+            ConfigError: the settings cannot serve, such as a missing role or a hyperparameter without equivalent.
+        """
+        ...
+
+    def tune(self, request: TuningRequest, report: Report) -> TuningResult:
+        """Search hyperparameters.
+
+        Raises:
+            TrainingError: no training of it finished.
+        """
+        ...
+
+    def predict(
+        self, model: TrainedModel, channel: DeepArChannel, quantiles: Sequence[float], num_samples: int, report: Report
+    ) -> FileRef:
+        """Forecast the lines of a channel's inference file.
+
+        Returns:
+            JSON Lines in the lake, one per input line in its order: ``{"mean": [...], "quantiles": {"0.1": [...]}}``.
+
+        Raises:
+            TrainingError: the inference failed, or answers are missing.
+        """
+        ...
+
+    def stop(self, job: str) -> None:
+        """Stop a job that is still running; one that is finished or unknown is left alone."""
+        ...
