@@ -49,6 +49,9 @@ class Panel:
         closed: shape (n, T + H); the store is known to be closed (its demand is zero and known).
         known: name to feature known in advance (calendar, holidays, events, planned promotions).
         observed: name to covariate seen only up to the cutoff, shape (n, T) (such as the last price).
+        sold: shape (n, T); units as sold, before outliers and stock-outs were treated: 0 where nothing was
+            sold, NaN only before a series' first period and behind the last delivered row. None where only
+            the demand is at hand.
         horizon: H.
     """
 
@@ -60,6 +63,7 @@ class Panel:
     horizon: int
     known: Mapping[str, KnownFeature] = field(default_factory=dict)
     observed: Mapping[str, SmallFloatArray] = field(default_factory=dict)
+    sold: FloatArray | None = None
 
     @property
     def n(self) -> int:
@@ -96,6 +100,7 @@ class Panel:
             closed=self._closed_as_known(cutoff, end),
             known={name: KnownFeature(f.values[:, :end], f.row_of_series) for name, f in self.known.items()},
             observed={name: values[:, :cutoff] for name, values in self.observed.items()},
+            sold=None if self.sold is None else self.sold[:, :cutoff],
         )
 
     def _closed_as_known(self, cutoff: int, end: int) -> BoolArray:
@@ -118,6 +123,7 @@ class Panel:
             closed=self.closed[series],
             known={name: KnownFeature(f.values, f.row_of_series[series]) for name, f in self.known.items()},
             observed={name: values[series] for name, values in self.observed.items()},
+            sold=None if self.sold is None else self.sold[series],
         )
 
 

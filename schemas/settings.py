@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import date
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -78,6 +79,19 @@ class CleaningSettings(Strict):
         gt=1,
         description="A period is faulty above this multiple of the series' own 99th percentile of the other periods",
     )
+
+
+class SpecialPeriod(Strict):
+    """A span of days with a demand of its own, such as source A's V1."""
+
+    date_from: date = Field(description="First day")
+    date_to: date = Field(description="Last day")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.date_to < self.date_from:
+            raise ValueError(f"date_to {self.date_to} lies before date_from {self.date_from}")
+        return self
 
 
 class ArimaSettings(Strict):
@@ -259,6 +273,10 @@ class Settings(Strict):
     category: list[str] = Field(default=[c.SKU], min_length=1)
     quality: QualitySettings = QualitySettings()
     cleaning: CleaningSettings = CleaningSettings()
+    special_periods: dict[str, list[SpecialPeriod]] = Field(
+        default={},
+        description="Name: spans of days with a demand of their own; each name is a feature known in advance",
+    )
     models: ModelsSettings = ModelsSettings(
         arima=ArimaSettings(),
         prophet=ProphetSettings(),

@@ -32,7 +32,8 @@ def assemble_panel(run: RunContext, ingested: IngestRecord) -> State[PanelRecord
         "as_of": run.as_of.isoformat(),
         "scope": [run.stores, run.categories],
         **run.settings.model_dump(
-            mode="json", include={"frequency", "aggregate", "horizon", "country", "category", "cleaning"}
+            mode="json",
+            include={"frequency", "aggregate", "horizon", "country", "category", "cleaning", "special_periods"},
         ),
     }
     record, state = run_stage(run, "features", parts, PanelRecord, lambda: _assemble(run, ingested))

@@ -102,6 +102,18 @@ def known_demand(cells: SaleCells, stores: StorePeriods, unknown: IndexArray) ->
     return demand
 
 
+def units_sold(cells: SaleCells, stores: StorePeriods) -> FloatArray:
+    """Units as sold, per series and period: what the rows say, and 0 without one.
+
+    Returns:
+        Shape (n, T); NaN before a series' first period and behind the last period with any row.
+    """
+    sold = cells.by_series(cells.units)
+    alive = _count(cells.pair_series * cells.history + _first_period(cells), cells.n, cells.history).cumsum(axis=1)
+    sold[(alive == 0) | stores.tail] = np.nan
+    return sold
+
+
 def out_of_stock(availability: pd.DataFrame | None, cells: SaleCells, as_of: date) -> IndexArray:
     """Which pairs were out of stock when.
 

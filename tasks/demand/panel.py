@@ -15,11 +15,11 @@ from schemas.settings import Settings
 from tasks.demand.axis import Axis
 from tasks.demand.calendar import StoreCalendar
 from tasks.demand.cleaning import SaleCells, clean_products, returned_lines
-from tasks.demand.exposure import StorePeriods, known_demand, out_of_stock, store_periods
+from tasks.demand.exposure import StorePeriods, known_demand, out_of_stock, store_periods, units_sold
 from tasks.demand.panel_frames import from_frames, to_frames
 from tasks.demand.prepared import prepare
 from tasks.demand.promotions import promotion_features
-from tasks.demand.time_features import public_holidays, time_features
+from tasks.demand.time_features import public_holidays, special_periods, time_features
 
 __all__ = ["PanelBuild", "build_panel", "from_frames", "to_frames"]
 
@@ -83,6 +83,7 @@ def build_panel(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: d
         horizon=settings.horizon,
         known=_known(tables, settings, cells, axis, calendar),
         observed=_observed(cells, ~faulty),
+        sold=units_sold(cells, stores),
     )
     treatments = pd.concat(
         [_returns(tables, as_of), _faults(cells, faulty, settings), _open_after_all(cells, stores)], ignore_index=True
@@ -120,6 +121,7 @@ def _known(
     return {
         **time_features(axis, cells.n),
         **public_holidays(axis, settings.country, cells.n),
+        **special_periods(axis, settings.special_periods, cells.n),
         **promotion_features(tables.get("promotions"), tables["products"], cells, axis),
         **calendar.features,
     }

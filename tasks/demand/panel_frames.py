@@ -10,7 +10,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.errors import StorageError
 from schemas.frequency import Frequency
-from schemas.panel import KnownFeature, Panel
+from schemas.panel import FloatArray, KnownFeature, Panel, SmallFloatArray
 
 SERIES = "series"
 PERIODS = "periods"
@@ -26,7 +26,7 @@ def to_frames(panel: Panel) -> dict[str, pd.DataFrame]:
 
     Returns:
         ``series`` (one row per series), ``periods`` (one row per label), ``history`` (n x T rows, series
-        by series: demand and the observed covariates), ``closed`` (n x (T + H) rows), ``features`` (known
+        by series: demand, units sold and the observed covariates), ``closed`` (n x (T + H) rows), ``features`` (known
         feature and its group), ``rows`` (one row per series, one column per group: which row of the group
         holds for it) and per group ``known_0``, ... (rows x (T + H) rows, one column per feature).
         Features that share their rows form a group.
@@ -34,7 +34,7 @@ def to_frames(panel: Panel) -> dict[str, pd.DataFrame]:
     frames = {
         SERIES: panel.series,
         PERIODS: pd.DataFrame({c.DATE: panel.periods}),
-        HISTORY: pd.DataFrame({c.DEMAND: panel.demand.ravel()} | {k: v.ravel() for k, v in panel.observed.items()}),
+        HISTORY: pd.DataFrame({c.DEMAND: panel.demand.ravel()} | _sold(panel) | _observed(panel)),
         CLOSED: pd.DataFrame({c.CLOSED: panel.closed.ravel()}),
     }
     groups: list[dict[str, KnownFeature]] = []
@@ -80,7 +80,7 @@ def from_frames(frames: Mapping[str, pd.DataFrame], frequency: Frequency, horizo
     for name, group in zip(frames[FEATURES][c.FEATURE], frames[FEATURES][c.GROUP], strict=True):
         values = frames[f"{KNOWN}{group}"][name].to_numpy(dtype=np.float32).reshape(-1, length)
         known[str(name)] = KnownFeature(values, frames[ROWS][str(group)].to_numpy(dtype=np.int64))
-    observed = [str(name) for name in past.columns if name != c.DEMAND]
+    observed = [str(name) for name in past.columns if name not in (c.DEMAND, c.SOLD)]
     return Panel(
         frequency=frequency,
         series=series,
@@ -90,7 +90,16 @@ def from_frames(frames: Mapping[str, pd.DataFrame], frequency: Frequency, horizo
         horizon=horizon,
         known=known,
         observed={k: past[k].to_numpy(dtype=np.float32).reshape(n, length - horizon) for k in observed},
+        sold=past[c.SOLD].to_numpy(dtype=np.float64).reshape(n, length - horizon) if c.SOLD in past else None,
     )
+
+
+def _sold(panel: Panel) -> dict[str, FloatArray]:
+    return {} if panel.sold is None else {c.SOLD: panel.sold.ravel()}
+
+
+def _observed(panel: Panel) -> dict[str, SmallFloatArray]:
+    return {name: values.ravel() for name, values in panel.observed.items()}
 
 
 def _same_rows(one: KnownFeature, other: KnownFeature) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature
+from schemas.settings import SpecialPeriod
 from tasks.demand.axis import Axis, informative, known_feature
 from tasks.demand.exposure import period_days
 
@@ -77,6 +79,34 @@ def public_holidays(axis: Axis, country: str | None, n: int) -> dict[str, KnownF
         del values[f"{PUBLIC_HOLIDAY}_days"]
     values |= _named_flags(axis, days.loc[inside, _NAME], at[inside])
     return informative({name: known_feature(row, np.zeros(n, dtype=np.int64)) for name, row in values.items()})
+
+
+def special_periods(axis: Axis, given: Mapping[str, Sequence[SpecialPeriod]], n: int) -> dict[str, KnownFeature]:
+    """Named special periods as features: the share of a period's days that lie in one (0 or 1 for days).
+
+    Source A's V1 (2023-09-10 to 2023-11-02) is one. In months it is 21/30 in September 2023, 1 in October
+    and 2/30 in November.
+
+    Args:
+        axis: the panel's labels.
+        given: name to spans of days, both ends included.
+        n: number of series; all share the one row of each feature.
+
+    Returns:
+        ``special_<name>`` for each that touches the axis.
+    """
+    features = {}
+    first = axis.periods.to_numpy(dtype="datetime64[D]")
+    length = period_days(axis.frequency, axis.periods)
+    for name, spans in given.items():
+        covered = np.zeros(len(first))
+        for span in spans:
+            begins = np.maximum(first, np.datetime64(span.date_from))
+            ends = np.minimum(first + length.astype("timedelta64[D]"), np.datetime64(span.date_to) + 1)
+            covered += np.maximum((ends - begins).astype(np.int64), 0)
+        share = np.minimum(covered / length, 1.0)[None, :]
+        features[f"special_{name}"] = known_feature(share, np.zeros(n, dtype=np.int64))
+    return informative(features)
 
 
 _DAY = "day"

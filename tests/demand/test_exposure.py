@@ -157,3 +157,15 @@ def test_weekly_availability_speaks_for_the_week(make_tables, make_settings, row
     settings = make_settings(frequency="W-MON", horizon=1)
     panel = build_panel(make_tables(sales, availability=marked), settings, date(2024, 1, 15)).panel
     assert row_of(panel, "s1", "B") == [5, None]
+
+
+def test_units_sold_stay_as_sold(make_tables, make_settings):
+    """Out of stock and silent periods are unknown demand, but zero sold; before the first row nothing is known."""
+    sales = days("s1", "b1", [3, None, 5], 2) + OTHERS
+    flags = availability(("2024-01-04", "s1", "b1", False))
+    built = build_panel(make_tables(sales, availability=flags), make_settings(), AS_OF)
+    panel = built.panel
+    sold = panel.sold[panel.series[c.STORE_ID].tolist().index("s1")]
+    assert [None if np.isnan(value) else value for value in sold] == [None, 3, 0, 5, 0, 0]
+    assert panel.until(3).sold.shape == (2, 3)
+    assert panel.take(np.array([1])).sold.shape == (1, 6)

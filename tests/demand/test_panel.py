@@ -56,6 +56,7 @@ def same(one, other):
     assert one.periods.equals(other.periods)
     assert one.horizon == other.horizon
     np.testing.assert_array_equal(one.demand, other.demand)
+    np.testing.assert_array_equal(one.sold, other.sold)
     np.testing.assert_array_equal(one.closed, other.closed)
     assert list(one.known) == list(other.known)
     for name, feature in one.known.items():

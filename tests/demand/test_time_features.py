@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from schemas.frequency import Frequency
+from schemas.settings import SpecialPeriod
 from tasks.demand.axis import Axis
-from tasks.demand.time_features import public_holidays, time_features
+from tasks.demand.time_features import public_holidays, special_periods, time_features
 
 
 def axis(code, start, periods, history):
@@ -72,3 +73,19 @@ def test_an_observed_holiday_counts_as_the_holiday():
     labels = pd.date_range("2021-12-20", periods=750)
     assert {"2022-12-25", "2022-12-26"} <= set(labels[flag == 1].strftime("%Y-%m-%d"))
     assert not any("(" in name for name in found)
+
+
+def test_source_a_special_period():
+    v1 = {"V1": [SpecialPeriod(date_from="2023-09-10", date_to="2023-11-02")]}
+    monthly = special_periods(axis("MS", "2023-08-01", 5, 4), v1, 1)
+    np.testing.assert_allclose(row(monthly, "special_V1"), [0, 21 / 30, 1, 2 / 30, 0], rtol=1e-6)
+    daily = special_periods(axis("D", "2023-09-08", 60, 40), v1, 1)
+    assert sum(row(daily, "special_V1")) == 54
+    assert row(daily, "special_V1")[:3] == [0, 0, 1]
+    weekly = special_periods(axis("W-MON", "2023-08-28", 4, 3), v1, 1)
+    np.testing.assert_allclose(row(weekly, "special_V1"), [0, 1 / 7, 1, 1], rtol=1e-6)
+
+
+def test_special_periods_outside_the_axis_are_no_feature():
+    v1 = {"V1": [SpecialPeriod(date_from="2020-01-01", date_to="2020-01-05")]}
+    assert special_periods(axis("D", "2023-09-08", 60, 40), v1, 1) == {}
