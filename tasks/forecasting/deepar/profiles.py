@@ -1,0 +1,103 @@
+"""Hyperparameters per frequency and backend, by SageMaker's names, where the settings leave them open."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from schemas.deepar_settings import DeepArConfiguration, DeepArSettings
+from schemas.frequency import Frequency
+
+TIME_FREQUENCIES = {"D": "D", "W": "W", "MS": "M"}
+TEST_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+# From so many series on, a batch of the larger size still meets few windows twice.
+MANY_SERIES = 200
+
+
+@dataclass(frozen=True)
+class _Profile:
+    """What a training takes where the settings name nothing else; names are SageMaker's.
+
+    Attributes:
+        context_length: periods; at least the horizon, up to ``LONGEST_CONTEXT``, is taken where that is longer.
+    """
+
+    context_length: int
+    epochs: int
+    learning_rate: float
+    mini_batch_size: int
+    early_stopping_patience: int
+    num_layers: int = 2
+    num_cells: int = 40
+    dropout_rate: float = 0.1
+    embedding_dimension: int = 10
+    num_eval_samples: int = 100
+
+
+# A context beyond this costs time and brings little: the network sees lags of up to three years beside it.
+LONGEST_CONTEXT = {"D": 56, "W": 26, "MS": 18}
+
+# Months on SageMaker: source A's settings (domain, section 3.1). Days and weeks: within the ranges of the
+# developer guide. An epoch is a pass over the data there.
+_SAGEMAKER = {
+    "D": _Profile(28, epochs=200, learning_rate=0.001, mini_batch_size=128, early_stopping_patience=20),
+    "W": _Profile(13, epochs=300, learning_rate=0.001, mini_batch_size=128, early_stopping_patience=30),
+    "MS": _Profile(18, epochs=400, learning_rate=0.001, mini_batch_size=449, early_stopping_patience=40, num_cells=56),
+}
+
+# Here an epoch is `local.batches_per_epoch` steps; chosen so that a training takes about a minute of one core.
+_LOCAL = {
+    "D": _Profile(
+        28, epochs=60, learning_rate=0.003, mini_batch_size=32, early_stopping_patience=15, embedding_dimension=5
+    ),
+    "W": _Profile(
+        13, epochs=80, learning_rate=0.003, mini_batch_size=32, early_stopping_patience=15, embedding_dimension=5
+    ),
+    "MS": _Profile(
+        18, epochs=80, learning_rate=0.003, mini_batch_size=32, early_stopping_patience=20, embedding_dimension=5
+    ),
+}
+
+
+def hyperparameters(
+    settings: DeepArSettings,
+    configuration: DeepArConfiguration,
+    frequency: Frequency,
+    horizon: int,
+    series: int,
+    test_quantiles: Sequence[float] = TEST_QUANTILES,
+) -> dict[str, str]:
+    """All hyperparameters of a training, as SageMaker's container takes them.
+
+    Args:
+        settings: what is set under ``hyperparameters`` wins over the profile.
+        configuration: gives the likelihood.
+        frequency: of the series.
+        horizon: periods to forecast [H], at least 1.
+        series: number of series; few of them get smaller batches.
+        test_quantiles: levels between 0 and 1 that ``test:mean_wQuantileLoss`` averages over.
+
+    Returns:
+        SageMaker's name to value, every value text.
+    """
+    profile = _profile(settings, frequency, horizon, series)
+    chosen = asdict(profile) | settings.hyperparameters.model_dump(exclude_none=True)
+    return {
+        "time_freq": TIME_FREQUENCIES[frequency.kind],
+        "prediction_length": str(horizon),
+        "likelihood": configuration.likelihood,
+        "cardinality": "auto",
+        "num_dynamic_feat": "auto",
+        "test_quantiles": json.dumps([float(level) for level in test_quantiles]),
+        **{name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in chosen.items()},
+    }
+
+
+def _profile(settings: DeepArSettings, frequency: Frequency, horizon: int, series: int) -> _Profile:
+    own = (_LOCAL if settings.backend == "local" else _SAGEMAKER)[frequency.kind]
+    values = asdict(own)
+    values["context_length"] = max(own.context_length, min(horizon, LONGEST_CONTEXT[frequency.kind]))
+    if settings.backend == "local" and series >= MANY_SERIES:
+        values["mini_batch_size"] = 2 * own.mini_batch_size
+    return _Profile(**values)
