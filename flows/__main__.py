@@ -85,6 +85,18 @@ def _say(*lines: str) -> None:
         click.echo(line)
 
 
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    """Rows of figures as aligned lines, the first column left."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    texts = [columns, *([_cell(row.get(name)) for name in columns] for row in rows)]
+    widths = [max(len(text[at]) for text in texts) for at in range(len(columns))]
+    return ["  " + "  ".join(text[at].ljust(widths[at]) for at in range(len(columns))).rstrip() for text in texts]
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _say_published(record: Any) -> None:
     if record.dry_run:
         _say("", f"Dry run: nothing was published. Preview: {record.folder}")
@@ -125,6 +137,25 @@ def features(**parameters: Any) -> None:
     _say("", f"Panel: {record.series:,} series, {record.periods:,} periods of history, horizon {record.horizon}")
 
 
+@cli.command("train-deepar")
+@common_options
+def train_deepar(**parameters: Any) -> None:
+    """Train DeepAR's configurations in parallel, compare them and train the best on everything known."""
+    record = _run_flow("train_deepar", "train_deepar", **parameters)
+    _say("", "Configurations, best first:", *_table(record.choice.summary.get("configurations", [])))
+    _say(f"Best: {record.choice.configuration.label} ({record.choice.why})", f"Model: {record.model.archive.key}")
+
+
+@cli.command("tune-deepar")
+@common_options
+def tune_deepar(**parameters: Any) -> None:
+    """Search DeepAR's hyperparameters for the best configuration."""
+    record = _run_flow("tune_deepar", "tune_deepar", **parameters)
+    finished = sum(trial.state == "finished" for trial in record.result.trials)
+    _say("", f"{len(record.result.trials)} trainings, {finished} of them to the end; the best:", record.settings)
+    _say("Put these lines into the settings file to use them.")
+
+
 @cli.command()
 @common_options
 def baselines(**parameters: Any) -> None:
@@ -147,6 +178,34 @@ def compare(**parameters: Any) -> None:
 def optimize(**parameters: Any) -> None:
     """Plan visits and levels and publish the replenishment file."""
     _say_published(_run_flow("optimize", "optimize_inventory", **parameters))
+
+
+def _day_option(name: str, parameter: str, text: str) -> Callable[[Command], Command]:
+    return click.option(
+        name,
+        parameter,
+        required=True,
+        type=click.DateTime(["%Y-%m-%d"]),
+        callback=_as_date,
+        metavar="DATE",
+        help=text,
+    )
+
+
+@cli.command()
+@common_options
+@_day_option("--from", "date_from", "The first week, YYYY-MM-DD.")
+@_day_option("--to", "date_to", "The last week is this day or the last one before it, YYYY-MM-DD.")
+@click.option("--parallel", default=1, show_default=True, metavar="N", help="Weeks to prepare side by side.")
+def backfill(**parameters: Any) -> None:
+    """Run `weekly` for one week after the other, from the first to the last.
+
+    Weeks that stand already are left as they are. --as-of bounds the sales that the weeks are judged by.
+    """
+    record = _run_flow("backfill", "backfill", **parameters)
+    from tasks.backfill import weeks_as_text
+
+    _say("", *weeks_as_text(record.weeks))
 
 
 @cli.command()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -13,6 +15,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import Task
 
+from schemas.deepar import DeepArChoice, DeepArModelRecord, TuningRecord
 from schemas.records import (
     ComparisonRecord,
     ForecastRecord,
@@ -20,17 +23,32 @@ from schemas.records import (
     PanelRecord,
     PlanRecord,
     PublicationRecord,
+    WeekOutcome,
 )
 from schemas.run import SHARDS_AT_ONCE, RunContext, ShardSpec
+from tasks.backfill import judge_weeks
 from tasks.compare import compare
+from tasks.deepar import (
+    choose_configuration,
+    deepar_settings,
+    plan_configurations,
+    train_best,
+    train_configuration,
+    tune_best,
+)
 from tasks.features import assemble_panel
 from tasks.forecast import forecast_shard, plan_shards, summarise_forecasts
+from tasks.forecasting import deepar
 from tasks.ingest import ingest_tables
 from tasks.optimize import optimise_inventory
 from tasks.publish import publish
 from tasks.support import quieten_expected_errors
 
 quieten_expected_errors()
+
+Runner = TaskRunner[PrefectFuture[Any]]
+# Jobs on SageMaker that are waited for at once; the backend limits how many of them run.
+WAITING_AT_ONCE = 16
 
 task_runner = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE))
 
@@ -67,17 +85,87 @@ def panel_stage(run: RunContext, ingested: PrefectFuture[IngestRecord]) -> Prefe
 def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[PrefectFuture[ForecastRecord]]:
     """Every model on every fold and on the horizon, in shards; progress shows while they finish."""
     shards = _done(plan_shards, run, panel).result()
-    futures = [_named(spec).submit(run, panel, spec) for spec in shards]
-    progress = cast(UUID, create_progress_artifact(0.0, key="forecast-progress", description="Shards finished"))
-    for done, future in enumerate(as_completed(futures), start=1):
-        future.result()
-        update_progress_artifact(progress, 100.0 * done / len(futures))
+    with _deepar_runner(run) as deepar_runner:
+        choice = None if run.settings.models.deepar is None else _choice(run, panel, deepar_runner, before_folds=True)
+        futures = [_shard(run, panel, spec, choice, deepar_runner) for spec in shards]
+        progress = cast(UUID, create_progress_artifact(0.0, key="forecast-progress", description="Shards finished"))
+        for done, future in enumerate(as_completed(futures), start=1):
+            future.result()
+            update_progress_artifact(progress, 100.0 * done / len(futures))
     _done(summarise_forecasts, run, futures)
     return futures
 
 
-def _named(spec: ShardSpec) -> Task[..., Any]:
-    return forecast_shard.with_options(task_run_name=f"forecast {spec.model} {spec.number} of {spec.of}")
+def _shard(
+    run: RunContext,
+    panel: PrefectFuture[PanelRecord],
+    spec: ShardSpec,
+    choice: PrefectFuture[DeepArChoice] | None,
+    deepar_runner: Runner | None,
+) -> PrefectFuture[ForecastRecord]:
+    named: Task[..., Any] = forecast_shard.with_options(
+        task_run_name=f"forecast {spec.model} {spec.number} of {spec.of}"
+    )
+    if spec.model == deepar.NAME:
+        return _submit(deepar_runner, named, run=run, panel=panel, spec=spec, choice=choice)
+    return named.submit(run, panel, spec)
+
+
+@contextmanager
+def _deepar_runner(run: RunContext) -> Iterator[Runner | None]:
+    """A task runner for jobs on SageMaker, which only wait; trainings on this machine share the flow's own (None)."""
+    settings = run.settings.models.deepar
+    if settings is None or settings.backend == "local":
+        yield None
+    else:
+        with cast(Runner, ThreadPoolTaskRunner(max_workers=WAITING_AT_ONCE)) as runner:
+            yield runner
+
+
+def _submit(runner: Runner | None, task: Task[..., Any], **parameters: Any) -> PrefectFuture[Any]:
+    return task.submit(**parameters) if runner is None else runner.submit(task, parameters)
+
+
+def _choice(
+    run: RunContext, panel: PrefectFuture[PanelRecord], runner: Runner | None, before_folds: bool
+) -> PrefectFuture[DeepArChoice]:
+    """The best DeepAR configuration: trained in parallel, compared on the same periods."""
+    trial = _done(plan_configurations, run, panel, before_folds)
+    given = deepar_settings(run).configurations
+    compared = given if trial.result().window and not (before_folds and len(given) == 1) else []
+    records = [
+        _submit(
+            runner,
+            train_configuration.with_options(task_run_name=f"train deepar {configuration.label}"),
+            run=run,
+            panel=panel,
+            trial=trial,
+            configuration=configuration,
+        )
+        for configuration in compared
+    ]
+    return _submit(runner, choose_configuration, run=run, panel=panel, trial=trial, records=records)
+
+
+def train_deepar_stages(run: RunContext) -> DeepArModelRecord:
+    """Configurations compared on the last horizon before ``as_of``; the best is trained on everything known."""
+    panel = panel_stage(run, ingest_stage(run))
+    with _deepar_runner(run) as runner:
+        choice = _choice(run, panel, runner, before_folds=False)
+        choice.result()
+        best = _submit(runner, train_best, run=run, panel=panel, choice=choice)
+        return cast(DeepArModelRecord, best.result())
+
+
+def tune_deepar_stages(run: RunContext) -> TuningRecord:
+    """Configurations as for training, then a search of the best one's hyperparameters."""
+    panel = panel_stage(run, ingest_stage(run))
+    with _deepar_runner(run) as runner:
+        choice = _choice(run, panel, runner, before_folds=False)
+        choice.result()
+        trial = _done(plan_configurations, run, panel, False)
+        tuned = _submit(runner, tune_best, run=run, panel=panel, trial=trial, choice=choice)
+        return cast(TuningRecord, tuned.result())
 
 
 def compare_stage(
@@ -97,12 +185,33 @@ def plan_stage(
     return _done(optimise_inventory, run, ingested, panel, comparison)
 
 
-def replenish(run: RunContext) -> PublicationRecord:
-    """The whole chain, from the source files to the published replenishment file."""
+class PlannedWeek(NamedTuple):
+    """Everything of a weekly run but its publication."""
+
+    ingested: PrefectFuture[IngestRecord]
+    panel: PrefectFuture[PanelRecord]
+    forecasts: list[PrefectFuture[ForecastRecord]]
+    comparison: PrefectFuture[ComparisonRecord]
+    plan: PrefectFuture[PlanRecord]
+
+
+def plan_week(run: RunContext) -> PlannedWeek:
+    """The chain from the source files to the plan."""
     ingested = ingest_stage(run)
     panel = panel_stage(run, ingested)
     forecasts = forecast_stage(run, panel)
     comparison = compare_stage(run, panel, forecasts)
-    plan = plan_stage(run, ingested, panel, comparison)
-    published = _done(publish, run, ingested, panel, forecasts, comparison, plan).result()
+    return PlannedWeek(ingested, panel, forecasts, comparison, plan_stage(run, ingested, panel, comparison))
+
+
+def replenish(run: RunContext) -> PublicationRecord:
+    """The whole chain, from the source files to the published replenishment file."""
+    published = _done(publish, run, *plan_week(run)).result()
     return cast(PublicationRecord, published).model_copy(update={"flow_run_id": str(flow_run.get_id())})
+
+
+def judge_stage(
+    run: RunContext, weeks: list[WeekOutcome], panel: PrefectFuture[PanelRecord]
+) -> PrefectFuture[list[WeekOutcome]]:
+    """What the weeks of a backfill cost, and how far off they were."""
+    return _done(judge_weeks, run, weeks, panel)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
-from schemas.records import FileRef, Record
+from schemas.deepar_settings import DeepArConfiguration
+from schemas.records import FileRef, Record, Summary, TableRef
 
 JobState = Literal["starting", "training", "finished", "failed", "stopped"]
 
@@ -138,6 +139,75 @@ class JobProgress(Record):
     state: JobState
     detail: str = ""
     share: float | None = None
+
+
+class DeepArTrial(Record):
+    """On which periods the configurations of a run are compared.
+
+    Attributes:
+        history: periods that may be known at all: those before ``as_of``, or before the first fold.
+        known: periods that the configurations are trained on; the ``history - known`` behind them are the test.
+        note: why the test is shorter than a horizon; empty where it is not.
+    """
+
+    history: int
+    known: int
+    note: str = ""
+
+    @property
+    def window(self) -> int:
+        """Periods of the test; 0 = the history is too short for one."""
+        return self.history - self.known
+
+
+class ConfigurationRecord(Record):
+    """One configuration, trained and asked for the trial's test periods.
+
+    Attributes:
+        configuration: which data and likelihood.
+        model: the finished job; None where too little was known to train at all.
+        forecast: cutoff, store_id, category, date, model (the configuration's label), mean, one column per quantile.
+        failed: why the configuration could not be trained; the others compete without it.
+    """
+
+    configuration: DeepArConfiguration
+    model: TrainedModel | None = None
+    forecast: TableRef | None = None
+    failed: str = ""
+    seconds: float = 0.0
+
+
+class DeepArChoice(Record):
+    """The configuration that goes on, and the table that shows why."""
+
+    configuration: DeepArConfiguration
+    why: str
+    summary: Summary = {}
+    seconds: float = 0.0
+
+
+class DeepArModelRecord(Record):
+    """The best configuration, trained on everything known before ``as_of``."""
+
+    choice: DeepArChoice
+    model: TrainedModel
+    channel: DeepArChannel
+    seconds: float = 0.0
+
+
+class TuningRecord(Record):
+    """A finished tuning of the best configuration.
+
+    Attributes:
+        hyperparameters: the best trial's tuned values.
+        settings: the lines to put into the settings file.
+    """
+
+    choice: DeepArChoice
+    result: TuningResult
+    hyperparameters: dict[str, str]
+    settings: str
+    seconds: float = 0.0
 
 
 Report = Callable[[JobProgress], None]

@@ -7,9 +7,12 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
+from schemas.deepar import DeepArChoice
 from schemas.records import ForecastRecord, PanelRecord
 from schemas.run import RunContext, ShardSpec
+from tasks.deepar import deepar_forecaster, deepar_settings
 from tasks.demand.folds import rolling_folds
+from tasks.forecasting import deepar
 from tasks.forecasting.registry import forecast_folds, make_forecaster
 from tasks.forecasting.shards import shards
 from tasks.panels import load_panel
@@ -28,27 +31,41 @@ def plan_shards(run: RunContext, panel: PanelRecord) -> list[ShardSpec]:
 
 
 @task(name="forecast shard", cache_policy=NO_CACHE, tags=["cpu-fit"])
-def forecast_shard(run: RunContext, panel: PanelRecord, spec: ShardSpec) -> State[ForecastRecord]:
-    """Fit one model on one shard of series, for its folds and for the horizon."""
+def forecast_shard(
+    run: RunContext, panel: PanelRecord, spec: ShardSpec, choice: DeepArChoice | None = None
+) -> State[ForecastRecord]:
+    """Fit one model on one shard of series, for its folds and for the horizon; DeepAR in the chosen configuration."""
     settings = run.settings
-    model = getattr(settings.models, spec.model, None)
     parts: dict[str, object] = {
         "panel": {name: ref.sha256 for name, ref in panel.frames.items()},
         "shard": spec.model_dump(mode="json", exclude={"number", "of"}),
-        "model": model.model_dump(mode="json") if model else None,
+        "model": _read_by(spec, run, choice),
         **settings.model_dump(mode="json", include={"frequency", "country", "quantiles", "backtest", "seed"}),
     }
-    record, state = run_stage(run, f"forecast-{spec.model}", parts, ForecastRecord, lambda: _forecast(run, panel, spec))
+    record, state = run_stage(
+        run, f"forecast-{spec.model}", parts, ForecastRecord, lambda: _forecast(run, panel, spec, choice)
+    )
     say(f"{spec.model}: {record.series:,} series, {len(record.failures):,} fell back, {record.seconds:.0f} s")
     return state
 
 
-def _forecast(run: RunContext, panel: PanelRecord, spec: ShardSpec) -> ForecastRecord:
+def _read_by(spec: ShardSpec, run: RunContext, choice: DeepArChoice | None) -> object:
+    """The settings that a model reads."""
+    if spec.model == deepar.NAME:
+        configuration = choice.configuration.model_dump(mode="json") if choice else None
+        return {**deepar_settings(run).read_by_training(), "configuration": configuration}
+    model = getattr(run.settings.models, spec.model, None)
+    return model.model_dump(mode="json") if model else None
+
+
+def _forecast(run: RunContext, panel: PanelRecord, spec: ShardSpec, choice: DeepArChoice | None) -> ForecastRecord:
     lake = open_lake(run.settings.storage)
     loaded = load_panel(lake, run, panel)
     folds = rolling_folds(loaded, run.settings.backtest.windows, run.settings.backtest.step)
     frame, failures, notes = forecast_folds(
-        make_forecaster(spec.model, run.settings),
+        deepar_forecaster(run, lake, choice)
+        if spec.model == deepar.NAME
+        else make_forecaster(spec.model, run.settings),
         loaded if spec.series is None else loaded.take(np.array(spec.series)),
         [folds[number] for number in spec.folds],
         spec.live,

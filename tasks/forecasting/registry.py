@@ -15,10 +15,10 @@ from schemas.protocols import Forecaster
 from schemas.records import Failure
 from schemas.run import SHARDS_AT_ONCE
 from schemas.settings import FLOORS, Settings
-from tasks.forecasting import ensemble
+from tasks.forecasting import deepar, ensemble
 from tasks.forecasting.fallback import is_too_young
 
-GLOBAL_MODELS = ("xgboost",)
+GLOBAL_MODELS = ("xgboost", deepar.NAME)
 # What serves a series without any history.
 ZERO = "zero"
 

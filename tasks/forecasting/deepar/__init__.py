@@ -1,1 +1,3 @@
-"""DeepAR: one network over all series, trained here (GluonTS on torch) or on Amazon SageMaker."""
+"""DeepAR: one data channel, trained here with GluonTS or on Amazon SageMaker."""
+
+NAME = "deepar"

@@ -1,0 +1,124 @@
+"""How a panel's series are told to DeepAR: categorical codes and dynamic features, fixed on what was known at a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.deepar_settings import DeepArSettings
+from schemas.errors import ConfigError, first_few
+from schemas.panel import BoolArray, IndexArray, KnownFeature, Panel, SmallFloatArray
+
+# A numeric column is a category by default only where its values are shared by so many series on average.
+SERIES_PER_VALUE = 2.0
+# Standardised features are rounded: more digits only make the files longer.
+DIGITS = 3
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Categories and scales, learnt from the series and the history that a fit may see.
+
+    Attributes:
+        categories: series column to its values in order; a value's position is its code.
+        dynamic: feature known in advance to its mean and standard deviation over the history.
+    """
+
+    categories: Mapping[str, tuple[str, ...]]
+    dynamic: Mapping[str, tuple[float, float]]
+
+    @classmethod
+    def of(cls, panel: Panel, served: IndexArray, settings: DeepArSettings) -> Encoding:
+        """Learn codes and scales.
+
+        Args:
+            panel: only its series, and its features up to the last known period, are read.
+            served: indices of the series that are trained on; a category is coded where one of them has it.
+            settings: which columns and features; null takes what is useful.
+
+        Raises:
+            ConfigError: the settings name a column or a feature that the panel lacks.
+        """
+        taken = panel.series.iloc[served]
+        categories = {name: tuple(sorted(set(_text(taken[name])))) for name in _categorical(panel, settings)}
+        if settings.categorical is None:
+            categories = {name: values for name, values in categories.items() if len(values) > 1}
+        return cls(categories, _scales(panel, served, settings))
+
+    @property
+    def cardinality(self) -> tuple[int, ...]:
+        """Number of values of each category."""
+        return tuple(len(values) for values in self.categories.values())
+
+    def codes(self, series: pd.DataFrame) -> IndexArray:
+        """Codes of some series, shape (n, number of categories); -1 where a value was not there at the fit."""
+        columns = [pd.Index(values).get_indexer(_text(series[name])) for name, values in self.categories.items()]
+        return np.stack(columns, axis=1).astype(np.int64) if columns else np.zeros((len(series), 0), dtype=np.int64)
+
+    def known(self, series: pd.DataFrame) -> BoolArray:
+        """Which series have only values that were there at the fit."""
+        found: BoolArray = np.asarray((self.codes(series) >= 0).all(axis=1))
+        return found
+
+    def features(self, panel: Panel, index: int, first: int, end: int) -> SmallFloatArray:
+        """Dynamic features of one series over the periods from ``first`` to ``end``, shape (features, periods)."""
+        rows = [
+            np.nan_to_num((_row(panel.known[name], index, first, end) - mean) / scale)
+            for name, (mean, scale) in self.dynamic.items()
+        ]
+        stacked = np.stack(rows) if rows else np.zeros((0, end - first))
+        return np.round(stacked, DIGITS).astype(np.float32)
+
+
+def _row(feature: KnownFeature, index: int, first: int, end: int) -> SmallFloatArray:
+    row: SmallFloatArray = feature.values[feature.row_of_series[index], first:end]
+    return row
+
+
+def _categorical(panel: Panel, settings: DeepArSettings) -> Sequence[str]:
+    columns = [str(name) for name in panel.series.columns]
+    if settings.categorical is None:
+        return [name for name in columns if name in (c.STORE_ID, c.CATEGORY) or _is_category(panel.series[name])]
+    _refuse_unknown("categorical", settings.categorical, columns)
+    return settings.categorical
+
+
+def _is_category(values: pd.Series) -> bool:
+    """Text, or whole numbers that several series share (codes of groups, not prices)."""
+    if not pd.api.types.is_numeric_dtype(values):
+        return True
+    numbers = values.to_numpy(dtype=np.float64)
+    whole = bool((np.isnan(numbers) | (numbers == np.floor(numbers))).all())
+    return whole and values.nunique(dropna=False) * SERIES_PER_VALUE <= len(values)
+
+
+def _text(values: pd.Series) -> list[str]:
+    return values.astype(object).where(values.notna(), "").map(str).tolist()
+
+
+def _scales(panel: Panel, served: IndexArray, settings: DeepArSettings) -> dict[str, tuple[float, float]]:
+    names = list(panel.known) if settings.dynamic is None else settings.dynamic
+    _refuse_unknown("dynamic", names, list(panel.known))
+    scales = {}
+    for name in names:
+        feature = panel.known[name]
+        rows = np.unique(feature.row_of_series[served])
+        known = feature.values[rows, : panel.history].astype(np.float64)
+        known = known[np.isfinite(known)]
+        spread = float(known.std()) if len(known) else 0.0
+        if spread > 0:
+            scales[name] = (float(known.mean()), spread)
+    return scales
+
+
+def _refuse_unknown(key: str, wanted: Sequence[str], known: Sequence[str]) -> None:
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise ConfigError(
+            f"models.deepar.{key}: {first_few(unknown)} is not there. Expected some of {first_few(sorted(known), 30)}. "
+            "Correct the names, or leave the key out"
+        )

@@ -1,0 +1,151 @@
+"""DeepAR as a forecaster: a panel becomes a data channel, a backend trains and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.deepar import DeepArBackend, DeepArChannel, Report, TrainedModel, TrainingRequest
+from schemas.deepar_settings import DeepArConfiguration, DeepArSettings
+from schemas.panel import Forecast, Panel
+from tasks.forecasting.deepar import NAME
+from tasks.forecasting.deepar.dataset import FEWEST_OBSERVATIONS, Target, read_answers, served_series, write_channel
+from tasks.forecasting.deepar.encoding import Encoding
+from tasks.forecasting.deepar.profiles import hyperparameters
+from tasks.forecasting.fallback import NEEDED
+from tasks.forecasting.floors import NO_HISTORY, SeasonalNaive
+from tasks.forecasting.quantiles import tidy
+from tasks.storage.lake import Lake
+
+
+class DeepArForecaster:
+    """One DeepAR configuration behind the forecasters' interface.
+
+    Args:
+        settings: the ``models.deepar`` block.
+        configuration: which data and likelihood.
+        quantiles: levels that the container's own test metrics read.
+        lake: where the data channel and the model go.
+        backend: where it trains and answers.
+        report: told of every step of a job.
+        tested: where given, the panel whose history holds the horizon's actuals: the container then measures
+            itself on them too.
+
+    Attributes:
+        trained: the job of the last fit; None before one, or where too little was known.
+    """
+
+    name = NAME
+
+    def __init__(
+        self,
+        settings: DeepArSettings,
+        configuration: DeepArConfiguration,
+        quantiles: Sequence[float],
+        lake: Lake,
+        backend: DeepArBackend,
+        report: Report,
+        tested: Panel | None = None,
+    ) -> None:
+        self._settings = settings
+        self._configuration = configuration
+        self._quantiles = tuple(quantiles)
+        self._lake = lake
+        self._backend = backend
+        self._report = report
+        self._tested = tested
+        self.trained: TrainedModel | None = None
+
+    def fit(self, panel: Panel, seed: int) -> FittedDeepAr:
+        """Write the channel and train; where too little is known for DeepAR at all, nothing is trained.
+
+        Raises:
+            TrainingError: the job failed.
+            ConfigError: the settings cannot serve.
+        """
+        observations = int(Target.of(panel, self._configuration).observations.sum())
+        if observations < FEWEST_OBSERVATIONS:
+            reason = f"{observations} known values in all series, {FEWEST_OBSERVATIONS} {NEEDED}"
+            return FittedDeepAr(self, panel, seed, reason=reason)
+        encoding = self._encoding(panel)
+        request = self._request(panel, encoding, seed)
+        self.trained = self._backend.train(request, self._report)
+        return FittedDeepAr(self, panel, seed, encoding, request.channel, self.trained)
+
+    def request(self, panel: Panel, seed: int) -> TrainingRequest:
+        """What a backend would be asked to train for a panel; its channel is written."""
+        return self._request(panel, self._encoding(panel), seed)
+
+    def _encoding(self, panel: Panel) -> Encoding:
+        return Encoding.of(panel, np.flatnonzero(served_series(panel, self._configuration)), self._settings)
+
+    def _request(self, panel: Panel, encoding: Encoding, seed: int) -> TrainingRequest:
+        channel = self._channel(panel, encoding, seed, self._tested)
+        asked = hyperparameters(
+            self._settings, self._configuration, panel.frequency, panel.horizon, channel.series, self._quantiles
+        )
+        return TrainingRequest(purpose=self._configuration.label, channel=channel, hyperparameters=asked, seed=seed)
+
+    def predict(self, fitted: FittedDeepAr, panel: Panel, levels: Sequence[float]) -> Forecast:
+        """Forecast a panel's horizon; seasonal naive where DeepAR cannot serve a series."""
+        served = np.zeros(panel.n, dtype=bool)
+        shape = (panel.n, panel.horizon)
+        mean, quantiles = np.full(shape, np.nan), np.full((*shape, len(levels)), np.nan)
+        if fitted.encoding is not None and fitted.model is not None:
+            served = served_series(panel, self._configuration, fitted.encoding)
+            channel = fitted.channel if panel is fitted.panel else None
+            channel = channel or self._channel(panel, fitted.encoding, fitted.seed, None)
+            answers = self._backend.predict(fitted.model, channel, levels, self._settings.num_samples, self._report)
+            mean[served], quantiles[served] = read_answers(
+                self._lake.read_bytes(answers.key),
+                self._lake.uri(answers.key),
+                int(served.sum()),
+                panel.horizon,
+                levels,
+            )
+        failed = {int(index): fitted.reason or NO_HISTORY for index in np.flatnonzero(~served)}
+        if failed:
+            rest = panel.take(np.flatnonzero(~served))
+            naive = SeasonalNaive("fixed").fit(rest, 0).predict(rest, levels)
+            mean[~served], quantiles[~served] = naive.mean, naive.quantiles
+        tidied = tidy(mean, quantiles, panel.closed[:, panel.history : panel.history + panel.horizon])
+        return Forecast(*tidied, failed=failed, notes=fitted.notes)
+
+    def _channel(self, panel: Panel, encoding: Encoding, seed: int, tested: Panel | None) -> DeepArChannel:
+        return write_channel(self._lake, panel, tested, self._settings, self._configuration, encoding, seed)
+
+
+@dataclass(frozen=True)
+class FittedDeepAr:
+    """A trained DeepAR, or the reason why there is none.
+
+    Attributes:
+        owner: the forecaster that trained it.
+        panel: what it was fitted on.
+        seed: of the fit.
+        encoding: categories and scales of the training.
+        channel: what it was trained on.
+        model: the finished job.
+        reason: why nothing was trained; empty where something was.
+    """
+
+    owner: DeepArForecaster
+    panel: Panel
+    seed: int
+    encoding: Encoding | None = None
+    channel: DeepArChannel | None = None
+    model: TrainedModel | None = None
+    reason: str = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One line on the training, for the run's tables."""
+        if self.model is None or self.channel is None:
+            return (f"{NAME}: not trained: {self.reason}",)
+        return (f"{NAME}: {self.channel.configuration} on {self.channel.series:,} series", *self.model.notes)
+
+    def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
+        """Forecast the panel's horizon."""
+        return self.owner.predict(self, panel, quantiles)
