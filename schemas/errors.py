@@ -58,5 +58,18 @@ class PublicationHeldError(PublicationError):
     exit_code = 3
 
 
+class BackfillError(PipelineError):
+    """Some weeks of a backfill failed; the others stand: whoever must act for those weeks.
+
+    Args:
+        message: the failed weeks and their reasons.
+        exit_code: the weeks' own where they all end with the same, else 1.
+    """
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class StorageError(PipelineError):
     """The lake is unreachable or a stored object is damaged: the operator acts."""

@@ -172,3 +172,40 @@ class PublicationRecord(Record):
     dry_run: bool = False
     flow_run_id: str = ""
     seconds: float = 0.0
+
+
+class WeekOutcome(Record):
+    """What became of one week of a backfill.
+
+    Attributes:
+        as_of: the week's date.
+        result: ``published``, ``stood already`` (exactly these files were there) or ``failed``.
+        reason: why it failed.
+        exit_code: what the weekly run alone would have ended with.
+        folder: where its files lie.
+        changed_share: share of targets that changed against the last earlier file.
+        wape: of the champions' medians against what was sold since, over the periods known by now; a
+            fraction, None where none is known.
+        periods_known: labels of the horizon with a known actual.
+        policy: the chosen one.
+        cost: its expected total, in the currency of the input prices.
+        lower_bound: what no plan can cost less than, where one is known.
+    """
+
+    as_of: date
+    result: str
+    reason: str = ""
+    exit_code: int = 0
+    folder: str = ""
+    changed_share: float | None = None
+    wape: float | None = None
+    periods_known: int = 0
+    policy: str = ""
+    cost: float | None = None
+    lower_bound: float | None = None
+
+
+class BackfillRecord(Record):
+    """A backfill that went through: one outcome per week, in order."""
+
+    weeks: list[WeekOutcome]

@@ -7,6 +7,7 @@ from prefect import task
 from prefect.artifacts import create_link_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from schemas import columns as c
 from schemas.panel import Panel
@@ -26,7 +27,7 @@ from tasks.publishing.outputs import REPLENISHMENT, REPORT, RunFacts, RunOutputs
 from tasks.publishing.publish import publish_run
 from tasks.storage.lake import Lake, open_lake
 from tasks.storage.memo import references
-from tasks.support import artifact_key, run_stage, say, show_markdown, warn
+from tasks.support import REUSED, artifact_key, run_stage, say, show_markdown, warn
 
 HORIZONS_SHOWN = 3
 
@@ -68,6 +69,9 @@ def publish(
             _facts(ingested, panel, forecasts, comparison, plan),
         ),
     )
+    if state.name == REUSED:
+        record = record.model_copy(update={"written": False})
+        state = Completed(data=record, name=REUSED, message=state.message)
     warn(record.warnings)
     if run.scoped:
         warn(["The file covers the run's scope only: for the ERP an absent pair means 0."])

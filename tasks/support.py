@@ -23,6 +23,8 @@ from tasks.storage.memo import reuse_or_compute
 R = TypeVar("R", bound=BaseModel)
 
 ARTIFACT_ROWS = 200
+# The name of the state of a task whose result the lake already held.
+REUSED = "Cached"
 RETRY_DELAYS_SECONDS = [2.0, 10.0]
 _ENGINE_LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.flow_engine", "prefect.task_engine")
 # Tells of temporary folders at level INFO, which it sets itself when it is imported.
@@ -60,12 +62,12 @@ def run_stage(
     """Reuse or compute a stage's record, and the state in which its task should end.
 
     Returns:
-        The record, and a completed state that carries it, named ``Cached`` where it was reused.
+        The record, and a completed state that carries it, named :data:`REUSED` where it was reused.
     """
     lake = open_lake(run.settings.storage)
     record, reused = reuse_or_compute(lake, stage, parts, record_type, compute, force=run.force)
     if reused:
-        return record, Completed(data=record, name="Cached", message=f"{stage}: reused from the lake")
+        return record, Completed(data=record, name=REUSED, message=f"{stage}: reused from the lake")
     return record, Completed(data=record, message=f"{stage}: computed")
 
 

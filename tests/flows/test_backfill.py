@@ -1,0 +1,149 @@
+"""A backfill leaves what the weekly run of each day would have left, side by side or in order, and resumes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from schemas import columns as c
+from schemas.errors import BackfillError
+from schemas.records import WeekOutcome
+from tasks.backfill import refuse_failed_weeks, weeks_as_text
+from tasks.publishing.later_sales import wape_since
+from tests.flows import mini_company
+from tests.flows.conftest import Restock
+
+WEEKS = ("2024-06-10", "2024-06-17", "2024-06-24")
+SECONDS_TO_WAIT = 150
+
+
+def runs(settings: Path) -> Path:
+    return settings.parent / "lake" / "runs"
+
+
+def contents(settings: Path) -> dict[str, bytes]:
+    """Every published file, byte for byte; manifests without how long the stages took."""
+    found = {str(path.relative_to(runs(settings))): path.read_bytes() for path in runs(settings).glob("*/*")}
+    for name in (name for name in found if name.endswith("manifest.json")):
+        found[name] = json.dumps({**json.loads(found[name]), "seconds": None}).encode()
+    return found
+
+
+def backfill(restock: Restock, settings: Path, *more: object) -> tuple[int, str, str]:
+    return restock("backfill", "--settings", settings, "--from", WEEKS[0], "--to", "2024-06-29", *more)
+
+
+@pytest.fixture
+def weekly_files(restock: Restock, company: Path) -> dict[str, bytes]:
+    """What one weekly run after the other publishes; the lake is gone afterwards."""
+    for week in WEEKS:
+        code, _, err = restock("weekly", "--settings", company, "--as-of", week)
+        assert code == 0, err
+    found = contents(company)
+    shutil.rmtree(company.parent / "lake")
+    return found
+
+
+def start(environment: dict[str, str], settings: Path) -> subprocess.Popen[bytes]:
+    command = ["backfill", "--settings", settings, "--from", WEEKS[0], "--to", WEEKS[-1]]
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows", *map(str, command)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.flow
+def test_a_backfill_leaves_byte_for_byte_what_weekly_runs_leave(
+    prefect_server: dict[str, str], restock: Restock, company: Path, weekly_files: dict[str, bytes]
+) -> None:
+    process = start(prefect_server, company)
+    until = time.monotonic() + SECONDS_TO_WAIT
+    while not (runs(company) / WEEKS[0] / "replenishment.csv").exists():
+        assert process.poll() is None, "the backfill ended before its first week"
+        assert time.monotonic() < until, "the first week did not come"
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert len(list(runs(company).iterdir())) < len(WEEKS)
+    first = {path: path.stat().st_mtime_ns for path in (runs(company) / WEEKS[0]).iterdir()}
+
+    code, out, err = backfill(restock, company, "--as-of", mini_company.AS_OF)
+    assert code == 0, err
+    assert contents(company) == weekly_files
+    assert {path: path.stat().st_mtime_ns for path in first} == first
+    summary = [re.split(r" {2,}", line) for line in out.splitlines() if line.startswith("2024-")]
+    assert [line[:2] for line in summary] == [[WEEKS[0], "stood already"], *([week, "published"] for week in WEEKS[1:])]
+    # Sales are known up to the end of June: all 14 days of the first two weeks, 7 of the third.
+    assert [line[4] for line in summary] == ["14", "14", "7"]
+
+
+@pytest.mark.flow
+def test_weeks_prepared_side_by_side_are_the_same(
+    restock: Restock, company: Path, weekly_files: dict[str, bytes]
+) -> None:
+    code, _, err = backfill(restock, company, "--parallel", 2, "--as-of", mini_company.AS_OF)
+    assert code == 0, err
+    assert contents(company) == weekly_files
+    assert err.count("optimise: computed") == len(WEEKS), "a week was planned twice"
+
+
+@pytest.mark.flow
+def test_a_failed_week_stops_no_other_and_fails_the_backfill(restock: Restock, company: Path) -> None:
+    late = mini_company.sales()
+    mini_company.write(company.parent, sales=late[late[c.DATE] >= "2024-06-12"])
+    code, out, err = backfill(restock, company)
+    assert code == 2
+    assert "1 of 3 weeks failed" in err
+    assert f"week {WEEKS[0]}: sales" in err
+    assert "start the same backfill again" in err
+    assert "Traceback" not in out + err
+    assert sorted(path.name for path in runs(company).iterdir()) == list(WEEKS[1:])
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [(("--from", "2024-06-17", "--to", "2024-06-10"), "from <= to"), (("--parallel", "0"), "at least 1")],
+)
+def test_bad_parameters_are_refused_before_work_starts(
+    restock: Restock, company: Path, options: tuple[str, ...], words: str
+) -> None:
+    code, _, err = backfill(restock, company, *options)
+    assert code == 2
+    assert words in err
+    assert not (company.parent / "lake").exists()
+
+
+def test_weeks_are_judged_by_known_sales_only() -> None:
+    days = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-03"])
+    forecast = pd.DataFrame({c.STORE_ID: "1", c.CATEGORY: "x", c.DATE: days, c.MEDIAN: [4.0, 9.0, 5.0]})
+    sales = pd.DataFrame({c.STORE_ID: "1", c.CATEGORY: "x", c.DATE: days[:2], c.UNITS: [6.0, float("nan")]})
+    assert wape_since(forecast, sales) == (pytest.approx(2 / 6), 1)
+    assert wape_since(forecast, sales.iloc[1:]) == (None, 0)
+
+
+def test_the_exit_code_is_that_of_the_failed_weeks_where_they_agree() -> None:
+    good = WeekOutcome(as_of=date(2024, 1, 1), result="published", wape=0.25, cost=10.0)
+    held = WeekOutcome(as_of=date(2024, 1, 8), result="failed", reason="held back", exit_code=3)
+    bad = WeekOutcome(as_of=date(2024, 1, 15), result="failed", reason="bad rows", exit_code=2)
+    refuse_failed_weeks([good])
+    with pytest.raises(BackfillError, match="week 2024-01-08: held back") as held_error:
+        refuse_failed_weeks([good, held])
+    with pytest.raises(BackfillError, match="2 of 3 weeks") as mixed_error:
+        refuse_failed_weeks([good, held, bad])
+    assert (held_error.value.exit_code, mixed_error.value.exit_code) == (3, 1)
+    assert "25.0 %" in weeks_as_text([good])[1]
