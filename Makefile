@@ -13,7 +13,7 @@ INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --python 
 	--constraint requirements.lock $(PLACES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint fmt types arch docs bench ui lock clean
+.PHONY: help setup demo test test-fast lint fmt types arch docs bench ui aws-twin lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -51,6 +51,9 @@ bench: .venv/.installed-test ## time and memory of a weekly run on the full demo
 
 ui: .venv/.installed ## Prefect server with its UI at http://127.0.0.1:4200
 	$(BIN)/prefect server start
+
+aws-twin: .venv/.installed-test ## S3 and SageMaker's DeepAR on this machine, for those without an AWS account
+	@$(BIN)/python -m tests.aws_twin
 
 lock: .venv/bin/uv ## resolve requirements.lock anew within pyproject.toml's ranges
 	$(BIN)/uv pip compile --quiet --upgrade --all-extras --python-version 3.11 --no-header --no-annotate \

@@ -1,0 +1,1 @@
+"""A package of its own, so that no installed distribution's `tests` stands before it."""

@@ -1,0 +1,100 @@
+"""SageMaker as the twin plays it: operations by name, per region."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.aws_twin.errors import refuse
+from tests.aws_twin.jobs import Workshop
+from tests.aws_twin.training import TrainingJobs
+from tests.aws_twin.validation import check_request
+
+Operation = Callable[[dict[str, Any]], dict[str, Any]]
+LONGEST_RESET_SECONDS = 30.0
+
+
+class Region:
+    """One region's jobs, models and endpoints."""
+
+    def __init__(self, name: str, workshop: Workshop) -> None:
+        self.training = TrainingJobs(name, workshop)
+        self.operations: dict[str, Operation] = {
+            "CreateTrainingJob": self.training.create,
+            "DescribeTrainingJob": self.training.describe,
+            "ListTrainingJobs": self.training.list,
+            "StopTrainingJob": self.training.stop_one,
+            "DeleteTrainingJob": lambda request: self.training.delete(request["TrainingJobName"]) or {},
+            "AddTags": self._add_tags,
+            "ListTags": self._list_tags,
+            "DeleteTags": self._delete_tags,
+        }
+
+    def everything(self) -> list[Any]:
+        return list(self.training.jobs.values())
+
+    def close(self) -> None:
+        """End every job of the region."""
+        for job in self.everything():
+            job.stop_asked.set()
+
+    def join(self) -> None:
+        deadline = time.monotonic() + LONGEST_RESET_SECONDS
+        for job in self.everything():
+            if job.thread is not None:
+                job.thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _tagged(self, request: dict[str, Any]) -> Any:
+        for item in self.everything():
+            if item.arn == request["ResourceArn"]:
+                return item
+        raise refuse(f"Could not find resource {request['ResourceArn']}.")
+
+    def _add_tags(self, request: dict[str, Any]) -> dict[str, Any]:
+        item = self._tagged(request)
+        new = {tag["Key"] for tag in request["Tags"]}
+        item.tags = [tag for tag in item.tags if tag["Key"] not in new] + request["Tags"]
+        return {"Tags": item.tags}
+
+    def _list_tags(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"Tags": self._tagged(request).tags}
+
+    def _delete_tags(self, request: dict[str, Any]) -> dict[str, Any]:
+        item = self._tagged(request)
+        item.tags = [tag for tag in item.tags if tag["Key"] not in request["TagKeys"]]
+        return {}
+
+
+class SageMaker:
+    """The service in all its regions."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.workshop = workshop
+        self.regions: dict[str, Region] = {}
+
+    def region(self, name: str) -> Region:
+        with self.workshop.lock:
+            if name not in self.regions:
+                self.regions[name] = Region(name, self.workshop)
+            return self.regions[name]
+
+    def plays(self, operation: str, region: str) -> bool:
+        return operation in self.region(region).operations
+
+    def call(self, operation: str, region: str, request: dict[str, Any]) -> dict[str, Any]:
+        check_request(operation, request)
+        perform = self.region(region).operations[operation]
+        with self.workshop.lock:
+            return perform(request)
+
+    def close(self) -> None:
+        """End every job and container; the service is empty afterwards."""
+        with self.workshop.lock:
+            regions = list(self.regions.values())
+            self.regions = {}
+        for region in regions:
+            region.close()
+        self.workshop.containers.end_all()
+        for region in regions:
+            region.join()
