@@ -84,9 +84,11 @@ def test_modules_stay_short() -> None:
     assert not {name: length for name, length in lengths.items() if length > LONGEST_MODULE}
 
 
-def test_test_folders_are_no_packages_and_their_files_have_names_of_their_own() -> None:
-    names = [path.name for path in _modules("tests")]
-    assert "__init__.py" not in names
+def test_test_folders_but_the_twin_are_no_packages_and_their_files_have_names_of_their_own() -> None:
+    paths = list(_modules("tests"))
+    packages = {path.parent.relative_to(ROOT).as_posix() for path in paths if path.name == "__init__.py"}
+    assert packages == {"tests", "tests/aws_twin"}
+    names = [path.name for path in paths]
     tests = [name for name in names if name.startswith("test_")]
     assert len(set(tests)) == len(tests)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 CONTAINER = (sys.executable, "-m", "tasks.forecasting.deepar.container")
 CONTAINER_VARIABLE = "AWS_TWIN_CONTAINER"
+PARENT_VARIABLE = "DEEPAR_PARENT"  # the real container dies with the process of this number
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -58,7 +59,7 @@ class Containers:
                 stdout=pipe if talks else sink,
                 stderr=sink,
                 text=True,
-                env={**os.environ, **ONE_THREAD, **(environment or {})},
+                env={**os.environ, **ONE_THREAD, PARENT_VARIABLE: str(os.getpid()), **(environment or {})},
                 start_new_session=True,
             )
         with self._lock:
