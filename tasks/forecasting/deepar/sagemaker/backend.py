@@ -1,0 +1,225 @@
+"""DeepAR trained, tuned and asked on Amazon SageMaker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Self
+
+from schemas.deepar import (
+    DeepArChannel,
+    Report,
+    TrainedModel,
+    TrainingRequest,
+    TuningRequest,
+    TuningResult,
+)
+from schemas.deepar_settings import DeepArSageMakerSettings
+from schemas.errors import ConfigError, TrainingError
+from schemas.records import FileRef
+from tasks.forecasting.deepar.sagemaker.answers import check_answers
+from tasks.forecasting.deepar.sagemaker.api import SageMakerApi, given
+from tasks.forecasting.deepar.sagemaker.jobs import TrainingJobs, TransformJobs, TuningJobs
+from tasks.forecasting.deepar.sagemaker.models import Models
+from tasks.forecasting.deepar.sagemaker.names import LONGEST_TUNING_NAME, WorkName, work_name
+from tasks.forecasting.deepar.sagemaker.requests import (
+    Requests,
+    inference_configuration,
+    output_folder,
+    predictions_folder,
+)
+from tasks.forecasting.deepar.sagemaker.running import stop_job
+from tasks.forecasting.deepar.sagemaker.slots import Slots
+from tasks.forecasting.deepar.sagemaker.trials import tuning_result
+from tasks.forecasting.deepar.sagemaker.under_way import NO_RUN, RunningJobs
+from tasks.forecasting.deepar.sagemaker.work import Outcome, Pause, Work, Worker, check_spot
+from tasks.storage.aws import AwsSession
+from tasks.storage.lake import S3_SCHEME, Lake, sha256_of
+
+
+class SageMakerBackend:
+    """The :class:`schemas.deepar.DeepArBackend` on SageMaker; see there for what every call does.
+
+    The name of a job follows from what it does, so a run that was killed and started again finds its jobs, done or
+    under way. Calls may come from several threads.
+
+    Args:
+        lake: in a bucket that the jobs can read and write.
+        settings: the ``models.deepar.sagemaker`` block.
+        name: of the settings; starts the names of the jobs.
+        session: a ``boto3.Session`` with its credentials; the environment's where absent.
+        run_id: under which the jobs under way are written down, so that another process can stop them.
+        pause: waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        settings: DeepArSageMakerSettings,
+        name: str,
+        session: Any = None,
+        run_id: str = NO_RUN,
+        pause: Pause = time.sleep,
+    ) -> None:
+        """Open; nothing is started.
+
+        Raises:
+            ConfigError: the storage is no bucket, or role or region are missing, or spot jobs may run too long.
+        """
+        _check(lake, settings)
+        self._lake = lake
+        self._settings = settings
+        self._name = name
+        self._api = SageMakerApi(AwsSession(settings.region, session))
+        self._requests = Requests(lake, settings, self._api.image(settings), run_id or NO_RUN)
+        self._models = Models(self._api, self._requests, name)
+        self._slots = Slots(settings.max_parallel_jobs)
+        self._worker = Worker(settings, RunningJobs(lake, run_id), self._api.region, self._slots, pause)
+
+    def __enter__(self) -> Self:
+        """Use within a ``with``, which closes at its end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Delete what costs money as long as it stands: the endpoint, where one was made."""
+
+    def train(self, request: TrainingRequest, report: Report) -> TrainedModel:
+        """Train a model, or find the job that has trained it."""
+        channel = request.channel
+
+        def archive(job: str) -> str:
+            return f"{output_folder(channel)}/{job}/output/model.tar.gz"
+
+        work = Work(
+            jobs=TrainingJobs(self._api),
+            name=self._named(request.purpose, self._identity(request)),
+            request=lambda _: self._requests.training(request),
+            done=lambda job: self._lake.exists(archive(job)),
+        )
+        outcome = self._worker.finish(work, report)
+        job = outcome.view.resource
+        seconds = float(given(job.training_time_in_seconds, 0))
+        billable = float(given(job.billable_time_in_seconds, 0))
+        return TrainedModel(
+            job=outcome.job,
+            archive=self._reference(archive(outcome.job)),
+            metrics={str(m.metric_name): float(m.value) for m in given(job.final_metric_data_list, [])},
+            seconds=seconds,
+            billable_seconds=billable * self._settings.training_instance.count,
+            reused=outcome.reused,
+            notes=_notes(outcome, seconds, billable),
+        )
+
+    def tune(self, request: TuningRequest, report: Report) -> TuningResult:
+        """Search hyperparameters, or find the job that has searched them.
+
+        Raises:
+            ConfigError: the channel has no test part, which the objective is measured on.
+        """
+        training = request.training
+        if training.channel.test is None and request.objective.startswith("test:"):
+            raise ConfigError(
+                f"models.deepar.tuning.objective {request.objective} needs a test channel; the history is too short "
+                "for one. Set the objective to train:final_loss."
+            )
+        parallel = min(request.parallel, self._slots.number)
+        identity = self._identity(training) | request.model_dump(mode="json", include={"objective", "ranges"})
+        work = Work(
+            jobs=TuningJobs(self._api),
+            name=self._named(
+                training.purpose, identity | {"configurations": request.configurations}, LONGEST_TUNING_NAME
+            ),
+            request=lambda _: self._requests.tuning(request, parallel),
+            done=lambda _: True,
+            slots=parallel,
+        )
+        outcome = self._worker.finish(work, report)
+        return tuning_result(outcome, request.objective, self._api)
+
+    def predict(
+        self, model: TrainedModel, channel: DeepArChannel, quantiles: Sequence[float], num_samples: int, report: Report
+    ) -> FileRef:
+        """Forecast a channel's inference file by batch transform, or find the job that has forecast it."""
+        identity = {
+            "kind": "transform",
+            "model": self._models.named(model, quantiles, num_samples),
+            "archive": model.archive.sha256,
+            "asked": inference_configuration(quantiles, num_samples),
+            "inference": channel.inference.model_dump(),
+            "root": self._lake.root,
+        }
+        work = Work(
+            jobs=TransformJobs(self._api),
+            name=self._named(f"forecast-{channel.configuration}", identity),
+            request=lambda job: self._requests.transform(job, str(identity["model"]), channel),
+            done=lambda job: bool(self._answers(channel, job)),
+            before=lambda: void(self._models.ensure(model, quantiles, num_samples)),
+            seconds=self._settings.transform_timeout_seconds,
+        )
+        try:
+            outcome = self._worker.finish(work, report)
+        finally:
+            self._models.delete(str(identity["model"]))
+        keys = self._answers(channel, outcome.job)
+        if len(keys) != 1:
+            raise TrainingError(f"Transform job {outcome.job} wrote {', '.join(keys)}; expected one file.")
+        check_answers(self._lake.read_bytes(keys[0]), self._lake.uri(keys[0]), channel, quantiles)
+        return self._reference(keys[0])
+
+    def stop(self, job: str) -> None:
+        """Stop a job of any kind; one that is over or unknown is left alone."""
+        for kind in ("training", "tuning", "transform"):
+            stop_job(self._api, kind, job)
+
+    def _answers(self, channel: DeepArChannel, job: str) -> list[str]:
+        return [key for key in self._lake.keys(predictions_folder(channel, job)) if key.endswith(".out")]
+
+    def _named(self, purpose: str, identity: dict[str, Any], longest: int | None = None) -> WorkName:
+        return work_name(self._name, purpose, identity, *([longest] if longest else []))
+
+    def _identity(self, request: TrainingRequest) -> dict[str, Any]:
+        """What makes a training another training: its data, hyperparameters, seed, container and machine."""
+        channel = request.channel
+        return {
+            "hyperparameters": request.hyperparameters,
+            "seed": request.seed,
+            "train": channel.train.sha256,
+            "test": channel.test.sha256 if channel.test else None,
+            "output": self._lake.uri(output_folder(channel)),
+            "image": self._requests.image,
+            "instance": self._settings.training_instance.model_dump(),
+        }
+
+    def _reference(self, key: str) -> FileRef:
+        """A file that SageMaker wrote: its checksum is not stored with it, so it is read."""
+        file = self._lake.local_copy(key)
+        return FileRef(key=key, bytes=file.stat().st_size, sha256=sha256_of(file))
+
+
+def void(_: object) -> None:
+    """Drop a value."""
+
+
+def _check(lake: Lake, settings: DeepArSageMakerSettings) -> None:
+    if not lake.root.startswith(S3_SCHEME):
+        raise ConfigError(
+            f"models.deepar.backend sagemaker needs storage in a bucket, where the jobs read and write: storage is "
+            f"{lake.root}. Set storage to s3://bucket/prefix, or backend to local."
+        )
+    if not settings.role:
+        raise ConfigError(
+            "models.deepar.sagemaker.role is required but absent: the ARN of the role that the jobs run under, such "
+            "as arn:aws:iam::123456789012:role/restock-sagemaker."
+        )
+    check_spot(settings)
+
+
+def _notes(outcome: Outcome, seconds: float, billable: float) -> list[str]:
+    notes = [f"SageMaker: job {outcome.job} was found, not started again"] if outcome.reused else []
+    if 0 < billable < seconds:
+        notes.append(f"SageMaker: spot capacity, {billable:.0f} of {seconds:.0f} seconds charged")
+    return notes

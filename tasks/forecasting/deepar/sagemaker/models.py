@@ -1,0 +1,70 @@
+"""SageMaker models: a trained archive and its container, ready for a transform or an endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from schemas.deepar import TrainedModel
+from tasks.forecasting.deepar.sagemaker.api import SageMakerApi
+from tasks.forecasting.deepar.sagemaker.faults import calls, is_absent, is_present
+from tasks.forecasting.deepar.sagemaker.names import work_name
+from tasks.forecasting.deepar.sagemaker.requests import Requests, container_environment
+
+
+class Models:
+    """Makes and deletes models; both may be asked twice.
+
+    boto3's calls, for ``sagemaker.core`` reads back every model that it makes and stumbles over empty parts of the
+    answer.
+
+    Args:
+        api: the SDK on its session.
+        requests: builds the arguments.
+        name: of the settings.
+    """
+
+    def __init__(self, api: SageMakerApi, requests: Requests, name: str) -> None:
+        self._api = api
+        self._requests = requests
+        self._name = name
+
+    def named(self, model: TrainedModel, quantiles: Sequence[float], num_samples: int) -> str:
+        """The name of a model that gives these answers."""
+        return work_name(self._name, "model", self._request(model, quantiles, num_samples)).stem
+
+    def ensure(self, model: TrainedModel, quantiles: Sequence[float], num_samples: int) -> str:
+        """Make the model where there is none, and give its name."""
+        name = self.named(model, quantiles, num_samples)
+        tags = [{"Key": key, "Value": value} for key, value in self._requests.tags("model").items()]
+        with calls(f"making model {name}"):
+            try:
+                self._api.client.create_model(ModelName=name, Tags=tags, **self._request(model, quantiles, num_samples))
+            except ClientError as error:
+                if not is_present(error):
+                    raise
+        return name
+
+    def delete(self, name: str) -> None:
+        """Delete a model; a missing one is fine."""
+        with calls(f"deleting model {name}"):
+            try:
+                self._api.client.delete_model(ModelName=name)
+            except ClientError as error:
+                if not is_absent(error):
+                    raise
+
+    def _request(self, model: TrainedModel, quantiles: Sequence[float], num_samples: int) -> dict[str, Any]:
+        settings = self._requests.settings
+        network = {"VpcConfig": {"Subnets": list(settings.subnets), "SecurityGroupIds": list(settings.security_groups)}}
+        return {
+            "PrimaryContainer": {
+                "Image": self._requests.image,
+                "ModelDataUrl": self._requests.lake.uri(model.archive.key),
+                "Environment": container_environment(quantiles, num_samples),
+            },
+            "ExecutionRoleArn": settings.role,
+            **(network if settings.subnets else {}),
+        }

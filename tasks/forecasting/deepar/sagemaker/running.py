@@ -1,0 +1,55 @@
+"""Stopping jobs, also those of a run whose process is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from schemas.deepar_settings import DeepArSageMakerSettings
+from tasks.forecasting.deepar.sagemaker.api import SageMakerApi
+from tasks.forecasting.deepar.sagemaker.jobs import Jobs, TrainingJobs, TransformJobs, TuningJobs
+from tasks.forecasting.deepar.sagemaker.under_way import RunningJobs
+from tasks.storage.aws import AwsSession
+from tasks.storage.lake import Lake
+
+_KINDS: dict[str, Callable[[SageMakerApi], Jobs]] = {
+    "training": TrainingJobs,
+    "tuning": TuningJobs,
+    "transform": TransformJobs,
+}
+
+
+def stop_job(api: SageMakerApi, kind: str, name: str) -> None:
+    """Stop a job; one that is over or unknown is left alone.
+
+    Args:
+        api: the SDK on its session.
+        kind: training, tuning or transform.
+        name: of the job.
+    """
+    _KINDS[kind](api).stop(name)
+
+
+def stop_jobs_of(lake: Lake, settings: DeepArSageMakerSettings, run_id: str, session: Any = None) -> list[str]:
+    """Stop everything that a run has under way, from whatever process; asking twice is fine.
+
+    Args:
+        lake: where the run has written its jobs down.
+        settings: the ``models.deepar.sagemaker`` block.
+        run_id: the flow run's id.
+        session: a ``boto3.Session`` with its credentials; the environment's where absent.
+
+    Returns:
+        Names of the jobs that had been written down.
+
+    Raises:
+        ConfigError: credentials or rights are missing.
+        TrainingError: AWS cannot be reached; what is left is still written down.
+    """
+    running = RunningJobs(lake, run_id)
+    stopped = []
+    for job in running.all():
+        stop_job(SageMakerApi(AwsSession(job.region or settings.region, session)), job.kind, job.name)
+        running.remove(job.name)
+        stopped.append(job.name)
+    return stopped

@@ -1,0 +1,38 @@
+"""A limit on jobs side by side."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Slots:
+    """So many jobs at once; a job may take several.
+
+    Args:
+        number: of slots, at least 1.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._free = number
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, wanted: int) -> Iterator[None]:
+        """Hold slots, waiting until all of them are free at once: two waiting jobs cannot block each other.
+
+        Args:
+            wanted: slots; more than there are means all of them.
+        """
+        wanted = min(wanted, self.number)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= wanted)
+            self._free -= wanted
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += wanted
+                self._changed.notify_all()

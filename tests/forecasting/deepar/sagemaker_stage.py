@@ -1,0 +1,96 @@
+"""Data, requests and a backend on the twin of AWS, for the tests of the SageMaker backend."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from typing import Any
+
+import boto3
+
+from schemas.deepar import DeepArChannel, JobProgress, TrainingRequest
+from schemas.deepar_settings import DeepArSageMakerSettings
+from tasks.forecasting.deepar.sagemaker.backend import SageMakerBackend
+from tasks.storage.lake import Lake, open_lake
+from tests.aws_twin.server import BUCKET, ROLE_ARN
+
+SERIES = 3
+LENGTH = 4
+PREFIX = "deepar/forecasting-weekly-3-v0123456789ab"
+SHORT_PAUSE = 0.02
+
+
+def lake_on_twin() -> Lake:
+    return open_lake(f"s3://{BUCKET}/lake")
+
+
+def settings(**values: Any) -> DeepArSageMakerSettings:
+    return DeepArSageMakerSettings(**({"role": ROLE_ARN, "poll_seconds": SHORT_PAUSE} | values))
+
+
+def pause(seconds: float) -> None:
+    """Waits for the twin's threads, however long AWS would be given."""
+    time.sleep(min(seconds, 2 * SHORT_PAUSE))
+
+
+def backend(lake: Lake, run_id: str = "run-1", **values: Any) -> SageMakerBackend:
+    return SageMakerBackend(lake, settings(**values), "Shoes & Co", run_id=run_id, pause=pause)
+
+
+def channel(lake: Lake, configuration: str = "cleaned-student-t", level: float = 5.0) -> DeepArChannel:
+    """Three series of 60 weeks; the last LENGTH are the test's."""
+    whole = [
+        {"start": "2024-01-01 00:00:00", "target": [level + series] * 60, "cat": [series]} for series in range(SERIES)
+    ]
+    cut = [{**line, "target": line["target"][:-LENGTH]} for line in whole]
+    folder = f"{PREFIX}/data/{configuration}"
+    return DeepArChannel(
+        prefix=PREFIX,
+        configuration=configuration,
+        train=lake.write_bytes(f"{folder}/train/train.json.gz", packed(cut)),
+        test=lake.write_bytes(f"{folder}/test/test.json.gz", packed(whole)),
+        inference=lake.write_bytes(f"{folder}/inference/input.json.gz", packed(whole)),
+        keys=lake.write_bytes(f"{folder}/inference/keys.csv", b"store_id,category\nA,x\nA,y\nB,x\n"),
+        time_freq="W",
+        prediction_length=LENGTH,
+        series=SERIES,
+        observations=SERIES * (60 - LENGTH),
+        cardinality=(SERIES,),
+    )
+
+
+def packed(lines: list[dict[str, Any]]) -> bytes:
+    return gzip.compress("\n".join(json.dumps(line) for line in lines).encode(), mtime=0)
+
+
+def training(lake: Lake, configuration: str = "cleaned-student-t", **hyperparameters: str) -> TrainingRequest:
+    asked = {
+        "time_freq": "W",
+        "prediction_length": str(LENGTH),
+        "context_length": "8",
+        "epochs": "20",
+        "likelihood": "student-T",
+        "learning_rate": "0.001",
+    }
+    return TrainingRequest(
+        purpose=configuration, channel=channel(lake, configuration), hyperparameters=asked | hyperparameters, seed=7
+    )
+
+
+def sagemaker() -> Any:
+    return boto3.client("sagemaker")
+
+
+def training_jobs() -> list[str]:
+    return [job["TrainingJobName"] for job in sagemaker().list_training_jobs(MaxResults=100)["TrainingJobSummaries"]]
+
+
+class Told:
+    """Collects what is reported."""
+
+    def __init__(self) -> None:
+        self.steps: list[JobProgress] = []
+
+    def __call__(self, step: JobProgress) -> None:
+        self.steps.append(step)
