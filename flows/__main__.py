@@ -239,6 +239,20 @@ def plan(problem: str, out: str, overrides: tuple[str, ...]) -> None:
     _say(*plan_problem(Path(problem), Path(out), overrides))
 
 
+@cli.command()
+@click.option("--settings", "settings_file", required=True, metavar="FILE", help="Settings file (YAML).")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), callback=_as_date, required=True, metavar="DATE")
+@click.option("--store", required=True, metavar="STORE", help="Store, as in the replenishment file.")
+@click.option("--sku", required=True, metavar="SKU", help="SKU, as in the replenishment file.")
+@set_option
+def why(settings_file: str, as_of: date, store: str, sku: str, overrides: tuple[str, ...]) -> None:
+    """Say how the target of one store and SKU came about."""
+    from flows.preparation import prepare_run
+    from tasks.why import why as answer
+
+    _say(*answer(prepare_run(settings_file, as_of, overrides), store, sku))
+
+
 def main() -> None:
     """Run the command line; an expected error ends as its message and exit code."""
     try:

@@ -39,6 +39,7 @@ class PlanProblem:
         free_visits: shape (S,); stores whose visit cost is not known: they are visited once a review period, on
             its first period. None = every cost is known (it may be 0).
         level_floor: shape (n,), least level at every visit (minimum presentation); None = none.
+        frozen: shape (S, T); True where no visit may arrive; None = nowhere.
     """
 
     store_ids: tuple[str, ...]
@@ -59,6 +60,7 @@ class PlanProblem:
     max_visits_per_period: int | None = None
     free_visits: BoolArray | None = None
     level_floor: FloatArray | None = None
+    frozen: BoolArray | None = None
 
     @property
     def periods(self) -> int:

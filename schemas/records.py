@@ -140,7 +140,8 @@ class PlanRecord(Record):
     """The chosen plan and what the report shows of all compared policies.
 
     Attributes:
-        tables: replenishment, deliveries, visits, levels, costs, and stock_by_day for the figures.
+        tables: replenishment, deliveries, visits, levels, costs, explanations (one row per store and SKU), and
+            stock_by_day for the figures.
     """
 
     tables: dict[str, TableRef]
@@ -160,6 +161,7 @@ class PublicationRecord(Record):
         changed_share: share of targets that changed against the last week's file; None without one.
         written: False where the folder already held exactly these files.
         dry_run: nothing was published.
+        overrides: what every planner's override said and did, as JSON values.
         flow_run_id: the Prefect flow run that ended with this record; empty outside one.
     """
 
@@ -170,6 +172,7 @@ class PublicationRecord(Record):
     warnings: list[str] = []
     written: bool = True
     dry_run: bool = False
+    overrides: list[dict[str, Any]] = []
     flow_run_id: str = ""
     seconds: float = 0.0
 

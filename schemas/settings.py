@@ -203,6 +203,22 @@ class LifecycleSettings(Strict):
 
 
 class InventorySettings(Strict):
+class SizeRunSettings(Strict):
+    """No broken size runs where an article is on show."""
+
+    keep: bool = Field(default=True, description="Show an article with all its core sizes, or leave it out")
+    core_share: float = Field(
+        default=0.5, gt=0, le=1, description="Core sizes are the best ones that make up this share of a size curve"
+    )
+
+
+class FrozenSettings(Strict):
+    """Days on which no visit may arrive, beside those that the calendar's column ``frozen`` marks."""
+
+    dates: list[date] = Field(default=[], description="Days (period labels) without any visit in the whole network")
+    closed_days: bool = Field(default=False, description="No visit on days with calendar.open = 0 either")
+
+
     """Inventory optimisation (contract, sections 2 and 5)."""
 
     policies: list[PolicyName] = Field(default=["eoq", "genetic"], min_length=1)
@@ -219,6 +235,8 @@ class InventorySettings(Strict):
     sample_paths: int = Field(default=50, ge=2, description="Demand paths a plan is made from, and as many to judge it")
     lifecycle: LifecycleSettings = LifecycleSettings()
 
+    size_runs: SizeRunSettings = SizeRunSettings()
+    frozen: FrozenSettings = FrozenSettings()
     @field_validator("shortage_cost")
     @classmethod
     def _not_negative(cls, value: str | float) -> str | float:

@@ -17,7 +17,7 @@ from tasks.support import rows_of, run_stage, say, show_table
 TABLES_READ = ("stores", "dc_stock")
 TABLES_MADE = (
     *("replenishment", "deliveries", "visits", "levels", "costs", "bounds"),
-    *("stock_by_day", "category_totals"),
+    *("stock_by_day", "category_totals", "explanations"),
 )
 
 

@@ -18,7 +18,7 @@ from tasks.demand.promotions import list_prices, planned_prices
 # Eight weeks, the window of recent units.
 RECENT_PERIODS = {"D": 56, "W": 8, "MS": 2}
 PRICE_OF_LAST_RESORT = 1.0
-_PRODUCT_TEXT = (c.COLLECTION_STATUS, c.SIZE, c.COLOR)
+_PRODUCT_TEXT = (c.COLLECTION_STATUS, c.SIZE, c.COLOR, c.ARTICLE)
 _PRODUCT_NUMBERS = (c.PACK_SIZE, c.MIN_PRESENTATION)
 
 
@@ -35,7 +35,7 @@ def sku_facts(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: dat
         the last period with sales; faulty values left out) and total_units; unit_price (the SKU's last
         known net amount per unit in any store, else its list price, else 1); on_hand and the in_transit
         columns that the stock table has (last count not after ``as_of``, NaN = not counted); product facts
-        collection_status, size, color (text, empty = unknown), pack_size, min_presentation (NaN = unknown).
+        collection_status, size, color, article (text, empty = unknown), pack_size, min_presentation (NaN = unknown).
 
     Raises:
         DataContractError: no sales row before ``as_of``.

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.plan import FloatArray, IndexArray, Plan, PlanProblem
-from tasks.inventory.disaggregate import SplitRows, split, within_dc
+from schemas.plan import FloatArray, PlanProblem
+from tasks.inventory.explain import explanations
 from tasks.inventory.outputs import (
     SkuDeliveries,
     bound_frame,
@@ -20,10 +20,11 @@ from tasks.inventory.outputs import (
     visit_frame,
 )
 from tasks.inventory.run import Solution, solve
-from tasks.inventory.shares import is_discontinued, may_be_sent, sku_shares
+from tasks.inventory.shares import is_discontinued
 from tasks.inventory.simulator import ledger
+from tasks.inventory.sku_targets import SkuTargets, on_the_way, presentation_floor, sku_targets
 from tasks.inventory.unbounded import unbounded_stores
-from tasks.inventory.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, transit_columns, with_text_ids
+from tasks.inventory.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, with_text_ids
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class WeeklyPlan:
         bounds: store_id, lower_bound, status.
         stock_by_day: policy, store_id, date, stock, capacity, sales, over.
         category_totals: store_id, category, target_quantity: what the SKU targets add up to.
+        explanations: one row per (store, SKU): how its target came about, and the limit that decided it.
         chosen: the policy that is carried out.
         notes: remarks for the report.
         seconds: planning alone.
@@ -52,6 +54,7 @@ class WeeklyPlan:
     bounds: pd.DataFrame
     stock_by_day: pd.DataFrame
     category_totals: pd.DataFrame
+    explanations: pd.DataFrame
     chosen: str
     notes: tuple[str, ...]
     seconds: float
@@ -66,7 +69,7 @@ def optimise(inputs: WeeklyInputs) -> WeeklyPlan:
     facts = with_text_ids(inputs.sku_facts).sort_values([c.STORE_ID, c.SKU], ignore_index=True)
     inputs = replace(inputs, sku_facts=facts, stores=with_text_ids(inputs.stores))
     weekly = build_problem(inputs)
-    floor = _presentation(inputs, weekly)
+    floor = presentation_floor(inputs, weekly)
     weekly = replace(
         weekly,
         problem=replace(weekly.problem, level_floor=floor),
@@ -74,111 +77,51 @@ def optimise(inputs: WeeklyInputs) -> WeeklyPlan:
     )
     solution = solve(weekly.problem, weekly.judging)
     plan, problem = solution.plan, weekly.problem
-    targets = _targets(inputs, weekly, plan)
+    targets = sku_targets(inputs, weekly, plan)
     ledgers = {name: ledger(weekly.judging, judged.plan) for name, judged in solution.judgements.items()}
     kept = ~is_discontinued(facts, inputs.stores, inputs.settings.inventory.lifecycle)
-    replenishment = facts.loc[kept, [c.STORE_ID, c.SKU, c.CATEGORY]].assign(**{c.TARGET_QUANTITY: targets[kept]})
+    replenishment = facts.loc[kept, [c.STORE_ID, c.SKU, c.CATEGORY]].assign(
+        **{c.TARGET_QUANTITY: targets.targets[kept]}
+    )
     return WeeklyPlan(
         replenishment=replenishment.reset_index(drop=True),
-        deliveries=_deliveries(inputs, weekly, plan, targets, ledgers[solution.chosen].sent),
+        deliveries=_deliveries(inputs, weekly, targets, ledgers[solution.chosen].sent),
         visits=visit_frame(plan, problem, weekly.dates),
         levels=level_frame(plan, problem, weekly.dates),
         costs=solution.costs,
         bounds=bound_frame(solution.bound, problem),
         stock_by_day=stock_by_day(ledgers, problem, weekly.dates),
         category_totals=replenishment.groupby([c.STORE_ID, c.CATEGORY], as_index=False)[c.TARGET_QUANTITY].sum(),
+        explanations=explanations(inputs, weekly, plan, ledgers[solution.chosen], targets),
         chosen=solution.chosen,
         notes=_notes(inputs, weekly, solution),
         seconds=solution.seconds,
     )
 
 
-def first_visits(plan: Plan) -> IndexArray:
-    """Period of each store's first visit, shape (S,); −1 without one."""
-    return np.where(plan.visits.any(axis=1), plan.visits.argmax(axis=1), -1)
-
-
-def position_of(facts: pd.DataFrame) -> FloatArray:
-    """Units on hand and on the way per row; what was not counted counts as none."""
-    total = np.nan_to_num(facts[c.ON_HAND].to_numpy(dtype=float))
-    for name in transit_columns(facts):
-        total = total + np.nan_to_num(facts[name].to_numpy(dtype=float))
-    return total
-
-
-def _number(facts: pd.DataFrame, column: str, absent: float) -> FloatArray:
-    if column not in facts.columns:
-        return np.full(len(facts), absent)
-    values = facts[column].to_numpy(dtype=float)
-    return np.where(np.isnan(values), absent, values)
-
-
-def _presentation(inputs: WeeklyInputs, weekly: WeeklyProblem) -> FloatArray | None:
-    """Least level of each series: the minimum presentation of the SKUs that may be sent."""
-    facts = inputs.sku_facts
-    least = _number(facts, c.MIN_PRESENTATION, 0.0)
-    if not least.any():
-        return None
-    sent = may_be_sent(facts, inputs.stores, inputs.settings.inventory.lifecycle)
-    size = len(weekly.problem.on_hand)
-    floor: FloatArray = np.zeros(size)
-    np.add.at(floor, weekly.series_of_sku, np.where(sent, least, 0.0))
-    return floor
-
-
-def _targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> IndexArray:
-    """Target per row of the facts at its store's first visit on or after ``as_of`` + lead time."""
-    problem, facts = weekly.problem, inputs.sku_facts
-    first = first_visits(plan)[problem.series_store]
-    levels = np.where(first >= 0, plan.levels[np.arange(len(first)), np.maximum(first, 0)], 0.0)
-    rows = SplitRows(
-        series=weekly.series_of_sku,
-        share=sku_shares(facts, weekly.series_of_sku),
-        position=position_of(facts),
-        floor=_number(facts, c.MIN_PRESENTATION, 0.0),
-        pack=np.maximum(1.0, np.rint(_number(facts, c.PACK_SIZE, 1.0))),
-        may_send=may_be_sent(facts, inputs.stores, inputs.settings.inventory.lifecycle),
-    )
-    bounded = ~unbounded_stores(problem)[problem.series_store]
-    targets = split(np.ceil(levels - 1e-9), rows, bounded)
-    if inputs.dc_stock is None:
-        return targets
-    names, sku = np.unique(facts[c.SKU].astype(str).to_numpy(dtype=object), return_inverse=True)
-    stock = inputs.dc_stock.groupby(inputs.dc_stock[c.SKU].astype(str))[c.AVAILABLE].sum().reindex(names)
-    available = stock.to_numpy(dtype=float)
-    return within_dc(targets, rows.position, sku, np.where(np.isnan(available), np.inf, available))
-
-
-def _deliveries(
-    inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan, targets: IndexArray, sent: FloatArray
-) -> pd.DataFrame:
-    facts, problem = inputs.sku_facts, weekly.problem
-    sendable = may_be_sent(facts, inputs.stores, inputs.settings.inventory.lifecycle)
-    share = sku_shares(facts, weekly.series_of_sku) * sendable
-    whole = np.bincount(weekly.series_of_sku, weights=share, minlength=len(problem.on_hand))[weekly.series_of_sku]
+def _deliveries(inputs: WeeklyInputs, weekly: WeeklyProblem, chosen: SkuTargets, sent: FloatArray) -> pd.DataFrame:
+    facts, rows = inputs.sku_facts, chosen.rows
+    size = len(chosen.levels)
+    share = rows.share * rows.open
+    whole = np.bincount(rows.series, weights=share, minlength=size)[rows.series]
     share = np.divide(share, whole, out=np.zeros_like(share), where=whole > 0)
-    store = pd.Index(problem.store_ids).get_indexer(facts[c.STORE_ID])
-    first = first_visits(plan)[store]
+    first = chosen.first[weekly.problem.series_store][rows.series]
     # What sells until the first visit is filled up again: its share of the expected sending beyond the gap now.
-    gap = np.maximum(targets - position_of(facts), 0.0)
-    size = len(problem.on_hand)
-    total_gap = np.bincount(weekly.series_of_sku, weights=gap, minlength=size)
-    at_first = np.where(first >= 0, sent[weekly.series_of_sku, np.maximum(first, 0)], 0.0)
-    beyond = np.maximum(at_first - total_gap[weekly.series_of_sku], 0.0) * share
+    gap = np.maximum(chosen.targets - rows.position, 0.0)
+    total_gap = np.bincount(rows.series, weights=gap, minlength=size)
+    at_first = np.where(first >= 0, sent[rows.series, np.maximum(first, 0)], 0.0)
+    beyond = np.maximum(at_first - total_gap[rows.series], 0.0) * share
     blank = np.full(len(facts), np.nan)
     on_hand = facts[c.ON_HAND].to_numpy(dtype=float)
-    way = sum(
-        (np.nan_to_num(facts[name].to_numpy(dtype=float)) for name in transit_columns(facts)), np.zeros(len(facts))
-    )
     return deliveries_frame(
         facts,
         SkuDeliveries(
             first_visit=first,
             first_quantity=gap + beyond,
             later_share=share,
-            series=weekly.series_of_sku,
+            series=rows.series,
             on_hand=np.nan_to_num(on_hand) if inputs.has_stock else blank,
-            in_transit=way if inputs.has_stock else blank,
+            in_transit=on_the_way(facts) if inputs.has_stock else blank,
         ),
         sent,
         weekly.dates,

@@ -88,14 +88,14 @@ def build_problem(inputs: WeeklyInputs) -> WeeklyProblem:
         price=_prices(inputs, sku_rows, mean, dates),
         on_hand=_summed(inputs.sku_facts, c.ON_HAND, sku_rows, len(series)),
         in_transit=_in_transit(inputs.sku_facts, sku_rows, len(series)),
-        capacity=_store_facts(inputs.stores, store_ids, c.STORAGE_CAPACITY, np.inf),
-        visit_cost=np.nan_to_num(_store_facts(inputs.stores, store_ids, c.VISIT_COST, 0.0)),
+        capacity=store_facts(inputs.stores, store_ids, c.STORAGE_CAPACITY, np.inf),
+        visit_cost=np.nan_to_num(store_facts(inputs.stores, store_ids, c.VISIT_COST, 0.0)),
         dc_available=_dc_available(inputs, categories),
         settings=settings.inventory,
         periods_per_week=settings.period.periods_per_week,
         seed=settings.seed,
         max_visits_per_period=settings.inventory.max_visits_per_period,
-        free_visits=np.isnan(_store_facts(inputs.stores, store_ids, c.VISIT_COST, np.nan)),
+        free_visits=np.isnan(store_facts(inputs.stores, store_ids, c.VISIT_COST, np.nan)),
     )
     correlation = correlation_of(inputs.backtest, levels)
     columns = c.quantile_columns(levels)
@@ -220,7 +220,7 @@ def _in_transit(facts: pd.DataFrame, rows: IndexArray, size: int) -> FloatArray:
     return arriving
 
 
-def _store_facts(stores: pd.DataFrame, store_ids: Sequence[str], column: str, absent: float) -> FloatArray:
+def store_facts(stores: pd.DataFrame, store_ids: Sequence[str], column: str, absent: float) -> FloatArray:
     """A number per store; ``absent`` where the table has no value."""
     if column not in stores.columns:
         return np.full(len(store_ids), absent)

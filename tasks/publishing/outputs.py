@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from tasks.publishing.ordering import row_order
 REPLENISHMENT = "replenishment.csv"
 REPORT = "report.html"
 MANIFEST = "manifest.json"
+EXPLANATIONS = "explanations.parquet"
 _ROWS_PER_CHUNK = 250_000
 _ISO_DATE = "%Y-%m-%d"
 
@@ -46,6 +48,14 @@ class OutputTable:
 
 
 SERIES = (c.STORE_ID, c.CATEGORY)
+PLANNED = "planned"
+OVERRIDES_COLUMN = "overrides"
+OVERRIDDEN = OutputTable(
+    "overridden",
+    "overrides.csv",
+    (c.STORE_ID, c.SKU, PLANNED, c.TARGET_QUANTITY, OVERRIDES_COLUMN),
+    (c.STORE_ID, c.SKU),
+)
 METRIC_COLUMNS = (
     *(c.MAE, c.RMSE, c.MAPE, c.WAPE, c.MASE, c.RMSSE, c.R2, c.BIAS, c.WQL, c.COVERAGE),
     *(c.SHARE_EXCELLENT, c.SHARE_GOOD, c.SHARE_ACCEPTABLE, c.SHARE_POOR, c.N),
@@ -121,6 +131,10 @@ class RunOutputs:
         treatments: what cleaning did, one row per treated period; for the report.
         category_totals: store_id, category, target_quantity that the SKU targets must add up to; then
             replenishment needs a category column (which is not published).
+        explanations: one row per (store, SKU): how its target came about (see
+            ``tasks.inventory.explain``); published beside the contract's files.
+        overridden: the pairs whose target planners' overrides changed (:mod:`tasks.publishing.overrides`);
+            published as ``overrides.csv`` where there is one.
     """
 
     replenishment: pd.DataFrame
@@ -137,6 +151,8 @@ class RunOutputs:
     stock_by_day: pd.DataFrame | None = None
     treatments: pd.DataFrame | None = None
     category_totals: pd.DataFrame | None = None
+    explanations: pd.DataFrame | None = None
+    overridden: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +167,7 @@ class RunFacts:
         seconds: stage to its running time in seconds; in the manifest only.
         stock_given: whether opening stock was given; without it the report says that it is 0.
         summary: further small tables for the report, by title.
+        overrides: what every planner's override said and did, as JSON values.
     """
 
     inputs: Sequence[InputFile] = ()
@@ -160,6 +177,16 @@ class RunFacts:
     seconds: Mapping[str, float] = field(default_factory=dict)
     stock_given: bool = True
     summary: Summary = field(default_factory=dict)
+    overrides: Sequence[Mapping[str, Any]] = ()
+
+
+EXPLANATION_TABLE = OutputTable(
+    "explanations",
+    EXPLANATIONS,
+    (c.STORE_ID, c.SKU, c.TARGET_QUANTITY, c.LIMIT),
+    (c.STORE_ID, c.SKU),
+    dates=(c.VISIT_DATE, c.NEXT_VISIT),
+)
 
 
 def write_output(frame: pd.DataFrame, table: OutputTable, folder: Path) -> None:

@@ -16,7 +16,17 @@ from tasks.publishing.checks import check_folder, check_outputs
 from tasks.publishing.earlier_runs import EarlierRun, latest_before, preview_key, published, run_key
 from tasks.publishing.erp_file import replenishment_bytes
 from tasks.publishing.manifest import OUTPUTS, SCOPE, build_manifest, folder_checksums, same_run, scope_of
-from tasks.publishing.outputs import MANIFEST, REPLENISHMENT, REPORT, RunFacts, RunOutputs, output_tables, write_output
+from tasks.publishing.outputs import (
+    EXPLANATION_TABLE,
+    MANIFEST,
+    OVERRIDDEN,
+    REPLENISHMENT,
+    REPORT,
+    RunFacts,
+    RunOutputs,
+    output_tables,
+    write_output,
+)
 from tasks.publishing.report import ReportData, render_report
 from tasks.storage.code_version import code_version
 from tasks.storage.lake import Lake
@@ -58,14 +68,16 @@ def publish_run(lake: Lake, run: RunContext, outputs: RunOutputs, facts: RunFact
         compose(folder, run, outputs, facts, last_week)
         check_folder(folder, outputs.replenishment, run.settings)
         if standing is not None and _stands_already(standing, folder):
-            return _record(lake, run, run_key(run.as_of), _sizes(folder), last_week, doubts, written=False)
+            record = _record(lake, run, run_key(run.as_of), _sizes(folder), last_week, doubts)
+            return record.model_copy(update={"written": False, "overrides": list(facts.overrides)})
         held = _held(lake, standing, last_week, run, outputs)
         place = preview_key(run.as_of) if run.dry_run or held else run_key(run.as_of)
         lake.promote(folder, place, REPLENISHMENT)
         sizes = _sizes(folder)
     if held is not None and not run.dry_run:
         raise held
-    return _record(lake, run, place, sizes, last_week, [*doubts, *([str(held)] if held else [])], written=True)
+    record = _record(lake, run, place, sizes, last_week, [*doubts, *([str(held)] if held else [])])
+    return record.model_copy(update={"overrides": list(facts.overrides)})
 
 
 def compose(folder: Path, run: RunContext, outputs: RunOutputs, facts: RunFacts, change: Change | None) -> None:
@@ -80,6 +92,10 @@ def compose(folder: Path, run: RunContext, outputs: RunOutputs, facts: RunFacts,
     """
     for table in output_tables(run.settings.quantiles):
         write_output(getattr(outputs, table.name), table, folder)
+    if outputs.explanations is not None:
+        write_output(outputs.explanations, EXPLANATION_TABLE, folder)
+    if outputs.overridden is not None and len(outputs.overridden):
+        write_output(outputs.overridden, OVERRIDDEN, folder)
     page = render_report(ReportData(run=run, outputs=outputs, facts=facts, change=change, code_version=code_version()))
     (folder / REPORT).write_text(page, encoding="utf-8", newline="\n")
     erp_file = replenishment_bytes(outputs.replenishment, run.settings.output)
@@ -134,7 +150,6 @@ def _record(
     sizes: dict[str, int],
     change: Change | None,
     warnings: list[str],
-    written: bool,
 ) -> PublicationRecord:
     manifest = lake.read_bytes(f"{place}/{MANIFEST}")
     checksums = {**json.loads(manifest)[OUTPUTS], MANIFEST: hashlib.sha256(manifest).hexdigest()}
@@ -150,6 +165,5 @@ def _record(
         ],
         changed_share=None if change is None else change.share,
         warnings=warnings,
-        written=written,
         dry_run=run.dry_run,
     )

@@ -12,6 +12,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.run import RunContext
+from tasks.publishing import reasons
 from tasks.publishing import report_tables as tables
 from tasks.publishing.accuracy import Accuracy, largest_series
 from tasks.publishing.changes import Change
@@ -213,6 +214,19 @@ class Page:
     def inputs_table(self) -> Table:
         """Source files."""
         return tables.inputs_table(self.facts)
+
+    @property
+    def reason_tables(self) -> list[tuple[str, Table]]:
+        """Why targets are what they are; empty where the run does not tell."""
+        told = self.outputs.explanations
+        if told is None or told.empty:
+            return []
+        bound = reasons.bound_table(told)
+        return [
+            ("What decided the targets", reasons.limits_table(told)),
+            ("The largest targets", reasons.largest_table(told)),
+            *([("Furthest below their forecast because of a limit", bound)] if bound else []),
+        ]
 
     @property
     def reasons_table(self) -> Table:

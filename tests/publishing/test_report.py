@@ -18,7 +18,7 @@ from tasks.publishing.outputs import RunOutputs
 from tasks.publishing.report import ReportData, render_report
 from tests.publishing import fake_run
 
-SECTIONS = ["changes", "accuracy", "champions", "forecasts", "costs", "stock", "quality", "run"]
+SECTIONS = ["changes", "accuracy", "champions", "forecasts", "costs", "stock", "reasons", "quality", "run"]
 VOID = {"meta", "img"}
 PICTURE = re.compile(r'src="data:image/webp;base64,[A-Za-z0-9+/=]+"')
 

@@ -1,0 +1,92 @@
+"""Why six units: the steps of every line add up, and the limit named is the one that decided."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.inventory.weekly import optimise
+from tests.inventory.test_weekly_plan import COSTED, inputs_of
+
+STEPS = [
+    "units_by_share", "by_lifecycle", "by_assortment", "by_stock", "by_minimum", "by_rounding", "by_dc",
+]  # fmt: skip
+
+
+def line(plan, store, sku):
+    table = plan.explanations
+    return table[(table["store_id"] == store) & (table["sku"] == sku)].iloc[0]
+
+
+def assert_adds_up(plan, inputs):
+    table = plan.explanations
+    assert len(table) == len(inputs.sku_facts)
+    np.testing.assert_allclose(table[STEPS].sum(axis=1), table["target_quantity"], atol=1e-6)
+    np.testing.assert_allclose(table["units_by_share"], table["order_up_to"] * table["share"], atol=1e-6)
+    stock = table[["on_hand", "in_transit"]].fillna(0).sum(axis=1)
+    np.testing.assert_allclose(table["to_send"], (table["target_quantity"] - stock).clip(lower=0))
+    file = plan.replenishment.merge(table, on=["store_id", "sku"], suffixes=("", "_told"))
+    assert len(file) == len(plan.replenishment)
+    assert (file["target_quantity"] == file["target_quantity_told"]).all()
+
+
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_the_steps_of_every_line_add_up_to_its_target(data):
+    base = inputs_of(stock=data.draw(st.booleans()), **(COSTED if data.draw(st.booleans()) else {}))
+    draw = np.random.default_rng(data.draw(st.integers(0, 999)))
+    n = len(base.sku_facts)
+    facts = base.sku_facts.assign(
+        size=[f"{36 + i % 3}" for i in range(n)],
+        collection_status=draw.choice(["", "", "Saldo", "Liquidación"], n),
+        pack_size=draw.choice([np.nan, 2.0, 6.0], n),
+        min_presentation=draw.choice([np.nan, 0.0, 2.0], n),
+        recent_units=draw.integers(0, 60, n).astype(float),
+    )
+    dc = pd.DataFrame({"sku": facts["sku"].unique(), "available": draw.integers(0, 15, facts["sku"].nunique())})
+    inputs = replace(base, sku_facts=facts, dc_stock=dc if data.draw(st.booleans()) else None)
+    plan = optimise(inputs)
+    assert_adds_up(plan, inputs)
+
+
+def test_a_free_line_is_told_in_numbers_that_can_be_checked_by_hand():
+    inputs = inputs_of()
+    plan = optimise(inputs)
+    row = line(plan, "01", "boots-2")
+    # Weekly visits without a cost: seven days of 4 units; 30 of 60 recent units are this SKU's.
+    assert row["series_forecast"] == pytest.approx(28)
+    assert row["share"] == pytest.approx(0.45, abs=0.05)
+    assert row["sku_forecast"] == pytest.approx(28 * row["share"])
+    assert row["series_stock"] == 12
+    assert row["limit"] == "none"
+    assert row["quantile"] >= 0.95
+    assert row["next_visit"] - row["visit_date"] == pd.Timedelta(days=7)
+
+
+def test_the_limit_that_decided_is_named():
+    inputs = inputs_of(storage_capacity=[30.0, 5000.0], visit_cost=[50.0, 50.0])
+    status = np.where(inputs.sku_facts["sku"] == "bags-0", "Saldo", "")
+    facts = inputs.sku_facts.assign(
+        collection_status=status, min_presentation=np.where(inputs.sku_facts["sku"] == "bags-1", 15.0, np.nan)
+    )
+    dc = pd.DataFrame({"sku": ["boots-1"], "available": [0.0]})
+    plan = optimise(replace(inputs, sku_facts=facts, dc_stock=dc))
+    assert line(plan, "01", "boots-2")["limit"] == "storage capacity"
+    assert line(plan, "01", "boots-2")["level_without_capacity"] > line(plan, "01", "boots-2")["order_up_to"]
+    assert line(plan, "01", "bags-0")["limit"] == "lifecycle rule"
+    assert line(plan, "2", "boots-1")["limit"] == "DC stock"
+    assert line(plan, "2", "bags-1")["limit"] == "minimum presentation"
+
+
+def test_a_pack_is_named_where_it_decides():
+    inputs = inputs_of(stock=False, settings={"policies": ["eoq"]})
+    facts = inputs.sku_facts.assign(pack_size=np.where(inputs.sku_facts["category"] == "bags", 50.0, np.nan))
+    plan = optimise(replace(inputs, sku_facts=facts))
+    bags = plan.explanations[(plan.explanations["category"] == "bags") & (plan.explanations["store_id"] == "01")]
+    assert sorted(bags["target_quantity"]) == [0, 0, 50]
+    assert "pack" in set(bags["limit"])
