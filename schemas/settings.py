@@ -50,6 +50,7 @@ class Sources(Strict):
     calendar: SourceSettings | None = None
     availability: SourceSettings | None = None
     promotions: SourceSettings | None = None
+    overrides: SourceSettings | None = None
 
     def named(self) -> dict[str, SourceSettings]:
         """The tables that are given, by name, in a fixed order."""
@@ -202,7 +203,6 @@ class LifecycleSettings(Strict):
     outlet_types: list[str] = Field(default=["D"], description="Values of stores.store_type that are outlets")
 
 
-class InventorySettings(Strict):
 class SizeRunSettings(Strict):
     """No broken size runs where an article is on show."""
 
@@ -219,6 +219,7 @@ class FrozenSettings(Strict):
     closed_days: bool = Field(default=False, description="No visit on days with calendar.open = 0 either")
 
 
+class InventorySettings(Strict):
     """Inventory optimisation (contract, sections 2 and 5)."""
 
     policies: list[PolicyName] = Field(default=["eoq", "genetic"], min_length=1)
@@ -234,9 +235,9 @@ class FrozenSettings(Strict):
     max_visits_per_period: int | None = Field(default=None, ge=1, description="Over the whole network")
     sample_paths: int = Field(default=50, ge=2, description="Demand paths a plan is made from, and as many to judge it")
     lifecycle: LifecycleSettings = LifecycleSettings()
-
     size_runs: SizeRunSettings = SizeRunSettings()
     frozen: FrozenSettings = FrozenSettings()
+
     @field_validator("shortage_cost")
     @classmethod
     def _not_negative(cls, value: str | float) -> str | float:

@@ -149,6 +149,9 @@ def _range(rule: ColumnRule) -> list[Expectation]:
     if rule.kind == "date" and rule.name == c.DATE:
         # Zero of a spreadsheet (1900) or of a clock (1970), not a day on which anything happened.
         return [_between(rule, f"before {EARLIEST.date()}", low=EARLIEST)]
+    if rule.choices:
+        meta = Reason(f"{rule.name}: not one of {', '.join(rule.choices)}", (rule.name,)).meta
+        return [_expectations().ExpectColumnValuesToBeInSet(column=rule.name, value_set=list(rule.choices), meta=meta)]
     if rule.kind != "number":
         return []
     found = [_between(rule, "infinite", low=-sys.float_info.max, high=sys.float_info.max)]

@@ -27,6 +27,7 @@ class ColumnRule:
         minimum: least value of a number (inclusive); numbers are finite always.
         maximum: greatest value of a number (inclusive).
         references: table whose key column of the same name must hold the value.
+        choices: the texts that the column may hold; empty = any.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ColumnRule:
     minimum: float | None = None
     maximum: float | None = None
     references: str | None = None
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class TableContract:
         repeats: what a repeated key means.
         periodic: the date must be a label of the settings' frequency.
         numbered: prefixes of further number columns (``in_transit_1`` ...).
+        handmade: kept by hand: it may have no rows, and bad rows never stop a run, however many they are.
     """
 
     name: str
@@ -57,6 +60,7 @@ class TableContract:
     repeats: Repeats = "allowed"
     periodic: bool = False
     numbered: tuple[str, ...] = ()
+    handmade: bool = False
 
     def rule(self, column: str) -> ColumnRule | None:
         """The rule of a column, or None where the contract does not know it."""
@@ -75,8 +79,8 @@ def _store(required: bool = True, nullable: bool = False) -> ColumnRule:
     return ColumnRule(c.STORE_ID, "id", required=required, nullable=nullable, references="stores")
 
 
-def _sku() -> ColumnRule:
-    return ColumnRule(c.SKU, "id", required=True, references="products")
+def _sku(required: bool = True, nullable: bool = False) -> ColumnRule:
+    return ColumnRule(c.SKU, "id", required=required, nullable=nullable, references="products")
 
 
 SALES = TableContract(
@@ -179,7 +183,28 @@ PROMOTIONS = TableContract(
     ),
 )
 
+# What an override does to a target: take its place, multiply it, or bound it from above.
+SET = "set"
+MULTIPLY = "multiply"
+CAP = "cap"
+OVERRIDES = TableContract(
+    "overrides",
+    (
+        _store(required=False, nullable=True),
+        _sku(required=False, nullable=True),
+        ColumnRule(c.CATEGORY, "text", nullable=True),
+        ColumnRule(c.DATE_FROM, "date", required=True),
+        ColumnRule(c.DATE_TO, "date", required=True),
+        ColumnRule(c.ACTION, "text", required=True, choices=(SET, MULTIPLY, CAP)),
+        ColumnRule(c.VALUE, "number", required=True, minimum=0, maximum=1_000_000),
+        ColumnRule(c.REASON, "text", required=True),
+        ColumnRule(c.AUTHOR, "text", required=True),
+    ),
+    handmade=True,
+)
+
 # Referenced tables stand before those that refer to them.
 TABLES: dict[str, TableContract] = {
-    table.name: table for table in (STORES, PRODUCTS, SALES, STOCK, DC_STOCK, CALENDAR, AVAILABILITY, PROMOTIONS)
+    table.name: table
+    for table in (STORES, PRODUCTS, SALES, STOCK, DC_STOCK, CALENDAR, AVAILABILITY, PROMOTIONS, OVERRIDES)
 }

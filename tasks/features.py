@@ -11,6 +11,7 @@ from schemas import columns as c
 from schemas.panel import Panel
 from schemas.records import IngestRecord, PanelRecord, Summary
 from schemas.run import RunContext
+from schemas.tables import OVERRIDES
 from tasks.demand.panel import PanelBuild, build_panel, to_frames
 from tasks.demand.profile import profile
 from tasks.demand.sku_facts import planned_sku_prices, sku_facts
@@ -28,7 +29,8 @@ def assemble_panel(run: RunContext, ingested: IngestRecord) -> State[PanelRecord
         ConfigError: the scope names a store or category without sales.
     """
     parts: dict[str, object] = {
-        "tables": {name: ref.sha256 for name, ref in ingested.tables.items()},
+        # Overrides correct targets after the plan: they change nothing of the demand.
+        "tables": {name: ref.sha256 for name, ref in ingested.tables.items() if name != OVERRIDES.name},
         "as_of": run.as_of.isoformat(),
         "scope": [run.stores, run.categories],
         **run.settings.model_dump(

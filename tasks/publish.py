@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 from prefect import task
 from prefect.artifacts import create_link_artifact
@@ -21,13 +23,15 @@ from schemas.records import (
     TableRef,
 )
 from schemas.run import RunContext
+from schemas.tables import OVERRIDES
 from tasks.panels import load_panel
 from tasks.publishing.earlier_runs import latest_before
 from tasks.publishing.outputs import REPLENISHMENT, REPORT, RunFacts, RunOutputs
+from tasks.publishing.overrides import apply_overrides, corrected_totals, override_warnings
 from tasks.publishing.publish import publish_run
 from tasks.storage.lake import Lake, open_lake
 from tasks.storage.memo import references
-from tasks.support import REUSED, artifact_key, run_stage, say, show_markdown, warn
+from tasks.support import REUSED, artifact_key, run_stage, say, show_markdown, show_table, warn
 
 HORIZONS_SHOWN = 3
 
@@ -65,14 +69,19 @@ def publish(
         lambda: publish_run(
             lake,
             run,
-            _outputs(lake, run, ingested, panel, comparison, plan),
-            _facts(ingested, panel, forecasts, comparison, plan),
+            *_with_overrides(
+                lake,
+                run,
+                ingested,
+                _outputs(lake, run, ingested, panel, comparison, plan),
+                _facts(ingested, panel, forecasts, comparison, plan),
+            ),
         ),
     )
     if state.name == REUSED:
         record = record.model_copy(update={"written": False})
         state = Completed(data=record, name=REUSED, message=state.message)
-    warn(record.warnings)
+    warn([*record.warnings, *override_warnings(record.overrides, _rejected_overrides(ingested))])
     if run.scoped:
         warn(["The file covers the run's scope only: for the ERP an absent pair means 0."])
     say(f"{'preview' if run.dry_run else 'published'}: {record.folder}")
@@ -101,6 +110,28 @@ def _outputs(
         **{name: lake.read_table(ref) for name, ref in stored.items()},
         history=_recent(load_panel(lake, run, panel)),
     )
+
+
+def _with_overrides(
+    lake: Lake, run: RunContext, ingested: IngestRecord, outputs: RunOutputs, facts: RunFacts
+) -> tuple[RunOutputs, RunFacts]:
+    """The planners' overrides applied to the targets, and what to tell of them."""
+    given = ingested.tables.get(OVERRIDES.name)
+    if given is None:
+        return outputs, facts
+    result = apply_overrides(outputs.replenishment, lake.read_table(given), run.as_of)
+    totals = outputs.category_totals
+    if totals is not None:
+        totals = corrected_totals(totals, outputs.replenishment, result.targets)
+    told = override_warnings(result.rows, _rejected_overrides(ingested))
+    return (
+        replace(outputs, replenishment=result.targets, category_totals=totals, overridden=result.changed),
+        replace(facts, overrides=result.rows, warnings=[*facts.warnings, *told]),
+    )
+
+
+def _rejected_overrides(ingested: IngestRecord) -> int:
+    return sum(file.rows_quarantined for file in ingested.files if file.table == OVERRIDES.name)
 
 
 def _recent(panel: Panel) -> pd.DataFrame:
@@ -147,4 +178,6 @@ def _show(run: RunContext, record: PublicationRecord, plan: PlanRecord) -> None:
         f"- Changed against the last file: {changed}",
         *(f"- Warning: {text}" for text in record.warnings),
     ]
+    if record.overrides:
+        show_table(run, "overrides", record.overrides, "Planners' overrides: what they say, and what they changed")
     show_markdown(run, "publication", "\n".join(lines), "What was published, and where")

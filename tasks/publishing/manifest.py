@@ -74,7 +74,7 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
 
     Args:
         run: settings (secrets are masked; the hash is of the unmasked ones), ``as_of`` and scope.
-        facts: input files and seconds per stage.
+        facts: input files, seconds per stage and planners' overrides.
         checksums: output file to SHA-256, for every file but the manifest.
         against: ``as_of`` of the earlier file that the report compares with, if any.
     """
@@ -90,6 +90,7 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
         "packages": package_versions(),
         SECONDS: {stage: round(seconds, 3) for stage, seconds in facts.seconds.items()},
         OUTPUTS: dict(checksums),
+        "overrides": list(facts.overrides),
         "compared_with": None if against is None else against.isoformat(),
     }
     return (json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()

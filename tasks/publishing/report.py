@@ -194,6 +194,11 @@ class Page:
         return None if change is None or change.rows.empty else tables.moved_stores_table(change)
 
     @property
+    def overrides_table(self) -> Table | None:
+        """Planners' overrides; None where none was given."""
+        return tables.overrides_table(self.facts.overrides) if self.facts.overrides else None
+
+    @property
     def cost_table(self) -> Table:
         """Costs by policy."""
         return tables.cost_table(self.outputs.costs)
@@ -211,11 +216,6 @@ class Page:
         return visits_figure(self.outputs.visits, self.horizon, self.settings.inventory.max_visits_per_period)
 
     @property
-    def inputs_table(self) -> Table:
-        """Source files."""
-        return tables.inputs_table(self.facts)
-
-    @property
     def reason_tables(self) -> list[tuple[str, Table]]:
         """Why targets are what they are; empty where the run does not tell."""
         told = self.outputs.explanations
@@ -227,6 +227,11 @@ class Page:
             ("The largest targets", reasons.largest_table(told)),
             *([("Furthest below their forecast because of a limit", bound)] if bound else []),
         ]
+
+    @property
+    def inputs_table(self) -> Table:
+        """Source files."""
+        return tables.inputs_table(self.facts)
 
     @property
     def reasons_table(self) -> Table:

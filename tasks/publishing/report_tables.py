@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -160,6 +161,24 @@ def fallbacks_table(failures: Sequence[Failure]) -> Table:
     ]
     note = _cut(len(ordered), ROWS_SHOWN, "reasons")
     return Table(("Stage", "Reason", "Served by", "#Series", "Such as (store · category)"), rows, note=note)
+
+
+def overrides_table(overrides: Sequence[Mapping[str, Any]]) -> Table:
+    """What every planner's override said and did, in the order of its file."""
+    rows = [
+        (
+            str(row["number"]),
+            " / ".join(str(row[part] or "all") for part in (c.STORE_ID, c.SKU, c.CATEGORY)),
+            f"{row[c.DATE_FROM]} to {row[c.DATE_TO]}",
+            f"{row[c.ACTION]} {quantity(row[c.VALUE])}",
+            *(str(row[part]) for part in (c.REASON, c.AUTHOR, c.STATUS)),
+            number(row["changed_pairs"]),
+            number(row["units"]),
+        )
+        for row in overrides[:ROWS_SHOWN]
+    ]
+    headers = ("#No.", "Store / SKU / category", "Holds", "Does", "Reason", "Author", "Status", "#Pairs", "#Units")
+    return Table(headers, rows, note=_cut(len(overrides), ROWS_SHOWN, "overrides"))
 
 
 def cost_table(costs: pd.DataFrame) -> Table:
