@@ -162,3 +162,62 @@ def training_definition(channels: dict[str, str], **hyperparameters: str) -> dic
         "ResourceConfig": {"InstanceType": "ml.c5.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 10},
         "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
     }
+
+
+def model_definition(archive: str, **environment: str) -> dict[str, Any]:
+    """A CreateModel request without its name."""
+    container = {"Image": IMAGE, "ModelDataUrl": archive, "Environment": environment}
+    return {"ExecutionRoleArn": ROLE_ARN, "PrimaryContainer": container}
+
+
+def transform_definition(model: str, source: str, target: str, **environment: str) -> dict[str, Any]:
+    """A CreateTransformJob request without its name, with the options that DeepAR needs."""
+    return {
+        "ModelName": model,
+        "BatchStrategy": "SingleRecord",
+        "Environment": environment,
+        "TransformInput": {
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": source}},
+            "ContentType": "application/jsonlines",
+            "SplitType": "Line",
+            "CompressionType": "None",
+        },
+        "TransformOutput": {"S3OutputPath": target, "AssembleWith": "Line", "Accept": "application/jsonlines"},
+        "TransformResources": {"InstanceType": "ml.c5.xlarge", "InstanceCount": 1},
+    }
+
+
+def tuning_definition(
+    training: dict[str, Any], ranges: dict[str, Any], most: int = 4, parallel: int = 2, seed: int = 1
+) -> dict[str, Any]:
+    """A CreateHyperParameterTuningJob request without its name.
+
+    Args:
+        training: What `training_definition` gives.
+        ranges: ParameterRanges.
+        most: MaxNumberOfTrainingJobs.
+        parallel: MaxParallelTrainingJobs.
+        seed: RandomSeed.
+    """
+    definition = {name: value for name, value in training.items() if name != "HyperParameters"}
+    return {
+        "HyperParameterTuningJobConfig": {
+            "Strategy": "Random",
+            "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "test:mean_wQuantileLoss"},
+            "ResourceLimits": {"MaxNumberOfTrainingJobs": most, "MaxParallelTrainingJobs": parallel},
+            "ParameterRanges": ranges,
+            "RandomSeed": seed,
+        },
+        "TrainingJobDefinition": {**definition, "StaticHyperParameters": training["HyperParameters"]},
+    }
+
+
+def variant(name: str, model: str, weight: float = 1.0) -> dict[str, Any]:
+    """A production variant of an endpoint configuration."""
+    return {
+        "VariantName": name,
+        "ModelName": model,
+        "InstanceType": "ml.c5.large",
+        "InitialInstanceCount": 1,
+        "InitialVariantWeight": weight,
+    }

@@ -26,6 +26,7 @@ BUCKET = "restock-twin"
 ROLE = "restock-twin"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
 TARGET = "SageMaker."
+INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
 JSON = "application/x-amz-json-1.1"
 REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 424: "Failed Dependency", 500: "Internal Server Error"}
 
@@ -67,6 +68,9 @@ class TwinApplication:
         try:
             if path.startswith("/twin/"):
                 return self._control(environ["REQUEST_METHOD"], path, _body(environ))
+            invoked = INVOCATION.fullmatch(path)
+            if invoked and environ["REQUEST_METHOD"] == "POST":
+                return self._invoke(invoked.group(1), environ)
             if target.startswith(TARGET):
                 return self._operate(target.removeprefix(TARGET), _region(environ), environ)
         except AwsError as error:
@@ -87,6 +91,15 @@ class TwinApplication:
         if fault:
             raise fault.raised()
         return 200, {"Content-Type": JSON}, json.dumps(answer).encode()
+
+    def _invoke(self, endpoint: str, environ: dict[str, Any]) -> Answer:
+        fault = self.faults.for_operation("InvokeEndpoint")
+        if fault:
+            raise fault.raised()
+        variant = environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_VARIANT")
+        chosen, body = self.service.region(_region(environ)).endpoints.invoke(endpoint, variant, _body(environ))
+        self.faults.accept("InvokeEndpoint")
+        return 200, {"Content-Type": "application/json", "x-Amzn-Invoked-Production-Variant": chosen}, body
 
     def _control(self, method: str, path: str, body: bytes) -> Answer:
         action = self.controls.get((method, path))

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.aws_twin.errors import refuse
+from tests.aws_twin.hosting import EndpointConfigs, Endpoints, Models
 from tests.aws_twin.jobs import Workshop
 from tests.aws_twin.training import TrainingJobs
+from tests.aws_twin.transforms import TransformJobs
+from tests.aws_twin.tuning import TuningJobs
 from tests.aws_twin.validation import check_request
 
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
@@ -20,33 +23,56 @@ class Region:
 
     def __init__(self, name: str, workshop: Workshop) -> None:
         self.training = TrainingJobs(name, workshop)
+        self.tuning = TuningJobs(name, workshop, self.training)
+        self.models = Models(name, workshop)
+        self.transforms = TransformJobs(name, workshop, self.models)
+        self.configs = EndpointConfigs(name, workshop, self.models)
+        self.endpoints = Endpoints(name, workshop, self.configs)
         self.operations: dict[str, Operation] = {
             "CreateTrainingJob": self.training.create,
             "DescribeTrainingJob": self.training.describe,
             "ListTrainingJobs": self.training.list,
             "StopTrainingJob": self.training.stop_one,
             "DeleteTrainingJob": lambda request: self.training.delete(request["TrainingJobName"]) or {},
+            "CreateHyperParameterTuningJob": self.tuning.create,
+            "DescribeHyperParameterTuningJob": self.tuning.describe,
+            "ListHyperParameterTuningJobs": self.tuning.list,
+            "ListTrainingJobsForHyperParameterTuningJob": self.tuning.list_children,
+            "StopHyperParameterTuningJob": self.tuning.stop_one,
+            "CreateTransformJob": self.transforms.create,
+            "DescribeTransformJob": self.transforms.describe,
+            "ListTransformJobs": self.transforms.list,
+            "StopTransformJob": self.transforms.stop_one,
+            **self.models.operations(),
+            **self.configs.operations(),
+            **self.endpoints.operations(),
             "AddTags": self._add_tags,
             "ListTags": self._list_tags,
             "DeleteTags": self._delete_tags,
         }
 
-    def everything(self) -> list[Any]:
-        return list(self.training.jobs.values())
+    def _jobs(self) -> list[Any]:
+        # Tunings first: they must launch nothing while the trainings are ended.
+        return [job for names in (self.tuning, self.training, self.transforms) for job in names.jobs.values()]
+
+    def _resources(self) -> list[Any]:
+        return [found for kind in (self.models, self.configs, self.endpoints) for found in kind.found.values()]
 
     def close(self) -> None:
-        """End every job of the region."""
-        for job in self.everything():
+        """End every job and endpoint of the region."""
+        for job in self._jobs():
             job.stop_asked.set()
+        for endpoint in self.endpoints.found.values():
+            self.endpoints.end(endpoint)
 
     def join(self) -> None:
         deadline = time.monotonic() + LONGEST_RESET_SECONDS
-        for job in self.everything():
-            if job.thread is not None:
-                job.thread.join(max(0.0, deadline - time.monotonic()))
+        for living in [*self._jobs(), *self.endpoints.found.values()]:
+            if living.thread is not None:
+                living.thread.join(max(0.0, deadline - time.monotonic()))
 
     def _tagged(self, request: dict[str, Any]) -> Any:
-        for item in self.everything():
+        for item in [*self._jobs(), *self._resources()]:
             if item.arn == request["ResourceArn"]:
                 return item
         raise refuse(f"Could not find resource {request['ResourceArn']}.")

@@ -18,11 +18,6 @@ def new_name(word: str = "training") -> str:
     return f"{word}-{next(_numbers)}"
 
 
-@pytest.fixture(scope="module")
-def channels(aws_twin: TwinClient) -> dict[str, str]:
-    return {name: aws_twin.put_series(f"training-data/{name}") for name in ("train", "test")}
-
-
 def refused(call: Any, **request: Any) -> tuple[str, str]:
     """Code and message of the refusal."""
     with pytest.raises(ClientError) as caught:
