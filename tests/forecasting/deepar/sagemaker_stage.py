@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import time
@@ -13,7 +14,7 @@ from schemas.deepar import DeepArChannel, JobProgress, TrainingRequest
 from schemas.deepar_settings import DeepArSageMakerSettings
 from tasks.forecasting.deepar.sagemaker.backend import SageMakerBackend
 from tasks.storage.lake import Lake, open_lake
-from tests.aws_twin.server import BUCKET, ROLE_ARN
+from tests.aws_twin.client import BUCKET, ROLE_ARN
 
 SERIES = 3
 LENGTH = 4
@@ -34,8 +35,18 @@ def pause(seconds: float) -> None:
     time.sleep(min(seconds, 2 * SHORT_PAUSE))
 
 
-def backend(lake: Lake, run_id: str = "run-1", **values: Any) -> SageMakerBackend:
-    return SageMakerBackend(lake, settings(**values), "Shoes & Co", run_id=run_id, pause=pause)
+@functools.cache
+def session() -> Any:
+    """One session for all tests: the SDK makes its clients once for each."""
+    return boto3.session.Session()
+
+
+def backend(
+    lake: Lake, run_id: str = "run-1", unchecked: dict[str, Any] | None = None, **values: Any
+) -> SageMakerBackend:
+    """A backend on the twin; ``unchecked`` sets what no settings file may say."""
+    chosen = settings(**values).model_copy(update=unchecked)
+    return SageMakerBackend(lake, chosen, "Shoes & Co", session(), run_id, pause)
 
 
 def channel(lake: Lake, configuration: str = "cleaned-student-t", level: float = 5.0) -> DeepArChannel:
@@ -79,7 +90,7 @@ def training(lake: Lake, configuration: str = "cleaned-student-t", **hyperparame
 
 
 def sagemaker() -> Any:
-    return boto3.client("sagemaker")
+    return session().client("sagemaker")
 
 
 def training_jobs() -> list[str]:

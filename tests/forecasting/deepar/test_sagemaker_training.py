@@ -18,37 +18,32 @@ from schemas.errors import ConfigError, TrainingError
 from tasks.forecasting.deepar.sagemaker.running import stop_jobs_of
 from tasks.storage.aws import AwsSession
 from tasks.storage.lake import open_lake
-from tests.aws_twin.server import BUCKET, ROLE_ARN, Twin
+from tests.aws_twin.client import BUCKET, ROLE_ARN, TwinClient
 from tests.forecasting.deepar import sagemaker_stage as stage
 
-ENDLESS = "777"
-BAD_DATA = "666"
+ENDLESS = {"fake_seconds": "600"}
+BAD_DATA = {"fake_failure": "ClientError: the series are too short for DeepAR"}
 
 
-def test_a_training_ends_as_an_archive_with_metrics(twin: Twin) -> None:
+def test_a_training_ends_as_an_archive_with_metrics(twin: TwinClient) -> None:
     lake, told = stage.lake_on_twin(), stage.Told()
-    trained = stage.backend(lake).train(stage.training(lake), told)
+    trained = stage.backend(lake).train(stage.training(lake, learning_rate="0.25"), told)
 
     assert re.fullmatch(r"shoes-co-cleaned-student-t-[0-9a-f]{12}-1", trained.job)
     assert trained.archive.key == f"{stage.PREFIX}/output/{trained.job}/output/model.tar.gz"
     assert lake.holds(trained.archive)
-    assert trained.metrics == {
-        "train:final_loss": 1.5,
-        "test:RMSE": pytest.approx(2.009),
-        "test:mean_wQuantileLoss": 0.25,
-    }
+    assert trained.metrics == {"train:final_loss": 0.25, "test:RMSE": 0.25, "test:mean_wQuantileLoss": 0.25}
     assert trained.billable_seconds > 0
     assert not trained.reused
     with tarfile.open(fileobj=BytesIO(lake.read_bytes(trained.archive.key))) as archive:
         model = json.load(archive.extractfile("model.json"))  # type: ignore[arg-type]
-    assert model["files"] == ["test/test.json.gz", "train/train.json.gz"]
-    assert model["asked"]["context_length"] == "8"
+    assert model["context_length"] == "8"
     assert told.steps[-1].state == "finished"
     assert {step.job for step in told.steps} == {trained.job}
     assert lake.keys("deepar/running") == []
 
 
-def test_what_the_settings_say_is_what_is_sent(twin: Twin) -> None:
+def test_what_the_settings_say_is_what_is_sent(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
     backend = stage.backend(
         lake,
@@ -91,7 +86,7 @@ def test_what_the_settings_say_is_what_is_sent(twin: Twin) -> None:
     }
 
 
-def test_without_a_test_part_only_the_train_channel_is_sent(twin: Twin) -> None:
+def test_without_a_test_part_only_the_train_channel_is_sent(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
     request = stage.training(lake)
     request = request.model_copy(update={"channel": request.channel.model_copy(update={"test": None})})
@@ -100,7 +95,7 @@ def test_without_a_test_part_only_the_train_channel_is_sent(twin: Twin) -> None:
     assert [part["ChannelName"] for part in sent["InputDataConfig"]] == ["train"]
 
 
-def test_the_same_request_finds_its_finished_job(twin: Twin) -> None:
+def test_the_same_request_finds_its_finished_job(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
     first = stage.backend(lake).train(stage.training(lake), stage.Told())
     # Limits, tags and spot do not change a model.
@@ -124,7 +119,7 @@ def test_the_same_request_finds_its_finished_job(twin: Twin) -> None:
     ],
     ids=["seed", "hyperparameter", "data"],
 )
-def test_another_request_is_another_job(twin: Twin, change: Callable) -> None:
+def test_another_request_is_another_job(twin: TwinClient, change: Callable) -> None:
     lake = stage.lake_on_twin()
     first = stage.backend(lake).train(stage.training(lake), stage.Told())
     second = stage.backend(lake).train(change(stage.training(lake), lake), stage.Told())
@@ -132,7 +127,7 @@ def test_another_request_is_another_job(twin: Twin, change: Callable) -> None:
     assert len(stage.training_jobs()) == 2
 
 
-def test_a_model_that_was_deleted_is_trained_again_under_the_next_number(twin: Twin) -> None:
+def test_a_model_that_was_deleted_is_trained_again_under_the_next_number(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
     first = stage.backend(lake, max_attempts=1).train(stage.training(lake), stage.Told())
     lake.delete(first.archive.key)
@@ -141,9 +136,9 @@ def test_a_model_that_was_deleted_is_trained_again_under_the_next_number(twin: T
     assert lake.holds(second.archive)
 
 
-def test_a_run_that_was_killed_takes_up_its_job(twin: Twin) -> None:
+def test_a_run_that_was_killed_takes_up_its_job(twin: TwinClient) -> None:
     """The first process dies while its job runs; the job is found under way and waited for, not started again."""
-    twin.faults.order({"job": "training", "fault": "delay", "seconds": 1.0})
+    twin.disturb("training", "delay", seconds=2.0)
     lake = stage.lake_on_twin()
     request = stage.training(lake)
 
@@ -162,11 +157,10 @@ def test_a_run_that_was_killed_takes_up_its_job(twin: Twin) -> None:
     trained = stage.backend(lake, "run-2").train(request, told)
     assert trained.job == job
     assert trained.reused
-    assert told.steps[0].state == "starting"
     assert stage.training_jobs() == [job]
 
 
-def test_threads_that_ask_the_same_share_one_job(twin: Twin) -> None:
+def test_threads_that_ask_the_same_share_one_job(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
     request = stage.training(lake)
     found: list[TrainedModel] = []
@@ -181,7 +175,7 @@ def test_threads_that_ask_the_same_share_one_job(twin: Twin) -> None:
     assert len(stage.training_jobs()) == 1
 
 
-def test_no_more_jobs_run_side_by_side_than_the_settings_allow(twin: Twin) -> None:
+def test_no_more_jobs_run_side_by_side_than_the_settings_allow(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
     backend = stage.backend(lake, max_parallel_jobs=1)
     requests = [stage.training(lake, epochs=str(epochs)) for epochs in (10, 11, 12)]
@@ -196,18 +190,18 @@ def test_no_more_jobs_run_side_by_side_than_the_settings_allow(twin: Twin) -> No
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
 
 
-def test_bad_data_is_not_tried_again(twin: Twin) -> None:
+def test_bad_data_is_not_tried_again(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
     with pytest.raises(TrainingError, match="failed on its input and is not tried again: ClientError: the series are"):
-        stage.backend(lake).train(stage.training(lake, epochs=BAD_DATA), stage.Told())
+        stage.backend(lake).train(stage.training(lake, **BAD_DATA), stage.Told())
     with pytest.raises(TrainingError, match="too short"):
-        stage.backend(lake).train(stage.training(lake, epochs=BAD_DATA), stage.Told())
+        stage.backend(lake).train(stage.training(lake, **BAD_DATA), stage.Told())
     assert len(stage.training_jobs()) == 1
     assert lake.keys("deepar/running") == []
 
 
-def test_what_aws_got_wrong_is_tried_again(twin: Twin) -> None:
-    twin.faults.order({"job": "training", "fault": "fail", "reason": "CapacityError: no ml.c5.2xlarge is free"})
+def test_what_aws_got_wrong_is_tried_again(twin: TwinClient) -> None:
+    twin.disturb("training", "fail", reason="CapacityError: no ml.c5.2xlarge is free")
     lake = stage.lake_on_twin()
     trained = stage.backend(lake).train(stage.training(lake), stage.Told())
     assert trained.job.endswith("-2")
@@ -215,10 +209,8 @@ def test_what_aws_got_wrong_is_tried_again(twin: Twin) -> None:
     assert len(stage.training_jobs()) == 2
 
 
-def test_attempts_end_and_their_reason_is_told(twin: Twin) -> None:
-    twin.faults.order(
-        {"job": "training", "fault": "fail", "times": 2, "reason": "InternalServerError: please try again"}
-    )
+def test_attempts_end_and_their_reason_is_told(twin: TwinClient) -> None:
+    twin.disturb("training", "fail", times=2, reason="InternalServerError: please try again")
     lake = stage.lake_on_twin()
     with pytest.raises(TrainingError, match=r"after 2 of at most 2 attempts .*max_attempts.*InternalServerError"):
         stage.backend(lake).train(stage.training(lake), stage.Told())
@@ -226,40 +218,40 @@ def test_attempts_end_and_their_reason_is_told(twin: Twin) -> None:
     assert stage.backend(lake, max_attempts=3).train(stage.training(lake), stage.Told()).job.endswith("-3")
 
 
-def test_throttling_only_delays(twin: Twin) -> None:
+def test_throttling_only_delays(twin: TwinClient) -> None:
     for operation in ("CreateTrainingJob", "DescribeTrainingJob"):
-        twin.faults.order({"operation": operation, "error": "ThrottlingException"})
+        twin.refuse(operation, "ThrottlingException")
     lake = stage.lake_on_twin()
     assert stage.backend(lake).train(stage.training(lake), stage.Told()).job.endswith("-1")
     assert len(stage.training_jobs()) == 1
 
 
-def test_a_lost_answer_to_a_start_starts_no_second_job(twin: Twin) -> None:
+def test_a_lost_answer_to_a_start_starts_no_second_job(twin: TwinClient) -> None:
     """The job stands, but the answer did not come: the next look finds it."""
-    twin.faults.order({"operation": "CreateTrainingJob", "error": "InternalFailure", "performed": True})
+    twin.refuse("CreateTrainingJob", "InternalFailure", performed=True)
     lake = stage.lake_on_twin()
     assert stage.backend(lake).train(stage.training(lake), stage.Told()).job.endswith("-1")
     assert len(stage.training_jobs()) == 1
 
 
-def test_a_used_up_quota_is_waited_for(twin: Twin) -> None:
+def test_a_used_up_quota_is_waited_for(twin: TwinClient) -> None:
     said = "The account-level service limit is 2 Instances, with current utilization of 2 Instances."
-    twin.faults.order({"operation": "CreateTrainingJob", "error": "ResourceLimitExceeded", "times": 5, "message": said})
+    twin.refuse("CreateTrainingJob", "ResourceLimitExceeded", times=5, message=said)
     lake, told = stage.lake_on_twin(), stage.Told()
     assert stage.backend(lake).train(stage.training(lake), told).job.endswith("-1")
     assert "waiting for the quota of instances" in [step.detail for step in told.steps]
 
 
-def test_a_quota_of_zero_is_the_operators(twin: Twin) -> None:
-    twin.faults.order({"operation": "CreateTrainingJob", "error": "ResourceLimitExceeded", "times": 9})
+def test_a_quota_of_zero_is_the_operators(twin: TwinClient) -> None:
+    twin.refuse("CreateTrainingJob", "ResourceLimitExceeded", times=9)
     lake = stage.lake_on_twin()
     with pytest.raises(ConfigError, match=r"is 0 Instances.*higher quota"):
         stage.backend(lake).train(stage.training(lake), stage.Told())
     assert lake.keys("deepar/running") == []
 
 
-def test_missing_rights_are_the_operators(twin: Twin) -> None:
-    twin.faults.order({"operation": "CreateTrainingJob", "error": "AccessDeniedException"})
+def test_missing_rights_are_the_operators(twin: TwinClient) -> None:
+    twin.refuse("CreateTrainingJob", "AccessDeniedException")
     lake = stage.lake_on_twin()
     with pytest.raises(ConfigError, match=r"not authorized.*docs/sagemaker.md"):
         stage.backend(lake).train(stage.training(lake), stage.Told())
@@ -271,7 +263,7 @@ def start_endless(lake: object, run_id: str = "run-1", **values: object) -> tupl
 
     def wait() -> None:
         try:
-            stage.backend(lake, run_id, **values).train(stage.training(lake, epochs=ENDLESS), stage.Told())  # type: ignore[arg-type]
+            stage.backend(lake, run_id, **values).train(stage.training(lake, **ENDLESS), stage.Told())  # type: ignore[arg-type]
         except TrainingError as error:
             errors.append(error)
 
@@ -282,7 +274,7 @@ def start_endless(lake: object, run_id: str = "run-1", **values: object) -> tupl
     return thread, errors
 
 
-def test_a_job_that_a_person_stops_is_an_error_and_may_run_again(twin: Twin) -> None:
+def test_a_job_that_a_person_stops_is_an_error_and_may_run_again(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
     thread, errors = start_endless(lake, max_attempts=1)
     (job,) = stage.training_jobs()
@@ -300,7 +292,7 @@ def test_a_job_that_a_person_stops_is_an_error_and_may_run_again(twin: Twin) -> 
     thread.join()
 
 
-def test_another_process_stops_what_a_run_has_under_way(twin: Twin) -> None:
+def test_another_process_stops_what_a_run_has_under_way(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
     thread, errors = start_endless(lake, "run-of-today")
     jobs = stage.training_jobs()
@@ -311,14 +303,14 @@ def test_another_process_stops_what_a_run_has_under_way(twin: Twin) -> None:
     assert stop_jobs_of(stage.lake_on_twin(), stage.settings(), "run-of-today") == []
 
 
-def test_a_job_past_its_time_is_an_error_that_names_the_setting(twin: Twin) -> None:
-    twin.faults.order({"job": "training", "fault": "max_wait"})
+def test_a_job_past_its_time_is_an_error_that_names_the_setting(twin: TwinClient) -> None:
+    twin.disturb("training", "max_wait")
     lake = stage.lake_on_twin()
     with pytest.raises(TrainingError, match="no spot capacity within max_wait_seconds"):
         stage.backend(lake, spot=True).train(stage.training(lake), stage.Told())
 
 
-def test_settings_that_cannot_serve_are_told_before_anything_starts(twin: Twin, tmp_path: object) -> None:
+def test_settings_that_cannot_serve_are_told_before_anything_starts(twin: TwinClient, tmp_path: object) -> None:
     lake = stage.lake_on_twin()
     with pytest.raises(ConfigError, match=r"models\.deepar\.sagemaker\.role is required but absent"):
         stage.backend(lake, role=None)
@@ -330,7 +322,7 @@ def test_settings_that_cannot_serve_are_told_before_anything_starts(twin: Twin, 
         stage.backend(lake, region="mars-north-1")
 
 
-def test_without_a_region_the_operator_is_told(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_region_the_operator_is_told(twin: TwinClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     with pytest.raises(ConfigError, match="No AWS region is known"):
         _ = AwsSession().region

@@ -39,7 +39,7 @@ class SageMakerApi:
 
     @cached_property
     def runtime(self) -> Any:
-        """boto3's client for invocations: ``sagemaker.core`` has none of its own either."""
+        """boto3's client for invocations, which waits as long as SageMaker lets a model answer."""
         return self._session.client("sagemaker-runtime", read_timeout=_INVOCATION_SECONDS)
 
     @cached_property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import time
 from collections.abc import Sequence
 from typing import Any, Self
@@ -19,19 +21,28 @@ from schemas.errors import ConfigError, TrainingError
 from schemas.records import FileRef
 from tasks.forecasting.deepar.sagemaker.answers import check_answers
 from tasks.forecasting.deepar.sagemaker.api import SageMakerApi, given
+from tasks.forecasting.deepar.sagemaker.endpoint import SageMakerEndpoint
+from tasks.forecasting.deepar.sagemaker.invocation import Invocation
 from tasks.forecasting.deepar.sagemaker.jobs import TrainingJobs, TransformJobs, TuningJobs
 from tasks.forecasting.deepar.sagemaker.models import Models
-from tasks.forecasting.deepar.sagemaker.names import LONGEST_TUNING_NAME, WorkName, work_name
+from tasks.forecasting.deepar.sagemaker.names import (
+    LONGEST_NAME,
+    LONGEST_TUNING_NAME,
+    WorkName,
+    digest,
+    slug,
+    work_name,
+)
 from tasks.forecasting.deepar.sagemaker.requests import (
+    Asked,
     Requests,
-    inference_configuration,
     output_folder,
     predictions_folder,
 )
 from tasks.forecasting.deepar.sagemaker.running import stop_job
 from tasks.forecasting.deepar.sagemaker.slots import Slots
 from tasks.forecasting.deepar.sagemaker.trials import tuning_result
-from tasks.forecasting.deepar.sagemaker.under_way import NO_RUN, RunningJobs
+from tasks.forecasting.deepar.sagemaker.under_way import NO_RUN, RunningJob, RunningJobs
 from tasks.forecasting.deepar.sagemaker.work import Outcome, Pause, Work, Worker, check_spot
 from tasks.storage.aws import AwsSession
 from tasks.storage.lake import S3_SCHEME, Lake, sha256_of
@@ -74,18 +85,17 @@ class SageMakerBackend:
         self._requests = Requests(lake, settings, self._api.image(settings), run_id or NO_RUN)
         self._models = Models(self._api, self._requests, name)
         self._slots = Slots(settings.max_parallel_jobs)
-        self._worker = Worker(settings, RunningJobs(lake, run_id), self._api.region, self._slots, pause)
+        self._running = RunningJobs(lake, run_id)
+        self._pause = pause
+        self._worker = Worker(settings, self._running, self._api.region, self._slots, pause)
 
     def __enter__(self) -> Self:
         """Use within a ``with``, which closes at its end."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close."""
+        """Close at the end of the ``with``."""
         self.close()
-
-    def close(self) -> None:
-        """Delete what costs money as long as it stands: the endpoint, where one was made."""
 
     def train(self, request: TrainingRequest, report: Report) -> TrainedModel:
         """Train a model, or find the job that has trained it."""
@@ -126,7 +136,7 @@ class SageMakerBackend:
                 f"models.deepar.tuning.objective {request.objective} needs a test channel; the history is too short "
                 "for one. Set the objective to train:final_loss."
             )
-        parallel = min(request.parallel, self._slots.number)
+        parallel = min(request.parallel, request.configurations, self._slots.number)
         identity = self._identity(training) | request.model_dump(mode="json", include={"objective", "ranges"})
         work = Work(
             jobs=TuningJobs(self._api),
@@ -143,39 +153,75 @@ class SageMakerBackend:
     def predict(
         self, model: TrainedModel, channel: DeepArChannel, quantiles: Sequence[float], num_samples: int, report: Report
     ) -> FileRef:
-        """Forecast a channel's inference file by batch transform, or find the job that has forecast it."""
-        identity = {
-            "kind": "transform",
-            "model": self._models.named(model, quantiles, num_samples),
-            "archive": model.archive.sha256,
-            "asked": inference_configuration(quantiles, num_samples),
-            "inference": channel.inference.model_dump(),
-            "root": self._lake.root,
-        }
-        work = Work(
-            jobs=TransformJobs(self._api),
-            name=self._named(f"forecast-{channel.configuration}", identity),
-            request=lambda job: self._requests.transform(job, str(identity["model"]), channel),
-            done=lambda job: bool(self._answers(channel, job)),
-            before=lambda: void(self._models.ensure(model, quantiles, num_samples)),
-            seconds=self._settings.transform_timeout_seconds,
-        )
-        try:
-            outcome = self._worker.finish(work, report)
-        finally:
-            self._models.delete(str(identity["model"]))
-        keys = self._answers(channel, outcome.job)
-        if len(keys) != 1:
-            raise TrainingError(f"Transform job {outcome.job} wrote {', '.join(keys)}; expected one file.")
-        check_answers(self._lake.read_bytes(keys[0]), self._lake.uri(keys[0]), channel, quantiles)
-        return self._reference(keys[0])
+        """Forecast a channel's inference file, by batch transform or endpoint as the settings say."""
+        ask = self._transform if self._settings.inference == "transform" else self._ask_endpoint
+        key = ask(model, channel, Asked(tuple(quantiles), num_samples), report)
+        check_answers(self._lake.read_bytes(key), self._lake.uri(key), channel, quantiles)
+        return self._reference(key)
 
     def stop(self, job: str) -> None:
         """Stop a job of any kind; one that is over or unknown is left alone."""
         for kind in ("training", "tuning", "transform"):
             stop_job(self._api, kind, job)
 
-    def _answers(self, channel: DeepArChannel, job: str) -> list[str]:
+    def endpoint(self, name: str | None = None) -> SageMakerEndpoint:
+        """The endpoint that stays: the settings' name, else one from the settings' own name.
+
+        Nothing deletes it but its :meth:`~tasks.forecasting.deepar.sagemaker.endpoint.SageMakerEndpoint.delete`.
+        """
+        name = name or self._settings.endpoint.name or f"{slug(self._name) or NO_RUN}-deepar"[:LONGEST_NAME]
+        return SageMakerEndpoint(self._api, self._requests, self._models, name, self._pause)
+
+    def close(self) -> None:
+        """Delete the endpoints of this run: they cost money as long as they stand."""
+        for job in self._running.all():
+            if job.kind == "endpoint":
+                self.endpoint(job.name).delete()
+                self._running.remove(job.name)
+
+    def _transform(self, model: TrainedModel, channel: DeepArChannel, asked: Asked, report: Report) -> str:
+        """Lake key of the answers of a batch transform, made now or found."""
+        name = self._models.named(model, asked.environment)
+        identity = {"model": name, "inference": channel.inference.model_dump(), "output": output_folder(channel)}
+        work = Work(
+            jobs=TransformJobs(self._api),
+            name=self._named(f"forecast-{channel.configuration}", identity),
+            request=lambda job: self._requests.transform(job, name, channel),
+            done=lambda job: bool(self._written(channel, job)),
+            before=lambda: drop(self._models.ensure(model, asked.environment)),
+            seconds=self._settings.transform_timeout_seconds,
+        )
+        try:
+            outcome = self._worker.finish(work, report)
+        finally:
+            self._models.delete(name)
+        keys = self._written(channel, outcome.job)
+        if len(keys) != 1:
+            raise TrainingError(f"Transform job {outcome.job} wrote {', '.join(keys)}; expected one file.")
+        return keys[0]
+
+    def _ask_endpoint(self, model: TrainedModel, channel: DeepArChannel, asked: Asked, report: Report) -> str:
+        """Lake key of an endpoint's answers, asked now or found; all models of an experiment share the endpoint."""
+        name = work_name(self._name, "endpoint", {"output": self._lake.uri(output_folder(channel))}).stem
+        identity = {"archive": model.archive.model_dump(), "inference": channel.inference.sha256, **asked.configuration}
+        key = f"{predictions_folder(channel, name)}/{digest(identity)}.jsonl"
+        if self._lake.exists(key):
+            return key
+        self._running.add(RunningJob("endpoint", name, self._api.region))
+        self.endpoint(name).deploy({channel.configuration: model}, report, keep=True)
+        invocation = Invocation(
+            self._api,
+            name,
+            slug(channel.configuration),
+            asked.configuration,
+            self._settings.max_concurrent_transforms * self._settings.endpoint.instance.count,
+        )
+        lines = gzip.decompress(self._lake.read_bytes(channel.inference.key)).splitlines()
+        answers = invocation.answers([line for line in lines if line.strip()])
+        text = "".join(f"{json.dumps(answer)}\n" for answer in answers)
+        return self._lake.write_bytes(key, text.encode()).key
+
+    def _written(self, channel: DeepArChannel, job: str) -> list[str]:
         return [key for key in self._lake.keys(predictions_folder(channel, job)) if key.endswith(".out")]
 
     def _named(self, purpose: str, identity: dict[str, Any], longest: int | None = None) -> WorkName:
@@ -200,7 +246,7 @@ class SageMakerBackend:
         return FileRef(key=key, bytes=file.stat().st_size, sha256=sha256_of(file))
 
 
-def void(_: object) -> None:
+def drop(_: object) -> None:
     """Drop a value."""
 
 

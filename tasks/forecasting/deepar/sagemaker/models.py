@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -11,7 +11,7 @@ from schemas.deepar import TrainedModel
 from tasks.forecasting.deepar.sagemaker.api import SageMakerApi
 from tasks.forecasting.deepar.sagemaker.faults import calls, is_absent, is_present
 from tasks.forecasting.deepar.sagemaker.names import work_name
-from tasks.forecasting.deepar.sagemaker.requests import Requests, container_environment
+from tasks.forecasting.deepar.sagemaker.requests import Requests
 
 
 class Models:
@@ -31,17 +31,23 @@ class Models:
         self._requests = requests
         self._name = name
 
-    def named(self, model: TrainedModel, quantiles: Sequence[float], num_samples: int) -> str:
-        """The name of a model that gives these answers."""
-        return work_name(self._name, "model", self._request(model, quantiles, num_samples)).stem
+    def named(self, model: TrainedModel, environment: Mapping[str, str] | None = None) -> str:
+        """The name of a model.
 
-    def ensure(self, model: TrainedModel, quantiles: Sequence[float], num_samples: int) -> str:
+        Args:
+            model: the finished training.
+            environment: variables of the container.
+        """
+        identity = {"archive": model.archive.sha256, **self._request(model, environment)}
+        return work_name(self._name, "model", identity).stem
+
+    def ensure(self, model: TrainedModel, environment: Mapping[str, str] | None = None) -> str:
         """Make the model where there is none, and give its name."""
-        name = self.named(model, quantiles, num_samples)
-        tags = [{"Key": key, "Value": value} for key, value in self._requests.tags("model").items()]
+        name = self.named(model, environment)
+        tags = [{"Key": key, "Value": text} for key, text in self._requests.tags("model").items()]
         with calls(f"making model {name}"):
             try:
-                self._api.client.create_model(ModelName=name, Tags=tags, **self._request(model, quantiles, num_samples))
+                self._api.client.create_model(ModelName=name, Tags=tags, **self._request(model, environment))
             except ClientError as error:
                 if not is_present(error):
                     raise
@@ -56,15 +62,15 @@ class Models:
                 if not is_absent(error):
                     raise
 
-    def _request(self, model: TrainedModel, quantiles: Sequence[float], num_samples: int) -> dict[str, Any]:
+    def _request(self, model: TrainedModel, environment: Mapping[str, str] | None) -> dict[str, Any]:
         settings = self._requests.settings
-        network = {"VpcConfig": {"Subnets": list(settings.subnets), "SecurityGroupIds": list(settings.security_groups)}}
+        network = {"Subnets": list(settings.subnets), "SecurityGroupIds": list(settings.security_groups)}
         return {
             "PrimaryContainer": {
                 "Image": self._requests.image,
                 "ModelDataUrl": self._requests.lake.uri(model.archive.key),
-                "Environment": container_environment(quantiles, num_samples),
+                "Environment": dict(environment or {}),
             },
             "ExecutionRoleArn": settings.role,
-            **(network if settings.subnets else {}),
+            **({"VpcConfig": network} if settings.subnets else {}),
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -181,18 +180,31 @@ def predictions_folder(channel: DeepArChannel, job: str) -> str:
     return f"{output_folder(channel)}/{job}/predictions"
 
 
-def inference_configuration(quantiles: Sequence[float], num_samples: int) -> dict[str, Any]:
-    """What DeepAR answers: mean and quantiles, from so many sample paths."""
-    return {
-        "num_samples": num_samples,
-        "output_types": ["mean", "quantiles"],
-        "quantiles": [f"{quantile:g}" for quantile in quantiles],
-    }
+@dataclass(frozen=True)
+class Asked:
+    """What DeepAR is to answer: mean and quantiles.
 
+    Attributes:
+        quantiles: levels between 0 and 1.
+        num_samples: sample paths behind them.
+    """
 
-def container_environment(quantiles: Sequence[float], num_samples: int) -> dict[str, str]:
-    """The same for batch transform, where requests carry no configuration."""
-    return {"DEEPAR_INFERENCE_CONFIG": json.dumps(inference_configuration(quantiles, num_samples))}
+    quantiles: tuple[float, ...]
+    num_samples: int
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """As a request to an endpoint carries it."""
+        return {
+            "num_samples": self.num_samples,
+            "output_types": ["mean", "quantiles"],
+            "quantiles": [f"{quantile:g}" for quantile in self.quantiles],
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same for batch transform, where requests carry none: a variable of the container."""
+        return {"DEEPAR_INFERENCE_CONFIG": json.dumps(self.configuration)}
 
 
 def plain_number(value: float) -> str:

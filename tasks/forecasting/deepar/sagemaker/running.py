@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from schemas.deepar_settings import DeepArSageMakerSettings
 from tasks.forecasting.deepar.sagemaker.api import SageMakerApi
+from tasks.forecasting.deepar.sagemaker.endpoint import delete_endpoint
 from tasks.forecasting.deepar.sagemaker.jobs import Jobs, TrainingJobs, TransformJobs, TuningJobs
 from tasks.forecasting.deepar.sagemaker.under_way import RunningJobs
 from tasks.storage.aws import AwsSession
@@ -31,7 +33,7 @@ def stop_job(api: SageMakerApi, kind: str, name: str) -> None:
 
 
 def stop_jobs_of(lake: Lake, settings: DeepArSageMakerSettings, run_id: str, session: Any = None) -> list[str]:
-    """Stop everything that a run has under way, from whatever process; asking twice is fine.
+    """Stop the jobs and delete the endpoints that a run has under way, from whatever process; twice is fine.
 
     Args:
         lake: where the run has written its jobs down.
@@ -49,7 +51,11 @@ def stop_jobs_of(lake: Lake, settings: DeepArSageMakerSettings, run_id: str, ses
     running = RunningJobs(lake, run_id)
     stopped = []
     for job in running.all():
-        stop_job(SageMakerApi(AwsSession(job.region or settings.region, session)), job.kind, job.name)
+        api = SageMakerApi(AwsSession(job.region or settings.region, session))
+        if job.kind == "endpoint":
+            delete_endpoint(api, job.name, time.sleep, settings.poll_seconds)
+        else:
+            stop_job(api, job.kind, job.name)
         running.remove(job.name)
         stopped.append(job.name)
     return stopped
