@@ -23,7 +23,7 @@ def prepare_run(
 
     Args:
         settings_file: path of the YAML settings file.
-        as_of: first day that is not known; today where it is None.
+        as_of: first day that is not known; :func:`today` where it is None.
         overrides: ``key.path=value`` texts, values read as YAML.
         force: ignore what is already computed.
         dry_run: everything but the publication.
@@ -35,9 +35,21 @@ def prepare_run(
     """
     return RunContext(
         settings=load_settings(Path(settings_file), overrides),
-        as_of=as_of or date.today(),
+        as_of=as_of or today(),
         force=force,
         dry_run=dry_run,
         stores=tuple(stores),
         categories=tuple(categories),
     )
+
+
+def today() -> date:
+    """The day, in the worker's time zone, on which the current flow run first began, or today outside one.
+
+    A run that goes on another day, after a retry or an approval, is still about the day it began on.
+    """
+    from prefect.context import FlowRunContext
+
+    context = FlowRunContext.get()
+    began = context.flow_run.start_time if context and context.flow_run else None
+    return began.astimezone().date() if began else date.today()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from uuid import UUID
@@ -15,6 +14,8 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import Task
 
+from flows.approval import ask_for_approval
+from flows.preparation import today
 from schemas.deepar import DeepArChoice, DeepArModelRecord, TuningRecord
 from schemas.records import (
     ComparisonRecord,
@@ -58,7 +59,7 @@ def flow_run_name() -> str:
     given = flow_run.get_parameters()
     scope = [*(given.get("stores") or []), *(given.get("categories") or [])]
     settings = "/".join(Path(given["settings_file"]).parts[-2:])
-    parts = [str(flow_run.get_flow_name()).replace("_", " "), str(given.get("as_of") or date.today()), settings]
+    parts = [str(flow_run.get_flow_name()).replace("_", " "), str(given.get("as_of") or today()), settings]
     return " · ".join([*parts, *(["only " + ", ".join(scope)] if scope else [])])
 
 
@@ -204,9 +205,23 @@ def plan_week(run: RunContext) -> PlannedWeek:
     return PlannedWeek(ingested, panel, forecasts, comparison, plan_stage(run, ingested, panel, comparison))
 
 
-def replenish(run: RunContext) -> PublicationRecord:
-    """The whole chain, from the source files to the published replenishment file."""
-    published = _done(publish, run, *plan_week(run)).result()
+def replenish(run: RunContext, approve: bool = False) -> PublicationRecord:
+    """The whole chain, from the source files to the published replenishment file.
+
+    Args:
+        run: what the run is about.
+        approve: previews the files and waits until somebody approves them; a dry run never waits.
+
+    Raises:
+        PublicationHeldError: rejected, or not approved in time.
+    """
+    planned = plan_week(run)
+    approval = None
+    if approve and not run.dry_run:
+        preview = publish.with_options(name="preview", task_run_name="preview")
+        previewed = _done(preview, run.model_copy(update={"dry_run": True}), *planned).result()
+        approval = ask_for_approval(run, previewed)
+    published = _done(publish, run, *planned, approval).result()
     return cast(PublicationRecord, published).model_copy(update={"flow_run_id": str(flow_run.get_id())})
 
 

@@ -17,6 +17,7 @@ def weekly_replenishment(
     as_of: date | None = None,
     dry_run: bool = False,
     force: bool = False,
+    approve_before_publishing: bool = False,
     stores: list[str] = [],  # noqa: B006
     categories: list[str] = [],  # noqa: B006
     overrides: list[str] = [],  # noqa: B006
@@ -28,9 +29,11 @@ def weekly_replenishment(
         as_of: First day that is not known (YYYY-MM-DD); today when empty.
         dry_run: Do everything but the publication.
         force: Compute again what the lake already holds.
+        approve_before_publishing: Wait with the files in preview until somebody approves or rejects them in the form
+            of this run; without an answer within publication.approval_timeout_hours the last file stands.
         stores: Only these stores; all when empty.
         categories: Only these categories; all when empty.
         overrides: Settings to change for this run, one key.path=value each, such as horizon=14.
     """
     run = prepare_run(settings_file, as_of, overrides, force, dry_run, stores, categories)
-    return replenish(run)
+    return replenish(run, approve=approve_before_publishing)

@@ -151,6 +151,14 @@ class PlanRecord(Record):
     seconds: float = 0.0
 
 
+class Approval(Record):
+    """Who let a publication pass, why, and when (ISO 8601, UTC)."""
+
+    by: str
+    note: str = ""
+    at: str
+
+
 class PublicationRecord(Record):
     """A published run.
 

@@ -252,6 +252,9 @@ class PublicationSettings(Strict):
     max_change: float | None = Field(
         default=None, ge=0, description="Largest share of changed targets against the last file; null only warns"
     )
+    approval_timeout_hours: float = Field(
+        default=48, gt=0, description="How long a run waits for an approval, in hours; then the last file stands"
+    )
 
 
 class OutputSettings(Strict):

@@ -14,6 +14,7 @@ from prefect.states import Completed
 from schemas import columns as c
 from schemas.panel import Panel
 from schemas.records import (
+    Approval,
     ComparisonRecord,
     ForecastRecord,
     IngestRecord,
@@ -44,6 +45,7 @@ def publish(
     forecasts: list[ForecastRecord],
     comparison: ComparisonRecord,
     plan: PlanRecord,
+    approval: Approval | None = None,
 ) -> State[PublicationRecord]:
     """All output files, the manifest and the report in ``runs/<as_of>``; links as artifacts.
 
@@ -74,7 +76,7 @@ def publish(
                 run,
                 ingested,
                 _outputs(lake, run, ingested, panel, comparison, plan),
-                _facts(ingested, panel, forecasts, comparison, plan),
+                replace(_facts(ingested, panel, forecasts, comparison, plan), approval=approval),
             ),
         ),
     )

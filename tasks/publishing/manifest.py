@@ -22,6 +22,7 @@ SECONDS = "seconds"
 OUTPUTS = "outputs"
 SETTINGS = "settings"
 SCOPE = "scope"
+APPROVAL = "approval"
 MASK = "***"
 
 # What computes: another version of one of these may give other figures.
@@ -74,7 +75,7 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
 
     Args:
         run: settings (secrets are masked; the hash is of the unmasked ones), ``as_of`` and scope.
-        facts: input files, seconds per stage and planners' overrides.
+        facts: input files, seconds per stage, planners' overrides and approval.
         checksums: output file to SHA-256, for every file but the manifest.
         against: ``as_of`` of the earlier file that the report compares with, if any.
     """
@@ -91,6 +92,7 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
         SECONDS: {stage: round(seconds, 3) for stage, seconds in facts.seconds.items()},
         OUTPUTS: dict(checksums),
         "overrides": list(facts.overrides),
+        APPROVAL: None if facts.approval is None else facts.approval.model_dump(mode="json"),
         "compared_with": None if against is None else against.isoformat(),
     }
     return (json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
@@ -107,8 +109,9 @@ def folder_checksums(folder: Path) -> dict[str, str]:
 
 
 def same_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two manifests tell of the same run; how long its stages took does not count."""
-    return {**one, SECONDS: None} == {**other, SECONDS: None}
+    """Whether two manifests tell of the same run; how long its stages took and who approved it do not count."""
+    beside = {SECONDS: None, APPROVAL: None}
+    return {**one, **beside} == {**other, **beside}
 
 
 def _table_and_path(file: Mapping[str, Any]) -> tuple[str, str]:

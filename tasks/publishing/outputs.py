@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from schemas import columns as c
 from schemas.errors import PublicationError
-from schemas.records import Failure, InputFile, Summary
+from schemas.records import Approval, Failure, InputFile, Summary
 from tasks.publishing.ordering import row_order
 
 REPLENISHMENT = "replenishment.csv"
@@ -133,6 +133,7 @@ class RunOutputs:
             replenishment needs a category column (which is not published).
         explanations: one row per (store, SKU): how its target came about (see
             ``tasks.inventory.explain``); published beside the contract's files.
+        unmet: what a limit did not grant, by store, category and SKU; published as ``unmet.csv``.
         overridden: the pairs whose target planners' overrides changed (:mod:`tasks.publishing.overrides`);
             published as ``overrides.csv`` where there is one.
     """
@@ -152,6 +153,7 @@ class RunOutputs:
     treatments: pd.DataFrame | None = None
     category_totals: pd.DataFrame | None = None
     explanations: pd.DataFrame | None = None
+    unmet: pd.DataFrame | None = None
     overridden: pd.DataFrame | None = None
 
 
@@ -168,6 +170,7 @@ class RunFacts:
         stock_given: whether opening stock was given; without it the report says that it is 0.
         summary: further small tables for the report, by title.
         overrides: what every planner's override said and did, as JSON values.
+        approval: who let the publication pass, where somebody was asked; in the manifest only.
     """
 
     inputs: Sequence[InputFile] = ()
@@ -178,6 +181,7 @@ class RunFacts:
     stock_given: bool = True
     summary: Summary = field(default_factory=dict)
     overrides: Sequence[Mapping[str, Any]] = ()
+    approval: Approval | None = None
 
 
 EXPLANATION_TABLE = OutputTable(
@@ -186,6 +190,15 @@ EXPLANATION_TABLE = OutputTable(
     (c.STORE_ID, c.SKU, c.TARGET_QUANTITY, c.LIMIT),
     (c.STORE_ID, c.SKU),
     dates=(c.VISIT_DATE, c.NEXT_VISIT),
+)
+
+
+UNMET_TABLE = OutputTable(
+    "unmet",
+    "unmet.csv",
+    (*SERIES, c.SKU, c.LIMIT, c.WANTED, c.GRANTED, c.REASON),
+    (c.LIMIT, *SERIES, c.SKU, c.REASON),
+    unique=False,
 )
 
 

@@ -1,0 +1,143 @@
+"""The pause before a publication: approved, rejected, not answered; over a restart of the worker."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun, StateType
+
+from flows.weekly import weekly_replenishment
+from tests.flows import mini_company
+
+pytestmark = pytest.mark.flow
+
+ROOT = Path(__file__).parents[2]
+SECONDS_TO_WAIT = 120
+# A flow that somebody calls: without a deployment, so it waits in its process.
+SCRIPT = """
+import sys
+from flows.weekly import weekly_replenishment
+from schemas.errors import PipelineError
+try:
+    weekly_replenishment(sys.argv[1], as_of=sys.argv[2], approve_before_publishing=True, overrides=sys.argv[3:])
+except PipelineError as error:
+    print(error)
+    sys.exit(error.exit_code)
+"""
+Answer = Callable[..., None]
+
+
+@pytest.fixture
+def client(prefect_server: dict[str, str]) -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as connected:
+        yield connected
+
+
+def call(environment: dict[str, str], settings: Path, *overrides: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(settings), mini_company.AS_OF, *overrides],
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def waiting_run(client: SyncPrefectClient, settings: Path) -> FlowRun:
+    """The run on these settings, once it waits."""
+    until = time.monotonic() + SECONDS_TO_WAIT
+    while time.monotonic() < until:
+        for run in client.read_flow_runs(limit=20):
+            if run.parameters.get("settings_file") == str(settings) and run.state and run.state.is_paused():
+                return run
+        time.sleep(0.3)
+    pytest.fail("the run did not ask for approval")
+
+
+def answer(client: SyncPrefectClient, run_id: UUID, **given: Any) -> None:
+    """Fill in the form of a waiting run, as the UI does; right after the pause it may not be there yet."""
+    until = time.monotonic() + SECONDS_TO_WAIT
+    while client.resume_flow_run(run_id, run_input=given).status.value != "ACCEPT":
+        assert time.monotonic() < until, "the answer was not taken"
+        time.sleep(0.3)
+
+
+def published(settings: Path) -> dict[str, Any]:
+    return json.loads((settings.parent / "lake/runs" / mini_company.AS_OF / "manifest.json").read_text())
+
+
+def test_an_approved_file_is_published_and_the_manifest_says_by_whom(
+    prefect_server: dict[str, str], client: SyncPrefectClient, company: Path
+) -> None:
+    process = call(prefect_server, company)
+    run = waiting_run(client, company)
+    assert not (company.parent / "lake/runs").exists()
+    assert (company.parent / "lake/previews" / mini_company.AS_OF / "report.html").exists()
+    answer(client, run.id, decision="approve", name="Ana", note="after the fair")
+    out, _ = process.communicate(timeout=SECONDS_TO_WAIT)
+    assert process.returncode == 0, out
+    approval = published(company)["approval"]
+    assert (approval["by"], approval["note"]) == ("Ana", "after the fair")
+
+
+def test_a_rejection_or_silence_leaves_the_last_file_and_says_what_to_do(
+    prefect_server: dict[str, str], client: SyncPrefectClient, company: Path
+) -> None:
+    process = call(prefect_server, company)
+    run = waiting_run(client, company)
+    answer(client, run.id, decision="reject", name="Tom", note="stock is wrong")
+    out, _ = process.communicate(timeout=SECONDS_TO_WAIT)
+    assert process.returncode == 3, out
+    state = client.read_flow_run(run.id).state
+    assert state is not None
+    assert state.type == StateType.FAILED
+    for words in (out, state.message):
+        assert "Tom rejected it: stock is wrong" in words
+        assert f"start the weekly run for {mini_company.AS_OF} again" in words
+
+    silent = call(prefect_server, company, "publication.approval_timeout_hours=0.0005")
+    out, _ = silent.communicate(timeout=SECONDS_TO_WAIT)
+    assert silent.returncode == 3, out
+    assert "nobody approved it within 0.0005 hours" in out
+    assert not (company.parent / "lake/runs").exists()
+
+
+def test_the_run_of_a_deployment_outlives_its_worker(
+    prefect_server: dict[str, str], client: SyncPrefectClient, company: Path
+) -> None:
+    def execute(run_id: UUID) -> str:
+        command = [sys.executable, "-m", "prefect", "flow-run", "execute", str(run_id)]
+        done = subprocess.run(
+            command, env=prefect_server, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False
+        )
+        return done.stdout + done.stderr
+
+    deployment = client.create_deployment(
+        client.create_flow(weekly_replenishment),
+        name="approval",
+        path=str(ROOT),
+        entrypoint="flows/weekly.py:weekly_replenishment",
+    )
+    given = {"settings_file": str(company), "as_of": mini_company.AS_OF, "approve_before_publishing": True}
+    run = client.create_flow_run_from_deployment(deployment, parameters=given)
+    execute(run.id)
+    assert waiting_run(client, company).id == run.id
+    assert not (company.parent / "lake/runs").exists()
+
+    answer(client, run.id, decision="approve", name="Ana")
+    log = execute(run.id)
+    state = client.read_flow_run(run.id).state
+    assert state is not None
+    assert state.is_completed(), log
+    assert "optimise: reused from the lake" in log
+    assert published(company)["approval"]["by"] == "Ana"
