@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 # Before torch is imported: on its small arrays two threads are slower than one.
@@ -29,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     from tasks.forecasting.deepar.container import commands
 
+    # GluonTS indexes in a way that newer torch versions frown at; the log's last line is to be the reason of a failure.
+    warnings.filterwarnings("ignore", message="Using a non-tuple sequence", category=UserWarning)
     given = _parser().parse_args(arguments)
     if os.environ.get(PARENT_VARIABLE, "").isdigit():
         _die_with(int(os.environ[PARENT_VARIABLE]))

@@ -47,7 +47,7 @@ def save(folder: Path, job: TrainingJob, fitted: Fitted) -> None:
         fitted: the result.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / WEIGHTS, **{name: values.numpy() for name, values in fitted.weights.items()})
+    np.savez(folder / WEIGHTS, allow_pickle=False, **{name: values.numpy() for name, values in fitted.weights.items()})
     description = {
         "format": FORMAT,
         "hyperparameters": job.texts,

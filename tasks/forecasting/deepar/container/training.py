@@ -7,10 +7,11 @@ checkpoint and end well; and a stop takes effect after the current step.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
+from gluonts.torch.model.deepar.module import DeepARModel
 
 from tasks.forecasting.deepar.container.job import TrainingJob
 from tasks.forecasting.deepar.container.network import Network, device_of, seed_everything
@@ -98,15 +99,18 @@ def fit(job: TrainingJob, report: Callable[[Progress], None], stopping: Callable
 
 
 def _steps(
-    model: torch.nn.Module, optimizer: torch.optim.Optimizer, batches: object, device: torch.device
+    model: DeepARModel,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[dict[str, torch.Tensor]],
+    device: torch.device,
 ) -> Iterator[float]:
-    for batch in batches:  # type: ignore[attr-defined]
+    for batch in batches:
         optimizer.zero_grad()
         loss = model.loss(**{name: values.to(device) for name, values in batch.items()}).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), _LONGEST_GRADIENT)
         optimizer.step()
-        yield float(loss)
+        yield float(loss.detach())
 
 
 def _copied(model: torch.nn.Module) -> dict[str, torch.Tensor]:
