@@ -14,10 +14,12 @@ from tasks.demand.sku_facts import last_dc_stock
 from tasks.storage.lake import Lake, open_lake
 from tasks.support import rows_of, run_stage, say, show_table
 
-TABLES_READ = ("stores", "dc_stock")
+# Rows of what could not be satisfied that the record itself keeps, for the artifact; the table has them all.
+UNMET_KEPT = 200
+TABLES_READ = ("stores", "dc_stock", "calendar")
 TABLES_MADE = (
     *("replenishment", "deliveries", "visits", "levels", "costs", "bounds"),
-    *("stock_by_day", "category_totals", "explanations"),
+    *("stock_by_day", "category_totals", "explanations", "unmet"),
 )
 
 
@@ -45,6 +47,8 @@ def optimise_inventory(
         say(note)
     say(f"chosen policy: {record.chosen}")
     show_table(run, "costs", record.summary["costs"], "Expected cost of each policy, on paths not planned from")
+    if record.summary["unmet"]:
+        show_table(run, "unmet", record.summary["unmet"], "What limits did not grant, by store, category and SKU")
     return state
 
 
@@ -65,13 +69,14 @@ def _optimise(run: RunContext, ingested: IngestRecord, panel: PanelRecord, compa
             dc_stock=last_dc_stock(tables.get("dc_stock"), run.as_of),
             planned_prices=prices if len(prices) else None,
             has_stock=panel.stock_counted,
+            calendar=tables.get("calendar"),
         )
     )
     return PlanRecord(
         tables={name: lake.write_table(f"plans/{name}", getattr(plan, name)) for name in TABLES_MADE},
         chosen=plan.chosen,
         notes=list(plan.notes),
-        summary={"costs": rows_of(plan.costs)},
+        summary={"costs": rows_of(plan.costs), "unmet": rows_of(plan.unmet.head(UNMET_KEPT))},
     )
 
 

@@ -10,7 +10,7 @@ from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
 from tasks.inventory.arcs import best_path, fills_of, levels_of, needs_of
 from tasks.inventory.network import Network, is_whole
 from tasks.inventory.simulator import costs_of, store_measures
-from tasks.inventory.weeks import review_days, week_starts
+from tasks.inventory.weeks import review_visits, visitable, week_starts
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,11 @@ def over_penalty(problem: PlanProblem) -> float:
 def allowed_days(problem: PlanProblem) -> BoolArray:
     """Periods in which each store may be visited, shape (S, T).
 
-    From L on; a store without a known visit cost is visited on its review days only.
+    From L on, no frozen one; a store without a known visit cost is visited on its review days only.
     """
-    allowed = np.ones((len(problem.store_ids), problem.periods), dtype=np.bool_)
-    allowed[:, : problem.settings.lead_time] = False
+    allowed = visitable(problem)
     if problem.free_visits is not None and problem.free_visits.any() and problem.max_visits_per_period is None:
-        reviewed = np.zeros(problem.periods, dtype=np.bool_)
-        reviewed[review_days(problem)] = True
-        allowed[problem.free_visits] &= reviewed
+        allowed[problem.free_visits] &= review_visits(problem, limited=False)[problem.free_visits]
     return allowed
 
 
@@ -113,6 +110,8 @@ def shortest_paths(
     penalty = over_penalty(problem)
     for i in range(network.stores):
         part = network.series_of(i)
+        # A week without a day that may have a visit needs none.
+        able = [s for s in starts if allowed[i, s : s + problem.periods_per_week].any()]
         cost[i] = best_path(
             needs.units[:, part],
             network.price[i],
@@ -120,7 +119,7 @@ def shortest_paths(
             prices.unit[network.category[part]],
             network.visit_cost[i] + prices.visit,
             allowed[i],
-            starts,
+            np.array(able, dtype=np.int64),
             problem.periods_per_week,
             network.lead_time,
             float(network.capacity[i]),

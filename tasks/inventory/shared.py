@@ -160,10 +160,11 @@ def _blocks_of_store(network: Network, needs: Needs, visits: BoolArray, store: i
 
 
 def weeks_fit(problem: PlanProblem) -> bool:
-    """Whether the visits a period suffice for one visit a week to every store."""
+    """Whether the visits a period suffice for one visit a week to every store that may have one in it."""
     limit = problem.max_visits_per_period
     if limit is None:
         return True
     starts = week_starts(problem.periods, problem.periods_per_week, problem.settings.lead_time)
-    days: BoolArray = np.asarray(allowed_days(problem).any(axis=0))
-    return all(limit * int(days[s : s + problem.periods_per_week].sum()) >= len(problem.store_ids) for s in starts)
+    allowed = allowed_days(problem)
+    weeks = [allowed[:, s : s + problem.periods_per_week] for s in starts]
+    return all(limit * int(week.any(axis=0).sum()) >= int(week.any(axis=1).sum()) for week in weeks)

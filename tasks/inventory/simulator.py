@@ -278,7 +278,7 @@ def simulate(problem: PlanProblem, plan: Plan, network: Network | None = None) -
         over_capacity=float(network.penalty * mean[OVER_PERIODS]),
         over_capacity_store_days=float(mean[OVER_PERIODS]),
         visits=int(visits.sum()),
-        missed_weeks=missed_weeks(visits, problem.periods_per_week, network.lead_time),
+        missed_weeks=missed_weeks(visits, problem.periods_per_week, network.lead_time, problem.frozen),
         fill_rate=1.0 - float(mean[LOST_UNITS]) / wanted if wanted > 0 else 1.0,
         lost_units=float(mean[LOST_UNITS]),
         limit_breaches=limit_breaches(problem, visits, sent),
@@ -286,7 +286,7 @@ def simulate(problem: PlanProblem, plan: Plan, network: Network | None = None) -
 
 
 def limit_breaches(problem: PlanProblem, visits: BoolArray, sent: FloatArray) -> tuple[str, ...]:
-    """The shared limits that a plan breaks, in words: visits a period, and expected units from the DC.
+    """The limits that a plan breaks, in words: frozen days, visits a period, and expected units from the DC.
 
     Args:
         problem: its limits.
@@ -294,6 +294,9 @@ def limit_breaches(problem: PlanProblem, visits: BoolArray, sent: FloatArray) ->
         sent: shape (K, n), units sent on each path.
     """
     breaches = []
+    if problem.frozen is not None and (visits & problem.frozen).any():
+        stores = sorted({problem.store_ids[i] for i in np.nonzero(visits & problem.frozen)[0]})
+        breaches.append(f"visits on frozen days of {first_few(stores)}")
     if problem.max_visits_per_period is not None:
         crowded = np.flatnonzero(visits.sum(axis=0) > problem.max_visits_per_period)
         if len(crowded):

@@ -9,6 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.plan import FloatArray, PlanProblem
+from tasks.inventory.category_totals import category_totals
 from tasks.inventory.explain import explanations
 from tasks.inventory.outputs import (
     SkuDeliveries,
@@ -24,6 +25,7 @@ from tasks.inventory.shares import is_discontinued
 from tasks.inventory.simulator import ledger
 from tasks.inventory.sku_targets import SkuTargets, on_the_way, presentation_floor, sku_targets
 from tasks.inventory.unbounded import unbounded_stores
+from tasks.inventory.unmet import unmet_notes, unmet_wishes
 from tasks.inventory.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, with_text_ids
 
 
@@ -39,8 +41,9 @@ class WeeklyPlan:
         costs: the cost table, one row per policy.
         bounds: store_id, lower_bound, status.
         stock_by_day: policy, store_id, date, stock, capacity, sales, over.
-        category_totals: store_id, category, target_quantity: what the SKU targets add up to.
+        category_totals: store_id, category, target_quantity: what the SKU targets must add up to, from levels.
         explanations: one row per (store, SKU): how its target came about, and the limit that decided it.
+        unmet: what a limit did not grant, by store, category and SKU.
         chosen: the policy that is carried out.
         notes: remarks for the report.
         seconds: planning alone.
@@ -55,6 +58,7 @@ class WeeklyPlan:
     stock_by_day: pd.DataFrame
     category_totals: pd.DataFrame
     explanations: pd.DataFrame
+    unmet: pd.DataFrame
     chosen: str
     notes: tuple[str, ...]
     seconds: float
@@ -79,22 +83,25 @@ def optimise(inputs: WeeklyInputs) -> WeeklyPlan:
     plan, problem = solution.plan, weekly.problem
     targets = sku_targets(inputs, weekly, plan)
     ledgers = {name: ledger(weekly.judging, judged.plan) for name, judged in solution.judgements.items()}
+    outcome = ledgers[solution.chosen]
+    unmet = unmet_wishes(inputs, weekly, plan, outcome, targets)
     kept = ~is_discontinued(facts, inputs.stores, inputs.settings.inventory.lifecycle)
     replenishment = facts.loc[kept, [c.STORE_ID, c.SKU, c.CATEGORY]].assign(
         **{c.TARGET_QUANTITY: targets.targets[kept]}
     )
     return WeeklyPlan(
         replenishment=replenishment.reset_index(drop=True),
-        deliveries=_deliveries(inputs, weekly, targets, ledgers[solution.chosen].sent),
+        deliveries=_deliveries(inputs, weekly, targets, outcome.sent),
         visits=visit_frame(plan, problem, weekly.dates),
         levels=level_frame(plan, problem, weekly.dates),
         costs=solution.costs,
         bounds=bound_frame(solution.bound, problem),
         stock_by_day=stock_by_day(ledgers, problem, weekly.dates),
-        category_totals=replenishment.groupby([c.STORE_ID, c.CATEGORY], as_index=False)[c.TARGET_QUANTITY].sum(),
-        explanations=explanations(inputs, weekly, plan, ledgers[solution.chosen], targets),
+        category_totals=category_totals(problem, plan, targets),
+        explanations=explanations(inputs, weekly, plan, outcome, targets),
+        unmet=unmet,
         chosen=solution.chosen,
-        notes=_notes(inputs, weekly, solution),
+        notes=(*_notes(inputs, weekly, solution, targets), *unmet_notes(unmet)),
         seconds=solution.seconds,
     )
 
@@ -128,7 +135,7 @@ def _deliveries(inputs: WeeklyInputs, weekly: WeeklyProblem, chosen: SkuTargets,
     )
 
 
-def _notes(inputs: WeeklyInputs, weekly: WeeklyProblem, solution: Solution) -> tuple[str, ...]:
+def _notes(inputs: WeeklyInputs, weekly: WeeklyProblem, solution: Solution, targets: SkuTargets) -> tuple[str, ...]:
     problem = weekly.problem
     best = solution.judgements[solution.chosen].cost
     notes = []
@@ -148,6 +155,8 @@ def _notes(inputs: WeeklyInputs, weekly: WeeklyProblem, solution: Solution) -> t
         notes.append("The distribution centre's stock limits single SKUs only: no category is listed in full.")
     if best.missed_weeks:
         notes.append(f"{best.missed_weeks} store-weeks have no visit: the visits a period do not suffice.")
+    if np.isfinite(targets.shelf.capacity).any() or (targets.rows.core is not None and targets.rows.core.any()):
+        notes.append(f"Articles are told by: {targets.article_rule}.")
     notes += [f"The plan cannot keep: {breach}." for breach in best.limit_breaches]
     notes += _crowded(problem)
     made, judged = (0 if p.paths is None else len(p.paths) for p in (problem, solution.problem))

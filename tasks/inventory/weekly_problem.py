@@ -13,6 +13,7 @@ from schemas.errors import PipelineError, first_few
 from schemas.plan import FloatArray, IndexArray, PlanProblem
 from schemas.settings import Settings
 from tasks.inventory.demand_paths import Correlation, correlation_of, draw_paths
+from tasks.inventory.frozen import frozen_periods
 from tasks.inventory.unbounded import unbounded_stores
 
 # Where nothing is searched, levels are read from more paths: as many as these numbers hold, at most so many.
@@ -33,6 +34,7 @@ class WeeklyInputs:
         dc_stock: sku, available; None without the table.
         planned_prices: store_id, sku, date, price; a row where a promotion plans one. None without any.
         has_stock: the run has a stock table.
+        calendar: the calendar table; None without it.
     """
 
     forecast: pd.DataFrame
@@ -43,6 +45,7 @@ class WeeklyInputs:
     dc_stock: pd.DataFrame | None = None
     planned_prices: pd.DataFrame | None = None
     has_stock: bool = False
+    calendar: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,12 @@ def build_problem(inputs: WeeklyInputs) -> WeeklyProblem:
         visit_cost=np.nan_to_num(store_facts(inputs.stores, store_ids, c.VISIT_COST, 0.0)),
         dc_available=_dc_available(inputs, categories),
         settings=settings.inventory,
-        periods_per_week=settings.period.periods_per_week,
+        # A horizon shorter than a whole week still needs a first visit.
+        periods_per_week=min(settings.period.periods_per_week, len(dates) - settings.inventory.lead_time),
         seed=settings.seed,
         max_visits_per_period=settings.inventory.max_visits_per_period,
         free_visits=np.isnan(store_facts(inputs.stores, store_ids, c.VISIT_COST, np.nan)),
+        frozen=frozen_periods(settings, inputs.calendar, store_ids, dates),
     )
     correlation = correlation_of(inputs.backtest, levels)
     columns = c.quantile_columns(levels)

@@ -16,36 +16,54 @@ def week_starts(periods: int, periods_per_week: int, lead_time: int) -> IndexArr
     return np.arange(lead_time, periods - periods_per_week + 1, periods_per_week, dtype=np.int64)
 
 
-def missed_weeks(visits: BoolArray, periods_per_week: int, lead_time: int) -> int:
-    """Store-weeks without a visit; ``visits`` has shape (S, T)."""
+def missed_weeks(visits: BoolArray, periods_per_week: int, lead_time: int, frozen: BoolArray | None = None) -> int:
+    """Store-weeks without a visit, of those that may have one; both arrays have shape (S, T)."""
     starts = week_starts(visits.shape[1], periods_per_week, lead_time)
-    return int(sum((~visits[:, s : s + periods_per_week].any(axis=1)).sum() for s in starts))
+    able = np.ones_like(visits) if frozen is None else ~frozen
+    weeks = [slice(start, start + periods_per_week) for start in starts]
+    return int(sum((able[:, week].any(axis=1) & ~visits[:, week].any(axis=1)).sum() for week in weeks))
+
+
+def visitable(problem: PlanProblem) -> BoolArray:
+    """Periods in which a visit of each store may be decided and may arrive, shape (S, T)."""
+    able = np.ones((len(problem.store_ids), problem.periods), dtype=np.bool_)
+    able[:, : problem.settings.lead_time] = False
+    return able if problem.frozen is None else able & ~problem.frozen
 
 
 def review_days(problem: PlanProblem) -> IndexArray:
-    """Periods of one visit a review period, on its first period, and never less than one a week."""
+    """First periods of the review periods, from t = L; never fewer than one a week."""
     step = min(problem.settings.review_period, problem.periods_per_week)
     return np.arange(problem.settings.lead_time, problem.periods, step, dtype=np.int64)
 
 
-def review_visits(problem: PlanProblem) -> BoolArray:
-    """One visit a review period for every store, spread over its days where visits a period are limited.
+def review_visits(problem: PlanProblem, limited: bool = True) -> BoolArray:
+    """One visit a review period for every store, on its first day that is not frozen.
+
+    Args:
+        problem: the problem.
+        limited: keep the limit of visits a period, by spreading visits over the days of the review period.
 
     Returns:
-        Shape (S, T). A store whose day is full is visited on the next day with room; where the limit leaves no
-        room at all, visits are left out: the limit binds, and the missed weeks are counted.
+        Shape (S, T). A store whose day is full is visited on the next day with room, dear lost sales first: the
+        stores that sell most are filled first. Where no day has room, or all are frozen, the visit is left out:
+        the limit binds, and the missed weeks are counted.
     """
-    visits = np.zeros((len(problem.store_ids), problem.periods), dtype=np.bool_)
+    able = visitable(problem)
+    visits = np.zeros_like(able)
     days = review_days(problem)
-    if problem.max_visits_per_period is None:
-        visits[:, days] = True
-        return visits
-    limit = problem.max_visits_per_period
-    ends = np.append(days[1:], problem.periods)
-    for start, end in zip(days, ends, strict=True):
-        slots = np.repeat(np.arange(start, end), limit)[: len(visits)]
-        # Dear lost sales first: the stores that sell most are filled first.
-        visits[_by_turnover(problem)[: len(slots)], slots] = True
+    limit = problem.max_visits_per_period if limited else None
+    for start, end in zip(days, np.append(days[1:], problem.periods), strict=True):
+        if limit is None:
+            some = np.flatnonzero(able[:, start:end].any(axis=1))
+            visits[some, start + able[some, start:end].argmax(axis=1)] = True
+            continue
+        left = np.full(end - start, limit)
+        for store in _by_turnover(problem):
+            free = np.flatnonzero(able[store, start:end] & (left > 0))
+            if len(free):
+                visits[store, start + free[0]] = True
+                left[free[0]] -= 1
     return visits
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from tasks.publishing.formats import Table, number, percent
+from tasks.publishing.formats import Table, number, percent, quantity
 
 LARGEST_SHOWN = 15
 BOUND_SHOWN = 25
+UNMET_SHOWN = 60
 UNBOUND = "none"
 # A step of fewer units is not worth a line.
 SMALLEST_STEP = 0.05
@@ -88,6 +89,27 @@ def _steps(row: Mapping[str, Any]) -> list[str]:
         if column == c.UNITS_BY_SHARE or abs(step) >= SMALLEST_STEP:
             lines.append(f"  {_signed(step)}  {words}")
     return [*lines, f"  = {number(row[c.TARGET_QUANTITY])}  target"]
+
+
+def unmet_table(unmet: pd.DataFrame) -> Table:
+    """What a limit did not grant, the largest shortfall of each limit first."""
+    short = (unmet[c.WANTED] - unmet[c.GRANTED]).abs().to_numpy(dtype=float)
+    names = [unmet[column].astype(str).to_numpy() for column in (c.SKU, c.CATEGORY, c.STORE_ID)]
+    order = np.lexsort((*names, -short, unmet[c.LIMIT].astype(str).to_numpy()))
+    rows = [
+        (
+            str(row[c.LIMIT]),
+            str(row[c.STORE_ID]),
+            str(row[c.CATEGORY]) or "all",
+            str(row[c.SKU]) or "all",
+            quantity(row[c.WANTED]),
+            quantity(row[c.GRANTED]),
+            str(row[c.REASON]),
+        )
+        for row in unmet.iloc[order[:UNMET_SHOWN]].to_dict("records")
+    ]
+    note = f"The first {UNMET_SHOWN} of {len(unmet):,}; all of them stand in unmet.csv." * (len(unmet) > UNMET_SHOWN)
+    return Table(("Limit", "Store", "Category", "SKU", "#Wanted", "#Granted", "What"), rows, note=note)
 
 
 def limits_table(explanations: pd.DataFrame) -> Table:

@@ -229,6 +229,12 @@ class Page:
         ]
 
     @property
+    def unmet_table(self) -> Table | None:
+        """What limits did not grant; None where they granted everything."""
+        unmet = self.outputs.unmet
+        return None if unmet is None or unmet.empty else reasons.unmet_table(unmet)
+
+    @property
     def inputs_table(self) -> Table:
         """Source files."""
         return tables.inputs_table(self.facts)

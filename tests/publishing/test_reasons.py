@@ -114,3 +114,14 @@ def test_the_command_answers_from_the_published_run(settings_file: Path) -> None
 def test_what_is_unknown_is_told_with_what_is_near(settings_file: Path, asked: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(words)):
         ask(settings_file, **asked)
+
+
+def test_what_could_not_be_satisfied_is_named_or_said_to_be_nothing() -> None:
+    unmet = pd.DataFrame(
+        [("2", "boots", "", "pack", 4.0, 0.0, "a pack does not fit (units)")],
+        columns=["store_id", "category", "sku", "limit", "wanted", "granted", "reason"],
+    )
+    outputs = replace(fake_run.outputs(2, 2), history=None, stock_by_day=None)
+    for table, words in ((unmet, "a pack does not fit"), (unmet.iloc[:0], "every limit was kept"), (None, "Nothing:")):
+        page = render_report(ReportData(fake_run.context(), replace(outputs, unmet=table), fake_run.facts(), None, "v"))
+        assert words in page
