@@ -11,6 +11,10 @@ STATUS_OF = {
     "InternalServerError": 500,
     "ServiceUnavailable": 503,
     "ModelError": 424,
+    # of S3
+    "AccessDenied": 403,
+    "NoSuchKey": 404,
+    "SlowDown": 503,
 }
 
 

@@ -33,6 +33,7 @@ def train(root: Path) -> int:
     if reason:
         (root / "output/failure").write_text(reason)
         return 1
+    (root / "output/process").write_text(str(os.getpid()))
     print(f"training on {channels['train']} series", flush=True)
     over = time.monotonic() + float(given.get("fake_seconds", 0))
     while time.monotonic() < over and not asked:

@@ -17,6 +17,8 @@ MESSAGES = {
     "ResourceLimitExceeded": "The account-level service limit of this instance type is 0 Instances, with current "
     "utilization of 0 Instances and a request delta of 1 Instances. Please use AWS Service Quotas to request an "
     "increase for this quota.",
+    "SlowDown": "Please reduce your request rate.",
+    "AccessDenied": "Access Denied",
     "AccessDeniedException": "User is not authorized to perform this operation.",
     "InternalFailure": "The request processing has failed because of an unknown error, exception or failure.",
     "ServiceUnavailable": "The request has failed due to a temporary failure of the server.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import re
@@ -19,7 +20,7 @@ from tests.aws_twin.containers import Containers
 from tests.aws_twin.errors import AwsError
 from tests.aws_twin.faults import FaultBook
 from tests.aws_twin.jobs import Workshop
-from tests.aws_twin.objects import ACCOUNT, Objects
+from tests.aws_twin.objects import ACCOUNT, WORKER, Objects
 from tests.aws_twin.service import SageMaker
 
 BUCKET = "restock-twin"
@@ -27,6 +28,7 @@ ROLE = "restock-twin"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
 TARGET = "SageMaker."
 INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
+ON_OBJECTS = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
 JSON = "application/x-amz-json-1.1"
 REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 424: "Failed Dependency", 500: "Internal Server Error"}
 
@@ -73,6 +75,9 @@ class TwinApplication:
                 return self._invoke(invoked.group(1), environ)
             if target.startswith(TARGET):
                 return self._operate(target.removeprefix(TARGET), _region(environ), environ)
+            on_s3 = _s3_operation(environ)
+            if on_s3:
+                return self._pass_to_s3(on_s3, environ)
         except AwsError as error:
             return _error(error)
         except Exception as problem:  # the twin's own mistake must be seen by whoever called
@@ -100,6 +105,21 @@ class TwinApplication:
         chosen, body = self.service.region(_region(environ)).endpoints.invoke(endpoint, variant, _body(environ))
         self.faults.accept("InvokeEndpoint")
         return 200, {"Content-Type": "application/json", "x-Amzn-Invoked-Production-Variant": chosen}, body
+
+    def _pass_to_s3(self, operation: str, environ: dict[str, Any]) -> Answer | None:
+        """S3 is moto's; the twin only counts and, where a fault waits, answers an error."""
+        fault = self.faults.for_operation(operation)
+        if fault is None or fault.performed:
+            self.faults.accept(operation)
+        if fault is None:
+            return None
+        if fault.performed:
+            list(self.moto(environ, lambda *_: lambda _: None))
+        error = fault.raised()
+        code, message = html.escape(error.code), html.escape(error.message)
+        xml = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        body = b"" if environ["REQUEST_METHOD"] == "HEAD" else xml.encode()
+        return error.status, {"Content-Type": "application/xml"}, body
 
     def _control(self, method: str, path: str, body: bytes) -> Answer:
         action = self.controls.get((method, path))
@@ -197,6 +217,18 @@ def _region(environ: dict[str, Any]) -> str:
     if signed is None:
         raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token")
     return signed.group(1)
+
+
+def _s3_operation(environ: dict[str, Any]) -> str | None:
+    """The plain operation on an object that a signed call asks of S3; None for others and the worker's own."""
+    signed = re.search(r"Credential=([^/]+)/\d+/[^/]+/s3/", environ.get("HTTP_AUTHORIZATION", ""))
+    if signed is None or signed.group(1) == WORKER:
+        return None
+    method, query = environ["REQUEST_METHOD"], environ.get("QUERY_STRING", "")
+    _, _, key = environ["PATH_INFO"].strip("/").partition("/")
+    if not key:
+        return "ListObjectsV2" if method == "GET" and "list-type=2" in query else None
+    return None if "upload" in query else ON_OBJECTS.get(method)
 
 
 def _error(error: AwsError) -> Answer:

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import os
+import shlex
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from tests.aws_twin.client import BUCKET, TwinClient, training_definition
-from tests.aws_twin.fixture import ROOT, running_twin
+from tests.aws_twin.containers import CONTAINER_VARIABLE
+from tests.aws_twin.fixture import FAKE_CONTAINER, ROOT, running_twin
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +29,13 @@ def twin() -> TwinClient:
 def definition(twin: TwinClient) -> dict[str, object]:
     twin.reset()
     return training_definition({"train": twin.put_series("data/train")})
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def code_of(call: object, **request: object) -> str:
@@ -94,6 +107,16 @@ def test_a_delayed_training_waits_in_starting_and_can_be_stopped_there(
     assert "TrainingTimeInSeconds" not in job
 
 
+def test_an_upload_that_s3_refuses_at_first_arrives_in_the_end(twin: TwinClient, definition: dict[str, object]) -> None:
+    twin.refuse("PutObject", "SlowDown", times=2)
+    s3 = twin.client("s3", attempts=4)
+    s3.put_object(Bucket=BUCKET, Key="late.txt", Body=b"at last")
+    assert twin.read(f"s3://{BUCKET}/late.txt") == b"at last"
+    assert twin.asked("PutObject") == 4  # the series of the definition, and three times this one
+    twin.refuse("GetObject", "AccessDenied")
+    assert code_of(twin.client("s3").get_object, Bucket=BUCKET, Key="late.txt") == "AccessDenied"
+
+
 def test_a_fault_that_makes_no_sense_is_refused(twin: TwinClient) -> None:
     with pytest.raises(ValueError, match="names either an operation or a job"):
         twin.refuse("CreateTrainingJob", job="training", fault="fail")
@@ -118,19 +141,30 @@ def test_an_operation_that_the_twin_does_not_play_is_motos(twin: TwinClient) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_twin(number: signal.Signals) -> None:
+def test_a_signal_stops_the_twin_and_what_it_started(number: signal.Signals, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.aws_twin", "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.aws_twin", "--port", "0", "--data", str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, CONTAINER_VARIABLE: shlex.join(FAKE_CONTAINER)},
     )
     try:
         lines = [process.stdout.readline() for _ in range(6)]
         address = lines[1].strip().partition("=")[2]
         with urllib.request.urlopen(f"{address}/twin/health", timeout=10) as answer:
             assert answer.status == 200
+        twin = TwinClient(address)
+        slow = training_definition({"train": twin.put_series("data")}, fake_seconds="60", fake_deaf="yes")
+        twin.client("sagemaker").create_training_job(TrainingJobName="deaf", **slow)
+        note = tmp_path / "us-east-1" / "training" / "deaf" / "output" / "process"
+        wait_for(lambda: note.exists() and note.read_text() != "")
         process.send_signal(number)
         assert process.wait(20) == 0
         with pytest.raises(EndpointConnectionError):
-            TwinClient(address).client("s3").list_buckets()
+            twin.client("s3").list_buckets()
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(note.read_text()), 0)
     finally:
         process.kill()
         process.stdout.close()
