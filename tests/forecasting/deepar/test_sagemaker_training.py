@@ -177,9 +177,12 @@ def test_threads_that_ask_the_same_share_one_job(twin: TwinClient) -> None:
 
 def test_no_more_jobs_run_side_by_side_than_the_settings_allow(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
-    backend = stage.backend(lake, max_parallel_jobs=1)
     requests = [stage.training(lake, epochs=str(epochs)) for epochs in (10, 11, 12)]
-    threads = [threading.Thread(target=backend.train, args=(request, stage.Told())) for request in requests]
+    backends = [stage.backend(lake, max_parallel_jobs=1) for _ in requests]
+    threads = [
+        threading.Thread(target=backend.train, args=(request, stage.Told()))
+        for backend, request in zip(backends, requests, strict=True)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -40,7 +40,7 @@ from tasks.forecasting.deepar.sagemaker.requests import (
     predictions_folder,
 )
 from tasks.forecasting.deepar.sagemaker.running import stop_job
-from tasks.forecasting.deepar.sagemaker.slots import Slots
+from tasks.forecasting.deepar.sagemaker.slots import shared_slots
 from tasks.forecasting.deepar.sagemaker.trials import tuning_result
 from tasks.forecasting.deepar.sagemaker.under_way import NO_RUN, RunningJob, RunningJobs
 from tasks.forecasting.deepar.sagemaker.work import Outcome, Pause, Work, Worker, check_spot
@@ -84,7 +84,7 @@ class SageMakerBackend:
         self._api = SageMakerApi(AwsSession(settings.region, session))
         self._requests = Requests(lake, settings, self._api.image(settings), run_id or NO_RUN)
         self._models = Models(self._api, self._requests, name)
-        self._slots = Slots(settings.max_parallel_jobs)
+        self._slots = shared_slots(f"{self._api.region} {lake.root}", settings.max_parallel_jobs)
         self._running = RunningJobs(lake, run_id)
         self._pause = pause
         self._worker = Worker(settings, self._running, self._api.region, self._slots, pause)

@@ -108,7 +108,8 @@ class SageMakerEndpoint:
                     raise TrainingError(
                         f"SageMaker endpoint {self.name} is {status}: {found.get('FailureReason', 'no reason given')}"
                     )
-                self.delete()
+                # Its models stay: they are the ones that are wanted.
+                _delete_alone(self._api, self.name, self._pause, self._settings.poll_seconds)
                 continue
             present = _variants(self._configuration(found))
             wanted = self._with_present(named, present) if keep else named
@@ -224,19 +225,23 @@ def delete_endpoint(api: SageMakerApi, name: str, pause: Pause, poll_seconds: fl
         TrainingError: SageMaker keeps refusing.
     """
     with calls(f"deleting endpoint {name}"):
-        for tries in range(1, _TRIES_AT_DELETION + 1):
-            try:
-                api.client.delete_endpoint(EndpointName=name)
-                break
-            except ClientError as error:
-                if is_absent(error):
-                    break
-                # An endpoint that is being made or changed cannot always be deleted at once.
-                if not is_refused(error) or tries == _TRIES_AT_DELETION:
-                    raise
-                pause(poll_seconds)
+        _delete_alone(api, name, pause, poll_seconds)
         for configuration in _configurations(api, name):
             _delete_configuration(api, configuration, used=set())
+
+
+def _delete_alone(api: SageMakerApi, name: str, pause: Pause, poll_seconds: float) -> None:
+    for tries in range(1, _TRIES_AT_DELETION + 1):
+        try:
+            api.client.delete_endpoint(EndpointName=name)
+            return
+        except ClientError as error:
+            if is_absent(error):
+                return
+            # An endpoint that is being made or changed cannot always be deleted at once.
+            if not is_refused(error) or tries == _TRIES_AT_DELETION:
+                raise
+            pause(poll_seconds)
 
 
 def _delete_configuration(api: SageMakerApi, name: str, used: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,3 +37,14 @@ class Slots:
             with self._changed:
                 self._free += wanted
                 self._changed.notify_all()
+
+
+@functools.cache
+def shared_slots(account: str, number: int) -> Slots:  # noqa: ARG001
+    """The slots that all backends of this process share.
+
+    Args:
+        account: whose quota it is; jobs of one lake and region have the same.
+        number: of slots.
+    """
+    return Slots(number)
