@@ -26,7 +26,7 @@ class DeepArChannel(Record):
         train: the train channel's only file; it lies alone in its folder.
         test: the test channel's only file; None where the model is trained on everything known.
         inference: one line per series.
-        keys: which series each line of ``inference`` is.
+        key_file: which series each line of ``inference`` is.
         time_freq: DeepAR's name of the frequency: ``M``, ``W`` or ``D``.
         prediction_length: H.
         series: lines of the inference file.
@@ -40,7 +40,7 @@ class DeepArChannel(Record):
     train: FileRef
     test: FileRef | None
     inference: FileRef
-    keys: FileRef
+    key_file: FileRef
     time_freq: Literal["M", "W", "D"]
     prediction_length: int
     series: int

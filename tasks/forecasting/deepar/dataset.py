@@ -139,7 +139,7 @@ def write_channel(
         train=train,
         test=test,
         inference=lake.write_bytes(f"{folder}/inference/input.json.gz", requests),
-        keys=lake.write_bytes(f"{folder}/inference/keys.csv", _keys(known.series.iloc[served])),
+        key_file=lake.write_bytes(f"{folder}/inference/keys.csv", _keys(known.series.iloc[served])),
         time_freq=TIME_FREQ[known.frequency.kind],
         prediction_length=known.horizon,
         series=len(served),

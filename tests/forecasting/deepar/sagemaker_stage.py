@@ -50,9 +50,9 @@ def backend(
 
 
 def channel(lake: Lake, configuration: str = "cleaned-student-t", level: float = 5.0) -> DeepArChannel:
-    """Three series of 60 weeks; the last LENGTH are the test's."""
+    """Three series of 110 weeks; the last LENGTH are the test's."""
     whole = [
-        {"start": "2024-01-01 00:00:00", "target": [level + series] * 60, "cat": [series]} for series in range(SERIES)
+        {"start": "2024-01-01 00:00:00", "target": [level + series] * 110, "cat": [series]} for series in range(SERIES)
     ]
     cut = [{**line, "target": line["target"][:-LENGTH]} for line in whole]
     folder = f"{PREFIX}/data/{configuration}"
@@ -62,11 +62,11 @@ def channel(lake: Lake, configuration: str = "cleaned-student-t", level: float =
         train=lake.write_bytes(f"{folder}/train/train.json.gz", packed(cut)),
         test=lake.write_bytes(f"{folder}/test/test.json.gz", packed(whole)),
         inference=lake.write_bytes(f"{folder}/inference/input.json.gz", packed(whole)),
-        keys=lake.write_bytes(f"{folder}/inference/keys.csv", b"store_id,category\nA,x\nA,y\nB,x\n"),
+        key_file=lake.write_bytes(f"{folder}/inference/keys.csv", b"store_id,category\nA,x\nA,y\nB,x\n"),
         time_freq="W",
         prediction_length=LENGTH,
         series=SERIES,
-        observations=SERIES * (60 - LENGTH),
+        observations=SERIES * (110 - LENGTH),
         cardinality=(SERIES,),
     )
 

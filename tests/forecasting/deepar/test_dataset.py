@@ -59,7 +59,7 @@ def test_lines_by_hand(lake, panel):
     assert lines[0]["dynamic_feat"] == [[-1, 1, -1, 1, -1, 1, -1, 1]]
     assert lines[1]["dynamic_feat"] == [[-1, 1, -1, 1, -1, 1]]
     assert (made.time_freq, made.prediction_length, made.series, made.observations) == ("M", 2, 2, 8)
-    assert lake.read_bytes(made.keys.key).decode() == "store_id,category\n5503,a\n5503,b\n"
+    assert lake.read_bytes(made.key_file.key).decode() == "store_id,category\n5503,a\n5503,b\n"
 
 
 def test_training_lines_end_with_the_history(lake, panel):

@@ -103,7 +103,7 @@ class Place:
             train=file,
             test=None,
             inference=inference,
-            keys=self.lake.write_bytes(f"{data}/inference/keys.csv", b""),
+            key_file=self.lake.write_bytes(f"{data}/inference/keys.csv", b""),
             time_freq="W",
             prediction_length=1,
             series=len(lines),

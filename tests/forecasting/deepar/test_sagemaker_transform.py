@@ -135,7 +135,7 @@ def test_a_damaged_answer_is_named(line: bytes, message: str) -> None:
         train=nothing,
         test=None,
         inference=nothing,
-        keys=nothing,
+        key_file=nothing,
         time_freq="D",
         prediction_length=1,
         series=1,
