@@ -18,7 +18,7 @@ BUCKET = "restock-twin"
 ROLE_ARN = "arn:aws:iam::123456789012:role/restock-twin"
 REGION = "us-east-1"
 IMAGE = "522234722520.dkr.ecr.us-east-1.amazonaws.com/forecasting-deepar:1"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,15 @@ class TwinClient:
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             raise ValueError(error.read().decode()) from None
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for what another process or thread will do."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nothing came within {PATIENCE_SECONDS:.0f} s")
+        time.sleep(0.02)
 
 
 @functools.cache

@@ -29,6 +29,7 @@ def running_twin(
     local: dict[str, Any] | None = None,
     instances: int = 2,
     stop_grace_seconds: float = 1.0,
+    data: Path | None = None,
 ) -> Iterator[TwinClient]:
     """A twin in a process of its own on a free port, until the block ends; it also ends if this process dies.
 
@@ -37,9 +38,11 @@ def running_twin(
         local: Content of `local.json` of every training, such as seed and batches_per_epoch.
         instances: Trainings and transforms at a time.
         stop_grace_seconds: How long a stopped training may take to end.
+        data: Folder for the jobs' files; None takes a temporary one.
     """
     line = [sys.executable, "-m", "tests.aws_twin", "--port", "0", "--until-stdin-closes"]
     line += ["--instances", str(instances), "--stop-grace", str(stop_grace_seconds), "--local", json.dumps(local or {})]
+    line += [] if data is None else ["--data", str(data)]
     without_aws = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(

@@ -18,7 +18,7 @@ from tests.aws_twin.jobs import Workshop, page
 from tests.aws_twin.objects import ACCOUNT, Objects
 from tests.aws_twin.validation import check_image, echo, require
 
-LOAD_SECONDS = 120.0
+LOAD_SECONDS = 300.0
 ANSWER_SECONDS = 60.0
 CHANGING = ("Creating", "Updating")
 

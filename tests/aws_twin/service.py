@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.aws_twin.errors import refuse
 from tests.aws_twin.hosting import EndpointConfigs, Endpoints, Models
-from tests.aws_twin.jobs import Workshop
+from tests.aws_twin.jobs import POLL_SECONDS, Workshop
 from tests.aws_twin.training import TrainingJobs
 from tests.aws_twin.transforms import TransformJobs
 from tests.aws_twin.tuning import TuningJobs
@@ -65,11 +65,10 @@ class Region:
         for endpoint in self.endpoints.found.values():
             self.endpoints.end(endpoint)
 
-    def join(self) -> None:
-        deadline = time.monotonic() + LONGEST_RESET_SECONDS
-        for living in [*self._jobs(), *self.endpoints.found.values()]:
-            if living.thread is not None:
-                living.thread.join(max(0.0, deadline - time.monotonic()))
+    def is_alive(self) -> bool:
+        """Whether a job or endpoint is still being lived."""
+        living = [*self._jobs(), *self.endpoints.found.values()]
+        return any(one.thread is not None and one.thread.is_alive() for one in living)
 
     def _tagged(self, request: dict[str, Any]) -> Any:
         for item in [*self._jobs(), *self._resources()]:
@@ -121,6 +120,8 @@ class SageMaker:
             self.regions = {}
         for region in regions:
             region.close()
+        deadline = time.monotonic() + LONGEST_RESET_SECONDS
         self.workshop.containers.end_all()
-        for region in regions:
-            region.join()
+        while any(region.is_alive() for region in regions) and time.monotonic() < deadline:
+            self.workshop.containers.end_all()  # again: a job may have been about to start its container
+            time.sleep(POLL_SECONDS)

@@ -5,15 +5,13 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from tests.aws_twin.client import BUCKET, TwinClient, training_definition
+from tests.aws_twin.client import BUCKET, TwinClient, training_definition, wait_until
 from tests.aws_twin.containers import CONTAINER_VARIABLE
 from tests.aws_twin.fixture import FAKE_CONTAINER, ROOT, running_twin
 
@@ -29,13 +27,6 @@ def twin() -> TwinClient:
 def definition(twin: TwinClient) -> dict[str, object]:
     twin.reset()
     return training_definition({"train": twin.put_series("data/train")})
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def code_of(call: object, **request: object) -> str:
@@ -158,7 +149,7 @@ def test_a_signal_stops_the_twin_and_what_it_started(number: signal.Signals, tmp
         slow = training_definition({"train": twin.put_series("data")}, fake_seconds="60", fake_deaf="yes")
         twin.client("sagemaker").create_training_job(TrainingJobName="deaf", **slow)
         note = tmp_path / "us-east-1" / "training" / "deaf" / "output" / "process"
-        wait_for(lambda: note.exists() and note.read_text() != "")
+        wait_until(lambda: note.exists() and note.read_text() != "")
         process.send_signal(number)
         assert process.wait(20) == 0
         with pytest.raises(EndpointConnectionError):

@@ -109,34 +109,6 @@ def test_a_name_is_taken_once(aws_twin: TwinClient, channels: dict[str, str]) ->
     assert message.startswith("Training job names must be unique within an AWS account and region")
 
 
-def test_a_stopped_training_keeps_what_it_had(aws_twin: TwinClient, channels: dict[str, str]) -> None:
-    sagemaker = aws_twin.client("sagemaker")
-    name = train(aws_twin, training_definition(channels, fake_seconds="60"))
-    while sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatus"] != "Training":
-        pass
-    sagemaker.stop_training_job(TrainingJobName=name)
-    assert sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "Stopping"
-
-    job = aws_twin.wait_for_training(name)
-
-    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
-    assert statuses(job)[-2:] in (["Uploading", "Stopped"], ["Stopping", "Stopped"])
-    code, message = refused(sagemaker.stop_training_job, TrainingJobName=name)
-    assert code == "ValidationException"
-    assert message == "The request was rejected because the training job is in status Stopped."
-
-
-def test_a_container_that_does_not_hear_is_ended(aws_twin: TwinClient, channels: dict[str, str]) -> None:
-    sagemaker = aws_twin.client("sagemaker")
-    name = train(aws_twin, training_definition(channels, fake_seconds="60", fake_deaf="yes"))
-    while sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatus"] != "Training":
-        pass
-    sagemaker.stop_training_job(TrainingJobName=name)
-    job = aws_twin.wait_for_training(name)
-    assert job["TrainingJobStatus"] == "Stopped"
-    assert "S3ModelArtifacts" not in job.get("ModelArtifacts", {})
-
-
 def test_a_training_that_takes_too_long_is_stopped_not_failed(aws_twin: TwinClient, channels: dict[str, str]) -> None:
     definition = training_definition(channels, fake_seconds="60")
     job = aws_twin.wait_for_training(train(aws_twin, definition, StoppingCondition={"MaxRuntimeInSeconds": 1}))
