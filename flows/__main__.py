@@ -58,6 +58,9 @@ set_option = click.option(
 )
 
 
+_FACTOR = click.FloatRange(min=0, min_open=True)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="restock", prog_name="restock")
 def cli() -> None:
@@ -251,6 +254,40 @@ def why(settings_file: str, as_of: date, store: str, sku: str, overrides: tuple[
     from tasks.why import why as answer
 
     _say(*answer(prepare_run(settings_file, as_of, overrides), store, sku))
+
+
+@cli.command("what-if")
+@click.option("--settings", "settings_file", required=True, metavar="FILE", help="Settings file (YAML).")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), callback=_as_date, required=True, metavar="DATE")
+@click.option("--capacity", type=_FACTOR, default=1.0, metavar="FACTOR", help="Times every storage capacity.")
+@click.option("--visit-cost", type=_FACTOR, default=1.0, metavar="FACTOR", help="Times every cost of a visit.")
+@click.option("--dc-stock", type=_FACTOR, default=1.0, metavar="FACTOR", help="Times what the DC has.")
+@click.option("--demand", type=_FACTOR, default=1.0, metavar="FACTOR", help="Times every forecast.")
+@click.option("--service-level", type=float, metavar="VALUE", help="Instead of the settings' one.")
+@click.option("--holding-cost", type=float, metavar="VALUE", help="Instead of the settings' one.")
+@click.option("--shortage-cost", metavar="VALUE", help="Instead of the settings' one; a number or price.")
+@click.option("--lead-time", type=int, metavar="VALUE", help="Instead of the settings' one.")
+@click.option("--max-visits-per-period", type=int, metavar="VALUE", help="Instead of the settings' one.")
+@set_option
+def what_if(
+    settings_file: str,
+    as_of: date,
+    capacity: float,
+    visit_cost: float,
+    dc_stock: float,
+    demand: float,
+    overrides: tuple[str, ...],
+    **values: float | str | None,
+) -> None:
+    """Plan a published run again with other limits or costs; writes nothing."""
+    from flows.preparation import prepare_run
+    from tasks.what_if import Factors
+    from tasks.what_if import what_if as answer
+
+    given = [f"inventory.{name}={value}" for name, value in values.items() if value is not None]
+    published = prepare_run(settings_file, as_of)
+    changed = prepare_run(settings_file, as_of, [*overrides, *given])
+    _say(*answer(published, changed, Factors(capacity, visit_cost, dc_stock, demand)))
 
 
 def main() -> None:

@@ -136,15 +136,39 @@ class ComparisonRecord(Record):
     seconds: float = 0.0
 
 
+class PlanInputs(Record):
+    """What a plan is made from, by reference.
+
+    Attributes:
+        tables: the input tables that it reads.
+        sku_facts: facts per (store, SKU).
+        planned_prices: where promotions plan a price.
+        forecast: live forecasts with their champion flag.
+        backtest: fold forecasts.
+        champions: model per series.
+        stock_counted: any stock was counted on or before ``as_of``.
+    """
+
+    tables: dict[str, TableRef]
+    sku_facts: TableRef
+    planned_prices: TableRef
+    forecast: TableRef
+    backtest: TableRef
+    champions: TableRef
+    stock_counted: bool = False
+
+
 class PlanRecord(Record):
     """The chosen plan and what the report shows of all compared policies.
 
     Attributes:
         tables: replenishment, deliveries, visits, levels, costs, explanations (one row per store and SKU), and
             stock_by_day for the figures.
+        inputs: what it was made from; the manifest keeps it, so that a run can be planned again.
     """
 
     tables: dict[str, TableRef]
+    inputs: PlanInputs
     chosen: str
     notes: list[str] = []
     summary: Summary = {}

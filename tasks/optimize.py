@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
-from schemas import columns as c
-from schemas.records import ComparisonRecord, IngestRecord, PanelRecord, PlanRecord
+from schemas.records import ComparisonRecord, IngestRecord, PanelRecord, PlanInputs, PlanRecord
 from schemas.run import RunContext
-from tasks.demand.sku_facts import last_dc_stock
-from tasks.storage.lake import Lake, open_lake
+from tasks.plan_inputs import plan_inputs, weekly_inputs
+from tasks.storage.lake import open_lake
 from tasks.support import rows_of, run_stage, say, show_table
 
 # Rows of what could not be satisfied that the record itself keeps, for the artifact; the table has them all.
 UNMET_KEPT = 200
-TABLES_READ = ("stores", "dc_stock", "calendar")
 TABLES_MADE = (
     *("replenishment", "deliveries", "visits", "levels", "costs", "bounds"),
     *("stock_by_day", "category_totals", "explanations", "unmet"),
@@ -32,17 +29,13 @@ def optimise_inventory(
     Raises:
         PlanInfeasibleError: no plan can satisfy the limits.
     """
+    given = plan_inputs(ingested, panel, comparison)
     parts: dict[str, object] = {
-        "tables": {name: ingested.tables[name].sha256 for name in TABLES_READ if name in ingested.tables},
-        "sku_facts": panel.sku_facts.sha256,
-        "planned_prices": panel.planned_prices.sha256,
-        "forecast": comparison.forecast.sha256,
-        "backtest": comparison.backtest.sha256,
-        "champions": comparison.champions.sha256,
+        "inputs": given.model_dump(mode="json"),
         "as_of": run.as_of.isoformat(),
         **run.settings.model_dump(mode="json", include={"inventory", "frequency", "horizon", "quantiles", "seed"}),
     }
-    record, state = run_stage(run, "optimise", parts, PlanRecord, lambda: _optimise(run, ingested, panel, comparison))
+    record, state = run_stage(run, "optimise", parts, PlanRecord, lambda: _optimise(run, given))
     for note in record.notes:
         say(note)
     say(f"chosen policy: {record.chosen}")
@@ -52,41 +45,15 @@ def optimise_inventory(
     return state
 
 
-def _optimise(run: RunContext, ingested: IngestRecord, panel: PanelRecord, comparison: ComparisonRecord) -> PlanRecord:
+def _optimise(run: RunContext, given: PlanInputs) -> PlanRecord:
     from tasks.inventory.weekly import optimise
-    from tasks.inventory.weekly_problem import WeeklyInputs
 
     lake = open_lake(run.settings.storage)
-    tables = {name: lake.read_table(ref) for name, ref in ingested.tables.items() if name in TABLES_READ}
-    prices, facts = lake.read_table(panel.planned_prices), lake.read_table(panel.sku_facts)
-    plan = optimise(
-        WeeklyInputs(
-            forecast=_champion_rows(lake.read_table(comparison.forecast)),
-            backtest=_champion_folds(lake, comparison),
-            sku_facts=facts,
-            stores=tables["stores"],
-            settings=run.settings,
-            dc_stock=last_dc_stock(tables.get("dc_stock"), run.as_of),
-            planned_prices=prices if len(prices) else None,
-            has_stock=panel.stock_counted,
-            calendar=tables.get("calendar"),
-        )
-    )
+    plan = optimise(weekly_inputs(lake, run.settings, run.as_of, given))
     return PlanRecord(
         tables={name: lake.write_table(f"plans/{name}", getattr(plan, name)) for name in TABLES_MADE},
+        inputs=given,
         chosen=plan.chosen,
         notes=list(plan.notes),
         summary={"costs": rows_of(plan.costs), "unmet": rows_of(plan.unmet.head(UNMET_KEPT))},
     )
-
-
-def _champion_rows(forecast: pd.DataFrame) -> pd.DataFrame:
-    return forecast[forecast[c.CHAMPION].to_numpy()].drop(columns=[c.MODEL, c.CHAMPION])
-
-
-def _champion_folds(lake: Lake, comparison: ComparisonRecord) -> pd.DataFrame:
-    """The fold rows of each series' champion."""
-    champions = lake.read_table(comparison.champions, [c.STORE_ID, c.CATEGORY, c.MODEL])
-    backtest = lake.read_table(comparison.backtest)
-    keys = [c.STORE_ID, c.CATEGORY, c.MODEL]
-    return backtest.astype({key: str for key in keys}).merge(champions.astype(str), on=keys)

@@ -166,6 +166,7 @@ def _facts(
         summary={"Overfitting": comparison.summary["gap"], "Treatments": panel.summary["treatments"]},
     )
 
+        plan_inputs=plan.inputs.model_dump(mode="json"),
 
 def _show(run: RunContext, record: PublicationRecord, plan: PlanRecord) -> None:
     if "://" not in record.folder:

@@ -22,6 +22,7 @@ SECONDS = "seconds"
 OUTPUTS = "outputs"
 SETTINGS = "settings"
 SCOPE = "scope"
+PLAN_INPUTS = "plan_inputs"
 APPROVAL = "approval"
 MASK = "***"
 
@@ -93,6 +94,7 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
         OUTPUTS: dict(checksums),
         "overrides": list(facts.overrides),
         APPROVAL: None if facts.approval is None else facts.approval.model_dump(mode="json"),
+        PLAN_INPUTS: dict(facts.plan_inputs),
         "compared_with": None if against is None else against.isoformat(),
     }
     return (json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()

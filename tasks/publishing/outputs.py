@@ -170,6 +170,7 @@ class RunFacts:
         stock_given: whether opening stock was given; without it the report says that it is 0.
         summary: further small tables for the report, by title.
         overrides: what every planner's override said and did, as JSON values.
+        plan_inputs: references to what the plan was made from; in the manifest only.
         approval: who let the publication pass, where somebody was asked; in the manifest only.
     """
 
@@ -181,6 +182,7 @@ class RunFacts:
     stock_given: bool = True
     summary: Summary = field(default_factory=dict)
     overrides: Sequence[Mapping[str, Any]] = ()
+    plan_inputs: Mapping[str, Any] = field(default_factory=dict)
     approval: Approval | None = None
 
 

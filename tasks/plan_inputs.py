@@ -1,0 +1,62 @@
+"""What a plan is made from: kept with the run, so that it can be planned again with other limits. No Prefect."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pandas as pd
+
+from schemas import columns as c
+from schemas.records import ComparisonRecord, IngestRecord, PanelRecord, PlanInputs
+from schemas.settings import Settings
+from tasks.demand.sku_facts import last_dc_stock
+from tasks.inventory.weekly_problem import WeeklyInputs
+from tasks.storage.lake import Lake
+
+TABLES_READ = ("stores", "dc_stock", "calendar")
+
+
+def plan_inputs(ingested: IngestRecord, panel: PanelRecord, comparison: ComparisonRecord) -> PlanInputs:
+    """References to everything that the plan reads."""
+    return PlanInputs(
+        tables={name: ref for name, ref in ingested.tables.items() if name in TABLES_READ},
+        sku_facts=panel.sku_facts,
+        planned_prices=panel.planned_prices,
+        forecast=comparison.forecast,
+        backtest=comparison.backtest,
+        champions=comparison.champions,
+        stock_counted=panel.stock_counted,
+    )
+
+
+def weekly_inputs(lake: Lake, settings: Settings, as_of: date, given: PlanInputs) -> WeeklyInputs:
+    """Read what a plan is made from.
+
+    Raises:
+        StorageError: a table is no longer in the lake.
+    """
+    tables = {name: lake.read_table(ref) for name, ref in given.tables.items()}
+    prices = lake.read_table(given.planned_prices)
+    return WeeklyInputs(
+        forecast=_champion_rows(lake.read_table(given.forecast)),
+        backtest=_champion_folds(lake, given),
+        sku_facts=lake.read_table(given.sku_facts),
+        stores=tables["stores"],
+        settings=settings,
+        dc_stock=last_dc_stock(tables.get("dc_stock"), as_of),
+        planned_prices=prices if len(prices) else None,
+        has_stock=given.stock_counted,
+        calendar=tables.get("calendar"),
+    )
+
+
+def _champion_rows(forecast: pd.DataFrame) -> pd.DataFrame:
+    return forecast[forecast[c.CHAMPION].to_numpy()].drop(columns=[c.MODEL, c.CHAMPION])
+
+
+def _champion_folds(lake: Lake, given: PlanInputs) -> pd.DataFrame:
+    """The fold rows of each series' champion."""
+    champions = lake.read_table(given.champions, [c.STORE_ID, c.CATEGORY, c.MODEL])
+    backtest = lake.read_table(given.backtest)
+    keys = [c.STORE_ID, c.CATEGORY, c.MODEL]
+    return backtest.astype({key: str for key in keys}).merge(champions.astype(str), on=keys)
