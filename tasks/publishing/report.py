@@ -23,6 +23,7 @@ from tasks.publishing.ordering import row_order
 from tasks.publishing.outputs import SERIES, RunFacts, RunOutputs
 from tasks.publishing.report_tables import Bar
 from tasks.publishing.stock_figures import StockFigures, StoreCard
+from tasks.publishing.visits_map import visits_maps
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -192,6 +193,14 @@ class Page:
         """Changes by store; None without an earlier file or without a change."""
         change = self.data.change
         return None if change is None or change.rows.empty else tables.moved_stores_table(change)
+
+    @property
+    def visits_maps(self) -> list[Drawing]:
+        """Which store is visited when; empty without visits."""
+        if self.outputs.visits.empty:
+            return []
+        stores = self._champions[c.STORE_ID].astype(str).unique().tolist()
+        return list(visits_maps(self.outputs.visits, stores, self.horizon))
 
     @property
     def overrides_table(self) -> Table | None:

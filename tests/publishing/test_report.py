@@ -105,9 +105,9 @@ def test_a_planner_finds_the_headline(unpictured: RunOutputs) -> None:
 def test_every_picture_says_what_it_shows_and_how_large_it_is(text: str) -> None:
     pictures = re.findall(r'<img class="plot" src="data:[^"]+" alt="([^"]+)" width="\d+" height="\d+">', text)
     stores = [f"Store {store}: stock, sales and capacity by period, genetic beside eoq" for store in range(101, 105)]
-    assert pictures[-5:] == ["Stores visited by period", *stores]
+    assert pictures[-6:] == ["Stores visited by period", "Map of visits, stores 101 to 104", *stores]
     assert pictures[0] == "Whole network: demand and forecast"
-    assert len(pictures) == 1 + 12 + 1 + 4
+    assert len(pictures) == 1 + 12 + 2 + 4
     assert text.count("<img") == len(pictures)
 
 
