@@ -1,0 +1,141 @@
+"""DeepAR in the flows, trained on this machine: configurations, the best one, the weekly run, a kill in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from schemas import columns as c
+from tests.flows import mini_company
+from tests.flows.conftest import Restock
+
+pytestmark = pytest.mark.flow
+
+SECONDS_TO_WAIT = 240
+TWO = "[{data: cleaned, likelihood: student-T}, {data: original, likelihood: negative-binomial}]"
+TINY = (
+    "models={deepar: {configurations: %s, num_samples: 20, local: {batches_per_epoch: 2}, "
+    "hyperparameters: {epochs: 1, num_cells: 8, num_layers: 1, context_length: 7, mini_batch_size: 16, "
+    "embedding_dimension: 2}}}"
+)
+
+
+def options(company: Path, configurations: str = TWO) -> list[str]:
+    return ["--settings", str(company), "--as-of", mini_company.AS_OF, "--set", TINY % configurations]
+
+
+def jobs(lake: Path) -> set[str]:
+    return {archive.parents[1].name for archive in lake.glob("deepar/*/output/*/output/model.tar.gz")}
+
+
+def test_configurations_are_compared_and_the_best_serves_the_weekly_run(restock: Restock, company: Path) -> None:
+    lake = company.parent / "lake"
+    code, out, err = restock("train-deepar", *options(company))
+    assert code == 0, err
+    assert "cleaned-student-t" in out
+    assert "original-negative-binomial" in out
+    assert "Best: " in out
+    trained = jobs(lake)
+    assert len(trained) == 3  # two configurations, and the best on everything known
+    choice = json.loads(next((lake / "records" / "deepar-choice").glob("*.json")).read_text("utf-8"))
+    rows = choice["summary"]["configurations"]
+    assert [row["configuration"] for row in rows] == sorted(
+        ("cleaned-student-t", "original-negative-binomial"),
+        key=lambda label: next(row[c.RMSE] for row in rows if row["configuration"] == label),
+    )
+    assert all(row[c.N] == 12 * 14 for row in rows)
+    best = rows[0]["configuration"]
+
+    chosen = "[{data: cleaned, likelihood: student-T}]"
+    if best != "cleaned-student-t":
+        chosen = "[{data: original, likelihood: negative-binomial}]"
+    code, _, err = restock("weekly", *options(company, chosen))
+    assert code == 0, err
+    # The run's own forecast takes the model that train-deepar has trained; only the two folds are new.
+    assert len(jobs(lake)) == len(trained) + 2
+    run = lake / "runs" / mini_company.AS_OF
+    forecast = pd.read_parquet(run / "forecast.parquet")
+    assert len(forecast[forecast[c.MODEL] == "deepar"]) == 12 * 14
+    backtest = pd.read_parquet(run / "backtest.parquet")
+    assert backtest.loc[backtest[c.MODEL] == "deepar", c.CUTOFF].nunique() == 2
+
+    before = (run / "forecast.parquet").read_bytes()
+    code, _, err = restock("weekly", *options(company, chosen), "--force")
+    assert code == 0, err
+    assert (run / "forecast.parquet").read_bytes() == before
+
+
+def test_a_killed_training_leaves_no_process_and_is_done_again(
+    prefect_server: dict[str, str], restock: Restock, company: Path
+) -> None:
+    lake = company.parent / "lake"
+    slow = [part.replace("epochs: 1,", "epochs: 4000,") for part in options(company, "[{}]")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows", "train-deepar", *slow],
+        env=prefect_server,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    children = _children_when_training(process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    until = time.monotonic() + 30
+    while any(Path(f"/proc/{child}").exists() and not _is_zombie(child) for child in children):
+        assert time.monotonic() < until, f"a training outlives its run: {children}"
+        time.sleep(0.2)
+    assert jobs(lake) == set()
+
+    code, out, err = restock("train-deepar", *options(company, "[{}]"))
+    assert code == 0, err
+    assert "Best: cleaned-student-t" in out
+
+
+def _children_when_training(process: subprocess.Popen[bytes]) -> list[int]:
+    """Processes of trainings below the run, once there is one."""
+    until = time.monotonic() + SECONDS_TO_WAIT
+    while True:
+        assert process.poll() is None, "the run ended before a training began"
+        assert time.monotonic() < until, "no training began in time"
+        found = [pid for pid in _descendants(process.pid) if "deepar" in _command_of(pid)]
+        if found:
+            return found
+        time.sleep(0.2)
+
+
+def _descendants(pid: int) -> list[int]:
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found, waiting = [], [pid]
+    while waiting:
+        below = parents.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
+def _command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
