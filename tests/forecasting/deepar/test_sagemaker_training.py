@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
+import subprocess
+import sys
 import tarfile
 import threading
 import time
 from collections.abc import Callable
 from io import BytesIO
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from schemas.deepar import TrainedModel
 from schemas.errors import ConfigError, TrainingError
 from tasks.forecasting.deepar.sagemaker.running import stop_jobs_of
-from tasks.storage.aws import AwsSession
 from tasks.storage.lake import open_lake
 from tests.aws_twin.client import BUCKET, ROLE_ARN, TwinClient
 from tests.forecasting.deepar import sagemaker_stage as stage
 
+ROOT = Path(__file__).resolve().parents[3]
 ENDLESS = {"fake_seconds": "600"}
 BAD_DATA = {"fake_failure": "ClientError: the series are too short for DeepAR"}
 
@@ -136,28 +141,34 @@ def test_a_model_that_was_deleted_is_trained_again_under_the_next_number(twin: T
     assert lake.holds(second.archive)
 
 
+PROCESS = """
+from tests.forecasting.deepar import sagemaker_stage as stage
+lake = stage.lake_on_twin()
+stage.backend(lake).train(stage.training(lake, fake_seconds="2"), stage.Told())
+"""
+
+
 def test_a_run_that_was_killed_takes_up_its_job(twin: TwinClient) -> None:
-    """The first process dies while its job runs; the job is found under way and waited for, not started again."""
-    twin.disturb("training", "delay", seconds=2.0)
+    """A process that waits for its job is killed; the next one finds the job under way and starts none."""
     lake = stage.lake_on_twin()
-    request = stage.training(lake)
-
-    class KilledError(BaseException):
-        pass
-
-    def die(step: object) -> None:
-        raise KilledError
-
-    with pytest.raises(KilledError):
-        stage.backend(lake).train(request, die)
+    process = subprocess.Popen([sys.executable, "-c", PROCESS], cwd=ROOT)
+    try:
+        while not stage.training_jobs():
+            assert process.poll() is None
+            time.sleep(stage.SHORT_PAUSE)
+    finally:
+        process.kill()
+        process.wait()
     (job,) = stage.training_jobs()
     assert lake.keys("deepar/running") == [f"deepar/running/run-1/{job}.json"]
 
-    told = stage.Told()
-    trained = stage.backend(lake, "run-2").train(request, told)
+    trained = stage.backend(lake, "run-2").train(stage.training(lake, fake_seconds="2"), stage.Told())
     assert trained.job == job
     assert trained.reused
-    assert stage.training_jobs() == [job]
+    assert twin.asked("CreateTrainingJob") == 1
+    # What the dead run has written down is struck off with it.
+    assert stop_jobs_of(lake, stage.settings(), "run-1") == [job]
+    assert lake.keys("deepar/running") == []
 
 
 def test_threads_that_ask_the_same_share_one_job(twin: TwinClient) -> None:
@@ -260,19 +271,22 @@ def test_missing_rights_are_the_operators(twin: TwinClient) -> None:
         stage.backend(lake).train(stage.training(lake), stage.Told())
 
 
-def start_endless(lake: object, run_id: str = "run-1", **values: object) -> tuple[threading.Thread, list[Exception]]:
-    """A training that does not end by itself, waited for in a thread."""
+def start_endless(
+    lake: Any, run_id: str = "run-1", number: int = 1, seed: int = 7, **values: Any
+) -> tuple[threading.Thread, list[Exception]]:
+    """A training that does not end by itself, waited for in a thread; returns when so many jobs were started."""
     errors: list[Exception] = []
+    request = stage.training(lake, **ENDLESS).model_copy(update={"seed": seed})
 
     def wait() -> None:
         try:
-            stage.backend(lake, run_id, **values).train(stage.training(lake, **ENDLESS), stage.Told())  # type: ignore[arg-type]
+            stage.backend(lake, run_id, **values).train(request, stage.Told())
         except TrainingError as error:
             errors.append(error)
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while not stage.training_jobs():
+    while len(stage.training_jobs()) < number:
         time.sleep(stage.SHORT_PAUSE)
     return thread, errors
 
@@ -287,9 +301,7 @@ def test_a_job_that_a_person_stops_is_an_error_and_may_run_again(twin: TwinClien
     stage.backend(lake).stop(job)
     stage.backend(lake).stop("never-there")
 
-    thread, errors = start_endless(lake, max_attempts=1)
-    while len(stage.training_jobs()) < 2:
-        time.sleep(stage.SHORT_PAUSE)
+    thread, errors = start_endless(lake, number=2, max_attempts=1)
     assert sorted(stage.training_jobs())[1].endswith("-2")
     stage.backend(lake).stop(sorted(stage.training_jobs())[1])
     thread.join()
@@ -325,7 +337,23 @@ def test_settings_that_cannot_serve_are_told_before_anything_starts(twin: TwinCl
         stage.backend(lake, region="mars-north-1")
 
 
-def test_without_a_region_the_operator_is_told(twin: TwinClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AWS_DEFAULT_REGION")
-    with pytest.raises(ConfigError, match="No AWS region is known"):
-        _ = AwsSession().region
+def test_one_job_that_cannot_be_stopped_does_not_save_the_others(twin: TwinClient) -> None:
+    lake = stage.lake_on_twin()
+    first, _ = start_endless(lake)
+    second, _ = start_endless(lake, number=2, seed=8)
+    twin.refuse("StopTrainingJob", "AccessDeniedException")
+    with pytest.raises(ConfigError, match="not authorized"):
+        stop_jobs_of(lake, stage.settings(), "run-1")
+    assert twin.accepted("StopTrainingJob") == 1
+    assert stop_jobs_of(lake, stage.settings(), "run-1") != []
+    first.join()
+    second.join()
+    assert twin.accepted("StopTrainingJob") == 2
+
+
+def test_without_the_aws_packages_the_operator_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tasks.forecasting.deepar.sagemaker as package
+
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    with pytest.raises(ConfigError, match=r"restock\[aws\].*Or set backend to local"):
+        importlib.reload(package)

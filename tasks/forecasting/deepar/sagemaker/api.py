@@ -44,20 +44,11 @@ class SageMakerApi:
 
     @cached_property
     def resources(self) -> Any:
-        """``sagemaker.core.resources``: importing it costs seconds, so not before it is needed.
-
-        Raises:
-            ConfigError: the AWS packages are not installed.
-        """
+        """``sagemaker.core.resources``: importing it costs seconds, so not before it is needed."""
         with self._opening:
-            try:
-                from sagemaker.core import resources
-                from sagemaker.core.utils.utils import SageMakerClient
-            except ImportError as error:
-                raise ConfigError(
-                    "models.deepar.backend sagemaker needs the AWS packages, which are an extra: pip install "
-                    "'restock[aws]' (in a checkout: pip install -e '.[aws]')."
-                ) from error
+            from sagemaker.core import resources
+            from sagemaker.core.utils.utils import SageMakerClient
+
             # The SDK would make a client with retries of its own; it keeps one client per session and region.
             SageMakerClient(session=self._session.boto, region_name=self.region).sagemaker_client = self.client
         return resources

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from schemas.deepar_settings import DeepArSageMakerSettings
+from schemas.errors import PipelineError
 from tasks.forecasting.deepar.sagemaker.api import SageMakerApi
 from tasks.forecasting.deepar.sagemaker.endpoint import delete_endpoint
 from tasks.forecasting.deepar.sagemaker.jobs import Jobs, TrainingJobs, TransformJobs, TuningJobs
-from tasks.forecasting.deepar.sagemaker.under_way import RunningJobs
+from tasks.forecasting.deepar.sagemaker.under_way import RunningJob, RunningJobs
 from tasks.storage.aws import AwsSession
 from tasks.storage.lake import Lake
 
@@ -46,16 +47,24 @@ def stop_jobs_of(lake: Lake, settings: DeepArSageMakerSettings, run_id: str, ses
 
     Raises:
         ConfigError: credentials or rights are missing.
-        TrainingError: AWS cannot be reached; what is left is still written down.
+        TrainingError: AWS cannot be reached. What could not be stopped is still written down; the rest is stopped.
     """
     running = RunningJobs(lake, run_id)
-    stopped = []
-    for job in running.all():
-        api = SageMakerApi(AwsSession(job.region or settings.region, session))
-        if job.kind == "endpoint":
-            delete_endpoint(api, job.name, time.sleep, settings.poll_seconds)
-        else:
-            stop_job(api, job.kind, job.name)
-        running.remove(job.name)
-        stopped.append(job.name)
-    return stopped
+    under_way = running.all()
+    errors: list[PipelineError] = []
+    for job in under_way:
+        try:
+            _stop(SageMakerApi(AwsSession(job.region or settings.region, session)), job, settings.poll_seconds)
+            running.remove(job.name)
+        except PipelineError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return [job.name for job in under_way]
+
+
+def _stop(api: SageMakerApi, job: RunningJob, poll_seconds: float) -> None:
+    if job.kind == "endpoint":
+        delete_endpoint(api, job.name, time.sleep, poll_seconds)
+    else:
+        stop_job(api, job.kind, job.name)
