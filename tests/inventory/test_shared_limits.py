@@ -17,6 +17,7 @@ from tasks.inventory.registry import make_policy
 from tasks.inventory.shared import weeks_fit
 from tasks.inventory.simulator import simulate, store_measures
 from tasks.inventory.weeks import review_visits
+from tests.inventory.conftest import problem_of
 
 POLICIES = ("eoq", "periodic_review", "newsvendor", "marginal_value", "genetic", "genetic_static")
 
@@ -94,3 +95,19 @@ def test_scarce_categories_are_scaled_not_dropped(make_problem):
     cut = within_limits(problem, plan, Network.of(problem))
     assert cut.levels[0, 0] == cut.levels[2, 0] == 7
     assert cut.levels[1, 0] == 10
+
+
+def test_visits_are_searched_within_the_limit_when_demand_is_uncertain():
+    # Space for two days of sales, cheap visits: one visit a week, as expected demand asks for, loses sales.
+    problem = replace(
+        problem_of(stores=3, periods=14, paths=12, capacity=9.0, visit_cost=5.0, policies=["genetic"]),
+        max_visits_per_period=2,
+    )
+    plan = make_policy("genetic").plan(problem)
+    assert plan.visits.sum(axis=0).max() <= 2
+    spread = simulate(problem, make_policy("marginal_value").plan(problem))
+    found = simulate(problem, plan)
+    assert found.limit_breaches == ()
+    assert found.missed_weeks == 0
+    assert found.visits > spread.visits == 6
+    assert found.total < 0.8 * spread.total

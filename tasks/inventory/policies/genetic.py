@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from tasks.inventory.shared import fills_within_limits, visits_of
 from tasks.inventory.side_by_side import side_by_side
 from tasks.inventory.store_search import FITNESS_PATHS, Recipe, StoreModel, best_option, improve, store_models
 from tasks.inventory.unbounded import unbounded_stores, with_unbounded_levels
-from tasks.inventory.weeks import review_visits, week_starts
+from tasks.inventory.weeks import review_visits, visitable, week_starts
 
 # Stores whose outlooks are in memory together.
 STORES_AT_ONCE = 64
@@ -97,10 +97,41 @@ def uncertain_plan(problem: PlanProblem, network: Network, relaxation: Relaxatio
     for start in range(0, len(open_stores), STORES_AT_ONCE):
         chunk = open_stores[start : start + STORES_AT_ONCE].tolist()
         models = store_models(problem, network, prices, chunk, allowed)
-        for model, recipe in zip(models, _search(problem, models, guide), strict=True):
+        recipes = _search(problem, models, guide)
+        if problem.max_visits_per_period is not None:
+            recipes = _moved_within_dock(problem, models, recipes, visits)
+        for model, recipe in zip(models, recipes, strict=True):
             visits[model.index] = recipe.visits
             levels[network.series_of(model.index)] = model.levels(recipe).T
     return Plan(visits, levels)
+
+
+def _moved_within_dock(
+    problem: PlanProblem, models: Sequence[StoreModel], recipes: Sequence[Recipe], visits: BoolArray
+) -> list[Recipe]:
+    """Visits given on expected demand, improved store by store on the sample paths, on days with a free place.
+
+    Stores take turns, the dearest first: each gives its places back, searches its own and the free ones, and keeps
+    the best it finds. So the limit holds after every turn, and no store gets worse.
+
+    Args:
+        problem: with a limit of visits a period.
+        models: the stores.
+        recipes: their recipes, whose visits keep the limit together with those of the other stores.
+        visits: shape (S, T), of all stores; the models' rows are changed.
+    """
+    found = list(recipes)
+    starts = week_starts(problem.periods, problem.periods_per_week, problem.settings.lead_time)
+    able = visitable(problem)
+    cost = [float(model.costs([recipe])[0]) for model, recipe in zip(models, recipes, strict=True)]
+    for place in np.argsort(-np.array(cost), kind="stable"):
+        model = models[place]
+        visits[model.index] = False
+        free = able[model.index] & (visits.sum(axis=0) < (problem.max_visits_per_period or 0))
+        open_model = replace(model, allowed=free)
+        found[place] = improve(open_model, found[place], starts, problem.periods_per_week)[0]
+        visits[model.index] = found[place].visits
+    return found
 
 
 def days_within_dock(problem: PlanProblem, relaxation: Relaxation | None) -> BoolArray | None:
@@ -112,8 +143,6 @@ def days_within_dock(problem: PlanProblem, relaxation: Relaxation | None) -> Boo
 
 def guides_of(problem: PlanProblem, network: Network, relaxation: Relaxation | None) -> list[BoolArray]:
     """Visits (S, T) that are best when the mean, or one of a few paths, is known in advance."""
-    from dataclasses import replace
-
     prices = None if relaxation is None else relaxation.prices
     expected = Network.of(replace(problem, paths=None))
     networks = [expected, *(network.path(k) for k in range(min(SEED_PATHS, network.paths)))]
