@@ -188,10 +188,11 @@ def test_threads_that_ask_the_same_share_one_job(twin: TwinClient) -> None:
 
 def test_no_more_jobs_run_side_by_side_than_the_settings_allow(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
-    requests = [stage.training(lake, epochs=str(epochs)) for epochs in (10, 11, 12)]
+    requests = [stage.training(lake, epochs=str(epochs), fake_seconds="0.3") for epochs in (10, 11, 12)]
     backends = [stage.backend(lake, max_parallel_jobs=1) for _ in requests]
+    told = stage.Told()
     threads = [
-        threading.Thread(target=backend.train, args=(request, stage.Told()))
+        threading.Thread(target=backend.train, args=(request, told))
         for backend, request in zip(backends, requests, strict=True)
     ]
     for thread in threads:
@@ -200,6 +201,7 @@ def test_no_more_jobs_run_side_by_side_than_the_settings_allow(twin: TwinClient)
         thread.join()
     jobs = [stage.sagemaker().describe_training_job(TrainingJobName=job) for job in stage.training_jobs()]
     assert len(jobs) == 3
+    assert "waiting for other jobs: at most 1 side by side (max_parallel_jobs)" in {step.detail for step in told.steps}
     spans = sorted((job["CreationTime"], job["TrainingEndTime"]) for job in jobs)
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
 

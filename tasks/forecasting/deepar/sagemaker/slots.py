@@ -20,6 +20,11 @@ class Slots:
         self._free = number
         self._changed = threading.Condition()
 
+    def are_busy(self, wanted: int) -> bool:
+        """Whether so many slots are not free right now."""
+        with self._changed:
+            return self._free < min(wanted, self.number)
+
     @contextmanager
     def taken(self, wanted: int) -> Iterator[None]:
         """Hold slots, waiting until all of them are free at once: two waiting jobs cannot block each other.

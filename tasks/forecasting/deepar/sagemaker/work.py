@@ -113,6 +113,8 @@ class Worker:
                 job = work.name.attempt(state.attempt)
                 view = work.jobs.describe(job)
                 if slots is not None and (view is None or view.under_way):
+                    if self._slots.are_busy(work.slots):
+                        report(JobProgress(job=job, state="starting", detail=self._waiting))
                     # What was seen may be old by the time that a slot is free: look again.
                     held.enter_context(slots)
                     slots = None
@@ -180,6 +182,10 @@ class Worker:
             raise explained(f"starting {work.jobs.kind} job {job}", error) from error
         state.report(JobProgress(job=job, state="starting", detail=detail))
         self._pause(self._settings.poll_seconds * pauses)
+
+    @property
+    def _waiting(self) -> str:
+        return f"waiting for other jobs: at most {self._slots.number} side by side (max_parallel_jobs)"
 
     @property
     def _tries_at_quota(self) -> int:
