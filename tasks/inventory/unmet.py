@@ -12,7 +12,7 @@ from schemas.errors import first_few
 from schemas.plan import Plan, PlanProblem
 from tasks.inventory.assortment import crowded_displays
 from tasks.inventory.disaggregate import SMALLEST_REST
-from tasks.inventory.explain import DC_STOCK, DISPLAY, DOCK, FROZEN_DAYS, MINIMUM, PACK, SIZE_RUN, STORAGE
+from tasks.inventory.explain import DC_STOCK, DISPLAY, DOCK, FROZEN_DAYS, MINIMUM, NONE, PACK, SIZE_RUN, STORAGE
 from tasks.inventory.outputs import labels
 from tasks.inventory.simulator import Ledger
 from tasks.inventory.sku_targets import SkuTargets
@@ -26,9 +26,17 @@ _ALL = ""
 
 
 def unmet_wishes(
-    inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTargets
+    inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTargets, decided: np.ndarray
 ) -> pd.DataFrame:
     """Everything that the plan wanted and a limit did not grant.
+
+    Args:
+        inputs: of the run.
+        weekly: its problem.
+        plan: the chosen one.
+        outcome: what happens under it.
+        chosen: its targets.
+        decided: per row of the facts, the limit that decided its target.
 
     Returns:
         store_id, category and sku (empty where it concerns a whole store or category), limit, wanted, granted (in
@@ -39,7 +47,7 @@ def unmet_wishes(
         *_of_stores(weekly.problem, plan, outcome, chosen),
         *_of_categories(weekly.problem, chosen),
         *_of_articles(facts, chosen),
-        *_of_skus(facts, chosen),
+        *_of_skus(facts, chosen, decided),
     ]
     unmet = pd.DataFrame(rows, columns=list(COLUMNS)).astype({c.WANTED: float, c.GRANTED: float})
     return unmet.sort_values([c.LIMIT, c.STORE_ID, c.CATEGORY, c.SKU, c.REASON], ignore_index=True)
@@ -118,13 +126,12 @@ def _of_articles(facts: pd.DataFrame, chosen: SkuTargets) -> Iterator[tuple[obje
         yield row[c.STORE_ID], row[c.CATEGORY], row[c.ARTICLE], SIZE_RUN, row[c.WANTED], row[c.GRANTED], reason
 
 
-def _of_skus(facts: pd.DataFrame, chosen: SkuTargets) -> Iterator[tuple[object, ...]]:
+def _of_skus(facts: pd.DataFrame, chosen: SkuTargets, decided: np.ndarray) -> Iterator[tuple[object, ...]]:
     rows, targets = chosen.rows, chosen.targets
     have = np.maximum(targets, rows.position)
     hidden = ~chosen.displayed & (chosen.undisplayed > rows.position)
     tests = (
         (DISPLAY, hidden, chosen.undisplayed, have, "left out for want of a place on show (units)"),
-        (MINIMUM, chosen.lifecycle & (have < rows.floor), rows.floor, have, "below the minimum presentation (units)"),
         (DC_STOCK, targets < chosen.steps.targets, chosen.steps.targets, targets, "the DC has too few (units)"),
         (DC_STOCK, _gone(chosen), np.rint(chosen.steps.shared), have, "the DC has none (units)"),
     )
@@ -132,6 +139,9 @@ def _of_skus(facts: pd.DataFrame, chosen: SkuTargets) -> Iterator[tuple[object, 
     for limit, applies, wanted, granted, reason in tests:
         for i in np.flatnonzero(applies):
             yield *keys[i], limit, float(wanted[i]), float(granted[i]), reason
+    for i in np.flatnonzero(chosen.lifecycle & (have < rows.floor)):
+        why = "the level does not hold it" if decided[i] in (MINIMUM, NONE) else f"because of: {decided[i]}"
+        yield *keys[i], MINIMUM, float(rows.floor[i]), float(have[i]), f"below it, {why} (units)"
 
 
 def _gone(chosen: SkuTargets) -> np.ndarray:

@@ -84,7 +84,8 @@ def optimise(inputs: WeeklyInputs) -> WeeklyPlan:
     targets = sku_targets(inputs, weekly, plan)
     ledgers = {name: ledger(weekly.judging, judged.plan) for name, judged in solution.judgements.items()}
     outcome = ledgers[solution.chosen]
-    unmet = unmet_wishes(inputs, weekly, plan, outcome, targets)
+    told = explanations(inputs, weekly, plan, outcome, targets)
+    unmet = unmet_wishes(inputs, weekly, plan, outcome, targets, told[c.LIMIT].to_numpy())
     kept = ~is_discontinued(facts, inputs.stores, inputs.settings.inventory.lifecycle)
     replenishment = facts.loc[kept, [c.STORE_ID, c.SKU, c.CATEGORY]].assign(
         **{c.TARGET_QUANTITY: targets.targets[kept]}
@@ -98,7 +99,7 @@ def optimise(inputs: WeeklyInputs) -> WeeklyPlan:
         bounds=bound_frame(solution.bound, problem),
         stock_by_day=stock_by_day(ledgers, problem, weekly.dates),
         category_totals=category_totals(problem, plan, targets),
-        explanations=explanations(inputs, weekly, plan, outcome, targets),
+        explanations=told,
         unmet=unmet,
         chosen=solution.chosen,
         notes=(*_notes(inputs, weekly, solution, targets), *unmet_notes(unmet)),
