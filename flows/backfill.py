@@ -12,7 +12,7 @@ from prefect.flow_engine import run_flow_in_subprocess
 from prefect.runtime import flow_run
 
 from flows.preparation import prepare_run
-from flows.stages import flow_run_name, ingest_stage, judge_stage, panel_stage, plan_week, task_runner
+from flows.stages import AT_THE_END, flow_run_name, ingest_stage, judge_stage, panel_stage, plan_week, task_runner
 from flows.weekly import weekly_replenishment
 from schemas.errors import ConfigError, PipelineError
 from schemas.records import BackfillRecord, WeekOutcome
@@ -30,7 +30,7 @@ def backfill_run_name() -> str:
     return f"backfill · {given.get('date_from')} to {given.get('date_to')} · {settings}"
 
 
-@flow(name="prepare_week", flow_run_name=flow_run_name, task_runner=task_runner)
+@flow(name="prepare_week", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END)
 def prepare_week(settings_file: str, as_of: date, overrides: list[str]) -> None:
     """Everything of a weekly run but its publication, for a backfill that prepares weeks side by side.
 
@@ -42,7 +42,7 @@ def prepare_week(settings_file: str, as_of: date, overrides: list[str]) -> None:
     plan_week(prepare_run(settings_file, as_of, overrides))
 
 
-@flow(name="backfill", flow_run_name=backfill_run_name, task_runner=task_runner)
+@flow(name="backfill", flow_run_name=backfill_run_name, task_runner=task_runner, **AT_THE_END)
 def backfill(
     settings_file: str,
     date_from: date,

@@ -7,11 +7,19 @@ from datetime import date
 from prefect import flow
 
 from flows.preparation import prepare_run
-from flows.stages import compare_stage, flow_run_name, forecast_stage, ingest_stage, panel_stage, task_runner
+from flows.stages import (
+    AT_THE_END,
+    compare_stage,
+    flow_run_name,
+    forecast_stage,
+    ingest_stage,
+    panel_stage,
+    task_runner,
+)
 from schemas.records import ComparisonRecord
 
 
-@flow(name="compare_models", flow_run_name=flow_run_name, task_runner=task_runner)
+@flow(name="compare_models", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END)
 def compare_models(
     settings_file: str,
     as_of: date | None = None,

@@ -7,11 +7,11 @@ from datetime import date
 from prefect import flow
 
 from flows.preparation import prepare_run
-from flows.stages import flow_run_name, replenish, task_runner
+from flows.stages import AT_THE_END, flow_run_name, replenish, task_runner
 from schemas.records import PublicationRecord
 
 
-@flow(name="optimize_inventory", flow_run_name=flow_run_name, task_runner=task_runner)
+@flow(name="optimize_inventory", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END)
 def optimize_inventory(
     settings_file: str,
     as_of: date | None = None,

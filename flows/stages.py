@@ -31,12 +31,12 @@ from tasks.backfill import judge_weeks
 from tasks.compare import compare
 from tasks.deepar import (
     choose_configuration,
-    deepar_settings,
     plan_configurations,
     train_best,
     train_configuration,
     tune_best,
 )
+from tasks.deepar_jobs import close_endpoints, deepar_settings, stop_jobs
 from tasks.features import assemble_panel
 from tasks.forecast import forecast_shard, plan_shards, summarise_forecasts
 from tasks.forecasting import deepar
@@ -50,6 +50,14 @@ quieten_expected_errors()
 Runner = TaskRunner[PrefectFuture[Any]]
 # Jobs on SageMaker that are waited for at once; the backend limits how many of them run.
 WAITING_AT_ONCE = 16
+
+# What every flow that may train or ask DeepAR owes to those who pay for SageMaker. A killed run's jobs go on:
+# the next run finds them.
+AT_THE_END: dict[str, Any] = {
+    "on_cancellation": [stop_jobs],
+    "on_completion": [close_endpoints],
+    "on_failure": [close_endpoints],
+}
 
 task_runner = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE))
 

@@ -7,12 +7,11 @@ from datetime import date
 from prefect import flow
 
 from flows.preparation import prepare_run
-from flows.stages import flow_run_name, task_runner, train_deepar_stages
+from flows.stages import AT_THE_END, flow_run_name, task_runner, train_deepar_stages
 from schemas.deepar import DeepArModelRecord
-from tasks.deepar import stop_jobs
 
 
-@flow(name="train_deepar", flow_run_name=flow_run_name, task_runner=task_runner, on_cancellation=[stop_jobs])
+@flow(name="train_deepar", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END)
 def train_deepar(
     settings_file: str,
     as_of: date | None = None,

@@ -7,12 +7,11 @@ from datetime import date
 from prefect import flow
 
 from flows.preparation import prepare_run
-from flows.stages import flow_run_name, task_runner, tune_deepar_stages
+from flows.stages import AT_THE_END, flow_run_name, task_runner, tune_deepar_stages
 from schemas.deepar import TuningRecord
-from tasks.deepar import stop_jobs
 
 
-@flow(name="tune_deepar", flow_run_name=flow_run_name, task_runner=task_runner, on_cancellation=[stop_jobs])
+@flow(name="tune_deepar", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END)
 def tune_deepar(
     settings_file: str,
     as_of: date | None = None,

@@ -53,7 +53,7 @@ class TrainingRequest(Record):
     """A training job to run.
 
     Attributes:
-        purpose: short text for the job's name, such as ``cleaned-student-t`` (lowercase, digits, dashes).
+        purpose: short text for the job's name, such as ``student-t`` (lowercase, digits, dashes).
         channel: its data.
         hyperparameters: SageMaker's names and values, all text, as its container takes them.
         seed: of the run; SageMaker's DeepAR takes none.

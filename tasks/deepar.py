@@ -2,125 +2,41 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pandas as pd
-from prefect import Flow, task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.logging import get_logger
-from prefect.runtime import flow_run
+from prefect.client.schemas.objects import State
 
 from schemas import columns as c
 from schemas.deepar import (
     ConfigurationRecord,
-    DeepArBackend,
     DeepArChoice,
     DeepArModelRecord,
     DeepArTrial,
-    JobProgress,
     TrainingRequest,
     TuningRecord,
     TuningRequest,
     TuningResult,
 )
-from schemas.deepar_settings import WHOLE_NUMBERS, DeepArConfiguration, DeepArSettings
-from schemas.errors import ConfigError, TrainingError
+from schemas.deepar_settings import WHOLE_NUMBERS, DeepArConfiguration
+from schemas.errors import TrainingError
 from schemas.panel import Fold, Panel
 from schemas.records import PanelRecord
 from schemas.run import RunContext
+from tasks.deepar_jobs import JobBoard, deepar_backend, deepar_settings, forecaster_of
 from tasks.demand.folds import rolling_folds
 from tasks.evaluation.backtest import attach_actuals
 from tasks.evaluation.metrics import OVERALL, metrics_table, seasonal_scales
-from tasks.forecasting.deepar.forecaster import DeepArForecaster
-from tasks.forecasting.registry import forecast_folds, worker_count
+from tasks.forecasting.registry import forecast_folds
 from tasks.panels import load_panel
-from tasks.storage.lake import Lake, open_lake
-from tasks.storage.settings_file import load_settings
-from tasks.support import artifact_key, rows_of, run_stage, say, show_markdown, show_table
+from tasks.storage.lake import open_lake
+from tasks.support import rows_of, run_stage, say, show_markdown, show_table
 
 # The test of the configurations takes at most this share of the history: one period in three.
 TEST_SHARE = 3
-SECONDS_BETWEEN_LINES = 30.0
 COMPARED = [c.RMSE, c.MAE, c.WAPE, c.WQL, c.SHARE_EXCELLENT, c.SHARE_GOOD, c.SHARE_ACCEPTABLE, c.SHARE_POOR, c.N]
-
-
-class JobBoard:
-    """Shows jobs in the Prefect UI: a progress bar where the share is known, a log line where something changed."""
-
-    def __init__(self, run: RunContext) -> None:
-        self._run = run
-        self._bars: dict[str, UUID] = {}
-        self._told: dict[str, tuple[str, float]] = {}
-
-    def __call__(self, progress: JobProgress) -> None:
-        """Take note of a job's progress."""
-        self._log(progress)
-        if progress.share is None:
-            return
-        percent = 100.0 * min(max(progress.share, 0.0), 1.0)
-        if progress.job not in self._bars:
-            key = artifact_key("deepar-job", progress.job)
-            made = create_progress_artifact(percent, key=key, description=f"DeepAR job {progress.job}")
-            self._bars[progress.job] = UUID(str(made))
-        else:
-            update_progress_artifact(self._bars[progress.job], percent)
-
-    def _log(self, progress: JobProgress) -> None:
-        line = f"{progress.job}: {progress.state}" + (f", {progress.detail}" if progress.detail else "")
-        before, when = self._told.get(progress.job, ("", -SECONDS_BETWEEN_LINES))
-        state_before = before.split(",")[0]
-        now = time.monotonic()
-        if line != before and (line.split(",", maxsplit=1)[0] != state_before or now - when >= SECONDS_BETWEEN_LINES):
-            self._told[progress.job] = (line, now)
-            say(line)
-
-
-def deepar_settings(run: RunContext) -> DeepArSettings:
-    """The run's ``models.deepar``; its defaults where a DeepAR command runs without one."""
-    return run.settings.models.deepar or DeepArSettings()
-
-
-def deepar_backend(run: RunContext, lake: Lake) -> DeepArBackend:
-    """The backend that the settings name.
-
-    Raises:
-        ConfigError: its packages are missing, or its settings cannot serve.
-    """
-    settings = deepar_settings(run)
-    if settings.backend == "local":
-        from tasks.forecasting.deepar.local.backend import LocalBackend
-
-        return LocalBackend(lake, settings.local, worker_count(run.settings))
-    from tasks.forecasting.deepar.sagemaker.backend import SageMakerBackend
-
-    session = _block_session(settings.sagemaker.credentials_block)
-    return SageMakerBackend(
-        lake, settings.sagemaker, run.settings.name, run_id=str(flow_run.get_id() or ""), session=session
-    )
-
-
-def _block_session(block: str | None) -> Any:
-    """The boto3 session of a Prefect AwsCredentials block; None where none is named."""
-    if block is None:
-        return None
-    try:
-        from prefect_aws import AwsCredentials
-
-        return AwsCredentials.load(block).get_boto3_session()  # type: ignore[union-attr]
-    except ImportError as error:
-        raise ConfigError(
-            "models.deepar.sagemaker.credentials_block needs the AWS packages: pip install 'restock[aws]'"
-        ) from error
-    except ValueError as error:
-        raise ConfigError(
-            f"models.deepar.sagemaker.credentials_block: there is no AwsCredentials block '{block}' ({error}). "
-            "Create it in the Prefect UI under Blocks, or leave the key out to use the environment's credentials"
-        ) from error
 
 
 @task(name="plan configurations", task_run_name="plan deepar configurations", cache_policy=NO_CACHE)
@@ -178,7 +94,7 @@ def _train(
     lake = open_lake(run.settings.storage)
     base = load_panel(lake, run, panel).until(trial.history)
     tested = base if trial.window == base.horizon else None
-    forecaster = _forecaster(run, lake, configuration, tested)
+    forecaster = forecaster_of(run, lake, configuration, tested)
     frame, failures, _ = forecast_folds(
         forecaster, base, [_fold(base, trial)], False, run.settings.quantiles, run.settings.seed
     )
@@ -193,26 +109,6 @@ def _train(
 
 def _fold(base: Panel, trial: DeepArTrial) -> Fold:
     return Fold(base.periods[trial.known], trial.known)
-
-
-def _forecaster(
-    run: RunContext, lake: Lake, configuration: DeepArConfiguration, tested: Panel | None = None
-) -> DeepArForecaster:
-    return DeepArForecaster(
-        deepar_settings(run),
-        configuration,
-        run.settings.quantiles,
-        lake,
-        deepar_backend(run, lake),
-        JobBoard(run),
-        tested,
-    )
-
-
-def deepar_forecaster(run: RunContext, lake: Lake, choice: DeepArChoice | None) -> DeepArForecaster:
-    """The forecaster of the configuration that goes on."""
-    configuration = choice.configuration if choice else deepar_settings(run).configurations[0]
-    return _forecaster(run, lake, configuration)
 
 
 @task(name="choose configuration", task_run_name="choose deepar configuration", cache_policy=NO_CACHE)
@@ -290,7 +186,7 @@ def train_best(run: RunContext, panel: PanelRecord, choice: DeepArChoice) -> Sta
 
 def _train_best(run: RunContext, panel: PanelRecord, choice: DeepArChoice) -> DeepArModelRecord:
     lake = open_lake(run.settings.storage)
-    fitted = _forecaster(run, lake, choice.configuration).fit(load_panel(lake, run, panel), run.settings.seed)
+    fitted = forecaster_of(run, lake, choice.configuration).fit(load_panel(lake, run, panel), run.settings.seed)
     if fitted.model is None or fitted.channel is None:
         raise TrainingError(f"DeepAR was not trained: {fitted.reason}")
     return DeepArModelRecord(choice=choice, model=fitted.model, channel=fitted.channel)
@@ -324,7 +220,7 @@ def _tune(run: RunContext, panel: PanelRecord, trial: DeepArTrial, choice: DeepA
             f"{trial.history} are known. Shorten horizon, or tune when more is known"
         )
     known = base.until(trial.known)
-    training = _forecaster(run, lake, choice.configuration, base).request(known, run.settings.seed)
+    training = forecaster_of(run, lake, choice.configuration, base).request(known, run.settings.seed)
     tuned = settings.tuning
     static = {name: value for name, value in training.hyperparameters.items() if name not in tuned.ranges}
     request = TuningRequest(
@@ -367,21 +263,3 @@ def _trial_rows(result: TuningResult) -> list[dict[str, Any]]:
         }
         for one in ranked
     ]
-
-
-def stop_jobs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
-    """Stop the SageMaker jobs of a cancelled run; trainings on this machine end with their process.
-
-    A cancellation hook: it may run in another process than the run itself, so it finds the jobs by what was
-    noted in the lake before each was created.
-    """
-    given = flow_run.parameters
-    settings = load_settings(Path(str(given["settings_file"])), given.get("overrides") or [])
-    deepar = settings.models.deepar
-    if deepar is None or deepar.backend == "local":
-        return
-    from tasks.forecasting.deepar.sagemaker.running import stop_jobs_of
-
-    session = _block_session(deepar.sagemaker.credentials_block)
-    stopped = stop_jobs_of(open_lake(settings.storage), deepar.sagemaker, str(flow_run.id), session)
-    get_logger("restock").info("Stopped %d SageMaker jobs of the cancelled run %s", len(stopped), flow_run.name)

@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from schemas.deepar import DeepArChoice
 from schemas.records import ForecastRecord, PanelRecord
 from schemas.run import RunContext, ShardSpec
-from tasks.deepar import deepar_forecaster, deepar_settings
+from tasks.deepar_jobs import deepar_forecaster, deepar_settings
 from tasks.demand.folds import rolling_folds
 from tasks.forecasting import deepar
 from tasks.forecasting.registry import forecast_folds, make_forecaster

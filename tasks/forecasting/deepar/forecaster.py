@@ -86,7 +86,9 @@ class DeepArForecaster:
         asked = hyperparameters(
             self._settings, self._configuration, panel.frequency, panel.horizon, channel.series, self._quantiles
         )
-        return TrainingRequest(purpose=self._configuration.label, channel=channel, hyperparameters=asked, seed=seed)
+        # Named by the likelihood alone: where cleaning changed nothing, both data variants share one job.
+        purpose = self._configuration.likelihood.lower()
+        return TrainingRequest(purpose=purpose, channel=channel, hyperparameters=asked, seed=seed)
 
     def predict(self, fitted: FittedDeepAr, panel: Panel, levels: Sequence[float]) -> Forecast:
         """Forecast a panel's horizon; seasonal naive where DeepAR cannot serve a series."""

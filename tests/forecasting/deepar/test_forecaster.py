@@ -63,7 +63,7 @@ def test_settings_reach_the_job(backend):
     assert float(request.hyperparameters["learning_rate"]) == 0.01
     assert request.hyperparameters["time_freq"] == "D"
     assert request.hyperparameters["prediction_length"] == "14"
-    assert (request.seed, request.purpose) == (5, "cleaned-student-t")
+    assert (request.seed, request.purpose) == (5, "student-t")
 
 
 def test_a_later_panel_is_asked_with_the_categories_of_the_fit(backend):
