@@ -95,7 +95,7 @@ def compose(folder: Path, run: RunContext, outputs: RunOutputs, facts: RunFacts,
         write_output(getattr(outputs, table.name), table, folder)
     if outputs.explanations is not None:
         write_output(outputs.explanations, EXPLANATION_TABLE, folder)
-    if outputs.unmet is not None and len(outputs.unmet):
+    if outputs.unmet is not None:
         write_output(outputs.unmet, UNMET_TABLE, folder)
     if outputs.overridden is not None and len(outputs.overridden):
         write_output(outputs.overridden, OVERRIDDEN, folder)

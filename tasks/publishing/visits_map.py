@@ -12,7 +12,7 @@ from tasks.publishing.drawing import COLOURS, Drawing, date_ticks, draw, house_s
 from tasks.publishing.stock_figures import natural_order
 
 STORES_PER_MAP = 60
-_WIDTH, _ROW, _TOP, _BOTTOM, _LEFT, _RIGHT = 1120, 13, 6, 21, 110, 6
+_WIDTH, _ROW, _TOP, _BOTTOM, _LEFT, _RIGHT = 1120, 13, 6, 21, 132, 6
 _POINTS_PER_INCH = 72
 _PIXELS_PER_DATE = 62
 _LONGEST_NAME = 16

@@ -24,6 +24,8 @@ OUTPUTS = {
     "champions.parquet",
     "visits.csv",
     "levels.csv",
+    "explanations.parquet",
+    "unmet.csv",
     "costs.csv",
     "report.html",
     "manifest.json",
@@ -64,6 +66,23 @@ def test_a_weekly_run_leaves_every_output_and_a_target_for_every_pair(restock: R
     assert (table[c.TARGET_QUANTITY] >= 0).all()
     assert table[c.TARGET_QUANTITY].dtype.kind == "i"
     assert "replenishment.csv" in out
+    _the_run_answers(restock, company)
+
+
+def _the_run_answers(restock: Restock, company: Path) -> None:
+    asked = ("--settings", company, "--as-of", mini_company.AS_OF)
+    target = targets(company).iloc[0]
+    code, out, err = restock("why", *asked, "--store", target[c.STORE_ID], "--sku", target[c.SKU])
+    assert code == 0, err
+    assert out.splitlines()[-1] == f"  = {target[c.TARGET_QUANTITY]}  target"
+    code, out, err = restock("why", *asked, "--store", "nowhere", "--sku", "10")
+    assert code == 2
+    assert "Traceback" not in err
+    before = digests(run_folder(company))
+    code, out, err = restock("what-if", *asked, "--capacity", "0.5")
+    assert code == 0, err
+    assert "Lower bound" in out
+    assert digests(run_folder(company)) == before
 
 
 def test_the_manifest_vouches_for_every_other_file(restock: Restock, company: Path) -> None:

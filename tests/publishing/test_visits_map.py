@@ -16,7 +16,7 @@ DAYS = pd.date_range("2025-01-06", periods=14)
 def cells(uri: str, stores: int) -> list[list[int]]:
     """Store and period of every cell in whose middle there is a box."""
     found = where(uri, "visits")
-    left, right = 110 * PIXEL_RATIO, found.shape[1] - 6 * PIXEL_RATIO
+    left, right = 132 * PIXEL_RATIO, found.shape[1] - 6 * PIXEL_RATIO
     top = 6 * PIXEL_RATIO
     row = (np.arange(stores) + 0.5) * 13 * PIXEL_RATIO + top
     column = left + (np.arange(len(DAYS)) + 0.5) * (right - left) / len(DAYS)
