@@ -149,6 +149,19 @@ def train_deepar(**parameters: Any) -> None:
     _say(f"Best: {record.choice.configuration.label} ({record.choice.why})", f"Model: {record.model.archive.key}")
 
 
+@cli.command("deploy-deepar")
+@common_options
+@click.option("--delete", is_flag=True, help="Take the endpoint down instead.")
+def deploy_deepar(**parameters: Any) -> None:
+    """Bring the best DeepAR model and its challengers into service on one SageMaker endpoint."""
+    record = _run_flow("deploy_deepar", "deploy_deepar", **parameters)
+    if not record.variants:
+        _say("", f"Endpoint {record.name} is deleted.")
+        return
+    rows = [{"variant": name, "weight": record.weights[name], "job": job} for name, job in record.variants.items()]
+    _say("", f"Endpoint {record.name}:", *_table(rows))
+
+
 @cli.command("tune-deepar")
 @common_options
 def tune_deepar(**parameters: Any) -> None:

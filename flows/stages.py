@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from uuid import UUID
@@ -11,12 +9,14 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import flow_run
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 
 from flows.approval import ask_for_approval
+from flows.deepar_stages import configurations_stage
 from flows.preparation import today
-from schemas.deepar import DeepArChoice, DeepArModelRecord, TuningRecord
+from flows.submitting import Runner, deepar_runner, done, submit
+from schemas.deepar import DeepArChoice
 from schemas.records import (
     ComparisonRecord,
     ForecastRecord,
@@ -29,14 +29,7 @@ from schemas.records import (
 from schemas.run import SHARDS_AT_ONCE, RunContext, ShardSpec
 from tasks.backfill import judge_weeks
 from tasks.compare import compare
-from tasks.deepar import (
-    choose_configuration,
-    plan_configurations,
-    train_best,
-    train_configuration,
-    tune_best,
-)
-from tasks.deepar_jobs import close_endpoints, deepar_settings, stop_jobs
+from tasks.deepar_jobs import close_endpoints, stop_jobs
 from tasks.features import assemble_panel
 from tasks.forecast import forecast_shard, plan_shards, summarise_forecasts
 from tasks.forecasting import deepar
@@ -47,10 +40,6 @@ from tasks.support import quieten_expected_errors
 
 quieten_expected_errors()
 
-Runner = TaskRunner[PrefectFuture[Any]]
-# Jobs on SageMaker that are waited for at once; the backend limits how many of them run.
-WAITING_AT_ONCE = 16
-
 # What every flow that may train or ask DeepAR owes to those who pay for SageMaker. A killed run's jobs go on:
 # the next run finds them.
 AT_THE_END: dict[str, Any] = {
@@ -59,7 +48,7 @@ AT_THE_END: dict[str, Any] = {
     "on_failure": [close_endpoints],
 }
 
-task_runner = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE))
+task_runner = cast(Runner, ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE))
 
 
 def flow_run_name() -> str:
@@ -71,37 +60,28 @@ def flow_run_name() -> str:
     return " · ".join([*parts, *(["only " + ", ".join(scope)] if scope else [])])
 
 
-def _done(task: Task[..., Any], *arguments: object) -> PrefectFuture[Any]:
-    """Submit a stage and wait: its own error ends the run, not that of a later one which never began.
-
-    Earlier stages are handed on as futures, which Prefect resolves and draws as the run's graph.
-    """
-    future: PrefectFuture[Any] = task.submit(*arguments)
-    future.result()
-    return future
-
-
 def ingest_stage(run: RunContext) -> PrefectFuture[IngestRecord]:
     """Validated tables."""
-    return _done(ingest_tables, run)
+    return done(ingest_tables, run)
 
 
 def panel_stage(run: RunContext, ingested: PrefectFuture[IngestRecord]) -> PrefectFuture[PanelRecord]:
     """The demand panel with its features."""
-    return _done(assemble_panel, run, ingested)
+    return done(assemble_panel, run, ingested)
 
 
 def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[PrefectFuture[ForecastRecord]]:
     """Every model on every fold and on the horizon, in shards; progress shows while they finish."""
-    shards = _done(plan_shards, run, panel).result()
-    with _deepar_runner(run) as deepar_runner:
-        choice = None if run.settings.models.deepar is None else _choice(run, panel, deepar_runner, before_folds=True)
-        futures = [_shard(run, panel, spec, choice, deepar_runner) for spec in shards]
+    shards = done(plan_shards, run, panel).result()
+    with deepar_runner(run) as runner:
+        wanted = run.settings.models.deepar is not None
+        choice = configurations_stage(run, panel, runner, before_folds=True).choice if wanted else None
+        futures = [_shard(run, panel, spec, choice, runner) for spec in shards]
         progress = cast(UUID, create_progress_artifact(0.0, key="forecast-progress", description="Shards finished"))
-        for done, future in enumerate(as_completed(futures), start=1):
+        for finished, future in enumerate(as_completed(futures), start=1):
             future.result()
-            update_progress_artifact(progress, 100.0 * done / len(futures))
-    _done(summarise_forecasts, run, futures)
+            update_progress_artifact(progress, 100.0 * finished / len(futures))
+    done(summarise_forecasts, run, futures)
     return futures
 
 
@@ -110,78 +90,21 @@ def _shard(
     panel: PrefectFuture[PanelRecord],
     spec: ShardSpec,
     choice: PrefectFuture[DeepArChoice] | None,
-    deepar_runner: Runner | None,
+    runner: Runner | None,
 ) -> PrefectFuture[ForecastRecord]:
     named: Task[..., Any] = forecast_shard.with_options(
         task_run_name=f"forecast {spec.model} {spec.number} of {spec.of}"
     )
     if spec.model == deepar.NAME:
-        return _submit(deepar_runner, named, run=run, panel=panel, spec=spec, choice=choice)
+        return submit(runner, named, run=run, panel=panel, spec=spec, choice=choice)
     return named.submit(run, panel, spec)
-
-
-@contextmanager
-def _deepar_runner(run: RunContext) -> Iterator[Runner | None]:
-    """A task runner for jobs on SageMaker, which only wait; trainings on this machine share the flow's own (None)."""
-    settings = run.settings.models.deepar
-    if settings is None or settings.backend == "local":
-        yield None
-    else:
-        with cast(Runner, ThreadPoolTaskRunner(max_workers=WAITING_AT_ONCE)) as runner:
-            yield runner
-
-
-def _submit(runner: Runner | None, task: Task[..., Any], **parameters: Any) -> PrefectFuture[Any]:
-    return task.submit(**parameters) if runner is None else runner.submit(task, parameters)
-
-
-def _choice(
-    run: RunContext, panel: PrefectFuture[PanelRecord], runner: Runner | None, before_folds: bool
-) -> PrefectFuture[DeepArChoice]:
-    """The best DeepAR configuration: trained in parallel, compared on the same periods."""
-    trial = _done(plan_configurations, run, panel, before_folds)
-    given = deepar_settings(run).configurations
-    compared = given if trial.result().window and not (before_folds and len(given) == 1) else []
-    records = [
-        _submit(
-            runner,
-            train_configuration.with_options(task_run_name=f"train deepar {configuration.label}"),
-            run=run,
-            panel=panel,
-            trial=trial,
-            configuration=configuration,
-        )
-        for configuration in compared
-    ]
-    return _submit(runner, choose_configuration, run=run, panel=panel, trial=trial, records=records)
-
-
-def train_deepar_stages(run: RunContext) -> DeepArModelRecord:
-    """Configurations compared on the last horizon before ``as_of``; the best is trained on everything known."""
-    panel = panel_stage(run, ingest_stage(run))
-    with _deepar_runner(run) as runner:
-        choice = _choice(run, panel, runner, before_folds=False)
-        choice.result()
-        best = _submit(runner, train_best, run=run, panel=panel, choice=choice)
-        return cast(DeepArModelRecord, best.result())
-
-
-def tune_deepar_stages(run: RunContext) -> TuningRecord:
-    """Configurations as for training, then a search of the best one's hyperparameters."""
-    panel = panel_stage(run, ingest_stage(run))
-    with _deepar_runner(run) as runner:
-        choice = _choice(run, panel, runner, before_folds=False)
-        choice.result()
-        trial = _done(plan_configurations, run, panel, False)
-        tuned = _submit(runner, tune_best, run=run, panel=panel, trial=trial, choice=choice)
-        return cast(TuningRecord, tuned.result())
 
 
 def compare_stage(
     run: RunContext, panel: PrefectFuture[PanelRecord], forecasts: list[PrefectFuture[ForecastRecord]]
 ) -> PrefectFuture[ComparisonRecord]:
     """Backtest, metrics and the champion of every series."""
-    return _done(compare, run, panel, forecasts)
+    return done(compare, run, panel, forecasts)
 
 
 def plan_stage(
@@ -191,7 +114,7 @@ def plan_stage(
     comparison: PrefectFuture[ComparisonRecord],
 ) -> PrefectFuture[PlanRecord]:
     """Visits, levels and targets."""
-    return _done(optimise_inventory, run, ingested, panel, comparison)
+    return done(optimise_inventory, run, ingested, panel, comparison)
 
 
 class PlannedWeek(NamedTuple):
@@ -227,9 +150,9 @@ def replenish(run: RunContext, approve: bool = False) -> PublicationRecord:
     approval = None
     if approve and not run.dry_run:
         preview = publish.with_options(name="preview", task_run_name="preview")
-        previewed = _done(preview, run.model_copy(update={"dry_run": True}), *planned).result()
+        previewed = done(preview, run.model_copy(update={"dry_run": True}), *planned).result()
         approval = ask_for_approval(run, previewed)
-    published = _done(publish, run, *planned, approval).result()
+    published = done(publish, run, *planned, approval).result()
     return cast(PublicationRecord, published).model_copy(update={"flow_run_id": str(flow_run.get_id())})
 
 
@@ -237,4 +160,4 @@ def judge_stage(
     run: RunContext, weeks: list[WeekOutcome], panel: PrefectFuture[PanelRecord]
 ) -> PrefectFuture[list[WeekOutcome]]:
     """What the weeks of a backfill cost, and how far off they were."""
-    return _done(judge_weeks, run, weeks, panel)
+    return done(judge_weeks, run, weeks, panel)

@@ -6,8 +6,9 @@ from datetime import date
 
 from prefect import flow
 
+from flows.deepar_stages import train_stage
 from flows.preparation import prepare_run
-from flows.stages import AT_THE_END, flow_run_name, task_runner, train_deepar_stages
+from flows.stages import AT_THE_END, flow_run_name, ingest_stage, panel_stage, task_runner
 from schemas.deepar import DeepArModelRecord
 
 
@@ -26,4 +27,5 @@ def train_deepar(
         force: Compute again what the lake already holds.
         overrides: Settings to change for this run, one key.path=value each, such as horizon=14.
     """
-    return train_deepar_stages(prepare_run(settings_file, as_of, overrides, force=force))
+    run = prepare_run(settings_file, as_of, overrides, force=force)
+    return train_stage(run, panel_stage(run, ingest_stage(run)))

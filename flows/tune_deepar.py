@@ -6,8 +6,9 @@ from datetime import date
 
 from prefect import flow
 
+from flows.deepar_stages import tune_stage
 from flows.preparation import prepare_run
-from flows.stages import AT_THE_END, flow_run_name, task_runner, tune_deepar_stages
+from flows.stages import AT_THE_END, flow_run_name, ingest_stage, panel_stage, task_runner
 from schemas.deepar import TuningRecord
 
 
@@ -26,4 +27,5 @@ def tune_deepar(
         force: Compute again what the lake already holds.
         overrides: Settings to change for this run, one key.path=value each, such as horizon=14.
     """
-    return tune_deepar_stages(prepare_run(settings_file, as_of, overrides, force=force))
+    run = prepare_run(settings_file, as_of, overrides, force=force)
+    return tune_stage(run, panel_stage(run, ingest_stage(run)))

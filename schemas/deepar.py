@@ -195,6 +195,20 @@ class DeepArModelRecord(Record):
     seconds: float = 0.0
 
 
+class EndpointRecord(Record):
+    """Models in service for requests in real time.
+
+    Attributes:
+        name: of the endpoint.
+        variants: variant to the training job of its model, the best first; empty = the endpoint is deleted.
+        weights: variant to its share of the requests that name none.
+    """
+
+    name: str
+    variants: dict[str, str] = {}
+    weights: dict[str, float] = {}
+
+
 class TuningRecord(Record):
     """A finished tuning of the best configuration.
 

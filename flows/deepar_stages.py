@@ -1,0 +1,92 @@
+"""The stages of DeepAR: configurations in parallel, the best on everything known, tuning, an endpoint."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from prefect.futures import PrefectFuture
+
+from flows.submitting import Runner, deepar_runner, done, submit
+from schemas.deepar import (
+    ConfigurationRecord,
+    DeepArChoice,
+    DeepArModelRecord,
+    DeepArTrial,
+    EndpointRecord,
+    TuningRecord,
+)
+from schemas.records import PanelRecord
+from schemas.run import RunContext
+from tasks.deepar import (
+    choose_configuration,
+    plan_configurations,
+    train_best,
+    train_configuration,
+    tune_best,
+)
+from tasks.deepar_endpoint import deploy_models
+from tasks.deepar_jobs import deepar_settings
+
+
+class Configurations(NamedTuple):
+    """DeepAR's configurations of a run, trained and compared."""
+
+    trial: PrefectFuture[DeepArTrial]
+    records: list[PrefectFuture[ConfigurationRecord]]
+    choice: PrefectFuture[DeepArChoice]
+
+
+def configurations_stage(
+    run: RunContext, panel: PrefectFuture[PanelRecord], runner: Runner | None, before_folds: bool
+) -> Configurations:
+    """The best DeepAR configuration: trained in parallel, compared on the same periods."""
+    trial = done(plan_configurations, run, panel, before_folds)
+    given = deepar_settings(run).configurations
+    compared = given if trial.result().window and not (before_folds and len(given) == 1) else []
+    records = [
+        submit(
+            runner,
+            train_configuration.with_options(task_run_name=f"train deepar {configuration.label}"),
+            run=run,
+            panel=panel,
+            trial=trial,
+            configuration=configuration,
+        )
+        for configuration in compared
+    ]
+    choice = submit(runner, choose_configuration, run=run, panel=panel, trial=trial, records=records)
+    return Configurations(trial, records, choice)
+
+
+def train_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> DeepArModelRecord:
+    """Configurations compared on the last horizon before ``as_of``; the best is trained on everything known."""
+    with deepar_runner(run) as runner:
+        best, _ = _trained(run, panel, runner)
+        return best.result()
+
+
+def tune_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> TuningRecord:
+    """Configurations as for training, then a search of the best one's hyperparameters."""
+    with deepar_runner(run) as runner:
+        compared = configurations_stage(run, panel, runner, before_folds=False)
+        compared.choice.result()
+        tuned = submit(runner, tune_best, run=run, panel=panel, trial=compared.trial, choice=compared.choice)
+        return cast(TuningRecord, tuned.result())
+
+
+def deploy_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> EndpointRecord:
+    """The best model and its challengers on one endpoint."""
+    with deepar_runner(run) as runner:
+        best, compared = _trained(run, panel, runner)
+        deployed = submit(runner, deploy_models, run=run, best=best, records=compared.records)
+        return cast(EndpointRecord, deployed.result())
+
+
+def _trained(
+    run: RunContext, panel: PrefectFuture[PanelRecord], runner: Runner | None
+) -> tuple[PrefectFuture[DeepArModelRecord], Configurations]:
+    compared = configurations_stage(run, panel, runner, before_folds=False)
+    compared.choice.result()
+    best = submit(runner, train_best, run=run, panel=panel, choice=compared.choice)
+    best.result()
+    return best, compared
