@@ -30,6 +30,9 @@ def network(
     rate = draw.lognormal(0, 0.7, stores)[store] * draw.lognormal(-1.5, 1.3, categories)[category]
     rate = rate * draw.lognormal(0, 0.4, len(store))
     mean = rate[:, None] * WEEKDAYS[np.arange(periods) % 7] * np.linspace(1.0, 1.1, periods)
+    # A campaign of a week and three times the sales for every third category: what makes space scarce.
+    campaign = np.where(draw.random(categories) < 1 / 3, draw.integers(0, periods // 7, categories), -1)
+    mean = np.where(campaign[category][:, None] == np.arange(periods) // 7, 3.0 * mean, mean)
     price = np.repeat(draw.lognormal(10, 0.6, categories)[category][:, None].round(-1), periods, axis=1)
     per_store = np.bincount(store, weights=mean.mean(axis=1))
     demand, fresh = _paths(mean, paths or 1, seed), _paths(mean, paths or 1, seed + 1_000_003)
