@@ -24,12 +24,14 @@ class DataShape:
         dynamic_features: number of dynamic features that are used.
         longest: periods of the longest series.
         non_negative: no known value is below 0, so no forecast is.
+        smallest: absolute value of the known value next to 0; 1 where all are 0.
     """
 
     cardinality: tuple[int, ...]
     dynamic_features: int
     longest: int
     non_negative: bool
+    smallest: float
 
 
 def shape_of(training: Sequence[Series], given: Hyperparameters) -> DataShape:
@@ -55,6 +57,7 @@ def shape_of(training: Sequence[Series], given: Hyperparameters) -> DataShape:
         _dynamic_features(training, given),
         longest,
         all((series.known >= 0).all() for series in training),
+        _smallest(training),
     )
     for series in training:
         check_training_series(series, shape, given)
@@ -124,6 +127,11 @@ def _dynamic_features(training: Sequence[Series], given: Hyperparameters) -> int
     if given.num_dynamic_feat == IGNORE:
         return 0
     return len(training[0].dynamic_feat) if given.num_dynamic_feat == AUTO else int(given.num_dynamic_feat)
+
+
+def _smallest(training: Sequence[Series]) -> float:
+    values = [np.abs(series.known[series.known != 0]) for series in training]
+    return min((float(found.min()) for found in values if len(found)), default=1.0)
 
 
 def _check_support(series: Series, likelihood: str) -> None:

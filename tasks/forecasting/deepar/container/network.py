@@ -19,6 +19,8 @@ from gluonts.torch.distributions import (
     StudentTOutput,
 )
 from gluonts.torch.model.deepar import DeepAREstimator
+from gluonts.torch.model.deepar.lightning_module import DeepARLightningModule
+from gluonts.torch.scaler import MeanScaler
 
 from schemas.frequency import WEEKDAYS
 from tasks.forecasting.deepar.container.checks import DataShape
@@ -79,6 +81,18 @@ class Network:
                 batch_size=given.mini_batch_size,
                 num_batches_per_epoch=batches_per_epoch,
             )
+
+    def module(self, estimator: DeepAREstimator) -> DeepARLightningModule:
+        """An untrained network.
+
+        GluonTS divides a context without any sale by 1e-10, at which losses and samples explode; here the least
+        scale is that of a context with one smallest value in it.
+        """
+        module = estimator.create_lightning_module()
+        if isinstance(module.model.scaler, MeanScaler):
+            least = self.shape.smallest / self.given.context_length
+            module.model.scaler = MeanScaler(dim=-1, keepdim=True, minimum_scale=least)
+        return module
 
     def entries(self, series: Iterable[Series], periods: int | None = None) -> list[dict[str, Any]]:
         """Records as GluonTS takes them, features that are not used left out.

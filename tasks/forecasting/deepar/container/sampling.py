@@ -29,7 +29,7 @@ class Sampler:
         torch.set_num_threads(1)
         self._network = model.network
         estimator = model.network.estimator(num_samples=num_samples)
-        module = estimator.create_lightning_module()
+        module = model.network.module(estimator)
         module.model.load_state_dict(model.weights)
         self._predictor = estimator.create_predictor(estimator.create_transformation(), module)
         self._predictor.to(torch.device("cpu"))

@@ -7,9 +7,11 @@ checkpoint and end well; and a stop takes effect after the current step.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from gluonts.torch.model.deepar.module import DeepARModel
 
@@ -20,8 +22,6 @@ _WEIGHT_DECAY = 1e-8
 _LONGEST_GRADIENT = 10.0
 # After so many epochs without progress the step is halved.
 _STEP_PATIENCE = 10
-# Series are drawn in an order mixed over a window of so many.
-_SHUFFLED = 1_024
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def fit(job: TrainingJob, report: Callable[[Progress], None], stopping: Callable
     estimator = network.estimator(job.local.batches_per_epoch)
     long_enough = [series for series in job.training if len(series.target) >= job.given.prediction_length]
     prepared = list(estimator.create_transformation().apply(network.entries(long_enough), is_train=True))
-    module = estimator.create_lightning_module().to(device)
-    batches = estimator.create_training_data_loader(prepared, module, shuffle_buffer_length=_SHUFFLED)
+    module = network.module(estimator).to(device)
+    batches = estimator.create_training_data_loader(_Mixed(prepared), module)
     model = module.model.train()
     optimizer = torch.optim.Adam(model.parameters(), lr=job.given.learning_rate, weight_decay=_WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=_STEP_PATIENCE)
@@ -98,6 +98,21 @@ def fit(job: TrainingJob, report: Callable[[Progress], None], stopping: Callable
     return Fitted(network, weights, best_loss, stopped=False)
 
 
+class _Mixed:
+    """Series in a new order on every pass.
+
+    About one window of each series is drawn per pass, so that the loss of an epoch depends little on which series
+    it met: early stopping and the best epoch go by it.
+    """
+
+    def __init__(self, series: Sequence[dict[str, Any]]) -> None:
+        self._series = series
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for index in np.random.permutation(len(self._series)):
+            yield self._series[index]
+
+
 def _steps(
     model: DeepARModel,
     optimizer: torch.optim.Optimizer,
@@ -106,7 +121,12 @@ def _steps(
 ) -> Iterator[float]:
     for batch in batches:
         optimizer.zero_grad()
-        loss = model.loss(**{name: values.to(device) for name, values in batch.items()}).mean()
+        given = {name: values.to(device) for name, values in batch.items()}
+        past = given["past_observed_values"]
+        seen = past[:, past.shape[1] - model.context_length + 1 :]
+        known = torch.cat((seen, given["future_observed_values"]), dim=1)
+        # GluonTS counts an unknown period, and one before a series began, as a loss of 0: mean over the known ones.
+        loss = model.loss(**given).mean() * (known.numel() / known.sum().clamp(min=1.0))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), _LONGEST_GRADIENT)
         optimizer.step()
