@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -10,8 +11,10 @@ from schemas import columns as c
 from schemas.records import ComparisonRecord, IngestRecord, PanelRecord, PlanInputs
 from schemas.settings import Settings
 from tasks.demand.sku_facts import last_dc_stock
-from tasks.inventory.weekly_problem import WeeklyInputs
 from tasks.storage.lake import Lake
+
+if TYPE_CHECKING:
+    from tasks.inventory.weekly_problem import WeeklyInputs
 
 TABLES_READ = ("stores", "dc_stock", "calendar")
 
@@ -35,6 +38,8 @@ def weekly_inputs(lake: Lake, settings: Settings, as_of: date, given: PlanInputs
     Raises:
         StorageError: a table is no longer in the lake.
     """
+    from tasks.inventory.weekly_problem import WeeklyInputs
+
     tables = {name: lake.read_table(ref) for name, ref in given.tables.items()}
     prices = lake.read_table(given.planned_prices)
     return WeeklyInputs(
