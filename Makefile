@@ -13,7 +13,7 @@ INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --python 
 	--constraint requirements.lock $(PLACES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint fmt types arch docs bench ui aws-twin lock clean
+.PHONY: help setup demo test test-fast lint fmt types arch docs bench ui serve aws-twin lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -48,6 +48,9 @@ docs: .venv/.installed ## docs/settings.md from the settings model
 
 bench: .venv/.installed-test ## time and memory of a weekly run on the full demo company
 	$(BIN)/python benchmarks/weekly_run.py
+
+serve: .venv/.installed ## Prefect server, worker, deployments and schedule on this machine (SERVE="--settings FILE")
+	@$(BIN)/python -m deployments.serve $(SERVE)
 
 ui: .venv/.installed ## Prefect server with its UI at http://127.0.0.1:4200
 	$(BIN)/prefect server start

@@ -63,6 +63,9 @@ class QualitySettings(Strict):
     max_quarantined_share: float = Field(
         default=0.01, ge=0, le=1, description="Largest share of quarantined rows per table, as a fraction"
     )
+    alarm_share: float = Field(
+        default=0.005, ge=0, le=1, description="Share of quarantined rows per table that raises an alarm, as a fraction"
+    )
     max_fallback_share: float = Field(
         default=0.5, ge=0, le=1, description="Largest share of series per model that may fall back, as a fraction"
     )

@@ -9,9 +9,10 @@ from prefect.client.schemas.objects import State
 from schemas.records import IngestRecord
 from schemas.run import RunContext
 from tasks.demand.validation import validate_tables
+from tasks.events import tell_of_bad_rows
 from tasks.storage.lake import open_lake
 from tasks.storage.source_files import SourceFile, expand_sources, read_tables
-from tasks.support import RETRY_DELAYS_SECONDS, is_transient, run_stage, say, show_table
+from tasks.support import RETRY_DELAYS_SECONDS, is_transient, run_stage, say, show_table, warn
 
 
 @task(
@@ -41,6 +42,7 @@ def ingest_tables(run: RunContext) -> State[IngestRecord]:
         f"{len(record.tables)} tables, {read:,} rows read: {read - quarantined:,} accepted, "
         f"{quarantined:,} in quarantine"
     )
+    warn(tell_of_bad_rows(run, record))
     _show(run, record)
     return state
 

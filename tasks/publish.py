@@ -25,6 +25,7 @@ from schemas.records import (
 )
 from schemas.run import RunContext
 from schemas.tables import OVERRIDES
+from tasks.events import tell_of_publication
 from tasks.panels import load_panel
 from tasks.publishing.earlier_runs import latest_before
 from tasks.publishing.outputs import REPLENISHMENT, REPORT, RunFacts, RunOutputs
@@ -87,6 +88,8 @@ def publish(
     if run.scoped:
         warn(["The file covers the run's scope only: for the ERP an absent pair means 0."])
     say(f"{'preview' if run.dry_run else 'published'}: {record.folder}")
+    if record.written and not run.dry_run:
+        tell_of_publication(run, record)
     _show(run, record, plan)
     return state
 
@@ -163,10 +166,10 @@ def _facts(
         warnings=[*panel.warnings, *comparison.notes, *plan.notes],
         seconds=seconds,
         stock_given=panel.stock_counted,
+        plan_inputs=plan.inputs.model_dump(mode="json"),
         summary={"Overfitting": comparison.summary["gap"], "Treatments": panel.summary["treatments"]},
     )
 
-        plan_inputs=plan.inputs.model_dump(mode="json"),
 
 def _show(run: RunContext, record: PublicationRecord, plan: PlanRecord) -> None:
     if "://" not in record.folder:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,11 @@ CONCURRENCY_KEYS = {"limit", "collision_strategy", "grace_period_seconds"}
 SCHEDULE_KEYS = {
     "cron", "interval", "rrule", "timezone", "anchor_date", "active", "parameters", "slug", "replaces", "day_or",
 }  # fmt: skip
+
+# What an operator fills in before a run can begin.
+ASKED_FOR = {"backfill": {"date_from", "date_to"}, "notify": {"subject", "message"}}
+# Read from the environment when the deployments are registered; deployments/serve.py sets them all.
+VARIABLES = {"RESTOCK_HOME", "RESTOCK_SETTINGS", "RESTOCK_CRON", "RESTOCK_TIMEZONE", "RESTOCK_POOL"}
 
 by_name = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
 
@@ -63,7 +70,33 @@ def test_an_entrypoint_can_be_loaded(deployment: dict[str, Any], monkeypatch: py
     monkeypatch.chdir(ROOT)
     flow = load_flow_from_entrypoint(deployment["entrypoint"])
     assert flow.name == deployment["entrypoint"].split(":")[1]
-    flow.validate_parameters(deployment.get("parameters", {}))
+    schema = flow.parameters
+    given = set(deployment.get("parameters", {}))
+    assert given <= set(schema.properties)
+    assert set(schema.required) - given == ASKED_FOR.get(deployment["name"], set())
+    unexplained = [name for name, field in schema.properties.items() if not field.get("description")]
+    assert not unexplained, "the form shows nothing beside them"
+
+
+def test_only_the_weekly_run_has_a_schedule_and_a_second_one_is_cancelled() -> None:
+    limits = {deployment["name"]: deployment.get("concurrency_limit") for deployment in DEPLOYMENTS}
+    scheduled = [deployment["name"] for deployment in DEPLOYMENTS if deployment.get("schedules")]
+    assert scheduled == ["weekly"]
+    assert limits["weekly"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+    assert limits["backfill"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+
+
+def test_every_deployment_has_the_version_of_the_package_and_says_what_it_does() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert {deployment["version"] for deployment in DEPLOYMENTS} == {version}
+    assert all(deployment["description"].endswith(".") for deployment in DEPLOYMENTS)
+
+
+def test_only_known_variables_are_read_and_serving_sets_them() -> None:
+    text = (ROOT / "prefect.yaml").read_text("utf-8")
+    assert set(re.findall(r"\{\{ \$(\w+) \}\}", text)) == VARIABLES
+    serving = (ROOT / "deployments" / "serve.py").read_text("utf-8")
+    assert all(f'"{name}":' in serving for name in VARIABLES)
 
 
 def test_every_flow_of_the_contract_has_a_deployment() -> None:

@@ -1,0 +1,171 @@
+"""Automations as code: what is watched, and who is told.
+
+``python -m deployments.automations`` registers them on the server of ``PREFECT_API_URL``; again = up to date.
+With ``RESTOCK_WEBHOOK_URL`` every notification is also posted there, as JSON with ``subject``, ``message`` and
+``text`` (both in one).
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import cast
+from uuid import UUID
+
+from prefect.blocks.webhook import Webhook
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ActionTypes, CallWebhook, ChangeFlowRunState, RunDeployment
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.settings import get_current_settings
+from prefect.types import SecretDict
+from pydantic import SecretStr
+
+from tasks.events import DATA_QUALITY_ALARM, PUBLICATION_FINISHED
+
+WEBHOOK_VARIABLE = "RESTOCK_WEBHOOK_URL"
+WEBHOOK_BLOCK = "restock-notifications"
+NOTIFY = "notify/notify"
+TAG = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.restock"}
+RUN = "prefect.flow-run"
+# A run beats every so often; three missing beats in a row mean that nobody is there any more.
+BEATS_MISSED = 3
+SECONDS_BETWEEN_BEATS = 30
+SIGNS_OF_LIFE = ("heartbeat", "Completed", "Failed", "Cancelled", "Cancelling", "Crashed", "Paused", "Suspended")
+# Jinja expressions: the message of a notification.
+ABOUT_RUN = "flow_run.name ~ ': ' ~ flow_run.state.message"
+ABOUT_EVENT = "event.payload.message"
+
+
+def automations(notify: dict[str, list[ActionTypes]]) -> list[AutomationCore]:
+    """Every automation.
+
+    Args:
+        notify: name of an automation that tells something to the actions that tell it.
+    """
+    return [
+        AutomationCore(
+            name="restock: dead run",
+            description="A run without a sign of life is marked as crashed, so that it blocks nothing.",
+            trigger=EventTrigger(
+                after={f"{RUN}.heartbeat"},
+                expect={f"{RUN}.{sign}" for sign in SIGNS_OF_LIFE},
+                match={"prefect.resource.id": f"{RUN}.*"},
+                for_each={"prefect.resource.id"},
+                posture=Posture.Proactive,
+                within=timedelta(seconds=BEATS_MISSED * _seconds_between_beats()),
+            ),
+            actions=[
+                ChangeFlowRunState(
+                    state=StateType.CRASHED,
+                    message="No sign of life: its process or machine is gone. Start the run again; finished stages "
+                    "are reused.",
+                )
+            ],
+        ),
+        AutomationCore(
+            name="restock: approval timed out",
+            description="Says what to do about a run that nobody approved in time.",
+            trigger=EventTrigger(
+                expect={f"{RUN}.Failed"},
+                match={
+                    "prefect.resource.id": f"{RUN}.*",
+                    "prefect.state-message": "The flow was *never resumed.",
+                },
+                for_each={"prefect.resource.id"},
+                within=timedelta(0),
+            ),
+            actions=[
+                ChangeFlowRunState(
+                    state=StateType.FAILED,
+                    name="NotApproved",
+                    message="Nobody approved the publication in time (publication.approval_timeout_hours). The last "
+                    "good file stands. Start the weekly run for the same as_of again; all but the publication is "
+                    "reused.",
+                    force=True,
+                )
+            ],
+        ),
+        *(
+            AutomationCore(
+                name=f"restock: {name}",
+                description=description,
+                trigger=EventTrigger(
+                    expect=expected,
+                    match_related=TAG if about_run else {},
+                    for_each={"prefect.resource.id"},
+                    within=timedelta(0),
+                ),
+                actions=notify[name],
+            )
+            for name, (description, expected, about_run) in TOLD.items()
+        ),
+    ]
+
+
+# What is told: description, events, and whether they are about a flow run of a deployment.
+TOLD: dict[str, tuple[str, set[str], bool]] = {
+    "late run": ("A scheduled run has not begun: is a worker running?", {f"{RUN}.Late"}, True),
+    "failed run": (
+        "A run failed, or nobody approved it; the message says what to do.",
+        {f"{RUN}.Failed", f"{RUN}.Crashed", f"{RUN}.TimedOut", f"{RUN}.NotApproved"},
+        True,
+    ),
+    "data quality": ("A source table has many bad rows.", {DATA_QUALITY_ALARM}, False),
+    "published": ("A new replenishment file stands.", {PUBLICATION_FINISHED}, False),
+}
+
+
+def register(webhook_url: str | None) -> list[str]:
+    """Create or update every automation on the server.
+
+    Args:
+        webhook_url: where notifications are posted too; None = log and artifact only.
+
+    Returns:
+        Their names.
+    """
+    webhook = _webhook_block(webhook_url) if webhook_url else None
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name(NOTIFY).id
+        wanted = automations({name: _actions(name, told[2], deployment, webhook) for name, told in TOLD.items()})
+        standing = {automation.name: automation.id for automation in client.read_automations()}
+        for automation in wanted:
+            if automation.name in standing:
+                # An update sends what was set only, and so must have every field set.
+                client.update_automation(
+                    standing[automation.name], AutomationCore(**automation.model_dump(exclude={"owner_resource"}))
+                )
+            else:
+                client.create_automation(automation)
+    return [automation.name for automation in wanted]
+
+
+def _actions(name: str, about_run: bool, deployment: UUID, webhook: UUID | None) -> list[ActionTypes]:
+    message = ABOUT_RUN if about_run else ABOUT_EVENT
+    actions: list[ActionTypes] = [
+        RunDeployment(
+            source="selected",
+            deployment_id=deployment,
+            parameters={"subject": name, "message": {"__prefect_kind": "jinja", "template": f"{{{{ {message} }}}}"}},
+        )
+    ]
+    if webhook is not None:
+        parts = {"subject": f"'{name}'", "message": message, "text": f"'{name}: ' ~ {message}"}
+        fields = ", ".join(f'"{field}": {{{{ ({words}) | tojson }}}}' for field, words in parts.items())
+        actions.append(CallWebhook(block_document_id=webhook, payload=f"{{{fields}}}"))
+    return actions
+
+
+def _webhook_block(url: str) -> UUID:
+    block = Webhook(url=SecretStr(url), headers=SecretDict({"Content-Type": "application/json"}))
+    return cast(UUID, block.save(WEBHOOK_BLOCK, overwrite=True))
+
+
+def _seconds_between_beats() -> int:
+    return int(get_current_settings().flows.heartbeat_frequency or SECONDS_BETWEEN_BEATS)
+
+
+if __name__ == "__main__":
+    for registered in register(os.environ.get(WEBHOOK_VARIABLE)):
+        print(registered)  # noqa: T201

@@ -1,0 +1,1 @@
+"""Runs on Amazon ECS: a work pool beside the local one."""

@@ -1,0 +1,162 @@
+"""Server, work pool, deployments, automations and worker on this machine, until Ctrl-C: ``make serve``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+import click
+import httpx
+
+ROOT = Path(__file__).parents[1]
+POOL = "local-process"
+DEMO = "demo-company"
+MONDAY_AT_FIVE = "0 5 * * 1"
+SECONDS_TO_START = 180
+SECONDS_TO_STOP = 20
+SECONDS_BETWEEN_LOOKS = 0.5
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--settings", "settings_file", metavar="FILE", help="Settings file.  [default: the demo company's]")
+@click.option(
+    "--timezone", default="UTC", show_default=True, help="The retailer's time zone, such as America/Santiago."
+)
+@click.option("--cron", default=MONDAY_AT_FIVE, show_default=True, help="When the weekly run starts.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address that the server listens on.")
+@click.option("--port", default=4200, show_default=True, help="Port that the server listens on.")
+def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: int) -> None:
+    """Run everything that weekly runs need on this machine; stop it with Ctrl-C.
+
+    Prefect keeps its database where PREFECT_HOME says, or in PREFECT_API_DATABASE_CONNECTION_URL. Notifications
+    go to RESTOCK_WEBHOOK_URL where it is set.
+    """
+    address = f"http://{host}:{port}"
+    if _answers(address):
+        raise click.ClickException(f"Something answers at {address} already. Stop it, or take another --port.")
+    settings = Path(settings_file).resolve() if settings_file else _demo_settings()
+    if not settings.is_file():
+        raise click.ClickException(f"There is no settings file {settings}. Give its path with --settings.")
+    environment = {
+        **os.environ,
+        **QUIET,
+        "PREFECT_API_URL": f"{address}/api",
+        "PREFECT_UI_API_URL": f"{address}/api",
+        "RESTOCK_HOME": str(ROOT),
+        "RESTOCK_SETTINGS": str(settings),
+        "RESTOCK_CRON": cron,
+        "RESTOCK_TIMEZONE": timezone,
+        "RESTOCK_POOL": POOL,
+    }
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        running.append(_start(["server", "start", "--host", host, "--port", str(port)], environment))
+        _wait_for_server(address, running[0])
+        _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
+        _prefect(["--no-prompt", "deploy", "--all"], environment)
+        _python(["-m", "deployments.automations"], environment)
+        running.append(_start(["worker", "start", "--pool", POOL, "--name", "restock"], environment))
+        for line in _welcome(address, settings, cron, timezone):
+            click.echo(line)
+        _watch(running)
+    except KeyboardInterrupt:
+        click.echo("Stopping ...")
+    finally:
+        _stop(running)
+
+
+def _welcome(address: str, settings: Path, cron: str, timezone: str) -> list[str]:
+    return [
+        "",
+        f"Prefect UI:     {address}",
+        f"Weekly run:     {address}/deployments, weekly_replenishment > weekly > Run",
+        f"Scheduled:      '{cron}' in {timezone}",
+        f"Settings file:  {settings}",
+        "Stop with Ctrl-C. What to do when: docs/runbook.md",
+    ]
+
+
+def _demo_settings() -> Path:
+    settings = ROOT / DEMO / "settings.yaml"
+    if not settings.is_file():
+        from tasks.demo.company import write_demo_company
+
+        click.echo(f"No --settings given: writing the demo company to {DEMO} ...")
+        return write_demo_company(ROOT / DEMO, size="slice").resolve()
+    return settings
+
+
+def _start(arguments: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """A Prefect process of its own session: Ctrl-C reaches it through :func:`_stop` alone, in order."""
+    command = [sys.executable, "-m", "prefect", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)  # noqa: S603
+
+
+def _prefect(arguments: Sequence[str], environment: dict[str, str]) -> None:
+    _python(["-m", "prefect", *arguments], environment)
+
+
+def _python(arguments: Sequence[str], environment: dict[str, str]) -> None:
+    """Run a command to its end; its output is shown only where it fails."""
+    command = [sys.executable, *arguments]
+    done = subprocess.run(  # noqa: S603
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise click.ClickException(f"`{' '.join(arguments)}` failed:\n{done.stdout}{done.stderr}")
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/api/health", timeout=2).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _wait_for_server(address: str, server: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + SECONDS_TO_START
+    while not _answers(address):
+        if server.poll() is not None:
+            raise click.ClickException("The Prefect server ended at once; its message stands above.")
+        if time.monotonic() > until:
+            raise click.ClickException(f"The Prefect server did not answer within {SECONDS_TO_START} s at {address}.")
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _watch(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Return never, unless a process ends by itself."""
+    while all(process.poll() is None for process in running):
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    raise click.ClickException("The server or the worker ended by itself; its message stands above.")
+
+
+def _stop(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End the processes, the last one first, so that the worker can still tell the server."""
+    for process in reversed(running):
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(SECONDS_TO_STOP)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,131 @@
+"""`make serve`: everything stands after one command, and nothing is left after Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from deployments.automations import TOLD
+from deployments.ecs.pool import job_template
+from schemas.records import IngestRecord, InputFile, TableRef
+from schemas.run import RunContext
+from tasks.events import tell_of_bad_rows
+from tasks.storage.settings_file import load_settings
+
+pytestmark = pytest.mark.flow
+
+ROOT = Path(__file__).parents[2]
+DEPLOYED = [entry["name"] for entry in yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]]
+SECONDS_TO_WAIT = 240
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture
+def served(company: Path, tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Address of the server, and the process that serves."""
+    port, log = free_port(), tmp_path / "serve.log"
+    environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "home")}
+    environment.pop("PREFECT_API_URL", None)
+    options = ["--settings", str(company), "--timezone", "America/Santiago", "--port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deployments.serve", *options],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        until = time.monotonic() + SECONDS_TO_WAIT
+        while b"Stop with Ctrl-C" not in log.read_bytes():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.3)
+        yield f"http://127.0.0.1:{port}/api", process
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(SECONDS_TO_WAIT)
+
+
+def test_one_command_serves_deployments_automations_and_the_schedule(
+    served: tuple[str, subprocess.Popen[bytes]],
+) -> None:
+    address, process = served
+    with temporary_settings({PREFECT_API_URL: address}), get_client(sync_client=True) as client:
+        deployed = {deployment.name: deployment for deployment in client.read_deployments()}
+        assert sorted(deployed) == sorted(DEPLOYED)
+        assert [str(schedule.schedule.timezone) for schedule in deployed["weekly"].schedules] == ["America/Santiago"]
+
+        again = [sys.executable, "-m", "deployments.automations"]
+        environment = {**os.environ, "PREFECT_API_URL": address}
+        subprocess.run(again, cwd=ROOT, env=environment, check=True, timeout=SECONDS_TO_WAIT, capture_output=True)
+        automations = [automation.name for automation in client.read_automations()]
+        expected = ["restock: approval timed out", "restock: dead run", *(f"restock: {name}" for name in TOLD)]
+        assert sorted(automations) == sorted(expected)
+
+        until = time.monotonic() + SECONDS_TO_WAIT / 4
+        while not client.read_flow_runs(limit=1):
+            # SQLAlchemy 2.1 keeps Prefect 3.8 from scheduling: pyproject.toml asks for an older one.
+            assert time.monotonic() < until, "no weekly run was scheduled"
+            time.sleep(1)
+
+    process.send_signal(signal.SIGINT)
+    assert process.wait(SECONDS_TO_WAIT) == 0
+    port = int(address.split(":")[2].split("/")[0])
+    with socket.socket() as one:
+        assert one.connect_ex(("127.0.0.1", port)) != 0, "the server still listens"
+
+
+def test_a_missing_settings_file_is_told_before_a_server_starts(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "deployments.serve", "--settings", str(tmp_path / "no.yaml"), "--port", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False)
+    assert done.returncode == 1
+    assert "There is no settings file" in done.stderr
+
+
+def test_many_bad_rows_of_a_table_are_an_alarm(prefect_server: dict[str, str], company: Path) -> None:
+    def file(table: str, bad: int) -> InputFile:
+        return InputFile(
+            table=table, path="x.csv", sha256="", rows_read=500, rows_accepted=500 - bad, rows_quarantined=bad
+        )
+
+    run = RunContext(settings=load_settings(company), as_of=date(2024, 7, 1))
+    empty = TableRef(key="quarantine/0.parquet", rows=0, sha256="")
+    files = [file("sales", 1), file("sales", 2), file("stock", 6), file("overrides", 0)]
+    record = IngestRecord(tables={}, quarantine=empty, files=files)
+    assert tell_of_bad_rows(run, record) == [
+        "stock: 6 of 500 rows are in quarantine (1.20%); above 0.50% is an alarm (quality.alarm_share)"
+    ]
+
+
+def test_a_run_on_ecs_is_a_fargate_task_of_our_image(prefect_server: dict[str, str]) -> None:
+    from prefect_aws.workers.ecs_worker import ECSJobConfiguration
+
+    roles = {name: f"arn:aws:iam::123456789012:role/{name}" for name in ("execution", "task")}
+    template = job_template("registry/restock:1", "shop", "vpc-1", roles["execution"], roles["task"], 4096, 16384)
+    variables = {"env": {"TZ": "America/Santiago"}, "memory": 30720}
+    job = asyncio.run(ECSJobConfiguration.from_template_and_values(template, variables))
+    assert job.task_definition["containerDefinitions"] == [{"image": "registry/restock:1", "name": "restock"}]
+    assert job.task_definition["executionRoleArn"] == roles["execution"]
+    request = job.task_run_request
+    assert (request["launchType"], request["cluster"]) == ("FARGATE", "shop")
+    assert request["overrides"]["taskRoleArn"] == roles["task"]
+    assert (request["overrides"]["cpu"], request["overrides"]["memory"]) == (4096, 30720)
