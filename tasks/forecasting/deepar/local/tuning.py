@@ -11,7 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -29,6 +29,7 @@ LONGEST_NAME = 32
 # Trainings that end before any is pruned, and epochs that each one gets.
 _TRUSTED_TRIALS = 4
 _FIRST_EPOCHS = 10
+_POLL_SECONDS = 0.2
 
 Range = tuple[float, float, Literal["linear", "log"], bool]
 
@@ -82,6 +83,7 @@ def tune(trainer: Trainer, lake: Lake, request: TuningRequest, report: Report, r
             return known
         if find_spec("optuna") is None:
             raise ConfigError("Tuning here needs optuna, not installed. Install it: pip install 'restock[deepar]'.")
+        report(JobProgress(job=name, state="starting", detail=f"{request.configurations} trainings", share=0.0))
         started = time.monotonic()
         trials = _Search(trainer, lake, request, folder, job, report).run()
         finished = [trial for trial in trials if trial.value is not None]
@@ -125,7 +127,7 @@ class _Search:
                 count = min(self._request.parallel, self._request.configurations - len(done))
                 asked = [study.ask() for _ in range(count)]
                 requests = [self._trial_request(trial) for trial in asked]
-                outcomes = list(threads.map(self._outcome, asked, requests))
+                outcomes = self._round(threads, asked, requests)
                 if self._job.stopping.is_set():
                     raise TrainingError(f"Tuning job {self._job.name} was stopped. Run again: it goes on from here.")
                 for trial, outcome in zip(asked, outcomes, strict=True):
@@ -133,6 +135,17 @@ class _Search:
                     done.append(outcome.record)
                 self._tell_progress(done)
         return done
+
+    def _round(
+        self, threads: ThreadPoolExecutor, trials: Sequence[optuna.Trial], requests: Sequence[TrainingRequest]
+    ) -> list[_Outcome]:
+        """Train side by side; a stop of the search is passed on to its trainings."""
+        running = [threads.submit(self._outcome, *one) for one in zip(trials, requests, strict=True)]
+        while wait(running, _POLL_SECONDS).not_done:
+            if self._job.stopping.is_set():
+                for request in requests:
+                    self._trainer.stop(self._trainer.name_of(request))
+        return [done.result() for done in running]
 
     def _trial_request(self, trial: optuna.Trial) -> TrainingRequest:
         drawn = {name: _drawn(trial, name, given) for name, given in sorted(self._request.ranges.items())}
@@ -156,7 +169,7 @@ class _Search:
             return trial.should_prune()
 
         try:
-            model, found = self._trainer.train_watched(request, self._passed_on(name), watch)
+            model, found = self._trainer.train_watched(request, lambda _progress: None, watch)
         except TrainingError as error:
             state: Literal["stopped", "failed"] = "stopped" if self._job.stopping.is_set() else "failed"
             record = TuningTrial(job=name, hyperparameters=drawn, state=state, reason=str(error))
@@ -180,15 +193,6 @@ class _Search:
             reason = f"the training measured no {self._request.objective}"
             return TuningTrial(job=name, hyperparameters=drawn, state="failed", seconds=model.seconds, reason=reason)
         return TuningTrial(job=name, hyperparameters=drawn, state="finished", value=value, seconds=model.seconds)
-
-    def _passed_on(self, trial: str) -> Report:
-        """Passes a stop of the search on to its training, at the training's next sign of life."""
-
-        def report(_progress: JobProgress) -> None:
-            if self._job.stopping.is_set():
-                self._trainer.stop(trial)
-
-        return report
 
     def _keep(self, key: str, outcome: _Outcome) -> None:
         record = {"trial": outcome.record.model_dump(mode="json"), "losses": outcome.losses}
