@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from prefect.futures import PrefectFuture
 
@@ -34,6 +34,11 @@ class Configurations(NamedTuple):
     trial: PrefectFuture[DeepArTrial]
     records: list[PrefectFuture[ConfigurationRecord]]
     choice: PrefectFuture[DeepArChoice]
+
+    @property
+    def futures(self) -> list[PrefectFuture[Any]]:
+        """Everything submitted, in order: read so, a failure is told by the task that failed, not by one after it."""
+        return [*self.records, self.choice]
 
 
 def configurations_stage(
@@ -69,7 +74,7 @@ def tune_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> TuningReco
     """Configurations as for training, then a search of the best one's hyperparameters."""
     with deepar_runner(run) as runner:
         compared = configurations_stage(run, panel, runner, before_folds=False)
-        compared.choice.result()
+        _wait(compared)
         tuned = submit(runner, tune_best, run=run, panel=panel, trial=compared.trial, choice=compared.choice)
         return cast(TuningRecord, tuned.result())
 
@@ -86,7 +91,12 @@ def _trained(
     run: RunContext, panel: PrefectFuture[PanelRecord], runner: Runner | None
 ) -> tuple[PrefectFuture[DeepArModelRecord], Configurations]:
     compared = configurations_stage(run, panel, runner, before_folds=False)
-    compared.choice.result()
+    _wait(compared)
     best = submit(runner, train_best, run=run, panel=panel, choice=compared.choice)
     best.result()
     return best, compared
+
+
+def _wait(compared: Configurations) -> None:
+    for future in compared.futures:
+        future.result()

@@ -75,12 +75,13 @@ def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[P
     shards = done(plan_shards, run, panel).result()
     with deepar_runner(run) as runner:
         wanted = run.settings.models.deepar is not None
-        choice = configurations_stage(run, panel, runner, before_folds=True).choice if wanted else None
-        futures = [_shard(run, panel, spec, choice, runner) for spec in shards]
+        compared = configurations_stage(run, panel, runner, before_folds=True) if wanted else None
+        futures = [_shard(run, panel, spec, compared.choice if compared else None, runner) for spec in shards]
+        work = [*(compared.futures if compared else []), *futures]
         progress = cast(UUID, create_progress_artifact(0.0, key="forecast-progress", description="Shards finished"))
-        for finished, future in enumerate(as_completed(futures), start=1):
+        for finished, future in enumerate(as_completed(work), start=1):
             future.result()
-            update_progress_artifact(progress, 100.0 * finished / len(futures))
+            update_progress_artifact(progress, 100.0 * finished / len(work))
     done(summarise_forecasts, run, futures)
     return futures
 

@@ -367,6 +367,23 @@ class Settings(Strict):
             )
         return self
 
+    @model_validator(mode="after")
+    def _sagemaker_has_what_it_needs(self) -> Self:
+        deepar = self.models.deepar
+        if deepar is None or deepar.backend == "local":
+            return self
+        if not self.storage.startswith("s3://"):
+            raise ValueError(
+                f"models.deepar.backend is sagemaker, whose jobs read and write a bucket, but storage is "
+                f"'{self.storage}'; set storage to s3://bucket/prefix, or the backend to local"
+            )
+        if not deepar.sagemaker.role:
+            raise ValueError(
+                "models.deepar.backend is sagemaker, but models.deepar.sagemaker.role is absent; set it to the ARN of "
+                "the role that the jobs run under, such as arn:aws:iam::123456789012:role/restock-sagemaker"
+            )
+        return self
+
     @property
     def period(self) -> Frequency:
         """The frequency as an object."""

@@ -1,0 +1,72 @@
+"""The block models.deepar: source A's defaults, and what is refused before any job costs money."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from schemas.settings import Settings
+
+SOURCES = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
+ROLE = "arn:aws:iam::123456789012:role/restock-sagemaker"
+
+
+def _deepar(storage: str = "./lake", **given: Any) -> Any:
+    named = {"name": "shoes", "sources": SOURCES, "storage": storage, "models": {"deepar": given}}
+    return Settings.model_validate(named).models.deepar
+
+
+def test_the_four_configurations_and_the_tuning_of_source_a() -> None:
+    deepar = _deepar()
+    assert sorted(configuration.label for configuration in deepar.configurations) == [
+        "cleaned-negative-binomial",
+        "cleaned-student-t",
+        "original-negative-binomial",
+        "original-student-t",
+    ]
+    assert (deepar.tuning.configurations, deepar.tuning.parallel) == (20, 2)
+    ranges = {name: (given.min, given.max) for name, given in deepar.tuning.ranges.items()}
+    assert ranges == {
+        "learning_rate": (0.001, 0.1),
+        "epochs": (50, 200),
+        "num_layers": (2, 4),
+        "dropout_rate": (0.1, 0.3),
+    }
+
+
+def test_sagemaker_with_a_bucket_and_a_role_is_accepted() -> None:
+    deepar = _deepar("s3://bucket/lake", backend="sagemaker", sagemaker={"role": ROLE})
+    assert deepar.sagemaker.inference == "transform"
+
+
+@pytest.mark.parametrize(
+    ("storage", "given", "message"),
+    [
+        ("./lake", {"backend": "sagemaker", "sagemaker": {"role": ROLE}}, "set storage to s3://bucket/prefix"),
+        ("s3://b/p", {"backend": "sagemaker"}, "models.deepar.sagemaker.role is absent"),
+        ("./lake", {"backend": "cloud"}, "Input should be 'local' or 'sagemaker'"),
+        ("./lake", {"hyperparameters": {"epoch": 3}}, "Extra inputs are not permitted"),
+        ("./lake", {"configurations": [{}, {"data": "cleaned"}]}, "names cleaned-student-t twice"),
+        ("./lake", {"tuning": {"ranges": {"likelihood": {"min": 1, "max": 2}}}}, "'likelihood' cannot be tuned"),
+        ("./lake", {"tuning": {"ranges": {"epochs": {"min": 1.5, "max": 2}}}}, "epochs is a whole number"),
+        ("./lake", {"tuning": {"ranges": {"dropout_rate": {"min": 0.3, "max": 0.1}}}}, "min 0.3 must be below max 0.1"),
+        ("./lake", {"tuning": {"ranges": {}}}, "is empty"),
+        ("./lake", {"sagemaker": {"subnets": ["a"]}}, "subnets and security_groups belong together"),
+        ("./lake", {"sagemaker": {"max_wait_seconds": 60}}, "must be at least max_runtime_seconds"),
+        ("./lake", {"sagemaker": {"training_instance": {"type": "c5.large"}}}, "String should match pattern"),
+    ],
+)
+def test_what_cannot_work_is_refused(storage: str, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        _deepar(storage, **given)
+    assert message in str(refused.value)
+
+
+def test_a_cache_key_reads_what_decides_the_training_and_nothing_else() -> None:
+    read = _deepar().read_by_training()
+    assert _deepar(tuning={"configurations": 3}).read_by_training() == read
+    assert _deepar(local={"parallel_jobs": 4}).read_by_training() == read
+    assert _deepar(local={"batches_per_epoch": 4}).read_by_training() != read
+    assert _deepar(num_samples=50).read_by_training() != read
