@@ -50,11 +50,12 @@ def plan_configurations(run: RunContext, panel: PanelRecord, before_folds: bool)
     folds = rolling_folds(loaded, run.settings.backtest.windows, run.settings.backtest.step) if before_folds else []
     history = folds[0].known_periods if folds else loaded.history
     window = min(loaded.horizon, history // TEST_SHARE)
-    note = (
-        f"deepar: configurations are compared on {window} of {loaded.horizon} periods: only {history} are known then"
-        if window < loaded.horizon
-        else ""
-    )
+    note = ""
+    if history - window < loaded.horizon:
+        window = 0
+        note = f"deepar: {history} periods are known, too few to compare configurations: the first one goes on"
+    elif window < loaded.horizon:
+        note = f"deepar: configurations are compared on {window} of {loaded.horizon} periods: {history} are known then"
     if note:
         say(note)
     return DeepArTrial(history=history, known=history - window, note=note)

@@ -65,9 +65,8 @@ class DeepArForecaster:
             TrainingError: the job failed.
             ConfigError: the settings cannot serve.
         """
-        observations = int(Target.of(panel, self._configuration).observations.sum())
-        if observations < FEWEST_OBSERVATIONS:
-            reason = f"{observations} known values in all series, {FEWEST_OBSERVATIONS} {NEEDED}"
+        reason = _too_little(Target.of(panel, self._configuration), panel.horizon)
+        if reason:
             return FittedDeepAr(self, panel, seed, reason=reason)
         encoding = self._encoding(panel)
         request = self._request(panel, encoding, seed)
@@ -151,3 +150,12 @@ class FittedDeepAr:
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
         """Forecast the panel's horizon."""
         return self.owner.predict(self, panel, quantiles)
+
+
+def _too_little(target: Target, horizon: int) -> str:
+    """Why DeepAR cannot be trained at all; empty where it can."""
+    observations = int(target.observations.sum())
+    if observations < FEWEST_OBSERVATIONS:
+        return f"{observations} known values in all series, {FEWEST_OBSERVATIONS} {NEEDED}"
+    longest = target.values.shape[1] - int(target.first.min())
+    return f"{longest} periods in the longest series, {horizon} {NEEDED}" if longest < horizon else ""

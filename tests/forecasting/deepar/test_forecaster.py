@@ -12,7 +12,7 @@ from tasks.forecasting.fallback import is_too_young
 from tasks.storage.lake import open_lake
 from tests.forecasting.check_forecaster import LEVELS, check_closed_periods_are_zero, check_is_a_forecast_of_demand
 from tests.forecasting.deepar.flat_backend import FlatBackend
-from tests.forecasting.panels import AWKWARD, awkward_panel
+from tests.forecasting.panels import AWKWARD, awkward_panel, panel_of
 
 
 @pytest.fixture
@@ -53,6 +53,13 @@ def test_too_little_for_deepar_is_told_and_nothing_is_trained(backend):
     assert set(found.failed.values()) == {"80 known values in all series, 300 needed"}
     assert all(is_too_young(reason) for reason in found.failed.values())
     check_is_a_forecast_of_demand(found, panel)
+
+
+def test_a_history_shorter_than_the_horizon_is_told_and_nothing_is_trained(backend):
+    panel = panel_of(np.ones((40, 10)), horizon=11)
+    found = forecaster(backend).fit(panel, 3).predict(panel, LEVELS)
+    assert backend.trained == []
+    assert set(found.failed.values()) == {"10 periods in the longest series, 11 needed"}
 
 
 def test_settings_reach_the_job(backend):
