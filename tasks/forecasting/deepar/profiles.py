@@ -46,7 +46,7 @@ _SAGEMAKER = {
     "MS": _Profile(18, epochs=400, learning_rate=0.001, mini_batch_size=449, early_stopping_patience=40, num_cells=56),
 }
 
-# Here an epoch is `local.batches_per_epoch` steps. With the default of ten a training took 7 to 12 CPU seconds of one
+# Here an epoch is `local.batches_per_epoch` steps. With the default of ten a training took 7 to 18 CPU seconds of one
 # core (docs/deepar.md); twice as long on the months lowered the training loss further, but not the errors of the test.
 _LOCAL = {
     "D": _Profile(
