@@ -142,10 +142,10 @@ class FittedDeepAr:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One line on the training, for the run's tables."""
+        """On the training, for the run's tables."""
         if self.model is None or self.channel is None:
             return (f"{NAME}: not trained: {self.reason}",)
-        return (f"{NAME}: {self.channel.configuration} on {self.channel.series:,} series", *self.model.notes)
+        return (f"{NAME}: {self.channel.configuration}", *self.model.notes)
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
         """Forecast the panel's horizon."""
