@@ -212,7 +212,14 @@ def _day_option(name: str, parameter: str, text: str) -> Callable[[Command], Com
 @common_options
 @_day_option("--from", "date_from", "The first week, YYYY-MM-DD.")
 @_day_option("--to", "date_to", "The last week is this day or the last one before it, YYYY-MM-DD.")
-@click.option("--parallel", default=1, show_default=True, metavar="N", help="Weeks to prepare side by side.")
+@click.option(
+    "--parallel",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Weeks to prepare side by side.",
+)
 def backfill(**parameters: Any) -> None:
     """Run `weekly` for one week after the other, from the first to the last.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.flow_engine import run_flow_in_subprocess
 from prefect.runtime import flow_run
+from pydantic import Field
 
 from flows.preparation import prepare_run
 from flows.stages import AT_THE_END, flow_run_name, ingest_stage, judge_stage, panel_stage, plan_week, task_runner
@@ -47,7 +48,7 @@ def backfill(
     settings_file: str,
     date_from: date,
     date_to: date,
-    parallel: int = 1,
+    parallel: Annotated[int, Field(ge=1)] = 1,
     as_of: date | None = None,
     force: bool = False,
     overrides: list[str] = [],  # noqa: B006
@@ -69,8 +70,6 @@ def backfill(
         overrides: Settings to change for this run, one key.path=value each, such as horizon=14.
     """
     weeks = _weeks(date_from, date_to)
-    if parallel < 1:
-        raise ConfigError(f"parallel is {parallel}; expected a whole number of at least 1.")
     run = prepare_run(settings_file, weeks[0], overrides)
     ingest_stage(run)  # bad input fails every week alike: it is told at once
     given: dict[str, Any] = {"settings_file": settings_file, "overrides": overrides}

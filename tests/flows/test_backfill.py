@@ -117,7 +117,7 @@ def test_a_failed_week_stops_no_other_and_fails_the_backfill(restock: Restock, c
 @pytest.mark.flow
 @pytest.mark.parametrize(
     ("options", "words"),
-    [(("--from", "2024-06-17", "--to", "2024-06-10"), "from <= to"), (("--parallel", "0"), "at least 1")],
+    [(("--from", "2024-06-17", "--to", "2024-06-10"), "from <= to"), (("--parallel", "0"), "x>=1")],
 )
 def test_bad_parameters_are_refused_before_work_starts(
     restock: Restock, company: Path, options: tuple[str, ...], words: str

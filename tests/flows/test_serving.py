@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.automations import TOLD
-from deployments.ecs.pool import job_template
+from deployments.ecs.pool import create_pool, job_template
 from schemas.records import IngestRecord, InputFile, TableRef
 from schemas.run import RunContext
 from tasks.events import tell_of_bad_rows
@@ -114,6 +115,18 @@ def test_many_bad_rows_of_a_table_are_an_alarm(prefect_server: dict[str, str], c
     assert tell_of_bad_rows(run, record) == [
         "stock: 6 of 500 rows are in quarantine (1.20%); above 0.50% is an alarm (quality.alarm_share)"
     ]
+
+
+def test_the_ecs_pool_can_be_registered_again_with_other_values(prefect_server: dict[str, str]) -> None:
+    given = ["--image", "r/restock:1", "--cluster", "shop", "--vpc-id", "vpc-1"]
+    roles = ["--execution-role-arn", "execution", "--task-role-arn", "task"]
+    for memory in ("16384", "30720"):
+        done = CliRunner().invoke(create_pool, [*given, *roles, "--memory", memory])
+        assert done.exit_code == 0, done.output
+        with get_client(sync_client=True) as client:
+            pool = client.read_work_pool("ecs")
+        assert pool.type == "ecs"
+        assert pool.base_job_template["variables"]["properties"]["memory"]["default"] == int(memory)
 
 
 def test_a_run_on_ecs_is_a_fargate_task_of_our_image(prefect_server: dict[str, str]) -> None:

@@ -1,0 +1,113 @@
+"""A shared server on PostgreSQL: Debian's own, started for the test."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.flows import mini_company
+
+pytestmark = pytest.mark.flow
+
+ROOT = Path(__file__).parents[2]
+SECONDS_TO_WAIT = 240
+
+
+def programs() -> Path | None:
+    """The folder of PostgreSQL's programs, where Debian puts them or on the path."""
+    found = shutil.which("initdb")
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return Path(found).resolve().parent if found else installed[-1].parent if installed else None
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def as_postgres(folder: Path) -> list[str]:
+    """PostgreSQL refuses to run as root: then it runs as the user that Debian made for it."""
+    if os.geteuid():
+        return []
+    user = pwd.getpwnam("postgres")
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    return ["runuser", "-u", "postgres", "--"]
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """Connection URL of an empty database."""
+    folder = programs()
+    if folder is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    # Not below pytest's own folder, which no other user may enter.
+    place = Path(tempfile.mkdtemp(prefix="restock-postgresql-"))
+    user, port, data = as_postgres(place), free_port(), str(place / "data")
+
+    def run(*command: str, check: bool = True) -> None:
+        subprocess.run([*user, *command], check=check, capture_output=True, timeout=SECONDS_TO_WAIT, cwd=place)
+
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {place}"
+    try:
+        run(str(folder / "initdb"), "-D", data, "-A", "trust", "-U", "restock")
+        run(str(folder / "pg_ctl"), "-D", data, "-o", options, "-w", "-l", str(place / "log"), "start")
+        yield f"postgresql+asyncpg://restock@127.0.0.1:{port}/postgres"
+    finally:
+        run(str(folder / "pg_ctl"), "-D", data, "-m", "immediate", "stop", check=False)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def test_a_weekly_run_is_recorded_in_postgresql(database: str, company: Path, tmp_path: Path) -> None:
+    port = free_port()
+    api = f"http://127.0.0.1:{port}/api"
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(tmp_path / "home"),
+        "PREFECT_API_DATABASE_CONNECTION_URL": database,
+        "DO_NOT_TRACK": "1",
+    }
+    environment.pop("PREFECT_API_URL", None)
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + SECONDS_TO_WAIT
+        while not healthy(api):
+            assert server.poll() is None, "the server ended at once"
+            assert time.monotonic() < until, "the server did not answer"
+            time.sleep(0.5)
+        weekly = [sys.executable, "-m", "flows", "weekly", "--settings", str(company), "--as-of", mini_company.AS_OF]
+        done = subprocess.run(
+            weekly,
+            cwd=ROOT,
+            env={**environment, "PREFECT_API_URL": api},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_TO_WAIT,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        runs = httpx.post(f"{api}/flow_runs/filter", json={}, timeout=30).json()
+        assert [run["state_type"] for run in runs] == ["COMPLETED"]
+        assert not (tmp_path / "home" / "prefect.db").exists(), "SQLite was used"
+    finally:
+        server.terminate()
+        server.wait(SECONDS_TO_WAIT)
+
+
+def healthy(api: str) -> bool:
+    try:
+        return httpx.get(f"{api}/health", timeout=2).is_success
+    except httpx.HTTPError:
+        return False
