@@ -186,7 +186,8 @@ class DeepArSettings(Strict):
         default=None, description="Series columns as categorical features; null = store_id and all text columns"
     )
     dynamic: list[str] | None = Field(
-        default=None, description="Features known in advance as dynamic features; null = all, [] = none"
+        default=None,
+        description="Features known in advance to use; null = all that stay in their known range, [] = none",
     )
     num_samples: int = Field(default=200, ge=20, description="Sample paths behind a forecast")
     local: DeepArLocalSettings = DeepArLocalSettings()

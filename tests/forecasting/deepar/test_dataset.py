@@ -152,3 +152,15 @@ def test_answers_are_read_in_order():
 def test_damaged_answers_are_refused(lines, message):
     with pytest.raises(StorageError, match=message):
         read_answers(packed(lines), "there", 2, 2, [0.1, 0.5])
+
+
+def test_features_that_leave_their_known_range_are_left_out_unless_named():
+    ahead = {
+        "trend": np.arange(14.0),
+        "month": np.array([1.0] * 4 + [2.0] * 6 + [3.0] * 4),
+        "week": np.arange(14.0) % 7,
+    }
+    panel = panel_of(np.ones((2, 10)), horizon=4, known=ahead)
+    assert list(Encoding.of(panel, np.arange(2), DeepArSettings()).dynamic) == ["week"]
+    named = Encoding.of(panel, np.arange(2), DeepArSettings(dynamic=["month"]))
+    assert list(named.dynamic) == ["month"]
