@@ -29,6 +29,7 @@ from tasks.deepar_jobs import JobBoard, deepar_backend, deepar_settings, forecas
 from tasks.demand.folds import rolling_folds
 from tasks.evaluation.backtest import attach_actuals
 from tasks.evaluation.metrics import OVERALL, metrics_table, seasonal_scales
+from tasks.forecasting.fallback import is_too_young
 from tasks.forecasting.registry import forecast_folds
 from tasks.panels import load_panel
 from tasks.storage.lake import open_lake
@@ -100,7 +101,7 @@ def _train(
         forecaster, base, [_fold(base, trial)], False, run.settings.quantiles, run.settings.seed
     )
     if len(failures) == base.n:
-        raise TrainingError(f"DeepAR {configuration.label} was not trained: {failures[0].reason}")
+        raise TrainingError(failures[0].reason)
     return ConfigurationRecord(
         configuration=configuration,
         model=forecaster.trained,
@@ -125,10 +126,15 @@ def choose_configuration(
     """
     done = [record for record in records if record.forecast is not None]
     if not done:
-        if trial.window and records:
-            raise TrainingError("DeepAR: no configuration could be trained. " + "; ".join(r.failed for r in records))
+        broken = [record.failed for record in records if not is_too_young(record.failed)]
+        if broken:
+            raise TrainingError("DeepAR: no configuration could be trained. " + "; ".join(broken))
         first = deepar_settings(run).configurations[0]
-        return DeepArChoice(configuration=first, why="the first of the settings: nothing to compare it with")
+        why = "the first of the settings: too little is known to compare" + "".join(
+            f" ({r.failed})" for r in records[:1]
+        )
+        say(f"deepar: {first.label}, {why}")
+        return DeepArChoice(configuration=first, why=why)
     parts: dict[str, object] = {
         "panel": {name: ref.sha256 for name, ref in panel.frames.items()},
         "forecasts": [record.forecast.sha256 for record in done if record.forecast],
