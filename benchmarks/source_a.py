@@ -23,6 +23,7 @@ import yaml
 from schemas import columns as c
 from tasks.demo.catalogue import ARTICLE
 from tasks.demo.tables import DemoTables, demo_tables
+from tasks.evaluation.metrics import OVERALL, metrics_table
 
 PRODUCTS = 27
 RUNS = {
@@ -94,9 +95,7 @@ def show(folder: Path, name: str, run: dict, backend: str, storage: str) -> None
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-m", "flows", "weekly", "--settings", str(path), "--as-of", as_of], check=True)
     seconds = time.perf_counter() - begun
-    metrics = pd.read_parquet(f"{storage}/runs/{as_of}/metrics.parquet")
-    overall = metrics[metrics[c.LEVEL] == "overall"].set_index(c.MODEL)
-    table = overall.loc[[model for model in SHOWN if model in overall.index], [*BANDS, *ERRORS, c.N]]
+    table = compared(pd.read_parquet(f"{storage}/runs/{as_of}/backtest.parquet"))
     table[list(BANDS)] = (100 * table[list(BANDS)]).round(1)
     table[list(ERRORS)] = table[list(ERRORS)].round(3)
     columns = [*BANDS.values(), *ERRORS.values(), "rows"]
@@ -104,6 +103,19 @@ def show(folder: Path, name: str, run: dict, backend: str, storage: str) -> None
     for model, row in table.iterrows():
         print(f"| {model} | " + " | ".join(f"{value:g}" for value in row) + " |")
     print(f"\n{seconds:.0f} s for the whole run", flush=True)
+
+
+def compared(backtest: pd.DataFrame) -> pd.DataFrame:
+    """The metrics of the models on the rows that all of them could serve, by our own metrics code."""
+    keys = [c.CUTOFF, c.STORE_ID, c.CATEGORY, c.DATE]
+    shown = backtest[backtest[c.MODEL].isin(SHOWN)]
+    models = shown[c.MODEL].nunique()
+    common = shown.groupby(keys, observed=True)[c.MODEL].transform("nunique") == models
+    levels = [float(name.removeprefix("q")) for name in backtest.columns if name.startswith("q0.")]
+    none = pd.DataFrame(columns=[c.CUTOFF, c.STORE_ID, c.CATEGORY, c.ABSOLUTE_SCALE, c.SQUARED_SCALE])
+    metrics = metrics_table(shown[common], none, levels)
+    overall = metrics[metrics[c.LEVEL] == OVERALL].set_index(c.MODEL)
+    return overall.loc[[model for model in SHOWN if model in overall.index], [*BANDS, *ERRORS, c.N]].copy()
 
 
 if __name__ == "__main__":
