@@ -28,6 +28,7 @@ from schemas.records import (
 )
 from schemas.run import SHARDS_AT_ONCE, RunContext, ShardSpec
 from tasks.backfill import judge_weeks
+from tasks.calibrate import calibrate
 from tasks.compare import compare
 from tasks.deepar_jobs import close_endpoints, stop_jobs
 from tasks.features import assemble_panel
@@ -115,7 +116,8 @@ def plan_stage(
     comparison: PrefectFuture[ComparisonRecord],
 ) -> PrefectFuture[PlanRecord]:
     """Visits, levels and targets."""
-    return done(optimise_inventory, run, ingested, panel, comparison)
+    calibration = done(calibrate, run, ingested, panel, comparison)
+    return done(optimise_inventory, run, ingested, panel, comparison, calibration)
 
 
 class PlannedWeek(NamedTuple):

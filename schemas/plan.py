@@ -40,6 +40,8 @@ class PlanProblem:
             its first period. None = every cost is known (it may be 0).
         level_floor: shape (n,), least level at every visit (minimum presentation); None = none.
         frozen: shape (S, T); True where no visit may arrive; None = nowhere.
+        holding_factor: how many times its holding until the next visit a unit counts that is not asked for by
+            then: the calibrated price of a leftover. None = searched on the sample paths.
     """
 
     store_ids: tuple[str, ...]
@@ -61,11 +63,24 @@ class PlanProblem:
     free_visits: BoolArray | None = None
     level_floor: FloatArray | None = None
     frozen: BoolArray | None = None
+    holding_factor: float | None = None
 
     @property
     def periods(self) -> int:
         """T."""
         return int(self.mean.shape[1])
+
+    @property
+    def leftover_weight(self) -> float:
+        """Periods of holding that a unit left at the end of the horizon is charged: at least the last one.
+
+        A calibrated leftover is held on behind the horizon; without this, the plan with the highest levels would
+        seem cheapest wherever the horizon ends at the next visit.
+        """
+        if self.holding_factor is None:
+            return 1.0
+        between = min(self.settings.review_period, self.periods_per_week)
+        return 1.0 + max(self.holding_factor - 1.0, 0.0) * between
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,7 @@ class PlanInputs(Record):
         backtest: fold forecasts.
         champions: model per series.
         stock_counted: any stock was counted on or before ``as_of``.
+        holding_factor: what a leftover counts, calibrated by replay; None where it was not.
     """
 
     tables: dict[str, TableRef]
@@ -156,6 +157,25 @@ class PlanInputs(Record):
     backtest: TableRef
     champions: TableRef
     stock_counted: bool = False
+    holding_factor: float | None = None
+
+
+class CalibrationRecord(Record):
+    """What replaying past weeks says about the policies' parameters.
+
+    Attributes:
+        holding_factor: how many times its holding until the next visit a leftover counts; None where nothing was
+            calibrated.
+        costs: the replay's cost by parameter, one row each.
+        forecasts: what it was replayed with.
+    """
+
+    holding_factor: float | None = None
+    costs: TableRef | None = None
+    forecasts: TableRef | None = None
+    notes: list[str] = []
+    summary: Summary = {}
+    seconds: float = 0.0
 
 
 class PlanRecord(Record):

@@ -222,6 +222,15 @@ class FrozenSettings(Strict):
     closed_days: bool = Field(default=False, description="No visit on days with calendar.open = 0 either")
 
 
+class CalibrationSettings(Strict):
+    """Policy parameters chosen by replaying past weeks with the real demand and the costs of this block."""
+
+    enabled: bool = Field(
+        default=True, description="Calibrate wherever holding_cost is above 0; without it the service level holds"
+    )
+    runs: int = Field(default=26, ge=1, description="Past weekly runs that are replayed at most, the latest ones")
+
+
 class InventorySettings(Strict):
     """Inventory optimisation (contract, sections 2 and 5)."""
 
@@ -240,6 +249,7 @@ class InventorySettings(Strict):
     lifecycle: LifecycleSettings = LifecycleSettings()
     size_runs: SizeRunSettings = SizeRunSettings()
     frozen: FrozenSettings = FrozenSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
 
     @field_validator("shortage_cost")
     @classmethod

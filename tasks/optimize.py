@@ -6,7 +6,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
-from schemas.records import ComparisonRecord, IngestRecord, PanelRecord, PlanInputs, PlanRecord
+from schemas.records import CalibrationRecord, ComparisonRecord, IngestRecord, PanelRecord, PlanInputs, PlanRecord
 from schemas.run import RunContext
 from tasks.plan_inputs import plan_inputs, weekly_inputs
 from tasks.storage.lake import open_lake
@@ -22,20 +22,25 @@ TABLES_MADE = (
 
 @task(name="optimise", task_run_name="optimise", cache_policy=NO_CACHE)
 def optimise_inventory(
-    run: RunContext, ingested: IngestRecord, panel: PanelRecord, comparison: ComparisonRecord
+    run: RunContext,
+    ingested: IngestRecord,
+    panel: PanelRecord,
+    comparison: ComparisonRecord,
+    calibration: CalibrationRecord,
 ) -> State[PlanRecord]:
     """Compare the policies, choose one and split its levels to SKUs; the cost table as an artifact.
 
     Raises:
         PlanInfeasibleError: no plan can satisfy the limits.
     """
-    given = plan_inputs(ingested, panel, comparison)
+    given = plan_inputs(ingested, panel, comparison, calibration)
     parts: dict[str, object] = {
         "inputs": given.model_dump(mode="json"),
         "as_of": run.as_of.isoformat(),
+        "calibration": calibration.notes,
         **run.settings.model_dump(mode="json", include={"inventory", "frequency", "horizon", "quantiles", "seed"}),
     }
-    record, state = run_stage(run, "optimise", parts, PlanRecord, lambda: _optimise(run, given))
+    record, state = run_stage(run, "optimise", parts, PlanRecord, lambda: _optimise(run, given, calibration))
     for note in record.notes:
         say(note)
     say(f"chosen policy: {record.chosen}")
@@ -45,7 +50,7 @@ def optimise_inventory(
     return state
 
 
-def _optimise(run: RunContext, given: PlanInputs) -> PlanRecord:
+def _optimise(run: RunContext, given: PlanInputs, calibration: CalibrationRecord) -> PlanRecord:
     from tasks.inventory.weekly import optimise
 
     lake = open_lake(run.settings.storage)
@@ -54,6 +59,10 @@ def _optimise(run: RunContext, given: PlanInputs) -> PlanRecord:
         tables={name: lake.write_table(f"plans/{name}", getattr(plan, name)) for name in TABLES_MADE},
         inputs=given,
         chosen=plan.chosen,
-        notes=list(plan.notes),
-        summary={"costs": rows_of(plan.costs), "unmet": rows_of(plan.unmet.head(UNMET_KEPT))},
+        notes=[*calibration.notes, *plan.notes],
+        summary={
+            "costs": rows_of(plan.costs),
+            "unmet": rows_of(plan.unmet.head(UNMET_KEPT)),
+            "calibration": calibration.summary.get("costs", []),
+        },
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from schemas import columns as c
-from schemas.records import ComparisonRecord, IngestRecord, PanelRecord, PlanInputs
+from schemas.records import CalibrationRecord, ComparisonRecord, IngestRecord, PanelRecord, PlanInputs
 from schemas.settings import Settings
 from tasks.demand.sku_facts import last_dc_stock
 from tasks.storage.lake import Lake
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 TABLES_READ = ("stores", "dc_stock", "calendar")
 
 
-def plan_inputs(ingested: IngestRecord, panel: PanelRecord, comparison: ComparisonRecord) -> PlanInputs:
+def plan_inputs(
+    ingested: IngestRecord, panel: PanelRecord, comparison: ComparisonRecord, calibration: CalibrationRecord
+) -> PlanInputs:
     """References to everything that the plan reads."""
     return PlanInputs(
+        holding_factor=calibration.holding_factor,
         tables={name: ref for name, ref in ingested.tables.items() if name in TABLES_READ},
         sku_facts=panel.sku_facts,
         planned_prices=panel.planned_prices,
@@ -52,6 +55,7 @@ def weekly_inputs(lake: Lake, settings: Settings, as_of: date, given: PlanInputs
         planned_prices=prices if len(prices) else None,
         has_stock=given.stock_counted,
         calendar=tables.get("calendar"),
+        holding_factor=given.holding_factor,
     )
 
 

@@ -102,7 +102,7 @@ def forecast_folds(
     panels = [panel.until(fold.known_periods) for fold in folds] + ([panel] if live else [])
     for known in panels:
         forecast = forecaster.fit(known, seed).predict(known, quantiles)
-        rows = _rows(forecaster.name, known, forecast, quantiles)
+        rows = forecast_rows(forecaster.name, known, forecast, quantiles)
         # A fold's horizon may reach beyond as_of, where there is nothing to hold it against.
         frames.append(rows if known is panel else rows[rows[c.DATE] < as_of])
         failures += _failures(forecaster.name, known, forecast)
@@ -110,7 +110,30 @@ def forecast_folds(
     return pd.concat(frames, ignore_index=True), failures, list(dict.fromkeys(notes))
 
 
-def _rows(name: str, panel: Panel, forecast: Forecast, quantiles: Sequence[float]) -> pd.DataFrame:
+def past_forecasts(
+    forecaster: Forecaster, panel: Panel, cutoffs: Sequence[int], quantiles: Sequence[float], seed: int
+) -> pd.DataFrame:
+    """Forecasts at past cutoffs by one fit at the earliest of them: many weeks for the price of one.
+
+    Args:
+        forecaster: fitted on what was known at the first cutoff; at the others it reads what was known there.
+        panel: history and horizon.
+        cutoffs: numbers of known periods, ascending; at least one.
+        quantiles: levels, ascending.
+        seed: of the run.
+
+    Returns:
+        The rows of :func:`forecast_folds`, for the whole horizon of every cutoff.
+    """
+    fitted = forecaster.fit(panel.until(cutoffs[0]), seed)
+    frames = []
+    for cutoff in cutoffs:
+        known = panel.until(cutoff)
+        frames.append(forecast_rows(forecaster.name, known, fitted.predict(known, quantiles), quantiles))
+    return pd.concat(frames, ignore_index=True)
+
+
+def forecast_rows(name: str, panel: Panel, forecast: Forecast, quantiles: Sequence[float]) -> pd.DataFrame:
     """One row per series and period of the horizon."""
     labels = panel.horizon_periods
     repeated = np.repeat(np.arange(panel.n), len(labels))

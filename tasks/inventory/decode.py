@@ -145,6 +145,7 @@ def evaluate_batch(  # noqa: PLR0913, PLR0917
     penalty: float,
     smallest_tail: float,
     ramp: float,
+    leftover: float,
     cost: FloatArray,
 ) -> None:
     """Expected cost of many candidates of one store.
@@ -159,6 +160,7 @@ def evaluate_batch(  # noqa: PLR0913, PLR0917
         holding_cost: that the simulator charges.
         penalty: per period over capacity.
         ramp: units over which the step at the capacity is smoothed.
+        leftover: periods of holding that a unit left at the end counts.
         cost: shape (B,), written.
     """
     paths, periods, series = demand.shape
@@ -170,7 +172,9 @@ def evaluate_batch(  # noqa: PLR0913, PLR0917
             table, cell, factor, until, mean_price, unit_cost, on_hand, in_transit, visits[b], lead_time,
             capacity, shares[b], holdings[b], smallest_tail, levels,
         )  # fmt: skip
-        simulate_store(demand, price, on_hand, in_transit, visits[b], levels, capacity, lead_time, ramp, result, sent)
+        simulate_store(
+            demand, price, on_hand, in_transit, visits[b], levels, capacity, lead_time, ramp, leftover, result, sent
+        )
         total = 0.0
         for k in range(paths):
             total += result[k, LOST_VALUE] + holding_cost * result[k, HELD_UNITS] + penalty * result[k, OVER_PERIODS]

@@ -134,7 +134,8 @@ def _free_levels(problem: PlanProblem, network: Network, store: int, visits: Boo
     """Levels (T, m) of a store at its visits if it had room for everything."""
     model = StoreModel.of(problem, network, store, Prices.none(problem), visits)
     roomy = replace(model, capacity=np.inf)
-    return roomy.levels(Recipe(visits, np.ones(problem.periods), problem.settings.holding_cost))
+    counted = 1.0 if problem.holding_factor is None else problem.holding_factor
+    return roomy.levels(Recipe(visits, np.ones(problem.periods), counted * problem.settings.holding_cost))
 
 
 def _limits(weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTargets, cover: Cover) -> np.ndarray:

@@ -31,6 +31,7 @@ class Network:
         lead_time: L in whole periods.
         holding_cost: per unit left at the end of a period.
         penalty: per store and period over capacity.
+        leftover: periods of holding that a unit left at the end of the horizon is charged.
     """
 
     first: IndexArray
@@ -44,6 +45,7 @@ class Network:
     lead_time: int
     holding_cost: float
     penalty: float
+    leftover: float = 1.0
 
     @classmethod
     def of(cls, problem: PlanProblem) -> Network:
@@ -64,6 +66,7 @@ class Network:
             lead_time=problem.settings.lead_time,
             holding_cost=problem.settings.holding_cost,
             penalty=problem.settings.over_capacity_penalty,
+            leftover=problem.leftover_weight,
         )
 
     @property

@@ -6,7 +6,8 @@ Every policy, bound and report is judged here. A period t:
    end of t − 1 − L as max(0, level(t) − (on hand + everything on the way));
 2. stock above the store's capacity counts as a store-period over capacity;
 3. demand takes what is there; what is not there is lost once, at that period's price;
-4. what is left costs its holding.
+4. what is left costs its holding; at the end of the horizon as many periods of it as a calibrated leftover counts
+   (``PlanProblem.leftover_weight``).
 
 A fill is never cut. The limit of the distribution centre and of visits a period are checked, not enforced: a
 plan that breaks them is reported by name in ``PlanCost.limit_breaches`` and is invalid.
@@ -61,6 +62,7 @@ def simulate_store(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
     capacity: float,
     lead_time: int,
     ramp: float,
+    leftover: float,
     result: FloatArray,
     sent: FloatArray,
 ) -> None:
@@ -77,6 +79,7 @@ def simulate_store(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
         lead_time: L.
         ramp: units; 0 judges. A search smooths the step at the capacity over so many units, so that it does not
             fit its plan to the few paths it sees.
+        leftover: how many periods of holding a unit left at the end of the horizon counts.
         result: shape (K, 4), written: lost value, lost units, unit-periods held, periods over capacity.
         sent: shape (K, m), written: units sent by decided visits.
     """
@@ -134,7 +137,7 @@ def simulate_store(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
                 lost_units += missing
                 stock[j] = left
                 total += left
-            held += total
+            held += total if t < periods - 1 else leftover * total
         result[k, LOST_VALUE] = lost_value
         result[k, LOST_UNITS] = lost_units
         result[k, HELD_UNITS] = held
@@ -223,6 +226,7 @@ def store_measures(network: Network, plan: Plan) -> tuple[FloatArray, FloatArray
             float(network.capacity[i]),
             network.lead_time,
             0.0,
+            network.leftover,
             result[i],
             sent[:, part],
         )

@@ -17,7 +17,7 @@ from tasks.inventory.unbounded import unbounded_stores
 # Options of a candidate: the share of its capacity that a store plans to use, and how many times the holding cost
 # its levels count (leftovers may lie for longer than one interval).
 SHARES = np.round(np.arange(0.80, 1.041, 0.02), 2)
-HOLDING_FACTORS = np.array([0.5, 1.0, 2.0, 4.0])
+HOLDING_FACTORS = (0.5, 1.0, 2.0, 4.0)
 # Paths that generations are judged on; the local search and the final plan see all of them.
 FITNESS_PATHS = 24
 # The step at the capacity is smoothed over this share of it while searching.
@@ -63,6 +63,8 @@ class StoreModel:
     holding_cost: float
     penalty: float
     smallest_tail: float
+    factors: tuple[float, ...] = HOLDING_FACTORS
+    leftover: float = 1.0
 
     @classmethod
     def of(cls, problem: PlanProblem, network: Network, store: int, prices: Prices, allowed: BoolArray) -> StoreModel:
@@ -93,6 +95,8 @@ class StoreModel:
             holding_cost=network.holding_cost,
             penalty=network.penalty,
             smallest_tail=1.0 - problem.settings.service_level if free else SMALLEST_TAIL,
+            factors=HOLDING_FACTORS if problem.holding_factor is None else (problem.holding_factor,),
+            leftover=network.leftover,
         )
 
     @property
@@ -103,12 +107,12 @@ class StoreModel:
     @property
     def options(self) -> tuple[int, int]:
         """Number of shares and of holding factors that make a difference here."""
-        return (len(SHARES) if np.isfinite(self.capacity) else 1, len(HOLDING_FACTORS) if self.holding_cost else 1)
+        return (len(SHARES) if np.isfinite(self.capacity) else 1, len(self.factors) if self.holding_cost else 1)
 
     def recipe(self, genes: Sequence[int]) -> Recipe:
         """Genes (a visit per period, index of share, index of holding factor) as a recipe."""
         share = SHARES[genes[self.periods]] if self.options[0] > 1 else 1.0
-        factor = HOLDING_FACTORS[genes[self.periods + 1]] if self.options[1] > 1 else 1.0
+        factor = self.factors[genes[self.periods + 1]] if self.holding_cost else 1.0
         visits = np.array(genes[: self.periods], dtype=np.bool_)
         return Recipe(visits, np.full(self.periods, share), float(factor * self.holding_cost))
 
@@ -138,6 +142,7 @@ class StoreModel:
             self.penalty,
             self.smallest_tail,
             RAMP * self.capacity if np.isfinite(self.capacity) else 0.0,
+            self.leftover,
             cost,
         )
         return cost

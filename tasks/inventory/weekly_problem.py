@@ -35,6 +35,7 @@ class WeeklyInputs:
         planned_prices: store_id, sku, date, price; a row where a promotion plans one. None without any.
         has_stock: the run has a stock table.
         calendar: the calendar table; None without it.
+        holding_factor: calibrated by replay (see ``tasks.inventory.replay``); None where it was not.
     """
 
     forecast: pd.DataFrame
@@ -46,6 +47,7 @@ class WeeklyInputs:
     planned_prices: pd.DataFrame | None = None
     has_stock: bool = False
     calendar: pd.DataFrame | None = None
+    holding_factor: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,52 @@ def build_problem(inputs: WeeklyInputs) -> WeeklyProblem:
         PipelineError: the forecast lacks periods of some series.
     """
     settings = inputs.settings
-    levels = settings.quantiles
+    bare = bare_problem(inputs)
+    correlation = correlation_of(inputs.backtest, settings.quantiles)
+    count = settings.inventory.sample_paths
+    judging = bare.drawn(correlation, count, settings.seed + 1)
+    planning = bare.drawn(correlation, _planning_paths(bare.problem, count), settings.seed)
+    return WeeklyProblem(planning, judging, bare.dates, bare.series_of_sku, correlation)
+
+
+@dataclass(frozen=True)
+class BareProblem:
+    """A run's problem before sample paths are drawn.
+
+    Attributes:
+        problem: without paths.
+        dates: T labels of the periods.
+        series_of_sku: the series of each SKU fact.
+        quantiles: shape (n, T, Q), the forecast's, in units.
+        levels: Q levels.
+    """
+
+    problem: PlanProblem
+    dates: pd.DatetimeIndex
+    series_of_sku: IndexArray
+    quantiles: FloatArray
+    levels: tuple[float, ...]
+
+    @property
+    def names(self) -> list[tuple[str, str]]:
+        """Store and category of each series."""
+        stores, categories = self.problem.store_ids, self.problem.categories
+        pairs = zip(self.problem.series_store, self.problem.series_category, strict=True)
+        return [(stores[i], categories[j]) for i, j in pairs]
+
+    def drawn(self, correlation: Correlation, paths: int, seed: int) -> PlanProblem:
+        """The problem with so many sample paths."""
+        drawn = draw_paths(self.problem.mean, self.quantiles, self.levels, self.names, correlation, paths, seed)
+        return replace(self.problem, paths=drawn)
+
+
+def bare_problem(inputs: WeeklyInputs) -> BareProblem:
+    """The plan problem of a run without sample paths.
+
+    Raises:
+        PipelineError: the forecast lacks periods of some series.
+    """
+    settings = inputs.settings
     inputs = replace(inputs, sku_facts=with_text_ids(inputs.sku_facts), stores=with_text_ids(inputs.stores))
     forecast = with_text_ids(inputs.forecast).sort_values([c.STORE_ID, c.CATEGORY, c.DATE], ignore_index=True)
     dates = pd.DatetimeIndex(np.sort(forecast[c.DATE].unique()))
@@ -101,20 +148,13 @@ def build_problem(inputs: WeeklyInputs) -> WeeklyProblem:
         max_visits_per_period=settings.inventory.max_visits_per_period,
         free_visits=np.isnan(store_facts(inputs.stores, store_ids, c.VISIT_COST, np.nan)),
         frozen=frozen_periods(settings, inputs.calendar, store_ids, dates),
+        holding_factor=inputs.holding_factor,
     )
-    correlation = correlation_of(inputs.backtest, levels)
-    columns = c.quantile_columns(levels)
+    levels = tuple(settings.quantiles)
     quantiles = np.zeros((len(series), len(dates), len(levels)))
-    quantiles[forecast_rows] = forecast[columns].to_numpy(dtype=float).reshape(-1, len(dates), len(levels))
-    names = [(store_ids[i], categories[j]) for i, j in zip(series_store, series_category, strict=True)]
-
-    def drawn(paths: int, purpose: int) -> FloatArray:
-        return draw_paths(mean, quantiles, levels, names, correlation, paths, settings.seed + purpose)
-
-    count = settings.inventory.sample_paths
-    judging = replace(problem, paths=drawn(count, 1))
-    planning = replace(problem, paths=drawn(_planning_paths(problem, count), 0))
-    return WeeklyProblem(planning, judging, dates, sku_rows, correlation)
+    forecast_quantiles = forecast[c.quantile_columns(levels)].to_numpy(dtype=float)
+    quantiles[forecast_rows] = forecast_quantiles.reshape(-1, len(dates), len(levels))
+    return BareProblem(problem, dates, sku_rows, quantiles, levels)
 
 
 def with_text_ids(frame: pd.DataFrame) -> pd.DataFrame:

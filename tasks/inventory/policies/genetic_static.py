@@ -152,6 +152,7 @@ class _StaticSearch:
             model.capacity,
             model.lead_time,
             ramp,
+            model.leftover,
             result,
             sent,
         )

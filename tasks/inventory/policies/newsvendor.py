@@ -19,8 +19,9 @@ class NewsvendorPolicy:
     """At each visit the level x with P(demand until the next visit > x) = hℓ / (p + h(ℓ + 1) / 2).
 
     p is the price, h the holding cost and ℓ the periods until the next visit: an unasked unit is held ℓ periods,
-    an asked one about half of them. For ℓ = 1 this is the textbook ratio p / (p + h). Without holding cost the
-    service level takes its place. Capacity is not looked at; demand known in advance is its own quantile.
+    an asked one about half of them. For ℓ = 1 this is the textbook ratio p / (p + h). A calibrated factor
+    multiplies h. Without holding cost the service level takes its place. Capacity is not looked at; demand known in
+    advance is its own quantile.
     """
 
     name: str = "newsvendor"
@@ -38,6 +39,7 @@ class NewsvendorPolicy:
             model = StoreModel.of(problem, network, store, Prices.none(problem), visits[store])
             if network.holding_cost <= 0:
                 model = replace(model, smallest_tail=1.0 - problem.settings.service_level)
-            recipe = Recipe(visits[store], np.ones(network.periods), network.holding_cost)
+            counted = 1.0 if problem.holding_factor is None else problem.holding_factor
+            recipe = Recipe(visits[store], np.ones(network.periods), counted * network.holding_cost)
             levels[part] = replace(model, capacity=np.inf).levels(recipe).T
         return Plan(visits, levels)

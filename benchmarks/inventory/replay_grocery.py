@@ -1,0 +1,233 @@
+"""Replay of 26 weekly runs on `grocery_weekly`: what calibrated orders cost beside a cover of four weeks.
+
+Usage: .venv/bin/python benchmarks/inventory/replay_grocery.py --data ../shared/data/grocery_weekly --cache DIR
+
+Every week label before the end of the data is an `as_of`. A run sees sales before it, forecasts with the product's
+models (three folds, champions), calibrates by replay of the weeks before, plans with the product's policies and
+orders up to its targets; what was ordered is carried on as stock and goods on the way. The rule beside it orders up
+to some weeks of the 13-week moving average from the same opening stock. Weeks 3 to 26 are charged: holding per unit
+left, shortage per lost unit; weeks out of stock move stock by what was sold and cost nothing.
+
+Forecasts are kept in DIR by cutoff and settings, so a second start only plans; after a change of a forecaster empty
+it. `--until N` stops after N runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import FloatArray, Panel
+from schemas.settings import FLOORS, Settings, digest_of
+from tasks.calibrate import calibration_model, replayed_cutoffs
+from tasks.demand.folds import plan_folds
+from tasks.demand.panel import build_panel
+from tasks.demand.sku_facts import sku_facts
+from tasks.demand.validation import validate_tables
+from tasks.evaluation.comparison import compare
+from tasks.forecasting.registry import forecast_folds, make_forecaster, model_names, past_forecasts
+from tasks.inventory.replay import calibrate
+from tasks.inventory.weekly import optimise
+from tasks.inventory.weekly_problem import WeeklyInputs
+from tasks.storage.settings_file import load_settings
+from tasks.storage.source_files import expand_sources, read_tables
+
+RUNS, FREE_WEEKS, COVER, AVERAGE = 26, 2, 4.0, 13
+MODELS = "models={xgboost: {}, tsb: {}, ensemble: {}}"
+
+
+@dataclass
+class Ledger:
+    """Stock of the n series, carried from week to week."""
+
+    on_hand: FloatArray
+    coming: FloatArray
+    holding: float = 0.0
+    lost: float = 0.0
+
+
+@dataclass(frozen=True)
+class History:
+    """Demand as it came; shapes (n, T); series in the order of the panel."""
+
+    sold: FloatArray
+    known: FloatArray
+    settings: Settings
+
+    def average(self, week: int) -> FloatArray:
+        """Mean of the known weeks among the last 13 before a week."""
+        recent = slice(week - AVERAGE, week)
+        counts = self.known[:, recent].sum(axis=1)
+        return (self.sold * self.known)[:, recent].sum(axis=1) / np.maximum(counts, 1)
+
+    def opening(self, week: int) -> Ledger:
+        """Four weeks of the moving average on hand, nothing on the way."""
+        lead = self.settings.inventory.lead_time
+        return Ledger(np.round(COVER * self.average(week)), np.zeros((self.sold.shape[0], lead)))
+
+    def carry_on(self, stock: Ledger, level: FloatArray, week: int, charged: bool) -> None:
+        """Order up to a level on the eve of a week, and live through the week."""
+        quantity = np.maximum(level - stock.on_hand - stock.coming.sum(axis=1), 0.0)
+        coming = np.column_stack([stock.coming, quantity])
+        there, wanted, known = stock.on_hand + coming[:, 0], self.sold[:, week], self.known[:, week]
+        left = np.maximum(there - wanted, 0.0)
+        stock.on_hand, stock.coming = left, coming[:, 1:]
+        if charged:
+            costs = self.settings.inventory
+            stock.holding += costs.holding_cost * float((left * known).sum())
+            stock.lost += float(costs.shortage_cost) * float((np.maximum(wanted - there, 0.0) * known).sum())
+
+    def cost(self, weeks: range, level: Callable[[int, Ledger], FloatArray]) -> Ledger:
+        """The ledger of a rule over some weeks."""
+        stock = self.opening(weeks[0])
+        for number, week in enumerate(weeks):
+            self.carry_on(stock, level(week, stock), week, number >= FREE_WEEKS)
+        return stock
+
+
+def remembered(cache: Path, stage: str, parts: dict[str, object], make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """A forecast table from the cache, or a new one."""
+    file = cache / f"{stage}-{digest_of(parts)[:20]}.parquet"
+    if not file.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        make().to_parquet(part)
+        part.replace(file)
+    return pd.read_parquet(file)
+
+
+class Weeks:
+    """The runs, one `as_of` after the other."""
+
+    def __init__(self, settings: Settings, cache: Path, tables: dict[str, pd.DataFrame]) -> None:
+        self.settings, self.cache, self.tables = settings, cache, tables
+        self.notes: list[str] = []
+        self.replays: list[pd.DataFrame] = []
+
+    def levels(self, as_of: date, stock: Ledger, keys: pd.DataFrame) -> FloatArray:
+        """Targets of the run of one day, in the order of the keys (store_id, sku)."""
+        panel = build_panel(self.tables, self.settings, as_of).panel
+        folds = list(plan_folds(panel, self.settings.backtest.windows, self.settings.backtest.step).folds)
+        compared = compare(
+            [self._model(name, panel) for name in model_names(self.settings)], panel, folds, self.settings
+        )
+        counted = keys.assign(**{c.ON_HAND: stock.on_hand})
+        for period in range(stock.coming.shape[1]):
+            counted[c.in_transit_column(period + 1)] = stock.coming[:, period]
+        marks = [c.STORE_ID, c.CATEGORY, c.MODEL]
+        champions = compared.champions[marks].astype(str)
+        inputs = WeeklyInputs(
+            forecast=compared.forecast[compared.forecast[c.CHAMPION].to_numpy()],
+            backtest=compared.backtest.astype(dict.fromkeys(marks, str)).merge(champions, on=marks),
+            sku_facts=sku_facts({**self.tables, "stock": counted}, self.settings, as_of),
+            stores=self.tables["stores"],
+            settings=self.settings,
+            has_stock=True,
+        )
+        found = calibrate(inputs, panel, self._past(panel, inputs.backtest))
+        self.notes.append(f"{as_of}: {found.note}")
+        self.replays.append(found.table)
+        plan = optimise(WeeklyInputs(**{**vars(inputs), "holding_factor": found.holding_factor}))
+        targets = plan.replenishment.set_index([c.STORE_ID, c.SKU])[c.TARGET_QUANTITY]
+        self.notes[-1] += f" Policy {plan.chosen}, {targets.sum():,} units."
+        wanted = pd.MultiIndex.from_frame(keys[[c.STORE_ID, c.SKU]].astype(str))
+        return targets.reindex(wanted).fillna(0).to_numpy(dtype=float)
+
+    def _model(self, name: str, panel: Panel) -> pd.DataFrame:
+        """Folds and live forecast of a model; each cutoff is remembered by itself, runs share their folds."""
+        folds = plan_folds(panel, self.settings.backtest.windows, self.settings.backtest.step).folds
+        tables = []
+        for known in [fold.known_periods for fold in folds] + [panel.history]:
+            seen = panel.until(known) if known < panel.history else panel
+            tables.append(
+                remembered(
+                    self.cache,
+                    f"cutoff-{name}",
+                    {"until": str(seen.horizon_periods[0].date()), **self._read(name)},
+                    lambda seen=seen: forecast_folds(
+                        make_forecaster(name, self.settings),
+                        seen,
+                        [],
+                        True,
+                        self.settings.quantiles,
+                        self.settings.seed,
+                    )[0],
+                )
+            )
+        return pd.concat(tables, ignore_index=True)
+
+    def _past(self, panel: Panel, backtest: pd.DataFrame) -> pd.DataFrame:
+        cutoffs, name = replayed_cutoffs(panel, self.settings), calibration_model(self.settings)
+        made = remembered(
+            self.cache,
+            f"past-{name}",
+            {"cutoffs": cutoffs, "as_of": str(panel.horizon_periods[0].date()), **self._read(name)},
+            lambda: past_forecasts(
+                make_forecaster(name, self.settings), panel, cutoffs, self.settings.quantiles, self.settings.seed
+            ),
+        )
+        kept = made[~made[c.CUTOFF].isin(backtest[c.CUTOFF])]
+        return pd.concat([kept, backtest], ignore_index=True)
+
+    def _read(self, name: str) -> dict[str, object]:
+        model = getattr(self.settings.models, name, None)
+        return {
+            "model": None if name in FLOORS or model is None else model.model_dump(mode="json"),
+            **self.settings.model_dump(mode="json", include={"quantiles", "seed", "horizon", "sources"}),
+        }
+
+
+def main() -> None:
+    """Print the table by cover, the cost of the runs and what each calibration said."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/grocery_weekly"))
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--models", default=MODELS)
+    parser.add_argument("--until", type=int, default=RUNS)
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    given = parser.parse_args()
+    own = [given.models, "compute.workers=1", f"storage={given.cache}"]
+    settings = load_settings(given.data / "settings.yaml", [*own, *given.overrides])
+    tables = validate_tables(read_tables(expand_sources(settings.sources), settings.sources), settings).tables
+    end = tables["sales"][c.DATE].max() + pd.Timedelta(weeks=1)
+    whole = build_panel(tables, settings, end.date()).panel
+    assert whole.sold is not None
+    history = History(np.nan_to_num(whole.sold), ~np.isnan(whole.demand) * 1.0, settings)
+    weeks = range(whole.history - RUNS, whole.history - RUNS + given.until)
+    keys = whole.series[[c.STORE_ID, c.CATEGORY]].rename(columns={c.CATEGORY: c.SKU}).astype(str)
+
+    rule = history.cost(weeks, lambda week, _: np.round(COVER * history.average(week)))
+    reference = rule.holding + rule.lost
+    for cover in (2.0, 2.5, 3.0, 3.5, 4.0):
+        found = history.cost(weeks, lambda week, _, cover=cover: np.round(cover * history.average(week)))
+        print(
+            f"cover {cover:3.1f}  cost {found.holding + found.lost:9,.0f}"
+            f"  ratio {(found.holding + found.lost) / reference:.3f}"
+        )
+    runs = Weeks(settings, given.cache, tables)
+
+    def level(week: int, stock: Ledger) -> FloatArray:
+        targets = runs.levels(whole.periods[week].date(), stock, keys)
+        print(runs.notes[-1], flush=True)
+        return targets
+
+    found = history.cost(weeks, level)
+    print(pd.concat([t for t in runs.replays if len(t)]).groupby(c.HOLDING_FACTOR)[[c.SERVICE_LEVEL, c.TOTAL]].mean())
+    print(
+        f"weekly runs: holding {found.holding:,.0f}, lost {found.lost:,.0f}, "
+        f"ratio {(found.holding + found.lost) / reference:.4f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
