@@ -121,7 +121,6 @@ class XgboostSettings(Strict):
 
     max_rows: int = Field(default=120_000, ge=1_000, description="Training rows kept (series x origin x step)")
     max_rounds: int = Field(default=80, ge=1, description="Boosting rounds at most")
-    early_stopping_rounds: int = Field(default=20, ge=1)
     learning_rate: float = Field(default=0.05, gt=0, le=1)
     max_depth: int = Field(default=6, ge=1, le=16)
     subsample: float = Field(default=0.8, gt=0, le=1)

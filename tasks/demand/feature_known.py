@@ -62,11 +62,20 @@ class KnownColumns:
         self._tables[name] = feature
         if not set(np.unique(past)) <= {0.0, 1.0}:
             return
-        if _FREQUENT <= on[:, : panel.history].mean() <= 1 - _FREQUENT:
-            self.frequent_flags.append(name)
         self._tables[f"{name}:next"] = KnownFeature(_next_distance(on), row)
         self._tables[f"{name}:last"] = KnownFeature(_last_distance(on), row)
         self._tables[f"{name}:run"] = KnownFeature(_run(on), row)
+        if _FREQUENT <= on[:, : panel.history].mean() <= 1 - _FREQUENT:
+            self._add_frequent(panel, name, on, row)
+
+    def _add_frequent(self, panel: Panel, name: str, on: BoolArray, row: IndexArray) -> None:
+        """A frequent flag's share in the weeks around each period: of a rare one it would only tell the date."""
+        self.frequent_flags.append(name)
+        width = panel.frequency.periods_per_week
+        if width > 1:
+            before, after = _window_share(RunningSums(on.astype(np.float64)), on.shape, width)
+            self._tables[f"{name}:share_before"] = KnownFeature(before.astype(np.float32), row)
+            self._tables[f"{name}:share_after"] = KnownFeature(after.astype(np.float32), row)
 
     def _add_closures(self, panel: Panel) -> None:
         closed, row = panel.closed, np.arange(panel.n)

@@ -73,28 +73,6 @@ def expectations(history: History, rows: Rows) -> Expectations:
     return Expectations(level, curves, seasons.own_known)
 
 
-def blend(level: FloatArray, curve: FloatArray, doubt: float) -> FloatArray:
-    """Follow a seasonal curve the more, the further it leaves the level.
-
-    With x = log(curve / level) the result is level * exp(x * x^2 / (x^2 + doubt^2)): swings that are small
-    against the doubt are taken for noise (Stein's shrinkage), large ones are believed.
-
-    Args:
-        level: shape (k,), above 0.
-        curve: shape (k,), above 0.
-        doubt: at least 0; 0 = the curve itself, infinite = the level itself.
-
-    >>> blend(np.array([10.0]), np.array([20.0]), 0.0)
-    array([20.])
-    """
-    if np.isinf(doubt):
-        return level
-    swing = np.log(curve / level)
-    share = divide(swing**2, swing**2 + doubt**2)
-    blended: FloatArray = level * np.exp(swing * np.nan_to_num(share))
-    return blended
-
-
 @dataclass(frozen=True)
 class _Curve:
     """Seasonal indices of one family of series, and its own levels; shapes (k,), NaN = no earlier year."""

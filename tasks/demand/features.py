@@ -22,10 +22,9 @@ from tasks.demand.training_rows import Rows
 
 # Rows are worked on in pieces of this many, which bounds the memory of intermediate columns.
 BLOCK = 100_000
-# The position in the year is a feature from this many years of history on: before, it is one season's accident.
-YEARS_FOR_POSITION = 3
 # Relative columns are clipped to this multiple of the expectation.
 LARGEST = 50.0
+KNOWN = "known:"
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,10 @@ class Features:
         self._history = History(panel, effects)
         self._known = known or KnownColumns(panel)
         self._squares, self._zeros = self._history.squares(), self._history.zeros()
+        # Without a whole year the position in it is nothing but the date: every period would be its own accident.
+        self._with_position = panel.history >= self._history.windows.year + self._history.windows.level
         self._phases = self._history.phases() if self._history.windows.phases else None
         self._smoothed = {life: self._history.smoothed(life) for life in self._history.windows.half_lives}
-        self._with_position = panel.history >= YEARS_FOR_POSITION * self._history.windows.year
 
     def table(self, rows: Rows) -> FeatureTable:
         """Features of rows, in their order."""
@@ -154,9 +154,9 @@ class Features:
         return found
 
     def _known_at(self, rows: Rows) -> dict[str, FloatArray]:
-        found = {f"known:{name}": values for name, values in self._known.at(rows.series, rows.target).items()}
+        found = {f"{KNOWN}{name}": values for name, values in self._known.at(rows.series, rows.target).items()}
         if not self._with_position:
-            del found[f"known:{DAY_OF_YEAR}"]
+            del found[f"{KNOWN}{DAY_OF_YEAR}"]
         return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +28,6 @@ class Learning:
         rounds: boosting rounds.
         threads: processor threads; they change no result.
         levels: of the quantile objective.
-        patience: rounds without gain on the held-out rows after which to stop; None = never.
     """
 
     objective: str
@@ -43,7 +42,10 @@ class Learning:
     seed: int
     threads: int
     levels: tuple[float, ...] = ()
-    patience: int | None = None
+
+    def faster(self, pace: float) -> Learning:
+        """With a multiple of the learning rate, at most 1."""
+        return replace(self, learning_rate=min(1.0, pace * self.learning_rate))
 
     def parameters(self) -> dict[str, object]:
         """As XGBoost takes them."""
@@ -73,47 +75,51 @@ class Examples:
         matrix: shape (k, F), NaN = unknown.
         label: shape (k,), finite.
         weight: shape (k,), at least 0, not all 0; scaled to mean 1.
+        start: shape (k,) or (k, outputs); where the trees set out from, on the scale of the objective's
+            margin. None: from one value, that XGBoost finds.
     """
 
     matrix: SmallFloatArray
     label: FloatArray
     weight: FloatArray
+    start: FloatArray | None = None
 
-    def data(
-        self, learning: Learning, start: FloatArray | None, like: xgboost.QuantileDMatrix | None = None
-    ) -> xgboost.QuantileDMatrix:
-        """As XGBoost takes them; held-out rows in the bins of those that are learnt from."""
+    def data(self, threads: int) -> xgboost.QuantileDMatrix:
+        """As XGBoost takes them."""
         import xgboost
 
         return xgboost.QuantileDMatrix(
             self.matrix,
             label=self.label,
             weight=self.weight / self.weight.mean(),
-            base_margin=_repeated(start, len(self.label)),
+            base_margin=_small(self.start),
             max_bin=BINS,
-            nthread=learning.threads,
-            ref=like,
+            nthread=threads,
         )
 
 
 @dataclass(frozen=True)
 class Boosted:
-    """A fitted booster, the columns that it reads, and where each output starts (None: XGBoost's own start)."""
+    """A fitted booster and the columns that it reads."""
 
     booster: xgboost.Booster
     names: tuple[str, ...]
-    start: FloatArray | None = None
 
     @property
     def rounds(self) -> int:
         """Boosting rounds."""
         return int(self.booster.num_boosted_rounds())
 
-    def predict(self, matrix: SmallFloatArray) -> FloatArray:
-        """Predictions, shape (k,) or (k, outputs)."""
-        found: FloatArray = self.booster.inplace_predict(matrix, base_margin=_repeated(self.start, len(matrix))).astype(
-            np.float64
-        )
+    def predict(self, matrix: SmallFloatArray, start: FloatArray | None = None) -> FloatArray:
+        """Predictions, shape (k,) or (k, outputs), from the start that the rows were learnt with."""
+        found: FloatArray = self.booster.inplace_predict(matrix, base_margin=_small(start)).astype(np.float64)
+        return found
+
+    def contributions(self, matrix: SmallFloatArray) -> FloatArray:
+        """SHAP values: what each column adds to each row's prediction, shape (k, F + 1), the last the average's."""
+        import xgboost
+
+        found: FloatArray = self.booster.predict(xgboost.DMatrix(matrix), pred_contribs=True).astype(np.float64)
         return found
 
     def importance(self) -> pd.DataFrame:
@@ -124,40 +130,22 @@ class Boosted:
         return table.sort_values([GAIN, FEATURE], ascending=[False, True], ignore_index=True)
 
 
-def boost(examples: Examples, names: Sequence[str], learning: Learning, held_out: Examples | None = None) -> Boosted:
+def boost(examples: Examples, names: Sequence[str], learning: Learning) -> Boosted:
     """Grow trees.
 
     Args:
         examples: what is learnt from.
         names: F column names.
         learning: objective and settings.
-        held_out: rows on which to stop early where ``learning.patience`` is set.
-
-    Returns:
-        The booster, cut to its best round where it was stopped early.
     """
     import xgboost
 
-    start = weighted_quantiles(examples.label, examples.weight, learning.levels) if learning.levels else None
-    data = examples.data(learning, start)
-    if held_out is None or learning.patience is None:
-        return Boosted(xgboost.train(learning.parameters(), data, learning.rounds), tuple(names), start)
-    booster = xgboost.train(
-        learning.parameters(),
-        data,
-        learning.rounds,
-        evals=[(held_out.data(learning, start, data), "held_out")],
-        early_stopping_rounds=learning.patience,
-        verbose_eval=False,
-    )
-    return Boosted(booster[: booster.best_iteration + 1], tuple(names), start)
+    data = examples.data(learning.threads)
+    return Boosted(xgboost.train(learning.parameters(), data, learning.rounds), tuple(names))
 
 
 def weighted_quantiles(values: FloatArray, weights: FloatArray, levels: Sequence[float]) -> FloatArray:
     """Least values with at least the share ``level`` of the weight at or below them, shape (Q,).
-
-    Without such a start every quantile would set out from the same value, and few rounds would leave
-    them there.
 
     >>> weighted_quantiles(np.array([1.0, 2.0, 9.0]), np.array([1.0, 2.0, 1.0]), [0.5, 0.9])
     array([2., 9.])
@@ -169,5 +157,5 @@ def weighted_quantiles(values: FloatArray, weights: FloatArray, levels: Sequence
     return found
 
 
-def _repeated(start: FloatArray | None, rows: int) -> SmallFloatArray | None:
-    return None if start is None else np.tile(start.astype(np.float32), (rows, 1))
+def _small(start: FloatArray | None) -> SmallFloatArray | None:
+    return None if start is None else start.astype(np.float32)

@@ -1,73 +1,19 @@
-"""The ground that the trees correct: level, season and calendar effect, chosen on the rows learnt from."""
+"""The grounds that the trees correct: level and calendar effect, with the season or without it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
-from schemas.panel import BoolArray, FloatArray, Panel, SmallFloatArray
+from schemas.panel import FloatArray, Panel, SmallFloatArray
 from tasks.demand.feature_known import KnownColumns
-from tasks.demand.feature_levels import LONG_WEIGHTS, Expectations, blend
+from tasks.demand.feature_levels import LONG_WEIGHTS
 from tasks.demand.features import Features, FeatureTable
 from tasks.demand.training_rows import Rows, target_values
-from tasks.forecasting.xgb_boost import Examples
 from tasks.forecasting.xgb_profile import CalendarProfile
-
-# How far a season must leave the level to be believed (log scale): from always to never.
-DOUBTS = (0.0, 0.05, 0.1, 0.15, 0.25, 0.4, 0.7, float("inf"))
-# Of choices whose error is within this share of the least, the most seasonal one is taken: rows seen so far
-# show ordinary times more often than the peaks for which the season matters.
-TOLERANCE = 0.02
-# Rows without an earlier year are left out where most of the horizon has one, and enough rows have.
-SEASONAL_AHEAD, SEASONAL_LEARNT = 0.5, 0.1
-# Labels beyond this multiple of the expectation are cut: single odd periods must not lead the trees.
-LARGEST_LABEL = 30.0
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How level and season make the expectation.
-
-    Attributes:
-        long_weight: weight of the long mean in the season's level.
-        doubt: see :func:`tasks.demand.feature_levels.blend`.
-    """
-
-    long_weight: float
-    doubt: float
-
-    def expected(self, found: Expectations) -> FloatArray:
-        """Expectation without calendar effect, shape (k,), units."""
-        return blend(found.level, found.curves[self.long_weight], self.doubt)
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Rows ready for the trees.
-
-    Attributes:
-        table: features.
-        scale: shape (k,); expectation of each row in units, above 0.
-        units: shape (k,); demand.
-    """
-
-    table: FeatureTable
-    scale: FloatArray
-    units: FloatArray
-
-    def examples(self, names: Sequence[str]) -> Examples:
-        """Columns of the given names; demand as a multiple of the expectation, weighted by the expectation."""
-        return Examples(self.table.columns(names), np.minimum(self.units / self.scale, LARGEST_LABEL), self.scale)
-
-    def take(self, used: BoolArray) -> Labelled:
-        """Some of the rows."""
-        return Labelled(self.table.take(used), self.scale[used], self.units[used])
 
 
 class Ground:
-    """A panel with its calendar effects: turns rows into feature tables, expectations and labels.
+    """A panel with its calendar effects: turns rows into feature tables and expectations.
 
     Args:
         panel: n series over T periods, and H to forecast.
@@ -87,35 +33,19 @@ class Ground:
         """Features of rows."""
         return self._features.table(rows)
 
-    def scale(self, table: FeatureTable, rows: Rows, recipe: Recipe) -> FloatArray:
-        """Expectation of each row in units, calendar effect included, shape (k,)."""
-        scale: FloatArray = recipe.expected(table.expected) * self._effects[rows.series, rows.target]
-        return scale
+    def of_level(self, table: FeatureTable, rows: Rows) -> FloatArray:
+        """What level and calendar let expect, shape (k,), units above 0."""
+        return table.expected.level * self._effect(rows)
 
-    def labelled(self, table: FeatureTable, rows: Rows, recipe: Recipe) -> Labelled:
-        """Rows with their scale and demand."""
-        return Labelled(table, self.scale(table, rows, recipe), target_values(self.panel, rows))
+    def of_season(self, table: FeatureTable, rows: Rows, long_weight: float) -> FloatArray:
+        """What level, season and calendar let expect, shape (k,), units above 0."""
+        return table.expected.curves[long_weight] * self._effect(rows)
 
-    def choose(self, table: FeatureTable, rows: Rows) -> Recipe:
-        """The recipe with the least sum of absolute errors over the rows, the season preferred when close."""
+    def long_weight(self, table: FeatureTable, rows: Rows) -> float:
+        """The weight of the long mean with the least sum of absolute errors over the rows."""
         units = target_values(self.panel, rows)
-        losses = {recipe: float(np.abs(self.scale(table, rows, recipe) - units).sum()) for recipe in _recipes()}
-        bearable = (1 + TOLERANCE) * min(losses.values())
-        return min(losses, key=lambda recipe: (losses[recipe] > bearable, recipe.doubt, losses[recipe]))
+        losses = {w: float(np.abs(self.of_season(table, rows, w) - units).sum()) for w in LONG_WEIGHTS}
+        return min(losses, key=lambda weight: losses[weight])
 
-
-def like_ahead(table: FeatureTable, ahead: FeatureTable) -> BoolArray:
-    """Rows like those of the horizon: with an earlier year to read where that has one.
-
-    Args:
-        table: of the rows to learn from.
-        ahead: of the horizon.
-    """
-    seasonal = table.expected.seasonal
-    if float(ahead.expected.seasonal.mean()) > SEASONAL_AHEAD and float(seasonal.mean()) > SEASONAL_LEARNT:
-        return seasonal
-    return np.ones(len(seasonal), dtype=np.bool_)
-
-
-def _recipes() -> Iterator[Recipe]:
-    return (Recipe(weight, doubt) for doubt in DOUBTS for weight in LONG_WEIGHTS)
+    def _effect(self, rows: Rows) -> FloatArray:
+        return self._effects[rows.series, rows.target].astype(np.float64)

@@ -1,12 +1,11 @@
 """One XGBoost over all series: what a period sells relative to what level, season and calendar let expect.
 
 Direct and multi-horizon: a training row is a series, an origin and a step; its features are known at the
-origin or known in advance (:mod:`tasks.demand.features`). The label is demand over the row's expectation
-(level x season x calendar effect, :mod:`tasks.forecasting.xgb_ground`), the weight that expectation, so that
-the trees lower the sum of errors in units. All quantiles come from one booster (pinball loss), the mean from
-another (Poisson). The last windows of the history, held out of everything that is fitted, decide on the
-number of rounds and calibrate the outer quantiles (split conformal, Romano, Patterson and Candes 2019); then
-all is learnt again from the whole history.
+origin or known in advance (:mod:`tasks.demand.features`). Two boosters give the median
+(:mod:`tasks.forecasting.xgb_views`), two small ones on their residuals the quantiles and the mean
+(:mod:`tasks.forecasting.xgb_spread`). The last windows of the history, held out of everything that is
+fitted, weigh the two medians and calibrate the quantiles; then all is learnt again from the whole history.
+The number of rounds follows from the length of the history alone: one window is too noisy to stop on.
 """
 
 from __future__ import annotations
@@ -21,25 +20,23 @@ from schemas.panel import FloatArray, Forecast, IndexArray, Panel
 from schemas.settings import XgboostSettings
 from tasks.demand.feature_history import Windows
 from tasks.demand.feature_known import KnownColumns
-from tasks.demand.training_rows import Rows, horizon_rows, sample_rows, window_rows
+from tasks.demand.training_rows import Rows, horizon_rows, window_rows
 from tasks.forecasting.floors import SeasonalNaive
 from tasks.forecasting.quantiles import tidy
-from tasks.forecasting.xgb_boost import Boosted, Learning, boost
-from tasks.forecasting.xgb_ground import Ground, Labelled, Recipe, like_ahead
+from tasks.forecasting.xgb_ground import Ground
 from tasks.forecasting.xgb_profile import CalendarProfile, fit_profile
+from tasks.forecasting.xgb_spread import Calibration, Spread, calibrate, fit_spread
+from tasks.forecasting.xgb_views import FEWEST_ROWS, Points, Sample, Views, fit_views
 
 NAME = "xgboost"
-MEDIAN = 0.5
-# Where no earlier year can be read, origins reach back to this share of the history.
-FIRST_ORIGIN_SHARE = 0.35
-# The held-out windows are learnt for with this share of the rows: they only decide on rounds and spreads.
+# The held-out windows are learnt for with this share of the rows: they only weigh and calibrate.
 HELD_OUT_SHARE = 0.5
-# Held-out windows follow each other until they span so many periods.
-HELD_OUT_PERIODS = {"D": 28, "W": 8, "MS": 6}
-ROUNDS_UNTESTED = 60
-FEWEST_ROWS = 200
-# One window is one season: what it says about the spread is believed by half.
-TRUST = 0.5
+# Held-out windows follow each other until they span so many periods, or two horizons.
+HELD_OUT_PERIODS = {"D": 56, "W": 13, "MS": 6}
+WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+# A weight of the season booster at either end must better the held-out error by this share.
+HANDICAP = 0.05
+UNTESTED_WEIGHT = 0.75
 NOTHING_LEARNT = "too few known periods in all series together to learn from"
 
 
@@ -48,12 +45,22 @@ class Verdict:
     """What the held-out windows say.
 
     Attributes:
-        rounds: boosting rounds.
-        shift: shape (Q,); added to each quantile, in multiples of the expectation; 0 for the median.
+        weight: of the season booster in the median.
+        calibration: of the quantiles.
     """
 
-    rounds: int
-    shift: FloatArray
+    weight: float
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """Everything that forecasts."""
+
+    profile: CalendarProfile | None
+    views: Views
+    spread: Spread
+    verdict: Verdict
 
 
 class XgboostForecaster:
@@ -74,144 +81,156 @@ class XgboostForecaster:
 
     def fit(self, panel: Panel, seed: int) -> FittedXgboost:
         """Learn from all series of a panel's history."""
+        verdict = self._held_out(panel, seed)
         profile = fit_profile(panel, KnownColumns(panel), seed, self._threads)
         ground = Ground(panel, profile)
-        learnt, recipe = self._learnt(ground, self._settings.max_rows, seed)
-        if recipe is None:
-            return FittedXgboost(self._levels, profile, None, None, None, np.zeros(len(self._levels)))
-        verdict = self._held_out(panel, seed)
-        return FittedXgboost(
-            levels=self._levels,
-            profile=profile,
-            recipe=recipe,
-            quantiles=self._boost(learnt, "reg:quantileerror", verdict.rounds, seed, self._levels),
-            mean=self._boost(learnt, "count:poisson", verdict.rounds, seed),
-            shift=verdict.shift,
-        )
+        fitted = fit_views(ground, self._settings, self._settings.max_rows, seed, self._threads)
+        if fitted is None:
+            return FittedXgboost(self._levels, None)
+        views, sample = fitted
+        spread = self._spread(ground, views, sample, verdict.weight, seed)
+        return FittedXgboost(self._levels, Learnt(profile, views, spread, verdict))
 
-    def _learnt(self, ground: Ground, budget: int, seed: int) -> tuple[Labelled, Recipe | None]:
-        """Rows to learn from and the expectation that suits them; None where they are too few."""
-        panel = ground.panel
-        rows = sample_rows(panel, panel.history, first_origin(panel), budget, seed)
-        table = ground.table(rows)
-        used = like_ahead(table, ground.table(horizon_rows(panel)))
-        rows, table = rows.take(used), table.take(used)
-        recipe = ground.choose(table, rows)
-        return ground.labelled(table, rows, recipe), recipe if len(rows) >= FEWEST_ROWS else None
+    def _spread(self, ground: Ground, views: Views, sample: Sample, weight: float, seed: int) -> Spread:
+        points = views.points(ground, sample.table, sample.rows)
+        median, base = points.median(weight), points.ground(weight)
+        return fit_spread(sample, median, base, self._levels, self._settings, seed, self._threads)
 
     def _held_out(self, panel: Panel, seed: int) -> Verdict:
-        """Rounds with the least pinball loss on the last windows, and how far their quantiles were off."""
-        untested = Verdict(min(ROUNDS_UNTESTED, self._settings.max_rounds), np.zeros(len(self._levels)))
-        origins = held_out_origins(panel)
-        if not origins:
-            return untested
-        before = panel.until(origins[0])
+        """Weigh the boosters and calibrate the quantiles on windows that they have not seen."""
+        blocks = [block for origins in held_out_blocks(panel) if (block := self._block(panel, origins, seed))]
+        if not blocks:
+            return Verdict(UNTESTED_WEIGHT, Calibration.none(self._levels))
+        weight = season_weight([(block.points, block.test.units) for block in blocks if block.views.season])
+        parts = [self._spread_of(block, weight, seed) for block in blocks]
+        units, median, base, step, spread = (np.concatenate(values) for values in zip(*parts, strict=True))
+        windows = sum(block.windows for block in blocks)
+        return Verdict(weight, calibrate(units, spread, median, base, step, self._levels, windows))
+
+    def _block(self, panel: Panel, origins: Sequence[int], seed: int) -> Block | None:
+        """Boosters that know what lies before some windows, and their medians there; None where they cannot be."""
+        before, after = panel.until(origins[0]), panel.until(min(origins[-1] + panel.horizon, panel.history))
         profile = fit_profile(before, KnownColumns(before), seed, self._threads)
-        learnt, recipe = self._learnt(Ground(before, profile), int(self._settings.max_rows * HELD_OUT_SHARE), seed)
-        ground, rows = Ground(panel, profile), _windows(panel, origins)
-        if recipe is None or len(rows) < FEWEST_ROWS:
-            return untested
-        test = ground.labelled(ground.table(rows), rows, recipe)
-        booster = self._boost(learnt, "reg:quantileerror", self._settings.max_rounds, seed, self._levels, test)
-        return Verdict(booster.rounds, self._shift(booster, test))
+        known = Ground(before, profile)
+        fitted = fit_views(known, self._settings, int(self._settings.max_rows * HELD_OUT_SHARE), seed, self._threads)
+        rows = _windows(after, origins)
+        if fitted is None or len(rows) < FEWEST_ROWS:
+            return None
+        ground = Ground(after, profile)
+        test = Sample.of(ground, rows)
+        return Block(known, *fitted, test, fitted[0].points(ground, test.table, rows), len(origins))
 
-    def _shift(self, booster: Boosted, test: Labelled) -> FloatArray:
-        """Move each quantile towards having its share of the held-out rows below it; the median stays."""
-        predicted = np.maximum(np.sort(booster.predict(test.table.columns(booster.names)), axis=1), 0.0)
-        ratio = test.units / test.scale
-        gaps = [np.quantile(ratio - predicted[:, at], level) for at, level in enumerate(self._levels)]
-        off_median = np.array([level != MEDIAN for level in self._levels])
-        shift: FloatArray = np.where(off_median, TRUST * np.array(gaps), 0.0)
-        return shift
+    def _spread_of(self, block: Block, weight: float, seed: int) -> tuple[FloatArray, ...]:
+        """Units, medians, grounds, steps and quantiles of a block's rows."""
+        spread = self._spread(block.known, block.views, block.sample, weight, seed)
+        median, base = block.points.median(weight), block.points.ground(weight)
+        step = block.test.rows.step.astype(np.float64)
+        return block.test.units, median, base, step, spread.quantiles_of(block.test.table, median, base)
 
-    def _boost(
-        self,
-        learnt: Labelled,
-        objective: str,
-        rounds: int,
-        seed: int,
-        levels: tuple[float, ...] = (),
-        held_out: Labelled | None = None,
-    ) -> Boosted:
-        s = self._settings
-        learning = Learning(
-            objective=objective,
-            rounds=rounds,
-            learning_rate=s.learning_rate,
-            max_depth=s.max_depth,
-            subsample=s.subsample,
-            colsample_bytree=s.colsample_bytree,
-            reg_lambda=s.reg_lambda,
-            reg_alpha=s.reg_alpha,
-            min_child_weight=s.min_child_weight,
-            seed=seed,
-            threads=self._threads,
-            levels=levels,
-            patience=s.early_stopping_rounds,
-        )
-        names = learnt.table.names
-        test = None if held_out is None else held_out.examples(names)
-        return boost(learnt.examples(names), names, learning, test)
+
+@dataclass(frozen=True)
+class Block:
+    """Held-out windows and what was learnt before them.
+
+    Attributes:
+        known: the panel as it was before the windows.
+        views: boosters learnt from it.
+        sample: the rows whose spread is learnt.
+        test: the windows' rows.
+        points: medians there.
+        windows: how many they are.
+    """
+
+    known: Ground
+    views: Views
+    sample: Sample
+    test: Sample
+    points: Points
+    windows: int
 
 
 @dataclass(frozen=True)
 class FittedXgboost:
-    """The fitted forecaster; without boosters where the history held too few rows to learn from."""
+    """The fitted forecaster; ``learnt`` is None where the history held too few rows."""
 
     levels: tuple[float, ...]
-    profile: CalendarProfile | None
-    recipe: Recipe | None
-    quantiles: Boosted | None
-    mean: Boosted | None
-    shift: FloatArray
+    learnt: Learnt | None
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
         """Forecast the horizon of a panel of the same series; seasonal naive where nothing was learnt."""
-        if self.quantiles is None or self.mean is None or self.recipe is None:
+        if self.learnt is None:
             naive = SeasonalNaive().fit(panel, 0).predict(panel, quantiles)
             return Forecast(naive.mean, naive.quantiles, failed=dict.fromkeys(range(panel.n), NOTHING_LEARNT))
         shape = (panel.n, panel.horizon)
-        ground, rows = Ground(panel, self.profile), horizon_rows(panel)
+        learnt, rows = self.learnt, horizon_rows(panel)
+        ground = Ground(panel, learnt.profile)
         table = ground.table(rows)
-        scale = ground.scale(table, rows, self.recipe)
-        ratios = np.maximum(self.quantiles.predict(table.columns(self.quantiles.names)), 0.0).reshape(len(rows), -1)
-        ratios = np.sort(ratios, axis=1) + self.shift
-        mean = (self.mean.predict(table.columns(self.mean.names)) * scale).reshape(shape)
-        own = (ratios * scale[:, None]).reshape(*shape, len(self.levels))
+        points = learnt.views.points(ground, table, rows)
+        median, base = points.median(learnt.verdict.weight), points.ground(learnt.verdict.weight)
+        mean = learnt.spread.mean_of(table, median, base)
+        own = learnt.verdict.calibration.apply(learnt.spread.quantiles_of(table, median, base), median, base, rows.step)
         closed = panel.closed[:, panel.history : panel.history + panel.horizon]
-        mean, asked = tidy(mean, _at_levels(own, self.levels, quantiles), closed)
+        asked = _at_levels(own.reshape(*shape, -1), self.levels, quantiles)
+        mean, asked = tidy(mean.reshape(shape), asked, closed)
         return Forecast(mean, asked, notes=self._notes())
 
     def feature_importance(self) -> pd.DataFrame:
-        """Mean gain per feature of the quantile booster; empty where nothing was learnt."""
-        return pd.DataFrame() if self.quantiles is None else self.quantiles.importance()
+        """Mean gain per feature of the level booster; empty where nothing was learnt."""
+        if self.learnt is None or self.learnt.views.level.boosted is None:
+            return pd.DataFrame()
+        return self.learnt.views.level.boosted.importance()
 
     def _notes(self) -> tuple[str, ...]:
-        if self.quantiles is None or self.recipe is None:
+        if self.learnt is None:
             return ()
-        recipe = f"season believed from {self.recipe.doubt:g}, long mean weighted {self.recipe.long_weight:g}"
-        return (f"xgboost: {self.quantiles.rounds} rounds; {recipe}",)
+        views = self.learnt.views
+        level = f"xgboost: level booster {views.level.rounds} rounds"
+        if views.season is None:
+            return (f"{level}, no earlier year to read",)
+        return (
+            f"{level}, season booster {views.season.rounds} rounds with the long mean weighted "
+            f"{views.season.long_weight:g}; weight of the season booster {self.learnt.verdict.weight:g}",
+        )
 
 
-def first_origin(panel: Panel) -> int:
-    """The earliest origin to learn from: where an earlier year can be read, if enough origins follow.
+def season_weight(tested: Sequence[tuple[Points, FloatArray]]) -> float:
+    """The weight of the season booster with the least held-out error, one half preferred.
 
-    Otherwise this share of the history: FIRST_ORIGIN_SHARE.
+    With e(w) the sum of absolute errors, e(w) (1 + 0.05 (2 w - 1)^2) is least: one end must be 5 %
+    better than the middle. Example: e = 100 at 0.5 and 97 at 1 give 0.5.
+
+    Args:
+        tested: medians and units of each block of windows; none: the untested weight, 0.75.
+    """
+    if not tested:
+        return UNTESTED_WEIGHT
+    handicapped = {
+        weight: sum(float(np.abs(points.median(weight) - units).sum()) for points, units in tested)
+        * (1.0 + HANDICAP * (2.0 * weight - 1.0) ** 2)
+        for weight in WEIGHTS
+    }
+    return min(handicapped, key=lambda weight: handicapped[weight])
+
+
+def held_out_blocks(panel: Panel) -> list[list[int]]:
+    """Cutoffs of the held-out windows, by what is learnt for them: the last windows, and the season ahead a year ago.
+
+    The latter only where earlier years can still be read and learnt from behind it.
     """
     windows = Windows.of(panel.frequency)
-    seasonal = windows.year + windows.level
-    if panel.history >= seasonal + windows.level:
-        return seasonal
-    return max(1, int(panel.history * FIRST_ORIGIN_SHARE))
+    year_ago = panel.history - windows.year
+    seasonal = year_ago >= windows.year + 2 * windows.level + panel.horizon
+    blocks = [held_out_origins(panel), [year_ago] if seasonal else []]
+    return [origins for origins in blocks if origins]
 
 
 def held_out_origins(panel: Panel) -> list[int]:
     """Cutoffs of the held-out windows, ascending: consecutive, the last one's horizon ends with the history.
 
-    They span HELD_OUT_PERIODS at least, and leave more than half of the history before them; none
-    where even one window does not.
+    They span HELD_OUT_PERIODS and two horizons at least, if that leaves half of the history before them;
+    none where even one window does not.
     """
-    wanted = -(-HELD_OUT_PERIODS[panel.frequency.kind] // panel.horizon)
+    wanted = max(2, -(-HELD_OUT_PERIODS[panel.frequency.kind] // panel.horizon))
     possible = (panel.history // 2) // panel.horizon
     return [panel.history - back * panel.horizon for back in range(min(wanted, possible), 0, -1)]
 

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.demand.feature_history import History
 from tasks.demand.feature_known import KnownColumns
-from tasks.demand.feature_levels import blend, expectations
+from tasks.demand.feature_levels import expectations
 from tasks.demand.features import Features, reordered
 from tasks.demand.training_rows import Rows, horizon_rows, sample_rows, target_values, window_rows
 from tests.forecasting.panels import awkward_panel, changed_after, panel_of
@@ -65,13 +65,11 @@ def test_a_yearly_season_returns_a_year_later():
     assert curve[11] / curve[5] == pytest.approx(1.5, rel=0.01)
 
 
-def test_a_blend_takes_small_swings_for_noise_and_believes_large_ones():
-    level, curve = np.array([10.0, 10.0]), np.array([10.5, 100.0])
-    found = blend(level, curve, 0.3)
-    assert found[0] == pytest.approx(10.0, rel=0.01)
-    assert found[1] == pytest.approx(100.0, rel=0.05)
-    assert np.allclose(blend(level, curve, 0.0), curve)
-    assert np.array_equal(blend(level, curve, np.inf), level)
+def test_the_position_in_the_year_is_a_feature_once_a_year_is_known():
+    weekly = {periods: panel_of(np.ones((1, periods)), "W-MON") for periods in (59, 60)}
+    found = {periods: table_of(panel, horizon_rows(panel)).names for periods, panel in weekly.items()}
+    assert "known:day_of_year" not in found[59]
+    assert "known:day_of_year" in found[60]
 
 
 def test_effects_are_taken_out_of_the_history():
@@ -89,6 +87,8 @@ def test_known_columns_show_a_flag_and_its_distances():
     assert columns["promo"].tolist() == [1.0, 0.0]
     assert columns["promo:next"].tolist() == [15.0, 2.0]
     assert columns["promo:run"].tolist() == [1.0, -2.0]
+    assert columns["promo:share_before"].tolist() == [0.0, 0.0]
+    assert columns["promo:share_after"].tolist() == [0.0, pytest.approx(1 / 5)]
 
 
 def test_known_columns_show_closures_around_a_period():

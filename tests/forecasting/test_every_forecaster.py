@@ -59,7 +59,7 @@ def first_forecast(name: str, frequency: str):
 
 
 def test_every_model_of_the_settings_is_checked():
-    assert set(ModelsSettings.model_fields) - {"ensemble"} == set(MODELS)
+    assert set(ModelsSettings.model_fields) - {"deepar", "ensemble"} == set(MODELS)
 
 
 @pytest.mark.parametrize("frequency", FREQUENCIES)

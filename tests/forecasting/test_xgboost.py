@@ -10,10 +10,13 @@ from schemas.panel import Forecast, KnownFeature, Panel
 from schemas.protocols import FittedForecaster, Forecaster
 from schemas.settings import XgboostSettings
 from tasks.demand.feature_known import KnownColumns
+from tasks.demand.training_rows import Rows
 from tasks.forecasting.floors import SeasonalNaive
 from tasks.forecasting.xgb_boost import FEATURE, GAIN, weighted_quantiles
 from tasks.forecasting.xgb_profile import fit_profile, ratios_to_surroundings
-from tasks.forecasting.xgboost_ import XgboostForecaster, first_origin, held_out_origins
+from tasks.forecasting.xgb_spread import Calibration, around, calibrate
+from tasks.forecasting.xgb_views import Points, believed_rounds, first_origin
+from tasks.forecasting.xgboost_ import XgboostForecaster, held_out_blocks, held_out_origins, season_weight
 from tests.forecasting.panels import awkward_panel, changed_after, panel_of
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -117,8 +120,64 @@ def test_importance_has_every_feature_and_the_largest_gain_first():
 
 def test_held_out_windows_follow_each_other_up_to_the_cutoff():
     panel = panel_of(np.ones((1, 100)), "W-MON", horizon=3)
-    assert held_out_origins(panel) == [91, 94, 97]
+    assert held_out_origins(panel) == [85, 88, 91, 94, 97]
+    assert held_out_origins(panel_of(np.ones((1, 20)), horizon=7)) == [13]
     assert held_out_origins(panel_of(np.ones((1, 5)), horizon=7)) == []
+
+
+def test_the_season_ahead_is_held_out_a_year_ago_where_years_enough_lie_before_it():
+    assert held_out_blocks(panel_of(np.ones((1, 200)), "W-MON", horizon=8)) == [[184, 192], [148]]
+    assert held_out_blocks(panel_of(np.ones((1, 120)), "W-MON", horizon=8)) == [[104, 112]]
+
+
+def test_the_season_booster_weighs_half_unless_an_end_is_clearly_better():
+    units, one = np.array([10.0, 10.0]), np.ones(2)
+    better = Points(level=np.array([20.0, 20.0]), season=units, level_ground=one, season_ground=one)
+    assert season_weight([(better, units)]) == 1.0
+    alike = Points(level=np.array([13.0, 7.0]), season=np.array([7.1, 12.9]), level_ground=one, season_ground=one)
+    assert season_weight([(alike, units)]) == 0.5
+    assert season_weight([]) == 0.75
+
+
+def test_few_windows_bear_few_rounds():
+    def rows(periods):
+        return Rows(np.zeros(periods, dtype=int), np.arange(periods), np.ones(periods, dtype=int))
+
+    assert believed_rounds(100, rows(112), horizon=28) == 50
+    assert believed_rounds(100, rows(28), horizon=28) == 6
+    assert believed_rounds(100, rows(2800), horizon=28) == 100
+
+
+def test_calibration_gives_each_quantile_its_share_of_the_held_out_rows():
+    rng = np.random.default_rng(1)
+    median, ground = np.full(6000, 100.0), np.full(6000, 100.0)
+    units = median + rng.normal(0.0, 20.0, 6000)
+    too_narrow = median[:, None] + np.array([-10.0, 0.0, 10.0])
+    step = np.arange(6000) % 4 + 1
+    found = calibrate(units, too_narrow, median, ground, step, (0.1, 0.5, 0.9), windows=1000)
+    low, middle, high = found.apply(too_narrow, median, ground, step).T
+    assert (units < low).mean() == pytest.approx(0.1, abs=0.01)
+    assert (units > high).mean() == pytest.approx(0.1, abs=0.01)
+    assert np.array_equal(middle, median)
+
+
+def test_few_windows_widen_the_quantiles():
+    units, median, ground = np.linspace(0.0, 200.0, 1001), np.full(1001, 100.0), np.full(1001, 100.0)
+    quantiles = median[:, None] + np.array([-60.0, 0.0, 60.0])
+    step = np.ones(1001, dtype=int)
+    few, many = (calibrate(units, quantiles, median, ground, step, (0.1, 0.5, 0.9), k) for k in (1, 1000))
+    assert (few.factors[0] > many.factors[0]).tolist() == [True, False, True]
+
+
+def test_without_held_out_rows_nothing_is_calibrated():
+    quantiles = np.array([[1.0, 2.0, 5.0]])
+    found = Calibration.none((0.1, 0.5, 0.9)).apply(quantiles, np.array([2.0]), np.array([2.0]), np.array([1]))
+    assert np.array_equal(found, quantiles)
+
+
+def test_quantiles_stay_on_their_side_of_the_median():
+    found = around(np.array([[3.0, 2.0, 1.0], [-4.0, 2.0, 9.0]]), np.array([2.0, 2.0]), (0.1, 0.5, 0.9))
+    assert found.tolist() == [[2.0, 2.0, 2.0], [0.0, 2.0, 9.0]]
 
 
 def test_origins_start_where_a_year_can_be_read():

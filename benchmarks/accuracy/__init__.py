@@ -1,0 +1,1 @@
+"""How good the forecasts are: real data sets, several cutoffs, every model on the same rows."""
