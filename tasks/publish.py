@@ -167,7 +167,11 @@ def _facts(
         seconds=seconds,
         stock_given=panel.stock_counted,
         plan_inputs=plan.inputs.model_dump(mode="json"),
-        summary={"Overfitting": comparison.summary["gap"], "Treatments": panel.summary["treatments"]},
+        summary={
+            "Overfitting": comparison.summary["gap"],
+            "Replay cost by service level": plan.summary["calibration"],
+            "Treatments": panel.summary["treatments"],
+        },
     )
 
 

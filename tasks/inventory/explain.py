@@ -91,6 +91,7 @@ def explanations(
             c.QUANTILE: cover.quantile[series],
             c.ORDER_UP_TO: chosen.levels[series],
             c.LEVEL_WITHOUT_CAPACITY: cover.free_level[series],
+            c.HOLDING_FACTOR: blank if problem.holding_factor is None else problem.holding_factor,
             c.SERIES_STOCK: stock[series],
             c.ON_HAND: np.nan_to_num(facts[c.ON_HAND].to_numpy(dtype=float)) if inputs.has_stock else blank,
             c.IN_TRANSIT: on_the_way(facts) if inputs.has_stock else blank,

@@ -25,7 +25,7 @@ from tasks.inventory.known import Prices
 from tasks.inventory.network import UNIT_TOLERANCE, Network
 from tasks.inventory.side_by_side import side_by_side
 from tasks.inventory.store_search import StoreModel, best_option
-from tasks.inventory.weekly_problem import WeeklyInputs, bare_problem, transit_columns, with_text_ids
+from tasks.inventory.weekly_problem import WeeklyInputs, bare_problem, planning_paths, transit_columns, with_text_ids
 from tasks.inventory.weeks import review_visits
 
 # Evenly in their logarithms, about as far apart as the levels' table tells probabilities apart.
@@ -178,7 +178,8 @@ def replay(
         end = min(after, start + settings.horizon - lead, panel.history)
         rows = forecasts.loc[(forecasts[c.CUTOFF] == cutoff).to_numpy()]
         bare = bare_problem(replace(inputs, forecast=rows))
-        problem = bare.drawn(correlation, settings.inventory.sample_paths, settings.seed)
+        paths = planning_paths(bare.problem, settings.inventory.sample_paths)
+        problem = bare.drawn(correlation, paths, settings.seed)
         span = _span(panel, bare.names, slice(start, end), first)
         plans = plans_of(problem, factors, stocks)
         if not stocks:

@@ -10,6 +10,7 @@ import numpy as np
 from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
 from tasks.inventory.decode import SMALLEST_TAIL, decode_levels, evaluate_batch
 from tasks.inventory.known import Prices, allowed_days
+from tasks.inventory.lost_in_between import saved_units
 from tasks.inventory.network import Network
 from tasks.inventory.tails import Outlook, outlook_of, tail_table
 from tasks.inventory.unbounded import unbounded_stores
@@ -148,7 +149,10 @@ class StoreModel:
         return cost
 
     def levels(self, recipe: Recipe) -> FloatArray:
-        """Levels of a recipe, shape (T, m), whole units."""
+        """Levels of a recipe, shape (T, m), whole units.
+
+        With a lead time the first order counts what is lost before it arrives (see ``lost_in_between``).
+        """
         levels = np.empty((self.periods, len(self.on_hand)))
         decode_levels(
             tail_table(),
@@ -167,7 +171,24 @@ class StoreModel:
             self.smallest_tail,
             levels,
         )
+        first = self.lead_time
+        if first > 0 and first < self.periods and recipe.visits[first]:
+            levels[first] = self._first_level(levels[first], recipe)
         return levels
+
+    def _first_level(self, level: FloatArray, recipe: Recipe) -> FloatArray:
+        """The level of the order that is decided now, shape (m,); never below what is there already."""
+        first = self.lead_time
+        later = np.flatnonzero(recipe.visits[first + 1 :])
+        end = first + 1 + int(later[0]) if len(later) else self.periods
+        held = recipe.holding * (end - first)
+        price = self.outlook.price
+        tail = (self.unit_cost + held) / (price + 0.5 * (held + recipe.holding) + 1e-12)
+        quantile = 1.0 - np.clip(tail, self.smallest_tail, 1.0)
+        saved = saved_units(self.demand, self.on_hand, self.in_transit, first, end, quantile)
+        position = self.on_hand + self.in_transit.sum(axis=0)
+        lowered: FloatArray = np.where(level > position, np.maximum(level - saved, np.ceil(position)), level)
+        return np.maximum(np.rint(lowered), 0.0)
 
 
 def store_models(

@@ -80,7 +80,7 @@ def build_problem(inputs: WeeklyInputs) -> WeeklyProblem:
     correlation = correlation_of(inputs.backtest, settings.quantiles)
     count = settings.inventory.sample_paths
     judging = bare.drawn(correlation, count, settings.seed + 1)
-    planning = bare.drawn(correlation, _planning_paths(bare.problem, count), settings.seed)
+    planning = bare.drawn(correlation, planning_paths(bare.problem, count), settings.seed)
     return WeeklyProblem(planning, judging, bare.dates, bare.series_of_sku, correlation)
 
 
@@ -197,8 +197,10 @@ def _axes(
     )
 
 
-def _planning_paths(problem: PlanProblem, count: int) -> int:
-    if not unbounded_stores(problem).all():
+def planning_paths(problem: PlanProblem, count: int) -> int:
+    """Paths that plans are made from: more than ``count`` where neither visits nor space are searched for."""
+    free = np.isinf(problem.capacity) & (problem.free_visits if problem.free_visits is not None else False)
+    if not (unbounded_stores(problem) | free).all():
         return count
     return max(count, min(MOST_CHEAP_PATHS, CHEAP_NUMBERS // max(problem.mean.size, 1)))
 

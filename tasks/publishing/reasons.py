@@ -62,6 +62,12 @@ def reason_lines(row: Mapping[str, Any]) -> list[str]:
         f"Level of the category: {_units(row[c.ORDER_UP_TO])}, which covers demand until then with "
         f"{percent(float(row[c.QUANTILE]), 0)} probability",
     ]
+    factor = row.get(c.HOLDING_FACTOR)
+    if factor is not None and not pd.isna(factor):
+        lines.append(
+            f"  a unit left over counts {number(float(factor), 2)} times its holding until then: calibrated by replay "
+            "of past weeks"
+        )
     if row[c.LEVEL_WITHOUT_CAPACITY] > row[c.ORDER_UP_TO]:
         lines.append(f"  with room for everything it would be {_units(row[c.LEVEL_WITHOUT_CAPACITY])}")
     lines.append(f"Stock of the category, on hand and on the way: {_units(row[c.SERIES_STOCK])}")
