@@ -115,11 +115,12 @@ class Boosted:
         found: FloatArray = self.booster.inplace_predict(matrix, base_margin=_small(start)).astype(np.float64)
         return found
 
-    def contributions(self, matrix: SmallFloatArray) -> FloatArray:
-        """SHAP values: what each column adds to each row's prediction, shape (k, F + 1), the last the average's."""
+    def contributions(self, matrix: SmallFloatArray, start: FloatArray) -> FloatArray:
+        """SHAP values: what each column adds to a row's prediction, shape (k, F + 1); the last is the average row's."""
         import xgboost
 
-        found: FloatArray = self.booster.predict(xgboost.DMatrix(matrix), pred_contribs=True).astype(np.float64)
+        rows = xgboost.DMatrix(matrix, base_margin=_small(start))
+        found: FloatArray = self.booster.predict(rows, pred_contribs=True).astype(np.float64)
         return found
 
     def importance(self) -> pd.DataFrame:

@@ -18,7 +18,8 @@ MEDIAN = 0.5
 READ = ("step", "log_level", "effect", "mean_", "smoothed_", "deviation_", "zeros_", "same_", "age", "since_")
 # The median over its ground, as a column.
 RATIO = "median_ratio"
-ROUNDS, DEPTH = 100, 4
+# More rounds than the season booster, and shallower trees.
+ROUNDS_SHARE, DEPTH = 1.25, 4
 SMALLEST_RATIO = 0.05
 # A bucket's own factor weighs n / (n + 300) against that of all rows.
 BUCKET_PRIOR = 300.0
@@ -86,7 +87,8 @@ def fit_spread(
     ratio, label = median / ground, np.minimum(sample.units / ground, LARGEST_LABEL)
     names = (*(name for name in sample.table.names if name.startswith(READ)), RATIO)
     matrix = _columns(sample.table, ratio, names)
-    shallow = replace(learning_of(settings, "count:poisson", ROUNDS, seed, threads), max_depth=DEPTH)
+    rounds = round(ROUNDS_SHARE * settings.max_rounds)
+    shallow = replace(learning_of(settings, "count:poisson", rounds, seed, threads), max_depth=DEPTH)
     mean = boost(Examples(matrix, label, ground, _log_start(ratio)), names, shallow)
     if not outer:
         return Spread(tuple(levels), None, np.zeros(0), mean)
