@@ -138,9 +138,11 @@ class LocalModelSettings(Strict):
 
 
 class EnsembleSettings(Strict):
-    """The mean of the other fitted models' forecasts, quantile by quantile."""
+    """The other models' forecasts averaged quantile by quantile, with weights learnt on the folds."""
 
-    members: list[str] | None = Field(default=None, description="Models to combine; all but the floors when absent")
+    members: list[str] | None = Field(
+        default=None, description="Models to combine, all alike; when absent all models, weighted by their fold losses"
+    )
 
 
 class ModelsSettings(Strict):
@@ -174,6 +176,13 @@ class BacktestSettings(Strict):
 
     windows: int = Field(default=3, ge=1, description="Number of folds")
     step: int = Field(default=7, ge=1, description="Periods between the cutoffs of two folds")
+    further: int = Field(
+        default=2,
+        ge=0,
+        le=2,
+        description="Folds on top, if the history bears them: the coming season a year ago, and the horizon before "
+        "the first fold; 0 where windows or step is set and this is not",
+    )
 
 
 class EoqSettings(Strict):
@@ -315,6 +324,7 @@ class Settings(Strict):
         arima=ArimaSettings(),
         prophet=ProphetSettings(),
         xgboost=XgboostSettings(),
+        tsb=LocalModelSettings(),
         ensemble=EnsembleSettings(),
     )
     backtest: BacktestSettings = BacktestSettings()
@@ -364,6 +374,9 @@ class Settings(Strict):
             given = filled.get(group)
             if given is None or isinstance(given, dict):
                 filled[group] = {key: frequency.periods_per_week, **(given or {})}
+        backtest = data.get("backtest")
+        if isinstance(backtest, dict) and backtest.keys() & {"windows", "step"}:
+            filled["backtest"].setdefault("further", 0)
         return filled
 
     @model_validator(mode="after")

@@ -72,7 +72,7 @@ def _refuse_many_fallbacks(run: RunContext, forecasts: list[ForecastRecord]) -> 
 def _compare(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord]) -> ComparisonRecord:
     lake = open_lake(run.settings.storage)
     loaded = load_panel(lake, run, panel)
-    folds = plan_folds(loaded, run.settings.backtest.windows, run.settings.backtest.step)
+    folds = plan_folds(loaded, **run.settings.backtest.model_dump())
     found = compare_forecasts(
         [lake.read_table(record.table) for record in forecasts], loaded, folds.folds, run.settings
     )

@@ -24,7 +24,7 @@ from tasks.support import run_stage, say, show_table
 def plan_shards(run: RunContext, panel: PanelRecord) -> list[ShardSpec]:
     """The shards of all models: a global model by fold, a local one by series."""
     loaded = load_panel(open_lake(run.settings.storage), run, panel)
-    folds = rolling_folds(loaded, run.settings.backtest.windows, run.settings.backtest.step)
+    folds = rolling_folds(loaded, **run.settings.backtest.model_dump())
     planned = shards(run.settings, loaded, len(folds))
     say(f"{len(planned)} shards over {len(folds)} folds and the horizon")
     return planned
@@ -61,7 +61,7 @@ def _read_by(spec: ShardSpec, run: RunContext, choice: DeepArChoice | None) -> o
 def _forecast(run: RunContext, panel: PanelRecord, spec: ShardSpec, choice: DeepArChoice | None) -> ForecastRecord:
     lake = open_lake(run.settings.storage)
     loaded = load_panel(lake, run, panel)
-    folds = rolling_folds(loaded, run.settings.backtest.windows, run.settings.backtest.step)
+    folds = rolling_folds(loaded, **run.settings.backtest.model_dump())
     frame, failures, notes = forecast_folds(
         deepar_forecaster(run, lake, choice)
         if spec.model == deepar.NAME

@@ -25,9 +25,9 @@ class FoldPlan:
     notes: tuple[str, ...]
 
 
-def rolling_folds(panel: Panel, windows: int, step: int) -> list[Fold]:
+def rolling_folds(panel: Panel, windows: int, step: int, further: int = 0) -> list[Fold]:
     """The folds of :func:`plan_folds`, by rising cutoff."""
-    return list(plan_folds(panel, windows, step).folds)
+    return list(plan_folds(panel, windows, step, further).folds)
 
 
 def minimum_history(panel: Panel) -> int:
@@ -35,7 +35,24 @@ def minimum_history(panel: Panel) -> int:
     return max(panel.frequency.season, panel.horizon)
 
 
-def plan_folds(panel: Panel, windows: int, step: int) -> FoldPlan:
+def further_cutoffs(panel: Panel, first: int) -> list[int]:
+    """Known periods at cutoffs that show other times than the last weeks do, the most telling first.
+
+    The season that is to be forecast, a year ago, where a year and a horizon lie before it; and the horizon
+    that ends where the first fold begins, where the history before it is long enough for a fold.
+
+    Args:
+        panel: T known periods, H to forecast.
+        first: known periods of the first fold.
+    """
+    year = panel.frequency.periods_per_year
+    season, before = panel.history - year, first - panel.horizon
+    found = [season] if season >= year + panel.horizon and season + panel.horizon <= first else []
+    apart = not found or abs(before - season) >= panel.horizon
+    return [*found, *([before] if before >= minimum_history(panel) and apart else [])]
+
+
+def plan_folds(panel: Panel, windows: int, step: int, further: int = 0) -> FoldPlan:
     """Folds that end just before ``as_of`` and step back from there.
 
     The last fold knows T - H periods, the one before T - H - step, and so on. Every fold knows at least
@@ -49,6 +66,7 @@ def plan_folds(panel: Panel, windows: int, step: int) -> FoldPlan:
         panel: T known periods, H to forecast.
         windows: folds wanted, at least 1.
         step: periods between two cutoffs, at least 1.
+        further: so many folds of :func:`further_cutoffs` come on top, where some demand is known in them.
 
     Example:
         T = 100 weeks, H = 26, windows = 3, step = 1: the folds know 72, 73 and 74 weeks. With T = 74 the only
@@ -78,4 +96,9 @@ def plan_folds(panel: Panel, windows: int, step: int) -> FoldPlan:
             f"{len(chosen)} of {windows} folds: {panel.history} known periods with a horizon of {panel.horizon} "
             f"leave no more that know {least} periods"
         )
+    if chosen:
+        on_top = [
+            known for known in further_cutoffs(panel, chosen[0]) if some_known[known : known + panel.horizon].any()
+        ]
+        chosen = sorted({*chosen, *on_top[:further]})
     return FoldPlan(tuple(Fold(panel.periods[known], known) for known in chosen), tuple(notes))

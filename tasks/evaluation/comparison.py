@@ -13,13 +13,14 @@ from schemas.errors import TrainingError, first_few
 from schemas.panel import Fold, Panel
 from schemas.settings import FLOORS, Settings
 from tasks.evaluation.aggregation import FoldGrid, fold_grid
-from tasks.evaluation.backtest import attach_actuals
+from tasks.evaluation.backtest import SplitForecasts, attach_actuals
 from tasks.evaluation.evidence import SelectionRule
 from tasks.evaluation.metrics import METRICS, OVERALL, grid_metrics, seasonal_scales
 from tasks.evaluation.overfitting import gap_of
 from tasks.evaluation.reasons import loss_parts
 from tasks.evaluation.rows import read_rows, series_codes
 from tasks.evaluation.selection import champions_of
+from tasks.evaluation.weights import ensemble_weights
 from tasks.forecasting.ensemble import combine
 
 
@@ -72,10 +73,11 @@ def compare(
             no live forecast, or a live forecast does not have one row per period of the horizon.
     """
     rule = rule or SelectionRule()
-    ensemble = settings.models.ensemble
-    tables = list(forecasts) if ensemble is None else [*forecasts, combine(forecasts, ensemble.members)]
-    stacked = pd.concat([table for table in tables if len(table)], ignore_index=True)
-    split = attach_actuals(stacked, panel, panel.horizon_periods[0], settings.quantiles)
+    tables = [table for table in forecasts if len(table)]
+    split = _split(tables, panel, settings)
+    if settings.models.ensemble is not None:
+        tables.append(_ensemble(tables, split.backtest, panel, settings, rule))
+        split = _split(tables, panel, settings)
     _check_live(split.live, panel)
     rows = read_rows(split.backtest, settings.quantiles)
     grid = fold_grid(rows)
@@ -92,6 +94,24 @@ def compare(
         champion_counts=_counted(champions),
         gap=gap_of(rows, rule),
     )
+
+
+def _split(tables: Sequence[pd.DataFrame], panel: Panel, settings: Settings) -> SplitForecasts:
+    stacked = pd.concat([table for table in tables if len(table)], ignore_index=True)
+    return attach_actuals(stacked, panel, panel.horizon_periods[0], settings.quantiles)
+
+
+def _ensemble(
+    tables: Sequence[pd.DataFrame], backtest: pd.DataFrame, panel: Panel, settings: Settings, rule: SelectionRule
+) -> pd.DataFrame:
+    """Rows of the ensemble: of the named members alike, else of all models by what the folds say of them."""
+    members = settings.models.ensemble.members if settings.models.ensemble else None
+    if members is not None:
+        return combine(tables, members)
+    grid = fold_grid(read_rows(backtest, settings.quantiles))
+    if not len(grid.cutoffs):
+        return combine(tables)
+    return combine(tables, weights=ensemble_weights(grid, rule.loss, panel.horizon_periods[0]))
 
 
 def _check_live(live: pd.DataFrame, panel: Panel) -> None:

@@ -22,6 +22,7 @@ _NUMERATORS: dict[str, Callable[[BacktestRows, BoolArray], FloatArray]] = {
 WAPE_AND_WQL = f"{c.WAPE}_{c.WQL}"
 # A loss to rank by is the mean of its metrics, all of them shares of the same sum of actuals.
 LOSSES: dict[str, tuple[str, ...]] = {c.WAPE: (c.WAPE,), c.WQL: (c.WQL,), WAPE_AND_WQL: (c.WAPE, c.WQL)}
+ENSEMBLE = "ensemble"
 # Share of the widest model's series from which on a model counts as serving the network.
 NEARLY_ALL = 0.9
 
@@ -41,11 +42,14 @@ class SelectionRule:
             all series together k / (n + k).
         margin: standard errors by which another model must beat the global winner on a series. Two stand
             for one on a quarter as many independent periods: neighbouring errors resemble each other.
+        tolerance: the ensemble is the global winner up to this share above the least loss. What single
+            model leads changes from window to window; the mean of the good ones is seldom far behind.
     """
 
     loss: str = WAPE_AND_WQL
     prior_periods: float = 28.0
     margin: float = 2.0
+    tolerance: float = 0.05
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
@@ -53,10 +57,10 @@ class SelectionRule:
                 f"selection loss: expected one of {', '.join(LOSSES)}, got {self.loss!r}; "
                 "metrics such as bias are reported and never ranked by"
             )
-        if self.prior_periods < 0 or self.margin < 0:
+        if min(self.prior_periods, self.margin, self.tolerance) < 0:
             raise ConfigError(
-                f"selection: prior_periods and margin must be at least 0, "
-                f"got {self.prior_periods:g} and {self.margin:g}"
+                f"selection: prior_periods, margin and tolerance must be at least 0, "
+                f"got {self.prior_periods:g}, {self.margin:g} and {self.tolerance:g}"
             )
 
 
@@ -152,23 +156,34 @@ def advantages(
     return Advantages(winner, score, periods)
 
 
-def network_winner(evidence: Evidence) -> int:
+def network_winner(evidence: Evidence, tolerance: float = 0.0) -> int:
     """Position of the model with the least total loss among those that serve (nearly) all series.
 
-    A model counts as serving all where it is scored on nine tenths of the series of the widest model.
+    A model counts as serving all where it is scored on nine tenths of the series of the widest model. The
+    ensemble wins while its loss is at most (1 + tolerance) times the least. Example: losses of 100 and, for
+    the ensemble, 104 make the ensemble the winner with a tolerance of 0.05.
     """
     served = (evidence.folds > 0).any(axis=2).sum(axis=1)
     wide = np.flatnonzero(served >= NEARLY_ALL * served.max())
     pool = np.flatnonzero((evidence.folds[wide] > 0).any(axis=2).all(axis=0))
-    return int(wide[_winner(evidence, wide, pool)])
+    total = _totals(evidence, wide, pool)
+    best = int(np.argmin(_rounded(total)))
+    combined = [at for at, model in enumerate(wide) if evidence.models[model] == ENSEMBLE]
+    if combined and total[combined[0]] <= (1.0 + tolerance) * total[best]:
+        best = combined[0]
+    return int(wide[best])
 
 
 def _winner(evidence: Evidence, members: IndexArray, pool: IndexArray) -> int:
     """Position (among the members) of the least total loss on the rows that all of them have."""
+    return int(np.argmin(_rounded(_totals(evidence, members, pool))))
+
+
+def _totals(evidence: Evidence, members: IndexArray, pool: IndexArray) -> FloatArray:
+    """Total loss of each member on the rows that all of them have, shape (m,)."""
     folds = evidence.folds[np.ix_(members, pool)]
     shared = (folds == folds[0]).all(axis=0) & (folds[0] > 0)
-    total = np.array([evidence.loss[member][pool][shared].sum() for member in members])
-    return int(np.argmin(_rounded(total)))
+    return np.array([evidence.loss[member][pool][shared].sum() for member in members])
 
 
 def _paired(

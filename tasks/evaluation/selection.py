@@ -70,7 +70,7 @@ def choose_models(rows: BacktestRows, live: pd.DataFrame, rule: SelectionRule) -
     candidates = _served(live, at, len(series), evidence.models) & scored.any(axis=1, keepdims=True)
     place = _places(evidence.series, series)
     champion, winner = np.full((2, len(series)), NOBODY, dtype=np.int64)
-    leader = network_winner(evidence) if candidates.any() else NOBODY
+    leader = network_winner(evidence, rule.tolerance) if candidates.any() else NOBODY
     for pattern in np.unique(candidates, axis=1).T if candidates.any() else ():
         wanted = np.flatnonzero((candidates == pattern[:, None]).all(axis=0))
         members, pool = _shared_pool(np.flatnonzero(pattern), scored)

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.frequency import Frequency
 from schemas.panel import Panel
-from tasks.demand.folds import minimum_history, plan_folds, rolling_folds
+from tasks.demand.folds import further_cutoffs, minimum_history, plan_folds, rolling_folds
 
 
 def panel(code, history, horizon, unknown_tail=0):
@@ -52,6 +52,26 @@ def test_folds_without_any_known_demand_are_passed_over():
     # 110 and 103..105 lie behind the last known period 104; 103 still sees period 104.
     assert [fold.known_periods for fold in plan.folds] == [96, 103]
     assert plan.notes == ("No demand is known in the 10 periods before as_of: the last fold ends 7 periods earlier",)
+
+
+def test_further_folds_show_the_coming_season_and_the_horizon_before():
+    weekly = panel("W-MON", 200, 8)
+    assert further_cutoffs(weekly, first=190) == [148, 182]
+    known = [fold.known_periods for fold in rolling_folds(weekly, windows=3, step=1, further=2)]
+    assert known == [148, 182, 190, 191, 192]
+    assert [fold.known_periods for fold in rolling_folds(weekly, 3, 1, further=1)] == [148, 190, 191, 192]
+
+
+def test_a_season_without_a_year_before_it_is_no_fold():
+    # A year ago 50 weeks were known: fewer than the year and horizon that the season's fold needs.
+    assert further_cutoffs(panel("W-MON", 102, 8), first=92) == [84]
+    assert further_cutoffs(panel("W-MON", 62, 8), first=52) == []
+
+
+def test_a_further_fold_without_known_demand_is_left_out():
+    weekly = panel("W-MON", 200, 8)
+    weekly.demand[:, 148:156] = np.nan
+    assert [fold.known_periods for fold in rolling_folds(weekly, 1, 1, further=2)] == [184, 192]
 
 
 def test_every_fold_can_be_replayed():

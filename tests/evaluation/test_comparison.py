@@ -139,3 +139,14 @@ def test_the_ensemble_competes_where_it_is_set(forecasts, panel, folds, settings
     np.testing.assert_allclose(medians["ensemble"].loc[both], (medians["prophet"] + medians["xgboost"].loc[both]) / 2)
     assert {"ensemble"} < set(found.backtest[c.MODEL]) & set(found.metrics[c.MODEL]) & set(found.overall[c.MODEL])
     assert found.forecast[c.CHAMPION].sum() == SERIES * HORIZON
+
+
+def test_an_ensemble_without_named_members_leans_on_what_the_folds_show(forecasts, panel, folds, settings):
+    models = settings.models.model_copy(update={"ensemble": EnsembleSettings()})
+    found = compare(forecasts, panel, folds, settings.model_copy(update={"models": models}))
+    error = found.backtest.assign(error=(found.backtest[c.MEDIAN] - found.backtest[c.ACTUAL]).abs())
+    losses = error.groupby(c.MODEL)["error"].mean()
+    assert losses["ensemble"] < losses[["moving_average", "seasonal_naive"]].min()
+    assert found.forecast[c.CHAMPION].sum() == SERIES * HORIZON
+    levels = found.forecast[c.quantile_columns(settings.quantiles)].to_numpy()
+    assert (np.diff(levels, axis=1) >= 0).all()

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.evaluation.evidence import Evidence, SelectionRule, advantages
+from schemas.errors import ConfigError
+from tasks.evaluation.evidence import Evidence, SelectionRule, advantages, network_winner
 
 EVERY = np.arange(2)
 
@@ -39,3 +40,23 @@ def test_only_periods_that_both_models_forecast_equally_often_are_paired():
     assert found.winner == 1
     assert found.periods[0, 0] == 1
     assert found.score[0, 0] > 0
+
+
+def _totals(*losses: float, models: tuple[str, ...]) -> Evidence:
+    loss = np.array(losses)[:, None, None]
+    return Evidence(models, pd.DataFrame(index=range(1)), loss, np.ones(loss.shape, dtype=np.int64))
+
+
+@pytest.mark.parametrize(("ensemble", "winner"), [(104.9, "ensemble"), (105.1, "b")])
+def test_the_ensemble_wins_unless_a_single_model_is_clearly_better(ensemble, winner):
+    evidence = _totals(130.0, 100.0, ensemble, models=("a", "b", "ensemble"))
+    assert evidence.models[network_winner(evidence, tolerance=0.05)] == winner
+
+
+def test_without_an_ensemble_the_least_loss_wins():
+    assert network_winner(_totals(100.0, 99.9, models=("a", "b")), tolerance=0.05) == 1
+
+
+def test_a_negative_tolerance_is_refused():
+    with pytest.raises(ConfigError, match="tolerance must be at least 0, got 28, 2 and -1"):
+        SelectionRule(tolerance=-1)

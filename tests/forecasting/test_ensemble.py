@@ -35,6 +35,17 @@ def test_the_floors_are_no_members_unless_named():
     assert combine(frames, ["arima", "seasonal_naive"])[c.MEAN].tolist() == [52]
 
 
+def test_weights_count_among_the_members_that_have_a_forecast():
+    frames = [rows("arima", 4), rows("prophet", 8), rows("theta", 100), rows("arima", 2, "2"), rows("theta", 6, "2")]
+    weights = {pd.Timestamp("2025-01-01"): {"arima": 3.0, "prophet": 1.0, "theta": 0.0}}
+    assert combine(frames, weights=weights)[[c.STORE_ID, c.MEAN]].to_numpy().tolist() == [["1", 5.0]]
+
+
+def test_a_cutoff_without_weights_has_no_ensemble():
+    weights = {pd.Timestamp("2024-12-01"): {"arima": 1.0, "prophet": 1.0}}
+    assert combine([rows("arima", 4), rows("prophet", 8)], weights=weights).empty
+
+
 def test_a_series_with_one_member_has_no_ensemble():
     found = combine([rows("arima", 4), rows("prophet", 8), rows("arima", 1, store="2")])
     assert found[c.STORE_ID].tolist() == ["1"]

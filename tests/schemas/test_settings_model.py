@@ -29,6 +29,16 @@ def test_what_is_given_stands_beside_the_defaults_of_the_frequency() -> None:
     assert settings.backtest.step == 1
 
 
+def test_named_folds_are_the_only_ones() -> None:
+    assert _settings().backtest.model_dump() == {"windows": 3, "step": 7, "further": 2}
+    assert _settings(backtest={"windows": 3, "step": 7}).backtest.further == 0
+    assert _settings(backtest={"windows": 2, "further": 1}).backtest.model_dump() == {
+        "windows": 2,
+        "step": 7,
+        "further": 1,
+    }
+
+
 def test_the_defaults_are_those_of_the_contract() -> None:
     settings = _settings()
     assert settings.quantiles == [0.1, 0.25, 0.5, 0.75, 0.9]

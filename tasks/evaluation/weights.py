@@ -1,0 +1,52 @@
+"""Weights of the ensemble's members, learnt on the folds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from schemas.panel import BoolArray
+from tasks.evaluation.aggregation import FoldGrid
+from tasks.evaluation.reasons import loss_parts
+
+# A model that loses a tenth more than the best weighs 0.47 of it, one that loses half more 0.04.
+SHARPNESS = 8.0
+# Below this share of the largest weight a model only costs sharpness.
+SMALLEST_SHARE = 0.1
+
+
+def ensemble_weights(grid: FoldGrid, loss: str, live: pd.Timestamp) -> dict[pd.Timestamp, dict[str, float]]:
+    """Weights by cutoff: of each fold those that the other folds teach, of the live forecast those of all.
+
+    A model's loss is held against the widest model's on the cells (fold, series) that both serve alike, and
+    its weight is that ratio to the power -8; weights below a tenth of the largest are dropped. Example:
+    losses of 100, 110 and 200 on the same cells give 1, 0.47 and nothing. A fold without others, and a run
+    without folds, weighs all models alike.
+
+    Args:
+        grid: the backtest's sums.
+        loss: what models are ranked by, see :data:`tasks.evaluation.evidence.LOSSES`.
+        live: cutoff of the live forecast.
+    """
+    folds = np.arange(len(grid.cutoffs))
+    found = {cutoff: _weights(grid, loss, folds != at) for at, cutoff in enumerate(grid.cutoffs)}
+    return found | {live: _weights(grid, loss, np.ones(len(folds), dtype=bool))}
+
+
+def _weights(grid: FoldGrid, loss: str, used: BoolArray) -> dict[str, float]:
+    lost = grid.cells(np.mean(loss_parts(grid.sums, loss), axis=0))[:, used]
+    counted = grid.cells(grid.sums.n)[:, used]
+    if counted.sum() == 0:
+        return dict.fromkeys(grid.models, 1.0)
+    rows = counted.sum(axis=(1, 2))
+    widest = np.flatnonzero(rows == rows.max())
+    reference = int(widest[np.argmin(lost[widest].sum(axis=(1, 2)))])
+    ratios = {}
+    for index, model in enumerate(grid.models):
+        same = (counted[index] == counted[reference]) & (counted[index] > 0)
+        against = float(lost[reference][same].sum())
+        if against > 0:
+            ratios[model] = float(lost[index][same].sum()) / against
+    best = max(min(ratios.values(), default=1.0), np.finfo(float).tiny)
+    weights = {model: (max(ratio, best) / best) ** -SHARPNESS for model, ratio in ratios.items()}
+    return {model: weight for model, weight in weights.items() if weight >= SMALLEST_SHARE}
