@@ -9,7 +9,8 @@ to some weeks of the 13-week moving average from the same opening stock. Weeks 3
 left, shortage per lost unit; weeks out of stock move stock by what was sold and cost nothing.
 
 Forecasts are kept in DIR by cutoff and settings, so a second start only plans; after a change of a forecaster empty
-it. `--until N` stops after N runs.
+it. `--refit W` fits models in every W-th week only and lets them predict the weeks between: W = 26 takes minutes,
+W = 1 (the product) an hour. `--until N` stops after N runs.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import FloatArray, Panel
+from schemas.protocols import FittedForecaster
 from schemas.settings import FLOORS, Settings, digest_of
 from tasks.calibrate import calibration_model, replayed_cutoffs
 from tasks.demand.folds import plan_folds
@@ -35,7 +37,7 @@ from tasks.demand.panel import build_panel
 from tasks.demand.sku_facts import sku_facts
 from tasks.demand.validation import validate_tables
 from tasks.evaluation.comparison import compare
-from tasks.forecasting.registry import forecast_folds, make_forecaster, model_names, past_forecasts
+from tasks.forecasting.registry import forecast_rows, make_forecaster, model_names, past_forecasts
 from tasks.inventory.replay import calibrate
 from tasks.inventory.weekly import optimise
 from tasks.inventory.weekly_problem import WeeklyInputs
@@ -109,8 +111,9 @@ def remembered(cache: Path, stage: str, parts: dict[str, object], make: Callable
 class Weeks:
     """The runs, one `as_of` after the other."""
 
-    def __init__(self, settings: Settings, cache: Path, tables: dict[str, pd.DataFrame]) -> None:
-        self.settings, self.cache, self.tables = settings, cache, tables
+    def __init__(self, settings: Settings, cache: Path, tables: dict[str, pd.DataFrame], refit: int) -> None:
+        self.settings, self.cache, self.tables, self.refit = settings, cache, tables, refit
+        self.fits: dict[tuple[str, int], FittedForecaster] = {}
         self.notes: list[str] = []
         self.replays: list[pd.DataFrame] = []
 
@@ -146,36 +149,49 @@ class Weeks:
     def _model(self, name: str, panel: Panel) -> pd.DataFrame:
         """Folds and live forecast of a model; each cutoff is remembered by itself, runs share their folds."""
         folds = plan_folds(panel, self.settings.backtest.windows, self.settings.backtest.step).folds
+        return self._at(name, panel, [*(fold.known_periods for fold in folds), panel.history])
+
+    def _at(self, name: str, panel: Panel, cutoffs: list[int]) -> pd.DataFrame:
+        """Forecasts at some cutoffs, each by the fit that is in force there."""
         tables = []
-        for known in [fold.known_periods for fold in folds] + [panel.history]:
+        for known in cutoffs:
             seen = panel.until(known) if known < panel.history else panel
+            fitted_at = known - known % self.refit
+            parts = {"until": str(seen.horizon_periods[0].date()), "fit": fitted_at, **self._read(name)}
             tables.append(
                 remembered(
                     self.cache,
                     f"cutoff-{name}",
-                    {"until": str(seen.horizon_periods[0].date()), **self._read(name)},
-                    lambda seen=seen: forecast_folds(
-                        make_forecaster(name, self.settings),
+                    parts,
+                    lambda seen=seen, at=fitted_at: forecast_rows(
+                        name,
                         seen,
-                        [],
-                        True,
+                        self._fitted(name, seen, at).predict(seen, self.settings.quantiles),
                         self.settings.quantiles,
-                        self.settings.seed,
-                    )[0],
+                    ),
                 )
             )
         return pd.concat(tables, ignore_index=True)
 
+    def _fitted(self, name: str, seen: Panel, at: int) -> FittedForecaster:
+        if (name, at) not in self.fits:
+            known = seen.until(at) if at < seen.history else seen
+            self.fits[name, at] = make_forecaster(name, self.settings).fit(known, self.settings.seed)
+        return self.fits[name, at]
+
     def _past(self, panel: Panel, backtest: pd.DataFrame) -> pd.DataFrame:
         cutoffs, name = replayed_cutoffs(panel, self.settings), calibration_model(self.settings)
-        made = remembered(
-            self.cache,
-            f"past-{name}",
-            {"cutoffs": cutoffs, "as_of": str(panel.horizon_periods[0].date()), **self._read(name)},
-            lambda: past_forecasts(
-                make_forecaster(name, self.settings), panel, cutoffs, self.settings.quantiles, self.settings.seed
-            ),
-        )
+        if self.refit > 1:
+            made = self._at(name, panel, cutoffs)
+        else:
+            made = remembered(
+                self.cache,
+                f"past-{name}",
+                {"cutoffs": cutoffs, "as_of": str(panel.horizon_periods[0].date()), **self._read(name)},
+                lambda: past_forecasts(
+                    make_forecaster(name, self.settings), panel, cutoffs, self.settings.quantiles, self.settings.seed
+                ),
+            )
         kept = made[~made[c.CUTOFF].isin(backtest[c.CUTOFF])]
         return pd.concat([kept, backtest], ignore_index=True)
 
@@ -193,6 +209,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/grocery_weekly"))
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--models", default=MODELS)
+    parser.add_argument("--refit", type=int, default=1)
     parser.add_argument("--until", type=int, default=RUNS)
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     given = parser.parse_args()
@@ -214,7 +231,7 @@ def main() -> None:
             f"cover {cover:3.1f}  cost {found.holding + found.lost:9,.0f}"
             f"  ratio {(found.holding + found.lost) / reference:.3f}"
         )
-    runs = Weeks(settings, given.cache, tables)
+    runs = Weeks(settings, given.cache, tables, given.refit)
 
     def level(week: int, stock: Ledger) -> FloatArray:
         targets = runs.levels(whole.periods[week].date(), stock, keys)

@@ -1,0 +1,42 @@
+"""Calibration in the weekly run: its artifact's table, its words, and what it does to targets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from schemas import columns as c
+from tests.flows import mini_company
+from tests.flows.conftest import Restock
+
+pytestmark = pytest.mark.flow
+
+COSTED = ("--set", "inventory.holding_cost=30", "--set", "inventory.policies=[marginal_value]")
+
+
+def test_a_run_with_holding_costs_calibrates_once_and_tells(restock: Restock, company: Path) -> None:
+    day = ("--settings", company, "--as-of", mini_company.AS_OF)
+    code, out, err = restock("weekly", *day, *COSTED)
+    assert code == 0, out + err
+    assert "Levels are calibrated by replay of" in out + err
+    folder = company.parent / "lake" / "runs" / mini_company.AS_OF
+    told = pd.read_parquet(folder / "explanations.parquet")[c.HOLDING_FACTOR]
+    assert (told == told.iloc[0]).all()
+    assert told.iloc[0] > 0
+    assert "Replay cost by service level" in (folder / "report.html").read_text("utf-8")
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    assert manifest["plan_inputs"]["holding_factor"] == told.iloc[0]
+    _, answer, _ = restock("why", *day, "--store", "001", "--sku", "10")
+    assert "calibrated by replay of past weeks" in answer
+    before = (folder / "replenishment.csv").read_bytes()
+    code, out, err = restock("weekly", *day, *COSTED)
+    assert code == 0, out + err
+    assert "calibrate: reused from the lake" in out + err or "Cached" in out + err
+    assert (folder / "replenishment.csv").read_bytes() == before
+    code, out, err = restock("weekly", *day, *COSTED, "--set", "inventory.calibration.enabled=false")
+    assert code == 0, out + err
+    assert "calibrated" not in out + err
+    assert pd.read_parquet(folder / "explanations.parquet")[c.HOLDING_FACTOR].isna().all()
