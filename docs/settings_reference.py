@@ -46,7 +46,6 @@ MEANINGS = {
     "models.arima": "Named = fitted. So for every model; `{}` takes its defaults",
     "models.prophet.changepoint_prior_scale": "How freely the trend bends",
     "models.prophet.seasonality_prior_scale": "How freely the seasons swing",
-    "models.xgboost.early_stopping_rounds": "Stop after this many rounds without gain on the validation slice",
     "models.xgboost.learning_rate": "Step per boosting round",
     "models.xgboost.max_depth": "Depth of a tree",
     "models.xgboost.subsample": "Share of the rows that a tree sees",
@@ -66,7 +65,7 @@ DEFAULTS = {
     "horizon": "`28 / 8 / 6`",
     "inventory.review_period": "`7 / 1 / 1`",
     "backtest.step": "`7 / 1 / 1`",
-    "models": "arima, prophet, xgboost, ensemble",
+    "models": "arima, prophet, xgboost, tsb, ensemble",
     "output.columns": "the contract's names",
 }
 NAMES_OF_TYPES = {str: "text", int: "whole number", float: "number", bool: "true or false"}
