@@ -170,7 +170,9 @@ class CalibrationSettings(Strict):
     enabled: bool = Field(
         default=True, description="Calibrate wherever holding_cost is above 0; without it the service level holds"
     )
-    runs: int = Field(default=26, ge=1, description="Past weekly runs that are replayed at most, the latest ones")
+    runs: int = Field(
+        default=52, ge=1, description="Past weekly runs that are replayed at most, the latest ones of half the history"
+    )
 
 
 class InventorySettings(Strict):

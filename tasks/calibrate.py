@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -30,6 +32,8 @@ from tasks.support import rows_of, run_stage, say, show_table
 
 # Forecasts made for a replay at most, in series, periods and cutoffs: beyond, fewer weeks are replayed.
 MOST_FORECASTS = 1_500_000
+# A fit forecasts so many replayed runs before it is made anew.
+RUNS_PER_FIT = 26
 
 
 @task(name="calibrate", task_run_name="calibrate", cache_policy=NO_CACHE)
@@ -56,14 +60,15 @@ def calibration_model(settings: Settings) -> str:
 def replayed_cutoffs(panel: Panel, settings: Settings) -> list[int]:
     """Known periods at the cutoffs of the replay, ascending: one a review period, back from ``as_of``.
 
-    Each knows a season at least. So many as ``inventory.calibration.runs`` says, or as :data:`MOST_FORECASTS` allows
-    for the panel's size.
+    Each knows a season and half of the history at least. So many as ``inventory.calibration.runs`` says, or as
+    :data:`MOST_FORECASTS` allows for the panel's size.
     """
     step = settings.inventory.review_period
     affordable = MOST_FORECASTS // max(1, panel.n * panel.horizon)
     wanted = min(settings.inventory.calibration.runs, affordable)
     known = [panel.history - step * back for back in range(wanted, 0, -1)]
-    return [cutoff for cutoff in known if cutoff >= minimum_history(panel)]
+    least = max(minimum_history(panel), panel.history // 2)
+    return [cutoff for cutoff in known if cutoff >= least]
 
 
 def past_record(run: RunContext, panel: PanelRecord) -> ForecastRecord | None:
@@ -84,11 +89,23 @@ def past_record(run: RunContext, panel: PanelRecord) -> ForecastRecord | None:
     }
 
     def compute() -> ForecastRecord:
-        frame = past_forecasts(make_forecaster(model, settings), loaded, cutoffs, settings.quantiles, settings.seed)
+        frame = replay_forecasts(loaded, cutoffs, settings)
         table = lake.write_table("calibration/forecasts", frame)
         return ForecastRecord(model=model, table=table, series=loaded.n, live=False)
 
     return run_stage(run, "calibration-forecasts", parts, ForecastRecord, compute)[0]
+
+
+def replay_forecasts(panel: Panel, cutoffs: Sequence[int], settings: Settings) -> pd.DataFrame:
+    """Forecasts at the cutoffs, by one fit for every :data:`RUNS_PER_FIT` of them, the latest block full."""
+    model, last = calibration_model(settings), len(cutoffs)
+    starts = sorted({max(0, last - RUNS_PER_FIT * block) for block in range(1, -(-last // RUNS_PER_FIT) + 1)})
+    blocks = [cutoffs[start:end] for start, end in zip(starts, [*starts[1:], last], strict=True)]
+    made = [
+        past_forecasts(make_forecaster(model, settings), panel, block, settings.quantiles, settings.seed)
+        for block in blocks
+    ]
+    return pd.concat(made, ignore_index=True)
 
 
 def calibration_record(

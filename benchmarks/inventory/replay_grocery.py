@@ -31,13 +31,13 @@ from schemas import columns as c
 from schemas.panel import FloatArray, Panel
 from schemas.protocols import FittedForecaster
 from schemas.settings import FLOORS, Settings, digest_of
-from tasks.calibrate import calibration_model, replayed_cutoffs
+from tasks.calibrate import calibration_model, replay_forecasts, replayed_cutoffs
 from tasks.demand.folds import plan_folds
 from tasks.demand.panel import build_panel
 from tasks.demand.sku_facts import sku_facts
 from tasks.demand.validation import validate_tables
 from tasks.evaluation.comparison import compare
-from tasks.forecasting.registry import forecast_rows, make_forecaster, model_names, past_forecasts
+from tasks.forecasting.registry import forecast_rows, make_forecaster, model_names
 from tasks.inventory.replay import calibrate
 from tasks.inventory.weekly import optimise
 from tasks.inventory.weekly_problem import WeeklyInputs
@@ -188,9 +188,7 @@ class Weeks:
                 self.cache,
                 f"past-{name}",
                 {"cutoffs": cutoffs, "as_of": str(panel.horizon_periods[0].date()), **self._read(name)},
-                lambda: past_forecasts(
-                    make_forecaster(name, self.settings), panel, cutoffs, self.settings.quantiles, self.settings.seed
-                ),
+                lambda: replay_forecasts(panel, cutoffs, self.settings),
             )
         kept = made[~made[c.CUTOFF].isin(backtest[c.CUTOFF])]
         return pd.concat([kept, backtest], ignore_index=True)
