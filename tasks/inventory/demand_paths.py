@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,8 @@ LARGEST_SHARE = 0.9
 # Fewest pairs of residuals that are believed.
 FEWEST_PAIRS = 200
 SERIES_AT_ONCE = 500
+# Blocks of random numbers that are kept: a replay asks for the same ones at every cutoff.
+KEPT = 8
 # A tail's mean excess over the highest quantile is at most this often the body's spread and mean.
 LONGEST_TAIL = 10.0
 _SCORE, _LATER = "score", "later"
@@ -129,14 +132,15 @@ def draw_paths(
     drawn = np.empty((paths, *mean.shape))
     for start in range(0, len(mean), SERIES_AT_ONCE):
         rows = slice(start, min(start + SERIES_AT_ONCE, len(mean)))
-        scores, rounding = _normal_scores(names[rows], correlation, paths, mean.shape[1], seed)
+        scores, rounding = _normal_scores(tuple(names[rows]), correlation, paths, mean.shape[1], seed)
         exact = _quantile_function(ndtr(scores), mean[rows], quantiles[rows], np.asarray(levels))
         drawn[:, rows] = np.floor(exact + rounding)
     return drawn
 
 
+@lru_cache(maxsize=KEPT)
 def _normal_scores(
-    names: Sequence[tuple[str, str]], correlation: Correlation, paths: int, periods: int, seed: int
+    names: tuple[tuple[str, str], ...], correlation: Correlation, paths: int, periods: int, seed: int
 ) -> tuple[FloatArray, FloatArray]:
     own = np.empty((paths, len(names), periods))
     rounding = np.empty_like(own)
