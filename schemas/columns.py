@@ -170,7 +170,16 @@ def quantile_column(level: float) -> str:
     >>> quantile_column(0.9), quantile_column(0.25)
     ('q0.9', 'q0.25')
     """
-    return f"q{level:g}"
+    return f"q{level_text(level)}"
+
+
+def level_text(level: float) -> str:
+    """How a quantile level is written: in column names, in what DeepAR is asked for and in its answers.
+
+    >>> level_text(0.5), level_text(1 / 3)
+    ('0.5', '0.333333')
+    """
+    return f"{level:g}"
 
 
 def quantile_columns(levels: tuple[float, ...] | list[float]) -> list[str]:

@@ -283,6 +283,13 @@ class Settings(Strict):
             raise ValueError("must be fractions above 0 and below 1")
         if sorted(set(value)) != value:
             raise ValueError("must rise and not repeat")
+        texts = [c.level_text(level) for level in value]
+        unclear = next((text for text in texts if texts.count(text) > 1 or not 0 < float(text) < 1), None)
+        if unclear is not None:
+            raise ValueError(
+                f"must differ from each other and from 0 and 1 in their first six digits, which name their columns; "
+                f"one is written {unclear}"
+            )
         if 0.5 not in value:  # noqa: PLR2004
             raise ValueError("must hold 0.5, the median that planners are shown")
         return value

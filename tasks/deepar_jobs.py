@@ -108,7 +108,6 @@ def forecaster_of(
     return DeepArForecaster(
         deepar_settings(run),
         configuration,
-        run.settings.quantiles,
         lake,
         deepar_backend(run, lake),
         JobBoard(run),

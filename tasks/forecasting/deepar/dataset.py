@@ -124,7 +124,7 @@ def write_channel(
     """
     target = Target.of(known, configuration)
     served = np.flatnonzero(served_series(known, configuration, encoding))
-    prefix = experiment_prefix(known, tested, settings, len(served))
+    prefix = experiment_prefix(known, tested, settings)
     folder = f"{prefix}/data/{configuration.label}"
     shuffled = np.random.default_rng(seed).permutation(served)
     train = lake.write_bytes(f"{folder}/train/train.json.gz", packed(training_lines(known, target, encoding, shuffled)))
@@ -140,6 +140,7 @@ def write_channel(
         test=test,
         inference=lake.write_bytes(f"{folder}/inference/input.json.gz", requests),
         key_file=lake.write_bytes(f"{folder}/inference/keys.csv", _keys(known.series.iloc[served])),
+        encoding=lake.write_bytes(f"{folder}/inference/encoding.json", _encoding_file(known, encoding)),
         time_freq=TIME_FREQ[known.frequency.kind],
         prediction_length=known.horizon,
         series=len(served),
@@ -158,17 +159,22 @@ def packed(lines: Iterable[bytes]) -> bytes:
     return raw.getvalue()
 
 
+def _encoding_file(panel: Panel, encoding: Encoding) -> bytes:
+    shape = {"time_freq": TIME_FREQ[panel.frequency.kind], "prediction_length": panel.horizon}
+    return orjson.dumps(shape | encoding.record(), option=orjson.OPT_INDENT_2)
+
+
 def _keys(series: pd.DataFrame) -> bytes:
     return series[[c.STORE_ID, c.CATEGORY]].to_csv(index=False, lineterminator="\n").encode()
 
 
-def experiment_prefix(known: Panel, tested: Panel | None, settings: DeepArSettings, series: int) -> str:
+def experiment_prefix(known: Panel, tested: Panel | None, settings: DeepArSettings) -> str:
     """The experiment's folder (domain, section 3.1), such as ``deepar/forecasting-monthly-27-v4be1f0a92c33``.
 
     Its version follows from what is in it: the same data and features give the same folder.
     """
     word = PERIOD_WORDS[known.frequency.kind]
-    return f"{ROOT}/forecasting-{word}-{series}-v{_content_digest(known, tested, settings)}"
+    return f"{ROOT}/forecasting-{word}-{known.n}-v{_content_digest(known, tested, settings)}"
 
 
 def _content_digest(known: Panel, tested: Panel | None, settings: DeepArSettings) -> str:
@@ -215,11 +221,11 @@ def read_answers(
         try:
             answer = orjson.loads(line)
             mean[number] = answer["mean"]
-            quantiles[number] = np.stack([answer["quantiles"][f"{level:g}"] for level in levels], axis=1)
+            quantiles[number] = np.stack([answer["quantiles"][c.level_text(level)] for level in levels], axis=1)
         except (ValueError, KeyError, TypeError) as error:
             raise StorageError(
                 f"{address}, line {number + 1}: no forecast of {horizon} periods with the quantiles "
-                f"{', '.join(f'{level:g}' for level in levels)} ({type(error).__name__}: {error}). "
+                f"{', '.join(map(c.level_text, levels))} ({type(error).__name__}: {error}). "
                 "Delete the file and run again."
             ) from error
     return mean, quantiles

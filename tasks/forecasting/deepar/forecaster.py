@@ -26,7 +26,6 @@ class DeepArForecaster:
     Args:
         settings: the ``models.deepar`` block.
         configuration: which data and likelihood.
-        quantiles: levels that the container's own test metrics read.
         lake: where the data channel and the model go.
         backend: where it trains and answers.
         report: told of every step of a job.
@@ -43,7 +42,6 @@ class DeepArForecaster:
         self,
         settings: DeepArSettings,
         configuration: DeepArConfiguration,
-        quantiles: Sequence[float],
         lake: Lake,
         backend: DeepArBackend,
         report: Report,
@@ -51,7 +49,6 @@ class DeepArForecaster:
     ) -> None:
         self._settings = settings
         self._configuration = configuration
-        self._quantiles = tuple(quantiles)
         self._lake = lake
         self._backend = backend
         self._report = report
@@ -78,13 +75,12 @@ class DeepArForecaster:
         return self._request(panel, self._encoding(panel), seed)
 
     def _encoding(self, panel: Panel) -> Encoding:
-        return Encoding.of(panel, np.flatnonzero(served_series(panel, self._configuration)), self._settings)
+        # The same for every configuration, so that one request serves all variants of an endpoint.
+        return Encoding.of(panel, np.flatnonzero(np.isfinite(panel.demand).any(axis=1)), self._settings)
 
     def _request(self, panel: Panel, encoding: Encoding, seed: int) -> TrainingRequest:
         channel = self._channel(panel, encoding, seed, self._tested)
-        asked = hyperparameters(
-            self._settings, self._configuration, panel.frequency, panel.horizon, channel.series, self._quantiles
-        )
+        asked = hyperparameters(self._settings, self._configuration, panel.frequency, panel.horizon, channel.series)
         # Named by the likelihood alone: where cleaning changed nothing, both data variants share one job.
         purpose = self._configuration.likelihood.lower()
         return TrainingRequest(purpose=purpose, channel=channel, hyperparameters=asked, seed=seed)

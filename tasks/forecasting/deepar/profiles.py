@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from schemas.deepar_settings import DeepArConfiguration, DeepArSettings
 from schemas.frequency import Frequency
 
 TIME_FREQUENCIES = {"D": "D", "W": "W", "MS": "M"}
+# What ``test:mean_wQuantileLoss`` averages over: the same for every run, since a hyperparameter is part of its job's
+# identity, and other quantiles of a run must not train anew.
 TEST_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 # From so many series on, a batch of the larger size still meets few windows twice.
 MANY_SERIES = 200
@@ -67,7 +68,6 @@ def hyperparameters(
     frequency: Frequency,
     horizon: int,
     series: int,
-    test_quantiles: Sequence[float] = TEST_QUANTILES,
 ) -> dict[str, str]:
     """All hyperparameters of a training, as SageMaker's container takes them.
 
@@ -77,7 +77,6 @@ def hyperparameters(
         frequency: of the series.
         horizon: periods to forecast [H], at least 1.
         series: number of series; few of them get smaller batches.
-        test_quantiles: levels between 0 and 1 that ``test:mean_wQuantileLoss`` averages over.
 
     Returns:
         SageMaker's name to value, every value text.
@@ -90,7 +89,7 @@ def hyperparameters(
         "likelihood": configuration.likelihood,
         "cardinality": "auto",
         "num_dynamic_feat": "auto",
-        "test_quantiles": json.dumps([float(level) for level in test_quantiles]),
+        "test_quantiles": json.dumps(list(TEST_QUANTILES)),
         **{name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in chosen.items()},
     }
 

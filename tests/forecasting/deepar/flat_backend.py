@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from schemas.columns import level_text
 from schemas.deepar import DeepArChannel, TrainedModel, TrainingRequest, TuningRequest, TuningResult
 from schemas.records import FileRef
 from tasks.forecasting.deepar.dataset import OUTPUT, packed
@@ -36,7 +37,7 @@ class FlatBackend:
             known = [value for value in line["target"] if value is not None]
             level = float(np.mean(known))
             flat = [level] * channel.prediction_length
-            answers.append(json.dumps({"mean": flat, "quantiles": {f"{q:g}": flat for q in quantiles}}).encode())
+            answers.append(json.dumps({"mean": flat, "quantiles": {level_text(q): flat for q in quantiles}}).encode())
         return self.lake.write_bytes(f"{channel.prefix}/{OUTPUT}/answers.jsonl.gz", packed(answers))
 
     def tune(self, request: TuningRequest, report) -> TuningResult:

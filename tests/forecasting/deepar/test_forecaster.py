@@ -22,7 +22,7 @@ def backend(tmp_path):
 
 def forecaster(backend, **settings):
     return DeepArForecaster(
-        DeepArSettings(**settings), DeepArConfiguration(), LEVELS, backend.lake, backend, lambda progress: None
+        DeepArSettings(**settings), DeepArConfiguration(), backend.lake, backend, lambda progress: None
     )
 
 

@@ -15,11 +15,13 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from schemas.deepar import DeepArChannel, TrainingRequest
 from schemas.deepar_settings import DeepArLocalSettings
 from schemas.errors import ConfigError, TrainingError
+from tasks.forecasting.deepar.dataset import read_answers
 from tasks.forecasting.deepar.local.backend import LocalBackend
 from tasks.forecasting.deepar.local.jobs import name_of
 from tasks.forecasting.deepar.local.processes import ContainerProcesses
@@ -324,6 +326,14 @@ def test_forecasts_are_packed_counted_and_found_again(place):
     assert backend.predict(model, place.channel(), [0.1, 0.5], 50, told.append) == first
     assert told[-1].detail == "forecasts found in the lake"
     assert backend.predict(model, place.channel(), [0.5], 50, silent).key != first.key
+
+
+@pytest.mark.parametrize("levels", [[0.3333333, 0.5, 0.9], [0.025, 0.5, 0.975], [1e-7, 0.5, 2 / 3]])
+def test_levels_of_any_digits_are_found_again_in_the_answers(place, levels):
+    backend = place.backend()
+    answers = backend.predict(backend.train(place.request(), silent), place.channel(), levels, 50, silent)
+    _, quantiles = read_answers(place.lake.read_bytes(answers.key), answers.key, 2, 1, levels)
+    np.testing.assert_array_equal(quantiles, np.ones((2, 1, 3)))
 
 
 def test_damaged_forecasts_are_made_anew(place):

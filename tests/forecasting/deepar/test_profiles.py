@@ -51,9 +51,9 @@ def test_the_likelihood_is_the_configurations():
     assert chosen["likelihood"] == "negative-binomial"
 
 
-def test_test_quantiles_are_passed_on_as_given():
-    chosen = hyperparameters(DeepArSettings(), STUDENT_T, Frequency("W-MON"), 8, 100, test_quantiles=[0.05, 0.5, 0.95])
-    assert json.loads(chosen["test_quantiles"]) == [0.05, 0.5, 0.95]
+def test_the_test_metrics_average_over_the_nine_tenths():
+    chosen = hyperparameters(DeepArSettings(), STUDENT_T, Frequency("W-MON"), 8, 100)
+    assert json.loads(chosen["test_quantiles"]) == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 
 
 @pytest.mark.parametrize(("horizon", "context"), [(7, 28), (40, 40), (200, 56)])

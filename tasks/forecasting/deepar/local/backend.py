@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from schemas.columns import level_text
 from schemas.deepar import (
     DeepArChannel,
     JobProgress,
@@ -137,7 +138,7 @@ class LocalBackend:
         asked = {
             "num_samples": num_samples,
             "output_types": ["mean", "quantiles"],
-            "quantiles": [str(level) for level in quantiles],
+            "quantiles": [level_text(level) for level in quantiles],
         }
         parts = [model.archive.sha256, channel.inference.sha256, container_digest(), asked]
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:DIGITS]

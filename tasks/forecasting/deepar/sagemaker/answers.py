@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from schemas.columns import level_text
 from schemas.deepar import DeepArChannel
 from schemas.errors import TrainingError
 
@@ -31,7 +32,7 @@ def check_answers(text: bytes, where: str, channel: DeepArChannel, quantiles: Se
             "Delete the file and run again."
         )
     for number, line in enumerate(lines, start=1):
-        wrong = _wrong(line, channel.prediction_length, [f"{quantile:g}" for quantile in quantiles])
+        wrong = _wrong(line, channel.prediction_length, [level_text(quantile) for quantile in quantiles])
         if wrong:
             raise TrainingError(f"{where}, line {number}: {wrong}")
 

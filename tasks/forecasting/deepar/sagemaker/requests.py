@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from schemas.columns import level_text
 from schemas.deepar import DeepArChannel, TrainingRequest, TuningRequest
 from schemas.deepar_settings import DeepArInstance, DeepArSageMakerSettings
 from tasks.forecasting.deepar.sagemaker.work import check_spot
@@ -198,7 +199,7 @@ class Asked:
         return {
             "num_samples": self.num_samples,
             "output_types": ["mean", "quantiles"],
-            "quantiles": [f"{quantile:g}" for quantile in self.quantiles],
+            "quantiles": [level_text(quantile) for quantile in self.quantiles],
         }
 
     @property
