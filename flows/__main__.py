@@ -159,7 +159,7 @@ def deploy_deepar(**parameters: Any) -> None:
         _say("", f"Endpoint {record.name} is deleted.")
         return
     rows = [{"variant": name, "weight": record.weights[name], "job": job} for name, job in record.variants.items()]
-    _say("", f"Endpoint {record.name}:", *_table(rows))
+    _say("", f"Endpoint {record.name}:", *_table(rows), f"How to code a request: {record.encoding}")
 
 
 @cli.command("tune-deepar")

@@ -80,10 +80,24 @@ def tune_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> TuningReco
 
 
 def deploy_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> EndpointRecord:
-    """The best model and its challengers on one endpoint."""
+    """The best model and its challengers, each trained on everything known, on one endpoint."""
     with deepar_runner(run) as runner:
         best, compared = _trained(run, panel, runner)
-        deployed = submit(runner, deploy_models, run=run, best=best, records=compared.records)
+        choice = compared.choice.result()
+        others = [one for one in deepar_settings(run).configurations if one != choice.configuration]
+        challengers = [
+            submit(
+                runner,
+                train_best.with_options(task_run_name=f"train deepar challenger {configuration.label}"),
+                run=run,
+                panel=panel,
+                choice=choice.model_copy(update={"configuration": configuration, "why": "challenger"}),
+            )
+            for configuration in others[: deepar_settings(run).sagemaker.endpoint.max_models - 1]
+        ]
+        for future in challengers:
+            future.result()
+        deployed = submit(runner, deploy_models, run=run, models=[best, *challengers])
         return cast(EndpointRecord, deployed.result())
 
 

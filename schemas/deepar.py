@@ -27,6 +27,7 @@ class DeepArChannel(Record):
         test: the test channel's only file; None where the model is trained on everything known.
         inference: one line per series.
         key_file: which series each line of ``inference`` is.
+        encoding: JSON that tells how categories and dynamic features are coded, for requests of one's own.
         time_freq: DeepAR's name of the frequency: ``M``, ``W`` or ``D``.
         prediction_length: H.
         series: lines of the inference file.
@@ -41,6 +42,7 @@ class DeepArChannel(Record):
     test: FileRef | None
     inference: FileRef
     key_file: FileRef
+    encoding: FileRef | None = None
     time_freq: Literal["M", "W", "D"]
     prediction_length: int
     series: int
@@ -202,11 +204,13 @@ class EndpointRecord(Record):
         name: of the endpoint.
         variants: variant to the training job of its model, the best first; empty = the endpoint is deleted.
         weights: variant to its share of the requests that name none.
+        encoding: lake key of the JSON that tells how to code a request; the same for every variant.
     """
 
     name: str
     variants: dict[str, str] = {}
     weights: dict[str, float] = {}
+    encoding: str = ""
 
 
 class TuningRecord(Record):

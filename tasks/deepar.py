@@ -29,14 +29,15 @@ from tasks.deepar_jobs import JobBoard, deepar_backend, deepar_settings, forecas
 from tasks.demand.folds import rolling_folds
 from tasks.evaluation.backtest import attach_actuals
 from tasks.evaluation.metrics import OVERALL, metrics_table, seasonal_scales
+from tasks.forecasting.deepar.trial import plan_trial
 from tasks.forecasting.fallback import is_too_young
 from tasks.forecasting.registry import forecast_folds
 from tasks.panels import load_panel
 from tasks.storage.lake import open_lake
 from tasks.support import rows_of, run_stage, say, show_markdown, show_table
 
-# The test of the configurations takes at most this share of the history: one period in three.
-TEST_SHARE = 3
+# Configurations whose RMSE is within one percent of the lowest count as equal.
+EQUAL_RMSE = 1.01
 COMPARED = [c.RMSE, c.MAE, c.WAPE, c.WQL, c.SHARE_EXCELLENT, c.SHARE_GOOD, c.SHARE_ACCEPTABLE, c.SHARE_POOR, c.N]
 
 
@@ -48,18 +49,11 @@ def plan_configurations(run: RunContext, panel: PanelRecord, before_folds: bool)
     horizon before its first fold: compared any later, the choice would know what the folds are to test.
     """
     loaded = load_panel(open_lake(run.settings.storage), run, panel)
-    folds = rolling_folds(loaded, run.settings.backtest.windows, run.settings.backtest.step) if before_folds else []
-    history = folds[0].known_periods if folds else loaded.history
-    window = min(loaded.horizon, history // TEST_SHARE)
-    note = ""
-    if history - window < loaded.horizon:
-        window = 0
-        note = f"deepar: {history} periods are known, too few to compare configurations: the first one goes on"
-    elif window < loaded.horizon:
-        note = f"deepar: configurations are compared on {window} of {loaded.horizon} periods: {history} are known then"
-    if note:
-        say(note)
-    return DeepArTrial(history=history, known=history - window, note=note)
+    folds = rolling_folds(loaded, **run.settings.backtest.model_dump()) if before_folds else []
+    trial = plan_trial(loaded, folds[0].known_periods if folds else loaded.history)
+    if trial.note:
+        say(trial.note)
+    return trial
 
 
 @task(name="train configuration", cache_policy=NO_CACHE, tags=["deepar"])
@@ -117,7 +111,10 @@ def _fold(base: Panel, trial: DeepArTrial) -> Fold:
 def choose_configuration(
     run: RunContext, panel: PanelRecord, trial: DeepArTrial, records: list[ConfigurationRecord]
 ) -> State[DeepArChoice] | DeepArChoice:
-    """The configuration with the lowest RMSE on the test periods; ties go to the larger share within 10 %.
+    """The configuration with the lowest RMSE on the test periods.
+
+    Where another is within 1 % of it, the larger share of forecasts within 10 % of the actual decides (the
+    study's criterion of acceptance).
 
     All are held against the same actuals, those of the cleaned demand: the study held each against its own.
 
@@ -159,7 +156,7 @@ def _choose(
     split = attach_actuals(rows, base, base.horizon_periods[0], run.settings.quantiles)
     table = metrics_table(split.backtest, seasonal_scales(base, [_fold(base, trial)]), run.settings.quantiles)
     overall = table[table[c.LEVEL] == OVERALL].set_index(c.MODEL)
-    ranked = overall.sort_values([c.RMSE, c.SHARE_POOR], kind="stable")
+    ranked = _ranked(overall)
     best = next(r.configuration for r in records if r.configuration.label == ranked.index[0])
     shown = rows_of(ranked[COMPARED].reset_index().rename(columns={c.MODEL: "configuration"}))
     told = {record.configuration.label: record for record in records}
@@ -172,9 +169,17 @@ def _choose(
     shown += [{"configuration": r.configuration.label, "failed": r.failed} for r in records if r.failed]
     return DeepArChoice(
         configuration=best,
-        why=f"RMSE {ranked[c.RMSE].iloc[0]:.4g} over {trial.window} periods, the lowest of {len(ranked)}",
+        why=f"RMSE {ranked[c.RMSE].iloc[0]:.4g} over {trial.window} periods, the best of {len(ranked)}",
         summary={"configurations": shown},
     )
+
+
+def _ranked(overall: pd.DataFrame) -> pd.DataFrame:
+    """Configurations, best first: by RMSE, equal ones by the share of forecasts within 10 % of the actual."""
+    equal = overall[c.RMSE] <= EQUAL_RMSE * overall[c.RMSE].min()
+    accepted = overall[c.SHARE_EXCELLENT] + overall[c.SHARE_GOOD]
+    order = pd.DataFrame({"apart": ~equal, "missed": (1.0 - accepted).where(equal, 0.0), c.RMSE: overall[c.RMSE]})
+    return overall.loc[order.sort_values(["apart", "missed", c.RMSE], kind="stable").index]
 
 
 @task(

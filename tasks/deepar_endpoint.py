@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.deepar import ConfigurationRecord, DeepArModelRecord, EndpointRecord, TrainedModel
+from schemas.deepar import DeepArModelRecord, EndpointRecord
 from schemas.errors import ConfigError
 from schemas.run import RunContext
 from tasks.deepar_jobs import JobBoard, deepar_backend, deepar_settings
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @task(name="deploy", task_run_name="deploy deepar models", cache_policy=NO_CACHE, tags=["deepar"])
-def deploy_models(run: RunContext, best: DeepArModelRecord, records: list[ConfigurationRecord]) -> EndpointRecord:
-    """The best model, trained on everything known, and the other configurations as challengers, on one endpoint.
+def deploy_models(run: RunContext, models: list[DeepArModelRecord]) -> EndpointRecord:
+    """The best model and its challengers, all trained on everything known, on one endpoint.
 
     A variant is named by its configuration. What stands already is replaced blue/green; the weights of the
     settings share out the requests that name no variant, equal shares where there are none.
@@ -31,11 +31,7 @@ def deploy_models(run: RunContext, best: DeepArModelRecord, records: list[Config
     """
     endpoint = _endpoint(run)
     given = deepar_settings(run).sagemaker.endpoint
-    models: dict[str, TrainedModel] = {best.choice.configuration.label: best.model}
-    for record in records:
-        if record.model is not None:
-            models.setdefault(record.configuration.label, record.model)
-    chosen = dict(list(models.items())[: given.max_models])
+    chosen = {record.choice.configuration.label: record.model for record in models[: given.max_models]}
     unknown = sorted(set(given.weights) - set(chosen))
     if unknown:
         raise ConfigError(
@@ -47,7 +43,10 @@ def deploy_models(run: RunContext, best: DeepArModelRecord, records: list[Config
     endpoint.deploy(chosen, board)
     endpoint.weigh(weights, board)
     deployed = EndpointRecord(
-        name=endpoint.name, variants={label: model.job for label, model in chosen.items()}, weights=weights
+        name=endpoint.name,
+        variants={label: model.job for label, model in chosen.items()},
+        weights=weights,
+        encoding=models[0].channel.encoding.key if models[0].channel.encoding else "",
     )
     rows = [{"variant": label, "job": job, "weight": weights[label]} for label, job in deployed.variants.items()]
     show_table(run, "deepar-endpoint", rows, f"Endpoint {endpoint.name}: ask a variant by TargetVariant, or by weight")

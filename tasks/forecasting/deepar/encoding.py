@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,33 @@ from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel
 SERIES_PER_VALUE = 2.0
 # How far beyond its known range a feature may go in the horizon, as a share of that range.
 RANGE_ROOM = 0.02
+# A feature with no more of its horizon values out of range is kept, and those values are cut to the range.
+SHARE_OUTSIDE = 0.05
 # Standardised features are rounded: more digits only make the files longer.
 DIGITS = 3
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a feature is standardised: cut to low ... high, less the mean, over the spread."""
+
+    mean: float
+    spread: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, known: FloatArray, bounded: bool) -> Scale:
+        """The scale of a feature's values over the history; a constant one has spread 1.
+
+        Args:
+            known: finite values, any number.
+            bounded: values beyond those known are cut to their range.
+        """
+        if not len(known):
+            return cls(0.0, 1.0, -np.inf, np.inf)
+        low, high = (float(known.min()), float(known.max())) if bounded else (-np.inf, np.inf)
+        return cls(float(known.mean()), float(known.std()) or 1.0, low, high)
 
 
 @dataclass(frozen=True)
@@ -27,11 +52,11 @@ class Encoding:
 
     Attributes:
         categories: series column to its values in order; a value's position is its code.
-        dynamic: feature known in advance to its mean and standard deviation over the history.
+        dynamic: feature known in advance to its scale.
     """
 
     categories: Mapping[str, tuple[str, ...]]
-    dynamic: Mapping[str, tuple[float, float]]
+    dynamic: Mapping[str, Scale]
 
     @classmethod
     def of(cls, panel: Panel, served: IndexArray, settings: DeepArSettings) -> Encoding:
@@ -69,11 +94,18 @@ class Encoding:
     def features(self, panel: Panel, index: int, first: int, end: int) -> SmallFloatArray:
         """Dynamic features of one series over the periods from ``first`` to ``end``, shape (features, periods)."""
         rows = [
-            np.nan_to_num((_row(panel.known[name], index, first, end) - mean) / scale)
-            for name, (mean, scale) in self.dynamic.items()
+            np.nan_to_num((np.clip(_row(panel.known[name], index, first, end), s.low, s.high) - s.mean) / s.spread)
+            for name, s in self.dynamic.items()
         ]
         stacked = np.stack(rows) if rows else np.zeros((0, end - first))
         return np.round(stacked, DIGITS).astype(np.float32)
+
+    def record(self) -> dict[str, object]:
+        """What a caller needs to build a request of its own, as JSON."""
+        return {
+            "cat": [{"column": name, "values": list(values)} for name, values in self.categories.items()],
+            "dynamic_feat": [{"feature": name, **asdict(scale)} for name, scale in self.dynamic.items()],
+        }
 
 
 def _row(feature: KnownFeature, index: int, first: int, end: int) -> SmallFloatArray:
@@ -102,7 +134,7 @@ def _text(values: pd.Series) -> list[str]:
     return values.astype(object).where(values.notna(), "").map(str).tolist()
 
 
-def _scales(panel: Panel, served: IndexArray, settings: DeepArSettings) -> dict[str, tuple[float, float]]:
+def _scales(panel: Panel, served: IndexArray, settings: DeepArSettings) -> dict[str, Scale]:
     names = list(panel.known) if settings.dynamic is None else settings.dynamic
     _refuse_unknown("dynamic", names, list(panel.known))
     scales = {}
@@ -111,9 +143,10 @@ def _scales(panel: Panel, served: IndexArray, settings: DeepArSettings) -> dict[
         values = feature.values[np.unique(feature.row_of_series[served])].astype(np.float64)
         known = values[:, : panel.history]
         known = known[np.isfinite(known)]
-        spread = float(known.std()) if len(known) else 0.0
-        if spread > 0 and (settings.dynamic is not None or _stays_in_range(values[:, panel.history :], known)):
-            scales[name] = (float(known.mean()), spread)
+        if settings.dynamic is not None:
+            scales[name] = Scale.of(known, bounded=False)
+        elif len(known) and known.min() < known.max() and _stays_in_range(values[:, panel.history :], known):
+            scales[name] = Scale.of(known, bounded=True)
     return scales
 
 
@@ -126,7 +159,8 @@ def _stays_in_range(ahead: FloatArray, known: FloatArray) -> bool:
     ahead = ahead[np.isfinite(ahead)]
     low, high = float(known.min()), float(known.max())
     room = RANGE_ROOM * (high - low)
-    return bool(((ahead >= low - room) & (ahead <= high + room)).all())
+    outside = (ahead < low - room) | (ahead > high + room)
+    return not len(ahead) or float(outside.mean()) <= SHARE_OUTSIDE
 
 
 def _refuse_unknown(key: str, wanted: Sequence[str], known: Sequence[str]) -> None:

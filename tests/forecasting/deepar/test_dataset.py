@@ -1,5 +1,6 @@
 """The data channel: what stands in its lines, where it lies, and what names it."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -80,7 +81,7 @@ def test_counting_likelihoods_get_whole_units(lake, panel):
 
 def test_layout(lake, panel):
     made = channel(lake, panel.until(4), CLEANED, tested=panel)
-    assert made.prefix.startswith("deepar/forecasting-monthly-2-v")
+    assert made.prefix.startswith("deepar/forecasting-monthly-3-v")
     folder = f"{made.prefix}/data/cleaned-student-t"
     assert made.train.key == f"{folder}/train/train.json.gz"
     assert made.test.key == f"{folder}/test/test.json.gz"
@@ -108,6 +109,28 @@ def test_a_feature_known_ahead_reaches_the_request(lake, panel):
     before, after = (lines_of(lake, channel(lake, p, CLEANED).inference)[0]["dynamic_feat"][0] for p in (panel, turned))
     assert before[:6] == after[:6]
     assert (before[6:], after[6:]) == ([-1, 1], [1, 1])
+
+
+def test_the_encoding_tells_how_to_build_a_request(lake, panel):
+    told = json.loads(lake.read_bytes(channel(lake, panel, CLEANED).encoding.key))
+    assert (told["time_freq"], told["prediction_length"]) == ("M", 2)
+    assert told["cat"] == [
+        {"column": c.CATEGORY, "values": ["a", "b"]},
+        {"column": c.BRAND, "values": ["x", "y"]},
+    ]
+    assert told["dynamic_feat"] == [{"feature": "promo", "mean": 0.5, "spread": 0.5, "low": 0, "high": 1}]
+
+
+def test_few_values_out_of_range_are_cut_and_many_leave_the_feature_out():
+    price = np.tile(10.0 + np.arange(14) % 4, (50, 1))
+    price[7, 12] = 1.0
+    panel = panel_of(np.ones((50, 10)), horizon=4, known={"price": price})
+    found = Encoding.of(panel, np.arange(50), DeepArSettings())
+    assert found.dynamic["price"].low == 10
+    assert found.features(panel, 7, 0, 14)[0, 12] == found.features(panel, 7, 0, 14)[0, 8]  # cut to 10, as in period 8
+    price[:20, 12] = 1.0
+    panel = panel_of(np.ones((50, 10)), horizon=4, known={"price": price})
+    assert Encoding.of(panel, np.arange(50), DeepArSettings()).dynamic == {}
 
 
 def test_named_categories_and_features(lake, panel):
