@@ -44,7 +44,7 @@ class DataSet:
         length, horizon = self.whole.history, self.whole.horizon
         most = length - int(np.ceil(LEAST_HISTORY * length))
         furthest = max(horizons) * horizon
-        step = horizon if furthest <= most else (most - horizon) / (max(horizons) - 1)
+        step = horizon if furthest <= most or max(horizons) <= 1 else (most - horizon) / (max(horizons) - 1)
         return sorted(length - round(horizon + (back - 1) * step) for back in horizons)
 
     def panel(self, known: int) -> Panel:
