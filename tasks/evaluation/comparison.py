@@ -15,6 +15,7 @@ from schemas.settings import FLOORS, Settings
 from tasks.evaluation.aggregation import FoldGrid, fold_grid
 from tasks.evaluation.backtest import SplitForecasts, attach_actuals
 from tasks.evaluation.evidence import SelectionRule
+from tasks.evaluation.honest import calibrated
 from tasks.evaluation.metrics import METRICS, OVERALL, grid_metrics, seasonal_scales
 from tasks.evaluation.overfitting import gap_of
 from tasks.evaluation.reasons import loss_parts
@@ -78,6 +79,7 @@ def compare(
     if settings.models.ensemble is not None:
         tables.append(_ensemble(tables, split.backtest, panel, settings, rule))
         split = _split(tables, panel, settings)
+    split = SplitForecasts(*calibrated(split.backtest, split.live, settings.quantiles))
     _check_live(split.live, panel)
     rows = read_rows(split.backtest, settings.quantiles)
     grid = fold_grid(rows)

@@ -1,4 +1,4 @@
-"""What lies around the median: quantiles and mean, learnt on its residuals and calibrated on held-out windows."""
+"""What lies around the median: quantiles and mean, learnt on its residuals."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from schemas.panel import FloatArray, IndexArray, SmallFloatArray
+from schemas.panel import FloatArray, SmallFloatArray
 from schemas.settings import XgboostSettings
 from tasks.demand.features import FeatureTable
+from tasks.forecasting.calibration import MEDIAN
 from tasks.forecasting.xgb_boost import Boosted, Examples, boost, weighted_quantiles
 from tasks.forecasting.xgb_views import LARGEST_LABEL, Sample, learning_of
 
-MEDIAN = 0.5
 # Columns that tell how far demand may lie from its median.
 READ = ("step", "log_level", "effect", "mean_", "smoothed_", "deviation_", "zeros_", "same_", "age", "since_")
 # The median over its ground, as a column.
@@ -21,11 +21,6 @@ RATIO = "median_ratio"
 # More rounds than the season booster, and shallower trees.
 ROUNDS_SHARE, DEPTH = 1.25, 4
 SMALLEST_RATIO = 0.05
-# A bucket's own factor weighs n / (n + 300) against that of all rows.
-BUCKET_PRIOR = 300.0
-# Windows seen so far never made a quantile too wide for good: only so far is it drawn in.
-SMALLEST_FACTOR, LARGEST_FACTOR = 0.8, 3.0
-SIZES = 3
 
 
 @dataclass(frozen=True)
@@ -98,96 +93,11 @@ def fit_spread(
     return Spread(tuple(levels), quantiles, start, mean)
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Factors on each quantile's distance from the median, by size of the series and near or far steps.
-
-    Split conformal calibration (Romano, Patterson and Candes 2019) with a multiplicative score: the factor
-    under which a quantile would have had its share of the held-out rows on its side.
-
-    Attributes:
-        edges: shape (SIZES - 1,), units of the ground between the sizes.
-        last_near: the last step of the first half of the horizon.
-        factors: shape (SIZES * 2, Q).
-    """
-
-    edges: FloatArray
-    last_near: int
-    factors: FloatArray
-
-    @classmethod
-    def none(cls, levels: Sequence[float]) -> Calibration:
-        """All factors 1."""
-        return cls(np.zeros(SIZES - 1), 0, np.ones((2 * SIZES, len(levels))))
-
-    def apply(self, quantiles: FloatArray, median: FloatArray, ground: FloatArray, step: IndexArray) -> FloatArray:
-        """Quantiles with their distances from the median scaled, shape (k, Q); at least 0."""
-        factor = self.factors[_bucket(ground, step, self.edges, self.last_near)]
-        found: FloatArray = np.maximum(median[:, None] + factor * (quantiles - median[:, None]), 0.0)
-        return np.sort(found, axis=1)
-
-
-def calibrate(
-    units: FloatArray,
-    quantiles: FloatArray,
-    median: FloatArray,
-    ground: FloatArray,
-    step: IndexArray,
-    levels: Sequence[float],
-    windows: int,
-) -> Calibration:
-    """Factors from held-out rows.
-
-    The rows of one window share its luck, so the next window lies outside oftener than they do: with k
-    windows a quantile is asked to leave (2k + 1) / (2k + 2) of its share of the rows outside. Example: two
-    windows, q0.9: 8.3 % of the rows may lie above it, not 10 %.
-
-    Args:
-        units: shape (k,), what was sold.
-        quantiles: shape (k, Q), units.
-        median: shape (k,), units.
-        ground: shape (k,), units above 0.
-        step: shape (k,), 1 = the first period behind the cutoff.
-        levels: Q levels.
-        windows: how many windows the rows are from.
-    """
-    edges = np.quantile(ground, np.arange(1, SIZES) / SIZES)
-    last_near = (int(step.max()) + 1) // 2
-    bucket = _bucket(ground, step, edges, last_near)
-    factors = np.ones((2 * SIZES, len(levels)))
-    for at, level in enumerate(levels):
-        if level == MEDIAN:
-            continue
-        distance = np.abs(quantiles[:, at] - median)
-        usable = distance > 0
-        side = 1.0 if level > MEDIAN else -1.0
-        score = side * (units - median)[usable] / distance[usable]
-        share = 1.0 - min(level, 1.0 - level) * (2 * windows + 1) / (2 * windows + 2)
-        overall = _factor(score, share)
-        for number in range(2 * SIZES):
-            own = score[bucket[usable] == number]
-            weight = len(own) / (len(own) + BUCKET_PRIOR)
-            factors[number, at] = _factor(own, share) ** weight * overall ** (1.0 - weight)
-    return Calibration(edges, last_near, factors)
-
-
 def around(quantiles: FloatArray, median: FloatArray, levels: Sequence[float]) -> FloatArray:
     """Quantiles on their own side of the median, rising, at least 0."""
     below = np.array([level < MEDIAN for level in levels])
     sided = np.where(below, np.minimum(quantiles, median[:, None]), np.maximum(quantiles, median[:, None]))
     found: FloatArray = np.maximum(np.sort(sided, axis=1), 0.0)
-    return found
-
-
-def _factor(score: FloatArray, share: float) -> float:
-    """The score that the share of the rows does not exceed; 1 without rows."""
-    if len(score) == 0:
-        return 1.0
-    return float(np.clip(np.quantile(score, share), SMALLEST_FACTOR, LARGEST_FACTOR))
-
-
-def _bucket(ground: FloatArray, step: IndexArray, edges: FloatArray, last_near: int) -> IndexArray:
-    found: IndexArray = 2 * np.searchsorted(edges, ground) + (step > last_near)
     return found
 
 

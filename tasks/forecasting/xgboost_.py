@@ -21,11 +21,12 @@ from schemas.settings import XgboostSettings
 from tasks.demand.feature_history import Windows
 from tasks.demand.feature_known import KnownColumns
 from tasks.demand.training_rows import Rows, horizon_rows, window_rows
+from tasks.forecasting.calibration import Calibration, calibrate
 from tasks.forecasting.floors import SeasonalNaive
 from tasks.forecasting.quantiles import tidy
 from tasks.forecasting.xgb_ground import Ground
 from tasks.forecasting.xgb_profile import CalendarProfile, fit_profile
-from tasks.forecasting.xgb_spread import Calibration, Spread, calibrate, fit_spread
+from tasks.forecasting.xgb_spread import Spread, fit_spread
 from tasks.forecasting.xgb_views import FEWEST_ROWS, Points, Sample, Views, fit_views
 
 NAME = "xgboost"

@@ -170,7 +170,7 @@ def test_bias_and_other_watched_metrics_are_never_ranked_by():
     assert not any(METRICS[name].evaluate_only for names in LOSSES.values() for name in names)
     with pytest.raises(ConfigError, match=r"expected one of wape, wql, wape_wql, got 'bias'"):
         SelectionRule(loss=c.BIAS)
-    with pytest.raises(ConfigError, match="at least 0, got -1, 2 and 0.05"):
+    with pytest.raises(ConfigError, match=r"at least 0, got -1, 2 and 0\.05"):
         SelectionRule(prior_periods=-1)
 
 

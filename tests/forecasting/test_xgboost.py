@@ -11,10 +11,11 @@ from schemas.protocols import FittedForecaster, Forecaster
 from schemas.settings import XgboostSettings
 from tasks.demand.feature_known import KnownColumns
 from tasks.demand.training_rows import Rows
+from tasks.forecasting.calibration import Calibration, calibrate
 from tasks.forecasting.floors import SeasonalNaive
 from tasks.forecasting.xgb_boost import FEATURE, GAIN, weighted_quantiles
 from tasks.forecasting.xgb_profile import fit_profile, ratios_to_surroundings
-from tasks.forecasting.xgb_spread import Calibration, around, calibrate
+from tasks.forecasting.xgb_spread import around
 from tasks.forecasting.xgb_views import Points, believed_rounds, first_origin
 from tasks.forecasting.xgboost_ import XgboostForecaster, held_out_blocks, held_out_origins, season_weight
 from tests.forecasting.panels import awkward_panel, changed_after, panel_of
@@ -161,12 +162,14 @@ def test_calibration_gives_each_quantile_its_share_of_the_held_out_rows():
     assert np.array_equal(middle, median)
 
 
-def test_few_windows_widen_the_quantiles():
-    units, median, ground = np.linspace(0.0, 200.0, 1001), np.full(1001, 100.0), np.full(1001, 100.0)
+def test_one_window_is_believed_by_half_and_asked_for_more():
+    units, median, ground = np.linspace(0.0, 200.0, 100_001), np.full(100_001, 100.0), np.full(100_001, 100.0)
     quantiles = median[:, None] + np.array([-60.0, 0.0, 60.0])
-    step = np.ones(1001, dtype=int)
-    few, many = (calibrate(units, quantiles, median, ground, step, (0.1, 0.5, 0.9), k) for k in (1, 1000))
-    assert (few.factors[0] > many.factors[0]).tolist() == [True, False, True]
+    step = np.ones(100_001, dtype=int)
+    few, many = (calibrate(units, quantiles, median, ground, step, (0.1, 0.5, 0.9), k) for k in (1, 10**6))
+    # One window: 7.5 % may lie above q0.9, hence a factor of 85 / 60, believed by the power 1/2.
+    assert few.factors[0] == pytest.approx([(85 / 60) ** 0.5, 1.0, (85 / 60) ** 0.5], rel=1e-3)
+    assert many.factors[0] == pytest.approx([80 / 60, 1.0, 80 / 60], rel=1e-3)
 
 
 def test_without_held_out_rows_nothing_is_calibrated():
