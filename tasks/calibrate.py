@@ -27,7 +27,7 @@ from tasks.demand.folds import minimum_history
 from tasks.forecasting.registry import make_forecaster, past_forecasts
 from tasks.panels import load_panel
 from tasks.plan_inputs import plan_inputs, weekly_inputs
-from tasks.storage.lake import Lake, open_lake
+from tasks.storage.lake import open_lake
 from tasks.support import rows_of, run_stage, say, show_table
 
 # Forecasts made for a replay at most, in series, periods and cutoffs: beyond, fewer weeks are replayed.
@@ -131,7 +131,8 @@ def _calibrate(run: RunContext, panel: PanelRecord, given: PlanInputs, forecasts
 
     lake = open_lake(run.settings.storage)
     inputs = weekly_inputs(lake, run.settings, run.as_of, given)
-    past = _replayed(lake, inputs.backtest, forecasts, run.settings.horizon)
+    made = lake.read_table(forecasts) if forecasts else None
+    past = with_champions(made, inputs.backtest, run.settings.horizon)
     found = calibrate_by_replay(inputs, load_panel(lake, run, panel), past)
     return CalibrationRecord(
         holding_factor=found.holding_factor,
@@ -142,13 +143,12 @@ def _calibrate(run: RunContext, panel: PanelRecord, given: PlanInputs, forecasts
     )
 
 
-def _replayed(lake: Lake, backtest: pd.DataFrame, forecasts: TableRef | None, horizon: int) -> pd.DataFrame:
+def with_champions(made: pd.DataFrame | None, backtest: pd.DataFrame, horizon: int) -> pd.DataFrame:
     """The forecasts made for the replay; the champions' own where a cutoff has a fold over the whole horizon."""
     spans = backtest.groupby(c.CUTOFF)[c.DATE].nunique()
     folds = backtest[backtest[c.CUTOFF].isin(spans.index[spans == horizon])]
-    if forecasts is None:
+    if made is None:
         return folds
-    made = lake.read_table(forecasts)
     folds = folds[folds[c.CUTOFF].isin(made[c.CUTOFF])]
     kept = made[~made[c.CUTOFF].isin(folds[c.CUTOFF])]
     return pd.concat([kept, folds], ignore_index=True)[[name for name in made.columns if name != c.MODEL]]

@@ -8,9 +8,9 @@ orders up to its targets; what was ordered is carried on as stock and goods on t
 to some weeks of the 13-week moving average from the same opening stock. Weeks 3 to 26 are charged: holding per unit
 left, shortage per lost unit; weeks out of stock move stock by what was sold and cost nothing.
 
-Forecasts are kept in DIR by cutoff and settings, so a second start only plans; after a change of a forecaster empty
-it. `--refit W` fits models in every W-th week only and lets them predict the weeks between: W = 26 takes minutes,
-W = 1 (the product) an hour. `--until N` stops after N runs.
+Forecasts and targets are kept in DIR, so a stopped replay goes on where it was; after a change of the code empty it.
+`--refit W` fits models in every W-th week only and lets them predict the weeks between: W = 26 takes minutes, W = 1
+(the product) an hour. `--until N` stops after N runs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from schemas import columns as c
 from schemas.panel import FloatArray, Panel
 from schemas.protocols import FittedForecaster
 from schemas.settings import FLOORS, Settings, digest_of
-from tasks.calibrate import calibration_model, replay_forecasts, replayed_cutoffs
+from tasks.calibrate import calibration_model, replay_forecasts, replayed_cutoffs, with_champions
 from tasks.demand.folds import plan_folds
 from tasks.demand.panel import build_panel
 from tasks.demand.sku_facts import sku_facts
@@ -91,6 +91,8 @@ class History:
 
     def cost(self, weeks: range, level: Callable[[int, Ledger], FloatArray]) -> Ledger:
         """The ledger of a rule over some weeks."""
+        if not len(weeks):
+            return Ledger(np.zeros(0), np.zeros((0, 0)))
         stock = self.opening(weeks[0])
         for number, week in enumerate(weeks):
             self.carry_on(stock, level(week, stock), week, number >= FREE_WEEKS)
@@ -106,6 +108,11 @@ def remembered(cache: Path, stage: str, parts: dict[str, object], make: Callable
         make().to_parquet(part)
         part.replace(file)
     return pd.read_parquet(file)
+
+
+def stock_digest(stock: Ledger) -> str:
+    """A mark of what is on hand and on the way."""
+    return digest_of([stock.on_hand.tolist(), stock.coming.tolist()])
 
 
 class Weeks:
@@ -190,8 +197,7 @@ class Weeks:
                 {"cutoffs": cutoffs, "as_of": str(panel.horizon_periods[0].date()), **self._read(name)},
                 lambda: replay_forecasts(panel, cutoffs, self.settings),
             )
-        kept = made[~made[c.CUTOFF].isin(backtest[c.CUTOFF])]
-        return pd.concat([kept, backtest], ignore_index=True)
+        return with_champions(made, backtest, self.settings.horizon)
 
     def _read(self, name: str) -> dict[str, object]:
         model = getattr(self.settings.models, name, None)
@@ -232,12 +238,26 @@ def main() -> None:
     runs = Weeks(settings, given.cache, tables, given.refit)
 
     def level(week: int, stock: Ledger) -> FloatArray:
+        kept = given.cache / f"targets-{digest_of([week, given.refit, own, stock_digest(stock)])[:20]}.npy"
+        if kept.exists():
+            return np.load(kept)
         targets = runs.levels(whole.periods[week].date(), stock, keys)
-        print(runs.notes[-1], flush=True)
+        np.save(kept, targets)
+        so_far = history.cost(range(weeks[0], week), lambda w, _: np.round(COVER * history.average(w)))
+        print(runs.notes[-1])
+        print(
+            f"  until then holding {stock.holding:,.0f}, lost {stock.lost:,.0f}; cover {COVER:g}: "
+            f"{so_far.holding + so_far.lost:,.0f}",
+            flush=True,
+        )
         return targets
 
     found = history.cost(weeks, level)
-    print(pd.concat([t for t in runs.replays if len(t)]).groupby(c.HOLDING_FACTOR)[[c.SERVICE_LEVEL, c.TOTAL]].mean())
+    if given.until < RUNS:
+        print("the first runs only: no ratio to compare with the figure")
+    if runs.replays:
+        table = pd.concat(runs.replays).groupby(c.HOLDING_FACTOR)[[c.SERVICE_LEVEL, c.TOTAL]].mean()
+        print(f"replay cost by service level, mean over {len(runs.replays)} runs\n{table}")
     print(
         f"weekly runs: holding {found.holding:,.0f}, lost {found.lost:,.0f}, "
         f"ratio {(found.holding + found.lost) / reference:.4f}"
