@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -14,9 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tasks.forecasting.deepar.container import commands
 from tasks.forecasting.deepar.container.answers import TestMetrics
+from tasks.forecasting.deepar.container.failures import ClientError, no_numbers_told
 from tasks.forecasting.deepar.container.network import period
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")
@@ -79,11 +82,11 @@ def container(*arguments):
     )
 
 
-def train_here(root):
+def train_here(root, code=0):
     """Train in this process, where torch is imported once for all tests; SIGTERM means what it meant afterwards."""
     before = signal.getsignal(signal.SIGTERM)
     try:
-        assert commands.train(root) == 0, (root / "output" / "failure").read_text()
+        assert commands.train(root) == code, (root / "output" / "failure").read_text()
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -278,6 +281,21 @@ def test_early_stopping_ends_before_the_last_epoch(tmp_path):
     losses = [json.loads(line)["train_loss"] for line in lines]
     assert len(losses) < 60
     assert len(losses) - 1 - int(np.argmin(losses)) == 2
+
+
+def test_a_loss_that_is_no_number_ends_the_job_with_what_may_help(tmp_path):
+    # The mean of such numbers is beyond 32 bits.
+    write_job(tmp_path, [{"start": "2023-01-02 00:00:00", "target": [3e38] * 100}] * 4, likelihood="student-T")
+    train_here(tmp_path, code=1)
+    reason = (tmp_path / "output" / "failure").read_text()
+    assert reason == "ClientError: the training loss is no number any more; a smaller learning_rate may help"
+
+
+def test_a_refusal_of_other_values_than_parameters_is_left_as_it_is():
+    with pytest.raises(ClientError, match="told"), no_numbers_told("told"):
+        torch.distributions.Normal(torch.tensor([math.nan]), 1.0)
+    with pytest.raises(ValueError, match="other"), no_numbers_told("told"):
+        raise ValueError("other")
 
 
 def test_metrics_of_unknown_periods_alone_are_left_out():

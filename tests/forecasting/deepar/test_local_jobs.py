@@ -45,7 +45,9 @@ STAND_IN = textwrap.dedent('''
             (output / "failure").write_text("ClientError: train.json.gz, line 2: cat[0] is 9.")
             return 1
         if behaviour == "dies":
-            os.kill(os.getpid(), signal.SIGKILL)
+            sys.stderr.write(asked["log"])
+            sys.stderr.flush()
+            os.kill(os.getpid(), getattr(signal, asked["by"]))
         with (output / "progress.jsonl").open("a") as stream:
             for epoch in range(1, 4):
                 stream.write(json.dumps({"epoch": epoch, "of": 3, "train_loss": 1 / epoch}) + "\\n")
@@ -232,9 +234,35 @@ def test_a_failure_carries_the_containers_reason(place):
     assert not list((place.folder / "lake" / "deepar").rglob("metrics.json"))
 
 
-def test_a_process_that_is_killed_says_what_may_help(place):
-    with pytest.raises(TrainingError, match=r"ended with code -9 and without a model.*parallel_jobs"):
-        place.backend().train(place.request("dies"), silent)
+WARNING = 'rnn.py:83: UserWarning: dropout option adds dropout after all but last layer\n  super().__init__("LSTM")\n'
+
+
+@pytest.mark.parametrize(
+    ("by", "log", "told"),
+    [
+        (
+            "SIGKILL",
+            "",
+            r"was killed \(SIGKILL\), perhaps because memory ran out.*parallel_jobs.*; it wrote no error\.$",
+        ),
+        ("SIGKILL", WARNING, r"it wrote no error\.$"),
+        ("SIGKILL", f"RuntimeError: first\nOSError: no space\n{WARNING}", r"; OSError: no space\.$"),
+        ("SIGSEGV", "Fatal Python error: Segmentation fault\n\n  File x\n", r"by SIGSEGV; Fatal Python error: Segment"),
+    ],
+)
+def test_a_process_that_is_killed_says_how_and_its_last_error(place, by, log, told):
+    request = place.request("dies")
+    request = request.model_copy(update={"hyperparameters": request.hyperparameters | {"by": by, "log": log}})
+    with pytest.raises(TrainingError, match=told):
+        place.backend().train(request, silent)
+
+
+def test_a_gpu_that_is_not_here_is_told_before_anything_starts(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    place = Place(tmp_path, device="gpu")
+    with pytest.raises(ConfigError, match=r"models\.deepar\.local\.device is gpu, but torch finds no GPU here"):
+        place.backend().train(place.request(), silent)
+    assert place.started() == 0
 
 
 def test_a_running_job_can_be_stopped_by_its_name(place):

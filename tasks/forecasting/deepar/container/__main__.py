@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     from tasks.forecasting.deepar.container import commands
 
-    # GluonTS indexes in a way that newer torch versions frown at; the log's last line is to be the reason of a failure.
+    # GluonTS indexes in a way that newer torch versions frown at; a failure is to stand in a log without noise.
     warnings.filterwarnings("ignore", message="Using a non-tuple sequence", category=UserWarning)
     given = _parser().parse_args(arguments)
     if os.environ.get(PARENT_VARIABLE, "").isdigit():

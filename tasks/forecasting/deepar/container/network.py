@@ -131,7 +131,7 @@ def device_of(asked: str) -> torch.device:
         ClientError: a GPU is asked for and torch finds none.
     """
     if asked == "gpu" and not torch.cuda.is_available():
-        raise ClientError("local.json: device is gpu, but torch finds no GPU here; set auto or cpu.")
+        raise ClientError("device is gpu, but torch finds no GPU here; set auto or cpu.")
     return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")
 
 

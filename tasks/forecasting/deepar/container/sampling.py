@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tasks.forecasting.deepar.container.failures import no_numbers_told
 from tasks.forecasting.deepar.container.model_files import Model
 from tasks.forecasting.deepar.container.network import seed_everything
 from tasks.forecasting.deepar.container.series import Series
@@ -15,6 +16,7 @@ from tasks.forecasting.deepar.container.series import Series
 # Past values that sampling holds at once, over series and samples: 4 bytes each, a few times over.
 _CELLS = 8_000_000
 _MOST_SERIES = 512
+_NO_NUMBERS = "the trained network answers with no numbers; a smaller learning_rate may help"
 
 
 class Sampler:
@@ -46,6 +48,7 @@ class Sampler:
         """
         seed_everything(seed)
         entries = self._network.entries(series, -held_out if held_out else None)
-        for forecast in self._predictor.predict(entries):
-            samples: NDArray[np.float32] = forecast.samples
-            yield np.maximum(samples, 0) if self._network.shape.non_negative else samples
+        with no_numbers_told(_NO_NUMBERS):
+            for forecast in self._predictor.predict(entries):
+                samples: NDArray[np.float32] = forecast.samples
+                yield np.maximum(samples, 0) if self._network.shape.non_negative else samples

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from gluonts.torch.model.deepar.module import DeepARModel
 
+from tasks.forecasting.deepar.container.failures import ClientError, no_numbers_told
 from tasks.forecasting.deepar.container.job import TrainingJob
 from tasks.forecasting.deepar.container.network import Network, device_of, seed_everything
 
@@ -22,6 +23,7 @@ _WEIGHT_DECAY = 1e-8
 _LONGEST_GRADIENT = 10.0
 # After so many epochs without progress the step is halved.
 _STEP_PATIENCE = 10
+_DIVERGED = "the training loss is no number any more; a smaller learning_rate may help"
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,7 @@ def fit(job: TrainingJob, report: Callable[[Progress], None], stopping: Callable
         stopping: asked after every step; True ends the training.
 
     Raises:
-        ClientError: there is no such device.
-        ArithmeticError: the loss is no number any more.
+        ClientError: there is no such device, or the loss is no number any more.
     """
     torch.set_num_threads(1)
     device = device_of(job.local.device)
@@ -84,10 +85,6 @@ def fit(job: TrainingJob, report: Callable[[Progress], None], stopping: Callable
             if stopping():
                 return Fitted(network, weights, best_loss if best_epoch else None, stopped=True)
         epoch_loss = sum(losses) / len(losses)
-        if not math.isfinite(epoch_loss):
-            raise ArithmeticError(
-                f"the training loss is {epoch_loss} in epoch {epoch}; a smaller learning_rate may help"
-            )
         schedule.step(epoch_loss)
         report(Progress(epoch, job.given.epochs, epoch_loss))
         if epoch_loss < best_loss:
@@ -125,12 +122,20 @@ def _steps(
         past = given["past_observed_values"]
         seen = past[:, past.shape[1] - model.context_length + 1 :]
         known = torch.cat((seen, given["future_observed_values"]), dim=1)
-        # GluonTS counts an unknown period, and one before a series began, as a loss of 0: mean over the known ones.
-        loss = model.loss(**given).mean() * (known.numel() / known.sum().clamp(min=1.0))
+        with no_numbers_told(_DIVERGED):
+            # GluonTS counts an unknown period, and one before a series began, as a loss of 0: mean over the known ones.
+            loss = model.loss(**given).mean() * (known.numel() / known.sum().clamp(min=1.0))
+        _check_finite(loss)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), _LONGEST_GRADIENT)
+        # A step along a gradient that is no number would spoil the weights, which only the next step would see.
+        _check_finite(torch.nn.utils.clip_grad_norm_(model.parameters(), _LONGEST_GRADIENT))
         optimizer.step()
         yield float(loss.detach())
+
+
+def _check_finite(value: torch.Tensor) -> None:
+    if not torch.isfinite(value):
+        raise ClientError(_DIVERGED)
 
 
 def _copied(model: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -76,7 +76,7 @@ class LocalBackend:
 
         Raises:
             TrainingError: the job failed or was stopped; the message carries the container's reason.
-            ConfigError: torch or GluonTS is missing.
+            ConfigError: torch or GluonTS is missing, or the GPU that is asked for.
         """
         model, _ = self.train_watched(request, report, lambda *_: False)
         assert model is not None
@@ -102,7 +102,7 @@ class LocalBackend:
 
         Raises:
             TrainingError: the job failed or was stopped.
-            ConfigError: torch or GluonTS is missing.
+            ConfigError: torch or GluonTS is missing, or the GPU that is asked for.
         """
         name = job_name(request, self._settings)
         with _RUNNING.job(name) as job, _lock_of(name):
@@ -110,7 +110,7 @@ class LocalBackend:
             if found is not None:
                 report(JobProgress(job=name, state="finished", detail="found in the lake", share=1.0))
                 return found
-            self._processes.check()
+            self._processes.check(self._settings.device)
             report(JobProgress(job=name, state="starting", detail="waits for a free place"))
             with _place(self._slots, job):
                 trained = self._run(request, job, report, on_epoch)
@@ -215,7 +215,7 @@ class LocalBackend:
             if job.stopping.is_set():
                 raise TrainingError(f"The forecasts of DeepAR job {model.job} were stopped. Run again.")
             if process.poll() != 0:
-                raise TrainingError(f"The forecasts of DeepAR job {model.job} failed: {process.last_line()}")
+                raise TrainingError(f"The forecasts of DeepAR job {model.job} failed: {process.how_it_ended()}.")
             return target.read_bytes()
 
     def _stored(self, key: str, channel: DeepArChannel) -> FileRef | None:

@@ -203,7 +203,4 @@ def _check_end(process: ContainerProcess, folders: Folders, job: Job) -> None:
     if job.stopping.is_set() or folders.stopped.exists():
         raise TrainingError(f"DeepAR job {job.name} was stopped. Run again: it is trained anew.")
     if process.poll() != 0 or not folders.metrics.exists():
-        raise TrainingError(
-            f"DeepAR job {job.name} ended with code {process.poll()} and without a model ({process.last_line()}). "
-            "A negative code is a signal: -9 mostly means too little memory; lower models.deepar.local.parallel_jobs."
-        )
+        raise TrainingError(f"DeepAR job {job.name} left no model: {process.how_it_ended()}.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +19,8 @@ PACKAGES = ("torch", "gluonts", "lightning")
 _ROOT = Path(__file__).parents[4]
 _TAIL_BYTES = 4_000
 _GRACE_SECONDS = 20.0
+# How the last line of a traceback begins, and the last words of an interpreter or a library that gives up.
+_ERROR = re.compile(r"[\w.]+(Error|Exception|Interrupt|Exit)\b|Fatal Python error|terminate called")
 
 
 class ContainerProcess:
@@ -66,13 +70,34 @@ class ContainerProcess:
             self._process.kill()
             self._process.wait()
 
-    def last_line(self) -> str:
-        """The last line that it wrote."""
+    def how_it_ended(self) -> str:
+        """Its end and the last error that it wrote, in words; a warning is none."""
         try:
             written = self._log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").split("\n")
         except OSError:
             written = []
-        return next((line.strip() for line in reversed(written) if line.strip()), "it wrote nothing")
+        told = next((line.strip().rstrip(".") for line in reversed(written) if _ERROR.match(line)), "it wrote no error")
+        return f"{_end(self.poll())}; {told}"
+
+
+def _has_gpu() -> bool:
+    # A second or two, which only those pay who ask for a GPU.
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _end(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"it ended with code {code}"
+    names = {one.value: one.name for one in signal.Signals}
+    name = names.get(-code, f"signal {-code}")
+    if name == "SIGKILL":
+        return (
+            "it was killed (SIGKILL), perhaps because memory ran out: lower models.deepar.local.parallel_jobs, or "
+            "num_cells and mini_batch_size of models.deepar.hyperparameters"
+        )
+    return f"it was ended by {name}"
 
 
 class ContainerProcesses:
@@ -89,11 +114,14 @@ class ContainerProcesses:
         self._command = list(command)
         self._packages = packages
 
-    def check(self) -> None:
-        """Whether what the container imports is installed.
+    def check(self, device: str = "auto") -> None:
+        """Whether what the container imports is installed, and a GPU is here that is asked for.
+
+        Args:
+            device: to work on: ``auto``, ``cpu`` or ``gpu``.
 
         Raises:
-            ConfigError: a package is missing.
+            ConfigError: a package is missing, or the GPU.
         """
         missing = [name for name in self._packages if find_spec(name) is None]
         if missing:
@@ -101,6 +129,8 @@ class ContainerProcesses:
                 f"models.deepar: backend local needs {', '.join(missing)}, not installed here. "
                 "Install what is missing: pip install 'restock[deepar]', or set backend: sagemaker."
             )
+        if device == "gpu" and not _has_gpu():
+            raise ConfigError("models.deepar.local.device is gpu, but torch finds no GPU here; set auto or cpu.")
 
     def start(
         self, arguments: Sequence[str], log: Path, variables: Mapping[str, str] | None = None
