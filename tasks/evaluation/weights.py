@@ -20,8 +20,9 @@ def ensemble_weights(grid: FoldGrid, loss: str, live: pd.Timestamp) -> dict[pd.T
 
     A model's loss is held against the widest model's on the cells (fold, series) that both serve alike, and
     its weight is that ratio to the power -8; weights below a tenth of the largest are dropped. Example:
-    losses of 100, 110 and 200 on the same cells give 1, 0.47 and nothing. A fold without others, and a run
-    without folds, weighs all models alike.
+    losses of 100, 110 and 200 on the same cells give 1, 0.47 and nothing. A single fold is judged with the
+    weights that it teaches itself: one number per model, and those of the forecast. Without any known actual
+    all models weigh alike.
 
     Args:
         grid: the backtest's sums.
@@ -29,8 +30,10 @@ def ensemble_weights(grid: FoldGrid, loss: str, live: pd.Timestamp) -> dict[pd.T
         live: cutoff of the live forecast.
     """
     folds = np.arange(len(grid.cutoffs))
-    found = {cutoff: _weights(grid, loss, folds != at) for at, cutoff in enumerate(grid.cutoffs)}
-    return found | {live: _weights(grid, loss, np.ones(len(folds), dtype=bool))}
+    every = np.ones(len(folds), dtype=bool)
+    others = [folds != at if len(folds) > 1 else every for at in folds]
+    found = {cutoff: _weights(grid, loss, used) for cutoff, used in zip(grid.cutoffs, others, strict=True)}
+    return found | {live: _weights(grid, loss, every)}
 
 
 def _weights(grid: FoldGrid, loss: str, used: BoolArray) -> dict[str, float]:
