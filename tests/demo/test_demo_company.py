@@ -66,7 +66,7 @@ def test_the_settings_are_valid_and_comment_every_block(size: str) -> None:
 
 def test_every_file_has_the_columns_that_the_settings_name(folder: Path) -> None:
     sources = Settings.model_validate(yaml.safe_load((folder / "settings.yaml").read_text("utf-8"))).sources.named()
-    assert set(sources) == set(TABLES)
+    assert set(sources) == set(TABLES) - {"overrides"}  # planners write those, not the company's systems
     for name, source in sources.items():
         header = set(_read(folder / source.path).columns)
         assert set(source.columns.values()) == header, name

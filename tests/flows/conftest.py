@@ -12,7 +12,7 @@ import pytest
 
 from tests.flows import mini_company
 
-SECONDS_AT_MOST = 300
+SECONDS_AT_MOST = 600
 
 
 @pytest.fixture(scope="session")

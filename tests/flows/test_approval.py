@@ -21,7 +21,7 @@ from tests.flows import mini_company
 pytestmark = pytest.mark.flow
 
 ROOT = Path(__file__).parents[2]
-SECONDS_TO_WAIT = 120
+SECONDS_TO_WAIT = 420
 # A flow that somebody calls: without a deployment, so it waits in its process.
 SCRIPT = """
 import sys
