@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from schemas.strict import Strict
 
 DataVariant = Literal["original", "cleaned"]
 Likelihood = Literal["student-T", "negative-binomial", "gaussian", "beta", "deterministic-L1"]
 Backend = Literal["local", "sagemaker"]
+# Seconds that SageMaker lets an algorithm without checkpoints wait and run on spot capacity; DeepAR writes none.
+LONGEST_ON_SPOT = 3_600
 
 
 class DeepArConfiguration(Strict):
@@ -32,15 +36,15 @@ class DeepArConfiguration(Strict):
 class DeepArHyperparameters(Strict):
     """SageMaker's DeepAR hyperparameters by their own names; null = the profile of frequency and backend."""
 
-    context_length: int | None = Field(default=None, ge=1, description="Periods seen before a forecast")
-    epochs: int | None = Field(default=None, ge=1, description="Passes over the data at most")
+    context_length: int | None = Field(default=None, ge=1, le=2_000, description="Periods seen before a forecast")
+    epochs: int | None = Field(default=None, ge=1, le=10_000, description="Passes over the data at most")
     learning_rate: float | None = Field(default=None, gt=0, le=1, description="Step of the optimiser")
-    mini_batch_size: int | None = Field(default=None, ge=1, description="Series windows per training step")
+    mini_batch_size: int | None = Field(default=None, ge=1, le=10_000, description="Series windows per training step")
     num_layers: int | None = Field(default=None, ge=1, le=8, description="Recurrent layers")
-    num_cells: int | None = Field(default=None, ge=1, description="Cells per layer")
+    num_cells: int | None = Field(default=None, ge=1, le=1_000, description="Cells per layer")
     dropout_rate: float | None = Field(default=None, ge=0, lt=1, description="Share of cells left out in training")
     early_stopping_patience: int | None = Field(default=None, ge=1, description="Epochs without progress before a stop")
-    embedding_dimension: int | None = Field(default=None, ge=1, description="Numbers per categorical feature")
+    embedding_dimension: int | None = Field(default=None, ge=1, le=1_000, description="Numbers per categorical feature")
     num_eval_samples: int | None = Field(default=None, ge=1, description="Sample paths behind the test metrics")
 
 
@@ -72,9 +76,32 @@ class DeepArEndpointSettings(Strict):
     )
     instance: DeepArInstance = DeepArInstance(type="ml.m5.large")
     weights: dict[str, float] = Field(
-        default={}, description="Configuration label: share of the traffic (A/B); equal shares where absent"
+        default={},
+        description="Configuration label: share of the requests that name no variant (A/B); once one is given, "
+        "configurations without one get 0; with none given, equal shares",
     )
     max_models: int = Field(default=5, ge=1, le=5, description="Models on the endpoint at most, the best first")
+
+    @field_validator("weights")
+    @classmethod
+    def _shares_of_something(cls, value: dict[str, float]) -> dict[str, float]:
+        for label, weight in value.items():
+            if not (math.isfinite(weight) and weight >= 0):
+                raise ValueError(f"{label}: {weight:g} is no share; expected a number from 0")
+        if value and not any(value.values()):
+            raise ValueError("all are 0; expected at least one above 0, or none for equal shares")
+        return value
+
+    def shares(self, labels: Iterable[str]) -> dict[str, float]:
+        """Each label's weight: as given, 0 where others are given; equal where none of these has one above 0.
+
+        >>> DeepArEndpointSettings(weights={"a": 0.9}).shares(["a", "b"])
+        {'a': 0.9, 'b': 0.0}
+        >>> DeepArEndpointSettings(weights={"a": 0.9}).shares(["b", "c"])
+        {'b': 1.0, 'c': 1.0}
+        """
+        shares = {label: self.weights.get(label, 0.0) for label in labels}
+        return shares if any(shares.values()) else dict.fromkeys(shares, 1.0)
 
 
 class DeepArSageMakerSettings(Strict):
@@ -86,7 +113,9 @@ class DeepArSageMakerSettings(Strict):
     image_uri: str | None = Field(default=None, description="Container image; the region's DeepAR image when absent")
     training_instance: DeepArInstance = DeepArInstance()
     volume_gb: int = Field(default=30, ge=1, description="Disk of a training instance")
-    max_runtime_seconds: int = Field(default=3_600, ge=60, description="A job that takes longer is stopped")
+    max_runtime_seconds: int = Field(
+        default=3_600, ge=60, le=432_000, description="A job that takes longer is stopped; five days: AWS's quota"
+    )
     spot: bool = Field(default=False, description="Train on spot capacity (without checkpoints: one hour at most)")
     max_wait_seconds: int | None = Field(default=None, ge=60, description="With spot: longest wait, runtime included")
     subnets: list[str] = Field(default=[], description="VPC subnets of the jobs")
@@ -107,12 +136,26 @@ class DeepArSageMakerSettings(Strict):
         default=2, ge=1, description="Jobs started at most for one piece of work, failures included"
     )
 
+    @field_validator("tags")
+    @classmethod
+    def _own_tags(cls, value: dict[str, str]) -> dict[str, str]:
+        reserved = sorted(key for key in value if key.lower().startswith("aws:"))
+        if reserved:
+            raise ValueError(f"{', '.join(reserved)}: keys that begin with aws: are Amazon's own; name them otherwise")
+        return value
+
     @model_validator(mode="after")
     def _network_and_spot_are_whole(self) -> Self:
         if bool(self.subnets) != bool(self.security_groups):
             raise ValueError("subnets and security_groups belong together: give both or none")
         if self.max_wait_seconds is not None and self.max_wait_seconds < self.max_runtime_seconds:
             raise ValueError("max_wait_seconds includes the runtime: it must be at least max_runtime_seconds")
+        wait = self.max_wait_seconds or self.max_runtime_seconds
+        if self.spot and wait > LONGEST_ON_SPOT:
+            raise ValueError(
+                f"on spot capacity DeepAR, which writes no checkpoints, may wait and run {LONGEST_ON_SPOT} seconds at "
+                f"most; max_wait_seconds or max_runtime_seconds say {wait}: lower them, or set spot to false"
+            )
         return self
 
 
@@ -134,6 +177,16 @@ class TuningRange(Strict):
 
 WHOLE_NUMBERS = ("epochs", "context_length", "mini_batch_size", "num_cells", "num_layers", "embedding_dimension")
 TUNABLE = (*WHOLE_NUMBERS, "learning_rate", "dropout_rate")
+
+
+def _check_limits(name: str, end: float) -> None:
+    """Whether a hyperparameter may have the value, by its own limits."""
+    value = int(end) if name in WHOLE_NUMBERS else end
+    try:
+        DeepArHyperparameters.model_validate({name: value})
+    except ValidationError as error:
+        expected = error.errors()[0]["msg"].removeprefix("Input should be ")
+        raise ValueError(f"{name} cannot be {value:g}, an end of its range; expected {expected}") from error
 
 
 class DeepArTuningSettings(Strict):
@@ -162,6 +215,8 @@ class DeepArTuningSettings(Strict):
                 raise ValueError(f"'{name}' cannot be tuned; expected some of {', '.join(TUNABLE)}")
             if name in WHOLE_NUMBERS and not (given.min.is_integer() and given.max.is_integer()):
                 raise ValueError(f"{name} is a whole number: {given.min:g} to {given.max:g} is no range of it")
+            for end in (given.min, given.max):
+                _check_limits(name, end)
         if not value:
             raise ValueError(f"is empty; expected some of {', '.join(TUNABLE)}")
         return value
@@ -189,7 +244,7 @@ class DeepArSettings(Strict):
         default=None,
         description="Features known in advance to use; null = all that stay in their known range, [] = none",
     )
-    num_samples: int = Field(default=200, ge=20, description="Sample paths behind a forecast")
+    num_samples: int = Field(default=200, ge=20, le=10_000, description="Sample paths behind a forecast")
     local: DeepArLocalSettings = DeepArLocalSettings()
     sagemaker: DeepArSageMakerSettings = DeepArSageMakerSettings()
     tuning: DeepArTuningSettings = DeepArTuningSettings()
@@ -203,8 +258,30 @@ class DeepArSettings(Strict):
             raise ValueError(f"names {', '.join(twice)} twice; each configuration once")
         return value
 
+    @model_validator(mode="after")
+    def _weights_of_configurations(self) -> Self:
+        labels = [configuration.label for configuration in self.configurations]
+        unknown = sorted(set(self.sagemaker.endpoint.weights) - set(labels))
+        if unknown:
+            raise ValueError(
+                f"sagemaker.endpoint.weights names {', '.join(unknown)}; expected some of the configurations "
+                f"{', '.join(labels)}"
+            )
+        return self
+
+    @field_validator("categorical", "dynamic")
+    @classmethod
+    def _named_once(cls, value: list[str] | None) -> list[str] | None:
+        twice = sorted({name for name in value or () if (value or []).count(name) > 1})
+        if twice:
+            raise ValueError(f"names {', '.join(twice)} twice; each feature once")
+        return value
+
     def read_by_training(self) -> dict[str, Any]:
         """The part that decides what is trained and forecast: what the cache key of a training reads."""
         kept = {"backend", "hyperparameters", "categorical", "dynamic", "num_samples", "configurations"}
         part = self.model_dump(mode="json", include=kept)
-        return part | {"batches_per_epoch": self.local.batches_per_epoch if self.backend == "local" else None}
+        # What else is part of the names of the backend's jobs.
+        if self.backend == "local":
+            return part | self.local.model_dump(mode="json", include={"batches_per_epoch", "device"})
+        return part | self.sagemaker.model_dump(mode="json", include={"image_uri", "training_instance"})

@@ -53,8 +53,34 @@ def test_sagemaker_with_a_bucket_and_a_role_is_accepted() -> None:
         ("./lake", {"tuning": {"ranges": {"epochs": {"min": 1.5, "max": 2}}}}, "epochs is a whole number"),
         ("./lake", {"tuning": {"ranges": {"dropout_rate": {"min": 0.3, "max": 0.1}}}}, "min 0.3 must be below max 0.1"),
         ("./lake", {"tuning": {"ranges": {}}}, "is empty"),
+        ("./lake", {"tuning": {"ranges": {"learning_rate": {"min": 0, "max": 0.1}}}}, "learning_rate cannot be 0"),
+        (
+            "./lake",
+            {"tuning": {"ranges": {"learning_rate": {"min": 0.1, "max": 2}}}},
+            "expected less than or equal to 1",
+        ),
+        ("./lake", {"tuning": {"ranges": {"dropout_rate": {"min": 0, "max": 1}}}}, "expected less than 1"),
+        ("./lake", {"tuning": {"ranges": {"num_layers": {"min": 1, "max": 9}}}}, "num_layers cannot be 9"),
+        ("./lake", {"tuning": {"ranges": {"epochs": {"min": 0, "max": 9}}}}, "epochs cannot be 0"),
+        ("./lake", {"tuning": {"ranges": {"num_cells": {"min": 10, "max": 1001}}}}, "num_cells cannot be 1001"),
+        ("./lake", {"hyperparameters": {"num_cells": 1001}}, "less than or equal to 1000"),
+        ("./lake", {"hyperparameters": {"mini_batch_size": 10_001}}, "less than or equal to 10000"),
+        ("./lake", {"hyperparameters": {"epochs": 10_001}}, "less than or equal to 10000"),
+        ("./lake", {"hyperparameters": {"context_length": 2001}}, "less than or equal to 2000"),
+        ("./lake", {"hyperparameters": {"embedding_dimension": 1001}}, "less than or equal to 1000"),
+        ("./lake", {"num_samples": 10_001}, "less than or equal to 10000"),
+        ("./lake", {"categorical": ["store_type", "cluster", "store_type"]}, "names store_type twice"),
+        ("./lake", {"dynamic": ["promo", "promo"]}, "names promo twice"),
+        ("./lake", {"sagemaker": {"tags": {"AWS:team": "a"}}}, "AWS:team: keys that begin with aws:"),
+        ("./lake", {"sagemaker": {"max_runtime_seconds": 432_001}}, "less than or equal to 432000"),
+        ("./lake", {"sagemaker": {"spot": True, "max_runtime_seconds": 3_601}}, "3600 seconds at most"),
+        ("./lake", {"sagemaker": {"spot": True, "max_wait_seconds": 7_200}}, "or set spot to false"),
         ("./lake", {"sagemaker": {"subnets": ["a"]}}, "subnets and security_groups belong together"),
         ("./lake", {"sagemaker": {"max_wait_seconds": 60}}, "must be at least max_runtime_seconds"),
+        ("./lake", {"sagemaker": {"endpoint": {"weights": {"cleaned-student-t": -1}}}}, "-1 is no share"),
+        ("./lake", {"sagemaker": {"endpoint": {"weights": {"cleaned-student-t": float("inf")}}}}, "inf is no share"),
+        ("./lake", {"sagemaker": {"endpoint": {"weights": {"cleaned-student-t": 0}}}}, "all are 0"),
+        ("./lake", {"sagemaker": {"endpoint": {"weights": {"student": 1}}}}, "weights names student; expected some of"),
         ("./lake", {"sagemaker": {"training_instance": {"type": "c5.large"}}}, "String should match pattern"),
     ],
 )
@@ -69,4 +95,21 @@ def test_a_cache_key_reads_what_decides_the_training_and_nothing_else() -> None:
     assert _deepar(tuning={"configurations": 3}).read_by_training() == read
     assert _deepar(local={"parallel_jobs": 4}).read_by_training() == read
     assert _deepar(local={"batches_per_epoch": 4}).read_by_training() != read
+    assert _deepar(local={"device": "cpu"}).read_by_training() != read
     assert _deepar(num_samples=50).read_by_training() != read
+    assert _deepar(sagemaker={"image_uri": "other"}).read_by_training() == read
+
+
+def test_a_cache_key_reads_what_names_the_jobs_on_sagemaker() -> None:
+    def read(**further: Any) -> Any:
+        sagemaker = {"role": ROLE, **further}
+        return _deepar("s3://bucket/lake", backend="sagemaker", sagemaker=sagemaker).read_by_training()
+
+    assert read(volume_gb=50, spot=True) == read()
+    assert read(image_uri="123456789012.dkr.ecr.eu-west-1.amazonaws.com/deepar:2") != read()
+    assert read(training_instance={"type": "ml.c5.4xlarge"}) != read()
+
+
+def test_the_ends_of_a_range_may_be_the_hyperparameters_own() -> None:
+    ranges = {"learning_rate": {"min": 0.001, "max": 1}, "num_layers": {"min": 1, "max": 8}}
+    assert set(_deepar(tuning={"ranges": ranges}).tuning.ranges) == set(ranges)

@@ -333,8 +333,6 @@ def test_settings_that_cannot_serve_are_told_before_anything_starts(twin: TwinCl
         stage.backend(lake, role=None)
     with pytest.raises(ConfigError, match=r"needs storage in a bucket.*Set storage to s3://"):
         stage.backend(open_lake(str(tmp_path)))
-    with pytest.raises(ConfigError, match="may wait and run 3600 seconds at most"):
-        stage.backend(lake, spot=True, max_runtime_seconds=7_200)
     with pytest.raises(ConfigError, match="DeepAR's image in the region mars-north-1 is not known"):
         stage.backend(lake, region="mars-north-1")
 
