@@ -1,0 +1,154 @@
+"""The Prefect UI as an operator uses it: the form of a run, its artifacts, an approval, a cancellation."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tests.browser import chromium
+from tests.flows import mini_company
+from tests.flows.test_serving import free_port
+
+pytestmark = [
+    pytest.mark.flow,
+    pytest.mark.skipif(
+        chromium.program() is None, reason="Chromium is not installed (Debian: apt-get install chromium)"
+    ),
+]
+
+ROOT = Path(__file__).parents[2]
+SECONDS_TO_WAIT = 240
+# Far more than a test waits for, so that a cancellation meets the run at work.
+ENDLESS = ["inventory.genetic.generations=1000000", "inventory.genetic.patience=1000000"]
+BUSY = "Unknown error while creating flow run"
+
+
+class Served(NamedTuple):
+    """A server with its worker, and the company that it serves."""
+
+    address: str
+    settings: Path
+
+    @property
+    def lake(self) -> Path:
+        """The company's lake."""
+        return self.settings.parent / "lake"
+
+    def ask(self, path: str) -> dict[str, Any]:
+        """What the server's API tells."""
+        return dict(httpx.get(f"{self.address}/api/{path}", timeout=SECONDS_TO_WAIT).raise_for_status().json())
+
+    def form(self, **given: object) -> str:
+        """Address of the form of the weekly run, with these fields filled in."""
+        deployment = self.ask("deployments/name/weekly_replenishment/weekly")["id"]
+        parameters = quote(json.dumps({"settings_file": str(self.settings), "as_of": mini_company.AS_OF, **given}))
+        return f"{self.address}/v2/deployments/deployment/{deployment}/run?parameters={parameters}"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """`make serve` on the mini company."""
+    folder = tmp_path_factory.mktemp("ui")
+    settings, port, log = mini_company.write(folder / "company"), free_port(), folder / "serve.log"
+    environment = {**os.environ, "PREFECT_HOME": str(folder / "home"), "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    environment.pop("PREFECT_API_URL", None)
+    command = [sys.executable, "-m", "deployments.serve", "--settings", str(settings), "--port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        until = time.monotonic() + SECONDS_TO_WAIT
+        while b"Stop with Ctrl-C" not in log.read_bytes():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.3)
+        yield Served(f"http://127.0.0.1:{port}", settings)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(SECONDS_TO_WAIT)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Page]:
+    """An empty tab."""
+    with chromium.browser(tmp_path_factory.mktemp("chromium")) as tab:
+        yield tab
+
+
+def submit(page: chromium.Page) -> str:
+    """Send the form, go to the run and return its id."""
+    page.wait_for("Additional Options")
+    page.click("Submit", "button")
+    if page.wait_for_any("View run", BUSY) == BUSY:
+        # SQLite was locked for a moment; nothing was created.
+        page.click("Submit", "button")
+    page.click("View run")
+    page.wait_for("Task Runs", "Artifacts")
+    return page.address().split("/flow-run/")[1].split("?")[0]
+
+
+def wait_for_state(page: chromium.Page, name: str) -> None:
+    """The run's page shows its state by itself."""
+    page.wait_for(f"\n{name}\n", seconds=SECONDS_TO_WAIT)
+
+
+def test_a_run_is_started_from_the_form_and_leaves_artifacts_and_a_report(page: chromium.Page, served: Served) -> None:
+    page.open(served.form())
+    page.wait_for("First day that is not known", "Do everything but the publication")
+    submit(page)
+    wait_for_state(page, "Completed")
+    assert f"weekly replenishment · {mini_company.AS_OF}" in page.text()
+
+    page.click("Artifacts", "[role=tab]")
+    page.wait_for("data-quality-mini", "models-mini", "champions-mini", "costs-mini", "publication-mini", "report-mini")
+    page.click("costs-mini", "a")
+    page.click("", "a[href*='/artifacts/artifact/']")
+    page.wait_for("Expected cost of each policy", "genetic")
+    report = served.lake / "runs" / mini_company.AS_OF / "report.html"
+    page.open(report.as_uri())
+    page.wait_for("mini", mini_company.AS_OF)
+
+
+def test_a_rejected_file_is_not_published_and_the_run_says_by_whom(page: chromium.Page, served: Served) -> None:
+    as_of = "2024-06-24"
+    page.open(served.form(as_of=as_of))
+    page.click("approve_before_publishing", "label")
+    run = submit(page)
+    wait_for_state(page, "Suspended")
+    page.click("Open menu", "button")
+    page.click("Resume", "[role=menuitem]")
+    page.wait_for(f"{as_of}: publish the replenishment file?", "Decision")
+    page.click("Decision", "label")
+    page.click("reject", "[role=option]")
+    page.fill("Name", "Tom")
+    page.fill("Note", "stock is wrong")
+    page.click("Resume", "[role=dialog] button")
+    wait_for_state(page, "Failed")
+    assert "Tom rejected it: stock is wrong" in served.ask(f"flow_runs/{run}")["state"]["message"]
+    assert (served.lake / "previews" / as_of / "report.html").exists()
+    assert not (served.lake / "runs" / as_of).exists()
+
+
+def test_a_cancelled_run_stops_and_leaves_nothing_half_written(page: chromium.Page, served: Served) -> None:
+    as_of = "2024-06-17"
+    page.open(served.form(as_of=as_of, overrides=ENDLESS))
+    run = submit(page)
+    wait_for_state(page, "Running")
+    page.wait_for("moving_average: 12 series", seconds=SECONDS_TO_WAIT)
+    page.click("Open menu", "button")
+    page.click("Cancel", "[role=menuitem]")
+    page.click("Cancel Flow Run", "button")
+    wait_for_state(page, "Cancelled")
+    assert served.ask(f"flow_runs/{run}")["state"]["type"] == "CANCELLED"
+    assert not any((served.lake / kind / as_of).exists() for kind in ("runs", "previews"))
+    assert not [path for path in served.lake.rglob("*") if ".tmp" in path.name]
