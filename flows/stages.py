@@ -47,6 +47,7 @@ AT_THE_END: dict[str, Any] = {
     "on_cancellation": [stop_jobs],
     "on_completion": [close_endpoints],
     "on_failure": [close_endpoints],
+    "on_crashed": [close_endpoints],
 }
 
 task_runner = cast(Runner, ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE))

@@ -23,7 +23,8 @@ def deploy_models(run: RunContext, models: list[DeepArModelRecord]) -> EndpointR
     """The best model and its challengers, all trained on everything known, on one endpoint.
 
     A variant is named by its configuration. What stands already is replaced blue/green; the weights of the
-    settings share out the requests that name no variant, equal shares where there are none.
+    settings share out the requests that name no variant, equal shares where there are none; a variant without a
+    weight beside others with one gets 0.
 
     Raises:
         ConfigError: the settings do not name SageMaker, or weigh a configuration that is not deployed.
@@ -38,7 +39,7 @@ def deploy_models(run: RunContext, models: list[DeepArModelRecord]) -> EndpointR
             f"models.deepar.sagemaker.endpoint.weights: {', '.join(unknown)} is not deployed. "
             f"Expected some of {', '.join(chosen)}"
         )
-    weights = {label: given.weights.get(label, 0.0) if given.weights else 1.0 for label in chosen}
+    weights = given.shares(chosen)
     board = JobBoard(run)
     endpoint.deploy(chosen, board)
     endpoint.weigh(weights, board)

@@ -140,18 +140,26 @@ def stop_jobs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> Non
 
 
 def close_endpoints(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
-    """Delete the endpoint that a run has asked: it costs money as long as it stands. Jobs go on, for the next run."""
-    run = _on_sagemaker(flow_run)
-    if run is None or run.sagemaker.inference != "endpoint":
-        return
-    from tasks.forecasting.deepar.sagemaker.backend import SageMakerBackend
+    """Delete the endpoints that a run still has, and what killed runs left: they cost money as long as they stand.
 
-    session = _block_session(run.sagemaker.credentials_block)
-    SageMakerBackend(open_lake(run.storage), run.sagemaker, run.name, session, str(flow_run.id)).close()
+    Jobs go on, for the next run.
+    """
+    run = _on_sagemaker(flow_run)
+    if run is None:
+        return
+    try:
+        from tasks.forecasting.deepar.sagemaker.running import close_endpoints_of
+
+        session = _block_session(run.sagemaker.credentials_block)
+        closed = close_endpoints_of(open_lake(run.storage), run.sagemaker, str(flow_run.id), session)
+    except PipelineError as error:
+        get_logger("restock").warning("Endpoints may still stand: %s", error)
+        return
+    if closed:
+        get_logger("restock").info("Deleted %d SageMaker endpoints: %s", len(closed), ", ".join(closed))
 
 
 class _OnSageMaker(NamedTuple):
-    name: str
     storage: str
     sagemaker: DeepArSageMakerSettings
 
@@ -166,4 +174,4 @@ def _on_sagemaker(flow_run: FlowRun) -> _OnSageMaker | None:
     deepar = settings.models.deepar
     if deepar is None or deepar.backend == "local":
         return None
-    return _OnSageMaker(settings.name, settings.storage, deepar.sagemaker)
+    return _OnSageMaker(settings.storage, deepar.sagemaker)

@@ -234,7 +234,10 @@ class Endpoints(Resources):
     def update(self, request: dict[str, Any]) -> dict[str, Any]:
         """Blue/green: the new variants load beside the old ones and take over together."""
         endpoint = self._at_rest(request)
-        self.configs.get(request["EndpointConfigName"])
+        wanted = self.configs.get(request["EndpointConfigName"]).request["ProductionVariants"]
+        names = {variant.name for variant in endpoint.variants}
+        if request.get("DeploymentConfig") and {variant["VariantName"] for variant in wanted} != names:
+            raise refuse("DeploymentConfig is only supported where old and new configuration name the same variants.")
         endpoint.status, endpoint.modified = "Updating", time.time()
         kept = endpoint.variants if request.get("RetainAllVariantProperties") else []
         self._deploy(endpoint, request["EndpointConfigName"], kept)

@@ -95,6 +95,27 @@ def test_an_update_takes_over_while_the_old_variant_answers(
     assert ask(aws_twin, endpoint)[1]["mean"] == LAST_THREE_DAYS
 
 
+def test_deployment_options_need_the_same_variants(
+    aws_twin: TwinClient, model: str, deploy: Callable[..., str]
+) -> None:
+    sagemaker = aws_twin.client("sagemaker")
+    endpoint = deploy(variant("one", model))
+    policy = {
+        "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}}
+    }
+    for name, names in (("same", ["one"]), ("more", ["one", "two"])):
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=f"{endpoint}-{name}", ProductionVariants=[variant(one, model) for one in names]
+        )
+    with pytest.raises(ClientError, match=r"ValidationException.*same variants"):
+        sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=f"{endpoint}-more", DeploymentConfig=policy)
+    sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=f"{endpoint}-same", DeploymentConfig=policy)
+    aws_twin.wait_for_endpoint(endpoint)
+    sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=f"{endpoint}-more")
+    updated = aws_twin.wait_for_endpoint(endpoint)
+    assert [found["VariantName"] for found in updated["ProductionVariants"]] == ["one", "two"]
+
+
 def test_a_failed_update_leaves_the_old_variant_in_service(
     aws_twin: TwinClient, model: str, new_model: Callable[..., str], deploy: Callable[..., str]
 ) -> None:

@@ -21,6 +21,7 @@ import pytest
 from schemas.deepar import TrainedModel
 from schemas.errors import ConfigError, TrainingError
 from tasks.forecasting.deepar.sagemaker.running import stop_jobs_of
+from tasks.forecasting.deepar.sagemaker.under_way import RunningJob, RunningJobs
 from tasks.storage.lake import open_lake
 from tests.aws_twin.client import BUCKET, ROLE_ARN, TwinClient
 from tests.forecasting.deepar import sagemaker_stage as stage
@@ -228,7 +229,8 @@ def test_what_aws_got_wrong_is_tried_again(twin: TwinClient) -> None:
 def test_attempts_end_and_their_reason_is_told(twin: TwinClient) -> None:
     twin.disturb("training", "fail", times=2, reason="InternalServerError: please try again")
     lake = stage.lake_on_twin()
-    with pytest.raises(TrainingError, match=r"after 2 of at most 2 attempts .*max_attempts.*InternalServerError"):
+    said = r"after 2 of at most 2 attempts .*InternalServerError.*raise models\.deepar\.sagemaker\.max_attempts"
+    with pytest.raises(TrainingError, match=said):
         stage.backend(lake).train(stage.training(lake), stage.Told())
     assert len(stage.training_jobs()) == 2
     assert stage.backend(lake, max_attempts=3).train(stage.training(lake), stage.Told()).job.endswith("-3")
@@ -318,6 +320,24 @@ def test_another_process_stops_what_a_run_has_under_way(twin: TwinClient) -> Non
     thread.join()
     assert "was stopped" in str(errors[0])
     assert stop_jobs_of(stage.lake_on_twin(), stage.settings(), "run-of-today") == []
+
+
+def test_a_cancelled_run_leaves_the_job_that_another_run_waits_for(twin: TwinClient) -> None:
+    lake = stage.lake_on_twin()
+    first, errors = start_endless(lake, "run-1")
+    second, _ = start_endless(lake, "run-2")
+    (job,) = stage.training_jobs()
+    while len(lake.keys("deepar/running")) < 2:
+        time.sleep(stage.SHORT_PAUSE)
+    assert stop_jobs_of(lake, stage.settings(), "run-2") == [job]
+    assert twin.asked("StopTrainingJob") == 0
+    assert lake.keys("deepar/running") == [f"deepar/running/run-1/{job}.json"]
+    # A note that nobody has renewed for hours is a killed run's, and saves no job.
+    RunningJobs(lake, "dead").restore(RunningJob("training", job, "us-east-1", noted=time.time() - 10_000.0))
+    assert stop_jobs_of(lake, stage.settings(), "run-1") == [job]
+    first.join()
+    second.join()
+    assert "was stopped" in str(errors[0])
 
 
 def test_a_job_past_its_time_is_an_error_that_names_the_setting(twin: TwinClient) -> None:

@@ -18,6 +18,7 @@ class SageMakerApi:
 
     Attributes:
         region: of all jobs.
+        session: boto3's.
         where: the arguments that make a resource of ``sagemaker.core`` use this session.
     """
 
@@ -28,6 +29,7 @@ class SageMakerApi:
             ConfigError: no region is known.
         """
         self._session = session
+        self.session = session.boto
         self._opening = threading.Lock()
         self.region = session.region
         self.where = {"session": session.boto, "region": self.region}

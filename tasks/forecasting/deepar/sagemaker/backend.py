@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 from schemas.deepar import (
     DeepArChannel,
+    JobProgress,
     Report,
     TrainedModel,
     TrainingRequest,
@@ -17,7 +20,7 @@ from schemas.deepar import (
     TuningResult,
 )
 from schemas.deepar_settings import DeepArSageMakerSettings
-from schemas.errors import ConfigError, TrainingError
+from schemas.errors import ConfigError, PipelineError, TrainingError
 from schemas.records import FileRef
 from tasks.forecasting.deepar.sagemaker.answers import check_answers
 from tasks.forecasting.deepar.sagemaker.api import SageMakerApi, given
@@ -26,7 +29,6 @@ from tasks.forecasting.deepar.sagemaker.invocation import Invocation
 from tasks.forecasting.deepar.sagemaker.jobs import TrainingJobs, TransformJobs, TuningJobs
 from tasks.forecasting.deepar.sagemaker.models import Models
 from tasks.forecasting.deepar.sagemaker.names import (
-    LONGEST_NAME,
     LONGEST_TUNING_NAME,
     WorkName,
     digest,
@@ -39,7 +41,7 @@ from tasks.forecasting.deepar.sagemaker.requests import (
     output_folder,
     predictions_folder,
 )
-from tasks.forecasting.deepar.sagemaker.running import stop_job
+from tasks.forecasting.deepar.sagemaker.running import close_endpoints_of, end_noted, stop_job
 from tasks.forecasting.deepar.sagemaker.slots import shared_slots
 from tasks.forecasting.deepar.sagemaker.trials import tuning_result
 from tasks.forecasting.deepar.sagemaker.under_way import NO_RUN, RunningJob, RunningJobs
@@ -165,19 +167,17 @@ class SageMakerBackend:
             stop_job(self._api, kind, job)
 
     def endpoint(self, name: str | None = None) -> SageMakerEndpoint:
-        """The endpoint that stays: the settings' name, else one from the settings' own name.
+        """The endpoint that stays: the settings' name, else one of its own for every storage and settings' name.
 
         Nothing deletes it but its :meth:`~tasks.forecasting.deepar.sagemaker.endpoint.SageMakerEndpoint.delete`.
         """
-        name = name or self._settings.endpoint.name or f"{slug(self._name) or NO_RUN}-deepar"[:LONGEST_NAME]
+        own = work_name(self._name, "deepar", {"storage": self._lake.root, "name": self._name}).stem
+        name = name or self._settings.endpoint.name or own
         return SageMakerEndpoint(self._api, self._requests, self._models, name, self._pause)
 
     def close(self) -> None:
-        """Delete the endpoints of this run: they cost money as long as they stand."""
-        for job in self._running.all():
-            if job.kind == "endpoint":
-                self.endpoint(job.name).delete()
-                self._running.remove(job.name)
+        """Delete the endpoints of this run and of killed runs: they cost money as long as they stand."""
+        close_endpoints_of(self._lake, self._settings, self._running.run_id, self._api.session, self._pause)
 
     def _transform(self, model: TrainedModel, channel: DeepArChannel, asked: Asked, report: Report) -> str:
         """Lake key of the answers of a batch transform, made now or found."""
@@ -201,14 +201,51 @@ class SageMakerBackend:
         return keys[0]
 
     def _ask_endpoint(self, model: TrainedModel, channel: DeepArChannel, asked: Asked, report: Report) -> str:
-        """Lake key of an endpoint's answers, asked now or found; all models of an experiment share the endpoint."""
-        name = work_name(self._name, "endpoint", {"output": self._lake.uri(output_folder(channel))}).stem
+        """Lake key of an endpoint's answers, asked now or found; the endpoint stands no longer than that takes."""
+        output = {"output": self._lake.uri(output_folder(channel))}
+        folder = work_name(self._name, "endpoint", output).stem
         identity = {"archive": model.archive.model_dump(), "inference": channel.inference.sha256, **asked.configuration}
-        key = f"{predictions_folder(channel, name)}/{digest(identity)}.jsonl"
-        if self._lake.exists(key):
-            return key
-        self._running.add(RunningJob("endpoint", name, self._api.region))
-        self.endpoint(name).deploy({channel.configuration: model}, report, keep=True)
+        key = f"{predictions_folder(channel, folder)}/{digest(identity)}.jsonl"
+        # Each run has endpoints of its own, so that none deletes another's.
+        question = {**output, **identity, "run": self._running.run_id}
+        name = work_name(self._name, f"ask-{channel.configuration}", question).stem
+        with _turn(name), self._slots.taken(1):
+            if not self._lake.exists(key):
+                self._answer(name, model, channel, asked, key, report)
+        return key
+
+    def _answer(
+        self, name: str, model: TrainedModel, channel: DeepArChannel, asked: Asked, key: str, report: Report
+    ) -> None:
+        """Make an endpoint, write its answers to a lake key, and delete it, whatever happens meanwhile."""
+        self._delete_what_killed_runs_left(name, report)
+        renew_note = self._running.keep(RunningJob("endpoint", name, self._api.region))
+
+        def look(progress: JobProgress) -> None:
+            renew_note()
+            report(progress)
+
+        endpoint = self.endpoint(name)
+        try:
+            endpoint.deploy({channel.configuration: model}, look)
+            answers = self._asked(name, channel, asked, renew_note)
+            text = "".join(f"{json.dumps(answer)}\n" for answer in answers)
+            self._lake.write_bytes(key, text.encode())
+        finally:
+            endpoint.delete()
+            self._running.remove(name)
+
+    def _delete_what_killed_runs_left(self, name: str, report: Report) -> None:
+        """Trouble with others' endpoints does not stop this run; their notes stay for the next one."""
+        try:
+            left = self._running.left_behind(self._settings)
+            end_noted(self._lake, self._settings, left, self._api.session, self._pause)
+        except PipelineError as error:
+            report(JobProgress(job=name, state="starting", detail=f"an endpoint of a killed run still stands: {error}"))
+
+    def _asked(
+        self, name: str, channel: DeepArChannel, asked: Asked, heard: Callable[[], None]
+    ) -> list[dict[str, Any]]:
         invocation = Invocation(
             self._api,
             name,
@@ -217,9 +254,7 @@ class SageMakerBackend:
             self._settings.max_concurrent_transforms * self._settings.endpoint.instance.count,
         )
         lines = gzip.decompress(self._lake.read_bytes(channel.inference.key)).splitlines()
-        answers = invocation.answers([line for line in lines if line.strip()])
-        text = "".join(f"{json.dumps(answer)}\n" for answer in answers)
-        return self._lake.write_bytes(key, text.encode()).key
+        return invocation.answers([line for line in lines if line.strip()], heard)
 
     def _written(self, channel: DeepArChannel, job: str) -> list[str]:
         return [key for key in self._lake.keys(predictions_folder(channel, job)) if key.endswith(".out")]
@@ -244,6 +279,12 @@ class SageMakerBackend:
         """A file that SageMaker wrote: its checksum is not stored with it, so it is read."""
         file = self._lake.local_copy(key)
         return FileRef(key=key, bytes=file.stat().st_size, sha256=sha256_of(file))
+
+
+@functools.cache
+def _turn(endpoint: str) -> threading.Lock:  # noqa: ARG001
+    """Threads of this process that ask the same follow each other: the second finds the first one's answers."""
+    return threading.Lock()
 
 
 def drop(_: object) -> None:

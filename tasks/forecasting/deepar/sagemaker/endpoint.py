@@ -6,6 +6,7 @@ whose answer has empty parts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,14 +16,15 @@ from schemas.deepar import JobProgress, Report, TrainedModel
 from schemas.errors import ConfigError, TrainingError
 from tasks.forecasting.deepar.sagemaker.api import SageMakerApi
 from tasks.forecasting.deepar.sagemaker.faults import calls, is_absent, is_passing, is_present, is_refused
-from tasks.forecasting.deepar.sagemaker.models import Models
-from tasks.forecasting.deepar.sagemaker.names import digest, slug
+from tasks.forecasting.deepar.sagemaker.models import ENDPOINT_TAG, Models, endpoint_tags
+from tasks.forecasting.deepar.sagemaker.names import DIGEST, digest, slug
 from tasks.forecasting.deepar.sagemaker.requests import Requests
 from tasks.forecasting.deepar.sagemaker.work import Pause
 
 READY = "InService"
 _BROKEN = ("Failed", "OutOfService", "UpdateRollbackFailed")
 _NAME_ROOM = 50
+_NAME_BEFORE_DIGEST = 37
 _TROUBLES = 8
 _TRIES_AT_DELETION = 60
 _LONGEST_UPDATE_SECONDS = 3_600
@@ -47,13 +49,12 @@ class SageMakerEndpoint:
         self._models = models
         self._pause = pause
 
-    def deploy(self, wanted: Mapping[str, TrainedModel], report: Report, keep: bool = False) -> None:
+    def deploy(self, wanted: Mapping[str, TrainedModel], report: Report) -> None:
         """Bring models into service, one variant each; blue/green where the endpoint stands already.
 
         Args:
-            wanted: configuration label to model, the best first.
+            wanted: configuration label to model, the best first; what else is on the endpoint goes.
             report: told of every look.
-            keep: what else is on the endpoint stays, as far as there is room; else it goes.
 
         Raises:
             ConfigError: too many models.
@@ -65,10 +66,9 @@ class SageMakerEndpoint:
                 f"{self._settings.endpoint.max_models}."
             )
         with calls(f"deploying endpoint {self.name}"):
-            named = {slug(label): self._models.ensure(model) for label, model in wanted.items()}
-            self._bring_into_service(named, report, keep)
-            if not keep:
-                self._clear_old_parts()
+            named = {slug(label): self._models.ensure(model, endpoint=self.name) for label, model in wanted.items()}
+            self._bring_into_service(named, report)
+            self._clear_old_parts()
 
     def variants(self) -> dict[str, str]:
         """Variant to model name, as the endpoint's configuration says; empty where there is no endpoint."""
@@ -93,15 +93,16 @@ class SageMakerEndpoint:
         """Delete the endpoint, its configurations and models; what is missing is fine."""
         delete_endpoint(self._api, self.name, self._pause, self._settings.poll_seconds)
 
-    def _bring_into_service(self, named: dict[str, str], report: Report, keep: bool) -> None:
-        tried = ""
+    def _bring_into_service(self, named: dict[str, str], report: Report) -> None:
+        target = self._configuration_name(named)
+        tried = False
         while True:
             found = self._settled(report)
             if found is None:
-                tried = self._ensure_configuration(named)
-                self._unless_present(self._api.client.create_endpoint, tried, Tags=_tags(self._requests))
+                self._ensure_configuration(named)
+                self._unless_present(self._api.client.create_endpoint, target, Tags=self._tags())
+                tried = True
                 continue
-            configuration = str(found["EndpointConfigName"])
             status = str(found["EndpointStatus"])
             if status in _BROKEN:
                 if tried:
@@ -111,18 +112,19 @@ class SageMakerEndpoint:
                 # Its models stay: they are the ones that are wanted.
                 _delete_alone(self._api, self.name, self._pause, self._settings.poll_seconds)
                 continue
-            present = _variants(self._configuration(found))
-            wanted = self._with_present(named, present) if keep else named
-            target = self._configuration_name(wanted)
-            if configuration == target or (keep and named.items() <= present.items()):
+            if found["EndpointConfigName"] == target:
                 return
-            if tried == target:
+            if tried:
                 raise TrainingError(
                     f"SageMaker endpoint {self.name} went back to the models that it had: "
                     f"{found.get('FailureReason', 'no reason given')}"
                 )
-            tried = self._ensure_configuration(wanted)
-            self._unless_present(self._api.client.update_endpoint, tried, DeploymentConfig=_blue_green())
+            self._ensure_configuration(named)
+            # AWS takes a deployment's options only where the variants keep their names; else its own blue/green serves.
+            same = named.keys() == _variants(self._configuration(found)).keys()
+            options = {"DeploymentConfig": _blue_green()} if same else {}
+            self._unless_present(self._api.client.update_endpoint, target, **options)
+            tried = True
 
     def _unless_present(self, call: Any, configuration: str, **options: Any) -> None:
         """Create or update; where another process is at it, the next look tells."""
@@ -161,43 +163,41 @@ class SageMakerEndpoint:
         name = endpoint["EndpointConfigName"]
         return _found(self._api.client.describe_endpoint_config, EndpointConfigName=name) or {}
 
-    def _with_present(self, named: dict[str, str], present: dict[str, str]) -> dict[str, str]:
-        others = {label: model for label, model in present.items() if label not in named}
-        room = self._settings.endpoint.max_models - len(named)
-        return named | dict(list(others.items())[:room])
-
     def _production_variants(self, named: dict[str, str]) -> list[dict[str, Any]]:
         place = self._settings.endpoint
-        weights = {slug(label): weight for label, weight in place.weights.items()}
+        weights = place.shares(named)
         return [
             {
                 "VariantName": label,
                 "ModelName": model,
                 "InstanceType": place.instance.type,
                 "InitialInstanceCount": place.instance.count,
-                "InitialVariantWeight": weights.get(label, 1.0),
+                "InitialVariantWeight": weights[label],
             }
             for label, model in sorted(named.items())
         ]
 
     def _configuration_name(self, named: dict[str, str]) -> str:
-        content = {"variants": self._production_variants(named), "key": self._settings.kms_key}
+        variants = self._production_variants(named)
+        content = {"endpoint": self.name, "variants": variants, "key": self._settings.kms_key}
         return f"{_stem(self.name)}{digest(content)}"
 
-    def _ensure_configuration(self, named: dict[str, str]) -> str:
+    def _ensure_configuration(self, named: dict[str, str]) -> None:
         name = self._configuration_name(named)
         key = {"KmsKeyId": self._settings.kms_key} if self._settings.kms_key else {}
         try:
             self._api.client.create_endpoint_config(
                 EndpointConfigName=name,
                 ProductionVariants=self._production_variants(named),
-                Tags=_tags(self._requests),
+                Tags=self._tags(),
                 **key,
             )
         except ClientError as error:
             if not is_present(error):
                 raise
-        return name
+
+    def _tags(self) -> list[dict[str, str]]:
+        return endpoint_tags(self._requests, "endpoint", self.name)
 
     def _clear_old_parts(self) -> None:
         """Delete configurations that the endpoint has left behind, and models that only they name."""
@@ -252,15 +252,34 @@ def _delete_configuration(api: SageMakerApi, name: str, used: set[str]) -> None:
 
 
 def _configurations(api: SageMakerApi, endpoint: str) -> list[str]:
-    """The endpoint's configurations: their names start with its own."""
+    """The configurations that were made here for the endpoint: so their names look, and so their tags say."""
     stem = _stem(endpoint)
+    own = re.compile(re.escape(stem) + DIGEST)
     pages = api.client.get_paginator("list_endpoint_configs").paginate(NameContains=stem)
-    names = [str(found["EndpointConfigName"]) for page in pages for found in page["EndpointConfigs"]]
-    return [name for name in names if name.startswith(stem) and "-" not in name.removeprefix(stem)]
+    found = [configuration for page in pages for configuration in page["EndpointConfigs"]]
+    return [
+        str(configuration["EndpointConfigName"])
+        for configuration in found
+        if own.fullmatch(configuration["EndpointConfigName"]) and _is_made_for(api, configuration, endpoint)
+    ]
+
+
+def _is_made_for(api: SageMakerApi, configuration: dict[str, Any], endpoint: str) -> bool:
+    try:
+        pages = api.client.get_paginator("list_tags").paginate(ResourceArn=configuration["EndpointConfigArn"])
+        tags = {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+    except ClientError as error:
+        if is_absent(error):
+            return False
+        raise
+    return tags.get(ENDPOINT_TAG) == endpoint
 
 
 def _stem(endpoint: str) -> str:
-    return f"{endpoint[:_NAME_ROOM].rstrip('-')}-"
+    """How the names of its configurations begin; an endpoint with a long name keeps one of its own."""
+    if len(endpoint) <= _NAME_ROOM:
+        return f"{endpoint}-"
+    return f"{endpoint[:_NAME_BEFORE_DIGEST].rstrip('-')}-{digest({'endpoint': endpoint})}-"
 
 
 def _variants(configuration: dict[str, Any]) -> dict[str, str]:
@@ -290,7 +309,3 @@ def _blue_green() -> dict[str, Any]:
             "MaximumExecutionTimeoutInSeconds": _LONGEST_UPDATE_SECONDS,
         }
     }
-
-
-def _tags(requests: Requests) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": text} for key, text in requests.tags("endpoint").items()]

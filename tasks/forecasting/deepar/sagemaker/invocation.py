@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -38,18 +37,23 @@ class Invocation:
     configuration: dict[str, Any]
     threads: int
 
-    def answers(self, lines: Sequence[bytes]) -> list[dict[str, Any]]:
+    def answers(self, lines: Sequence[bytes], heard: Callable[[], None] = lambda: None) -> list[dict[str, Any]]:
         """The answers to series, one each, in their order.
 
         Args:
             lines: a JSON object per series.
+            heard: called after every request.
 
         Raises:
             TrainingError: the model fails on a series, or leaves answers out.
             ConfigError: the endpoint or variant is unknown, or rights are missing.
         """
         with ThreadPoolExecutor(self.threads) as pool:
-            return list(chain.from_iterable(pool.map(self._ask, batches(lines))))
+            found: list[dict[str, Any]] = []
+            for answered in pool.map(self._ask, batches(lines)):
+                found += answered
+                heard()
+            return found
 
     def _ask(self, lines: Sequence[bytes]) -> list[dict[str, Any]]:
         """One request; where it takes too long or the model fails on it, its halves are asked on their own."""

@@ -13,6 +13,8 @@ from tasks.forecasting.deepar.sagemaker.faults import calls, is_absent, is_prese
 from tasks.forecasting.deepar.sagemaker.names import work_name
 from tasks.forecasting.deepar.sagemaker.requests import Requests
 
+ENDPOINT_TAG = "restock:endpoint"
+
 
 class Models:
     """Makes and deletes models; both may be asked twice.
@@ -31,20 +33,25 @@ class Models:
         self._requests = requests
         self._name = name
 
-    def named(self, model: TrainedModel, environment: Mapping[str, str] | None = None) -> str:
+    def named(
+        self, model: TrainedModel, environment: Mapping[str, str] | None = None, endpoint: str | None = None
+    ) -> str:
         """The name of a model.
 
         Args:
             model: the finished training.
             environment: variables of the container.
+            endpoint: that it is for; each has models of its own and deletes them.
         """
         identity = {"archive": model.archive.sha256, **self._request(model, environment)}
-        return work_name(self._name, "model", identity).stem
+        return work_name(self._name, "model", identity | ({"endpoint": endpoint} if endpoint else {})).stem
 
-    def ensure(self, model: TrainedModel, environment: Mapping[str, str] | None = None) -> str:
-        """Make the model where there is none, and give its name."""
-        name = self.named(model, environment)
-        tags = [{"Key": key, "Value": text} for key, text in self._requests.tags("model").items()]
+    def ensure(
+        self, model: TrainedModel, environment: Mapping[str, str] | None = None, endpoint: str | None = None
+    ) -> str:
+        """Make the model where there is none, and give its name; the arguments are those of :meth:`named`."""
+        name = self.named(model, environment, endpoint)
+        tags = endpoint_tags(self._requests, "model", endpoint)
         with calls(f"making model {name}"):
             try:
                 self._api.client.create_model(ModelName=name, Tags=tags, **self._request(model, environment))
@@ -74,3 +81,15 @@ class Models:
             "ExecutionRoleArn": settings.role,
             **({"VpcConfig": network} if settings.subnets else {}),
         }
+
+
+def endpoint_tags(requests: Requests, purpose: str, endpoint: str | None) -> list[dict[str, str]]:
+    """The tags of a part of an endpoint; they name it, so that it deletes nothing but its own parts.
+
+    Args:
+        requests: the settings' tags and the run's.
+        purpose: what the part is.
+        endpoint: that it is for.
+    """
+    tags = requests.tags(purpose) | ({ENDPOINT_TAG: endpoint} if endpoint else {})
+    return [{"Key": key, "Value": text} for key, text in tags.items()]

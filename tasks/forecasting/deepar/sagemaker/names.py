@@ -12,6 +12,7 @@ from typing import Any
 LONGEST_NAME = 63
 LONGEST_TUNING_NAME = 32
 _DIGEST_DIGITS = 12
+DIGEST = f"[0-9a-f]{{{_DIGEST_DIGITS}}}"
 _FALLBACK = "restock"
 
 

@@ -150,7 +150,9 @@ class Worker:
             why = view.reason or _stopped(work, job, view, self._settings)
             raise TrainingError(
                 f"SageMaker {work.jobs.kind} job {job} ended without a result, after {state.failures} of at most "
-                f"{self._settings.max_attempts} attempts (models.deepar.sagemaker.max_attempts): {why}"
+                f"{self._settings.max_attempts} attempts (models.deepar.sagemaker.max_attempts): {why} Earlier runs' "
+                "attempts count. Once the reason is gone, raise models.deepar.sagemaker.max_attempts and run again "
+                "(--force starts no further attempt)."
             )
         state.attempt += 1
 
@@ -195,9 +197,10 @@ class Worker:
     def _wait(self, work: Work, job: str, state: _State) -> JobView:
         """Look at a job until it is over."""
         state.watched.add(job)
-        self._running.add(RunningJob(work.jobs.kind, job, self._region))
+        renew_note = self._running.keep(RunningJob(work.jobs.kind, job, self._region))
         troubles = looks = 0
         while True:
+            renew_note()
             try:
                 view = work.jobs.describe(job)
                 troubles = 0
