@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 POOL = "local-process"
 DEMO = "demo-company"
 MONDAY_AT_FIVE = "0 5 * * 1"
+WEEKS_TO_BACKFILL = 4
 SECONDS_TO_START = 180
 SECONDS_TO_STOP = 20
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -68,7 +70,8 @@ def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: 
         _prefect(["--no-prompt", "deploy", "--all"], environment)
         _python(["-m", "deployments.automations"], environment)
         running.append(_start(["worker", "start", "--pool", POOL, "--name", "restock"], environment))
-        for line in _welcome(address, settings, cron, timezone):
+        pages = _pages(address, prefilled=None if settings_file else _demo_dates())
+        for line in _welcome(address, pages, settings, cron, timezone):
             click.echo(line)
         _watch(running)
     except KeyboardInterrupt:
@@ -77,15 +80,42 @@ def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: 
         _stop(running)
 
 
-def _welcome(address: str, settings: Path, cron: str, timezone: str) -> list[str]:
+def _welcome(address: str, pages: dict[str, str], settings: Path, cron: str, timezone: str) -> list[str]:
     return [
         "",
         f"Prefect UI:     {address}",
-        f"Weekly run:     {address}/deployments, weekly_replenishment > weekly > Run",
+        f"Weekly run:     {pages['weekly']} (Run, Custom run)",
+        f"Backfill:       {pages['backfill']} (Run, Custom run)",
         f"Scheduled:      '{cron}' in {timezone}",
         f"Settings file:  {settings}",
         "Stop with Ctrl-C. What to do when: docs/runbook.md",
     ]
+
+
+def _pages(address: str, prefilled: dict[str, str] | None) -> dict[str, str]:
+    """Address of every deployment's page, by name.
+
+    Args:
+        address: of the server.
+        prefilled: values that the forms are to show, by parameter; each goes to the deployments that know it.
+    """
+    pages = {}
+    for deployment in httpx.post(f"{address}/api/deployments/filter", json={}).raise_for_status().json():
+        known = deployment["parameter_openapi_schema"]["properties"]
+        values = {name: value for name, value in (prefilled or {}).items() if name in known}
+        if values:
+            given = {"parameters": {**deployment["parameters"], **values}}
+            httpx.patch(f"{address}/api/deployments/{deployment['id']}", json=given).raise_for_status()
+        pages[deployment["name"]] = f"{address}/v2/deployments/deployment/{deployment['id']}"
+    return pages
+
+
+def _demo_dates() -> dict[str, str]:
+    """The demo company's sales end long before today: its forms show its last week, and the last four to backfill."""
+    from tasks.demo.timeline import AS_OF
+
+    first = AS_OF - timedelta(weeks=WEEKS_TO_BACKFILL - 1)
+    return {"as_of": AS_OF.isoformat(), "date_from": first.isoformat(), "date_to": AS_OF.isoformat()}
 
 
 def _demo_settings() -> Path:

@@ -14,6 +14,7 @@ from pydantic import Field
 from schemas.errors import PublicationHeldError
 from schemas.records import Approval, PublicationRecord
 from schemas.run import RunContext
+from tasks.support import say
 
 SECONDS_PER_HOUR = 3600
 SECONDS_BETWEEN_LOOKS = 5
@@ -46,6 +47,7 @@ def ask_for_approval(run: RunContext, preview: PublicationRecord) -> Approval:
     """
     form = ApprovalForm.with_initial_data(description=_words(run, preview))
     hours = run.settings.publication.approval_timeout_hours
+    say(f"waiting for approval, {hours:g} hours at most: in this run's menu (three dots, top right) choose Resume")
     seconds = max(1, round(hours * SECONDS_PER_HOUR))
     try:
         if deployment.id is None:

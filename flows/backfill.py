@@ -65,7 +65,8 @@ def backfill(
         date_to: The last week's as_of is this day or the last one before it (YYYY-MM-DD).
         parallel: Weeks that are prepared side by side, 1 or more; each takes the memory of a weekly run.
             They are published one after the other all the same.
-        as_of: First day that is not known when the weeks are judged by what was sold since; today when empty.
+        as_of: First day that is not known when the weeks are judged by what was sold since: press "date" to choose
+            one; "None" is today.
         force: Compute again what the lake already holds; weeks then run one after the other.
         overrides: Settings to change for this run, one key.path=value each, such as horizon=14.
     """

@@ -26,11 +26,12 @@ def weekly_replenishment(
 
     Args:
         settings_file: Path of the settings file (YAML), as the worker sees it.
-        as_of: First day that is not known (YYYY-MM-DD); today when empty.
+        as_of: First day that is not known (YYYY-MM-DD): press "date" to choose one; "None" is today.
         dry_run: Do everything but the publication.
-        force: Compute again what the lake already holds.
-        approve_before_publishing: Wait with the files in preview until somebody approves or rejects them in the form
-            of this run; without an answer within publication.approval_timeout_hours the last file stands.
+        force: Compute again what the lake already holds; seldom needed, changed data and settings are noticed.
+        approve_before_publishing: Wait with the files in preview until somebody approves or rejects them: in the
+            waiting run's menu (three dots) choose Resume; without an answer within
+            publication.approval_timeout_hours the last file stands.
         stores: Only these stores; all when empty.
         categories: Only these categories; all when empty.
         overrides: Settings to change for this run, one key.path=value each, such as horizon=14.
