@@ -133,6 +133,23 @@ def test_an_interrupted_question_leaves_no_endpoint(twin: TwinClient) -> None:
     assert lake.keys("deepar/running") == []
 
 
+def test_an_endpoint_that_is_deleted_while_it_is_made_is_not_made_again(twin: TwinClient) -> None:
+    """As by the end of a run while a thread of it still waits."""
+    twin.disturb("endpoint", "delay", seconds=1.0)
+    lake = stage.lake_on_twin()
+    backend = stage.backend(lake, inference="endpoint")
+    model, channel = trained(backend, lake)
+
+    def end_the_run(step: JobProgress) -> None:
+        if step.detail.startswith("endpoint: "):
+            backend.close()
+
+    with pytest.raises(TrainingError, match=r"was deleted while it was made\. Run again"):
+        backend.predict(model, channel, LEVELS, 30, end_the_run)
+    assert twin.accepted("CreateEndpoint") == 1
+    assert parts() == (0, 0, 0)
+
+
 def left_by(lake: Any, run_id: str, seconds_ago: float) -> str:
     """An endpoint as a killed run leaves it: standing, with a note that nobody renews."""
     backend = stage.backend(lake)

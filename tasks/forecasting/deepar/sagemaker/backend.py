@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
 import json
 import threading
@@ -48,6 +47,8 @@ from tasks.forecasting.deepar.sagemaker.under_way import NO_RUN, RunningJob, Run
 from tasks.forecasting.deepar.sagemaker.work import Outcome, Pause, Work, Worker, check_spot
 from tasks.storage.aws import AwsSession
 from tasks.storage.lake import S3_SCHEME, Lake, sha256_of
+
+_TURNS: dict[str, threading.Lock] = {}
 
 
 class SageMakerBackend:
@@ -281,10 +282,9 @@ class SageMakerBackend:
         return FileRef(key=key, bytes=file.stat().st_size, sha256=sha256_of(file))
 
 
-@functools.cache
-def _turn(endpoint: str) -> threading.Lock:  # noqa: ARG001
+def _turn(endpoint: str) -> threading.Lock:
     """Threads of this process that ask the same follow each other: the second finds the first one's answers."""
-    return threading.Lock()
+    return _TURNS.setdefault(endpoint, threading.Lock())
 
 
 def drop(_: object) -> None:

@@ -99,9 +99,10 @@ class SageMakerEndpoint:
         while True:
             found = self._settled(report)
             if found is None:
+                if tried:
+                    raise TrainingError(f"SageMaker endpoint {self.name} was deleted while it was made. Run again.")
                 self._ensure_configuration(named)
-                self._unless_present(self._api.client.create_endpoint, target, Tags=self._tags())
-                tried = True
+                tried = self._unless_present(self._api.client.create_endpoint, target, Tags=self._tags())
                 continue
             status = str(found["EndpointStatus"])
             if status in _BROKEN:
@@ -123,17 +124,18 @@ class SageMakerEndpoint:
             # AWS takes a deployment's options only where the variants keep their names; else its own blue/green serves.
             same = named.keys() == _variants(self._configuration(found)).keys()
             options = {"DeploymentConfig": _blue_green()} if same else {}
-            self._unless_present(self._api.client.update_endpoint, target, **options)
-            tried = True
+            tried = self._unless_present(self._api.client.update_endpoint, target, **options)
 
-    def _unless_present(self, call: Any, configuration: str, **options: Any) -> None:
-        """Create or update; where another process is at it, the next look tells."""
+    def _unless_present(self, call: Any, configuration: str, **options: Any) -> bool:
+        """Create or update, and whether that was accepted; where another process is at it, the next look tells."""
         try:
             call(EndpointName=self.name, EndpointConfigName=configuration, **options)
+            return True
         except ClientError as error:
             if not (is_present(error) or (is_refused(error) and "in-progress" in str(error))):
                 raise
             self._pause(self._settings.poll_seconds)
+            return False
 
     def _settled(self, report: Report) -> dict[str, Any] | None:
         """The endpoint, once it is neither being made, changed nor deleted; None where there is none."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_SHARED: dict[tuple[str, int], Slots] = {}
 
 
 class Slots:
@@ -44,12 +45,11 @@ class Slots:
                 self._changed.notify_all()
 
 
-@functools.cache
-def shared_slots(account: str, number: int) -> Slots:  # noqa: ARG001
+def shared_slots(account: str, number: int) -> Slots:
     """The slots that all backends of this process share.
 
     Args:
         account: whose quota it is; jobs of one lake and region have the same.
         number: of slots.
     """
-    return Slots(number)
+    return _SHARED.setdefault((account, number), Slots(number))
