@@ -6,6 +6,7 @@ import json
 import re
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -167,6 +168,35 @@ def test_the_next_run_deletes_what_a_killed_run_left(twin: TwinClient) -> None:
     assert close_endpoints_of(lake, stage.settings(), "run-2", stage.session(), stage.pause) == [dead]
     assert set(endpoints()) == {alive, stands.name}
     assert lake.keys("deepar/running") == [f"deepar/running/live-run/{alive}.json"]
+
+
+def test_the_end_of_one_run_leaves_the_endpoint_of_another_that_asks_the_same(twin: TwinClient) -> None:
+    twin.disturb("endpoint", "delay", seconds=0.5)
+    lake = stage.lake_on_twin()
+    first, second = (stage.backend(lake, run_id, inference="endpoint") for run_id in ("run-1", "run-2"))
+    model, channel = trained(first, lake)
+    answers: list[str] = []
+
+    def end_the_first(step: JobProgress) -> None:
+        if step.detail.startswith("endpoint: ") and not answers:
+            answers.append(first.predict(model, channel, LEVELS, 30, stage.Told()).key)
+            first.close()
+            stop_jobs_of(lake, stage.settings(), "run-1")
+
+    assert second.predict(model, channel, LEVELS, 30, end_the_first).key == answers[0]
+    assert twin.accepted("CreateEndpoint") == 2
+    assert parts() == (0, 0, 0)
+
+
+def test_a_note_is_renewed_once_it_is_old(tmp_path: Path) -> None:
+    running = RunningJobs(open_lake(str(tmp_path)), "run-1")
+    job = RunningJob("endpoint", "forecasts", "us-east-1")
+    for every, renewed in ((-1.0, True), (1_000.0, False)):
+        renew = running.keep(job, every)
+        running.restore(job)
+        assert running.all()[0].is_silent(stage.settings())
+        renew()
+        assert running.all()[0].is_silent(stage.settings()) is not renewed
 
 
 def test_a_question_clears_up_first_and_is_answered_even_where_it_cannot(twin: TwinClient) -> None:

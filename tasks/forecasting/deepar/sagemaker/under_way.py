@@ -69,14 +69,19 @@ class RunningJobs:
         content = asdict(job) | {"run_id": self.run_id}
         self._lake.write_bytes(self._key(job.name), json.dumps(content, indent=1).encode())
 
-    def keep(self, job: RunningJob) -> Callable[[], None]:
-        """Write a job down; what comes back is called now and then and renews the note where it is old."""
+    def keep(self, job: RunningJob, every: float = SECONDS_BETWEEN_NOTES) -> Callable[[], None]:
+        """Write a job down; what comes back is called now and then and renews the note where it is old.
+
+        Args:
+            job: what the run has under way.
+            every: seconds after which a note is old.
+        """
         self.add(job)
         noted = time.monotonic()
 
         def renew() -> None:
             nonlocal noted
-            if time.monotonic() - noted > SECONDS_BETWEEN_NOTES:
+            if time.monotonic() - noted > every:
                 self.add(job)
                 noted = time.monotonic()
 
