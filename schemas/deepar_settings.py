@@ -123,7 +123,7 @@ class DeepArSageMakerSettings(Strict):
     kms_key: str | None = Field(default=None, description="KMS key for volumes and outputs")
     tags: dict[str, str] = Field(default={}, description="Tags of everything that is created")
     inference: Literal["transform", "endpoint"] = Field(
-        default="transform", description="Batch transform, or an endpoint that stands for the time of the run"
+        default="transform", description="Batch transform, or an endpoint that stands until it has answered"
     )
     transform_instance: DeepArInstance = DeepArInstance(type="ml.m5.large")
     transform_timeout_seconds: int = Field(default=3_600, ge=60, description="A transform that takes longer is stopped")
