@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from prefect import task
@@ -18,6 +19,7 @@ from tasks.publishing.later_sales import judge_week
 from tasks.storage.lake import Lake, open_lake
 from tasks.support import show_table
 
+_LONG = ("reason", "folder")
 _HEADERS = ("week", "result", "changed", "WAPE", "periods known", "policy", "cost", "lower bound")
 
 
@@ -33,9 +35,15 @@ def judge_weeks(run: RunContext, weeks: list[WeekOutcome], panel: PanelRecord) -
     lake = open_lake(run.settings.storage)
     sales = _sales(lake, run, panel)
     judged = [judge_week(lake, week, sales) for week in weeks]
-    rows = [week.model_dump(mode="json", exclude={"exit_code"}) for week in judged]
+    rows = [_row(week) for week in judged]
     show_table(run, "backfill", rows, "Weeks of the backfill: result, champions' error against later sales, cost")
     return judged
+
+
+def _row(week: WeekOutcome) -> dict[str, Any]:
+    """A row of the artifact; long texts stand last, where they hide no figure."""
+    row = week.model_dump(mode="json", exclude={"exit_code"})
+    return {**{name: value for name, value in row.items() if name not in _LONG}, **{name: row[name] for name in _LONG}}
 
 
 def weeks_as_text(weeks: Sequence[WeekOutcome]) -> list[str]:
