@@ -26,6 +26,7 @@ from tasks.events import DATA_QUALITY_ALARM, PUBLICATION_FINISHED
 WEBHOOK_VARIABLE = "RESTOCK_WEBHOOK_URL"
 WEBHOOK_BLOCK = "restock-notifications"
 NOTIFY = "notify/notify"
+LATE = "late run"
 TAG = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.restock"}
 RUN = "prefect.flow-run"
 # A run beats every so often; three missing beats in a row mean that nobody is there any more.
@@ -35,6 +36,8 @@ SIGNS_OF_LIFE = ("heartbeat", "Completed", "Failed", "Cancelled", "Cancelling", 
 # Jinja expressions: the message of a notification.
 ABOUT_RUN = "flow_run.name ~ ': ' ~ flow_run.state.message"
 ABOUT_EVENT = "event.payload.message"
+# A late run has no name and no message of its own yet.
+ABOUT_LATE_RUN = "deployment.name ~ ', due ' ~ flow_run.expected_start_time ~ ', has not begun. Is a worker running?'"
 
 
 def automations(notify: dict[str, list[ActionTypes]]) -> list[AutomationCore]:
@@ -105,7 +108,7 @@ def automations(notify: dict[str, list[ActionTypes]]) -> list[AutomationCore]:
 
 # What is told: description, events, and whether they are about a flow run of a deployment.
 TOLD: dict[str, tuple[str, set[str], bool]] = {
-    "late run": ("A scheduled run has not begun: is a worker running?", {f"{RUN}.Late"}, True),
+    LATE: ("A scheduled run has not begun: is a worker running?", {f"{RUN}.Late"}, True),
     "failed run": (
         "A run failed, or nobody approved it; the message says what to do.",
         {f"{RUN}.Failed", f"{RUN}.Crashed", f"{RUN}.TimedOut", f"{RUN}.NotApproved"},
@@ -142,7 +145,7 @@ def register(webhook_url: str | None) -> list[str]:
 
 
 def _actions(name: str, about_run: bool, deployment: UUID, webhook: UUID | None) -> list[ActionTypes]:
-    message = ABOUT_RUN if about_run else ABOUT_EVENT
+    message = ABOUT_LATE_RUN if name == LATE else ABOUT_RUN if about_run else ABOUT_EVENT
     actions: list[ActionTypes] = [
         RunDeployment(
             source="selected",

@@ -19,6 +19,7 @@ from tasks.publishing.later_sales import judge_week
 from tasks.storage.lake import Lake, open_lake
 from tasks.support import show_table
 
+DIGITS = 4
 _LONG = ("reason", "folder")
 _HEADERS = ("week", "result", "changed", "WAPE", "periods known", "policy", "cost", "lower bound")
 
@@ -42,7 +43,8 @@ def judge_weeks(run: RunContext, weeks: list[WeekOutcome], panel: PanelRecord) -
 
 def _row(week: WeekOutcome) -> dict[str, Any]:
     """A row of the artifact; long texts stand last, where they hide no figure."""
-    row = week.model_dump(mode="json", exclude={"exit_code"})
+    dumped = week.model_dump(mode="json", exclude={"exit_code"})
+    row = {name: round(value, DIGITS) if isinstance(value, float) else value for name, value in dumped.items()}
     return {**{name: value for name, value in row.items() if name not in _LONG}, **{name: row[name] for name in _LONG}}
 
 
