@@ -18,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 SECONDS_TO_START = 60
 SECONDS_TO_WAIT = 60
+SECONDS_TO_REACT = 10
 SECONDS_BETWEEN_LOOKS = 0.2
 LOOKS_AT_REST = 3
 WIDTH, HEIGHT = 1280, 900
@@ -83,6 +84,15 @@ class Page:
         """Return the first of these that the page shows."""
         self._until(lambda: any(word in self.text() for word in words), f"one of {words}")
         return next(word for word in words if word in self.text())
+
+    def is_gone(self, words: str, seconds: float = SECONDS_TO_REACT) -> bool:
+        """Whether the page shows these no longer, soon."""
+        until = time.monotonic() + seconds
+        while words in self.text():
+            if time.monotonic() > until:
+                return False
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        return True
 
     def click(self, words: str, selector: str = "a, button, [role=menuitem], [role=option], [role=tab]") -> None:
         """Press the smallest visible element of the selector with these words."""

@@ -6,13 +6,14 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import FlowRun, StateType
 
 from flows.weekly import weekly_replenishment
@@ -33,7 +34,7 @@ except PipelineError as error:
     print(error)
     sys.exit(error.exit_code)
 """
-Answer = Callable[..., None]
+PAUSED = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
 
 
 @pytest.fixture
@@ -57,8 +58,8 @@ def waiting_run(client: SyncPrefectClient, settings: Path) -> FlowRun:
     """The run on these settings, once it waits."""
     until = time.monotonic() + SECONDS_TO_WAIT
     while time.monotonic() < until:
-        for run in client.read_flow_runs(limit=20):
-            if run.parameters.get("settings_file") == str(settings) and run.state and run.state.is_paused():
+        for run in client.read_flow_runs(flow_run_filter=PAUSED):
+            if run.parameters.get("settings_file") == str(settings):
                 return run
         time.sleep(0.3)
     pytest.fail("the run did not ask for approval")
