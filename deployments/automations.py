@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from typing import cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from prefect.blocks.webhook import Webhook
@@ -29,6 +29,11 @@ NOTIFY = "notify/notify"
 LATE = "late run"
 TAG = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.restock"}
 RUN = "prefect.flow-run"
+MESSAGE = "prefect.state-message"
+# Prefect's own words for a run that nobody resumed, and for one whose process ended by a signal.
+NEVER_RESUMED = "The flow was *never resumed."
+KILLED = "*xited with *status code*"
+START_AGAIN = "Start the weekly run (or the backfill) again with the same date: finished stages are reused."
 # A run beats every so often; three missing beats in a row mean that nobody is there any more.
 BEATS_MISSED = 3
 SECONDS_BETWEEN_BEATS = 30
@@ -61,61 +66,101 @@ def automations(notify: dict[str, list[ActionTypes]]) -> list[AutomationCore]:
             actions=[
                 ChangeFlowRunState(
                     state=StateType.CRASHED,
-                    message="No sign of life: its process or machine is gone. Start the run again; finished stages "
-                    "are reused.",
+                    message=f"No sign of life: its process or machine is gone. {START_AGAIN}",
                 )
             ],
         ),
-        AutomationCore(
+        _reworded(
             name="restock: approval timed out",
             description="Says what to do about a run that nobody approved in time.",
-            trigger=EventTrigger(
-                expect={f"{RUN}.Failed"},
-                match={
-                    "prefect.resource.id": f"{RUN}.*",
-                    "prefect.state-message": "The flow was *never resumed.",
-                },
-                for_each={"prefect.resource.id"},
-                within=timedelta(0),
+            event=f"{RUN}.Failed",
+            message=NEVER_RESUMED,
+            state=ChangeFlowRunState(
+                state=StateType.FAILED,
+                name="NotApproved",
+                message="Nobody approved the publication in time (publication.approval_timeout_hours). The last "
+                "good file stands. Start the weekly run for the same as_of again; all but the publication is "
+                "reused.",
+                force=True,
             ),
-            actions=[
-                ChangeFlowRunState(
-                    state=StateType.FAILED,
-                    name="NotApproved",
-                    message="Nobody approved the publication in time (publication.approval_timeout_hours). The last "
-                    "good file stands. Start the weekly run for the same as_of again; all but the publication is "
-                    "reused.",
-                    force=True,
-                )
-            ],
+        ),
+        _reworded(
+            name="restock: killed run",
+            description="Says what to do about a run whose process was killed.",
+            event=f"{RUN}.Crashed",
+            message=KILLED,
+            state=ChangeFlowRunState(
+                state=StateType.CRASHED,
+                message="The run's process was killed, often for want of memory (then: fewer compute.workers, or a "
+                f"larger machine). {START_AGAIN}",
+                force=True,
+            ),
         ),
         *(
             AutomationCore(
                 name=f"restock: {name}",
                 description=description,
                 trigger=EventTrigger(
-                    expect=expected,
-                    match_related=TAG if about_run else {},
+                    expect=told.events,
+                    match={MESSAGE: f"!{told.unless}"} if told.unless else {},
+                    match_related=TAG if told.about_run else {},
                     for_each={"prefect.resource.id"},
                     within=timedelta(0),
                 ),
                 actions=notify[name],
             )
-            for name, (description, expected, about_run) in TOLD.items()
+            for name, told in TOLD.items()
         ),
     ]
 
 
-# What is told: description, events, and whether they are about a flow run of a deployment.
-TOLD: dict[str, tuple[str, set[str], bool]] = {
-    LATE: ("A scheduled run has not begun: is a worker running?", {f"{RUN}.Late"}, True),
-    "failed run": (
+def _reworded(name: str, description: str, event: str, message: str, state: ChangeFlowRunState) -> AutomationCore:
+    """An automation that puts a state that says what to do in place of one that does not."""
+    return AutomationCore(
+        name=name,
+        description=description,
+        trigger=EventTrigger(
+            expect={event},
+            match={"prefect.resource.id": f"{RUN}.*", MESSAGE: message},
+            for_each={"prefect.resource.id"},
+            within=timedelta(0),
+        ),
+        actions=[state],
+    )
+
+
+class Told(NamedTuple):
+    """What is told, and of which events.
+
+    Attributes:
+        description: for the list of automations.
+        events: names.
+        about_run: whether they are about a flow run of a deployment.
+        unless: pattern of state messages that are left out: their run gets another state at once.
+    """
+
+    description: str
+    events: set[str]
+    about_run: bool = False
+    unless: str = ""
+
+
+TOLD = {
+    LATE: Told("A scheduled run has not begun: is a worker running?", {f"{RUN}.Late"}, about_run=True),
+    "failed run": Told(
         "A run failed, or nobody approved it; the message says what to do.",
-        {f"{RUN}.Failed", f"{RUN}.Crashed", f"{RUN}.TimedOut", f"{RUN}.NotApproved"},
-        True,
+        {f"{RUN}.Failed", f"{RUN}.TimedOut", f"{RUN}.NotApproved"},
+        about_run=True,
+        unless=NEVER_RESUMED,
     ),
-    "data quality": ("A source table has many bad rows.", {DATA_QUALITY_ALARM}, False),
-    "published": ("A new replenishment file stands.", {PUBLICATION_FINISHED}, False),
+    "crashed run": Told(
+        "A run's process or machine is gone; the message says what to do.",
+        {f"{RUN}.Crashed"},
+        about_run=True,
+        unless=KILLED,
+    ),
+    "data quality": Told("A source table has many bad rows.", {DATA_QUALITY_ALARM}),
+    "published": Told("A new replenishment file stands.", {PUBLICATION_FINISHED}),
 }
 
 
@@ -131,7 +176,7 @@ def register(webhook_url: str | None) -> list[str]:
     webhook = _webhook_block(webhook_url) if webhook_url else None
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(NOTIFY).id
-        wanted = automations({name: _actions(name, told[2], deployment, webhook) for name, told in TOLD.items()})
+        wanted = automations({name: _actions(name, told.about_run, deployment, webhook) for name, told in TOLD.items()})
         standing = {automation.name: automation.id for automation in client.read_automations()}
         for automation in wanted:
             if automation.name in standing:

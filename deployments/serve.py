@@ -1,4 +1,4 @@
-"""Server, work pool, deployments, automations and worker on this machine, until Ctrl-C: ``make serve``."""
+"""Server, worker, deployments, automations and the lake's files on this machine, until Ctrl-C: ``make serve``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
 import click
 import httpx
+
+from deployments.files import HOST, files_server, serving
+from schemas.errors import PipelineError
+from tasks.addresses import FILES_ROOT, FILES_URL
+from tasks.storage.lake import S3_SCHEME
+from tasks.storage.settings_file import load_settings
 
 ROOT = Path(__file__).parents[1]
 POOL = "local-process"
@@ -38,11 +45,12 @@ QUIET = {
 @click.option("--cron", default=MONDAY_AT_FIVE, show_default=True, help="When the weekly run starts.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address that the server listens on.")
 @click.option("--port", default=4200, show_default=True, help="Port that the server listens on.")
-def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: int) -> None:
+@click.option("--files-port", type=int, help="Port of the published files, on 127.0.0.1.  [default: the next port]")
+def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: int, files_port: int | None) -> None:
     """Run everything that weekly runs need on this machine; stop it with Ctrl-C.
 
     Prefect keeps its database where PREFECT_HOME says, or in PREFECT_API_DATABASE_CONNECTION_URL. Notifications
-    go to RESTOCK_WEBHOOK_URL where it is set.
+    go to RESTOCK_WEBHOOK_URL where it is set. Artifacts link to the files at RESTOCK_FILES_URL where it is set.
     """
     address = f"http://{host}:{port}"
     if _answers(address):
@@ -63,31 +71,57 @@ def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: 
     }
     signal.signal(signal.SIGTERM, _as_interrupt)
     running: list[subprocess.Popen[bytes]] = []
+    with _files(settings, port + 1 if files_port is None else files_port) as files:
+        environment |= files
+        try:
+            running.append(_start(["server", "start", "--host", host, "--port", str(port)], environment))
+            _wait_for_server(address, running[0])
+            _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
+            _prefect(["--no-prompt", "deploy", "--all"], environment)
+            _python(["-m", "deployments.automations"], environment)
+            running.append(_start(["worker", "start", "--pool", POOL, "--name", "restock"], environment))
+            pages = _pages(address, prefilled=None if settings_file else _demo_dates())
+            for line in _welcome(address, pages, environment):
+                click.echo(line)
+            _watch(running)
+        except KeyboardInterrupt:
+            click.echo("Stopping ...")
+        finally:
+            _stop(running)
+
+
+@contextmanager
+def _files(settings: Path, port: int) -> Iterator[dict[str, str]]:
+    """Serve the lake's files while this is open; the variables by which runs know where. None for a bucket."""
     try:
-        running.append(_start(["server", "start", "--host", host, "--port", str(port)], environment))
-        _wait_for_server(address, running[0])
-        _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
-        _prefect(["--no-prompt", "deploy", "--all"], environment)
-        _python(["-m", "deployments.automations"], environment)
-        running.append(_start(["worker", "start", "--pool", POOL, "--name", "restock"], environment))
-        pages = _pages(address, prefilled=None if settings_file else _demo_dates())
-        for line in _welcome(address, pages, settings, cron, timezone):
-            click.echo(line)
-        _watch(running)
-    except KeyboardInterrupt:
-        click.echo("Stopping ...")
-    finally:
-        _stop(running)
+        storage = load_settings(settings).storage
+    except PipelineError as error:
+        raise click.ClickException(str(error)) from error
+    if storage.startswith(S3_SCHEME):
+        yield {}
+        return
+    lake = Path(storage).expanduser().absolute()
+    try:
+        server = files_server(lake, port)
+    except OSError as error:
+        raise click.ClickException(
+            f"Port {port} of {HOST} is not free for the published files ({error.strerror}). Name one: --files-port."
+        ) from error
+    with serving(server) as address:
+        yield {FILES_URL: os.environ.get(FILES_URL, address), FILES_ROOT: str(lake)}
 
 
-def _welcome(address: str, pages: dict[str, str], settings: Path, cron: str, timezone: str) -> list[str]:
+def _welcome(address: str, pages: dict[str, str], environment: dict[str, str]) -> list[str]:
+    how = "(Run, Custom run, Submit)"
+    files = [f"Files:          {environment[FILES_URL]}/runs/"] if FILES_URL in environment else []
     return [
         "",
         f"Prefect UI:     {address}",
-        f"Weekly run:     {pages['weekly']} (Run, Custom run)",
-        f"Backfill:       {pages['backfill']} (Run, Custom run)",
-        f"Scheduled:      '{cron}' in {timezone}",
-        f"Settings file:  {settings}",
+        f"Weekly run:     {pages['weekly']} {how}",
+        f"Backfill:       {pages['backfill']} {how}",
+        *files,
+        f"Scheduled:      '{environment['RESTOCK_CRON']}' in {environment['RESTOCK_TIMEZONE']}",
+        f"Settings file:  {environment['RESTOCK_SETTINGS']}",
         "Stop with Ctrl-C. What to do when: docs/runbook.md",
     ]
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from schemas.errors import PublicationHeldError
 from schemas.records import Approval, PublicationRecord
 from schemas.run import RunContext
+from tasks.publish import report_link, what_stands
 from tasks.support import say
 
 SECONDS_PER_HOUR = 3600
@@ -75,6 +76,6 @@ def _words(run: RunContext, preview: PublicationRecord) -> str:
         changed = f"{preview.changed_share:.1%} of the targets differ from the last file."
     warnings = "".join(f"\n- {text}" for text in preview.warnings)
     return (
-        f"**{run.settings.name}, {run.as_of}**: publish the replenishment file? {changed}\n\n"
-        f"Files and report: `{preview.folder}`. More on the Artifacts tab of this run.{warnings}"
+        f"**{run.settings.name}, {run.as_of}**: publish the replenishment file? {changed} {what_stands(run, preview)}"
+        f"\n\nReport: {report_link(preview)}. Files: `{preview.folder}`. More: tab Artifacts of this run.{warnings}"
     )

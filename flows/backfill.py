@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date, timedelta
+from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any
 
 from prefect import flow
@@ -40,7 +43,24 @@ def prepare_week(settings_file: str, as_of: date, overrides: list[str]) -> None:
         as_of: First day that is not known (YYYY-MM-DD).
         overrides: Settings to change for this run, one key.path=value each.
     """
+    _end_with_the_backfill()
     plan_week(prepare_run(settings_file, as_of, overrides))
+
+
+def _end_with_the_backfill() -> None:
+    """End this process as soon as the one that started it is gone: nobody waits for it any more.
+
+    A backfill that is killed cannot stop its processes, and those of the next one would compute the same.
+    """
+    backfill_process = parent_process()
+    if backfill_process is None:
+        return
+
+    def watch() -> None:
+        wait([backfill_process.sentinel])
+        os._exit(1)
+
+    Thread(target=watch, name="watch the backfill", daemon=True).start()
 
 
 @flow(name="backfill", flow_run_name=backfill_run_name, task_runner=task_runner, **AT_THE_END)

@@ -20,6 +20,9 @@ from tasks.panels import load_panel
 from tasks.storage.lake import open_lake
 from tasks.support import rows_of, run_stage, say, show_table, warn
 
+# Beyond 1,000 % a MAPE tells of sales of zero, not of the forecast.
+LARGEST_MAPE = 10.0
+
 
 @task(name="compare", task_run_name="compare", cache_policy=NO_CACHE)
 def compare(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord]) -> State[ComparisonRecord]:
@@ -105,12 +108,24 @@ def _summary(found: Comparison) -> dict[str, list[dict[str, Any]]]:
 
 def _show(run: RunContext, record: ComparisonRecord) -> None:
     for name, description in (
-        ("models", "Model comparison on the folds, best first; the floors stay in the table"),
+        (
+            "models",
+            "Model comparison on the folds, best first; the floors stay in the table. No mape where sales of zero, "
+            "which it divides by, make it meaningless",
+        ),
         ("bands", "Acceptance bands: share of rows within 5, 10 and 20 % of the actual"),
         ("champions", "Champions: series per model"),
         ("gap", "Overfitting: loss on the earlier folds and on the last one"),
     ):
-        show_table(run, name, record.summary[name], description)
+        show_table(run, name, _without_meaningless(record.summary[name]), description)
     if record.failures:
         rows = [failure.model_dump(mode="json") for failure in record.failures]
         show_table(run, "fallbacks", rows, "Series that a model could not serve, and what served them")
+
+
+def _without_meaningless(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of metrics without a MAPE that only tells of sales of zero."""
+    return [
+        {name: None if name == c.MAPE and (value or 0) > LARGEST_MAPE else value for name, value in row.items()}
+        for row in rows
+    ]

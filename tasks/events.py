@@ -8,6 +8,8 @@ from prefect.events import emit_event
 
 from schemas.records import IngestRecord, PublicationRecord
 from schemas.run import RunContext
+from tasks.addresses import web_address
+from tasks.publishing.outputs import REPORT
 
 DATA_QUALITY_ALARM = "restock.data-quality.alarm"
 PUBLICATION_FINISHED = "restock.publication.finished"
@@ -39,7 +41,8 @@ def tell_of_bad_rows(run: RunContext, record: IngestRecord) -> Sequence[str]:
 def tell_of_publication(run: RunContext, record: PublicationRecord) -> None:
     """Tell that a new file stands."""
     changed = "" if record.changed_share is None else f", {record.changed_share:.1%} of the targets changed"
-    _emit(PUBLICATION_FINISHED, run, f"{record.folder}{changed}")
+    place = web_address(f"{record.folder}/{REPORT}") or record.folder
+    _emit(PUBLICATION_FINISHED, run, f"{place}{changed}")
 
 
 def _emit(event: str, run: RunContext, message: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures.process import BrokenProcessPool
+
 import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from schemas.deepar import DeepArChoice
+from schemas.errors import TrainingError
 from schemas.records import ForecastRecord, PanelRecord
 from schemas.run import RunContext, ShardSpec
 from tasks.deepar_jobs import deepar_forecaster, deepar_settings
@@ -62,16 +65,19 @@ def _forecast(run: RunContext, panel: PanelRecord, spec: ShardSpec, choice: Deep
     lake = open_lake(run.settings.storage)
     loaded = load_panel(lake, run, panel)
     folds = rolling_folds(loaded, **run.settings.backtest.model_dump())
-    frame, failures, notes = forecast_folds(
-        deepar_forecaster(run, lake, choice)
-        if spec.model == deepar.NAME
-        else make_forecaster(spec.model, run.settings),
-        loaded if spec.series is None else loaded.take(np.array(spec.series)),
-        [folds[number] for number in spec.folds],
-        spec.live,
-        run.settings.quantiles,
-        run.settings.seed,
-    )
+    try:
+        frame, failures, notes = forecast_folds(
+            deepar_forecaster(run, lake, choice)
+            if spec.model == deepar.NAME
+            else make_forecaster(spec.model, run.settings),
+            loaded if spec.series is None else loaded.take(np.array(spec.series)),
+            [folds[number] for number in spec.folds],
+            spec.live,
+            run.settings.quantiles,
+            run.settings.seed,
+        )
+    except BrokenProcessPool as error:
+        raise TrainingError(why_ended(spec.model, error)) from None
     return ForecastRecord(
         model=spec.model,
         table=lake.write_table(f"forecasts/{spec.model}", frame),
@@ -79,6 +85,21 @@ def _forecast(run: RunContext, panel: PanelRecord, spec: ShardSpec, choice: Deep
         live=spec.live,
         failures=failures,
         notes=notes,
+    )
+
+
+def why_ended(model: str, error: BrokenProcessPool) -> str:
+    """What to tell where the processes that fit a model were ended from outside.
+
+    >>> why_ended("arima", BrokenProcessPool("exit codes {SIGTERM(-15)}"))[:63]
+    'arima: its processes were stopped: the run was cancelled, or it'
+    """
+    cause = "the run was cancelled, or its machine shut down"
+    if "SIGTERM" not in str(error):
+        cause = "often memory ran out (fewer compute.workers, or a larger machine)"
+    return (
+        f"{model}: its processes were stopped: {cause}. Start the run again with the same date: finished stages are "
+        "reused."
     )
 
 

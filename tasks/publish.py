@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pandas as pd
 from prefect import task
-from prefect.artifacts import create_link_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
@@ -25,17 +24,19 @@ from schemas.records import (
 )
 from schemas.run import RunContext
 from schemas.tables import OVERRIDES
+from tasks.addresses import web_address
 from tasks.events import tell_of_publication
 from tasks.panels import load_panel
-from tasks.publishing.earlier_runs import latest_before
+from tasks.publishing.earlier_runs import latest_before, preview_key, published
 from tasks.publishing.outputs import REPLENISHMENT, REPORT, RunFacts, RunOutputs
 from tasks.publishing.overrides import apply_overrides, corrected_totals, override_warnings
 from tasks.publishing.publish import publish_run
 from tasks.storage.lake import Lake, open_lake
 from tasks.storage.memo import references
-from tasks.support import REUSED, artifact_key, run_stage, say, show_markdown, show_table, warn
+from tasks.support import REUSED, about, run_stage, say, show_markdown, show_table, warn
 
 HORIZONS_SHOWN = 3
+_READERS = {REPORT: "planners", REPLENISHMENT: "the ERP"}
 
 
 @task(name="publish", task_run_name="publish", cache_policy=NO_CACHE)
@@ -87,7 +88,7 @@ def publish(
     warn([*record.warnings, *override_warnings(record.overrides, _rejected_overrides(ingested))])
     if run.scoped:
         warn(["The file covers the run's scope only: for the ERP an absent pair means 0."])
-    say(f"{'preview' if run.dry_run else 'published'}: {record.folder}")
+    say(f"{_outcome(record).lower()}: {record.folder}")
     if record.written and not run.dry_run:
         tell_of_publication(run, record)
     _show(run, record, plan)
@@ -175,19 +176,54 @@ def _facts(
     )
 
 
+def _outcome(record: PublicationRecord) -> str:
+    """What became of the files, in a few words."""
+    if record.dry_run:
+        return "Preview, nothing was published"
+    return "Published" if record.written else "Published before, unchanged"
+
+
 def _show(run: RunContext, record: PublicationRecord, plan: PlanRecord) -> None:
-    if "://" not in record.folder:
-        for name, file in (("report", REPORT), ("replenishment-file", REPLENISHMENT)):
-            link = f"file://{record.folder}/{file}"
-            create_link_artifact(link=link, link_text=link, key=artifact_key(name, run.settings.name))
+    outcome = _outcome(record)
+    # A preview is no later version of what was published: its artifacts have keys of their own.
+    prefix = "preview-" if record.dry_run else ""
+    for name, file, words in (("report", REPORT, "The report"), ("replenishment-file", REPLENISHMENT, "The file")):
+        text = _link(f"{record.folder}/{file}", file)
+        show_markdown(run, f"{prefix}{name}", text, f"{words} for {_READERS[file]}. {outcome}")
     changed = "no earlier file" if record.changed_share is None else f"{record.changed_share:.1%} of the targets"
     lines = [
-        f"# {run.settings.name}, {run.as_of}",
-        f"- Folder: `{record.folder}`",
+        f"# {outcome}: {about(run)}",
+        f"- Report: {report_link(record)}",
+        f"- File for the ERP: {_link(f'{record.folder}/{REPLENISHMENT}', REPLENISHMENT)}",
+        f"- All files: {_link(f'{record.folder}/', record.folder)}",
         f"- Chosen policy: **{plan.chosen}**",
         f"- Changed against the last file: {changed}",
         *(f"- Warning: {text}" for text in record.warnings),
     ]
     if record.overrides:
         show_table(run, "overrides", record.overrides, "Planners' overrides: what they say, and what they changed")
-    show_markdown(run, "publication", "\n".join(lines), "What was published, and where")
+    name = "preview" if record.dry_run else "publication"
+    show_markdown(run, name, "\n".join(lines), f"{outcome}: links to the files, policy and changes")
+
+
+def report_link(record: PublicationRecord) -> str:
+    """A link to the report, or its path."""
+    return _link(f"{record.folder}/{REPORT}", REPORT)
+
+
+def _link(path: str, text: str) -> str:
+    """A link that a browser follows, or the path where nobody serves the files."""
+    address = web_address(path)
+    return f"`{path}`" if address is None else f"[{text}]({address})"
+
+
+def what_stands(run: RunContext, preview: PublicationRecord) -> str:
+    """What the answer means for a file of the same date that is published already."""
+    if published(open_lake(run.settings.storage), run.as_of) is None:
+        return "Nothing of this date is published yet."
+    if not preview.folder.endswith(preview_key(run.as_of)):
+        return "The same files are published already: approving changes nothing."
+    return (
+        f"**A file of {run.as_of} is published already: approving replaces it, rejecting leaves it as it is.** "
+        "The manifest names what was replaced."
+    )

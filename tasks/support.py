@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -23,6 +24,9 @@ from tasks.storage.memo import reuse_or_compute
 R = TypeVar("R", bound=BaseModel)
 
 ARTIFACT_ROWS = 200
+# From here on numbers are shown whole and with separators, below with this many digits.
+_WHOLE_FROM = 1000
+_DIGITS = 4
 # The name of the state of a task whose result the lake already held.
 REUSED = "Cached"
 RETRY_DELAYS_SECONDS = [2.0, 10.0]
@@ -80,12 +84,35 @@ def artifact_key(*words: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-")
 
 
+def about(run: RunContext) -> str:
+    """Whose run it is, of which date and of what part of the network: what descriptions of artifacts end with."""
+    scope = [*(f"store {store}" for store in run.stores), *run.categories]
+    return ", ".join([run.settings.name, run.as_of.isoformat(), *(["only " + ", ".join(scope)] if scope else [])])
+
+
 def show_table(run: RunContext, name: str, rows: Sequence[dict[str, Any]], description: str) -> None:
-    """Publish rows as a table artifact; a long table shows its head and says so."""
-    shown = list(rows[:ARTIFACT_ROWS])
+    """Publish rows as a table artifact; numbers are rounded, a long table shows its head and says so."""
+    shown = [{column: legible(value) for column, value in row.items()} for row in rows[:ARTIFACT_ROWS]]
     if len(rows) > ARTIFACT_ROWS:
-        description = f"{description} (the first {ARTIFACT_ROWS} of {len(rows)} rows)"
-    create_table_artifact(table=shown, key=artifact_key(name, run.settings.name), description=description)
+        description = f"{description} (the first {ARTIFACT_ROWS} of {len(rows):,} rows)"
+    create_table_artifact(
+        table=shown, key=artifact_key(name, run.settings.name), description=f"{description} · {about(run)}"
+    )
+
+
+def legible(value: Any) -> Any:
+    """A number as a reader wants it: whole and with separators, or rounded; anything else as it is.
+
+    >>> legible(18301764.9638), legible(1234), legible(0.123456), legible(12), legible("007"), legible(True)
+    ('18,301,765', '1,234', 0.1235, 12, '007', True)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if not math.isfinite(value):
+        return None
+    if abs(value) >= _WHOLE_FROM:
+        return f"{value:,.0f}"
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
 
 
 def rows_of(frame: pd.DataFrame, digits: int = 4) -> list[dict[str, Any]]:
@@ -96,7 +123,9 @@ def rows_of(frame: pd.DataFrame, digits: int = 4) -> list[dict[str, Any]]:
 
 def show_markdown(run: RunContext, name: str, text: str, description: str) -> None:
     """Publish a markdown artifact."""
-    create_markdown_artifact(markdown=text, key=artifact_key(name, run.settings.name), description=description)
+    create_markdown_artifact(
+        markdown=text, key=artifact_key(name, run.settings.name), description=f"{description} · {about(run)}"
+    )
 
 
 def say(message: str) -> None:

@@ -24,6 +24,7 @@ SETTINGS = "settings"
 SCOPE = "scope"
 PLAN_INPUTS = "plan_inputs"
 APPROVAL = "approval"
+REPLACES = "replaces"
 MASK = "***"
 
 # What computes: another version of one of these may give other figures.
@@ -76,7 +77,7 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
 
     Args:
         run: settings (secrets are masked; the hash is of the unmasked ones), ``as_of`` and scope.
-        facts: input files, seconds per stage, planners' overrides and approval.
+        facts: input files, seconds per stage, planners' overrides, approval and what is replaced.
         checksums: output file to SHA-256, for every file but the manifest.
         against: ``as_of`` of the earlier file that the report compares with, if any.
     """
@@ -94,6 +95,7 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
         OUTPUTS: dict(checksums),
         "overrides": list(facts.overrides),
         APPROVAL: None if facts.approval is None else facts.approval.model_dump(mode="json"),
+        REPLACES: None if facts.replaces is None else dict(facts.replaces),
         PLAN_INPUTS: dict(facts.plan_inputs),
         "compared_with": None if against is None else against.isoformat(),
     }
@@ -111,8 +113,8 @@ def folder_checksums(folder: Path) -> dict[str, str]:
 
 
 def same_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two manifests tell of the same run; how long its stages took and who approved it do not count."""
-    beside = {SECONDS: None, APPROVAL: None}
+    """Whether two manifests tell of the same run; times, approval and what it replaced do not count."""
+    beside = {SECONDS: None, APPROVAL: None, REPLACES: None}
     return {**one, **beside} == {**other, **beside}
 
 

@@ -172,6 +172,8 @@ class RunFacts:
         overrides: what every planner's override said and did, as JSON values.
         plan_inputs: references to what the plan was made from; in the manifest only.
         approval: who let the publication pass, where somebody was asked; in the manifest only.
+        replaces: checksum and approval of the file of the same date that was published before; in the
+            manifest only.
     """
 
     inputs: Sequence[InputFile] = ()
@@ -184,6 +186,7 @@ class RunFacts:
     overrides: Sequence[Mapping[str, Any]] = ()
     plan_inputs: Mapping[str, Any] = field(default_factory=dict)
     approval: Approval | None = None
+    replaces: Mapping[str, Any] | None = None
 
 
 EXPLANATION_TABLE = OutputTable(

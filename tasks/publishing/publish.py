@@ -7,6 +7,7 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from schemas.errors import PublicationError, PublicationHeldError
 from schemas.records import FileRef, PublicationRecord
@@ -15,7 +16,16 @@ from tasks.publishing.changes import Change, compare_targets, held_back
 from tasks.publishing.checks import check_folder, check_outputs
 from tasks.publishing.earlier_runs import EarlierRun, latest_before, preview_key, published, run_key
 from tasks.publishing.erp_file import replenishment_bytes
-from tasks.publishing.manifest import OUTPUTS, SCOPE, build_manifest, folder_checksums, same_run, scope_of
+from tasks.publishing.manifest import (
+    APPROVAL,
+    OUTPUTS,
+    REPLACES,
+    SCOPE,
+    build_manifest,
+    folder_checksums,
+    same_run,
+    scope_of,
+)
 from tasks.publishing.outputs import (
     EXPLANATION_TABLE,
     MANIFEST,
@@ -71,6 +81,8 @@ def publish_run(lake: Lake, run: RunContext, outputs: RunOutputs, facts: RunFact
         if standing is not None and _stands_already(standing, folder):
             record = _record(lake, run, run_key(run.as_of), _sizes(folder), last_week, doubts)
             return record.model_copy(update={"written": False, "overrides": list(facts.overrides)})
+        if standing is not None and not run.dry_run:
+            _write_manifest(folder, run, replace(facts, replaces=_replaced(standing, folder)), last_week)
         held = _held(lake, standing, last_week, run, outputs)
         place = preview_key(run.as_of) if run.dry_run or held else run_key(run.as_of)
         lake.promote(folder, place, REPLENISHMENT)
@@ -103,6 +115,10 @@ def compose(folder: Path, run: RunContext, outputs: RunOutputs, facts: RunFacts,
     (folder / REPORT).write_text(page, encoding="utf-8", newline="\n")
     erp_file = replenishment_bytes(outputs.replenishment, run.settings.output)
     (folder / REPLENISHMENT).write_bytes(erp_file)
+    _write_manifest(folder, run, facts, change)
+
+
+def _write_manifest(folder: Path, run: RunContext, facts: RunFacts, change: Change | None) -> None:
     against = None if change is None else change.against
     (folder / MANIFEST).write_bytes(build_manifest(run, facts, folder_checksums(folder), against))
 
@@ -137,8 +153,21 @@ def _compare(earlier: EarlierRun | None, run: RunContext, outputs: RunOutputs) -
 
 
 def _stands_already(standing: EarlierRun, folder: Path) -> bool:
-    same = same_run(standing.manifest, json.loads((folder / MANIFEST).read_bytes()))
-    return same and standing.intact(_sizes(folder))
+    return _same_run(standing, folder) and standing.intact(_sizes(folder))
+
+
+def _same_run(standing: EarlierRun, folder: Path) -> bool:
+    return same_run(standing.manifest, json.loads((folder / MANIFEST).read_bytes()))
+
+
+def _replaced(standing: EarlierRun, folder: Path) -> dict[str, Any] | None:
+    """The ERP file of this date that goes, and who had approved it; a repair of the same run replaces nothing new."""
+    if _same_run(standing, folder) or OUTPUTS not in standing.manifest:
+        return standing.manifest.get(REPLACES)
+    return {
+        "replenishment_sha256": standing.manifest.get(OUTPUTS, {}).get(REPLENISHMENT),
+        APPROVAL: standing.manifest.get(APPROVAL),
+    }
 
 
 def _sizes(folder: Path) -> dict[str, int]:
