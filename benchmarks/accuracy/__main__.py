@@ -1,50 +1,77 @@
-"""Our own forecasts and champions on real data at several cutoffs.
+"""Our own forecasts and champions on real data at several cutoffs, and what a user could pick instead.
 
 Usage: .venv/bin/python -m benchmarks.accuracy DATA [--sets NAME ...] [--back 1 3 6] [--models NAME ...]
+           [--peers NAME ... | --no-peers]
 
 DATA holds one folder per set, in contract form with a settings.yaml. Cutoffs lie so many horizons before the
-end of the data; what followed is only used for the score. Prints one table per set; --out keeps all rows.
+end of the data; what followed is only used for the score. Prints one table per set, and at the end the champions
+against the best peer; --out keeps all rows. --models without a name runs the peers alone. The peers' packages come
+with the extra "bench" (make bench-accuracy DATA=... installs it and runs all).
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.accuracy.peers import PEER_NAMES, missing_packages
 from benchmarks.accuracy.runs import run_cutoff
 from benchmarks.accuracy.sets import HORIZONS_BACK, DataSet
+from benchmarks.accuracy.summary import summary
 
-FIGURES = ["wape", "wql", "bias", "coverage", "above", "below", "champion of", "seconds"]
+FIGURES = [
+    *("wape", "rmsse", "wql", "bias", "coverage", "above", "below", "champion of", "seconds", "memory"),
+]
 
 
 def main() -> None:
     """Run, print, keep."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--sets", nargs="*", help="folder names; all where absent")
-    parser.add_argument("--back", nargs="*", type=float, default=list(HORIZONS_BACK), help="horizons before the end")
-    parser.add_argument("--models", nargs="*", help="only these of the settings' models")
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "restock-accuracy")
-    parser.add_argument("--out", type=Path, help="CSV of all rows")
-    given = parser.parse_args()
-    tables = []
-    for folder in sorted(path.parent for path in given.data.glob("*/settings.yaml")):
-        if given.sets and folder.name not in given.sets:
-            continue
-        data = DataSet.read(folder)
+    given = _given()
+    against = [] if given.no_peers else given.peers
+    if missing := missing_packages(against):
+        sys.exit(
+            f"Not installed: {', '.join(missing)}. Install the extra: make bench-accuracy DATA={given.data}, or "
+            f"choose other peers with --peers, or leave them out with --no-peers."
+        )
+    there = sorted(path.parent.name for path in given.data.glob("*/settings.yaml"))
+    chosen = given.sets or there
+    if unknown := [name for name in chosen if name not in there] or (["any set"] if not there else []):
+        sys.exit(
+            f"No {', '.join(unknown)} in {given.data}. There: {', '.join(there) or 'no folder with a settings.yaml'}."
+        )
+    tables: list[pd.DataFrame] = []
+    for name in chosen:
+        data = DataSet.read(given.data / name)
         for known in data.cutoffs(given.back):
-            tables.append(run_cutoff(data, known, given.cache, given.models))
-            print(_shown(tables[-1]), "\n", flush=True)
+            tables.append(run_cutoff(data, known, given.cache, given.models, against))
+            if len(tables[-1]):
+                print(_shown(tables[-1][["set", "cutoff", "model", *FIGURES]]), "\n", flush=True)
         if given.out:
             pd.concat(tables).to_csv(given.out, index=False)
+    rows = pd.concat(tables)
+    if len(rows):
+        print(_shown(summary(rows)))
+
+
+def _given() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--sets", nargs="*", help="folder names, in this order; all where absent")
+    parser.add_argument("--back", nargs="*", type=float, default=list(HORIZONS_BACK), help="horizons before the end")
+    parser.add_argument("--models", nargs="*", help="only these of the settings' models; without a name none")
+    parser.add_argument("--peers", nargs="*", choices=PEER_NAMES, default=list(PEER_NAMES), help="only these peers")
+    parser.add_argument("--no-peers", action="store_true", help="own models alone")
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "restock-accuracy")
+    parser.add_argument("--out", type=Path, help="CSV of all rows")
+    return parser.parse_args()
 
 
 def _shown(table: pd.DataFrame) -> str:
-    figures = table[["set", "cutoff", "model", *FIGURES]].round(3)
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in figures.itertuples(index=False)]
-    return "\n".join(["| " + " | ".join(figures.columns) + " |", "|" + "---|" * len(figures.columns), *lines])
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in table.round(3).itertuples(index=False)]
+    return "\n".join(["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns), *lines])
 
 
 if __name__ == "__main__":

@@ -1,94 +1,147 @@
-"""A weekly run's forecasts and choice at one cutoff, without Prefect; forecasts are kept on disk."""
+"""A weekly run's forecasts and choice at one cutoff, without Prefect, and its peers; forecasts are kept on disk."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
-import time
 from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.accuracy import peers
+from benchmarks.accuracy.measured import Measured, measured
 from benchmarks.accuracy.scores import score
 from benchmarks.accuracy.sets import DataSet
+from benchmarks.accuracy.summary import CHAMPIONS, PEER
 from schemas import columns as c
 from schemas.panel import Fold, Panel
 from schemas.settings import Settings, digest_of
 from tasks.demand.folds import rolling_folds
+from tasks.evaluation import stats
 from tasks.evaluation.comparison import compare
 from tasks.forecasting import registry
 from tasks.forecasting.registry import forecast_folds, make_forecaster, model_names
 from tasks.forecasting.shards import shards
 
-CHAMPIONS = "champions"
 ROOMS = ("demand", "forecasting")
 
 
-def run_cutoff(data: DataSet, known: int, cache: Path, models: Sequence[str] | None = None) -> pd.DataFrame:
-    """Fit all models on the folds and the horizon, choose champions, and score what followed.
+def run_cutoff(
+    data: DataSet, known: int, cache: Path, models: Sequence[str] | None = None, against: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Fit all models on the folds and the horizon, choose champions, fit the peers, and score what followed.
 
     Args:
         data: the set.
         known: known periods at the cutoff.
         cache: folder for forecasts, outside the repository.
         models: only these of the settings' models; all where None.
+        against: peers, of :data:`benchmarks.accuracy.peers.PEER_NAMES`.
 
     Returns:
-        One row per model that serves every series, then the champions: set, cutoff, model, the figures of
-        :func:`benchmarks.accuracy.scores.score`, series for which the model is champion, and seconds.
+        One row per model that serves every series, then the champions, then the peers as ``peer:NAME``, all
+        over the same series and periods: set, cutoff, model, the figures of
+        :func:`benchmarks.accuracy.scores.score`, series for which the model is champion, seconds (own models:
+        with the folds, champions: of all models; peers: the horizon alone) and peak memory in MB of the
+        process that did it (champions: of the largest).
     """
     panel, settings = data.panel(known), data.settings
-    folds = rolling_folds(panel, **settings.backtest.model_dump())
-    names = [name for name in model_names(settings) if models is None or name in models]
-    tables, seconds = [], {}
-    for name in names:
-        begun = time.perf_counter()
-        tables.append(_forecasts(name, data, panel, folds, cache))
-        seconds[name] = time.perf_counter() - begun
-    found = compare(tables, panel, folds, settings)
-    counts = found.champions[c.MODEL].value_counts()
-    actual, rows = data.actual(panel), []
-    live = found.forecast
-    for name in [*sorted(live[c.MODEL].astype(str).unique()), CHAMPIONS]:
-        own = live[live[c.CHAMPION]] if name == CHAMPIONS else live[live[c.MODEL].astype(str) == name]
-        if len(own) != panel.n * panel.horizon:
-            continue
-        own = own.sort_values([c.STORE_ID, c.CATEGORY, c.DATE], kind="stable")
-        mean = own[c.MEAN].to_numpy(np.float64).reshape(actual.shape)
-        spread = own[c.quantile_columns(settings.quantiles)].to_numpy(np.float64).reshape(*actual.shape, -1)
-        figures = score(actual, mean, spread, settings.quantiles)
+    actual = data.actual(panel)
+    _, scale = stats.season_differences(panel.demand, panel.frequency.season)
+    rows = []
+    for name, found, champion_of in [*_own(data, panel, cache, models), *_peers(data, panel, cache, against)]:
+        mean = found.frame[c.MEAN].to_numpy(np.float64).reshape(actual.shape)
+        spread = found.frame[c.quantile_columns(settings.quantiles)].to_numpy(np.float64).reshape(*actual.shape, -1)
         at = {"set": data.name, "cutoff": panel.horizon_periods[0].date().isoformat(), "model": name}
-        rows.append({**at, **figures, "champion of": int(counts.get(name, 0)), "seconds": seconds.get(name, np.nan)})
+        figures = score(actual, mean, spread, settings.quantiles, scale)
+        rows.append({**at, **figures, "champion of": champion_of, "seconds": found.seconds, "memory": found.memory})
     return pd.DataFrame(rows)
 
 
-def _forecasts(name: str, data: DataSet, panel: Panel, folds: Sequence[Fold], cache: Path) -> pd.DataFrame:
+def _own(data: DataSet, panel: Panel, cache: Path, models: Sequence[str] | None) -> list[tuple[str, Measured, int]]:
+    """Name, forecast and number of series as champion of every model that serves all series, then the champions."""
+    settings = data.settings
+    names = [name for name in model_names(settings) if models is None or name in models]
+    if not names:
+        return []
+    folds = rolling_folds(panel, **settings.backtest.model_dump())
+    fitted = {name: _forecasts(name, data, panel, folds, cache) for name in names}
+    found = compare([own.frame for own in fitted.values()], panel, folds, settings)
+    counts = found.champions[c.MODEL].value_counts()
+    live, answers = found.forecast, []
+    whole = Measured(
+        live, sum(own.seconds for own in fitted.values()), float(np.max([own.memory for own in fitted.values()]))
+    )
+    for name in [*sorted(live[c.MODEL].astype(str).unique()), CHAMPIONS]:
+        own = live[live[c.CHAMPION]] if name == CHAMPIONS else live[live[c.MODEL].astype(str) == name]
+        if len(own) == panel.n * panel.horizon:
+            ordered = own.sort_values([c.STORE_ID, c.CATEGORY, c.DATE], kind="stable")
+            took = whole if name == CHAMPIONS else fitted.get(name, Measured(own))
+            answers.append((name, replace(took, frame=ordered), int(counts.get(name, 0))))
+    return answers
+
+
+def _forecasts(name: str, data: DataSet, panel: Panel, folds: Sequence[Fold], cache: Path) -> Measured:
     """The model's rows on the series that a run gives it; read from the cache where nothing has changed."""
     settings = data.settings
     parts = [spec for spec in shards(settings, panel, len(folds)) if spec.model == name]
+    if not parts:
+        return Measured(pd.DataFrame(), 0.0, 0.0)
     series = sorted({at for spec in parts if spec.series for at in spec.series})
     key = digest_of(
         {
             "model": [name, _model_settings(name, settings)],
-            "panel": [data.name, panel.history, hashlib.sha256(panel.demand.tobytes()).hexdigest()],
+            "panel": _panel_key(data, panel),
             "folds": [fold.known_periods for fold in folds],
             "code": _code(),
             "quantiles": settings.quantiles,
         }
     )
     path = cache / f"{data.name}-{panel.history}-{name}-{key[:16]}.parquet"
-    if not path.exists():
-        used = panel.take(np.array(series)) if series else panel
-        if not parts:
-            return pd.DataFrame()
-        frame, _, _ = forecast_folds(
-            make_forecaster(name, settings), used, folds, True, settings.quantiles, settings.seed
-        )
-        cache.mkdir(parents=True, exist_ok=True)
-        frame.to_parquet(path, index=False)
-    return pd.read_parquet(path)
+    return measured(path, _fit, name, settings, panel.take(np.array(series)) if series else panel, folds)
+
+
+def _fit(name: str, settings: Settings, panel: Panel, folds: Sequence[Fold]) -> pd.DataFrame:
+    forecaster = make_forecaster(name, settings)
+    return forecast_folds(forecaster, panel, folds, True, settings.quantiles, settings.seed)[0]
+
+
+def _peers(data: DataSet, panel: Panel, cache: Path, names: Sequence[str]) -> list[tuple[str, Measured, int]]:
+    """Name, forecast and 0 of each peer; a mean of peers takes their forecasts."""
+    needed = dict.fromkeys(part for name in names for part in peers.MEANS.get(name, (name,)))
+    made = {name: _peer(name, data, panel, cache) for name in needed}
+    for name, parts in peers.MEANS.items():
+        if name in names:
+            own = [made[part] for part in parts]
+            made[name] = Measured(
+                peers.mean_of([part.frame for part in own]),
+                sum(part.seconds for part in own),
+                float(np.max([part.memory for part in own])),
+            )
+    return [(PEER + name, made[name], 0) for name in names]
+
+
+def _peer(name: str, data: DataSet, panel: Panel, cache: Path) -> Measured:
+    known = b"".join(panel.known[feature].values.tobytes() for feature in sorted(panel.known))
+    key = digest_of(
+        {
+            "peer": [name, [version(package) for package in peers.packages(name)]],
+            "panel": _panel_key(data, panel),
+            "ahead": hashlib.sha256(known + panel.closed.tobytes()).hexdigest(),
+            "code": hashlib.sha256(Path(inspect.getfile(peers)).read_bytes()).hexdigest(),
+            "quantiles": data.settings.quantiles,
+        }
+    )
+    path = cache / f"{data.name}-{panel.history}-peer-{name}-{key[:16]}.parquet"
+    return measured(path, peers.peer_forecast, name, panel, data.settings.quantiles)
+
+
+def _panel_key(data: DataSet, panel: Panel) -> list[object]:
+    return [data.name, panel.history, hashlib.sha256(panel.demand.tobytes()).hexdigest()]
 
 
 def _model_settings(name: str, settings: Settings) -> object:

@@ -10,14 +10,21 @@ from schemas.panel import FloatArray
 from tasks.evaluation import stats
 
 
-def score(actual: FloatArray, mean: FloatArray, quantiles: FloatArray, levels: Sequence[float]) -> dict[str, float]:
-    """WAPE of the median, quantile loss, bias, coverage where q0.1 > 0, and shares beyond the outer quantiles.
+def score(
+    actual: FloatArray,
+    mean: FloatArray,
+    quantiles: FloatArray,
+    levels: Sequence[float],
+    squared_scale: FloatArray | None = None,
+) -> dict[str, float]:
+    """WAPE of the median, RMSSE, quantile loss, bias, coverage where q0.1 > 0, and shares beyond the outer quantiles.
 
     Args:
         actual: shape (n, H), units; NaN = unknown.
         mean: shape (n, H), units.
         quantiles: shape (n, H, Q), units.
         levels: Q rising levels, 0.5 among them.
+        squared_scale: shape (n,), squared units; see :func:`rmsse`, which is NaN without it.
     """
     known = np.isfinite(actual)
     sold, expected, spread = actual[known], mean[known], quantiles[known]
@@ -27,6 +34,7 @@ def score(actual: FloatArray, mean: FloatArray, quantiles: FloatArray, levels: S
     inside = (low <= sold) & (sold <= high)
     return {
         "wape": float(np.abs(sold - median).sum()) / total,
+        "rmsse": float("nan") if squared_scale is None else rmsse(actual, mean, squared_scale),
         "wql": float(stats.quantile_score(sold, spread, levels).sum()) / total,
         "bias": float((expected - sold).sum()) / total,
         "bias50": float((median - sold).sum()) / total,
@@ -35,3 +43,23 @@ def score(actual: FloatArray, mean: FloatArray, quantiles: FloatArray, levels: S
         "below": float((sold < low).mean()),
         "n": int(known.sum()),
     }
+
+
+def rmsse(actual: FloatArray, mean: FloatArray, squared_scale: FloatArray) -> float:
+    """Mean over series of the root of the mean squared error over the series' scale.
+
+    Args:
+        actual: shape (n, H), units; NaN = unknown, left out.
+        mean: shape (n, H), units.
+        squared_scale: shape (n,); mean squared difference of the known history one season apart. Series whose
+            scale is unknown or zero, and series without any known actual, are left out.
+
+    Returns:
+        NaN where no series is left.
+    """
+    known = np.isfinite(actual)
+    usable = known.any(axis=1) & (np.nan_to_num(squared_scale) > 0)
+    if not usable.any():
+        return float("nan")
+    squared = np.where(known, np.square(actual - mean), 0.0).sum(axis=1)[usable] / known.sum(axis=1)[usable]
+    return float(np.sqrt(squared / squared_scale[usable]).mean())

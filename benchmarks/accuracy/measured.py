@@ -1,0 +1,73 @@
+"""A forecast made in a process of its own, with its time and its peak memory; kept on disk."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+KIB = 1024
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A forecast and what it took.
+
+    Attributes:
+        frame: forecast rows.
+        seconds: of the task alone, without the start of its process; NaN where unknown.
+        memory: peak resident memory of the process that did it, imports included, in MB; NaN where unknown.
+    """
+
+    frame: pd.DataFrame
+    seconds: float = float("nan")
+    memory: float = float("nan")
+
+
+def measured(path: Path, task: Callable[..., pd.DataFrame], *arguments: Any) -> Measured:
+    """Read a forecast kept at ``path``, or make it in a new process and keep it, with its figures beside it.
+
+    Args:
+        path: Parquet file; the folder is made.
+        task: a function of a module, with arguments that can be pickled.
+        arguments: of the task.
+    """
+    figures = path.with_suffix(".json")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            seconds, memory = pool.submit(_timed, part, task, arguments).result()
+        figures.write_text(json.dumps({"seconds": seconds, "memory": memory}), "utf-8")
+        part.replace(path)
+    known = json.loads(figures.read_text("utf-8")) if figures.exists() else {}
+    return Measured(pd.read_parquet(path), known.get("seconds", np.nan), known.get("memory", np.nan))
+
+
+def _timed(part: Path, task: Callable[..., pd.DataFrame], arguments: tuple[Any, ...]) -> tuple[float, float]:
+    begun = time.perf_counter()
+    frame = task(*arguments)
+    seconds = time.perf_counter() - begun
+    frame.to_parquet(part, index=False)
+    return seconds, _peak_memory()
+
+
+def _peak_memory() -> float:
+    """MB. Linux's ru_maxrss begins with what the parent held: /proc counts this program alone."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text("utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / KIB
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / KIB / (KIB if sys.platform == "darwin" else 1)
