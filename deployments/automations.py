@@ -99,7 +99,7 @@ def automations(notify: dict[str, list[ActionTypes]]) -> list[AutomationCore]:
         *(
             AutomationCore(
                 name=f"restock: {name}",
-                description=description,
+                description=told.description,
                 trigger=EventTrigger(
                     expect=told.events,
                     match={MESSAGE: f"!{told.unless}"} if told.unless else {},

@@ -46,6 +46,7 @@ def served(company: Path, tmp_path: Path) -> Iterator[tuple[str, subprocess.Pope
     environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "home")}
     environment.pop("PREFECT_API_URL", None)
     options = ["--settings", str(company), "--timezone", "America/Santiago", "--port", str(port)]
+    options += ["--files-port", str(free_port())]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "deployments.serve", *options],
@@ -79,7 +80,8 @@ def test_one_command_serves_deployments_automations_and_the_schedule(
         environment = {**os.environ, "PREFECT_API_URL": address}
         subprocess.run(again, cwd=ROOT, env=environment, check=True, timeout=SECONDS_TO_WAIT, capture_output=True)
         automations = [automation.name for automation in client.read_automations()]
-        expected = ["restock: approval timed out", "restock: dead run", *(f"restock: {name}" for name in TOLD)]
+        rules = ("approval timed out", "dead run", "killed run")
+        expected = [*(f"restock: {name}" for name in rules), *(f"restock: {name}" for name in TOLD)]
         assert sorted(automations) == sorted(expected)
 
         until = time.monotonic() + SECONDS_TO_WAIT / 4
@@ -93,6 +95,18 @@ def test_one_command_serves_deployments_automations_and_the_schedule(
     port = int(address.split(":")[2].split("/")[0])
     with socket.socket() as one:
         assert one.connect_ex(("127.0.0.1", port)) != 0, "the server still listens"
+
+
+def test_a_port_of_the_files_that_is_taken_is_told_before_a_server_starts(company: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = ["--port", str(free_port()), "--files-port", str(taken.getsockname()[1])]
+        command = [sys.executable, "-m", "deployments.serve", "--settings", str(company), *ports]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False)
+    assert done.returncode == 1
+    assert "is not free for the published files" in done.stderr
+    assert "--files-port" in done.stderr
 
 
 def test_a_missing_settings_file_is_told_before_a_server_starts(tmp_path: Path) -> None:
