@@ -166,6 +166,7 @@ class RunFacts:
         reasons: table, reason and number of rows rejected for it.
         failures: series that a stage could not serve, and what served them.
         warnings: what the reader of the report should know first.
+        notes: what stages remark, by what it is about; in the report only.
         seconds: stage to its running time in seconds; in the manifest only.
         stock_given: whether opening stock was given; without it the report says that it is 0.
         summary: further small tables for the report, by title.
@@ -180,6 +181,7 @@ class RunFacts:
     reasons: Sequence[tuple[str, str, int]] = ()
     failures: Sequence[Failure] = ()
     warnings: Sequence[str] = ()
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     stock_given: bool = True
     summary: Summary = field(default_factory=dict)

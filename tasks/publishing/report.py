@@ -21,6 +21,7 @@ from tasks.publishing.figures import ForecastFrames, forecast_figure, visits_fig
 from tasks.publishing.formats import Table, day, number, percent, quantity
 from tasks.publishing.ordering import row_order
 from tasks.publishing.outputs import SERIES, RunFacts, RunOutputs
+from tasks.publishing.remarks import Remarks, headlines, remarks
 from tasks.publishing.report_tables import Bar
 from tasks.publishing.stock_figures import StockFigures, StoreCard
 from tasks.publishing.visits_map import visits_maps
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 TEMPLATE = "report.html.j2"
 SERIES_SHOWN = 12
-WARNINGS_SHOWN = 20
 STORES_PER_PAGE = 60
 _BASELINE = "eoq"
 _PERIOD_WORDS = {"D": ("day", "days"), "W": ("week", "weeks"), "MS": ("month", "months")}
@@ -138,17 +138,14 @@ class Page:
         return accuracy if accuracy.known else None
 
     @property
-    def warnings(self) -> list[str]:
-        """What the reader should know first, each once."""
-        found = list(self.facts.warnings)
-        if not self.facts.stock_given:
-            found.insert(0, "No stock table was given: the opening stock of every store is taken as 0.")
-        if self.run.scoped:
-            scope = [*(f"store {store}" for store in self.run.stores), *self.run.categories]
-            found.insert(0, f"This run covers a part of the network only: {', '.join(scope)}.")
-        distinct = list(dict.fromkeys(found))
-        rest = len(distinct) - WARNINGS_SHOWN
-        return [*distinct[:WARNINGS_SHOWN], *([f"{rest} more in the log of the run."] if rest > 0 else [])]
+    def headlines(self) -> list[str]:
+        """What every figure depends on."""
+        return headlines(self.run, self.facts)
+
+    @property
+    def remarks(self) -> list[Remarks]:
+        """Warnings and remarks by kind."""
+        return remarks(self.facts)
 
     @property
     def cards(self) -> list[Card]:

@@ -55,8 +55,8 @@ def weekly_files(restock: Restock, company: Path) -> dict[str, bytes]:
     return found
 
 
-def start(environment: dict[str, str], settings: Path) -> subprocess.Popen[bytes]:
-    command = ["backfill", "--settings", settings, "--from", WEEKS[0], "--to", WEEKS[-1]]
+def start(environment: dict[str, str], settings: Path, *more: object) -> subprocess.Popen[bytes]:
+    command = ["backfill", "--settings", settings, "--from", WEEKS[0], "--to", WEEKS[-1], *more]
     return subprocess.Popen(
         [sys.executable, "-m", "flows", *map(str, command)],
         env=environment,
@@ -99,6 +99,50 @@ def test_weeks_prepared_side_by_side_are_the_same(
     assert code == 0, err
     assert contents(company) == weekly_files
     assert err.count("optimise: computed") == len(WEEKS), "a week was planned twice"
+
+
+def session(number: int) -> list[int]:
+    """The living processes of a session; those that only wait to be collected do not count."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, its = entry.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(its) == number and state != "Z":
+            found.append(int(entry.parent.name))
+    return found
+
+
+def remembered(settings: Path) -> dict[Path, int]:
+    """Every record of a finished stage, and when it was written."""
+    return {path: path.stat().st_mtime_ns for path in (settings.parent / "lake" / "records").glob("*/*.json")}
+
+
+@pytest.mark.flow
+def test_no_process_outlives_a_killed_backfill_and_nothing_is_computed_twice(
+    prefect_server: dict[str, str], restock: Restock, company: Path, weekly_files: dict[str, bytes]
+) -> None:
+    process = start(prefect_server, company, "--parallel", 2)
+    until = time.monotonic() + SECONDS_TO_WAIT
+    while not any(path.parent.name == "compare" for path in remembered(company)):
+        assert process.poll() is None, "the backfill ended before a week was compared"
+        assert time.monotonic() < until, "no week was compared"
+        time.sleep(0.05)
+    process.kill()  # the parent alone, as the machine does where memory ends
+    process.wait()
+    while left := session(process.pid):
+        assert time.monotonic() < until, f"processes {left} outlive the backfill"
+        time.sleep(0.1)
+    assert not runs(company).exists()
+    before = remembered(company)
+
+    code, _, err = backfill(restock, company, "--parallel", 2, "--as-of", mini_company.AS_OF)
+    assert code == 0, err
+    assert contents(company) == weekly_files
+    after = remembered(company)
+    assert {path: after[path] for path in before} == before, "a finished stage was computed again"
+    assert err.count("optimise: computed") + sum(path.parent.name == "optimise" for path in before) == len(WEEKS)
 
 
 @pytest.mark.flow

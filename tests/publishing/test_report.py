@@ -164,6 +164,17 @@ def test_many_warnings_are_cut_and_repeated_ones_told_once(unpictured: RunOutput
     assert "10 more in the log" in text
 
 
+def test_the_figures_come_first_and_remarks_are_counted_by_kind_and_folded_away(unpictured: RunOutputs) -> None:
+    notes = {"Remarks on forecasts": ["36 rounds", "36 rounds", "1 round"], "Remarks on the plan": []}
+    text = page(unpictured, warnings=["stock is old"], notes=notes, stock_given=False)
+    assert "<summary>Warnings: 1 · Remarks on forecasts: 2</summary>" in text
+    assert "Remarks on the plan" not in text
+    order = [text.index(words) for words in ('class="cards"', "No stock table", 'class="remarks"', "stock is old")]
+    assert order == sorted(order)
+    assert '<details class="remarks" open' not in text
+    assert "<summary>Warnings" not in page(unpictured, warnings=())
+
+
 def test_further_tables_of_the_stages_are_shown(unpictured: RunOutputs) -> None:
     text = page(
         unpictured, summary={"demand_classes": [{"class": "lumpy", "series": 1234}, {"class": "smooth", "series": 5}]}

@@ -1,0 +1,184 @@
+"""Automations on a server of their own: what happens to a run is told, in words that say what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Crashed, Pending, Running, Scheduled
+
+from schemas import columns as c
+from tests.flows import mini_company
+from tests.flows.test_postgresql import free_port, healthy
+
+pytestmark = pytest.mark.flow
+
+ROOT = Path(__file__).parents[2]
+SECONDS_TO_WAIT = 240
+SECONDS_UNTIL_LATE = 4
+
+
+class Server(NamedTuple):
+    """A server with deployments and automations, but without a worker.
+
+    Attributes:
+        client: of its API.
+        environment: that leads to it.
+        posted: every notification that reached the webhook.
+    """
+
+    client: SyncPrefectClient
+    environment: dict[str, str]
+    posted: list[dict[str, str]]
+
+    def begin(self, settings: Path, **given: object) -> UUID:
+        """A run of the weekly deployment, due at once."""
+        deployment = self.client.read_deployment_by_name("weekly_replenishment/weekly").id
+        parameters = {"settings_file": str(settings), "as_of": mini_company.AS_OF, **given}
+        return self.client.create_flow_run_from_deployment(
+            deployment, parameters=parameters, state=Scheduled(scheduled_time=datetime.now(UTC))
+        ).id
+
+    def execute(self, run: UUID) -> None:
+        """Compute a run as a worker would."""
+        command = [sys.executable, "-m", "prefect", "flow-run", "execute", str(run)]
+        subprocess.run(
+            command, env=self.environment, cwd=ROOT, capture_output=True, timeout=SECONDS_TO_WAIT, check=False
+        )
+
+    def told(self, subject: str, words: str) -> str:
+        """The message of a notification, once the webhook has it and a run of `notify` is due."""
+        until = time.monotonic() + SECONDS_TO_WAIT
+        while time.monotonic() < until:
+            messages = [one["message"] for one in self.posted if one["subject"] == subject and words in one["message"]]
+            noted = [run.parameters for run in self.client.read_flow_runs() if run.name.startswith("notify")]
+            if messages and {"subject": subject, "message": messages[0]} in noted:
+                assert len(messages) == 1, "told more than once"
+                return messages[0]
+            time.sleep(0.5)
+        pytest.fail(f"{subject} with {words!r} was not told: {self.posted}")
+
+    def message(self, run: UUID, words: str) -> str:
+        """The message of a run's state, once it holds some words."""
+        until = time.monotonic() + SECONDS_TO_WAIT
+        while words not in (text := state_message(self.client.read_flow_run(run))):
+            assert time.monotonic() < until, text
+            time.sleep(0.5)
+        return text
+
+
+def state_message(run: FlowRun) -> str:
+    return (run.state.message if run.state else None) or ""
+
+
+@pytest.fixture(scope="module")
+def webhook() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """An address that takes notifications, and what it has taken."""
+    posted: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as receiver:
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{receiver.server_port}/", posted
+        receiver.shutdown()
+
+
+@pytest.fixture(scope="module")
+def server(webhook: tuple[str, list[dict[str, str]]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on which a run is late after seconds."""
+    port, folder = free_port(), tmp_path_factory.mktemp("automations")
+    environment = {
+        **os.environ,
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_HOME": str(folder),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": str(SECONDS_UNTIL_LATE),
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "1",
+        "DO_NOT_TRACK": "1",
+        "RESTOCK_WEBHOOK_URL": webhook[0],
+        "RESTOCK_HOME": str(ROOT),
+        "RESTOCK_SETTINGS": "settings.yaml",
+        "RESTOCK_CRON": "0 5 * * 1",
+        "RESTOCK_TIMEZONE": "UTC",
+        "RESTOCK_POOL": "local-process",
+    }
+
+    def run(*arguments: str) -> None:
+        command = [sys.executable, "-m", *arguments]
+        subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=SECONDS_TO_WAIT)
+
+    with (folder / "server.log").open("wb") as log:
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        until = time.monotonic() + SECONDS_TO_WAIT
+        while not healthy(environment["PREFECT_API_URL"]):
+            assert process.poll() is None, (folder / "server.log").read_text()
+            assert time.monotonic() < until, (folder / "server.log").read_text()
+            time.sleep(0.5)
+        run("prefect", "work-pool", "create", "local-process", "--type", "process")
+        run("prefect", "--no-prompt", "deploy", "--all")
+        run("deployments.automations")
+        here = temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]})
+        with here, get_client(sync_client=True) as client:
+            yield Server(client, environment, webhook[1])
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(SECONDS_TO_WAIT)
+
+
+def test_a_run_that_no_worker_takes_is_told(server: Server, company: Path) -> None:
+    run = server.begin(company)
+    assert "weekly, due " in server.told("late run", "has not begun. Is a worker running?")
+    server.client.delete_flow_run(run)
+
+
+def test_bad_rows_and_a_publication_are_told(server: Server, company: Path) -> None:
+    good = mini_company.sales()
+    bad = good.head(len(good) // 130).assign(**{c.STORE_ID: "nobody knows it"})
+    mini_company.write(company.parent, sales=good._append(bad, ignore_index=True))
+    server.execute(server.begin(company))
+    assert "sales: " in server.told("data quality", "above 0.50% is an alarm")
+    assert str(company.parent / "lake/runs" / mini_company.AS_OF) in server.told("published", mini_company.AS_OF)
+
+
+def test_a_run_that_fails_is_told_with_what_to_do(server: Server, company: Path) -> None:
+    (company.parent / "stores.csv").write_text("store\n1\n")
+    run = server.begin(company)
+    server.execute(run)
+    assert "stores.csv" in server.told("failed run", "store_id")
+    assert server.client.read_flow_run(run).name in server.posted[-1]["message"]
+
+
+def test_a_killed_run_says_what_to_do_and_is_told_once(server: Server, company: Path) -> None:
+    run = server.begin(company, overrides=["inventory.genetic.generations=1000000"])
+    for state in (Pending(), Running()):
+        server.client.set_flow_run_state(run, state, force=True)
+    raw = "Process exited with status code: -9. It was killed."
+    server.client.set_flow_run_state(run, Crashed(message=raw))
+    assert "Start the weekly run" in server.message(run, "finished stages are reused")
+    assert "the same date" in server.told("crashed run", "finished stages are reused")
+    assert not [one for one in server.posted if raw in one["message"]]
