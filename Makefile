@@ -13,10 +13,10 @@ INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --python 
 	--constraint requirements.lock $(PLACES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint fmt types arch docs bench ui serve aws-twin lock clean
+.PHONY: help setup demo test test-fast lint fmt types arch docs bench bench-accuracy ui serve aws-twin lock clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: .venv/.installed-test ## make .venv with everything, tests included
 
@@ -48,6 +48,10 @@ docs: .venv/.installed ## docs/settings.md from the settings model
 
 bench: .venv/.installed-test ## time and memory of a weekly run on the full demo company
 	$(BIN)/python benchmarks/weekly_run.py
+
+bench-accuracy: .venv/.installed-bench ## our champions and their peers on data sets of yours (DATA=FOLDER ARGS="--sets NAME")
+	@test -n "$(DATA)" || { echo "Say where the data sets are: make bench-accuracy DATA=FOLDER"; exit 1; }
+	$(BIN)/python -m benchmarks.accuracy "$(DATA)" $(ARGS)
 
 serve: .venv/.installed ## Prefect server, worker, deployments and schedule on this machine (SERVE="--settings FILE")
 	@$(BIN)/python -m deployments.serve $(SERVE)
@@ -82,4 +86,8 @@ clean: ## remove what runs and tools leave behind, .venv apart
 
 .venv/.installed-test: .venv/.installed
 	@$(INSTALL) --editable '.[aws,deepar,test]'
+	@touch $@
+
+.venv/.installed-bench: .venv/.installed
+	@$(INSTALL) --editable '.[aws,deepar,bench]'
 	@touch $@
