@@ -73,6 +73,14 @@ def answer(client: SyncPrefectClient, run_id: UUID, **given: Any) -> None:
         time.sleep(0.3)
 
 
+def words(client: SyncPrefectClient, run: FlowRun) -> str:
+    """What the form of a waiting run says above its fields."""
+    assert run.state is not None
+    keys = run.state.state_details.run_input_keyset
+    assert keys is not None
+    return str(json.loads(client.request("GET", f"/flow_runs/{run.id}/input/{keys['description']}").content))
+
+
 def published(settings: Path) -> dict[str, Any]:
     return json.loads((settings.parent / "lake/runs" / mini_company.AS_OF / "manifest.json").read_text())
 
@@ -89,6 +97,31 @@ def test_an_approved_file_is_published_and_the_manifest_says_by_whom(
     assert process.returncode == 0, out
     approval = published(company)["approval"]
     assert (approval["by"], approval["note"]) == ("Ana", "after the fair")
+    assert "Nothing of this date is published yet" in words(client, run)
+
+
+def test_who_approves_a_published_week_again_is_told_that_its_file_is_replaced(
+    prefect_server: dict[str, str], client: SyncPrefectClient, company: Path
+) -> None:
+    def decide(decision: str, *overrides: str) -> str:
+        """Answer a run on these settings; what its form said."""
+        process = call(prefect_server, company, *overrides)
+        run = waiting_run(client, company)
+        answer(client, run.id, decision=decision, name="Ana")
+        process.communicate(timeout=SECONDS_TO_WAIT)
+        return words(client, run)
+
+    decide("approve")
+    first = published(company)
+    assert "approving changes nothing" in decide("approve")
+    assert published(company) == first, "the same files were written again"
+
+    assert "approving replaces it, rejecting leaves it as it is" in decide("reject", "seed=8")
+    assert published(company) == first
+    decide("approve", "seed=8")
+    replaced = published(company)["replaces"]
+    assert replaced["replenishment_sha256"] == first["outputs"]["replenishment.csv"]
+    assert replaced["approval"]["by"] == "Ana"
 
 
 def test_a_rejection_or_silence_leaves_the_last_file_and_says_what_to_do(

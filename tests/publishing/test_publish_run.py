@@ -254,6 +254,17 @@ def test_a_kill_in_the_middle_leaves_the_last_good_run(standing: Lake, good: Run
     assert publish_run(reopened, fake_run.context(seed=8), good, fake_run.facts()).written
 
 
+def test_the_manifest_names_the_file_of_the_same_date_that_it_replaces(standing: Lake, good: RunOutputs) -> None:
+    def replaced() -> Any:
+        return json.loads(standing.read_bytes("runs/2025-01-02/manifest.json"))["replaces"]
+
+    assert replaced() is None
+    before = digests(standing)["replenishment.csv"]
+    publish_run(standing, fake_run.context(seed=8), good, fake_run.facts())
+    assert replaced() == {"replenishment_sha256": before, "approval": None}
+    assert not publish_run(standing, fake_run.context(seed=8), good, fake_run.facts()).written
+
+
 def test_a_dry_run_leaves_a_preview_only(lake: Lake, good: RunOutputs) -> None:
     record = publish_run(lake, fake_run.context(dry_run=True), good, fake_run.facts())
     assert record.dry_run
