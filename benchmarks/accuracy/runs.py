@@ -73,15 +73,15 @@ def _own(data: DataSet, panel: Panel, cache: Path, models: Sequence[str] | None)
     found = compare([own.frame for own in fitted.values()], panel, folds, settings)
     counts = found.champions[c.MODEL].value_counts()
     live, answers = found.forecast, []
-    whole = Measured(
-        live, sum(own.seconds for own in fitted.values()), float(np.max([own.memory for own in fitted.values()]))
-    )
+    # The ensemble is made of the others' rows.
+    took = [own for own in fitted.values() if len(own.frame)]
+    whole = Measured(live, sum(own.seconds for own in took), float(np.max([own.memory for own in took])))
     for name in [*sorted(live[c.MODEL].astype(str).unique()), CHAMPIONS]:
         own = live[live[c.CHAMPION]] if name == CHAMPIONS else live[live[c.MODEL].astype(str) == name]
         if len(own) == panel.n * panel.horizon:
             ordered = own.sort_values([c.STORE_ID, c.CATEGORY, c.DATE], kind="stable")
-            took = whole if name == CHAMPIONS else fitted.get(name, Measured(own))
-            answers.append((name, replace(took, frame=ordered), int(counts.get(name, 0))))
+            figures = whole if name == CHAMPIONS else fitted.get(name, Measured(own))
+            answers.append((name, replace(figures, frame=ordered), int(counts.get(name, 0))))
     return answers
 
 
@@ -90,7 +90,7 @@ def _forecasts(name: str, data: DataSet, panel: Panel, folds: Sequence[Fold], ca
     settings = data.settings
     parts = [spec for spec in shards(settings, panel, len(folds)) if spec.model == name]
     if not parts:
-        return Measured(pd.DataFrame(), 0.0, 0.0)
+        return Measured(pd.DataFrame())
     series = sorted({at for spec in parts if spec.series for at in spec.series})
     key = digest_of(
         {
