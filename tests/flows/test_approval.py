@@ -78,7 +78,7 @@ def words(client: SyncPrefectClient, run: FlowRun) -> str:
     assert run.state is not None
     keys = run.state.state_details.run_input_keyset
     assert keys is not None
-    return str(json.loads(client.request("GET", f"/flow_runs/{run.id}/input/{keys['description']}").content))
+    return str(client.read_flow_run_input(run.id, keys["description"]))
 
 
 def published(settings: Path) -> dict[str, Any]:

@@ -66,8 +66,8 @@ class Server(NamedTuple):
         until = time.monotonic() + SECONDS_TO_WAIT
         while time.monotonic() < until:
             messages = [one["message"] for one in self.posted if one["subject"] == subject and words in one["message"]]
-            noted = [run.parameters for run in self.client.read_flow_runs() if run.name.startswith("notify")]
-            if messages and {"subject": subject, "message": messages[0]} in noted:
+            started = [run.parameters for run in self.client.read_flow_runs()]
+            if messages and {"subject": subject, "message": messages[0]} in started:
                 assert len(messages) == 1, "told more than once"
                 return messages[0]
             time.sleep(0.5)
