@@ -181,3 +181,14 @@ def test_a_set_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "argv", ["accuracy", str(tmp_path), "--sets", "large", "--no-peers"])
     with pytest.raises(SystemExit, match=r"No large in .*There: small"):
         main()
+
+
+def test_a_package_that_is_not_installed_is_named_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlforecast", None)
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    monkeypatch.setattr(sys, "argv", ["accuracy", str(_small_set(tmp_path / "small").parent)])
+    with pytest.raises(SystemExit, match="Not installed: mlforecast, lightgbm.*bench-accuracy"):
+        main()
+    assert peers.missing_packages([peers.SEASONAL_NAIVE, peers.AUTO_ETS]) == []
