@@ -189,6 +189,6 @@ def test_a_package_that_is_not_installed_is_named_before_anything_runs(
     monkeypatch.setitem(sys.modules, "mlforecast", None)
     monkeypatch.setitem(sys.modules, "lightgbm", None)
     monkeypatch.setattr(sys, "argv", ["accuracy", str(_small_set(tmp_path / "small").parent)])
-    with pytest.raises(SystemExit, match="Not installed: mlforecast, lightgbm.*bench-accuracy"):
+    with pytest.raises(SystemExit, match=r"Not installed: mlforecast, lightgbm.*bench-accuracy"):
         main()
     assert peers.missing_packages([peers.SEASONAL_NAIVE, peers.AUTO_ETS]) == []
