@@ -88,7 +88,8 @@ def backfill(
         as_of: First day that is not known when the weeks are judged by what was sold since: press "date" to choose
             one; "None" is today.
         force: Compute again what the lake already holds; weeks then run one after the other.
-        overrides: Settings to change for this run, one key.path=value each, such as horizon=14.
+        overrides: Settings to change for this run, one key.path=value each, such as horizon=14. Not the planners'
+            table of that name, which corrects targets.
     """
     weeks = _weeks(date_from, date_to)
     run = prepare_run(settings_file, weeks[0], overrides)

@@ -34,7 +34,8 @@ def weekly_replenishment(
             publication.approval_timeout_hours the last file stands.
         stores: Only these stores; all when empty.
         categories: Only these categories; all when empty.
-        overrides: Settings to change for this run, one key.path=value each, such as horizon=14.
+        overrides: Settings to change for this run, one key.path=value each, such as horizon=14. Not the planners'
+            table of that name, which corrects targets.
     """
     run = prepare_run(settings_file, as_of, overrides, force, dry_run, stores, categories)
     return replenish(run, approve=approve_before_publishing)

@@ -172,5 +172,8 @@ def test_a_cancelled_run_stops_and_leaves_nothing_half_written(page: chromium.Pa
     page.click("Cancel Flow Run", "button")
     wait_for_state(page, "Cancelled")
     assert served.ask(f"flow_runs/{run}")["state"]["type"] == "CANCELLED"
+    wanted = {"logs": {"flow_run_id": {"any_": [run]}}}
+    lines = httpx.post(f"{served.address}/api/logs/filter", json=wanted, timeout=SECONDS_TO_WAIT).json()
+    assert not [line for line in lines if "Traceback" in line["message"]]
     assert not any((served.lake / kind / as_of).exists() for kind in ("runs", "previews"))
     assert not list((served.lake / ".tmp").iterdir())
