@@ -69,6 +69,9 @@ def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: 
         "RESTOCK_TIMEZONE": timezone,
         "RESTOCK_POOL": POOL,
     }
+    # Also where whoever started this process lets it ignore Ctrl-C, as shells do in the background: server and worker
+    # would inherit that, and runs under way would outlive them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _as_interrupt)
     running: list[subprocess.Popen[bytes]] = []
     with _files(settings, port + 1 if files_port is None else files_port) as files:

@@ -48,8 +48,9 @@ def served(company: Path, tmp_path: Path) -> Iterator[tuple[str, subprocess.Pope
     options = ["--settings", str(company), "--timezone", "America/Santiago", "--port", str(port)]
     options += ["--files-port", str(free_port())]
     with log.open("wb") as output:
+        # As a shell starts what runs in the background: deaf to Ctrl-C, until it listens itself.
         process = subprocess.Popen(
-            [sys.executable, "-m", "deployments.serve", *options],
+            ["bash", "-c", "trap '' INT; exec \"$@\"", "serve", sys.executable, "-m", "deployments.serve", *options],
             cwd=ROOT,
             env=environment,
             stdout=output,
