@@ -17,5 +17,5 @@ def notify(subject: str, message: str) -> None:
     """
     get_run_logger().warning("%s: %s", subject, message)
     create_markdown_artifact(
-        markdown=f"# {subject}\n\n{message}", key="notification", description="The last notification"
+        markdown=f"# {subject}\n\n{message}", key="notification", description=f"The last notification: {subject}"
     )
