@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pandas as pd
@@ -27,8 +28,9 @@ from schemas.tables import OVERRIDES
 from tasks.addresses import web_address
 from tasks.events import tell_of_publication
 from tasks.panels import load_panel
-from tasks.publishing.earlier_runs import latest_before, preview_key, published
-from tasks.publishing.outputs import REPLENISHMENT, REPORT, RunFacts, RunOutputs
+from tasks.publishing.earlier_runs import latest_before, published
+from tasks.publishing.manifest import same_run
+from tasks.publishing.outputs import MANIFEST, REPLENISHMENT, REPORT, RunFacts, RunOutputs
 from tasks.publishing.overrides import apply_overrides, corrected_totals, override_warnings
 from tasks.publishing.publish import publish_run
 from tasks.storage.lake import Lake, open_lake
@@ -220,9 +222,12 @@ def _link(path: str, text: str) -> str:
 
 def what_stands(run: RunContext, preview: PublicationRecord) -> str:
     """What the answer means for a file of the same date that is published already."""
-    if published(open_lake(run.settings.storage), run.as_of) is None:
+    lake = open_lake(run.settings.storage)
+    standing = published(lake, run.as_of)
+    if standing is None:
         return "Nothing of this date is published yet."
-    if not preview.folder.endswith(preview_key(run.as_of)):
+    manifest = next(file.key for file in preview.files if file.key.endswith(f"/{MANIFEST}"))
+    if same_run(standing.manifest, json.loads(lake.read_bytes(manifest))):
         return "The same files are published already: approving changes nothing."
     return (
         f"**A file of {run.as_of} is published already: approving replaces it, rejecting leaves it as it is.** "
