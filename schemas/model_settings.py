@@ -42,6 +42,19 @@ class XgboostSettings(Strict):
     min_child_weight: float = Field(default=20.0, ge=0)
 
 
+class XgboostLagsSettings(Strict):
+    """One gradient-boosted model over all series on plain lags."""
+
+    max_rows: int = Field(default=120_000, ge=1_000, description="Training rows kept (series x origin x step)")
+    max_rounds: int = Field(default=200, ge=1, description="Boosting rounds")
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    max_leaves: int = Field(default=16, ge=2, le=1024)
+    subsample: float = Field(default=0.7, gt=0, le=1)
+    colsample_bytree: float = Field(default=0.5, gt=0, le=1)
+    reg_lambda: float = Field(default=1.0, ge=0)
+    min_child_weight: float = Field(default=30.0, ge=0)
+
+
 class LocalModelSettings(Strict):
     """A cheap statistical model per series (Croston, TSB, Theta, ETS)."""
 
@@ -63,6 +76,7 @@ class ModelsSettings(Strict):
     arima: ArimaSettings | None = None
     prophet: ProphetSettings | None = None
     xgboost: XgboostSettings | None = None
+    xgboost_lags: XgboostLagsSettings | None = None
     croston: LocalModelSettings | None = None
     tsb: LocalModelSettings | None = None
     theta: LocalModelSettings | None = None

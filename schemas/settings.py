@@ -18,6 +18,7 @@ from schemas.model_settings import (
     LocalModelSettings,
     ModelsSettings,
     ProphetSettings,
+    XgboostLagsSettings,
     XgboostSettings,
 )
 from schemas.strict import Strict
@@ -32,6 +33,7 @@ __all__ = [
     "ModelsSettings",
     "ProphetSettings",
     "Settings",
+    "XgboostLagsSettings",
     "XgboostSettings",
 ]
 
@@ -260,6 +262,7 @@ class Settings(Strict):
         arima=ArimaSettings(),
         prophet=ProphetSettings(),
         xgboost=XgboostSettings(),
+        xgboost_lags=XgboostLagsSettings(),
         tsb=LocalModelSettings(),
         ensemble=EnsembleSettings(),
     )

@@ -130,3 +130,26 @@ def row_quantiles(values: FloatArray, levels: Sequence[float]) -> FloatArray:
     low = np.take_along_axis(ordered, below, axis=1)
     high = np.take_along_axis(ordered, above, axis=1)
     return low + (high - low) * (place - below)
+
+
+def at_levels(values: FloatArray, levels: Sequence[float], asked: Sequence[float]) -> FloatArray:
+    """Quantiles at other levels, linear between the fitted ones.
+
+    Args:
+        values: shape (..., Q), at the fitted levels.
+        levels: Q rising levels.
+        asked: levels wanted.
+
+    >>> at_levels(np.array([[2.0, 4.0]]), [0.4, 0.6], [0.5])
+    array([[3.]])
+    """
+    if tuple(asked) == tuple(levels):
+        return values
+    known = np.array(levels)
+    found = np.empty((*values.shape[:-1], len(asked)))
+    for at, level in enumerate(asked):
+        above = int(np.clip(np.searchsorted(known, level), 1, len(known) - 1))
+        low, high = known[above - 1], known[above]
+        part = (level - low) / (high - low)
+        found[..., at] = values[..., above - 1] * (1.0 - part) + values[..., above] * part
+    return found

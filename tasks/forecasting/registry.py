@@ -18,7 +18,7 @@ from schemas.settings import FLOORS, Settings
 from tasks.forecasting import deepar, ensemble
 from tasks.forecasting.fallback import is_too_young
 
-GLOBAL_MODELS = ("xgboost", deepar.NAME)
+GLOBAL_MODELS = ("xgboost", "xgboost_lags", deepar.NAME)
 # What serves a series without any history.
 ZERO = "zero"
 
@@ -58,6 +58,10 @@ def make_forecaster(name: str, settings: Settings) -> Forecaster:
         from tasks.forecasting.xgboost_ import XgboostForecaster
 
         return XgboostForecaster(models.xgboost, settings.quantiles, threads_per_shard(settings))
+    if name == "xgboost_lags" and models.xgboost_lags:
+        from tasks.forecasting.xgb_lags import XgboostLagsForecaster
+
+        return XgboostLagsForecaster(models.xgboost_lags, settings.quantiles, threads_per_shard(settings))
     if name == "arima" and models.arima:
         from tasks.forecasting.arima import arima_forecaster
 

@@ -28,6 +28,7 @@ class Learning:
         rounds: boosting rounds.
         threads: processor threads; they change no result.
         levels: of the quantile objective.
+        max_leaves: where above 0 trees grow leaf by leaf up to so many, whatever their depth.
     """
 
     objective: str
@@ -42,6 +43,7 @@ class Learning:
     seed: int
     threads: int
     levels: tuple[float, ...] = ()
+    max_leaves: int = 0
 
     def faster(self, pace: float) -> Learning:
         """With a multiple of the learning rate, at most 1."""
@@ -64,7 +66,11 @@ class Learning:
             "nthread": self.threads,
             "verbosity": 0,
         }
-        return chosen | ({"quantile_alpha": list(self.levels)} if self.levels else {})
+        if self.levels:
+            chosen["quantile_alpha"] = list(self.levels)
+        if self.max_leaves:
+            chosen |= {"grow_policy": "lossguide", "max_leaves": self.max_leaves}
+        return chosen
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from tasks.demand.feature_known import KnownColumns
 from tasks.demand.training_rows import Rows, horizon_rows, window_rows
 from tasks.forecasting.calibration import Calibration, calibrate
 from tasks.forecasting.floors import SeasonalNaive
-from tasks.forecasting.quantiles import tidy
+from tasks.forecasting.quantiles import at_levels, tidy
 from tasks.forecasting.xgb_ground import Ground
 from tasks.forecasting.xgb_profile import CalendarProfile, fit_profile
 from tasks.forecasting.xgb_spread import Spread, fit_spread
@@ -172,7 +172,7 @@ class FittedXgboost:
         mean = learnt.spread.mean_of(table, median, base)
         own = learnt.verdict.calibration.apply(learnt.spread.quantiles_of(table, median, base), median, base, rows.step)
         closed = panel.closed[:, panel.history : panel.history + panel.horizon]
-        asked = _at_levels(own.reshape(*shape, -1), self.levels, quantiles)
+        asked = at_levels(own.reshape(*shape, -1), self.levels, quantiles)
         mean, asked = tidy(mean.reshape(shape), asked, closed)
         return Forecast(mean, asked, notes=self._notes())
 
@@ -244,17 +244,3 @@ def _windows(panel: Panel, origins: Sequence[int]) -> Rows:
         np.concatenate([getattr(part, name) for part in parts]) for name in ("series", "origin", "step")
     ]
     return Rows(*joined)
-
-
-def _at_levels(values: FloatArray, levels: Sequence[float], asked: Sequence[float]) -> FloatArray:
-    """Quantiles at other levels, linear between the fitted ones."""
-    if tuple(asked) == tuple(levels):
-        return values
-    known = np.array(levels)
-    found = np.empty((*values.shape[:-1], len(asked)))
-    for at, level in enumerate(asked):
-        above = int(np.clip(np.searchsorted(known, level), 1, len(known) - 1))
-        low, high = known[above - 1], known[above]
-        part = (level - low) / (high - low)
-        found[..., at] = values[..., above - 1] * (1.0 - part) + values[..., above] * part
-    return found

@@ -21,6 +21,7 @@ MODELS = {
     "arima": {"max_history": 120},
     "prophet": {"cross_validation": False},
     "xgboost": {"max_rounds": 20, "max_rows": 2_000},
+    "xgboost_lags": {"max_rounds": 20, "max_rows": 2_000},
     "croston": {},
     "tsb": {},
     "theta": {},

@@ -1,0 +1,113 @@
+"""Plain columns: a series' own past as it was, and what is known in advance.
+
+:mod:`tasks.demand.features` holds the past against level, season and calendar, which is worth much where these
+carry demand and costs much where they are mostly noise. Here the past stays as it was, in standard deviations of
+the series around its mean, so that all series speak one language.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.panel import FloatArray, IndexArray, Panel, SmallFloatArray
+from tasks.demand.feature_known import KnownColumns
+from tasks.demand.feature_windows import RunningSums
+from tasks.demand.training_rows import Rows
+
+# Periods before the origin whose values are read, and windows before it whose means are.
+LAGS = {"D": (1, 2, 3, 4, 5, 6, 7, 14, 21, 28), "W": (1, 2, 3, 4, 5, 6, 7, 8, 13, 26), "MS": (1, 2, 3, 4, 5, 6, 12)}
+WINDOWS = {"D": (7, 28, 56, 182), "W": (4, 13, 26), "MS": (3, 6, 12)}
+# The period a year before the target, on its weekday, and its neighbours.
+YEAR, AROUND_YEAR = {"D": 364, "W": 52, "MS": 12}, (-1, 0, 1)
+# Last known values of the target's weekday.
+SAME_WEEKDAYS, WEEK = 4, 7
+# A series that hardly moves has at least this share of its mean as its deviation.
+SMALLEST_DEVIATION = 0.05
+
+
+@dataclass(frozen=True)
+class Standards:
+    """Mean and standard deviation of every series' known open periods.
+
+    Attributes:
+        mean: shape (n,), units; 0 without a known period.
+        deviation: shape (n,), units above 0; at least 5 % of the mean.
+    """
+
+    mean: FloatArray
+    deviation: FloatArray
+
+    @classmethod
+    def of(cls, demand: FloatArray) -> Standards:
+        """Of demand, shape (n, T), NaN = unknown or closed.
+
+        >>> Standards.of(np.array([[2.0, 4.0, np.nan]]))
+        Standards(mean=array([3.]), deviation=array([1.]))
+        """
+        known = np.isfinite(demand)
+        count = np.maximum(known.sum(axis=1), 1)
+        mean = np.where(known, demand, 0.0).sum(axis=1) / count
+        variance = np.where(known, demand - mean[:, None], 0.0) ** 2
+        deviation = np.sqrt(variance.sum(axis=1) / count)
+        return cls(mean, np.maximum(deviation, np.maximum(SMALLEST_DEVIATION * mean, np.finfo(np.float32).eps)))
+
+    def scores(self, units: FloatArray, series: IndexArray) -> FloatArray:
+        """Deviations from the mean, shape (k,), of units of some series."""
+        found: FloatArray = (units - self.mean[series]) / self.deviation[series]
+        return found
+
+    def units(self, scores: FloatArray, series: IndexArray) -> FloatArray:
+        """The way back; scores of shape (k, ...)."""
+        shape = (-1, *[1] * (scores.ndim - 1))
+        found: FloatArray = self.mean[series].reshape(shape) + scores * self.deviation[series].reshape(shape)
+        return found
+
+
+class LagFeatures:
+    """Columns of rows of a panel.
+
+    Args:
+        panel: n series over T periods, and H to forecast.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        demand = np.where(panel.closed[:, : panel.history], np.nan, panel.demand)
+        self.standards = Standards.of(demand)
+        self._panel = panel
+        self._kind = panel.frequency.kind
+        self._known = KnownColumns(panel)
+        self._scores: FloatArray = (demand - self.standards.mean[:, None]) / self.standards.deviation[:, None]
+        self._sums = RunningSums(self._scores)
+
+    def table(self, rows: Rows) -> tuple[SmallFloatArray, tuple[str, ...]]:
+        """Columns of rows, shape (k, F), NaN = unknown at the row's origin; and their names."""
+        columns = self._own_past(rows) | self._known.at(rows.series, rows.target)
+        periods = self._panel.periods
+        columns["month"] = periods.month.to_numpy(dtype=np.float64)[rows.target]
+        if self._kind != "MS":
+            columns["week"] = periods.isocalendar().week.to_numpy(dtype=np.float64)[rows.target]
+        columns["step"] = rows.step.astype(np.float64)
+        columns["mean"] = self.standards.mean[rows.series]
+        columns["deviation"] = self.standards.deviation[rows.series]
+        return np.column_stack([values.astype(np.float32) for values in columns.values()]), tuple(columns)
+
+    def _own_past(self, rows: Rows) -> dict[str, FloatArray]:
+        found = {f"lag_{lag}": self._at(rows, rows.origin - lag) for lag in LAGS[self._kind]}
+        if self._panel.history > YEAR[self._kind]:
+            for shift in AROUND_YEAR:
+                found[f"year_ago_{shift:+d}"] = self._at(rows, rows.target - YEAR[self._kind] + shift)
+        if self._kind == "D":
+            same = rows.target - WEEK * ((rows.step - 1) // WEEK + 1)
+            for back in range(SAME_WEEKDAYS):
+                found[f"same_weekday_{back + 1}"] = self._at(rows, same - WEEK * back)
+        for width in WINDOWS[self._kind]:
+            found[f"mean_{width}"] = self._sums.mean(rows.series, rows.origin, width)
+        return found
+
+    def _at(self, rows: Rows, period: IndexArray) -> FloatArray:
+        """Scores of some periods; NaN where they lie before the history or were not known at the origin."""
+        there = (period >= 0) & (period < np.minimum(rows.origin, self._panel.history))
+        values = self._scores[rows.series, np.clip(period, 0, self._panel.history - 1)]
+        return np.where(there, values, np.nan)
