@@ -46,8 +46,8 @@ class XgboostLagsSettings(Strict):
     """One gradient-boosted model over all series on plain lags."""
 
     max_rows: int = Field(default=120_000, ge=1_000, description="Training rows kept (series x origin x step)")
-    max_rounds: int = Field(default=200, ge=1, description="Boosting rounds")
-    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    max_rounds: int = Field(default=120, ge=1, description="Boosting rounds")
+    learning_rate: float = Field(default=0.08, gt=0, le=1)
     max_leaves: int = Field(default=16, ge=2, le=1024)
     subsample: float = Field(default=0.7, gt=0, le=1)
     colsample_bytree: float = Field(default=0.5, gt=0, le=1)
