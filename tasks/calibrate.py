@@ -32,6 +32,8 @@ from tasks.support import rows_of, run_stage, say, show_table
 
 # Forecasts made for a replay at most, in series, periods and cutoffs: beyond, fewer weeks are replayed.
 MOST_FORECASTS = 1_500_000
+# Models that predict any cutoff by one fit, in a process like this.
+REPLAYING = ("xgboost", "xgboost_lags")
 # A fit forecasts so many replayed runs before it is made anew.
 RUNS_PER_FIT = 26
 
@@ -44,7 +46,8 @@ def calibrate(
     settings = run.settings.inventory
     if not settings.calibration.enabled or settings.holding_cost <= 0:
         return Completed(data=CalibrationRecord(), message="calibrate: no holding cost, or not wanted")
-    made = past_record(run, panel)
+    ranking = [str(row[c.MODEL]) for row in comparison.summary["models"]]
+    made = past_record(run, panel, calibration_model(run.settings, ranking))
     record, state = calibration_record(run, ingested, panel, comparison, made.table if made else None)
     for note in record.notes:
         say(note)
@@ -52,9 +55,17 @@ def calibrate(
     return state
 
 
-def calibration_model(settings: Settings) -> str:
-    """The model that forecasts the replayed weeks: the global one that predicts many cutoffs by one fit, or a floor."""
-    return "xgboost" if settings.models.xgboost else FLOORS[1]
+def calibration_model(settings: Settings, ranking: Sequence[str]) -> str:
+    """The model that forecasts the replayed weeks: the best on the folds of those that predict many cutoffs by one fit.
+
+    These are the global models of this process; without one of them a floor.
+
+    Args:
+        settings: which models are fitted.
+        ranking: models by their loss on the folds, the best first.
+    """
+    named = [name for name in REPLAYING if name in settings.models.named()]
+    return min(named, key=lambda name: ranking.index(name) if name in ranking else len(ranking), default=FLOORS[1])
 
 
 def replayed_cutoffs(panel: Panel, settings: Settings) -> list[int]:
@@ -71,10 +82,9 @@ def replayed_cutoffs(panel: Panel, settings: Settings) -> list[int]:
     return [cutoff for cutoff in known if cutoff >= least]
 
 
-def past_record(run: RunContext, panel: PanelRecord) -> ForecastRecord | None:
-    """Forecasts of the replayed weeks, remembered by the panel and the model; None where none can be made."""
+def past_record(run: RunContext, panel: PanelRecord, model: str) -> ForecastRecord | None:
+    """Forecasts of the replayed weeks by a model, remembered by it and the panel; None where none can be made."""
     settings = run.settings
-    model = calibration_model(settings)
     lake = open_lake(settings.storage)
     loaded = load_panel(lake, run, panel)
     cutoffs = replayed_cutoffs(loaded, settings)
@@ -89,16 +99,16 @@ def past_record(run: RunContext, panel: PanelRecord) -> ForecastRecord | None:
     }
 
     def compute() -> ForecastRecord:
-        frame = replay_forecasts(loaded, cutoffs, settings)
+        frame = replay_forecasts(loaded, cutoffs, settings, model)
         table = lake.write_table("calibration/forecasts", frame)
         return ForecastRecord(model=model, table=table, series=loaded.n, live=False)
 
     return run_stage(run, "calibration-forecasts", parts, ForecastRecord, compute)[0]
 
 
-def replay_forecasts(panel: Panel, cutoffs: Sequence[int], settings: Settings) -> pd.DataFrame:
+def replay_forecasts(panel: Panel, cutoffs: Sequence[int], settings: Settings, model: str) -> pd.DataFrame:
     """Forecasts at the cutoffs, by one fit for every :data:`RUNS_PER_FIT` of them, the latest block full."""
-    model, last = calibration_model(settings), len(cutoffs)
+    last = len(cutoffs)
     starts = sorted({max(0, last - RUNS_PER_FIT * block) for block in range(1, -(-last // RUNS_PER_FIT) + 1)})
     blocks = [cutoffs[start:end] for start, end in zip(starts, [*starts[1:], last], strict=True)]
     made = [

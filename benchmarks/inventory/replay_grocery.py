@@ -45,7 +45,7 @@ from tasks.storage.settings_file import load_settings
 from tasks.storage.source_files import expand_sources, read_tables
 
 RUNS, FREE_WEEKS, COVER, AVERAGE = 26, 2, 4.0, 13
-MODELS = "models={xgboost: {}, tsb: {}, ensemble: {}}"
+MODELS = "models={xgboost: {}, xgboost_lags: {}, tsb: {}, ensemble: {}}"
 
 
 @dataclass
@@ -144,7 +144,8 @@ class Weeks:
             settings=self.settings,
             has_stock=True,
         )
-        found = calibrate(inputs, panel, self._past(panel, inputs.backtest))
+        ranking = compared.overall[c.MODEL].astype(str).tolist()
+        found = calibrate(inputs, panel, self._past(panel, inputs.backtest, ranking))
         self.notes.append(f"{as_of}: {found.note}")
         self.replays.append(found.table)
         plan = optimise(WeeklyInputs(**{**vars(inputs), "holding_factor": found.holding_factor}))
@@ -186,8 +187,8 @@ class Weeks:
             self.fits[name, at] = make_forecaster(name, self.settings).fit(known, self.settings.seed)
         return self.fits[name, at]
 
-    def _past(self, panel: Panel, backtest: pd.DataFrame) -> pd.DataFrame:
-        cutoffs, name = replayed_cutoffs(panel, self.settings), calibration_model(self.settings)
+    def _past(self, panel: Panel, backtest: pd.DataFrame, ranking: list[str]) -> pd.DataFrame:
+        cutoffs, name = replayed_cutoffs(panel, self.settings), calibration_model(self.settings, ranking)
         if self.refit > 1:
             made = self._at(name, panel, cutoffs)
         else:
@@ -195,7 +196,7 @@ class Weeks:
                 self.cache,
                 f"past-{name}",
                 {"cutoffs": cutoffs, "as_of": str(panel.horizon_periods[0].date()), **self._read(name)},
-                lambda: replay_forecasts(panel, cutoffs, self.settings),
+                lambda: replay_forecasts(panel, cutoffs, self.settings, name),
             )
         return with_champions(made, backtest, self.settings.horizon)
 
