@@ -17,6 +17,7 @@ import click
 import httpx
 
 from deployments.files import HOST, files_server, serving
+from flows.server import announced
 from schemas.errors import PipelineError
 from tasks.addresses import FILES_ROOT, FILES_URL
 from tasks.storage.lake import S3_SCHEME
@@ -68,6 +69,7 @@ def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: 
         "RESTOCK_CRON": cron,
         "RESTOCK_TIMEZONE": timezone,
         "RESTOCK_POOL": POOL,
+        "TZ": timezone,  # the terminal tells one time: that of the runs
     }
     # Also where whoever started this process lets it ignore Ctrl-C, as shells do in the background: server and worker
     # would inherit that, and runs under way would outlive them.
@@ -77,16 +79,18 @@ def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: 
     with _files(settings, port + 1 if files_port is None else files_port) as files:
         environment |= files
         try:
-            running.append(_start(["server", "start", "--host", host, "--port", str(port)], environment))
+            listen = ["server", "start", "--host", host, "--port", str(port)]
+            running.append(_start("deployments.prefect_server", listen, environment))
             _wait_for_server(address, running[0])
             _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
             _prefect(["--no-prompt", "deploy", "--all"], environment)
             _python(["-m", "deployments.automations"], environment)
-            running.append(_start(["worker", "start", "--pool", POOL, "--name", "restock"], environment))
+            running.append(_start("prefect", ["worker", "start", "--pool", POOL, "--name", "restock"], environment))
             pages = _pages(address, prefilled=None if settings_file else _demo_dates())
             for line in _welcome(address, pages, environment):
                 click.echo(line)
-            _watch(running)
+            with announced({"PREFECT_API_URL": environment["PREFECT_API_URL"], **files}):
+                _watch(running)
         except KeyboardInterrupt:
             click.echo("Stopping ...")
         finally:
@@ -165,9 +169,9 @@ def _demo_settings() -> Path:
     return settings
 
 
-def _start(arguments: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def _start(module: str, arguments: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """A Prefect process of its own session: Ctrl-C reaches it through :func:`_stop` alone, in order."""
-    command = [sys.executable, "-m", "prefect", *arguments]
+    command = [sys.executable, "-m", module, *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)  # noqa: S603
 
 

@@ -79,8 +79,12 @@ def _run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, 
     for variable, value in SETTINGS_OF_A_COMMAND_LINE_RUN.items():
         os.environ.setdefault(variable, value)
     flow = getattr(importlib.import_module(f"flows.{module}"), name)
-    result = flow(settings_file=str(Path(settings_file).resolve()), overrides=list(overrides), **parameters)
-    return result
+    from flows.server import on_the_served_server
+
+    with on_the_served_server() as api:
+        if api is not None:
+            _say(f"The run is recorded by the server of `make serve`: {api.removesuffix('/api')}")
+        return flow(settings_file=str(Path(settings_file).resolve()), overrides=list(overrides), **parameters)
 
 
 def _say(*lines: str) -> None:
@@ -246,7 +250,7 @@ def demo(out: str, overrides: tuple[str, ...]) -> None:
     _say(
         "",
         "See the run in the Prefect UI:",
-        f"  {prefect} server start",
+        f"  {prefect} server start   (not where `make serve` runs)",
         f"  then open http://127.0.0.1:4200/runs/flow-run/{record.flow_run_id}",
     )
 

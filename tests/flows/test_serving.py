@@ -25,6 +25,7 @@ from schemas.records import IngestRecord, InputFile, TableRef
 from schemas.run import RunContext
 from tasks.events import tell_of_bad_rows
 from tasks.storage.settings_file import load_settings
+from tests.flows import mini_company
 
 pytestmark = pytest.mark.flow
 
@@ -69,7 +70,7 @@ def served(company: Path, tmp_path: Path) -> Iterator[tuple[str, subprocess.Pope
 
 
 def test_one_command_serves_deployments_automations_and_the_schedule(
-    served: tuple[str, subprocess.Popen[bytes]],
+    served: tuple[str, subprocess.Popen[bytes]], company: Path, tmp_path: Path
 ) -> None:
     address, process = served
     with temporary_settings({PREFECT_API_URL: address}), get_client(sync_client=True) as client:
@@ -91,8 +92,19 @@ def test_one_command_serves_deployments_automations_and_the_schedule(
             assert time.monotonic() < until, "no weekly run was scheduled"
             time.sleep(1)
 
+        # A run of the command line uses this server: two servers on one SQLite file lock each other out.
+        by_hand = {**os.environ, "PREFECT_HOME": str(tmp_path / "home")}
+        by_hand.pop("PREFECT_API_URL", None)
+        ingest = [sys.executable, "-m", "flows", "ingest", "--settings", str(company), "--as-of", mini_company.AS_OF]
+        done = subprocess.run(
+            ingest, cwd=ROOT, env=by_hand, check=True, timeout=SECONDS_TO_WAIT, capture_output=True, text=True
+        )
+        assert f"recorded by the server of `make serve`: {address.removesuffix('/api')}" in done.stdout
+        assert [run.name for run in client.read_flow_runs() if mini_company.AS_OF in run.name]
+
     process.send_signal(signal.SIGINT)
     assert process.wait(SECONDS_TO_WAIT) == 0
+    assert not list((tmp_path / "home").glob("restock-served*")), "a run would look for a server that is gone"
     port = int(address.split(":")[2].split("/")[0])
     with socket.socket() as one:
         assert one.connect_ex(("127.0.0.1", port)) != 0, "the server still listens"
