@@ -35,10 +35,25 @@ class _Handler(SimpleHTTPRequestHandler):
         """Answer only for paths that, with links and dots resolved, lie in a served folder."""
         root = Path(self.directory).resolve()
         wanted = Path(self.translate_path(self.path)).resolve()
+        if wanted == root or (wanted.parent == root and wanted.name in SERVED and not wanted.exists()):
+            return self._start_page(root)
         if not any(wanted.is_relative_to(root / name) for name in SERVED):
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
         return super().send_head()
+
+    def _start_page(self, root: Path) -> BytesIO:
+        """Links to the served folders, also before the first run has made them."""
+        lines = [
+            f'<li><a href="/{name}/">{name}</a></li>' if (root / name).is_dir() else f"<li>{name}: nothing yet</li>"
+            for name in SERVED
+        ]
+        page = f"<!DOCTYPE html><title>Files</title><h1>Files</h1><ul>{''.join(lines)}</ul>".encode()
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", TYPES[".html"])
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        return BytesIO(page)
 
     def end_headers(self) -> None:
         """A run of the same date replaces its files under the same address."""

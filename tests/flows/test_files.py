@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_what_is_published_can_be_read(
 @pytest.mark.parametrize(
     "path",
     [
-        *("/", "/records/", "/records/ingest/1.json", "/settings.yaml", "/runs-of-others/"),
+        *("/records/", "/records/ingest/1.json", "/settings.yaml", "/runs-of-others/"),
         *("/runs/../records/ingest/1.json", "/runs/../../settings.yaml", "/runs/%2e%2e/%2e%2e/settings.yaml"),
         *("//runs/..%2f..%2fsettings.yaml", "/runs/link", "/runs/2024-07-01/no.csv"),
     ],
@@ -77,6 +78,19 @@ def test_nothing_else_can_be_seen(connection: http.client.HTTPConnection, path: 
     status, _, content = ask(connection, path)
     assert status == 404
     assert "secret" not in content
+
+
+def test_the_start_page_leads_to_what_is_published_and_names_nothing_else(
+    connection: http.client.HTTPConnection, lake: Path
+) -> None:
+    status, _, content = ask(connection, "/")
+    assert status == 200
+    assert '<a href="/runs/">runs</a>' in content
+    assert "records" not in content
+    shutil.rmtree(lake / "runs")
+    status, _, content = ask(connection, "/runs/")
+    assert status == 200
+    assert "runs: nothing yet" in content
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
