@@ -159,7 +159,7 @@ TOLD = {
         about_run=True,
         unless=KILLED,
     ),
-    "data quality": Told("A source table has many bad rows.", {DATA_QUALITY_ALARM}),
+    "data quality": Told("A source table has many bad rows, or its data end before as_of.", {DATA_QUALITY_ALARM}),
     "published": Told("A new replenishment file stands.", {PUBLICATION_FINISHED}),
 }
 

@@ -31,6 +31,7 @@ from tasks.backfill import judge_weeks
 from tasks.calibrate import calibrate
 from tasks.compare import compare
 from tasks.deepar_jobs import close_endpoints, stop_jobs
+from tasks.events import tell_of_warnings
 from tasks.features import assemble_panel
 from tasks.forecast import forecast_shard, plan_shards, summarise_forecasts
 from tasks.forecasting import deepar
@@ -151,6 +152,7 @@ def replenish(run: RunContext, approve: bool = False) -> PublicationRecord:
         PublicationHeldError: rejected, or not approved in time.
     """
     planned = plan_week(run)
+    tell_of_warnings(run, planned.panel.result().warnings)
     approval = None
     if approve and not run.dry_run:
         preview = publish.with_options(name="preview", task_run_name="preview")

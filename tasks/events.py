@@ -38,6 +38,12 @@ def tell_of_bad_rows(run: RunContext, record: IngestRecord) -> Sequence[str]:
     return lines
 
 
+def tell_of_warnings(run: RunContext, warnings: Sequence[str]) -> None:
+    """Raise an alarm where the data are not those of ``as_of``: sales that end early, stock that was not counted."""
+    if warnings:
+        _emit(DATA_QUALITY_ALARM, run, "; ".join(warnings))
+
+
 def tell_of_publication(run: RunContext, record: PublicationRecord) -> None:
     """Tell that a new file stands."""
     changed = "" if record.changed_share is None else f", {record.changed_share:.1%} of the targets changed"

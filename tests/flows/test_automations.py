@@ -157,13 +157,15 @@ def test_a_run_that_no_worker_takes_is_told(server: Server, company: Path) -> No
     server.client.delete_flow_run(run)
 
 
-def test_bad_rows_and_a_publication_are_told(server: Server, company: Path) -> None:
+def test_bad_rows_sales_that_end_early_and_a_publication_are_told(server: Server, company: Path) -> None:
+    as_of = "2024-07-03"
     good = mini_company.sales()
     bad = good.head(len(good) // 130).assign(**{c.STORE_ID: "nobody knows it"})
     mini_company.write(company.parent, sales=good._append(bad, ignore_index=True))
-    server.execute(server.begin(company))
+    server.execute(server.begin(company, as_of=as_of))
     assert "sales: " in server.told("data quality", "above 0.50% is an alarm")
-    assert str(company.parent / "lake/runs" / mini_company.AS_OF) in server.told("published", mini_company.AS_OF)
+    assert "2 periods" in server.told("data quality", "sales end at 2024-06-30")
+    assert str(company.parent / "lake/runs" / as_of) in server.told("published", as_of)
 
 
 def test_a_run_that_fails_is_told_with_what_to_do(server: Server, company: Path) -> None:
