@@ -18,10 +18,12 @@ from tasks.evaluation.comparison import Comparison
 from tasks.evaluation.comparison import compare as compare_forecasts
 from tasks.panels import load_panel
 from tasks.storage.lake import open_lake
-from tasks.support import rows_of, run_stage, say, show_table, warn
+from tasks.support import rows_of, run_stage, say, show_table, warn, with_first
 
 # Beyond 1,000 % a MAPE tells of sales of zero, not of the forecast.
 LARGEST_MAPE = 10.0
+# What an operator looks for, where the table in the UI is cut off at the right.
+METRICS_FIRST = (c.MODEL, c.RELATIVE_LOSS, c.WAPE, c.BIAS, c.COVERAGE, c.SHARE_EXCELLENT, c.SHARE_POOR)
 
 
 @task(name="compare", task_run_name="compare", cache_policy=NO_CACHE)
@@ -117,7 +119,8 @@ def _show(run: RunContext, record: ComparisonRecord) -> None:
         ("champions", "Champions: series per model"),
         ("gap", "Overfitting: loss on the earlier folds and on the last one"),
     ):
-        show_table(run, name, _without_meaningless(record.summary[name]), description)
+        rows = with_first(_without_meaningless(record.summary[name]), *(METRICS_FIRST if name == "models" else ()))
+        show_table(run, name, rows, description)
     if record.failures:
         rows = [failure.model_dump(mode="json") for failure in record.failures]
         show_table(run, "fallbacks", rows, "Series that a model could not serve, and what served them")

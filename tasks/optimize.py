@@ -6,14 +6,17 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
+from schemas import columns as c
 from schemas.records import CalibrationRecord, ComparisonRecord, IngestRecord, PanelRecord, PlanInputs, PlanRecord
 from schemas.run import RunContext
 from tasks.plan_inputs import plan_inputs, weekly_inputs
 from tasks.storage.lake import open_lake
-from tasks.support import rows_of, run_stage, say, show_table
+from tasks.support import rows_of, run_stage, say, show_table, with_first
 
 # Rows of what could not be satisfied that the record itself keeps, for the artifact; the table has them all.
 UNMET_KEPT = 200
+# What an operator looks for, where the table in the UI is cut off at the right.
+COSTS_FIRST = (c.POLICY, c.CHOSEN, c.TOTAL, c.LOWER_BOUND, c.GAP, c.FILL_RATE)
 TABLES_MADE = (
     *("replenishment", "deliveries", "visits", "levels", "costs", "bounds"),
     *("stock_by_day", "category_totals", "explanations", "unmet"),
@@ -44,7 +47,8 @@ def optimise_inventory(
     for note in record.notes:
         say(note)
     say(f"chosen policy: {record.chosen}")
-    show_table(run, "costs", record.summary["costs"], "Expected cost of each policy, on paths not planned from")
+    costs = with_first(record.summary["costs"], *COSTS_FIRST)
+    show_table(run, "costs", costs, "Expected cost of each policy, on paths not planned from")
     if record.summary["unmet"]:
         show_table(run, "unmet", record.summary["unmet"], "What limits did not grant, by store, category and SKU")
     return state

@@ -121,6 +121,15 @@ def rows_of(frame: pd.DataFrame, digits: int = 4) -> list[dict[str, Any]]:
     return rounded.astype(object).where(rounded.notna(), None).to_dict("records")
 
 
+def with_first(rows: Sequence[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
+    """Rows with these columns in front: a table in the UI is cut off at the right.
+
+    >>> with_first([{"a": 1, "b": 2, "c": 3}], "c", "unknown", "b")
+    [{'c': 3, 'b': 2, 'a': 1}]
+    """
+    return [{**{name: row[name] for name in names if name in row}, **row} for row in rows]
+
+
 def show_markdown(run: RunContext, name: str, text: str, description: str) -> None:
     """Publish a markdown artifact."""
     create_markdown_artifact(

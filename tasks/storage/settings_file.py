@@ -76,7 +76,9 @@ def _read_yaml(file: Path) -> Tree:
     try:
         content = yaml.load(file.read_text(encoding="utf-8-sig"), Loader=_UniqueKeyLoader)  # noqa: S506
     except FileNotFoundError:
-        raise ConfigError(f"There is no settings file {file}. Give its path with --settings.") from None
+        raise ConfigError(
+            f"There is no settings file {file}. Give its path with --settings (in a form: settings_file)."
+        ) from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"The settings file {file} cannot be read ({error}). Expected YAML text in UTF-8.") from None
     except yaml.YAMLError as error:
@@ -97,7 +99,10 @@ def _parsed(override: str) -> Tree:
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise ConfigError(f"--set {override}: expected key.path=value, for instance inventory.lead_time=2.")
+        raise ConfigError(
+            f"--set {override}: expected key.path=value, for instance inventory.lead_time=2 "
+            "(in a form: overrides, one to a line)."
+        )
     try:
         value = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
     except (yaml.YAMLError, ValueError) as error:
@@ -151,4 +156,4 @@ def _absolute(address: str, folder: Path) -> str:
 def _wrong(file: Path, problems: Sequence[str]) -> ConfigError:
     lines = "".join(f"\n  - {problem}" for problem in problems)
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return ConfigError(f"The settings ({file}, and --set where given) have {count}:{lines}")
+    return ConfigError(f"The settings ({file}, and --set or a form's overrides, where given) have {count}:{lines}")
