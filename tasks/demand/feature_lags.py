@@ -21,6 +21,8 @@ LAGS = {"D": (1, 2, 3, 4, 5, 6, 7, 14, 21, 28), "W": (1, 2, 3, 4, 5, 6, 7, 8, 13
 WINDOWS = {"D": (7, 28, 56, 182), "W": (4, 13, 26), "MS": (3, 6, 12)}
 # The period a year before the target, on its weekday, and its neighbours.
 YEAR, AROUND_YEAR = {"D": 364, "W": 52, "MS": 12}, (-1, 0, 1)
+# Periods on each side of the target a year ago that make the season there, without the luck of one period.
+SEASON_AROUND = {"D": 3, "W": 1, "MS": 0}
 # Last known values of the target's weekday.
 SAME_WEEKDAYS, WEEK = 4, 7
 # A series that hardly moves has at least this share of its mean as its deviation.
@@ -95,15 +97,31 @@ class LagFeatures:
 
     def _own_past(self, rows: Rows) -> dict[str, FloatArray]:
         found = {f"lag_{lag}": self._at(rows, rows.origin - lag) for lag in LAGS[self._kind]}
-        if self._panel.history > YEAR[self._kind]:
-            for shift in AROUND_YEAR:
-                found[f"year_ago_{shift:+d}"] = self._at(rows, rows.target - YEAR[self._kind] + shift)
         if self._kind == "D":
             same = rows.target - WEEK * ((rows.step - 1) // WEEK + 1)
             for back in range(SAME_WEEKDAYS):
                 found[f"same_weekday_{back + 1}"] = self._at(rows, same - WEEK * back)
         for width in WINDOWS[self._kind]:
             found[f"mean_{width}"] = self._sums.mean(rows.series, rows.origin, width)
+        return found | (self._year_ago(rows, found) if self._panel.history > YEAR[self._kind] else {})
+
+    def _year_ago(self, rows: Rows, past: dict[str, FloatArray]) -> dict[str, FloatArray]:
+        """What sold a year before the target, and where last year's step from origin to target leads from today.
+
+        Trees cannot add: the step (target's season less the level before the origin, both a year ago) is put on
+        today's level for them. Example: 9 a year before the target, 5 on average in the 4 weeks a year before the
+        origin, 6 in the last 4 weeks: ``step_4`` is 6 + 9 - 5 = 10.
+        """
+        year, around = YEAR[self._kind], SEASON_AROUND[self._kind]
+        found = {f"year_ago_{shift:+d}": self._at(rows, rows.target - year + shift) for shift in AROUND_YEAR}
+        # A target less than a year ahead has its neighbours a year ago known; a farther one only in part.
+        end = np.minimum(rows.target - year + around + 1, rows.origin)
+        found["year_ago_season"] = self._sums.mean(rows.series, end, 2 * around + 1)
+        for width in WINDOWS[self._kind][:2]:
+            before = self._sums.mean(rows.series, rows.origin - year, width)
+            found[f"year_ago_level_{width}"] = before
+            found[f"step_{width}"] = past[f"mean_{width}"] + found["year_ago_+0"] - before
+            found[f"season_step_{width}"] = past[f"mean_{width}"] + found["year_ago_season"] - before
         return found
 
     def _at(self, rows: Rows, period: IndexArray) -> FloatArray:

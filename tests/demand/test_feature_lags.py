@@ -36,12 +36,14 @@ def test_columns_of_a_daily_row_by_hand():
 
 
 def test_the_week_a_year_ago_is_counted_from_the_target():
-    panel = panel_of(np.arange(80.0), frequency="W-MON", horizon=3)
+    panel = panel_of(np.arange(80.0) + 5.0 * (np.arange(80) == 29), frequency="W-MON", horizon=3)
     found = columns_of(panel, row(0, 80, 2))
-    back = {
-        name: found[name][0] * found["deviation"][0] + found["mean"][0] for name in found if name.startswith("year_ago")
-    }
-    assert back == pytest.approx({"year_ago_-1": 28.0, "year_ago_+0": 29.0, "year_ago_+1": 30.0}, abs=1e-4)
+    back = {name: found[name][0] * found["deviation"][0] + found["mean"][0] for name in found}
+    assert [back[f"year_ago_{shift}"] for shift in ("-1", "+0", "+1")] == pytest.approx([28.0, 34.0, 30.0], abs=1e-4)
+    assert back["year_ago_season"] == pytest.approx((28 + 34 + 30) / 3, abs=1e-4)
+    assert back["year_ago_level_4"] == pytest.approx(np.mean([24, 25, 26, 27]), abs=1e-4)
+    assert back["step_4"] == pytest.approx(np.mean([76, 77, 78, 79]) + 34 - 25.5, abs=1e-4)
+    assert back["season_step_4"] == pytest.approx(77.5 + 92 / 3 - 25.5, abs=1e-4)
 
 
 @pytest.mark.parametrize("frequency", ["D", "W-MON", "MS"])
@@ -60,7 +62,11 @@ def test_a_row_reads_nothing_of_its_series_behind_its_origin(frequency):
     def past(told: Panel) -> np.ndarray:
         features = LagFeatures(told)
         matrix, names = features.table(rows)
-        own = [at for at, name in enumerate(names) if name.startswith(("lag_", "year_", "same_", "mean_"))]
+        own = [
+            at
+            for at, name in enumerate(names)
+            if name.startswith(("lag_", "year_", "same_", "mean_", "step_", "season_"))
+        ]
         units = features.standards.units(matrix[:, own].astype(np.float64), rows.series)
         return np.round(units / (1.0 + standards.mean[rows.series, None]), 3)
 
