@@ -34,9 +34,9 @@ MESSAGE = "prefect.state-message"
 NEVER_RESUMED = "The flow was *never resumed."
 KILLED = "*xited with *status code*"
 START_AGAIN = "Start the weekly run (or the backfill) again with the same date: finished stages are reused."
-# A run beats every so often; three missing beats in a row mean that nobody is there any more.
+# Prefect's runs beat every three minutes; three missing beats in a row mean that nobody is there any more.
 BEATS_MISSED = 3
-SECONDS_BETWEEN_BEATS = 30
+SECONDS_BETWEEN_BEATS = 180
 SIGNS_OF_LIFE = ("heartbeat", "Completed", "Failed", "Cancelled", "Cancelling", "Crashed", "Paused", "Suspended")
 # Jinja expressions: the message of a notification.
 ABOUT_RUN = "flow_run.name ~ ': ' ~ flow_run.state.message"

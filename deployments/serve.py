@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from types import FrameType
 import click
 import httpx
 
+from deployments.dead_runs import end_dead_runs
 from deployments.files import HOST, files_server, serving
 from flows.server import announced
 from schemas.errors import PipelineError
@@ -85,7 +87,10 @@ def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: 
             _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
             _prefect(["--no-prompt", "deploy", "--all"], environment)
             _python(["-m", "deployments.automations"], environment)
-            running.append(_start("prefect", ["worker", "start", "--pool", POOL, "--name", "restock"], environment))
+            worker = f"restock-{platform.node()}"
+            for run in end_dead_runs(environment["PREFECT_API_URL"], worker):
+                click.echo(f"Crashed, its process was gone: {run}")
+            running.append(_start("prefect", ["worker", "start", "--pool", POOL, "--name", worker], environment))
             pages = _pages(address, prefilled=None if settings_file else _demo_dates())
             for line in _welcome(address, pages, environment):
                 click.echo(line)

@@ -12,14 +12,18 @@ import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import yaml
 from click.testing import CliRunner
+from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Running
 
 from deployments.automations import TOLD
+from deployments.dead_runs import end_dead_runs
 from deployments.ecs.pool import create_pool, job_template
 from schemas.records import IngestRecord, InputFile, TableRef
 from schemas.run import RunContext
@@ -169,3 +173,32 @@ def test_a_run_on_ecs_is_a_fargate_task_of_our_image(prefect_server: dict[str, s
     assert (request["launchType"], request["cluster"]) == ("FARGATE", "shop")
     assert request["overrides"]["taskRoleArn"] == roles["task"]
     assert (request["overrides"]["cpu"], request["overrides"]["memory"]) == (4096, 30720)
+
+
+def test_a_run_whose_process_is_gone_is_ended_and_no_other(prefect_server: dict[str, str], tmp_path: Path) -> None:
+    @flow
+    def work() -> None:
+        """Nothing: its runs are only registered."""
+
+    def run_of(worker: str, process: int) -> UUID:
+        run = client.create_flow_run(work, state=Running()).id
+        client.update_flow_run_labels(run, {"prefect.worker.name": worker})
+        client.update_flow_run(run, infrastructure_pid=str(process))
+        return run
+
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait(SECONDS_TO_WAIT)
+    with get_client(sync_client=True) as client:
+        gone, elsewhere = run_of("ours", ended.pid), run_of("theirs", ended.pid)
+        reused = run_of("ours", os.getpid())  # alive, but no process of that run
+        alive = run_of("ours", ended.pid)
+        environment = {**os.environ, "PREFECT__FLOW_RUN_ID": str(alive)}
+        with subprocess.Popen([sys.executable, "-c", "input()"], env=environment, stdin=subprocess.PIPE) as process:
+            client.update_flow_run(alive, infrastructure_pid=str(process.pid))
+            assert len(end_dead_runs(prefect_server["PREFECT_API_URL"], "ours")) == 2
+            process.communicate(b"\n", timeout=SECONDS_TO_WAIT)
+        states = {run: client.read_flow_run(run).state for run in (gone, reused, elsewhere, alive)}
+    assert [state.type.name for state in states.values() if state] == ["CRASHED", "CRASHED", "RUNNING", "RUNNING"]
+    state = states[gone]
+    assert state is not None
+    assert "Start the weekly run" in str(state.message)
