@@ -84,17 +84,22 @@ def publish(
             ),
         ),
     )
-    if state.name == REUSED:
-        record = record.model_copy(update={"written": False})
-        state = Completed(data=record, name=REUSED, message=state.message)
     warn([*record.warnings, *override_warnings(record.overrides, _rejected_overrides(ingested))])
     if run.scoped:
         warn(["The file covers the run's scope only: for the ERP an absent pair means 0."])
+    # Those of the data are in the log already; whoever approves or reads the artifact is to see them too.
+    data_warnings = [text for text in panel.warnings if text not in record.warnings]
+    record = record.model_copy(
+        update={
+            "warnings": [*data_warnings, *record.warnings],
+            "written": record.written and state.name != REUSED,
+        }
+    )
     say(f"{_outcome(record).lower()}: {record.folder}")
     if record.written and not run.dry_run:
         tell_of_publication(run, record)
     _show(run, record, plan)
-    return state
+    return Completed(data=record, name=state.name, message=state.message)
 
 
 def _outputs(

@@ -142,14 +142,14 @@ def test_a_run_is_started_from_the_form_and_leaves_artifacts_and_a_report(page: 
 
 
 def test_a_rejected_file_is_not_published_and_the_run_says_by_whom(page: chromium.Page, served: Served) -> None:
-    as_of = "2024-06-24"
+    as_of = "2024-07-02"  # its last day has no sales yet: whoever approves is to know
     page.open(served.form(as_of=as_of))
     page.click("approve_before_publishing", "label")
     run = submit(page)
     wait_for_state(page, "Suspended")
     page.click("Open menu", "button")
     page.click("Resume", "[role=menuitem]")
-    page.wait_for(f"{as_of}: publish the replenishment file?", "Decision")
+    page.wait_for(f"{as_of}: publish the replenishment file?", "sales end at 2024-06-30", "Decision")
     page.click("Decision", "label")
     page.click("reject", "[role=option]")
     page.fill("Name", "Tom")
