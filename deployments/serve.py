@@ -16,6 +16,8 @@ from types import FrameType
 
 import click
 import httpx
+from prefect.client.schemas.schedules import CronSchedule
+from pydantic import ValidationError
 
 from deployments.dead_runs import end_dead_runs
 from deployments.files import HOST, files_server, serving
@@ -61,6 +63,7 @@ def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: 
     settings = Path(settings_file).resolve() if settings_file else _demo_settings()
     if not settings.is_file():
         raise click.ClickException(f"There is no settings file {settings}. Give its path with --settings.")
+    _check_schedule(cron, timezone)
     environment = {
         **os.environ,
         **QUIET,
@@ -100,6 +103,14 @@ def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: 
             click.echo("Stopping ...")
         finally:
             _stop(running)
+
+
+def _check_schedule(cron: str, timezone: str) -> None:
+    try:
+        CronSchedule(cron=cron, timezone=timezone)
+    except ValidationError as error:
+        problems = "; ".join(f"--{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
+        raise click.ClickException(f"{problems}. Expected such as --cron '{MONDAY_AT_FIVE}' --timezone UTC.") from None
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from prefect.states import Running
 from deployments.automations import TOLD
 from deployments.dead_runs import end_dead_runs
 from deployments.ecs.pool import create_pool, job_template
+from deployments.serve import serve
 from schemas.records import IngestRecord, InputFile, TableRef
 from schemas.run import RunContext
 from tasks.events import tell_of_bad_rows
@@ -131,6 +132,14 @@ def test_a_missing_settings_file_is_told_before_a_server_starts(tmp_path: Path) 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False)
     assert done.returncode == 1
     assert "There is no settings file" in done.stderr
+
+
+@pytest.mark.parametrize(("option", "value"), [("--timezone", "Chile/Nowhere"), ("--cron", "every monday")])
+def test_a_schedule_that_is_none_is_told_before_a_server_starts(company: Path, option: str, value: str) -> None:
+    done = CliRunner().invoke(serve, ["--settings", str(company), "--port", str(free_port()), option, value])
+    assert done.exit_code == 1
+    assert f"Error: {option}: " in done.output
+    assert value in done.output
 
 
 def test_many_bad_rows_of_a_table_are_an_alarm(prefect_server: dict[str, str], company: Path) -> None:
