@@ -280,6 +280,29 @@ def why(settings_file: str, as_of: date, store: str, sku: str, overrides: tuple[
     _say(*answer(prepare_run(settings_file, as_of, overrides), store, sku))
 
 
+@cli.command()
+@click.option("--settings", "settings_file", required=True, metavar="FILE", help="Settings file (YAML).")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), callback=_as_date, required=True, metavar="DATE")
+@click.option("--store", required=True, metavar="STORE", help="Store of the forecast.")
+@click.option("--category", required=True, metavar="CATEGORY", help="Category of the forecast, as in forecast.parquet.")
+@click.option(
+    "--date",
+    "day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    callback=_as_date,
+    required=True,
+    metavar="DATE",
+    help="A period of the horizon.",
+)
+@set_option
+def explain(settings_file: str, as_of: date, store: str, category: str, day: date, overrides: tuple[str, ...]) -> None:
+    """Say what pushed the forecast of a store, category and date up or down."""
+    from flows.preparation import prepare_run
+    from tasks.explain import explain_forecast
+
+    _say(*explain_forecast(prepare_run(settings_file, as_of, overrides), store, category, day))
+
+
 @cli.command("what-if")
 @click.option("--settings", "settings_file", required=True, metavar="FILE", help="Settings file (YAML).")
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), callback=_as_date, required=True, metavar="DATE")
