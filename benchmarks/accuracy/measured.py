@@ -59,7 +59,17 @@ def _timed(part: Path, task: Callable[..., pd.DataFrame], arguments: tuple[Any, 
     frame = task(*arguments)
     seconds = time.perf_counter() - begun
     frame.to_parquet(part, index=False)
-    return seconds, _peak_memory()
+    memory = _peak_memory()
+    _end_workers()
+    return seconds, memory
+
+
+def _end_workers() -> None:
+    """End joblib's idle workers: a spawned process waits for them, five minutes, before it ends itself."""
+    if "joblib" in sys.modules:
+        from joblib.externals.loky import get_reusable_executor
+
+        get_reusable_executor().shutdown(wait=True)
 
 
 def _peak_memory() -> float:
