@@ -59,6 +59,12 @@ MEANINGS = {
     "models.xgboost_lags.colsample_bytree": "Share of the features that a tree sees",
     "models.xgboost_lags.reg_lambda": "L2 regularisation",
     "models.xgboost_lags.min_child_weight": "Least weight of the rows in a leaf",
+    "models.xgboost_recursive.learning_rate": "Step per boosting round",
+    "models.xgboost_recursive.max_leaves": "Leaves of a tree at most",
+    "models.xgboost_recursive.subsample": "Share of the rows that a tree sees",
+    "models.xgboost_recursive.colsample_bytree": "Share of the features that a tree sees",
+    "models.xgboost_recursive.reg_lambda": "L2 regularisation",
+    "models.xgboost_recursive.min_child_weight": "Least weight of the rows in a leaf",
     "inventory.policies": "Policies that the cost table compares; the cheapest valid plan is published",
     "inventory.genetic.population": "Plans in a generation",
     "inventory.genetic.generations": "Generations",
@@ -71,7 +77,7 @@ DEFAULTS = {
     "horizon": "`28 / 8 / 6`",
     "inventory.review_period": "`7 / 1 / 1`",
     "backtest.step": "`7 / 1 / 1`",
-    "models": "arima, prophet, xgboost, tsb, ensemble",
+    "models": "arima, prophet, xgboost, xgboost_lags, xgboost_recursive, tsb, ensemble",
     "output.columns": "the contract's names",
 }
 NAMES_OF_TYPES = {str: "text", int: "whole number", float: "number", bool: "true or false"}

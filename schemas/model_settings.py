@@ -55,6 +55,10 @@ class XgboostLagsSettings(Strict):
     min_child_weight: float = Field(default=30.0, ge=0)
 
 
+class XgboostRecursiveSettings(XgboostLagsSettings):
+    """One gradient-boosted model over all series on plain lags, step by step."""
+
+
 class LocalModelSettings(Strict):
     """A cheap statistical model per series (Croston, TSB, Theta, ETS)."""
 
@@ -77,6 +81,7 @@ class ModelsSettings(Strict):
     prophet: ProphetSettings | None = None
     xgboost: XgboostSettings | None = None
     xgboost_lags: XgboostLagsSettings | None = None
+    xgboost_recursive: XgboostRecursiveSettings | None = None
     croston: LocalModelSettings | None = None
     tsb: LocalModelSettings | None = None
     theta: LocalModelSettings | None = None

@@ -19,6 +19,7 @@ from schemas.model_settings import (
     ModelsSettings,
     ProphetSettings,
     XgboostLagsSettings,
+    XgboostRecursiveSettings,
     XgboostSettings,
 )
 from schemas.strict import Strict
@@ -34,6 +35,7 @@ __all__ = [
     "ProphetSettings",
     "Settings",
     "XgboostLagsSettings",
+    "XgboostRecursiveSettings",
     "XgboostSettings",
 ]
 
@@ -263,6 +265,7 @@ class Settings(Strict):
         prophet=ProphetSettings(),
         xgboost=XgboostSettings(),
         xgboost_lags=XgboostLagsSettings(),
+        xgboost_recursive=XgboostRecursiveSettings(),
         tsb=LocalModelSettings(),
         ensemble=EnsembleSettings(),
     )

@@ -33,7 +33,7 @@ from tasks.support import rows_of, run_stage, say, show_table
 # Forecasts made for a replay at most, in series, periods and cutoffs: beyond, fewer weeks are replayed.
 MOST_FORECASTS = 1_500_000
 # Models that predict any cutoff by one fit, in a process like this.
-REPLAYING = ("xgboost", "xgboost_lags")
+REPLAYING = ("xgboost", "xgboost_lags", "xgboost_recursive")
 # A fit forecasts so many replayed runs before it is made anew.
 RUNS_PER_FIT = 26
 

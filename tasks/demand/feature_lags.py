@@ -7,6 +7,7 @@ the series around its mean, so that all series speak one language.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +71,9 @@ class Standards:
 class LagFeatures:
     """Columns of rows of a panel.
 
+    Rows may lie behind the history: their origin is then a period of the horizon, and their past what
+    :meth:`assuming` took for the periods in between.
+
     Args:
         panel: n series over T periods, and H to forecast.
     """
@@ -80,8 +84,22 @@ class LagFeatures:
         self._panel = panel
         self._kind = panel.frequency.kind
         self._known = KnownColumns(panel)
-        self._scores: FloatArray = (demand - self.standards.mean[:, None]) / self.standards.deviation[:, None]
+        scores = (demand - self.standards.mean[:, None]) / self.standards.deviation[:, None]
+        self._scores: FloatArray = np.pad(scores, ((0, 0), (0, panel.horizon)), constant_values=np.nan)
         self._sums = RunningSums(self._scores)
+
+    def assuming(self, step: int, scores: FloatArray) -> LagFeatures:
+        """These features with a period of the horizon taken as sold, for rows with later origins.
+
+        Args:
+            step: 1 for the first period behind the history.
+            scores: shape (n,), in standard deviations (:class:`Standards`); NaN = unknown.
+        """
+        found = copy(self)
+        found._scores = self._scores.copy()
+        found._scores[:, self._panel.history + step - 1] = scores
+        found._sums = RunningSums(found._scores)
+        return found
 
     def table(self, rows: Rows) -> tuple[SmallFloatArray, tuple[str, ...]]:
         """Columns of rows, shape (k, F), NaN = unknown at the row's origin; and their names."""
@@ -126,6 +144,6 @@ class LagFeatures:
 
     def _at(self, rows: Rows, period: IndexArray) -> FloatArray:
         """Scores of some periods; NaN where they lie before the history or were not known at the origin."""
-        there = (period >= 0) & (period < np.minimum(rows.origin, self._panel.history))
-        values = self._scores[rows.series, np.clip(period, 0, self._panel.history - 1)]
+        there = (period >= 0) & (period < rows.origin)
+        values = self._scores[rows.series, np.clip(period, 0, self._scores.shape[1] - 1)]
         return np.where(there, values, np.nan)

@@ -18,7 +18,7 @@ from schemas.settings import FLOORS, Settings
 from tasks.forecasting import deepar, ensemble
 from tasks.forecasting.fallback import is_too_young
 
-GLOBAL_MODELS = ("xgboost", "xgboost_lags", deepar.NAME)
+GLOBAL_MODELS = ("xgboost", "xgboost_lags", "xgboost_recursive", deepar.NAME)
 # What serves a series without any history.
 ZERO = "zero"
 
@@ -62,6 +62,10 @@ def make_forecaster(name: str, settings: Settings) -> Forecaster:
         from tasks.forecasting.xgb_lags import XgboostLagsForecaster
 
         return XgboostLagsForecaster(models.xgboost_lags, settings.quantiles, threads_per_shard(settings))
+    if name == "xgboost_recursive" and models.xgboost_recursive:
+        from tasks.forecasting.xgb_recursive import XgboostRecursiveForecaster
+
+        return XgboostRecursiveForecaster(models.xgboost_recursive, settings.quantiles, threads_per_shard(settings))
     if name == "arima" and models.arima:
         from tasks.forecasting.arima import arima_forecaster
 

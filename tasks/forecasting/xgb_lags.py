@@ -9,7 +9,7 @@ ahead where demand is intermittent and seasons are faint, behind where they are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,63 +45,91 @@ class XgboostLagsForecaster:
 
     def fit(self, panel: Panel, seed: int) -> FittedXgboostLags:
         """Learn from all series of a panel's history."""
-        rows = sample_rows(panel, panel.history, EARLIEST_ORIGIN, self._settings.max_rows, seed)
-        if len(rows) < FEWEST_ROWS:
-            return FittedXgboostLags(self._levels, None, None)
-        features = LagFeatures(panel)
-        matrix, names = features.table(rows)
-        label = features.standards.scores(target_values(panel, rows), rows.series)
-        examples = Examples(matrix, label, np.ones(len(label)))
-        return FittedXgboostLags(
-            self._levels,
-            boost(examples, names, self._learning("reg:squarederror", seed)),
-            boost(examples, names, self._learning("reg:quantileerror", seed, self._levels)),
-        )
+        return FittedXgboostLags(self._levels, learn(panel, self._settings, self._levels, seed, self._threads))
 
-    def _learning(self, objective: str, seed: int, levels: tuple[float, ...] = ()) -> Learning:
-        settings = self._settings
-        return Learning(
-            objective=objective,
-            rounds=settings.max_rounds,
-            learning_rate=settings.learning_rate,
-            max_depth=0,
-            max_leaves=settings.max_leaves,
-            subsample=settings.subsample,
-            colsample_bytree=settings.colsample_bytree,
-            reg_lambda=settings.reg_lambda,
-            reg_alpha=0.0,
-            min_child_weight=settings.min_child_weight,
-            seed=seed,
-            threads=self._threads,
-            levels=levels,
-        )
+
+@dataclass(frozen=True)
+class Learnt:
+    """Boosters of the mean and of all quantiles, in standard deviations of the series."""
+
+    mean: Boosted
+    quantiles: Boosted
+
+
+def learn(
+    panel: Panel, settings: XgboostLagsSettings, levels: tuple[float, ...], seed: int, threads: int
+) -> Learnt | None:
+    """Learn from all series of a panel's history, at the steps of its horizon; None where it holds too few rows."""
+    rows = sample_rows(panel, panel.history, EARLIEST_ORIGIN, settings.max_rows, seed)
+    if len(rows) < FEWEST_ROWS:
+        return None
+    features = LagFeatures(panel)
+    matrix, names = features.table(rows)
+    label = features.standards.scores(target_values(panel, rows), rows.series)
+    examples = Examples(matrix, label, np.ones(len(label)))
+    mean = Learning(
+        objective="reg:squarederror",
+        rounds=settings.max_rounds,
+        learning_rate=settings.learning_rate,
+        max_depth=0,
+        max_leaves=settings.max_leaves,
+        subsample=settings.subsample,
+        colsample_bytree=settings.colsample_bytree,
+        reg_lambda=settings.reg_lambda,
+        reg_alpha=0.0,
+        min_child_weight=settings.min_child_weight,
+        seed=seed,
+        threads=threads,
+    )
+    quantiles = replace(mean, objective="reg:quantileerror", levels=levels)
+    return Learnt(boost(examples, names, mean), boost(examples, names, quantiles))
+
+
+def served(
+    panel: Panel, mean: FloatArray, spread: FloatArray, levels: Sequence[float], quantiles: Sequence[float]
+) -> Forecast:
+    """Forecast of a model on lags; seasonal naive for the series of which nothing is known.
+
+    Args:
+        panel: n series and H periods to forecast.
+        mean: shape (n, H), units.
+        spread: shape (n, H, Q), units at the levels.
+        levels: Q levels, ascending.
+        quantiles: the levels that are asked for.
+    """
+    closed = panel.closed[:, panel.history : panel.history + panel.horizon]
+    mean, asked = tidy(mean, at_levels(spread, levels, quantiles), closed)
+    unknown = np.flatnonzero(~np.isfinite(open_demand(panel)).any(axis=1))
+    naive = SeasonalNaive().fit(panel, 0).predict(panel, quantiles)
+    mean[unknown], asked[unknown] = naive.mean[unknown], naive.quantiles[unknown]
+    return Forecast(mean, asked, failed=dict.fromkeys(unknown.tolist(), NO_HISTORY))
+
+
+def unlearnt(panel: Panel, quantiles: Sequence[float]) -> Forecast:
+    """Seasonal naive for all series: there was too little to learn from."""
+    naive = SeasonalNaive().fit(panel, 0).predict(panel, quantiles)
+    return Forecast(naive.mean, naive.quantiles, failed=dict.fromkeys(range(panel.n), NOTHING_LEARNT))
 
 
 @dataclass(frozen=True)
 class FittedXgboostLags:
-    """The fitted forecaster; both boosters are None where the history held too few rows."""
+    """The fitted forecaster; ``learnt`` is None where the history held too few rows."""
 
     levels: tuple[float, ...]
-    mean: Boosted | None
-    quantiles: Boosted | None
+    learnt: Learnt | None
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
         """Forecast the horizon of a panel of the same series; seasonal naive where nothing was learnt or is known."""
-        naive = SeasonalNaive().fit(panel, 0).predict(panel, quantiles)
-        if self.mean is None or self.quantiles is None:
-            return Forecast(naive.mean, naive.quantiles, failed=dict.fromkeys(range(panel.n), NOTHING_LEARNT))
+        if self.learnt is None:
+            return unlearnt(panel, quantiles)
         rows, features = horizon_rows(panel), LagFeatures(panel)
         matrix, _ = features.table(rows)
-        mean = features.standards.units(self.mean.predict(matrix), rows.series)
-        spread = features.standards.units(_matrix(self.quantiles.predict(matrix)), rows.series)
-        asked = at_levels(spread.reshape(panel.n, panel.horizon, -1), self.levels, quantiles)
-        closed = panel.closed[:, panel.history : panel.history + panel.horizon]
-        mean, asked = tidy(mean.reshape(panel.n, panel.horizon), asked, closed)
-        unknown = np.flatnonzero(~np.isfinite(open_demand(panel)).any(axis=1))
-        mean[unknown], asked[unknown] = naive.mean[unknown], naive.quantiles[unknown]
-        return Forecast(mean, asked, failed=dict.fromkeys(unknown.tolist(), NO_HISTORY))
+        mean = features.standards.units(self.learnt.mean.predict(matrix), rows.series)
+        spread = features.standards.units(as_columns(self.learnt.quantiles.predict(matrix)), rows.series)
+        shape = (panel.n, panel.horizon)
+        return served(panel, mean.reshape(shape), spread.reshape(*shape, -1), self.levels, quantiles)
 
 
-def _matrix(values: FloatArray) -> FloatArray:
+def as_columns(values: FloatArray) -> FloatArray:
     """One column per level, also where there is one level."""
     return values.reshape(len(values), -1)

@@ -96,3 +96,18 @@ def test_the_horizon_has_every_column_of_the_history():
     ahead = columns_of(panel, horizon_rows(panel))
     assert set(ahead) == set(columns_of(panel, row(0, 40, 1)))
     assert "promo" in ahead
+
+
+def test_a_period_taken_as_sold_is_the_past_of_later_rows_alone():
+    panel = panel_of(np.arange(30.0))
+    features = LagFeatures(panel)
+    assumed = features.assuming(1, np.array([2.5]))
+    later = row(0, 31, 1)
+    told = dict(zip(assumed.table(later)[1], assumed.table(later)[0][0], strict=True))
+    untold = dict(zip(features.table(later)[1], features.table(later)[0][0], strict=True))
+    assert told["lag_1"] == 2.5
+    assert np.isnan(untold["lag_1"])
+    assert told["lag_2"] == untold["lag_2"]
+    assert told["mean_7"] == pytest.approx((6 * np.mean([untold[f"lag_{lag}"] for lag in range(2, 8)]) + 2.5) / 7)
+    at_origin = row(0, 30, 1)
+    np.testing.assert_array_equal(assumed.table(at_origin)[0], features.table(at_origin)[0])

@@ -22,6 +22,7 @@ MODELS = {
     "prophet": {"cross_validation": False},
     "xgboost": {"max_rounds": 20, "max_rows": 2_000},
     "xgboost_lags": {"max_rounds": 20, "max_rows": 2_000},
+    "xgboost_recursive": {"max_rounds": 20, "max_rows": 2_000},
     "croston": {},
     "tsb": {},
     "theta": {},
