@@ -53,3 +53,12 @@ def test_without_any_known_actual_all_weigh_alike(backtest_of, quantiles):
     actual = np.full((1, 2, 3), np.nan)
     found = weights_of(backtest_of(actual, {"a": np.ones((1, 2, 3)), "b": np.ones((1, 2, 3))}), quantiles)
     assert found[LIVE] == {"a": 1.0, "b": 1.0}
+
+
+def test_the_loss_of_a_floor_counts_a_tenth_more(backtest_of, quantiles):
+    actual = np.full((1, 4, 5), 100.0)
+    level = {"a": actual + 10, "moving_average": actual + 10, "tsb": actual + 9}
+    found = weights_of(backtest_of(actual, level), quantiles)[LIVE]
+    assert found["moving_average"] == pytest.approx((1.1 / 0.99) ** -8)
+    assert found["a"] == pytest.approx((1 / 0.99) ** -8)
+    assert found["tsb"] == 1.0
