@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from schemas.panel import BoolArray
-from schemas.settings import FLOORS
 from tasks.evaluation.aggregation import FoldGrid
+from tasks.evaluation.evidence import handicap_of
 from tasks.evaluation.reasons import loss_parts
 
 # A model that loses a tenth more than the best weighs 0.47 of it, one that loses half more 0.04.
@@ -15,10 +15,6 @@ SHARPNESS = 8.0
 # Below this share of the largest weight, a sixth more lost than by the best, a model adds more error than variety: a
 # moving average with a fifth of the weight cost 24 % on sporting goods after Christmas.
 SMALLEST_SHARE = 0.3
-# These carry on a level or a week of last year, whatever comes: their loss counts a tenth more. Level with the models
-# that learn on a few folds in a row, they fall behind with the next promotion or turn of the season.
-BLIND = frozenset({*FLOORS, "croston", "tsb"})
-BLIND_HANDICAP = 1.1
 
 
 def ensemble_weights(grid: FoldGrid, loss: str, live: pd.Timestamp) -> dict[pd.Timestamp, dict[str, float]]:
@@ -56,8 +52,7 @@ def _weights(grid: FoldGrid, loss: str, used: BoolArray) -> dict[str, float]:
         same = (counted[index] == counted[reference]) & (counted[index] > 0)
         against = float(lost[reference][same].sum())
         if against > 0:
-            handicap = BLIND_HANDICAP if model in BLIND else 1.0
-            ratios[model] = handicap * float(lost[index][same].sum()) / against
+            ratios[model] = handicap_of(model) * float(lost[index][same].sum()) / against
     best = max(min(ratios.values(), default=1.0), np.finfo(float).tiny)
     weights = {model: (max(ratio, best) / best) ** -SHARPNESS for model, ratio in ratios.items()}
     return {model: weight for model, weight in weights.items() if weight >= SMALLEST_SHARE}

@@ -53,6 +53,12 @@ def test_the_ensemble_wins_unless_a_single_model_is_clearly_better(ensemble, win
     assert evidence.models[network_winner(evidence, tolerance=0.05)] == winner
 
 
+@pytest.mark.parametrize(("ensemble", "winner"), [(115.4, "ensemble"), (115.6, "tsb")])
+def test_the_lead_of_a_model_that_only_carries_on_must_be_a_tenth_larger(ensemble, winner):
+    evidence = _totals(100.0, 130.0, ensemble, models=("tsb", "b", "ensemble"))
+    assert evidence.models[network_winner(evidence, tolerance=0.05)] == winner
+
+
 def test_without_an_ensemble_the_least_loss_wins():
     assert network_winner(_totals(100.0, 99.9, models=("a", "b")), tolerance=0.05) == 1
 
