@@ -20,8 +20,8 @@ LOWEST_MEAN, MEANS_PER_DECADE, MEANS = 1e-3, 24, 193
 LOWEST_RATIO, RATIOS_PER_DECADE, RATIOS = 0.05, 8, 43
 # From here on a continuous distribution is as good as counts.
 MANY_UNITS = 100.0
-# Observations by which a series' own spread is trusted against that of its store.
-SHRINKAGE = 20.0
+# Units seen on so many paths by which a series' own spread is trusted half against that of its store.
+SHRINKAGE, SHRINKAGE_PATHS = 20.0, 50
 
 SmallFloats = np.ndarray
 SmallIndex = np.ndarray
@@ -127,7 +127,8 @@ def _excess_at(total: FloatArray, length: int) -> FloatArray:
     beyond = (sums.var(axis=0, ddof=1) - centre).sum(axis=1)
     square = (centre**2).sum(axis=1)
     pooled = beyond.sum() / square.sum() if square.sum() > 0 else 0.0
-    # Trust grows with the units seen: slow series say little about their spread.
-    trust = centre.sum(axis=1) / (centre.sum(axis=1) + SHRINKAGE)
+    # Trust grows with the units and paths seen: slow series on few paths say little about their spread.
+    seen = centre.sum(axis=1) * len(total) / SHRINKAGE_PATHS
+    trust = seen / (seen + SHRINKAGE)
     own = np.divide(beyond, square, out=np.full(len(beyond), pooled), where=square > 0)
     return trust * own + (1.0 - trust) * pooled

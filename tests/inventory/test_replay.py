@@ -16,7 +16,7 @@ from tasks.forecasting.floors import MovingAverage
 from tasks.forecasting.registry import past_forecasts
 from tasks.inventory.lost_in_between import saved_units
 from tasks.inventory.policies.newsvendor import NewsvendorPolicy
-from tasks.inventory.replay import Span, Stock, advance, calibrate, cheapest, replay
+from tasks.inventory.replay import FACTORS, Span, Stock, advance, calibrate, cheapest, factor_at, replay
 from tasks.inventory.simulator import ledger, simulate
 from tasks.inventory.weekly import optimise
 from tasks.inventory.weekly_problem import WeeklyInputs
@@ -216,6 +216,16 @@ def test_ties_go_to_the_middle():
     assert cheapest(np.array([9.0, 7.0, 6.0, 7.0, 9.0])) == 2
     # One lucky replay between dear neighbours loses against two good ones side by side.
     assert cheapest(np.array([9.0, 4.0, 9.0, 5.0, 4.6])) == 4
+
+
+def test_the_least_cost_lies_between_the_points_of_the_grid():
+    # Smoothed 7, 6, 7: its own parabola is least at the middle. Smoothed 6, 5, 5.5: a sixth of a step behind it.
+    assert cheapest(np.array([8.0, 8.0, 4.0, 8.0, 8.0])) == 2
+    assert cheapest(np.array([7.0, 7.0, 3.0, 7.0, 5.0])) == pytest.approx(2 + 1 / 6)
+    level = np.array([9.0, 6.0, 4.0, 6.0, 9.0])
+    assert cheapest(level) == 2
+    assert 2 < cheapest(level - [0, 0, 0, 1.0, 1.0]) < 2.5
+    assert factor_at(2.5) == pytest.approx(np.sqrt(FACTORS[2] * FACTORS[3]))
 
 
 def test_what_is_lost_before_the_order_arrives_is_saved():
