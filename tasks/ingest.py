@@ -8,6 +8,7 @@ from prefect.client.schemas.objects import State
 
 from schemas.records import IngestRecord
 from schemas.run import RunContext
+from tasks.demand import scope
 from tasks.demand.validation import validate_tables
 from tasks.events import tell_of_bad_rows
 from tasks.storage.lake import open_lake
@@ -27,10 +28,15 @@ def ingest_tables(run: RunContext) -> State[IngestRecord]:
     """Validated tables in the lake, bad rows in quarantine; a data-quality artifact.
 
     Raises:
+        ConfigError: the run's scope names a store or category that there is not.
         DataContractError: a structural fault, or too large a share of bad rows.
     """
     settings = run.settings
     files = expand_sources(settings.sources)
+    if run.scoped:
+        small = {name: files[name] for name in scope.TABLES}
+        known = validate_tables(read_tables(small, settings.sources), settings).tables
+        scope.check_scope(run.stores, run.categories, known, settings)
     parts: dict[str, object] = {
         "files": {table: [file.sha256 for file in of_table] for table, of_table in files.items()},
         "sources": settings.sources.model_dump(mode="json"),

@@ -192,6 +192,14 @@ def test_a_scope_limits_the_run_to_its_stores(restock: Restock, company: Path) -
     assert set(targets(company)[c.STORE_ID]) == {"001"}
 
 
+def test_a_scope_that_is_not_there_is_refused_before_sales_are_read(restock: Restock, company: Path) -> None:
+    (company.parent / "sales.csv").write_text("not even a table")
+    code, out, err = weekly(restock, company, "--stores", "1", "--stores", "001")
+    assert code == 2
+    assert "stores: no such store in the table of sources.stores: 1" in err
+    assert "Traceback" not in out + err
+
+
 @pytest.mark.parametrize("command", ["ingest", "features", "baselines", "compare"])
 def test_a_stage_command_ends_well_and_publishes_nothing(restock: Restock, company: Path, command: str) -> None:
     code, out, err = restock(command, "--settings", company, "--as-of", mini_company.AS_OF)
