@@ -25,12 +25,17 @@ _PER_LOG_ODDS = (TAILS - 1) / (FIRST_LOG_ODDS - LAST_LOG_ODDS)
 
 @compiled
 def tail_units(table: FloatArray, row: int, factor: float, tail: float) -> float:
-    """Units that demand reaches with probability ``tail``; 0 where the tail is 1 or more."""
+    """Whole units that demand reaches with probability ``tail``; 0 where the tail is 1 or more.
+
+    Between two columns of the table the units run evenly: a level must not jump where a cost moves a little.
+    """
     if tail >= SURE or factor <= 0.0:
         return 0.0
     place = (FIRST_LOG_ODDS - np.log(tail / (1.0 - tail))) * _PER_LOG_ODDS
-    column = min(max(int(place), 0), TAILS - 1)
-    return np.floor(table[row, column] * factor + 0.5)
+    place = min(max(place, 0.0), TAILS - 1.0)
+    column = min(int(place), TAILS - 2)
+    units = table[row, column] + (place - column) * (table[row, column + 1] - table[row, column])
+    return np.floor(units * factor + 0.5)
 
 
 @compiled

@@ -158,6 +158,14 @@ def _notes(inputs: WeeklyInputs, weekly: WeeklyProblem, solution: Solution, targ
         notes.append(f"{best.missed_weeks} store-weeks have no visit: the visits a period do not suffice.")
     if np.isfinite(targets.shelf.capacity).any() or (targets.rows.core is not None and targets.rows.core.any()):
         notes.append(f"Articles are told by: {targets.article_rule}.")
+    cheaper = [
+        name for name, judged in solution.judgements.items() if judged.by_formula and judged.cost.total < best.total
+    ]
+    if cheaper and not solution.judgements[solution.chosen].by_formula:
+        notes.append(
+            f"{', '.join(cheaper)} looks cheaper on the sample paths, but does not follow what the replay of past "
+            f"weeks says a leftover costs: {solution.chosen} is carried out."
+        )
     notes += [f"The plan cannot keep: {breach}." for breach in best.limit_breaches]
     notes += _crowded(problem)
     made, judged = (0 if p.paths is None else len(p.paths) for p in (problem, solution.problem))

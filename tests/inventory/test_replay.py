@@ -253,6 +253,24 @@ def test_a_calibrated_leftover_lowers_levels_and_is_charged_at_the_end(make_prob
     assert simulate(replace(lone, holding_factor=4.0), idle).holding == pytest.approx(0.2 * 6 * (3 + 3))
 
 
+def test_a_formula_that_looks_cheaper_gives_way_to_calibrated_levels():
+    settings = settings_of(policies=["eoq", "marginal_value"])
+    panel = poisson_panel(settings)
+    inputs = inputs_of(panel, settings, forecasts_of(panel, [panel.history]))
+    # Leftovers hardly count at all and far too much: here the one, there the other policy is cheaper.
+    seen = set()
+    for factor in (0.3, 30.0):
+        plan = optimise(replace(inputs, holding_factor=factor))
+        totals = plan.costs.set_index("policy")["total"]
+        assert plan.chosen == "marginal_value"
+        told = any("eoq looks cheaper on the sample paths" in note for note in plan.notes)
+        assert told == (totals["eoq"] < totals["marginal_value"])
+        seen.add(told)
+    assert True in seen
+    plain = optimise(inputs)
+    assert plain.chosen == plain.costs.set_index("policy")["total"].idxmin()
+
+
 def test_the_run_plans_and_tells_with_the_calibrated_factor():
     settings = settings_of()
     panel = poisson_panel(settings)
