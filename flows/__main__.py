@@ -75,9 +75,10 @@ def _run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, 
     """Check the settings, then run a flow in this process; paths in overrides are the caller's."""
     from flows.preparation import prepare_run
 
-    prepare_run(settings_file, overrides=overrides)  # a typo is told before a server starts
+    # Before anything imports Prefect: it reads its settings once.
     for variable, value in SETTINGS_OF_A_COMMAND_LINE_RUN.items():
         os.environ.setdefault(variable, value)
+    prepare_run(settings_file, overrides=overrides)  # a typo is told before a server starts
     flow = getattr(importlib.import_module(f"flows.{module}"), name)
     from flows.server import on_the_served_server
 

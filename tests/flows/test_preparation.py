@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
@@ -17,3 +21,24 @@ def test_a_run_that_goes_on_another_day_is_still_about_the_day_it_began_on() -> 
     with FlowRunContext.model_construct(flow_run=FlowRun.model_construct(start_time=None)):
         assert today() == date.today()
     assert today() == date.today()
+
+
+def test_prefect_of_a_command_line_run_is_patient_and_quiet_in_any_folder(company: Path, tmp_path: Path) -> None:
+    # Prefect reads pyproject.toml where it stands only; a user's shell may stand anywhere.
+    told = """
+import sys, types
+from flows import __main__ as command_line
+
+def flow(**_):
+    from prefect.settings import get_current_settings
+    server = get_current_settings().server
+    print(server.ephemeral.startup_timeout_seconds, server.analytics_enabled)
+
+command_line.importlib = types.SimpleNamespace(import_module=lambda name: types.SimpleNamespace(ingest_sales=flow))
+command_line._run_flow("ingest", "ingest_sales", sys.argv[1], ())
+"""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "DO_NOT_TRACK"))}
+    elsewhere = {**kept, "PREFECT_HOME": str(tmp_path / "prefect"), "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", told, str(company)]
+    found = subprocess.run(command, cwd=tmp_path, env=elsewhere, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["300", "False"]
