@@ -19,11 +19,9 @@ from tasks.demand.feature_lags import LagFeatures
 from tasks.demand.training_rows import horizon_rows, sample_rows, target_values
 from tasks.forecasting.floors import NO_HISTORY, SeasonalNaive, open_demand
 from tasks.forecasting.quantiles import at_levels, tidy
-from tasks.forecasting.xgb_boost import Boosted, Examples, Learning, boost
+from tasks.forecasting.xgb_boost import FEWEST_ROWS, NOTHING_LEARNT, Boosted, Examples, Learning, boost
 
 NAME = "xgboost_lags"
-FEWEST_ROWS = 200
-NOTHING_LEARNT = "too few known periods in all series together to learn from"
 EARLIEST_ORIGIN = 1
 
 

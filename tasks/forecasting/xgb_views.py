@@ -19,7 +19,7 @@ from tasks.demand.feature_history import Windows
 from tasks.demand.feature_known import DAY_OF_YEAR
 from tasks.demand.features import KNOWN, FeatureTable
 from tasks.demand.training_rows import Rows, horizon_rows, sample_rows, target_values
-from tasks.forecasting.xgb_boost import Boosted, Examples, Learning, boost
+from tasks.forecasting.xgb_boost import FEWEST_ROWS, Boosted, Examples, Learning, boost
 from tasks.forecasting.xgb_ground import Ground
 
 LEVEL, SEASON = "level", "season"
@@ -31,7 +31,6 @@ SEASONAL_AHEAD = 0.5
 LONG_WEIGHT = 0.5
 # Without an earlier year, origins reach back to this share of the history.
 FIRST_ORIGIN_SHARE = 0.35
-FEWEST_ROWS = 200
 # With so many windows of the horizon's length half of the rounds are believed.
 WINDOWS_PRIOR = 4.0
 # The level booster has the season still to find: it learns faster and longer.

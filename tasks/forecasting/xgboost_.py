@@ -24,10 +24,11 @@ from tasks.demand.training_rows import Rows, horizon_rows, window_rows
 from tasks.forecasting.calibration import Calibration, calibrate
 from tasks.forecasting.floors import SeasonalNaive
 from tasks.forecasting.quantiles import at_levels, tidy
+from tasks.forecasting.xgb_boost import FEWEST_ROWS, NOTHING_LEARNT
 from tasks.forecasting.xgb_ground import Ground
 from tasks.forecasting.xgb_profile import CalendarProfile, fit_profile
 from tasks.forecasting.xgb_spread import Spread, fit_spread
-from tasks.forecasting.xgb_views import FEWEST_ROWS, Points, Sample, Views, fit_views
+from tasks.forecasting.xgb_views import Points, Sample, Views, fit_views
 
 NAME = "xgboost"
 # The held-out windows are learnt for with this share of the rows: they only weigh and calibrate.
@@ -39,7 +40,6 @@ WEIGHTS = (0.5, 0.625, 0.75, 0.875, 1.0)
 # The whole weight on the season booster must better the held-out error of one half by this share.
 HANDICAP = 0.05
 UNTESTED_WEIGHT = 0.75
-NOTHING_LEARNT = "too few known periods in all series together to learn from"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import pytest
 
 from schemas.panel import Forecast, KnownFeature, Panel
 from schemas.settings import XgboostLagsSettings
-from tasks.forecasting.xgb_lags import NOTHING_LEARNT, XgboostLagsForecaster
+from tasks.forecasting.xgb_boost import NOTHING_LEARNT
+from tasks.forecasting.xgb_lags import XgboostLagsForecaster
 from tests.forecasting.panels import awkward_panel, changed_after, panel_of
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)

@@ -7,7 +7,8 @@ import pytest
 
 from schemas.panel import Forecast, KnownFeature, Panel
 from schemas.settings import XgboostLagsSettings, XgboostRecursiveSettings
-from tasks.forecasting.xgb_lags import NOTHING_LEARNT, XgboostLagsForecaster
+from tasks.forecasting.xgb_boost import NOTHING_LEARNT
+from tasks.forecasting.xgb_lags import XgboostLagsForecaster
 from tasks.forecasting.xgb_recursive import XgboostRecursiveForecaster
 from tests.forecasting.panels import awkward_panel, changed_after, panel_of
 
