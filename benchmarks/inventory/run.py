@@ -6,9 +6,10 @@ Problems: the folders of DIR (contract, section 5), and networks of the benchmar
 Known demand is judged on itself; uncertain demand on paths that the plan has not seen: of a folder's 50 paths
 plans are made on the first 30 and judged on the other 20, of own networks on as many fresh ones.
 
-Peers: the textbook's EOQ (`eoq`) and (s, S), source B's formulas (`eoq_published`) and its kind of plan, one level
-per category with evolved visits (`genetic_static`, our search); HiGHS on the integer program of every store, for
-small problems. What a rule sends beyond the DC's stock is cut for all stores alike before it is judged.
+Peers: the textbook's EOQ (`eoq`) and (s, S), source B's formulas (`eoq_published`) and its algorithm (`source_b`),
+its kind of plan, one level per category with evolved visits, by our search (`genetic_static`), stockpyl's newsvendor
+where stockpyl is installed (`benchmarks/inventory/peers.py`); HiGHS on the integer program of every store, for small
+problems. What a rule sends beyond the DC's stock is cut for all stores alike before it is judged.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from exact import highs_total
 from networks import network
+from peers import SOURCE_B, STOCKPYL, peer_names, peer_plan
 
 from schemas.plan import PlanProblem
 from tasks.inventory.bound import bound_of
@@ -34,6 +36,7 @@ from tasks.storage.plan_files import read_problem
 NAMES = "S-known,S,S-tight,M-known,M-tight-known,M-known-dock9,M-known-dc80,M-known-dock11-dc80,M,M-tight"
 POLICIES = "eoq,eoq_published,periodic_review,s_S,newsvendor,marginal_value,genetic_static,genetic"
 SEARCHES = ("genetic", "genetic_static")
+PEERS = (SOURCE_B, STOCKPYL)
 PLANNED_ON = 30
 HIGHS_SECONDS, HIGHS_CELLS = 20.0, 3_000
 # One static level per category is searched on problems up to this size only: it is a peer, and minutes slow.
@@ -65,7 +68,8 @@ def problems(folder: Path, names: list[str], seeds: list[int]) -> Iterator[tuple
 
 
 def report(name: str, problem: PlanProblem, judging: PlanProblem, policies: list[str]) -> None:
-    warm_up(replace(problem, settings=problem.settings.model_copy(update={"policies": policies})))
+    own = [policy for policy in policies if policy not in PEERS]
+    warm_up(replace(problem, settings=problem.settings.model_copy(update={"policies": own or ["eoq"]})))
     begun = time.perf_counter()
     judging_network = Network.of(judging)
     found = bound_of(judging, judging_network)
@@ -77,11 +81,15 @@ def report(name: str, problem: PlanProblem, judging: PlanProblem, policies: list
         row(name, "HiGHS", total, gap(total, found.bound.total), 0.0, 0, time.perf_counter() - begun, words)
     for policy in policies:
         begun = time.perf_counter()
-        maker = make_policy(policy)
-        # The bound's prices are those of the demand that the plan is judged on: fair where demand is known.
-        if policy in SEARCHES and problem.paths is None:
-            maker = replace(maker, relaxation=found.relaxation)  # type: ignore[type-var]
-        plan = within_limits(problem, maker.plan(problem), Network.of(problem))
+        if policy in PEERS:
+            plan = peer_plan(policy, problem)
+        else:
+            maker = make_policy(policy)
+            # The bound's prices are those of the demand that the plan is judged on: fair where demand is known.
+            if policy in SEARCHES and problem.paths is None:
+                maker = replace(maker, relaxation=found.relaxation)  # type: ignore[type-var]
+            plan = maker.plan(problem)
+        plan = within_limits(problem, plan, Network.of(problem))
         seconds = time.perf_counter() - begun
         judged = judge(judging, policy, plan, judging_network)
         cost = judged.cost
@@ -113,6 +121,7 @@ def main() -> None:
     parser.add_argument("--names", default=NAMES)
     parser.add_argument("--seeds", default="1,2")
     parser.add_argument("--policies", default=POLICIES)
+    parser.add_argument("--no-peers", action="store_true", help="our policies alone")
     given = parser.parse_args()
     seeds = [int(seed) for seed in given.seeds.split(",") if seed]
     heads = ("total, M", "gap", "days over", "missed", "seconds")
@@ -120,9 +129,11 @@ def main() -> None:
         f"{'problem':22} {'policy':16} {heads[0]:>12} {heads[1]:>10} {heads[2]:>10} {heads[3]:>7} {heads[4]:>8}  remark"
     )
     names = [name for name in given.names.split(",") if name]
+    peers = [] if given.no_peers else peer_names()
     for name, problem, judging in problems(given.problems, names, seeds):
         slow = problem.mean.size > MOST_CELLS_OF_STATIC
-        policies = [policy for policy in given.policies.split(",") if not (slow and policy == "genetic_static")]
+        policies = [*(policy for policy in given.policies.split(",") if policy), *peers]
+        policies = [policy for policy in policies if not (slow and policy in ("genetic_static", SOURCE_B))]
         report(name, problem, judging, policies)
 
 

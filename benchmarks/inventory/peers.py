@@ -1,0 +1,106 @@
+"""What somebody else's code would plan: the source's own algorithm, and stockpyl's newsvendor where it applies.
+
+``source_b`` follows domain.md, section 4.3, as printed: visits decided for the whole network, one level per series,
+halves swapped between parents, two days swapped in all stores, levels never mutated, no weekly rule. It plans for the
+expected demand; our simulator judges it.
+
+``stockpyl_newsvendor`` needs stockpyl, which draws in the whole of Sphinx: install it beside, without its dependencies
+(pip install --no-deps stockpyl jsonpickle tabulate natsort). Its (s, S), (r, Q) and EOQ have a fixed cost per order of
+one article; a visit's cost is shared by all articles of a store, so they do not apply.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.util import find_spec
+from itertools import pairwise
+
+import numpy as np
+
+from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
+from tasks.inventory.network import Network
+from tasks.inventory.simulator import store_costs
+from tasks.inventory.weeks import review_days, review_visits
+
+SOURCE_B, STOCKPYL = "source_b", "stockpyl_newsvendor"
+POPULATION, GENERATIONS, MUTATION, ELITE = 100, 50, 0.2, 0.1
+# Days of demand in the EOQ quantity that the source found.
+COVER_DAYS = 25.0
+
+
+def peer_names() -> list[str]:
+    """The peers that can be run here; says which cannot."""
+    if find_spec("stockpyl") is None:
+        print(f"{STOCKPYL}: stockpyl is not installed, left out (see benchmarks/inventory/peers.py)")
+        return [SOURCE_B]
+    return [SOURCE_B, STOCKPYL]
+
+
+def peer_plan(name: str, problem: PlanProblem) -> Plan:
+    """The plan of a peer."""
+    return _source_b(problem) if name == SOURCE_B else _stockpyl(problem)
+
+
+def _source_b(problem: PlanProblem) -> Plan:
+    rng = np.random.default_rng(problem.seed)
+    network = Network.of(replace(problem, paths=None))
+    quantity = problem.mean.mean(axis=1) * COVER_DAYS
+    people = [(_visits(problem, rng), quantity * rng.uniform(0.5, 0.9, len(quantity))) for _ in range(POPULATION)]
+    elite = int(ELITE * POPULATION)
+    for _ in range(GENERATIONS):
+        costs = [store_costs(network, _plan(problem, *genes)).sum() for genes in people]
+        ranked = [people[place] for place in np.argsort(costs, kind="stable")]
+        rest = [ranked[elite + place] for place in rng.choice(POPULATION - elite, POPULATION // 2 - elite, False)]
+        parents = ranked[:elite] + rest
+        children = []
+        while len(parents) + len(children) < POPULATION:
+            first, second = (parents[place] for place in rng.choice(len(parents), 2, False))
+            children += [_child(first, second, rng), _child(second, first, rng)]
+        people = (parents + children)[:POPULATION]
+    return _plan(problem, *min(people, key=lambda genes: store_costs(network, _plan(problem, *genes)).sum()))
+
+
+def _visits(problem: PlanProblem, rng: np.random.Generator) -> BoolArray:
+    visits = np.zeros((len(problem.store_ids), problem.periods), dtype=np.bool_)
+    for store in visits:
+        day = problem.settings.lead_time
+        while day < problem.periods:
+            store[day] = True
+            day += int(rng.integers(5, 11))
+    return visits
+
+
+def _child(
+    first: tuple[BoolArray, FloatArray], second: tuple[BoolArray, FloatArray], rng: np.random.Generator
+) -> tuple[BoolArray, FloatArray]:
+    days, series = first[0].shape[1] // 2, len(first[1]) // 2
+    visits = np.concatenate([first[0][:, :days], second[0][:, days:]], axis=1)
+    if rng.random() < MUTATION:
+        one, other = rng.integers(0, visits.shape[1], 2)
+        visits[:, [one, other]] = visits[:, [other, one]]
+    return visits, np.concatenate([first[1][:series], second[1][series:]])
+
+
+def _plan(problem: PlanProblem, visits: BoolArray, level: FloatArray) -> Plan:
+    return Plan(visits, np.where(visits[problem.series_store], np.rint(level)[:, None], 0.0))
+
+
+def _stockpyl(problem: PlanProblem) -> Plan:
+    from stockpyl.newsvendor import newsvendor_normal
+
+    settings = problem.settings
+    lead, levels = settings.lead_time, np.zeros(problem.mean.shape)
+    days = [*review_days(problem).tolist(), problem.periods]
+    for day, following in pairwise(days):
+        window = slice(day - lead, following)
+        mean = problem.mean[:, window].sum(axis=1)
+        spread = np.zeros(len(mean)) if problem.paths is None else problem.paths[:, :, window].sum(axis=2).std(axis=0)
+        for row, (expected, deviation) in enumerate(zip(mean, spread, strict=True)):
+            levels[row, day] = expected
+            if deviation > 0:
+                price = max(float(problem.price[row, day]), 1e-9)
+                # Without a holding cost the ratio is the service level.
+                held = settings.holding_cost * (following - day) or price * (1 / settings.service_level - 1)
+                levels[row, day] = newsvendor_normal(held, price, float(expected), float(deviation))[0]
+    visits = review_visits(problem)
+    return Plan(visits, np.where(visits[problem.series_store], np.rint(np.maximum(levels, 0.0)), 0.0))
