@@ -45,7 +45,7 @@ from tasks.storage.settings_file import load_settings
 from tasks.storage.source_files import expand_sources, read_tables
 
 RUNS, FREE_WEEKS, COVER, AVERAGE = 26, 2, 4.0, 13
-MODELS = "models={xgboost: {}, xgboost_lags: {}, tsb: {}, ensemble: {}}"
+MODELS = "models={xgboost: {}, xgboost_lags: {}, xgboost_recursive: {}, tsb: {}, ensemble: {}}"
 
 
 @dataclass
