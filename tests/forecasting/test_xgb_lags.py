@@ -7,18 +7,20 @@ import numpy as np
 import pytest
 
 from schemas.panel import Forecast, KnownFeature, Panel
-from schemas.settings import XgboostLagsSettings
+from schemas.settings import XgboostRecursiveSettings
 from tasks.forecasting.xgb_boost import NOTHING_LEARNT
 from tasks.forecasting.xgb_lags import XgboostLagsForecaster
+from tasks.forecasting.xgb_recursive import XgboostRecursiveForecaster
 from tests.forecasting.panels import awkward_panel, changed_after, panel_of
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
-SMALL = XgboostLagsSettings(max_rows=4_000, max_rounds=60)
+SMALL = XgboostRecursiveSettings(max_rows=4_000, max_rounds=60)
 PERIODS, HORIZON = 140, 14
+MAKERS = (XgboostLagsForecaster, XgboostRecursiveForecaster)
 
 
-def forecast(panel: Panel, threads: int = 1) -> Forecast:
-    return XgboostLagsForecaster(SMALL, LEVELS, threads).fit(panel, 3).predict(panel, LEVELS)
+def forecast(panel: Panel) -> Forecast:
+    return XgboostLagsForecaster(SMALL, LEVELS).fit(panel, 3).predict(panel, LEVELS)
 
 
 @cache
@@ -43,32 +45,41 @@ def test_it_learns_when_which_series_sells():
     assert quiet == pytest.approx(1.0, abs=0.3)
 
 
-def test_a_promotion_raises_its_own_step():
+@pytest.mark.parametrize("maker", MAKERS)
+def test_a_promotion_raises_its_own_step(maker):
     rng = np.random.default_rng(4)
     n = 12
     promo = (rng.random((n, PERIODS + HORIZON)) < 0.3).astype(float)
     demand = np.linspace(20, 200, n)[:, None] * (1 + promo[:, :PERIODS]) * rng.lognormal(0, 0.05, (n, PERIODS))
     panel = panel_of(demand, horizon=HORIZON, known={"promo": promo})
-    fitted = XgboostLagsForecaster(SMALL, LEVELS).fit(panel, 3)
+    fitted = maker(SMALL, LEVELS).fit(panel, 3)
     values = panel.known["promo"].values.copy()
     values[:, PERIODS:] = 0.0
     without = replace(panel, known={"promo": KnownFeature(values.copy(), np.arange(n))})
-    values[:, PERIODS + 9] = 1.0
-    promoted = replace(panel, known={"promo": KnownFeature(values, np.arange(n))})
-    ratio = fitted.predict(promoted, LEVELS).mean / fitted.predict(without, LEVELS).mean
-    assert ratio[:, 9].min() > 1.4
-    assert np.median(ratio[:, :7]) == pytest.approx(1.0, abs=0.1)
+    for step in (0, 9, HORIZON - 1):
+        ahead = values.copy()
+        ahead[:, PERIODS + step] = 1.0
+        promoted = replace(panel, known={"promo": KnownFeature(ahead, np.arange(n))})
+        ratio = fitted.predict(promoted, LEVELS).mean / fitted.predict(without, LEVELS).mean
+        assert ratio[:, step].min() > 1.4
+        assert step == 0 or np.median(ratio[:, :step]) == pytest.approx(1.0, abs=0.1)
 
 
-def test_the_future_of_demand_changes_nothing_and_threads_neither():
+@pytest.mark.parametrize("maker", MAKERS)
+def test_the_future_of_demand_changes_nothing_and_threads_neither(maker):
     panel = awkward_panel("D")
     cutoff = panel.history - panel.horizon
-    told, untold = forecast(changed_after(panel, cutoff).until(cutoff)), forecast(panel.until(cutoff), threads=2)
+    seen = changed_after(panel, cutoff).until(cutoff), panel.until(cutoff)
+    told, untold = (
+        maker(SMALL, LEVELS, threads).fit(known, 3).predict(known, LEVELS) for threads, known in enumerate(seen, 1)
+    )
     assert np.array_equal(told.quantiles, untold.quantiles)
     assert np.array_equal(told.mean, untold.mean)
 
 
-def test_too_little_to_learn_from_falls_back_visibly():
-    found = forecast(panel_of(np.arange(6.0), horizon=2))
+@pytest.mark.parametrize("maker", MAKERS)
+def test_too_little_to_learn_from_falls_back_visibly(maker):
+    panel = panel_of(np.arange(6.0), horizon=2)
+    found = maker(SMALL, LEVELS).fit(panel, 3).predict(panel, LEVELS)
     assert found.failed == {0: NOTHING_LEARNT}
     assert np.isfinite(found.mean).all()
