@@ -140,7 +140,7 @@ def on_show(shelf: Shelf, position: FloatArray, units: FloatArray, value: FloatA
     """Rows of the articles that a store can show.
 
     What has stock, on hand or on the way, is on show. The places left go to the articles of which the plan would
-    send most value.
+    send most value, and after them to those of which it would send none.
 
     Args:
         shelf: stores, articles and how many a store shows.
@@ -156,11 +156,10 @@ def on_show(shelf: Shelf, position: FloatArray, units: FloatArray, value: FloatA
     store = np.zeros(count, dtype=np.int64)
     store[place] = shelf.store
     stocked = np.bincount(place, weights=position, minlength=count) > 0
-    wanted = ~stocked & (np.bincount(place, weights=units, minlength=count) > 0)
     worth = np.bincount(place, weights=units * value, minlength=count)
     free = np.maximum(shelf.capacity - np.bincount(store[stocked], minlength=len(shelf.capacity)), 0.0)
     order = np.lexsort((np.arange(count), -worth, store))
-    order = order[wanted[order]]
+    order = order[~stocked[order]]
     own = store[order]
     first = np.searchsorted(own, own)
     shown = stocked | (np.isinf(shelf.capacity)[store])

@@ -24,6 +24,7 @@ class SkuTargets:
     Attributes:
         first: shape (S,), period of each store's first visit; −1 without one.
         levels: shape (n,), whole units: the level of each series at that visit.
+        wished: shape (n,), the same before the places on show were known (see ``without_place``).
         bounded: shape (n,), capacity or holding bounds the store.
         rows: what the split read, with the articles that are shown in the end.
         steps: units after each step.
@@ -40,6 +41,7 @@ class SkuTargets:
 
     first: IndexArray
     levels: FloatArray
+    wished: FloatArray
     bounded: BoolArray
     rows: SplitRows
     steps: Split
@@ -154,6 +156,7 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
     return SkuTargets(
         first=first,
         levels=levels,
+        wished=levels,
         bounded=bounded,
         rows=rows,
         steps=steps,

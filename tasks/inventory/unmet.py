@@ -94,12 +94,12 @@ def _of_categories(problem: PlanProblem, chosen: SkuTargets) -> Iterator[tuple[o
     able = np.bincount(rows.series, weights=rows.open, minlength=size) > 0
     sendable = np.bincount(rows.series, weights=rows.may_send, minlength=size) > 0
     packed = np.bincount(rows.series, weights=rows.pack > 1, minlength=size) > 0
-    wants = (chosen.levels > held + SMALLEST_REST) & (sent == 0) & sendable
+    wants = (chosen.wished > held + SMALLEST_REST) & (sent == 0) & sendable
     stores, names = labels(problem.store_ids), labels(problem.categories)
     for s in np.flatnonzero(wants & (~able | packed)):
         limit, reason = (PACK, "a pack does not fit") if able[s] else (DISPLAY, "no article of it has a place on show")
         key = stores[problem.series_store[s]], names[problem.series_category[s]]
-        yield *key, _ALL, limit, float(chosen.levels[s]), float(held[s]), f"{reason} (units)"
+        yield *key, _ALL, limit, float(chosen.wished[s]), float(held[s]), f"{reason} (units)"
 
 
 def _of_articles(facts: pd.DataFrame, chosen: SkuTargets) -> Iterator[tuple[object, ...]]:

@@ -20,13 +20,14 @@ from tasks.inventory.outputs import (
     stock_by_day,
     visit_frame,
 )
-from tasks.inventory.run import Solution, solve
+from tasks.inventory.run import Solution
 from tasks.inventory.shares import is_discontinued
 from tasks.inventory.simulator import ledger
-from tasks.inventory.sku_targets import SkuTargets, on_the_way, presentation_floor, sku_targets
+from tasks.inventory.sku_targets import SkuTargets, on_the_way, presentation_floor
 from tasks.inventory.unbounded import unbounded_stores
 from tasks.inventory.unmet import unmet_notes, unmet_wishes
 from tasks.inventory.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, with_text_ids
+from tasks.inventory.without_place import solve_shown
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,8 @@ def optimise(inputs: WeeklyInputs) -> WeeklyPlan:
         problem=replace(weekly.problem, level_floor=floor),
         judging=replace(weekly.judging, level_floor=floor),
     )
-    solution = solve(weekly.problem, weekly.judging)
+    solution, targets = solve_shown(inputs, weekly)
     plan, problem = solution.plan, weekly.problem
-    targets = sku_targets(inputs, weekly, plan)
     ledgers = {name: ledger(weekly.judging, judged.plan) for name, judged in solution.judgements.items()}
     outcome = ledgers[solution.chosen]
     told = explanations(inputs, weekly, plan, outcome, targets)

@@ -73,6 +73,9 @@ def test_free_places_go_to_what_is_worth_most_and_stock_keeps_its_place():
     assert on_show(shelf, position, units, value).tolist() == [True, True, False, True, False]
     assert crowded_displays(replace(shelf, capacity=np.array([0.0])), position).tolist() == [1]
     assert on_show(replace(shelf, capacity=np.array([np.inf])), position, units, value).all()
+    # An article of which the plan sends nothing lacks no place while one is free.
+    assert on_show(replace(shelf, capacity=np.array([4.0])), position, np.array([0.0, 1, 0, 2, 9]), value).all()
+    assert on_show(replace(shelf, capacity=np.array([3.0])), position, np.array([0.0, 1, 0, 2, 9]), value)[2] == 0
 
 
 def shown_articles(plan: object, inputs: object) -> pd.Series:
@@ -96,6 +99,37 @@ def test_no_store_shows_more_articles_than_it_has_places_for():
     levels = plan.explanations.groupby(["store_id", "category"])["order_up_to"].first()
     shown = totals[totals > 0]
     assert (shown == levels[shown.index]).all()
+
+
+def test_a_category_without_any_place_leaves_room_to_the_others_and_its_sales_are_lost():
+    roomy = {"storage_capacity": [25.0, 60.0], "visit_cost": [50.0, 80.0]}
+    inputs = inputs_of(stock=False, **roomy)
+    free, bound = optimise(inputs), optimise(replace(inputs, stores=inputs.stores.assign(display_capacity=[1, 6])))
+    categories = bound.explanations[bound.explanations["store_id"] == "01"].groupby("category")
+    assert categories["target_quantity"].sum().gt(0).to_dict() == {"bags": False, "boots": True}
+    # The plan itself knows: no level, no delivery, and the place of bags in storage goes to boots.
+    assert set(bound.levels.loc[bound.levels["store_id"] == "01", "category"]) == {"boots"}
+    sent = bound.deliveries[bound.deliveries["store_id"] == "01"]
+    assert sent["sku"].str.startswith("boots").all()
+    assert categories["order_up_to"].first()["boots"] > level_of(free, "01", "boots")
+    # What bags would have sold there is in the cost of every policy: about 1 a day at 20.
+    cost = bound.costs.set_index("policy")["lost_sales"]
+    assert (cost >= 0.8 * 14 * 20).all()
+    named = bound.unmet[(bound.unmet["category"] == "bags") & (bound.unmet["sku"] == "")]
+    assert named[["store_id", "limit", "granted"]].to_numpy().tolist() == [["01", "display capacity", 0.0]]
+    assert named["wanted"].iloc[0] == level_of(free, "01", "bags")
+    assert set(categories.get_group("bags")["limit"]) == {"display capacity"}
+    # Where everything has a place nothing changes.
+    pd.testing.assert_frame_equal(of_store(free, "2"), of_store(bound, "2"))
+
+
+def level_of(plan: object, store: str, category: str) -> float:
+    told = plan.explanations
+    return told.loc[(told["store_id"] == store) & (told["category"] == category), "order_up_to"].iloc[0]
+
+
+def of_store(plan: object, store: str) -> pd.DataFrame:
+    return plan.replenishment[plan.replenishment["store_id"] == store]
 
 
 def test_stock_beyond_the_places_is_reported_and_nothing_new_comes():
