@@ -139,6 +139,7 @@ TOTAL_P95 = "total_p95"
 MISSED_WEEKS = "missed_weeks"
 VALID = "valid"
 LIMIT_BREACHES = "limit_breaches"
+BOUND_HOLDS_FOR = "bound_holds_for"
 
 # Why a target is what it is, and what could not be satisfied
 LIMIT = "limit"

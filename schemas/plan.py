@@ -129,15 +129,20 @@ class Bound:
         per_store: shape (S,); NaN where none is known.
         status: per store ``proven`` (attained by a plan that was found, or solved to optimality),
             ``valid`` (a true bound, maybe not attained) or ``none``.
-        scope: in words: for which class of policies and which demand the bound holds.
+        store_scope: in words: for which class of policies and which demand the stores' bounds hold.
         network: a bound on the whole network that is higher than the stores' sum, because stores share a
             limit; None where the sum is the best known.
     """
 
     per_store: FloatArray
     status: tuple[str, ...]
-    scope: str
+    store_scope: str
     network: float | None = None
+
+    @property
+    def scope(self) -> str:
+        """In words: for which class of policies and which demand the network's bound holds."""
+        return self.store_scope + ("" if self.network is None else "; shared limits by their Lagrange prices")
 
     @property
     def total(self) -> float:

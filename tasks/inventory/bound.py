@@ -83,5 +83,4 @@ def _scope(problem: PlanProblem) -> str:
         demand = "the known demand"
     else:
         demand = f"the mean of {len(problem.paths)} sample paths, each known in advance (wait and see)"
-    limits = "; shared limits by their Lagrange prices" if has_shared_limits(problem) else ""
-    return f"{_POLICIES}, on {demand}{limits}"
+    return f"{_POLICIES}, on {demand}"

@@ -36,6 +36,7 @@ COST_COLUMNS = (
     c.MISSED_WEEKS,
     c.VALID,
     c.LIMIT_BREACHES,
+    c.BOUND_HOLDS_FOR,
 )
 
 
@@ -134,6 +135,7 @@ def _row(judgement: Judgement, bound: Bound, is_chosen: bool) -> dict[str, objec
         c.MISSED_WEEKS: cost.missed_weeks,
         c.VALID: judgement.valid,
         c.LIMIT_BREACHES: "; ".join(cost.limit_breaches),
+        c.BOUND_HOLDS_FOR: bound.scope,
     }
 
 
@@ -160,4 +162,4 @@ def with_attained(bound: Bound, judgements: Mapping[str, Judgement]) -> Bound:
         near = judgement.per_store <= bound.per_store * (1 + ATTAINED) + ATTAINED
         for store in np.flatnonzero(near):
             status[store] = "proven"
-    return Bound(bound.per_store, tuple(status), bound.scope, bound.network)
+    return Bound(bound.per_store, tuple(status), bound.store_scope, bound.network)

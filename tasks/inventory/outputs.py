@@ -10,6 +10,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.plan import Bound, FloatArray, IndexArray, Plan, PlanProblem
+from tasks.inventory.evaluate import gap
 from tasks.inventory.simulator import Ledger
 
 # Expected quantities below this are not worth a row.
@@ -46,10 +47,23 @@ def numbered_levels(plan: Plan, problem: PlanProblem) -> pd.DataFrame:
     return level_frame(plan, problem, pd.RangeIndex(problem.periods)).rename(columns={c.DATE_FROM: c.T_FROM})
 
 
-def bound_frame(bound: Bound, problem: PlanProblem) -> pd.DataFrame:
-    """One row per store: store_id, lower_bound (of the store by itself), status."""
+def bound_frame(bound: Bound, problem: PlanProblem, cost: FloatArray) -> pd.DataFrame:
+    """One row per store: store_id, lower_bound (of the store by itself), status, total, gap, bound_holds_for.
+
+    Args:
+        bound: of the problem.
+        problem: its stores.
+        cost: shape (S,), what the chosen plan costs in each store.
+    """
     return pd.DataFrame(
-        {c.STORE_ID: list(problem.store_ids), c.LOWER_BOUND: bound.per_store, c.STATUS: list(bound.status)}
+        {
+            c.STORE_ID: list(problem.store_ids),
+            c.LOWER_BOUND: bound.per_store,
+            c.STATUS: list(bound.status),
+            c.TOTAL: cost,
+            c.GAP: [gap(own, least) for own, least in zip(cost, bound.per_store, strict=True)],
+            c.BOUND_HOLDS_FOR: bound.store_scope,
+        }
     )
 
 

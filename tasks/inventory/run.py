@@ -72,7 +72,7 @@ def plan_problem(problem_dir: Path, out_dir: Path, overrides: Sequence[str] = ()
         c.VISITS: numbered_visits(solution.plan, problem),
         "levels": numbered_levels(solution.plan, problem),
         "costs": solution.costs,
-        "bounds": bound_frame(solution.bound, problem),
+        "bounds": bound_frame(solution.bound, problem, solution.judgements[solution.chosen].per_store),
     }
     write_solution(out_dir, tables, summary_of(solution))
     return [*_table_lines(solution), f"Plan: {out_dir}"]

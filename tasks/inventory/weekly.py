@@ -96,7 +96,7 @@ def optimise(inputs: WeeklyInputs) -> WeeklyPlan:
         visits=visit_frame(plan, problem, weekly.dates),
         levels=level_frame(plan, problem, weekly.dates),
         costs=solution.costs,
-        bounds=bound_frame(solution.bound, problem),
+        bounds=bound_frame(solution.bound, problem, solution.judgements[solution.chosen].per_store),
         stock_by_day=stock_by_day(ledgers, problem, weekly.dates),
         category_totals=category_totals(problem, plan, targets),
         explanations=told,

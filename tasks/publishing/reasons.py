@@ -135,11 +135,11 @@ def largest_table(explanations: pd.DataFrame) -> Table:
 
 
 def bound_table(explanations: pd.DataFrame) -> Table | None:
-    """The lines that a limit holds down most, in units of their forecast; None where no limit holds any."""
-    bound = explanations[explanations[c.LIMIT].astype(object) != UNBOUND]
-    if bound.empty:
-        return None
-    return _lines_table(bound, (bound[c.SKU_FORECAST] - bound[c.TARGET_QUANTITY]).to_numpy(dtype=float), BOUND_SHOWN)
+    """The lines that a limit leaves furthest below their forecast, what is there counted; None where it leaves none."""
+    there = explanations[[c.ON_HAND, c.IN_TRANSIT]].fillna(0.0).sum(axis=1)
+    short = explanations[c.SKU_FORECAST] - np.maximum(explanations[c.TARGET_QUANTITY], there)
+    held = (explanations[c.LIMIT].astype(object) != UNBOUND) & (short > SMALLEST_STEP)
+    return _lines_table(explanations[held], short[held].to_numpy(dtype=float), BOUND_SHOWN) if held.any() else None
 
 
 def _lines_table(frame: pd.DataFrame, weight: np.ndarray, shown: int) -> Table:

@@ -210,6 +210,12 @@ class Page:
         return tables.cost_table(self.outputs.costs)
 
     @property
+    def bound_scope(self) -> str:
+        """For which plans and which demand the lower bound holds; empty where the table does not say."""
+        costs = self.outputs.costs
+        return str(costs[c.BOUND_HOLDS_FOR].iloc[0]) if c.BOUND_HOLDS_FOR in costs.columns and len(costs) else ""
+
+    @property
     def cost_bars(self) -> list[Bar]:
         """Costs by policy as bars."""
         return tables.cost_bars(self.outputs.costs)
@@ -231,7 +237,7 @@ class Page:
         return [
             ("What decided the targets", reasons.limits_table(told)),
             ("The largest targets", reasons.largest_table(told)),
-            *([("Furthest below their forecast because of a limit", bound)] if bound else []),
+            *([("Furthest below their forecast because of a limit, stock counted", bound)] if bound else []),
         ]
 
     @property

@@ -115,6 +115,11 @@ def test_files_say_what_the_simulator_says(folder, tmp_path):
     assert cost.total == pytest.approx(best["total"], abs=1e-6)
     assert cost.transport == pytest.approx(best["transport"])
     assert out["bounds"]["lower_bound"].sum() == pytest.approx(best["lower_bound"])
+    bounds = out["bounds"]
+    assert bounds["total"].sum() == pytest.approx(best["total"])
+    np.testing.assert_allclose(bounds["gap"], bounds["total"] / bounds["lower_bound"] - 1, atol=1e-9)
+    assert bounds["bound_holds_for"].str.contains("known demand").all()
+    assert costs["bound_holds_for"].str.startswith("every plan without returns").all()
     assert set(out["bounds"]["status"]) <= {"proven", "valid", "none"}
     summary = yaml.safe_load((tmp_path / "out" / "plan.yaml").read_text())
     assert summary["chosen"] == best.name

@@ -52,6 +52,7 @@ def test_bound_and_plan_lie_close(make_problem, visits, share):
     cost = simulate(problem, make_policy("genetic").plan(problem), network)
     alone = bound_of(replace(problem, max_visits_per_period=None, dc_available=np.full(4, np.inf)), network).bound
     assert alone.total <= bound.total + 1e-6
+    assert ("shared limits" in bound.scope, "shared limits" in bound.store_scope) == (True, False)
     assert bound.total <= cost.total + 1e-6
     assert cost.total <= bound.total * 1.05
 

@@ -66,9 +66,13 @@ def test_the_report_counts_limits_and_shows_lines() -> None:
     table = frame()
     assert [row[0] for row in limits_table(table).rows] == ["DC stock", "none"]
     assert largest_table(table).rows[0][1] == "000-37"
+    # Where a target or the stock is above the forecast (5.7) no limit leaves a gap.
+    assert bound_table(table) is None
+    assert bound_table(table.assign(target_quantity=1, on_hand=5.0)) is None
+    table = table.assign(target_quantity=[3, 1, 1])
     bound = bound_table(table)
     assert bound is not None
-    assert len(bound.rows) == 2
+    assert [row[1] for row in bound.rows] == ["111-38", "000-36"]
     assert bound_table(table[table["limit"] == "none"]) is None
     outputs = replace(fake_run.outputs(2, 2), history=None, stock_by_day=None, explanations=table)
     page = render_report(ReportData(fake_run.context(), outputs, fake_run.facts(), None, "v"))

@@ -194,3 +194,9 @@ def test_a_network_of_59_stores_stays_small() -> None:
     text = page(fake_run.outputs(stores=59, categories=100))
     assert len(text.encode()) < 1_000_000
     assert re.search(r"59 of 59 stores, 101 to 159", text)
+
+
+def test_the_page_says_what_the_lower_bound_holds_for(unpictured: RunOutputs) -> None:
+    assert "fall below, where one is known.<" in page(unpictured)
+    told = unpictured.costs.assign(bound_holds_for="every plan <without> returns")
+    assert "it holds for every plan &lt;without&gt; returns.<" in page(replace(unpictured, costs=told))
