@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 BIN := .venv/bin
 UV := uv>=0.8,<1
+STOCKPYL := stockpyl==1.0.2
 DEMO := demo-company
 SOURCES := schemas tasks flows deployments
 
@@ -13,7 +14,7 @@ INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --python 
 	--constraint requirements.lock $(PLACES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint fmt types arch docs bench bench-accuracy ui serve aws-twin lock clean
+.PHONY: help setup demo test test-fast lint fmt types arch docs bench bench-accuracy bench-inventory ui serve aws-twin lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -53,6 +54,9 @@ bench-accuracy: .venv/.installed-bench ## our champions and their peers on data 
 	@test -n "$(DATA)" || { echo "Say where the data sets are: make bench-accuracy DATA=FOLDER"; exit 1; }
 	$(BIN)/python -m benchmarks.accuracy "$(DATA)" $(ARGS)
 
+bench-inventory: .venv/.installed-test .venv/.installed-stockpyl ## policies beside bounds and peers (ARGS="--problems FOLDER --seeds 1,2")
+	$(BIN)/python benchmarks/inventory/run.py $(ARGS)
+
 serve: .venv/.installed ## Prefect server, worker, deployments and schedule on this machine (SERVE="--settings FILE")
 	@$(BIN)/python -m deployments.serve $(SERVE)
 
@@ -87,6 +91,10 @@ clean: ## remove what runs and tools leave behind, .venv apart
 .venv/.installed-test: .venv/.installed
 	@$(INSTALL) --editable '.[aws,deepar,test]'
 	@touch $@
+
+# Alone: what it requires (one old Sphinx and its extensions, among others) its policies do not need.
+.venv/.installed-stockpyl: | .venv/.installed-test
+	@$(INSTALL) --no-deps '$(STOCKPYL)' && touch $@ || echo "$(STOCKPYL) cannot be installed: going on without it"
 
 .venv/.installed-bench: .venv/.installed
 	@$(INSTALL) --editable '.[aws,deepar,bench]'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from schemas.plan import FloatArray, PlanProblem
@@ -10,19 +12,32 @@ from schemas.settings import InventorySettings
 WEEKDAYS = np.array([0.8, 0.75, 0.8, 0.95, 1.3, 1.7, 0.9])
 
 
-def network(
-    stores: int, categories: int, periods: int, seed: int, cover: float, paths: int
-) -> tuple[PlanProblem, PlanProblem]:
-    """A problem to plan on, and the same with fresh paths to judge on (the same problem where demand is known).
+@dataclass(frozen=True)
+class Size:
+    """What a network is like.
 
-    Args:
+    Attributes:
         stores: S.
         categories: C; every store sells about seven of ten.
-        periods: T, days.
-        seed: of everything.
+        days: T.
         cover: days of mean sales that a store has room for.
         paths: sample paths; 0 = demand is known.
+        holding: cost of a unit left at the end of a day. Where there is one, stores open with little stock.
+        week: days of which each has at least one visit.
     """
+
+    stores: int
+    categories: int
+    days: int
+    cover: float
+    paths: int = 0
+    holding: float = 0.0
+    week: int = 7
+
+
+def network(size: Size, seed: int) -> tuple[PlanProblem, PlanProblem]:
+    """A problem to plan on, and the same with fresh paths to judge on (the same problem where demand is known)."""
+    stores, categories, periods, cover, paths = size.stores, size.categories, size.days, size.cover, size.paths
     draw = np.random.default_rng([seed, stores, categories, periods])
     sold = draw.random((stores, categories)) < 0.7
     sold[:, 0] = True
@@ -43,23 +58,17 @@ def network(
         series_category=category,
         mean=mean if paths else demand[0],
         price=price,
-        on_hand=np.floor(rate * draw.uniform(0, 0.8 * cover, len(store))),
+        on_hand=np.floor(rate * draw.uniform(0, 2.0 if size.holding else 0.8 * cover, len(store))),
         in_transit=np.zeros((len(store), 0)),
         capacity=np.ceil(cover * per_store),
         visit_cost=draw.choice([95_000.0, 120_000, 145_000, 210_000, 525_000], stores),
         dc_available=np.full(categories, np.inf),
-        settings=InventorySettings(),
-        periods_per_week=7,
+        settings=InventorySettings(holding_cost=size.holding),
+        periods_per_week=size.week,
         seed=seed,
         paths=demand if paths else None,
     )
-    return problem, _judged(problem, fresh if paths else None)
-
-
-def _judged(problem: PlanProblem, paths: FloatArray | None) -> PlanProblem:
-    from dataclasses import replace
-
-    return problem if paths is None else replace(problem, paths=paths)
+    return problem, replace(problem, paths=fresh) if paths else problem
 
 
 def _paths(mean: FloatArray, paths: int, seed: int) -> FloatArray:

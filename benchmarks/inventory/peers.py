@@ -2,11 +2,15 @@
 
 ``source_b`` follows domain.md, section 4.3, as printed: visits decided for the whole network, one level per series,
 halves swapped between parents, two days swapped in all stores, levels never mutated, no weekly rule. It plans for the
-expected demand; our simulator judges it.
+expected demand. It is kinder than the study's program: our simulator ranks its candidates, so that no lost sale is
+charged twice and no day is shifted, parents and children share no memory, and the best is never lost.
 
-``stockpyl_newsvendor`` needs stockpyl, which draws in the whole of Sphinx: install it beside, without its dependencies
-(pip install --no-deps stockpyl jsonpickle tabulate natsort). Its (s, S), (r, Q) and EOQ have a fixed cost per order of
-one article; a visit's cost is shared by all articles of a store, so they do not apply.
+stockpyl's policies are single-item. Two of them apply to a network: ``stockpyl_newsvendor`` gives every series its
+level on the weekly visit, and ``stockpyl_wagner_whitin`` gives every store its visits where demand is known and goods
+cost holding (a store's goods are then one item whose order costs a visit; without holding one order would serve all).
+Its EOQ is the latter for constant demand; its (s, S) and (r, Q) have a fixed cost per order of one article, while a
+visit's cost is shared by all articles of a store. stockpyl requires one old version of Sphinx and extensions of it, so
+it is in no extra and not in the lock file: `make bench-inventory` installs it beside, without what it requires.
 """
 
 from __future__ import annotations
@@ -18,11 +22,12 @@ from itertools import pairwise
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
+from tasks.inventory.known import needs_on_path, plan_of_fills
 from tasks.inventory.network import Network
 from tasks.inventory.simulator import store_costs
 from tasks.inventory.weeks import review_days, review_visits
 
-SOURCE_B, STOCKPYL = "source_b", "stockpyl_newsvendor"
+SOURCE_B, NEWSVENDOR, WAGNER_WHITIN = NAMES = ("source_b", "stockpyl_newsvendor", "stockpyl_wagner_whitin")
 POPULATION, GENERATIONS, MUTATION, ELITE = 100, 50, 0.2, 0.1
 # Days of demand in the EOQ quantity that the source found.
 COVER_DAYS = 25.0
@@ -31,14 +36,21 @@ COVER_DAYS = 25.0
 def peer_names() -> list[str]:
     """The peers that can be run here; says which cannot."""
     if find_spec("stockpyl") is None:
-        print(f"{STOCKPYL}: stockpyl is not installed, left out (see benchmarks/inventory/peers.py)")
+        print("stockpyl is not installed: its peers are left out (make bench-inventory installs it)")
         return [SOURCE_B]
-    return [SOURCE_B, STOCKPYL]
+    return list(NAMES)
+
+
+def applies(name: str, problem: PlanProblem) -> bool:
+    """Whether a policy is made for such a problem; our own and most peers are for all."""
+    return name != WAGNER_WHITIN or (
+        problem.paths is None and problem.settings.lead_time == 0 and problem.settings.holding_cost > 0
+    )
 
 
 def peer_plan(name: str, problem: PlanProblem) -> Plan:
     """The plan of a peer."""
-    return _source_b(problem) if name == SOURCE_B else _stockpyl(problem)
+    return {SOURCE_B: _source_b, NEWSVENDOR: _newsvendor, WAGNER_WHITIN: _wagner_whitin}[name](problem)
 
 
 def _source_b(problem: PlanProblem) -> Plan:
@@ -85,7 +97,7 @@ def _plan(problem: PlanProblem, visits: BoolArray, level: FloatArray) -> Plan:
     return Plan(visits, np.where(visits[problem.series_store], np.rint(level)[:, None], 0.0))
 
 
-def _stockpyl(problem: PlanProblem) -> Plan:
+def _newsvendor(problem: PlanProblem) -> Plan:
     from stockpyl.newsvendor import newsvendor_normal
 
     settings = problem.settings
@@ -104,3 +116,22 @@ def _stockpyl(problem: PlanProblem) -> Plan:
                 levels[row, day] = newsvendor_normal(held, price, float(expected), float(deviation))[0]
     visits = review_visits(problem)
     return Plan(visits, np.where(visits[problem.series_store], np.rint(np.maximum(levels, 0.0)), 0.0))
+
+
+def _wagner_whitin(problem: PlanProblem) -> Plan:
+    from stockpyl.wagner_whitin import wagner_whitin
+
+    network = Network.of(problem)
+    needs = needs_on_path(network, 0).units
+    visits = np.zeros((network.stores, network.periods), dtype=np.bool_)
+    fills = np.zeros_like(needs)
+    for store in range(network.stores):
+        part = network.series_of(store)
+        own = needs[:, part]
+        holding, visit = problem.settings.holding_cost, float(problem.visit_cost[store])
+        ordered = wagner_whitin(network.periods, holding, visit, own.sum(axis=1).tolist())[0]
+        days = np.flatnonzero(np.array(ordered[1:]) > 0)
+        visits[store, days] = True
+        for day, following in pairwise([*days.tolist(), network.periods]):
+            fills[day, part] = own[day:following].sum(axis=0)
+    return plan_of_fills(problem, network, (visits, fills))

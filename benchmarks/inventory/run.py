@@ -1,6 +1,7 @@
 """Inventory policies side by side: cost, gap to the bound, days over capacity, seconds; with the peers there are.
 
-Usage: .venv/bin/python benchmarks/inventory/run.py [--problems DIR] [--names S,M-known] [--seeds 1,2] [--policies ...]
+Usage: make bench-inventory, or
+.venv/bin/python benchmarks/inventory/run.py [--problems DIR] [--names S,M-known] [--seeds 1,2] [--policies ...]
 
 Problems: the folders of DIR (contract, section 5), and networks of the benchmark's own generator on other seeds.
 Known demand is judged on itself; uncertain demand on paths that the plan has not seen: of a folder's 50 paths
@@ -8,8 +9,12 @@ plans are made on the first 30 and judged on the other 20, of own networks on as
 
 Peers: the textbook's EOQ (`eoq`) and (s, S), source B's formulas (`eoq_published`) and its algorithm (`source_b`),
 its kind of plan, one level per category with evolved visits, by our search (`genetic_static`), stockpyl's newsvendor
-where stockpyl is installed (`benchmarks/inventory/peers.py`); HiGHS on the integer program of every store, for small
-problems. What a rule sends beyond the DC's stock is cut for all stores alike before it is judged.
+and, where goods cost holding, its Wagner-Whitin (`benchmarks/inventory/peers.py`; left out, and said so, where stockpyl
+is not installed); HiGHS on the integer program of every store, for small problems. What a rule sends beyond the DC's
+stock is cut for all stores alike before it is judged. The bound is one of plans that keep the weekly visit and the
+capacity: a plan marked "not valid" may lie below it.
+
+The last lines set what was found beside the figures that are to be reached (`benchmarks/inventory/figures.py`).
 """
 
 from __future__ import annotations
@@ -21,8 +26,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from exact import highs_total
-from networks import network
-from peers import SOURCE_B, STOCKPYL, peer_names, peer_plan
+from figures import HEAD, Row, reached
+from networks import Size, network
+from peers import NAMES as PEERS
+from peers import SOURCE_B, applies, peer_names, peer_plan
 
 from schemas.plan import PlanProblem
 from tasks.inventory.bound import bound_of
@@ -36,17 +43,19 @@ from tasks.storage.plan_files import read_problem
 NAMES = "S-known,S,S-tight,M-known,M-tight-known,M-known-dock9,M-known-dc80,M-known-dock11-dc80,M,M-tight"
 POLICIES = "eoq,eoq_published,periodic_review,s_S,newsvendor,marginal_value,genetic_static,genetic"
 SEARCHES = ("genetic", "genetic_static")
-PEERS = (SOURCE_B, STOCKPYL)
 PLANNED_ON = 30
 HIGHS_SECONDS, HIGHS_CELLS = 20.0, 3_000
-# One static level per category is searched on problems up to this size only: it is a peer, and minutes slow.
-MOST_CELLS_OF_STATIC = 1_000_000
-# The generator's sizes: stores, categories, days, days of cover, paths (0 = known).
+# The slow peers are run on problems with at most so many series x periods.
+MOST_CELLS_OF_SLOW = 1_000_000
+SLOW = ("genetic_static", SOURCE_B)
 OWN = {
-    "own-small-known": (5, 12, 28, 60.0, 0),
-    "own-tight-known": (30, 60, 50, 13.0, 0),
-    "own-tight": (12, 40, 42, 13.0, 30),
-    "own-large-known": (500, 150, 56, 13.0, 0),
+    "own-small-known": Size(5, 12, 28, 60.0),
+    "own-holding-known": Size(12, 40, 42, 200.0, holding=300.0, week=42),
+    "own-M-known": Size(59, 118, 50, 62.0),
+    "own-M-tight-known": Size(59, 118, 50, 8.0),
+    "own-large-known": Size(500, 150, 56, 8.0),
+    "own-M": Size(59, 118, 50, 62.0, paths=30),
+    "own-M-tight": Size(59, 118, 50, 9.0, paths=30),
 }
 
 
@@ -62,24 +71,28 @@ def problems(folder: Path, names: list[str], seeds: list[int]) -> Iterator[tuple
         else:
             paths = problem.paths
             yield name, replace(problem, paths=paths[:PLANNED_ON]), replace(problem, paths=paths[PLANNED_ON:])
-    for name, (stores, categories, days, cover, paths) in OWN.items():
+    for name, size in OWN.items():
         for seed in seeds:
-            yield f"{name}-{seed}", *network(stores, categories, days, seed, cover, paths)
+            yield f"{name}-{seed}", *network(size, seed)
 
 
-def report(name: str, problem: PlanProblem, judging: PlanProblem, policies: list[str]) -> None:
+def report(name: str, problem: PlanProblem, judging: PlanProblem, policies: list[str]) -> Iterator[Row]:
+    """The bound, HiGHS where it is quick, and every policy that applies."""
     own = [policy for policy in policies if policy not in PEERS]
     warm_up(replace(problem, settings=problem.settings.model_copy(update={"policies": own or ["eoq"]})))
     begun = time.perf_counter()
     judging_network = Network.of(judging)
     found = bound_of(judging, judging_network)
-    row(name, "bound", found.bound.total, 0.0, 0.0, 0, time.perf_counter() - begun, found.bound.scope)
+    bounding = time.perf_counter() - begun
+    yield Row(name, "bound", found.bound.total, 0.0, 0.0, 0, bounding, found.bound.scope)
     if problem.paths is None and problem.mean.size <= HIGHS_CELLS and problem.max_visits_per_period is None:
         begun = time.perf_counter()
         total, solved = highs_total(problem, HIGHS_SECONDS)
         words = f"{solved} of {len(problem.store_ids)} stores optimal"
-        row(name, "HiGHS", total, gap(total, found.bound.total), 0.0, 0, time.perf_counter() - begun, words)
+        yield Row(name, "HiGHS", total, gap(total, found.bound.total), 0.0, 0, time.perf_counter() - begun, words)
     for policy in policies:
+        if not applies(policy, problem):
+            continue
         begun = time.perf_counter()
         if policy in PEERS:
             plan = peer_plan(policy, problem)
@@ -90,10 +103,10 @@ def report(name: str, problem: PlanProblem, judging: PlanProblem, policies: list
                 maker = replace(maker, relaxation=found.relaxation)  # type: ignore[type-var]
             plan = maker.plan(problem)
         plan = within_limits(problem, plan, Network.of(problem))
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - begun + (bounding if policy in SEARCHES else 0.0)
         judged = judge(judging, policy, plan, judging_network)
         cost = judged.cost
-        row(
+        yield Row(
             name,
             policy,
             cost.total,
@@ -101,20 +114,13 @@ def report(name: str, problem: PlanProblem, judging: PlanProblem, policies: list
             cost.over_capacity_store_days,
             cost.missed_weeks,
             seconds,
-            "; ".join(cost.limit_breaches) or f"served {cost.fill_rate:.1%}",
+            ("" if judged.valid else "not valid; ")
+            + ("; ".join(cost.limit_breaches) or f"served {cost.fill_rate:.1%}"),
         )
 
 
-def row(
-    name: str, policy: str, total: float, over: float, days: float, missed: int, seconds: float, words: str
-) -> None:
-    print(
-        f"{name:22} {policy:16} {total / 1e6:12.3f} {over:10.3%} {days:10.1f} {missed:7d} {seconds:8.2f}  {words[:70]}",
-        flush=True,
-    )
-
-
 def main() -> None:
+    """Print a row for every problem and policy, then the figures to reach."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     shared = Path(__file__).parents[2].parent / "shared" / "problems"
     parser.add_argument("--problems", type=Path, default=shared)
@@ -123,18 +129,18 @@ def main() -> None:
     parser.add_argument("--policies", default=POLICIES)
     parser.add_argument("--no-peers", action="store_true", help="our policies alone")
     given = parser.parse_args()
-    seeds = [int(seed) for seed in given.seeds.split(",") if seed]
-    heads = ("total, M", "gap", "days over", "missed", "seconds")
-    print(
-        f"{'problem':22} {'policy':16} {heads[0]:>12} {heads[1]:>10} {heads[2]:>10} {heads[3]:>7} {heads[4]:>8}  remark"
+    names, seeds, asked = (
+        [part for part in text.split(",") if part] for text in (given.names, given.seeds, given.policies)
     )
-    names = [name for name in given.names.split(",") if name]
-    peers = [] if given.no_peers else peer_names()
-    for name, problem, judging in problems(given.problems, names, seeds):
-        slow = problem.mean.size > MOST_CELLS_OF_STATIC
-        policies = [*(policy for policy in given.policies.split(",") if policy), *peers]
-        policies = [policy for policy in policies if not (slow and policy in ("genetic_static", SOURCE_B))]
-        report(name, problem, judging, policies)
+    policies = [*asked, *([] if given.no_peers else peer_names())]
+    print(HEAD)
+    rows = []
+    for name, problem, judging in problems(given.problems, names, [int(seed) for seed in seeds]):
+        slow = problem.mean.size > MOST_CELLS_OF_SLOW
+        for row in report(name, problem, judging, [policy for policy in policies if not (slow and policy in SLOW)]):
+            print(row.text(), flush=True)
+            rows.append(row)
+    print("", *reached(rows), sep="\n")
 
 
 if __name__ == "__main__":
