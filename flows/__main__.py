@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 import click
@@ -91,6 +93,19 @@ def _run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, 
 def _say(*lines: str) -> None:
     for line in lines:
         click.echo(line)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None] | None]:
+    """Shows the last word of a search in one line of a terminal, gone in the end; None where there is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    clear = "\r\x1b[K"
+    try:
+        yield lambda text: click.echo(clear + text[: get_terminal_size().columns - 1], nl=False, err=True)
+    finally:
+        click.echo(clear, nl=False, err=True)
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
@@ -264,7 +279,9 @@ def plan(problem: str, out: str, overrides: tuple[str, ...]) -> None:
     """Inventory optimisation alone: no forecasts, no Prefect server."""
     from tasks.inventory.run import plan_problem
 
-    _say(*plan_problem(Path(problem), Path(out), overrides))
+    with _progress() as tell:
+        lines = plan_problem(Path(problem), Path(out), overrides, tell)
+    _say(*lines)
 
 
 @cli.command()
@@ -335,7 +352,9 @@ def what_if(
     given = [f"inventory.{name}={value}" for name, value in values.items() if value is not None]
     published = prepare_run(settings_file, as_of)
     changed = prepare_run(settings_file, as_of, [*overrides, *given])
-    _say(*answer(published, changed, Factors(capacity, visit_cost, dc_stock, demand)))
+    with _progress() as tell:
+        lines = answer(published, changed, Factors(capacity, visit_cost, dc_stock, demand), tell)
+    _say(*lines)
 
 
 def main() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from schemas.panel import Forecast, Panel
 from schemas.plan import Plan, PlanProblem
+
+# Told of a search's progress, a line at a time.
+Tell = Callable[[str], None]
 
 
 @runtime_checkable

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from schemas import columns as c
 from schemas.errors import ConfigError
+from schemas.protocols import Tell
 from schemas.records import PlanInputs
 from schemas.run import RunContext
 from tasks.inventory.weekly import WeeklyPlan, optimise
@@ -53,13 +54,14 @@ class Factors:
     demand: float = 1.0
 
 
-def what_if(run: RunContext, changed: RunContext, factors: Factors) -> list[str]:
+def what_if(run: RunContext, changed: RunContext, factors: Factors, tell: Tell | None = None) -> list[str]:
     """Plan a published run again and say what changes.
 
     Args:
         run: settings as they are in the file, and the date of the published run.
         changed: the settings to plan with.
         factors: of the run's inputs.
+        tell: told of the searches' progress.
 
     Returns:
         Lines: the chosen plan's cost beside the published one's, totals by policy, and what limits do not grant.
@@ -73,7 +75,7 @@ def what_if(run: RunContext, changed: RunContext, factors: Factors) -> list[str]
     given = _given(standing, lake)
     inputs = _multiplied(weekly_inputs(lake, changed.settings, run.as_of, given), factors)
     before, units = _published(lake, standing, run)
-    plan = optimise(inputs)
+    plan = optimise(inputs, tell)
     notes = []
     if standing.manifest.get("settings_sha256") != run.settings.digest():
         notes.append("The settings file is not the published run's any more: some of the change is its own.")

@@ -16,6 +16,7 @@ import numpy as np
 from deap import base, tools
 
 from schemas.plan import BoolArray, FloatArray, IndexArray
+from schemas.protocols import Tell
 from schemas.settings import GeneticSettings
 
 TOURNAMENT = 3
@@ -217,6 +218,7 @@ def evolve(
     grounds: Sequence[Ground],
     evaluate: Callable[[Sequence[Sequence[Candidate]]], Sequence[FloatArray]],
     settings: GeneticSettings,
+    tell: Tell | None = None,
 ) -> list[Evolved]:
     """Evolve all stores side by side, generation by generation.
 
@@ -224,6 +226,7 @@ def evolve(
         grounds: one per store.
         evaluate: costs of the candidates of every store (an empty list for stores that are done).
         settings: population, generations, mutation, elitism, crossover, repair and patience.
+        tell: told of every generation.
 
     Returns:
         One result per store; the best candidate ever judged, seeds included, is never lost.
@@ -231,13 +234,20 @@ def evolve(
     populations = [_Population(ground, settings) for ground in grounds]
     histories: list[list[float]] = [[] for _ in grounds]
     batches = [population.first_generation() for population in populations]
-    for _ in range(settings.generations + 1):
+    for generation in range(settings.generations + 1):
         _judge(populations, batches, evaluate)
         for population, batch, history in zip(populations, batches, histories, strict=True):
             if batch:
                 population.receive(batch)
                 history.append(float(population.best[0].fitness.values[0]))
-        if all(population.finished for population in populations):
+        searching = sum(not population.finished for population in populations)
+        if tell is not None:
+            total = sum(history[-1] for history in histories)
+            tell(
+                f"generation {generation} of {settings.generations}: cost {total:,.0f}, {searching} of "
+                f"{len(populations)} stores still searched"
+            )
+        if not searching:
             break
         batches = [[] if population.finished else population.children() for population in populations]
     return [

@@ -12,6 +12,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.plan import Bound, Plan, PlanProblem
+from schemas.protocols import Tell
 
 if TYPE_CHECKING:
     from tasks.inventory.evaluate import Judgement
@@ -45,7 +46,9 @@ class Solution:
         return self.judgements[self.chosen].plan
 
 
-def plan_problem(problem_dir: Path, out_dir: Path, overrides: Sequence[str] = ()) -> list[str]:
+def plan_problem(
+    problem_dir: Path, out_dir: Path, overrides: Sequence[str] = (), tell: Tell | None = None
+) -> list[str]:
     """Read a problem folder, plan, and write the output folder.
 
     With sample paths the given paths are the only ones: plans are made and judged on them.
@@ -54,6 +57,7 @@ def plan_problem(problem_dir: Path, out_dir: Path, overrides: Sequence[str] = ()
         problem_dir: demand, stores, stock, optional dc_stock and problem.yaml.
         out_dir: made if absent; gets visits.csv, levels.csv, costs.csv, bounds.csv and plan.yaml.
         overrides: ``key.path=value`` texts that replace values of problem.yaml.
+        tell: told of the searches' progress.
 
     Returns:
         Lines for the terminal: the cost table and where the files are.
@@ -67,7 +71,7 @@ def plan_problem(problem_dir: Path, out_dir: Path, overrides: Sequence[str] = ()
 
     problem = read_problem(problem_dir, overrides)
     warm_up(problem)
-    solution = solve(problem)
+    solution = solve(problem, tell=tell)
     tables = {
         c.VISITS: numbered_visits(solution.plan, problem),
         "levels": numbered_levels(solution.plan, problem),
@@ -89,12 +93,13 @@ def _table_lines(solution: Solution) -> list[str]:
     return [*lines, f"Bound {solution.bound.total:,.0f}, planned in {solution.seconds:.1f} s"]
 
 
-def solve(problem: PlanProblem, judged_on: PlanProblem | None = None) -> Solution:
+def solve(problem: PlanProblem, judged_on: PlanProblem | None = None, tell: Tell | None = None) -> Solution:
     """Plan with every policy of the settings, judge all on the same paths and choose.
 
     Args:
         problem: what plans are made from.
         judged_on: the same problem with other sample paths, on which plans are compared; ``problem`` if None.
+        tell: told of the searches' progress.
     """
     from dataclasses import replace
 
@@ -115,7 +120,8 @@ def solve(problem: PlanProblem, judged_on: PlanProblem | None = None) -> Solutio
         begun = time.perf_counter()
         policy = make_policy(name)
         if hasattr(policy, "relaxation"):
-            policy = replace(policy, relaxation=found.relaxation)  # type: ignore[type-var]
+            named = None if tell is None else _named(tell, name)
+            policy = replace(policy, relaxation=found.relaxation, tell=named)  # type: ignore[type-var]
         plan = within_limits(problem, policy.plan(problem), network)
         judgements[name] = judge(judging, name, plan, judging_network)
         seconds[name] = time.perf_counter() - begun
@@ -129,6 +135,10 @@ def solve(problem: PlanProblem, judged_on: PlanProblem | None = None) -> Solutio
         time.perf_counter() - start,
         seconds,
     )
+
+
+def _named(tell: Tell, policy: str) -> Tell:
+    return lambda text: tell(f"{policy}: {text}")
 
 
 def summary_of(solution: Solution) -> dict[str, Any]:

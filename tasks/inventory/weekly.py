@@ -9,6 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.plan import FloatArray, PlanProblem
+from schemas.protocols import Tell
 from tasks.inventory.category_totals import category_totals
 from tasks.inventory.explain import explanations
 from tasks.inventory.outputs import (
@@ -65,11 +66,12 @@ class WeeklyPlan:
     seconds: float
 
 
-def optimise(inputs: WeeklyInputs) -> WeeklyPlan:
+def optimise(inputs: WeeklyInputs, tell: Tell | None = None) -> WeeklyPlan:
     """Plan, judge on fresh paths, choose, and split the first visit's levels to SKUs.
 
     Args:
         inputs: forecasts, tables and settings of the run.
+        tell: told of the searches' progress.
     """
     facts = with_text_ids(inputs.sku_facts).sort_values([c.STORE_ID, c.SKU], ignore_index=True)
     inputs = replace(inputs, sku_facts=facts, stores=with_text_ids(inputs.stores))
@@ -80,7 +82,7 @@ def optimise(inputs: WeeklyInputs) -> WeeklyPlan:
         problem=replace(weekly.problem, level_floor=floor),
         judging=replace(weekly.judging, level_floor=floor),
     )
-    solution, targets = solve_shown(inputs, weekly)
+    solution, targets = solve_shown(inputs, weekly, tell)
     plan, problem = solution.plan, weekly.problem
     ledgers = {name: ledger(weekly.judging, judged.plan) for name, judged in solution.judgements.items()}
     outcome = ledgers[solution.chosen]

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from schemas.plan import BoolArray, PlanProblem
+from schemas.protocols import Tell
 from tasks.inventory.run import Solution, solve
 from tasks.inventory.sku_targets import SkuTargets, sku_targets
 from tasks.inventory.weekly_problem import WeeklyInputs, WeeklyProblem
 
 
-def solve_shown(inputs: WeeklyInputs, weekly: WeeklyProblem) -> tuple[Solution, SkuTargets]:
+def solve_shown(inputs: WeeklyInputs, weekly: WeeklyProblem, tell: Tell | None = None) -> tuple[Solution, SkuTargets]:
     """Plan, split to SKUs, and plan again without the categories that are left without a place on show.
 
     What is never shown sells nothing: the second plan keeps no storage capacity and no DC stock for it, and is
@@ -21,16 +22,17 @@ def solve_shown(inputs: WeeklyInputs, weekly: WeeklyProblem) -> tuple[Solution, 
     Args:
         inputs: of the run.
         weekly: its problem.
+        tell: told of the searches' progress.
 
     Returns:
         The solution and its targets; ``SkuTargets.wished`` tells what the first plan wanted.
     """
-    solution = solve(weekly.problem, weekly.judging)
+    solution = solve(weekly.problem, weekly.judging, tell)
     wished = sku_targets(inputs, weekly, solution.plan)
     hidden = series_without_place(wished)
     if not hidden.any():
         return solution, wished
-    again = solve(_without(weekly.problem, hidden), weekly.judging)
+    again = solve(_without(weekly.problem, hidden), weekly.judging, tell)
     found = sku_targets(inputs, weekly, again.plan)
     of_hidden = hidden[found.rows.series]
     targets = replace(

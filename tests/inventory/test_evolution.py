@@ -106,3 +106,10 @@ def test_stops_at_a_cost_that_cannot_be_undercut():
     (found,) = evolve([ground(target=2.0)], distance, settings)
     assert found.cost <= 2
     assert len(found.history) < 51
+
+
+def test_tells_every_generation_what_it_found():
+    told = []
+    (found,) = evolve([ground()], distance, GeneticSettings(population=8, generations=4, patience=9), told.append)
+    assert len(told) == len(found.history) == 5
+    assert told[-1] == f"generation 4 of 4: cost {found.cost:,.0f}, 1 of 1 stores still searched"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+from flows.__main__ import _progress
 from schemas.errors import ConfigError, DataContractError
 from schemas.plan import Plan
 from tasks.inventory.run import plan_problem
@@ -207,3 +211,27 @@ def test_a_missing_table_and_two_files_for_one(folder):
 def test_dc_stock_limits_only_the_categories_it_lists(folder):
     pd.DataFrame({"category": ["boots", "other"], "available": [5, 1]}).to_csv(folder / "dc_stock.csv", index=False)
     assert read_problem(folder).dc_available.tolist() == [np.inf, np.inf, 5]
+
+
+def test_a_search_tells_its_progress_and_is_the_same_without(folder, tmp_path):
+    change(folder, "demand", lambda f: f.assign(s0=f["mean"], s1="1"))
+    told = []
+    plan_problem(folder, tmp_path / "told", ["inventory.genetic.generations=2"], told.append)
+    plan_problem(folder, tmp_path / "untold", ["inventory.genetic.generations=2"])
+    assert told[0].startswith("genetic: stores 1 to 2 of 2: generation 0 of 2: cost ")
+    assert told[-1] == "genetic: stores 1 to 2 of 2: local search on all paths"
+    assert (tmp_path / "told" / "levels.csv").read_bytes() == (tmp_path / "untold" / "levels.csv").read_bytes()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_shows_in_one_line_of_a_terminal_and_nowhere_else(monkeypatch):
+    for stream, shown in ((Terminal(), "\r\x1b[Kgeneration 3\r\x1b[K"), (io.StringIO(), "")):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with _progress() as tell:
+            if tell is not None:
+                tell("generation 3")
+        assert stream.getvalue() == shown

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
+from schemas.protocols import Tell
 from tasks.inventory.bound import relaxation_of
 from tasks.inventory.evolution import Candidate, Evolved, Ground, evolve
 from tasks.inventory.known import (
@@ -49,10 +50,12 @@ class GeneticPolicy:
     Attributes:
         name: ``genetic``.
         relaxation: prices of shared limits where the caller has them already.
+        tell: told of the search's progress.
     """
 
     name: str = "genetic"
     relaxation: Relaxation | None = None
+    tell: Tell | None = None
 
     def plan(self, problem: PlanProblem) -> Plan:
         """Decide visits and levels; deterministic for the problem's seed."""
@@ -61,7 +64,7 @@ class GeneticPolicy:
         if problem.paths is None:
             plan = known_plan(problem, network, relaxation)
         else:
-            plan = uncertain_plan(problem, network, relaxation)
+            plan = uncertain_plan(problem, network, relaxation, self.tell)
         return with_unbounded_levels(problem, plan)
 
 
@@ -83,7 +86,9 @@ def _filled(problem: PlanProblem, network: Network, needs: Needs, visits: BoolAr
     return plan_of_visits(problem, network, needs, visits)
 
 
-def uncertain_plan(problem: PlanProblem, network: Network, relaxation: Relaxation | None) -> Plan:
+def uncertain_plan(
+    problem: PlanProblem, network: Network, relaxation: Relaxation | None, tell: Tell | None = None
+) -> Plan:
     """Evolve every store on sample paths, some stores at a time."""
     levels = np.zeros((network.series, network.periods))
     visits = np.zeros((network.stores, network.periods), dtype=np.bool_)
@@ -97,13 +102,17 @@ def uncertain_plan(problem: PlanProblem, network: Network, relaxation: Relaxatio
     for start in range(0, len(open_stores), STORES_AT_ONCE):
         chunk = open_stores[start : start + STORES_AT_ONCE].tolist()
         models = store_models(problem, network, prices, chunk, allowed)
-        recipes = _search(problem, models, guide)
+        recipes = _search(problem, models, guide, tell and _placed(tell, start, len(chunk), len(open_stores)))
         if problem.max_visits_per_period is not None:
             recipes = _moved_within_dock(problem, models, recipes, visits)
         for model, recipe in zip(models, recipes, strict=True):
             visits[model.index] = recipe.visits
             levels[network.series_of(model.index)] = model.levels(recipe).T
     return Plan(visits, levels)
+
+
+def _placed(tell: Tell, start: int, count: int, stores: int) -> Tell:
+    return lambda text: tell(f"stores {start + 1} to {start + count} of {stores}: {text}")
 
 
 def _moved_within_dock(
@@ -149,7 +158,9 @@ def guides_of(problem: PlanProblem, network: Network, relaxation: Relaxation | N
     return [shortest_paths(problem, alone, needs_on_path(alone, 0), prices)[0] for alone in networks]
 
 
-def _search(problem: PlanProblem, models: Sequence[StoreModel], guides: Sequence[BoolArray]) -> list[Recipe]:
+def _search(
+    problem: PlanProblem, models: Sequence[StoreModel], guides: Sequence[BoolArray], tell: Tell | None
+) -> list[Recipe]:
     starts = week_starts(problem.periods, problem.periods_per_week, problem.settings.lead_time)
     fixed = fixed_visits(problem)
     recipes: list[Recipe | None] = [None] * len(models)
@@ -159,7 +170,9 @@ def _search(problem: PlanProblem, models: Sequence[StoreModel], guides: Sequence
             recipes[place] = best_option(model, model.allowed)
         else:
             searched.append(place)
-    evolved = _evolve(problem, [models[p] for p in searched], guides, starts)
+    evolved = _evolve(problem, [models[p] for p in searched], guides, starts, tell)
+    if tell is not None and searched:
+        tell("local search on all paths")
 
     def finish(place: int) -> Recipe:
         model, result = models[searched[place]], evolved[place]
@@ -178,7 +191,11 @@ def fixed_visits(problem: PlanProblem) -> BoolArray:
 
 
 def _evolve(
-    problem: PlanProblem, models: Sequence[StoreModel], guides: Sequence[BoolArray], starts: IndexArray
+    problem: PlanProblem,
+    models: Sequence[StoreModel],
+    guides: Sequence[BoolArray],
+    starts: IndexArray,
+    tell: Tell | None,
 ) -> list[Evolved]:
     if not models:
         return []
@@ -200,7 +217,7 @@ def _evolve(
 
         return side_by_side(costs, range(len(models)))
 
-    return evolve(grounds, evaluate, problem.settings.genetic)
+    return evolve(grounds, evaluate, problem.settings.genetic, tell)
 
 
 def seeds_of(model: StoreModel, guides: Sequence[BoolArray]) -> tuple[tuple[int, ...], ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
+from schemas.protocols import Tell
 from tasks.inventory.bound import relaxation_of
 from tasks.inventory.evolution import Candidate, Ground, evolve
 from tasks.inventory.known import Prices, needs_on_path, over_penalty, shortest_paths
@@ -47,10 +48,12 @@ class GeneticStaticPolicy:
     Attributes:
         name: ``genetic_static``.
         relaxation: prices of shared limits where the caller has them already.
+        tell: told of the search's progress.
     """
 
     name: str = "genetic_static"
     relaxation: Relaxation | None = None
+    tell: Tell | None = None
 
     def plan(self, problem: PlanProblem) -> Plan:
         """Decide visits and levels; deterministic for the problem's seed."""
@@ -70,7 +73,9 @@ class GeneticStaticPolicy:
             search, genes = work
             return search.decoded(search.improved(genes, starts, problem.periods_per_week))
 
-        evolved = _evolve(problem, network, open_stores, relaxation, bounds)
+        evolved = _evolve(problem, network, open_stores, relaxation, bounds, self.tell)
+        if self.tell is not None and open_stores:
+            self.tell("local search")
         found = side_by_side(finish, list(zip(open_stores, evolved, strict=True)))
         for search, (days, own) in zip(open_stores, found, strict=True):
             visits[search.model.index], levels[network.series_of(search.model.index)] = days, own
@@ -214,6 +219,7 @@ def _evolve(
     searches: Sequence[_StaticSearch],
     relaxation: Relaxation | None,
     bounds: FloatArray | None,
+    tell: Tell | None,
 ) -> list[tuple[int, ...]]:
     if not searches:
         return []
@@ -239,4 +245,4 @@ def _evolve(
 
         return side_by_side(costs, range(len(searches)))
 
-    return [result.genes for result in evolve(grounds, evaluate, problem.settings.genetic)]
+    return [result.genes for result in evolve(grounds, evaluate, problem.settings.genetic, tell)]
