@@ -1,9 +1,10 @@
 """Sample paths of demand from a forecast's quantiles.
 
 One series and period: the quantile function runs linearly through the forecast's quantiles; above the highest it
-has an exponential tail that makes its mean the forecast's mean. Over time and over the series of a store errors
-go together (a level that is too low stays too low): normal scores with a lasting part, a part that fades from
-period to period and a part that a store's series share, each as large as in the folds of the backtest.
+has an exponential tail that makes its mean the forecast's mean. Over time, over the series of a store and over the
+stores errors go together (a level that is too low stays too low): normal scores with a lasting part, a part that fades
+from period to period, a part that a store's series share and one that all series share, each as large as in the folds
+of the backtest.
 """
 
 from __future__ import annotations
@@ -42,11 +43,13 @@ class Correlation:
         lasting: share that stays over the whole horizon.
         fading: correlation of the rest from one period to the next.
         shared: share that the series of a store have in common.
+        network: share that the series of all stores have in common, part of ``shared``.
     """
 
     lasting: float = DEFAULT_LASTING
     fading: float = DEFAULT_FADING
     shared: float = DEFAULT_SHARED
+    network: float = 0.0
 
 
 def correlation_of(backtest: pd.DataFrame, levels: Sequence[float]) -> Correlation:
@@ -69,10 +72,11 @@ def correlation_of(backtest: pd.DataFrame, levels: Sequence[float]) -> Correlati
     frame[_SCORE] = scores - scores.mean()
     near = _lag_correlation(frame, 1)
     far = _lag_correlation(frame, max(2, int(frame.groupby(c.CUTOFF)[c.DATE].nunique().median() // 2)))
-    shared = _group_correlation(frame)
+    shared, network = _shared_correlations(frame)
     lasting = DEFAULT_LASTING if far is None else float(np.clip(far, 0.0, LARGEST_SHARE))
     fading = DEFAULT_FADING if near is None else float(np.clip((near - lasting) / (1 - lasting), 0.0, LARGEST_SHARE))
-    return Correlation(lasting, fading, DEFAULT_SHARED if shared is None else float(np.clip(shared, 0, LARGEST_SHARE)))
+    shared = DEFAULT_SHARED if shared is None else float(np.clip(shared, 0.0, LARGEST_SHARE))
+    return Correlation(lasting, fading, shared, 0.0 if network is None else float(np.clip(network, 0.0, shared)))
 
 
 def _scores(actual: FloatArray, quantiles: FloatArray, levels: FloatArray) -> FloatArray:
@@ -93,17 +97,23 @@ def _lag_correlation(frame: pd.DataFrame, lag: int) -> float | None:
     return float((pairs[_SCORE] * pairs[_LATER]).mean()) / variance if variance > 0 else None
 
 
-def _group_correlation(frame: pd.DataFrame) -> float | None:
-    """Correlation of two series of a store in the same period."""
-    keys = [frame[key] for key in (c.CUTOFF, c.STORE_ID, c.DATE)]
-    groups = frame[_SCORE].groupby(keys)
-    total, count = groups.sum().to_numpy(), groups.size().to_numpy(dtype=float)
-    squares = (frame[_SCORE] ** 2).groupby(keys).sum().to_numpy()
-    pairs = count * (count - 1)
+def _shared_correlations(frame: pd.DataFrame) -> tuple[float | None, float | None]:
+    """Correlation in the same period of two series of one store, and of two stores; None of too few pairs."""
     variance = float(frame[_SCORE].var())
-    if pairs.sum() < FEWEST_PAIRS or variance <= 0:
-        return None
-    return float((total**2 - squares).sum() / pairs.sum()) / variance
+    in_store, of_store = _products(frame, [c.CUTOFF, c.DATE, c.STORE_ID])
+    everywhere, of_all = _products(frame, [c.CUTOFF, c.DATE])
+
+    def correlation(total: float, pairs: float) -> float | None:
+        return total / pairs / variance if pairs >= FEWEST_PAIRS and variance > 0 else None
+
+    return correlation(in_store, of_store), correlation(everywhere - in_store, of_all - of_store)
+
+
+def _products(frame: pd.DataFrame, keys: list[str]) -> tuple[float, float]:
+    """Sum over all ordered pairs of scores in a group of their product, and the number of pairs."""
+    groups = frame[_SCORE].groupby([frame[key] for key in keys])
+    total, count = groups.sum().to_numpy(), groups.size().to_numpy(dtype=float)
+    return float((total**2).sum() - (frame[_SCORE] ** 2).sum()), float((count * (count - 1)).sum())
 
 
 def draw_paths(
@@ -145,11 +155,12 @@ def _normal_scores(
     own = np.empty((paths, len(names), periods))
     rounding = np.empty_like(own)
     shared = {store: _noise(_generator(seed, store), correlation, paths, periods) for store in {n[0] for n in names}}
-    weight = np.sqrt(correlation.shared)
+    everywhere = np.sqrt(correlation.network) * _noise(_generator(seed), correlation, paths, periods)
+    weight = np.sqrt(correlation.shared - correlation.network)
     rest = np.sqrt(1.0 - correlation.shared)
     for place, (store, category) in enumerate(names):
         generator = _generator(seed, store, category)
-        own[:, place] = weight * shared[store] + rest * _noise(generator, correlation, paths, periods)
+        own[:, place] = everywhere + weight * shared[store] + rest * _noise(generator, correlation, paths, periods)
         rounding[:, place] = generator.random((paths, periods))
     return own, rounding
 

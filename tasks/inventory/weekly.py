@@ -174,7 +174,7 @@ def _notes(inputs: WeeklyInputs, weekly: WeeklyProblem, solution: Solution, targ
     notes.append(
         f"Plans are made from {made} sample paths and compared on {judged} others "
         f"(errors: lasting {weekly.correlation.lasting:.2f}, fading {weekly.correlation.fading:.2f}, "
-        f"shared in a store {weekly.correlation.shared:.2f})."
+        f"shared in a store {weekly.correlation.shared:.2f}, by all stores {weekly.correlation.network:.2f})."
     )
     notes.append(f"The lower bound holds for {solution.bound.scope}.")
     return tuple(notes)

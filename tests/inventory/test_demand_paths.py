@@ -34,12 +34,12 @@ def test_a_slow_article_sells_its_mean_though_its_quantiles_are_zero():
 def test_errors_last_fade_and_are_shared():
     names = [("a", "x"), ("a", "y"), ("b", "x")]
     quantiles = np.broadcast_to([60.0, 80.0, 100.0, 120.0, 140.0], (3, 8, 5))
-    drawn = draw_paths(np.full((3, 8), 100.0), quantiles, LEVELS, names, Correlation(0.3, 0.5, 0.4), 4000, 1)
+    drawn = draw_paths(np.full((3, 8), 100.0), quantiles, LEVELS, names, Correlation(0.3, 0.5, 0.4, 0.1), 4000, 1)
     flat = np.corrcoef(drawn[:, 0].T)
     assert flat[0, 1] == pytest.approx(0.3 + 0.7 * 0.5, abs=0.06)
     assert flat[0, 7] == pytest.approx(0.3, abs=0.06)
     assert np.corrcoef(drawn[:, 0, 0], drawn[:, 1, 0])[0, 1] == pytest.approx(0.4, abs=0.06)
-    assert abs(np.corrcoef(drawn[:, 0, 0], drawn[:, 2, 0])[0, 1]) < 0.06
+    assert np.corrcoef(drawn[:, 0, 0], drawn[:, 2, 0])[0, 1] == pytest.approx(0.1, abs=0.06)
 
 
 def test_a_series_draws_by_its_name_not_by_its_place():
@@ -71,15 +71,17 @@ def folds_of(drawn: np.ndarray) -> pd.DataFrame:
     return frame
 
 
-def test_correlation_is_found_again_in_folds():
-    truth = Correlation(0.3, 0.5, 0.4)
+@pytest.mark.parametrize("network", [0.0, 0.25])
+def test_correlation_is_found_again_in_folds(network):
+    truth = Correlation(0.3, 0.5, 0.4, network)
     names = [(f"s{i // 4}", f"c{i % 4}") for i in range(40)]
     quantiles = np.broadcast_to([60.0, 80.0, 100.0, 120.0, 140.0], (40, 10, 5))
-    drawn = draw_paths(np.full((40, 10), 100.0), quantiles, LEVELS, names, truth, 12, 3)
+    drawn = draw_paths(np.full((40, 10), 100.0), quantiles, LEVELS, names, truth, 30, 3)
     found = correlation_of(folds_of(drawn).sample(frac=1.0, random_state=1), LEVELS)
     assert found.lasting == pytest.approx(0.3, abs=0.12)
     assert found.fading == pytest.approx(0.5, abs=0.15)
     assert found.shared == pytest.approx(0.4, abs=0.12)
+    assert found.network == pytest.approx(network, abs=0.08)
 
 
 def test_too_few_folds_give_the_defaults():
