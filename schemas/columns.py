@@ -188,6 +188,11 @@ def quantile_columns(levels: tuple[float, ...] | list[float]) -> list[str]:
     return [quantile_column(level) for level in levels]
 
 
+def path_columns(count: int) -> list[str]:
+    """Names of the columns of sample paths: s0, s1, ..."""
+    return [f"s{number}" for number in range(count)]
+
+
 def in_transit_column(period: int) -> str:
     """Name of the column of goods that arrive at the start of the ``period``-th period (1 = first).
 

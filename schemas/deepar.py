@@ -257,12 +257,27 @@ class DeepArBackend(Protocol):
         ...
 
     def predict(
-        self, model: TrainedModel, channel: DeepArChannel, quantiles: Sequence[float], num_samples: int, report: Report
+        self,
+        model: TrainedModel,
+        channel: DeepArChannel,
+        quantiles: Sequence[float],
+        num_samples: int,
+        report: Report,
+        paths: bool = False,
     ) -> FileRef:
         """Forecast the lines of a channel's inference file.
 
+        Args:
+            model: a finished training.
+            channel: its inference file.
+            quantiles: levels asked for.
+            num_samples: sample paths behind them.
+            report: told of the progress.
+            paths: the sample paths themselves too, where the way of asking can carry them.
+
         Returns:
-            JSON Lines in the lake, one per input line in its order: ``{"mean": [...], "quantiles": {"0.1": [...]}}``.
+            JSON Lines in the lake, one per input line in its order: ``{"mean": [...], "quantiles": {"0.1": [...]}}``,
+            with paths also ``"samples": [[...], ...]``.
 
         Raises:
             TrainingError: the inference failed, or answers are missing.

@@ -150,9 +150,12 @@ class Forecast:
         failed: index of a series to the reason why the model could not serve it; its rows hold the
             fallback's forecast (seasonal naive).
         notes: remarks for the run's tables, such as the order found or rounds used.
+        paths: shape (n, H, K); sample paths of the model's own, NaN for series that it could not serve; None where
+            it has none or was not asked for them.
     """
 
     mean: FloatArray
     quantiles: FloatArray
     failed: Mapping[int, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    paths: SmallFloatArray | None = None

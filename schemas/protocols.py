@@ -37,6 +37,15 @@ class FittedForecaster(Protocol):
 
 
 @runtime_checkable
+class SamplingForecaster(FittedForecaster, Protocol):
+    """A fitted model that has sample paths of its own."""
+
+    def predict_with_paths(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
+        """The forecast of :meth:`predict`, with ``paths`` where they are not too many to carry."""
+        ...
+
+
+@runtime_checkable
 class Policy(Protocol):
     """A way to decide visits and order-up-to levels."""
 

@@ -111,25 +111,28 @@ class ForecastRecord(Record):
 
     The table has columns cutoff, store_id, category, date, model, mean and one per quantile;
     the rows whose cutoff is the first forecast period are the live forecast, the others belong to folds.
-    ``live`` tells whether there are live rows.
+    ``live`` tells whether there are live rows. ``paths`` are sample paths of the live forecast, where the model has
+    its own: store_id, category, date, model and one column per path.
     """
 
     model: str
     table: TableRef
     series: int
     live: bool = True
+    paths: TableRef | None = None
     failures: list[Failure] = []
     notes: list[str] = []
     seconds: float = 0.0
 
 
 class ComparisonRecord(Record):
-    """Backtest, metrics and champions, and the live forecasts with their champion flag."""
+    """Backtest, metrics and champions, the live forecasts with their champion flag, and models' own sample paths."""
 
     backtest: TableRef
     metrics: TableRef
     champions: TableRef
     forecast: TableRef
+    paths: list[TableRef] = []
     failures: list[Failure] = []
     notes: list[str] = []
     summary: Summary = {}
@@ -146,6 +149,7 @@ class PlanInputs(Record):
         forecast: live forecasts with their champion flag.
         backtest: fold forecasts.
         champions: model per series.
+        paths: sample paths of models that have their own.
         stock_counted: any stock was counted on or before ``as_of``.
         holding_factor: what a leftover counts, calibrated by replay; None where it was not.
     """
@@ -156,6 +160,7 @@ class PlanInputs(Record):
     forecast: TableRef
     backtest: TableRef
     champions: TableRef
+    paths: list[TableRef] = []
     stock_counted: bool = False
     holding_factor: float | None = None
 

@@ -37,6 +37,7 @@ def compare(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord]
     parts: dict[str, object] = {
         "panel": {name: ref.sha256 for name, ref in panel.frames.items()},
         "forecasts": sorted(record.table.sha256 for record in forecasts),
+        "paths": sorted(record.paths.sha256 for record in forecasts if record.paths is not None),
         **run.settings.model_dump(mode="json", include={"quantiles", "backtest", "frequency"}),
         "ensemble": run.settings.model_dump(mode="json")["models"]["ensemble"],
     }
@@ -86,6 +87,7 @@ def _compare(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord
         metrics=lake.write_table("comparison/metrics", found.metrics),
         champions=lake.write_table("comparison/champions", found.champions),
         forecast=lake.write_table("comparison/forecast", found.forecast),
+        paths=[record.paths for record in forecasts if record.paths is not None],
         failures=_distinct(forecasts),
         notes=[*folds.notes, *dict.fromkeys(note for record in forecasts for note in record.notes)],
         summary=_summary(found),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
+import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
@@ -65,6 +66,7 @@ def _forecast(run: RunContext, panel: PanelRecord, spec: ShardSpec, choice: Deep
     lake = open_lake(run.settings.storage)
     loaded = load_panel(lake, run, panel)
     folds = rolling_folds(loaded, **run.settings.backtest.model_dump())
+    paths: list[pd.DataFrame] = []
     try:
         frame, failures, notes = forecast_folds(
             deepar_forecaster(run, lake, choice)
@@ -75,6 +77,7 @@ def _forecast(run: RunContext, panel: PanelRecord, spec: ShardSpec, choice: Deep
             spec.live,
             run.settings.quantiles,
             run.settings.seed,
+            paths.append,
         )
     except BrokenProcessPool as error:
         raise TrainingError(why_ended(spec.model, error)) from None
@@ -83,6 +86,7 @@ def _forecast(run: RunContext, panel: PanelRecord, spec: ShardSpec, choice: Deep
         table=lake.write_table(f"forecasts/{spec.model}", frame),
         series=loaded.n if spec.series is None else len(spec.series),
         live=spec.live,
+        paths=lake.write_table(f"paths/{spec.model}", paths[0]) if paths else None,
         failures=failures,
         notes=notes,
     )

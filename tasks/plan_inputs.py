@@ -31,6 +31,7 @@ def plan_inputs(
         forecast=comparison.forecast,
         backtest=comparison.backtest,
         champions=comparison.champions,
+        paths=comparison.paths,
         stock_counted=panel.stock_counted,
     )
 
@@ -56,7 +57,19 @@ def weekly_inputs(lake: Lake, settings: Settings, as_of: date, given: PlanInputs
         has_stock=given.stock_counted,
         calendar=tables.get("calendar"),
         holding_factor=given.holding_factor,
+        paths=_champion_paths(lake, given),
     )
+
+
+def _champion_paths(lake: Lake, given: PlanInputs) -> list[pd.DataFrame]:
+    """Sample paths of the series whose champion has its own; a table for each model."""
+    if not given.paths:
+        return []
+    keys = [c.STORE_ID, c.CATEGORY, c.MODEL]
+    champions = lake.read_table(given.champions, keys).astype(str)
+    tables = [lake.read_table(ref) for ref in given.paths]
+    found = [table.astype({key: str for key in keys}).merge(champions, on=keys) for table in tables]
+    return [table.drop(columns=c.MODEL) for table in found if len(table)]
 
 
 def _champion_rows(forecast: pd.DataFrame) -> pd.DataFrame:

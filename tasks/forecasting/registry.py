@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from schemas import columns as c
 from schemas.errors import ConfigError
-from schemas.panel import Fold, Forecast, Panel
-from schemas.protocols import Forecaster
+from schemas.panel import Fold, Forecast, Panel, SmallFloatArray
+from schemas.protocols import Forecaster, SamplingForecaster
 from schemas.records import Failure
 from schemas.run import SHARDS_AT_ONCE
 from schemas.settings import FLOORS, Settings
@@ -88,6 +88,7 @@ def forecast_folds(
     live: bool,
     quantiles: Sequence[float],
     seed: int,
+    keep_paths: Callable[[pd.DataFrame], None] | None = None,
 ) -> tuple[pd.DataFrame, list[Failure], list[str]]:
     """Fit and forecast at every cutoff, in ascending order, the panel's own last.
 
@@ -98,6 +99,7 @@ def forecast_folds(
         live: whether to forecast the panel's own horizon.
         quantiles: levels, ascending.
         seed: of the run.
+        keep_paths: given the sample paths of the panel's own horizon (see :func:`path_rows`), where the model has any.
 
     Returns:
         Rows (cutoff, store_id, category, date, model, mean, one column per quantile); the series that
@@ -109,7 +111,13 @@ def forecast_folds(
     as_of = panel.horizon_periods[0]
     panels = [panel.until(fold.known_periods) for fold in folds] + ([panel] if live else [])
     for known in panels:
-        forecast = forecaster.fit(known, seed).predict(known, quantiles)
+        fitted = forecaster.fit(known, seed)
+        if known is panel and keep_paths is not None and isinstance(fitted, SamplingForecaster):
+            forecast = fitted.predict_with_paths(known, quantiles)
+            if forecast.paths is not None:
+                keep_paths(path_rows(forecaster.name, known, forecast.paths))
+        else:
+            forecast = fitted.predict(known, quantiles)
         rows = forecast_rows(forecaster.name, known, forecast, quantiles)
         # A fold's horizon may reach beyond as_of, where there is nothing to hold it against.
         frames.append(rows if known is panel else rows[rows[c.DATE] < as_of])
@@ -159,6 +167,16 @@ def forecast_rows(name: str, panel: Panel, forecast: Forecast, quantiles: Sequen
     for position, level in enumerate(quantiles):
         frame[c.quantile_column(level)] = forecast.quantiles[:, :, position].ravel()
     return frame
+
+
+def path_rows(name: str, panel: Panel, paths: SmallFloatArray) -> pd.DataFrame:
+    """One row per served series and period of the horizon: store_id, category, date, model, s0, s1, ..."""
+    served = np.flatnonzero(np.isfinite(paths).all(axis=(1, 2)))
+    repeated = np.repeat(served, panel.horizon)
+    heads = panel.series[[c.STORE_ID, c.CATEGORY]].iloc[repeated].reset_index(drop=True)
+    heads[c.DATE], heads[c.MODEL] = np.tile(panel.horizon_periods.to_numpy(), len(served)), name
+    numbers = paths[served].reshape(len(repeated), -1)
+    return pd.concat([heads, pd.DataFrame(numbers, columns=c.path_columns(numbers.shape[1]))], axis=1)
 
 
 def _failures(name: str, panel: Panel, forecast: Forecast) -> list[Failure]:

@@ -4,13 +4,13 @@ One series and period: the quantile function runs linearly through the forecast'
 has an exponential tail that makes its mean the forecast's mean. Over time, over the series of a store and over the
 stores errors go together (a level that is too low stays too low): normal scores with a lasting part, a part that fades
 from period to period, a part that a store's series share and one that all series share, each as large as in the folds
-of the backtest.
+of the backtest. A champion with sample paths of its own (DeepAR) takes how errors go together over time from these.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -33,6 +33,35 @@ KEPT = 8
 # A tail's mean excess over the highest quantile is at most this often the body's spread and mean.
 LONGEST_TAIL = 10.0
 _SCORE, _LATER = "score", "later"
+
+
+@dataclass(frozen=True)
+class OwnPaths:
+    """Sample paths of a model's own: how its errors go together over time; quantiles stay the forecast's.
+
+    Attributes:
+        paths: number of a series to its paths, shape (T, K).
+        seed: of their order; the same for planning and judging, so that they take different ones.
+        from_end: take the last of that order.
+    """
+
+    paths: Mapping[int, FloatArray]
+    seed: int
+    from_end: bool
+
+    def probabilities(self, series: int, name: tuple[str, str], count: int) -> FloatArray:
+        """Of each path and period the place among the paths, as a probability; shape (count, T).
+
+        More paths than there are: they are taken again.
+        """
+        own = self.paths[series]
+        generator = _generator(self.seed, *name, "own paths")
+        order = generator.permutation(own.shape[1])
+        picked = np.resize(order[::-1] if self.from_end else order, count)
+        ties = generator.random(own.shape)
+        rank = np.lexsort((ties, own), axis=1).argsort(axis=1)
+        within = generator.random((count, len(own)))
+        return (rank[:, picked].T + within) / own.shape[1]
 
 
 @dataclass(frozen=True)
@@ -124,6 +153,7 @@ def draw_paths(
     correlation: Correlation,
     paths: int,
     seed: int,
+    own: OwnPaths | None = None,
 ) -> FloatArray:
     """Draw whole-unit sample paths.
 
@@ -135,6 +165,7 @@ def draw_paths(
         correlation: how errors go together.
         paths: K.
         seed: of the draw.
+        own: paths of models that have their own.
 
     Returns:
         Shape (K, n, T), units.
@@ -143,7 +174,11 @@ def draw_paths(
     for start in range(0, len(mean), SERIES_AT_ONCE):
         rows = slice(start, min(start + SERIES_AT_ONCE, len(mean)))
         scores, rounding = _normal_scores(tuple(names[rows]), correlation, paths, mean.shape[1], seed)
-        exact = _quantile_function(ndtr(scores), mean[rows], quantiles[rows], np.asarray(levels))
+        probability = ndtr(scores)
+        for series in range(rows.start, rows.stop):
+            if own is not None and series in own.paths:
+                probability[:, series - start] = own.probabilities(series, names[series], paths)
+        exact = _quantile_function(probability, mean[rows], quantiles[rows], np.asarray(levels))
         drawn[:, rows] = np.floor(exact + rounding)
     return drawn
 

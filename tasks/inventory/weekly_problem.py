@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from schemas import columns as c
 from schemas.errors import PipelineError, first_few
 from schemas.plan import FloatArray, IndexArray, PlanProblem
 from schemas.settings import Settings
-from tasks.inventory.demand_paths import Correlation, correlation_of, draw_paths
+from tasks.inventory.demand_paths import Correlation, OwnPaths, correlation_of, draw_paths
 from tasks.inventory.frozen import frozen_periods
 from tasks.inventory.unbounded import unbounded_stores
 
@@ -36,6 +36,7 @@ class WeeklyInputs:
         has_stock: the run has a stock table.
         calendar: the calendar table; None without it.
         holding_factor: calibrated by replay (see ``tasks.inventory.replay``); None where it was not.
+        paths: sample paths of champions that have their own: store_id, category, date and one column per path.
     """
 
     forecast: pd.DataFrame
@@ -48,6 +49,7 @@ class WeeklyInputs:
     has_stock: bool = False
     calendar: pd.DataFrame | None = None
     holding_factor: float | None = None
+    paths: Sequence[pd.DataFrame] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def build_problem(inputs: WeeklyInputs) -> WeeklyProblem:
     bare = bare_problem(inputs)
     correlation = correlation_of(inputs.backtest, settings.quantiles)
     count = settings.inventory.sample_paths
-    judging = bare.drawn(correlation, count, settings.seed + 1)
+    judging = bare.drawn(correlation, count, settings.seed + 1, from_end=True)
     planning = bare.drawn(correlation, planning_paths(bare.problem, count), settings.seed)
     return WeeklyProblem(planning, judging, bare.dates, bare.series_of_sku, correlation)
 
@@ -94,6 +96,7 @@ class BareProblem:
         series_of_sku: the series of each SKU fact.
         quantiles: shape (n, T, Q), the forecast's, in units.
         levels: Q levels.
+        own_paths: series whose champion has sample paths of its own: shape (T, K) each.
     """
 
     problem: PlanProblem
@@ -101,6 +104,7 @@ class BareProblem:
     series_of_sku: IndexArray
     quantiles: FloatArray
     levels: tuple[float, ...]
+    own_paths: Mapping[int, FloatArray]
 
     @property
     def names(self) -> list[tuple[str, str]]:
@@ -109,9 +113,17 @@ class BareProblem:
         pairs = zip(self.problem.series_store, self.problem.series_category, strict=True)
         return [(stores[i], categories[j]) for i, j in pairs]
 
-    def drawn(self, correlation: Correlation, paths: int, seed: int) -> PlanProblem:
-        """The problem with so many sample paths."""
-        drawn = draw_paths(self.problem.mean, self.quantiles, self.levels, self.names, correlation, paths, seed)
+    def drawn(self, correlation: Correlation, paths: int, seed: int, from_end: bool = False) -> PlanProblem:
+        """The problem with so many sample paths.
+
+        Args:
+            correlation: how errors go together.
+            paths: their number.
+            seed: of the draw.
+            from_end: take the last of a model's own paths instead of the first.
+        """
+        own = OwnPaths(self.own_paths, self.problem.seed, from_end) if self.own_paths else None
+        drawn = draw_paths(self.problem.mean, self.quantiles, self.levels, self.names, correlation, paths, seed, own)
         return replace(self.problem, paths=drawn)
 
 
@@ -154,7 +166,21 @@ def bare_problem(inputs: WeeklyInputs) -> BareProblem:
     quantiles = np.zeros((len(series), len(dates), len(levels)))
     forecast_quantiles = forecast[c.quantile_columns(levels)].to_numpy(dtype=float)
     quantiles[forecast_rows] = forecast_quantiles.reshape(-1, len(dates), len(levels))
-    return BareProblem(problem, dates, sku_rows, quantiles, levels)
+    row_of = {
+        (store_ids[i], categories[j]): row for row, (i, j) in enumerate(zip(series_store, series_category, strict=True))
+    }
+    own = {row_of[key]: paths for key, paths in _own_paths(inputs.paths, dates) if key in row_of}
+    return BareProblem(problem, dates, sku_rows, quantiles, levels, own)
+
+
+def _own_paths(tables: Sequence[pd.DataFrame], dates: pd.DatetimeIndex) -> Iterator[tuple[tuple[str, str], FloatArray]]:
+    """Store and category, and the paths (T, K) of every series whose paths span the horizon."""
+    for table in tables:
+        ordered = with_text_ids(table).sort_values([c.STORE_ID, c.CATEGORY, c.DATE], ignore_index=True)
+        numbers = ordered.drop(columns=[c.STORE_ID, c.CATEGORY, c.DATE]).to_numpy(dtype=float)
+        for key, rows in ordered.groupby([c.STORE_ID, c.CATEGORY], observed=True).indices.items():
+            if pd.DatetimeIndex(ordered[c.DATE].iloc[rows]).equals(dates):
+                yield key, numbers[rows]
 
 
 def with_text_ids(frame: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
+from tasks.publishing.manifest import PLAN_INPUTS
 from tests.flows import mini_company
 from tests.flows.conftest import Restock
 
@@ -66,6 +67,10 @@ def test_configurations_are_compared_and_the_best_serves_the_weekly_run(restock:
     assert len(forecast[forecast[c.MODEL] == "deepar"]) == 12 * 14
     backtest = pd.read_parquet(run / "backtest.parquet")
     assert backtest.loc[backtest[c.MODEL] == "deepar", c.CUTOFF].nunique() == 2
+
+    # Its own sample paths of the horizon are kept for the plan.
+    (paths,) = json.loads((run / "manifest.json").read_text("utf-8"))[PLAN_INPUTS]["paths"]
+    assert paths["rows"] == 12 * 14
 
     before = (run / "forecast.parquet").read_bytes()
     code, _, err = restock("weekly", *options(company, chosen), "--force")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,3 +117,37 @@ def test_the_size_of_shards_changes_no_forecast():
         whole = pd.concat([part.astype({c.STORE_ID: object, c.CATEGORY: object}) for part in parts])
         frames.append(whole.sort_values([c.STORE_ID, c.DATE], ignore_index=True))
     pd.testing.assert_frame_equal(*frames)
+
+
+class Sampling:
+    """Seasonal naive with two sample paths; those of the second series are not known."""
+
+    name = "sampling"
+
+    def fit(self, panel, seed):
+        self.inner = SeasonalNaive().fit(panel, seed)
+        return self
+
+    def predict(self, panel, quantiles):
+        return self.inner.predict(panel, quantiles)
+
+    def predict_with_paths(self, panel, quantiles):
+        found = self.predict(panel, quantiles)
+        paths = np.stack([found.mean, found.mean + 1], axis=2).astype(np.float32)
+        paths[1] = np.nan
+        return replace(found, paths=paths)
+
+
+def test_sample_paths_of_the_horizon_are_kept_for_the_series_that_have_them():
+    panel = panel_of(np.array([np.arange(30.0), np.arange(30.0) + 100]), horizon=7)
+    kept = []
+    frame, _, _ = forecast_folds(Sampling(), panel, folds_of(panel, 23), True, LEVELS, 0, kept.append)
+    (paths,) = kept
+    live = frame[(frame[c.CUTOFF] == panel.periods[30]) & (frame[c.STORE_ID] == "s00")]
+    assert paths.columns.tolist() == [c.STORE_ID, c.CATEGORY, c.DATE, c.MODEL, "s0", "s1"]
+    assert paths[c.DATE].tolist() == live[c.DATE].tolist()
+    assert (paths["s1"] - paths["s0"] == 1).all()
+    assert set(paths[c.STORE_ID].astype(str)) == {"s00"}
+    kept.clear()
+    forecast_folds(SeasonalNaive(), panel, [], True, LEVELS, 0, kept.append)
+    assert not kept

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.inventory.demand_paths import Correlation, correlation_of, draw_paths
+from tasks.inventory.demand_paths import Correlation, OwnPaths, correlation_of, draw_paths
 
 LEVELS = [0.1, 0.25, 0.5, 0.75, 0.9]
 ALONE = Correlation(0.0, 0.0, 0.0)
@@ -87,3 +87,32 @@ def test_correlation_is_found_again_in_folds(network):
 def test_too_few_folds_give_the_defaults():
     empty = folds_of(np.zeros((1, 4, 3))).assign(actual=np.nan)
     assert correlation_of(empty, LEVELS) == Correlation()
+
+
+def test_a_models_own_paths_give_the_order_and_the_forecast_the_quantiles():
+    names = [("a", "x"), ("a", "y")]
+    quantiles = np.broadcast_to([60.0, 80.0, 100.0, 120.0, 140.0], (2, 6, 5))
+    mean = np.full((2, 6), 100.0)
+    # Paths that cross once in the middle: who is low at first is high at last.
+    ramp = np.arange(400.0)
+    own = np.concatenate([np.tile(ramp, (3, 1)), np.tile(-ramp, (3, 1))])
+    chosen = [OwnPaths({0: own}, 5, from_end) for from_end in (False, True)]
+    first, last = (draw_paths(mean, quantiles, LEVELS, names, ALONE, 200, 5, paths) for paths in chosen)
+    without = draw_paths(mean, quantiles, LEVELS, names, ALONE, 200, 5)
+    np.testing.assert_array_equal(first[:, 1], without[:, 1])
+    flat = np.corrcoef(first[:, 0].T)
+    assert flat[0, 2] > 0.99
+    assert flat[0, 5] < -0.99
+    both = np.concatenate([first, last])[:, 0]
+    # All 400 once: the quantiles are met nearly exactly.
+    np.testing.assert_allclose(np.quantile(both, LEVELS, axis=0).T, np.tile([60, 80, 100, 120, 140], (6, 1)), atol=2)
+
+
+def test_more_paths_than_the_model_has_take_them_again_and_ties_fall_by_chance():
+    own = OwnPaths({3: np.zeros((4, 10))}, 1, from_end=False)
+    found = own.probabilities(3, ("a", "x"), 25)
+    assert found.shape == (25, 4)
+    assert ((found > 0) & (found < 1)).all()
+    # Ties: a path's place differs from period to period.
+    assert np.ptp(np.floor(found * 10), axis=1).max() > 0
+    np.testing.assert_array_equal(np.floor(found[:5] * 10), np.floor(found[10:15] * 10))

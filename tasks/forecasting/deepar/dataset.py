@@ -17,7 +17,7 @@ from schemas import columns as c
 from schemas.deepar import DeepArChannel
 from schemas.deepar_settings import DeepArConfiguration, DeepArSettings, Likelihood
 from schemas.errors import StorageError
-from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
+from schemas.panel import BoolArray, FloatArray, IndexArray, Panel, SmallFloatArray
 from tasks.forecasting.deepar.encoding import Encoding
 from tasks.storage.lake import Lake
 
@@ -229,3 +229,17 @@ def read_answers(
                 "Delete the file and run again."
             ) from error
     return mean, quantiles
+
+
+def read_paths(data: bytes, horizon: int) -> SmallFloatArray | None:
+    """Sample paths of answers that were read already, shape (series, H, K); None where they carry none."""
+    text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    found = []
+    for line in text.split(b"\n"):
+        if line.strip():
+            samples = np.asarray(orjson.loads(line).get("samples", []), dtype=np.float32)
+            if samples.ndim != 2 or samples.shape[1] != horizon:  # noqa: PLR2004  # paths and periods
+                return None
+            found.append(samples.T)
+    same = len({samples.shape for samples in found}) == 1
+    return np.stack(found) if same else None

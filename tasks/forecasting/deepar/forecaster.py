@@ -11,13 +11,23 @@ from schemas.deepar import DeepArBackend, DeepArChannel, Report, TrainedModel, T
 from schemas.deepar_settings import DeepArConfiguration, DeepArSettings
 from schemas.panel import Forecast, Panel
 from tasks.forecasting.deepar import NAME
-from tasks.forecasting.deepar.dataset import FEWEST_OBSERVATIONS, Target, read_answers, served_series, write_channel
+from tasks.forecasting.deepar.dataset import (
+    FEWEST_OBSERVATIONS,
+    Target,
+    read_answers,
+    read_paths,
+    served_series,
+    write_channel,
+)
 from tasks.forecasting.deepar.encoding import Encoding
 from tasks.forecasting.deepar.profiles import hyperparameters
 from tasks.forecasting.fallback import NEEDED
 from tasks.forecasting.floors import NO_HISTORY, SeasonalNaive
 from tasks.forecasting.quantiles import tidy
 from tasks.storage.lake import Lake
+
+# Sample paths of more numbers (series x periods x paths) are not carried on: their text would take a gigabyte.
+MOST_PATH_NUMBERS = 50_000_000
 
 
 class DeepArForecaster:
@@ -85,30 +95,43 @@ class DeepArForecaster:
         purpose = self._configuration.likelihood.lower()
         return TrainingRequest(purpose=purpose, channel=channel, hyperparameters=asked, seed=seed)
 
-    def predict(self, fitted: FittedDeepAr, panel: Panel, levels: Sequence[float]) -> Forecast:
-        """Forecast a panel's horizon; seasonal naive where DeepAR cannot serve a series."""
+    def predict(
+        self, fitted: FittedDeepAr, panel: Panel, levels: Sequence[float], with_paths: bool = False
+    ) -> Forecast:
+        """Forecast a panel's horizon; seasonal naive where DeepAR cannot serve a series.
+
+        Args:
+            fitted: what was trained.
+            panel: whose horizon is forecast.
+            levels: quantile levels.
+            with_paths: sample paths too, where all of them together are at most ``MOST_PATH_NUMBERS`` numbers.
+        """
         served = np.zeros(panel.n, dtype=bool)
         shape = (panel.n, panel.horizon)
         mean, quantiles = np.full(shape, np.nan), np.full((*shape, len(levels)), np.nan)
+        samples, paths = self._settings.num_samples, None
         if fitted.encoding is not None and fitted.model is not None:
             served = served_series(panel, self._configuration, fitted.encoding)
             channel = fitted.channel if panel is fitted.panel else None
             channel = channel or self._channel(panel, fitted.encoding, fitted.seed, None)
-            answers = self._backend.predict(fitted.model, channel, levels, self._settings.num_samples, self._report)
+            carried = with_paths and int(served.sum()) * panel.horizon * samples <= MOST_PATH_NUMBERS
+            answers = self._backend.predict(fitted.model, channel, levels, samples, self._report, carried)
+            data = self._lake.read_bytes(answers.key)
+            count = int(served.sum())
             mean[served], quantiles[served] = read_answers(
-                self._lake.read_bytes(answers.key),
-                self._lake.uri(answers.key),
-                int(served.sum()),
-                panel.horizon,
-                levels,
+                data, self._lake.uri(answers.key), count, panel.horizon, levels
             )
+            found = read_paths(data, panel.horizon) if carried else None
+            if found is not None:
+                paths = np.full((*shape, found.shape[2]), np.nan, dtype=np.float32)
+                paths[served] = found
         failed = {int(index): fitted.reason or NO_HISTORY for index in np.flatnonzero(~served)}
         if failed:
             rest = panel.take(np.flatnonzero(~served))
             naive = SeasonalNaive("fixed").fit(rest, 0).predict(rest, levels)
             mean[~served], quantiles[~served] = naive.mean, naive.quantiles
         tidied = tidy(mean, quantiles, panel.closed[:, panel.history : panel.history + panel.horizon])
-        return Forecast(*tidied, failed=failed, notes=fitted.notes)
+        return Forecast(*tidied, failed=failed, notes=fitted.notes, paths=paths)
 
     def _channel(self, panel: Panel, encoding: Encoding, seed: int, tested: Panel | None) -> DeepArChannel:
         return write_channel(self._lake, panel, tested, self._settings, self._configuration, encoding, seed)
@@ -146,6 +169,10 @@ class FittedDeepAr:
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
         """Forecast the panel's horizon."""
         return self.owner.predict(self, panel, quantiles)
+
+    def predict_with_paths(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
+        """The same, with the model's own sample paths."""
+        return self.owner.predict(self, panel, quantiles, with_paths=True)
 
 
 def _too_little(target: Target, horizon: int) -> str:

@@ -24,20 +24,25 @@ class FlatBackend:
     lake: Lake
     trained: list[TrainingRequest] = field(default_factory=list)
     asked: list[DeepArChannel] = field(default_factory=list)
+    asked_for_paths: list[bool] = field(default_factory=list)
 
     def train(self, request: TrainingRequest, report) -> TrainedModel:
         self.trained.append(request)
         key = f"{request.channel.prefix}/{OUTPUT}/{request.purpose}/output/model.tar.gz"
         return TrainedModel(job=request.purpose, archive=self.lake.write_bytes(key, b"flat"))
 
-    def predict(self, model, channel, quantiles, num_samples, report) -> FileRef:
+    def predict(self, model, channel, quantiles, num_samples, report, paths=False) -> FileRef:
         self.asked.append(channel)
+        self.asked_for_paths.append(paths)
         answers = []
         for line in lines_of(self.lake, channel.inference):
             known = [value for value in line["target"] if value is not None]
             level = float(np.mean(known))
             flat = [level] * channel.prediction_length
-            answers.append(json.dumps({"mean": flat, "quantiles": {level_text(q): flat for q in quantiles}}).encode())
+            answer = {"mean": flat, "quantiles": {level_text(q): flat for q in quantiles}}
+            if paths:
+                answer["samples"] = [[level + k] * channel.prediction_length for k in range(num_samples)]
+            answers.append(json.dumps(answer).encode())
         return self.lake.write_bytes(f"{channel.prefix}/{OUTPUT}/answers.jsonl.gz", packed(answers))
 
     def tune(self, request: TuningRequest, report) -> TuningResult:

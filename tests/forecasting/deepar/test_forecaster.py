@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from schemas.deepar_settings import DeepArConfiguration, DeepArSettings
-from schemas.protocols import Forecaster
+from schemas.protocols import Forecaster, SamplingForecaster
+from tasks.forecasting.deepar import forecaster as deepar_forecaster
 from tasks.forecasting.deepar.forecaster import DeepArForecaster
 from tasks.forecasting.fallback import is_too_young
 from tasks.storage.lake import open_lake
@@ -80,3 +81,20 @@ def test_a_later_panel_is_asked_with_the_categories_of_the_fit(backend):
     assert len(backend.trained) == 1
     assert backend.asked[0].inference != backend.trained[0].channel.inference
     np.testing.assert_allclose(found.mean[0], np.nanmean(whole.demand[0]))
+
+
+def test_sample_paths_come_where_they_are_asked_for_and_not_too_many(backend, monkeypatch):
+    panel = awkward_panel("D")
+    fitted = forecaster(backend, num_samples=20).fit(panel, 3)
+    assert isinstance(fitted, SamplingForecaster)
+    assert fitted.predict(panel, LEVELS).paths is None
+    found = fitted.predict_with_paths(panel, LEVELS)
+    assert found.paths.shape == (panel.n, panel.horizon, 20)
+    unknown = AWKWARD.index("unknown")
+    assert np.isnan(found.paths[unknown]).all()
+    assert np.isfinite(np.delete(found.paths, unknown, axis=0)).all()
+    rise = found.paths[AWKWARD.index("seasonal"), 0]
+    np.testing.assert_allclose(np.diff(rise), 1.0, rtol=1e-5)
+    monkeypatch.setattr(deepar_forecaster, "MOST_PATH_NUMBERS", 100)
+    assert fitted.predict_with_paths(panel, LEVELS).paths is None
+    assert backend.asked_for_paths == [False, True, False]

@@ -168,11 +168,11 @@ def test_the_model_carries_the_question_and_the_role(twin: TwinClient) -> None:
         names = [found["ModelName"] for found in stage.sagemaker().list_models()["Models"]]
         seen.extend(stage.sagemaker().describe_model(ModelName=name) for name in names)
 
-    backend.predict(model, channel, LEVELS, 30, look)
+    backend.predict(model, channel, LEVELS, 30, look, paths=True)
     assert seen[0]["ExecutionRoleArn"] == ROLE_ARN
     assert seen[0]["VpcConfig"] == {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}
     assert json.loads(seen[0]["PrimaryContainer"]["Environment"]["DEEPAR_INFERENCE_CONFIG"]) == {
         "num_samples": 30,
-        "output_types": ["mean", "quantiles"],
+        "output_types": ["mean", "quantiles", "samples"],
         "quantiles": ["0.1", "0.5", "0.95"],
     }

@@ -127,7 +127,13 @@ class LocalBackend:
         return tune(self, self._lake, request, report, _RUNNING)
 
     def predict(
-        self, model: TrainedModel, channel: DeepArChannel, quantiles: Sequence[float], num_samples: int, report: Report
+        self,
+        model: TrainedModel,
+        channel: DeepArChannel,
+        quantiles: Sequence[float],
+        num_samples: int,
+        report: Report,
+        paths: bool = False,
     ) -> FileRef:
         """Forecast the lines of a channel's inference file, on the CPU as SageMaker does.
 
@@ -137,7 +143,7 @@ class LocalBackend:
         """
         asked = {
             "num_samples": num_samples,
-            "output_types": ["mean", "quantiles"],
+            "output_types": ["mean", "quantiles", *(["samples"] if paths else [])],
             "quantiles": [level_text(level) for level in quantiles],
         }
         parts = [model.archive.sha256, channel.inference.sha256, container_digest(), asked]

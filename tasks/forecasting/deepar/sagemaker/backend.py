@@ -154,11 +154,21 @@ class SageMakerBackend:
         return tuning_result(outcome, request.objective, self._api)
 
     def predict(
-        self, model: TrainedModel, channel: DeepArChannel, quantiles: Sequence[float], num_samples: int, report: Report
+        self,
+        model: TrainedModel,
+        channel: DeepArChannel,
+        quantiles: Sequence[float],
+        num_samples: int,
+        report: Report,
+        paths: bool = False,
     ) -> FileRef:
-        """Forecast a channel's inference file, by batch transform or endpoint as the settings say."""
-        ask = self._transform if self._settings.inference == "transform" else self._ask_endpoint
-        key = ask(model, channel, Asked(tuple(quantiles), num_samples), report)
+        """Forecast a channel's inference file, by batch transform or endpoint as the settings say.
+
+        An endpoint's answers are limited in size: it is not asked for sample paths.
+        """
+        transformed = self._settings.inference == "transform"
+        ask = self._transform if transformed else self._ask_endpoint
+        key = ask(model, channel, Asked(tuple(quantiles), num_samples, paths and transformed), report)
         check_answers(self._lake.read_bytes(key), self._lake.uri(key), channel, quantiles)
         return self._reference(key)
 

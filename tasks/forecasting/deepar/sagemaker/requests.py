@@ -183,22 +183,24 @@ def predictions_folder(channel: DeepArChannel, job: str) -> str:
 
 @dataclass(frozen=True)
 class Asked:
-    """What DeepAR is to answer: mean and quantiles.
+    """What DeepAR is to answer: mean and quantiles, and sample paths where they are asked for.
 
     Attributes:
         quantiles: levels between 0 and 1.
         num_samples: sample paths behind them.
+        paths: the sample paths themselves too.
     """
 
     quantiles: tuple[float, ...]
     num_samples: int
+    paths: bool = False
 
     @property
     def configuration(self) -> dict[str, Any]:
         """As a request to an endpoint carries it."""
         return {
             "num_samples": self.num_samples,
-            "output_types": ["mean", "quantiles"],
+            "output_types": ["mean", "quantiles", *(["samples"] if self.paths else [])],
             "quantiles": [level_text(quantile) for quantile in self.quantiles],
         }
 
