@@ -106,7 +106,7 @@ class LagFeatures:
         columns = self._own_past(rows) | self._known.at(rows.series, rows.target)
         periods = self._panel.periods
         columns["month"] = periods.month.to_numpy(dtype=np.float64)[rows.target]
-        if self._kind != "MS":
+        if self._kind == "D":
             columns["week"] = periods.isocalendar().week.to_numpy(dtype=np.float64)[rows.target]
         columns["step"] = rows.step.astype(np.float64)
         columns["mean"] = self.standards.mean[rows.series]

@@ -15,7 +15,7 @@ import numpy as np
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel, SmallFloatArray
 from tasks.demand.feature_history import History
-from tasks.demand.feature_known import DAY_OF_YEAR, KnownColumns
+from tasks.demand.feature_known import POSITION_IN_YEAR, KnownColumns
 from tasks.demand.feature_levels import Expectations, expectations
 from tasks.demand.feature_windows import divide
 from tasks.demand.training_rows import Rows
@@ -156,7 +156,7 @@ class Features:
     def _known_at(self, rows: Rows) -> dict[str, FloatArray]:
         found = {f"{KNOWN}{name}": values for name, values in self._known.at(rows.series, rows.target).items()}
         if not self._with_position:
-            del found[f"{KNOWN}{DAY_OF_YEAR}"]
+            del found[f"{KNOWN}{POSITION_IN_YEAR}"]
         return found
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from schemas.panel import BoolArray, FloatArray, Panel
 from schemas.settings import XgboostSettings
 from tasks.demand.feature_history import Windows
-from tasks.demand.feature_known import DAY_OF_YEAR
+from tasks.demand.feature_known import POSITION_IN_YEAR
 from tasks.demand.features import KNOWN, FeatureTable
 from tasks.demand.training_rows import Rows, horizon_rows, sample_rows, target_values
 from tasks.forecasting.xgb_boost import FEWEST_ROWS, Boosted, Examples, Learning, boost
@@ -24,7 +24,7 @@ from tasks.forecasting.xgb_ground import Ground
 
 LEVEL, SEASON = "level", "season"
 # What the season booster may not read, by the beginning of a column's name.
-HIDDEN = ("season_", "year_ago", f"{KNOWN}static:", f"{KNOWN}{DAY_OF_YEAR}")
+HIDDEN = ("season_", "year_ago", f"{KNOWN}static:", f"{KNOWN}{POSITION_IN_YEAR}")
 # The season is used where most of the horizon has an earlier year to read.
 SEASONAL_AHEAD = 0.5
 # Weight of the long mean where too few rows have an earlier year to choose it, or to grow trees on.

@@ -68,8 +68,18 @@ def test_a_yearly_season_returns_a_year_later():
 def test_the_position_in_the_year_is_a_feature_once_a_year_is_known():
     weekly = {periods: panel_of(np.ones((1, periods)), "W-MON") for periods in (59, 60)}
     found = {periods: table_of(panel, horizon_rows(panel)).names for periods, panel in weekly.items()}
-    assert "known:day_of_year" not in found[59]
-    assert "known:day_of_year" in found[60]
+    assert "known:position_in_year" not in found[59]
+    assert "known:position_in_year" in found[60]
+
+
+def test_the_week_of_christmas_eve_has_the_same_position_every_year():
+    panel = panel_of(np.ones((1, 160)), "W-MON", start="2021-01-04")
+    periods = np.arange(160)
+    found = KnownColumns(panel).at(np.zeros(160, dtype=np.int64), periods)["position_in_year"]
+    eves = panel.periods.get_indexer(np.array(["2021-12-20", "2022-12-19", "2023-12-18"], dtype="datetime64[ns]"))
+    assert panel.periods[eves].dayofyear.tolist() == [354, 353, 352]
+    assert found[eves].tolist() == [51.0, 51.0, 51.0]
+    assert set(np.diff(found)) == {1.0, -51.0}
 
 
 def test_effects_are_taken_out_of_the_history():
