@@ -148,8 +148,8 @@ def _show(run: RunContext, record: ComparisonRecord) -> None:
     for name, description in (
         (
             "models",
-            "Model comparison on the folds, best first; the floors stay in the table. No mape where sales of zero, "
-            "which it divides by, make it meaningless",
+            f"Model comparison on the folds by {run.settings.selection.loss}, best first; the floors stay in the "
+            "table. No mape where sales of zero, which it divides by, make it meaningless",
         ),
         ("bands", "Acceptance bands: share of rows within 5, 10 and 20 % of the actual"),
         ("champions", "Champions: series per model"),
