@@ -173,3 +173,15 @@ def test_models_ranked_by_simulated_cost_show_it(forecasts, panel, folds, settin
     plain = compare(forecasts, panel, folds, settings)
     for table in (plain.overall, plain.metrics, plain.backtest):
         assert c.INVENTORY_COST not in table.columns
+
+
+@pytest.mark.parametrize(("loss", "words"), [("wape_wql", "WAPE / quantile loss 0."), ("wql", ": quantile loss 0.")])
+def test_the_set_loss_ranks_the_models(forecasts, panel, folds, settings, loss, words):
+    assert settings.selection.loss == "wape_wql"
+    set_loss = settings.model_copy(update={"selection": settings.selection.model_copy(update={"loss": loss})})
+    found = compare(forecasts, panel, folds, set_loss)
+    assert found.champions[c.WHY].str.contains(words, regex=False).all()
+    figures = found.overall.set_index(c.MODEL).loc[["xgboost", "seasonal_naive", "moving_average"]]
+    ranked = figures[[c.WQL] if loss == "wql" else [c.WAPE, c.WQL]].mean(axis=1)
+    expected = ranked / ranked[["seasonal_naive", "moving_average"]].mean()
+    pd.testing.assert_series_equal(figures[c.RELATIVE_LOSS], expected, check_names=False)
