@@ -1,4 +1,4 @@
-"""Settings of the forecasting models and of their backtest."""
+"""Settings of the forecasting models, of their backtest and of the choice among them."""
 
 from __future__ import annotations
 
@@ -113,4 +113,14 @@ class BacktestSettings(Strict):
         le=2,
         description="Folds on top, if the history bears them: the coming season a year ago, and the horizon before "
         "the first fold; 0 where windows or step is set and this is not",
+    )
+
+
+class SelectionSettings(Strict):
+    """How models are ranked: for the champions, for the network's winner and for the ensemble's weights."""
+
+    loss: Literal["wape_wql", "wape", "wql", "inventory_cost"] = Field(
+        default="wape_wql",
+        description="Error of the median (`wape`), of the quantiles (`wql`), the mean of both, or what orders from the "
+        "folds' forecasts would have cost (`inventory_cost`; needs `inventory.holding_cost` and a shortage cost)",
     )

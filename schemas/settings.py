@@ -18,6 +18,7 @@ from schemas.model_settings import (
     LocalModelSettings,
     ModelsSettings,
     ProphetSettings,
+    SelectionSettings,
     XgboostLagsSettings,
     XgboostRecursiveSettings,
     XgboostSettings,
@@ -33,6 +34,7 @@ __all__ = [
     "LocalModelSettings",
     "ModelsSettings",
     "ProphetSettings",
+    "SelectionSettings",
     "Settings",
     "XgboostLagsSettings",
     "XgboostRecursiveSettings",
@@ -270,6 +272,7 @@ class Settings(Strict):
         ensemble=EnsembleSettings(),
     )
     backtest: BacktestSettings = BacktestSettings()
+    selection: SelectionSettings = SelectionSettings()
     inventory: InventorySettings = InventorySettings()
     publication: PublicationSettings = PublicationSettings()
     output: OutputSettings = OutputSettings()
@@ -336,6 +339,20 @@ class Settings(Strict):
                 f"horizon is {self.horizon}, but inventory.lead_time + inventory.review_period = {needed}: "
                 f"an order must be forecast until the next one arrives; set horizon to at least {needed}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _costs_can_rank(self) -> Self:
+        if self.selection.loss != c.INVENTORY_COST:
+            return self
+        given = {"holding_cost": self.inventory.holding_cost, "shortage_cost": self.inventory.shortage_cost}
+        for name, effect in (("holding_cost", "leftovers"), ("shortage_cost", "lost units")):
+            if given[name] == 0:
+                raise ValueError(
+                    f"selection.loss is {c.INVENTORY_COST}, but inventory.{name} is 0: where {effect} cost nothing, "
+                    "the forecast that is furthest off in one direction would rank first; set "
+                    f"inventory.{name} above 0, or selection.loss to wape_wql"
+                )
         return self
 
     @model_validator(mode="after")

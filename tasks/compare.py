@@ -13,6 +13,7 @@ from schemas import columns as c
 from schemas.errors import TrainingError, first_few
 from schemas.records import ComparisonRecord, Failure, ForecastRecord, PanelRecord
 from schemas.run import RunContext
+from schemas.settings import Settings
 from tasks.demand.folds import plan_folds
 from tasks.evaluation.comparison import Comparison
 from tasks.evaluation.comparison import compare as compare_forecasts
@@ -23,7 +24,16 @@ from tasks.support import rows_of, run_stage, say, show_table, warn, with_first
 # Beyond 1,000 % a MAPE tells of sales of zero, not of the forecast.
 LARGEST_MAPE = 10.0
 # What an operator looks for, where the table in the UI is cut off at the right.
-METRICS_FIRST = (c.MODEL, c.RELATIVE_LOSS, c.WAPE, c.BIAS, c.COVERAGE, c.SHARE_EXCELLENT, c.SHARE_POOR)
+METRICS_FIRST = (
+    c.MODEL,
+    c.RELATIVE_LOSS,
+    c.INVENTORY_COST,
+    c.WAPE,
+    c.BIAS,
+    c.COVERAGE,
+    c.SHARE_EXCELLENT,
+    c.SHARE_POOR,
+)
 
 
 @task(name="compare", task_run_name="compare", cache_policy=NO_CACHE)
@@ -40,6 +50,7 @@ def compare(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord]
         "paths": sorted(record.paths.sha256 for record in forecasts if record.paths is not None),
         **run.settings.model_dump(mode="json", include={"quantiles", "backtest", "frequency"}),
         "ensemble": run.settings.model_dump(mode="json")["models"]["ensemble"],
+        **_selection_parts(run, panel),
     }
     record, state = run_stage(run, "compare", parts, ComparisonRecord, lambda: _compare(run, panel, forecasts))
     warn(record.notes)
@@ -47,6 +58,25 @@ def compare(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord]
         say(f"champion of {row['series']:,} series: {row['model']}")
     _show(run, record)
     return state
+
+
+def _selection_parts(run: RunContext, panel: PanelRecord) -> dict[str, object]:
+    """What the ranking reads: the loss and, where that is a cost, what the costs follow from."""
+    settings = run.settings
+    if settings.selection.loss != c.INVENTORY_COST:
+        return {"selection": settings.selection.loss}
+    costs = {"lead_time", "review_period", "holding_cost", "shortage_cost", "sample_paths"}
+    return {
+        "selection": settings.selection.loss,
+        "costs": settings.inventory.model_dump(mode="json", include=costs),
+        "seed": settings.seed,
+        "sku_facts": panel.sku_facts.sha256 if _by_price(settings) else None,
+    }
+
+
+def _by_price(settings: Settings) -> bool:
+    """Whether the ranking reads the prices of units."""
+    return settings.selection.loss == c.INVENTORY_COST and settings.inventory.shortage_cost == "price"
 
 
 def _refuse_many_fallbacks(run: RunContext, forecasts: list[ForecastRecord]) -> None:
@@ -80,7 +110,11 @@ def _compare(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord
     loaded = load_panel(lake, run, panel)
     folds = plan_folds(loaded, **run.settings.backtest.model_dump())
     found = compare_forecasts(
-        [lake.read_table(record.table) for record in forecasts], loaded, folds.folds, run.settings
+        [lake.read_table(record.table) for record in forecasts],
+        loaded,
+        folds.folds,
+        run.settings,
+        sku_facts=lake.read_table(panel.sku_facts) if _by_price(run.settings) else None,
     )
     return ComparisonRecord(
         backtest=lake.write_table("comparison/backtest", found.backtest),
@@ -114,8 +148,8 @@ def _show(run: RunContext, record: ComparisonRecord) -> None:
     for name, description in (
         (
             "models",
-            "Model comparison on the folds, best first; the floors stay in the table. No mape where sales of zero, "
-            "which it divides by, make it meaningless",
+            f"Model comparison on the folds by {run.settings.selection.loss}, best first; the floors stay in the "
+            "table. No mape where sales of zero, which it divides by, make it meaningless",
         ),
         ("bands", "Acceptance bands: share of rows within 5, 10 and 20 % of the actual"),
         ("champions", "Champions: series per model"),

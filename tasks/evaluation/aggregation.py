@@ -32,6 +32,8 @@ class Sums:
         quantile_score: mean over the set levels of twice the pinball loss.
         covered: rows inside the outermost symmetric pair of quantiles; NaN where no pair is set.
         excellent, good, acceptable, poor: rows in each acceptance band of the median.
+        cost: simulated inventory cost, currency; 0 where none was simulated.
+        charged: rows whose simulated cost is counted.
         scaled_n, scaled_absolute, scaled_root: see :meth:`scaled`; zero before.
     """
 
@@ -49,6 +51,8 @@ class Sums:
     good: FloatArray
     acceptable: FloatArray
     poor: FloatArray
+    cost: FloatArray
+    charged: FloatArray
     scaled_n: FloatArray
     scaled_absolute: FloatArray
     scaled_root: FloatArray
@@ -96,6 +100,7 @@ class FoldGrid:
         series: S rows, store_id and category, sorted.
         sums: over the cells, shape (M * C * S,) in C order.
         present: shape (M, C, S), whether the model has rows there, known actual or not.
+        costed: whether inventory costs were simulated.
     """
 
     models: tuple[str, ...]
@@ -103,6 +108,7 @@ class FoldGrid:
     series: pd.DataFrame
     sums: Sums
     present: BoolArray
+    costed: bool
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -125,6 +131,7 @@ def fold_grid(rows: BacktestRows) -> FoldGrid:
         series=rows.series,
         sums=_cell_sums(rows, cell, size),
         present=np.bincount(cell, minlength=size).reshape(shape) > 0,
+        costed=rows.cost is not None,
     )
 
 
@@ -145,6 +152,7 @@ def _row_sums(rows: BacktestRows, counted: IndexArray) -> Sums:
     bands = stats.acceptance_band(actual, median)
     pair = stats.outer_pair(rows.levels)
     zeros = np.zeros(len(actual))
+    cost = zeros + np.nan if rows.cost is None else rows.cost[counted]
     return Sums(
         n=np.ones(len(actual)),
         actual=actual,
@@ -160,6 +168,8 @@ def _row_sums(rows: BacktestRows, counted: IndexArray) -> Sums:
         good=(bands == stats.Band.GOOD).astype(float),
         acceptable=(bands == stats.Band.ACCEPTABLE).astype(float),
         poor=(bands == stats.Band.POOR).astype(float),
+        cost=np.nan_to_num(cost),
+        charged=np.isfinite(cost).astype(float),
         scaled_n=zeros,
         scaled_absolute=zeros,
         scaled_root=zeros,

@@ -18,7 +18,7 @@ from tasks.evaluation.evidence import SelectionRule
 from tasks.evaluation.honest import calibrated
 from tasks.evaluation.metrics import METRICS, OVERALL, grid_metrics, seasonal_scales
 from tasks.evaluation.overfitting import gap_of
-from tasks.evaluation.reasons import loss_parts
+from tasks.evaluation.reasons import loss_parts, loss_rows
 from tasks.evaluation.rows import read_rows, series_codes
 from tasks.evaluation.selection import champions_of
 from tasks.evaluation.weights import ensemble_weights
@@ -35,7 +35,8 @@ class Comparison:
         champions: the contract's ``champions.parquet``; one row per series.
         forecast: the contract's ``forecast.parquet``; sorted by model, store_id, category and date.
         overall: every metric over all series per model, and relative_loss: the ranking loss over the
-            floors' mean loss on the same rows (1 = as good as the floors); best first.
+            floors' mean loss on the same rows (1 = as good as the floors); best first. With inventory_cost where
+            that is the loss.
         bands: share of rows in each acceptance band per model.
         champion_counts: series (n) and their share per champion, most first.
         gap: loss on earlier folds and on the last (see :func:`tasks.evaluation.overfitting.overfit_gap`).
@@ -57,6 +58,7 @@ def compare(
     folds: Sequence[Fold],
     settings: Settings,
     rule: SelectionRule | None = None,
+    sku_facts: pd.DataFrame | None = None,
 ) -> Comparison:
     """Compare all models of a run and choose a champion per series.
 
@@ -66,28 +68,32 @@ def compare(
             period belong to the folds, the others are the live forecast.
         panel: the demand that forecasts are held against.
         folds: the run's folds, for the scales of mase and rmsse.
-        settings: quantiles, horizon and whether the ensemble is wanted (its rows are added here).
-        rule: how champions are chosen; the defaults where None.
+        settings: quantiles, horizon, what models are ranked by and whether the ensemble is wanted (its rows are
+            added here).
+        rule: how champions are chosen; the defaults with the settings' loss where None.
+        sku_facts: prices of units (see ``tasks.demand.sku_facts``); read where inventory costs rank models and a
+            lost unit costs its price.
 
     Raises:
         TrainingError: a column is missing, a value is not finite, rows repeat, a series of the panel has
             no live forecast, or a live forecast does not have one row per period of the horizon.
     """
-    rule = rule or SelectionRule()
+    rule = rule or SelectionRule(loss=settings.selection.loss)
     tables = [table for table in forecasts if len(table)]
     split = _split(tables, panel, settings)
     if settings.models.ensemble is not None:
-        tables.append(_ensemble(tables, split.backtest, panel, settings, rule))
+        tables.append(_ensemble(tables, split.backtest, panel, settings, rule, sku_facts))
         split = _split(tables, panel, settings)
     split = SplitForecasts(*calibrated(split.backtest, split.live, settings.quantiles))
     _check_live(split.live, panel)
-    rows = read_rows(split.backtest, settings.quantiles)
+    backtest = _costed(split.backtest, settings, rule, sku_facts)
+    rows = read_rows(backtest, settings.quantiles)
     grid = fold_grid(rows)
     metrics = grid_metrics(grid, seasonal_scales(panel, folds))
     champions = champions_of(rows, grid, split.live, rule)
     overall = _overall(metrics, grid, rule.loss)
     return Comparison(
-        backtest=split.backtest,
+        backtest=backtest,
         metrics=metrics,
         champions=champions,
         forecast=_marked(split.live, champions),
@@ -103,14 +109,30 @@ def _split(tables: Sequence[pd.DataFrame], panel: Panel, settings: Settings) -> 
     return attach_actuals(stacked, panel, panel.horizon_periods[0], settings.quantiles)
 
 
+def _costed(
+    backtest: pd.DataFrame, settings: Settings, rule: SelectionRule, sku_facts: pd.DataFrame | None
+) -> pd.DataFrame:
+    """With simulated inventory costs where they rank the models."""
+    if rule.loss != c.INVENTORY_COST:
+        return backtest
+    from tasks.evaluation.inventory_cost import with_inventory_cost
+
+    return with_inventory_cost(backtest, settings, sku_facts)
+
+
 def _ensemble(
-    tables: Sequence[pd.DataFrame], backtest: pd.DataFrame, panel: Panel, settings: Settings, rule: SelectionRule
+    tables: Sequence[pd.DataFrame],
+    backtest: pd.DataFrame,
+    panel: Panel,
+    settings: Settings,
+    rule: SelectionRule,
+    sku_facts: pd.DataFrame | None,
 ) -> pd.DataFrame:
     """Rows of the ensemble: of the named members alike, else of all models by what the folds say of them."""
     members = settings.models.ensemble.members if settings.models.ensemble else None
     if members is not None:
         return combine(tables, members)
-    grid = fold_grid(read_rows(backtest, settings.quantiles))
+    grid = fold_grid(read_rows(_costed(backtest, settings, rule, sku_facts), settings.quantiles))
     if not len(grid.cutoffs):
         return combine(tables)
     return combine(tables, weights=ensemble_weights(grid, rule.loss, panel.horizon_periods[0]))
@@ -146,7 +168,8 @@ def _marked(live: pd.DataFrame, champions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _overall(metrics: pd.DataFrame, grid: FoldGrid, loss: str) -> pd.DataFrame:
-    table = metrics.loc[metrics[c.LEVEL].eq(OVERALL), [c.MODEL, *METRICS, c.N]].copy()
+    costs = [c.INVENTORY_COST] if grid.costed else []
+    table = metrics.loc[metrics[c.LEVEL].eq(OVERALL), [c.MODEL, *costs, *METRICS, c.N]].copy()
     table.insert(1, c.RELATIVE_LOSS, table[c.MODEL].map(_relative_losses(grid, loss)).astype(np.float64))
     return table.sort_values([c.RELATIVE_LOSS, c.MODEL], kind="stable").reset_index(drop=True)
 
@@ -154,7 +177,7 @@ def _overall(metrics: pd.DataFrame, grid: FoldGrid, loss: str) -> pd.DataFrame:
 def _relative_losses(grid: FoldGrid, loss: str) -> dict[str, float]:
     """Each model's loss over the floors' mean loss, on the cells that it shares with both floors."""
     lost = grid.cells(np.mean(loss_parts(grid.sums, loss), axis=0))
-    counted = grid.cells(grid.sums.n)
+    counted = grid.cells(loss_rows(grid.sums, loss))
     floors = [grid.models.index(name) for name in FLOORS if name in grid.models]
     relative = {}
     for index, model in enumerate(grid.models):

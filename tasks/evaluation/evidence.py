@@ -19,10 +19,16 @@ from tasks.evaluation.rows import BacktestRows
 _NUMERATORS: dict[str, Callable[[BacktestRows, BoolArray], FloatArray]] = {
     c.WAPE: lambda rows, known: stats.absolute_error(rows.actual[known], rows.median[known]),
     c.WQL: lambda rows, known: stats.quantile_score(rows.actual[known], rows.quantiles[known], rows.levels),
+    c.INVENTORY_COST: lambda rows, known: rows.costs[known],
 }
 WAPE_AND_WQL = f"{c.WAPE}_{c.WQL}"
-# A loss to rank by is the mean of its metrics, all of them shares of the same sum of actuals.
-LOSSES: dict[str, tuple[str, ...]] = {c.WAPE: (c.WAPE,), c.WQL: (c.WQL,), WAPE_AND_WQL: (c.WAPE, c.WQL)}
+# A loss to rank by is the mean of its metrics, all of them over the same: the sum of actuals, or the charged periods.
+LOSSES: dict[str, tuple[str, ...]] = {
+    c.WAPE: (c.WAPE,),
+    c.WQL: (c.WQL,),
+    WAPE_AND_WQL: (c.WAPE, c.WQL),
+    c.INVENTORY_COST: (c.INVENTORY_COST,),
+}
 ENSEMBLE = "ensemble"
 # These carry on a level or a week of last year, whatever comes: over the whole network their loss counts a tenth more.
 # Level with the models that learn on a few folds in a row, they fall behind with the next promotion or season.
@@ -42,7 +48,8 @@ class SelectionRule:
     k = 28 the loss was 6 %, and the other sets were indifferent.
 
     Attributes:
-        loss: ``wape``, ``wql`` or ``wape_wql`` (their mean). Bias is watched, never ranked by.
+        loss: ``wape``, ``wql``, ``wape_wql`` (their mean) or ``inventory_cost`` (simulated, see
+            :mod:`tasks.evaluation.inventory_cost`). Bias is watched, never ranked by.
         prior_periods: k; the series' own evidence of n different known periods weighs n / (n + k), that of
             all series together k / (n + k).
         margin: standard errors by which another model must beat the global winner on a series. Two stand
@@ -76,8 +83,9 @@ class Evidence:
     Attributes:
         models: M names, floors first, then by name.
         series: S rows, store_id and category, sorted.
-        loss: shape (M, S, D), units; mean over the folds that forecast the period, 0 where none did.
-        folds: shape (M, S, D), folds that forecast the period, where its actual is known.
+        loss: shape (M, S, D), units, or currency where costs rank; mean over the folds that count, 0 where none do.
+        folds: shape (M, S, D), folds that count in the period: they forecast it, and its actual is known; where costs
+            rank, its cost is counted.
     """
 
     models: tuple[str, ...]
@@ -103,11 +111,15 @@ class Advantages:
 
 
 def gather_evidence(rows: BacktestRows, loss: str, floors: tuple[str, ...]) -> Evidence:
-    """Losses of every model, series and period. A period in several folds counts once, with its mean."""
+    """Losses of every model, series and period. A period in several folds counts once, with its mean.
+
+    Raises:
+        TrainingError: costs are to rank, and none were simulated.
+    """
     models = (*(name for name in sorted(floors) if name in rows.models), *(m for m in rows.models if m not in floors))
     place = np.array([models.index(name) for name in rows.models], dtype=np.int64)
     shape = (len(models), len(rows.series), len(rows.periods))
-    known = rows.known
+    known = np.isfinite(rows.costs) if loss == c.INVENTORY_COST else rows.known
     code = ((place[rows.model] * shape[1] + rows.at) * shape[2] + rows.period)[known] if len(place) else rows.model
     value = np.mean([_NUMERATORS[name](rows, known) for name in LOSSES[loss]], axis=0)
     size = int(np.prod(shape))

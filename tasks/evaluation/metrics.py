@@ -88,6 +88,8 @@ _METRICS = (
 )
 # In the order of the columns of metrics.parquet.
 METRICS = {metric.name: metric for metric in _METRICS}
+# Behind them where inventory costs were simulated: currency per series and period.
+COST_METRIC = Metric(c.INVENTORY_COST, lambda s: _per(s.cost, s.charged), needs_quantiles=True)
 
 
 def metrics_table(backtest: pd.DataFrame, scales: pd.DataFrame, quantiles: Sequence[float]) -> pd.DataFrame:
@@ -104,7 +106,8 @@ def metrics_table(backtest: pd.DataFrame, scales: pd.DataFrame, quantiles: Seque
         store, category, series), model and key; store_id and category are empty (None) where they do not
         belong to the level. mase and rmsse are means over series of means over the series' folds; a
         fold of a series whose scale is zero or unknown is left out of them. coverage is the share of
-        actuals within the outermost symmetric pair of set quantiles (0.1 to 0.9), edges included.
+        actuals within the outermost symmetric pair of set quantiles (0.1 to 0.9), edges included. Where the
+        backtest has simulated inventory costs, so has the table: inventory_cost, per series and counted period.
 
     Raises:
         TrainingError: a column is missing, or a forecast is not finite.
@@ -135,7 +138,7 @@ def _level_table(grid: FoldGrid, per_series: Sums, present: BoolArray, level: st
     for column in (c.STORE_ID, c.CATEGORY):
         blank = np.full(len(keys), None, dtype=object)
         table[column] = np.tile(keys[column].to_numpy(dtype=object) if column in columns else blank, models)
-    for metric in METRICS.values():
+    for metric in (*METRICS.values(), *([COST_METRIC] if grid.costed else [])):
         table[metric.name] = metric.compute(sums)
     table[c.N] = sums.n.astype(np.int64)
     return table[rows].reset_index(drop=True)

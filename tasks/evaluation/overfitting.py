@@ -11,7 +11,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray
 from tasks.evaluation.aggregation import FoldGrid, fold_grid
 from tasks.evaluation.evidence import SelectionRule
-from tasks.evaluation.reasons import loss_parts
+from tasks.evaluation.reasons import loss_base, loss_parts, loss_rows
 from tasks.evaluation.rows import BacktestRows, read_rows
 from tasks.evaluation.selection import choose_models
 
@@ -34,9 +34,9 @@ def overfit_gap(backtest: pd.DataFrame, quantiles: Sequence[float], rule: Select
 
     Returns:
         One row per model, by name, then one for the champions: model, earlier_folds and last_fold (the
-        loss pooled over the rows, as a share of the sales), gap = last_fold / earlier_folds - 1, and n,
-        rows counted on the last fold. NaN where a figure needs a second fold or sales. Each model is
-        judged on its own rows.
+        loss pooled over the rows, as a share of the sales; a cost per series and period), gap = last_fold /
+        earlier_folds - 1, and n, rows counted on the last fold. NaN where a figure needs a second fold, sales or a
+        counted cost. Each model is judged on its own rows.
 
     Raises:
         TrainingError: a column is missing or a forecast is not finite.
@@ -88,10 +88,10 @@ def _pooled(grid: FoldGrid, loss: str, cells: BoolArray, models: Sequence[int]) 
         return np.asarray((grid.cells(values)[list(models)] * cells).sum(axis=(0, 2)))
 
     error = per_fold(np.mean(loss_parts(grid.sums, loss), axis=0))
-    sold = per_fold(grid.sums.absolute_actual)
-    counted = per_fold(grid.sums.n)
-    return _share(error[:-1], sold[:-1]), _share(error[-1:], sold[-1:]), float(counted[-1:].sum())
+    base = per_fold(loss_base(grid.sums, loss))
+    counted = per_fold(loss_rows(grid.sums, loss))
+    return _share(error[:-1], base[:-1]), _share(error[-1:], base[-1:]), float(counted[-1:].sum())
 
 
-def _share(error: FloatArray, sold: FloatArray) -> float:
-    return float(error.sum() / sold.sum()) if sold.sum() > 0 else float("nan")
+def _share(error: FloatArray, base: FloatArray) -> float:
+    return float(error.sum() / base.sum()) if base.sum() > 0 else float("nan")

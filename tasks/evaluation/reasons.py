@@ -16,7 +16,7 @@ from tasks.evaluation.evidence import LOSSES
 
 # Share of the sales by which the champion's mean may lie off before the sentence says so.
 BIAS_WATCHED = 0.10
-_NAMES = {c.WAPE: "WAPE", c.WQL: "quantile loss"}
+_NAMES = {c.WAPE: "WAPE", c.WQL: "quantile loss", c.INVENTORY_COST: "inventory cost a period"}
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,36 @@ class _Record:
 
 
 def loss_parts(sums: Sums, loss: str) -> list[FloatArray]:
-    """The sums that stand above the sum of actuals in each metric of a loss."""
-    parts = {c.WAPE: sums.absolute_error, c.WQL: sums.quantile_score}
+    """The sums that stand above :func:`loss_base` in each metric of a loss."""
+    parts = {c.WAPE: sums.absolute_error, c.WQL: sums.quantile_score, c.INVENTORY_COST: sums.cost}
     return [parts[name] for name in LOSSES[loss]]
+
+
+def loss_rows(sums: Sums, loss: str) -> FloatArray:
+    """Rows that count in a loss: known actuals, or counted costs."""
+    return sums.charged if loss == c.INVENTORY_COST else sums.n
+
+
+def loss_base(sums: Sums, loss: str) -> FloatArray:
+    """What a loss is shown per: units sold, or periods whose cost is counted."""
+    return sums.charged if loss == c.INVENTORY_COST else sums.absolute_actual
 
 
 def reasons(grid: FoldGrid, choice: Choice, loss: str) -> list[str]:
     """One sentence per series.
 
     Figures are those of the folds' rows on which the champion was scored; a model that lacks some of
-    them is not quoted. Where nothing was sold, errors are quoted in units.
+    them is not quoted. Where nothing was sold, errors are quoted in units. Inventory costs are quoted per period.
     """
     parts = np.stack([grid.cells(part) for part in loss_parts(grid.sums, loss)])
-    counted, units, signed = (
-        grid.cells(values) for values in (grid.sums.n, grid.sums.absolute_actual, grid.sums.signed_error)
+    counted, base, units, signed = (
+        grid.cells(values)
+        for values in (
+            loss_rows(grid.sums, loss),
+            loss_base(grid.sums, loss),
+            grid.sums.absolute_actual,
+            grid.sums.signed_error,
+        )
     )
     position = {name: index for index, name in enumerate(grid.models)}
     sentences = []
@@ -79,11 +95,12 @@ def reasons(grid: FoldGrid, choice: Choice, loss: str) -> list[str]:
         cells = rows[champion] > 0
         same = (rows[:, cells] == rows[champion, cells]).all(axis=1)
         sold = float(units[champion, cells, place].sum())
-        below = sold if sold > 0 else float(rows[champion].sum())
+        based = float(base[champion, cells, place].sum())
+        below = based if based > 0 else float(rows[champion].sum())
         figures = parts[:, :, cells, place].sum(axis=2) / below
         record = _Record(
             folds=int(cells.sum()),
-            sold=sold > 0,
+            sold=based > 0,
             figures={name: tuple(figures[:, index]) for name, index in position.items() if same[index]},
             bias=float(signed[champion, cells, place].sum() / sold) if sold > 0 else 0.0,
         )

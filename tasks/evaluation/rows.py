@@ -24,6 +24,8 @@ class BacktestRows:
         mean, median: shape (N,), units.
         quantiles: shape (N, Q), units.
         levels: the Q set levels.
+        cost: shape (N,), simulated inventory cost in currency, NaN where it is not counted; None where none was
+            simulated (see :mod:`tasks.evaluation.inventory_cost`).
     """
 
     models: tuple[str, ...]
@@ -39,11 +41,26 @@ class BacktestRows:
     median: FloatArray
     quantiles: FloatArray
     levels: tuple[float, ...]
+    cost: FloatArray | None = None
 
     @property
     def known(self) -> BoolArray:
         """Rows that count: the actual is known."""
         return np.isfinite(self.actual)
+
+    @property
+    def costs(self) -> FloatArray:
+        """The simulated inventory cost of each row.
+
+        Raises:
+            TrainingError: none was simulated.
+        """
+        if self.cost is None:
+            raise TrainingError(
+                f"backtest: no column {c.INVENTORY_COST}, by which models are to be ranked. "
+                "Simulate it first (tasks.evaluation.inventory_cost), or rank by another loss"
+            )
+        return self.cost
 
     def where(self, rows: BoolArray) -> BacktestRows:
         """Only some rows; models, cutoffs, series and periods keep their codes."""
@@ -57,6 +74,7 @@ class BacktestRows:
             mean=self.mean[rows],
             median=self.median[rows],
             quantiles=self.quantiles[rows],
+            cost=None if self.cost is None else self.cost[rows],
         )
 
 
@@ -65,7 +83,7 @@ def read_rows(backtest: pd.DataFrame, quantiles: Sequence[float]) -> BacktestRow
 
     Args:
         backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown),
-            mean and one column per quantile, all in units; in any order.
+            mean and one column per quantile, all in units; inventory_cost where it was simulated; in any order.
         quantiles: the set levels, rising, 0.5 among them.
 
     Raises:
@@ -91,6 +109,7 @@ def read_rows(backtest: pd.DataFrame, quantiles: Sequence[float]) -> BacktestRow
         median=_numbers(backtest, c.MEDIAN),
         quantiles=np.column_stack([_numbers(backtest, column) for column in spread]),
         levels=tuple(quantiles),
+        cost=_numbers(backtest, c.INVENTORY_COST) if c.INVENTORY_COST in backtest.columns else None,
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from schemas.panel import BoolArray
 from tasks.evaluation.aggregation import FoldGrid
 from tasks.evaluation.evidence import handicap_of
-from tasks.evaluation.reasons import loss_parts
+from tasks.evaluation.reasons import loss_parts, loss_rows
 
 # A model that loses a tenth more than the best weighs 0.47 of it, one that loses half more 0.04.
 SHARPNESS = 8.0
@@ -41,7 +41,7 @@ def ensemble_weights(grid: FoldGrid, loss: str, live: pd.Timestamp) -> dict[pd.T
 
 def _weights(grid: FoldGrid, loss: str, used: BoolArray) -> dict[str, float]:
     lost = grid.cells(np.mean(loss_parts(grid.sums, loss), axis=0))[:, used]
-    counted = grid.cells(grid.sums.n)[:, used]
+    counted = grid.cells(loss_rows(grid.sums, loss))[:, used]
     if counted.sum() == 0:
         return dict.fromkeys(grid.models, 1.0)
     rows = counted.sum(axis=(1, 2))

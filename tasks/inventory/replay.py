@@ -21,6 +21,7 @@ from schemas import columns as c
 from schemas.panel import Panel
 from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
 from tasks.inventory.demand_paths import correlation_of
+from tasks.inventory.forecast_cost import covered_probability
 from tasks.inventory.known import Prices
 from tasks.inventory.network import UNIT_TOLERANCE, Network
 from tasks.inventory.side_by_side import side_by_side
@@ -302,9 +303,7 @@ def service_levels(inputs: WeeklyInputs, factors: FloatArray) -> FloatArray:
     if price == "price":
         price = float(inputs.sku_facts[c.UNIT_PRICE].astype(float).mean())
     between = min(settings.review_period, inputs.settings.period.periods_per_week)
-    counted = factors * settings.holding_cost
-    level: FloatArray = 1 - counted * between / (price + counted * (between + 1) / 2 + 1e-12)
-    return np.maximum(level, 0.0)
+    return covered_probability(np.full(len(factors), float(price)), factors * settings.holding_cost, between)
 
 
 def _table(inputs: WeeklyInputs, costs: list[SpanCost], place: int | None) -> pd.DataFrame:

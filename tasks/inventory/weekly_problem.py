@@ -238,21 +238,32 @@ def sku_weights(facts: pd.DataFrame) -> FloatArray:
     return np.maximum(recent, 0.0) + 0.01 * np.maximum(total, 0.0) + 1e-6
 
 
+def series_prices(facts: pd.DataFrame, series: IndexArray, size: int) -> FloatArray:
+    """Mean price of a unit per series, shape (size,): of its SKUs by their sales; 1 without any (contract, section 2).
+
+    Args:
+        facts: one row per (store, SKU).
+        series: number of each row's series, 0 to size − 1.
+        size: number of series.
+    """
+    weight = sku_weights(facts)
+    total = np.bincount(series, weights=weight, minlength=size)
+    value = np.bincount(series, weights=weight * facts[c.UNIT_PRICE].to_numpy(dtype=float), minlength=size)
+    return np.divide(value, total, out=np.ones(size), where=total > 0)
+
+
 def _prices(inputs: WeeklyInputs, sku_rows: IndexArray, mean: FloatArray, dates: pd.DatetimeIndex) -> FloatArray:
     """Cost of a lost unit per series and period: the set number, or the mean price of the SKUs by their sales."""
     shortage = inputs.settings.inventory.shortage_cost
     if shortage != "price":
         return np.full(mean.shape, float(shortage))
     facts = inputs.sku_facts
-    weight = sku_weights(facts)
-    unit = facts[c.UNIT_PRICE].to_numpy(dtype=float)
-    size = len(mean)
-    total = np.bincount(sku_rows, weights=weight, minlength=size)
-    value = np.bincount(sku_rows, weights=weight * unit, minlength=size)
-    # A series without any SKU known in its store has a price of 1 (contract, section 2).
-    price = np.repeat(np.divide(value, total, out=np.ones(size), where=total > 0)[:, None], len(dates), axis=1)
+    price = np.repeat(series_prices(facts, sku_rows, len(mean))[:, None], len(dates), axis=1)
     if inputs.planned_prices is None or inputs.planned_prices.empty:
         return price
+    weight = sku_weights(facts)
+    unit = facts[c.UNIT_PRICE].to_numpy(dtype=float)
+    total = np.bincount(sku_rows, weights=weight, minlength=len(mean))
     planned = with_text_ids(inputs.planned_prices)
     row = pd.MultiIndex.from_frame(facts[[c.STORE_ID, c.SKU]]).get_indexer(
         pd.MultiIndex.from_frame(planned[[c.STORE_ID, c.SKU]])

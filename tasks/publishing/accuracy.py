@@ -49,6 +49,7 @@ class Pooled:
         bias: sum of (mean - actual) per unit sold.
         floor: name of the better floor; empty where no floor forecast these series.
         floor_wape: its wape.
+        cost: simulated inventory cost per series and counted period, currency; NaN where none was simulated.
     """
 
     series: int
@@ -56,6 +57,7 @@ class Pooled:
     bias: float
     floor: str
     floor_wape: float
+    cost: float = float("nan")
 
     @property
     def gain(self) -> float:
@@ -69,6 +71,7 @@ class Accuracy:
     Attributes:
         models: names, sorted.
         champion: shape (S,); index of each series' champion, -1 where it is not in the backtest.
+        costed: whether inventory costs were simulated.
     """
 
     def __init__(self, backtest: pd.DataFrame, champions: pd.DataFrame) -> None:
@@ -91,6 +94,14 @@ class Accuracy:
         self._signed = self._sum((backtest[c.MEAN].to_numpy(dtype=np.float64) - actual)[known])
         self._actual = self._sum(actual[known])
         self._n = self._sum(np.ones(int(known.sum())))
+        self.costed = c.INVENTORY_COST in backtest.columns
+        cost = (
+            backtest[c.INVENTORY_COST].to_numpy(dtype=np.float64)[known]
+            if self.costed
+            else np.full(known.sum(), np.nan)
+        )
+        self._cost = self._sum(np.nan_to_num(cost))
+        self._charged = self._sum(np.isfinite(cost).astype(np.float64))
 
     @property
     def known(self) -> bool:
@@ -131,6 +142,7 @@ class Accuracy:
             bias=_ratio(self._signed[of].sum(), self._actual[of].sum()),
             floor=best,
             floor_wape=floors.get(best, float("nan")),
+            cost=_ratio(self._cost[of].sum(), self._charged[of].sum()),
         )
 
     def _floor(self, name: str, series: IndexArray) -> float:

@@ -86,17 +86,22 @@ def moved_stores_table(change: Change) -> Table:
 
 
 def model_table(accuracy: Accuracy, metrics: pd.DataFrame) -> Table:
-    """Every model beside the better floor on the same series; the champions first."""
+    """Every model beside the better floor on the same series; the champions first.
+
+    With the simulated inventory cost where that ranked the models.
+    """
     overall = metrics[metrics[c.LEVEL].astype(object) == _OVERALL].set_index(c.MODEL)
     pooled = {name: accuracy.of_model(name) for name in accuracy.models}
     ordered = models_in_order(accuracy.models, pooled)
-    rows = [_model_row(CHAMPIONS, accuracy.of_champions, None)]
+    listed = [(CHAMPIONS, accuracy.of_champions, None)]
     for name in ordered:
         label = f"{name} (floor)" if name in FLOORS else name
-        rows.append(_model_row(label, pooled[name], overall.loc[name] if name in overall.index else None))
+        listed.append((label, pooled[name], overall.loc[name] if name in overall.index else None))
+    rows = [(*_model_row(*row), *([number(row[1].cost, 3)] if accuracy.costed else [])) for row in listed]
     headers = (
         *("Model", "#Series", "#WAPE", "#Better floor, same series", "#Less error than floor", "#Bias"),
         *("#MAE, units", "#RMSE, units", "#MASE", "#RMSSE", "#R²", "#wQL", "#Coverage of band"),
+        *(["#Inventory cost a period"] if accuracy.costed else []),
     )
     return Table(headers, rows, frozenset({0}))
 

@@ -150,3 +150,38 @@ def test_an_ensemble_without_named_members_leans_on_what_the_folds_show(forecast
     assert found.forecast[c.CHAMPION].sum() == SERIES * HORIZON
     levels = found.forecast[c.quantile_columns(settings.quantiles)].to_numpy()
     assert (np.diff(levels, axis=1) >= 0).all()
+
+
+def test_models_ranked_by_simulated_cost_show_it(forecasts, panel, folds, settings):
+    costs = {"holding_cost": 0.2, "shortage_cost": 1.0}
+    by_cost = settings.model_copy(
+        update={
+            "models": settings.models.model_copy(update={"ensemble": EnsembleSettings()}),
+            "inventory": settings.inventory.model_copy(update=costs),
+            "selection": settings.selection.model_copy(update={"loss": "inventory_cost"}),
+        }
+    )
+    found = compare(forecasts, panel, folds, by_cost)
+    assert list(found.overall.columns) == [c.MODEL, c.RELATIVE_LOSS, c.INVENTORY_COST, *METRICS, c.N]
+    assert found.overall[c.RELATIVE_LOSS].is_monotonic_increasing
+    assert {"seasonal_naive", "moving_average", "ensemble"} < set(found.overall[c.MODEL])
+    mean = found.backtest.groupby(c.MODEL)[c.INVENTORY_COST].mean()
+    pd.testing.assert_series_equal(found.overall.set_index(c.MODEL)[c.INVENTORY_COST].sort_index(), mean)
+    of_series = found.metrics[found.metrics[c.LEVEL].eq("series")]
+    assert (of_series[c.INVENTORY_COST] >= 0).all()
+    assert found.champions[c.WHY].str.contains("inventory cost a period").all()
+    plain = compare(forecasts, panel, folds, settings)
+    for table in (plain.overall, plain.metrics, plain.backtest):
+        assert c.INVENTORY_COST not in table.columns
+
+
+@pytest.mark.parametrize(("loss", "words"), [("wape_wql", "WAPE / quantile loss 0."), ("wql", ": quantile loss 0.")])
+def test_the_set_loss_ranks_the_models(forecasts, panel, folds, settings, loss, words):
+    assert settings.selection.loss == "wape_wql"
+    set_loss = settings.model_copy(update={"selection": settings.selection.model_copy(update={"loss": loss})})
+    found = compare(forecasts, panel, folds, set_loss)
+    assert found.champions[c.WHY].str.contains(words, regex=False).all()
+    figures = found.overall.set_index(c.MODEL).loc[["xgboost", "seasonal_naive", "moving_average"]]
+    ranked = figures[[c.WQL] if loss == "wql" else [c.WAPE, c.WQL]].mean(axis=1)
+    expected = ranked / ranked[["seasonal_naive", "moving_average"]].mean()
+    pd.testing.assert_series_equal(figures[c.RELATIVE_LOSS], expected, check_names=False)

@@ -38,10 +38,16 @@ def test_a_run_with_holding_costs_calibrates_once_and_tells(restock: Restock, co
     assert code == 0, out + err
     assert "calibrate: reused from the lake" in out + err or "Cached" in out + err
     assert (folder / "replenishment.csv").read_bytes() == before
-    code, out, err = restock("weekly", *day, *COSTED, "--set", "inventory.calibration.enabled=false")
+    by_cost = ("--set", "inventory.calibration.enabled=false", "--set", "selection.loss=inventory_cost")
+    code, out, err = restock("weekly", *day, *COSTED, *by_cost)
     assert code == 0, out + err
     assert "calibrated" not in out + err
     assert pd.read_parquet(folder / "explanations.parquet")[c.HOLDING_FACTOR].isna().all()
+    # The same costs rank the models: forecasts are reused, champions are chosen anew.
+    assert pd.read_parquet(folder / "champions.parquet")[c.WHY].str.contains("inventory cost a period").any()
+    assert (pd.read_parquet(folder / "backtest.parquet")[c.INVENTORY_COST].dropna() >= 0).all()
+    assert pd.read_parquet(folder / "metrics.parquet")[c.INVENTORY_COST].notna().any()
+    assert "Inventory cost a period" in (folder / "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

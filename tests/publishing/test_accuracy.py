@@ -87,3 +87,12 @@ def test_the_largest_series_come_first_and_unknown_units_count_as_nothing() -> N
         columns=[c.STORE_ID, c.CATEGORY, c.UNITS],
     )
     assert largest_series(history, CHAMPIONS, 2).tolist() == [1, 2]
+
+
+def test_simulated_costs_are_means_over_the_periods_that_count(backtest: pd.DataFrame) -> None:
+    nan = float("nan")
+    costed = backtest.assign(**{c.INVENTORY_COST: [3.0, nan, 1.0, 2.0, nan, 6.0, 5.0, nan, 5.0]})
+    accuracy = Accuracy(costed, CHAMPIONS)
+    assert accuracy.of_model("good").cost == pytest.approx((3 + 1) / 2)
+    assert accuracy.of_champions.cost == pytest.approx((3 + 1) / 2)
+    assert (accuracy.costed, Accuracy(backtest, CHAMPIONS).costed) == (True, False)

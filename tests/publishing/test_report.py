@@ -200,3 +200,12 @@ def test_the_page_says_what_the_lower_bound_holds_for(unpictured: RunOutputs) ->
     assert "fall below, where one is known.<" in page(unpictured)
     told = unpictured.costs.assign(bound_holds_for="every plan <without> returns")
     assert "it holds for every plan &lt;without&gt; returns.<" in page(replace(unpictured, costs=told))
+
+
+def test_the_inventory_cost_of_every_model_stands_where_it_ranked_them(unpictured: RunOutputs) -> None:
+    plain = page(unpictured)
+    assert "nventory cost a period" not in plain
+    costed = page(replace(unpictured, backtest=unpictured.backtest.assign(**{c.INVENTORY_COST: 1.2345})))
+    assert costed.count("1.234") == 1 + unpictured.backtest[c.MODEL].nunique()
+    assert "Inventory cost a period" in costed
+    assert "Models were ranked by their inventory cost (selection.loss)" in costed

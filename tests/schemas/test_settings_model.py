@@ -46,6 +46,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert settings.quality.max_quarantined_share == 0.01
     assert {"arima", "prophet", "xgboost"} <= set(settings.models.named())
     assert settings.inventory.policies == ["eoq", "genetic"]
+    assert settings.selection.loss == "wape_wql"
     assert settings.inventory.eoq.lead_time == 3
     assert settings.inventory.over_capacity_penalty == 1_000_000
     assert settings.publication.max_change is None
@@ -77,6 +78,12 @@ def test_named_models_are_fitted_and_no_others() -> None:
         ({"inventory": {"shortage_cost": -1}}, "at least 0"),
         ({"inventory": {"policies": ["eoqq"]}}, "eoq_published"),
         ({"sources": {"sales": {"path": "x"}}}, "Field required"),
+        ({"selection": {"loss": "bias"}}, "'wape_wql', 'wape', 'wql' or 'inventory_cost'"),
+        ({"selection": {"loss": "inventory_cost"}}, r"inventory\.holding_cost is 0: where leftovers cost nothing"),
+        (
+            {"selection": {"loss": "inventory_cost"}, "inventory": {"holding_cost": 0.1, "shortage_cost": 0}},
+            r"inventory\.shortage_cost is 0: where lost units cost nothing.*set inventory\.shortage_cost above 0",
+        ),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_reason(given: dict[str, Any], message: str) -> None:
