@@ -93,7 +93,7 @@ def _check_dialect(output: OutputSettings) -> None:
 
 
 def _check_ids(ids: pd.Series, column: str, output: OutputSettings) -> None:
-    distinct = ids.unique()
+    distinct = _distinct(ids)
     bad = [value for value in distinct if not isinstance(value, str) or not value]
     if bad:
         raise PublicationError(
@@ -107,9 +107,9 @@ def _check_ids(ids: pd.Series, column: str, output: OutputSettings) -> None:
         )
 
 
-def _writable(text: str, encoding: str) -> bool:
+def _writable(text: object, encoding: str) -> bool:
     try:
-        text.encode(encoding)
+        str(text).encode(encoding)
     except UnicodeEncodeError:
         return False
     return True
@@ -131,10 +131,15 @@ def _named_rows(rows: Iterable[tuple[object, ...]]) -> str:
     return "; ".join(" / ".join(str(part) for part in row) for row in rows)
 
 
-def _quoted(ids: pd.Series, delimiter: str) -> pd.Series:
+def _distinct(ids: pd.Series) -> list[object]:
+    """Each id once; pandas would take two that differ behind a NUL for one."""
+    return list(dict.fromkeys(ids.tolist()))
+
+
+def _quoted(ids: pd.Series, delimiter: str) -> list[str]:
     """Ids as fields; each distinct id is looked at once."""
-    written = {value: _quote(value, delimiter) for value in ids.unique()}
-    return ids.map(written)
+    written = {value: _quote(str(value), delimiter) for value in _distinct(ids)}
+    return [written[value] for value in ids.tolist()]
 
 
 def _quote(text: str, delimiter: str) -> str:

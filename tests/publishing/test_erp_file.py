@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas import columns as c
@@ -89,6 +89,7 @@ def test_ids_that_are_no_text_are_refused() -> None:
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
 
 
+@example({("\x00", "a"): 1, ("\x000", "a"): 2}, ",", "utf-8")
 @given(
     st.dictionaries(st.tuples(TEXT, TEXT), st.integers(0, 10**9), max_size=8),
     st.sampled_from([",", ";", "\t", "|", "ñ"]),
