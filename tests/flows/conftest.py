@@ -34,7 +34,7 @@ def company(tmp_path: Path) -> Path:
 Restock = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def restock(prefect_server: dict[str, str]) -> Restock:
     """Run a command line in a process of its own: exit code, standard output, standard error."""
 

@@ -44,15 +44,26 @@ def backfill(restock: Restock, settings: Path, *more: object) -> tuple[int, str,
     return restock("backfill", "--settings", settings, "--from", WEEKS[0], "--to", "2024-06-29", *more)
 
 
+@pytest.fixture(scope="module")
+def one_company(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return mini_company.write(tmp_path_factory.mktemp("backfill") / "company")
+
+
 @pytest.fixture
-def weekly_files(restock: Restock, company: Path) -> dict[str, bytes]:
-    """What one weekly run after the other publishes; the lake is gone afterwards."""
+def company(one_company: Path) -> Path:
+    """Settings file of this module's company, as on its first day."""
+    mini_company.write(one_company.parent)
+    shutil.rmtree(one_company.parent / "lake", ignore_errors=True)
+    return one_company
+
+
+@pytest.fixture(scope="module")
+def weekly_files(restock: Restock, one_company: Path) -> dict[str, bytes]:
+    """What one weekly run after the other publishes."""
     for week in WEEKS:
-        code, _, err = restock("weekly", "--settings", company, "--as-of", week)
+        code, _, err = restock("weekly", "--settings", one_company, "--as-of", week)
         assert code == 0, err
-    found = contents(company)
-    shutil.rmtree(company.parent / "lake")
-    return found
+    return contents(one_company)
 
 
 def start(environment: dict[str, str], settings: Path, *more: object) -> subprocess.Popen[bytes]:
@@ -68,7 +79,7 @@ def start(environment: dict[str, str], settings: Path, *more: object) -> subproc
 
 @pytest.mark.flow
 def test_a_backfill_leaves_byte_for_byte_what_weekly_runs_leave(
-    prefect_server: dict[str, str], restock: Restock, company: Path, weekly_files: dict[str, bytes]
+    prefect_server: dict[str, str], restock: Restock, weekly_files: dict[str, bytes], company: Path
 ) -> None:
     process = start(prefect_server, company)
     until = time.monotonic() + SECONDS_TO_WAIT
@@ -93,7 +104,7 @@ def test_a_backfill_leaves_byte_for_byte_what_weekly_runs_leave(
 
 @pytest.mark.flow
 def test_weeks_prepared_side_by_side_are_the_same(
-    restock: Restock, company: Path, weekly_files: dict[str, bytes]
+    restock: Restock, weekly_files: dict[str, bytes], company: Path
 ) -> None:
     code, _, err = backfill(restock, company, "--parallel", 2, "--as-of", mini_company.AS_OF)
     assert code == 0, err
@@ -121,7 +132,7 @@ def remembered(settings: Path) -> dict[Path, int]:
 
 @pytest.mark.flow
 def test_no_process_outlives_a_killed_backfill_and_nothing_is_computed_twice(
-    prefect_server: dict[str, str], restock: Restock, company: Path, weekly_files: dict[str, bytes]
+    prefect_server: dict[str, str], restock: Restock, weekly_files: dict[str, bytes], company: Path
 ) -> None:
     process = start(prefect_server, company, "--parallel", 2)
     until = time.monotonic() + SECONDS_TO_WAIT
