@@ -9,10 +9,12 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray
-from tasks.forecasting.calibration import Calibration, calibrate
+from tasks.forecasting.calibration import MEDIAN, Calibration, calibrate
 
 # Fewer known rows than this say nothing about a tail.
 FEWEST_ROWS = 200
+# Where units are whole, a lower quantile below one of these may mean 0: nothing sells, or a whole unit does.
+ZEROED_BELOW = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 
 
 def calibrated(
@@ -25,6 +27,10 @@ def calibrated(
     those of a forecast; the live forecast by all. Means and medians stay. Where fewer than 200 rows are known
     nothing is moved.
 
+    Where only whole units were sold, quantiles below the median that lie between 0 and 1 are 0 up to a bound: the
+    least of :data:`ZEROED_BELOW` from which on no more than the level's share of the rows lies below the quantile.
+    Example: of the rows with a q0.1 of 0.3 a fifth sold nothing, so 0.3 is no q0.1; 0 is.
+
     Args:
         backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown).
         live: rows of the live forecast.
@@ -36,15 +42,24 @@ def calibrated(
     model, live_model = backtest[c.MODEL].astype(str).to_numpy(), live[c.MODEL].astype(str).to_numpy()
     fold, cutoffs = pd.factorize(backtest[c.CUTOFF], sort=True)
     found, found_ahead = past.copy(), ahead.copy()
-    for name in np.unique(model):
+    names = np.unique(model)
+    folds = [(name, number) for name in names for number in range(len(cutoffs))]
+    for name, number in folds:
         own = model == name
-        for number in range(len(cutoffs)):
-            of_fold = own & (fold == number)
-            factors = _factors(backtest, past, step, own & (fold != number), len(cutoffs) - 1, quantiles)
-            found[of_fold] = _moved(backtest, past, step, of_fold, factors, quantiles)
-        of_live = live_model == name
-        factors = _factors(backtest, past, step, own, len(cutoffs), quantiles)
-        found_ahead[of_live] = _moved(live, ahead, live_step, of_live, factors, quantiles)
+        factors = _factors(backtest, past, step, own & (fold != number), len(cutoffs) - 1, quantiles)
+        found[own & (fold == number)] = _moved(backtest, past, step, own & (fold == number), factors, quantiles)
+    for name in names:
+        factors = _factors(backtest, past, step, model == name, len(cutoffs), quantiles)
+        found_ahead[live_model == name] = _moved(live, ahead, live_step, live_model == name, factors, quantiles)
+    actual = backtest[c.ACTUAL].to_numpy(np.float64)
+    if _whole(actual):
+        seen = found.copy()
+        for name, number in folds:
+            others = (model == name) & (fold != number)
+            bounds = _bounds(seen, actual, others, len(cutoffs) - 1, quantiles)
+            _zero(found, (model == name) & (fold == number), bounds)
+        for name in names:
+            _zero(found_ahead, live_model == name, _bounds(seen, actual, model == name, len(cutoffs), quantiles))
     moved = {column: found[:, at] for at, column in enumerate(spread)}
     return backtest.assign(**moved), live.assign(**{column: found_ahead[:, at] for at, column in enumerate(spread)})
 
@@ -70,8 +85,40 @@ def _moved(
 ) -> FloatArray:
     median, size = (table[name].to_numpy(np.float64)[used] for name in (c.MEDIAN, c.MEAN))
     moved = factors.apply(spread[used], median, size, step[used])
-    moved[:, list(levels).index(0.5)] = median
+    moved[:, list(levels).index(MEDIAN)] = median
     return moved
+
+
+def _whole(actual: FloatArray) -> bool:
+    known = actual[np.isfinite(actual)]
+    return len(known) > 0 and bool((known == np.round(known)).all())
+
+
+def _bounds(spread: FloatArray, actual: FloatArray, used: BoolArray, folds: int, levels: Sequence[float]) -> FloatArray:
+    """Below what a quantile is 0, shape (Q,), by what some rows have shown; 0 from the median on."""
+    used = used & np.isfinite(actual)
+    shares = [level * (2 * folds + 1) / (2 * folds + 2) for level in levels]
+    return np.array(
+        [
+            _zeroed_below(spread[used, at], actual[used], share) if levels[at] < MEDIAN else 0.0
+            for at, share in enumerate(shares)
+        ]
+    )
+
+
+def _zero(spread: FloatArray, rows: BoolArray, bounds: FloatArray) -> None:
+    """Set the quantiles of some rows that lie below their bound to 0, in place; none exceeds a higher one."""
+    kept = np.where(spread[rows] < bounds, 0.0, spread[rows])
+    spread[rows] = np.minimum.accumulate(kept[:, ::-1], axis=1)[:, ::-1]
+
+
+def _zeroed_below(quantile: FloatArray, actual: FloatArray, share: float) -> float:
+    """The least bound from which on at most a share of the actuals lies below the quantile; 0 = nothing is zeroed."""
+    for bound in (0.0, *ZEROED_BELOW):
+        kept = (quantile > 0) & (quantile >= bound)
+        if kept.sum() < FEWEST_ROWS or (actual[kept] < quantile[kept]).mean() <= share:
+            return bound
+    return ZEROED_BELOW[-1]
 
 
 def _steps(table: pd.DataFrame, cutoff: pd.Series | None) -> IndexArray:

@@ -59,3 +59,35 @@ def test_models_are_calibrated_apart(backtest_of, quantiles):
     own = past[past[c.MODEL] == "a"].reset_index(drop=True)
     pd.testing.assert_frame_equal(own, alone)
     assert past.loc[past[c.MODEL] == "wide", "q0.9"].mean() < 150.0
+
+
+def rare(backtest_of, sold, whole=True):
+    """Series that sell one unit in so many of the folds' rows, all with a q0.1 of 0.3 and a q0.25 of 0.4."""
+    rng = np.random.default_rng(1)
+    actual = (rng.random((6, 60, 6)) < sold) * (1.0 if whole else 1.5)
+    table = backtest_of(actual, {"a": np.full(actual.shape, 0.8)}, step=6)
+    return table.assign(**{"q0.1": 0.3, "q0.25": 0.4, "q0.75": 1.0, "q0.9": 1.5})
+
+
+def test_where_units_are_whole_a_lower_quantile_below_one_is_0_if_too_often_nothing_sells(backtest_of, quantiles):
+    table = rare(backtest_of, 0.85)
+    past, ahead = calibrated(table, live_of(table), quantiles)
+    # Nothing sells in 15 % of the rows: too often for q0.1, not for q0.25.
+    for found in (past, ahead):
+        assert (found["q0.1"] == 0).all()
+        assert (found["q0.25"] > 0).all()
+    past, _ = calibrated(rare(backtest_of, 0.96), live_of(table), quantiles)
+    assert (past["q0.1"] > 0).all()
+
+
+def test_demand_that_is_not_in_units_keeps_its_small_quantiles(backtest_of, quantiles):
+    table = rare(backtest_of, 0.85, whole=False)
+    past, _ = calibrated(table, live_of(table), quantiles)
+    assert (past["q0.1"] > 0).all()
+
+
+def test_quantiles_do_not_cross_where_a_higher_one_is_0(backtest_of, quantiles):
+    table = rare(backtest_of, 0.5)
+    past, _ = calibrated(table, live_of(table), quantiles)
+    assert (past[["q0.1", "q0.25"]] == 0).all().all()
+    assert (np.diff(past[c.quantile_columns(quantiles)].to_numpy(), axis=1) >= 0).all()
