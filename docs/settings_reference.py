@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from schemas.model_settings import TREE_RANGES
 from schemas.settings import Settings, SourceSettings
 from schemas.tables import TABLES
 
@@ -32,6 +33,10 @@ are merged, a relative path is relative to the working directory). `demo-company
 
 Where three defaults stand (`28 / 8 / 6`), they hold for days / weeks / months (`frequency` `D` / `W-...` / `MS`).
 """
+SEARCHED = (
+    "`{}` searches, by Optuna on windows before the first fold, the parameters that are left at their defaults: "
+    + ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high, _) in TREE_RANGES.items())
+)
 # What the model leaves to this page: keys without a description of their own.
 MEANINGS = {
     "name": "Name of the forecast: stands in the names of runs and artifacts",
@@ -65,6 +70,8 @@ MEANINGS = {
     "models.xgboost_recursive.colsample_bytree": "Share of the features that a tree sees",
     "models.xgboost_recursive.reg_lambda": "L2 regularisation",
     "models.xgboost_recursive.min_child_weight": "Least weight of the rows in a leaf",
+    "models.xgboost_lags.tuning": SEARCHED,
+    "models.xgboost_recursive.tuning": SEARCHED,
     "inventory.policies": "Policies that the cost table compares; the cheapest valid plan is published",
     "inventory.genetic.population": "Plans in a generation",
     "inventory.genetic.generations": "Generations",

@@ -24,6 +24,7 @@ from schemas.records import (
     PanelRecord,
     PlanRecord,
     PublicationRecord,
+    TreeTuningRecord,
     WeekOutcome,
 )
 from schemas.run import SHARDS_AT_ONCE, RunContext, ShardSpec
@@ -39,6 +40,7 @@ from tasks.ingest import ingest_tables
 from tasks.optimize import optimise_inventory
 from tasks.publish import publish
 from tasks.support import quieten_expected_errors
+from tasks.tune_trees import tune_trees
 
 quieten_expected_errors()
 
@@ -73,14 +75,25 @@ def panel_stage(run: RunContext, ingested: PrefectFuture[IngestRecord]) -> Prefe
     return done(assemble_panel, run, ingested)
 
 
+def tuning_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> dict[str, PrefectFuture[TreeTuningRecord]]:
+    """The parameters of the tree models that are to be tuned, by model, submitted side by side."""
+    return {
+        model: submit(None, tune_trees.with_options(task_run_name=f"tune {model}"), run=run, panel=panel, model=model)
+        for model in run.settings.models.tuned()
+    }
+
+
 def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[PrefectFuture[ForecastRecord]]:
     """Every model on every fold and on the horizon, in shards; progress shows while they finish."""
     shards = done(plan_shards, run, panel).result()
+    tuned = tuning_stage(run, panel)
+    # A shard that waits for parameters would hold a place that another could use.
+    shards = sorted(shards, key=lambda spec: spec.model in tuned)
     with deepar_runner(run) as runner:
         wanted = run.settings.models.deepar is not None
         compared = configurations_stage(run, panel, runner, before_folds=True) if wanted else None
-        futures = [_shard(run, panel, spec, compared.choice if compared else None, runner) for spec in shards]
-        work = [*(compared.futures if compared else []), *futures]
+        futures = [_shard(run, panel, spec, compared.choice if compared else None, tuned, runner) for spec in shards]
+        work = [*(compared.futures if compared else []), *tuned.values(), *futures]
         progress = cast(UUID, create_progress_artifact(0.0, key="forecast-progress", description="Shards finished"))
         for finished, future in enumerate(as_completed(work), start=1):
             future.result()
@@ -94,6 +107,7 @@ def _shard(
     panel: PrefectFuture[PanelRecord],
     spec: ShardSpec,
     choice: PrefectFuture[DeepArChoice] | None,
+    tuned: dict[str, PrefectFuture[TreeTuningRecord]],
     runner: Runner | None,
 ) -> PrefectFuture[ForecastRecord]:
     named: Task[..., Any] = forecast_shard.with_options(
@@ -101,7 +115,7 @@ def _shard(
     )
     if spec.model == deepar.NAME:
         return submit(runner, named, run=run, panel=panel, spec=spec, choice=choice)
-    return named.submit(run, panel, spec)
+    return named.submit(run, panel, spec, tuned=tuned.get(spec.model))
 
 
 def compare_stage(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -42,6 +42,28 @@ class XgboostSettings(Strict):
     min_child_weight: float = Field(default=20.0, ge=0)
 
 
+# Where tuning searches parameters of trees: least, most, and whether in logarithms. Whole numbers stay whole.
+TREE_RANGES: dict[str, tuple[float, float, bool]] = {
+    "learning_rate": (0.02, 0.2, True),
+    "max_leaves": (4, 64, True),
+    "subsample": (0.5, 1.0, False),
+    "colsample_bytree": (0.2, 1.0, False),
+    "reg_lambda": (0.1, 30.0, True),
+    "min_child_weight": (3.0, 300.0, True),
+}
+
+
+class TreeTuningSettings(Strict):
+    """Search parameters of trees by Optuna, on windows of the history before the first fold."""
+
+    trials: int | None = Field(
+        default=None,
+        ge=2,
+        description="Parameters to compare, those of the settings first; null: what 600 core-seconds pay for by the "
+        "size of the data, 10 to 40",
+    )
+
+
 class XgboostLagsSettings(Strict):
     """One gradient-boosted model over all series on plain lags."""
 
@@ -53,6 +75,21 @@ class XgboostLagsSettings(Strict):
     colsample_bytree: float = Field(default=0.5, gt=0, le=1)
     reg_lambda: float = Field(default=1.0, ge=0)
     min_child_weight: float = Field(default=30.0, ge=0)
+    tuning: TreeTuningSettings | None = None
+
+    @model_validator(mode="after")
+    def _tuning_has_something_to_search(self) -> Self:
+        if self.tuning is not None and not self.searched():
+            raise ValueError(
+                f"tuning keeps what is set, and all of {', '.join(TREE_RANGES)} are; take out those to search, or "
+                "tuning"
+            )
+        return self
+
+    def searched(self) -> list[str]:
+        """Names of the parameters that tuning searches: those that the settings leave at their defaults."""
+        fields = type(self).model_fields
+        return [name for name in TREE_RANGES if getattr(self, name) == fields[name].default]
 
 
 class XgboostRecursiveSettings(XgboostLagsSettings):
@@ -100,6 +137,10 @@ class ModelsSettings(Strict):
     def named(self) -> dict[str, Strict]:
         """The models to fit besides the floors, by name, in a fixed order."""
         return {name: model for name in type(self).model_fields if (model := getattr(self, name)) is not None}
+
+    def tuned(self) -> list[str]:
+        """Names of the tree models whose parameters are to be searched, in a fixed order."""
+        return [name for name, model in self.named().items() if isinstance(model, XgboostLagsSettings) and model.tuning]
 
 
 class BacktestSettings(Strict):

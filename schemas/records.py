@@ -106,6 +106,31 @@ class Failure(Record):
     too_young: bool = False
 
 
+class TreeTrial(Record):
+    """One trial of a tuning: number (0 = the settings' own parameters), parameters, and loss per unit sold."""
+
+    number: int
+    parameters: dict[str, int | float]
+    loss: float
+
+
+class TreeTuningRecord(Record):
+    """Parameters chosen for a tree model.
+
+    Attributes:
+        model: its name.
+        parameters: the best trial's; empty where the settings' own stand.
+        trials: in their order; none where the history is too short.
+        note: what came of it, in words.
+    """
+
+    model: str
+    parameters: dict[str, int | float] = {}
+    trials: list[TreeTrial] = []
+    note: str
+    seconds: float = 0.0
+
+
 class ForecastRecord(Record):
     """Forecasts of one model for one shard of series, over one or more cutoffs.
 

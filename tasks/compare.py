@@ -48,6 +48,7 @@ def compare(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord]
         "panel": {name: ref.sha256 for name, ref in panel.frames.items()},
         "forecasts": sorted(record.table.sha256 for record in forecasts),
         "paths": sorted(record.paths.sha256 for record in forecasts if record.paths is not None),
+        "notes": [note for record in forecasts for note in record.notes],
         **run.settings.model_dump(mode="json", include={"quantiles", "backtest", "frequency"}),
         "ensemble": run.settings.model_dump(mode="json")["models"]["ensemble"],
         **_selection_parts(run, panel),

@@ -12,13 +12,14 @@ from prefect.client.schemas.objects import State
 
 from schemas.deepar import DeepArChoice
 from schemas.errors import TrainingError
-from schemas.records import ForecastRecord, PanelRecord
+from schemas.records import ForecastRecord, PanelRecord, TreeTuningRecord
 from schemas.run import RunContext, ShardSpec
 from tasks.deepar_jobs import deepar_forecaster, deepar_settings
 from tasks.demand.folds import rolling_folds
 from tasks.forecasting import deepar
 from tasks.forecasting.registry import forecast_folds, make_forecaster
 from tasks.forecasting.shards import shards
+from tasks.forecasting.xgb_tuning import with_parameters
 from tasks.panels import load_panel
 from tasks.storage.lake import open_lake
 from tasks.support import run_stage, say, show_table
@@ -36,18 +37,28 @@ def plan_shards(run: RunContext, panel: PanelRecord) -> list[ShardSpec]:
 
 @task(name="forecast shard", cache_policy=NO_CACHE, tags=["cpu-fit"])
 def forecast_shard(
-    run: RunContext, panel: PanelRecord, spec: ShardSpec, choice: DeepArChoice | None = None
+    run: RunContext,
+    panel: PanelRecord,
+    spec: ShardSpec,
+    choice: DeepArChoice | None = None,
+    tuned: TreeTuningRecord | None = None,
 ) -> State[ForecastRecord]:
-    """Fit one model on one shard of series, for its folds and for the horizon; DeepAR in the chosen configuration."""
-    settings = run.settings
+    """Fit one model on one shard of series, for its folds and for the horizon.
+
+    DeepAR in the chosen configuration, a tuned tree model with the parameters that were found.
+    """
+    if tuned is not None:
+        run = run.model_copy(update={"settings": with_parameters(run.settings, tuned.model, tuned.parameters)})
+    settings, remarks = run.settings, [tuned.note] if tuned else []
     parts: dict[str, object] = {
         "panel": {name: ref.sha256 for name, ref in panel.frames.items()},
         "shard": spec.model_dump(mode="json", exclude={"number", "of"}),
         "model": _read_by(spec, run, choice),
+        "remarks": remarks,
         **settings.model_dump(mode="json", include={"frequency", "country", "quantiles", "backtest", "seed"}),
     }
     record, state = run_stage(
-        run, f"forecast-{spec.model}", parts, ForecastRecord, lambda: _forecast(run, panel, spec, choice)
+        run, f"forecast-{spec.model}", parts, ForecastRecord, lambda: _forecast(run, panel, spec, choice, remarks)
     )
     say(f"{spec.model}: {record.series:,} series, {len(record.failures):,} fell back, {record.seconds:.0f} s")
     return state
@@ -62,7 +73,9 @@ def _read_by(spec: ShardSpec, run: RunContext, choice: DeepArChoice | None) -> o
     return model.model_dump(mode="json") if model else None
 
 
-def _forecast(run: RunContext, panel: PanelRecord, spec: ShardSpec, choice: DeepArChoice | None) -> ForecastRecord:
+def _forecast(
+    run: RunContext, panel: PanelRecord, spec: ShardSpec, choice: DeepArChoice | None, remarks: list[str]
+) -> ForecastRecord:
     lake = open_lake(run.settings.storage)
     loaded = load_panel(lake, run, panel)
     folds = rolling_folds(loaded, **run.settings.backtest.model_dump())
@@ -88,7 +101,7 @@ def _forecast(run: RunContext, panel: PanelRecord, spec: ShardSpec, choice: Deep
         live=spec.live,
         paths=lake.write_table(f"paths/{spec.model}", paths[0]) if paths else None,
         failures=failures,
-        notes=notes,
+        notes=[*remarks, *notes],
     )
 
 

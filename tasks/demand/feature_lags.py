@@ -7,6 +7,7 @@ the series around its mean, so that all series speak one language.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 
@@ -112,6 +113,14 @@ class LagFeatures:
         columns["mean"] = self.standards.mean[rows.series]
         columns["deviation"] = self.standards.deviation[rows.series]
         return np.column_stack([values.astype(np.float32) for values in columns.values()]), tuple(columns)
+
+    def matrix(self, rows: Rows, names: Sequence[str]) -> SmallFloatArray:
+        """Columns of rows by their names, shape (k, F): those that were learnt from when less was known.
+
+        The year before has columns only once a year is known.
+        """
+        table, known = self.table(rows)
+        return table if tuple(names) == known else table[:, [known.index(name) for name in names]]
 
     def _own_past(self, rows: Rows) -> dict[str, FloatArray]:
         found = {f"lag_{lag}": self._at(rows, rows.origin - lag) for lag in LAGS[self._kind]}

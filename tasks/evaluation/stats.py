@@ -70,6 +70,24 @@ def quantile_score(actual: FloatArray, quantiles: FloatArray, levels: Sequence[f
     return 2.0 * total / len(levels)
 
 
+def ranking_loss(actual: FloatArray, quantiles: FloatArray, levels: Sequence[float]) -> FloatArray:
+    """Mean of the median's absolute error and the quantile score, in units: what the folds rank models by.
+
+    Args:
+        actual: shape (N,).
+        quantiles: shape (N, Q).
+        levels: Q levels, 0.5 among them.
+
+    Returns:
+        Shape (N,).
+
+    >>> ranking_loss(np.array([10.0]), np.array([[8.0, 13.0]]), [0.5, 0.9])  # (2 + 1.3) / 2
+    array([1.65])
+    """
+    missed = absolute_error(actual, quantiles[:, list(levels).index(HALF)])
+    return (missed + quantile_score(actual, quantiles, levels)) / 2.0
+
+
 def outer_pair(levels: Sequence[float]) -> tuple[int, int] | None:
     """Positions of the outermost symmetric pair of levels (p, 1 - p), or None where there is none.
 

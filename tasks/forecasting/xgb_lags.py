@@ -121,7 +121,7 @@ class FittedXgboostLags:
         if self.learnt is None:
             return unlearnt(panel, quantiles)
         rows, features = horizon_rows(panel), LagFeatures(panel)
-        matrix, _ = features.table(rows)
+        matrix = features.matrix(rows, self.learnt.mean.names)
         mean = features.standards.units(self.learnt.mean.predict(matrix), rows.series)
         spread = features.standards.units(as_columns(self.learnt.quantiles.predict(matrix)), rows.series)
         shape = (panel.n, panel.horizon)

@@ -71,7 +71,7 @@ def _stepped(panel: Panel, features: LagFeatures, learnt: Learnt, level: int | N
     found = np.empty((panel.n, panel.horizon))
     for step in range(1, panel.horizon + 1):
         rows = Rows(series, np.full(panel.n, panel.history + step - 1), np.ones(panel.n, dtype=np.int64))
-        matrix, _ = features.table(rows)
+        matrix = features.matrix(rows, learnt.mean.names)
         ahead = learnt.mean.predict(matrix) if level is None else as_columns(learnt.quantiles.predict(matrix))[:, level]
         scores = np.maximum(ahead, nothing_sold)
         found[:, step - 1] = standards.units(scores, series)

@@ -83,3 +83,12 @@ def test_too_little_to_learn_from_falls_back_visibly(maker):
     found = maker(SMALL, LEVELS).fit(panel, 3).predict(panel, LEVELS)
     assert found.failed == {0: NOTHING_LEARNT}
     assert np.isfinite(found.mean).all()
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_what_was_learnt_before_a_year_was_known_forecasts_after_it(maker):
+    panel = panel_of(np.random.default_rng(2).poisson(9.0, (20, 60)).astype(float), "W-MON", horizon=4)
+    fitted = maker(SMALL, LEVELS).fit(panel.until(50), 3)
+    found = fitted.predict(panel, LEVELS)
+    assert found.failed == {}
+    assert found.mean.mean() == pytest.approx(9.0, rel=0.1)

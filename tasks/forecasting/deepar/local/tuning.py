@@ -13,11 +13,10 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from schemas.deepar import JobProgress, Report, TrainedModel, TrainingRequest, TuningRequest, TuningResult, TuningTrial
-from schemas.errors import ConfigError, TrainingError
+from schemas.errors import TrainingError
 from tasks.forecasting.deepar.local.jobs import Job, OnEpoch, Running, name_of, output_key
 from tasks.storage.lake import Lake
 
@@ -72,7 +71,6 @@ def tune(trainer: Trainer, lake: Lake, request: TuningRequest, report: Report, r
 
     Raises:
         TrainingError: no training finished, or the search was stopped.
-        ConfigError: Optuna is missing.
     """
     name = name_of(f"tune-{request.training.purpose}", _parts(trainer, request), LONGEST_NAME)
     folder = output_key(request.training.channel, name)
@@ -81,8 +79,6 @@ def tune(trainer: Trainer, lake: Lake, request: TuningRequest, report: Report, r
         if known is not None:
             report(JobProgress(job=name, state="finished", detail="found in the lake", share=1.0))
             return known
-        if find_spec("optuna") is None:
-            raise ConfigError("Tuning here needs optuna, not installed. Install it: pip install 'restock[deepar]'.")
         report(JobProgress(job=name, state="starting", detail=f"{request.configurations} trainings", share=0.0))
         started = time.monotonic()
         trials = _Search(trainer, lake, request, folder, job, report).run()

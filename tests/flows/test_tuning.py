@@ -1,0 +1,49 @@
+"""Tuning of the tree models within a run: shown, remembered, and used by every shard."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from schemas import columns as c
+from tests.flows import mini_company
+from tests.flows.conftest import Restock
+
+pytestmark = pytest.mark.flow
+
+TREES = "models={xgboost_lags: {max_rounds: 10, max_rows: 1000, tuning: {trials: 3}}}"
+
+
+def test_a_run_tunes_once_and_forecasts_with_what_it_found(restock: Restock, company: Path) -> None:
+    day = ("--settings", company, "--as-of", mini_company.AS_OF)
+    code, _, err = restock("baselines", *day, "--set", TREES)
+    assert code == 0, err
+    lake = company.parent / "lake"
+    (stored,) = (lake / "records" / "tuning-xgboost_lags").glob("*.json")
+    tuned = json.loads(stored.read_text())
+    assert len(tuned["trials"]) == 3
+    assert "xgboost_lags: tuned by 3 trials on windows of 14 periods behind the first 105, 119, 133 and 147" in err
+    for record in (lake / "records" / "forecast-xgboost_lags").glob("*.json"):
+        assert json.loads(record.read_text())["notes"][0] == tuned["note"]
+
+    code, _, err = restock("compare", *day, "--set", TREES)
+    assert code == 0, err
+    assert "tuning-xgboost_lags: reused from the lake" in err
+    (compared,) = (lake / "records" / "compare").glob("*.json")
+    assert tuned["note"] in json.loads(compared.read_text())["notes"]
+
+    # What was found, written into the settings, forecasts the same.
+    parameters = tuned["parameters"]
+    fixed = {"max_rounds": 10, "max_rows": 1000, **parameters}
+    code, _, err = restock("compare", *day, "--set", f"models={json.dumps({'xgboost_lags': fixed})}")
+    assert code == 0, err
+    backtests = [
+        pd.read_parquet(lake / json.loads(record.read_text())["backtest"]["key"])
+        for record in (lake / "records" / "compare").glob("*.json")
+    ]
+    lags = [table[table[c.MODEL] == "xgboost_lags"].reset_index(drop=True) for table in backtests]
+    assert len(lags) == 2
+    pd.testing.assert_frame_equal(*lags)
