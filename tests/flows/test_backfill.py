@@ -102,16 +102,6 @@ def test_a_backfill_leaves_byte_for_byte_what_weekly_runs_leave(
     assert [line[4] for line in summary] == ["14", "14", "7"]
 
 
-@pytest.mark.flow
-def test_weeks_prepared_side_by_side_are_the_same(
-    restock: Restock, weekly_files: dict[str, bytes], company: Path
-) -> None:
-    code, _, err = backfill(restock, company, "--parallel", 2, "--as-of", mini_company.AS_OF)
-    assert code == 0, err
-    assert contents(company) == weekly_files
-    assert err.count("optimise: computed") == len(WEEKS), "a week was planned twice"
-
-
 def session(number: int) -> list[int]:
     """The living processes of a session; those that only wait to be collected do not count."""
     found = []
@@ -131,7 +121,7 @@ def remembered(settings: Path) -> dict[Path, int]:
 
 
 @pytest.mark.flow
-def test_no_process_outlives_a_killed_backfill_and_nothing_is_computed_twice(
+def test_weeks_side_by_side_are_the_same_also_after_a_kill_and_nothing_is_computed_twice(
     prefect_server: dict[str, str], restock: Restock, weekly_files: dict[str, bytes], company: Path
 ) -> None:
     process = start(prefect_server, company, "--parallel", 2)
