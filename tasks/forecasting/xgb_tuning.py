@@ -1,9 +1,9 @@
 """Tree models on lags tuned by Optuna, on windows that end before the first fold of the backtest begins.
 
 A trial is one fit, at the earliest of the windows, that forecasts all of them. The settings' own parameters are the
-first trial, so that what is chosen is never worse on these windows. How many trials there are follows from the size
-of the data (:func:`trials_for`). Optuna's sampler (TPE; Bergstra et al. 2011) draws with the run's seed, one trial
-after the other, so that the same data, settings and seed choose the same parameters.
+first trial and stand unless another is clearly better, so that what is chosen is never worse on these windows. How
+many trials there are follows from the size of the data (:func:`trials_for`). Optuna's sampler (TPE; Bergstra et al.
+2011) draws with the run's seed, one trial after the other, so that the same data, settings and seed choose the same.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ LEARN_MICROSECONDS, FORECAST_MICROSECONDS = 0.25, 10.0
 # What the tuning of a model may cost, in core-seconds, and the bounds of what follows from it.
 ALLOWANCE = 600.0
 FEWEST_TRIALS, MOST_TRIALS = 10, 40
+# Parameters replace those of the settings only with a loss lower by this share: less is the luck of a few windows.
+LEAST_GAIN = 0.01
 # Parameters are drawn so that what is shown is what was used.
 SIGNIFICANT_DIGITS = 4
 
@@ -85,7 +87,7 @@ class Windows:
 
 
 def tune(name: str, settings: Settings, panel: Panel, folds: Sequence[Fold], loss: RowLoss) -> TreeTuningRecord:
-    """The parameters of a model with the least loss on the windows before the first fold.
+    """The parameters of a model with the least loss on the windows before the first fold, if it is 1 % less at least.
 
     Args:
         name: of a model on lags.
@@ -110,14 +112,15 @@ def tune(name: str, settings: Settings, panel: Panel, folds: Sequence[Fold], los
         return TreeTuningRecord(
             model=name, note=f"{name}: not tuned, the settings' own parameters stand: {NOTHING_LEARNT}"
         )
-    best = min(trials, key=lambda trial: trial.loss)
-    outcome = f"the best has {best.loss:.4g}" if best.number else "none has less"
+    own, best = trials[0], min(trials, key=lambda trial: trial.loss)
+    taken = best.loss < (1.0 - LEAST_GAIN) * own.loss
+    outcome = f"the best has {best.loss:.4g}" + ("" if taken else f", not {LEAST_GAIN:.0%} less: the settings stand")
     return TreeTuningRecord(
         model=name,
-        parameters=best.parameters if best.number else {},
+        parameters=best.parameters if taken else {},
         trials=trials,
         note=f"{name}: tuned by {len(trials)} trials on windows of {panel.horizon} periods behind the first "
-        f"{_listed(windows.origins)}; loss {trials[0].loss:.4g} with the settings' own parameters, {outcome}",
+        f"{_listed(windows.origins)}; loss {own.loss:.4g} with the settings' own parameters, {outcome}",
     )
 
 
