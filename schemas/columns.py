@@ -107,6 +107,9 @@ SQUARED_SCALE = "squared_scale"
 RELATIVE_LOSS = "relative_loss"
 EARLIER_FOLDS = "earlier_folds"
 LAST_FOLD = "last_fold"
+METHOD = "method"
+LOSS_BEFORE = "loss_before"
+LOSS_AFTER = "loss_after"
 SHARE = "share"
 
 # Plans

@@ -114,3 +114,13 @@ class BacktestSettings(Strict):
         description="Folds on top, if the history bears them: the coming season a year ago, and the horizon before "
         "the first fold; 0 where windows or step is set and this is not",
     )
+
+
+class ReconciliationSettings(Strict):
+    """The champions' forecasts made to agree with forecasts of total, stores and categories."""
+
+    method: Literal["none", "top_down", "mint", "auto"] = Field(
+        default="none",
+        description="`top_down`: the total's forecast, split by the series' own. `mint`: a compromise of all levels, "
+        "weighted by their errors on the folds. `auto`: the better one where the folds say it helps",
+    )

@@ -18,6 +18,7 @@ from schemas.model_settings import (
     LocalModelSettings,
     ModelsSettings,
     ProphetSettings,
+    ReconciliationSettings,
     XgboostLagsSettings,
     XgboostRecursiveSettings,
     XgboostSettings,
@@ -33,6 +34,7 @@ __all__ = [
     "LocalModelSettings",
     "ModelsSettings",
     "ProphetSettings",
+    "ReconciliationSettings",
     "Settings",
     "XgboostLagsSettings",
     "XgboostRecursiveSettings",
@@ -270,6 +272,7 @@ class Settings(Strict):
         ensemble=EnsembleSettings(),
     )
     backtest: BacktestSettings = BacktestSettings()
+    reconciliation: ReconciliationSettings = ReconciliationSettings()
     inventory: InventorySettings = InventorySettings()
     publication: PublicationSettings = PublicationSettings()
     output: OutputSettings = OutputSettings()
