@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.panel import BoolArray, FloatArray, Fold, IndexArray, Panel
+from schemas.panel import FloatArray, Fold, IndexArray, Panel
 from schemas.protocols import Forecaster
 from schemas.settings import FLOORS, Settings, XgboostLagsSettings
-from tasks.evaluation import stats
 from tasks.evaluation.backtest import SplitForecasts
+from tasks.evaluation.level_losses import SERIES, Origin, level_losses
 from tasks.evaluation.metrics import OVERALL
 from tasks.forecasting.aggregates import Hierarchy, aggregate_panel, hierarchy_of
 from tasks.forecasting.reconciliation import MOST_SERIES, mint, moved, top_down
@@ -23,9 +22,9 @@ from tasks.forecasting.xgb_lags import XgboostLagsForecaster
 
 NAME = "reconciled"
 NONE, AUTO, TOP_DOWN, MINT = "none", "auto", "top_down", "mint"
-SERIES = "series"
 # ``auto`` wants the series' loss on the folds lower by this share at least; below it is noise.
 LEAST_GAIN = 0.01
+_COLUMNS = [c.METHOD, c.LEVEL, c.LOSS_BEFORE, c.LOSS_AFTER]
 
 
 @dataclass(frozen=True)
@@ -46,18 +45,6 @@ class Reconciled:
     champions: pd.DataFrame
     losses: pd.DataFrame
     note: str
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """Forecasts at one cutoff: n series, h periods, Q quantiles, m aggregates; actual is NaN where unknown."""
-
-    cutoff: pd.Timestamp
-    labels: pd.DatetimeIndex
-    mean: FloatArray
-    quantiles: FloatArray
-    actual: FloatArray
-    above: FloatArray
 
 
 def reconcile(
@@ -111,7 +98,7 @@ def reconcile(
         [
             {c.METHOD: name, **row}
             for name in methods
-            for row in _losses(origins[:-1], done[name][:-1], hierarchy, settings.quantiles)
+            for row in level_losses(origins[:-1], done[name][:-1], hierarchy, settings.quantiles)
         ],
         columns=_COLUMNS,
     )
@@ -121,9 +108,6 @@ def reconcile(
         return told
     rows = pd.concat([_rows(at, panel, settings.quantiles) for at in done[method]], ignore_index=True)
     return replace(told, split=_with_rows(split, rows, panel), champions=_crowned(champions, method))
-
-
-_COLUMNS = [c.METHOD, c.LEVEL, c.LOSS_BEFORE, c.LOSS_AFTER]
 
 
 def _default_forecaster(settings: Settings) -> Forecaster:
@@ -137,7 +121,7 @@ def _forecast_above(forecaster: Forecaster, known: Panel, hierarchy: Hierarchy, 
     return forecaster.fit(panel, settings.seed).predict(panel, settings.quantiles).mean
 
 
-def _origin(rows: pd.DataFrame, champions: pd.DataFrame, known: int, panel: Panel, settings: Settings) -> _Origin:
+def _origin(rows: pd.DataFrame, champions: pd.DataFrame, known: int, panel: Panel, settings: Settings) -> Origin:
     """The champions' forecasts at a cutoff; where a champion has none, the first floor's."""
     until = known + panel.horizon if known == panel.history else min(known + panel.horizon, panel.history)
     labels = panel.periods[known:until]
@@ -152,7 +136,7 @@ def _origin(rows: pd.DataFrame, champions: pd.DataFrame, known: int, panel: Pane
     actual = np.full(values.shape[:2], np.nan)
     sold = panel.demand[:, known:until]
     actual[:, : sold.shape[1]] = sold
-    return _Origin(panel.periods[known], labels, values[..., 0], values[..., 1:], actual, np.zeros((0, len(labels))))
+    return Origin(panel.periods[known], labels, values[..., 0], values[..., 1:], actual, np.zeros((0, len(labels))))
 
 
 def _places(rows: pd.DataFrame, panel: Panel) -> IndexArray:
@@ -163,7 +147,7 @@ def _places(rows: pd.DataFrame, panel: Panel) -> IndexArray:
     return place
 
 
-def _moved(origins: Sequence[_Origin], number: int, method: str, hierarchy: Hierarchy) -> _Origin:
+def _moved(origins: Sequence[Origin], number: int, method: str, hierarchy: Hierarchy) -> Origin:
     """One origin reconciled; the last is the live one."""
     at, folds = origins[number], origins[:-1]
     if method == TOP_DOWN:
@@ -175,7 +159,7 @@ def _moved(origins: Sequence[_Origin], number: int, method: str, hierarchy: Hier
     return replace(at, mean=mean, quantiles=quantiles)
 
 
-def _errors(folds: Sequence[_Origin], hierarchy: Hierarchy) -> FloatArray:
+def _errors(folds: Sequence[Origin], hierarchy: Hierarchy) -> FloatArray:
     """Root mean squared errors of the aggregates' and the series' forecasts, units; 0 where nothing is known."""
     parts = []
     for fold in folds:
@@ -187,40 +171,6 @@ def _errors(folds: Sequence[_Origin], hierarchy: Hierarchy) -> FloatArray:
     counted = np.isfinite(errors).sum(axis=1)
     found: FloatArray = np.sqrt(np.nansum(np.square(errors), axis=1) / np.maximum(counted, 1))
     return found
-
-
-def _losses(
-    before: Sequence[_Origin], after: Sequence[_Origin], hierarchy: Hierarchy, levels: Sequence[float]
-) -> list[dict[str, Any]]:
-    """Loss before and after per level."""
-    found: list[dict[str, Any]] = []
-    measures: list[tuple[str, Callable[[_Origin], tuple[float, float]]]] = [
-        (SERIES, lambda at: _series_loss(at, levels))
-    ]
-    for name, column in ((c.STORE_ID, c.STORE_ID), (c.CATEGORY, c.CATEGORY), (OVERALL, OVERALL)):
-        members = hierarchy.level(column)
-        if members.shape[0]:
-            measures.append((name, lambda at, members=members: _level_loss(at, members)))  # type: ignore[misc]
-    for name, measure in measures:
-        lost = []
-        for origins in (before, after):
-            parts = np.array([measure(at) for at in origins]).sum(axis=0)
-            lost.append(float(parts[0]) / max(float(parts[1]), float(np.finfo(float).tiny)))
-        found.append({c.LEVEL: name.removesuffix("_id"), c.LOSS_BEFORE: lost[0], c.LOSS_AFTER: lost[1]})
-    return found
-
-
-def _series_loss(at: _Origin, levels: Sequence[float]) -> tuple[float, float]:
-    known: BoolArray = np.isfinite(at.actual)
-    sold, spread = at.actual[known], at.quantiles[known]
-    median = np.abs(sold - spread[:, list(levels).index(0.5)])
-    return float((median + stats.quantile_score(sold, spread, levels)).sum()) / 2, float(np.abs(sold).sum())
-
-
-def _level_loss(at: _Origin, members: Any) -> tuple[float, float]:
-    known = np.isfinite(at.actual)
-    sold = members @ np.where(known, at.actual, 0.0)
-    return float(np.abs(sold - members @ np.where(known, at.mean, 0.0)).sum()), float(np.abs(sold).sum())
 
 
 def _best(losses: pd.DataFrame) -> str:
@@ -242,7 +192,7 @@ def _note(wanted: str, method: str, losses: pd.DataFrame) -> str:
     return f"Reconciliation ({wanted}): {taken}. Loss on the folds before and after, {'; '.join(parts)}"
 
 
-def _rows(at: _Origin, panel: Panel, levels: Sequence[float]) -> pd.DataFrame:
+def _rows(at: Origin, panel: Panel, levels: Sequence[float]) -> pd.DataFrame:
     """Rows of the model ``reconciled`` at a cutoff."""
     shape = at.mean.shape
     series = panel.series[[c.STORE_ID, c.CATEGORY]].astype(object).iloc[np.repeat(np.arange(shape[0]), shape[1])]

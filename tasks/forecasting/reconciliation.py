@@ -14,6 +14,8 @@ from tasks.forecasting.quantiles import tidy
 
 # MinT holds several square matrices of this many rows: 4,000 are 130 MB each.
 MOST_SERIES = 4_000
+# A forecast close to 0 must not carry its quantiles away with it.
+LARGEST_FACTOR = 3.0
 # The library refuses errors that are zero in more rows than this, as a fraction.
 MOST_WITHOUT_ERROR = 0.98
 
@@ -60,8 +62,8 @@ def mint(members: sparse.csr_matrix, aggregates: FloatArray, bottom: FloatArray,
 
     >>> one = sparse.csr_matrix(np.ones((1, 2)))
     >>> mint(one, np.array([[16.0]]), np.array([[2.0], [6.0]]), np.array([1.0, 1.0, 1.0])).round(6)
-    array([[4.66...],
-           [8.66...]])
+    array([[4.666667],
+           [8.666667]])
     """
     from hierarchicalforecast.methods import MinTrace
 
@@ -83,15 +85,17 @@ def mint(members: sparse.csr_matrix, aggregates: FloatArray, bottom: FloatArray,
 def moved(mean: FloatArray, quantiles: FloatArray, wanted: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Mean and quantiles, all multiplied by what brings the mean to the wanted one.
 
-    A period forecast as 0, such as a closed one, stays 0, and what is wanted below 0 becomes 0.
+    A period forecast as 0, such as a closed one, stays 0, what is wanted below 0 becomes 0, and nothing grows by more
+    than a factor of 3. The levels above are the sums of what comes out, so they agree in any case.
 
     Args:
         mean: shape (n, H), units.
         quantiles: shape (n, H, Q), units.
         wanted: shape (n, H), units.
     """
-    factor = np.divide(np.maximum(wanted, 0.0), mean, out=np.zeros_like(mean), where=mean > 0)
-    return tidy(mean * factor, quantiles * np.where(mean > 0, factor, 1.0)[..., None])
+    aim = np.clip(wanted, 0.0, LARGEST_FACTOR * mean)
+    factor = np.divide(aim, mean, out=np.ones_like(mean), where=mean > 0)
+    return tidy(aim, quantiles * factor[..., None])
 
 
 def _summing(members: sparse.csr_matrix) -> sparse.csr_matrix:
