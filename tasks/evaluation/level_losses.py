@@ -28,7 +28,7 @@ class Origin:
         mean: shape (n, h).
         quantiles: shape (n, h, Q), in the order of the set levels.
         actual: shape (n, h); NaN = unknown.
-        above: shape (m, h); the aggregates' own forecasts.
+        above: shape (K, m, h); the aggregates' own forecasts, by K models.
     """
 
     cutoff: pd.Timestamp

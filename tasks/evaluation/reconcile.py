@@ -16,6 +16,7 @@ from tasks.evaluation.backtest import SplitForecasts
 from tasks.evaluation.level_losses import SERIES, Origin, level_losses
 from tasks.evaluation.metrics import OVERALL
 from tasks.forecasting.aggregates import Hierarchy, aggregate_panel, hierarchy_of
+from tasks.forecasting.floors import SeasonalNaive
 from tasks.forecasting.reconciliation import MOST_SERIES, mint, moved, top_down
 from tasks.forecasting.registry import worker_count
 from tasks.forecasting.xgb_lags import XgboostLagsForecaster
@@ -53,12 +54,13 @@ def reconcile(
     panel: Panel,
     folds: Sequence[Fold],
     settings: Settings,
-    forecaster: Forecaster | None = None,
+    forecasters: Sequence[Forecaster] | None = None,
 ) -> Reconciled:
     """Reconcile the champions' forecasts by ``reconciliation.method``.
 
-    The aggregates are forecast in their own right, at every fold and live, by one model. A fold is reconciled with
-    the errors of the other folds alone (a single one with its own), the live forecast with those of all.
+    The aggregates are forecast in their own right, at every fold and live, by several models; for each aggregate that
+    counts which erred least. A fold is reconciled with the errors of the other folds alone (a single one with its
+    own), the live forecast with those of all.
 
     Args:
         split: the folds' rows and the live rows of all models.
@@ -66,7 +68,7 @@ def reconcile(
         panel: the demand; nothing behind its history is read.
         folds: the run's folds.
         settings: the method, quantiles and seed.
-        forecaster: of the aggregates; ``xgboost_lags`` where None.
+        forecasters: of the aggregates; ``xgboost_lags`` and ``seasonal_naive`` where None.
     """
     wanted = settings.reconciliation.method
     hierarchy = hierarchy_of(panel.series)
@@ -79,7 +81,7 @@ def reconcile(
     if wanted == MINT and panel.n > MOST_SERIES:
         too_many = f"{panel.n:,} series are more than MinT's matrices bear ({MOST_SERIES:,})"
         return replace(nothing, note=f"Reconciliation (mint): not done, for {too_many}. Take top_down or auto")
-    forecaster = forecaster or _default_forecaster(settings)
+    forecasters = forecasters or _default_forecasters(settings)
     origins = [
         _origin(
             split.backtest[split.backtest[c.CUTOFF].eq(fold.cutoff)], champions, fold.known_periods, panel, settings
@@ -89,7 +91,7 @@ def reconcile(
     origins.append(_origin(split.live, champions, panel.history, panel, settings))
     known = [*(fold.known_periods for fold in tested), panel.history]
     origins = [
-        replace(at, above=_forecast_above(forecaster, panel.until(cut), hierarchy, settings)[:, : len(at.labels)])
+        replace(at, above=_forecast_above(forecasters, panel.until(cut), hierarchy, settings)[..., : len(at.labels)])
         for at, cut in zip(origins, known, strict=True)
     ]
     methods = [name for name in (TOP_DOWN, MINT) if wanted in (AUTO, name) and (name != MINT or panel.n <= MOST_SERIES)]
@@ -110,15 +112,18 @@ def reconcile(
     return replace(told, split=_with_rows(split, rows, panel), champions=_crowned(champions, method))
 
 
-def _default_forecaster(settings: Settings) -> Forecaster:
+def _default_forecasters(settings: Settings) -> list[Forecaster]:
     model = settings.models.xgboost_lags or XgboostLagsSettings()
-    return XgboostLagsForecaster(model, settings.quantiles, worker_count(settings))
+    return [XgboostLagsForecaster(model, settings.quantiles, worker_count(settings)), SeasonalNaive()]
 
 
-def _forecast_above(forecaster: Forecaster, known: Panel, hierarchy: Hierarchy, settings: Settings) -> FloatArray:
-    """Means of the aggregates, shape (m, H)."""
+def _forecast_above(
+    forecasters: Sequence[Forecaster], known: Panel, hierarchy: Hierarchy, settings: Settings
+) -> FloatArray:
+    """Means of the aggregates, shape (K, m, H)."""
     panel = aggregate_panel(known, hierarchy)
-    return forecaster.fit(panel, settings.seed).predict(panel, settings.quantiles).mean
+    fitted = [forecaster.fit(panel, settings.seed) for forecaster in forecasters]
+    return np.stack([model.predict(panel, settings.quantiles).mean for model in fitted])
 
 
 def _origin(rows: pd.DataFrame, champions: pd.DataFrame, known: int, panel: Panel, settings: Settings) -> Origin:
@@ -136,7 +141,7 @@ def _origin(rows: pd.DataFrame, champions: pd.DataFrame, known: int, panel: Pane
     actual = np.full(values.shape[:2], np.nan)
     sold = panel.demand[:, known:until]
     actual[:, : sold.shape[1]] = sold
-    return Origin(panel.periods[known], labels, values[..., 0], values[..., 1:], actual, np.zeros((0, len(labels))))
+    return Origin(panel.periods[known], labels, values[..., 0], values[..., 1:], actual, np.zeros((0, 0, len(labels))))
 
 
 def _places(rows: pd.DataFrame, panel: Panel) -> IndexArray:
@@ -150,27 +155,33 @@ def _places(rows: pd.DataFrame, panel: Panel) -> IndexArray:
 def _moved(origins: Sequence[Origin], number: int, method: str, hierarchy: Hierarchy) -> Origin:
     """One origin reconciled; the last is the live one."""
     at, folds = origins[number], origins[:-1]
+    others = [fold for fold in folds if fold is not at]
+    above, series = _errors(others or folds, hierarchy)
+    best = np.argmin(above, axis=0)
+    aggregates = at.above[best, np.arange(len(best))]
     if method == TOP_DOWN:
-        wanted = top_down(at.above[0], at.mean)
+        wanted = top_down(aggregates[0], at.mean)
     else:
-        others = [fold for fold in folds if fold is not at]
-        wanted = mint(hierarchy.members, at.above, at.mean, _errors(others or folds, hierarchy))
+        wanted = mint(hierarchy.members, aggregates, at.mean, np.concatenate([above.min(axis=0), series]))
     mean, quantiles = moved(at.mean, at.quantiles, wanted)
     return replace(at, mean=mean, quantiles=quantiles)
 
 
-def _errors(folds: Sequence[Origin], hierarchy: Hierarchy) -> FloatArray:
-    """Root mean squared errors of the aggregates' and the series' forecasts, units; 0 where nothing is known."""
-    parts = []
+def _errors(folds: Sequence[Origin], hierarchy: Hierarchy) -> tuple[FloatArray, FloatArray]:
+    """Root mean squared errors in units: of the aggregates' models, shape (K, m), and of the series, shape (n,).
+
+    A series of which nothing is known has 0.
+    """
+    above, series = [], []
     for fold in folds:
         known = np.isfinite(fold.actual)
         # What is unknown sold as forecast: the levels above lose a member's error, not its demand.
         sold = np.where(known, fold.actual, fold.mean)
-        parts.append(np.vstack([hierarchy.members @ sold - fold.above, np.where(known, sold - fold.mean, np.nan)]))
-    errors = np.hstack(parts)
-    counted = np.isfinite(errors).sum(axis=1)
-    found: FloatArray = np.sqrt(np.nansum(np.square(errors), axis=1) / np.maximum(counted, 1))
-    return found
+        above.append(fold.above - hierarchy.members @ sold)
+        series.append(np.where(known, sold - fold.mean, np.nan))
+    errors = np.concatenate(series, axis=1)
+    squares = np.nansum(np.square(errors), axis=1) / np.maximum(np.isfinite(errors).sum(axis=1), 1)
+    return np.sqrt(np.square(np.concatenate(above, axis=2)).mean(axis=2)), np.sqrt(squares)
 
 
 def _best(losses: pd.DataFrame) -> str:

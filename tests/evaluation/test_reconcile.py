@@ -96,7 +96,7 @@ def live_of(found, column=c.MEAN):
 
 
 def test_by_default_nothing_changes(split, champions, panel, folds, forecasts):
-    found = reconcile(split, champions, panel, folds, settings_of("none"), Told(1.0))
+    found = reconcile(split, champions, panel, folds, settings_of("none"), [Told(1.0)])
     assert found.split is split
     assert found.champions is champions
     assert (found.method, found.note, len(found.losses)) == ("none", "", 0)
@@ -104,7 +104,7 @@ def test_by_default_nothing_changes(split, champions, panel, folds, forecasts):
 
 
 def test_top_down_brings_the_series_to_the_total(split, champions, panel, folds):
-    found = reconcile(split, champions, panel, folds, settings_of("top_down"), Told(1.0))
+    found = reconcile(split, champions, panel, folds, settings_of("top_down"), [Told(1.0)])
     assert live_of(found).sum(axis=0) == pytest.approx(np.full(HORIZON, LEVEL.sum()))
     assert found.champions[c.MODEL].unique().tolist() == [module.NAME]
     assert found.champions[c.WHY][0] == "Forecast of xgboost, reconciled by top_down. Least loss."
@@ -114,7 +114,7 @@ def test_top_down_brings_the_series_to_the_total(split, champions, panel, folds)
 
 @pytest.mark.parametrize("method", ["top_down", "mint"])
 def test_quantiles_keep_their_order_and_closed_periods_are_zero(method, split, champions, panel, folds, quantiles):
-    found = reconcile(split, champions, panel, folds, settings_of(method), Told(0.1))
+    found = reconcile(split, champions, panel, folds, settings_of(method), [Told(0.1)])
     spread = np.stack([live_of(found, name) for name in c.quantile_columns(quantiles)], axis=2)
     assert (np.diff(spread, axis=2) >= 0).all()
     assert spread.min() >= 0
@@ -127,7 +127,7 @@ def test_quantiles_keep_their_order_and_closed_periods_are_zero(method, split, c
 
 
 def test_mint_draws_stores_and_categories_to_their_own_forecasts(split, champions, panel, folds):
-    found = reconcile(split, champions, panel, folds, settings_of("mint"), Told(1.0))
+    found = reconcile(split, champions, panel, folds, settings_of("mint"), [Told(1.0)])
     before = split.live[split.live[c.MODEL] == "xgboost"][c.MEAN].to_numpy().reshape(SERIES, HORIZON)
     for column in (c.STORE_ID, c.CATEGORY, "overall"):
         members = hierarchy_of(panel.series).level(column)
@@ -136,8 +136,16 @@ def test_mint_draws_stores_and_categories_to_their_own_forecasts(split, champion
         assert off < 0.1 * was_off
 
 
+def test_the_aggregates_take_the_model_that_erred_least_on_the_folds(split, champions, panel, folds):
+    both, one = (
+        reconcile(split, champions, panel, folds, settings_of("top_down"), [*worse, Told(1.0)])
+        for worse in ([Told(0.5)], [])
+    )
+    assert np.array_equal(live_of(both), live_of(one))
+
+
 def test_auto_takes_what_helps_on_the_folds_and_says_so(split, champions, panel, folds):
-    found = reconcile(split, champions, panel, folds, settings_of("auto"), Told(1.0))
+    found = reconcile(split, champions, panel, folds, settings_of("auto"), [Told(1.0)])
     assert found.method in ("top_down", "mint")
     assert found.note.startswith(f"Reconciliation (auto): {found.method} taken. Loss on the folds before and after")
     assert set(found.losses[c.LEVEL]) == {"series", "store", "category", "overall"}
@@ -145,7 +153,7 @@ def test_auto_takes_what_helps_on_the_folds_and_says_so(split, champions, panel,
 
 
 def test_auto_leaves_alone_what_would_be_worse(split, champions, panel, folds):
-    found = reconcile(split, champions, panel, folds, settings_of("auto"), Told(0.4))
+    found = reconcile(split, champions, panel, folds, settings_of("auto"), [Told(0.4)])
     assert found.method == "none"
     assert found.split is split
     assert "nothing taken" in found.note
@@ -157,7 +165,7 @@ def test_a_fold_is_not_moved_by_what_it_sold(split, champions, panel, folds):
     rows = {}
     for name, given in (("as it was", panel), ("changed", replace(panel, demand=changed))):
         for method in ("top_down", "mint"):
-            found = reconcile(split, champions, given, folds, settings_of(method), Told(1.0)).split.backtest
+            found = reconcile(split, champions, given, folds, settings_of(method), [Told(1.0)]).split.backtest
             own = found[found[c.MODEL].eq(module.NAME) & found[c.CUTOFF].eq(folds[-1].cutoff)]
             rows[name, method] = own[c.MEAN].to_numpy()
     for method in ("top_down", "mint"):
@@ -165,22 +173,22 @@ def test_a_fold_is_not_moved_by_what_it_sold(split, champions, panel, folds):
 
 
 def test_without_a_level_above_or_a_fold_a_note_says_so(split, champions, panel, folds):
-    found = reconcile(split, champions, panel, [], settings_of("mint"), Told(1.0))
+    found = reconcile(split, champions, panel, [], settings_of("mint"), [Told(1.0)])
     assert (found.method, found.split) == ("none", split)
     assert "not done" in found.note
 
 
 def test_mint_refuses_more_series_than_its_matrices_bear(split, champions, panel, folds, monkeypatch):
     monkeypatch.setattr(module, "MOST_SERIES", SERIES - 1)
-    found = reconcile(split, champions, panel, folds, settings_of("mint"), Told(1.0))
+    found = reconcile(split, champions, panel, folds, settings_of("mint"), [Told(1.0)])
     assert found.method == "none"
     assert "6 series are more than MinT's matrices bear (5)" in found.note
-    taken = reconcile(split, champions, panel, folds, settings_of("auto"), Told(1.0))
+    taken = reconcile(split, champions, panel, folds, settings_of("auto"), [Told(1.0)])
     assert taken.method == "top_down"
 
 
 def test_a_whole_comparison(forecasts, panel, folds, monkeypatch):
-    monkeypatch.setattr(module, "_default_forecaster", lambda settings: Told(1.0))
+    monkeypatch.setattr(module, "_default_forecasters", lambda settings: [Told(1.0)])
     found = compare(forecasts, panel, folds, settings_of("mint"))
     champion = found.forecast[found.forecast[c.CHAMPION]]
     assert champion[c.MODEL].unique().tolist() == [module.NAME]
