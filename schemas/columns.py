@@ -108,6 +108,9 @@ RELATIVE_LOSS = "relative_loss"
 INVENTORY_COST = "inventory_cost"
 EARLIER_FOLDS = "earlier_folds"
 LAST_FOLD = "last_fold"
+METHOD = "method"
+LOSS_BEFORE = "loss_before"
+LOSS_AFTER = "loss_after"
 SHARE = "share"
 
 # Plans

@@ -165,3 +165,13 @@ class SelectionSettings(Strict):
         description="Error of the median (`wape`), of the quantiles (`wql`), the mean of both, or what orders from the "
         "folds' forecasts would have cost (`inventory_cost`; needs `inventory.holding_cost` and a shortage cost)",
     )
+
+
+class ReconciliationSettings(Strict):
+    """The champions' forecasts made to agree with forecasts of total, stores and categories."""
+
+    method: Literal["none", "top_down", "mint", "auto"] = Field(
+        default="none",
+        description="`top_down`: the total's forecast, split by the series' own. `mint`: a compromise of all levels, "
+        "weighted by their errors on the folds. `auto`: the better one where the folds say it helps",
+    )

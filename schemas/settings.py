@@ -18,6 +18,7 @@ from schemas.model_settings import (
     LocalModelSettings,
     ModelsSettings,
     ProphetSettings,
+    ReconciliationSettings,
     SelectionSettings,
     XgboostLagsSettings,
     XgboostRecursiveSettings,
@@ -34,6 +35,7 @@ __all__ = [
     "LocalModelSettings",
     "ModelsSettings",
     "ProphetSettings",
+    "ReconciliationSettings",
     "SelectionSettings",
     "Settings",
     "XgboostLagsSettings",
@@ -273,6 +275,7 @@ class Settings(Strict):
     )
     backtest: BacktestSettings = BacktestSettings()
     selection: SelectionSettings = SelectionSettings()
+    reconciliation: ReconciliationSettings = ReconciliationSettings()
     inventory: InventorySettings = InventorySettings()
     publication: PublicationSettings = PublicationSettings()
     output: OutputSettings = OutputSettings()

@@ -49,7 +49,8 @@ def compare(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord]
         "forecasts": sorted(record.table.sha256 for record in forecasts),
         "paths": sorted(record.paths.sha256 for record in forecasts if record.paths is not None),
         "notes": [note for record in forecasts for note in record.notes],
-        **run.settings.model_dump(mode="json", include={"quantiles", "backtest", "frequency"}),
+        **run.settings.model_dump(mode="json", include={"quantiles", "backtest", "frequency", "reconciliation"}),
+        **_of_the_levels_above(run),
         "ensemble": run.settings.model_dump(mode="json")["models"]["ensemble"],
         **_selection_parts(run, panel),
     }
@@ -78,6 +79,14 @@ def _selection_parts(run: RunContext, panel: PanelRecord) -> dict[str, object]:
 def _by_price(settings: Settings) -> bool:
     """Whether the ranking reads the prices of units."""
     return settings.selection.loss == c.INVENTORY_COST and settings.inventory.shortage_cost == "price"
+
+
+def _of_the_levels_above(run: RunContext) -> dict[str, object]:
+    """Settings that the forecasts of aggregates read, where they are made."""
+    if run.settings.reconciliation.method == "none":
+        return {}
+    dumped = run.settings.model_dump(mode="json")
+    return {"aggregates": dumped["models"]["xgboost_lags"], "seed": dumped["seed"]}
 
 
 def _refuse_many_fallbacks(run: RunContext, forecasts: list[ForecastRecord]) -> None:
@@ -124,7 +133,7 @@ def _compare(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord
         forecast=lake.write_table("comparison/forecast", found.forecast),
         paths=[record.paths for record in forecasts if record.paths is not None],
         failures=_distinct(forecasts),
-        notes=[*folds.notes, *dict.fromkeys(note for record in forecasts for note in record.notes)],
+        notes=[*folds.notes, *found.notes, *dict.fromkeys(note for record in forecasts for note in record.notes)],
         summary=_summary(found),
     )
 
@@ -142,6 +151,7 @@ def _summary(found: Comparison) -> dict[str, list[dict[str, Any]]]:
         "bands": rows_of(found.bands),
         "champions": rows_of(counts),
         "gap": rows_of(found.gap),
+        "reconciliation": rows_of(found.reconciliation),
     }
 
 
@@ -158,6 +168,9 @@ def _show(run: RunContext, record: ComparisonRecord) -> None:
     ):
         rows = with_first(_without_meaningless(record.summary[name]), *(METRICS_FIRST if name == "models" else ()))
         show_table(run, name, rows, description)
+    if record.summary["reconciliation"]:
+        rows = record.summary["reconciliation"]
+        show_table(run, "reconciliation", rows, "Reconciliation: loss on the folds before and after, by level")
     if record.failures:
         rows = [failure.model_dump(mode="json") for failure in record.failures]
         show_table(run, "fallbacks", rows, "Series that a model could not serve, and what served them")

@@ -19,6 +19,7 @@ from tasks.evaluation.honest import calibrated
 from tasks.evaluation.metrics import METRICS, OVERALL, grid_metrics, seasonal_scales
 from tasks.evaluation.overfitting import gap_of
 from tasks.evaluation.reasons import loss_parts, loss_rows
+from tasks.evaluation.reconcile import NONE, reconcile
 from tasks.evaluation.rows import read_rows, series_codes
 from tasks.evaluation.selection import champions_of
 from tasks.evaluation.weights import ensemble_weights
@@ -40,6 +41,9 @@ class Comparison:
         bands: share of rows in each acceptance band per model.
         champion_counts: series (n) and their share per champion, most first.
         gap: loss on earlier folds and on the last (see :func:`tasks.evaluation.overfitting.overfit_gap`).
+        reconciliation: losses before and after (see :class:`tasks.evaluation.reconcile.Reconciled`); no rows where
+            it is not wanted.
+        notes: what reconciliation did.
     """
 
     backtest: pd.DataFrame
@@ -50,6 +54,8 @@ class Comparison:
     bands: pd.DataFrame
     champion_counts: pd.DataFrame
     gap: pd.DataFrame
+    reconciliation: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
 
 def compare(
@@ -68,8 +74,8 @@ def compare(
             period belong to the folds, the others are the live forecast.
         panel: the demand that forecasts are held against.
         folds: the run's folds, for the scales of mase and rmsse.
-        settings: quantiles, horizon, what models are ranked by and whether the ensemble is wanted (its rows are
-            added here).
+        settings: quantiles, horizon, what models are ranked by, whether the ensemble is wanted (its rows are added
+            here) and reconciliation (the rows of the model ``reconciled``, where it is done, too).
         rule: how champions are chosen; the defaults with the settings' loss where None.
         sku_facts: prices of units (see ``tasks.demand.sku_facts``); read where inventory costs rank models and a
             lost unit costs its price.
@@ -89,8 +95,13 @@ def compare(
     backtest = _costed(split.backtest, settings, rule, sku_facts)
     rows = read_rows(backtest, settings.quantiles)
     grid = fold_grid(rows)
+    gap = gap_of(rows, rule)
+    agreed = reconcile(split, champions_of(rows, grid, split.live, rule), panel, folds, settings)
+    split, champions = agreed.split, agreed.champions
+    if agreed.method != NONE:
+        backtest = _costed(split.backtest, settings, rule, sku_facts)
+        grid = fold_grid(read_rows(backtest, settings.quantiles))
     metrics = grid_metrics(grid, seasonal_scales(panel, folds))
-    champions = champions_of(rows, grid, split.live, rule)
     overall = _overall(metrics, grid, rule.loss)
     return Comparison(
         backtest=backtest,
@@ -100,7 +111,9 @@ def compare(
         overall=overall,
         bands=overall[[c.MODEL, c.SHARE_EXCELLENT, c.SHARE_GOOD, c.SHARE_ACCEPTABLE, c.SHARE_POOR, c.N]].copy(),
         champion_counts=_counted(champions),
-        gap=gap_of(rows, rule),
+        gap=gap,
+        reconciliation=agreed.losses,
+        notes=(agreed.note,) if agreed.note else (),
     )
 
 
