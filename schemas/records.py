@@ -107,11 +107,14 @@ class Failure(Record):
 
 
 class TreeTrial(Record):
-    """One trial of a tuning: number (0 = the settings' own parameters), parameters, and loss per unit sold."""
+    """One trial of a tuning: number (0 = the settings' own parameters), parameters, and loss per unit sold.
+
+    ``loss`` is None where the trial was ended early.
+    """
 
     number: int
     parameters: dict[str, int | float]
-    loss: float
+    loss: float | None
 
 
 class TreeTuningRecord(Record):

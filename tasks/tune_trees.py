@@ -27,9 +27,14 @@ def tune_trees(run: RunContext, panel: PanelRecord, model: str) -> State[TreeTun
     record, state = run_stage(run, f"tuning-{model}", parts, TreeTuningRecord, lambda: _tune(run, panel, model))
     say(f"{record.note} ({record.seconds:.0f} s)")
     if record.trials:
-        ranked = sorted(record.trials, key=lambda trial: trial.loss)
+        ranked = sorted(record.trials, key=lambda trial: (trial.loss is None, trial.loss or 0.0))
         rows = [{"loss": trial.loss, "trial": trial.number, **trial.parameters} for trial in ranked]
-        show_table(run, f"tuning {model}", rows, "Trials, best first; trial 0 has the parameters of the settings")
+        show_table(
+            run,
+            f"tuning {model}",
+            rows,
+            "Trials, best first (no loss: ended early); 0 has the parameters of the settings",
+        )
     return state
 
 

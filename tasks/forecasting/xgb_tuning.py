@@ -1,14 +1,15 @@
 """Tree models on lags tuned by Optuna, on windows that end before the first fold of the backtest begins.
 
-A trial is one fit, at the earliest of the windows, that forecasts all of them. The settings' own parameters are the
-first trial and stand unless another is clearly better, so that what is chosen is never worse on these windows. How
-many trials there are follows from the size of the data (:func:`trials_for`). Optuna's sampler (TPE; Bergstra et al.
-2011) draws with the run's seed, one trial after the other, so that the same data, settings and seed choose the same.
+A trial is judged on the last windows before the first fold and, where two years lie before it, on the coming season a
+year before: parameters that are best in autumn alone may miss what comes after Christmas. The settings' own parameters
+are the first trial and stand unless another is clearly better, so that what is chosen is never worse on these windows.
+How many trials there are follows from the size of the data (:func:`trials_for`). Optuna's sampler (TPE; Bergstra et
+al. 2011) draws with the run's seed, one trial after the other: the same data, settings and seed choose the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,11 @@ from schemas.model_settings import TREE_RANGES
 from schemas.panel import FloatArray, Fold, Panel
 from schemas.records import TreeTrial, TreeTuningRecord
 from schemas.settings import Settings, XgboostLagsSettings
+from tasks.demand.folds import minimum_history
 from tasks.forecasting import xgb_recursive
 from tasks.forecasting.registry import make_forecaster
 from tasks.forecasting.xgb_boost import NOTHING_LEARNT
-from tasks.forecasting.xgboost_ import held_out_origins
+from tasks.forecasting.xgboost_ import held_out_blocks
 
 if TYPE_CHECKING:
     import optuna
@@ -34,6 +36,8 @@ LEARN_MICROSECONDS, FORECAST_MICROSECONDS = 0.25, 10.0
 # What the tuning of a model may cost, in core-seconds, and the bounds of what follows from it.
 ALLOWANCE = 600.0
 FEWEST_TRIALS, MOST_TRIALS = 10, 40
+# Trials that see all windows before one is ended early: worse than the median of those before it on the first ones.
+TRUSTED_TRIALS = 4
 # Parameters replace those of the settings only with a loss lower by this share: less is the luck of a few windows.
 LEAST_GAIN = 0.01
 # Parameters are drawn so that what is shown is what was used.
@@ -46,12 +50,13 @@ class Windows:
 
     Attributes:
         panel: the history before the first fold; nothing behind it can be read.
-        origins: cutoffs, ascending, at least one; their horizons lie in the panel's history.
+        blocks: cutoffs, ascending, whose horizons lie in the panel's history, by the fit that forecasts them: one at
+            the first of them. At least one block of at least one cutoff.
         loss: of single rows.
     """
 
     panel: Panel
-    origins: tuple[int, ...]
+    blocks: tuple[tuple[int, ...], ...]
     loss: RowLoss
 
     @classmethod
@@ -59,8 +64,10 @@ class Windows:
         """The windows whose last horizon ends where the first fold begins; None where the history is too short.
 
         They follow each other and span 13 weeks, 56 days or 6 months, and two horizons at least, as far as half of
-        the history before the first fold lies before them. Example: 96 weeks before the first fold, a horizon of 3:
-        81, 84, 87, 90 and 93 weeks are known. 29 days before it and a horizon of 28: None.
+        the history before the first fold lies before them, and as much as a fold should know. Beside them, where
+        that much and a year more lies before it, the horizon that begins a year before the first fold does. Example:
+        163 weeks before the first fold, a horizon of 8: windows behind 147 and 155 weeks, and one behind 111. 29
+        days before it and a horizon of 28: None.
 
         Args:
             folds: of the backtest, by rising cutoff; without any, the windows end with the history.
@@ -68,22 +75,26 @@ class Windows:
             loss: of single rows.
         """
         known = panel.until(folds[0].known_periods) if folds else panel
-        origins = held_out_origins(known)
-        return cls(known, tuple(origins), loss) if origins else None
+        least = minimum_history(known)
+        long_enough = (tuple(cutoff for cutoff in block if cutoff >= least) for block in held_out_blocks(known))
+        blocks = tuple(block for block in long_enough if block)
+        return cls(known, blocks, loss) if blocks else None
 
-    def judge(self, name: str, settings: Settings) -> float | None:
-        """Loss of a model over all windows, per unit sold; None where there is too little to learn from."""
-        fitted = make_forecaster(name, settings).fit(self.panel.until(self.origins[0]), settings.seed)
+    def losses(self, name: str, settings: Settings) -> Iterator[float | None]:
+        """Loss of a model per unit sold, over all windows up to each block; None where it can learn nothing."""
         lost = sold = 0.0
-        for origin in self.origins:
-            forecast = fitted.predict(self.panel.until(origin), settings.quantiles)
-            if len(forecast.failed) == self.panel.n:
-                return None
-            actual = self.panel.demand[:, origin : origin + self.panel.horizon]
-            known = np.isfinite(actual)
-            lost += float(self.loss(actual[known], forecast.quantiles[known], settings.quantiles).sum())
-            sold += float(actual[known].sum())
-        return lost / max(sold, np.finfo(float).tiny)
+        for block in self.blocks:
+            fitted = make_forecaster(name, settings).fit(self.panel.until(block[0]), settings.seed)
+            for cutoff in block:
+                forecast = fitted.predict(self.panel.until(cutoff), settings.quantiles)
+                if len(forecast.failed) == self.panel.n:
+                    yield None
+                    return
+                actual = self.panel.demand[:, cutoff : cutoff + self.panel.horizon]
+                known = np.isfinite(actual)
+                lost += float(self.loss(actual[known], forecast.quantiles[known], settings.quantiles).sum())
+                sold += float(actual[known].sum())
+            yield lost / max(sold, np.finfo(float).tiny)
 
 
 def tune(name: str, settings: Settings, panel: Panel, folds: Sequence[Fold], loss: RowLoss) -> TreeTuningRecord:
@@ -105,22 +116,24 @@ def tune(name: str, settings: Settings, panel: Panel, folds: Sequence[Fold], los
         return TreeTuningRecord(
             model=name,
             note=f"{name}: not tuned, the settings' own parameters stand: the {first} periods before the first fold "
-            f"hold no window of {panel.horizon} with as many periods before it",
+            f"hold no window of {panel.horizon} in their second half with {minimum_history(panel)} before it",
         )
     trials = search(name, settings, windows)
     if not trials:
         return TreeTuningRecord(
             model=name, note=f"{name}: not tuned, the settings' own parameters stand: {NOTHING_LEARNT}"
         )
-    own, best = trials[0], min(trials, key=lambda trial: trial.loss)
-    taken = best.loss < (1.0 - LEAST_GAIN) * own.loss
-    outcome = f"the best has {best.loss:.4g}" + ("" if taken else f", not {LEAST_GAIN:.0%} less: the settings stand")
+    losses = [float("inf") if trial.loss is None else trial.loss for trial in trials]
+    own, least = losses[0], min(losses)
+    taken = least < (1.0 - LEAST_GAIN) * own
+    outcome = f"the best has {least:.4g}" + ("" if taken else f", not {LEAST_GAIN:.0%} less: the settings stand")
+    cutoffs = sorted(cutoff for block in windows.blocks for cutoff in block)
     return TreeTuningRecord(
         model=name,
-        parameters=best.parameters if taken else {},
+        parameters=trials[losses.index(least)].parameters if taken else {},
         trials=trials,
         note=f"{name}: tuned by {len(trials)} trials on windows of {panel.horizon} periods behind the first "
-        f"{_listed(windows.origins)}; loss {own.loss:.4g} with the settings' own parameters, {outcome}",
+        f"{_listed(cutoffs)}; loss {own:.4g} with the settings' own parameters, {outcome}",
     )
 
 
@@ -133,10 +146,10 @@ def with_parameters(settings: Settings, name: str, parameters: Mapping[str, floa
 def trials_for(name: str, settings: Settings, windows: Windows) -> int:
     """Trials of a tuning: the set number, else what 600 core-seconds pay for, at least 10 and at most 40.
 
-    A trial costs 0.25 us for every row, round and output that is learnt, and 10 us for every series, period and
-    output that is forecast. Example, of the model step by step: 1,000 series known for 100 weeks before two windows
-    of 8 weeks, 120 rounds, 6 outputs (the mean and five quantiles). 100,000 rows cost 18 s, 96,000 forecasts 0.96 s,
-    so 31 trials.
+    A trial costs 0.25 us for every row, round and output that is learnt, by every block of windows, and 10 us for
+    every series, period and output that is forecast. Example, of the model step by step: 1,000 series known for 100
+    weeks before two windows of 8 weeks, 120 rounds, 6 outputs (the mean and five quantiles). 100,000 rows cost 18 s,
+    96,000 forecasts 0.96 s, so 31 trials.
 
     Args:
         name: of a model on lags; the direct one learns every step of the horizon from every origin.
@@ -148,9 +161,10 @@ def trials_for(name: str, settings: Settings, windows: Windows) -> int:
         return model.tuning.trials
     panel, outputs = windows.panel, 1 + len(settings.quantiles)
     steps = 1 if name == xgb_recursive.NAME else panel.horizon
-    rows = min(model.max_rows, steps * int(np.isfinite(panel.demand[:, : windows.origins[0]]).sum()))
-    learning = LEARN_MICROSECONDS * rows * model.max_rounds * outputs
-    forecasting = FORECAST_MICROSECONDS * panel.n * panel.horizon * len(windows.origins) * outputs
+    known = [steps * int(np.isfinite(panel.demand[:, : block[0]]).sum()) for block in windows.blocks]
+    learning = LEARN_MICROSECONDS * sum(min(model.max_rows, rows) for rows in known) * model.max_rounds * outputs
+    forecast = panel.n * panel.horizon * sum(map(len, windows.blocks))
+    forecasting = FORECAST_MICROSECONDS * forecast * outputs
     return int(np.clip(ALLOWANCE * 1e6 / (learning + forecasting), FEWEST_TRIALS, MOST_TRIALS))
 
 
@@ -161,9 +175,14 @@ def search(name: str, settings: Settings, windows: Windows) -> list[TreeTrial]:
     :data:`schemas.model_settings.TREE_RANGES`.
     """
     import optuna
+    from optuna.trial import TrialState
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="minimize", sampler=optuna.samplers.TPESampler(seed=settings.seed))
+    study = optuna.create_study(
+        direction="minimize",
+        sampler=optuna.samplers.TPESampler(seed=settings.seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=TRUSTED_TRIALS),
+    )
     model: XgboostLagsSettings = getattr(settings.models, name)
     searched = model.searched()
     study.enqueue_trial({parameter: getattr(model, parameter) for parameter in searched})
@@ -171,11 +190,16 @@ def search(name: str, settings: Settings, windows: Windows) -> list[TreeTrial]:
     for number in range(trials_for(name, settings, windows)):
         trial = study.ask()
         parameters = {parameter: _drawn(trial, parameter) for parameter in searched}
-        loss = windows.judge(name, with_parameters(settings, name, parameters))
-        if loss is None:
-            return []
-        study.tell(trial, loss)
-        done.append(TreeTrial(number=number, parameters=parameters, loss=loss))
+        loss, pruned = None, False
+        for block, loss in enumerate(windows.losses(name, with_parameters(settings, name, parameters)), start=1):
+            if loss is None:
+                return []
+            trial.report(loss, block)
+            pruned = block < len(windows.blocks) and trial.should_prune()
+            if pruned:
+                break
+        study.tell(trial, None if pruned else loss, TrialState.PRUNED if pruned else TrialState.COMPLETE)
+        done.append(TreeTrial(number=number, parameters=parameters, loss=None if pruned else loss))
     return done
 
 

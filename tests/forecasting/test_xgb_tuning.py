@@ -13,7 +13,7 @@ from schemas.model_settings import TREE_RANGES, XgboostLagsSettings
 from schemas.panel import Fold, Panel
 from schemas.settings import Settings
 from tasks.evaluation.stats import ranking_loss
-from tasks.forecasting.xgb_tuning import Windows, trials_for, tune, with_parameters
+from tasks.forecasting.xgb_tuning import Windows, search, trials_for, tune, with_parameters
 from tests.forecasting.panels import panel_of
 
 SMALL: dict[str, Any] = {"max_rounds": 8, "max_rows": 2_000, "tuning": {"trials": 3}}
@@ -67,12 +67,34 @@ def test_nothing_behind_the_first_fold_is_read() -> None:
 def test_windows_end_where_the_first_fold_begins() -> None:
     windows = Windows.before(FOLDS, PANEL, ranking_loss)
     assert windows is not None
-    assert windows.origins == (56, 63, 70, 77, 84, 91, 98, 105)
+    assert windows.blocks == ((56, 63, 70, 77, 84, 91, 98, 105),)
     assert windows.panel.history == 112
     # Without a fold there is nothing that they could give away.
     whole = Windows.before([], PANEL, ranking_loss)
     assert whole is not None
-    assert whole.origins[-1] == 133
+    assert whole.blocks[-1][-1] == 133
+
+
+def test_the_coming_season_is_a_window_too_and_none_knows_less_than_a_fold_should() -> None:
+    sports = panel_of(np.ones((2, 215)), "W-MON", horizon=8)
+    windows = Windows.before(folds_of(sports, 163, 191, 207), sports, ranking_loss)
+    assert windows is not None
+    assert windows.blocks == ((147, 155), (111,))
+    # Windows of 13 weeks behind 48, 52, 56 and 60: the first knows less than a year.
+    shorter = Windows.before(folds_of(sports, 64), replace(sports.until(120), horizon=4), ranking_loss)
+    assert shorter is not None
+    assert shorter.blocks == ((52, 56, 60),)
+    assert Windows.before(folds_of(sports, 56), sports, ranking_loss) is None
+
+
+def test_a_trial_behind_the_median_on_the_first_windows_does_not_see_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = iter([(1.0, 2.0), (1.1, 2.2), (1.2, 1.9), (1.3, 2.3), (1.0, 2.1), (1.4, 0.1), (1.0, 1.8)])
+    monkeypatch.setattr(Windows, "losses", lambda *_: iter(next(given)))
+    windows = Windows(PANEL, ((100,), (50,)), ranking_loss)
+    trials = search("xgboost_lags", settings_of(tuning={"trials": 7}), windows)
+    assert [trial.loss for trial in trials] == [2.0, 2.2, 1.9, 2.3, 2.1, None, 1.8]
 
 
 def test_the_settings_own_parameters_are_the_first_trial_and_only_better_ones_replace_them() -> None:
@@ -85,9 +107,11 @@ def test_the_settings_own_parameters_are_the_first_trial_and_only_better_ones_re
     assert first.parameters == {name: getattr(model, name) for name in TREE_RANGES}
     windows = Windows.before(FOLDS, PANEL, ranking_loss)
     assert windows is not None
-    tuned = windows.judge("xgboost_lags", with_parameters(settings, "xgboost_lags", record.parameters))
-    best = min(trial.loss for trial in record.trials)
-    assert tuned == best < 0.99 * first.loss == 0.99 * windows.judge("xgboost_lags", settings)
+    (tuned,) = windows.losses("xgboost_lags", with_parameters(settings, "xgboost_lags", record.parameters))
+    (untuned,) = windows.losses("xgboost_lags", settings)
+    assert first.loss == untuned
+    best = min(trial.loss for trial in record.trials if trial.loss is not None)
+    assert tuned == best < 0.99 * untuned
     assert f"loss {first.loss:.4g} with the settings' own parameters, the best has {best:.4g}" in record.note
 
 
@@ -115,7 +139,7 @@ def test_parameters_that_are_set_are_kept_and_all_others_lie_in_their_ranges() -
 @pytest.mark.parametrize(
     ("known", "told"),
     [
-        (13, "the 13 periods before the first fold hold no window of 7 with as many periods before it"),
+        (13, "the 13 periods before the first fold hold no window of 7 in their second half with 7 before it"),
         (20, "too few known periods in all series together to learn from"),
     ],
 )
@@ -144,9 +168,9 @@ def test_a_history_that_is_too_short_is_told_and_the_settings_stand(known: int, 
 def test_the_number_of_trials_follows_from_the_size_of_the_data(name: str, series: int, trials: int) -> None:
     panel = panel_of(np.ones((series, 116)), "W-MON", 8)
     settings = settings_of(name, max_rounds=120, max_rows=120_000, tuning={})
-    assert trials_for(name, settings, Windows(panel, (100, 108), ranking_loss)) == trials
+    assert trials_for(name, settings, Windows(panel, ((100, 108),), ranking_loss)) == trials
     chosen = settings_of(name, tuning={"trials": 3})
-    assert trials_for(name, chosen, Windows(panel, (100, 108), ranking_loss)) == 3
+    assert trials_for(name, chosen, Windows(panel, ((100, 108),), ranking_loss)) == 3
 
 
 @pytest.mark.parametrize(
