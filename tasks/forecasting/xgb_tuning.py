@@ -38,8 +38,9 @@ ALLOWANCE = 600.0
 FEWEST_TRIALS, MOST_TRIALS = 10, 40
 # Trials that see all windows before one is ended early: worse than the median of those before it on the first ones.
 TRUSTED_TRIALS = 4
-# Parameters replace those of the settings only with a loss lower by this share: less is the luck of a few windows.
-LEAST_GAIN = 0.01
+# Parameters replace those of the settings only with a loss lower by this share: what was found below it (0.7 % on
+# grocery, 2.2 % on sports) made the next horizon worse.
+LEAST_GAIN = 0.05
 # Parameters are drawn so that what is shown is what was used.
 SIGNIFICANT_DIGITS = 4
 
@@ -98,7 +99,7 @@ class Windows:
 
 
 def tune(name: str, settings: Settings, panel: Panel, folds: Sequence[Fold], loss: RowLoss) -> TreeTuningRecord:
-    """The parameters of a model with the least loss on the windows before the first fold, if it is 1 % less at least.
+    """The parameters of a model with the least loss on the windows before the first fold, if it is 5 % less.
 
     Args:
         name: of a model on lags.

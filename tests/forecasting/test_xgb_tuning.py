@@ -111,17 +111,17 @@ def test_the_settings_own_parameters_are_the_first_trial_and_only_better_ones_re
     (untuned,) = windows.losses("xgboost_lags", settings)
     assert first.loss == untuned
     best = min(trial.loss for trial in record.trials if trial.loss is not None)
-    assert tuned == best < 0.99 * untuned
+    assert tuned == best < 0.95 * untuned
     assert f"loss {first.loss:.4g} with the settings' own parameters, the best has {best:.4g}" in record.note
 
 
-@pytest.mark.parametrize(("second", "taken"), [(0.991, False), (0.989, True)])
+@pytest.mark.parametrize(("second", "taken"), [(0.951, False), (0.949, True)])
 def test_where_none_is_clearly_better_the_settings_stand(second: float, taken: bool) -> None:
     # The loss of the first fit's windows, of the second fit's, and of all others'.
     rounds = iter([1.0] * 8 + [second] * 8 + [1.5] * 8)
     record = tune("xgboost_lags", settings_of(), PANEL, FOLDS, lambda sold, *_: np.full(len(sold), next(rounds)))
     assert record.parameters == (record.trials[1].parameters if taken else {})
-    assert record.note.endswith(", not 1% less: the settings stand") != taken
+    assert record.note.endswith(", not 5% less: the settings stand") != taken
 
 
 def test_parameters_that_are_set_are_kept_and_all_others_lie_in_their_ranges() -> None:
