@@ -25,7 +25,7 @@ demo: .venv/.installed ## write the demo company and run the weekly replenishmen
 	@$(BIN)/restock demo --out $(DEMO)
 
 test: lint types arch ## everything that must pass before a commit
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder  # files of few tests are the long ones: not at the end
 
 test-fast: .venv/.installed-test ## tests without Prefect flows and without the real data
 	$(BIN)/pytest -q -m "not flow and not shared_data"
