@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from tasks.publishing.formats import MONTHS, compact
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from PIL import Image
 
@@ -163,18 +165,54 @@ def edges_of(periods: pd.DatetimeIndex) -> FloatArray:
 def draw(figure: Figure, alt: str) -> Drawing:
     """Paint a figure as it stands; it may be changed and painted again.
 
-    Lossless WebP of a few colours is the smallest form of such pictures: a store's panels take about two
-    thirds of their PNG and a sixth of their SVG.
-
     Args:
         figure: made by :func:`panels`.
         alt: what it shows.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return _encoded(canvas, alt)
+
+
+class Backdrop:
+    """What stays the same in many drawings, painted once: dates, titles and frames cost more than what changes.
+
+    Args:
+        figure: made by :func:`panels`.
+        changing: per panel the artists that :meth:`draw` paints anew, the lowest first.
+    """
+
+    def __init__(self, figure: Figure, changing: Sequence[tuple[Axes, Sequence[Artist]]]) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        self._changing = changing
+        self._canvas = FigureCanvasAgg(figure)
+        for _, artists in changing:
+            for artist in artists:
+                artist.set_animated(True)
+        self._canvas.draw()
+        self._kept = self._canvas.copy_from_bbox(figure.bbox)
+
+    def draw(self, alt: str) -> Drawing:
+        """The backdrop with the changing artists as they stand."""
+        self._canvas.restore_region(self._kept)
+        for axes, artists in self._changing:
+            for artist in artists:
+                axes.draw_artist(artist)
+        return _encoded(self._canvas, alt)
+
+
+def _encoded(canvas: FigureCanvasAgg, alt: str) -> Drawing:
+    """Lossless WebP of a few colours, the smallest form of such pictures.
+
+    A store's panels take about two thirds of their PNG and a sixth of their SVG.
+    """
     from PIL import Image
 
-    dots = io.BytesIO()
-    figure.savefig(dots, format="rgba")
-    painted = Image.frombytes("RGBA", figure.canvas.get_width_height(), dots.getvalue()).convert("RGB")
+    dots = canvas.buffer_rgba()
+    painted = Image.frombytes("RGBA", canvas.get_width_height(), bytes(dots)).convert("RGB")
     reduced = painted.quantize(palette=_palette(), dither=Image.Dither.NONE).convert("RGB")
     file = io.BytesIO()
     reduced.save(file, format="webp", lossless=True, quality=25, method=1)

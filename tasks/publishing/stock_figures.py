@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
-from tasks.publishing.drawing import COLOURS, Drawing, axis_top, draw, edges_of, house_style, panels, reach
+from tasks.publishing.drawing import COLOURS, Backdrop, Drawing, axis_top, edges_of, house_style, panels, reach
 from tasks.publishing.formats import number, quantity
 
 if TYPE_CHECKING:
@@ -76,10 +76,11 @@ class StockFigures:
             # A figure costs as much to make as to draw: the stores take turns in one.
             figure, axes = panels(self._periods, _WIDTH, _HEIGHT, self.policies)
             shown = [_Panel(one, self._periods) for one in axes]
+            backdrop = Backdrop(figure, [(panel.axes, panel.changing) for panel in shown])
             cards = []
             for store, name in enumerate(self._stores):
                 self._show(store, shown)
-                drawing = draw(figure, self._alt(store))
+                drawing = backdrop.draw(self._alt(store))
                 crowded = bool((np.nan_to_num(self._over[0, store]) > _NOTICEABLE_SHARE).any())
                 cards.append(StoreCard(str(name), self._facts(store), crowded, drawing))
         return cards
@@ -132,6 +133,8 @@ class _Panel:
         self._stock.set(linewidth=1.5)
         self._capacity = axes.axhline(0.0, color=COLOURS["red"], dashes=(4, 3), antialiased=False)
         self._capacity.set(linewidth=1.5, zorder=3)
+        bars = [self._over, axes.yaxis, self._sales, self._stock, axes.spines["bottom"], self._capacity]
+        self.changing = sorted(bars, key=lambda artist: artist.get_zorder())
 
     def show(self, stock: FloatArray, sales: FloatArray, over: FloatArray, capacity: float | None) -> None:
         """Another store's periods; ``over`` is a share of the panel's height."""

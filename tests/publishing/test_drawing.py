@@ -9,8 +9,11 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from tasks.publishing.drawing import COLOURS, axis_top, date_ticks, draw, house_style, panels, reach
+from tasks.publishing.drawing import COLOURS, Backdrop, axis_top, date_ticks, draw, house_style, panels, reach
 from tests.publishing.pictures import dots_of, pixels
 
 DAYS = pd.date_range("2025-01-02", periods=10)
@@ -43,6 +46,21 @@ def test_pictures_hold_two_dots_per_pixel_on_plain_white() -> None:
     assert (drawing.width, drawing.height) == (300, 120)
     assert pixels(drawing.uri).shape == (240, 600, 3)
     assert (pixels(drawing.uri)[:8, :8] == 255).all()
+
+
+def test_a_backdrop_and_what_changes_give_the_bytes_of_the_whole_figure() -> None:
+    def figure_of(top: float) -> tuple[Figure, Axes, Line2D]:
+        figure, (axes,) = panels(DAYS, 300, 120, ["policy"])
+        (line,) = axes.plot(np.linspace(0, top, 10), color=COLOURS["live"])
+        reach(axes, top)
+        return figure, axes, line
+
+    with house_style():
+        figure, axes, line = figure_of(80)
+        backdrop = Backdrop(figure, [(axes, [axes.yaxis, line, axes.spines["bottom"]])])
+        line.set_ydata(np.linspace(0, 3000, 10))
+        reach(axes, 3000)
+        assert backdrop.draw("x") == draw(figure_of(3000)[0], "x") != draw(figure_of(80)[0], "x")
 
 
 @pytest.mark.parametrize("name", list(COLOURS))
