@@ -8,8 +8,9 @@ column of the user:
 * A number of zeros and ones is a flag: it gives NAME, for a daily calendar over longer periods the
   largest value of the days and NAME_days, their count. Other numbers give the mean of the days.
 * Text gives NAME (0/1: any value but "nothing special"), NAME_next and NAME_last (periods to it, clipped)
-  and one flag NAME=VALUE for each of the values that fall into at least two periods of the history, the
-  32 with most periods first. Nothing special is: empty, 0, no, none, normal, false, noevento.
+  and one flag NAME=VALUE for each of the values that fall into at least two periods of the history, or into
+  one and the horizon, the 32 with most periods first. Nothing special is: empty, 0, no, none, normal, false,
+  noevento.
 * ``open`` gives the share of the period's days on which the store is open.
 * A day or store without a row: open, no flag, nothing special; other numbers are carried on from the
   store's previous row, else the next one, else the mean of the others. So no feature holds NaN.
@@ -205,7 +206,8 @@ class _Grid:
         past = at < self.axis.history
         seen = pd.DataFrame({c.EVENT: text.to_numpy()[past], c.T: at[past]}).drop_duplicates()
         counts = seen[c.EVENT].value_counts()
-        frequent = counts[counts >= MINIMUM_OCCURRENCES]
+        due = text[~past & (at < len(self.axis.periods))].unique()
+        frequent = counts[(counts >= MINIMUM_OCCURRENCES) | counts.index.isin(due)]
         return sorted(frequent.index, key=lambda value: (-frequent[value], value))[:MAXIMUM_VALUES]
 
 

@@ -16,7 +16,8 @@ from tasks.demand.exposure import period_days
 
 YEAR_HARMONICS = 3
 PUBLIC_HOLIDAY = "public_holiday"
-# A named holiday is a feature of its own from this many occurrences in the history on.
+# A named holiday is a feature of its own from this many occurrences in the history on, or from one on if it is due in
+# the horizon: with a year and a half of history the coming Christmas has been seen once.
 MINIMUM_OCCURRENCES = 2
 
 
@@ -59,7 +60,7 @@ def public_holidays(axis: Axis, country: str | None, n: int) -> dict[str, KnownF
     Returns:
         ``public_holiday`` (0/1: the period holds one), ``public_holiday_days`` (how many, above daily),
         ``public_holiday_next`` and ``public_holiday_last`` (periods to it, clipped), and one 0/1 flag
-        ``public_holiday=NAME`` for each that falls at least twice into the history.
+        ``public_holiday=NAME`` for each that falls at least twice into the history, or once and into the horizon.
     """
     if country is None:
         return {}
@@ -130,7 +131,8 @@ def _named_flags(axis: Axis, names: pd.Series, at: IndexArray) -> dict[str, Floa
     for name in sorted(names.unique()):
         flag: BoolArray = np.zeros((1, len(axis.extended)), dtype=bool)
         flag[0, at[names.eq(name).to_numpy()]] = True
-        if flag[0, : axis.history].sum() >= MINIMUM_OCCURRENCES:
+        seen, due = flag[0, : axis.history].sum(), flag[0, axis.history : len(axis.periods)].any()
+        if seen >= MINIMUM_OCCURRENCES or (seen and due):
             flags[f"{PUBLIC_HOLIDAY}={name}"] = axis.trim(flag)
     return flags
 
