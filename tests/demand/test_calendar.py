@@ -43,7 +43,7 @@ def test_text_makes_flags_and_distances():
     calendar = read(pd.DataFrame({c.DATE: days(8), c.EVENT: events}))
     assert values(calendar, "event") == [[0, 0, 1, 0, 1, 1, 0, 1]]
     assert values(calendar, "event=sale") == [[0, 0, 1, 0, 0, 1, 0, 0]]
-    assert "event=match" not in calendar.features  # once in the history of six days
+    assert values(calendar, "event=match") == [[0, 0, 0, 0, 1, 0, 0, 1]]  # once in the history of six days, and due
     assert values(calendar, "event_next") == [[2, 1, 0, 1, 0, 0, 1, 0]]
     assert values(calendar, "event_last") == [[28, 28, 0, 1, 0, 0, 1, 0]]
     assert calendar.special.tolist() == [[False, False, True, False, True, True, False, True]] * 2
@@ -130,11 +130,21 @@ def test_features_are_finite_whatever_is_missing():
     assert "empty" not in calendar.features
 
 
-def test_frequent_values_are_chosen_from_the_history_alone():
-    table = pd.DataFrame({c.DATE: days(40), c.EVENT: ["x", "x", "y"] + ["y"] * 37})
-    seen = read(table, axis(periods=30, history=3))
-    assert "event=x" in seen.features
-    assert "event=y" not in seen.features
+def test_values_get_a_flag_where_the_history_can_tell_what_they_mean():
+    # Six days of history, two to forecast, three behind them.
+    events = [
+        "often",
+        "often",
+        "once and due",
+        "once",
+        "once and later",
+        "",
+        "once and due",
+        "new",
+        *["once and later"] * 3,
+    ]
+    found = read(pd.DataFrame({c.DATE: days(11), c.EVENT: events})).features
+    assert {name for name in found if "=" in name} == {"event=often", "event=once and due"}
 
 
 def test_a_column_must_reach_the_last_period():

@@ -75,6 +75,17 @@ def test_an_observed_holiday_counts_as_the_holiday():
     assert not any("(" in name for name in found)
 
 
+def test_a_holiday_seen_once_is_a_feature_of_its_own_where_it_is_due_in_the_horizon():
+    # From 20 December 2013 on; Christmas is due on days 371 and 372, counted from 1.
+    def named(history: int) -> set[str]:
+        found = public_holidays(axis("D", "2013-12-20", history + 10, history), "DE", 1)
+        return {name.partition("=")[2] for name in found if "=" in name}
+
+    assert "Christmas Day" in named(365)
+    assert "Christmas Day" not in named(355)  # the horizon ends on 19 December
+    assert "Labor Day" not in named(128)  # 1 May is due, but has never been seen
+
+
 def test_source_a_special_period():
     v1 = {"V1": [SpecialPeriod(date_from="2023-09-10", date_to="2023-11-02")]}
     monthly = special_periods(axis("MS", "2023-08-01", 5, 4), v1, 1)
