@@ -9,7 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray
-from tasks.forecasting.calibration import MEDIAN, Calibration, calibrate
+from tasks.forecasting.calibration import MEDIAN, Calibration, Trust, calibrate
 
 # Fewer known rows than this say nothing about a tail.
 FEWEST_ROWS = 200
@@ -23,7 +23,8 @@ def calibrated(
     """Both tables with every model's quantiles moved to where the folds say they belong.
 
     A quantile's distance from the median is multiplied by what would have given it its share of the rows
-    (:mod:`tasks.forecasting.calibration`). A fold is moved by the other folds alone, so that its figures stay
+    (:mod:`tasks.forecasting.calibration`), and more where they cover few horizons: folds a week apart share most of
+    their periods, and those their luck. A fold is moved by the other folds alone, so that its figures stay
     those of a forecast; the live forecast by all. Means and medians stay. Where fewer than 200 rows are known
     nothing is moved.
 
@@ -46,10 +47,10 @@ def calibrated(
     folds = [(name, number) for name in names for number in range(len(cutoffs))]
     for name, number in folds:
         own = model == name
-        factors = _factors(backtest, past, step, own & (fold != number), len(cutoffs) - 1, quantiles)
+        factors = _factors(backtest, past, step, own & (fold != number), quantiles)
         found[own & (fold == number)] = _moved(backtest, past, step, own & (fold == number), factors, quantiles)
     for name in names:
-        factors = _factors(backtest, past, step, model == name, len(cutoffs), quantiles)
+        factors = _factors(backtest, past, step, model == name, quantiles)
         found_ahead[live_model == name] = _moved(live, ahead, live_step, live_model == name, factors, quantiles)
     actual = backtest[c.ACTUAL].to_numpy(np.float64)
     if _whole(actual):
@@ -65,14 +66,15 @@ def calibrated(
 
 
 def _factors(
-    table: pd.DataFrame, spread: FloatArray, step: IndexArray, used: BoolArray, folds: int, levels: Sequence[float]
+    table: pd.DataFrame, spread: FloatArray, step: IndexArray, used: BoolArray, levels: Sequence[float]
 ) -> Calibration:
     used = used & table[c.ACTUAL].notna().to_numpy()
     if used.sum() < FEWEST_ROWS:
         return Calibration.none(levels)
     actual, size = (table[name].to_numpy(np.float64)[used] for name in (c.ACTUAL, c.MEAN))
     median = table[c.MEDIAN].to_numpy(np.float64)[used]
-    return calibrate(actual, spread[used], median, size, step[used], levels, folds)
+    windows = max(1.0, table.loc[used, c.DATE].nunique() / int(step[used].max()))
+    return calibrate(actual, spread[used], median, size, step[used], levels, Trust.of_folds(windows))
 
 
 def _moved(
