@@ -9,7 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray
-from tasks.forecasting.calibration import MEDIAN, Calibration, Trust, calibrate
+from tasks.forecasting.calibration import MEDIAN, Calibration, calibrate
 
 # Fewer known rows than this say nothing about a tail.
 FEWEST_ROWS = 200
@@ -23,8 +23,8 @@ def calibrated(
     """Both tables with every model's quantiles moved to where the folds say they belong.
 
     A quantile's distance from the median is multiplied by what would have given it its share of the rows
-    (:mod:`tasks.forecasting.calibration`), and more where they cover few horizons: folds a week apart share most of
-    their periods, and those their luck. A fold is moved by the other folds alone, so that its figures stay
+    (:mod:`tasks.forecasting.calibration`). Folds a week apart share most of their periods and those their luck: they
+    count for as many horizons as they cover. A fold is moved by the other folds alone, so that its figures stay
     those of a forecast; the live forecast by all. Means and medians stay. Where fewer than 200 rows are known
     nothing is moved.
 
@@ -74,7 +74,7 @@ def _factors(
     actual, size = (table[name].to_numpy(np.float64)[used] for name in (c.ACTUAL, c.MEAN))
     median = table[c.MEDIAN].to_numpy(np.float64)[used]
     windows = max(1.0, table.loc[used, c.DATE].nunique() / int(step[used].max()))
-    return calibrate(actual, spread[used], median, size, step[used], levels, Trust.of_folds(windows))
+    return calibrate(actual, spread[used], median, size, step[used], levels, windows)
 
 
 def _moved(

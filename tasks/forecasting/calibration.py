@@ -18,41 +18,6 @@ SIZES = 3
 
 
 @dataclass(frozen=True)
-class Trust:
-    """How far held-out rows are believed: the rows of one window share its luck.
-
-    Attributes:
-        outside: part of a quantile's share of the rows that it is asked to leave outside; below 1, since the next
-            window lies outside oftener than the rows of the last ones do.
-        wider: power of the factors above 1; 1 = believed as they are.
-        narrower: power of the factors below 1.
-    """
-
-    outside: float
-    wider: float
-    narrower: float
-
-    @classmethod
-    def of_model(cls, windows: float) -> Trust:
-        """For a model's own quantiles, which the folds will move again: k windows leave (2k + 1) / (2k + 2) outside.
-
-        Example: two windows, q0.9: 8.3 % of the rows may lie above it, not 10 %. What a window says of the spread
-        is its own luck too: factors are believed by the power k / (k + 1).
-        """
-        believed = windows / (windows + 1.0)
-        return cls((2.0 * windows + 1.0) / (2.0 * windows + 2.0), believed, believed)
-
-    @classmethod
-    def of_folds(cls, windows: float) -> Trust:
-        """For what is published: k windows leave k / (k + 1) outside, and what is too narrow is widened in full.
-
-        Example: two windows, q0.9: 6.7 % of the rows may lie above it.
-        """
-        believed = windows / (windows + 1.0)
-        return cls(believed, 1.0, believed)
-
-
-@dataclass(frozen=True)
 class Calibration:
     """Factors on each quantile's distance from the median, by size of the series and near or far steps.
 
@@ -88,9 +53,15 @@ def calibrate(
     ground: FloatArray,
     step: IndexArray,
     levels: Sequence[float],
-    trust: Trust,
+    windows: float,
 ) -> Calibration:
     """Factors from held-out rows.
+
+    The rows of one window share its luck, so the next window lies outside oftener than they do: with k
+    windows a quantile is asked to leave (2k + 1) / (2k + 2) of its share of the rows outside. Example: two
+    windows, q0.9: 8.3 % of the rows may lie above it, not 10 %.
+
+    What one window says of the spread is its own luck too: factors are believed by the power k / (k + 1).
 
     Args:
         units: shape (k,), what was sold.
@@ -99,7 +70,7 @@ def calibrate(
         ground: shape (k,), units above 0.
         step: shape (k,), 1 = the first period behind the cutoff.
         levels: Q levels.
-        trust: how far the rows are believed.
+        windows: how many windows the rows are from; those that overlap count for as many horizons as they cover.
     """
     edges = np.quantile(ground, np.arange(1, SIZES) / SIZES)
     last_near = (int(step.max()) + 1) // 2
@@ -112,13 +83,13 @@ def calibrate(
         usable = distance > 0
         side = 1.0 if level > MEDIAN else -1.0
         score = side * (units - median)[usable] / distance[usable]
-        share = 1.0 - min(level, 1.0 - level) * trust.outside
+        share = 1.0 - min(level, 1.0 - level) * (2 * windows + 1) / (2 * windows + 2)
         overall = _factor(score, share)
         for number in range(2 * SIZES):
             own = score[bucket[usable] == number]
             weight = len(own) / (len(own) + BUCKET_PRIOR)
             factors[number, at] = _factor(own, share) ** weight * overall ** (1.0 - weight)
-    return Calibration(edges, last_near, factors ** np.where(factors > 1.0, trust.wider, trust.narrower))
+    return Calibration(edges, last_near, factors ** (windows / (windows + 1.0)))
 
 
 def _factor(score: FloatArray, share: float) -> float:

@@ -21,7 +21,7 @@ from schemas.settings import XgboostSettings
 from tasks.demand.feature_history import Windows
 from tasks.demand.feature_known import KnownColumns
 from tasks.demand.training_rows import Rows, horizon_rows, window_rows
-from tasks.forecasting.calibration import Calibration, Trust, calibrate
+from tasks.forecasting.calibration import Calibration, calibrate
 from tasks.forecasting.floors import SeasonalNaive
 from tasks.forecasting.quantiles import at_levels, tidy
 from tasks.forecasting.xgb_boost import FEWEST_ROWS, NOTHING_LEARNT
@@ -106,8 +106,8 @@ class XgboostForecaster:
         weight = season_weight([(block.points, block.test.units) for block in blocks if block.views.season])
         parts = [self._spread_of(block, weight, seed) for block in blocks]
         units, median, base, step, spread = (np.concatenate(values) for values in zip(*parts, strict=True))
-        trust = Trust.of_model(sum(block.windows for block in blocks))
-        return Verdict(weight, calibrate(units, spread, median, base, step, self._levels, trust))
+        windows = sum(block.windows for block in blocks)
+        return Verdict(weight, calibrate(units, spread, median, base, step, self._levels, windows))
 
     def _block(self, panel: Panel, origins: Sequence[int], seed: int) -> Block | None:
         """Boosters that know what lies before some windows, and their medians there; None where they cannot be."""

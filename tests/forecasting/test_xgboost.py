@@ -11,7 +11,7 @@ from schemas.protocols import FittedForecaster, Forecaster
 from schemas.settings import XgboostSettings
 from tasks.demand.feature_known import KnownColumns
 from tasks.demand.training_rows import Rows
-from tasks.forecasting.calibration import Calibration, Trust, calibrate
+from tasks.forecasting.calibration import Calibration, calibrate
 from tasks.forecasting.floors import SeasonalNaive
 from tasks.forecasting.xgb_boost import FEATURE, GAIN, weighted_quantiles
 from tasks.forecasting.xgb_profile import fit_profile, ratios_to_surroundings
@@ -155,7 +155,7 @@ def test_calibration_gives_each_quantile_its_share_of_the_held_out_rows():
     units = median + rng.normal(0.0, 20.0, 6000)
     too_narrow = median[:, None] + np.array([-10.0, 0.0, 10.0])
     step = np.arange(6000) % 4 + 1
-    found = calibrate(units, too_narrow, median, ground, step, (0.1, 0.5, 0.9), Trust.of_model(1000))
+    found = calibrate(units, too_narrow, median, ground, step, (0.1, 0.5, 0.9), windows=1000)
     low, middle, high = found.apply(too_narrow, median, ground, step).T
     assert (units < low).mean() == pytest.approx(0.1, abs=0.01)
     assert (units > high).mean() == pytest.approx(0.1, abs=0.01)
@@ -166,21 +166,10 @@ def test_one_window_is_believed_by_half_and_asked_for_more():
     units, median, ground = np.linspace(0.0, 200.0, 100_001), np.full(100_001, 100.0), np.full(100_001, 100.0)
     quantiles = median[:, None] + np.array([-60.0, 0.0, 60.0])
     step = np.ones(100_001, dtype=int)
-    trusts = (Trust.of_model(1), Trust.of_model(10**6), Trust.of_folds(1), Trust.of_folds(10**6))
-    few, many, fold, folds = (calibrate(units, quantiles, median, ground, step, (0.1, 0.5, 0.9), one) for one in trusts)
+    few, many = (calibrate(units, quantiles, median, ground, step, (0.1, 0.5, 0.9), k) for k in (1, 10**6))
     # One window: 7.5 % may lie above q0.9, hence a factor of 85 / 60, believed by the power 1/2.
     assert few.factors[0] == pytest.approx([(85 / 60) ** 0.5, 1.0, (85 / 60) ** 0.5], rel=1e-3)
     assert many.factors[0] == pytest.approx([80 / 60, 1.0, 80 / 60], rel=1e-3)
-    # What is published is asked for 5 %, and widened in full.
-    assert fold.factors[0] == pytest.approx([90 / 60, 1.0, 90 / 60], rel=1e-3)
-    assert folds.factors[0] == pytest.approx([80 / 60, 1.0, 80 / 60], rel=1e-3)
-
-
-def test_too_wide_quantiles_are_drawn_in_by_half_on_one_window():
-    units, median, ground = np.linspace(0.0, 200.0, 100_001), np.full(100_001, 100.0), np.full(100_001, 100.0)
-    quantiles = median[:, None] + np.array([-100.0, 0.0, 100.0])
-    found = calibrate(units, quantiles, median, ground, np.ones(100_001, dtype=int), (0.1, 0.5, 0.9), Trust.of_folds(1))
-    assert found.factors[0] == pytest.approx([0.9**0.5, 1.0, 0.9**0.5], rel=1e-3)
 
 
 def test_without_held_out_rows_nothing_is_calibrated():
