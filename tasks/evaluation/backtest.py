@@ -61,6 +61,18 @@ def attach_actuals(
     return SplitForecasts(backtest, _picked(forecasts, order[~past], keys_of_row, values))
 
 
+def windows_covered(dates: pd.Series, horizon: int) -> float:
+    """How many horizons the periods of some folds cover, at least 1: folds that overlap share their luck.
+
+    Example: folds 28, 35 and 42 days back with a horizon of 28 cover 42 days, 1.5 horizons.
+
+    Args:
+        dates: of the folds' rows.
+        horizon: its periods, at least 1.
+    """
+    return max(1.0, float(dates.nunique()) / horizon)
+
+
 def _picked(forecasts: pd.DataFrame, rows: IndexArray, keys: list[str], values: list[str]) -> pd.DataFrame:
     """Some rows, column by column: whole copies of a large table are spared."""
     picked = {column: forecasts[column].take(rows).array for column in keys}

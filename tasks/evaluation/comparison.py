@@ -13,7 +13,7 @@ from schemas.errors import TrainingError, first_few
 from schemas.panel import Fold, Panel
 from schemas.settings import FLOORS, Settings
 from tasks.evaluation.aggregation import FoldGrid, fold_grid
-from tasks.evaluation.backtest import SplitForecasts, attach_actuals
+from tasks.evaluation.backtest import SplitForecasts, attach_actuals, windows_covered
 from tasks.evaluation.evidence import SelectionRule
 from tasks.evaluation.honest import calibrated
 from tasks.evaluation.metrics import METRICS, OVERALL, grid_metrics, seasonal_scales
@@ -148,7 +148,8 @@ def _ensemble(
     grid = fold_grid(read_rows(_costed(backtest, settings, rule, sku_facts), settings.quantiles))
     if not len(grid.cutoffs):
         return combine(tables)
-    return combine(tables, weights=ensemble_weights(grid, rule.loss, panel.horizon_periods[0]))
+    windows = windows_covered(backtest[c.DATE], panel.horizon)
+    return combine(tables, weights=ensemble_weights(grid, rule.loss, panel.horizon_periods[0], windows))
 
 
 def _check_live(live: pd.DataFrame, panel: Panel) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray
+from tasks.evaluation.backtest import windows_covered
 from tasks.forecasting.calibration import MEDIAN, Calibration, calibrate
 
 # Fewer known rows than this say nothing about a tail.
@@ -73,7 +74,7 @@ def _factors(
         return Calibration.none(levels)
     actual, size = (table[name].to_numpy(np.float64)[used] for name in (c.ACTUAL, c.MEAN))
     median = table[c.MEDIAN].to_numpy(np.float64)[used]
-    windows = max(1.0, table.loc[used, c.DATE].nunique() / int(step[used].max()))
+    windows = windows_covered(table.loc[used, c.DATE], int(step[used].max()))
     return calibrate(actual, spread[used], median, size, step[used], levels, windows)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from schemas import columns as c
 from schemas.errors import TrainingError
-from tasks.evaluation.backtest import attach_actuals
+from tasks.evaluation.backtest import attach_actuals, windows_covered
 
 KEYS = [("2", "a/b"), ("10", "a/b"), ("10", "[x]")]
 
@@ -98,3 +98,10 @@ def test_values_that_are_no_numbers_are_refused(panel, forecasts, quantiles):
     forecasts.loc[3, "q0.9"] = np.nan
     with pytest.raises(TrainingError, match=r"not finite .*moving_average / 10 / a/b"):
         attach_actuals(forecasts, panel, panel.horizon_periods[0], quantiles)
+
+
+def test_folds_that_overlap_cover_fewer_horizons():
+    first, second = (pd.date_range(start, periods=28) for start in ("2025-01-01", "2025-01-08"))
+    assert windows_covered(pd.Series(first), 28) == 1.0
+    assert windows_covered(pd.Series(first.append(second)), 28) == 1.25
+    assert windows_covered(pd.Series(first[:3]), 28) == 1.0

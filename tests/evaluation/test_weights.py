@@ -13,14 +13,21 @@ from tasks.evaluation.weights import ensemble_weights
 LIVE = pd.Timestamp("2025-01-01")
 
 
-def weights_of(backtest, quantiles, loss="wape"):
-    return ensemble_weights(fold_grid(read_rows(backtest, quantiles)), loss, LIVE)
+def weights_of(backtest, quantiles, loss="wape", windows=2.0):
+    return ensemble_weights(fold_grid(read_rows(backtest, quantiles)), loss, LIVE, windows)
 
 
 def test_a_model_that_loses_a_tenth_more_weighs_less_than_half(backtest_of, quantiles):
     actual = np.full((1, 4, 5), 100.0)
     found = weights_of(backtest_of(actual, {"a": actual + 10, "b": actual + 11, "c": actual + 20}), quantiles)[LIVE]
     assert found == {"a": 1.0, "b": pytest.approx(1.1**-8)}
+
+
+@pytest.mark.parametrize(("windows", "power"), [(1.0, -4), (1.5, -6), (2.0, -8), (5.0, -8)])
+def test_fewer_than_two_windows_tell_the_models_less_apart(backtest_of, quantiles, windows, power):
+    actual = np.full((1, 4, 5), 100.0)
+    table = backtest_of(actual, {"a": actual + 10, "b": actual + 11})
+    assert weights_of(table, quantiles, windows=windows)[LIVE] == {"a": 1.0, "b": pytest.approx(1.1**power)}
 
 
 def test_a_fold_is_weighed_by_the_others(backtest_of, quantiles):
