@@ -157,7 +157,8 @@ def test_the_run_of_a_deployment_outlives_its_worker(
     deployment = client.create_deployment(
         client.create_flow(weekly_replenishment),
         name="approval",
-        path=str(ROOT),
+        # As prefect.yaml has it. Given a path instead, Prefect copies the whole folder for every run.
+        pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}],
         entrypoint="flows/weekly.py:weekly_replenishment",
     )
     given = {"settings_file": str(company), "as_of": mini_company.AS_OF, "approve_before_publishing": True}
