@@ -59,7 +59,7 @@ MODELS = {
 models:
   arima: {max_series: 60}        # the 60 largest series; the others fall back to the floors
   prophet: {max_series: 20, cross_validation: false}
-  xgboost: {max_rows: 120000, max_rounds: 250}
+  xgboost: {}                    # {} = the model's defaults
   ensemble: {}                   # the mean of the models above
 """,
     "full": """\
