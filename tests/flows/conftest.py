@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,8 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.flows import mini_company
-
-SECONDS_AT_MOST = 600
 
 
 @pytest.fixture(scope="session")
@@ -35,18 +35,48 @@ Restock = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="session")
-def restock(prefect_server: dict[str, str]) -> Restock:
+def restock(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restock]:
     """Run a command line in a process of its own: exit code, standard output, standard error."""
+    folder = tmp_path_factory.mktemp("restock")
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.flows.warm"],
+        env=prefect_server,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as warm:
+        assert warm.stdin is not None
+        assert warm.stdout is not None
+        asked, answers = warm.stdin, warm.stdout
+        assert answers.readline() == "ready\n"
 
-    def run(*arguments: object) -> tuple[int, str, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "flows", *map(str, arguments)],
-            env=prefect_server,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS_AT_MOST,
-            check=False,
-        )
-        return done.returncode, done.stdout, done.stderr
+        def run(*arguments: object) -> tuple[int, str, str]:
+            streams = folder / "out", folder / "err"
+            asked_for = {
+                "arguments": list(map(str, arguments)),
+                "environment": prefect_server,
+                "out": str(streams[0]),
+                "err": str(streams[1]),
+            }
+            print(json.dumps(asked_for), file=asked, flush=True)
+            code = int(answers.readline())
+            out, err = (stream.read_text(encoding="utf-8") for stream in streams)
+            return code, out, err
 
-    return run
+        yield run
+        asked.close()
+
+
+@pytest.fixture(scope="session")
+def published(restock: Restock, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Settings file of a mini company after its weekly run; to be read, not changed."""
+    settings = mini_company.write(tmp_path_factory.mktemp("published") / "company")
+    code, out, err = restock("weekly", "--settings", settings, "--as-of", mini_company.AS_OF)
+    assert code == 0, out + err
+    return settings
+
+
+@pytest.fixture
+def published_company(published: Path, tmp_path: Path) -> Path:
+    """Settings file of a copy of the company after its weekly run."""
+    return shutil.copytree(published.parent, tmp_path / "company") / published.name

@@ -85,19 +85,17 @@ def _the_run_answers(restock: Restock, company: Path) -> None:
     assert digests(run_folder(company)) == before
 
 
-def test_the_manifest_vouches_for_every_other_file(restock: Restock, company: Path) -> None:
-    weekly(restock, company)
-    manifest = json.loads((run_folder(company) / "manifest.json").read_text())
-    found = digests(run_folder(company))
+def test_the_manifest_vouches_for_every_other_file(published: Path) -> None:
+    manifest = json.loads((run_folder(published) / "manifest.json").read_text())
+    found = digests(run_folder(published))
     found.pop("manifest.json")
     assert manifest["outputs"] == found
     for file in manifest["inputs"]:
         assert file["rows_read"] == file["rows_accepted"] + file["rows_quarantined"]
 
 
-def test_each_series_has_one_champion_and_a_whole_horizon(restock: Restock, company: Path) -> None:
-    weekly(restock, company)
-    forecast = pd.read_parquet(run_folder(company) / "forecast.parquet")
+def test_each_series_has_one_champion_and_a_whole_horizon(published: Path) -> None:
+    forecast = pd.read_parquet(run_folder(published) / "forecast.parquet")
     champions = forecast[forecast[c.CHAMPION]]
     per_series = champions.groupby([c.STORE_ID, c.CATEGORY], observed=True)
     assert (per_series.size() == mini_company.SETTINGS["horizon"]).all()
@@ -117,14 +115,13 @@ def test_a_second_run_recomputes_nothing_and_leaves_identical_files(restock: Res
     assert "computed" not in err
 
 
-def test_what_happens_from_as_of_on_changes_no_target(restock: Restock, company: Path, tmp_path: Path) -> None:
-    weekly(restock, company)
+def test_what_happens_from_as_of_on_changes_no_target(restock: Restock, published: Path, tmp_path: Path) -> None:
     future = mini_company.sales()
     future[c.DATE] = (pd.to_datetime(future[c.DATE]) + pd.Timedelta(days=182)).dt.strftime("%Y-%m-%d")
     future[c.UNITS] *= 50
     other = mini_company.write(tmp_path / "other", sales=pd.concat([mini_company.sales(), future]))
     weekly(restock, other)
-    pd.testing.assert_frame_equal(targets(company), targets(other))
+    pd.testing.assert_frame_equal(targets(published), targets(other))
 
 
 def test_few_bad_rows_are_quarantined_and_the_run_goes_on(restock: Restock, tmp_path: Path) -> None:
@@ -137,17 +134,16 @@ def test_few_bad_rows_are_quarantined_and_the_run_goes_on(restock: Restock, tmp_
     assert quarantine[c.REASON].str.contains("units").all()
 
 
-def test_many_bad_rows_stop_the_run_and_leave_the_last_good_output(restock: Restock, company: Path) -> None:
-    weekly(restock, company)
-    before = digests(run_folder(company))
-    mini_company.write(company.parent, sales=with_bad_lines(200))
-    code, out, err = weekly(restock, company)
+def test_many_bad_rows_stop_the_run_and_leave_the_last_good_output(restock: Restock, published_company: Path) -> None:
+    before = digests(run_folder(published_company))
+    mini_company.write(published_company.parent, sales=with_bad_lines(200))
+    code, out, err = weekly(restock, published_company)
     assert code == 2
     assert "sales.csv" in err
     assert "200" in err
     assert "max_quarantined_share" in err
     assert "Traceback" not in out + err
-    assert digests(run_folder(company)) == before
+    assert digests(run_folder(published_company)) == before
 
 
 @pytest.mark.parametrize(
@@ -207,9 +203,8 @@ def test_a_stage_command_ends_well_and_publishes_nothing(restock: Restock, compa
     assert not (company.parent / "lake" / "runs").exists()
 
 
-def test_optimize_publishes_what_weekly_would(restock: Restock, company: Path, tmp_path: Path) -> None:
-    weekly(restock, company)
+def test_optimize_publishes_what_weekly_would(restock: Restock, published: Path, tmp_path: Path) -> None:
     other = mini_company.write(tmp_path / "other")
     code, _, err = restock("optimize", "--settings", other, "--as-of", mini_company.AS_OF)
     assert code == 0, err
-    pd.testing.assert_frame_equal(targets(company), targets(other))
+    pd.testing.assert_frame_equal(targets(published), targets(other))

@@ -1,0 +1,69 @@
+"""Command lines run in forks of a process that has imported the large libraries once.
+
+A run of the mini company spends half of its processor time on importing Great Expectations, Prefect and Matplotlib;
+some sixty runs of the tests spare it. Everything else is as in ``python -m flows``: a process of its own with its own
+arguments, streams, modules of this project, exit handlers and exit code. Workers, backfills' weeks, kills and the
+browser's runs start processes the ordinary way.
+
+Reads one JSON object per line and answers each with its exit code: arguments, environment, and out and err, the files
+for the streams.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import runpy
+import signal
+import sys
+
+LIBRARIES = (
+    "great_expectations",
+    "matplotlib.figure",
+    "pandas",
+    "prefect",
+    "pyarrow.parquet",
+    "scipy.optimize",
+    "scipy.stats",
+)
+SECONDS_AT_MOST = 600
+
+
+def main() -> None:
+    """Serve until the input ends; in a fork, run one command line and exit with its code."""
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    _answer("ready")
+    for line in sys.stdin:
+        asked = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _become(**asked)
+        _answer(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+
+
+def _answer(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _become(arguments: list[str], environment: dict[str, str], out: str, err: str) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    signal.alarm(SECONDS_AT_MOST)
+    for number, path, flags in (
+        (0, os.devnull, os.O_RDONLY),
+        (1, out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+        (2, err, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+    ):
+        opened = os.open(path, flags)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.argv[1:] = arguments
+    runpy.run_module("flows", run_name="__main__", alter_sys=True)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
