@@ -72,11 +72,6 @@ def test_configurations_are_compared_and_the_best_serves_the_weekly_run(restock:
     (paths,) = json.loads((run / "manifest.json").read_text("utf-8"))[PLAN_INPUTS]["paths"]
     assert paths["rows"] == 12 * 14
 
-    before = (run / "forecast.parquet").read_bytes()
-    code, _, err = restock("weekly", *options(company, chosen), "--force")
-    assert code == 0, err
-    assert (run / "forecast.parquet").read_bytes() == before
-
 
 def test_a_killed_training_leaves_no_process_and_is_done_again(
     prefect_server: dict[str, str], restock: Restock, company: Path

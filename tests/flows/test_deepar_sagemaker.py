@@ -21,7 +21,7 @@ from tasks.storage.lake import open_lake
 from tests.aws_twin.client import TwinClient
 from tests.aws_twin.fixture import running_twin
 from tests.flows import mini_company
-from tests.flows.conftest import SECONDS_AT_MOST
+from tests.flows.warm import SECONDS_AT_MOST
 
 pytestmark = pytest.mark.flow
 
