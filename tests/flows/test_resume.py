@@ -72,10 +72,11 @@ def test_a_damaged_object_is_computed_again(restock: Restock, published_company:
     assert (lake / "runs" / mini_company.AS_OF / "report.html").exists()
 
 
-def test_force_computes_everything_and_changes_nothing(restock: Restock, published_company: Path) -> None:
-    run = published_company.parent / "lake" / "runs" / mini_company.AS_OF
+def test_force_computes_everything_and_changes_nothing(restock: Restock, company: Path) -> None:
+    restock("weekly", "--settings", company, "--as-of", mini_company.AS_OF)
+    run = company.parent / "lake" / "runs" / mini_company.AS_OF
     before = {name: (run / name).read_bytes() for name in ("replenishment.csv", "levels.csv", "forecast.parquet")}
-    code, _, err = restock("weekly", "--settings", published_company, "--as-of", mini_company.AS_OF, "--force")
+    code, _, err = restock("weekly", "--settings", company, "--as-of", mini_company.AS_OF, "--force")
     assert code == 0, err
     assert "reused" not in err
     assert {name: (run / name).read_bytes() for name in before} == before
