@@ -14,7 +14,7 @@ INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --python 
 	--constraint requirements.lock $(PLACES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint fmt types arch docs bench bench-accuracy bench-inventory ui serve aws-twin lock clean
+.PHONY: help setup demo test tests test-fast lint fmt types arch docs bench bench-accuracy bench-inventory ui serve aws-twin lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,8 +24,14 @@ setup: .venv/.installed-test ## make .venv with everything, tests included
 demo: .venv/.installed ## write the demo company and run the weekly replenishment on it
 	@$(BIN)/restock demo --out $(DEMO)
 
-test: lint types arch ## everything that must pass before a commit
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder  # files of few tests are the long ones: not at the end
+test: .venv/.installed-test ## everything that must pass before a commit
+	@$(MAKE) --no-print-directory lint arch
+	@$(MAKE) --no-print-directory -j 2 types tests  # types take one core for a minute
+
+# One process more than there are cores: tests of flows wait for their servers. Files of few tests are the long ones: not
+# at the end.
+tests: .venv/.installed-test
+	$(BIN)/pytest -n $$(($$($(BIN)/python -c "import os; print(os.cpu_count())") + 1)) --dist loadfile --no-loadscope-reorder
 
 test-fast: .venv/.installed-test ## tests without Prefect flows and without the real data
 	$(BIN)/pytest -q -m "not flow and not shared_data"

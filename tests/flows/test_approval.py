@@ -18,22 +18,12 @@ from prefect.client.schemas.objects import FlowRun, StateType
 
 from flows.weekly import weekly_replenishment
 from tests.flows import mini_company
+from tests.flows.conftest import Process, Start
 
 pytestmark = pytest.mark.flow
 
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_WAIT = 420
-# A flow that somebody calls: without a deployment, so it waits in its process.
-SCRIPT = """
-import sys
-from flows.weekly import weekly_replenishment
-from schemas.errors import PipelineError
-try:
-    weekly_replenishment(sys.argv[1], as_of=sys.argv[2], approve_before_publishing=True, overrides=sys.argv[3:])
-except PipelineError as error:
-    print(error)
-    sys.exit(error.exit_code)
-"""
 PAUSED = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
 
 
@@ -43,15 +33,8 @@ def client(prefect_server: dict[str, str]) -> Iterator[SyncPrefectClient]:
         yield connected
 
 
-def call(environment: dict[str, str], settings: Path, *overrides: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(settings), mini_company.AS_OF, *overrides],
-        env=environment,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def call(start: Start, settings: Path, *overrides: str) -> Process:
+    return start("tests.flows.approved_run", settings, mini_company.AS_OF, *overrides)
 
 
 def waiting_run(client: SyncPrefectClient, settings: Path) -> FlowRun:
@@ -86,29 +69,32 @@ def published(settings: Path) -> dict[str, Any]:
 
 
 def test_an_approved_file_is_published_and_the_manifest_says_by_whom(
-    prefect_server: dict[str, str], client: SyncPrefectClient, company: Path
+    start: Start, client: SyncPrefectClient, planned_company: Path
 ) -> None:
-    process = call(prefect_server, company)
+    company = planned_company
+    process = call(start, company)
     run = waiting_run(client, company)
     assert not (company.parent / "lake/runs").exists()
     assert (company.parent / "lake/previews" / mini_company.AS_OF / "report.html").exists()
     answer(client, run.id, decision="approve", name="Ana", note="after the fair")
-    out, _ = process.communicate(timeout=SECONDS_TO_WAIT)
-    assert process.returncode == 0, out
+    code, out, err = process.wait()
+    assert code == 0, out + err
     approval = published(company)["approval"]
     assert (approval["by"], approval["note"]) == ("Ana", "after the fair")
     assert "Nothing of this date is published yet" in words(client, run)
 
 
 def test_who_approves_a_published_week_again_is_told_that_its_file_is_replaced(
-    prefect_server: dict[str, str], client: SyncPrefectClient, company: Path
+    start: Start, client: SyncPrefectClient, planned_company: Path
 ) -> None:
+    company = planned_company
+
     def approve(*overrides: str) -> str:
         """Approve a run on these settings; what its form said."""
-        process = call(prefect_server, company, *overrides)
+        process = call(start, company, *overrides)
         run = waiting_run(client, company)
         answer(client, run.id, decision="approve", name="Ana")
-        process.communicate(timeout=SECONDS_TO_WAIT)
+        process.wait()
         return words(client, run)
 
     approve()
@@ -123,13 +109,14 @@ def test_who_approves_a_published_week_again_is_told_that_its_file_is_replaced(
 
 
 def test_a_rejection_or_silence_leaves_the_last_file_and_says_what_to_do(
-    prefect_server: dict[str, str], client: SyncPrefectClient, company: Path
+    start: Start, client: SyncPrefectClient, planned_company: Path
 ) -> None:
-    process = call(prefect_server, company)
+    company = planned_company
+    process = call(start, company)
     run = waiting_run(client, company)
     answer(client, run.id, decision="reject", name="Tom", note="stock is wrong")
-    out, _ = process.communicate(timeout=SECONDS_TO_WAIT)
-    assert process.returncode == 3, out
+    code, out, err = process.wait()
+    assert code == 3, out + err
     state = client.read_flow_run(run.id).state
     assert state is not None
     assert state.type == StateType.FAILED
@@ -137,16 +124,17 @@ def test_a_rejection_or_silence_leaves_the_last_file_and_says_what_to_do(
         assert "Tom rejected it: stock is wrong" in words
         assert f"start the weekly run for {mini_company.AS_OF} again" in words
 
-    silent = call(prefect_server, company, "publication.approval_timeout_hours=0.0005")
-    out, _ = silent.communicate(timeout=SECONDS_TO_WAIT)
-    assert silent.returncode == 3, out
+    code, out, err = call(start, company, "publication.approval_timeout_hours=0.0005").wait()
+    assert code == 3, out + err
     assert "nobody approved it within 0.0005 hours" in out
     assert not (company.parent / "lake/runs").exists()
 
 
 def test_the_run_of_a_deployment_outlives_its_worker(
-    prefect_server: dict[str, str], client: SyncPrefectClient, company: Path
+    prefect_server: dict[str, str], client: SyncPrefectClient, planned_company: Path
 ) -> None:
+    company = planned_company
+
     def execute(run_id: UUID) -> str:
         command = [sys.executable, "-m", "prefect", "flow-run", "execute", str(run_id)]
         done = subprocess.run(

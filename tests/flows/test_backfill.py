@@ -7,8 +7,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from datetime import date
 from pathlib import Path
@@ -22,7 +20,7 @@ from schemas.records import WeekOutcome
 from tasks.backfill import refuse_failed_weeks, weeks_as_text
 from tasks.publishing.later_sales import wape_since
 from tests.flows import mini_company
-from tests.flows.conftest import Restock
+from tests.flows.conftest import Process, Restock, Start
 
 WEEKS = ("2024-06-10", "2024-06-17", "2024-06-24")
 SECONDS_TO_WAIT = 150
@@ -66,29 +64,21 @@ def weekly_files(restock: Restock, one_company: Path) -> dict[str, bytes]:
     return contents(one_company)
 
 
-def start(environment: dict[str, str], settings: Path, *more: object) -> subprocess.Popen[bytes]:
-    command = ["backfill", "--settings", settings, "--from", WEEKS[0], "--to", WEEKS[-1], *more]
-    return subprocess.Popen(
-        [sys.executable, "-m", "flows", *map(str, command)],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def begin(start: Start, settings: Path, *more: object) -> Process:
+    return start("flows", "backfill", "--settings", settings, "--from", WEEKS[0], "--to", WEEKS[-1], *more)
 
 
 @pytest.mark.flow
 def test_a_backfill_leaves_byte_for_byte_what_weekly_runs_leave(
-    prefect_server: dict[str, str], restock: Restock, weekly_files: dict[str, bytes], company: Path
+    start: Start, restock: Restock, weekly_files: dict[str, bytes], company: Path
 ) -> None:
-    process = start(prefect_server, company)
+    process = begin(start, company)
     until = time.monotonic() + SECONDS_TO_WAIT
     while not (runs(company) / WEEKS[0] / "replenishment.csv").exists():
         assert process.poll() is None, "the backfill ended before its first week"
         assert time.monotonic() < until, "the first week did not come"
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill_all()
     assert len(list(runs(company).iterdir())) < len(WEEKS)
     first = {path: path.stat().st_mtime_ns for path in (runs(company) / WEEKS[0]).iterdir()}
 
@@ -122,15 +112,15 @@ def remembered(settings: Path) -> dict[Path, int]:
 
 @pytest.mark.flow
 def test_weeks_side_by_side_are_the_same_also_after_a_kill_and_nothing_is_computed_twice(
-    prefect_server: dict[str, str], restock: Restock, weekly_files: dict[str, bytes], company: Path
+    start: Start, restock: Restock, weekly_files: dict[str, bytes], company: Path
 ) -> None:
-    process = start(prefect_server, company, "--parallel", 2)
+    process = begin(start, company, "--parallel", 2)
     until = time.monotonic() + SECONDS_TO_WAIT
     while not any(path.parent.name == "compare" for path in remembered(company)):
         assert process.poll() is None, "the backfill ended before a week was compared"
         assert time.monotonic() < until, "no week was compared"
         time.sleep(0.05)
-    process.kill()  # the parent alone, as the machine does where memory ends
+    os.kill(process.pid, signal.SIGKILL)  # the parent alone, as the machine does where memory ends
     process.wait()
     while left := session(process.pid):
         assert time.monotonic() < until, f"processes {left} outlive the backfill"

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.flow
 COSTED = ("--set", "inventory.holding_cost=30", "--set", "inventory.policies=[marginal_value]")
 
 
-def test_a_run_with_holding_costs_calibrates_once_and_tells(restock: Restock, company: Path) -> None:
+def test_a_run_with_holding_costs_calibrates_once_and_tells(restock: Restock, planned_company: Path) -> None:
+    company = planned_company
     day = ("--settings", company, "--as-of", mini_company.AS_OF)
     code, out, err = restock("weekly", *day, *COSTED)
     assert code == 0, out + err

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,7 +14,7 @@ import pytest
 from schemas import columns as c
 from tasks.publishing.manifest import PLAN_INPUTS
 from tests.flows import mini_company
-from tests.flows.conftest import Restock
+from tests.flows.conftest import Process, Restock, Start
 
 pytestmark = pytest.mark.flow
 
@@ -30,7 +28,8 @@ TINY = (
 
 
 def options(company: Path, configurations: str = TWO) -> list[str]:
-    return ["--settings", str(company), "--as-of", mini_company.AS_OF, "--set", TINY % configurations]
+    day = ["--settings", str(company), "--as-of", mini_company.AS_OF]
+    return [*day, "--set", "backtest.windows=1", "--set", TINY % configurations]
 
 
 def jobs(lake: Path) -> set[str]:
@@ -60,31 +59,23 @@ def test_configurations_are_compared_and_the_best_serves_the_weekly_run(restock:
         chosen = "[{data: original, likelihood: negative-binomial}]"
     code, _, err = restock("weekly", *options(company, chosen))
     assert code == 0, err
-    # The run's own forecast takes the model that train-deepar has trained; only the two folds are new.
-    assert len(jobs(lake)) == len(trained) + 2
+    # The run's own forecast takes the model that train-deepar has trained; only the fold is new.
+    assert len(jobs(lake)) == len(trained) + 1
     run = lake / "runs" / mini_company.AS_OF
     forecast = pd.read_parquet(run / "forecast.parquet")
     assert len(forecast[forecast[c.MODEL] == "deepar"]) == 12 * 14
     backtest = pd.read_parquet(run / "backtest.parquet")
-    assert backtest.loc[backtest[c.MODEL] == "deepar", c.CUTOFF].nunique() == 2
+    assert backtest.loc[backtest[c.MODEL] == "deepar", c.CUTOFF].nunique() == 1
 
     # Its own sample paths of the horizon are kept for the plan.
     (paths,) = json.loads((run / "manifest.json").read_text("utf-8"))[PLAN_INPUTS]["paths"]
     assert paths["rows"] == 12 * 14
 
 
-def test_a_killed_training_leaves_no_process_and_is_done_again(
-    prefect_server: dict[str, str], restock: Restock, company: Path
-) -> None:
+def test_a_killed_training_leaves_no_process_and_is_done_again(start: Start, restock: Restock, company: Path) -> None:
     lake = company.parent / "lake"
     slow = [part.replace("epochs: 1,", "epochs: 4000,") for part in options(company, "[{}]")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flows", "train-deepar", *slow],
-        env=prefect_server,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = start("flows", "train-deepar", *slow)
     children = _children_when_training(process)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -99,7 +90,7 @@ def test_a_killed_training_leaves_no_process_and_is_done_again(
     assert "Best: cleaned-student-t" in out
 
 
-def _children_when_training(process: subprocess.Popen[bytes]) -> list[int]:
+def _children_when_training(process: Process) -> list[int]:
     """Processes of trainings below the run, once there is one."""
     until = time.monotonic() + SECONDS_TO_WAIT
     while True:

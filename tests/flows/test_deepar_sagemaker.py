@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +17,7 @@ from tasks.storage.lake import open_lake
 from tests.aws_twin.client import TwinClient
 from tests.aws_twin.fixture import running_twin
 from tests.flows import mini_company
-from tests.flows.warm import SECONDS_AT_MOST
+from tests.flows.conftest import Restock, Start
 
 pytestmark = pytest.mark.flow
 
@@ -53,36 +49,26 @@ def environment(prefect_server: dict[str, str], twin: TwinClient) -> dict[str, s
 def command(name: str, company: Path, configurations: str = ONE) -> list[str]:
     storage = f"storage=s3://restock-twin/{company.parent.parent.name}"
     given = ["--settings", str(company), "--as-of", mini_company.AS_OF, "--set", storage]
-    return [sys.executable, "-m", "flows", name, *given, "--set", MODELS % configurations]
+    return [name, *given, "--set", MODELS % configurations]
 
 
-def run(environment: dict[str, str], *arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        arguments, env=environment, capture_output=True, text=True, timeout=SECONDS_AT_MOST, check=False
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def killed_while_training(environment: dict[str, str], twin: TwinClient, *arguments: str) -> None:
+def killed_while_training(begun: Start, environment: dict[str, str], twin: TwinClient, *arguments: str) -> None:
     """Start a command and kill it while its job is under way."""
     twin.disturb("training", "delay", seconds=6)
-    process = subprocess.Popen(
-        arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    process = begun("flows", *arguments, environment=environment)
     until = time.monotonic() + SECONDS_TO_WAIT
     while not twin.accepted("CreateTrainingJob"):
         assert process.poll() is None, "the run ended before a job began"
         assert time.monotonic() < until, "no job began in time"
         time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill_all()
 
 
 def test_weekly_run_with_storage_and_training_on_aws(
-    environment: dict[str, str], twin: TwinClient, company: Path
+    restock: Restock, environment: dict[str, str], twin: TwinClient, company: Path
 ) -> None:
     two = "[{data: cleaned}, {data: original, likelihood: negative-binomial}]"
-    code, _, err = run(environment, *command("weekly", company, two))
+    code, _, err = restock(*command("weekly", company, two), environment=environment)
     assert code == 0, err
     # Two configurations, two folds and the run's own forecast: trained once, asked once each.
     assert twin.accepted("CreateTrainingJob") == 5
@@ -92,24 +78,31 @@ def test_weekly_run_with_storage_and_training_on_aws(
     folder = f"s3://restock-twin/{key.rsplit('/', 1)[0]}"
     assert b"store_id,sku,target_quantity" in twin.read(f"{folder}/replenishment.csv")
 
-    code, _, err = run(environment, *command("weekly", company, two), "--force")
+    code, _, err = restock(*command("weekly", company, two), "--force", environment=environment)
     assert code == 0, err
     assert twin.accepted("CreateTrainingJob") == 5
 
 
-def test_a_killed_run_finds_its_job_again(environment: dict[str, str], twin: TwinClient, company: Path) -> None:
-    killed_while_training(environment, twin, *command("train-deepar", company))
-    code, out, err = run(environment, *command("train-deepar", company))
+def test_a_killed_run_finds_its_job_again(
+    start: Start, restock: Restock, environment: dict[str, str], twin: TwinClient, company: Path
+) -> None:
+    killed_while_training(start, environment, twin, *command("train-deepar", company))
+    code, out, err = restock(*command("train-deepar", company), environment=environment)
     assert code == 0, err
     assert "Best: cleaned-student-t" in out
     assert twin.accepted("CreateTrainingJob") == 2  # the configuration, and the best on everything known
 
 
 def test_a_cancelled_run_stops_its_job_and_the_next_one_starts_anew(
-    environment: dict[str, str], twin: TwinClient, company: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start,
+    restock: Restock,
+    environment: dict[str, str],
+    twin: TwinClient,
+    company: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     arguments = command("train-deepar", company)
-    killed_while_training(environment, twin, *arguments)
+    killed_while_training(start, environment, twin, *arguments)
     for name, value in twin.environment.items():
         monkeypatch.setenv(name, value)
     storage = f"s3://restock-twin/{company.parent.parent.name}"
@@ -127,27 +120,29 @@ def test_a_cancelled_run_stops_its_job_and_the_next_one_starts_anew(
     assert open_lake(storage).keys("deepar/running") == []
     stop_jobs(train_deepar, cancelled, Cancelled())
 
-    code, _, err = run(environment, *arguments)
+    code, _, err = restock(*arguments, environment=environment)
     assert code == 0, err
     assert twin.accepted("CreateTrainingJob") == 3
 
 
-def test_a_failed_job_tells_sagemakers_own_reason(environment: dict[str, str], twin: TwinClient, company: Path) -> None:
+def test_a_failed_job_tells_sagemakers_own_reason(
+    restock: Restock, environment: dict[str, str], twin: TwinClient, company: Path
+) -> None:
     twin.disturb("training", "fail", reason="ClientError: Unable to read the data of the train channel.")
-    code, _, err = run(environment, *command("train-deepar", company))
+    code, _, err = restock(*command("train-deepar", company), environment=environment)
     assert code == 1
     assert "Unable to read the data of the train channel" in err
     assert "Traceback" not in err
 
 
 def test_sagemaker_without_a_role_is_refused_before_any_job(
-    environment: dict[str, str], twin: TwinClient, company: Path
+    restock: Restock, environment: dict[str, str], twin: TwinClient, company: Path
 ) -> None:
     given = [
         part.replace("role: 'arn:aws:iam::123456789012:role/restock-twin', ", "")
         for part in command("train-deepar", company)
     ]
-    code, _, err = run(environment, *given)
+    code, _, err = restock(*given, environment=environment)
     assert code == 2
     assert "models.deepar.sagemaker.role" in err
     assert "Traceback" not in err

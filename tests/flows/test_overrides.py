@@ -37,8 +37,8 @@ def targets(settings: Path) -> pd.Series:
     return table.set_index([c.STORE_ID, c.SKU])[c.TARGET_QUANTITY]
 
 
-def test_overrides_change_the_file_and_are_told_everywhere(restock: Restock, company: Path) -> None:
-    weekly(restock, company)
+def test_overrides_change_the_file_and_are_told_everywhere(restock: Restock, published_company: Path) -> None:
+    company = published_company
     plan = targets(company)
     err = weekly(restock, company, GOOD, EXPIRED, BAD)
     assert "overrides in quarantine, not applied: 1" in err

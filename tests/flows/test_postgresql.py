@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.flows import mini_company
+from tests.flows.conftest import Restock
 
 pytestmark = pytest.mark.flow
 
@@ -69,7 +70,9 @@ def database() -> Iterator[str]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def test_a_weekly_run_is_recorded_in_postgresql(database: str, company: Path, tmp_path: Path) -> None:
+def test_a_weekly_run_is_recorded_in_postgresql(
+    database: str, restock: Restock, planned_company: Path, tmp_path: Path
+) -> None:
     port = free_port()
     api = f"http://127.0.0.1:{port}/api"
     environment = {
@@ -87,17 +90,9 @@ def test_a_weekly_run_is_recorded_in_postgresql(database: str, company: Path, tm
             assert server.poll() is None, "the server ended at once"
             assert time.monotonic() < until, "the server did not answer"
             time.sleep(0.5)
-        weekly = [sys.executable, "-m", "flows", "weekly", "--settings", str(company), "--as-of", mini_company.AS_OF]
-        done = subprocess.run(
-            weekly,
-            cwd=ROOT,
-            env={**environment, "PREFECT_API_URL": api},
-            capture_output=True,
-            text=True,
-            timeout=SECONDS_TO_WAIT,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        weekly = ("weekly", "--settings", planned_company, "--as-of", mini_company.AS_OF)
+        code, _, err = restock(*weekly, environment={**environment, "PREFECT_API_URL": api})
+        assert code == 0, err
         runs = httpx.post(f"{api}/flow_runs/filter", json={}, timeout=30).json()
         assert [run["state_type"] for run in runs] == ["COMPLETED"]
         assert not (tmp_path / "home" / "prefect.db").exists(), "SQLite was used"

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.flows import mini_company
-from tests.flows.conftest import Restock
+from tests.flows.conftest import Process, Restock, Start
 
 pytestmark = pytest.mark.flow
 
 SECONDS_TO_WAIT = 120
 
 
-def start(environment: dict[str, str], settings: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "flows", "weekly", "--settings", str(settings), "--as-of", mini_company.AS_OF],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def wait_for(folder: Path, process: subprocess.Popen[bytes]) -> None:
+def wait_for(folder: Path, process: Process) -> None:
     """Wait until a stage has remembered its record."""
     until = time.monotonic() + SECONDS_TO_WAIT
     while not any(folder.glob("*.json")):
@@ -39,14 +25,11 @@ def wait_for(folder: Path, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.parametrize("stage", ["features", "compare"])
-def test_a_killed_run_starts_again_where_it_stopped(
-    prefect_server: dict[str, str], restock: Restock, company: Path, stage: str
-) -> None:
+def test_a_killed_run_starts_again_where_it_stopped(start: Start, restock: Restock, company: Path, stage: str) -> None:
     lake = company.parent / "lake"
-    process = start(prefect_server, company)
+    process = start("flows", "weekly", "--settings", company, "--as-of", mini_company.AS_OF)
     wait_for(lake / "records" / stage, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill_all()
     assert not (lake / "runs").exists() or not any((lake / "runs").iterdir())
 
     code, _, err = restock("weekly", "--settings", company, "--as-of", mini_company.AS_OF)
@@ -72,11 +55,10 @@ def test_a_damaged_object_is_computed_again(restock: Restock, published_company:
     assert (lake / "runs" / mini_company.AS_OF / "report.html").exists()
 
 
-def test_force_computes_everything_and_changes_nothing(restock: Restock, company: Path) -> None:
-    restock("weekly", "--settings", company, "--as-of", mini_company.AS_OF)
-    run = company.parent / "lake" / "runs" / mini_company.AS_OF
+def test_force_computes_everything_and_changes_nothing(restock: Restock, published_company: Path) -> None:
+    run = published_company.parent / "lake" / "runs" / mini_company.AS_OF
     before = {name: (run / name).read_bytes() for name in ("replenishment.csv", "levels.csv", "forecast.parquet")}
-    code, _, err = restock("weekly", "--settings", company, "--as-of", mini_company.AS_OF, "--force")
+    code, _, err = restock("weekly", "--settings", published_company, "--as-of", mini_company.AS_OF, "--force")
     assert code == 0, err
     assert "reused" not in err
     assert {name: (run / name).read_bytes() for name in before} == before

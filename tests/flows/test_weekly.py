@@ -55,9 +55,8 @@ def with_bad_lines(count: int) -> pd.DataFrame:
     return sales
 
 
-def test_a_weekly_run_leaves_every_output_and_a_target_for_every_pair(restock: Restock, company: Path) -> None:
-    code, out, err = weekly(restock, company)
-    assert code == 0, out + err
+def test_a_weekly_run_leaves_every_output_and_a_target_for_every_pair(restock: Restock, published: Path) -> None:
+    company = published
     assert set(digests(run_folder(company))) == OUTPUTS
     table = targets(company)
     assert set(zip(table[c.STORE_ID], table[c.SKU], strict=True)) == {
@@ -65,7 +64,6 @@ def test_a_weekly_run_leaves_every_output_and_a_target_for_every_pair(restock: R
     }
     assert (table[c.TARGET_QUANTITY] >= 0).all()
     assert table[c.TARGET_QUANTITY].dtype.kind == "i"
-    assert "replenishment.csv" in out
     _the_run_answers(restock, company)
 
 
@@ -103,12 +101,13 @@ def test_each_series_has_one_champion_and_a_whole_horizon(published: Path) -> No
     assert champions[c.DATE].min() == pd.Timestamp(mini_company.AS_OF)
 
 
-def test_a_second_run_recomputes_nothing_and_leaves_identical_files(restock: Restock, company: Path) -> None:
-    weekly(restock, company)
+def test_a_second_run_recomputes_nothing_and_leaves_identical_files(restock: Restock, published_company: Path) -> None:
+    company = published_company
     before = digests(run_folder(company))
     stamps = {path: path.stat().st_mtime_ns for path in run_folder(company).iterdir()}
-    code, _, err = weekly(restock, company)
+    code, out, err = weekly(restock, company)
     assert code == 0
+    assert "replenishment.csv" in out
     assert digests(run_folder(company)) == before
     assert {path: path.stat().st_mtime_ns for path in run_folder(company).iterdir()} == stamps
     assert "Cached" in err
@@ -165,14 +164,15 @@ def test_bad_settings_end_with_code_2_and_say_what_to_do(
     assert "Traceback" not in out + err
 
 
-def test_a_dry_run_publishes_nothing(restock: Restock, company: Path) -> None:
-    code, out, _ = weekly(restock, company, "--dry-run")
+def test_a_dry_run_publishes_nothing(restock: Restock, planned_company: Path) -> None:
+    code, out, _ = weekly(restock, planned_company, "--dry-run")
     assert code == 0
-    assert not run_folder(company).exists()
+    assert not run_folder(planned_company).exists()
     assert "Dry run" in out
 
 
-def test_too_many_changed_targets_hold_the_publication_back(restock: Restock, company: Path) -> None:
+def test_too_many_changed_targets_hold_the_publication_back(restock: Restock, planned_company: Path) -> None:
+    company = planned_company
     week_before = "2024-06-24"
     restock("weekly", "--settings", company, "--as-of", week_before)
     code, out, err = weekly(restock, company, "--set", "publication.max_change=0")
@@ -197,14 +197,13 @@ def test_a_scope_that_is_not_there_is_refused_before_sales_are_read(restock: Res
 
 
 @pytest.mark.parametrize("command", ["ingest", "features", "baselines", "compare"])
-def test_a_stage_command_ends_well_and_publishes_nothing(restock: Restock, company: Path, command: str) -> None:
-    code, out, err = restock(command, "--settings", company, "--as-of", mini_company.AS_OF)
+def test_a_stage_command_ends_well_and_publishes_nothing(restock: Restock, planned_company: Path, command: str) -> None:
+    code, out, err = restock(command, "--settings", planned_company, "--as-of", mini_company.AS_OF)
     assert code == 0, out + err
-    assert not (company.parent / "lake" / "runs").exists()
+    assert not (planned_company.parent / "lake" / "runs").exists()
 
 
-def test_optimize_publishes_what_weekly_would(restock: Restock, published: Path, tmp_path: Path) -> None:
-    other = mini_company.write(tmp_path / "other")
-    code, _, err = restock("optimize", "--settings", other, "--as-of", mini_company.AS_OF)
+def test_optimize_publishes_what_weekly_would(restock: Restock, published: Path, planned_company: Path) -> None:
+    code, _, err = restock("optimize", "--settings", planned_company, "--as-of", mini_company.AS_OF)
     assert code == 0, err
-    pd.testing.assert_frame_equal(targets(published), targets(other))
+    pd.testing.assert_frame_equal(targets(published), targets(planned_company))

@@ -1,12 +1,13 @@
 """Command lines run in forks of a process that has imported the large libraries once.
 
 A run of the mini company spends half of its processor time on importing Great Expectations, Prefect and Matplotlib;
-some sixty runs of the tests spare it. Everything else is as in ``python -m flows``: a process of its own with its own
-arguments, streams, modules of this project, exit handlers and exit code. Workers, backfills' weeks, kills and the
-browser's runs start processes the ordinary way.
+some hundred runs of the tests spare it. Everything else is as in ``python -m``: a process of its own, in a session of
+its own, with its own arguments, streams, modules of this project, exit handlers and exit code. Workers, backfills'
+weeks and the browser's runs start processes the ordinary way.
 
-Reads one JSON object per line and answers each with its exit code: arguments, environment, and out and err, the files
-for the streams.
+Reads one JSON object per line and answers each with a number. To start a module: arguments, the first its name,
+environment, and out and err, the files for the streams; answered with the process's id. Once it has ended: the id, and
+whether to wait for the end; answered with its exit code (below 0: the signal that killed it), or nothing while it runs.
 """
 
 from __future__ import annotations
@@ -31,16 +32,20 @@ SECONDS_AT_MOST = 600
 
 
 def main() -> None:
-    """Serve until the input ends; in a fork, run one command line and exit with its code."""
+    """Serve until the input ends; in a fork, run one module and exit with its code."""
     for library in LIBRARIES:
         importlib.import_module(library)
     _answer("ready")
     for line in sys.stdin:
         asked = json.loads(line)
+        if "id" in asked:
+            found, status = os.waitpid(asked["id"], 0 if asked["wait"] else os.WNOHANG)
+            _answer(str(os.waitstatus_to_exitcode(status)) if found else "")
+            continue
         child = os.fork()
         if child == 0:
             _become(**asked)
-        _answer(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+        _answer(str(child))
 
 
 def _answer(line: str) -> None:
@@ -49,6 +54,7 @@ def _answer(line: str) -> None:
 
 
 def _become(arguments: list[str], environment: dict[str, str], out: str, err: str) -> None:
+    os.setsid()
     os.environ.clear()
     os.environ.update(environment)
     signal.alarm(SECONDS_AT_MOST)
@@ -60,8 +66,8 @@ def _become(arguments: list[str], environment: dict[str, str], out: str, err: st
         opened = os.open(path, flags)
         os.dup2(opened, number)
         os.close(opened)
-    sys.argv[1:] = arguments
-    runpy.run_module("flows", run_name="__main__", alter_sys=True)
+    module, *sys.argv[1:] = arguments
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
     sys.exit(0)
 
 
