@@ -101,8 +101,8 @@ def test_each_series_has_one_champion_and_a_whole_horizon(published: Path) -> No
     assert champions[c.DATE].min() == pd.Timestamp(mini_company.AS_OF)
 
 
-def test_a_second_run_recomputes_nothing_and_leaves_identical_files(restock: Restock, published_company: Path) -> None:
-    company = published_company
+def test_a_second_run_recomputes_nothing_and_leaves_identical_files(restock: Restock, published: Path) -> None:
+    company = published
     before = digests(run_folder(company))
     stamps = {path: path.stat().st_mtime_ns for path in run_folder(company).iterdir()}
     code, out, err = weekly(restock, company)

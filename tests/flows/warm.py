@@ -1,9 +1,10 @@
-"""Command lines run in forks of a process that has imported the large libraries once.
+"""Command lines run in forks of a process that has imported the weekly run's modules once.
 
 A run of the mini company spends half of its processor time on importing Great Expectations, Prefect and Matplotlib;
 some hundred runs of the tests spare it. Everything else is as in ``python -m``: a process of its own, in a session of
-its own, with its own arguments, streams, modules of this project, exit handlers and exit code. Workers, backfills'
-weeks and the browser's runs start processes the ordinary way.
+its own, with its own arguments, streams, exit handlers and exit code. Only Prefect's settings are those of the
+environment that this process was started in. Workers, backfills' weeks and the browser's runs start processes the
+ordinary way.
 
 Reads one JSON object per line and answers each with a number. To start a module: arguments, the first its name,
 environment, and out and err, the files for the streams; answered with the process's id. Once it has ended: the id, and
@@ -12,6 +13,7 @@ whether to wait for the end; answered with its exit code (below 0: the signal th
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -19,22 +21,33 @@ import runpy
 import signal
 import sys
 
-LIBRARIES = (
+MODULES = (
+    "boto3",
+    "flows.backfill",
+    "flows.weekly",
     "great_expectations",
     "matplotlib.figure",
-    "pandas",
-    "prefect",
+    "prefect.artifacts",
+    "prefect.engine",
+    "prefect.runtime",
+    "prefect.task_engine",
     "pyarrow.parquet",
     "scipy.optimize",
     "scipy.stats",
+    "tasks.demand.validation",
+    "tasks.inventory.weekly",
+    "tasks.publishing.publish",
 )
 SECONDS_AT_MOST = 600
 
 
 def main() -> None:
     """Serve until the input ends; in a fork, run one module and exit with its code."""
-    for library in LIBRARIES:
-        importlib.import_module(library)
+    for module in MODULES:
+        importlib.import_module(module)
+    # Or every collection in a fork walks, and thereby copies, all that was imported: half of a run's processor time.
+    gc.collect()
+    gc.freeze()
     _answer("ready")
     for line in sys.stdin:
         asked = json.loads(line)
