@@ -1,7 +1,7 @@
 """How many series a model of single series fits: a count that follows from the data's size.
 
-A model may cost so many core-seconds per run: 240 for ARIMA and Prophet, 100 for the cheap ones, hence
-about two minutes, or one, on two cores. What a series costs is read from the table below, never from a
+A model may cost so many core-seconds per run: 120 for ARIMA and Prophet, 100 for the cheap ones, hence
+about one minute each on two cores. What a series costs is read from the table below, never from a
 clock: core-milliseconds measured on one core of a small x86 server on the six real data sets, rounded up.
 """
 
@@ -52,7 +52,7 @@ CHEAP = {
     "tsb": Cost(0, 0, 0.2, 0.0005),
 }
 FEWEST_KNOWN = {arima.NAME: arima.MIN_KNOWN, prophet_.NAME: prophet_.MIN_KNOWN, **local_models.MIN_KNOWN}
-ALLOWANCE = 240_000.0
+ALLOWANCE = 120_000.0
 CHEAP_ALLOWANCE = 100_000.0
 FEWEST_SERIES = 10
 
@@ -65,7 +65,7 @@ def chosen_series(
     Only series with enough known open periods for the model before the first cutoff: one that is too
     short is no failure of the model. Of these the least of ``max_series`` and allowance / cost of a
     series, but at least 10. Example: validated Prophet with 4 fits of 730 days costs 1,206.6 ms a series,
-    so 198 series.
+    so 99 series.
 
     Args:
         panel: n series over T periods.

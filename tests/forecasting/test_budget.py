@@ -36,7 +36,7 @@ def test_series_too_short_at_the_first_cutoff_are_left_out():
 
 
 def test_the_example_of_the_docstring():
-    assert affordable("prophet", ProphetSettings(), 730, 4) == 198
+    assert affordable("prophet", ProphetSettings(), 730, 4) == 99
 
 
 @pytest.mark.parametrize(
