@@ -28,10 +28,13 @@ test: .venv/.installed-test ## everything that must pass before a commit
 	@$(MAKE) --no-print-directory lint arch
 	@$(MAKE) --no-print-directory -j 2 types tests  # types take one core for a minute
 
+# Those that this process may use: in a container often fewer than the machine has.
+CORES = $$($(BIN)/python -c "import os; print(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())")
+
 # One process more than there are cores: tests of flows wait for their servers. Files of few tests are the long ones: not
 # at the end.
 tests: .venv/.installed-test
-	$(BIN)/pytest -n $$(($$($(BIN)/python -c "import os; print(os.cpu_count())") + 1)) --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n $$(($(CORES) + 1)) --dist loadfile --no-loadscope-reorder
 
 test-fast: .venv/.installed-test ## tests without Prefect flows and without the real data
 	$(BIN)/pytest -q -m "not flow and not shared_data"
