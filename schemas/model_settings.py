@@ -104,7 +104,7 @@ class LocalModelSettings(Strict):
 
 
 class EnsembleSettings(Strict):
-    """The other models' forecasts averaged quantile by quantile, with weights learnt on the folds."""
+    """The other models' forecasts averaged, with the spread of their mixture and weights learnt on the folds."""
 
     members: list[str] | None = Field(
         default=None, description="Models to combine, all alike; when absent all models, weighted by their fold losses"

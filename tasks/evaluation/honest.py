@@ -23,10 +23,10 @@ def calibrated(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both tables with every model's quantiles moved to where the folds say they belong.
 
-    A quantile's distance from the median is multiplied by what would have given it its share of the rows
-    (:mod:`tasks.forecasting.calibration`). Folds a week apart share most of their periods and those their luck: they
-    count for as many horizons as they cover. A fold is moved by the other folds alone, so that its figures stay
-    those of a forecast; the live forecast by all. Means and medians stay. Where fewer than 200 rows are known
+    A quantile's distance from the median is multiplied by what would have given it its share of the rows, alike on
+    both sides (:mod:`tasks.forecasting.calibration`). Folds a week apart share most of their periods and those their
+    luck: they count for as many horizons as they cover. A fold is moved by the other folds alone, so that its figures
+    stay those of a forecast; the live forecast by all. Means and medians stay. Where fewer than 200 rows are known
     nothing is moved.
 
     Where only whole units were sold, quantiles below the median that lie between 0 and 1 are 0 up to a bound: the
@@ -75,7 +75,7 @@ def _factors(
     actual, size = (table[name].to_numpy(np.float64)[used] for name in (c.ACTUAL, c.MEAN))
     median = table[c.MEDIAN].to_numpy(np.float64)[used]
     windows = windows_covered(table.loc[used, c.DATE], int(step[used].max()))
-    return calibrate(actual, spread[used], median, size, step[used], levels, windows)
+    return calibrate(actual, spread[used], median, size, step[used], levels, windows).even_handed(levels, windows)
 
 
 def _moved(

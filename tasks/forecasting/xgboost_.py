@@ -107,7 +107,8 @@ class XgboostForecaster:
         parts = [self._spread_of(block, weight, seed) for block in blocks]
         units, median, base, step, spread = (np.concatenate(values) for values in zip(*parts, strict=True))
         windows = sum(block.windows for block in blocks)
-        return Verdict(weight, calibrate(units, spread, median, base, step, self._levels, windows))
+        found = calibrate(units, spread, median, base, step, self._levels, windows)
+        return Verdict(weight, found.damped(windows))
 
     def _block(self, panel: Panel, origins: Sequence[int], seed: int) -> Block | None:
         """Boosters that know what lies before some windows, and their medians there; None where they cannot be."""

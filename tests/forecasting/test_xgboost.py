@@ -11,7 +11,6 @@ from schemas.protocols import FittedForecaster, Forecaster
 from schemas.settings import XgboostSettings
 from tasks.demand.feature_known import KnownColumns
 from tasks.demand.training_rows import Rows
-from tasks.forecasting.calibration import Calibration, calibrate
 from tasks.forecasting.floors import SeasonalNaive
 from tasks.forecasting.xgb_boost import FEATURE, GAIN, weighted_quantiles
 from tasks.forecasting.xgb_profile import fit_profile, ratios_to_surroundings
@@ -147,35 +146,6 @@ def test_few_windows_bear_few_rounds():
     assert believed_rounds(100, rows(112), horizon=28) == 50
     assert believed_rounds(100, rows(28), horizon=28) == 6
     assert believed_rounds(100, rows(2800), horizon=28) == 100
-
-
-def test_calibration_gives_each_quantile_its_share_of_the_held_out_rows():
-    rng = np.random.default_rng(1)
-    median, ground = np.full(6000, 100.0), np.full(6000, 100.0)
-    units = median + rng.normal(0.0, 20.0, 6000)
-    too_narrow = median[:, None] + np.array([-10.0, 0.0, 10.0])
-    step = np.arange(6000) % 4 + 1
-    found = calibrate(units, too_narrow, median, ground, step, (0.1, 0.5, 0.9), windows=1000)
-    low, middle, high = found.apply(too_narrow, median, ground, step).T
-    assert (units < low).mean() == pytest.approx(0.1, abs=0.01)
-    assert (units > high).mean() == pytest.approx(0.1, abs=0.01)
-    assert np.array_equal(middle, median)
-
-
-def test_one_window_is_believed_by_half_and_asked_for_more():
-    units, median, ground = np.linspace(0.0, 200.0, 100_001), np.full(100_001, 100.0), np.full(100_001, 100.0)
-    quantiles = median[:, None] + np.array([-60.0, 0.0, 60.0])
-    step = np.ones(100_001, dtype=int)
-    few, many = (calibrate(units, quantiles, median, ground, step, (0.1, 0.5, 0.9), k) for k in (1, 10**6))
-    # One window: 7.5 % may lie above q0.9, hence a factor of 85 / 60, believed by the power 1/2.
-    assert few.factors[0] == pytest.approx([(85 / 60) ** 0.5, 1.0, (85 / 60) ** 0.5], rel=1e-3)
-    assert many.factors[0] == pytest.approx([80 / 60, 1.0, 80 / 60], rel=1e-3)
-
-
-def test_without_held_out_rows_nothing_is_calibrated():
-    quantiles = np.array([[1.0, 2.0, 5.0]])
-    found = Calibration.none((0.1, 0.5, 0.9)).apply(quantiles, np.array([2.0]), np.array([2.0]), np.array([1]))
-    assert np.array_equal(found, quantiles)
 
 
 def test_quantiles_stay_on_their_side_of_the_median():
