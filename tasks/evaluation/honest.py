@@ -10,10 +10,12 @@ import pandas as pd
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.evaluation.backtest import windows_covered
-from tasks.forecasting.calibration import MEDIAN, Calibration, calibrate
+from tasks.forecasting.calibration import MEDIAN, Calibration, asked_outside, calibrate
 
 # Fewer known rows than this say nothing about a tail.
 FEWEST_ROWS = 200
+# Windows that the folds are doubted by. Widening is believed in full: more doubt widens what was wide enough.
+DOUBT = 1 / 3
 # Where units are whole, a lower quantile below one of these may mean 0: nothing sells, or a whole unit does.
 ZEROED_BELOW = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 
@@ -75,7 +77,8 @@ def _factors(
     actual, size = (table[name].to_numpy(np.float64)[used] for name in (c.ACTUAL, c.MEAN))
     median = table[c.MEDIAN].to_numpy(np.float64)[used]
     windows = windows_covered(table.loc[used, c.DATE], int(step[used].max()))
-    return calibrate(actual, spread[used], median, size, step[used], levels, windows).even_handed(levels, windows)
+    found = calibrate(actual, spread[used], median, size, step[used], levels, asked_outside(windows, DOUBT))
+    return found.even_handed(levels, windows)
 
 
 def _moved(

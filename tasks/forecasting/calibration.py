@@ -53,7 +53,7 @@ class Calibration:
 
         Args:
             levels: Q levels; one without a mirror, 1 - level, keeps its factor.
-            windows: as in :func:`calibrate`.
+            windows: as in :func:`asked_outside`.
         """
         mirror = [min(range(len(levels)), key=lambda at: abs(levels[at] + level - 1.0)) for level in levels]
         there = np.array([abs(levels[at] + level - 1.0) < SAME for at, level in zip(mirror, levels, strict=True)])
@@ -68,6 +68,19 @@ class Calibration:
         return np.sort(found, axis=1)
 
 
+def asked_outside(windows: float, doubt: float) -> float:
+    """The part of its share that a quantile is asked to leave outside, judged on so many windows.
+
+    The rows of one window share its luck, so the next window lies outside oftener than they do: (k + d) / (k + 2 d).
+    Example: two windows and a doubt of a half ask for 5/6, so that 8.3 % of the rows may lie above q0.9, not 10 %.
+
+    Args:
+        windows: k, how many windows the rows are from; those that overlap count for as many horizons as they cover.
+        doubt: d, windows; the larger, the less is left outside.
+    """
+    return (windows + doubt) / (windows + 2 * doubt)
+
+
 def calibrate(
     units: FloatArray,
     quantiles: FloatArray,
@@ -75,13 +88,9 @@ def calibrate(
     ground: FloatArray,
     step: IndexArray,
     levels: Sequence[float],
-    windows: float,
+    outside: float = 1.0,
 ) -> Calibration:
     """Factors from held-out rows.
-
-    The rows of one window share its luck, so the next window lies outside oftener than they do: with k
-    windows a quantile is asked to leave (2k + 1) / (2k + 2) of its share of the rows outside. Example: two
-    windows, q0.9: 8.3 % of the rows may lie above it, not 10 %.
 
     Args:
         units: shape (k,), what was sold.
@@ -90,7 +99,8 @@ def calibrate(
         ground: shape (k,), units above 0.
         step: shape (k,), 1 = the first period behind the cutoff.
         levels: Q levels.
-        windows: how many windows the rows are from; those that overlap count for as many horizons as they cover.
+        outside: part of its share of the rows that a quantile may leave outside, above 0 and at most 1
+            (:func:`asked_outside`).
     """
     edges = np.quantile(ground, np.arange(1, SIZES) / SIZES)
     last_near = (int(step.max()) + 1) // 2
@@ -103,7 +113,7 @@ def calibrate(
         usable = distance > 0
         side = 1.0 if level > MEDIAN else -1.0
         score = side * (units - median)[usable] / distance[usable]
-        share = 1.0 - min(level, 1.0 - level) * (2 * windows + 1) / (2 * windows + 2)
+        share = 1.0 - min(level, 1.0 - level) * outside
         overall = _factor(score, share)
         for number in range(2 * SIZES):
             own = score[bucket[usable] == number]

@@ -21,7 +21,7 @@ from schemas.settings import XgboostSettings
 from tasks.demand.feature_history import Windows
 from tasks.demand.feature_known import KnownColumns
 from tasks.demand.training_rows import Rows, horizon_rows, window_rows
-from tasks.forecasting.calibration import Calibration, calibrate
+from tasks.forecasting.calibration import Calibration, asked_outside, calibrate
 from tasks.forecasting.floors import SeasonalNaive
 from tasks.forecasting.quantiles import at_levels, tidy
 from tasks.forecasting.xgb_boost import FEWEST_ROWS, NOTHING_LEARNT
@@ -35,6 +35,8 @@ NAME = "xgboost"
 HELD_OUT_SHARE = 0.5
 # Held-out windows follow each other until they span so many periods, or two horizons.
 HELD_OUT_PERIODS = {"D": 56, "W": 13, "MS": 6}
+# Windows that the held-out ones are doubted by: what leaves them too narrow, the folds of the comparison widen.
+DOUBT = 0.5
 # At least half: the last windows seldom show the peak for which the season booster is there.
 WEIGHTS = (0.5, 0.625, 0.75, 0.875, 1.0)
 # The whole weight on the season booster must better the held-out error of one half by this share.
@@ -107,7 +109,7 @@ class XgboostForecaster:
         parts = [self._spread_of(block, weight, seed) for block in blocks]
         units, median, base, step, spread = (np.concatenate(values) for values in zip(*parts, strict=True))
         windows = sum(block.windows for block in blocks)
-        found = calibrate(units, spread, median, base, step, self._levels, windows)
+        found = calibrate(units, spread, median, base, step, self._levels, asked_outside(windows, DOUBT))
         return Verdict(weight, found.damped(windows))
 
     def _block(self, panel: Panel, origins: Sequence[int], seed: int) -> Block | None:

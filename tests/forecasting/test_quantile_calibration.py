@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.forecasting.calibration import Calibration, calibrate
+from tasks.forecasting.calibration import Calibration, asked_outside, calibrate
 
 LEVELS = (0.1, 0.5, 0.9)
 ROWS = 100_001
 
 
-def factors_of(units, windows, lower=-60.0, upper=60.0):
-    """Calibration of q0.1 and q0.9 so far from a median of 100, all in one bucket."""
+def factors_of(units, outside=1.0):
+    """Calibration of q0.1 and q0.9 that lie 60 units beside a median of 100, all in one bucket."""
     median = np.full(ROWS, 100.0)
-    quantiles = median[:, None] + np.array([lower, 0.0, upper])
-    return calibrate(units, quantiles, median, median, np.ones(ROWS, dtype=int), LEVELS, windows)
+    quantiles = median[:, None] + np.array([-60.0, 0.0, 60.0])
+    return calibrate(units, quantiles, median, median, np.ones(ROWS, dtype=int), LEVELS, outside)
 
 
 def with_factors(*factors):
@@ -28,7 +28,7 @@ def test_calibration_gives_each_quantile_its_share_of_the_held_out_rows():
     units = median + rng.normal(0.0, 20.0, 6000)
     too_narrow = median[:, None] + np.array([-10.0, 0.0, 10.0])
     step = np.arange(6000) % 4 + 1
-    found = calibrate(units, too_narrow, median, ground, step, (0.1, 0.5, 0.9), windows=1000)
+    found = calibrate(units, too_narrow, median, ground, step, (0.1, 0.5, 0.9))
     low, middle, high = found.apply(too_narrow, median, ground, step).T
     assert (units < low).mean() == pytest.approx(0.1, abs=0.01)
     assert (units > high).mean() == pytest.approx(0.1, abs=0.01)
@@ -37,9 +37,11 @@ def test_calibration_gives_each_quantile_its_share_of_the_held_out_rows():
 
 def test_few_windows_are_asked_for_more_than_many():
     units = np.linspace(0.0, 200.0, ROWS)
-    # One window: 7.5 % may lie above q0.9, hence a factor of 85 / 60.
-    assert factors_of(units, 1).factors[0] == pytest.approx([85 / 60, 1.0, 85 / 60], rel=1e-3)
-    assert factors_of(units, 10**6).factors[0] == pytest.approx([80 / 60, 1.0, 80 / 60], rel=1e-3)
+    # One window and a doubt of half a window: 7.5 % may lie above q0.9, hence a factor of 85 / 60.
+    assert asked_outside(1, 0.5) == 0.75
+    assert factors_of(units, 0.75).factors[0] == pytest.approx([85 / 60, 1.0, 85 / 60], rel=1e-3)
+    assert asked_outside(10**6, 0.5) == pytest.approx(1.0)
+    assert factors_of(units).factors[0] == pytest.approx([80 / 60, 1.0, 80 / 60], rel=1e-3)
 
 
 def test_one_window_is_believed_by_half():
@@ -49,7 +51,7 @@ def test_one_window_is_believed_by_half():
 
 def test_a_window_that_went_one_way_widens_both_sides():
     # All sales lie 40 units higher than forecast: from 40 to 240 around a median of 100.
-    found = factors_of(np.linspace(40.0, 240.0, ROWS), 10**6)
+    found = factors_of(np.linspace(40.0, 240.0, ROWS))
     assert found.factors[0] == pytest.approx([0.8, 1.0, 2.0], rel=1e-3)
     assert found.even_handed(LEVELS, 10**6).factors[0] == pytest.approx([1.6**0.5, 1.0, 1.6**0.5], rel=1e-3)
 
