@@ -45,19 +45,21 @@ class Calibration:
         return replace(self, factors=self.factors ** (windows / (windows + 1.0)))
 
     def even_handed(self, levels: Sequence[float], windows: float) -> Calibration:
-        """Both sides of the median share their factor; what says that quantiles are too wide is damped.
+        """The fewer the windows, the more alike both sides of the median; what narrows quantiles is damped.
 
         A window whose sales lie above all forecasts asks for wider upper quantiles and narrower lower ones, and the
-        next may lie below them. The geometric mean of a level's factor and of its mirror's keeps what the window says
-        of the spread and drops which way it went. Example: factors 2.0 above and 0.9 below give 1.34 for both.
+        next may lie below them: which way a single window went is its luck, how far is not. With k windows a level's
+        factor is drawn by 1 / k to the geometric mean of itself and its mirror's. Example: factors 2.0 above and 0.9
+        below are 1.34 for both after one window, 1.64 and 1.10 after two.
 
         Args:
             levels: Q levels; one without a mirror, 1 - level, keeps its factor.
-            windows: as in :func:`asked_outside`.
+            windows: k, at least 1; as in :func:`asked_outside`.
         """
         mirror = [min(range(len(levels)), key=lambda at: abs(levels[at] + level - 1.0)) for level in levels]
         there = np.array([abs(levels[at] + level - 1.0) < SAME for at, level in zip(mirror, levels, strict=True)])
-        shared = np.where(there, np.sqrt(self.factors * self.factors[:, mirror]), self.factors)
+        drawn = np.where(there, 0.5 / windows, 0.0)
+        shared = self.factors ** (1.0 - drawn) * self.factors[:, mirror] ** drawn
         narrower = replace(self, factors=shared).damped(windows).factors
         return replace(self, factors=np.where(shared > 1.0, shared, narrower))
 

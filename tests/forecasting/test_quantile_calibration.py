@@ -49,11 +49,14 @@ def test_one_window_is_believed_by_half():
     assert with_factors(1.44, 1.0, 0.81).damped(10**6).factors[0] == pytest.approx([1.44, 1.0, 0.81], rel=1e-4)
 
 
-def test_a_window_that_went_one_way_widens_both_sides():
+def test_a_window_that_went_one_way_widens_both_sides_and_many_windows_their_own():
     # All sales lie 40 units higher than forecast: from 40 to 240 around a median of 100.
     found = factors_of(np.linspace(40.0, 240.0, ROWS))
     assert found.factors[0] == pytest.approx([0.8, 1.0, 2.0], rel=1e-3)
-    assert found.even_handed(LEVELS, 10**6).factors[0] == pytest.approx([1.6**0.5, 1.0, 1.6**0.5], rel=1e-3)
+    assert found.even_handed(LEVELS, 1).factors[0] == pytest.approx([1.6**0.5, 1.0, 1.6**0.5], rel=1e-3)
+    two = found.even_handed(LEVELS, 2).factors[0]
+    assert two == pytest.approx([(0.8**0.75 * 2.0**0.25), 1.0, 2.0**0.75 * 0.8**0.25], rel=1e-3)
+    assert found.even_handed(LEVELS, 10**6).factors[0] == pytest.approx([0.8, 1.0, 2.0], rel=1e-3)
 
 
 def test_widening_is_believed_in_full_and_narrowing_by_what_the_windows_are_worth():
