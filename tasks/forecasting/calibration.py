@@ -28,7 +28,7 @@ class Calibration:
     Attributes:
         edges: shape (SIZES - 1,), units of the ground between the sizes.
         last_near: the last step of the first half of the horizon.
-        factors: shape (SIZES * 2, Q).
+        factors: shape (SIZES * 2, Q); NaN where no row could tell, which moves nothing.
     """
 
     edges: FloatArray
@@ -53,19 +53,20 @@ class Calibration:
         below are 1.34 for both after one window, 1.64 and 1.10 after two.
 
         Args:
-            levels: Q levels; one without a mirror, 1 - level, keeps its factor.
+            levels: Q levels; one without a mirror, 1 - level, or whose mirror no row could tell of, keeps its factor.
             windows: k, at least 1; as in :func:`asked_outside`.
         """
         mirror = [min(range(len(levels)), key=lambda at: abs(levels[at] + level - 1.0)) for level in levels]
         there = np.array([abs(levels[at] + level - 1.0) < SAME for at, level in zip(mirror, levels, strict=True)])
-        drawn = np.where(there, 0.5 / windows, 0.0)
-        shared = self.factors ** (1.0 - drawn) * self.factors[:, mirror] ** drawn
+        mirrored = self.factors[:, mirror]
+        drawn = np.where(there & np.isfinite(mirrored), 0.5 / windows, 0.0)
+        shared = self.factors ** (1.0 - drawn) * np.nan_to_num(mirrored, nan=1.0) ** drawn
         narrower = replace(self, factors=shared).damped(windows).factors
         return replace(self, factors=np.where(shared > 1.0, shared, narrower))
 
     def apply(self, quantiles: FloatArray, median: FloatArray, ground: FloatArray, step: IndexArray) -> FloatArray:
         """Quantiles with their distances from the median scaled, shape (k, Q); at least 0."""
-        factor = self.factors[_bucket(ground, step, self.edges, self.last_near)]
+        factor = np.nan_to_num(self.factors, nan=1.0)[_bucket(ground, step, self.edges, self.last_near)]
         found: FloatArray = np.maximum(median[:, None] + factor * (quantiles - median[:, None]), 0.0)
         return np.sort(found, axis=1)
 
@@ -113,6 +114,9 @@ def calibrate(
             continue
         distance = np.abs(quantiles[:, at] - median)
         usable = distance > 0
+        if not usable.any():
+            factors[:, at] = np.nan
+            continue
         side = 1.0 if level > MEDIAN else -1.0
         score = side * (units - median)[usable] / distance[usable]
         share = 1.0 - min(level, 1.0 - level) * outside
@@ -125,7 +129,7 @@ def calibrate(
 
 
 def _factor(score: FloatArray, share: float) -> float:
-    """The score that the share of the rows does not exceed; 1 without rows."""
+    """The score that the share of the rows does not exceed; 1 without rows, which then weigh nothing."""
     if len(score) == 0:
         return 1.0
     return float(np.clip(np.quantile(score, share), SMALLEST_FACTOR, LARGEST_FACTOR))

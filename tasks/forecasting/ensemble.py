@@ -21,6 +21,8 @@ POOLED_AT_ONCE = 8192
 HALVINGS = 12
 # Quantiles closer than this, in units, are one.
 NARROWEST = 1e-9
+# Sums of weights miss a level by less than this.
+SAME_SHARE = 1e-9
 
 
 def combine(
@@ -62,7 +64,8 @@ def combine(
     share = np.zeros(values.shape[:2])
     values[group, slot] = ordered[[c.MEAN, *spread]].to_numpy(np.float64)
     share[group, slot] = ordered[_WEIGHT].to_numpy(np.float64)
-    values, share = values[enough], share[enough] / share[enough].sum(axis=1, keepdims=True)
+    # Summed in order: numpy's sum takes another one for eight members and more.
+    values, share = values[enough], share[enough] / np.cumsum(share[enough], axis=1)[:, -1:]
     means = (values * share[:, :, None]).sum(axis=1)
     levels = [float(name.removeprefix("q")) for name in spread]
     found = _around(means[:, 1 + spread.index(c.MEDIAN)], linear_pool(values[:, :, 1:], share, levels), levels)
@@ -85,12 +88,15 @@ def linear_pool(quantiles: FloatArray, weights: FloatArray, levels: Sequence[flo
         quantiles: shape (k, M, Q), units at least 0, of M members; linear between the levels, the outermost pieces
             go on as far as they are needed.
         weights: shape (k, M), at least 0, each row with the sum 1.
-        levels: Q rising levels.
+        levels: Q rising levels. Of a single one nothing is known around it: the weighted mean is taken.
 
     Returns:
         Shape (k, Q), rising, never beyond the members' own quantiles of the level. Example: q0.1 and q0.9 are 0 and 8
         for one member, 8 and 16 for the other, weights alike: a tenth of the mixture lies below 1, a tenth above 15.
     """
+    if len(levels) == 1:
+        mean: FloatArray = (quantiles * weights[:, :, None]).sum(axis=1)
+        return mean
     found = np.empty((len(quantiles), len(levels)))
     for begin in range(0, len(quantiles), POOLED_AT_ONCE):
         part = slice(begin, begin + POOLED_AT_ONCE)
@@ -102,11 +108,12 @@ def _pooled(quantiles: FloatArray, weights: FloatArray, levels: FloatArray) -> F
     counted = (weights > 0)[:, :, None]
     low = np.where(counted, quantiles, np.inf).min(axis=1)
     high = np.where(counted, quantiles, -np.inf).max(axis=1)
-    reached = _share_below(low, quantiles, weights, levels) >= levels
+    wanted = levels - SAME_SHARE
+    reached = _share_below(low, quantiles, weights, levels) >= wanted
     high = np.where(reached, low, high)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        reached = _share_below(middle, quantiles, weights, levels) >= levels
+        reached = _share_below(middle, quantiles, weights, levels) >= wanted
         low, high = np.where(reached, low, middle), np.where(reached, middle, high)
     return np.maximum.accumulate(high, axis=1)
 

@@ -93,6 +93,17 @@ def _carried_on(member, shares):
     return np.where(shares < LEVELS[0], below, np.where(shares > LEVELS[-1], above, inside))
 
 
+def test_of_a_single_level_the_mean_is_taken():
+    frames = [frame.drop(columns=["q0.1", "q0.9"]) for frame in (rows("arima", 4), rows("prophet", 12, middle=12))]
+    assert combine(frames)[[c.MEAN, c.MEDIAN]].to_numpy().tolist() == [[8, 8]]
+
+
+def test_nine_of_ten_members_that_expect_nothing_are_nine_tenths():
+    members = np.zeros((1, 10, len(LEVELS)))
+    members[0, 9] = [10, 20, 30, 40, 50]
+    assert linear_pool(members, np.full((1, 10), 0.1), LEVELS).tolist() == [[0, 0, 0, 0, 0]]
+
+
 def test_what_has_no_weight_counts_for_nothing():
     members = np.array([[[1.0, 2, 3, 4, 5], [100.0, 200, 300, 400, 500]]])
     assert linear_pool(members, np.array([[1.0, 0.0]]), LEVELS).tolist() == [[1, 2, 3, 4, 5]]

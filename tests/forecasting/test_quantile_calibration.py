@@ -70,6 +70,16 @@ def test_a_level_without_a_mirror_keeps_its_factor():
     assert found.factors[0] == pytest.approx([(1.2 * 1.6) ** 0.5, 1.0, 1.5, (1.2 * 1.6) ** 0.5])
 
 
+def test_a_side_that_tells_nothing_leaves_the_other_alone():
+    # Nothing is expected, and q0.1 is 0 too: no sale can lie below it.
+    units, zero = np.linspace(0.0, 2.0, ROWS), np.zeros(ROWS)
+    quantiles = zero[:, None] + np.array([0.0, 0.0, 1.0])
+    found = calibrate(units, quantiles, zero, np.ones(ROWS), np.ones(ROWS, dtype=int), LEVELS).even_handed(LEVELS, 1)
+    assert found.factors[0][2] == pytest.approx(1.8, rel=1e-3)
+    moved = found.apply(np.array([[3.0, 5.0, 6.0]]), np.array([5.0]), np.array([1.0]), np.array([1]))
+    assert moved[0] == pytest.approx([3.0, 5.0, 6.8], rel=1e-3)
+
+
 def test_without_held_out_rows_nothing_is_calibrated():
     quantiles = np.array([[1.0, 2.0, 5.0]])
     found = Calibration.none(LEVELS).apply(quantiles, np.array([2.0]), np.array([2.0]), np.array([1]))
