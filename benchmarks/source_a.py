@@ -23,7 +23,7 @@ import yaml
 from schemas import columns as c
 from tasks.demo.catalogue import ARTICLE
 from tasks.demo.tables import DemoTables, demo_tables
-from tasks.evaluation.metrics import OVERALL, metrics_table
+from tasks.evaluation.metrics.table import OVERALL, metrics_table
 
 PRODUCTS = 27
 RUNS = {

@@ -21,7 +21,7 @@ from prefect.settings import get_current_settings
 from prefect.types import SecretDict
 from pydantic import SecretStr
 
-from tasks.events import DATA_QUALITY_ALARM, PUBLICATION_FINISHED
+from tasks.stages.events import DATA_QUALITY_ALARM, PUBLICATION_FINISHED
 
 WEBHOOK_VARIABLE = "RESTOCK_WEBHOOK_URL"
 WEBHOOK_BLOCK = "restock-notifications"

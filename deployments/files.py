@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tasks.addresses import SERVED
+from tasks.publication.addresses import SERVED
 
 # Nobody but this machine may read them: the server has no users.
 HOST = "127.0.0.1"

@@ -23,9 +23,9 @@ from deployments.dead_runs import end_dead_runs
 from deployments.files import HOST, files_server, serving
 from flows.server import announced
 from schemas.errors import PipelineError
-from tasks.addresses import FILES_ROOT, FILES_URL
+from tasks.configuration.settings_file import load_settings
+from tasks.publication.addresses import FILES_ROOT, FILES_URL
 from tasks.storage.lake import S3_SCHEME
-from tasks.storage.settings_file import load_settings
 
 ROOT = Path(__file__).parents[1]
 POOL = "local-process"

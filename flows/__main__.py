@@ -246,7 +246,7 @@ def backfill(**parameters: Any) -> None:
     Weeks that stand already are left as they are. --as-of bounds the sales that the weeks are judged by.
     """
     record = _run_flow("backfill", "backfill", **parameters)
-    from tasks.backfill import weeks_as_text
+    from tasks.stages.backfill import weeks_as_text
 
     _say("", *weeks_as_text(record.weeks))
 
@@ -293,7 +293,7 @@ def plan(problem: str, out: str, overrides: tuple[str, ...]) -> None:
 def why(settings_file: str, as_of: date, store: str, sku: str, overrides: tuple[str, ...]) -> None:
     """Say how the target of one store and SKU came about."""
     from flows.preparation import prepare_run
-    from tasks.why import why as answer
+    from tasks.answers.why import why as answer
 
     _say(*answer(prepare_run(settings_file, as_of, overrides), store, sku))
 
@@ -316,7 +316,7 @@ def why(settings_file: str, as_of: date, store: str, sku: str, overrides: tuple[
 def explain(settings_file: str, as_of: date, store: str, category: str, day: date, overrides: tuple[str, ...]) -> None:
     """Say what pushed the forecast of a store, category and date up or down."""
     from flows.preparation import prepare_run
-    from tasks.explain import explain_forecast
+    from tasks.answers.explain import explain_forecast
 
     _say(*explain_forecast(prepare_run(settings_file, as_of, overrides), store, category, day))
 
@@ -346,8 +346,8 @@ def what_if(
 ) -> None:
     """Plan a published run again with other limits or costs; writes nothing."""
     from flows.preparation import prepare_run
-    from tasks.what_if import Factors
-    from tasks.what_if import what_if as answer
+    from tasks.answers.what_if import Factors
+    from tasks.answers.what_if import what_if as answer
 
     given = [f"inventory.{name}={value}" for name, value in values.items() if value is not None]
     published = prepare_run(settings_file, as_of)

@@ -14,8 +14,8 @@ from pydantic import Field
 from schemas.errors import PublicationHeldError
 from schemas.records import Approval, PublicationRecord
 from schemas.run import RunContext
-from tasks.publish import report_link, what_stands
-from tasks.support import say
+from tasks.stages.publish import report_link, what_stands
+from tasks.stages.support import say
 
 SECONDS_PER_HOUR = 3600
 SECONDS_BETWEEN_LOOKS = 5

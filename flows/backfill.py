@@ -21,8 +21,8 @@ from flows.weekly import weekly_replenishment
 from schemas.errors import ConfigError, PipelineError
 from schemas.records import BackfillRecord, WeekOutcome
 from schemas.run import RunContext
-from tasks.backfill import refuse_failed_weeks
-from tasks.support import say, warn
+from tasks.stages.backfill import refuse_failed_weeks
+from tasks.stages.support import say, warn
 
 WEEK = timedelta(days=7)
 

@@ -17,15 +17,15 @@ from schemas.deepar import (
 )
 from schemas.records import PanelRecord
 from schemas.run import RunContext
-from tasks.deepar import (
+from tasks.stages.deepar import (
     choose_configuration,
     plan_configurations,
     train_best,
     train_configuration,
     tune_best,
 )
-from tasks.deepar_endpoint import deploy_models
-from tasks.deepar_jobs import deepar_settings
+from tasks.stages.deepar_endpoint import deploy_models
+from tasks.stages.deepar_jobs import deepar_settings
 
 
 class Configurations(NamedTuple):

@@ -10,7 +10,7 @@ from flows.deepar_stages import deploy_stage
 from flows.preparation import prepare_run
 from flows.stages import AT_THE_END, flow_run_name, ingest_stage, panel_stage, task_runner
 from schemas.deepar import EndpointRecord
-from tasks.deepar_endpoint import delete_endpoint
+from tasks.stages.deepar_endpoint import delete_endpoint
 
 
 @flow(name="deploy_deepar", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END)

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from schemas.run import RunContext
-from tasks.storage.settings_file import load_settings
+from tasks.configuration.settings_file import load_settings
 
 
 def prepare_run(

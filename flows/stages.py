@@ -16,7 +16,7 @@ from flows.approval import ask_for_approval
 from flows.deepar_stages import configurations_stage
 from flows.preparation import today
 from flows.submitting import Runner, deepar_runner, done, submit
-from schemas.deepar import DeepArChoice
+from schemas.deepar import DEEPAR, DeepArChoice
 from schemas.records import (
     ComparisonRecord,
     ForecastRecord,
@@ -28,19 +28,18 @@ from schemas.records import (
     WeekOutcome,
 )
 from schemas.run import SHARDS_AT_ONCE, RunContext, ShardSpec
-from tasks.backfill import judge_weeks
-from tasks.calibrate import calibrate
-from tasks.compare import compare
-from tasks.deepar_jobs import close_endpoints, stop_jobs
-from tasks.events import tell_of_warnings
-from tasks.features import assemble_panel
-from tasks.forecast import forecast_shard, plan_shards, summarise_forecasts
-from tasks.forecasting import deepar
-from tasks.ingest import ingest_tables
-from tasks.optimize import optimise_inventory
-from tasks.publish import publish
-from tasks.support import quieten_expected_errors
-from tasks.tune_trees import tune_trees
+from tasks.stages.backfill import judge_weeks
+from tasks.stages.calibrate import calibrate
+from tasks.stages.compare import compare
+from tasks.stages.deepar_jobs import close_endpoints, stop_jobs
+from tasks.stages.events import tell_of_warnings
+from tasks.stages.features import assemble_panel
+from tasks.stages.forecast import forecast_shard, plan_shards, summarise_forecasts
+from tasks.stages.ingest import ingest_tables
+from tasks.stages.optimize import optimise_inventory
+from tasks.stages.publish import publish
+from tasks.stages.support import quieten_expected_errors
+from tasks.stages.tune_trees import tune_trees
 
 quieten_expected_errors()
 
@@ -113,7 +112,7 @@ def _shard(
     named: Task[..., Any] = forecast_shard.with_options(
         task_run_name=f"forecast {spec.model} {spec.number} of {spec.of}"
     )
-    if spec.model == deepar.NAME:
+    if spec.model == DEEPAR:
         return submit(runner, named, run=run, panel=panel, spec=spec, choice=choice)
     return named.submit(run, panel, spec, tuned=tuned.get(spec.model))
 

@@ -10,6 +10,9 @@ from schemas.records import FileRef, Record, Summary, TableRef
 
 JobState = Literal["starting", "training", "finished", "failed", "stopped"]
 
+# Name of the model in settings and tables.
+DEEPAR = "deepar"
+
 
 class DeepArChannel(Record):
     """One configuration's data in the lake, as DeepAR reads it: JSON Lines, gzip-packed.

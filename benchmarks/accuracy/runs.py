@@ -21,8 +21,8 @@ from schemas import columns as c
 from schemas.panel import Fold, Panel
 from schemas.settings import Settings, digest_of
 from tasks.demand.folds import rolling_folds
-from tasks.evaluation import stats
 from tasks.evaluation.comparison import compare
+from tasks.evaluation.metrics.table import stats
 from tasks.forecasting import registry
 from tasks.forecasting.registry import forecast_folds, make_forecaster, model_names
 from tasks.forecasting.shards import shards

@@ -11,9 +11,9 @@ import pandas as pd
 
 from schemas.panel import FloatArray, Panel
 from schemas.settings import Settings
+from tasks.configuration.settings_file import load_settings
+from tasks.demand.ingest.validation import validate_tables
 from tasks.demand.panel import build_panel
-from tasks.demand.validation import validate_tables
-from tasks.storage.settings_file import load_settings
 from tasks.storage.source_files import expand_sources, read_tables
 
 # Cutoffs lie so many horizons before the end of the data.

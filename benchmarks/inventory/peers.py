@@ -22,10 +22,10 @@ from itertools import pairwise
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
-from tasks.inventory.known import needs_on_path, plan_of_fills
-from tasks.inventory.network import Network
-from tasks.inventory.simulator import store_costs
-from tasks.inventory.weeks import review_days, review_visits
+from tasks.inventory.exact.perfect_information import needs_on_path, plan_of_fills
+from tasks.inventory.model.network import Network
+from tasks.inventory.model.review_weeks import review_days, review_visits
+from tasks.inventory.model.simulator import store_costs
 
 SOURCE_B, NEWSVENDOR, WAGNER_WHITIN = NAMES = ("source_b", "stockpyl_newsvendor", "stockpyl_wagner_whitin")
 POPULATION, GENERATIONS, MUTATION, ELITE = 100, 50, 0.2, 0.1

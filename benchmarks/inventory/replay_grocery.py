@@ -31,17 +31,17 @@ from schemas import columns as c
 from schemas.panel import FloatArray, Panel
 from schemas.protocols import FittedForecaster
 from schemas.settings import FLOORS, Settings, digest_of
-from tasks.calibrate import calibration_model, replay_forecasts, replayed_cutoffs, with_champions
+from tasks.configuration.settings_file import load_settings
 from tasks.demand.folds import plan_folds
+from tasks.demand.ingest.validation import validate_tables
 from tasks.demand.panel import build_panel
 from tasks.demand.sku_facts import sku_facts
-from tasks.demand.validation import validate_tables
 from tasks.evaluation.comparison import compare
 from tasks.forecasting.registry import forecast_rows, make_forecaster, model_names
-from tasks.inventory.replay import calibrate
+from tasks.inventory.model.weekly_problem import WeeklyInputs
+from tasks.inventory.replay.overstock_cost import calibrate
 from tasks.inventory.weekly import optimise
-from tasks.inventory.weekly_problem import WeeklyInputs
-from tasks.storage.settings_file import load_settings
+from tasks.stages.calibrate import calibration_model, replay_forecasts, replayed_cutoffs, with_champions
 from tasks.storage.source_files import expand_sources, read_tables
 
 RUNS, FREE_WEEKS, COVER, AVERAGE = 26, 2, 4.0, 13

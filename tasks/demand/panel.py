@@ -13,13 +13,13 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
 from schemas.settings import Settings
 from tasks.demand.axis import Axis
-from tasks.demand.calendar import StoreCalendar
-from tasks.demand.cleaning import SaleCells, clean_products, returned_lines
-from tasks.demand.exposure import StorePeriods, known_demand, out_of_stock, store_periods, units_sold
+from tasks.demand.cleaning.exposure import StorePeriods, known_demand, out_of_stock, store_periods, units_sold
+from tasks.demand.cleaning.prepared import prepare
+from tasks.demand.cleaning.sales import SaleCells, clean_products, returned_lines
+from tasks.demand.features.calendar_table import StoreCalendar
+from tasks.demand.features.dates import public_holidays, special_periods, time_features
+from tasks.demand.features.promotions import promotion_features
 from tasks.demand.panel_frames import from_frames, to_frames
-from tasks.demand.prepared import prepare
-from tasks.demand.promotions import promotion_features
-from tasks.demand.time_features import public_holidays, special_periods, time_features
 
 __all__ = ["PanelBuild", "build_panel", "from_frames", "to_frames"]
 

@@ -11,9 +11,9 @@ import pandas as pd
 from schemas import columns as c
 from schemas.panel import FloatArray
 from schemas.settings import Settings
-from tasks.demand.cleaning import SaleCells, clean_products, weighted_count
-from tasks.demand.prepared import Prepared, prepare
-from tasks.demand.promotions import list_prices, planned_prices
+from tasks.demand.cleaning.prepared import Prepared, prepare
+from tasks.demand.cleaning.sales import SaleCells, clean_products, weighted_count
+from tasks.demand.features.promotions import list_prices, planned_prices
 
 # Eight weeks, the window of recent units.
 RECENT_PERIODS = {"D": 56, "W": 8, "MS": 2}
@@ -91,20 +91,6 @@ def last_stock(stock: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
         stock = stock.drop_duplicates([c.STORE_ID, c.SKU], keep="last")
     kept = stock[[c.STORE_ID, c.SKU, c.ON_HAND, *carried]].reset_index(drop=True)
     return kept.astype({c.STORE_ID: object, c.SKU: object})
-
-
-def last_dc_stock(dc_stock: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
-    """What the distribution centre may send: with a date column each SKU's last count not after ``as_of``.
-
-    Returns:
-        sku and available, one row per SKU; None without a table, or without a count so early.
-    """
-    if dc_stock is None:
-        return None
-    if c.DATE in dc_stock.columns:
-        dc_stock = dc_stock.loc[dc_stock[c.DATE] <= pd.Timestamp(as_of)].sort_values(c.DATE, kind="stable")
-        dc_stock = dc_stock.drop_duplicates(c.SKU, keep="last")
-    return dc_stock[[c.SKU, c.AVAILABLE]].reset_index(drop=True) if len(dc_stock) else None
 
 
 def sku_prices(prepared: Prepared) -> pd.Series:

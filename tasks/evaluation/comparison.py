@@ -12,18 +12,18 @@ from schemas import columns as c
 from schemas.errors import TrainingError, first_few
 from schemas.panel import Fold, Panel
 from schemas.settings import FLOORS, Settings
-from tasks.evaluation.aggregation import FoldGrid, fold_grid
-from tasks.evaluation.backtest import SplitForecasts, attach_actuals, windows_covered
-from tasks.evaluation.evidence import SelectionRule
-from tasks.evaluation.honest import calibrated
-from tasks.evaluation.metrics import METRICS, OVERALL, grid_metrics, seasonal_scales
-from tasks.evaluation.overfitting import gap_of
-from tasks.evaluation.reasons import loss_parts, loss_rows
-from tasks.evaluation.reconcile import NONE, reconcile
-from tasks.evaluation.rows import read_rows, series_codes
-from tasks.evaluation.selection import champions_of
-from tasks.evaluation.weights import ensemble_weights
-from tasks.forecasting.ensemble import combine
+from tasks.evaluation.backtest.paired_losses import SelectionRule
+from tasks.evaluation.backtest.recalibration import calibrated
+from tasks.evaluation.backtest.rows import read_rows, series_codes
+from tasks.evaluation.backtest.split import SplitForecasts, attach_actuals, windows_covered
+from tasks.evaluation.metrics.aggregation import FoldGrid, fold_grid
+from tasks.evaluation.metrics.table import METRICS, OVERALL, grid_metrics, seasonal_scales
+from tasks.evaluation.selection.champions import champions_of
+from tasks.evaluation.selection.losses import loss_parts, loss_rows
+from tasks.evaluation.selection.overfitting import gap_of
+from tasks.evaluation.selection.reconcile import NONE, reconcile
+from tasks.evaluation.selection.weights import ensemble_weights
+from tasks.forecasting.combine.ensemble import combine
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Comparison:
             that is the loss.
         bands: share of rows in each acceptance band per model.
         champion_counts: series (n) and their share per champion, most first.
-        gap: loss on earlier folds and on the last (see :func:`tasks.evaluation.overfitting.overfit_gap`).
-        reconciliation: losses before and after (see :class:`tasks.evaluation.reconcile.Reconciled`); no rows where
-            it is not wanted.
+        gap: loss on earlier folds and on the last (see :func:`tasks.evaluation.selection.overfitting.overfit_gap`).
+        reconciliation: losses before and after (:class:`tasks.evaluation.selection.reconcile.Reconciled`); no rows
+            where it is not wanted.
         notes: what reconciliation did.
     """
 
@@ -128,7 +128,7 @@ def _costed(
     """With simulated inventory costs where they rank the models."""
     if rule.loss != c.INVENTORY_COST:
         return backtest
-    from tasks.evaluation.inventory_cost import with_inventory_cost
+    from tasks.evaluation.backtest.inventory_cost import with_inventory_cost
 
     return with_inventory_cost(backtest, settings, sku_facts)
 

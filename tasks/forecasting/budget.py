@@ -13,8 +13,10 @@ import numpy as np
 
 from schemas.panel import IndexArray, Panel
 from schemas.settings import ArimaSettings, LocalModelSettings, ProphetSettings
-from tasks.forecasting import arima, local_models, prophet_
-from tasks.forecasting.floors import open_demand
+from tasks.forecasting.baselines import open_demand
+from tasks.forecasting.statistical import arima
+from tasks.forecasting.statistical import prophet_model as prophet_
+from tasks.forecasting.statistical import statsforecast_models as local_models
 
 SeriesModelSettings = ArimaSettings | ProphetSettings | LocalModelSettings
 

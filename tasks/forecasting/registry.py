@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
+from schemas.deepar import DEEPAR
 from schemas.errors import ConfigError
 from schemas.panel import Fold, Forecast, Panel, SmallFloatArray
 from schemas.protocols import Forecaster, SamplingForecaster
 from schemas.records import Failure
 from schemas.run import SHARDS_AT_ONCE
 from schemas.settings import FLOORS, Settings
-from tasks.forecasting import deepar, ensemble
-from tasks.forecasting.fallback import is_too_young
+from tasks.forecasting.combine import ensemble
+from tasks.forecasting.statistical.per_series import is_too_young
 
-GLOBAL_MODELS = ("xgboost", "xgboost_lags", "xgboost_recursive", deepar.NAME)
+GLOBAL_MODELS = ("xgboost", "xgboost_lags", "xgboost_recursive", DEEPAR)
 # What serves a series without any history.
 ZERO = "zero"
 
@@ -47,35 +48,35 @@ def make_forecaster(name: str, settings: Settings) -> Forecaster:
     workers = worker_count(settings)
     models = settings.models
     if name == "seasonal_naive":
-        from tasks.forecasting.floors import SeasonalNaive
+        from tasks.forecasting.baselines import SeasonalNaive
 
         return SeasonalNaive()
     if name == "moving_average":
-        from tasks.forecasting.floors import MovingAverage
+        from tasks.forecasting.baselines import MovingAverage
 
         return MovingAverage()
     if name == "xgboost" and models.xgboost:
-        from tasks.forecasting.xgboost_ import XgboostForecaster
+        from tasks.forecasting.trees.direct import XgboostForecaster
 
         return XgboostForecaster(models.xgboost, settings.quantiles, threads_per_shard(settings))
     if name == "xgboost_lags" and models.xgboost_lags:
-        from tasks.forecasting.xgb_lags import XgboostLagsForecaster
+        from tasks.forecasting.trees.lags import XgboostLagsForecaster
 
         return XgboostLagsForecaster(models.xgboost_lags, settings.quantiles, threads_per_shard(settings))
     if name == "xgboost_recursive" and models.xgboost_recursive:
-        from tasks.forecasting.xgb_recursive import XgboostRecursiveForecaster
+        from tasks.forecasting.trees.recursive import XgboostRecursiveForecaster
 
         return XgboostRecursiveForecaster(models.xgboost_recursive, settings.quantiles, threads_per_shard(settings))
     if name == "arima" and models.arima:
-        from tasks.forecasting.arima import arima_forecaster
+        from tasks.forecasting.statistical.arima import arima_forecaster
 
         return arima_forecaster(models.arima, workers)
     if name == "prophet" and models.prophet:
-        from tasks.forecasting.prophet_ import prophet_forecaster
+        from tasks.forecasting.statistical.prophet_model import prophet_forecaster
 
         return prophet_forecaster(models.prophet, settings.country, workers)
     if name in ("croston", "tsb", "theta", "ets") and getattr(models, name):
-        from tasks.forecasting.local_models import local_forecaster
+        from tasks.forecasting.statistical.statsforecast_models import local_forecaster
 
         return local_forecaster(name, getattr(models, name), workers)
     raise ConfigError(f"models: '{name}' is not set up. Expected one of {', '.join(model_names(settings))}")

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from schemas.deepar import DEEPAR
 from schemas.panel import IndexArray, Panel
 from schemas.run import ShardSpec
 from schemas.settings import FLOORS, Settings
-from tasks.forecasting import deepar
 from tasks.forecasting.budget import chosen_series
 from tasks.forecasting.registry import GLOBAL_MODELS, model_names
 
@@ -27,9 +27,7 @@ def shards(settings: Settings, panel: Panel, folds: int) -> list[ShardSpec]:
         panel: n series.
         folds: number of folds; the horizon comes on top.
     """
-    order = sorted(
-        model_names(settings), key=lambda name: (name in FLOORS, name not in GLOBAL_MODELS, name != deepar.NAME)
-    )
+    order = sorted(model_names(settings), key=lambda name: (name in FLOORS, name not in GLOBAL_MODELS, name != DEEPAR))
     return [spec for name in order for spec in _of_model(name, settings, panel, folds)]
 
 

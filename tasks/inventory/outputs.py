@@ -10,8 +10,8 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.plan import Bound, FloatArray, IndexArray, Plan, PlanProblem
-from tasks.inventory.evaluate import gap
-from tasks.inventory.simulator import Ledger
+from tasks.inventory.cost_table import gap
+from tasks.inventory.model.simulator import Ledger
 
 # Expected quantities below this are not worth a row.
 SMALLEST_QUANTITY = 0.005

@@ -15,7 +15,7 @@ from schemas.plan import Bound, Plan, PlanProblem
 from schemas.protocols import Tell
 
 if TYPE_CHECKING:
-    from tasks.inventory.evaluate import Judgement
+    from tasks.inventory.cost_table import Judgement
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def plan_problem(
         DataContractError: a table is missing or wrong.
     """
     from tasks.inventory.outputs import bound_frame, numbered_levels, numbered_visits
-    from tasks.storage.plan_files import read_problem, write_solution
+    from tasks.inventory.plan_files import read_problem, write_solution
 
     problem = read_problem(problem_dir, overrides)
     warm_up(problem)
@@ -103,10 +103,10 @@ def solve(problem: PlanProblem, judged_on: PlanProblem | None = None, tell: Tell
     """
     from dataclasses import replace
 
-    from tasks.inventory.bound import bound_of
-    from tasks.inventory.evaluate import chosen, cost_table, judge, with_attained
-    from tasks.inventory.limits import within_limits
-    from tasks.inventory.network import Network
+    from tasks.inventory.cost_table import chosen, cost_table, judge, with_attained
+    from tasks.inventory.exact.bounds import bound_of
+    from tasks.inventory.model.hard_limits import within_limits
+    from tasks.inventory.model.network import Network
     from tasks.inventory.registry import make_policy
 
     start = time.perf_counter()
@@ -143,7 +143,7 @@ def _named(tell: Tell, policy: str) -> Tell:
 
 def summary_of(solution: Solution) -> dict[str, Any]:
     """What plan.yaml says: chosen, seconds, seed, and what a reader asks next."""
-    from tasks.inventory.evaluate import gap
+    from tasks.inventory.cost_table import gap
 
     best = solution.judgements[solution.chosen]
     return {
@@ -163,12 +163,12 @@ def summary_of(solution: Solution) -> dict[str, Any]:
 
 def warm_up(problem: PlanProblem) -> None:
     """Load (or compile) every kernel that the problem's policies use, on a tiny problem of the same kind."""
-    from tasks.inventory.tiny import tiny_problem
+    from tasks.inventory.model.warm_up import tiny_problem
 
     solve(tiny_problem(problem.settings, uncertain=problem.paths is not None, limited=_limited(problem)))
 
 
 def _limited(problem: PlanProblem) -> bool:
-    from tasks.inventory.lagrange import has_shared_limits
+    from tasks.inventory.exact.lagrange import has_shared_limits
 
     return has_shared_limits(problem)

@@ -10,8 +10,15 @@ import pandas as pd
 from schemas import columns as c
 from schemas.plan import FloatArray, PlanProblem
 from schemas.protocols import Tell
-from tasks.inventory.category_totals import category_totals
-from tasks.inventory.explain import explanations
+from tasks.inventory.allocation.category_totals import category_totals
+from tasks.inventory.allocation.display_overflow import solve_shown
+from tasks.inventory.allocation.explanations import explanations
+from tasks.inventory.allocation.shortages import unmet_notes, unmet_wishes
+from tasks.inventory.allocation.sku_shares import is_discontinued
+from tasks.inventory.allocation.sku_targets import SkuTargets, on_the_way, presentation_floor
+from tasks.inventory.model.simulator import ledger
+from tasks.inventory.model.uncapacitated import unbounded_stores
+from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, with_text_ids
 from tasks.inventory.outputs import (
     SkuDeliveries,
     bound_frame,
@@ -22,13 +29,6 @@ from tasks.inventory.outputs import (
     visit_frame,
 )
 from tasks.inventory.run import Solution
-from tasks.inventory.shares import is_discontinued
-from tasks.inventory.simulator import ledger
-from tasks.inventory.sku_targets import SkuTargets, on_the_way, presentation_floor
-from tasks.inventory.unbounded import unbounded_stores
-from tasks.inventory.unmet import unmet_notes, unmet_wishes
-from tasks.inventory.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, with_text_ids
-from tasks.inventory.without_place import solve_shown
 
 
 @dataclass(frozen=True)

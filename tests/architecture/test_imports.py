@@ -15,12 +15,10 @@ PACKAGES = ("schemas", "tasks", "flows", "deployments")
 # A file that breaks a contract, by the contract's name.
 OFFENCES = {
     "Imports point one way: schemas <- tasks <- flows <- deployments": ("schemas/offence.py", "import tasks.storage"),
+    "Inside tasks: stages above answers above rooms above storage": ("tasks/storage/offence.py", "import tasks.stages"),
     "Rooms meet in schemas, not in each other": ("tasks/inventory/offence.py", "import tasks.demand"),
-    "Storage knows no other room": ("tasks/storage/offence.py", "import tasks.demand"),
-    "No room imports a Prefect task": ("tasks/demand/offence.py", "import tasks.offence_task"),
-    "Nothing but tasks/*.py imports evaluation or publishing": ("flows/offence.py", "import tasks.publishing"),
-    "No Prefect in schemas and rooms": ("tasks/demo/offence.py", "def late():\n    from prefect import task"),
-    "AWS is reached through storage alone": ("tasks/offence_task.py", "import boto3"),
+    "No Prefect in schemas, rooms and answers": ("tasks/demo/offence.py", "def late():\n    from prefect import task"),
+    "AWS is reached through storage alone": ("tasks/stages/offence.py", "import boto3"),
     "Flows hold no arithmetic": ("flows/other_offence.py", "import numpy as np"),
 }
 

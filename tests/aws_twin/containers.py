@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-CONTAINER = (sys.executable, "-m", "tasks.forecasting.deepar.container")
+CONTAINER = (sys.executable, "-m", "tasks.deepar.container")
 CONTAINER_VARIABLE = "AWS_TWIN_CONTAINER"
 PARENT_VARIABLE = "DEEPAR_PARENT"  # the real container dies with the process of this number
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

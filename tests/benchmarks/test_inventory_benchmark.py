@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from tasks.inventory.bound import bound_of
-from tasks.inventory.simulator import simulate
+from tasks.inventory.exact.bounds import bound_of
+from tasks.inventory.model.simulator import simulate
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "inventory"
 

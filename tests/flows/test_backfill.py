@@ -17,8 +17,8 @@ import pytest
 from schemas import columns as c
 from schemas.errors import BackfillError
 from schemas.records import WeekOutcome
-from tasks.backfill import refuse_failed_weeks, weeks_as_text
-from tasks.publishing.later_sales import wape_since
+from tasks.publication.later_sales import wape_since
+from tasks.stages.backfill import refuse_failed_weeks, weeks_as_text
 from tests.flows import mini_company
 from tests.flows.conftest import Process, Restock, Start
 

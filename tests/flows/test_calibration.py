@@ -10,7 +10,7 @@ import pytest
 
 from schemas import columns as c
 from schemas.settings import Settings
-from tasks.calibrate import calibration_model
+from tasks.stages.calibrate import calibration_model
 from tests.flows import mini_company
 from tests.flows.conftest import Restock
 

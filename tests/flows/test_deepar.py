@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
-from tasks.publishing.manifest import PLAN_INPUTS
+from tasks.publication.manifest import PLAN_INPUTS
 from tests.flows import mini_company
 from tests.flows.conftest import Process, Restock, Start
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deployments.files import HOST, files_server, serving
-from tasks.addresses import FILES_ROOT, FILES_URL, web_address
+from tasks.publication.addresses import FILES_ROOT, FILES_URL, web_address
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from schemas import columns as c
 from schemas.errors import ConfigError
 from schemas.frequency import Frequency
 from schemas.panel import KnownFeature, Panel
-from tasks.demand.sku_facts import last_dc_stock
-from tasks.forecasting.floors import SeasonalNaive
+from tasks.configuration.settings_file import load_settings
+from tasks.forecasting.baselines import SeasonalNaive
 from tasks.forecasting.registry import forecast_folds
-from tasks.storage.settings_file import load_settings
+from tasks.inventory.inputs import last_dc_stock
 from tests.flows import mini_company
 from tests.flows.conftest import Restock
 

@@ -28,8 +28,8 @@ from deployments.ecs.pool import create_pool, job_template
 from deployments.serve import serve
 from schemas.records import IngestRecord, InputFile, TableRef
 from schemas.run import RunContext
-from tasks.events import tell_of_bad_rows
-from tasks.storage.settings_file import load_settings
+from tasks.configuration.settings_file import load_settings
+from tasks.stages.events import tell_of_bad_rows
 from tests.flows import mini_company
 
 pytestmark = pytest.mark.flow

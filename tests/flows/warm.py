@@ -34,9 +34,9 @@ MODULES = (
     "pyarrow.parquet",
     "scipy.optimize",
     "scipy.stats",
-    "tasks.demand.validation",
+    "tasks.demand.ingest.validation",
     "tasks.inventory.weekly",
-    "tasks.publishing.publish",
+    "tasks.publication.transaction",
 )
 SECONDS_AT_MOST = 600
 

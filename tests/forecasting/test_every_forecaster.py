@@ -42,8 +42,8 @@ NAMES = [*model_names(settings_with(MODELS)), PMDARIMA]
 
 
 def make(name: str, frequency: str) -> Forecaster:
-    if name == "xgboost" and find_spec("tasks.forecasting.xgboost_") is None:
-        pytest.skip("tasks.forecasting.xgboost_ is not there")
+    if name == "xgboost" and find_spec("tasks.forecasting.trees.direct") is None:
+        pytest.skip("tasks.forecasting.trees.direct is not there")
     if name == PMDARIMA:
         return make_forecaster("arima", settings_with({"arima": {"engine": "pmdarima", "max_history": 36}}, frequency))
     return make_forecaster(name, settings_with(MODELS, frequency))

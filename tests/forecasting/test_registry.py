@@ -12,7 +12,7 @@ from schemas import columns as c
 from schemas.errors import ConfigError
 from schemas.panel import Fold
 from schemas.settings import FLOORS, Settings
-from tasks.forecasting.floors import SeasonalNaive
+from tasks.forecasting.baselines import SeasonalNaive
 from tasks.forecasting.registry import forecast_folds, make_forecaster, model_names
 from tasks.forecasting.shards import shards
 from tests.forecasting.panels import panel_of

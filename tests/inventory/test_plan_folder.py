@@ -13,9 +13,9 @@ import yaml
 from flows.__main__ import _progress
 from schemas.errors import ConfigError, DataContractError
 from schemas.plan import Plan
+from tasks.inventory.model.simulator import simulate
+from tasks.inventory.plan_files import read_problem
 from tasks.inventory.run import plan_problem
-from tasks.inventory.simulator import simulate
-from tasks.storage.plan_files import read_problem
 
 TERMS = {"inventory": {"policies": ["eoq", "genetic"]}, "periods_per_week": 7, "seed": 7}
 

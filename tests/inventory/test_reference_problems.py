@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.inventory.bound import bound_of
-from tasks.inventory.network import Network
+from tasks.inventory.exact.bounds import bound_of
+from tasks.inventory.model.network import Network
+from tasks.inventory.model.simulator import simulate
+from tasks.inventory.plan_files import read_problem
 from tasks.inventory.registry import make_policy
-from tasks.inventory.simulator import simulate
-from tasks.storage.plan_files import read_problem
 
 PROBLEMS = Path(__file__).parents[2].parent / "shared" / "problems"
 

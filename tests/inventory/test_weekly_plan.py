@@ -10,8 +10,8 @@ import pytest
 
 from schemas.errors import PipelineError
 from schemas.settings import Settings
+from tasks.inventory.model.weekly_problem import WeeklyInputs, build_problem
 from tasks.inventory.weekly import optimise
-from tasks.inventory.weekly_problem import WeeklyInputs, build_problem
 
 AS_OF = pd.Timestamp("2024-03-04")
 QUANTILES = [0.1, 0.25, 0.5, 0.75, 0.9]

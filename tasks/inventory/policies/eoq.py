@@ -8,8 +8,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from schemas.plan import FloatArray, Plan, PlanProblem
-from tasks.inventory.cover import cheapest_cover
-from tasks.inventory.reorder import period_moments
+from tasks.inventory.search.order_cycle import cheapest_cover
+from tasks.inventory.search.reorder_rules import period_moments
 
 
 @dataclass(frozen=True)

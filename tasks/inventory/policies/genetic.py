@@ -9,9 +9,9 @@ import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
 from schemas.protocols import Tell
-from tasks.inventory.bound import relaxation_of
-from tasks.inventory.evolution import Candidate, Evolved, Ground, evolve
-from tasks.inventory.known import (
+from tasks.inventory.exact.bounds import relaxation_of
+from tasks.inventory.exact.lagrange import Relaxation
+from tasks.inventory.exact.perfect_information import (
     Needs,
     Prices,
     allowed_days,
@@ -20,13 +20,13 @@ from tasks.inventory.known import (
     plan_of_visits,
     shortest_paths,
 )
-from tasks.inventory.lagrange import Relaxation
-from tasks.inventory.network import Network
-from tasks.inventory.shared import fills_within_limits, visits_of
-from tasks.inventory.side_by_side import side_by_side
-from tasks.inventory.store_search import FITNESS_PATHS, Recipe, StoreModel, best_option, improve, store_models
-from tasks.inventory.unbounded import unbounded_stores, with_unbounded_levels
-from tasks.inventory.weeks import review_visits, visitable, week_starts
+from tasks.inventory.exact.shared_limits import fills_within_limits, visits_of
+from tasks.inventory.model.network import Network
+from tasks.inventory.model.parallel import side_by_side
+from tasks.inventory.model.review_weeks import review_visits, visitable, week_starts
+from tasks.inventory.model.uncapacitated import unbounded_stores, with_unbounded_levels
+from tasks.inventory.search.evolution import Candidate, Evolved, Ground, evolve
+from tasks.inventory.search.store_search import FITNESS_PATHS, Recipe, StoreModel, best_option, improve, store_models
 
 # Stores whose outlooks are in memory together.
 STORES_AT_ONCE = 64

@@ -9,16 +9,19 @@ import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
 from schemas.protocols import Tell
-from tasks.inventory.bound import relaxation_of
-from tasks.inventory.evolution import Candidate, Ground, evolve
-from tasks.inventory.known import Prices, needs_on_path, over_penalty, shortest_paths
-from tasks.inventory.lagrange import Relaxation
-from tasks.inventory.network import Network
+from tasks.inventory.exact.bounds import relaxation_of
+from tasks.inventory.exact.lagrange import Relaxation
+from tasks.inventory.exact.perfect_information import Prices, needs_on_path, over_penalty, shortest_paths
+from tasks.inventory.model.loss_function import tail_table
+from tasks.inventory.model.network import Network
+from tasks.inventory.model.parallel import side_by_side
+from tasks.inventory.model.review_weeks import week_starts
+from tasks.inventory.model.simulator import MEASURES, OVER_PERIODS, simulate_store
+from tasks.inventory.model.uncapacitated import unbounded_stores, with_unbounded_levels
 from tasks.inventory.policies.genetic import days_within_dock, fixed_visits, guides_of, seeds_of
-from tasks.inventory.side_by_side import side_by_side
-from tasks.inventory.simulator import MEASURES, OVER_PERIODS, simulate_store
-from tasks.inventory.static_levels import known_static_levels, refined_static_levels, uncertain_static_levels
-from tasks.inventory.store_search import (
+from tasks.inventory.search.evolution import Candidate, Ground, evolve
+from tasks.inventory.search.static_levels import known_static_levels, refined_static_levels, uncertain_static_levels
+from tasks.inventory.search.store_search import (
     FITNESS_PATHS,
     RAMP,
     ROUNDS,
@@ -28,9 +31,6 @@ from tasks.inventory.store_search import (
     store_models,
     visit_moves,
 )
-from tasks.inventory.tails import tail_table
-from tasks.inventory.unbounded import unbounded_stores, with_unbounded_levels
-from tasks.inventory.weeks import week_starts
 
 # Stands in for infinity where a period over capacity makes a plan invalid: far above any lost sales, yet finite,
 # so that among invalid candidates the less crowded one wins.

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.plan import Plan, PlanProblem
-from tasks.inventory.known import Prices, needs_on_path, plan_of_visits
-from tasks.inventory.network import Network
-from tasks.inventory.side_by_side import side_by_side
-from tasks.inventory.store_search import StoreModel, best_option
-from tasks.inventory.weeks import review_visits
+from tasks.inventory.exact.perfect_information import Prices, needs_on_path, plan_of_visits
+from tasks.inventory.model.network import Network
+from tasks.inventory.model.parallel import side_by_side
+from tasks.inventory.model.review_weeks import review_visits
+from tasks.inventory.search.store_search import StoreModel, best_option
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from schemas.plan import Plan, PlanProblem
-from tasks.inventory.known import Prices
-from tasks.inventory.network import Network
-from tasks.inventory.store_search import Recipe, StoreModel
-from tasks.inventory.unbounded import quantile_levels
-from tasks.inventory.weeks import review_visits
+from tasks.inventory.exact.perfect_information import Prices
+from tasks.inventory.model.network import Network
+from tasks.inventory.model.review_weeks import review_visits
+from tasks.inventory.model.uncapacitated import quantile_levels
+from tasks.inventory.search.store_search import Recipe, StoreModel
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from schemas.plan import FloatArray, Plan, PlanProblem
-from tasks.inventory.reorder import period_moments, whole_levels
-from tasks.inventory.unbounded import interval_ends
-from tasks.inventory.weeks import review_visits
+from tasks.inventory.model.review_weeks import review_visits
+from tasks.inventory.model.uncapacitated import interval_ends
+from tasks.inventory.search.reorder_rules import period_moments, whole_levels
 
 
 @dataclass(frozen=True)

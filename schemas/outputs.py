@@ -1,0 +1,229 @@
+"""The tables and facts that a run passes to its publication (docs/reference/contract.md#outputs)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from schemas import columns as c
+from schemas.records import Approval, Failure, InputFile, Summary
+
+REPLENISHMENT = "replenishment.csv"
+REPORT = "report.html"
+MANIFEST = "manifest.json"
+EXPLANATIONS = "explanations.parquet"
+
+
+@dataclass(frozen=True)
+class OutputTable:
+    """One output table.
+
+    Attributes:
+        name: field of :class:`RunOutputs`.
+        file: file name in the run's folder; its ending is its format.
+        columns: the contract's columns, written first and in this order; further ones follow.
+        key: columns that rows are sorted by.
+        unique: no two rows may share a key.
+        nullable: key columns that may be empty.
+        dates: columns that hold dates.
+    """
+
+    name: str
+    file: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    unique: bool = True
+    nullable: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+
+
+SERIES = (c.STORE_ID, c.CATEGORY)
+PLANNED = "planned"
+OVERRIDES_COLUMN = "overrides"
+OVERRIDDEN = OutputTable(
+    "overridden",
+    "overrides.csv",
+    (c.STORE_ID, c.SKU, PLANNED, c.TARGET_QUANTITY, OVERRIDES_COLUMN),
+    (c.STORE_ID, c.SKU),
+)
+METRIC_COLUMNS = (
+    *(c.MAE, c.RMSE, c.MAPE, c.WAPE, c.MASE, c.RMSSE, c.R2, c.BIAS, c.WQL, c.COVERAGE),
+    *(c.SHARE_EXCELLENT, c.SHARE_GOOD, c.SHARE_ACCEPTABLE, c.SHARE_POOR, c.N),
+)
+COST_COLUMNS = (
+    *(c.POLICY, c.TRANSPORT, c.LOST_SALES, c.HOLDING, c.OVER_CAPACITY, c.TOTAL),
+    *(c.OVER_CAPACITY_STORE_DAYS, c.VISITS, c.LOWER_BOUND, c.GAP, c.CHOSEN),
+)
+
+
+def output_tables(quantiles: Sequence[float]) -> tuple[OutputTable, ...]:
+    """Every output table but the ERP's file, for the set quantile levels."""
+    forecast = (c.MODEL, c.MEAN, *c.quantile_columns(list(quantiles)))
+    deliveries = (c.STORE_ID, c.SKU, c.VISIT_DATE, c.QUANTITY, c.ON_HAND, c.IN_TRANSIT)
+    live = (*SERIES, c.DATE)
+    return (
+        OutputTable("deliveries", "deliveries.csv", deliveries, deliveries[:3], dates=(c.VISIT_DATE,)),
+        OutputTable(
+            "forecast", "forecast.parquet", (*live, *forecast, c.CHAMPION), (*SERIES, c.MODEL, c.DATE), dates=(c.DATE,)
+        ),
+        OutputTable(
+            "backtest",
+            "backtest.parquet",
+            (c.CUTOFF, *live, c.MODEL, c.ACTUAL, *forecast[1:]),
+            (c.CUTOFF, *SERIES, c.MODEL, c.DATE),
+            dates=(c.CUTOFF, c.DATE),
+        ),
+        OutputTable(
+            "metrics",
+            "metrics.parquet",
+            (c.MODEL, c.LEVEL, *SERIES, *METRIC_COLUMNS),
+            (c.LEVEL, *SERIES, c.MODEL),
+            nullable=SERIES,
+        ),
+        OutputTable("champions", "champions.parquet", (*SERIES, c.MODEL, c.WHY), SERIES),
+        OutputTable("visits", "visits.csv", (c.STORE_ID, c.DATE), (c.STORE_ID, c.DATE), dates=(c.DATE,)),
+        OutputTable(
+            "levels",
+            "levels.csv",
+            (*SERIES, c.DATE_FROM, c.ORDER_UP_TO),
+            (*SERIES, c.DATE_FROM),
+            dates=(c.DATE_FROM,),
+        ),
+        OutputTable("costs", "costs.csv", COST_COLUMNS, (c.POLICY,)),
+        OutputTable(
+            "quarantine",
+            "quarantine.parquet",
+            (c.TABLE, c.ROW_NUMBER, c.REASON),
+            (c.TABLE, c.FILE, c.ROW_NUMBER),
+            unique=False,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class RunOutputs:
+    """The tables of one run in the contract's form (section 4); rows in any order, further columns kept.
+
+    Attributes:
+        replenishment: store_id, sku, target_quantity.
+        deliveries: store_id, sku, visit_date, quantity, on_hand, in_transit.
+        forecast: store_id, category, date, model, mean, one column per quantile, champion.
+        backtest: cutoff, store_id, category, date, model, actual, mean, one column per quantile.
+        metrics: model, level, store_id, category (empty where they do not belong) and the metrics.
+        champions: store_id, category, model, why.
+        visits: store_id, date.
+        levels: store_id, category, date_from, order_up_to.
+        costs: one row per policy.
+        quarantine: every rejected row.
+        history: store_id, category, date, units (NaN = unknown) of the recent past; for the figures.
+        stock_by_day: policy, store_id, date, stock (expected units after the fill), capacity (NaN =
+            unlimited), sales (expected units), over (share of paths over capacity); for the figures.
+        treatments: what cleaning did, one row per treated period; for the report.
+        category_totals: store_id, category, target_quantity that the SKU targets must add up to; then
+            replenishment needs a category column (which is not published).
+        explanations: one row per (store, SKU): how its target came about (see
+            ``tasks.inventory.allocation.explanations``); published beside the contract's files.
+        unmet: what a limit did not grant, by store, category and SKU; published as ``unmet.csv``.
+        overridden: the pairs whose target planners' overrides changed (:mod:`tasks.publication.overrides`);
+            published as ``overrides.csv`` where there is one.
+    """
+
+    replenishment: pd.DataFrame
+    deliveries: pd.DataFrame
+    forecast: pd.DataFrame
+    backtest: pd.DataFrame
+    metrics: pd.DataFrame
+    champions: pd.DataFrame
+    visits: pd.DataFrame
+    levels: pd.DataFrame
+    costs: pd.DataFrame
+    quarantine: pd.DataFrame
+    history: pd.DataFrame | None = None
+    stock_by_day: pd.DataFrame | None = None
+    treatments: pd.DataFrame | None = None
+    category_totals: pd.DataFrame | None = None
+    explanations: pd.DataFrame | None = None
+    unmet: pd.DataFrame | None = None
+    overridden: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run knows about itself besides its tables.
+
+    Attributes:
+        inputs: one entry per source file.
+        reasons: table, reason and number of rows rejected for it.
+        failures: series that a stage could not serve, and what served them.
+        warnings: what the reader of the report should know first.
+        notes: what stages remark, by what it is about; in the report only.
+        seconds: stage to its running time in seconds; in the manifest only.
+        stock_given: whether opening stock was given; without it the report says that it is 0.
+        summary: further small tables for the report, by title.
+        overrides: what every planner's override said and did, as JSON values.
+        plan_inputs: references to what the plan was made from; in the manifest only.
+        approval: who let the publication pass, where somebody was asked; in the manifest only.
+        replaces: checksum and approval of the file of the same date that was published before; in the
+            manifest only.
+    """
+
+    inputs: Sequence[InputFile] = ()
+    reasons: Sequence[tuple[str, str, int]] = ()
+    failures: Sequence[Failure] = ()
+    warnings: Sequence[str] = ()
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    stock_given: bool = True
+    summary: Summary = field(default_factory=dict)
+    overrides: Sequence[Mapping[str, Any]] = ()
+    plan_inputs: Mapping[str, Any] = field(default_factory=dict)
+    approval: Approval | None = None
+    replaces: Mapping[str, Any] | None = None
+
+
+EXPLANATION_TABLE = OutputTable(
+    "explanations",
+    EXPLANATIONS,
+    (c.STORE_ID, c.SKU, c.TARGET_QUANTITY, c.LIMIT),
+    (c.STORE_ID, c.SKU),
+    dates=(c.VISIT_DATE, c.NEXT_VISIT),
+)
+
+
+UNMET_TABLE = OutputTable(
+    "unmet",
+    "unmet.csv",
+    (*SERIES, c.SKU, c.LIMIT, c.WANTED, c.GRANTED, c.REASON),
+    (c.LIMIT, *SERIES, c.SKU, c.REASON),
+    unique=False,
+)
+
+
+BEFORE = "before"
+AFTER = "after"
+CHANGE = "change"
+
+
+@dataclass(frozen=True)
+class Change:
+    """The difference between two replenishment files.
+
+    Attributes:
+        against: ``as_of`` of the earlier file.
+        pairs: (store, SKU) pairs in either file.
+        rows: store_id, sku, before, after and change (units) of every pair whose target changed, the
+            largest change first.
+    """
+
+    against: date
+    pairs: int
+    rows: pd.DataFrame
+
+    @property
+    def share(self) -> float:
+        """Changed pairs per pair, as a fraction; 0 where neither file has a pair."""
+        return len(self.rows) / self.pairs if self.pairs else 0.0

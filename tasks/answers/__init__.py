@@ -1,0 +1,1 @@
+"""Questions about a finished run: why, explain and what-if. They read files and write text."""

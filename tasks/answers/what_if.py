@@ -1,0 +1,167 @@
+"""``restock what-if``: a published run planned again with other limits or costs. Writes nothing, starts no server."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from schemas import columns as c
+from schemas.errors import ConfigError
+from schemas.protocols import Tell
+from schemas.records import PlanInputs
+from schemas.run import RunContext
+from tasks.inventory.inputs import weekly_inputs
+from tasks.inventory.model.weekly_problem import WeeklyInputs
+from tasks.inventory.weekly import WeeklyPlan, optimise
+from tasks.publication.earlier_runs import EarlierRun, published, run_key
+from tasks.publication.manifest import PLAN_INPUTS
+from tasks.report.formats import percent, quantity
+from tasks.storage.lake import Lake, open_lake
+
+_MEASURES = {
+    c.TRANSPORT: "Transport",
+    c.LOST_SALES: "Lost sales",
+    c.HOLDING: "Holding",
+    c.OVER_CAPACITY: "Over capacity",
+    c.TOTAL: "Total",
+    c.OVER_CAPACITY_STORE_DAYS: "Store-periods over capacity",
+    c.VISITS: "Visits",
+    c.FILL_RATE: "Share of demand served",
+    c.LOWER_BOUND: "Lower bound",
+}
+_UNITS = "Target stock, units"
+_WIDTH, _NAME = 16, 30
+
+
+@dataclass(frozen=True)
+class Factors:
+    """By how much inputs are multiplied; 1 leaves them.
+
+    Attributes:
+        capacity: of every store's storage capacity.
+        visit_cost: of every store's cost of a visit.
+        dc_stock: of what the distribution centre has of every SKU; rounded down.
+        demand: of every forecast.
+    """
+
+    capacity: float = 1.0
+    visit_cost: float = 1.0
+    dc_stock: float = 1.0
+    demand: float = 1.0
+
+
+def what_if(run: RunContext, changed: RunContext, factors: Factors, tell: Tell | None = None) -> list[str]:
+    """Plan a published run again and say what changes.
+
+    Args:
+        run: settings as they are in the file, and the date of the published run.
+        changed: the settings to plan with.
+        factors: of the run's inputs.
+        tell: told of the searches' progress.
+
+    Returns:
+        Lines: the chosen plan's cost beside the published one's, totals by policy, and what limits do not grant.
+
+    Raises:
+        ConfigError: there is no such run, or a factor has nothing to multiply.
+        StorageError: what the run was planned from is no longer in the lake.
+    """
+    lake = open_lake(run.settings.storage)
+    standing = _standing(lake, run)
+    given = _given(standing, lake)
+    inputs = _multiplied(weekly_inputs(lake, changed.settings, run.as_of, given), factors)
+    before, units = _published(lake, standing, run)
+    plan = optimise(inputs, tell)
+    notes = []
+    if standing.manifest.get("settings_sha256") != run.settings.digest():
+        notes.append("The settings file is not the published run's any more: some of the change is its own.")
+    return [*_beside(before, units, plan), "", *_by_policy(before, plan), "", *notes, *_shortfalls(plan)]
+
+
+def _standing(lake: Lake, run: RunContext) -> EarlierRun:
+    standing = published(lake, run.as_of)
+    if standing is None:
+        raise ConfigError(
+            f"--as-of {run.as_of}: {lake.uri(run_key(run.as_of))} holds no published run to compare with. "
+            f"Make it with: restock weekly --settings FILE --as-of {run.as_of}"
+        )
+    return standing
+
+
+def _given(standing: EarlierRun, lake: Lake) -> PlanInputs:
+    try:
+        return PlanInputs.model_validate(standing.manifest.get(PLAN_INPUTS))
+    except ValidationError as error:
+        raise ConfigError(
+            f"{lake.uri(run_key(standing.as_of))}: its manifest does not say what the plan was made from; another "
+            f"version made it. Run again: restock weekly --settings FILE --as-of {standing.as_of}"
+        ) from error
+
+
+def _multiplied(inputs: WeeklyInputs, factors: Factors) -> WeeklyInputs:
+    stores = inputs.stores
+    for option, column, factor in (
+        ("--capacity", c.STORAGE_CAPACITY, factors.capacity),
+        ("--visit-cost", c.VISIT_COST, factors.visit_cost),
+    ):
+        if factor == 1.0:
+            continue
+        if column not in stores.columns or stores[column].isna().all():
+            raise ConfigError(f"{option} {factor:g}: no store has a {column}, so there is nothing to multiply.")
+        stores = stores.assign(**{column: stores[column].astype(float) * factor})
+    dc_stock = inputs.dc_stock
+    if factors.dc_stock != 1.0:
+        if dc_stock is None:
+            raise ConfigError(f"--dc-stock {factors.dc_stock:g}: the run has no dc_stock table.")
+        dc_stock = dc_stock.assign(**{c.AVAILABLE: np.floor(dc_stock[c.AVAILABLE].astype(float) * factors.dc_stock)})
+    forecast = inputs.forecast
+    if factors.demand != 1.0:
+        numbers = [c.MEAN, *c.quantile_columns(inputs.settings.quantiles)]
+        forecast = forecast.assign(**{name: forecast[name].astype(float) * factors.demand for name in numbers})
+    return replace(inputs, stores=stores, dc_stock=dc_stock, forecast=forecast)
+
+
+def _published(lake: Lake, standing: EarlierRun, run: RunContext) -> tuple[pd.DataFrame, float]:
+    costs = pd.read_csv(io.BytesIO(lake.read_bytes(f"{run_key(run.as_of)}/costs.csv")))
+    return costs, float(standing.targets()[c.TARGET_QUANTITY].sum())
+
+
+def _chosen(costs: pd.DataFrame) -> pd.Series:
+    return costs[costs[c.CHOSEN].astype(bool)].iloc[0]
+
+
+def _beside(before: pd.DataFrame, units: float, plan: WeeklyPlan) -> list[str]:
+    old, new = _chosen(before), _chosen(plan.costs)
+    lines = [_line("", "published", "what if", "change"), _line("Policy", old[c.POLICY], new[c.POLICY], "")]
+    for column, name in _MEASURES.items():
+        if column in old.index and column in new.index:
+            lines.append(_compared(name, float(old[column]), float(new[column]), column == c.FILL_RATE))
+    return [*lines, _compared(_UNITS, units, float(plan.replenishment[c.TARGET_QUANTITY].sum()), False)]
+
+
+def _by_policy(before: pd.DataFrame, plan: WeeklyPlan) -> list[str]:
+    old = before.set_index(c.POLICY)[c.TOTAL]
+    lines = [_line("Total by policy", "published", "what if", "change")]
+    for name, total in zip(plan.costs[c.POLICY], plan.costs[c.TOTAL], strict=True):
+        lines.append(_compared(str(name), float(old.get(name, np.nan)), float(total), False))
+    return lines
+
+
+def _shortfalls(plan: WeeklyPlan) -> list[str]:
+    counts = plan.unmet[c.LIMIT].value_counts()
+    named = ", ".join(f"{limit} {count}" for limit, count in sorted(counts.items()))
+    return [f"Not granted by limits: {named}." if named else "Every limit is kept and every wish granted."]
+
+
+def _compared(name: str, old: float, new: float, fraction: bool) -> str:
+    show = percent if fraction else quantity
+    change = percent(new / old - 1, signed=True) if np.isfinite(old) and old else ("" if old == new else "new")
+    return _line(name, show(old), show(new), change)
+
+
+def _line(name: str, *cells: str) -> str:
+    return f"{name:<{_NAME}}" + "".join(f"{cell:>{_WIDTH}}" for cell in cells)

@@ -1,0 +1,159 @@
+"""Read the settings file: YAML and command-line overrides into the typed model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from schemas.errors import ConfigError
+from schemas.settings import Settings
+from tasks.configuration.problems import check_plain_values, in_words
+from tasks.storage.lake import S3_SCHEME
+
+Tree = dict[str, Any]
+
+
+# Under this key a null in an override takes the key out; in the file it stands for the defaults.
+MODELS = "models."
+
+
+def load_settings(path: Path, overrides: Sequence[str] = (), cwd: Path | None = None) -> Settings:
+    """Read a settings file and check it as a whole.
+
+    Relative paths in the file start at the file's folder, those in overrides at the working directory;
+    all come back absolute (``s3://`` addresses as they are), so that the effective settings do not
+    depend on where a command is started.
+
+    Args:
+        path: the YAML file.
+        overrides: ``key.path=value`` texts; the value is YAML, a mapping is merged into the file's, and
+            null takes a model out: with ``models.arima=null`` no ARIMA is fitted.
+        cwd: working directory; the process's own when None.
+
+    Raises:
+        ConfigError: the file is missing or no YAML mapping, an override is malformed, or values are
+            wrong; all wrong values are listed, each with its key, what is expected and what was got.
+    """
+    here = (cwd or Path.cwd()).absolute()
+    file = here / path.expanduser()
+    tree = _with_absolute_paths(_read_yaml(file), file.parent)
+    tree.setdefault("storage", _absolute(Settings.model_fields["storage"].default, file.parent))
+    for override in overrides:
+        _merge(tree, _with_absolute_paths(_parsed(override), here), override)
+    tree, problems = check_plain_values(Settings, tree)
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        problems += in_words(Settings, tree, error)
+    if problems:
+        raise _wrong(file, problems)
+    return settings
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping, of which YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Build one mapping."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be plain text", key.start_mark)
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' stands twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(file: Path) -> Tree:
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8-sig"), Loader=_UniqueKeyLoader)  # noqa: S506
+    except FileNotFoundError:
+        raise ConfigError(
+            f"There is no settings file {file}. Give its path with --settings (in a form: settings_file)."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"The settings file {file} cannot be read ({error}). Expected YAML text in UTF-8.") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"The settings file {file} is no valid YAML: {_where(error)}. Correct that line.") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"The settings file {file} holds no settings; expected YAML lines such as 'name: shoes'.")
+    return {str(key): value for key, value in content.items()}
+
+
+def _where(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = str(getattr(error, "problem", None) or error).splitlines()[0]
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else problem
+
+
+def _parsed(override: str) -> Tree:
+    """``a.b=value`` as {"a": {"b": value}}."""
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(
+            f"--set {override}: expected key.path=value, for instance inventory.lead_time=2 "
+            "(in a form: overrides, one to a line)."
+        )
+    try:
+        value = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(
+            f"--set {override}: the value is no valid YAML ({_where(error)}). Put text with special signs in quotes."
+        ) from None
+    tree: Any = value
+    for part in reversed(parts):
+        tree = {part: tree}
+    return dict(tree)
+
+
+def _merge(base: Tree, extra: Mapping[str, Any], override: str, path: str = "") -> None:
+    for key, value in extra.items():
+        at = f"{path}{key}"
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _merge(base[key], value, override, f"{at}.")
+        elif isinstance(value, dict) and base.get(key) is not None:
+            raise ConfigError(
+                f"--set {override}: {at} is {base[key]!r} in the settings file, which has no keys to set. "
+                f"Give {at} as a whole: --set {at}=..."
+            )
+        elif value is None and path == MODELS:
+            base.pop(key, None)
+        else:
+            base[key] = value
+
+
+def _with_absolute_paths(tree: Tree, folder: Path) -> Tree:
+    """The tree with every address made absolute; what is no text is left for the checks."""
+    result = dict(tree)
+    if isinstance(result.get("storage"), str):
+        result["storage"] = _absolute(result["storage"], folder)
+    sources = result.get("sources")
+    if isinstance(sources, dict):
+        result["sources"] = {
+            name: {**source, "path": _absolute(source["path"], folder)}
+            if isinstance(source, dict) and isinstance(source.get("path"), str)
+            else source
+            for name, source in sources.items()
+        }
+    return result
+
+
+def _absolute(address: str, folder: Path) -> str:
+    if address.startswith(S3_SCHEME):
+        return address
+    return os.path.normpath(folder / Path(address).expanduser())
+
+
+def _wrong(file: Path, problems: Sequence[str]) -> ConfigError:
+    lines = "".join(f"\n  - {problem}" for problem in problems)
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return ConfigError(f"The settings ({file}, and --set or a form's overrides, where given) have {count}:{lines}")

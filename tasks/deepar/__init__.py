@@ -1,0 +1,1 @@
+"""DeepAR: one data channel, trained here with GluonTS or on Amazon SageMaker."""

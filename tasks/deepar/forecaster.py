@@ -1,0 +1,183 @@
+"""DeepAR as a forecaster: a panel becomes a data channel, a backend trains and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.deepar import DEEPAR, DeepArBackend, DeepArChannel, Report, TrainedModel, TrainingRequest
+from schemas.deepar_settings import DeepArConfiguration, DeepArSettings
+from schemas.panel import Forecast, Panel
+from tasks.deepar.dataset import (
+    FEWEST_OBSERVATIONS,
+    Target,
+    read_answers,
+    read_paths,
+    served_series,
+    write_channel,
+)
+from tasks.deepar.encoding import Encoding
+from tasks.deepar.profiles import hyperparameters
+from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive
+from tasks.forecasting.quantiles import tidy
+from tasks.forecasting.statistical.per_series import NEEDED
+from tasks.storage.lake import Lake
+
+# Sample paths of more numbers (series x periods x paths) are not carried on: their text would take a gigabyte.
+MOST_PATH_NUMBERS = 50_000_000
+
+
+class DeepArForecaster:
+    """One DeepAR configuration behind the forecasters' interface.
+
+    Args:
+        settings: the ``models.deepar`` block.
+        configuration: which data and likelihood.
+        lake: where the data channel and the model go.
+        backend: where it trains and answers.
+        report: told of every step of a job.
+        tested: where given, the panel whose history holds the horizon's actuals: the container then measures
+            itself on them too.
+
+    Attributes:
+        trained: the job of the last fit; None before one, or where too little was known.
+    """
+
+    name = DEEPAR
+
+    def __init__(
+        self,
+        settings: DeepArSettings,
+        configuration: DeepArConfiguration,
+        lake: Lake,
+        backend: DeepArBackend,
+        report: Report,
+        tested: Panel | None = None,
+    ) -> None:
+        self._settings = settings
+        self._configuration = configuration
+        self._lake = lake
+        self._backend = backend
+        self._report = report
+        self._tested = tested
+        self.trained: TrainedModel | None = None
+
+    def fit(self, panel: Panel, seed: int) -> FittedDeepAr:
+        """Write the channel and train; where too little is known for DeepAR at all, nothing is trained.
+
+        Raises:
+            TrainingError: the job failed.
+            ConfigError: the settings cannot serve.
+        """
+        reason = _too_little(Target.of(panel, self._configuration), panel.horizon)
+        if reason:
+            return FittedDeepAr(self, panel, seed, reason=reason)
+        encoding = self._encoding(panel)
+        request = self._request(panel, encoding, seed)
+        self.trained = self._backend.train(request, self._report)
+        return FittedDeepAr(self, panel, seed, encoding, request.channel, self.trained)
+
+    def request(self, panel: Panel, seed: int) -> TrainingRequest:
+        """What a backend would be asked to train for a panel; its channel is written."""
+        return self._request(panel, self._encoding(panel), seed)
+
+    def _encoding(self, panel: Panel) -> Encoding:
+        # The same for every configuration, so that one request serves all variants of an endpoint.
+        return Encoding.of(panel, np.flatnonzero(np.isfinite(panel.demand).any(axis=1)), self._settings)
+
+    def _request(self, panel: Panel, encoding: Encoding, seed: int) -> TrainingRequest:
+        channel = self._channel(panel, encoding, seed, self._tested)
+        asked = hyperparameters(self._settings, self._configuration, panel.frequency, panel.horizon, channel.series)
+        # Named by the likelihood alone: where cleaning changed nothing, both data variants share one job.
+        purpose = self._configuration.likelihood.lower()
+        return TrainingRequest(purpose=purpose, channel=channel, hyperparameters=asked, seed=seed)
+
+    def predict(
+        self, fitted: FittedDeepAr, panel: Panel, levels: Sequence[float], with_paths: bool = False
+    ) -> Forecast:
+        """Forecast a panel's horizon; seasonal naive where DeepAR cannot serve a series.
+
+        Args:
+            fitted: what was trained.
+            panel: whose horizon is forecast.
+            levels: quantile levels.
+            with_paths: sample paths too, where all of them together are at most ``MOST_PATH_NUMBERS`` numbers.
+        """
+        served = np.zeros(panel.n, dtype=bool)
+        shape = (panel.n, panel.horizon)
+        mean, quantiles = np.full(shape, np.nan), np.full((*shape, len(levels)), np.nan)
+        samples, paths = self._settings.num_samples, None
+        if fitted.encoding is not None and fitted.model is not None:
+            served = served_series(panel, self._configuration, fitted.encoding)
+            channel = fitted.channel if panel is fitted.panel else None
+            channel = channel or self._channel(panel, fitted.encoding, fitted.seed, None)
+            carried = with_paths and int(served.sum()) * panel.horizon * samples <= MOST_PATH_NUMBERS
+            answers = self._backend.predict(fitted.model, channel, levels, samples, self._report, carried)
+            data = self._lake.read_bytes(answers.key)
+            count = int(served.sum())
+            mean[served], quantiles[served] = read_answers(
+                data, self._lake.uri(answers.key), count, panel.horizon, levels
+            )
+            found = read_paths(data, panel.horizon) if carried else None
+            if found is not None:
+                paths = np.full((*shape, found.shape[2]), np.nan, dtype=np.float32)
+                paths[served] = found
+        failed = {int(index): fitted.reason or NO_HISTORY for index in np.flatnonzero(~served)}
+        if failed:
+            rest = panel.take(np.flatnonzero(~served))
+            naive = SeasonalNaive("fixed").fit(rest, 0).predict(rest, levels)
+            mean[~served], quantiles[~served] = naive.mean, naive.quantiles
+        tidied = tidy(mean, quantiles, panel.closed[:, panel.history : panel.history + panel.horizon])
+        return Forecast(*tidied, failed=failed, notes=fitted.notes, paths=paths)
+
+    def _channel(self, panel: Panel, encoding: Encoding, seed: int, tested: Panel | None) -> DeepArChannel:
+        return write_channel(self._lake, panel, tested, self._settings, self._configuration, encoding, seed)
+
+
+@dataclass(frozen=True)
+class FittedDeepAr:
+    """A trained DeepAR, or the reason why there is none.
+
+    Attributes:
+        owner: the forecaster that trained it.
+        panel: what it was fitted on.
+        seed: of the fit.
+        encoding: categories and scales of the training.
+        channel: what it was trained on.
+        model: the finished job.
+        reason: why nothing was trained; empty where something was.
+    """
+
+    owner: DeepArForecaster
+    panel: Panel
+    seed: int
+    encoding: Encoding | None = None
+    channel: DeepArChannel | None = None
+    model: TrainedModel | None = None
+    reason: str = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """On the training, for the run's tables."""
+        if self.model is None or self.channel is None:
+            return (f"{DEEPAR}: not trained: {self.reason}",)
+        return (f"{DEEPAR}: {self.channel.configuration}", *self.model.notes)
+
+    def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
+        """Forecast the panel's horizon."""
+        return self.owner.predict(self, panel, quantiles)
+
+    def predict_with_paths(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
+        """The same, with the model's own sample paths."""
+        return self.owner.predict(self, panel, quantiles, with_paths=True)
+
+
+def _too_little(target: Target, horizon: int) -> str:
+    """Why DeepAR cannot be trained at all; empty where it can."""
+    observations = int(target.observations.sum())
+    if observations < FEWEST_OBSERVATIONS:
+        return f"{observations} known values in all series, {FEWEST_OBSERVATIONS} {NEEDED}"
+    longest = target.values.shape[1] - int(target.first.min())
+    return f"{longest} periods in the longest series, {horizon} {NEEDED}" if longest < horizon else ""

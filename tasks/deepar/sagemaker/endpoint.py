@@ -1,0 +1,313 @@
+"""Real-time inference: one endpoint, up to five models on it as production variants, asked by name or by weight.
+
+boto3's calls throughout: ``sagemaker.core`` can neither move an endpoint to another configuration nor read back one
+whose answer has empty parts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from schemas.deepar import JobProgress, Report, TrainedModel
+from schemas.errors import ConfigError, TrainingError
+from tasks.deepar.sagemaker.api import SageMakerApi
+from tasks.deepar.sagemaker.faults import calls, is_absent, is_passing, is_present, is_refused
+from tasks.deepar.sagemaker.models import ENDPOINT_TAG, Models, endpoint_tags
+from tasks.deepar.sagemaker.names import DIGEST, digest, slug
+from tasks.deepar.sagemaker.requests import Requests
+from tasks.deepar.sagemaker.work import Pause
+
+READY = "InService"
+_BROKEN = ("Failed", "OutOfService", "UpdateRollbackFailed")
+_NAME_ROOM = 50
+_NAME_BEFORE_DIGEST = 37
+_TROUBLES = 8
+_TRIES_AT_DELETION = 60
+_LONGEST_UPDATE_SECONDS = 3_600
+
+
+class SageMakerEndpoint:
+    """One endpoint; every call may be made twice, and from several processes.
+
+    Args:
+        api: the SDK on its session.
+        requests: settings, image and tags.
+        models: makes the models behind the variants.
+        name: of the endpoint.
+        pause: waits so many seconds.
+    """
+
+    def __init__(self, api: SageMakerApi, requests: Requests, models: Models, name: str, pause: Pause) -> None:
+        self.name = name
+        self._api = api
+        self._requests = requests
+        self._settings = requests.settings
+        self._models = models
+        self._pause = pause
+
+    def deploy(self, wanted: Mapping[str, TrainedModel], report: Report) -> None:
+        """Bring models into service, one variant each; blue/green where the endpoint stands already.
+
+        Args:
+            wanted: configuration label to model, the best first; what else is on the endpoint goes.
+            report: told of every look.
+
+        Raises:
+            ConfigError: too many models.
+            TrainingError: SageMaker cannot bring the endpoint into service, or has rolled it back.
+        """
+        if len(wanted) > self._settings.endpoint.max_models:
+            raise ConfigError(
+                f"{len(wanted)} models for endpoint {self.name}; models.deepar.sagemaker.endpoint.max_models is "
+                f"{self._settings.endpoint.max_models}."
+            )
+        with calls(f"deploying endpoint {self.name}"):
+            named = {slug(label): self._models.ensure(model, endpoint=self.name) for label, model in wanted.items()}
+            self._bring_into_service(named, report)
+            self._clear_old_parts()
+
+    def variants(self) -> dict[str, str]:
+        """Variant to model name, as the endpoint's configuration says; empty where there is no endpoint."""
+        found = self._describe()
+        return _variants(self._configuration(found)) if found else {}
+
+    def weigh(self, weights: Mapping[str, float], report: Report) -> None:
+        """Set which share of the requests that name no variant each one answers.
+
+        Args:
+            weights: configuration label to weight, at least 0; only their ratio counts.
+            report: told of every look.
+        """
+        wanted = [{"VariantName": slug(label), "DesiredWeight": weight} for label, weight in weights.items()]
+        with calls(f"weighing the variants of endpoint {self.name}"):
+            self._api.client.update_endpoint_weights_and_capacities(
+                EndpointName=self.name, DesiredWeightsAndCapacities=wanted
+            )
+            self._settled(report)
+
+    def delete(self) -> None:
+        """Delete the endpoint, its configurations and models; what is missing is fine."""
+        delete_endpoint(self._api, self.name, self._pause, self._settings.poll_seconds)
+
+    def _bring_into_service(self, named: dict[str, str], report: Report) -> None:
+        target = self._configuration_name(named)
+        tried = False
+        while True:
+            found = self._settled(report)
+            if found is None:
+                if tried:
+                    raise TrainingError(f"SageMaker endpoint {self.name} was deleted while it was made. Run again.")
+                self._ensure_configuration(named)
+                tried = self._unless_present(self._api.client.create_endpoint, target, Tags=self._tags())
+                continue
+            status = str(found["EndpointStatus"])
+            if status in _BROKEN:
+                if tried:
+                    raise TrainingError(
+                        f"SageMaker endpoint {self.name} is {status}: {found.get('FailureReason', 'no reason given')}"
+                    )
+                # Its models stay: they are the ones that are wanted.
+                _delete_alone(self._api, self.name, self._pause, self._settings.poll_seconds)
+                continue
+            if found["EndpointConfigName"] == target:
+                return
+            if tried:
+                raise TrainingError(
+                    f"SageMaker endpoint {self.name} went back to the models that it had: "
+                    f"{found.get('FailureReason', 'no reason given')}"
+                )
+            self._ensure_configuration(named)
+            # AWS takes a deployment's options only where the variants keep their names; else its own blue/green serves.
+            same = named.keys() == _variants(self._configuration(found)).keys()
+            options = {"DeploymentConfig": _blue_green()} if same else {}
+            tried = self._unless_present(self._api.client.update_endpoint, target, **options)
+
+    def _unless_present(self, call: Any, configuration: str, **options: Any) -> bool:
+        """Create or update, and whether that was accepted; where another process is at it, the next look tells."""
+        try:
+            call(EndpointName=self.name, EndpointConfigName=configuration, **options)
+            return True
+        except ClientError as error:
+            if not (is_present(error) or (is_refused(error) and "in-progress" in str(error))):
+                raise
+            self._pause(self._settings.poll_seconds)
+            return False
+
+    def _settled(self, report: Report) -> dict[str, Any] | None:
+        """The endpoint, once it is neither being made, changed nor deleted; None where there is none."""
+        troubles = 0
+        while True:
+            try:
+                found = self._describe()
+                troubles = 0
+            except (ClientError, BotoCoreError) as error:
+                troubles += 1
+                if not is_passing(error) or troubles > _TROUBLES:
+                    raise
+                self._pause(self._settings.poll_seconds * troubles)
+                continue
+            status = str(found["EndpointStatus"]) if found else ""
+            if found is None or status in (READY, *_BROKEN):
+                if status == READY:
+                    report(JobProgress(job=self.name, state="finished", detail=status, share=1.0))
+                return found
+            report(JobProgress(job=self.name, state="starting", detail=f"endpoint: {status}"))
+            self._pause(self._settings.poll_seconds)
+
+    def _describe(self) -> dict[str, Any] | None:
+        return _found(self._api.client.describe_endpoint, EndpointName=self.name)
+
+    def _configuration(self, endpoint: dict[str, Any]) -> dict[str, Any]:
+        name = endpoint["EndpointConfigName"]
+        return _found(self._api.client.describe_endpoint_config, EndpointConfigName=name) or {}
+
+    def _production_variants(self, named: dict[str, str]) -> list[dict[str, Any]]:
+        place = self._settings.endpoint
+        weights = place.shares(named)
+        return [
+            {
+                "VariantName": label,
+                "ModelName": model,
+                "InstanceType": place.instance.type,
+                "InitialInstanceCount": place.instance.count,
+                "InitialVariantWeight": weights[label],
+            }
+            for label, model in sorted(named.items())
+        ]
+
+    def _configuration_name(self, named: dict[str, str]) -> str:
+        variants = self._production_variants(named)
+        content = {"endpoint": self.name, "variants": variants, "key": self._settings.kms_key}
+        return f"{_stem(self.name)}{digest(content)}"
+
+    def _ensure_configuration(self, named: dict[str, str]) -> None:
+        name = self._configuration_name(named)
+        key = {"KmsKeyId": self._settings.kms_key} if self._settings.kms_key else {}
+        try:
+            self._api.client.create_endpoint_config(
+                EndpointConfigName=name,
+                ProductionVariants=self._production_variants(named),
+                Tags=self._tags(),
+                **key,
+            )
+        except ClientError as error:
+            if not is_present(error):
+                raise
+
+    def _tags(self) -> list[dict[str, str]]:
+        return endpoint_tags(self._requests, "endpoint", self.name)
+
+    def _clear_old_parts(self) -> None:
+        """Delete configurations that the endpoint has left behind, and models that only they name."""
+        found = self._describe()
+        if found is None:
+            return
+        current = str(found["EndpointConfigName"])
+        used = set(_variants(self._configuration(found)).values())
+        for name in _configurations(self._api, self.name):
+            if name != current:
+                _delete_configuration(self._api, name, used)
+
+
+def delete_endpoint(api: SageMakerApi, name: str, pause: Pause, poll_seconds: float) -> None:
+    """Delete an endpoint, then its configurations and their models; what is missing is fine.
+
+    Args:
+        api: the SDK on its session.
+        name: of the endpoint.
+        pause: waits so many seconds.
+        poll_seconds: between two tries at an endpoint that is just being made or changed.
+
+    Raises:
+        ConfigError: rights are missing.
+        TrainingError: SageMaker keeps refusing.
+    """
+    with calls(f"deleting endpoint {name}"):
+        _delete_alone(api, name, pause, poll_seconds)
+        for configuration in _configurations(api, name):
+            _delete_configuration(api, configuration, used=set())
+
+
+def _delete_alone(api: SageMakerApi, name: str, pause: Pause, poll_seconds: float) -> None:
+    for tries in range(1, _TRIES_AT_DELETION + 1):
+        try:
+            api.client.delete_endpoint(EndpointName=name)
+            return
+        except ClientError as error:
+            if is_absent(error):
+                return
+            # An endpoint that is being made or changed cannot always be deleted at once.
+            if not is_refused(error) or tries == _TRIES_AT_DELETION:
+                raise
+            pause(poll_seconds)
+
+
+def _delete_configuration(api: SageMakerApi, name: str, used: set[str]) -> None:
+    models = _variants(_found(api.client.describe_endpoint_config, EndpointConfigName=name) or {}).values()
+    _found(api.client.delete_endpoint_config, EndpointConfigName=name)
+    for model in set(models) - used:
+        _found(api.client.delete_model, ModelName=model)
+
+
+def _configurations(api: SageMakerApi, endpoint: str) -> list[str]:
+    """The configurations that were made here for the endpoint: so their names look, and so their tags say."""
+    stem = _stem(endpoint)
+    own = re.compile(re.escape(stem) + DIGEST)
+    pages = api.client.get_paginator("list_endpoint_configs").paginate(NameContains=stem)
+    found = [configuration for page in pages for configuration in page["EndpointConfigs"]]
+    return [
+        str(configuration["EndpointConfigName"])
+        for configuration in found
+        if own.fullmatch(configuration["EndpointConfigName"]) and _is_made_for(api, configuration, endpoint)
+    ]
+
+
+def _is_made_for(api: SageMakerApi, configuration: dict[str, Any], endpoint: str) -> bool:
+    try:
+        pages = api.client.get_paginator("list_tags").paginate(ResourceArn=configuration["EndpointConfigArn"])
+        tags = {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+    except ClientError as error:
+        if is_absent(error):
+            return False
+        raise
+    return tags.get(ENDPOINT_TAG) == endpoint
+
+
+def _stem(endpoint: str) -> str:
+    """How the names of its configurations begin; an endpoint with a long name keeps one of its own."""
+    if len(endpoint) <= _NAME_ROOM:
+        return f"{endpoint}-"
+    return f"{endpoint[:_NAME_BEFORE_DIGEST].rstrip('-')}-{digest({'endpoint': endpoint})}-"
+
+
+def _variants(configuration: dict[str, Any]) -> dict[str, str]:
+    return {
+        str(variant["VariantName"]): str(variant["ModelName"])
+        for variant in configuration.get("ProductionVariants", [])
+    }
+
+
+def _found(call: Any, **names: str) -> dict[str, Any] | None:
+    """What a call answers; None where what it names is not there."""
+    try:
+        answer: dict[str, Any] = call(**names)
+    except ClientError as error:
+        if is_absent(error):
+            return None
+        raise
+    return answer
+
+
+def _blue_green() -> dict[str, Any]:
+    """The new machines take over at once when all of them are ready; else the old ones stay."""
+    return {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
+            "TerminationWaitInSeconds": 0,
+            "MaximumExecutionTimeoutInSeconds": _LONGEST_UPDATE_SECONDS,
+        }
+    }

@@ -1,0 +1,242 @@
+"""What is sent to SageMaker, as arguments of ``sagemaker.core``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from schemas.columns import level_text
+from schemas.deepar import DeepArChannel, TrainingRequest, TuningRequest
+from schemas.deepar_settings import DeepArInstance, DeepArSageMakerSettings
+from tasks.deepar.sagemaker.work import check_spot
+from tasks.storage.lake import Lake
+
+MOST_MEGABYTES = 100  # of all requests under way at one instance
+_LARGEST_PAYLOAD = 6
+JSON_LINES = "application/jsonlines"
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Builds the arguments of jobs and models.
+
+    Attributes:
+        lake: where data and results lie.
+        settings: instances, limits, network and keys.
+        image: container image.
+        run_id: what the tag ``restock:run`` says.
+    """
+
+    lake: Lake
+    settings: DeepArSageMakerSettings
+    image: str
+    run_id: str
+
+    def training(self, request: TrainingRequest) -> dict[str, Any]:
+        """A training job."""
+        return {
+            **self._training_parts(request.channel),
+            "algorithm_specification": self._algorithm(),
+            "hyper_parameters": dict(request.hyperparameters),
+            "tags": self._tags(request.purpose),
+        }
+
+    def tuning(self, request: TuningRequest, parallel: int) -> dict[str, Any]:
+        """A tuning job.
+
+        Args:
+            request: what to search.
+            parallel: trainings side by side that the account allows.
+        """
+        training = request.training
+        definition = {
+            **self._training_parts(training.channel),
+            "algorithm_specification": self._algorithm(),
+            "static_hyper_parameters": {
+                name: value for name, value in training.hyperparameters.items() if name not in request.ranges
+            },
+        }
+        return {
+            "hyper_parameter_tuning_job_config": {
+                "strategy": "Bayesian",
+                "random_seed": training.seed,
+                "hyper_parameter_tuning_job_objective": {"type": "Minimize", "metric_name": request.objective},
+                "resource_limits": {
+                    "max_number_of_training_jobs": request.configurations,
+                    "max_parallel_training_jobs": parallel,
+                },
+                "parameter_ranges": _ranges(request),
+                # Not offered for DeepAR, whose test metrics come once, at the end; early_stopping_patience does it.
+                "training_job_early_stopping_type": "Off",
+            },
+            "training_job_definition": definition,
+            "tags": self._tags(f"tuning-{training.purpose}"),
+        }
+
+    def transform(self, job: str, model: str, channel: DeepArChannel) -> dict[str, Any]:
+        """A batch transform of a channel's inference file: one series a request, one answer a line."""
+        settings = self.settings
+        instance = settings.transform_instance
+        concurrent = settings.max_concurrent_transforms
+        return {
+            "model_name": model,
+            "max_concurrent_transforms": concurrent,
+            "max_payload_in_mb": min(_LARGEST_PAYLOAD, MOST_MEGABYTES // concurrent),
+            "batch_strategy": "SingleRecord",
+            "model_client_config": {
+                "invocations_timeout_in_seconds": settings.model_server_timeout_seconds,
+                "invocations_max_retries": 3,
+            },
+            "transform_input": {
+                "data_source": {
+                    "s3_data_source": {"s3_data_type": "S3Prefix", "s3_uri": self.lake.uri(channel.inference.key)}
+                },
+                "content_type": JSON_LINES,
+                "compression_type": "Gzip" if channel.inference.key.endswith(".gz") else "None",
+                "split_type": "Line",
+            },
+            "transform_output": {
+                "s3_output_path": self.lake.uri(predictions_folder(channel, job)),
+                "accept": JSON_LINES,
+                "assemble_with": "Line",
+                **_given(kms_key_id=settings.kms_key),
+            },
+            "transform_resources": {
+                "instance_type": instance.type,
+                "instance_count": instance.count,
+                **_given(volume_kms_key_id=settings.kms_key),
+            },
+            "tags": self._tags(f"forecast-{channel.configuration}"),
+        }
+
+    def tags(self, purpose: str) -> dict[str, str]:
+        """The settings' tags, the run and the purpose."""
+        return {**self.settings.tags, "restock:run": self.run_id, "restock:purpose": purpose}
+
+    def network(self) -> dict[str, Any]:
+        """Subnets and security groups, where the settings name some."""
+        if not self.settings.subnets:
+            return {}
+        return {
+            "vpc_config": {
+                "subnets": list(self.settings.subnets),
+                "security_group_ids": list(self.settings.security_groups),
+            }
+        }
+
+    def _tags(self, purpose: str) -> list[dict[str, str]]:
+        return [{"key": key, "value": value} for key, value in self.tags(purpose).items()]
+
+    def _training_parts(self, channel: DeepArChannel) -> dict[str, Any]:
+        settings = self.settings
+        stopping = {"max_runtime_in_seconds": settings.max_runtime_seconds}
+        if settings.spot:
+            stopping["max_wait_time_in_seconds"] = check_spot(settings)
+        files = {"train": channel.train.key} | ({"test": channel.test.key} if channel.test else {})
+        return {
+            "role_arn": settings.role,
+            "input_data_config": [self._channel(name, key) for name, key in files.items()],
+            "output_data_config": {
+                "s3_output_path": self.lake.uri(output_folder(channel)),
+                **_given(kms_key_id=settings.kms_key),
+            },
+            "resource_config": {
+                **_instances(settings.training_instance),
+                "volume_size_in_gb": settings.volume_gb,
+                **_given(volume_kms_key_id=settings.kms_key),
+            },
+            "stopping_condition": stopping,
+            "enable_managed_spot_training": settings.spot,
+            **self.network(),
+        }
+
+    def _channel(self, name: str, key: str) -> dict[str, Any]:
+        """A channel is a folder; DeepAR unpacks ``.json.gz`` itself, and File mode takes no compression type."""
+        folder = key.rsplit("/", maxsplit=1)[0]
+        return {
+            "channel_name": name,
+            "input_mode": "File",
+            "data_source": {
+                "s3_data_source": {
+                    "s3_data_type": "S3Prefix",
+                    "s3_uri": f"{self.lake.uri(folder)}/",
+                    "s3_data_distribution_type": "FullyReplicated",
+                }
+            },
+        }
+
+    def _algorithm(self) -> dict[str, Any]:
+        return {"training_image": self.image, "training_input_mode": "File"}
+
+
+def output_folder(channel: DeepArChannel) -> str:
+    """Lake key below which the jobs of an experiment write."""
+    return f"{channel.prefix}/output"
+
+
+def predictions_folder(channel: DeepArChannel, job: str) -> str:
+    """Lake key below which a job writes its forecasts."""
+    return f"{output_folder(channel)}/{job}/predictions"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What DeepAR is to answer: mean and quantiles, and sample paths where they are asked for.
+
+    Attributes:
+        quantiles: levels between 0 and 1.
+        num_samples: sample paths behind them.
+        paths: the sample paths themselves too.
+    """
+
+    quantiles: tuple[float, ...]
+    num_samples: int
+    paths: bool = False
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """As a request to an endpoint carries it."""
+        return {
+            "num_samples": self.num_samples,
+            "output_types": ["mean", "quantiles", *(["samples"] if self.paths else [])],
+            "quantiles": [level_text(quantile) for quantile in self.quantiles],
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same for batch transform, where requests carry none: a variable of the container."""
+        return {"DEEPAR_INFERENCE_CONFIG": json.dumps(self.configuration)}
+
+
+def plain_number(value: float) -> str:
+    """A number as text without an exponent.
+
+    >>> plain_number(1e-05), plain_number(200.0)
+    ('0.00001', '200')
+    """
+    return format(Decimal(repr(value)).normalize(), "f")
+
+
+def _ranges(request: TuningRequest) -> dict[str, list[dict[str, str]]]:
+    parts: dict[str, list[dict[str, str]]] = {}
+    for name, (least, most, scale, whole) in request.ranges.items():
+        kind = "integer_parameter_ranges" if whole else "continuous_parameter_ranges"
+        parts.setdefault(kind, []).append(
+            {
+                "name": name,
+                "min_value": plain_number(least),
+                "max_value": plain_number(most),
+                "scaling_type": "Logarithmic" if scale == "log" else "Linear",
+            }
+        )
+    return parts
+
+
+def _instances(instance: DeepArInstance) -> dict[str, Any]:
+    return {"instance_type": instance.type, "instance_count": instance.count}
+
+
+def _given(**values: str | None) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,123 @@
+"""Stopping jobs, also those of a run whose process is gone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from schemas.deepar_settings import DeepArSageMakerSettings
+from schemas.errors import PipelineError
+from tasks.deepar.sagemaker.api import SageMakerApi
+from tasks.deepar.sagemaker.endpoint import delete_endpoint
+from tasks.deepar.sagemaker.jobs import Jobs, TrainingJobs, TransformJobs, TuningJobs
+from tasks.deepar.sagemaker.under_way import RunningJob, RunningJobs
+from tasks.deepar.sagemaker.work import Pause
+from tasks.storage.aws import AwsSession
+from tasks.storage.lake import Lake
+
+_KINDS: dict[str, Callable[[SageMakerApi], Jobs]] = {
+    "training": TrainingJobs,
+    "tuning": TuningJobs,
+    "transform": TransformJobs,
+}
+
+
+def stop_job(api: SageMakerApi, kind: str, name: str) -> None:
+    """Stop a job; one that is over or unknown is left alone.
+
+    Args:
+        api: the SDK on its session.
+        kind: training, tuning or transform.
+        name: of the job.
+    """
+    _KINDS[kind](api).stop(name)
+
+
+def stop_jobs_of(lake: Lake, settings: DeepArSageMakerSettings, run_id: str, session: Any = None) -> list[str]:
+    """Stop the jobs and delete the endpoints that a run has under way, from whatever process; twice is fine.
+
+    A job that another living run waits for goes on; only this run's note of it is struck off.
+
+    Args:
+        lake: where the run has written its jobs down.
+        settings: the ``models.deepar.sagemaker`` block.
+        run_id: the flow run's id.
+        session: a ``boto3.Session`` with its credentials; the environment's where absent.
+
+    Returns:
+        Names of the jobs that had been written down.
+
+    Raises:
+        ConfigError: credentials or rights are missing.
+        TrainingError: AWS cannot be reached. What could not be stopped is still written down; the rest is stopped.
+    """
+    return end_noted(lake, settings, RunningJobs(lake, run_id).all(), session)
+
+
+def close_endpoints_of(
+    lake: Lake, settings: DeepArSageMakerSettings, run_id: str, session: Any = None, pause: Pause = time.sleep
+) -> list[str]:
+    """Delete the endpoints that a run has under way, and those that killed runs of the lake have left behind.
+
+    Args:
+        lake: where the runs have written their endpoints down.
+        settings: the ``models.deepar.sagemaker`` block.
+        run_id: the flow run's id.
+        session: a ``boto3.Session`` with its credentials; the environment's where absent.
+        pause: waits so many seconds.
+
+    Returns:
+        Names of the endpoints.
+
+    Raises:
+        ConfigError: credentials or rights are missing.
+        TrainingError: AWS cannot be reached. What could not be deleted is still written down; the rest is deleted.
+    """
+    running = RunningJobs(lake, run_id)
+    own = [job for job in running.all() if job.kind == "endpoint"]
+    return end_noted(lake, settings, own + running.left_behind(settings), session, pause)
+
+
+def end_noted(
+    lake: Lake,
+    settings: DeepArSageMakerSettings,
+    jobs: list[RunningJob],
+    session: Any,
+    pause: Pause = time.sleep,
+) -> list[str]:
+    """Stop or delete what notes name and strike them off; one that fails does not save the others.
+
+    Args:
+        lake: where the notes are.
+        settings: the ``models.deepar.sagemaker`` block.
+        jobs: as noted, of whatever runs.
+        session: a ``boto3.Session`` with its credentials; the environment's where absent.
+        pause: waits so many seconds.
+
+    Returns:
+        Names of the jobs.
+
+    Raises:
+        ConfigError: credentials or rights are missing.
+        TrainingError: AWS cannot be reached.
+    """
+    errors: list[PipelineError] = []
+    for job in jobs:
+        running = RunningJobs(lake, job.run_id)
+        # First the note, then the look: of two runs that end together the later one finds no other and stops the job.
+        running.remove(job.name)
+        if any(not other.is_silent(settings) for other in running.of_others(job.name)):
+            continue
+        try:
+            api = SageMakerApi(AwsSession(job.region or settings.region, session))
+            if job.kind == "endpoint":
+                delete_endpoint(api, job.name, pause, settings.poll_seconds)
+            else:
+                stop_job(api, job.kind, job.name)
+        except PipelineError as error:
+            running.restore(job)
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return [job.name for job in jobs]

@@ -1,0 +1,138 @@
+"""Which jobs a run has under way, written down in the lake: another process can stop them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+from schemas.deepar_settings import DeepArSageMakerSettings
+from schemas.errors import StorageError
+from tasks.deepar.sagemaker.names import slug
+from tasks.storage.lake import Lake
+
+RUNNING = "deepar/running"
+NO_RUN = "command-line"
+
+# A live run renews its notes so often; one that has been silent for so long is dead.
+SECONDS_BETWEEN_NOTES = 300.0
+_SECONDS_OF_SILENCE = 1_800.0
+_LOOKS_OF_SILENCE = 10  # the longest pause between two looks is shorter
+
+Kind = Literal["training", "tuning", "transform", "endpoint"]
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """A job or endpoint that a run has started or waits for.
+
+    Attributes:
+        kind: of the job.
+        name: of the job.
+        region: where it is.
+        run_id: whose note this is.
+        noted: seconds since 1970 when the note was written or last renewed; 0 where that is not known.
+    """
+
+    kind: Kind
+    name: str
+    region: str
+    run_id: str = ""
+    noted: float = 0.0
+
+    def is_silent(self, settings: DeepArSageMakerSettings) -> bool:
+        """Whether the run that has written the note must be dead: it would have renewed it."""
+        silence = max(_SECONDS_OF_SILENCE, _LOOKS_OF_SILENCE * settings.poll_seconds)
+        return time.time() - self.noted > silence
+
+
+class RunningJobs:
+    """The jobs of one run.
+
+    Args:
+        lake: where they are written down.
+        run_id: the flow run's id; :data:`NO_RUN` outside one.
+    """
+
+    def __init__(self, lake: Lake, run_id: str) -> None:
+        self._lake = lake
+        self.run_id = run_id or NO_RUN
+
+    def add(self, job: RunningJob) -> None:
+        """Write a job down; done before it is started, so that no job runs unknown."""
+        self.restore(replace(job, noted=time.time()))
+
+    def restore(self, job: RunningJob) -> None:
+        """Write a job down as it was noted before: the note of a dead run gets no new life."""
+        content = asdict(job) | {"run_id": self.run_id}
+        self._lake.write_bytes(self._key(job.name), json.dumps(content, indent=1).encode())
+
+    def keep(self, job: RunningJob, every: float = SECONDS_BETWEEN_NOTES) -> Callable[[], None]:
+        """Write a job down; what comes back is called now and then and renews the note where it is old.
+
+        Args:
+            job: what the run has under way.
+            every: seconds after which a note is old.
+        """
+        self.add(job)
+        noted = time.monotonic()
+
+        def renew() -> None:
+            nonlocal noted
+            if time.monotonic() - noted > every:
+                self.add(job)
+                noted = time.monotonic()
+
+        return renew
+
+    def remove(self, name: str) -> None:
+        """Strike a job off once it is over; one that is not there is fine."""
+        self._lake.delete(self._key(name))
+
+    def all(self) -> list[RunningJob]:
+        """The jobs under way, by name; a record that cannot be read is left out."""
+        return _read(self._lake, self._lake.keys(self._folder))
+
+    def of_others(self, name: str | None = None) -> list[RunningJob]:
+        """What other runs of the lake have noted.
+
+        Args:
+            name: of the job; all of them where absent.
+        """
+        keys = [key for key in self._lake.keys(RUNNING) if not key.startswith(f"{self._folder}/")]
+        return _read(self._lake, [key for key in keys if name is None or key.endswith(f"/{name}.json")])
+
+    def left_behind(self, settings: DeepArSageMakerSettings) -> list[RunningJob]:
+        """Endpoints that runs have noted which must be dead: nobody else will delete them."""
+        return [job for job in self.of_others() if job.kind == "endpoint" and job.is_silent(settings)]
+
+    @property
+    def _folder(self) -> str:
+        return f"{RUNNING}/{slug(self.run_id)}"
+
+    def _key(self, name: str) -> str:
+        return f"{self._folder}/{name}.json"
+
+
+def _read(lake: Lake, keys: list[str]) -> list[RunningJob]:
+    found = []
+    for key in keys:
+        try:
+            content = json.loads(lake.read_bytes(key))
+            found.append(
+                RunningJob(
+                    content["kind"],
+                    str(content["name"]),
+                    str(content["region"]),
+                    str(content["run_id"]),
+                    float(content.get("noted", 0.0)),
+                )
+            )
+        except (ValueError, KeyError, TypeError):
+            continue
+        except StorageError:
+            if lake.exists(key):
+                raise  # else it was struck off meanwhile
+    return sorted(found, key=lambda job: job.name)

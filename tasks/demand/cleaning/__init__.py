@@ -1,0 +1,1 @@
+"""Accepted rows become cleaned demand: returns, outliers, exposure."""

@@ -1,0 +1,119 @@
+"""Single faulty values: far-out demand of one (store, SKU, period) that no event explains.
+
+Source B reviews outliers by box plots and drops single faulty lines, event days excepted (domain,
+section 2.1). Here the same is a rule that needs no eye. A cell is faulty when its units exceed
+``outlier_factor`` times the 99th percentile of its series' other selling periods, unless
+
+* the calendar names a holiday or event for that store and period, or
+* a peak of a similar size recurs about a year before or after, or
+* many other series peak similarly in that period.
+
+"Similar" means at least a quarter. Ordinary sales are judged, zeros are not part of the percentile, so
+that a sparse series is not measured by its empty periods. All of the history before ``as_of`` is read.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from schemas.panel import BoolArray, FloatArray, IndexArray
+from tasks.demand.cleaning.sales import SaleCells, codes
+
+PERCENTILE = 0.99
+SIMILAR = 0.25
+MINIMUM_OTHERS = 8
+SHARED_BY_SHARE = 0.05
+SHARED_BY_SERIES = 3
+_RECURRENCE_WINDOW = {"D": 7, "W": 2, "MS": 1}
+
+
+def faulty_cells(cells: SaleCells, special: BoolArray, factor: float) -> BoolArray:
+    """Which cells hold a faulty value.
+
+    Args:
+        cells: cleaned sales; m cells of n series over T periods.
+        special: shape (S, T); the calendar names a holiday or event for the store.
+        factor: multiple of the usual peak above which a value is far out; above 1.
+
+    Returns:
+        Shape (m,).
+    """
+    demand = cells.by_series(cells.units)
+    peak = usual_peak(demand, cells)
+    suspects = np.flatnonzero(cells.units > factor * peak[cells.cell_series])
+    faulty = np.zeros(len(cells.units), dtype=bool)
+    explained = special[cells.cell_store[suspects], cells.cell_period[suspects]]
+    suspects = suspects[~explained]
+    suspects = suspects[~_recurs(demand, cells, suspects)]
+    faulty[suspects[~_shared(demand, peak, cells, suspects)]] = True
+    return faulty
+
+
+def usual_peak(demand: FloatArray, cells: SaleCells) -> FloatArray:
+    """The 99th percentile (next lower value) of each series' selling periods but its largest.
+
+    For every value above it this is the percentile of the *other* selling periods, since what is taken
+    out lies above. Up to 101 of them it also passes over the largest of the others, so that a second
+    fault does not hide the first. Fewer than 8 others: that of the category over all stores; fewer than
+    8 there: infinite (nothing is judged).
+
+    Args:
+        demand: shape (n, T); units per series and period, 0 where nothing sold.
+        cells: for the category of each series.
+
+    Returns:
+        Shape (n,); units.
+    """
+    peak = _lower_percentile(demand)
+    category, names = codes(cells.series_category)
+    series, period = np.nonzero(demand > 0)
+    order = np.lexsort((demand[series, period], category[series]))
+    pooled_values, pooled_of = demand[series, period][order], category[series][order]
+    starts = np.searchsorted(pooled_of, np.arange(len(names) + 1))
+    pooled = np.array([_percentile_of_sorted(pooled_values[a:b]) for a, b in pairwise(starts)])
+    return np.where(np.isnan(peak), pooled[category], peak)
+
+
+def _lower_percentile(demand: FloatArray) -> FloatArray:
+    """Per row, over its positive values but one; NaN where there are too few."""
+    length = demand.shape[1]
+    ordered = np.sort(demand, axis=1)
+    selling = (demand > 0).sum(axis=1)
+    others = np.maximum(selling - 1, 1)
+    position = length - selling + np.floor(PERCENTILE * (others - 1)).astype(np.int64)
+    picked = np.take_along_axis(ordered, np.minimum(position, length - 1)[:, None], axis=1)[:, 0]
+    return np.where(selling > MINIMUM_OTHERS, picked, np.nan)
+
+
+def _percentile_of_sorted(values: FloatArray) -> float:
+    others = len(values) - 1
+    if others < MINIMUM_OTHERS:
+        return np.inf
+    return float(values[int(np.floor(PERCENTILE * (others - 1)))])
+
+
+def _recurs(demand: FloatArray, cells: SaleCells, suspects: IndexArray) -> BoolArray:
+    """Whether the series peaks similarly about a year before or after."""
+    year = cells.frequency.periods_per_year
+    window = _RECURRENCE_WINDOW[cells.frequency.kind]
+    found = np.zeros(len(suspects), dtype=bool)
+    for i, cell in enumerate(suspects):
+        row, at = demand[cells.cell_series[cell]], int(cells.cell_period[cell])
+        around = [row[max(at + shift - window, 0) : max(at + shift + window + 1, 0)] for shift in (-year, year)]
+        found[i] = any((part >= SIMILAR * cells.units[cell]).any() for part in around)
+    return found
+
+
+def _shared(demand: FloatArray, peak: FloatArray, cells: SaleCells, suspects: IndexArray) -> BoolArray:
+    """Whether many other series exceed their own usual peak similarly in that period."""
+    found = np.zeros(len(suspects), dtype=bool)
+    for i, cell in enumerate(suspects):
+        series, at = cells.cell_series[cell], cells.cell_period[cell]
+        column = np.delete(demand[:, at], series)
+        ratio = cells.units[cell] / peak[series]
+        alike = int((column >= SIMILAR * ratio * np.delete(peak, series)).sum())
+        selling = int((column > 0).sum())
+        found[i] = alike >= SHARED_BY_SERIES and alike >= SHARED_BY_SHARE * selling
+    return found

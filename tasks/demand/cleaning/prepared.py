@@ -1,0 +1,51 @@
+"""Cleaned sales on the panel's axis, with the calendar and the faulty values: what every view starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from schemas.panel import BoolArray
+from schemas.settings import Settings
+from tasks.demand.axis import Axis
+from tasks.demand.cleaning.outliers import faulty_cells
+from tasks.demand.cleaning.sales import SaleCells, clean_sales
+from tasks.demand.features.calendar_table import StoreCalendar, store_calendar
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Cleaned sales of one ``as_of``.
+
+    Attributes:
+        cells: demand per store, SKU and period that has a sales row.
+        axis: the T history and H horizon labels.
+        calendar: closed days, special days and known features.
+        faulty: shape (m,); cells whose value is a fault.
+    """
+
+    cells: SaleCells
+    axis: Axis
+    calendar: StoreCalendar
+    faulty: BoolArray
+
+
+def prepare(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: date) -> Prepared:
+    """Clean the sales before ``as_of``, read the calendar and judge what is faulty.
+
+    Raises:
+        DataContractError: no sales row before ``as_of``, or tables that do not fit together.
+    """
+    cells = clean_sales(tables, settings, as_of)
+    frequency = cells.frequency
+    last = frequency.shift(frequency.first_label_from(as_of), settings.horizon - 1)
+    axis = Axis(frequency, frequency.between(cells.periods[0], last), cells.history)
+    calendar = store_calendar(tables.get("calendar"), axis, cells.stores, cells.series_store)
+    faulty = np.zeros(len(cells.units), dtype=bool)
+    if settings.cleaning.drop_outliers:
+        faulty = faulty_cells(cells, calendar.special[:, : cells.history], settings.cleaning.outlier_factor)
+    return Prepared(cells, axis, calendar, faulty)

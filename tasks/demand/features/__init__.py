@@ -1,0 +1,1 @@
+"""Features that are known when a forecast is made."""

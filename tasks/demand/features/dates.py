@@ -1,0 +1,151 @@
+"""Features that follow from the date alone, and a country's public holidays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature
+from schemas.settings import SpecialPeriod
+from tasks.demand.axis import Axis, informative, known_feature
+from tasks.demand.cleaning.exposure import period_days
+
+YEAR_HARMONICS = 3
+PUBLIC_HOLIDAY = "public_holiday"
+# A named holiday is a feature of its own from this many occurrences in the history on, or from one on if it is due in
+# the horizon: with a year and a half of history the coming Christmas has been seen once.
+MINIMUM_OCCURRENCES = 2
+
+
+def time_features(axis: Axis, n: int) -> dict[str, KnownFeature]:
+    """Weekday, month, week and day of the period's first day, year harmonics and a trend.
+
+    Week 1 of a year holds 1 January whatever its weekday (domain, section 2.1). The year harmonics take
+    the middle of the period. The trend counts years since the first label.
+
+    Args:
+        axis: the panel's labels.
+        n: number of series; all share the one row of each feature.
+    """
+    labels = axis.periods
+    kind = axis.frequency.kind
+    values: dict[str, FloatArray] = {"time_trend": np.arange(len(labels)) / axis.frequency.periods_per_year}
+    values["time_month"] = labels.month.to_numpy(dtype=np.float64)
+    values |= _year_harmonics(axis)
+    if kind != "MS":
+        values["time_week_of_year"] = _week_of_year(labels)
+    if kind == "D":
+        weekday = labels.dayofweek.to_numpy(dtype=np.float64)
+        values["time_weekday"] = weekday
+        values["time_week_sin"] = np.sin(2 * np.pi * weekday / 7)
+        values["time_week_cos"] = np.cos(2 * np.pi * weekday / 7)
+        values["time_day_of_month"] = labels.day.to_numpy(dtype=np.float64)
+    if kind == "MS":
+        values["time_days"] = period_days(axis.frequency, labels).astype(np.float64)
+    return informative({name: known_feature(row[None, :], np.zeros(n, dtype=np.int64)) for name, row in values.items()})
+
+
+def public_holidays(axis: Axis, country: str | None, n: int) -> dict[str, KnownFeature]:
+    """Nationwide public holidays of a country.
+
+    Args:
+        axis: the panel's labels.
+        country: ISO 3166 code, or None for none.
+        n: number of series.
+
+    Returns:
+        ``public_holiday`` (0/1: the period holds one), ``public_holiday_days`` (how many, above daily),
+        ``public_holiday_next`` and ``public_holiday_last`` (periods to it, clipped), and one 0/1 flag
+        ``public_holiday=NAME`` for each that falls at least twice into the history, or once and into the horizon.
+    """
+    if country is None:
+        return {}
+    days = _holiday_names(country, axis.extended[0].date(), axis.extended[-1].year)
+    labels = axis.extended
+    at = labels.get_indexer(axis.frequency.label(days[_DAY]))
+    inside = at >= 0
+    count = np.bincount(at[inside], minlength=len(labels))[None, :].astype(np.float64)
+    ahead, behind = axis.distances(count > 0)
+    values = {
+        PUBLIC_HOLIDAY: axis.trim(count > 0),
+        f"{PUBLIC_HOLIDAY}_days": axis.trim(count),
+        f"{PUBLIC_HOLIDAY}_next": ahead,
+        f"{PUBLIC_HOLIDAY}_last": behind,
+    }
+    if axis.frequency.kind == "D":
+        del values[f"{PUBLIC_HOLIDAY}_days"]
+    values |= _named_flags(axis, days.loc[inside, _NAME], at[inside])
+    return informative({name: known_feature(row, np.zeros(n, dtype=np.int64)) for name, row in values.items()})
+
+
+def special_periods(axis: Axis, given: Mapping[str, Sequence[SpecialPeriod]], n: int) -> dict[str, KnownFeature]:
+    """Named special periods as features: the share of a period's days that lie in one (0 or 1 for days).
+
+    Source A's V1 (2023-09-10 to 2023-11-02) is one. In months it is 21/30 in September 2023, 1 in October
+    and 2/30 in November.
+
+    Args:
+        axis: the panel's labels.
+        given: name to spans of days, both ends included.
+        n: number of series; all share the one row of each feature.
+
+    Returns:
+        ``special_<name>`` for each that touches the axis.
+    """
+    features = {}
+    first = axis.periods.to_numpy(dtype="datetime64[D]")
+    length = period_days(axis.frequency, axis.periods)
+    for name, spans in given.items():
+        covered = np.zeros(len(first))
+        for span in spans:
+            begins = np.maximum(first, np.datetime64(span.date_from))
+            ends = np.minimum(first + length.astype("timedelta64[D]"), np.datetime64(span.date_to) + 1)
+            covered += np.maximum((ends - begins).astype(np.int64), 0)
+        share = np.minimum(covered / length, 1.0)[None, :]
+        features[f"special_{name}"] = known_feature(share, np.zeros(n, dtype=np.int64))
+    return informative(features)
+
+
+_DAY = "day"
+_NAME = "holiday_name"
+# "Christmas Day (observed)" counts as Christmas Day.
+_SUFFIX = re.compile(r"\s*\([^)]*\)$")
+
+
+def _holiday_names(country: str, first: date, last_year: int) -> pd.DataFrame:
+    """One row per day and holiday, by day and name."""
+    import holidays
+
+    calendar = holidays.country_holidays(country, years=range(first.year, last_year + 1))
+    rows = {(pd.Timestamp(day), _SUFFIX.sub("", name)) for day, names in calendar.items() for name in names.split("; ")}
+    found = pd.DataFrame(sorted(rows), columns=[_DAY, _NAME])
+    return found.astype({_DAY: "datetime64[ns]"})
+
+
+def _named_flags(axis: Axis, names: pd.Series, at: IndexArray) -> dict[str, FloatArray]:
+    flags: dict[str, FloatArray] = {}
+    for name in sorted(names.unique()):
+        flag: BoolArray = np.zeros((1, len(axis.extended)), dtype=bool)
+        flag[0, at[names.eq(name).to_numpy()]] = True
+        seen, due = flag[0, : axis.history].sum(), flag[0, axis.history : len(axis.periods)].any()
+        if seen >= MINIMUM_OCCURRENCES or (seen and due):
+            flags[f"{PUBLIC_HOLIDAY}={name}"] = axis.trim(flag)
+    return flags
+
+
+def _year_harmonics(axis: Axis) -> dict[str, FloatArray]:
+    labels = axis.periods
+    length = np.where(labels.is_leap_year, 366.0, 365.0)
+    middle = (labels.dayofyear.to_numpy() - 1 + period_days(axis.frequency, labels) / 2) / length
+    angle = 2 * np.pi * middle
+    waves = range(1, YEAR_HARMONICS + 1)
+    return {f"time_year_{f.__name__}{k}": f(k * angle) for k in waves for f in (np.sin, np.cos)}
+
+
+def _week_of_year(labels: pd.DatetimeIndex) -> FloatArray:
+    new_year = pd.DatetimeIndex([pd.Timestamp(year, 1, 1) for year in labels.year])
+    return ((labels.dayofyear - 1 + new_year.dayofweek) // 7 + 1).to_numpy(dtype=np.float64)

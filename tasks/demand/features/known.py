@@ -1,0 +1,173 @@
+"""Columns that are known in advance for any period: features, their neighbourhood, closures, date, statics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel
+from tasks.demand.features.windows import RunningSums, last_known, next_known
+
+# Features of the date alone: made here anew, without a trend, which no tree can carry on.
+_DATE_PREFIX = "time_"
+# Distances to flags are clipped here, in periods.
+FAR = 15
+# Named special days reach so far to both sides, in periods.
+_NEAR = {"D": 10, "W": 2, "MS": 1}
+# A flag is frequent where both of its values have at least this share of the history.
+_FREQUENT = 0.03
+# An id is a feature where its values repeat: at most this share of distinct values.
+_LARGEST_ID_SHARE = 0.3
+_MINIMUM_VALUES = 2
+
+
+class KnownColumns:
+    """Look-up tables over T + H periods of everything known in advance.
+
+    Args:
+        panel: the panel; features whose value never changes in the history are left out.
+
+    Attributes:
+        frequent_flags: names of the features of zeros and ones that are often both.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        self._tables: dict[str, KnownFeature] = {}
+        self.frequent_flags: list[str] = []
+        for name in sorted(panel.known):
+            if not name.startswith(_DATE_PREFIX):
+                self._add(panel, name, panel.known[name])
+        if panel.closed.any():
+            self._add_closures(panel)
+        self._date = _date_columns(panel)
+        self._static = static_columns(panel)
+
+    def at(self, series: IndexArray, target: IndexArray) -> dict[str, FloatArray]:
+        """Columns for pairs of series and target period."""
+        found = {name: table.at(series, target).astype(np.float64) for name, table in self._tables.items()}
+        found |= {name: values[target] for name, values in self._date.items()}
+        return found | {name: values[series] for name, values in self._static.items()}
+
+    def _add(self, panel: Panel, name: str, feature: KnownFeature) -> None:
+        past = feature.values[:, : panel.history]
+        if past.size == 0 or np.nanmin(past) == np.nanmax(past):
+            return
+        on = feature.values != 0
+        row = feature.row_of_series
+        if "=" in name:
+            near = _signed_distance(on, _NEAR[panel.frequency.kind])
+            self._tables[f"{name}:near"] = KnownFeature(near, row)
+            return
+        self._tables[name] = feature
+        if not set(np.unique(past)) <= {0.0, 1.0}:
+            return
+        self._tables[f"{name}:next"] = KnownFeature(_next_distance(on), row)
+        self._tables[f"{name}:last"] = KnownFeature(_last_distance(on), row)
+        self._tables[f"{name}:run"] = KnownFeature(_run(on), row)
+        if _FREQUENT <= on[:, : panel.history].mean() <= 1 - _FREQUENT:
+            self._add_frequent(panel, name, on, row)
+
+    def _add_frequent(self, panel: Panel, name: str, on: BoolArray, row: IndexArray) -> None:
+        """A frequent flag's share in the weeks around each period: of a rare one it would only tell the date."""
+        self.frequent_flags.append(name)
+        width = panel.frequency.periods_per_week
+        if width > 1:
+            before, after = _window_share(RunningSums(on.astype(np.float64)), on.shape, width)
+            self._tables[f"{name}:share_before"] = KnownFeature(before.astype(np.float32), row)
+            self._tables[f"{name}:share_after"] = KnownFeature(after.astype(np.float32), row)
+
+    def _add_closures(self, panel: Panel) -> None:
+        closed, row = panel.closed, np.arange(panel.n)
+        share = RunningSums(closed.astype(np.float64))
+        week = _window_share(share, closed.shape, panel.frequency.periods_per_week)
+        tables = {
+            "next": _next_distance(closed),
+            "last": _last_distance(closed),
+            "length_before": _length_before(closed),
+            "length_after": _length_before(closed[:, ::-1])[:, ::-1],
+            "share_before": week[0],
+            "share_after": week[1],
+        }
+        for name, values in tables.items():
+            self._tables[f"{c.CLOSED}:{name}"] = KnownFeature(np.ascontiguousarray(values, dtype=np.float32), row)
+
+
+def static_columns(panel: Panel) -> dict[str, FloatArray]:
+    """Features of store and product, shape (n,): numbers as they are, text as codes in alphabetical order."""
+    found = {}
+    for name in panel.series.columns:
+        values = panel.series[name]
+        distinct = values.nunique(dropna=True)
+        is_id = name in (c.STORE_ID, c.CATEGORY)
+        if distinct < _MINIMUM_VALUES or (is_id and distinct > _LARGEST_ID_SHARE * panel.n):
+            continue
+        if not pd.api.types.is_numeric_dtype(values):
+            values = pd.Series(np.unique(values.astype(str), return_inverse=True)[1])
+        found[f"static:{name}"] = values.to_numpy(dtype=np.float64)
+    return found
+
+
+def _date_columns(panel: Panel) -> dict[str, FloatArray]:
+    """Shape (T + H,) each: position in week, month and year, as far as the frequency has them.
+
+    A week's position is the ISO week of its middle. Its first day's number falls by one a year: the week of Christmas
+    2022 begins on day 360, that of 2023 on day 359, which a split learnt from the former puts a week too early.
+    """
+    labels, kind = panel.periods, panel.frequency.kind
+    weeks = (labels + pd.Timedelta(days=3)).isocalendar().week
+    found = {POSITION_IN_YEAR: weeks if kind == "W" else labels.dayofyear}
+    if kind != "MS":
+        found["day_of_month"] = labels.day
+    if kind == "D":
+        found["weekday"] = labels.dayofweek
+        found["days_to_month_end"] = labels.days_in_month - labels.day
+    return {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
+
+
+POSITION_IN_YEAR = "position_in_year"
+
+
+def _next_distance(on: BoolArray) -> np.ndarray:
+    """Periods to the next set flag behind each period, 1 to FAR."""
+    following = next_known(on)[:, 1:]
+    ahead = np.where(following < on.shape[1], following - np.arange(on.shape[1] - 1), FAR)
+    return np.clip(np.pad(ahead, ((0, 0), (0, 1)), constant_values=FAR), 1, FAR).astype(np.float32)
+
+
+def _last_distance(on: BoolArray) -> np.ndarray:
+    """Periods since the last set flag before each period, 1 to FAR."""
+    before = last_known(on)[:, :-1]
+    behind = np.where(before >= 0, np.arange(on.shape[1]) - before, FAR)
+    return np.clip(behind, 1, FAR).astype(np.float32)
+
+
+def _signed_distance(on: BoolArray, near: int) -> np.ndarray:
+    """0 on a flagged period, negative before it, positive behind it; ``near`` where none is nearer."""
+    ahead = np.where(on, 0, np.minimum(_next_distance(on), near))
+    behind = np.where(on, 0, np.minimum(_last_distance(on), near))
+    return np.where(ahead < behind, -ahead, behind).astype(np.float32)
+
+
+def _run(on: BoolArray) -> np.ndarray:
+    """Periods until the flag changes: positive while it is set, negative while it is not."""
+    return np.where(on, _next_distance(~on), -_next_distance(on)).astype(np.float32)
+
+
+def _length_before(closed: BoolArray) -> np.ndarray:
+    """Length of the closure that ended last before each period, clipped; 0 where there was none."""
+    position = np.arange(closed.shape[1])
+    last = last_known(closed)[:, :-1]
+    open_before = np.take_along_axis(last_known(~closed), np.maximum(last, 0), axis=1)
+    length = np.where(last >= 0, last - open_before, 0)
+    recent = position - last <= FAR
+    return np.clip(np.where(recent, length, 0), 0, FAR).astype(np.float32)
+
+
+def _window_share(share: RunningSums, shape: tuple[int, ...], width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Share of closed periods among the ``width`` before and behind each period."""
+    series, period = (grid.ravel() for grid in np.indices(shape))
+    before = share.mean(series, period, width)
+    behind_end = np.minimum(period + 1 + width, shape[1])
+    after = share.mean(series, behind_end, behind_end - period - 1)
+    return before.reshape(shape), after.reshape(shape)

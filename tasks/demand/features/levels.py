@@ -1,0 +1,154 @@
+"""What a period would sell if only level and season mattered: the ground that a model corrects.
+
+A season is read from up to four earlier years, relative to the yearly mean then. For a target period g
+seen from origin t:
+
+    index(w) = mean over j of [mean demand of window w, j years earlier] / [mean of the year before t - (j - 1) years]
+    level    = (recent mean + k * long mean) / (index(recent window) + k * index(long window))
+    expected = level * index(g)
+
+A small weight k trusts the last weeks, a large one the last year (k -> infinity with one year: the value of
+a year ago times the growth since). The category's own curve, scaled to the series, is mixed in half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas import columns as c
+from schemas.panel import BoolArray, FloatArray, IndexArray
+from tasks.demand.features.history import History
+from tasks.demand.features.training_rows import Rows
+from tasks.demand.features.windows import RunningSums, divide
+
+YEARS = 4
+# Growth against the yearly mean is taken seriously up to this factor.
+LARGEST_GROWTH = 2.0
+# Weights k of the long mean.
+LONG_WEIGHTS = (0.1, 0.5, 4.0)
+# An expectation is at least this share of the recent level.
+_SMALLEST = 0.05
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """Candidate expectations of the same rows, in units per open period, all above 0.
+
+    Attributes:
+        level: shape (k,); recent mean demand.
+        curves: weight of the long mean to shape (k,).
+        seasonal: shape (k,); whether an earlier year of the series itself was there to read.
+    """
+
+    level: FloatArray
+    curves: dict[float, FloatArray]
+    seasonal: BoolArray
+
+    def take(self, used: BoolArray) -> Expectations:
+        """Some of the rows."""
+        curves = {weight: curve[used] for weight, curve in self.curves.items()}
+        return Expectations(self.level[used], curves, self.seasonal[used])
+
+    def joined_with(self, others: Sequence[Expectations]) -> Expectations:
+        """These rows followed by those of others."""
+        parts = [self, *others]
+        return Expectations(
+            np.concatenate([part.level for part in parts]),
+            {weight: np.concatenate([part.curves[weight] for part in parts]) for weight in self.curves},
+            np.concatenate([part.seasonal for part in parts]),
+        )
+
+
+def expectations(history: History, rows: Rows) -> Expectations:
+    """The level, and the seasonal curve for each weight of the long mean (the level where no year is known)."""
+    level = history.level(rows.series, rows.origin)
+    seasons = _Seasons.of(history, rows)
+    curves = {}
+    for weight in LONG_WEIGHTS:
+        curve = seasons.expected(weight)
+        curves[weight] = np.maximum(np.where(np.isfinite(curve), curve, level), _SMALLEST * level)
+    return Expectations(level, curves, seasons.own_known)
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """Seasonal indices of one family of series, and its own levels; shapes (k,), NaN = no earlier year."""
+
+    target: FloatArray
+    recent: FloatArray
+    long: FloatArray
+    recent_mean: FloatArray
+    long_mean: FloatArray
+    year_mean: FloatArray
+
+    def level(self, weight: float) -> FloatArray:
+        """Yearly mean that the recent and the long mean let expect."""
+        found = divide(self.recent_mean + weight * self.long_mean, self.recent + weight * self.long)
+        clipped: FloatArray = np.clip(found, self.year_mean / LARGEST_GROWTH, self.year_mean * LARGEST_GROWTH)
+        return clipped
+
+
+@dataclass(frozen=True)
+class _Seasons:
+    own: _Curve
+    pooled: _Curve
+
+    @classmethod
+    def of(cls, history: History, rows: Rows) -> _Seasons:
+        group = history.groups[c.CATEGORY if c.CATEGORY in history.groups else "all"]
+        return cls(
+            _curve(history, history.sums, rows.series, rows),
+            _curve(history, group.means, group.of_series[rows.series], rows),
+        )
+
+    @property
+    def own_known(self) -> BoolArray:
+        return np.isfinite(self.own.target * self.own.level(1.0))
+
+    def expected(self, weight: float) -> FloatArray:
+        """Own and pooled curve mixed in half; either alone where the other is unknown."""
+        own = self.own.target * self.own.level(weight)
+        mine = np.nan_to_num(self.own.recent_mean) + weight * np.nan_to_num(self.own.year_mean)
+        theirs = self.pooled.recent_mean + weight * self.pooled.year_mean
+        pooled = self.pooled.target * self.pooled.level(weight) * divide(mine, theirs)
+        both = (own + pooled) / 2
+        mixed: FloatArray = np.where(np.isfinite(both), both, np.where(np.isfinite(own), own, pooled))
+        return mixed
+
+
+def _curve(history: History, sums: RunningSums, lookup: IndexArray, rows: Rows) -> _Curve:
+    windows, origin = history.windows, rows.origin
+    year, recent = windows.year, windows.level
+    long = np.clip(origin - year, 0, year)
+    indices = [np.zeros(len(rows)) for _ in range(3)]
+    count = np.zeros(len(rows))
+    for back in range(1, YEARS + 1):
+        then = origin - year * back
+        yearly = sums.mean(lookup, then + year, year)
+        at = rows.target - year * back
+        first, end = np.maximum(at - windows.band, 0), np.minimum(at + windows.band + 1, then + year)
+        around = divide(sums.mean(lookup, end, np.maximum(end - first, 0)), yearly)
+        usable = np.isfinite(around) & (at >= 0) & (then >= recent // 2)
+        count += usable
+        indices[0] += np.where(usable, around, 0.0)
+        indices[1] += _where_known(divide(sums.mean(lookup, then, recent), yearly), usable, 0.0)
+        indices[2] += _where_known(divide(sums.mean(lookup, then, long), yearly), usable, 1.0)
+    target, recent_index, long_index = (divide(index, count) for index in indices)
+    year_mean = sums.mean(lookup, origin, year)
+    long_mean = sums.mean(lookup, origin, long)
+    return _Curve(
+        target,
+        recent_index,
+        long_index,
+        np.nan_to_num(sums.mean(lookup, origin, recent)),
+        np.where(np.isfinite(long_mean), long_mean, year_mean),
+        year_mean,
+    )
+
+
+def _where_known(index: FloatArray, usable: BoolArray, absent: float) -> FloatArray:
+    """The index, ``absent`` where it is unknown, and nothing to add where the year is not usable."""
+    return np.where(usable, np.where(np.isfinite(index), index, absent), 0.0)

@@ -1,0 +1,152 @@
+"""Planned promotions as known features per series.
+
+All rows are plans and may be read, whatever their date (contract, section 1). A promotion holds for the
+SKUs of a series that have a sales row in its store. Where two promotions of one SKU and store overlap,
+the one that began first holds until it ends.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import FloatArray, IndexArray, KnownFeature
+from tasks.demand.axis import Axis, informative, known_feature
+from tasks.demand.cleaning.sales import SaleCells, weighted_count
+
+PROMOTION_SHARE = "promotion_share"
+PROMOTION_DISCOUNT = "promotion_discount"
+PROMOTION_PRICE = "promotion_price"
+_PAIR = "pair"
+_FROM = "from"
+_TO = "to"
+
+
+def promotion_features(
+    promotions: pd.DataFrame | None, products: pd.DataFrame, cells: SaleCells, axis: Axis
+) -> dict[str, KnownFeature]:
+    """Share of a series' SKUs that are promoted, their mean discount and the mean planned price.
+
+    Args:
+        promotions: sku, date_from, date_to (both included), optional store_id (empty = every store),
+            price (currency per unit) and discount (fraction of the list price); or None.
+        products: with ``price``, the list price, where known.
+        cells: cleaned sales; the SKUs of each series.
+        axis: the panel's labels.
+
+    Returns:
+        ``promotion_share`` (0 to 1), ``promotion_discount`` (mean over all SKUs of the series, 0 where
+        not promoted; from price and list price where no discount is given) and, where every SKU of every
+        series has a list price, ``promotion_price`` (mean over the SKUs, list price where not promoted).
+        A period counts as promoted when one of its days is. Empty without a promotion that matters.
+    """
+    if promotions is None or promotions.empty:
+        return {}
+    held = _held(promotions, cells, axis)
+    if held.empty:
+        return {}
+    listed = list_prices(products, cells)
+    pair = held[_PAIR].to_numpy()
+    discount, price = _terms(held, listed[pair])
+    skus = np.bincount(cells.pair_series, minlength=cells.n).astype(np.float64)[:, None]
+    rows = np.arange(cells.n)
+    share = _spread(np.ones(len(held)), held, cells, axis) / skus
+    features = {
+        PROMOTION_SHARE: known_feature(share, rows),
+        PROMOTION_DISCOUNT: known_feature(_spread(discount, held, cells, axis) / skus, rows),
+    }
+    if not np.isnan(listed).any():
+        base = np.bincount(cells.pair_series, listed, minlength=cells.n)[:, None]
+        planned = (base + _spread(price - listed[pair], held, cells, axis)) / skus
+        features[PROMOTION_PRICE] = known_feature(planned, rows)
+    return informative(features)
+
+
+def planned_prices(
+    promotions: pd.DataFrame | None, list_price: FloatArray, cells: SaleCells, axis: Axis
+) -> pd.DataFrame:
+    """The price that promotions plan for each SKU, store and period of the horizon.
+
+    Args:
+        promotions: as for :func:`promotion_features`.
+        list_price: shape (p,); price per unit that a discount applies to, NaN = unknown.
+        cells: cleaned sales; p pairs.
+        axis: the panel's labels.
+
+    Returns:
+        store_id, sku, date (label) and price; a row only where a promotion plans one.
+    """
+    columns = [c.STORE_ID, c.SKU, c.DATE, c.PRICE]
+    held = pd.DataFrame() if promotions is None or promotions.empty else _held(promotions, cells, axis)
+    if held.empty:
+        return pd.DataFrame({name: pd.Series(dtype=object) for name in columns}).astype(
+            {c.DATE: "datetime64[ns]", c.PRICE: np.float64}
+        )
+    _, price = _terms(held, list_price[held[_PAIR].to_numpy()])
+    stated = held[[name for name in (c.PRICE, c.DISCOUNT) if name in held.columns]].notna().any(axis=1)
+    price = np.where(stated, price, np.nan)
+    first = np.maximum(held[_FROM].to_numpy(), axis.history)
+    length = np.maximum(held[_TO].to_numpy() + 1 - first, 0) * ~np.isnan(price)
+    row = np.repeat(np.arange(len(held)), length)
+    period = first[row] + np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
+    pair = held[_PAIR].to_numpy()[row]
+    values = (cells.stores[cells.pair_store[pair]], cells.skus[cells.pair_sku[pair]], axis.periods[period], price[row])
+    return pd.DataFrame(dict(zip(columns, values, strict=True)))
+
+
+def _held(promotions: pd.DataFrame, cells: SaleCells, axis: Axis) -> pd.DataFrame:
+    """One row per promotion and pair it holds for, from and to as periods, without overlaps."""
+    store = pd.Series(cells.stores[cells.pair_store])
+    pairs = pd.DataFrame({c.STORE_ID: store, c.SKU: cells.skus[cells.pair_sku], _PAIR: np.arange(len(store))})
+    rows = promotions.assign(**{c.SKU: promotions[c.SKU].astype(object)})
+    if c.STORE_ID in rows.columns:
+        named = rows[c.STORE_ID].notna()
+        local = rows[named].assign(**{c.STORE_ID: rows.loc[named, c.STORE_ID].astype(object)})
+        everywhere = rows[~named].drop(columns=c.STORE_ID)
+        joined = [local.merge(pairs, on=[c.STORE_ID, c.SKU]), everywhere.merge(pairs, on=c.SKU)]
+        held = pd.concat([part for part in joined if len(part)] or joined[:1], ignore_index=True)
+    else:
+        held = rows.merge(pairs, on=c.SKU)
+    if held.empty:
+        return held
+    held[_FROM] = axis.periods.searchsorted(axis.frequency.label(held[c.DATE_FROM]))
+    held[_TO] = axis.periods.searchsorted(axis.frequency.label(held[c.DATE_TO]), side="right") - 1
+    return _without_overlaps(held)
+
+
+def _without_overlaps(held: pd.DataFrame) -> pd.DataFrame:
+    order = [_PAIR, _FROM, _TO, *(name for name in (c.PRICE, c.DISCOUNT) if name in held.columns)]
+    held = held.sort_values(order, ignore_index=True)
+    ended = held.groupby(_PAIR)[_TO].cummax().groupby(held[_PAIR]).shift(fill_value=-1)
+    held[_FROM] = np.maximum(held[_FROM], ended + 1)
+    return held.loc[held[_FROM] <= held[_TO]].reset_index(drop=True)
+
+
+def list_prices(products: pd.DataFrame, cells: SaleCells) -> FloatArray:
+    """Shape (p,); list price of each pair's SKU, NaN = unknown."""
+    if c.PRICE not in products.columns:
+        return np.full(len(cells.pair_sku), np.nan)
+    price = pd.Series(products[c.PRICE].to_numpy(dtype=np.float64), index=products[c.SKU].astype(str))
+    return price.reindex(cells.skus).to_numpy()[cells.pair_sku]
+
+
+def _terms(held: pd.DataFrame, listed: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Discount (0 where it cannot be told) and planned price (list price where it cannot be told)."""
+    unknown = np.full(len(held), np.nan)
+    discount = held[c.DISCOUNT].to_numpy(dtype=np.float64) if c.DISCOUNT in held.columns else unknown
+    price = held[c.PRICE].to_numpy(dtype=np.float64) if c.PRICE in held.columns else unknown
+    with np.errstate(divide="ignore", invalid="ignore"):
+        implied = np.clip(1.0 - price / np.where(listed > 0, listed, np.nan), 0.0, 1.0)
+    discount = np.where(np.isnan(discount), implied, discount)
+    discount = np.where(np.isnan(discount), 0.0, discount)
+    return discount, np.where(np.isnan(price), listed * (1.0 - discount), price)
+
+
+def _spread(values: FloatArray, held: pd.DataFrame, cells: SaleCells, axis: Axis) -> FloatArray:
+    """Sum of a value per series and period over the promotions that hold then; shape (n, T + H)."""
+    width = len(axis.periods) + 1
+    series: IndexArray = cells.pair_series[held[_PAIR].to_numpy()]
+    begun = weighted_count(series * width + held[_FROM].to_numpy(), values, cells.n, width)
+    over = weighted_count(series * width + held[_TO].to_numpy() + 1, values, cells.n, width)
+    return (begun - over).cumsum(axis=1)[:, :-1]

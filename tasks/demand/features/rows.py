@@ -1,0 +1,180 @@
+"""Features of (series, origin, step) rows for a global model: nothing behind the origin but what is known.
+
+Every look-up into demand or an observed covariate ends at the row's origin; the target period is only used
+for what is known in advance. Demand features are relative to the row's expectation, so that one model serves
+large and small series alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas import columns as c
+from schemas.panel import BoolArray, FloatArray, IndexArray, Panel, SmallFloatArray
+from tasks.demand.features.history import History
+from tasks.demand.features.known import POSITION_IN_YEAR, KnownColumns
+from tasks.demand.features.levels import Expectations, expectations
+from tasks.demand.features.training_rows import Rows
+from tasks.demand.features.windows import divide
+
+# Rows are worked on in pieces of this many, which bounds the memory of intermediate columns.
+BLOCK = 100_000
+# Relative columns are clipped to this multiple of the expectation.
+LARGEST = 50.0
+KNOWN = "known:"
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Features of k rows.
+
+    Attributes:
+        matrix: shape (k, F), float32, NaN = unknown.
+        names: F column names.
+        expected: level and seasonal curves of the rows, in units per open period without known effects.
+    """
+
+    matrix: SmallFloatArray
+    names: tuple[str, ...]
+    expected: Expectations
+
+    def columns(self, names: Sequence[str]) -> SmallFloatArray:
+        """The matrix with the given columns in the given order; NaN where the panel has no such column."""
+        return reordered(self.matrix, self.names, names)
+
+    def take(self, used: BoolArray) -> FeatureTable:
+        """Some of the rows."""
+        return FeatureTable(self.matrix[used], self.names, self.expected.take(used))
+
+
+class Features:
+    """Makes feature tables of one panel.
+
+    Args:
+        panel: n series over T periods, and H to forecast.
+        effects: shape (n, T + H); multiplicative effect of what is known about each period (all 1: none).
+        known: look-up tables of the panel's known columns, if already made.
+    """
+
+    def __init__(self, panel: Panel, effects: FloatArray | SmallFloatArray, known: KnownColumns | None = None) -> None:
+        self._panel = panel
+        self._effects = effects
+        self._history = History(panel, effects)
+        self._known = known or KnownColumns(panel)
+        self._squares, self._zeros = self._history.squares(), self._history.zeros()
+        # Without a whole year the position in it is nothing but the date: every period would be its own accident.
+        self._with_position = panel.history >= self._history.windows.year + self._history.windows.level
+        self._phases = self._history.phases() if self._history.windows.phases else None
+        self._smoothed = {life: self._history.smoothed(life) for life in self._history.windows.half_lives}
+
+    def table(self, rows: Rows) -> FeatureTable:
+        """Features of rows, in their order."""
+        parts = [self._block(rows.take(part)) for part in _blocks(len(rows))]
+        return FeatureTable(
+            np.concatenate([part.matrix for part in parts]),
+            parts[0].names,
+            parts[0].expected.joined_with([part.expected for part in parts[1:]]),
+        )
+
+    def _block(self, rows: Rows) -> FeatureTable:
+        found = expectations(self._history, rows)
+        level = found.level
+        columns: dict[str, FloatArray] = {"step": rows.step.astype(np.float64), "log_level": np.log(level)}
+        columns |= {f"season_{weight:g}": np.log(curve / level) for weight, curve in found.curves.items()}
+        columns["effect"] = np.log(self._effects[rows.series, rows.target].astype(np.float64))
+        columns |= {name: np.minimum(values / level, LARGEST) for name, values in self._relative(rows).items()}
+        columns |= self._shares(rows, level) | self._ages(rows) | self._observed(rows)
+        columns |= self._known_at(rows)
+        matrix = np.empty((len(rows), len(columns)), dtype=np.float32)
+        for position, values in enumerate(columns.values()):
+            matrix[:, position] = values
+        matrix[~np.isfinite(matrix)] = np.nan
+        return FeatureTable(matrix, tuple(columns), found)
+
+    def _relative(self, rows: Rows) -> dict[str, FloatArray]:
+        """Columns in units: rolling and same-position means, last values, last year's value, deviations."""
+        history, windows = self._history, self._history.windows
+        series, origin = rows.series, rows.origin
+        found = {f"mean_{width}": history.sums.mean(series, origin, width) for width in windows.means}
+        found |= {f"smoothed_{life:g}": values[series, origin] for life, values in self._smoothed.items()}
+        for back in range(1, windows.lags + 1):
+            at = origin - back
+            found[f"last_{back}"] = np.where(at >= 0, history.demand[series, np.maximum(at, 0)], np.nan)
+        for width in windows.spreads:
+            mean = history.sums.mean(series, origin, width)
+            variance = self._squares.mean(series, origin, width) - mean**2
+            found[f"deviation_{width}"] = np.sqrt(np.maximum(variance, 0.0))
+        if self._phases is not None:
+            latest = rows.target - windows.phase * ((rows.step - 1) // windows.phase + 1)
+            found |= {f"same_{count}": self._phases.mean(series, latest + 1, count) for count in windows.phases}
+        return found | {"year_ago": self._year_ago(rows)}
+
+    def _year_ago(self, rows: Rows) -> FloatArray:
+        year = self._history.windows.year
+        at = rows.target - year * ((rows.step - 1) // year + 1)
+        found: FloatArray = np.where(at >= 0, self._history.demand[rows.series, np.maximum(at, 0)], np.nan)
+        return found
+
+    def _shares(self, rows: Rows, level: FloatArray) -> dict[str, FloatArray]:
+        """Shares of periods without a sale; store's and category's own movement, the series' share in them."""
+        history, windows = self._history, self._history.windows
+        found = {f"zeros_{width}": self._zeros.mean(rows.series, rows.origin, width) for width in windows.spreads}
+        for name, group in history.groups.items():
+            if name not in (c.STORE_ID, c.CATEGORY):
+                continue
+            lookup = group.of_series[rows.series]
+            recent = group.means.mean(lookup, rows.origin, windows.level)
+            found[f"{name}:share"] = divide(level, recent)
+            for width in (windows.means[0], windows.means[-2]):
+                found[f"{name}:mean_{width}"] = divide(group.means.mean(lookup, rows.origin, width), recent)
+        return found
+
+    def _ages(self, rows: Rows) -> dict[str, FloatArray]:
+        """Periods since the first known, the last known and the last sale, clipped at two years."""
+        history, longest = self._history, 2.0 * self._history.windows.year
+        ages = {
+            "age": rows.origin - history.first_known[rows.series],
+            "since_known": rows.origin - 1 - history.last_known[rows.series, rows.origin],
+            "since_sale": rows.origin - 1 - history.last_sale[rows.series, rows.origin],
+        }
+        return {name: np.clip(values, 0.0, longest) for name, values in ages.items()}
+
+    def _observed(self, rows: Rows) -> dict[str, FloatArray]:
+        """Last value of each covariate seen up to the origin, and relative to a season before."""
+        found = {}
+        for name in sorted(self._panel.observed):
+            values = self._panel.observed[name]
+            last = values[rows.series, rows.origin - 1].astype(np.float64)
+            before = np.maximum(rows.origin - 1 - self._history.windows.means[-2], 0)
+            found[f"observed:{name}"] = last
+            found[f"observed:{name}:change"] = divide(last, values[rows.series, before].astype(np.float64))
+        return found
+
+    def _known_at(self, rows: Rows) -> dict[str, FloatArray]:
+        found = {f"{KNOWN}{name}": values for name, values in self._known.at(rows.series, rows.target).items()}
+        if not self._with_position:
+            del found[f"{KNOWN}{POSITION_IN_YEAR}"]
+        return found
+
+
+def reordered(matrix: SmallFloatArray, names: Sequence[str], wanted: Sequence[str]) -> SmallFloatArray:
+    """Columns of a matrix by name, NaN where it has none of that name.
+
+    A feature may vary in one panel and be left out as constant in an earlier one.
+    """
+    if tuple(names) == tuple(wanted):
+        return matrix
+    found = np.full((len(matrix), len(wanted)), np.nan, dtype=np.float32)
+    position = {name: at for at, name in enumerate(names)}
+    for at, name in enumerate(wanted):
+        if name in position:
+            found[:, at] = matrix[:, position[name]]
+    return found
+
+
+def _blocks(size: int) -> list[IndexArray]:
+    whole = np.arange(size)
+    return np.array_split(whole, max(1, -(-size // BLOCK)))

@@ -1,0 +1,1 @@
+"""Reading rules, validation and quarantine of the input tables."""

@@ -1,0 +1,51 @@
+"""Does a run's scope name stores and categories that there are? Asked before anything large is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from schemas import columns as c
+from schemas.errors import ConfigError, first_few
+from schemas.settings import Settings
+from tasks.demand.cleaning.sales import clean_products
+
+# The tables that tell which stores and categories there are: small, and they refer to no other.
+TABLES = ("stores", "products")
+
+
+def check_scope(
+    stores: Sequence[str], categories: Sequence[str], tables: Mapping[str, pd.DataFrame], settings: Settings
+) -> None:
+    """Refuse names that the tables lack.
+
+    Args:
+        stores: ids of the scope; empty = all.
+        categories: categories of the scope, their parts joined by "_"; empty = all.
+        tables: validated stores and products.
+        settings: what makes a category.
+
+    Raises:
+        ConfigError: a name is unknown; all of them are named.
+    """
+    there = {
+        "stores": (stores, tables["stores"][c.STORE_ID], "store", "sources.stores"),
+        "categories": (
+            categories,
+            clean_products(tables["products"], settings)[c.CATEGORY],
+            "category",
+            "sources.products",
+        ),
+    }
+    faults = []
+    for option, (wanted, column, kind, source) in there.items():
+        known = sorted(set(column.astype(str)))
+        unknown = sorted(set(wanted) - set(known))
+        if unknown:
+            faults.append(
+                f"{option}: no such {kind} in the table of {source}: {first_few(unknown)}. Expected some of "
+                f"{first_few(known)}"
+            )
+    if faults:
+        raise ConfigError("\n".join(faults))

@@ -1,0 +1,189 @@
+"""Validate the input tables: typed accepted rows, bad rows in quarantine, or an error to act on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas.errors import DataContractError
+from schemas.raw import RawTable
+from schemas.records import InputFile
+from schemas.settings import Settings
+from schemas.tables import TABLES, ColumnRule
+from tasks.demand.ingest.parsing import further_column, plain_text
+from tasks.demand.ingest.quarantine import (
+    bad_rows,
+    joined_quarantine,
+    quarantine_rows,
+    reason_counts,
+    repeated_keys,
+    too_many,
+)
+from tasks.demand.ingest.table_checks import Verdict, judge_table
+from tasks.demand.ingest.table_structure import MappedTable, map_table
+
+_REFERENCED = {rule.references for contract in TABLES.values() for rule in contract.columns if rule.references}
+
+
+@dataclass(frozen=True)
+class ValidatedTables:
+    """What validation leaves.
+
+    Attributes:
+        tables: table name to its accepted rows in file order, under our column names: ids and texts are
+            text (None = empty), dates datetime64[ns] at midnight, numbers float64 (NaN = unknown), flags
+            bool. Columns that the contract does not know are float64 where all their values are numbers,
+            else text.
+        quarantine: every rejected row (:func:`tasks.demand.ingest.quarantine.quarantine_rows`).
+        files: one entry per source file; rows read = accepted + quarantined.
+        reasons: table, reason and number of rows, by table, most frequent first.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    quarantine: pd.DataFrame
+    files: list[InputFile]
+    reasons: list[tuple[str, str, int]]
+
+    def summary(self) -> list[dict[str, Any]]:
+        """One row per table for a data-quality artifact: rows read, accepted, quarantined, share, reasons."""
+        rows = []
+        for table in self.tables:
+            files = [file for file in self.files if file.table == table]
+            read, bad = sum(file.rows_read for file in files), sum(file.rows_quarantined for file in files)
+            why = "; ".join(f"{reason} ({count:,})" for name, reason, count in self.reasons if name == table)
+            rows.append(
+                {
+                    "table": table,
+                    "files": len(files),
+                    "rows_read": read,
+                    "rows_accepted": read - bad,
+                    "rows_quarantined": bad,
+                    "share_quarantined": round(bad / max(read, 1), 6),
+                    "reasons": why,
+                }
+            )
+        return rows
+
+
+def validate_tables(raw: Mapping[str, RawTable], settings: Settings) -> ValidatedTables:
+    """Apply the contract (section 3) to tables as they were read.
+
+    Bad rows go to quarantine: unreadable or empty cells that must hold a value, infinities, values out
+    of bounds, ids that the referenced table's accepted rows lack, dates that are no label of the
+    frequency (unless ``aggregate``), all rows of a repeated key where the contract calls that a bad row,
+    promotions that end before they begin, products without a value in a category column.
+
+    Args:
+        raw: table name to its rows; at least sales, products and stores.
+        settings: sources, category, frequency, aggregate and the quality limit.
+
+    Raises:
+        DataContractError: a structural fault (missing column, a required column without one readable
+            value, an empty file, repeated keys where the contract forbids them), or a table with too
+            large a share of bad rows. All structural faults are named at once.
+    """
+    mapped = _map_all(raw, settings)
+    references: dict[str, list[str]] = {}
+    verdicts: dict[str, list[Verdict]] = {}
+    complaints: list[str] = []
+    for name, table in mapped.items():
+        if not references.keys() >= {rule.references for rule in table.rules if rule.references}:
+            # Its rows refer to a faulty table: they would be bad for that table's sake alone.
+            continue
+        verdicts[name] = judge_table(table, references, settings)
+        found = _complaints(table, verdicts[name], settings)
+        complaints += found
+        if name in _REFERENCED and not found:
+            references[name] = _accepted_ids(table, verdicts[name])
+    if complaints:
+        raise DataContractError("\n".join(complaints))
+    return ValidatedTables(
+        tables={name: _typed(table, verdicts[name]) for name, table in mapped.items()},
+        quarantine=joined_quarantine([quarantine_rows(table.raw, verdicts[name]) for name, table in mapped.items()]),
+        files=[file for name, table in mapped.items() for file in _input_files(table.raw, verdicts[name])],
+        reasons=[count for name in mapped for count in reason_counts(name, verdicts[name])],
+    )
+
+
+def _map_all(raw: Mapping[str, RawTable], settings: Settings) -> dict[str, MappedTable]:
+    """Every table under our names, referenced tables first."""
+    mapped: dict[str, MappedTable] = {}
+    faults: list[str] = []
+    for name in TABLES:
+        if name in raw:
+            table, found = map_table(raw[name], settings)
+            faults += found
+            if table:
+                mapped[name] = table
+    if faults:
+        raise DataContractError("\n".join(faults))
+    return mapped
+
+
+def _complaints(table: MappedTable, verdicts: Sequence[Verdict], settings: Settings) -> list[str]:
+    repeated = repeated_keys(table, verdicts)
+    if repeated:
+        return [repeated]
+    if table.contract.handmade:
+        return []
+    excess = too_many(table, verdicts, settings.quality.max_quarantined_share)
+    return [excess] if excess else []
+
+
+def _accepted(table: MappedTable, verdicts: Sequence[Verdict]) -> NDArray[np.int64]:
+    return np.flatnonzero(~bad_rows(len(table.raw.frame), verdicts))
+
+
+def _accepted_ids(table: MappedTable, verdicts: Sequence[Verdict]) -> list[str]:
+    key = table.contract.key[0]
+    return sorted(plain_text(table.parsed[key].values.iloc[_accepted(table, verdicts)]))
+
+
+def _typed(table: MappedTable, verdicts: Sequence[Verdict]) -> pd.DataFrame:
+    rows = _accepted(table, verdicts)
+    rules = {rule.name: rule for rule in table.rules}
+    columns = {}
+    for name in table.names:
+        if name in rules:
+            column = _final(table.parsed[name].values.iloc[rows], rules[name])
+        else:
+            column = _further(table.written(name).iloc[rows], table)
+        columns[name] = column.reset_index(drop=True)
+    return pd.DataFrame(columns)
+
+
+def _final(values: pd.Series, rule: ColumnRule) -> pd.Series:
+    if rule.kind in ("id", "text"):
+        return plain_text(values)
+    if rule.kind == "date":
+        return values.dt.normalize()
+    if rule.kind == "flag":
+        # The one flag that may be empty is a calendar's `open`: a store is open unless it is said to be closed.
+        return values.fillna(True).astype(bool)
+    return values
+
+
+def _further(written: pd.Series, table: MappedTable) -> pd.Series:
+    if isinstance(written.dtype, pd.CategoricalDtype):
+        written = written.cat.remove_unused_categories()
+    return further_column(written, table.source)
+
+
+def _input_files(raw: RawTable, verdicts: Sequence[Verdict]) -> list[InputFile]:
+    bad = np.bincount(raw.file[bad_rows(len(raw.frame), verdicts)], minlength=len(raw.files))
+    return [
+        InputFile(
+            table=raw.name,
+            path=file.path,
+            sha256=file.sha256,
+            rows_read=file.rows,
+            rows_accepted=file.rows - int(rejected),
+            rows_quarantined=int(rejected),
+        )
+        for file, rejected in zip(raw.files, bad, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Rows of the backtest, their losses, and quantiles recalibrated on the folds."""

@@ -1,0 +1,93 @@
+"""Simulated inventory cost of every fold forecast, to rank models by (decision 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import BoolArray, FloatArray, IndexArray
+from schemas.settings import Settings
+from tasks.evaluation.backtest.rows import BacktestRows, read_rows
+from tasks.inventory.model.demand_paths import SERIES_AT_ONCE, correlation_of, draw_paths
+from tasks.inventory.model.weekly_problem import series_prices, with_text_ids
+from tasks.inventory.replay.forecast_cost import OrderRule, forecast_costs
+
+NOWHERE = -1
+
+
+def with_inventory_cost(
+    backtest: pd.DataFrame, settings: Settings, sku_facts: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """The backtest with what orders from each fold's forecasts would have cost on the fold's demand.
+
+    Per model, fold and series: sample paths from the forecast's quantiles and mean, correlated over time as that
+    model's errors on the folds are; levels and stock as :mod:`tasks.inventory.replay.forecast_cost`
+    says. The paths of all models come from the same random numbers.
+
+    Args:
+        backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown), mean and one
+            column per quantile, in units.
+        settings: costs, lead time, review period, sample paths, quantiles and seed.
+        sku_facts: prices, where the shortage cost is "price" (see ``tasks.demand.sku_facts``); 1 a unit without them.
+
+    Returns:
+        With the column inventory_cost: currency per series and period. NaN where it is not counted: before the first
+        arrival that the fold decides (its first ``lead_time`` periods), where the actual is unknown, and where a
+        forecast lacks some period of its fold.
+    """
+    rows = read_rows(backtest, settings.quantiles)
+    inventory = settings.inventory
+    rule = OrderRule(
+        lead_time=inventory.lead_time,
+        review_period=min(inventory.review_period, settings.period.periods_per_week),
+        holding_cost=inventory.holding_cost,
+    )
+    price = _prices(rows.series, inventory.shortage_cost, sku_facts)
+    cost = np.full(len(backtest), np.nan)
+    for model in range(len(rows.models)):
+        own = rows.model == model
+        correlation = correlation_of(backtest[own], settings.quantiles)
+        grids = _grids(rows, own)
+        for start in range(0, len(rows.series), SERIES_AT_ONCE):
+            block = np.arange(start, min(start + SERIES_AT_ONCE, len(rows.series)))
+            for grid in grids:
+                served = block[(grid[block] != NOWHERE).all(axis=1)]
+                place = grid[served]
+                paths = draw_paths(
+                    rows.mean[place],
+                    rows.quantiles[place],
+                    rows.levels,
+                    list(rows.series.iloc[served].itertuples(index=False, name=None)),
+                    correlation,
+                    inventory.sample_paths,
+                    settings.seed,
+                )
+                cost[place] = forecast_costs(paths, rows.actual[place], price[served], rule)
+    return backtest.assign(**{c.INVENTORY_COST: cost})
+
+
+def _grids(rows: BacktestRows, own: BoolArray) -> list[IndexArray]:
+    """Of each fold the row numbers of one model, shape (S, T); NOWHERE where it has no row."""
+    start = np.asarray(rows.periods.searchsorted(rows.cutoffs))
+    series, step = rows.at, rows.period - start[rows.cutoff]
+    grids = []
+    for fold in range(len(rows.cutoffs)):
+        of_fold = rows.cutoff == fold
+        grid = np.full((len(rows.series), int(step[of_fold].max()) + 1), NOWHERE, dtype=np.int64)
+        used = np.flatnonzero(of_fold & own)
+        grid[series[used], step[used]] = used
+        grids.append(grid)
+    return grids
+
+
+def _prices(series: pd.DataFrame, shortage: str | float, facts: pd.DataFrame | None) -> FloatArray:
+    """What a lost unit of each series costs, shape (S,)."""
+    if not isinstance(shortage, str):
+        return np.full(len(series), float(shortage))
+    if facts is None:
+        return np.ones(len(series))
+    facts = with_text_ids(facts)
+    keys = [c.STORE_ID, c.CATEGORY]
+    place = pd.MultiIndex.from_frame(with_text_ids(series)).get_indexer(pd.MultiIndex.from_frame(facts[keys]))
+    return series_prices(facts[place >= 0], place[place >= 0], len(series))

@@ -1,0 +1,1 @@
+"""Metrics of forecasts, and their aggregation to any level."""

@@ -1,0 +1,236 @@
+"""Champions' forecasts reconciled with those of total, stores and categories, where the folds say that it helps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import FloatArray, Fold, IndexArray, Panel
+from schemas.protocols import Forecaster
+from schemas.settings import FLOORS, Settings, XgboostLagsSettings
+from tasks.evaluation.backtest.split import SplitForecasts
+from tasks.evaluation.metrics.level_losses import SERIES, Origin, level_losses
+from tasks.evaluation.metrics.table import OVERALL
+from tasks.forecasting.baselines import SeasonalNaive
+from tasks.forecasting.combine.aggregates import Hierarchy, aggregate_panel, hierarchy_of
+from tasks.forecasting.combine.reconciliation import MOST_SERIES, mint, moved, top_down
+from tasks.forecasting.registry import worker_count
+from tasks.forecasting.trees.lags import XgboostLagsForecaster
+
+NAME = "reconciled"
+NONE, AUTO, TOP_DOWN, MINT = "none", "auto", "top_down", "mint"
+# ``auto`` wants the series' loss on the folds lower by this share at least; below it is noise.
+LEAST_GAIN = 0.01
+_COLUMNS = [c.METHOD, c.LEVEL, c.LOSS_BEFORE, c.LOSS_AFTER]
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What reconciliation did.
+
+    Attributes:
+        method: what was taken; ``none`` where nothing was.
+        split: the forecasts, with the rows of the model ``reconciled`` where a method was taken.
+        champions: these rows' model for every series where a method was taken; otherwise as they were.
+        losses: method, level, loss_before and loss_after on the folds, as fractions of what was sold: of series the
+            mean of wape and quantile loss, of the levels above the wape of the summed means.
+        note: what was taken and why, in a sentence; empty where reconciliation is not wanted.
+    """
+
+    method: str
+    split: SplitForecasts
+    champions: pd.DataFrame
+    losses: pd.DataFrame
+    note: str
+
+
+def reconcile(
+    split: SplitForecasts,
+    champions: pd.DataFrame,
+    panel: Panel,
+    folds: Sequence[Fold],
+    settings: Settings,
+    forecasters: Sequence[Forecaster] | None = None,
+) -> Reconciled:
+    """Reconcile the champions' forecasts by ``reconciliation.method``.
+
+    The aggregates are forecast in their own right, at every fold and live, by several models; for each aggregate that
+    counts which erred least. A fold is reconciled with the errors of the other folds alone (a single one with its
+    own), the live forecast with those of all.
+
+    Args:
+        split: the folds' rows and the live rows of all models.
+        champions: store_id, category, model and why; one row per series of the panel.
+        panel: the demand; nothing behind its history is read.
+        folds: the run's folds.
+        settings: the method, quantiles and seed.
+        forecasters: of the aggregates; ``xgboost_lags`` and ``seasonal_naive`` where None.
+    """
+    wanted = settings.reconciliation.method
+    hierarchy = hierarchy_of(panel.series)
+    nothing = Reconciled(NONE, split, champions, pd.DataFrame(columns=_COLUMNS), "")
+    if wanted == NONE:
+        return nothing
+    tested = [fold for fold in folds if split.backtest[c.CUTOFF].eq(fold.cutoff).any()]
+    if not len(hierarchy.nodes) or not tested:
+        return replace(nothing, note=f"Reconciliation ({wanted}): not done, for there is no level above or no fold")
+    if wanted == MINT and panel.n > MOST_SERIES:
+        too_many = f"{panel.n:,} series are more than MinT's matrices bear ({MOST_SERIES:,})"
+        return replace(nothing, note=f"Reconciliation (mint): not done, for {too_many}. Take top_down or auto")
+    forecasters = forecasters or _default_forecasters(settings)
+    origins = [
+        _origin(
+            split.backtest[split.backtest[c.CUTOFF].eq(fold.cutoff)], champions, fold.known_periods, panel, settings
+        )
+        for fold in tested
+    ]
+    origins.append(_origin(split.live, champions, panel.history, panel, settings))
+    known = [*(fold.known_periods for fold in tested), panel.history]
+    origins = [
+        replace(at, above=_forecast_above(forecasters, panel.until(cut), hierarchy, settings)[..., : len(at.labels)])
+        for at, cut in zip(origins, known, strict=True)
+    ]
+    methods = [name for name in (TOP_DOWN, MINT) if wanted in (AUTO, name) and (name != MINT or panel.n <= MOST_SERIES)]
+    done = {name: [_moved(origins, number, name, hierarchy) for number in range(len(origins))] for name in methods}
+    losses = pd.DataFrame(
+        [
+            {c.METHOD: name, **row}
+            for name in methods
+            for row in level_losses(origins[:-1], done[name][:-1], hierarchy, settings.quantiles)
+        ],
+        columns=_COLUMNS,
+    )
+    method = _best(losses) if wanted == AUTO else wanted
+    told = replace(nothing, method=method, losses=losses, note=_note(wanted, method, losses))
+    if method == NONE:
+        return told
+    rows = pd.concat([_rows(at, panel, settings.quantiles) for at in done[method]], ignore_index=True)
+    return replace(told, split=_with_rows(split, rows, panel), champions=_crowned(champions, method))
+
+
+def _default_forecasters(settings: Settings) -> list[Forecaster]:
+    model = settings.models.xgboost_lags or XgboostLagsSettings()
+    return [XgboostLagsForecaster(model, settings.quantiles, worker_count(settings)), SeasonalNaive()]
+
+
+def _forecast_above(
+    forecasters: Sequence[Forecaster], known: Panel, hierarchy: Hierarchy, settings: Settings
+) -> FloatArray:
+    """Means of the aggregates, shape (K, m, H)."""
+    panel = aggregate_panel(known, hierarchy)
+    fitted = [forecaster.fit(panel, settings.seed) for forecaster in forecasters]
+    return np.stack([model.predict(panel, settings.quantiles).mean for model in fitted])
+
+
+def _origin(rows: pd.DataFrame, champions: pd.DataFrame, known: int, panel: Panel, settings: Settings) -> Origin:
+    """The champions' forecasts at a cutoff; where a champion has none, the first floor's."""
+    until = known + panel.horizon if known == panel.history else min(known + panel.horizon, panel.history)
+    labels = panel.periods[known:until]
+    columns = [c.MEAN, *c.quantile_columns(settings.quantiles)]
+    series, model = _places(rows, panel), rows[c.MODEL].astype(str).to_numpy()
+    own = champions[c.MODEL].astype(str).to_numpy()[np.argsort(_places(champions, panel))]
+    period = labels.get_indexer(pd.DatetimeIndex(rows[c.DATE]))
+    values = np.zeros((panel.n, len(labels), len(columns)))
+    for picked in (model == FLOORS[0], model == own[series]):
+        used = np.flatnonzero(picked & (period >= 0))
+        values[series[used], period[used]] = rows[columns].to_numpy(np.float64)[used]
+    actual = np.full(values.shape[:2], np.nan)
+    sold = panel.demand[:, known:until]
+    actual[:, : sold.shape[1]] = sold
+    return Origin(panel.periods[known], labels, values[..., 0], values[..., 1:], actual, np.zeros((0, 0, len(labels))))
+
+
+def _places(rows: pd.DataFrame, panel: Panel) -> IndexArray:
+    keys = [c.STORE_ID, c.CATEGORY]
+    place: IndexArray = pd.MultiIndex.from_frame(panel.series[keys].astype(str)).get_indexer(
+        pd.MultiIndex.from_frame(rows[keys].astype(str))
+    )
+    return place
+
+
+def _moved(origins: Sequence[Origin], number: int, method: str, hierarchy: Hierarchy) -> Origin:
+    """One origin reconciled; the last is the live one."""
+    at, folds = origins[number], origins[:-1]
+    others = [fold for fold in folds if fold is not at]
+    above, series = _errors(others or folds, hierarchy)
+    best = np.argmin(above, axis=0)
+    aggregates = at.above[best, np.arange(len(best))]
+    if method == TOP_DOWN:
+        wanted = top_down(aggregates[0], at.mean)
+    else:
+        wanted = mint(hierarchy.members, aggregates, at.mean, np.concatenate([above.min(axis=0), series]))
+    mean, quantiles = moved(at.mean, at.quantiles, wanted)
+    return replace(at, mean=mean, quantiles=quantiles)
+
+
+def _errors(folds: Sequence[Origin], hierarchy: Hierarchy) -> tuple[FloatArray, FloatArray]:
+    """Root mean squared errors in units: of the aggregates' models, shape (K, m), and of the series, shape (n,).
+
+    A series of which nothing is known has 0.
+    """
+    above, series = [], []
+    for fold in folds:
+        known = np.isfinite(fold.actual)
+        # What is unknown sold as forecast: the levels above lose a member's error, not its demand.
+        sold = np.where(known, fold.actual, fold.mean)
+        above.append(fold.above - hierarchy.members @ sold)
+        series.append(np.where(known, sold - fold.mean, np.nan))
+    errors = np.concatenate(series, axis=1)
+    squares = np.nansum(np.square(errors), axis=1) / np.maximum(np.isfinite(errors).sum(axis=1), 1)
+    return np.sqrt(np.square(np.concatenate(above, axis=2)).mean(axis=2)), np.sqrt(squares)
+
+
+def _best(losses: pd.DataFrame) -> str:
+    """The method with the least loss of series, if it gains enough there and the total loses nothing."""
+    series = losses[losses[c.LEVEL].eq(SERIES)].set_index(c.METHOD)
+    total = losses[losses[c.LEVEL].eq(OVERALL)].set_index(c.METHOD)
+    helps = series[c.LOSS_AFTER] <= (1.0 - LEAST_GAIN) * series[c.LOSS_BEFORE]
+    helps &= total[c.LOSS_AFTER] <= total[c.LOSS_BEFORE]
+    return str(series[c.LOSS_AFTER][helps].idxmin()) if helps.any() else NONE
+
+
+def _note(wanted: str, method: str, losses: pd.DataFrame) -> str:
+    """What was taken, with the losses per level before and after."""
+    parts = []
+    for name, rows in losses.groupby(c.METHOD, sort=False):
+        figures = [f"{row[c.LEVEL]} {row[c.LOSS_BEFORE]:.3f} -> {row[c.LOSS_AFTER]:.3f}" for _, row in rows.iterrows()]
+        parts.append(f"{name}: {', '.join(figures)}")
+    taken = "nothing taken" if method == NONE else f"{method} taken"
+    return f"Reconciliation ({wanted}): {taken}. Loss on the folds before and after, {'; '.join(parts)}"
+
+
+def _rows(at: Origin, panel: Panel, levels: Sequence[float]) -> pd.DataFrame:
+    """Rows of the model ``reconciled`` at a cutoff."""
+    shape = at.mean.shape
+    series = panel.series[[c.STORE_ID, c.CATEGORY]].astype(object).iloc[np.repeat(np.arange(shape[0]), shape[1])]
+    values = dict(zip(c.quantile_columns(list(levels)), at.quantiles.reshape(-1, len(levels)).T, strict=True))
+    return series.reset_index(drop=True).assign(
+        **{
+            c.CUTOFF: at.cutoff,
+            c.DATE: np.tile(at.labels.to_numpy(), shape[0]),
+            c.MODEL: NAME,
+            c.ACTUAL: at.actual.ravel(),
+            c.MEAN: at.mean.ravel(),
+            **values,
+        }
+    )
+
+
+def _with_rows(split: SplitForecasts, rows: pd.DataFrame, panel: Panel) -> SplitForecasts:
+    live = rows[c.CUTOFF].eq(panel.horizon_periods[0])
+    order = [c.MODEL, c.STORE_ID, c.CATEGORY, c.DATE]
+    found = []
+    for table, own, keys in ((split.backtest, rows[~live], [c.CUTOFF, *order]), (split.live, rows[live], order)):
+        text = {name: object for name in (c.STORE_ID, c.CATEGORY, c.MODEL)}
+        stacked = pd.concat([table.astype(text), own[list(table.columns)]], ignore_index=True)
+        found.append(stacked.sort_values(keys, kind="stable", ignore_index=True))
+    return SplitForecasts(*found)
+
+
+def _crowned(champions: pd.DataFrame, method: str) -> pd.DataFrame:
+    why = "Forecast of " + champions[c.MODEL].astype(str) + f", reconciled by {method}. " + champions[c.WHY].astype(str)
+    return champions.assign(**{c.MODEL: NAME, c.WHY: why})

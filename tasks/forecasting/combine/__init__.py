@@ -1,0 +1,1 @@
+"""Forecasts combined: ensemble, quantile recalibration, reconciliation."""

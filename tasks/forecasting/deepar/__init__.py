@@ -1,3 +1,0 @@
-"""DeepAR: one data channel, trained here with GluonTS or on Amazon SageMaker."""
-
-NAME = "deepar"

@@ -1,0 +1,1 @@
+"""Models fitted series by series: ARIMA, Prophet, Theta, ETS, Croston, TSB."""

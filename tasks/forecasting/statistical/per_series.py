@@ -1,0 +1,275 @@
+"""How a model of single series serves a panel: side by side, and seasonal naive where it fails.
+
+The rule: a series with too few known open periods, an exception, a non-finite value or a forecast far
+beyond everything known is a failure; seasonal naive takes over and the reason goes into
+``Forecast.failed``. A failure never stops the other series.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+
+from schemas.panel import FloatArray, Forecast, IndexArray, Panel
+from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive, open_demand
+from tasks.forecasting.quantiles import tidy
+from tasks.forecasting.statistical.series import Key, SeriesTask, series_keys, series_tasks
+
+# Series per piece of work handed to a process.
+CHUNK = 20
+# A mean beyond this multiple of the largest known value has diverged.
+DIVERGED = 10.0
+REASON_LENGTH = 160
+NEEDED = "needed"
+UNSEEN = "too short, constant or absent when the model was fitted"
+STRUCTURES_SHOWN = 5
+
+S = TypeVar("S")
+R = TypeVar("R")
+Curve = tuple[FloatArray, FloatArray]
+
+
+class SeriesModel(Protocol[S]):
+    """A model of one series, in two steps.
+
+    Attributes:
+        name: of the model.
+        max_history: periods up to the last known one that it reads.
+        min_known: least number of known open periods.
+        uses_features: whether it reads features known in advance and prices.
+        learns: whether :meth:`learn` does anything.
+    """
+
+    name: str
+    max_history: int
+    min_known: int
+    uses_features: bool
+    learns: bool
+
+    def learn(self, task: SeriesTask) -> S:
+        """The costly choice of a structure (orders, priors), remembered from fold to fold."""
+        ...
+
+    def forecast(self, task: SeriesTask, levels: Sequence[float], structure: S | None) -> Curve:
+        """Estimate coefficients on the history and forecast: mean (lead,) and quantiles (lead, Q)."""
+        ...
+
+    def describe(self, structure: S) -> str:
+        """A structure in a few characters, for the run's notes."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[R]):
+    """What came of one series: a value, or the reason why there is none."""
+
+    value: R | None
+    reason: str = ""
+
+
+class LocalForecaster(Generic[S]):
+    """A :class:`SeriesModel` as a forecaster.
+
+    ``fit`` lets the model choose a structure for every series that has none yet and remembers it in this
+    object, so that an order is searched once, on the first panel in which it can be found: fit the folds
+    in the order of their cutoffs, the live panel last. ``predict`` estimates the coefficients anew on the
+    history of the panel that it is given. The forecast of a series does not depend on which others are
+    computed with it, nor on the number of processes.
+
+    Args:
+        model: the model of one series.
+        workers: processes side by side.
+    """
+
+    def __init__(self, model: SeriesModel[S], workers: int = 1) -> None:
+        self.name = model.name
+        self._model = model
+        self._workers = workers
+        self._structures: dict[Key, S] = {}
+
+    def fit(self, panel: Panel, seed: int) -> FittedLocal[S]:
+        """Choose the structure of the series that have none yet."""
+        errors: dict[Key, str] = {}
+        if self._model.learns:
+            keys = series_keys(panel)
+            triage = _Triage.of(panel, self._model)
+            new = [i for i in triage.moving if keys[i] not in self._structures]
+            tasks = _tasks(panel, new, self._model, seed)
+            for task, outcome in zip(tasks, run_each(self._model.learn, tasks, self._workers), strict=True):
+                if outcome.value is None:
+                    errors[task.key] = outcome.reason
+                else:
+                    self._structures[task.key] = outcome.value
+        return FittedLocal(self._model, dict(self._structures), errors, seed, self._workers)
+
+
+@dataclass(frozen=True)
+class FittedLocal(Generic[S]):
+    """A local forecaster with its structures: by series key, or the reason why there is none."""
+
+    model: SeriesModel[S]
+    structures: Mapping[Key, S]
+    errors: Mapping[Key, str]
+    seed: int
+    workers: int
+
+    def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
+        """Forecast every series of the panel; seasonal naive where the model fails."""
+        shape = (panel.n, panel.horizon)
+        mean, levels = np.full(shape, np.nan), np.full((*shape, len(quantiles)), np.nan)
+        triage = _Triage.of(panel, self.model)
+        for i, value in triage.flat.items():
+            mean[i], levels[i] = value, value
+        failed = triage.short | self._without_structure(panel, triage.moving)
+        served = [i for i in triage.moving if i not in failed]
+        tasks = _tasks(panel, served, self.model, self.seed)
+        work = _Forecast(self.model, tuple(quantiles), self.structures, panel.horizon)
+        for i, outcome in zip(served, run_each(work, tasks, self.workers), strict=True):
+            if outcome.value is None:
+                failed[i] = outcome.reason
+            else:
+                mean[i], levels[i] = outcome.value
+        _take_over(panel, sorted(failed), quantiles, mean, levels)
+        tidied = tidy(mean, levels, panel.closed[:, panel.history : panel.history + panel.horizon])
+        return Forecast(*tidied, failed=dict(sorted(failed.items())), notes=self._notes(panel, served))
+
+    def _notes(self, panel: Panel, served: Sequence[int]) -> tuple[str, ...]:
+        """One line with the structures found most often, and for how many of the panel's series."""
+        if not (self.model.learns and served):
+            return ()
+        keys = series_keys(panel)
+        found = Counter(self.model.describe(self.structures[keys[i]]) for i in served)
+        ranked = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))[:STRUCTURES_SHOWN]
+        most = ", ".join(f"{structure} {count}" for structure, count in ranked)
+        return (f"{self.model.name}: {len(found)} structures over {len(served)} series; most often {most}",)
+
+    def _without_structure(self, panel: Panel, indices: Sequence[int]) -> dict[int, str]:
+        if not self.model.learns:
+            return {}
+        keys = series_keys(panel)
+        return {i: self.errors.get(keys[i], UNSEEN) for i in indices if keys[i] not in self.structures}
+
+
+class _Forecast(Generic[S]):
+    """Forecast of one task, cut to the horizon and checked."""
+
+    def __init__(self, model: SeriesModel[S], levels: tuple[float, ...], found: Mapping[Key, S], horizon: int) -> None:
+        self._model, self._levels, self._found, self._horizon = model, levels, found, horizon
+
+    def __call__(self, task: SeriesTask) -> Curve:
+        mean, quantiles = self._model.forecast(task, self._levels, self._found.get(task.key))
+        mean, quantiles = mean[-self._horizon :], quantiles[-self._horizon :]
+        if not (np.isfinite(mean).all() and np.isfinite(quantiles).all()):
+            raise ValueError("the forecast is not finite")
+        largest = float(np.nanmax(task.values))
+        if float(mean.max()) > DIVERGED * max(largest, 1.0):
+            raise ValueError(f"the forecast diverged: {mean.max():.3g} against {largest:.3g} at most in the history")
+        return mean, quantiles
+
+
+def run_each(function: Callable[[SeriesTask], R], tasks: Sequence[SeriesTask], workers: int) -> list[Outcome[R]]:
+    """Apply a function to every task, in order; an exception becomes the task's reason.
+
+    Args:
+        function: picklable; must depend on its task alone.
+        tasks: any number.
+        workers: processes; chunks of 20 series are spread over them. 1 = this process.
+    """
+    chunks = [tasks[start : start + CHUNK] for start in range(0, len(tasks), CHUNK)]
+    if workers <= 1 or len(chunks) <= 1:
+        done = [_run_chunk(function, chunk) for chunk in chunks]
+    else:
+        from joblib import Parallel, delayed
+
+        pool = Parallel(n_jobs=workers, backend="loky", max_nbytes=None)
+        done = pool(delayed(_run_chunk)(function, chunk) for chunk in chunks)
+    return [outcome for chunk in done for outcome in chunk]
+
+
+def _run_chunk(function: Callable[[SeriesTask], R], tasks: Sequence[SeriesTask]) -> list[Outcome[R]]:
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    # One BLAS thread: on matrices this small more of them only wait for each other (tenfold on a busy
+    # machine), and the bits of a sum must not depend on their number.
+    with threadpool_limits(1, user_api="blas"), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return [_run_one(function, task) for task in tasks]
+
+
+def _run_one(function: Callable[[SeriesTask], R], task: SeriesTask) -> Outcome[R]:
+    try:
+        return Outcome(function(task))
+    except Exception as error:
+        return Outcome(None, reason_of(error))
+
+
+def reason_of(error: Exception) -> str:
+    """An error as one line without paths and addresses, which would differ from run to run.
+
+    >>> reason_of(ValueError("no such file /tmp/x1/data.csv"))
+    'ValueError: no such file ...'
+    """
+    first = str(error).strip().split("\n")[0]
+    return f"{type(error).__name__}: {re.sub(r'(/|0x)[^ ]+', '...', first)}"[:REASON_LENGTH]
+
+
+def _tasks(panel: Panel, indices: Sequence[int], model: SeriesModel[S], seed: int) -> list[SeriesTask]:
+    chosen: IndexArray = np.asarray(indices, dtype=np.int64)
+    return series_tasks(panel, chosen, model.max_history, model.uses_features, seed)
+
+
+@dataclass(frozen=True)
+class _Triage:
+    """Series by what can be done with them, as far back as a model reads.
+
+    Attributes:
+        short: index to the reason: too few known open periods.
+        flat: index to the value that all known periods have; its forecast is that value.
+        moving: indices of the others, for the model.
+    """
+
+    short: dict[int, str]
+    flat: dict[int, float]
+    moving: list[int]
+
+    @classmethod
+    def of(cls, panel: Panel, model: SeriesModel[S]) -> _Triage:
+        history = open_demand(panel)
+        last = np.where(np.isfinite(history), np.arange(panel.history), -1).max(axis=1)
+        read = np.where(np.arange(panel.history) > last[:, None] - model.max_history, history, np.nan)
+        count = np.isfinite(read).sum(axis=1)
+        low, high = (
+            np.where(np.isnan(read), np.inf, read).min(axis=1),
+            np.where(np.isnan(read), -np.inf, read).max(axis=1),
+        )
+        enough = count >= model.min_known
+        short = {int(i): _short_reason(int(count[i]), model.min_known) for i in np.flatnonzero(~enough)}
+        flat = {int(i): float(low[i]) for i in np.flatnonzero(enough & (low == high))}
+        return cls(short, flat, [int(i) for i in np.flatnonzero(enough & (low < high))])
+
+
+def _short_reason(known: int, needed: int) -> str:
+    return f"{known} known open periods, {needed} {NEEDED}" if known else NO_HISTORY
+
+
+def is_too_young(reason: str) -> bool:
+    """Whether a series failed for want of history, not for a defect.
+
+    >>> is_too_young("3 known open periods, 12 needed"), is_too_young("ValueError: singular matrix")
+    (True, False)
+    """
+    return reason in (NO_HISTORY, UNSEEN) or reason.endswith(NEEDED)
+
+
+def _take_over(panel: Panel, failed: list[int], levels: Sequence[float], mean: FloatArray, found: FloatArray) -> None:
+    """Write seasonal naive into the rows of failed series."""
+    if failed:
+        rows = np.asarray(failed, dtype=np.int64)
+        naive = SeasonalNaive("fixed").fit(panel.take(rows), 0).predict(panel.take(rows), levels)
+        mean[rows], found[rows] = naive.mean, naive.quantiles

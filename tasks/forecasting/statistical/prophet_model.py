@@ -1,0 +1,232 @@
+"""Prophet per series: trend, week and year, country holidays, known 0/1 features as regressors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from schemas.frequency import Frequency
+from schemas.panel import FloatArray, IndexArray
+from schemas.settings import ProphetSettings
+from tasks.forecasting.quantiles import from_residuals
+from tasks.forecasting.statistical.per_series import Curve, LocalForecaster
+from tasks.forecasting.statistical.regressors import GROSS_DEVIATIONS, clip_odd
+from tasks.forecasting.statistical.series import SeriesTask
+
+NAME = "prophet"
+MIN_KNOWN = 12
+REGRESSORS = 6
+LEAST_OCCURRENCES = 2
+# Multiples of the set changepoint prior that the cross-validation compares, and its windows.
+PRIOR_MULTIPLES = (0.1, 1.0, 10.0)
+WINDOWS = 2
+# The first window must leave this many known periods to learn from.
+WINDOW_MIN_KNOWN = 24
+# Seasons that a seasonality needs in the history, and years that Prophet's full order of the year needs.
+WEEKS_NEEDED = 3
+YEARS_NEEDED = 1.4
+FULL_YEARS = 1.8
+# Weekly rhythm only shows in daily data; Prophet's own default orders.
+WEEK_ORDER, YEAR_ORDER, SHORT_YEAR_ORDER = 3, 10, 5
+DAYS_OF_YEAR = 365.25
+DAYS = {"D": 1.0, "W": 7.0, "MS": DAYS_OF_YEAR / 12}
+# Mean absolute deviation of a standard normal, and the most that intervals are widened.
+NORMAL_MEAN_DEVIATION = 0.7979
+WIDEST = 3.0
+_DS, _Y, _HOLIDAY = "ds", "y", "holiday"
+
+
+@dataclass(frozen=True)
+class Flexibility:
+    """What cross-validation found: ``changepoint_prior_scale`` and a factor on standard deviations."""
+
+    prior: float
+    widening: float
+
+
+class ProphetModel:
+    """Prophet of one series.
+
+    ``learn`` chooses the flexibility of the trend (``changepoint_prior_scale``) by sliding-window
+    cross-validation: 0.1, 1 and 10 times the set value, forecast from the last two cutoffs, one horizon
+    apart, whose actuals lie wholly in the history; least absolute error wins, the set value on a tie.
+    Where the validation errors exceed what the model expects, its intervals are widened by their ratio
+    (1 to 3). Where the history is too short for two windows, or cross-validation is off, the set value
+    holds.
+
+    Quantiles: standard deviation per step from the observation noise and, in closed form, from the trend
+    changes that Prophet would draw (changes at the history's rate, sizes Laplace with the history's mean
+    size: variance 2 rate scale^2 t^3 / 3), with the shape of the in-sample residuals. So nothing is drawn
+    at random.
+    """
+
+    name = NAME
+    min_known = MIN_KNOWN
+    uses_features = True
+    learns = True
+
+    def __init__(self, settings: ProphetSettings, country: str | None) -> None:
+        self.max_history = settings.max_history
+        self._settings = settings
+        self._country = country
+
+    def learn(self, task: SeriesTask) -> Flexibility:
+        """The changepoint prior of a series, and how far its validation errors exceed the model's own."""
+        base = self._settings.changepoint_prior_scale
+        cutoffs = _cutoffs(task) if self._settings.cross_validation else []
+        if not cutoffs:
+            return Flexibility(base, 1.0)
+        tried = []
+        for multiple in PRIOR_MULTIPLES:
+            windows = [self._window(task, cutoff, base * multiple) for cutoff in cutoffs]
+            errors, sigma = (np.concatenate(part) for part in zip(*windows, strict=True))
+            tried.append((round(float(errors.sum()), 9), multiple != 1.0, base * multiple, errors, sigma))
+        _, _, prior, errors, sigma = min(tried, key=lambda entry: entry[:3])
+        widening = float(np.mean(errors)) / max(NORMAL_MEAN_DEVIATION * float(np.mean(sigma)), 1e-9)
+        return Flexibility(prior, min(max(widening, 1.0), WIDEST))
+
+    def forecast(self, task: SeriesTask, levels: Sequence[float], structure: Flexibility | None) -> Curve:
+        """Fit and forecast."""
+        found = structure or Flexibility(self._settings.changepoint_prior_scale, 1.0)
+        model, frame = self._fitted(task, found.prior)
+        fitted = _point(model, frame)
+        history = len(task.values)
+        sigma = found.widening * _sigma(model, frame, task.lead)
+        residuals = task.values - fitted[:history]
+        return fitted[history:], from_residuals(fitted[history:], sigma, residuals, levels)
+
+    def describe(self, structure: Flexibility) -> str:
+        """The changepoint prior."""
+        return f"{structure.prior:g}"
+
+    def _window(self, task: SeriesTask, cutoff: int, prior: float) -> Curve:
+        """Absolute errors of the known periods of one window, and the model's standard deviations there."""
+        actual = task.values[cutoff : cutoff + task.lead]
+        model, frame = self._fitted(task.cut(cutoff, len(actual)), prior)
+        errors = np.abs(_point(model, frame)[cutoff:] - actual)
+        known = np.isfinite(errors)
+        return errors[known], _sigma(model, frame, len(actual))[known]
+
+    def _fitted(self, task: SeriesTask, prior: float) -> tuple[Any, pd.DataFrame]:
+        """A fitted Prophet, and the frame of history and horizon."""
+        prophet = _prophet()
+        days = len(task.values) * DAYS[task.frequency.kind]
+        model = prophet(
+            changepoint_prior_scale=prior,
+            seasonality_prior_scale=self._settings.seasonality_prior_scale,
+            holidays=_holidays_within(self._country, task),
+            daily_seasonality=False,
+            weekly_seasonality=WEEK_ORDER if task.frequency.kind == "D" and days >= WEEKS_NEEDED * 7 else False,
+            yearly_seasonality=_year_order(task, days) if days >= YEARS_NEEDED * DAYS_OF_YEAR else False,
+            uncertainty_samples=0,
+        )
+        frame = pd.DataFrame({_DS: task.labels})
+        for i in _regressors(task):
+            name = f"x{i}"
+            frame[name] = task.features[i].astype(np.float64)
+            model.add_regressor(name)
+        values = clip_odd(task.values, GROSS_DEVIATIONS)
+        model.fit(frame.iloc[: len(values)].assign(**{_Y: values}), seed=task.seed)
+        return model, frame
+
+
+def prophet_forecaster(
+    settings: ProphetSettings, country: str | None, workers: int = 1
+) -> LocalForecaster[Flexibility]:
+    """Prophet per series; remembers the chosen priors from fold to fold."""
+    return LocalForecaster(ProphetModel(settings, country), workers)
+
+
+def _prophet() -> Any:
+    """Prophet's class, with the chatter of its packages turned off."""
+    for name in ("prophet.plot", "cmdstanpy"):
+        logging.getLogger(name).disabled = True
+    from prophet import Prophet
+
+    # It raises its own logger's level while it is imported; its modules' loggers inherit this one.
+    logging.getLogger("prophet").setLevel(logging.CRITICAL)
+    return Prophet
+
+
+def _year_order(task: SeriesTask, days: float) -> int:
+    """Fourier pairs of the year: Prophet's 10; 5 on a short history or a monthly axis."""
+    return YEAR_ORDER if task.frequency.kind != "MS" and days >= FULL_YEARS * DAYS_OF_YEAR else SHORT_YEAR_ORDER
+
+
+def _cutoffs(task: SeriesTask) -> list[int]:
+    """Known periods before each window, latest window first; empty where the history is too short."""
+    horizon = task.lead
+    cutoffs = [len(task.values) - k * horizon for k in range(1, WINDOWS + 1)]
+    first = cutoffs[-1]
+    enough = first > 0 and np.isfinite(task.values[:first]).sum() >= WINDOW_MIN_KNOWN
+    return cutoffs if enough else []
+
+
+def _regressors(task: SeriesTask) -> IndexArray:
+    """Indices of 0/1 features to use: the most correlated with the history; no two alike."""
+    known = np.isfinite(task.values)
+    x = task.features[:, : len(task.values)][:, known].astype(np.float64)
+    binary = ((x == 0.0) | (x == 1.0)).all(axis=1) if x.size else np.zeros(len(x), dtype=bool)
+    often = np.minimum((x == 1.0).sum(axis=1), (x == 0.0).sum(axis=1)) >= LEAST_OCCURRENCES
+    usable = np.flatnonzero(binary & often)
+    centred = x[usable] - x[usable].mean(axis=1, keepdims=True)
+    values = task.values[known] - task.values[known].mean()
+    size = np.sqrt((centred**2).sum(axis=1) * (values**2).sum())
+    strength = np.abs(np.einsum("ft,t->f", centred, values)) / np.maximum(size, 1e-12)
+    ranked = usable[np.argsort(-np.round(strength, 9), kind="stable")]
+    _, first = np.unique(x[ranked], axis=0, return_index=True)
+    return ranked[np.sort(first)][:REGRESSORS]
+
+
+@lru_cache(maxsize=64)
+def _country_holidays(country: str, first_year: int, last_year: int, frequency: str) -> pd.DataFrame:
+    """Named public holidays on the labels of the periods that hold them."""
+    import holidays
+
+    found = holidays.country_holidays(country, years=range(first_year, last_year + 1))
+    rows = [(pd.Timestamp(day), name) for day, names in found.items() for name in names.split("; ")]
+    frame = pd.DataFrame(sorted(rows), columns=[_DS, _HOLIDAY])
+    frame[_DS] = Frequency(frequency).label(frame[_DS])
+    return frame.drop_duplicates(ignore_index=True)
+
+
+def _holidays_within(country: str | None, task: SeriesTask) -> pd.DataFrame | None:
+    """Holidays that fall into the history; monthly data has none (they are part of the year)."""
+    if country is None or task.frequency.kind == "MS":
+        return None
+    labels = task.labels
+    frame = _country_holidays(country, labels[0].year - 1, labels[-1].year + 1, task.frequency.code)
+    known = labels[: len(task.values)][np.isfinite(task.values)]
+    seen = frame.loc[frame[_DS].isin(known), _HOLIDAY].unique()
+    within = frame[_HOLIDAY].isin(seen) & frame[_DS].between(labels[0], labels[-1])
+    return frame[within].reset_index(drop=True) if within.any() else None
+
+
+def _point(model: Any, frame: pd.DataFrame) -> FloatArray:
+    """Point forecast over a frame, shape (rows,), units."""
+    return np.asarray(model.predict(frame)["yhat"], dtype=np.float64)
+
+
+def _sigma(model: Any, frame: pd.DataFrame, lead: int) -> FloatArray:
+    """Standard deviation per step ahead from observation noise and trend, shape (lead,), units."""
+    noise = float(np.mean(model.params["sigma_obs"])) * float(model.y_scale)
+    return np.sqrt(noise**2 + _trend_variance(model, frame, lead))
+
+
+def _trend_variance(model: Any, frame: pd.DataFrame, lead: int) -> FloatArray:
+    """Variance of the trend per step ahead, shape (lead,), units squared.
+
+    Prophet draws future changes as a Poisson process with the history's rate, S changepoints in one unit
+    of scaled time, and Laplace sizes of scale mean |delta|; a change at s adds delta (t - s).
+    """
+    scaled = (frame[_DS] - model.start).dt.total_seconds().to_numpy() / model.t_scale.total_seconds()
+    beyond = np.maximum(scaled[-lead:] - 1.0, 0.0)
+    rate = float(len(model.changepoints_t))
+    size = float(np.mean(np.abs(model.params["delta"]))) + 1e-8
+    return rate * 2.0 * size**2 * beyond**3 / 3.0 * float(model.y_scale) ** 2

@@ -1,0 +1,230 @@
+"""Regressors of single series: weekday, time of year, known features and the last known price."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.panel import FloatArray, IndexArray
+from tasks.forecasting.statistical.series import SeriesTask
+
+# A season of up to this many periods gets one dummy per position, a longer one Fourier terms.
+LONGEST_DUMMY_SEASON = 24
+FOURIER_PAIRS = 3
+DAYS_OF_YEAR = 365.25
+# Years of history that Fourier terms of the year need, and seasons that dummies need.
+FOURIER_YEARS = 1.4
+DUMMY_SEASONS = 3
+# A feature must differ from its usual value this often in the history.
+LEAST_OCCURRENCES = 2
+# Ridge penalty, in observations.
+PENALTY = 0.2
+# A column is left out where earlier ones explain all but this share of its length.
+INDEPENDENT = 1e-3
+
+# Odd periods: at most this share, so many deviations out; before the regression only the grossest.
+ODD_SHARE = 0.03
+ODD_DEVIATIONS = 3.0
+GROSS_DEVIATIONS = 10.0
+FEWEST_CORE = 6
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """What regressors explain of a series, in units.
+
+    Attributes:
+        history: shape (m,).
+        future: shape (lead,).
+        names: features used.
+    """
+
+    history: FloatArray
+    future: FloatArray
+    names: tuple[str, ...]
+
+
+def regressor_columns(task: SeriesTask, limit: int) -> tuple[FloatArray, tuple[str, ...]]:
+    """The regressors of a series that are worth it.
+
+    Beside an intercept and a trend: one dummy per position of a short season (7 days, 12 months), always;
+    then in turn Fourier terms of the year (days and weeks), the known features that correlate most with
+    what those leave, and the price, each where it lowers the BIC, n log(SSE / n) + k log n.
+
+    The price of a period is the one known at the end of the period before it, and stays the last known
+    one over the horizon: the same day's price would tell what sold that day (domain, section 3.5).
+
+    Args:
+        task: the series.
+        limit: number of known features to try: the strongest, by absolute correlation, then by name.
+
+    Returns:
+        Standardised, linearly independent columns (m + lead, K), and the names of the features in them.
+    """
+    choice = _Choice(clip_odd(task.values, GROSS_DEVIATIONS))
+    choice.offer(_dummies(task), always=True)
+    choice.offer(_year_terms(task))
+    names = [task.names[i] for i in _strongest(task, choice, limit) if choice.offer(task.features[i][:, None])]
+    price = _price_before(task)
+    if price is not None:
+        choice.offer(price[:, None])
+    return choice.columns(len(task.labels)), tuple(names)
+
+
+def regress_out(task: SeriesTask, limit: int) -> Adjustment:
+    """What the regressors explain of a series, by ridge regression beside an intercept and a trend.
+
+    Trend and intercept are estimated with the rest, so that a season does not swallow them, but are left
+    in the series for the model that follows (regression with ARIMA errors in two steps). Grossly odd
+    periods are clipped first.
+    """
+    columns, names = regressor_columns(task, limit)
+    m = len(task.values)
+    if columns.shape[1] == 0:
+        return Adjustment(np.zeros(m), np.zeros(task.lead), names)
+    explained = columns @ ridge(clip_odd(task.values, GROSS_DEVIATIONS), columns[:m])
+    return Adjustment(explained[:m], explained[m:], names)
+
+
+def clip_odd(values: FloatArray, deviations: float = ODD_DEVIATIONS) -> FloatArray:
+    """Bring single odd periods nearer, so that they do not bend a model of all the others.
+
+    Values further from the median than some standard deviations are set to that distance; the deviation is
+    that of the middle 94 %, and never more than 3 % of the values are touched: sales that are that many are
+    not odd, however sparse. NaN stays.
+
+    >>> odd = clip_odd(np.r_[np.tile([9.0, 11.0], 20), 100.0])
+    >>> round(float(odd[-1]), 1), float(odd[:-1].min())
+    (14.0, 9.0)
+    """
+    known = np.sort(values[np.isfinite(values)])
+    cut = int(np.ceil(ODD_SHARE * len(known)))
+    core = known[cut : len(known) - cut]
+    if len(core) < FEWEST_CORE:
+        return values
+    centre = float(np.median(known))
+    usual = float(np.quantile(np.abs(known - centre), 1.0 - ODD_SHARE, method="lower"))
+    reach = max(deviations * float(core.std()), usual)
+    return np.clip(values, centre - reach, centre + reach)
+
+
+def ridge(values: FloatArray, columns: FloatArray) -> FloatArray:
+    """Weights of standardised columns beside an unpenalised intercept and trend.
+
+    Args:
+        values: shape (m,); unknown periods are left out.
+        columns: shape (m, K).
+
+    Returns:
+        Shape (K,), in units per standard deviation of the column.
+    """
+    known = np.isfinite(values)
+    x = np.concatenate([_free(len(values)), columns], axis=1)[known]
+    penalty = np.r_[np.full(2, 1e-9), np.full(columns.shape[1], PENALTY)]
+    # einsum, not a threaded product: the same bits however many threads the machine has.
+    gram = np.einsum("ti,tj->ij", x, x) + np.diag(penalty)
+    weights: FloatArray = np.linalg.solve(gram, np.einsum("ti,t->i", x, values[known]))
+    return weights[2:]
+
+
+class _Choice:
+    """Groups of columns kept so far, beside intercept and trend, as an orthonormal basis."""
+
+    def __init__(self, values: FloatArray) -> None:
+        self._m = len(values)
+        self._known = np.isfinite(values)
+        self.rest = values[self._known].copy()
+        self._basis: list[FloatArray] = []
+        self._kept: list[FloatArray] = []
+        self._take(self._new_directions(_free(self._m)[self._known]))
+
+    def offer(self, group: FloatArray, always: bool = False) -> bool:
+        """Keep a group of columns (m + lead, k), k >= 0, where it lowers the BIC, or always."""
+        varying = _standardised(group.astype(np.float64), self._m)
+        directions = self._new_directions(varying[: self._m][self._known])
+        if not directions or len(self._basis) + len(directions) > len(self.rest) // 4:
+            return False
+        if not (always or self._lowers_bic(directions)):
+            return False
+        self._take(directions)
+        self._kept.append(varying[:, [k for k, _ in directions]])
+        return True
+
+    def _lowers_bic(self, directions: list[tuple[int, FloatArray]]) -> bool:
+        gain = sum(float((self.rest * direction).sum()) ** 2 for _, direction in directions)
+        sse, n = float((self.rest**2).sum()), len(self.rest)
+        if gain <= 0.0:
+            return False
+        return bool(n * np.log(max(1.0 - gain / sse, 1e-12)) + len(directions) * np.log(n) < 0.0)
+
+    def columns(self, periods: int) -> FloatArray:
+        """All columns kept, shape (periods, K)."""
+        return np.concatenate([np.zeros((periods, 0)), *self._kept], axis=1)
+
+    def _new_directions(self, columns: FloatArray) -> list[tuple[int, FloatArray]]:
+        """Unit vectors that columns add to the basis (modified Gram-Schmidt), with their column."""
+        found: list[tuple[int, FloatArray]] = []
+        for k in range(columns.shape[1]):
+            rest = columns[:, k].copy()
+            size = float(np.sqrt((rest**2).sum()))
+            for direction in [*self._basis, *(d for _, d in found)]:
+                rest -= float((rest * direction).sum()) * direction
+            left = float(np.sqrt((rest**2).sum()))
+            if left > INDEPENDENT * size:
+                found.append((k, rest / left))
+        return found
+
+    def _take(self, directions: list[tuple[int, FloatArray]]) -> None:
+        for _, direction in directions:
+            self._basis.append(direction)
+            self.rest -= float((self.rest * direction).sum()) * direction
+
+
+def _free(m: int) -> FloatArray:
+    """Intercept and trend, shape (m, 2)."""
+    return np.stack([np.ones(m), np.linspace(-1.0, 1.0, m)], axis=1)
+
+
+def _dummies(task: SeriesTask) -> FloatArray:
+    season = task.frequency.season
+    if season > LONGEST_DUMMY_SEASON or len(task.values) < DUMMY_SEASONS * season:
+        return np.zeros((len(task.labels), 0))
+    position = np.arange(len(task.labels)) % season
+    return np.stack([(position == k).astype(np.float64) for k in range(1, season)], axis=1)
+
+
+def _year_terms(task: SeriesTask) -> FloatArray:
+    enough = len(task.values) >= FOURIER_YEARS * task.frequency.periods_per_year
+    if task.frequency.kind == "MS" or not enough:
+        return np.zeros((len(task.labels), 0))
+    angle = 2.0 * np.pi * task.labels.dayofyear.to_numpy() / DAYS_OF_YEAR
+    return np.stack([wave(k * angle) for k in range(1, FOURIER_PAIRS + 1) for wave in (np.sin, np.cos)], axis=1)
+
+
+def _strongest(task: SeriesTask, choice: _Choice, limit: int) -> IndexArray:
+    """Indices of the known features to try, strongest correlation with what is left first."""
+    x = task.features[:, : len(task.values)][:, np.isfinite(task.values)].astype(np.float64)
+    usable = np.flatnonzero((x != np.median(x, axis=1, keepdims=True)).sum(axis=1) >= LEAST_OCCURRENCES)
+    centred = x[usable] - x[usable].mean(axis=1, keepdims=True)
+    size = np.sqrt((centred**2).sum(axis=1) * (choice.rest**2).sum())
+    strength = np.abs(np.einsum("ft,t->f", centred, choice.rest)) / np.maximum(size, 1e-12)
+    return usable[np.argsort(-np.round(strength, 9), kind="stable")][:limit]
+
+
+def _price_before(task: SeriesTask) -> FloatArray | None:
+    """Price known before each period, shape (m + lead,); None where it is unknown or never changes."""
+    if task.price is None or not np.isfinite(task.price).any():
+        return None
+    known = np.flatnonzero(np.isfinite(task.price))
+    carried = task.price[known[np.maximum(np.searchsorted(known, np.arange(len(task.price)), side="right") - 1, 0)]]
+    before = np.concatenate([carried[:1], carried, np.full(task.lead - 1, carried[-1])])
+    return before if np.ptp(before) > 0 else None
+
+
+def _standardised(columns: FloatArray, m: int) -> FloatArray:
+    """Columns with mean 0 and variance 1 over the first m rows; those that do not vary there left out."""
+    past = columns[:m]
+    spread = past.std(axis=0)
+    varying = spread > 0
+    return (columns[:, varying] - past[:, varying].mean(axis=0)) / spread[varying]

@@ -1,0 +1,167 @@
+"""The calendar profile: what is known about a period multiplies the level around it by how much.
+
+Promotions, closures before and after, holidays, weekdays and pay-days act at once and alike in all series.
+A small boosted model learns demand / (mean of the periods around it) from known-future columns alone, so it
+reaches every step of the horizon, and history divided by it is comparable from week to week.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.panel import FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
+from tasks.demand.features.known import KnownColumns
+from tasks.demand.features.rows import reordered
+from tasks.demand.features.windows import RunningSums
+from tasks.forecasting.trees.booster import Boosted, Examples, Learning, boost
+
+# Periods on each side that make the level around a period: short enough to leave the yearly season in it.
+AROUND = {"D": 10, "W": 4, "MS": 2}
+# Cells (series x period) learnt from, and predicted at once.
+LEARNT_CELLS = 150_000
+PREDICTED_CELLS = 200_000
+ROUNDS = 120
+# Effects outside 1 / LARGEST ... LARGEST are cut: no promotion is worth more.
+LARGEST = 20.0
+# Own ratios of a series are shrunk towards 1 with the weight of so many periods.
+PRIOR = 4.0
+WEEKDAY = "weekday"
+
+
+@dataclass(frozen=True)
+class _OwnRatios:
+    """Mean ratio of each series on each value of a small known feature.
+
+    Attributes:
+        values: shape (n, states).
+        state: the feature whose value is the state of each period.
+    """
+
+    values: FloatArray
+    state: KnownFeature
+
+    def at(self, series: IndexArray, target: IndexArray) -> FloatArray:
+        state = np.minimum(self.state.at(series, target).astype(np.int64), self.values.shape[1] - 1)
+        found: FloatArray = self.values[series, state]
+        return found
+
+
+@dataclass(frozen=True)
+class CalendarProfile:
+    """A fitted profile."""
+
+    boosted: Boosted
+    ratios: dict[str, FloatArray]
+
+    def effects(self, panel: Panel, known: KnownColumns) -> SmallFloatArray:
+        """Multiplicative effect of each period, shape (n, T + H), between 1 / LARGEST and LARGEST."""
+        columns = _Columns(panel, known, self.ratios)
+        length = panel.history + panel.horizon
+        found = np.ones((panel.n, length), dtype=np.float32)
+        for first, last in _series_blocks(panel.n, length):
+            series = np.repeat(np.arange(first, last), length)
+            target = np.tile(np.arange(length), last - first)
+            matrix = reordered(*columns.matrix(series, target), self.boosted.names)
+            predicted = self.boosted.predict(matrix)
+            found[first:last] = np.clip(predicted, 1 / LARGEST, LARGEST).reshape(-1, length)
+        return found
+
+
+def fit_profile(panel: Panel, known: KnownColumns, seed: int, threads: int) -> CalendarProfile | None:
+    """Learn the profile of a panel's history; None where nothing is known to learn from."""
+    ratio = ratios_to_surroundings(panel)
+    series, target = np.nonzero(np.isfinite(ratio))
+    if len(series) == 0:
+        return None
+    stride = -(-len(series) // LEARNT_CELLS)
+    chosen = np.flatnonzero((series + target + seed) % stride == 0) if stride > 1 else np.arange(len(series))
+    own = _own_ratios(panel, known, ratio)
+    matrix, names = _Columns(panel, known, own).matrix(series[chosen], target[chosen])
+    label = ratio[series[chosen], target[chosen]]
+    weight = _level_around(panel)[series[chosen], target[chosen]]
+    return CalendarProfile(boost(Examples(matrix, label, weight), names, _learning(seed, threads)), own)
+
+
+def ratios_to_surroundings(panel: Panel) -> FloatArray:
+    """Demand over the mean of the open known periods around it, shape (n, T); NaN where either is unknown.
+
+    Cut at LARGEST. Example: 12 units on a day amid ten days of 6 on each side (mean of the 21: 6.29)
+    give 1.91.
+    """
+    level = _level_around(panel)
+    demand = _open_demand(panel)
+    ratio = np.divide(demand, level, out=np.full(demand.shape, np.nan), where=level > 0)
+    return np.minimum(ratio, LARGEST)
+
+
+def _open_demand(panel: Panel) -> FloatArray:
+    return np.where(panel.closed[:, : panel.history], np.nan, panel.demand)
+
+
+def _level_around(panel: Panel) -> FloatArray:
+    around = AROUND[panel.frequency.kind]
+    sums = RunningSums(_open_demand(panel))
+    series, period = (grid.ravel() for grid in np.indices(panel.demand.shape))
+    first, end = np.maximum(period - around, 0), np.minimum(period + around + 1, panel.history)
+    return sums.mean(series, end, end - first).reshape(panel.demand.shape)
+
+
+def _own_ratios(panel: Panel, known: KnownColumns, ratio: FloatArray) -> dict[str, FloatArray]:
+    """Shrunk mean ratio of every series, by state of each frequent flag and of the position in the week."""
+    names = [*known.frequent_flags, *([WEEKDAY] if panel.frequency.kind == "D" else [])]
+    return {name: _mean_by_state(ratio, _state(panel, name)) for name in names}
+
+
+def _state(panel: Panel, name: str) -> KnownFeature:
+    """The feature whose value is the state of each period; the weekday is not among the panel's own."""
+    if name != WEEKDAY:
+        return panel.known[name]
+    weekday = panel.periods.dayofweek.to_numpy()[None, :].astype(np.float32)
+    return KnownFeature(weekday, np.zeros(panel.n, dtype=np.int64))
+
+
+def _mean_by_state(ratio: FloatArray, state: KnownFeature) -> FloatArray:
+    usable = np.isfinite(ratio)
+    states = state.values[:, : ratio.shape[1]].astype(np.int64)[state.row_of_series]
+    size = int(state.values.max()) + 1
+    flat = (np.arange(len(ratio))[:, None] * size + states)[usable]
+    total = np.bincount(flat, ratio[usable], minlength=len(ratio) * size)
+    count = np.bincount(flat, minlength=len(ratio) * size)
+    return ((total + PRIOR) / (count + PRIOR)).reshape(len(ratio), size)
+
+
+class _Columns:
+    """What the profile reads: known columns, and the series' own ratio in the period's state."""
+
+    def __init__(self, panel: Panel, known: KnownColumns, own: dict[str, FloatArray]) -> None:
+        self._known = known
+        self._own = {name: _OwnRatios(values, _state(panel, name)) for name, values in own.items()}
+
+    def matrix(self, series: IndexArray, target: IndexArray) -> tuple[SmallFloatArray, tuple[str, ...]]:
+        columns = self._known.at(series, target)
+        columns |= {f"own:{name}": ratios.at(series, target) for name, ratios in self._own.items()}
+        return np.column_stack([values.astype(np.float32) for values in columns.values()]), tuple(columns)
+
+
+def _series_blocks(n: int, length: int) -> Iterator[tuple[int, int]]:
+    size = max(1, PREDICTED_CELLS // max(1, length))
+    return ((first, min(n, first + size)) for first in range(0, n, size))
+
+
+def _learning(seed: int, threads: int) -> Learning:
+    return Learning(
+        objective="count:poisson",
+        rounds=ROUNDS,
+        learning_rate=0.1,
+        max_depth=6,
+        subsample=0.8,
+        colsample_bytree=0.5,
+        reg_lambda=5.0,
+        reg_alpha=0.0,
+        min_child_weight=20.0,
+        seed=seed,
+        threads=threads,
+    )

@@ -1,0 +1,51 @@
+"""The grounds that the trees correct: level and calendar effect, with the season or without it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from schemas.panel import FloatArray, Panel, SmallFloatArray
+from tasks.demand.features.known import KnownColumns
+from tasks.demand.features.levels import LONG_WEIGHTS
+from tasks.demand.features.rows import Features, FeatureTable
+from tasks.demand.features.training_rows import Rows, target_values
+from tasks.forecasting.trees.calendar_effects import CalendarProfile
+
+
+class Ground:
+    """A panel with its calendar effects: turns rows into feature tables and expectations.
+
+    Args:
+        panel: n series over T periods, and H to forecast.
+        profile: fitted on no later history than the panel's; None = no effects.
+    """
+
+    def __init__(self, panel: Panel, profile: CalendarProfile | None) -> None:
+        known = KnownColumns(panel)
+        shape = (panel.n, panel.history + panel.horizon)
+        self.panel = panel
+        self._effects: SmallFloatArray = (
+            np.ones(shape, dtype=np.float32) if profile is None else profile.effects(panel, known)
+        )
+        self._features = Features(panel, self._effects, known)
+
+    def table(self, rows: Rows) -> FeatureTable:
+        """Features of rows."""
+        return self._features.table(rows)
+
+    def of_level(self, table: FeatureTable, rows: Rows) -> FloatArray:
+        """What level and calendar let expect, shape (k,), units above 0."""
+        return table.expected.level * self._effect(rows)
+
+    def of_season(self, table: FeatureTable, rows: Rows, long_weight: float) -> FloatArray:
+        """What level, season and calendar let expect, shape (k,), units above 0."""
+        return table.expected.curves[long_weight] * self._effect(rows)
+
+    def long_weight(self, table: FeatureTable, rows: Rows) -> float:
+        """The weight of the long mean with the least sum of absolute errors over the rows."""
+        units = target_values(self.panel, rows)
+        losses = {w: float(np.abs(self.of_season(table, rows, w) - units).sum()) for w in LONG_WEIGHTS}
+        return min(losses, key=lambda weight: losses[weight])
+
+    def _effect(self, rows: Rows) -> FloatArray:
+        return self._effects[rows.series, rows.target].astype(np.float64)

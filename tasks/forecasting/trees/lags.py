@@ -1,0 +1,133 @@
+"""One XGBoost over all series on plain lags: the counterpart of the model that is told level and season.
+
+Direct and multi-horizon like :mod:`tasks.forecasting.trees.direct`, but without any notion of what demand is made of:
+columns are the series' own past and the calendar (:mod:`tasks.demand.features.lags`), the target is demand in
+standard deviations of its series, every series counts alike, and one booster learns all quantiles at once. It is
+ahead where demand is intermittent and seasons are faint, behind where they are strong; the folds decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from schemas.panel import FloatArray, Forecast, Panel
+from schemas.settings import XgboostLagsSettings
+from tasks.demand.features.lags import LagFeatures
+from tasks.demand.features.training_rows import horizon_rows, sample_rows, target_values
+from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive, open_demand
+from tasks.forecasting.quantiles import at_levels, tidy
+from tasks.forecasting.trees.booster import FEWEST_ROWS, NOTHING_LEARNT, Boosted, Examples, Learning, boost
+
+NAME = "xgboost_lags"
+EARLIEST_ORIGIN = 1
+
+
+class XgboostLagsForecaster:
+    """The global forecaster on lags.
+
+    Args:
+        settings: rows, rounds and how trees are grown.
+        levels: quantile levels, ascending, with 0.5 among them.
+        threads: processor threads; they change no result.
+    """
+
+    name = NAME
+
+    def __init__(self, settings: XgboostLagsSettings, levels: Sequence[float], threads: int = 1) -> None:
+        self._settings = settings
+        self._levels = tuple(levels)
+        self._threads = threads
+
+    def fit(self, panel: Panel, seed: int) -> FittedXgboostLags:
+        """Learn from all series of a panel's history."""
+        return FittedXgboostLags(self._levels, learn(panel, self._settings, self._levels, seed, self._threads))
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """Boosters of the mean and of all quantiles, in standard deviations of the series."""
+
+    mean: Boosted
+    quantiles: Boosted
+
+
+def learn(
+    panel: Panel, settings: XgboostLagsSettings, levels: tuple[float, ...], seed: int, threads: int
+) -> Learnt | None:
+    """Learn from all series of a panel's history, at the steps of its horizon; None where it holds too few rows."""
+    rows = sample_rows(panel, panel.history, EARLIEST_ORIGIN, settings.max_rows, seed)
+    if len(rows) < FEWEST_ROWS:
+        return None
+    features = LagFeatures(panel)
+    matrix, names = features.table(rows)
+    label = features.standards.scores(target_values(panel, rows), rows.series)
+    examples = Examples(matrix, label, np.ones(len(label)))
+    mean = Learning(
+        objective="reg:squarederror",
+        rounds=settings.max_rounds,
+        learning_rate=settings.learning_rate,
+        max_depth=0,
+        max_leaves=settings.max_leaves,
+        subsample=settings.subsample,
+        colsample_bytree=settings.colsample_bytree,
+        reg_lambda=settings.reg_lambda,
+        reg_alpha=0.0,
+        min_child_weight=settings.min_child_weight,
+        seed=seed,
+        threads=threads,
+    )
+    quantiles = replace(mean, objective="reg:quantileerror", levels=levels)
+    return Learnt(boost(examples, names, mean), boost(examples, names, quantiles))
+
+
+def served(
+    panel: Panel, mean: FloatArray, spread: FloatArray, levels: Sequence[float], quantiles: Sequence[float]
+) -> Forecast:
+    """Forecast of a model on lags; seasonal naive for the series of which nothing is known.
+
+    Args:
+        panel: n series and H periods to forecast.
+        mean: shape (n, H), units.
+        spread: shape (n, H, Q), units at the levels.
+        levels: Q levels, ascending.
+        quantiles: the levels that are asked for.
+    """
+    closed = panel.closed[:, panel.history : panel.history + panel.horizon]
+    mean, asked = tidy(mean, at_levels(spread, levels, quantiles), closed)
+    unknown = np.flatnonzero(~np.isfinite(open_demand(panel)).any(axis=1))
+    naive = SeasonalNaive().fit(panel, 0).predict(panel, quantiles)
+    mean[unknown], asked[unknown] = naive.mean[unknown], naive.quantiles[unknown]
+    return Forecast(mean, asked, failed=dict.fromkeys(unknown.tolist(), NO_HISTORY))
+
+
+def unlearnt(panel: Panel, quantiles: Sequence[float]) -> Forecast:
+    """Seasonal naive for all series: there was too little to learn from."""
+    naive = SeasonalNaive().fit(panel, 0).predict(panel, quantiles)
+    return Forecast(naive.mean, naive.quantiles, failed=dict.fromkeys(range(panel.n), NOTHING_LEARNT))
+
+
+@dataclass(frozen=True)
+class FittedXgboostLags:
+    """The fitted forecaster; ``learnt`` is None where the history held too few rows."""
+
+    levels: tuple[float, ...]
+    learnt: Learnt | None
+
+    def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
+        """Forecast the horizon of a panel of the same series; seasonal naive where nothing was learnt or is known."""
+        if self.learnt is None:
+            return unlearnt(panel, quantiles)
+        rows, features = horizon_rows(panel), LagFeatures(panel)
+        matrix = features.matrix(rows, self.learnt.mean.names)
+        mean = features.standards.units(self.learnt.mean.predict(matrix), rows.series)
+        spread = features.standards.units(as_columns(self.learnt.quantiles.predict(matrix)), rows.series)
+        shape = (panel.n, panel.horizon)
+        return served(panel, mean.reshape(shape), spread.reshape(*shape, -1), self.levels, quantiles)
+
+
+def as_columns(values: FloatArray) -> FloatArray:
+    """One column per level, also where there is one level."""
+    return values.reshape(len(values), -1)

@@ -1,0 +1,81 @@
+"""One XGBoost over all series on plain lags, step by step: each forecast is a lag of the next.
+
+The columns are those of :mod:`tasks.forecasting.trees.lags`, but one step ahead is all that is learnt, so every row
+has the freshest lags and all rows tell about the same thing. The mean and every quantile go their own way through
+the horizon, each on its own forecasts, as mlforecast's models do: a high quantile that follows a high quantile
+spreads more than a single step does. Ahead of the direct model where the level moves from period to period, behind
+where errors pile up over a long horizon; the folds decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from schemas.panel import FloatArray, Forecast, Panel
+from schemas.settings import XgboostRecursiveSettings
+from tasks.demand.features.lags import LagFeatures
+from tasks.demand.features.training_rows import Rows
+from tasks.forecasting.trees.lags import Learnt, as_columns, learn, served, unlearnt
+
+NAME = "xgboost_recursive"
+
+
+class XgboostRecursiveForecaster:
+    """The global forecaster on lags, one step at a time.
+
+    Args:
+        settings: rows, rounds and how trees are grown.
+        levels: quantile levels, ascending, with 0.5 among them.
+        threads: processor threads; they change no result.
+    """
+
+    name = NAME
+
+    def __init__(self, settings: XgboostRecursiveSettings, levels: Sequence[float], threads: int = 1) -> None:
+        self._settings = settings
+        self._levels = tuple(levels)
+        self._threads = threads
+
+    def fit(self, panel: Panel, seed: int) -> FittedXgboostRecursive:
+        """Learn one step ahead from all series of a panel's history."""
+        near = replace(panel, horizon=1)
+        return FittedXgboostRecursive(self._levels, learn(near, self._settings, self._levels, seed, self._threads))
+
+
+@dataclass(frozen=True)
+class FittedXgboostRecursive:
+    """The fitted forecaster; ``learnt`` is None where the history held too few rows."""
+
+    levels: tuple[float, ...]
+    learnt: Learnt | None
+
+    def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
+        """Forecast the horizon of a panel of the same series; seasonal naive where nothing was learnt or is known."""
+        if self.learnt is None:
+            return unlearnt(panel, quantiles)
+        features = LagFeatures(panel)
+        mean = _stepped(panel, features, self.learnt, None)
+        spread = np.stack([_stepped(panel, features, self.learnt, at) for at in range(len(self.levels))], axis=2)
+        # Each level goes its own way: nothing keeps one from crossing the next.
+        return served(panel, mean, np.sort(spread, axis=2), self.levels, quantiles)
+
+
+def _stepped(panel: Panel, features: LagFeatures, learnt: Learnt, level: int | None) -> FloatArray:
+    """Units of the mean (None) or of one quantile through the horizon, shape (n, H)."""
+    series = np.arange(panel.n)
+    standards = features.standards
+    nothing_sold = standards.scores(np.zeros(panel.n), series)
+    found = np.empty((panel.n, panel.horizon))
+    for step in range(1, panel.horizon + 1):
+        rows = Rows(series, np.full(panel.n, panel.history + step - 1), np.ones(panel.n, dtype=np.int64))
+        matrix = features.matrix(rows, learnt.mean.names)
+        ahead = learnt.mean.predict(matrix) if level is None else as_columns(learnt.quantiles.predict(matrix))[:, level]
+        scores = np.maximum(ahead, nothing_sold)
+        found[:, step - 1] = standards.units(scores, series)
+        # As in the history, a closed period says nothing about demand.
+        closed = panel.closed[:, panel.history + step - 1]
+        features = features.assuming(step, np.where(closed, np.nan, scores))
+    return found

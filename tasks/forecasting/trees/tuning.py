@@ -1,0 +1,217 @@
+"""Tree models on lags tuned by Optuna, on windows that end before the first fold of the backtest begins.
+
+A trial is judged on the last windows before the first fold and, where two years lie before it, on the coming season a
+year before: parameters that are best in autumn alone may miss what comes after Christmas. The settings' own parameters
+are the first trial and stand unless another is clearly better, so that what is chosen is never worse on these windows.
+How many trials there are follows from the size of the data (:func:`trials_for`). Optuna's sampler (TPE; Bergstra et
+al. 2011) draws with the run's seed, one trial after the other: the same data, settings and seed choose the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.model_settings import TREE_RANGES
+from schemas.panel import FloatArray, Fold, Panel
+from schemas.records import TreeTrial, TreeTuningRecord
+from schemas.settings import Settings, XgboostLagsSettings
+from tasks.demand.folds import minimum_history
+from tasks.forecasting.registry import make_forecaster
+from tasks.forecasting.trees import recursive as xgb_recursive
+from tasks.forecasting.trees.booster import NOTHING_LEARNT
+from tasks.forecasting.trees.direct import held_out_blocks
+
+if TYPE_CHECKING:
+    import optuna
+
+# Loss of every row, shape (N,), from actuals (N,), quantiles (N, Q) and their Q levels.
+RowLoss = Callable[[FloatArray, FloatArray, Sequence[float]], FloatArray]
+# Core-microseconds, measured on one core of a small x86 server on grocery, sports and departments: 0.18 to 0.23 for a
+# row, round and output that is learnt, up to 10 for a series, period and output that is forecast step by step.
+LEARN_MICROSECONDS, FORECAST_MICROSECONDS = 0.25, 10.0
+# What the tuning of a model may cost, in core-seconds, and the bounds of what follows from it.
+ALLOWANCE = 600.0
+FEWEST_TRIALS, MOST_TRIALS = 10, 40
+# Trials that see all windows before one is ended early: worse than the median of those before it on the first ones.
+TRUSTED_TRIALS = 4
+# Parameters replace those of the settings only with a loss lower by this share: what was found below it (0.7 % on
+# grocery, 2.2 % on sports) made the next horizon worse.
+LEAST_GAIN = 0.05
+# Parameters are drawn so that what is shown is what was used.
+SIGNIFICANT_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What trials are judged on.
+
+    Attributes:
+        panel: the history before the first fold; nothing behind it can be read.
+        blocks: cutoffs, ascending, whose horizons lie in the panel's history, by the fit that forecasts them: one at
+            the first of them. At least one block of at least one cutoff.
+        loss: of single rows.
+    """
+
+    panel: Panel
+    blocks: tuple[tuple[int, ...], ...]
+    loss: RowLoss
+
+    @classmethod
+    def before(cls, folds: Sequence[Fold], panel: Panel, loss: RowLoss) -> Windows | None:
+        """The windows whose last horizon ends where the first fold begins; None where the history is too short.
+
+        They follow each other and span 13 weeks, 56 days or 6 months, and two horizons at least, as far as half of
+        the history before the first fold lies before them, and as much as a fold should know. Beside them, where
+        that much and a year more lies before it, the horizon that begins a year before the first fold does. Example:
+        163 weeks before the first fold, a horizon of 8: windows behind 147 and 155 weeks, and one behind 111. 29
+        days before it and a horizon of 28: None.
+
+        Args:
+            folds: of the backtest, by rising cutoff; without any, the windows end with the history.
+            panel: the whole history.
+            loss: of single rows.
+        """
+        known = panel.until(folds[0].known_periods) if folds else panel
+        least = minimum_history(known)
+        long_enough = (tuple(cutoff for cutoff in block if cutoff >= least) for block in held_out_blocks(known))
+        blocks = tuple(block for block in long_enough if block)
+        return cls(known, blocks, loss) if blocks else None
+
+    def losses(self, name: str, settings: Settings) -> Iterator[float | None]:
+        """Loss of a model per unit sold, over all windows up to each block; None where it can learn nothing."""
+        lost = sold = 0.0
+        for block in self.blocks:
+            fitted = make_forecaster(name, settings).fit(self.panel.until(block[0]), settings.seed)
+            for cutoff in block:
+                forecast = fitted.predict(self.panel.until(cutoff), settings.quantiles)
+                if len(forecast.failed) == self.panel.n:
+                    yield None
+                    return
+                actual = self.panel.demand[:, cutoff : cutoff + self.panel.horizon]
+                known = np.isfinite(actual)
+                lost += float(self.loss(actual[known], forecast.quantiles[known], settings.quantiles).sum())
+                sold += float(actual[known].sum())
+            yield lost / max(sold, np.finfo(float).tiny)
+
+
+def tune(name: str, settings: Settings, panel: Panel, folds: Sequence[Fold], loss: RowLoss) -> TreeTuningRecord:
+    """The parameters of a model with the least loss on the windows before the first fold, if it is 5 % less.
+
+    Args:
+        name: of a model on lags.
+        settings: of the run.
+        panel: the whole history; what lies behind the first fold's cutoff is not read.
+        folds: of the backtest, by rising cutoff.
+        loss: of single rows.
+
+    Returns:
+        The trials, the best one's parameters, and a note; no parameters where the settings' own stand.
+    """
+    windows = Windows.before(folds, panel, loss)
+    if windows is None:
+        first = folds[0].known_periods if folds else panel.history
+        return TreeTuningRecord(
+            model=name,
+            note=f"{name}: not tuned, the settings' own parameters stand: the {first} periods before the first fold "
+            f"hold no window of {panel.horizon} in their second half with {minimum_history(panel)} before it",
+        )
+    trials = search(name, settings, windows)
+    if not trials:
+        return TreeTuningRecord(
+            model=name, note=f"{name}: not tuned, the settings' own parameters stand: {NOTHING_LEARNT}"
+        )
+    losses = [float("inf") if trial.loss is None else trial.loss for trial in trials]
+    own, least = losses[0], min(losses)
+    taken = least < (1.0 - LEAST_GAIN) * own
+    outcome = f"the best has {least:.4g}" + ("" if taken else f", not {LEAST_GAIN:.0%} less: the settings stand")
+    cutoffs = sorted(cutoff for block in windows.blocks for cutoff in block)
+    return TreeTuningRecord(
+        model=name,
+        parameters=trials[losses.index(least)].parameters if taken else {},
+        trials=trials,
+        note=f"{name}: tuned by {len(trials)} trials on windows of {panel.horizon} periods behind the first "
+        f"{_listed(cutoffs)}; loss {own:.4g} with the settings' own parameters, {outcome}",
+    )
+
+
+def with_parameters(settings: Settings, name: str, parameters: Mapping[str, float]) -> Settings:
+    """The settings with parameters of a model replaced, and without its tuning."""
+    model = getattr(settings.models, name).model_copy(update={**parameters, "tuning": None})
+    return settings.model_copy(update={"models": settings.models.model_copy(update={name: model})})
+
+
+def trials_for(name: str, settings: Settings, windows: Windows) -> int:
+    """Trials of a tuning: the set number, else what 600 core-seconds pay for, at least 10 and at most 40.
+
+    A trial costs 0.25 us for every row, round and output that is learnt, by every block of windows, and 10 us for
+    every series, period and output that is forecast. Example, of the model step by step: 1,000 series known for 100
+    weeks before two windows of 8 weeks, 120 rounds, 6 outputs (the mean and five quantiles). 100,000 rows cost 18 s,
+    96,000 forecasts 0.96 s, so 31 trials.
+
+    Args:
+        name: of a model on lags; the direct one learns every step of the horizon from every origin.
+        settings: rows, rounds, quantiles and, where set, the number itself.
+        windows: what is forecast, and what is known before.
+    """
+    model: XgboostLagsSettings = getattr(settings.models, name)
+    if model.tuning is not None and model.tuning.trials is not None:
+        return model.tuning.trials
+    panel, outputs = windows.panel, 1 + len(settings.quantiles)
+    steps = 1 if name == xgb_recursive.NAME else panel.horizon
+    known = [steps * int(np.isfinite(panel.demand[:, : block[0]]).sum()) for block in windows.blocks]
+    learning = LEARN_MICROSECONDS * sum(min(model.max_rows, rows) for rows in known) * model.max_rounds * outputs
+    forecast = panel.n * panel.horizon * sum(map(len, windows.blocks))
+    forecasting = FORECAST_MICROSECONDS * forecast * outputs
+    return int(np.clip(ALLOWANCE * 1e6 / (learning + forecasting), FEWEST_TRIALS, MOST_TRIALS))
+
+
+def search(name: str, settings: Settings, windows: Windows) -> list[TreeTrial]:
+    """All trials in their order, the settings' own parameters first; none where there is too little to learn from.
+
+    Parameters that the settings change from their defaults are kept, the others are searched within
+    :data:`schemas.model_settings.TREE_RANGES`.
+    """
+    import optuna
+    from optuna.trial import TrialState
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        direction="minimize",
+        sampler=optuna.samplers.TPESampler(seed=settings.seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=TRUSTED_TRIALS),
+    )
+    model: XgboostLagsSettings = getattr(settings.models, name)
+    searched = model.searched()
+    study.enqueue_trial({parameter: getattr(model, parameter) for parameter in searched})
+    done: list[TreeTrial] = []
+    for number in range(trials_for(name, settings, windows)):
+        trial = study.ask()
+        parameters = {parameter: _drawn(trial, parameter) for parameter in searched}
+        loss, pruned = None, False
+        for block, loss in enumerate(windows.losses(name, with_parameters(settings, name, parameters)), start=1):
+            if loss is None:
+                return []
+            trial.report(loss, block)
+            pruned = block < len(windows.blocks) and trial.should_prune()
+            if pruned:
+                break
+        study.tell(trial, None if pruned else loss, TrialState.PRUNED if pruned else TrialState.COMPLETE)
+        done.append(TreeTrial(number=number, parameters=parameters, loss=None if pruned else loss))
+    return done
+
+
+def _drawn(trial: optuna.Trial, parameter: str) -> int | float:
+    low, high, logarithmic = TREE_RANGES[parameter]
+    if isinstance(low, int) and isinstance(high, int):
+        return trial.suggest_int(parameter, low, high, log=logarithmic)
+    return float(f"{trial.suggest_float(parameter, low, high, log=logarithmic):.{SIGNIFICANT_DIGITS}g}")
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """``81, 84 and 87``."""
+    *some, last = map(str, numbers)
+    return f"{', '.join(some)} and {last}" if some else last

@@ -1,0 +1,1 @@
+"""From a category's order-up-to level to whole units of SKUs."""

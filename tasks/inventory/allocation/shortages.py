@@ -1,0 +1,159 @@
+"""What a plan could not satisfy, by name: store, category, SKU, the limit, and by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.errors import first_few
+from schemas.plan import Plan, PlanProblem
+from tasks.inventory.allocation.assortment import crowded_displays
+from tasks.inventory.allocation.disaggregate import SMALLEST_REST
+from tasks.inventory.allocation.explanations import (
+    DC_STOCK,
+    DISPLAY,
+    DOCK,
+    FROZEN_DAYS,
+    MINIMUM,
+    NONE,
+    PACK,
+    SIZE_RUN,
+    STORAGE,
+)
+from tasks.inventory.allocation.sku_targets import SkuTargets
+from tasks.inventory.model.review_weeks import visitable, week_starts
+from tasks.inventory.model.simulator import Ledger
+from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem
+from tasks.inventory.outputs import labels
+
+COLUMNS = (c.STORE_ID, c.CATEGORY, c.SKU, c.LIMIT, c.WANTED, c.GRANTED, c.REASON)
+# A store is reported as over capacity where more than this share of the paths is, on some day.
+SHARE_OF_PATHS = 0.05
+_ALL = ""
+
+
+def unmet_wishes(
+    inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTargets, decided: np.ndarray
+) -> pd.DataFrame:
+    """Everything that the plan wanted and a limit did not grant.
+
+    Args:
+        inputs: of the run.
+        weekly: its problem.
+        plan: the chosen one.
+        outcome: what happens under it.
+        chosen: its targets.
+        decided: per row of the facts, the limit that decided its target.
+
+    Returns:
+        store_id, category and sku (empty where it concerns a whole store or category), limit, wanted, granted (in
+        the unit that ``reason`` names) and reason; sorted.
+    """
+    facts = inputs.sku_facts
+    rows = [
+        *_of_stores(weekly.problem, plan, outcome, chosen),
+        *_of_categories(weekly.problem, chosen),
+        *_of_articles(facts, chosen),
+        *_of_skus(facts, chosen, decided),
+    ]
+    unmet = pd.DataFrame(rows, columns=list(COLUMNS)).astype({c.WANTED: float, c.GRANTED: float})
+    return unmet.sort_values([c.LIMIT, c.STORE_ID, c.CATEGORY, c.SKU, c.REASON], ignore_index=True)
+
+
+def unmet_notes(unmet: pd.DataFrame) -> list[str]:
+    """A sentence per limit, with the first names."""
+    notes = []
+    for (limit, reason), rows in unmet.groupby([c.LIMIT, c.REASON], sort=True):
+        names = [
+            " / ".join(part for part in (row[c.STORE_ID], row[c.CATEGORY], row[c.SKU]) if part)
+            + f" ({row[c.GRANTED]:g} of {row[c.WANTED]:g})"
+            for row in rows.to_dict("records")
+        ]
+        notes.append(f"Not satisfied, {limit}: {reason}: {first_few(names)}.")
+    return notes
+
+
+def _of_stores(problem: PlanProblem, plan: Plan, outcome: Ledger, chosen: SkuTargets) -> Iterator[tuple[object, ...]]:
+    stores = labels(problem.store_ids)
+    crowded = np.isfinite(problem.capacity) & (outcome.over.max(axis=1, initial=0.0) > SHARE_OF_PATHS)
+    for i in np.flatnonzero(crowded):
+        within = round(problem.periods - float(outcome.over[i].sum()), 2)
+        yield stores[i], _ALL, _ALL, STORAGE, float(problem.periods), within, "expected periods within capacity"
+    beyond = crowded_displays(chosen.shelf, chosen.rows.position)
+    for i in np.flatnonzero(beyond > 0):
+        room = chosen.shelf.capacity[i]
+        yield stores[i], _ALL, _ALL, DISPLAY, room + beyond[i], room, "more articles in stock than places on show"
+    able = visitable(problem)
+    for start in week_starts(problem.periods, problem.periods_per_week, problem.settings.lead_time):
+        week = slice(int(start), int(start) + problem.periods_per_week)
+        missed = ~plan.visits[:, week].any(axis=1)
+        for i in np.flatnonzero(missed):
+            limit = DOCK if able[i, week].any() else FROZEN_DAYS
+            yield stores[i], _ALL, _ALL, limit, 1.0, 0.0, f"no visit in periods {start} to {week.stop - 1}"
+
+
+def _of_categories(problem: PlanProblem, chosen: SkuTargets) -> Iterator[tuple[object, ...]]:
+    """Series that want units and can send none, for their packs or their places on show."""
+    size = len(chosen.levels)
+    rows = chosen.rows
+    held = np.bincount(rows.series, weights=rows.position, minlength=size)
+    sent = np.bincount(rows.series, weights=chosen.steps.targets, minlength=size)
+    able = np.bincount(rows.series, weights=rows.open, minlength=size) > 0
+    sendable = np.bincount(rows.series, weights=rows.may_send, minlength=size) > 0
+    packed = np.bincount(rows.series, weights=rows.pack > 1, minlength=size) > 0
+    wants = (chosen.wished > held + SMALLEST_REST) & (sent == 0) & sendable
+    stores, names = labels(problem.store_ids), labels(problem.categories)
+    for s in np.flatnonzero(wants & (~able | packed)):
+        limit, reason = (PACK, "a pack does not fit") if able[s] else (DISPLAY, "no article of it has a place on show")
+        key = stores[problem.series_store[s]], names[problem.series_category[s]]
+        yield *key, _ALL, limit, float(chosen.wished[s]), float(held[s]), f"{reason} (units)"
+
+
+def _of_articles(facts: pd.DataFrame, chosen: SkuTargets) -> Iterator[tuple[object, ...]]:
+    """Articles on show without all of their core sizes."""
+    rows = chosen.rows
+    if rows.core is None:
+        return
+    there = np.maximum(chosen.targets, rows.position) >= 1
+    core = rows.core & chosen.lifecycle
+    frame = facts[[c.STORE_ID, c.CATEGORY]].assign(
+        **{
+            c.ARTICLE: chosen.labels,
+            # On show by this plan: it sends some of it, or keeps it filled.
+            c.GRANTED: (core & there).astype(float),
+            c.WANTED: (core & chosen.in_dc | core & there).astype(float),
+            c.SHARE: (chosen.targets > 0) & rows.open,
+        }
+    )
+    found = frame.groupby([c.STORE_ID, c.CATEGORY, c.ARTICLE], as_index=False).agg(
+        {c.GRANTED: "sum", c.WANTED: "sum", c.SHARE: "any"}
+    )
+    for row in found[found[c.SHARE] & (found[c.GRANTED] < found[c.WANTED])].to_dict("records"):
+        reason = "the article (named as SKU) is shown without all of its core sizes (sizes)"
+        yield row[c.STORE_ID], row[c.CATEGORY], row[c.ARTICLE], SIZE_RUN, row[c.WANTED], row[c.GRANTED], reason
+
+
+def _of_skus(facts: pd.DataFrame, chosen: SkuTargets, decided: np.ndarray) -> Iterator[tuple[object, ...]]:
+    rows, targets = chosen.rows, chosen.targets
+    have = np.maximum(targets, rows.position)
+    hidden = ~chosen.displayed & (chosen.undisplayed > rows.position)
+    tests = (
+        (DISPLAY, hidden, chosen.undisplayed, have, "left out for want of a place on show (units)"),
+        (DC_STOCK, targets < chosen.steps.targets, chosen.steps.targets, targets, "the DC has too few (units)"),
+        (DC_STOCK, _gone(chosen), np.rint(chosen.steps.shared), have, "the DC has none (units)"),
+    )
+    keys = facts[[c.STORE_ID, c.CATEGORY, c.SKU]].to_numpy(dtype=object)
+    for limit, applies, wanted, granted, reason in tests:
+        for i in np.flatnonzero(applies):
+            yield *keys[i], limit, float(wanted[i]), float(granted[i]), reason
+    for i in np.flatnonzero(chosen.lifecycle & (have < rows.floor)):
+        why = "the level does not hold it" if decided[i] in (MINIMUM, NONE) else f"because of: {decided[i]}"
+        yield *keys[i], MINIMUM, float(rows.floor[i]), float(have[i]), f"below it, {why} (units)"
+
+
+def _gone(chosen: SkuTargets) -> np.ndarray:
+    """Rows of which the DC has none while their share of the level asks for a unit more than there is."""
+    return chosen.lifecycle & ~chosen.in_dc & (np.rint(chosen.steps.shared) > np.floor(chosen.rows.position))

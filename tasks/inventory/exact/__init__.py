@@ -1,0 +1,1 @@
+"""Exact solutions for known demand, and lower bounds."""

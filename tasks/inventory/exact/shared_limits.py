@@ -1,0 +1,170 @@
+"""Plans under shared limits: which store is visited when (visits a period), who gets the scarce units (DC stock)."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_matrix, vstack
+
+from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
+from tasks.inventory.exact.lagrange import Relaxation
+from tasks.inventory.exact.perfect_information import Needs, allowed_days
+from tasks.inventory.exact.visit_graph import push_block, room_of_visits
+from tasks.inventory.model.compiled import compiled
+from tasks.inventory.model.network import UNIT_TOLERANCE, Network, is_whole
+from tasks.inventory.model.review_weeks import review_visits, week_starts
+
+# Work limit of the integer program: nodes, not seconds.
+NODES = 400
+SMALLEST_GAP = 1e-5
+
+
+def visits_of(problem: PlanProblem, relaxation: Relaxation) -> BoolArray:
+    """One answer per store out of the relaxation's, together within the limit of visits a period.
+
+    An integer program picks the answers that cost least, units at their prices; where it finds none, stores are
+    visited once a review period.
+
+    Returns:
+        Shape (S, T).
+    """
+    cost = relaxation.priced_cost
+    stores = len(problem.store_ids)
+    if problem.max_visits_per_period is None:
+        best = np.lexsort((cost, -relaxation.weight, relaxation.store))
+        _, first = np.unique(relaxation.store[best], return_index=True)
+        return relaxation.visits[best[first]]
+    count = len(cost)
+    choice = csr_matrix((np.ones(count), (relaxation.store, np.arange(count))), shape=(stores, count))
+    days = csr_matrix(relaxation.visits.T.astype(float))
+    low = np.concatenate([np.ones(stores), np.zeros(problem.periods)])
+    high = np.concatenate([np.ones(stores), np.full(problem.periods, float(problem.max_visits_per_period))])
+    solved = milp(
+        cost / max(float(cost.mean()), 1.0),
+        integrality=np.ones(count),
+        bounds=Bounds(0, 1),
+        constraints=LinearConstraint(vstack([choice, days]), low, high),
+        options={"node_limit": NODES, "mip_rel_gap": SMALLEST_GAP},
+    )
+    if solved.x is None:
+        return review_visits(problem)
+    picked = np.flatnonzero(solved.x > 0.5)  # noqa: PLR2004
+    return relaxation.visits[picked[np.argsort(relaxation.store[picked])]]
+
+
+@compiled
+def _blocks(
+    need: FloatArray,
+    price: FloatArray,
+    visits: BoolArray,
+    holding_cost: float,
+    day: IndexArray,
+    series: IndexArray,
+    units: FloatArray,
+    value: FloatArray,
+) -> int:
+    """Envelope blocks of every visit and category of a store (``tasks.inventory.exact.visit_graph``); their number."""
+    periods, count = need.shape
+    size = 0
+    block_units = np.empty(periods)
+    block_value = np.empty(periods)
+    for a in range(periods):
+        if not visits[a]:
+            continue
+        b = a + 1
+        while b < periods and not visits[b]:
+            b += 1
+        for j in range(count):
+            blocks = 0
+            for t in range(a, b):
+                if need[t, j] > 0.0:
+                    worth = price[t, j] - holding_cost * (t - a)
+                    blocks = push_block(block_units, block_value, blocks, need[t, j], worth)
+            for k in range(blocks):
+                if block_value[k] > 0.0:
+                    day[size], series[size] = a, j
+                    units[size], value[size] = block_units[k], block_value[k]
+                    size += 1
+    return size
+
+
+@compiled
+def _take(
+    order: IndexArray,
+    visit: IndexArray,
+    category: IndexArray,
+    units: FloatArray,
+    room: FloatArray,
+    available: FloatArray,
+    whole: bool,
+    taken: FloatArray,
+) -> None:
+    """Give out blocks in ``order`` while their visit has room and their category stock."""
+    for place in order:
+        amount = min(units[place], room[visit[place]], available[category[place]])
+        if whole:
+            amount = np.floor(amount + UNIT_TOLERANCE)
+        if amount <= 0.0:
+            continue
+        taken[place] = amount
+        room[visit[place]] -= amount
+        available[category[place]] -= amount
+
+
+def fills_within_limits(
+    problem: PlanProblem, network: Network, needs: Needs, visits: BoolArray
+) -> tuple[BoolArray, FloatArray]:
+    """Visits with their fills: every unit of DC stock and of space to where it is worth most.
+
+    Args:
+        problem: known demand.
+        network: its compiled form.
+        needs: of its demand.
+        visits: shape (S, T).
+
+    Returns:
+        The visits and the units sent, shape (T, n).
+    """
+    parts = [_blocks_of_store(network, needs, visits, i) for i in range(network.stores)]
+    store = np.repeat(np.arange(network.stores), [len(part[0]) for part in parts])
+    day, series, units, value = (np.concatenate([part[k] for part in parts]) for k in range(4))
+    series = series + network.first[store]
+    room = np.zeros((network.stores, network.periods))
+    for i in range(network.stores):
+        part = network.series_of(i)
+        room_of_visits(needs.units[:, part], needs.rest[i], visits[i], float(network.capacity[i]), room[i])
+    taken = np.zeros(len(units))
+    _take(
+        np.argsort(-value, kind="stable"),
+        store * network.periods + day,
+        network.category[series],
+        units,
+        room.ravel(),
+        problem.dc_available.copy(),
+        is_whole(problem),
+        taken,
+    )
+    fills = np.zeros_like(needs.units)
+    np.add.at(fills, (day, series), taken)
+    return visits, fills
+
+
+def _blocks_of_store(network: Network, needs: Needs, visits: BoolArray, store: int) -> tuple[np.ndarray, ...]:
+    part = network.series_of(store)
+    need = needs.units[:, part]
+    most = int(np.count_nonzero(need > 0))
+    day, series = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
+    units, value = np.empty(most), np.empty(most)
+    size = _blocks(need, network.price[store], visits[store], network.holding_cost, day, series, units, value)
+    return day[:size], series[:size], units[:size], value[:size]
+
+
+def weeks_fit(problem: PlanProblem) -> bool:
+    """Whether the visits a period suffice for one visit a week to every store that may have one in it."""
+    limit = problem.max_visits_per_period
+    if limit is None:
+        return True
+    starts = week_starts(problem.periods, problem.periods_per_week, problem.settings.lead_time)
+    allowed = allowed_days(problem)
+    weeks = [allowed[:, s : s + problem.periods_per_week] for s in starts]
+    return all(limit * int(week.any(axis=0).sum()) >= int(week.any(axis=1).sum()) for week in weeks)

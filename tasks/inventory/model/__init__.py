@@ -1,0 +1,1 @@
+"""The plan problem, the simulator, and the demand that both read."""

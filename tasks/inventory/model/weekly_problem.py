@@ -1,0 +1,329 @@
+"""From a run's forecasts and tables to a plan problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.errors import PipelineError, first_few
+from schemas.plan import FloatArray, IndexArray, PlanProblem
+from schemas.settings import Settings
+from tasks.inventory.model.blackout_days import frozen_periods
+from tasks.inventory.model.demand_paths import Correlation, OwnPaths, correlation_of, draw_paths
+from tasks.inventory.model.uncapacitated import unbounded_stores
+
+# Where nothing is searched, levels are read from more paths: as many as these numbers hold, at most so many.
+CHEAP_NUMBERS, MOST_CHEAP_PATHS = 30_000_000, 200
+
+
+@dataclass(frozen=True)
+class WeeklyInputs:
+    """What the plan of a run is made from.
+
+    Attributes:
+        forecast: the champions' live rows: store_id, category, date, mean and the quantile columns; the same
+            dates for every series.
+        backtest: the champions' fold rows: cutoff, store_id, category, date, actual, mean, quantiles.
+        sku_facts: one row per (store, SKU) known before ``as_of`` (see ``tasks.demand.sku_facts``).
+        stores: the stores table.
+        settings: the run's settings.
+        dc_stock: sku, available; None without the table.
+        planned_prices: store_id, sku, date, price; a row where a promotion plans one. None without any.
+        has_stock: the run has a stock table.
+        calendar: the calendar table; None without it.
+        holding_factor: calibrated by replay (see ``tasks.inventory.replay.overstock_cost``); None where it was not.
+        paths: sample paths of champions that have their own: store_id, category, date and one column per path.
+    """
+
+    forecast: pd.DataFrame
+    backtest: pd.DataFrame
+    sku_facts: pd.DataFrame
+    stores: pd.DataFrame
+    settings: Settings
+    dc_stock: pd.DataFrame | None = None
+    planned_prices: pd.DataFrame | None = None
+    has_stock: bool = False
+    calendar: pd.DataFrame | None = None
+    holding_factor: float | None = None
+    paths: Sequence[pd.DataFrame] = ()
+
+
+@dataclass(frozen=True)
+class WeeklyProblem:
+    """The problem of a run.
+
+    Attributes:
+        problem: with the paths that plans are made from.
+        judging: with as many fresh paths, on which plans are compared.
+        dates: T labels of the periods.
+        facts: the SKU facts with the number of their series in the problem, same order as given.
+        correlation: how the sample paths go together.
+    """
+
+    problem: PlanProblem
+    judging: PlanProblem
+    dates: pd.DatetimeIndex
+    series_of_sku: IndexArray
+    correlation: Correlation
+
+
+def build_problem(inputs: WeeklyInputs) -> WeeklyProblem:
+    """The plan problem of a run; depends on the rows' content, not on their order.
+
+    Raises:
+        PipelineError: the forecast lacks periods of some series.
+    """
+    settings = inputs.settings
+    bare = bare_problem(inputs)
+    correlation = correlation_of(inputs.backtest, settings.quantiles)
+    count = settings.inventory.sample_paths
+    judging = bare.drawn(correlation, count, settings.seed + 1, from_end=True)
+    planning = bare.drawn(correlation, planning_paths(bare.problem, count), settings.seed)
+    return WeeklyProblem(planning, judging, bare.dates, bare.series_of_sku, correlation)
+
+
+@dataclass(frozen=True)
+class BareProblem:
+    """A run's problem before sample paths are drawn.
+
+    Attributes:
+        problem: without paths.
+        dates: T labels of the periods.
+        series_of_sku: the series of each SKU fact.
+        quantiles: shape (n, T, Q), the forecast's, in units.
+        levels: Q levels.
+        own_paths: series whose champion has sample paths of its own: shape (T, K) each.
+    """
+
+    problem: PlanProblem
+    dates: pd.DatetimeIndex
+    series_of_sku: IndexArray
+    quantiles: FloatArray
+    levels: tuple[float, ...]
+    own_paths: Mapping[int, FloatArray]
+
+    @property
+    def names(self) -> list[tuple[str, str]]:
+        """Store and category of each series."""
+        stores, categories = self.problem.store_ids, self.problem.categories
+        pairs = zip(self.problem.series_store, self.problem.series_category, strict=True)
+        return [(stores[i], categories[j]) for i, j in pairs]
+
+    def drawn(self, correlation: Correlation, paths: int, seed: int, from_end: bool = False) -> PlanProblem:
+        """The problem with so many sample paths.
+
+        Args:
+            correlation: how errors go together.
+            paths: their number.
+            seed: of the draw.
+            from_end: take the last of a model's own paths instead of the first.
+        """
+        own = OwnPaths(self.own_paths, self.problem.seed, from_end) if self.own_paths else None
+        drawn = draw_paths(self.problem.mean, self.quantiles, self.levels, self.names, correlation, paths, seed, own)
+        return replace(self.problem, paths=drawn)
+
+
+def bare_problem(inputs: WeeklyInputs) -> BareProblem:
+    """The plan problem of a run without sample paths.
+
+    Raises:
+        PipelineError: the forecast lacks periods of some series.
+    """
+    settings = inputs.settings
+    inputs = replace(inputs, sku_facts=with_text_ids(inputs.sku_facts), stores=with_text_ids(inputs.stores))
+    forecast = with_text_ids(inputs.forecast).sort_values([c.STORE_ID, c.CATEGORY, c.DATE], ignore_index=True)
+    dates = pd.DatetimeIndex(np.sort(forecast[c.DATE].unique()))
+    store_ids, categories, series, forecast_rows, sku_rows = _axes(forecast, inputs.sku_facts, len(dates))
+    mean = np.zeros((len(series), len(dates)))
+    mean[forecast_rows] = forecast[c.MEAN].to_numpy(dtype=float).reshape(-1, len(dates))
+    series_store, series_category = series // len(categories), series % len(categories)
+    problem = PlanProblem(
+        store_ids=store_ids,
+        categories=categories,
+        series_store=series_store,
+        series_category=series_category,
+        mean=mean,
+        price=_prices(inputs, sku_rows, mean, dates),
+        on_hand=_summed(inputs.sku_facts, c.ON_HAND, sku_rows, len(series)),
+        in_transit=_in_transit(inputs.sku_facts, sku_rows, len(series)),
+        capacity=store_facts(inputs.stores, store_ids, c.STORAGE_CAPACITY, np.inf),
+        visit_cost=np.nan_to_num(store_facts(inputs.stores, store_ids, c.VISIT_COST, 0.0)),
+        dc_available=_dc_available(inputs, categories),
+        settings=settings.inventory,
+        # A horizon shorter than a whole week still needs a first visit.
+        periods_per_week=min(settings.period.periods_per_week, len(dates) - settings.inventory.lead_time),
+        seed=settings.seed,
+        max_visits_per_period=settings.inventory.max_visits_per_period,
+        free_visits=np.isnan(store_facts(inputs.stores, store_ids, c.VISIT_COST, np.nan)),
+        frozen=frozen_periods(settings, inputs.calendar, store_ids, dates),
+        holding_factor=inputs.holding_factor,
+    )
+    levels = tuple(settings.quantiles)
+    quantiles = np.zeros((len(series), len(dates), len(levels)))
+    forecast_quantiles = forecast[c.quantile_columns(levels)].to_numpy(dtype=float)
+    quantiles[forecast_rows] = forecast_quantiles.reshape(-1, len(dates), len(levels))
+    row_of = {
+        (store_ids[i], categories[j]): row for row, (i, j) in enumerate(zip(series_store, series_category, strict=True))
+    }
+    own = {row_of[key]: paths for key, paths in _own_paths(inputs.paths, dates) if key in row_of}
+    return BareProblem(problem, dates, sku_rows, quantiles, levels, own)
+
+
+def _own_paths(tables: Sequence[pd.DataFrame], dates: pd.DatetimeIndex) -> Iterator[tuple[tuple[str, str], FloatArray]]:
+    """Store and category, and the paths (T, K) of every series whose paths span the horizon."""
+    for table in tables:
+        ordered = with_text_ids(table).sort_values([c.STORE_ID, c.CATEGORY, c.DATE], ignore_index=True)
+        numbers = ordered.drop(columns=[c.STORE_ID, c.CATEGORY, c.DATE]).to_numpy(dtype=float)
+        for key, rows in ordered.groupby([c.STORE_ID, c.CATEGORY], observed=True).indices.items():
+            if pd.DatetimeIndex(ordered[c.DATE].iloc[rows]).equals(dates):
+                yield key, numbers[rows]
+
+
+def with_text_ids(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its ids as plain text, whatever way they were stored."""
+    ids = [name for name in (c.STORE_ID, c.SKU, c.CATEGORY) if name in frame.columns]
+    return frame.assign(**{name: frame[name].astype(str).astype(object) for name in ids})
+
+
+def _axes(
+    forecast: pd.DataFrame, facts: pd.DataFrame, periods: int
+) -> tuple[tuple[str, ...], tuple[str, ...], IndexArray, IndexArray, IndexArray]:
+    """Labels, the series (store · C + category) and the rows of forecasts and SKUs among them.
+
+    A category with stock and without a forecast is a series without demand: it takes space.
+    """
+    keys = [c.STORE_ID, c.CATEGORY]
+    heads = forecast.loc[~forecast.duplicated(keys), keys]
+    counts = forecast.groupby(keys, observed=True).size()
+    if len(forecast) != len(heads) * periods:
+        odd = counts[counts != periods]
+        named = [" / ".join(map(str, key)) for key in odd.index]
+        raise PipelineError(
+            f"forecast: {first_few(named)} lack or repeat some of the {periods} periods; every series needs one "
+            "champion row per period. The comparison stage is at fault: report it with this message."
+        )
+    store_ids = tuple(sorted(set(heads[c.STORE_ID]) | set(facts[c.STORE_ID])))
+    categories = tuple(sorted(set(heads[c.CATEGORY]) | set(facts[c.CATEGORY])))
+    stores, labels = pd.Index(store_ids), pd.Index(categories)
+    forecast_keys, sku_keys = (
+        stores.get_indexer(frame[c.STORE_ID]) * len(labels) + labels.get_indexer(frame[c.CATEGORY])
+        for frame in (heads, facts)
+    )
+    series = np.unique(np.concatenate([forecast_keys, sku_keys]))
+    return (
+        store_ids,
+        categories,
+        series,
+        np.searchsorted(series, forecast_keys),
+        np.searchsorted(series, sku_keys),
+    )
+
+
+def planning_paths(problem: PlanProblem, count: int) -> int:
+    """Paths that plans are made from: more than ``count`` where neither visits nor space are searched for."""
+    free = np.isinf(problem.capacity) & (problem.free_visits if problem.free_visits is not None else False)
+    if not (unbounded_stores(problem) | free).all():
+        return count
+    return max(count, min(MOST_CHEAP_PATHS, CHEAP_NUMBERS // max(problem.mean.size, 1)))
+
+
+def sku_weights(facts: pd.DataFrame) -> FloatArray:
+    """What a SKU weighs in the mean price of its category: recent units, else all units, plus a trace."""
+    recent = facts[c.RECENT_UNITS].to_numpy(dtype=float)
+    total = facts[c.TOTAL_UNITS].to_numpy(dtype=float)
+    return np.maximum(recent, 0.0) + 0.01 * np.maximum(total, 0.0) + 1e-6
+
+
+def series_prices(facts: pd.DataFrame, series: IndexArray, size: int) -> FloatArray:
+    """Mean price of a unit per series, shape (size,): of its SKUs by their sales; 1 without any (contract, section 2).
+
+    Args:
+        facts: one row per (store, SKU).
+        series: number of each row's series, 0 to size − 1.
+        size: number of series.
+    """
+    weight = sku_weights(facts)
+    total = np.bincount(series, weights=weight, minlength=size)
+    value = np.bincount(series, weights=weight * facts[c.UNIT_PRICE].to_numpy(dtype=float), minlength=size)
+    return np.divide(value, total, out=np.ones(size), where=total > 0)
+
+
+def _prices(inputs: WeeklyInputs, sku_rows: IndexArray, mean: FloatArray, dates: pd.DatetimeIndex) -> FloatArray:
+    """Cost of a lost unit per series and period: the set number, or the mean price of the SKUs by their sales."""
+    shortage = inputs.settings.inventory.shortage_cost
+    if shortage != "price":
+        return np.full(mean.shape, float(shortage))
+    facts = inputs.sku_facts
+    price = np.repeat(series_prices(facts, sku_rows, len(mean))[:, None], len(dates), axis=1)
+    if inputs.planned_prices is None or inputs.planned_prices.empty:
+        return price
+    weight = sku_weights(facts)
+    unit = facts[c.UNIT_PRICE].to_numpy(dtype=float)
+    total = np.bincount(sku_rows, weights=weight, minlength=len(mean))
+    planned = with_text_ids(inputs.planned_prices)
+    row = pd.MultiIndex.from_frame(facts[[c.STORE_ID, c.SKU]]).get_indexer(
+        pd.MultiIndex.from_frame(planned[[c.STORE_ID, c.SKU]])
+    )
+    period = dates.get_indexer(pd.DatetimeIndex(planned[c.DATE]))
+    known = (row >= 0) & (period >= 0)
+    row, period = row[known], period[known]
+    change = weight[row] * (planned[c.PRICE].to_numpy(dtype=float)[known] - unit[row])
+    np.add.at(price, (sku_rows[row], period), change / total[sku_rows[row]])
+    return np.maximum(price, 0.0)
+
+
+def _summed(facts: pd.DataFrame, column: str, rows: IndexArray, size: int) -> FloatArray:
+    """Units per series; what was not counted counts as none."""
+    if column not in facts.columns:
+        return np.zeros(size)
+    units: FloatArray = np.zeros(size)
+    np.add.at(units, rows, np.nan_to_num(facts[column].to_numpy(dtype=float)))
+    return units
+
+
+def transit_columns(facts: pd.DataFrame) -> dict[str, int]:
+    """Goods-in-transit columns and the period (from 1) at whose start they arrive; a bare one is the first."""
+    found = {}
+    for name in facts.columns:
+        if name == c.IN_TRANSIT:
+            found[name] = 1
+        elif str(name).startswith(f"{c.IN_TRANSIT}_") and str(name).rsplit("_", 1)[1].strip("0").isdigit():
+            found[name] = int(str(name).rsplit("_", 1)[1])
+    return found
+
+
+def _in_transit(facts: pd.DataFrame, rows: IndexArray, size: int) -> FloatArray:
+    columns = transit_columns(facts)
+    arriving = np.zeros((size, max(columns.values(), default=0)))
+    for name, period in columns.items():
+        arriving[:, period - 1] += _summed(facts, name, rows, size)
+    return arriving
+
+
+def store_facts(stores: pd.DataFrame, store_ids: Sequence[str], column: str, absent: float) -> FloatArray:
+    """A number per store; ``absent`` where the table has no value."""
+    if column not in stores.columns:
+        return np.full(len(store_ids), absent)
+    values = stores.set_index(stores[c.STORE_ID].astype(str))[column].reindex(store_ids).to_numpy(dtype=float)
+    return np.where(np.isnan(values), absent, values)
+
+
+def _dc_available(inputs: WeeklyInputs, categories: Sequence[str]) -> FloatArray:
+    """Units per category that may be sent: limited where every SKU of the category is in the table."""
+    available = np.full(len(categories), np.inf)
+    if inputs.dc_stock is None:
+        return available
+    skus = inputs.sku_facts.drop_duplicates(c.SKU)
+    stock = inputs.dc_stock.groupby(inputs.dc_stock[c.SKU].astype(str))[c.AVAILABLE].sum()
+    own = stock.reindex(skus[c.SKU].astype(str)).to_numpy(dtype=float)
+    place = pd.Index(categories).get_indexer(skus[c.CATEGORY])
+    total = np.bincount(place, weights=np.nan_to_num(own), minlength=len(categories))
+    unlisted = np.bincount(place, weights=np.isnan(own).astype(float), minlength=len(categories))
+    listed = np.bincount(place, minlength=len(categories))
+    limited = (listed > 0) & (unlisted == 0)
+    available[limited] = total[limited]
+    return available

@@ -1,0 +1,1 @@
+"""Past weeks replayed with the real demand."""

@@ -1,0 +1,1 @@
+"""Searches for delivery days and order-up-to levels."""

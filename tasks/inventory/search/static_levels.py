@@ -1,0 +1,300 @@
+"""One level per category for the whole horizon, decoded from the visits of a store."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from schemas.plan import BoolArray, FloatArray, IndexArray
+from tasks.inventory.model.compiled import compiled
+from tasks.inventory.search.levels_from_visits import tail_units
+
+# Halvings of the search for the price of space.
+HALVINGS = 30
+
+
+@compiled
+def known_static_levels(  # noqa: C901, PLR0912
+    demand: FloatArray, price: FloatArray, on_hand: FloatArray, visits: BoolArray, capacity: float, levels: FloatArray
+) -> None:
+    """Levels that sell most within capacity when demand is known.
+
+    The k-th unit of a category earns, at each visit, its mean price until the next visit if demand until then
+    reaches k: a value that falls with k. All units worth more than the price of space are taken; that price is
+    the lowest at which every fill fits.
+
+    Args:
+        demand: shape (T, m).
+        price: shape (T, m).
+        on_hand: shape (m,).
+        visits: shape (T,).
+        capacity: units.
+        levels: shape (m,), written.
+    """
+    periods, series = demand.shape
+    days = np.flatnonzero(visits)
+    count = len(days)
+    wanted = np.zeros((series, count))
+    worth = np.zeros((series, count))
+    rest = np.zeros((count, series))
+    for j in range(series):
+        stock = on_hand[j]
+        at = 0
+        for t in range(periods):
+            if at < count and days[at] == t:
+                rest[at, j] = stock
+                at += 1
+            stock -= min(stock, demand[t, j])
+            if at > 0:
+                wanted[j, at - 1] += demand[t, j]
+                worth[j, at - 1] += demand[t, j] * price[t, j]
+        order = np.argsort(-wanted[j])
+        wanted[j] = wanted[j][order]
+        worth[j] = worth[j][order]
+        total = 0.0
+        for i in range(count):
+            total += worth[j, i] / wanted[j, i] if wanted[j, i] > 0.0 else 0.0
+            worth[j, i] = total
+    low, high = 0.0, 0.0
+    for j in range(series):
+        if count > 0:
+            high = max(high, worth[j, count - 1])
+    space = 0.0
+    for step in range(HALVINGS + 1):
+        for j in range(series):
+            levels[j] = 0.0
+            for i in range(count):
+                if worth[j, i] > space:
+                    levels[j] = wanted[j, i]
+                    break
+        fits = True
+        for i in range(count):
+            total = 0.0
+            for j in range(series):
+                total += max(levels[j], rest[i, j])
+            if total > capacity:
+                fits = False
+                break
+        if step == HALVINGS or (step == 0 and fits):
+            break
+        if fits:
+            high = space
+        else:
+            low = space
+        space = high if step == HALVINGS - 1 else 0.5 * (low + high)
+    if count > 0 and capacity < np.inf:
+        _fill_rest(wanted, worth, rest, capacity, levels)
+
+
+@compiled
+def _fill_rest(wanted: FloatArray, worth: FloatArray, rest: FloatArray, capacity: float, levels: FloatArray) -> None:
+    """Use the room that the last step of the price of space left: the best next units, category by category."""
+    series, count = wanted.shape
+    room = np.inf
+    for i in range(count):
+        total = 0.0
+        for j in range(series):
+            total += max(levels[j], rest[i, j])
+        room = min(room, capacity - total)
+    following = np.zeros(series)
+    reach = np.zeros(series)
+    for j in range(series):
+        # Quantities stand in falling order: the next step up is the last one above the level.
+        for i in range(count):
+            if wanted[j, i] > levels[j]:
+                following[j], reach[j] = worth[j, i], wanted[j, i]
+    for j in np.argsort(-following):
+        more = min(np.floor(room + 1e-9), reach[j] - levels[j])
+        if following[j] > 0.0 and more > 0.0:
+            levels[j] += more
+            room -= more
+
+
+@compiled
+def uncertain_static_levels(  # noqa: PLR0913, PLR0917
+    table: FloatArray,
+    cell: IndexArray,
+    factor: FloatArray,
+    until: FloatArray,
+    price: FloatArray,
+    on_hand: FloatArray,
+    visits: BoolArray,
+    lead_time: int,
+    room: float,
+    holding: float,
+    smallest_tail: float,
+    levels: FloatArray,
+) -> None:
+    """Levels for the interval in which each category sells most, within ``room`` units.
+
+    Args:
+        table: tail quantiles (see ``tasks.inventory.model.loss_function``).
+        cell: shape (T, T + 1, m).
+        factor: shape (T, T + 1, m).
+        until: shape (T + 1, m), mean demand before each period.
+        price: shape (m,).
+        on_hand: shape (m,).
+        visits: shape (T,).
+        lead_time: L.
+        room: units.
+        holding: per unit and period, as the levels count it.
+        smallest_tail: a unit asked for with less than this probability is not sent.
+        levels: shape (m,), written.
+    """
+    periods, series = len(visits), len(price)
+    days = np.flatnonzero(visits)
+    count = len(days)
+    begin = np.zeros(series, dtype=np.int64)
+    end = np.zeros(series, dtype=np.int64)
+    top = 0.0
+    for j in range(series):
+        most = -1.0
+        top = max(top, price[j] * count)
+        for i in range(count):
+            b = days[i + 1] if i + 1 < count else periods
+            a = days[i] - lead_time
+            if until[b, j] - until[a, j] > most:
+                most = until[b, j] - until[a, j]
+                begin[j], end[j] = a, b
+    low, high, space = 0.0, top, 0.0
+    for step in range(HALVINGS + 1):
+        total = 0.0
+        for j in range(series):
+            length = end[j] - begin[j] - lead_time
+            tail = (space / max(count, 1) + holding * length) / (price[j] + holding * (length + 1) * 0.5 + 1e-12)
+            levels[j] = tail_units(
+                table, cell[begin[j], end[j], j], factor[begin[j], end[j], j], max(tail, smallest_tail)
+            )
+            left = max(on_hand[j] - until[days[0], j], 0.0) if count > 0 else on_hand[j]
+            total += max(levels[j], left)
+        if step == HALVINGS or (step == 0 and total <= room):
+            break
+        if total <= room:
+            high = space
+        else:
+            low = space
+        space = high if step == HALVINGS - 1 else 0.5 * (low + high)
+
+
+@compiled
+def refined_static_levels(
+    demand: FloatArray,
+    price: FloatArray,
+    on_hand: FloatArray,
+    visits: BoolArray,
+    capacity: float,
+    holding_cost: float,
+    levels: FloatArray,
+) -> None:
+    """Exact levels for given visits and known demand, without lead time: categories meet in the capacity only.
+
+    The cost of a category under every whole level up to its largest need is simulated. From the levels of least
+    cost those are lowered that cost least per unit of room freed, at the fullest visit first; then the room left
+    goes to the steps that save most a unit.
+
+    Args:
+        demand: shape (T, m).
+        price: shape (T, m).
+        on_hand: shape (m,).
+        visits: shape (T,).
+        capacity: units.
+        holding_cost: per unit left.
+        levels: shape (m,), written.
+    """
+    periods, series = demand.shape
+    days = np.flatnonzero(visits)
+    count = len(days)
+    most = np.zeros(series, dtype=np.int64)
+    rest = np.zeros((count, series))
+    for j in range(series):
+        stock, wanted, at = on_hand[j], 0.0, 0
+        for t in range(periods):
+            if at < count and days[at] == t:
+                rest[at, j] = stock
+                wanted = 0.0
+                at += 1
+            stock -= min(stock, demand[t, j])
+            wanted += demand[t, j]
+            if at > 0:
+                most[j] = max(most[j], int(np.ceil(wanted)))
+    width = most.max() + 1
+    cost = np.full((series, width), np.inf)
+    for j in range(series):
+        for level in range(most[j] + 1):
+            stock, paid = on_hand[j], 0.0
+            for t in range(periods):
+                if visits[t]:
+                    stock = max(stock, float(level))
+                sold = min(stock, demand[t, j])
+                paid += (demand[t, j] - sold) * price[t, j]
+                stock -= sold
+                paid += stock * holding_cost
+            cost[j, level] = paid
+    for j in range(series):
+        levels[j] = float(np.argmin(cost[j]))
+    _shrink(cost, rest, capacity, levels)
+    _grow(cost, most, rest, capacity, levels)
+
+
+@compiled
+def _shrink(cost: FloatArray, rest: FloatArray, capacity: float, levels: FloatArray) -> None:
+    """Lower levels until every fill fits, each time the one that costs least per unit freed at the fullest visit."""
+    while True:
+        room, visit = _tightest(levels, rest, capacity)
+        if room >= 0.0:
+            return
+        least, chosen, target = np.inf, -1, 0
+        for j in range(len(levels)):
+            now = int(levels[j])
+            for level in range(now):
+                freed = max(levels[j], rest[visit, j]) - max(float(level), rest[visit, j])
+                if freed <= 0.0:
+                    break
+                price = (cost[j, level] - cost[j, now]) / min(freed, -room)
+                if price < least:
+                    least, chosen, target = price, j, level
+        if chosen < 0:
+            return
+        levels[chosen] = float(target)
+
+
+@compiled
+def _grow(cost: FloatArray, most: IndexArray, rest: FloatArray, capacity: float, levels: FloatArray) -> None:
+    """Use the room that is left: the steps that save most per unit, as long as every fill fits."""
+    used = np.zeros(len(rest))
+    for i in range(len(rest)):
+        for j in range(len(levels)):
+            used[i] += max(levels[j], rest[i, j])
+    while True:
+        best, chosen, target = 0.0, -1, 0
+        for j in range(len(levels)):
+            now = int(levels[j])
+            for level in range(now + 1, most[j] + 1):
+                saved = cost[j, now] - cost[j, level]
+                fits = True
+                for i in range(len(rest)):
+                    more = max(float(level), rest[i, j]) - max(levels[j], rest[i, j])
+                    if used[i] + more > capacity:
+                        fits = False
+                        break
+                if not fits:
+                    break
+                if saved / (level - now) > best:
+                    best, chosen, target = saved / (level - now), j, level
+        if chosen < 0:
+            return
+        for i in range(len(rest)):
+            used[i] += max(float(target), rest[i, chosen]) - max(levels[chosen], rest[i, chosen])
+        levels[chosen] = float(target)
+
+
+@compiled
+def _tightest(levels: FloatArray, rest: FloatArray, capacity: float) -> tuple[float, int]:
+    """Least room that any visit leaves, and that visit."""
+    room, visit = np.inf, -1
+    for i in range(len(rest)):
+        total = 0.0
+        for j in range(len(levels)):
+            total += max(levels[j], rest[i, j])
+        if capacity - total < room:
+            room, visit = capacity - total, i
+    return room, visit

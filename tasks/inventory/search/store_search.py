@@ -1,0 +1,286 @@
+"""One store's search under uncertain demand: candidates judged on sample paths, levels decoded from visits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
+from tasks.inventory.exact.perfect_information import Prices, allowed_days
+from tasks.inventory.model.lead_time_losses import saved_units
+from tasks.inventory.model.loss_function import Outlook, outlook_of, tail_table
+from tasks.inventory.model.network import Network
+from tasks.inventory.model.uncapacitated import unbounded_stores
+from tasks.inventory.search.levels_from_visits import SMALLEST_TAIL, decode_levels, evaluate_batch
+
+# Options of a candidate: the share of its capacity that a store plans to use, and how many times the holding cost
+# its levels count (leftovers may lie for longer than one interval).
+SHARES = np.round(np.arange(0.80, 1.041, 0.02), 2)
+HOLDING_FACTORS = (0.5, 1.0, 2.0, 4.0)
+# Paths that generations are judged on; the local search and the final plan see all of them.
+FITNESS_PATHS = 24
+# The step at the capacity is smoothed over this share of it while searching.
+RAMP = 0.015
+# Step of the share of a single visit in the last polish.
+SHARE_STEP = 0.01
+ROUNDS = 40
+# Changes tried together, and the share of the cost that a round must save to go on.
+MOST_JOINED = 12
+SMALLEST_GAIN = 1e-4
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a store's levels follow from.
+
+    Attributes:
+        visits: shape (T,).
+        share: shape (T,), of the capacity, per period.
+        holding: cost per unit and period that the levels count.
+    """
+
+    visits: BoolArray
+    share: FloatArray
+    holding: float
+
+
+@dataclass(frozen=True)
+class StoreModel:
+    """Everything that the search of one store reads."""
+
+    index: int
+    outlook: Outlook
+    demand: FloatArray
+    price: FloatArray
+    on_hand: FloatArray
+    in_transit: FloatArray
+    visit_cost: FloatArray
+    unit_cost: FloatArray
+    allowed: BoolArray
+    lead_time: int
+    capacity: float
+    holding_cost: float
+    penalty: float
+    smallest_tail: float
+    factors: tuple[float, ...] = HOLDING_FACTORS
+    leftover: float = 1.0
+
+    @classmethod
+    def of(cls, problem: PlanProblem, network: Network, store: int, prices: Prices, allowed: BoolArray) -> StoreModel:
+        """The model of one store.
+
+        Args:
+            problem: the problem.
+            network: its compiled form.
+            store: index.
+            prices: of shared limits.
+            allowed: shape (T,), periods in which it may be visited.
+        """
+        part = network.series_of(store)
+        # Nothing bounds a level here: the service level does (contract, section 2).
+        free = bool(unbounded_stores(problem)[store])
+        return cls(
+            index=store,
+            outlook=outlook_of(problem, np.arange(part.start, part.stop)),
+            demand=network.demand[store],
+            price=network.price[store],
+            on_hand=network.on_hand[part],
+            in_transit=np.ascontiguousarray(network.in_transit[:, part]),
+            visit_cost=network.visit_cost[store] + prices.visit,
+            unit_cost=prices.unit[network.category[part]],
+            allowed=allowed,
+            lead_time=network.lead_time,
+            capacity=float(network.capacity[store]),
+            holding_cost=network.holding_cost,
+            penalty=network.penalty,
+            smallest_tail=1.0 - problem.settings.service_level if free else SMALLEST_TAIL,
+            factors=HOLDING_FACTORS if problem.holding_factor is None else (problem.holding_factor,),
+            leftover=network.leftover,
+        )
+
+    @property
+    def periods(self) -> int:
+        """T."""
+        return len(self.allowed)
+
+    @property
+    def options(self) -> tuple[int, int]:
+        """Number of shares and of holding factors that make a difference here."""
+        return (len(SHARES) if np.isfinite(self.capacity) else 1, len(self.factors) if self.holding_cost else 1)
+
+    def recipe(self, genes: Sequence[int]) -> Recipe:
+        """Genes (a visit per period, index of share, index of holding factor) as a recipe."""
+        share = SHARES[genes[self.periods]] if self.options[0] > 1 else 1.0
+        factor = self.factors[genes[self.periods + 1]] if self.holding_cost else 1.0
+        visits = np.array(genes[: self.periods], dtype=np.bool_)
+        return Recipe(visits, np.full(self.periods, share), float(factor * self.holding_cost))
+
+    def costs(self, recipes: Sequence[Recipe], paths: int | None = None) -> FloatArray:
+        """Expected cost of each recipe over the first ``paths`` paths (all if None)."""
+        cost = np.empty(len(recipes))
+        if not recipes:
+            return cost
+        evaluate_batch(
+            tail_table(),
+            self.outlook.cell,
+            self.outlook.factor,
+            self.outlook.until,
+            self.outlook.price,
+            self.unit_cost,
+            self.demand[:paths],
+            self.price,
+            self.on_hand,
+            self.in_transit,
+            np.array([recipe.visits for recipe in recipes]),
+            np.array([recipe.share for recipe in recipes]),
+            np.array([recipe.holding for recipe in recipes]),
+            self.visit_cost,
+            self.lead_time,
+            self.capacity,
+            self.holding_cost,
+            self.penalty,
+            self.smallest_tail,
+            RAMP * self.capacity if np.isfinite(self.capacity) else 0.0,
+            self.leftover,
+            cost,
+        )
+        return cost
+
+    def levels(self, recipe: Recipe) -> FloatArray:
+        """Levels of a recipe, shape (T, m), whole units.
+
+        With a lead time the first order counts what is lost before it arrives (see ``lost_in_between``).
+        """
+        levels = np.empty((self.periods, len(self.on_hand)))
+        decode_levels(
+            tail_table(),
+            self.outlook.cell,
+            self.outlook.factor,
+            self.outlook.until,
+            self.outlook.price,
+            self.unit_cost,
+            self.on_hand,
+            self.in_transit,
+            recipe.visits,
+            self.lead_time,
+            self.capacity,
+            recipe.share,
+            recipe.holding,
+            self.smallest_tail,
+            levels,
+        )
+        first = self.lead_time
+        if first > 0 and first < self.periods and recipe.visits[first]:
+            levels[first] = self._first_level(levels[first], recipe)
+        return levels
+
+    def _first_level(self, level: FloatArray, recipe: Recipe) -> FloatArray:
+        """The level of the order that is decided now, shape (m,); never below what is there already."""
+        first = self.lead_time
+        later = np.flatnonzero(recipe.visits[first + 1 :])
+        end = first + 1 + int(later[0]) if len(later) else self.periods
+        held = recipe.holding * (end - first)
+        price = self.outlook.price
+        tail = (self.unit_cost + held) / (price + 0.5 * (held + recipe.holding) + 1e-12)
+        quantile = 1.0 - np.clip(tail, self.smallest_tail, 1.0)
+        saved = saved_units(self.demand, self.on_hand, self.in_transit, first, end, quantile)
+        position = self.on_hand + self.in_transit.sum(axis=0)
+        lowered: FloatArray = np.where(level > position, np.maximum(level - saved, np.ceil(position)), level)
+        return np.maximum(np.rint(lowered), 0.0)
+
+
+def store_models(
+    problem: PlanProblem, network: Network, prices: Prices, stores: Sequence[int], allowed: BoolArray | None
+) -> list[StoreModel]:
+    """Models of some stores; ``allowed`` (S, T) is what the problem allows if None."""
+    days = allowed_days(problem) if allowed is None else allowed
+    return [StoreModel.of(problem, network, i, prices, days[i]) for i in stores]
+
+
+def best_option(model: StoreModel, visits: BoolArray) -> Recipe:
+    """The best share of space and holding factor for given visits."""
+    genes = [
+        (*visits.astype(int).tolist(), share, factor)
+        for share in range(model.options[0])
+        for factor in range(model.options[1])
+    ]
+    recipes = [model.recipe(g) for g in genes]
+    return recipes[int(np.argmin(model.costs(recipes)))] if len(recipes) > 1 else recipes[0]
+
+
+def improve(model: StoreModel, recipe: Recipe, week_starts: IndexArray, week: int) -> tuple[Recipe, float]:
+    """Local search on all paths: the best single change until none helps.
+
+    Changes: a visit moved by a day, dropped or added; the share of all visits or of one visit up or down; the
+    holding factor up or down.
+
+    Returns:
+        The recipe and its expected cost.
+    """
+    best = recipe
+    best_cost = float(model.costs([recipe])[0])
+    for _ in range(ROUNDS):
+        tried = [r for r in _neighbours(model, best) if keeps_weeks(r.visits, week_starts, week, model.allowed)]
+        costs = model.costs(tried)
+        order = [place for place in np.argsort(costs, kind="stable") if costs[place] < best_cost]
+        tried = [tried[place] for place in order]
+        joined = [r for r in _joined(best, tried) if keeps_weeks(r.visits, week_starts, week, model.allowed)]
+        tried, costs = tried[:1] + joined, np.concatenate([costs[order[:1]], model.costs(joined)])
+        if not len(costs) or costs.min() >= best_cost - SMALLEST_GAIN * abs(best_cost):
+            break
+        place = int(np.argmin(costs))
+        best, best_cost = tried[place], float(costs[place])
+    return best, best_cost
+
+
+def _joined(base: Recipe, better: Sequence[Recipe]) -> list[Recipe]:
+    """The 2, 3, 4 … best changes together, as far as they touch different days."""
+    joined: list[Recipe] = []
+    current, touched = base, np.zeros(len(base.visits), dtype=np.bool_)
+    for recipe in better:
+        changed = (recipe.visits != base.visits) | (recipe.share != base.share)
+        if recipe.holding != base.holding or changed.all() or (changed & touched).any():
+            continue
+        touched |= changed
+        share = np.where(changed, recipe.share, current.share)
+        current = Recipe(np.where(changed, recipe.visits, current.visits), share, base.holding)
+        joined.append(current)
+    return joined[1:MOST_JOINED]
+
+
+def _neighbours(model: StoreModel, recipe: Recipe) -> list[Recipe]:
+    found = [Recipe(v, recipe.share, recipe.holding) for v in visit_moves(recipe.visits, model.allowed)]
+    if model.options[0] > 1:
+        for step in (-3 * SHARE_STEP, -SHARE_STEP, SHARE_STEP, 3 * SHARE_STEP):
+            found.append(Recipe(recipe.visits, recipe.share + step, recipe.holding))
+            for day in np.flatnonzero(recipe.visits):
+                share = recipe.share.copy()
+                share[day] += step
+                found.append(Recipe(recipe.visits, share, recipe.holding))
+    if model.options[1] > 1:
+        found += [Recipe(recipe.visits, recipe.share, recipe.holding * factor) for factor in (0.7, 1.4)]
+    return found
+
+
+def visit_moves(visits: BoolArray, allowed: BoolArray) -> list[BoolArray]:
+    """Visits with one added, dropped or moved by a day."""
+    found = []
+    for day in np.flatnonzero(allowed):
+        changed = visits.copy()
+        changed[day] = not changed[day]
+        found.append(changed)
+        if not visits[day]:
+            continue
+        for other in (day - 1, day + 1):
+            if 0 <= other < len(visits) and allowed[other] and not visits[other]:
+                moved = changed.copy()
+                moved[other] = True
+                found.append(moved)
+    return found
+
+
+def keeps_weeks(visits: BoolArray, starts: IndexArray, week: int, allowed: BoolArray) -> bool:
+    """Whether every week has a visit, as far as it may have one."""
+    return all(visits[s : s + week].any() or not allowed[s : s + week].any() for s in starts)

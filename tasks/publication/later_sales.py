@@ -1,0 +1,68 @@
+"""A published week, judged by what was sold since."""
+
+from __future__ import annotations
+
+import io
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.records import WeekOutcome
+from tasks.publication.earlier_runs import run_key
+from tasks.storage.lake import Lake
+
+KEY = [c.STORE_ID, c.CATEGORY, c.DATE]
+_FORECAST = "forecast.parquet"
+_COSTS = "costs.csv"
+
+
+def judge_week(lake: Lake, week: WeekOutcome, sales: pd.DataFrame) -> WeekOutcome:
+    """Fill in a week's accuracy and cost; a week that failed stays as it is.
+
+    Args:
+        lake: where the week was published.
+        week: its outcome so far.
+        sales: store_id, category, date and units (NaN = unknown), as known by now.
+    """
+    if not week.folder:
+        return week
+    wape, periods = wape_since(_champions(lake, week.as_of), sales)
+    return week.model_copy(update={"wape": wape, "periods_known": periods, **_plan_facts(lake, week.as_of)})
+
+
+def wape_since(forecast: pd.DataFrame, sales: pd.DataFrame) -> tuple[float | None, int]:
+    """WAPE of the medians over all known cells, and the number of periods with one.
+
+    Args:
+        forecast: store_id, category, date and the median, one row per cell.
+        sales: store_id, category, date, units; NaN or absent = unknown.
+
+    Returns:
+        The sum of errors per unit sold, as a fraction (None where nothing was sold or known), and the periods.
+    """
+    both = forecast.merge(sales, on=KEY)
+    both = both[np.isfinite(both[c.UNITS].to_numpy(dtype=np.float64))]
+    sold = float(both[c.UNITS].sum())
+    error = float((both[c.MEDIAN] - both[c.UNITS]).abs().sum())
+    return (round(error / sold, 6) if sold else None), int(both[c.DATE].nunique())
+
+
+def _champions(lake: Lake, as_of: date) -> pd.DataFrame:
+    forecast = pd.read_parquet(
+        io.BytesIO(lake.read_bytes(f"{run_key(as_of)}/{_FORECAST}")), columns=[*KEY, c.MEDIAN, c.CHAMPION]
+    )
+    chosen = forecast[forecast[c.CHAMPION].to_numpy(dtype=bool)].drop(columns=c.CHAMPION)
+    return chosen.assign(**{c.DATE: pd.to_datetime(chosen[c.DATE]).astype("datetime64[ns]")})
+
+
+def _plan_facts(lake: Lake, as_of: date) -> dict[str, object]:
+    costs = pd.read_csv(io.BytesIO(lake.read_bytes(f"{run_key(as_of)}/{_COSTS}")))
+    chosen = costs[costs[c.CHOSEN].astype(bool)].iloc[0]
+    bound = chosen[c.LOWER_BOUND]
+    return {
+        "policy": str(chosen[c.POLICY]),
+        "cost": round(float(chosen[c.TOTAL]), 2),
+        "lower_bound": None if pd.isna(bound) else round(float(bound), 2),
+    }

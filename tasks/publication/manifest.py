@@ -1,0 +1,122 @@
+"""The manifest: what a run was made from, by which code, how long it took and what it left."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import re
+from collections.abc import Mapping
+from datetime import date
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from schemas.outputs import MANIFEST, RunFacts
+from schemas.run import RunContext
+from tasks.storage.code_version import code_version
+from tasks.storage.lake import sha256_of
+
+SECONDS = "seconds"
+OUTPUTS = "outputs"
+SETTINGS = "settings"
+SCOPE = "scope"
+PLAN_INPUTS = "plan_inputs"
+APPROVAL = "approval"
+REPLACES = "replaces"
+MASK = "***"
+
+# What computes: another version of one of these may give other figures.
+COMPUTING_PACKAGES = (
+    *("deap", "gluonts", "great-expectations", "holidays", "joblib", "numba", "numpy", "pandas", "pmdarima"),
+    *("prefect", "prophet", "pyarrow", "pydantic", "scikit-learn", "scipy", "statsforecast", "statsmodels"),
+    *("torch", "xgboost"),
+)
+_SECRET_KEY = re.compile(r"passw|secret|token|credential|api_?key|access_?key|private_?key|(^|_)key$", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
+_SECRET_QUERY = re.compile(r"([?&][^=&\s]*(?:passw|secret|token|credential|key|sig)[^=&\s]*=)[^&\s]+", re.IGNORECASE)
+
+
+def masked(value: Any, name: str = "") -> Any:
+    """A JSON value without secrets.
+
+    Masked are values whose key looks like a password, secret, token or key, user names and passwords in
+    URLs, and such parameters in their queries.
+
+    >>> masked({"api_key": "abc", "path": "https://me:pw@host/x.csv?token=1&page=2"})
+    {'api_key': '***', 'path': 'https://***@host/x.csv?token=***&page=2'}
+    """
+    if value is not None and _SECRET_KEY.search(name):
+        return MASK
+    if isinstance(value, Mapping):
+        return {key: masked(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, str):
+        return _SECRET_QUERY.sub(rf"\g<1>{MASK}", _USER_INFO.sub(f"{MASK}@", value))
+    return value
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the installed packages that compute, by name."""
+    found = {"python": platform.python_version()}
+    for name in COMPUTING_PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str], against: date | None) -> bytes:
+    """The manifest's bytes: JSON with sorted keys, the same for the same run.
+
+    Args:
+        run: settings (secrets are masked; the hash is of the unmasked ones), ``as_of`` and scope.
+        facts: input files, seconds per stage, planners' overrides, approval and what is replaced.
+        checksums: output file to SHA-256, for every file but the manifest.
+        against: ``as_of`` of the earlier file that the report compares with, if any.
+    """
+    inputs = sorted((masked(file.model_dump(mode="json")) for file in facts.inputs), key=_table_and_path)
+    content = {
+        "name": run.settings.name,
+        "as_of": run.as_of.isoformat(),
+        SETTINGS: masked(run.settings.model_dump(mode="json")),
+        "settings_sha256": run.settings.digest(),
+        SCOPE: scope_of(run),
+        "inputs": inputs,
+        "code_version": code_version(),
+        "packages": package_versions(),
+        SECONDS: {stage: round(seconds, 3) for stage, seconds in facts.seconds.items()},
+        OUTPUTS: dict(checksums),
+        "overrides": list(facts.overrides),
+        APPROVAL: None if facts.approval is None else facts.approval.model_dump(mode="json"),
+        REPLACES: None if facts.replaces is None else dict(facts.replaces),
+        PLAN_INPUTS: dict(facts.plan_inputs),
+        "compared_with": None if against is None else against.isoformat(),
+    }
+    return (json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def scope_of(run: RunContext) -> dict[str, list[str]]:
+    """The stores and categories that a run is limited to; empty lists where it is not."""
+    return {"stores": list(run.stores), "categories": list(run.categories)}
+
+
+def folder_checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a run's folder but the manifest."""
+    return {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+
+
+def same_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two manifests tell of the same run; times, approval and what it replaced do not count."""
+    beside = {SECONDS: None, APPROVAL: None, REPLACES: None}
+    return {**one, **beside} == {**other, **beside}
+
+
+def _table_and_path(file: Mapping[str, Any]) -> tuple[str, str]:
+    return str(file["table"]), str(file["path"])

@@ -1,0 +1,69 @@
+"""How each output table is written: sorted rows, fixed columns, the same bytes every time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas import columns as c
+from schemas.errors import PublicationError
+from schemas.outputs import OutputTable
+from tasks.storage.row_order import row_order
+
+_ROWS_PER_CHUNK = 250_000
+_ISO_DATE = "%Y-%m-%d"
+
+
+def write_output(frame: pd.DataFrame, table: OutputTable, folder: Path) -> None:
+    """Write one table to its file: sorted rows, the contract's columns first, the same bytes every time.
+
+    Args:
+        frame: must have the table's columns; further ones are kept behind them in order of their names.
+        table: what is written.
+        folder: an existing local folder.
+    """
+    columns = [*table.columns, *sorted(str(name) for name in frame.columns if name not in table.columns)]
+    order = row_order(frame, [key for key in table.key if key in frame.columns])
+    path = folder / table.file
+    if path.suffix == ".parquet":
+        _write_parquet(frame, columns, order, path)
+    else:
+        ordered = frame.iloc[order][columns]
+        dates = {column: pd.to_datetime(ordered[column]) for column in table.dates}
+        ordered.assign(**dates).to_csv(path, index=False, lineterminator="\n", encoding="utf-8", date_format=_ISO_DATE)
+
+
+def _write_parquet(frame: pd.DataFrame, columns: list[str], order: NDArray[np.intp], path: Path) -> None:
+    """Write in chunks: a sorted copy of millions of rows would double the memory needed."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pa.schema([(name, _arrow_type(frame[name])) for name in columns])
+        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+            for start in range(0, max(len(frame), 1), _ROWS_PER_CHUNK):
+                chunk = _plain_text(frame.iloc[order[start : start + _ROWS_PER_CHUNK]][columns])
+                writer.write_table(pa.Table.from_pandas(chunk, schema=schema, preserve_index=False))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise PublicationError(
+            f"{path.name} cannot be written: {'; '.join(str(part) for part in error.args)}. "
+            "Every column must hold one type; the stage that made the table is at fault. Nothing was published."
+        ) from error
+
+
+def _arrow_type(column: pd.Series) -> object:
+    """The stored type; a column without any value is text, so that it keeps its type from run to run."""
+    import pyarrow as pa
+
+    values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    found = pa.Schema.from_pandas(pd.DataFrame({c.N: values}), preserve_index=False).field(0).type
+    return pa.string() if pa.types.is_null(found) else found
+
+
+def _plain_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Categories as the text they stand for: how a table is held in memory is no part of its content."""
+    coded = [name for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)]
+    return frame.astype(dict.fromkeys(coded, object))

@@ -1,0 +1,187 @@
+"""The report's figures of the network and its series: forecasts against actuals, visits by day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas import columns as c
+from tasks.report.accuracy import SeriesLookup
+from tasks.report.drawing import COLOURS, Drawing, axis_top, draw, house_style, panels, reach
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Actuals and forecasts of k series (or one total) over T periods; NaN where there is none.
+
+    Attributes:
+        periods: T labels: history, then horizon.
+        live_from: position of the horizon's first period.
+        actual: shape (k, T); demand in units.
+        fold: shape (k, T); the champions' forecast made one horizon before.
+        live: shape (k, T); the champions' forecast of this run.
+        low: shape (k, T); lower edge of its band; None where a band cannot be told.
+        high: shape (k, T); upper edge.
+    """
+
+    periods: pd.DatetimeIndex
+    live_from: int
+    actual: FloatArray
+    fold: FloatArray
+    live: FloatArray
+    low: FloatArray | None = None
+    high: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class ForecastFrames:
+    """What forecast figures are drawn from.
+
+    Attributes:
+        champions: one row per series, sorted.
+        history: demand of the recent past.
+        fold: the champions' rows of the last fold.
+        live: the champions' rows of the live forecast.
+    """
+
+    champions: pd.DataFrame
+    history: pd.DataFrame
+    fold: pd.DataFrame
+    live: pd.DataFrame
+
+    @classmethod
+    def of(
+        cls, champions: pd.DataFrame, history: pd.DataFrame, backtest: pd.DataFrame, forecast: pd.DataFrame
+    ) -> ForecastFrames:
+        """Pick the champions' rows."""
+        last = backtest[backtest[c.CUTOFF] == backtest[c.CUTOFF].max()]
+        position = SeriesLookup(champions).of(last)
+        names = champions[c.MODEL].astype(object).to_numpy()
+        mine = (position >= 0) & (last[c.MODEL].astype(object).to_numpy() == names[position])
+        return cls(champions, history, last[mine], forecast[forecast[c.CHAMPION].astype(bool)])
+
+    @property
+    def periods(self) -> pd.DatetimeIndex:
+        """Every period of the three frames, rising."""
+        dates = [pd.to_datetime(frame[c.DATE]).unique() for frame in (self.history, self.fold, self.live)]
+        return pd.DatetimeIndex(np.unique(np.concatenate(dates)))
+
+    def total(self) -> Curves:
+        """The network: sums of known demand and of expected demand, without a band.
+
+        Quantiles of single series do not add up to a quantile of their sum.
+        """
+        periods = self.periods
+        actual, fold, live = (
+            _total(frame, column, periods)[None, :]
+            for frame, column in ((self.history, c.UNITS), (self.fold, c.MEAN), (self.live, c.MEAN))
+        )
+        return Curves(periods, self._live_from(periods), actual, fold, live)
+
+    def of_series(self, positions: IndexArray, band: tuple[str, str] | None) -> Curves:
+        """Some series with their median forecasts.
+
+        Args:
+            positions: rows of ``champions``.
+            band: lower and upper quantile column, or None.
+        """
+        periods = self.periods
+        rank = np.full(len(self.champions) + 1, -1, dtype=np.int64)
+        rank[positions] = np.arange(len(positions))
+        lookup = SeriesLookup(self.champions)
+
+        def grid(frame: pd.DataFrame, column: str) -> FloatArray:
+            row = rank[lookup.of(frame)]
+            values = np.full((len(positions), len(periods)), np.nan)
+            picked = frame[row >= 0]
+            values[row[row >= 0], periods.get_indexer(pd.to_datetime(picked[c.DATE]))] = picked[column].to_numpy()
+            return values
+
+        return Curves(
+            periods,
+            self._live_from(periods),
+            grid(self.history, c.UNITS),
+            grid(self.fold, c.MEDIAN),
+            grid(self.live, c.MEDIAN),
+            None if band is None else grid(self.live, band[0]),
+            None if band is None else grid(self.live, band[1]),
+        )
+
+    def _live_from(self, periods: pd.DatetimeIndex) -> int:
+        return int(periods.searchsorted(pd.to_datetime(self.live[c.DATE]).min())) if len(self.live) else len(periods)
+
+
+def forecast_figure(curves: Curves, row: int, alt: str, width: int = 560, height: int = 210) -> Drawing:
+    """Demand, last fold's forecast and live forecast of one series (or the total)."""
+    lines = {"ink": curves.actual[row], "fold": curves.fold[row], "live": curves.live[row]}
+    bands = [] if curves.low is None or curves.high is None else [curves.low[row], curves.high[row]]
+    with house_style():
+        figure, (axes,) = panels(curves.periods, width, height)
+        reach(axes, axis_top(*lines.values(), *bands))
+        if bands:
+            _band(axes, bands[0], bands[1])
+        if 0 < curves.live_from < len(curves.periods):
+            axes.axvline(curves.live_from - 0.5, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
+        for name, values in lines.items():
+            _line(axes, values, name)
+        return draw(figure, alt)
+
+
+def visits_figure(visits: pd.DataFrame, periods: pd.DatetimeIndex, limit: int | None) -> Drawing:
+    """Stores visited in each period, with the network's limit where one is set."""
+    at = periods.get_indexer(pd.to_datetime(visits[c.DATE]))
+    counts = np.bincount(at[at >= 0], minlength=len(periods)).astype(np.float64)
+    with house_style():
+        figure, (axes,) = panels(periods, 1120, 190)
+        reach(axes, axis_top(counts, float(limit or 0)))
+        axes.bar(np.arange(len(periods)), counts, width=0.7, color=COLOURS["visits"])
+        if limit:
+            axes.axhline(limit, color=COLOURS["red"], linewidth=1.5, dashes=(4, 3))
+        return draw(figure, "Stores visited by period")
+
+
+def _line(axes: Axes, values: FloatArray, colour: str) -> None:
+    """A line that breaks at unknown values; a value between two breaks shows as a dot."""
+    axes.plot(
+        values,
+        color=COLOURS[colour],
+        linewidth=1.5 if colour == "ink" else 2.0,
+        marker="o",
+        markersize=3.5,
+        markevery=np.flatnonzero(_alone(values)).tolist(),
+    )
+
+
+def _band(axes: Axes, low: FloatArray, high: FloatArray) -> None:
+    """The area between two lines, below the grid; a period between two breaks shows as a bar."""
+    positions, known = np.arange(len(low)), np.isfinite(low) & np.isfinite(high)
+    below_grid = 0.4
+    axes.fill_between(positions, low, high, where=known, color=COLOURS["band"], linewidth=0, zorder=below_grid)
+    alone = _alone(np.where(known, low, np.nan))
+    axes.vlines(positions[alone], low[alone], high[alone], color=COLOURS["band"], linewidth=6, zorder=below_grid)
+
+
+def _alone(values: FloatArray) -> NDArray[np.bool_]:
+    """Which values are known while both neighbours are not."""
+    known = np.concatenate([[False], np.isfinite(values), [False]])
+    return known[1:-1] & ~known[:-2] & ~known[2:]
+
+
+def _total(frame: pd.DataFrame, column: str, periods: pd.DatetimeIndex) -> FloatArray:
+    """Sum of the known values per period; NaN where nothing is known."""
+    values = frame[column].to_numpy(dtype=np.float64)
+    at = periods.get_indexer(pd.to_datetime(frame[c.DATE]))
+    known = np.isfinite(values)
+    total = np.bincount(at[known], values[known], minlength=len(periods))
+    counted = np.bincount(at[known], minlength=len(periods)) > 0
+    return np.where(counted, total, np.nan)

@@ -1,0 +1,155 @@
+"""Small multiples of the report: daily stock, capacity and sales of every store under two policies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas import columns as c
+from tasks.report.drawing import COLOURS, Backdrop, Drawing, axis_top, edges_of, house_style, panels, reach
+from tasks.report.formats import number, quantity
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FloatArray = NDArray[np.float64]
+
+# A capacity far above the stock would flatten the stock's line: then it is told, not drawn.
+_CAPACITY_IN_SIGHT = 2.5
+_NOTICEABLE_SHARE = 0.05
+_WIDTH, _HEIGHT = 560, 150
+
+
+@dataclass(frozen=True)
+class StoreCard:
+    """One store's figure.
+
+    Attributes:
+        store: its id.
+        facts: a line of text beside the id.
+        crowded: it exceeds its capacity noticeably under the chosen policy.
+        drawing: one panel per policy shown.
+    """
+
+    store: str
+    facts: str
+    crowded: bool
+    drawing: Drawing
+
+
+class StockFigures:
+    """Daily stock, capacity and sales of every store, for the policies shown.
+
+    Attributes:
+        policies: the policies shown, the chosen one first.
+    """
+
+    def __init__(self, stock_by_day: pd.DataFrame, policies: Sequence[str]) -> None:
+        """Arrange the rows of ``stock_by_day`` as arrays; policies that it lacks are left out."""
+        found = set(stock_by_day[c.POLICY].astype(object))
+        self.policies = [policy for policy in policies if policy in found]
+        self._stores = sorted(stock_by_day[c.STORE_ID].astype(object).unique(), key=natural_order)
+        dates = pd.to_datetime(stock_by_day[c.DATE])
+        self._periods = pd.DatetimeIndex(np.sort(dates.unique()))
+        policy = pd.Index(self.policies).get_indexer(stock_by_day[c.POLICY].astype(object))
+        store = pd.Index(self._stores).get_indexer(stock_by_day[c.STORE_ID].astype(object))
+        cell = (policy, store, self._periods.get_indexer(dates))
+        shown = policy >= 0
+        shape = (len(self.policies), len(self._stores), len(self._periods))
+        self._at = tuple(part[shown] for part in cell)
+        self._stock, self._sales, self._over, capacity = (
+            self._grid(stock_by_day.loc[shown, column], shape) for column in (c.STOCK, c.SALES, c.OVER, c.CAPACITY)
+        )
+        self._capacity = np.where(np.isfinite(capacity), capacity, -np.inf).max(axis=(0, 2), initial=-np.inf)
+
+    def cards(self) -> list[StoreCard]:
+        """One card per store, in the natural order of their ids."""
+        if not self.policies:
+            return []
+        with house_style():
+            # A figure costs as much to make as to draw: the stores take turns in one.
+            figure, axes = panels(self._periods, _WIDTH, _HEIGHT, self.policies)
+            shown = [_Panel(one, self._periods) for one in axes]
+            backdrop = Backdrop(figure, [(panel.axes, panel.changing) for panel in shown])
+            cards = []
+            for store, name in enumerate(self._stores):
+                self._show(store, shown)
+                drawing = backdrop.draw(self._alt(store))
+                crowded = bool((np.nan_to_num(self._over[0, store]) > _NOTICEABLE_SHARE).any())
+                cards.append(StoreCard(str(name), self._facts(store), crowded, drawing))
+        return cards
+
+    def _grid(self, values: pd.Series, shape: tuple[int, int, int]) -> FloatArray:
+        grid = np.full(shape, np.nan)
+        grid[self._at] = values.to_numpy(dtype=np.float64)
+        return grid
+
+    def _show(self, store: int, shown: Sequence[_Panel]) -> None:
+        capacity = float(self._capacity[store]) if self._in_sight(store) else None
+        for policy, panel in enumerate(shown):
+            panel.show(self._stock[policy, store], self._sales[policy, store], self._over[policy, store], capacity)
+        reach(shown[0].axes, max(self._top(store), capacity or 0.0))
+
+    def _alt(self, store: int) -> str:
+        beside = " beside ".join(self.policies)
+        return f"Store {self._stores[store]}: stock, sales and capacity by period, {beside}"
+
+    def _facts(self, store: int) -> str:
+        capacity = self._capacity[store]
+        words = [f"capacity {number(capacity)} units" if np.isfinite(capacity) else "capacity unlimited"]
+        if np.isfinite(capacity) and not self._in_sight(store):
+            words[0] += " (above the chart)"
+        sales = np.nansum(self._sales[0, store])
+        words.append(f"{quantity(float(sales))} units expected to be sold")
+        days = np.nansum(self._over[0, store])
+        if days >= _NOTICEABLE_SHARE:
+            words.append(f"{quantity(float(days))} periods over capacity")
+        return " · ".join(words)
+
+    def _top(self, store: int) -> float:
+        return axis_top(self._stock[:, store], self._sales[:, store])
+
+    def _in_sight(self, store: int) -> bool:
+        capacity = self._capacity[store]
+        return bool(np.isfinite(capacity) and capacity <= self._top(store) * _CAPACITY_IN_SIGHT)
+
+
+class _Panel:
+    """What is drawn of one policy: straight lines only, left unsmoothed, so that pictures stay small."""
+
+    def __init__(self, axes: Axes, periods: pd.DatetimeIndex) -> None:
+        self.axes = axes
+        nothing, edges = np.zeros(len(periods)), edges_of(periods)
+        self._over = axes.stairs(nothing, edges, fill=True, color=COLOURS["alarm"], antialiased=False)
+        self._over.set(transform=axes.get_xaxis_transform(), zorder=0.4)
+        self._sales = axes.stairs(nothing, edges, fill=True, color=COLOURS["sales"], antialiased=False)
+        self._stock = axes.stairs(nothing, edges, baseline=None, color=COLOURS["live"], antialiased=False)
+        self._stock.set(linewidth=1.5)
+        self._capacity = axes.axhline(0.0, color=COLOURS["red"], dashes=(4, 3), antialiased=False)
+        self._capacity.set(linewidth=1.5, zorder=3)
+        bars = [self._over, axes.yaxis, self._sales, self._stock, axes.spines["bottom"], self._capacity]
+        self.changing = sorted(bars, key=lambda artist: artist.get_zorder())
+
+    def show(self, stock: FloatArray, sales: FloatArray, over: FloatArray, capacity: float | None) -> None:
+        """Another store's periods; ``over`` is a share of the panel's height."""
+        self._over.set_data(np.where(over >= _NOTICEABLE_SHARE, over, np.nan))
+        self._sales.set_data(sales)
+        self._stock.set_data(stock, baseline=None)
+        self._capacity.set_visible(capacity is not None)
+        self._capacity.set_ydata([capacity or 0.0] * 2)
+
+
+def natural_order(text: str) -> list[tuple[int, int, str]]:
+    """A key that sorts store 2 before store 10.
+
+    >>> sorted(["10", "2", "B1"], key=natural_order)
+    ['2', '10', 'B1']
+    """
+    parts = re.findall(r"[0-9]+|[^0-9]+", str(text))
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]

@@ -1,0 +1,302 @@
+"""The report's tables and headline, from the run's frames and facts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.outputs import AFTER, BEFORE, CHANGE, Change, RunFacts
+from schemas.records import Failure, Summary
+from schemas.settings import FLOORS
+from tasks.report.accuracy import BANDS, Accuracy, Pooled, champion_bands, models_in_order
+from tasks.report.formats import UNKNOWN, Table, cell, number, percent, quantity
+
+CHAMPIONS = "Champions"
+MOVERS_SHOWN = 15
+ROWS_SHOWN = 40
+EXAMPLES = 3
+_OVERALL = "overall"
+_COST_HEADERS = {
+    c.TRANSPORT: "#Transport",
+    c.LOST_SALES: "#Lost sales",
+    c.HOLDING: "#Holding",
+    c.OVER_CAPACITY: "#Over capacity",
+    c.TOTAL: "#Total",
+    c.TOTAL_P95: "#95 % case of total",
+    c.FILL_RATE: "#Demand served",
+    c.OVER_CAPACITY_STORE_DAYS: "#Store-periods over capacity",
+    c.VISITS: "#Visits",
+    c.LOWER_BOUND: "#Lower bound",
+    c.GAP: "#Gap to bound",
+    c.LIMIT_BREACHES: "Rules broken",
+}
+_WORDS = re.compile(r"[A-Za-z0-9_]+")
+_COST_PARTS = (c.TRANSPORT, c.LOST_SALES, c.HOLDING, c.OVER_CAPACITY)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A stacked bar.
+
+    Attributes:
+        label: what it is of.
+        parts: fractions of the full width, in the order of the legend.
+        figure: text behind the bar.
+        marked: stands out.
+    """
+
+    label: str
+    parts: Sequence[float]
+    figure: str
+    marked: bool = False
+
+
+def movers_table(change: Change) -> Table:
+    """The largest changes of targets."""
+    rows = [
+        (str(store), str(sku), number(before), number(after), _signed(diff))
+        for store, sku, before, after, diff in change.rows[[c.STORE_ID, c.SKU, BEFORE, AFTER, CHANGE]]
+        .head(MOVERS_SHOWN)
+        .itertuples(index=False)
+    ]
+    headers = ("Store", "SKU", "#Before, units", "#Now, units", "#Change, units")
+    return Table(headers, rows, note=_cut(len(change.rows), MOVERS_SHOWN, "changed targets"))
+
+
+def moved_stores_table(change: Change) -> Table:
+    """Changes by store, the store with most units moved first."""
+    by_store = change.rows[CHANGE].groupby(change.rows[c.STORE_ID].astype(object))
+    size = change.rows[CHANGE].abs().groupby(change.rows[c.STORE_ID].astype(object)).sum()
+    moved = pd.DataFrame({c.N: by_store.size(), CHANGE: by_store.sum(), c.TOTAL: size})
+    largest = moved.iloc[np.argsort(-moved[c.TOTAL].to_numpy(), kind="stable")[:MOVERS_SHOWN]]
+    rows = [
+        (str(store), number(count), number((total + net) / 2), number((total - net) / 2), _signed(net))
+        for store, count, net, total in largest.reset_index().itertuples(index=False)
+    ]
+    headers = ("Store", "#Changed targets", "#Units more", "#Units less", "#Net, units")
+    return Table(headers, rows, note=_cut(len(moved), MOVERS_SHOWN, "stores with changes"))
+
+
+def model_table(accuracy: Accuracy, metrics: pd.DataFrame) -> Table:
+    """Every model beside the better floor on the same series; the champions first.
+
+    With the simulated inventory cost where that ranked the models.
+    """
+    overall = metrics[metrics[c.LEVEL].astype(object) == _OVERALL].set_index(c.MODEL)
+    pooled = {name: accuracy.of_model(name) for name in accuracy.models}
+    ordered = models_in_order(accuracy.models, pooled)
+    listed = [(CHAMPIONS, accuracy.of_champions, None)]
+    for name in ordered:
+        label = f"{name} (floor)" if name in FLOORS else name
+        listed.append((label, pooled[name], overall.loc[name] if name in overall.index else None))
+    rows = [(*_model_row(*row), *([number(row[1].cost, 3)] if accuracy.costed else [])) for row in listed]
+    headers = (
+        *("Model", "#Series", "#WAPE", "#Better floor, same series", "#Less error than floor", "#Bias"),
+        *("#MAE, units", "#RMSE, units", "#MASE", "#RMSSE", "#R²", "#wQL", "#Coverage of band"),
+        *(["#Inventory cost a period"] if accuracy.costed else []),
+    )
+    return Table(headers, rows, frozenset({0}))
+
+
+def band_bars(accuracy: Accuracy, metrics: pd.DataFrame, champions: pd.DataFrame) -> list[Bar]:
+    """Acceptance bands of the champions and of every model; the figure is the share within 90 to 110 %."""
+    overall = metrics[metrics[c.LEVEL].astype(object) == _OVERALL].set_index(c.MODEL)
+    pooled = {name: accuracy.of_model(name) for name in accuracy.models}
+    bars = []
+    crowned = champion_bands(metrics, champions)
+    if crowned is not None:
+        bars.append(Bar(CHAMPIONS, crowned, percent(crowned[0] + crowned[1]), marked=True))
+    for name in models_in_order([name for name in accuracy.models if name in overall.index], pooled):
+        parts = [float(overall.loc[name, band]) for band in BANDS]
+        if np.isfinite(parts).all():
+            bars.append(Bar(name, parts, percent(parts[0] + parts[1])))
+    return bars
+
+
+def bands_table(bars: Sequence[Bar]) -> Table:
+    """The figures of the band bars."""
+    headers = ("Model", "#Excellent (Excelente)", "#Good (Bueno)", "#Acceptable (Aceptable)", "#Poor (Necesita mejora)")
+    rows = [(bar.label, *(percent(part) for part in bar.parts), percent(bar.parts[0] + bar.parts[1])) for bar in bars]
+    return Table((*headers, "#Within 90–110 %"), rows, frozenset(i for i, bar in enumerate(bars) if bar.marked))
+
+
+def champions_table(champions: pd.DataFrame, forecast: pd.DataFrame, failures: Sequence[Failure]) -> Table:
+    """How many series each model forecast, how many fell back, and how many it won."""
+    model = forecast[c.MODEL].astype(object)
+    served = forecast.groupby(model, observed=True)[c.DATE].size()
+    periods = max(forecast[c.DATE].nunique(), 1)
+    live = forecast[forecast[c.CHAMPION].astype(bool)]
+    units = live.groupby(live[c.MODEL].astype(object), observed=True)[c.MEAN].sum()
+    won = champions[c.MODEL].astype(object).value_counts()
+    fallen = {(word, f.store_id, f.category) for f in failures for word in _WORDS.findall(f.stage)}
+    fell = Counter(word for word, _, _ in fallen)
+    names = sorted(served.index, key=lambda name: (-int(won.get(name, 0)), str(name)))
+    rows = [
+        (
+            f"{name} (floor)" if name in FLOORS else str(name),
+            number(served[name] // periods),
+            number(fell[name]),
+            number(won.get(name, 0)),
+            percent(won.get(name, 0) / len(champions) if len(champions) else None),
+            percent(units.get(name, 0.0) / units.sum() if units.sum() else None),
+        )
+        for name in names
+    ]
+    counted = ("#Series forecast", "#Fell back", "#Champion of", "#Share of series", "#Share of expected units")
+    return Table(("Model", *counted), rows)
+
+
+def fallbacks_table(failures: Sequence[Failure]) -> Table:
+    """Series that a stage could not serve, counted by stage, reason and what served them."""
+    groups: dict[tuple[str, str, str], set[str]] = {}
+    for failure in failures:
+        group = groups.setdefault((failure.stage, failure.reason, failure.fallback), set())
+        group.add(f"{failure.store_id} · {failure.category}")
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    rows = [
+        (*group, number(len(series)), "; ".join(sorted(series)[:EXAMPLES])) for group, series in ordered[:ROWS_SHOWN]
+    ]
+    note = _cut(len(ordered), ROWS_SHOWN, "reasons")
+    return Table(("Stage", "Reason", "Served by", "#Series", "Such as (store · category)"), rows, note=note)
+
+
+def overrides_table(overrides: Sequence[Mapping[str, Any]]) -> Table:
+    """What every planner's override said and did, in the order of its file."""
+    rows = [
+        (
+            str(row["number"]),
+            " / ".join(str(row[part] or "all") for part in (c.STORE_ID, c.SKU, c.CATEGORY)),
+            f"{row[c.DATE_FROM]} to {row[c.DATE_TO]}",
+            f"{row[c.ACTION]} {quantity(row[c.VALUE])}",
+            *(str(row[part]) for part in (c.REASON, c.AUTHOR, c.STATUS)),
+            number(row["changed_pairs"]),
+            number(row["units"]),
+        )
+        for row in overrides[:ROWS_SHOWN]
+    ]
+    headers = ("#No.", "Store / SKU / category", "Holds", "Does", "Reason", "Author", "Status", "#Pairs", "#Units")
+    return Table(headers, rows, note=_cut(len(overrides), ROWS_SHOWN, "overrides"))
+
+
+def cost_table(costs: pd.DataFrame) -> Table:
+    """Expected cost by policy, the cheapest first; the chosen one stands out.
+
+    Fill rate, bad case and broken rules are shown where the table has them.
+    """
+    ordered = costs.sort_values([c.TOTAL, c.POLICY], kind="stable")
+    shown = [column for column in _COST_HEADERS if column in ordered.columns]
+    if c.LIMIT_BREACHES in shown and not ordered[c.LIMIT_BREACHES].any():
+        shown.remove(c.LIMIT_BREACHES)
+    rows = [
+        (
+            f"{row[c.POLICY]}{' (chosen)' if row[c.CHOSEN] else ''}",
+            *(_cost_cell(column, row[column]) for column in shown),
+        )
+        for row in ordered.to_dict("records")
+    ]
+    chosen = frozenset(np.flatnonzero(ordered[c.CHOSEN].to_numpy(dtype=bool)).tolist())
+    return Table(("Policy", *(_COST_HEADERS[column] for column in shown)), rows, chosen)
+
+
+def cost_bars(costs: pd.DataFrame) -> list[Bar]:
+    """Cost by policy as stacked bars, the dearest policy as wide as the page."""
+    ordered = costs.sort_values([c.TOTAL, c.POLICY], kind="stable")
+    widest = float(ordered[c.TOTAL].max())
+    if not widest > 0:
+        return []
+    return [
+        Bar(
+            str(row[c.POLICY]),
+            [max(float(row[name]), 0.0) / widest for name in _COST_PARTS],
+            quantity(float(row[c.TOTAL])),
+            bool(row[c.CHOSEN]),
+        )
+        for row in ordered.to_dict("records")
+    ]
+
+
+def inputs_table(facts: RunFacts) -> Table:
+    """Rows read, accepted and quarantined per source file."""
+    rows = [
+        (
+            file.table,
+            file.path.replace("\\", "/").rsplit("/", 1)[-1],
+            number(file.rows_read),
+            number(file.rows_accepted),
+            number(file.rows_quarantined),
+            percent(file.rows_quarantined / file.rows_read if file.rows_read else None, 2),
+            file.sha256[:12],
+        )
+        for file in sorted(facts.inputs, key=lambda file: (file.table, file.path))
+    ]
+    headers = ("Table", "File", "#Rows read", "#Accepted", "#Quarantined", "#Share", "SHA-256 begins")
+    return Table(headers, rows[:ROWS_SHOWN], note=_cut(len(rows), ROWS_SHOWN, "files"))
+
+
+def reasons_table(facts: RunFacts) -> Table:
+    """Why rows were rejected, the most frequent reason first."""
+    ordered = sorted(facts.reasons, key=lambda item: (-item[2], item[0], item[1]))
+    rows = [(table, reason, number(count)) for table, reason, count in ordered[:ROWS_SHOWN]]
+    return Table(("Table", "Reason", "#Rows"), rows, note=_cut(len(ordered), ROWS_SHOWN, "reasons"))
+
+
+def treatments_table(treatments: pd.DataFrame) -> Table:
+    """What cleaning did and why, counted."""
+    keys = [treatments[column].astype(object) for column in (c.TREATMENT, c.REASON) if column in treatments]
+    counts = treatments.groupby(keys, dropna=False).size().reset_index().to_numpy().tolist()
+    ordered = sorted(counts, key=lambda row: (-row[-1], str(row)))
+    rows = [(*map(cell, names), number(count)) for *names, count in ordered[:ROWS_SHOWN]]
+    headers = (*("Treatment", "Why")[: len(keys)], "#Rows")
+    return Table(headers, rows, note=_cut(len(ordered), ROWS_SHOWN, "treatments"))
+
+
+def summary_tables(summary: Summary) -> list[tuple[str, Table]]:
+    """Further small tables that stages hand over, as they come."""
+    tables = []
+    for title, rows in summary.items():
+        if not rows:
+            continue
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        numeric = {name for name in names if all(isinstance(row.get(name, 0), int | float) for row in rows)}
+        headers = [("#" if name in numeric else "") + str(name).replace("_", " ") for name in names]
+        cells = [[cell(row.get(name)) for name in names] for row in rows[:ROWS_SHOWN]]
+        tables.append((title.replace("_", " "), Table(headers, cells, note=_cut(len(rows), ROWS_SHOWN, "rows"))))
+    return tables
+
+
+def _model_row(label: str, pooled: Pooled, overall: pd.Series | None) -> tuple[str, ...]:
+    named = (c.MAE, c.RMSE, c.MASE, c.RMSSE, c.R2, c.WQL)
+    figures = [UNKNOWN if overall is None else number(float(overall[name]), 2) for name in named]
+    return (
+        label,
+        number(pooled.series),
+        percent(pooled.wape),
+        f"{percent(pooled.floor_wape)} {pooled.floor}".strip(),
+        percent(pooled.gain, signed=True),
+        percent(pooled.bias, signed=True),
+        *figures,
+        UNKNOWN if overall is None else percent(float(overall[c.COVERAGE])),
+    )
+
+
+def _cost_cell(column: str, value: float | str) -> str:
+    if isinstance(value, str):
+        return value or "none"
+    if column in (c.FILL_RATE, c.GAP):
+        return percent(float(value))
+    return quantity(float(value))
+
+
+def _signed(units: float) -> str:
+    return f"{'+' if units > 0 else ''}{number(units)}"
+
+
+def _cut(count: int, shown: int, what: str) -> str:
+    return f"The first {shown} of {count:,} {what}." if count > shown else ""

@@ -1,0 +1,139 @@
+"""``restock what-if``: the same run with other limits, beside what was published; nothing is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from flows.__main__ import cli
+from schemas.errors import ConfigError
+from tasks.configuration.settings_file import load_settings
+from tasks.inventory.weekly import optimise
+from tasks.publication.erp_file import replenishment_bytes
+from tasks.storage.lake import open_lake
+from tests.inventory.test_weekly_plan import COSTED, inputs_of
+
+AS_OF = "2024-03-04"
+
+
+@pytest.fixture(scope="module")
+def settings_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published run in a lake, as the publication leaves it."""
+    folder = tmp_path_factory.mktemp("company")
+    inputs = inputs_of(**COSTED)
+    written = inputs.settings.model_dump(mode="json", include={"name", "horizon", "category", "inventory", "sources"})
+    path = folder / "settings.yaml"
+    path.write_text(yaml.safe_dump({**written, "storage": "lake"}))
+    settings = load_settings(path)
+    lake = open_lake(settings.storage)
+    keys = inputs.forecast[["store_id", "category"]].drop_duplicates()
+    given = {
+        "tables": {"stores": inputs.stores},
+        "sku_facts": inputs.sku_facts,
+        "planned_prices": pd.DataFrame(columns=["store_id", "sku", "date", "price"]),
+        "forecast": inputs.forecast.assign(model="theta", champion=True),
+        "backtest": inputs.backtest.assign(model="theta"),
+        "champions": keys.assign(model="theta", why="test"),
+    }
+    stored = {
+        name: {key: lake.write_table("t", frame).model_dump() for key, frame in value.items()}
+        if isinstance(value, dict)
+        else lake.write_table("t", value).model_dump()
+        for name, value in given.items()
+    }
+    plan = optimise(inputs_of(**COSTED))
+    files = {
+        "replenishment.csv": replenishment_bytes(plan.replenishment, settings.output),
+        "costs.csv": plan.costs.to_csv(index=False).encode(),
+    }
+    manifest = {
+        "settings": settings.model_dump(mode="json"),
+        "settings_sha256": settings.digest(),
+        "outputs": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+        "plan_inputs": {**stored, "stock_counted": True},
+    }
+    for name, data in {**files, "manifest.json": json.dumps(manifest).encode()}.items():
+        lake.write_bytes(f"runs/{AS_OF}/{name}", data)
+    return path
+
+
+def ask(settings_file: Path, *options: str, as_of: str = AS_OF) -> str:
+    done = CliRunner().invoke(cli, ["what-if", "--settings", str(settings_file), "--as-of", as_of, *options])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.output
+
+
+def figures(text: str, name: str) -> list[float]:
+    line = next(line for line in text.splitlines() if line.startswith(name))
+    return [float(cell.replace(",", "")) for cell in re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", line)[:2]]
+
+
+def test_without_a_change_the_published_plan_comes_back(settings_file: Path) -> None:
+    text = ask(settings_file)
+    for name in ("Transport", "Lost sales", "Total  ", "Visits", "Target stock, units", "genetic", "eoq"):
+        old, new = figures(text, name)
+        assert old == new, name
+    assert "settings file is not" not in text
+
+
+def test_less_room_costs_more_and_dearer_visits_are_fewer_or_dearer(settings_file: Path) -> None:
+    text = ask(settings_file, "--capacity", "0.3")
+    old, new = figures(text, "Total  ")
+    assert new > old
+    old, new = figures(text, "Lower bound")
+    assert new >= old
+    text = ask(settings_file, "--visit-cost", "2")
+    old, new = figures(text, "Lower bound")
+    assert new > old
+
+
+def test_values_replace_those_of_the_settings_and_more_demand_needs_more(settings_file: Path) -> None:
+    text = ask(settings_file, "--holding-cost", "1.5", "--demand", "2", "--set", "inventory.policies=[newsvendor]")
+    assert figures(text, "Holding")[1] > 0
+    assert "newsvendor" in text
+    old, new = figures(text, "Target stock, units")
+    assert new > old
+
+
+def test_nothing_is_written(settings_file: Path) -> None:
+    def state() -> dict[str, bytes]:
+        return {str(p): p.read_bytes() for p in settings_file.parent.rglob("*") if p.is_file()}
+
+    before = state()
+    ask(settings_file, "--capacity", "0.9")
+    assert state() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--dc-stock", "0.5"), "has no dc_stock table"),
+        (("--lead-time", "20"), "horizon is 14"),
+        (("--service-level", "1.5"), "service_level"),
+    ],
+)
+def test_what_cannot_be_asked_is_told(settings_file: Path, options: tuple[str, ...], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        ask(settings_file, *options)
+
+
+def test_a_date_without_a_run_is_told(settings_file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"holds no published run .* restock weekly"):
+        ask(settings_file, as_of="2024-03-11")
+
+
+def test_a_changed_settings_file_is_told(settings_file: Path) -> None:
+    text = settings_file.read_text()
+    try:
+        settings_file.write_text(text.replace("name: t", "name: other"))
+        assert "settings file is not the published run's" in ask(settings_file)
+    finally:
+        settings_file.write_text(text)

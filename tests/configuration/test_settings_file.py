@@ -1,0 +1,189 @@
+"""The settings file: every problem at once, in words; paths where they belong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import ConfigError
+from schemas.settings import Settings
+from tasks.configuration.settings_file import load_settings
+
+BASE = """
+name: shoes
+sources:
+  sales: {path: data/sales.csv, columns: {units: Uns}}
+  products: {path: /abs/products.csv}
+  stores: {path: 's3://bucket/stores.csv'}
+"""
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Path:
+    folder = tmp_path / "company"
+    folder.mkdir()
+    return folder
+
+
+def load(company: Path, text: str = BASE, *overrides: str, cwd: Path | None = None) -> Settings:
+    (company / "settings.yaml").write_text(text)
+    return load_settings(company / "settings.yaml", overrides, cwd=cwd or company.parent)
+
+
+def problems(company: Path, text: str = BASE, *overrides: str) -> str:
+    with pytest.raises(ConfigError) as error:
+        load(company, text, *overrides)
+    message = str(error.value)
+    assert "pydantic" not in message
+    assert "http" not in message
+    return message
+
+
+def test_relative_paths_start_at_the_file(company: Path) -> None:
+    settings = load(company)
+    assert settings.sources.sales.path == str(company / "data/sales.csv")
+    assert settings.sources.products.path == "/abs/products.csv"
+    assert settings.sources.stores.path == "s3://bucket/stores.csv"
+    assert settings.storage == str(company / "lake")
+
+
+def test_relative_paths_of_overrides_start_at_the_working_directory(company: Path, tmp_path: Path) -> None:
+    settings = load(
+        company, BASE, "storage=elsewhere", "sources.sales.path=x/../s.csv", "sources.stock={path: stock.csv}"
+    )
+    assert settings.storage == str(tmp_path / "elsewhere")
+    assert settings.sources.sales.path == str(tmp_path / "s.csv")
+    assert settings.sources.sales.columns == {"units": "Uns"}
+    assert settings.sources.stock is not None
+    assert settings.sources.stock.path == str(tmp_path / "stock.csv")
+
+
+def test_the_digest_does_not_depend_on_where_a_command_starts(
+    company: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = load(company).digest()
+    assert load(company, cwd=tmp_path / "other").digest() == first
+    monkeypatch.chdir(company)
+    assert load_settings(Path("settings.yaml")).digest() == first
+
+
+def test_overrides_are_yaml_and_mappings_are_merged(company: Path) -> None:
+    settings = load(
+        company,
+        BASE + "inventory: {lead_time: 1, eoq: {lead_time: 5}}\n",
+        "inventory={review_period: 3, eoq: {max_cover: 9}}",
+        "quantiles=[0.1, 0.5]",
+        "horizon=9",
+        "inventory.holding_cost=1e-2",
+        "country=CL",
+        "horizon=10",
+        "sources.stock=null",
+    )
+    assert (settings.inventory.lead_time, settings.inventory.review_period) == (1, 3)
+    assert (settings.inventory.eoq.lead_time, settings.inventory.eoq.max_cover) == (5, 9)
+    assert (settings.quantiles, settings.horizon, settings.country) == ([0.1, 0.5], 10, "CL")
+    assert settings.inventory.holding_cost == 0.01
+
+
+def test_a_group_without_anything_behind_it_keeps_its_defaults(company: Path) -> None:
+    settings = load(company, BASE + "quality:\ninventory:\nmodels:\n  xgboost:\n")
+    assert settings.quality.max_quarantined_share == 0.01
+    assert list(settings.models.named()) == ["xgboost"]
+
+
+def test_all_problems_are_listed_with_key_expected_and_got(company: Path) -> None:
+    message = problems(
+        company,
+        BASE.replace("columns: {units: Uns}", "colums: {}")
+        + """
+horizen: 3
+horizon: soon
+aggregate: maybe
+country: NO
+seed: true
+lead_time: 2
+category: sku
+quantiles: [0.5, 0.1]
+inventory:
+  policies: [eoq, magic]
+  shortage_cost: cheap
+  service_level: 2
+  holding_cost: .inf
+  genetic: {popluation: 3}
+output: {delimiter: ';;', columns: {shop: x}}
+""",
+    )
+    assert message.startswith("The settings (")
+    for line in (
+        "sources.sales.colums: unknown key; did you mean sources.sales.columns?",
+        "horizen: unknown key; did you mean horizon?",
+        "horizon: expected a whole number, got 'soon'",
+        "aggregate: expected true or false, got 'maybe'",
+        "country: expected text, got false (YAML reads it so; put it in quotes)",
+        "seed: expected a number, got true",
+        "lead_time: unknown key; it belongs at inventory.lead_time or inventory.eoq.lead_time",
+        "category: expected a list, such as [a, b], got 'sku'",
+        "quantiles: must rise and not repeat (got [0.5, 0.1])",
+        "inventory.policies.1: expected 'eoq', 'eoq_published'",
+        "inventory.shortage_cost: expected 'price' or a number, got 'cheap'",
+        "inventory.service_level: expected a number below 1, got 2",
+        "inventory.holding_cost: expected a finite number, got inf",
+        "inventory.genetic.popluation: unknown key; did you mean inventory.genetic.population?",
+        "output.delimiter: expected a text of at most 1 characters, got ';;'",
+        "output.columns.shop: expected 'store_id', 'sku' or 'target_quantity', got 'shop'",
+    ):
+        assert f"\n  - {line}" in message
+    assert "have 16 problems" in message
+
+
+def test_a_required_group_is_named(company: Path) -> None:
+    assert "have 1 problem:\n  - sources: is required but absent" in problems(company, "name: x\n")
+    assert "sources.stores: is required" in problems(
+        company, "name: x\nsources: {sales: {path: a}, products: {path: b}}\n"
+    )
+
+
+def test_rules_across_keys_speak_for_themselves(company: Path) -> None:
+    message = problems(company, BASE, "horizon=3")
+    assert "horizon is 3, but inventory.lead_time + inventory.review_period = 7" in message
+    assert "set horizon to at least 7" in message
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("horizon", "--set horizon: expected key.path=value"),
+        ("=3", "--set =3: expected key.path=value"),
+        ("a..b=3", "expected key.path=value"),
+        ("horizon.days=3", "horizon is 28 in the settings file, which has no keys to set"),
+        ("category.0=x", r"category is ['sku'] in the settings file, which has no keys"),
+        ("name=[1", "the value is no valid YAML (line 1"),
+        ("name=2024", "name: expected text, got 2024 (YAML reads it so; put it in quotes)"),
+        ("storage=", "storage: expected text, got nothing"),
+        ("inventory=3", "inventory: expected keys with values below it, got 3"),
+        ("inventory.laed_time=3", "did you mean inventory.lead_time?"),
+    ],
+)
+def test_wrong_overrides(company: Path, override: str, message: str) -> None:
+    assert message in problems(company, BASE + "horizon: 28\ncategory: [sku]\n", override)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1\nb: 2\n", "is no valid YAML: line 2, column 2"),
+        (BASE + "name: again\n", "line 7, column 1: the key 'name' stands twice"),
+        ("", "holds no settings"),
+        ("- a\n", "holds no settings"),
+    ],
+)
+def test_text_that_is_no_settings(company: Path, text: str, message: str) -> None:
+    assert message in problems(company, text)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no settings file .*none.yaml.*--settings"):
+        load_settings(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_settings(tmp_path)

@@ -1,0 +1,41 @@
+"""On which periods DeepAR's configurations are compared: never on what the folds of the run are to test."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tasks.deepar.trial import plan_trial
+from tasks.demand.folds import rolling_folds
+from tests.forecasting.panels import panel_of
+
+
+@pytest.mark.parametrize(
+    ("before", "known", "window"), [(730, 702, 28), (92, 64, 28), (60, 40, 20), (42, 28, 14), (40, 40, 0), (2, 2, 0)]
+)
+def test_windows_by_hand(before: int, known: int, window: int) -> None:
+    trial = plan_trial(panel_of(np.ones((2, 800)), horizon=28), before)
+    assert (trial.history, trial.known, trial.window) == (before, known, window)
+    assert bool(trial.note) == (window < 28)
+
+
+@pytest.mark.parametrize("further", [0, 2])
+@pytest.mark.parametrize(
+    ("frequency", "horizon", "step", "length"), [("D", 28, 7, 800), ("W-MON", 8, 1, 170), ("MS", 6, 1, 70)]
+)
+def test_no_fold_tests_what_chose_the_configuration(
+    frequency: str, horizon: int, step: int, length: int, further: int
+) -> None:
+    panel = panel_of(np.ones((2, length)), frequency, horizon)
+    folds = rolling_folds(panel, 3, step, further)
+    trial = plan_trial(panel, folds[0].known_periods)
+    assert trial.window == horizon
+    assert trial.history <= min(fold.known_periods for fold in folds)
+
+
+def test_periods_without_any_known_demand_are_passed_over() -> None:
+    demand = np.ones((3, 100))
+    demand[:, 80:] = np.nan
+    demand[2, 80] = 1.0
+    trial = plan_trial(panel_of(demand, horizon=14), 100)
+    assert (trial.history, trial.known) == (81, 67)

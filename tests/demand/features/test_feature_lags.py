@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from schemas.panel import Panel
+from tasks.demand.features.lags import LagFeatures, Standards
+from tasks.demand.features.training_rows import Rows, horizon_rows
+from tests.forecasting.panels import awkward_panel, panel_of
+
+
+def columns_of(panel: Panel, rows: Rows) -> dict[str, np.ndarray]:
+    matrix, names = LagFeatures(panel).table(rows)
+    return dict(zip(names, matrix.T, strict=True))
+
+
+def row(series: int, origin: int, step: int) -> Rows:
+    return Rows(np.array([series]), np.array([origin]), np.array([step]))
+
+
+def test_columns_of_a_daily_row_by_hand():
+    # 0, 1, ..., 29: mean 14.5, variance (30^2 - 1) / 12; from origin 20 the third step is period 22.
+    panel = panel_of(np.arange(30.0))
+    deviation = np.sqrt(899 / 12)
+    found = columns_of(panel, row(0, 20, 3))
+    assert found["mean"][0] == pytest.approx(14.5)
+    assert found["deviation"][0] == pytest.approx(deviation)
+    units = {name: values[0] * deviation + 14.5 for name, values in found.items()}
+    assert [units["lag_1"], units["lag_7"], units["lag_14"]] == pytest.approx([19.0, 13.0, 6.0], abs=1e-4)
+    # The last weekday of the target that is known at the origin is a week before it: periods 15, 8, 1.
+    assert [units[f"same_weekday_{back}"] for back in (1, 2, 3)] == pytest.approx([15.0, 8.0, 1.0], abs=1e-4)
+    assert units["mean_7"] == pytest.approx(np.mean(np.arange(13, 20)), abs=1e-4)
+    assert np.isnan([found["same_weekday_4"][0], found["lag_21"][0]]).all()
+
+
+def test_the_week_a_year_ago_is_counted_from_the_target():
+    panel = panel_of(np.arange(80.0) + 5.0 * (np.arange(80) == 29), frequency="W-MON", horizon=3)
+    found = columns_of(panel, row(0, 80, 2))
+    back = {name: found[name][0] * found["deviation"][0] + found["mean"][0] for name in found}
+    assert [back[f"year_ago_{shift}"] for shift in ("-1", "+0", "+1")] == pytest.approx([28.0, 34.0, 30.0], abs=1e-4)
+    assert back["year_ago_season"] == pytest.approx((28 + 34 + 30) / 3, abs=1e-4)
+    assert back["year_ago_level_4"] == pytest.approx(np.mean([24, 25, 26, 27]), abs=1e-4)
+    assert back["step_4"] == pytest.approx(np.mean([76, 77, 78, 79]) + 34 - 25.5, abs=1e-4)
+    assert back["season_step_4"] == pytest.approx(77.5 + 92 / 3 - 25.5, abs=1e-4)
+
+
+@pytest.mark.parametrize("frequency", ["D", "W-MON", "MS"])
+def test_a_row_reads_nothing_of_its_series_behind_its_origin(frequency):
+    panel = awkward_panel(frequency)
+    origin = panel.history - 9
+    rows = Rows(
+        np.repeat(np.arange(panel.n), panel.horizon),
+        np.full(panel.n * panel.horizon, origin),
+        np.tile(np.arange(panel.horizon) + 1, panel.n),
+    )
+    standards = LagFeatures(panel).standards
+    changed = panel.demand.copy()
+    changed[:, origin:] = 77.0
+
+    def past(told: Panel) -> np.ndarray:
+        features = LagFeatures(told)
+        matrix, names = features.table(rows)
+        own = [
+            at
+            for at, name in enumerate(names)
+            if name.startswith(("lag_", "year_", "same_", "mean_", "step_", "season_"))
+        ]
+        units = features.standards.units(matrix[:, own].astype(np.float64), rows.series)
+        return np.round(units / (1.0 + standards.mean[rows.series, None]), 3)
+
+    np.testing.assert_allclose(past(panel), past(replace(panel, demand=changed)), atol=2e-3)
+
+
+def test_closed_and_unknown_periods_are_unknown():
+    closed = np.zeros((1, 27), dtype=bool)
+    closed[0, 18] = True
+    demand = np.arange(20.0)
+    demand[17] = np.nan
+    found = columns_of(panel_of(demand, closed=closed), row(0, 20, 1))
+    assert np.isnan([found["lag_2"][0], found["lag_3"][0]]).all()
+    assert np.isfinite([found["lag_1"][0], found["lag_4"][0]]).all()
+
+
+def test_standards_of_a_constant_an_empty_and_a_zero_series():
+    found = Standards.of(np.array([[4.0, 4.0], [np.nan, np.nan], [0.0, 0.0]]))
+    assert found.mean.tolist() == [4.0, 0.0, 0.0]
+    assert found.deviation[0] == pytest.approx(0.2)
+    assert (found.deviation > 0).all()
+    assert found.units(found.scores(np.array([7.0]), np.array([0])), np.array([0])) == pytest.approx([7.0])
+
+
+def test_the_horizon_has_every_column_of_the_history():
+    panel = awkward_panel("D")
+    ahead = columns_of(panel, horizon_rows(panel))
+    assert set(ahead) == set(columns_of(panel, row(0, 40, 1)))
+    assert "promo" in ahead
+
+
+def test_a_period_taken_as_sold_is_the_past_of_later_rows_alone():
+    panel = panel_of(np.arange(30.0))
+    features = LagFeatures(panel)
+    assumed = features.assuming(1, np.array([2.5]))
+    later = row(0, 31, 1)
+    told = dict(zip(assumed.table(later)[1], assumed.table(later)[0][0], strict=True))
+    untold = dict(zip(features.table(later)[1], features.table(later)[0][0], strict=True))
+    assert told["lag_1"] == 2.5
+    assert np.isnan(untold["lag_1"])
+    assert told["lag_2"] == untold["lag_2"]
+    assert told["mean_7"] == pytest.approx((6 * np.mean([untold[f"lag_{lag}"] for lag in range(2, 8)]) + 2.5) / 7)
+    at_origin = row(0, 30, 1)
+    np.testing.assert_array_equal(assumed.table(at_origin)[0], features.table(at_origin)[0])

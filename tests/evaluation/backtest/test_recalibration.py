@@ -1,0 +1,93 @@
+"""Quantiles that the folds showed to be too narrow are widened, each fold by the others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from tasks.evaluation.backtest.recalibration import calibrated
+
+
+def noisy(backtest_of, folds=8, series=60, horizon=6):
+    """A model whose quantiles span less than what was sold around its median."""
+    rng = np.random.default_rng(3)
+    actual = 100.0 + rng.normal(0.0, 10.0, (folds, series, horizon))
+    return backtest_of(actual, {"a": np.full(actual.shape, 100.0)}, spread=20.0, step=horizon)
+
+
+def live_of(table):
+    last = table[table[c.CUTOFF] == table[c.CUTOFF].max()]
+    days = pd.Timedelta(days=6)
+    return last.assign(**{c.DATE: last[c.DATE] + days}).drop(columns=[c.CUTOFF, c.ACTUAL])
+
+
+def test_narrow_quantiles_are_widened_and_the_rest_stays(backtest_of, quantiles):
+    table = noisy(backtest_of)
+    past, ahead = calibrated(table, live_of(table), quantiles)
+    assert (past["q0.9"] > table["q0.9"]).all()
+    assert (past["q0.1"] < table["q0.1"]).all()
+    assert (ahead["q0.9"] > live_of(table)["q0.9"]).all()
+    for column in (c.MEAN, c.MEDIAN, c.ACTUAL, c.DATE):
+        pd.testing.assert_series_equal(past[column], table[column])
+    assert (np.diff(past[c.quantile_columns(quantiles)].to_numpy(), axis=1) >= 0).all()
+
+
+def test_a_fold_does_not_calibrate_itself(backtest_of, quantiles):
+    table = noisy(backtest_of)
+    first = table[c.CUTOFF] == table[c.CUTOFF].min()
+    changed = table.assign(**{c.ACTUAL: np.where(first, 5000.0, table[c.ACTUAL])})
+    past, again = (calibrated(rows, live_of(table), quantiles)[0] for rows in (table, changed))
+    spread = c.quantile_columns(quantiles)
+    pd.testing.assert_frame_equal(past.loc[first, spread], again.loc[first, spread])
+    assert not past.loc[~first, spread].equals(again.loc[~first, spread])
+
+
+def test_few_rows_move_nothing(backtest_of, quantiles):
+    table = noisy(backtest_of, folds=2, series=5)
+    past, ahead = calibrated(table, live_of(table), quantiles)
+    pd.testing.assert_frame_equal(past, table)
+    pd.testing.assert_frame_equal(ahead, live_of(table))
+
+
+def test_models_are_calibrated_apart(backtest_of, quantiles):
+    table = noisy(backtest_of)
+    wide = table.assign(**{c.MODEL: "wide", "q0.1": 50.0, "q0.25": 75.0, "q0.75": 125.0, "q0.9": 150.0})
+    both = pd.concat([table, wide], ignore_index=True)
+    past, _ = calibrated(both, live_of(table), quantiles)
+    alone, _ = calibrated(table, live_of(table), quantiles)
+    own = past[past[c.MODEL] == "a"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(own, alone)
+    assert past.loc[past[c.MODEL] == "wide", "q0.9"].mean() < 150.0
+
+
+def rare(backtest_of, sold, whole=True):
+    """Series that sell one unit in so many of the folds' rows, all with a q0.1 of 0.3 and a q0.25 of 0.4."""
+    rng = np.random.default_rng(1)
+    actual = (rng.random((6, 60, 6)) < sold) * (1.0 if whole else 1.5)
+    table = backtest_of(actual, {"a": np.full(actual.shape, 0.8)}, step=6)
+    return table.assign(**{"q0.1": 0.3, "q0.25": 0.4, "q0.75": 1.0, "q0.9": 1.5})
+
+
+def test_where_units_are_whole_a_lower_quantile_below_one_is_0_if_too_often_nothing_sells(backtest_of, quantiles):
+    table = rare(backtest_of, 0.85)
+    past, ahead = calibrated(table, live_of(table), quantiles)
+    # Nothing sells in 15 % of the rows: too often for q0.1, not for q0.25.
+    for found in (past, ahead):
+        assert (found["q0.1"] == 0).all()
+        assert (found["q0.25"] > 0).all()
+    past, _ = calibrated(rare(backtest_of, 0.96), live_of(table), quantiles)
+    assert (past["q0.1"] > 0).all()
+
+
+def test_demand_that_is_not_in_units_keeps_its_small_quantiles(backtest_of, quantiles):
+    table = rare(backtest_of, 0.85, whole=False)
+    past, _ = calibrated(table, live_of(table), quantiles)
+    assert (past["q0.1"] > 0).all()
+
+
+def test_quantiles_do_not_cross_where_a_higher_one_is_0(backtest_of, quantiles):
+    table = rare(backtest_of, 0.5)
+    past, _ = calibrated(table, live_of(table), quantiles)
+    assert (past[["q0.1", "q0.25"]] == 0).all().all()
+    assert (np.diff(past[c.quantile_columns(quantiles)].to_numpy(), axis=1) >= 0).all()

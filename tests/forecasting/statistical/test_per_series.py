@@ -1,0 +1,136 @@
+"""The rule by which a model of single series serves a panel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from schemas.settings import ArimaSettings
+from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive
+from tasks.forecasting.statistical.arima import arima_forecaster
+from tasks.forecasting.statistical.per_series import LocalForecaster, reason_of, run_each
+from tests.forecasting.panels import panel_of
+
+LEVELS = (0.1, 0.5, 0.9)
+
+
+class Scripted:
+    """A model that misbehaves as the store's history tells: its first value is the case."""
+
+    name = "scripted"
+    max_history = 50
+    min_known = 5
+    uses_features = False
+
+    def __init__(self, learns: bool = False) -> None:
+        self.learns = learns
+        self.learnt: list[str] = []
+
+    def learn(self, task):
+        self.learnt.append(task.key[0])
+        if task.values[0] == 5:
+            raise RuntimeError("no structure")
+        return "a structure"
+
+    def describe(self, structure):
+        return structure
+
+    def forecast(self, task, levels, structure):
+        case = task.values[0]
+        mean = np.full(task.lead, 3.0)
+        if case == 1:
+            raise RuntimeError("it broke at /tmp/abc/file.csv\nsecond line")
+        if case == 2:
+            mean[-1] = np.nan
+        if case == 3:
+            mean[:] = 1e9
+        return mean, mean[:, None] + np.array([1.0, 0.0, -1.0])
+
+
+def panel_of_cases(*cases):
+    return panel_of(np.array([[case, *[4.0] * 18, 9.0] for case in cases]), horizon=4)
+
+
+def forecast(panel, model=None):
+    return LocalForecaster(model or Scripted()).fit(panel, 0).predict(panel, LEVELS)
+
+
+def test_a_served_series_is_tidied():
+    found = forecast(panel_of_cases(7))
+    assert found.mean[0].tolist() == [3, 3, 3, 3]
+    assert found.quantiles[0, 0].tolist() == [2, 3, 4]
+    assert not found.failed
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        (1, "RuntimeError: it broke at ..."),
+        (2, "ValueError: the forecast is not finite"),
+        (3, "ValueError: the forecast diverged: 1e+09 against 9 at most in the history"),
+    ],
+)
+def test_a_failure_is_served_by_seasonal_naive_and_says_why(case, reason):
+    panel = panel_of_cases(7, case)
+    found = forecast(panel)
+    naive = SeasonalNaive("fixed").fit(panel, 0).predict(panel, LEVELS)
+    assert found.failed == {1: reason}
+    assert np.array_equal(found.mean[1], naive.mean[1])
+    assert np.array_equal(found.quantiles[1], naive.quantiles[1])
+    assert found.mean[0].tolist() == [3, 3, 3, 3]
+
+
+def test_short_and_unknown_series_say_so():
+    demand = np.full((2, 20), np.nan)
+    demand[0, -3:] = [1.0, 2.0, 3.0]
+    assert forecast(panel_of(demand)).failed == {0: "3 known open periods, 5 needed", 1: NO_HISTORY}
+
+
+def test_a_constant_history_is_its_own_forecast():
+    found = forecast(panel_of(np.full(30, 6.0)))
+    assert (found.mean == 6).all()
+    assert (found.quantiles == 6).all()
+    assert not found.failed
+
+
+def test_a_structure_is_learnt_once():
+    model = Scripted(learns=True)
+    forecaster = LocalForecaster(model)
+    panel = panel_of_cases(7, 8)
+    forecaster.fit(panel.until(15), 0)
+    forecaster.fit(panel, 0)
+    assert model.learnt == ["s00", "s01"]
+
+
+def test_a_series_without_structure_falls_back_with_the_reason_of_its_search():
+    found = forecast(panel_of_cases(7, 5), Scripted(learns=True))
+    assert found.failed == {1: "RuntimeError: no structure"}
+    assert found.notes == ("scripted: 1 structures over 1 series; most often a structure 1",)
+
+
+def test_reasons_hold_no_paths_or_addresses():
+    assert reason_of(ValueError("object at 0x7f01 in /a/b")) == "ValueError: object at ... in ..."
+    assert len(reason_of(ValueError("x" * 500))) == 160
+
+
+def test_outcomes_keep_the_order_of_their_tasks():
+    assert [outcome.value for outcome in run_each(lambda task: task, list(range(45)), 1)] == list(range(45))
+
+
+def test_processes_change_no_forecast():
+    rng = np.random.default_rng(0)
+    panel = panel_of(50 + np.cumsum(rng.normal(0, 2, (24, 40)), axis=1), "W-MON", 4)
+    alone, together = (
+        arima_forecaster(ArimaSettings(), workers).fit(panel, 0).predict(panel, LEVELS) for workers in (1, 2)
+    )
+    assert np.array_equal(alone.mean, together.mean)
+    assert np.array_equal(alone.quantiles, together.quantiles)
+
+
+def test_a_series_is_forecast_alike_alone_and_among_others():
+    rng = np.random.default_rng(1)
+    panel = panel_of(50 + np.cumsum(rng.normal(0, 2, (3, 40)), axis=1), "W-MON", 4)
+    among = arima_forecaster(ArimaSettings()).fit(panel, 0).predict(panel, LEVELS)
+    single = panel.take(np.array([2]))
+    alone = arima_forecaster(ArimaSettings()).fit(single, 0).predict(single, LEVELS)
+    assert np.array_equal(among.quantiles[2], alone.quantiles[0])

@@ -1,0 +1,156 @@
+"""From levels to SKUs: whole units, totals kept, nothing sent where nothing may be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.settings import LifecycleSettings
+from tasks.inventory.allocation.disaggregate import SplitRows, split, within_dc
+from tasks.inventory.allocation.sku_shares import is_discontinued, may_be_sent, sku_shares
+
+
+def rows_of(series, share, **given_columns) -> SplitRows:
+    n = len(series)
+    columns = {
+        "position": np.zeros(n),
+        "floor": np.zeros(n),
+        "pack": np.ones(n),
+        "may_send": np.ones(n, dtype=bool),
+        **{name: np.asarray(value) for name, value in given_columns.items()},
+    }
+    return SplitRows(series=np.asarray(series), share=np.asarray(share, dtype=float), **columns)
+
+
+FREE, BOUND = np.array([False]), np.array([True])
+
+
+def test_largest_remainder_keeps_the_total():
+    # 10 · (0.37, 0.33, 0.30) = 3.7, 3.3, 3.0: 3, 3, 3 and the unit left goes to the 0.7.
+    assert split(np.array([10.0]), rows_of([0, 0, 0], [0.37, 0.33, 0.30]), FREE).tolist() == [4, 3, 3]
+
+
+def test_unbounded_stores_split_by_share_whatever_is_there():
+    rows = rows_of([0, 0], [0.5, 0.5], position=[9.0, 0.0])
+    assert split(np.array([10.0]), rows, FREE).tolist() == [5, 5]
+
+
+def test_bounded_stores_fill_the_shortest_first_and_never_above_the_level():
+    # 9 of one are there: of the 10 only one unit is left for the other.
+    rows = rows_of([0, 0], [0.5, 0.5], position=[9.0, 0.0])
+    assert split(np.array([10.0]), rows, BOUND).tolist() == [9, 1]
+
+
+def test_above_the_level_already_nothing_is_sent():
+    rows = rows_of([0, 0], [0.5, 0.5], position=[12.0, 3.0])
+    targets = split(np.array([10.0]), rows, BOUND)
+    assert targets.sum() == 10
+    assert (targets <= [12, 3]).all()
+
+
+def test_minimum_presentation_comes_first():
+    rows = rows_of([0, 0, 0], [0.9, 0.1, 0.0], floor=[0.0, 2.0, 2.0])
+    assert split(np.array([10.0]), rows, FREE).tolist() == [6, 2, 2]
+    # Not enough for all of it: cut in proportion.
+    assert split(np.array([2.0]), rows, FREE).tolist() == [0, 1, 1]
+
+
+def test_what_may_not_be_sent_has_no_target_and_takes_its_place():
+    rows = rows_of([0, 0], [0.5, 0.5], position=[4.0, 0.0], may_send=[False, True])
+    assert split(np.array([10.0]), rows, BOUND).tolist() == [0, 6]
+    assert split(np.array([10.0]), rows, FREE).tolist() == [0, 10]
+    alone = rows_of([0], [1.0], may_send=[False])
+    assert split(np.array([5.0]), alone, FREE).tolist() == [0]
+
+
+def test_packs_are_whole_and_stay_within_the_level():
+    rows = rows_of([0, 0], [0.6, 0.4], pack=[6.0, 6.0])
+    assert split(np.array([20.0]), rows, BOUND).tolist() == [12, 6]
+    assert split(np.array([18.0]), rows, BOUND).tolist() == [12, 6]
+
+
+def test_series_do_not_mix():
+    rows = rows_of([0, 1, 0, 1], [0.5, 1.0, 0.5, 0.0])
+    assert split(np.array([3.0, 7.0]), rows, np.array([False, True])).tolist() == [2, 7, 1, 0]
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_totals_are_kept_and_targets_are_whole(data):
+    n = data.draw(st.integers(1, 12))
+    series = np.sort(np.array(data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))))
+    share = np.array(data.draw(st.lists(st.floats(0, 1), min_size=n, max_size=n)))
+    position = np.array(data.draw(st.lists(st.integers(0, 8), min_size=n, max_size=n)), dtype=float)
+    floor = np.array(data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n)), dtype=float)
+    levels = np.array(data.draw(st.lists(st.integers(0, 30), min_size=3, max_size=3)), dtype=float)
+    bounded = np.array(data.draw(st.lists(st.booleans(), min_size=3, max_size=3)))
+    targets = split(levels, rows_of(series, share, position=position, floor=floor), bounded)
+    assert (targets >= 0).all()
+    present = np.isin(np.arange(3), series)
+    total = np.bincount(series, weights=targets, minlength=3)
+    np.testing.assert_array_equal(total[present], levels[present])
+    # In a bounded store targets and stock together stay at the level, or at the stock where that is above it.
+    after = np.bincount(series, weights=np.maximum(targets, position), minlength=3)
+    stock = np.bincount(series, weights=position, minlength=3)
+    fits = bounded & present & (np.bincount(series, weights=np.maximum(floor, position), minlength=3) <= levels)
+    np.testing.assert_array_equal(after[fits], np.maximum(levels, stock)[fits])
+
+
+def test_dc_stock_is_shared_by_what_is_lacking():
+    targets = np.array([8, 3, 5])
+    cut = within_dc(targets, np.array([2.0, 0.0, 0.0]), np.array([0, 0, 1]), np.array([6.0, np.inf]))
+    # 6 and 3 are lacking, 6 are there: 4 and 2; the other SKU is not touched.
+    assert cut.tolist() == [6, 2, 5]
+    none = within_dc(targets, np.array([2.0, 0.0, 0.0]), np.array([0, 0, 1]), np.array([0.0, 1.0]))
+    assert none.tolist() == [2, 0, 1]
+
+
+def facts_of(**columns) -> pd.DataFrame:
+    n = len(columns["sku"])
+    base = {"store_id": ["a"] * n, "category": ["c"] * n, "recent_units": [0.0] * n, "total_units": [0.0] * n}
+    return pd.DataFrame({**base, "size": [""] * n, "collection_status": [""] * n, **columns})
+
+
+def test_shares_follow_recent_sales_and_shrink():
+    facts = facts_of(sku=["x", "y"], recent_units=[200.0, 0.0], total_units=[200.0, 200.0])
+    share = sku_shares(facts, np.zeros(2, dtype=np.int64))
+    assert share.sum() == pytest.approx(1)
+    # Own evidence of 200 units against a prior worth 20 that says one half.
+    assert share[0] == pytest.approx((200 + 20 * 0.5) / 220)
+
+
+def test_without_sales_the_size_curve_of_the_network_decides():
+    facts = pd.concat(
+        [
+            facts_of(sku=["x38", "x39"], size=["38", "39"], total_units=[300.0, 100.0]),
+            facts_of(sku=["y38", "y39"], size=["38", "39"]).assign(store_id="b"),
+        ],
+        ignore_index=True,
+    )
+    share = sku_shares(facts, np.array([0, 0, 1, 1]))
+    assert share[2] > share[3] > 0
+
+
+def test_the_order_of_rows_changes_no_share():
+    facts = facts_of(sku=list("wxyz"), recent_units=[5.0, 1, 0, 9], total_units=[9.0, 9, 3, 9], size=list("1212"))
+    series = np.array([0, 0, 1, 1])
+    order = np.array([2, 0, 3, 1])
+    shuffled = sku_shares(facts.iloc[order].reset_index(drop=True), series[order])
+    np.testing.assert_allclose(shuffled, sku_shares(facts, series)[order])
+
+
+def test_lifecycle_decides_where_an_article_may_go():
+    rules = LifecycleSettings()
+    stores = pd.DataFrame({"store_id": ["a", "d", "n"], "store_type": ["TIENDAS A", "D", None]})
+    facts = pd.concat(
+        [
+            facts_of(sku=["1", "2", "3"], collection_status=["Liquidación", "Saldo", ""]).assign(store_id=store)
+            for store in "adn"
+        ],
+        ignore_index=True,
+    )
+    assert may_be_sent(facts, stores, rules).tolist() == [False, False, True, True, True, True, True, False, True]
+    assert is_discontinued(facts, stores, rules).tolist() == [False, True, False] + [False] * 3 + [False, True, False]

@@ -1,0 +1,118 @@
+"""Sample paths: the forecast's quantiles and mean, errors that go together, draws that hang on names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks.inventory.model.demand_paths import Correlation, OwnPaths, correlation_of, draw_paths
+
+LEVELS = [0.1, 0.25, 0.5, 0.75, 0.9]
+ALONE = Correlation(0.0, 0.0, 0.0)
+
+
+def one(mean: float, quantiles: list[float], paths: int = 4000, correlation: Correlation = ALONE, periods: int = 2):
+    values = np.broadcast_to(np.array(quantiles), (1, periods, len(quantiles)))
+    return draw_paths(np.full((1, periods), mean), values, LEVELS, [("a", "x")], correlation, paths, 7)
+
+
+def test_paths_are_whole_and_follow_quantiles_and_mean():
+    drawn = one(102.0, [60.0, 80.0, 100.0, 120.0, 150.0])
+    assert (drawn == np.floor(drawn)).all()
+    assert (drawn >= 0).all()
+    np.testing.assert_allclose(np.quantile(drawn, LEVELS), [60, 80, 100, 120, 150], atol=2.5)
+    assert drawn.mean() == pytest.approx(102, rel=0.02)
+
+
+def test_a_slow_article_sells_its_mean_though_its_quantiles_are_zero():
+    drawn = one(0.05, [0.0] * 5, paths=20000)
+    assert drawn.mean() == pytest.approx(0.05, rel=0.1)
+    assert (drawn == 0).mean() > 0.9
+
+
+def test_errors_last_fade_and_are_shared():
+    names = [("a", "x"), ("a", "y"), ("b", "x")]
+    quantiles = np.broadcast_to([60.0, 80.0, 100.0, 120.0, 140.0], (3, 8, 5))
+    drawn = draw_paths(np.full((3, 8), 100.0), quantiles, LEVELS, names, Correlation(0.3, 0.5, 0.4, 0.1), 4000, 1)
+    flat = np.corrcoef(drawn[:, 0].T)
+    assert flat[0, 1] == pytest.approx(0.3 + 0.7 * 0.5, abs=0.06)
+    assert flat[0, 7] == pytest.approx(0.3, abs=0.06)
+    assert np.corrcoef(drawn[:, 0, 0], drawn[:, 1, 0])[0, 1] == pytest.approx(0.4, abs=0.06)
+    assert np.corrcoef(drawn[:, 0, 0], drawn[:, 2, 0])[0, 1] == pytest.approx(0.1, abs=0.06)
+
+
+def test_a_series_draws_by_its_name_not_by_its_place():
+    names = [("a", "x"), ("b", "y"), ("b", "z")]
+    quantiles = np.broadcast_to([1.0, 2.0, 3.0, 4.0, 5.0], (3, 4, 5))
+    mean = np.full((3, 4), 3.0)
+    all_of_them = draw_paths(mean, quantiles, LEVELS, names, Correlation(), 6, 7)
+    last = draw_paths(mean[:1], quantiles[:1], LEVELS, names[2:], Correlation(), 6, 7)
+    np.testing.assert_array_equal(all_of_them[:, 2], last[:, 0])
+    other_seed = draw_paths(mean, quantiles, LEVELS, names, Correlation(), 6, 8)
+    assert (other_seed != all_of_them).any()
+
+
+def folds_of(drawn: np.ndarray) -> pd.DataFrame:
+    """Fold rows in which every path is a fold."""
+    periods = drawn.shape[2]
+    fold, series, period = (index.ravel() for index in np.indices(drawn.shape))
+    frame = pd.DataFrame(
+        {
+            "cutoff": pd.Timestamp("2024-01-01") + pd.to_timedelta(fold * periods, unit="D"),
+            "store_id": [f"s{i // 4}" for i in series],
+            "category": [f"c{i % 4}" for i in series],
+            "date": pd.Timestamp("2024-01-01") + pd.to_timedelta(fold * periods + period, unit="D"),
+            "actual": drawn.ravel(),
+        }
+    )
+    for level, value in zip(LEVELS, [60.0, 80.0, 100.0, 120.0, 140.0], strict=True):
+        frame[f"q{level:g}"] = value
+    return frame
+
+
+@pytest.mark.parametrize("network", [0.0, 0.25])
+def test_correlation_is_found_again_in_folds(network):
+    truth = Correlation(0.3, 0.5, 0.4, network)
+    names = [(f"s{i // 4}", f"c{i % 4}") for i in range(40)]
+    quantiles = np.broadcast_to([60.0, 80.0, 100.0, 120.0, 140.0], (40, 10, 5))
+    drawn = draw_paths(np.full((40, 10), 100.0), quantiles, LEVELS, names, truth, 30, 3)
+    found = correlation_of(folds_of(drawn).sample(frac=1.0, random_state=1), LEVELS)
+    assert found.lasting == pytest.approx(0.3, abs=0.12)
+    assert found.fading == pytest.approx(0.5, abs=0.15)
+    assert found.shared == pytest.approx(0.4, abs=0.12)
+    assert found.network == pytest.approx(network, abs=0.08)
+
+
+def test_too_few_folds_give_the_defaults():
+    empty = folds_of(np.zeros((1, 4, 3))).assign(actual=np.nan)
+    assert correlation_of(empty, LEVELS) == Correlation()
+
+
+def test_a_models_own_paths_give_the_order_and_the_forecast_the_quantiles():
+    names = [("a", "x"), ("a", "y")]
+    quantiles = np.broadcast_to([60.0, 80.0, 100.0, 120.0, 140.0], (2, 6, 5))
+    mean = np.full((2, 6), 100.0)
+    # Paths that cross once in the middle: who is low at first is high at last.
+    ramp = np.arange(400.0)
+    own = np.concatenate([np.tile(ramp, (3, 1)), np.tile(-ramp, (3, 1))])
+    chosen = [OwnPaths({0: own}, 5, from_end) for from_end in (False, True)]
+    first, last = (draw_paths(mean, quantiles, LEVELS, names, ALONE, 200, 5, paths) for paths in chosen)
+    without = draw_paths(mean, quantiles, LEVELS, names, ALONE, 200, 5)
+    np.testing.assert_array_equal(first[:, 1], without[:, 1])
+    flat = np.corrcoef(first[:, 0].T)
+    assert flat[0, 2] > 0.99
+    assert flat[0, 5] < -0.99
+    both = np.concatenate([first, last])[:, 0]
+    # All 400 once: the quantiles are met nearly exactly.
+    np.testing.assert_allclose(np.quantile(both, LEVELS, axis=0).T, np.tile([60, 80, 100, 120, 140], (6, 1)), atol=2)
+
+
+def test_more_paths_than_the_model_has_take_them_again_and_ties_fall_by_chance():
+    own = OwnPaths({3: np.zeros((4, 10))}, 1, from_end=False)
+    found = own.probabilities(3, ("a", "x"), 25)
+    assert found.shape == (25, 4)
+    assert ((found > 0) & (found < 1)).all()
+    # Ties: a path's place differs from period to period.
+    assert np.ptp(np.floor(found * 10), axis=1).max() > 0
+    np.testing.assert_array_equal(np.floor(found[:5] * 10), np.floor(found[10:15] * 10))

@@ -1,0 +1,244 @@
+"""Places on show, packs, presentation, lifecycle, frozen days: kept, or reported by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from schemas.settings import InventorySettings
+from tasks.inventory.allocation.assortment import Shelf, crowded_displays, on_show
+from tasks.inventory.allocation.disaggregate import split, within_dc
+from tasks.inventory.allocation.styles import ENDING, GIVEN, MARKED, SINGLE, article_labels
+from tasks.inventory.model.blackout_days import frozen_periods
+from tasks.inventory.model.hard_limits import within_limits
+from tasks.inventory.model.network import Network
+from tasks.inventory.model.review_weeks import missed_weeks, review_visits
+from tasks.inventory.model.simulator import simulate
+from tasks.inventory.registry import make_policy
+from tasks.inventory.weekly import optimise
+from tests.inventory.allocation.test_disaggregate import BOUND, FREE, rows_of
+from tests.inventory.conftest import problem_of
+from tests.inventory.test_weekly_plan import AS_OF, COSTED, inputs_of
+
+ROOM = np.array([100.0])
+
+
+def facts(skus: list[str], sizes: list[str], **more: object) -> pd.DataFrame:
+    return pd.DataFrame({"sku": skus, "size": sizes, **more})
+
+
+def test_articles_are_told_by_the_columns_that_there_are():
+    labels, rule = article_labels(facts(["A-36", "A-37", "B-36"], ["36", "37", "36"]))
+    assert (labels.tolist(), rule) == (["A", "A", "B"], MARKED)
+    labels, rule = article_labels(facts(["120035", "120036", "7035"], ["35", "36", "35"]))
+    assert (labels.tolist(), rule) == (["12", "12", "7"], ENDING)
+    labels, rule = article_labels(facts(["101", "102", "336"], ["35", "36", "36"]))
+    assert (labels.tolist(), rule) == (["101", "102", "336"], SINGLE)
+    labels, rule = article_labels(facts(["A-36", "B-36"], ["36", "36"], article=["boot", ""]))
+    assert (labels.tolist(), rule) == (["boot", "B"], GIVEN)
+
+
+def test_a_level_below_a_pack_gives_one_pack_where_there_is_room():
+    rows = rows_of([0, 0], [0.7, 0.3], pack=[6.0, 6.0])
+    assert split(np.array([4.0]), rows, BOUND, ROOM).tolist() == [6, 0]
+    assert split(np.array([4.0]), rows, BOUND, np.array([1.0])).tolist() == [0, 0]
+    assert split(np.array([0.0]), rows, BOUND, ROOM).tolist() == [0, 0]
+    # Two units are above the level already: nothing is wanted.
+    stocked = rows_of([0, 0], [0.7, 0.3], pack=[6.0, 6.0], position=[0.0, 6.0])
+    assert split(np.array([4.0]), stocked, BOUND, ROOM).tolist() == [0, 0]
+    # Of two packs the level holds one; none is added.
+    assert split(np.array([11.0]), rows, FREE).tolist() == [6, 0]
+
+
+def test_minimum_presentation_is_lifted_to_whole_packs():
+    rows = rows_of([0, 0], [0.9, 0.1], floor=[0.0, 2.0], pack=[1.0, 6.0])
+    assert split(np.array([10.0]), rows, BOUND).tolist() == [4, 6]
+
+
+def test_the_dc_serves_what_must_be_there_first():
+    # 8 are lacking, 4 are there: one of each store's presentation first, the rest in proportion.
+    cut = within_dc(np.array([6, 2]), np.zeros(2), np.zeros(2, dtype=np.int64), np.array([4.0]), np.array([1.0, 1.0]))
+    assert cut.tolist() == [3, 1]
+    cut = within_dc(np.array([7, 1]), np.zeros(2), np.zeros(2, dtype=np.int64), np.array([2.0]), np.array([1.0, 1.0]))
+    assert cut.tolist() == [1, 1]
+
+
+def test_free_places_go_to_what_is_worth_most_and_stock_keeps_its_place():
+    shelf = Shelf(np.zeros(5, dtype=np.int64), np.array([0, 0, 1, 2, 3]), np.array([2.0]))
+    position = np.array([0.0, 1.0, 0.0, 0.0, 0.0])
+    units, value = np.array([1.0, 1, 2, 2, 9]), np.array([10.0, 10, 10, 20, 1])
+    assert on_show(shelf, position, units, value).tolist() == [True, True, False, True, False]
+    assert crowded_displays(replace(shelf, capacity=np.array([0.0])), position).tolist() == [1]
+    assert on_show(replace(shelf, capacity=np.array([np.inf])), position, units, value).all()
+    # An article of which the plan sends nothing lacks no place while one is free.
+    assert on_show(replace(shelf, capacity=np.array([4.0])), position, np.array([0.0, 1, 0, 2, 9]), value).all()
+    assert on_show(replace(shelf, capacity=np.array([3.0])), position, np.array([0.0, 1, 0, 2, 9]), value)[2] == 0
+
+
+def shown_articles(plan: object, inputs: object) -> pd.Series:
+    """Different articles per store that are there or will be."""
+    told = plan.explanations
+    have = told[(told["target_quantity"] > 0) | (told["on_hand"].fillna(0) + told["in_transit"].fillna(0) > 0)]
+    return have.groupby("store_id")["article"].nunique()
+
+
+def test_no_store_shows_more_articles_than_it_has_places_for():
+    inputs = inputs_of(stock=False, display_capacity=[2, 4], **COSTED)
+    plan = optimise(inputs)
+    assert shown_articles(plan, inputs).to_dict() == {"01": 2, "2": 4}
+    left_out = plan.unmet[(plan.unmet["limit"] == "display capacity") & (plan.unmet["store_id"] == "01")]
+    assert len(left_out[left_out["sku"] != ""]) == 4
+    assert (left_out["granted"] < left_out["wanted"]).all()
+    assert any("Not satisfied, display capacity" in note for note in plan.notes)
+    assert any("Articles are told by" in note for note in plan.notes)
+    # The units of those left out go to those on show: the category keeps its level.
+    totals = plan.replenishment.groupby(["store_id", "category"])["target_quantity"].sum()
+    levels = plan.explanations.groupby(["store_id", "category"])["order_up_to"].first()
+    shown = totals[totals > 0]
+    assert (shown == levels[shown.index]).all()
+
+
+def test_a_category_without_any_place_leaves_room_to_the_others_and_its_sales_are_lost():
+    roomy = {"storage_capacity": [25.0, 60.0], "visit_cost": [50.0, 80.0]}
+    inputs = inputs_of(stock=False, **roomy)
+    free, bound = optimise(inputs), optimise(replace(inputs, stores=inputs.stores.assign(display_capacity=[1, 6])))
+    categories = bound.explanations[bound.explanations["store_id"] == "01"].groupby("category")
+    assert categories["target_quantity"].sum().gt(0).to_dict() == {"bags": False, "boots": True}
+    # The plan itself knows: no level, no delivery, and the place of bags in storage goes to boots.
+    assert set(bound.levels.loc[bound.levels["store_id"] == "01", "category"]) == {"boots"}
+    sent = bound.deliveries[bound.deliveries["store_id"] == "01"]
+    assert sent["sku"].str.startswith("boots").all()
+    assert categories["order_up_to"].first()["boots"] > level_of(free, "01", "boots")
+    # What bags would have sold there is in the cost of every policy: about 1 a day at 20.
+    cost = bound.costs.set_index("policy")["lost_sales"]
+    assert (cost >= 0.8 * 14 * 20).all()
+    named = bound.unmet[(bound.unmet["category"] == "bags") & (bound.unmet["sku"] == "")]
+    assert named[["store_id", "limit", "granted"]].to_numpy().tolist() == [["01", "display capacity", 0.0]]
+    assert named["wanted"].iloc[0] == level_of(free, "01", "bags")
+    assert set(categories.get_group("bags")["limit"]) == {"display capacity"}
+    # Where everything has a place nothing changes.
+    pd.testing.assert_frame_equal(of_store(free, "2"), of_store(bound, "2"))
+
+
+def level_of(plan: object, store: str, category: str) -> float:
+    told = plan.explanations
+    return told.loc[(told["store_id"] == store) & (told["category"] == category), "order_up_to"].iloc[0]
+
+
+def of_store(plan: object, store: str) -> pd.DataFrame:
+    return plan.replenishment[plan.replenishment["store_id"] == store]
+
+
+def test_stock_beyond_the_places_is_reported_and_nothing_new_comes():
+    plan = optimise(inputs_of(display_capacity=[2, 6], **COSTED))
+    rows = plan.unmet[(plan.unmet["store_id"] == "01") & (plan.unmet["sku"] == "")]
+    assert rows[rows["limit"] == "display capacity"][["wanted", "granted"]].to_numpy().tolist() == [[6, 2]]
+
+
+def test_what_cannot_be_satisfied_is_reported_by_name():
+    inputs = inputs_of(stock=False, storage_capacity=[20.0, 3.0], visit_cost=[50.0, 80.0])
+    lifted = inputs.sku_facts.assign(
+        min_presentation=np.where(inputs.sku_facts["sku"] == "bags-1", 6.0, np.nan),
+        pack_size=np.where(inputs.sku_facts["category"] == "boots", 40.0, np.nan),
+    )
+    dc = pd.DataFrame({"sku": ["bags-0", "bags-2"], "available": [0.0, 1.0]})
+    plan = optimise(replace(inputs, sku_facts=lifted, dc_stock=dc))
+    named = {tuple(row) for row in plan.unmet[["store_id", "category", "sku", "limit"]].to_numpy().tolist()}
+    assert ("2", "bags", "bags-1", "minimum presentation") in named
+    assert ("01", "boots", "", "pack") in named
+    assert any(limit == "DC stock" for *_, limit in named)
+    assert len(plan.unmet) == len(plan.unmet.drop_duplicates(["store_id", "category", "sku", "limit", "reason"]))
+    targets = plan.replenishment.set_index(["store_id", "sku"])["target_quantity"]
+    assert targets.groupby("store_id").sum()["2"] <= 3
+
+
+def test_presentation_yields_to_the_capacity_of_the_store():
+    inputs = inputs_of(stock=False, settings={"policies": ["eoq"]}, storage_capacity=[20.0, 500.0], visit_cost=[1, 1])
+    lifted = inputs.sku_facts.assign(min_presentation=10.0)
+    plan = optimise(replace(inputs, sku_facts=lifted))
+    totals = plan.replenishment.groupby("store_id")["target_quantity"].sum()
+    assert (plan.replenishment.set_index("store_id").loc["2", "target_quantity"] >= 10).all()
+    short = plan.unmet[plan.unmet["limit"] == "minimum presentation"]
+    assert set(short["store_id"]) == {"01"}
+    assert totals["01"] < 60
+
+
+def test_clearance_goes_to_no_store_of_type_a():
+    inputs = inputs_of(**COSTED)
+    status = np.where(inputs.sku_facts["sku"] == "bags-0", "Liquidación", "")
+    plan = optimise(replace(inputs, sku_facts=inputs.sku_facts.assign(collection_status=status)))
+    told = plan.explanations.set_index(["store_id", "sku"])
+    assert told.loc[("01", "bags-0"), ["target_quantity", "limit"]].tolist() == [0, "lifecycle rule"]
+    assert told.loc[("2", "bags-0"), "limit"] != "lifecycle rule"
+
+
+@pytest.mark.parametrize("policy", ["eoq", "periodic_review", "marginal_value", "genetic", "genetic_static"])
+@pytest.mark.parametrize("paths", [0, 8])
+def test_no_policy_visits_on_a_frozen_day(policy: str, paths: int):
+    problem = problem_of(periods=21, paths=paths, policies=[policy])
+    frozen = np.zeros((2, 21), dtype=bool)
+    frozen[:, [0, 7, 8]] = True
+    frozen[1, 14:21] = True
+    problem = replace(problem, frozen=frozen)
+    plan = within_limits(problem, make_policy(policy).plan(problem), Network.of(problem))
+    assert not (plan.visits & frozen).any()
+    cost = simulate(problem, plan)
+    # Store 1 has no day in its third week: nothing is missed there.
+    assert cost.missed_weeks == 0
+    assert not cost.limit_breaches
+    assert plan.visits[0, 14:].any()
+
+
+def test_review_visits_move_to_the_next_day_that_is_not_frozen():
+    problem = problem_of(stores=3, periods=14)
+    frozen = np.zeros((3, 14), dtype=bool)
+    frozen[0, :2] = True
+    visits = review_visits(replace(problem, frozen=frozen))
+    assert np.argwhere(visits).tolist() == [[0, 2], [0, 7], [1, 0], [1, 7], [2, 0], [2, 7]]
+    spread = review_visits(replace(problem, frozen=frozen, max_visits_per_period=1))
+    assert spread.sum(axis=0).max() == 1
+    assert not (spread & frozen).any()
+    assert missed_weeks(spread, 7, 0, frozen) == 0
+
+
+def test_frozen_days_come_from_the_settings_and_the_calendar():
+    inputs = inputs_of(settings={"frozen": {"dates": ["2024-03-05"], "closed_days": True}})
+    dates = pd.date_range(AS_OF, periods=14)
+    calendar = pd.DataFrame(
+        {
+            "date": pd.to_datetime(["2024-03-06", "2024-03-06", "2024-03-07", "2024-03-08", "2024-03-09"]),
+            "store_id": ["01", "2", None, "2", "2"],
+            "frozen": ["1", "0", "yes", "", "0"],
+            "open": [1, 1, 1, 0, 1],
+        }
+    )
+    frozen = frozen_periods(inputs.settings, calendar, ("01", "2"), dates)
+    assert np.argwhere(frozen).tolist() == [[0, 1], [0, 2], [0, 3], [1, 1], [1, 3], [1, 4]]
+    assert frozen_periods(inputs_of().settings, calendar[["date", "store_id", "open"]], ("01", "2"), dates) is None
+
+
+def test_a_frozen_first_day_is_told_and_moves_the_visit():
+    inputs = inputs_of(settings={"frozen": {"dates": ["2024-03-04"]}})
+    plan = optimise(inputs)
+    assert plan.visits["date"].min() == AS_OF + pd.Timedelta(days=1)
+    assert set(plan.explanations["limit"]) == {"frozen days"}
+
+
+def test_a_horizon_shorter_than_a_week_still_has_its_first_visit():
+    inputs = inputs_of(settings={"review_period": 3}, **COSTED)
+    short = replace(
+        inputs,
+        settings=inputs.settings.model_copy(update={"horizon": 4}),
+        forecast=inputs.forecast[inputs.forecast["date"] < AS_OF + pd.Timedelta(days=4)],
+        sku_facts=inputs.sku_facts.assign(on_hand=500.0),
+    )
+    plan = optimise(short)
+    assert set(plan.visits["store_id"]) == {"01", "2"}
+
+
+def test_frozen_days_must_be_dates():
+    with pytest.raises(ValueError, match="frozen"):
+        InventorySettings.model_validate({"frozen": {"dates": ["soon"]}})

@@ -1,0 +1,28 @@
+"""What a plan is made from: sample paths come only for series whose champion they are of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from schemas.records import PlanInputs
+from tasks.inventory.inputs import _champion_paths
+from tasks.storage.lake import open_lake
+
+
+def test_sample_paths_are_those_of_the_champion(tmp_path: Path) -> None:
+    lake = open_lake(str(tmp_path))
+    keys = pd.DataFrame({"store_id": ["01", "01", "2"], "category": ["boots", "bags", "boots"]})
+    champions = keys.assign(model=["deepar", "xgboost", "deepar"], why="least loss")
+    days = pd.date_range("2025-01-01", periods=2)
+    paths = keys.assign(model="deepar").merge(pd.DataFrame({"date": days, "s0": [1.0, 2.0], "s1": [3.0, 4.0]}), "cross")
+    reference = lake.write_table("paths/deepar", paths.astype({"store_id": "category", "model": "category"}))
+    given = PlanInputs.model_construct(champions=lake.write_table("champions", champions), paths=[reference])
+    (found,) = _champion_paths(lake, given)
+    assert found.columns.tolist() == ["store_id", "category", "date", "s0", "s1"]
+    assert found[["store_id", "category"]].drop_duplicates().to_numpy().tolist() == [["01", "boots"], ["2", "boots"]]
+    none = PlanInputs.model_construct(
+        champions=lake.write_table("champions", champions.assign(model="xgboost")), paths=[reference]
+    )
+    assert _champion_paths(lake, none) == []

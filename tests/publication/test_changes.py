@@ -1,0 +1,66 @@
+"""What changed against an earlier file, by hand."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pandas as pd
+import pytest
+
+from schemas import columns as c
+from schemas.errors import PublicationHeldError
+from schemas.outputs import AFTER, BEFORE, CHANGE
+from tasks.publication.changes import changed_share, compare_targets, held_back
+
+WEEK_BEFORE = date(2024, 12, 26)
+
+
+def targets(**by_sku: int) -> pd.DataFrame:
+    rows = [("1", sku, quantity) for sku, quantity in by_sku.items()]
+    return pd.DataFrame(rows, columns=[c.STORE_ID, c.SKU, c.TARGET_QUANTITY])
+
+
+def test_an_absent_pair_counts_as_zero() -> None:
+    assert changed_share(targets(a=1, b=2), targets(b=2, c=0, d=4)) == 0.5
+    assert changed_share(targets(), targets()) == 0.0
+    assert changed_share(targets(a=1), targets(a=1)) == 0.0
+    assert changed_share(targets(a=1), targets()) == 1.0
+
+
+def test_the_largest_change_comes_first_whatever_the_order_of_rows() -> None:
+    before, after = targets(a=1, b=9, c=5, d=5), targets(a=4, b=2, c=5, d=8)
+    change = compare_targets(before, after, WEEK_BEFORE)
+    rows = change.rows[[c.SKU, BEFORE, AFTER, CHANGE]].to_numpy().tolist()
+    assert rows == [["b", 9, 2, -7], ["a", 1, 4, 3], ["d", 5, 8, 3]]
+    again = compare_targets(before[::-1], after[::-1], WEEK_BEFORE)
+    pd.testing.assert_frame_equal(change.rows, again.rows)
+
+
+def test_a_scoped_file_is_compared_on_its_own_pairs() -> None:
+    change = compare_targets(targets(a=1, b=9), targets(a=1), WEEK_BEFORE, scoped=True)
+    assert (change.pairs, change.share) == (1, 0.0)
+
+
+def test_the_limit_holds_back_and_says_what_to_do() -> None:
+    before = targets(**{f"s{i}": 10 for i in range(10)})
+    after = targets(**{f"s{i}": 10 + i for i in range(10)})
+    error = held_back(compare_targets(before, after, WEEK_BEFORE), 0.1, "lake/previews/2025-01-02")
+    assert isinstance(error, PublicationHeldError)
+    assert error.exit_code == 3
+    for words in (
+        "90.0 %".replace(" ", ""),
+        "10.0%",
+        "9 of 10",
+        "2024-12-26",
+        "store 1, SKU s9: 10 -> 19",
+        "SKU s5",
+        "lake/previews",
+        "--set publication.max_change=null",
+    ):
+        assert words in str(error)
+    assert "SKU s4" not in str(error)
+
+
+@pytest.mark.parametrize("limit", [None, 0.5, 1.0])
+def test_within_the_limit_nothing_is_held(limit: float | None) -> None:
+    assert held_back(compare_targets(targets(a=1, b=2), targets(a=1, b=3), WEEK_BEFORE), limit, "x") is None

@@ -1,0 +1,114 @@
+"""The replenishment file: bytes by hand, dialects, and reading back."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from schemas import columns as c
+from schemas.errors import ConfigError, PublicationError
+from schemas.settings import OutputSettings
+from tasks.publication.erp_file import read_replenishment, replenishment_bytes
+
+COLUMNS = [c.STORE_ID, c.SKU, c.TARGET_QUANTITY]
+
+
+def targets(*rows: tuple[object, object, object]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=COLUMNS)
+
+
+def test_lines_are_sorted_by_store_then_sku_and_ids_stay_as_written() -> None:
+    frame = targets(("2", "b", 3), ("10", "0013", 0), ("10", "A 12", 7), ("north/1", " x(y)", 1))
+    assert replenishment_bytes(frame, OutputSettings()) == (
+        b"store_id,sku,target_quantity\n10,0013,0\n10,A 12,7\n2,b,3\nnorth/1, x(y),1\n"
+    )
+
+
+def test_the_order_of_rows_and_their_types_leave_the_bytes_alone() -> None:
+    frame = targets(("2", "b", 3.0), ("10", "a", 0.0), ("10", "b", 7.0))
+    coded = frame.iloc[::-1].astype({c.STORE_ID: pd.CategoricalDtype(["2", "x", "10"])})
+    assert replenishment_bytes(coded, OutputSettings()) == replenishment_bytes(
+        frame.astype({c.TARGET_QUANTITY: "int64"}), OutputSettings()
+    )
+
+
+def test_names_delimiter_and_encoding_are_the_erps() -> None:
+    output = OutputSettings(
+        delimiter=";", encoding="latin-1", columns={"store_id": "Tienda", "sku": "Artículo", "target_quantity": "Uns"}
+    )
+    data = replenishment_bytes(targets(("Viña", "NIÑO;36", 4)), output)
+    assert data == 'Tienda;Artículo;Uns\nViña;"NIÑO;36";4\n'.encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("sku", "field"),
+    [('5" heel', b'"5"" heel"'), ("a,b", b'"a,b"'), ("a\nb", b'"a\nb"'), ("a\rb", b'"a\rb"'), ("a;b", b"a;b")],
+)
+def test_a_field_is_quoted_only_where_it_must_be(sku: str, field: bytes) -> None:
+    assert replenishment_bytes(targets(("1", sku, 2)), OutputSettings()).endswith(b"\n1," + field + b",2\n")
+
+
+def test_ids_outside_the_encoding_are_named() -> None:
+    frame = targets(("1", "ñandú", 1), ("1", "鞋", 1), ("1", "靴", 2))
+    with pytest.raises(ConfigError) as caught:
+        replenishment_bytes(frame, OutputSettings(encoding="latin-1"))
+    for words in ("sku", "latin-1", "靴, 鞋 (2 in all)", "output.encoding to utf-8"):
+        assert words in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (OutputSettings(encoding="utf-9"), ["output.encoding", "utf-9"]),
+        (OutputSettings(delimiter='"'), ["output.delimiter"]),
+        (OutputSettings(columns={"sku": "store_id"}), ["output.columns", "differ"]),
+        (OutputSettings(encoding="ascii", columns={"sku": "Artículo"}), ["ascii", "í"]),
+    ],
+)
+def test_an_impossible_dialect_is_a_settings_error(output: OutputSettings, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        replenishment_bytes(targets(("1", "a", 1)), output)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("quantity", [1.5, -1, float("nan"), float("inf"), "many"])
+def test_a_target_that_is_no_whole_number_is_named(quantity: object) -> None:
+    with pytest.raises(PublicationError, match=r"1 of 2 are not: 7 / b / "):
+        replenishment_bytes(targets(("7", "a", 1), ("7", "b", quantity)), OutputSettings())
+
+
+def test_ids_that_are_no_text_are_refused() -> None:
+    with pytest.raises(PublicationError, match="store_id: ids must be text as written"):
+        replenishment_bytes(targets((7, "a", 1)), OutputSettings())
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
+
+
+@example({("\x00", "a"): 1, ("\x000", "a"): 2}, ",", "utf-8")
+@given(
+    st.dictionaries(st.tuples(TEXT, TEXT), st.integers(0, 10**9), max_size=8),
+    st.sampled_from([",", ";", "\t", "|", "ñ"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
+)
+def test_what_is_written_reads_back(rows: dict[tuple[str, str], int], delimiter: str, encoding: str) -> None:
+    output = OutputSettings(delimiter=delimiter, encoding=encoding)
+    frame = targets(*[(*key, quantity) for key, quantity in rows.items()])
+    try:
+        data = replenishment_bytes(frame, output)
+    except ConfigError:
+        return
+    found = read_replenishment(data, output)
+    assert list(found.itertuples(index=False, name=None)) == sorted((*key, q) for key, q in rows.items())
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"a,b\n", b"store_id,sku,target_quantity\n1,2\n", b"store_id,sku,target_quantity\n1,2,x\n", b"\xff"]
+)
+def test_a_damaged_file_is_told(data: bytes) -> None:
+    with pytest.raises(PublicationError, match="no readable replenishment file"):
+        read_replenishment(data, OutputSettings())

@@ -1,0 +1,336 @@
+"""Publication as a transaction, in a lake folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import fields, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from schemas import columns as c
+from schemas.errors import ConfigError, PublicationError, PublicationHeldError, StorageError
+from schemas.outputs import RunOutputs, output_tables
+from schemas.records import PublicationRecord
+from tasks.publication import transaction as publish
+from tasks.publication.transaction import publish_run
+from tasks.storage.lake import Lake, open_lake
+from tests.publication import fake_run
+
+WEEK_BEFORE = date(2024, 12, 26)
+FILES = {
+    *("replenishment.csv", "deliveries.csv", "forecast.parquet", "backtest.parquet", "metrics.parquet"),
+    *("champions.parquet", "visits.csv", "levels.csv", "costs.csv", "report.html", "manifest.json"),
+    "quarantine.parquet",
+}
+
+
+def unpictured(**changed: Any) -> RunOutputs:
+    """Outputs whose report is quick to make: pictures take longest and matter little here."""
+    return replace(fake_run.outputs(**changed), history=None, stock_by_day=None)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return open_lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture(scope="module")
+def good() -> RunOutputs:
+    return unpictured()
+
+
+@pytest.fixture(scope="module")
+def published_once(good: RunOutputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("published") / "lake"
+    publish_run(open_lake(str(root)), fake_run.context(), good, fake_run.facts())
+    return root
+
+
+@pytest.fixture
+def standing(published_once: Path, tmp_path: Path) -> Lake:
+    """A lake in which this date's run is published already."""
+    shutil.copytree(published_once, tmp_path / "lake")
+    return open_lake(str(tmp_path / "lake"))
+
+
+def digests(lake: Lake, folder: str = "runs/2025-01-02") -> dict[str, str]:
+    return {
+        key.removeprefix(f"{folder}/"): hashlib.sha256(lake.read_bytes(key)).hexdigest() for key in lake.keys(folder)
+    }
+
+
+def shuffled(outputs: RunOutputs) -> RunOutputs:
+    frames = {
+        field.name: frame.sample(frac=1, random_state=5)
+        for field in fields(outputs)
+        if (frame := getattr(outputs, field.name)) is not None
+    }
+    frames["forecast"] = frames["forecast"].astype({c.STORE_ID: "category", c.MODEL: "category"})
+    return replace(outputs, **frames)
+
+
+def checksums(record: PublicationRecord) -> dict[str, str]:
+    return {file.key.rsplit("/", 1)[1]: file.sha256 for file in record.files}
+
+
+def test_every_file_is_published_and_vouched_for(lake: Lake, good: RunOutputs) -> None:
+    record = publish_run(lake, fake_run.context(), good, fake_run.facts())
+    found = digests(lake)
+    assert set(found) == FILES
+    assert checksums(record) == found
+    assert record.folder == lake.uri("runs/2025-01-02")
+    assert (record.written, record.dry_run, record.changed_share) == (True, False, None)
+    manifest = json.loads(lake.read_bytes("runs/2025-01-02/manifest.json"))
+    assert manifest["outputs"] == {name: digest for name, digest in found.items() if name != "manifest.json"}
+
+
+def test_the_files_hold_the_contracts_columns_and_every_row(standing: Lake, good: RunOutputs, tmp_path: Path) -> None:
+    folder = tmp_path / "lake" / "runs" / "2025-01-02"
+    for table in output_tables(fake_run.QUANTILES):
+        path = folder / table.file
+        found = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={c.STORE_ID: str})
+        assert tuple(found.columns[: len(table.columns)]) == table.columns
+        assert len(found) == len(getattr(good, table.name))
+    assert (folder / "visits.csv").read_text().splitlines()[1] == "101,2025-01-02"
+    forecast = pd.read_parquet(folder / "forecast.parquet")
+    assert forecast[c.DATE].dtype.kind == "M"
+    assert forecast[c.CHAMPION].dtype == bool
+    assert forecast[c.STORE_ID].iloc[0] == "101"
+    quarantine = pd.read_parquet(folder / "quarantine.parquet")
+    assert quarantine.loc[0, "Uns"] == "x"
+
+
+def test_the_order_of_rows_changes_no_byte(tmp_path: Path) -> None:
+    good = fake_run.outputs()
+    one, two = (open_lake(str(tmp_path / name)) for name in ("one", "two"))
+    publish_run(one, fake_run.context(), good, fake_run.facts())
+    publish_run(two, fake_run.context(), shuffled(good), fake_run.facts())
+    assert digests(one) == digests(two)
+
+
+def test_the_given_frames_are_left_alone(lake: Lake) -> None:
+    outputs, untouched = fake_run.outputs(), fake_run.outputs()
+    publish_run(lake, fake_run.context(), outputs, fake_run.facts())
+    for field in fields(outputs):
+        given = getattr(outputs, field.name)
+        if given is not None:
+            pd.testing.assert_frame_equal(given, getattr(untouched, field.name))
+
+
+def test_an_identical_run_writes_nothing_even_if_it_took_longer(lake: Lake, good: RunOutputs, tmp_path: Path) -> None:
+    first = publish_run(lake, fake_run.context(), good, fake_run.facts())
+    folder = tmp_path / "lake" / "runs" / "2025-01-02"
+    stamps = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    again = publish_run(lake, fake_run.context(), good, fake_run.facts(seconds={"ingest": 99.0}))
+    assert not again.written
+    assert again.files == first.files
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == stamps
+
+
+def test_a_second_run_is_identical_beside_an_earlier_week(lake: Lake, good: RunOutputs) -> None:
+    earlier = unpictured(seed=2, as_of=WEEK_BEFORE)
+    publish_run(lake, fake_run.context(as_of=WEEK_BEFORE), earlier, fake_run.facts())
+    first = publish_run(lake, fake_run.context(), good, fake_run.facts())
+    assert first.changed_share is not None
+    assert first.changed_share > 0.5
+    assert "What changed" in first.warnings[0]
+    before = digests(lake)
+    assert not publish_run(lake, fake_run.context(), good, fake_run.facts()).written
+    assert digests(lake) == before
+
+
+@pytest.mark.parametrize("name", ["replenishment.csv", "report.html", "manifest.json"])
+def test_a_damaged_or_missing_file_is_published_again(
+    standing: Lake, good: RunOutputs, tmp_path: Path, name: str
+) -> None:
+    before = digests(standing)
+    (tmp_path / "lake" / "runs" / "2025-01-02" / name).write_text("{}")
+    assert publish_run(standing, fake_run.context(), good, fake_run.facts()).written
+    assert digests(standing) == before
+
+
+def test_a_damaged_earlier_file_is_a_warning_or_with_a_limit_an_error(
+    standing: Lake, good: RunOutputs, tmp_path: Path
+) -> None:
+    (tmp_path / "lake" / "runs" / "2025-01-02" / "replenishment.csv").write_text("?")
+    week_after = date(2025, 1, 9)
+    with pytest.raises(PublicationError, match=r"replenishment.csv cannot be compared with"):
+        publish_run(
+            standing, fake_run.context(as_of=week_after, publication={"max_change": 0.5}), good, fake_run.facts()
+        )
+    record = publish_run(standing, fake_run.context(as_of=week_after), good, fake_run.facts())
+    assert "cannot be compared with" in record.warnings[0]
+    assert "cannot be compared with" in standing.read_bytes("runs/2025-01-09/report.html").decode()
+
+
+def test_a_bad_table_leaves_the_last_good_run(standing: Lake, good: RunOutputs) -> None:
+    before = digests(standing)
+    bad = good.replenishment.assign(**{c.TARGET_QUANTITY: -1})
+    with pytest.raises(PublicationError, match="target_quantity"):
+        publish_run(standing, fake_run.context(), replace(good, replenishment=bad), fake_run.facts())
+    assert digests(standing) == before
+
+
+class DisasterError(Exception):
+    """Something that nobody expected."""
+
+
+@pytest.mark.parametrize(
+    "broken", ["replenishment_bytes", "render_report", "build_manifest", "check_folder", *sorted(FILES)]
+)
+def test_a_failure_at_any_file_leaves_the_last_good_run(
+    standing: Lake, good: RunOutputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    before, temporary = digests(standing), tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    if broken in FILES:
+        copy = shutil.copyfile
+
+        def failing(source: Any, target: Any) -> Any:
+            if Path(source).name == broken:
+                raise OSError("no space left")
+            return copy(source, target)
+
+        monkeypatch.setattr(shutil, "copyfile", failing)
+    else:
+
+        def disaster(*_: object, **__: object) -> None:
+            raise DisasterError
+
+        monkeypatch.setattr(publish, broken, disaster)
+    changed = replace(good, replenishment=good.replenishment.assign(**{c.TARGET_QUANTITY: 1}))
+    with pytest.raises((DisasterError, StorageError)):
+        publish_run(standing, fake_run.context(), changed, fake_run.facts())
+    assert digests(standing) == before
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("writer", [table.file for table in output_tables(fake_run.QUANTILES)])
+def test_a_failure_while_writing_any_table_leaves_the_last_good_run(
+    standing: Lake, good: RunOutputs, monkeypatch: pytest.MonkeyPatch, writer: str
+) -> None:
+    before, write = digests(standing), publish.write_output
+
+    def failing(frame: pd.DataFrame, table: Any, folder: Path) -> None:
+        if table.file == writer:
+            raise DisasterError
+        write(frame, table, folder)
+
+    monkeypatch.setattr(publish, "write_output", failing)
+    with pytest.raises(DisasterError):
+        publish_run(standing, fake_run.context(seed=8), good, fake_run.facts())
+    assert digests(standing) == before
+
+
+@pytest.mark.parametrize("survived", [0, 5, 11])
+def test_a_kill_in_the_middle_leaves_the_last_good_run(standing: Lake, good: RunOutputs, survived: int) -> None:
+    before = digests(standing)
+    child = os.fork()
+    if child == 0:
+        copies, copy = [], shutil.copyfile
+
+        def dying(source: Any, target: Any) -> Any:
+            if len(copies) == survived:
+                os._exit(9)
+            copies.append(source)
+            return copy(source, target)
+
+        shutil.copyfile = dying  # type: ignore[assignment]
+        try:
+            publish_run(standing, fake_run.context(seed=8), good, fake_run.facts())
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    reopened = open_lake(standing.root)
+    assert digests(reopened) == before
+    assert publish_run(reopened, fake_run.context(seed=8), good, fake_run.facts()).written
+
+
+def test_the_manifest_names_the_file_of_the_same_date_that_it_replaces(standing: Lake, good: RunOutputs) -> None:
+    def replaced() -> Any:
+        return json.loads(standing.read_bytes("runs/2025-01-02/manifest.json"))["replaces"]
+
+    assert replaced() is None
+    before = digests(standing)["replenishment.csv"]
+    publish_run(standing, fake_run.context(seed=8), good, fake_run.facts())
+    assert replaced() == {"replenishment_sha256": before, "approval": None}
+    assert not publish_run(standing, fake_run.context(seed=8), good, fake_run.facts()).written
+
+
+def test_a_dry_run_leaves_a_preview_only(lake: Lake, good: RunOutputs) -> None:
+    record = publish_run(lake, fake_run.context(dry_run=True), good, fake_run.facts())
+    assert record.dry_run
+    assert record.folder == lake.uri("previews/2025-01-02")
+    assert lake.keys("runs") == []
+    assert digests(lake, "previews/2025-01-02") == checksums(record)
+
+
+def test_too_many_changes_hold_back_and_leave_a_preview(lake: Lake, good: RunOutputs) -> None:
+    limited = {"publication": {"max_change": 0.25}}
+    earlier = unpictured(seed=2, as_of=WEEK_BEFORE)
+    publish_run(lake, fake_run.context(as_of=WEEK_BEFORE, **limited), earlier, fake_run.facts())
+    with pytest.raises(PublicationHeldError) as caught:
+        publish_run(lake, fake_run.context(**limited), good, fake_run.facts())
+    assert lake.uri("previews/2025-01-02") in str(caught.value)
+    assert lake.keys("runs/2025-01-02") == []
+    assert set(digests(lake, "previews/2025-01-02")) == FILES
+    dry = publish_run(lake, fake_run.context(dry_run=True, **limited), good, fake_run.facts())
+    assert "held back" in dry.warnings[0]
+
+
+def test_the_limit_compares_with_what_the_erp_has_for_that_date(lake: Lake, good: RunOutputs) -> None:
+    publish_run(lake, fake_run.context(as_of=WEEK_BEFORE), unpictured(seed=2, as_of=WEEK_BEFORE), fake_run.facts())
+    publish_run(lake, fake_run.context(), good, fake_run.facts())
+    one = good.replenishment.copy()
+    one.loc[0, c.TARGET_QUANTITY] += 5
+    nearly = replace(good, replenishment=one)
+    limited = fake_run.context(publication={"max_change": 0.1})
+    assert publish_run(lake, limited, nearly, fake_run.facts()).written
+    with pytest.raises(PublicationHeldError, match="differ from the file of 2025-01-02"):
+        publish_run(lake, limited, unpictured(seed=3), fake_run.facts())
+
+
+def test_an_earlier_file_is_read_in_the_dialect_it_was_written_in(lake: Lake, good: RunOutputs) -> None:
+    latin = {"output": {"delimiter": ";", "encoding": "latin-1", "columns": {"sku": "Artículo"}}}
+    renamed = good.replenishment.assign(**{c.STORE_ID: "Viña; " + good.replenishment[c.STORE_ID]})
+    outputs = replace(good, replenishment=renamed)
+    publish_run(lake, fake_run.context(as_of=WEEK_BEFORE, **latin), outputs, fake_run.facts())
+    assert publish_run(lake, fake_run.context(), outputs, fake_run.facts()).changed_share == 0.0
+
+
+def test_a_run_of_some_stores_is_compared_on_these_and_never_with(lake: Lake, good: RunOutputs) -> None:
+    publish_run(lake, fake_run.context(as_of=date(2024, 12, 19)), good, fake_run.facts())
+    part = replace(good, replenishment=good.replenishment[good.replenishment[c.STORE_ID] == "101"])
+    scoped = publish_run(lake, fake_run.context(as_of=WEEK_BEFORE, stores=("101",)), part, fake_run.facts())
+    assert scoped.changed_share == 0.0
+    page = lake.read_bytes("runs/2024-12-26/report.html").decode()
+    assert "covers a part of the network only: store 101" in page
+    assert publish_run(lake, fake_run.context(), good, fake_run.facts()).changed_share == 0.0
+    manifest = json.loads(lake.read_bytes("runs/2025-01-02/manifest.json"))
+    assert manifest["compared_with"] == "2024-12-19"
+
+
+def test_an_id_outside_the_encoding_stops_the_publication(lake: Lake, good: RunOutputs) -> None:
+    strange = good.replenishment.assign(**{c.STORE_ID: "鞋" + good.replenishment[c.STORE_ID]})
+    with pytest.raises(ConfigError, match="鞋101, 鞋102, 鞋103"):
+        publish_run(
+            lake,
+            fake_run.context(output={"encoding": "cp1252"}),
+            replace(good, replenishment=strange),
+            fake_run.facts(),
+        )
+    assert lake.keys("runs") == []
+
+
+def test_a_table_of_mixed_types_is_named(lake: Lake, good: RunOutputs) -> None:
+    mixed = pd.concat([good.quarantine, good.quarantine.assign(**{c.ROW_NUMBER: 18, "Uns": 5})])
+    with pytest.raises(PublicationError, match=r"quarantine.parquet cannot be written"):
+        publish_run(lake, fake_run.context(), replace(good, quarantine=mixed), fake_run.facts())

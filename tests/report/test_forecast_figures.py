@@ -1,0 +1,56 @@
+"""Figures of forecasts and visits: what is known shows where it belongs, what is unknown does not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from tasks.report.figures import Curves, forecast_figure, visits_figure
+from tests.report.pictures import columns_with, dots_of
+
+WEEKS = pd.date_range("2025-01-06", periods=8, freq="W-MON")
+NAN = np.nan
+CURVES = Curves(
+    WEEKS,
+    live_from=6,
+    actual=np.array([[9.0, 9, NAN, 9, NAN, 9, NAN, NAN]]),
+    fold=np.array([[NAN, NAN, NAN, NAN, 4, 4, NAN, NAN]]),
+    live=np.array([[NAN, NAN, NAN, NAN, NAN, NAN, 5, 6]]),
+    low=np.array([[NAN, NAN, NAN, NAN, NAN, NAN, 3, 3]]),
+    high=np.array([[NAN, NAN, NAN, NAN, NAN, NAN, 8, 9]]),
+)
+
+
+def test_lines_stand_where_values_are_known_and_a_lone_value_is_a_dot() -> None:
+    uri = forecast_figure(CURVES, 0, "x", 400, 200).uri
+    assert columns_with(uri, "ink", 8) == [0, 1, 3, 5]
+    assert columns_with(uri, "fold", 8) == [4, 5]
+    assert columns_with(uri, "live", 8) == [6, 7]
+    assert columns_with(uri, "band", 8) == [6, 7]
+
+
+def test_a_band_of_one_period_is_seen() -> None:
+    one = Curves(WEEKS[:7], 6, *(getattr(CURVES, name)[:, :7] for name in ("actual", "fold", "live", "low", "high")))
+    assert columns_with(forecast_figure(one, 0, "x").uri, "band", 7) == [6]
+
+
+def test_without_a_band_none_is_drawn() -> None:
+    bare = Curves(WEEKS, 6, CURVES.actual, CURVES.fold, CURVES.live)
+    assert dots_of(forecast_figure(CURVES, 0, "x").uri, "band") > 5000
+    assert dots_of(forecast_figure(bare, 0, "x").uri, "band") < 100
+
+
+def test_nothing_known_gives_an_empty_figure() -> None:
+    nothing = np.full((1, 8), NAN)
+    drawing = forecast_figure(Curves(WEEKS, 8, nothing, nothing, nothing), 0, "Total")
+    assert drawing.alt == "Total"
+    assert dots_of(drawing.uri, "ink") == dots_of(drawing.uri, "live") == 0
+
+
+def test_visits_are_counted_by_period_and_the_limit_is_drawn_where_set() -> None:
+    visits = pd.DataFrame({c.STORE_ID: ["1", "2", "1"], c.DATE: [WEEKS[1], WEEKS[1], WEEKS[4]]})
+    free, limited = (visits_figure(visits, WEEKS, limit).uri for limit in (None, 3))
+    assert columns_with(free, "visits", 8) == columns_with(limited, "visits", 8) == [1, 4]
+    assert dots_of(free, "red") == 0
+    assert dots_of(limited, "red") > 1000

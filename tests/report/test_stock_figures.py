@@ -1,0 +1,76 @@
+"""Small multiples of stock: every store, nothing left over from the one before."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from schemas import columns as c
+from tasks.report.stock_figures import StockFigures, StoreCard
+from tests.report.pictures import columns_with, dots_of
+
+DAYS = pd.date_range("2025-01-02", periods=5)
+
+
+def rows(store: str, policy: str = "genetic", **given: object) -> pd.DataFrame:
+    table = pd.DataFrame({c.STORE_ID: store, c.POLICY: policy, c.DATE: DAYS})
+    values = {c.STOCK: [9.0, 7, 5, 9, 6], c.CAPACITY: 10.0, c.SALES: [2.0, 2, 0, 3, 1], c.OVER: 0.0}
+    return table.assign(**{**values, **given})
+
+
+def cards(*tables: pd.DataFrame, policies: tuple[str, ...] = ("genetic", "eoq")) -> list[StoreCard]:
+    return StockFigures(pd.concat(tables, ignore_index=True), policies).cards()
+
+
+def test_a_store_looks_the_same_whichever_was_drawn_before() -> None:
+    stores = [
+        rows("1"),
+        rows("2", **{c.CAPACITY: np.nan, c.STOCK: 0.4}),
+        rows("3", **{c.OVER: 0.5, c.CAPACITY: 8.0}),
+        rows("4", **{c.STOCK: [np.nan, 3e6, np.nan, 0.0, 2e6], c.SALES: np.nan}),
+        rows("10", **{c.STOCK: 0.0, c.SALES: 0.0, c.CAPACITY: 0.0}),
+    ]
+    together = cards(*stores)
+    assert [card.store for card in together] == ["1", "2", "3", "4", "10"]
+    assert together == [cards(store)[0] for store in stores]
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    table = pd.concat([rows("1"), rows("2", "eoq"), rows("2")], ignore_index=True)
+    assert cards(table) == cards(table.sample(frac=1, random_state=1))
+
+
+def test_sales_stock_and_outcomes_over_capacity_stand_at_their_periods() -> None:
+    uri = cards(rows("1", **{c.OVER: [0, 0, 1.0, 0.04, 0]}))[0].drawing.uri
+    assert columns_with(uri, "sales", 5) == [0, 1, 3, 4]
+    assert columns_with(uri, "live", 5) == [0, 1, 2, 3, 4]
+    assert columns_with(uri, "alarm", 5) == [2]
+
+
+@pytest.mark.parametrize(
+    ("capacity", "drawn", "words"),
+    [
+        (10.0, True, "capacity 10 units · 8 units expected to be sold"),
+        (50.0, False, "capacity 50 units (above the chart) · 8 units expected to be sold"),
+        (np.nan, False, "capacity unlimited · 8 units expected to be sold"),
+    ],
+)
+def test_capacity_is_drawn_in_sight_and_told_beyond(capacity: float, drawn: bool, words: str) -> None:
+    (card,) = cards(rows("1", **{c.CAPACITY: capacity}))
+    assert (dots_of(card.drawing.uri, "red") > 0) == drawn
+    assert card.facts == words
+    assert not card.crowded
+
+
+def test_a_crowded_store_is_told() -> None:
+    (card,) = cards(rows("1", **{c.OVER: [0, 0.5, 1.0, 0, 0]}))
+    assert card.crowded
+    assert card.facts.endswith("1.50 periods over capacity")
+
+
+def test_two_policies_stand_side_by_side_and_absent_ones_are_left_out() -> None:
+    both = cards(rows("1"), rows("1", "eoq"), rows("1", "newsvendor"))[0].drawing
+    assert both.alt == "Store 1: stock, sales and capacity by period, genetic beside eoq"
+    assert cards(rows("1"))[0].drawing.alt.endswith("period, genetic")
+    assert cards(rows("1"), policies=("ml",)) == []
