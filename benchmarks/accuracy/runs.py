@@ -22,7 +22,7 @@ from schemas.panel import Fold, Panel
 from schemas.settings import Settings, digest_of
 from tasks.demand.folds import rolling_folds
 from tasks.evaluation.comparison import compare
-from tasks.evaluation.metrics.table import stats
+from tasks.evaluation.metrics import stats
 from tasks.forecasting import registry
 from tasks.forecasting.registry import forecast_folds, make_forecaster, model_names
 from tasks.forecasting.shards import shards

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from schemas.panel import FloatArray
-from tasks.evaluation.metrics.table import stats
+from tasks.evaluation.metrics import stats
 
 
 def score(

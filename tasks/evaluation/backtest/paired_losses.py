@@ -13,7 +13,7 @@ from schemas.errors import ConfigError
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from schemas.settings import FLOORS
 from tasks.evaluation.backtest.rows import BacktestRows
-from tasks.evaluation.metrics.table import stats
+from tasks.evaluation.metrics import stats
 
 # The part of a metric that adds up over rows: what stands above its sum of actuals.
 _NUMERATORS: dict[str, Callable[[BacktestRows, BoolArray], FloatArray]] = {

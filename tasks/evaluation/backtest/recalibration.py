@@ -25,11 +25,11 @@ def calibrated(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both tables with every model's quantiles moved to where the folds say they belong.
 
-    A quantile's distance from the median is multiplied by what would have given it its share of the rows; the
-    fewer the windows, the more alike both sides (:mod:`tasks.forecasting.combine.quantile_factors`).
-    Folds a week apart share most of their periods and those their luck: they count for as many horizons as they cover. A fold is moved by the other
-    folds alone, so that its figures stay those of a forecast; the live forecast by all. Means and medians stay. Where
-    fewer than 200 rows are known nothing is moved.
+    A quantile's distance from the median is multiplied by what would have given it its share of the rows; the fewer the
+    windows, the more alike both sides (:mod:`tasks.forecasting.combine.quantile_factors`). Folds a week apart share
+    most of their periods and those their luck: they count for as many horizons as they cover. A fold is moved by the
+    other folds alone, so that its figures stay those of a forecast; the live forecast by all. Means and medians stay.
+    Where fewer than 200 rows are known nothing is moved.
 
     Where only whole units were sold, quantiles below the median that lie between 0 and 1 are 0 up to a bound: the
     least of :data:`ZEROED_BELOW` from which on no more than the level's share of the rows lies below the quantile.

@@ -13,7 +13,7 @@ import pandas as pd
 
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.evaluation.backtest.rows import BacktestRows
-from tasks.evaluation.metrics.table import stats
+from tasks.evaluation.metrics import stats
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ import pandas as pd
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, Fold, IndexArray, Panel
 from tasks.evaluation.backtest.rows import read_rows
+from tasks.evaluation.metrics import stats
 from tasks.evaluation.metrics.aggregation import FoldGrid, Sums, fold_grid
-from tasks.evaluation.metrics.table import stats
 
 OVERALL = "overall"
 STORE = "store"

@@ -9,7 +9,7 @@ from schemas.panel import Fold, Forecast
 from schemas.settings import Settings
 from tasks.evaluation.backtest.split import attach_actuals
 from tasks.evaluation.comparison import compare
-from tasks.evaluation.selection.champions import reconcile as module
+from tasks.evaluation.selection import reconcile as module
 from tasks.evaluation.selection.reconcile import reconcile
 from tasks.forecasting.combine.aggregates import hierarchy_of
 
