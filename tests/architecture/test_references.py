@@ -11,18 +11,20 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Folders and files whose text is checked. Generated pages are checked through their generator.
-CHECKED = ("docs/", "README.md", "CONTRIBUTING.md")
+CHECKED = ("docs/reference/", "docs/architecture.md")
 SUFFIXES = {".md", ".py", ".yaml", ".yml", ".toml", ".j2", ".txt", ""}
-EXEMPT = {"tests/architecture/test_references.py"}
+# This file, and the settings page with its generator, whose texts come from the settings model.
+EXEMPT = {"tests/architecture/test_references.py", "docs/settings.md", "docs/settings_reference.py"}
 
 PAGE = re.compile(r"(?<![\w/.-])(docs/[\w./-]+\.md)(?:#([\w-]+))?")
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)")
-DECISION = re.compile(r"\bdecisions? (\d+)\b", re.IGNORECASE)
+DECISION = re.compile(r"\bdecisions?\s+(\d+)\b", re.IGNORECASE)
 PRIVATE = re.compile(
     r"\bcontract, (?:end of )?sections?\b|\bdomain(?:\.md)?, (?:end of )?sections?\b|\bdesign, ideas?\b"
     r"|\bcontract section\b|\bsources? [AB]\b|\bsource_[ab]\b",
     re.IGNORECASE,
 )
+CODE_PATH = re.compile(r"`((?:schemas|tasks|flows|tests|docs|deployments|benchmarks)/[\w./-]*)`")
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 
@@ -99,6 +101,16 @@ def test_no_text_refers_to_a_document_outside_the_repository() -> None:
         hits = [f"{text.count(chr(10), 0, hit.start()) + 1}: {hit.group()}" for hit in PRIVATE.finditer(text)]
         if hits:
             found[str(path.relative_to(ROOT))] = hits
+    assert not found
+
+
+def test_every_path_that_a_page_names_exists() -> None:
+    found = {}
+    for path in checked_files():
+        if path.suffix == ".md":
+            missing = [name for name in CODE_PATH.findall(path.read_text("utf-8")) if not (ROOT / name).exists()]
+            if missing:
+                found[str(path.relative_to(ROOT))] = missing
     assert not found
 
 
