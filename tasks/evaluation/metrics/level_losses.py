@@ -11,7 +11,8 @@ from scipy import sparse
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray
-from tasks.evaluation.metrics.table import OVERALL, stats
+from tasks.evaluation.metrics import stats
+from tasks.evaluation.metrics.table import OVERALL
 from tasks.forecasting.combine.aggregates import Hierarchy
 
 SERIES = "series"
