@@ -12,10 +12,13 @@ from types import ModuleType
 import pytest
 import yaml
 
+from schemas.outputs import output_tables
 from schemas.settings import Settings
+from schemas.tables import TABLES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
+CONTRACT = (ROOT / "docs" / "reference" / "contract.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +44,38 @@ def test_the_page_explains_no_setting_that_does_not_exist(reference: ModuleType)
     assert set(reference.MEANINGS) | set(reference.DEFAULTS) <= keys
 
 
-def test_the_settings_example_of_the_readme_is_valid() -> None:
-    examples = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+@pytest.mark.parametrize("page", [README, CONTRACT], ids=["README", "contract"])
+def test_the_settings_example_of_a_page_is_valid(page: str) -> None:
+    examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert examples
     for example in examples:
         assert Settings.model_validate(yaml.safe_load(textwrap.dedent(example))).sources.sales.path
 
 
-def test_the_readme_lists_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_contract_lists_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["restock"])
     from flows.__main__ import cli
 
-    named = set(re.findall(r"^\| `restock ([a-z-]+)", README, re.MULTILINE))
+    named = set(re.findall(r"^\| `restock ([a-z-]+)", CONTRACT, re.MULTILINE))
     assert named == set(cli.commands)
+
+
+def test_the_contract_lists_every_table_and_its_columns() -> None:
+    rows = dict(re.findall(r"^\| (\w+) \| (.*) \|$", CONTRACT.partition("## Input tables")[2], re.MULTILINE))
+    assert set(TABLES) <= set(rows)
+    for name, table in TABLES.items():
+        missing = [column.name for column in table.columns if column.name not in re.findall(r"\w+", rows[name])]
+        assert not missing, name
+
+
+def test_the_contract_lists_every_output_and_its_columns() -> None:
+    outputs = CONTRACT.partition("## Outputs")[2].partition("## Publication")[0]
+    for table in output_tables([0.1, 0.5]):
+        assert f"`{table.file}`" in outputs
+        missing = [name for name in table.columns if not re.search(rf"\b{re.escape(name)}\b", outputs)]
+        assert [name for name in missing if not name.startswith("q0.")] == [], table.file
+
+
+def test_the_readme_and_the_contributing_page_stay_short() -> None:
+    assert len(README.splitlines()) <= 120
+    assert len((ROOT / "CONTRIBUTING.md").read_text("utf-8").splitlines()) <= 45

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Folders and files whose text is checked. Generated pages are checked through their generator.
-CHECKED = ("docs/reference/", "docs/architecture.md")
+CHECKED = ("docs/", "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 SUFFIXES = {".md", ".py", ".yaml", ".yml", ".toml", ".j2", ".txt", ""}
 # This file, and the settings page with its generator, whose texts come from the settings model.
 EXEMPT = {"tests/architecture/test_references.py", "docs/settings.md", "docs/settings_reference.py"}

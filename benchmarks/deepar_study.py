@@ -1,6 +1,6 @@
-"""DeepAR beside Prophet as source A compared them: the 27 best products of one store, monthly and daily.
+"""DeepAR and Prophet on the 27 best products of one store, monthly and daily, as the DeepAR study compared them.
 
-Usage: .venv/bin/python benchmarks/source_a.py [--backend local] [--only monthly]
+Usage: .venv/bin/python benchmarks/deepar_study.py [--backend local] [--only monthly]
 
 Takes the demo company's best store and its 27 best articles, runs `restock weekly` on them once by month
 (horizon 6, aggregated from daily lines) and once by day (horizon 28), and prints the study's table: the share
