@@ -1,7 +1,7 @@
-"""Takes the pictures of docs/screenshots on a server of `make serve` with the demo company.
+"""Take the pictures of docs/screenshots on a server of `make serve` with the demo company.
 
-``python -m docs.take_screenshots --address http://127.0.0.1:4200`` walks the path of a new user: the form, a run,
-its artifacts, a backfill that is killed and started again, an approval. It needs Chromium.
+``python -m docs.take_screenshots --address http://127.0.0.1:4200`` follows the steps of a new user: the form, a
+run, its artifacts, a backfill that is killed and started again, an approval. It needs Chromium.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ from tests.browser import chromium
 FOLDER = Path(__file__).parent / "screenshots"
 SECONDS_AT_MOST = 1800
 SECONDS_TO_SETTLE = 2
-COLOURS = 64
+COLORS = 64
 WEEK_TO_REJECT = "2025-01-24"
 
 
 class Walk:
-    """A browser on a server, and where the pictures go."""
+    """A browser on the server's pages, and where the pictures are saved."""
 
     def __init__(self, page: chromium.Page, address: str) -> None:
         self.page = page
         self.address = address
 
     def api(self, path: str) -> Any:
-        """What the server's API tells."""
+        """Return the answer of the server's API."""
         return httpx.get(f"{self.address}/api/{path}", timeout=60).raise_for_status().json()
 
     def picture(self, name: str, scroll: int = 0) -> None:
-        """Take a picture once the page has settled, scrolled down by so many pixels."""
+        """Take a picture when the page has settled, scrolled down by ``scroll`` pixels."""
         time.sleep(SECONDS_TO_SETTLE)
         self.page.evaluate(f"[...document.querySelectorAll('*')].forEach(e => e.scrollTop += {scroll})")
         time.sleep(SECONDS_TO_SETTLE)
         file = FOLDER / f"{name}.png"
         self.page.screenshot(file)
         with Image.open(file) as picture:
-            picture.convert("RGB").quantize(COLOURS).save(file, optimize=True)
+            picture.convert("RGB").quantize(COLORS).save(file, optimize=True)
 
     def form(self, deployment: str, **given: object) -> None:
-        """Open the form of a deployment, with these fields changed."""
+        """Open the form of a deployment with changed fields."""
         found = self.api(f"deployments/name/{deployment}")
         parameters = quote(json.dumps({**found["parameters"], **given}))
         self.page.open(f"{self.address}/v2/deployments/deployment/{found['id']}/run?parameters={parameters}")
         self.page.wait_for("Additional Options")
 
     def submit(self) -> str:
-        """Send the form and go to the run; its id."""
+        """Submit the form, open the run and return its id."""
         self.page.click("Submit", "button")
         self.page.click("View run")
         self.page.wait_for("Task Runs", "Artifacts")
@@ -82,7 +82,7 @@ class Walk:
 
 
 def process_of(run: str) -> int:
-    """The process that computes a run, found by its environment."""
+    """Return the process that computes a run, found by its environment."""
     for entry in Path("/proc").glob("[0-9]*/environ"):
         try:
             if f"PREFECT__FLOW_RUN_ID={run}".encode() in entry.read_bytes().split(b"\0"):
@@ -93,7 +93,7 @@ def process_of(run: str) -> int:
 
 
 def weekly(walk: Walk) -> None:
-    """The form, the run, its artifacts and its report."""
+    """Take pictures of the form, the run, its artifacts and its report."""
     found = walk.api("deployments/name/weekly_replenishment/weekly")
     walk.page.open(f"{walk.address}/v2/deployments/deployment/{found['id']}")
     walk.page.wait_for("Schedules")
@@ -117,7 +117,7 @@ def weekly(walk: Walk) -> None:
 
 
 def backfill(walk: Walk) -> None:
-    """Four weeks, killed in the middle and started again."""
+    """Take pictures of a backfill of four weeks that is killed and started again."""
     walk.form("backfill/backfill")
     walk.picture("9-backfill-form")
     killed = walk.submit()
@@ -136,7 +136,7 @@ def backfill(walk: Walk) -> None:
 
 
 def approval(walk: Walk) -> None:
-    """A run that waits, its form, and what a rejection looks like."""
+    """Take pictures of a run that waits for approval, its form, and a rejection."""
     walk.form("weekly_replenishment/weekly", as_of=WEEK_TO_REJECT, approve_before_publishing=True)
     walk.submit()
     walk.state("Suspended")
@@ -156,10 +156,10 @@ def approval(walk: Walk) -> None:
 
 
 @click.command()
-@click.option("--address", default="http://127.0.0.1:4200", show_default=True, help="Where `make serve` serves.")
+@click.option("--address", default="http://127.0.0.1:4200", show_default=True, help="Address of the server started by `make serve`.")
 @click.option("--part", "parts", multiple=True, type=click.Choice(["weekly", "backfill", "approval"]))
 def take(address: str, parts: tuple[str, ...]) -> None:
-    """Take every picture, or those of some parts."""
+    """Take every picture, or those of the given parts."""
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as profile, chromium.browser(Path(profile)) as page:
         walk = Walk(page, address)
