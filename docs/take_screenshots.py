@@ -156,7 +156,7 @@ def approval(walk: Walk) -> None:
 
 
 @click.command()
-@click.option("--address", default="http://127.0.0.1:4200", show_default=True, help="Address of the server started by `make serve`.")
+@click.option("--address", default="http://127.0.0.1:4200", show_default=True, help="Address of the server.")
 @click.option("--part", "parts", multiple=True, type=click.Choice(["weekly", "backfill", "approval"]))
 def take(address: str, parts: tuple[str, ...]) -> None:
     """Take every picture, or those of the given parts."""
