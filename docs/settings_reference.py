@@ -16,15 +16,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from schemas.model_settings import TREE_RANGES
-from schemas.settings import Settings, SourceSettings
+from schemas.settings import TREE_RANGES, Settings, SourceSettings
 from schemas.tables import TABLES
 
 PAGE = Path(__file__).with_name("settings.md")
 HEAD = """\
 # Settings
 
-<!-- Made by docs/settings_reference.py from schemas/settings.py. Do not edit: run `make docs`. -->
+<!-- Made by docs/settings_reference.py from schemas/settings/. Do not edit: run `make docs`. -->
 
 One YAML file. An unknown key is an error, and the message names the nearest known one. Relative paths are
 relative to the file. `--set key.path=value` changes a key for one run (the value is read as YAML, mappings

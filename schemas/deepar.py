@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
-from schemas.deepar_settings import DeepArConfiguration
 from schemas.records import FileRef, Record, Summary, TableRef
+from schemas.settings import DeepArConfiguration
 
 JobState = Literal["starting", "training", "finished", "failed", "stopped"]
 

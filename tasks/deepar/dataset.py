@@ -15,9 +15,9 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.deepar import DeepArChannel
-from schemas.deepar_settings import DeepArConfiguration, DeepArSettings, Likelihood
 from schemas.errors import StorageError
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel, SmallFloatArray
+from schemas.settings import DeepArConfiguration, DeepArSettings, Likelihood
 from tasks.deepar.encoding import Encoding
 from tasks.storage.lake import Lake
 

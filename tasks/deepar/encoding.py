@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.deepar_settings import DeepArSettings
 from schemas.errors import ConfigError, first_few
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
+from schemas.settings import DeepArSettings
 
 # A numeric column is a category by default only where its values are shared by so many series on average.
 SERIES_PER_VALUE = 2.0

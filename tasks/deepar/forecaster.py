@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.deepar import DEEPAR, DeepArBackend, DeepArChannel, Report, TrainedModel, TrainingRequest
-from schemas.deepar_settings import DeepArConfiguration, DeepArSettings
 from schemas.panel import Forecast, Panel
+from schemas.settings import DeepArConfiguration, DeepArSettings
 from tasks.deepar.dataset import (
     FEWEST_OBSERVATIONS,
     Target,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from schemas.deepar_settings import DeepArConfiguration, DeepArSettings
 from schemas.frequency import Frequency
+from schemas.settings import DeepArConfiguration, DeepArSettings
 
 TIME_FREQUENCIES = {"D": "D", "W": "W", "MS": "M"}
 # What ``test:mean_wQuantileLoss`` averages over: the same for every run, since a hyperparameter is part of its job's

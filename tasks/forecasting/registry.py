@@ -177,7 +177,7 @@ def path_rows(name: str, panel: Panel, paths: SmallFloatArray) -> pd.DataFrame:
     heads = panel.series[[c.STORE_ID, c.CATEGORY]].iloc[repeated].reset_index(drop=True)
     heads[c.DATE], heads[c.MODEL] = np.tile(panel.horizon_periods.to_numpy(), len(served)), name
     numbers = paths[served].reshape(len(repeated), -1)
-    return pd.concat([heads, pd.DataFrame(numbers, columns=c.path_columns(numbers.shape[1]))], axis=1)
+    return pd.concat([heads, pd.DataFrame(numbers, columns=c.sample_path_columns(numbers.shape[1]))], axis=1)
 
 
 def _failures(name: str, panel: Panel, forecast: Forecast) -> list[Failure]:

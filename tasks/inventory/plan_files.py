@@ -15,8 +15,7 @@ from pydantic import Field, ValidationError
 from schemas import columns as c
 from schemas.errors import ConfigError, DataContractError, first_few
 from schemas.plan import FloatArray, PlanProblem
-from schemas.settings import InventorySettings
-from schemas.strict import Strict
+from schemas.settings import InventorySettings, Strict
 from tasks.configuration.problems import check_plain_values, in_words
 from tasks.configuration.settings_file import _merge, _parsed
 

@@ -20,11 +20,11 @@ from schemas.deepar import (
     TuningRequest,
     TuningResult,
 )
-from schemas.deepar_settings import WHOLE_NUMBERS, DeepArConfiguration
 from schemas.errors import TrainingError
 from schemas.panel import Fold, Panel
 from schemas.records import PanelRecord
 from schemas.run import RunContext
+from schemas.settings import WHOLE_NUMBERS, DeepArConfiguration
 from tasks.deepar.trial import plan_trial
 from tasks.demand.folds import rolling_folds
 from tasks.demand.stored import load_panel

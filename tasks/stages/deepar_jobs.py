@@ -14,10 +14,10 @@ from prefect.logging import get_logger
 from prefect.runtime import flow_run
 
 from schemas.deepar import DeepArBackend, DeepArChoice, JobProgress
-from schemas.deepar_settings import DeepArConfiguration, DeepArSageMakerSettings, DeepArSettings
 from schemas.errors import ConfigError, PipelineError
 from schemas.panel import Panel
 from schemas.run import RunContext
+from schemas.settings import DeepArConfiguration, DeepArSageMakerSettings, DeepArSettings
 from tasks.configuration.settings_file import load_settings
 from tasks.deepar.forecaster import DeepArForecaster
 from tasks.forecasting.registry import worker_count

@@ -16,8 +16,8 @@ NAMES = {value for name, value in vars(columns).items() if name.isupper() and is
 # Words that settings, records and other mappings use as keys too: flagged only where a frame is meant.
 PLAIN = {
     "available", "bias", "brand", "champion", "chosen", "closed", "cluster", "color", "coverage", "date", "demand",
-    "discount", "event", "fallback", "family", "file", "gap", "holding", "holiday", "level", "mean", "model", "n",
-    "open", "policy", "price", "promo", "quantity", "reason", "size", "stage", "status", "stock", "t", "table",
+    "discount", "event", "family", "file", "gap", "holding", "holiday", "level", "mean", "model", "n",
+    "open", "policy", "price", "promo", "quantity", "reason", "size", "status", "stock", "t", "table",
     "total", "transport", "treatment", "units", "visits", "why",
 }  # fmt: skip
 KEYWORDS = {"columns", "by", "on", "left_on", "right_on", "subset", "id_vars", "value_vars", "names"}

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 
 from schemas.deepar import DeepArChannel, JobProgress, TrainingRequest
-from schemas.deepar_settings import DeepArSageMakerSettings
+from schemas.settings import DeepArSageMakerSettings
 from tasks.deepar.sagemaker.backend import SageMakerBackend
 from tasks.storage.lake import Lake, open_lake
 from tests.aws_twin.client import BUCKET, ROLE_ARN

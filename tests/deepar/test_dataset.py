@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
-from schemas.deepar_settings import DeepArConfiguration, DeepArSettings
 from schemas.errors import ConfigError, StorageError
+from schemas.settings import DeepArConfiguration, DeepArSettings
 from tasks.deepar.dataset import packed, read_answers, write_channel
 from tasks.deepar.encoding import Encoding
 from tasks.storage.lake import open_lake

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from schemas.deepar_settings import DeepArConfiguration, DeepArSettings
 from schemas.protocols import Forecaster, SamplingForecaster
+from schemas.settings import DeepArConfiguration, DeepArSettings
 from tasks.deepar import forecaster as deepar_forecaster
 from tasks.deepar.forecaster import DeepArForecaster
 from tasks.forecasting.statistical.per_series import is_too_young

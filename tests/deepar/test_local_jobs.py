@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 from schemas.deepar import DeepArChannel, TrainingRequest
-from schemas.deepar_settings import DeepArLocalSettings
 from schemas.errors import ConfigError, TrainingError
+from schemas.settings import DeepArLocalSettings
 from tasks.deepar.dataset import read_answers
 from tasks.deepar.local.backend import LocalBackend
 from tasks.deepar.local.jobs import name_of

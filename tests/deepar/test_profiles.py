@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from schemas.deepar_settings import DeepArConfiguration, DeepArHyperparameters, DeepArSettings
 from schemas.frequency import Frequency
+from schemas.settings import DeepArConfiguration, DeepArHyperparameters, DeepArSettings
 from tasks.deepar.profiles import hyperparameters
 
 STUDENT_T = DeepArConfiguration(data="cleaned", likelihood="student-T")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from schemas.deepar import DeepArChannel, TrainedModel, TrainingRequest, TuningRequest
-from schemas.deepar_settings import DeepArLocalSettings
 from schemas.errors import TrainingError
 from schemas.records import FileRef
+from schemas.settings import DeepArLocalSettings
 from tasks.deepar.local.backend import LocalBackend
 from tasks.deepar.local.jobs import Running, name_of
 from tasks.deepar.local.tuning import tune

@@ -22,9 +22,9 @@ from schemas.deepar import (
     TuningRequest,
     TuningResult,
 )
-from schemas.deepar_settings import DeepArLocalSettings
 from schemas.errors import TrainingError
 from schemas.records import FileRef
+from schemas.settings import DeepArLocalSettings
 from tasks.deepar.container.answers import CONFIGURATION_VARIABLE
 from tasks.deepar.local.jobs import (
     DIGITS,

@@ -14,8 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from schemas.deepar import DeepArChannel, TrainingRequest
-from schemas.deepar_settings import DeepArLocalSettings
 from schemas.errors import TrainingError
+from schemas.settings import DeepArLocalSettings
 from tasks.deepar.container.job import Folders
 from tasks.deepar.local.processes import ContainerProcess, ContainerProcesses
 from tasks.storage.lake import Lake

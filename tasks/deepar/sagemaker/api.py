@@ -6,8 +6,8 @@ import threading
 from functools import cached_property
 from typing import Any
 
-from schemas.deepar_settings import DeepArSageMakerSettings
 from schemas.errors import ConfigError
+from schemas.settings import DeepArSageMakerSettings
 from tasks.storage.aws import AwsSession
 
 _INVOCATION_SECONDS = 70  # SageMaker ends an invocation after 60

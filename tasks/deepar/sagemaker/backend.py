@@ -18,9 +18,9 @@ from schemas.deepar import (
     TuningRequest,
     TuningResult,
 )
-from schemas.deepar_settings import DeepArSageMakerSettings
 from schemas.errors import ConfigError, PipelineError, TrainingError
 from schemas.records import FileRef
+from schemas.settings import DeepArSageMakerSettings
 from tasks.deepar.sagemaker.answers import check_answers
 from tasks.deepar.sagemaker.api import SageMakerApi, given
 from tasks.deepar.sagemaker.endpoint import SageMakerEndpoint

@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas.columns import level_text
 from schemas.deepar import DeepArChannel, TrainingRequest, TuningRequest
-from schemas.deepar_settings import DeepArInstance, DeepArSageMakerSettings
+from schemas.settings import DeepArInstance, DeepArSageMakerSettings
 from tasks.deepar.sagemaker.work import check_spot
 from tasks.storage.lake import Lake
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from schemas.deepar_settings import DeepArSageMakerSettings
 from schemas.errors import PipelineError
+from schemas.settings import DeepArSageMakerSettings
 from tasks.deepar.sagemaker.api import SageMakerApi
 from tasks.deepar.sagemaker.endpoint import delete_endpoint
 from tasks.deepar.sagemaker.jobs import Jobs, TrainingJobs, TransformJobs, TuningJobs

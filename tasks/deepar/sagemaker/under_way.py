@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-from schemas.deepar_settings import DeepArSageMakerSettings
 from schemas.errors import StorageError
+from schemas.settings import DeepArSageMakerSettings
 from tasks.deepar.sagemaker.names import slug
 from tasks.storage.lake import Lake
 

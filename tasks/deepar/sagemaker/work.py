@@ -11,8 +11,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from schemas.deepar import JobProgress, Report
-from schemas.deepar_settings import DeepArSageMakerSettings
 from schemas.errors import ConfigError, TrainingError
+from schemas.settings import DeepArSageMakerSettings
 from tasks.deepar.sagemaker.faults import (
     allows_none,
     calls,

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from schemas.model_settings import TREE_RANGES
 from schemas.panel import FloatArray, Fold, Panel
 from schemas.records import TreeTrial, TreeTuningRecord
-from schemas.settings import Settings, XgboostLagsSettings
+from schemas.settings import TREE_RANGES, Settings, XgboostLagsSettings
 from tasks.demand.folds import minimum_history
 from tasks.forecasting.registry import make_forecaster
 from tasks.forecasting.trees import recursive as xgb_recursive
@@ -173,7 +172,7 @@ def search(name: str, settings: Settings, windows: Windows) -> list[TreeTrial]:
     """All trials in their order, the settings' own parameters first; none where there is too little to learn from.
 
     Parameters that the settings change from their defaults are kept, the others are searched within
-    :data:`schemas.model_settings.TREE_RANGES`.
+    :data:`schemas.settings.TREE_RANGES`.
     """
     import optuna
     from optuna.trial import TrialState

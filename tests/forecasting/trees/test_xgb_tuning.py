@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from schemas.model_settings import TREE_RANGES, XgboostLagsSettings
 from schemas.panel import Fold, Panel
-from schemas.settings import Settings
+from schemas.settings import TREE_RANGES, Settings, XgboostLagsSettings
 from tasks.evaluation.metrics.stats import ranking_loss
 from tasks.forecasting.trees.tuning import Windows, search, trials_for, tune, with_parameters
 from tests.forecasting.panels import panel_of

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from schemas.strict import Strict
+from schemas.settings.strict import Strict
 
 DataVariant = Literal["original", "cleaned"]
 Likelihood = Literal["student-T", "negative-binomial", "gaussian", "beta", "deterministic-L1"]

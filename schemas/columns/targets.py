@@ -1,0 +1,23 @@
+"""Columns that explain a target quantity and list shortages."""
+
+from __future__ import annotations
+
+LIMIT = "limit"
+WANTED = "wanted"
+GRANTED = "granted"
+NEXT_VISIT = "next_visit"
+SERIES_FORECAST = "series_forecast"
+SKU_FORECAST = "sku_forecast"
+QUANTILE = "quantile"
+HOLDING_FACTOR = "holding_factor"
+SERVICE_LEVEL = "service_level"
+LEVEL_WITHOUT_CAPACITY = "level_without_capacity"
+SERIES_STOCK = "series_stock"
+UNITS_BY_SHARE = "units_by_share"
+BY_LIFECYCLE = "by_lifecycle"
+BY_ASSORTMENT = "by_assortment"
+BY_STOCK = "by_stock"
+BY_MINIMUM = "by_minimum"
+BY_ROUNDING = "by_rounding"
+BY_DC = "by_dc"
+TO_SEND = "to_send"

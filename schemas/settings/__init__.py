@@ -1,0 +1,102 @@
+"""The settings of a run, one module per section of the settings file."""
+
+from __future__ import annotations
+
+from schemas.settings.backtest import BacktestSettings, ReconciliationSettings, SelectionSettings
+from schemas.settings.compute import ComputeSettings
+from schemas.settings.deepar import (
+    LONGEST_ON_SPOT,
+    TUNABLE,
+    WHOLE_NUMBERS,
+    Backend,
+    DataVariant,
+    DeepArConfiguration,
+    DeepArEndpointSettings,
+    DeepArHyperparameters,
+    DeepArInstance,
+    DeepArLocalSettings,
+    DeepArSageMakerSettings,
+    DeepArSettings,
+    DeepArTuningSettings,
+    Likelihood,
+    TuningRange,
+)
+from schemas.settings.inventory import (
+    CalibrationSettings,
+    EoqSettings,
+    FrozenSettings,
+    GeneticSettings,
+    InventorySettings,
+    LifecycleSettings,
+    PolicyName,
+    SizeRunSettings,
+)
+from schemas.settings.models import (
+    FLOORS,
+    TREE_RANGES,
+    ArimaSettings,
+    EnsembleSettings,
+    LocalModelSettings,
+    ModelsSettings,
+    ProphetSettings,
+    TreeTuningSettings,
+    XgboostLagsSettings,
+    XgboostRecursiveSettings,
+    XgboostSettings,
+)
+from schemas.settings.publication import OutputSettings, PublicationSettings
+from schemas.settings.quality import CleaningSettings, QualitySettings, SpecialPeriod
+from schemas.settings.root import Settings, digest_of
+from schemas.settings.sources import Sources, SourceSettings
+from schemas.settings.strict import Strict
+
+__all__ = [
+    "FLOORS",
+    "LONGEST_ON_SPOT",
+    "TREE_RANGES",
+    "TUNABLE",
+    "WHOLE_NUMBERS",
+    "ArimaSettings",
+    "Backend",
+    "BacktestSettings",
+    "CalibrationSettings",
+    "CleaningSettings",
+    "ComputeSettings",
+    "DataVariant",
+    "DeepArConfiguration",
+    "DeepArEndpointSettings",
+    "DeepArHyperparameters",
+    "DeepArInstance",
+    "DeepArLocalSettings",
+    "DeepArSageMakerSettings",
+    "DeepArSettings",
+    "DeepArTuningSettings",
+    "EnsembleSettings",
+    "EoqSettings",
+    "FrozenSettings",
+    "GeneticSettings",
+    "InventorySettings",
+    "LifecycleSettings",
+    "Likelihood",
+    "LocalModelSettings",
+    "ModelsSettings",
+    "OutputSettings",
+    "PolicyName",
+    "ProphetSettings",
+    "PublicationSettings",
+    "QualitySettings",
+    "ReconciliationSettings",
+    "SelectionSettings",
+    "Settings",
+    "SizeRunSettings",
+    "SourceSettings",
+    "Sources",
+    "SpecialPeriod",
+    "Strict",
+    "TreeTuningSettings",
+    "TuningRange",
+    "XgboostLagsSettings",
+    "XgboostRecursiveSettings",
+    "XgboostSettings",
+    "digest_of",
+]
