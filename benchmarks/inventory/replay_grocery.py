@@ -30,7 +30,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.panel import FloatArray, Panel
 from schemas.protocols import FittedForecaster
-from schemas.settings import FLOORS, Settings, digest_of
+from schemas.settings import BASELINES, Settings, digest_of
 from tasks.configuration.settings_file import load_settings
 from tasks.demand.folds import plan_folds
 from tasks.demand.ingest.validation import validate_tables
@@ -203,7 +203,7 @@ class Weeks:
     def _read(self, name: str) -> dict[str, object]:
         model = getattr(self.settings.models, name, None)
         return {
-            "model": None if name in FLOORS or model is None else model.model_dump(mode="json"),
+            "model": None if name in BASELINES or model is None else model.model_dump(mode="json"),
             **self.settings.model_dump(mode="json", include={"quantiles", "seed", "horizon", "sources"}),
         }
 

@@ -32,7 +32,7 @@ from schemas.settings.inventory import (
     SizeRunSettings,
 )
 from schemas.settings.models import (
-    FLOORS,
+    BASELINES,
     TREE_RANGES,
     ArimaSettings,
     EnsembleSettings,
@@ -51,7 +51,7 @@ from schemas.settings.sources import Sources, SourceSettings
 from schemas.settings.strict import Strict
 
 __all__ = [
-    "FLOORS",
+    "BASELINES",
     "LONGEST_ON_SPOT",
     "TREE_RANGES",
     "TUNABLE",

@@ -10,7 +10,7 @@ from schemas.settings.deepar import DeepArSettings
 from schemas.settings.strict import Strict
 
 # Baselines: always fitted.
-FLOORS = ("seasonal_naive", "moving_average")
+BASELINES = ("seasonal_naive", "moving_average")
 
 
 class ArimaSettings(Strict):

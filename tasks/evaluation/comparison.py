@@ -11,7 +11,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.errors import TrainingError, first_few
 from schemas.panel import Fold, Panel
-from schemas.settings import FLOORS, Settings
+from schemas.settings import BASELINES, Settings
 from tasks.evaluation.backtest.paired_losses import SelectionRule
 from tasks.evaluation.backtest.recalibration import calibrated
 from tasks.evaluation.backtest.rows import read_rows, series_codes
@@ -192,7 +192,7 @@ def _relative_losses(grid: FoldGrid, loss: str) -> dict[str, float]:
     """Each model's loss over the floors' mean loss, on the cells that it shares with both floors."""
     lost = grid.cells(np.mean(loss_parts(grid.sums, loss), axis=0))
     counted = grid.cells(loss_rows(grid.sums, loss))
-    floors = [grid.models.index(name) for name in FLOORS if name in grid.models]
+    floors = [grid.models.index(name) for name in BASELINES if name in grid.models]
     relative = {}
     for index, model in enumerate(grid.models):
         same = (counted[floors] == counted[index]).all(axis=0) & (counted[index] > 0)

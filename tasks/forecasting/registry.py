@@ -15,7 +15,7 @@ from schemas.panel import Fold, Forecast, Panel, SmallFloatArray
 from schemas.protocols import Forecaster, SamplingForecaster
 from schemas.records import Failure
 from schemas.run import SHARDS_AT_ONCE
-from schemas.settings import FLOORS, Settings
+from schemas.settings import BASELINES, Settings
 from tasks.forecasting.combine import ensemble
 from tasks.forecasting.statistical.per_series import is_too_young
 
@@ -26,7 +26,7 @@ ZERO = "zero"
 
 def model_names(settings: Settings) -> list[str]:
     """The models that a run fits: the floors, then what the settings name; the ensemble is combined later."""
-    return [*FLOORS, *(name for name in settings.models.named() if name != ensemble.NAME)]
+    return [*BASELINES, *(name for name in settings.models.named() if name != ensemble.NAME)]
 
 
 def worker_count(settings: Settings) -> int:
@@ -188,7 +188,7 @@ def _failures(name: str, panel: Panel, forecast: Forecast) -> list[Failure]:
             category=str(categories.iloc[index]),
             stage=name,
             reason=reason,
-            fallback=ZERO if name in FLOORS else FLOORS[0],
+            fallback=ZERO if name in BASELINES else BASELINES[0],
             too_young=is_too_young(reason),
         )
         for index, reason in forecast.failed.items()

@@ -9,7 +9,7 @@ import numpy as np
 from schemas.deepar import DEEPAR
 from schemas.panel import IndexArray, Panel
 from schemas.run import ShardSpec
-from schemas.settings import FLOORS, Settings
+from schemas.settings import BASELINES, Settings
 from tasks.forecasting.budget import chosen_series
 from tasks.forecasting.registry import GLOBAL_MODELS, model_names
 
@@ -27,13 +27,15 @@ def shards(settings: Settings, panel: Panel, folds: int) -> list[ShardSpec]:
         panel: n series.
         folds: number of folds; the horizon comes on top.
     """
-    order = sorted(model_names(settings), key=lambda name: (name in FLOORS, name not in GLOBAL_MODELS, name != DEEPAR))
+    order = sorted(
+        model_names(settings), key=lambda name: (name in BASELINES, name not in GLOBAL_MODELS, name != DEEPAR)
+    )
     return [spec for name in order for spec in _of_model(name, settings, panel, folds)]
 
 
 def _of_model(name: str, settings: Settings, panel: Panel, folds: int) -> Iterator[ShardSpec]:
     every = tuple(range(folds))
-    if name in FLOORS:
+    if name in BASELINES:
         yield ShardSpec(model=name, folds=every)
     elif name in GLOBAL_MODELS:
         for number in range(folds):

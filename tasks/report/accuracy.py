@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
-from schemas.settings import FLOORS
+from schemas.settings import BASELINES
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
@@ -134,7 +134,7 @@ class Accuracy:
         series = np.flatnonzero(among)
         series = series[self._n[model[series], series] > 0]
         of = model[series], series
-        floors = {name: self._floor(name, series) for name in FLOORS if name in self.models}
+        floors = {name: self._floor(name, series) for name in BASELINES if name in self.models}
         best = min(floors, key=lambda name: (np.nan_to_num(floors[name], nan=np.inf), name), default="")
         return Pooled(
             series=len(series),
@@ -198,6 +198,6 @@ def _ratio(part: float, whole: float) -> float:
 
 def models_in_order(models: Sequence[str], pooled: dict[str, Pooled]) -> list[str]:
     """Models by their error against the floor on the same series, the best first; floors last."""
-    floors = [name for name in models if name in FLOORS]
-    others = [name for name in models if name not in FLOORS]
+    floors = [name for name in models if name in BASELINES]
+    others = [name for name in models if name not in BASELINES]
     return [*sorted(others, key=lambda name: (-np.nan_to_num(pooled[name].gain, nan=-np.inf), name)), *floors]

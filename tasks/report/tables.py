@@ -14,7 +14,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.outputs import AFTER, BEFORE, CHANGE, Change, RunFacts
 from schemas.records import Failure, Summary
-from schemas.settings import FLOORS
+from schemas.settings import BASELINES
 from tasks.report.accuracy import BANDS, Accuracy, Pooled, champion_bands, models_in_order
 from tasks.report.formats import UNKNOWN, Table, cell, number, percent, quantity
 
@@ -94,7 +94,7 @@ def model_table(accuracy: Accuracy, metrics: pd.DataFrame) -> Table:
     ordered = models_in_order(accuracy.models, pooled)
     listed = [(CHAMPIONS, accuracy.of_champions, None)]
     for name in ordered:
-        label = f"{name} (floor)" if name in FLOORS else name
+        label = f"{name} (floor)" if name in BASELINES else name
         listed.append((label, pooled[name], overall.loc[name] if name in overall.index else None))
     rows = [(*_model_row(*row), *([number(row[1].cost, 3)] if accuracy.costed else [])) for row in listed]
     headers = (
@@ -140,7 +140,7 @@ def champions_table(champions: pd.DataFrame, forecast: pd.DataFrame, failures: S
     names = sorted(served.index, key=lambda name: (-int(won.get(name, 0)), str(name)))
     rows = [
         (
-            f"{name} (floor)" if name in FLOORS else str(name),
+            f"{name} (floor)" if name in BASELINES else str(name),
             number(served[name] // periods),
             number(fell[name]),
             number(won.get(name, 0)),

@@ -22,7 +22,7 @@ from schemas.records import (
     TableRef,
 )
 from schemas.run import RunContext
-from schemas.settings import FLOORS, Settings
+from schemas.settings import BASELINES, Settings
 from tasks.demand.folds import minimum_history
 from tasks.demand.stored import load_panel
 from tasks.forecasting.registry import make_forecaster, past_forecasts
@@ -65,7 +65,7 @@ def calibration_model(settings: Settings, ranking: Sequence[str]) -> str:
         ranking: models by their loss on the folds, the best first.
     """
     named = [name for name in REPLAYING if name in settings.models.named()]
-    return min(named, key=lambda name: ranking.index(name) if name in ranking else len(ranking), default=FLOORS[1])
+    return min(named, key=lambda name: ranking.index(name) if name in ranking else len(ranking), default=BASELINES[1])
 
 
 def replayed_cutoffs(panel: Panel, settings: Settings) -> list[int]:

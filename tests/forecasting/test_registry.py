@@ -11,7 +11,7 @@ import pytest
 from schemas import columns as c
 from schemas.errors import ConfigError
 from schemas.panel import Fold
-from schemas.settings import FLOORS, Settings
+from schemas.settings import BASELINES, Settings
 from tasks.forecasting.baselines import SeasonalNaive
 from tasks.forecasting.registry import forecast_folds, make_forecaster, model_names
 from tasks.forecasting.shards import shards
@@ -27,12 +27,12 @@ def settings_with(models, **further) -> Settings:
 
 def test_the_floors_come_first_and_the_ensemble_is_no_forecaster():
     settings = settings_with({"theta": {}, "ensemble": {}, "arima": {}})
-    assert model_names(settings) == [*FLOORS, "arima", "theta"]
+    assert model_names(settings) == [*BASELINES, "arima", "theta"]
 
 
-@pytest.mark.parametrize("name", [*FLOORS, "arima", "prophet", "croston", "tsb", "theta", "ets"])
+@pytest.mark.parametrize("name", [*BASELINES, "arima", "prophet", "croston", "tsb", "theta", "ets"])
 def test_a_forecaster_bears_its_name(name):
-    models = {} if name in FLOORS else {name: {}}
+    models = {} if name in BASELINES else {name: {}}
     assert make_forecaster(name, settings_with(models)).name == name
 
 
@@ -93,13 +93,13 @@ def test_every_chosen_series_is_in_one_shard_with_all_folds():
     assert sorted(i for spec in theta for i in spec.series) == list(range(25))
     assert {spec.folds for spec in theta} == {(0, 1, 2)}
     assert max(len(spec.series) for spec in theta) <= 10
-    assert {spec.model for spec in found if spec.series is None} == set(FLOORS)
+    assert {spec.model for spec in found if spec.series is None} == set(BASELINES)
 
 
 def test_a_model_without_a_series_long_enough_has_no_shard():
     panel = panel_of(np.random.default_rng(0).poisson(5, (3, 20)).astype(float))
     found = shards(settings_with({"arima": {}, "tsb": {}}, horizon=7), panel, 2)
-    assert {spec.model for spec in found} == {*FLOORS, "tsb"}
+    assert {spec.model for spec in found} == {*BASELINES, "tsb"}
 
 
 def test_the_size_of_shards_changes_no_forecast():

@@ -11,7 +11,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.errors import ConfigError
 from schemas.panel import BoolArray, FloatArray, IndexArray
-from schemas.settings import FLOORS
+from schemas.settings import BASELINES
 from tasks.evaluation.backtest.rows import BacktestRows
 from tasks.evaluation.metrics import stats
 
@@ -32,7 +32,7 @@ LOSSES: dict[str, tuple[str, ...]] = {
 ENSEMBLE = "ensemble"
 # These carry on a level or a week of last year, whatever comes: over the whole network their loss counts a tenth more.
 # Level with the models that learn on a few folds in a row, they fall behind with the next promotion or season.
-BLIND = frozenset({*FLOORS, "croston", "tsb"})
+BLIND = frozenset({*BASELINES, "croston", "tsb"})
 BLIND_HANDICAP = 1.1
 # Share of the widest model's series from which on a model counts as serving the network.
 NEARLY_ALL = 0.9

@@ -18,7 +18,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import BoolArray, IndexArray
-from schemas.settings import FLOORS
+from schemas.settings import BASELINES
 from tasks.evaluation.backtest.paired_losses import Evidence, SelectionRule, advantages, gather_evidence, network_winner
 from tasks.evaluation.backtest.rows import BacktestRows, read_rows, series_codes
 from tasks.evaluation.metrics.aggregation import FoldGrid, fold_grid
@@ -64,7 +64,7 @@ def champions_of(rows: BacktestRows, grid: FoldGrid, live: pd.DataFrame, rule: S
 
 def choose_models(rows: BacktestRows, live: pd.DataFrame, rule: SelectionRule) -> Choice:
     """The champion of each series of ``live`` and the global winner it was measured against."""
-    evidence = gather_evidence(rows, rule.loss, FLOORS)
+    evidence = gather_evidence(rows, rule.loss, BASELINES)
     at, series = series_codes(live)
     scored: BoolArray = np.asarray((evidence.folds > 0).any(axis=2))
     candidates = _served(live, at, len(series), evidence.models) & scored.any(axis=1, keepdims=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from schemas import columns as c
 from schemas.panel import FloatArray, IndexArray
-from schemas.settings import FLOORS
+from schemas.settings import BASELINES
 from tasks.evaluation.backtest.paired_losses import LOSSES
 from tasks.evaluation.metrics.aggregation import FoldGrid, Sums
 
@@ -119,7 +119,7 @@ def _sentence(model: str, winner: str, record: _Record, loss: str) -> str:
     label = " / ".join(_NAMES[name] for name in LOSSES[loss])
     label = label if record.sold else f"nothing sold, {label} in units"
     folds = "1 fold" if record.folds == 1 else f"{record.folds} folds"
-    rivals = [f"{floor} {record.text(floor)}" for floor in FLOORS if floor != model and floor in record.figures]
+    rivals = [f"{floor} {record.text(floor)}" for floor in BASELINES if floor != model and floor in record.figures]
     text = f"{model}: {label} {record.text(model)} on {folds}"
     text += f" against {', '.join(rivals)}" if rivals else ""
     return text + _standing(model, winner, record) + _watch(record.bias)

@@ -11,7 +11,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.panel import FloatArray, Fold, IndexArray, Panel
 from schemas.protocols import Forecaster
-from schemas.settings import FLOORS, Settings, XgboostLagsSettings
+from schemas.settings import BASELINES, Settings, XgboostLagsSettings
 from tasks.evaluation.backtest.split import SplitForecasts
 from tasks.evaluation.metrics.level_losses import SERIES, Origin, level_losses
 from tasks.evaluation.metrics.table import OVERALL
@@ -135,7 +135,7 @@ def _origin(rows: pd.DataFrame, champions: pd.DataFrame, known: int, panel: Pane
     own = champions[c.MODEL].astype(str).to_numpy()[np.argsort(_places(champions, panel))]
     period = labels.get_indexer(pd.DatetimeIndex(rows[c.DATE]))
     values = np.zeros((panel.n, len(labels), len(columns)))
-    for picked in (model == FLOORS[0], model == own[series]):
+    for picked in (model == BASELINES[0], model == own[series]):
         used = np.flatnonzero(picked & (period >= 0))
         values[series[used], period[used]] = rows[columns].to_numpy(np.float64)[used]
     actual = np.full(values.shape[:2], np.nan)

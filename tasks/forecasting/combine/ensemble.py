@@ -9,7 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import FloatArray
-from schemas.settings import FLOORS
+from schemas.settings import BASELINES
 from tasks.forecasting.combine.quantile_factors import MEDIAN
 
 NAME = "ensemble"
@@ -142,7 +142,7 @@ def _weighted(
     """Members' rows with their weights, above 0."""
     model = frame[c.MODEL].astype(str)
     if weights is None:
-        chosen = ~model.isin([*FLOORS, NAME]) if members is None else model.isin(members)
+        chosen = ~model.isin([*BASELINES, NAME]) if members is None else model.isin(members)
         weight = chosen.to_numpy().astype(np.float64)
     else:
         table = pd.Series({(at, name): value for at, of in weights.items() for name, value in of.items()})
