@@ -1,9 +1,10 @@
-"""What somebody else's code would plan: the source's own algorithm, and stockpyl's newsvendor where it applies.
+"""Plans of other people's code: the published genetic algorithm, and stockpyl's policies where they apply.
 
-``source_b`` follows domain.md, section 4.3, as printed: visits decided for the whole network, one level per series,
-halves swapped between parents, two days swapped in all stores, levels never mutated, no weekly rule. It plans for the
-expected demand. It is kinder than the study's program: our simulator ranks its candidates, so that no lost sale is
-charged twice and no day is shifted, parents and children share no memory, and the best is never lost.
+``published_genetic`` follows the genetic algorithm of the footwear study as printed
+(docs/reference/domain.md#genetic-algorithm): deliveries decided for the whole network, one level per series, halves
+swapped between parents, two days swapped in all stores, levels never mutated, no weekly delivery rule. It plans for the
+expected demand. It is corrected in its favor: the simulator ranks its candidates, so no lost sale is charged twice and
+no day is shifted; parents and children share no memory; the best candidate is never lost.
 
 stockpyl's policies are single-item. Two of them apply to a network: ``stockpyl_newsvendor`` gives every series its
 level on the weekly visit, and ``stockpyl_wagner_whitin`` gives every store its visits where demand is known and goods
@@ -27,9 +28,13 @@ from tasks.inventory.model.network import Network
 from tasks.inventory.model.review_weeks import review_days, review_visits
 from tasks.inventory.model.simulator import store_costs
 
-SOURCE_B, NEWSVENDOR, WAGNER_WHITIN = NAMES = ("source_b", "stockpyl_newsvendor", "stockpyl_wagner_whitin")
+PUBLISHED_GENETIC, NEWSVENDOR, WAGNER_WHITIN = NAMES = (
+    "published_genetic",
+    "stockpyl_newsvendor",
+    "stockpyl_wagner_whitin",
+)
 POPULATION, GENERATIONS, MUTATION, ELITE = 100, 50, 0.2, 0.1
-# Days of demand in the EOQ quantity that the source found.
+# Days of demand in the EOQ quantity that the footwear study found.
 COVER_DAYS = 25.0
 
 
@@ -37,7 +42,7 @@ def peer_names() -> list[str]:
     """The peers that can be run here; says which cannot."""
     if find_spec("stockpyl") is None:
         print("stockpyl is not installed: its peers are left out (make bench-inventory installs it)")
-        return [SOURCE_B]
+        return [PUBLISHED_GENETIC]
     return list(NAMES)
 
 
@@ -50,10 +55,12 @@ def applies(name: str, problem: PlanProblem) -> bool:
 
 def peer_plan(name: str, problem: PlanProblem) -> Plan:
     """The plan of a peer."""
-    return {SOURCE_B: _source_b, NEWSVENDOR: _newsvendor, WAGNER_WHITIN: _wagner_whitin}[name](problem)
+    return {PUBLISHED_GENETIC: _published_genetic, NEWSVENDOR: _newsvendor, WAGNER_WHITIN: _wagner_whitin}[name](
+        problem
+    )
 
 
-def _source_b(problem: PlanProblem) -> Plan:
+def _published_genetic(problem: PlanProblem) -> Plan:
     rng = np.random.default_rng(problem.seed)
     network = Network.of(replace(problem, paths=None))
     quantity = problem.mean.mean(axis=1) * COVER_DAYS

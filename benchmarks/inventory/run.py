@@ -3,11 +3,11 @@
 Usage: make bench-inventory, or
 .venv/bin/python benchmarks/inventory/run.py [--problems DIR] [--names S,M-known] [--seeds 1,2] [--policies ...]
 
-Problems: the folders of DIR (contract, section 5), and networks of the benchmark's own generator on other seeds.
+Problems: the folders of DIR (docs/reference/contract.md#problem-folder), and networks of the benchmark's own generator on other seeds.
 Known demand is judged on itself; uncertain demand on paths that the plan has not seen: of a folder's 50 paths
 plans are made on the first 30 and judged on the other 20, of own networks on as many fresh ones.
 
-Peers: the textbook's EOQ (`eoq`) and (s, S), source B's formulas (`eoq_published`) and its algorithm (`source_b`),
+Peers: the textbook's EOQ (`eoq`) and (s, S), the footwear study's formulas (`eoq_published`) and its algorithm (`published_genetic`),
 its kind of plan, one level per category with evolved visits, by our search (`genetic_static`), stockpyl's newsvendor
 and, where goods cost holding, its Wagner-Whitin (`benchmarks/inventory/peers.py`; left out, and said so, where stockpyl
 is not installed); HiGHS on the integer program of every store, for small problems. What a rule sends beyond the DC's
@@ -29,7 +29,7 @@ from exact import highs_total
 from figures import HEAD, Row, reached
 from networks import Size, network
 from peers import NAMES as PEERS
-from peers import SOURCE_B, applies, peer_names, peer_plan
+from peers import PUBLISHED_GENETIC, applies, peer_names, peer_plan
 
 from schemas.plan import PlanProblem
 from tasks.inventory.cost_table import gap, judge
@@ -47,7 +47,7 @@ PLANNED_ON = 30
 HIGHS_SECONDS, HIGHS_CELLS = 20.0, 3_000
 # The slow peers are run on problems with at most so many series x periods.
 MOST_CELLS_OF_SLOW = 1_000_000
-SLOW = ("genetic_static", SOURCE_B)
+SLOW = ("genetic_static", PUBLISHED_GENETIC)
 OWN = {
     "own-small-known": Size(5, 12, 28, 60.0),
     "own-holding-known": Size(12, 40, 42, 200.0, holding=300.0, week=42),

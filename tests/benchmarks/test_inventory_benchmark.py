@@ -37,16 +37,16 @@ def wagner_whitin(periods: int, holding: float, fixed: float, demand: list[float
     return quantity, best[1]
 
 
-def test_source_b_keeps_one_level_per_series_and_swaps_days_of_the_whole_network() -> None:
+def test_the_published_genetic_algorithm_keeps_one_level_per_series_and_swaps_days_of_the_whole_network() -> None:
     import networks
     import peers
 
     problem, _ = networks.network(networks.Size(3, 6, 28, 40.0), 1)
-    plan = peers.peer_plan(peers.SOURCE_B, problem)
+    plan = peers.peer_plan(peers.PUBLISHED_GENETIC, problem)
     for store, level in zip(problem.series_store, plan.levels, strict=True):
         assert len(set(level[plan.visits[store]])) == 1
         assert not level[~plan.visits[store]].any()
-    again = peers.peer_plan(peers.SOURCE_B, problem)
+    again = peers.peer_plan(peers.PUBLISHED_GENETIC, problem)
     assert (again.visits == plan.visits).all()
     assert (again.levels == plan.levels).all()
 
@@ -86,7 +86,7 @@ def test_a_run_names_what_is_absent_and_goes_on(
     assert any(line.startswith("stockpyl is not installed") for line in lines)
     assert any(line.startswith("absent: no folder") for line in lines)
     first = [line.split()[:2] for line in lines if line.startswith("own-")]
-    rows = ["bound", "HiGHS", "eoq", "genetic", "source_b"]
+    rows = ["bound", "HiGHS", "eoq", "genetic", "published_genetic"]
     assert [policy for name, policy in first if name == "own-M-known-5"] == [*rows, "genetic"]
     assert [policy for name, policy in first if name == "own-M-5"] == [*(r for r in rows if r != "HiGHS"), "genetic"]
     assert any("genetic" in line and "reached: gap" in line for line in lines)
