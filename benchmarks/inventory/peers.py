@@ -28,11 +28,8 @@ from tasks.inventory.model.network import Network
 from tasks.inventory.model.review_weeks import review_days, review_visits
 from tasks.inventory.model.simulator import store_costs
 
-PUBLISHED_GENETIC, NEWSVENDOR, WAGNER_WHITIN = NAMES = (
-    "published_genetic",
-    "stockpyl_newsvendor",
-    "stockpyl_wagner_whitin",
-)
+NAMES = ("published_genetic", "stockpyl_newsvendor", "stockpyl_wagner_whitin")
+PUBLISHED_GENETIC, NEWSVENDOR, WAGNER_WHITIN = NAMES
 POPULATION, GENERATIONS, MUTATION, ELITE = 100, 50, 0.2, 0.1
 # Days of demand in the EOQ quantity that the footwear study found.
 COVER_DAYS = 25.0
@@ -55,9 +52,8 @@ def applies(name: str, problem: PlanProblem) -> bool:
 
 def peer_plan(name: str, problem: PlanProblem) -> Plan:
     """The plan of a peer."""
-    return {PUBLISHED_GENETIC: _published_genetic, NEWSVENDOR: _newsvendor, WAGNER_WHITIN: _wagner_whitin}[name](
-        problem
-    )
+    plans = {PUBLISHED_GENETIC: _published_genetic, NEWSVENDOR: _newsvendor, WAGNER_WHITIN: _wagner_whitin}
+    return plans[name](problem)
 
 
 def _published_genetic(problem: PlanProblem) -> Plan:

@@ -3,16 +3,20 @@
 Usage: make bench-inventory, or
 .venv/bin/python benchmarks/inventory/run.py [--problems DIR] [--names S,M-known] [--seeds 1,2] [--policies ...]
 
-Problems: the folders of DIR (docs/reference/contract.md#problem-folder), and networks of the benchmark's own generator on other seeds.
-Known demand is judged on itself; uncertain demand on paths that the plan has not seen: of a folder's 50 paths
-plans are made on the first 30 and judged on the other 20, of own networks on as many fresh ones.
+Problems: the folders of DIR (docs/reference/contract.md#problem-folder), and generated networks with other seeds. Known
+demand is evaluated on itself, uncertain demand on paths that the plan has not seen. Of a folder's 50 paths, plans are
+made on the first 30 and evaluated on the other 20; for generated networks, on as many new ones.
 
-Peers: the textbook's EOQ (`eoq`) and (s, S), the footwear study's formulas (`eoq_published`) and its algorithm (`published_genetic`),
-its kind of plan, one level per category with evolved visits, by our search (`genetic_static`), stockpyl's newsvendor
-and, where goods cost holding, its Wagner-Whitin (`benchmarks/inventory/peers.py`; left out, and said so, where stockpyl
-is not installed); HiGHS on the integer program of every store, for small problems. What a rule sends beyond the DC's
-stock is cut for all stores alike before it is judged. The bound is one of plans that keep the weekly visit and the
-capacity: a plan marked "not valid" may lie below it.
+Peers:
+
+* the textbook's EOQ (`eoq`) and (s, S), the footwear study's formulas (`eoq_published`) and its algorithm
+  (`published_genetic`), and its kind of plan, one level per category with evolved deliveries (`genetic_static`);
+* stockpyl's newsvendor and, with a holding cost, its Wagner-Whitin (`benchmarks/inventory/peers.py`); skipped with a
+  message if stockpyl is not installed;
+* HiGHS on the integer program of every store, for small problems.
+
+If a rule sends more than the DC stock, it is cut for all stores alike before the evaluation. The bound holds for plans
+that keep the weekly delivery and the capacity: a plan marked "not valid" may cost less.
 
 The last lines set what was found beside the figures that are to be reached (`benchmarks/inventory/figures.py`).
 """

@@ -23,7 +23,7 @@ SOURCE_A = {
 }
 
 
-def test_months_on_sagemaker_are_trained_as_source_a_did():
+def test_months_on_sagemaker_are_trained_as_in_the_deepar_study():
     chosen = hyperparameters(DeepArSettings(backend="sagemaker"), STUDENT_T, Frequency("MS"), horizon=6, series=27)
     assert {name: chosen[name] for name in SOURCE_A} == SOURCE_A
 

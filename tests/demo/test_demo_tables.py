@@ -41,7 +41,7 @@ def _daily(lines: pd.DataFrame, first: date, last: date) -> float:
     return float(inside[c.UNITS].clip(upper=5).sum()) / ((last - first).days + 1)
 
 
-def test_the_full_company_has_the_shape_of_source_b() -> None:
+def test_the_full_company_has_the_shape_of_the_footwear_study() -> None:
     chain = build_chain("full", 7)
     assert len(chain.stores) == 59
     assert chain.stores[c.STORE_ID].is_unique

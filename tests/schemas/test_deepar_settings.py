@@ -1,4 +1,4 @@
-"""The block models.deepar: source A's defaults, and what is refused before any job costs money."""
+"""The block models.deepar: the DeepAR study's defaults, and what is refused before any job costs money."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _deepar(storage: str = "./lake", **given: Any) -> Any:
     return Settings.model_validate(named).models.deepar
 
 
-def test_the_four_configurations_and_the_tuning_of_source_a() -> None:
+def test_the_four_configurations_and_the_tuning_of_the_deepar_study() -> None:
     deepar = _deepar()
     assert sorted(configuration.label for configuration in deepar.configurations) == [
         "cleaned-negative-binomial",

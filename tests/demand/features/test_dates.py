@@ -86,7 +86,7 @@ def test_a_holiday_seen_once_is_a_feature_of_its_own_where_it_is_due_in_the_hori
     assert "Labor Day" not in named(128)  # 1 May is due, but has never been seen
 
 
-def test_source_a_special_period():
+def test_the_special_period_of_the_deepar_study():
     v1 = {"V1": [SpecialPeriod(date_from="2023-09-10", date_to="2023-11-02")]}
     monthly = special_periods(axis("MS", "2023-08-01", 5, 4), v1, 1)
     np.testing.assert_allclose(row(monthly, "special_V1"), [0, 21 / 30, 1, 2 / 30, 0], rtol=1e-6)

@@ -10,7 +10,7 @@ def bands(forecast, actual):
     return acceptance_band(np.array(actual, dtype=float), np.array(forecast, dtype=float)).tolist()
 
 
-# domain.md, section 3.1; ratios worked out by hand beside each row.
+# docs/reference/domain.md#golden-rows; the ratio of each row is computed by hand.
 DEEPAR = [
     (33.1474152, 33, E),  # 100.4
     (44.7514839, 44, E),  # 101.7
