@@ -79,3 +79,17 @@ def test_the_contract_lists_every_output_and_its_columns() -> None:
 def test_the_readme_and_the_contributing_page_stay_short() -> None:
     assert len(README.splitlines()) <= 120
     assert len((ROOT / "CONTRIBUTING.md").read_text("utf-8").splitlines()) <= 45
+
+
+def test_every_public_name_in_the_glossary_exists() -> None:
+    rows = re.findall(r"^\|(.*)\|$", (ROOT / "docs" / "reference" / "glossary.md").read_text("utf-8"), re.MULTILINE)
+    names = {name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[-1])}
+    code = "\n".join(
+        path.read_text("utf-8")
+        for folder in ("schemas", "tasks", "flows")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    )
+    code += (ROOT / "Makefile").read_text("utf-8")
+    absent = [name for name in sorted(names) if not all(part in code for part in re.findall(r"[\w-]+", name))]
+    assert len(names) > 50
+    assert not absent
