@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from schemas import columns as c
+from schemas.metrics import METRICS
 from schemas.records import Approval, Failure, InputFile, Summary
 
 REPLENISHMENT = "replenishment.csv"
@@ -50,10 +51,7 @@ OVERRIDDEN = OutputTable(
     (c.STORE_ID, c.SKU, PLANNED, c.TARGET_QUANTITY, OVERRIDES_COLUMN),
     (c.STORE_ID, c.SKU),
 )
-METRIC_COLUMNS = (
-    *(c.MAE, c.RMSE, c.MAPE, c.WAPE, c.MASE, c.RMSSE, c.R2, c.BIAS, c.WQL, c.COVERAGE),
-    *(c.SHARE_EXCELLENT, c.SHARE_GOOD, c.SHARE_ACCEPTABLE, c.SHARE_POOR, c.N),
-)
+METRIC_COLUMNS = (*METRICS, c.N)
 COST_COLUMNS = (
     *(c.POLICY, c.TRANSPORT, c.LOST_SALES, c.HOLDING, c.OVER_CAPACITY, c.TOTAL),
     *(c.OVER_CAPACITY_STORE_DAYS, c.VISITS, c.LOWER_BOUND, c.GAP, c.CHOSEN),

@@ -17,7 +17,8 @@ from tasks.evaluation.backtest.recalibration import calibrated
 from tasks.evaluation.backtest.rows import read_rows, series_codes
 from tasks.evaluation.backtest.split import SplitForecasts, attach_actuals, windows_covered
 from tasks.evaluation.metrics.aggregation import FoldGrid, fold_grid
-from tasks.evaluation.metrics.table import METRICS, OVERALL, grid_metrics, seasonal_scales
+from tasks.evaluation.metrics.definitions import METRICS
+from tasks.evaluation.metrics.table import OVERALL, grid_metrics, seasonal_scales
 from tasks.evaluation.selection.champions import champions_of
 from tasks.evaluation.selection.losses import loss_parts, loss_rows
 from tasks.evaluation.selection.overfitting import gap_of

@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
+from schemas.metrics import ACCEPTANCE_BANDS
 from schemas.settings import BASELINES
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
-BANDS = (c.SHARE_EXCELLENT, c.SHARE_GOOD, c.SHARE_ACCEPTABLE, c.SHARE_POOR)
 
 
 class SeriesLookup:
@@ -169,7 +169,7 @@ def champion_bands(metrics: pd.DataFrame, champions: pd.DataFrame) -> list[float
     if crowned.empty:
         return None
     weights = crowned[c.N].to_numpy(dtype=np.float64)
-    return [float(np.average(crowned[band].to_numpy(dtype=np.float64), weights=weights)) for band in BANDS]
+    return [float(np.average(crowned[band].to_numpy(dtype=np.float64), weights=weights)) for band in ACCEPTANCE_BANDS]
 
 
 def largest_series(history: pd.DataFrame, champions: pd.DataFrame, count: int) -> IndexArray:

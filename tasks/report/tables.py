@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
+from schemas.metrics import ACCEPTANCE_BANDS, INVENTORY_COST, METRICS, MetricFacts
 from schemas.outputs import AFTER, BEFORE, CHANGE, Change, RunFacts
 from schemas.records import Failure, Summary
 from schemas.settings import BASELINES
-from tasks.report.accuracy import BANDS, Accuracy, Pooled, champion_bands, models_in_order
+from tasks.report.accuracy import Accuracy, Pooled, champion_bands, models_in_order
 from tasks.report.formats import UNKNOWN, Table, cell, number, percent, quantity
 
 CHAMPIONS = "Champions"
@@ -23,6 +24,7 @@ MOVERS_SHOWN = 15
 ROWS_SHOWN = 40
 EXAMPLES = 3
 _OVERALL = "overall"
+_COLUMNS = tuple(facts for facts in METRICS.values() if facts.in_report)
 _COST_HEADERS = {
     c.TRANSPORT: "#Transport",
     c.LOST_SALES: "#Lost sales",
@@ -98,9 +100,10 @@ def model_table(accuracy: Accuracy, metrics: pd.DataFrame) -> Table:
         listed.append((label, pooled[name], overall.loc[name] if name in overall.index else None))
     rows = [(*_model_row(*row), *([number(row[1].cost, 3)] if accuracy.costed else [])) for row in listed]
     headers = (
-        *("Model", "#Series", "#WAPE", "#Better floor, same series", "#Less error than floor", "#Bias"),
-        *("#MAE, units", "#RMSE, units", "#MASE", "#RMSSE", "#R²", "#wQL", "#Coverage of band"),
-        *(["#Inventory cost a period"] if accuracy.costed else []),
+        *("Model", "#Series", f"#{METRICS[c.WAPE].heading}", "#Better floor, same series", "#Less error than floor"),
+        f"#{METRICS[c.BIAS].heading}",
+        *(f"#{facts.heading}" for facts in _COLUMNS),
+        *([f"#{INVENTORY_COST.heading}"] if accuracy.costed else []),
     )
     return Table(headers, rows, frozenset({0}))
 
@@ -114,7 +117,7 @@ def band_bars(accuracy: Accuracy, metrics: pd.DataFrame, champions: pd.DataFrame
     if crowned is not None:
         bars.append(Bar(CHAMPIONS, crowned, percent(crowned[0] + crowned[1]), marked=True))
     for name in models_in_order([name for name in accuracy.models if name in overall.index], pooled):
-        parts = [float(overall.loc[name, band]) for band in BANDS]
+        parts = [float(overall.loc[name, band]) for band in ACCEPTANCE_BANDS]
         if np.isfinite(parts).all():
             bars.append(Bar(name, parts, percent(parts[0] + parts[1])))
     return bars
@@ -122,7 +125,7 @@ def band_bars(accuracy: Accuracy, metrics: pd.DataFrame, champions: pd.DataFrame
 
 def bands_table(bars: Sequence[Bar]) -> Table:
     """The figures of the band bars."""
-    headers = ("Model", "#Excellent (Excelente)", "#Good (Bueno)", "#Acceptable (Aceptable)", "#Poor (Necesita mejora)")
+    headers = ("Model", *(f"#{METRICS[band].heading}" for band in ACCEPTANCE_BANDS))
     rows = [(bar.label, *(percent(part) for part in bar.parts), percent(bar.parts[0] + bar.parts[1])) for bar in bars]
     return Table((*headers, "#Within 90–110 %"), rows, frozenset(i for i, bar in enumerate(bars) if bar.marked))
 
@@ -272,8 +275,7 @@ def summary_tables(summary: Summary) -> list[tuple[str, Table]]:
 
 
 def _model_row(label: str, pooled: Pooled, overall: pd.Series | None) -> tuple[str, ...]:
-    named = (c.MAE, c.RMSE, c.MASE, c.RMSSE, c.R2, c.WQL)
-    figures = [UNKNOWN if overall is None else number(float(overall[name]), 2) for name in named]
+    figures = [UNKNOWN if overall is None else _figure(facts, float(overall[facts.name])) for facts in _COLUMNS]
     return (
         label,
         number(pooled.series),
@@ -282,8 +284,11 @@ def _model_row(label: str, pooled: Pooled, overall: pd.Series | None) -> tuple[s
         percent(pooled.gain, signed=True),
         percent(pooled.bias, signed=True),
         *figures,
-        UNKNOWN if overall is None else percent(float(overall[c.COVERAGE])),
     )
+
+
+def _figure(facts: MetricFacts, value: float) -> str:
+    return percent(value) if facts.as_percent else number(value, 2)
 
 
 def _cost_cell(column: str, value: float | str) -> str:

@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import State
 
 from schemas import columns as c
 from schemas.errors import TrainingError, first_few
+from schemas.metrics import HEADLINES, readable
 from schemas.records import ComparisonRecord, Failure, ForecastRecord, PanelRecord
 from schemas.run import RunContext
 from schemas.settings import Settings
@@ -21,19 +22,8 @@ from tasks.evaluation.comparison import compare as compare_forecasts
 from tasks.stages.support import rows_of, run_stage, say, show_table, warn, with_first
 from tasks.storage.lake import open_lake
 
-# Beyond 1,000 % a MAPE tells of sales of zero, not of the forecast.
-LARGEST_MAPE = 10.0
-# What an operator looks for, where the table in the UI is cut off at the right.
-METRICS_FIRST = (
-    c.MODEL,
-    c.RELATIVE_LOSS,
-    c.INVENTORY_COST,
-    c.WAPE,
-    c.BIAS,
-    c.COVERAGE,
-    c.SHARE_EXCELLENT,
-    c.SHARE_POOR,
-)
+# The first columns of the artifact; the UI cuts off the others at the right.
+METRICS_FIRST = (c.MODEL, c.RELATIVE_LOSS, *HEADLINES)
 
 
 @task(name="compare", task_run_name="compare", cache_policy=NO_CACHE)
@@ -166,7 +156,7 @@ def _show(run: RunContext, record: ComparisonRecord) -> None:
         ("champions", "Champions: series per model"),
         ("gap", "Overfitting: loss on the earlier folds and on the last one"),
     ):
-        rows = with_first(_without_meaningless(record.summary[name]), *(METRICS_FIRST if name == "models" else ()))
+        rows = with_first(_readable(record.summary[name]), *(METRICS_FIRST if name == "models" else ()))
         show_table(run, name, rows, description)
     if record.summary["reconciliation"]:
         rows = record.summary["reconciliation"]
@@ -176,9 +166,6 @@ def _show(run: RunContext, record: ComparisonRecord) -> None:
         show_table(run, "fallbacks", rows, "Series that a model could not serve, and what served them")
 
 
-def _without_meaningless(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of metrics without a MAPE that only tells of sales of zero."""
-    return [
-        {name: None if name == c.MAPE and (value or 0) > LARGEST_MAPE else value for name, value in row.items()}
-        for row in rows
-    ]
+def _readable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of metrics without the figures that nobody can use."""
+    return [{name: readable(name, value) for name, value in row.items()} for row in rows]

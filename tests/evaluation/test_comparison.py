@@ -7,7 +7,7 @@ from schemas.errors import TrainingError
 from schemas.panel import Fold
 from schemas.settings import EnsembleSettings, Settings
 from tasks.evaluation.comparison import compare
-from tasks.evaluation.metrics.table import METRICS
+from tasks.evaluation.metrics.definitions import METRICS
 
 SOURCES = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
 SERIES, KNOWN, HORIZON = 6, 40, 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,17 +9,11 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.errors import ConfigError
-from schemas.panel import BoolArray, FloatArray, IndexArray
+from schemas.panel import FloatArray, IndexArray
 from schemas.settings import BASELINES
 from tasks.evaluation.backtest.rows import BacktestRows
-from tasks.evaluation.metrics import stats
+from tasks.evaluation.metrics.definitions import COST_METRIC, METRICS, Metric
 
-# The part of a metric that adds up over rows: what stands above its sum of actuals.
-_NUMERATORS: dict[str, Callable[[BacktestRows, BoolArray], FloatArray]] = {
-    c.WAPE: lambda rows, known: stats.absolute_error(rows.actual[known], rows.median[known]),
-    c.WQL: lambda rows, known: stats.quantile_score(rows.actual[known], rows.quantiles[known], rows.levels),
-    c.INVENTORY_COST: lambda rows, known: rows.costs[known],
-}
 WAPE_AND_WQL = f"{c.WAPE}_{c.WQL}"
 # A loss to rank by is the mean of its metrics, all of them over the same: the sum of actuals, or the charged periods.
 LOSSES: dict[str, tuple[str, ...]] = {
@@ -110,6 +103,11 @@ class Advantages:
     periods: IndexArray
 
 
+def ranking_metrics(loss: str) -> list[Metric]:
+    """The metrics whose mean a loss is; all of them have the same denominator and count the same rows."""
+    return [(METRICS | {COST_METRIC.name: COST_METRIC})[name] for name in LOSSES[loss]]
+
+
 def gather_evidence(rows: BacktestRows, loss: str, floors: tuple[str, ...]) -> Evidence:
     """Losses of every model, series and period. A period in several folds counts once, with its mean.
 
@@ -121,7 +119,7 @@ def gather_evidence(rows: BacktestRows, loss: str, floors: tuple[str, ...]) -> E
     shape = (len(models), len(rows.series), len(rows.periods))
     known = np.isfinite(rows.costs) if loss == c.INVENTORY_COST else rows.known
     code = ((place[rows.model] * shape[1] + rows.at) * shape[2] + rows.period)[known] if len(place) else rows.model
-    value = np.mean([_NUMERATORS[name](rows, known) for name in LOSSES[loss]], axis=0)
+    value = np.mean([metric.numerator.of(rows.values(known)) for metric in ranking_metrics(loss)], axis=0)
     size = int(np.prod(shape))
     folds = np.bincount(code, minlength=size)
     total = np.bincount(code, value, minlength=size)

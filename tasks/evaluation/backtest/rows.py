@@ -11,6 +11,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.errors import TrainingError, first_few
 from schemas.panel import BoolArray, FloatArray, IndexArray
+from tasks.evaluation.metrics.sums import RowValues
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,17 @@ class BacktestRows:
                 "Simulate it first (tasks.evaluation.backtest.inventory_cost), or rank by another loss"
             )
         return self.cost
+
+    def values(self, picked: BoolArray | IndexArray) -> RowValues:
+        """Actuals, forecasts and costs of some rows: a mask of shape (N,) or positions; their actuals must be known."""
+        return RowValues(
+            actual=self.actual[picked],
+            mean=self.mean[picked],
+            median=self.median[picked],
+            quantiles=self.quantiles[picked],
+            levels=self.levels,
+            cost=np.full(len(self.actual), np.nan)[picked] if self.cost is None else self.cost[picked],
+        )
 
     def where(self, rows: BoolArray) -> BacktestRows:
         """Only some rows; models, cutoffs, series and periods keep their codes."""

@@ -13,11 +13,11 @@ from schemas.panel import BoolArray, FloatArray, IndexArray
 MAPE_EPSILON = 1e-6
 # 100 * 1.1 is 110.00000000000001: a ratio on the edge of a band belongs to the better band.
 BAND_TOLERANCE = 1e-9
-HALF = 0.5
+MEDIAN_LEVEL = 0.5
 
 
 class Band(IntEnum):
-    """Acceptance bands of domain, section 3.1: EXCELENTE, BUENO, ACEPTABLE, NECESITA MEJORA."""
+    """Acceptance bands: EXCELENTE, BUENO, ACEPTABLE, NECESITA MEJORA (docs/reference/domain.md#acceptance-bands)."""
 
     EXCELLENT = 0
     GOOD = 1
@@ -42,7 +42,7 @@ def squared_error(actual: FloatArray, forecast: FloatArray) -> FloatArray:
 def absolute_percentage_error(actual: FloatArray, forecast: FloatArray) -> FloatArray:
     """|forecast - actual| / max(|actual|, 1e-6) as a fraction, shape (N,).
 
-    Explodes where the actual is zero (domain, section 3.4): never rank by its mean.
+    Very large where the actual is zero, so its mean never ranks models.
     """
     return np.abs(forecast - actual) / np.maximum(np.abs(actual), MAPE_EPSILON)
 
@@ -84,7 +84,7 @@ def ranking_loss(actual: FloatArray, quantiles: FloatArray, levels: Sequence[flo
     >>> ranking_loss(np.array([10.0]), np.array([[8.0, 13.0]]), [0.5, 0.9])  # (2 + 1.3) / 2
     array([1.65])
     """
-    missed = absolute_error(actual, quantiles[:, list(levels).index(HALF)])
+    missed = absolute_error(actual, quantiles[:, list(levels).index(MEDIAN_LEVEL)])
     return (missed + quantile_score(actual, quantiles, levels)) / 2.0
 
 
@@ -96,7 +96,7 @@ def outer_pair(levels: Sequence[float]) -> tuple[int, int] | None:
     """
     for low, level in enumerate(levels):
         for high, other in enumerate(levels):
-            if level < HALF and np.isclose(level + other, 1.0):
+            if level < MEDIAN_LEVEL and np.isclose(level + other, 1.0):
                 return low, high
     return None
 
@@ -107,7 +107,7 @@ def inside(actual: FloatArray, low: FloatArray, high: FloatArray) -> BoolArray:
 
 
 def acceptance_band(actual: FloatArray, forecast: FloatArray) -> NDArray[np.int8]:
-    """The acceptance band of each row, by the ratio r = 100 forecast / actual (domain, section 3.1).
+    """The acceptance band of each row, by the ratio r = 100 forecast / actual.
 
     95 <= r <= 105 is EXCELLENT, else 90 ... 110 GOOD, else 80 ... 120 ACCEPTABLE, else POOR. An actual
     of 0 is EXCELLENT where the forecast rounds to 0 (half to even), otherwise POOR.

@@ -1,15 +1,11 @@
-"""Metrics of contract, section 4, and domain, section 3.4: what each is, and the table of them.
+"""The table of all metrics by model and level (docs/reference/metrics.md).
 
-A metric is a name, a few facts, and a formula over :class:`~tasks.evaluation.metrics.aggregation.Sums`.
-mae, wape, mape, mase and the acceptance bands judge the median, rmse, r2, bias and rmsse the mean,
-wql and coverage the quantiles. Unknown actuals are not counted. An undefined figure is NaN; wape, wql
-and bias of actuals that are all zero are 0 where the forecast was zero too, otherwise NaN.
+Unknown actuals are not counted. An undefined figure is NaN.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,78 +14,14 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, Fold, IndexArray, Panel
 from tasks.evaluation.backtest.rows import read_rows
 from tasks.evaluation.metrics import stats
-from tasks.evaluation.metrics.aggregation import FoldGrid, Sums, fold_grid
+from tasks.evaluation.metrics.aggregation import FoldGrid, fold_grid
+from tasks.evaluation.metrics.definitions import COST_METRIC, METRICS
+from tasks.evaluation.metrics.sums import COUNT, Sums
 
 OVERALL = "overall"
 STORE = "store"
 SERIES = "series"
 LEVELS = (OVERALL, STORE, c.CATEGORY, SERIES)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric and its facts.
-
-    Attributes:
-        name: the column of ``metrics.parquet``.
-        compute: sums of G groups to figures of shape (G,).
-        lower_is_better: None where neither direction is better (bias and coverage have a target).
-        needs_quantiles: reads more than one quantile.
-        of_median: judges the median (what planners are shown), otherwise the mean or the quantiles.
-        evaluate_only: reported and watched, never ranked by.
-    """
-
-    name: str
-    compute: Callable[[Sums], FloatArray]
-    lower_is_better: bool | None = True
-    needs_quantiles: bool = False
-    of_median: bool = False
-    evaluate_only: bool = False
-
-
-def _per(total: FloatArray, count: FloatArray) -> FloatArray:
-    """Total per count; NaN where nothing is counted."""
-    return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
-
-
-def _per_unit(total: FloatArray, sums: Sums) -> FloatArray:
-    """Total per unit sold; where nothing was sold 0 if the total is 0, otherwise NaN."""
-    share = _per(total, sums.absolute_actual)
-    share[(sums.n > 0) & (sums.absolute_actual == 0) & (total == 0)] = 0.0
-    return share
-
-
-def _r2(sums: Sums) -> FloatArray:
-    """1 - SSE / SST; NaN where the actuals do not vary."""
-    return 1.0 - _per(sums.squared_error, sums.deviation)
-
-
-_METRICS = (
-    Metric(c.MAE, lambda s: _per(s.absolute_error, s.n), of_median=True),
-    Metric(c.RMSE, lambda s: np.sqrt(_per(s.squared_error, s.n))),
-    Metric(c.MAPE, lambda s: _per(s.percentage_error, s.n), of_median=True, evaluate_only=True),
-    Metric(c.WAPE, lambda s: _per_unit(s.absolute_error, s), of_median=True),
-    Metric(c.MASE, lambda s: _per(s.scaled_absolute, s.scaled_n), of_median=True),
-    Metric(c.RMSSE, lambda s: _per(s.scaled_root, s.scaled_n)),
-    Metric(c.R2, _r2, lower_is_better=False),
-    Metric(c.BIAS, lambda s: _per_unit(s.signed_error, s), lower_is_better=None, evaluate_only=True),
-    Metric(c.WQL, lambda s: _per_unit(s.quantile_score, s), needs_quantiles=True),
-    Metric(
-        c.COVERAGE,
-        lambda s: _per(s.covered, s.n),
-        lower_is_better=None,
-        needs_quantiles=True,
-        evaluate_only=True,
-    ),
-    Metric(c.SHARE_EXCELLENT, lambda s: _per(s.excellent, s.n), lower_is_better=False, of_median=True),
-    Metric(c.SHARE_GOOD, lambda s: _per(s.good, s.n), None, of_median=True, evaluate_only=True),
-    Metric(c.SHARE_ACCEPTABLE, lambda s: _per(s.acceptable, s.n), None, of_median=True, evaluate_only=True),
-    Metric(c.SHARE_POOR, lambda s: _per(s.poor, s.n), of_median=True),
-)
-# In the order of the columns of metrics.parquet.
-METRICS = {metric.name: metric for metric in _METRICS}
-# Behind them where inventory costs were simulated: currency per series and period.
-COST_METRIC = Metric(c.INVENTORY_COST, lambda s: _per(s.cost, s.charged), needs_quantiles=True)
 
 
 def metrics_table(backtest: pd.DataFrame, scales: pd.DataFrame, quantiles: Sequence[float]) -> pd.DataFrame:
@@ -121,7 +53,7 @@ def grid_metrics(grid: FoldGrid, scales: pd.DataFrame) -> pd.DataFrame:
     absolute, squared = (np.tile(scale.ravel(), models) for scale in _scale_grids(grid, scales))
     cell = np.arange(models * cutoffs * series)
     of_series = (cell // (cutoffs * series)) * series + cell % series
-    per_series = grid.sums.scaled(absolute, squared).grouped(of_series, models * series).one_vote_each()
+    per_series = grid.sums.scaled(absolute, squared).grouped(of_series, models * series).averaged_scaled_errors()
     present: BoolArray = np.asarray(grid.present.any(axis=1))
     tables = [_level_table(grid, per_series, present, level) for level in LEVELS]
     return pd.concat(tables, ignore_index=True)
@@ -140,7 +72,7 @@ def _level_table(grid: FoldGrid, per_series: Sums, present: BoolArray, level: st
         table[column] = np.tile(keys[column].to_numpy(dtype=object) if column in columns else blank, models)
     for metric in (*METRICS.values(), *([COST_METRIC] if grid.costed else [])):
         table[metric.name] = metric.compute(sums)
-    table[c.N] = sums.n.astype(np.int64)
+    table[c.N] = sums[COUNT].astype(np.int64)
     return table[rows].reset_index(drop=True)
 
 

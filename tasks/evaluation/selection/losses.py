@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from schemas import columns as c
 from schemas.panel import FloatArray, IndexArray
 from schemas.settings import BASELINES
-from tasks.evaluation.backtest.paired_losses import LOSSES
-from tasks.evaluation.metrics.aggregation import FoldGrid, Sums
+from tasks.evaluation.backtest.paired_losses import LOSSES, ranking_metrics
+from tasks.evaluation.metrics.aggregation import FoldGrid
+from tasks.evaluation.metrics.sums import ABSOLUTE_ACTUAL, SIGNED_ERROR, Sums
 
 # Share of the sales by which the champion's mean may lie off before the sentence says so.
 BIAS_WATCHED = 0.10
@@ -53,19 +54,18 @@ class _Record:
 
 
 def loss_parts(sums: Sums, loss: str) -> list[FloatArray]:
-    """The sums that stand above :func:`loss_base` in each metric of a loss."""
-    parts = {c.WAPE: sums.absolute_error, c.WQL: sums.quantile_score, c.INVENTORY_COST: sums.cost}
-    return [parts[name] for name in LOSSES[loss]]
+    """The numerator of each metric of a loss, shape (G,) each."""
+    return [sums[metric.numerator] for metric in ranking_metrics(loss)]
 
 
 def loss_rows(sums: Sums, loss: str) -> FloatArray:
-    """Rows that count in a loss: known actuals, or counted costs."""
-    return sums.charged if loss == c.INVENTORY_COST else sums.n
+    """Rows that count in a loss, shape (G,): known actuals, or counted costs."""
+    return sums[ranking_metrics(loss)[0].counted]
 
 
 def loss_base(sums: Sums, loss: str) -> FloatArray:
-    """What a loss is shown per: units sold, or periods whose cost is counted."""
-    return sums.charged if loss == c.INVENTORY_COST else sums.absolute_actual
+    """The denominator of a loss, shape (G,): units sold, or periods whose cost is counted."""
+    return sums[ranking_metrics(loss)[0].denominator]
 
 
 def reasons(grid: FoldGrid, choice: Choice, loss: str) -> list[str]:
@@ -80,8 +80,8 @@ def reasons(grid: FoldGrid, choice: Choice, loss: str) -> list[str]:
         for values in (
             loss_rows(grid.sums, loss),
             loss_base(grid.sums, loss),
-            grid.sums.absolute_actual,
-            grid.sums.signed_error,
+            grid.sums[ABSOLUTE_ACTUAL],
+            grid.sums[SIGNED_ERROR],
         )
     )
     position = {name: index for index, name in enumerate(grid.models)}

@@ -5,8 +5,9 @@ import pytest
 from schemas import columns as c
 from schemas.errors import TrainingError
 from schemas.panel import Fold
+from tasks.evaluation.metrics.definitions import METRICS
 from tasks.evaluation.metrics.stats import outer_pair
-from tasks.evaluation.metrics.table import LEVELS, METRICS, OVERALL, SERIES, STORE, metrics_table, seasonal_scales
+from tasks.evaluation.metrics.table import LEVELS, OVERALL, SERIES, STORE, metrics_table, seasonal_scales
 
 NO_SCALES = pd.DataFrame(columns=[c.CUTOFF, c.STORE_ID, c.CATEGORY, c.ABSOLUTE_SCALE, c.SQUARED_SCALE])
 
@@ -211,17 +212,6 @@ def test_order_of_rows_changes_no_figure_and_inputs_are_left_alone(backtest_of, 
     pd.testing.assert_frame_equal(backtest, before)
     shuffled = metrics_table(backtest.sample(frac=1, random_state=1), NO_SCALES, quantiles)
     pd.testing.assert_frame_equal(straight, shuffled)
-
-
-def test_facts_bias_and_its_like_are_never_ranked_by():
-    assert METRICS[c.BIAS].evaluate_only
-    assert METRICS[c.COVERAGE].evaluate_only
-    assert METRICS[c.MAPE].evaluate_only
-    assert METRICS[c.BIAS].lower_is_better is None
-    assert METRICS[c.R2].lower_is_better is False
-    assert [name for name, metric in METRICS.items() if metric.needs_quantiles] == [c.WQL, c.COVERAGE]
-    assert {c.MAE, c.WAPE, c.MAPE} <= {name for name, metric in METRICS.items() if metric.of_median}
-    assert not {c.RMSE, c.R2, c.BIAS, c.RMSSE} & {name for name, metric in METRICS.items() if metric.of_median}
 
 
 def test_faulty_tables_are_refused_by_name(by_hand):

@@ -5,7 +5,7 @@ import pytest
 from schemas import columns as c
 from schemas.errors import ConfigError
 from tasks.evaluation.backtest.paired_losses import LOSSES, SelectionRule
-from tasks.evaluation.metrics.table import COST_METRIC, METRICS
+from tasks.evaluation.metrics.definitions import COST_METRIC, METRICS
 from tasks.evaluation.selection.champions import select_champions
 
 RAW = SelectionRule(prior_periods=0.0, margin=0.0)
@@ -168,7 +168,7 @@ def test_loss_decides_what_is_ranked(backtest_of, quantiles):
 
 def test_bias_and_other_watched_metrics_are_never_ranked_by():
     metrics = METRICS | {COST_METRIC.name: COST_METRIC}
-    assert not any(metrics[name].evaluate_only for names in LOSSES.values() for name in names)
+    assert not any(metrics[name].facts.evaluate_only for names in LOSSES.values() for name in names)
     with pytest.raises(ConfigError, match=r"expected one of wape, wql, wape_wql, inventory_cost, got 'bias'"):
         SelectionRule(loss=c.BIAS)
     with pytest.raises(ConfigError, match=r"at least 0, got -1, 2 and 0\.05"):
