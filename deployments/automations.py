@@ -91,8 +91,8 @@ def automations(notify: dict[str, list[ActionTypes]]) -> list[AutomationCore]:
             message=KILLED,
             state=ChangeFlowRunState(
                 state=StateType.CRASHED,
-                message="The run's process was killed, often for want of memory (then: fewer compute.workers, or a "
-                f"larger machine). {START_AGAIN}",
+                message="The run's process was killed, often because memory ran out (then use fewer "
+                f"expert.compute.workers, or a larger machine). {START_AGAIN}",
                 force=True,
             ),
         ),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import cache
 from pathlib import Path
 
+from prefect.logging import get_logger
+
 from schemas.run import RunContext
-from tasks.configuration.settings_file import load_settings
+from tasks.configuration.settings_file import read_settings
 
 
 def prepare_run(
@@ -33,14 +36,23 @@ def prepare_run(
     Raises:
         ConfigError: the settings are wrong.
     """
+    loaded = read_settings(Path(settings_file), overrides)
+    for warning in loaded.warnings:
+        _warn_once(warning)
     return RunContext(
-        settings=load_settings(Path(settings_file), overrides),
+        settings=loaded.settings,
         as_of=as_of or today(),
         force=force,
         dry_run=dry_run,
         stores=tuple(stores),
         categories=tuple(categories),
     )
+
+
+@cache
+def _warn_once(warning: str) -> None:
+    """Log a warning about the settings, once per process: a backfill reads the same file for every week."""
+    get_logger("restock").warning(warning)
 
 
 def today() -> date:

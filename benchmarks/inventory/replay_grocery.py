@@ -218,7 +218,7 @@ def main() -> None:
     parser.add_argument("--until", type=int, default=RUNS)
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     given = parser.parse_args()
-    own = [given.models, "compute.workers=1", f"storage={given.cache}"]
+    own = [given.models, "expert.compute.workers=1", f"storage={given.cache}"]
     settings = load_settings(given.data / "settings.yaml", [*own, *given.overrides])
     tables = validate_tables(read_tables(expand_sources(settings.sources), settings.sources), settings).tables
     end = tables["sales"][c.DATE].max() + pd.Timedelta(weeks=1)

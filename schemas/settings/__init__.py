@@ -22,9 +22,9 @@ from schemas.settings.deepar import (
     TuningRange,
 )
 from schemas.settings.inventory import (
+    BlackoutSettings,
     CalibrationSettings,
     EoqSettings,
-    FrozenSettings,
     GeneticSettings,
     InventorySettings,
     LifecycleSettings,
@@ -33,6 +33,7 @@ from schemas.settings.inventory import (
 )
 from schemas.settings.models import (
     BASELINES,
+    DEFAULT_MODELS,
     TREE_RANGES,
     ArimaSettings,
     EnsembleSettings,
@@ -52,6 +53,7 @@ from schemas.settings.strict import Strict
 
 __all__ = [
     "BASELINES",
+    "DEFAULT_MODELS",
     "LONGEST_ON_SPOT",
     "TREE_RANGES",
     "TUNABLE",
@@ -59,6 +61,7 @@ __all__ = [
     "ArimaSettings",
     "Backend",
     "BacktestSettings",
+    "BlackoutSettings",
     "CalibrationSettings",
     "CleaningSettings",
     "ComputeSettings",
@@ -73,7 +76,6 @@ __all__ = [
     "DeepArTuningSettings",
     "EnsembleSettings",
     "EoqSettings",
-    "FrozenSettings",
     "GeneticSettings",
     "InventorySettings",
     "LifecycleSettings",

@@ -8,7 +8,9 @@ from schemas.settings.strict import Strict
 
 
 class ComputeSettings(Strict):
-    """How work is cut and spread. Changes no result."""
+    """Parallelism. Does not affect results."""
 
-    workers: int | None = Field(default=None, ge=1, description="Processes side by side; the machine's cores if null")
-    shard_series: int = Field(default=100, ge=1, description="Series per shard of the per-series models")
+    workers: int | None = Field(default=None, ge=1, description="Parallel processes; absent: the number of CPU cores")
+    shard_series: int = Field(
+        default=100, ge=1, description="Series per shard of the models that fit each series alone"
+    )

@@ -1,4 +1,4 @@
-"""Settings of DeepAR: one block for both backends, ``models.deepar`` of the settings file."""
+"""Settings of DeepAR, local and on SageMaker: `models.deepar`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from schemas.settings.strict import Strict
+from schemas.settings.strict import IN_ITS_SECTION, Strict
 
 DataVariant = Literal["original", "cleaned"]
 Likelihood = Literal["student-T", "negative-binomial", "gaussian", "beta", "deterministic-L1"]
 Backend = Literal["local", "sagemaker"]
-# Seconds that SageMaker lets an algorithm without checkpoints wait and run on spot capacity; DeepAR writes none.
+# SageMaker limit in seconds for waiting plus running on spot capacity without checkpoints; DeepAR writes none.
 LONGEST_ON_SPOT = 3_600
 
 
 class DeepArConfiguration(Strict):
-    """One training configuration (domain, section 3.1): which data and which likelihood."""
+    """One training configuration: data variant and likelihood."""
 
-    data: DataVariant = Field(default="cleaned", description="Series as sold, or as cleaned by the run")
+    data: DataVariant = Field(
+        default="cleaned", description="`original`: sales as recorded. `cleaned`: without outliers and stock-outs"
+    )
     likelihood: Likelihood = Field(default="student-T", description="Distribution of demand in the network")
 
     @property
@@ -34,32 +36,44 @@ class DeepArConfiguration(Strict):
 
 
 class DeepArHyperparameters(Strict):
-    """SageMaker's DeepAR hyperparameters by their own names; null = the profile of frequency and backend."""
+    """DeepAR hyperparameters by their SageMaker names. Absent: a profile that depends on frequency and backend."""
 
-    context_length: int | None = Field(default=None, ge=1, le=2_000, description="Periods seen before a forecast")
-    epochs: int | None = Field(default=None, ge=1, le=10_000, description="Passes over the data at most")
-    learning_rate: float | None = Field(default=None, gt=0, le=1, description="Step of the optimiser")
-    mini_batch_size: int | None = Field(default=None, ge=1, le=10_000, description="Series windows per training step")
+    context_length: int | None = Field(
+        default=None, ge=1, le=2_000, description="Periods of history that the network reads before a forecast"
+    )
+    epochs: int | None = Field(default=None, ge=1, le=10_000, description="Maximum number of passes over the data")
+    learning_rate: float | None = Field(default=None, gt=0, le=1, description="Step size of the optimizer")
+    mini_batch_size: int | None = Field(default=None, ge=1, le=10_000, description="Training examples per step")
     num_layers: int | None = Field(default=None, ge=1, le=8, description="Recurrent layers")
     num_cells: int | None = Field(default=None, ge=1, le=1_000, description="Cells per layer")
-    dropout_rate: float | None = Field(default=None, ge=0, lt=1, description="Share of cells left out in training")
-    early_stopping_patience: int | None = Field(default=None, ge=1, description="Epochs without progress before a stop")
-    embedding_dimension: int | None = Field(default=None, ge=1, le=1_000, description="Numbers per categorical feature")
-    num_eval_samples: int | None = Field(default=None, ge=1, description="Sample paths behind the test metrics")
+    dropout_rate: float | None = Field(
+        default=None, ge=0, lt=1, description="Fraction of cells that are ignored in a training step"
+    )
+    early_stopping_patience: int | None = Field(
+        default=None, ge=1, description="Stop after this many epochs without an improvement"
+    )
+    embedding_dimension: int | None = Field(
+        default=None, ge=1, le=1_000, description="Size of the vector of a categorical feature"
+    )
+    num_eval_samples: int | None = Field(default=None, ge=1, description="Sample paths for the test metrics")
 
 
 class DeepArLocalSettings(Strict):
-    """Training here, with GluonTS on torch."""
+    """Training on this machine, with GluonTS on torch."""
 
     batches_per_epoch: int = Field(
-        default=10, ge=1, description="Training steps that one epoch means here (on SageMaker a pass over the data)"
+        default=10, ge=1, description="Training steps per epoch (on SageMaker an epoch is one pass over the data)"
     )
-    device: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="auto = a GPU where torch finds one")
-    parallel_jobs: int | None = Field(default=None, ge=1, description="Trainings side by side; null = compute.workers")
+    device: Literal["auto", "cpu", "gpu"] = Field(
+        default="auto", description="`auto`: a GPU if torch finds one, else the CPU"
+    )
+    parallel_jobs: int | None = Field(
+        default=None, ge=1, description="Parallel trainings; absent: `expert.compute.workers`"
+    )
 
 
 class DeepArInstance(Strict):
-    """Machines of a SageMaker job."""
+    """Instances of a SageMaker job."""
 
     type: str = Field(default="ml.c5.2xlarge", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$", description="Instance type")
     count: int = Field(default=1, ge=1, description="Number of instances")
@@ -72,24 +86,26 @@ class DeepArEndpointSettings(Strict):
         default=None,
         max_length=63,
         pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$",
-        description="Absent: from the settings' name",
+        description="Name of the endpoint; absent: derived from `name`",
     )
     instance: DeepArInstance = DeepArInstance(type="ml.m5.large")
     weights: dict[str, float] = Field(
         default={},
-        description="Configuration label: share of the requests that name no variant (A/B); once one is given, "
-        "configurations without one get 0; with none given, equal shares",
+        description="Maps a configuration label to its share of the requests that name no variant (A/B test). If any "
+        "weight is given, configurations without a weight get 0; if none is given, all shares are equal",
     )
-    max_models: int = Field(default=5, ge=1, le=5, description="Models on the endpoint at most, the best first")
+    max_models: int = Field(
+        default=5, ge=1, le=5, description="Maximum number of models on the endpoint, the best first"
+    )
 
     @field_validator("weights")
     @classmethod
     def _shares_of_something(cls, value: dict[str, float]) -> dict[str, float]:
         for label, weight in value.items():
             if not (math.isfinite(weight) and weight >= 0):
-                raise ValueError(f"{label}: {weight:g} is no share; expected a number from 0")
+                raise ValueError(f"the weight of {label} is {weight:g}; expected a finite number of at least 0")
         if value and not any(value.values()):
-            raise ValueError("all are 0; expected at least one above 0, or none for equal shares")
+            raise ValueError("all weights are 0; set at least one above 0, or remove all for equal shares")
         return value
 
     def shares(self, labels: Iterable[str]) -> dict[str, float]:
@@ -105,35 +121,52 @@ class DeepArEndpointSettings(Strict):
 
 
 class DeepArSageMakerSettings(Strict):
-    """Training and inference on Amazon SageMaker; credentials come from the environment or a Prefect block."""
+    """Training and inference on Amazon SageMaker. Credentials come from the environment or from a Prefect block."""
 
-    role: str | None = Field(default=None, description="ARN of the execution role of the jobs")
-    region: str | None = Field(default=None, description="AWS region; the environment's when absent")
-    credentials_block: str | None = Field(default=None, description="Name of a Prefect AwsCredentials block")
-    image_uri: str | None = Field(default=None, description="Container image; the region's DeepAR image when absent")
-    training_instance: DeepArInstance = DeepArInstance()
-    volume_gb: int = Field(default=30, ge=1, description="Disk of a training instance")
-    max_runtime_seconds: int = Field(
-        default=3_600, ge=60, le=432_000, description="A job that takes longer is stopped; five days: AWS's quota"
+    role: str | None = Field(
+        default=None, description="ARN of the execution role of the jobs", json_schema_extra=IN_ITS_SECTION
     )
-    spot: bool = Field(default=False, description="Train on spot capacity (without checkpoints: one hour at most)")
-    max_wait_seconds: int | None = Field(default=None, ge=60, description="With spot: longest wait, runtime included")
+    region: str | None = Field(
+        default=None, description="AWS region; absent: from the environment", json_schema_extra=IN_ITS_SECTION
+    )
+    credentials_block: str | None = Field(
+        default=None, description="Name of a Prefect AwsCredentials block", json_schema_extra=IN_ITS_SECTION
+    )
+    image_uri: str | None = Field(default=None, description="Container image; absent: the DeepAR image of the region")
+    training_instance: DeepArInstance = DeepArInstance()
+    volume_gb: int = Field(default=30, ge=1, description="Disk of a training instance in GB")
+    max_runtime_seconds: int = Field(
+        default=3_600, ge=60, le=432_000, description="A training job that takes longer is stopped, in seconds"
+    )
+    spot: bool = Field(
+        default=False, description="Train on spot capacity; a job may wait and run for one hour in total"
+    )
+    max_wait_seconds: int | None = Field(
+        default=None, ge=60, description="With `spot`: maximum waiting time plus runtime, in seconds"
+    )
     subnets: list[str] = Field(default=[], description="VPC subnets of the jobs")
     security_groups: list[str] = Field(default=[], description="VPC security groups of the jobs")
     kms_key: str | None = Field(default=None, description="KMS key for volumes and outputs")
-    tags: dict[str, str] = Field(default={}, description="Tags of everything that is created")
+    tags: dict[str, str] = Field(default={}, description="Tags of all created AWS resources")
     inference: Literal["transform", "endpoint"] = Field(
-        default="transform", description="Batch transform, or an endpoint that stands until it has answered"
+        default="transform",
+        description="`transform`: batch transform. `endpoint`: a temporary endpoint that is deleted after the forecast",
     )
     transform_instance: DeepArInstance = DeepArInstance(type="ml.m5.large")
-    transform_timeout_seconds: int = Field(default=3_600, ge=60, description="A transform that takes longer is stopped")
-    max_concurrent_transforms: int = Field(default=10, ge=1, le=100, description="Requests at once per instance")
-    model_server_timeout_seconds: int = Field(default=60, ge=1, le=3_600, description="Longest answer to one request")
+    transform_timeout_seconds: int = Field(
+        default=3_600, ge=60, description="A transform job that takes longer is stopped, in seconds"
+    )
+    max_concurrent_transforms: int = Field(default=10, ge=1, le=100, description="Parallel requests per instance")
+    model_server_timeout_seconds: int = Field(
+        default=60, ge=1, le=3_600, description="Timeout of one request, in seconds"
+    )
     endpoint: DeepArEndpointSettings = DeepArEndpointSettings()
-    max_parallel_jobs: int = Field(default=4, ge=1, description="Jobs side by side: the account's quota of instances")
-    poll_seconds: float = Field(default=20.0, gt=0, description="Pause between two looks at a job")
+    max_parallel_jobs: int = Field(
+        default=4, ge=1, description="Maximum number of parallel jobs; must fit the instance quota of the AWS account"
+    )
+    poll_seconds: float = Field(default=20.0, gt=0, description="Seconds between two status requests of a job")
     max_attempts: int = Field(
-        default=2, ge=1, description="Jobs started at most for one piece of work, failures included"
+        default=2, ge=1, description="Maximum number of attempts of one training or transform, failures included"
     )
 
     @field_validator("tags")
@@ -141,26 +174,32 @@ class DeepArSageMakerSettings(Strict):
     def _own_tags(cls, value: dict[str, str]) -> dict[str, str]:
         reserved = sorted(key for key in value if key.lower().startswith("aws:"))
         if reserved:
-            raise ValueError(f"{', '.join(reserved)}: keys that begin with aws: are Amazon's own; name them otherwise")
+            raise ValueError(
+                f"{', '.join(reserved)}: tag keys that begin with aws: are reserved by Amazon; choose other keys"
+            )
         return value
 
     @model_validator(mode="after")
     def _network_and_spot_are_whole(self) -> Self:
         if bool(self.subnets) != bool(self.security_groups):
-            raise ValueError("subnets and security_groups belong together: give both or none")
+            raise ValueError("subnets and security_groups must be set together; set both or remove both")
         if self.max_wait_seconds is not None and self.max_wait_seconds < self.max_runtime_seconds:
-            raise ValueError("max_wait_seconds includes the runtime: it must be at least max_runtime_seconds")
+            raise ValueError(
+                f"max_wait_seconds is {self.max_wait_seconds}, but it includes the runtime; it must be at least "
+                f"max_runtime_seconds ({self.max_runtime_seconds})"
+            )
         wait = self.max_wait_seconds or self.max_runtime_seconds
         if self.spot and wait > LONGEST_ON_SPOT:
             raise ValueError(
-                f"on spot capacity DeepAR, which writes no checkpoints, may wait and run {LONGEST_ON_SPOT} seconds at "
-                f"most; max_wait_seconds or max_runtime_seconds say {wait}: lower them, or set spot to false"
+                f"on spot capacity a DeepAR job may wait and run for at most {LONGEST_ON_SPOT} seconds because it "
+                f"writes no checkpoints, but max_wait_seconds or max_runtime_seconds is {wait}; lower it, or set "
+                "spot to false"
             )
         return self
 
 
 class TuningRange(Strict):
-    """A range that tuning draws a hyperparameter from, both ends included."""
+    """Range of a hyperparameter in tuning, both ends included."""
 
     min: float
     max: float
@@ -171,7 +210,7 @@ class TuningRange(Strict):
         if not self.min < self.max:
             raise ValueError(f"min {self.min:g} must be below max {self.max:g}")
         if self.scale == "log" and self.min <= 0:
-            raise ValueError("a log scale needs a min above 0")
+            raise ValueError(f"min {self.min:g} must be above 0 on a log scale")
         return self
 
 
@@ -180,22 +219,22 @@ TUNABLE = (*WHOLE_NUMBERS, "learning_rate", "dropout_rate")
 
 
 def _check_limits(name: str, end: float) -> None:
-    """Whether a hyperparameter may have the value, by its own limits."""
+    """Check an end of a range against the limits of the hyperparameter."""
     value = int(end) if name in WHOLE_NUMBERS else end
     try:
         DeepArHyperparameters.model_validate({name: value})
     except ValidationError as error:
         expected = error.errors()[0]["msg"].removeprefix("Input should be ")
-        raise ValueError(f"{name} cannot be {value:g}, an end of its range; expected {expected}") from error
+        raise ValueError(f"the range of {name} ends at {value:g}; expected a value {expected}") from error
 
 
 class DeepArTuningSettings(Strict):
-    """Hyperparameter tuning (source A: 20 configurations, two in parallel)."""
+    """Hyperparameter tuning with `restock tune-deepar`."""
 
-    configurations: int = Field(default=20, ge=1, le=500, description="Trainings in all")
-    parallel: int = Field(default=2, ge=1, le=100, description="Trainings side by side")
+    configurations: int = Field(default=20, ge=1, le=500, description="Number of trainings")
+    parallel: int = Field(default=2, ge=1, le=100, description="Parallel trainings")
     objective: Literal["test:RMSE", "test:mean_wQuantileLoss", "train:final_loss"] = Field(
-        default="test:RMSE", description="Metric of the training jobs to minimise"
+        default="test:RMSE", description="Metric of the training jobs that tuning minimizes"
     )
     ranges: dict[str, TuningRange] = Field(
         default={
@@ -204,7 +243,7 @@ class DeepArTuningSettings(Strict):
             "num_layers": TuningRange(min=2, max=4),
             "dropout_rate": TuningRange(min=0.1, max=0.3),
         },
-        description="Hyperparameter: min, max and scale (linear or log)",
+        description="Maps a hyperparameter to `min`, `max` and `scale` (`linear` or `log`)",
     )
 
     @field_validator("ranges")
@@ -212,20 +251,24 @@ class DeepArTuningSettings(Strict):
     def _tunable(cls, value: dict[str, TuningRange]) -> dict[str, TuningRange]:
         for name, given in value.items():
             if name not in TUNABLE:
-                raise ValueError(f"'{name}' cannot be tuned; expected some of {', '.join(TUNABLE)}")
+                raise ValueError(f"unknown hyperparameter '{name}'; expected one of {', '.join(TUNABLE)}")
             if name in WHOLE_NUMBERS and not (given.min.is_integer() and given.max.is_integer()):
-                raise ValueError(f"{name} is a whole number: {given.min:g} to {given.max:g} is no range of it")
+                raise ValueError(f"{name} must be an integer; the range {given.min:g} to {given.max:g} is not valid")
             for end in (given.min, given.max):
                 _check_limits(name, end)
         if not value:
-            raise ValueError(f"is empty; expected some of {', '.join(TUNABLE)}")
+            raise ValueError(f"must not be empty; expected at least one of {', '.join(TUNABLE)}")
         return value
 
 
 class DeepArSettings(Strict):
-    """DeepAR (domain, section 3.1), local or on SageMaker, from the same data channel."""
+    """DeepAR, trained on this machine or on SageMaker with the same data."""
 
-    backend: Backend = Field(default="local", description="Where it trains: here, or on Amazon SageMaker")
+    backend: Backend = Field(
+        default="local",
+        description="`local`: train on this machine. `sagemaker`: train on Amazon SageMaker",
+        json_schema_extra=IN_ITS_SECTION,
+    )
     configurations: list[DeepArConfiguration] = Field(
         default=[
             DeepArConfiguration(data="cleaned", likelihood="student-T"),
@@ -234,17 +277,18 @@ class DeepArSettings(Strict):
             DeepArConfiguration(data="original", likelihood="negative-binomial"),
         ],
         min_length=1,
-        description="Configurations trained in parallel and compared; the best goes on",
+        description="Configurations that are trained in parallel and compared; the best one is used",
     )
     hyperparameters: DeepArHyperparameters = DeepArHyperparameters()
     categorical: list[str] | None = Field(
-        default=None, description="Series columns as categorical features; null = store_id and all text columns"
+        default=None, description="Series columns to use as categorical features; absent: store_id and all text columns"
     )
     dynamic: list[str] | None = Field(
         default=None,
-        description="Features known in advance to use; null = all that stay in their known range, [] = none",
+        description="Known future covariates to use; absent: all whose future values stay in their past range; "
+        "`[]`: none",
     )
-    num_samples: int = Field(default=200, ge=20, le=10_000, description="Sample paths behind a forecast")
+    num_samples: int = Field(default=200, ge=20, le=10_000, description="Sample paths per forecast")
     local: DeepArLocalSettings = DeepArLocalSettings()
     sagemaker: DeepArSageMakerSettings = DeepArSageMakerSettings()
     tuning: DeepArTuningSettings = DeepArTuningSettings()
@@ -255,7 +299,7 @@ class DeepArSettings(Strict):
         labels = [configuration.label for configuration in value]
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
-            raise ValueError(f"names {', '.join(twice)} twice; each configuration once")
+            raise ValueError(f"contains {', '.join(twice)} twice; list each configuration once")
         return value
 
     @model_validator(mode="after")
@@ -264,7 +308,7 @@ class DeepArSettings(Strict):
         unknown = sorted(set(self.sagemaker.endpoint.weights) - set(labels))
         if unknown:
             raise ValueError(
-                f"sagemaker.endpoint.weights names {', '.join(unknown)}; expected some of the configurations "
+                f"sagemaker.endpoint.weights contains {', '.join(unknown)}; expected labels of the configurations: "
                 f"{', '.join(labels)}"
             )
         return self
@@ -274,7 +318,7 @@ class DeepArSettings(Strict):
     def _named_once(cls, value: list[str] | None) -> list[str] | None:
         twice = sorted({name for name in value or () if (value or []).count(name) > 1})
         if twice:
-            raise ValueError(f"names {', '.join(twice)} twice; each feature once")
+            raise ValueError(f"contains {', '.join(twice)} twice; list each feature once")
         return value
 
     def read_by_training(self) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from schemas.settings.strict import Strict
+from schemas.settings.strict import IN_ITS_SECTION, Strict, first_page
 
 PolicyName = Literal[
     "eoq",
@@ -22,79 +22,190 @@ PolicyName = Literal[
 
 
 class EoqSettings(Strict):
-    """EOQ / reorder point (domain, section 4.2)."""
+    """Policies `eoq` and `eoq_published`: economic order quantity with a reorder point."""
 
-    lead_time: int = Field(default=3, ge=0, description="Source B's LD in periods: a reorder parameter, not a delay")
-    max_cover: int = Field(default=30, ge=1, description="Longest order horizon h that is searched, in periods")
+    renamed: ClassVar[dict[str, str]] = {"max_cover": "max_coverage"}
+
+    lead_time: int = Field(
+        default=3,
+        ge=0,
+        description="Lead time in periods in the reorder point formula only; it does not delay deliveries",
+        json_schema_extra=IN_ITS_SECTION,
+    )
+    max_coverage: int = Field(default=30, ge=1, description="Longest order cycle that is compared, in periods")
 
 
 class GeneticSettings(Strict):
-    """Genetic algorithm (domain, section 4.3)."""
+    """Policies `genetic` and `genetic_static`: genetic algorithm."""
 
-    population: int = Field(default=100, ge=2)
-    generations: int = Field(default=50, ge=0)
-    mutation: float = Field(default=0.2, ge=0, le=1, description="Share of children that mutate, as a fraction")
-    elitism: float = Field(default=0.1, ge=0, lt=1, description="Share of the population kept unchanged")
-    crossover: Literal["halves", "two_point"] = Field(
-        default="two_point", description="Children swap the halves of their parents (source B) or a span of days"
+    population: int = Field(default=100, ge=2, description="Plans per generation")
+    generations: int = Field(default=50, ge=0, description="Maximum number of generations")
+    mutation: float = Field(default=0.2, ge=0, le=1, description="Fraction of the offspring that mutates")
+    elitism: float = Field(
+        default=0.1, ge=0, lt=1, description="Fraction of the population that is kept unchanged in the next generation"
     )
-    repair: bool = Field(default=True, description="Give a child that misses a week a visit in it; else it is dropped")
-    patience: int = Field(default=10, ge=1, description="Generations without a better plan after which a store stops")
+    crossover: Literal["halves", "two_point"] = Field(
+        default="two_point",
+        description="`halves`: offspring take one half of each parent. `two_point`: they swap a range of days",
+    )
+    repair: bool = Field(
+        default=True,
+        description="If true, add the missing weekly delivery to an invalid offspring; if false, discard it",
+    )
+    patience: int = Field(
+        default=10, ge=1, description="A store stops after this many generations without an improvement"
+    )
 
 
 class LifecycleSettings(Strict):
-    """Which lifecycle states (``products.collection_status``) may go where."""
+    """Which lifecycle states (``products.collection_status``) are sent to which stores."""
 
-    clearance: list[str] = Field(default=["Liquidación"], description="Not sent to stores of type A")
-    outlet_only: list[str] = Field(default=["No Colección", "Saldo"], description="Sent to outlets only")
-    outlet_types: list[str] = Field(default=["D"], description="Values of stores.store_type that are outlets")
+    clearance: list[str] = Field(
+        default=["Liquidación"],
+        description="States that are not sent to stores of type A",
+        examples=[["Sale"]],
+        json_schema_extra=first_page("list of states", "These SKUs get target 0 in stores of type A"),
+    )
+    outlet_only: list[str] = Field(
+        default=["No Colección", "Saldo"],
+        description="States that are sent to outlets only",
+        examples=[["Old season"]],
+        json_schema_extra=first_page("list of states", "These SKUs get target 0 in stores that are not outlets"),
+    )
+    outlet_types: list[str] = Field(
+        default=["D"],
+        description="Values of `stores.store_type` that are outlets",
+        examples=[["Outlet"]],
+        json_schema_extra=first_page(
+            "list of store types", "Stores of these types receive the states of `outlet_only`"
+        ),
+    )
 
 
 class SizeRunSettings(Strict):
-    """No broken size runs where an article is on show."""
+    """Complete size runs on display."""
 
-    keep: bool = Field(default=True, description="Show an article with all its core sizes, or leave it out")
+    keep: bool = Field(
+        default=True,
+        description="Display a style with all of its core sizes, or not at all",
+        examples=[False],
+        json_schema_extra=first_page("true or false", "With false, single sizes of a style may be sent"),
+    )
     core_share: float = Field(
-        default=0.5, gt=0, le=1, description="Core sizes are the best ones that make up this share of a size curve"
+        default=0.5,
+        gt=0,
+        le=1,
+        description="The core sizes are the best-selling sizes that together have this fraction of the sales",
     )
 
 
-class FrozenSettings(Strict):
-    """Days on which no visit may arrive, beside those that the calendar's column ``frozen`` marks."""
+class BlackoutSettings(Strict):
+    """Days without deliveries, in addition to the days that the calendar marks (column ``frozen``)."""
 
-    dates: list[date] = Field(default=[], description="Days (period labels) without any visit in the whole network")
-    closed_days: bool = Field(default=False, description="No visit on days with calendar.open = 0 either")
+    dates: list[date] = Field(
+        default=[],
+        description="Days without any delivery in the whole network",
+        examples=[["2024-12-24", "2024-12-31"]],
+        json_schema_extra=first_page("list of dates", "Deliveries of these days move to other days"),
+    )
+    closed_days: bool = Field(
+        default=False,
+        description="No delivery on days on which the store is closed (calendar.open = 0)",
+        examples=[True],
+        json_schema_extra=first_page("true or false", "With true, closed stores receive nothing"),
+    )
 
 
 class CalibrationSettings(Strict):
-    """Policy parameters chosen by replaying past weeks with the real demand and the costs of this block."""
+    """Calibration of the overstock cost by replaying past weeks with the actual demand."""
 
     enabled: bool = Field(
-        default=True, description="Calibrate wherever holding_cost is above 0; without it the service level holds"
+        default=True,
+        description="Calibrate if `inventory.holding_cost` is above 0; otherwise the service level sets the stock",
     )
     runs: int = Field(
-        default=52, ge=1, description="Past weekly runs that are replayed at most, the latest ones of half the history"
+        default=52,
+        ge=1,
+        description="Maximum number of past weekly runs to replay: the latest ones in the second half of the history",
     )
 
 
 class InventorySettings(Strict):
-    """Inventory optimisation (contract, sections 2 and 5)."""
+    """Inventory optimization."""
 
-    policies: list[PolicyName] = Field(default=["eoq", "genetic"], min_length=1)
-    lead_time: int = Field(default=0, ge=0, description="Whole periods from order to shelf")
-    review_period: int = Field(default=7, ge=1, description="Periods between weekly runs")
+    renamed: ClassVar[dict[str, str]] = {"frozen": "blackout"}
+
+    policies: list[PolicyName] = Field(
+        default=["eoq", "genetic"],
+        min_length=1,
+        description="Policies that the cost table compares; the valid plan with the lowest cost is published",
+        json_schema_extra=IN_ITS_SECTION,
+    )
+    lead_time: int = Field(
+        default=0,
+        ge=0,
+        description="Whole periods from order to shelf; 0: an order at the end of a period is there at the next start",
+        examples=[2],
+        json_schema_extra=first_page("periods", "A longer lead time raises the targets"),
+    )
+    review_period: int = Field(
+        default=7,
+        ge=1,
+        description="Periods between two weekly runs",
+        examples=[14],
+        json_schema_extra=first_page("periods", "A target covers the demand until the delivery after the next run"),
+    )
     eoq: EoqSettings = EoqSettings()
     genetic: GeneticSettings = GeneticSettings()
-    holding_cost: float = Field(default=0.0, ge=0, description="Per unit left at the end of a period")
-    shortage_cost: Literal["price"] | float = Field(default="price", description='"price" or a number per lost unit')
-    capacity: Literal["hard", "soft"] = "hard"
-    over_capacity_penalty: float = Field(default=1_000_000.0, ge=0, description="Per store and period over capacity")
-    service_level: float = Field(default=0.95, gt=0, lt=1)
-    max_visits_per_period: int | None = Field(default=None, ge=1, description="Over the whole network")
-    sample_paths: int = Field(default=50, ge=2, description="Demand paths a plan is made from, and as many to judge it")
+    holding_cost: float = Field(
+        default=0.0,
+        ge=0,
+        description="Cost per unit that is left at the end of a period",
+        examples=[0.02],
+        json_schema_extra=first_page(
+            "currency per unit and period", "A higher cost lowers the targets of slow sellers"
+        ),
+    )
+    shortage_cost: Literal["price"] | float = Field(
+        default="price",
+        description="Cost of a lost unit: `price` (the unit's price) or a number",
+        examples=[5.0],
+        json_schema_extra=first_page("currency per unit, or `price`", "A higher cost raises the targets"),
+    )
+    capacity: Literal["hard", "soft"] = Field(
+        default="hard",
+        description="`hard`: where demand is known, a plan above a store's capacity is invalid. `soft`: it costs "
+        "`over_capacity_penalty`",
+        examples=["soft"],
+        json_schema_extra=first_page("`hard` or `soft`", "With soft, a plan may exceed a storage capacity at a cost"),
+    )
+    over_capacity_penalty: float = Field(
+        default=1_000_000.0,
+        ge=0,
+        description="Cost per store and period above the storage capacity",
+        json_schema_extra=IN_ITS_SECTION,
+    )
+    service_level: float = Field(
+        default=0.95,
+        gt=0,
+        lt=1,
+        description="Cycle service level: probability of no stock-out between two deliveries",
+        examples=[0.9],
+        json_schema_extra=first_page("fraction", "A higher level raises the targets where `holding_cost` is 0"),
+    )
+    max_visits_per_period: int | None = Field(
+        default=None,
+        ge=1,
+        description="Maximum number of deliveries per period in the whole network; absent: no limit",
+        examples=[12],
+        json_schema_extra=first_page("deliveries per period", "A limit spreads the deliveries over the week"),
+    )
+    sample_paths: int = Field(
+        default=50, ge=2, description="Sample paths of demand to plan with; as many others evaluate the plan"
+    )
     lifecycle: LifecycleSettings = LifecycleSettings()
     size_runs: SizeRunSettings = SizeRunSettings()
-    frozen: FrozenSettings = FrozenSettings()
+    blackout: BlackoutSettings = BlackoutSettings()
     calibration: CalibrationSettings = CalibrationSettings()
 
     @field_validator("shortage_cost")

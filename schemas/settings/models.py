@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,36 +16,46 @@ BASELINES = ("seasonal_naive", "moving_average")
 class ArimaSettings(Strict):
     """ARIMA per series."""
 
-    engine: Literal["statsforecast", "pmdarima"] = Field(default="statsforecast", description="Fast or source B's")
-    max_series: int = Field(default=300, ge=1, description="Fit at most this many series, the largest first")
-    max_history: int = Field(default=800, ge=20, description="Periods of history that a fit reads")
+    engine: Literal["statsforecast", "pmdarima"] = Field(
+        default="statsforecast", description="`statsforecast` (fast) or `pmdarima` (slow reference implementation)"
+    )
+    max_series: int = Field(
+        default=300, ge=1, description="Maximum number of series to fit, those with the highest sales first"
+    )
+    max_history: int = Field(default=800, ge=20, description="Maximum number of history periods that a fit uses")
 
 
 class ProphetSettings(Strict):
     """Prophet per series."""
 
-    max_series: int = Field(default=300, ge=1, description="Fit at most this many series, the largest first")
-    max_history: int = Field(default=730, ge=20, description="Periods of history that a fit reads")
-    changepoint_prior_scale: float = Field(default=0.05, gt=0)
-    seasonality_prior_scale: float = Field(default=10.0, gt=0)
-    cross_validation: bool = Field(default=True, description="Choose the prior by sliding-window validation")
+    max_series: int = Field(
+        default=300, ge=1, description="Maximum number of series to fit, those with the highest sales first"
+    )
+    max_history: int = Field(default=730, ge=20, description="Maximum number of history periods that a fit uses")
+    changepoint_prior_scale: float = Field(default=0.05, gt=0, description="Flexibility of the trend")
+    seasonality_prior_scale: float = Field(default=10.0, gt=0, description="Flexibility of the seasonality")
+    cross_validation: bool = Field(
+        default=True, description="Choose the trend flexibility by sliding-window validation"
+    )
 
 
 class XgboostSettings(Strict):
-    """One gradient-boosted model over all series."""
+    """XGBoost with a level and a seasonal sub-model, one model for all series."""
 
-    max_rows: int = Field(default=120_000, ge=1_000, description="Training rows kept (series x origin x step)")
-    max_rounds: int = Field(default=80, ge=1, description="Boosting rounds at most")
-    learning_rate: float = Field(default=0.05, gt=0, le=1)
-    max_depth: int = Field(default=6, ge=1, le=16)
-    subsample: float = Field(default=0.8, gt=0, le=1)
-    colsample_bytree: float = Field(default=0.5, gt=0, le=1)
-    reg_lambda: float = Field(default=5.0, ge=0)
-    reg_alpha: float = Field(default=0.0, ge=0)
-    min_child_weight: float = Field(default=20.0, ge=0)
+    max_rows: int = Field(
+        default=120_000, ge=1_000, description="Maximum number of training rows (series x origin x step)"
+    )
+    max_rounds: int = Field(default=80, ge=1, description="Maximum number of boosting rounds")
+    learning_rate: float = Field(default=0.05, gt=0, le=1, description="Step size per boosting round")
+    max_depth: int = Field(default=6, ge=1, le=16, description="Maximum depth of a tree")
+    subsample: float = Field(default=0.8, gt=0, le=1, description="Fraction of the rows that each tree uses")
+    colsample_bytree: float = Field(default=0.5, gt=0, le=1, description="Fraction of the features that each tree uses")
+    reg_lambda: float = Field(default=5.0, ge=0, description="L2 regularization")
+    reg_alpha: float = Field(default=0.0, ge=0, description="L1 regularization")
+    min_child_weight: float = Field(default=20.0, ge=0, description="Minimum sum of row weights in a leaf")
 
 
-# Where tuning searches parameters of trees: least, most, and whether in logarithms. Whole numbers stay whole.
+# Ranges that tuning searches: minimum, maximum, and whether on a logarithmic scale. Integers stay integers.
 TREE_RANGES: dict[str, tuple[float, float, bool]] = {
     "learning_rate": (0.02, 0.2, True),
     "max_leaves": (4, 64, True),
@@ -57,34 +67,41 @@ TREE_RANGES: dict[str, tuple[float, float, bool]] = {
 
 
 class TreeTuningSettings(Strict):
-    """Search parameters of trees by Optuna, on windows of the history before the first fold."""
+    """Search of tree parameters with Optuna, on windows of the history before the first fold."""
 
     trials: int | None = Field(
         default=None,
         ge=2,
-        description="Parameters to compare, those of the settings first; null: what 600 core-seconds pay for by the "
-        "size of the data, 10 to 40",
+        description="Number of parameter sets to compare, the configured set first; absent: 10 to 40, by the size of "
+        "the data",
     )
 
 
 class XgboostLagsSettings(Strict):
-    """One gradient-boosted model over all series on plain lags."""
+    """XGBoost on lags, one model for all series."""
 
-    max_rows: int = Field(default=120_000, ge=1_000, description="Training rows kept (series x origin x step)")
-    max_rounds: int = Field(default=120, ge=1, description="Boosting rounds")
-    learning_rate: float = Field(default=0.08, gt=0, le=1)
-    max_leaves: int = Field(default=16, ge=2, le=1024)
-    subsample: float = Field(default=0.7, gt=0, le=1)
-    colsample_bytree: float = Field(default=0.5, gt=0, le=1)
-    reg_lambda: float = Field(default=1.0, ge=0)
-    min_child_weight: float = Field(default=30.0, ge=0)
-    tuning: TreeTuningSettings | None = None
+    max_rows: int = Field(
+        default=120_000, ge=1_000, description="Maximum number of training rows (series x origin x step)"
+    )
+    max_rounds: int = Field(default=120, ge=1, description="Number of boosting rounds")
+    learning_rate: float = Field(default=0.08, gt=0, le=1, description="Step size per boosting round")
+    max_leaves: int = Field(default=16, ge=2, le=1024, description="Maximum number of leaves of a tree")
+    subsample: float = Field(default=0.7, gt=0, le=1, description="Fraction of the rows that each tree uses")
+    colsample_bytree: float = Field(default=0.5, gt=0, le=1, description="Fraction of the features that each tree uses")
+    reg_lambda: float = Field(default=1.0, ge=0, description="L2 regularization")
+    min_child_weight: float = Field(default=30.0, ge=0, description="Minimum sum of row weights in a leaf")
+    tuning: TreeTuningSettings | None = Field(
+        default=None,
+        description="If present (`{}`), search the parameters that have their default value: "
+        + ", ".join(f"`{name}` {low:g} to {high:g}" for name, (low, high, _) in TREE_RANGES.items())
+        + ". The best set replaces the defaults if its loss is at least 5 % lower",
+    )
 
     @model_validator(mode="after")
     def _tuning_has_something_to_search(self) -> Self:
         if self.tuning is not None and not self.searched():
             raise ValueError(
-                f"tuning keeps what is set, and all of {', '.join(TREE_RANGES)} are; take out those to search, or "
+                f"nothing to tune: all of {', '.join(TREE_RANGES)} are set. Remove the parameters to search, or remove "
                 "tuning"
             )
         return self
@@ -96,26 +113,31 @@ class XgboostLagsSettings(Strict):
 
 
 class XgboostRecursiveSettings(XgboostLagsSettings):
-    """One gradient-boosted model over all series on plain lags, step by step."""
+    """XGBoost on lags, recursive (one step at a time), one model for all series."""
 
 
 class LocalModelSettings(Strict):
-    """A cheap statistical model per series (Croston, TSB, Theta, ETS)."""
+    """A cheap statistical model per series: Croston, TSB, Theta, ETS."""
 
-    max_series: int = Field(default=5_000, ge=1, description="Fit at most this many series, the largest first")
-    max_history: int = Field(default=400, ge=20, description="Periods of history that a fit reads")
+    max_series: int = Field(
+        default=5_000, ge=1, description="Maximum number of series to fit, those with the highest sales first"
+    )
+    max_history: int = Field(default=400, ge=20, description="Maximum number of history periods that a fit uses")
 
 
 class EnsembleSettings(Strict):
-    """The other models' forecasts averaged, with the spread of their mixture and weights learnt on the folds."""
+    """Weighted average of the other models' forecasts."""
 
     members: list[str] | None = Field(
-        default=None, description="Models to combine, all alike; when absent all models, weighted by their fold losses"
+        default=None,
+        description="Models to combine with equal weights; absent: all models, weighted by their losses on the folds",
     )
 
 
 class ModelsSettings(Strict):
-    """Which models are fitted. What is named is fitted; the floors always are."""
+    """Models to fit. A model is fitted if its key is present; `{}` uses its defaults. Baselines are always fitted."""
+
+    presence_counts: ClassVar[bool] = True
 
     arima: ArimaSettings | None = None
     prophet: ProphetSettings | None = None
@@ -132,15 +154,27 @@ class ModelsSettings(Strict):
     @model_validator(mode="before")
     @classmethod
     def _named_without_mapping(cls, data: Any) -> Any:
-        """``arima:`` with nothing behind it means its defaults."""
+        """``arima:`` without a value means its defaults."""
         if not isinstance(data, dict):
             return data
         return {name: {} if value is None else value for name, value in data.items()}
 
     def named(self) -> dict[str, Strict]:
-        """The models to fit besides the floors, by name, in a fixed order."""
+        """The models to fit in addition to the baselines, by name, in a fixed order."""
         return {name: model for name in type(self).model_fields if (model := getattr(self, name)) is not None}
 
     def tuned(self) -> list[str]:
         """Names of the tree models whose parameters are to be searched, in a fixed order."""
         return [name for name, model in self.named().items() if isinstance(model, XgboostLagsSettings) and model.tuning]
+
+
+# The models that are fitted if the settings have no `models`.
+DEFAULT_MODELS = ModelsSettings(
+    arima=ArimaSettings(),
+    prophet=ProphetSettings(),
+    xgboost=XgboostSettings(),
+    xgboost_lags=XgboostLagsSettings(),
+    xgboost_recursive=XgboostRecursiveSettings(),
+    tsb=LocalModelSettings(),
+    ensemble=EnsembleSettings(),
+)

@@ -7,27 +7,50 @@ from typing import Literal
 from pydantic import Field
 
 from schemas import columns as c
-from schemas.settings.strict import Strict
+from schemas.settings.strict import Strict, first_page
 
 
 class PublicationSettings(Strict):
-    """When a new file is held back."""
+    """When a new replenishment file is held back."""
 
     max_change: float | None = Field(
-        default=None, ge=0, description="Largest share of changed targets against the last file; null only warns"
+        default=None,
+        ge=0,
+        description="Maximum fraction of targets that may change against the previous file; absent: no limit",
+        examples=[0.3],
+        json_schema_extra=first_page("fraction", "Above it the publication waits for an approval"),
     )
     approval_timeout_hours: float = Field(
-        default=48, gt=0, description="How long a run waits for an approval, in hours; then the last file stands"
+        default=48,
+        gt=0,
+        description="Hours that a run waits for an approval",
+        examples=[12],
+        json_schema_extra=first_page("hours", "After this time the previous file stays in force"),
     )
 
 
 class OutputSettings(Strict):
-    """How the ERP reads the replenishment file."""
+    """Format of the replenishment file."""
 
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    encoding: str = "utf-8"
+    delimiter: str = Field(
+        default=",",
+        min_length=1,
+        max_length=1,
+        description="Delimiter of the replenishment file",
+        examples=[";"],
+        json_schema_extra=first_page("character", "Must be what the ERP expects"),
+    )
+    encoding: str = Field(
+        default="utf-8",
+        description="Text encoding of the replenishment file",
+        examples=["cp1252"],
+        json_schema_extra=first_page("name", "Must be what the ERP expects"),
+    )
     columns: dict[Literal["store_id", "sku", "target_quantity"], str] = Field(
-        default={}, description="Our column name: the ERP's"
+        default={},
+        description="Maps Restock column names to the column names of the ERP",
+        examples=[{"store_id": "Shop", "target_quantity": "Min"}],
+        json_schema_extra=first_page("mapping", "Columns that are not listed keep their name"),
     )
 
     @property

@@ -7,39 +7,53 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from schemas.settings.strict import Strict
+from schemas.settings.strict import Strict, first_page
 
 
 class QualitySettings(Strict):
-    """When bad data stops the run."""
+    """Limits above which bad data stop the run."""
 
     max_quarantined_share: float = Field(
-        default=0.01, ge=0, le=1, description="Largest share of quarantined rows per table, as a fraction"
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Maximum fraction of rejected rows per input table; the run stops above it",
+        examples=[0.02],
+        json_schema_extra=first_page("fraction", "A higher value accepts files with more bad rows"),
     )
     alarm_share: float = Field(
-        default=0.005, ge=0, le=1, description="Share of quarantined rows per table that raises an alarm, as a fraction"
+        default=0.005,
+        ge=0,
+        le=1,
+        description="Fraction of rejected rows per input table above which an alarm is raised",
     )
     max_fallback_share: float = Field(
-        default=0.5, ge=0, le=1, description="Largest share of series per model that may fall back, as a fraction"
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Maximum fraction of a model's series that may use the fallback forecast; the run stops above it",
     )
 
 
 class CleaningSettings(Strict):
-    """Cleaning of accepted rows (domain, section 2.1)."""
+    """Cleaning of accepted rows."""
 
     merge_prefixes: dict[str, list[str]] = Field(
-        default={}, description="Product column: prefixes; a value that begins with one becomes that prefix"
+        default={},
+        description="Maps a product column to prefixes. A value that begins with a prefix is replaced by the prefix",
+        examples=[{"subfamily": ["SANDALIA"]}],
+        json_schema_extra=first_page("mapping", "Merges small categories such as SANDALIA PLANA and SANDALIA TACO"),
     )
-    drop_outliers: bool = Field(default=True, description="Treat single faulty lines (far-out values) as unknown")
+    drop_outliers: bool = Field(default=True, description="Treat periods with implausibly high sales as unknown")
     outlier_factor: float = Field(
         default=20.0,
         gt=1,
-        description="A period is faulty above this multiple of the series' own 99th percentile of the other periods",
+        description="A period is an outlier above this multiple of the 99th percentile of the series' other periods",
     )
 
 
 class SpecialPeriod(Strict):
-    """A span of days with a demand of its own, such as source A's V1."""
+    """A range of days with unusual demand."""
 
     date_from: date = Field(description="First day")
     date_to: date = Field(description="Last day")
@@ -47,5 +61,5 @@ class SpecialPeriod(Strict):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.date_to < self.date_from:
-            raise ValueError(f"date_to {self.date_to} lies before date_from {self.date_from}")
+            raise ValueError(f"date_to {self.date_to} is before date_from {self.date_from}; swap or correct them")
         return self

@@ -13,49 +13,94 @@ from schemas.frequency import FREQUENCIES, Frequency
 from schemas.settings.backtest import BacktestSettings, ReconciliationSettings, SelectionSettings
 from schemas.settings.compute import ComputeSettings
 from schemas.settings.inventory import InventorySettings
-from schemas.settings.models import (
-    ArimaSettings,
-    EnsembleSettings,
-    LocalModelSettings,
-    ModelsSettings,
-    ProphetSettings,
-    XgboostLagsSettings,
-    XgboostRecursiveSettings,
-    XgboostSettings,
-)
+from schemas.settings.layout import Tree, arrange, lift
+from schemas.settings.models import DEFAULT_MODELS, ModelsSettings
 from schemas.settings.publication import OutputSettings, PublicationSettings
 from schemas.settings.quality import CleaningSettings, QualitySettings, SpecialPeriod
 from schemas.settings.sources import Sources
-from schemas.settings.strict import Strict
+from schemas.settings.strict import IN_ITS_SECTION, Strict, first_page
 
 
 class Settings(Strict):
     """Everything a run depends on besides its inputs, ``as_of`` and the code."""
 
-    name: str = Field(min_length=1)
-    frequency: str = "D"
-    aggregate: bool = False
-    horizon: int = Field(default=28, ge=1)
-    quantiles: list[float] = [0.1, 0.25, 0.5, 0.75, 0.9]
-    country: str | None = None
-    storage: str = "./lake"
-    seed: int = Field(default=7, ge=0, lt=2**31)
+    name: str = Field(
+        min_length=1,
+        description="Name of the forecast; part of the names of runs and artifacts",
+        examples=["shoes"],
+        json_schema_extra=first_page("text", "Another name starts another list of runs"),
+    )
+    frequency: str = Field(
+        default="D",
+        description="Length of a period: `D` (days), `W-MON` to `W-SUN` (weeks, labeled by this weekday) or `MS` "
+        "(months, labeled by the first day)",
+        examples=["W-MON"],
+        json_schema_extra=first_page("D, W-MON … W-SUN or MS", "All other settings count in these periods"),
+    )
+    aggregate: bool = Field(
+        default=False,
+        description="Sum daily sales to the periods of `frequency`",
+        examples=[True],
+        json_schema_extra=first_page(
+            "true or false", "With false, a date that does not fit `frequency` is a rejected row"
+        ),
+    )
+    horizon: int = Field(
+        default=28,
+        ge=1,
+        description="Periods to forecast; at least `inventory.lead_time` + `inventory.review_period`",
+        examples=[35],
+        json_schema_extra=first_page("periods", "A longer horizon plans further ahead and takes longer to compute"),
+    )
+    quantiles: list[float] = Field(
+        default=[0.1, 0.25, 0.5, 0.75, 0.9],
+        description="Quantile levels to forecast, in rising order; must contain 0.5",
+        json_schema_extra=IN_ITS_SECTION,
+    )
+    country: str | None = Field(
+        default=None,
+        description="ISO 3166 code of the country whose public holidays are features; absent: no public holidays",
+        examples=["CL"],
+        json_schema_extra=first_page("country code", "Models learn the effect of public holidays"),
+    )
+    storage: str = Field(
+        default="./lake",
+        description="Folder or `s3://bucket/prefix` for everything that Restock writes",
+        examples=["s3://bucket/restock"],
+        json_schema_extra=first_page("path", "Runs with another storage know nothing of earlier runs"),
+    )
+    seed: int = Field(
+        default=7,
+        ge=0,
+        lt=2**31,
+        description="Seed of all random numbers; the same inputs, settings and seed give the same files",
+        json_schema_extra=IN_ITS_SECTION,
+    )
     sources: Sources
-    category: list[str] = Field(default=[c.SKU], min_length=1)
+    category: list[str] = Field(
+        default=[c.SKU],
+        min_length=1,
+        description="Product columns that form the forecast category, joined by `_`; `[sku]` forecasts every SKU",
+        examples=[["brand", "family"]],
+        json_schema_extra=first_page(
+            "list of columns", "Fewer columns give larger categories and more stable forecasts"
+        ),
+    )
     quality: QualitySettings = QualitySettings()
     cleaning: CleaningSettings = CleaningSettings()
     special_periods: dict[str, list[SpecialPeriod]] = Field(
         default={},
-        description="Name: spans of days with a demand of their own; each name is a feature known in advance",
+        description="Maps a name to date ranges with unusual demand; each name is a known future covariate",
+        examples=[{"cyber_monday": [{"date_from": "2024-10-07", "date_to": "2024-10-09"}]}],
+        json_schema_extra=first_page("mapping", "Models learn the effect from past ranges and apply it to future ones"),
     )
-    models: ModelsSettings = ModelsSettings(
-        arima=ArimaSettings(),
-        prophet=ProphetSettings(),
-        xgboost=XgboostSettings(),
-        xgboost_lags=XgboostLagsSettings(),
-        xgboost_recursive=XgboostRecursiveSettings(),
-        tsb=LocalModelSettings(),
-        ensemble=EnsembleSettings(),
+    models: ModelsSettings = Field(
+        default=DEFAULT_MODELS,
+        description="Models to fit; a model is fitted if its key is present; baselines are always fitted",
+        examples=[{"tsb": {}, "xgboost": {}}],
+        json_schema_extra=first_page(
+            "mapping of models", "More models may be more accurate and take longer to compute"
+        ),
     )
     backtest: BacktestSettings = BacktestSettings()
     selection: SelectionSettings = SelectionSettings()
@@ -69,25 +114,25 @@ class Settings(Strict):
     @classmethod
     def _known_frequency(cls, value: str) -> str:
         if value not in FREQUENCIES:
-            raise ValueError(f"must be one of {', '.join(FREQUENCIES)}")
+            raise ValueError(f"unknown frequency; expected one of {', '.join(FREQUENCIES)}")
         return value
 
     @field_validator("quantiles")
     @classmethod
     def _quantiles_in_order(cls, value: list[float]) -> list[float]:
         if not value or any(not 0 < level < 1 for level in value):
-            raise ValueError("must be fractions above 0 and below 1")
+            raise ValueError("quantile levels must be above 0 and below 1")
         if sorted(set(value)) != value:
-            raise ValueError("must rise and not repeat")
+            raise ValueError("quantile levels must be in rising order without repetition")
         texts = [c.level_text(level) for level in value]
         unclear = next((text for text in texts if texts.count(text) > 1 or not 0 < float(text) < 1), None)
         if unclear is not None:
             raise ValueError(
-                f"must differ from each other and from 0 and 1 in their first six digits, which name their columns; "
-                f"one is written {unclear}"
+                "quantile levels must differ from each other and from 0 and 1 in their first six digits because these "
+                f"name the columns; one of them is {unclear}"
             )
         if 0.5 not in value:  # noqa: PLR2004
-            raise ValueError("must hold 0.5, the median that planners are shown")
+            raise ValueError("quantile levels must contain 0.5, the median; add it")
         return value
 
     @field_validator("country")
@@ -98,14 +143,22 @@ class Settings(Strict):
         import holidays
 
         if value not in holidays.list_supported_countries():
-            raise ValueError("is no ISO 3166 country code that the holiday calendar knows, such as CL, DE or US")
+            raise ValueError(
+                "unknown country code; use an ISO 3166 code supported by the holiday calendar, for example CL, DE or US"
+            )
         return value
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults_of_the_frequency(cls, data: Any) -> Any:
-        """Horizon, review period and fold step follow from the frequency where they are absent."""
-        if not isinstance(data, dict) or data.get("frequency", "D") not in FREQUENCIES:
+    def _lift_and_fill(cls, data: Any) -> Any:
+        """Lift expert settings; horizon, review period and fold step depend on the frequency if they are absent."""
+        if not isinstance(data, dict):
+            return data
+        lifted = lift(cls, data)
+        if lifted.unknown or lifted.misplaced:
+            raise ValueError(f"not expert settings: {', '.join([*lifted.unknown, *lifted.misplaced])}")
+        data = lifted.tree
+        if data.get("frequency", "D") not in FREQUENCIES:
             return data
         frequency = Frequency(data.get("frequency", "D"))
         filled = {"horizon": frequency.default_horizon, **data}
@@ -115,7 +168,7 @@ class Settings(Strict):
                 filled[group] = {key: frequency.periods_per_week, **(given or {})}
         backtest = data.get("backtest")
         if isinstance(backtest, dict) and backtest.keys() & {"windows", "step"}:
-            filled["backtest"].setdefault("further", 0)
+            filled["backtest"].setdefault("extra_folds", 0)
         return filled
 
     @model_validator(mode="after")
@@ -123,8 +176,8 @@ class Settings(Strict):
         needed = self.inventory.lead_time + self.inventory.review_period
         if self.horizon < needed:
             raise ValueError(
-                f"horizon is {self.horizon}, but inventory.lead_time + inventory.review_period = {needed}: "
-                f"an order must be forecast until the next one arrives; set horizon to at least {needed}"
+                f"horizon is {self.horizon}, but inventory.lead_time + inventory.review_period = {needed}. The "
+                f"forecast must reach to the next run's delivery; set horizon to at least {needed}"
             )
         return self
 
@@ -133,12 +186,12 @@ class Settings(Strict):
         if self.selection.loss != c.INVENTORY_COST:
             return self
         given = {"holding_cost": self.inventory.holding_cost, "shortage_cost": self.inventory.shortage_cost}
-        for name, effect in (("holding_cost", "leftovers"), ("shortage_cost", "lost units")):
+        for name, effect in (("holding_cost", "unsold units"), ("shortage_cost", "lost units")):
             if given[name] == 0:
                 raise ValueError(
-                    f"selection.loss is {c.INVENTORY_COST}, but inventory.{name} is 0: where {effect} cost nothing, "
-                    "the forecast that is furthest off in one direction would rank first; set "
-                    f"inventory.{name} above 0, or selection.loss to wape_wql"
+                    f"expert.selection.loss is {c.INVENTORY_COST}, but inventory.{name} is 0. If {effect} cost "
+                    "nothing, the most biased forecast ranks first. Set "
+                    f"inventory.{name} above 0, or expert.selection.loss to wape_wql"
                 )
         return self
 
@@ -149,13 +202,13 @@ class Settings(Strict):
             return self
         if not self.storage.startswith("s3://"):
             raise ValueError(
-                f"models.deepar.backend is sagemaker, whose jobs read and write a bucket, but storage is "
-                f"'{self.storage}'; set storage to s3://bucket/prefix, or the backend to local"
+                f"models.deepar.backend is sagemaker, but storage is '{self.storage}'. SageMaker jobs need a bucket; "
+                "set storage to s3://bucket/prefix, or models.deepar.backend to local"
             )
         if not deepar.sagemaker.role:
             raise ValueError(
                 "models.deepar.backend is sagemaker, but models.deepar.sagemaker.role is absent; set it to the ARN of "
-                "the role that the jobs run under, such as arn:aws:iam::123456789012:role/restock-sagemaker"
+                "the jobs' execution role, for example arn:aws:iam::123456789012:role/restock-sagemaker"
             )
         return self
 
@@ -163,6 +216,12 @@ class Settings(Strict):
     def period(self) -> Frequency:
         """The frequency as an object."""
         return Frequency(self.frequency)
+
+    def file_layout(self) -> Tree:
+        """The effective settings as a settings file has them: expert settings below ``expert``, only fitted models."""
+        tree = self.model_dump(mode="json")
+        tree["models"] = {name: model for name, model in tree["models"].items() if model is not None}
+        return arrange(type(self), tree).tree
 
     def digest(self) -> str:
         """SHA-256 of the effective settings, in a canonical form."""

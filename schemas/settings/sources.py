@@ -6,23 +6,56 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.settings.strict import Strict
+from schemas.settings.strict import IN_ITS_SECTION, Strict, first_page
 
 
 class SourceSettings(Strict):
-    """Where one input table lies and how its file is written."""
+    """The files of one input table and how they are written."""
 
-    path: str = Field(description="Path, glob or s3:// URI of .csv, .csv.gz, .xlsx or .parquet files")
-    columns: dict[str, str] = Field(default={}, description="Our column name: the file's name for it")
-    delimiter: str | None = Field(default=None, description="CSV delimiter; found from the header when absent")
-    encoding: str = Field(default="utf-8", description="CSV encoding")
-    decimal: Literal[".", ","] = Field(default=".", description="Decimal mark of numbers written as text")
-    date_format: str | None = Field(default=None, description="strptime format of dates; ISO 8601 when absent")
-    sheet: str | None = Field(default=None, description="Excel sheet; the first when absent")
+    path: str = Field(
+        description="Path, glob or s3:// URI of .csv, .csv.gz, .xlsx or .parquet files",
+        examples=["data/sales_*.csv.gz"],
+        json_schema_extra=first_page("path", "Restock reads all files that match"),
+    )
+    columns: dict[str, str] = Field(
+        default={},
+        description="Maps Restock column names to the column names of the file",
+        examples=[{"store_id": "Shop", "units": "Qty"}],
+        json_schema_extra=first_page("mapping", "Columns that are not listed keep their name"),
+    )
+    delimiter: str | None = Field(
+        default=None,
+        description="Delimiter of CSV files; absent: detected from the header",
+        examples=[";"],
+        json_schema_extra=first_page("character", "Set it if the header is read as one column"),
+    )
+    encoding: str = Field(
+        default="utf-8",
+        description="Text encoding of CSV files",
+        examples=["cp1252"],
+        json_schema_extra=first_page("name", "Set it if accented letters look wrong"),
+    )
+    decimal: Literal[".", ","] = Field(
+        default=".",
+        description="Decimal mark of numbers in text files",
+        examples=[","],
+        json_schema_extra=first_page("character", "With `,` the text 1,5 is one and a half"),
+    )
+    date_format: str | None = Field(
+        default=None,
+        description="Date format in the notation of strptime; absent: ISO 8601 (2024-12-31)",
+        examples=["%d/%m/%Y"],
+        json_schema_extra=first_page("format", "Dates in another format are rejected rows"),
+    )
+    sheet: str | None = Field(
+        default=None,
+        description="Sheet of an Excel file; absent: the first sheet",
+        json_schema_extra=IN_ITS_SECTION,
+    )
 
 
 class Sources(Strict):
-    """The input tables. Sales, products and stores are required."""
+    """The input tables. sales, products and stores are required."""
 
     sales: SourceSettings
     products: SourceSettings

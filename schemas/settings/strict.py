@@ -1,11 +1,40 @@
-"""The base of every group of settings."""
+"""The base of every group of settings, and what a field says about its place in the settings file."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict
+from pydantic.config import JsonDict
+
+# Keys of `Field(json_schema_extra=...)`.
+UNIT, EFFECT, KEEPS_PLACE = "unit", "effect", "keeps_place"
+# A key of docs/reference/contract.md that few retailers change: it stays in its section, on the second part of the
+# settings page. A field with neither this nor `first_page` belongs below `expert:`.
+IN_ITS_SECTION: JsonDict = {KEEPS_PLACE: True}
 
 
 class Strict(BaseModel):
-    """A group of settings: frozen, and an unknown key is an error."""
+    """A group of settings: frozen, and an unknown key is an error.
+
+    Attributes:
+        renamed: old key of this group to the new one; a dotted new key lies deeper. The old spelling is accepted for
+            one release, with a warning.
+        presence_counts: a key of this group has a meaning even with an empty mapping (`models.arima: {}`), so it stays
+            in the group while its own keys are expert settings.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    renamed: ClassVar[dict[str, str]] = {}
+    presence_counts: ClassVar[bool] = False
+
+
+def first_page(unit: str, effect: str) -> JsonDict:
+    """Mark a field as one of the settings that a retailer sets: the first part of the settings page.
+
+    Args:
+        unit: unit or kind of the value, such as ``periods`` or ``fraction``.
+        effect: what changes in the plan or the files if the value changes.
+    """
+    return {UNIT: unit, EFFECT: effect, KEEPS_PLACE: True}

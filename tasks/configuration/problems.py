@@ -1,4 +1,4 @@
-"""What is wrong with settings, in an operator's words."""
+"""Messages for wrong settings: key, what is expected, what was found, how to correct it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from datetime import date
 from difflib import get_close_matches
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-Tree = dict[str, Any]
+from schemas.settings.layout import EXPERT, Tree, all_paths, arrange, group_of, lift, place_of
+from schemas.settings.strict import Strict
 
 _KINDS = {
-    "int": "a whole number",
+    "int": "an integer",
     "float": "a number",
     "bool": "true or false",
     "string": "text",
     "list": "a list, such as [a, b]",
-    "dict": "keys with values below it",
-    "model": "keys with values below it",
+    "dict": "a mapping (keys with values)",
+    "model": "a mapping (keys with values)",
 }
 _BOUNDS = {
     "greater_than": ("gt", "above"),
@@ -30,81 +31,118 @@ _BOUNDS = {
     "less_than_equal": ("le", "of at most"),
 }
 _LENGTHS = {
-    "too_short": ("min_length", "at least {} in the list"),
-    "too_long": ("max_length", "at most {} in the list"),
-    "string_too_short": ("min_length", "a text of at least {} characters"),
-    "string_too_long": ("max_length", "a text of at most {} characters"),
+    "too_short": ("min_length", "a list of at least {} value(s)"),
+    "too_long": ("max_length", "a list of at most {} value(s)"),
+    "string_too_short": ("min_length", "a text of at least {} character(s)"),
+    "string_too_long": ("max_length", "a text of at most {} character(s)"),
 }
 
 
-def check_plain_values(group: type[BaseModel], tree: Tree, at: str = "") -> tuple[Tree, list[str]]:
-    """Find values that the model would take in a wrong sense: true as 1, infinity as a number.
-
-    Args:
-        group: the model of the tree.
-        tree: keys and values as YAML gave them.
-        at: key path of the tree, with a dot behind it.
+def lifted(root: type[Strict], tree: Tree) -> tuple[Tree, list[str], list[str]]:
+    """Move expert settings to where the typed settings have them.
 
     Returns:
-        The tree, without groups that have nothing behind their key (they keep their defaults), and
-        the problems in words.
+        The tree, warnings (settings of models that are not fitted) and problems (keys that are no expert settings).
     """
+    given = tree.get(EXPERT)
+    if given is not None and not isinstance(given, dict):
+        kept = {key: value for key, value in tree.items() if key != EXPERT}
+        return kept, [], [f"{EXPERT}: expected {_KINDS['dict']}, found {_shown(given)}"]
+    found = lift(root, tree)
+    warnings = [
+        f"{EXPERT}.{path} has no effect because {path} is not fitted. Add {path}: {{}} to fit it, or remove "
+        f"{EXPERT}.{path}."
+        for path in found.unused
+    ]
+    problems = [f"{EXPERT}.{path}: unknown key{_suggestion(root, path)}" for path in found.unknown]
+    problems += [f"{EXPERT}.{path}: not an expert setting; move it to {path}" for path in found.misplaced]
+    return found.tree, warnings, problems
+
+
+def arranged(root: type[Strict], tree: Tree, where: str) -> tuple[Tree, list[str], list[str]]:
+    """Give keys their current names and places.
+
+    Args:
+        root: the model of the whole file.
+        tree: keys and values as YAML gave them.
+        where: what to change, such as ``settings.yaml`` or ``--set a.b=1``.
+
+    Returns:
+        The tree, warnings (old names and places) and problems (settings that are set twice).
+    """
+    found = arrange(root, tree)
+    warnings = [
+        f"{where}: {old} is now {new}. The old spelling is accepted until the next release; replace it."
+        for old, new in found.moved
+    ]
+    problems = [f"{old}: also set as {new}; remove {old}" for old, new in found.twice]
+    return found.tree, warnings, problems
+
+
+def check_plain_values(root: type[Strict], tree: Tree) -> tuple[Tree, list[str]]:
+    """Find values that the model would misinterpret: true as 1, infinity as a number.
+
+    Args:
+        root: the model of the tree.
+        tree: keys and values in the shape of the model.
+
+    Returns:
+        The tree without empty groups (they keep their defaults), and the problems.
+    """
+    kept, found = _checked(root, tree, "")
+    return kept, [f"{place_of(root, path)}: {what}" for path, what in found]
+
+
+def in_words(root: type[Strict], tree: Tree, error: ValidationError) -> list[str]:
+    """One line per wrong value: key path as in the file, what is expected, what was found.
+
+    Args:
+        root: the model that refused the tree.
+        tree: the refused values.
+        error: the model's error.
+    """
+    expected: dict[str, list[str]] = {}
+    found: dict[str, str] = {}
+    for detail in error.errors(include_url=False):
+        path = _key_path(detail, tree)
+        what, value = _explained(root, path, detail)
+        expected.setdefault(path, []).append(what)
+        found[path] = value
+    lines = ((path, " or ".join(what).replace(" or expected ", " or ")) for path, what in expected.items())
+    return [f"{place_of(root, path) + ': ' if path else ''}{what}{found[path]}" for path, what in lines]
+
+
+def _checked(group: type[Strict], tree: Tree, above: str) -> tuple[Tree, list[tuple[str, str]]]:
     kept: Tree = {}
-    problems: list[str] = []
+    problems: list[tuple[str, str]] = []
     for key, value in tree.items():
         field = group.model_fields.get(str(key))
-        inner = _group_of(field)
+        inner = group_of(field)
         if inner and value is None and type(None) not in get_args(field and field.annotation):
             continue
         if inner and isinstance(value, dict):
-            kept[key], found = check_plain_values(inner, value, f"{at}{key}.")
+            kept[key], found = _checked(inner, value, f"{above}{key}.")
             problems += found
             continue
         kept[key] = value
         if field:
             items = value if isinstance(value, list) else [value]
-            problems += [f"{at}{key}: {what}" for item in items for what in _misread(field, item)]
+            problems += [(f"{above}{key}", what) for item in items for what in _misread(field, item)]
     return kept, problems
-
-
-def in_words(group: type[BaseModel], tree: Tree, error: ValidationError) -> list[str]:
-    """One line per wrong value: key path, what is expected, what was got.
-
-    Args:
-        group: the model that refused the tree.
-        tree: the refused values.
-        error: what the model said.
-    """
-    expected: dict[str, list[str]] = {}
-    got: dict[str, str] = {}
-    for detail in error.errors(include_url=False):
-        path = _key_path(detail, tree)
-        what, value = _explained(group, path, detail)
-        expected.setdefault(path, []).append(what)
-        got[path] = value
-    return [
-        f"{path + ': ' if path else ''}{' or '.join(what).replace(' or expected ', ' or ')}{got[path]}"
-        for path, what in expected.items()
-    ]
 
 
 def _misread(field: FieldInfo, value: object) -> Iterator[str]:
     kinds = set(_kinds(field.annotation))
     if isinstance(value, bool) and bool not in kinds and kinds & {int, float}:
-        yield f"expected a number, got {_shown(value)}"
+        yield f"expected a number, found {_shown(value)}"
     if isinstance(value, float) and not math.isfinite(value):
-        yield f"expected a finite number, got {value}"
+        yield f"expected a finite number, found {value}"
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:
     yield annotation
     for inner in get_args(annotation):
         yield from _kinds(inner)
-
-
-def _group_of(field: FieldInfo | None) -> type[BaseModel] | None:
-    kinds = _kinds(field.annotation) if field else ()
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
 def _key_path(detail: ErrorDetails, tree: object) -> str:
@@ -121,63 +159,57 @@ def _key_path(detail: ErrorDetails, tree: object) -> str:
     return ".".join(parts)
 
 
-def _explained(group: type[BaseModel], path: str, detail: ErrorDetails) -> tuple[str, str]:
-    """What is expected, and what was got where that helps."""
+def _explained(root: type[Strict], path: str, detail: ErrorDetails) -> tuple[str, str]:
+    """What is expected, and what was found if that helps."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "missing":
-        return "is required but absent", ""
+        return "is required but missing", ""
     if kind == "extra_forbidden":
-        return f"unknown key{_suggestion(group, path)}", ""
+        return f"unknown key{_suggestion(root, path)}", ""
     if kind == "value_error":
-        return detail["msg"].removeprefix("Value error, "), f" (got {_shown(detail['input'])})" if path else ""
+        message = detail["msg"].removeprefix("Value error, ")
+        shown = path and not isinstance(detail["input"], dict)
+        return message, f" (found {_shown(detail['input'])})" if shown else ""
     value = detail["input"]
-    got = f", got {_shown(value)}{_hint(kind, value)}"
+    found = f", found {_shown(value)}{_hint(kind, value)}"
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return f"expected a number {words} {context[name]:g}", got
+        return f"expected a number {words} {context[name]:g}", found
     if kind in _LENGTHS:
         name, words = _LENGTHS[kind]
-        return f"expected {words.format(context[name])}", got
+        return f"expected {words.format(context[name])}", found
     if kind == "literal_error":
-        return f"expected {context['expected']}", got
-    return f"expected {_KINDS.get(kind.split('_', maxsplit=1)[0], 'another value')}", got
+        return f"expected {context['expected']}", found
+    return f"expected {_KINDS.get(kind.split('_', maxsplit=1)[0], 'another value')}", found
 
 
 def _hint(kind: str, value: object) -> str:
     if kind == "string_type" and isinstance(value, (bool, int, float, date)):
-        return " (YAML reads it so; put it in quotes)"
+        return " (YAML does not read it as text; put it in quotes)"
     return ""
 
 
 def _shown(value: object) -> str:
     if value is None:
-        return "nothing"
+        return "no value"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return "keys with values below it"
+        return "a mapping"
     return repr(value)
 
 
-def _suggestion(group: type[BaseModel], path: str) -> str:
-    """The closest known key of the same group, else where the key is known, else the group's keys."""
+def _suggestion(root: type[Strict], path: str) -> str:
+    """The closest known key of the same group, else where the key is known, else the keys of the group."""
     *above, key = path.split(".")
-    here: type[BaseModel] | None = group
+    here: type[Strict] | None = root
     for part in above:
-        here = _group_of(here.model_fields.get(part)) if here else None
+        here = group_of(here.model_fields.get(part)) if here else None
     known = list(here.model_fields) if here else []
     close = get_close_matches(key, known, n=1)
     if close:
-        return f"; did you mean {'.'.join([*above, close[0]])}?"
-    elsewhere = [found for found in _all_keys(group) if found.rsplit(".", maxsplit=1)[-1] == key]
+        return f"; did you mean {place_of(root, '.'.join([*above, close[0]]))}?"
+    elsewhere = [place_of(root, found) for found in all_paths(root) if found.rsplit(".", maxsplit=1)[-1] == key]
     if elsewhere:
-        return f"; it belongs at {' or '.join(elsewhere)}"
-    return f"; known here: {', '.join(known)}"
-
-
-def _all_keys(group: type[BaseModel], at: str = "") -> Iterator[str]:
-    for name, field in group.model_fields.items():
-        yield f"{at}{name}"
-        inner = _group_of(field)
-        if inner:
-            yield from _all_keys(inner, f"{at}{name}.")
+        return f"; did you mean {' or '.join(elsewhere)}?"
+    return f"; known keys here: {', '.join(known)}" if known else ""

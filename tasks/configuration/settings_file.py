@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,52 +12,96 @@ import yaml
 from pydantic import ValidationError
 
 from schemas.errors import ConfigError
-from schemas.settings import Settings
-from tasks.configuration.problems import check_plain_values, in_words
+from schemas.settings import Settings, Strict
+from schemas.settings.layout import Tree
+from tasks.configuration.problems import arranged, check_plain_values, in_words, lifted
 from tasks.storage.lake import S3_SCHEME
 
-Tree = dict[str, Any]
-
-
-# Under this key a null in an override takes the key out; in the file it stands for the defaults.
+# Below this key a null in an override removes the key; in the file null stands for the defaults.
 MODELS = "models."
 
 
+@dataclass(frozen=True)
+class LoadedSettings:
+    """The settings of a run.
+
+    Attributes:
+        settings: the effective settings.
+        warnings: old spellings that were accepted, and settings without effect; one sentence or two each.
+    """
+
+    settings: Settings
+    warnings: tuple[str, ...] = ()
+
+
 def load_settings(path: Path, overrides: Sequence[str] = (), cwd: Path | None = None) -> Settings:
+    """Read and check a settings file like :func:`read_settings`, without its warnings."""
+    return read_settings(path, overrides, cwd).settings
+
+
+def read_settings(path: Path, overrides: Sequence[str] = (), cwd: Path | None = None) -> LoadedSettings:
     """Read a settings file and check it as a whole.
 
-    Relative paths in the file start at the file's folder, those in overrides at the working directory;
-    all come back absolute (``s3://`` addresses as they are), so that the effective settings do not
-    depend on where a command is started.
+    Relative paths in the file are relative to the file's folder, those in overrides to the working
+    directory; all are returned as absolute paths (``s3://`` addresses as they are), so that the effective
+    settings do not depend on where a command is started.
 
     Args:
         path: the YAML file.
         overrides: ``key.path=value`` texts; the value is YAML, a mapping is merged into the file's, and
-            null takes a model out: with ``models.arima=null`` no ARIMA is fitted.
-        cwd: working directory; the process's own when None.
+            null removes a model: with ``models.arima=null`` no ARIMA is fitted.
+        cwd: working directory; the process's own if None.
 
     Raises:
         ConfigError: the file is missing or no YAML mapping, an override is malformed, or values are
-            wrong; all wrong values are listed, each with its key, what is expected and what was got.
+            wrong; all wrong values are listed, each with its key, what is expected and what was found.
     """
     here = (cwd or Path.cwd()).absolute()
     file = here / path.expanduser()
     tree = _with_absolute_paths(_read_yaml(file), file.parent)
     tree.setdefault("storage", _absolute(Settings.model_fields["storage"].default, file.parent))
-    for override in overrides:
-        _merge(tree, _with_absolute_paths(_parsed(override), here), override)
-    tree, problems = check_plain_values(Settings, tree)
+    changes = [(override, _with_absolute_paths(parse_override(override), here)) for override in overrides]
+    tree, warnings, problems = complete_tree(Settings, tree, str(file), changes)
+    tree, found = check_plain_values(Settings, tree)
+    problems += found
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
         problems += in_words(Settings, tree, error)
     if problems:
         raise _wrong(file, problems)
-    return settings
+    return LoadedSettings(settings, tuple(warnings))
+
+
+def complete_tree(
+    root: type[Strict], tree: Tree, where: str, overrides: Sequence[tuple[str, Tree]]
+) -> tuple[Tree, list[str], list[str]]:
+    """Bring keys to their current names and places, merge overrides, and lift expert settings.
+
+    Args:
+        root: the model of the whole file.
+        tree: keys and values of the file.
+        where: the file's name in warnings.
+        overrides: each override as written and as a tree, in the order in which they apply.
+
+    Returns:
+        The tree in the shape of the model, warnings and problems.
+
+    Raises:
+        ConfigError: an override sets a key below a single value.
+    """
+    tree, warnings, problems = arranged(root, tree, where)
+    for override, given in overrides:
+        change, more_warnings, more_problems = arranged(root, given, f"--set {override}")
+        warnings += more_warnings
+        problems += more_problems
+        _merge(tree, change, override)
+    tree, more_warnings, more_problems = lifted(root, tree)
+    return tree, warnings + more_warnings, problems + more_problems
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses a key that stands twice in one mapping, of which YAML would silently keep the last."""
+    """Refuses a key that occurs twice in one mapping; YAML would silently keep the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Build one mapping."""
@@ -66,7 +111,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, "a key must be plain text", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key.value}' stands twice", key.start_mark
+                    None, None, f"the key '{key.value}' occurs twice", key.start_mark
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
@@ -77,14 +122,14 @@ def _read_yaml(file: Path) -> Tree:
         content = yaml.load(file.read_text(encoding="utf-8-sig"), Loader=_UniqueKeyLoader)  # noqa: S506
     except FileNotFoundError:
         raise ConfigError(
-            f"There is no settings file {file}. Give its path with --settings (in a form: settings_file)."
+            f"The settings file {file} does not exist. Give its path with --settings (in a form: settings_file)."
         ) from None
     except (OSError, ValueError) as error:
-        raise ConfigError(f"The settings file {file} cannot be read ({error}). Expected YAML text in UTF-8.") from None
+        raise ConfigError(f"The settings file {file} cannot be read: {error}. Expected YAML text in UTF-8.") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"The settings file {file} is no valid YAML: {_where(error)}. Correct that line.") from None
+        raise ConfigError(f"The settings file {file} is not valid YAML: {_where(error)}. Correct that line.") from None
     if not isinstance(content, dict):
-        raise ConfigError(f"The settings file {file} holds no settings; expected YAML lines such as 'name: shoes'.")
+        raise ConfigError(f"The settings file {file} contains no settings. Expected YAML lines such as 'name: shoes'.")
     return {str(key): value for key, value in content.items()}
 
 
@@ -94,20 +139,24 @@ def _where(error: Exception) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else problem
 
 
-def _parsed(override: str) -> Tree:
-    """``a.b=value`` as {"a": {"b": value}}."""
+def parse_override(override: str) -> Tree:
+    """``a.b=value`` as {"a": {"b": value}}.
+
+    Raises:
+        ConfigError: no ``key.path=value``, or the value is not valid YAML.
+    """
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
         raise ConfigError(
-            f"--set {override}: expected key.path=value, for instance inventory.lead_time=2 "
-            "(in a form: overrides, one to a line)."
+            f"--set {override}: expected key.path=value, for example inventory.lead_time=2 "
+            "(in a form: overrides, one per line)."
         )
     try:
         value = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(
-            f"--set {override}: the value is no valid YAML ({_where(error)}). Put text with special signs in quotes."
+            f"--set {override}: the value is not valid YAML ({_where(error)}). Quote text with special characters."
         ) from None
     tree: Any = value
     for part in reversed(parts):
@@ -122,8 +171,8 @@ def _merge(base: Tree, extra: Mapping[str, Any], override: str, path: str = "") 
             _merge(base[key], value, override, f"{at}.")
         elif isinstance(value, dict) and base.get(key) is not None:
             raise ConfigError(
-                f"--set {override}: {at} is {base[key]!r} in the settings file, which has no keys to set. "
-                f"Give {at} as a whole: --set {at}=..."
+                f"--set {override}: {at} is {base[key]!r} in the settings file, a value without keys. "
+                f"Replace {at} as a whole: --set {at}=..."
             )
         elif value is None and path == MODELS:
             base.pop(key, None)
@@ -132,7 +181,7 @@ def _merge(base: Tree, extra: Mapping[str, Any], override: str, path: str = "") 
 
 
 def _with_absolute_paths(tree: Tree, folder: Path) -> Tree:
-    """The tree with every address made absolute; what is no text is left for the checks."""
+    """The tree with every path made absolute; values that are not text are left for the checks."""
     result = dict(tree)
     if isinstance(result.get("storage"), str):
         result["storage"] = _absolute(result["storage"], folder)
@@ -156,4 +205,4 @@ def _absolute(address: str, folder: Path) -> str:
 def _wrong(file: Path, problems: Sequence[str]) -> ConfigError:
     lines = "".join(f"\n  - {problem}" for problem in problems)
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return ConfigError(f"The settings ({file}, and --set or a form's overrides, where given) have {count}:{lines}")
+    return ConfigError(f"The settings ({file}, with overrides from --set or a form if any) have {count}:{lines}")

@@ -25,9 +25,9 @@ class FoldPlan:
     notes: tuple[str, ...]
 
 
-def rolling_folds(panel: Panel, windows: int, step: int, further: int = 0) -> list[Fold]:
+def rolling_folds(panel: Panel, windows: int, step: int, extra_folds: int = 0) -> list[Fold]:
     """The folds of :func:`plan_folds`, by rising cutoff."""
-    return list(plan_folds(panel, windows, step, further).folds)
+    return list(plan_folds(panel, windows, step, extra_folds).folds)
 
 
 def minimum_history(panel: Panel) -> int:
@@ -52,7 +52,7 @@ def further_cutoffs(panel: Panel, first: int) -> list[int]:
     return [*found, *([before] if before >= minimum_history(panel) and apart else [])]
 
 
-def plan_folds(panel: Panel, windows: int, step: int, further: int = 0) -> FoldPlan:
+def plan_folds(panel: Panel, windows: int, step: int, extra_folds: int = 0) -> FoldPlan:
     """Folds that end just before ``as_of`` and step back from there.
 
     The last fold knows T - H periods, the one before T - H - step, and so on. Every fold knows at least
@@ -66,7 +66,7 @@ def plan_folds(panel: Panel, windows: int, step: int, further: int = 0) -> FoldP
         panel: T known periods, H to forecast.
         windows: folds wanted, at least 1.
         step: periods between two cutoffs, at least 1.
-        further: so many folds of :func:`further_cutoffs` come on top, where some demand is known in them.
+        extra_folds: add this many folds of :func:`further_cutoffs`, if some demand is known in them.
 
     Example:
         T = 100 weeks, H = 26, windows = 3, step = 1: the folds know 72, 73 and 74 weeks. With T = 74 the only
@@ -100,5 +100,5 @@ def plan_folds(panel: Panel, windows: int, step: int, further: int = 0) -> FoldP
         on_top = [
             known for known in further_cutoffs(panel, chosen[0]) if some_known[known : known + panel.horizon].any()
         ]
-        chosen = sorted({*chosen, *on_top[:further]})
+        chosen = sorted({*chosen, *on_top[:extra_folds]})
     return FoldPlan(tuple(Fold(panel.periods[known], known) for known in chosen), tuple(notes))

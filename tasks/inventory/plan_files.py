@@ -17,7 +17,7 @@ from schemas.errors import ConfigError, DataContractError, first_few
 from schemas.plan import FloatArray, PlanProblem
 from schemas.settings import InventorySettings, Strict
 from tasks.configuration.problems import check_plain_values, in_words
-from tasks.configuration.settings_file import _merge, _parsed
+from tasks.configuration.settings_file import complete_tree, parse_override
 
 PROBLEM_FILE = "problem.yaml"
 _ID_COLUMNS = (c.STORE_ID, c.CATEGORY)
@@ -83,11 +83,12 @@ def _read_terms(path: Path, overrides: Sequence[str]) -> _Terms:
         raise ConfigError(f"{path} is no valid YAML: {error}") from None
     if not isinstance(given, dict):
         raise ConfigError(f"{path} must be a mapping with inventory, periods_per_week and seed, got {given!r}")
-    for override in overrides:
-        _merge(given, _parsed(override), override)
-    if given.get("inventory", "") is None:
-        given["inventory"] = {}
-    tree, problems = check_plain_values(_Terms, given)
+    changes = [(override, parse_override(override)) for override in overrides]
+    tree, _, problems = complete_tree(_Terms, given, path.name, changes)
+    if tree.get("inventory", "") is None:
+        tree["inventory"] = {}
+    tree, found = check_plain_values(_Terms, tree)
+    problems += found
     try:
         terms = _Terms.model_validate(tree)
     except ValidationError as error:

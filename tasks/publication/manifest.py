@@ -85,7 +85,7 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
     content = {
         "name": run.settings.name,
         "as_of": run.as_of.isoformat(),
-        SETTINGS: masked(run.settings.model_dump(mode="json")),
+        SETTINGS: masked(run.settings.file_layout()),
         "settings_sha256": run.settings.digest(),
         SCOPE: scope_of(run),
         "inputs": inputs,

@@ -71,7 +71,7 @@ def calibration_model(settings: Settings, ranking: Sequence[str]) -> str:
 def replayed_cutoffs(panel: Panel, settings: Settings) -> list[int]:
     """Known periods at the cutoffs of the replay, ascending: one a review period, back from ``as_of``.
 
-    Each knows a season and half of the history at least. So many as ``inventory.calibration.runs`` says, or as
+    Each knows a season and half of the history at least. So many as ``expert.inventory.calibration.runs`` says, or as
     :data:`MOST_FORECASTS` allows for the panel's size.
     """
     step = settings.inventory.review_period

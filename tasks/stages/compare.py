@@ -100,8 +100,8 @@ def _refuse_many_fallbacks(run: RunContext, forecasts: list[ForecastRecord]) -> 
         ]
         raise TrainingError(
             "\n".join(lines)
-            + f"\nAllowed is a share of {limit:g} per model (quality.max_fallback_share). Repair what the reason "
-            "names, take the model out of models, or raise the share."
+            + f"\nAllowed is a share of {limit:g} per model (expert.quality.max_fallback_share). Repair what the "
+            "reason names, take the model out of models, or raise the share."
         )
 
 

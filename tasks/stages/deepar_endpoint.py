@@ -36,7 +36,7 @@ def deploy_models(run: RunContext, models: list[DeepArModelRecord]) -> EndpointR
     unknown = sorted(set(given.weights) - set(chosen))
     if unknown:
         raise ConfigError(
-            f"models.deepar.sagemaker.endpoint.weights: {', '.join(unknown)} is not deployed. "
+            f"expert.models.deepar.sagemaker.endpoint.weights: {', '.join(unknown)} is not deployed. "
             f"Expected some of {', '.join(chosen)}"
         )
     weights = given.shares(chosen)

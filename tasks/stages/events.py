@@ -16,7 +16,7 @@ PUBLICATION_FINISHED = "restock.publication.finished"
 
 
 def tell_of_bad_rows(run: RunContext, record: IngestRecord) -> Sequence[str]:
-    """Raise an alarm where a table has more than ``quality.alarm_share`` of bad rows.
+    """Raise an alarm where a table has more than ``expert.quality.alarm_share`` of bad rows.
 
     Returns:
         One line per such table.
@@ -29,7 +29,7 @@ def tell_of_bad_rows(run: RunContext, record: IngestRecord) -> Sequence[str]:
     limit = run.settings.quality.alarm_share
     lines = [
         f"{table}: {bad[table]:,} of {read[table]:,} rows are in quarantine ({bad[table] / read[table]:.2%}); "
-        f"above {limit:.2%} is an alarm (quality.alarm_share)"
+        f"above {limit:.2%} is an alarm (expert.quality.alarm_share)"
         for table in read
         if bad[table] > limit * read[table]
     ]

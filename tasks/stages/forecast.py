@@ -110,7 +110,7 @@ def why_ended(model: str, error: BrokenProcessPool) -> str:
     """
     cause = "the run was cancelled, or its machine shut down"
     if "SIGTERM" not in str(error):
-        cause = "often memory ran out (fewer compute.workers, or a larger machine)"
+        cause = "often memory ran out (fewer expert.compute.workers, or a larger machine)"
     return (
         f"{model}: its processes were stopped: {cause}. Start the run again with the same date: finished stages are "
         "reused."

@@ -30,7 +30,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_WAIT = 240
 # Far more than a test waits for, so that a cancellation meets the run at work.
-ENDLESS = ["inventory.genetic.generations=1000000", "inventory.genetic.patience=1000000"]
+ENDLESS = ["expert.inventory.genetic.generations=1000000", "expert.inventory.genetic.patience=1000000"]
 TIMES_TO_ASK = 5
 BUSY = "Unknown error while creating flow run"
 

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.errors import ConfigError
 from schemas.settings import Settings
-from tasks.configuration.settings_file import load_settings
+from tasks.configuration.settings_file import load_settings, read_settings
 
 BASE = """
 name: shoes
@@ -72,7 +72,7 @@ def test_overrides_are_yaml_and_mappings_are_merged(company: Path) -> None:
     settings = load(
         company,
         BASE + "inventory: {lead_time: 1, eoq: {lead_time: 5}}\n",
-        "inventory={review_period: 3, eoq: {max_cover: 9}}",
+        "inventory={review_period: 3, eoq: {max_coverage: 9}}",
         "quantiles=[0.1, 0.5]",
         "horizon=9",
         "inventory.holding_cost=1e-2",
@@ -81,7 +81,7 @@ def test_overrides_are_yaml_and_mappings_are_merged(company: Path) -> None:
         "sources.stock=null",
     )
     assert (settings.inventory.lead_time, settings.inventory.review_period) == (1, 3)
-    assert (settings.inventory.eoq.lead_time, settings.inventory.eoq.max_cover) == (5, 9)
+    assert (settings.inventory.eoq.lead_time, settings.inventory.eoq.max_coverage) == (5, 9)
     assert (settings.quantiles, settings.horizon, settings.country) == ([0.1, 0.5], 10, "CL")
     assert settings.inventory.holding_cost == 0.01
 
@@ -118,27 +118,27 @@ output: {delimiter: ';;', columns: {shop: x}}
     for line in (
         "sources.sales.colums: unknown key; did you mean sources.sales.columns?",
         "horizen: unknown key; did you mean horizon?",
-        "horizon: expected a whole number, got 'soon'",
-        "aggregate: expected true or false, got 'maybe'",
-        "country: expected text, got false (YAML reads it so; put it in quotes)",
-        "seed: expected a number, got true",
-        "lead_time: unknown key; it belongs at inventory.lead_time or inventory.eoq.lead_time",
-        "category: expected a list, such as [a, b], got 'sku'",
-        "quantiles: must rise and not repeat (got [0.5, 0.1])",
+        "horizon: expected an integer, found 'soon'",
+        "aggregate: expected true or false, found 'maybe'",
+        "country: expected text, found false (YAML does not read it as text; put it in quotes)",
+        "seed: expected a number, found true",
+        "lead_time: unknown key; did you mean inventory.lead_time or inventory.eoq.lead_time?",
+        "category: expected a list, such as [a, b], found 'sku'",
+        "quantiles: quantile levels must be in rising order without repetition (found [0.5, 0.1])",
         "inventory.policies.1: expected 'eoq', 'eoq_published'",
-        "inventory.shortage_cost: expected 'price' or a number, got 'cheap'",
-        "inventory.service_level: expected a number below 1, got 2",
-        "inventory.holding_cost: expected a finite number, got inf",
-        "inventory.genetic.popluation: unknown key; did you mean inventory.genetic.population?",
-        "output.delimiter: expected a text of at most 1 characters, got ';;'",
-        "output.columns.shop: expected 'store_id', 'sku' or 'target_quantity', got 'shop'",
+        "inventory.shortage_cost: expected 'price' or a number, found 'cheap'",
+        "inventory.service_level: expected a number below 1, found 2",
+        "inventory.holding_cost: expected a finite number, found inf",
+        "expert.inventory.genetic.popluation: unknown key; did you mean expert.inventory.genetic.population?",
+        "output.delimiter: expected a text of at most 1 character(s), found ';;'",
+        "output.columns.shop: expected 'store_id', 'sku' or 'target_quantity', found 'shop'",
     ):
         assert f"\n  - {line}" in message
     assert "have 16 problems" in message
 
 
 def test_a_required_group_is_named(company: Path) -> None:
-    assert "have 1 problem:\n  - sources: is required but absent" in problems(company, "name: x\n")
+    assert "have 1 problem:\n  - sources: is required but missing" in problems(company, "name: x\n")
     assert "sources.stores: is required" in problems(
         company, "name: x\nsources: {sales: {path: a}, products: {path: b}}\n"
     )
@@ -156,12 +156,12 @@ def test_rules_across_keys_speak_for_themselves(company: Path) -> None:
         ("horizon", "--set horizon: expected key.path=value"),
         ("=3", "--set =3: expected key.path=value"),
         ("a..b=3", "expected key.path=value"),
-        ("horizon.days=3", "horizon is 28 in the settings file, which has no keys to set"),
-        ("category.0=x", r"category is ['sku'] in the settings file, which has no keys"),
-        ("name=[1", "the value is no valid YAML (line 1"),
-        ("name=2024", "name: expected text, got 2024 (YAML reads it so; put it in quotes)"),
-        ("storage=", "storage: expected text, got nothing"),
-        ("inventory=3", "inventory: expected keys with values below it, got 3"),
+        ("horizon.days=3", "horizon is 28 in the settings file, a value without keys"),
+        ("category.0=x", r"category is ['sku'] in the settings file, a value without keys"),
+        ("name=[1", "the value is not valid YAML (line 1"),
+        ("name=2024", "name: expected text, found 2024 (YAML does not read it as text; put it in quotes)"),
+        ("storage=", "storage: expected text, found no value"),
+        ("inventory=3", "inventory: expected a mapping (keys with values), found 3"),
         ("inventory.laed_time=3", "did you mean inventory.lead_time?"),
     ],
 )
@@ -172,10 +172,10 @@ def test_wrong_overrides(company: Path, override: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [1\nb: 2\n", "is no valid YAML: line 2, column 2"),
-        (BASE + "name: again\n", "line 7, column 1: the key 'name' stands twice"),
-        ("", "holds no settings"),
-        ("- a\n", "holds no settings"),
+        ("a: [1\nb: 2\n", "is not valid YAML: line 2, column 2"),
+        (BASE + "name: again\n", "line 7, column 1: the key 'name' occurs twice"),
+        ("", "contains no settings"),
+        ("- a\n", "contains no settings"),
     ],
 )
 def test_text_that_is_no_settings(company: Path, text: str, message: str) -> None:
@@ -183,7 +183,71 @@ def test_text_that_is_no_settings(company: Path, text: str, message: str) -> Non
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no settings file .*none.yaml.*--settings"):
+    with pytest.raises(ConfigError, match=r"none.yaml does not exist.*--settings"):
         load_settings(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match="cannot be read"):
         load_settings(tmp_path)
+
+
+def test_old_spellings_are_accepted_with_a_warning(company: Path) -> None:
+    path = company / "settings.yaml"
+    path.write_text(BASE + "compute: {workers: 3}\nbacktest: {further: 1}\n")
+    loaded = read_settings(path, ["inventory.genetic.population=4", "expert.inventory.genetic.generations=5"])
+    assert loaded.settings.compute.workers == 3
+    assert loaded.settings.backtest.extra_folds == 1
+    assert (loaded.settings.inventory.genetic.population, loaded.settings.inventory.genetic.generations) == (4, 5)
+    accepted = "The old spelling is accepted until the next release; replace it."
+    assert loaded.warnings == (
+        f"{path}: backtest.further is now expert.backtest.extra_folds. {accepted}",
+        f"{path}: compute is now expert.compute. {accepted}",
+        "--set inventory.genetic.population=4: inventory.genetic is now expert.inventory.genetic. " + accepted,
+    )
+
+
+def test_a_file_in_the_current_spelling_has_no_warnings(company: Path) -> None:
+    (company / "settings.yaml").write_text(BASE + "expert: {compute: {workers: 3}}\n")
+    assert read_settings(company / "settings.yaml").warnings == ()
+
+
+@pytest.mark.parametrize("override", ["compute.workers=2", "expert.compute.workers=2"])
+@pytest.mark.parametrize("place", ["compute: {workers: 3}", "expert: {compute: {workers: 3}}"])
+def test_an_override_wins_over_either_place(company: Path, place: str, override: str) -> None:
+    assert load(company, f"{BASE}{place}\n", override).compute.workers == 2
+
+
+def test_an_override_removes_a_group_at_its_old_place(company: Path) -> None:
+    text = BASE + "models: {xgboost_lags: {}}\nexpert: {models: {xgboost_lags: {tuning: {}}}}\n"
+    tuned = load(company, text).models.xgboost_lags
+    untuned = load(company, text, "models.xgboost_lags.tuning=null").models.xgboost_lags
+    assert tuned is not None
+    assert untuned is not None
+    assert (tuned.tuning is None, untuned.tuning is None) == (False, True)
+
+
+def test_settings_of_a_model_that_is_not_fitted_have_a_warning(company: Path) -> None:
+    (company / "settings.yaml").write_text(BASE + "expert: {models: {theta: {max_series: 3}}}\n")
+    assert read_settings(company / "settings.yaml").warnings == (
+        "expert.models.theta has no effect because models.theta is not fitted. Add models.theta: {} to fit it, or "
+        "remove expert.models.theta.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("expert: {horizon: 3}", "expert.horizon: not an expert setting; move it to horizon"),
+        ("expert: {xgboost: {}}", "expert.xgboost: unknown key; did you mean models.xgboost?"),
+        ("expert: {compute: {worker: 3}}", "expert.compute.worker: unknown key; did you mean expert.compute.workers?"),
+        ("expert: {compute: {workers: x}}", "expert.compute.workers: expected an integer, found 'x'"),
+        ("expert: {compute: {workers: true}}", "expert.compute.workers: expected a number, found true"),
+        ("expert: 3", "expert: expected a mapping"),
+        ("genetic: {}", "genetic: unknown key; did you mean expert.inventory.genetic?"),
+        (
+            "compute: {workers: 1}\nexpert: {compute: {workers: 2}}",
+            "compute.workers: also set as expert.compute.workers; remove compute.workers",
+        ),
+        ("inventory: {frozen: {}, blackout: {}}", "inventory.frozen: also set as inventory.blackout"),
+    ],
+)
+def test_problems_name_the_place_in_the_file(company: Path, text: str, message: str) -> None:
+    assert message in problems(company, f"{BASE}{text}\n")

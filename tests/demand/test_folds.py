@@ -57,9 +57,9 @@ def test_folds_without_any_known_demand_are_passed_over():
 def test_further_folds_show_the_coming_season_and_the_horizon_before():
     weekly = panel("W-MON", 200, 8)
     assert further_cutoffs(weekly, first=190) == [148, 182]
-    known = [fold.known_periods for fold in rolling_folds(weekly, windows=3, step=1, further=2)]
+    known = [fold.known_periods for fold in rolling_folds(weekly, windows=3, step=1, extra_folds=2)]
     assert known == [148, 182, 190, 191, 192]
-    assert [fold.known_periods for fold in rolling_folds(weekly, 3, 1, further=1)] == [148, 190, 191, 192]
+    assert [fold.known_periods for fold in rolling_folds(weekly, 3, 1, extra_folds=1)] == [148, 190, 191, 192]
 
 
 def test_a_season_without_a_year_before_it_is_no_fold():
@@ -71,7 +71,7 @@ def test_a_season_without_a_year_before_it_is_no_fold():
 def test_a_further_fold_without_known_demand_is_left_out():
     weekly = panel("W-MON", 200, 8)
     weekly.demand[:, 148:156] = np.nan
-    assert [fold.known_periods for fold in rolling_folds(weekly, 1, 1, further=2)] == [184, 192]
+    assert [fold.known_periods for fold in rolling_folds(weekly, 1, 1, extra_folds=2)] == [184, 192]
 
 
 def test_every_fold_can_be_replayed():

@@ -25,7 +25,7 @@ SETTINGS = {
     "sources": {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores", "stock")},
     "models": {},
     "backtest": {"windows": 2, "step": 7},
-    "inventory": {"sample_paths": 20, "genetic": {"population": 12, "generations": 4}},
+    "expert": {"inventory": {"sample_paths": 20, "genetic": {"population": 12, "generations": 4}}},
 }
 
 

@@ -177,7 +177,7 @@ def test_a_run_that_fails_is_told_with_what_to_do(server: Server, company: Path)
 
 
 def test_a_killed_run_says_what_to_do_and_is_told_once(server: Server, company: Path) -> None:
-    run = server.begin(company, overrides=["inventory.genetic.generations=1000000"])
+    run = server.begin(company, overrides=["expert.inventory.genetic.generations=1000000"])
     for state in (Pending(), Running()):
         server.client.set_flow_run_state(run, state, force=True)
     raw = "Process exited with status code: -9. It was killed."

@@ -39,7 +39,7 @@ def test_a_run_with_holding_costs_calibrates_once_and_tells(restock: Restock, pl
     assert code == 0, out + err
     assert "calibrate: reused from the lake" in out + err or "Cached" in out + err
     assert (folder / "replenishment.csv").read_bytes() == before
-    by_cost = ("--set", "inventory.calibration.enabled=false", "--set", "selection.loss=inventory_cost")
+    by_cost = ("--set", "expert.inventory.calibration.enabled=false", "--set", "expert.selection.loss=inventory_cost")
     code, out, err = restock("weekly", *day, *COSTED, *by_cost)
     assert code == 0, out + err
     assert "calibrated" not in out + err

@@ -153,7 +153,7 @@ def test_many_bad_rows_of_a_table_are_an_alarm(prefect_server: dict[str, str], c
     files = [file("sales", 1), file("sales", 2), file("stock", 6), file("overrides", 0)]
     record = IngestRecord(tables={}, quarantine=empty, files=files)
     assert tell_of_bad_rows(run, record) == [
-        "stock: 6 of 500 rows are in quarantine (1.20%); above 0.50% is an alarm (quality.alarm_share)"
+        "stock: 6 of 500 rows are in quarantine (1.20%); above 0.50% is an alarm (expert.quality.alarm_share)"
     ]
 
 

@@ -208,4 +208,4 @@ def test_the_inventory_cost_of_every_model_stands_where_it_ranked_them(unpicture
     costed = page(replace(unpictured, backtest=unpictured.backtest.assign(**{c.INVENTORY_COST: 1.2345})))
     assert costed.count("1.234") == 1 + unpictured.backtest[c.MODEL].nunique()
     assert "Inventory cost a period" in costed
-    assert "Models were ranked by their inventory cost (selection.loss)" in costed
+    assert "Models were ranked by their inventory cost (expert.selection.loss)" in costed

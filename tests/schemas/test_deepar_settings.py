@@ -1,4 +1,4 @@
-"""The block models.deepar: the DeepAR study's defaults, and what is refused before any job costs money."""
+"""Settings of DeepAR: defaults, and values that are refused before a job starts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _deepar(storage: str = "./lake", **given: Any) -> Any:
     return Settings.model_validate(named).models.deepar
 
 
-def test_the_four_configurations_and_the_tuning_of_the_deepar_study() -> None:
+def test_default_configurations_and_tuning_ranges() -> None:
     deepar = _deepar()
     assert sorted(configuration.label for configuration in deepar.configurations) == [
         "cleaned-negative-binomial",
@@ -48,39 +48,55 @@ def test_sagemaker_with_a_bucket_and_a_role_is_accepted() -> None:
         ("s3://b/p", {"backend": "sagemaker"}, "models.deepar.sagemaker.role is absent"),
         ("./lake", {"backend": "cloud"}, "Input should be 'local' or 'sagemaker'"),
         ("./lake", {"hyperparameters": {"epoch": 3}}, "Extra inputs are not permitted"),
-        ("./lake", {"configurations": [{}, {"data": "cleaned"}]}, "names cleaned-student-t twice"),
-        ("./lake", {"tuning": {"ranges": {"likelihood": {"min": 1, "max": 2}}}}, "'likelihood' cannot be tuned"),
-        ("./lake", {"tuning": {"ranges": {"epochs": {"min": 1.5, "max": 2}}}}, "epochs is a whole number"),
+        ("./lake", {"configurations": [{}, {"data": "cleaned"}]}, "contains cleaned-student-t twice"),
+        ("./lake", {"tuning": {"ranges": {"likelihood": {"min": 1, "max": 2}}}}, "unknown hyperparameter 'likelihood'"),
+        ("./lake", {"tuning": {"ranges": {"epochs": {"min": 1.5, "max": 2}}}}, "epochs must be an integer"),
         ("./lake", {"tuning": {"ranges": {"dropout_rate": {"min": 0.3, "max": 0.1}}}}, "min 0.3 must be below max 0.1"),
-        ("./lake", {"tuning": {"ranges": {}}}, "is empty"),
-        ("./lake", {"tuning": {"ranges": {"learning_rate": {"min": 0, "max": 0.1}}}}, "learning_rate cannot be 0"),
+        ("./lake", {"tuning": {"ranges": {}}}, "must not be empty"),
+        (
+            "./lake",
+            {"tuning": {"ranges": {"learning_rate": {"min": 0, "max": 0.1}}}},
+            "range of learning_rate ends at 0; expected a value greater than",
+        ),
         (
             "./lake",
             {"tuning": {"ranges": {"learning_rate": {"min": 0.1, "max": 2}}}},
-            "expected less than or equal to 1",
+            "ends at 2; expected a value less than or equal to 1",
         ),
-        ("./lake", {"tuning": {"ranges": {"dropout_rate": {"min": 0, "max": 1}}}}, "expected less than 1"),
-        ("./lake", {"tuning": {"ranges": {"num_layers": {"min": 1, "max": 9}}}}, "num_layers cannot be 9"),
-        ("./lake", {"tuning": {"ranges": {"epochs": {"min": 0, "max": 9}}}}, "epochs cannot be 0"),
-        ("./lake", {"tuning": {"ranges": {"num_cells": {"min": 10, "max": 1001}}}}, "num_cells cannot be 1001"),
+        ("./lake", {"tuning": {"ranges": {"dropout_rate": {"min": 0, "max": 1}}}}, "expected a value less than 1"),
+        ("./lake", {"tuning": {"ranges": {"num_layers": {"min": 1, "max": 9}}}}, "range of num_layers ends at 9"),
+        ("./lake", {"tuning": {"ranges": {"epochs": {"min": 0, "max": 9}}}}, "range of epochs ends at 0"),
+        ("./lake", {"tuning": {"ranges": {"num_cells": {"min": 10, "max": 1001}}}}, "range of num_cells ends at 1001"),
         ("./lake", {"hyperparameters": {"num_cells": 1001}}, "less than or equal to 1000"),
         ("./lake", {"hyperparameters": {"mini_batch_size": 10_001}}, "less than or equal to 10000"),
         ("./lake", {"hyperparameters": {"epochs": 10_001}}, "less than or equal to 10000"),
         ("./lake", {"hyperparameters": {"context_length": 2001}}, "less than or equal to 2000"),
         ("./lake", {"hyperparameters": {"embedding_dimension": 1001}}, "less than or equal to 1000"),
         ("./lake", {"num_samples": 10_001}, "less than or equal to 10000"),
-        ("./lake", {"categorical": ["store_type", "cluster", "store_type"]}, "names store_type twice"),
-        ("./lake", {"dynamic": ["promo", "promo"]}, "names promo twice"),
-        ("./lake", {"sagemaker": {"tags": {"AWS:team": "a"}}}, "AWS:team: keys that begin with aws:"),
+        ("./lake", {"categorical": ["store_type", "cluster", "store_type"]}, "contains store_type twice"),
+        ("./lake", {"dynamic": ["promo", "promo"]}, "contains promo twice"),
+        ("./lake", {"sagemaker": {"tags": {"AWS:team": "a"}}}, "AWS:team: tag keys that begin with aws:"),
         ("./lake", {"sagemaker": {"max_runtime_seconds": 432_001}}, "less than or equal to 432000"),
-        ("./lake", {"sagemaker": {"spot": True, "max_runtime_seconds": 3_601}}, "3600 seconds at most"),
-        ("./lake", {"sagemaker": {"spot": True, "max_wait_seconds": 7_200}}, "or set spot to false"),
-        ("./lake", {"sagemaker": {"subnets": ["a"]}}, "subnets and security_groups belong together"),
-        ("./lake", {"sagemaker": {"max_wait_seconds": 60}}, "must be at least max_runtime_seconds"),
-        ("./lake", {"sagemaker": {"endpoint": {"weights": {"cleaned-student-t": -1}}}}, "-1 is no share"),
-        ("./lake", {"sagemaker": {"endpoint": {"weights": {"cleaned-student-t": float("inf")}}}}, "inf is no share"),
-        ("./lake", {"sagemaker": {"endpoint": {"weights": {"cleaned-student-t": 0}}}}, "all are 0"),
-        ("./lake", {"sagemaker": {"endpoint": {"weights": {"student": 1}}}}, "weights names student; expected some of"),
+        ("./lake", {"sagemaker": {"spot": True, "max_runtime_seconds": 3_601}}, "for at most 3600 seconds"),
+        ("./lake", {"sagemaker": {"spot": True, "max_wait_seconds": 7_200}}, "set spot to false"),
+        ("./lake", {"sagemaker": {"subnets": ["a"]}}, "subnets and security_groups must be set together"),
+        ("./lake", {"sagemaker": {"max_wait_seconds": 60}}, "must be at least max_runtime_seconds (3600)"),
+        (
+            "./lake",
+            {"sagemaker": {"endpoint": {"weights": {"cleaned-student-t": -1}}}},
+            "the weight of cleaned-student-t is -1",
+        ),
+        (
+            "./lake",
+            {"sagemaker": {"endpoint": {"weights": {"cleaned-student-t": float("inf")}}}},
+            "the weight of cleaned-student-t is inf",
+        ),
+        ("./lake", {"sagemaker": {"endpoint": {"weights": {"cleaned-student-t": 0}}}}, "all weights are 0"),
+        (
+            "./lake",
+            {"sagemaker": {"endpoint": {"weights": {"student": 1}}}},
+            "weights contains student; expected labels",
+        ),
         ("./lake", {"sagemaker": {"training_instance": {"type": "c5.large"}}}, "String should match pattern"),
     ],
 )

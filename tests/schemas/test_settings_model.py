@@ -23,19 +23,19 @@ def test_horizon_review_and_step_follow_from_the_frequency(frequency: str, horiz
     assert settings.inventory.review_period == settings.backtest.step == week
 
 
-def test_what_is_given_stands_beside_the_defaults_of_the_frequency() -> None:
+def test_given_values_override_the_defaults_of_the_frequency() -> None:
     settings = _settings(frequency="W-MON", horizon=3, inventory={"lead_time": 2}, backtest=None)
     assert (settings.horizon, settings.inventory.review_period, settings.inventory.lead_time) == (3, 1, 2)
     assert settings.backtest.step == 1
 
 
 def test_named_folds_are_the_only_ones() -> None:
-    assert _settings().backtest.model_dump() == {"windows": 3, "step": 7, "further": 2}
-    assert _settings(backtest={"windows": 3, "step": 7}).backtest.further == 0
-    assert _settings(backtest={"windows": 2, "further": 1}).backtest.model_dump() == {
+    assert _settings().backtest.model_dump() == {"windows": 3, "step": 7, "extra_folds": 2}
+    assert _settings(backtest={"windows": 3, "step": 7}).backtest.extra_folds == 0
+    assert _settings(backtest={"windows": 2, "extra_folds": 1}).backtest.model_dump() == {
         "windows": 2,
         "step": 7,
-        "further": 1,
+        "extra_folds": 1,
     }
 
 
@@ -65,13 +65,13 @@ def test_named_models_are_fitted_and_no_others() -> None:
         ({"horizont": 3}, "Extra inputs are not permitted"),
         ({"inventory": {"eoq": {"leadtime": 3}}}, "Extra inputs are not permitted"),
         ({"models": {"arma": {}}}, "Extra inputs are not permitted"),
-        ({"frequency": "W"}, "must be one of D, W-MON"),
+        ({"frequency": "W"}, "expected one of D, W-MON"),
         ({"horizon": 0}, "greater than or equal to 1"),
-        ({"quantiles": [0.1, 0.9]}, "must hold 0.5"),
-        ({"quantiles": [0.5, 0.1]}, "must rise"),
+        ({"quantiles": [0.1, 0.9]}, "must contain 0.5"),
+        ({"quantiles": [0.5, 0.1]}, "in rising order"),
         ({"quantiles": [0.5, 1.0]}, "above 0 and below 1"),
-        ({"quantiles": [0.33333331, 0.33333332, 0.5]}, "one is written 0.333333"),
-        ({"quantiles": [0.5, 0.99999999]}, "one is written 1"),
+        ({"quantiles": [0.33333331, 0.33333332, 0.5]}, "one of them is 0.333333"),
+        ({"quantiles": [0.5, 0.99999999]}, "one of them is 1"),
         ({"country": "XX"}, "ISO 3166"),
         ({"category": []}, "at least 1 item"),
         ({"horizon": 9, "inventory": {"lead_time": 3}}, "set horizon to at least 10"),
@@ -79,10 +79,10 @@ def test_named_models_are_fitted_and_no_others() -> None:
         ({"inventory": {"policies": ["eoqq"]}}, "eoq_published"),
         ({"sources": {"sales": {"path": "x"}}}, "Field required"),
         ({"selection": {"loss": "bias"}}, "'wape_wql', 'wape', 'wql' or 'inventory_cost'"),
-        ({"selection": {"loss": "inventory_cost"}}, r"inventory\.holding_cost is 0: where leftovers cost nothing"),
+        ({"selection": {"loss": "inventory_cost"}}, r"inventory\.holding_cost is 0. If unsold units cost nothing"),
         (
             {"selection": {"loss": "inventory_cost"}, "inventory": {"holding_cost": 0.1, "shortage_cost": 0}},
-            r"inventory\.shortage_cost is 0: where lost units cost nothing.*set inventory\.shortage_cost above 0",
+            r"inventory\.shortage_cost is 0. If lost units cost nothing.*Set inventory\.shortage_cost above 0",
         ),
     ],
 )

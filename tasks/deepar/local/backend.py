@@ -54,7 +54,7 @@ class LocalBackend:
 
     Args:
         lake: where channels lie and results go.
-        settings: the ``models.deepar.local`` block.
+        settings: the ``expert.models.deepar.local`` block.
         workers: jobs side by side where the settings name no number.
         processes: how the container is started.
     """

@@ -94,8 +94,9 @@ def _end(code: int | None) -> str:
     name = names.get(-code, f"signal {-code}")
     if name == "SIGKILL":
         return (
-            "it was killed (SIGKILL), perhaps because memory ran out: lower models.deepar.local.parallel_jobs, or "
-            "num_cells and mini_batch_size of models.deepar.hyperparameters"
+            "it was killed (SIGKILL), perhaps because memory ran out: lower "
+            "expert.models.deepar.local.parallel_jobs, or num_cells and mini_batch_size of "
+            "expert.models.deepar.hyperparameters"
         )
     return f"it was ended by {name}"
 
@@ -130,7 +131,7 @@ class ContainerProcesses:
                 "Install what is missing: pip install 'restock[deepar]', or set backend: sagemaker."
             )
         if device == "gpu" and not _has_gpu():
-            raise ConfigError("models.deepar.local.device is gpu, but torch finds no GPU here; set auto or cpu.")
+            raise ConfigError("expert.models.deepar.local.device is gpu, but torch finds no GPU here; set auto or cpu.")
 
     def start(
         self, arguments: Sequence[str], log: Path, variables: Mapping[str, str] | None = None

@@ -136,8 +136,8 @@ class SageMakerBackend:
         training = request.training
         if training.channel.test is None and request.objective.startswith("test:"):
             raise ConfigError(
-                f"models.deepar.tuning.objective {request.objective} needs a test channel; the history is too short "
-                "for one. Set the objective to train:final_loss."
+                f"expert.models.deepar.tuning.objective {request.objective} needs a test channel; the history is "
+                "too short for one. Set the objective to train:final_loss."
             )
         parallel = min(request.parallel, request.configurations, self._slots.number)
         identity = self._identity(training) | request.model_dump(mode="json", include={"objective", "ranges"})

@@ -62,7 +62,7 @@ class SageMakerEndpoint:
         """
         if len(wanted) > self._settings.endpoint.max_models:
             raise ConfigError(
-                f"{len(wanted)} models for endpoint {self.name}; models.deepar.sagemaker.endpoint.max_models is "
+                f"{len(wanted)} models for endpoint {self.name}; expert.models.deepar.sagemaker.endpoint.max_models is "
                 f"{self._settings.endpoint.max_models}."
             )
         with calls(f"deploying endpoint {self.name}"):

@@ -150,9 +150,9 @@ class Worker:
             why = view.reason or _stopped(work, job, view, self._settings)
             raise TrainingError(
                 f"SageMaker {work.jobs.kind} job {job} ended without a result, after {state.failures} of at most "
-                f"{self._settings.max_attempts} attempts (models.deepar.sagemaker.max_attempts): {why} Earlier runs' "
-                "attempts count. Once the reason is gone, raise models.deepar.sagemaker.max_attempts and run again "
-                "(--force starts no further attempt)."
+                f"{self._settings.max_attempts} attempts (expert.models.deepar.sagemaker.max_attempts): {why} "
+                "Earlier runs' attempts count. Once the reason is gone, raise "
+                "expert.models.deepar.sagemaker.max_attempts and run again (--force starts no further attempt)."
             )
         state.attempt += 1
 

@@ -56,7 +56,7 @@ def reconcile(
     settings: Settings,
     forecasters: Sequence[Forecaster] | None = None,
 ) -> Reconciled:
-    """Reconcile the champions' forecasts by ``reconciliation.method``.
+    """Reconcile the champions' forecasts by ``expert.reconciliation.method``.
 
     The aggregates are forecast in their own right, at every fold and live, by several models; for each aggregate that
     counts which erred least. A fold is reconciled with the errors of the other folds alone (a single one with its

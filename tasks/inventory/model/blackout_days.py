@@ -20,7 +20,7 @@ def frozen_periods(
     """Where no visit may arrive.
 
     A period is frozen where the settings name its label, or where every calendar row in it says so: the column
-    ``frozen`` is yes, or, with ``inventory.frozen.closed_days``, ``open`` is 0. Calendar rows without a store
+    ``frozen`` is yes, or, with ``inventory.blackout.closed_days``, ``open`` is 0. Calendar rows without a store
     hold for all stores.
 
     Args:
@@ -33,7 +33,7 @@ def frozen_periods(
         Shape (S, T), or None where nothing is frozen.
     """
     frozen = np.zeros((len(store_ids), len(dates)), dtype=np.bool_)
-    frozen[:, dates.isin(pd.DatetimeIndex(settings.inventory.frozen.dates))] = True
+    frozen[:, dates.isin(pd.DatetimeIndex(settings.inventory.blackout.dates))] = True
     if calendar is not None and len(calendar):
         frozen |= _marked(settings, calendar, store_ids, dates)
     return frozen if frozen.any() else None
@@ -43,7 +43,7 @@ def _marked(settings: Settings, calendar: pd.DataFrame, store_ids: Sequence[str]
     marked = np.zeros(len(calendar), dtype=np.bool_)
     if c.FROZEN in calendar.columns:
         marked |= calendar[c.FROZEN].astype(str).str.strip().str.casefold().isin(_YES).to_numpy()
-    if settings.inventory.frozen.closed_days and c.OPEN in calendar.columns:
+    if settings.inventory.blackout.closed_days and c.OPEN in calendar.columns:
         marked |= (pd.to_numeric(calendar[c.OPEN], errors="coerce") == 0).to_numpy()
     frozen = np.zeros((len(store_ids), len(dates)), dtype=np.bool_)
     period = dates.get_indexer(settings.period.label(pd.Series(pd.DatetimeIndex(calendar[c.DATE]))))

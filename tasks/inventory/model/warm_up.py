@@ -19,7 +19,7 @@ def tiny_problem(settings: InventorySettings, uncertain: bool, limited: bool) ->
     periods = settings.lead_time + 6
     short = settings.model_copy(
         update={
-            "eoq": EoqSettings(max_cover=1),
+            "eoq": EoqSettings(max_coverage=1),
             "genetic": GeneticSettings(population=2, generations=1),
             "max_visits_per_period": None,
         }

@@ -26,7 +26,7 @@ class EoqPolicy:
     published: bool = False
 
     def plan(self, problem: PlanProblem) -> Plan:
-        """The plan of the cheapest horizon h from 1 to ``settings.eoq.max_cover`` periods."""
+        """The plan of the cheapest horizon h from 1 to ``settings.eoq.max_coverage`` periods."""
         return cheapest_cover(problem, self.reorder_point(problem), up_to=False)
 
     def reorder_point(self, problem: PlanProblem) -> FloatArray:

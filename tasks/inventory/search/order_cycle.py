@@ -13,7 +13,7 @@ from tasks.inventory.search.reorder_rules import period_moments, run_rule
 
 
 def cheapest_cover(problem: PlanProblem, reorder_point: FloatArray, up_to: bool) -> Plan:
-    """The plan of the cheapest horizon h from 1 to ``settings.eoq.max_cover`` periods, one for the network.
+    """The plan of the cheapest horizon h from 1 to ``settings.eoq.max_coverage`` periods, one for the network.
 
     Args:
         problem: the problem; costs are simulated on its paths.
@@ -27,7 +27,7 @@ def cheapest_cover(problem: PlanProblem, reorder_point: FloatArray, up_to: bool)
     best: Plan | None = None
     best_cost = np.inf
     # Where nothing bounds a level the horizon changes nothing (contract, section 2).
-    longest = 1 if len(free) == network.series else problem.settings.eoq.max_cover
+    longest = 1 if len(free) == network.series else problem.settings.eoq.max_coverage
     for cover in range(1, longest + 1):
         quantity = reorder_point + mean * cover if up_to else mean * cover
         levels = run_rule(problem, network, visits, reorder_point, quantity, up_to)
@@ -35,5 +35,5 @@ def cheapest_cover(problem: PlanProblem, reorder_point: FloatArray, up_to: bool)
         cost = float(store_costs(network, Plan(visits, levels)).sum())
         if cost < best_cost:
             best, best_cost = Plan(visits, levels), cost
-    assert best is not None  # max_cover is at least 1
+    assert best is not None  # max_coverage is at least 1
     return best
