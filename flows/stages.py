@@ -28,6 +28,7 @@ from schemas.records import (
     WeekOutcome,
 )
 from schemas.run import SHARDS_AT_ONCE, RunContext, ShardSpec
+from tasks.forecasting.registry import tuned_models
 from tasks.stages.backfill import judge_weeks
 from tasks.stages.calibrate import calibrate
 from tasks.stages.compare import compare
@@ -78,7 +79,7 @@ def tuning_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> dict[str
     """The parameters of the tree models that are to be tuned, by model, submitted side by side."""
     return {
         model: submit(None, tune_trees.with_options(task_run_name=f"tune {model}"), run=run, panel=panel, model=model)
-        for model in run.settings.models.tuned()
+        for model in tuned_models(run.settings)
     }
 
 

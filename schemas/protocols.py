@@ -37,6 +37,15 @@ class FittedForecaster(Protocol):
 
 
 @runtime_checkable
+class RefittableForecaster(FittedForecaster, Protocol):
+    """A fitted model that reuses what it found when it is fitted to a later panel of the same series."""
+
+    def refit(self, panel: Panel, seed: int) -> FittedForecaster:
+        """Learn from the history of a panel; structures (such as ARIMA orders) found before are kept."""
+        ...
+
+
+@runtime_checkable
 class SamplingForecaster(FittedForecaster, Protocol):
     """A fitted model that has sample paths of its own."""
 

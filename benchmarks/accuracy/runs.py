@@ -24,7 +24,8 @@ from tasks.demand.folds import rolling_folds
 from tasks.evaluation.comparison import compare
 from tasks.evaluation.metrics import stats
 from tasks.forecasting import registry
-from tasks.forecasting.registry import forecast_folds, make_forecaster, model_names
+from tasks.forecasting.fold_forecasts import forecast_folds
+from tasks.forecasting.registry import make_forecaster, model_names
 from tasks.forecasting.shards import shards
 
 ROOMS = ("demand", "forecasting")

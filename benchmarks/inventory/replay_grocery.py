@@ -37,7 +37,8 @@ from tasks.demand.ingest.validation import validate_tables
 from tasks.demand.panel import build_panel
 from tasks.demand.sku_facts import sku_facts
 from tasks.evaluation.comparison import compare
-from tasks.forecasting.registry import forecast_rows, make_forecaster, model_names
+from tasks.forecasting.fold_forecasts import forecast_rows
+from tasks.forecasting.registry import make_forecaster, model_names
 from tasks.inventory.model.weekly_problem import WeeklyInputs
 from tasks.inventory.replay.overstock_cost import calibrate
 from tasks.inventory.weekly import optimise

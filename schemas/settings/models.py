@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from schemas.facts import SearchRange
 from schemas.settings.deepar import DeepArSettings
 from schemas.settings.strict import Strict
 
@@ -55,14 +56,14 @@ class XgboostSettings(Strict):
     min_child_weight: float = Field(default=20.0, ge=0, description="Minimum sum of row weights in a leaf")
 
 
-# Ranges that tuning searches: minimum, maximum, and whether on a logarithmic scale. Integers stay integers.
-TREE_RANGES: dict[str, tuple[float, float, bool]] = {
-    "learning_rate": (0.02, 0.2, True),
-    "max_leaves": (4, 64, True),
-    "subsample": (0.5, 1.0, False),
-    "colsample_bytree": (0.2, 1.0, False),
-    "reg_lambda": (0.1, 30.0, True),
-    "min_child_weight": (3.0, 300.0, True),
+# Ranges that tuning searches. Integers stay integers.
+TREE_RANGES: dict[str, SearchRange] = {
+    "learning_rate": SearchRange(0.02, 0.2, True),
+    "max_leaves": SearchRange(4, 64, True),
+    "subsample": SearchRange(0.5, 1.0, False),
+    "colsample_bytree": SearchRange(0.2, 1.0, False),
+    "reg_lambda": SearchRange(0.1, 30.0, True),
+    "min_child_weight": SearchRange(3.0, 300.0, True),
 }
 
 
@@ -162,10 +163,6 @@ class ModelsSettings(Strict):
     def named(self) -> dict[str, Strict]:
         """The models to fit in addition to the baselines, by name, in a fixed order."""
         return {name: model for name in type(self).model_fields if (model := getattr(self, name)) is not None}
-
-    def tuned(self) -> list[str]:
-        """Names of the tree models whose parameters are to be searched, in a fixed order."""
-        return [name for name, model in self.named().items() if isinstance(model, XgboostLagsSettings) and model.tuning]
 
 
 # The models that are fitted if the settings have no `models`.

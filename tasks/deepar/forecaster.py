@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.deepar import DEEPAR, DeepArBackend, DeepArChannel, Report, TrainedModel, TrainingRequest
+from schemas.facts import ModelFacts, Scope
 from schemas.panel import Forecast, Panel
 from schemas.settings import DeepArConfiguration, DeepArSettings
 from tasks.deepar.dataset import (
@@ -45,7 +46,16 @@ class DeepArForecaster:
         trained: the job of the last fit; None before one, or where too little was known.
     """
 
-    name = DEEPAR
+    facts = ModelFacts(
+        name=DEEPAR,
+        label="DeepAR",
+        description="Recurrent network over all series, trained on this machine or on Amazon SageMaker",
+        scope=Scope.GLOBAL,
+        uses_covariates=True,
+        starts_first=True,
+        packages=("gluonts", "torch"),
+    )
+    name = facts.name
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The floors: seasonal naive and moving average, for every series whatever its history."""
+"""The baselines: seasonal naive and moving average, for every series whatever its history."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from schemas.facts import ModelContext, ModelFacts, Scope
 from schemas.frequency import Frequency
 from schemas.panel import FloatArray, Forecast, Panel
 from tasks.forecasting.quantiles import normal_scores, row_quantiles, tidy
@@ -63,10 +64,21 @@ class SeasonalNaive:
             does not depend on which others it is computed with.
     """
 
-    name = "seasonal_naive"
+    facts = ModelFacts(
+        name="seasonal_naive",
+        label="Seasonal naive",
+        description="Repeats the last known value of the same position in the season",
+        scope=Scope.BASELINE,
+    )
+    name = facts.name
 
     def __init__(self, spread: Literal["pooled", "fixed"] = "pooled") -> None:
         self._pooled = spread == "pooled"
+
+    @classmethod
+    def from_settings(cls, settings: None, context: ModelContext) -> SeasonalNaive:  # noqa: ARG003
+        """The baseline; it has no settings."""
+        return cls()
 
     def fit(self, panel: Panel, seed: int) -> SeasonalNaive:  # noqa: ARG002
         """Nothing is learnt: everything is read from the history when forecasting."""
@@ -90,7 +102,18 @@ class MovingAverage:
     the step's group (7 days, 4 weeks or 3 months).
     """
 
-    name = "moving_average"
+    facts = ModelFacts(
+        name="moving_average",
+        label="Moving average",
+        description="Mean of the last 28 days, 8 weeks or 6 months, the same for every step",
+        scope=Scope.BASELINE,
+    )
+    name = facts.name
+
+    @classmethod
+    def from_settings(cls, settings: None, context: ModelContext) -> MovingAverage:  # noqa: ARG003
+        """The baseline; it has no settings."""
+        return cls()
 
     def fit(self, panel: Panel, seed: int) -> MovingAverage:  # noqa: ARG002
         """Nothing is learnt: everything is read from the history when forecasting."""

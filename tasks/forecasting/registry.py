@@ -1,195 +1,157 @@
-"""Forecasters by name, and their forecasts over folds as one table."""
+"""The registry of forecasting models: it finds the model classes, reads their facts and makes forecasters.
+
+A model is a class with ``facts`` (:class:`schemas.facts.ModelFacts`) in a module of one of :data:`PLACES`, and a field
+of the same name in :class:`schemas.settings.ModelsSettings`. A class with ``from_settings(settings, context)`` is
+fitted by name; one without is made elsewhere (DeepAR, which needs a lake and a backend) or never (the ensemble).
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+import pkgutil
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from types import MappingProxyType, ModuleType
+from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-import pandas as pd
-
-from schemas import columns as c
-from schemas.deepar import DEEPAR
 from schemas.errors import ConfigError
-from schemas.panel import Fold, Forecast, Panel, SmallFloatArray
-from schemas.protocols import Forecaster, SamplingForecaster
-from schemas.records import Failure
+from schemas.facts import ModelContext, ModelFacts, Scope
+from schemas.protocols import Forecaster
 from schemas.run import SHARDS_AT_ONCE
-from schemas.settings import BASELINES, Settings
-from tasks.forecasting.combine import ensemble
-from tasks.forecasting.statistical.per_series import is_too_young
+from schemas.settings import BASELINES, ModelsSettings, Settings
+from tasks.storage.machine import usable_cores
 
-GLOBAL_MODELS = ("xgboost", "xgboost_lags", "xgboost_recursive", DEEPAR)
-# What serves a series without any history.
-ZERO = "zero"
+# Modules, and packages whose modules are all searched. By name: the registry depends on no model.
+PLACES = (
+    "tasks.forecasting.baselines",
+    "tasks.forecasting.statistical",
+    "tasks.forecasting.trees",
+    "tasks.forecasting.combine",
+    "tasks.deepar",
+)
+
+
+@runtime_checkable
+class ModelClass(Protocol):
+    """A model class that is made from its settings alone."""
+
+    facts: ModelFacts
+
+    def from_settings(self, settings: Any, context: ModelContext) -> Forecaster:
+        """The forecaster; ``settings`` is the model's block, None for a baseline."""
+        ...
+
+
+@cache
+def model_classes() -> Mapping[str, type]:
+    """Every model class by name: the baselines, then the others in the order of the settings.
+
+    Raises:
+        LookupError: two classes share a name, or a class has no field in the settings, or a field no class.
+    """
+    found: dict[str, type] = {}
+    for module in _modules():
+        for value in vars(module).values():
+            if isinstance(value, type) and value.__module__ == module.__name__ and "facts" in vars(value):
+                name = vars(value)["facts"].name
+                if name in found:
+                    raise LookupError(f"Two model classes are named '{name}': {found[name]} and {value}")
+                found[name] = value
+    order = [*BASELINES, *ModelsSettings.model_fields]
+    if set(order) != set(found):
+        raise LookupError(
+            "Each model needs a class with facts and a field in ModelsSettings. "
+            f"Without a class: {sorted(set(order) - set(found))}; without a field: {sorted(set(found) - set(order))}"
+        )
+    return MappingProxyType({name: found[name] for name in order})
+
+
+@cache
+def facts() -> Mapping[str, ModelFacts]:
+    """The facts of every model by name, in the order of :func:`model_classes`."""
+    return MappingProxyType({name: vars(model)["facts"] for name, model in model_classes().items()})
+
+
+def packages() -> tuple[str, ...]:
+    """Distributions whose version may change the figures of a model, sorted."""
+    return tuple(sorted({package for model in facts().values() for package in model.packages}))
+
+
+def module_of(name: str) -> str:
+    """Name of the module that defines a model, such as ``tasks.forecasting.statistical.arima``."""
+    return model_classes()[name].__module__
 
 
 def model_names(settings: Settings) -> list[str]:
-    """The models that a run fits: the floors, then what the settings name; the ensemble is combined later."""
-    return [*BASELINES, *(name for name in settings.models.named() if name != ensemble.NAME)]
+    """The models that a run fits: the baselines, then those of the settings; the ensemble is combined later."""
+    named = [*BASELINES, *settings.models.named()]
+    return [name for name in named if facts()[name].scope is not Scope.COMBINED]
+
+
+def tuned_models(settings: Settings) -> list[str]:
+    """The models of a run whose parameters are searched before anything is forecast."""
+    named = settings.models.named().items()
+    return [name for name, model in named if facts()[name].tunable and getattr(model, "tuning", None) is not None]
 
 
 def worker_count(settings: Settings) -> int:
-    """Processes side by side: the setting, or the cores this process may use."""
-    return settings.compute.workers or len(os.sched_getaffinity(0))
+    """Processes side by side: the setting, or the cores that this process may use."""
+    return settings.compute.workers or usable_cores()
 
 
 def threads_per_shard(settings: Settings) -> int:
-    """Threads of one shard: more than its part of the cores would wait for each other, spinning."""
+    """Threads of one shard: with more than its share of the cores, threads would wait for each other."""
     return max(1, worker_count(settings) // SHARDS_AT_ONCE)
 
 
+def context_of(settings: Settings) -> ModelContext:
+    """What the models of a run are made with besides their own settings."""
+    return ModelContext(
+        quantiles=tuple(settings.quantiles),
+        country=settings.country,
+        workers=worker_count(settings),
+        threads=threads_per_shard(settings),
+    )
+
+
 def make_forecaster(name: str, settings: Settings) -> Forecaster:
-    """The forecaster of a name, with its settings.
+    """The forecaster of a model that the settings name, or of a baseline.
 
     Raises:
-        ConfigError: no forecaster has this name.
+        ConfigError: the settings do not name the model, or it cannot be made from its settings alone.
     """
-    workers = worker_count(settings)
-    models = settings.models
-    if name == "seasonal_naive":
-        from tasks.forecasting.baselines import SeasonalNaive
-
-        return SeasonalNaive()
-    if name == "moving_average":
-        from tasks.forecasting.baselines import MovingAverage
-
-        return MovingAverage()
-    if name == "xgboost" and models.xgboost:
-        from tasks.forecasting.trees.direct import XgboostForecaster
-
-        return XgboostForecaster(models.xgboost, settings.quantiles, threads_per_shard(settings))
-    if name == "xgboost_lags" and models.xgboost_lags:
-        from tasks.forecasting.trees.lags import XgboostLagsForecaster
-
-        return XgboostLagsForecaster(models.xgboost_lags, settings.quantiles, threads_per_shard(settings))
-    if name == "xgboost_recursive" and models.xgboost_recursive:
-        from tasks.forecasting.trees.recursive import XgboostRecursiveForecaster
-
-        return XgboostRecursiveForecaster(models.xgboost_recursive, settings.quantiles, threads_per_shard(settings))
-    if name == "arima" and models.arima:
-        from tasks.forecasting.statistical.arima import arima_forecaster
-
-        return arima_forecaster(models.arima, workers)
-    if name == "prophet" and models.prophet:
-        from tasks.forecasting.statistical.prophet_model import prophet_forecaster
-
-        return prophet_forecaster(models.prophet, settings.country, workers)
-    if name in ("croston", "tsb", "theta", "ets") and getattr(models, name):
-        from tasks.forecasting.statistical.statsforecast_models import local_forecaster
-
-        return local_forecaster(name, getattr(models, name), workers)
-    raise ConfigError(f"models: '{name}' is not set up. Expected one of {', '.join(model_names(settings))}")
+    named = settings.models.named()
+    if name not in (*BASELINES, *named):
+        raise ConfigError(f"models: '{name}' is not set up. Expected one of {', '.join(model_names(settings))}")
+    return create(name, named.get(name), context_of(settings))
 
 
-def forecast_folds(
-    forecaster: Forecaster,
-    panel: Panel,
-    folds: Sequence[Fold],
-    live: bool,
-    quantiles: Sequence[float],
-    seed: int,
-    keep_paths: Callable[[pd.DataFrame], None] | None = None,
-) -> tuple[pd.DataFrame, list[Failure], list[str]]:
-    """Fit and forecast at every cutoff, in ascending order, the panel's own last.
+def create(name: str, settings: Any, context: ModelContext) -> Forecaster:
+    """The forecaster of a model.
 
     Args:
-        forecaster: fitted anew on what was known at each cutoff.
-        panel: history and horizon.
-        folds: cutoffs, ascending.
-        live: whether to forecast the panel's own horizon.
-        quantiles: levels, ascending.
-        seed: of the run.
-        keep_paths: given the sample paths of the panel's own horizon (see :func:`path_rows`), where the model has any.
+        name: of the model.
+        settings: the model's own block of the settings; None for a baseline.
+        context: quantile levels, country, processes and threads.
 
-    Returns:
-        Rows (cutoff, store_id, category, date, model, mean, one column per quantile); the series that
-        fell back, one entry per cutoff; and the forecaster's notes.
+    Raises:
+        ConfigError: the model cannot be made from its settings alone.
     """
-    frames: list[pd.DataFrame] = []
-    failures: list[Failure] = []
-    notes: list[str] = []
-    as_of = panel.horizon_periods[0]
-    panels = [panel.until(fold.known_periods) for fold in folds] + ([panel] if live else [])
-    for known in panels:
-        fitted = forecaster.fit(known, seed)
-        if known is panel and keep_paths is not None and isinstance(fitted, SamplingForecaster):
-            forecast = fitted.predict_with_paths(known, quantiles)
-            if forecast.paths is not None:
-                keep_paths(path_rows(forecaster.name, known, forecast.paths))
-        else:
-            forecast = fitted.predict(known, quantiles)
-        rows = forecast_rows(forecaster.name, known, forecast, quantiles)
-        # A fold's horizon may reach beyond as_of, where there is nothing to hold it against.
-        frames.append(rows if known is panel else rows[rows[c.DATE] < as_of])
-        failures += _failures(forecaster.name, known, forecast)
-        notes += forecast.notes
-    return pd.concat(frames, ignore_index=True), failures, list(dict.fromkeys(notes))
-
-
-def past_forecasts(
-    forecaster: Forecaster, panel: Panel, cutoffs: Sequence[int], quantiles: Sequence[float], seed: int
-) -> pd.DataFrame:
-    """Forecasts at past cutoffs by one fit at the earliest of them: many weeks for the price of one.
-
-    Args:
-        forecaster: fitted on what was known at the first cutoff; at the others it reads what was known there.
-        panel: history and horizon.
-        cutoffs: numbers of known periods, ascending; at least one.
-        quantiles: levels, ascending.
-        seed: of the run.
-
-    Returns:
-        The rows of :func:`forecast_folds`, for the whole horizon of every cutoff.
-    """
-    fitted = forecaster.fit(panel.until(cutoffs[0]), seed)
-    frames = []
-    for cutoff in cutoffs:
-        known = panel.until(cutoff)
-        frames.append(forecast_rows(forecaster.name, known, fitted.predict(known, quantiles), quantiles))
-    return pd.concat(frames, ignore_index=True)
-
-
-def forecast_rows(name: str, panel: Panel, forecast: Forecast, quantiles: Sequence[float]) -> pd.DataFrame:
-    """One row per series and period of the horizon."""
-    labels = panel.horizon_periods
-    repeated = np.repeat(np.arange(panel.n), len(labels))
-    size = len(repeated)
-    frame = pd.DataFrame(
-        {
-            c.CUTOFF: np.full(size, labels[0].to_datetime64(), dtype="datetime64[ns]"),
-            c.STORE_ID: panel.series[c.STORE_ID].astype("category").iloc[repeated].array,
-            c.CATEGORY: panel.series[c.CATEGORY].astype("category").iloc[repeated].array,
-            c.DATE: np.tile(labels.to_numpy(), panel.n),
-            c.MODEL: pd.Categorical.from_codes(np.zeros(size, dtype=np.int8), [name]),
-            c.MEAN: forecast.mean.ravel(),
-        }
-    )
-    for position, level in enumerate(quantiles):
-        frame[c.quantile_column(level)] = forecast.quantiles[:, :, position].ravel()
-    return frame
-
-
-def path_rows(name: str, panel: Panel, paths: SmallFloatArray) -> pd.DataFrame:
-    """One row per served series and period of the horizon: store_id, category, date, model, s0, s1, ..."""
-    served = np.flatnonzero(np.isfinite(paths).all(axis=(1, 2)))
-    repeated = np.repeat(served, panel.horizon)
-    heads = panel.series[[c.STORE_ID, c.CATEGORY]].iloc[repeated].reset_index(drop=True)
-    heads[c.DATE], heads[c.MODEL] = np.tile(panel.horizon_periods.to_numpy(), len(served)), name
-    numbers = paths[served].reshape(len(repeated), -1)
-    return pd.concat([heads, pd.DataFrame(numbers, columns=c.sample_path_columns(numbers.shape[1]))], axis=1)
-
-
-def _failures(name: str, panel: Panel, forecast: Forecast) -> list[Failure]:
-    stores, categories = panel.series[c.STORE_ID], panel.series[c.CATEGORY]
-    return [
-        Failure(
-            store_id=str(stores.iloc[index]),
-            category=str(categories.iloc[index]),
-            stage=name,
-            reason=reason,
-            fallback=ZERO if name in BASELINES else BASELINES[0],
-            too_young=is_too_young(reason),
+    model = model_classes()[name]
+    if not isinstance(model, ModelClass):
+        what = (
+            "its forecasts are combined from those of the other models"
+            if facts()[name].scope is Scope.COMBINED
+            else "it needs a lake and a backend; the forecast stage creates it"
         )
-        for index, reason in forecast.failed.items()
-    ]
+        raise ConfigError(f"models: '{name}' cannot be made from its settings alone: {what}")
+    return model.from_settings(settings, context)
+
+
+def _modules() -> Iterator[ModuleType]:
+    for place in PLACES:
+        module = import_module(place)
+        yield module
+        for found in pkgutil.iter_modules(getattr(module, "__path__", [])):
+            if not found.ispkg:
+                yield import_module(f"{place}.{found.name}")

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from schemas.deepar import DEEPAR
+from schemas.facts import Scope
 from schemas.panel import IndexArray, Panel
 from schemas.run import ShardSpec
-from schemas.settings import BASELINES, Settings
+from schemas.settings import Settings
 from tasks.forecasting.budget import chosen_series
-from tasks.forecasting.registry import GLOBAL_MODELS, model_names
+from tasks.forecasting.registry import facts, model_names
 
 
 def shards(settings: Settings, panel: Panel, folds: int) -> list[ShardSpec]:
     """Every shard of a run, the longest first.
 
-    A floor serves all series and cutoffs in one shard. A global model learns from all series, one shard
+    A baseline serves all series and cutoffs in one shard. A global model learns from all series, one shard
     per cutoff. A local model is cut by series, each shard over all cutoffs in ascending order, so that
     an order found on the first fold is kept. A local model for which every history is too short at the first
     fold has no shard.
@@ -27,24 +27,27 @@ def shards(settings: Settings, panel: Panel, folds: int) -> list[ShardSpec]:
         panel: n series.
         folds: number of folds; the horizon comes on top.
     """
-    order = sorted(
-        model_names(settings), key=lambda name: (name in BASELINES, name not in GLOBAL_MODELS, name != DEEPAR)
-    )
+    order = sorted(model_names(settings), key=_place)
     return [spec for name in order for spec in _of_model(name, settings, panel, folds)]
 
 
+def _place(name: str) -> tuple[bool, bool, bool]:
+    """Sort key of a model, the longest work first: global models, models of single series, baselines."""
+    model = facts()[name]
+    return model.scope is Scope.BASELINE, model.scope is not Scope.GLOBAL, not model.starts_first
+
+
 def _of_model(name: str, settings: Settings, panel: Panel, folds: int) -> Iterator[ShardSpec]:
-    every = tuple(range(folds))
-    if name in BASELINES:
+    every, model = tuple(range(folds)), facts()[name]
+    if model.scope is Scope.BASELINE:
         yield ShardSpec(model=name, folds=every)
-    elif name in GLOBAL_MODELS:
+    elif model.scope is Scope.GLOBAL:
         for number in range(folds):
             yield ShardSpec(model=name, folds=(number,), live=False, number=number + 1, of=folds + 1)
         yield ShardSpec(model=name, number=folds + 1, of=folds + 1)
     else:
-        model = getattr(settings.models, name)
         ahead = settings.horizon + (folds - 1) * settings.backtest.step if folds else 0
-        chosen = chosen_series(panel, name, model, folds + 1, panel.history - ahead)
+        chosen = chosen_series(panel, model, getattr(settings.models, name), folds + 1, panel.history - ahead)
         parts = _cut(chosen, settings.compute.shard_series) if len(chosen) else []
         for number, part in enumerate(parts, start=1):
             yield ShardSpec(model=name, series=tuple(part.tolist()), folds=every, number=number, of=len(parts))

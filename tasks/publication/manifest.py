@@ -15,6 +15,7 @@ from typing import Any
 
 from schemas.outputs import MANIFEST, RunFacts
 from schemas.run import RunContext
+from tasks.forecasting.registry import packages
 from tasks.storage.code_version import code_version
 from tasks.storage.lake import sha256_of
 
@@ -27,11 +28,10 @@ APPROVAL = "approval"
 REPLACES = "replaces"
 MASK = "***"
 
-# What computes: another version of one of these may give other figures.
-COMPUTING_PACKAGES = (
-    *("deap", "gluonts", "great-expectations", "holidays", "joblib", "numba", "numpy", "pandas", "pmdarima"),
-    *("prefect", "prophet", "pyarrow", "pydantic", "scikit-learn", "scipy", "statsforecast", "statsmodels"),
-    *("torch", "xgboost"),
+# Packages of every run whose version may change figures; those of a model are among its facts.
+BASE_PACKAGES = (
+    *("deap", "great-expectations", "holidays", "joblib", "numba", "numpy", "pandas", "prefect", "pyarrow"),
+    *("pydantic", "scipy"),
 )
 _SECRET_KEY = re.compile(r"passw|secret|token|credential|api_?key|access_?key|private_?key|(^|_)key$", re.IGNORECASE)
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
@@ -64,7 +64,7 @@ def masked(value: Any, name: str = "") -> Any:
 def package_versions() -> dict[str, str]:
     """Versions of Python and of the installed packages that compute, by name."""
     found = {"python": platform.python_version()}
-    for name in COMPUTING_PACKAGES:
+    for name in sorted({*BASE_PACKAGES, *packages()}):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -25,15 +25,14 @@ from schemas.run import RunContext
 from schemas.settings import BASELINES, Settings
 from tasks.demand.folds import minimum_history
 from tasks.demand.stored import load_panel
-from tasks.forecasting.registry import make_forecaster, past_forecasts
+from tasks.forecasting.fold_forecasts import past_forecasts
+from tasks.forecasting.registry import facts, make_forecaster
 from tasks.inventory.inputs import plan_inputs, weekly_inputs
 from tasks.stages.support import rows_of, run_stage, say, show_table
 from tasks.storage.lake import open_lake
 
 # Forecasts made for a replay at most, in series, periods and cutoffs: beyond, fewer weeks are replayed.
 MOST_FORECASTS = 1_500_000
-# Models that predict any cutoff by one fit, in a process like this.
-REPLAYING = ("xgboost", "xgboost_lags", "xgboost_recursive")
 # A fit forecasts so many replayed runs before it is made anew.
 RUNS_PER_FIT = 26
 
@@ -58,13 +57,13 @@ def calibrate(
 def calibration_model(settings: Settings, ranking: Sequence[str]) -> str:
     """The model that forecasts the replayed weeks: the best on the folds of those that predict many cutoffs by one fit.
 
-    These are the global models of this process; without one of them a floor.
+    These are the global models of this process; without one of them a baseline.
 
     Args:
         settings: which models are fitted.
         ranking: models by their loss on the folds, the best first.
     """
-    named = [name for name in REPLAYING if name in settings.models.named()]
+    named = [name for name in settings.models.named() if facts()[name].replayable]
     return min(named, key=lambda name: ranking.index(name) if name in ranking else len(ranking), default=BASELINES[1])
 
 

@@ -30,7 +30,7 @@ from tasks.demand.folds import rolling_folds
 from tasks.demand.stored import load_panel
 from tasks.evaluation.backtest.split import attach_actuals
 from tasks.evaluation.metrics.table import OVERALL, metrics_table, seasonal_scales
-from tasks.forecasting.registry import forecast_folds
+from tasks.forecasting.fold_forecasts import forecast_folds
 from tasks.forecasting.statistical.per_series import is_too_young
 from tasks.stages.deepar_jobs import JobBoard, deepar_backend, deepar_settings, forecaster_of
 from tasks.stages.support import rows_of, run_stage, say, show_markdown, show_table

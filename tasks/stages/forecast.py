@@ -16,7 +16,8 @@ from schemas.records import ForecastRecord, PanelRecord, TreeTuningRecord
 from schemas.run import RunContext, ShardSpec
 from tasks.demand.folds import rolling_folds
 from tasks.demand.stored import load_panel
-from tasks.forecasting.registry import forecast_folds, make_forecaster
+from tasks.forecasting.fold_forecasts import forecast_folds
+from tasks.forecasting.registry import make_forecaster
 from tasks.forecasting.shards import shards
 from tasks.forecasting.trees.tuning import with_parameters
 from tasks.stages.deepar_jobs import deepar_forecaster, deepar_settings

@@ -15,7 +15,7 @@ from schemas.frequency import Frequency
 from schemas.panel import KnownFeature, Panel
 from tasks.configuration.settings_file import load_settings
 from tasks.forecasting.baselines import SeasonalNaive
-from tasks.forecasting.registry import forecast_folds
+from tasks.forecasting.fold_forecasts import forecast_folds
 from tasks.inventory.inputs import last_dc_stock
 from tests.flows import mini_company
 from tests.flows.conftest import Restock

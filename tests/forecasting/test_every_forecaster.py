@@ -1,58 +1,66 @@
-"""The shared suite over every forecaster the product has."""
+"""The shared suite over every model of the registry that is made from its settings."""
 
 from __future__ import annotations
 
 from functools import cache, partial
-from importlib.util import find_spec
 
 import pytest
 
+from schemas.facts import Scope
 from schemas.protocols import Forecaster
-from schemas.settings import ModelsSettings, Settings
-from tasks.forecasting.registry import GLOBAL_MODELS, make_forecaster, model_names
+from schemas.settings import BASELINES, ModelsSettings, Settings
+from tasks.forecasting.registry import ModelClass, facts, make_forecaster, model_classes
 from tests.forecasting import check_forecaster as check
-from tests.forecasting.panels import awkward_panel
+from tests.forecasting.panels import AWKWARD, awkward_panel
 
-PMDARIMA = "arima by pmdarima"
-# Prophet and pmdarima cost most of a second per series: fewer of them, the deep checks on one frequency.
-COSTLY = ("prophet", PMDARIMA)
+# Values that make a fit quick, for every model with a setting of that name.
+QUICK = {"max_history": 120, "cross_validation": False, "max_rounds": 20, "max_rows": 2_000}
+# Further ways to set up a model: name of the case, model and settings.
+VARIANTS = {"arima by pmdarima": ("arima", {"engine": "pmdarima", "max_history": 36})}
+# Above so many core-milliseconds per series, fewer of them and one frequency for the thorough checks.
+COSTLY = 100.0
 COSTLY_SERIES = ("closed", "gaps", "zero", "constant", "one_value", "unknown", "three_values")
-MODELS = {
-    "arima": {"max_history": 120},
-    "prophet": {"cross_validation": False},
-    "xgboost": {"max_rounds": 20, "max_rows": 2_000},
-    "xgboost_lags": {"max_rounds": 20, "max_rows": 2_000},
-    "xgboost_recursive": {"max_rounds": 20, "max_rows": 2_000},
-    "croston": {},
-    "tsb": {},
-    "theta": {},
-    "ets": {},
-}
 FREQUENCIES = ("D", "W-MON", "MS")
+MADE_HERE = [name for name, model in model_classes().items() if isinstance(model, ModelClass)]
+NAMES = [*MADE_HERE, *VARIANTS]
 
 
-def settings_with(models: dict[str, dict[str, object]], frequency: str = "D") -> Settings:
-    sources = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
+def model_of(name: str) -> str:
+    return VARIANTS[name][0] if name in VARIANTS else name
+
+
+def scope_of(name: str) -> Scope:
+    return facts()[model_of(name)].scope
+
+
+def settings_with(name: str, frequency: str = "D") -> Settings:
+    model = model_of(name)
+    given = {}
+    if model not in BASELINES:
+        fields = type(ModelsSettings.model_validate({model: {}}).named()[model]).model_fields
+        given = {key: value for key, value in QUICK.items() if key in fields}
+    if name in VARIANTS:
+        given = VARIANTS[name][1]
+    sources = {table: {"path": f"{table}.csv"} for table in ("sales", "products", "stores")}
+    models = {} if model in BASELINES else {model: given}
     return Settings.model_validate(
         {"name": "test", "frequency": frequency, "sources": sources, "models": models, "compute": {"workers": 1}}
     )
 
 
-NAMES = [*model_names(settings_with(MODELS)), PMDARIMA]
-
-
 def make(name: str, frequency: str) -> Forecaster:
-    if name == "xgboost" and find_spec("tasks.forecasting.trees.direct") is None:
-        pytest.skip("tasks.forecasting.trees.direct is not there")
-    if name == PMDARIMA:
-        return make_forecaster("arima", settings_with({"arima": {"engine": "pmdarima", "max_history": 36}}, frequency))
-    return make_forecaster(name, settings_with(MODELS, frequency))
+    return make_forecaster(model_of(name), settings_with(name, frequency))
+
+
+@cache
+def costly(name: str) -> bool:
+    cost = facts()[model_of(name)].cost
+    settings = settings_with(name).models.named().get(model_of(name))
+    return cost is not None and cost(settings).of_series(100, 1) > COSTLY
 
 
 def series_for(name: str) -> tuple[str, ...]:
-    from tests.forecasting.panels import AWKWARD
-
-    return COSTLY_SERIES if name in COSTLY else AWKWARD
+    return COSTLY_SERIES if costly(name) else AWKWARD
 
 
 @cache
@@ -60,8 +68,12 @@ def first_forecast(name: str, frequency: str):
     return check.forecast(partial(make, name, frequency), awkward_panel(frequency, series_for(name)))
 
 
-def test_every_model_of_the_settings_is_checked():
-    assert set(ModelsSettings.model_fields) - {"deepar", "ensemble"} == set(MODELS)
+def test_only_deepar_and_the_ensemble_are_not_made_from_their_settings():
+    assert set(facts()) - set(MADE_HERE) == {"deepar", "ensemble"}
+
+
+def test_a_forecaster_has_the_name_of_its_facts():
+    assert {name: make(name, "D").name for name in MADE_HERE} == {name: name for name in MADE_HERE}
 
 
 @pytest.mark.parametrize("frequency", FREQUENCIES)
@@ -76,19 +88,17 @@ def test_forecasts_are_finite_ordered_and_not_negative(name, frequency):
 @pytest.mark.parametrize("frequency", FREQUENCIES)
 @pytest.mark.parametrize("name", NAMES)
 def test_an_ordinary_series_is_served_by_the_model_itself(name, frequency):
-    served = "closed" if name in COSTLY else "seasonal"
+    served = "closed" if costly(name) else "seasonal"
     assert series_for(name).index(served) not in first_forecast(name, frequency).failed
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in GLOBAL_MODELS])
+@pytest.mark.parametrize("name", [name for name in NAMES if scope_of(name) is not Scope.GLOBAL])
 def test_a_series_without_history_is_reported(name):
     assert series_for(name).index("unknown") in first_forecast(name, "D").failed
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if scope_of(name) is not Scope.GLOBAL])
 def test_zero_demand_is_forecast_as_zero(name):
-    if name in GLOBAL_MODELS:
-        pytest.skip("a global model may learn otherwise from the others")
     found = first_forecast(name, "D")
     assert (found.mean[series_for(name).index("zero")] == 0).all()
 
@@ -98,7 +108,7 @@ def test_the_same_seed_gives_the_same_forecast_and_inputs_stay(name):
     check.check_repeats_and_leaves_its_input(partial(make, name, "D"), awkward_panel("D", series_for(name)))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in GLOBAL_MODELS])
+@pytest.mark.parametrize("name", [name for name in NAMES if scope_of(name) is not Scope.GLOBAL])
 def test_series_in_another_order_get_the_same_forecasts(name):
     check.check_follows_the_order_of_series(partial(make, name, "D"), awkward_panel("D", series_for(name)))
 
@@ -106,3 +116,26 @@ def test_series_in_another_order_get_the_same_forecasts(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_changed_future_changes_no_forecast(name):
     check.check_reads_nothing_behind_the_cutoff(partial(make, name, "D"), awkward_panel("D", series_for(name)))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if facts()[model_of(name)].replayable])
+def test_one_fit_of_a_replayable_model_forecasts_a_later_cutoff(name):
+    panel = awkward_panel("D")
+    fitted = make(name, "D").fit(panel.until(panel.history - panel.horizon), 3)
+    check.check_is_a_forecast_of_demand(fitted.predict(panel, check.LEVELS), panel)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if facts()[model_of(name)].tunable])
+def test_every_tunable_parameter_is_a_setting_with_its_default_in_range(name):
+    settings = settings_with(name).models.named()[name]
+    for parameter, among in facts()[name].tunable.items():
+        assert among.low <= getattr(settings, parameter) <= among.high
+    assert settings.searched() == list(facts()[name].tunable)
+
+
+@pytest.mark.parametrize("name", facts())
+def test_facts_describe_the_model_for_people(name):
+    found = facts()[name]
+    assert found.label
+    assert found.description[0].isupper()
+    assert not found.description.endswith(".")

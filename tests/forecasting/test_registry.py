@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,13 @@ import pytest
 
 from schemas import columns as c
 from schemas.errors import ConfigError
+from schemas.facts import ModelFacts, Scope
 from schemas.panel import Fold
-from schemas.settings import BASELINES, Settings
+from schemas.settings import BASELINES, ModelsSettings, Settings
+from tasks.forecasting import registry
 from tasks.forecasting.baselines import SeasonalNaive
-from tasks.forecasting.registry import forecast_folds, make_forecaster, model_names
+from tasks.forecasting.fold_forecasts import forecast_folds
+from tasks.forecasting.registry import make_forecaster, model_names
 from tasks.forecasting.shards import shards
 from tests.forecasting.panels import panel_of
 
@@ -25,7 +29,7 @@ def settings_with(models, **further) -> Settings:
     return Settings.model_validate({"name": "test", "sources": sources, "models": models, **further})
 
 
-def test_the_floors_come_first_and_the_ensemble_is_no_forecaster():
+def test_the_baselines_come_first_and_the_ensemble_is_no_forecaster():
     settings = settings_with({"theta": {}, "ensemble": {}, "arima": {}})
     assert model_names(settings) == [*BASELINES, "arima", "theta"]
 
@@ -39,6 +43,60 @@ def test_a_forecaster_bears_its_name(name):
 def test_an_unknown_name_says_what_there_is():
     with pytest.raises(ConfigError, match=r"models: 'lstm' is not set up.*seasonal_naive, moving_average, theta"):
         make_forecaster("lstm", settings_with({"theta": {}}))
+
+
+@pytest.mark.parametrize(("name", "why"), [("deepar", "needs a lake and a backend"), ("ensemble", "are combined")])
+def test_a_model_that_is_made_elsewhere_says_where(name, why):
+    with pytest.raises(ConfigError, match=f"'{name}' cannot be made from its settings alone: .*{why}"):
+        make_forecaster(name, settings_with({name: {}}))
+
+
+def test_every_setting_of_models_has_a_class_and_the_facts_come_in_the_order_of_the_settings():
+    assert list(registry.facts()) == [*BASELINES, *ModelsSettings.model_fields]
+    assert registry.module_of("arima") == "tasks.forecasting.statistical.arima"
+
+
+def module_with(*classes: type) -> ModuleType:
+    module = ModuleType("strange")
+    for number, one in enumerate(classes):
+        one.__module__ = "strange"
+        setattr(module, f"Model{number}", one)
+    return module
+
+
+class Stranger:
+    facts = ModelFacts("stranger", "Stranger", "Not in the settings", Scope.GLOBAL)
+
+
+class Impostor:
+    facts = ModelFacts("arima", "ARIMA", "Another one", Scope.GLOBAL)
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [(Stranger, r"without a field: \['stranger'\]"), (Impostor, "Two model classes are named 'arima'")],
+)
+def test_a_class_without_a_setting_and_a_name_used_twice_are_told(monkeypatch, model, told):
+    modules = [*registry._modules(), module_with(model)]
+    monkeypatch.setattr(registry, "_modules", lambda: iter(modules))
+    with pytest.raises(LookupError, match=told):
+        registry.model_classes.__wrapped__()
+
+
+def test_a_setting_without_a_class_is_told(monkeypatch):
+    modules = [module for module in registry._modules() if not module.__name__.endswith(".arima")]
+    monkeypatch.setattr(registry, "_modules", lambda: iter(modules))
+    with pytest.raises(LookupError, match=r"Without a class: \['arima'\]"):
+        registry.model_classes.__wrapped__()
+
+
+def test_the_packages_of_all_models_are_known():
+    assert {"gluonts", "holidays", "pmdarima", "prophet", "statsforecast", "torch", "xgboost"} <= {*registry.packages()}
+
+
+def test_a_model_of_single_series_states_its_cost():
+    with pytest.raises(ValueError, match="mine: a model of single series states its cost"):
+        ModelFacts("mine", "Mine", "No cost", Scope.SERIES)
 
 
 def folds_of(panel, *known):

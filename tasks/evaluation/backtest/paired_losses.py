@@ -10,9 +10,9 @@ import pandas as pd
 from schemas import columns as c
 from schemas.errors import ConfigError
 from schemas.panel import FloatArray, IndexArray
-from schemas.settings import BASELINES
 from tasks.evaluation.backtest.rows import BacktestRows
 from tasks.evaluation.metrics.definitions import COST_METRIC, METRICS, Metric
+from tasks.forecasting.registry import facts
 
 WAPE_AND_WQL = f"{c.WAPE}_{c.WQL}"
 # A loss to rank by is the mean of its metrics, all of them over the same: the sum of actuals, or the charged periods.
@@ -23,10 +23,9 @@ LOSSES: dict[str, tuple[str, ...]] = {
     c.INVENTORY_COST: (c.INVENTORY_COST,),
 }
 ENSEMBLE = "ensemble"
-# These carry on a level or a week of last year, whatever comes: over the whole network their loss counts a tenth more.
-# Level with the models that learn on a few folds in a row, they fall behind with the next promotion or season.
-BLIND = frozenset({*BASELINES, "croston", "tsb"})
-BLIND_HANDICAP = 1.1
+# Loss of a covariate-free model, multiplied by this in the network-wide ranking: such a model repeats a level or a
+# week of last year. On a few folds in a row it can equal the others; with the next promotion or season it falls behind.
+COVARIATE_FREE_PENALTY = 1.1
 # Share of the widest model's series from which on a model counts as serving the network.
 NEARLY_ALL = 0.9
 
@@ -192,7 +191,8 @@ def network_winner(evidence: Evidence, tolerance: float = 0.0) -> int:
 
 def handicap_of(model: str) -> float:
     """What a model's loss over the network is multiplied by before it is compared."""
-    return BLIND_HANDICAP if model in BLIND else 1.0
+    known = facts().get(model)
+    return COVARIATE_FREE_PENALTY if known is not None and known.covariate_free else 1.0
 
 
 def _winner(evidence: Evidence, members: IndexArray, pool: IndexArray) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
+from schemas.facts import ModelFacts, Scope
 from schemas.panel import FloatArray
 from schemas.settings import BASELINES
 from tasks.forecasting.combine.quantile_factors import MEDIAN
@@ -23,6 +24,17 @@ HALVINGS = 12
 NARROWEST = 1e-9
 # Sums of weights miss a level by less than this.
 SAME_SHARE = 1e-9
+
+
+class Ensemble:
+    """The ensemble as a model: :func:`combine` makes its forecasts, nothing is fitted."""
+
+    facts = ModelFacts(
+        name=NAME,
+        label="Ensemble",
+        description="Weighted mean of the other models, with the dispersion of their mixture",
+        scope=Scope.COMBINED,
+    )
 
 
 def combine(

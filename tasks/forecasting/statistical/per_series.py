@@ -12,10 +12,11 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from schemas.facts import ModelContext, ModelFacts
 from schemas.panel import FloatArray, Forecast, IndexArray, Panel
 from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive, open_demand
 from tasks.forecasting.quantiles import tidy
@@ -35,34 +36,52 @@ R = TypeVar("R")
 Curve = tuple[FloatArray, FloatArray]
 
 
-class SeriesModel(Protocol[S]):
-    """A model of one series, in two steps.
+class SeriesSettings(Protocol):
+    """The settings that every model of single series has."""
 
-    Attributes:
-        name: of the model.
+    @property
+    def max_series(self) -> int:
+        """Series to fit at most."""
+        ...
+
+    @property
+    def max_history(self) -> int:
+        """Periods of history that a fit reads."""
+        ...
+
+
+class SeriesModel(Generic[S]):
+    """A model of one series, in two steps: choose a structure, then estimate its coefficients and forecast.
+
+    A subclass states its facts and implements :meth:`forecast`; where the choice of a structure (orders, priors) is
+    costly, it sets ``learns`` and implements :meth:`learn` and :meth:`describe` too.
+
+    Args:
         max_history: periods up to the last known one that it reads.
-        min_known: least number of known open periods.
-        uses_features: whether it reads features known in advance and prices.
-        learns: whether :meth:`learn` does anything.
     """
 
-    name: str
-    max_history: int
-    min_known: int
-    uses_features: bool
-    learns: bool
+    facts: ClassVar[ModelFacts]
+    learns: ClassVar[bool] = False
+
+    def __init__(self, max_history: int) -> None:
+        self.max_history = max_history
+
+    @classmethod
+    def from_settings(cls, settings: Any, context: ModelContext) -> LocalForecaster[S]:
+        """The model as a forecaster; its settings are a :class:`SeriesSettings`."""
+        return LocalForecaster(cls(settings.max_history), context.workers)
 
     def learn(self, task: SeriesTask) -> S:
-        """The costly choice of a structure (orders, priors), remembered from fold to fold."""
-        ...
+        """Choose the structure of a series; later folds reuse it."""
+        raise NotImplementedError(f"{self.facts.name} chooses no structure")
 
     def forecast(self, task: SeriesTask, levels: Sequence[float], structure: S | None) -> Curve:
         """Estimate coefficients on the history and forecast: mean (lead,) and quantiles (lead, Q)."""
-        ...
+        raise NotImplementedError
 
-    def describe(self, structure: S) -> str:
+    def describe(self, structure: S) -> str:  # noqa: ARG002
         """A structure in a few characters, for the run's notes."""
-        ...
+        return ""
 
 
 @dataclass(frozen=True)
@@ -76,11 +95,10 @@ class Outcome(Generic[R]):
 class LocalForecaster(Generic[S]):
     """A :class:`SeriesModel` as a forecaster.
 
-    ``fit`` lets the model choose a structure for every series that has none yet and remembers it in this
-    object, so that an order is searched once, on the first panel in which it can be found: fit the folds
-    in the order of their cutoffs, the live panel last. ``predict`` estimates the coefficients anew on the
-    history of the panel that it is given. The forecast of a series does not depend on which others are
-    computed with it, nor on the number of processes.
+    ``fit`` chooses a structure for every series. :meth:`FittedLocal.refit` keeps the structures found so far and
+    chooses only the missing ones, so that an order is searched once over all folds. ``predict`` estimates the
+    coefficients on the history of the panel that it is given. The forecast of a series does not depend on which
+    others are computed with it, nor on the number of processes.
 
     Args:
         model: the model of one series.
@@ -88,25 +106,13 @@ class LocalForecaster(Generic[S]):
     """
 
     def __init__(self, model: SeriesModel[S], workers: int = 1) -> None:
-        self.name = model.name
+        self.name = model.facts.name
         self._model = model
         self._workers = workers
-        self._structures: dict[Key, S] = {}
 
     def fit(self, panel: Panel, seed: int) -> FittedLocal[S]:
-        """Choose the structure of the series that have none yet."""
-        errors: dict[Key, str] = {}
-        if self._model.learns:
-            keys = series_keys(panel)
-            triage = _Triage.of(panel, self._model)
-            new = [i for i in triage.moving if keys[i] not in self._structures]
-            tasks = _tasks(panel, new, self._model, seed)
-            for task, outcome in zip(tasks, run_each(self._model.learn, tasks, self._workers), strict=True):
-                if outcome.value is None:
-                    errors[task.key] = outcome.reason
-                else:
-                    self._structures[task.key] = outcome.value
-        return FittedLocal(self._model, dict(self._structures), errors, seed, self._workers)
+        """Choose the structure of every series."""
+        return _fit(self._model, panel, seed, self._workers, {})
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,10 @@ class FittedLocal(Generic[S]):
     errors: Mapping[Key, str]
     seed: int
     workers: int
+
+    def refit(self, panel: Panel, seed: int) -> FittedLocal[S]:
+        """Choose the structure of the series that have none yet; the others keep theirs."""
+        return _fit(self.model, panel, seed, self.workers, self.structures)
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
         """Forecast every series of the panel; seasonal naive where the model fails."""
@@ -147,13 +157,27 @@ class FittedLocal(Generic[S]):
         found = Counter(self.model.describe(self.structures[keys[i]]) for i in served)
         ranked = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))[:STRUCTURES_SHOWN]
         most = ", ".join(f"{structure} {count}" for structure, count in ranked)
-        return (f"{self.model.name}: {len(found)} structures over {len(served)} series; most often {most}",)
+        return (f"{self.model.facts.name}: {len(found)} structures over {len(served)} series; most often {most}",)
 
     def _without_structure(self, panel: Panel, indices: Sequence[int]) -> dict[int, str]:
         if not self.model.learns:
             return {}
         keys = series_keys(panel)
         return {i: self.errors.get(keys[i], UNSEEN) for i in indices if keys[i] not in self.structures}
+
+
+def _fit(model: SeriesModel[S], panel: Panel, seed: int, workers: int, known: Mapping[Key, S]) -> FittedLocal[S]:
+    structures, errors = dict(known), {}
+    if model.learns:
+        keys = series_keys(panel)
+        new = [i for i in _Triage.of(panel, model).moving if keys[i] not in structures]
+        tasks = _tasks(panel, new, model, seed)
+        for task, outcome in zip(tasks, run_each(model.learn, tasks, workers), strict=True):
+            if outcome.value is None:
+                errors[task.key] = outcome.reason
+            else:
+                structures[task.key] = outcome.value
+    return FittedLocal(model, structures, errors, seed, workers)
 
 
 class _Forecast(Generic[S]):
@@ -221,7 +245,7 @@ def reason_of(error: Exception) -> str:
 
 def _tasks(panel: Panel, indices: Sequence[int], model: SeriesModel[S], seed: int) -> list[SeriesTask]:
     chosen: IndexArray = np.asarray(indices, dtype=np.int64)
-    return series_tasks(panel, chosen, model.max_history, model.uses_features, seed)
+    return series_tasks(panel, chosen, model.max_history, model.facts.uses_covariates, seed)
 
 
 @dataclass(frozen=True)
@@ -248,8 +272,9 @@ class _Triage:
             np.where(np.isnan(read), np.inf, read).min(axis=1),
             np.where(np.isnan(read), -np.inf, read).max(axis=1),
         )
-        enough = count >= model.min_known
-        short = {int(i): _short_reason(int(count[i]), model.min_known) for i in np.flatnonzero(~enough)}
+        needed = model.facts.min_known
+        enough = count >= needed
+        short = {int(i): _short_reason(int(count[i]), needed) for i in np.flatnonzero(~enough)}
         flat = {int(i): float(low[i]) for i in np.flatnonzero(enough & (low == high))}
         return cls(short, flat, [int(i) for i in np.flatnonzero(enough & (low < high))])
 

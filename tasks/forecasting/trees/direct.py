@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from schemas.facts import ModelContext, ModelFacts, Scope
 from schemas.panel import FloatArray, Forecast, IndexArray, Panel
 from schemas.settings import XgboostSettings
 from tasks.demand.features.history import Windows
@@ -30,7 +31,6 @@ from tasks.forecasting.trees.expectation import Ground
 from tasks.forecasting.trees.residual_quantiles import Spread, fit_spread
 from tasks.forecasting.trees.sub_models import Points, Sample, Views, fit_views
 
-NAME = "xgboost"
 # The held-out windows are learnt for with this share of the rows: they only weigh and calibrate.
 HELD_OUT_SHARE = 0.5
 # Held-out windows follow each other until they span so many periods, or two horizons.
@@ -76,12 +76,26 @@ class XgboostForecaster:
         threads: processor threads; they change no result.
     """
 
-    name = NAME
+    facts = ModelFacts(
+        name="xgboost",
+        label="XGBoost",
+        description="Gradient-boosted trees over all series, relative to level, season and calendar effects",
+        scope=Scope.GLOBAL,
+        uses_covariates=True,
+        replayable=True,
+        packages=("xgboost",),
+    )
+    name = facts.name
 
     def __init__(self, settings: XgboostSettings, levels: Sequence[float], threads: int = 1) -> None:
         self._settings = settings
         self._levels = tuple(levels)
         self._threads = threads
+
+    @classmethod
+    def from_settings(cls, settings: XgboostSettings, context: ModelContext) -> XgboostForecaster:
+        """The forecaster of a run."""
+        return cls(settings, context.quantiles, context.threads)
 
     def fit(self, panel: Panel, seed: int) -> FittedXgboost:
         """Learn from all series of a panel's history."""

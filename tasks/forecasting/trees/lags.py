@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from schemas.facts import ModelContext, ModelFacts, Scope
 from schemas.panel import FloatArray, Forecast, Panel
-from schemas.settings import XgboostLagsSettings
+from schemas.settings import TREE_RANGES, XgboostLagsSettings
 from tasks.demand.features.lags import LagFeatures
 from tasks.demand.features.training_rows import horizon_rows, sample_rows, target_values
 from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive, open_demand
 from tasks.forecasting.quantiles import at_levels, tidy
 from tasks.forecasting.trees.booster import FEWEST_ROWS, NOTHING_LEARNT, Boosted, Examples, Learning, boost
 
-NAME = "xgboost_lags"
 EARLIEST_ORIGIN = 1
 
 
@@ -34,12 +34,27 @@ class XgboostLagsForecaster:
         threads: processor threads; they change no result.
     """
 
-    name = NAME
+    facts = ModelFacts(
+        name="xgboost_lags",
+        label="XGBoost on lags",
+        description="Gradient-boosted trees over all series on lags and calendar, every step of the horizon at once",
+        scope=Scope.GLOBAL,
+        uses_covariates=True,
+        replayable=True,
+        tunable=TREE_RANGES,
+        packages=("xgboost",),
+    )
+    name = facts.name
 
     def __init__(self, settings: XgboostLagsSettings, levels: Sequence[float], threads: int = 1) -> None:
         self._settings = settings
         self._levels = tuple(levels)
         self._threads = threads
+
+    @classmethod
+    def from_settings(cls, settings: XgboostLagsSettings, context: ModelContext) -> XgboostLagsForecaster:
+        """The forecaster of a run."""
+        return cls(settings, context.quantiles, context.threads)
 
     def fit(self, panel: Panel, seed: int) -> FittedXgboostLags:
         """Learn from all series of a panel's history."""

@@ -14,13 +14,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from schemas.facts import ModelContext, ModelFacts, Scope
 from schemas.panel import FloatArray, Forecast, Panel
-from schemas.settings import XgboostRecursiveSettings
+from schemas.settings import TREE_RANGES, XgboostRecursiveSettings
 from tasks.demand.features.lags import LagFeatures
 from tasks.demand.features.training_rows import Rows
 from tasks.forecasting.trees.lags import Learnt, as_columns, learn, served, unlearnt
-
-NAME = "xgboost_recursive"
 
 
 class XgboostRecursiveForecaster:
@@ -32,12 +31,28 @@ class XgboostRecursiveForecaster:
         threads: processor threads; they change no result.
     """
 
-    name = NAME
+    facts = ModelFacts(
+        name="xgboost_recursive",
+        label="XGBoost on lags, recursive",
+        description="Gradient-boosted trees over all series on lags and calendar, one step at a time",
+        scope=Scope.GLOBAL,
+        uses_covariates=True,
+        replayable=True,
+        recursive=True,
+        tunable=TREE_RANGES,
+        packages=("xgboost",),
+    )
+    name = facts.name
 
     def __init__(self, settings: XgboostRecursiveSettings, levels: Sequence[float], threads: int = 1) -> None:
         self._settings = settings
         self._levels = tuple(levels)
         self._threads = threads
+
+    @classmethod
+    def from_settings(cls, settings: XgboostRecursiveSettings, context: ModelContext) -> XgboostRecursiveForecaster:
+        """The forecaster of a run."""
+        return cls(settings, context.quantiles, context.threads)
 
     def fit(self, panel: Panel, seed: int) -> FittedXgboostRecursive:
         """Learn one step ahead from all series of a panel's history."""

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from schemas.facts import SearchRange
 from schemas.panel import FloatArray, Fold, Panel
 from schemas.records import TreeTrial, TreeTuningRecord
-from schemas.settings import TREE_RANGES, Settings, XgboostLagsSettings
+from schemas.settings import Settings, XgboostLagsSettings
 from tasks.demand.folds import minimum_history
-from tasks.forecasting.registry import make_forecaster
-from tasks.forecasting.trees import recursive as xgb_recursive
+from tasks.forecasting.registry import facts, make_forecaster
 from tasks.forecasting.trees.booster import NOTHING_LEARNT
 from tasks.forecasting.trees.direct import held_out_blocks
 
@@ -160,7 +160,7 @@ def trials_for(name: str, settings: Settings, windows: Windows) -> int:
     if model.tuning is not None and model.tuning.trials is not None:
         return model.tuning.trials
     panel, outputs = windows.panel, 1 + len(settings.quantiles)
-    steps = 1 if name == xgb_recursive.NAME else panel.horizon
+    steps = 1 if facts()[name].recursive else panel.horizon
     known = [steps * int(np.isfinite(panel.demand[:, : block[0]]).sum()) for block in windows.blocks]
     learning = LEARN_MICROSECONDS * sum(min(model.max_rows, rows) for rows in known) * model.max_rounds * outputs
     forecast = panel.n * panel.horizon * sum(map(len, windows.blocks))
@@ -172,7 +172,7 @@ def search(name: str, settings: Settings, windows: Windows) -> list[TreeTrial]:
     """All trials in their order, the settings' own parameters first; none where there is too little to learn from.
 
     Parameters that the settings change from their defaults are kept, the others are searched within
-    :data:`schemas.settings.TREE_RANGES`.
+    the ranges of the model's facts.
     """
     import optuna
     from optuna.trial import TrialState
@@ -184,12 +184,12 @@ def search(name: str, settings: Settings, windows: Windows) -> list[TreeTrial]:
         pruner=optuna.pruners.MedianPruner(n_startup_trials=TRUSTED_TRIALS),
     )
     model: XgboostLagsSettings = getattr(settings.models, name)
-    searched = model.searched()
+    searched = {parameter: facts()[name].tunable[parameter] for parameter in model.searched()}
     study.enqueue_trial({parameter: getattr(model, parameter) for parameter in searched})
     done: list[TreeTrial] = []
     for number in range(trials_for(name, settings, windows)):
         trial = study.ask()
-        parameters = {parameter: _drawn(trial, parameter) for parameter in searched}
+        parameters = {parameter: _drawn(trial, parameter, among) for parameter, among in searched.items()}
         loss, pruned = None, False
         for block, loss in enumerate(windows.losses(name, with_parameters(settings, name, parameters)), start=1):
             if loss is None:
@@ -203,8 +203,8 @@ def search(name: str, settings: Settings, windows: Windows) -> list[TreeTrial]:
     return done
 
 
-def _drawn(trial: optuna.Trial, parameter: str) -> int | float:
-    low, high, logarithmic = TREE_RANGES[parameter]
+def _drawn(trial: optuna.Trial, parameter: str, among: SearchRange) -> int | float:
+    low, high, logarithmic = among
     if isinstance(low, int) and isinstance(high, int):
         return trial.suggest_int(parameter, low, high, log=logarithmic)
     return float(f"{trial.suggest_float(parameter, low, high, log=logarithmic):.{SIGNIFICANT_DIGITS}g}")

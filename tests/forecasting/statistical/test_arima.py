@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from schemas.facts import ModelContext
 from schemas.settings import ArimaSettings
-from tasks.forecasting.statistical.arima import Order, StatsforecastArima, arima_forecaster, differences_needed
+from tasks.forecasting.statistical.arima import ArimaModel, Order, StatsforecastArima, differences_needed
 from tests.forecasting.panels import panel_of
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -23,7 +24,8 @@ def autoregression(periods: int, phi: float = 0.8, level: float = 100.0, seed: i
 
 
 def forecast(panel, **settings):
-    return arima_forecaster(ArimaSettings(**settings)).fit(panel, 0).predict(panel, LEVELS)
+    forecaster = ArimaModel.from_settings(ArimaSettings(**settings), ModelContext(LEVELS))
+    return forecaster.fit(panel, 0).predict(panel, LEVELS)
 
 
 @pytest.mark.parametrize("engine", ["statsforecast", "pmdarima"])
@@ -56,19 +58,20 @@ def test_a_unit_root_is_differenced_once():
 
 def test_orders_are_found_once_and_remembered():
     panel = panel_of(autoregression(90))
-    forecaster = arima_forecaster(ArimaSettings())
+    forecaster = ArimaModel.from_settings(ArimaSettings(), ModelContext(LEVELS))
     first = forecaster.fit(panel.until(70), 0)
-    last = forecaster.fit(panel, 0)
+    last = first.refit(panel, 0)
     assert first.structures == last.structures
     assert str(next(iter(first.structures.values()))) in first.predict(panel.until(70), LEVELS).notes[0]
 
 
 def test_a_series_too_short_on_the_first_fold_is_searched_later():
-    forecaster = arima_forecaster(ArimaSettings())
+    forecaster = ArimaModel.from_settings(ArimaSettings(), ModelContext(LEVELS))
     late = np.r_[np.full(60, np.nan), autoregression(30)]
     panel = panel_of(np.array([autoregression(90), late]))
-    assert 1 in forecaster.fit(panel.until(64), 0).predict(panel.until(64), LEVELS).failed
-    assert not forecaster.fit(panel, 0).predict(panel, LEVELS).failed
+    first = forecaster.fit(panel.until(64), 0)
+    assert 1 in first.predict(panel.until(64), LEVELS).failed
+    assert not first.refit(panel, 0).predict(panel, LEVELS).failed
 
 
 def test_a_promotion_known_ahead_lifts_the_forecast():

@@ -5,24 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from schemas.facts import Cost, ModelContext, ModelFacts, Scope
 from schemas.settings import ArimaSettings
 from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive
-from tasks.forecasting.statistical.arima import arima_forecaster
-from tasks.forecasting.statistical.per_series import LocalForecaster, reason_of, run_each
+from tasks.forecasting.statistical.arima import ArimaModel
+from tasks.forecasting.statistical.per_series import LocalForecaster, SeriesModel, reason_of, run_each
 from tests.forecasting.panels import panel_of
 
 LEVELS = (0.1, 0.5, 0.9)
 
 
-class Scripted:
+class Scripted(SeriesModel):
     """A model that misbehaves as the store's history tells: its first value is the case."""
 
-    name = "scripted"
-    max_history = 50
-    min_known = 5
-    uses_features = False
+    facts = ModelFacts("scripted", "Scripted", "Misbehaves", Scope.SERIES, min_known=5, cost=lambda _: Cost(0, 0, 1, 0))
 
     def __init__(self, learns: bool = False) -> None:
+        super().__init__(50)
         self.learns = learns
         self.learnt: list[str] = []
 
@@ -45,6 +44,10 @@ class Scripted:
         if case == 3:
             mean[:] = 1e9
         return mean, mean[:, None] + np.array([1.0, 0.0, -1.0])
+
+
+def arima(workers=1):
+    return ArimaModel.from_settings(ArimaSettings(), ModelContext(LEVELS, workers=workers))
 
 
 def panel_of_cases(*cases):
@@ -97,9 +100,10 @@ def test_a_structure_is_learnt_once():
     model = Scripted(learns=True)
     forecaster = LocalForecaster(model)
     panel = panel_of_cases(7, 8)
-    forecaster.fit(panel.until(15), 0)
-    forecaster.fit(panel, 0)
+    forecaster.fit(panel.until(15), 0).refit(panel, 0)
     assert model.learnt == ["s00", "s01"]
+    forecaster.fit(panel, 0)
+    assert model.learnt == ["s00", "s01", "s00", "s01"]
 
 
 def test_a_series_without_structure_falls_back_with_the_reason_of_its_search():
@@ -120,9 +124,7 @@ def test_outcomes_keep_the_order_of_their_tasks():
 def test_processes_change_no_forecast():
     rng = np.random.default_rng(0)
     panel = panel_of(50 + np.cumsum(rng.normal(0, 2, (24, 40)), axis=1), "W-MON", 4)
-    alone, together = (
-        arima_forecaster(ArimaSettings(), workers).fit(panel, 0).predict(panel, LEVELS) for workers in (1, 2)
-    )
+    alone, together = (arima(workers).fit(panel, 0).predict(panel, LEVELS) for workers in (1, 2))
     assert np.array_equal(alone.mean, together.mean)
     assert np.array_equal(alone.quantiles, together.quantiles)
 
@@ -130,7 +132,7 @@ def test_processes_change_no_forecast():
 def test_a_series_is_forecast_alike_alone_and_among_others():
     rng = np.random.default_rng(1)
     panel = panel_of(50 + np.cumsum(rng.normal(0, 2, (3, 40)), axis=1), "W-MON", 4)
-    among = arima_forecaster(ArimaSettings()).fit(panel, 0).predict(panel, LEVELS)
+    among = arima().fit(panel, 0).predict(panel, LEVELS)
     single = panel.take(np.array([2]))
-    alone = arima_forecaster(ArimaSettings()).fit(single, 0).predict(single, LEVELS)
+    alone = arima().fit(single, 0).predict(single, LEVELS)
     assert np.array_equal(among.quantiles[2], alone.quantiles[0])

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from schemas.facts import ModelContext
 from schemas.settings import ProphetSettings
 from tasks.forecasting.statistical.prophet_model import (
     ProphetModel,
     _holidays_within,
     _trend_variance,
-    prophet_forecaster,
 )
 from tasks.forecasting.statistical.series import series_tasks
 from tests.forecasting.panels import panel_of
@@ -34,7 +34,7 @@ def test_the_week_is_found_and_closed_days_are_zero():
     closed[0, 6::7] = True
     demand = np.where(closed[0, :84], 0.0, weekly_rhythm(84))
     panel = panel_of(demand, horizon=14, closed=closed)
-    found = prophet_forecaster(FAST, None).fit(panel, 0).predict(panel, LEVELS)
+    found = ProphetModel.from_settings(FAST, ModelContext(LEVELS)).fit(panel, 0).predict(panel, LEVELS)
     assert found.mean[0, 5] == pytest.approx(100, abs=8)
     assert found.mean[0, 6] == 0
 
@@ -43,7 +43,7 @@ def test_a_promotion_known_ahead_lifts_the_forecast():
     promo = (np.arange(98) % 10 < 3).astype(float)
     demand = 50 + 25 * promo[:84] + np.random.default_rng(1).normal(0, 1, 84)
     panel = panel_of(demand, horizon=14, known={"promo": promo})
-    found = prophet_forecaster(FAST, None).fit(panel, 0).predict(panel, LEVELS).mean[0]
+    found = ProphetModel.from_settings(FAST, ModelContext(LEVELS)).fit(panel, 0).predict(panel, LEVELS).mean[0]
     assert found[promo[84:] == 1].mean() - found[promo[84:] == 0].mean() == pytest.approx(25, abs=4)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from schemas.facts import ModelContext
 from schemas.settings import LocalModelSettings
-from tasks.forecasting.statistical.statsforecast_models import local_forecaster
+from tasks.forecasting.registry import create
 from tests.forecasting.panels import panel_of
 
 LEVELS = (0.1, 0.5, 0.9)
 
 
 def forecast(name, panel):
-    return local_forecaster(name, LocalModelSettings()).fit(panel, 0).predict(panel, LEVELS)
+    return create(name, LocalModelSettings(), ModelContext(LEVELS)).fit(panel, 0).predict(panel, LEVELS)
 
 
 def croston_sba(demand: np.ndarray, alpha: float = 0.1) -> float:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from schemas.panel import Fold, Panel
 from schemas.settings import TREE_RANGES, Settings, XgboostLagsSettings
 from tasks.evaluation.metrics.stats import ranking_loss
+from tasks.forecasting.registry import tuned_models
 from tasks.forecasting.trees.tuning import Windows, search, trials_for, tune, with_parameters
 from tests.forecasting.panels import panel_of
 
@@ -190,9 +191,9 @@ def test_a_bad_tuning_is_told(model: dict[str, Any], told: str) -> None:
 
 
 def test_tuning_is_off_unless_it_is_named() -> None:
-    assert settings_of(tuning=None).models.tuned() == []
-    assert settings_of("xgboost_recursive", tuning={}).models.tuned() == ["xgboost_recursive"]
-    untuned = with_parameters(settings_of(), "xgboost_lags", {"max_leaves": 5}).models
-    assert untuned.tuned() == []
-    assert untuned.xgboost_lags is not None
-    assert untuned.xgboost_lags.max_leaves == 5
+    assert tuned_models(settings_of(tuning=None)) == []
+    assert tuned_models(settings_of("xgboost_recursive", tuning={})) == ["xgboost_recursive"]
+    untuned = with_parameters(settings_of(), "xgboost_lags", {"max_leaves": 5})
+    assert tuned_models(untuned) == []
+    assert untuned.models.xgboost_lags is not None
+    assert untuned.models.xgboost_lags.max_leaves == 5

@@ -1,0 +1,114 @@
+"""Facts about a forecasting model: what the rest of the system must know, stated on the model's class.
+
+The registry (:mod:`tasks.forecasting.registry`) reads them. Nothing else in the system knows a model by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+
+class Scope(StrEnum):
+    """What one fit of a model serves."""
+
+    BASELINE = "baseline"
+    """Every series, whatever its history; always fitted."""
+    GLOBAL = "global"
+    """All series together: one fit per cutoff."""
+    SERIES = "series"
+    """One series at a time; the largest series only, as far as the model's budget goes."""
+    COMBINED = "combined"
+    """No fit: its forecasts are made from those of the other models."""
+
+
+class SearchRange(NamedTuple):
+    """Values of a parameter that tuning searches. The parameter stays an integer where both bounds are integers."""
+
+    low: float
+    high: float
+    logarithmic: bool
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Core-milliseconds per series: once for its structure, and for every fit, fixed and per period read."""
+
+    learn: float
+    learn_per_period: float
+    fit: float
+    fit_per_period: float
+
+    def of_series(self, periods: int, fits: int) -> float:
+        """Core-milliseconds of one series over all fits.
+
+        >>> Cost(40, 0.25, 8, 0.035).of_series(200, 4)
+        150.0
+        """
+        return self.learn + self.learn_per_period * periods + fits * (self.fit + self.fit_per_period * periods)
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """Facts about one model.
+
+    Attributes:
+        name: key in the settings (``models.<name>``) and value of the column ``model``.
+        label: name for people.
+        description: one sentence for help texts and documentation.
+        scope: what one fit serves.
+        uses_covariates: whether it reads known future covariates (calendar, promotions, prices).
+        models_trend: whether it extrapolates a trend.
+        replayable: whether one fit can forecast any later cutoff, in the process that made it.
+        recursive: whether it forecasts one step at a time, each step reading the one before; otherwise a global model
+            learns every step of the horizon at once.
+        starts_first: whether its work is submitted before that of other models of its scope, because it takes longest.
+        tunable: parameters that tuning may search, with their ranges.
+        min_known: fewest known open periods that a series needs (scope ``series``).
+        packages: distributions whose version may change its figures; they go into the manifest.
+        cost: cost of a series, from the model's settings (scope ``series``).
+        allowance: core-milliseconds that the model may cost per run (scope ``series``); limits the number of series.
+    """
+
+    name: str
+    label: str
+    description: str
+    scope: Scope
+    uses_covariates: bool = False
+    models_trend: bool = False
+    replayable: bool = False
+    recursive: bool = False
+    starts_first: bool = False
+    tunable: Mapping[str, SearchRange] = field(default_factory=dict)
+    min_known: int = 1
+    packages: tuple[str, ...] = ()
+    cost: Callable[[Any], Cost] | None = None
+    allowance: float = 120_000.0
+
+    @property
+    def covariate_free(self) -> bool:
+        """Whether it repeats a level or an earlier season: it reads no covariates and extrapolates no trend."""
+        return not (self.uses_covariates or self.models_trend or self.scope is Scope.COMBINED)
+
+    def __post_init__(self) -> None:
+        if self.scope is Scope.SERIES and self.cost is None:
+            raise ValueError(f"{self.name}: a model of single series states its cost per series")
+
+
+@dataclass(frozen=True)
+class ModelContext:
+    """What a model is made with besides its own settings.
+
+    Attributes:
+        quantiles: levels to forecast, ascending.
+        country: ISO 3166 code of the holiday calendar; None = no holidays.
+        workers: processes that a model of single series may use.
+        threads: processor threads that a global model may use. Neither changes a result.
+    """
+
+    quantiles: tuple[float, ...]
+    country: str | None = None
+    workers: int = 1
+    threads: int = 1

@@ -1,0 +1,133 @@
+"""Forecasts over folds and the horizon, as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import Fold, Forecast, Panel, SmallFloatArray
+from schemas.protocols import FittedForecaster, Forecaster, RefittableForecaster, SamplingForecaster
+from schemas.records import Failure
+from schemas.settings import BASELINES
+from tasks.forecasting.statistical.per_series import is_too_young
+
+# What serves a series without any history.
+ZERO = "zero"
+
+
+def forecast_folds(
+    forecaster: Forecaster,
+    panel: Panel,
+    folds: Sequence[Fold],
+    live: bool,
+    quantiles: Sequence[float],
+    seed: int,
+    keep_paths: Callable[[pd.DataFrame], None] | None = None,
+) -> tuple[pd.DataFrame, list[Failure], list[str]]:
+    """Fit and forecast at every cutoff, in ascending order, the panel's own last.
+
+    Args:
+        forecaster: fitted anew on what was known at each cutoff.
+        panel: history and horizon.
+        folds: cutoffs, ascending.
+        live: whether to forecast the panel's own horizon.
+        quantiles: levels, ascending.
+        seed: of the run.
+        keep_paths: given the sample paths of the panel's own horizon (see :func:`path_rows`), where the model has any.
+
+    Returns:
+        Rows (cutoff, store_id, category, date, model, mean, one column per quantile); the series that
+        fell back, one entry per cutoff; and the forecaster's notes.
+    """
+    frames: list[pd.DataFrame] = []
+    failures: list[Failure] = []
+    notes: list[str] = []
+    as_of = panel.horizon_periods[0]
+    panels = [panel.until(fold.known_periods) for fold in folds] + ([panel] if live else [])
+    fitted: FittedForecaster | None = None
+    for known in panels:
+        # Structures such as ARIMA orders are searched once, on the first cutoff at which they can be found.
+        fitted = fitted.refit(known, seed) if isinstance(fitted, RefittableForecaster) else forecaster.fit(known, seed)
+        if known is panel and keep_paths is not None and isinstance(fitted, SamplingForecaster):
+            forecast = fitted.predict_with_paths(known, quantiles)
+            if forecast.paths is not None:
+                keep_paths(path_rows(forecaster.name, known, forecast.paths))
+        else:
+            forecast = fitted.predict(known, quantiles)
+        rows = forecast_rows(forecaster.name, known, forecast, quantiles)
+        # A fold's horizon may reach beyond as_of, where there is nothing to hold it against.
+        frames.append(rows if known is panel else rows[rows[c.DATE] < as_of])
+        failures += _failures(forecaster.name, known, forecast)
+        notes += forecast.notes
+    return pd.concat(frames, ignore_index=True), failures, list(dict.fromkeys(notes))
+
+
+def past_forecasts(
+    forecaster: Forecaster, panel: Panel, cutoffs: Sequence[int], quantiles: Sequence[float], seed: int
+) -> pd.DataFrame:
+    """Forecasts at past cutoffs by one fit at the earliest of them: many weeks for the price of one.
+
+    Args:
+        forecaster: fitted on what was known at the first cutoff; at the others it reads what was known there.
+        panel: history and horizon.
+        cutoffs: numbers of known periods, ascending; at least one.
+        quantiles: levels, ascending.
+        seed: of the run.
+
+    Returns:
+        The rows of :func:`forecast_folds`, for the whole horizon of every cutoff.
+    """
+    fitted = forecaster.fit(panel.until(cutoffs[0]), seed)
+    frames = []
+    for cutoff in cutoffs:
+        known = panel.until(cutoff)
+        frames.append(forecast_rows(forecaster.name, known, fitted.predict(known, quantiles), quantiles))
+    return pd.concat(frames, ignore_index=True)
+
+
+def forecast_rows(name: str, panel: Panel, forecast: Forecast, quantiles: Sequence[float]) -> pd.DataFrame:
+    """One row per series and period of the horizon."""
+    labels = panel.horizon_periods
+    repeated = np.repeat(np.arange(panel.n), len(labels))
+    size = len(repeated)
+    frame = pd.DataFrame(
+        {
+            c.CUTOFF: np.full(size, labels[0].to_datetime64(), dtype="datetime64[ns]"),
+            c.STORE_ID: panel.series[c.STORE_ID].astype("category").iloc[repeated].array,
+            c.CATEGORY: panel.series[c.CATEGORY].astype("category").iloc[repeated].array,
+            c.DATE: np.tile(labels.to_numpy(), panel.n),
+            c.MODEL: pd.Categorical.from_codes(np.zeros(size, dtype=np.int8), [name]),
+            c.MEAN: forecast.mean.ravel(),
+        }
+    )
+    for position, level in enumerate(quantiles):
+        frame[c.quantile_column(level)] = forecast.quantiles[:, :, position].ravel()
+    return frame
+
+
+def path_rows(name: str, panel: Panel, paths: SmallFloatArray) -> pd.DataFrame:
+    """One row per served series and period of the horizon: store_id, category, date, model, s0, s1, ..."""
+    served = np.flatnonzero(np.isfinite(paths).all(axis=(1, 2)))
+    repeated = np.repeat(served, panel.horizon)
+    heads = panel.series[[c.STORE_ID, c.CATEGORY]].iloc[repeated].reset_index(drop=True)
+    heads[c.DATE], heads[c.MODEL] = np.tile(panel.horizon_periods.to_numpy(), len(served)), name
+    numbers = paths[served].reshape(len(repeated), -1)
+    return pd.concat([heads, pd.DataFrame(numbers, columns=c.sample_path_columns(numbers.shape[1]))], axis=1)
+
+
+def _failures(name: str, panel: Panel, forecast: Forecast) -> list[Failure]:
+    stores, categories = panel.series[c.STORE_ID], panel.series[c.CATEGORY]
+    return [
+        Failure(
+            store_id=str(stores.iloc[index]),
+            category=str(categories.iloc[index]),
+            stage=name,
+            reason=reason,
+            fallback=ZERO if name in BASELINES else BASELINES[0],
+            too_young=is_too_young(reason),
+        )
+        for index, reason in forecast.failed.items()
+    ]
