@@ -180,7 +180,7 @@ def test_the_number_of_trials_follows_from_the_size_of_the_data(name: str, serie
         ({"tuning": {"trails": 5}}, "tuning.trails"),
         (
             {"tuning": {}} | {name: high for name, (_, high, _) in TREE_RANGES.items()},
-            "tuning keeps what is set, and all of learning_rate, max_leaves, ",
+            "nothing to tune: all of learning_rate, max_leaves, ",
         ),
     ],
 )
