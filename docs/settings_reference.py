@@ -1,101 +1,174 @@
 """Writes docs/settings.md from the settings model: ``.venv/bin/python docs/settings_reference.py``.
 
-A test compares the file with what this script makes, so that the page cannot fall behind the model.
+Meanings, units, examples and effects are on the fields of the model. Defaults are those of instances of the model.
+tests/architecture/test_settings_page.py reads the page and compares every row with the model.
 """
 
 from __future__ import annotations
 
-import re
 import types
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
+import yaml
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
-from schemas.settings import TREE_RANGES, Settings, SourceSettings
-from schemas.tables import TABLES
+from schemas.settings import ModelsSettings, Settings, Sources, SourceSettings, Strict
+from schemas.settings.layout import EXPERT, group_of, place_of
+from schemas.settings.strict import EFFECT, UNIT
 
 PAGE = Path(__file__).with_name("settings.md")
+TABLE = "<table>"
+ANY_TABLE = "sales"
+FREQUENCIES = ("D", "W-MON", "MS")
 HEAD = """\
 # Settings
 
 <!-- Made by docs/settings_reference.py from schemas/settings/. Do not edit: run `make docs`. -->
 
-One YAML file. An unknown key is an error, and the message names the nearest known one. Relative paths are
-relative to the file. `--set key.path=value` changes a key for one run (the value is read as YAML, mappings
-are merged, a relative path is relative to the working directory). `demo-company/settings.yaml`, which
-`make demo` writes, is a complete example with comments.
+The settings are one YAML file. An unknown key is an error, and the message suggests the nearest known key. Relative
+paths are relative to the file. `--set key.path=value` changes a key for one run: the value is read as YAML, mappings
+are merged, a relative path is relative to the working directory. `demo-company/settings.yaml`, which `make demo`
+writes, is a complete example with comments.
 
-Where three defaults stand (`28 / 8 / 6`), they hold for days / weeks / months (`frequency` `D` / `W-...` / `MS`).
+`absent` means that the key has no value. Three defaults (`28 / 8 / 6`) hold for days / weeks / months
+(`frequency` `D` / `W-...` / `MS`).
+
+## Settings of a retailer
+
 """
-SEARCHED = (
-    "`{}` searches, by Optuna on windows before the first fold, the parameters that are left at their defaults: "
-    + ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high, _) in TREE_RANGES.items())
-    + "; they replace the defaults where their loss is 5 % lower"
-)
-# What the model leaves to this page: keys without a description of their own.
-MEANINGS = {
-    "name": "Name of the forecast: stands in the names of runs and artifacts",
-    "frequency": "`D`, `W-MON` … `W-SUN` (weeks, labelled by their first day) or `MS` (months, likewise)",
-    "aggregate": "Sum daily sale lines to the periods of `frequency`; otherwise a date off the frequency is a bad row",
-    "horizon": "Periods to forecast; at least `inventory.lead_time` + `inventory.review_period`",
-    "quantiles": "Quantiles to forecast, as rising fractions; 0.5 must be one of them",
-    "country": "ISO 3166 code; its public holidays become features. Absent: none",
-    "storage": "Folder or `s3://bucket/prefix` of the lake: everything the product writes",
-    "seed": "Seed of everything random: same inputs, settings and seed give the same files",
-    "category": "Product columns that make the forecast category, joined by `_`; `[sku]` forecasts every SKU",
-    "models.arima": "Named = fitted. So for every model; `{}` takes its defaults",
-    "models.prophet.changepoint_prior_scale": "How freely the trend bends",
-    "models.prophet.seasonality_prior_scale": "How freely the seasons swing",
-    "models.xgboost.learning_rate": "Step per boosting round",
-    "models.xgboost.max_depth": "Depth of a tree",
-    "models.xgboost.subsample": "Share of the rows that a tree sees",
-    "models.xgboost.colsample_bytree": "Share of the features that a tree sees",
-    "models.xgboost.reg_lambda": "L2 regularisation",
-    "models.xgboost.reg_alpha": "L1 regularisation",
-    "models.xgboost.min_child_weight": "Least weight of the rows in a leaf",
-    "models.xgboost_lags.learning_rate": "Step per boosting round",
-    "models.xgboost_lags.max_leaves": "Leaves of a tree at most",
-    "models.xgboost_lags.subsample": "Share of the rows that a tree sees",
-    "models.xgboost_lags.colsample_bytree": "Share of the features that a tree sees",
-    "models.xgboost_lags.reg_lambda": "L2 regularisation",
-    "models.xgboost_lags.min_child_weight": "Least weight of the rows in a leaf",
-    "models.xgboost_recursive.learning_rate": "Step per boosting round",
-    "models.xgboost_recursive.max_leaves": "Leaves of a tree at most",
-    "models.xgboost_recursive.subsample": "Share of the rows that a tree sees",
-    "models.xgboost_recursive.colsample_bytree": "Share of the features that a tree sees",
-    "models.xgboost_recursive.reg_lambda": "L2 regularisation",
-    "models.xgboost_recursive.min_child_weight": "Least weight of the rows in a leaf",
-    "models.xgboost_lags.tuning": SEARCHED,
-    "models.xgboost_recursive.tuning": SEARCHED,
-    "inventory.policies": "Policies that the cost table compares; the cheapest valid plan is published",
-    "inventory.genetic.population": "Plans in a generation",
-    "inventory.genetic.generations": "Generations",
-    "inventory.capacity": "`hard`: where demand is known, a plan above a store's capacity is invalid. `soft`: it pays",
-    "inventory.service_level": "Share of demand paths that a level covers, where no cost bounds it",
-    "output.delimiter": "Between the columns of the replenishment file",
-    "output.encoding": "Encoding of the replenishment file",
-}
-DEFAULTS = {
-    "horizon": "`28 / 8 / 6`",
-    "inventory.review_period": "`7 / 1 / 1`",
-    "backtest.step": "`7 / 1 / 1`",
-    "models": "arima, prophet, xgboost, xgboost_lags, xgboost_recursive, tsb, ensemble",
-    "output.columns": "the contract's names",
-}
-NAMES_OF_TYPES = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+SECOND = """
+## More keys of these sections
+
+Few retailers change them.
+
+"""
+MODELS = """
+### Models
+
+A model is fitted if its key is present; `{}` uses its defaults. Baselines (seasonal naive, moving average) are always
+fitted.
+
+"""
+THIRD = """
+## Expert settings
+
+The defaults suit most retailers. All these keys lie below `expert:`, at the path of their section, for example:
+
+```yaml
+expert:
+  compute: {workers: 4}
+  models:
+    xgboost: {max_rows: 60000}
+```
+
+Until the next release they are also accepted without `expert`, with a warning.
+"""
+DETAILS = ("key", "type", "default", "meaning")
+FIRST_PAGE = ("key", "meaning", "unit", "example", "effect", "default")
+NAMES_OF_TYPES = {str: "text", int: "integer", float: "number", bool: "true or false"}
 BOUNDS = {Ge: ("≥", "ge"), Gt: (">", "gt"), Le: ("≤", "le"), Lt: ("<", "lt")}
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The settings group behind an annotation such as ``ArimaSettings | None``."""
-    options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
-    models = [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
-    return models[0] if models else None
+@dataclass(frozen=True)
+class Key:
+    """One key of the typed settings.
+
+    Attributes:
+        path: key path; the input tables share one set of keys, ``sources.<table>``.
+        info: the field.
+        group: the class that has the field.
+    """
+
+    path: str
+    info: FieldInfo
+    group: type[Strict]
+
+    @property
+    def place(self) -> str:
+        """The key path in the settings file."""
+        return place_of(Settings, self.path.replace(TABLE, ANY_TABLE)).replace(ANY_TABLE, TABLE)
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Unit and effect, for a key of the first part."""
+        extra = self.info.json_schema_extra
+        return dict(extra) if isinstance(extra, dict) else {}
+
+
+def keys(group: type[Strict] = Settings, above: str = "") -> Iterator[Key]:
+    """Every key that has a value of its own, in the order of the model."""
+    for name, info in group.model_fields.items():
+        inner = group_of(info)
+        if inner is None or info.description or group.presence_counts:
+            yield Key(f"{above}{name}", info, group)
+        if inner is Sources:
+            yield from keys(SourceSettings, f"{above}{name}.{TABLE}.")
+        elif inner is not None:
+            yield from keys(inner, f"{above}{name}.")
+
+
+@cache
+def instance(frequency: str) -> Settings:
+    """Settings with every model and every table, all else at its default."""
+    return Settings.model_validate(
+        {
+            "name": "x",
+            "frequency": frequency,
+            "sources": {name: {"path": "x"} for name in Sources.model_fields},
+            "models": {name: {} for name in ModelsSettings.model_fields},
+        }
+    )
+
+
+def default_of(path: str, settings: Settings) -> object:
+    """The effective default of a key: the value of an instance, as JSON."""
+    value: Any = settings
+    *above, name = path.replace(TABLE, ANY_TABLE).split(".")
+    for part in above:
+        inner = getattr(value, part)
+        if inner is None:  # a group that is absent by default, such as the tuning of trees
+            group = group_of(type(value).model_fields[part])
+            assert group is not None
+            inner = group()
+        value = inner
+    return value.model_dump(mode="json")[name]
+
+
+def default_text(key: Key) -> str:
+    """The default as YAML, ``required`` or ``absent``; three where it follows the frequency."""
+    if key.info.is_required():
+        return "required"
+    if key.group.presence_counts:
+        return "fitted" if getattr(Settings.model_fields["models"].default, key.path.split(".")[-1]) else "not fitted"
+    if key.path == "models":
+        return _yaml({name: {} for name in Settings.model_fields["models"].default.named()})
+    frequencies = FREQUENCIES if key.path != "frequency" else FREQUENCIES[:1]
+    texts = [_yaml(default_of(key.path, instance(frequency))) for frequency in frequencies]
+    return texts[0] if len(set(texts)) == 1 else f"`{' / '.join(text.strip('`') for text in texts)}`"
+
+
+def _yaml(value: object) -> str:
+    if value is None:
+        return "absent"
+    text = yaml.safe_dump(
+        _without_zeros(value), default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False
+    )
+    return f"`{text.removesuffix(chr(10)).removesuffix('...').strip()}`"
+
+
+def _without_zeros(value: Any) -> Any:
+    """Whole floats as integers: 50 instead of 50.0."""
+    if isinstance(value, dict):
+        return {name: _without_zeros(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_zeros(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _type_text(annotation: Any) -> str:
@@ -107,13 +180,13 @@ def _type_text(annotation: Any) -> str:
     if origin is dict:
         return "mapping"
     if origin in (Union, types.UnionType):
-        return " or ".join("null" if option is types.NoneType else _type_text(option) for option in inside)
-    return NAMES_OF_TYPES.get(annotation, "mapping")
+        return " or ".join(_type_text(option) for option in inside if option is not types.NoneType)
+    return NAMES_OF_TYPES.get(annotation, "mapping" if isinstance(annotation, type) else "value")
 
 
-def _bounds_text(field: FieldInfo) -> str:
+def _bounds_text(info: FieldInfo) -> str:
     parts = []
-    for limit in field.metadata:
+    for limit in info.metadata:
         for kind, (sign, attribute) in BOUNDS.items():
             if isinstance(limit, kind):
                 parts.append(f"{sign} {getattr(limit, attribute)}")
@@ -124,62 +197,82 @@ def _bounds_text(field: FieldInfo) -> str:
     return ", ".join(parts)
 
 
-def _default_text(key: str, field: FieldInfo) -> str:
-    if key in DEFAULTS:
-        return DEFAULTS[key]
-    default = field.get_default(call_default_factory=True)
-    if default is PydanticUndefined:
-        return "required"
-    if default is None:
-        return "absent"
-    if isinstance(default, BaseModel):
-        return "as below"
-    if isinstance(default, bool):
-        return f"`{str(default).lower()}`"
-    whole = isinstance(default, float) and default.is_integer()
-    return f"`{int(default) if whole else default}`".replace("'", "")
+def _meaning(key: Key) -> str:
+    if key.info.description:
+        return key.info.description
+    group = group_of(key.info)
+    return first_line(group) if group else ""
 
 
-def _meaning(key: str, field: FieldInfo, group: type[BaseModel] | None) -> str:
-    if key in MEANINGS:
-        return MEANINGS[key]
-    if field.description:
-        return field.description
-    summary = (group.__doc__ or "").strip().splitlines()[0] if group else ""
-    return re.sub(r" \((?:domain|contract), [^)]*\)", "", summary).replace("``", "`").rstrip(".")
+def first_line(group: type[BaseModel]) -> str:
+    """First line of a docstring, without its full stop."""
+    return (group.__doc__ or "").strip().splitlines()[0].replace("``", "`").rstrip(".")
 
 
-def rows(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
-    """Key, type, default and meaning of every setting, groups before their keys.
+def _details(key: Key) -> dict[str, str]:
+    bounds = _bounds_text(key.info)
+    kind = _type_text(key.info.annotation)
+    return {
+        "key": f"`{key.place}`",
+        "type": f"{kind} ({bounds})" if bounds else kind,
+        "default": default_text(key),
+        "meaning": _meaning(key),
+    }
 
-    The sources share one set of keys, which stands under ``sources.<table>``.
-    """
-    for name, field in model.model_fields.items():
-        key = f"{prefix}{name}"
-        group = _model_in(field.annotation)
-        if group is SourceSettings:
-            default = "required" if field.is_required() else "absent"
-            yield key, "mapping", default, f"Where the table `{TABLES[name].name}` lies"
-            continue
-        kind = "mapping" if group else _type_text(field.annotation)
-        bounds = _bounds_text(field)
-        yield key, f"{kind} ({bounds})" if bounds else kind, _default_text(key, field), _meaning(key, field, group)
-        if group:
-            yield from rows(group, f"{key}.")
-        if name == "sources":
-            yield from rows(SourceSettings, "sources.<table>.")
+
+def _first_page(key: Key) -> dict[str, str]:
+    return {
+        "key": f"`{key.place}`",
+        "meaning": _meaning(key),
+        "unit": key.extra[UNIT],
+        "example": _yaml((key.info.examples or [None])[0]),
+        "effect": key.extra[EFFECT],
+        "default": default_text(key),
+    }
+
+
+def _table(header: tuple[str, ...], rows: list[dict[str, str]]) -> str:
+    lines = [header, ("---",) * len(header), *(tuple(row[name] for name in header) for row in rows)]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
 def page() -> str:
     """The whole page."""
-    lines = [HEAD, "| key | type | default | meaning |", "|---|---|---|---|"]
-    for key, kind, default, meaning in rows():
-        lines.append(f"| `{key}` | {_cell(kind)} | {_cell(default)} | {_cell(meaning)} |")
-    return "\n".join(lines) + "\n"
+    every = list(keys())
+    first = [key for key in every if UNIT in key.extra]
+    models = [key for key in every if key.group.presence_counts]
+    expert = [key for key in every if key.place.startswith(f"{EXPERT}.")]
+    second = [key for key in every if key not in first and key not in models and key not in expert]
+    required = [name for name, info in Sources.model_fields.items() if info.is_required()]
+    optional = [name for name in Sources.model_fields if name not in required]
+    tables = (
+        f"`{TABLE}` is the name of an input table ([columns](reference/contract.md#input-tables)).\n"
+        f"Required: {', '.join(required)}.\nOptional: {', '.join(optional)}.\n\n"
+    )
+    text = HEAD + tables + _table(FIRST_PAGE, [_first_page(key) for key in first])
+    text += SECOND + _table(DETAILS, [_details(key) for key in second])
+    text += MODELS + _table(DETAILS, [_details(key) for key in models]) + THIRD
+    for section in dict.fromkeys(_section(key) for key in expert):
+        rows = [_details(key) for key in expert if _section(key) == section]
+        text += f"\n### {section}\n\n{_summary(section)}.\n\n{_table(DETAILS, rows)}"
+    return text
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+def _section(key: Key) -> str:
+    """Heading of an expert key: its section, or the model that it belongs to."""
+    parts = key.path.split(".")
+    return ".".join(parts[: 2 if parts[0] == "models" else 1])
+
+
+def _summary(section: str) -> str:
+    group: type[Strict] = Settings
+    text = ""
+    for part in section.split("."):
+        info = group.model_fields[part]
+        inner = group_of(info)
+        assert inner is not None
+        group, text = inner, info.description or first_line(inner)
+    return text
 
 
 if __name__ == "__main__":

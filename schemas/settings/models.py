@@ -145,10 +145,10 @@ class ModelsSettings(Strict):
     xgboost: XgboostSettings | None = None
     xgboost_lags: XgboostLagsSettings | None = None
     xgboost_recursive: XgboostRecursiveSettings | None = None
-    croston: LocalModelSettings | None = None
-    tsb: LocalModelSettings | None = None
-    theta: LocalModelSettings | None = None
-    ets: LocalModelSettings | None = None
+    croston: LocalModelSettings | None = Field(default=None, description="Croston's method per series (SBA variant)")
+    tsb: LocalModelSettings | None = Field(default=None, description="Teunter-Syntetos-Babai per series")
+    theta: LocalModelSettings | None = Field(default=None, description="Theta method per series")
+    ets: LocalModelSettings | None = Field(default=None, description="Exponential smoothing (ETS) per series")
     deepar: DeepArSettings | None = None
     ensemble: EnsembleSettings | None = None
 

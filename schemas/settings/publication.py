@@ -16,9 +16,9 @@ class PublicationSettings(Strict):
     max_change: float | None = Field(
         default=None,
         ge=0,
-        description="Maximum fraction of targets that may change against the previous file; absent: no limit",
+        description="Maximum fraction of targets that may change against the previous file; absent: only a warning",
         examples=[0.3],
-        json_schema_extra=first_page("fraction", "Above it the publication waits for an approval"),
+        json_schema_extra=first_page("fraction", "Above it the new file is held back"),
     )
     approval_timeout_hours: float = Field(
         default=48,

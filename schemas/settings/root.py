@@ -28,7 +28,7 @@ class Settings(Strict):
         min_length=1,
         description="Name of the forecast; part of the names of runs and artifacts",
         examples=["shoes"],
-        json_schema_extra=first_page("text", "Another name starts another list of runs"),
+        json_schema_extra=first_page("text", "A label; it does not change the plan"),
     )
     frequency: str = Field(
         default="D",
@@ -67,7 +67,7 @@ class Settings(Strict):
         default="./lake",
         description="Folder or `s3://bucket/prefix` for everything that Restock writes",
         examples=["s3://bucket/restock"],
-        json_schema_extra=first_page("path", "Runs with another storage know nothing of earlier runs"),
+        json_schema_extra=first_page("path", "A new folder has no earlier runs to compare with or to reuse"),
     )
     seed: int = Field(
         default=7,
