@@ -11,6 +11,7 @@ from prefect.logging import get_logger
 
 from schemas.run import RunContext
 from tasks.configuration.settings_file import read_settings
+from tasks.inventory.registry import unknown_policies
 
 
 def prepare_run(
@@ -36,7 +37,7 @@ def prepare_run(
     Raises:
         ConfigError: the settings are wrong.
     """
-    loaded = read_settings(Path(settings_file), overrides)
+    loaded = read_settings(Path(settings_file), overrides, checks=[unknown_policies])
     for warning in loaded.warnings:
         _warn_once(warning)
     return RunContext(

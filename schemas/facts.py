@@ -1,6 +1,6 @@
-"""Facts about a forecasting model: what the rest of the system must know, stated on the model's class.
+"""Facts about models and policies, stated on their classes.
 
-The registry (:mod:`tasks.forecasting.registry`) reads them. Nothing else in the system knows a model by its name.
+The registries read them. Nothing else in the system knows a model or a policy by its name.
 """
 
 from __future__ import annotations
@@ -112,3 +112,23 @@ class ModelContext:
     country: str | None = None
     workers: int = 1
     threads: int = 1
+
+
+@dataclass(frozen=True)
+class PolicyFacts:
+    """Facts about one inventory policy.
+
+    Attributes:
+        name: value in ``inventory.policies`` and in the column ``policy`` of the cost table.
+        label: name for people.
+        formula: the rule, in the symbols of docs/reference/domain.md#inventory-formulas.
+        source: published work, or the section of the reference pages that derives the formula.
+        follows_calibration: whether its levels follow the overstock cost multiplier that the replay of past weeks
+            calibrated; a policy that does not is chosen only if no other policy has a valid plan.
+    """
+
+    name: str
+    label: str
+    formula: str
+    source: str
+    follows_calibration: bool = False

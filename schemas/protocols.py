@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
+from schemas.facts import PolicyFacts
 from schemas.panel import Forecast, Panel
 from schemas.plan import Plan, PlanProblem
 
@@ -56,12 +57,13 @@ class SamplingForecaster(FittedForecaster, Protocol):
 
 @runtime_checkable
 class Policy(Protocol):
-    """A way to decide visits and order-up-to levels."""
+    """A way to decide visits and order-up-to levels.
 
-    @property
-    def name(self) -> str:
-        """Name in the settings and in the cost table."""
-        ...
+    Attributes:
+        facts: what the rest of the system must know about it; the registry reads them.
+    """
+
+    facts: ClassVar[PolicyFacts]
 
     def plan(self, problem: PlanProblem) -> Plan:
         """Decide visits and levels; deterministic for the problem's seed."""

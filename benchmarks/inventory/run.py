@@ -41,12 +41,11 @@ from tasks.inventory.exact.bounds import bound_of
 from tasks.inventory.model.hard_limits import within_limits
 from tasks.inventory.model.network import Network
 from tasks.inventory.plan_files import read_problem
-from tasks.inventory.registry import make_policy
+from tasks.inventory.registry import WithRelaxation, make_policy
 from tasks.inventory.run import warm_up
 
 NAMES = "S-known,S,S-tight,M-known,M-tight-known,M-known-dock9,M-known-dc80,M-known-dock11-dc80,M,M-tight"
 POLICIES = "eoq,eoq_published,periodic_review,s_S,newsvendor,marginal_value,genetic_static,genetic"
-SEARCHES = ("genetic", "genetic_static")
 PLANNED_ON = 30
 HIGHS_SECONDS, HIGHS_CELLS = 20.0, 3_000
 # The slow peers are run on problems with at most so many series x periods.
@@ -98,16 +97,18 @@ def report(name: str, problem: PlanProblem, judging: PlanProblem, policies: list
         if not applies(policy, problem):
             continue
         begun = time.perf_counter()
+        searches = False
         if policy in PEERS:
             plan = peer_plan(policy, problem)
         else:
             maker = make_policy(policy)
+            searches = isinstance(maker, WithRelaxation)
             # The bound's prices are those of the demand that the plan is judged on: fair where demand is known.
-            if policy in SEARCHES and problem.paths is None:
-                maker = replace(maker, relaxation=found.relaxation)  # type: ignore[type-var]
+            if isinstance(maker, WithRelaxation) and problem.paths is None:
+                maker = maker.with_relaxation(found.relaxation)
             plan = maker.plan(problem)
         plan = within_limits(problem, plan, Network.of(problem))
-        seconds = time.perf_counter() - begun + (bounding if policy in SEARCHES else 0.0)
+        seconds = time.perf_counter() - begun + (bounding if searches else 0.0)
         judged = judge(judging, policy, plan, judging_network)
         cost = judged.cost
         yield Row(

@@ -28,7 +28,6 @@ from schemas.settings.inventory import (
     GeneticSettings,
     InventorySettings,
     LifecycleSettings,
-    PolicyName,
     SizeRunSettings,
 )
 from schemas.settings.models import (
@@ -83,7 +82,6 @@ __all__ = [
     "LocalModelSettings",
     "ModelsSettings",
     "OutputSettings",
-    "PolicyName",
     "ProphetSettings",
     "PublicationSettings",
     "QualitySettings",

@@ -9,17 +9,6 @@ from pydantic import Field, field_validator
 
 from schemas.settings.strict import IN_ITS_SECTION, Strict, first_page
 
-PolicyName = Literal[
-    "eoq",
-    "eoq_published",
-    "periodic_review",
-    "s_S",
-    "newsvendor",
-    "marginal_value",
-    "genetic",
-    "genetic_static",
-]
-
 
 class EoqSettings(Strict):
     """Policies `eoq` and `eoq_published`: economic order quantity with a reorder point."""
@@ -135,7 +124,7 @@ class InventorySettings(Strict):
 
     renamed: ClassVar[dict[str, str]] = {"frozen": "blackout"}
 
-    policies: list[PolicyName] = Field(
+    policies: list[str] = Field(
         default=["eoq", "genetic"],
         min_length=1,
         description="Policies that the cost table compares; the valid plan with the lowest cost is published",

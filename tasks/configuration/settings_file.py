@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,12 @@ def load_settings(path: Path, overrides: Sequence[str] = (), cwd: Path | None = 
     return read_settings(path, overrides, cwd).settings
 
 
-def read_settings(path: Path, overrides: Sequence[str] = (), cwd: Path | None = None) -> LoadedSettings:
+def read_settings(
+    path: Path,
+    overrides: Sequence[str] = (),
+    cwd: Path | None = None,
+    checks: Sequence[Callable[[Mapping[str, Any]], list[str]]] = (),
+) -> LoadedSettings:
     """Read a settings file and check it as a whole.
 
     Relative paths in the file are relative to the file's folder, those in overrides to the working
@@ -51,6 +56,7 @@ def read_settings(path: Path, overrides: Sequence[str] = (), cwd: Path | None = 
         overrides: ``key.path=value`` texts; the value is YAML, a mapping is merged into the file's, and
             null removes a model: with ``models.arima=null`` no ARIMA is fitted.
         cwd: working directory; the process's own if None.
+        checks: further checks of the values; each returns one line per problem.
 
     Raises:
         ConfigError: the file is missing or no YAML mapping, an override is malformed, or values are
@@ -68,6 +74,7 @@ def read_settings(path: Path, overrides: Sequence[str] = (), cwd: Path | None = 
         settings = Settings.model_validate(tree)
     except ValidationError as error:
         problems += in_words(Settings, tree, error)
+    problems += [problem for check in checks for problem in check(tree)]
     if problems:
         raise _wrong(file, problems)
     return LoadedSettings(settings, tuple(warnings))

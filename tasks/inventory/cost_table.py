@@ -17,8 +17,6 @@ from tasks.inventory.model.simulator import costs_of, decidable, simulate, store
 ATTAINED = 1e-9
 # A bound below this share of the total is nothing but rounding.
 ROUNDING = 1e-9
-# Policies whose levels follow what the replay of past weeks says a leftover counts.
-CALIBRATED = frozenset({"newsvendor", "marginal_value", "genetic", "genetic_static"})
 COST_COLUMNS = (
     c.POLICY,
     c.TRANSPORT,
@@ -70,7 +68,14 @@ def is_valid(problem: PlanProblem, cost: PlanCost) -> bool:
     return within and cost.missed_weeks == 0 and not cost.limit_breaches
 
 
-def judge(problem: PlanProblem, policy: str, plan: Plan, network: Network | None = None) -> Judgement:
+def judge(
+    problem: PlanProblem,
+    policy: str,
+    plan: Plan,
+    network: Network | None = None,
+    *,
+    follows_calibration: bool = False,
+) -> Judgement:
     """Simulate a plan on the problem's paths.
 
     Args:
@@ -78,6 +83,7 @@ def judge(problem: PlanProblem, policy: str, plan: Plan, network: Network | None
         policy: name for the table.
         plan: what to judge.
         network: the problem's compiled form where the caller has it.
+        follows_calibration: the policy's levels follow the calibrated overstock cost (``PolicyFacts``).
     """
     network = network or Network.of(problem)
     measures, _ = store_measures(network, plan)
@@ -91,7 +97,7 @@ def judge(problem: PlanProblem, policy: str, plan: Plan, network: Network | None
         float(np.quantile(by_path, 0.95)),
         costs_of(network, visits, measures.mean(axis=1)),
         is_valid(problem, cost),
-        problem.holding_factor is not None and policy not in CALIBRATED,
+        problem.holding_factor is not None and not follows_calibration,
     )
 
 

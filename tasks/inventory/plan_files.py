@@ -18,6 +18,7 @@ from schemas.plan import FloatArray, PlanProblem
 from schemas.settings import InventorySettings, Strict
 from tasks.configuration.problems import check_plain_values, in_words
 from tasks.configuration.settings_file import complete_tree, parse_override
+from tasks.inventory.registry import unknown_policies
 
 PROBLEM_FILE = "problem.yaml"
 _ID_COLUMNS = (c.STORE_ID, c.CATEGORY)
@@ -93,6 +94,7 @@ def _read_terms(path: Path, overrides: Sequence[str]) -> _Terms:
         terms = _Terms.model_validate(tree)
     except ValidationError as error:
         problems += in_words(_Terms, tree, error)
+    problems += unknown_policies(tree)
     if problems:
         lines = "".join(f"\n  - {problem}" for problem in problems)
         raise ConfigError(f"{path} has {len(problems)} problem(s):{lines}")

@@ -1,79 +1,105 @@
-"""Policies by the names of the contract."""
+"""Inventory policies by name, found in the modules of ``tasks/inventory/policies``.
+
+A new policy is one new file there: a class with ``facts`` (:class:`schemas.facts.PolicyFacts`) and ``plan``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import get_args
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from schemas.errors import ConfigError
-from schemas.protocols import Policy
-from schemas.settings import PolicyName
+from schemas.facts import PolicyFacts
+from schemas.protocols import Policy, Tell
+
+if TYPE_CHECKING:
+    from tasks.inventory.exact.lagrange import Relaxation
+
+POLICY_PACKAGE = "tasks.inventory.policies"
 
 
-def make_policy(name: str) -> Policy:
-    """The policy of a name (contract, section 2).
+@runtime_checkable
+class WithRelaxation(Policy, Protocol):
+    """A policy that searches: it reuses shadow prices of the shared limits and reports its progress."""
+
+    def with_relaxation(self, relaxation: Relaxation | None, tell: Tell | None = None) -> Policy:
+        """The policy with known shadow prices (None: it computes them) and a listener for its progress."""
+        ...
+
+
+@cache
+def policy_classes() -> Mapping[str, type[Policy]]:
+    """Every policy's class by its name, sorted by name.
+
+    Raises:
+        ValueError: two classes have the same name.
+    """
+    found: dict[str, type[Policy]] = {}
+    package = importlib.import_module(POLICY_PACKAGE)
+    for module_info in pkgutil.iter_modules(package.__path__, f"{POLICY_PACKAGE}."):
+        module = importlib.import_module(module_info.name)
+        for value in vars(module).values():
+            if not isinstance(value, type) or value.__module__ != module.__name__:
+                continue
+            facts = value.__dict__.get("facts")
+            if not isinstance(facts, PolicyFacts):
+                continue
+            if facts.name in found:
+                raise ValueError(f"{module.__name__}: the name {facts.name} belongs to {found[facts.name].__module__}")
+            found[facts.name] = value
+    return dict(sorted(found.items()))
+
+
+def policy_names() -> tuple[str, ...]:
+    """Names of all policies, sorted."""
+    return tuple(policy_classes())
+
+
+def policy_facts(name: str) -> PolicyFacts:
+    """Facts about the policy of a name.
 
     Raises:
         ConfigError: no policy has this name.
     """
-    makers: dict[str, Callable[[], Policy]] = {
-        "eoq": _eoq,
-        "eoq_published": _eoq_published,
-        "periodic_review": _periodic_review,
-        "s_S": _s_s,
-        "newsvendor": _newsvendor,
-        "marginal_value": _marginal_value,
-        "genetic": _genetic,
-        "genetic_static": _genetic_static,
-    }
-    if name not in makers:
-        raise ConfigError(f"inventory.policies: unknown policy {name!r}; known are {', '.join(get_args(PolicyName))}")
-    return makers[name]()
+    return _policy_class(name).facts
 
 
-def _eoq() -> Policy:
-    from tasks.inventory.policies.eoq import EoqPolicy
+def make_policy(name: str) -> Policy:
+    """The policy of a name.
 
-    return EoqPolicy()
-
-
-def _eoq_published() -> Policy:
-    from tasks.inventory.policies.eoq import EoqPolicy
-
-    return EoqPolicy("eoq_published", published=True)
+    Raises:
+        ConfigError: no policy has this name.
+    """
+    return _policy_class(name)()
 
 
-def _periodic_review() -> Policy:
-    from tasks.inventory.policies.periodic_review import PeriodicReviewPolicy
-
-    return PeriodicReviewPolicy()
-
-
-def _s_s() -> Policy:
-    from tasks.inventory.policies.s_s import MinMaxPolicy
-
-    return MinMaxPolicy()
+def _policy_class(name: str) -> type[Policy]:
+    found = policy_classes().get(name)
+    if found is None:
+        raise ConfigError(f"inventory.policies: unknown policy {name!r}; expected {_expected()}")
+    return found
 
 
-def _newsvendor() -> Policy:
-    from tasks.inventory.policies.newsvendor import NewsvendorPolicy
+def unknown_policies(values: Mapping[str, Any]) -> list[str]:
+    """One line per unknown name in ``inventory.policies`` of settings that were read from a file.
 
-    return NewsvendorPolicy()
+    Args:
+        values: the settings file's values; anything that is not text is left to the schema.
+    """
+    inventory = values.get("inventory")
+    named = inventory.get("policies") if isinstance(inventory, Mapping) else None
+    if not isinstance(named, list):
+        return []
+    return [
+        f"inventory.policies.{place}: expected {_expected()}, got {name!r}"
+        for place, name in enumerate(named)
+        if isinstance(name, str) and name not in policy_classes()
+    ]
 
 
-def _marginal_value() -> Policy:
-    from tasks.inventory.policies.marginal_value import MarginalValuePolicy
-
-    return MarginalValuePolicy()
-
-
-def _genetic() -> Policy:
-    from tasks.inventory.policies.genetic import GeneticPolicy
-
-    return GeneticPolicy()
-
-
-def _genetic_static() -> Policy:
-    from tasks.inventory.policies.genetic_static import GeneticStaticPolicy
-
-    return GeneticStaticPolicy()
+def _expected() -> str:
+    quoted = [repr(name) for name in policy_names()]
+    return ", ".join(quoted[:-1]) + f" or {quoted[-1]}"

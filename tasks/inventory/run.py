@@ -101,13 +101,11 @@ def solve(problem: PlanProblem, judged_on: PlanProblem | None = None, tell: Tell
         judged_on: the same problem with other sample paths, on which plans are compared; ``problem`` if None.
         tell: told of the searches' progress.
     """
-    from dataclasses import replace
-
     from tasks.inventory.cost_table import chosen, cost_table, judge, with_attained
     from tasks.inventory.exact.bounds import bound_of
     from tasks.inventory.model.hard_limits import within_limits
     from tasks.inventory.model.network import Network
-    from tasks.inventory.registry import make_policy
+    from tasks.inventory.registry import WithRelaxation, make_policy
 
     start = time.perf_counter()
     network = Network.of(problem)
@@ -119,11 +117,12 @@ def solve(problem: PlanProblem, judged_on: PlanProblem | None = None, tell: Tell
     for name in problem.settings.policies:
         begun = time.perf_counter()
         policy = make_policy(name)
-        if hasattr(policy, "relaxation"):
-            named = None if tell is None else _named(tell, name)
-            policy = replace(policy, relaxation=found.relaxation, tell=named)  # type: ignore[type-var]
+        if isinstance(policy, WithRelaxation):
+            policy = policy.with_relaxation(found.relaxation, None if tell is None else _named(tell, name))
         plan = within_limits(problem, policy.plan(problem), network)
-        judgements[name] = judge(judging, name, plan, judging_network)
+        judgements[name] = judge(
+            judging, name, plan, judging_network, follows_calibration=policy.facts.follows_calibration
+        )
         seconds[name] = time.perf_counter() - begun
     bound = with_attained(found.bound, judgements)
     return Solution(

@@ -9,6 +9,7 @@ import pytest
 from schemas.errors import ConfigError
 from schemas.settings import Settings
 from tasks.configuration.settings_file import load_settings, read_settings
+from tasks.inventory.registry import unknown_policies
 
 BASE = """
 name: shoes
@@ -28,7 +29,7 @@ def company(tmp_path: Path) -> Path:
 
 def load(company: Path, text: str = BASE, *overrides: str, cwd: Path | None = None) -> Settings:
     (company / "settings.yaml").write_text(text)
-    return load_settings(company / "settings.yaml", overrides, cwd=cwd or company.parent)
+    return read_settings(company / "settings.yaml", overrides, cwd or company.parent, [unknown_policies]).settings
 
 
 def problems(company: Path, text: str = BASE, *overrides: str) -> str:
@@ -125,7 +126,7 @@ output: {delimiter: ';;', columns: {shop: x}}
         "lead_time: unknown key; did you mean inventory.lead_time or inventory.eoq.lead_time?",
         "category: expected a list, such as [a, b], found 'sku'",
         "quantiles: quantile levels must be in rising order without repetition (found [0.5, 0.1])",
-        "inventory.policies.1: expected 'eoq', 'eoq_published'",
+        "inventory.policies.1: expected 'eoq', 'eoq_published', 'genetic', ",
         "inventory.shortage_cost: expected 'price' or a number, found 'cheap'",
         "inventory.service_level: expected a number below 1, found 2",
         "inventory.holding_cost: expected a finite number, found inf",

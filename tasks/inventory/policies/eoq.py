@@ -1,39 +1,70 @@
-"""Economic order quantity with a reorder point, reviewed on the weekly visit day (domain, section 4.2)."""
+"""Economic order quantity with a reorder point, reviewed on the weekly delivery day."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import ndtri
 
+from schemas.facts import PolicyFacts
 from schemas.plan import FloatArray, Plan, PlanProblem
 from tasks.inventory.search.order_cycle import cheapest_cover
 from tasks.inventory.search.reorder_rules import period_moments
 
 
+def reorder_point(mean: FloatArray, deviation: FloatArray, periods: float, service_level: float) -> FloatArray:
+    """Reorder point s = μ · LD + k · σ · √LD with k = Φ⁻¹(service level), in units.
+
+    Silver, Pyke and Thomas, Inventory Management and Production Planning and Scheduling, 1998, chapter 7.
+
+    Args:
+        mean: μ of one period's demand.
+        deviation: σ of one period's demand.
+        periods: LD, periods that the stock must cover.
+        service_level: probability of no stock-out, between 0 and 1.
+
+    >>> reorder_point(np.array([2.0]), np.array([1.0]), 4, 0.95).round(2)
+    array([11.29])
+    """
+    return mean * periods + float(ndtri(service_level)) * deviation * np.sqrt(periods)
+
+
 @dataclass(frozen=True)
 class EoqPolicy:
-    """(s, Q) with Q = mean demand × h and s = μ_LD + k · σ_LD; h is searched for the least simulated cost.
+    """(s, Q) with Q = μ · h and s = μ · LD + k · σ · √LD; h is searched for the least simulated cost."""
 
-    Attributes:
-        name: ``eoq`` or ``eoq_published``.
-        published: take μ_LD = mean · LD / T and σ_LD = σ · √(LD / T) as source B prints them, with daily mean
-            and σ and T the horizon, so that its tables can be retraced; the textbook form is μ · LD and σ · √LD.
-    """
-
-    name: str = "eoq"
-    published: bool = False
+    facts: ClassVar[PolicyFacts] = PolicyFacts(
+        name="eoq",
+        label="economic order quantity",
+        formula="order Q = μ · h if the inventory position is at or below s = μ · LD + k · σ · √LD",
+        source="docs/reference/domain.md#eoq-with-a-reorder-point",
+    )
 
     def plan(self, problem: PlanProblem) -> Plan:
-        """The plan of the cheapest horizon h from 1 to ``settings.eoq.max_coverage`` periods."""
+        """The plan of the cheapest h from 1 to ``settings.eoq.max_coverage`` periods."""
         return cheapest_cover(problem, self.reorder_point(problem), up_to=False)
 
     def reorder_point(self, problem: PlanProblem) -> FloatArray:
-        """Reorder point s in units, shape (n,). Mean 2, σ 1, LD 4, service level 0.95: 8 + 1.64 · 2 = 11.29."""
+        """Reorder point s in units, shape (n,)."""
         mean, deviation = period_moments(problem)
-        factor = float(ndtri(problem.settings.service_level))
-        cover = float(problem.settings.eoq.lead_time)
-        if self.published:
-            cover /= problem.periods
-        return mean * cover + factor * deviation * np.sqrt(cover)
+        return reorder_point(mean, deviation, self._covered_periods(problem), problem.settings.service_level)
+
+    def _covered_periods(self, problem: PlanProblem) -> float:
+        return float(problem.settings.eoq.lead_time)
+
+
+@dataclass(frozen=True)
+class PublishedEoqPolicy(EoqPolicy):
+    """The footwear study's formulas, to reproduce its tables: LD / T in place of LD, with T the horizon."""
+
+    facts: ClassVar[PolicyFacts] = PolicyFacts(
+        name="eoq_published",
+        label="economic order quantity as in the footwear study",
+        formula="order Q = μ · h if the inventory position is at or below s = μ · LD / T + k · σ · √(LD / T)",
+        source="docs/reference/domain.md#eoq-with-a-reorder-point",
+    )
+
+    def _covered_periods(self, problem: PlanProblem) -> float:
+        return float(problem.settings.eoq.lead_time) / problem.periods

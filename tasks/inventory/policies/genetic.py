@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
+from schemas.facts import PolicyFacts
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
 from schemas.protocols import Tell
 from tasks.inventory.exact.bounds import relaxation_of
@@ -48,14 +50,23 @@ class GeneticPolicy:
     searched.
 
     Attributes:
-        name: ``genetic``.
         relaxation: prices of shared limits where the caller has them already.
         tell: told of the search's progress.
     """
 
-    name: str = "genetic"
+    facts: ClassVar[PolicyFacts] = PolicyFacts(
+        name="genetic",
+        label="genetic algorithm",
+        formula="deliveries evolved per store; a level per delivery from the marginal value of a unit",
+        source="docs/reference/domain.md#genetic-algorithm",
+        follows_calibration=True,
+    )
     relaxation: Relaxation | None = None
     tell: Tell | None = None
+
+    def with_relaxation(self, relaxation: Relaxation | None, tell: Tell | None = None) -> GeneticPolicy:
+        """The policy that reuses known shadow prices of the shared limits and reports its progress."""
+        return replace(self, relaxation=relaxation, tell=tell)
 
     def plan(self, problem: PlanProblem) -> Plan:
         """Decide visits and levels; deterministic for the problem's seed."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from schemas.facts import PolicyFacts
 from schemas.plan import Plan, PlanProblem
 from tasks.inventory.exact.perfect_information import Prices, needs_on_path, plan_of_visits
 from tasks.inventory.model.network import Network
@@ -23,7 +25,13 @@ class MarginalValuePolicy:
     demand: the need until the next visit, the dearest units where space is scarce.
     """
 
-    name: str = "marginal_value"
+    facts: ClassVar[PolicyFacts] = PolicyFacts(
+        name="marginal_value",
+        label="marginal value",
+        formula="send unit k if p · P(demand until the next delivery ≥ k) exceeds the shadow price of space",
+        source="docs/reference/domain.md#marginal-value",
+        follows_calibration=True,
+    )
 
     def plan(self, problem: PlanProblem) -> Plan:
         """Decide levels at the review visits."""

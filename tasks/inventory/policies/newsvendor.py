@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
+from schemas.facts import PolicyFacts
 from schemas.plan import Plan, PlanProblem
 from tasks.inventory.exact.perfect_information import Prices
 from tasks.inventory.model.network import Network
@@ -18,13 +20,23 @@ from tasks.inventory.search.store_search import Recipe, StoreModel
 class NewsvendorPolicy:
     """At each visit the level x with P(demand until the next visit > x) = hℓ / (p + h(ℓ + 1) / 2).
 
-    p is the price, h the holding cost and ℓ the periods until the next visit: an unasked unit is held ℓ periods,
-    an asked one about half of them. For ℓ = 1 this is the textbook ratio p / (p + h). A calibrated factor
-    multiplies h. Without holding cost the service level takes its place. Capacity is not looked at; demand known in
-    advance is its own quantile.
+    p is the price, h the holding cost and ℓ the periods until the next delivery: an unsold unit is held ℓ periods, a
+    sold one about half of them. For ℓ = 1 this is the critical ratio p / (p + h) (Arrow, Harris and Marschak, Optimal
+    Inventory Policy, Econometrica 19, 1951). A calibrated overstock cost multiplier multiplies h. Without a holding
+    cost the service level is used instead. The policy ignores capacity. If demand is known, the level is that demand.
+
+    >>> from tasks.inventory.replay.forecast_cost import covered_probability
+    >>> covered_probability(np.array([9.0]), np.array([1.0]), 1)  # p = 9, h = 1: the 0.9 quantile of demand
+    array([0.9])
     """
 
-    name: str = "newsvendor"
+    facts: ClassVar[PolicyFacts] = PolicyFacts(
+        name="newsvendor",
+        label="newsvendor",
+        formula="P(demand until the next delivery > level) = h · n / (p + h · (n + 1) / 2)",
+        source="docs/reference/domain.md#newsvendor",
+        follows_calibration=True,
+    )
 
     def plan(self, problem: PlanProblem) -> Plan:
         """Decide levels at the review visits."""

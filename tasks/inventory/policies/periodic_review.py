@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import ndtri
 
+from schemas.facts import PolicyFacts
 from schemas.plan import FloatArray, Plan, PlanProblem
 from tasks.inventory.model.review_weeks import review_visits
 from tasks.inventory.model.uncapacitated import interval_ends
@@ -15,13 +17,19 @@ from tasks.inventory.search.reorder_rules import period_moments, whole_levels
 
 @dataclass(frozen=True)
 class PeriodicReviewPolicy:
-    """S = expected demand over lead time and review period + k · σ of that demand.
+    """(R, S): S = expected demand over lead time and review period + k · σ of that demand.
 
-    Expected demand is that of the very periods covered, not an average; σ is that of the sample paths over them,
+    Silver, Pyke and Thomas, Inventory Management and Production Planning and Scheduling, 1998, chapter 7. Expected
+    demand is that of the very periods covered, not an average; σ is that of the sample paths over them,
     or σ of one period times √(R + L) where demand is known. k = Φ⁻¹(service level).
     """
 
-    name: str = "periodic_review"
+    facts: ClassVar[PolicyFacts] = PolicyFacts(
+        name="periodic_review",
+        label="periodic review",
+        formula="(R, S): S = expected demand over L + R + k · σ of that demand",
+        source="docs/reference/domain.md#periodic-review-r-s",
+    )
 
     def plan(self, problem: PlanProblem) -> Plan:
         """Decide visits and levels; one review a period on its first day (spread where visits are limited)."""
@@ -35,8 +43,22 @@ class PeriodicReviewPolicy:
             for day in np.flatnonzero(pattern):
                 window = slice(max(day - problem.settings.lead_time, 0), int(ends[day]))
                 expected = problem.mean[rows, window].sum(axis=1)
-                levels[rows, day] = expected + factor * _deviation(problem, rows, window)
+                levels[rows, day] = order_up_to(expected, _deviation(problem, rows, window), factor)
         return Plan(visits, whole_levels(problem, np.maximum(levels, 0.0)))
+
+
+def order_up_to(expected: FloatArray, deviation: FloatArray, factor: float) -> FloatArray:
+    """Level S = expected demand + k · σ.
+
+    Args:
+        expected: demand over lead time and review period, units.
+        deviation: σ of that demand, units.
+        factor: k = Φ⁻¹(service level).
+
+    >>> order_up_to(np.array([14.0]), np.array([3.0]), 1.645).round(3)
+    array([18.935])
+    """
+    return expected + factor * deviation
 
 
 def _deviation(problem: PlanProblem, rows: np.ndarray, window: slice) -> FloatArray:

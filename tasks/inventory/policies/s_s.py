@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-import numpy as np
-from scipy.special import ndtri
-
+from schemas.facts import PolicyFacts
 from schemas.plan import FloatArray, Plan, PlanProblem
+from tasks.inventory.policies.eoq import reorder_point
 from tasks.inventory.search.order_cycle import cheapest_cover
 from tasks.inventory.search.reorder_rules import period_moments
 
@@ -21,14 +21,26 @@ class MinMaxPolicy:
     Levels are fixed in advance, so that whether a visit orders is decided on the mean path.
     """
 
-    name: str = "s_S"
+    facts: ClassVar[PolicyFacts] = PolicyFacts(
+        name="s_S",
+        label="minimum-maximum",
+        formula="fill up to S = s + μ · h if the inventory position is at or below s = μ · (R + L) + k · σ · √(R + L)",
+        source="docs/reference/domain.md#minimum-maximum-s-s",
+    )
 
     def plan(self, problem: PlanProblem) -> Plan:
         """Decide visits and levels."""
         return cheapest_cover(problem, self.reorder_point(problem), up_to=True)
 
     def reorder_point(self, problem: PlanProblem) -> FloatArray:
-        """Reorder point s in units, shape (n,). Mean 2, σ 1, weekly visits, L 0, 0.95: 14 + 1.645 · 2.646 = 18.35."""
+        """Reorder point s in units, shape (n,).
+
+        Mean 2, σ 1, R + L = 7, service level 0.95: 14 + 1.645 · 2.646 = 18.35.
+
+        >>> from numpy import array
+        >>> reorder_point(array([2.0]), array([1.0]), 7, 0.95).round(2)
+        array([18.35])
+        """
         mean, deviation = period_moments(problem)
         between = min(problem.settings.review_period, problem.periods_per_week) + problem.settings.lead_time
-        return mean * between + float(ndtri(problem.settings.service_level)) * deviation * np.sqrt(between)
+        return reorder_point(mean, deviation, between, problem.settings.service_level)

@@ -16,10 +16,10 @@ from tasks.inventory.model.hard_limits import within_limits
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.review_weeks import review_visits
 from tasks.inventory.model.simulator import simulate, store_measures
-from tasks.inventory.registry import make_policy
+from tasks.inventory.registry import make_policy, policy_names
 from tests.inventory.conftest import problem_of
 
-POLICIES = ("eoq", "periodic_review", "newsvendor", "marginal_value", "genetic", "genetic_static")
+POLICIES = policy_names()
 
 
 def limited(problem, visits: int | None = 2, share: float = 0.6):

@@ -17,7 +17,7 @@ from tasks.inventory.model.hard_limits import within_limits
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.review_weeks import missed_weeks, review_visits
 from tasks.inventory.model.simulator import simulate
-from tasks.inventory.registry import make_policy
+from tasks.inventory.registry import make_policy, policy_names
 from tasks.inventory.weekly import optimise
 from tests.inventory.allocation.test_disaggregate import BOUND, FREE, rows_of
 from tests.inventory.conftest import problem_of
@@ -175,7 +175,7 @@ def test_clearance_goes_to_no_store_of_type_a():
     assert told.loc[("2", "bags-0"), "limit"] != "lifecycle rule"
 
 
-@pytest.mark.parametrize("policy", ["eoq", "periodic_review", "marginal_value", "genetic", "genetic_static"])
+@pytest.mark.parametrize("policy", policy_names())
 @pytest.mark.parametrize("paths", [0, 8])
 def test_no_policy_visits_on_a_frozen_day(policy: str, paths: int):
     problem = problem_of(periods=21, paths=paths, policies=[policy])

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 import pytest
 
 from schemas.errors import ConfigError
 from schemas.protocols import Policy
-from schemas.settings import PolicyName
 from tasks.inventory.cost_table import chosen, cost_table, gap, judge, with_attained
+from tasks.inventory.exact.bounds import relaxation_of
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import simulate
-from tasks.inventory.policies.eoq import EoqPolicy
+from tasks.inventory.policies.eoq import EoqPolicy, PublishedEoqPolicy
 from tasks.inventory.policies.s_s import MinMaxPolicy
-from tasks.inventory.registry import make_policy
+from tasks.inventory.registry import WithRelaxation, make_policy, policy_facts, policy_names, unknown_policies
 from tasks.inventory.run import solve
 
-NAMES = get_args(PolicyName)
+NAMES = policy_names()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -31,7 +30,7 @@ def test_plans_have_shape_keep_the_weeks_and_are_reproducible(make_problem, name
     before = problem.mean.copy()
     plan, again = policy.plan(problem), make_policy(name).plan(problem)
     assert isinstance(policy, Policy)
-    assert policy.name == name
+    assert policy.facts.name == name
     assert plan.visits.shape == (3, 21)
     assert plan.levels.shape == problem.mean.shape
     assert (plan.levels >= 0).all()
@@ -62,7 +61,7 @@ def test_the_reorder_point_by_hand(make_problem):
     problem = replace(problem, mean=np.array([[1.0, 3.0, 1.0, 3.0]]))
     # Mean 2, σ 1: 2 · 3 + 1.645 · √3, and with LD / T = 3 / 4: 1.5 + 1.645 · √0.75.
     assert EoqPolicy().reorder_point(problem)[0] == pytest.approx(6 + 1.6449 * 3**0.5, abs=1e-3)
-    assert EoqPolicy(published=True).reorder_point(problem)[0] == pytest.approx(1.5 + 1.6449 * 0.75**0.5, abs=1e-3)
+    assert PublishedEoqPolicy().reorder_point(problem)[0] == pytest.approx(1.5 + 1.6449 * 0.75**0.5, abs=1e-3)
     assert MinMaxPolicy().reorder_point(problem)[0] == pytest.approx(4 + 1.6449 * 2**0.5, abs=1e-3)
 
 
@@ -140,5 +139,41 @@ def test_gap_without_a_bound_above_zero_is_unknown():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(ConfigError, match=r"unknown policy 'eok'.*eoq, eoq_published"):
+    with pytest.raises(ConfigError, match=r"unknown policy 'eok'.*'eoq', 'eoq_published'"):
         make_policy("eok")
+    found = unknown_policies({"inventory": {"policies": ["eoq", "eok", 3]}})
+    assert len(found) == 1
+    assert found[0].startswith("inventory.policies.1: expected 'eoq', 'eoq_published', ")
+    assert found[0].endswith(", got 'eok'")
+    assert unknown_policies({"inventory": {"policies": "eok"}}) == unknown_policies({"inventory": None}) == []
+
+
+def test_the_names_of_the_contract_are_registered():
+    contract = {"eoq", "eoq_published", "periodic_review", "s_S", "newsvendor", "marginal_value", "genetic"}
+    assert contract | {"genetic_static"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_policy_states_its_facts(name):
+    facts = policy_facts(name)
+    assert facts.name == name
+    assert facts.label
+    assert facts.formula
+    assert facts.source
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if policy_facts(name).follows_calibration])
+def test_levels_follow_the_calibrated_overstock_cost_as_the_facts_say(make_problem, name):
+    problem = make_problem(2, 3, 21, paths=12, capacity=1000, holding_cost=0.5)
+    low, high = (make_policy(name).plan(replace(problem, holding_factor=factor)).levels for factor in (0.2, 20.0))
+    assert low.sum() > high.sum()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if isinstance(make_policy(name), WithRelaxation)])
+def test_given_shadow_prices_give_the_same_plan(make_problem, name):
+    problem = make_problem(4, 3, 14, paths=5, capacity=80)
+    need = np.bincount(problem.series_category, weights=problem.mean.sum(axis=1))
+    problem = replace(problem, max_visits_per_period=2, dc_available=np.floor(0.6 * need))
+    policy = make_policy(name)
+    given = policy.with_relaxation(relaxation_of(problem, Network.of(problem)))
+    np.testing.assert_array_equal(given.plan(problem).levels, policy.plan(problem).levels)
