@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from tests.flows import mini_company
 
@@ -124,10 +123,8 @@ def test_the_conformance_suite_covers_the_new_policy(copy: Path) -> None:
 
 def test_a_weekly_run_compares_the_new_policy(copy: Path, tmp_path: Path) -> None:
     settings = mini_company.write(tmp_path / "company")
-    given = yaml.safe_load(settings.read_text("utf-8"))
-    given["inventory"]["policies"] = ["eoq", "base_stock"]
-    settings.write_text(yaml.safe_dump(given), encoding="utf-8")
-    arguments = ("-m", "flows", "weekly", "--settings", str(settings), "--as-of", mini_company.AS_OF)
+    policies = "inventory.policies=[eoq, base_stock]"
+    arguments = ("-m", "flows", "weekly", "--settings", str(settings), "--as-of", mini_company.AS_OF, "--set", policies)
     environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect"), "DO_NOT_TRACK": "1"}
     environment.pop("PREFECT_API_URL", None)
     done = _run(copy, environment, *arguments)

@@ -76,7 +76,6 @@ def test_named_models_are_fitted_and_no_others() -> None:
         ({"category": []}, "at least 1 item"),
         ({"horizon": 9, "inventory": {"lead_time": 3}}, "set horizon to at least 10"),
         ({"inventory": {"shortage_cost": -1}}, "at least 0"),
-        ({"inventory": {"policies": ["eoqq"]}}, "eoq_published"),
         ({"sources": {"sales": {"path": "x"}}}, "Field required"),
         ({"selection": {"loss": "bias"}}, "'wape_wql', 'wape', 'wql' or 'inventory_cost'"),
         ({"selection": {"loss": "inventory_cost"}}, r"inventory\.holding_cost is 0. If unsold units cost nothing"),
