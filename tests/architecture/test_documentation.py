@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import yaml
 
 from schemas.outputs import output_tables
 from schemas.settings import Settings
+from schemas.settings.layout import group_of
+from schemas.settings.strict import Strict
 from schemas.tables import TABLES
 
 ROOT = Path(__file__).parents[2]
@@ -68,3 +71,19 @@ def test_every_public_name_in_the_glossary_exists() -> None:
     absent = [name for name in sorted(names) if not all(part in code for part in re.findall(r"[\w-]+", name))]
     assert len(names) > 50
     assert not absent
+
+
+def _renamed(group: type[Strict]) -> Iterator[str]:
+    """Old names of the keys of a group and of every group in it."""
+    yield from group.renamed
+    for info in group.model_fields.values():
+        inner = group_of(info)
+        if inner is not None:
+            yield from _renamed(inner)
+
+
+def test_the_contract_lists_every_renamed_setting() -> None:
+    section = CONTRACT.partition("## Renamed names")[2]
+    old = set(_renamed(Settings))
+    assert old
+    assert not [name for name in old if not re.search(rf"[`.]{name}`", section)]

@@ -10,11 +10,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# Folders and files whose text is checked. Generated pages are checked through their generator.
-CHECKED = ("docs/", "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+# Folders and files whose text is checked.
+CHECKED = (
+    "docs/",
+    "deployments/",
+    "benchmarks/",
+    "tests/",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "Makefile",
+    "prefect.yaml",
+    "pyproject.toml",
+)
 SUFFIXES = {".md", ".py", ".yaml", ".yml", ".toml", ".j2", ".txt", ""}
-# This file, and the settings page with its generator, whose texts come from the settings model.
-EXEMPT = {"tests/architecture/test_references.py", "docs/settings.md", "docs/settings_reference.py"}
+# This file quotes broken references.
+EXEMPT = {"tests/architecture/test_references.py"}
 
 PAGE = re.compile(r"(?<![\w/.-])(docs/[\w./-]+\.md)(?:#([\w-]+))?")
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)")

@@ -9,7 +9,7 @@ from schemas.settings import DeepArConfiguration, DeepArHyperparameters, DeepArS
 from tasks.deepar.profiles import hyperparameters
 
 STUDENT_T = DeepArConfiguration(data="cleaned", likelihood="student-T")
-SOURCE_A = {
+DEEPAR_STUDY = {
     "time_freq": "M",
     "prediction_length": "6",
     "context_length": "18",
@@ -25,7 +25,7 @@ SOURCE_A = {
 
 def test_months_on_sagemaker_are_trained_as_in_the_deepar_study():
     chosen = hyperparameters(DeepArSettings(backend="sagemaker"), STUDENT_T, Frequency("MS"), horizon=6, series=27)
-    assert {name: chosen[name] for name in SOURCE_A} == SOURCE_A
+    assert {name: chosen[name] for name in DEEPAR_STUDY} == DEEPAR_STUDY
 
 
 @pytest.mark.parametrize("backend", ["local", "sagemaker"])

@@ -16,7 +16,7 @@ from tasks.inventory.model.simulator import ledger, simulate
 
 
 def plain_costs(problem: PlanProblem, plan: Plan) -> dict[str, float]:
-    """Contract, section 5, with dictionaries and one unit of code per sentence."""
+    """docs/reference/contract.md#order-of-events with dictionaries, one statement per sentence."""
     lead = problem.settings.lead_time
     paths = [problem.mean] if problem.paths is None else list(problem.paths)
     total = {"transport": 0.0, "lost": 0.0, "holding": 0.0, "over": 0.0, "units": 0.0}
