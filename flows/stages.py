@@ -30,14 +30,14 @@ from schemas.records import (
 from schemas.run import SHARDS_AT_ONCE, RunContext, ShardSpec
 from tasks.forecasting.registry import tuned_models
 from tasks.stages.backfill import judge_weeks
-from tasks.stages.calibrate import calibrate
-from tasks.stages.compare import compare
+from tasks.stages.calibrate import calibrate_costs
+from tasks.stages.compare import compare_models
 from tasks.stages.deepar_jobs import close_endpoints, stop_jobs
 from tasks.stages.events import tell_of_warnings
-from tasks.stages.features import assemble_panel
-from tasks.stages.forecast import forecast_shard, plan_shards, summarise_forecasts
+from tasks.stages.features import build_features
+from tasks.stages.forecast import forecast_model_shard, plan_shards, summarize_forecasts
 from tasks.stages.ingest import ingest_tables
-from tasks.stages.optimize import optimise_inventory
+from tasks.stages.optimize import optimize_plan
 from tasks.stages.publish import publish
 from tasks.stages.support import quieten_expected_errors
 from tasks.stages.tune_trees import tune_trees
@@ -72,7 +72,7 @@ def ingest_stage(run: RunContext) -> PrefectFuture[IngestRecord]:
 
 def panel_stage(run: RunContext, ingested: PrefectFuture[IngestRecord]) -> PrefectFuture[PanelRecord]:
     """The demand panel with its features."""
-    return done(assemble_panel, run, ingested)
+    return done(build_features, run, ingested)
 
 
 def tuning_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> dict[str, PrefectFuture[TreeTuningRecord]]:
@@ -98,7 +98,7 @@ def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[P
         for finished, future in enumerate(as_completed(work), start=1):
             future.result()
             update_progress_artifact(progress, 100.0 * finished / len(work))
-    done(summarise_forecasts, run, futures)
+    done(summarize_forecasts, run, futures)
     return futures
 
 
@@ -110,7 +110,7 @@ def _shard(
     tuned: dict[str, PrefectFuture[TreeTuningRecord]],
     runner: Runner | None,
 ) -> PrefectFuture[ForecastRecord]:
-    named: Task[..., Any] = forecast_shard.with_options(
+    named: Task[..., Any] = forecast_model_shard.with_options(
         task_run_name=f"forecast {spec.model} {spec.number} of {spec.of}"
     )
     if spec.model == DEEPAR:
@@ -122,7 +122,7 @@ def compare_stage(
     run: RunContext, panel: PrefectFuture[PanelRecord], forecasts: list[PrefectFuture[ForecastRecord]]
 ) -> PrefectFuture[ComparisonRecord]:
     """Backtest, metrics and the champion of every series."""
-    return done(compare, run, panel, forecasts)
+    return done(compare_models, run, panel, forecasts)
 
 
 def plan_stage(
@@ -132,8 +132,8 @@ def plan_stage(
     comparison: PrefectFuture[ComparisonRecord],
 ) -> PrefectFuture[PlanRecord]:
     """Visits, levels and targets."""
-    calibration = done(calibrate, run, ingested, panel, comparison)
-    return done(optimise_inventory, run, ingested, panel, comparison, calibration)
+    calibration = done(calibrate_costs, run, ingested, panel, comparison)
+    return done(optimize_plan, run, ingested, panel, comparison, calibration)
 
 
 class PlannedWeek(NamedTuple):

@@ -71,18 +71,24 @@ class IngestRecord(Record):
         return sum(f.rows_read for f in self.files), sum(f.rows_quarantined for f in self.files)
 
 
-class PanelRecord(Record):
-    """The demand panel of one ``as_of``: frames by name (see ``tasks.demand.panel``).
+class PanelRef(Record):
+    """A demand panel in the lake: its frames by name (see ``tasks.demand.panel``), and the periods of its horizon."""
 
-    Beside it what the plan needs of the tables: facts and planned prices per (store, SKU), and whether any
+    frames: dict[str, TableRef]
+    horizon: int
+
+
+class PanelRecord(Record):
+    """The demand panel of one ``as_of``.
+
+    Besides it what the plan needs of the tables: facts and planned prices per (store, SKU), and whether any
     stock was counted on or before ``as_of``.
     """
 
     as_of: date
-    frames: dict[str, TableRef]
+    panel: PanelRef
     series: int
     periods: int
-    horizon: int
     treatments: TableRef
     sku_facts: TableRef
     planned_prices: TableRef
@@ -90,6 +96,11 @@ class PanelRecord(Record):
     warnings: list[str] = []
     summary: Summary = {}
     seconds: float = 0.0
+
+    @property
+    def horizon(self) -> int:
+        """Periods of the horizon."""
+        return self.panel.horizon
 
 
 class Failure(Record):

@@ -12,6 +12,7 @@ import pandas as pd
 from schemas.panel import FloatArray, Panel
 from schemas.settings import Settings
 from tasks.configuration.settings_file import load_settings
+from tasks.demand.cleaning.prepared import prepare
 from tasks.demand.ingest.validation import validate_tables
 from tasks.demand.panel import build_panel
 from tasks.storage.source_files import expand_sources, read_tables
@@ -37,7 +38,7 @@ class DataSet:
         settings = load_settings(folder / "settings.yaml")
         tables = validate_tables(read_tables(expand_sources(settings.sources), settings.sources), settings).tables
         end = settings.period.shift(settings.period.label(tables["sales"]["date"]).max(), 1)
-        return cls(folder.name, settings, tables, build_panel(tables, settings, end.date()).panel)
+        return cls(folder.name, settings, tables, build_panel(prepare(tables, settings, end.date())).panel)
 
     def cutoffs(self, horizons: Sequence[float] = HORIZONS_BACK) -> list[int]:
         """Known periods at each cutoff, rising."""
@@ -49,7 +50,7 @@ class DataSet:
 
     def panel(self, known: int) -> Panel:
         """The panel of a run whose ``as_of`` is the label behind the first ``known`` periods."""
-        return build_panel(self.tables, self.settings, self.whole.periods[known].date()).panel
+        return build_panel(prepare(self.tables, self.settings, self.whole.periods[known].date())).panel
 
     def actual(self, panel: Panel) -> FloatArray:
         """What the series of a panel sold over its horizon, shape (n, H); NaN where unknown or not sold yet."""

@@ -31,18 +31,21 @@ from schemas import columns as c
 from schemas.panel import FloatArray, Panel
 from schemas.protocols import FittedForecaster
 from schemas.settings import BASELINES, Settings, digest_of
+from schemas.settings.slices import CompareSlice, PlanSlice, ReplaySlice
 from tasks.configuration.settings_file import load_settings
+from tasks.demand.cleaning.prepared import prepare
 from tasks.demand.folds import plan_folds
 from tasks.demand.ingest.validation import validate_tables
 from tasks.demand.panel import build_panel
 from tasks.demand.sku_facts import sku_facts
 from tasks.evaluation.comparison import compare
+from tasks.evaluation.replay import replay_forecasts, replay_model, replayed_cutoffs, with_champions
 from tasks.forecasting.fold_forecasts import forecast_rows
-from tasks.forecasting.registry import make_forecaster, model_names
+from tasks.forecasting.registry import facts, make_forecaster, model_names
 from tasks.inventory.model.weekly_problem import WeeklyInputs
 from tasks.inventory.replay.overstock_cost import calibrate
-from tasks.inventory.weekly import optimise
-from tasks.stages.calibrate import calibration_model, replay_forecasts, replayed_cutoffs, with_champions
+from tasks.inventory.weekly import optimize
+from tasks.storage.machine import Cores, usable_cores
 from tasks.storage.source_files import expand_sources, read_tables
 
 RUNS, FREE_WEEKS, COVER, AVERAGE = 26, 2, 4.0, 13
@@ -127,10 +130,13 @@ class Weeks:
 
     def levels(self, as_of: date, stock: Ledger, keys: pd.DataFrame) -> FloatArray:
         """Targets of the run of one day, in the order of the keys (store_id, sku)."""
-        panel = build_panel(self.tables, self.settings, as_of).panel
+        panel = build_panel(prepare(self.tables, self.settings, as_of)).panel
         folds = list(plan_folds(panel, self.settings.backtest.windows, self.settings.backtest.step).folds)
         compared = compare(
-            [self._model(name, panel) for name in model_names(self.settings)], panel, folds, self.settings
+            [self._model(name, panel) for name in model_names(self.settings)],
+            panel,
+            folds,
+            CompareSlice.of(self.settings),
         )
         counted = keys.assign(**{c.ON_HAND: stock.on_hand})
         for period in range(stock.coming.shape[1]):
@@ -140,16 +146,16 @@ class Weeks:
         inputs = WeeklyInputs(
             forecast=compared.forecast[compared.forecast[c.CHAMPION].to_numpy()],
             backtest=compared.backtest.astype(dict.fromkeys(marks, str)).merge(champions, on=marks),
-            sku_facts=sku_facts({**self.tables, "stock": counted}, self.settings, as_of),
+            sku_facts=sku_facts(prepare({**self.tables, "stock": counted}, self.settings, as_of)),
             stores=self.tables["stores"],
-            settings=self.settings,
+            settings=PlanSlice.of(self.settings),
             has_stock=True,
         )
         ranking = compared.overall[c.MODEL].astype(str).tolist()
         found = calibrate(inputs, panel, self._past(panel, inputs.backtest, ranking))
         self.notes.append(f"{as_of}: {found.note}")
         self.replays.append(found.table)
-        plan = optimise(WeeklyInputs(**{**vars(inputs), "holding_factor": found.holding_factor}))
+        plan = optimize(WeeklyInputs(**{**vars(inputs), "holding_factor": found.holding_factor}))
         targets = plan.replenishment.set_index([c.STORE_ID, c.SKU])[c.TARGET_QUANTITY]
         self.notes[-1] += f" Policy {plan.chosen}, {targets.sum():,} units."
         wanted = pd.MultiIndex.from_frame(keys[[c.STORE_ID, c.SKU]].astype(str))
@@ -189,7 +195,10 @@ class Weeks:
         return self.fits[name, at]
 
     def _past(self, panel: Panel, backtest: pd.DataFrame, ranking: list[str]) -> pd.DataFrame:
-        cutoffs, name = replayed_cutoffs(panel, self.settings), calibration_model(self.settings, ranking)
+        inventory, models = self.settings.inventory, self.settings.models.named()
+        cutoffs = replayed_cutoffs(panel, inventory.review_period, inventory.calibration.runs)
+        name = replay_model([name for name in models if facts()[name].replayable], ranking)
+        use = ReplaySlice.of(self.settings, model=models.get(name))
         if self.refit > 1:
             made = self._at(name, panel, cutoffs)
         else:
@@ -197,7 +206,7 @@ class Weeks:
                 self.cache,
                 f"past-{name}",
                 {"cutoffs": cutoffs, "as_of": str(panel.horizon_periods[0].date()), **self._read(name)},
-                lambda: replay_forecasts(panel, cutoffs, self.settings, name),
+                lambda: replay_forecasts(panel, cutoffs, name, use, Cores(usable_cores(), usable_cores())),
             )
         return with_champions(made, backtest, self.settings.horizon)
 
@@ -223,7 +232,7 @@ def main() -> None:
     settings = load_settings(given.data / "settings.yaml", [*own, *given.overrides])
     tables = validate_tables(read_tables(expand_sources(settings.sources), settings.sources), settings).tables
     end = tables["sales"][c.DATE].max() + pd.Timedelta(weeks=1)
-    whole = build_panel(tables, settings, end.date()).panel
+    whole = build_panel(prepare(tables, settings, end.date())).panel
     assert whole.sold is not None
     history = History(np.nan_to_num(whole.sold), ~np.isnan(whole.demand) * 1.0, settings)
     weeks = range(whole.history - RUNS, whole.history - RUNS + given.until)

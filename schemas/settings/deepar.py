@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -320,12 +320,3 @@ class DeepArSettings(Strict):
         if twice:
             raise ValueError(f"contains {', '.join(twice)} twice; list each feature once")
         return value
-
-    def read_by_training(self) -> dict[str, Any]:
-        """The part that decides what is trained and forecast: what the cache key of a training reads."""
-        kept = {"backend", "hyperparameters", "categorical", "dynamic", "num_samples", "configurations"}
-        part = self.model_dump(mode="json", include=kept)
-        # What else is part of the names of the backend's jobs.
-        if self.backend == "local":
-            return part | self.local.model_dump(mode="json", include={"batches_per_epoch", "device"})
-        return part | self.sagemaker.model_dump(mode="json", include={"image_uri", "training_instance"})

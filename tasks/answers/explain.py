@@ -12,6 +12,8 @@ from schemas.errors import ConfigError, first_few
 from schemas.panel import Panel
 from schemas.run import RunContext
 from schemas.settings import Settings, XgboostSettings
+from schemas.settings.slices import IngestSlice, PanelSlice
+from tasks.demand.cleaning.prepared import prepare
 from tasks.demand.ingest.validation import validate_tables
 from tasks.demand.panel import build_panel
 from tasks.forecasting.registry import threads_per_shard
@@ -44,8 +46,9 @@ def explain_forecast(run: RunContext, store: str, category: str, on: date) -> li
         DataContractError: a source table cannot be read.
     """
     settings, day = run.settings, pd.Timestamp(on)
-    tables = validate_tables(read_tables(expand_sources(settings.sources), settings.sources), settings).tables
-    panel = build_panel(tables, settings, run.as_of).panel
+    raw = read_tables(expand_sources(settings.sources), settings.sources)
+    tables = validate_tables(raw, IngestSlice.of(settings)).tables
+    panel = build_panel(prepare(tables, PanelSlice.of(settings), run.as_of)).panel
     _check(panel, store, category, day)
     forecaster = XgboostForecaster(
         settings.models.xgboost or XgboostSettings(), settings.quantiles, threads_per_shard(settings)

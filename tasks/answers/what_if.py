@@ -14,9 +14,10 @@ from schemas.errors import ConfigError
 from schemas.protocols import Tell
 from schemas.records import PlanInputs
 from schemas.run import RunContext
+from schemas.settings.slices import PlanSlice
 from tasks.inventory.inputs import weekly_inputs
 from tasks.inventory.model.weekly_problem import WeeklyInputs
-from tasks.inventory.weekly import WeeklyPlan, optimise
+from tasks.inventory.weekly import WeeklyPlan, optimize
 from tasks.publication.earlier_runs import EarlierRun, published, run_key
 from tasks.publication.manifest import PLAN_INPUTS
 from tasks.report.formats import percent, quantity
@@ -73,9 +74,9 @@ def what_if(run: RunContext, changed: RunContext, factors: Factors, tell: Tell |
     lake = open_lake(run.settings.storage)
     standing = _standing(lake, run)
     given = _given(standing, lake)
-    inputs = _multiplied(weekly_inputs(lake, changed.settings, run.as_of, given), factors)
+    inputs = _multiplied(weekly_inputs(lake, PlanSlice.of(changed.settings), run.as_of, given), factors)
     before, units = _published(lake, standing, run)
-    plan = optimise(inputs, tell)
+    plan = optimize(inputs, tell)
     notes = []
     if standing.manifest.get("settings_sha256") != run.settings.digest():
         notes.append("The settings file is not the published run's any more: some of the change is its own.")

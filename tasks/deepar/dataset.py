@@ -17,7 +17,8 @@ from schemas import columns as c
 from schemas.deepar import DeepArChannel
 from schemas.errors import StorageError
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel, SmallFloatArray
-from schemas.settings import DeepArConfiguration, DeepArSettings, Likelihood
+from schemas.settings import DeepArConfiguration, Likelihood
+from schemas.settings.slices import DeepArTraining
 from tasks.deepar.encoding import Encoding
 from tasks.storage.lake import Lake
 
@@ -105,7 +106,7 @@ def write_channel(
     lake: Lake,
     known: Panel,
     tested: Panel | None,
-    settings: DeepArSettings,
+    settings: DeepArTraining,
     configuration: DeepArConfiguration,
     encoding: Encoding,
     seed: int,
@@ -168,7 +169,7 @@ def _keys(series: pd.DataFrame) -> bytes:
     return series[[c.STORE_ID, c.CATEGORY]].to_csv(index=False, lineterminator="\n").encode()
 
 
-def experiment_prefix(known: Panel, tested: Panel | None, settings: DeepArSettings) -> str:
+def experiment_prefix(known: Panel, tested: Panel | None, settings: DeepArTraining) -> str:
     """The experiment's folder (domain, section 3.1), such as ``deepar/forecasting-monthly-27-v4be1f0a92c33``.
 
     Its version follows from what is in it: the same data and features give the same folder.
@@ -177,7 +178,7 @@ def experiment_prefix(known: Panel, tested: Panel | None, settings: DeepArSettin
     return f"{ROOT}/forecasting-{word}-{known.n}-v{_content_digest(known, tested, settings)}"
 
 
-def _content_digest(known: Panel, tested: Panel | None, settings: DeepArSettings) -> str:
+def _content_digest(known: Panel, tested: Panel | None, settings: DeepArTraining) -> str:
     digest = hashlib.sha256(orjson.dumps([settings.categorical, settings.dynamic, known.horizon]))
     for panel in (known, *([tested] if tested is not None else [])):
         digest.update(panel.series.to_csv(index=False).encode())

@@ -11,7 +11,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.errors import ConfigError, first_few
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
-from schemas.settings import DeepArSettings
+from schemas.settings.slices import DeepArTraining
 
 # A numeric column is a category by default only where its values are shared by so many series on average.
 SERIES_PER_VALUE = 2.0
@@ -59,7 +59,7 @@ class Encoding:
     dynamic: Mapping[str, Scale]
 
     @classmethod
-    def of(cls, panel: Panel, served: IndexArray, settings: DeepArSettings) -> Encoding:
+    def of(cls, panel: Panel, served: IndexArray, settings: DeepArTraining) -> Encoding:
         """Learn codes and scales.
 
         Args:
@@ -113,7 +113,7 @@ def _row(feature: KnownFeature, index: int, first: int, end: int) -> SmallFloatA
     return row
 
 
-def _categorical(panel: Panel, settings: DeepArSettings) -> Sequence[str]:
+def _categorical(panel: Panel, settings: DeepArTraining) -> Sequence[str]:
     columns = [str(name) for name in panel.series.columns]
     if settings.categorical is None:
         return [name for name in columns if name in (c.STORE_ID, c.CATEGORY) or _is_category(panel.series[name])]
@@ -134,7 +134,7 @@ def _text(values: pd.Series) -> list[str]:
     return values.astype(object).where(values.notna(), "").map(str).tolist()
 
 
-def _scales(panel: Panel, served: IndexArray, settings: DeepArSettings) -> dict[str, Scale]:
+def _scales(panel: Panel, served: IndexArray, settings: DeepArTraining) -> dict[str, Scale]:
     names = list(panel.known) if settings.dynamic is None else settings.dynamic
     _refuse_unknown("dynamic", names, list(panel.known))
     scales = {}

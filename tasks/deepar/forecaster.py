@@ -10,7 +10,8 @@ import numpy as np
 from schemas.deepar import DEEPAR, DeepArBackend, DeepArChannel, Report, TrainedModel, TrainingRequest
 from schemas.facts import ModelFacts, Scope
 from schemas.panel import Forecast, Panel
-from schemas.settings import DeepArConfiguration, DeepArSettings
+from schemas.settings import DeepArConfiguration
+from schemas.settings.slices import DeepArTraining
 from tasks.deepar.dataset import (
     FEWEST_OBSERVATIONS,
     Target,
@@ -59,7 +60,7 @@ class DeepArForecaster:
 
     def __init__(
         self,
-        settings: DeepArSettings,
+        settings: DeepArTraining,
         configuration: DeepArConfiguration,
         lake: Lake,
         backend: DeepArBackend,

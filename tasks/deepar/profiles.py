@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 
 from schemas.frequency import Frequency
-from schemas.settings import DeepArConfiguration, DeepArSettings
+from schemas.settings import DeepArConfiguration
+from schemas.settings.slices import DeepArTraining
 
 TIME_FREQUENCIES = {"D": "D", "W": "W", "MS": "M"}
 # What ``test:mean_wQuantileLoss`` averages over: the same for every run, since a hyperparameter is part of its job's
@@ -63,7 +64,7 @@ _LOCAL = {
 
 
 def hyperparameters(
-    settings: DeepArSettings,
+    settings: DeepArTraining,
     configuration: DeepArConfiguration,
     frequency: Frequency,
     horizon: int,
@@ -94,7 +95,7 @@ def hyperparameters(
     }
 
 
-def _profile(settings: DeepArSettings, frequency: Frequency, horizon: int, series: int) -> _Profile:
+def _profile(settings: DeepArTraining, frequency: Frequency, horizon: int, series: int) -> _Profile:
     own = (_LOCAL if settings.backend == "local" else _SAGEMAKER)[frequency.kind]
     values = asdict(own)
     values["context_length"] = max(own.context_length, min(horizon, LONGEST_CONTEXT[frequency.kind]))

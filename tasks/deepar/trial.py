@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from schemas.deepar import DeepArTrial
-from schemas.panel import Panel
+from schemas.panel import Fold, Panel
 
 # The test of the configurations takes at most one period in three of the history.
 _PERIODS_PER_TEST_PERIOD = 3
@@ -35,3 +35,8 @@ def plan_trial(panel: Panel, before: int) -> DeepArTrial:
         note = f"deepar: configurations are compared on {window} of {panel.horizon} periods: {history} are known then"
         return DeepArTrial(history=history, known=history - window, note=note)
     return DeepArTrial(history=history, known=history - window)
+
+
+def fold_of(base: Panel, trial: DeepArTrial) -> Fold:
+    """The trial's test periods as a fold of the panel before them."""
+    return Fold(base.periods[trial.known], trial.known)

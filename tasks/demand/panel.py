@@ -11,12 +11,10 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
-from schemas.settings import Settings
-from tasks.demand.axis import Axis
+from schemas.settings.slices import PanelSlice
 from tasks.demand.cleaning.exposure import StorePeriods, known_demand, out_of_stock, store_periods, units_sold
-from tasks.demand.cleaning.prepared import prepare
-from tasks.demand.cleaning.sales import SaleCells, clean_products, returned_lines
-from tasks.demand.features.calendar_table import StoreCalendar
+from tasks.demand.cleaning.prepared import Prepared
+from tasks.demand.cleaning.sales import SaleCells, returned_lines
 from tasks.demand.features.dates import public_holidays, special_periods, time_features
 from tasks.demand.features.promotions import promotion_features
 from tasks.demand.panel_frames import from_frames, to_frames
@@ -50,16 +48,14 @@ class PanelBuild:
     warnings: list[str]
 
 
-def build_panel(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: date) -> PanelBuild:
+def build_panel(prepared: Prepared) -> PanelBuild:
     """Build the panel from accepted rows.
 
     Sales and availability on or after ``as_of`` are not read; calendar and promotions are plans and are
     read whole. The result does not depend on the order of rows, and no input is changed.
 
     Args:
-        tables: by table name, typed by validation: ids text, dates datetime64, numbers float64, flags bool.
-        settings: frequency, horizon, category, cleaning and country.
-        as_of: first day that is not known.
+        prepared: cleaned tables of one ``as_of``.
 
     Returns:
         The panel (series by store_id and category; labels from the first with a sales row, ``horizon``
@@ -68,7 +64,7 @@ def build_panel(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: d
     Raises:
         DataContractError: no sales row before ``as_of``, or tables that do not fit together.
     """
-    prepared = prepare(tables, settings, as_of)
+    tables, settings, as_of = prepared.tables, prepared.settings, prepared.as_of
     cells, axis, calendar, faulty = prepared.cells, prepared.axis, prepared.calendar, prepared.faulty
     stores = store_periods(cells, calendar.closed)
     missing = out_of_stock(tables.get("availability"), cells, as_of)
@@ -76,12 +72,12 @@ def build_panel(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: d
     demand = known_demand(cells, stores, np.union1d(missing, faulty_keys))
     panel = Panel(
         frequency=cells.frequency,
-        series=_series(cells, tables, settings),
+        series=_series(prepared),
         periods=axis.periods,
         demand=demand,
         closed=stores.closed[cells.series_store],
         horizon=settings.horizon,
-        known=_known(tables, settings, cells, axis, calendar),
+        known=_known(prepared),
         observed=_observed(cells, ~faulty),
         sold=units_sold(cells, stores),
     )
@@ -90,14 +86,15 @@ def build_panel(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: d
     )
     counts = treatments[c.TREATMENT].value_counts().sort_index().to_dict()
     counts |= {OUT_OF_STOCK: len(missing), SILENT: _silent_periods(cells, stores)}
-    counts |= {MERGED: _merged(tables["products"], settings)}
-    return PanelBuild(panel, treatments, counts, _warnings(settings, as_of, calendar, axis, stores))
+    counts |= {MERGED: _merged(prepared)}
+    return PanelBuild(panel, treatments, counts, _warnings(prepared, stores))
 
 
-def _series(cells: SaleCells, tables: Mapping[str, pd.DataFrame], settings: Settings) -> pd.DataFrame:
+def _series(prepared: Prepared) -> pd.DataFrame:
     """store_id, category, features of the store, and those of the product that are one per category."""
-    stores = tables["stores"].assign(**{c.STORE_ID: tables["stores"][c.STORE_ID].astype(str)})
-    products = clean_products(tables["products"], settings).drop(columns=c.SKU)
+    cells, stores = prepared.cells, prepared.tables["stores"]
+    stores = stores.assign(**{c.STORE_ID: stores[c.STORE_ID].astype(str)})
+    products = prepared.products.drop(columns=c.SKU)
     by_category = products.groupby(c.CATEGORY)
     constant = by_category.nunique(dropna=False).reindex(pd.unique(cells.series_category)).eq(1).all()
     product_part = by_category.head(1)[[c.CATEGORY, *constant.index[constant]]]
@@ -115,15 +112,14 @@ def _feature(column: pd.Series) -> pd.Series:
     return column.astype(object).where(column.notna(), "").map(str)
 
 
-def _known(
-    tables: Mapping[str, pd.DataFrame], settings: Settings, cells: SaleCells, axis: Axis, calendar: StoreCalendar
-) -> dict[str, KnownFeature]:
+def _known(prepared: Prepared) -> dict[str, KnownFeature]:
+    tables, settings, cells, axis = prepared.tables, prepared.settings, prepared.cells, prepared.axis
     return {
         **time_features(axis, cells.n),
         **public_holidays(axis, settings.country, cells.n),
         **special_periods(axis, settings.special_periods, cells.n),
         **promotion_features(tables.get("promotions"), tables["products"], cells, axis),
-        **calendar.features,
+        **prepared.calendar.features,
     }
 
 
@@ -147,7 +143,7 @@ def _returns(tables: Mapping[str, pd.DataFrame], as_of: date) -> pd.DataFrame:
     return _treated(returned_lines(tables["sales"], as_of), RETURN, "units below 0 count as demand of 0")
 
 
-def _faults(cells: SaleCells, faulty: BoolArray, settings: Settings) -> pd.DataFrame:
+def _faults(cells: SaleCells, faulty: BoolArray, settings: PanelSlice) -> pd.DataFrame:
     factor = settings.cleaning.outlier_factor
     reason = f"more than {factor:g} times the usual peak of its series, and no event explains it: demand unknown"
     return _treated(_cells_frame(cells, faulty), FAULT, reason)
@@ -183,16 +179,15 @@ def _silent_periods(cells: SaleCells, stores: StorePeriods) -> int:
     return int((stores.silent & (np.arange(cells.history) >= first[:, None])).sum())
 
 
-def _merged(products: pd.DataFrame, settings: Settings) -> int:
-    cleaned = clean_products(products, settings)
-    names = list(settings.cleaning.merge_prefixes)
-    before, after = products[names].astype(object), cleaned[names].astype(object)
+def _merged(prepared: Prepared) -> int:
+    names = list(prepared.settings.cleaning.merge_prefixes)
+    before, after = prepared.tables["products"][names].astype(object), prepared.products[names].astype(object)
     return int((before.ne(after) & before.notna()).any(axis=1).sum())
 
 
-def _warnings(settings: Settings, as_of: date, calendar: StoreCalendar, axis: Axis, stores: StorePeriods) -> list[str]:
+def _warnings(prepared: Prepared, stores: StorePeriods) -> list[str]:
     found = []
-    frequency = settings.period
+    as_of, axis, frequency = prepared.as_of, prepared.axis, prepared.settings.period
     if not frequency.is_boundary(as_of):
         found.append(
             f"as_of {as_of} is inside a period of {frequency.code}: that of {axis.periods[axis.history - 1].date()} "
@@ -204,4 +199,4 @@ def _warnings(settings: Settings, as_of: date, calendar: StoreCalendar, axis: Ax
             f"sales end at {axis.periods[axis.history - tail - 1].date()}: the {tail} periods from there to as_of "
             f"{as_of} are unknown. Deliver the newer sales, or set --as-of to the first missing day"
         )
-    return [*found, *calendar.warnings]
+    return [*found, *prepared.calendar.warnings]

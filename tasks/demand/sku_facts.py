@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 
 import numpy as np
@@ -10,9 +9,8 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import FloatArray
-from schemas.settings import Settings
-from tasks.demand.cleaning.prepared import Prepared, prepare
-from tasks.demand.cleaning.sales import SaleCells, clean_products, weighted_count
+from tasks.demand.cleaning.prepared import Prepared
+from tasks.demand.cleaning.sales import SaleCells, weighted_count
 from tasks.demand.features.promotions import list_prices, planned_prices
 
 # Eight weeks, the window of recent units.
@@ -22,13 +20,11 @@ _PRODUCT_TEXT = (c.COLLECTION_STATUS, c.SIZE, c.COLOR, c.ARTICLE)
 _PRODUCT_NUMBERS = (c.PACK_SIZE, c.MIN_PRESENTATION)
 
 
-def sku_facts(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: date) -> pd.DataFrame:
+def sku_facts(prepared: Prepared) -> pd.DataFrame:
     """One row per (store, SKU) with a sales row before ``as_of`` or a stock row not after it.
 
     Args:
-        tables: by table name, typed by validation.
-        settings: frequency, category, cleaning.
-        as_of: first day that is not known.
+        prepared: cleaned tables of one ``as_of``.
 
     Returns:
         Sorted by store_id and sku: category; recent_units (sold in the last 8 weeks, or 2 months, up to
@@ -36,14 +32,9 @@ def sku_facts(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: dat
         known net amount per unit in any store, else its list price, else 1); on_hand and the in_transit
         columns that the stock table has (last count not after ``as_of``, NaN = not counted); product facts
         collection_status, size, color, article (text, empty = unknown), pack_size, min_presentation (NaN = unknown).
-
-    Raises:
-        DataContractError: no sales row before ``as_of``.
     """
-    prepared = prepare(tables, settings, as_of)
-    products = clean_products(tables["products"], settings)
-    products = products.assign(**{c.SKU: products[c.SKU].astype(str)}).set_index(c.SKU)
-    sold, counted = _sold(prepared), last_stock(tables.get("stock"), as_of)
+    products = prepared.products.assign(**{c.SKU: prepared.products[c.SKU].astype(str)}).set_index(c.SKU)
+    sold, counted = _sold(prepared), last_stock(prepared.tables.get("stock"), prepared.as_of)
     rows = sold.merge(counted, on=[c.STORE_ID, c.SKU], how="outer") if counted is not None else sold
     if counted is None:
         rows = rows.assign(**{c.ON_HAND: np.nan})
@@ -57,7 +48,7 @@ def sku_facts(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: dat
     return rows[[*ordered, *(name for name in rows.columns if name not in ordered)]]
 
 
-def planned_sku_prices(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: date) -> pd.DataFrame:
+def planned_sku_prices(prepared: Prepared) -> pd.DataFrame:
     """The prices that promotions plan over the horizon.
 
     A discount applies to the list price, or to the SKU's last known price where it has none.
@@ -65,12 +56,8 @@ def planned_sku_prices(tables: Mapping[str, pd.DataFrame], settings: Settings, a
     Returns:
         store_id, sku, date (label) and price (currency per unit); a row only where a promotion plans one.
         Elsewhere ``unit_price`` of :func:`sku_facts` holds.
-
-    Raises:
-        DataContractError: no sales row before ``as_of``.
     """
-    prepared = prepare(tables, settings, as_of)
-    cells = prepared.cells
+    cells, tables = prepared.cells, prepared.tables
     listed = list_prices(tables["products"], cells)
     last = sku_prices(prepared).reindex(cells.skus).to_numpy(dtype=np.float64)[cells.pair_sku]
     base = np.where(np.isnan(listed), last, listed)

@@ -2,44 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+
 import numpy as np
 import pandas as pd
 
 from schemas import columns as c
 from schemas.errors import ConfigError, first_few
+from schemas.frequency import Frequency
 from schemas.panel import Panel
-from schemas.records import IngestRecord, PanelRecord
-from schemas.run import RunContext
+from schemas.records import PanelRef
 from tasks.demand.panel import from_frames
 from tasks.storage.lake import Lake
 
 
-def load_tables(lake: Lake, record: IngestRecord) -> dict[str, pd.DataFrame]:
-    """The validated input tables by name."""
-    return {name: lake.read_table(ref) for name, ref in record.tables.items()}
+def load_panel(lake: Lake, ref: PanelRef, frequency: Frequency) -> Panel:
+    """The panel that a reference names."""
+    return from_frames({name: lake.read_table(frame) for name, frame in ref.frames.items()}, frequency, ref.horizon)
 
 
-def load_panel(lake: Lake, run: RunContext, record: PanelRecord) -> Panel:
-    """The panel that a record refers to."""
-    frames = {name: lake.read_table(ref) for name, ref in record.frames.items()}
-    return from_frames(frames, run.settings.period, record.horizon)
+def recent_demand(lake: Lake, ref: PanelRef, frequency: Frequency, horizons: int = 3) -> pd.DataFrame:
+    """Demand of the last horizons before the run date, as the report draws it.
+
+    Returns:
+        store_id, category, date and units (NaN = unknown), one row per series and period.
+    """
+    panel = load_panel(lake, ref, frequency)
+    return demand_rows(panel, min(panel.history, horizons * panel.horizon))
 
 
-def scoped(panel: Panel, run: RunContext) -> Panel:
-    """The series that a run is about.
+def demand_rows(panel: Panel, periods: int) -> pd.DataFrame:
+    """Demand of the last periods: store_id, category, date and units (NaN = unknown)."""
+    labels = panel.history_periods[panel.history - periods :]
+    keys = panel.series.loc[panel.series.index.repeat(periods), [c.STORE_ID, c.CATEGORY]].reset_index(drop=True)
+    units = panel.demand[:, panel.history - periods :].ravel()
+    return keys.assign(**{c.DATE: list(labels) * panel.n, c.UNITS: units})
+
+
+def scoped(panel: Panel, stores: Sequence[str], categories: Sequence[str], as_of: date) -> Panel:
+    """The series of a part of the network; all of them where neither stores nor categories are named.
 
     Raises:
         ConfigError: a store or category of the scope has no series.
     """
     chosen = np.ones(panel.n, dtype=bool)
-    for wanted, column, option in ((run.stores, c.STORE_ID, "stores"), (run.categories, c.CATEGORY, "categories")):
+    for wanted, column, option in ((stores, c.STORE_ID, "stores"), (categories, c.CATEGORY, "categories")):
         if not wanted:
             continue
         present = panel.series[column].astype(str)
         unknown = sorted(set(wanted) - set(present))
         if unknown:
             raise ConfigError(
-                f"{option}: no sales before {run.as_of} for {first_few(unknown)}. "
+                f"{option}: no sales before {as_of} for {first_few(unknown)}. "
                 f"Expected some of {first_few(sorted(set(present)))}"
             )
         chosen &= present.isin(wanted).to_numpy()

@@ -11,7 +11,8 @@ import pandas as pd
 from schemas import columns as c
 from schemas.errors import TrainingError, first_few
 from schemas.panel import Fold, Panel
-from schemas.settings import BASELINES, Settings
+from schemas.settings import BASELINES
+from schemas.settings.slices import CompareSlice
 from tasks.evaluation.backtest.paired_losses import SelectionRule
 from tasks.evaluation.backtest.recalibration import calibrated
 from tasks.evaluation.backtest.rows import read_rows, series_codes
@@ -63,9 +64,10 @@ def compare(
     forecasts: Sequence[pd.DataFrame],
     panel: Panel,
     folds: Sequence[Fold],
-    settings: Settings,
+    settings: CompareSlice,
     rule: SelectionRule | None = None,
     sku_facts: pd.DataFrame | None = None,
+    workers: int = 1,
 ) -> Comparison:
     """Compare all models of a run and choose a champion per series.
 
@@ -80,6 +82,7 @@ def compare(
         rule: how champions are chosen; the defaults with the settings' loss where None.
         sku_facts: prices of units (see ``tasks.demand.sku_facts``); read where inventory costs rank models and a
             lost unit costs its price.
+        workers: threads of the models that the reconciliation fits.
 
     Raises:
         TrainingError: a column is missing, a value is not finite, rows repeat, a series of the panel has
@@ -97,7 +100,7 @@ def compare(
     rows = read_rows(backtest, settings.quantiles)
     grid = fold_grid(rows)
     gap = gap_of(rows, rule)
-    agreed = reconcile(split, champions_of(rows, grid, split.live, rule), panel, folds, settings)
+    agreed = reconcile(split, champions_of(rows, grid, split.live, rule), panel, folds, settings, workers=workers)
     split, champions = agreed.split, agreed.champions
     if agreed.method != NONE:
         backtest = _costed(split.backtest, settings, rule, sku_facts)
@@ -118,13 +121,13 @@ def compare(
     )
 
 
-def _split(tables: Sequence[pd.DataFrame], panel: Panel, settings: Settings) -> SplitForecasts:
+def _split(tables: Sequence[pd.DataFrame], panel: Panel, settings: CompareSlice) -> SplitForecasts:
     stacked = pd.concat([table for table in tables if len(table)], ignore_index=True)
     return attach_actuals(stacked, panel, panel.horizon_periods[0], settings.quantiles)
 
 
 def _costed(
-    backtest: pd.DataFrame, settings: Settings, rule: SelectionRule, sku_facts: pd.DataFrame | None
+    backtest: pd.DataFrame, settings: CompareSlice, rule: SelectionRule, sku_facts: pd.DataFrame | None
 ) -> pd.DataFrame:
     """With simulated inventory costs where they rank the models."""
     if rule.loss != c.INVENTORY_COST:
@@ -138,7 +141,7 @@ def _ensemble(
     tables: Sequence[pd.DataFrame],
     backtest: pd.DataFrame,
     panel: Panel,
-    settings: Settings,
+    settings: CompareSlice,
     rule: SelectionRule,
     sku_facts: pd.DataFrame | None,
 ) -> pd.DataFrame:

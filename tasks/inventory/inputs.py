@@ -9,7 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.records import CalibrationRecord, ComparisonRecord, IngestRecord, PanelRecord, PlanInputs
-from schemas.settings import Settings
+from schemas.settings.slices import PlanSlice
 from tasks.storage.lake import Lake
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def plan_inputs(
     )
 
 
-def weekly_inputs(lake: Lake, settings: Settings, as_of: date, given: PlanInputs) -> WeeklyInputs:
+def weekly_inputs(lake: Lake, settings: PlanSlice, as_of: date, given: PlanInputs) -> WeeklyInputs:
     """Read what a plan is made from.
 
     Raises:

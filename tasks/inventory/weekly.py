@@ -66,7 +66,7 @@ class WeeklyPlan:
     seconds: float
 
 
-def optimise(inputs: WeeklyInputs, tell: Tell | None = None) -> WeeklyPlan:
+def optimize(inputs: WeeklyInputs, tell: Tell | None = None) -> WeeklyPlan:
     """Plan, judge on fresh paths, choose, and split the first visit's levels to SKUs.
 
     Args:

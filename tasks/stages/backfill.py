@@ -13,7 +13,7 @@ from schemas import columns as c
 from schemas.errors import BackfillError
 from schemas.records import PanelRecord, WeekOutcome
 from schemas.run import RunContext
-from tasks.demand.stored import load_panel
+from tasks.demand.stored import demand_rows, load_panel
 from tasks.publication.later_sales import judge_week
 from tasks.report.formats import percent, quantity
 from tasks.stages.support import show_table
@@ -88,8 +88,7 @@ def refuse_failed_weeks(weeks: Sequence[WeekOutcome]) -> None:
 
 
 def _sales(lake: Lake, run: RunContext, record: PanelRecord) -> pd.DataFrame:
-    panel = load_panel(lake, run, record)
-    keys = panel.series.loc[panel.series.index.repeat(panel.history), [c.STORE_ID, c.CATEGORY]]
-    dates = list(panel.history_periods) * panel.n
-    frame = keys.astype(str).reset_index(drop=True)
-    return frame.assign(**{c.DATE: pd.to_datetime(dates), c.UNITS: panel.demand.ravel()})
+    panel = load_panel(lake, record.panel, run.settings.period)
+    rows = demand_rows(panel, panel.history)
+    keys = {name: rows[name].astype(str) for name in (c.STORE_ID, c.CATEGORY)}
+    return rows.assign(**keys, **{c.DATE: pd.to_datetime(rows[c.DATE])})

@@ -13,15 +13,14 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.logging import get_logger
 from prefect.runtime import flow_run
 
-from schemas.deepar import DeepArBackend, DeepArChoice, JobProgress
+from schemas.deepar import DeepArBackend, JobProgress
 from schemas.errors import ConfigError, PipelineError
-from schemas.panel import Panel
 from schemas.run import RunContext
-from schemas.settings import DeepArConfiguration, DeepArSageMakerSettings, DeepArSettings
+from schemas.settings import DeepArSageMakerSettings, DeepArSettings
+from schemas.settings.slices import DeepArSlice, DeepArTraining, DeepArTuningSlice
 from tasks.configuration.settings_file import load_settings
-from tasks.deepar.forecaster import DeepArForecaster
-from tasks.forecasting.registry import worker_count
-from tasks.stages.support import artifact_key, say
+from tasks.deepar.stage import DeepArTools, MakeTools
+from tasks.stages.support import artifact_key, cores_of, say
 from tasks.storage.lake import Lake, open_lake
 
 SECONDS_BETWEEN_LINES = 30.0
@@ -73,7 +72,7 @@ def deepar_backend(run: RunContext, lake: Lake) -> DeepArBackend:
     if settings.backend == "local":
         from tasks.deepar.local.backend import LocalBackend
 
-        return LocalBackend(lake, settings.local, worker_count(run.settings))
+        return LocalBackend(lake, settings.local, cores_of(run).workers)
     from tasks.deepar.sagemaker.backend import SageMakerBackend
 
     session = _block_session(settings.sagemaker.credentials_block)
@@ -101,24 +100,20 @@ def _block_session(block: str | None) -> Any:
         ) from error
 
 
-def forecaster_of(
-    run: RunContext, lake: Lake, configuration: DeepArConfiguration, tested: Panel | None = None
-) -> DeepArForecaster:
-    """The forecaster of one configuration; with ``tested`` its jobs measure themselves on what followed."""
-    return DeepArForecaster(
-        deepar_settings(run),
-        configuration,
-        lake,
-        deepar_backend(run, lake),
-        JobBoard(run),
-        tested,
-    )
+def deepar_slice(run: RunContext) -> DeepArSlice:
+    """What DeepAR's trainings may read of the settings."""
+    return DeepArSlice.of(run.settings, deepar=DeepArTraining.of(deepar_settings(run)))
 
 
-def deepar_forecaster(run: RunContext, lake: Lake, choice: DeepArChoice | None) -> DeepArForecaster:
-    """The forecaster of the configuration that goes on."""
-    configuration = choice.configuration if choice else deepar_settings(run).configurations[0]
-    return forecaster_of(run, lake, configuration)
+def deepar_tuning_slice(run: RunContext) -> DeepArTuningSlice:
+    """What DeepAR's tuning may read of the settings."""
+    settings = deepar_settings(run)
+    return DeepArTuningSlice.of(run.settings, deepar=DeepArTraining.of(settings), tuning=settings.tuning)
+
+
+def deepar_tools(run: RunContext) -> MakeTools:
+    """Makes the backend of the settings, and the board that shows its jobs."""
+    return lambda: DeepArTools(deepar_backend(run, open_lake(run.settings.storage)), JobBoard(run))
 
 
 def stop_jobs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
-import pandas as pd
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from schemas import columns as c
-from schemas.outputs import MANIFEST, REPLENISHMENT, REPORT, RunFacts, RunOutputs
-from schemas.panel import Panel
+from schemas.outputs import MANIFEST, REPLENISHMENT, REPORT
 from schemas.records import (
     Approval,
     ComparisonRecord,
@@ -22,22 +18,20 @@ from schemas.records import (
     PanelRecord,
     PlanRecord,
     PublicationRecord,
-    TableRef,
 )
 from schemas.run import RunContext
-from schemas.tables import OVERRIDES
-from tasks.demand.stored import load_panel
 from tasks.publication.addresses import web_address
-from tasks.publication.earlier_runs import latest_before, published
+from tasks.publication.earlier_runs import published
 from tasks.publication.manifest import same_run
-from tasks.publication.overrides import apply_overrides, corrected_totals, override_warnings
-from tasks.publication.transaction import publish_run
+from tasks.publication.overrides import override_warnings
+from tasks.publication.publish_week import PublicationInputs, earlier_publication, publish_week
 from tasks.stages.events import tell_of_publication
-from tasks.stages.support import REUSED, about, run_stage, say, show_markdown, show_table, warn
-from tasks.storage.cache import references
-from tasks.storage.lake import Lake, open_lake
+from tasks.stages.stage import REUSED, Stage
+from tasks.stages.support import about, say, show_markdown, show_table, warn
+from tasks.storage.lake import open_lake
 
-HORIZONS_SHOWN = 3
+PUBLISH = Stage("publish", PublicationRecord, publish_week)
+
 _READERS = {REPORT: "planners", REPLENISHMENT: "the ERP"}
 
 
@@ -54,40 +48,26 @@ def publish(
     """All output files, the manifest and the report in ``runs/<as_of>``; links as artifacts.
 
     Raises:
-        PublicationError: an output breaks the contract; nothing was published.
+        PublicationError: an output breaks its rules; nothing was published.
         PublicationHeldError: more targets changed than the settings allow; nothing was published.
     """
-    lake = open_lake(run.settings.storage)
-    earlier = latest_before(lake, run.as_of)
-    parts: dict[str, object] = {
-        "tables": sorted(ref.sha256 for record in (ingested, panel, comparison, plan) for ref in references(record)),
-        "settings": run.settings.digest(),
-        "as_of": run.as_of.isoformat(),
-        "scope": [run.stores, run.categories],
-        "dry_run": run.dry_run,
-        "earlier": None if earlier is None else [earlier.as_of.isoformat(), earlier.manifest],
-    }
-    record, state = run_stage(
-        run,
-        "publish",
-        parts,
-        PublicationRecord,
-        lambda: publish_run(
-            lake,
-            run,
-            *_with_overrides(
-                lake,
-                run,
-                ingested,
-                _outputs(lake, run, ingested, panel, comparison, plan),
-                replace(_facts(ingested, panel, forecasts, comparison, plan), approval=approval),
-            ),
-        ),
+    inputs = PublicationInputs(
+        ingested=ingested,
+        panel=panel,
+        forecasts=forecasts,
+        comparison=comparison,
+        plan=plan,
+        as_of=run.as_of,
+        stores=run.stores,
+        categories=run.categories,
+        dry_run=run.dry_run,
+        earlier=earlier_publication(open_lake(run.settings.storage), run.as_of),
     )
-    warn([*record.warnings, *override_warnings(record.overrides, _rejected_overrides(ingested))])
+    record, state = PUBLISH.run(run, inputs, run.settings, approval)
+    warn([*record.warnings, *override_warnings(record.overrides, inputs.rejected_overrides)])
     if run.scoped:
         warn(["The file covers the run's scope only: for the ERP an absent pair means 0."])
-    # Those of the data are in the log already; whoever approves or reads the artifact is to see them too.
+    # Warnings about the data are in the log already; who approves or reads the artifact must see them as well.
     data_warnings = [text for text in panel.warnings if text not in record.warnings]
     record = record.model_copy(
         update={
@@ -100,88 +80,6 @@ def publish(
         tell_of_publication(run, record)
     _show(run, record, plan)
     return Completed(data=record, name=state.name, message=state.message)
-
-
-def _outputs(
-    lake: Lake,
-    run: RunContext,
-    ingested: IngestRecord,
-    panel: PanelRecord,
-    comparison: ComparisonRecord,
-    plan: PlanRecord,
-) -> RunOutputs:
-    stored: dict[str, TableRef] = {
-        **{name: ref for name, ref in plan.tables.items() if name != "bounds"},
-        "forecast": comparison.forecast,
-        "backtest": comparison.backtest,
-        "metrics": comparison.metrics,
-        "champions": comparison.champions,
-        "quarantine": ingested.quarantine,
-        "treatments": panel.treatments,
-    }
-    return RunOutputs(
-        **{name: lake.read_table(ref) for name, ref in stored.items()},
-        history=_recent(load_panel(lake, run, panel)),
-    )
-
-
-def _with_overrides(
-    lake: Lake, run: RunContext, ingested: IngestRecord, outputs: RunOutputs, facts: RunFacts
-) -> tuple[RunOutputs, RunFacts]:
-    """The planners' overrides applied to the targets, and what to tell of them."""
-    given = ingested.tables.get(OVERRIDES.name)
-    if given is None:
-        return outputs, facts
-    result = apply_overrides(outputs.replenishment, lake.read_table(given), run.as_of)
-    totals = outputs.category_totals
-    if totals is not None:
-        totals = corrected_totals(totals, outputs.replenishment, result.targets)
-    told = override_warnings(result.rows, _rejected_overrides(ingested))
-    return (
-        replace(outputs, replenishment=result.targets, category_totals=totals, overridden=result.changed),
-        replace(facts, overrides=result.rows, warnings=[*facts.warnings, *told]),
-    )
-
-
-def _rejected_overrides(ingested: IngestRecord) -> int:
-    return sum(file.rows_quarantined for file in ingested.files if file.table == OVERRIDES.name)
-
-
-def _recent(panel: Panel) -> pd.DataFrame:
-    """Demand of the last horizons, as the report draws it."""
-    shown = min(panel.history, HORIZONS_SHOWN * panel.horizon)
-    labels = panel.history_periods[panel.history - shown :]
-    keys = panel.series.loc[panel.series.index.repeat(shown), [c.STORE_ID, c.CATEGORY]].reset_index(drop=True)
-    return keys.assign(**{c.DATE: list(labels) * panel.n, c.UNITS: panel.demand[:, panel.history - shown :].ravel()})
-
-
-def _facts(
-    ingested: IngestRecord,
-    panel: PanelRecord,
-    forecasts: list[ForecastRecord],
-    comparison: ComparisonRecord,
-    plan: PlanRecord,
-) -> RunFacts:
-    seconds = {"ingest": ingested.seconds, "features": panel.seconds}
-    for record in forecasts:
-        stage = f"forecast {record.model}"
-        seconds[stage] = round(seconds.get(stage, 0.0) + record.seconds, 3)
-    seconds |= {"compare": comparison.seconds, "optimise": plan.seconds}
-    return RunFacts(
-        inputs=ingested.files,
-        reasons=ingested.reasons,
-        failures=comparison.failures,
-        warnings=panel.warnings,
-        notes={"Remarks on forecasts": comparison.notes, "Remarks on the plan": plan.notes},
-        seconds=seconds,
-        stock_given=panel.stock_counted,
-        plan_inputs=plan.inputs.model_dump(mode="json"),
-        summary={
-            "Overfitting": comparison.summary["gap"],
-            "Replay cost by service level": plan.summary["calibration"],
-            "Treatments": panel.summary["treatments"],
-        },
-    )
 
 
 def _outcome(record: PublicationRecord) -> str:

@@ -1,34 +1,26 @@
-"""What every Prefect task shares: the lake's memo, the state it ends in, artifacts and quiet errors."""
+"""What every Prefect task shares: artifacts, log lines, retries and quiet errors."""
 
 from __future__ import annotations
 
 import logging
 import math
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
-import pandas as pd
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
-from prefect.states import Completed
 from prefect.tasks import Task
-from pydantic import BaseModel
 
 from schemas.errors import PipelineError
-from schemas.run import RunContext
-from tasks.storage.cache import reuse_or_compute
-from tasks.storage.lake import open_lake
-
-R = TypeVar("R", bound=BaseModel)
+from schemas.run import SHARDS_AT_ONCE, RunContext
+from tasks.storage.machine import Cores, usable_cores
 
 ARTIFACT_ROWS = 200
 # From here on numbers are shown whole and with separators, below with this many digits.
 _WHOLE_FROM = 1000
 _DIGITS = 4
-# The name of the state of a task whose result the lake already held.
-REUSED = "Cached"
 RETRY_DELAYS_SECONDS = [2.0, 10.0]
 _ENGINE_LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.flow_engine", "prefect.task_engine")
 # Tells of temporary folders at level INFO, which it sets itself when it is imported.
@@ -58,21 +50,6 @@ def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> 
     """Whether a failure may pass by itself: a connection or a time-out, never bad input or a bug."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, (ConnectionError, TimeoutError))
-
-
-def run_stage(
-    run: RunContext, stage: str, parts: dict[str, object], record_type: type[R], compute: Callable[[], R]
-) -> tuple[R, State[R]]:
-    """Reuse or compute a stage's record, and the state in which its task should end.
-
-    Returns:
-        The record, and a completed state that carries it, named :data:`REUSED` where it was reused.
-    """
-    lake = open_lake(run.settings.storage)
-    record, reused = reuse_or_compute(lake, stage, parts, record_type, compute, force=run.force)
-    if reused:
-        return record, Completed(data=record, name=REUSED, message=f"{stage}: reused from the lake")
-    return record, Completed(data=record, message=f"{stage}: computed")
 
 
 def artifact_key(*words: str) -> str:
@@ -115,12 +92,6 @@ def legible(value: Any) -> Any:
     return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
 
 
-def rows_of(frame: pd.DataFrame, digits: int = 4) -> list[dict[str, Any]]:
-    """A small frame as JSON rows, numbers rounded; an undefined number is an empty cell."""
-    rounded = frame.round(digits)
-    return rounded.astype(object).where(rounded.notna(), None).to_dict("records")
-
-
 def with_first(rows: Sequence[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
     """Rows with these columns in front: a table in the UI is cut off at the right.
 
@@ -146,3 +117,9 @@ def warn(messages: Sequence[str]) -> None:
     """Warnings in the run's log."""
     for message in messages:
         get_run_logger().warning(message)
+
+
+def cores_of(run: RunContext) -> Cores:
+    """Processes and threads that one shard of a run may use."""
+    workers = run.settings.compute.workers or usable_cores()
+    return Cores(workers, max(1, workers // SHARDS_AT_ONCE))

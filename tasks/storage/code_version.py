@@ -1,15 +1,20 @@
-"""Which code made a result: the package's version and a checksum of its own source files."""
+"""Which code made a result: the version of the whole product, and a digest of what one computation imports."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGE = "restock"
-ROOMS = ("schemas", "tasks", "flows")
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("schemas", "tasks", "flows")
 SUFFIXES = (".py", ".j2")
+# Settings declare values, limits and descriptions. The values that a stage reads are in its key.
+DECLARATIONS = "schemas.settings"
 _DIGITS = 12
 
 
@@ -17,7 +22,7 @@ _DIGITS = 12
 def code_version() -> str:
     """Version of the running code, such as ``0.1.0+3f2a91c07be4``.
 
-    Read once per process: an edit while a run is under way changes nothing in it.
+    Read once per process: an edit during a run changes nothing in it.
 
     Returns:
         The package's version, a plus sign and twelve digits of :func:`source_digest`, so that an edited
@@ -27,20 +32,99 @@ def code_version() -> str:
         release = version(PACKAGE)
     except PackageNotFoundError:
         release = "0"
-    return f"{release}+{source_digest(Path(__file__).parents[2])[:_DIGITS]}"
+    return f"{release}+{source_digest(ROOT)[:_DIGITS]}"
 
 
 def source_digest(root: Path) -> str:
     """SHA-256 over the names and bytes of the product's source files.
 
     Args:
-        root: folder that holds the rooms; tests, deployments and compiled files are left out.
+        root: folder that holds the packages; tests, deployments and compiled files are left out.
     """
     digest = hashlib.sha256()
-    for room in ROOMS:
-        files = [path for path in (root / room).rglob("*") if path.suffix in SUFFIXES and path.is_file()]
+    for package in PACKAGES:
+        files = [path for path in (root / package).rglob("*") if path.suffix in SUFFIXES and path.is_file()]
         for path in sorted(files, key=lambda file: file.relative_to(root).as_posix()):
             content = path.read_bytes()
             digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
             digest.update(content)
     return digest.hexdigest()
+
+
+@cache
+def import_digest(modules: tuple[str, ...], root: Path = ROOT) -> str:
+    """SHA-256 over the code of modules and of everything in ``schemas`` and ``tasks`` that they import.
+
+    Imports inside functions count. Comments and docstrings do not, nor do the declarations of
+    :data:`DECLARATIONS`.
+
+    Args:
+        modules: dotted names.
+        root: folder that holds the packages.
+    """
+    found = import_closure(modules, root)
+    lines = [f"{name} {_module(name, root)[0]}\n" for name in sorted(found)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def import_closure(modules: tuple[str, ...], root: Path = ROOT) -> set[str]:
+    """Dotted names of the modules, and of all product modules that they import, however far.
+
+    Raises:
+        ValueError: a name is no module of the product.
+    """
+    unknown = [name for name in modules if _file_of(name, root) is None]
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: no such module below {root}")
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(_module(name, root)[1])
+    return found
+
+
+@cache
+def _module(name: str, root: Path) -> tuple[str, tuple[str, ...]]:
+    """Digest of a module's code without comments and docstrings but with its templates, and what it imports."""
+    path = _file_of(name, root)
+    assert path is not None
+    tree = ast.parse(path.read_bytes())
+    imported = {target for node in ast.walk(tree) for target in _imports(node, root)}
+    for node in ast.walk(tree):
+        _drop_docstring(node)
+    digest = hashlib.sha256(ast.dump(tree).encode())
+    for template in sorted(path.parent.glob("templates/*")):
+        digest.update(template.read_bytes())
+    return digest.hexdigest(), tuple(sorted(imported))
+
+
+def _imports(node: ast.AST, root: Path) -> Iterator[str]:
+    """Product modules that an import statement names, declarations left out."""
+    if isinstance(node, ast.Import):
+        named = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        named = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    else:
+        return
+    for name in named:
+        declared = name == DECLARATIONS or name.startswith(f"{DECLARATIONS}.")
+        if not declared and _file_of(name, root) is not None:
+            yield name
+
+
+def _drop_docstring(node: ast.AST) -> None:
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        first = node.body[0] if node.body else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            node.body = node.body[1:]
+
+
+def _file_of(name: str, root: Path) -> Path | None:
+    """The file of a product module; None where the name is none."""
+    if name.split(".", 1)[0] not in ("schemas", "tasks"):
+        return None
+    stem = root.joinpath(*name.split("."))
+    return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from flows.__main__ import cli
 from schemas.errors import ConfigError
 from tasks.configuration.settings_file import load_settings
-from tasks.inventory.weekly import optimise
+from tasks.inventory.weekly import optimize
 from tasks.publication.erp_file import replenishment_bytes
 from tasks.storage.lake import open_lake
 from tests.inventory.test_weekly_plan import COSTED, inputs_of
@@ -48,7 +48,7 @@ def settings_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else lake.write_table("t", value).model_dump()
         for name, value in given.items()
     }
-    plan = optimise(inputs_of(**COSTED))
+    plan = optimize(inputs_of(**COSTED))
     files = {
         "replenishment.csv": replenishment_bytes(plan.replenishment, settings.output),
         "costs.csv": plan.costs.to_csv(index=False).encode(),

@@ -10,6 +10,7 @@ import pytest
 from schemas import columns as c
 from schemas.errors import DataContractError, StorageError
 from schemas.frequency import Frequency
+from tasks.demand.cleaning.prepared import prepare
 from tasks.demand.panel import build_panel, from_frames, to_frames
 
 AS_OF = date(2024, 3, 1)
@@ -68,7 +69,7 @@ def same(one, other):
 
 
 def test_axis_and_series(rich_tables, make_settings):
-    panel = build_panel(rich_tables, make_settings(), AS_OF).panel
+    panel = build_panel(prepare(rich_tables, make_settings(), AS_OF)).panel
     assert panel.series[[c.STORE_ID, c.CATEGORY]].to_numpy().tolist() == [
         ["s1", "A"], ["s1", "B"], ["s2", "A"], ["s2", "B"]
     ]  # fmt: skip
@@ -79,7 +80,7 @@ def test_axis_and_series(rich_tables, make_settings):
 
 
 def test_what_lies_behind_as_of_changes_nothing(rich_tables, make_settings):
-    built = build_panel(rich_tables, make_settings(country="CL"), AS_OF)
+    built = build_panel(prepare(rich_tables, make_settings(country="CL"), AS_OF))
     changed = dict(rich_tables)
     for name in ("sales", "availability"):
         frame = rich_tables[name]
@@ -87,16 +88,16 @@ def test_what_lies_behind_as_of_changes_nothing(rich_tables, make_settings):
         wild = frame[later].sample(frac=0.3, random_state=1).assign(**{c.DATE: pd.Timestamp("2024-05-01")})
         altered = frame[later].assign(**({c.UNITS: 1e6} if name == "sales" else {c.IN_STOCK: False}))
         changed[name] = pd.concat([altered, frame[~later], wild], ignore_index=True)
-    again = build_panel(changed, make_settings(country="CL"), AS_OF)
+    again = build_panel(prepare(changed, make_settings(country="CL"), AS_OF))
     same(built.panel, again.panel)
     pd.testing.assert_frame_equal(built.treatments, again.treatments)
     assert built.treatment_counts == again.treatment_counts
 
 
 def test_row_order_changes_nothing(rich_tables, make_settings):
-    built = build_panel(rich_tables, make_settings(), AS_OF)
+    built = build_panel(prepare(rich_tables, make_settings(), AS_OF))
     shuffled = {name: frame.sample(frac=1, random_state=5) for name, frame in rich_tables.items()}
-    again = build_panel(shuffled, make_settings(), AS_OF)
+    again = build_panel(prepare(shuffled, make_settings(), AS_OF))
     same(built.panel, again.panel)
     pd.testing.assert_frame_equal(built.treatments, again.treatments)
 
@@ -106,12 +107,15 @@ def test_categorical_ids_give_the_same_panel(rich_tables, make_settings):
         name: frame.astype({key: "category" for key in (c.STORE_ID, c.SKU) if key in frame.columns})
         for name, frame in rich_tables.items()
     }
-    same(build_panel(rich_tables, make_settings(), AS_OF).panel, build_panel(coded, make_settings(), AS_OF).panel)
+    same(
+        build_panel(prepare(rich_tables, make_settings(), AS_OF)).panel,
+        build_panel(prepare(coded, make_settings(), AS_OF)).panel,
+    )
 
 
 def test_inputs_are_not_changed(rich_tables, make_settings):
     before = {name: frame.copy(deep=True) for name, frame in rich_tables.items()}
-    build_panel(rich_tables, make_settings(cleaning={"merge_prefixes": {c.BRAND: ["A"]}}), AS_OF)
+    build_panel(prepare(rich_tables, make_settings(cleaning={"merge_prefixes": {c.BRAND: ["A"]}}), AS_OF))
     for name, frame in rich_tables.items():
         pd.testing.assert_frame_equal(frame, before[name])
 
@@ -120,7 +124,7 @@ def test_inputs_are_not_changed(rich_tables, make_settings):
 def test_round_trip(frequency, aggregate, rich_tables, make_settings, tmp_path):
     settings = make_settings(frequency=frequency, aggregate=aggregate, country="CL", horizon=2 if aggregate else 7,
                              inventory={"review_period": 1})  # fmt: skip
-    panel = build_panel(rich_tables, settings, AS_OF).panel
+    panel = build_panel(prepare(rich_tables, settings, AS_OF)).panel
     stored = {}
     for name, frame in to_frames(panel).items():
         frame.to_parquet(tmp_path / f"{name}.parquet")
@@ -129,7 +133,7 @@ def test_round_trip(frequency, aggregate, rich_tables, make_settings, tmp_path):
 
 
 def test_frames_that_do_not_belong_together_are_refused(rich_tables, make_settings):
-    panel = build_panel(rich_tables, make_settings(), AS_OF).panel
+    panel = build_panel(prepare(rich_tables, make_settings(), AS_OF)).panel
     frames = to_frames(panel)
     with pytest.raises(StorageError, match=r"do not belong together: 4 series and 67 periods with horizon 7, but 239"):
         from_frames({**frames, "history": frames["history"].iloc[:-1]}, panel.frequency, panel.horizon)
@@ -142,18 +146,18 @@ def test_weeks_and_months_sum_the_days(make_tables, make_settings, row_of):
         ("2024-01-31", "s1", "b1", 8), ("2024-02-01", "s1", "b1", 16), ("2024-02-04", "s1", "b1", 32),
     ]  # fmt: skip
     weekly = make_settings(frequency="W-MON", aggregate=True, horizon=2)
-    panel = build_panel(make_tables(sales), weekly, date(2024, 2, 5)).panel
+    panel = build_panel(prepare(make_tables(sales), weekly, date(2024, 2, 5))).panel
     assert row_of(panel, "s1", "B") == [3, 4, 0, 0, 56]
     assert panel.horizon_periods.strftime("%Y-%m-%d").tolist() == ["2024-02-05", "2024-02-12"]
     monthly = make_settings(frequency="MS", aggregate=True, horizon=2)
-    panel = build_panel(make_tables(sales), monthly, date(2024, 3, 1)).panel
+    panel = build_panel(prepare(make_tables(sales), monthly, date(2024, 3, 1))).panel
     assert row_of(panel, "s1", "B") == [15, 48]
 
 
 def test_as_of_inside_a_week_is_warned_of(make_tables, make_settings):
     sales = [("2024-01-01", "s1", "b1", 1), ("2024-01-08", "s1", "b1", 2)]
     settings = make_settings(frequency="W-MON", horizon=1)
-    build = build_panel(make_tables(sales), settings, date(2024, 1, 10))
+    build = build_panel(prepare(make_tables(sales), settings, date(2024, 1, 10)))
     assert build.panel.demand.tolist() == [[1, 2]]
     assert build.panel.horizon_periods[0] == pd.Timestamp("2024-01-15")
     assert "inside a period of W-MON: that of 2024-01-08 counts as finished" in build.warnings[0]
@@ -162,20 +166,20 @@ def test_as_of_inside_a_week_is_warned_of(make_tables, make_settings):
 def test_nothing_before_as_of_names_first_and_last_date(make_tables, make_settings):
     sales = [("2024-01-03", "s1", "b1", 1), ("2024-01-09", "s1", "b1", 1)]
     with pytest.raises(DataContractError, match="run from 2024-01-03 to 2024-01-09"):
-        build_panel(make_tables(sales), make_settings(), date(2024, 1, 3))
+        build_panel(prepare(make_tables(sales), make_settings(), date(2024, 1, 3)))
 
 
 def test_unknown_category_column_and_sku(make_tables, make_settings):
     sales = [("2024-01-03", "s1", "zz", 1)]
     with pytest.raises(DataContractError, match="1 SKU are not in products: zz"):
-        build_panel(make_tables(sales), make_settings(), AS_OF)
+        build_panel(prepare(make_tables(sales), make_settings(), AS_OF))
     with pytest.raises(DataContractError, match=r"columns that the table lacks: model \(1 in all\)"):
-        build_panel(make_tables(sales), make_settings(category=[c.MODEL]), AS_OF)
+        build_panel(prepare(make_tables(sales), make_settings(category=[c.MODEL]), AS_OF))
 
 
 def test_returns_are_recorded(make_tables, make_settings):
     sales = [("2024-01-03", "s1", "b1", 1), ("2024-01-04", "s1", "b1", -2), ("2024-03-04", "s1", "b1", -5)]
-    build = build_panel(make_tables(sales), make_settings(), AS_OF)
+    build = build_panel(prepare(make_tables(sales), make_settings(), AS_OF))
     assert build.treatments[[c.DATE, c.UNITS, c.TREATMENT]].to_numpy().tolist() == [
         [pd.Timestamp("2024-01-04"), -2.0, "return"]
     ]
@@ -188,7 +192,7 @@ def test_merged_prefixes_make_one_category(make_tables, make_settings, row_of):
     settings = make_settings(
         category=[c.BRAND, c.SUBFAMILY], cleaning={"merge_prefixes": {c.SUBFAMILY: ["SANDALIA", "SAND"]}}
     )
-    build = build_panel(tables, settings, date(2024, 1, 2))
+    build = build_panel(prepare(tables, settings, date(2024, 1, 2)))
     assert build.panel.series[c.CATEGORY].tolist() == ["A_SANDALIA", "B_"]
     assert row_of(build.panel, "s1", "A_SANDALIA") == [3]
     assert build.treatment_counts["merged_product"] == 1
@@ -198,7 +202,7 @@ def test_static_features_hold_for_the_whole_category(make_tables, make_settings)
     tables = make_tables([("2024-01-01", "s1", "a1", 1), ("2024-01-01", "s1", "a2", 2), ("2024-01-01", "s2", "b1", 4)])
     tables["products"] = tables["products"].assign(family=["x", "x", None], size=[1, 2, 3], price=[5.0, 5.0, 7.0])
     tables["stores"] = tables["stores"].assign(family=["north", "south"], area=[10, 20])
-    series = build_panel(tables, make_settings(), date(2024, 1, 2)).panel.series
+    series = build_panel(prepare(tables, make_settings(), date(2024, 1, 2))).panel.series
     assert series["family"].tolist() == ["x", ""]
     assert series["store_family"].tolist() == ["north", "south"]
     assert series["area"].tolist() == [10.0, 20.0]
@@ -211,7 +215,7 @@ def test_observed_price_is_the_last_known_one(make_tables, make_settings):
         ("2024-01-01", "s1", "b1", 0, 0.0), ("2024-01-02", "s1", "b1", 2, 10.0), ("2024-01-02", "s1", "b1", 1, 8.0),
         ("2024-01-03", "s1", "b1", -1, -6.0), ("2024-01-04", "s1", "b1", 3, np.nan), ("2024-01-05", "s1", "b1", 1, 4.0),
     ]  # fmt: skip
-    panel = build_panel(make_tables(sales), make_settings(), date(2024, 1, 6)).panel
+    panel = build_panel(prepare(make_tables(sales), make_settings(), date(2024, 1, 6))).panel
     np.testing.assert_array_equal(panel.observed[c.UNIT_PRICE], np.float32([[np.nan, 6, 6, 6, 4]]))
 
 
@@ -219,13 +223,13 @@ def test_cut_back_panel_equals_the_earlier_build(rich_tables, make_settings):
     """A fold sees what a run on that day would have seen."""
     settings = make_settings(cleaning={"drop_outliers": False})
     tables = {**rich_tables, "calendar": rich_tables["calendar"][[c.DATE, c.STORE_ID, c.OPEN]]}
-    cut = build_panel(tables, settings, AS_OF).panel.until(40)
-    early = build_panel(tables, settings, date(2024, 2, 10)).panel
+    cut = build_panel(prepare(tables, settings, AS_OF)).panel.until(40)
+    early = build_panel(prepare(tables, settings, date(2024, 2, 10))).panel
     same(cut, replace(early, known={name: early.known[name] for name in cut.known}))
 
 
 def test_frequency_is_kept(rich_tables, make_settings):
-    assert build_panel(rich_tables, make_settings(), AS_OF).panel.frequency == Frequency("D")
+    assert build_panel(prepare(rich_tables, make_settings(), AS_OF)).panel.frequency == Frequency("D")
 
 
 def test_inside_a_week_later_rows_of_that_week_change_nothing(make_tables, make_settings):
@@ -235,13 +239,13 @@ def test_inside_a_week_later_rows_of_that_week_change_nothing(make_tables, make_
         {c.DATE: pd.date_range("2024-01-10", periods=5), c.STORE_ID: "s1", c.SKU: "b1", c.IN_STOCK: False}
     )
     settings = make_settings(frequency="W-MON", aggregate=True, horizon=1)
-    build = build_panel(make_tables(sales), settings, date(2024, 1, 10))
-    again = build_panel(make_tables([*sales, *later], availability=out), settings, date(2024, 1, 10))
+    build = build_panel(prepare(make_tables(sales), settings, date(2024, 1, 10)))
+    again = build_panel(prepare(make_tables([*sales, *later], availability=out), settings, date(2024, 1, 10)))
     same(build.panel, again.panel)
 
 
 def test_sums_do_not_depend_on_the_order_of_lines(make_tables, make_settings):
     sales = [("2024-01-01", "s1", "b1", units) for units in (0.1, 0.2, 0.3)]
-    one = build_panel(make_tables(sales), make_settings(), date(2024, 1, 2)).panel
-    other = build_panel(make_tables(sales[::-1]), make_settings(), date(2024, 1, 2)).panel
+    one = build_panel(prepare(make_tables(sales), make_settings(), date(2024, 1, 2))).panel
+    other = build_panel(prepare(make_tables(sales[::-1]), make_settings(), date(2024, 1, 2))).panel
     same(one, other)

@@ -8,6 +8,7 @@ import pytest
 
 from schemas import columns as c
 from schemas.errors import DataContractError
+from tasks.demand.cleaning.prepared import prepare
 from tasks.demand.sku_facts import last_stock, sku_facts
 
 AS_OF = date(2024, 4, 1)
@@ -18,7 +19,7 @@ def facts(make_tables, make_settings):
     def find(sales, products=None, **further):
         tables = make_tables(sales, **further)
         tables["products"] = tables["products"].assign(**(products or {}))
-        return sku_facts(tables, make_settings(), AS_OF).set_index([c.STORE_ID, c.SKU])
+        return sku_facts(prepare(tables, make_settings(), AS_OF)).set_index([c.STORE_ID, c.SKU])
 
     return find
 

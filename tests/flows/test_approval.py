@@ -160,5 +160,5 @@ def test_the_run_of_a_deployment_outlives_its_worker(
     state = client.read_flow_run(run.id).state
     assert state is not None
     assert state.is_completed(), log
-    assert "optimise: reused from the lake" in log
+    assert "optimize: reused from the lake" in log
     assert published(company)["approval"]["by"] == "Ana"

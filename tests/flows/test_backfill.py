@@ -133,7 +133,7 @@ def test_weeks_side_by_side_are_the_same_also_after_a_kill_and_nothing_is_comput
     assert contents(company) == weekly_files
     after = remembered(company)
     assert {path: after[path] for path in before} == before, "a finished stage was computed again"
-    assert err.count("optimise: computed") + sum(path.parent.name == "optimise" for path in before) == len(WEEKS)
+    assert err.count("optimize: computed") + sum(path.parent.name == "optimize" for path in before) == len(WEEKS)
 
 
 @pytest.mark.flow

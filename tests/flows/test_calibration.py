@@ -9,8 +9,6 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
-from schemas.settings import Settings
-from tasks.stages.calibrate import calibration_model
 from tests.flows import mini_company
 from tests.flows.conftest import Restock
 
@@ -49,20 +47,3 @@ def test_a_run_with_holding_costs_calibrates_once_and_tells(restock: Restock, pl
     assert (pd.read_parquet(folder / "backtest.parquet")[c.INVENTORY_COST].dropna() >= 0).all()
     assert pd.read_parquet(folder / "metrics.parquet")[c.INVENTORY_COST].notna().any()
     assert "Inventory cost a period" in (folder / "report.html").read_text("utf-8")
-
-
-@pytest.mark.parametrize(
-    ("models", "ranking", "chosen"),
-    [
-        ({"xgboost": {}, "xgboost_lags": {}}, ["ensemble", "xgboost_lags", "xgboost"], "xgboost_lags"),
-        ({"xgboost": {}, "xgboost_lags": {}}, ["xgboost", "moving_average", "xgboost_lags"], "xgboost"),
-        ({"xgboost_lags": {}}, ["moving_average"], "xgboost_lags"),
-        ({"tsb": {}}, ["tsb", "moving_average", "seasonal_naive"], "moving_average"),
-    ],
-)
-def test_past_weeks_are_forecast_by_the_best_model_that_can(
-    models: dict[str, dict[str, object]], ranking: list[str], chosen: str
-) -> None:
-    sources = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
-    settings = Settings.model_validate({"name": "test", "sources": sources, "models": models})
-    assert calibration_model(settings, ranking) == chosen

@@ -44,7 +44,7 @@ def test_overrides_change_the_file_and_are_told_everywhere(restock: Restock, pub
     assert "overrides in quarantine, not applied: 1" in err
     assert "overrides expired, to be taken out" in err
     assert "features: reused from the lake" in err
-    assert "optimise: reused from the lake" in err
+    assert "optimize: reused from the lake" in err
 
     expected = plan.copy()
     expected["001", "0013"] = 33

@@ -11,7 +11,7 @@ import pytest
 from schemas.errors import PipelineError
 from schemas.settings import Settings
 from tasks.inventory.model.weekly_problem import WeeklyInputs, build_problem
-from tasks.inventory.weekly import optimise
+from tasks.inventory.weekly import optimize
 
 AS_OF = pd.Timestamp("2024-03-04")
 QUANTILES = [0.1, 0.25, 0.5, 0.75, 0.9]
@@ -54,7 +54,7 @@ COSTED = {"storage_capacity": [120.0, 60.0], "visit_cost": [50.0, 80.0]}
 
 
 def test_the_file_agrees_with_the_levels_of_the_first_visit():
-    plan = optimise(inputs_of(**COSTED))
+    plan = optimize(inputs_of(**COSTED))
     first = plan.visits.groupby("store_id")["date"].min()
     levels = plan.levels.sort_values("date_from").drop_duplicates(["store_id", "category"], keep="first")
     levels = levels[levels["date_from"] == levels["store_id"].map(first)].set_index(["store_id", "category"])
@@ -72,7 +72,7 @@ def test_the_file_agrees_with_the_levels_of_the_first_visit():
 
 def test_targets_and_stock_stay_within_capacity():
     inputs = inputs_of(**COSTED)
-    plan = optimise(inputs)
+    plan = optimize(inputs)
     merged = plan.replenishment.merge(inputs.sku_facts, on=["store_id", "sku"])
     after = merged[["target_quantity"]].max(axis=1).clip(lower=merged["on_hand"] + merged["in_transit"])
     held = after.groupby(merged["store_id"]).sum()
@@ -95,13 +95,13 @@ def test_the_order_of_rows_changes_nothing():
         inputs.settings,
         has_stock=True,
     )
-    one, two = optimise(inputs), optimise(shuffled)
+    one, two = optimize(inputs), optimize(shuffled)
     for name in ("replenishment", "deliveries", "visits", "levels", "costs", "stock_by_day"):
         pd.testing.assert_frame_equal(getattr(one, name), getattr(two, name))
 
 
 def test_without_stock_the_store_opens_empty_and_the_report_says_so():
-    plan = optimise(inputs_of(stock=False))
+    plan = optimize(inputs_of(stock=False))
     assert plan.deliveries["on_hand"].isna().all()
     assert plan.deliveries["in_transit"].isna().all()
     assert any("opening stock is 0" in note for note in plan.notes)
@@ -111,7 +111,7 @@ def test_without_stock_the_store_opens_empty_and_the_report_says_so():
 
 def test_lead_time_sets_the_first_visit_and_the_window():
     weekly = inputs_of(settings={"lead_time": 2})
-    plan = optimise(weekly)
+    plan = optimize(weekly)
     assert plan.visits["date"].min() == AS_OF + pd.Timedelta(days=2)
     problem = build_problem(weekly).problem
     boots = plan.levels[(plan.levels["store_id"] == "01") & (plan.levels["category"] == "boots")]
@@ -144,7 +144,7 @@ def test_dc_stock_binds_by_sku_and_by_category_where_all_are_listed():
     problem = build_problem(replace(inputs, dc_stock=listed)).problem
     assert problem.dc_available[problem.categories.index("boots")] == 12
     assert np.isinf(problem.dc_available[problem.categories.index("bags")])
-    plan = optimise(replace(inputs, dc_stock=listed))
+    plan = optimize(replace(inputs, dc_stock=listed))
     merged = plan.replenishment.merge(inputs.sku_facts, on=["store_id", "sku"])
     sent = (merged["target_quantity"] - merged["on_hand"] - merged["in_transit"]).clip(lower=0)
     by_sku = sent.groupby(merged["sku"]).sum()
@@ -154,7 +154,7 @@ def test_dc_stock_binds_by_sku_and_by_category_where_all_are_listed():
 def test_discontinued_articles_are_not_in_the_file_but_in_outlets():
     inputs = inputs_of(**COSTED)
     status = np.where(inputs.sku_facts["sku"] == "bags-0", "Saldo", "")
-    plan = optimise(replace(inputs, sku_facts=inputs.sku_facts.assign(collection_status=status)))
+    plan = optimize(replace(inputs, sku_facts=inputs.sku_facts.assign(collection_status=status)))
     rows = plan.replenishment[plan.replenishment["sku"] == "bags-0"]
     assert rows["store_id"].tolist() == ["2"]
 
@@ -162,7 +162,7 @@ def test_discontinued_articles_are_not_in_the_file_but_in_outlets():
 def test_minimum_presentation_lifts_the_level():
     inputs = inputs_of(settings={"policies": ["eoq"]}, **COSTED)
     lifted = inputs.sku_facts.assign(min_presentation=np.where(inputs.sku_facts["category"] == "bags", 6.0, 0.0))
-    plan = optimise(replace(inputs, sku_facts=lifted))
+    plan = optimize(replace(inputs, sku_facts=lifted))
     bags = plan.replenishment[(plan.replenishment["category"] == "bags") & (plan.replenishment["store_id"] == "01")]
     assert (bags["target_quantity"] >= 6).all()
 

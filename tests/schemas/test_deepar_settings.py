@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.settings import Settings
+from schemas.settings.slices import DeepArTraining
 
 SOURCES = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
 ROLE = "arn:aws:iam::123456789012:role/restock-sagemaker"
@@ -107,19 +108,19 @@ def test_what_cannot_work_is_refused(storage: str, given: dict[str, Any], messag
 
 
 def test_a_cache_key_reads_what_decides_the_training_and_nothing_else() -> None:
-    read = _deepar().read_by_training()
-    assert _deepar(tuning={"configurations": 3}).read_by_training() == read
-    assert _deepar(local={"parallel_jobs": 4}).read_by_training() == read
-    assert _deepar(local={"batches_per_epoch": 4}).read_by_training() != read
-    assert _deepar(local={"device": "cpu"}).read_by_training() != read
-    assert _deepar(num_samples=50).read_by_training() != read
-    assert _deepar(sagemaker={"image_uri": "other"}).read_by_training() == read
+    read = DeepArTraining.of(_deepar())
+    assert DeepArTraining.of(_deepar(tuning={"configurations": 3})) == read
+    assert DeepArTraining.of(_deepar(local={"parallel_jobs": 4})) == read
+    assert DeepArTraining.of(_deepar(local={"batches_per_epoch": 4})) != read
+    assert DeepArTraining.of(_deepar(local={"device": "cpu"})) != read
+    assert DeepArTraining.of(_deepar(num_samples=50)) != read
+    assert DeepArTraining.of(_deepar(sagemaker={"image_uri": "other"})) == read
 
 
 def test_a_cache_key_reads_what_names_the_jobs_on_sagemaker() -> None:
     def read(**further: Any) -> Any:
         sagemaker = {"role": ROLE, **further}
-        return _deepar("s3://bucket/lake", backend="sagemaker", sagemaker=sagemaker).read_by_training()
+        return DeepArTraining.of(_deepar("s3://bucket/lake", backend="sagemaker", sagemaker=sagemaker))
 
     assert read(volume_gb=50, spot=True) == read()
     assert read(image_uri="123456789012.dkr.ecr.eu-west-1.amazonaws.com/deepar:2") != read()

@@ -1,4 +1,4 @@
-"""Cleaned sales on the panel's axis, with the calendar and the faulty values: what every view starts from."""
+"""Cleaned sales on the panel's axis, with the calendar and the outliers: where panel and SKU facts start from."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from schemas.panel import BoolArray
-from schemas.settings import Settings
+from schemas.settings.slices import PanelSlice
 from tasks.demand.axis import Axis
 from tasks.demand.cleaning.outliers import faulty_cells
-from tasks.demand.cleaning.sales import SaleCells, clean_sales
+from tasks.demand.cleaning.sales import SaleCells, clean_products, clean_sales
 from tasks.demand.features.calendar_table import StoreCalendar, store_calendar
 
 
@@ -22,25 +22,39 @@ class Prepared:
     """Cleaned sales of one ``as_of``.
 
     Attributes:
+        tables: the accepted rows that it was made from.
+        settings: what it was made with.
+        as_of: run date: data before it are used.
+        products: the product table, cleaned, with the category.
         cells: demand per store, SKU and period that has a sales row.
         axis: the T history and H horizon labels.
         calendar: closed days, special days and known features.
         faulty: shape (m,); cells whose value is a fault.
     """
 
+    tables: Mapping[str, pd.DataFrame]
+    settings: PanelSlice
+    as_of: date
+    products: pd.DataFrame
     cells: SaleCells
     axis: Axis
     calendar: StoreCalendar
     faulty: BoolArray
 
 
-def prepare(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: date) -> Prepared:
-    """Clean the sales before ``as_of``, read the calendar and judge what is faulty.
+def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: date) -> Prepared:
+    """Clean the sales before ``as_of``, read the calendar and find outliers.
+
+    Args:
+        tables: by table name, typed by validation: ids text, dates datetime64, numbers float64, flags bool.
+        settings: frequency, horizon, category, cleaning and country.
+        as_of: run date: sales before it are read.
 
     Raises:
         DataContractError: no sales row before ``as_of``, or tables that do not fit together.
     """
-    cells = clean_sales(tables, settings, as_of)
+    products = clean_products(tables["products"], settings)
+    cells = clean_sales(tables["sales"], products, settings.period, as_of)
     frequency = cells.frequency
     last = frequency.shift(frequency.first_label_from(as_of), settings.horizon - 1)
     axis = Axis(frequency, frequency.between(cells.periods[0], last), cells.history)
@@ -48,4 +62,4 @@ def prepare(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: date)
     faulty = np.zeros(len(cells.units), dtype=bool)
     if settings.cleaning.drop_outliers:
         faulty = faulty_cells(cells, calendar.special[:, : cells.history], settings.cleaning.outlier_factor)
-    return Prepared(cells, axis, calendar, faulty)
+    return Prepared(tables, settings, as_of, products, cells, axis, calendar, faulty)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -14,7 +13,7 @@ from schemas import columns as c
 from schemas.errors import DataContractError, first_few
 from schemas.frequency import Frequency
 from schemas.panel import FloatArray, IndexArray
-from schemas.settings import Settings
+from schemas.settings.slices import CategorySlice
 
 NO_EVENT = "NOEVENTO"
 CATEGORY_SEPARATOR = "_"
@@ -91,7 +90,7 @@ class SaleCells:
         return weighted_count(key, weights, self.n, self.history)
 
 
-def clean_products(products: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+def clean_products(products: pd.DataFrame, settings: CategorySlice) -> pd.DataFrame:
     """The product table with merged prefixes and its category.
 
     Args:
@@ -143,24 +142,23 @@ def clean_events(calendar: pd.DataFrame) -> pd.DataFrame:
     return calendar.assign(**{c.EVENT: events.astype(object).where(named, NO_EVENT)})
 
 
-def clean_sales(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: date) -> SaleCells:
+def clean_sales(sales: pd.DataFrame, products: pd.DataFrame, frequency: Frequency, as_of: date) -> SaleCells:
     """Sale lines before ``as_of``, summed per store, SKU and period.
 
     Returns (negative units) count as 0 demand but are rows: the SKU was there and the store was open.
 
     Args:
-        tables: ``sales`` and ``products`` as accepted by validation.
-        settings: frequency, category and cleaning.
-        as_of: first day that is not known.
+        sales: the table as accepted by validation.
+        products: the table with its category (:func:`clean_products`).
+        frequency: of the panel.
+        as_of: run date: rows before it are read.
 
     Raises:
         DataContractError: no sales row lies before ``as_of``, or a SKU is not in ``products``.
     """
-    sales = tables["sales"]
     lines = sales.loc[sales[c.DATE] < pd.Timestamp(as_of)]
     if lines.empty:
         raise DataContractError(_nothing_known(sales, as_of))
-    frequency = settings.period
     labels = frequency.label(lines[c.DATE])
     last = frequency.shift(frequency.first_label_from(as_of), -1)
     periods = frequency.between(labels.min(), last)
@@ -168,7 +166,7 @@ def clean_sales(tables: Mapping[str, pd.DataFrame], settings: Settings, as_of: d
     sku, skus = codes(lines[c.SKU])
     pair_key, pair = np.unique(store * len(skus) + sku, return_inverse=True)
     pair_store, pair_sku = np.divmod(pair_key, len(skus))
-    category, categories = codes(_category_of(skus, clean_products(tables["products"], settings)))
+    category, categories = codes(_category_of(skus, products))
     series_key, pair_series = np.unique(pair_store * len(categories) + category[pair_sku], return_inverse=True)
     cell_key, cell = np.unique(pair * len(periods) + periods.get_indexer(labels), return_inverse=True)
     units, priced_units, priced_amount = _line_values(lines)

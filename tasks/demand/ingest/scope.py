@@ -8,7 +8,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.errors import ConfigError, first_few
-from schemas.settings import Settings
+from schemas.settings.slices import CategorySlice
 from tasks.demand.cleaning.sales import clean_products
 
 # The tables that tell which stores and categories there are: small, and they refer to no other.
@@ -16,7 +16,7 @@ TABLES = ("stores", "products")
 
 
 def check_scope(
-    stores: Sequence[str], categories: Sequence[str], tables: Mapping[str, pd.DataFrame], settings: Settings
+    stores: Sequence[str], categories: Sequence[str], tables: Mapping[str, pd.DataFrame], settings: CategorySlice
 ) -> None:
     """Refuse names that the tables lack.
 

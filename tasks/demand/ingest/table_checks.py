@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from schemas import columns as c
 from schemas.errors import PipelineError
-from schemas.settings import Settings
+from schemas.settings.slices import IngestSlice
 from schemas.suites import READ, UNREADABLE, WHOLE_ROW, Reason, label_column, read_column, table_suite
 from tasks.demand.ingest.table_structure import MappedTable
 
@@ -30,7 +30,7 @@ class Verdict:
     rows: Positions
 
 
-def judge_table(table: MappedTable, references: Mapping[str, Sequence[str]], settings: Settings) -> list[Verdict]:
+def judge_table(table: MappedTable, references: Mapping[str, Sequence[str]], settings: IngestSlice) -> list[Verdict]:
     """Find the bad rows of a table.
 
     A row counts for one reason per column, the first in the suite's order; a row with a wrong number
@@ -50,7 +50,7 @@ def judge_table(table: MappedTable, references: Mapping[str, Sequence[str]], set
     return _one_per_column(_validate(suite, frame), frame)
 
 
-def _check_frame(table: MappedTable, settings: Settings) -> pd.DataFrame:
+def _check_frame(table: MappedTable, settings: IngestSlice) -> pd.DataFrame:
     whole = np.where(table.intact, READ, UNREADABLE).astype(np.int8)
     columns: dict[str, object] = {WHOLE_ROW: whole}
     for name, parsed in table.parsed.items():

@@ -11,7 +11,8 @@ import pandas as pd
 
 from schemas.errors import EXAMPLES_SHOWN, first_few
 from schemas.raw import RawFile, RawTable, as_text
-from schemas.settings import Settings, SourceSettings
+from schemas.settings import SourceSettings
+from schemas.settings.slices import IngestSlice
 from schemas.suites import READ, expected_words
 from schemas.tables import TABLES, ColumnRule, TableContract
 from tasks.demand.ingest.parsing import ParsedColumn, parse_column
@@ -55,7 +56,7 @@ class MappedTable:
         return intact
 
 
-def table_rules(contract: TableContract, settings: Settings) -> dict[str, ColumnRule]:
+def table_rules(contract: TableContract, settings: IngestSlice) -> dict[str, ColumnRule]:
     """The contract's rules; of products, the columns that make the category are required text."""
     rules = {rule.name: rule for rule in contract.columns}
     if contract is TABLES["products"]:
@@ -66,7 +67,7 @@ def table_rules(contract: TableContract, settings: Settings) -> dict[str, Column
     return rules
 
 
-def map_table(raw: RawTable, settings: Settings) -> tuple[MappedTable | None, list[str]]:
+def map_table(raw: RawTable, settings: IngestSlice) -> tuple[MappedTable | None, list[str]]:
     """Apply the column mapping and type the columns.
 
     A column that the mapping uses under another name does not count under its own; one that has the

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from schemas.errors import DataContractError
 from schemas.raw import RawTable
 from schemas.records import InputFile
-from schemas.settings import Settings
+from schemas.settings.slices import IngestSlice
 from schemas.tables import TABLES, ColumnRule
 from tasks.demand.ingest.parsing import further_column, plain_text
 from tasks.demand.ingest.quarantine import (
@@ -70,7 +70,7 @@ class ValidatedTables:
         return rows
 
 
-def validate_tables(raw: Mapping[str, RawTable], settings: Settings) -> ValidatedTables:
+def validate_tables(raw: Mapping[str, RawTable], settings: IngestSlice) -> ValidatedTables:
     """Apply the contract (section 3) to tables as they were read.
 
     Bad rows go to quarantine: unreadable or empty cells that must hold a value, infinities, values out
@@ -110,7 +110,7 @@ def validate_tables(raw: Mapping[str, RawTable], settings: Settings) -> Validate
     )
 
 
-def _map_all(raw: Mapping[str, RawTable], settings: Settings) -> dict[str, MappedTable]:
+def _map_all(raw: Mapping[str, RawTable], settings: IngestSlice) -> dict[str, MappedTable]:
     """Every table under our names, referenced tables first."""
     mapped: dict[str, MappedTable] = {}
     faults: list[str] = []
@@ -125,7 +125,7 @@ def _map_all(raw: Mapping[str, RawTable], settings: Settings) -> dict[str, Mappe
     return mapped
 
 
-def _complaints(table: MappedTable, verdicts: Sequence[Verdict], settings: Settings) -> list[str]:
+def _complaints(table: MappedTable, verdicts: Sequence[Verdict], settings: IngestSlice) -> list[str]:
     repeated = repeated_keys(table, verdicts)
     if repeated:
         return [repeated]

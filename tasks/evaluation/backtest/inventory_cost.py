@@ -7,7 +7,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray
-from schemas.settings import Settings
+from schemas.settings.slices import CompareSlice
 from tasks.evaluation.backtest.rows import BacktestRows, read_rows
 from tasks.inventory.model.demand_paths import SERIES_AT_ONCE, correlation_of, draw_paths
 from tasks.inventory.model.weekly_problem import series_prices, with_text_ids
@@ -17,7 +17,7 @@ NOWHERE = -1
 
 
 def with_inventory_cost(
-    backtest: pd.DataFrame, settings: Settings, sku_facts: pd.DataFrame | None = None
+    backtest: pd.DataFrame, settings: CompareSlice, sku_facts: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """The backtest with what orders from each fold's forecasts would have cost on the fold's demand.
 
@@ -38,6 +38,7 @@ def with_inventory_cost(
     """
     rows = read_rows(backtest, settings.quantiles)
     inventory = settings.inventory
+    assert inventory is not None, "models are not ranked by cost"
     rule = OrderRule(
         lead_time=inventory.lead_time,
         review_period=min(inventory.review_period, settings.period.periods_per_week),

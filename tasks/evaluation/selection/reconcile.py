@@ -11,14 +11,14 @@ import pandas as pd
 from schemas import columns as c
 from schemas.panel import FloatArray, Fold, IndexArray, Panel
 from schemas.protocols import Forecaster
-from schemas.settings import BASELINES, Settings, XgboostLagsSettings
+from schemas.settings import BASELINES, XgboostLagsSettings
+from schemas.settings.slices import CompareSlice
 from tasks.evaluation.backtest.split import SplitForecasts
 from tasks.evaluation.metrics.level_losses import SERIES, Origin, level_losses
 from tasks.evaluation.metrics.table import OVERALL
 from tasks.forecasting.baselines import SeasonalNaive
 from tasks.forecasting.combine.aggregates import Hierarchy, aggregate_panel, hierarchy_of
 from tasks.forecasting.combine.reconciliation import MOST_SERIES, mint, moved, top_down
-from tasks.forecasting.registry import worker_count
 from tasks.forecasting.trees.lags import XgboostLagsForecaster
 
 NAME = "reconciled"
@@ -53,8 +53,9 @@ def reconcile(
     champions: pd.DataFrame,
     panel: Panel,
     folds: Sequence[Fold],
-    settings: Settings,
+    settings: CompareSlice,
     forecasters: Sequence[Forecaster] | None = None,
+    workers: int = 1,
 ) -> Reconciled:
     """Reconcile the champions' forecasts by ``expert.reconciliation.method``.
 
@@ -68,6 +69,7 @@ def reconcile(
         panel: the demand; nothing behind its history is read.
         folds: the run's folds.
         settings: the method, quantiles and seed.
+        workers: threads of the models of aggregates.
         forecasters: of the aggregates; ``xgboost_lags`` and ``seasonal_naive`` where None.
     """
     wanted = settings.reconciliation.method
@@ -81,7 +83,7 @@ def reconcile(
     if wanted == MINT and panel.n > MOST_SERIES:
         too_many = f"{panel.n:,} series are more than MinT's matrices bear ({MOST_SERIES:,})"
         return replace(nothing, note=f"Reconciliation (mint): not done, for {too_many}. Take top_down or auto")
-    forecasters = forecasters or _default_forecasters(settings)
+    forecasters = forecasters or _default_forecasters(settings, workers)
     origins = [
         _origin(
             split.backtest[split.backtest[c.CUTOFF].eq(fold.cutoff)], champions, fold.known_periods, panel, settings
@@ -112,13 +114,13 @@ def reconcile(
     return replace(told, split=_with_rows(split, rows, panel), champions=_crowned(champions, method))
 
 
-def _default_forecasters(settings: Settings) -> list[Forecaster]:
+def _default_forecasters(settings: CompareSlice, workers: int) -> list[Forecaster]:
     model = settings.models.xgboost_lags or XgboostLagsSettings()
-    return [XgboostLagsForecaster(model, settings.quantiles, worker_count(settings)), SeasonalNaive()]
+    return [XgboostLagsForecaster(model, settings.quantiles, workers), SeasonalNaive()]
 
 
 def _forecast_above(
-    forecasters: Sequence[Forecaster], known: Panel, hierarchy: Hierarchy, settings: Settings
+    forecasters: Sequence[Forecaster], known: Panel, hierarchy: Hierarchy, settings: CompareSlice
 ) -> FloatArray:
     """Means of the aggregates, shape (K, m, H)."""
     panel = aggregate_panel(known, hierarchy)
@@ -126,7 +128,7 @@ def _forecast_above(
     return np.stack([model.predict(panel, settings.quantiles).mean for model in fitted])
 
 
-def _origin(rows: pd.DataFrame, champions: pd.DataFrame, known: int, panel: Panel, settings: Settings) -> Origin:
+def _origin(rows: pd.DataFrame, champions: pd.DataFrame, known: int, panel: Panel, settings: CompareSlice) -> Origin:
     """The champions' forecasts at a cutoff; where a champion has none, the first floor's."""
     until = known + panel.horizon if known == panel.history else min(known + panel.horizon, panel.history)
     labels = panel.periods[known:until]

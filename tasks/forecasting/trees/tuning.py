@@ -18,11 +18,14 @@ import numpy as np
 from schemas.facts import SearchRange
 from schemas.panel import FloatArray, Fold, Panel
 from schemas.records import TreeTrial, TreeTuningRecord
-from schemas.settings import Settings, XgboostLagsSettings
+from schemas.settings import XgboostLagsSettings
+from schemas.settings.slices import ModelSlice
 from tasks.demand.folds import minimum_history
-from tasks.forecasting.registry import facts, make_forecaster
+from tasks.forecasting.registry import facts
+from tasks.forecasting.shard import create_model
 from tasks.forecasting.trees.booster import NOTHING_LEARNT
 from tasks.forecasting.trees.direct import held_out_blocks
+from tasks.storage.machine import Cores
 
 if TYPE_CHECKING:
     import optuna
@@ -80,32 +83,35 @@ class Windows:
         blocks = tuple(block for block in long_enough if block)
         return cls(known, blocks, loss) if blocks else None
 
-    def losses(self, name: str, settings: Settings) -> Iterator[float | None]:
+    def losses(self, name: str, use: ModelSlice, cores: Cores) -> Iterator[float | None]:
         """Loss of a model per unit sold, over all windows up to each block; None where it can learn nothing."""
         lost = sold = 0.0
         for block in self.blocks:
-            fitted = make_forecaster(name, settings).fit(self.panel.until(block[0]), settings.seed)
+            fitted = create_model(name, use, cores).fit(self.panel.until(block[0]), use.seed)
             for cutoff in block:
-                forecast = fitted.predict(self.panel.until(cutoff), settings.quantiles)
+                forecast = fitted.predict(self.panel.until(cutoff), use.quantiles)
                 if len(forecast.failed) == self.panel.n:
                     yield None
                     return
                 actual = self.panel.demand[:, cutoff : cutoff + self.panel.horizon]
                 known = np.isfinite(actual)
-                lost += float(self.loss(actual[known], forecast.quantiles[known], settings.quantiles).sum())
+                lost += float(self.loss(actual[known], forecast.quantiles[known], use.quantiles).sum())
                 sold += float(actual[known].sum())
             yield lost / max(sold, np.finfo(float).tiny)
 
 
-def tune(name: str, settings: Settings, panel: Panel, folds: Sequence[Fold], loss: RowLoss) -> TreeTuningRecord:
+def tune(
+    name: str, use: ModelSlice, panel: Panel, folds: Sequence[Fold], loss: RowLoss, cores: Cores | None = None
+) -> TreeTuningRecord:
     """The parameters of a model with the least loss on the windows before the first fold, if it is 5 % less.
 
     Args:
         name: of a model on lags.
-        settings: of the run.
+        use: the model's settings, quantiles and seed.
         panel: the whole history; what lies behind the first fold's cutoff is not read.
         folds: of the backtest, by rising cutoff.
         loss: of single rows.
+        cores: processes and threads that a fit may use.
 
     Returns:
         The trials, the best one's parameters, and a note; no parameters where the settings' own stand.
@@ -118,7 +124,7 @@ def tune(name: str, settings: Settings, panel: Panel, folds: Sequence[Fold], los
             note=f"{name}: not tuned, the settings' own parameters stand: the {first} periods before the first fold "
             f"hold no window of {panel.horizon} in their second half with {minimum_history(panel)} before it",
         )
-    trials = search(name, settings, windows)
+    trials = search(name, use, windows, cores or Cores())
     if not trials:
         return TreeTuningRecord(
             model=name, note=f"{name}: not tuned, the settings' own parameters stand: {NOTHING_LEARNT}"
@@ -137,13 +143,17 @@ def tune(name: str, settings: Settings, panel: Panel, folds: Sequence[Fold], los
     )
 
 
-def with_parameters(settings: Settings, name: str, parameters: Mapping[str, float]) -> Settings:
-    """The settings with parameters of a model replaced, and without its tuning."""
-    model = getattr(settings.models, name).model_copy(update={**parameters, "tuning": None})
-    return settings.model_copy(update={"models": settings.models.model_copy(update={name: model})})
+def with_parameters(use: ModelSlice, parameters: Mapping[str, float]) -> ModelSlice:
+    """The slice with parameters of the model replaced, and without its tuning."""
+    return use.model_copy(update={"model": _settings_of(use).model_copy(update={**parameters, "tuning": None})})
 
 
-def trials_for(name: str, settings: Settings, windows: Windows) -> int:
+def _settings_of(use: ModelSlice) -> XgboostLagsSettings:
+    assert isinstance(use.model, XgboostLagsSettings)
+    return use.model
+
+
+def trials_for(name: str, use: ModelSlice, windows: Windows) -> int:
     """Trials of a tuning: the set number, else what 600 core-seconds pay for, at least 10 and at most 40.
 
     A trial costs 0.25 us for every row, round and output that is learnt, by every block of windows, and 10 us for
@@ -153,13 +163,13 @@ def trials_for(name: str, settings: Settings, windows: Windows) -> int:
 
     Args:
         name: of a model on lags; the direct one learns every step of the horizon from every origin.
-        settings: rows, rounds, quantiles and, where set, the number itself.
+        use: rows, rounds, quantiles and, where set, the number itself.
         windows: what is forecast, and what is known before.
     """
-    model: XgboostLagsSettings = getattr(settings.models, name)
+    model = _settings_of(use)
     if model.tuning is not None and model.tuning.trials is not None:
         return model.tuning.trials
-    panel, outputs = windows.panel, 1 + len(settings.quantiles)
+    panel, outputs = windows.panel, 1 + len(use.quantiles)
     steps = 1 if facts()[name].recursive else panel.horizon
     known = [steps * int(np.isfinite(panel.demand[:, : block[0]]).sum()) for block in windows.blocks]
     learning = LEARN_MICROSECONDS * sum(min(model.max_rows, rows) for rows in known) * model.max_rounds * outputs
@@ -168,7 +178,7 @@ def trials_for(name: str, settings: Settings, windows: Windows) -> int:
     return int(np.clip(ALLOWANCE * 1e6 / (learning + forecasting), FEWEST_TRIALS, MOST_TRIALS))
 
 
-def search(name: str, settings: Settings, windows: Windows) -> list[TreeTrial]:
+def search(name: str, use: ModelSlice, windows: Windows, cores: Cores) -> list[TreeTrial]:
     """All trials in their order, the settings' own parameters first; none where there is too little to learn from.
 
     Parameters that the settings change from their defaults are kept, the others are searched within
@@ -180,18 +190,18 @@ def search(name: str, settings: Settings, windows: Windows) -> list[TreeTrial]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         direction="minimize",
-        sampler=optuna.samplers.TPESampler(seed=settings.seed),
+        sampler=optuna.samplers.TPESampler(seed=use.seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=TRUSTED_TRIALS),
     )
-    model: XgboostLagsSettings = getattr(settings.models, name)
+    model = _settings_of(use)
     searched = {parameter: facts()[name].tunable[parameter] for parameter in model.searched()}
     study.enqueue_trial({parameter: getattr(model, parameter) for parameter in searched})
     done: list[TreeTrial] = []
-    for number in range(trials_for(name, settings, windows)):
+    for number in range(trials_for(name, use, windows)):
         trial = study.ask()
         parameters = {parameter: _drawn(trial, parameter, among) for parameter, among in searched.items()}
         loss, pruned = None, False
-        for block, loss in enumerate(windows.losses(name, with_parameters(settings, name, parameters)), start=1):
+        for block, loss in enumerate(windows.losses(name, with_parameters(use, parameters), cores), start=1):
             if loss is None:
                 return []
             trial.report(loss, block)

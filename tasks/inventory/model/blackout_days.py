@@ -9,13 +9,13 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.plan import BoolArray
-from schemas.settings import Settings
+from schemas.settings.slices import PlanSlice
 
 _YES = {"1", "1.0", "true", "yes", "y", "si", "sí"}
 
 
 def frozen_periods(
-    settings: Settings, calendar: pd.DataFrame | None, store_ids: Sequence[str], dates: pd.DatetimeIndex
+    settings: PlanSlice, calendar: pd.DataFrame | None, store_ids: Sequence[str], dates: pd.DatetimeIndex
 ) -> BoolArray | None:
     """Where no visit may arrive.
 
@@ -39,7 +39,9 @@ def frozen_periods(
     return frozen if frozen.any() else None
 
 
-def _marked(settings: Settings, calendar: pd.DataFrame, store_ids: Sequence[str], dates: pd.DatetimeIndex) -> BoolArray:
+def _marked(
+    settings: PlanSlice, calendar: pd.DataFrame, store_ids: Sequence[str], dates: pd.DatetimeIndex
+) -> BoolArray:
     marked = np.zeros(len(calendar), dtype=np.bool_)
     if c.FROZEN in calendar.columns:
         marked |= calendar[c.FROZEN].astype(str).str.strip().str.casefold().isin(_YES).to_numpy()

@@ -11,7 +11,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.errors import PipelineError, first_few
 from schemas.plan import FloatArray, IndexArray, PlanProblem
-from schemas.settings import Settings
+from schemas.settings.slices import PlanSlice
 from tasks.inventory.model.blackout_days import frozen_periods
 from tasks.inventory.model.demand_paths import Correlation, OwnPaths, correlation_of, draw_paths
 from tasks.inventory.model.uncapacitated import unbounded_stores
@@ -43,7 +43,7 @@ class WeeklyInputs:
     backtest: pd.DataFrame
     sku_facts: pd.DataFrame
     stores: pd.DataFrame
-    settings: Settings
+    settings: PlanSlice
     dc_stock: pd.DataFrame | None = None
     planned_prices: pd.DataFrame | None = None
     has_stock: bool = False

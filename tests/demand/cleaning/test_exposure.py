@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
+from tasks.demand.cleaning.prepared import prepare
 from tasks.demand.panel import build_panel
 
 AS_OF = date(2024, 1, 7)  # a Sunday; 1 January is a Monday
@@ -69,7 +70,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_rule(name, make_tables, make_settings, row_of):
     sales, further, expected = CASES[name]
-    panel = build_panel(make_tables(sales, **further), make_settings(), AS_OF).panel
+    panel = build_panel(prepare(make_tables(sales, **further), make_settings(), AS_OF)).panel
     assert row_of(panel, "s1", "B") == expected
 
 
@@ -83,7 +84,7 @@ def test_category_is_the_sum_of_its_known_skus(make_tables, make_settings, row_o
         ("2024-01-06", "s1", "a2", False),
         ("2024-01-01", "s1", "a2", False),  # not alive yet: does not matter
     )
-    panel = build_panel(make_tables(sales, availability=marked), make_settings(), AS_OF).panel
+    panel = build_panel(prepare(make_tables(sales, availability=marked), make_settings(), AS_OF)).panel
     assert row_of(panel, "s1", "A") == [1, None, 11, 10, 1, None]
 
 
@@ -95,7 +96,7 @@ def calendar(*rows, store=True):
 def test_calendar_closes_one_store(make_tables, make_settings, row_of):
     sales = days("s1", "b1", [2, None, 2, 2, None, 2]) + OTHERS
     shut = calendar(("2024-01-02", "s1", 0), ("2024-01-05", "s1", 1), ("2024-01-05", "s2", 1), ("2024-01-08", "s1", 0))
-    panel = build_panel(make_tables(sales, calendar=shut), make_settings(), AS_OF).panel
+    panel = build_panel(prepare(make_tables(sales, calendar=shut), make_settings(), AS_OF)).panel
     assert row_of(panel, "s1", "B") == [2, 0, 2, 2, None, 2]
     assert panel.closed[0].nonzero()[0].tolist() == [1, 7]  # 8 January lies in the horizon
     assert not panel.closed[1].any()
@@ -104,7 +105,7 @@ def test_calendar_closes_one_store(make_tables, make_settings, row_of):
 def test_calendar_for_the_network_closes_every_store(make_tables, make_settings):
     shut = calendar(("2024-01-02", 0), ("2024-01-09", 0), store=False)
     sales = days("s1", "b1", [2, None, 2, 2, 2, 2]) + days("s2", "b1", [1, None, 1, 1, 1, 1])
-    panel = build_panel(make_tables(sales, calendar=shut), make_settings(), AS_OF).panel
+    panel = build_panel(prepare(make_tables(sales, calendar=shut), make_settings(), AS_OF)).panel
     assert panel.closed.sum(axis=1).tolist() == [2, 2]
     assert panel.demand[:, 1].tolist() == [0, 0]
 
@@ -114,12 +115,12 @@ def test_closed_wins_over_out_of_stock(make_tables, make_settings, row_of):
     tables = make_tables(
         sales, calendar=calendar(("2024-01-02", "s1", 0)), availability=availability(("2024-01-02", "s1", "b1", False))
     )
-    assert row_of(build_panel(tables, make_settings(), AS_OF).panel, "s1", "B") == [2, 0, 2, 2, 2, 2]
+    assert row_of(build_panel(prepare(tables, make_settings(), AS_OF)).panel, "s1", "B") == [2, 0, 2, 2, 2, 2]
 
 
 def test_a_sale_on_a_closed_day_counts_and_is_reported(make_tables, make_settings, row_of):
     sales = days("s1", "b1", [2, 7, 2, 2, 2, 2]) + OTHERS
-    build = build_panel(make_tables(sales, calendar=calendar(("2024-01-02", "s1", 0))), make_settings(), AS_OF)
+    build = build_panel(prepare(make_tables(sales, calendar=calendar(("2024-01-02", "s1", 0))), make_settings(), AS_OF))
     assert row_of(build.panel, "s1", "B") == [2, 7, 2, 2, 2, 2]
     assert not build.panel.closed[0, 1]
     assert build.treatments[[c.STORE_ID, c.SKU, c.UNITS, c.TREATMENT]].to_numpy().tolist() == [
@@ -129,14 +130,18 @@ def test_a_sale_on_a_closed_day_counts_and_is_reported(make_tables, make_setting
 
 def test_days_without_any_row_are_closed_for_all(make_tables, make_settings):
     panel = build_panel(
-        make_tables(days("s1", "b1", [2, None, 2]) + days("s2", "b1", [1, None, 1])), make_settings(), date(2024, 1, 6)
+        prepare(
+            make_tables(days("s1", "b1", [2, None, 2]) + days("s2", "b1", [1, None, 1])),
+            make_settings(),
+            date(2024, 1, 6),
+        )
     ).panel
     assert panel.closed[:, :5].tolist() == [[False, True, False, False, False]] * 2
     assert np.isnan(panel.demand[:, 3:]).all()
 
 
 def test_unknown_tail_is_warned_of(make_tables, make_settings):
-    build = build_panel(make_tables(days("s1", "b1", [2, 2])), make_settings(), date(2024, 1, 6))
+    build = build_panel(prepare(make_tables(days("s1", "b1", [2, 2])), make_settings(), date(2024, 1, 6)))
     assert "sales end at 2024-01-02: the 3 periods" in build.warnings[0]
 
 
@@ -147,7 +152,7 @@ def test_daily_availability_over_weeks_is_unknown_from_half_of_the_days(
     sales = days("s1", "b1", [2] * 7) + days("s1", "b1", [1] * 7, 8)
     marked = availability(*((f"2024-01-{9 + i:02d}", "s1", "b1", False) for i in range(out_days)))
     settings = make_settings(frequency="W-MON", aggregate=True, horizon=1)
-    panel = build_panel(make_tables(sales, availability=marked), settings, date(2024, 1, 15)).panel
+    panel = build_panel(prepare(make_tables(sales, availability=marked), settings, date(2024, 1, 15))).panel
     assert row_of(panel, "s1", "B") == expected
 
 
@@ -155,7 +160,7 @@ def test_weekly_availability_speaks_for_the_week(make_tables, make_settings, row
     sales = [("2024-01-01", "s1", "b1", 5), ("2024-01-08", "s1", "b1", 6)]
     marked = availability(("2024-01-08", "s1", "b1", False))
     settings = make_settings(frequency="W-MON", horizon=1)
-    panel = build_panel(make_tables(sales, availability=marked), settings, date(2024, 1, 15)).panel
+    panel = build_panel(prepare(make_tables(sales, availability=marked), settings, date(2024, 1, 15))).panel
     assert row_of(panel, "s1", "B") == [5, None]
 
 
@@ -163,7 +168,7 @@ def test_units_sold_stay_as_sold(make_tables, make_settings):
     """Out of stock and silent periods are unknown demand, but zero sold; before the first row nothing is known."""
     sales = days("s1", "b1", [3, None, 5], 2) + OTHERS
     flags = availability(("2024-01-04", "s1", "b1", False))
-    built = build_panel(make_tables(sales, availability=flags), make_settings(), AS_OF)
+    built = build_panel(prepare(make_tables(sales, availability=flags), make_settings(), AS_OF))
     panel = built.panel
     sold = panel.sold[panel.series[c.STORE_ID].tolist().index("s1")]
     assert [None if np.isnan(value) else value for value in sold] == [None, 3, 0, 5, 0, 0]

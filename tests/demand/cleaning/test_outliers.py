@@ -10,6 +10,7 @@ import yaml
 
 from schemas import columns as c
 from schemas.settings import Settings
+from tasks.demand.cleaning.prepared import prepare
 from tasks.demand.panel import build_panel
 
 WEEKS = pd.date_range("2022-01-03", periods=110, freq="W-MON")
@@ -39,7 +40,7 @@ def faults(make_tables, make_settings):
     def find(values_of, calendar=None, **cleaning):
         tables = make_tables(weekly(values_of), **({} if calendar is None else {"calendar": calendar}))
         settings = make_settings(frequency="W-MON", horizon=4, category=[c.SKU], cleaning=cleaning)
-        build = build_panel(tables, settings, AS_OF)
+        build = build_panel(prepare(tables, settings, AS_OF))
         rows = build.treatments.loc[build.treatments[c.TREATMENT] == "fault", [c.STORE_ID, c.SKU, c.DATE]]
         assert int(np.isnan(build.panel.demand).sum()) == len(rows)
         return [(store, sku, WEEKS.get_loc(day)) for store, sku, day in rows.to_numpy()]
@@ -109,7 +110,7 @@ def test_short_series_are_measured_by_their_category(faults):
 
 def test_one_faulty_sku_leaves_its_category_known(make_tables, make_settings, row_of):
     tables = make_tables(weekly({("s1", "a1"): with_peak(1, 40, 1e6), ("s1", "a2"): plain(2)}))
-    build = build_panel(tables, make_settings(frequency="W-MON", horizon=4), AS_OF)
+    build = build_panel(prepare(tables, make_settings(frequency="W-MON", horizon=4), AS_OF))
     assert row_of(build.panel, "s1", "A")[40] == plain(2)[40]
 
 
@@ -125,7 +126,7 @@ def test_the_planted_outlier_of_the_sports_data_is_the_only_one_found():
         "stores": pd.read_csv(folder / "stores.csv", dtype=keys),
     }
     settings = Settings(**yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8")))
-    found = build_panel(tables, settings, date(2017, 4, 8)).treatments
+    found = build_panel(prepare(tables, settings, date(2017, 4, 8))).treatments
     assert found.loc[found[c.TREATMENT] == "fault", c.UNITS].tolist() == [1_000_000.0]
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
+from tasks.demand.cleaning.prepared import prepare
 from tasks.demand.panel import build_panel
 from tasks.demand.sku_facts import planned_sku_prices
 
@@ -29,7 +30,7 @@ def known(make_tables, make_settings):
         if prices is not None:
             tables["products"][c.PRICE] = list(prices)
         settings = make_settings(horizon=3, inventory={"review_period": 3})
-        panel = build_panel(tables, settings, AS_OF).panel
+        panel = build_panel(prepare(tables, settings, AS_OF)).panel
         at = np.ix_(np.arange(panel.n), np.arange(len(panel.periods)))
         return {
             name: panel.known[name].at(*at).round(6).tolist() for name in panel.known if name.startswith("promotion")
@@ -85,11 +86,11 @@ def test_planned_prices_over_the_horizon(make_tables, make_settings):
         ("a1", "s2", "2024-01-06", "2024-01-06", None, None),
     )
     settings = make_settings(horizon=3, inventory={"review_period": 3})
-    found = planned_sku_prices(make_tables(SALES, promotions=promotions), settings, AS_OF)
+    found = planned_sku_prices(prepare(make_tables(SALES, promotions=promotions), settings, AS_OF))
     # Without a list price, the discount is taken off the last known price of 8.
     assert found.sort_values([c.DATE, c.STORE_ID]).to_numpy().tolist() == [
         ["s1", "a1", pd.Timestamp("2024-01-05"), 6.0],
         ["s1", "a2", pd.Timestamp("2024-01-07"), 6.0],
         ["s2", "a2", pd.Timestamp("2024-01-07"), 6.0],
     ]
-    assert planned_sku_prices(make_tables(SALES), settings, AS_OF).empty
+    assert planned_sku_prices(prepare(make_tables(SALES), settings, AS_OF)).empty

@@ -188,7 +188,7 @@ def test_mint_refuses_more_series_than_its_matrices_bear(split, champions, panel
 
 
 def test_a_whole_comparison(forecasts, panel, folds, monkeypatch):
-    monkeypatch.setattr(module, "_default_forecasters", lambda settings: [Told(1.0)])
+    monkeypatch.setattr(module, "_default_forecasters", lambda settings, _workers: [Told(1.0)])
     found = compare(forecasts, panel, folds, settings_of("mint"))
     champion = found.forecast[found.forecast[c.CHAMPION]]
     assert champion[c.MODEL].unique().tolist() == [module.NAME]

@@ -11,9 +11,11 @@ from pydantic import ValidationError
 
 from schemas.panel import Fold, Panel
 from schemas.settings import TREE_RANGES, Settings, XgboostLagsSettings
+from schemas.settings.slices import ModelSlice
 from tasks.evaluation.metrics.stats import ranking_loss
 from tasks.forecasting.registry import tuned_models
 from tasks.forecasting.trees.tuning import Windows, search, trials_for, tune, with_parameters
+from tasks.storage.machine import Cores
 from tests.forecasting.panels import panel_of
 
 SMALL: dict[str, Any] = {"max_rounds": 8, "max_rows": 2_000, "tuning": {"trials": 3}}
@@ -23,6 +25,11 @@ def settings_of(name: str = "xgboost_lags", **model: Any) -> Settings:
     sources = {table: {"path": f"{table}.csv"} for table in ("sales", "products", "stores")}
     given = {"name": "test", "horizon": 7, "sources": sources, "models": {name: SMALL | model}}
     return Settings.model_validate(given)
+
+
+def slice_of(name: str = "xgboost_lags", **model: Any) -> ModelSlice:
+    settings = settings_of(name, **model)
+    return ModelSlice.of(settings, model=settings.models.named()[name])
 
 
 def demand(n: int = 12, periods: int = 140) -> np.ndarray:
@@ -41,7 +48,7 @@ FOLDS = folds_of(PANEL, 112, 126, 133)
 
 @pytest.mark.parametrize("name", ["xgboost_lags", "xgboost_recursive"])
 def test_the_same_data_settings_and_seed_choose_the_same(name: str) -> None:
-    settings, panel = settings_of(name), panel_of(demand(periods=80), "W-MON", horizon=3)
+    settings, panel = slice_of(name), panel_of(demand(periods=80), "W-MON", horizon=3)
     first, again, other = (
         tune(name, settings.model_copy(update={"seed": seed}), panel, folds_of(panel, 60), ranking_loss)
         for seed in (7, 7, 8)
@@ -52,7 +59,7 @@ def test_the_same_data_settings_and_seed_choose_the_same(name: str) -> None:
 
 
 def test_nothing_behind_the_first_fold_is_read() -> None:
-    settings = settings_of()
+    settings = slice_of()
     changed = demand()
     changed[:, 112:] = 1_000.0
     later = replace(panel_of(changed), closed=np.arange(147)[None, :].repeat(12, axis=0) >= 130)
@@ -93,22 +100,22 @@ def test_a_trial_behind_the_median_on_the_first_windows_does_not_see_the_others(
     given = iter([(1.0, 2.0), (1.1, 2.2), (1.2, 1.9), (1.3, 2.3), (1.0, 2.1), (1.4, 0.1), (1.0, 1.8)])
     monkeypatch.setattr(Windows, "losses", lambda *_: iter(next(given)))
     windows = Windows(PANEL, ((100,), (50,)), ranking_loss)
-    trials = search("xgboost_lags", settings_of(tuning={"trials": 7}), windows)
+    trials = search("xgboost_lags", slice_of(tuning={"trials": 7}), windows, Cores())
     assert [trial.loss for trial in trials] == [2.0, 2.2, 1.9, 2.3, 2.1, None, 1.8]
 
 
 def test_the_settings_own_parameters_are_the_first_trial_and_only_better_ones_replace_them() -> None:
     # In three rounds small steps lead nowhere: larger ones are better.
-    settings = settings_of(max_rounds=3, tuning={"trials": 5})
-    model = settings.models.xgboost_lags
+    settings = slice_of(max_rounds=3, tuning={"trials": 5})
+    model = settings.model
     assert model is not None
     record = tune("xgboost_lags", settings, PANEL, FOLDS, ranking_loss)
     first = record.trials[0]
     assert first.parameters == {name: getattr(model, name) for name in TREE_RANGES}
     windows = Windows.before(FOLDS, PANEL, ranking_loss)
     assert windows is not None
-    (tuned,) = windows.losses("xgboost_lags", with_parameters(settings, "xgboost_lags", record.parameters))
-    (untuned,) = windows.losses("xgboost_lags", settings)
+    (tuned,) = windows.losses("xgboost_lags", with_parameters(settings, record.parameters), Cores())
+    (untuned,) = windows.losses("xgboost_lags", settings, Cores())
     assert first.loss == untuned
     best = min(trial.loss for trial in record.trials if trial.loss is not None)
     assert tuned == best < 0.95 * untuned
@@ -119,15 +126,13 @@ def test_the_settings_own_parameters_are_the_first_trial_and_only_better_ones_re
 def test_where_none_is_clearly_better_the_settings_stand(second: float, taken: bool) -> None:
     # The loss of the first fit's windows, of the second fit's, and of all others'.
     rounds = iter([1.0] * 8 + [second] * 8 + [1.5] * 8)
-    record = tune("xgboost_lags", settings_of(), PANEL, FOLDS, lambda sold, *_: np.full(len(sold), next(rounds)))
+    record = tune("xgboost_lags", slice_of(), PANEL, FOLDS, lambda sold, *_: np.full(len(sold), next(rounds)))
     assert record.parameters == (record.trials[1].parameters if taken else {})
     assert record.note.endswith(", not 5% less: the settings stand") != taken
 
 
 def test_parameters_that_are_set_are_kept_and_all_others_lie_in_their_ranges() -> None:
-    record = tune(
-        "xgboost_lags", settings_of(max_leaves=100, reg_lambda=0.0, subsample=0.7), PANEL, FOLDS, ranking_loss
-    )
+    record = tune("xgboost_lags", slice_of(max_leaves=100, reg_lambda=0.0, subsample=0.7), PANEL, FOLDS, ranking_loss)
     # What is written out at its default counts as not set.
     assert record.trials[1].parameters.keys() == TREE_RANGES.keys() - {"max_leaves", "reg_lambda"}
     for trial in record.trials:
@@ -145,7 +150,7 @@ def test_parameters_that_are_set_are_kept_and_all_others_lie_in_their_ranges() -
 )
 def test_a_history_that_is_too_short_is_told_and_the_settings_stand(known: int, told: str) -> None:
     panel = PANEL.take(np.array([0, 1]))
-    record = tune("xgboost_lags", settings_of(), panel, folds_of(panel, known, 126), ranking_loss)
+    record = tune("xgboost_lags", slice_of(), panel, folds_of(panel, known, 126), ranking_loss)
     assert (record.parameters, record.trials) == ({}, [])
     assert record.note.startswith("xgboost_lags: not tuned, the settings' own parameters stand: ")
     assert told in record.note
@@ -167,9 +172,9 @@ def test_a_history_that_is_too_short_is_told_and_the_settings_stand(known: int, 
 )
 def test_the_number_of_trials_follows_from_the_size_of_the_data(name: str, series: int, trials: int) -> None:
     panel = panel_of(np.ones((series, 116)), "W-MON", 8)
-    settings = settings_of(name, max_rounds=120, max_rows=120_000, tuning={})
+    settings = slice_of(name, max_rounds=120, max_rows=120_000, tuning={})
     assert trials_for(name, settings, Windows(panel, ((100, 108),), ranking_loss)) == trials
-    chosen = settings_of(name, tuning={"trials": 3})
+    chosen = slice_of(name, tuning={"trials": 3})
     assert trials_for(name, chosen, Windows(panel, ((100, 108),), ranking_loss)) == 3
 
 
@@ -193,7 +198,6 @@ def test_a_bad_tuning_is_told(model: dict[str, Any], told: str) -> None:
 def test_tuning_is_off_unless_it_is_named() -> None:
     assert tuned_models(settings_of(tuning=None)) == []
     assert tuned_models(settings_of("xgboost_recursive", tuning={})) == ["xgboost_recursive"]
-    untuned = with_parameters(settings_of(), "xgboost_lags", {"max_leaves": 5})
-    assert tuned_models(untuned) == []
-    assert untuned.models.xgboost_lags is not None
-    assert untuned.models.xgboost_lags.max_leaves == 5
+    untuned = with_parameters(slice_of(tuning={}), {"max_leaves": 5}).model
+    assert isinstance(untuned, XgboostLagsSettings)
+    assert (untuned.tuning, untuned.max_leaves) == (None, 5)

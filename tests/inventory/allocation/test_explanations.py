@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.inventory.weekly import optimise
+from tasks.inventory.weekly import optimize
 from tests.inventory.test_weekly_plan import COSTED, inputs_of
 
 STEPS = [
@@ -50,13 +50,13 @@ def test_the_steps_of_every_line_add_up_to_its_target(data):
     )
     dc = pd.DataFrame({"sku": facts["sku"].unique(), "available": draw.integers(0, 15, facts["sku"].nunique())})
     inputs = replace(base, sku_facts=facts, dc_stock=dc if data.draw(st.booleans()) else None)
-    plan = optimise(inputs)
+    plan = optimize(inputs)
     assert_adds_up(plan, inputs)
 
 
 def test_a_free_line_is_told_in_numbers_that_can_be_checked_by_hand():
     inputs = inputs_of()
-    plan = optimise(inputs)
+    plan = optimize(inputs)
     row = line(plan, "01", "boots-2")
     # Weekly visits without a cost: seven days of 4 units; 30 of 60 recent units are this SKU's.
     assert row["series_forecast"] == pytest.approx(28)
@@ -75,7 +75,7 @@ def test_the_limit_that_decided_is_named():
         collection_status=status, min_presentation=np.where(inputs.sku_facts["sku"] == "bags-1", 15.0, np.nan)
     )
     dc = pd.DataFrame({"sku": ["boots-1"], "available": [0.0]})
-    plan = optimise(replace(inputs, sku_facts=facts, dc_stock=dc))
+    plan = optimize(replace(inputs, sku_facts=facts, dc_stock=dc))
     assert line(plan, "01", "boots-2")["limit"] == "storage capacity"
     assert line(plan, "01", "boots-2")["level_without_capacity"] > line(plan, "01", "boots-2")["order_up_to"]
     assert line(plan, "01", "bags-0")["limit"] == "lifecycle rule"
@@ -86,7 +86,7 @@ def test_the_limit_that_decided_is_named():
 def test_a_pack_is_named_where_it_decides():
     inputs = inputs_of(stock=False, settings={"policies": ["eoq"]})
     facts = inputs.sku_facts.assign(pack_size=np.where(inputs.sku_facts["category"] == "bags", 50.0, np.nan))
-    plan = optimise(replace(inputs, sku_facts=facts))
+    plan = optimize(replace(inputs, sku_facts=facts))
     bags = plan.explanations[(plan.explanations["category"] == "bags") & (plan.explanations["store_id"] == "01")]
     assert sorted(bags["target_quantity"]) == [0, 0, 50]
     assert "pack" in set(bags["limit"])

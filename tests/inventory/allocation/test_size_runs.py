@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tasks.inventory.allocation.assortment import whole_runs
 from tasks.inventory.allocation.disaggregate import split
 from tasks.inventory.allocation.styles import core_sizes
-from tasks.inventory.weekly import optimise
+from tasks.inventory.weekly import optimize
 from tests.inventory.allocation.test_disaggregate import BOUND, FREE, rows_of
 from tests.inventory.test_weekly_plan import COSTED, inputs_of
 
@@ -102,7 +102,7 @@ def test_no_article_on_show_is_broken_unless_it_is_reported(data):
     units = draw.integers(0, 40, n).astype(float)
     facts = facts.assign(recent_units=units, total_units=units + 5, on_hand=draw.integers(0, 2, n).astype(float))
     dc = pd.DataFrame({"sku": facts["sku"].unique(), "available": draw.integers(0, 40, facts["sku"].nunique())})
-    plan = optimise(replace(inputs, sku_facts=facts, dc_stock=dc if data.draw(st.booleans()) else None))
+    plan = optimize(replace(inputs, sku_facts=facts, dc_stock=dc if data.draw(st.booleans()) else None))
     told = plan.explanations.merge(facts[["store_id", "sku", "size"]], on=["store_id", "sku"])
     core = core_sizes(
         facts,

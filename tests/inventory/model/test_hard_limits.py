@@ -18,7 +18,7 @@ from tasks.inventory.model.network import Network
 from tasks.inventory.model.review_weeks import missed_weeks, review_visits
 from tasks.inventory.model.simulator import simulate
 from tasks.inventory.registry import make_policy, policy_names
-from tasks.inventory.weekly import optimise
+from tasks.inventory.weekly import optimize
 from tests.inventory.allocation.test_disaggregate import BOUND, FREE, rows_of
 from tests.inventory.conftest import problem_of
 from tests.inventory.test_weekly_plan import AS_OF, COSTED, inputs_of
@@ -87,7 +87,7 @@ def shown_articles(plan: object, inputs: object) -> pd.Series:
 
 def test_no_store_shows_more_articles_than_it_has_places_for():
     inputs = inputs_of(stock=False, display_capacity=[2, 4], **COSTED)
-    plan = optimise(inputs)
+    plan = optimize(inputs)
     assert shown_articles(plan, inputs).to_dict() == {"01": 2, "2": 4}
     left_out = plan.unmet[(plan.unmet["limit"] == "display capacity") & (plan.unmet["store_id"] == "01")]
     assert len(left_out[left_out["sku"] != ""]) == 4
@@ -104,7 +104,7 @@ def test_no_store_shows_more_articles_than_it_has_places_for():
 def test_a_category_without_any_place_leaves_room_to_the_others_and_its_sales_are_lost():
     roomy = {"storage_capacity": [25.0, 60.0], "visit_cost": [50.0, 80.0]}
     inputs = inputs_of(stock=False, **roomy)
-    free, bound = optimise(inputs), optimise(replace(inputs, stores=inputs.stores.assign(display_capacity=[1, 6])))
+    free, bound = optimize(inputs), optimize(replace(inputs, stores=inputs.stores.assign(display_capacity=[1, 6])))
     categories = bound.explanations[bound.explanations["store_id"] == "01"].groupby("category")
     assert categories["target_quantity"].sum().gt(0).to_dict() == {"bags": False, "boots": True}
     # The plan itself knows: no level, no delivery, and the place of bags in storage goes to boots.
@@ -133,7 +133,7 @@ def of_store(plan: object, store: str) -> pd.DataFrame:
 
 
 def test_stock_beyond_the_places_is_reported_and_nothing_new_comes():
-    plan = optimise(inputs_of(display_capacity=[2, 6], **COSTED))
+    plan = optimize(inputs_of(display_capacity=[2, 6], **COSTED))
     rows = plan.unmet[(plan.unmet["store_id"] == "01") & (plan.unmet["sku"] == "")]
     assert rows[rows["limit"] == "display capacity"][["wanted", "granted"]].to_numpy().tolist() == [[6, 2]]
 
@@ -145,7 +145,7 @@ def test_what_cannot_be_satisfied_is_reported_by_name():
         pack_size=np.where(inputs.sku_facts["category"] == "boots", 40.0, np.nan),
     )
     dc = pd.DataFrame({"sku": ["bags-0", "bags-2"], "available": [0.0, 1.0]})
-    plan = optimise(replace(inputs, sku_facts=lifted, dc_stock=dc))
+    plan = optimize(replace(inputs, sku_facts=lifted, dc_stock=dc))
     named = {tuple(row) for row in plan.unmet[["store_id", "category", "sku", "limit"]].to_numpy().tolist()}
     assert ("2", "bags", "bags-1", "minimum presentation") in named
     assert ("01", "boots", "", "pack") in named
@@ -158,7 +158,7 @@ def test_what_cannot_be_satisfied_is_reported_by_name():
 def test_presentation_yields_to_the_capacity_of_the_store():
     inputs = inputs_of(stock=False, settings={"policies": ["eoq"]}, storage_capacity=[20.0, 500.0], visit_cost=[1, 1])
     lifted = inputs.sku_facts.assign(min_presentation=10.0)
-    plan = optimise(replace(inputs, sku_facts=lifted))
+    plan = optimize(replace(inputs, sku_facts=lifted))
     totals = plan.replenishment.groupby("store_id")["target_quantity"].sum()
     assert (plan.replenishment.set_index("store_id").loc["2", "target_quantity"] >= 10).all()
     short = plan.unmet[plan.unmet["limit"] == "minimum presentation"]
@@ -169,7 +169,7 @@ def test_presentation_yields_to_the_capacity_of_the_store():
 def test_clearance_goes_to_no_store_of_type_a():
     inputs = inputs_of(**COSTED)
     status = np.where(inputs.sku_facts["sku"] == "bags-0", "Liquidación", "")
-    plan = optimise(replace(inputs, sku_facts=inputs.sku_facts.assign(collection_status=status)))
+    plan = optimize(replace(inputs, sku_facts=inputs.sku_facts.assign(collection_status=status)))
     told = plan.explanations.set_index(["store_id", "sku"])
     assert told.loc[("01", "bags-0"), ["target_quantity", "limit"]].tolist() == [0, "lifecycle rule"]
     assert told.loc[("2", "bags-0"), "limit"] != "lifecycle rule"
@@ -222,7 +222,7 @@ def test_frozen_days_come_from_the_settings_and_the_calendar():
 
 def test_a_frozen_first_day_is_told_and_moves_the_visit():
     inputs = inputs_of(settings={"frozen": {"dates": ["2024-03-04"]}})
-    plan = optimise(inputs)
+    plan = optimize(inputs)
     assert plan.visits["date"].min() == AS_OF + pd.Timedelta(days=1)
     assert set(plan.explanations["limit"]) == {"frozen days"}
 
@@ -235,7 +235,7 @@ def test_a_horizon_shorter_than_a_week_still_has_its_first_visit():
         forecast=inputs.forecast[inputs.forecast["date"] < AS_OF + pd.Timedelta(days=4)],
         sku_facts=inputs.sku_facts.assign(on_hand=500.0),
     )
-    plan = optimise(short)
+    plan = optimize(short)
     assert set(plan.visits["store_id"]) == {"01", "2"}
 
 

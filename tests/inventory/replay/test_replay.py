@@ -19,7 +19,7 @@ from tasks.inventory.model.simulator import ledger, simulate
 from tasks.inventory.model.weekly_problem import WeeklyInputs
 from tasks.inventory.policies.newsvendor import NewsvendorPolicy
 from tasks.inventory.replay.overstock_cost import FACTORS, Span, Stock, advance, calibrate, cheapest, factor_at, replay
-from tasks.inventory.weekly import optimise
+from tasks.inventory.weekly import optimize
 
 QUANTILES = [0.1, 0.25, 0.5, 0.75, 0.9]
 
@@ -260,14 +260,14 @@ def test_a_formula_that_looks_cheaper_gives_way_to_calibrated_levels():
     # Leftovers hardly count at all and far too much: here the one, there the other policy is cheaper.
     seen = set()
     for factor in (0.3, 30.0):
-        plan = optimise(replace(inputs, holding_factor=factor))
+        plan = optimize(replace(inputs, holding_factor=factor))
         totals = plan.costs.set_index("policy")["total"]
         assert plan.chosen == "marginal_value"
         told = any("eoq looks cheaper on the sample paths" in note for note in plan.notes)
         assert told == (totals["eoq"] < totals["marginal_value"])
         seen.add(told)
     assert True in seen
-    plain = optimise(inputs)
+    plain = optimize(inputs)
     assert plain.chosen == plain.costs.set_index("policy")["total"].idxmin()
 
 
@@ -276,7 +276,7 @@ def test_the_run_plans_and_tells_with_the_calibrated_factor():
     panel = poisson_panel(settings)
     live = forecasts_of(panel, [panel.history])
     inputs = inputs_of(panel, settings, live)
-    plain, dear = optimise(inputs), optimise(replace(inputs, holding_factor=5.0))
+    plain, dear = optimize(inputs), optimize(replace(inputs, holding_factor=5.0))
     assert dear.replenishment["target_quantity"].sum() < plain.replenishment["target_quantity"].sum()
     assert plain.explanations["holding_factor"].isna().all()
     assert (dear.explanations["holding_factor"] == 5.0).all()

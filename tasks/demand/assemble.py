@@ -1,0 +1,92 @@
+"""The panel of one run in the lake, with the SKU facts and planned prices that the plan reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import Panel
+from schemas.records import PanelRecord, PanelRef, Record, Summary, TableRef
+from schemas.settings.slices import PanelSlice
+from tasks.demand.cleaning.prepared import prepare
+from tasks.demand.panel import PanelBuild, build_panel, to_frames
+from tasks.demand.profile import profile
+from tasks.demand.sku_facts import planned_sku_prices, sku_facts
+from tasks.demand.stored import scoped
+from tasks.storage.lake import Lake
+
+
+class PanelInputs(Record):
+    """What a panel is made from.
+
+    Attributes:
+        tables: the validated input tables that it reads.
+        as_of: run date: data before it are used.
+        stores: only these stores; empty = all.
+        categories: only these categories; empty = all.
+    """
+
+    tables: Mapping[str, TableRef]
+    as_of: date
+    stores: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+
+def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice) -> PanelRecord:
+    """Build the panel and store its frames, the SKU facts and the planned prices.
+
+    Raises:
+        DataContractError: no sales before ``as_of``.
+        ConfigError: the scope names a store or category without sales.
+    """
+    prepared = prepare({name: lake.read_table(ref) for name, ref in inputs.tables.items()}, use, inputs.as_of)
+    build = build_panel(prepared)
+    panel = scoped(build.panel, inputs.stores, inputs.categories, inputs.as_of)
+    facts = sku_facts(prepared)
+    counted = bool(facts[c.ON_HAND].notna().any())
+    uncounted = "stock" in inputs.tables and not counted
+    frames = {name: lake.write_table(f"features/{name}", frame) for name, frame in to_frames(panel).items()}
+    return PanelRecord(
+        as_of=inputs.as_of,
+        panel=PanelRef(frames=frames, horizon=panel.horizon),
+        series=panel.n,
+        periods=panel.history,
+        treatments=lake.write_table("features/treatments", build.treatments),
+        sku_facts=lake.write_table("features/sku_facts", _in_scope(facts, inputs.stores, inputs.categories)),
+        planned_prices=lake.write_table("features/planned_prices", planned_sku_prices(prepared)),
+        stock_counted=counted,
+        warnings=[
+            *build.warnings,
+            *([f"stock: no count on or before {inputs.as_of}; it is taken as 0"] if uncounted else []),
+        ],
+        summary=_summary(build, panel),
+    )
+
+
+def _in_scope(facts: pd.DataFrame, stores: Sequence[str], categories: Sequence[str]) -> pd.DataFrame:
+    kept = pd.Series(True, index=facts.index)
+    for wanted, column in ((stores, c.STORE_ID), (categories, c.CATEGORY)):
+        if wanted:
+            kept &= facts[column].astype(str).isin(wanted)
+    return facts[kept].reset_index(drop=True)
+
+
+def _summary(build: PanelBuild, panel: Panel) -> Summary:
+    kinds = profile(panel).groupby(c.DEMAND_CLASS, observed=True)
+    return {
+        "series-profile": [
+            {
+                "kind": str(kind),
+                "series": len(group),
+                "share of zeros": round(float(group[c.SHARE_ZERO].mean()), 3),
+                "mean units": round(float(group[c.MEAN].mean()), 2),
+            }
+            for kind, group in kinds
+        ],
+        "treatments": [{"treatment": name, "cases": count} for name, count in build.treatment_counts.items()],
+        "features": [{"feature": name, "kind": "known in advance"} for name in panel.known]
+        + [{"feature": name, "kind": "seen up to the cutoff"} for name in panel.observed],
+    }

@@ -1,0 +1,70 @@
+"""DeepAR's configurations compared on the periods that they were not trained on."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from schemas import columns as c
+from schemas.deepar import ConfigurationRecord, DeepArChoice, DeepArTrial
+from schemas.panel import Fold
+from schemas.records import PanelRef, Record
+from schemas.settings.slices import QuantileSlice
+from tasks.demand.stored import load_panel
+from tasks.evaluation.backtest.split import attach_actuals
+from tasks.evaluation.metrics.table import OVERALL, metrics_table, seasonal_scales
+from tasks.storage.json_rows import rows_of
+from tasks.storage.lake import Lake
+
+# Configurations whose RMSE is within one percent of the lowest count as equal.
+EQUAL_RMSE = 1.01
+COMPARED = [c.RMSE, c.MAE, c.WAPE, c.WQL, c.SHARE_EXCELLENT, c.SHARE_GOOD, c.SHARE_ACCEPTABLE, c.SHARE_POOR, c.N]
+
+
+class ChoiceInputs(Record):
+    """Trained configurations and the periods that they are compared on."""
+
+    panel: PanelRef
+    trial: DeepArTrial
+    records: list[ConfigurationRecord]
+
+
+def choose_configuration(lake: Lake, inputs: ChoiceInputs, use: QuantileSlice) -> DeepArChoice:
+    """The configuration with the lowest RMSE on the test periods (:func:`ranked`).
+
+    All are compared with the same actuals, those of the cleaned demand.
+    """
+    trial, records = inputs.trial, inputs.records
+    base = load_panel(lake, inputs.panel, use.period).until(trial.history)
+    rows = pd.concat(
+        [lake.read_table(record.forecast) for record in records if record.forecast is not None], ignore_index=True
+    )
+    split = attach_actuals(rows, base, base.horizon_periods[0], use.quantiles)
+    fold = Fold(base.periods[trial.known], trial.known)
+    table = metrics_table(split.backtest, seasonal_scales(base, [fold]), use.quantiles)
+    order = ranked(table[table[c.LEVEL] == OVERALL].set_index(c.MODEL))
+    by_label = {record.configuration.label: record for record in records}
+    shown = rows_of(order[COMPARED].reset_index().rename(columns={c.MODEL: "configuration"}))
+    for row in shown:
+        model = by_label[row["configuration"]].model
+        row |= {
+            "job": model.job if model else "",
+            **{name: round(value, 4) for name, value in (model.metrics if model else {}).items()},
+        }
+    shown += [{"configuration": r.configuration.label, "failed": r.failed} for r in records if r.failed]
+    return DeepArChoice(
+        configuration=by_label[str(order.index[0])].configuration,
+        why=f"RMSE {order[c.RMSE].iloc[0]:.4g} over {trial.window} periods, the best of {len(order)}",
+        summary={"configurations": shown},
+    )
+
+
+def ranked(overall: pd.DataFrame) -> pd.DataFrame:
+    """Configurations, best first: by RMSE, equal ones by the share of forecasts within 10 % of the actual.
+
+    Args:
+        overall: one row per configuration (index), with the columns of the metrics.
+    """
+    equal = overall[c.RMSE] <= EQUAL_RMSE * overall[c.RMSE].min()
+    accepted = overall[c.SHARE_EXCELLENT] + overall[c.SHARE_GOOD]
+    order = pd.DataFrame({"apart": ~equal, "missed": (1.0 - accepted).where(equal, 0.0), c.RMSE: overall[c.RMSE]})
+    return overall.loc[order.sort_values(["apart", "missed", c.RMSE], kind="stable").index]

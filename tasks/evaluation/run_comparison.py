@@ -1,0 +1,116 @@
+"""The comparison of a run: forecasts out of the lake, backtest, metrics, champions and live forecast into it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from schemas import columns as c
+from schemas.errors import TrainingError, first_few
+from schemas.records import ComparisonRecord, Failure, ForecastRecord, PanelRef, Record, TableRef
+from schemas.settings.slices import CompareSlice
+from tasks.demand.folds import plan_folds
+from tasks.demand.stored import load_panel
+from tasks.evaluation.comparison import Comparison, compare
+from tasks.storage.json_rows import rows_of
+from tasks.storage.lake import Lake
+
+
+class CompareInputs(Record):
+    """What is compared.
+
+    Attributes:
+        panel: the demand that forecasts are compared with.
+        forecasts: every shard of every model.
+        sku_facts: prices of units, where models are ranked by a cost that depends on them; else None.
+    """
+
+    panel: PanelRef
+    forecasts: list[ForecastRecord]
+    sku_facts: TableRef | None = None
+
+
+def run_comparison(lake: Lake, inputs: CompareInputs, use: CompareSlice, workers: int) -> ComparisonRecord:
+    """Compare the models of a run and choose the champions.
+
+    Args:
+        lake: holds forecasts and panel.
+        inputs: what is compared.
+        use: folds, quantiles, and how models are ranked, combined and reconciled.
+        workers: threads of the models that the reconciliation fits.
+
+    Raises:
+        TrainingError: forecasts are missing, not finite, or repeated.
+    """
+    panel = load_panel(lake, inputs.panel, use.period)
+    folds = plan_folds(panel, **use.backtest.model_dump())
+    found = compare(
+        [lake.read_table(record.table) for record in inputs.forecasts],
+        panel,
+        folds.folds,
+        use,
+        sku_facts=lake.read_table(inputs.sku_facts) if inputs.sku_facts else None,
+        workers=workers,
+    )
+    return ComparisonRecord(
+        backtest=lake.write_table("comparison/backtest", found.backtest),
+        metrics=lake.write_table("comparison/metrics", found.metrics),
+        champions=lake.write_table("comparison/champions", found.champions),
+        forecast=lake.write_table("comparison/forecast", found.forecast),
+        paths=[record.paths for record in inputs.forecasts if record.paths is not None],
+        failures=_distinct(inputs.forecasts),
+        notes=[*folds.notes, *found.notes, *dict.fromkeys(note for one in inputs.forecasts for note in one.notes)],
+        summary=_summary(found),
+    )
+
+
+def _distinct(forecasts: Sequence[ForecastRecord]) -> list[Failure]:
+    """Each series and model once, in a fixed order, whatever the number of folds it failed on."""
+    every = {(f.stage, f.store_id, f.category): f for record in forecasts for f in record.failures}
+    return [every[key] for key in sorted(every)]
+
+
+def _summary(found: Comparison) -> dict[str, list[dict[str, Any]]]:
+    counts = found.champion_counts.rename(columns={c.N: "series"})
+    return {
+        "models": rows_of(found.overall),
+        "bands": rows_of(found.bands),
+        "champions": rows_of(counts),
+        "gap": rows_of(found.gap),
+        "reconciliation": rows_of(found.reconciliation),
+    }
+
+
+def refuse_many_fallbacks(forecasts: Sequence[ForecastRecord], limit: float) -> None:
+    """Stop where a model failed as a whole; a single failed series falls back.
+
+    Args:
+        forecasts: every shard of every model.
+        limit: largest share of a model's series that may fall back, a fraction. Series with insufficient history do
+            not count.
+
+    Raises:
+        TrainingError: names every model above the limit, its most frequent reason and some of its series.
+    """
+    fitted: Counter[str] = Counter()
+    failed: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    reasons: dict[str, Counter[str]] = defaultdict(Counter)
+    for record in forecasts:
+        fitted[record.model] += record.series if record.live else 0
+        for failure in (failure for failure in record.failures if not failure.too_young):
+            failed[record.model].add((failure.store_id, failure.category))
+            reasons[record.model][failure.reason] += 1
+    broken = [model for model in fitted if len(failed[model]) > limit * fitted[model]]
+    if broken:
+        lines = [
+            f"{model}: {len(failed[model]):,} of {fitted[model]:,} series fell back to seasonal naive; most often "
+            f"'{reasons[model].most_common(1)[0][0]}'; such as "
+            f"{first_few(['/'.join(series) for series in sorted(failed[model])])}"
+            for model in broken
+        ]
+        raise TrainingError(
+            "\n".join(lines) + f"\nAt most a share of {limit:g} of a model's series may fall back "
+            "(expert.quality.max_fallback_share). Fix the causes above, remove the model from models, or raise the "
+            "limit."
+        )

@@ -1,0 +1,100 @@
+"""One shard of the forecasting work: a model on some series, over folds and the horizon."""
+
+from __future__ import annotations
+
+from concurrent.futures.process import BrokenProcessPool
+
+import numpy as np
+import pandas as pd
+
+from schemas.errors import TrainingError
+from schemas.facts import ModelContext
+from schemas.protocols import Forecaster
+from schemas.records import ForecastRecord, PanelRef, Record
+from schemas.run import ShardSpec
+from schemas.settings.slices import FoldsSlice, ModelSlice
+from tasks.demand.folds import rolling_folds
+from tasks.demand.stored import load_panel
+from tasks.forecasting.fold_forecasts import forecast_folds
+from tasks.forecasting.registry import create
+from tasks.storage.lake import Lake
+from tasks.storage.machine import Cores
+
+
+class ShardInputs(Record):
+    """What a shard forecasts.
+
+    Attributes:
+        panel: history and horizon.
+        shard: model, series, folds, and whether the horizon is forecast.
+        remarks: what a tuning found, passed on to the record's notes.
+    """
+
+    panel: PanelRef
+    shard: ShardSpec
+    remarks: tuple[str, ...] = ()
+
+
+def forecast_shard(lake: Lake, inputs: ShardInputs, use: FoldsSlice, cores: Cores) -> ForecastRecord:
+    """Fit the shard's model on every fold and on the whole history, and store its forecasts.
+
+    Args:
+        lake: holds the panel; the forecasts go there.
+        inputs: panel and shard.
+        use: the model's settings, quantiles, folds and seed.
+        cores: processes and threads that the model may use.
+
+    Raises:
+        TrainingError: the processes that fit the model were stopped.
+    """
+    return forecast_with(create_model(inputs.shard.model, use, cores), lake, inputs, use)
+
+
+def create_model(name: str, use: ModelSlice, cores: Cores) -> Forecaster:
+    """The forecaster of a model, from its slice of the settings."""
+    context = ModelContext(tuple(use.quantiles), use.country, cores.workers, cores.threads)
+    return create(name, use.model, context)
+
+
+def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: FoldsSlice) -> ForecastRecord:
+    """Forecast a shard with a forecaster (see :func:`forecast_shard`)."""
+    shard = inputs.shard
+    loaded = load_panel(lake, inputs.panel, use.period)
+    folds = rolling_folds(loaded, **use.backtest.model_dump())
+    paths: list[pd.DataFrame] = []
+    try:
+        frame, failures, notes = forecast_folds(
+            forecaster,
+            loaded if shard.series is None else loaded.take(np.array(shard.series)),
+            [folds[number] for number in shard.folds],
+            shard.live,
+            use.quantiles,
+            use.seed,
+            paths.append,
+        )
+    except BrokenProcessPool as error:
+        raise TrainingError(why_ended(shard.model, error)) from None
+    return ForecastRecord(
+        model=shard.model,
+        table=lake.write_table(f"forecasts/{shard.model}", frame),
+        series=loaded.n if shard.series is None else len(shard.series),
+        live=shard.live,
+        paths=lake.write_table(f"paths/{shard.model}", paths[0]) if paths else None,
+        failures=failures,
+        notes=[*inputs.remarks, *notes],
+    )
+
+
+def why_ended(model: str, error: BrokenProcessPool) -> str:
+    """The message where the processes that fit a model were ended from outside.
+
+    >>> why_ended("arima", BrokenProcessPool("exit codes {SIGTERM(-15)}"))[:63]
+    'arima: its processes were stopped: the run was cancelled, or it'
+    """
+    cause = "the run was cancelled, or its machine shut down"
+    if "SIGTERM" not in str(error):
+        cause = "often because memory ran out (use fewer compute.workers, or a larger machine)"
+    return (
+        f"{model}: its processes were stopped: {cause}. Start the run again with the same date: finished stages are "
+        "reused."
+    )

@@ -1,0 +1,49 @@
+"""The plan of a weekly run: references in, tables of the plan in the lake out."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from schemas.records import CalibrationRecord, PlanInputs, PlanRecord, Record
+from schemas.settings.slices import PlanSlice
+from tasks.inventory.inputs import weekly_inputs
+from tasks.inventory.weekly import optimize
+from tasks.storage.json_rows import rows_of
+from tasks.storage.lake import Lake
+
+# Rows of shortages that the record itself keeps, for the artifact; the table has them all.
+SHORTAGES_KEPT = 200
+TABLES_MADE = (
+    *("replenishment", "deliveries", "visits", "levels", "costs", "bounds"),
+    *("stock_by_day", "category_totals", "explanations", "unmet"),
+)
+
+
+class WeekInputs(Record):
+    """What a week is planned from.
+
+    Attributes:
+        given: references to forecasts, stock and tables.
+        as_of: run date.
+        calibration: result of the replay of past weeks.
+    """
+
+    given: PlanInputs
+    as_of: date
+    calibration: CalibrationRecord
+
+
+def plan_week(lake: Lake, inputs: WeekInputs, use: PlanSlice) -> PlanRecord:
+    """Compare the policies, choose one and split its levels to SKUs."""
+    plan = optimize(weekly_inputs(lake, use, inputs.as_of, inputs.given))
+    return PlanRecord(
+        tables={name: lake.write_table(f"plans/{name}", getattr(plan, name)) for name in TABLES_MADE},
+        inputs=inputs.given,
+        chosen=plan.chosen,
+        notes=[*inputs.calibration.notes, *plan.notes],
+        summary={
+            "costs": rows_of(plan.costs),
+            "unmet": rows_of(plan.unmet.head(SHORTAGES_KEPT)),
+            "calibration": inputs.calibration.summary.get("costs", []),
+        },
+    )

@@ -1,0 +1,155 @@
+"""The publication of a run: its tables out of the lake, overrides applied, files published."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from schemas.outputs import RunFacts, RunOutputs
+from schemas.records import (
+    Approval,
+    ComparisonRecord,
+    ForecastRecord,
+    IngestRecord,
+    PanelRecord,
+    PlanRecord,
+    PublicationRecord,
+    Record,
+    TableRef,
+)
+from schemas.run import RunContext
+from schemas.settings import Settings
+from schemas.tables import OVERRIDES
+from tasks.demand.stored import recent_demand
+from tasks.publication.earlier_runs import latest_before
+from tasks.publication.overrides import apply_overrides, corrected_totals, override_warnings
+from tasks.publication.transaction import publish_run
+from tasks.storage.lake import Lake
+
+
+class PublicationInputs(Record):
+    """What is published.
+
+    Attributes:
+        ingested: validated tables and quarantine.
+        panel: the demand panel.
+        forecasts: every shard of every model.
+        comparison: backtest, metrics, champions and live forecasts.
+        plan: deliveries, levels and targets.
+        as_of: run date.
+        stores: only these stores; empty = all.
+        categories: only these categories; empty = all.
+        dry_run: make a preview instead of a publication.
+        earlier: date and manifest of the last earlier publication; None without one.
+    """
+
+    ingested: IngestRecord
+    panel: PanelRecord
+    forecasts: list[ForecastRecord]
+    comparison: ComparisonRecord
+    plan: PlanRecord
+    as_of: date
+    stores: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    dry_run: bool = False
+    earlier: tuple[date, dict[str, Any]] | None = None
+
+    @property
+    def rejected_overrides(self) -> int:
+        """Rows of the overrides table that are in quarantine."""
+        return sum(file.rows_quarantined for file in self.ingested.files if file.table == OVERRIDES.name)
+
+
+def earlier_publication(lake: Lake, as_of: date) -> tuple[date, dict[str, Any]] | None:
+    """Date and manifest of the last publication before a date."""
+    found = latest_before(lake, as_of)
+    return None if found is None else (found.as_of, dict(found.manifest))
+
+
+def publish_week(
+    lake: Lake, inputs: PublicationInputs, use: Settings, approval: Approval | None = None
+) -> PublicationRecord:
+    """Publish the files of a run, or store them as a preview.
+
+    Args:
+        lake: holds the run's tables; the files go there.
+        inputs: what is published.
+        use: all settings: the manifest lists them.
+        approval: who approved the publication; it goes into the manifest.
+
+    Raises:
+        PublicationError: an output breaks its rules; nothing was published.
+        PublicationHeldError: more targets changed than the settings allow; nothing was published.
+    """
+    run = RunContext(
+        settings=use,
+        as_of=inputs.as_of,
+        dry_run=inputs.dry_run,
+        stores=inputs.stores,
+        categories=inputs.categories,
+    )
+    outputs, facts = _with_overrides(lake, inputs, _outputs(lake, inputs, use), _facts(inputs))
+    return publish_run(lake, run, outputs, replace(facts, approval=approval))
+
+
+def _outputs(lake: Lake, inputs: PublicationInputs, use: Settings) -> RunOutputs:
+    comparison, plan = inputs.comparison, inputs.plan
+    stored: dict[str, TableRef] = {
+        **{name: ref for name, ref in plan.tables.items() if name != "bounds"},
+        "forecast": comparison.forecast,
+        "backtest": comparison.backtest,
+        "metrics": comparison.metrics,
+        "champions": comparison.champions,
+        "quarantine": inputs.ingested.quarantine,
+        "treatments": inputs.panel.treatments,
+    }
+    return RunOutputs(
+        **{name: lake.read_table(ref) for name, ref in stored.items()},
+        history=recent_demand(lake, inputs.panel.panel, use.period),
+    )
+
+
+def _with_overrides(
+    lake: Lake, inputs: PublicationInputs, outputs: RunOutputs, facts: RunFacts
+) -> tuple[RunOutputs, RunFacts]:
+    """The planners' overrides applied to the targets, and the warnings about them."""
+    given = inputs.ingested.tables.get(OVERRIDES.name)
+    if given is None:
+        return outputs, facts
+    result = apply_overrides(outputs.replenishment, lake.read_table(given), inputs.as_of)
+    totals = outputs.category_totals
+    if totals is not None:
+        totals = corrected_totals(totals, outputs.replenishment, result.targets)
+    found = override_warnings(result.rows, inputs.rejected_overrides)
+    return (
+        replace(outputs, replenishment=result.targets, category_totals=totals, overridden=result.changed),
+        replace(facts, overrides=result.rows, warnings=[*facts.warnings, *found]),
+    )
+
+
+def _facts(inputs: PublicationInputs) -> RunFacts:
+    ingested, panel, comparison, plan = inputs.ingested, inputs.panel, inputs.comparison, inputs.plan
+    return RunFacts(
+        inputs=ingested.files,
+        reasons=ingested.reasons,
+        failures=comparison.failures,
+        warnings=panel.warnings,
+        notes={"Remarks on forecasts": comparison.notes, "Remarks on the plan": plan.notes},
+        seconds=_seconds(inputs),
+        stock_given=panel.stock_counted,
+        plan_inputs=plan.inputs.model_dump(mode="json"),
+        summary={
+            "Overfitting": comparison.summary["gap"],
+            "Replay cost by service level": plan.summary["calibration"],
+            "Treatments": panel.summary["treatments"],
+        },
+    )
+
+
+def _seconds(inputs: PublicationInputs) -> dict[str, float]:
+    seconds = {"ingest": inputs.ingested.seconds, "features": inputs.panel.seconds}
+    for record in inputs.forecasts:
+        stage = f"forecast {record.model}"
+        seconds[stage] = round(seconds.get(stage, 0.0) + record.seconds, 3)
+    return seconds | {"compare": inputs.comparison.seconds, "optimize": inputs.plan.seconds}
