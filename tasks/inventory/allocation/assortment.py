@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,32 +37,37 @@ class Shelf:
         return number.astype(np.int64)
 
 
-@compiled
-def _runs_that_fit(  # noqa: PLR0913, PLR0917
-    start: IndexArray,
-    total: FloatArray,
-    share: FloatArray,
-    least: FloatArray,
-    lacking: FloatArray,
-    held: FloatArray,
-    required: BoolArray,
-    nearest: float,
-    kept: BoolArray,
-) -> None:
-    """Mark the articles of each series that its level can hold with whole runs.
+class _Runs(NamedTuple):
+    """The styles of all series, by series: those that lack nothing first, then required ones, then by falling share.
 
-    Args:
-        start: shape (series + 1,); the articles of a series, those that lack nothing first, then those that are
-            required, then the rest by falling share.
-        total: units of each series.
-        share: of each article.
+    Attributes:
+        start: shape (series + 1,); the styles of series s are start[s] to start[s + 1] - 1.
+        share: of each style.
         least: units that it holds with a whole run and what is there.
         lacking: units of its run that are not there.
         held: units that are there and count against the level.
         required: minimum presentation asks for it.
+    """
+
+    start: IndexArray
+    share: FloatArray
+    least: FloatArray
+    lacking: FloatArray
+    held: FloatArray
+    required: BoolArray
+
+
+@compiled
+def _runs_that_fit(total: FloatArray, runs: _Runs, nearest: float, kept: BoolArray) -> None:
+    """Mark the styles of each series that its level can hold with whole runs.
+
+    Args:
+        total: units of each series.
+        runs: the styles of each series.
         nearest: share of a run from which it is made whole.
         kept: written.
     """
+    start, share, least, lacking, held, required = runs
     for s in range(len(start) - 1):
         left = total[s]
         shares, units, any_kept = 0.0, 0.0, False
@@ -118,17 +124,15 @@ def whole_runs(total: FloatArray, rows: SplitRows, bounded: BoolArray, article: 
     share, lacking, required = summed(rows.share), summed(lacks), summed(rows.floor) > 0
     order = np.lexsort((np.arange(count), -share, ~required, lacking > 0, series))
     kept = np.zeros(count, dtype=bool)
-    _runs_that_fit(
+    runs = _Runs(
         np.searchsorted(series[order], np.arange(len(total) + 1)).astype(np.int64),
-        total,
         share[order],
         summed(np.maximum(low, held))[order],
         lacking[order],
         summed(held)[order],
         required[order],
-        NEAREST_RUN,
-        kept,
     )
+    _runs_that_fit(total, runs, NEAREST_RUN, kept)
     by_group = np.zeros(count, dtype=bool)
     by_group[order] = kept
     marked = np.ones(len(rows.series), dtype=bool)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
-from tasks.inventory.exact.visit_graph import best_path, fills_of, levels_of, needs_of
+from tasks.inventory.exact.visit_graph import DeliveryDays, best_path, fills_of
+from tasks.inventory.exact.visit_graph import Needs as StoreNeeds
 from tasks.inventory.model.network import Network, is_whole
 from tasks.inventory.model.review_weeks import review_visits, visitable, week_starts
-from tasks.inventory.model.simulator import costs_of, store_measures
+from tasks.inventory.model.simulator import LOST_VALUE, MEASURES, OrderRule, costs_of, levels_of_rule, store_of, traced
 
 
 @dataclass(frozen=True)
@@ -47,22 +48,19 @@ class Prices:
 
 
 def needs_on_path(network: Network, path: int) -> Needs:
-    """Needs on one path of demand."""
+    """Needs on one path of demand: what the simulator loses without any delivery."""
     units = np.empty((network.periods, network.series))
     rest = np.empty((network.stores, network.periods))
+    measures = np.empty((network.stores, MEASURES))
+    never = np.zeros(network.periods, dtype=np.bool_)
     for i in range(network.stores):
         part = network.series_of(i)
-        needs_of(network.demand[i][path], network.on_hand[part], network.in_transit[:, part], units[:, part], rest[i])
-    return Needs(units, rest, _fixed_costs(network, path))
-
-
-def _fixed_costs(network: Network, path: int) -> FloatArray:
-    """Cost of doing nothing, without its lost sales: holding and penalties of stock that is there anyway."""
-    shape = (network.stores, network.periods)
-    nothing = Plan(np.zeros(shape, dtype=np.bool_), np.zeros((network.series, network.periods)))
-    measures, _ = store_measures(network.path(path), nothing)
-    measures[:, 0, 0] = 0.0
-    return costs_of(network, np.zeros(network.stores), measures[:, 0])
+        demand = network.demand[i][path : path + 1]
+        trace, result = traced(demand, store_of(network, i), never, np.zeros(demand.shape[1:]))
+        units[:, part] = demand[0] - trace.sold
+        rest[i], measures[i] = trace.after_delivery, result[0]
+    measures[:, LOST_VALUE] = 0.0
+    return Needs(units, rest, costs_of(network, np.zeros(network.stores), measures))
 
 
 def over_penalty(problem: PlanProblem) -> float:
@@ -109,24 +107,16 @@ def shortest_paths(
     cost = np.empty(network.stores)
     penalty = over_penalty(problem)
     for i in range(network.stores):
-        part = network.series_of(i)
         # A week without a day that may have a visit needs none.
         able = [s for s in starts if allowed[i, s : s + problem.periods_per_week].any()]
-        cost[i] = best_path(
-            needs.units[:, part],
-            network.price[i],
-            needs.rest[i],
-            prices.unit[network.category[part]],
+        days = DeliveryDays(
             network.visit_cost[i] + prices.visit,
             allowed[i],
             np.array(able, dtype=np.int64),
             problem.periods_per_week,
             network.lead_time,
-            float(network.capacity[i]),
-            network.holding_cost,
-            penalty,
-            visits[i],
         )
+        cost[i] = best_path(_of_store(network, needs, prices, penalty, i), days, visits[i])
     return visits, cost + needs.fixed
 
 
@@ -148,26 +138,36 @@ def fills_of_visits(
     for i in range(network.stores):
         part = network.series_of(i)
         sent = np.zeros((network.periods, part.stop - part.start))
-        fills_of(
-            needs.units[:, part],
-            network.price[i],
-            needs.rest[i],
-            prices.unit[network.category[part]],
-            visits[i],
-            float(network.capacity[i]),
-            network.holding_cost,
-            penalty,
-            whole,
-            sent,
-        )
+        fills_of(_of_store(network, needs, prices, penalty, i), visits[i], whole, sent)
         fills[:, part] = sent
     return visits, fills
 
 
+def _of_store(network: Network, needs: Needs, prices: Prices, penalty: float, store: int) -> StoreNeeds:
+    part = network.series_of(store)
+    return StoreNeeds(
+        np.ascontiguousarray(needs.units[:, part]),
+        network.price[store],
+        needs.rest[store],
+        prices.unit[network.category[part]],
+        float(network.capacity[store]),
+        float(network.holding_cost),
+        float(penalty),
+    )
+
+
 def plan_of_fills(problem: PlanProblem, network: Network, decided: tuple[BoolArray, FloatArray]) -> Plan:
-    """The plan whose levels send given units (T, n) at given visits when demand is the mean."""
+    """The plan whose levels send given units (T, n) at given visits when demand is the mean.
+
+    The level of a visit is the inventory position when it is decided, plus the units.
+    """
     visits, fills = decided
-    levels = np.empty_like(fills)
+    levels = np.zeros(problem.mean.shape)
     mean = np.ascontiguousarray(problem.mean.T)
-    levels_of(mean, network.on_hand, network.in_transit, fills, network.lead_time, levels)
-    return Plan(visits, np.ascontiguousarray(levels.T))
+    for i in range(network.stores):
+        part = network.series_of(i)
+        units = np.ascontiguousarray(fills[:, part])
+        rule = OrderRule(np.where(units > 0, np.inf, -np.inf), units, up_to=False)
+        demand = np.ascontiguousarray(mean[:, part])
+        levels[part] = levels_of_rule(demand, store_of(network, i), (units > 0).any(axis=1), rule).T
+    return Plan(visits, levels)

@@ -14,6 +14,8 @@ and misses it by at most one merged block.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray
@@ -24,31 +26,44 @@ from tasks.inventory.model.network import UNIT_TOLERANCE
 SHRINKINGS = 50
 
 
-@compiled
-def needs_of(
-    demand: FloatArray, on_hand: FloatArray, in_transit: FloatArray, need: FloatArray, rest: FloatArray
-) -> None:
-    """What opening stock and goods in transit leave uncovered.
+class Needs(NamedTuple):
+    """What a store needs beyond its opening stock, and what limits a delivery.
 
-    Args:
-        demand: shape (T, m).
-        on_hand: shape (m,).
-        in_transit: shape (A, m).
-        need: shape (T, m), written: units short without any visit.
-        rest: shape (T,), written: units in the store after period t's arrivals, without any visit.
+    Attributes:
+        need: shape (T, m), units not covered by opening stock and goods in transit.
+        price: shape (T, m), cost of a lost unit.
+        rest: shape (T,), units in the store after period t's arrivals without any delivery.
+        unit_cost: shape (m,), cost of sending one unit (shadow prices of shared DC stock).
+        capacity: units.
+        holding_cost: per unit and period.
+        over_penalty: per period that a delivery puts over capacity; inf where that is forbidden.
     """
-    periods, series = demand.shape
-    stock = on_hand.copy()
-    for t in range(periods):
-        total = 0.0
-        for j in range(series):
-            if t < in_transit.shape[0]:
-                stock[j] += in_transit[t, j]
-            total += stock[j]
-            sold = min(stock[j], demand[t, j])
-            need[t, j] = demand[t, j] - sold
-            stock[j] -= sold
-        rest[t] = total
+
+    need: FloatArray
+    price: FloatArray
+    rest: FloatArray
+    unit_cost: FloatArray
+    capacity: float
+    holding_cost: float
+    over_penalty: float
+
+
+class DeliveryDays(NamedTuple):
+    """When a store may and must be visited.
+
+    Attributes:
+        cost: shape (T,), of a delivery in each period.
+        allowed: shape (T,), periods in which a delivery may arrive.
+        week_starts: first periods of the weeks that need a delivery.
+        week: periods in a week.
+        lead_time: L; deliveries before it are impossible.
+    """
+
+    cost: FloatArray
+    allowed: BoolArray
+    week_starts: IndexArray
+    week: int
+    lead_time: int
 
 
 @compiled
@@ -111,42 +126,20 @@ def _room(
 
 
 @compiled
-def best_path(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
-    need: FloatArray,
-    price: FloatArray,
-    rest: FloatArray,
-    unit_cost: FloatArray,
-    visit_cost: FloatArray,
-    allowed: BoolArray,
-    starts: IndexArray,
-    week: int,
-    lead_time: int,
-    capacity: float,
-    holding_cost: float,
-    over_penalty: float,
-    visits: BoolArray,
-) -> float:
+def best_path(store: Needs, days: DeliveryDays, visits: BoolArray) -> float:  # noqa: C901, PLR0912, PLR0915
     """The cheapest visits of a store with known demand, and their cost.
 
     Args:
-        need: shape (T, m), units not covered by opening stock.
-        price: shape (T, m), cost of a lost unit.
-        rest: shape (T,), opening stock left after period t's arrivals.
-        unit_cost: shape (m,), cost of sending one unit (prices of shared DC stock).
-        visit_cost: shape (T,), cost of a visit in each period.
-        allowed: shape (T,), periods in which a visit may be.
-        starts: first periods of the weeks that need a visit.
-        week: periods in a week.
-        lead_time: L; visits before it are impossible.
-        capacity: units.
-        holding_cost: per unit and period.
-        over_penalty: per period that the fill puts over capacity; inf where that is forbidden.
+        store: its need, prices and limits.
+        days: when it may and must be visited.
         visits: shape (T,), written.
 
     Returns:
         Cost of visits, lost need, holding of fills and penalties by fills; inf where no path keeps the rules.
         Among paths of equal cost the one with the fewest visits.
     """
+    need, price, rest, unit_cost, capacity, holding_cost, over_penalty = store
+    visit_cost, allowed, starts, week, lead_time = days
     periods, series = need.shape
     lost = np.zeros(periods + 1)
     need_until = np.zeros(periods + 1)
@@ -230,32 +223,18 @@ def best_path(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
 
 
 @compiled
-def fills_of(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
-    need: FloatArray,
-    price: FloatArray,
-    rest: FloatArray,
-    unit_cost: FloatArray,
-    visits: BoolArray,
-    capacity: float,
-    holding_cost: float,
-    over_penalty: float,
-    whole: bool,
-    fills: FloatArray,
+def fills_of(  # noqa: C901, PLR0912, PLR0915
+    store: Needs, visits: BoolArray, whole: bool, fills: FloatArray
 ) -> None:
     """What each visit sends: the need until the next visit, the dearest units where space is scarce.
 
     Args:
-        need: shape (T, m).
-        price: shape (T, m).
-        rest: shape (T,).
-        unit_cost: shape (m,).
+        store: its need, prices and limits.
         visits: shape (T,).
-        capacity: units.
-        holding_cost: per unit and period.
-        over_penalty: per period over capacity; inf where that is forbidden.
         whole: units are whole.
         fills: shape (T, m), written: units sent at each visit.
     """
+    need, price, rest, unit_cost, capacity, holding_cost, over_penalty = store
     periods, series = need.shape
     fills[:] = 0.0
     need_until = np.zeros(periods + 1)
@@ -335,39 +314,6 @@ def _crowd(need: FloatArray, rest: FloatArray, fill: FloatArray, a: int, b: int,
         for j in range(len(stock)):
             stock[j] -= min(stock[j], need[t, j])
     return worst
-
-
-@compiled
-def levels_of(
-    demand: FloatArray,
-    on_hand: FloatArray,
-    in_transit: FloatArray,
-    fills: FloatArray,
-    lead_time: int,
-    levels: FloatArray,
-) -> None:
-    """Order-up-to levels that send ``fills`` when demand is known; all shapes (T, m), ``levels`` written.
-
-    The level of a visit is the stock on hand and on the way when it is decided, plus the fill.
-    """
-    periods, series = demand.shape
-    known = in_transit.shape[0]
-    levels[:] = 0.0
-    for j in range(series):
-        stock, pending = on_hand[j], 0.0
-        for a in range(known):
-            pending += in_transit[a, j]
-        for t in range(periods):
-            due = t + lead_time
-            if due < periods and fills[due, j] > 0.0:
-                levels[due, j] = stock + pending + fills[due, j]
-                pending += fills[due, j]
-            arriving = fills[t, j] if t >= lead_time else 0.0
-            if t < known:
-                arriving += in_transit[t, j]
-            stock += arriving
-            pending -= arriving
-            stock -= min(stock, demand[t, j])
 
 
 @compiled

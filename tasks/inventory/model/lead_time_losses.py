@@ -13,6 +13,24 @@ import numpy as np
 from schemas.plan import FloatArray
 
 
+def stock_before(demand: FloatArray, on_hand: FloatArray, in_transit: FloatArray, period: int) -> FloatArray:
+    """Units on the shelf before a period on each path if nothing is ordered, shape (K, m).
+
+    A closed form of the simulator (``tests/inventory/model/test_one_period_loop.py`` compares them).
+
+    Args:
+        demand: shape (K, T, m), sample paths in units.
+        on_hand: shape (m,).
+        in_transit: shape (A, m), units that arrive at the start of period k.
+        period: from 0.
+    """
+    left: FloatArray = np.broadcast_to(on_hand, (len(demand), len(on_hand))).copy()
+    for t in range(period):
+        arriving = in_transit[t] if t < len(in_transit) else 0.0
+        left = np.maximum(left + arriving - demand[:, t], 0.0)
+    return left
+
+
 def saved_units(
     demand: FloatArray, on_hand: FloatArray, in_transit: FloatArray, lead_time: int, end: int, quantile: FloatArray
 ) -> FloatArray:
@@ -31,10 +49,7 @@ def saved_units(
         quantile of what it must bring in truth. One unit on hand, nothing on the way, L = 1, demand 3 and then 2 on
         the only path: 4 against 2, so 2 are saved.
     """
-    left = np.broadcast_to(on_hand, (len(demand), len(on_hand))).copy()
-    for t in range(lead_time):
-        arriving = in_transit[t] if t < len(in_transit) else 0.0
-        left = np.maximum(left + arriving - demand[:, t], 0.0)
+    left = stock_before(demand, on_hand, in_transit, lead_time)
     left += in_transit[lead_time:end].sum(axis=0)
     needed = demand[:, lead_time:end].sum(axis=1) - left
     as_if = demand[:, :end].sum(axis=1) - on_hand - in_transit[:end].sum(axis=0)

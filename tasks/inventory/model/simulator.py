@@ -16,6 +16,7 @@ plan that breaks them is reported by name in ``PlanCost.limit_breaches`` and is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,39 +52,97 @@ class Ledger:
     on_the_way: FloatArray
 
 
+class Store(NamedTuple):
+    """What the simulation of one store reads besides demand and plan; C-contiguous arrays.
+
+    Attributes:
+        price: shape (T, m), cost of a lost unit.
+        on_hand: shape (m,), units before period 0.
+        in_transit: shape (A, m), units that arrive at the start of period k.
+        capacity: units, may be inf.
+        lead_time: L.
+        end_periods: periods of holding that a unit left at the end of the horizon is charged.
+        ramp: units over which a search smooths the step at the capacity, so that it does not fit its plan to the few
+            paths it sees; 0 to evaluate a plan.
+    """
+
+    price: FloatArray
+    on_hand: FloatArray
+    in_transit: FloatArray
+    capacity: float
+    lead_time: int
+    end_periods: float = 1.0
+    ramp: float = 0.0
+
+
+class Trace(NamedTuple):
+    """Units period by period, expected over the paths; the kernel adds to arrays of zeros.
+
+    Attributes:
+        on_hand: shape (T, m), on the shelf before period t's arrivals.
+        pending: shape (T, m), in transit before period t's arrivals, all arrivals counted.
+        sent: shape (T, m), arriving by a decided delivery (goods in transit at the start are not among them).
+        sold: shape (T, m).
+        after_delivery: shape (T,), in the store after period t's arrivals.
+        over: shape (T,), share of paths on which the store is over capacity.
+    """
+
+    on_hand: FloatArray
+    pending: FloatArray
+    sent: FloatArray
+    sold: FloatArray
+    after_delivery: FloatArray
+    over: FloatArray
+
+    @classmethod
+    def empty(cls, periods: int, series: int) -> Trace:
+        """Arrays of zeros."""
+        shape = (periods, series)
+        return cls(*(np.zeros(shape) for _ in range(4)), np.zeros(periods), np.zeros(periods))
+
+
+class OrderRule(NamedTuple):
+    """A rule that decides levels while the store is simulated: order if the inventory position is at or below s.
+
+    Attributes:
+        reorder_point: shape (T, m), s of a delivery in each period; -inf = never.
+        quantity: shape (T, m), Q ordered, or the level S if ``up_to``.
+        up_to: (s, S) instead of (s, Q).
+    """
+
+    reorder_point: FloatArray
+    quantity: FloatArray
+    up_to: bool
+
+
 @compiled
-def simulate_store(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
+def simulate_store(  # noqa: C901, PLR0912, PLR0915
     demand: FloatArray,
-    price: FloatArray,
-    on_hand: FloatArray,
-    in_transit: FloatArray,
+    store: Store,
     visits: BoolArray,
     levels: FloatArray,
-    capacity: float,
-    lead_time: int,
-    ramp: float,
-    leftover: float,
     result: FloatArray,
     sent: FloatArray,
+    trace: Trace | None = None,
+    rule: OrderRule | None = None,
 ) -> None:
-    """Run one store over every path and write its measures.
+    """Run one store over every path: the one period loop of the inventory room.
+
+    Costs, ledgers, the replay of past weeks, the cost of a forecast, what opening stock leaves uncovered, reorder rules
+    and levels of given quantities all come from here.
 
     Args:
         demand: shape (K, T, m), units.
-        price: shape (T, m).
-        on_hand: shape (m,), units before period 0.
-        in_transit: shape (A, m), units that arrive at the start of period k.
+        store: prices, opening stock and limits.
         visits: shape (T,).
-        levels: shape (T, m), read at visits.
-        capacity: units, may be inf.
-        lead_time: L.
-        ramp: units; 0 judges. A search smooths the step at the capacity over so many units, so that it does not
-            fit its plan to the few paths it sees.
-        leftover: how many periods of holding a unit left at the end of the horizon counts.
+        levels: shape (T, m), read at visits; zeros where a ``rule`` writes them.
         result: shape (K, 4), written: lost value, lost units, unit-periods held, periods over capacity.
         sent: shape (K, m), written: units sent by decided visits.
+        trace: written where it is given.
+        rule: decides the levels, on a single path.
     """
     paths, periods, series = demand.shape
+    price, on_hand, in_transit, capacity, lead_time, end_periods, ramp = store
     known = in_transit.shape[0]
     stock = np.empty(series)
     pending = np.empty(series)
@@ -99,20 +158,34 @@ def simulate_store(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
                 pending[j] += in_transit[a, j]
         lost_value, lost_units, held, over = 0.0, 0.0, 0.0, 0.0
         for t in range(periods):
+            if trace is not None:
+                for j in range(series):
+                    trace.on_hand[t, j] += stock[j] / paths
+                    trace.pending[t, j] += pending[j] / paths
             due = t + lead_time
             if due < periods and visits[due]:
+                if rule is not None:
+                    for j in range(series):
+                        position = stock[j] + pending[j]
+                        if position <= rule.reorder_point[due, j]:
+                            amount = rule.quantity[due, j]
+                            levels[due, j] = amount if rule.up_to else position + amount
                 if lead_time == 0:
                     for j in range(series):
                         quantity = max(0.0, levels[t, j] - stock[j] - pending[j])
                         stock[j] += quantity
                         sent[k, j] += quantity
                         total += quantity
+                        if trace is not None:
+                            trace.sent[t, j] += quantity / paths
                 else:
                     for j in range(series):
                         quantity = max(0.0, levels[due, j] - stock[j] - pending[j])
                         arriving[due, j] = quantity
                         pending[j] += quantity
                         sent[k, j] += quantity
+                        if trace is not None:
+                            trace.sent[due, j] += quantity / paths
             if lead_time > 0 and t >= lead_time and visits[t]:
                 for j in range(series):
                     stock[j] += arriving[t, j]
@@ -127,6 +200,13 @@ def simulate_store(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
                 over += 1.0
             elif ramp > 0.0 and total > capacity - 0.5 * ramp:
                 over += (total - capacity) / ramp + 0.5
+            if trace is not None:
+                present = 0.0
+                for j in range(series):
+                    present += stock[j]
+                trace.after_delivery[t] += present / paths
+                if present > capacity + UNIT_TOLERANCE:
+                    trace.over[t] += 1.0 / paths
             total = 0.0
             for j in range(series):
                 wanted = demand[k, t, j]
@@ -137,67 +217,53 @@ def simulate_store(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917
                 lost_units += missing
                 stock[j] = left
                 total += left
-            held += total if t < periods - 1 else leftover * total
+                if trace is not None:
+                    trace.sold[t, j] += sold / paths
+            held += total if t < periods - 1 else end_periods * total
         result[k, LOST_VALUE] = lost_value
         result[k, LOST_UNITS] = lost_units
         result[k, HELD_UNITS] = held
         result[k, OVER_PERIODS] = over
 
 
-@compiled
-def _ledger_store(  # noqa: PLR0913, PLR0917
-    demand: FloatArray,
-    on_hand: FloatArray,
-    in_transit: FloatArray,
-    visits: BoolArray,
-    levels: FloatArray,
-    capacity: float,
-    lead_time: int,
-    after_fill: FloatArray,
-    over: FloatArray,
-    sold_units: FloatArray,
-    sent: FloatArray,
-    shelf: FloatArray,
-    way: FloatArray,
-) -> None:
+def traced(demand: FloatArray, store: Store, visits: BoolArray, levels: FloatArray) -> tuple[Trace, FloatArray]:
+    """Simulate one store and keep what happens in each period.
+
+    Args:
+        demand: shape (K, T, m), units.
+        store: prices, opening stock and limits.
+        visits: shape (T,).
+        levels: shape (T, m), read at visits.
+
+    Returns:
+        The trace, and the measures of each path, shape (K, 4).
+    """
     paths, periods, series = demand.shape
-    known = in_transit.shape[0]
-    arrivals = np.zeros((periods, series))
-    decided = np.zeros((periods, series))
-    for k in range(paths):
-        stock = on_hand.copy()
-        pending = np.zeros(series)
-        arrivals[:] = 0.0
-        decided[:] = 0.0
-        for a in range(known):
-            for j in range(series):
-                pending[j] += in_transit[a, j]
-                if a < periods:
-                    arrivals[a, j] = in_transit[a, j]
-        for t in range(periods):
-            for j in range(series):
-                shelf[t, j] += stock[j] / paths
-                way[t, j] += pending[j] / paths
-            due = t + lead_time
-            if due < periods and visits[due]:
-                for j in range(series):
-                    quantity = max(0.0, levels[due, j] - stock[j] - pending[j])
-                    arrivals[due, j] += quantity
-                    decided[due, j] = quantity
-                    pending[j] += quantity
-            total = 0.0
-            for j in range(series):
-                stock[j] += arrivals[t, j]
-                pending[j] -= arrivals[t, j]
-                sent[t, j] += decided[t, j] / paths
-                total += stock[j]
-            after_fill[t] += total / paths
-            if total > capacity + UNIT_TOLERANCE:
-                over[t] += 1.0 / paths
-            for j in range(series):
-                sold = min(stock[j], demand[k, t, j])
-                stock[j] -= sold
-                sold_units[t, j] += sold / paths
+    trace = Trace.empty(periods, series)
+    result = np.empty((paths, MEASURES))
+    simulate_store(demand, store, visits, levels, result, np.empty((paths, series)), trace)
+    return trace, result
+
+
+def levels_of_rule(demand: FloatArray, store: Store, visits: BoolArray, rule: OrderRule) -> FloatArray:
+    """Levels (T, m) that a rule sets on one path of demand (T, m); 0 where it does not order."""
+    levels = np.zeros(demand.shape)
+    result, sent = np.empty((1, MEASURES)), np.empty((1, demand.shape[1]))
+    simulate_store(demand[None], store, visits, levels, result, sent, None, rule)
+    return levels
+
+
+def store_of(network: Network, index: int) -> Store:
+    """What the simulation of a store reads."""
+    part = network.series_of(index)
+    return Store(
+        network.price[index],
+        network.on_hand[part],
+        np.ascontiguousarray(network.in_transit[:, part]),
+        float(network.capacity[index]),
+        network.lead_time,
+        float(network.leftover),
+    )
 
 
 def store_measures(network: Network, plan: Plan) -> tuple[FloatArray, FloatArray]:
@@ -216,20 +282,10 @@ def store_measures(network: Network, plan: Plan) -> tuple[FloatArray, FloatArray
     visits = decidable(plan.visits, network.lead_time)
     for i in range(network.stores):
         part = network.series_of(i)
-        simulate_store(
-            network.demand[i],
-            network.price[i],
-            network.on_hand[part],
-            network.in_transit[:, part],
-            visits[i],
-            np.ascontiguousarray(plan.levels[part].T, dtype=np.float64),
-            float(network.capacity[i]),
-            network.lead_time,
-            0.0,
-            network.leftover,
-            result[i],
-            sent[:, part],
-        )
+        levels = np.ascontiguousarray(plan.levels[part].T, dtype=np.float64)
+        own = np.empty((network.paths, part.stop - part.start))
+        simulate_store(network.demand[i], store_of(network, i), visits[i], levels, result[i], own)
+        sent[:, part] = own
     return result, sent
 
 
@@ -318,25 +374,19 @@ def limit_breaches(problem: PlanProblem, visits: BoolArray, sent: FloatArray) ->
 def ledger(problem: PlanProblem, plan: Plan, network: Network | None = None) -> Ledger:
     """What happens day by day under a plan, expected over the paths (for figures and deliveries)."""
     network = network or Network.of(problem)
-    shape = (network.periods, network.series)
-    sold, sent, shelf, way = (np.zeros(shape) for _ in range(4))
-    after_fill, over = (np.zeros((network.stores, network.periods)) for _ in range(2))
     visits = decidable(plan.visits, network.lead_time)
-    for i in range(network.stores):
-        part = network.series_of(i)
-        _ledger_store(
+    traces = [
+        traced(
             network.demand[i],
-            network.on_hand[part],
-            network.in_transit[:, part],
+            store_of(network, i),
             visits[i],
-            np.ascontiguousarray(plan.levels[part].T, dtype=np.float64),
-            float(network.capacity[i]),
-            network.lead_time,
-            after_fill[i],
-            over[i],
-            sold[:, part],
-            sent[:, part],
-            shelf[:, part],
-            way[:, part],
-        )
-    return Ledger(after_fill, over, sold.T, sent.T, shelf.T, way.T)
+            np.ascontiguousarray(plan.levels[network.series_of(i)].T, dtype=np.float64),
+        )[0]
+        for i in range(network.stores)
+    ]
+    sold, sent, shelf, way = (
+        np.concatenate(arrays, axis=1).T
+        for arrays in zip(*((own.sold, own.sent, own.on_hand, own.pending) for own in traces), strict=True)
+    )
+    after_delivery = np.array([own.after_delivery for own in traces])
+    return Ledger(after_delivery, np.array([own.over for own in traces]), sold, sent, shelf, way)

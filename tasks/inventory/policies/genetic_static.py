@@ -14,7 +14,6 @@ from schemas.protocols import Tell
 from tasks.inventory.exact.bounds import relaxation_of
 from tasks.inventory.exact.lagrange import Relaxation
 from tasks.inventory.exact.perfect_information import Prices, needs_on_path, over_penalty, shortest_paths
-from tasks.inventory.model.loss_function import tail_table
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.parallel import side_by_side
 from tasks.inventory.model.review_weeks import week_starts
@@ -133,20 +132,8 @@ class _StaticSearch:
         if self.known:
             known_static_levels(model.demand[0], model.price, model.on_hand, recipe.visits, model.capacity, level)
             return recipe.visits, level
-        uncertain_static_levels(
-            tail_table(),
-            model.outlook.cell,
-            model.outlook.factor,
-            model.outlook.until,
-            model.outlook.price,
-            model.on_hand,
-            recipe.visits,
-            model.lead_time,
-            model.capacity * float(recipe.share[0]),
-            recipe.holding,
-            model.smallest_tail,
-            level,
-        )
+        room = model.capacity * float(recipe.share[0])
+        uncertain_static_levels(model.terms, recipe.visits, room, recipe.holding, level)
         return recipe.visits, level
 
     def cost(self, genes: Sequence[int], paths: int | None, exact: bool = False) -> float:
@@ -158,20 +145,7 @@ class _StaticSearch:
         sent = np.empty((len(demand), len(level)))
         ramp = RAMP * model.capacity if np.isfinite(model.capacity) and not self.known else 0.0
         levels = np.broadcast_to(level, (model.periods, len(level))).copy()
-        simulate_store(
-            demand,
-            model.price,
-            model.on_hand,
-            model.in_transit,
-            visits,
-            levels,
-            model.capacity,
-            model.lead_time,
-            ramp,
-            model.leftover,
-            result,
-            sent,
-        )
+        simulate_store(demand, model.store(ramp), visits, levels, result, sent)
         mean = result.mean(axis=0)
         weights = np.array([1.0, 0.0, model.holding_cost, 0.0])
         return float(mean @ weights + mean[OVER_PERIODS] * self.whole_penalty + model.visit_cost[visits].sum())

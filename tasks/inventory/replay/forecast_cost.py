@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray
+from tasks.inventory.model.simulator import Store, traced
 
 # A share of paths this small is none: no unit is worth its holding.
 NEVER = 1e-9
@@ -85,9 +86,7 @@ def order_levels(paths: FloatArray, price: FloatArray, rule: OrderRule) -> Float
 def order_costs(levels: FloatArray, demand: FloatArray, price: FloatArray, rule: OrderRule) -> FloatArray:
     """What the levels cost on the real demand, by period.
 
-    The order of events is that of ``tasks.inventory.model.simulator``: an order for a visit at t is fixed before period
-    t − L at max(0, level − what is on hand and on the way); at the start of t it arrives; demand takes what is there
-    and the rest is lost; what is left is held.
+    ``tasks.inventory.model.simulator`` moves the stock, all series as one store without capacity.
 
     Args:
         levels: shape (n, V), of the visits.
@@ -100,24 +99,22 @@ def order_costs(levels: FloatArray, demand: FloatArray, price: FloatArray, rule:
     """
     series, periods = demand.shape
     known: BoolArray = np.isfinite(demand)
-    visits = rule.visits(periods)
-    level_at = {int(day): levels[:, number] for number, day in enumerate(visits)}
+    days = rule.visits(periods)
     costs = np.full((series, periods), np.nan)
-    on_hand = levels[:, 0].copy() if len(visits) else np.zeros(series)
-    arriving = np.zeros((series, periods + rule.lead_time))
-    on_the_way = np.zeros(series)
-    for t in range(periods):
-        due = t + rule.lead_time
-        if due in level_at:
-            arriving[:, due] = np.maximum(level_at[due] - on_hand - on_the_way, 0.0)
-            on_the_way += arriving[:, due]
-        on_hand += arriving[:, t]
-        on_the_way -= arriving[:, t]
-        wanted = np.where(known[:, t], demand[:, t], 0.0)
-        lost = np.maximum(wanted - on_hand, 0.0)
-        on_hand = np.maximum(on_hand - wanted, 0.0)
-        if t >= rule.lead_time:
-            costs[:, t] = np.where(known[:, t], price * lost + rule.holding_cost * on_hand, np.nan)
+    if not len(days):
+        return costs
+    visits = np.zeros(periods, dtype=np.bool_)
+    visits[days] = True
+    by_period = np.zeros((periods, series))
+    by_period[days] = levels.T
+    asked = np.where(known, demand, 0.0).T
+    prices = np.repeat(price[None], periods, axis=0)
+    store = Store(prices, levels[:, 0].copy(), np.zeros((0, series)), np.inf, rule.lead_time)
+    trace, _ = traced(np.ascontiguousarray(asked[None]), store, visits, by_period)
+    lost = (asked - trace.sold).T
+    left = (trace.on_hand + trace.sent - trace.sold).T
+    charged = known & (np.arange(periods) >= rule.lead_time)
+    costs[charged] = (price[:, None] * lost + rule.holding_cost * left)[charged]
     return costs
 
 

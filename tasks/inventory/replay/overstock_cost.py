@@ -22,9 +22,10 @@ from schemas.panel import Panel
 from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
 from tasks.inventory.exact.perfect_information import Prices
 from tasks.inventory.model.demand_paths import correlation_of
-from tasks.inventory.model.network import UNIT_TOLERANCE, Network
+from tasks.inventory.model.network import Network
 from tasks.inventory.model.parallel import side_by_side
 from tasks.inventory.model.review_weeks import review_visits
+from tasks.inventory.model.simulator import store_of, traced
 from tasks.inventory.model.weekly_problem import (
     WeeklyInputs,
     bare_problem,
@@ -264,7 +265,7 @@ def _opening(plan: Plan, lead_time: int) -> Stock:
 def advance(problem: PlanProblem, plan: Plan, stock: Stock, span: Span) -> tuple[Stock, SpanCost]:
     """Carry a plan out over the first periods of its horizon, with the real demand.
 
-    The order of a period's events is that of ``tasks.inventory.model.simulator``.
+    ``tasks.inventory.model.simulator`` moves the stock.
 
     Args:
         problem: lead time, prices, costs and capacities.
@@ -275,31 +276,55 @@ def advance(problem: PlanProblem, plan: Plan, stock: Stock, span: Span) -> tuple
     Returns:
         The stock afterwards, and the cost.
     """
-    lead, store = problem.settings.lead_time, problem.series_store
-    on_hand, coming = stock.on_hand.copy(), stock.coming
+    lead, days = problem.settings.lead_time, span.demand.shape[1]
+    flow = _flow(problem, plan, stock, span.demand)
+    on_hand = flow.on_hand[:, :days] + flow.arrived[:, :days] - flow.sold[:, :days]
+    lost = np.where(span.counts, span.demand - flow.sold[:, :days], 0.0)
+    over = flow.over[:, :days].sum(axis=0)
     cost = SpanCost()
-    for t in range(span.demand.shape[1]):
-        due = t + lead
-        visited = plan.visits[:, due][store]
-        missing = np.maximum(plan.levels[:, due] - on_hand - coming.sum(axis=1), 0.0)
-        coming = np.column_stack([coming, np.where(visited, missing, 0.0)])
-        on_hand += coming[:, 0]
-        coming = coming[:, 1:]
-        full = np.bincount(store, weights=on_hand, minlength=len(problem.store_ids))
-        sold = np.minimum(on_hand, span.demand[:, t])
-        lost = np.where(span.counts[:, t], span.demand[:, t] - sold, 0.0)
-        on_hand = on_hand - sold
+    for t in range(days):
         if not span.counts[:, t].any():
             continue
-        over = full > problem.capacity + UNIT_TOLERANCE
         cost += SpanCost(
             transport=float(problem.visit_cost[plan.visits[:, t]].sum()),
-            lost_sales=float(lost @ problem.price[:, t]),
-            holding=problem.settings.holding_cost * float(on_hand[span.counts[:, t]].sum()),
-            over_capacity=problem.settings.over_capacity_penalty * float(over.sum()),
-            lost_units=float(lost.sum()),
+            lost_sales=float(lost[:, t] @ problem.price[:, t]),
+            holding=problem.settings.holding_cost * float(on_hand[span.counts[:, t], t].sum()),
+            over_capacity=problem.settings.over_capacity_penalty * float(over[t]),
+            lost_units=float(lost[:, t].sum()),
         )
-    return Stock(on_hand, coming), cost
+    after = on_hand[:, days - 1] if days else stock.on_hand
+    return Stock(after.copy(), flow.arrived[:, days : days + lead].copy()), cost
+
+
+@dataclass(frozen=True)
+class _Flow:
+    """Units of every series by period: before arrivals, arrived, sold; and stores over capacity, shape (S, ·)."""
+
+    on_hand: FloatArray
+    arrived: FloatArray
+    sold: FloatArray
+    over: FloatArray
+
+
+def _flow(problem: PlanProblem, plan: Plan, stock: Stock, demand: FloatArray) -> _Flow:
+    """Simulate every store with its real demand, and L periods without demand in which the last orders arrive."""
+    lead, days = problem.settings.lead_time, demand.shape[1]
+    network = Network.of(problem)
+    padded = np.pad(demand, ((0, 0), (0, lead)))
+    traces = []
+    for i in range(network.stores):
+        part = network.series_of(i)
+        coming = np.ascontiguousarray(stock.coming[part].T)
+        store = store_of(network, i)._replace(on_hand=np.ascontiguousarray(stock.on_hand[part]), in_transit=coming)
+        levels = np.ascontiguousarray(plan.levels[part, : days + lead].T)
+        sales = np.ascontiguousarray(padded[part].T[None])
+        traces.append(traced(sales, store, plan.visits[i, : days + lead].copy(), levels)[0])
+    arrived = np.concatenate([own.sent for own in traces], axis=1).T
+    arrived[:, : stock.coming.shape[1]] += stock.coming[:, : days + lead]
+    on_hand, sold = (
+        np.concatenate(arrays, axis=1).T for arrays in zip(*((own.on_hand, own.sold) for own in traces), strict=True)
+    )
+    return _Flow(on_hand, arrived, sold, np.array([own.over for own in traces]))
 
 
 def service_levels(inputs: WeeklyInputs, factors: FloatArray) -> FloatArray:

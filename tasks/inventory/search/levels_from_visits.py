@@ -7,12 +7,14 @@ set at each visit so that the expected stock after the fill takes a set share of
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray
 from tasks.inventory.model.compiled import compiled
 from tasks.inventory.model.loss_function import FIRST_LOG_ODDS, LAST_LOG_ODDS, TAILS
-from tasks.inventory.model.simulator import HELD_UNITS, LOST_VALUE, MEASURES, OVER_PERIODS, simulate_store
+from tasks.inventory.model.simulator import HELD_UNITS, LOST_VALUE, MEASURES, OVER_PERIODS, Store, simulate_store
 
 # Halvings of the search for the price of space.
 HALVINGS = 18
@@ -38,43 +40,78 @@ def tail_units(table: FloatArray, row: int, factor: float, tail: float) -> float
     return np.floor(units * factor + 0.5)
 
 
-@compiled
-def decode_levels(  # noqa: C901, PLR0912, PLR0913, PLR0917
-    table: FloatArray,
-    cell: IndexArray,
-    factor: FloatArray,
-    until: FloatArray,
-    price: FloatArray,
-    unit_cost: FloatArray,
-    on_hand: FloatArray,
-    in_transit: FloatArray,
-    visits: BoolArray,
-    lead_time: int,
-    capacity: float,
-    share: FloatArray,
-    holding: float,
-    smallest_tail: float,
-    levels: FloatArray,
-) -> None:
-    """Levels of one store for given visits.
+class LevelTerms(NamedTuple):
+    """What the levels of one store follow from, besides its visits.
 
-    Args:
-        table: of tail quantiles.
+    Attributes:
+        table: of tail quantiles (:func:`tasks.inventory.model.loss_function.tail_table`).
         cell: shape (T, T + 1, m), row of the table for the demand over [a, b).
         factor: shape (T, T + 1, m), by which the row's quantiles are multiplied.
         until: shape (T + 1, m), mean demand before each period.
         price: shape (m,), of a lost unit.
-        unit_cost: shape (m,), price of a unit of shared DC stock.
+        unit_cost: shape (m,), shadow price of a unit of shared DC stock.
         on_hand: shape (m,).
         in_transit: shape (A, m).
-        visits: shape (T,).
         lead_time: L.
         capacity: units.
-        share: shape (T,), of the capacity that the expected stock after a fill in each period may take.
-        holding: cost per unit and period that a unit is held, as the levels count it.
         smallest_tail: a unit asked for with less than this probability is not sent.
+    """
+
+    table: FloatArray
+    cell: IndexArray
+    factor: FloatArray
+    until: FloatArray
+    price: FloatArray
+    unit_cost: FloatArray
+    on_hand: FloatArray
+    in_transit: FloatArray
+    lead_time: int
+    capacity: float
+    smallest_tail: float
+
+
+class Candidates(NamedTuple):
+    """Candidates of one store.
+
+    Attributes:
+        visits: shape (B, T).
+        shares: shape (B, T), of the capacity that the expected stock after a delivery in each period may take.
+        holdings: shape (B,), cost per unit and period held, as the levels count it.
+    """
+
+    visits: BoolArray
+    shares: FloatArray
+    holdings: FloatArray
+
+
+class Charges(NamedTuple):
+    """What the simulated measures cost.
+
+    Attributes:
+        visit_cost: shape (T,), of a visit in each period.
+        holding_cost: per unit and period held.
+        penalty: per period over capacity.
+    """
+
+    visit_cost: FloatArray
+    holding_cost: float
+    penalty: float
+
+
+@compiled
+def decode_levels(  # noqa: C901, PLR0912
+    terms: LevelTerms, visits: BoolArray, share: FloatArray, holding: float, levels: FloatArray
+) -> None:
+    """Levels of one store for given visits.
+
+    Args:
+        terms: of the store.
+        visits: shape (T,).
+        share: shape (T,), of the capacity that the expected stock after a delivery in each period may take.
+        holding: cost per unit and period that a unit is held, as the levels count it.
         levels: shape (T, m), written; 0 where there is no visit.
     """
+    table, cell, factor, until, price, unit_cost, on_hand, in_transit, lead_time, capacity, smallest_tail = terms
     periods = len(visits)
     series = len(price)
     known = in_transit.shape[0]
@@ -129,57 +166,28 @@ def decode_levels(  # noqa: C901, PLR0912, PLR0913, PLR0917
 
 
 @compiled
-def evaluate_batch(  # noqa: PLR0913, PLR0917
-    table: FloatArray,
-    cell: IndexArray,
-    factor: FloatArray,
-    until: FloatArray,
-    mean_price: FloatArray,
-    unit_cost: FloatArray,
-    demand: FloatArray,
-    price: FloatArray,
-    on_hand: FloatArray,
-    in_transit: FloatArray,
-    visits: BoolArray,
-    shares: FloatArray,
-    holdings: FloatArray,
-    visit_cost: FloatArray,
-    lead_time: int,
-    capacity: float,
-    holding_cost: float,
-    penalty: float,
-    smallest_tail: float,
-    ramp: float,
-    leftover: float,
-    cost: FloatArray,
+def evaluate_batch(
+    terms: LevelTerms, demand: FloatArray, store: Store, charges: Charges, candidates: Candidates, cost: FloatArray
 ) -> None:
     """Expected cost of many candidates of one store.
 
-    Args (beyond :func:`decode_levels` and ``simulate_store``):
-        mean_price: shape (m,), for the levels.
+    Args:
+        terms: from which levels follow.
         demand: shape (K, T, m).
-        visits: shape (B, T), one row per candidate.
-        shares: shape (B, T), share of the capacity of each candidate in each period.
-        holdings: shape (B,), holding cost that each candidate's levels count.
-        visit_cost: shape (T,), of a visit in each period.
-        holding_cost: that the simulator charges.
-        penalty: per period over capacity.
-        ramp: units over which the step at the capacity is smoothed.
-        leftover: periods of holding that a unit left at the end counts.
+        store: what the simulator reads.
+        charges: what the simulated measures cost.
+        candidates: visits, shares and holding costs.
         cost: shape (B,), written.
     """
     paths, periods, series = demand.shape
+    visits, shares, holdings = candidates
+    visit_cost, holding_cost, penalty = charges
     levels = np.empty((periods, series))
     result = np.empty((paths, MEASURES))
     sent = np.empty((paths, series))
     for b in range(len(cost)):
-        decode_levels(
-            table, cell, factor, until, mean_price, unit_cost, on_hand, in_transit, visits[b], lead_time,
-            capacity, shares[b], holdings[b], smallest_tail, levels,
-        )  # fmt: skip
-        simulate_store(
-            demand, price, on_hand, in_transit, visits[b], levels, capacity, lead_time, ramp, leftover, result, sent
-        )
+        decode_levels(terms, visits[b], shares[b], holdings[b], levels)
+        simulate_store(demand, store, visits[b], levels, result, sent)
         total = 0.0
         for k in range(paths):
             total += result[k, LOST_VALUE] + holding_cost * result[k, HELD_UNITS] + penalty * result[k, OVER_PERIODS]

@@ -6,10 +6,66 @@ import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray
 from tasks.inventory.model.compiled import compiled
-from tasks.inventory.search.levels_from_visits import tail_units
+from tasks.inventory.search.levels_from_visits import LevelTerms, tail_units
 
 # Halvings of the search for the price of space.
 HALVINGS = 30
+
+
+@compiled
+def stock_without_deliveries(demand: FloatArray, on_hand: FloatArray) -> FloatArray:
+    """Units on the shelf before each period if nothing arrives, shape (T, m).
+
+    A closed form of the simulator (``tests/inventory/model/test_one_period_loop.py`` compares them).
+
+    Args:
+        demand: shape (T, m).
+        on_hand: shape (m,).
+    """
+    periods, series = demand.shape
+    stock = np.empty((periods, series))
+    for j in range(series):
+        left = on_hand[j]
+        for t in range(periods):
+            stock[t, j] = left
+            left -= min(left, demand[t, j])
+    return stock
+
+
+@compiled
+def level_costs(
+    demand: FloatArray, price: FloatArray, on_hand: FloatArray, visits: BoolArray, holding_cost: float, most: IndexArray
+) -> FloatArray:
+    """Cost of every whole level of every category, without lead time and capacity.
+
+    The simulator gives a store's cost only; here each category and level is a store of its own
+    (``tests/inventory/model/test_one_period_loop.py`` compares the sums).
+
+    Args:
+        demand: shape (T, m).
+        price: shape (T, m).
+        on_hand: shape (m,).
+        visits: shape (T,).
+        holding_cost: per unit left.
+        most: shape (m,), highest level of each category.
+
+    Returns:
+        Shape (m, highest level + 1); inf above a category's highest level.
+    """
+    periods, series = demand.shape
+    cost = np.full((series, most.max() + 1), np.inf)
+    for j in range(series):
+        for level in range(most[j] + 1):
+            stock, paid = on_hand[j], 0.0
+            for t in range(periods):
+                if visits[t]:
+                    stock = max(stock, float(level))
+                sold = min(stock, demand[t, j])
+                paid += (demand[t, j] - sold) * price[t, j]
+                stock -= sold
+                paid += stock * holding_cost
+            cost[j, level] = paid
+    return cost
 
 
 @compiled
@@ -35,15 +91,12 @@ def known_static_levels(  # noqa: C901, PLR0912
     count = len(days)
     wanted = np.zeros((series, count))
     worth = np.zeros((series, count))
-    rest = np.zeros((count, series))
+    rest = stock_without_deliveries(demand, on_hand)[days]
     for j in range(series):
-        stock = on_hand[j]
         at = 0
         for t in range(periods):
             if at < count and days[at] == t:
-                rest[at, j] = stock
                 at += 1
-            stock -= min(stock, demand[t, j])
             if at > 0:
                 wanted[j, at - 1] += demand[t, j]
                 worth[j, at - 1] += demand[t, j] * price[t, j]
@@ -110,36 +163,19 @@ def _fill_rest(wanted: FloatArray, worth: FloatArray, rest: FloatArray, capacity
 
 
 @compiled
-def uncertain_static_levels(  # noqa: PLR0913, PLR0917
-    table: FloatArray,
-    cell: IndexArray,
-    factor: FloatArray,
-    until: FloatArray,
-    price: FloatArray,
-    on_hand: FloatArray,
-    visits: BoolArray,
-    lead_time: int,
-    room: float,
-    holding: float,
-    smallest_tail: float,
-    levels: FloatArray,
+def uncertain_static_levels(
+    terms: LevelTerms, visits: BoolArray, room: float, holding: float, levels: FloatArray
 ) -> None:
     """Levels for the interval in which each category sells most, within ``room`` units.
 
     Args:
-        table: tail quantiles (see ``tasks.inventory.model.loss_function``).
-        cell: shape (T, T + 1, m).
-        factor: shape (T, T + 1, m).
-        until: shape (T + 1, m), mean demand before each period.
-        price: shape (m,).
-        on_hand: shape (m,).
+        terms: from which levels follow.
         visits: shape (T,).
-        lead_time: L.
         room: units.
         holding: per unit and period, as the levels count it.
-        smallest_tail: a unit asked for with less than this probability is not sent.
         levels: shape (m,), written.
     """
+    table, cell, factor, until, price, _, on_hand, _, lead_time, _, smallest_tail = terms
     periods, series = len(visits), len(price)
     days = np.flatnonzero(visits)
     count = len(days)
@@ -204,31 +240,17 @@ def refined_static_levels(
     days = np.flatnonzero(visits)
     count = len(days)
     most = np.zeros(series, dtype=np.int64)
-    rest = np.zeros((count, series))
+    rest = stock_without_deliveries(demand, on_hand)[days]
     for j in range(series):
-        stock, wanted, at = on_hand[j], 0.0, 0
+        wanted, at = 0.0, 0
         for t in range(periods):
             if at < count and days[at] == t:
-                rest[at, j] = stock
                 wanted = 0.0
                 at += 1
-            stock -= min(stock, demand[t, j])
             wanted += demand[t, j]
             if at > 0:
                 most[j] = max(most[j], int(np.ceil(wanted)))
-    width = most.max() + 1
-    cost = np.full((series, width), np.inf)
-    for j in range(series):
-        for level in range(most[j] + 1):
-            stock, paid = on_hand[j], 0.0
-            for t in range(periods):
-                if visits[t]:
-                    stock = max(stock, float(level))
-                sold = min(stock, demand[t, j])
-                paid += (demand[t, j] - sold) * price[t, j]
-                stock -= sold
-                paid += stock * holding_cost
-            cost[j, level] = paid
+    cost = level_costs(demand, price, on_hand, visits, holding_cost, most)
     for j in range(series):
         levels[j] = float(np.argmin(cost[j]))
     _shrink(cost, rest, capacity, levels)

@@ -12,8 +12,16 @@ from tasks.inventory.exact.perfect_information import Prices, allowed_days
 from tasks.inventory.model.lead_time_losses import saved_units
 from tasks.inventory.model.loss_function import Outlook, outlook_of, tail_table
 from tasks.inventory.model.network import Network
+from tasks.inventory.model.simulator import Store
 from tasks.inventory.model.uncapacitated import unbounded_stores
-from tasks.inventory.search.levels_from_visits import SMALLEST_TAIL, decode_levels, evaluate_batch
+from tasks.inventory.search.levels_from_visits import (
+    SMALLEST_TAIL,
+    Candidates,
+    Charges,
+    LevelTerms,
+    decode_levels,
+    evaluate_batch,
+)
 
 # Options of a candidate: the share of its capacity that a store plans to use, and how many times the holding cost
 # its levels count (leftovers may lie for longer than one interval).
@@ -110,6 +118,36 @@ class StoreModel:
         """Number of shares and of holding factors that make a difference here."""
         return (len(SHARES) if np.isfinite(self.capacity) else 1, len(self.factors) if self.holding_cost else 1)
 
+    @property
+    def terms(self) -> LevelTerms:
+        """What its levels follow from."""
+        outlook = self.outlook
+        return LevelTerms(
+            tail_table(),
+            outlook.cell,
+            outlook.factor,
+            outlook.until,
+            outlook.price,
+            self.unit_cost,
+            self.on_hand,
+            self.in_transit,
+            self.lead_time,
+            float(self.capacity),
+            float(self.smallest_tail),
+        )
+
+    def store(self, ramp: float = 0.0) -> Store:
+        """What its simulation reads; ``ramp`` smooths the step at the capacity over so many units."""
+        return Store(
+            self.price,
+            self.on_hand,
+            self.in_transit,
+            float(self.capacity),
+            self.lead_time,
+            float(self.leftover),
+            float(ramp),
+        )
+
     def recipe(self, genes: Sequence[int]) -> Recipe:
         """Genes (a visit per period, index of share, index of holding factor) as a recipe."""
         share = SHARES[genes[self.periods]] if self.options[0] > 1 else 1.0
@@ -122,30 +160,14 @@ class StoreModel:
         cost = np.empty(len(recipes))
         if not recipes:
             return cost
-        evaluate_batch(
-            tail_table(),
-            self.outlook.cell,
-            self.outlook.factor,
-            self.outlook.until,
-            self.outlook.price,
-            self.unit_cost,
-            self.demand[:paths],
-            self.price,
-            self.on_hand,
-            self.in_transit,
+        candidates = Candidates(
             np.array([recipe.visits for recipe in recipes]),
             np.array([recipe.share for recipe in recipes]),
             np.array([recipe.holding for recipe in recipes]),
-            self.visit_cost,
-            self.lead_time,
-            self.capacity,
-            self.holding_cost,
-            self.penalty,
-            self.smallest_tail,
-            RAMP * self.capacity if np.isfinite(self.capacity) else 0.0,
-            self.leftover,
-            cost,
         )
+        charges = Charges(self.visit_cost, float(self.holding_cost), float(self.penalty))
+        ramp = RAMP * self.capacity if np.isfinite(self.capacity) else 0.0
+        evaluate_batch(self.terms, self.demand[:paths], self.store(ramp), charges, candidates, cost)
         return cost
 
     def levels(self, recipe: Recipe) -> FloatArray:
@@ -154,23 +176,7 @@ class StoreModel:
         With a lead time the first order counts what is lost before it arrives (see ``lost_in_between``).
         """
         levels = np.empty((self.periods, len(self.on_hand)))
-        decode_levels(
-            tail_table(),
-            self.outlook.cell,
-            self.outlook.factor,
-            self.outlook.until,
-            self.outlook.price,
-            self.unit_cost,
-            self.on_hand,
-            self.in_transit,
-            recipe.visits,
-            self.lead_time,
-            self.capacity,
-            recipe.share,
-            recipe.holding,
-            self.smallest_tail,
-            levels,
-        )
+        decode_levels(self.terms, recipe.visits, recipe.share, recipe.holding, levels)
         first = self.lead_time
         if first > 0 and first < self.periods and recipe.visits[first]:
             levels[first] = self._first_level(levels[first], recipe)

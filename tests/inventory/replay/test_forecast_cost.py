@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.inventory.model.simulator import simulate_store
+from tasks.inventory.model.simulator import Store, simulate_store
 from tasks.inventory.replay.forecast_cost import (
     OrderRule,
     covered_probability,
@@ -69,10 +69,8 @@ def test_stock_moves_as_in_the_simulator() -> None:
     visits[rule.visits(14)] = True
     by_period[visits, 0] = levels[0]
     result, sent = np.empty((1, 4)), np.empty((1, 1))
-    simulate_store(
-        demand[:, :, None], np.full((14, 1), 1.7), levels[:, 0], np.zeros((0, 1)), visits, by_period, np.inf, 2, 0.0,
-        1.0, result, sent,
-    )  # fmt: skip
+    store = Store(np.full((14, 1), 1.7), levels[:, 0], np.zeros((0, 1)), np.inf, 2)
+    simulate_store(demand[:, :, None], store, visits, by_period, result, sent)
     ours = np.nansum(order_costs(levels, demand, price, rule))
     first = np.maximum(levels[0, 0] - np.cumsum(demand[0, :2]), 0.0)
     lost = np.maximum(demand[0, :2] - np.array([levels[0, 0], first[0]]), 0.0)
