@@ -205,7 +205,7 @@ def test_review_visits_move_to_the_next_day_that_is_not_frozen():
 
 
 def test_frozen_days_come_from_the_settings_and_the_calendar():
-    inputs = inputs_of(settings={"frozen": {"dates": ["2024-03-05"], "closed_days": True}})
+    inputs = inputs_of(settings={"blackout": {"dates": ["2024-03-05"], "closed_days": True}})
     dates = pd.date_range(AS_OF, periods=14)
     calendar = pd.DataFrame(
         {
@@ -221,7 +221,7 @@ def test_frozen_days_come_from_the_settings_and_the_calendar():
 
 
 def test_a_frozen_first_day_is_told_and_moves_the_visit():
-    inputs = inputs_of(settings={"frozen": {"dates": ["2024-03-04"]}})
+    inputs = inputs_of(settings={"blackout": {"dates": ["2024-03-04"]}})
     plan = optimize(inputs)
     assert plan.visits["date"].min() == AS_OF + pd.Timedelta(days=1)
     assert set(plan.explanations["limit"]) == {"frozen days"}
@@ -239,6 +239,6 @@ def test_a_horizon_shorter_than_a_week_still_has_its_first_visit():
     assert set(plan.visits["store_id"]) == {"01", "2"}
 
 
-def test_frozen_days_must_be_dates():
-    with pytest.raises(ValueError, match="frozen"):
-        InventorySettings.model_validate({"frozen": {"dates": ["soon"]}})
+def test_blackout_days_must_be_dates():
+    with pytest.raises(ValueError, match="blackout"):
+        InventorySettings.model_validate({"blackout": {"dates": ["soon"]}})

@@ -13,7 +13,7 @@ from schemas.panel import Panel
 from schemas.plan import Plan
 from schemas.settings import Settings
 from tasks.forecasting.baselines import MovingAverage
-from tasks.forecasting.registry import past_forecasts
+from tasks.forecasting.fold_forecasts import past_forecasts
 from tasks.inventory.model.lead_time_losses import saved_units
 from tasks.inventory.model.simulator import ledger, simulate
 from tasks.inventory.model.weekly_problem import WeeklyInputs
