@@ -277,7 +277,7 @@ def demo(out: str, overrides: tuple[str, ...]) -> None:
 @set_option
 def plan(problem: str, out: str, overrides: tuple[str, ...]) -> None:
     """Inventory optimisation alone: no forecasts, no Prefect server."""
-    from tasks.inventory.run import plan_problem
+    from tasks.inventory.plan_command import plan_problem
 
     with _progress() as tell:
         lines = plan_problem(Path(problem), Path(out), overrides, tell)

@@ -24,8 +24,8 @@ import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
 from tasks.inventory.exact.perfect_information import needs_on_path, plan_of_fills
+from tasks.inventory.model.delivery_days import review_days, review_visits
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.review_weeks import review_days, review_visits
 from tasks.inventory.model.simulator import store_costs
 
 NAMES = ("published_genetic", "stockpyl_newsvendor", "stockpyl_wagner_whitin")

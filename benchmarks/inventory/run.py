@@ -38,11 +38,11 @@ from peers import PUBLISHED_GENETIC, applies, peer_names, peer_plan
 from schemas.plan import PlanProblem
 from tasks.inventory.cost_table import gap, judge
 from tasks.inventory.exact.bounds import bound_of
-from tasks.inventory.model.hard_limits import within_limits
+from tasks.inventory.model.level_limits import within_limits
 from tasks.inventory.model.network import Network
 from tasks.inventory.plan_files import read_problem
 from tasks.inventory.registry import WithRelaxation, make_policy
-from tasks.inventory.run import warm_up
+from tasks.inventory.solve import warm_up
 
 NAMES = "S-known,S,S-tight,M-known,M-tight-known,M-known-dock9,M-known-dc80,M-known-dock11-dc80,M,M-tight"
 POLICIES = "eoq,eoq_published,periodic_review,s_S,newsvendor,marginal_value,genetic_static,genetic"

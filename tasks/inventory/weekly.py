@@ -10,14 +10,13 @@ import pandas as pd
 from schemas import columns as c
 from schemas.plan import FloatArray, PlanProblem
 from schemas.protocols import Tell
-from tasks.inventory.allocation.category_totals import category_totals
 from tasks.inventory.allocation.display_overflow import solve_shown
 from tasks.inventory.allocation.explanations import explanations
 from tasks.inventory.allocation.shortages import unmet_notes, unmet_wishes
 from tasks.inventory.allocation.sku_shares import is_discontinued
-from tasks.inventory.allocation.sku_targets import SkuTargets, on_the_way, presentation_floor
+from tasks.inventory.allocation.sku_targets import SkuTargets, category_totals, on_the_way, presentation_floor
+from tasks.inventory.model.level_limits import unbounded_stores
 from tasks.inventory.model.simulator import ledger
-from tasks.inventory.model.uncapacitated import unbounded_stores
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, with_text_ids
 from tasks.inventory.outputs import (
     SkuDeliveries,
@@ -28,7 +27,7 @@ from tasks.inventory.outputs import (
     stock_by_day,
     visit_frame,
 )
-from tasks.inventory.run import Solution
+from tasks.inventory.solve import Solution
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ import numpy as np
 
 from schemas.facts import PolicyFacts
 from schemas.plan import FloatArray, Plan, PlanProblem
-from tasks.inventory.model.review_weeks import review_visits
+from tasks.inventory.model.delivery_days import review_visits
 
 
 def base_stock(mean: FloatArray, periods: int) -> FloatArray:

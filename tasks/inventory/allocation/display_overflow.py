@@ -10,7 +10,7 @@ from schemas.plan import BoolArray, PlanProblem
 from schemas.protocols import Tell
 from tasks.inventory.allocation.sku_targets import SkuTargets, sku_targets
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem
-from tasks.inventory.run import Solution, solve
+from tasks.inventory.solve import Solution, solve
 
 
 def solve_shown(inputs: WeeklyInputs, weekly: WeeklyProblem, tell: Tell | None = None) -> tuple[Solution, SkuTargets]:

@@ -24,7 +24,7 @@ from tasks.inventory.allocation.explanations import (
     STORAGE,
 )
 from tasks.inventory.allocation.sku_targets import SkuTargets
-from tasks.inventory.model.review_weeks import visitable, week_starts
+from tasks.inventory.model.delivery_days import visitable, week_starts
 from tasks.inventory.model.simulator import Ledger
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem
 from tasks.inventory.outputs import labels

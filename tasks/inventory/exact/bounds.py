@@ -10,8 +10,8 @@ from schemas.plan import Bound, FloatArray, PlanProblem
 from tasks.inventory.exact.lagrange import Relaxation, has_shared_limits, relax
 from tasks.inventory.exact.perfect_information import Prices, needs_on_path, shortest_paths
 from tasks.inventory.exact.shared_limits import weeks_fit
+from tasks.inventory.model.kernels import side_by_side
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.parallel import side_by_side
 
 _POLICIES = "every plan without returns that keeps one visit a week (levels of any kind or free quantities)"
 

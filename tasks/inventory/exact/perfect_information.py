@@ -9,8 +9,8 @@ import numpy as np
 from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
 from tasks.inventory.exact.visit_graph import DeliveryDays, best_path, fills_of
 from tasks.inventory.exact.visit_graph import Needs as StoreNeeds
+from tasks.inventory.model.delivery_days import review_visits, visitable, week_starts
 from tasks.inventory.model.network import Network, is_whole
-from tasks.inventory.model.review_weeks import review_visits, visitable, week_starts
 from tasks.inventory.model.simulator import LOST_VALUE, MEASURES, OrderRule, costs_of, levels_of_rule, store_of, traced
 
 

@@ -10,9 +10,9 @@ from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
 from tasks.inventory.exact.lagrange import Relaxation
 from tasks.inventory.exact.perfect_information import Needs, allowed_days
 from tasks.inventory.exact.visit_graph import push_block, room_of_visits
-from tasks.inventory.model.compiled import compiled
+from tasks.inventory.model.delivery_days import review_visits, week_starts
+from tasks.inventory.model.kernels import compiled
 from tasks.inventory.model.network import UNIT_TOLERANCE, Network, is_whole
-from tasks.inventory.model.review_weeks import review_visits, week_starts
 
 # Work limit of the integer program: nodes, not seconds.
 NODES = 400

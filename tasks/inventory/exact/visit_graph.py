@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray
-from tasks.inventory.model.compiled import compiled
+from tasks.inventory.model.kernels import compiled
 from tasks.inventory.model.network import UNIT_TOLERANCE
 
 # How often a fill is cut until it crowds no period; each cut takes the whole excess, so that few are needed.

@@ -22,9 +22,9 @@ import numpy as np
 
 from schemas.errors import first_few
 from schemas.plan import BoolArray, FloatArray, Plan, PlanCost, PlanProblem
-from tasks.inventory.model.compiled import compiled
+from tasks.inventory.model.delivery_days import missed_weeks
+from tasks.inventory.model.kernels import compiled
 from tasks.inventory.model.network import UNIT_TOLERANCE, Network
-from tasks.inventory.model.review_weeks import missed_weeks
 
 # Columns of the kernel's result.
 LOST_VALUE, LOST_UNITS, HELD_UNITS, OVER_PERIODS = range(4)

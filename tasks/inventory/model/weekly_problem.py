@@ -12,9 +12,9 @@ from schemas import columns as c
 from schemas.errors import PipelineError, first_few
 from schemas.plan import FloatArray, IndexArray, PlanProblem
 from schemas.settings.slices import PlanSlice
-from tasks.inventory.model.blackout_days import frozen_periods
+from tasks.inventory.model.delivery_days import frozen_periods
 from tasks.inventory.model.demand_paths import Correlation, OwnPaths, correlation_of, draw_paths
-from tasks.inventory.model.uncapacitated import unbounded_stores
+from tasks.inventory.model.level_limits import unbounded_stores
 
 # Where nothing is searched, levels are read from more paths: as many as these numbers hold, at most so many.
 CHEAP_NUMBERS, MOST_CHEAP_PATHS = 30_000_000, 200

@@ -10,8 +10,7 @@ from scipy.special import ndtri
 
 from schemas.facts import PolicyFacts
 from schemas.plan import FloatArray, Plan, PlanProblem
-from tasks.inventory.search.order_cycle import cheapest_cover
-from tasks.inventory.search.reorder_rules import period_moments
+from tasks.inventory.search.order_cycle import cheapest_cover, period_moments
 
 
 def reorder_point(mean: FloatArray, deviation: FloatArray, periods: float, service_level: float) -> FloatArray:

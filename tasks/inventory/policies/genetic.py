@@ -23,10 +23,10 @@ from tasks.inventory.exact.perfect_information import (
     shortest_paths,
 )
 from tasks.inventory.exact.shared_limits import fills_within_limits, visits_of
+from tasks.inventory.model.delivery_days import review_visits, visitable, week_starts
+from tasks.inventory.model.kernels import side_by_side
+from tasks.inventory.model.level_limits import unbounded_stores, with_unbounded_levels
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.parallel import side_by_side
-from tasks.inventory.model.review_weeks import review_visits, visitable, week_starts
-from tasks.inventory.model.uncapacitated import unbounded_stores, with_unbounded_levels
 from tasks.inventory.search.evolution import Candidate, Evolved, Ground, evolve
 from tasks.inventory.search.store_search import FITNESS_PATHS, Recipe, StoreModel, best_option, improve, store_models
 

@@ -14,11 +14,11 @@ from schemas.protocols import Tell
 from tasks.inventory.exact.bounds import relaxation_of
 from tasks.inventory.exact.lagrange import Relaxation
 from tasks.inventory.exact.perfect_information import Prices, needs_on_path, over_penalty, shortest_paths
+from tasks.inventory.model.delivery_days import week_starts
+from tasks.inventory.model.kernels import side_by_side
+from tasks.inventory.model.level_limits import unbounded_stores, with_unbounded_levels
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.parallel import side_by_side
-from tasks.inventory.model.review_weeks import week_starts
 from tasks.inventory.model.simulator import MEASURES, OVER_PERIODS, simulate_store
-from tasks.inventory.model.uncapacitated import unbounded_stores, with_unbounded_levels
 from tasks.inventory.policies.genetic import days_within_dock, fixed_visits, guides_of, seeds_of
 from tasks.inventory.search.evolution import Candidate, Ground, evolve
 from tasks.inventory.search.static_levels import known_static_levels, refined_static_levels, uncertain_static_levels

@@ -10,9 +10,9 @@ import numpy as np
 from schemas.facts import PolicyFacts
 from schemas.plan import Plan, PlanProblem
 from tasks.inventory.exact.perfect_information import Prices, needs_on_path, plan_of_visits
+from tasks.inventory.model.delivery_days import review_visits
+from tasks.inventory.model.kernels import side_by_side
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.parallel import side_by_side
-from tasks.inventory.model.review_weeks import review_visits
 from tasks.inventory.search.store_search import StoreModel, best_option
 
 

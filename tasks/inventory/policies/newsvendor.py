@@ -10,9 +10,9 @@ import numpy as np
 from schemas.facts import PolicyFacts
 from schemas.plan import Plan, PlanProblem
 from tasks.inventory.exact.perfect_information import Prices
+from tasks.inventory.model.delivery_days import review_visits
+from tasks.inventory.model.level_limits import quantile_levels
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.review_weeks import review_visits
-from tasks.inventory.model.uncapacitated import quantile_levels
 from tasks.inventory.search.store_search import Recipe, StoreModel
 
 

@@ -10,9 +10,9 @@ from scipy.special import ndtri
 
 from schemas.facts import PolicyFacts
 from schemas.plan import FloatArray, Plan, PlanProblem
-from tasks.inventory.model.review_weeks import review_visits
-from tasks.inventory.model.uncapacitated import interval_ends
-from tasks.inventory.search.reorder_rules import period_moments, whole_levels
+from tasks.inventory.model.delivery_days import review_visits
+from tasks.inventory.model.level_limits import interval_ends
+from tasks.inventory.search.order_cycle import period_moments, whole_levels
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from typing import ClassVar
 from schemas.facts import PolicyFacts
 from schemas.plan import FloatArray, Plan, PlanProblem
 from tasks.inventory.policies.eoq import reorder_point
-from tasks.inventory.search.order_cycle import cheapest_cover
-from tasks.inventory.search.reorder_rules import period_moments
+from tasks.inventory.search.order_cycle import cheapest_cover, period_moments
 
 
 @dataclass(frozen=True)

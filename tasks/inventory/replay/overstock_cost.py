@@ -21,10 +21,10 @@ from schemas import columns as c
 from schemas.panel import Panel
 from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
 from tasks.inventory.exact.perfect_information import Prices
+from tasks.inventory.model.delivery_days import review_visits
 from tasks.inventory.model.demand_paths import correlation_of
+from tasks.inventory.model.kernels import side_by_side
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.parallel import side_by_side
-from tasks.inventory.model.review_weeks import review_visits
 from tasks.inventory.model.simulator import store_of, traced
 from tasks.inventory.model.weekly_problem import (
     WeeklyInputs,

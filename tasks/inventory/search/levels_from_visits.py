@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray
-from tasks.inventory.model.compiled import compiled
+from tasks.inventory.model.kernels import compiled
 from tasks.inventory.model.loss_function import FIRST_LOG_ODDS, LAST_LOG_ODDS, TAILS
 from tasks.inventory.model.simulator import HELD_UNITS, LOST_VALUE, MEASURES, OVER_PERIODS, Store, simulate_store
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray
-from tasks.inventory.model.compiled import compiled
+from tasks.inventory.model.kernels import compiled
 from tasks.inventory.search.levels_from_visits import LevelTerms, tail_units
 
 # Halvings of the search for the price of space.

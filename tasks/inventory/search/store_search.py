@@ -9,11 +9,10 @@ import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
 from tasks.inventory.exact.perfect_information import Prices, allowed_days
-from tasks.inventory.model.lead_time_losses import saved_units
-from tasks.inventory.model.loss_function import Outlook, outlook_of, tail_table
+from tasks.inventory.model.level_limits import unbounded_stores
+from tasks.inventory.model.loss_function import Outlook, outlook_of, saved_units, tail_table
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import Store
-from tasks.inventory.model.uncapacitated import unbounded_stores
 from tasks.inventory.search.levels_from_visits import (
     SMALLEST_TAIL,
     Candidates,

@@ -12,9 +12,9 @@ from tasks.inventory.exact.bounds import bound_of
 from tasks.inventory.exact.lagrange import relax
 from tasks.inventory.exact.perfect_information import needs_on_path
 from tasks.inventory.exact.shared_limits import weeks_fit
-from tasks.inventory.model.hard_limits import within_limits
+from tasks.inventory.model.delivery_days import review_visits
+from tasks.inventory.model.level_limits import within_limits
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.review_weeks import review_visits
 from tasks.inventory.model.simulator import simulate, store_measures
 from tasks.inventory.registry import make_policy, policy_names
 from tests.inventory.conftest import problem_of

@@ -13,8 +13,8 @@ from scipy.sparse import lil_matrix
 from schemas.plan import Plan
 from tasks.inventory.exact.bounds import bound_of
 from tasks.inventory.exact.perfect_information import fills_of_visits, needs_on_path, plan_of_visits, shortest_paths
+from tasks.inventory.model.delivery_days import missed_weeks
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.review_weeks import missed_weeks
 from tasks.inventory.model.simulator import simulate, store_costs
 from tasks.inventory.policies.genetic import GeneticPolicy
 

@@ -15,7 +15,7 @@ from tasks.inventory.exact.perfect_information import (
     plan_of_visits,
     shortest_paths,
 )
-from tasks.inventory.model.lead_time_losses import stock_before
+from tasks.inventory.model.loss_function import stock_before
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import (
     OrderRule,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.plan import Plan, PlanProblem
 from schemas.settings import InventorySettings
-from tasks.inventory.model.review_weeks import missed_weeks, week_starts
+from tasks.inventory.model.delivery_days import missed_weeks, week_starts
 from tasks.inventory.model.simulator import ledger, simulate
 
 

@@ -16,7 +16,7 @@ from tasks.inventory.model.simulator import simulate
 from tasks.inventory.policies.eoq import EoqPolicy, PublishedEoqPolicy
 from tasks.inventory.policies.s_s import MinMaxPolicy
 from tasks.inventory.registry import WithRelaxation, make_policy, policy_facts, policy_names, unknown_policies
-from tasks.inventory.run import solve
+from tasks.inventory.solve import solve
 
 NAMES = policy_names()
 

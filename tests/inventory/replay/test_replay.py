@@ -14,7 +14,7 @@ from schemas.plan import Plan
 from schemas.settings import Settings
 from tasks.forecasting.baselines import MovingAverage
 from tasks.forecasting.fold_forecasts import past_forecasts
-from tasks.inventory.model.lead_time_losses import saved_units
+from tasks.inventory.model.loss_function import saved_units
 from tasks.inventory.model.simulator import ledger, simulate
 from tasks.inventory.model.weekly_problem import WeeklyInputs
 from tasks.inventory.policies.newsvendor import NewsvendorPolicy

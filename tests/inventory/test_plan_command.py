@@ -14,8 +14,8 @@ from flows.__main__ import _progress
 from schemas.errors import ConfigError, DataContractError
 from schemas.plan import Plan
 from tasks.inventory.model.simulator import simulate
+from tasks.inventory.plan_command import plan_problem
 from tasks.inventory.plan_files import read_problem
-from tasks.inventory.run import plan_problem
 
 TERMS = {"inventory": {"policies": ["eoq", "genetic"]}, "periods_per_week": 7, "seed": 7}
 

@@ -1,18 +1,18 @@
-"""``restock plan``: inventory optimisation alone, on the files of contract section 5."""
+"""Plan with every policy of the settings, evaluate the plans on the same paths, and choose one."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from schemas import columns as c
 from schemas.plan import Bound, Plan, PlanProblem
 from schemas.protocols import Tell
+from schemas.settings import EoqSettings, GeneticSettings, InventorySettings
 
 if TYPE_CHECKING:
     from tasks.inventory.cost_table import Judgement
@@ -46,53 +46,6 @@ class Solution:
         return self.judgements[self.chosen].plan
 
 
-def plan_problem(
-    problem_dir: Path, out_dir: Path, overrides: Sequence[str] = (), tell: Tell | None = None
-) -> list[str]:
-    """Read a problem folder, plan, and write the output folder.
-
-    With sample paths the given paths are the only ones: plans are made and judged on them.
-
-    Args:
-        problem_dir: demand, stores, stock, optional dc_stock and problem.yaml.
-        out_dir: made if absent; gets visits.csv, levels.csv, costs.csv, bounds.csv and plan.yaml.
-        overrides: ``key.path=value`` texts that replace values of problem.yaml.
-        tell: told of the searches' progress.
-
-    Returns:
-        Lines for the terminal: the cost table and where the files are.
-
-    Raises:
-        ConfigError: problem.yaml is missing or wrong, or the output folder cannot be written.
-        DataContractError: a table is missing or wrong.
-    """
-    from tasks.inventory.outputs import bound_frame, numbered_levels, numbered_visits
-    from tasks.inventory.plan_files import read_problem, write_solution
-
-    problem = read_problem(problem_dir, overrides)
-    warm_up(problem)
-    solution = solve(problem, tell=tell)
-    tables = {
-        c.VISITS: numbered_visits(solution.plan, problem),
-        "levels": numbered_levels(solution.plan, problem),
-        "costs": solution.costs,
-        "bounds": bound_frame(solution.bound, problem, solution.judgements[solution.chosen].per_store),
-    }
-    write_solution(out_dir, tables, summary_of(solution))
-    return [*_table_lines(solution), f"Plan: {out_dir}"]
-
-
-def _table_lines(solution: Solution) -> list[str]:
-    """Policy, total, gap to the bound and whether it is valid, one line each."""
-    lines = []
-    for row in solution.costs.to_dict("records"):
-        mark = "*" if row[c.CHOSEN] else " "
-        state = "" if row[c.VALID] else "  not valid"
-        share = "" if pd.isna(row[c.GAP]) else f"  {row[c.GAP]:8.2%} over the bound"
-        lines.append(f"{mark} {row[c.POLICY]:<16}{row[c.TOTAL]:>18,.0f}{share}{state}")
-    return [*lines, f"Bound {solution.bound.total:,.0f}, planned in {solution.seconds:.1f} s"]
-
-
 def solve(problem: PlanProblem, judged_on: PlanProblem | None = None, tell: Tell | None = None) -> Solution:
     """Plan with every policy of the settings, judge all on the same paths and choose.
 
@@ -103,7 +56,7 @@ def solve(problem: PlanProblem, judged_on: PlanProblem | None = None, tell: Tell
     """
     from tasks.inventory.cost_table import chosen, cost_table, judge, with_attained
     from tasks.inventory.exact.bounds import bound_of
-    from tasks.inventory.model.hard_limits import within_limits
+    from tasks.inventory.model.level_limits import within_limits
     from tasks.inventory.model.network import Network
     from tasks.inventory.registry import WithRelaxation, make_policy
 
@@ -140,30 +93,8 @@ def _named(tell: Tell, policy: str) -> Tell:
     return lambda text: tell(f"{policy}: {text}")
 
 
-def summary_of(solution: Solution) -> dict[str, Any]:
-    """What plan.yaml says: chosen, seconds, seed, and what a reader asks next."""
-    from tasks.inventory.cost_table import gap
-
-    best = solution.judgements[solution.chosen]
-    return {
-        "chosen": solution.chosen,
-        "seconds": round(solution.seconds, 3),
-        "seed": solution.problem.seed,
-        "total": best.cost.total,
-        "lower_bound": solution.bound.total,
-        "gap": gap(best.cost.total, solution.bound.total),
-        "bound_holds_for": solution.bound.scope,
-        "valid": best.valid,
-        "missed_weeks": best.cost.missed_weeks,
-        "limit_breaches": list(best.cost.limit_breaches),
-        "policy_seconds": {name: round(seconds, 3) for name, seconds in solution.policy_seconds.items()},
-    }
-
-
 def warm_up(problem: PlanProblem) -> None:
     """Load (or compile) every kernel that the problem's policies use, on a tiny problem of the same kind."""
-    from tasks.inventory.model.warm_up import tiny_problem
-
     solve(tiny_problem(problem.settings, uncertain=problem.paths is not None, limited=_limited(problem)))
 
 
@@ -171,3 +102,40 @@ def _limited(problem: PlanProblem) -> bool:
     from tasks.inventory.exact.lagrange import has_shared_limits
 
     return has_shared_limits(problem)
+
+
+def tiny_problem(settings: InventorySettings, uncertain: bool, limited: bool) -> PlanProblem:
+    """Two stores, two categories, a few weeks: takes every branch that a problem of these settings takes.
+
+    Args:
+        settings: of the problem to come; its searches are cut short.
+        uncertain: with sample paths.
+        limited: with limits that stores share.
+    """
+    periods = settings.lead_time + 6
+    short = settings.model_copy(
+        update={
+            "eoq": EoqSettings(max_coverage=1),
+            "genetic": GeneticSettings(population=2, generations=1),
+            "max_visits_per_period": None,
+        }
+    )
+    mean = np.ones((4, periods))
+    return PlanProblem(
+        store_ids=("a", "b"),
+        categories=("x", "y"),
+        series_store=np.array([0, 0, 1, 1]),
+        series_category=np.array([0, 1, 0, 1]),
+        mean=mean,
+        price=np.full((4, periods), 10.0),
+        on_hand=np.ones(4),
+        in_transit=np.zeros((4, 1)),
+        capacity=np.array([5.0, 7.0]),
+        visit_cost=np.full(2, 3.0),
+        dc_available=np.array([30.0, np.inf]) if limited else np.full(2, np.inf),
+        settings=short,
+        periods_per_week=3,
+        seed=1,
+        paths=np.stack([mean, 2 * mean, 0 * mean]) if uncertain else None,
+        max_visits_per_period=2 if limited else None,
+    )

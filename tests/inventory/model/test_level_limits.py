@@ -9,13 +9,20 @@ import pandas as pd
 import pytest
 
 from schemas.settings import InventorySettings
-from tasks.inventory.allocation.assortment import Shelf, crowded_displays, on_show
+from tasks.inventory.allocation.assortment import (
+    ENDING,
+    GIVEN,
+    MARKED,
+    SINGLE,
+    Shelf,
+    article_labels,
+    crowded_displays,
+    on_show,
+)
 from tasks.inventory.allocation.disaggregate import split, within_dc
-from tasks.inventory.allocation.styles import ENDING, GIVEN, MARKED, SINGLE, article_labels
-from tasks.inventory.model.blackout_days import frozen_periods
-from tasks.inventory.model.hard_limits import within_limits
+from tasks.inventory.model.delivery_days import frozen_periods, missed_weeks, review_visits
+from tasks.inventory.model.level_limits import within_limits
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.review_weeks import missed_weeks, review_visits
 from tasks.inventory.model.simulator import simulate
 from tasks.inventory.registry import make_policy, policy_names
 from tasks.inventory.weekly import optimize

@@ -9,9 +9,8 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.inventory.allocation.assortment import whole_runs
+from tasks.inventory.allocation.assortment import core_sizes, whole_runs
 from tasks.inventory.allocation.disaggregate import split
-from tasks.inventory.allocation.styles import core_sizes
 from tasks.inventory.weekly import optimize
 from tests.inventory.allocation.test_disaggregate import BOUND, FREE, rows_of
 from tests.inventory.test_weekly_plan import COSTED, inputs_of
