@@ -31,13 +31,12 @@ test: .venv/.installed-test ## everything that must pass before a commit
 # Those that this process may use: in a container often fewer than the machine has.
 CORES = $$($(BIN)/python -c "import os; print(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())")
 
-# One process more than there are cores: tests of flows wait for their servers. Files of few tests are the long ones: not
-# at the end.
+# One process more than there are cores: tests of flows wait for their servers.
 tests: .venv/.installed-test
-	$(BIN)/pytest -n $$(($(CORES) + 1)) --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n $$(($(CORES) + 1))
 
-test-fast: .venv/.installed-test ## tests without Prefect flows and without the real data
-	$(BIN)/pytest -q -m "not flow and not shared_data"
+test-fast: .venv/.installed-test ## tests without flows, servers and real data (about a minute and a half on two cores)
+	$(BIN)/pytest -q -n $(CORES) -m "not flow and not system and not shared_data"
 
 lint: .venv/.installed-test ## style and formatting
 	$(BIN)/ruff check .

@@ -1,7 +1,53 @@
-"""What holds for every test."""
+"""What holds for every test: tiers, the distribution over worker processes, and what a run reports at its end."""
 
+from __future__ import annotations
+
+import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
+
+from tests.aws_twin.fixture import aws_twin, aws_twin_real
+
+__all__ = ["aws_twin", "aws_twin_real"]
 
 # A busy machine is slow by chance: how long an example takes says nothing about the code.
 settings.register_profile("restock", deadline=None)
 settings.load_profile("restock")
+
+# Files whose tests share one twin of AWS run in one worker, so that it starts once.
+WITH_TWIN = ("tests/aws_twin/", "tests/deepar/test_sagemaker")
+# The slow tiers start first: a worker that gets a long file last would keep the others waiting.
+TIERS = ("system", "flow")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use the twin of AWS, and start with the slow tiers."""
+    for item in items:
+        if item.nodeid.startswith(WITH_TWIN):
+            item.add_marker(pytest.mark.system)
+    items.sort(key=lambda item: next((i for i, tier in enumerate(TIERS) if item.get_closest_marker(tier)), len(TIERS)))
+
+
+class ByFile(LoadScopeScheduling):
+    """A file's tests go to one worker, as with ``--dist loadfile``; those of the twin of AWS all go to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return WITH_TWIN[0] if nodeid.startswith(WITH_TWIN) else nodeid.split("::", 1)[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    """Distribute by file, in the order of the collection."""
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly that tests on real data did not run."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "shared_data" in report.keywords]
+    if skipped:
+        terminalreporter.write_sep("!", f"{len(skipped)} tests on real data did not run", red=True, bold=True)
+        terminalreporter.write_line(
+            "The folder ../shared next to the checkout is missing. What these tests protect was not tested:"
+        )
+        for report in skipped:
+            terminalreporter.write_line(f"  {report.nodeid}")

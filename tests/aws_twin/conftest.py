@@ -6,9 +6,6 @@ from collections.abc import Callable
 import pytest
 
 from tests.aws_twin.client import TwinClient, model_definition, training_definition
-from tests.aws_twin.fixture import aws_twin, aws_twin_real
-
-__all__ = ["aws_twin", "aws_twin_real"]
 
 _numbers = itertools.count(1)
 

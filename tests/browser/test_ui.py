@@ -18,10 +18,11 @@ import pytest
 
 from tests.browser import chromium
 from tests.flows import mini_company
-from tests.flows.test_serving import free_port
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.flow,
+    pytest.mark.system,
     pytest.mark.skipif(
         chromium.program() is None, reason="Chromium is not installed (Debian: apt-get install chromium)"
     ),

@@ -5,9 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.aws_twin.client import TwinClient
-from tests.aws_twin.fixture import aws_twin, aws_twin_real
-
-__all__ = ["aws_twin", "aws_twin_real"]
 
 
 @pytest.fixture

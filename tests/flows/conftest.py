@@ -1,4 +1,4 @@
-"""One Prefect server for all flow tests, started on first use; commands run as a user would run them."""
+"""One Prefect server for all flow tests of a test run; commands run as a user would run them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,36 @@ from pathlib import Path
 import pytest
 
 from tests.flows import mini_company
+from tests.ports import free_port, healthy
+from tests.shared import once, start_for_all, wait_until
+
+
+def _start_server(folder: Path) -> str:
+    """A Prefect server with a database of its own; the address of its API."""
+    port, log = free_port(), folder / "server.log"
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(folder),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    environment.pop("PREFECT_API_URL", None)
+    command = [sys.executable, "-m", "deployments.prefect_server", "server", "start", "--port", str(port)]
+    process = start_for_all(command, environment, log)
+    api = f"http://127.0.0.1:{port}/api"
+    wait_until(lambda: healthy(api), process, log)
+    return api
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[dict[str, str]]:
-    """A local server with a database of its own: the environment that leads to it."""
-    from prefect.settings import PREFECT_API_URL
-    from prefect.testing.utilities import prefect_test_harness
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The test run's Prefect server: the environment that leads to it. This process uses it as well."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with prefect_test_harness(server_startup_timeout=180):
-        yield {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value()), "DO_NOT_TRACK": "1"}
+    api = once(tmp_path_factory, "prefect-server", _start_server)
+    with temporary_settings({PREFECT_API_URL: api}):
+        yield {**os.environ, "PREFECT_API_URL": api, "DO_NOT_TRACK": "1"}
 
 
 @pytest.fixture
@@ -110,10 +130,14 @@ def restock(start: Start) -> Restock:
 @pytest.fixture(scope="session")
 def published(restock: Restock, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Settings file of a mini company after its weekly run; to be read, not changed."""
-    settings = mini_company.write(tmp_path_factory.mktemp("published") / "company")
-    code, out, err = restock("weekly", "--settings", settings, "--as-of", mini_company.AS_OF)
-    assert code == 0, out + err
-    return settings
+
+    def make(folder: Path) -> str:
+        settings = mini_company.write(folder / "company")
+        code, out, err = restock("weekly", "--settings", settings, "--as-of", mini_company.AS_OF)
+        assert code == 0, out + err
+        return str(settings)
+
+    return Path(once(tmp_path_factory, "published", make))
 
 
 @pytest.fixture

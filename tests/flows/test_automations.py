@@ -24,9 +24,9 @@ from prefect.states import Crashed, Pending, Running, Scheduled
 
 from schemas import columns as c
 from tests.flows import mini_company
-from tests.flows.test_postgresql import free_port, healthy
+from tests.ports import free_port, healthy
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.system]
 
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_WAIT = 240

@@ -19,7 +19,7 @@ from tests.aws_twin.fixture import running_twin
 from tests.flows import mini_company
 from tests.flows.conftest import Restock, Start
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.system]
 
 SECONDS_TO_WAIT = 120
 MODELS = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,8 +16,9 @@ import httpx
 import pytest
 
 from tests.flows import mini_company
+from tests.ports import free_port, healthy
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.system]
 
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_WAIT = 240
@@ -29,12 +29,6 @@ def programs() -> Path | None:
     found = shutil.which("initdb")
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return Path(found).resolve().parent if found else installed[-1].parent if installed else None
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def as_postgres(folder: Path) -> list[str]:
@@ -104,10 +98,3 @@ def test_a_weekly_run_is_recorded_in_postgresql(database: str, planned_company: 
     finally:
         server.terminate()
         server.wait(SECONDS_TO_WAIT)
-
-
-def healthy(api: str) -> bool:
-    try:
-        return httpx.get(f"{api}/health", timeout=2).is_success
-    except httpx.HTTPError:
-        return False

@@ -31,18 +31,13 @@ from schemas.run import RunContext
 from tasks.configuration.settings_file import load_settings
 from tasks.stages.events import tell_of_bad_rows
 from tests.flows import mini_company
+from tests.ports import free_port
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.system]
 
 ROOT = Path(__file__).parents[2]
 DEPLOYED = [entry["name"] for entry in yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]]
 SECONDS_TO_WAIT = 240
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture

@@ -1,0 +1,22 @@
+"""Addresses on this machine."""
+
+from __future__ import annotations
+
+import socket
+
+import httpx
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def healthy(api: str) -> bool:
+    """Whether a Prefect server answers at the address of its API."""
+    try:
+        return httpx.get(f"{api}/health", timeout=5).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
