@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from schemas.settings import ModelsSettings, Settings, Sources, SourceSettings, Strict
 from schemas.settings.layout import EXPERT, group_of, place_of
-from schemas.settings.strict import EFFECT, UNIT
+from schemas.settings.strict import EFFECT, UNIT, LibraryParameters
 
 PAGE = Path(__file__).with_name("settings.md")
 TABLE = "<table>"
@@ -109,7 +109,7 @@ def keys(group: type[Strict] = Settings, above: str = "") -> Iterator[Key]:
             yield Key(f"{above}{name}", info, group)
         if inner is Sources:
             yield from keys(SourceSettings, f"{above}{name}.{TABLE}.")
-        elif inner is not None:
+        elif inner is not None and not issubclass(inner, LibraryParameters):
             yield from keys(inner, f"{above}{name}.")
 
 

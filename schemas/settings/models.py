@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from schemas.facts import SearchRange
 from schemas.settings.deepar import DeepArSettings
-from schemas.settings.strict import Strict
+from schemas.settings.strict import LibraryParameters, Strict
 
 # Baselines: always fitted.
 BASELINES = ("seasonal_naive", "moving_average")
@@ -26,34 +26,97 @@ class ArimaSettings(Strict):
     max_history: int = Field(default=800, ge=20, description="Maximum number of history periods that a fit uses")
 
 
+_XGBOOST = "[XGBoost](https://xgboost.readthedocs.io/en/stable/parameter.html)"
+
+
+def _help(library: str, parameters: type[LibraryParameters]) -> str:
+    """Description of a mapping of library parameters."""
+    further = ", ".join(f"`{name}`" for name in sorted(parameters.further - parameters.model_fields.keys()))
+    return f"Parameters of {library} that differ from the library's defaults. Also accepted: {further}"
+
+
+class ProphetParameters(LibraryParameters):
+    """Arguments of ``prophet.Prophet``."""
+
+    further: ClassVar[frozenset[str]] = frozenset(
+        {"changepoint_range", "holidays_prior_scale", "n_changepoints", "seasonality_mode"}
+    )
+
+    changepoint_prior_scale: float = Field(default=0.05, gt=0)
+    seasonality_prior_scale: float = Field(default=10.0, gt=0)
+
+
 class ProphetSettings(Strict):
     """Prophet per series."""
+
+    renamed: ClassVar[dict[str, str]] = {name: f"params.{name}" for name in ProphetParameters.model_fields}
 
     max_series: int = Field(
         default=300, ge=1, description="Maximum number of series to fit, those with the highest sales first"
     )
     max_history: int = Field(default=730, ge=20, description="Maximum number of history periods that a fit uses")
-    changepoint_prior_scale: float = Field(default=0.05, gt=0, description="Flexibility of the trend")
-    seasonality_prior_scale: float = Field(default=10.0, gt=0, description="Flexibility of the seasonality")
+    params: ProphetParameters = Field(
+        default=ProphetParameters(),
+        description=_help("[Prophet](https://facebook.github.io/prophet/docs/diagnostics.html)", ProphetParameters),
+    )
     cross_validation: bool = Field(
         default=True, description="Choose the trend flexibility by sliding-window validation"
     )
 
 
+class TreeParameters(LibraryParameters):
+    """Parameters of XGBoost."""
+
+    further: ClassVar[frozenset[str]] = frozenset(
+        {
+            "colsample_bylevel",
+            "colsample_bynode",
+            "gamma",
+            "grow_policy",
+            "max_bin",
+            "max_delta_step",
+            "num_parallel_tree",
+            "reg_alpha",
+            "sampling_method",
+            "scale_pos_weight",
+            "tree_method",
+        }
+    )
+
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    subsample: float = Field(default=0.8, gt=0, le=1)
+    colsample_bytree: float = Field(default=0.5, gt=0, le=1)
+    reg_lambda: float = Field(default=5.0, ge=0)
+    min_child_weight: float = Field(default=20.0, ge=0)
+
+
+class XgboostParameters(TreeParameters):
+    """Parameters of XGBoost for the model `xgboost`."""
+
+    max_depth: int = Field(default=6, ge=1, le=16)
+    reg_alpha: float = Field(default=0.0, ge=0)
+
+
+class XgboostLagsParameters(TreeParameters):
+    """Parameters of XGBoost for the models on lags."""
+
+    learning_rate: float = Field(default=0.08, gt=0, le=1)
+    max_leaves: int = Field(default=16, ge=2, le=1024)
+    subsample: float = Field(default=0.7, gt=0, le=1)
+    reg_lambda: float = Field(default=1.0, ge=0)
+    min_child_weight: float = Field(default=30.0, ge=0)
+
+
 class XgboostSettings(Strict):
     """XGBoost with a level and a seasonal sub-model, one model for all series."""
+
+    renamed: ClassVar[dict[str, str]] = {name: f"params.{name}" for name in XgboostParameters.model_fields}
 
     max_rows: int = Field(
         default=120_000, ge=1_000, description="Maximum number of training rows (series x origin x step)"
     )
     max_rounds: int = Field(default=80, ge=1, description="Maximum number of boosting rounds")
-    learning_rate: float = Field(default=0.05, gt=0, le=1, description="Step size per boosting round")
-    max_depth: int = Field(default=6, ge=1, le=16, description="Maximum depth of a tree")
-    subsample: float = Field(default=0.8, gt=0, le=1, description="Fraction of the rows that each tree uses")
-    colsample_bytree: float = Field(default=0.5, gt=0, le=1, description="Fraction of the features that each tree uses")
-    reg_lambda: float = Field(default=5.0, ge=0, description="L2 regularization")
-    reg_alpha: float = Field(default=0.0, ge=0, description="L1 regularization")
-    min_child_weight: float = Field(default=20.0, ge=0, description="Minimum sum of row weights in a leaf")
+    params: XgboostParameters = Field(default=XgboostParameters(), description=_help(_XGBOOST, XgboostParameters))
 
 
 # Ranges that tuning searches. Integers stay integers.
@@ -81,19 +144,18 @@ class TreeTuningSettings(Strict):
 class XgboostLagsSettings(Strict):
     """XGBoost on lags, one model for all series."""
 
+    renamed: ClassVar[dict[str, str]] = {name: f"params.{name}" for name in XgboostLagsParameters.model_fields}
+
     max_rows: int = Field(
         default=120_000, ge=1_000, description="Maximum number of training rows (series x origin x step)"
     )
     max_rounds: int = Field(default=120, ge=1, description="Number of boosting rounds")
-    learning_rate: float = Field(default=0.08, gt=0, le=1, description="Step size per boosting round")
-    max_leaves: int = Field(default=16, ge=2, le=1024, description="Maximum number of leaves of a tree")
-    subsample: float = Field(default=0.7, gt=0, le=1, description="Fraction of the rows that each tree uses")
-    colsample_bytree: float = Field(default=0.5, gt=0, le=1, description="Fraction of the features that each tree uses")
-    reg_lambda: float = Field(default=1.0, ge=0, description="L2 regularization")
-    min_child_weight: float = Field(default=30.0, ge=0, description="Minimum sum of row weights in a leaf")
+    params: XgboostLagsParameters = Field(
+        default=XgboostLagsParameters(), description=_help(_XGBOOST, XgboostLagsParameters)
+    )
     tuning: TreeTuningSettings | None = Field(
         default=None,
-        description="If present (`{}`), search the parameters that have their default value: "
+        description="If present (`{}`), search the parameters of `params` that have their default value: "
         + ", ".join(f"`{name}` {low:g} to {high:g}" for name, (low, high, _) in TREE_RANGES.items())
         + ". The best set replaces the defaults if its loss is at least 5 % lower",
     )
@@ -109,8 +171,8 @@ class XgboostLagsSettings(Strict):
 
     def searched(self) -> list[str]:
         """Names of the parameters that tuning searches: those that the settings leave at their defaults."""
-        fields = type(self).model_fields
-        return [name for name in TREE_RANGES if getattr(self, name) == fields[name].default]
+        defaults = type(self.params)()
+        return [name for name in TREE_RANGES if getattr(self.params, name) == getattr(defaults, name)]
 
 
 class XgboostRecursiveSettings(XgboostLagsSettings):

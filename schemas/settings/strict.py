@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import math
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.config import JsonDict
 
 # Keys of `Field(json_schema_extra=...)`.
@@ -28,6 +29,38 @@ class Strict(BaseModel):
 
     renamed: ClassVar[dict[str, str]] = {}
     presence_counts: ClassVar[bool] = False
+
+
+class LibraryParameters(Strict):
+    """Parameters that are passed to a library under the library's own names.
+
+    Fields are parameters for which Restock has a default of its own; a default is replaced where the settings have the
+    parameter. Further parameters of the library are passed on as they are.
+
+    Attributes:
+        further: parameters without a field that the library accepts. Others are an error: a misspelled name would
+            otherwise have no effect.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    further: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="after")
+    def _known_parameters(self) -> Self:
+        for name, value in self.passed_on().items():
+            if name not in self.further:
+                known = ", ".join(sorted({*type(self).model_fields, *self.further}))
+                raise ValueError(f"unknown parameter '{name}'; known parameters: {known}")
+            if not isinstance(value, (bool, int, float, str)) or (
+                isinstance(value, float) and not math.isfinite(value)
+            ):
+                raise ValueError(f"the parameter {name} is {value!r}; expected a number, a text, true or false")
+        return self
+
+    def passed_on(self) -> dict[str, Any]:
+        """The further parameters that are set, by name."""
+        return dict(self.model_extra or {})
 
 
 def first_page(unit: str, effect: str) -> JsonDict:

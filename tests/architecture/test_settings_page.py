@@ -12,6 +12,7 @@ import yaml
 
 from schemas.settings import ModelsSettings, Settings, Sources, SourceSettings, Strict
 from schemas.settings.layout import EXPERT, group_of, place_of
+from schemas.settings.strict import LibraryParameters
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "settings.md").read_text("utf-8")
@@ -53,9 +54,10 @@ def leaves(group: type[Strict], above: str = "") -> Iterator[str]:
         inner = group_of(info)
         if inner is SourceSettings:
             continue
-        if inner is None or info.default is None or inner is ModelsSettings:
+        library = inner is not None and issubclass(inner, LibraryParameters)
+        if inner is None or info.default is None or inner is ModelsSettings or library:
             yield path
-        if inner is not None:
+        if inner is not None and not library:
             yield from leaves(inner, f"{path}.")
 
 

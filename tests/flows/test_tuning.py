@@ -14,12 +14,16 @@ from tests.flows.conftest import Restock
 
 pytestmark = pytest.mark.flow
 
-TREES = "models={xgboost_lags: {max_rounds: 10, max_rows: 1000, tuning: {trials: 3}}}"
+FIXED = {"max_rounds": 10, "max_rows": 1000}
+TREES = (
+    *("--set", "models={xgboost_lags: {}}"),
+    *("--set", f"expert.models.xgboost_lags={json.dumps({**FIXED, 'tuning': {'trials': 3}})}"),
+)
 
 
 def test_a_run_tunes_once_and_forecasts_with_what_it_found(restock: Restock, company: Path) -> None:
     day = ("--settings", company, "--as-of", mini_company.AS_OF)
-    code, _, err = restock("baselines", *day, "--set", TREES)
+    code, _, err = restock("baselines", *day, *TREES)
     assert code == 0, err
     lake = company.parent / "lake"
     (stored,) = (lake / "records" / "tuning-xgboost_lags").glob("*.json")
@@ -29,16 +33,16 @@ def test_a_run_tunes_once_and_forecasts_with_what_it_found(restock: Restock, com
     for record in (lake / "records" / "forecast-xgboost_lags").glob("*.json"):
         assert json.loads(record.read_text())["notes"][0] == tuned["note"]
 
-    code, _, err = restock("compare", *day, "--set", TREES)
+    code, _, err = restock("compare", *day, *TREES)
     assert code == 0, err
     assert "tuning-xgboost_lags: reused from the lake" in err
     (compared,) = (lake / "records" / "compare").glob("*.json")
     assert tuned["note"] in json.loads(compared.read_text())["notes"]
 
     # What was found, written into the settings, forecasts the same.
-    parameters = tuned["parameters"]
-    fixed = {"max_rounds": 10, "max_rows": 1000, **parameters}
-    code, _, err = restock("compare", *day, "--set", f"models={json.dumps({'xgboost_lags': fixed})}")
+    fixed = {**FIXED, "params": tuned["parameters"]}
+    found = (*TREES[:2], "--set", f"expert.models.xgboost_lags={json.dumps(fixed)}")
+    code, _, err = restock("compare", *day, *found)
     assert code == 0, err
     backtests = [
         pd.read_parquet(lake / json.loads(record.read_text())["backtest"]["key"])

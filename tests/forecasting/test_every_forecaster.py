@@ -129,7 +129,7 @@ def test_one_fit_of_a_replayable_model_forecasts_a_later_cutoff(name):
 def test_every_tunable_parameter_is_a_setting_with_its_default_in_range(name):
     settings = settings_with(name).models.named()[name]
     for parameter, among in facts()[name].tunable.items():
-        assert among.low <= getattr(settings, parameter) <= among.high
+        assert among.low <= getattr(settings.params, parameter) <= among.high
     assert settings.searched() == list(facts()[name].tunable)
 
 

@@ -51,25 +51,26 @@ SETTINGS = {
     "category": ["brand", "family"],
     "quality": {"max_quarantined_share": 0.2},
     "special_periods": {"school": [{"date_from": "2024-02-19", "date_to": "2024-03-08"}]},
-    "models": {
-        "xgboost": {"max_rounds": 15, "max_rows": 4000},
-        "xgboost_lags": {"max_rounds": 15, "max_rows": 4000},
-        "xgboost_recursive": {"max_rounds": 15, "max_rows": 4000},
-        "tsb": {},
-        "ensemble": {},
-    },
+    "models": {"xgboost": {}, "xgboost_lags": {}, "xgboost_recursive": {}, "tsb": {}, "ensemble": {}},
     "backtest": {"windows": 2, "step": 7},
-    "reconciliation": {"method": "auto"},
     "inventory": {
         "policies": ["eoq", "marginal_value", "genetic"],
         "lead_time": 1,
         "holding_cost": 40,
-        "sample_paths": 16,
         "max_visits_per_period": 3,
-        "genetic": {"population": 12, "generations": 4},
-        "calibration": {"runs": 4},
     },
-    "compute": {"workers": 2},
+    "expert": {
+        "models": {
+            name: {"max_rounds": 15, "max_rows": 4000} for name in ("xgboost", "xgboost_lags", "xgboost_recursive")
+        },
+        "reconciliation": {"method": "auto"},
+        "inventory": {
+            "sample_paths": 16,
+            "genetic": {"population": 12, "generations": 4},
+            "calibration": {"runs": 4},
+        },
+        "compute": {"workers": 2},
+    },
 }
 
 

@@ -109,6 +109,37 @@ def test_a_setting_that_is_set_twice_is_listed(tree: dict[str, Any], twice: tupl
     assert arrange(Settings, tree).twice == [twice]
 
 
+def test_parameters_of_a_library_are_merged_with_the_defaults() -> None:
+    trees = settings(expert={"models": {"xgboost": {"params": {"max_depth": 4, "gamma": 1.5}}}}).models.xgboost
+    assert trees is not None
+    assert (trees.params.max_depth, trees.params.learning_rate) == (4, 0.05)
+    assert trees.params.passed_on() == {"gamma": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"max_dept": 4}, "unknown parameter 'max_dept'; known parameters: colsample_bylevel"),
+        ({"objective": "reg:tweedie"}, "unknown parameter 'objective'"),
+        ({"gamma": [1]}, r"the parameter gamma is \[1\]; expected a number"),
+        ({"gamma": float("inf")}, "the parameter gamma is inf"),
+        ({"subsample": 2}, "less than or equal to 1"),
+    ],
+)
+def test_wrong_parameters_of_a_library_are_refused(parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        settings(expert={"models": {"xgboost": {"params": parameters}}})
+
+
+def test_the_old_place_of_a_library_parameter_is_accepted() -> None:
+    arranged = arrange(Settings, {"models": {"xgboost": {"max_depth": 4, "max_rows": 2_000}}})
+    assert arranged.tree["expert"] == {"models": {"xgboost": {"params": {"max_depth": 4}, "max_rows": 2_000}}}
+    assert arranged.moved == [
+        ("models.xgboost.max_depth", "expert.models.xgboost.params.max_depth"),
+        ("models.xgboost.max_rows", "expert.models.xgboost.max_rows"),
+    ]
+
+
 def test_the_file_layout_gives_the_same_settings_again() -> None:
     given = settings(
         models={"arima": {}, "deepar": {"backend": "local"}},

@@ -93,7 +93,7 @@ class ProphetModel(SeriesModel[Flexibility]):
 
     def learn(self, task: SeriesTask) -> Flexibility:
         """The changepoint prior of a series, and how far its validation errors exceed the model's own."""
-        base = self._settings.changepoint_prior_scale
+        base = self._settings.params.changepoint_prior_scale
         cutoffs = _cutoffs(task) if self._settings.cross_validation else []
         if not cutoffs:
             return Flexibility(base, 1.0)
@@ -108,7 +108,7 @@ class ProphetModel(SeriesModel[Flexibility]):
 
     def forecast(self, task: SeriesTask, levels: Sequence[float], structure: Flexibility | None) -> Curve:
         """Fit and forecast."""
-        found = structure or Flexibility(self._settings.changepoint_prior_scale, 1.0)
+        found = structure or Flexibility(self._settings.params.changepoint_prior_scale, 1.0)
         model, frame = self._fitted(task, found.prior)
         fitted = _point(model, frame)
         history = len(task.values)
@@ -134,12 +134,13 @@ class ProphetModel(SeriesModel[Flexibility]):
         days = len(task.values) * DAYS[task.frequency.kind]
         model = prophet(
             changepoint_prior_scale=prior,
-            seasonality_prior_scale=self._settings.seasonality_prior_scale,
+            seasonality_prior_scale=self._settings.params.seasonality_prior_scale,
             holidays=_holidays_within(self._country, task),
             daily_seasonality=False,
             weekly_seasonality=WEEK_ORDER if task.frequency.kind == "D" and days >= WEEKS_NEEDED * 7 else False,
             yearly_seasonality=_year_order(task, days) if days >= YEARS_NEEDED * DAYS_OF_YEAR else False,
             uncertainty_samples=0,
+            **self._settings.params.passed_on(),
         )
         frame = pd.DataFrame({_DS: task.labels})
         for i in _regressors(task):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,7 @@ class Learning:
         threads: processor threads; they change no result.
         levels: of the quantile objective.
         max_leaves: where above 0 trees grow leaf by leaf up to so many, whatever their depth.
+        further: parameters from the settings that replace or complete those above.
     """
 
     objective: str
@@ -47,6 +48,7 @@ class Learning:
     threads: int
     levels: tuple[float, ...] = ()
     max_leaves: int = 0
+    further: Mapping[str, Any] = field(default_factory=dict)
 
     def faster(self, pace: float) -> Learning:
         """With a multiple of the learning rate, at most 1."""
@@ -73,7 +75,7 @@ class Learning:
             chosen["quantile_alpha"] = list(self.levels)
         if self.max_leaves:
             chosen |= {"grow_policy": "lossguide", "max_leaves": self.max_leaves}
-        return chosen
+        return chosen | dict(self.further)
 
 
 @dataclass(frozen=True)

@@ -83,16 +83,17 @@ def learn(
     mean = Learning(
         objective="reg:squarederror",
         rounds=settings.max_rounds,
-        learning_rate=settings.learning_rate,
+        learning_rate=settings.params.learning_rate,
         max_depth=0,
-        max_leaves=settings.max_leaves,
-        subsample=settings.subsample,
-        colsample_bytree=settings.colsample_bytree,
-        reg_lambda=settings.reg_lambda,
+        max_leaves=settings.params.max_leaves,
+        subsample=settings.params.subsample,
+        colsample_bytree=settings.params.colsample_bytree,
+        reg_lambda=settings.params.reg_lambda,
         reg_alpha=0.0,
-        min_child_weight=settings.min_child_weight,
+        min_child_weight=settings.params.min_child_weight,
         seed=seed,
         threads=threads,
+        further=settings.params.passed_on(),
     )
     quantiles = replace(mean, objective="reg:quantileerror", levels=levels)
     return Learnt(boost(examples, names, mean), boost(examples, names, quantiles))

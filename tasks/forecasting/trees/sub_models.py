@@ -185,15 +185,16 @@ def learning_of(settings: XgboostSettings, objective: str, rounds: int, seed: in
     return Learning(
         objective=objective,
         rounds=rounds,
-        learning_rate=settings.learning_rate,
-        max_depth=settings.max_depth,
-        subsample=settings.subsample,
-        colsample_bytree=settings.colsample_bytree,
-        reg_lambda=settings.reg_lambda,
-        reg_alpha=settings.reg_alpha,
-        min_child_weight=settings.min_child_weight,
+        learning_rate=settings.params.learning_rate,
+        max_depth=settings.params.max_depth,
+        subsample=settings.params.subsample,
+        colsample_bytree=settings.params.colsample_bytree,
+        reg_lambda=settings.params.reg_lambda,
+        reg_alpha=settings.params.reg_alpha,
+        min_child_weight=settings.params.min_child_weight,
         seed=seed,
         threads=threads,
+        further=settings.params.passed_on(),
     )
 
 

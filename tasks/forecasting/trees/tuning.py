@@ -145,7 +145,9 @@ def tune(
 
 def with_parameters(use: ModelSlice, parameters: Mapping[str, float]) -> ModelSlice:
     """The slice with parameters of the model replaced, and without its tuning."""
-    return use.model_copy(update={"model": _settings_of(use).model_copy(update={**parameters, "tuning": None})})
+    own = _settings_of(use)
+    params = own.params.model_copy(update=dict(parameters))
+    return use.model_copy(update={"model": own.model_copy(update={"params": params, "tuning": None})})
 
 
 def _settings_of(use: ModelSlice) -> XgboostLagsSettings:
@@ -195,7 +197,7 @@ def search(name: str, use: ModelSlice, windows: Windows, cores: Cores) -> list[T
     )
     model = _settings_of(use)
     searched = {parameter: facts()[name].tunable[parameter] for parameter in model.searched()}
-    study.enqueue_trial({parameter: getattr(model, parameter) for parameter in searched})
+    study.enqueue_trial({parameter: getattr(model.params, parameter) for parameter in searched})
     done: list[TreeTrial] = []
     for number in range(trials_for(name, use, windows)):
         trial = study.ask()

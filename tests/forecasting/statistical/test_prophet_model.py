@@ -95,7 +95,14 @@ def test_cross_validation_compares_three_priors_over_two_windows(monkeypatch):
 
 
 def test_a_short_history_keeps_the_set_prior():
-    found = ProphetModel(ProphetSettings(changepoint_prior_scale=0.2), None).learn(
+    found = ProphetModel(ProphetSettings(params={"changepoint_prior_scale": 0.2}), None).learn(
         task_of(panel_of(weekly_rhythm(30), horizon=14))
     )
     assert (found.prior, found.widening) == (0.2, 1.0)
+
+
+def test_parameters_of_the_settings_reach_prophet():
+    settings = ProphetSettings(params={"seasonality_mode": "multiplicative", "seasonality_prior_scale": 3.0})
+    model, _ = ProphetModel(settings, None)._fitted(task_of(panel_of(weekly_rhythm(60))), 0.5)
+    assert model.seasonality_mode == "multiplicative"
+    assert model.seasonality_prior_scale == 3.0

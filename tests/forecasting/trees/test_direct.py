@@ -16,7 +16,7 @@ from tasks.forecasting.trees.booster import FEATURE, GAIN, weighted_quantiles
 from tasks.forecasting.trees.calendar_effects import fit_profile, ratios_to_surroundings
 from tasks.forecasting.trees.direct import XgboostForecaster, held_out_blocks, held_out_origins, season_weight
 from tasks.forecasting.trees.residual_quantiles import around
-from tasks.forecasting.trees.sub_models import Points, believed_rounds, first_origin
+from tasks.forecasting.trees.sub_models import Points, believed_rounds, first_origin, learning_of
 from tests.forecasting.panels import awkward_panel, changed_after, panel_of
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -43,6 +43,14 @@ def forecast(panel: Panel, seed: int = 3, threads: int = 1, levels=LEVELS) -> Fo
 @cache
 def fitted():
     return XgboostForecaster(SMALL, LEVELS).fit(promoted_panel(), 3)
+
+
+def test_parameters_of_the_settings_reach_xgboost():
+    given = XgboostSettings.model_validate({"params": {"max_depth": 4, "gamma": 1.5, "max_bin": 64}})
+    found = learning_of(given, "count:poisson", rounds=3, seed=1, threads=1).parameters()
+    assert (found["max_depth"], found["gamma"], found["max_bin"]) == (4, 1.5, 64)
+    usual = learning_of(XgboostSettings(), "count:poisson", rounds=3, seed=1, threads=1).parameters()
+    assert {name for name in found if found[name] != usual.get(name)} == {"max_depth", "gamma", "max_bin"}
 
 
 def test_it_keeps_the_protocols():

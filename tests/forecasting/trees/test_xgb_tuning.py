@@ -111,7 +111,7 @@ def test_the_settings_own_parameters_are_the_first_trial_and_only_better_ones_re
     assert model is not None
     record = tune("xgboost_lags", settings, PANEL, FOLDS, ranking_loss)
     first = record.trials[0]
-    assert first.parameters == {name: getattr(model, name) for name in TREE_RANGES}
+    assert first.parameters == {name: getattr(model.params, name) for name in TREE_RANGES}
     windows = Windows.before(FOLDS, PANEL, ranking_loss)
     assert windows is not None
     (tuned,) = windows.losses("xgboost_lags", with_parameters(settings, record.parameters), Cores())
@@ -132,7 +132,8 @@ def test_where_none_is_clearly_better_the_settings_stand(second: float, taken: b
 
 
 def test_parameters_that_are_set_are_kept_and_all_others_lie_in_their_ranges() -> None:
-    record = tune("xgboost_lags", slice_of(max_leaves=100, reg_lambda=0.0, subsample=0.7), PANEL, FOLDS, ranking_loss)
+    given = {"max_leaves": 100, "reg_lambda": 0.0, "subsample": 0.7}
+    record = tune("xgboost_lags", slice_of(params=given), PANEL, FOLDS, ranking_loss)
     # What is written out at its default counts as not set.
     assert record.trials[1].parameters.keys() == TREE_RANGES.keys() - {"max_leaves", "reg_lambda"}
     for trial in record.trials:
@@ -184,7 +185,7 @@ def test_the_number_of_trials_follows_from_the_size_of_the_data(name: str, serie
         ({"tuning": {"trials": 1}}, "greater than or equal to 2"),
         ({"tuning": {"trails": 5}}, "tuning.trails"),
         (
-            {"tuning": {}} | {name: high for name, (_, high, _) in TREE_RANGES.items()},
+            {"tuning": {}, "params": {name: high for name, (_, high, _) in TREE_RANGES.items()}},
             "nothing to tune: all of learning_rate, max_leaves, ",
         ),
     ],
@@ -200,4 +201,4 @@ def test_tuning_is_off_unless_it_is_named() -> None:
     assert tuned_models(settings_of("xgboost_recursive", tuning={})) == ["xgboost_recursive"]
     untuned = with_parameters(slice_of(tuning={}), {"max_leaves": 5}).model
     assert isinstance(untuned, XgboostLagsSettings)
-    assert (untuned.tuning, untuned.max_leaves) == (None, 5)
+    assert (untuned.tuning, untuned.params.max_leaves) == (None, 5)
