@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
+from schemas.facts import FailureKind
 from schemas.records import FileRef, Record, Summary, TableRef
 from schemas.settings import DeepArConfiguration
 
@@ -173,12 +174,14 @@ class ConfigurationRecord(Record):
         model: the finished job; None where too little was known to train at all.
         forecast: cutoff, store_id, category, date, model (the configuration's label), mean, one column per quantile.
         failed: why the configuration could not be trained; the others compete without it.
+        kind: the kind of that failure.
     """
 
     configuration: DeepArConfiguration
     model: TrainedModel | None = None
     forecast: TableRef | None = None
     failed: str = ""
+    kind: FailureKind = FailureKind.ERROR
     seconds: float = 0.0
 
 

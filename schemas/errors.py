@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from schemas.facts import FailureKind
+
 EXAMPLES_SHOWN = 5
 
 
@@ -41,7 +43,16 @@ class DataContractError(PipelineError):
 
 
 class TrainingError(PipelineError):
-    """Too many series or a whole model could not be fitted: the developer or operator acts."""
+    """Too many series or a whole model could not be fitted: the developer or operator acts.
+
+    Args:
+        message: what failed and what to do.
+        kind: why, where it is known.
+    """
+
+    def __init__(self, message: str, kind: FailureKind = FailureKind.ERROR) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class PlanInfeasibleError(PipelineError):

@@ -97,6 +97,38 @@ class ModelFacts:
             raise ValueError(f"{self.name}: a model of single series states its cost per series")
 
 
+class FailureKind(StrEnum):
+    """Why a model could not serve a series."""
+
+    NO_HISTORY = "no_history"
+    """Not one known open period."""
+    INSUFFICIENT_HISTORY = "insufficient_history"
+    """Fewer known open periods than the model needs."""
+    UNSEEN = "unseen"
+    """Too short, constant or absent when the model was fitted."""
+    NOT_TRAINED = "not_trained"
+    """A global model was not trained: too few known periods in all series together."""
+    NOT_FINITE = "not_finite"
+    """The forecast has values that are not finite."""
+    DIVERGED = "diverged"
+    """The forecast is far above everything in the history."""
+    ERROR = "error"
+    """The model raised an error."""
+
+    @property
+    def is_insufficient_history(self) -> bool:
+        """Whether the series' history is too short for the model, as for every new product: no defect."""
+        return self in (FailureKind.NO_HISTORY, FailureKind.INSUFFICIENT_HISTORY, FailureKind.UNSEEN)
+
+
+@dataclass(frozen=True)
+class SeriesFailure:
+    """Why a model could not serve a series: the kind, on which the system acts, and the reason for people."""
+
+    kind: FailureKind
+    reason: str
+
+
 @dataclass(frozen=True)
 class ModelContext:
     """What a model is made with besides its own settings.

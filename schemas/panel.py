@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
+from schemas.facts import SeriesFailure
 from schemas.frequency import Frequency
 
 FloatArray = NDArray[np.float64]
@@ -147,7 +148,7 @@ class Forecast:
     Attributes:
         mean: shape (n, H); expected units, at least 0.
         quantiles: shape (n, H, Q); in the order of the set levels, never crossing, at least 0.
-        failed: index of a series to the reason why the model could not serve it; its rows hold the
+        failed: index of a series to why the model could not serve it; its rows hold the
             fallback's forecast (seasonal naive).
         notes: remarks for the run's tables, such as the order found or rounds used.
         paths: shape (n, H, K); sample paths of the model's own, NaN for series that it could not serve; None where
@@ -156,6 +157,6 @@ class Forecast:
 
     mean: FloatArray
     quantiles: FloatArray
-    failed: Mapping[int, str] = field(default_factory=dict)
+    failed: Mapping[int, SeriesFailure] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     paths: SmallFloatArray | None = None

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from schemas.facts import FailureKind
+
 # Small tables for artifacts and the report, by name: one mapping per row, JSON values only.
 Summary = dict[str, list[dict[str, Any]]]
 
@@ -104,17 +106,14 @@ class PanelRecord(Record):
 
 
 class Failure(Record):
-    """One series that a stage could not serve, and what served it instead.
-
-    ``too_young``: the history is too short for the model, which is in the nature of new articles.
-    """
+    """One series that a stage could not serve, and what served it instead."""
 
     store_id: str
     category: str
     stage: str
     reason: str
     fallback: str
-    too_young: bool = False
+    kind: FailureKind = FailureKind.ERROR
 
 
 class TreeTrial(Record):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.deepar import DEEPAR, DeepArBackend, DeepArChannel, Report, TrainedModel, TrainingRequest
-from schemas.facts import ModelFacts, Scope
+from schemas.facts import FailureKind, ModelFacts, Scope, SeriesFailure
 from schemas.panel import Forecast, Panel
 from schemas.settings import DeepArConfiguration
 from schemas.settings.slices import DeepArTraining
@@ -24,7 +24,6 @@ from tasks.deepar.encoding import Encoding
 from tasks.deepar.profiles import hyperparameters
 from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive
 from tasks.forecasting.quantiles import tidy
-from tasks.forecasting.statistical.per_series import NEEDED
 from tasks.storage.lake import Lake
 
 # Sample paths of more numbers (series x periods x paths) are not carried on: their text would take a gigabyte.
@@ -82,9 +81,9 @@ class DeepArForecaster:
             TrainingError: the job failed.
             ConfigError: the settings cannot serve.
         """
-        reason = _too_little(Target.of(panel, self._configuration), panel.horizon)
-        if reason:
-            return FittedDeepAr(self, panel, seed, reason=reason)
+        failure = _too_little(Target.of(panel, self._configuration), panel.horizon)
+        if failure is not None:
+            return FittedDeepAr(self, panel, seed, failure=failure)
         encoding = self._encoding(panel)
         request = self._request(panel, encoding, seed)
         self.trained = self._backend.train(request, self._report)
@@ -135,7 +134,7 @@ class DeepArForecaster:
             if found is not None:
                 paths = np.full((*shape, found.shape[2]), np.nan, dtype=np.float32)
                 paths[served] = found
-        failed = {int(index): fitted.reason or NO_HISTORY for index in np.flatnonzero(~served)}
+        failed = {int(index): fitted.failure or NO_HISTORY for index in np.flatnonzero(~served)}
         if failed:
             rest = panel.take(np.flatnonzero(~served))
             naive = SeasonalNaive("fixed").fit(rest, 0).predict(rest, levels)
@@ -158,7 +157,7 @@ class FittedDeepAr:
         encoding: categories and scales of the training.
         channel: what it was trained on.
         model: the finished job.
-        reason: why nothing was trained; empty where something was.
+        failure: why nothing was trained; None if something was.
     """
 
     owner: DeepArForecaster
@@ -167,7 +166,12 @@ class FittedDeepAr:
     encoding: Encoding | None = None
     channel: DeepArChannel | None = None
     model: TrainedModel | None = None
-    reason: str = ""
+    failure: SeriesFailure | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why nothing was trained; empty if something was."""
+        return self.failure.reason if self.failure else ""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -185,10 +189,14 @@ class FittedDeepAr:
         return self.owner.predict(self, panel, quantiles, with_paths=True)
 
 
-def _too_little(target: Target, horizon: int) -> str:
-    """Why DeepAR cannot be trained at all; empty where it can."""
+def _too_little(target: Target, horizon: int) -> SeriesFailure | None:
+    """Why DeepAR cannot be trained at all; None where it can."""
     observations = int(target.observations.sum())
-    if observations < FEWEST_OBSERVATIONS:
-        return f"{observations} known values in all series, {FEWEST_OBSERVATIONS} {NEEDED}"
     longest = target.values.shape[1] - int(target.first.min())
-    return f"{longest} periods in the longest series, {horizon} {NEEDED}" if longest < horizon else ""
+    if observations < FEWEST_OBSERVATIONS:
+        reason = f"{observations} known values in all series, {FEWEST_OBSERVATIONS} needed"
+    elif longest < horizon:
+        reason = f"{longest} periods in the longest series, {horizon} needed"
+    else:
+        return None
+    return SeriesFailure(FailureKind.INSUFFICIENT_HISTORY, reason)

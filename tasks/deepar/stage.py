@@ -80,7 +80,7 @@ def train_configuration(
     forecaster = DeepArForecaster(use.deepar, inputs.configuration, lake, *tools(), tested)
     frame, failures, _ = forecast_folds(forecaster, base, [fold_of(base, trial)], False, use.quantiles, use.seed)
     if len(failures) == base.n:
-        raise TrainingError(failures[0].reason)
+        raise TrainingError(failures[0].reason, failures[0].kind)
     return ConfigurationRecord(
         configuration=inputs.configuration,
         model=forecaster.trained,

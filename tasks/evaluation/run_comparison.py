@@ -98,7 +98,7 @@ def refuse_many_fallbacks(forecasts: Sequence[ForecastRecord], limit: float) -> 
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
     for record in forecasts:
         fitted[record.model] += record.series if record.live else 0
-        for failure in (failure for failure in record.failures if not failure.too_young):
+        for failure in (one for one in record.failures if not one.kind.is_insufficient_history):
             failed[record.model].add((failure.store_id, failure.category))
             reasons[record.model][failure.reason] += 1
     broken = [model for model in fitted if len(failed[model]) > limit * fitted[model]]

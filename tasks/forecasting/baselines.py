@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from schemas.facts import ModelContext, ModelFacts, Scope
+from schemas.facts import FailureKind, ModelContext, ModelFacts, Scope, SeriesFailure
 from schemas.frequency import Frequency
 from schemas.panel import FloatArray, Forecast, Panel
 from tasks.forecasting.quantiles import normal_scores, row_quantiles, tidy
@@ -21,7 +21,7 @@ ERROR_PERIODS = 400
 ERROR_PRIOR = 20.0
 # Coefficient of variation assumed where nothing else is known.
 FIXED_VARIATION = 0.5
-NO_HISTORY = "no known open period in the history"
+NO_HISTORY = SeriesFailure(FailureKind.NO_HISTORY, "no known open period in the history")
 
 
 def open_demand(panel: Panel) -> FloatArray:

@@ -12,7 +12,6 @@ from schemas.panel import Fold, Forecast, Panel, SmallFloatArray
 from schemas.protocols import FittedForecaster, Forecaster, RefittableForecaster, SamplingForecaster
 from schemas.records import Failure
 from schemas.settings import BASELINES
-from tasks.forecasting.statistical.per_series import is_too_young
 
 # What serves a series without any history.
 ZERO = "zero"
@@ -125,9 +124,9 @@ def _failures(name: str, panel: Panel, forecast: Forecast) -> list[Failure]:
             store_id=str(stores.iloc[index]),
             category=str(categories.iloc[index]),
             stage=name,
-            reason=reason,
+            reason=failure.reason,
             fallback=ZERO if name in BASELINES else BASELINES[0],
-            too_young=is_too_young(reason),
+            kind=failure.kind,
         )
-        for index, reason in forecast.failed.items()
+        for index, failure in forecast.failed.items()
     ]

@@ -27,7 +27,6 @@ from tasks.demand.folds import rolling_folds
 from tasks.demand.stored import load_panel
 from tasks.evaluation.configurations import ChoiceInputs
 from tasks.evaluation.configurations import choose_configuration as choose
-from tasks.forecasting.statistical.per_series import is_too_young
 from tasks.stages.deepar_jobs import deepar_settings, deepar_slice, deepar_tools, deepar_tuning_slice
 from tasks.stages.stage import Stage
 from tasks.stages.support import say, show_markdown, show_table
@@ -64,7 +63,7 @@ def train_configuration(
         record, state = CONFIGURATION.run(run, inputs, deepar_slice(run), deepar_tools(run))
     except TrainingError as error:
         say(f"{configuration.label} failed: {error}")
-        return ConfigurationRecord(configuration=configuration, failed=str(error))
+        return ConfigurationRecord(configuration=configuration, failed=str(error), kind=error.kind)
     say(f"{configuration.label}: {record.seconds:.0f} s")
     return state
 
@@ -79,7 +78,7 @@ def choose_configuration(
         TrainingError: no configuration could be trained.
     """
     if all(record.forecast is None for record in records):
-        broken = [record.failed for record in records if not is_too_young(record.failed)]
+        broken = [record.failed for record in records if not record.kind.is_insufficient_history]
         if broken:
             raise TrainingError("DeepAR: no configuration could be trained. " + "; ".join(broken))
         first = deepar_settings(run).configurations[0]

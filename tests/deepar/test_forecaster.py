@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from schemas.facts import FailureKind, SeriesFailure
 from schemas.protocols import Forecaster, SamplingForecaster
 from schemas.settings import DeepArConfiguration, DeepArSettings
 from tasks.deepar import forecaster as deepar_forecaster
 from tasks.deepar.forecaster import DeepArForecaster
-from tasks.forecasting.statistical.per_series import is_too_young
 from tasks.storage.lake import open_lake
 from tests.deepar.flat_backend import FlatBackend
 from tests.forecasting.check_forecaster import LEVELS, check_closed_periods_are_zero, check_is_a_forecast_of_demand
@@ -25,6 +25,10 @@ def forecaster(backend, **settings):
     return DeepArForecaster(
         DeepArSettings(**settings), DeepArConfiguration(), backend.lake, backend, lambda progress: None
     )
+
+
+def too_little(reason):
+    return SeriesFailure(FailureKind.INSUFFICIENT_HISTORY, reason)
 
 
 @pytest.mark.parametrize("frequency", ["D", "W-MON"])
@@ -51,8 +55,7 @@ def test_too_little_for_deepar_is_told_and_nothing_is_trained(backend):
     panel = awkward_panel("MS", ("seasonal", "sparse"))
     found = forecaster(backend).fit(panel, 3).predict(panel, LEVELS)
     assert backend.trained == []
-    assert set(found.failed.values()) == {"80 known values in all series, 300 needed"}
-    assert all(is_too_young(reason) for reason in found.failed.values())
+    assert set(found.failed.values()) == {too_little("80 known values in all series, 300 needed")}
     check_is_a_forecast_of_demand(found, panel)
 
 
@@ -60,7 +63,7 @@ def test_a_history_shorter_than_the_horizon_is_told_and_nothing_is_trained(backe
     panel = panel_of(np.ones((40, 10)), horizon=11)
     found = forecaster(backend).fit(panel, 3).predict(panel, LEVELS)
     assert backend.trained == []
-    assert set(found.failed.values()) == {"10 periods in the longest series, 11 needed"}
+    assert set(found.failed.values()) == {too_little("10 periods in the longest series, 11 needed")}
 
 
 def test_settings_reach_the_job(backend):

@@ -11,6 +11,7 @@ import pytest
 
 from schemas import columns as c
 from schemas.errors import ConfigError
+from schemas.facts import FailureKind
 from schemas.frequency import Frequency
 from schemas.panel import KnownFeature, Panel
 from tasks.configuration.settings_file import load_settings
@@ -44,12 +45,12 @@ def test_a_fold_knows_a_closure_of_the_calendar() -> None:
     assert panel(known).until(6).closed[0, 8]
 
 
-def test_a_series_too_young_for_a_fold_is_told_from_a_failure() -> None:
+def test_a_series_with_insufficient_history_for_a_fold_is_distinguished_from_a_defect() -> None:
     young = panel()
     young.demand[0, :8] = np.nan
     folds = [type("Fold", (), {"known_periods": 5})()]
     _, failures, _ = forecast_folds(SeasonalNaive(), young, folds, True, [0.5], 1)
-    assert [failure.too_young for failure in failures] == [True]
+    assert [failure.kind for failure in failures] == [FailureKind.NO_HISTORY]
 
 
 def test_dc_stock_with_dates_is_the_last_count_not_after_as_of() -> None:

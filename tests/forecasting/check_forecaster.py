@@ -32,7 +32,7 @@ def check_is_a_forecast_of_demand(found: Forecast, panel: Panel) -> None:
     assert (found.quantiles >= 0).all()
     assert (np.diff(found.quantiles, axis=2) >= 0).all()
     assert set(found.failed) <= set(range(panel.n))
-    assert all(found.failed.values())
+    assert all(failure.reason for failure in found.failed.values())
 
 
 def check_closed_periods_are_zero(found: Forecast, panel: Panel) -> None:

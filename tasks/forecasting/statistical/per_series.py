@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from schemas.facts import ModelContext, ModelFacts
+from schemas.facts import FailureKind, ModelContext, ModelFacts, SeriesFailure
 from schemas.panel import FloatArray, Forecast, IndexArray, Panel
 from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive, open_demand
 from tasks.forecasting.quantiles import tidy
@@ -27,8 +27,7 @@ CHUNK = 20
 # A mean beyond this multiple of the largest known value has diverged.
 DIVERGED = 10.0
 REASON_LENGTH = 160
-NEEDED = "needed"
-UNSEEN = "too short, constant or absent when the model was fitted"
+UNSEEN = SeriesFailure(FailureKind.UNSEEN, "too short, constant or absent when the model was fitted")
 STRUCTURES_SHOWN = 5
 
 S = TypeVar("S")
@@ -86,10 +85,18 @@ class SeriesModel(Generic[S]):
 
 @dataclass(frozen=True)
 class Outcome(Generic[R]):
-    """What came of one series: a value, or the reason why there is none."""
+    """The result of one series: a value, or why there is none."""
 
     value: R | None
-    reason: str = ""
+    failure: SeriesFailure | None = None
+
+
+class UnusableForecastError(Exception):
+    """A model returned a forecast that must not be used."""
+
+    def __init__(self, failure: SeriesFailure) -> None:
+        super().__init__(failure)
+        self.failure = failure
 
 
 class LocalForecaster(Generic[S]):
@@ -117,11 +124,11 @@ class LocalForecaster(Generic[S]):
 
 @dataclass(frozen=True)
 class FittedLocal(Generic[S]):
-    """A local forecaster with its structures: by series key, or the reason why there is none."""
+    """A local forecaster with its structures by series key, or why there is none."""
 
     model: SeriesModel[S]
     structures: Mapping[Key, S]
-    errors: Mapping[Key, str]
+    errors: Mapping[Key, SeriesFailure]
     seed: int
     workers: int
 
@@ -141,9 +148,9 @@ class FittedLocal(Generic[S]):
         tasks = _tasks(panel, served, self.model, self.seed)
         work = _Forecast(self.model, tuple(quantiles), self.structures, panel.horizon)
         for i, outcome in zip(served, run_each(work, tasks, self.workers), strict=True):
-            if outcome.value is None:
-                failed[i] = outcome.reason
-            else:
+            if outcome.failure is not None:
+                failed[i] = outcome.failure
+            elif outcome.value is not None:
                 mean[i], levels[i] = outcome.value
         _take_over(panel, sorted(failed), quantiles, mean, levels)
         tidied = tidy(mean, levels, panel.closed[:, panel.history : panel.history + panel.horizon])
@@ -159,7 +166,7 @@ class FittedLocal(Generic[S]):
         most = ", ".join(f"{structure} {count}" for structure, count in ranked)
         return (f"{self.model.facts.name}: {len(found)} structures over {len(served)} series; most often {most}",)
 
-    def _without_structure(self, panel: Panel, indices: Sequence[int]) -> dict[int, str]:
+    def _without_structure(self, panel: Panel, indices: Sequence[int]) -> dict[int, SeriesFailure]:
         if not self.model.learns:
             return {}
         keys = series_keys(panel)
@@ -167,15 +174,16 @@ class FittedLocal(Generic[S]):
 
 
 def _fit(model: SeriesModel[S], panel: Panel, seed: int, workers: int, known: Mapping[Key, S]) -> FittedLocal[S]:
-    structures, errors = dict(known), {}
+    structures: dict[Key, S] = dict(known)
+    errors: dict[Key, SeriesFailure] = {}
     if model.learns:
         keys = series_keys(panel)
         new = [i for i in _Triage.of(panel, model).moving if keys[i] not in structures]
         tasks = _tasks(panel, new, model, seed)
         for task, outcome in zip(tasks, run_each(model.learn, tasks, workers), strict=True):
-            if outcome.value is None:
-                errors[task.key] = outcome.reason
-            else:
+            if outcome.failure is not None:
+                errors[task.key] = outcome.failure
+            elif outcome.value is not None:
                 structures[task.key] = outcome.value
     return FittedLocal(model, structures, errors, seed, workers)
 
@@ -190,15 +198,16 @@ class _Forecast(Generic[S]):
         mean, quantiles = self._model.forecast(task, self._levels, self._found.get(task.key))
         mean, quantiles = mean[-self._horizon :], quantiles[-self._horizon :]
         if not (np.isfinite(mean).all() and np.isfinite(quantiles).all()):
-            raise ValueError("the forecast is not finite")
+            raise UnusableForecastError(SeriesFailure(FailureKind.NOT_FINITE, "the forecast is not finite"))
         largest = float(np.nanmax(task.values))
         if float(mean.max()) > DIVERGED * max(largest, 1.0):
-            raise ValueError(f"the forecast diverged: {mean.max():.3g} against {largest:.3g} at most in the history")
+            reason = f"the forecast diverged: {mean.max():.3g} against {largest:.3g} at most in the history"
+            raise UnusableForecastError(SeriesFailure(FailureKind.DIVERGED, reason))
         return mean, quantiles
 
 
 def run_each(function: Callable[[SeriesTask], R], tasks: Sequence[SeriesTask], workers: int) -> list[Outcome[R]]:
-    """Apply a function to every task, in order; an exception becomes the task's reason.
+    """Apply a function to every task, in order; an exception becomes the task's failure.
 
     Args:
         function: picklable; must depend on its task alone.
@@ -229,8 +238,10 @@ def _run_chunk(function: Callable[[SeriesTask], R], tasks: Sequence[SeriesTask])
 def _run_one(function: Callable[[SeriesTask], R], task: SeriesTask) -> Outcome[R]:
     try:
         return Outcome(function(task))
+    except UnusableForecastError as error:
+        return Outcome(None, error.failure)
     except Exception as error:
-        return Outcome(None, reason_of(error))
+        return Outcome(None, SeriesFailure(FailureKind.ERROR, reason_of(error)))
 
 
 def reason_of(error: Exception) -> str:
@@ -253,12 +264,12 @@ class _Triage:
     """Series by what can be done with them, as far back as a model reads.
 
     Attributes:
-        short: index to the reason: too few known open periods.
+        short: index to the failure: too few known open periods.
         flat: index to the value that all known periods have; its forecast is that value.
         moving: indices of the others, for the model.
     """
 
-    short: dict[int, str]
+    short: dict[int, SeriesFailure]
     flat: dict[int, float]
     moving: list[int]
 
@@ -274,22 +285,15 @@ class _Triage:
         )
         needed = model.facts.min_known
         enough = count >= needed
-        short = {int(i): _short_reason(int(count[i]), needed) for i in np.flatnonzero(~enough)}
+        short = {int(i): _too_short(int(count[i]), needed) for i in np.flatnonzero(~enough)}
         flat = {int(i): float(low[i]) for i in np.flatnonzero(enough & (low == high))}
         return cls(short, flat, [int(i) for i in np.flatnonzero(enough & (low < high))])
 
 
-def _short_reason(known: int, needed: int) -> str:
-    return f"{known} known open periods, {needed} {NEEDED}" if known else NO_HISTORY
-
-
-def is_too_young(reason: str) -> bool:
-    """Whether a series failed for want of history, not for a defect.
-
-    >>> is_too_young("3 known open periods, 12 needed"), is_too_young("ValueError: singular matrix")
-    (True, False)
-    """
-    return reason in (NO_HISTORY, UNSEEN) or reason.endswith(NEEDED)
+def _too_short(known: int, needed: int) -> SeriesFailure:
+    if not known:
+        return NO_HISTORY
+    return SeriesFailure(FailureKind.INSUFFICIENT_HISTORY, f"{known} known open periods, {needed} needed")
 
 
 def _take_over(panel: Panel, failed: list[int], levels: Sequence[float], mean: FloatArray, found: FloatArray) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from schemas.facts import FailureKind, SeriesFailure
 from schemas.panel import FloatArray, SmallFloatArray
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ GAIN = "gain"
 BINS = 128
 # From fewer rows no global booster learns.
 FEWEST_ROWS = 200
-NOTHING_LEARNT = "too few known periods in all series together to learn from"
+NOT_TRAINED = SeriesFailure(FailureKind.NOT_TRAINED, "too few known periods in all series together to learn from")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from tasks.demand.features.training_rows import Rows, horizon_rows, window_rows
 from tasks.forecasting.baselines import SeasonalNaive
 from tasks.forecasting.combine.quantile_factors import Calibration, asked_outside, calibrate
 from tasks.forecasting.quantiles import at_levels, tidy
-from tasks.forecasting.trees.booster import FEWEST_ROWS, NOTHING_LEARNT
+from tasks.forecasting.trees.booster import FEWEST_ROWS, NOT_TRAINED
 from tasks.forecasting.trees.calendar_effects import CalendarProfile, fit_profile
 from tasks.forecasting.trees.expectation import Ground
 from tasks.forecasting.trees.residual_quantiles import Spread, fit_spread
@@ -179,7 +179,7 @@ class FittedXgboost:
         """Forecast the horizon of a panel of the same series; seasonal naive where nothing was learnt."""
         if self.learnt is None:
             naive = SeasonalNaive().fit(panel, 0).predict(panel, quantiles)
-            return Forecast(naive.mean, naive.quantiles, failed=dict.fromkeys(range(panel.n), NOTHING_LEARNT))
+            return Forecast(naive.mean, naive.quantiles, failed=dict.fromkeys(range(panel.n), NOT_TRAINED))
         shape = (panel.n, panel.horizon)
         learnt, rows = self.learnt, horizon_rows(panel)
         ground = Ground(panel, learnt.profile)

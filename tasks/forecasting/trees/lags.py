@@ -20,7 +20,7 @@ from tasks.demand.features.lags import LagFeatures
 from tasks.demand.features.training_rows import horizon_rows, sample_rows, target_values
 from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive, open_demand
 from tasks.forecasting.quantiles import at_levels, tidy
-from tasks.forecasting.trees.booster import FEWEST_ROWS, NOTHING_LEARNT, Boosted, Examples, Learning, boost
+from tasks.forecasting.trees.booster import FEWEST_ROWS, NOT_TRAINED, Boosted, Examples, Learning, boost
 
 EARLIEST_ORIGIN = 1
 
@@ -122,7 +122,7 @@ def served(
 def unlearnt(panel: Panel, quantiles: Sequence[float]) -> Forecast:
     """Seasonal naive for all series: there was too little to learn from."""
     naive = SeasonalNaive().fit(panel, 0).predict(panel, quantiles)
-    return Forecast(naive.mean, naive.quantiles, failed=dict.fromkeys(range(panel.n), NOTHING_LEARNT))
+    return Forecast(naive.mean, naive.quantiles, failed=dict.fromkeys(range(panel.n), NOT_TRAINED))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from schemas.settings.slices import ModelSlice
 from tasks.demand.folds import minimum_history
 from tasks.forecasting.registry import facts
 from tasks.forecasting.shard import create_model
-from tasks.forecasting.trees.booster import NOTHING_LEARNT
+from tasks.forecasting.trees.booster import NOT_TRAINED
 from tasks.forecasting.trees.direct import held_out_blocks
 from tasks.storage.machine import Cores
 
@@ -127,7 +127,7 @@ def tune(
     trials = search(name, use, windows, cores or Cores())
     if not trials:
         return TreeTuningRecord(
-            model=name, note=f"{name}: not tuned, the settings' own parameters stand: {NOTHING_LEARNT}"
+            model=name, note=f"{name}: not tuned, the settings' own parameters stand: {NOT_TRAINED.reason}"
         )
     losses = [float("inf") if trial.loss is None else trial.loss for trial in trials]
     own, least = losses[0], min(losses)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from schemas.facts import Cost, ModelContext, ModelFacts, Scope
+from schemas.facts import Cost, FailureKind, ModelContext, ModelFacts, Scope, SeriesFailure
 from schemas.settings import ArimaSettings
 from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive
 from tasks.forecasting.statistical.arima import ArimaModel
-from tasks.forecasting.statistical.per_series import LocalForecaster, SeriesModel, reason_of, run_each
+from tasks.forecasting.statistical.per_series import UNSEEN, LocalForecaster, SeriesModel, reason_of, run_each
 from tests.forecasting.panels import panel_of
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -66,18 +66,19 @@ def test_a_served_series_is_tidied():
 
 
 @pytest.mark.parametrize(
-    ("case", "reason"),
+    ("case", "kind", "reason"),
     [
-        (1, "RuntimeError: it broke at ..."),
-        (2, "ValueError: the forecast is not finite"),
-        (3, "ValueError: the forecast diverged: 1e+09 against 9 at most in the history"),
+        (1, FailureKind.ERROR, "RuntimeError: it broke at ..."),
+        (2, FailureKind.NOT_FINITE, "the forecast is not finite"),
+        (3, FailureKind.DIVERGED, "the forecast diverged: 1e+09 against 9 at most in the history"),
     ],
 )
-def test_a_failure_is_served_by_seasonal_naive_and_says_why(case, reason):
+def test_a_failure_is_served_by_seasonal_naive_and_says_why(case, kind, reason):
     panel = panel_of_cases(7, case)
     found = forecast(panel)
     naive = SeasonalNaive("fixed").fit(panel, 0).predict(panel, LEVELS)
-    assert found.failed == {1: reason}
+    assert found.failed == {1: SeriesFailure(kind, reason)}
+    assert not kind.is_insufficient_history
     assert np.array_equal(found.mean[1], naive.mean[1])
     assert np.array_equal(found.quantiles[1], naive.quantiles[1])
     assert found.mean[0].tolist() == [3, 3, 3, 3]
@@ -86,7 +87,10 @@ def test_a_failure_is_served_by_seasonal_naive_and_says_why(case, reason):
 def test_short_and_unknown_series_say_so():
     demand = np.full((2, 20), np.nan)
     demand[0, -3:] = [1.0, 2.0, 3.0]
-    assert forecast(panel_of(demand)).failed == {0: "3 known open periods, 5 needed", 1: NO_HISTORY}
+    short = SeriesFailure(FailureKind.INSUFFICIENT_HISTORY, "3 known open periods, 5 needed")
+    assert forecast(panel_of(demand)).failed == {0: short, 1: NO_HISTORY}
+    assert short.kind.is_insufficient_history
+    assert NO_HISTORY.kind.is_insufficient_history
 
 
 def test_a_constant_history_is_its_own_forecast():
@@ -108,8 +112,15 @@ def test_a_structure_is_learnt_once():
 
 def test_a_series_without_structure_falls_back_with_the_reason_of_its_search():
     found = forecast(panel_of_cases(7, 5), Scripted(learns=True))
-    assert found.failed == {1: "RuntimeError: no structure"}
+    assert found.failed == {1: SeriesFailure(FailureKind.ERROR, "RuntimeError: no structure")}
     assert found.notes == ("scripted: 1 structures over 1 series; most often a structure 1",)
+
+
+def test_a_series_that_was_constant_when_the_model_was_fitted_is_unseen():
+    panel = panel_of_cases(7)
+    found = LocalForecaster(Scripted(learns=True)).fit(panel_of(np.full(20, 4.0)), 0).predict(panel, LEVELS)
+    assert found.failed == {0: UNSEEN}
+    assert UNSEEN.kind.is_insufficient_history
 
 
 def test_reasons_hold_no_paths_or_addresses():

@@ -115,7 +115,7 @@ def test_other_levels_lie_between_the_fitted_ones():
 def test_too_little_history_falls_back_and_says_so():
     panel = panel_of(np.array([[3.0, 4.0, 5.0]]), horizon=7)
     found = forecast(panel)
-    assert "too few" in found.failed[0]
+    assert "too few" in found.failed[0].reason
     assert np.isfinite(found.quantiles).all()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.panel import Forecast, KnownFeature, Panel
 from schemas.settings import XgboostRecursiveSettings
-from tasks.forecasting.trees.booster import NOTHING_LEARNT
+from tasks.forecasting.trees.booster import NOT_TRAINED
 from tasks.forecasting.trees.lags import XgboostLagsForecaster
 from tasks.forecasting.trees.recursive import XgboostRecursiveForecaster
 from tests.forecasting.panels import awkward_panel, changed_after, panel_of
@@ -81,7 +81,7 @@ def test_the_future_of_demand_changes_nothing_and_threads_neither(maker):
 def test_too_little_to_learn_from_falls_back_visibly(maker):
     panel = panel_of(np.arange(6.0), horizon=2)
     found = maker(SMALL, LEVELS).fit(panel, 3).predict(panel, LEVELS)
-    assert found.failed == {0: NOTHING_LEARNT}
+    assert found.failed == {0: NOT_TRAINED}
     assert np.isfinite(found.mean).all()
 
 
