@@ -11,7 +11,15 @@ from tasks.inventory.exact.visit_graph import DeliveryDays, best_path, fills_of
 from tasks.inventory.exact.visit_graph import Needs as StoreNeeds
 from tasks.inventory.model.delivery_days import review_visits, visitable, week_starts
 from tasks.inventory.model.network import Network, is_whole
-from tasks.inventory.model.simulator import LOST_VALUE, MEASURES, OrderRule, costs_of, levels_of_rule, store_of, traced
+from tasks.inventory.model.simulator import (
+    LOST_VALUE,
+    OrderRule,
+    costs_of,
+    levels_of_rule,
+    store_measures,
+    store_of,
+    traced,
+)
 
 
 @dataclass(frozen=True)
@@ -51,16 +59,23 @@ def needs_on_path(network: Network, path: int) -> Needs:
     """Needs on one path of demand: what the simulator loses without any delivery."""
     units = np.empty((network.periods, network.series))
     rest = np.empty((network.stores, network.periods))
-    measures = np.empty((network.stores, MEASURES))
     never = np.zeros(network.periods, dtype=np.bool_)
     for i in range(network.stores):
         part = network.series_of(i)
         demand = network.demand[i][path : path + 1]
-        trace, result = traced(demand, store_of(network, i), never, np.zeros(demand.shape[1:]))
+        trace, _ = traced(demand, store_of(network, i), never, np.zeros(demand.shape[1:]))
         units[:, part] = demand[0] - trace.sold
-        rest[i], measures[i] = trace.after_delivery, result[0]
-    measures[:, LOST_VALUE] = 0.0
-    return Needs(units, rest, costs_of(network, np.zeros(network.stores), measures))
+        rest[i] = trace.after_delivery
+    return Needs(units, rest, _fixed_costs(network, path))
+
+
+def _fixed_costs(network: Network, path: int) -> FloatArray:
+    """Cost of doing nothing, without its lost sales: holding and penalties of stock that is there anyway."""
+    shape = (network.stores, network.periods)
+    nothing = Plan(np.zeros(shape, dtype=np.bool_), np.zeros((network.series, network.periods)))
+    measures, _ = store_measures(network.path(path), nothing)
+    measures[:, 0, LOST_VALUE] = 0.0
+    return costs_of(network, np.zeros(network.stores), measures[:, 0])
 
 
 def over_penalty(problem: PlanProblem) -> float:
@@ -146,7 +161,7 @@ def fills_of_visits(
 def _of_store(network: Network, needs: Needs, prices: Prices, penalty: float, store: int) -> StoreNeeds:
     part = network.series_of(store)
     return StoreNeeds(
-        np.ascontiguousarray(needs.units[:, part]),
+        needs.units[:, part],  # as laid out: the layout decides in which order the kernel sums
         network.price[store],
         needs.rest[store],
         prices.unit[network.category[part]],
