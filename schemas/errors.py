@@ -55,10 +55,6 @@ class TrainingError(PipelineError):
         self.kind = kind
 
 
-class PlanInfeasibleError(PipelineError):
-    """No plan can satisfy the limits: the planner acts."""
-
-
 class PublicationError(PipelineError):
     """The new files break the contract or cannot be written; the last good run stands: the operator acts."""
 

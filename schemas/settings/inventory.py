@@ -51,7 +51,7 @@ class LifecycleSettings(Strict):
 
     clearance: list[str] = Field(
         default=["Liquidación"],
-        description="States that are not sent to stores of type A",
+        description="States that are not sent to stores of the types in `clearance_excluded_types`",
         examples=[["Sale"]],
         json_schema_extra=first_page("list of states", "These SKUs get target 0 in stores of type A"),
     )
@@ -68,6 +68,12 @@ class LifecycleSettings(Strict):
         json_schema_extra=first_page(
             "list of store types", "Stores of these types receive the states of `outlet_only`"
         ),
+    )
+    clearance_excluded_types: list[str] = Field(
+        default=["A"], description="Values of `stores.store_type` that receive no `clearance` states"
+    )
+    type_is_last_word: bool = Field(
+        default=True, description="Compare the last word of `stores.store_type` only, so that `TIENDAS A` is type `A`"
     )
 
 
@@ -102,6 +108,10 @@ class BlackoutSettings(Strict):
         description="No delivery on days on which the store is closed (calendar.open = 0)",
         examples=[True],
         json_schema_extra=first_page("true or false", "With true, closed stores receive nothing"),
+    )
+    marks: list[str] = Field(
+        default=["1", "1.0", "true", "yes", "y", "si", "sí"],
+        description="Values of the calendar column `frozen` that mark a day without deliveries, in lower case",
     )
 
 

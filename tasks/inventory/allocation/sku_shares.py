@@ -11,7 +11,6 @@ from schemas.settings import LifecycleSettings
 
 # Units by which recent sales are trusted against all sales, a store against the network, a SKU against its size.
 RECENT_TRUST = STORE_TRUST = SIZE_TRUST = 20.0
-TYPE_A = "A"
 
 
 def sku_shares(facts: pd.DataFrame, series: IndexArray) -> FloatArray:
@@ -66,23 +65,25 @@ def _normalised(values: FloatArray, series: IndexArray) -> FloatArray:
 def is_discontinued(facts: pd.DataFrame, stores: pd.DataFrame, lifecycle: LifecycleSettings) -> BoolArray:
     """Rows whose article goes to outlets only, in a store that is none: not replenished, not in the file."""
     outlet_only = facts[c.COLLECTION_STATUS].astype(str).isin(lifecycle.outlet_only).to_numpy()
-    outlet = _store_types(facts, stores).isin(lifecycle.outlet_types).to_numpy()
+    outlet = _store_types(facts, stores, lifecycle).isin(lifecycle.outlet_types).to_numpy()
     discontinued: BoolArray = outlet_only & ~outlet
     return discontinued
 
 
 def may_be_sent(facts: pd.DataFrame, stores: pd.DataFrame, lifecycle: LifecycleSettings) -> BoolArray:
-    """Rows that may be replenished: not discontinued, and no clearance in a store of type A."""
+    """Rows that may be replenished: not discontinued, and no clearance in a store type that is excluded from it."""
     clearance = facts[c.COLLECTION_STATUS].astype(str).isin(lifecycle.clearance).to_numpy()
-    best = _store_types(facts, stores).eq(TYPE_A).to_numpy()
-    allowed: BoolArray = ~is_discontinued(facts, stores, lifecycle) & ~(clearance & best)
+    excluded = _store_types(facts, stores, lifecycle).isin(lifecycle.clearance_excluded_types).to_numpy()
+    allowed: BoolArray = ~is_discontinued(facts, stores, lifecycle) & ~(clearance & excluded)
     return allowed
 
 
-def _store_types(facts: pd.DataFrame, stores: pd.DataFrame) -> pd.Series:
-    """Type of each row's store; the last word of it, so that "TIENDAS A" is type A."""
+def _store_types(facts: pd.DataFrame, stores: pd.DataFrame, lifecycle: LifecycleSettings) -> pd.Series:
+    """Type of each row's store, or the last word of it (``lifecycle.type_is_last_word``)."""
     if c.STORE_TYPE not in stores.columns:
         return pd.Series("", index=facts.index)
-    types = stores[c.STORE_TYPE].where(stores[c.STORE_TYPE].notna(), "").astype(str).str.split().str[-1]
+    types = stores[c.STORE_TYPE].where(stores[c.STORE_TYPE].notna(), "").astype(str)
+    if lifecycle.type_is_last_word:
+        types = types.str.split().str[-1]
     own = pd.Series(types.to_numpy(), index=stores[c.STORE_ID].astype(str))
     return facts[c.STORE_ID].astype(str).map(own).astype(object).where(lambda found: found.notna(), "")

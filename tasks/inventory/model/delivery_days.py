@@ -11,8 +11,6 @@ from schemas import columns as c
 from schemas.plan import BoolArray, IndexArray, PlanProblem
 from schemas.settings.slices import PlanSlice
 
-_YES = {"1", "1.0", "true", "yes", "y", "si", "sí"}
-
 
 def week_starts(periods: int, periods_per_week: int, lead_time: int) -> IndexArray:
     """First periods of the blocks that need a visit: blocks from t = L that lie wholly in the horizon.
@@ -111,7 +109,8 @@ def _marked(
 ) -> BoolArray:
     marked = np.zeros(len(calendar), dtype=np.bool_)
     if c.FROZEN in calendar.columns:
-        marked |= calendar[c.FROZEN].astype(str).str.strip().str.casefold().isin(_YES).to_numpy()
+        values = calendar[c.FROZEN].astype(str).str.strip().str.casefold()
+        marked |= values.isin(settings.inventory.blackout.marks).to_numpy()
     if settings.inventory.blackout.closed_days and c.OPEN in calendar.columns:
         marked |= (pd.to_numeric(calendar[c.OPEN], errors="coerce") == 0).to_numpy()
     frozen = np.zeros((len(store_ids), len(dates)), dtype=np.bool_)

@@ -60,7 +60,7 @@ class WeeklyProblem:
         problem: with the paths that plans are made from.
         judging: with as many fresh paths, on which plans are compared.
         dates: T labels of the periods.
-        facts: the SKU facts with the number of their series in the problem, same order as given.
+        series_of_sku: shape (rows of the SKU facts,), number of each row's series in the problem.
         correlation: how the sample paths go together.
     """
 

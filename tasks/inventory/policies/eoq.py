@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 from schemas.facts import PolicyFacts
 from schemas.plan import FloatArray, Plan, PlanProblem
-from tasks.inventory.search.order_cycle import cheapest_cover, period_moments
+from tasks.inventory.search.order_cycle import cheapest_coverage, period_moments
 
 
 def reorder_point(mean: FloatArray, deviation: FloatArray, periods: float, service_level: float) -> FloatArray:
@@ -43,7 +43,7 @@ class EoqPolicy:
 
     def plan(self, problem: PlanProblem) -> Plan:
         """The plan of the cheapest h from 1 to ``settings.eoq.max_coverage`` periods."""
-        return cheapest_cover(problem, self.reorder_point(problem), up_to=False)
+        return cheapest_coverage(problem, self.reorder_point(problem), up_to=False)
 
     def reorder_point(self, problem: PlanProblem) -> FloatArray:
         """Reorder point s in units, shape (n,)."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 from schemas.facts import PolicyFacts
 from schemas.plan import FloatArray, Plan, PlanProblem
 from tasks.inventory.policies.eoq import reorder_point
-from tasks.inventory.search.order_cycle import cheapest_cover, period_moments
+from tasks.inventory.search.order_cycle import cheapest_coverage, period_moments
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class MinMaxPolicy:
 
     def plan(self, problem: PlanProblem) -> Plan:
         """Decide visits and levels."""
-        return cheapest_cover(problem, self.reorder_point(problem), up_to=True)
+        return cheapest_coverage(problem, self.reorder_point(problem), up_to=True)
 
     def reorder_point(self, problem: PlanProblem) -> FloatArray:
         """Reorder point s in units, shape (n,).

@@ -55,8 +55,8 @@ def period_moments(problem: PlanProblem) -> tuple[FloatArray, FloatArray]:
     return problem.mean.mean(axis=1), np.sqrt(np.maximum(second - centre**2, 0.0))
 
 
-def cheapest_cover(problem: PlanProblem, reorder_point: FloatArray, up_to: bool) -> Plan:
-    """The plan of the cheapest horizon h from 1 to ``settings.eoq.max_coverage`` periods, one for the network.
+def cheapest_coverage(problem: PlanProblem, reorder_point: FloatArray, up_to: bool) -> Plan:
+    """The plan of the cheapest coverage h from 1 to ``settings.eoq.max_coverage`` periods, one for the network.
 
     Args:
         problem: the problem; costs are simulated on its paths.
@@ -67,16 +67,19 @@ def cheapest_cover(problem: PlanProblem, reorder_point: FloatArray, up_to: bool)
     visits = review_visits(problem)
     free, free_levels = unbounded_levels(problem, visits)
     mean, _ = period_moments(problem)
-    best: Plan | None = None
-    best_cost = np.inf
-    # Where nothing bounds a level the horizon changes nothing (contract, section 2).
-    longest = 1 if len(free) == network.series else problem.settings.eoq.max_coverage
-    for cover in range(1, longest + 1):
-        quantity = reorder_point + mean * cover if up_to else mean * cover
+
+    def plan_of(coverage: int) -> tuple[Plan, float]:
+        quantity = reorder_point + mean * coverage if up_to else mean * coverage
         levels = run_rule(problem, network, visits, reorder_point, quantity, up_to)
         levels[free] = free_levels
-        cost = float(store_costs(network, Plan(visits, levels)).sum())
+        plan = Plan(visits, levels)
+        return plan, float(store_costs(network, plan).sum())
+
+    best, best_cost = plan_of(1)
+    # If nothing bounds any level, the coverage changes nothing.
+    longest = 1 if len(free) == network.series else problem.settings.eoq.max_coverage
+    for coverage in range(2, longest + 1):
+        plan, cost = plan_of(coverage)
         if cost < best_cost:
-            best, best_cost = Plan(visits, levels), cost
-    assert best is not None  # max_coverage is at least 1
+            best, best_cost = plan, cost
     return best

@@ -154,3 +154,7 @@ def test_lifecycle_decides_where_an_article_may_go():
     )
     assert may_be_sent(facts, stores, rules).tolist() == [False, False, True, True, True, True, True, False, True]
     assert is_discontinued(facts, stores, rules).tolist() == [False, True, False] + [False] * 3 + [False, True, False]
+    whole = rules.model_copy(update={"type_is_last_word": False})
+    assert may_be_sent(facts, stores, whole).tolist() == [True, False, True, True, True, True, True, False, True]
+    none = rules.model_copy(update={"clearance_excluded_types": []})
+    assert may_be_sent(facts, stores, none).tolist() == [True, False, True, True, True, True, True, False, True]
