@@ -184,5 +184,6 @@ def plan_of_fills(problem: PlanProblem, network: Network, decided: tuple[BoolArr
         units = np.ascontiguousarray(fills[:, part])
         rule = OrderRule(np.where(units > 0, np.inf, -np.inf), units, up_to=False)
         demand = np.ascontiguousarray(mean[:, part])
-        levels[part] = levels_of_rule(demand, store_of(network, i), (units > 0).any(axis=1), rule).T
+        days: BoolArray = np.any(units > 0, axis=1)
+        levels[part] = levels_of_rule(demand, store_of(network, i), days, rule).T
     return Plan(visits, levels)

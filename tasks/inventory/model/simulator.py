@@ -98,7 +98,9 @@ class Trace(NamedTuple):
     def empty(cls, periods: int, series: int) -> Trace:
         """Arrays of zeros."""
         shape = (periods, series)
-        return cls(*(np.zeros(shape) for _ in range(4)), np.zeros(periods), np.zeros(periods))
+        return cls(
+            np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(periods), np.zeros(periods)
+        )
 
 
 class OrderRule(NamedTuple):

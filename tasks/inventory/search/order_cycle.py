@@ -34,7 +34,8 @@ def run_rule(
     for i in range(network.stores):
         part = network.series_of(i)
         demand = np.ascontiguousarray(mean[:, part])
-        rule = OrderRule(*(np.tile(own[part], (network.periods, 1)) for own in (reorder_point, quantity)), up_to)
+        shape = (network.periods, 1)
+        rule = OrderRule(np.tile(reorder_point[part], shape), np.tile(quantity[part], shape), up_to)
         levels[:, part] = levels_of_rule(demand, store_of(network, i), visits[i], rule)
     return whole_levels(problem, levels.T)
 
