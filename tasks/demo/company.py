@@ -54,17 +54,15 @@ SPANISH = {
 }
 SETTINGS_FILE = "settings.yaml"
 # The slice is fitted with small budgets so that the whole demo ends within minutes.
-MODELS = {
-    "slice": """\
-models:
-  arima: {max_series: 60}        # the 60 largest series; the others fall back to the floors
-  prophet: {max_series: 20, cross_validation: false}
-  xgboost: {}                    # {} = the model's defaults
-  ensemble: {}                   # the mean of the models above
+EXPERT = {
+    "slice": """
+# Few retailers need these settings. They lie at the path of their section.
+expert:
+  models:
+    arima: {max_series: 60}      # the 60 series with the highest sales; the others use a baseline forecast
+    prophet: {max_series: 20, cross_validation: false}
 """,
-    "full": """\
-models: {arima: {}, prophet: {}, xgboost: {}, ensemble: {}}   # {} = the model's defaults
-""",
+    "full": "",
 }
 # Zip entries and workbook properties carry this date, so that the same seed gives the same bytes.
 FILE_DATE = datetime(LAST_DAY.year, LAST_DAY.month, LAST_DAY.day)
@@ -103,7 +101,7 @@ def write_demo_company(folder: Path, size: Size = "slice", seed: int = 7) -> Pat
 def settings_text(size: Size, seed: int) -> str:
     """The demo company's settings file, with a comment on each key."""
     template = files("tasks.demo").joinpath("settings_template.yaml").read_text(encoding="utf-8")
-    return Template(template).substitute(name=f"demo-{size}", seed=seed, models=MODELS[size].rstrip("\n"))
+    return Template(template).substitute(name=f"demo-{size}", seed=seed, expert=EXPERT[size]).rstrip("\n") + "\n"
 
 
 def _write_sales(path: Path, tables: DemoTables) -> None:

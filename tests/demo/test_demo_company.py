@@ -11,6 +11,7 @@ import yaml
 
 from schemas import columns as c
 from schemas.settings import Settings
+from schemas.settings.layout import arrange
 from schemas.tables import TABLES
 from tasks.demo.company import settings_text, write_demo_company
 from tasks.demo.tables import demo_tables
@@ -56,6 +57,9 @@ def test_writing_twice_replaces_the_files(folder: Path) -> None:
 def test_the_settings_are_valid_and_comment_every_block(size: str) -> None:
     text = settings_text(size, 11)
     settings = Settings.model_validate(yaml.safe_load(text))
+    assert arrange(Settings, yaml.safe_load(text)).moved == []
+    assert settings.models.arima is not None
+    assert settings.models.arima.max_series == (60 if size == "slice" else 300)
     assert (settings.name, settings.seed, settings.horizon, settings.frequency) == (f"demo-{size}", 11, 28, "D")
     assert settings.category == [c.BRAND, c.SUBFAMILY, c.CLUSTER]
     assert settings.cleaning.merge_prefixes == {c.SUBFAMILY: ["SANDALIA"]}
