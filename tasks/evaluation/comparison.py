@@ -1,4 +1,4 @@
-"""The comparison of a run: backtest, metrics, champions and the forecast that carries their mark."""
+"""The comparison of a run: backtest, metrics, champions, and the forecast with its champions marked."""
 
 from __future__ import annotations
 
@@ -10,42 +10,45 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.errors import TrainingError, first_few
+from schemas.facts import ModelContext
 from schemas.panel import Fold, Panel
-from schemas.settings import BASELINES
+from schemas.protocols import Forecaster
+from schemas.settings import BASELINES, ModelsSettings
 from schemas.settings.slices import CompareSlice
-from tasks.evaluation.backtest.paired_losses import SelectionRule
-from tasks.evaluation.backtest.recalibration import calibrated
+from tasks.evaluation.backtest.recalibration import recalibrated
 from tasks.evaluation.backtest.rows import read_rows, series_codes
-from tasks.evaluation.backtest.split import SplitForecasts, attach_actuals, windows_covered
+from tasks.evaluation.backtest.split import SplitForecasts, attach_actuals, horizons_covered
 from tasks.evaluation.metrics.aggregation import FoldGrid, fold_grid
 from tasks.evaluation.metrics.definitions import METRICS
 from tasks.evaluation.metrics.table import OVERALL, grid_metrics, seasonal_scales
+from tasks.evaluation.ranking import SelectionRule, loss_parts, loss_rows
 from tasks.evaluation.selection.champions import champions_of
-from tasks.evaluation.selection.losses import loss_parts, loss_rows
 from tasks.evaluation.selection.overfitting import gap_of
-from tasks.evaluation.selection.reconcile import NONE, reconcile
+from tasks.evaluation.selection.reconcile import NONE, ReconciliationRule, reconcile
 from tasks.evaluation.selection.weights import ensemble_weights
 from tasks.forecasting.combine.ensemble import combine
+from tasks.forecasting.registry import create, facts
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the comparison found.
+    """Result of the comparison.
 
     Attributes:
-        backtest: the contract's ``backtest.parquet``; sorted by cutoff, model, store_id, category, date.
-        metrics: the contract's ``metrics.parquet``.
-        champions: the contract's ``champions.parquet``; one row per series.
-        forecast: the contract's ``forecast.parquet``; sorted by model, store_id, category and date.
-        overall: every metric over all series per model, and relative_loss: the ranking loss over the
-            floors' mean loss on the same rows (1 = as good as the floors); best first. With inventory_cost where
+        backtest: ``backtest.parquet`` (docs/reference/contract.md#outputs); sorted by cutoff, model, store_id, category
+            and date.
+        metrics: ``metrics.parquet``.
+        champions: ``champions.parquet``; one row per series.
+        forecast: ``forecast.parquet``; sorted by model, store_id, category and date.
+        overall: every metric over all series per model, and relative_loss: the ranking loss divided by the mean loss
+            of the baselines on the same rows (1 = as good as the baselines); best first. With inventory_cost where
             that is the loss.
         bands: share of rows in each acceptance band per model.
-        champion_counts: series (n) and their share per champion, most first.
+        champion_counts: number of series (n) and their share per champion, largest first.
         gap: loss on earlier folds and on the last (see :func:`tasks.evaluation.selection.overfitting.overfit_gap`).
         reconciliation: losses before and after (:class:`tasks.evaluation.selection.reconcile.Reconciled`); no rows
-            where it is not wanted.
-        notes: what reconciliation did.
+            with the method ``none``.
+        notes: result of the reconciliation, in a sentence.
     """
 
     backtest: pd.DataFrame
@@ -68,41 +71,47 @@ def compare(
     rule: SelectionRule | None = None,
     sku_facts: pd.DataFrame | None = None,
     workers: int = 1,
+    forecasters: Sequence[Forecaster] | None = None,
 ) -> Comparison:
-    """Compare all models of a run and choose a champion per series.
+    """Compare all models of a run and select a champion per series.
 
     Args:
         forecasts: tables of models and shards in any order: cutoff, store_id, category, date, model, mean
             and one column per quantile, in units. Rows whose cutoff lies before the panel's first forecast
             period belong to the folds, the others are the live forecast.
-        panel: the demand that forecasts are held against.
+        panel: the demand that forecasts are compared with.
         folds: the run's folds, for the scales of mase and rmsse.
-        settings: quantiles, horizon, what models are ranked by, whether the ensemble is wanted (its rows are added
-            here) and reconciliation (the rows of the model ``reconciled``, where it is done, too).
-        rule: how champions are chosen; the defaults with the settings' loss where None.
-        sku_facts: prices of units (see ``tasks.demand.sku_facts``); read where inventory costs rank models and a
-            lost unit costs its price.
-        workers: threads of the models that the reconciliation fits.
+        settings: quantiles, horizon, the loss that ranks models, and whether rows of the models ``ensemble`` and
+            ``reconciled`` are added.
+        rule: how champions are selected; :func:`selection_rule` where None.
+        sku_facts: prices of units (see ``tasks.demand.sku_facts``); read where inventory costs rank models and the
+            shortage cost is the price.
+        forecasters: models that forecast total, stores and categories for the reconciliation;
+            :func:`aggregate_forecasters` where None.
+        workers: threads of those models.
 
     Raises:
         TrainingError: a column is missing, a value is not finite, rows repeat, a series of the panel has
             no live forecast, or a live forecast does not have one row per period of the horizon.
     """
-    rule = rule or SelectionRule(loss=settings.selection.loss)
+    rule = rule or selection_rule(settings)
     tables = [table for table in forecasts if len(table)]
     split = _split(tables, panel, settings)
     if settings.models.ensemble is not None:
         tables.append(_ensemble(tables, split.backtest, panel, settings, rule, sku_facts))
         split = _split(tables, panel, settings)
-    split = SplitForecasts(*calibrated(split.backtest, split.live, settings.quantiles))
+    split = SplitForecasts(*recalibrated(split.backtest, split.live, settings.quantiles))
     _check_live(split.live, panel)
     backtest = _costed(split.backtest, settings, rule, sku_facts)
     rows = read_rows(backtest, settings.quantiles)
     grid = fold_grid(rows)
     gap = gap_of(rows, rule)
-    agreed = reconcile(split, champions_of(rows, grid, split.live, rule), panel, folds, settings, workers=workers)
-    split, champions = agreed.split, agreed.champions
-    if agreed.method != NONE:
+    champions = champions_of(rows, grid, split.live, rule)
+    reconciled = reconcile(
+        split, champions, panel, folds, settings, forecasters or aggregate_forecasters(settings, workers)
+    )
+    split, champions = reconciled.split, reconciled.champions
+    if reconciled.method != NONE:
         backtest = _costed(split.backtest, settings, rule, sku_facts)
         grid = fold_grid(read_rows(backtest, settings.quantiles))
     metrics = grid_metrics(grid, seasonal_scales(panel, folds))
@@ -116,9 +125,30 @@ def compare(
         bands=overall[[c.MODEL, c.SHARE_EXCELLENT, c.SHARE_GOOD, c.SHARE_ACCEPTABLE, c.SHARE_POOR, c.N]].copy(),
         champion_counts=_counted(champions),
         gap=gap,
-        reconciliation=agreed.losses,
-        notes=(agreed.note,) if agreed.note else (),
+        reconciliation=reconciled.losses,
+        notes=(reconciled.note,) if reconciled.note else (),
     )
+
+
+def selection_rule(settings: CompareSlice) -> SelectionRule:
+    """The default rule, with the loss of the settings and the covariate-free models of the registry."""
+    covariate_free = frozenset(name for name, model in facts().items() if model.covariate_free)
+    return SelectionRule(loss=settings.selection.loss, covariate_free=covariate_free)
+
+
+def aggregate_forecasters(
+    settings: CompareSlice, workers: int = 1, names: Sequence[str] = ReconciliationRule.models
+) -> list[Forecaster]:
+    """Forecasters of total, stores and categories, with the settings of the run where it names the model.
+
+    Args:
+        settings: models and quantiles.
+        workers: threads of a model.
+        names: models of the registry.
+    """
+    context = ModelContext(tuple(settings.quantiles), workers=workers, threads=workers)
+    defaults = ModelsSettings.model_validate({name: {} for name in names if name not in BASELINES}).named()
+    return [create(name, getattr(settings.models, name, None) or defaults.get(name), context) for name in names]
 
 
 def _split(tables: Sequence[pd.DataFrame], panel: Panel, settings: CompareSlice) -> SplitForecasts:
@@ -129,7 +159,7 @@ def _split(tables: Sequence[pd.DataFrame], panel: Panel, settings: CompareSlice)
 def _costed(
     backtest: pd.DataFrame, settings: CompareSlice, rule: SelectionRule, sku_facts: pd.DataFrame | None
 ) -> pd.DataFrame:
-    """With simulated inventory costs where they rank the models."""
+    """The backtest, with simulated inventory costs where they rank the models."""
     if rule.loss != c.INVENTORY_COST:
         return backtest
     from tasks.evaluation.backtest.inventory_cost import with_inventory_cost
@@ -145,26 +175,26 @@ def _ensemble(
     rule: SelectionRule,
     sku_facts: pd.DataFrame | None,
 ) -> pd.DataFrame:
-    """Rows of the ensemble: of the named members alike, else of all models by what the folds say of them."""
+    """Rows of the ensemble: named members with equal weights, else all models with weights from the folds."""
     members = settings.models.ensemble.members if settings.models.ensemble else None
     if members is not None:
         return combine(tables, members)
     grid = fold_grid(read_rows(_costed(backtest, settings, rule, sku_facts), settings.quantiles))
     if not len(grid.cutoffs):
         return combine(tables)
-    windows = windows_covered(backtest[c.DATE], panel.horizon)
-    return combine(tables, weights=ensemble_weights(grid, rule.loss, panel.horizon_periods[0], windows))
+    horizons = horizons_covered(backtest[c.DATE], panel.horizon)
+    return combine(tables, weights=ensemble_weights(grid, rule, panel.horizon_periods[0], horizons))
 
 
 def _check_live(live: pd.DataFrame, panel: Panel) -> None:
-    """Every series has a live forecast, and every live forecast the whole horizon."""
+    """Raise if a series has no live forecast, or a live forecast does not have the whole horizon."""
     at, served = series_codes(live)
     wanted = pd.MultiIndex.from_frame(panel.series[[c.STORE_ID, c.CATEGORY]])
     without = wanted.difference(pd.MultiIndex.from_frame(served))
     if len(without):
         raise TrainingError(
             f"forecasts: series without a live forecast (store / category): "
-            f"{first_few([' / '.join(key) for key in without])}. The floors must serve every series"
+            f"{first_few([' / '.join(key) for key in without])}. The baselines must forecast every series"
         )
     model, models = pd.factorize(live[c.MODEL], sort=True)
     due = live[c.DATE].isin(panel.horizon_periods).to_numpy()
@@ -180,7 +210,7 @@ def _check_live(live: pd.DataFrame, panel: Panel) -> None:
 
 
 def _marked(live: pd.DataFrame, champions: pd.DataFrame) -> pd.DataFrame:
-    """The live rows with the champion flag: one model per series is true."""
+    """The live rows with the column ``champion``, true for one model per series."""
     at, _ = series_codes(live)
     return live.assign(**{c.CHAMPION: live[c.MODEL].to_numpy() == champions[c.MODEL].to_numpy()[at]})
 
@@ -193,14 +223,14 @@ def _overall(metrics: pd.DataFrame, grid: FoldGrid, loss: str) -> pd.DataFrame:
 
 
 def _relative_losses(grid: FoldGrid, loss: str) -> dict[str, float]:
-    """Each model's loss over the floors' mean loss, on the cells that it shares with both floors."""
+    """Each model's loss divided by the mean loss of the baselines, on the cells that all of them share."""
     lost = grid.cells(np.mean(loss_parts(grid.sums, loss), axis=0))
     counted = grid.cells(loss_rows(grid.sums, loss))
-    floors = [grid.models.index(name) for name in BASELINES if name in grid.models]
+    baselines = [grid.models.index(name) for name in BASELINES if name in grid.models]
     relative = {}
     for index, model in enumerate(grid.models):
-        same = (counted[floors] == counted[index]).all(axis=0) & (counted[index] > 0)
-        reference = sum(float(lost[floor][same].sum()) for floor in floors) / max(len(floors), 1)
+        same = (counted[baselines] == counted[index]).all(axis=0) & (counted[index] > 0)
+        reference = sum(float(lost[baseline][same].sum()) for baseline in baselines) / max(len(baselines), 1)
         relative[model] = float(lost[index][same].sum()) / reference if reference > 0 else float("nan")
     return relative
 

@@ -12,11 +12,10 @@ from schemas.settings.slices import QuantileSlice
 from tasks.demand.stored import load_panel
 from tasks.evaluation.backtest.split import attach_actuals
 from tasks.evaluation.metrics.table import OVERALL, metrics_table, seasonal_scales
+from tasks.evaluation.selection.configurations import rank_configurations
 from tasks.storage.json_rows import rows_of
 from tasks.storage.lake import Lake
 
-# Configurations whose RMSE is within one percent of the lowest count as equal.
-EQUAL_RMSE = 1.01
 COMPARED = [c.RMSE, c.MAE, c.WAPE, c.WQL, c.SHARE_EXCELLENT, c.SHARE_GOOD, c.SHARE_ACCEPTABLE, c.SHARE_POOR, c.N]
 
 
@@ -29,7 +28,9 @@ class ChoiceInputs(Record):
 
 
 def choose_configuration(lake: Lake, inputs: ChoiceInputs, use: QuantileSlice) -> DeepArChoice:
-    """The configuration with the lowest RMSE on the test periods (:func:`ranked`).
+    """Choose the configuration with the lowest RMSE on the test periods.
+
+    :func:`tasks.evaluation.selection.configurations.rank_configurations` sorts them.
 
     All are compared with the same actuals, those of the cleaned demand.
     """
@@ -41,7 +42,7 @@ def choose_configuration(lake: Lake, inputs: ChoiceInputs, use: QuantileSlice) -
     split = attach_actuals(rows, base, base.horizon_periods[0], use.quantiles)
     fold = Fold(base.periods[trial.known], trial.known)
     table = metrics_table(split.backtest, seasonal_scales(base, [fold]), use.quantiles)
-    order = ranked(table[table[c.LEVEL] == OVERALL].set_index(c.MODEL))
+    order = rank_configurations(table[table[c.LEVEL] == OVERALL].set_index(c.MODEL))
     by_label = {record.configuration.label: record for record in records}
     shown = rows_of(order[COMPARED].reset_index().rename(columns={c.MODEL: "configuration"}))
     for row in shown:
@@ -56,15 +57,3 @@ def choose_configuration(lake: Lake, inputs: ChoiceInputs, use: QuantileSlice) -
         why=f"RMSE {order[c.RMSE].iloc[0]:.4g} over {trial.window} periods, the best of {len(order)}",
         summary={"configurations": shown},
     )
-
-
-def ranked(overall: pd.DataFrame) -> pd.DataFrame:
-    """Configurations, best first: by RMSE, equal ones by the share of forecasts within 10 % of the actual.
-
-    Args:
-        overall: one row per configuration (index), with the columns of the metrics.
-    """
-    equal = overall[c.RMSE] <= EQUAL_RMSE * overall[c.RMSE].min()
-    accepted = overall[c.SHARE_EXCELLENT] + overall[c.SHARE_GOOD]
-    order = pd.DataFrame({"apart": ~equal, "missed": (1.0 - accepted).where(equal, 0.0), c.RMSE: overall[c.RMSE]})
-    return overall.loc[order.sort_values(["apart", "missed", c.RMSE], kind="stable").index]

@@ -13,6 +13,7 @@ from schemas.settings.slices import CompareSlice
 from tasks.demand.folds import plan_folds
 from tasks.demand.stored import load_panel
 from tasks.evaluation.comparison import Comparison, compare
+from tasks.evaluation.ranking import SelectionRule
 from tasks.storage.json_rows import rows_of
 from tasks.storage.lake import Lake
 
@@ -23,16 +24,18 @@ class CompareInputs(Record):
     Attributes:
         panel: the demand that forecasts are compared with.
         forecasts: every shard of every model.
+        covariate_free: names of the models that repeat a level or an earlier season, sorted.
         sku_facts: prices of units, where models are ranked by a cost that depends on them; else None.
     """
 
     panel: PanelRef
     forecasts: list[ForecastRecord]
+    covariate_free: list[str]
     sku_facts: TableRef | None = None
 
 
 def run_comparison(lake: Lake, inputs: CompareInputs, use: CompareSlice, workers: int) -> ComparisonRecord:
-    """Compare the models of a run and choose the champions.
+    """Compare the models of a run and select the champions.
 
     Args:
         lake: holds forecasts and panel.
@@ -50,7 +53,8 @@ def run_comparison(lake: Lake, inputs: CompareInputs, use: CompareSlice, workers
         panel,
         folds.folds,
         use,
-        sku_facts=lake.read_table(inputs.sku_facts) if inputs.sku_facts else None,
+        SelectionRule(loss=use.selection.loss, covariate_free=frozenset(inputs.covariate_free)),
+        lake.read_table(inputs.sku_facts) if inputs.sku_facts else None,
         workers=workers,
     )
     return ComparisonRecord(

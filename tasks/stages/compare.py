@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
@@ -12,6 +14,8 @@ from schemas.records import ComparisonRecord, ForecastRecord, PanelRecord
 from schemas.run import RunContext
 from schemas.settings.slices import CompareSlice
 from tasks.evaluation.run_comparison import CompareInputs, refuse_many_fallbacks, run_comparison
+from tasks.evaluation.selection.reconcile import ReconciliationRule
+from tasks.forecasting.registry import facts, module_of
 from tasks.stages.stage import Stage
 from tasks.stages.support import cores_of, say, show_table, warn, with_first
 
@@ -31,8 +35,15 @@ def compare_models(run: RunContext, panel: PanelRecord, forecasts: list[Forecast
     refuse_many_fallbacks(forecasts, run.settings.quality.max_fallback_share)
     use = CompareSlice.of(run.settings)
     priced = use.inventory is not None and use.inventory.shortage_cost == "price"
-    inputs = CompareInputs(panel=panel.panel, forecasts=forecasts, sku_facts=panel.sku_facts if priced else None)
-    record, state = COMPARE.run(run, inputs, use, cores_of(run).workers)
+    inputs = CompareInputs(
+        panel=panel.panel,
+        forecasts=forecasts,
+        covariate_free=sorted(name for name, model in facts().items() if model.covariate_free),
+        sku_facts=panel.sku_facts if priced else None,
+    )
+    aggregates = ReconciliationRule.models if use.reconciliation.method != "none" else ()
+    stage = replace(COMPARE, modules=tuple(module_of(name) for name in aggregates))
+    record, state = stage.run(run, inputs, use, cores_of(run).workers)
     warn(record.notes)
     for row in record.summary["champions"]:
         say(f"champion of {row['series']:,} series: {row['model']}")

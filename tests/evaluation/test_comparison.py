@@ -169,7 +169,7 @@ def test_models_ranked_by_simulated_cost_show_it(forecasts, panel, folds, settin
     pd.testing.assert_series_equal(found.overall.set_index(c.MODEL)[c.INVENTORY_COST].sort_index(), mean)
     of_series = found.metrics[found.metrics[c.LEVEL].eq("series")]
     assert (of_series[c.INVENTORY_COST] >= 0).all()
-    assert found.champions[c.WHY].str.contains("inventory cost a period").all()
+    assert found.champions[c.WHY].str.contains("inventory cost per period").all()
     plain = compare(forecasts, panel, folds, settings)
     for table in (plain.overall, plain.metrics, plain.backtest):
         assert c.INVENTORY_COST not in table.columns

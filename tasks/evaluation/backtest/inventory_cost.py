@@ -1,4 +1,4 @@
-"""Simulated inventory cost of every fold forecast, to rank models by (decision 3)."""
+"""Simulated inventory cost of every fold forecast, by which models can be ranked."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from tasks.inventory.model.demand_paths import SERIES_AT_ONCE, correlation_of, d
 from tasks.inventory.model.weekly_problem import series_prices, with_text_ids
 from tasks.inventory.replay.forecast_cost import OrderRule, forecast_costs
 
-NOWHERE = -1
+NO_ROW = -1
 
 
 def with_inventory_cost(
     backtest: pd.DataFrame, settings: CompareSlice, sku_facts: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """The backtest with what orders from each fold's forecasts would have cost on the fold's demand.
+    """Add the cost of orders from each fold's forecasts, simulated on the fold's demand.
 
-    Per model, fold and series: sample paths from the forecast's quantiles and mean, correlated over time as that
-    model's errors on the folds are; levels and stock as :mod:`tasks.inventory.replay.forecast_cost`
-    says. The paths of all models come from the same random numbers.
+    For each model, fold and series, sample paths follow the quantiles and mean of the forecast and the correlation over
+    time of that model's errors on the folds. :mod:`tasks.inventory.replay.forecast_cost` simulates orders and stock.
+    The paths of all models use the same random numbers.
 
     Args:
         backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown), mean and one
             column per quantile, in units.
         settings: costs, lead time, review period, sample paths, quantiles and seed.
-        sku_facts: prices, where the shortage cost is "price" (see ``tasks.demand.sku_facts``); 1 a unit without them.
+        sku_facts: prices, read where the shortage cost is ``price`` (see ``tasks.demand.sku_facts``); without them 1
+            per unit.
 
     Returns:
-        With the column inventory_cost: currency per series and period. NaN where it is not counted: before the first
-        arrival that the fold decides (its first ``lead_time`` periods), where the actual is unknown, and where a
-        forecast lacks some period of its fold.
+        The backtest with the column inventory_cost, currency per series and period. NaN = not counted: before the first
+        arrival that the fold decides (its first ``lead_time`` periods), where the actual is unknown, and where the
+        model has no forecast for some period of the fold.
     """
     rows = read_rows(backtest, settings.quantiles)
     inventory = settings.inventory
@@ -53,7 +54,7 @@ def with_inventory_cost(
         for start in range(0, len(rows.series), SERIES_AT_ONCE):
             block = np.arange(start, min(start + SERIES_AT_ONCE, len(rows.series)))
             for grid in grids:
-                served = block[(grid[block] != NOWHERE).all(axis=1)]
+                served = block[(grid[block] != NO_ROW).all(axis=1)]
                 place = grid[served]
                 paths = draw_paths(
                     rows.mean[place],
@@ -69,13 +70,13 @@ def with_inventory_cost(
 
 
 def _grids(rows: BacktestRows, own: BoolArray) -> list[IndexArray]:
-    """Of each fold the row numbers of one model, shape (S, T); NOWHERE where it has no row."""
+    """Row numbers of one model by fold, shape (S, T) each; NO_ROW where it has no row."""
     start = np.asarray(rows.periods.searchsorted(rows.cutoffs))
     series, step = rows.at, rows.period - start[rows.cutoff]
     grids = []
     for fold in range(len(rows.cutoffs)):
         of_fold = rows.cutoff == fold
-        grid = np.full((len(rows.series), int(step[of_fold].max()) + 1), NOWHERE, dtype=np.int64)
+        grid = np.full((len(rows.series), int(step[of_fold].max()) + 1), NO_ROW, dtype=np.int64)
         used = np.flatnonzero(of_fold & own)
         grid[series[used], step[used]] = used
         grids.append(grid)
@@ -83,7 +84,7 @@ def _grids(rows: BacktestRows, own: BoolArray) -> list[IndexArray]:
 
 
 def _prices(series: pd.DataFrame, shortage: str | float, facts: pd.DataFrame | None) -> FloatArray:
-    """What a lost unit of each series costs, shape (S,)."""
+    """Shortage cost of each series, currency per unit, shape (S,)."""
     if not isinstance(shortage, str):
         return np.full(len(series), float(shortage))
     if facts is None:

@@ -58,7 +58,7 @@ class BacktestRows:
         """
         if self.cost is None:
             raise TrainingError(
-                f"backtest: no column {c.INVENTORY_COST}, by which models are to be ranked. "
+                f"backtest: missing column {c.INVENTORY_COST}, which selection.loss ranks models by. "
                 "Simulate it first (tasks.evaluation.backtest.inventory_cost), or rank by another loss"
             )
         return self.cost
@@ -138,16 +138,16 @@ def series_codes(frame: pd.DataFrame) -> tuple[IndexArray, pd.DataFrame]:
     return code.astype(np.int64), pd.DataFrame(keys)
 
 
-def check_forecasts(frame: pd.DataFrame, quantiles: Sequence[float], further: Sequence[str] = ()) -> None:
-    """Refuse forecast rows without the columns they need, or whose values are not numbers.
+def check_forecasts(frame: pd.DataFrame, quantiles: Sequence[float], also: Sequence[str] = ()) -> None:
+    """Raise if forecast rows lack a column or hold a value that is not finite.
 
-    One value that is not finite would make every figure above it unknown.
+    One such value would make the metrics of every level that contains it unknown.
 
     Raises:
-        TrainingError: names the missing columns, or the models and series of the faulty rows.
+        TrainingError: names the missing columns, or the models and series of the rows.
     """
     values = [c.MEAN, *c.quantile_columns(list(quantiles))]
-    needed = [c.STORE_ID, c.CATEGORY, c.MODEL, *further, *values]
+    needed = [c.STORE_ID, c.CATEGORY, c.MODEL, *also, *values]
     missing = sorted(set(needed) - set(frame.columns))
     if missing:
         raise TrainingError(f"forecasts: missing columns {first_few(missing)}; expected {', '.join(needed)}")
@@ -158,7 +158,7 @@ def check_forecasts(frame: pd.DataFrame, quantiles: Sequence[float], further: Se
         raise TrainingError(
             f"forecasts: {int(bad.sum())} rows hold a value that is not finite in {', '.join(values)}; "
             f"model / store / category: {first_few(where.tolist())}. "
-            "A model that cannot serve a series must hand over its fallback's forecast"
+            "A model that cannot forecast a series must return the forecast of its fallback"
         )
 
 

@@ -1,4 +1,4 @@
-"""Stacked forecast tables apart into the backtest, with its actuals, and the live forecast."""
+"""Split stacked forecast tables into the backtest, with its actuals, and the live forecast."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasks.evaluation.backtest.rows import check_forecasts, series_codes
 
 @dataclass(frozen=True)
 class SplitForecasts:
-    """Forecasts by what they are for.
+    """Forecasts by purpose.
 
     Attributes:
         backtest: rows of the folds: cutoff, store_id, category, date, model, actual (units, NaN =
@@ -33,21 +33,20 @@ class SplitForecasts:
 def attach_actuals(
     forecasts: pd.DataFrame, panel: Panel, as_of: date | pd.Timestamp, quantiles: Sequence[float]
 ) -> SplitForecasts:
-    """Split stacked forecasts at ``as_of`` and put what was sold beside the folds' rows.
+    """Split stacked forecasts at ``as_of`` and add the actuals to the rows of the folds.
 
-    A row belongs to the folds where its cutoff lies before ``as_of``. Rows whose actual is unknown stay,
-    with NaN: the metrics leave them out. Values become 64-bit floats; the order of the rows given
-    changes nothing.
+    A row belongs to the folds if its cutoff lies before ``as_of``. Rows with an unknown actual stay, with NaN, and
+    the metrics leave them out. Values become 64-bit floats. The order of the rows does not affect the result.
 
     Args:
         forecasts: cutoff, store_id, category, date, model, mean and one column per quantile, in units.
         panel: the demand; only its history is read.
-        as_of: the run's first unknown day, or its first forecast period.
+        as_of: the run date, or the first forecast period; data before it are used.
         quantiles: the set levels, rising.
 
     Raises:
         TrainingError: a column is missing, a value is not finite, a series is not in the panel, or two
-            rows stand for the same model, cutoff, series and date.
+            rows have the same model, cutoff, series and date.
     """
     check_forecasts(forecasts, quantiles, [c.CUTOFF, c.DATE])
     series, keys = series_codes(forecasts)
@@ -61,26 +60,26 @@ def attach_actuals(
     return SplitForecasts(backtest, _picked(forecasts, order[~past], keys_of_row, values))
 
 
-def windows_covered(dates: pd.Series, horizon: int) -> float:
-    """How many horizons the periods of some folds cover, at least 1: folds that overlap share their luck.
+def horizons_covered(dates: pd.Series, horizon: int) -> float:
+    """Number of horizons that the periods of some folds cover, at least 1; folds that overlap count once.
 
     Example: folds 28, 35 and 42 days back with a horizon of 28 cover 42 days, 1.5 horizons.
 
     Args:
-        dates: of the folds' rows.
-        horizon: its periods, at least 1.
+        dates: dates of the folds' rows.
+        horizon: number of periods, at least 1.
     """
     return max(1.0, float(dates.nunique()) / horizon)
 
 
 def _picked(forecasts: pd.DataFrame, rows: IndexArray, keys: list[str], values: list[str]) -> pd.DataFrame:
-    """Some rows, column by column: whole copies of a large table are spared."""
+    """Some rows, column by column, which avoids copies of the whole table."""
     picked = {column: forecasts[column].take(rows).array for column in keys}
     return pd.DataFrame(picked | {column: forecasts[column].to_numpy(np.float64)[rows] for column in values})
 
 
 def _sorted_once(forecasts: pd.DataFrame, series: IndexArray) -> IndexArray:
-    """Positions of the rows by cutoff, model, series and date; refuses rows that stand twice."""
+    """Positions of the rows by cutoff, model, series and date; raises on repeated rows."""
     code = np.zeros(len(forecasts), dtype=np.int64)
     for part in (forecasts[c.CUTOFF], forecasts[c.MODEL], pd.Series(series), forecasts[c.DATE]):
         codes, values = pd.factorize(part, sort=True)
@@ -91,8 +90,8 @@ def _sorted_once(forecasts: pd.DataFrame, series: IndexArray) -> IndexArray:
         columns = [c.MODEL, c.CUTOFF, c.STORE_ID, c.CATEGORY, c.DATE]
         rows = forecasts.iloc[twice][columns].astype(str).agg(" / ".join, axis=1)
         raise TrainingError(
-            f"forecasts: rows stand more than once for the same {', '.join(columns)}: {first_few(rows.tolist())}. "
-            "Hand over every shard of a model once"
+            f"forecasts: repeated rows for the same {', '.join(columns)}: {first_few(rows.tolist())}. "
+            "Pass every shard of a model once"
         )
     return order
 
@@ -102,9 +101,9 @@ def _actuals(forecasts: pd.DataFrame, series: IndexArray, keys: pd.DataFrame, pa
     known = pd.MultiIndex.from_frame(panel.series[[c.STORE_ID, c.CATEGORY]])
     place = known.get_indexer(pd.MultiIndex.from_frame(keys))
     if (place < 0).any():
-        strangers = [" / ".join(row) for row in keys[place < 0].to_numpy()]
+        unknown = [" / ".join(row) for row in keys[place < 0].to_numpy()]
         raise TrainingError(
-            f"forecasts: series that the demand panel lacks (store / category): {first_few(strangers)}. "
+            f"forecasts: series missing in the demand panel (store / category): {first_few(unknown)}. "
             "Forecasts and panel must come from the same run"
         )
     period, labels = pd.factorize(forecasts[c.DATE])

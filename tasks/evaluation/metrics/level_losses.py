@@ -1,4 +1,4 @@
-"""Losses of forecasts by level: the series themselves, and the sums that stores, categories and the network make."""
+"""Losses of forecasts by level: series, and the sums of stores, categories and the network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Origin:
     """Forecasts made at one cutoff, in units.
 
     Attributes:
-        cutoff: the ``as_of`` of the forecasts.
+        cutoff: first forecast period.
         labels: h periods.
         mean: shape (n, h).
         quantiles: shape (n, h, Q), in the order of the set levels.
@@ -42,15 +42,15 @@ class Origin:
 def level_losses(
     before: Sequence[Origin], after: Sequence[Origin], hierarchy: Hierarchy, levels: Sequence[float]
 ) -> list[dict[str, str | float]]:
-    """Loss before and after per level, over all origins, as a fraction of what was sold.
+    """Loss before and after a change of the forecasts per level, over all origins, as a fraction of the sales.
 
-    Of series it is the mean of wape and quantile loss, of the levels above the wape of the summed means; unknown
-    actuals are left out on both sides.
+    The loss of series is the mean of wape and wql, that of the levels above the wape of the summed means. Unknown
+    actuals are left out.
 
     Args:
         before: forecasts at several cutoffs.
         after: other forecasts at the same ones.
-        hierarchy: the levels above; one without aggregates has no row.
+        hierarchy: the levels above; a level without aggregates has no row.
         levels: the set quantile levels, rising.
     """
     rows: list[dict[str, str | float]] = []
@@ -70,7 +70,7 @@ def _share(parts: Sequence[tuple[float, float]]) -> float:
 
 
 def _series_loss(at: Origin, levels: Sequence[float]) -> tuple[float, float]:
-    """Loss and what was sold, both in units."""
+    """Loss and sales, both in units."""
     known: BoolArray = np.isfinite(at.actual)
     sold, spread = at.actual[known], at.quantiles[known]
     median = stats.absolute_error(sold, spread[:, list(levels).index(0.5)])
@@ -78,7 +78,7 @@ def _series_loss(at: Origin, levels: Sequence[float]) -> tuple[float, float]:
 
 
 def _sums_loss(at: Origin, members: sparse.csr_matrix) -> tuple[float, float]:
-    """Absolute error of the aggregates' summed means and what they sold, both in units."""
+    """Absolute error of the aggregates' summed means, and their sales, both in units."""
     known: BoolArray = np.isfinite(at.actual)
     sold = members @ np.where(known, at.actual, 0.0)
     return float(np.abs(sold - members @ np.where(known, at.mean, 0.0)).sum()), float(np.abs(sold).sum())

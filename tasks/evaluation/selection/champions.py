@@ -1,12 +1,10 @@
-"""One champion per series: the model whose lead on the folds is more than luck.
+"""The champion of every series: the model that is better than the others beyond chance.
 
-Per-series fold losses are noisy (five weeks, forty days), so the least of them overfits. A series starts
-from the **global winner** (least total loss among the models that serve the whole network; where it does
-not serve the series, among those that do) and leaves it only for a model that is better there beyond its
-margin of error, after shrinkage (:func:`tasks.evaluation.backtest.paired_losses.advantages`). The floors compete like
-any model: the champion's shrunk score is below that of both floors, or a floor is the champion. Beating
-them is asked of the shrunk estimate, not of the raw fold loss, in which a floor leads by luck on many
-short series.
+The losses of one series are noisy, so the model with the lowest loss on a series is often the best by chance. A series
+therefore starts from the **global winner**, the model with the lowest total loss among those that serve the whole
+network (or, where it does not serve the series, among those that do). It takes another model only if that model is
+better on the series by more than its margin of error, after shrinkage
+(:func:`tasks.evaluation.backtest.paired_losses.compare_with_winner`). Baselines compete like any other model.
 """
 
 from __future__ import annotations
@@ -19,35 +17,36 @@ import pandas as pd
 from schemas import columns as c
 from schemas.panel import BoolArray, IndexArray
 from schemas.settings import BASELINES
-from tasks.evaluation.backtest.paired_losses import Evidence, SelectionRule, advantages, gather_evidence, network_winner
+from tasks.evaluation.backtest.paired_losses import PeriodLosses, compare_with_winner, network_winner, period_losses
 from tasks.evaluation.backtest.rows import BacktestRows, read_rows, series_codes
 from tasks.evaluation.metrics.aggregation import FoldGrid, fold_grid
-from tasks.evaluation.selection.losses import Choice, reasons
+from tasks.evaluation.ranking import SelectionRule
+from tasks.evaluation.selection.reasons import Choice, reasons
 
-NOBODY = -1
-# Where no fold can be scored nothing is known about any model: the calmer of the floors comes first.
+NONE = -1
+# Preference where no fold can be scored; the moving average varies less than the seasonal naive.
 UNSCORED_ORDER = ("moving_average", "seasonal_naive")
 
 
 def select_champions(
     backtest: pd.DataFrame, live: pd.DataFrame, quantiles: Sequence[float], rule: SelectionRule | None = None
 ) -> pd.DataFrame:
-    """Choose one model per series.
+    """Select one model per series.
 
-    Candidates are the models with a live forecast for the series and rows on the folds of some series. A
-    model that serves some series only is compared with the others on those. Without any known actual on
-    the folds a series takes the global winner of its candidates; without any fold the moving average.
-    Ties go to the floors, then by name.
+    Candidates are the models with a live forecast for the series and rows on the folds of some series. A model that
+    serves only some series is compared with the others on those. A series without a known actual on the folds takes the
+    global winner of its candidates; without any fold it takes the moving average. Ties go to the baselines, then to
+    the first name.
 
     Args:
-        backtest: the contract's ``backtest.parquet``.
+        backtest: ``backtest.parquet`` (docs/reference/contract.md#outputs).
         live: rows of the live forecast; only store_id, category and model are read.
         quantiles: the set levels, rising.
         rule: loss and shrinkage; the defaults where None.
 
     Returns:
-        The contract's ``champions.parquet``: store_id, category, model, why; one row per series of
-        ``live``, sorted by store_id and category.
+        ``champions.parquet``: store_id, category, model, why; one row per series of ``live``, sorted by store_id and
+        category.
 
     Raises:
         TrainingError: a column is missing or a forecast is not finite.
@@ -58,26 +57,26 @@ def select_champions(
 
 def champions_of(rows: BacktestRows, grid: FoldGrid, live: pd.DataFrame, rule: SelectionRule) -> pd.DataFrame:
     """As :func:`select_champions`, from rows that are already read and summed."""
-    choice = choose_models(rows, live, rule)
+    choice = select_models(rows, live, rule)
     return choice.series.assign(**{c.MODEL: choice.model, c.WHY: reasons(grid, choice, rule.loss)})
 
 
-def choose_models(rows: BacktestRows, live: pd.DataFrame, rule: SelectionRule) -> Choice:
-    """The champion of each series of ``live`` and the global winner it was measured against."""
-    evidence = gather_evidence(rows, rule.loss, BASELINES)
+def select_models(rows: BacktestRows, live: pd.DataFrame, rule: SelectionRule) -> Choice:
+    """The champion of each series of ``live``, and the global winner that it was compared with."""
+    losses = period_losses(rows, rule.loss, BASELINES)
     at, series = series_codes(live)
-    scored: BoolArray = np.asarray((evidence.folds > 0).any(axis=2))
-    candidates = _served(live, at, len(series), evidence.models) & scored.any(axis=1, keepdims=True)
-    place = _places(evidence.series, series)
-    champion, winner = np.full((2, len(series)), NOBODY, dtype=np.int64)
-    leader = network_winner(evidence, rule.tolerance) if candidates.any() else NOBODY
+    scored: BoolArray = np.asarray((losses.folds > 0).any(axis=2))
+    candidates = _served(live, at, len(series), losses.models) & scored.any(axis=1, keepdims=True)
+    place = _places(losses.series, series)
+    champion, winner = np.full((2, len(series)), NONE, dtype=np.int64)
+    leader = network_winner(losses, rule) if candidates.any() else NONE
     for pattern in np.unique(candidates, axis=1).T if candidates.any() else ():
         wanted = np.flatnonzero((candidates == pattern[:, None]).all(axis=0))
         members, pool = _shared_pool(np.flatnonzero(pattern), scored)
         if len(members):
-            champion[wanted], winner[wanted] = _choose(evidence, members, pool, place[wanted], rule, leader)
-    names = np.array([*evidence.models, None], dtype=object)
-    model = np.where(champion == NOBODY, _unscored(live, at, len(series)), names[champion])
+            champion[wanted], winner[wanted] = _select(losses, members, pool, place[wanted], rule, leader)
+    names = np.array([*losses.models, None], dtype=object)
+    model = np.where(champion == NONE, _unscored(live, at, len(series)), names[champion])
     return Choice(series, model, names[winner], place)
 
 
@@ -89,7 +88,7 @@ def _served(live: pd.DataFrame, at: IndexArray, series: int, models: tuple[str, 
 
 
 def _places(known: pd.DataFrame, series: pd.DataFrame) -> IndexArray:
-    """Position of each series among those of the folds; NOBODY where it has none."""
+    """Position of each series among those of the folds; NONE where it has no fold rows."""
     place = pd.MultiIndex.from_frame(known).get_indexer(pd.MultiIndex.from_frame(series))
     return np.asarray(place, dtype=np.int64)
 
@@ -97,7 +96,7 @@ def _places(known: pd.DataFrame, series: pd.DataFrame) -> IndexArray:
 def _shared_pool(members: IndexArray, scored: BoolArray) -> tuple[IndexArray, IndexArray]:
     """The members that can be compared, and the series on which all of them are scored.
 
-    Where no series has them all, the model with the fewest scored series stands back.
+    While no series has all members, the member with the fewest scored series is left out.
     """
     while len(members):
         pool = np.flatnonzero(scored[members].all(axis=0))
@@ -108,26 +107,26 @@ def _shared_pool(members: IndexArray, scored: BoolArray) -> tuple[IndexArray, In
     return members, np.zeros(0, dtype=np.int64)
 
 
-def _choose(
-    evidence: Evidence,
+def _select(
+    losses: PeriodLosses,
     members: IndexArray,
     pool: IndexArray,
     place: IndexArray,
     rule: SelectionRule,
     leader: int,
 ) -> tuple[IndexArray, int]:
-    """Champion of each series, and the model it was measured against (positions in the evidence)."""
-    on_folds = place != NOBODY
+    """Champion of each series, and the model that it was compared with (positions in the losses)."""
+    on_folds = place != NONE
     leads = np.flatnonzero(members == leader)
-    found = advantages(evidence, members, pool, place[on_folds], rule, int(leads[0]) if len(leads) else None)
+    found = compare_with_winner(losses, members, pool, place[on_folds], rule, int(leads[0]) if len(leads) else None)
     champion = np.full(len(place), members[found.winner], dtype=np.int64)
-    # Rounded, so that the order of summation decides no tie; the first of equals is a floor.
+    # Rounded, so that the order of summation decides no tie. Of equal models the first wins; baselines come first.
     champion[on_folds] = members[np.argmin(np.round(found.score, 12), axis=0)]
     return champion, int(members[found.winner])
 
 
 def _unscored(live: pd.DataFrame, at: IndexArray, series: int) -> np.ndarray:
-    """The model of a series without anything to judge by: a floor, else the first by name."""
+    """The model of a series where nothing can be scored: a baseline, else the first by name."""
     names = np.array(sorted(live[c.MODEL].unique(), key=_unscored_rank), dtype=object)
     first = np.full(series, len(names), dtype=np.int64)
     np.minimum.at(first, at, pd.Index(names).get_indexer(live[c.MODEL]))

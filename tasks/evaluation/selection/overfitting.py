@@ -1,4 +1,4 @@
-"""Does what looked good on earlier folds hold on the last one?"""
+"""Overfitting of the selection: losses on the earlier folds and on the last fold."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray
-from tasks.evaluation.backtest.paired_losses import SelectionRule
 from tasks.evaluation.backtest.rows import BacktestRows, read_rows
 from tasks.evaluation.metrics.aggregation import FoldGrid, fold_grid
-from tasks.evaluation.selection.champions import choose_models
-from tasks.evaluation.selection.losses import loss_base, loss_parts, loss_rows
+from tasks.evaluation.ranking import SelectionRule, loss_base, loss_parts, loss_rows
+from tasks.evaluation.selection.champions import select_models
 
 CHAMPIONS = "champions"
 
@@ -21,22 +20,21 @@ CHAMPIONS = "champions"
 def overfit_gap(backtest: pd.DataFrame, quantiles: Sequence[float], rule: SelectionRule | None = None) -> pd.DataFrame:
     """Loss on the earlier folds, on the last fold, and the gap between the two.
 
-    The champions of this table are not those of the run: they are chosen with what was known at the last
-    cutoff, so the last fold is new to them. Their last-fold loss is what the way of choosing earns; a gap
-    far above that of the single models means that it overfits. Folds may overlap, so of the earlier ones
-    only periods before the last cutoff are read, and of the last one only as many steps ahead as those
-    reach: every figure of the table is then about the same steps.
+    The champions of this table are not those of the run: they are selected from data before the last cutoff, so that
+    the last fold is out of sample. If their gap is far above that of the single models, the selection overfits. Folds
+    may overlap: only periods before the last cutoff are read from the earlier folds, and only the same steps ahead
+    from the last fold.
 
     Args:
         backtest: the contract's ``backtest.parquet``.
         quantiles: the set levels, rising.
-        rule: how champions are chosen, and the loss of the table; the defaults where None.
+        rule: how champions are selected, and the loss of the table; the defaults where None.
 
     Returns:
         One row per model, by name, then one for the champions: model, earlier_folds and last_fold (the
-        loss pooled over the rows, as a share of the sales; a cost per series and period), gap = last_fold /
-        earlier_folds - 1, and n, rows counted on the last fold. NaN where a figure needs a second fold, sales or a
-        counted cost. Each model is judged on its own rows.
+        loss pooled over the rows, as a fraction of the sales, or a cost per series and period), gap = last_fold /
+        earlier_folds - 1, and n, rows counted on the last fold. NaN without a second
+        fold, sales or a counted cost. Each model is judged on its own rows.
 
     Raises:
         TrainingError: a column is missing or a forecast is not finite.
@@ -46,12 +44,12 @@ def overfit_gap(backtest: pd.DataFrame, quantiles: Sequence[float], rule: Select
 
 def gap_of(rows: BacktestRows, rule: SelectionRule) -> pd.DataFrame:
     """As :func:`overfit_gap`, from rows that are already read."""
-    earlier, comparable = _windows(rows)
+    earlier, comparable = _comparable_rows(rows)
     grid = fold_grid(rows.where(earlier | comparable))
     figures = [_pooled(grid, rule.loss, grid.present[[model]], [model]) for model in range(len(grid.models))]
     names = list(grid.models)
     if len(grid.cutoffs) > 1:
-        chosen = _as_chosen_before(rows.where(earlier), grid, rule)
+        chosen = _selected_earlier(rows.where(earlier), grid, rule)
         figures.append(_pooled(grid, rule.loss, chosen, range(len(grid.models))))
         names.append(CHAMPIONS)
     table = pd.DataFrame(figures, columns=[c.EARLIER_FOLDS, c.LAST_FOLD, c.N]).astype({c.N: np.int64})
@@ -60,7 +58,7 @@ def gap_of(rows: BacktestRows, rule: SelectionRule) -> pd.DataFrame:
     return table
 
 
-def _windows(rows: BacktestRows) -> tuple[BoolArray, BoolArray]:
+def _comparable_rows(rows: BacktestRows) -> tuple[BoolArray, BoolArray]:
     """Rows of earlier folds known at the last cutoff, and rows of the last fold as many steps ahead."""
     last = len(rows.cutoffs) - 1
     start = np.asarray(rows.periods.searchsorted(rows.cutoffs))
@@ -71,11 +69,11 @@ def _windows(rows: BacktestRows) -> tuple[BoolArray, BoolArray]:
     return earlier, newest & (step <= reach)
 
 
-def _as_chosen_before(earlier: BacktestRows, grid: FoldGrid, rule: SelectionRule) -> BoolArray:
-    """Cells (M, C, S) of the models that the rule chooses from the earlier rows."""
+def _selected_earlier(earlier: BacktestRows, grid: FoldGrid, rule: SelectionRule) -> BoolArray:
+    """Cells of the models that the rule selects from the earlier rows, shape (M, C, S)."""
     model, series = np.nonzero(grid.present[:, -1])
     live = grid.series.iloc[series].assign(**{c.MODEL: np.array(grid.models, dtype=object)[model]})
-    choice = choose_models(earlier, live, rule)
+    choice = select_models(earlier, live, rule)
     chosen = np.zeros(grid.shape, dtype=bool)
     chosen[pd.Index(grid.models).get_indexer(choice.model), :, np.unique(series)] = True
     return chosen

@@ -1,4 +1,7 @@
-"""Champions' forecasts reconciled with those of total, stores and categories, where the folds say that it helps."""
+"""Reconciliation of the champions' forecasts with those of total, stores and categories.
+
+The choice and its measurements: docs/decisions/0011-reconciliation.md.
+"""
 
 from __future__ import annotations
 
@@ -11,34 +14,45 @@ import pandas as pd
 from schemas import columns as c
 from schemas.panel import FloatArray, Fold, IndexArray, Panel
 from schemas.protocols import Forecaster
-from schemas.settings import BASELINES, XgboostLagsSettings
+from schemas.settings import BASELINES
 from schemas.settings.slices import CompareSlice
 from tasks.evaluation.backtest.split import SplitForecasts
 from tasks.evaluation.metrics.level_losses import SERIES, Origin, level_losses
 from tasks.evaluation.metrics.table import OVERALL
-from tasks.forecasting.baselines import SeasonalNaive
 from tasks.forecasting.combine.aggregates import Hierarchy, aggregate_panel, hierarchy_of
 from tasks.forecasting.combine.reconciliation import MOST_SERIES, mint, moved, top_down
-from tasks.forecasting.trees.lags import XgboostLagsForecaster
 
 NAME = "reconciled"
 NONE, AUTO, TOP_DOWN, MINT = "none", "auto", "top_down", "mint"
-# ``auto`` wants the series' loss on the folds lower by this share at least; below it is noise.
-LEAST_GAIN = 0.01
 _COLUMNS = [c.METHOD, c.LEVEL, c.LOSS_BEFORE, c.LOSS_AFTER]
 
 
 @dataclass(frozen=True)
-class Reconciled:
-    """What reconciliation did.
+class ReconciliationRule:
+    """The numbers of the reconciliation.
 
     Attributes:
-        method: what was taken; ``none`` where nothing was.
-        split: the forecasts, with the rows of the model ``reconciled`` where a method was taken.
-        champions: these rows' model for every series where a method was taken; otherwise as they were.
-        losses: method, level, loss_before and loss_after on the folds, as fractions of what was sold: of series the
-            mean of wape and quantile loss, of the levels above the wape of the summed means.
-        note: what was taken and why, in a sentence; empty where reconciliation is not wanted.
+        least_gain: ``auto`` uses a method if the loss of the series on the folds falls by at least this fraction.
+        mint_most_series: MinT is not used for more series; its matrices grow with their square.
+        models: names of the models that forecast the aggregates.
+    """
+
+    least_gain: float = 0.01
+    mint_most_series: int = MOST_SERIES
+    models: tuple[str, ...] = ("xgboost_lags", "seasonal_naive")
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """Result of the reconciliation.
+
+    Attributes:
+        method: the method that was used, or ``none``.
+        split: the forecasts, with the rows of the model ``reconciled`` where a method was used.
+        champions: ``reconciled`` for every series where a method was used; otherwise unchanged.
+        losses: method, level, loss_before and loss_after on the folds, as fractions of the sales: for series the mean
+            of wape and wql, for the levels above the wape of the summed means.
+        note: which method was used and why, in a sentence; empty with the method ``none``.
     """
 
     method: str
@@ -54,24 +68,25 @@ def reconcile(
     panel: Panel,
     folds: Sequence[Fold],
     settings: CompareSlice,
-    forecasters: Sequence[Forecaster] | None = None,
-    workers: int = 1,
+    forecasters: Sequence[Forecaster],
+    rule: ReconciliationRule | None = None,
 ) -> Reconciled:
     """Reconcile the champions' forecasts by ``expert.reconciliation.method``.
 
-    The aggregates are forecast in their own right, at every fold and live, by several models; for each aggregate that
-    counts which erred least. A fold is reconciled with the errors of the other folds alone (a single one with its
-    own), the live forecast with those of all.
+    Several models forecast the aggregates, at every fold and live; each aggregate uses the model with the smallest
+    error. A fold is reconciled with the errors of the other folds (a single fold with its own), the live forecast with
+    those of all folds.
 
     Args:
         split: the folds' rows and the live rows of all models.
         champions: store_id, category, model and why; one row per series of the panel.
-        panel: the demand; nothing behind its history is read.
+        panel: the demand; only its history is read.
         folds: the run's folds.
         settings: the method, quantiles and seed.
-        workers: threads of the models of aggregates.
-        forecasters: of the aggregates; ``xgboost_lags`` and ``seasonal_naive`` where None.
+        forecasters: models of the aggregates.
+        rule: the numbers; the defaults where None.
     """
+    rule = rule or ReconciliationRule()
     wanted = settings.reconciliation.method
     hierarchy = hierarchy_of(panel.series)
     nothing = Reconciled(NONE, split, champions, pd.DataFrame(columns=_COLUMNS), "")
@@ -79,11 +94,10 @@ def reconcile(
         return nothing
     tested = [fold for fold in folds if split.backtest[c.CUTOFF].eq(fold.cutoff).any()]
     if not len(hierarchy.nodes) or not tested:
-        return replace(nothing, note=f"Reconciliation ({wanted}): not done, for there is no level above or no fold")
-    if wanted == MINT and panel.n > MOST_SERIES:
-        too_many = f"{panel.n:,} series are more than MinT's matrices bear ({MOST_SERIES:,})"
-        return replace(nothing, note=f"Reconciliation (mint): not done, for {too_many}. Take top_down or auto")
-    forecasters = forecasters or _default_forecasters(settings, workers)
+        return replace(nothing, note=f"Reconciliation ({wanted}): not done: no level above the series, or no fold")
+    if wanted == MINT and panel.n > rule.mint_most_series:
+        too_many = f"{panel.n:,} series exceed the limit of MinT ({rule.mint_most_series:,})"
+        return replace(nothing, note=f"Reconciliation (mint): not done: {too_many}. Use top_down or auto")
     origins = [
         _origin(
             split.backtest[split.backtest[c.CUTOFF].eq(fold.cutoff)], champions, fold.known_periods, panel, settings
@@ -96,7 +110,8 @@ def reconcile(
         replace(at, above=_forecast_above(forecasters, panel.until(cut), hierarchy, settings)[..., : len(at.labels)])
         for at, cut in zip(origins, known, strict=True)
     ]
-    methods = [name for name in (TOP_DOWN, MINT) if wanted in (AUTO, name) and (name != MINT or panel.n <= MOST_SERIES)]
+    possible = (TOP_DOWN, MINT) if panel.n <= rule.mint_most_series else (TOP_DOWN,)
+    methods = [name for name in possible if wanted in (AUTO, name)]
     done = {name: [_moved(origins, number, name, hierarchy) for number in range(len(origins))] for name in methods}
     losses = pd.DataFrame(
         [
@@ -106,17 +121,12 @@ def reconcile(
         ],
         columns=_COLUMNS,
     )
-    method = _best(losses) if wanted == AUTO else wanted
-    told = replace(nothing, method=method, losses=losses, note=_note(wanted, method, losses))
+    method = _best(losses, rule.least_gain) if wanted == AUTO else wanted
+    result = replace(nothing, method=method, losses=losses, note=_note(wanted, method, losses))
     if method == NONE:
-        return told
+        return result
     rows = pd.concat([_rows(at, panel, settings.quantiles) for at in done[method]], ignore_index=True)
-    return replace(told, split=_with_rows(split, rows, panel), champions=_crowned(champions, method))
-
-
-def _default_forecasters(settings: CompareSlice, workers: int) -> list[Forecaster]:
-    model = settings.models.xgboost_lags or XgboostLagsSettings()
-    return [XgboostLagsForecaster(model, settings.quantiles, workers), SeasonalNaive()]
+    return replace(result, split=_with_rows(split, rows, panel), champions=_all_reconciled(champions, method))
 
 
 def _forecast_above(
@@ -129,7 +139,7 @@ def _forecast_above(
 
 
 def _origin(rows: pd.DataFrame, champions: pd.DataFrame, known: int, panel: Panel, settings: CompareSlice) -> Origin:
-    """The champions' forecasts at a cutoff; where a champion has none, the first floor's."""
+    """The champions' forecasts at a cutoff; where a champion has none, those of the first baseline."""
     until = known + panel.horizon if known == panel.history else min(known + panel.horizon, panel.history)
     labels = panel.periods[known:until]
     columns = [c.MEAN, *c.quantile_columns(settings.quantiles)]
@@ -172,12 +182,12 @@ def _moved(origins: Sequence[Origin], number: int, method: str, hierarchy: Hiera
 def _errors(folds: Sequence[Origin], hierarchy: Hierarchy) -> tuple[FloatArray, FloatArray]:
     """Root mean squared errors in units: of the aggregates' models, shape (K, m), and of the series, shape (n,).
 
-    A series of which nothing is known has 0.
+    A series without a known actual has 0.
     """
     above, series = [], []
     for fold in folds:
         known = np.isfinite(fold.actual)
-        # What is unknown sold as forecast: the levels above lose a member's error, not its demand.
+        # An unknown actual is replaced by its forecast, so that it adds demand but no error to the levels above.
         sold = np.where(known, fold.actual, fold.mean)
         above.append(fold.above - hierarchy.members @ sold)
         series.append(np.where(known, sold - fold.mean, np.nan))
@@ -186,23 +196,23 @@ def _errors(folds: Sequence[Origin], hierarchy: Hierarchy) -> tuple[FloatArray, 
     return np.sqrt(np.square(np.concatenate(above, axis=2)).mean(axis=2)), np.sqrt(squares)
 
 
-def _best(losses: pd.DataFrame) -> str:
-    """The method with the least loss of series, if it gains enough there and the total loses nothing."""
+def _best(losses: pd.DataFrame, least_gain: float) -> str:
+    """The method with the lowest loss of the series, if that falls enough and the loss of the total does not rise."""
     series = losses[losses[c.LEVEL].eq(SERIES)].set_index(c.METHOD)
     total = losses[losses[c.LEVEL].eq(OVERALL)].set_index(c.METHOD)
-    helps = series[c.LOSS_AFTER] <= (1.0 - LEAST_GAIN) * series[c.LOSS_BEFORE]
+    helps = series[c.LOSS_AFTER] <= (1.0 - least_gain) * series[c.LOSS_BEFORE]
     helps &= total[c.LOSS_AFTER] <= total[c.LOSS_BEFORE]
     return str(series[c.LOSS_AFTER][helps].idxmin()) if helps.any() else NONE
 
 
 def _note(wanted: str, method: str, losses: pd.DataFrame) -> str:
-    """What was taken, with the losses per level before and after."""
+    """The method that was used, with the losses per level before and after."""
     parts = []
     for name, rows in losses.groupby(c.METHOD, sort=False):
         figures = [f"{row[c.LEVEL]} {row[c.LOSS_BEFORE]:.3f} -> {row[c.LOSS_AFTER]:.3f}" for _, row in rows.iterrows()]
         parts.append(f"{name}: {', '.join(figures)}")
-    taken = "nothing taken" if method == NONE else f"{method} taken"
-    return f"Reconciliation ({wanted}): {taken}. Loss on the folds before and after, {'; '.join(parts)}"
+    used = "no method used" if method == NONE else f"{method} used"
+    return f"Reconciliation ({wanted}): {used}. Loss on the folds, before -> after, {'; '.join(parts)}"
 
 
 def _rows(at: Origin, panel: Panel, levels: Sequence[float]) -> pd.DataFrame:
@@ -233,6 +243,6 @@ def _with_rows(split: SplitForecasts, rows: pd.DataFrame, panel: Panel) -> Split
     return SplitForecasts(*found)
 
 
-def _crowned(champions: pd.DataFrame, method: str) -> pd.DataFrame:
+def _all_reconciled(champions: pd.DataFrame, method: str) -> pd.DataFrame:
     why = "Forecast of " + champions[c.MODEL].astype(str) + f", reconciled by {method}. " + champions[c.WHY].astype(str)
     return champions.assign(**{c.MODEL: NAME, c.WHY: why})

@@ -1,55 +1,75 @@
-"""Weights of the ensemble's members, learnt on the folds."""
+"""Weights of the ensemble's members, from their losses on the folds."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from schemas.panel import BoolArray
-from tasks.evaluation.backtest.paired_losses import handicap_of
 from tasks.evaluation.metrics.aggregation import FoldGrid
-from tasks.evaluation.selection.losses import loss_parts, loss_rows
+from tasks.evaluation.ranking import SelectionRule, loss_parts, loss_rows
 
-# A model that loses a tenth more than the best weighs 0.47 of it, one that loses half more 0.04.
-SHARPNESS = 8.0
-# So much of it for every horizon that the folds cover: one alone is as much luck as judgement. On departments, with one
-# fold of half a year, the model that led on it had all the weight, and lost 19 % more than the next in the half year
-# that followed.
-SHARPNESS_PER_WINDOW = 4.0
-# Below this share of the largest weight, a sixth more lost than by the best, a model adds more error than variety: a
-# moving average with a fifth of the weight cost 24 % on sporting goods after Christmas.
-SMALLEST_SHARE = 0.3
+
+@dataclass(frozen=True)
+class WeightRule:
+    """How losses become weights (docs/decisions/0003-champions-by-shrunk-loss.md).
+
+    Attributes:
+        sharpness: the weight of a model is (its loss / the lowest loss) to the power -sharpness. With 8, a model with
+            a loss 10 % above the lowest has 0.47 of the largest weight, one 50 % above has 0.04.
+        sharpness_per_horizon: upper limit on the sharpness for every horizon that the folds cover; one horizon alone
+            says little about which model is best.
+        smallest_weight: models with less than this fraction of the largest weight are dropped.
+    """
+
+    sharpness: float = 8.0
+    sharpness_per_horizon: float = 4.0
+    smallest_weight: float = 0.3
+
+    def power(self, horizons: float) -> float:
+        """The sharpness with folds that cover so many horizons.
+
+        >>> WeightRule().power(1.0), WeightRule().power(1.5), WeightRule().power(5.0)
+        (4.0, 6.0, 8.0)
+        """
+        return min(self.sharpness, self.sharpness_per_horizon * horizons)
 
 
 def ensemble_weights(
-    grid: FoldGrid, loss: str, live: pd.Timestamp, windows: float
+    grid: FoldGrid, selection: SelectionRule, live: pd.Timestamp, horizons: float, rule: WeightRule | None = None
 ) -> dict[pd.Timestamp, dict[str, float]]:
-    """Weights by cutoff: of each fold those that the other folds teach, of the live forecast those of all.
+    """Weights by cutoff: for each fold from the other folds, for the live forecast from all folds.
 
-    A model's loss is held against the widest model's on the cells (fold, series) that both serve alike, and
-    its weight is that ratio to the power -8, or -4 times the windows where they are fewer than two; weights below
-    0.3 of the largest are dropped. The loss of floors, Croston and TSB counts a tenth more. Example: losses of 100,
-    110 and 200 on the same cells give 1, 0.47 and nothing, in a single window 1, 0.68 and nothing. A single fold is
-    judged with the weights that it teaches itself: one number per model, and those of the forecast. Without any
-    known actual all models weigh alike.
+    The loss of a model is divided by that of a reference, the model with most rows, on the cells (fold, series) that
+    both forecast alike. The weight follows from this ratio (:class:`WeightRule`); the ratio of covariate-free models is
+    multiplied by the penalty of the selection rule first. Example: losses of 100, 110 and 200 on the same cells give
+    weights 1, 0.47 and none; where the folds cover a single horizon 1, 0.68 and none. A single fold is judged with the
+    weights of the live forecast. Without any known actual all models have the same weight.
 
     Args:
         grid: the backtest's sums.
-        loss: what models are ranked by, see :data:`tasks.evaluation.backtest.paired_losses.LOSSES`.
+        selection: loss and penalty.
         live: cutoff of the live forecast.
-        windows: horizons that the folds cover, at least 1 (:func:`tasks.evaluation.backtest.split.windows_covered`).
+        horizons: number of horizons that the folds cover, at least 1
+            (:func:`tasks.evaluation.backtest.split.horizons_covered`).
+        rule: how losses become weights; the defaults where None.
     """
-    power = min(SHARPNESS, SHARPNESS_PER_WINDOW * windows)
+    rule = rule or WeightRule()
     folds = np.arange(len(grid.cutoffs))
     every = np.ones(len(folds), dtype=bool)
     others = [folds != at if len(folds) > 1 else every for at in folds]
-    found = {cutoff: _weights(grid, loss, used, power) for cutoff, used in zip(grid.cutoffs, others, strict=True)}
-    return found | {live: _weights(grid, loss, every, power)}
+    power = rule.power(horizons)
+    ratios = {cutoff: _ratios(grid, selection, used) for cutoff, used in zip(grid.cutoffs, others, strict=True)}
+    ratios[live] = _ratios(grid, selection, every)
+    return {cutoff: _weights(found, power, rule.smallest_weight) for cutoff, found in ratios.items()}
 
 
-def _weights(grid: FoldGrid, loss: str, used: BoolArray, power: float) -> dict[str, float]:
-    lost = grid.cells(np.mean(loss_parts(grid.sums, loss), axis=0))[:, used]
-    counted = grid.cells(loss_rows(grid.sums, loss))[:, used]
+def _ratios(grid: FoldGrid, selection: SelectionRule, used: BoolArray) -> dict[str, float]:
+    """Loss of each model over that of the reference, on some folds; 1 for every model without a known actual."""
+    lost = grid.cells(np.mean(loss_parts(grid.sums, selection.loss), axis=0))[:, used]
+    counted = grid.cells(loss_rows(grid.sums, selection.loss))[:, used]
     if counted.sum() == 0:
         return dict.fromkeys(grid.models, 1.0)
     rows = counted.sum(axis=(1, 2))
@@ -60,7 +80,11 @@ def _weights(grid: FoldGrid, loss: str, used: BoolArray, power: float) -> dict[s
         same = (counted[index] == counted[reference]) & (counted[index] > 0)
         against = float(lost[reference][same].sum())
         if against > 0:
-            ratios[model] = handicap_of(model) * float(lost[index][same].sum()) / against
+            ratios[model] = selection.penalty_of(model) * float(lost[index][same].sum()) / against
+    return ratios
+
+
+def _weights(ratios: dict[str, float], power: float, smallest: float) -> dict[str, float]:
     best = max(min(ratios.values(), default=1.0), np.finfo(float).tiny)
     weights = {model: (max(ratio, best) / best) ** -power for model, ratio in ratios.items()}
-    return {model: weight for model, weight in weights.items() if weight >= SMALLEST_SHARE}
+    return {model: weight for model, weight in weights.items() if weight >= smallest}

@@ -4,7 +4,7 @@ import pytest
 
 from schemas import columns as c
 from schemas.errors import TrainingError
-from tasks.evaluation.backtest.split import attach_actuals, windows_covered
+from tasks.evaluation.backtest.split import attach_actuals, horizons_covered
 
 KEYS = [("2", "a/b"), ("10", "a/b"), ("10", "[x]")]
 
@@ -82,15 +82,15 @@ def test_no_folds_leave_an_empty_backtest(panel, forecasts, quantiles):
     assert len(split.live) == 18
 
 
-def test_rows_that_stand_twice_are_refused(panel, forecasts, quantiles):
+def test_repeated_rows_are_refused(panel, forecasts, quantiles):
     doubled = pd.concat([forecasts, forecasts.iloc[[4]]])
-    with pytest.raises(TrainingError, match=r"more than once .* moving_average / 2024-01-07 .* \(1 in all\)"):
+    with pytest.raises(TrainingError, match=r"repeated rows .* moving_average / 2024-01-07 .* \(1 in all\)"):
         attach_actuals(doubled, panel, panel.horizon_periods[0], quantiles)
 
 
 def test_series_from_another_run_are_refused(panel, forecasts, quantiles):
     forecasts.loc[0, c.STORE_ID] = "77"
-    with pytest.raises(TrainingError, match=r"panel lacks .*: 77 / a/b \(1 in all\)"):
+    with pytest.raises(TrainingError, match=r"missing in the demand panel .*: 77 / a/b \(1 in all\)"):
         attach_actuals(forecasts, panel, panel.horizon_periods[0], quantiles)
 
 
@@ -102,6 +102,6 @@ def test_values_that_are_no_numbers_are_refused(panel, forecasts, quantiles):
 
 def test_folds_that_overlap_cover_fewer_horizons():
     first, second = (pd.date_range(start, periods=28) for start in ("2025-01-01", "2025-01-08"))
-    assert windows_covered(pd.Series(first), 28) == 1.0
-    assert windows_covered(pd.Series(first.append(second)), 28) == 1.25
-    assert windows_covered(pd.Series(first[:3]), 28) == 1.0
+    assert horizons_covered(pd.Series(first), 28) == 1.0
+    assert horizons_covered(pd.Series(first.append(second)), 28) == 1.25
+    assert horizons_covered(pd.Series(first[:3]), 28) == 1.0

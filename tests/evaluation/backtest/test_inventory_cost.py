@@ -10,7 +10,7 @@ from schemas import columns as c
 from schemas.errors import TrainingError
 from schemas.settings import Settings
 from tasks.evaluation.backtest.inventory_cost import with_inventory_cost
-from tasks.evaluation.backtest.paired_losses import SelectionRule
+from tasks.evaluation.ranking import SelectionRule
 from tasks.evaluation.selection.champions import select_champions
 from tasks.evaluation.selection.overfitting import overfit_gap
 
@@ -61,8 +61,8 @@ def test_the_cheapest_model_is_champion_where_another_has_the_least_error(sales_
     assert by_error[c.MODEL].tolist() == ["low"] * 4
     assert by_cost[c.MODEL].tolist() == ["high"] * 4
     assert by_cost[c.WHY].iloc[0] == (
-        "high: inventory cost a period 0.300 on 4 folds against seasonal_naive 0.600, moving_average 0.500; "
-        "watch: forecasts 30% too high"
+        "high: inventory cost per period 0.300 on 4 folds, compared with seasonal_naive 0.600, moving_average 0.500; "
+        "bias: forecasts are 30% too high"
     )
 
 
@@ -73,7 +73,7 @@ def test_a_series_leaves_the_global_winner_for_a_model_that_costs_less_there(sal
     rule = SelectionRule(loss=c.INVENTORY_COST, prior_periods=4.0)
     champions = select_champions(backtest, served(backtest), quantiles, rule)
     assert champions[c.MODEL].tolist() == ["boost"] * 3 + ["even"]
-    assert "better here than boost 1.000, the best over all series" in champions[c.WHY].iloc[3]
+    assert "better on this series than boost (1.000), which is best over all series" in champions[c.WHY].iloc[3]
 
 
 def test_with_a_lead_time_costs_count_from_the_first_arrival_on(sales_of_ten):
@@ -137,5 +137,5 @@ def test_overfitting_is_told_in_costs_a_period(sales_of_ten, quantiles):
 
 def test_ranking_by_costs_that_were_not_simulated_is_refused(sales_of_ten, quantiles):
     backtest = sales_of_ten(high=3.0)
-    with pytest.raises(TrainingError, match=r"no column inventory_cost.*Simulate it first"):
+    with pytest.raises(TrainingError, match=r"missing column inventory_cost.*Simulate it first"):
         select_champions(backtest, served(backtest), quantiles, COST)

@@ -1,4 +1,4 @@
-"""Quantiles that the folds showed to be too narrow are widened, each fold by the others."""
+"""Quantiles that were too narrow on the folds are widened, each fold by the others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from tasks.evaluation.backtest.recalibration import calibrated
+from tasks.evaluation.backtest.recalibration import RecalibrationRule, recalibrated
 
 
 def noisy(backtest_of, folds=8, series=60, horizon=6):
@@ -24,7 +24,7 @@ def live_of(table):
 
 def test_narrow_quantiles_are_widened_and_the_rest_stays(backtest_of, quantiles):
     table = noisy(backtest_of)
-    past, ahead = calibrated(table, live_of(table), quantiles)
+    past, ahead = recalibrated(table, live_of(table), quantiles)
     assert (past["q0.9"] > table["q0.9"]).all()
     assert (past["q0.1"] < table["q0.1"]).all()
     assert (ahead["q0.9"] > live_of(table)["q0.9"]).all()
@@ -33,11 +33,11 @@ def test_narrow_quantiles_are_widened_and_the_rest_stays(backtest_of, quantiles)
     assert (np.diff(past[c.quantile_columns(quantiles)].to_numpy(), axis=1) >= 0).all()
 
 
-def test_a_fold_does_not_calibrate_itself(backtest_of, quantiles):
+def test_a_fold_does_not_recalibrate_itself(backtest_of, quantiles):
     table = noisy(backtest_of)
     first = table[c.CUTOFF] == table[c.CUTOFF].min()
     changed = table.assign(**{c.ACTUAL: np.where(first, 5000.0, table[c.ACTUAL])})
-    past, again = (calibrated(rows, live_of(table), quantiles)[0] for rows in (table, changed))
+    past, again = (recalibrated(rows, live_of(table), quantiles)[0] for rows in (table, changed))
     spread = c.quantile_columns(quantiles)
     pd.testing.assert_frame_equal(past.loc[first, spread], again.loc[first, spread])
     assert not past.loc[~first, spread].equals(again.loc[~first, spread])
@@ -45,17 +45,17 @@ def test_a_fold_does_not_calibrate_itself(backtest_of, quantiles):
 
 def test_few_rows_move_nothing(backtest_of, quantiles):
     table = noisy(backtest_of, folds=2, series=5)
-    past, ahead = calibrated(table, live_of(table), quantiles)
+    past, ahead = recalibrated(table, live_of(table), quantiles)
     pd.testing.assert_frame_equal(past, table)
     pd.testing.assert_frame_equal(ahead, live_of(table))
 
 
-def test_models_are_calibrated_apart(backtest_of, quantiles):
+def test_models_are_recalibrated_separately(backtest_of, quantiles):
     table = noisy(backtest_of)
     wide = table.assign(**{c.MODEL: "wide", "q0.1": 50.0, "q0.25": 75.0, "q0.75": 125.0, "q0.9": 150.0})
     both = pd.concat([table, wide], ignore_index=True)
-    past, _ = calibrated(both, live_of(table), quantiles)
-    alone, _ = calibrated(table, live_of(table), quantiles)
+    past, _ = recalibrated(both, live_of(table), quantiles)
+    alone, _ = recalibrated(table, live_of(table), quantiles)
     own = past[past[c.MODEL] == "a"].reset_index(drop=True)
     pd.testing.assert_frame_equal(own, alone)
     assert past.loc[past[c.MODEL] == "wide", "q0.9"].mean() < 150.0
@@ -71,23 +71,38 @@ def rare(backtest_of, sold, whole=True):
 
 def test_where_units_are_whole_a_lower_quantile_below_one_is_0_if_too_often_nothing_sells(backtest_of, quantiles):
     table = rare(backtest_of, 0.85)
-    past, ahead = calibrated(table, live_of(table), quantiles)
+    past, ahead = recalibrated(table, live_of(table), quantiles)
     # Nothing sells in 15 % of the rows: too often for q0.1, not for q0.25.
     for found in (past, ahead):
         assert (found["q0.1"] == 0).all()
         assert (found["q0.25"] > 0).all()
-    past, _ = calibrated(rare(backtest_of, 0.96), live_of(table), quantiles)
+    past, _ = recalibrated(rare(backtest_of, 0.96), live_of(table), quantiles)
     assert (past["q0.1"] > 0).all()
 
 
 def test_demand_that_is_not_in_units_keeps_its_small_quantiles(backtest_of, quantiles):
     table = rare(backtest_of, 0.85, whole=False)
-    past, _ = calibrated(table, live_of(table), quantiles)
+    past, _ = recalibrated(table, live_of(table), quantiles)
     assert (past["q0.1"] > 0).all()
 
 
 def test_quantiles_do_not_cross_where_a_higher_one_is_0(backtest_of, quantiles):
     table = rare(backtest_of, 0.5)
-    past, _ = calibrated(table, live_of(table), quantiles)
+    past, _ = recalibrated(table, live_of(table), quantiles)
     assert (past[["q0.1", "q0.25"]] == 0).all().all()
     assert (np.diff(past[c.quantile_columns(quantiles)].to_numpy(), axis=1) >= 0).all()
+
+
+def test_the_numbers_are_arguments(backtest_of, quantiles):
+    table = noisy(backtest_of, folds=2, series=5)
+    past, _ = recalibrated(table, live_of(table), quantiles, RecalibrationRule(fewest_rows=20))
+    assert (past["q0.9"] > table["q0.9"]).any()
+    table = noisy(backtest_of)
+    few, many = (
+        recalibrated(table, live_of(table), quantiles, RecalibrationRule(prior_horizons=prior))[1]["q0.9"].mean()
+        for prior in (0.0, 4.0)
+    )
+    assert few < many
+    table = rare(backtest_of, 0.85)
+    past, _ = recalibrated(table, live_of(table), quantiles, RecalibrationRule(zero_bounds=(1e-6,)))
+    assert (past["q0.1"] > 0).all()

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
-from tasks.evaluation.backtest.paired_losses import SelectionRule
+from tasks.evaluation.ranking import SelectionRule
 from tasks.evaluation.selection.overfitting import CHAMPIONS, overfit_gap
 
 WAPE = SelectionRule(loss=c.WAPE)

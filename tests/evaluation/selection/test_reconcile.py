@@ -9,8 +9,7 @@ from schemas.panel import Fold, Forecast
 from schemas.settings import Settings
 from tasks.evaluation.backtest.split import attach_actuals
 from tasks.evaluation.comparison import compare
-from tasks.evaluation.selection import reconcile as module
-from tasks.evaluation.selection.reconcile import reconcile
+from tasks.evaluation.selection.reconcile import NAME, ReconciliationRule, reconcile
 from tasks.forecasting.combine.aggregates import hierarchy_of
 
 SOURCES = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
@@ -19,10 +18,10 @@ CUTOFFS = (48, 52, 56)
 LEVEL = np.array([[10.0], [20.0], [30.0], [5.0], [0.0], [15.0]])
 
 
-class Told:
-    """Knows the demand of every aggregate: so many units per period, times a factor."""
+class Factor:
+    """Forecasts the mean of the known demand of every aggregate, times a factor."""
 
-    name = "told"
+    name = "factor"
 
     def __init__(self, factor):
         self._factor = factor
@@ -63,7 +62,7 @@ def folds(panel):
 
 @pytest.fixture
 def forecasts(panel, quantiles):
-    """All models are a fifth too low, the floors by half; what is closed is forecast as 0."""
+    """All models are a fifth too low, the baselines by half; closed periods are forecast as 0."""
     random = np.random.default_rng(5)
     tables = []
     for model, factor in (("xgboost", 0.8), ("seasonal_naive", 0.5), ("moving_average", 0.5)):
@@ -91,22 +90,22 @@ def champions(panel):
 
 
 def live_of(found, column=c.MEAN):
-    rows = found.split.live[found.split.live[c.MODEL] == module.NAME]
+    rows = found.split.live[found.split.live[c.MODEL] == NAME]
     return rows[column].to_numpy().reshape(SERIES, HORIZON)
 
 
 def test_by_default_nothing_changes(split, champions, panel, folds, forecasts):
-    found = reconcile(split, champions, panel, folds, settings_of("none"), [Told(1.0)])
+    found = reconcile(split, champions, panel, folds, settings_of("none"), [Factor(1.0)])
     assert found.split is split
     assert found.champions is champions
     assert (found.method, found.note, len(found.losses)) == ("none", "", 0)
-    assert module.NAME not in set(compare(forecasts, panel, folds, settings_of("none")).forecast[c.MODEL])
+    assert NAME not in set(compare(forecasts, panel, folds, settings_of("none")).forecast[c.MODEL])
 
 
 def test_top_down_brings_the_series_to_the_total(split, champions, panel, folds):
-    found = reconcile(split, champions, panel, folds, settings_of("top_down"), [Told(1.0)])
+    found = reconcile(split, champions, panel, folds, settings_of("top_down"), [Factor(1.0)])
     assert live_of(found).sum(axis=0) == pytest.approx(np.full(HORIZON, LEVEL.sum()))
-    assert found.champions[c.MODEL].unique().tolist() == [module.NAME]
+    assert found.champions[c.MODEL].unique().tolist() == [NAME]
     assert found.champions[c.WHY][0] == "Forecast of xgboost, reconciled by top_down. Least loss."
     assert list(found.split.backtest.columns) == list(split.backtest.columns)
     assert len(found.split.backtest) == len(split.backtest) + 3 * SERIES * HORIZON
@@ -114,7 +113,7 @@ def test_top_down_brings_the_series_to_the_total(split, champions, panel, folds)
 
 @pytest.mark.parametrize("method", ["top_down", "mint"])
 def test_quantiles_keep_their_order_and_closed_periods_are_zero(method, split, champions, panel, folds, quantiles):
-    found = reconcile(split, champions, panel, folds, settings_of(method), [Told(0.1)])
+    found = reconcile(split, champions, panel, folds, settings_of(method), [Factor(0.1)])
     spread = np.stack([live_of(found, name) for name in c.quantile_columns(quantiles)], axis=2)
     assert (np.diff(spread, axis=2) >= 0).all()
     assert spread.min() >= 0
@@ -127,7 +126,7 @@ def test_quantiles_keep_their_order_and_closed_periods_are_zero(method, split, c
 
 
 def test_mint_draws_stores_and_categories_to_their_own_forecasts(split, champions, panel, folds):
-    found = reconcile(split, champions, panel, folds, settings_of("mint"), [Told(1.0)])
+    found = reconcile(split, champions, panel, folds, settings_of("mint"), [Factor(1.0)])
     before = split.live[split.live[c.MODEL] == "xgboost"][c.MEAN].to_numpy().reshape(SERIES, HORIZON)
     for column in (c.STORE_ID, c.CATEGORY, "overall"):
         members = hierarchy_of(panel.series).level(column)
@@ -136,63 +135,67 @@ def test_mint_draws_stores_and_categories_to_their_own_forecasts(split, champion
         assert off < 0.1 * was_off
 
 
-def test_the_aggregates_take_the_model_that_erred_least_on_the_folds(split, champions, panel, folds):
+def test_each_aggregate_uses_the_model_with_the_smallest_error(split, champions, panel, folds):
     both, one = (
-        reconcile(split, champions, panel, folds, settings_of("top_down"), [*worse, Told(1.0)])
-        for worse in ([Told(0.5)], [])
+        reconcile(split, champions, panel, folds, settings_of("top_down"), [*worse, Factor(1.0)])
+        for worse in ([Factor(0.5)], [])
     )
     assert np.array_equal(live_of(both), live_of(one))
 
 
-def test_auto_takes_what_helps_on_the_folds_and_says_so(split, champions, panel, folds):
-    found = reconcile(split, champions, panel, folds, settings_of("auto"), [Told(1.0)])
+def test_auto_uses_what_helps_on_the_folds_and_notes_it(split, champions, panel, folds):
+    found = reconcile(split, champions, panel, folds, settings_of("auto"), [Factor(1.0)])
     assert found.method in ("top_down", "mint")
-    assert found.note.startswith(f"Reconciliation (auto): {found.method} taken. Loss on the folds before and after")
+    assert found.note.startswith(f"Reconciliation (auto): {found.method} used. Loss on the folds, before -> after")
     assert set(found.losses[c.LEVEL]) == {"series", "store", "category", "overall"}
     assert (found.losses[c.LOSS_AFTER] < found.losses[c.LOSS_BEFORE]).all()
 
 
-def test_auto_leaves_alone_what_would_be_worse(split, champions, panel, folds):
-    found = reconcile(split, champions, panel, folds, settings_of("auto"), [Told(0.4)])
+def test_auto_uses_nothing_that_would_be_worse(split, champions, panel, folds):
+    found = reconcile(split, champions, panel, folds, settings_of("auto"), [Factor(0.4)])
     assert found.method == "none"
     assert found.split is split
-    assert "nothing taken" in found.note
+    assert "no method used" in found.note
 
 
-def test_a_fold_is_not_moved_by_what_it_sold(split, champions, panel, folds):
+def test_a_fold_is_not_reconciled_with_its_own_actuals(split, champions, panel, folds):
     changed = panel.demand.copy()
     changed[:, CUTOFFS[-1] :] = 777.0
     rows = {}
     for name, given in (("as it was", panel), ("changed", replace(panel, demand=changed))):
         for method in ("top_down", "mint"):
-            found = reconcile(split, champions, given, folds, settings_of(method), [Told(1.0)]).split.backtest
-            own = found[found[c.MODEL].eq(module.NAME) & found[c.CUTOFF].eq(folds[-1].cutoff)]
+            found = reconcile(split, champions, given, folds, settings_of(method), [Factor(1.0)]).split.backtest
+            own = found[found[c.MODEL].eq(NAME) & found[c.CUTOFF].eq(folds[-1].cutoff)]
             rows[name, method] = own[c.MEAN].to_numpy()
     for method in ("top_down", "mint"):
         assert np.array_equal(rows["as it was", method], rows["changed", method])
 
 
 def test_without_a_level_above_or_a_fold_a_note_says_so(split, champions, panel, folds):
-    found = reconcile(split, champions, panel, [], settings_of("mint"), [Told(1.0)])
+    found = reconcile(split, champions, panel, [], settings_of("mint"), [Factor(1.0)])
     assert (found.method, found.split) == ("none", split)
     assert "not done" in found.note
 
 
-def test_mint_refuses_more_series_than_its_matrices_bear(split, champions, panel, folds, monkeypatch):
-    monkeypatch.setattr(module, "MOST_SERIES", SERIES - 1)
-    found = reconcile(split, champions, panel, folds, settings_of("mint"), [Told(1.0)])
+def test_mint_is_not_used_above_its_limit_of_series(split, champions, panel, folds):
+    rule = ReconciliationRule(mint_most_series=SERIES - 1)
+    found = reconcile(split, champions, panel, folds, settings_of("mint"), [Factor(1.0)], rule)
     assert found.method == "none"
-    assert "6 series are more than MinT's matrices bear (5)" in found.note
-    taken = reconcile(split, champions, panel, folds, settings_of("auto"), [Told(1.0)])
-    assert taken.method == "top_down"
+    assert "6 series exceed the limit of MinT (5)" in found.note
+    used = reconcile(split, champions, panel, folds, settings_of("auto"), [Factor(1.0)], rule)
+    assert used.method == "top_down"
 
 
-def test_a_whole_comparison(forecasts, panel, folds, monkeypatch):
-    monkeypatch.setattr(module, "_default_forecasters", lambda settings, _workers: [Told(1.0)])
-    found = compare(forecasts, panel, folds, settings_of("mint"))
+def test_a_whole_comparison(forecasts, panel, folds):
+    found = compare(forecasts, panel, folds, settings_of("mint"), forecasters=[Factor(1.0)])
     champion = found.forecast[found.forecast[c.CHAMPION]]
-    assert champion[c.MODEL].unique().tolist() == [module.NAME]
+    assert champion[c.MODEL].unique().tolist() == [NAME]
     assert len(champion) == SERIES * HORIZON
-    assert found.overall[c.MODEL].iloc[0] == module.NAME
-    assert module.NAME in set(found.metrics[c.MODEL])
-    assert found.notes[0].startswith("Reconciliation (mint): mint taken.")
+    assert found.overall[c.MODEL].iloc[0] == NAME
+    assert NAME in set(found.metrics[c.MODEL])
+    assert found.notes[0].startswith("Reconciliation (mint): mint used.")
+
+
+def test_auto_needs_the_least_gain(split, champions, panel, folds):
+    rule = ReconciliationRule(least_gain=0.99)
+    assert reconcile(split, champions, panel, folds, settings_of("auto"), [Factor(1.0)], rule).method == "none"

@@ -4,8 +4,8 @@ import pytest
 
 from schemas import columns as c
 from schemas.errors import ConfigError
-from tasks.evaluation.backtest.paired_losses import LOSSES, SelectionRule
 from tasks.evaluation.metrics.definitions import COST_METRIC, METRICS
+from tasks.evaluation.ranking import LOSSES, SelectionRule
 from tasks.evaluation.selection.champions import select_champions
 
 RAW = SelectionRule(prior_periods=0.0, margin=0.0)
@@ -33,20 +33,20 @@ def by_series(champions):
     return champions[c.MODEL].tolist()
 
 
-def test_the_best_model_is_champion_and_says_why(simple, quantiles):
+def test_the_best_model_is_champion_and_the_reason_names_its_losses(simple, quantiles):
     backtest = simple(boost=2.0, prophet=2.5)
     champions = select_champions(backtest, served(backtest), quantiles, SelectionRule(loss=c.WAPE))
     assert list(champions.columns) == [c.STORE_ID, c.CATEGORY, c.MODEL, c.WHY]
     assert by_series(champions) == ["boost"] * 5
-    expected = "boost: WAPE 0.200 on 3 folds against seasonal_naive 0.400, moving_average 0.300"
-    assert champions[c.WHY].iloc[0] == f"{expected}; watch: forecasts 20% too high"
+    expected = "boost: WAPE 0.200 on 3 folds, compared with seasonal_naive 0.400, moving_average 0.300"
+    assert champions[c.WHY].iloc[0] == f"{expected}; bias: forecasts are 20% too high"
 
 
-def test_without_a_model_that_beats_both_floors_a_floor_is_champion(simple, quantiles):
+def test_without_a_model_that_beats_both_baselines_a_baseline_is_champion(simple, quantiles):
     backtest = simple(boost=3.5)
     champions = select_champions(backtest, served(backtest), quantiles)
     assert by_series(champions) == ["moving_average"] * 5
-    assert "against seasonal_naive 0.400" in champions[c.WHY].iloc[0]
+    assert "compared with seasonal_naive 0.400" in champions[c.WHY].iloc[0]
 
 
 def test_a_series_with_a_clear_winner_of_its_own_leaves_the_global_one(simple, quantiles):
@@ -54,16 +54,16 @@ def test_a_series_with_a_clear_winner_of_its_own_leaves_the_global_one(simple, q
     backtest = simple(boost=own, ets=2.0)
     champions = select_champions(backtest, served(backtest), quantiles)
     assert by_series(champions) == ["boost"] * 4 + ["ets"]
-    assert "better here than boost 0.500 / 0.500, the best over all series" in champions[c.WHY].iloc[4]
+    assert "better on this series than boost (0.500 / 0.500), which is best over all series" in champions[c.WHY].iloc[4]
 
 
-def test_a_floor_can_be_the_better_model_on_one_series(simple, quantiles):
+def test_a_baseline_can_be_the_better_model_on_one_series(simple, quantiles):
     backtest = simple(boost=np.array([1.0, 1.0, 1.0, 1.0, 9.0])[None, :, None])
     champions = select_champions(backtest, served(backtest), quantiles)
     assert by_series(champions) == ["boost"] * 4 + ["moving_average"]
 
 
-def test_a_lead_that_may_be_luck_changes_nothing(backtest_of, quantiles):
+def test_a_lower_loss_that_may_be_chance_changes_nothing(backtest_of, quantiles):
     random = np.random.default_rng(2)
     actual = np.full((2, 40, 3), 10.0)
     medians = {
@@ -72,7 +72,7 @@ def test_a_lead_that_may_be_luck_changes_nothing(backtest_of, quantiles):
         "boost": actual + 1.0,
         "ets": actual + 1.2,
     }
-    # Series 0: one lucky hit of the floor among six noisy days.
+    # Series 0: one hit of the baseline by chance among six noisy days.
     medians = {name: median + random.normal(0, 3, actual.shape) for name, median in medians.items()}
     medians["boost"][:, 0] = actual[:, 0] + np.array([[1.0, 2.0, 9.0], [1.0, 0.0, 2.0]])
     medians["moving_average"][:, 0] = actual[:, 0] + np.array([[2.0, 3.0, 0.0], [3.0, 1.0, 2.0]])
@@ -81,7 +81,7 @@ def test_a_lead_that_may_be_luck_changes_nothing(backtest_of, quantiles):
     careful, raw = (select_champions(backtest, live, quantiles, rule) for rule in (None, RAW))
     assert raw[c.MODEL].iloc[0] == "moving_average"
     assert careful[c.MODEL].iloc[0] == "boost"
-    assert "best over all series, the lead of moving_average" in careful[c.WHY].iloc[0]
+    assert "best over all series; the lower loss of moving_average" in careful[c.WHY].iloc[0]
 
 
 def test_only_models_with_a_live_forecast_are_candidates(simple, quantiles):
@@ -126,30 +126,28 @@ def test_without_folds_the_moving_average_serves(simple, quantiles):
     live = served(backtest)
     champions = select_champions(backtest.iloc[:0], live, quantiles)
     assert by_series(champions) == ["moving_average"] * 5
-    assert champions[c.WHY].iloc[0] == (
-        "moving_average: no fold could be scored, so nothing is known about any model yet"
-    )
+    assert champions[c.WHY].iloc[0] == ("moving_average: no fold could be scored, so the models cannot be compared yet")
     unknown = backtest.assign(**{c.ACTUAL: np.nan})
     assert by_series(select_champions(unknown, live, quantiles)) == ["moving_average"] * 5
     only_boost = live[live[c.MODEL] == "boost"]
     assert by_series(select_champions(unknown, only_boost, quantiles)) == ["boost"] * 5
 
 
-def test_equals_go_to_the_floor_and_then_by_name(simple, quantiles):
+def test_ties_go_to_the_baseline_and_then_to_the_first_name(simple, quantiles):
     backtest = simple(boost=3.0)
     assert by_series(select_champions(backtest, served(backtest), quantiles)) == ["moving_average"] * 5
     backtest = simple(theta=1.0, ets=1.0)
     assert by_series(select_champions(backtest, served(backtest), quantiles)) == ["ets"] * 5
 
 
-def test_series_without_sales_quote_units(backtest_of, quantiles):
+def test_series_without_sales_have_errors_in_units(backtest_of, quantiles):
     actual = np.zeros((2, 3, 4))
     medians = {"seasonal_naive": actual + 1.0, "moving_average": actual, "boost": actual + 0.5}
     backtest = backtest_of(actual, medians, spread=0.0, step=4)
     champions = select_champions(backtest, served(backtest), quantiles, SelectionRule(loss=c.WAPE))
     assert by_series(champions) == ["moving_average"] * 3
     assert champions[c.WHY].iloc[0] == (
-        "moving_average: nothing sold, WAPE in units 0.000 on 2 folds against seasonal_naive 1.000"
+        "moving_average: no sales, WAPE in units 0.000 on 2 folds, compared with seasonal_naive 1.000"
     )
 
 
@@ -166,12 +164,12 @@ def test_loss_decides_what_is_ranked(backtest_of, quantiles):
         assert by_series(select_champions(backtest, live, quantiles, SelectionRule(loss=loss))) == [best] * 4
 
 
-def test_bias_and_other_watched_metrics_are_never_ranked_by():
+def test_evaluate_only_metrics_never_rank_models():
     metrics = METRICS | {COST_METRIC.name: COST_METRIC}
     assert not any(metrics[name].facts.evaluate_only for names in LOSSES.values() for name in names)
-    with pytest.raises(ConfigError, match=r"expected one of wape, wql, wape_wql, inventory_cost, got 'bias'"):
+    with pytest.raises(ConfigError, match=r"expected one of wape, wql, wape_wql, inventory_cost, found 'bias'"):
         SelectionRule(loss=c.BIAS)
-    with pytest.raises(ConfigError, match=r"at least 0, got -1, 2 and 0\.05"):
+    with pytest.raises(ConfigError, match=r"at least 0, found -1, 2 and 0\.05"):
         SelectionRule(prior_periods=-1)
 
 
@@ -189,8 +187,8 @@ def test_order_of_rows_does_not_matter_and_inputs_stay(backtest_of, quantiles):
     pd.testing.assert_frame_equal(straight, shuffled)
 
 
-def test_a_period_in_several_folds_is_evidence_once(backtest_of, quantiles):
-    """The same six days forecast by one fold or by three overlapping ones leave the same doubt."""
+def test_a_period_in_several_folds_counts_once(backtest_of, quantiles):
+    """The same six days forecast by one fold or by three overlapping ones select the same models."""
     random = np.random.default_rng(8)
     noise = random.normal(0, 3, (40, 6))
     actual = np.full((1, 40, 6), 10.0)

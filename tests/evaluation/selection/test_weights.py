@@ -8,13 +8,15 @@ import pytest
 
 from tasks.evaluation.backtest.rows import read_rows
 from tasks.evaluation.metrics.aggregation import fold_grid
-from tasks.evaluation.selection.weights import ensemble_weights
+from tasks.evaluation.ranking import SelectionRule
+from tasks.evaluation.selection.weights import WeightRule, ensemble_weights
 
 LIVE = pd.Timestamp("2025-01-01")
+SELECTION = SelectionRule(loss="wape", covariate_free=frozenset({"moving_average", "tsb"}))
 
 
-def weights_of(backtest, quantiles, loss="wape", windows=2.0):
-    return ensemble_weights(fold_grid(read_rows(backtest, quantiles)), loss, LIVE, windows)
+def weights_of(backtest, quantiles, horizons=2.0, rule=None):
+    return ensemble_weights(fold_grid(read_rows(backtest, quantiles)), SELECTION, LIVE, horizons, rule)
 
 
 def test_a_model_that_loses_a_tenth_more_weighs_less_than_half(backtest_of, quantiles):
@@ -23,11 +25,11 @@ def test_a_model_that_loses_a_tenth_more_weighs_less_than_half(backtest_of, quan
     assert found == {"a": 1.0, "b": pytest.approx(1.1**-8)}
 
 
-@pytest.mark.parametrize(("windows", "power"), [(1.0, -4), (1.5, -6), (2.0, -8), (5.0, -8)])
-def test_fewer_than_two_windows_tell_the_models_less_apart(backtest_of, quantiles, windows, power):
+@pytest.mark.parametrize(("horizons", "power"), [(1.0, -4), (1.5, -6), (2.0, -8), (5.0, -8)])
+def test_fewer_than_two_horizons_make_the_weights_more_equal(backtest_of, quantiles, horizons, power):
     actual = np.full((1, 4, 5), 100.0)
     table = backtest_of(actual, {"a": actual + 10, "b": actual + 11})
-    assert weights_of(table, quantiles, windows=windows)[LIVE] == {"a": 1.0, "b": pytest.approx(1.1**power)}
+    assert weights_of(table, quantiles, horizons=horizons)[LIVE] == {"a": 1.0, "b": pytest.approx(1.1**power)}
 
 
 def test_a_fold_is_weighed_by_the_others(backtest_of, quantiles):
@@ -47,7 +49,7 @@ def test_a_single_fold_is_judged_with_the_weights_of_the_forecast(backtest_of, q
     assert found[min(found)] == found[LIVE] == {"a": 1.0, "b": pytest.approx(1.1**-8)}
 
 
-def test_a_model_of_some_series_is_held_against_the_others_there(backtest_of, quantiles):
+def test_a_model_of_some_series_is_compared_with_the_others_there(backtest_of, quantiles):
     actual = np.full((1, 4, 5), 100.0)
     hard = actual + np.array([1.0, 1.0, 44.0, 44.0])[:, None]
     some = actual + np.array([np.nan, np.nan, 40.0, 40.0])[:, None]
@@ -56,16 +58,23 @@ def test_a_model_of_some_series_is_held_against_the_others_there(backtest_of, qu
     assert found["all"] == pytest.approx((44 / 40) ** -8)
 
 
-def test_without_any_known_actual_all_weigh_alike(backtest_of, quantiles):
+def test_without_any_known_actual_all_weights_are_equal(backtest_of, quantiles):
     actual = np.full((1, 2, 3), np.nan)
     found = weights_of(backtest_of(actual, {"a": np.ones((1, 2, 3)), "b": np.ones((1, 2, 3))}), quantiles)
     assert found[LIVE] == {"a": 1.0, "b": 1.0}
 
 
-def test_the_loss_of_a_floor_counts_a_tenth_more(backtest_of, quantiles):
+def test_the_loss_of_a_covariate_free_model_counts_a_tenth_more(backtest_of, quantiles):
     actual = np.full((1, 4, 5), 100.0)
     level = {"a": actual + 10, "moving_average": actual + 10, "tsb": actual + 9}
     found = weights_of(backtest_of(actual, level), quantiles)[LIVE]
     assert found["moving_average"] == pytest.approx((1.1 / 0.99) ** -8)
     assert found["a"] == pytest.approx((1 / 0.99) ** -8)
     assert found["tsb"] == 1.0
+
+
+def test_the_numbers_are_arguments(backtest_of, quantiles):
+    actual = np.full((1, 4, 5), 100.0)
+    table = backtest_of(actual, {"a": actual + 10, "b": actual + 11, "c": actual + 20})
+    found = weights_of(table, quantiles, rule=WeightRule(sharpness=2.0, smallest_weight=0.2))[LIVE]
+    assert found == {"a": 1.0, "b": pytest.approx(1.1**-2), "c": pytest.approx(0.25)}
