@@ -1,6 +1,6 @@
 """Results of stages in the lake, under a key that is made of everything a stage can see.
 
-See docs/reference/design.md#ideas-that-hold-it-together.
+See docs/reference/design.md#cache-keys.
 """
 
 from __future__ import annotations
