@@ -13,23 +13,32 @@ ROOT = Path(__file__).parents[2]
 # Folders and files whose text is checked.
 CHECKED = (
     "docs/",
+    "schemas/",
+    "tasks/",
+    "flows/",
     "deployments/",
     "benchmarks/",
     "tests/",
-    "schemas/settings/",
-    "schemas/columns/",
-    "tasks/answers/",
-    "tasks/configuration/",
-    "tasks/evaluation/",
-    "tasks/report/",
-    "tasks/stages/",
-    "tasks/storage/",
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "Makefile",
     "prefect.yaml",
     "pyproject.toml",
+)
+# Places whose comments still name private documents.
+PENDING = (
+    "schemas/deepar.py",
+    "schemas/errors.py",
+    "schemas/frequency.py",
+    "schemas/plan.py",
+    "flows/",
+    "tasks/deepar/",
+    "tasks/demand/",
+    "tasks/demo/",
+    "tasks/forecasting/",
+    "tasks/inventory/",
+    "tasks/publication/",
 )
 SUFFIXES = {".md", ".py", ".yaml", ".yml", ".toml", ".j2", ".txt", ""}
 # This file quotes broken references.
@@ -116,6 +125,8 @@ def test_links_within_a_page_resolve() -> None:
 def test_no_text_refers_to_a_document_outside_the_repository() -> None:
     found = {}
     for path in checked_files():
+        if path.relative_to(ROOT).as_posix().startswith(PENDING):
+            continue
         text = path.read_text("utf-8")
         hits = [f"{text.count(chr(10), 0, hit.start()) + 1}: {hit.group()}" for hit in PRIVATE.finditer(text)]
         if hits:
