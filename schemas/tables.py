@@ -1,6 +1,6 @@
 """The input tables: one definition of each, from which validation and documentation are made.
 
-Contract, section 3. A column that is not listed is kept as text where it can serve as a feature.
+See docs/reference/contract.md#input-tables. A column that is not listed is kept as text where it can serve as a feature.
 """
 
 from __future__ import annotations
