@@ -120,7 +120,7 @@ class RunOutputs:
         history: store_id, category, date, units (NaN = unknown) of the recent past; for the figures.
         stock_by_day: policy, store_id, date, stock (expected units after the fill), capacity (NaN =
             unlimited), sales (expected units), over (share of paths over capacity); for the figures.
-        treatments: what cleaning did, one row per treated period; for the report.
+        cleaning_log: what cleaning did, one row per treated period; for the report.
         category_totals: store_id, category, target_quantity that the SKU targets must add up to; then
             replenishment needs a category column (which is not published).
         explanations: one row per (store, SKU): how its target came about (see
@@ -142,7 +142,7 @@ class RunOutputs:
     quarantine: pd.DataFrame
     history: pd.DataFrame | None = None
     stock_by_day: pd.DataFrame | None = None
-    treatments: pd.DataFrame | None = None
+    cleaning_log: pd.DataFrame | None = None
     category_totals: pd.DataFrame | None = None
     explanations: pd.DataFrame | None = None
     unmet: pd.DataFrame | None = None

@@ -91,7 +91,7 @@ class PanelRecord(Record):
     panel: PanelRef
     series: int
     periods: int
-    treatments: TableRef
+    cleaning_log: TableRef
     sku_facts: TableRef
     planned_prices: TableRef
     stock_counted: bool = False

@@ -54,7 +54,7 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice) -> PanelRec
         panel=PanelRef(frames=frames, horizon=panel.horizon),
         series=panel.n,
         periods=panel.history,
-        treatments=lake.write_table("features/treatments", build.treatments),
+        cleaning_log=lake.write_table("features/cleaning_log", build.cleaning_log),
         sku_facts=lake.write_table("features/sku_facts", _in_scope(facts, inputs.stores, inputs.categories)),
         planned_prices=lake.write_table("features/planned_prices", planned_sku_prices(prepared)),
         stock_counted=counted,
@@ -86,7 +86,7 @@ def _summary(build: PanelBuild, panel: Panel) -> Summary:
             }
             for kind, group in kinds
         ],
-        "treatments": [{"treatment": name, "cases": count} for name, count in build.treatment_counts.items()],
-        "features": [{"feature": name, "kind": "known in advance"} for name in panel.known]
-        + [{"feature": name, "kind": "seen up to the cutoff"} for name in panel.observed],
+        "cleaning-log": [{"treatment": name, "cases": count} for name, count in build.treatment_counts.items()],
+        "features": [{"feature": name, "kind": "known future covariate"} for name in panel.known]
+        + [{"feature": name, "kind": "past covariate"} for name in panel.observed],
     }

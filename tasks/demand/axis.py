@@ -10,7 +10,7 @@ import pandas as pd
 from schemas.frequency import Frequency
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature
 
-# Periods up to which the distance to a holiday or event is told; farther ones look alike.
+# Distances to a holiday or event are clipped at this many periods.
 _FARTHEST = {"D": 28, "W": 8, "MS": 6}
 
 
@@ -35,7 +35,7 @@ class Axis:
 
     @property
     def extended(self) -> pd.DatetimeIndex:
-        """The labels and as many behind them as a distance can look ahead."""
+        """The labels, and as many after them as a distance can look ahead."""
         return self.frequency.range(self.periods[0], len(self.periods) + self.farthest)
 
     def trim(self, values: FloatArray | BoolArray) -> FloatArray:

@@ -8,17 +8,17 @@ import numpy as np
 
 from schemas.panel import Fold, Panel
 
-# Below this many known periods nothing can be learnt, and no fold is made.
+# With fewer known periods no model can be fitted, and no fold is made.
 FEWEST_PERIODS = 4
 
 
 @dataclass(frozen=True)
 class FoldPlan:
-    """Folds and what had to be given up.
+    """Folds, and what differs from the settings.
 
     Attributes:
         folds: by rising cutoff.
-        notes: why there are fewer or shorter folds than asked for; empty when there are not.
+        notes: why there are fewer or shorter folds than the settings require; empty otherwise.
     """
 
     folds: tuple[Fold, ...]
@@ -35,11 +35,11 @@ def minimum_history(panel: Panel) -> int:
     return max(panel.frequency.season, panel.horizon)
 
 
-def further_cutoffs(panel: Panel, first: int) -> list[int]:
-    """Known periods at cutoffs that show other times than the last weeks do, the most telling first.
+def extra_cutoffs(panel: Panel, first: int) -> list[int]:
+    """Known periods at cutoffs that cover other times of the year than the last weeks, the most informative first.
 
-    The season that is to be forecast, a year ago, where a year and a horizon lie before it; and the horizon
-    that ends where the first fold begins, where the history before it is long enough for a fold.
+    First the season of the horizon a year ago, if a year and a horizon lie before it; then the horizon that ends
+    where the first fold begins, if the history before it is long enough for a fold.
 
     Args:
         panel: T known periods, H to forecast.
@@ -56,17 +56,16 @@ def plan_folds(panel: Panel, windows: int, step: int, extra_folds: int = 0) -> F
     """Folds that end just before ``as_of`` and step back from there.
 
     The last fold knows T - H periods, the one before T - H - step, and so on. Every fold knows at least
-    :func:`minimum_history` periods. Where not even the last one does, a single fold is tested on the last
-    half of a horizon only, if it then knows that many: models with a season must be judged with one.
-    Otherwise the last fold is kept if it knows 4 periods. A note says so. A fold in whose horizon no demand
-    at all is known proves nothing: it is passed over for an earlier one (sales that end long before
-    ``as_of``).
+    :func:`minimum_history` periods. If not even the last one does, a single fold is tested on the last half of a
+    horizon, if it then knows that many periods: seasonal models need a season of history. Otherwise the last fold is
+    kept if it knows 4 periods. A note reports either case. A fold whose horizon has no known demand is replaced by an
+    earlier one (sales that end long before ``as_of``).
 
     Args:
         panel: T known periods, H to forecast.
-        windows: folds wanted, at least 1.
+        windows: number of folds, at least 1.
         step: periods between two cutoffs, at least 1.
-        extra_folds: add this many folds of :func:`further_cutoffs`, if some demand is known in them.
+        extra_folds: add this many folds of :func:`extra_cutoffs`, if some demand is known in them.
 
     Example:
         T = 100 weeks, H = 26, windows = 3, step = 1: the folds know 72, 73 and 74 weeks. With T = 74 the only
@@ -97,8 +96,6 @@ def plan_folds(panel: Panel, windows: int, step: int, extra_folds: int = 0) -> F
             f"leave no more that know {least} periods"
         )
     if chosen:
-        on_top = [
-            known for known in further_cutoffs(panel, chosen[0]) if some_known[known : known + panel.horizon].any()
-        ]
+        on_top = [known for known in extra_cutoffs(panel, chosen[0]) if some_known[known : known + panel.horizon].any()]
         chosen = sorted({*chosen, *on_top[:extra_folds]})
     return FoldPlan(tuple(Fold(panel.periods[known], known) for known in chosen), tuple(notes))

@@ -22,7 +22,7 @@ from tasks.demand.panel_frames import from_frames, to_frames
 __all__ = ["PanelBuild", "build_panel", "from_frames", "to_frames"]
 
 RETURN = "return"
-FAULT = "fault"
+OUTLIER = "outlier"
 OPEN_AFTER_ALL = "open_after_all"
 OUT_OF_STOCK = "out_of_stock"
 SILENT = "store_without_rows"
@@ -35,15 +35,15 @@ class PanelBuild:
 
     Attributes:
         panel: the demand panel.
-        treatments: one row per treated sale: table, store_id, sku, date (of the line or its period),
+        cleaning_log: one row per changed sale: table, store_id, sku, date (of the line or its period),
             units, treatment and reason.
-        treatment_counts: treatment to number of cases; besides those in ``treatments``, the store-periods
+        treatment_counts: treatment to number of cases; in addition to those in ``cleaning_log``, the store-periods
             without rows, the SKU-periods out of stock and the products with a merged value.
         warnings: for the operator and the data owner.
     """
 
     panel: Panel
-    treatments: pd.DataFrame
+    cleaning_log: pd.DataFrame
     treatment_counts: dict[str, int]
     warnings: list[str]
 
@@ -59,17 +59,17 @@ def build_panel(prepared: Prepared) -> PanelBuild:
 
     Returns:
         The panel (series by store_id and category; labels from the first with a sales row, ``horizon``
-        labels from the first on or after ``as_of``) and its treatments.
+        labels from the first on or after ``as_of``) and its cleaning log.
 
     Raises:
         DataContractError: no sales row before ``as_of``, or tables that do not fit together.
     """
     tables, settings, as_of = prepared.tables, prepared.settings, prepared.as_of
-    cells, axis, calendar, faulty = prepared.cells, prepared.axis, prepared.calendar, prepared.faulty
+    cells, axis, calendar, outliers = prepared.cells, prepared.axis, prepared.calendar, prepared.outliers
     stores = store_periods(cells, calendar.closed)
     missing = out_of_stock(tables.get("availability"), cells, as_of)
-    faulty_keys = (cells.cell_pair * cells.history + cells.cell_period)[faulty]
-    demand = known_demand(cells, stores, np.union1d(missing, faulty_keys))
+    outlier_keys = (cells.cell_pair * cells.history + cells.cell_period)[outliers]
+    demand = known_demand(cells, stores, np.union1d(missing, outlier_keys))
     panel = Panel(
         frequency=cells.frequency,
         series=_series(prepared),
@@ -78,16 +78,17 @@ def build_panel(prepared: Prepared) -> PanelBuild:
         closed=stores.closed[cells.series_store],
         horizon=settings.horizon,
         known=_known(prepared),
-        observed=_observed(cells, ~faulty),
+        observed=_observed(cells, ~outliers),
         sold=units_sold(cells, stores),
     )
-    treatments = pd.concat(
-        [_returns(tables, as_of), _faults(cells, faulty, settings), _open_after_all(cells, stores)], ignore_index=True
+    cleaning_log = pd.concat(
+        [_returns(tables, as_of), _outliers(cells, outliers, settings), _open_after_all(cells, stores)],
+        ignore_index=True,
     )
-    counts = treatments[c.TREATMENT].value_counts().sort_index().to_dict()
+    counts = cleaning_log[c.TREATMENT].value_counts().sort_index().to_dict()
     counts |= {OUT_OF_STOCK: len(missing), SILENT: _silent_periods(cells, stores)}
     counts |= {MERGED: _merged(prepared)}
-    return PanelBuild(panel, treatments, counts, _warnings(prepared, stores))
+    return PanelBuild(panel, cleaning_log, counts, _warnings(prepared, stores))
 
 
 def _series(prepared: Prepared) -> pd.DataFrame:
@@ -143,15 +144,15 @@ def _returns(tables: Mapping[str, pd.DataFrame], as_of: date) -> pd.DataFrame:
     return _treated(returned_lines(tables["sales"], as_of), RETURN, "units below 0 count as demand of 0")
 
 
-def _faults(cells: SaleCells, faulty: BoolArray, settings: PanelSlice) -> pd.DataFrame:
+def _outliers(cells: SaleCells, outliers: BoolArray, settings: PanelSlice) -> pd.DataFrame:
     factor = settings.cleaning.outlier_factor
     reason = f"more than {factor:g} times the usual peak of its series, and no event explains it: demand unknown"
-    return _treated(_cells_frame(cells, faulty), FAULT, reason)
+    return _treated(_cells_frame(cells, outliers), OUTLIER, reason)
 
 
 def _open_after_all(cells: SaleCells, stores: StorePeriods) -> pd.DataFrame:
     sold = stores.contradicted[cells.cell_store, cells.cell_period] & (cells.units > 0)
-    return _treated(_cells_frame(cells, sold), OPEN_AFTER_ALL, "sold while the calendar says closed: taken as open")
+    return _treated(_cells_frame(cells, sold), OPEN_AFTER_ALL, "sold while the calendar says closed: treated as open")
 
 
 def _cells_frame(cells: SaleCells, chosen: BoolArray) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What is known of each SKU in each store: the facts by which a category's target is split."""
+"""What is known of each SKU in each store: the facts that split a category's target."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sku_facts(prepared: Prepared) -> pd.DataFrame:
 
     Returns:
         Sorted by store_id and sku: category; recent_units (sold in the last 8 weeks, or 2 months, up to
-        the last period with sales; faulty values left out) and total_units; unit_price (the SKU's last
+        the last period with sales; outliers left out) and total_units; unit_price (the SKU's last
         known net amount per unit in any store, else its list price, else 1); on_hand and the in_transit
         columns that the stock table has (last count not after ``as_of``, NaN = not counted); product facts
         collection_status, size, color, article (text, empty = unknown), pack_size, min_presentation (NaN = unknown).
@@ -82,7 +82,7 @@ def last_stock(stock: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
 
 def sku_prices(prepared: Prepared) -> pd.Series:
     """Each SKU's net amount per unit in the last period in which it sold with a known amount, any store."""
-    cells, sound = prepared.cells, ~prepared.faulty
+    cells, sound = prepared.cells, ~prepared.outliers
     key = cells.pair_sku[cells.cell_pair] * cells.history + cells.cell_period
     shape = (len(cells.skus), cells.history)
     priced = np.flatnonzero(sound & (cells.priced_units > 0))
@@ -96,7 +96,7 @@ def sku_prices(prepared: Prepared) -> pd.Series:
 
 def _sold(prepared: Prepared) -> pd.DataFrame:
     cells = prepared.cells
-    units = np.where(prepared.faulty, 0.0, cells.units)
+    units = np.where(prepared.outliers, 0.0, cells.units)
     recent = cells.cell_period > cells.cell_period.max() - RECENT_PERIODS[cells.frequency.kind]
     return pd.DataFrame(
         {

@@ -102,7 +102,7 @@ def _outputs(lake: Lake, inputs: PublicationInputs, use: Settings) -> RunOutputs
         "metrics": comparison.metrics,
         "champions": comparison.champions,
         "quarantine": inputs.ingested.quarantine,
-        "treatments": inputs.panel.treatments,
+        "cleaning_log": inputs.panel.cleaning_log,
     }
     return RunOutputs(
         **{name: lake.read_table(ref) for name, ref in stored.items()},
@@ -142,7 +142,7 @@ def _facts(inputs: PublicationInputs) -> RunFacts:
         summary={
             "Overfitting": comparison.summary["gap"],
             "Replay cost by service level": plan.summary["calibration"],
-            "Treatments": panel.summary["treatments"],
+            "Cleaning log": panel.summary["cleaning-log"],
         },
     )
 

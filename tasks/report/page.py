@@ -255,10 +255,10 @@ class Page:
         return tables.reasons_table(self.facts)
 
     @property
-    def treatments_table(self) -> Table | None:
+    def cleaning_log_table(self) -> Table | None:
         """What cleaning did; None where it did nothing."""
-        treatments = self.outputs.treatments
-        return None if treatments is None or treatments.empty else tables.treatments_table(treatments)
+        cleaning_log = self.outputs.cleaning_log
+        return None if cleaning_log is None or cleaning_log.empty else tables.cleaning_log_table(cleaning_log)
 
     @property
     def summary_tables(self) -> list[tuple[str, Table]]:

@@ -250,14 +250,14 @@ def reasons_table(facts: RunFacts) -> Table:
     return Table(("Table", "Reason", "#Rows"), rows, note=_cut(len(ordered), ROWS_SHOWN, "reasons"))
 
 
-def treatments_table(treatments: pd.DataFrame) -> Table:
+def cleaning_log_table(log: pd.DataFrame) -> Table:
     """What cleaning did and why, counted."""
-    keys = [treatments[column].astype(object) for column in (c.TREATMENT, c.REASON) if column in treatments]
-    counts = treatments.groupby(keys, dropna=False).size().reset_index().to_numpy().tolist()
+    keys = [log[column].astype(object) for column in (c.TREATMENT, c.REASON) if column in log]
+    counts = log.groupby(keys, dropna=False).size().reset_index().to_numpy().tolist()
     ordered = sorted(counts, key=lambda row: (-row[-1], str(row)))
     rows = [(*map(cell, names), number(count)) for *names, count in ordered[:ROWS_SHOWN]]
     headers = (*("Treatment", "Why")[: len(keys)], "#Rows")
-    return Table(headers, rows, note=_cut(len(ordered), ROWS_SHOWN, "treatments"))
+    return Table(headers, rows, note=_cut(len(ordered), ROWS_SHOWN, "treatments of sales"))
 
 
 def summary_tables(summary: Summary) -> list[tuple[str, Table]]:

@@ -19,7 +19,7 @@ FEATURES = Stage("features", PanelRecord, assemble_panel)
 
 @task(name="features", task_run_name="features", cache_policy=NO_CACHE)
 def build_features(run: RunContext, ingested: IngestRecord) -> State[PanelRecord]:
-    """The panel of one ``as_of`` in the lake; artifacts on series, treatments and features.
+    """The panel of one ``as_of`` in the lake; artifacts on series, cleaning and features.
 
     Raises:
         DataContractError: no sales before ``as_of``.
@@ -33,8 +33,8 @@ def build_features(run: RunContext, ingested: IngestRecord) -> State[PanelRecord
     say(f"{record.series:,} series, {record.periods:,} periods of history, horizon {record.panel.horizon}")
     for name, description in (
         ("series-profile", "Series by kind of demand (Syntetos-Boylan) and share of zeros"),
-        ("treatments", "What cleaning did to the accepted rows"),
-        ("features", "Features known in advance, and covariates seen up to the cutoff"),
+        ("cleaning-log", "What cleaning did to the accepted rows"),
+        ("features", "Known future covariates, and past covariates"),
     ):
         show_table(run, name, record.summary[name], description)
     return state

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.frequency import Frequency
 from schemas.panel import Panel
-from tasks.demand.folds import further_cutoffs, minimum_history, plan_folds, rolling_folds
+from tasks.demand.folds import extra_cutoffs, minimum_history, plan_folds, rolling_folds
 
 
 def panel(code, history, horizon, unknown_tail=0):
@@ -56,7 +56,7 @@ def test_folds_without_any_known_demand_are_passed_over():
 
 def test_further_folds_show_the_coming_season_and_the_horizon_before():
     weekly = panel("W-MON", 200, 8)
-    assert further_cutoffs(weekly, first=190) == [148, 182]
+    assert extra_cutoffs(weekly, first=190) == [148, 182]
     known = [fold.known_periods for fold in rolling_folds(weekly, windows=3, step=1, extra_folds=2)]
     assert known == [148, 182, 190, 191, 192]
     assert [fold.known_periods for fold in rolling_folds(weekly, 3, 1, extra_folds=1)] == [148, 190, 191, 192]
@@ -64,8 +64,8 @@ def test_further_folds_show_the_coming_season_and_the_horizon_before():
 
 def test_a_season_without_a_year_before_it_is_no_fold():
     # A year ago 50 weeks were known: fewer than the year and horizon that the season's fold needs.
-    assert further_cutoffs(panel("W-MON", 102, 8), first=92) == [84]
-    assert further_cutoffs(panel("W-MON", 62, 8), first=52) == []
+    assert extra_cutoffs(panel("W-MON", 102, 8), first=92) == [84]
+    assert extra_cutoffs(panel("W-MON", 62, 8), first=52) == []
 
 
 def test_a_further_fold_without_known_demand_is_left_out():

@@ -90,7 +90,7 @@ def test_what_lies_behind_as_of_changes_nothing(rich_tables, make_settings):
         changed[name] = pd.concat([altered, frame[~later], wild], ignore_index=True)
     again = build_panel(prepare(changed, make_settings(country="CL"), AS_OF))
     same(built.panel, again.panel)
-    pd.testing.assert_frame_equal(built.treatments, again.treatments)
+    pd.testing.assert_frame_equal(built.cleaning_log, again.cleaning_log)
     assert built.treatment_counts == again.treatment_counts
 
 
@@ -99,7 +99,7 @@ def test_row_order_changes_nothing(rich_tables, make_settings):
     shuffled = {name: frame.sample(frac=1, random_state=5) for name, frame in rich_tables.items()}
     again = build_panel(prepare(shuffled, make_settings(), AS_OF))
     same(built.panel, again.panel)
-    pd.testing.assert_frame_equal(built.treatments, again.treatments)
+    pd.testing.assert_frame_equal(built.cleaning_log, again.cleaning_log)
 
 
 def test_categorical_ids_give_the_same_panel(rich_tables, make_settings):
@@ -173,14 +173,14 @@ def test_unknown_category_column_and_sku(make_tables, make_settings):
     sales = [("2024-01-03", "s1", "zz", 1)]
     with pytest.raises(DataContractError, match="1 SKU are not in products: zz"):
         build_panel(prepare(make_tables(sales), make_settings(), AS_OF))
-    with pytest.raises(DataContractError, match=r"columns that the table lacks: model \(1 in all\)"):
+    with pytest.raises(DataContractError, match=r"columns that the table does not have: model \(1 in all\)"):
         build_panel(prepare(make_tables(sales), make_settings(category=[c.MODEL]), AS_OF))
 
 
 def test_returns_are_recorded(make_tables, make_settings):
     sales = [("2024-01-03", "s1", "b1", 1), ("2024-01-04", "s1", "b1", -2), ("2024-03-04", "s1", "b1", -5)]
     build = build_panel(prepare(make_tables(sales), make_settings(), AS_OF))
-    assert build.treatments[[c.DATE, c.UNITS, c.TREATMENT]].to_numpy().tolist() == [
+    assert build.cleaning_log[[c.DATE, c.UNITS, c.TREATMENT]].to_numpy().tolist() == [
         [pd.Timestamp("2024-01-04"), -2.0, "return"]
     ]
     assert build.treatment_counts["return"] == 1

@@ -77,7 +77,7 @@ def outputs(stores: int = 3, categories: int = 2, horizon: int = 14, seed: int =
         ),
         history=_long(series, days[: 3 * horizon], c.UNITS, demand[:, : 3 * horizon]),
         stock_by_day=plan[2],
-        treatments=pd.DataFrame(
+        cleaning_log=pd.DataFrame(
             {c.TREATMENT: ["return"] * 30 + ["fault"] * 2, c.REASON: ["counts as 0"] * 30 + ["20 times the peak"] * 2}
         ),
     )

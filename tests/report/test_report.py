@@ -129,8 +129,8 @@ def test_text_of_the_data_cannot_become_markup(good: RunOutputs) -> None:
 @pytest.mark.parametrize(
     "absent",
     [
-        {"history": None, "stock_by_day": None, "treatments": None},
-        {"history": "empty", "stock_by_day": "empty", "treatments": "empty"},
+        {"history": None, "stock_by_day": None, "cleaning_log": None},
+        {"history": "empty", "stock_by_day": "empty", "cleaning_log": "empty"},
         {"backtest": "empty", "metrics": "empty"},
         {"visits": "empty", "deliveries": "empty"},
         {name: "empty" for name in ("champions", "forecast", "backtest", "metrics", "replenishment", "history")},

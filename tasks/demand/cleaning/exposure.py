@@ -1,4 +1,4 @@
-"""What is known about demand and what is not (contract, end of section 3).
+"""Which demand is known, zero or unknown (docs/reference/contract.md#zero-or-unknown).
 
 ======================================================================  =====================
 A (store, SKU, period) ...                                              its demand is
@@ -9,17 +9,17 @@ on which the calendar closes the store                                  0, close
 in a period without a row of any store                                  0, closed
 in a period in which its store has no row while others have             unknown
 out of stock by ``availability``, with or without a sales row           unknown
-whose value is faulty (:mod:`tasks.demand.cleaning.outliers`)                      unknown
+whose value is an outlier (:mod:`tasks.demand.cleaning.outliers`)       unknown
 with a sales row                                                        its units
 without one                                                             0
 ======================================================================  =====================
 
-The first line that fits holds. A series (store, category) is the sum of its known SKUs, and unknown
-where all its SKUs alive then are.
+The first matching line applies. A series (store, category) is the sum of its known SKUs. It is unknown in a period
+in which the demand of all its SKUs alive then is unknown.
 
-Decided besides: a sales row with units above 0 on a day on which the calendar closes the store shows
-that the store was open: the sale counts and the store is not closed then. The first period of a series
-is the first row of any of its SKUs in that store, whatever its units.
+If a sales row has units above 0 on a day on which the calendar closes the store, the store counts as open on that
+day and the sale counts. The first period of a series is the first row of any of its SKUs in that store, with any
+number of units.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class StorePeriods:
     Attributes:
         closed: shape (S, T + H); demand is zero and known.
         silent: shape (S, T); the store has no row while others have: unknown.
-        tail: shape (T,); behind the last period with a row: unknown.
+        tail: shape (T,); after the last period with a row: unknown.
         contradicted: shape (S, T); closed by the calendar, but with a sale: taken as open.
     """
 
@@ -83,7 +83,7 @@ def known_demand(cells: SaleCells, stores: StorePeriods, unknown: IndexArray) ->
     Args:
         cells: cleaned sales; p pairs, n series, T periods.
         stores: what is known of each store and period.
-        unknown: sorted distinct ``pair * T + period`` whose demand is unknown (out of stock, faulty).
+        unknown: sorted distinct ``pair * T + period`` whose demand is unknown (out of stock, outlier).
 
     Returns:
         Shape (n, T); units, NaN = unknown.
@@ -106,7 +106,7 @@ def units_sold(cells: SaleCells, stores: StorePeriods) -> FloatArray:
     """Units as sold, per series and period: what the rows say, and 0 without one.
 
     Returns:
-        Shape (n, T); NaN before a series' first period and behind the last period with any row.
+        Shape (n, T); NaN before a series' first period and after the last period with any row.
     """
     sold = cells.by_series(cells.units)
     alive = _count(cells.pair_series * cells.history + _first_period(cells), cells.n, cells.history).cumsum(axis=1)
@@ -123,7 +123,7 @@ def out_of_stock(availability: pd.DataFrame | None, cells: SaleCells, as_of: dat
     Args:
         availability: date, store_id, sku, in_stock; or None.
         cells: cleaned sales; p pairs, T periods.
-        as_of: first day that is not known.
+        as_of: run date: rows before it are read.
 
     Returns:
         Sorted distinct ``pair * T + period``; pairs without a sales row and dates before the first are

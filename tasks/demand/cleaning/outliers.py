@@ -1,15 +1,14 @@
-"""Single faulty values: far-out demand of one (store, SKU, period) that no event explains.
+"""Outliers: demand of one (store, SKU, period) far above the usual that no event explains.
 
-Source B reviews outliers by box plots and drops single faulty lines, event days excepted (domain,
-section 2.1). Here the same is a rule that needs no eye. A cell is faulty when its units exceed
-``outlier_factor`` times the 99th percentile of its series' other selling periods, unless
+The rule replaces the review of box plots by hand (docs/reference/domain.md). A cell is an outlier when its units
+exceed ``outlier_factor`` times the 99th percentile of its series' other selling periods, unless
 
 * the calendar names a holiday or event for that store and period, or
 * a peak of a similar size recurs about a year before or after, or
 * many other series peak similarly in that period.
 
-"Similar" means at least a quarter. Ordinary sales are judged, zeros are not part of the percentile, so
-that a sparse series is not measured by its empty periods. All of the history before ``as_of`` is read.
+"Similar" means at least a quarter of the size. Zeros are not part of the percentile, so that the empty periods of a
+sparse series do not lower it. The whole history before ``as_of`` is read.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ SHARED_BY_SERIES = 3
 _RECURRENCE_WINDOW = {"D": 7, "W": 2, "MS": 1}
 
 
-def faulty_cells(cells: SaleCells, special: BoolArray, factor: float) -> BoolArray:
-    """Which cells hold a faulty value.
+def outlier_cells(cells: SaleCells, special: BoolArray, factor: float) -> BoolArray:
+    """Find the cells whose value is an outlier.
 
     Args:
         cells: cleaned sales; m cells of n series over T periods.
         special: shape (S, T); the calendar names a holiday or event for the store.
-        factor: multiple of the usual peak above which a value is far out; above 1.
+        factor: multiple of the usual peak above which a value is an outlier; above 1.
 
     Returns:
         Shape (m,).
@@ -43,21 +42,21 @@ def faulty_cells(cells: SaleCells, special: BoolArray, factor: float) -> BoolArr
     demand = cells.by_series(cells.units)
     peak = usual_peak(demand, cells)
     suspects = np.flatnonzero(cells.units > factor * peak[cells.cell_series])
-    faulty = np.zeros(len(cells.units), dtype=bool)
+    outliers = np.zeros(len(cells.units), dtype=bool)
     explained = special[cells.cell_store[suspects], cells.cell_period[suspects]]
     suspects = suspects[~explained]
     suspects = suspects[~_recurs(demand, cells, suspects)]
-    faulty[suspects[~_shared(demand, peak, cells, suspects)]] = True
-    return faulty
+    outliers[suspects[~_shared(demand, peak, cells, suspects)]] = True
+    return outliers
 
 
 def usual_peak(demand: FloatArray, cells: SaleCells) -> FloatArray:
     """The 99th percentile (next lower value) of each series' selling periods but its largest.
 
-    For every value above it this is the percentile of the *other* selling periods, since what is taken
-    out lies above. Up to 101 of them it also passes over the largest of the others, so that a second
-    fault does not hide the first. Fewer than 8 others: that of the category over all stores; fewer than
-    8 there: infinite (nothing is judged).
+    For every value above it this is the percentile of the *other* selling periods, because the value that is left
+    out lies above it. With up to 101 periods it also leaves out the largest of the others, so that a second outlier
+    does not hide the first. With fewer than 8 others it is the percentile of the category over all stores; with fewer
+    than 8 there it is infinite (no value is an outlier).
 
     Args:
         demand: shape (n, T); units per series and period, 0 where nothing sold.

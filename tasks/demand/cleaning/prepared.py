@@ -12,7 +12,7 @@ import pandas as pd
 from schemas.panel import BoolArray
 from schemas.settings.slices import PanelSlice
 from tasks.demand.axis import Axis
-from tasks.demand.cleaning.outliers import faulty_cells
+from tasks.demand.cleaning.outliers import outlier_cells
 from tasks.demand.cleaning.sales import SaleCells, clean_products, clean_sales
 from tasks.demand.features.calendar_table import StoreCalendar, store_calendar
 
@@ -29,7 +29,7 @@ class Prepared:
         cells: demand per store, SKU and period that has a sales row.
         axis: the T history and H horizon labels.
         calendar: closed days, special days and known features.
-        faulty: shape (m,); cells whose value is a fault.
+        outliers: shape (m,); cells whose value is an outlier.
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -39,7 +39,7 @@ class Prepared:
     cells: SaleCells
     axis: Axis
     calendar: StoreCalendar
-    faulty: BoolArray
+    outliers: BoolArray
 
 
 def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: date) -> Prepared:
@@ -59,7 +59,7 @@ def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: dat
     last = frequency.shift(frequency.first_label_from(as_of), settings.horizon - 1)
     axis = Axis(frequency, frequency.between(cells.periods[0], last), cells.history)
     calendar = store_calendar(tables.get("calendar"), axis, cells.stores, cells.series_store)
-    faulty = np.zeros(len(cells.units), dtype=bool)
+    outliers = np.zeros(len(cells.units), dtype=bool)
     if settings.cleaning.drop_outliers:
-        faulty = faulty_cells(cells, calendar.special[:, : cells.history], settings.cleaning.outlier_factor)
-    return Prepared(tables, settings, as_of, products, cells, axis, calendar, faulty)
+        outliers = outlier_cells(cells, calendar.special[:, : cells.history], settings.cleaning.outlier_factor)
+    return Prepared(tables, settings, as_of, products, cells, axis, calendar, outliers)

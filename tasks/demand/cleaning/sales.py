@@ -1,4 +1,4 @@
-"""Cleaning of accepted rows (domain, section 2.1): categories, returns, sums per store, SKU and period."""
+"""Cleaning of accepted rows (docs/reference/domain.md): categories, returns, sums per store, SKU and period."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def clean_products(products: pd.DataFrame, settings: CategorySlice) -> pd.DataFr
     missing = sorted({name for name in named if name not in products.columns})
     if missing:
         raise DataContractError(
-            f"products: the settings name columns that the table lacks: {first_few(missing)}; "
+            f"products: the settings name columns that the table does not have: {first_few(missing)}; "
             f"it has {', '.join(map(str, products.columns))}. Correct category and cleaning.merge_prefixes in the "
             "settings, or map the columns in sources.products.columns"
         )
@@ -134,7 +134,7 @@ def merge_prefixes(values: pd.Series, prefixes: list[str]) -> pd.Series:
 
 
 def clean_events(calendar: pd.DataFrame) -> pd.DataFrame:
-    """The calendar with empty events named ``NOEVENTO`` (domain, section 2.1); a new frame."""
+    """The calendar with empty events named ``NOEVENTO``; a new frame."""
     if c.EVENT not in calendar.columns:
         return calendar
     events = calendar[c.EVENT]

@@ -1,7 +1,6 @@
 """The calendar table over history and horizon: closed days, special days and known features.
 
-All rows are plans and may be read, whatever their date (contract, section 1). Rules, the same for every
-column of the user:
+All rows are plans: rows of any date are read. The same rules apply to every column of the user:
 
 * A column whose values all read as numbers (true and false as 1 and 0) is a number, others are text.
   ``holiday`` and ``event`` are text in any case.
@@ -12,8 +11,8 @@ column of the user:
   one and the horizon, the 32 with most periods first. Nothing special is: empty, 0, no, none, normal, false,
   noevento.
 * ``open`` gives the share of the period's days on which the store is open.
-* A day or store without a row: open, no flag, nothing special; other numbers are carried on from the
-  store's previous row, else the next one, else the mean of the others. So no feature holds NaN.
+* A day or store without a row: open, no flag, nothing special; other numbers take the value of the
+  store's previous row, else of the next one, else the mean of the others. No feature contains NaN.
 * A column that ends before the horizon does is left out of the features, with a warning.
 """
 

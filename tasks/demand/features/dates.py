@@ -16,16 +16,16 @@ from tasks.demand.cleaning.exposure import period_days
 
 YEAR_HARMONICS = 3
 PUBLIC_HOLIDAY = "public_holiday"
-# A named holiday is a feature of its own from this many occurrences in the history on, or from one on if it is due in
-# the horizon: with a year and a half of history the coming Christmas has been seen once.
+# A named holiday becomes a feature if the history contains it this many times, or once if it also falls into the
+# horizon: with a year and a half of history, the coming Christmas has occurred once.
 MINIMUM_OCCURRENCES = 2
 
 
 def time_features(axis: Axis, n: int) -> dict[str, KnownFeature]:
     """Weekday, month, week and day of the period's first day, year harmonics and a trend.
 
-    Week 1 of a year holds 1 January whatever its weekday (domain, section 2.1). The year harmonics take
-    the middle of the period. The trend counts years since the first label.
+    Week 1 of a year contains 1 January on any weekday. The year harmonics use the middle of the period. The trend
+    counts years since the first label.
 
     Args:
         axis: the panel's labels.
@@ -85,8 +85,7 @@ def public_holidays(axis: Axis, country: str | None, n: int) -> dict[str, KnownF
 def special_periods(axis: Axis, given: Mapping[str, Sequence[SpecialPeriod]], n: int) -> dict[str, KnownFeature]:
     """Named special periods as features: the share of a period's days that lie in one (0 or 1 for days).
 
-    Source A's V1 (2023-09-10 to 2023-11-02) is one. In months it is 21/30 in September 2023, 1 in October
-    and 2/30 in November.
+    Example: the period 2023-09-10 to 2023-11-02 is 21/30 in September 2023, 1 in October and 2/30 in November.
 
     Args:
         axis: the panel's labels.

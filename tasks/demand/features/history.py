@@ -107,10 +107,10 @@ class History:
         return ewm_means(self.demand, half_life)
 
     def level(self, series: IndexArray, origin: IndexArray) -> FloatArray:
-        """Recent mean demand per open period, above 0: each window is shrunk to the longer one behind it.
+        """Recent mean demand per open period, above 0: each window is shrunk toward the next longer one.
 
-        The windows are the recent level, four times as long, and two years; the last is shrunk, with the
-        weight of one period, to what store and category let expect. Example: 8 known weeks of 10 units
+        The windows are the recent level, four times that length, and two years. The last one is shrunk, with the
+        weight of one period, toward the expectation of store and category. Example: 8 known weeks of 10 units
         after 24 of 20 and nothing else give (8 * 10 + 2 * m) / 10 with m = (8 * 10 + 24 * 20 + ...) / ...
         """
         expected = self.expected(series, origin)

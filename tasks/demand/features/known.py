@@ -1,4 +1,4 @@
-"""Columns that are known in advance for any period: features, their neighbourhood, closures, date, statics."""
+"""Known future columns of any period: covariates, their neighboring periods, closures, date, static features."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel
 from tasks.demand.features.windows import RunningSums, last_known, next_known
 
-# Features of the date alone: made here anew, without a trend, which no tree can carry on.
+# Features of the date alone are computed here, without a trend, because trees cannot extrapolate one.
 _DATE_PREFIX = "time_"
 # Distances to flags are clipped here, in periods.
 FAR = 15
-# Named special days reach so far to both sides, in periods.
+# Named special days affect this many periods on each side.
 _NEAR = {"D": 10, "W": 2, "MS": 1}
 # A flag is frequent where both of its values have at least this share of the history.
 _FREQUENT = 0.03
@@ -69,7 +69,7 @@ class KnownColumns:
             self._add_frequent(panel, name, on, row)
 
     def _add_frequent(self, panel: Panel, name: str, on: BoolArray, row: IndexArray) -> None:
-        """A frequent flag's share in the weeks around each period: of a rare one it would only tell the date."""
+        """A frequent flag's share in the weeks around each period. For a rare flag it would only encode the date."""
         self.frequent_flags.append(name)
         width = panel.frequency.periods_per_week
         if width > 1:
@@ -109,7 +109,7 @@ def static_columns(panel: Panel) -> dict[str, FloatArray]:
 
 
 def _date_columns(panel: Panel) -> dict[str, FloatArray]:
-    """Shape (T + H,) each: position in week, month and year, as far as the frequency has them.
+    """Shape (T + H,) each: position in week, month and year, where the frequency has them.
 
     A week's position is the ISO week of its middle. Its first day's number falls by one a year: the week of Christmas
     2022 begins on day 360, that of 2023 on day 359, which a split learnt from the former puts a week too early.
@@ -129,7 +129,7 @@ POSITION_IN_YEAR = "position_in_year"
 
 
 def _next_distance(on: BoolArray) -> np.ndarray:
-    """Periods to the next set flag behind each period, 1 to FAR."""
+    """Periods to the next set flag after each period, 1 to FAR."""
     following = next_known(on)[:, 1:]
     ahead = np.where(following < on.shape[1], following - np.arange(on.shape[1] - 1), FAR)
     return np.clip(np.pad(ahead, ((0, 0), (0, 1)), constant_values=FAR), 1, FAR).astype(np.float32)
@@ -143,7 +143,7 @@ def _last_distance(on: BoolArray) -> np.ndarray:
 
 
 def _signed_distance(on: BoolArray, near: int) -> np.ndarray:
-    """0 on a flagged period, negative before it, positive behind it; ``near`` where none is nearer."""
+    """0 on a flagged period, negative before it, positive after it; ``near`` where none is nearer."""
     ahead = np.where(on, 0, np.minimum(_next_distance(on), near))
     behind = np.where(on, 0, np.minimum(_last_distance(on), near))
     return np.where(ahead < behind, -ahead, behind).astype(np.float32)
@@ -165,7 +165,7 @@ def _length_before(closed: BoolArray) -> np.ndarray:
 
 
 def _window_share(share: RunningSums, shape: tuple[int, ...], width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Share of closed periods among the ``width`` before and behind each period."""
+    """Share of closed periods among the ``width`` before and after each period."""
     series, period = (grid.ravel() for grid in np.indices(shape))
     before = share.mean(series, period, width)
     behind_end = np.minimum(period + 1 + width, shape[1])

@@ -1,8 +1,8 @@
-"""Plain columns: a series' own past as it was, and what is known in advance.
+"""Plain columns: lags of a series, and known future covariates.
 
-:mod:`tasks.demand.features.rows` holds the past against level, season and calendar, which is worth much where these
-carry demand and costs much where they are mostly noise. Here the past stays as it was, in standard deviations of
-the series around its mean, so that all series speak one language.
+:mod:`tasks.demand.features.rows` expresses the past relative to level, season and calendar. That helps where these
+explain demand and hurts where they are mostly noise. Here the past is unchanged, in standard deviations of the series
+around its mean, so that all series have one scale.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from tasks.demand.features.windows import RunningSums
 # Periods before the origin whose values are read, and windows before it whose means are.
 LAGS = {"D": (1, 2, 3, 4, 5, 6, 7, 14, 21, 28), "W": (1, 2, 3, 4, 5, 6, 7, 8, 13, 26), "MS": (1, 2, 3, 4, 5, 6, 12)}
 WINDOWS = {"D": (7, 28, 56, 182), "W": (4, 13, 26), "MS": (3, 6, 12)}
-# The period a year before the target, on its weekday, and its neighbours.
+# The period a year before the target, on the same weekday, and the periods next to it.
 YEAR, AROUND_YEAR = {"D": 364, "W": 52, "MS": 12}, (-1, 0, 1)
-# Periods on each side of the target a year ago that make the season there, without the luck of one period.
+# Periods on each side of the target a year ago that are averaged into its seasonal value.
 SEASON_AROUND = {"D": 3, "W": 1, "MS": 0}
 # Last known values of the target's weekday.
 SAME_WEEKDAYS, WEEK = 4, 7
@@ -72,8 +72,8 @@ class Standards:
 class LagFeatures:
     """Columns of rows of a panel.
 
-    Rows may lie behind the history: their origin is then a period of the horizon, and their past what
-    :meth:`assuming` took for the periods in between.
+    Rows may lie after the history: their origin is then a period of the horizon, and their past contains the values
+    that :meth:`assuming` set for the periods in between.
 
     Args:
         panel: n series over T periods, and H to forecast.
@@ -93,7 +93,7 @@ class LagFeatures:
         """These features with a period of the horizon taken as sold, for rows with later origins.
 
         Args:
-            step: 1 for the first period behind the history.
+            step: 1 for the first period after the history.
             scores: shape (n,), in standard deviations (:class:`Standards`); NaN = unknown.
         """
         found = copy(self)
@@ -141,7 +141,7 @@ class LagFeatures:
         """
         year, around = YEAR[self._kind], SEASON_AROUND[self._kind]
         found = {f"year_ago_{shift:+d}": self._at(rows, rows.target - year + shift) for shift in AROUND_YEAR}
-        # A target less than a year ahead has its neighbours a year ago known; a farther one only in part.
+        # For a target less than a year ahead all periods around it a year ago are known; for a farther one only some.
         end = np.minimum(rows.target - year + around + 1, rows.origin)
         found["year_ago_season"] = self._sums.mean(rows.series, end, 2 * around + 1)
         for width in WINDOWS[self._kind][:2]:
@@ -152,7 +152,7 @@ class LagFeatures:
         return found
 
     def _at(self, rows: Rows, period: IndexArray) -> FloatArray:
-        """Scores of some periods; NaN where they lie before the history or were not known at the origin."""
+        """Scores of some periods; NaN where they lie before the history or were unknown at the origin."""
         there = (period >= 0) & (period < rows.origin)
         values = self._scores[rows.series, np.clip(period, 0, self._scores.shape[1] - 1)]
         return np.where(there, values, np.nan)

@@ -1,4 +1,4 @@
-"""What a period would sell if only level and season mattered: the ground that a model corrects.
+"""Baseline expectation: what a period would sell if only level and season mattered. Models correct it.
 
 A season is read from up to four earlier years, relative to the yearly mean then. For a target period g
 seen from origin t:

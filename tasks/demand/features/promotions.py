@@ -1,8 +1,8 @@
-"""Planned promotions as known features per series.
+"""Planned promotions as known future covariates per series.
 
-All rows are plans and may be read, whatever their date (contract, section 1). A promotion holds for the
+All rows are plans: rows of any date are read. A promotion applies to the
 SKUs of a series that have a sales row in its store. Where two promotions of one SKU and store overlap,
-the one that began first holds until it ends.
+the one that began first applies until it ends.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def list_prices(products: pd.DataFrame, cells: SaleCells) -> FloatArray:
 
 
 def _terms(held: pd.DataFrame, listed: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Discount (0 where it cannot be told) and planned price (list price where it cannot be told)."""
+    """Discount (0 where it is unknown) and planned price (list price where it is unknown)."""
     unknown = np.full(len(held), np.nan)
     discount = held[c.DISCOUNT].to_numpy(dtype=np.float64) if c.DISCOUNT in held.columns else unknown
     price = held[c.PRICE].to_numpy(dtype=np.float64) if c.PRICE in held.columns else unknown

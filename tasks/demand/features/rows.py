@@ -1,8 +1,8 @@
-"""Features of (series, origin, step) rows for a global model: nothing behind the origin but what is known.
+"""Features of (series, origin, step) rows for a global model. After the origin only known future values are read.
 
-Every look-up into demand or an observed covariate ends at the row's origin; the target period is only used
-for what is known in advance. Demand features are relative to the row's expectation, so that one model serves
-large and small series alike.
+Every look-up into demand or a past covariate ends at the row's origin; of the target period only known future
+covariates are read. Demand features are relative to the row's expectation, so that one model serves large and small
+series.
 """
 
 from __future__ import annotations

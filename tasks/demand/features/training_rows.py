@@ -19,7 +19,7 @@ class Rows:
     Attributes:
         series: shape (k,); index of the series.
         origin: shape (k,); number of periods known when the forecast is made.
-        step: shape (k,); 1 = the first period behind the origin.
+        step: shape (k,); 1 = the first period after the origin.
     """
 
     series: IndexArray
@@ -53,7 +53,7 @@ def window_rows(panel: Panel, origin: int) -> Rows:
 
 
 def learnable(panel: Panel, rows: Rows) -> BoolArray:
-    """Whether the target of each row is known, open and behind the series' first known period."""
+    """Whether the target of each row is known, open and after the series' first known period."""
     inside = rows.target < panel.history
     target = np.minimum(rows.target, panel.history - 1)
     usable: BoolArray = inside & ~np.isnan(panel.demand[rows.series, target]) & ~panel.closed[rows.series, target]
@@ -69,9 +69,9 @@ def target_values(panel: Panel, rows: Rows) -> FloatArray:
 def sample_rows(panel: Panel, last_target: int, first_origin: int, budget: int, seed: int) -> Rows:
     """An even sample of all learnable rows, the same for the same panel, bounds, budget and seed.
 
-    Every series is seen from every origin; of the H steps from there, as many are kept as the budget
-    bears: one of every ``stride``, at a place that depends on series, origin and seed. Where not even
-    one step per series and origin fits, origins are left out evenly, the last one always kept.
+    Every series is seen from every origin; of the H steps from there, as many are kept as fit into the
+    budget: one of every ``stride``, at a position that depends on series, origin and seed. Where not even one step per
+    series and origin fits, origins are left out evenly; the last one always stays.
 
     Args:
         panel: n series over T periods.

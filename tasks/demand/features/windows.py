@@ -1,7 +1,7 @@
 """Sums over windows of the past, looked up for many (series, origin) pairs at once.
 
 Everything here takes ``end`` (exclusive) positions: a window ``[end - width, end)`` never reads a period at
-or behind ``end``, which is how the features keep to what was known at an origin.
+or after ``end``. This keeps the features to what was known at an origin.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def last_known(flags: np.ndarray) -> IndexArray:
         flags: shape (n, T), bool.
 
     Returns:
-        Shape (n, T + 1); column t is the last position below t whose flag is set, -1 where there is none.
+        Shape (n, T + 1); column t is the last position below t whose flag is set, -1 without one.
     """
     positions = np.where(flags, np.arange(flags.shape[1]), -1)
     out = np.full((flags.shape[0], flags.shape[1] + 1), -1, dtype=np.int64)
@@ -104,7 +104,7 @@ def last_known(flags: np.ndarray) -> IndexArray:
 
 
 def next_known(flags: np.ndarray) -> IndexArray:
-    """Position of the first set flag at or behind every position; the length where there is none.
+    """Position of the first set flag at or after every position; the length without one.
 
     Args:
         flags: shape (n, T), bool.

@@ -72,10 +72,10 @@ def parse_column(column: pd.Series, rule: ColumnRule, source: SourceSettings) ->
 
 
 def further_column(column: pd.Series, source: SourceSettings) -> pd.Series:
-    """A column that the contract does not know.
+    """Read a column that has no rule.
 
     Returns:
-        float64 where every cell that is not empty is a number (or every one true or false, as 1 and 0),
+        float64 where every non-empty cell is a number (or every cell is true or false, as 1 and 0),
         else text; missing where the cell is empty or infinite.
     """
     if pd.api.types.is_bool_dtype(column):

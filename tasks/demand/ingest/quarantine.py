@@ -35,7 +35,7 @@ def quarantine_rows(raw: RawTable, verdicts: Sequence[Verdict]) -> pd.DataFrame:
     Returns:
         One row per bad row: table, file, row number (see :class:`schemas.raw.RawTable`), the reasons
         joined by "; ", then the files' own columns as text. A file's column that is called like one of
-        those four gets " (in the file)" behind its name.
+        those four gets " (in the file)" after its name.
     """
     positions = np.flatnonzero(bad_rows(len(raw.frame), verdicts))
     reasons = np.full(len(positions), "", dtype=object)
@@ -58,7 +58,7 @@ def quarantine_rows(raw: RawTable, verdicts: Sequence[Verdict]) -> pd.DataFrame:
 def joined_quarantine(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The quarantine of all tables, ordered by table, file and row number.
 
-    A column that a table lacks is missing in its rows. Without bad rows only the four columns stand.
+    The rows of a table without a column have missing values there. Without bad rows only the four columns exist.
     """
     filled = [part for part in parts if len(part)]
     if not filled:

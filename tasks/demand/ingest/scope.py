@@ -1,4 +1,4 @@
-"""Does a run's scope name stores and categories that there are? Asked before anything large is read."""
+"""Check that a run's scope names known stores and categories, before anything large is read."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from schemas.errors import ConfigError, first_few
 from schemas.settings.slices import CategorySlice
 from tasks.demand.cleaning.sales import clean_products
 
-# The tables that tell which stores and categories there are: small, and they refer to no other.
+# The tables that list all stores and categories: small, and without references to other tables.
 TABLES = ("stores", "products")
 
 
 def check_scope(
     stores: Sequence[str], categories: Sequence[str], tables: Mapping[str, pd.DataFrame], settings: CategorySlice
 ) -> None:
-    """Refuse names that the tables lack.
+    """Refuse names that are not in the tables.
 
     Args:
         stores: ids of the scope; empty = all.

@@ -1,4 +1,4 @@
-"""Structural faults of an input table: what no quarantine can mend."""
+"""Structural errors of an input table, which quarantine cannot fix."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _empty_files(raw: RawTable) -> list[str]:
 
 
 def _missing_columns(raw: RawTable, rules: Mapping[str, ColumnRule], source: SourceSettings) -> list[str]:
-    """One text per set of missing columns; files that lack the same are named together."""
+    """One text per set of missing columns; files with the same missing columns are listed together."""
     lacking: dict[tuple[str, ...], list[RawFile]] = {}
     for file in raw.files:
         available = set(file.columns)

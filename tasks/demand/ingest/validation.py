@@ -71,11 +71,11 @@ class ValidatedTables:
 
 
 def validate_tables(raw: Mapping[str, RawTable], settings: IngestSlice) -> ValidatedTables:
-    """Apply the contract (section 3) to tables as they were read.
+    """Apply the rules of docs/reference/contract.md#input-tables to tables as they were read.
 
     Bad rows go to quarantine: unreadable or empty cells that must hold a value, infinities, values out
-    of bounds, ids that the referenced table's accepted rows lack, dates that are no label of the
-    frequency (unless ``aggregate``), all rows of a repeated key where the contract calls that a bad row,
+    of bounds, ids that are not in the accepted rows of the referenced table, dates that are no label of
+    the frequency (unless ``aggregate``), all rows of a repeated key where the rules call that a bad row,
     promotions that end before they begin, products without a value in a category column.
 
     Args:
@@ -83,9 +83,9 @@ def validate_tables(raw: Mapping[str, RawTable], settings: IngestSlice) -> Valid
         settings: sources, category, frequency, aggregate and the quality limit.
 
     Raises:
-        DataContractError: a structural fault (missing column, a required column without one readable
-            value, an empty file, repeated keys where the contract forbids them), or a table with too
-            large a share of bad rows. All structural faults are named at once.
+        DataContractError: a structural error (missing column, a required column without one readable
+            value, an empty file, repeated keys where the rules forbid them), or a table with too
+            large a share of bad rows. All structural errors are reported at once.
     """
     mapped = _map_all(raw, settings)
     references: dict[str, list[str]] = {}
@@ -93,7 +93,7 @@ def validate_tables(raw: Mapping[str, RawTable], settings: IngestSlice) -> Valid
     complaints: list[str] = []
     for name, table in mapped.items():
         if not references.keys() >= {rule.references for rule in table.rules if rule.references}:
-            # Its rows refer to a faulty table: they would be bad for that table's sake alone.
+            # Its rows refer to a table with errors: they would be bad only because of that table.
             continue
         verdicts[name] = judge_table(table, references, settings)
         found = _complaints(table, verdicts[name], settings)

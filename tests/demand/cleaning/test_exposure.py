@@ -123,7 +123,7 @@ def test_a_sale_on_a_closed_day_counts_and_is_reported(make_tables, make_setting
     build = build_panel(prepare(make_tables(sales, calendar=calendar(("2024-01-02", "s1", 0))), make_settings(), AS_OF))
     assert row_of(build.panel, "s1", "B") == [2, 7, 2, 2, 2, 2]
     assert not build.panel.closed[0, 1]
-    assert build.treatments[[c.STORE_ID, c.SKU, c.UNITS, c.TREATMENT]].to_numpy().tolist() == [
+    assert build.cleaning_log[[c.STORE_ID, c.SKU, c.UNITS, c.TREATMENT]].to_numpy().tolist() == [
         ["s1", "b1", 7.0, "open_after_all"]
     ]
 

@@ -41,7 +41,7 @@ def faults(make_tables, make_settings):
         tables = make_tables(weekly(values_of), **({} if calendar is None else {"calendar": calendar}))
         settings = make_settings(frequency="W-MON", horizon=4, category=[c.SKU], cleaning=cleaning)
         build = build_panel(prepare(tables, settings, AS_OF))
-        rows = build.treatments.loc[build.treatments[c.TREATMENT] == "fault", [c.STORE_ID, c.SKU, c.DATE]]
+        rows = build.cleaning_log.loc[build.cleaning_log[c.TREATMENT] == "outlier", [c.STORE_ID, c.SKU, c.DATE]]
         assert int(np.isnan(build.panel.demand).sum()) == len(rows)
         return [(store, sku, WEEKS.get_loc(day)) for store, sku, day in rows.to_numpy()]
 
@@ -126,8 +126,8 @@ def test_the_planted_outlier_of_the_sports_data_is_the_only_one_found():
         "stores": pd.read_csv(folder / "stores.csv", dtype=keys),
     }
     settings = Settings(**yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8")))
-    found = build_panel(prepare(tables, settings, date(2017, 4, 8))).treatments
-    assert found.loc[found[c.TREATMENT] == "fault", c.UNITS].tolist() == [1_000_000.0]
+    found = build_panel(prepare(tables, settings, date(2017, 4, 8))).cleaning_log
+    assert found.loc[found[c.TREATMENT] == "outlier", c.UNITS].tolist() == [1_000_000.0]
 
 
 def test_the_usual_peak_by_hand(faults):
