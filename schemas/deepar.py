@@ -1,4 +1,4 @@
-"""What the two DeepAR backends share: the data channel, jobs, trained models, and the backend's seam."""
+"""What the two DeepAR backends share: the data channel, jobs, trained models, and the interface of a backend."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEEPAR = "deepar"
 class DeepArChannel(Record):
     """One configuration's data in the lake, as DeepAR reads it: JSON Lines, gzip-packed.
 
-    Layout (domain, section 3.1), below ``prefix`` = ``deepar/forecasting-<monthly|weekly|daily>-<series>-v<digest>``:
+    Layout below ``prefix`` = ``deepar/forecasting-<monthly|weekly|daily>-<series>-v<digest>``:
     ``data/<configuration>/train/train.json.gz`` (every series without its last ``prediction_length`` periods where
     there is a test channel), ``data/<configuration>/test/test.json.gz`` (whole series), ``.../inference/input.json.gz``
     (whole series and the horizon's dynamic features, one line per series) and ``.../inference/keys.csv`` (store_id,
@@ -31,7 +31,7 @@ class DeepArChannel(Record):
         test: the test channel's only file; None where the model is trained on everything known.
         inference: one line per series.
         key_file: which series each line of ``inference`` is.
-        encoding: JSON that tells how categories and dynamic features are coded, for requests of one's own.
+        encoding: JSON that tells how categories and dynamic features are coded, for requests to an endpoint.
         time_freq: DeepAR's name of the frequency: ``M``, ``W`` or ``D``.
         prediction_length: H.
         series: lines of the inference file.
@@ -93,7 +93,7 @@ class TrainedModel(Record):
 
 
 class TuningRequest(Record):
-    """A tuning job to run: a training request whose ``hyperparameters`` lack the tuned ones.
+    """A tuning job to run: a training request without the tuned ones in its ``hyperparameters``.
 
     Attributes:
         training: data, purpose and the static hyperparameters; its channel has a test part.
@@ -132,13 +132,13 @@ class TuningResult(Record):
 
 
 class JobProgress(Record):
-    """Where a job stands, for the Prefect UI.
+    """Progress of a job, for the Prefect UI.
 
     Attributes:
         job: its name.
         state: the coarse state.
         detail: plain words, such as SageMaker's secondary status and message.
-        share: part done, 0 to 1, where it is known.
+        share: fraction done, 0 to 1, where it is known.
     """
 
     job: str
@@ -152,7 +152,7 @@ class DeepArTrial(Record):
 
     Attributes:
         history: periods that may be known at all: those before ``as_of``, or before the first fold.
-        known: periods that the configurations are trained on; the ``history - known`` behind them are the test.
+        known: periods that the configurations are trained on; the ``history - known`` periods after them are the test.
         note: why the test is shorter than a horizon; empty where it is not.
     """
 
@@ -167,7 +167,7 @@ class DeepArTrial(Record):
 
 
 class ConfigurationRecord(Record):
-    """One configuration, trained and asked for the trial's test periods.
+    """One configuration, trained, with its forecast of the trial's test periods.
 
     Attributes:
         configuration: which data and likelihood.
@@ -186,7 +186,7 @@ class ConfigurationRecord(Record):
 
 
 class DeepArChoice(Record):
-    """The configuration that goes on, and the table that shows why."""
+    """The selected configuration, and the table that shows why."""
 
     configuration: DeepArConfiguration
     why: str
@@ -210,7 +210,7 @@ class EndpointRecord(Record):
         name: of the endpoint.
         variants: variant to the training job of its model, the best first; empty = the endpoint is deleted.
         weights: variant to its share of the requests that name none.
-        encoding: lake key of the JSON that tells how to code a request; the same for every variant.
+        encoding: lake key of the JSON that describes how a request is coded; the same for every variant.
     """
 
     name: str
@@ -276,10 +276,10 @@ class DeepArBackend(Protocol):
         Args:
             model: a finished training.
             channel: its inference file.
-            quantiles: levels asked for.
-            num_samples: sample paths behind them.
-            report: told of the progress.
-            paths: the sample paths themselves too, where the way of asking can carry them.
+            quantiles: quantile levels.
+            num_samples: sample paths that they are computed from.
+            report: receives the progress.
+            paths: return the sample paths as well, where the kind of request supports it.
 
         Returns:
             JSON Lines in the lake, one per input line in its order: ``{"mean": [...], "quantiles": {"0.1": [...]}}``,

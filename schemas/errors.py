@@ -1,4 +1,4 @@
-"""The error tree, by who must act. Every message says what, where, expected, got and what to do."""
+"""The error tree, by who must act. A message says what is wrong and where, what was found and expected, and the fix."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PipelineError(Exception):
     """Root of every error that a user of the product can meet.
 
     Attributes:
-        exit_code: what the command line ends with (contract, section 1).
+        exit_code: exit code of the command line (docs/reference/contract.md#commands).
     """
 
     exit_code = 1
@@ -37,7 +37,7 @@ class ConfigError(PipelineError):
 
 
 class DataContractError(PipelineError):
-    """An input table breaks its contract: the data owner acts."""
+    """An input table breaks its rules: the data owner acts."""
 
     exit_code = 2
 
@@ -56,21 +56,21 @@ class TrainingError(PipelineError):
 
 
 class PublicationError(PipelineError):
-    """The new files break the contract or cannot be written; the last good run stands: the operator acts."""
+    """The new files break their rules or cannot be written. The previous run stays in force. The operator acts."""
 
 
 class PublicationHeldError(PublicationError):
-    """The new file was held back by a limit; the last good one stands: the operator acts."""
+    """A limit held the new file back. The previous file stays in force. The operator acts."""
 
     exit_code = 3
 
 
 class BackfillError(PipelineError):
-    """Some weeks of a backfill failed; the others stand: whoever must act for those weeks.
+    """Some weeks of a backfill failed; the others are published.
 
     Args:
         message: the failed weeks and their reasons.
-        exit_code: the weeks' own where they all end with the same, else 1.
+        exit_code: the exit code of the failed weeks if they all have the same one, else 1.
     """
 
     def __init__(self, message: str, exit_code: int = 1) -> None:

@@ -15,11 +15,11 @@ class Scope(StrEnum):
     """What one fit of a model serves."""
 
     BASELINE = "baseline"
-    """Every series, whatever its history; always fitted."""
+    """Every series with any history; always fitted."""
     GLOBAL = "global"
     """All series together: one fit per cutoff."""
     SERIES = "series"
-    """One series at a time; the largest series only, as far as the model's budget goes."""
+    """One series at a time; only the largest series, within the model's budget."""
     COMBINED = "combined"
     """No fit: its forecasts are made from those of the other models."""
 

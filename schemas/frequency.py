@@ -28,7 +28,7 @@ class Frequency:
 
     @property
     def season(self) -> int:
-        """Periods in the season that scaled errors use: 7, 52 or 12 (contract, section 4)."""
+        """Periods in the season that scaled errors use: 7, 52 or 12."""
         return {"D": 7, "W": 52, "MS": 12}[self.kind]
 
     @property
@@ -43,7 +43,7 @@ class Frequency:
 
     @property
     def default_horizon(self) -> int:
-        """28 days, 8 weeks or 6 months (contract, section 2)."""
+        """28 days, 8 weeks or 6 months."""
         return {"D": 28, "W": 8, "MS": 6}[self.kind]
 
     @property

@@ -104,7 +104,7 @@ def output_tables(quantiles: Sequence[float]) -> tuple[OutputTable, ...]:
 
 @dataclass(frozen=True)
 class RunOutputs:
-    """The tables of one run in the contract's form (section 4); rows in any order, further columns kept.
+    """The tables of one run (docs/reference/contract.md#outputs); rows in any order, further columns are kept.
 
     Attributes:
         replenishment: store_id, sku, target_quantity.
@@ -118,15 +118,15 @@ class RunOutputs:
         costs: one row per policy.
         quarantine: every rejected row.
         history: store_id, category, date, units (NaN = unknown) of the recent past; for the figures.
-        stock_by_day: policy, store_id, date, stock (expected units after the fill), capacity (NaN =
+        stock_by_day: policy, store_id, date, stock (expected units after the delivery), capacity (NaN =
             unlimited), sales (expected units), over (share of paths over capacity); for the figures.
-        cleaning_log: what cleaning did, one row per treated period; for the report.
+        cleaning_log: what cleaning did, one row per changed period; for the report.
         category_totals: store_id, category, target_quantity that the SKU targets must add up to; then
             replenishment needs a category column (which is not published).
         explanations: one row per (store, SKU): how its target came about (see
-            ``tasks.inventory.allocation.explanations``); published beside the contract's files.
+            ``tasks.inventory.allocation.explanations``); published with the other files.
         unmet: what a limit did not grant, by store, category and SKU; published as ``unmet.csv``.
-        overridden: the pairs whose target planners' overrides changed (:mod:`tasks.publication.overrides`);
+        overridden: the pairs whose target was changed by planners' overrides (:mod:`tasks.publication.overrides`);
             published as ``overrides.csv`` where there is one.
     """
 

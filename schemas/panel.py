@@ -48,11 +48,10 @@ class Panel:
         periods: T + H labels; the first T are history, the last H are the horizon.
         demand: shape (n, T); units per period, NaN = unknown, never negative.
         closed: shape (n, T + H); the store is known to be closed (its demand is zero and known).
-        known: name to feature known in advance (calendar, holidays, events, planned promotions).
-        observed: name to covariate seen only up to the cutoff, shape (n, T) (such as the last price).
-        sold: shape (n, T); units as sold, before outliers and stock-outs were treated: 0 where nothing was
-            sold, NaN only before a series' first period and behind the last delivered row. None where only
-            the demand is at hand.
+        known: name to known future covariate (calendar, holidays, events, planned promotions).
+        observed: name to past covariate, shape (n, T) (such as the last price).
+        sold: shape (n, T); units as sold, before outliers and stock-outs became unknown: 0 where nothing was sold,
+            NaN only before a series' first period and after the last delivered row. None where only the demand exists.
         horizon: H.
     """
 
@@ -90,8 +89,8 @@ class Panel:
         """The panel as it was when only the first ``cutoff`` periods were known.
 
         Args:
-            cutoff: number of known periods, 1 to T. What lies behind it is cut off, not hidden: only
-                features known in advance reach into the horizon.
+            cutoff: number of known periods, 1 to T. Later periods are removed, not masked: only known
+                future covariates reach into the horizon.
         """
         end = cutoff + self.horizon
         return replace(
@@ -151,8 +150,8 @@ class Forecast:
         failed: index of a series to why the model could not serve it; its rows hold the
             fallback's forecast (seasonal naive).
         notes: remarks for the run's tables, such as the order found or rounds used.
-        paths: shape (n, H, K); sample paths of the model's own, NaN for series that it could not serve; None where
-            it has none or was not asked for them.
+        paths: shape (n, H, K); the model's own sample paths, NaN for series that it could not serve; None where it
+            has none or none were requested.
     """
 
     mean: FloatArray

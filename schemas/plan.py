@@ -1,4 +1,4 @@
-"""The inventory problem and its plan (contract, section 5), as arrays over series."""
+"""The inventory problem and its plan (docs/reference/contract.md#plan-command), as arrays over series."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class PlanProblem:
         periods_per_week: length of the blocks with at least one visit per store.
         max_visits_per_period: over all stores; None = unlimited.
         seed: of every random choice.
-        free_visits: shape (S,); stores whose visit cost is not known: they are visited once a review period, on
-            its first period. None = every cost is known (it may be 0).
+        free_visits: shape (S,); stores with an unknown visit cost: they are visited once per review period, in its
+            first period. None = every cost is known (it may be 0).
         level_floor: shape (n,), least level at every visit (minimum presentation); None = none.
         frozen: shape (S, T); True where no visit may arrive; None = nowhere.
-        holding_factor: how many times its holding until the next visit a unit counts that is not asked for by
-            then: the calibrated price of a leftover. None = searched on the sample paths.
+        holding_factor: overstock cost multiplier, calibrated by replay: a unit left at the next visit costs this many
+            times its holding until then. None = searched on the sample paths.
     """
 
     store_ids: tuple[str, ...]
@@ -71,10 +71,10 @@ class PlanProblem:
         return int(self.mean.shape[1])
 
     @property
-    def leftover_weight(self) -> float:
+    def overstock_weight(self) -> float:
         """Periods of holding that a unit left at the end of the horizon is charged: at least the last one.
 
-        A calibrated leftover is held on behind the horizon; without this, the plan with the highest levels would
+        Calibrated overstock is held beyond the horizon. Without this weight, the plan with the highest levels would
         seem cheapest wherever the horizon ends at the next visit.
         """
         if self.holding_factor is None:

@@ -1,4 +1,4 @@
-"""The seams: what every forecaster and every inventory policy offers."""
+"""The interfaces of forecasters and of inventory policies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from schemas.facts import PolicyFacts
 from schemas.panel import Forecast, Panel
 from schemas.plan import Plan, PlanProblem
 
-# Told of a search's progress, a line at a time.
+# Receives the progress of a search, one line at a time.
 Tell = Callable[[str], None]
 
 
@@ -17,7 +17,7 @@ Tell = Callable[[str], None]
 class Forecaster(Protocol):
     """A model that learns from a panel's history and forecasts its horizon.
 
-    ``fit`` must read nothing behind the panel's history but features known in advance; ``predict``
+    ``fit`` must read nothing after the panel's history but known future covariates; ``predict``
     forecasts the horizon of any panel with the same series. Both are deterministic for a seed.
     """
 
@@ -33,7 +33,7 @@ class FittedForecaster(Protocol):
     """A fitted model."""
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
-        """Forecast the H periods behind the panel's history."""
+        """Forecast the H periods after the panel's history."""
         ...
 
 
@@ -48,10 +48,10 @@ class RefittableForecaster(FittedForecaster, Protocol):
 
 @runtime_checkable
 class SamplingForecaster(FittedForecaster, Protocol):
-    """A fitted model that has sample paths of its own."""
+    """A fitted model with its own sample paths."""
 
     def predict_with_paths(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
-        """The forecast of :meth:`predict`, with ``paths`` where they are not too many to carry."""
+        """The forecast of :meth:`predict`, with ``paths`` unless they are too large."""
         ...
 
 

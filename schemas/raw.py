@@ -30,12 +30,12 @@ class RawFile:
 
 @dataclass(frozen=True)
 class RawTable:
-    """All rows of one input table, its files one behind the other.
+    """All rows of one input table, its files concatenated.
 
     Attributes:
         name: table name as in the settings' ``sources``.
         frame: one row per row read, the files' own column names (the union over the files). Columns of
-            text files are categories of text, "" where the cell is empty or the file lacks the column;
+            text files are categories of text, "" where the cell is empty or the file does not have the column;
             columns of Parquet files have their stored type where all files agree on it.
         file: shape (rows,); index into ``files``.
         row_number: shape (rows,); 1-based position among the file's rows, the header not counted. In

@@ -132,9 +132,9 @@ class TreeTuningRecord(Record):
 
     Attributes:
         model: its name.
-        parameters: the best trial's; empty where the settings' own stand.
+        parameters: the best trial's; empty where the parameters of the settings are kept.
         trials: in their order; none where the history is too short.
-        note: what came of it, in words.
+        note: the result in words.
     """
 
     model: str
@@ -149,7 +149,7 @@ class ForecastRecord(Record):
 
     The table has columns cutoff, store_id, category, date, model, mean and one per quantile;
     the rows whose cutoff is the first forecast period are the live forecast, the others belong to folds.
-    ``live`` tells whether there are live rows. ``paths`` are sample paths of the live forecast, where the model has
+    ``live`` says whether there are live rows. ``paths`` are sample paths of the live forecast, where the model has
     its own: store_id, category, date, model and one column per path.
     """
 
@@ -189,7 +189,7 @@ class PlanInputs(Record):
         champions: model per series.
         paths: sample paths of models that have their own.
         stock_counted: any stock was counted on or before ``as_of``.
-        holding_factor: what a leftover counts, calibrated by replay; None where it was not.
+        holding_factor: overstock cost multiplier calibrated by replay; None without calibration.
     """
 
     tables: dict[str, TableRef]
@@ -207,8 +207,8 @@ class CalibrationRecord(Record):
     """What replaying past weeks says about the policies' parameters.
 
     Attributes:
-        holding_factor: how many times its holding until the next visit a leftover counts; None where nothing was
-            calibrated.
+        holding_factor: overstock cost multiplier: a unit left at the next visit costs this many times its holding
+            until then; None without calibration.
         costs: the replay's cost by parameter, one row each.
         forecasts: what it was replayed with.
     """

@@ -19,8 +19,8 @@ class RunContext(Record):
 
     Attributes:
         settings: effective settings, paths absolute.
-        as_of: first day that is not known.
-        force: compute every stage again, whatever the lake holds.
+        as_of: run date: data before it are used.
+        force: compute every stage again, even where the lake has its result.
         dry_run: do everything but the publication.
         stores: only these stores; empty = all.
         categories: only these categories; empty = all.
@@ -50,7 +50,7 @@ class ShardSpec(Record):
     """A part of the forecasting work: one model on some series over one or more cutoffs.
 
     Attributes:
-        model: name in the settings, or a floor.
+        model: name in the settings, or a baseline.
         series: indices into the panel's series; None = all of them.
         folds: indices of the folds to forecast, in ascending order of their cutoffs.
         live: whether to forecast the run's own horizon as well.

@@ -1,8 +1,8 @@
 """Great Expectations suites, built from the one definition of each table in :mod:`schemas.tables`.
 
-A suite judges a *check frame*: the typed columns under their contract names, and beside each a column
-that says how the cell was read (:func:`read_column`). Where a rule needs arithmetic that Great
-Expectations lacks (labels of a frequency), the check frame holds a column of true and false.
+A suite judges a *check frame*: the typed columns under Restock's names, and for each a column that says how the
+cell was read (:func:`read_column`). Where a rule needs arithmetic that Great Expectations does not have (labels of a
+frequency), the check frame contains a column of true and false.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def table_suite(
         frequency: its code, where dates must be labels of it; None = any day.
 
     Returns:
-        Expectations whose ``meta`` is a :class:`Reason` as a mapping. A column's expectations stand in
-        the order in which they matter: the first that a row fails is its reason.
+        Expectations whose ``meta`` is a :class:`Reason` as a mapping. A column's expectations are in
+        order of precedence: the first one that a row fails is its reason.
     """
     import great_expectations as gx
 

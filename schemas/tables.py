@@ -11,7 +11,7 @@ from typing import Literal
 from schemas import columns as c
 
 Kind = Literal["id", "text", "number", "date", "flag"]
-# What a repeated key means: a structural fault, a bad row, or nothing (lines may repeat).
+# What a repeated key means: a structural error, a bad row, or nothing (lines may repeat).
 Repeats = Literal["fault", "bad_row", "allowed"]
 
 
@@ -20,7 +20,7 @@ class ColumnRule:
     """What one column may hold.
 
     Attributes:
-        name: the contract's name.
+        name: Restock's name of the column.
         kind: ``id`` and ``text`` are text as written, ``flag`` is 0/1 or true/false.
         required: the file must have the column.
         nullable: a row may leave it empty.
@@ -203,7 +203,7 @@ OVERRIDES = TableContract(
     handmade=True,
 )
 
-# Referenced tables stand before those that refer to them.
+# Referenced tables come before those that refer to them.
 TABLES: dict[str, TableContract] = {
     table.name: table
     for table in (STORES, PRODUCTS, SALES, STOCK, DC_STOCK, CALENDAR, AVAILABILITY, PROMOTIONS, OVERRIDES)

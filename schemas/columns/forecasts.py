@@ -33,7 +33,7 @@ def quantile_column(level: float) -> str:
 
 
 def level_text(level: float) -> str:
-    """How a quantile level is written: in column names, in what DeepAR is asked for and in its answers.
+    """Text of a quantile level: in column names, and in DeepAR's requests and responses.
 
     >>> level_text(0.5), level_text(1 / 3)
     ('0.5', '0.333333')

@@ -66,7 +66,7 @@ class Network:
             lead_time=problem.settings.lead_time,
             holding_cost=problem.settings.holding_cost,
             penalty=problem.settings.over_capacity_penalty,
-            leftover=problem.leftover_weight,
+            leftover=problem.overstock_weight,
         )
 
     @property

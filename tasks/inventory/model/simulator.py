@@ -7,7 +7,7 @@ Every policy, bound and report is judged here. A period t:
 2. stock above the store's capacity counts as a store-period over capacity;
 3. demand takes what is there; what is not there is lost once, at that period's price;
 4. what is left costs its holding; at the end of the horizon as many periods of it as a calibrated leftover counts
-   (``PlanProblem.leftover_weight``).
+   (``PlanProblem.overstock_weight``).
 
 A fill is never cut. The limit of the distribution centre and of visits a period are checked, not enforced: a
 plan that breaks them is reported by name in ``PlanCost.limit_breaches`` and is invalid.
