@@ -7,8 +7,6 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
-from prefect.logging import get_logger
-
 from schemas.run import RunContext
 from tasks.configuration.settings_file import read_settings
 from tasks.inventory.registry import unknown_policies
@@ -53,6 +51,8 @@ def prepare_run(
 @cache
 def _warn_once(warning: str) -> None:
     """Log a warning about the settings, once per process: a backfill reads the same file for every week."""
+    from prefect.logging import get_logger  # late: questions about a run answer in seconds, without Prefect
+
     get_logger("restock").warning(warning)
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from flows.__main__ import cli
+from flows.cli.group import cli
 from schemas.errors import ConfigError
 from tasks.configuration.settings_file import load_settings
 from tasks.inventory.weekly import optimize

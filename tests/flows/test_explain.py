@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.__main__ import cli
+from flows.cli.group import cli
 from schemas.errors import ConfigError
 from tests.flows import mini_company
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from flows.__main__ import _progress
+from flows.cli.terminal import progress
 from schemas.errors import ConfigError, DataContractError
 from schemas.plan import Plan
 from tasks.inventory.model.simulator import simulate
@@ -231,7 +231,7 @@ class Terminal(io.StringIO):
 def test_progress_shows_in_one_line_of_a_terminal_and_nowhere_else(monkeypatch):
     for stream, shown in ((Terminal(), "\r\x1b[Kgeneration 3\r\x1b[K"), (io.StringIO(), "")):
         monkeypatch.setattr(sys, "stderr", stream)
-        with _progress() as tell:
+        with progress() as tell:
             if tell is not None:
                 tell("generation 3")
         assert stream.getvalue() == shown

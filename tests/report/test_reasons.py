@@ -11,7 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from flows.__main__ import cli
+from flows.cli.group import cli
 from schemas.errors import ConfigError
 from schemas.outputs import EXPLANATION_TABLE
 from tasks.publication.output_files import write_output

@@ -1,0 +1,58 @@
+"""Run a flow in the process of the command line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+from flows.cli.terminal import say
+from flows.environment import COMMAND_LINE
+
+
+def run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, ...], **parameters: Any) -> Any:
+    """Check the settings, then run a flow in this process.
+
+    Args:
+        module: Name of the flow's module in ``flows``.
+        name: Name of the flow's function.
+        settings_file: Path of the settings file.
+        overrides: ``key.path=value`` texts; relative paths in them start at the working directory.
+        parameters: The other parameters of the flow.
+
+    Returns:
+        What the flow returns.
+
+    Raises:
+        ConfigError: The settings are invalid.
+    """
+    # Set before anything imports Prefect, which reads its settings once.
+    for variable, value in COMMAND_LINE.items():
+        os.environ.setdefault(variable, value)
+    from flows.preparation import prepare_run
+
+    prepare_run(settings_file, overrides=overrides)  # reports invalid settings before a server starts
+    flow = getattr(importlib.import_module(f"flows.{module}"), name)
+    from flows.server import on_the_served_server
+
+    with on_the_served_server() as api:
+        if api is not None:
+            say(f"The run is recorded by the server of `make serve`: {api.removesuffix('/api')}")
+        return flow(settings_file=str(Path(settings_file).resolve()), overrides=list(overrides), **parameters)
+
+
+def say_published(record: Any) -> None:
+    """Print where the published files or the previewed files are.
+
+    Args:
+        record: The :class:`schemas.records.PublicationRecord` of the run.
+    """
+    if record.dry_run:
+        say("", f"Dry run: nothing was published. Preview: {record.folder}")
+        return
+    say(
+        "",
+        f"Replenishment file: {record.folder}/replenishment.csv",
+        f"Report:             {record.folder}/report.html",
+    )
