@@ -1,4 +1,4 @@
-"""What the demo company sells: categories, articles with their life, and SKUs with sizes."""
+"""What the demo company sells: categories, styles with their life, and SKUs with sizes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Range:
     family: str = "ZAPATO"
 
 
-# 59 subfamily and cluster pairs; times two brands = 118 categories (domain, section 1 and 2.1).
+# 59 subfamily and cluster pairs; times two brands = 118 categories.
 RANGES = (
     Range("BOTA", ("DAMA CASUAL", "DAMA VESTIR", "HOMBRE CASUAL", "OUTDOOR", KIDS), "winter", 50_000, 1.6),
     Range("BOTIN", ("DAMA CASUAL", "DAMA VESTIR", "HOMBRE CASUAL", "HOMBRE VESTIR", "OUTDOOR"), "winter", 42_000, 2.0),
@@ -92,7 +92,7 @@ SHOE_SIZES = {
     "everyone": tuple(str(size) for size in range(37, 44)),
 }
 ACCESSORY_SIZES = {"CINTURON": ("90", "100", "110"), "CALCETIN": ("S", "M", "L")}
-# Weeks at full price, from and below; then three months of clearance (domain, section 1).
+# Weeks at full price, from and below; then three months of clearance.
 FULL_PRICE_WEEKS = {"flat": (21, 28), "winter": (21, 28), "summer": (19, 24), "school": (21, 28)}
 # First day (from 2023-01-01) of each season's collection: mid September, mid February, mid December.
 COLLECTIONS = {"summer": (-109, 256, 622), "winter": (41, 406, 772), "school": (-18, 347, 713)}
@@ -134,14 +134,14 @@ def category_table(rng: np.random.Generator) -> pd.DataFrame:
     return table
 
 
-def article_table(categories: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """The articles (model and colour) of every category, with their life.
+def style_table(categories: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """The styles (model and color) of every category, with their life.
 
-    Flat categories have a timeless article and two fashion articles launched about a year apart;
-    seasonal ones a new article for each season's collection; school ones both.
+    Flat categories have a timeless style and two fashion styles launched about a year apart;
+    seasonal ones a new style for each season's collection; school ones both.
 
     Returns:
-        One row per article: category (row of ``categories``), brand, sub-brand, family, subfamily as
+        One row per style: category (row of ``categories``), brand, sub-brand, family, subfamily as
         the company writes it, cluster, color, launch (day number, may be negative), days at full
         price, timeless, net list price in CLP and weight in its category.
     """
@@ -172,7 +172,7 @@ def article_table(categories: pd.DataFrame, rng: np.random.Generator) -> pd.Data
 
 
 def _lives(season: str, shoe: bool, rng: np.random.Generator) -> list[tuple[bool, int]]:
-    """Timeless flag and launch day of each article of a category."""
+    """Timeless flag and launch day of each style of a category."""
     lives: list[tuple[bool, int]] = []
     if season in ("flat", "school"):
         lives += [(True, -400)] * (2 if shoe and rng.random() < 0.5 else 1)  # noqa: PLR2004
@@ -194,19 +194,19 @@ def _net_price(net: float) -> int:
     return round(gross / 1.19)
 
 
-def sku_table(articles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """One row per SKU = article x size.
+def sku_table(styles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """One row per SKU = style x size.
 
     Returns:
-        sku (digits with leading zeros), article (row of ``articles``), size and the size's share of the
-        article's sales (sums to 1 per article, highest in the middle of the run).
+        sku (digits with leading zeros), style (row of ``styles``), size and the size's share of the
+        style's sales (sums to 1 per style, highest in the middle of the run).
     """
     rows: list[tuple[str, int, str, float]] = []
-    for index, article in enumerate(articles.to_dict("records")):
-        sizes = sizes_of(str(article[c.FAMILY]), str(article[c.SUBFAMILY]), str(article[c.CLUSTER]))
+    for index, style in enumerate(styles.to_dict("records")):
+        sizes = sizes_of(str(style[c.FAMILY]), str(style[c.SUBFAMILY]), str(style[c.CLUSTER]))
         centre = (len(sizes) - 1) / 2 + rng.normal(0, 0.3)
         share = np.exp(-0.5 * ((np.arange(len(sizes)) - centre) / 1.4) ** 2)
-        code = f"{1201 + 7 * index:07d}{COLORS.index(str(article[c.COLOR])):02d}"
+        code = f"{1201 + 7 * index:07d}{COLORS.index(str(style[c.COLOR])):02d}"
         for number, size in enumerate(sizes):
             suffix = f"{int(size):03d}" if size.isdigit() else f"{number:03d}"
             rows.append((code + suffix, index, size, float(share[number] / share.sum())))
@@ -214,7 +214,7 @@ def sku_table(articles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def sizes_of(family: str, subfamily: str, cluster: str) -> tuple[str, ...]:
-    """The size run of an article; ``U`` is the one size of bags and wallets.
+    """The size run of a style; ``U`` is the one size of bags and wallets.
 
     >>> sizes_of("ACCESORIO", "CALCETIN", "DAMA")
     ('S', 'M', 'L')

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
-from tasks.demo.catalogue import ARTICLE, SEASON, SIZE_SHARE, WEIGHT, article_table, category_table, sku_table
+from tasks.demo.catalogue import ARTICLE, SEASON, SIZE_SHARE, WEIGHT, category_table, sku_table, style_table
 from tasks.demo.network import StoreDemand, store_demand, store_table
-from tasks.demo.rates import Rates, article_rates, store_group
+from tasks.demo.rates import Rates, store_group, style_rates
 
 IndexArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -40,10 +40,10 @@ class Chain:
     Attributes:
         stores: see :func:`tasks.demo.network.store_table`.
         categories: see :func:`tasks.demo.catalogue.category_table`.
-        articles: see :func:`tasks.demo.catalogue.article_table`.
+        styles: see :func:`tasks.demo.catalogue.style_table`.
         skus: see :func:`tasks.demo.catalogue.sku_table`.
         demand: what multiplies demand in each store.
-        rates: what is expected of each article; ``scale`` turns the product into sale lines a day.
+        rates: expected demand of each style; ``scale`` converts the product to sale lines per day.
         scale: factor that brings the whole chain to ``TARGET_LINES`` sale lines.
         seed: seed of everything random.
         store_numbers: the stores that are part of the slice, as rows of ``stores``.
@@ -52,7 +52,7 @@ class Chain:
 
     stores: pd.DataFrame
     categories: pd.DataFrame
-    articles: pd.DataFrame
+    styles: pd.DataFrame
     skus: pd.DataFrame
     demand: StoreDemand
     rates: Rates
@@ -63,12 +63,12 @@ class Chain:
 
     def store_rates(self, store: int) -> FloatArray:
         """Expected sale lines of one store, shape (SKUs of the chain, days)."""
-        article = self.skus[ARTICLE].to_numpy()
-        category = self.articles[c.CATEGORY].to_numpy()
+        style = self.skus[ARTICLE].to_numpy()
+        category = self.styles[c.CATEGORY].to_numpy()
         group = store_group(str(self.stores[c.STORE_TYPE].iloc[store]))
-        by_article = self.rates.demand[group] * self.demand.affinity[store][category][:, None]
-        by_article = by_article * (self.scale * self.demand.by_day[store])[None, :]
-        values: FloatArray = by_article[article] * self.skus[SIZE_SHARE].to_numpy()[:, None]
+        by_style = self.rates.demand[group] * self.demand.affinity[store][category][:, None]
+        by_style = by_style * (self.scale * self.demand.by_day[store])[None, :]
+        values: FloatArray = by_style[style] * self.skus[SIZE_SHARE].to_numpy()[:, None]
         return values
 
 
@@ -82,27 +82,27 @@ def build_chain(size: Size, seed: int) -> Chain:
     """
     rng = np.random.default_rng([seed, 0])
     categories = category_table(rng)
-    articles = article_table(categories, rng)
-    skus = sku_table(articles, rng)
+    styles = style_table(categories, rng)
+    skus = sku_table(styles, rng)
     stores = store_table(rng)
     demand = store_demand(stores, categories, rng)
-    rates = article_rates(categories, articles, rng)
-    scale = _scale(stores, articles, demand, rates)
+    rates = style_rates(categories, styles, rng)
+    scale = _scale(stores, styles, demand, rates)
     store_numbers, chosen = np.arange(len(stores)), np.arange(len(categories))
     if size == "slice":
         store_numbers, chosen = _slice_stores(stores), _slice_categories(categories)
-    in_slice = np.isin(articles[c.CATEGORY].to_numpy()[skus[ARTICLE].to_numpy()], chosen)
+    in_slice = np.isin(styles[c.CATEGORY].to_numpy()[skus[ARTICLE].to_numpy()], chosen)
     sku_numbers = np.flatnonzero(in_slice)
-    return Chain(stores, categories, articles, skus, demand, rates, scale, seed, store_numbers, sku_numbers)
+    return Chain(stores, categories, styles, skus, demand, rates, scale, seed, store_numbers, sku_numbers)
 
 
-def _scale(stores: pd.DataFrame, articles: pd.DataFrame, demand: StoreDemand, rates: Rates) -> float:
+def _scale(stores: pd.DataFrame, styles: pd.DataFrame, demand: StoreDemand, rates: Rates) -> float:
     """Factor that makes the expected number of lines of the full chain ``TARGET_LINES``."""
-    owner = articles[c.CATEGORY].to_numpy()
+    owner = styles[c.CATEGORY].to_numpy()
     expected = 0.0
     for number, kind in enumerate(stores[c.STORE_TYPE]):
-        by_article = rates.demand[store_group(str(kind))] @ demand.by_day[number]
-        expected += float((by_article * demand.affinity[number][owner]).sum())
+        by_style = rates.demand[store_group(str(kind))] @ demand.by_day[number]
+        expected += float((by_style * demand.affinity[number][owner]).sum())
     return TARGET_LINES / ((1 + RETURN_SHARE) * KEPT_SHARE * expected)
 
 

@@ -19,7 +19,7 @@ from tasks.demo.chain import Size
 from tasks.demo.tables import DemoTables, demo_tables
 from tasks.demo.timeline import LAST_DAY
 
-# The company's own names for the contract's columns (domain, section 2.1).
+# The company's names for Restock's columns.
 SPANISH = {
     c.DATE: "Fecha",
     c.STORE_ID: "Cliente",
@@ -77,7 +77,7 @@ def write_demo_company(folder: Path, size: Size = "slice", seed: int = 7) -> Pat
         seed: any integer >= 0; the same seed gives the same bytes.
 
     Returns:
-        The settings file. Its sources lie beside it in ``data``.
+        The settings file. Its sources are next to it in ``data``.
     """
     tables = demo_tables(size, seed)
     data = folder / "data"
@@ -105,7 +105,7 @@ def settings_text(size: Size, seed: int) -> str:
 
 
 def _write_sales(path: Path, tables: DemoTables) -> None:
-    """Good and faulty lines in one gzip CSV without a time stamp in it."""
+    """Good and bad lines in one gzip CSV without a time stamp."""
     import pyarrow as pa
     from pyarrow import csv
 

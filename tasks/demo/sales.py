@@ -20,10 +20,10 @@ FloatArray = NDArray[np.float64]
 # Stock-outs per SKU and store over the whole time, and their mean length in days.
 STOCK_OUTS = 0.9
 STOCK_OUT_DAYS = 8
-# Share of the articles of a store that disappear from the shelf once, and for how many days.
+# Share of the styles of a store that disappear from the shelf once, and for how many days.
 NOT_SHOWN_SHARE = 0.1
 NOT_SHOWN_DAYS = (21, 61)
-# Articles that no store showed from 2023-09-10 to 2023-11-02 (source A's gap).
+# Styles that no store displayed from 2023-09-10 to 2023-11-02.
 GAP_ARTICLES = 6
 GAP_DAYS = (252, 306)
 # Demand of a category in a store on a day varies with this gamma shape.
@@ -78,7 +78,7 @@ def store_history(chain: Chain, store: int) -> StoreHistory:
     """Simulate one store from its first to its last day, with its own random stream."""
     rng = np.random.default_rng([chain.seed, 1, store])
     rate = chain.store_rates(store)
-    category = chain.articles[c.CATEGORY].to_numpy()[chain.skus[ARTICLE].to_numpy()]
+    category = chain.styles[c.CATEGORY].to_numpy()[chain.skus[ARTICLE].to_numpy()]
     mood = rng.gamma(DAY_SHAPE, 1 / DAY_SHAPE, (len(chain.categories), DAYS))
     empty = _spells(rng, len(chain.skus), STOCK_OUTS, rng.geometric(1 / STOCK_OUT_DAYS, 4 * len(chain.skus)))
     shown = ~empty & _shown(chain, rng)
@@ -106,10 +106,10 @@ def _spells(rng: np.random.Generator, rows: int, mean_count: float, lengths: Int
 
 
 def _shown(chain: Chain, rng: np.random.Generator) -> BoolArray:
-    """Which SKUs are on show on which days; hidden articles take all their sizes with them."""
-    articles = len(chain.articles)
-    hidden = _spells(rng, articles, NOT_SHOWN_SHARE, rng.integers(*NOT_SHOWN_DAYS, articles))
-    gap = np.random.default_rng([chain.seed, 2]).choice(articles, GAP_ARTICLES, replace=False)
+    """Which SKUs are on display on which days; a hidden style hides all its sizes."""
+    styles = len(chain.styles)
+    hidden = _spells(rng, styles, NOT_SHOWN_SHARE, rng.integers(*NOT_SHOWN_DAYS, styles))
+    gap = np.random.default_rng([chain.seed, 2]).choice(styles, GAP_ARTICLES, replace=False)
     hidden[gap, GAP_DAYS[0] : GAP_DAYS[1]] = True
     shown: BoolArray = ~hidden[chain.skus[ARTICLE].to_numpy()]
     return shown
@@ -122,8 +122,8 @@ def _priced(chain: Chain, rng: np.random.Generator, sku: IntArray, day: IntArray
     units = np.where(more, 1 + rng.geometric(0.7, n), 1)
     if n:
         units[rng.integers(n)] = LARGEST_LINE if store == _store_with_a_slip(chain) else BULK_LINE
-    article = chain.skus[ARTICLE].to_numpy()[sku]
-    price = chain.articles[c.PRICE].to_numpy()[article] * (1 - chain.rates.discount[article, day])
+    style = chain.skus[ARTICLE].to_numpy()[sku]
+    price = chain.styles[c.PRICE].to_numpy()[style] * (1 - chain.rates.discount[style, day])
     special = rng.random(n) < SPECIAL_PRICE_SHARE
     price = np.round(price * np.where(special, 1 - rng.uniform(0.05, 0.2, n), 1.0))
     return Lines(day, np.full(n, store), sku, units, (price * units).astype(np.int64))

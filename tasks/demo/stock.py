@@ -1,4 +1,4 @@
-"""Goods of the demo company on the morning after the last sales day: stores, distribution centre, capacities."""
+"""Goods of the demo company on the morning after the last sales day: stores, distribution center, capacities."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-# No store starts above this share of its storage (domain, section 2.3).
+# No store starts above this share of its storage.
 LARGEST_FILL = 0.8
 CAPACITY_DAYS = (32, 55)
 COVER_DAYS = (10, 45)
@@ -27,7 +27,7 @@ DC_COVER_DAYS = {"Temporada": (30, 80), "Liquidación": (0, 25), "No Colección"
 
 
 def states(chain: Chain) -> list[str]:
-    """Lifecycle state of every article of the chain after the last sales day."""
+    """Lifecycle state of every style of the chain after the last sales day."""
     return [STATES[max(phase, 0)] for phase in chain.rates.phase[:, DAYS]]
 
 
@@ -86,12 +86,12 @@ def _units_last_year(history: StoreHistory) -> float:
 def store_file_table(chain: Chain, histories: dict[int, StoreHistory], capacity: IntArray) -> pd.DataFrame:
     """The stores as the company lists them: type, storage and display capacity, freight in CLP a visit.
 
-    The display holds 85 to 120 % of the articles that the store sells now.
+    The display holds 85 to 120 % of the styles that the store sells now.
     """
     rng = np.random.default_rng([chain.seed, 5])
     room = rng.uniform(0.85, 1.2, len(chain.stores))
-    article = chain.skus[ARTICLE].to_numpy()[chain.sku_numbers]
-    shown = [len(np.unique(article[history.rate[chain.sku_numbers] > 0])) for history in histories.values()]
+    style = chain.skus[ARTICLE].to_numpy()[chain.sku_numbers]
+    shown = [len(np.unique(style[history.rate[chain.sku_numbers] > 0])) for history in histories.values()]
     stores = chain.stores.iloc[list(histories)]
     return pd.DataFrame(
         {
@@ -105,10 +105,10 @@ def store_file_table(chain: Chain, histories: dict[int, StoreHistory], capacity:
 
 
 def dc_stock_table(chain: Chain, histories: dict[int, StoreHistory]) -> pd.DataFrame:
-    """What the distribution centre may send of each SKU: weeks of network demand in season, little after.
+    """Units of each SKU that the distribution center may send: weeks of network demand in season, few after it.
 
     A season's goods are imported before it starts: what is in season has at least its even share of its
-    category's mean demand over the year behind it.
+    category's mean demand over the past year.
     """
     rng = np.random.default_rng([chain.seed, 6])
     rate = np.sum([history.rate for history in histories.values()], axis=0)
@@ -128,7 +128,7 @@ def dc_stock_table(chain: Chain, histories: dict[int, StoreHistory]) -> pd.DataF
 
 def _even_share(chain: Chain, histories: dict[int, StoreHistory], in_season: BoolArray) -> FloatArray:
     """Yearly mean demand of each SKU's category, divided evenly over its SKUs in season."""
-    category = chain.articles[c.CATEGORY].to_numpy()[chain.skus[ARTICLE].to_numpy()]
+    category = chain.styles[c.CATEGORY].to_numpy()[chain.skus[ARTICLE].to_numpy()]
     yearly = np.sum([history.yearly_rate for history in histories.values()], axis=0)
     size = len(chain.categories)
     total = np.bincount(category, weights=yearly, minlength=size)

@@ -1,4 +1,4 @@
-"""The demo company's input tables, in the contract's form, and a few faulty sale lines."""
+"""The demo company's input tables (docs/reference/contract.md#input-tables), and a few bad sale lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.demo.sales import availability_table, join_lines, sales_table, store_
 from tasks.demo.stock import capacities, dc_stock_table, states, stock_table, store_file_table
 from tasks.demo.timeline import calendar_table
 
-# One faulty line of each kind per this many good ones, and at least this many.
+# One bad line of each kind per this many good ones, and the minimum.
 GOOD_LINES_PER_FAULT = 40_000
 LEAST_FAULTS = 3
 UNKNOWN_STORE = "TIENDA CERRADA 99"
@@ -25,11 +25,11 @@ NO_NUMBER = "dos"
 
 @dataclass(frozen=True)
 class DemoTables:
-    """Every input table of the demo company (contract, section 3), and its faulty sale lines.
+    """Every input table of the demo company, and its bad sale lines.
 
     Attributes:
         sales: the good sale lines, ordered by date, store and SKU.
-        faults: faulty sale lines as text, with the position in ``sales`` before which each one stands.
+        faults: bad sale lines as text, with the position in ``sales`` before which each one is written.
     """
 
     sales: pd.DataFrame
@@ -68,10 +68,10 @@ def demo_tables(size: Size, seed: int) -> DemoTables:
 
 
 def _product_table(chain: Chain) -> pd.DataFrame:
-    """One row per SKU with its article's attributes, its state after the last sales day and its list price."""
+    """One row per SKU with its style's attributes, its state after the last sales day and its list price."""
     skus = chain.skus.iloc[chain.sku_numbers].reset_index(drop=True)
-    articles = chain.articles.assign(**{c.COLLECTION_STATUS: states(chain)})
-    rows = articles.iloc[skus[ARTICLE].to_numpy()].reset_index(drop=True)
+    styles = chain.styles.assign(**{c.COLLECTION_STATUS: states(chain)})
+    rows = styles.iloc[skus[ARTICLE].to_numpy()].reset_index(drop=True)
     in_season_shoe = rows[c.COLLECTION_STATUS].eq("Temporada") & rows[c.FAMILY].eq("ZAPATO")
     described = [c.BRAND, SUBBRAND, c.FAMILY, c.SUBFAMILY, c.CLUSTER, c.COLLECTION_STATUS, c.COLOR]
     table = pd.concat([skus[[c.SKU]], ("A" + skus[c.SKU].str.slice(0, 9)).rename(ARTICLE), rows[described]], axis=1)
@@ -81,16 +81,16 @@ def _product_table(chain: Chain) -> pd.DataFrame:
 
 
 def _promotions(chain: Chain) -> pd.DataFrame:
-    article = chain.skus[ARTICLE].to_numpy()[chain.sku_numbers]
-    list_price = chain.articles[c.PRICE].to_numpy(dtype=float)
-    return promotion_table(chain.skus.iloc[chain.sku_numbers], article, list_price, chain.rates)
+    style = chain.skus[ARTICLE].to_numpy()[chain.sku_numbers]
+    list_price = chain.styles[c.PRICE].to_numpy(dtype=float)
+    return promotion_table(chain.skus.iloc[chain.sku_numbers], style, list_price, chain.rates)
 
 
 def _faults(sales: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Lines with text for units, a store or a SKU that its table lacks: what quarantine is for.
+    """Bad lines for quarantine: text for units, an unknown store or an unknown SKU.
 
     Returns:
-        The sales columns as text; the index is the position in ``sales`` before which a line stands.
+        The sales columns as text; the index is the position in ``sales`` before which a line is written.
     """
     rng = np.random.default_rng([seed, 7])
     each = max(LEAST_FAULTS, len(sales) // GOOD_LINES_PER_FAULT)

@@ -161,17 +161,17 @@ def calendar_table() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Season:
-    """Demand over the year: a floor and a bell around a day of the year.
+    """Demand over the year: a constant and a bell curve around a day of the year.
 
     Attributes:
         peak: day of the year on which demand is highest.
         width: standard deviation of the bell, in days.
-        floor: demand far from the peak, as a fraction of the peak's.
+        base: demand far from the peak, as a fraction of the peak's.
     """
 
     peak: float
     width: float
-    floor: float
+    base: float
 
     def curve(self, labels: pd.DatetimeIndex, shift: float = 0.0) -> FloatArray:
         """Demand per day, scaled so that a whole year has mean 1; the peak moved by ``shift`` days."""
@@ -180,13 +180,13 @@ class Season:
     def _bell(self, day_of_year: FloatArray) -> FloatArray:
         distance = np.abs(day_of_year - self.peak) % DAYS_OF_YEAR
         distance = np.minimum(distance, DAYS_OF_YEAR - distance)
-        bell: FloatArray = self.floor + (1 - self.floor) * np.exp(-0.5 * (distance / self.width) ** 2)
+        bell: FloatArray = self.base + (1 - self.base) * np.exp(-0.5 * (distance / self.width) ** 2)
         return bell
 
 
 SEASONS = {
-    "flat": Season(peak=170, width=60, floor=0.9),
-    "winter": Season(peak=150, width=36, floor=0.04),
-    "summer": Season(peak=352, width=40, floor=0.03),
-    "school": Season(peak=60, width=13, floor=0.08),
+    "flat": Season(peak=170, width=60, base=0.9),
+    "winter": Season(peak=150, width=36, base=0.04),
+    "summer": Season(peak=352, width=40, base=0.03),
+    "school": Season(peak=60, width=13, base=0.08),
 }

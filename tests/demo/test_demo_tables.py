@@ -156,7 +156,7 @@ def test_demand_is_intermittent_with_weekends_above_weekdays(lines: pd.DataFrame
     assert by_weekday[5] > 1.4 * by_weekday[1]
 
 
-def test_prices_fall_with_the_life_of_an_article(demo: DemoTables, lines: pd.DataFrame) -> None:
+def test_prices_fall_with_the_life_of_an_style(demo: DemoTables, lines: pd.DataFrame) -> None:
     assert demo.products[c.PRICE].between(1_000, 90_000).all()
     share = (lines[c.NET_AMOUNT] / lines[c.UNITS] / lines[c.PRICE])[lines[c.UNITS].gt(0)]
     assert share.max() <= 1.001
