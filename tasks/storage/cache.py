@@ -1,4 +1,4 @@
-"""Results of stages in the lake, under a key that is made of everything a stage can see.
+"""Cache of stage results in the lake. The key of a result covers everything that the stage can read.
 
 See docs/reference/design.md#cache-keys.
 """
@@ -17,18 +17,18 @@ from tasks.storage.code_version import import_digest
 from tasks.storage.lake import Lake
 
 R = TypeVar("R", bound=Record)
-# How long a stage took is no part of its result.
+# The running time of a stage is not part of its result.
 _SECONDS = "seconds"
 
 
 def stage_key(stage: str, inputs: Record, use: Strict, modules: tuple[str, ...]) -> str:
-    """Key of a stage's result: its name, its inputs, its slice of the settings and the code that computes it.
+    """Return the cache key of a stage's result: a digest of its name, inputs, settings slice and code.
 
     Args:
         stage: name of the stage.
-        inputs: references, by their checksums, and small values.
+        inputs: references, which count by their checksums, and small values.
         use: the settings that the stage may read.
-        modules: dotted names of the modules that compute it; all that they import counts as well.
+        modules: dotted names of the modules that compute the result; the modules that they import count as well.
     """
     return digest_of(
         {"stage": stage, "inputs": content(inputs), "use": use.model_dump(mode="json"), "code": import_digest(modules)}
@@ -36,7 +36,7 @@ def stage_key(stage: str, inputs: Record, use: Strict, modules: tuple[str, ...])
 
 
 def content(value: object) -> Any:
-    """A JSON value that is equal where the content is: references count by their checksum, running times do not.
+    """Convert a value to JSON for the cache key: references become their checksums, running times are left out.
 
     >>> content(TableRef(key="a/b", rows=3, sha256="f00"))
     'f00'
@@ -53,7 +53,7 @@ def content(value: object) -> Any:
 
 
 def references(value: object) -> Iterator[TableRef | FileRef]:
-    """Every table and file that a record refers to, however deep."""
+    """Yield every table and file that a record refers to, at any depth."""
     if isinstance(value, TableRef | FileRef):
         yield value
     elif isinstance(value, BaseModel):
@@ -70,20 +70,20 @@ def references(value: object) -> Iterator[TableRef | FileRef]:
 def reuse_or_compute(
     lake: Lake, stage: str, key: str, record_type: type[R], compute: Callable[[], R], force: bool = False
 ) -> tuple[R, bool]:
-    """The stored result of a stage, or a new one that is stored.
+    """Return the cached result of a stage, or compute and store it.
 
-    A stored record counts only while every object that it names is in the lake with its checksum.
+    A cached record is valid only if every object that it refers to is in the lake with the same checksum.
 
     Args:
-        lake: where records and data lie.
+        lake: stores records and data.
         stage: name of the stage.
-        key: of the result (:func:`stage_key`).
-        record_type: the record's model; a record of an older shape is not reused.
-        compute: makes the record; its ``seconds`` is set to the time it took.
-        force: compute even where a result is stored.
+        key: cache key of the result (:func:`stage_key`).
+        record_type: type of the record; a cached record that does not validate is ignored.
+        compute: computes the record; its ``seconds`` are set to the running time.
+        force: compute even if a result is cached.
 
     Returns:
-        The record, and whether it was reused.
+        The record, and True if it was reused.
     """
     if not force:
         stored = _valid_record(lake, stage, key, record_type)
@@ -93,13 +93,13 @@ def reuse_or_compute(
     record = compute()
     record = record.model_copy(update={_SECONDS: round(time.perf_counter() - started, 3)})
     written = record.model_dump(mode="json")
-    lake.remember(stage, key, written)
-    # What a later run reads, so that both continue from the same record.
+    lake.store_record(stage, key, written)
+    # Return what a later run would load, so that both continue from the same record.
     return record_type.model_validate(written), False
 
 
 def _valid_record(lake: Lake, stage: str, key: str, record_type: type[R]) -> R | None:
-    stored = lake.recall(stage, key)
+    stored = lake.load_record(stage, key)
     if stored is None:
         return None
     try:

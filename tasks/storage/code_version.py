@@ -1,4 +1,4 @@
-"""Which code made a result: the version of the whole product, and a digest of what one computation imports."""
+"""Version of the whole product's code, and a digest of the code that one computation imports."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ PACKAGE = "restock"
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "tasks", "flows")
 SUFFIXES = (".py", ".j2")
-# Settings declare values, limits and descriptions. The values that a stage reads are in its key.
+# Settings modules only declare values, limits and descriptions; a stage's key holds the values that it reads.
 DECLARATIONS = "schemas.settings"
 _DIGITS = 12
 
 
 @cache
 def code_version() -> str:
-    """Version of the running code, such as ``0.1.0+3f2a91c07be4``.
+    """Return the version of the running code, for example ``0.1.0+3f2a91c07be4``.
 
-    Read once per process: an edit during a run changes nothing in it.
+    The version is computed once per process; edits during a run have no effect on it.
 
     Returns:
-        The package's version, a plus sign and twelve digits of :func:`source_digest`, so that an edited
-        checkout differs from a release of the same number.
+        The package's version, a plus sign and twelve digits of :func:`source_digest`. An edited
+        checkout therefore has another version than the release.
     """
     try:
         release = version(PACKAGE)
@@ -36,10 +36,10 @@ def code_version() -> str:
 
 
 def source_digest(root: Path) -> str:
-    """SHA-256 over the names and bytes of the product's source files.
+    """Return the SHA-256 over the names and bytes of the product's source files.
 
     Args:
-        root: folder that holds the packages; tests, deployments and compiled files are left out.
+        root: folder with the packages; tests, deployments and compiled files are excluded.
     """
     digest = hashlib.sha256()
     for package in PACKAGES:
@@ -53,14 +53,13 @@ def source_digest(root: Path) -> str:
 
 @cache
 def import_digest(modules: tuple[str, ...], root: Path = ROOT) -> str:
-    """SHA-256 over the code of modules and of everything in ``schemas`` and ``tasks`` that they import.
+    """Return the SHA-256 over the code of modules and of everything in ``schemas`` and ``tasks`` that they import.
 
-    Imports inside functions count. Comments and docstrings do not, nor do the declarations of
-    :data:`DECLARATIONS`.
+    Imports inside functions count. Comments, docstrings and the modules of :data:`DECLARATIONS` do not count.
 
     Args:
         modules: dotted names.
-        root: folder that holds the packages.
+        root: folder with the packages.
     """
     found = import_closure(modules, root)
     lines = [f"{name} {_module(name, root)[0]}\n" for name in sorted(found)]
@@ -68,14 +67,14 @@ def import_digest(modules: tuple[str, ...], root: Path = ROOT) -> str:
 
 
 def import_closure(modules: tuple[str, ...], root: Path = ROOT) -> set[str]:
-    """Dotted names of the modules, and of all product modules that they import, however far.
+    """Return the dotted names of the modules and of all product modules that they import, directly or indirectly.
 
     Raises:
-        ValueError: a name is no module of the product.
+        ValueError: a name is not a module of the product.
     """
     unknown = [name for name in modules if _file_of(name, root) is None]
     if unknown:
-        raise ValueError(f"{', '.join(unknown)}: no such module below {root}")
+        raise ValueError(f"{', '.join(unknown)}: no such module in {root}")
     found: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -88,7 +87,7 @@ def import_closure(modules: tuple[str, ...], root: Path = ROOT) -> set[str]:
 
 @cache
 def _module(name: str, root: Path) -> tuple[str, tuple[str, ...]]:
-    """Digest of a module's code without comments and docstrings but with its templates, and what it imports."""
+    """Return the digest of a module's code (without comments and docstrings, with templates) and its imports."""
     path = _file_of(name, root)
     assert path is not None
     tree = ast.parse(path.read_bytes())
@@ -102,7 +101,7 @@ def _module(name: str, root: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def _imports(node: ast.AST, root: Path) -> Iterator[str]:
-    """Product modules that an import statement names, declarations left out."""
+    """Yield the product modules that an import statement names, except declarations."""
     if isinstance(node, ast.Import):
         named = [alias.name for alias in node.names]
     elif isinstance(node, ast.ImportFrom) and node.module:
@@ -123,7 +122,7 @@ def _drop_docstring(node: ast.AST) -> None:
 
 
 def _file_of(name: str, root: Path) -> Path | None:
-    """The file of a product module; None where the name is none."""
+    """Return the file of a product module; None if the name is not a product module."""
     if name.split(".", 1)[0] not in ("schemas", "tasks"):
         return None
     stem = root.joinpath(*name.split("."))

@@ -1,4 +1,4 @@
-"""Read CSV files, plain or gzip: every cell as text."""
+"""Read CSV files, plain or gzip-compressed. Every cell is text."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _LINE_END = re.compile(r"\r\n?|\n")
 def read_csv(file: Path, name: str, source: SourceSettings) -> FileRows:
     """Read one CSV file.
 
-    Columns become categories of text, "" where a cell is empty. Rows without any value are no rows.
-    A row with more or fewer cells than the header is kept as malformed.
+    Columns are categoricals of text; an empty cell is "". Blank rows are skipped.
+    A row with more or fewer cells than the header is kept and marked as malformed.
 
     Args:
-        file: where it lies on this machine; ``.gz`` is decompressed.
-        name: how messages call it.
-        source: delimiter (found from the header when None) and encoding.
+        file: local path; ``.gz`` is decompressed.
+        name: name of the file in messages.
+        source: delimiter (None = detected from the header) and encoding.
 
     Raises:
-        ConfigError: the encoding's name is unknown.
-        DataContractError: the file is empty, repeats a column name, or is not in the set encoding.
+        ConfigError: the encoding is unknown.
+        DataContractError: the file is empty, repeats a column name, or does not match the configured encoding.
     """
     header = _header(file, name, source)
     columns = column_names(header.cells, name)
@@ -47,12 +47,12 @@ def read_csv(file: Path, name: str, source: SourceSettings) -> FileRows:
         table = _read(file, header, source.encoding, broken)
     except (ValueError, OSError) as error:
         raise _unreadable(name, source, error) from error
-    _refuse_swallowed_rows(table, broken, header.delimiter, name)
+    _check_quotes(table, broken, header.delimiter, name)
     return _to_rows(table.rename_columns(columns), broken, header.delimiter)
 
 
 class _Header:
-    """First line of a file, cut into cells."""
+    """First line of a file, split into cells."""
 
     def __init__(self, line: str, delimiter: str | None) -> None:
         self.delimiter = delimiter or _sniffed(line)
@@ -64,15 +64,15 @@ def _header(file: Path, name: str, source: SourceSettings) -> _Header:
         codecs.lookup(source.encoding)
     except LookupError:
         raise ConfigError(
-            f"{name} cannot be read: '{source.encoding}' is no known encoding. Set the source's `encoding` to a "
-            "name such as utf-8, latin-1 or cp1252."
+            f"{name} cannot be read: unknown encoding '{source.encoding}'. Set the source's `encoding` to a "
+            "known name, for example utf-8, latin-1 or cp1252."
         ) from None
     try:
         with gzip.open(file, "rb") if file.suffix.lower() == ".gz" else file.open("rb") as stream:
             start = stream.read(_HEADER_BYTES)
     except (OSError, EOFError) as error:
         raise _unreadable(name, source, error) from error
-    # The cut may fall within a character; the whole file is decoded strictly further on.
+    # The first bytes may end within a character; the whole file is decoded strictly later.
     line = start.decode(source.encoding, errors="ignore").lstrip("\ufeff")
     line = _LINE_END.split(line, maxsplit=1)[0]
     if not line.strip():
@@ -93,7 +93,7 @@ def _read(file: Path, header: _Header, encoding: str, broken: list[InvalidRow]) 
         broken.append(row)
         return "skip"
 
-    # Names by position: a header may leave one empty. One thread: only then are broken rows numbered.
+    # Columns are named by position: a header cell may be empty. pyarrow numbers invalid rows with one thread only.
     names = [str(position) for position in range(len(header.cells))]
     text = pa.dictionary(pa.int32(), pa.string())
     with pa.input_stream(str(file), compression="gzip" if file.suffix.lower() == ".gz" else None) as stream:
@@ -112,8 +112,8 @@ def _read(file: Path, header: _Header, encoding: str, broken: list[InvalidRow]) 
         )
 
 
-def _refuse_swallowed_rows(table: pa.Table, broken: list[InvalidRow], delimiter: str, name: str) -> None:
-    """A quote that is never closed makes one cell of all rows up to the next quote: they would be lost."""
+def _check_quotes(table: pa.Table, broken: list[InvalidRow], delimiter: str, name: str) -> None:
+    """Raise an error if an unclosed quotation mark turned several rows into one cell."""
     import pyarrow.compute as pc
 
     texts = [row.text for row in broken]
@@ -124,14 +124,14 @@ def _refuse_swallowed_rows(table: pa.Table, broken: list[InvalidRow], delimiter:
         inner = _LINE_END.split(text)[1:-1]
         if table.num_columns > 1 and inner and all(line.count(delimiter) == table.num_columns - 1 for line in inner):
             raise DataContractError(
-                f"{name}: a quotation mark is opened at {text[:_QUOTED]!r} but not closed in that row, so that one "
-                f"cell holds {len(inner) + 1} rows or more. Close it, or write a quotation mark within a text twice."
+                f"{name}: the quotation mark at {text[:_QUOTED]!r} is not closed in its row, so one cell contains "
+                f"at least {len(inner) + 1} rows. Close it, or double quotation marks that are part of a text."
             )
 
 
 def _to_rows(table: pa.Table, broken: list[InvalidRow], delimiter: str) -> FileRows:
     frame = table.unify_dictionaries().to_pandas()
-    # Broken rows left no trace in the table: the numbers of the others close the gaps they left.
+    # The table does not contain the invalid rows: number the other rows around them.
     skipped = np.array([row.number - 1 for row in broken], dtype=np.int64)
     numbers = np.setdiff1d(np.arange(1, len(frame) + len(skipped) + 1, dtype=np.int64), skipped)
     rows = FileRows(frame, numbers).without_blank_rows()
@@ -147,5 +147,5 @@ def _cells(text: str, delimiter: str) -> list[str]:
 def _unreadable(name: str, source: SourceSettings, error: Exception) -> DataContractError:
     return DataContractError(
         f"{name} cannot be read as CSV in the encoding {source.encoding} ({error}). Save it as UTF-8, or set the "
-        "source's `encoding` (such as latin-1 or cp1252) and `delimiter` to what the file has."
+        "source's `encoding` (for example latin-1 or cp1252) and `delimiter` to match the file."
     )

@@ -1,4 +1,4 @@
-"""Read Excel workbooks: every cell as the text it shows."""
+"""Read Excel workbooks. Every cell is the text that Excel displays."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _LEADING_ZEROS = re.compile(r"0+")
 def read_excel(file: Path, name: str, source: SourceSettings) -> FileRows:
     """Read one sheet of a workbook; its first row names the columns.
 
-    Dates are ISO 8601, whole numbers have no ".0", a number format of zeros keeps its leading zeros,
-    formulas give the value Excel last computed. Rows without any value are no rows.
+    Dates are ISO 8601, whole numbers have no ".0", number formats such as "000" keep leading zeros,
+    and formulas give the value that Excel computed last. Blank rows are skipped.
 
     Args:
-        file: where it lies on this machine.
-        name: how messages call it.
-        source: the sheet; the first when None.
+        file: local path.
+        name: name of the file in messages.
+        source: name of the sheet; None = the first sheet.
 
     Raises:
-        DataContractError: no workbook, no such sheet, an empty sheet, or a repeated column name.
+        DataContractError: the file is not a workbook, the sheet is missing or empty, or a column name repeats.
     """
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
@@ -43,7 +43,9 @@ def read_excel(file: Path, name: str, source: SourceSettings) -> FileRows:
     try:
         workbook = openpyxl.load_workbook(file, read_only=True, data_only=True)
     except (InvalidFileException, zipfile.BadZipFile, KeyError, OSError) as error:
-        raise DataContractError(f"{name} is no readable Excel workbook ({error}). Save it as .xlsx again.") from error
+        raise DataContractError(
+            f"{name} is not a readable Excel workbook ({error}). Save it again as .xlsx."
+        ) from error
     try:
         return _to_rows([[_shown(cell) for cell in row] for row in _sheet(workbook, name, source).iter_rows()], name)
     finally:
@@ -54,10 +56,11 @@ def _sheet(workbook: Workbook, name: str, source: SourceSettings) -> Any:
     sheet = source.sheet or workbook.sheetnames[0]
     if sheet not in workbook.sheetnames:
         raise DataContractError(
-            f"{name} has no sheet '{sheet}'; it has {', '.join(workbook.sheetnames)}. Set the source's `sheet`."
+            f"{name} has no sheet '{sheet}'; its sheets: {', '.join(workbook.sheetnames)}. "
+            "Correct the source's `sheet`."
         )
     found = workbook[sheet]
-    # Some writers store a wrong extent; openpyxl would stop there.
+    # Some programs store wrong sheet dimensions, and openpyxl would stop reading there.
     found.reset_dimensions()
     return found
 
@@ -78,7 +81,7 @@ def _padded(row: Sequence[str], width: int) -> list[str]:
 
 
 def _shown(cell: Any) -> str:
-    """The text of a cell, close to what Excel shows without losing digits."""
+    """Return the text of a cell as Excel displays it, with all digits."""
     value = cell.value
     if value is None:
         return ""

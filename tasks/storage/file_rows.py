@@ -1,4 +1,4 @@
-"""Rows of one source file, before the files of a table are joined."""
+"""Rows of one source file, before the files of a table are concatenated."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from schemas.errors import DataContractError
 
 @dataclass(frozen=True)
 class FileRows:
-    """What one file holds; see :class:`schemas.raw.RawTable` for frame, numbers and malformed rows."""
+    """Rows of one file; see :class:`schemas.raw.RawTable` for the attributes."""
 
     frame: pd.DataFrame
     row_number: NDArray[np.int64]
     malformed: Mapping[int, str] = field(default_factory=dict)
 
     def without_blank_rows(self) -> FileRows:
-        """The rows that hold a value in some column; all columns are text."""
+        """Return the rows with a value in at least one column; all columns must be text."""
         filled = np.zeros(len(self.frame), dtype=bool)
         for name in self.frame.columns:
             column = self.frame[name].cat
@@ -34,7 +34,7 @@ class FileRows:
         """Insert rows whose number of cells differs from the header's, marked as malformed.
 
         Args:
-            rows: row number and cells. Cells beyond the last column are joined into it by a blank.
+            rows: row number and cells. Surplus cells are appended to the last column, separated by spaces.
         """
         if not rows:
             return self
@@ -51,33 +51,33 @@ class FileRows:
             }
         )
         malformed = {
-            int(position_of[len(self.frame) + index]): f"{len(cells)} cells where the header has {width}"
+            int(position_of[len(self.frame) + index]): f"{len(cells)} cells, but the header has {width}"
             for index, (_, cells) in enumerate(rows)
         }
         return FileRows(frame, numbers[order], malformed)
 
 
 def column_names(header: Iterable[str], name: str) -> list[str]:
-    """The names in a header, without surrounding blanks; a nameless column is called by its position.
+    """Return the column names of a header without surrounding spaces; an empty name becomes "column <position>".
 
     Raises:
-        DataContractError: a name stands more than once.
+        DataContractError: a name is repeated.
     """
     columns = [text.strip() for text in header]
     repeated = sorted({column for column in columns if column and columns.count(column) > 1})
     if repeated:
         raise DataContractError(
-            f"{name} names the columns {', '.join(repeated)} more than once; every column needs a name of its own. "
-            "Rename them in the file."
+            f"{name}: repeated column names {', '.join(repeated)}; every column needs a unique name. "
+            "Rename the columns in the file."
         )
     return [column or f"column {position}" for position, column in enumerate(columns, start=1)]
 
 
 def empty_file(name: str) -> DataContractError:
-    """The error for a file without a header."""
+    """Return the error for a file without a header."""
     return DataContractError(
-        f"{name} is empty: its first row should name the columns. Deliver the file again; a table that is "
-        "optional may also be left out of the settings' sources."
+        f"{name} is empty; expected column names in its first row. Deliver the file again, or remove the table "
+        "from the settings' sources if it is optional."
     )
 
 

@@ -8,6 +8,6 @@ import pandas as pd
 
 
 def rows_of(frame: pd.DataFrame, digits: int = 4) -> list[dict[str, Any]]:
-    """A small frame as JSON rows, numbers rounded; an undefined number is an empty cell."""
+    """Convert a small frame to JSON rows; numbers are rounded and missing values become None."""
     rounded = frame.round(digits)
     return rounded.astype(object).where(rounded.notna(), None).to_dict("records")

@@ -1,7 +1,7 @@
-"""The lake behind one seam: everything the product writes, in a folder or in a bucket.
+"""The lake: the folder or bucket that holds everything Restock writes.
 
-Objects are named by keys ("panel/0123.parquet") below the lake's root. Every write is atomic: a reader
-sees the object whole or not at all, also while two processes write the same key.
+Objects have keys ("panel/0123.parquet") relative to the lake's root. Every write is atomic: a reader
+never sees a partial object, even while two processes write the same key.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BLOCK = 1 << 20
 
 
 class Lake(ABC):
-    """Tables, files and memos by key; see the module for what every write guarantees.
+    """Store tables, files and records by key; see the module for the guarantees of a write.
 
     Attributes:
         root: the folder's absolute path, or ``s3://bucket/prefix``.
@@ -36,38 +36,38 @@ class Lake(ABC):
     root: str
 
     def uri(self, key: str) -> str:
-        """The full address of a key: path or ``s3://`` URI.
+        """Return the full address of a key: path or ``s3://`` URI.
 
         Raises:
-            StorageError: the key is absolute, or leaves the lake.
+            StorageError: the key is absolute or points outside the lake.
         """
         return f"{self.root}/{checked_key(key)}"
 
     def write_table(self, prefix: str, frame: pd.DataFrame) -> TableRef:
-        """Store a frame as Parquet under a name that follows from its content.
+        """Store a frame as Parquet under a key derived from its content.
 
-        The index is not stored. The same frame gives the same bytes, so the same key; categories,
-        text, dates and float widths come back as they were.
+        The index is not stored. Equal frames have equal bytes and therefore the same key. Reading returns the
+        same categories, text, dates and float widths.
 
         Args:
             prefix: folder of the key; the key is ``prefix/<first 24 digits of the checksum>.parquet``.
-            frame: columns named by text, one type per column.
+            frame: column names are text; one type per column.
 
         Raises:
-            StorageError: a column cannot be stored (mixed types), or the lake cannot be written.
+            StorageError: a column cannot be stored (mixed types), or the lake is not writable.
         """
         with self._temporary_file() as file:
             _write_parquet(frame, file)
             sha256 = sha256_of(file)
             key = f"{prefix}/{sha256[:KEY_DIGITS]}.parquet"
-            self._place(file, key, sha256)
+            self._put(file, key, sha256)
         return TableRef(key=key, rows=len(frame), sha256=sha256)
 
     def read_table(self, ref: TableRef, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Read a stored table, or some of its columns.
 
         Raises:
-            StorageError: the object is missing or damaged, or lacks a column.
+            StorageError: the object is missing or damaged, or a column is missing.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -79,27 +79,27 @@ class Lake(ABC):
                 table = parquet.read(columns=None if columns is None else list(columns))
         except (pa.ArrowInvalid, OSError) as error:
             raise StorageError(
-                f"{self.uri(ref.key)} is no readable Parquet file ({error}). Delete it and run again: "
-                "what is missing is computed anew."
+                f"{self.uri(ref.key)} is not a readable Parquet file ({error}). Delete it and run again; Restock "
+                "recomputes missing files."
             ) from error
         missing = sorted(set(columns or []) - set(names))
         if missing:
             raise StorageError(
-                f"{self.uri(ref.key)} lacks the columns {', '.join(missing)}; it has {', '.join(names)}. "
-                "It comes from another version: run again with --force."
+                f"{self.uri(ref.key)}: missing columns {', '.join(missing)}; it has {', '.join(names)}. "
+                "Another version of Restock wrote it. Run again with --force."
             )
         return table.to_pandas()
 
     def write_bytes(self, key: str, data: bytes) -> FileRef:
-        """Store a file, whole or not at all, in place of what the key held.
+        """Store a file atomically; it replaces an earlier object of the key.
 
         Raises:
-            StorageError: the lake cannot be written.
+            StorageError: the lake is not writable.
         """
         sha256 = hashlib.sha256(data).hexdigest()
         with self._temporary_file() as file:
             file.write_bytes(data)
-            self._place(file, key, sha256)
+            self._put(file, key, sha256)
         return FileRef(key=key, bytes=len(data), sha256=sha256)
 
     @contextmanager
@@ -109,11 +109,11 @@ class Lake(ABC):
                 yield Path(folder) / "file"
         except OSError as error:
             raise StorageError(
-                f"{self.root} cannot be written ({error}). Check space and permissions, and run again."
+                f"{self.root} is not writable ({error}). Check disk space and permissions, and run again."
             ) from error
 
-    def recall(self, stage: str, key: str) -> dict[str, Any] | None:
-        """The record remembered for a stage and key; None where there is none or it is unreadable."""
+    def load_record(self, stage: str, key: str) -> dict[str, Any] | None:
+        """Return the stored record of a stage and key; None if it is missing or unreadable."""
         name = f"{RECORDS}/{stage}/{key}.json"
         if not self.exists(name):
             return None
@@ -123,76 +123,76 @@ class Lake(ABC):
             return None
         return record if isinstance(record, dict) else None
 
-    def remember(self, stage: str, key: str, record: dict[str, Any]) -> None:
-        """Keep a JSON record for a stage and key, in place of an earlier one; its keys keep their order."""
+    def store_record(self, stage: str, key: str, record: dict[str, Any]) -> None:
+        """Store a JSON record for a stage and key; it replaces an earlier one and keeps the order of its fields."""
         text = json.dumps(record, ensure_ascii=False, indent=1)
         self.write_bytes(f"{RECORDS}/{stage}/{key}.json", text.encode())
 
     @abstractmethod
     def read_bytes(self, key: str) -> bytes:
-        """The content of a file.
+        """Return the content of a file.
 
         Raises:
-            StorageError: there is none.
+            StorageError: the file does not exist.
         """
 
     @abstractmethod
     def exists(self, key: str) -> bool:
-        """Whether an object has this key."""
+        """Return True if an object has this key."""
 
     @abstractmethod
     def keys(self, prefix: str) -> list[str]:
-        """The keys below the folder ``prefix`` (at any depth; "" = the whole lake), sorted."""
+        """Return the sorted keys in the folder ``prefix`` at any depth; "" = the whole lake."""
 
     @abstractmethod
     def delete(self, key: str) -> None:
-        """Remove an object; a missing one is fine."""
+        """Delete an object; do nothing if it does not exist."""
 
     @abstractmethod
     def holds(self, ref: TableRef | FileRef) -> bool:
-        """Whether the object exists and its checksum is the reference's."""
+        """Return True if the object exists with the checksum of the reference."""
 
     @abstractmethod
     def local_copy(self, key: str) -> Path:
-        """A file to read on this machine: the object itself (folder) or a download (bucket).
+        """Return a local file to read: the object itself (folder) or a download (bucket).
 
-        Not to be changed; a download lives as long as the lake object.
+        Do not modify the file. A download is deleted together with this lake instance.
 
         Raises:
-            StorageError: there is none.
+            StorageError: the object does not exist.
         """
 
     @abstractmethod
     def promote(self, folder: Path, key: str, last: str) -> None:
-        """Replace the published folder ``key`` by the content of a local folder.
+        """Replace the published folder ``key`` with the content of a local folder.
 
         Args:
-            folder: a local folder; its files, at any depth, become the published ones.
-            key: the published folder; what it held and ``folder`` lacks is gone afterwards.
-            last: the file, relative to ``folder``, whose arrival tells readers that the rest is there.
+            folder: a local folder; all its files, at any depth, are published.
+            key: the published folder; earlier files that ``folder`` does not contain are deleted.
+            last: the file, relative to ``folder``, that is published last: readers wait for it.
 
         Raises:
-            StorageError: ``folder`` lacks ``last``, or the lake failed; the previous folder stands whole.
+            StorageError: ``folder`` does not contain ``last``, or the lake failed; the previous folder is kept.
         """
 
     @abstractmethod
     def _scratch(self) -> Path | None:
-        """Folder for temporary files; None = the system's."""
+        """Return the folder for temporary files; None = the system's default."""
 
     @abstractmethod
-    def _place(self, file: Path, key: str, sha256: str) -> None:
-        """Move a finished temporary file to its key, atomically."""
+    def _put(self, file: Path, key: str, sha256: str) -> None:
+        """Store a complete local file under its key, atomically."""
 
 
 def open_lake(storage: str) -> Lake:
-    """Open the lake of a ``storage`` setting, creating the folder where it is missing.
+    """Open the lake of a ``storage`` setting; create the folder if it does not exist.
 
     Args:
         storage: folder, or ``s3://bucket/prefix``.
 
     Raises:
-        ConfigError: the folder cannot be made or written, the bucket does not exist, or the AWS
-            packages are missing.
+        ConfigError: the folder cannot be created or written, the bucket does not exist, or the AWS
+            packages are not installed.
     """
     if storage.startswith(S3_SCHEME):
         from tasks.storage.s3 import S3Lake
@@ -204,18 +204,18 @@ def open_lake(storage: str) -> Lake:
 
 
 def checked_key(key: str) -> str:
-    """The key itself, where it names something below the root.
+    """Return the key if it is valid.
 
     Raises:
-        StorageError: it is empty, absolute, or has a part that is empty, ``.`` or ``..``.
+        StorageError: the key is empty or absolute, or a part of it is empty, ``.`` or ``..``.
     """
     if "\\" in key or any(part in ("", ".", "..") for part in key.split("/")):
-        raise StorageError(f"'{key}' is no key of the lake: expected names joined by '/', without '..'.")
+        raise StorageError(f"'{key}' is not a valid key of the lake; expected names separated by '/', without '..'.")
     return key
 
 
 def sha256_of(file: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
+    """Return the SHA-256 of a file's bytes as hexadecimal text."""
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         while block := stream.read(_BLOCK):
@@ -224,14 +224,14 @@ def sha256_of(file: Path) -> str:
 
 
 def files_below(folder: Path, last: str) -> list[str]:
-    """The files of a folder, relative, sorted, with ``last`` at the end.
+    """Return the relative paths of a folder's files, sorted, with ``last`` at the end.
 
     Raises:
-        StorageError: ``last`` is not among them.
+        StorageError: the folder does not contain ``last``.
     """
     names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     if last not in names:
-        raise StorageError(f"{folder} cannot be published: it lacks {last}; it has {', '.join(names) or 'no files'}.")
+        raise StorageError(f"{folder} cannot be published: {last} is missing; found {', '.join(names) or 'no files'}.")
     return [name for name in names if name != last] + [last]
 
 
@@ -242,5 +242,7 @@ def _write_parquet(frame: pd.DataFrame, file: Path) -> None:
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise StorageError(f"A table cannot be stored: {'; '.join(str(part) for part in error.args)}.") from error
+        raise StorageError(
+            f"A table cannot be stored as Parquet: {'; '.join(str(part) for part in error.args)}."
+        ) from error
     pq.write_table(table, file, compression="zstd")

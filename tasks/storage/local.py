@@ -1,4 +1,4 @@
-"""The lake in a folder."""
+"""The lake in a local folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemas.errors import ConfigError, StorageError
 from schemas.records import FileRef, TableRef
 from tasks.storage.lake import Lake, checked_key, files_below, sha256_of
 
-# Work in progress lies in the lake itself: a rename is atomic only within one file system.
+# Temporary files are inside the lake because a rename is atomic only within one file system.
 _SCRATCH = ".tmp"
 _SWAPS = ".promote"
 _NEW = "new"
@@ -23,13 +23,13 @@ _LOCK = "lock"
 
 
 class LocalLake(Lake):
-    """A lake in a folder; opening it finishes a publication that a crash cut short."""
+    """A lake in a local folder. Opening it restores folders after an interrupted publication."""
 
     def __init__(self, root: Path) -> None:
-        """Open, and create where missing.
+        """Open the lake; create the folder if it does not exist.
 
         Raises:
-            ConfigError: the path is a file, or cannot be created or written.
+            ConfigError: the path is a file, or the folder cannot be created or written.
         """
         self._root = root.expanduser().absolute()
         self.root = str(self._root)
@@ -38,49 +38,49 @@ class LocalLake(Lake):
         except OSError as error:
             raise ConfigError(
                 f"storage: {self._root} cannot be used as the lake's folder ({error.strerror}). "
-                "Give a folder that can be created and written."
+                "Set a folder that Restock can create and write to."
             ) from error
         if not os.access(self._root / _SCRATCH, os.W_OK):
-            raise ConfigError(f"storage: {self._root} is not writable. Give a folder that can be written.")
+            raise ConfigError(f"storage: {self._root} is not writable. Set a folder that Restock can write to.")
         self._recover_all()
 
     def read_bytes(self, key: str) -> bytes:
-        """The content of a file."""
+        """Return the content of a file."""
         return self.local_copy(key).read_bytes()
 
     def exists(self, key: str) -> bool:
-        """Whether a file has this key."""
+        """Return True if a file has this key."""
         return self._path(key).is_file()
 
     def keys(self, prefix: str) -> list[str]:
-        """The keys below a folder, sorted; work in progress is not listed."""
+        """Return the sorted keys in a folder, without temporary files."""
         folder = self._path(prefix) if prefix else self._root
         found = (file.relative_to(self._root) for file in folder.rglob("*") if file.is_file())
         return sorted(path.as_posix() for path in found if path.parts[0] not in (_SCRATCH, _SWAPS))
 
     def delete(self, key: str) -> None:
-        """Remove a file; a missing one is fine."""
+        """Delete a file; do nothing if it does not exist."""
         self._path(key).unlink(missing_ok=True)
 
     def holds(self, ref: TableRef | FileRef) -> bool:
-        """Whether the file exists and its bytes have the reference's checksum."""
+        """Return True if the file exists with the checksum of the reference."""
         path = self._path(ref.key)
         return path.is_file() and sha256_of(path) == ref.sha256
 
     def local_copy(self, key: str) -> Path:
-        """The file itself."""
+        """Return the file itself."""
         path = self._path(key)
         if not path.is_file():
             raise StorageError(
-                f"{path} is missing from the lake. Run again with --force: what is missing is computed anew."
+                f"{path} is missing from the lake. Run again with --force; Restock recomputes missing files."
             )
         return path
 
     def promote(self, folder: Path, key: str, last: str) -> None:
-        """Copy the folder into the lake, then swap it in by two renames.
+        """Copy the folder into the lake, then replace the published folder by two renames.
 
-        Where the second rename fails the first is undone; where the process dies between them, the
-        previous folder comes back at the next opening or promotion.
+        If the second rename fails, the first one is undone. If the process dies between them, the next opening
+        or publication restores the previous folder.
         """
         names = files_below(folder, last)
         with self._locked():
@@ -91,8 +91,8 @@ class LocalLake(Lake):
                 self._exchange(swap, self._path(key))
             except OSError as error:
                 raise StorageError(
-                    f"{self._path(key)} could not be replaced ({error}); what it held before stands. "
-                    "Check space and permissions, and run again."
+                    f"{self._path(key)} could not be replaced ({error}); the previous folder is kept. "
+                    "Check disk space and permissions, and run again."
                 ) from error
             finally:
                 if not (swap / _OLD).exists():
@@ -120,7 +120,7 @@ class LocalLake(Lake):
                 self._recover(unquote(swap.name))
 
     def _recover(self, key: str) -> None:
-        """Bring back what a crash left aside, and clear the rest of the broken attempt."""
+        """Restore the previous folder after an interrupted publication and delete its temporary files."""
         swap, published = self._swap(key), self._path(key)
         if (swap / _OLD).exists() and not published.exists():
             (swap / _OLD).rename(published)
@@ -128,7 +128,7 @@ class LocalLake(Lake):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One publication at a time in this lake; the lock dies with its process."""
+        """Allow one publication at a time in this lake; the system releases the lock when the process ends."""
         (self._root / _SWAPS).mkdir(exist_ok=True)
         with (self._root / _SWAPS / _LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -143,7 +143,7 @@ class LocalLake(Lake):
     def _scratch(self) -> Path:
         return self._root / _SCRATCH
 
-    def _place(self, file: Path, key: str, sha256: str) -> None:  # noqa: ARG002
+    def _put(self, file: Path, key: str, sha256: str) -> None:  # noqa: ARG002
         target = self._path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         _sync(file)

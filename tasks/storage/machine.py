@@ -1,4 +1,4 @@
-"""The machine that this process runs on."""
+"""CPU cores of the machine."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 
 def usable_cores() -> int:
-    """Cores that this process may use; where the system does not say (macOS), all of the machine."""
+    """Return the number of cores that this process may use; all cores where the system gives no limit (macOS)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Cores(NamedTuple):
-    """What a computation may use of the machine; it changes no result.
+    """Cores that a computation may use. They do not affect results.
 
     Attributes:
-        workers: processes side by side.
-        threads: processor threads of one process.
+        workers: number of parallel processes.
+        threads: number of threads per process.
     """
 
     workers: int = 1

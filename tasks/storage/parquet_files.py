@@ -1,4 +1,4 @@
-"""Read Parquet files with their types."""
+"""Read Parquet files with their column types."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from tasks.storage.file_rows import FileRows
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Name that pandas gives an unnamed index when it is stored.
+# pandas stores an unnamed index under this name.
 _INDEX_PREFIX = "__index_level_"
 
 
 def read_parquet(file: Path, name: str) -> FileRows:
     """Read one Parquet file.
 
-    Text becomes categories; whole numbers stay whole where some are missing; times with a zone become
-    the local time that they show.
+    Text columns become categoricals, integer columns with missing values stay integers, and timestamps with a
+    time zone become local times.
 
     Args:
-        file: where it lies on this machine.
-        name: how messages call it.
+        file: local path.
+        name: name of the file in messages.
 
     Raises:
-        DataContractError: no Parquet file, or a column of nested values.
+        DataContractError: the file is not a Parquet file, or a column has nested values.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -38,13 +38,13 @@ def read_parquet(file: Path, name: str) -> FileRows:
         with pq.ParquetFile(file) as parquet:
             table = parquet.read()
     except (pa.ArrowInvalid, OSError) as error:
-        raise DataContractError(f"{name} is no readable Parquet file ({error}). Deliver the file again.") from error
+        raise DataContractError(f"{name} is not a readable Parquet file ({error}). Deliver the file again.") from error
     columns = [column for column in table.column_names if not column.startswith(_INDEX_PREFIX)]
     nested = sorted(column for column in columns if pa.types.is_nested(table.schema.field(column).type))
     if nested:
         raise DataContractError(
-            f"{name} holds lists or structures in the columns {', '.join(nested)}; expected plain values. "
-            "Leave them out of the file."
+            f"{name}: the columns {', '.join(nested)} contain lists or structures; expected plain values. "
+            "Remove these columns from the file."
         )
     frame = pd.DataFrame({column: _to_pandas(table[column]) for column in columns})
     return FileRows(frame, np.arange(1, len(frame) + 1, dtype=np.int64))

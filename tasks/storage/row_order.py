@@ -1,4 +1,4 @@
-"""One order for the rows of every published table, whatever order they came in."""
+"""Sort the rows of tables by their keys, independent of their original order."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _LARGEST_CODE = 2**62
 
 
 def key_codes(frame: pd.DataFrame, keys: Sequence[str]) -> NDArray[np.int64]:
-    """A number per row that orders rows as their keys do; equal keys have equal numbers.
+    """Return one number per row that sorts like the row's keys; equal keys have equal numbers.
 
     Args:
         frame: rows in any order.
-        keys: columns, the most significant first; text orders by code point, an empty value comes first.
+        keys: columns, the most significant first. Text sorts by code point; missing values sort first.
 
     Returns:
         Shape (rows,); at least 0.
@@ -34,7 +34,7 @@ def key_codes(frame: pd.DataFrame, keys: Sequence[str]) -> NDArray[np.int64]:
 
 
 def row_order(frame: pd.DataFrame, keys: Sequence[str]) -> NDArray[np.intp]:
-    """Positions of the rows in the order of their keys; rows with equal keys keep theirs.
+    """Return the row positions that sort the rows by their keys; the sort is stable.
 
     >>> row_order(pd.DataFrame({"a": ["b", "a", "a"], "n": [1, 3, 2]}), ["a", "n"]).tolist()
     [2, 1, 0]
@@ -46,7 +46,7 @@ def row_order(frame: pd.DataFrame, keys: Sequence[str]) -> NDArray[np.intp]:
 
 
 def _ranks(column: pd.Series) -> tuple[NDArray[np.int64], int]:
-    """Rank of each value among the column's distinct ones (0 = empty), and how many ranks there are."""
+    """Return the rank of each value among the column's distinct values (0 = missing), and the number of ranks."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         of_category, distinct = pd.factorize(column.cat.categories.astype(object), sort=True)
         ranks = np.append(of_category, -1)[column.cat.codes.to_numpy()] + 1

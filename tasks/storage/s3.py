@@ -22,15 +22,15 @@ _DELETE_BATCH = 1000
 
 
 class S3Lake(Lake):
-    """A lake below ``s3://bucket/prefix``. A single object is replaced atomically by S3 itself."""
+    """A lake in ``s3://bucket/prefix``. S3 itself replaces a single object atomically."""
 
     def __init__(self, root: str) -> None:
-        """Open.
+        """Open the lake.
 
         Raises:
-            ConfigError: the address names no bucket, the bucket does not exist, or the AWS packages
-                are missing.
-            StorageError: the bucket cannot be reached.
+            ConfigError: the address has no bucket, the bucket does not exist, or the AWS packages
+                are not installed.
+            StorageError: the bucket cannot be accessed.
         """
         self._bucket, self._prefix = split_uri(root)
         self.root = f"{S3_SCHEME}{self._bucket}/{self._prefix}".rstrip("/")
@@ -40,7 +40,7 @@ class S3Lake(Lake):
             self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._object(".tmp"), MaxKeys=1)
 
     def read_bytes(self, key: str) -> bytes:
-        """The content of an object."""
+        """Return the content of an object."""
         with aws_errors(self.uri(key)):
             try:
                 return bytes(self._client.get_object(Bucket=self._bucket, Key=self._object(key))["Body"].read())
@@ -48,11 +48,11 @@ class S3Lake(Lake):
                 raise self._missing(key) from error
 
     def exists(self, key: str) -> bool:
-        """Whether an object has this key."""
+        """Return True if an object has this key."""
         return self._head(key) is not None
 
     def keys(self, prefix: str) -> list[str]:
-        """The keys below a folder, sorted; a publication under way is not listed."""
+        """Return the sorted keys in a folder, without the temporary objects of a publication."""
         below = f"{self._object(prefix)}/" if prefix else (f"{self._prefix}/" if self._prefix else "")
         with aws_errors(self.root):
             found = list(_list(self._client, self._bucket, below))
@@ -60,15 +60,15 @@ class S3Lake(Lake):
         return sorted(key[start:] for key in found if not key[start:].startswith(f"{_SWAPS}/"))
 
     def delete(self, key: str) -> None:
-        """Remove an object; a missing one is fine."""
+        """Delete an object; do nothing if it does not exist."""
         with aws_errors(self.uri(key)):
             self._client.delete_object(Bucket=self._bucket, Key=self._object(key))
 
     def holds(self, ref: TableRef | FileRef) -> bool:
-        """Whether the object exists with the reference's checksum.
+        """Return True if the object exists with the checksum of the reference.
 
-        The checksum stored with the object counts: S3 replaces bytes and checksum together. An object
-        without one (written by another program) is read.
+        The checksum is part of the object's metadata, which S3 replaces together with its bytes. An object
+        without it (written by another program) is downloaded.
         """
         head = self._head(ref.key)
         if head is None:
@@ -77,7 +77,7 @@ class S3Lake(Lake):
         return (stored or hashlib.sha256(self.read_bytes(ref.key)).hexdigest()) == ref.sha256
 
     def local_copy(self, key: str) -> Path:
-        """A download, gone with this object."""
+        """Download an object; the file is deleted together with this lake instance."""
         file = Path(tempfile.mkdtemp(dir=self._downloads.name)) / key.rsplit("/", maxsplit=1)[-1]
         with aws_errors(self.uri(key)):
             try:
@@ -89,20 +89,20 @@ class S3Lake(Lake):
         return file
 
     def promote(self, folder: Path, key: str, last: str) -> None:
-        """Upload aside, then copy into place with ``last`` at the end, then delete what is no more there.
+        """Upload to a temporary prefix, copy to ``key`` with ``last`` at the end, then delete obsolete objects.
 
-        S3 cannot replace a folder at once. What was published is copied aside first and brought back
-        where a copy fails, or at the next promotion where the process died.
+        S3 cannot replace a folder atomically. The previous objects are copied to a backup prefix first and
+        restored if a copy fails. If the process dies, the next publication restores them.
         """
         names = files_below(folder, last)
         swap = f"{_SWAPS}/{key}"
         self._recover(key)
         self._clear(f"{swap}/new")
         for name in names:
-            self._place(folder / name, f"{swap}/new/{name}", sha256_of(folder / name))
+            self._put(folder / name, f"{swap}/new/{name}", sha256_of(folder / name))
         before = self._below(key)
         self._copy_all(before, key, f"{swap}/old")
-        # The list tells a later promotion that the copy aside is complete.
+        # The list marks the backup as complete for a later publication.
         self.write_bytes(f"{swap}/previous", "\n".join(before).encode())
         try:
             self._copy_all(names, f"{swap}/new", key)
@@ -114,7 +114,7 @@ class S3Lake(Lake):
         self._clear(swap)
 
     def _recover(self, key: str) -> None:
-        """Bring back the folder as it was before a promotion that did not end."""
+        """Restore the folder as it was before an interrupted publication."""
         swap = f"{_SWAPS}/{key}"
         if not self.exists(f"{swap}/previous"):
             return
@@ -125,7 +125,7 @@ class S3Lake(Lake):
         self._clear(swap)
 
     def _below(self, key: str) -> list[str]:
-        """Names of the objects below a folder, relative to it."""
+        """Return the names of the objects in a folder, relative to it."""
         start = f"{self._object(key)}/"
         with aws_errors(self.uri(key)):
             return sorted(name[len(start) :] for name in _list(self._client, self._bucket, start))
@@ -157,7 +157,7 @@ class S3Lake(Lake):
 
     def _missing(self, key: str) -> StorageError:
         return StorageError(
-            f"{self.uri(key)} is missing from the lake. Run again with --force: what is missing is computed anew."
+            f"{self.uri(key)} is missing from the lake. Run again with --force; Restock recomputes missing files."
         )
 
     def _object(self, key: str) -> str:
@@ -166,7 +166,7 @@ class S3Lake(Lake):
     def _scratch(self) -> Path | None:
         return None
 
-    def _place(self, file: Path, key: str, sha256: str) -> None:
+    def _put(self, file: Path, key: str, sha256: str) -> None:
         with aws_errors(self.uri(key)):
             self._client.upload_file(
                 str(file), self._bucket, self._object(key), ExtraArgs={"Metadata": {_CHECKSUM: sha256}}
@@ -174,29 +174,29 @@ class S3Lake(Lake):
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key (or prefix) of an ``s3://`` URI.
+    """Split an ``s3://`` URI into bucket and key (or prefix).
 
     >>> split_uri("s3://bucket/a/b")
     ('bucket', 'a/b')
 
     Raises:
-        ConfigError: it names no bucket.
+        ConfigError: the URI has no bucket.
     """
     bucket, _, key = uri.removeprefix(S3_SCHEME).partition("/")
     if not bucket:
-        raise ConfigError(f"'{uri}' names no bucket; expected s3://bucket/path.")
+        raise ConfigError(f"'{uri}' has no bucket; expected s3://bucket/path.")
     return bucket, key.strip("/")
 
 
 def download_matching(uri: str, folder: Path) -> dict[str, Path]:
-    """Download every object that an ``s3://`` URI names: one key, or a pattern with ``*``, ``?`` or ``[``.
+    """Download every object that matches an ``s3://`` URI: one key, or a pattern with ``*``, ``?`` or ``[``.
 
     Returns:
-        The object's URI to its copy in ``folder``; empty where nothing matches.
+        Maps each object's URI to its copy in ``folder``; empty if nothing matches.
 
     Raises:
-        ConfigError: no such bucket, or the AWS packages are missing.
-        StorageError: the bucket cannot be reached.
+        ConfigError: the bucket does not exist, or the AWS packages are not installed.
+        StorageError: the bucket cannot be accessed.
     """
     bucket, pattern = split_uri(uri)
     s3 = client("s3")
@@ -212,7 +212,7 @@ def download_matching(uri: str, folder: Path) -> dict[str, Path]:
 
 
 def _matches(key: str, pattern: str) -> bool:
-    """Match part by part, so that ``*`` stays within one folder as it does on a disk; ``**`` is any depth."""
+    """Match a key part by part, as on a disk: ``*`` matches within one folder, ``**`` at any depth."""
     names, parts = key.split("/"), pattern.split("/")
     return not key.endswith("/") and _match_parts(names, parts)
 

@@ -29,9 +29,9 @@ class SourceFile:
     """One source file.
 
     Attributes:
-        table: the input table it belongs to.
+        table: name of the input table.
         path: absolute path or ``s3://`` URI.
-        local: where its bytes lie on this machine.
+        local: path of its bytes on this machine.
         sha256: checksum of its bytes.
     """
 
@@ -42,11 +42,11 @@ class SourceFile:
 
 
 def expand_sources(sources: Sources) -> dict[str, list[SourceFile]]:
-    """The files of every table that the settings name.
+    """Find the files of every table in the settings.
 
     Raises:
         ConfigError: an address is a folder, a format is unknown, or a bucket does not exist.
-        DataContractError: nothing is found for one or more tables; all of them are named.
+        DataContractError: one or more tables have no file; the message names all of them.
     """
     found: dict[str, list[SourceFile]] = {}
     missing = []
@@ -61,17 +61,17 @@ def expand_sources(sources: Sources) -> dict[str, list[SourceFile]]:
 
 
 def expand(source: SourceSettings, table: str) -> list[SourceFile]:
-    """The files that a source's path, glob or ``s3://`` URI stands for, sorted by address.
+    """Find the files of a source's path, glob or ``s3://`` URI, sorted by address.
 
-    Files in a bucket are downloaded here; a copy lives as long as the process.
+    Files in a bucket are downloaded; the copies are deleted when the process ends.
 
     Args:
-        source: where the table lies.
-        table: its name, for messages.
+        source: location of the table.
+        table: name of the table, for messages.
 
     Raises:
         ConfigError: the address is a folder, a file's format is unknown, or the bucket does not exist.
-        DataContractError: nothing is found.
+        DataContractError: no file was found.
     """
     if source.path.startswith(S3_SCHEME):
         from tasks.storage.s3 import download_matching
@@ -81,14 +81,14 @@ def expand(source: SourceSettings, table: str) -> list[SourceFile]:
         local = {str(path): path for path in _local_matches(source.path, table)}
     if not local:
         raise DataContractError(
-            f"No file found for table {table}: sources.{table}.path is {source.path}. Put the file there, or correct "
+            f"No file found for table {table}: sources.{table}.path is {source.path}. Put the file there or correct "
             "the path (relative paths start at the settings file's folder)."
         )
-    strange = sorted(path for path in local if not path.lower().endswith(FORMATS))
-    if strange:
+    unknown = sorted(path for path in local if not path.lower().endswith(FORMATS))
+    if unknown:
         raise ConfigError(
-            f"sources.{table}.path leads to files of no known format: {first_few(strange)}. Expected "
-            f"{', '.join(FORMATS)}; narrow the path, for instance to *.csv."
+            f"sources.{table}.path matches files of unknown format: {first_few(unknown)}. Expected "
+            f"{', '.join(FORMATS)}. Make the path more specific, for example *.csv."
         )
     try:
         return [SourceFile(table, path, file, sha256_of(file)) for path, file in sorted(local.items())]
@@ -100,8 +100,8 @@ def read_tables(files: Mapping[str, Sequence[SourceFile]], sources: Sources) -> 
     """Read all tables.
 
     Args:
-        files: what :func:`expand_sources` found.
-        sources: how the files are written.
+        files: result of :func:`expand_sources`.
+        sources: formats of the files.
 
     Raises:
         DataContractError: a file is empty or unreadable.
@@ -111,7 +111,7 @@ def read_tables(files: Mapping[str, Sequence[SourceFile]], sources: Sources) -> 
 
 
 def read_table(table: str, files: Sequence[SourceFile], source: SourceSettings) -> RawTable:
-    """Read one table, its files one behind the other.
+    """Read one table: concatenate the rows of its files.
 
     Raises:
         DataContractError: a file is empty or unreadable.
@@ -142,7 +142,7 @@ def read_table(table: str, files: Sequence[SourceFile], source: SourceSettings) 
 
 
 def read_source_file(file: SourceFile, source: SourceSettings) -> FileRows:
-    """Read one file as its ending tells; CSV and Excel as text, Parquet with its types.
+    """Read one file by its file extension: CSV and Excel as text, Parquet with its column types.
 
     Raises:
         DataContractError: the file is empty or unreadable.
@@ -179,7 +179,7 @@ def _local_matches(pattern: str, table: str) -> list[Path]:
 
 
 def _joined(columns: Sequence[pd.Series | None], sizes: Sequence[int]) -> pd.Series:
-    """One column over all files; a file without it has empty cells."""
+    """Concatenate one column over all files; a file without the column has empty cells."""
     present = [column for column in columns if column is not None]
     if len(columns) == 1:
         return present[0]

@@ -9,7 +9,7 @@ BUCKET = "restock-test"
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An empty bucket in a twin of S3 within this process."""
+    """An empty bucket in an S3 emulator in this process."""
     import boto3
     from moto import mock_aws
 

@@ -14,13 +14,13 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
 
 
-def test_the_region_of_the_settings_wins_over_the_environments() -> None:
+def test_region_argument_overrides_the_environment() -> None:
     assert AwsSession().region == "eu-west-1"
     assert AwsSession("us-east-2").region == "us-east-2"
     assert AwsSession("us-east-2").client("sagemaker").meta.region_name == "us-east-2"
 
 
-def test_a_session_that_is_handed_in_gives_credentials_and_region() -> None:
+def test_given_boto_session_provides_credentials_and_region() -> None:
     boto = boto3.session.Session(aws_access_key_id="mine", aws_secret_access_key="x", region_name="sa-east-1")
     session = AwsSession(boto=boto)
     assert session.region == "sa-east-1"
@@ -30,7 +30,7 @@ def test_a_session_that_is_handed_in_gives_credentials_and_region() -> None:
     assert AwsSession("us-east-2", boto).client("s3").meta.region_name == "us-east-2"
 
 
-def test_clients_slow_down_when_throttled_and_go_where_the_environment_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_uses_adaptive_retries_and_endpoint_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     made = client("s3")
     assert made.meta.config.retries == {"mode": "adaptive", "total_max_attempts": 8}
@@ -38,11 +38,11 @@ def test_clients_slow_down_when_throttled_and_go_where_the_environment_leads(mon
     assert AwsSession().client("s3", read_timeout=70).meta.config.read_timeout == 70
 
 
-def test_no_region_and_no_profile_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_region_and_unknown_profile_raise_config_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_CONFIG_FILE", "absent")
-    with pytest.raises(ConfigError, match="No AWS region is known"):
+    with pytest.raises(ConfigError, match="No AWS region is configured"):
         _ = AwsSession().region
-    monkeypatch.setenv("AWS_PROFILE", "nobody")
-    with pytest.raises(ConfigError, match=r"nobody.*Correct AWS_PROFILE"):
+    monkeypatch.setenv("AWS_PROFILE", "unknown")
+    with pytest.raises(ConfigError, match=r"unknown.*Correct AWS_PROFILE"):
         AwsSession()

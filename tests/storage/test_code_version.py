@@ -1,4 +1,4 @@
-"""Which code made a result."""
+"""Code version and source digest."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def write(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-def test_the_version_names_release_and_sources() -> None:
+def test_version_has_release_and_source_digest() -> None:
     assert re.fullmatch(r"[0-9][^+]*\+[0-9a-f]{12}", code_version())
 
 
-def test_the_same_sources_have_the_same_digest_wherever_they_lie(tmp_path: Path) -> None:
+def test_digest_does_not_depend_on_the_folder(tmp_path: Path) -> None:
     files = {"schemas/a.py": "1", "tasks/room/b.py": "2", "flows/c.py": "3"}
     assert source_digest(write(tmp_path / "one", files)) == source_digest(write(tmp_path / "two", files))
 
 
-def test_an_edit_a_rename_and_a_template_change_the_digest(tmp_path: Path) -> None:
+def test_edits_renames_and_templates_change_the_digest(tmp_path: Path) -> None:
     variants = [
         {"tasks/b.py": "2"},
         {"tasks/b.py": "22"},
@@ -37,7 +37,7 @@ def test_an_edit_a_rename_and_a_template_change_the_digest(tmp_path: Path) -> No
     assert len(digests) == len(variants)
 
 
-def test_tests_and_compiled_files_do_not_count(tmp_path: Path) -> None:
+def test_digest_excludes_tests_deployments_and_compiled_files(tmp_path: Path) -> None:
     write(tmp_path, {"tasks/b.py": "2"})
     before = source_digest(tmp_path)
     write(tmp_path, {"tests/t.py": "3", "tasks/__pycache__/b.pyc": "4", "deployments/d.py": "5"})

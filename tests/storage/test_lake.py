@@ -1,4 +1,4 @@
-"""One behaviour, two lakes: a folder and a bucket."""
+"""The lake in a local folder and in a bucket."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def frame() -> pd.DataFrame:
     )
 
 
-def test_a_table_comes_back_as_it_was(lake: Lake) -> None:
+def test_table_round_trip(lake: Lake) -> None:
     ref = lake.write_table("panel", frame())
     pd.testing.assert_frame_equal(lake.read_table(ref), frame())
     assert ref.key == f"panel/{ref.sha256[:24]}.parquet"
@@ -51,30 +51,30 @@ def test_an_empty_table_keeps_its_types(lake: Lake) -> None:
     empty = frame().iloc[:0]
     back = lake.read_table(lake.write_table("t", empty))
     assert back.empty
-    # Parquet has nowhere to keep the categories of no rows; that they are categories, it keeps.
+    # Parquet keeps the categorical type of an empty column, but not its categories.
     assert [dtype.name for dtype in back.dtypes] == [dtype.name for dtype in empty.dtypes]
 
 
-def test_same_frame_same_key_whatever_its_index(lake: Lake) -> None:
+def test_key_does_not_depend_on_the_index(lake: Lake) -> None:
     first = lake.write_table("t", frame())
     assert lake.write_table("t", frame().set_index(pd.Index([7, 5, 1]))) == first
     assert lake.write_table("t", frame().iloc[::-1]) != first
     assert len(lake.keys("t")) == 2
 
 
-def test_mixed_types_are_refused_with_the_column(lake: Lake) -> None:
+def test_mixed_types_raise_an_error_that_names_the_column(lake: Lake) -> None:
     with pytest.raises(StorageError, match="column odd"):
         lake.write_table("t", pd.DataFrame({"odd": [1, "x"]}))
     assert lake.keys("") == []
 
 
-def test_missing_and_damaged_tables_say_what_to_do(lake: Lake) -> None:
+def test_missing_and_damaged_tables_raise_errors_with_instructions(lake: Lake) -> None:
     with pytest.raises(StorageError, match=r"missing from the lake.*--force"):
         lake.read_table(TableRef(key="t/none.parquet", rows=1, sha256="0"))
     damaged = lake.write_bytes("t/bad.parquet", b"PAR1 not at all")
-    with pytest.raises(StorageError, match=r"no readable Parquet.*run again"):
+    with pytest.raises(StorageError, match=r"not a readable Parquet.*run again"):
         lake.read_table(TableRef(key=damaged.key, rows=1, sha256=damaged.sha256))
-    with pytest.raises(StorageError, match=r"lacks the columns zip; it has store, sku"):
+    with pytest.raises(StorageError, match=r"missing columns zip; it has store, sku"):
         lake.read_table(lake.write_table("t", frame()), ["sku", "zip"])
 
 
@@ -96,7 +96,7 @@ def test_files_are_replaced_listed_and_deleted(lake: Lake) -> None:
         lake.local_copy("a/b/c.csv")
 
 
-def test_holds_means_there_and_unchanged(lake: Lake) -> None:
+def test_holds_checks_existence_and_checksum(lake: Lake) -> None:
     ref = lake.write_bytes("a", b"one")
     assert lake.holds(ref)
     assert not lake.holds(FileRef(key="b", bytes=3, sha256=ref.sha256))
@@ -104,22 +104,22 @@ def test_holds_means_there_and_unchanged(lake: Lake) -> None:
     assert not lake.holds(ref)
 
 
-def test_records_are_remembered(lake: Lake) -> None:
-    assert lake.recall("ingest", "k1") is None
-    lake.remember("ingest", "k1", {"rows": 3, "name": "año"})
-    assert lake.recall("ingest", "k1") == {"rows": 3, "name": "año"}
+def test_records_are_stored_and_loaded(lake: Lake) -> None:
+    assert lake.load_record("ingest", "k1") is None
+    lake.store_record("ingest", "k1", {"rows": 3, "name": "año"})
+    assert lake.load_record("ingest", "k1") == {"rows": 3, "name": "año"}
     assert lake.exists("records/ingest/k1.json")
     lake.write_bytes("records/ingest/k1.json", b'{"rows"')
-    assert lake.recall("ingest", "k1") is None
+    assert lake.load_record("ingest", "k1") is None
 
 
 @pytest.mark.parametrize("key", ["", "/etc/passwd", "a/../../b", "a//b", "./a", "a\\b"])
-def test_a_key_never_leaves_the_lake(lake: Lake, key: str) -> None:
-    with pytest.raises(StorageError, match="no key of the lake"):
+def test_invalid_keys_are_rejected(lake: Lake, key: str) -> None:
+    with pytest.raises(StorageError, match="not a valid key of the lake"):
         lake.write_bytes(key, b"x")
 
 
-def test_uri_names_the_object(tmp_path: Path, bucket: str) -> None:
+def test_uri_of_an_object(tmp_path: Path, bucket: str) -> None:
     assert open_lake(str(tmp_path)).uri("a/b") == f"{tmp_path}/a/b"
     assert open_lake(f"{bucket}/p/").uri("a/b") == f"{bucket}/p/a/b"
     assert open_lake(bucket).uri("a") == f"{bucket}/a"
@@ -141,7 +141,7 @@ def _write_often(root: str) -> None:
 
 
 def test_two_processes_may_write_the_same_key(tmp_path: Path) -> None:
-    # Processes of their own: a fork would take over what other tests have started here.
+    # Spawned processes: a fork would inherit threads and servers that other tests started.
     script = "import sys; from tests.storage.test_lake import _write_often; _write_often(sys.argv[1])"
     command = [sys.executable, "-c", script, str(tmp_path)]
     workers = [subprocess.Popen(command, cwd=Path(__file__).parents[2]) for _ in range(2)]
@@ -150,20 +150,20 @@ def test_two_processes_may_write_the_same_key(tmp_path: Path) -> None:
     assert not any((tmp_path / ".tmp").iterdir())
 
 
-def test_a_file_is_no_folder_for_a_lake(tmp_path: Path) -> None:
+def test_a_file_cannot_be_the_lake_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(ConfigError, match=r"storage: .*file cannot be used"):
         open_lake(str(tmp_path / "file"))
 
 
-def test_an_unknown_bucket_is_a_settings_error(bucket: str) -> None:
-    with pytest.raises(ConfigError, match=r"s3://nowhere-at-all.*no such bucket"):
+def test_unknown_bucket_raises_config_error(bucket: str) -> None:
+    with pytest.raises(ConfigError, match=r"s3://nowhere-at-all.*bucket does not exist"):
         open_lake("s3://nowhere-at-all/x")
-    with pytest.raises(ConfigError, match="names no bucket"):
+    with pytest.raises(ConfigError, match="has no bucket"):
         open_lake("s3://")
 
 
-def test_without_boto3_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_boto3_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without_boto3(name: str, *args: object, **kwargs: object) -> object:
@@ -176,7 +176,7 @@ def test_without_boto3_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         open_lake("s3://bucket/prefix")
 
 
-def test_an_object_of_another_program_is_checked_by_its_bytes(bucket: str) -> None:
+def test_object_without_stored_checksum_is_checked_by_its_bytes(bucket: str) -> None:
     import boto3
 
     lake = open_lake(bucket)

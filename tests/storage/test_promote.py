@@ -1,4 +1,4 @@
-"""Publication of a folder: the new one whole, or the old one whole."""
+"""Publication of a folder is atomic: readers see the complete new folder or the complete old one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LAST = "replenishment.csv"
 
 
 class Killed(BaseException):
-    """Stands for the end of the process: nothing catches it."""
+    """Simulates the end of the process: no code catches it."""
 
 
 def folder_of(path: Path, **files: str) -> Path:
@@ -49,7 +49,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(tmp_path / "lake") if request.param == "folder" else f"{request.getfixturevalue('bucket')}/lake"
 
 
-def test_the_folder_is_replaced_whole(root: str, old: Path, new: Path) -> None:
+def test_promote_replaces_the_complete_folder(root: str, old: Path, new: Path) -> None:
     lake = open_lake(root)
     lake.write_bytes(f"{KEY}-b/other.csv", b"beside")
     lake.promote(old, KEY, LAST)
@@ -61,11 +61,11 @@ def test_the_folder_is_replaced_whole(root: str, old: Path, new: Path) -> None:
     assert (new / LAST).is_file()
 
 
-def test_a_folder_without_its_last_file_is_refused(root: str, old: Path, new: Path) -> None:
+def test_folder_without_its_last_file_raises_an_error(root: str, old: Path, new: Path) -> None:
     lake = open_lake(root)
     lake.promote(old, KEY, LAST)
     (new / LAST).unlink()
-    with pytest.raises(StorageError, match=r"lacks replenishment.csv; it has fresh.csv, plots/a.svg"):
+    with pytest.raises(StorageError, match=r"replenishment.csv is missing; found fresh.csv, plots/a.svg"):
         lake.promote(new, KEY, LAST)
     assert published(lake) == OLD
 
@@ -82,14 +82,14 @@ def _failing_at(call: int, real: Callable, error: BaseException) -> Callable:
 
 
 @pytest.mark.parametrize("call", [1, 2])
-def test_a_failed_rename_leaves_the_old_folder(
+def test_failed_rename_keeps_the_old_folder(
     call: int, tmp_path: Path, old: Path, new: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = open_lake(str(tmp_path / "lake"))
     lake.promote(old, KEY, LAST)
     with monkeypatch.context() as patched:
         patched.setattr(Path, "rename", _failing_at(call, Path.rename, OSError("no space left")))
-        with pytest.raises(StorageError, match=r"could not be replaced.*no space left.*stands"):
+        with pytest.raises(StorageError, match=r"could not be replaced.*no space left.*previous folder is kept"):
             lake.promote(new, KEY, LAST)
     assert published(lake) == OLD
     lake.promote(new, KEY, LAST)
@@ -97,7 +97,7 @@ def test_a_failed_rename_leaves_the_old_folder(
 
 
 @pytest.mark.parametrize("recovery", ["open", "promote"])
-def test_a_crash_between_the_renames_is_mended(
+def test_crash_between_the_renames_is_recovered(
     recovery: str, tmp_path: Path, old: Path, new: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = open_lake(str(tmp_path / "lake"))
@@ -115,7 +115,7 @@ def test_a_crash_between_the_renames_is_mended(
     assert [path.name for path in (tmp_path / "lake" / ".promote").iterdir()] == ["lock"]
 
 
-def test_a_crash_while_copying_leaves_the_old_folder(
+def test_crash_while_copying_keeps_the_old_folder(
     tmp_path: Path, old: Path, new: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import shutil
@@ -130,7 +130,7 @@ def test_a_crash_while_copying_leaves_the_old_folder(
 
 
 @pytest.mark.parametrize("call", range(1, 4))
-def test_a_failed_copy_in_the_bucket_brings_the_old_folder_back(
+def test_failed_copy_in_the_bucket_restores_the_old_folder(
     call: int, bucket: str, old: Path, new: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from botocore.exceptions import EndpointConnectionError
@@ -141,14 +141,14 @@ def test_a_failed_copy_in_the_bucket_brings_the_old_folder_back(
     copies_aside = len(OLD)
     with monkeypatch.context() as patched:
         patched.setattr(lake._client, "copy", _failing_at(copies_aside + call, lake._client.copy, error))
-        with pytest.raises(StorageError, match="cannot be reached"):
+        with pytest.raises(StorageError, match="cannot be accessed"):
             lake.promote(new, KEY, LAST)
     assert published(lake) == OLD
     lake.promote(new, KEY, LAST)
     assert published(lake) == NEW
 
 
-def test_a_crash_in_the_bucket_is_mended_by_the_next_promotion(
+def test_crash_in_the_bucket_is_recovered_by_the_next_promotion(
     bucket: str, old: Path, new: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = open_lake(f"{bucket}/lake")
@@ -164,7 +164,7 @@ def test_a_crash_in_the_bucket_is_mended_by_the_next_promotion(
     assert lake._below(".promote") == []
 
 
-def test_a_failed_upload_touches_nothing(bucket: str, old: Path, new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_upload_changes_nothing(bucket: str, old: Path, new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from boto3.exceptions import S3UploadFailedError
 
     lake = open_lake(f"{bucket}/lake")
@@ -176,7 +176,7 @@ def test_a_failed_upload_touches_nothing(bucket: str, old: Path, new: Path, monk
     assert published(lake) == OLD
 
 
-def test_last_arrives_last_in_the_bucket(bucket: str, new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_last_file_is_copied_last_in_the_bucket(bucket: str, new: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = open_lake(f"{bucket}/lake")
     copied: list[str] = []
     real = lake._client.copy

@@ -1,4 +1,4 @@
-"""One order of rows."""
+"""Order of rows by key."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tasks.storage.row_order import key_codes, row_order
 
 
 @given(st.lists(st.tuples(st.sampled_from("aZé10"), st.integers(-2, 2), st.sampled_from(["x", None])), max_size=12))
-def test_rows_are_ordered_as_python_orders_their_keys(rows: list[tuple[str, int, str | None]]) -> None:
+def test_rows_sort_like_python_tuples(rows: list[tuple[str, int, str | None]]) -> None:
     frame = pd.DataFrame(rows, columns=["p", "q", "r"]).astype({"p": object, "r": object})
     ordered = [rows[i] for i in row_order(frame, ["p", "q", "r"])]
     assert ordered == sorted(rows, key=lambda row: (row[0], row[1], row[2] or ""))
 
 
-def test_categories_are_ordered_as_their_text() -> None:
+def test_categories_sort_by_their_text() -> None:
     coded = pd.Series(pd.Categorical(["b", "a", None, "c"], categories=["c", "b", "a", "unused"]))
     assert row_order(pd.DataFrame({"k": coded}), ["k"]).tolist() == [2, 1, 0, 3]
 
