@@ -1,4 +1,4 @@
-"""Periods: their labels, seasons and weeks (contract, sections 1 and 2)."""
+"""Periods: their labels, seasons and weeks (docs/reference/contract.md#run-date)."""
 
 from __future__ import annotations
 

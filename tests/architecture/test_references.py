@@ -28,14 +28,7 @@ CHECKED = (
 )
 # Places whose comments still name private documents.
 PENDING = (
-    "schemas/deepar.py",
-    "schemas/errors.py",
-    "schemas/frequency.py",
-    "schemas/plan.py",
-    "flows/",
     "tasks/deepar/",
-    "tasks/demand/",
-    "tasks/demo/",
     "tasks/forecasting/",
     "tasks/inventory/",
     "tasks/publication/",
