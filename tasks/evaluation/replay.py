@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import pandas as pd
@@ -22,10 +23,19 @@ from tasks.storage.json_rows import rows_of
 from tasks.storage.lake import Lake
 from tasks.storage.machine import Cores
 
-# Forecasts made for a replay at most, in series, periods and cutoffs: beyond it, fewer weeks are replayed.
-MOST_FORECASTS = 1_500_000
-# The model is refitted once per 26 replayed cutoffs.
-RUNS_PER_FIT = 26
+
+@dataclass(frozen=True)
+class ReplayRule:
+    """How large a replay of past weeks may get.
+
+    Attributes:
+        most_forecasts: largest product of series, periods of the horizon and cutoffs; a larger panel is replayed over
+            fewer weeks.
+        cutoffs_per_fit: cutoffs that one fit of the model forecasts.
+    """
+
+    most_forecasts: int = 1_500_000
+    cutoffs_per_fit: int = 26
 
 
 class PastInputs(Record):
@@ -56,7 +66,7 @@ def replay_model(replayable: Sequence[str], ranking: Sequence[str]) -> str:
     return min(replayable, key=lambda name: places.get(name, len(places)), default=BASELINES[1])
 
 
-def replayed_cutoffs(panel: Panel, review_period: int, runs: int) -> list[int]:
+def replayed_cutoffs(panel: Panel, review_period: int, runs: int, rule: ReplayRule | None = None) -> list[int]:
     """Known periods at the cutoffs of the replay, ascending: one per review period, counting back from ``as_of``.
 
     Each cutoff knows at least a season and half of the history.
@@ -64,9 +74,10 @@ def replayed_cutoffs(panel: Panel, review_period: int, runs: int) -> list[int]:
     Args:
         panel: history and horizon.
         review_period: periods between two cutoffs.
-        runs: cutoffs at most; :data:`MOST_FORECASTS` may allow fewer for a large panel.
+        runs: largest number of cutoffs; the rule may allow fewer for a large panel.
+        rule: size of the replay; the default where None.
     """
-    affordable = MOST_FORECASTS // max(1, panel.n * panel.horizon)
+    affordable = (rule or ReplayRule()).most_forecasts // max(1, panel.n * panel.horizon)
     known = [panel.history - review_period * back for back in range(min(runs, affordable), 0, -1)]
     least = max(minimum_history(panel), panel.history // 2)
     return [cutoff for cutoff in known if cutoff >= least]
@@ -83,10 +94,17 @@ def forecast_past(lake: Lake, inputs: PastInputs, use: ReplaySlice, cores: Cores
     )
 
 
-def replay_forecasts(panel: Panel, cutoffs: Sequence[int], model: str, use: ReplaySlice, cores: Cores) -> pd.DataFrame:
-    """Forecasts at the cutoffs, refitted once per :data:`RUNS_PER_FIT` of them, counting back from the latest."""
-    last = len(cutoffs)
-    starts = sorted({max(0, last - RUNS_PER_FIT * block) for block in range(1, -(-last // RUNS_PER_FIT) + 1)})
+def replay_forecasts(
+    panel: Panel,
+    cutoffs: Sequence[int],
+    model: str,
+    use: ReplaySlice,
+    cores: Cores,
+    rule: ReplayRule | None = None,
+) -> pd.DataFrame:
+    """Forecasts at the cutoffs; one fit serves ``cutoffs_per_fit`` of them, counting back from the latest."""
+    last, size = len(cutoffs), (rule or ReplayRule()).cutoffs_per_fit
+    starts = sorted({max(0, last - size * block) for block in range(1, -(-last // size) + 1)})
     blocks = [cutoffs[start:end] for start, end in zip(starts, [*starts[1:], last], strict=True)]
     made = [past_forecasts(create_model(model, use, cores), panel, block, use.quantiles, use.seed) for block in blocks]
     return pd.concat(made, ignore_index=True)

@@ -1,4 +1,4 @@
-"""The comparison of a run: forecasts out of the lake, backtest, metrics, champions and live forecast into it."""
+"""The comparison of a run: reads forecasts from the lake, writes backtest, metrics, champions and live forecast."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def run_comparison(lake: Lake, inputs: CompareInputs, use: CompareSlice, workers
 
 
 def _distinct(forecasts: Sequence[ForecastRecord]) -> list[Failure]:
-    """Each series and model once, in a fixed order, whatever the number of folds it failed on."""
+    """Each series and model once, in a fixed order, even if it failed on several folds."""
     every = {(f.stage, f.store_id, f.category): f for record in forecasts for f in record.failures}
     return [every[key] for key in sorted(every)]
 

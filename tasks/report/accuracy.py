@@ -1,4 +1,4 @@
-"""How far models and champions were off in the backtest, each beside the floors on the same series."""
+"""Errors of models and champions in the backtest, each compared with the baselines on the same series."""
 
 from __future__ import annotations
 
@@ -41,28 +41,28 @@ class SeriesLookup:
 
 @dataclass(frozen=True)
 class Pooled:
-    """Errors of one model over some series, and the best floor's on the same ones.
+    """Errors of one model over some series, and those of the better baseline on the same series.
 
     Attributes:
         series: number of series with a known actual.
         wape: sum of |median - actual| per unit sold; NaN where nothing was sold.
         bias: sum of (mean - actual) per unit sold.
-        floor: name of the better floor; empty where no floor forecast these series.
-        floor_wape: its wape.
+        baseline: name of the better baseline; empty where no baseline forecast these series.
+        baseline_wape: WAPE of the better baseline.
         cost: simulated inventory cost per series and counted period, currency; NaN where none was simulated.
     """
 
     series: int
     wape: float
     bias: float
-    floor: str
-    floor_wape: float
+    baseline: str
+    baseline_wape: float
     cost: float = float("nan")
 
     @property
     def gain(self) -> float:
-        """Share of the floor's error that is gone; negative where the model is worse."""
-        return 1.0 - self.wape / self.floor_wape if self.floor_wape else float("nan")
+        """Error reduction against the baseline, a fraction; negative where the model is worse."""
+        return 1.0 - self.wape / self.baseline_wape if self.baseline_wape else float("nan")
 
 
 class Accuracy:
@@ -78,7 +78,7 @@ class Accuracy:
         """Sum the backtest.
 
         Args:
-            backtest: the contract's ``backtest.parquet``; unknown actuals are left out.
+            backtest: ``backtest.parquet`` (docs/reference/contract.md#outputs); unknown actuals are left out.
             champions: store_id, category, model; one row per series.
         """
         model, names = pd.factorize(backtest[c.MODEL].astype(object), sort=True)
@@ -105,7 +105,7 @@ class Accuracy:
 
     @property
     def known(self) -> bool:
-        """Whether any forecast can be judged."""
+        """Whether any forecast has a known actual."""
         return bool(self._n.any())
 
     def of_model(self, name: str) -> Pooled:
@@ -134,27 +134,27 @@ class Accuracy:
         series = np.flatnonzero(among)
         series = series[self._n[model[series], series] > 0]
         of = model[series], series
-        floors = {name: self._floor(name, series) for name in BASELINES if name in self.models}
-        best = min(floors, key=lambda name: (np.nan_to_num(floors[name], nan=np.inf), name), default="")
+        baselines = {name: self._baseline(name, series) for name in BASELINES if name in self.models}
+        best = min(baselines, key=lambda name: (np.nan_to_num(baselines[name], nan=np.inf), name), default="")
         return Pooled(
             series=len(series),
             wape=_ratio(self._absolute[of].sum(), self._actual[of].sum()),
             bias=_ratio(self._signed[of].sum(), self._actual[of].sum()),
-            floor=best,
-            floor_wape=floors.get(best, float("nan")),
+            baseline=best,
+            baseline_wape=baselines.get(best, float("nan")),
             cost=_ratio(self._cost[of].sum(), self._charged[of].sum()),
         )
 
-    def _floor(self, name: str, series: IndexArray) -> float:
-        floor = self.models.index(name)
-        return _ratio(self._absolute[floor, series].sum(), self._actual[floor, series].sum())
+    def _baseline(self, name: str, series: IndexArray) -> float:
+        baseline = self.models.index(name)
+        return _ratio(self._absolute[baseline, series].sum(), self._actual[baseline, series].sum())
 
 
 def champion_bands(metrics: pd.DataFrame, champions: pd.DataFrame) -> list[float] | None:
     """Shares of the four acceptance bands over the champions' forecasts.
 
     Args:
-        metrics: the contract's ``metrics.parquet``.
+        metrics: ``metrics.parquet``.
         champions: store_id, category, model.
 
     Returns:
@@ -165,11 +165,11 @@ def champion_bands(metrics: pd.DataFrame, champions: pd.DataFrame) -> list[float
     position = lookup.of(of_series)
     names = champions[c.MODEL].astype(object).to_numpy()
     mine = (position >= 0) & (of_series[c.MODEL].astype(object).to_numpy() == names[position])
-    crowned = of_series[mine]
-    if crowned.empty:
+    selected = of_series[mine]
+    if selected.empty:
         return None
-    weights = crowned[c.N].to_numpy(dtype=np.float64)
-    return [float(np.average(crowned[band].to_numpy(dtype=np.float64), weights=weights)) for band in ACCEPTANCE_BANDS]
+    weights = selected[c.N].to_numpy(dtype=np.float64)
+    return [float(np.average(selected[band].to_numpy(dtype=np.float64), weights=weights)) for band in ACCEPTANCE_BANDS]
 
 
 def largest_series(history: pd.DataFrame, champions: pd.DataFrame, count: int) -> IndexArray:
@@ -197,7 +197,7 @@ def _ratio(part: float, whole: float) -> float:
 
 
 def models_in_order(models: Sequence[str], pooled: dict[str, Pooled]) -> list[str]:
-    """Models by their error against the floor on the same series, the best first; floors last."""
-    floors = [name for name in models if name in BASELINES]
+    """Sort models by their error reduction against the baseline, the largest first; baselines last."""
+    baselines = [name for name in models if name in BASELINES]
     others = [name for name in models if name not in BASELINES]
-    return [*sorted(others, key=lambda name: (-np.nan_to_num(pooled[name].gain, nan=-np.inf), name)), *floors]
+    return [*sorted(others, key=lambda name: (-np.nan_to_num(pooled[name].gain, nan=-np.inf), name)), *baselines]

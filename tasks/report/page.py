@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from schemas import columns as c
+from schemas.metrics import ACCEPTANCE_BANDS, METRICS
 from schemas.outputs import SERIES, Change, RunFacts, RunOutputs
 from schemas.run import RunContext
 from tasks.report import reasons, tables
@@ -152,8 +153,13 @@ class Page:
 
     @property
     def model_table(self) -> Table | None:
-        """Models and floors."""
+        """Models and baselines."""
         return None if self.accuracy is None else tables.model_table(self.accuracy, self.outputs.metrics)
+
+    @property
+    def band_titles(self) -> list[str]:
+        """Names of the acceptance bands, best first."""
+        return [METRICS[band].title for band in ACCEPTANCE_BANDS]
 
     @cached_property
     def band_bars(self) -> list[Bar]:
@@ -352,12 +358,13 @@ class Page:
         if self.accuracy is None:
             return [Card("Forecast error (WAPE)", "not known", "no backtest period with a known actual")]
         pooled = self.accuracy.of_champions
-        floor = f"{pooled.floor} {percent(pooled.floor_wape)}" if pooled.floor else "no floor"
+        reduction = f"error reduction {percent(pooled.gain, 0)}"
+        baseline = f"baseline {pooled.baseline} {percent(pooled.baseline_wape)}; {reduction}"
         return [
             Card(
                 "Forecast error (WAPE)",
                 percent(pooled.wape),
-                f"against {floor}: {percent(pooled.gain, 0)} of the floor's error gone",
+                baseline if pooled.baseline else "no baseline on the same series",
             ),
             Card("Bias", percent(pooled.bias, signed=True), "of units sold; above 0 = forecast too much"),
         ]

@@ -87,20 +87,26 @@ def moved_stores_table(change: Change) -> Table:
 
 
 def model_table(accuracy: Accuracy, metrics: pd.DataFrame) -> Table:
-    """Every model beside the better floor on the same series; the champions first.
+    """Every model compared with the better baseline on the same series; the champions first.
 
-    With the simulated inventory cost where that ranked the models.
+    It has the simulated inventory cost if that ranked the models.
     """
     overall = metrics[metrics[c.LEVEL].astype(object) == _OVERALL].set_index(c.MODEL)
     pooled = {name: accuracy.of_model(name) for name in accuracy.models}
     ordered = models_in_order(accuracy.models, pooled)
     listed = [(CHAMPIONS, accuracy.of_champions, None)]
     for name in ordered:
-        label = f"{name} (floor)" if name in BASELINES else name
+        label = f"{name} (baseline)" if name in BASELINES else name
         listed.append((label, pooled[name], overall.loc[name] if name in overall.index else None))
     rows = [(*_model_row(*row), *([number(row[1].cost, 3)] if accuracy.costed else [])) for row in listed]
     headers = (
-        *("Model", "#Series", f"#{METRICS[c.WAPE].heading}", "#Better floor, same series", "#Less error than floor"),
+        *(
+            "Model",
+            "#Series",
+            f"#{METRICS[c.WAPE].heading}",
+            "#Better baseline, same series",
+            "#Less error than baseline",
+        ),
         f"#{METRICS[c.BIAS].heading}",
         *(f"#{facts.heading}" for facts in _COLUMNS),
         *([f"#{INVENTORY_COST.heading}"] if accuracy.costed else []),
@@ -113,9 +119,9 @@ def band_bars(accuracy: Accuracy, metrics: pd.DataFrame, champions: pd.DataFrame
     overall = metrics[metrics[c.LEVEL].astype(object) == _OVERALL].set_index(c.MODEL)
     pooled = {name: accuracy.of_model(name) for name in accuracy.models}
     bars = []
-    crowned = champion_bands(metrics, champions)
-    if crowned is not None:
-        bars.append(Bar(CHAMPIONS, crowned, percent(crowned[0] + crowned[1]), marked=True))
+    shares = champion_bands(metrics, champions)
+    if shares is not None:
+        bars.append(Bar(CHAMPIONS, shares, percent(shares[0] + shares[1]), marked=True))
     for name in models_in_order([name for name in accuracy.models if name in overall.index], pooled):
         parts = [float(overall.loc[name, band]) for band in ACCEPTANCE_BANDS]
         if np.isfinite(parts).all():
@@ -143,7 +149,7 @@ def champions_table(champions: pd.DataFrame, forecast: pd.DataFrame, failures: S
     names = sorted(served.index, key=lambda name: (-int(won.get(name, 0)), str(name)))
     rows = [
         (
-            f"{name} (floor)" if name in BASELINES else str(name),
+            f"{name} (baseline)" if name in BASELINES else str(name),
             number(served[name] // periods),
             number(fell[name]),
             number(won.get(name, 0)),
@@ -280,7 +286,7 @@ def _model_row(label: str, pooled: Pooled, overall: pd.Series | None) -> tuple[s
         label,
         number(pooled.series),
         percent(pooled.wape),
-        f"{percent(pooled.floor_wape)} {pooled.floor}".strip(),
+        f"{percent(pooled.baseline_wape)} {pooled.baseline}".strip(),
         percent(pooled.gain, signed=True),
         percent(pooled.bias, signed=True),
         *figures,

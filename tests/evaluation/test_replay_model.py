@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.evaluation.replay import MOST_FORECASTS, replay_model, replayed_cutoffs
+from tasks.evaluation.replay import ReplayRule, replay_model, replayed_cutoffs
 from tasks.forecasting.registry import facts
 from tests.forecasting.panels import panel_of
 
@@ -38,6 +38,6 @@ def test_cutoffs_are_a_review_period_apart_and_know_half_of_the_history() -> Non
 
 
 def test_a_large_panel_is_replayed_over_fewer_weeks() -> None:
-    series = MOST_FORECASTS // (7 * 2)
-    panel = panel_of(np.ones((series, 60)), "D", horizon=7)
-    assert replayed_cutoffs(panel, review_period=7, runs=52) == [46, 53]
+    panel = panel_of(np.ones((3, 60)), "D", horizon=7)
+    two_cutoffs = ReplayRule(most_forecasts=3 * 7 * 2)
+    assert replayed_cutoffs(panel, review_period=7, runs=52, rule=two_cutoffs) == [46, 53]

@@ -32,12 +32,12 @@ def backtest() -> pd.DataFrame:
     return pd.DataFrame(ROWS, columns=[c.MODEL, c.STORE_ID, c.CATEGORY, c.ACTUAL, c.MEDIAN, c.MEAN])
 
 
-def test_a_model_stands_beside_the_better_floor_on_its_own_series(backtest: pd.DataFrame) -> None:
+def test_a_model_is_compared_with_the_better_baseline_on_its_own_series(backtest: pd.DataFrame) -> None:
     good = Accuracy(backtest, CHAMPIONS).of_model("good")
-    assert (good.series, good.floor) == (2, "moving_average")
+    assert (good.series, good.baseline) == (2, "moving_average")
     assert good.wape == pytest.approx((2 + 1) / 10)
     assert good.bias == pytest.approx((-1 + 1) / 10)
-    assert good.floor_wape == pytest.approx((4 + 2) / 10)
+    assert good.baseline_wape == pytest.approx((4 + 2) / 10)
     assert good.gain == pytest.approx(0.5)
 
 
@@ -46,15 +46,15 @@ def test_the_champions_are_pooled_over_every_series(backtest: pd.DataFrame) -> N
     champions = accuracy.of_champions
     assert champions.wape == pytest.approx((2 + 0 + 1) / 15)
     assert champions.bias == pytest.approx((-1 + 1 + 1) / 15)
-    assert champions.floor_wape == pytest.approx((4 + 0 + 2) / 15)
+    assert champions.baseline_wape == pytest.approx((4 + 0 + 2) / 15)
     of_series = accuracy.of_series()
     assert of_series[:2] == pytest.approx([0.2, 0.0])
     assert math.isnan(of_series[2])
 
 
-def test_without_floors_or_known_actuals_nothing_is_claimed(backtest: pd.DataFrame) -> None:
+def test_without_baselines_or_known_actuals_there_is_no_comparison(backtest: pd.DataFrame) -> None:
     alone = Accuracy(backtest[backtest[c.MODEL] == "good"], CHAMPIONS)
-    assert (alone.of_model("good").floor, math.isnan(alone.of_model("good").gain)) == ("", True)
+    assert (alone.of_model("good").baseline, math.isnan(alone.of_model("good").gain)) == ("", True)
     assert not Accuracy(backtest.assign(**{c.ACTUAL: float("nan")}), CHAMPIONS).known
 
 

@@ -71,7 +71,7 @@ def quantile_score(actual: FloatArray, quantiles: FloatArray, levels: Sequence[f
 
 
 def ranking_loss(actual: FloatArray, quantiles: FloatArray, levels: Sequence[float]) -> FloatArray:
-    """Mean of the median's absolute error and the quantile score, in units: what the folds rank models by.
+    """Mean of the median's absolute error and the quantile score, in units, by which models are ranked.
 
     Args:
         actual: shape (N,).

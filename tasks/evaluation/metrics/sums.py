@@ -152,7 +152,7 @@ class Sums:
 
 
 def row_sums(rows: RowValues, statistics: tuple[Statistic, ...]) -> Sums:
-    """Every row as a group of its own.
+    """Sums of groups of one row each.
 
     Args:
         rows: N rows.

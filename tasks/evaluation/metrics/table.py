@@ -28,18 +28,17 @@ def metrics_table(backtest: pd.DataFrame, scales: pd.DataFrame, quantiles: Seque
     """Every metric of every model, over all series, per store, per category and per series.
 
     Args:
-        backtest: the contract's ``backtest.parquet``: cutoff, store_id, category, date, model, actual
-            (NaN = unknown), mean and one column per quantile, in units.
-        scales: what :func:`seasonal_scales` gives for the same folds.
+        backtest: ``backtest.parquet`` (docs/reference/contract.md#outputs): cutoff, store_id, category, date, model,
+            actual (NaN = unknown), mean and one column per quantile, in units.
+        scales: result of :func:`seasonal_scales` for the same folds.
         quantiles: the set levels, rising, 0.5 among them.
 
     Returns:
-        The contract's ``metrics.parquet``: one row per model, level and key, sorted by level (overall,
+        ``metrics.parquet``: one row per model, level and key, sorted by level (overall,
         store, category, series), model and key; store_id and category are empty (None) where they do not
         belong to the level. mase and rmsse are means over series of means over the series' folds; a
-        fold of a series whose scale is zero or unknown is left out of them. coverage is the share of
-        actuals within the outermost symmetric pair of set quantiles (0.1 to 0.9), edges included. Where the
-        backtest has simulated inventory costs, so has the table: inventory_cost, per series and counted period.
+        fold of a series whose scale is zero or unknown is left out. With simulated inventory costs in the backtest,
+        the table has the column inventory_cost.
 
     Raises:
         TrainingError: a column is missing, or a forecast is not finite.
@@ -101,7 +100,7 @@ def _scale_grids(grid: FoldGrid, scales: pd.DataFrame) -> tuple[FloatArray, Floa
 
 
 def seasonal_scales(panel: Panel, folds: Sequence[Fold]) -> pd.DataFrame:
-    """What mase and rmsse divide by: seasonal differences of each fold's training series.
+    """The scales of mase and rmsse: seasonal differences of each fold's training series.
 
     The season is 7, 52 or 12 periods; 1 where the history (from the first known period to the cutoff)
     is shorter than two seasons, or where no two periods one season apart are both known. Differences
@@ -113,7 +112,7 @@ def seasonal_scales(panel: Panel, folds: Sequence[Fold]) -> pd.DataFrame:
 
     Returns:
         One row per fold and series: cutoff, store_id, category, absolute_scale (mean absolute difference,
-        units) and squared_scale (mean squared difference); NaN where nothing can be said.
+        units) and squared_scale (mean squared difference); NaN where no two periods are known.
     """
     tables = []
     for fold in folds:
