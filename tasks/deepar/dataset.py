@@ -48,7 +48,7 @@ class Target:
     def of(cls, panel: Panel, configuration: DeepArConfiguration) -> Target:
         """Demand as cleaned, or units as sold; whole numbers where the likelihood counts.
 
-        Source A's cleaned data are whole units too; ours are rounded only for a likelihood that needs it.
+        Units are rounded only for a likelihood that needs whole units.
         """
         sold = panel.demand if panel.sold is None else panel.sold
         values = panel.demand if configuration.data == "cleaned" else sold
@@ -115,7 +115,7 @@ def write_channel(
 
     Args:
         lake: where to; see :class:`schemas.deepar.DeepArChannel` for the layout.
-        known: the model is trained on its history and asked for its horizon.
+        known: the model is trained on its history and forecasts its horizon.
         tested: the same series with the horizon's actuals in the history, for the container's own test
             metrics; None = no test channel.
         settings: part of the experiment's name.
@@ -170,7 +170,7 @@ def _keys(series: pd.DataFrame) -> bytes:
 
 
 def experiment_prefix(known: Panel, tested: Panel | None, settings: DeepArTraining) -> str:
-    """The experiment's folder (domain, section 3.1), such as ``deepar/forecasting-monthly-27-v4be1f0a92c33``.
+    """The experiment's folder, such as ``deepar/forecasting-monthly-27-v4be1f0a92c33``.
 
     Its version follows from what is in it: the same data and features give the same folder.
     """
@@ -202,7 +202,7 @@ def read_answers(
         address: where it came from, for errors.
         series: answers expected.
         horizon: values expected in each.
-        levels: Q quantiles asked for.
+        levels: Q quantile levels.
 
     Returns:
         mean, shape (series, H), and quantiles, shape (series, H, Q), as the model gave them.
@@ -214,7 +214,7 @@ def read_answers(
     lines = [line for line in text.split(b"\n") if line.strip()]
     if len(lines) != series:
         raise StorageError(
-            f"{address} has {len(lines)} answers; expected one for each of the {series} series asked for."
+            f"{address} has {len(lines)} answers; expected one for each of the {series} requested series."
         )
     mean = np.empty((series, horizon))
     quantiles = np.empty((series, horizon, len(levels)))

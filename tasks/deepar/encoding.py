@@ -1,4 +1,4 @@
-"""How a panel's series are told to DeepAR: categorical codes and dynamic features, fixed on what was known at a fit."""
+"""Encoding of a panel's series for DeepAR: categorical codes and dynamic features, fixed at a fit."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Encoding:
             settings: which columns and features; null takes what is useful.
 
         Raises:
-            ConfigError: the settings name a column or a feature that the panel lacks.
+            ConfigError: the settings name a column or a feature that is not in the panel.
         """
         taken = panel.series.iloc[served]
         categories = {name: tuple(sorted(set(_text(taken[name])))) for name in _categorical(panel, settings)}
@@ -101,7 +101,7 @@ class Encoding:
         return np.round(stacked, DIGITS).astype(np.float32)
 
     def record(self) -> dict[str, object]:
-        """What a caller needs to build a request of its own, as JSON."""
+        """What a caller needs to build a request, as JSON."""
         return {
             "cat": [{"column": name, "values": list(values)} for name, values in self.categories.items()],
             "dynamic_feat": [{"feature": name, **asdict(scale)} for name, scale in self.dynamic.items()],

@@ -38,7 +38,7 @@ class DeepArForecaster:
         configuration: which data and likelihood.
         lake: where the data channel and the model go.
         backend: where it trains and answers.
-        report: told of every step of a job.
+        report: receives every step of a job.
         tested: where given, the panel whose history holds the horizon's actuals: the container then measures
             itself on them too.
 
@@ -148,7 +148,7 @@ class DeepArForecaster:
 
 @dataclass(frozen=True)
 class FittedDeepAr:
-    """A trained DeepAR, or the reason why there is none.
+    """A trained DeepAR, or the reason why it was not trained.
 
     Attributes:
         owner: the forecaster that trained it.

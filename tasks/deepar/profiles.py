@@ -11,7 +11,7 @@ from schemas.settings.slices import DeepArTraining
 
 TIME_FREQUENCIES = {"D": "D", "W": "W", "MS": "M"}
 # What ``test:mean_wQuantileLoss`` averages over: the same for every run, since a hyperparameter is part of its job's
-# identity, and other quantiles of a run must not train anew.
+# identity, and other quantiles of a run must not cause a new training.
 TEST_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 # From so many series on, a batch of the larger size still meets few windows twice.
 MANY_SERIES = 200
@@ -37,11 +37,11 @@ class _Profile:
     num_eval_samples: int = 100
 
 
-# A context beyond this costs time and brings little: the network sees lags of up to three years beside it.
+# A longer context costs time and gains little: the network also reads lags of up to three years.
 LONGEST_CONTEXT = {"D": 56, "W": 26, "MS": 18}
 
-# Months on SageMaker: source A's settings (domain, section 3.1). Days and weeks: within the ranges of the
-# developer guide. An epoch is a pass over the data there.
+# Months on SageMaker: the settings of the DeepAR study (docs/reference/domain.md). Days and weeks: within the ranges
+# of SageMaker's developer guide, where an epoch is one pass over the data.
 _SAGEMAKER = {
     "D": _Profile(28, epochs=200, learning_rate=0.001, mini_batch_size=128, early_stopping_patience=20),
     "W": _Profile(13, epochs=300, learning_rate=0.001, mini_batch_size=128, early_stopping_patience=30),

@@ -31,7 +31,7 @@ from tasks.storage.lake import Lake
 
 
 class DeepArTools(NamedTuple):
-    """What trains DeepAR and who is told of its progress; neither decides a result."""
+    """The backend that trains DeepAR and the receiver of its progress; neither changes a result."""
 
     backend: DeepArBackend
     report: Report

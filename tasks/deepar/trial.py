@@ -29,7 +29,7 @@ def plan_trial(panel: Panel, before: int) -> DeepArTrial:
     history = int(known[-1]) + 1 if len(known) else before
     window = min(panel.horizon, history // _PERIODS_PER_TEST_PERIOD)
     if history - window < panel.horizon:
-        note = f"deepar: {history} periods are known, too few to compare configurations: the first one goes on"
+        note = f"deepar: {history} periods are known, too few to compare configurations: the first one is used"
         return DeepArTrial(history=history, known=history, note=note)
     if window < panel.horizon:
         note = f"deepar: configurations are compared on {window} of {panel.horizon} periods: {history} are known then"

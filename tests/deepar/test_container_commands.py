@@ -39,7 +39,7 @@ def record(length=300, **further):
         ({"hyperparameters": NEEDED | {"likelihood": "deterministic-L1"}, "train": [record()]}, "deterministic-L1"),
         ({}, "No data files in the train channel"),
         ({"train": [record(299)]}, "299 observations"),
-        ({"train": [record(), {"start": "2024"}]}, "train.json, line 2: lacks target"),
+        ({"train": [record(), {"start": "2024"}]}, "train.json, line 2: target missing"),
         ({"train": [record(cat=[0])], "test": [record(), record(cat=[4])]}, "test.json, line 1: cat has 0 values"),
         ({"train": [record(cat=[0])], "test": [record(cat=[4])]}, "test.json, line 1: cat[0] is 4, expected 0 to 0"),
         ({"train": [record()], "local": {"batches": 3}}, "local.json does not know batches"),

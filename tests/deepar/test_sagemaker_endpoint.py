@@ -207,7 +207,7 @@ def test_a_question_clears_up_first_and_is_answered_even_where_it_cannot(twin: T
     twin.refuse("DeleteEndpoint", "AccessDeniedException")
     told = stage.Told()
     backend.predict(model, channel, LEVELS, 30, told)
-    assert any("of a killed run still stands" in step.detail for step in told.steps)
+    assert any("of a killed run still exists" in step.detail for step in told.steps)
     assert set(endpoints()) == {dead}
     # Its note is as old as before: the next run tries again.
     backend.predict(model, channel, LEVELS, 31, stage.Told())

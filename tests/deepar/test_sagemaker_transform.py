@@ -123,7 +123,7 @@ def test_answers_that_do_not_fit_the_series_are_an_error(twin: TwinClient) -> No
     ("line", "message"),
     [
         (b'{"quantiles": {"0.5": [1.0]}}', "expected mean and quantiles"),
-        (b'{"mean": [1.0], "quantiles": {"0.1": [1.0]}}', "lacks the quantiles 0.5; it has 0.1"),
+        (b'{"mean": [1.0], "quantiles": {"0.1": [1.0]}}', "does not have the quantiles 0.5; it has 0.1"),
         (b'{"error": "out of memory"', "expected mean and quantiles, got .*out of memory"),
     ],
 )

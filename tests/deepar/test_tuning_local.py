@@ -179,7 +179,7 @@ def test_a_stop_reaches_trainings_that_never_report(lake):
     running, trainer, told, ended = Running(), Arithmetic(holds=threading.Event()), [], []
 
     def search():
-        with pytest.raises(TrainingError, match=r"was stopped\. Run again: it goes on from here") as caught:
+        with pytest.raises(TrainingError, match=r"was stopped\. Run again to resume it") as caught:
             tune(trainer, lake, request(lake), told.append, running)
         ended.append(caught.value)
 

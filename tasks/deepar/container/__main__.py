@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     from tasks.deepar.container import commands
 
-    # GluonTS indexes in a way that newer torch versions frown at; a failure is to stand in a log without noise.
+    # GluonTS indexes in a way that newer torch versions warn about; a log should show a failure without noise.
     warnings.filterwarnings("ignore", message="Using a non-tuple sequence", category=UserWarning)
     given = _parser().parse_args(arguments)
     if os.environ.get(PARENT_VARIABLE, "").isdigit():

@@ -35,7 +35,7 @@ class DataShape:
 
 
 def shape_of(training: Sequence[Series], given: Hyperparameters) -> DataShape:
-    """The shape of the training data, which is checked on the way.
+    """Shape of the training data, with checks.
 
     Raises:
         ClientError: too few observations, no series long enough, or a record that does not fit.

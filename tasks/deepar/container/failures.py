@@ -1,4 +1,4 @@
-"""What a training or inference ends with when it cannot go on, worded as SageMaker's container does."""
+"""Errors that end a training or an inference, with the wording of SageMaker's container."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _REFUSED = ("Expected parameter ", "Expected value argument ")
 
 
 class ClientError(Exception):
-    """Bad data or a bad hyperparameter: whoever asked acts."""
+    """Bad data or a bad hyperparameter: the caller must act."""
 
     def __str__(self) -> str:
         return f"ClientError: {super().__str__()}"
@@ -18,10 +18,10 @@ class ClientError(Exception):
 
 @contextmanager
 def no_numbers_told(message: str) -> Iterator[None]:
-    """Tell a distribution's refusal of parameters that are no numbers, a page of them, in words.
+    """Shorten a distribution's error about non-finite parameters to one sentence.
 
     Args:
-        message: what to tell.
+        message: text of the error.
 
     Raises:
         ClientError: with the message.

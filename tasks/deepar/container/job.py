@@ -81,7 +81,7 @@ class TrainingJob:
         given: the same, typed.
         shape: what the data decides of the model.
         training: the train channel.
-        test: the test channel; empty where there is none.
+        test: the test channel; empty without one.
     """
 
     texts: dict[str, str]

@@ -68,7 +68,7 @@ def load(folder: Path) -> Model:
     try:
         description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         if description["format"] != FORMAT:
-            raise ClientError(f"The model has format {description['format']}, expected {FORMAT}: train it anew.")
+            raise ClientError(f"The model has format {description['format']}, expected {FORMAT}. Train it again.")
         shape = description["data"] | {"cardinality": tuple(description["data"]["cardinality"])}
         with np.load(folder / WEIGHTS, allow_pickle=False) as arrays:
             weights = {name: torch.from_numpy(arrays[name]) for name in arrays.files}

@@ -38,7 +38,7 @@ class Network:
     Attributes:
         given: hyperparameters.
         shape: of the training data.
-        lags: periods back that the network reads beside the context.
+        lags: earlier periods that the network reads in addition to the context.
     """
 
     given: Hyperparameters
@@ -113,7 +113,7 @@ class Network:
 
 
 def period(start: datetime, time_freq: str) -> pd.Period:
-    """The first period of a record; a week begins on whatever weekday its label is.
+    """The first period of a record; a week begins on the weekday of its label.
 
     A pandas week is named by its last day: a week from Monday on ends on Sunday, so none is moved.
     """
@@ -128,7 +128,7 @@ def device_of(asked: str) -> torch.device:
     """The device to train on.
 
     Raises:
-        ClientError: a GPU is asked for and torch finds none.
+        ClientError: a GPU is required and torch finds none.
     """
     if asked == "gpu" and not torch.cuda.is_available():
         raise ClientError("device is gpu, but torch finds no GPU here; set auto or cpu.")

@@ -89,7 +89,7 @@ def parse_record(record: object, where: str) -> Series:
         raise ClientError(f"{where}: expected a JSON object with start and target, not {_short(record)}.")
     missing = [name for name in ("start", "target") if name not in record]
     if missing:
-        raise ClientError(f"{where}: lacks {' and '.join(missing)}.")
+        raise ClientError(f"{where}: {' and '.join(missing)} missing.")
     return Series(
         where,
         _start(record["start"], where),

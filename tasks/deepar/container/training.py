@@ -57,7 +57,7 @@ def fit(job: TrainingJob, report: Callable[[Progress], None], stopping: Callable
 
     Args:
         job: checked data and hyperparameters.
-        report: told of every epoch.
+        report: receives every epoch.
         stopping: asked after every step; True ends the training.
 
     Raises:

@@ -76,7 +76,7 @@ class LocalBackend:
 
         Raises:
             TrainingError: the job failed or was stopped; the message carries the container's reason.
-            ConfigError: torch or GluonTS is missing, or the GPU that is asked for.
+            ConfigError: torch or GluonTS is missing, or the required GPU.
         """
         model, _ = self.train_watched(request, report, lambda *_: False)
         assert model is not None
@@ -93,8 +93,8 @@ class LocalBackend:
 
         Args:
             request: what to train.
-            report: told of the progress every few seconds.
-            on_epoch: told of every epoch in its order; True ends the training. A job that is found finished is
+            report: receives the progress every few seconds.
+            on_epoch: receives every epoch in order; True ends the training. A job that is found finished is
                 not shown to it.
 
         Returns:
@@ -102,7 +102,7 @@ class LocalBackend:
 
         Raises:
             TrainingError: the job failed or was stopped.
-            ConfigError: torch or GluonTS is missing, or the GPU that is asked for.
+            ConfigError: torch or GluonTS is missing, or the required GPU.
         """
         name = job_name(request, self._settings)
         with _RUNNING.job(name) as job, _lock_of(name):
@@ -190,7 +190,7 @@ class LocalBackend:
         archive = self._lake.write_bytes(f"{folder}/output/model.tar.gz", trained.archive)
         model = TrainedModel(job=name, archive=archive, metrics=trained.metrics, seconds=trained.seconds)
         record = {"model": model.model_dump(mode="json"), "losses": trained.losses}
-        # Last: whoever finds it finds the model too.
+        # Written last: a process that finds it also finds the model.
         self._lake.write_bytes(f"{folder}/metrics.json", json.dumps(record, indent=1).encode())
         return model
 

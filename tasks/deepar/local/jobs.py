@@ -24,17 +24,17 @@ LONGEST_NAME = 63
 DIGITS = 12
 _POLL_SECONDS = 0.2
 
-# Told (epoch, epochs in all, training loss) of every epoch; True ends the training.
+# Receives (epoch, total epochs, training loss) of every epoch; True ends the training.
 OnEpoch = Callable[[int, int, float], bool]
 
 
 @dataclass
 class Job:
-    """A training that was asked for: stopped by ``stopping``, whether it waits or runs."""
+    """A requested training: ``stopping`` stops it while it is queued or running."""
 
     name: str
     stopping: threading.Event = field(default_factory=threading.Event)
-    # Set by whoever watches the epochs: the training was ended as hopeless, not by a stop.
+    # Set by the callback on epochs: the training was pruned, not stopped.
     pruned: bool = False
 
 
@@ -134,7 +134,7 @@ def run_training(
     job: Job,
     on_epoch: OnEpoch,
 ) -> Trained | None:
-    """Train in a process of the container, in a folder of its own that is gone afterwards.
+    """Train in a process of the container, in its own folder, which is deleted afterwards.
 
     Returns:
         What it left; None where ``on_epoch`` ended it.
@@ -201,6 +201,6 @@ def _check_end(process: ContainerProcess, folders: Folders, job: Job) -> None:
     if folders.failure.exists():
         raise TrainingError(f"DeepAR job {job.name} failed: {folders.failure.read_text(encoding='utf-8')}")
     if job.stopping.is_set() or folders.stopped.exists():
-        raise TrainingError(f"DeepAR job {job.name} was stopped. Run again: it is trained anew.")
+        raise TrainingError(f"DeepAR job {job.name} was stopped. Run again to train it from the start.")
     if process.poll() != 0 or not folders.metrics.exists():
         raise TrainingError(f"DeepAR job {job.name} left no model: {process.how_it_ended()}.")

@@ -1,4 +1,4 @@
-"""Processes of the container: started with one thread each, and gone with whoever started them."""
+"""Processes of the container: started with one thread each; they end with the process that started them."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class ContainerProcesses:
         self._packages = packages
 
     def check(self, device: str = "auto") -> None:
-        """Whether what the container imports is installed, and a GPU is here that is asked for.
+        """Whether the container's packages are installed, and a GPU exists if one is required.
 
         Args:
             device: to work on: ``auto``, ``cpu`` or ``gpu``.
@@ -143,11 +143,11 @@ class ContainerProcesses:
         Args:
             arguments: the container's command and options.
             log: file that takes its standard output and error.
-            variables: of the environment, beside this process's own.
+            variables: of the environment, in addition to this process's own.
         """
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", **(variables or {})}
         environment[PARENT_VARIABLE] = str(os.getpid())
-        # The product's own packages are found whatever folder the run was started in.
+        # The product's packages are found from any working directory.
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH", ""))))
         with log.open("wb") as stream:
             process = subprocess.Popen(  # noqa: S603

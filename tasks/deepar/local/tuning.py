@@ -1,6 +1,6 @@
 """Hyperparameter search on this machine: rounds of trainings side by side, hopeless ones ended early.
 
-A round asks for all its hyperparameters before it trains and is told as a whole, in order, so that neither the
+A round draws all its hyperparameters before it trains and reports its results as a whole, in order, so that neither the
 search nor a pruning depends on which training was faster. Training losses can be compared within a search, since
 all its trainings have one likelihood.
 """
@@ -60,13 +60,13 @@ class _Outcome:
 
 
 def tune(trainer: Trainer, lake: Lake, request: TuningRequest, report: Report, running: Running) -> TuningResult:
-    """Search hyperparameters; a search that was cut short goes on with the trials that the lake holds.
+    """Search hyperparameters; an interrupted search resumes with the trials in the lake.
 
     Args:
         trainer: trains the trials.
         lake: keeps the result at ``<prefix>/output/<tuning job>/tuning.json``.
         request: what to search.
-        report: told of every finished round.
+        report: receives every finished round.
         running: where the search can be stopped by its name.
 
     Raises:
@@ -95,7 +95,7 @@ def tune(trainer: Trainer, lake: Lake, request: TuningRequest, report: Report, r
 
 
 class _Search:
-    """One search: asks, trains, tells, round by round."""
+    """One search: draws, trains and reports, round by round."""
 
     def __init__(
         self, trainer: Trainer, lake: Lake, request: TuningRequest, folder: str, job: Job, report: Report
@@ -125,7 +125,7 @@ class _Search:
                 requests = [self._trial_request(trial) for trial in asked]
                 outcomes = self._round(threads, asked, requests)
                 if self._job.stopping.is_set():
-                    raise TrainingError(f"Tuning job {self._job.name} was stopped. Run again: it goes on from here.")
+                    raise TrainingError(f"Tuning job {self._job.name} was stopped. Run again to resume it.")
                 for trial, outcome in zip(asked, outcomes, strict=True):
                     _tell(study, trial, outcome)
                     done.append(outcome.record)

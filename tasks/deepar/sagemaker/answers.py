@@ -20,7 +20,7 @@ def check_answers(text: bytes, where: str, channel: DeepArChannel, quantiles: Se
         text: JSON Lines.
         where: the answers' address, for messages.
         channel: what was asked.
-        quantiles: levels that were asked for.
+        quantiles: requested quantile levels.
 
     Raises:
         TrainingError: answers are missing, damaged or too short.
@@ -47,7 +47,7 @@ def _wrong(line: bytes, length: int, levels: Sequence[str]) -> str:
         return f"expected mean and quantiles, got {line[:_SHOWN].decode(errors='replace')}"
     missing = [level for level in levels if level not in answer["quantiles"]]
     if missing:
-        return f"lacks the quantiles {', '.join(missing)}; it has {', '.join(answer['quantiles'])}."
+        return f"does not have the quantiles {', '.join(missing)}; it has {', '.join(answer['quantiles'])}."
     rows = {"mean": answer["mean"], **{f"quantile {level}": answer["quantiles"][level] for level in levels}}
     short = [name for name, row in rows.items() if not isinstance(row, list) or len(row) != length]
     return f"{', '.join(short)} of another length than {length}." if short else ""

@@ -51,7 +51,7 @@ class SageMakerApi:
             from sagemaker.core import resources
             from sagemaker.core.utils.utils import SageMakerClient
 
-            # The SDK would make a client with retries of its own; it keeps one client per session and region.
+            # The SDK would make a client with its own retries; it keeps one client per session and region.
             SageMakerClient(session=self._session.boto, region_name=self.region).sagemaker_client = self.client
         return resources
 
@@ -69,11 +69,11 @@ class SageMakerApi:
             return str(image_uris.retrieve("forecasting-deepar", self.region))
         except ValueError as error:
             raise ConfigError(
-                f"models.deepar.sagemaker: DeepAR's image in the region {self.region} is not known ({error}). Set "
+                f"models.deepar.sagemaker: DeepAR's image in the region {self.region} is unknown ({error}). Set "
                 "region to another one, or image_uri."
             ) from error
 
 
 def given(value: Any, otherwise: Any = None) -> Any:
-    """A value of a resource; the SDK marks what an answer lacks with an object of its own, which is false."""
+    """A value of a resource; the SDK marks a missing value with a special object, which is false."""
     return value if value or value in (0, False) else otherwise

@@ -164,7 +164,7 @@ class SageMakerBackend:
     ) -> FileRef:
         """Forecast a channel's inference file, by batch transform or endpoint as the settings say.
 
-        An endpoint's answers are limited in size: it is not asked for sample paths.
+        An endpoint's responses are limited in size, so sample paths are not requested from it.
         """
         transformed = self._settings.inference == "transform"
         ask = self._transform if transformed else self._ask_endpoint
@@ -178,7 +178,7 @@ class SageMakerBackend:
             stop_job(self._api, kind, job)
 
     def endpoint(self, name: str | None = None) -> SageMakerEndpoint:
-        """The endpoint that stays: the settings' name, else one of its own for every storage and settings' name.
+        """The persistent endpoint: named by the settings, else by storage and the settings' name.
 
         Nothing deletes it but its :meth:`~tasks.deepar.sagemaker.endpoint.SageMakerEndpoint.delete`.
         """
@@ -187,7 +187,7 @@ class SageMakerBackend:
         return SageMakerEndpoint(self._api, self._requests, self._models, name, self._pause)
 
     def close(self) -> None:
-        """Delete the endpoints of this run and of killed runs: they cost money as long as they stand."""
+        """Delete the endpoints of this run and of killed runs: they cost money until they are deleted."""
         close_endpoints_of(self._lake, self._settings, self._running.run_id, self._api.session, self._pause)
 
     def _transform(self, model: TrainedModel, channel: DeepArChannel, asked: Asked, report: Report) -> str:
@@ -212,12 +212,12 @@ class SageMakerBackend:
         return keys[0]
 
     def _ask_endpoint(self, model: TrainedModel, channel: DeepArChannel, asked: Asked, report: Report) -> str:
-        """Lake key of an endpoint's answers, asked now or found; the endpoint stands no longer than that takes."""
+        """Lake key of an endpoint's responses, requested now or found; the endpoint is deleted right after."""
         output = {"output": self._lake.uri(output_folder(channel))}
         folder = work_name(self._name, "endpoint", output).stem
         identity = {"archive": model.archive.model_dump(), "inference": channel.inference.sha256, **asked.configuration}
         key = f"{predictions_folder(channel, folder)}/{digest(identity)}.jsonl"
-        # Each run has endpoints of its own, so that none deletes another's.
+        # Each run has its own endpoints, so that no run deletes another's.
         question = {**output, **identity, "run": self._running.run_id}
         name = work_name(self._name, f"ask-{channel.configuration}", question).stem
         with _turn(name), self._slots.taken(1):
@@ -228,7 +228,7 @@ class SageMakerBackend:
     def _answer(
         self, name: str, model: TrainedModel, channel: DeepArChannel, asked: Asked, key: str, report: Report
     ) -> None:
-        """Make an endpoint, write its answers to a lake key, and delete it, whatever happens meanwhile."""
+        """Make an endpoint, write its responses to a lake key, and always delete it."""
         self._delete_what_killed_runs_left(name, report)
         renew_note = self._running.keep(RunningJob("endpoint", name, self._api.region))
 
@@ -252,7 +252,7 @@ class SageMakerBackend:
             left = self._running.left_behind(self._settings)
             end_noted(self._lake, self._settings, left, self._api.session, self._pause)
         except PipelineError as error:
-            report(JobProgress(job=name, state="starting", detail=f"an endpoint of a killed run still stands: {error}"))
+            report(JobProgress(job=name, state="starting", detail=f"an endpoint of a killed run still exists: {error}"))
 
     def _asked(
         self, name: str, channel: DeepArChannel, asked: Asked, heard: Callable[[], None]

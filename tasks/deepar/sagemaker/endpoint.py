@@ -36,7 +36,7 @@ class SageMakerEndpoint:
     Args:
         api: the SDK on its session.
         requests: settings, image and tags.
-        models: makes the models behind the variants.
+        models: makes the models of the variants.
         name: of the endpoint.
         pause: waits so many seconds.
     """
@@ -50,11 +50,11 @@ class SageMakerEndpoint:
         self._pause = pause
 
     def deploy(self, wanted: Mapping[str, TrainedModel], report: Report) -> None:
-        """Bring models into service, one variant each; blue/green where the endpoint stands already.
+        """Bring models into service, one variant each; blue/green where the endpoint exists already.
 
         Args:
             wanted: configuration label to model, the best first; what else is on the endpoint goes.
-            report: told of every look.
+            report: receives every poll.
 
         Raises:
             ConfigError: too many models.
@@ -80,7 +80,7 @@ class SageMakerEndpoint:
 
         Args:
             weights: configuration label to weight, at least 0; only their ratio counts.
-            report: told of every look.
+            report: receives every poll.
         """
         wanted = [{"VariantName": slug(label), "DesiredWeight": weight} for label, weight in weights.items()]
         with calls(f"weighing the variants of endpoint {self.name}"):
@@ -127,7 +127,7 @@ class SageMakerEndpoint:
             tried = self._unless_present(self._api.client.update_endpoint, target, **options)
 
     def _unless_present(self, call: Any, configuration: str, **options: Any) -> bool:
-        """Create or update, and whether that was accepted; where another process is at it, the next look tells."""
+        """Create or update; whether that was accepted. If another process does the same, the next poll shows it."""
         try:
             call(EndpointName=self.name, EndpointConfigName=configuration, **options)
             return True
@@ -138,7 +138,7 @@ class SageMakerEndpoint:
             return False
 
     def _settled(self, report: Report) -> dict[str, Any] | None:
-        """The endpoint, once it is neither being made, changed nor deleted; None where there is none."""
+        """The endpoint, once it is not being created, changed or deleted; None if it does not exist."""
         troubles = 0
         while True:
             try:
@@ -202,7 +202,7 @@ class SageMakerEndpoint:
         return endpoint_tags(self._requests, "endpoint", self.name)
 
     def _clear_old_parts(self) -> None:
-        """Delete configurations that the endpoint has left behind, and models that only they name."""
+        """Delete configurations that the endpoint no longer uses, and models that only they name."""
         found = self._describe()
         if found is None:
             return
@@ -278,7 +278,7 @@ def _is_made_for(api: SageMakerApi, configuration: dict[str, Any], endpoint: str
 
 
 def _stem(endpoint: str) -> str:
-    """How the names of its configurations begin; an endpoint with a long name keeps one of its own."""
+    """Prefix of the names of its configurations; an endpoint with a long name has its own."""
     if len(endpoint) <= _NAME_ROOM:
         return f"{endpoint}-"
     return f"{endpoint[:_NAME_BEFORE_DIGEST].rstrip('-')}-{digest({'endpoint': endpoint})}-"

@@ -46,7 +46,7 @@ def is_passing(error: Exception) -> bool:
 
 
 def is_absent(error: ClientError) -> bool:
-    """Whether nothing has the name that was asked for: SageMaker says it with one of two codes."""
+    """Whether the requested name does not exist: SageMaker reports that with one of two codes."""
     code = code_of(error)
     return code == "ResourceNotFound" or (code.startswith("Validation") and bool(_ABSENT.search(str(error))))
 

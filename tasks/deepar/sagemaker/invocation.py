@@ -82,7 +82,7 @@ class Invocation:
 
 
 def batches(lines: Sequence[bytes], most: int = MOST_SERIES, most_bytes: int = MOST_BYTES) -> Iterator[list[bytes]]:
-    """Cut series into requests of at most so many series and bytes; a larger series is a request of its own.
+    """Split series into requests of limited numbers of series and bytes; a larger series is its own request.
 
     >>> list(batches([b"aaaa", b"bb", b"c"], most=2, most_bytes=5))
     [[b'aaaa'], [b'bb', b'c']]

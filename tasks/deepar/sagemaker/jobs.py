@@ -1,4 +1,4 @@
-"""The three kinds of SageMaker jobs, seen alike."""
+"""The three kinds of SageMaker jobs behind one interface."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class JobView:
 
     Attributes:
         status: Completed, Failed, Stopped, InProgress or Stopping; it alone decides.
-        secondary: finer status, such as Downloading or MaxRuntimeExceeded; "" where there is none.
+        secondary: finer status, such as Downloading or MaxRuntimeExceeded; "" without one.
         message: what SageMaker says about it.
         reason: why it failed.
         created: when it was created.
@@ -68,7 +68,7 @@ class JobView:
         return ": ".join(dict.fromkeys(part for part in parts if part))
 
     def age(self) -> float:
-        """Seconds since it was created; 0 where that is not known."""
+        """Seconds since it was created; 0 if unknown."""
         return (datetime.now(UTC) - self.created).total_seconds() if self.created else 0.0
 
 
@@ -87,7 +87,7 @@ class Jobs(ABC):
         self._api = api
 
     def describe(self, name: str) -> JobView | None:
-        """The job of a name; None where there is none."""
+        """The job of a name; None if it does not exist."""
         try:
             found = getattr(self._api.resources, self._resource).get(**{self._name: name}, **self._api.where)
         except ClientError as error:
@@ -108,7 +108,7 @@ class Jobs(ABC):
                 if self._view(found).status == RUNNING:
                     found.stop()
             except ClientError as error:
-                # It ended meanwhile, or there is none.
+                # It ended in the meantime, or does not exist.
                 if not (is_absent(error) or is_refused(error)):
                     raise
 

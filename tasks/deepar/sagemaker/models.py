@@ -41,7 +41,7 @@ class Models:
         Args:
             model: the finished training.
             environment: variables of the container.
-            endpoint: that it is for; each has models of its own and deletes them.
+            endpoint: that the models are for; each endpoint has its own models and deletes them.
         """
         identity = {"archive": model.archive.sha256, **self._request(model, environment)}
         return work_name(self._name, "model", identity | ({"endpoint": endpoint} if endpoint else {})).stem
@@ -49,7 +49,7 @@ class Models:
     def ensure(
         self, model: TrainedModel, environment: Mapping[str, str] | None = None, endpoint: str | None = None
     ) -> str:
-        """Make the model where there is none, and give its name; the arguments are those of :meth:`named`."""
+        """Make the model if it does not exist, and return its name; the arguments are those of :meth:`named`."""
         name = self.named(model, environment, endpoint)
         tags = endpoint_tags(self._requests, "model", endpoint)
         with calls(f"making model {name}"):

@@ -53,7 +53,7 @@ def work_name(name: str, purpose: str, identity: dict[str, Any], longest: int = 
 
 
 def digest(identity: dict[str, Any]) -> str:
-    """Twelve digits that follow from the content alone, whatever the order of the keys."""
+    """Twelve digits that depend on the content, not on the order of the keys."""
     text = json.dumps(identity, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_DIGITS]
 

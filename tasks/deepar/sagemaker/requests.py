@@ -183,11 +183,11 @@ def predictions_folder(channel: DeepArChannel, job: str) -> str:
 
 @dataclass(frozen=True)
 class Asked:
-    """What DeepAR is to answer: mean and quantiles, and sample paths where they are asked for.
+    """DeepAR's requested output: mean and quantiles, and sample paths if requested.
 
     Attributes:
         quantiles: levels between 0 and 1.
-        num_samples: sample paths behind them.
+        num_samples: sample paths that they are computed from.
         paths: the sample paths themselves too.
     """
 

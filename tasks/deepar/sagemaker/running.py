@@ -35,9 +35,9 @@ def stop_job(api: SageMakerApi, kind: str, name: str) -> None:
 
 
 def stop_jobs_of(lake: Lake, settings: DeepArSageMakerSettings, run_id: str, session: Any = None) -> list[str]:
-    """Stop the jobs and delete the endpoints that a run has under way, from whatever process; twice is fine.
+    """Stop the running jobs and delete the endpoints of a run, from any process; idempotent.
 
-    A job that another living run waits for goes on; only this run's note of it is struck off.
+    A job that another live run waits for keeps running; only this run's note of it is removed.
 
     Args:
         lake: where the run has written its jobs down.
@@ -58,7 +58,7 @@ def stop_jobs_of(lake: Lake, settings: DeepArSageMakerSettings, run_id: str, ses
 def close_endpoints_of(
     lake: Lake, settings: DeepArSageMakerSettings, run_id: str, session: Any = None, pause: Pause = time.sleep
 ) -> list[str]:
-    """Delete the endpoints that a run has under way, and those that killed runs of the lake have left behind.
+    """Delete a run's endpoints, and those that killed runs of the lake did not delete.
 
     Args:
         lake: where the runs have written their endpoints down.
@@ -91,7 +91,7 @@ def end_noted(
     Args:
         lake: where the notes are.
         settings: the ``models.deepar.sagemaker`` block.
-        jobs: as noted, of whatever runs.
+        jobs: as noted, of any run.
         session: a ``boto3.Session`` with its credentials; the environment's where absent.
         pause: waits so many seconds.
 

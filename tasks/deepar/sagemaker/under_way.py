@@ -33,7 +33,7 @@ class RunningJob:
         name: of the job.
         region: where it is.
         run_id: whose note this is.
-        noted: seconds since 1970 when the note was written or last renewed; 0 where that is not known.
+        noted: seconds since 1970 when the note was written or last renewed; 0 if unknown.
     """
 
     kind: Kind

@@ -69,7 +69,7 @@ class Outcome:
 
 @dataclass
 class _State:
-    """Where the search for a completed job stands."""
+    """State of the search for a completed job."""
 
     report: Report
     attempt: int = 1
@@ -131,7 +131,7 @@ class Worker:
                 self._go_on_or_refuse(work, job, view, state)
 
     def _go_on_or_refuse(self, work: Work, job: str, view: JobView, state: _State) -> None:
-        """Turn to the next attempt after a job that brought nothing, or say why there is none."""
+        """Start the next attempt after a failed job, or say why there is none left."""
         own = job in state.started or job in state.watched
         if view.status == COMPLETED and own:
             raise TrainingError(
@@ -157,7 +157,7 @@ class Worker:
         state.attempt += 1
 
     def _start(self, work: Work, job: str, state: _State) -> None:
-        """Start a job; where somebody else did meanwhile, or AWS stumbles, the next look will tell."""
+        """Start a job; if another process did so, or AWS fails for a moment, the next poll shows it."""
         self._running.add(RunningJob(work.jobs.kind, job, self._region))
         try:
             work.before()
