@@ -112,7 +112,7 @@ def test_unknown_values_are_null_or_text():
     ("bad", "message"),
     [
         ([1], "expected a JSON object"),
-        ({"target": [1]}, "lacks start"),
+        ({"target": [1]}, "start missing"),
         (record(5), "target must be an array"),
         (record([1, "2"]), r"target\[1\] must be a number, null"),
         (record([True]), r"target\[0\] must be a number"),

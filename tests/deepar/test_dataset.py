@@ -167,7 +167,7 @@ def test_answers_are_read_in_order():
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([ANSWER], "there has 1 answers; expected one for each of the 2 series"),
+        ([ANSWER], "there has 1 answers; expected one for each of the 2 requested series"),
         ([ANSWER, b'{"mean": [1]}'], r"there, line 2: no forecast of 2 periods"),
         ([ANSWER, b"oops"], r"there, line 2: no forecast of 2 periods"),
     ],

@@ -229,7 +229,7 @@ def test_what_aws_got_wrong_is_tried_again(twin: TwinClient) -> None:
 def test_attempts_end_and_their_reason_is_told(twin: TwinClient) -> None:
     twin.disturb("training", "fail", times=2, reason="InternalServerError: please try again")
     lake = stage.lake_on_twin()
-    said = r"after 2 of at most 2 attempts .*InternalServerError.*raise models\.deepar\.sagemaker\.max_attempts"
+    said = r"after 2 of at most 2 attempts .*InternalServerError.*raise expert\.models\.deepar\.sagemaker\.max_attempts"
     with pytest.raises(TrainingError, match=said):
         stage.backend(lake).train(stage.training(lake), stage.Told())
     assert len(stage.training_jobs()) == 2
@@ -353,7 +353,7 @@ def test_settings_that_cannot_serve_are_told_before_anything_starts(twin: TwinCl
         stage.backend(lake, role=None)
     with pytest.raises(ConfigError, match=r"needs storage in a bucket.*Set storage to s3://"):
         stage.backend(open_lake(str(tmp_path)))
-    with pytest.raises(ConfigError, match="DeepAR's image in the region mars-north-1 is not known"):
+    with pytest.raises(ConfigError, match="DeepAR's image in the region mars-north-1 is unknown"):
         stage.backend(lake, region="mars-north-1")
 
 
