@@ -12,10 +12,12 @@ from prefect.runtime import deployment
 from pydantic import Field
 
 from schemas.errors import PublicationHeldError
+from schemas.outputs import REPORT
 from schemas.records import Approval, PublicationRecord
 from schemas.run import RunContext
-from tasks.stages.publish import report_link, what_stands
+from tasks.publication.announcement import file_link, replacement_notice
 from tasks.stages.support import say
+from tasks.storage.lake import open_lake
 
 SECONDS_PER_HOUR = 3600
 SECONDS_BETWEEN_LOOKS = 5
@@ -75,7 +77,9 @@ def _words(run: RunContext, preview: PublicationRecord) -> str:
     if preview.changed_share is not None:
         changed = f"{preview.changed_share:.1%} of the targets differ from the last file."
     warnings = "".join(f"\n- {text}" for text in preview.warnings)
+    notice = replacement_notice(open_lake(run.settings.storage), run.as_of, preview)
     return (
-        f"**{run.settings.name}, {run.as_of}**: publish the replenishment file? {changed} {what_stands(run, preview)}"
-        f"\n\nReport: {report_link(preview)}. Files: `{preview.folder}`. More: tab Artifacts of this run.{warnings}"
+        f"**{run.settings.name}, {run.as_of}**: publish the replenishment file? {changed} {notice}"
+        f"\n\nReport: {file_link(preview, REPORT)}. Files: `{preview.folder}`. More: tab Artifacts of this run."
+        f"{warnings}"
     )

@@ -21,7 +21,7 @@ from flows.weekly import weekly_replenishment
 from schemas.errors import ConfigError, PipelineError
 from schemas.records import BackfillRecord, WeekOutcome
 from schemas.run import RunContext
-from tasks.stages.backfill import refuse_failed_weeks
+from tasks.publication.backfill_summary import raise_for_failed_weeks
 from tasks.stages.support import say, warn
 
 WEEK = timedelta(days=7)
@@ -99,7 +99,7 @@ def backfill(
         _prepare_side_by_side(weeks, parallel, given)
     outcomes = [_week(week, force, given) for week in weeks]
     judged = _judged(run, outcomes, as_of or date.today())
-    refuse_failed_weeks(judged)
+    raise_for_failed_weeks(judged)
     return BackfillRecord(weeks=judged)
 
 

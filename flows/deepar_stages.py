@@ -25,7 +25,7 @@ from tasks.stages.deepar import (
     tune_best,
 )
 from tasks.stages.deepar_endpoint import deploy_models
-from tasks.stages.deepar_jobs import deepar_settings
+from tasks.stages.deepar_tools import deepar_settings
 
 
 class Configurations(NamedTuple):

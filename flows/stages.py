@@ -32,17 +32,17 @@ from tasks.forecasting.registry import tuned_models
 from tasks.stages.backfill import judge_weeks
 from tasks.stages.calibrate import calibrate_costs
 from tasks.stages.compare import compare_models
-from tasks.stages.deepar_jobs import close_endpoints, stop_jobs
-from tasks.stages.events import tell_of_warnings
+from tasks.stages.deepar_hooks import close_endpoints, stop_jobs
+from tasks.stages.events import report_warnings
 from tasks.stages.features import build_features
 from tasks.stages.forecast import forecast_model_shard, plan_shards, summarize_forecasts
 from tasks.stages.ingest import ingest_tables
 from tasks.stages.optimize import optimize_plan
 from tasks.stages.publish import publish
-from tasks.stages.support import quieten_expected_errors
+from tasks.stages.support import hide_expected_tracebacks
 from tasks.stages.tune_trees import tune_trees
 
-quieten_expected_errors()
+hide_expected_tracebacks()
 
 # What every flow that may train or ask DeepAR owes to those who pay for SageMaker. A killed run's jobs go on:
 # the next run finds them.
@@ -166,7 +166,7 @@ def replenish(run: RunContext, approve: bool = False) -> PublicationRecord:
         PublicationHeldError: rejected, or not approved in time.
     """
     planned = plan_week(run)
-    tell_of_warnings(run, planned.panel.result().warnings)
+    report_warnings(run, planned.panel.result().warnings)
     approval = None
     if approve and not run.dry_run:
         preview = publish.with_options(name="preview", task_run_name="preview")

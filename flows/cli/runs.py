@@ -65,6 +65,6 @@ def backfill(**parameters: Any) -> None:
     cost of the weeks are measured with the sales before --as-of.
     """
     record = run_flow("backfill", "backfill", **parameters)
-    from tasks.stages.backfill import weeks_as_text
+    from tasks.publication.backfill_summary import weeks_as_text
 
     say("", *weeks_as_text(record.weeks))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from schemas import columns as c
 from schemas.deepar import ConfigurationRecord, DeepArChoice, DeepArTrial
+from schemas.errors import TrainingError
 from schemas.panel import Fold
 from schemas.records import PanelRef, Record
+from schemas.settings import DeepArConfiguration
 from schemas.settings.slices import QuantileSlice
 from tasks.demand.stored import load_panel
 from tasks.evaluation.backtest.split import attach_actuals
@@ -25,6 +29,29 @@ class ChoiceInputs(Record):
     panel: PanelRef
     trial: DeepArTrial
     records: list[ConfigurationRecord]
+
+
+def choose_without_comparison(
+    records: Sequence[ConfigurationRecord], configurations: Sequence[DeepArConfiguration]
+) -> DeepArChoice | None:
+    """Return the first configuration if insufficient history leaves none to compare; None if one has a forecast.
+
+    Args:
+        records: trained configurations.
+        configurations: the configurations of the settings, in order.
+
+    Raises:
+        TrainingError: a configuration failed for another reason, and none has a forecast.
+    """
+    if any(record.forecast is not None for record in records):
+        return None
+    broken = [record.failed for record in records if not record.kind.is_insufficient_history]
+    if broken:
+        raise TrainingError("DeepAR: no configuration could be trained. " + "; ".join(broken))
+    why = "the first configuration of the settings: insufficient history for a comparison" + "".join(
+        f" ({record.failed})" for record in records[:1]
+    )
+    return DeepArChoice(configuration=configurations[0], why=why)
 
 
 def choose_configuration(lake: Lake, inputs: ChoiceInputs, use: QuantileSlice) -> DeepArChoice:

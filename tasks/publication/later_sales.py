@@ -1,4 +1,4 @@
-"""A published week, judged by what was sold since."""
+"""Accuracy and cost of a published week on later sales."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.records import WeekOutcome
+from schemas.frequency import Frequency
+from schemas.records import PanelRef, WeekOutcome
+from tasks.demand.stored import demand_rows, load_panel
 from tasks.publication.earlier_runs import run_key
 from tasks.storage.lake import Lake
 
@@ -18,13 +20,21 @@ _FORECAST = "forecast.parquet"
 _COSTS = "costs.csv"
 
 
-def judge_week(lake: Lake, week: WeekOutcome, sales: pd.DataFrame) -> WeekOutcome:
-    """Fill in a week's accuracy and cost; a week that failed stays as it is.
+def known_demand(lake: Lake, record: PanelRef, frequency: Frequency) -> pd.DataFrame:
+    """Return the demand of a panel's history: store_id, category, date, units (NaN = unknown)."""
+    panel = load_panel(lake, record, frequency)
+    rows = demand_rows(panel, panel.history)
+    keys = {name: rows[name].astype(str) for name in (c.STORE_ID, c.CATEGORY)}
+    return rows.assign(**keys, **{c.DATE: pd.to_datetime(rows[c.DATE])})
+
+
+def evaluate_week(lake: Lake, week: WeekOutcome, sales: pd.DataFrame) -> WeekOutcome:
+    """Add accuracy and cost to the outcome of a week; a failed week is returned unchanged.
 
     Args:
-        lake: where the week was published.
-        week: its outcome so far.
-        sales: store_id, category, date and units (NaN = unknown), as known by now.
+        lake: lake of the publication.
+        week: the outcome so far.
+        sales: store_id, category, date and units (NaN = unknown), as known today.
     """
     if not week.folder:
         return week
@@ -33,14 +43,14 @@ def judge_week(lake: Lake, week: WeekOutcome, sales: pd.DataFrame) -> WeekOutcom
 
 
 def wape_since(forecast: pd.DataFrame, sales: pd.DataFrame) -> tuple[float | None, int]:
-    """WAPE of the medians over all known cells, and the number of periods with one.
+    """Return the WAPE of the medians on known demand, and the number of periods with known demand.
 
     Args:
-        forecast: store_id, category, date and the median, one row per cell.
-        sales: store_id, category, date, units; NaN or absent = unknown.
+        forecast: store_id, category, date and the median, one row per series and period.
+        sales: store_id, category, date, units; NaN or a missing row = unknown.
 
     Returns:
-        The sum of errors per unit sold, as a fraction (None where nothing was sold or known), and the periods.
+        WAPE as a fraction (None if the known demand is 0), and the number of periods.
     """
     both = forecast.merge(sales, on=KEY)
     both = both[np.isfinite(both[c.UNITS].to_numpy(dtype=np.float64))]

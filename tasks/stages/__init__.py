@@ -1,1 +1,1 @@
-"""The Prefect tasks, one file per stage: retries, cache key, artifact, then one call into a room."""
+"""The Prefect tasks, one module per stage. They add caching, retries and artifacts to a function of a room."""

@@ -1,4 +1,4 @@
-"""Task: the overstock cost calibrated by replaying past weeks."""
+"""Task: calibrate the overstock cost by replaying past weeks."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ CALIBRATE = Stage("calibrate", CalibrationRecord, calibrate_overstock)
 def calibrate_costs(
     run: RunContext, ingested: IngestRecord, panel: PanelRecord, comparison: ComparisonRecord
 ) -> State[CalibrationRecord]:
-    """Replay past weeks and choose the cheapest overstock cost multiplier; the replay's cost table as an artifact."""
+    """Replay past weeks, choose the cheapest overstock cost multiplier, and show the replay costs as an artifact."""
     settings = run.settings.inventory
     if not settings.calibration.enabled or settings.holding_cost <= 0:
-        return Completed(data=CalibrationRecord(), message="calibrate: no holding cost, or disabled")
+        return Completed(data=CalibrationRecord(), message="calibrate: skipped (disabled, or no holding cost)")
     named = run.settings.models.named()
     replayable = [name for name, model in facts().items() if model.replayable and name in named]
     model = replay_model(replayable, [str(row[c.MODEL]) for row in comparison.summary["models"]])
@@ -50,5 +50,5 @@ def calibrate_costs(
     record, state = CALIBRATE.run(run, inputs, PlanSlice.of(run.settings))
     for note in record.notes:
         say(note)
-    show_table(run, "replay-costs", record.summary["costs"], "Replay cost by service level: past weeks, real demand")
+    show_table(run, "replay-costs", record.summary["costs"], "Replay cost of past weeks by cycle service level")
     return state

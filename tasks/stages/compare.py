@@ -21,16 +21,16 @@ from tasks.stages.support import cores_of, say, show_table, warn, with_first
 
 COMPARE = Stage("compare", ComparisonRecord, run_comparison)
 
-# The first columns of the artifact; the UI cuts off the others at the right.
+# First columns of the artifact; the UI cuts off the last ones.
 METRICS_FIRST = (c.MODEL, c.RELATIVE_LOSS, *HEADLINES)
 
 
 @task(name="compare", task_run_name="compare", cache_policy=NO_CACHE)
 def compare_models(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord]) -> State[ComparisonRecord]:
-    """Backtest, metrics, champions and the live forecast; artifacts on models, bands and fallbacks.
+    """Backtest the models, select a champion per series, and show models, bands and fallbacks as artifacts.
 
     Raises:
-        TrainingError: too large a share of a model's series fell back.
+        TrainingError: a model fell back on more than ``expert.quality.max_fallback_share`` of its series.
     """
     refuse_many_fallbacks(forecasts, run.settings.quality.max_fallback_share)
     use = CompareSlice.of(run.settings)
@@ -58,15 +58,24 @@ def _show(run: RunContext, record: ComparisonRecord) -> None:
         run,
         "models",
         with_first(models, *METRICS_FIRST),
-        f"Model comparison on the folds by {run.settings.selection.loss}, best first; the baselines stay in the table. "
-        "No MAPE where zero sales make it meaningless",
+        f"Models compared on the folds by {run.settings.selection.loss}, best first. "
+        "MAPE is empty if zero sales make it meaningless",
     )
-    show_table(run, "bands", record.summary["bands"], "Acceptance bands: share of rows within 5, 10 and 20 %")
+    show_table(
+        run,
+        "bands",
+        record.summary["bands"],
+        "Acceptance bands: share of forecasts within 5, 10 and 20 %",
+    )
     show_table(run, "champions", record.summary["champions"], "Champions: series per model")
-    show_table(run, "gap", record.summary["gap"], "Overfitting: loss on the earlier folds and on the last one")
+    show_table(run, "gap", record.summary["gap"], "Overfitting check: loss on the earlier folds and on the last fold")
     for name, rows, description in (
-        ("reconciliation", record.summary["reconciliation"], "Loss on the folds before and after, by level"),
-        ("fallbacks", failures, "Series that a model could not serve, and what served them"),
+        (
+            "reconciliation",
+            record.summary["reconciliation"],
+            "Loss before and after reconciliation, by level",
+        ),
+        ("fallbacks", failures, "Series that a model could not forecast, and the fallback used"),
     ):
         if rows:
             show_table(run, name, rows, description)

@@ -1,4 +1,4 @@
-"""Tasks: DeepAR's configurations in parallel, the best of them, its final training, and its tuning."""
+"""Tasks: train DeepAR configurations in parallel, choose and train the best one, and tune it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from tasks.deepar import stage as deepar
 from tasks.deepar.trial import plan_trial
 from tasks.demand.folds import rolling_folds
 from tasks.demand.stored import load_panel
-from tasks.evaluation.configurations import ChoiceInputs
+from tasks.evaluation.configurations import ChoiceInputs, choose_without_comparison
 from tasks.evaluation.configurations import choose_configuration as choose
-from tasks.stages.deepar_jobs import deepar_settings, deepar_slice, deepar_tools, deepar_tuning_slice
+from tasks.stages.deepar_tools import deepar_settings, deepar_slice, deepar_tools, deepar_tuning_slice
 from tasks.stages.stage import Stage
 from tasks.stages.support import say, show_markdown, show_table
 from tasks.storage.lake import open_lake
@@ -40,10 +40,10 @@ TUNING = Stage("deepar-tuning", TuningRecord, deepar.tune_chosen)
 
 @task(name="plan configurations", task_run_name="plan deepar configurations", cache_policy=NO_CACHE)
 def plan_configurations(run: RunContext, panel: PanelRecord, before_folds: bool) -> DeepArTrial:
-    """Which periods the configurations are trained and compared on.
+    """Choose the periods on which the configurations are trained and compared.
 
     ``train-deepar`` compares them on the last horizon before ``as_of``. A weekly run compares them on the
-    horizon before its first fold: compared any later, the choice would know what the folds are to test.
+    horizon before its first fold, so that the choice does not use the periods that the folds test.
     """
     loaded = load_panel(open_lake(run.settings.storage), panel.panel, run.settings.period)
     folds = rolling_folds(loaded, **run.settings.backtest.model_dump()) if before_folds else []
@@ -57,7 +57,7 @@ def plan_configurations(run: RunContext, panel: PanelRecord, before_folds: bool)
 def train_configuration(
     run: RunContext, panel: PanelRecord, trial: DeepArTrial, configuration: DeepArConfiguration
 ) -> State[ConfigurationRecord] | ConfigurationRecord:
-    """Train one configuration and forecast the trial's test periods; a failed one is reported, the others continue."""
+    """Train one configuration and forecast the test periods; a failure is logged and does not stop the others."""
     inputs = deepar.ConfigurationInputs(panel=panel.panel, trial=trial, configuration=configuration)
     try:
         record, state = CONFIGURATION.run(run, inputs, deepar_slice(run), deepar_tools(run))
@@ -72,21 +72,17 @@ def train_configuration(
 def choose_configuration(
     run: RunContext, panel: PanelRecord, trial: DeepArTrial, records: list[ConfigurationRecord]
 ) -> State[DeepArChoice] | DeepArChoice:
-    """The configuration with the lowest RMSE on the test periods; the first of the settings without a comparison.
+    """Choose the configuration with the lowest RMSE on the test periods.
+
+    With insufficient history for a comparison, the first configuration of the settings is chosen.
 
     Raises:
         TrainingError: no configuration could be trained.
     """
-    if all(record.forecast is None for record in records):
-        broken = [record.failed for record in records if not record.kind.is_insufficient_history]
-        if broken:
-            raise TrainingError("DeepAR: no configuration could be trained. " + "; ".join(broken))
-        first = deepar_settings(run).configurations[0]
-        why = "the first of the settings: too little is known to compare" + "".join(
-            f" ({r.failed})" for r in records[:1]
-        )
-        say(f"deepar: {first.label}, {why}")
-        return DeepArChoice(configuration=first, why=why)
+    first = choose_without_comparison(records, deepar_settings(run).configurations)
+    if first is not None:
+        say(f"deepar: {first.configuration.label}, {first.why}")
+        return first
     inputs = ChoiceInputs(panel=panel.panel, trial=trial, records=records)
     choice, state = CHOICE.run(run, inputs, QuantileSlice.of(run.settings))
     say(f"deepar: {choice.configuration.label}, {choice.why}")
@@ -95,9 +91,9 @@ def choose_configuration(
     return state
 
 
-@task(name="train best configuration", task_run_name="train deepar on everything known", cache_policy=NO_CACHE)
+@task(name="train best configuration", task_run_name="train deepar on all data", cache_policy=NO_CACHE)
 def train_best(run: RunContext, panel: PanelRecord, choice: DeepArChoice) -> State[DeepArModelRecord]:
-    """Train the chosen configuration on all periods before ``as_of``: the model that a weekly run uses."""
+    """Train the chosen configuration on all periods before ``as_of``; a weekly run uses this model."""
     inputs = deepar.TrainingInputs(panel=panel.panel, choice=choice)
     record, state = MODEL.run(run, inputs, deepar_slice(run), deepar_tools(run))
     say(f"model: {record.model.job}, {record.model.archive.key}")
@@ -106,7 +102,7 @@ def train_best(run: RunContext, panel: PanelRecord, choice: DeepArChoice) -> Sta
 
 @task(name="tune", task_run_name="tune deepar", cache_policy=NO_CACHE)
 def tune_best(run: RunContext, panel: PanelRecord, trial: DeepArTrial, choice: DeepArChoice) -> State[TuningRecord]:
-    """Search the hyperparameters of the chosen configuration; an artifact shows every trial and the lines to keep.
+    """Search the hyperparameters of the chosen configuration; show the trials and the best settings as artifacts.
 
     Raises:
         TrainingError: no training finished, or the history is too short.

@@ -1,4 +1,4 @@
-"""Tasks: DeepAR models into service on one SageMaker endpoint, and out of it."""
+"""Tasks: deploy DeepAR models to a SageMaker endpoint, and delete the endpoint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from prefect.cache_policies import NO_CACHE
 from schemas.deepar import DeepArModelRecord, EndpointRecord
 from schemas.errors import ConfigError
 from schemas.run import RunContext
-from tasks.stages.deepar_jobs import JobBoard, deepar_backend, deepar_settings
+from tasks.stages.deepar_tools import deepar_backend, deepar_settings
+from tasks.stages.job_board import JobBoard
 from tasks.stages.support import say, show_table
 from tasks.storage.lake import open_lake
 
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
 
 @task(name="deploy", task_run_name="deploy deepar models", cache_policy=NO_CACHE, tags=["deepar"])
 def deploy_models(run: RunContext, models: list[DeepArModelRecord]) -> EndpointRecord:
-    """The best model and its challengers, all trained on everything known, on one endpoint.
+    """Deploy the best model and its challengers, all trained on all data, to one endpoint.
 
-    A variant is named by its configuration. What stands already is replaced blue/green; the weights of the
-    settings share out the requests that name no variant, equal shares where there are none; a variant without a
-    weight beside others with one gets 0.
+    Each configuration is a variant with the same name. An existing endpoint is replaced by a blue/green
+    deployment. Requests without a variant are split by the weights of the settings. Without weights the split
+    is equal; if some variants have a weight, the others get 0.
 
     Raises:
-        ConfigError: the settings do not name SageMaker, or weigh a configuration that is not deployed.
-        TrainingError: SageMaker cannot bring the endpoint into service.
+        ConfigError: the backend is not SageMaker, or a configuration with a weight is not deployed.
+        TrainingError: SageMaker could not create or update the endpoint.
     """
     endpoint = _endpoint(run)
     given = deepar_settings(run).sagemaker.endpoint
@@ -37,7 +38,7 @@ def deploy_models(run: RunContext, models: list[DeepArModelRecord]) -> EndpointR
     if unknown:
         raise ConfigError(
             f"expert.models.deepar.sagemaker.endpoint.weights: {', '.join(unknown)} is not deployed. "
-            f"Expected some of {', '.join(chosen)}"
+            f"Expected one or more of {', '.join(chosen)}"
         )
     weights = given.shares(chosen)
     board = JobBoard(run)
@@ -50,16 +51,17 @@ def deploy_models(run: RunContext, models: list[DeepArModelRecord]) -> EndpointR
         encoding=models[0].channel.encoding.key if models[0].channel.encoding else "",
     )
     rows = [{"variant": label, "job": job, "weight": weights[label]} for label, job in deployed.variants.items()]
-    show_table(run, "deepar-endpoint", rows, f"Endpoint {endpoint.name}: ask a variant by TargetVariant, or by weight")
+    description = f"Variants of the endpoint {endpoint.name}; requests without TargetVariant are split by weight"
+    show_table(run, "deepar-endpoint", rows, description)
     return deployed
 
 
 @task(name="delete endpoint", task_run_name="delete deepar endpoint", cache_policy=NO_CACHE)
 def delete_endpoint(run: RunContext) -> EndpointRecord:
-    """Delete the endpoint that stays, with its configurations and models; one that is gone is fine."""
+    """Delete the deployed endpoint with its configurations and models; do nothing if it does not exist."""
     endpoint = _endpoint(run)
     endpoint.delete()
-    say(f"endpoint {endpoint.name} is deleted")
+    say(f"endpoint {endpoint.name} was deleted")
     return EndpointRecord(name=endpoint.name)
 
 
@@ -69,7 +71,7 @@ def _endpoint(run: RunContext) -> SageMakerEndpoint:
     backend = deepar_backend(run, open_lake(run.settings.storage))
     if not isinstance(backend, SageMakerBackend):
         raise ConfigError(
-            "models.deepar.backend is local: an endpoint stands on SageMaker. Set it to sagemaker and name "
+            "models.deepar.backend is local, but an endpoint requires SageMaker. Set it to sagemaker and set "
             "models.deepar.sagemaker.role"
         )
     return backend.endpoint()

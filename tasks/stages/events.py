@@ -1,4 +1,4 @@
-"""Events of a run that automations listen to."""
+"""Prefect events of a run that trigger automations."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ DATA_QUALITY_ALARM = "restock.data-quality.alarm"
 PUBLICATION_FINISHED = "restock.publication.finished"
 
 
-def tell_of_bad_rows(run: RunContext, record: IngestRecord) -> Sequence[str]:
-    """Raise an alarm where a table has more than ``expert.quality.alarm_share`` of bad rows.
+def report_bad_rows(run: RunContext, record: IngestRecord) -> Sequence[str]:
+    """Emit an alarm if the share of rejected rows of a table is above ``expert.quality.alarm_share``.
 
     Returns:
-        One line per such table.
+        One message per such table.
     """
     read: dict[str, int] = {}
     bad: dict[str, int] = {}
@@ -28,8 +28,8 @@ def tell_of_bad_rows(run: RunContext, record: IngestRecord) -> Sequence[str]:
         bad[file.table] = bad.get(file.table, 0) + file.rows_quarantined
     limit = run.settings.quality.alarm_share
     lines = [
-        f"{table}: {bad[table]:,} of {read[table]:,} rows are in quarantine ({bad[table] / read[table]:.2%}); "
-        f"above {limit:.2%} is an alarm (expert.quality.alarm_share)"
+        f"{table}: {bad[table]:,} of {read[table]:,} rows are in quarantine ({bad[table] / read[table]:.2%}), "
+        f"more than expert.quality.alarm_share ({limit:.2%})"
         for table in read
         if bad[table] > limit * read[table]
     ]
@@ -38,23 +38,23 @@ def tell_of_bad_rows(run: RunContext, record: IngestRecord) -> Sequence[str]:
     return lines
 
 
-def tell_of_warnings(run: RunContext, warnings: Sequence[str]) -> None:
-    """Raise an alarm where the data are not those of ``as_of``: sales that end early, stock that was not counted."""
+def report_warnings(run: RunContext, warnings: Sequence[str]) -> None:
+    """Emit an alarm if the data are older than ``as_of``, for example missing recent sales or stock counts."""
     if warnings:
         _emit(DATA_QUALITY_ALARM, run, "; ".join(warnings))
 
 
-def tell_of_publication(run: RunContext, record: PublicationRecord) -> None:
-    """Tell that a new file stands."""
+def report_publication(run: RunContext, record: PublicationRecord) -> None:
+    """Emit an event for a new publication."""
     changed = "" if record.changed_share is None else f", {record.changed_share:.1%} of the targets changed"
-    place = web_address(f"{record.folder}/{REPORT}") or record.folder
-    _emit(PUBLICATION_FINISHED, run, f"{place}{changed}")
+    address = web_address(f"{record.folder}/{REPORT}") or record.folder
+    _emit(PUBLICATION_FINISHED, run, f"{address}{changed}")
 
 
 def _emit(event: str, run: RunContext, message: str) -> None:
-    about = f"{run.settings.name}, {run.as_of}"
+    label = f"{run.settings.name}, {run.as_of}"
     resource = {
         "prefect.resource.id": f"restock.{run.settings.name}.{run.as_of}",
-        "prefect.resource.name": about,
+        "prefect.resource.name": label,
     }
-    emit_event(event, resource=resource, payload={"message": f"{about}: {message}"})
+    emit_event(event, resource=resource, payload={"message": f"{label}: {message}"})

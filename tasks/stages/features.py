@@ -1,4 +1,4 @@
-"""Task: the demand panel with its known future features."""
+"""Task: build the demand panel with its features."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ FEATURES = Stage("features", PanelRecord, assemble_panel)
 
 @task(name="features", task_run_name="features", cache_policy=NO_CACHE)
 def build_features(run: RunContext, ingested: IngestRecord) -> State[PanelRecord]:
-    """The panel of one ``as_of`` in the lake; artifacts on series, cleaning and features.
+    """Build the panel of one ``as_of`` and show series, cleaning and features as artifacts.
 
     Raises:
-        DataContractError: no sales before ``as_of``.
-        ConfigError: the scope names a store or category without sales.
+        DataContractError: there are no sales before ``as_of``.
+        ConfigError: a store or category of the scope has no sales.
     """
-    # Overrides correct targets after the plan: they change nothing of the demand.
+    # Overrides correct targets after the plan; they do not change the demand.
     tables = {name: ref for name, ref in ingested.tables.items() if name != OVERRIDES.name}
     inputs = PanelInputs(tables=tables, as_of=run.as_of, stores=run.stores, categories=run.categories)
     record, state = FEATURES.run(run, inputs, PanelSlice.of(run.settings))
     warn(record.warnings)
     say(f"{record.series:,} series, {record.periods:,} periods of history, horizon {record.panel.horizon}")
     for name, description in (
-        ("series-profile", "Series by kind of demand (Syntetos-Boylan) and share of zeros"),
+        ("series-profile", "Series by demand pattern (Syntetos-Boylan) and share of zeros"),
         ("cleaning-log", "What cleaning did to the accepted rows"),
-        ("features", "Known future covariates, and past covariates"),
+        ("features", "Known future covariates and past covariates"),
     ):
         show_table(run, name, record.summary[name], description)
     return state

@@ -1,4 +1,4 @@
-"""Tasks: which forecasting work there is, and one shard of it."""
+"""Tasks: plan the forecasting shards, forecast one shard, and summarize the forecasts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tasks.demand.stored import load_panel
 from tasks.forecasting.registry import module_of
 from tasks.forecasting.shard import ShardInputs, forecast_shard
 from tasks.forecasting.shards import shards
-from tasks.stages.deepar_jobs import deepar_settings, deepar_slice, deepar_tools
+from tasks.stages.deepar_tools import deepar_settings, deepar_slice, deepar_tools
 from tasks.stages.stage import Stage
 from tasks.stages.support import cores_of, say, show_table
 from tasks.storage.lake import open_lake
@@ -27,7 +27,7 @@ FORECAST_DEEPAR = Stage("forecast-deepar", ForecastRecord, forecast_deepar_shard
 
 @task(name="plan shards", task_run_name="plan shards", cache_policy=NO_CACHE)
 def plan_shards(run: RunContext, panel: PanelRecord) -> list[ShardSpec]:
-    """The shards of all models: a global model by fold, a per-series model by series."""
+    """Plan the shards of all models: global models by fold, local models by series."""
     loaded = load_panel(open_lake(run.settings.storage), panel.panel, run.settings.period)
     folds = rolling_folds(loaded, **run.settings.backtest.model_dump())
     planned = shards(run.settings, loaded, len(folds))
@@ -43,11 +43,11 @@ def forecast_model_shard(
     choice: DeepArChoice | None = None,
     tuned: TreeTuningRecord | None = None,
 ) -> State[ForecastRecord]:
-    """Fit one model on one shard of series, for its folds and for the horizon.
+    """Fit one model on one shard of series and forecast its folds and the horizon.
 
-    DeepAR is fitted in the chosen configuration, a tuned tree model with the parameters that were found.
+    DeepAR uses the chosen configuration; a tuned tree model uses the parameters that tuning found.
     """
-    # Number and count of a model's shards name the task run; they do not change the forecasts.
+    # Number and count of a model's shards only name the task run; they are not part of the cache key.
     shard = spec.model_copy(update={"number": 1, "of": 1})
     if spec.model == DEEPAR:
         configuration = choice.configuration if choice else deepar_settings(run).configurations[0]
@@ -67,7 +67,7 @@ def forecast_model_shard(
 
 @task(name="summarize forecasts", task_run_name="summarize forecasts", cache_policy=NO_CACHE)
 def summarize_forecasts(run: RunContext, forecasts: list[ForecastRecord]) -> None:
-    """An artifact: which model forecasts how many series, how many fell back, and what it took."""
+    """Show series, fallbacks and running time of each model as an artifact."""
     rows = []
     for model in dict.fromkeys(record.model for record in forecasts):
         shards = [record for record in forecasts if record.model == model]
@@ -81,4 +81,4 @@ def summarize_forecasts(run: RunContext, forecasts: list[ForecastRecord]) -> Non
                 "notes": "; ".join(dict.fromkeys(note for record in shards for note in record.notes)),
             }
         )
-    show_table(run, "forecasts", rows, "Series per model; a per-series model serves only the largest series")
+    show_table(run, "forecasts", rows, "Series per model; a costly local model forecasts only the largest series")

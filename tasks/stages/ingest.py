@@ -1,4 +1,4 @@
-"""Task: read the source files and validate them."""
+"""Task: read and validate the source files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.settings.slices import CategorySlice, IngestSlice
 from tasks.demand.ingest import scope
 from tasks.demand.ingest.ingest import IngestInputs, ingest
 from tasks.demand.ingest.validation import validate_tables
-from tasks.stages.events import tell_of_bad_rows
+from tasks.stages.events import report_bad_rows
 from tasks.stages.stage import Stage
 from tasks.stages.support import RETRY_DELAYS_SECONDS, is_transient, say, show_table, warn
 from tasks.storage.source_files import SourceFile, expand_sources, read_tables
@@ -29,11 +29,11 @@ INGEST = Stage("ingest", IngestRecord, ingest)
     retry_condition_fn=is_transient,
 )
 def ingest_tables(run: RunContext) -> State[IngestRecord]:
-    """Validated tables in the lake, bad rows in quarantine; a data-quality artifact.
+    """Store validated tables and quarantined rows in the lake, and show the data quality as artifacts.
 
     Raises:
         ConfigError: the run's scope names an unknown store or category.
-        DataContractError: a table's structure is wrong, or too large a share of its rows is bad.
+        DataContractError: a table's structure is invalid, or the share of its rejected rows is too large.
     """
     files = expand_sources(run.settings.sources)
     _check_scope(run, files)
@@ -44,7 +44,7 @@ def ingest_tables(run: RunContext) -> State[IngestRecord]:
         f"{len(record.tables)} tables, {read:,} rows read: {read - quarantined:,} accepted, "
         f"{quarantined:,} in quarantine"
     )
-    warn(tell_of_bad_rows(run, record))
+    warn(report_bad_rows(run, record))
     show_table(
         run,
         "data-quality",
@@ -53,12 +53,12 @@ def ingest_tables(run: RunContext) -> State[IngestRecord]:
     )
     if record.reasons:
         rows = [{"table": table, "reason": reason, "rows": count} for table, reason, count in record.reasons]
-        show_table(run, "quarantine-reasons", rows, "Why rows are in quarantine (all of them: quarantine.parquet)")
+        show_table(run, "quarantine-reasons", rows, "Reasons for quarantined rows; quarantine.parquet has all of them")
     return state
 
 
 def _check_scope(run: RunContext, files: dict[str, list[SourceFile]]) -> None:
-    """Check the scope against the small tables, before anything large is read."""
+    """Check the scope against the small tables before the large tables are read."""
     if run.scoped:
         small = {name: files[name] for name in scope.TABLES}
         known = validate_tables(read_tables(small, run.settings.sources), IngestSlice.of(run.settings)).tables

@@ -1,4 +1,4 @@
-"""Task: deliveries, order-up-to levels and targets from the champions' forecasts."""
+"""Task: compute deliveries, order-up-to levels and targets from the champions' forecasts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasks.stages.support import say, show_table, with_first
 
 OPTIMIZE = Stage("optimize", PlanRecord, plan_week)
 
-# What an operator looks for, where the table in the UI is cut off at the right.
+# First columns of the artifact; the UI cuts off the last ones.
 COSTS_FIRST = (c.POLICY, c.CHOSEN, c.TOTAL, c.LOWER_BOUND, c.GAP, c.FILL_RATE)
 
 
@@ -29,15 +29,15 @@ def optimize_plan(
     comparison: ComparisonRecord,
     calibration: CalibrationRecord,
 ) -> State[PlanRecord]:
-    """Compare the policies, choose one and split its levels to SKUs; the cost table as an artifact."""
+    """Compare the policies, select one, split its levels to SKUs, and show costs and shortages as artifacts."""
     given = plan_inputs(ingested, panel, comparison, calibration)
     inputs = WeekInputs(given=given, as_of=run.as_of, calibration=calibration)
     record, state = OPTIMIZE.run(run, inputs, PlanSlice.of(run.settings))
     for note in record.notes:
         say(note)
-    say(f"chosen policy: {record.chosen}")
+    say(f"selected policy: {record.chosen}")
     costs = with_first(record.summary["costs"], *COSTS_FIRST)
-    show_table(run, "costs", costs, "Expected cost of each policy, on sample paths that no plan was made from")
+    show_table(run, "costs", costs, "Expected cost of each policy on sample paths that planning did not use")
     if record.summary["unmet"]:
         show_table(run, "unmet", record.summary["unmet"], "Shortages by constraint, store, category and SKU")
     return state

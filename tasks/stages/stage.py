@@ -1,4 +1,4 @@
-"""What a stage is: a function of references and a slice of the settings, with its result kept in the lake."""
+"""A stage: a function of references and a slice of the settings whose result is cached in the lake."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ U = TypeVar("U", bound=Strict)
 R = TypeVar("R", bound=Record)
 P = ParamSpec("P")
 
-# Name of the state of a task whose result the lake already held.
+# State name of a task whose result was reused from the lake.
 REUSED = "Cached"
 
 
@@ -28,16 +28,15 @@ REUSED = "Cached"
 class Stage(Generic[I, U, P, R]):
     """A stage of a run.
 
-    The cache key follows from what ``compute`` receives, so that it cannot miss anything: the checksums of the inputs,
-    the values of the settings slice, and the code of the module of ``compute`` with everything that it imports.
+    The cache key covers everything that ``compute`` receives: the checksums of the inputs, the values of the settings
+    slice, and the code of the module of ``compute`` and of all modules that it imports.
 
     Attributes:
-        name: of the stage, in the lake and in messages.
+        name: name of the stage, in the lake and in messages.
         record: type of its result.
-        compute: ``(lake, inputs, use, **tools) -> record``. Tools do work and decide no result: numbers of processes,
-            the backend of a job, a progress report.
-        modules: dotted names of modules that compute the result and that ``compute`` finds at run time, such as the
-            module of a model.
+        compute: ``(lake, inputs, use, **tools) -> record``. Tools do not affect results: number of processes,
+            backend of a job, progress report.
+        modules: dotted names of modules that ``compute`` loads at run time, for example the module of a model.
     """
 
     name: str
@@ -46,25 +45,30 @@ class Stage(Generic[I, U, P, R]):
     modules: tuple[str, ...] = ()
 
     def of(self, part: str, *modules: str) -> Self:
-        """The stage for one of several parts, such as a model: part of its name, and the modules of that part."""
+        """Return the stage of one part, for example of one model.
+
+        Args:
+            part: name of the part; it is appended to the stage's name.
+            *modules: dotted names of the modules of the part.
+        """
         return replace(self, name=f"{self.name}-{part}", modules=(*self.modules, *modules))
 
     def key(self, inputs: I, use: U) -> str:
-        """Key of the result in the lake."""
+        """Return the cache key of the result."""
         return stage_key(self.name, inputs, use, (self.compute.__module__, *self.modules))
 
     def run(self, run: RunContext, inputs: I, use: U, *args: P.args, **tools: P.kwargs) -> tuple[R, State[R]]:
         """Reuse or compute the stage's record.
 
         Args:
-            run: says where the lake is, and whether to compute again whatever it holds.
-            inputs: references and small values.
+            run: names the lake, and whether to recompute a cached result.
+            inputs: references to data and small values.
             use: the stage's slice of the settings.
-            *args: tools, by position.
-            **tools: what ``compute`` works with.
+            *args: tools by position.
+            **tools: tools by name.
 
         Returns:
-            The record, and the state in which its task should end: named :data:`REUSED` where it was reused.
+            The record, and the final state of its task, named :data:`REUSED` if the record was reused.
         """
         lake = open_lake(run.settings.storage)
         record, reused = reuse_or_compute(

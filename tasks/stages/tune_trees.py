@@ -1,4 +1,4 @@
-"""Task: the parameters of a tree model, searched before anything is forecast."""
+"""Task: tune the parameters of a tree model before forecasting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TUNE = Stage("tuning", TreeTuningRecord, tune_model)
 
 @task(name="tune trees", cache_policy=NO_CACHE)
 def tune_trees(run: RunContext, panel: PanelRecord, model: str) -> State[TreeTuningRecord]:
-    """Search a model's parameters on periods before the first fold; an artifact shows every trial."""
+    """Search a model's parameters on periods before the first fold, and show the trials as an artifact."""
     use = FoldsSlice.of(run.settings, model=run.settings.models.named()[model])
     inputs = TreeTuningInputs(panel=panel.panel, model=model)
     record, state = TUNE.of(model, module_of(model)).run(run, inputs, use, cores_of(run))
@@ -31,6 +31,6 @@ def tune_trees(run: RunContext, panel: PanelRecord, model: str) -> State[TreeTun
             run,
             f"tuning {model}",
             rows,
-            "Trials, best first (no loss: ended early); trial 0 has the parameters of the settings",
+            "Trials, best first; a trial without loss was stopped early; trial 0 has the parameters of the settings",
         )
     return state

@@ -81,7 +81,7 @@ def test_an_approved_file_is_published_and_the_manifest_says_by_whom(
     assert code == 0, out + err
     approval = published(company)["approval"]
     assert (approval["by"], approval["note"]) == ("Ana", "after the fair")
-    assert "Nothing of this date is published yet" in words(client, run)
+    assert "No file is published yet for this run date" in words(client, run)
 
 
 def test_who_approves_a_published_week_again_is_told_that_its_file_is_replaced(

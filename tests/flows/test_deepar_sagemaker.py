@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelled
 
 from flows.train_deepar import train_deepar
-from tasks.stages.deepar_jobs import stop_jobs
+from tasks.stages.deepar_hooks import stop_jobs
 from tasks.storage.lake import open_lake
 from tests.aws_twin.client import TwinClient
 from tests.aws_twin.fixture import running_twin

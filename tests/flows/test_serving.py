@@ -29,7 +29,7 @@ from deployments.serve import serve
 from schemas.records import IngestRecord, InputFile, TableRef
 from schemas.run import RunContext
 from tasks.configuration.settings_file import load_settings
-from tasks.stages.events import tell_of_bad_rows
+from tasks.stages.events import report_bad_rows
 from tests.flows import mini_company
 from tests.ports import free_port
 
@@ -147,8 +147,8 @@ def test_many_bad_rows_of_a_table_are_an_alarm(prefect_server: dict[str, str], c
     empty = TableRef(key="quarantine/0.parquet", rows=0, sha256="")
     files = [file("sales", 1), file("sales", 2), file("stock", 6), file("overrides", 0)]
     record = IngestRecord(tables={}, quarantine=empty, files=files)
-    assert tell_of_bad_rows(run, record) == [
-        "stock: 6 of 500 rows are in quarantine (1.20%); above 0.50% is an alarm (expert.quality.alarm_share)"
+    assert report_bad_rows(run, record) == [
+        "stock: 6 of 500 rows are in quarantine (1.20%), more than expert.quality.alarm_share (0.50%)"
     ]
 
 

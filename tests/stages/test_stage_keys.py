@@ -1,4 +1,4 @@
-"""A stage's cache key is made of everything that the stage can see, and the stage can see nothing else."""
+"""The cache key of a stage covers everything that the stage can read."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def key_of(changed: Settings) -> str:
     return FEATURES.key(PANEL, PanelSlice.of(changed))
 
 
-def test_every_stage_computes_from_a_lake_inputs_and_a_slice() -> None:
+def test_every_stage_takes_a_lake_inputs_and_a_slice() -> None:
     found = stages()
     assert len(found) >= 12
     for stage in found.values():
@@ -52,7 +52,7 @@ def test_every_stage_computes_from_a_lake_inputs_and_a_slice() -> None:
         lake, inputs, use, *tools = inspect.signature(stage.compute).parameters
         assert hints[lake] is Lake
         assert issubclass(hints[inputs], Record)
-        # The publication writes all settings into the manifest: its slice is the whole.
+        # The publication reads all settings because the manifest lists them.
         assert issubclass(hints[use], Slice) or (stage.name == "publish" and hints[use] is Settings)
         assert not any(inspect.isclass(hints[t]) and issubclass(hints[t], Settings) for t in tools)
 
@@ -69,31 +69,31 @@ def test_every_stage_computes_from_a_lake_inputs_and_a_slice() -> None:
         ("special_periods", {"special_periods": {"v": [{"date_from": "2024-01-01", "date_to": "2024-01-02"}]}}),
     ],
 )
-def test_a_setting_of_the_slice_changes_the_key(name: str, changed: dict[str, object]) -> None:
+def test_setting_of_the_slice_changes_the_key(name: str, changed: dict[str, object]) -> None:
     assert name in PanelSlice.model_fields
     assert key_of(settings(**changed)) != key_of(settings())
 
 
-def test_every_setting_of_the_panel_is_tried_above() -> None:
-    marks = test_a_setting_of_the_slice_changes_the_key.pytestmark  # type: ignore[attr-defined]
+def test_parameters_above_cover_every_panel_setting() -> None:
+    marks = test_setting_of_the_slice_changes_the_key.pytestmark  # type: ignore[attr-defined]
     assert {name for name, _ in marks[0].args[1]} == set(PanelSlice.model_fields)
 
 
 @pytest.mark.parametrize(
     "changed", [{"seed": 8}, {"name": "y"}, {"quantiles": [0.5]}, {"inventory": {"holding_cost": 2}}]
 )
-def test_a_setting_outside_the_slice_leaves_the_key(changed: dict[str, object]) -> None:
+def test_setting_outside_the_slice_does_not_change_the_key(changed: dict[str, object]) -> None:
     assert key_of(settings(**changed)) == key_of(settings())
 
 
-def test_a_setting_outside_the_slice_cannot_be_read() -> None:
+def test_setting_outside_the_slice_cannot_be_read() -> None:
     use = PanelSlice.of(settings())
     assert use.horizon == 28
     with pytest.raises(AttributeError, match="inventory"):
         use.inventory  # type: ignore[attr-defined]  # noqa: B018
 
 
-def test_a_setting_that_is_added_to_a_slice_is_in_the_key() -> None:
+def test_new_field_of_a_slice_is_in_the_key() -> None:
     class Wider(PanelSlice):
         seed: int
 
@@ -102,7 +102,7 @@ def test_a_setting_that_is_added_to_a_slice_is_in_the_key() -> None:
     assert key_of(settings()) not in keys
 
 
-def test_every_field_of_every_slice_is_in_the_dump_that_makes_the_key() -> None:
+def test_every_field_of_every_slice_is_in_the_key() -> None:
     def every(kind: type[Slice]) -> set[type[Slice]]:
         return {kind}.union(*(every(below) for below in kind.__subclasses__()))
 
@@ -111,7 +111,7 @@ def test_every_field_of_every_slice_is_in_the_dump_that_makes_the_key() -> None:
         assert not excluded, kind
 
 
-def test_costs_are_part_of_the_comparison_only_where_models_are_ranked_by_cost() -> None:
+def test_compare_slice_has_inventory_settings_only_if_models_are_ranked_by_cost() -> None:
     def use(loss: str, holding_cost: float) -> dict[str, object]:
         inventory = {"holding_cost": holding_cost, "shortage_cost": 3}
         return CompareSlice.of(settings(selection={"loss": loss}, inventory=inventory)).model_dump(mode="json")
@@ -120,7 +120,7 @@ def test_costs_are_part_of_the_comparison_only_where_models_are_ranked_by_cost()
     assert use("inventory_cost", 1) != use("inventory_cost", 2)
 
 
-def test_references_count_by_their_checksum_and_running_times_do_not() -> None:
+def test_key_uses_checksums_of_references_and_ignores_running_times() -> None:
     def ref(key: str, sha256: str) -> PanelRef:
         return PanelRef(frames={"demand": TableRef(key=key, rows=3, sha256=sha256)}, horizon=7)
 
@@ -136,7 +136,7 @@ def test_references_count_by_their_checksum_and_running_times_do_not() -> None:
     assert content(Timed(seconds=3.0, loss=1.0)) == content(Timed(seconds=4.0, loss=1.0))
 
 
-def test_stage_name_inputs_settings_and_code_each_change_the_key() -> None:
+def test_stage_name_inputs_settings_and_code_change_the_key() -> None:
     use = PlanSlice.of(settings())
     other = PANEL.model_copy(update={"as_of": date(2024, 1, 8)})
     first = stage_key("a", PANEL, use, ("tasks.demand.panel",))
@@ -185,9 +185,7 @@ def digests(root: Path) -> dict[str, str]:
         ("tasks/report/templates/report.html.j2", "\n<p>x</p>\n", {"publish"}),
     ],
 )
-def test_an_edit_recomputes_what_depends_on_it_and_nothing_else(
-    tmp_path: Path, file: str, edit: str, expected: set[str]
-) -> None:
+def test_code_edit_changes_only_the_dependent_keys(tmp_path: Path, file: str, edit: str, expected: set[str]) -> None:
     before = digests(ROOT)
     root = copied(tmp_path)
     with (root / file).open("a", encoding="utf-8") as opened:
@@ -196,7 +194,7 @@ def test_an_edit_recomputes_what_depends_on_it_and_nothing_else(
     assert {name for name in before if before[name] != after[name]} == expected
 
 
-def test_a_closure_holds_what_functions_import_and_no_settings() -> None:
+def test_import_closure_includes_function_imports_and_excludes_settings() -> None:
     closure = import_closure(("tasks.evaluation.replay",))
     assert {"tasks.inventory.model.simulator", "tasks.demand.folds", "schemas.panel"} <= closure
     assert not [name for name in closure if name.startswith(("schemas.settings", "flows", "tasks.stages"))]
@@ -204,8 +202,8 @@ def test_a_closure_holds_what_functions_import_and_no_settings() -> None:
         import_closure(("tasks.nowhere",))
 
 
-def test_settings_hold_values_and_no_computation() -> None:
-    """Their code is in no key, so nothing in them may compute a result."""
+def test_settings_modules_contain_no_computation() -> None:
+    """No key covers the code of settings modules, so they must not compute results."""
     allowed = {"of", "period", "named", "tuned", "searched", "shares", "digest", "header", "label", "file_layout"}
     package = importlib.import_module("schemas.settings")
     found = set()

@@ -1,0 +1,65 @@
+"""Texts about a publication for the Prefect UI: outcome, links and changes."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+from schemas.outputs import MANIFEST, REPLENISHMENT, REPORT
+from schemas.records import PublicationRecord
+from tasks.publication.addresses import web_address
+from tasks.publication.earlier_runs import published
+from tasks.publication.manifest import same_run
+from tasks.storage.lake import Lake
+
+
+def publication_outcome(record: PublicationRecord) -> str:
+    """Return what happened to the files, in a few words."""
+    if record.dry_run:
+        return "Preview, nothing was published"
+    return "Published" if record.written else "Already published, unchanged"
+
+
+def publication_summary(record: PublicationRecord, run_label: str, policy: str) -> str:
+    """Return a Markdown summary of a publication: links to the files, policy, changes and warnings.
+
+    Args:
+        record: the publication or preview.
+        run_label: name, run date and scope of the run.
+        policy: name of the selected policy.
+    """
+    changed = "no earlier file" if record.changed_share is None else f"{record.changed_share:.1%} of the targets"
+    lines = [
+        f"# {publication_outcome(record)}: {run_label}",
+        f"- Report: {file_link(record, REPORT)}",
+        f"- File for the ERP: {file_link(record, REPLENISHMENT)}",
+        f"- All files: {_link(f'{record.folder}/', record.folder)}",
+        f"- Selected policy: **{policy}**",
+        f"- Changed since the last file: {changed}",
+        *(f"- Warning: {text}" for text in record.warnings),
+    ]
+    return "\n".join(lines)
+
+
+def file_link(record: PublicationRecord, name: str) -> str:
+    """Return a Markdown link to a file of a publication, or its path if the files have no web address."""
+    return _link(f"{record.folder}/{name}", name)
+
+
+def replacement_notice(lake: Lake, as_of: date, preview: PublicationRecord) -> str:
+    """Return what approving a preview means for an earlier publication of the same run date."""
+    earlier = published(lake, as_of)
+    if earlier is None:
+        return "No file is published yet for this run date."
+    manifest = next(file.key for file in preview.files if file.key.endswith(f"/{MANIFEST}"))
+    if same_run(earlier.manifest, json.loads(lake.read_bytes(manifest))):
+        return "The same files are already published: approving changes nothing."
+    return (
+        f"**A file for {as_of} is already published: approving replaces it, rejecting keeps it.** "
+        "The manifest names what was replaced."
+    )
+
+
+def _link(path: str, text: str) -> str:
+    address = web_address(path)
+    return f"`{path}`" if address is None else f"[{text}]({address})"
