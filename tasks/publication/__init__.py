@@ -1,1 +1,1 @@
-"""What a run leaves behind: the ERP's file, the report, the manifest, and their publication."""
+"""Publication of a run: the ERP file, the output tables, the manifest and the report."""

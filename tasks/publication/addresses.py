@@ -1,4 +1,4 @@
-"""Where a browser finds a file of the lake."""
+"""Web addresses of files in the lake."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from urllib.parse import quote
 
 from tasks.publication.earlier_runs import PREVIEWS, RUNS
 
-# Set by whoever serves the lake's files over HTTP (`make serve`): the address, and the folder or URI behind it.
+# `make serve` sets both: the base address of its HTTP file server, and the folder or URI that it serves.
 FILES_URL = "RESTOCK_FILES_URL"
 FILES_ROOT = "RESTOCK_FILES_ROOT"
-# The lake's folders that are served; the others hold what only runs read.
+# Folders of the lake that are served; only runs read the other folders.
 SERVED = (RUNS, PREVIEWS)
 
 
 def web_address(path: str) -> str | None:
-    """The address of a file or folder of the lake; None where nobody serves it.
+    """Return the web address of a file or folder of the lake; None if no server provides it.
 
     Args:
-        path: as the lake names it, an absolute path or an ``s3://`` URI.
+        path: absolute path or ``s3://`` URI in the lake.
     """
     url, root = (os.environ.get(name, "").rstrip("/") for name in (FILES_URL, FILES_ROOT))
     if not url or not root or not path.startswith(f"{root}/"):

@@ -1,4 +1,4 @@
-"""What changed against an earlier replenishment file, and the limit on it."""
+"""Changes since an earlier replenishment file, and the limit on them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tasks.storage.row_order import row_order
 
 
 def compare_targets(previous: pd.DataFrame, new: pd.DataFrame, against: date, scoped: bool = False) -> Change:
-    """Compare two files pair by pair; a pair that a file lacks has the target 0 there.
+    """Compare the targets of two files; a pair that is missing in a file has the target 0.
 
     Args:
         previous: store_id, sku, target_quantity of the earlier file.
-        new: the same of the new one.
+        new: the same columns of the new file.
         against: ``as_of`` of the earlier file.
-        scoped: the new file covers a part of the network only: compare the pairs that it has.
+        scoped: compare only the pairs of the new file, because it covers a part of the network.
 
     Returns:
-        Pairs and changed rows. Example: {a: 1, b: 2} against {b: 2, c: 0, d: 4} has 4 pairs, of which a
-        and d changed: a share of 0.5.
+        Number of pairs and the changed rows, the largest change first. Example: {a: 1, b: 2} compared with
+        {b: 2, c: 0, d: 4} has 4 pairs; a and d changed, so the share is 0.5.
     """
     index = list(KEY)
     before = previous.set_index(index)[c.TARGET_QUANTITY].rename(BEFORE)
@@ -41,21 +41,21 @@ def compare_targets(previous: pd.DataFrame, new: pd.DataFrame, against: date, sc
 
 
 def changed_share(previous: pd.DataFrame, new: pd.DataFrame) -> float:
-    """Share of (store, SKU) pairs of either file whose target changed; a fraction, an absent pair is 0."""
+    """Return the share of (store, SKU) pairs whose target changed, 0 to 1; a missing pair has the target 0."""
     return compare_targets(previous, new, date.min).share
 
 
 def held_back(change: Change, limit: float | None, preview: str) -> PublicationHeldError | None:
-    """The error that holds a publication back, where it changes too much.
+    """Return an error if a publication changes too many targets.
 
     Args:
-        change: against the file that the ERP has now.
-        limit: largest share of changed targets, a fraction; None never holds.
-        preview: where the operator finds the held files.
+        change: changes since the file that the ERP has now.
+        limit: maximum share of changed targets, 0 to 1; None = no limit.
+        preview: address of the files that were not published.
 
     Returns:
-        None within the limit; otherwise an error that names share, limit, the five largest changes and
-        what to do.
+        None within the limit; otherwise an error with the share, the limit, the five largest changes and
+        instructions.
     """
     if limit is None or change.share <= limit:
         return None
@@ -65,7 +65,7 @@ def held_back(change: Change, limit: float | None, preview: str) -> PublicationH
     )
     return PublicationHeldError(
         f"Publication held back: {change.share:.1%} of the targets ({len(change.rows):,} of {change.pairs:,}) differ "
-        f"from the file of {change.against}, publication.max_change allows {limit:.1%}. Largest changes: {named}. "
-        f"The last good file stands. Review {preview}; if the changes are right, run again with "
+        f"from the file of {change.against}; publication.max_change allows {limit:.1%}. Largest changes: {named}. "
+        f"The previous file is kept. Review {preview}. If the changes are correct, run again with "
         "--set publication.max_change=null or a higher limit."
     )

@@ -1,4 +1,4 @@
-"""Checks before a run is published: the tables against the contract, the folder, the change limit."""
+"""Checks before a publication: the tables and the folder of a run."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _CROSSING_TOLERANCE = 1e-9
 
 
 def check_outputs(outputs: RunOutputs, settings: Settings) -> None:
-    """Check every table against contract, section 4.
+    """Check every output table against docs/reference/contract.md#outputs.
 
-    Columns are there, keys are filled and differ, quantities are at least 0, targets are whole and add up
-    to the category totals where these are given, quantiles do not cross, every series has one champion
-    and every forecast a whole horizon, one policy is chosen.
+    Columns exist, keys are complete and unique, and quantities are at least 0. Targets are integers and add up
+    to the category totals, if there are any. Quantiles do not cross. Every series has one champion, every
+    forecast covers the horizon, and one policy is chosen.
 
     Raises:
-        PublicationError: names every breach, file by file.
+        PublicationError: lists every violation, by file.
     """
     tables = (_TARGETS, *output_tables(settings.quantiles))
     problems = [problem for table in tables for problem in _form(getattr(outputs, table.name), table)]
@@ -36,27 +36,29 @@ def check_outputs(outputs: RunOutputs, settings: Settings) -> None:
         problems = list(_values(outputs, settings))
     if problems:
         raise PublicationError(
-            "The run breaks its contract and was not published; the last good run stands. "
+            "The output tables are invalid. The run was not published; the previous run is kept. "
             + " | ".join(problems)
-            + " | The stage that made the table is at fault: report it with this message."
+            + " | This is an error in the stage that computed the table: report it with this message."
         )
 
 
 def check_folder(folder: Path, targets: pd.DataFrame, settings: Settings) -> None:
-    """Check the composed folder: every file is there, none is empty, and the ERP's file reads back.
+    """Check the folder to be published: no file is missing or empty, and the ERP file contains the targets.
 
     Args:
-        folder: what is about to be promoted.
-        targets: the rows that the ERP's file must hold.
-        settings: the run's.
+        folder: local folder with all files of the run.
+        targets: expected rows of the ERP file.
+        settings: settings of the run.
 
     Raises:
-        PublicationError: a file is missing or empty, or the ERP's file does not hold the targets.
+        PublicationError: a file is missing or empty, or the ERP file does not contain the targets.
     """
     required = [REPLENISHMENT, REPORT, MANIFEST, *(table.file for table in output_tables(settings.quantiles))]
     missing = sorted(name for name in required if not (folder / name).is_file() or not (folder / name).stat().st_size)
     if missing:
-        raise PublicationError(f"The run lacks {first_few(missing)} and was not published; the last good run stands.")
+        raise PublicationError(
+            f"Missing or empty files: {first_few(missing)}. The run was not published; the previous run is kept."
+        )
     found = read_replenishment((folder / REPLENISHMENT).read_bytes(), settings.output)
     ordered = targets.iloc[row_order(targets, KEY)]
     same = len(found) == len(ordered) and all(
@@ -64,15 +66,15 @@ def check_folder(folder: Path, targets: pd.DataFrame, settings: Settings) -> Non
     )
     if not same:
         raise PublicationError(
-            f"{REPLENISHMENT} does not read back as the {len(ordered)} targets it was written from; nothing was "
-            "published. Check output.delimiter and output.encoding."
+            f"{REPLENISHMENT}: reading the file back does not return the {len(ordered)} targets that were written. "
+            "Nothing was published. Check output.delimiter and output.encoding."
         )
 
 
 def _form(frame: pd.DataFrame, table: OutputTable) -> Iterator[str]:
     missing = sorted(set(table.columns) - set(frame.columns))
     if missing:
-        yield f"{table.file}: lacks the columns {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}"
+        yield f"{table.file}: missing columns {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}"
         return
     if not table.unique:
         return
@@ -84,7 +86,7 @@ def _form(frame: pd.DataFrame, table: OutputTable) -> Iterator[str]:
     repeated = int((codes[1:] == codes[:-1]).sum())
     if repeated:
         examples = frame[frame.duplicated(list(table.key))]
-        yield f"{table.file}: {repeated} rows repeat their {' / '.join(table.key)}: {_rows(examples, table.key)}"
+        yield f"{table.file}: {repeated} rows repeat the key {' / '.join(table.key)}: {_rows(examples, table.key)}"
 
 
 def _values(outputs: RunOutputs, settings: Settings) -> Iterator[str]:
@@ -101,7 +103,7 @@ def _values(outputs: RunOutputs, settings: Settings) -> Iterator[str]:
     yield from _one_champion(outputs)
     chosen = int(outputs.costs[c.CHOSEN].astype(bool).sum())
     if chosen != 1:
-        yield f"costs.csv: exactly one policy must be chosen, got {chosen}"
+        yield f"costs.csv: {chosen} policies are chosen; expected exactly one"
 
 
 def _targets(frame: pd.DataFrame) -> Iterator[str]:
@@ -109,14 +111,14 @@ def _targets(frame: pd.DataFrame) -> Iterator[str]:
     bad = ~(np.isfinite(values) & (values >= 0) & (values == np.floor(values)))
     if bad.any():
         rows = _rows(frame[bad], (*KEY, c.TARGET_QUANTITY))
-        yield f"{REPLENISHMENT}, {c.TARGET_QUANTITY}: {int(bad.sum())} rows are no whole number of at least 0: {rows}"
+        yield f"{REPLENISHMENT}, {c.TARGET_QUANTITY}: {int(bad.sum())} rows are not integers of at least 0: {rows}"
 
 
 def _totals(targets: pd.DataFrame, totals: pd.DataFrame | None) -> Iterator[str]:
     if totals is None:
         return
     if c.CATEGORY not in targets.columns:
-        yield f"{REPLENISHMENT}: category totals are given, but the targets have no category column"
+        yield f"{REPLENISHMENT}: there are category totals, but the targets have no category column"
         return
     split = targets.groupby(list(SERIES), observed=True)[c.TARGET_QUANTITY].sum()
     expected = totals.groupby(list(SERIES), observed=True)[c.TARGET_QUANTITY].sum()
@@ -124,8 +126,8 @@ def _totals(targets: pd.DataFrame, totals: pd.DataFrame | None) -> Iterator[str]
     wrong = both[both[c.STOCK] != both[c.TOTAL]].reset_index()
     if not wrong.empty:
         yield (
-            f"{REPLENISHMENT}: in {len(wrong)} (store, category) pairs the targets do not add up to the category's "
-            f"(store / category / split / level): {_rows(wrong, (*SERIES, c.STOCK, c.TOTAL))}"
+            f"{REPLENISHMENT}: in {len(wrong)} (store, category) pairs the targets do not add up to the category total "
+            f"(store / category / sum of targets / total): {_rows(wrong, (*SERIES, c.STOCK, c.TOTAL))}"
         )
 
 
@@ -135,7 +137,7 @@ def _not_negative(frame: pd.DataFrame, file: str, columns: Sequence[str], key: S
         bad = ~(np.isfinite(values) & (values >= 0))
         if bad.any():
             rows = _rows(frame[bad], (*key, column))
-            yield f"{file}, {column}: {int(bad.sum())} rows are no number of at least 0: {rows}"
+            yield f"{file}, {column}: {int(bad.sum())} rows are not numbers of at least 0: {rows}"
 
 
 def _crossing(frame: pd.DataFrame, file: str, quantiles: Sequence[str]) -> Iterator[str]:
@@ -151,7 +153,7 @@ def _whole_horizons(forecast: pd.DataFrame, horizon: int) -> Iterator[str]:
     sizes = np.unique(key_codes(forecast, (*SERIES, c.MODEL)), return_counts=True)[1]
     wrong = int((sizes != horizon).sum())
     if wrong:
-        yield f"forecast.parquet: {wrong} forecasts (series and model) do not have horizon = {horizon} rows"
+        yield f"forecast.parquet: {wrong} forecasts (series and model) do not have {horizon} rows, the horizon"
 
 
 def _one_champion(outputs: RunOutputs) -> Iterator[str]:

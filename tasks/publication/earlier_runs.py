@@ -1,4 +1,4 @@
-"""What earlier runs left in the lake: their manifests and files."""
+"""Earlier publications in the lake: their manifests and files."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PREVIEWS = "previews"
 
 
 def run_key(as_of: date) -> str:
-    """Key of a run's published folder."""
+    """Return the key of the folder of a published run."""
     return f"{RUNS}/{as_of.isoformat()}"
 
 
 def preview_key(as_of: date) -> str:
-    """Key of the folder of a run that was not published: dry, or held back."""
+    """Return the key of the folder of a preview: a dry run, or a publication that was held back."""
     return f"{PREVIEWS}/{as_of.isoformat()}"
 
 
@@ -37,9 +37,9 @@ class EarlierRun:
     """A published run.
 
     Attributes:
-        lake: where it lies.
-        as_of: its date.
-        manifest: its manifest's content.
+        lake: lake of the publication.
+        as_of: run date.
+        manifest: content of its manifest.
     """
 
     lake: Lake
@@ -48,11 +48,11 @@ class EarlierRun:
 
     @property
     def scoped(self) -> bool:
-        """Whether it covered a part of the network only."""
+        """True if the run covered only a part of the network."""
         return any(self.manifest.get(SCOPE, {}).values())
 
     def targets(self) -> pd.DataFrame:
-        """Its replenishment file, read in the dialect it was written in.
+        """Read the replenishment file with the output settings of its run.
 
         Raises:
             PublicationError: the file is damaged.
@@ -63,14 +63,15 @@ class EarlierRun:
             return read_replenishment(self.lake.read_bytes(key), output)
         except (KeyError, ValueError, PublicationError) as error:
             raise PublicationError(
-                f"{self.lake.uri(key)} cannot be compared with ({error}). Restore it, or remove that run's folder."
+                f"{self.lake.uri(key)}: cannot read the earlier file for comparison ({error}). Restore the file or "
+                "delete the folder of that run."
             ) from error
 
     def intact(self, sizes: dict[str, int]) -> bool:
-        """Whether every file that its manifest names is there with its checksum.
+        """Return True if every file of the manifest exists with its checksum.
 
         Args:
-            sizes: file name to bytes, as they should be.
+            sizes: maps file names to expected sizes in bytes.
         """
         outputs: dict[str, str] = self.manifest.get(OUTPUTS, {})
         folder = run_key(self.as_of)
@@ -81,7 +82,7 @@ class EarlierRun:
 
 
 def published(lake: Lake, as_of: date) -> EarlierRun | None:
-    """The complete run of a date, or None."""
+    """Return the complete publication of a run date, or None."""
     folder = run_key(as_of)
     if not (lake.exists(f"{folder}/{REPLENISHMENT}") and lake.exists(f"{folder}/{MANIFEST}")):
         return None
@@ -93,7 +94,7 @@ def published(lake: Lake, as_of: date) -> EarlierRun | None:
 
 
 def latest_before(lake: Lake, as_of: date) -> EarlierRun | None:
-    """The last complete run of the whole network before a date, or None."""
+    """Return the last complete publication of the whole network before a date, or None."""
     for day in _dates_before(lake, as_of):
         run = published(lake, day)
         if run is not None and not run.scoped:
@@ -102,7 +103,7 @@ def latest_before(lake: Lake, as_of: date) -> EarlierRun | None:
 
 
 def _dates_before(lake: Lake, as_of: date) -> Iterator[date]:
-    """Dates of the published folders before a date, the latest first."""
+    """Yield the dates of the published folders before a date, the latest first."""
     dates = set()
     for key in lake.keys(RUNS):
         parts = key.split("/")

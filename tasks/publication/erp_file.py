@@ -1,4 +1,4 @@
-"""The replenishment file as the ERP reads it: one line per store and SKU, in the set dialect."""
+"""The replenishment file for the ERP: one line per store and SKU, in the format of ``output``."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _LINE_ENDS = ("\n", "\r")
 
 
 def replenishment_bytes(targets: pd.DataFrame, output: OutputSettings) -> bytes:
-    r"""The file's bytes: header, then lines sorted by store and SKU, each ended by ``\n``.
+    r"""Return the bytes of the file: header, then lines sorted by store and SKU, with ``\n`` line ends.
 
-    Ids are text as written. A field is quoted (quotes doubled) only where it holds the delimiter, a
+    Ids are written unchanged. A field is quoted (with doubled quotes) only if it contains the delimiter, a
     quote or a line end.
 
     Args:
-        targets: store_id, sku (text) and target_quantity (whole units, at least 0); any row order.
+        targets: store_id, sku (text) and target_quantity (integers, at least 0), in any row order.
         output: delimiter, encoding and column names.
 
     Raises:
-        ConfigError: the dialect is impossible, or an id cannot be written in the set encoding.
-        PublicationError: an id is no text, or a target is no whole number of at least 0.
+        ConfigError: ``output`` is invalid, or an id cannot be written in its encoding.
+        PublicationError: an id is not text, or a target is not an integer of at least 0.
 
     Example:
         >>> one = pd.DataFrame({"store_id": ["007"], "sku": ['a"b'], "target_quantity": [3]})
@@ -54,10 +54,10 @@ def read_replenishment(data: bytes, output: OutputSettings) -> pd.DataFrame:
     """Read back a file that :func:`replenishment_bytes` wrote with the same settings.
 
     Returns:
-        store_id and sku (text as written) and target_quantity (int64), in file order.
+        store_id and sku (text) and target_quantity (int64), in file order.
 
     Raises:
-        PublicationError: the bytes are no such file.
+        PublicationError: the bytes are not such a file.
     """
     names = list(output.header.values())
     try:
@@ -68,7 +68,7 @@ def read_replenishment(data: bytes, output: OutputSettings) -> pd.DataFrame:
         frame = pd.DataFrame(rows[1:], columns=list(output.header), dtype=object)
         return frame.assign(**{c.TARGET_QUANTITY: frame[c.TARGET_QUANTITY].astype(np.int64)})
     except (LookupError, ValueError, csv.Error) as error:
-        raise PublicationError(f"no readable replenishment file: {error}") from error
+        raise PublicationError(f"not a readable replenishment file: {error}") from error
 
 
 def _check_dialect(output: OutputSettings) -> None:
@@ -78,7 +78,7 @@ def _check_dialect(output: OutputSettings) -> None:
         output.delimiter.encode(output.encoding)
     except LookupError:
         raise ConfigError(
-            f"output.encoding: '{output.encoding}' is no known encoding. Use one such as utf-8, latin-1 or cp1252."
+            f"output.encoding: unknown encoding '{output.encoding}'. Use for example utf-8, latin-1 or cp1252."
         ) from None
     except UnicodeEncodeError as error:
         raise ConfigError(
@@ -86,19 +86,17 @@ def _check_dialect(output: OutputSettings) -> None:
             f"'{error.object[error.start : error.end]}'). Change output.columns or set output.encoding to utf-8."
         ) from None
     if output.delimiter in (_QUOTE, *_LINE_ENDS):
-        raise ConfigError(f"output.delimiter: {output.delimiter!r} cannot separate fields. Use one such as , or ;.")
+        raise ConfigError(f"output.delimiter: {output.delimiter!r} cannot separate fields. Use for example , or ;.")
     names = list(output.header.values())
     if len(set(names)) < len(names):
-        raise ConfigError(f"output.columns: the names {', '.join(names)} must differ from each other.")
+        raise ConfigError(f"output.columns: the names {', '.join(names)} must be different.")
 
 
 def _check_ids(ids: pd.Series, column: str, output: OutputSettings) -> None:
     distinct = _distinct(ids)
     bad = [value for value in distinct if not isinstance(value, str) or not value]
     if bad:
-        raise PublicationError(
-            f"replenishment.csv, {column}: ids must be text as written and not empty; got {first_few(bad)}."
-        )
+        raise PublicationError(f"replenishment.csv, {column}: ids must be non-empty text; found {first_few(bad)}.")
     unwritable = [value for value in distinct if not _writable(value, output.encoding)]
     if unwritable:
         raise ConfigError(
@@ -121,8 +119,8 @@ def _whole(targets: pd.DataFrame) -> list[int]:
     if bad.any():
         named = _named_rows(targets.loc[bad, [*KEY, c.TARGET_QUANTITY]].head(5).itertuples(index=False))
         raise PublicationError(
-            f"replenishment.csv, target_quantity: expected whole numbers of at least 0 in every row; {int(bad.sum())} "
-            f"of {len(bad)} are not: {named}. The plan's split to SKUs is at fault; nothing was published."
+            f"replenishment.csv, target_quantity: {int(bad.sum())} of {len(bad)} rows are not integers of at least 0: "
+            f"{named}. This is an error in the plan's split to SKUs; report it. Nothing was published."
         )
     return [int(value) for value in values]
 
@@ -132,12 +130,12 @@ def _named_rows(rows: Iterable[tuple[object, ...]]) -> str:
 
 
 def _distinct(ids: pd.Series) -> list[object]:
-    """Each id once; pandas would take two that differ behind a NUL for one."""
+    """Return each id once. pandas would treat ids that differ only after a NUL character as equal."""
     return list(dict.fromkeys(ids.tolist()))
 
 
 def _quoted(ids: pd.Series, delimiter: str) -> list[str]:
-    """Ids as fields; each distinct id is looked at once."""
+    """Return ids as fields; each distinct id is quoted once."""
     written = {value: _quote(str(value), delimiter) for value in _distinct(ids)}
     return [written[value] for value in ids.tolist()]
 

@@ -1,4 +1,4 @@
-"""The manifest: what a run was made from, by which code, how long it took and what it left."""
+"""The manifest: inputs, settings, code version, running times and outputs of a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ APPROVAL = "approval"
 REPLACES = "replaces"
 MASK = "***"
 
-# Packages of every run whose version may change figures; those of a model are among its facts.
+# Packages of every run whose version may affect results; the facts of a model name its packages.
 BASE_PACKAGES = (
     *("deap", "great-expectations", "holidays", "joblib", "numba", "numpy", "pandas", "prefect", "pyarrow"),
     *("pydantic", "scipy"),
@@ -39,10 +39,10 @@ _SECRET_QUERY = re.compile(r"([?&][^=&\s]*(?:passw|secret|token|credential|key|s
 
 
 def masked(value: Any, name: str = "") -> Any:
-    """A JSON value without secrets.
+    """Mask secrets in a JSON value.
 
-    Masked are values whose key looks like a password, secret, token or key, user names and passwords in
-    URLs, and such parameters in their queries.
+    Masks values whose key looks like a password, secret, token or key, and user names, passwords and secret
+    query parameters in URLs.
 
     >>> masked({"api_key": "abc", "path": "https://me:pw@host/x.csv?token=1&page=2"})
     {'api_key': '***', 'path': 'https://***@host/x.csv?token=***&page=2'}
@@ -62,7 +62,7 @@ def masked(value: Any, name: str = "") -> Any:
 
 @cache
 def package_versions() -> dict[str, str]:
-    """Versions of Python and of the installed packages that compute, by name."""
+    """Return the versions of Python and of the installed packages that compute results, by name."""
     found = {"python": platform.python_version()}
     for name in sorted({*BASE_PACKAGES, *packages()}):
         try:
@@ -73,13 +73,13 @@ def package_versions() -> dict[str, str]:
 
 
 def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str], against: date | None) -> bytes:
-    """The manifest's bytes: JSON with sorted keys, the same for the same run.
+    """Return the bytes of the manifest: JSON with sorted keys, equal for equal runs.
 
     Args:
-        run: settings (secrets are masked; the hash is of the unmasked ones), ``as_of`` and scope.
-        facts: input files, seconds per stage, planners' overrides, approval and what is replaced.
-        checksums: output file to SHA-256, for every file but the manifest.
-        against: ``as_of`` of the earlier file that the report compares with, if any.
+        run: settings (masked; the checksum covers the unmasked settings), ``as_of`` and scope.
+        facts: input files, seconds per stage, planners' overrides, approval and replaced publication.
+        checksums: maps output files to SHA-256, without the manifest.
+        against: ``as_of`` of the earlier file in the report's comparison; None without one.
     """
     inputs = sorted((masked(file.model_dump(mode="json")) for file in facts.inputs), key=_table_and_path)
     content = {
@@ -103,19 +103,19 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
 
 
 def scope_of(run: RunContext) -> dict[str, list[str]]:
-    """The stores and categories that a run is limited to; empty lists where it is not."""
+    """Return the stores and categories that a run is limited to; empty lists mean no limit."""
     return {"stores": list(run.stores), "categories": list(run.categories)}
 
 
 def folder_checksums(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of a run's folder but the manifest."""
+    """Return the SHA-256 of every file of a run's folder except the manifest."""
     return {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
 
 
 def same_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two manifests tell of the same run; times, approval and what it replaced do not count."""
-    beside = {SECONDS: None, APPROVAL: None, REPLACES: None}
-    return {**one, **beside} == {**other, **beside}
+    """Return True if two manifests describe the same run; running times, approval and replacement are ignored."""
+    ignored = {SECONDS: None, APPROVAL: None, REPLACES: None}
+    return {**one, **ignored} == {**other, **ignored}
 
 
 def _table_and_path(file: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""How each output table is written: sorted rows, fixed columns, the same bytes every time."""
+"""Write output tables deterministically: sorted rows and fixed columns."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _ISO_DATE = "%Y-%m-%d"
 
 
 def write_output(frame: pd.DataFrame, table: OutputTable, folder: Path) -> None:
-    """Write one table to its file: sorted rows, the contract's columns first, the same bytes every time.
+    """Write one table to its file: sorted rows, documented columns first, equal bytes for equal content.
 
     Args:
-        frame: must have the table's columns; further ones are kept behind them in order of their names.
-        table: what is written.
+        frame: has the table's columns; additional columns follow in alphabetical order.
+        table: file, columns and key of the table.
         folder: an existing local folder.
     """
     columns = [*table.columns, *sorted(str(name) for name in frame.columns if name not in table.columns)]
@@ -37,7 +37,7 @@ def write_output(frame: pd.DataFrame, table: OutputTable, folder: Path) -> None:
 
 
 def _write_parquet(frame: pd.DataFrame, columns: list[str], order: NDArray[np.intp], path: Path) -> None:
-    """Write in chunks: a sorted copy of millions of rows would double the memory needed."""
+    """Write in chunks, because a sorted copy of millions of rows would double the memory use."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -50,12 +50,13 @@ def _write_parquet(frame: pd.DataFrame, columns: list[str], order: NDArray[np.in
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise PublicationError(
             f"{path.name} cannot be written: {'; '.join(str(part) for part in error.args)}. "
-            "Every column must hold one type; the stage that made the table is at fault. Nothing was published."
+            "Every column must have one type. This is an error in the stage that computed the table; report it. "
+            "Nothing was published."
         ) from error
 
 
 def _arrow_type(column: pd.Series) -> object:
-    """The stored type; a column without any value is text, so that it keeps its type from run to run."""
+    """Return the stored type; an empty column is stored as text, so that its type does not vary between runs."""
     import pyarrow as pa
 
     values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
@@ -64,6 +65,6 @@ def _arrow_type(column: pd.Series) -> object:
 
 
 def _plain_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Categories as the text they stand for: how a table is held in memory is no part of its content."""
+    """Convert categoricals to text, so that the file does not depend on the types in memory."""
     coded = [name for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)]
     return frame.astype(dict.fromkeys(coded, object))

@@ -1,14 +1,13 @@
-"""Planners' overrides: targets corrected by hand, after the plan and before the publication.
+"""Planners' overrides: manual corrections of targets, applied after the plan and before the publication.
 
-An override concerns the ``target_quantity`` of every pair (store, SKU) in the file of an ``as_of`` from
-``date_from`` to ``date_to``, both included; a store, SKU or category that it leaves empty means all.
-``set`` takes the target's place, ``multiply`` multiplies it (both rounded to whole units, halves up), ``cap``
-bounds it from above (rounded down). Nothing else of the plan changes: levels, visits, deliveries and costs
-are the model's.
+An override applies to the ``target_quantity`` of the (store, SKU) pairs that match its store, SKU and category; an
+empty field matches all. It is active for run dates from ``date_from`` to ``date_to``, both included. ``set`` replaces
+the target, ``multiply`` multiplies it (both rounded to integers, halves up), and ``cap`` limits it (rounded down).
+Order-up-to levels, deliveries and costs of the plan do not change.
 
-Of several overrides of one action on one pair the most specific holds: one that names the SKU before one
-that names the store, that before one that names the category; among equals the one that begins last, then the
-one further down in the file. A ``set`` discards any ``multiply``; a ``cap`` bounds what the other two leave.
+If several overrides of one action match a pair, the most specific one applies: SKU before store before category.
+Among equally specific overrides, the one with the latest ``date_from`` applies, then the last one in the file. A
+``set`` replaces any ``multiply``; a ``cap`` limits the result of the other two.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from schemas import columns as c
 from schemas.outputs import OVERRIDES_COLUMN, PLANNED, SERIES
 from schemas.tables import CAP, MULTIPLY, SET
 
-# What became of an override.
+# Status of an override.
 APPLIED = "applied"
 UNCHANGED = "changes nothing"
 OVERRULED = "overruled"
@@ -47,10 +46,10 @@ class Overridden:
 
     Attributes:
         targets: the plan's rows with new targets.
-        changed: store_id, sku, planned, target_quantity and the numbers of the overrides that made it, one
-            row per pair whose target differs from the plan's.
-        rows: one mapping of JSON values per override, in the order of the file: its number (from 1), what it
-            says, its status, the pairs that it names, those whose target it changed, and by how many units.
+        changed: store_id, sku, planned, target_quantity and the numbers of the overrides that changed it, one
+            row per pair whose target differs from the plan.
+        rows: one mapping of JSON values per override, in the order of the file: its number (from 1), its fields,
+            its status, the number of matching pairs and of changed pairs, and the change in units.
     """
 
     targets: pd.DataFrame
@@ -59,33 +58,33 @@ class Overridden:
 
 
 def override_warnings(rows: Sequence[Mapping[str, Any]], rejected: int) -> list[str]:
-    """What a planner should know: overrides that are no good, have run out, or name nothing.
+    """Return warnings about rejected, expired and unmatched overrides.
 
     Args:
-        rows: as :class:`Overridden` has them.
-        rejected: rows of the table in quarantine.
+        rows: the rows of :class:`Overridden`.
+        rejected: number of rows of the table in quarantine.
     """
-    found = [f"overrides in quarantine, not applied: {rejected}, see quarantine.parquet"] if rejected else []
+    found = [f"overrides in quarantine, not applied: {rejected}; see quarantine.parquet"] if rejected else []
     for status, words in (
-        (EXPIRED, "expired, to be taken out or given a later date_to"),
-        (UNMATCHED, "that match no store and SKU of the file"),
+        (EXPIRED, "expired overrides (remove them or set a later date_to)"),
+        (UNMATCHED, "overrides without a matching store and SKU in the file"),
     ):
         numbers = [str(row["number"]) for row in rows if row[c.STATUS] == status]
         if numbers:
-            found.append(f"overrides {words}: number {', '.join(numbers)}")
+            found.append(f"{words}: number {', '.join(numbers)}")
     return found
 
 
 def apply_overrides(targets: pd.DataFrame, overrides: pd.DataFrame, as_of: date) -> Overridden:
-    """Correct the plan's targets.
+    """Apply overrides to the plan's targets.
 
     Args:
-        targets: store_id, sku, category and target_quantity (whole units); one row per pair.
+        targets: store_id, sku, category and target_quantity (integers); one row per pair.
         overrides: the accepted rows of the table, in file order.
-        as_of: the run's date; overrides hold where it lies within their dates.
+        as_of: run date; overrides are active if it is within their dates.
 
     Returns:
-        New targets, whole and at least 0; the frames given stay as they are.
+        New targets, integers of at least 0. The arguments are not modified.
     """
     planned = targets[c.TARGET_QUANTITY].to_numpy(dtype=np.int64)
     today = pd.Timestamp(as_of)
@@ -105,11 +104,11 @@ def apply_overrides(targets: pd.DataFrame, overrides: pd.DataFrame, as_of: date)
 
 
 def corrected_totals(totals: pd.DataFrame, targets: pd.DataFrame, overridden: pd.DataFrame) -> pd.DataFrame:
-    """Category totals moved by what the overrides changed, so that targets can still be checked against them.
+    """Add the changes of the overrides to the category totals, so that they match the new targets.
 
     Args:
         totals: store_id, category, target_quantity of the plan.
-        targets: the plan's rows.
+        targets: targets of the plan.
         overridden: the same rows with new targets.
     """
     change = targets[list(SERIES)].assign(
@@ -121,13 +120,13 @@ def corrected_totals(totals: pd.DataFrame, targets: pd.DataFrame, overridden: pd
 
 @dataclass(frozen=True)
 class _Effects:
-    """Who changed what.
+    """Effects of the overrides on the targets.
 
     Attributes:
         planned: targets of the plan.
         moved: after ``set`` and ``multiply``.
         final: after ``cap``.
-        deciding: action to the override that decides for each pair, -1 = none.
+        deciding: maps each action to the override that applies to each pair; -1 = none.
     """
 
     planned: IntArray
@@ -136,7 +135,7 @@ class _Effects:
     deciding: dict[str, IntArray]
 
     def of(self, number: int, pairs: int, begun: bool, over: bool) -> dict[str, Any]:
-        """Status, pairs named, pairs changed and units of change of one override."""
+        """Return status, number of matching and changed pairs, and change in units of one override."""
         first = (self.deciding[SET] == number) | (self.deciding[MULTIPLY] == number)
         last = self.deciding[CAP] == number
         change = np.where(first, self.moved - self.planned, 0) + np.where(last, self.final - self.moved, 0)
@@ -152,9 +151,9 @@ class _Effects:
         return {c.STATUS: status, "pairs": pairs, "changed_pairs": changed, "units": int(change.sum())}
 
     def changed(self, targets: pd.DataFrame) -> pd.DataFrame:
-        """The pairs whose target differs from the plan's."""
+        """Return the pairs whose target differs from the plan."""
         at = np.flatnonzero(self.final != self.planned)
-        makers = [
+        sources = [
             [str(numbers[pair] + 1) for numbers in self.deciding.values() if numbers[pair] != _NONE] for pair in at
         ]
         return pd.DataFrame(
@@ -163,33 +162,33 @@ class _Effects:
                 c.SKU: targets[c.SKU].astype(object).to_numpy()[at],
                 PLANNED: self.planned[at],
                 c.TARGET_QUANTITY: self.final[at],
-                OVERRIDES_COLUMN: np.array([" + ".join(numbers) for numbers in makers], dtype=object),
+                OVERRIDES_COLUMN: np.array([" + ".join(numbers) for numbers in sources], dtype=object),
             }
         )
 
 
 def _matches(targets: pd.DataFrame, overrides: pd.DataFrame) -> list[NDArray[np.bool_]]:
-    """Per override, shape (pairs,): the pair is one that it names."""
+    """Return one mask of shape (pairs,) per override: True if the pair matches."""
     named = [column for column in _SCOPE if column in overrides.columns]
     coded = {column: pd.factorize(targets[column].astype(str)) for column in named}
     found = []
     for row in overrides[named].to_dict("records"):
         mask = np.ones(len(targets), dtype=bool)
-        for column, wanted in row.items():
-            if not pd.isna(wanted):
+        for column, value in row.items():
+            if not pd.isna(value):
                 codes, names = coded[column]
-                mask &= codes == pd.Index(names).get_indexer([wanted])[0]
+                mask &= codes == pd.Index(names).get_indexer([value])[0]
         found.append(mask)
     return found
 
 
 def _deciding(
-    overrides: pd.DataFrame, masks: list[NDArray[np.bool_]], holding: IntArray, pairs: int
+    overrides: pd.DataFrame, masks: list[NDArray[np.bool_]], active: IntArray, pairs: int
 ) -> dict[str, IntArray]:
-    """Action to the override that decides for each pair, -1 = none; a ``set`` leaves no ``multiply``."""
+    """Map each action to the override that applies to each pair, -1 = none; a ``set`` removes a ``multiply``."""
     deciding = {action: np.full(pairs, _NONE, dtype=np.int64) for action in (SET, MULTIPLY, CAP)}
     begins = overrides[c.DATE_FROM].to_numpy()
-    for number in sorted(holding, key=lambda number: (_specificity(overrides, number), begins[number], number)):
+    for number in sorted(active, key=lambda number: (_specificity(overrides, number), begins[number], number)):
         deciding[overrides[c.ACTION].iloc[number]][masks[number]] = number
     deciding[MULTIPLY][deciding[SET] != _NONE] = _NONE
     return deciding
@@ -197,7 +196,7 @@ def _deciding(
 
 def _specificity(overrides: pd.DataFrame, number: int) -> int:
     named = [column in overrides.columns and not pd.isna(overrides[column].iloc[number]) for column in _SCOPE]
-    return sum(given << place for given, place in zip(named, (2, 1, 0), strict=True))
+    return sum(given << bit for given, bit in zip(named, (2, 1, 0), strict=True))
 
 
 def _moved(planned: IntArray, value: FloatArray, deciding: dict[str, IntArray]) -> IntArray:
@@ -222,5 +221,5 @@ def _as_json(overrides: pd.DataFrame, number: int) -> dict[str, Any]:
     given = {column: row.get(column) for column in (c.STORE_ID, c.SKU, c.CATEGORY)}
     scope = {column: None if pd.isna(value) else value for column, value in given.items()}
     dates = {column: row[column].date().isoformat() for column in (c.DATE_FROM, c.DATE_TO)}
-    said = {c.ACTION: row[c.ACTION], c.VALUE: float(row[c.VALUE]), c.REASON: row[c.REASON], c.AUTHOR: row[c.AUTHOR]}
-    return {"number": number + 1, **scope, **dates, **said}
+    fields = {c.ACTION: row[c.ACTION], c.VALUE: float(row[c.VALUE]), c.REASON: row[c.REASON], c.AUTHOR: row[c.AUTHOR]}
+    return {"number": number + 1, **scope, **dates, **fields}

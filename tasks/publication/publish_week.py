@@ -1,4 +1,4 @@
-"""The publication of a run: its tables out of the lake, overrides applied, files published."""
+"""Publish a run: read its tables from the lake, apply overrides, write and publish the files."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from tasks.storage.lake import Lake
 
 
 class PublicationInputs(Record):
-    """What is published.
+    """Inputs of the publication.
 
     Attributes:
         ingested: validated tables and quarantine.
         panel: the demand panel.
-        forecasts: every shard of every model.
+        forecasts: all shards of all models.
         comparison: backtest, metrics, champions and live forecasts.
         plan: deliveries, levels and targets.
         as_of: run date.
         stores: only these stores; empty = all.
         categories: only these categories; empty = all.
-        dry_run: make a preview instead of a publication.
+        dry_run: write a preview instead of publishing.
         earlier: date and manifest of the last earlier publication; None without one.
     """
 
@@ -57,12 +57,12 @@ class PublicationInputs(Record):
 
     @property
     def rejected_overrides(self) -> int:
-        """Rows of the overrides table that are in quarantine."""
+        """Number of rows of the overrides table in quarantine."""
         return sum(file.rows_quarantined for file in self.ingested.files if file.table == OVERRIDES.name)
 
 
 def earlier_publication(lake: Lake, as_of: date) -> tuple[date, dict[str, Any]] | None:
-    """Date and manifest of the last publication before a date."""
+    """Return date and manifest of the last publication before a date; None without one."""
     found = latest_before(lake, as_of)
     return None if found is None else (found.as_of, dict(found.manifest))
 
@@ -73,13 +73,13 @@ def publish_week(
     """Publish the files of a run, or store them as a preview.
 
     Args:
-        lake: holds the run's tables; the files go there.
-        inputs: what is published.
-        use: all settings: the manifest lists them.
-        approval: who approved the publication; it goes into the manifest.
+        lake: has the tables of the run and receives the files.
+        inputs: tables and facts of the run.
+        use: all settings, because the manifest lists them.
+        approval: approval of the publication, for the manifest.
 
     Raises:
-        PublicationError: an output breaks its rules; nothing was published.
+        PublicationError: an output is invalid; nothing was published.
         PublicationHeldError: more targets changed than the settings allow; nothing was published.
     """
     run = RunContext(
@@ -113,7 +113,7 @@ def _outputs(lake: Lake, inputs: PublicationInputs, use: Settings) -> RunOutputs
 def _with_overrides(
     lake: Lake, inputs: PublicationInputs, outputs: RunOutputs, facts: RunFacts
 ) -> tuple[RunOutputs, RunFacts]:
-    """The planners' overrides applied to the targets, and the warnings about them."""
+    """Apply the planners' overrides to the targets and add the warnings about them."""
     given = inputs.ingested.tables.get(OVERRIDES.name)
     if given is None:
         return outputs, facts
@@ -141,7 +141,7 @@ def _facts(inputs: PublicationInputs) -> RunFacts:
         plan_inputs=plan.inputs.model_dump(mode="json"),
         summary={
             "Overfitting": comparison.summary["gap"],
-            "Replay cost by service level": plan.summary["calibration"],
+            "Replay cost by cycle service level": plan.summary["calibration"],
             "Cleaning log": panel.summary["cleaning-log"],
         },
     )

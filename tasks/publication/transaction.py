@@ -1,4 +1,4 @@
-"""Publication as a transaction: composed aside, checked, compared, then promoted whole."""
+"""Publication as a transaction: write to a local folder, check, compare, then publish atomically."""
 
 from __future__ import annotations
 
@@ -43,66 +43,67 @@ from tasks.report.page import ReportData, render_report
 from tasks.storage.code_version import code_version
 from tasks.storage.lake import Lake
 
+# The record has a warning if a larger share of the targets changed.
 NOTEWORTHY_SHARE = 0.5
 
 
 def publish_run(lake: Lake, run: RunContext, outputs: RunOutputs, facts: RunFacts) -> PublicationRecord:
-    """Publish a run to ``runs/<as_of>``, or leave what is published untouched.
+    """Publish a run to ``runs/<as_of>``; on any error the previous publication is kept.
 
-    Every file is written to a local folder first, checked there, and compared with the last file. The
-    limit compares with the file that the ERP has: this date's where it was published before, otherwise
-    the last earlier one. The report compares with the last earlier one only, so that a second run
-    leaves identical files; where they are identical already nothing is written.
+    All files are written to a local folder, checked there, and compared with an earlier file. The change limit
+    compares with the file that the ERP has: the file of the same date if there is one, otherwise the last
+    earlier file. The report always compares with the last earlier file, so that repeated runs write identical
+    files. If identical files are already published, nothing is written.
 
-    A dry run, and a publication that is held back, leave their files in ``previews/<as_of>``.
+    A dry run and a publication that is held back write their files to ``previews/<as_of>``.
 
     Args:
-        lake: where runs are published.
-        run: settings, ``as_of``, scope, and whether the run is dry.
-        outputs: the run's tables.
-        facts: what the run knows about itself.
+        lake: lake of the publications.
+        run: settings, ``as_of``, scope, and whether this is a dry run.
+        outputs: tables of the run.
+        facts: other facts of the run.
 
     Returns:
-        Folder, checksums of its files, and share of targets changed against the last earlier file.
+        Folder, checksums of the files, and share of targets changed since the last earlier file.
 
     Raises:
-        PublicationError: a table breaks the contract, or an earlier file is damaged.
+        PublicationError: a table is invalid, or an earlier file is damaged.
         PublicationHeldError: more targets changed than ``publication.max_change`` allows.
-        ConfigError: the ERP's file cannot be written in the set dialect.
-        StorageError: the lake failed; the previous run stands.
+        ConfigError: the ERP file cannot be written with the settings of ``output``.
+        StorageError: the lake failed; the previous publication is kept.
     """
     check_outputs(outputs, run.settings)
-    last_week, doubts = _last_week(lake, run, outputs)
-    facts = replace(facts, warnings=[*facts.warnings, *doubts])
-    standing = published(lake, run.as_of)
+    last_week, warnings = _last_week(lake, run, outputs)
+    facts = replace(facts, warnings=[*facts.warnings, *warnings])
+    current = published(lake, run.as_of)
     with tempfile.TemporaryDirectory(prefix="publication-") as name:
         folder = Path(name)
         compose(folder, run, outputs, facts, last_week)
         check_folder(folder, outputs.replenishment, run.settings)
-        if standing is not None and _stands_already(standing, folder):
-            record = _record(lake, run, run_key(run.as_of), _sizes(folder), last_week, doubts)
+        if current is not None and _is_published(current, folder):
+            record = _record(lake, run, run_key(run.as_of), _sizes(folder), last_week, warnings)
             return record.model_copy(update={"written": False, "overrides": list(facts.overrides)})
-        if standing is not None and not run.dry_run:
-            _write_manifest(folder, run, replace(facts, replaces=_replaced(standing, folder)), last_week)
-        held = _held(lake, standing, last_week, run, outputs)
-        place = preview_key(run.as_of) if run.dry_run or held else run_key(run.as_of)
-        lake.promote(folder, place, REPLENISHMENT)
+        if current is not None and not run.dry_run:
+            _write_manifest(folder, run, replace(facts, replaces=_replaced(current, folder)), last_week)
+        held = _held(lake, current, last_week, run, outputs)
+        key = preview_key(run.as_of) if run.dry_run or held else run_key(run.as_of)
+        lake.promote(folder, key, REPLENISHMENT)
         sizes = _sizes(folder)
     if held is not None and not run.dry_run:
         raise held
-    record = _record(lake, run, place, sizes, last_week, [*doubts, *([str(held)] if held else [])])
+    record = _record(lake, run, key, sizes, last_week, [*warnings, *([str(held)] if held else [])])
     return record.model_copy(update={"overrides": list(facts.overrides)})
 
 
 def compose(folder: Path, run: RunContext, outputs: RunOutputs, facts: RunFacts, change: Change | None) -> None:
-    """Write every file of contract, section 4, to a local folder.
+    """Write every output file (docs/reference/contract.md#outputs) to a local folder.
 
     Args:
         folder: an empty folder.
         run: settings, ``as_of`` and scope.
-        outputs: tables that :func:`~tasks.publication.checks.check_outputs` accepts.
-        facts: what the run knows about itself.
-        change: against the last earlier file; None where there is none.
+        outputs: tables that pass :func:`~tasks.publication.checks.check_outputs`.
+        facts: other facts of the run.
+        change: changes since the last earlier file; None without one.
     """
     for table in output_tables(run.settings.quantiles):
         write_output(getattr(outputs, table.name), table, folder)
@@ -125,7 +126,7 @@ def _write_manifest(folder: Path, run: RunContext, facts: RunFacts, change: Chan
 
 
 def _last_week(lake: Lake, run: RunContext, outputs: RunOutputs) -> tuple[Change | None, list[str]]:
-    """The change against the last earlier file; without a limit a damaged file is a warning only."""
+    """Return the changes since the last earlier file; without a limit, a damaged file is only a warning."""
     earlier = latest_before(lake, run.as_of)
     try:
         return _compare(earlier, run, outputs), []
@@ -136,14 +137,14 @@ def _last_week(lake: Lake, run: RunContext, outputs: RunOutputs) -> tuple[Change
 
 
 def _held(
-    lake: Lake, standing: EarlierRun | None, last_week: Change | None, run: RunContext, outputs: RunOutputs
+    lake: Lake, current: EarlierRun | None, last_week: Change | None, run: RunContext, outputs: RunOutputs
 ) -> PublicationHeldError | None:
-    """The error that the limit calls for; a run of another scope is no measure of this one."""
+    """Return the error of the change limit; only publications with the same scope are compared."""
     limit = run.settings.publication.max_change
     if limit is None:
         return None
-    comparable = standing is not None and standing.manifest.get(SCOPE) == scope_of(run)
-    change = _compare(standing, run, outputs) if comparable else last_week
+    comparable = current is not None and current.manifest.get(SCOPE) == scope_of(run)
+    change = _compare(current, run, outputs) if comparable else last_week
     return None if change is None else held_back(change, limit, lake.uri(preview_key(run.as_of)))
 
 
@@ -153,47 +154,47 @@ def _compare(earlier: EarlierRun | None, run: RunContext, outputs: RunOutputs) -
     return compare_targets(earlier.targets(), outputs.replenishment, earlier.as_of, run.scoped)
 
 
-def _stands_already(standing: EarlierRun, folder: Path) -> bool:
-    return _same_run(standing, folder) and standing.intact(_sizes(folder))
+def _is_published(current: EarlierRun, folder: Path) -> bool:
+    return _same_run(current, folder) and current.intact(_sizes(folder))
 
 
-def _same_run(standing: EarlierRun, folder: Path) -> bool:
-    return same_run(standing.manifest, json.loads((folder / MANIFEST).read_bytes()))
+def _same_run(current: EarlierRun, folder: Path) -> bool:
+    return same_run(current.manifest, json.loads((folder / MANIFEST).read_bytes()))
 
 
-def _replaced(standing: EarlierRun, folder: Path) -> dict[str, Any] | None:
-    """The ERP file of this date that goes, and who had approved it; a repair of the same run replaces nothing new."""
-    if _same_run(standing, folder) or OUTPUTS not in standing.manifest:
-        return standing.manifest.get(REPLACES)
+def _replaced(current: EarlierRun, folder: Path) -> dict[str, Any] | None:
+    """Return checksum and approval of the replaced ERP file; republishing the same run keeps the earlier entry."""
+    if _same_run(current, folder) or OUTPUTS not in current.manifest:
+        return current.manifest.get(REPLACES)
     return {
-        "replenishment_sha256": standing.manifest.get(OUTPUTS, {}).get(REPLENISHMENT),
-        APPROVAL: standing.manifest.get(APPROVAL),
+        "replenishment_sha256": current.manifest.get(OUTPUTS, {}).get(REPLENISHMENT),
+        APPROVAL: current.manifest.get(APPROVAL),
     }
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    """File name to bytes."""
+    """Map file names to sizes in bytes."""
     return {path.name: path.stat().st_size for path in folder.iterdir()}
 
 
 def _record(
     lake: Lake,
     run: RunContext,
-    place: str,
+    key: str,
     sizes: dict[str, int],
     change: Change | None,
     warnings: list[str],
 ) -> PublicationRecord:
-    manifest = lake.read_bytes(f"{place}/{MANIFEST}")
+    manifest = lake.read_bytes(f"{key}/{MANIFEST}")
     checksums = {**json.loads(manifest)[OUTPUTS], MANIFEST: hashlib.sha256(manifest).hexdigest()}
     if change is not None and change.share > NOTEWORTHY_SHARE:
-        words = f"{change.share:.0%} of the targets differ from the file of {change.against}"
-        warnings = [*warnings, f"{words}: see the report, What changed."]
+        text = f"{change.share:.0%} of the targets differ from the file of {change.against}"
+        warnings = [*warnings, f"{text}. See the report, section What changed."]
     return PublicationRecord(
         as_of=run.as_of,
-        folder=lake.uri(place),
+        folder=lake.uri(key),
         files=[
-            FileRef(key=f"{place}/{name}", bytes=len(manifest) if name == MANIFEST else sizes[name], sha256=sha256)
+            FileRef(key=f"{key}/{name}", bytes=len(manifest) if name == MANIFEST else sizes[name], sha256=sha256)
             for name, sha256 in sorted(checksums.items())
         ],
         changed_share=None if change is None else change.share,

@@ -42,7 +42,7 @@ def test_overrides_change_the_file_and_are_told_everywhere(restock: Restock, pub
     plan = targets(company)
     err = weekly(restock, company, GOOD, EXPIRED, BAD)
     assert "overrides in quarantine, not applied: 1" in err
-    assert "overrides expired, to be taken out" in err
+    assert "expired overrides (remove them or set a later date_to)" in err
     assert "features: reused from the lake" in err
     assert "optimize: reused from the lake" in err
 

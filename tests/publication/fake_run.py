@@ -1,4 +1,4 @@
-"""Made-up outputs of a run in the contract's form: every table, sizes by parameter."""
+"""Artificial outputs of a run: every table, with configurable size."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def context(**changed: Any) -> RunContext:
 
 
 def outputs(stores: int = 3, categories: int = 2, horizon: int = 14, seed: int = 1, as_of: date = AS_OF) -> RunOutputs:
-    """Every table; the chosen policy is genetic."""
+    """Return every output table; the chosen policy is genetic."""
     rng = np.random.default_rng(seed)
     store_ids = [str(101 + i) for i in range(stores)]
     names = [f"BRAND {'AB'[j % 2]}_SHOE/{j}_casual" for j in range(categories)]

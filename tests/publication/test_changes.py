@@ -1,4 +1,4 @@
-"""What changed against an earlier file, by hand."""
+"""Changes since an earlier file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def targets(**by_sku: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[c.STORE_ID, c.SKU, c.TARGET_QUANTITY])
 
 
-def test_an_absent_pair_counts_as_zero() -> None:
+def test_missing_pair_has_target_zero() -> None:
     assert changed_share(targets(a=1, b=2), targets(b=2, c=0, d=4)) == 0.5
     assert changed_share(targets(), targets()) == 0.0
     assert changed_share(targets(a=1), targets(a=1)) == 0.0
     assert changed_share(targets(a=1), targets()) == 1.0
 
 
-def test_the_largest_change_comes_first_whatever_the_order_of_rows() -> None:
+def test_largest_change_is_first_for_any_row_order() -> None:
     before, after = targets(a=1, b=9, c=5, d=5), targets(a=4, b=2, c=5, d=8)
     change = compare_targets(before, after, WEEK_BEFORE)
     rows = change.rows[[c.SKU, BEFORE, AFTER, CHANGE]].to_numpy().tolist()
@@ -36,12 +36,12 @@ def test_the_largest_change_comes_first_whatever_the_order_of_rows() -> None:
     pd.testing.assert_frame_equal(change.rows, again.rows)
 
 
-def test_a_scoped_file_is_compared_on_its_own_pairs() -> None:
+def test_scoped_comparison_uses_pairs_of_the_new_file() -> None:
     change = compare_targets(targets(a=1, b=9), targets(a=1), WEEK_BEFORE, scoped=True)
     assert (change.pairs, change.share) == (1, 0.0)
 
 
-def test_the_limit_holds_back_and_says_what_to_do() -> None:
+def test_error_above_the_limit_has_figures_and_instructions() -> None:
     before = targets(**{f"s{i}": 10 for i in range(10)})
     after = targets(**{f"s{i}": 10 + i for i in range(10)})
     error = held_back(compare_targets(before, after, WEEK_BEFORE), 0.1, "lake/previews/2025-01-02")
@@ -62,5 +62,5 @@ def test_the_limit_holds_back_and_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("limit", [None, 0.5, 1.0])
-def test_within_the_limit_nothing_is_held(limit: float | None) -> None:
+def test_no_error_within_the_limit(limit: float | None) -> None:
     assert held_back(compare_targets(targets(a=1, b=2), targets(a=1, b=3), WEEK_BEFORE), limit, "x") is None

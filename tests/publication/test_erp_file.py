@@ -1,4 +1,4 @@
-"""The replenishment file: bytes by hand, dialects, and reading back."""
+"""The replenishment file: expected bytes, output settings, and reading it back."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def targets(*rows: tuple[object, object, object]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=COLUMNS)
 
 
-def test_lines_are_sorted_by_store_then_sku_and_ids_stay_as_written() -> None:
+def test_lines_are_sorted_by_store_and_sku_and_ids_are_unchanged() -> None:
     frame = targets(("2", "b", 3), ("10", "0013", 0), ("10", "A 12", 7), ("north/1", " x(y)", 1))
     assert replenishment_bytes(frame, OutputSettings()) == (
         b"store_id,sku,target_quantity\n10,0013,0\n10,A 12,7\n2,b,3\nnorth/1, x(y),1\n"
     )
 
 
-def test_the_order_of_rows_and_their_types_leave_the_bytes_alone() -> None:
+def test_bytes_do_not_depend_on_row_order_and_types() -> None:
     frame = targets(("2", "b", 3.0), ("10", "a", 0.0), ("10", "b", 7.0))
     coded = frame.iloc[::-1].astype({c.STORE_ID: pd.CategoricalDtype(["2", "x", "10"])})
     assert replenishment_bytes(coded, OutputSettings()) == replenishment_bytes(
@@ -34,7 +34,7 @@ def test_the_order_of_rows_and_their_types_leave_the_bytes_alone() -> None:
     )
 
 
-def test_names_delimiter_and_encoding_are_the_erps() -> None:
+def test_names_delimiter_and_encoding_follow_the_settings() -> None:
     output = OutputSettings(
         delimiter=";", encoding="latin-1", columns={"store_id": "Tienda", "sku": "Artículo", "target_quantity": "Uns"}
     )
@@ -46,11 +46,11 @@ def test_names_delimiter_and_encoding_are_the_erps() -> None:
     ("sku", "field"),
     [('5" heel', b'"5"" heel"'), ("a,b", b'"a,b"'), ("a\nb", b'"a\nb"'), ("a\rb", b'"a\rb"'), ("a;b", b"a;b")],
 )
-def test_a_field_is_quoted_only_where_it_must_be(sku: str, field: bytes) -> None:
+def test_fields_are_quoted_only_if_necessary(sku: str, field: bytes) -> None:
     assert replenishment_bytes(targets(("1", sku, 2)), OutputSettings()).endswith(b"\n1," + field + b",2\n")
 
 
-def test_ids_outside_the_encoding_are_named() -> None:
+def test_error_names_ids_outside_the_encoding() -> None:
     frame = targets(("1", "ñandú", 1), ("1", "鞋", 1), ("1", "靴", 2))
     with pytest.raises(ConfigError) as caught:
         replenishment_bytes(frame, OutputSettings(encoding="latin-1"))
@@ -68,7 +68,7 @@ def test_ids_outside_the_encoding_are_named() -> None:
         (OutputSettings(encoding="ascii", columns={"sku": "Artículo"}), ["ascii", "í"]),
     ],
 )
-def test_an_impossible_dialect_is_a_settings_error(output: OutputSettings, words: list[str]) -> None:
+def test_invalid_output_settings_raise_config_errors(output: OutputSettings, words: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         replenishment_bytes(targets(("1", "a", 1)), output)
     for word in words:
@@ -76,13 +76,13 @@ def test_an_impossible_dialect_is_a_settings_error(output: OutputSettings, words
 
 
 @pytest.mark.parametrize("quantity", [1.5, -1, float("nan"), float("inf"), "many"])
-def test_a_target_that_is_no_whole_number_is_named(quantity: object) -> None:
-    with pytest.raises(PublicationError, match=r"1 of 2 are not: 7 / b / "):
+def test_error_names_targets_that_are_not_integers(quantity: object) -> None:
+    with pytest.raises(PublicationError, match=r"1 of 2 rows are not integers of at least 0: 7 / b / "):
         replenishment_bytes(targets(("7", "a", 1), ("7", "b", quantity)), OutputSettings())
 
 
-def test_ids_that_are_no_text_are_refused() -> None:
-    with pytest.raises(PublicationError, match="store_id: ids must be text as written"):
+def test_ids_that_are_not_text_raise_an_error() -> None:
+    with pytest.raises(PublicationError, match="store_id: ids must be non-empty text"):
         replenishment_bytes(targets((7, "a", 1)), OutputSettings())
 
 
@@ -95,7 +95,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
     st.sampled_from([",", ";", "\t", "|", "ñ"]),
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
 )
-def test_what_is_written_reads_back(rows: dict[tuple[str, str], int], delimiter: str, encoding: str) -> None:
+def test_written_file_reads_back(rows: dict[tuple[str, str], int], delimiter: str, encoding: str) -> None:
     output = OutputSettings(delimiter=delimiter, encoding=encoding)
     frame = targets(*[(*key, quantity) for key, quantity in rows.items()])
     try:
@@ -109,6 +109,6 @@ def test_what_is_written_reads_back(rows: dict[tuple[str, str], int], delimiter:
 @pytest.mark.parametrize(
     "data", [b"", b"a,b\n", b"store_id,sku,target_quantity\n1,2\n", b"store_id,sku,target_quantity\n1,2,x\n", b"\xff"]
 )
-def test_a_damaged_file_is_told(data: bytes) -> None:
-    with pytest.raises(PublicationError, match="no readable replenishment file"):
+def test_damaged_file_raises_an_error(data: bytes) -> None:
+    with pytest.raises(PublicationError, match="not a readable replenishment file"):
         read_replenishment(data, OutputSettings())

@@ -1,4 +1,4 @@
-"""The manifest: secrets, determinism, what makes two runs the same."""
+"""The manifest: masked secrets, determinism, and equality of runs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tests.publication import fake_run
 
 
 @pytest.mark.parametrize("name", ["password", "db_passwd", "SECRET", "aws_secret_access_key", "token", "key", "apiKey"])
-def test_secrets_are_masked_by_the_name_of_their_key(name: str) -> None:
+def test_secrets_are_masked_by_key_name(name: str) -> None:
     assert masked({"deep": [{name: "abc"}]}) == {"deep": [{name: "***"}]}
     assert masked({name: {"nested": "abc"}}) == {name: "***"}
     assert masked({name: None}) == {name: None}
 
 
-def test_what_is_no_secret_stays() -> None:
+def test_other_values_are_not_masked() -> None:
     plain = {"columns": {"sku": "Cod_Producto"}, "horizon": 28, "monkey": "x", "path": "s3://bucket/a@b/c.csv"}
     assert masked(plain) == plain
 
@@ -34,7 +34,7 @@ def test_secrets_in_addresses_are_masked(url: str, shown: str) -> None:
     assert masked({"path": url}) == {"path": shown}
 
 
-def test_the_manifest_holds_what_the_contract_asks_for() -> None:
+def test_manifest_has_all_documented_fields() -> None:
     run = fake_run.context()
     content = json.loads(build_manifest(run, fake_run.facts(), {"costs.csv": "12"}, None))
     assert content["as_of"] == "2025-01-02"
@@ -48,7 +48,7 @@ def test_the_manifest_holds_what_the_contract_asks_for() -> None:
     assert content["code_version"]
 
 
-def test_the_order_of_facts_leaves_the_bytes_alone() -> None:
+def test_bytes_do_not_depend_on_the_order_of_facts() -> None:
     run, facts = fake_run.context(), fake_run.facts()
     turned = fake_run.facts(inputs=facts.inputs[::-1], seconds=dict(reversed(facts.seconds.items())))
     assert build_manifest(run, facts, {"a": "1", "b": "2"}, None) == build_manifest(
@@ -56,12 +56,12 @@ def test_the_order_of_facts_leaves_the_bytes_alone() -> None:
     )
 
 
-def test_only_seconds_may_differ_between_manifests_of_the_same_run() -> None:
+def test_manifests_of_the_same_run_differ_only_in_seconds() -> None:
     one = json.loads(build_manifest(fake_run.context(), fake_run.facts(), {}, None))
     assert same_run(one, {**one, "seconds": {"ingest": 1.0}})
     assert not same_run(one, {**one, "settings_sha256": "0"})
 
 
-def test_a_secret_setting_never_reaches_the_manifest() -> None:
+def test_manifest_contains_no_secret_setting() -> None:
     sources = {name: {"path": f"https://user:hunter2@host/{name}.csv"} for name in ("sales", "products", "stores")}
     assert b"hunter2" not in build_manifest(fake_run.context(sources=sources), fake_run.facts(), {}, None)

@@ -1,4 +1,4 @@
-"""Planners' overrides: which pairs, in which order, to whole units; what is told of each."""
+"""Planners' overrides: matching, priority, rounding, and the reported status."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def quantities(*rows: dict[str, Any]) -> list[int]:
         (override("cap", 0), [0, 0, 0, 0]),
     ],
 )
-def test_an_action_changes_the_pairs_that_it_names_in_whole_units(row: dict[str, Any], expected: list[int]) -> None:
+def test_action_changes_matching_pairs_by_integers(row: dict[str, Any], expected: list[int]) -> None:
     assert quantities(row) == expected
 
 
-def test_both_dates_are_included_and_what_lies_outside_does_nothing() -> None:
+def test_both_dates_are_included() -> None:
     today, day = pd.Timestamp(AS_OF), pd.Timedelta(days=1)
     on_the_day = override("set", 1, **{c.DATE_FROM: today, c.DATE_TO: today})
     expired = override("set", 1, **{c.DATE_TO: today - day})
@@ -72,12 +72,10 @@ def test_both_dates_are_included_and_what_lies_outside_does_nothing() -> None:
     result = applied(expired, ahead)
     assert result.targets[c.TARGET_QUANTITY].tolist() == TARGETS[c.TARGET_QUANTITY].tolist()
     assert [row[c.STATUS] for row in result.rows] == ["expired", "not yet begun"]
-    assert override_warnings(result.rows, 0) == [
-        "overrides expired, to be taken out or given a later date_to: number 1"
-    ]
+    assert override_warnings(result.rows, 0) == ["expired overrides (remove them or set a later date_to): number 1"]
 
 
-def test_the_more_specific_override_of_one_action_holds_wherever_it_stands_in_the_file() -> None:
+def test_most_specific_override_applies_for_any_file_order() -> None:
     rows = [
         override("set", 1, **{c.SKU: "a", c.STORE_ID: "1"}),
         override("set", 2, **{c.SKU: "a"}),
@@ -89,13 +87,13 @@ def test_the_more_specific_override_of_one_action_holds_wherever_it_stands_in_th
     assert applied(*rows).rows[4][c.STATUS] == "overruled"
 
 
-def test_among_equals_the_one_that_begins_last_holds_then_the_one_further_down() -> None:
+def test_equally_specific_overrides_the_latest_start_then_the_last_row_applies() -> None:
     early, late = override("set", 1), override("set", 2, **{c.DATE_FROM: pd.Timestamp("2025-03-02")})
     assert quantities(late, early) == [2, 2, 2, 2]
     assert quantities(early, override("set", 8)) == [8, 8, 8, 8]
 
 
-def test_set_discards_multiply_and_cap_bounds_what_is_left() -> None:
+def test_set_replaces_multiply_and_cap_limits_the_result() -> None:
     rows = [
         override("multiply", 2),
         override("set", 20, **{c.SKU: "b"}),
@@ -103,23 +101,23 @@ def test_set_discards_multiply_and_cap_bounds_what_is_left() -> None:
     ]
     result = applied(*rows)
     assert result.targets[c.TARGET_QUANTITY].tolist() == [12, 12, 6, 20]
-    # Every unit of change belongs to one override: x2 gives 10 + 3, set 13 + 20, the cap takes 8 + 8.
+    # Every changed unit belongs to one override: x2 adds 10 + 3, set adds 13 + 20, the cap removes 8 + 8.
     assert [row["units"] for row in result.rows] == [13, 33, -16]
     assert [row["changed_pairs"] for row in result.rows] == [2, 2, 2]
     assert result.changed["overrides"].tolist() == ["1 + 3", "2 + 3", "1", "2"]
 
 
-def test_an_override_that_names_nothing_in_the_file_is_told() -> None:
+def test_unmatched_override_gives_a_warning() -> None:
     result = applied(override("set", 4, **{c.SKU: "z"}), override("cap", 100))
     assert [row[c.STATUS] for row in result.rows] == ["matches no target", "changes nothing"]
     assert override_warnings(result.rows, 2) == [
-        "overrides in quarantine, not applied: 2, see quarantine.parquet",
-        "overrides that match no store and SKU of the file: number 1",
+        "overrides in quarantine, not applied: 2; see quarantine.parquet",
+        "overrides without a matching store and SKU in the file: number 1",
     ]
     assert result.changed.empty
 
 
-def test_category_totals_follow_the_targets() -> None:
+def test_category_totals_match_the_new_targets() -> None:
     totals = TARGETS.groupby([c.STORE_ID, c.CATEGORY], as_index=False)[c.TARGET_QUANTITY].sum()
     result = applied(override("set", 4, **{c.STORE_ID: "1"}))
     moved = corrected_totals(totals, TARGETS, result.targets)
@@ -143,7 +141,7 @@ def test_category_totals_follow_the_targets() -> None:
         max_size=6,
     )
 )
-def test_targets_stay_whole_and_the_units_add_up(rows: list[dict[str, Any]]) -> None:
+def test_targets_are_integers_and_the_units_add_up(rows: list[dict[str, Any]]) -> None:
     before = TARGETS.copy()
     result = applied(*rows)
     pd.testing.assert_frame_equal(before, TARGETS)

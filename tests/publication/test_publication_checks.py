@@ -1,4 +1,4 @@
-"""Checks before a publication: every breach by name."""
+"""Checks before a publication: errors for every violation."""
 
 from __future__ import annotations
 
@@ -31,57 +31,57 @@ def with_cell(frame: pd.DataFrame, row: int, column: str, value: Any) -> pd.Data
 def message(outputs: RunOutputs) -> str:
     with pytest.raises(PublicationError) as caught:
         check_outputs(outputs, fake_run.settings())
-    assert "the last good run stands" in str(caught.value)
+    assert "the previous run is kept" in str(caught.value)
     return str(caught.value)
 
 
-def test_good_outputs_pass(good: RunOutputs) -> None:
+def test_valid_outputs_pass(good: RunOutputs) -> None:
     check_outputs(good, fake_run.settings())
 
 
-def test_an_empty_network_passes_but_for_its_costs(good: RunOutputs) -> None:
+def test_empty_network_passes(good: RunOutputs) -> None:
     frames = {
         name: getattr(good, name).iloc[:0] for name in ("replenishment", "forecast", "backtest", "champions", "visits")
     }
     check_outputs(replace(good, **frames), fake_run.settings())
 
 
-def test_missing_columns_of_all_files_are_named_at_once(good: RunOutputs) -> None:
+def test_error_names_missing_columns_of_all_files(good: RunOutputs) -> None:
     text = message(
         replace(good, visits=good.visits.drop(columns=c.DATE), costs=good.costs.drop(columns=[c.GAP, c.TOTAL]))
     )
-    assert "visits.csv: lacks the columns date" in text
-    assert "costs.csv: lacks the columns gap, total" in text
+    assert "visits.csv: missing columns date" in text
+    assert "costs.csv: missing columns gap, total" in text
 
 
 @pytest.mark.parametrize("value", [1.5, -2, float("nan")])
-def test_a_target_must_be_whole_and_not_negative(good: RunOutputs, value: float) -> None:
+def test_targets_must_be_non_negative_integers(good: RunOutputs, value: float) -> None:
     text = message(replace(good, replenishment=with_cell(good.replenishment, 1, c.TARGET_QUANTITY, value)))
-    assert "replenishment.csv, target_quantity: 1 rows are no whole number of at least 0: 101 / 000-37 / " in text
+    assert "replenishment.csv, target_quantity: 1 rows are not integers of at least 0: 101 / 000-37 / " in text
 
 
-def test_a_repeated_pair_is_named(good: RunOutputs) -> None:
+def test_error_names_a_repeated_pair(good: RunOutputs) -> None:
     twice = pd.concat([good.replenishment, good.replenishment.head(1)])
     text = message(replace(good, replenishment=twice))
-    assert "replenishment.csv: 1 rows repeat their store_id / sku: 101 / 000-36" in text
+    assert "replenishment.csv: 1 rows repeat the key store_id / sku: 101 / 000-36" in text
 
 
-def test_an_empty_key_is_named(good: RunOutputs) -> None:
+def test_error_names_an_empty_key(good: RunOutputs) -> None:
     assert "champions.parquet, category: 1 of 6 rows are empty" in message(
         replace(good, champions=with_cell(good.champions, 0, c.CATEGORY, None))
     )
 
 
-def test_forecasts_must_be_possible(good: RunOutputs) -> None:
+def test_forecasts_must_be_valid(good: RunOutputs) -> None:
     crossed = with_cell(good.forecast, 3, "q0.1", 1e9)
     assert "forecast.parquet: quantiles cross in 1 rows" in message(replace(good, forecast=crossed))
     negative = with_cell(good.backtest, 3, c.MEAN, -0.5)
-    assert "backtest.parquet, mean: 1 rows are no number of at least 0" in message(replace(good, backtest=negative))
+    assert "backtest.parquet, mean: 1 rows are not numbers of at least 0" in message(replace(good, backtest=negative))
     short = good.forecast.iloc[1:]
-    assert "1 forecasts (series and model) do not have horizon = 14 rows" in message(replace(good, forecast=short))
+    assert "1 forecasts (series and model) do not have 14 rows, the horizon" in message(replace(good, forecast=short))
 
 
-def test_every_series_has_exactly_one_champion(good: RunOutputs) -> None:
+def test_every_series_must_have_one_champion(good: RunOutputs) -> None:
     none = good.forecast.assign(**{c.CHAMPION: False})
     assert "6 of 6 series do not have exactly one champion" in message(replace(good, forecast=none))
     two = good.forecast.assign(
@@ -94,12 +94,12 @@ def test_every_series_has_exactly_one_champion(good: RunOutputs) -> None:
     assert "champions.parquet: 5 rows for 6" in message(replace(good, champions=good.champions.iloc[1:]))
 
 
-def test_one_policy_is_chosen(good: RunOutputs) -> None:
+def test_exactly_one_policy_must_be_chosen(good: RunOutputs) -> None:
     text = message(replace(good, costs=good.costs.assign(**{c.CHOSEN: True})))
-    assert "exactly one policy must be chosen, got 3" in text
+    assert "3 policies are chosen; expected exactly one" in text
 
 
-def test_targets_add_up_to_the_categories(good: RunOutputs) -> None:
+def test_targets_must_add_up_to_the_category_totals(good: RunOutputs) -> None:
     targets = good.replenishment.assign(**{c.CATEGORY: "all"})
     totals = targets.groupby([c.STORE_ID, c.CATEGORY], as_index=False)[c.TARGET_QUANTITY].sum()
     check_outputs(replace(good, replenishment=targets, category_totals=totals), fake_run.settings())
@@ -110,7 +110,7 @@ def test_targets_add_up_to_the_categories(good: RunOutputs) -> None:
     assert "no category column" in message(replace(good, category_totals=totals))
 
 
-def test_a_folder_without_a_file_is_refused(good: RunOutputs, tmp_path: Path) -> None:
+def test_folder_with_missing_files_raises_an_error(good: RunOutputs, tmp_path: Path) -> None:
     (tmp_path / "replenishment.csv").write_text("")
-    with pytest.raises(PublicationError, match=r"lacks backtest.parquet, champions.parquet, .*\(12 in all\)"):
+    with pytest.raises(PublicationError, match=r"empty files: backtest.parquet, champions.parquet, .*\(12 in all\)"):
         check_folder(tmp_path, good.replenishment, fake_run.settings())

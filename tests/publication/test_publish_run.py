@@ -1,4 +1,4 @@
-"""Publication as a transaction, in a lake folder."""
+"""Publication as a transaction, in a local lake."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ FILES = {
 }
 
 
-def unpictured(**changed: Any) -> RunOutputs:
-    """Outputs whose report is quick to make: pictures take longest and matter little here."""
+def outputs_without_figures(**changed: Any) -> RunOutputs:
+    """Outputs without the tables of figures, because drawing figures takes most of the time."""
     return replace(fake_run.outputs(**changed), history=None, stock_by_day=None)
 
 
@@ -43,7 +43,7 @@ def lake(tmp_path: Path) -> Lake:
 
 @pytest.fixture(scope="module")
 def good() -> RunOutputs:
-    return unpictured()
+    return outputs_without_figures()
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,8 @@ def published_once(good: RunOutputs, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
-def standing(published_once: Path, tmp_path: Path) -> Lake:
-    """A lake in which this date's run is published already."""
+def published_lake(published_once: Path, tmp_path: Path) -> Lake:
+    """A lake with a publication of the same run date."""
     shutil.copytree(published_once, tmp_path / "lake")
     return open_lake(str(tmp_path / "lake"))
 
@@ -80,7 +80,7 @@ def checksums(record: PublicationRecord) -> dict[str, str]:
     return {file.key.rsplit("/", 1)[1]: file.sha256 for file in record.files}
 
 
-def test_every_file_is_published_and_vouched_for(lake: Lake, good: RunOutputs) -> None:
+def test_every_file_is_published_with_its_checksum(lake: Lake, good: RunOutputs) -> None:
     record = publish_run(lake, fake_run.context(), good, fake_run.facts())
     found = digests(lake)
     assert set(found) == FILES
@@ -91,7 +91,7 @@ def test_every_file_is_published_and_vouched_for(lake: Lake, good: RunOutputs) -
     assert manifest["outputs"] == {name: digest for name, digest in found.items() if name != "manifest.json"}
 
 
-def test_the_files_hold_the_contracts_columns_and_every_row(standing: Lake, good: RunOutputs, tmp_path: Path) -> None:
+def test_files_have_documented_columns_and_all_rows(published_lake: Lake, good: RunOutputs, tmp_path: Path) -> None:
     folder = tmp_path / "lake" / "runs" / "2025-01-02"
     for table in output_tables(fake_run.QUANTILES):
         path = folder / table.file
@@ -107,7 +107,7 @@ def test_the_files_hold_the_contracts_columns_and_every_row(standing: Lake, good
     assert quarantine.loc[0, "Uns"] == "x"
 
 
-def test_the_order_of_rows_changes_no_byte(tmp_path: Path) -> None:
+def test_bytes_do_not_depend_on_row_order(tmp_path: Path) -> None:
     good = fake_run.outputs()
     one, two = (open_lake(str(tmp_path / name)) for name in ("one", "two"))
     publish_run(one, fake_run.context(), good, fake_run.facts())
@@ -115,7 +115,7 @@ def test_the_order_of_rows_changes_no_byte(tmp_path: Path) -> None:
     assert digests(one) == digests(two)
 
 
-def test_the_given_frames_are_left_alone(lake: Lake) -> None:
+def test_given_frames_are_not_modified(lake: Lake) -> None:
     outputs, untouched = fake_run.outputs(), fake_run.outputs()
     publish_run(lake, fake_run.context(), outputs, fake_run.facts())
     for field in fields(outputs):
@@ -124,7 +124,7 @@ def test_the_given_frames_are_left_alone(lake: Lake) -> None:
             pd.testing.assert_frame_equal(given, getattr(untouched, field.name))
 
 
-def test_an_identical_run_writes_nothing_even_if_it_took_longer(lake: Lake, good: RunOutputs, tmp_path: Path) -> None:
+def test_identical_run_writes_nothing(lake: Lake, good: RunOutputs, tmp_path: Path) -> None:
     first = publish_run(lake, fake_run.context(), good, fake_run.facts())
     folder = tmp_path / "lake" / "runs" / "2025-01-02"
     stamps = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
@@ -134,8 +134,8 @@ def test_an_identical_run_writes_nothing_even_if_it_took_longer(lake: Lake, good
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == stamps
 
 
-def test_a_second_run_is_identical_beside_an_earlier_week(lake: Lake, good: RunOutputs) -> None:
-    earlier = unpictured(seed=2, as_of=WEEK_BEFORE)
+def test_repeated_run_is_identical_if_an_earlier_week_exists(lake: Lake, good: RunOutputs) -> None:
+    earlier = outputs_without_figures(seed=2, as_of=WEEK_BEFORE)
     publish_run(lake, fake_run.context(as_of=WEEK_BEFORE), earlier, fake_run.facts())
     first = publish_run(lake, fake_run.context(), good, fake_run.facts())
     assert first.changed_share is not None
@@ -147,48 +147,48 @@ def test_a_second_run_is_identical_beside_an_earlier_week(lake: Lake, good: RunO
 
 
 @pytest.mark.parametrize("name", ["replenishment.csv", "report.html", "manifest.json"])
-def test_a_damaged_or_missing_file_is_published_again(
-    standing: Lake, good: RunOutputs, tmp_path: Path, name: str
+def test_damaged_or_missing_file_is_published_again(
+    published_lake: Lake, good: RunOutputs, tmp_path: Path, name: str
 ) -> None:
-    before = digests(standing)
+    before = digests(published_lake)
     (tmp_path / "lake" / "runs" / "2025-01-02" / name).write_text("{}")
-    assert publish_run(standing, fake_run.context(), good, fake_run.facts()).written
-    assert digests(standing) == before
+    assert publish_run(published_lake, fake_run.context(), good, fake_run.facts()).written
+    assert digests(published_lake) == before
 
 
-def test_a_damaged_earlier_file_is_a_warning_or_with_a_limit_an_error(
-    standing: Lake, good: RunOutputs, tmp_path: Path
+def test_damaged_earlier_file_is_a_warning_or_with_a_limit_an_error(
+    published_lake: Lake, good: RunOutputs, tmp_path: Path
 ) -> None:
     (tmp_path / "lake" / "runs" / "2025-01-02" / "replenishment.csv").write_text("?")
     week_after = date(2025, 1, 9)
-    with pytest.raises(PublicationError, match=r"replenishment.csv cannot be compared with"):
+    with pytest.raises(PublicationError, match=r"replenishment.csv: cannot read the earlier file"):
         publish_run(
-            standing, fake_run.context(as_of=week_after, publication={"max_change": 0.5}), good, fake_run.facts()
+            published_lake, fake_run.context(as_of=week_after, publication={"max_change": 0.5}), good, fake_run.facts()
         )
-    record = publish_run(standing, fake_run.context(as_of=week_after), good, fake_run.facts())
-    assert "cannot be compared with" in record.warnings[0]
-    assert "cannot be compared with" in standing.read_bytes("runs/2025-01-09/report.html").decode()
+    record = publish_run(published_lake, fake_run.context(as_of=week_after), good, fake_run.facts())
+    assert "cannot read the earlier file" in record.warnings[0]
+    assert "cannot read the earlier file" in published_lake.read_bytes("runs/2025-01-09/report.html").decode()
 
 
-def test_a_bad_table_leaves_the_last_good_run(standing: Lake, good: RunOutputs) -> None:
-    before = digests(standing)
+def test_invalid_table_keeps_the_previous_run(published_lake: Lake, good: RunOutputs) -> None:
+    before = digests(published_lake)
     bad = good.replenishment.assign(**{c.TARGET_QUANTITY: -1})
     with pytest.raises(PublicationError, match="target_quantity"):
-        publish_run(standing, fake_run.context(), replace(good, replenishment=bad), fake_run.facts())
-    assert digests(standing) == before
+        publish_run(published_lake, fake_run.context(), replace(good, replenishment=bad), fake_run.facts())
+    assert digests(published_lake) == before
 
 
 class DisasterError(Exception):
-    """Something that nobody expected."""
+    """An unexpected error."""
 
 
 @pytest.mark.parametrize(
     "broken", ["replenishment_bytes", "render_report", "build_manifest", "check_folder", *sorted(FILES)]
 )
-def test_a_failure_at_any_file_leaves_the_last_good_run(
-    standing: Lake, good: RunOutputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+def test_failure_at_any_file_keeps_the_previous_run(
+    published_lake: Lake, good: RunOutputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
-    before, temporary = digests(standing), tmp_path / "temporary"
+    before, temporary = digests(published_lake), tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     if broken in FILES:
@@ -208,16 +208,16 @@ def test_a_failure_at_any_file_leaves_the_last_good_run(
         monkeypatch.setattr(publish, broken, disaster)
     changed = replace(good, replenishment=good.replenishment.assign(**{c.TARGET_QUANTITY: 1}))
     with pytest.raises((DisasterError, StorageError)):
-        publish_run(standing, fake_run.context(), changed, fake_run.facts())
-    assert digests(standing) == before
+        publish_run(published_lake, fake_run.context(), changed, fake_run.facts())
+    assert digests(published_lake) == before
     assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("writer", [table.file for table in output_tables(fake_run.QUANTILES)])
-def test_a_failure_while_writing_any_table_leaves_the_last_good_run(
-    standing: Lake, good: RunOutputs, monkeypatch: pytest.MonkeyPatch, writer: str
+def test_failure_while_writing_a_table_keeps_the_previous_run(
+    published_lake: Lake, good: RunOutputs, monkeypatch: pytest.MonkeyPatch, writer: str
 ) -> None:
-    before, write = digests(standing), publish.write_output
+    before, write = digests(published_lake), publish.write_output
 
     def failing(frame: pd.DataFrame, table: Any, folder: Path) -> None:
         if table.file == writer:
@@ -226,13 +226,13 @@ def test_a_failure_while_writing_any_table_leaves_the_last_good_run(
 
     monkeypatch.setattr(publish, "write_output", failing)
     with pytest.raises(DisasterError):
-        publish_run(standing, fake_run.context(seed=8), good, fake_run.facts())
-    assert digests(standing) == before
+        publish_run(published_lake, fake_run.context(seed=8), good, fake_run.facts())
+    assert digests(published_lake) == before
 
 
 @pytest.mark.parametrize("survived", [0, 5, 11])
-def test_a_kill_in_the_middle_leaves_the_last_good_run(standing: Lake, good: RunOutputs, survived: int) -> None:
-    before = digests(standing)
+def test_killed_publication_keeps_the_previous_run(published_lake: Lake, good: RunOutputs, survived: int) -> None:
+    before = digests(published_lake)
     child = os.fork()
     if child == 0:
         copies, copy = [], shutil.copyfile
@@ -245,27 +245,27 @@ def test_a_kill_in_the_middle_leaves_the_last_good_run(standing: Lake, good: Run
 
         shutil.copyfile = dying  # type: ignore[assignment]
         try:
-            publish_run(standing, fake_run.context(seed=8), good, fake_run.facts())
+            publish_run(published_lake, fake_run.context(seed=8), good, fake_run.facts())
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-    reopened = open_lake(standing.root)
+    reopened = open_lake(published_lake.root)
     assert digests(reopened) == before
     assert publish_run(reopened, fake_run.context(seed=8), good, fake_run.facts()).written
 
 
-def test_the_manifest_names_the_file_of_the_same_date_that_it_replaces(standing: Lake, good: RunOutputs) -> None:
+def test_manifest_names_the_replaced_file_of_the_same_date(published_lake: Lake, good: RunOutputs) -> None:
     def replaced() -> Any:
-        return json.loads(standing.read_bytes("runs/2025-01-02/manifest.json"))["replaces"]
+        return json.loads(published_lake.read_bytes("runs/2025-01-02/manifest.json"))["replaces"]
 
     assert replaced() is None
-    before = digests(standing)["replenishment.csv"]
-    publish_run(standing, fake_run.context(seed=8), good, fake_run.facts())
+    before = digests(published_lake)["replenishment.csv"]
+    publish_run(published_lake, fake_run.context(seed=8), good, fake_run.facts())
     assert replaced() == {"replenishment_sha256": before, "approval": None}
-    assert not publish_run(standing, fake_run.context(seed=8), good, fake_run.facts()).written
+    assert not publish_run(published_lake, fake_run.context(seed=8), good, fake_run.facts()).written
 
 
-def test_a_dry_run_leaves_a_preview_only(lake: Lake, good: RunOutputs) -> None:
+def test_dry_run_writes_only_a_preview(lake: Lake, good: RunOutputs) -> None:
     record = publish_run(lake, fake_run.context(dry_run=True), good, fake_run.facts())
     assert record.dry_run
     assert record.folder == lake.uri("previews/2025-01-02")
@@ -273,9 +273,9 @@ def test_a_dry_run_leaves_a_preview_only(lake: Lake, good: RunOutputs) -> None:
     assert digests(lake, "previews/2025-01-02") == checksums(record)
 
 
-def test_too_many_changes_hold_back_and_leave_a_preview(lake: Lake, good: RunOutputs) -> None:
+def test_too_many_changes_write_a_preview_and_raise_an_error(lake: Lake, good: RunOutputs) -> None:
     limited = {"publication": {"max_change": 0.25}}
-    earlier = unpictured(seed=2, as_of=WEEK_BEFORE)
+    earlier = outputs_without_figures(seed=2, as_of=WEEK_BEFORE)
     publish_run(lake, fake_run.context(as_of=WEEK_BEFORE, **limited), earlier, fake_run.facts())
     with pytest.raises(PublicationHeldError) as caught:
         publish_run(lake, fake_run.context(**limited), good, fake_run.facts())
@@ -286,8 +286,10 @@ def test_too_many_changes_hold_back_and_leave_a_preview(lake: Lake, good: RunOut
     assert "held back" in dry.warnings[0]
 
 
-def test_the_limit_compares_with_what_the_erp_has_for_that_date(lake: Lake, good: RunOutputs) -> None:
-    publish_run(lake, fake_run.context(as_of=WEEK_BEFORE), unpictured(seed=2, as_of=WEEK_BEFORE), fake_run.facts())
+def test_limit_compares_with_the_file_of_the_same_date(lake: Lake, good: RunOutputs) -> None:
+    publish_run(
+        lake, fake_run.context(as_of=WEEK_BEFORE), outputs_without_figures(seed=2, as_of=WEEK_BEFORE), fake_run.facts()
+    )
     publish_run(lake, fake_run.context(), good, fake_run.facts())
     one = good.replenishment.copy()
     one.loc[0, c.TARGET_QUANTITY] += 5
@@ -295,10 +297,10 @@ def test_the_limit_compares_with_what_the_erp_has_for_that_date(lake: Lake, good
     limited = fake_run.context(publication={"max_change": 0.1})
     assert publish_run(lake, limited, nearly, fake_run.facts()).written
     with pytest.raises(PublicationHeldError, match="differ from the file of 2025-01-02"):
-        publish_run(lake, limited, unpictured(seed=3), fake_run.facts())
+        publish_run(lake, limited, outputs_without_figures(seed=3), fake_run.facts())
 
 
-def test_an_earlier_file_is_read_in_the_dialect_it_was_written_in(lake: Lake, good: RunOutputs) -> None:
+def test_earlier_file_is_read_with_its_own_output_settings(lake: Lake, good: RunOutputs) -> None:
     latin = {"output": {"delimiter": ";", "encoding": "latin-1", "columns": {"sku": "Artículo"}}}
     renamed = good.replenishment.assign(**{c.STORE_ID: "Viña; " + good.replenishment[c.STORE_ID]})
     outputs = replace(good, replenishment=renamed)
@@ -306,7 +308,7 @@ def test_an_earlier_file_is_read_in_the_dialect_it_was_written_in(lake: Lake, go
     assert publish_run(lake, fake_run.context(), outputs, fake_run.facts()).changed_share == 0.0
 
 
-def test_a_run_of_some_stores_is_compared_on_these_and_never_with(lake: Lake, good: RunOutputs) -> None:
+def test_scoped_run_is_compared_on_its_stores_and_never_used_for_comparison(lake: Lake, good: RunOutputs) -> None:
     publish_run(lake, fake_run.context(as_of=date(2024, 12, 19)), good, fake_run.facts())
     part = replace(good, replenishment=good.replenishment[good.replenishment[c.STORE_ID] == "101"])
     scoped = publish_run(lake, fake_run.context(as_of=WEEK_BEFORE, stores=("101",)), part, fake_run.facts())
@@ -318,7 +320,7 @@ def test_a_run_of_some_stores_is_compared_on_these_and_never_with(lake: Lake, go
     assert manifest["compared_with"] == "2024-12-19"
 
 
-def test_an_id_outside_the_encoding_stops_the_publication(lake: Lake, good: RunOutputs) -> None:
+def test_id_outside_the_encoding_stops_the_publication(lake: Lake, good: RunOutputs) -> None:
     strange = good.replenishment.assign(**{c.STORE_ID: "鞋" + good.replenishment[c.STORE_ID]})
     with pytest.raises(ConfigError, match="鞋101, 鞋102, 鞋103"):
         publish_run(
@@ -330,7 +332,7 @@ def test_an_id_outside_the_encoding_stops_the_publication(lake: Lake, good: RunO
     assert lake.keys("runs") == []
 
 
-def test_a_table_of_mixed_types_is_named(lake: Lake, good: RunOutputs) -> None:
+def test_error_names_a_table_with_mixed_types(lake: Lake, good: RunOutputs) -> None:
     mixed = pd.concat([good.quarantine, good.quarantine.assign(**{c.ROW_NUMBER: 18, "Uns": 5})])
     with pytest.raises(PublicationError, match=r"quarantine.parquet cannot be written"):
         publish_run(lake, fake_run.context(), replace(good, quarantine=mixed), fake_run.facts())
