@@ -125,7 +125,7 @@ class RunOutputs:
             replenishment needs a category column (which is not published).
         explanations: one row per (store, SKU): how its target came about (see
             ``tasks.inventory.allocation.explanations``); published with the other files.
-        unmet: what a limit did not grant, by store, category and SKU; published as ``unmet.csv``.
+        shortages: shortages by constraint, store, category and SKU; published as ``shortages.csv``.
         overridden: the pairs whose target was changed by planners' overrides (:mod:`tasks.publication.overrides`);
             published as ``overrides.csv`` where there is one.
     """
@@ -145,7 +145,7 @@ class RunOutputs:
     cleaning_log: pd.DataFrame | None = None
     category_totals: pd.DataFrame | None = None
     explanations: pd.DataFrame | None = None
-    unmet: pd.DataFrame | None = None
+    shortages: pd.DataFrame | None = None
     overridden: pd.DataFrame | None = None
 
 
@@ -192,10 +192,10 @@ EXPLANATION_TABLE = OutputTable(
 )
 
 
-UNMET_TABLE = OutputTable(
-    "unmet",
-    "unmet.csv",
-    (*SERIES, c.SKU, c.LIMIT, c.WANTED, c.GRANTED, c.REASON),
+SHORTAGE_TABLE = OutputTable(
+    "shortages",
+    "shortages.csv",
+    (*SERIES, c.SKU, c.LIMIT, c.REQUESTED, c.ALLOCATED, c.REASON),
     (c.LIMIT, *SERIES, c.SKU, c.REASON),
     unique=False,
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 LIMIT = "limit"
-WANTED = "wanted"
-GRANTED = "granted"
+REQUESTED = "requested"
+ALLOCATED = "allocated"
 NEXT_VISIT = "next_visit"
 SERIES_FORECAST = "series_forecast"
 SKU_FORECAST = "sku_forecast"

@@ -153,9 +153,9 @@ def _by_policy(before: pd.DataFrame, plan: WeeklyPlan) -> list[str]:
 
 
 def _shortfalls(plan: WeeklyPlan) -> list[str]:
-    counts = plan.unmet[c.LIMIT].value_counts()
+    counts = plan.shortages[c.LIMIT].value_counts()
     named = ", ".join(f"{limit} {count}" for limit, count in sorted(counts.items()))
-    return [f"Not granted by limits: {named}." if named else "Every limit is kept and every wish granted."]
+    return [f"Shortages by constraint: {named}." if named else "No constraint is binding; all demand is met."]
 
 
 def _compared(name: str, old: float, new: float, fraction: bool) -> str:

@@ -15,7 +15,7 @@ from tasks.storage.lake import Lake
 SHORTAGES_KEPT = 200
 TABLES_MADE = (
     *("replenishment", "deliveries", "visits", "levels", "costs", "bounds"),
-    *("stock_by_day", "category_totals", "explanations", "unmet"),
+    *("stock_by_day", "category_totals", "explanations", "shortages"),
 )
 
 
@@ -43,7 +43,7 @@ def plan_week(lake: Lake, inputs: WeekInputs, use: PlanSlice) -> PlanRecord:
         notes=[*inputs.calibration.notes, *plan.notes],
         summary={
             "costs": rows_of(plan.costs),
-            "unmet": rows_of(plan.unmet.head(SHORTAGES_KEPT)),
+            "shortages": rows_of(plan.shortages.head(SHORTAGES_KEPT)),
             "calibration": inputs.calibration.summary.get("costs", []),
         },
     )

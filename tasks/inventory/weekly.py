@@ -12,7 +12,7 @@ from schemas.plan import FloatArray, PlanProblem
 from schemas.protocols import Tell
 from tasks.inventory.allocation.display_overflow import solve_shown
 from tasks.inventory.allocation.explanations import explanations
-from tasks.inventory.allocation.shortages import unmet_notes, unmet_wishes
+from tasks.inventory.allocation.shortages import find_shortages, shortage_notes
 from tasks.inventory.allocation.sku_shares import is_discontinued
 from tasks.inventory.allocation.sku_targets import SkuTargets, category_totals, on_the_way, presentation_floor
 from tasks.inventory.model.level_limits import unbounded_stores
@@ -44,7 +44,7 @@ class WeeklyPlan:
         stock_by_day: policy, store_id, date, stock, capacity, sales, over.
         category_totals: store_id, category, target_quantity: what the SKU targets must add up to, from levels.
         explanations: one row per (store, SKU): how its target came about, and the limit that decided it.
-        unmet: what a limit did not grant, by store, category and SKU.
+        shortages: what a limit did not grant, by store, category and SKU.
         chosen: the policy that is carried out.
         notes: remarks for the report.
         seconds: planning alone.
@@ -59,7 +59,7 @@ class WeeklyPlan:
     stock_by_day: pd.DataFrame
     category_totals: pd.DataFrame
     explanations: pd.DataFrame
-    unmet: pd.DataFrame
+    shortages: pd.DataFrame
     chosen: str
     notes: tuple[str, ...]
     seconds: float
@@ -86,7 +86,7 @@ def optimize(inputs: WeeklyInputs, tell: Tell | None = None) -> WeeklyPlan:
     ledgers = {name: ledger(weekly.judging, judged.plan) for name, judged in solution.judgements.items()}
     outcome = ledgers[solution.chosen]
     told = explanations(inputs, weekly, plan, outcome, targets)
-    unmet = unmet_wishes(inputs, weekly, plan, outcome, targets, told[c.LIMIT].to_numpy())
+    shortages = find_shortages(inputs, weekly, plan, outcome, targets, told[c.LIMIT].to_numpy())
     kept = ~is_discontinued(facts, inputs.stores, inputs.settings.inventory.lifecycle)
     replenishment = facts.loc[kept, [c.STORE_ID, c.SKU, c.CATEGORY]].assign(
         **{c.TARGET_QUANTITY: targets.targets[kept]}
@@ -101,9 +101,9 @@ def optimize(inputs: WeeklyInputs, tell: Tell | None = None) -> WeeklyPlan:
         stock_by_day=stock_by_day(ledgers, problem, weekly.dates),
         category_totals=category_totals(problem, plan, targets),
         explanations=told,
-        unmet=unmet,
+        shortages=shortages,
         chosen=solution.chosen,
-        notes=(*_notes(inputs, weekly, solution, targets), *unmet_notes(unmet)),
+        notes=(*_notes(inputs, weekly, solution, targets), *shortage_notes(shortages)),
         seconds=solution.seconds,
     )
 

@@ -16,7 +16,7 @@ from schemas.outputs import (
     OVERRIDDEN,
     REPLENISHMENT,
     REPORT,
-    UNMET_TABLE,
+    SHORTAGE_TABLE,
     Change,
     RunFacts,
     RunOutputs,
@@ -109,8 +109,8 @@ def compose(folder: Path, run: RunContext, outputs: RunOutputs, facts: RunFacts,
         write_output(getattr(outputs, table.name), table, folder)
     if outputs.explanations is not None:
         write_output(outputs.explanations, EXPLANATION_TABLE, folder)
-    if outputs.unmet is not None:
-        write_output(outputs.unmet, UNMET_TABLE, folder)
+    if outputs.shortages is not None:
+        write_output(outputs.shortages, SHORTAGE_TABLE, folder)
     if outputs.overridden is not None and len(outputs.overridden):
         write_output(outputs.overridden, OVERRIDDEN, folder)
     page = render_report(ReportData(run=run, outputs=outputs, facts=facts, change=change, code_version=code_version()))

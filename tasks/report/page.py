@@ -245,10 +245,10 @@ class Page:
         ]
 
     @property
-    def unmet_table(self) -> Table | None:
-        """What limits did not grant; None where they granted everything."""
-        unmet = self.outputs.unmet
-        return None if unmet is None or unmet.empty else reasons.unmet_table(unmet)
+    def shortage_table(self) -> Table | None:
+        """Shortages by constraint; None if there are none."""
+        shortages = self.outputs.shortages
+        return None if shortages is None or shortages.empty else reasons.shortage_table(shortages)
 
     @property
     def inputs_table(self) -> Table:

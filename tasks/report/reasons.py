@@ -13,7 +13,7 @@ from tasks.report.formats import Table, number, percent, quantity
 
 LARGEST_SHOWN = 15
 BOUND_SHOWN = 25
-UNMET_SHOWN = 60
+SHORTAGES_SHOWN = 60
 UNBOUND = "none"
 # A step of fewer units is not worth a line.
 SMALLEST_STEP = 0.05
@@ -97,25 +97,29 @@ def _steps(row: Mapping[str, Any]) -> list[str]:
     return [*lines, f"  = {number(row[c.TARGET_QUANTITY])}  target"]
 
 
-def unmet_table(unmet: pd.DataFrame) -> Table:
-    """What a limit did not grant, the largest shortfall of each limit first."""
-    short = (unmet[c.WANTED] - unmet[c.GRANTED]).abs().to_numpy(dtype=float)
-    names = [unmet[column].astype(str).to_numpy() for column in (c.SKU, c.CATEGORY, c.STORE_ID)]
-    order = np.lexsort((*names, -short, unmet[c.LIMIT].astype(str).to_numpy()))
+def shortage_table(shortages: pd.DataFrame) -> Table:
+    """Shortages by constraint, the largest of each constraint first."""
+    short = (shortages[c.REQUESTED] - shortages[c.ALLOCATED]).abs().to_numpy(dtype=float)
+    names = [shortages[column].astype(str).to_numpy() for column in (c.SKU, c.CATEGORY, c.STORE_ID)]
+    order = np.lexsort((*names, -short, shortages[c.LIMIT].astype(str).to_numpy()))
     rows = [
         (
             str(row[c.LIMIT]),
             str(row[c.STORE_ID]),
             str(row[c.CATEGORY]) or "all",
             str(row[c.SKU]) or "all",
-            quantity(row[c.WANTED]),
-            quantity(row[c.GRANTED]),
+            quantity(row[c.REQUESTED]),
+            quantity(row[c.ALLOCATED]),
             str(row[c.REASON]),
         )
-        for row in unmet.iloc[order[:UNMET_SHOWN]].to_dict("records")
+        for row in shortages.iloc[order[:SHORTAGES_SHOWN]].to_dict("records")
     ]
-    note = f"The first {UNMET_SHOWN} of {len(unmet):,}; all of them stand in unmet.csv." * (len(unmet) > UNMET_SHOWN)
-    return Table(("Limit", "Store", "Category", "SKU", "#Wanted", "#Granted", "What"), rows, note=note)
+    note = f"The first {SHORTAGES_SHOWN} of {len(shortages):,}; shortages.csv has all."
+    return Table(
+        ("Limit", "Store", "Category", "SKU", "#Requested", "#Allocated", "What"),
+        rows,
+        note=note * (len(shortages) > SHORTAGES_SHOWN),
+    )
 
 
 def limits_table(explanations: pd.DataFrame) -> Table:

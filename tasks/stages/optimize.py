@@ -38,6 +38,6 @@ def optimize_plan(
     say(f"selected policy: {record.chosen}")
     costs = with_first(record.summary["costs"], *COSTS_FIRST)
     show_table(run, "costs", costs, "Expected cost of each policy on sample paths that planning did not use")
-    if record.summary["unmet"]:
-        show_table(run, "unmet", record.summary["unmet"], "Shortages by constraint, store, category and SKU")
+    if record.summary["shortages"]:
+        show_table(run, "shortages", record.summary["shortages"], "Shortages by constraint, store, category and SKU")
     return state

@@ -25,7 +25,7 @@ OUTPUTS = {
     "visits.csv",
     "levels.csv",
     "explanations.parquet",
-    "unmet.csv",
+    "shortages.csv",
     "costs.csv",
     "report.html",
     "manifest.json",

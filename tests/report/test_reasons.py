@@ -122,11 +122,17 @@ def test_what_is_unknown_is_told_with_what_is_near(settings_file: Path, asked: d
 
 
 def test_what_could_not_be_satisfied_is_named_or_said_to_be_nothing() -> None:
-    unmet = pd.DataFrame(
+    shortages = pd.DataFrame(
         [("2", "boots", "", "pack", 4.0, 0.0, "a pack does not fit (units)")],
-        columns=["store_id", "category", "sku", "limit", "wanted", "granted", "reason"],
+        columns=["store_id", "category", "sku", "limit", "requested", "allocated", "reason"],
     )
     outputs = replace(fake_run.outputs(2, 2), history=None, stock_by_day=None)
-    for table, words in ((unmet, "a pack does not fit"), (unmet.iloc[:0], "every limit was kept"), (None, "Nothing:")):
-        page = render_report(ReportData(fake_run.context(), replace(outputs, unmet=table), fake_run.facts(), None, "v"))
+    for table, words in (
+        (shortages, "a pack does not fit"),
+        (shortages.iloc[:0], "No constraint is binding"),
+        (None, "No constraint is binding"),
+    ):
+        page = render_report(
+            ReportData(fake_run.context(), replace(outputs, shortages=table), fake_run.facts(), None, "v")
+        )
         assert words in page

@@ -29,13 +29,13 @@ from tasks.inventory.model.simulator import Ledger
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem
 from tasks.inventory.outputs import labels
 
-COLUMNS = (c.STORE_ID, c.CATEGORY, c.SKU, c.LIMIT, c.WANTED, c.GRANTED, c.REASON)
+COLUMNS = (c.STORE_ID, c.CATEGORY, c.SKU, c.LIMIT, c.REQUESTED, c.ALLOCATED, c.REASON)
 # A store is reported as over capacity where more than this share of the paths is, on some day.
 SHARE_OF_PATHS = 0.05
 _ALL = ""
 
 
-def unmet_wishes(
+def find_shortages(
     inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTargets, decided: np.ndarray
 ) -> pd.DataFrame:
     """Everything that the plan wanted and a limit did not grant.
@@ -49,7 +49,7 @@ def unmet_wishes(
         decided: per row of the facts, the limit that decided its target.
 
     Returns:
-        store_id, category and sku (empty where it concerns a whole store or category), limit, wanted, granted (in
+        store_id, category and sku (empty where it concerns a whole store or category), limit, requested, allocated (in
         the unit that ``reason`` names) and reason; sorted.
     """
     facts = inputs.sku_facts
@@ -59,17 +59,17 @@ def unmet_wishes(
         *_of_articles(facts, chosen),
         *_of_skus(facts, chosen, decided),
     ]
-    unmet = pd.DataFrame(rows, columns=list(COLUMNS)).astype({c.WANTED: float, c.GRANTED: float})
-    return unmet.sort_values([c.LIMIT, c.STORE_ID, c.CATEGORY, c.SKU, c.REASON], ignore_index=True)
+    shortages = pd.DataFrame(rows, columns=list(COLUMNS)).astype({c.REQUESTED: float, c.ALLOCATED: float})
+    return shortages.sort_values([c.LIMIT, c.STORE_ID, c.CATEGORY, c.SKU, c.REASON], ignore_index=True)
 
 
-def unmet_notes(unmet: pd.DataFrame) -> list[str]:
+def shortage_notes(shortages: pd.DataFrame) -> list[str]:
     """A sentence per limit, with the first names."""
     notes = []
-    for (limit, reason), rows in unmet.groupby([c.LIMIT, c.REASON], sort=True):
+    for (limit, reason), rows in shortages.groupby([c.LIMIT, c.REASON], sort=True):
         names = [
             " / ".join(part for part in (row[c.STORE_ID], row[c.CATEGORY], row[c.SKU]) if part)
-            + f" ({row[c.GRANTED]:g} of {row[c.WANTED]:g})"
+            + f" ({row[c.ALLOCATED]:g} of {row[c.REQUESTED]:g})"
             for row in rows.to_dict("records")
         ]
         notes.append(f"Not satisfied, {limit}: {reason}: {first_few(names)}.")
@@ -123,17 +123,17 @@ def _of_articles(facts: pd.DataFrame, chosen: SkuTargets) -> Iterator[tuple[obje
         **{
             c.ARTICLE: chosen.labels,
             # On show by this plan: it sends some of it, or keeps it filled.
-            c.GRANTED: (core & there).astype(float),
-            c.WANTED: (core & chosen.in_dc | core & there).astype(float),
+            c.ALLOCATED: (core & there).astype(float),
+            c.REQUESTED: (core & chosen.in_dc | core & there).astype(float),
             c.SHARE: (chosen.targets > 0) & rows.open,
         }
     )
     found = frame.groupby([c.STORE_ID, c.CATEGORY, c.ARTICLE], as_index=False).agg(
-        {c.GRANTED: "sum", c.WANTED: "sum", c.SHARE: "any"}
+        {c.ALLOCATED: "sum", c.REQUESTED: "sum", c.SHARE: "any"}
     )
-    for row in found[found[c.SHARE] & (found[c.GRANTED] < found[c.WANTED])].to_dict("records"):
+    for row in found[found[c.SHARE] & (found[c.ALLOCATED] < found[c.REQUESTED])].to_dict("records"):
         reason = "the article (named as SKU) is shown without all of its core sizes (sizes)"
-        yield row[c.STORE_ID], row[c.CATEGORY], row[c.ARTICLE], SIZE_RUN, row[c.WANTED], row[c.GRANTED], reason
+        yield row[c.STORE_ID], row[c.CATEGORY], row[c.ARTICLE], SIZE_RUN, row[c.REQUESTED], row[c.ALLOCATED], reason
 
 
 def _of_skus(facts: pd.DataFrame, chosen: SkuTargets, decided: np.ndarray) -> Iterator[tuple[object, ...]]:
@@ -146,9 +146,9 @@ def _of_skus(facts: pd.DataFrame, chosen: SkuTargets, decided: np.ndarray) -> It
         (DC_STOCK, _gone(chosen), np.rint(chosen.steps.shared), have, "the DC has none (units)"),
     )
     keys = facts[[c.STORE_ID, c.CATEGORY, c.SKU]].to_numpy(dtype=object)
-    for limit, applies, wanted, granted, reason in tests:
+    for limit, applies, requested, allocated, reason in tests:
         for i in np.flatnonzero(applies):
-            yield *keys[i], limit, float(wanted[i]), float(granted[i]), reason
+            yield *keys[i], limit, float(requested[i]), float(allocated[i]), reason
     for i in np.flatnonzero(chosen.lifecycle & (have < rows.floor)):
         why = "the level does not hold it" if decided[i] in (MINIMUM, NONE) else f"because of: {decided[i]}"
         yield *keys[i], MINIMUM, float(rows.floor[i]), float(have[i]), f"below it, {why} (units)"

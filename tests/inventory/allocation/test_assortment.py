@@ -113,7 +113,8 @@ def test_no_article_on_show_is_broken_unless_it_is_reported(data):
     core_of = dict(zip(facts[["store_id", "sku"]].itertuples(index=False, name=None), core, strict=True))
     have = np.maximum(told["target_quantity"], told["on_hand"].fillna(0) + told["in_transit"].fillna(0))
     told = told.assign(have=have, core=[core_of[key] for key in zip(told["store_id"], told["sku"], strict=True)])
-    reported = {tuple(row) for row in plan.unmet.loc[plan.unmet["limit"] == "size run", ["store_id", "sku"]].to_numpy()}
+    of_size_runs = plan.shortages["limit"] == "size run"
+    reported = {tuple(row) for row in plan.shortages.loc[of_size_runs, ["store_id", "sku"]].to_numpy()}
     for (store, article), rows in told.groupby(["store_id", "article"]):
         available = rows["limit"] != "DC stock"
         broken = (rows["core"] & (rows["have"] < 1) & available).any()

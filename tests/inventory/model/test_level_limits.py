@@ -96,9 +96,9 @@ def test_no_store_shows_more_articles_than_it_has_places_for():
     inputs = inputs_of(stock=False, display_capacity=[2, 4], **COSTED)
     plan = optimize(inputs)
     assert shown_articles(plan, inputs).to_dict() == {"01": 2, "2": 4}
-    left_out = plan.unmet[(plan.unmet["limit"] == "display capacity") & (plan.unmet["store_id"] == "01")]
+    left_out = plan.shortages[(plan.shortages["limit"] == "display capacity") & (plan.shortages["store_id"] == "01")]
     assert len(left_out[left_out["sku"] != ""]) == 4
-    assert (left_out["granted"] < left_out["wanted"]).all()
+    assert (left_out["allocated"] < left_out["requested"]).all()
     assert any("Not satisfied, display capacity" in note for note in plan.notes)
     assert any("Articles are told by" in note for note in plan.notes)
     # The units of those left out go to those on show: the category keeps its level.
@@ -122,9 +122,9 @@ def test_a_category_without_any_place_leaves_room_to_the_others_and_its_sales_ar
     # What bags would have sold there is in the cost of every policy: about 1 a day at 20.
     cost = bound.costs.set_index("policy")["lost_sales"]
     assert (cost >= 0.8 * 14 * 20).all()
-    named = bound.unmet[(bound.unmet["category"] == "bags") & (bound.unmet["sku"] == "")]
-    assert named[["store_id", "limit", "granted"]].to_numpy().tolist() == [["01", "display capacity", 0.0]]
-    assert named["wanted"].iloc[0] == level_of(free, "01", "bags")
+    named = bound.shortages[(bound.shortages["category"] == "bags") & (bound.shortages["sku"] == "")]
+    assert named[["store_id", "limit", "allocated"]].to_numpy().tolist() == [["01", "display capacity", 0.0]]
+    assert named["requested"].iloc[0] == level_of(free, "01", "bags")
     assert set(categories.get_group("bags")["limit"]) == {"display capacity"}
     # Where everything has a place nothing changes.
     pd.testing.assert_frame_equal(of_store(free, "2"), of_store(bound, "2"))
@@ -141,8 +141,8 @@ def of_store(plan: object, store: str) -> pd.DataFrame:
 
 def test_stock_beyond_the_places_is_reported_and_nothing_new_comes():
     plan = optimize(inputs_of(display_capacity=[2, 6], **COSTED))
-    rows = plan.unmet[(plan.unmet["store_id"] == "01") & (plan.unmet["sku"] == "")]
-    assert rows[rows["limit"] == "display capacity"][["wanted", "granted"]].to_numpy().tolist() == [[6, 2]]
+    rows = plan.shortages[(plan.shortages["store_id"] == "01") & (plan.shortages["sku"] == "")]
+    assert rows[rows["limit"] == "display capacity"][["requested", "allocated"]].to_numpy().tolist() == [[6, 2]]
 
 
 def test_what_cannot_be_satisfied_is_reported_by_name():
@@ -153,11 +153,11 @@ def test_what_cannot_be_satisfied_is_reported_by_name():
     )
     dc = pd.DataFrame({"sku": ["bags-0", "bags-2"], "available": [0.0, 1.0]})
     plan = optimize(replace(inputs, sku_facts=lifted, dc_stock=dc))
-    named = {tuple(row) for row in plan.unmet[["store_id", "category", "sku", "limit"]].to_numpy().tolist()}
+    named = {tuple(row) for row in plan.shortages[["store_id", "category", "sku", "limit"]].to_numpy().tolist()}
     assert ("2", "bags", "bags-1", "minimum presentation") in named
     assert ("01", "boots", "", "pack") in named
     assert any(limit == "DC stock" for *_, limit in named)
-    assert len(plan.unmet) == len(plan.unmet.drop_duplicates(["store_id", "category", "sku", "limit", "reason"]))
+    assert not plan.shortages.duplicated(["store_id", "category", "sku", "limit", "reason"]).any()
     targets = plan.replenishment.set_index(["store_id", "sku"])["target_quantity"]
     assert targets.groupby("store_id").sum()["2"] <= 3
 
@@ -168,7 +168,7 @@ def test_presentation_yields_to_the_capacity_of_the_store():
     plan = optimize(replace(inputs, sku_facts=lifted))
     totals = plan.replenishment.groupby("store_id")["target_quantity"].sum()
     assert (plan.replenishment.set_index("store_id").loc["2", "target_quantity"] >= 10).all()
-    short = plan.unmet[plan.unmet["limit"] == "minimum presentation"]
+    short = plan.shortages[plan.shortages["limit"] == "minimum presentation"]
     assert set(short["store_id"]) == {"01"}
     assert totals["01"] < 60
 
