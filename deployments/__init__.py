@@ -1,1 +1,1 @@
-"""When and where the flows run."""
+"""Deployments: when and where the flows run."""

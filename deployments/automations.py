@@ -1,8 +1,8 @@
-"""Automations as code: what is watched, and who is told.
+"""Prefect automations: what is watched, and which notifications are sent.
 
-``python -m deployments.automations`` registers them on the server of ``PREFECT_API_URL``; again = up to date.
-With ``RESTOCK_WEBHOOK_URL`` every notification is also posted there, as JSON with ``subject``, ``message`` and
-``text`` (both in one).
+``python -m deployments.automations`` creates or updates them on the server of ``PREFECT_API_URL``. If
+``RESTOCK_WEBHOOK_URL`` is set, every notification is also posted there, as JSON with ``subject``, ``message`` and
+``text`` (both combined).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from prefect.settings import get_current_settings
 from prefect.types import SecretDict
 from pydantic import SecretStr
 
+from flows.dead_runs import START_AGAIN
 from tasks.stages.events import DATA_QUALITY_ALARM, PUBLICATION_FINISHED
 
 WEBHOOK_VARIABLE = "RESTOCK_WEBHOOK_URL"
@@ -30,92 +31,93 @@ LATE = "late run"
 TAG = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.restock"}
 RUN = "prefect.flow-run"
 MESSAGE = "prefect.state-message"
-# Prefect's own words for a run that nobody resumed, and for one whose process ended by a signal.
+# Prefect's messages for a run that nobody resumed, and for one whose process was ended by a signal.
 NEVER_RESUMED = "The flow was *never resumed."
 KILLED = "*xited with *status code*"
-START_AGAIN = "Start the weekly run (or the backfill) again with the same date: finished stages are reused."
-# Prefect's runs beat every three minutes; three missing beats in a row mean that nobody is there any more.
-BEATS_MISSED = 3
-SECONDS_BETWEEN_BEATS = 180
+# Prefect runs send a heartbeat, every three minutes by default. After three missing heartbeats a run is dead.
+HEARTBEATS_MISSED = 3
+SECONDS_BETWEEN_HEARTBEATS = 180
 SIGNS_OF_LIFE = ("heartbeat", "Completed", "Failed", "Cancelled", "Cancelling", "Crashed", "Paused", "Suspended")
-# Jinja expressions: the message of a notification.
+# Jinja expressions for the message of a notification.
 ABOUT_RUN = "flow_run.name ~ ': ' ~ flow_run.state.message"
 ABOUT_EVENT = "event.payload.message"
-# A late run has no name and no message of its own yet.
-ABOUT_LATE_RUN = "deployment.name ~ ', due ' ~ flow_run.expected_start_time ~ ', has not begun. Is a worker running?'"
+# A late run does not have a name and a message yet.
+ABOUT_LATE_RUN = "deployment.name ~ ', due ' ~ flow_run.expected_start_time ~ ', has not started. Is a worker running?'"
 
 
 def automations(notify: dict[str, list[ActionTypes]]) -> list[AutomationCore]:
-    """Every automation.
+    """Return every automation.
 
     Args:
-        notify: name of an automation that tells something to the actions that tell it.
+        notify: Actions of each notification, by name in :data:`NOTIFICATIONS`.
     """
     return [
         AutomationCore(
             name="restock: dead run",
-            description="A run without a sign of life is marked as crashed, so that it blocks nothing.",
+            description="Marks a run without a heartbeat as crashed, so that it does not block other runs.",
             trigger=EventTrigger(
                 after={f"{RUN}.heartbeat"},
                 expect={f"{RUN}.{sign}" for sign in SIGNS_OF_LIFE},
                 match={"prefect.resource.id": f"{RUN}.*"},
                 for_each={"prefect.resource.id"},
                 posture=Posture.Proactive,
-                within=timedelta(seconds=BEATS_MISSED * _seconds_between_beats()),
+                within=timedelta(seconds=HEARTBEATS_MISSED * _seconds_between_heartbeats()),
             ),
             actions=[
                 ChangeFlowRunState(
                     state=StateType.CRASHED,
-                    message=f"No sign of life: its process or machine is gone. {START_AGAIN}",
+                    message=f"No heartbeat: the process or the machine of the run stopped. {START_AGAIN}",
                 )
             ],
         ),
-        _reworded(
+        _replace_message(
             name="restock: approval timed out",
-            description="Says what to do about a run that nobody approved in time.",
+            description="Sets a message for a run that nobody approved in time: it says what to do.",
             event=f"{RUN}.Failed",
             message=NEVER_RESUMED,
             state=ChangeFlowRunState(
                 state=StateType.FAILED,
                 name="NotApproved",
-                message="Nobody approved the publication in time (publication.approval_timeout_hours). The last "
-                "good file stands. Start the weekly run for the same as_of again; all but the publication is "
-                "reused.",
+                message="Nobody approved the publication in time (publication.approval_timeout_hours). The "
+                "previous file is kept. Start the weekly run for the same as_of again; all stages except the "
+                "publication are reused.",
                 force=True,
             ),
         ),
-        _reworded(
+        _replace_message(
             name="restock: killed run",
-            description="Says what to do about a run whose process was killed.",
+            description="Sets a message for a run whose process was killed: it says what to do.",
             event=f"{RUN}.Crashed",
             message=KILLED,
             state=ChangeFlowRunState(
                 state=StateType.CRASHED,
-                message="The run's process was killed, often because memory ran out (then use fewer "
-                f"expert.compute.workers, or a larger machine). {START_AGAIN}",
+                message="The run's process was killed, often because memory ran out. In that case lower "
+                f"expert.compute.workers or use a larger machine. {START_AGAIN}",
                 force=True,
             ),
         ),
         *(
             AutomationCore(
                 name=f"restock: {name}",
-                description=told.description,
+                description=notification.description,
                 trigger=EventTrigger(
-                    expect=told.events,
-                    match={MESSAGE: f"!{told.unless}"} if told.unless else {},
-                    match_related=TAG if told.about_run else {},
+                    expect=notification.events,
+                    match={MESSAGE: f"!{notification.unless}"} if notification.unless else {},
+                    match_related=TAG if notification.about_run else {},
                     for_each={"prefect.resource.id"},
                     within=timedelta(0),
                 ),
                 actions=notify[name],
             )
-            for name, told in TOLD.items()
+            for name, notification in NOTIFICATIONS.items()
         ),
     ]
 
 
-def _reworded(name: str, description: str, event: str, message: str, state: ChangeFlowRunState) -> AutomationCore:
-    """An automation that puts a state that says what to do in place of one that does not."""
+def _replace_message(
+    name: str, description: str, event: str, message: str, state: ChangeFlowRunState
+) -> AutomationCore:
+    """Return an automation that replaces a state whose message does not say what to do."""
     return AutomationCore(
         name=name,
         description=description,
@@ -129,14 +131,14 @@ def _reworded(name: str, description: str, event: str, message: str, state: Chan
     )
 
 
-class Told(NamedTuple):
-    """What is told, and of which events.
+class Notification(NamedTuple):
+    """A notification and the events that trigger it.
 
     Attributes:
-        description: for the list of automations.
-        events: names.
-        about_run: whether they are about a flow run of a deployment.
-        unless: pattern of state messages that are left out: their run gets another state at once.
+        description: Text for the list of automations.
+        events: Names of the events.
+        about_run: Whether the events are about a flow run of a deployment.
+        unless: Pattern of state messages without a notification, because another automation replaces their state.
     """
 
     description: str
@@ -145,22 +147,24 @@ class Told(NamedTuple):
     unless: str = ""
 
 
-TOLD = {
-    LATE: Told("A scheduled run has not begun: is a worker running?", {f"{RUN}.Late"}, about_run=True),
-    "failed run": Told(
-        "A run failed, or nobody approved it; the message says what to do.",
+NOTIFICATIONS = {
+    LATE: Notification("A scheduled run has not started. Is a worker running?", {f"{RUN}.Late"}, about_run=True),
+    "failed run": Notification(
+        "A run failed, or nobody approved it in time. The message says what to do.",
         {f"{RUN}.Failed", f"{RUN}.TimedOut", f"{RUN}.NotApproved"},
         about_run=True,
         unless=NEVER_RESUMED,
     ),
-    "crashed run": Told(
-        "A run's process or machine is gone; the message says what to do.",
+    "crashed run": Notification(
+        "The process or the machine of a run stopped. The message says what to do.",
         {f"{RUN}.Crashed"},
         about_run=True,
         unless=KILLED,
     ),
-    "data quality": Told("A source table has many bad rows, or its data end before as_of.", {DATA_QUALITY_ALARM}),
-    "published": Told("A new replenishment file stands.", {PUBLICATION_FINISHED}),
+    "data quality": Notification(
+        "An input table has many invalid rows, or its data end before as_of.", {DATA_QUALITY_ALARM}
+    ),
+    "published": Notification("A new replenishment file was published.", {PUBLICATION_FINISHED}),
 }
 
 
@@ -168,25 +172,27 @@ def register(webhook_url: str | None) -> list[str]:
     """Create or update every automation on the server.
 
     Args:
-        webhook_url: where notifications are posted too; None = log and artifact only.
+        webhook_url: Notifications are also posted to this address; None means log and artifact only.
 
     Returns:
-        Their names.
+        The names of the automations.
     """
     webhook = _webhook_block(webhook_url) if webhook_url else None
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(NOTIFY).id
-        wanted = automations({name: _actions(name, told.about_run, deployment, webhook) for name, told in TOLD.items()})
-        standing = {automation.name: automation.id for automation in client.read_automations()}
-        for automation in wanted:
-            if automation.name in standing:
-                # An update sends what was set only, and so must have every field set.
+        current = automations(
+            {name: _actions(name, one.about_run, deployment, webhook) for name, one in NOTIFICATIONS.items()}
+        )
+        existing = {automation.name: automation.id for automation in client.read_automations()}
+        for automation in current:
+            if automation.name in existing:
+                # An update sends only the fields that were set, so every field must be set.
                 client.update_automation(
-                    standing[automation.name], AutomationCore(**automation.model_dump(exclude={"owner_resource"}))
+                    existing[automation.name], AutomationCore(**automation.model_dump(exclude={"owner_resource"}))
                 )
             else:
                 client.create_automation(automation)
-    return [automation.name for automation in wanted]
+    return [automation.name for automation in current]
 
 
 def _actions(name: str, about_run: bool, deployment: UUID, webhook: UUID | None) -> list[ActionTypes]:
@@ -210,8 +216,8 @@ def _webhook_block(url: str) -> UUID:
     return cast(UUID, block.save(WEBHOOK_BLOCK, overwrite=True))
 
 
-def _seconds_between_beats() -> int:
-    return int(get_current_settings().flows.heartbeat_frequency or SECONDS_BETWEEN_BEATS)
+def _seconds_between_heartbeats() -> int:
+    return int(get_current_settings().flows.heartbeat_frequency or SECONDS_BETWEEN_HEARTBEATS)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The lake's published runs and previews over HTTP, to be read only: what artifacts link to."""
+"""Serve the published runs and previews of the lake over HTTP, read-only. Artifacts link to them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from tasks.publication.addresses import SERVED
 
-# Nobody but this machine may read them: the server has no users.
+# Only this machine may read the files, because the server has no authentication.
 HOST = "127.0.0.1"
 TYPES = {
     ".csv": "text/csv; charset=utf-8",
@@ -25,14 +25,14 @@ TYPES = {
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """GET and HEAD of what lies in the served folders; everything else is not there."""
+    """Answers GET and HEAD for files in the served folders, and 404 for everything else."""
 
     server_version = "restock"
     sys_version = ""
     extensions_map = TYPES | {"": "application/octet-stream"}
 
     def send_head(self) -> BytesIO | BinaryIO | None:
-        """Answer only for paths that, with links and dots resolved, lie in a served folder."""
+        """Answer only for paths that are in a served folder after links and dots are resolved."""
         root = Path(self.directory).resolve()
         wanted = Path(self.translate_path(self.path)).resolve()
         if wanted == root or (wanted.parent == root and wanted.name in SERVED and not wanted.exists()):
@@ -43,7 +43,7 @@ class _Handler(SimpleHTTPRequestHandler):
         return super().send_head()
 
     def _start_page(self, root: Path) -> BytesIO:
-        """Links to the served folders, also before the first run has made them."""
+        """Send a page with links to the served folders; before the first run it says that they are empty."""
         lines = [
             f'<li><a href="/{name}/">{name}</a></li>' if (root / name).is_dir() else f"<li>{name}: nothing yet</li>"
             for name in SERVED
@@ -56,31 +56,31 @@ class _Handler(SimpleHTTPRequestHandler):
         return BytesIO(page)
 
     def end_headers(self) -> None:
-        """A run of the same date replaces its files under the same address."""
+        """Disable caching, because a run of the same date replaces its files under the same address."""
         self.send_header("Cache-Control", "no-cache")
         self.send_header("X-Content-Type-Options", "nosniff")
         super().end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the operator's terminal is for the server and the worker."""
+        """Log nothing, to keep the terminal free for the server and the worker."""
 
 
 def files_server(lake: Path, port: int) -> ThreadingHTTPServer:
-    """A server of a lake's runs and previews that listens already, and answers once it is :func:`serving`.
+    """Create a server of a lake's runs and previews. It listens immediately and answers within :func:`serving`.
 
     Args:
-        lake: the lake's folder; it may not be there yet.
-        port: to listen on; 0 = any free one.
+        lake: Folder of the lake; it need not exist yet.
+        port: Port to listen on; 0 means any free port.
 
     Raises:
-        OSError: the port is taken.
+        OSError: The port is already in use.
     """
     return ThreadingHTTPServer((HOST, port), partial(_Handler, directory=str(lake)))
 
 
 @contextmanager
 def serving(server: ThreadingHTTPServer) -> Iterator[str]:
-    """Let a server answer from a thread of this process; its address."""
+    """Run a server in a thread of this process while the context is open; yields its address."""
     thread = threading.Thread(target=server.serve_forever, name="files", daemon=True)
     thread.start()
     try:

@@ -1,8 +1,9 @@
-"""Prefect's own command line, for a server whose SQLite transactions wait for each other.
+"""Run Prefect's command line with SQLite transactions that wait for each other.
 
-``python -m deployments.prefect_server server start ...``. Prefect begins most transactions without a lock and takes it
-at the first write; where another one wrote in between, SQLite refuses at once ("database is locked", in the UI
-"Unknown error"), however long it may wait. A transaction that takes the lock when it begins waits for its turn instead.
+Usage: ``python -m deployments.prefect_server server start ...``. Prefect begins most transactions without a lock and
+takes the lock at the first write. If another transaction wrote in the meantime, SQLite refuses the write immediately
+("database is locked", in the UI "Unknown error"), whatever the timeout. A transaction that takes the lock when it
+begins waits for its turn instead.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ SQLITE = "sqlite+"
 
 
 class WaitingSqlite(AioSqliteConfiguration):
-    """SQLite in which every transaction of the server holds the lock from its beginning."""
+    """SQLite configuration in which every transaction of the server takes the lock when it begins."""
 
     @asynccontextmanager
     async def begin_transaction(
@@ -28,13 +29,13 @@ class WaitingSqlite(AioSqliteConfiguration):
         session: AsyncSession,
         with_for_update: bool = False,  # noqa: ARG002
     ) -> AsyncGenerator[AsyncSessionTransaction, None]:
-        """Begin a transaction for writing, whether or not Prefect asks for the lock."""
+        """Begin a transaction with the lock, even if Prefect does not request it."""
         async with super().begin_transaction(session, with_for_update=True) as transaction:
             yield transaction
 
 
 def configure() -> None:
-    """Let a server of this process use :class:`WaitingSqlite`, unless it uses another database."""
+    """Use :class:`WaitingSqlite` for a server in this process if its database is SQLite."""
     connection = get_current_settings().server.database.connection_url
     address = connection.get_secret_value() if connection else ""
     if address.startswith(SQLITE):

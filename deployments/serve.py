@@ -1,4 +1,4 @@
-"""Server, worker, deployments, automations and the lake's files on this machine, until Ctrl-C: ``make serve``."""
+"""``make serve``: run server, worker, deployments, automations and the file server on this machine until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ import httpx
 from prefect.client.schemas.schedules import CronSchedule
 from pydantic import ValidationError
 
-from deployments.dead_runs import end_dead_runs
 from deployments.files import HOST, files_server, serving
+from flows.dead_runs import end_dead_runs
+from flows.environment import QUIET
 from flows.server import announced
 from schemas.errors import PipelineError
 from tasks.configuration.settings_file import load_settings
@@ -34,35 +35,39 @@ MONDAY_AT_FIVE = "0 5 * * 1"
 WEEKS_TO_BACKFILL = 4
 SECONDS_TO_START = 180
 SECONDS_TO_STOP = 20
-SECONDS_BETWEEN_LOOKS = 0.5
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-}
+SECONDS_BETWEEN_CHECKS = 0.5
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--settings", "settings_file", metavar="FILE", help="Settings file.  [default: the demo company's]")
 @click.option(
-    "--timezone", default="UTC", show_default=True, help="The retailer's time zone, such as America/Santiago."
+    "--settings",
+    "settings_file",
+    metavar="FILE",
+    help="Read the settings from FILE.  [default: the demo company's settings]",
 )
-@click.option("--cron", default=MONDAY_AT_FIVE, show_default=True, help="When the weekly run starts.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address that the server listens on.")
-@click.option("--port", default=4200, show_default=True, help="Port that the server listens on.")
-@click.option("--files-port", type=int, help="Port of the published files, on 127.0.0.1.  [default: the next port]")
+@click.option(
+    "--timezone", default="UTC", show_default=True, help="Set the retailer's time zone, for example America/Santiago."
+)
+@click.option(
+    "--cron", default=MONDAY_AT_FIVE, show_default=True, help="Set when the weekly run starts, as a cron expression."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Set the address that the server listens on.")
+@click.option("--port", default=4200, show_default=True, help="Set the port that the server listens on.")
+@click.option(
+    "--files-port", type=int, help="Set the port of the published files, on 127.0.0.1.  [default: --port plus 1]"
+)
 def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: int, files_port: int | None) -> None:
-    """Run everything that weekly runs need on this machine; stop it with Ctrl-C.
+    """Serve the weekly run on this machine until Ctrl-C: server, worker, schedule and published files.
 
-    Prefect keeps its database where PREFECT_HOME says, or in PREFECT_API_DATABASE_CONNECTION_URL. Notifications
-    go to RESTOCK_WEBHOOK_URL where it is set. Artifacts link to the files at RESTOCK_FILES_URL where it is set.
+    Prefect stores its database in PREFECT_HOME, or in the database of PREFECT_API_DATABASE_CONNECTION_URL. If
+    RESTOCK_WEBHOOK_URL is set, notifications are posted to it. If RESTOCK_FILES_URL is set, artifacts link to it.
     """
     address = f"http://{host}:{port}"
     if _answers(address):
-        raise click.ClickException(f"Something answers at {address} already. Stop it, or take another --port.")
+        raise click.ClickException(f"Port already in use: {address}. Stop that process or choose another --port.")
     settings = Path(settings_file).resolve() if settings_file else _demo_settings()
     if not settings.is_file():
-        raise click.ClickException(f"There is no settings file {settings}. Give its path with --settings.")
+        raise click.ClickException(f"Settings file not found: {settings}. Set its path with --settings.")
     _check_schedule(cron, timezone)
     environment = {
         **os.environ,
@@ -74,10 +79,10 @@ def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: 
         "RESTOCK_CRON": cron,
         "RESTOCK_TIMEZONE": timezone,
         "RESTOCK_POOL": POOL,
-        "TZ": timezone,  # the terminal tells one time: that of the runs
+        "TZ": timezone,  # the terminal shows the times of the runs
     }
-    # Also where whoever started this process lets it ignore Ctrl-C, as shells do in the background: server and worker
-    # would inherit that, and runs under way would outlive them.
+    # A shell makes background processes ignore Ctrl-C. Server and worker would inherit this, and running flows would
+    # outlive them.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _as_interrupt)
     running: list[subprocess.Popen[bytes]] = []
@@ -92,7 +97,7 @@ def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: 
             _python(["-m", "deployments.automations"], environment)
             worker = f"restock-{platform.node()}"
             for run in end_dead_runs(environment["PREFECT_API_URL"], worker):
-                click.echo(f"Crashed, its process was gone: {run}")
+                click.echo(f"Marked as crashed, because its process no longer exists: {run}")
             running.append(_start("prefect", ["worker", "start", "--pool", POOL, "--name", worker], environment))
             pages = _pages(address, prefilled=None if settings_file else _demo_dates())
             for line in _welcome(address, pages, environment):
@@ -110,12 +115,16 @@ def _check_schedule(cron: str, timezone: str) -> None:
         CronSchedule(cron=cron, timezone=timezone)
     except ValidationError as error:
         problems = "; ".join(f"--{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
-        raise click.ClickException(f"{problems}. Expected such as --cron '{MONDAY_AT_FIVE}' --timezone UTC.") from None
+        raise click.ClickException(f"{problems}. Valid example: --cron '{MONDAY_AT_FIVE}' --timezone UTC.") from None
 
 
 @contextmanager
 def _files(settings: Path, port: int) -> Iterator[dict[str, str]]:
-    """Serve the lake's files while this is open; the variables by which runs know where. None for a bucket."""
+    """Serve the lake's files while the context is open, unless the lake is in a bucket.
+
+    Yields:
+        Environment variables that tell runs the address; empty for a bucket.
+    """
     try:
         storage = load_settings(settings).storage
     except PipelineError as error:
@@ -128,7 +137,8 @@ def _files(settings: Path, port: int) -> Iterator[dict[str, str]]:
         server = files_server(lake, port)
     except OSError as error:
         raise click.ClickException(
-            f"Port {port} of {HOST} is not free for the published files ({error.strerror}). Name one: --files-port."
+            f"Port already in use: {HOST}:{port} ({error.strerror}). Choose another port for the published files with "
+            "--files-port."
         ) from error
     with serving(server) as address:
         yield {FILES_URL: os.environ.get(FILES_URL, address), FILES_ROOT: str(lake)}
@@ -145,16 +155,16 @@ def _welcome(address: str, pages: dict[str, str], environment: dict[str, str]) -
         *files,
         f"Scheduled:      '{environment['RESTOCK_CRON']}' in {environment['RESTOCK_TIMEZONE']}",
         f"Settings file:  {environment['RESTOCK_SETTINGS']}",
-        "Stop with Ctrl-C. What to do when: docs/runbook.md",
+        "Stop with Ctrl-C. Operation and failures: docs/runbook.md",
     ]
 
 
 def _pages(address: str, prefilled: dict[str, str] | None) -> dict[str, str]:
-    """Address of every deployment's page, by name.
+    """Return the address of every deployment's page, by name of the deployment.
 
     Args:
-        address: of the server.
-        prefilled: values that the forms are to show, by parameter; each goes to the deployments that know it.
+        address: Address of the server.
+        prefilled: Values to show in the forms, by parameter. Deployments without the parameter ignore its value.
     """
     pages = {}
     for deployment in httpx.post(f"{address}/api/deployments/filter", json={}).raise_for_status().json():
@@ -168,7 +178,7 @@ def _pages(address: str, prefilled: dict[str, str] | None) -> dict[str, str]:
 
 
 def _demo_dates() -> dict[str, str]:
-    """The demo company's sales end long before today: its forms show its last week, and the last four to backfill."""
+    """Return dates for the forms of the demo company, whose sales end long before today."""
     from tasks.demo.timeline import AS_OF
 
     first = AS_OF - timedelta(weeks=WEEKS_TO_BACKFILL - 1)
@@ -186,7 +196,7 @@ def _demo_settings() -> Path:
 
 
 def _start(module: str, arguments: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """A Prefect process of its own session: Ctrl-C reaches it through :func:`_stop` alone, in order."""
+    """Start a process in its own session, so that Ctrl-C reaches it only through :func:`_stop`, in order."""
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)  # noqa: S603
 
@@ -196,7 +206,7 @@ def _prefect(arguments: Sequence[str], environment: dict[str, str]) -> None:
 
 
 def _python(arguments: Sequence[str], environment: dict[str, str]) -> None:
-    """Run a command to its end; its output is shown only where it fails."""
+    """Run a command and wait for it; its output is shown only if it fails."""
     command = [sys.executable, *arguments]
     done = subprocess.run(  # noqa: S603
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
@@ -216,21 +226,21 @@ def _wait_for_server(address: str, server: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + SECONDS_TO_START
     while not _answers(address):
         if server.poll() is not None:
-            raise click.ClickException("The Prefect server ended at once; its message stands above.")
+            raise click.ClickException("The Prefect server stopped during startup. Its message is above.")
         if time.monotonic() > until:
-            raise click.ClickException(f"The Prefect server did not answer within {SECONDS_TO_START} s at {address}.")
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+            raise click.ClickException(f"The Prefect server at {address} did not respond within {SECONDS_TO_START} s.")
+        time.sleep(SECONDS_BETWEEN_CHECKS)
 
 
 def _watch(running: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Return never, unless a process ends by itself."""
+    """Wait until a process stops unexpectedly, then raise."""
     while all(process.poll() is None for process in running):
-        time.sleep(SECONDS_BETWEEN_LOOKS)
-    raise click.ClickException("The server or the worker ended by itself; its message stands above.")
+        time.sleep(SECONDS_BETWEEN_CHECKS)
+    raise click.ClickException("The server or the worker stopped unexpectedly. Its message is above.")
 
 
 def _stop(running: Sequence[subprocess.Popen[bytes]]) -> None:
-    """End the processes, the last one first, so that the worker can still tell the server."""
+    """Stop the processes, the last one first, so that the worker can still report to the server."""
     for process in reversed(running):
         if process.poll() is None:
             process.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""A pause before the publication, in which somebody approves or rejects the file."""
+"""Wait before the publication until somebody approves or rejects the file."""
 
 from __future__ import annotations
 
@@ -20,41 +20,48 @@ from tasks.stages.support import say
 from tasks.storage.lake import open_lake
 
 SECONDS_PER_HOUR = 3600
-SECONDS_BETWEEN_LOOKS = 5
+SECONDS_BETWEEN_POLLS = 5
 AGAIN = (
-    "The last good file stands. To publish after all, start the weekly run for {as_of} again (everything but the "
-    "publication is reused): it asks again, or publishes at once with approve_before_publishing switched off."
+    "The previous file is kept. To publish, start the weekly run for {as_of} again; all stages except the publication "
+    "are reused. The run asks again, or publishes without asking if approve_before_publishing is off."
 )
 
 
 class ApprovalForm(RunInput):
-    """What the form asks before a publication."""
+    """The form that is filled in before a publication."""
 
-    decision: Literal["approve", "reject"] = Field(description="approve publishes the file, reject leaves the last one")
-    name: str = Field(min_length=1, description="Who decides; stands in the manifest")
-    note: str = Field(default="", description="Why; stands in the manifest, or in the message of the rejected run")
+    decision: Literal["approve", "reject"] = Field(
+        description="approve publishes the file; reject keeps the previous file"
+    )
+    name: str = Field(min_length=1, description="Your name. It is stored in the manifest.")
+    note: str = Field(
+        default="", description="Reason. It is stored in the manifest, or shown in the message of the rejected run."
+    )
 
 
 def ask_for_approval(run: RunContext, preview: PublicationRecord) -> Approval:
-    """Wait until somebody has decided on the previewed file.
+    """Wait until somebody has approved or rejected the previewed file.
 
-    The run of a deployment is suspended: its process ends, and it begins again from the start once there is an
-    answer, finding all it had computed in the lake. Another run waits in its process.
+    The run of a deployment is suspended: its process ends. After the answer it starts again from the beginning and
+    reuses all stored results. Any other run waits in its process.
 
     Args:
-        run: settings (how long to wait) and ``as_of``.
-        preview: where the files lie that are to be published.
+        run: The run; its settings say how long to wait.
+        preview: The previewed files.
+
+    Returns:
+        Who approved, when, and the note.
 
     Raises:
-        PublicationHeldError: rejected, or not answered in time; nothing was published.
+        PublicationHeldError: Rejected, or not answered in time. Nothing was published.
     """
-    form = ApprovalForm.with_initial_data(description=_words(run, preview))
+    form = ApprovalForm.with_initial_data(description=_question(run, preview))
     hours = run.settings.publication.approval_timeout_hours
-    say(f"waiting for approval, {hours:g} hours at most: in this run's menu (three dots, top right) choose Resume")
+    say(f"waiting for approval for up to {hours:g} hours: choose Resume in this run's menu (three dots, top right)")
     seconds = max(1, round(hours * SECONDS_PER_HOUR))
     try:
         if deployment.id is None:
-            answer = pause_flow_run(wait_for_input=form, timeout=seconds, poll_interval=SECONDS_BETWEEN_LOOKS)
+            answer = pause_flow_run(wait_for_input=form, timeout=seconds, poll_interval=SECONDS_BETWEEN_POLLS)
         else:
             answer = suspend_flow_run(wait_for_input=form, timeout=seconds)
     except FlowPauseTimeout:
@@ -63,19 +70,19 @@ def ask_for_approval(run: RunContext, preview: PublicationRecord) -> Approval:
             f"(publication.approval_timeout_hours). {AGAIN.format(as_of=run.as_of)}"
         ) from None
     if answer.decision == "reject":
-        why = f": {answer.note}" if answer.note else ""
+        reason = f": {answer.note}" if answer.note else ""
         raise PublicationHeldError(
-            f"Publication held back: {answer.name} rejected it{why}. Review {preview.folder}. "
+            f"Publication held back: {answer.name} rejected it{reason}. Review {preview.folder}. "
             f"{AGAIN.format(as_of=run.as_of)}"
         )
     return Approval(by=answer.name, note=answer.note, at=datetime.now(UTC).isoformat(timespec="seconds"))
 
 
-def _words(run: RunContext, preview: PublicationRecord) -> str:
-    """What the form shows above its fields."""
+def _question(run: RunContext, preview: PublicationRecord) -> str:
+    """Return the text above the fields of the form."""
     changed = "There is no earlier file to compare with."
     if preview.changed_share is not None:
-        changed = f"{preview.changed_share:.1%} of the targets differ from the last file."
+        changed = f"{preview.changed_share:.1%} of the targets differ from the previous file."
     warnings = "".join(f"\n- {text}" for text in preview.warnings)
     notice = replacement_notice(open_lake(run.settings.storage), run.as_of, preview)
     return (

@@ -1,4 +1,4 @@
-"""Flow: one weekly run for every week of a date range."""
+"""Flow: one weekly run for each week of a date range."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from prefect.flow_engine import run_flow_in_subprocess
 from prefect.runtime import flow_run
 from pydantic import Field
 
+from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
 from flows.stages import AT_THE_END, flow_run_name, ingest_stage, judge_stage, panel_stage, plan_week, task_runner
 from flows.weekly import weekly_replenishment
@@ -28,29 +29,24 @@ WEEK = timedelta(days=7)
 
 
 def backfill_run_name() -> str:
-    """Flow, range and settings."""
+    """Return the name of the run: flow, date range and settings."""
     given = flow_run.get_parameters()
     settings = "/".join(Path(given["settings_file"]).parts[-2:])
     return f"backfill · {given.get('date_from')} to {given.get('date_to')} · {settings}"
 
 
 @flow(name="prepare_week", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END)
+@describe_parameters
 def prepare_week(settings_file: str, as_of: date, overrides: list[str]) -> None:
-    """Everything of a weekly run but its publication, for a backfill that prepares weeks side by side.
-
-    Args:
-        settings_file: Path of the settings file (YAML), as the worker sees it.
-        as_of: First day that is not known (YYYY-MM-DD).
-        overrides: Settings to change for this run, one key.path=value each.
-    """
+    """Run everything of a weekly run except the publication. A backfill that prepares weeks in parallel uses it."""
     _end_with_the_backfill()
     plan_week(prepare_run(settings_file, as_of, overrides))
 
 
 def _end_with_the_backfill() -> None:
-    """End this process as soon as the one that started it is gone: nobody waits for it any more.
+    """End this process as soon as the backfill that started it ends.
 
-    A backfill that is killed cannot stop its processes, and those of the next one would compute the same.
+    A killed backfill cannot stop its processes, and the processes of the next backfill would compute the same weeks.
     """
     backfill_process = parent_process()
     if backfill_process is None:
@@ -64,6 +60,7 @@ def _end_with_the_backfill() -> None:
 
 
 @flow(name="backfill", flow_run_name=backfill_run_name, task_runner=task_runner, **AT_THE_END)
+@describe_parameters
 def backfill(
     settings_file: str,
     date_from: date,
@@ -73,30 +70,27 @@ def backfill(
     force: bool = False,
     overrides: list[str] = [],  # noqa: B006
 ) -> BackfillRecord:
-    """Run the weekly replenishment for date_from, date_from + 7 days, ... up to date_to.
+    """Run `weekly` once for date_from, date_from + 7 days, ... up to date_to.
 
-    Every week is published as the weekly run of that day would have; a week that stands already is left
-    as it is. A week that fails does not stop the others, but fails the backfill at its end. Start a
-    backfill that was stopped again with the same dates: it goes on where it stopped.
+    Each week is published as its weekly run would have published it. Weeks that are already published are skipped. A
+    week that fails does not stop the others, but the backfill then fails at its end. An interrupted backfill resumes
+    where it left off if it is started again with the same dates.
 
     Args:
-        settings_file: Path of the settings file (YAML), as the worker sees it.
-        date_from: The first week's as_of (YYYY-MM-DD).
-        date_to: The last week's as_of is this day or the last one before it (YYYY-MM-DD).
-        parallel: Weeks that are prepared side by side, 1 or more; each takes the memory of a weekly run.
-            They are published one after the other all the same.
-        as_of: First day that is not known when the weeks are judged by what was sold since: press "date" to choose
-            one; "None" is today.
-        force: Compute again what the lake already holds; weeks then run one after the other.
-        overrides: Settings to change for this run, one key.path=value each, such as horizon=14. Not the planners'
-            table of that name, which corrects targets.
+        date_from: Run date of the first week (YYYY-MM-DD).
+        date_to: Latest run date (YYYY-MM-DD).
+        parallel: Number of weeks to prepare at the same time, 1 or more. Each needs the memory of a weekly run. The
+            publications still run one at a time, in order.
+        as_of: Accuracy and cost of the weeks are measured with the sales before this date (YYYY-MM-DD). Press "date"
+            to choose one; "None" means today.
+        force: Recompute everything; do not reuse stored results. The weeks then run one at a time.
     """
     weeks = _weeks(date_from, date_to)
     run = prepare_run(settings_file, weeks[0], overrides)
-    ingest_stage(run)  # bad input fails every week alike: it is told at once
+    ingest_stage(run)  # invalid input fails every week: report it once, at the start
     given: dict[str, Any] = {"settings_file": settings_file, "overrides": overrides}
     if parallel > 1 and not force:
-        _prepare_side_by_side(weeks, parallel, given)
+        _prepare_in_parallel(weeks, parallel, given)
     outcomes = [_week(week, force, given) for week in weeks]
     judged = _judged(run, outcomes, as_of or date.today())
     raise_for_failed_weeks(judged)
@@ -105,15 +99,15 @@ def backfill(
 
 def _weeks(first: date, last: date) -> list[date]:
     if first > last:
-        raise ConfigError(f"The backfill would begin on {first} and end on {last}: expected from <= to.")
+        raise ConfigError(f"The first week {first} is after the last week {last}. Expected from <= to.")
     return [first + number * WEEK for number in range((last - first) // WEEK + 1)]
 
 
-def _prepare_side_by_side(weeks: list[date], parallel: int, given: dict[str, Any]) -> None:
-    """Compute the weeks' plans in processes of their own, so that the weekly runs find them in the lake.
+def _prepare_in_parallel(weeks: list[date], parallel: int, given: dict[str, Any]) -> None:
+    """Compute the plans of the weeks in separate processes, so that the weekly runs find them in the lake.
 
-    What a process fails at is left to the weekly run, which tells it. Publications wait: each compares
-    with the week before.
+    A failure is ignored here, because the weekly run of that week reports it. The weekly runs follow in order, because
+    each publication is compared with the week before.
     """
     waiting = list(weeks)
     running: list[Any] = []
@@ -129,20 +123,20 @@ def _prepare_side_by_side(weeks: list[date], parallel: int, given: dict[str, Any
 
 
 def _week(week: date, force: bool, given: dict[str, Any]) -> WeekOutcome:
-    """Run one week; whatever it fails with belongs to that week alone."""
+    """Run one week. A failure becomes the outcome of this week and does not stop the others."""
     try:
         record = weekly_replenishment(as_of=week, force=force, **given)
     except Exception as error:
-        words = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
-        warn([f"week {week} failed: {words}"])
-        return WeekOutcome(as_of=week, result="failed", reason=words, exit_code=getattr(error, "exit_code", 1))
-    result = "published" if record.written else "stood already"
+        reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+        warn([f"week {week} failed: {reason}"])
+        return WeekOutcome(as_of=week, result="failed", reason=reason, exit_code=getattr(error, "exit_code", 1))
+    result = "published" if record.written else "already published"
     say(f"week {week}: {result}, {record.folder}")
     return WeekOutcome(as_of=week, result=result, folder=record.folder, changed_share=record.changed_share)
 
 
 def _judged(run: RunContext, outcomes: list[WeekOutcome], today: date) -> list[WeekOutcome]:
-    """The outcomes with accuracy and cost; sales are read up to the end of the last week's horizon."""
+    """Add accuracy and cost to the outcomes, from the sales up to the end of the last week's horizon."""
     settings = run.settings
     beyond = settings.period.range(outcomes[-1].as_of, settings.horizon + 1)[-1].date()
     later = run.model_copy(update={"as_of": min(today, beyond)})

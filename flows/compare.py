@@ -1,4 +1,4 @@
-"""Flow: rolling-origin comparison and the champion of every series."""
+"""Flow: backtest the models and select a champion per series."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import date
 
 from prefect import flow
 
+from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
 from flows.stages import (
     AT_THE_END,
@@ -20,20 +21,14 @@ from schemas.records import ComparisonRecord
 
 
 @flow(name="compare_models", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END)
+@describe_parameters
 def compare_models(
     settings_file: str,
     as_of: date | None = None,
     force: bool = False,
     overrides: list[str] = [],  # noqa: B006
 ) -> ComparisonRecord:
-    """Compare all models on rolling-origin folds and name a champion per series.
-
-    Args:
-        settings_file: Path of the settings file (YAML), as the worker sees it.
-        as_of: First day that is not known (YYYY-MM-DD); today when empty.
-        force: Compute again what the lake already holds.
-        overrides: Settings to change for this run, one key.path=value each, such as horizon=14.
-    """
+    """Backtest the models on rolling-origin folds and select a champion per series."""
     run = prepare_run(settings_file, as_of, overrides, force=force)
     panel = panel_stage(run, ingest_stage(run))
     return compare_stage(run, panel, forecast_stage(run, panel)).result()

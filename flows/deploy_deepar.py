@@ -1,4 +1,4 @@
-"""Flow: DeepAR models on one endpoint of SageMaker, or the end of that endpoint."""
+"""Flow: serve DeepAR models on one SageMaker endpoint, or delete the endpoint."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import date
 from prefect import flow
 
 from flows.deepar_stages import deploy_stage
+from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
 from flows.stages import AT_THE_END, flow_run_name, ingest_stage, panel_stage, task_runner
 from schemas.deepar import EndpointRecord
@@ -14,6 +15,7 @@ from tasks.stages.deepar_endpoint import delete_endpoint
 
 
 @flow(name="deploy_deepar", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END)
+@describe_parameters
 def deploy_deepar(
     settings_file: str,
     as_of: date | None = None,
@@ -21,14 +23,11 @@ def deploy_deepar(
     force: bool = False,
     overrides: list[str] = [],  # noqa: B006
 ) -> EndpointRecord:
-    """Bring the best DeepAR model and its challengers into service on one SageMaker endpoint, or take it down.
+    """Serve the best DeepAR model and its challengers on one SageMaker endpoint, or delete the endpoint.
 
     Args:
-        settings_file: Path of the settings file (YAML), as the worker sees it.
-        as_of: First day that is not known (YYYY-MM-DD); today when empty.
-        delete: Delete the endpoint, its configurations and models instead; it costs money as long as it stands.
-        force: Compute again what the lake already holds.
-        overrides: Settings to change for this run, one key.path=value each, such as horizon=14.
+        delete: Delete the endpoint, its configurations and its models instead of deploying them. An endpoint costs
+            money for as long as it exists.
     """
     run = prepare_run(settings_file, as_of, overrides, force=force)
     if delete:

@@ -1,4 +1,4 @@
-"""Flow: the demand panel with its features."""
+"""Flow: build the demand panel with its features."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ from datetime import date
 
 from prefect import flow
 
+from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
 from flows.stages import flow_run_name, ingest_stage, panel_stage, task_runner
 from schemas.records import PanelRecord
 
 
 @flow(name="build_features", flow_run_name=flow_run_name, task_runner=task_runner)
+@describe_parameters
 def build_features(
     settings_file: str,
     as_of: date | None = None,
     force: bool = False,
     overrides: list[str] = [],  # noqa: B006
 ) -> PanelRecord:
-    """Build the demand panel: known and unknown demand, calendar and other known-future features.
-
-    Args:
-        settings_file: Path of the settings file (YAML), as the worker sees it.
-        as_of: First day that is not known (YYYY-MM-DD); today when empty.
-        force: Compute again what the lake already holds.
-        overrides: Settings to change for this run, one key.path=value each, such as horizon=14.
-    """
+    """Build the demand panel: known and unknown demand, the calendar and the other covariates."""
     run = prepare_run(settings_file, as_of, overrides, force=force)
     return panel_stage(run, ingest_stage(run)).result()

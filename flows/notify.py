@@ -1,4 +1,4 @@
-"""Flow: a notification, started by an automation."""
+"""Flow: write a notification. Automations start it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from prefect.logging import get_run_logger
 
 @flow(name="notify", flow_run_name="notify · {subject}")
 def notify(subject: str, message: str) -> None:
-    """Write a notification to the log and to the artifact "notification"; automations start it.
+    """Write a notification to the log and to the artifact "notification". Automations start this flow.
 
     Args:
         subject: What happened, in a few words.
-        message: What it is about, and what to do.
+        message: The details, and what to do.
     """
     get_run_logger().warning("%s: %s", subject, message)
     create_markdown_artifact(
-        markdown=f"# {subject}\n\n{message}", key="notification", description=f"The last notification: {subject}"
+        markdown=f"# {subject}\n\n{message}", key="notification", description=f"Latest notification: {subject}"
     )

@@ -1,4 +1,4 @@
-"""From flat, typed flow parameters to the context of one run."""
+"""Build the context of a run from the parameters of a flow."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def prepare_run(
     stores: Sequence[str] = (),
     categories: Sequence[str] = (),
 ) -> RunContext:
-    """Read and check the settings before any work starts.
+    """Read and check the settings, and build the context of a run.
 
     Args:
-        settings_file: path of the YAML settings file.
-        as_of: first day that is not known; :func:`today` where it is None.
-        overrides: ``key.path=value`` texts, values read as YAML.
-        force: ignore what is already computed.
-        dry_run: everything but the publication.
-        stores: only these stores.
-        categories: only these categories.
+        settings_file: Path of the settings file (YAML).
+        as_of: Run date: data before this date are used. None means :func:`today`.
+        overrides: ``key.path=value`` texts; each value is read as YAML.
+        force: Recompute everything; do not reuse stored results.
+        dry_run: Run everything except the publication.
+        stores: Restrict the run to these stores; all if empty.
+        categories: Restrict the run to these categories; all if empty.
 
     Raises:
-        ConfigError: the settings are wrong.
+        ConfigError: The settings are invalid.
     """
     loaded = read_settings(Path(settings_file), overrides, checks=[unknown_policies])
     for warning in loaded.warnings:
@@ -57,12 +57,12 @@ def _warn_once(warning: str) -> None:
 
 
 def today() -> date:
-    """The day, in the worker's time zone, on which the current flow run first began, or today outside one.
+    """Return the day on which the current flow run started, in the worker's time zone; today outside a flow run.
 
-    A run that goes on another day, after a retry or an approval, is still about the day it began on.
+    A run that resumes on a later day, after a retry or an approval, keeps the day on which it started.
     """
     from prefect.context import FlowRunContext
 
     context = FlowRunContext.get()
-    began = context.flow_run.start_time if context and context.flow_run else None
-    return began.astimezone().date() if began else date.today()
+    started = context.flow_run.start_time if context and context.flow_run else None
+    return started.astimezone().date() if started else date.today()

@@ -1,7 +1,6 @@
-"""Which Prefect server a run of the command line uses: that of ``make serve``, where one runs on this machine.
+"""Let a run from the command line use the Prefect server of ``make serve`` if one is running on this machine.
 
-Without it such a run starts a server of its own on the same database, and two servers on one SQLite file lock each
-other out.
+Otherwise such a run starts a second server on the same database, and two servers on one SQLite file block each other.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ SECONDS_TO_ANSWER = 2
 
 
 def _file() -> Path:
-    """Beside the database: who shares that, shares the server."""
+    """Return the path of the announcement, next to the database: users of one database share the server."""
     return Path(get_current_settings().home) / "restock-served.json"
 
 
 @contextmanager
 def announced(variables: Mapping[str, str]) -> Iterator[None]:
-    """Tell runs of the command line, while this is open, where the server and its files are.
+    """Announce a server to runs from the command line while the context is open.
 
     Args:
-        variables: ``PREFECT_API_URL`` and what else such a run should find in its environment.
+        variables: ``PREFECT_API_URL``, and other environment variables for such a run.
     """
     file = _file()
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +41,11 @@ def announced(variables: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def on_the_served_server() -> Iterator[str | None]:
-    """Use the announced server while this is open, unless a server is named already; its API's address, or None."""
+    """Use the announced server while the context is open, unless PREFECT_API_URL is set.
+
+    Yields:
+        The address of the server's API; None if no announced server is used.
+    """
     variables = _announcement() if get_current_settings().api.url is None else {}
     api = variables.pop(API, None)
     if api is None or not _answers(api):
@@ -62,7 +65,7 @@ def _announcement() -> dict[str, str]:
 
 
 def _answers(api: str) -> bool:
-    """A server that was killed has left its announcement behind."""
+    """Return whether a server responds: after a crash the announcement of a stopped server remains."""
     try:
         return httpx.get(f"{api}/health", timeout=SECONDS_TO_ANSWER).is_success
     except httpx.HTTPError:

@@ -1,4 +1,4 @@
-"""How tasks are submitted: one after the other, in the flow's own runner, or in one for jobs that only wait."""
+"""Submit tasks: one at a time, to the flow's own runner, or to a runner for jobs that only wait."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from prefect.tasks import Task
 from schemas.run import RunContext
 
 Runner = TaskRunner[PrefectFuture[Any]]
-# Jobs on SageMaker that are waited for at once; the backend limits how many of them run.
+# SageMaker jobs to wait for at the same time. The backend limits how many of them run.
 WAITING_AT_ONCE = 16
 
 
 def done(task: Task[..., Any], *arguments: object) -> PrefectFuture[Any]:
-    """Submit a stage and wait: its own error ends the run, not that of a later one which never began.
+    """Submit a stage and wait for it, so that a failed stage ends the run with its own error.
 
-    Earlier stages are handed on as futures, which Prefect resolves and draws as the run's graph.
+    Results of earlier stages are passed as futures: Prefect resolves them and draws the graph of the run.
     """
     future: PrefectFuture[Any] = task.submit(*arguments)
     future.result()
@@ -29,7 +29,7 @@ def done(task: Task[..., Any], *arguments: object) -> PrefectFuture[Any]:
 
 @contextmanager
 def deepar_runner(run: RunContext) -> Iterator[Runner | None]:
-    """A task runner for jobs on SageMaker, which only wait; trainings on this machine share the flow's own (None)."""
+    """Yield a task runner for SageMaker jobs, which only wait; None if training runs on this machine."""
     settings = run.settings.models.deepar
     if settings is None or settings.backend == "local":
         yield None
@@ -39,5 +39,5 @@ def deepar_runner(run: RunContext) -> Iterator[Runner | None]:
 
 
 def submit(runner: Runner | None, task: Task[..., Any], **parameters: Any) -> PrefectFuture[Any]:
-    """Submit a task to a runner, or to the flow's own where it is None."""
+    """Submit a task to a runner; None means the flow's own runner."""
     return task.submit(**parameters) if runner is None else runner.submit(task, parameters)

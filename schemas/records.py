@@ -277,7 +277,7 @@ class WeekOutcome(Record):
 
     Attributes:
         as_of: the week's date.
-        result: ``published``, ``stood already`` (exactly these files were there) or ``failed``.
+        result: ``published``, ``already published`` (exactly these files) or ``failed``.
         reason: why it failed.
         exit_code: what the weekly run alone would have ended with.
         folder: where its files lie.

@@ -1,1 +1,1 @@
-"""Runs on Amazon ECS: a work pool beside the local one."""
+"""A work pool that runs flows on Amazon ECS."""

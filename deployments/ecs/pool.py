@@ -1,7 +1,7 @@
-"""The work pool for Amazon ECS: ``python -m deployments.ecs.pool --help``.
+"""Create the work pool for Amazon ECS: ``python -m deployments.ecs.pool --help``.
 
-Flow runs of this pool are Fargate tasks of the image of ``deployments/Dockerfile``. A worker beside the server
-starts them (``prefect worker start --pool ecs``); it needs the ``aws`` packages and AWS credentials.
+Flow runs of this pool are Fargate tasks of the image of ``deployments/Dockerfile``. A worker starts them
+(``prefect worker start --pool ecs``). The worker needs the ``aws`` packages and AWS credentials.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ def job_template(
     cpu: int,
     memory: int,
 ) -> dict[str, Any]:
-    """prefect-aws's template for ECS tasks with our defaults; a deployment's job variables still change each.
+    """Return prefect-aws's template for ECS tasks with the given defaults. A deployment's job variables override them.
 
     Args:
-        image: address of the image in a registry.
-        cluster: name or ARN of the ECS cluster.
-        vpc_id: network that tasks run in; its default subnets and security group are used.
-        execution_role_arn: may pull the image and write logs.
-        task_role_arn: what a run may do itself: read and write the lake's bucket.
-        cpu: in units of 1/1024 core.
-        memory: in MiB.
+        image: Address of the image in a container registry.
+        cluster: Name or ARN of the ECS cluster.
+        vpc_id: Network of the tasks; its default subnets and security group are used.
+        execution_role_arn: Role that pulls the image and writes logs.
+        task_role_arn: Role of the run: reads the sources, reads and writes the lake's bucket.
+        cpu: Units of 1/1024 core.
+        memory: MiB.
     """
     from prefect_aws.workers import ECSWorker
 
@@ -61,15 +61,15 @@ def job_template(
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--image", required=True, help="Address of the image, as a registry knows it.")
-@click.option("--cluster", required=True, help="ECS cluster, by name or ARN.")
-@click.option("--vpc-id", required=True, help="Network that tasks run in.")
-@click.option("--execution-role-arn", required=True, help="Role that pulls the image and writes logs.")
-@click.option("--task-role-arn", required=True, help="Role of the run itself: the lake's bucket.")
-@click.option("--cpu", default=4096, show_default=True, help="Units of 1/1024 core.")
-@click.option("--memory", default=16384, show_default=True, help="MiB.")
+@click.option("--image", required=True, help="Set the address of the image in a container registry.")
+@click.option("--cluster", required=True, help="Set the ECS cluster, by name or ARN.")
+@click.option("--vpc-id", required=True, help="Set the network of the tasks.")
+@click.option("--execution-role-arn", required=True, help="Set the role that pulls the image and writes logs.")
+@click.option("--task-role-arn", required=True, help="Set the role of the run; it needs the lake's bucket.")
+@click.option("--cpu", default=4096, show_default=True, help="Set the CPU units of a task (1024 = one core).")
+@click.option("--memory", default=16384, show_default=True, help="Set the memory of a task, in MiB.")
 def create_pool(**options: Any) -> None:
-    """Create the work pool "ecs" on the server of PREFECT_API_URL, or bring it up to date."""
+    """Create or update the work pool "ecs" on the server of PREFECT_API_URL."""
     template = job_template(**options)
     with get_client(sync_client=True) as client:
         try:
@@ -78,7 +78,7 @@ def create_pool(**options: Any) -> None:
             client.create_work_pool(WorkPoolCreate(name=POOL, type="ecs", base_job_template=template))
         else:
             client.update_work_pool(POOL, WorkPoolUpdate(base_job_template=template))
-    click.echo(f"Work pool {POOL} is ready. Now: RESTOCK_POOL={POOL} prefect --no-prompt deploy --all")
+    click.echo(f"Work pool {POOL} is ready. Next: RESTOCK_POOL={POOL} prefect --no-prompt deploy --all")
 
 
 if __name__ == "__main__":

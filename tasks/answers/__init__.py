@@ -1,1 +1,1 @@
-"""Questions about a finished run: why, explain and what-if. They read files and write text."""
+"""Answer questions about a finished run: why, explain and what-if. These modules read files and return text."""

@@ -1,4 +1,4 @@
-"""``restock explain``: what pushed the forecast of one series and date up or down. Starts no server, writes nothing."""
+"""``restock explain``: explain what raised or lowered the forecast of one series and date."""
 
 from __future__ import annotations
 
@@ -24,26 +24,29 @@ from tasks.publication.earlier_runs import preview_key, run_key
 from tasks.storage.lake import Lake, open_lake
 from tasks.storage.source_files import expand_sources, read_tables
 
-# Parts smaller than this many units, and those behind so many, are summed up.
+# Parts smaller than this (in units), and parts after the first PARTS_SHOWN, are summed into one line.
 SMALLEST_PART, PARTS_SHOWN = 0.005, 14
 FEATURES_SHOWN = 10
 FORECAST_FILE = "forecast.parquet"
 
 
 def explain_forecast(run: RunContext, store: str, category: str, on: date) -> list[str]:
-    """Lines that answer "why this much?": the parts of XGBoost's median, and what it reads most overall.
+    """Explain one forecast: the parts of XGBoost's median, and the most important features over all series.
 
-    The model is fitted anew on what was known at ``as_of``: a minute on the largest sets.
+    Refits XGBoost on the data before the run date, which takes up to a minute on the largest data sets.
 
     Args:
-        run: settings and date of the run that is asked about.
-        store: id of the store.
-        category: of the series.
-        on: a label of the horizon.
+        run: Settings and run date of the finished run.
+        store: Store ID of the series.
+        category: Category of the series.
+        on: First day of a period of the horizon.
+
+    Returns:
+        The explanation, as lines of text.
 
     Raises:
-        ConfigError: there is no such series, or no such label in the horizon.
-        DataContractError: a source table cannot be read.
+        ConfigError: The series or the period does not exist.
+        DataContractError: An input table cannot be read.
     """
     settings, day = run.settings, pd.Timestamp(on)
     raw = read_tables(expand_sources(settings.sources), settings.sources)
@@ -56,15 +59,15 @@ def explain_forecast(run: RunContext, store: str, category: str, on: date) -> li
     fitted = forecaster.fit(panel, settings.seed)
     parts = explain(fitted, panel, store, category, day)
     if parts.empty:
-        return ["XGBoost has learnt nothing here: too few known periods in all series together."]
+        return ["XGBoost was not trained: too few observed periods across all series."]
     lines = [
-        f"Store {store}, {category}, {day.date()}: XGBoost's median is {parts[c.UNITS].sum():,.2f} units, made of",
+        f"Store {store}, {category}, {day.date()}: XGBoost's median is {parts[c.UNITS].sum():,.2f} units, the sum of",
         "",
         *_part_lines(parts),
         "",
         *_published(open_lake(settings.storage), settings, run, (store, category, day)),
         "",
-        "What XGBoost reads most over all series (mean gain of the splits):",
+        "Most important features of XGBoost over all series (mean gain of the splits):",
     ]
     gains = fitted.feature_importance().head(FEATURES_SHOWN)
     return [*lines, *(f"{gain:14,.1f}  {name}" for name, gain in zip(gains[FEATURE], gains[GAIN], strict=True))]
@@ -73,17 +76,21 @@ def explain_forecast(run: RunContext, store: str, category: str, on: date) -> li
 def _check(panel: Panel, store: str, category: str, day: pd.Timestamp) -> None:
     stores, categories = (panel.series[name].astype(str) for name in (c.STORE_ID, c.CATEGORY))
     if not (stores == store).any():
-        raise ConfigError(f"--store {store}: no sales before as_of. There are {first_few(sorted(set(stores)))}")
+        raise ConfigError(
+            f"--store {store}: no sales before the run date. Known stores: {first_few(sorted(set(stores)))}"
+        )
     own = categories[stores == store]
     if category not in set(own):
-        raise ConfigError(f"--category {category}: store {store} has sold none. It has {first_few(sorted(set(own)))}")
+        raise ConfigError(
+            f"--category {category}: no sales in store {store}. Its categories: {first_few(sorted(set(own)))}"
+        )
     if day not in panel.horizon_periods:
         labels = [str(label.date()) for label in panel.horizon_periods]
-        raise ConfigError(f"--date {day.date()}: not in the horizon. It is {first_few(labels)}")
+        raise ConfigError(f"--date {day.date()}: not in the horizon. Periods of the horizon: {first_few(labels)}")
 
 
 def _part_lines(parts: pd.DataFrame) -> list[str]:
-    """One line per part, with the feature's value where there is one; the small ones together."""
+    """Return one line per part, with the value of its feature, and one line for all small parts."""
     large = parts[(parts[c.UNITS].abs() >= SMALLEST_PART)].head(PARTS_SHOWN)
     lines = [
         f"{units:+12,.2f}  {name}" + ("" if pd.isna(value) else f" = {value:,.4g}")
@@ -94,7 +101,7 @@ def _part_lines(parts: pd.DataFrame) -> list[str]:
 
 
 def _published(lake: Lake, settings: Settings, run: RunContext, asked: tuple[str, str, pd.Timestamp]) -> list[str]:
-    """What the run of that day forecast by its champion; how to make one where there is none."""
+    """Return a line with the published forecast of the champion, or a line that says that no run has this date."""
     for folder in (run_key(run.as_of), preview_key(run.as_of)):
         if lake.exists(f"{folder}/{FORECAST_FILE}"):
             table = pd.read_parquet(io.BytesIO(lake.read_bytes(f"{folder}/{FORECAST_FILE}")))
@@ -104,4 +111,4 @@ def _published(lake: Lake, settings: Settings, run: RunContext, asked: tuple[str
                 f"The run's champion for this series is {model}: median {median:,.2f}, mean {mean:,.2f}."
                 for model, median, mean in table.loc[same, [c.MODEL, c.MEDIAN, c.MEAN]].itertuples(index=False)
             ]
-    return [f"{settings.name} has no run of {run.as_of} whose champion could be told."]
+    return [f"{settings.name} has no run of {run.as_of}, so the champion's forecast is not known."]

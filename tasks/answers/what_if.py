@@ -1,4 +1,4 @@
-"""``restock what-if``: a published run planned again with other limits or costs. Writes nothing, starts no server."""
+"""``restock what-if``: plan a published run again with other constraints or costs. Writes nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MEASURES = {
     c.OVER_CAPACITY: "Over capacity",
     c.TOTAL: "Total",
     c.OVER_CAPACITY_STORE_DAYS: "Store-periods over capacity",
-    c.VISITS: "Visits",
+    c.VISITS: "Deliveries",
     c.FILL_RATE: "Share of demand served",
     c.LOWER_BOUND: "Lower bound",
 }
@@ -40,13 +40,13 @@ _WIDTH, _NAME = 16, 30
 
 @dataclass(frozen=True)
 class Factors:
-    """By how much inputs are multiplied; 1 leaves them.
+    """Factors that multiply the inputs of a run; 1 changes nothing.
 
     Attributes:
-        capacity: of every store's storage capacity.
-        visit_cost: of every store's cost of a visit.
-        dc_stock: of what the distribution centre has of every SKU; rounded down.
-        demand: of every forecast.
+        capacity: Factor of every store's storage capacity.
+        visit_cost: Factor of every store's delivery cost.
+        dc_stock: Factor of the DC stock of every SKU; the result is rounded down.
+        demand: Factor of every forecast.
     """
 
     capacity: float = 1.0
@@ -56,50 +56,50 @@ class Factors:
 
 
 def what_if(run: RunContext, changed: RunContext, factors: Factors, tell: Tell | None = None) -> list[str]:
-    """Plan a published run again and say what changes.
+    """Plan a published run again and compare the plans.
 
     Args:
-        run: settings as they are in the file, and the date of the published run.
-        changed: the settings to plan with.
-        factors: of the run's inputs.
-        tell: told of the searches' progress.
+        run: Settings of the settings file, and the run date of the published run.
+        changed: The settings to plan with.
+        factors: Factors of the run's inputs.
+        tell: Called with the progress of the searches.
 
     Returns:
-        Lines: the chosen plan's cost beside the published one's, totals by policy, and what limits do not grant.
+        Lines of text: costs of the published and of the new plan, totals by policy, and shortages by constraint.
 
     Raises:
-        ConfigError: there is no such run, or a factor has nothing to multiply.
-        StorageError: what the run was planned from is no longer in the lake.
+        ConfigError: The run does not exist, or the input of a factor does not exist.
+        StorageError: The inputs of the published plan are no longer in the lake.
     """
     lake = open_lake(run.settings.storage)
-    standing = _standing(lake, run)
-    given = _given(standing, lake)
+    earlier = _published_run(lake, run)
+    given = _plan_inputs(earlier, lake)
     inputs = _multiplied(weekly_inputs(lake, PlanSlice.of(changed.settings), run.as_of, given), factors)
-    before, units = _published(lake, standing, run)
+    before, units = _published_costs(lake, earlier, run)
     plan = optimize(inputs, tell)
     notes = []
-    if standing.manifest.get("settings_sha256") != run.settings.digest():
-        notes.append("The settings file is not the published run's any more: some of the change is its own.")
-    return [*_beside(before, units, plan), "", *_by_policy(before, plan), "", *notes, *_shortfalls(plan)]
+    if earlier.manifest.get("settings_sha256") != run.settings.digest():
+        notes.append("The settings file has changed since the run was published. This may explain part of the change.")
+    return [*_compared_plans(before, units, plan), "", *_by_policy(before, plan), "", *notes, *_shortfalls(plan)]
 
 
-def _standing(lake: Lake, run: RunContext) -> EarlierRun:
-    standing = published(lake, run.as_of)
-    if standing is None:
+def _published_run(lake: Lake, run: RunContext) -> EarlierRun:
+    earlier = published(lake, run.as_of)
+    if earlier is None:
         raise ConfigError(
-            f"--as-of {run.as_of}: {lake.uri(run_key(run.as_of))} holds no published run to compare with. "
-            f"Make it with: restock weekly --settings FILE --as-of {run.as_of}"
+            f"--as-of {run.as_of}: {lake.uri(run_key(run.as_of))} does not contain a published run to compare "
+            f"with. To create it: restock weekly --settings FILE --as-of {run.as_of}"
         )
-    return standing
+    return earlier
 
 
-def _given(standing: EarlierRun, lake: Lake) -> PlanInputs:
+def _plan_inputs(earlier: EarlierRun, lake: Lake) -> PlanInputs:
     try:
-        return PlanInputs.model_validate(standing.manifest.get(PLAN_INPUTS))
+        return PlanInputs.model_validate(earlier.manifest.get(PLAN_INPUTS))
     except ValidationError as error:
         raise ConfigError(
-            f"{lake.uri(run_key(standing.as_of))}: its manifest does not say what the plan was made from; another "
-            f"version made it. Run again: restock weekly --settings FILE --as-of {standing.as_of}"
+            f"{lake.uri(run_key(earlier.as_of))}: the manifest does not list the inputs of the plan, because "
+            f"another version of Restock wrote it. Run again: restock weekly --settings FILE --as-of {earlier.as_of}"
         ) from error
 
 
@@ -112,12 +112,12 @@ def _multiplied(inputs: WeeklyInputs, factors: Factors) -> WeeklyInputs:
         if factor == 1.0:
             continue
         if column not in stores.columns or stores[column].isna().all():
-            raise ConfigError(f"{option} {factor:g}: no store has a {column}, so there is nothing to multiply.")
+            raise ConfigError(f"{option} {factor:g}: no store has a {column}.")
         stores = stores.assign(**{column: stores[column].astype(float) * factor})
     dc_stock = inputs.dc_stock
     if factors.dc_stock != 1.0:
         if dc_stock is None:
-            raise ConfigError(f"--dc-stock {factors.dc_stock:g}: the run has no dc_stock table.")
+            raise ConfigError(f"--dc-stock {factors.dc_stock:g}: the run has no table dc_stock.")
         dc_stock = dc_stock.assign(**{c.AVAILABLE: np.floor(dc_stock[c.AVAILABLE].astype(float) * factors.dc_stock)})
     forecast = inputs.forecast
     if factors.demand != 1.0:
@@ -126,16 +126,16 @@ def _multiplied(inputs: WeeklyInputs, factors: Factors) -> WeeklyInputs:
     return replace(inputs, stores=stores, dc_stock=dc_stock, forecast=forecast)
 
 
-def _published(lake: Lake, standing: EarlierRun, run: RunContext) -> tuple[pd.DataFrame, float]:
+def _published_costs(lake: Lake, earlier: EarlierRun, run: RunContext) -> tuple[pd.DataFrame, float]:
     costs = pd.read_csv(io.BytesIO(lake.read_bytes(f"{run_key(run.as_of)}/costs.csv")))
-    return costs, float(standing.targets()[c.TARGET_QUANTITY].sum())
+    return costs, float(earlier.targets()[c.TARGET_QUANTITY].sum())
 
 
 def _chosen(costs: pd.DataFrame) -> pd.Series:
     return costs[costs[c.CHOSEN].astype(bool)].iloc[0]
 
 
-def _beside(before: pd.DataFrame, units: float, plan: WeeklyPlan) -> list[str]:
+def _compared_plans(before: pd.DataFrame, units: float, plan: WeeklyPlan) -> list[str]:
     old, new = _chosen(before), _chosen(plan.costs)
     lines = [_line("", "published", "what if", "change"), _line("Policy", old[c.POLICY], new[c.POLICY], "")]
     for column, name in _MEASURES.items():

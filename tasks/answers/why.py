@@ -1,4 +1,4 @@
-"""``restock why``: how the target of one store and SKU came about, from the published run. Starts no server."""
+"""``restock why``: explain how the target of one store and SKU was computed, from the published run."""
 
 from __future__ import annotations
 
@@ -15,68 +15,73 @@ from tasks.publication.earlier_runs import RUNS, preview_key, run_key
 from tasks.report.reasons import reason_lines
 from tasks.storage.lake import Lake, open_lake
 
-NEAR_SHOWN = 5
+MATCHES_SHOWN = 5
 
 
 def why(run: RunContext, store: str, sku: str) -> list[str]:
-    """Lines that answer "why this many units?".
+    """Explain the target of one store and SKU.
 
     Args:
-        run: settings and date of the run that is asked about.
-        store: id as in the replenishment file.
-        sku: id as in the replenishment file.
+        run: Settings and run date of the finished run.
+        store: Store ID, as in the replenishment file.
+        sku: SKU, as in the replenishment file.
+
+    Returns:
+        The explanation, as lines of text.
 
     Raises:
-        ConfigError: the date has no run, or the run has no such store or SKU; near matches are named.
+        ConfigError: No run has this date, or the run does not contain the store or the SKU. The message names similar
+            IDs.
     """
     lake = open_lake(run.settings.storage)
     table = explanations_of(lake, run)
     stores = table[c.STORE_ID].astype(str)
     if not (stores == store).any():
-        raise ConfigError(f"--store {store}: the run of {run.as_of} has no such store. {_near(store, stores)}")
+        raise ConfigError(f"--store {store}: unknown store in the run of {run.as_of}. {_similar(store, stores)}")
     own = table[stores == store]
     skus = own[c.SKU].astype(str)
     if not (skus == sku).any():
         elsewhere = (table[c.SKU].astype(str) == sku).sum()
-        known = f"It is known in {elsewhere} other stores. " if elsewhere else ""
+        known = f"Other stores with this SKU: {elsewhere}. " if elsewhere else ""
         raise ConfigError(
-            f"--sku {sku}: store {store} has no such SKU in the run of {run.as_of}: it was neither sold nor counted "
-            f"there, and an absent pair means 0. {known}{_near(sku, skus)}"
+            f"--sku {sku}: store {store} has no target for this SKU in the run of {run.as_of}, because the SKU was "
+            f"neither sold nor counted there. Its target is 0. {known}{_similar(sku, skus)}"
         )
     row = own[skus == sku].iloc[0].to_dict()
     return [*reason_lines(row), *_override(lake, run, store, sku)]
 
 
 def explanations_of(lake: Lake, run: RunContext) -> pd.DataFrame:
-    """The explanations of the published run, or of the preview of a run that was not published.
+    """Read the explanations of the published run, or of its preview if it was not published.
 
     Raises:
-        ConfigError: there is none; the dates that have one are named.
+        ConfigError: No run has this date. The message names the dates that have one.
     """
     for folder in (run_key(run.as_of), preview_key(run.as_of)):
         if lake.exists(f"{folder}/{EXPLANATIONS}"):
             return pd.read_parquet(io.BytesIO(lake.read_bytes(f"{folder}/{EXPLANATIONS}")))
     days = sorted({key.split("/")[1] for key in lake.keys(RUNS) if key.endswith(f"/{EXPLANATIONS}")}, reverse=True)
-    found = f"Runs that can be asked about: {first_few(days)}." if days else "There is no run to ask about yet."
+    found = f"Runs with explanations: {first_few(days)}." if days else "No run has been published yet."
     raise ConfigError(
-        f"--as-of {run.as_of}: {lake.uri(run_key(run.as_of))} holds no {EXPLANATIONS}. {found} "
-        f"Make it with: restock weekly --settings FILE --as-of {run.as_of}"
+        f"--as-of {run.as_of}: {lake.uri(run_key(run.as_of))} does not contain {EXPLANATIONS}. "
+        f"{found} To create it: restock weekly --settings FILE --as-of {run.as_of}"
     )
 
 
 def _override(lake: Lake, run: RunContext, store: str, sku: str) -> list[str]:
-    """What a planner changed after the plan, where the published run says so."""
+    """Return a line if a planner's override changed the target after the plan."""
     key = f"{run_key(run.as_of)}/{OVERRIDDEN.file}"
     if not lake.exists(key):
         return []
     table = pd.read_csv(io.BytesIO(lake.read_bytes(key)), dtype={c.STORE_ID: str, c.SKU: str})
     own = table[(table[c.STORE_ID] == store) & (table[c.SKU] == sku)]
-    return [f"A planner's override made it {target} in the published file." for target in own[c.TARGET_QUANTITY]]
+    return [f"A planner's override changed the published target to {target}." for target in own[c.TARGET_QUANTITY]]
 
 
-def _near(text: str, known: pd.Series) -> str:
+def _similar(text: str, known: pd.Series) -> str:
+    """Suggest known IDs that are similar to a text; all IDs if none is similar."""
     names = sorted(set(known))
-    near = difflib.get_close_matches(text, names, NEAR_SHOWN, cutoff=0.5) or [
+    similar = difflib.get_close_matches(text, names, MATCHES_SHOWN, cutoff=0.5) or [
         name for name in names if text.casefold() in name.casefold()
     ]
-    return f"Near to it: {', '.join(near[:NEAR_SHOWN])}." if near else f"It has {first_few(names)}."
+    return f"Did you mean {' or '.join(similar[:MATCHES_SHOWN])}?" if similar else f"Known IDs: {first_few(names)}."

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tasks.deepar.sagemaker.endpoint import SageMakerEndpoint
 
 
-@task(name="deploy", task_run_name="deploy deepar models", cache_policy=NO_CACHE, tags=["deepar"])
+@task(name="deploy", task_run_name="deploy deepar models", cache_policy=NO_CACHE)
 def deploy_models(run: RunContext, models: list[DeepArModelRecord]) -> EndpointRecord:
     """Deploy the best model and its challengers, all trained on all data, to one endpoint.
 

@@ -123,7 +123,7 @@ def wait_for_state(page: chromium.Page, name: str) -> None:
 
 def test_a_run_is_started_from_the_form_and_leaves_artifacts_and_a_report(page: chromium.Page, served: Served) -> None:
     page.open(served.form())
-    page.wait_for("First day that is not known", "Do everything but the publication")
+    page.wait_for("Run date (YYYY-MM-DD)", "Run everything except the publication")
     run = submit(page)
     wait_for_state(page, "Completed")
     assert f"weekly replenishment · {mini_company.AS_OF}" in page.text()

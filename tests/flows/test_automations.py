@@ -153,7 +153,7 @@ def server(webhook: tuple[str, list[dict[str, str]]], tmp_path_factory: pytest.T
 
 def test_a_run_that_no_worker_takes_is_told(server: Server, company: Path) -> None:
     run = server.begin(company)
-    assert "weekly, due " in server.told("late run", "has not begun. Is a worker running?")
+    assert "weekly, due " in server.told("late run", "has not started. Is a worker running?")
     server.client.delete_flow_run(run)
 
 
@@ -182,6 +182,6 @@ def test_a_killed_run_says_what_to_do_and_is_told_once(server: Server, company: 
         server.client.set_flow_run_state(run, state, force=True)
     raw = "Process exited with status code: -9. It was killed."
     server.client.set_flow_run_state(run, Crashed(message=raw))
-    assert "Start the weekly run" in server.message(run, "finished stages are reused")
-    assert "the same date" in server.told("crashed run", "finished stages are reused")
+    assert "Start the weekly run" in server.message(run, "Finished stages are reused")
+    assert "the same date" in server.told("crashed run", "Finished stages are reused")
     assert not [one for one in server.posted if raw in one["message"]]

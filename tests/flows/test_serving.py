@@ -17,13 +17,13 @@ from uuid import UUID
 import pytest
 import yaml
 from click.testing import CliRunner
+from deployments.dead_runs import end_dead_runs
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Running
 
-from deployments.automations import TOLD
-from deployments.dead_runs import end_dead_runs
+from deployments.automations import NOTIFICATIONS
 from deployments.ecs.pool import create_pool, job_template
 from deployments.serve import serve
 from schemas.records import IngestRecord, InputFile, TableRef
@@ -83,7 +83,7 @@ def test_one_command_serves_deployments_automations_and_the_schedule(
         subprocess.run(again, cwd=ROOT, env=environment, check=True, timeout=SECONDS_TO_WAIT, capture_output=True)
         automations = [automation.name for automation in client.read_automations()]
         rules = ("approval timed out", "dead run", "killed run")
-        expected = [*(f"restock: {name}" for name in rules), *(f"restock: {name}" for name in TOLD)]
+        expected = [*(f"restock: {name}" for name in rules), *(f"restock: {name}" for name in NOTIFICATIONS)]
         assert sorted(automations) == sorted(expected)
 
         until = time.monotonic() + SECONDS_TO_WAIT / 4
@@ -118,7 +118,7 @@ def test_a_port_of_the_files_that_is_taken_is_told_before_a_server_starts(compan
         command = [sys.executable, "-m", "deployments.serve", "--settings", str(company), *ports]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False)
     assert done.returncode == 1
-    assert "is not free for the published files" in done.stderr
+    assert "Port already in use" in done.stderr
     assert "--files-port" in done.stderr
 
 
@@ -126,7 +126,7 @@ def test_a_missing_settings_file_is_told_before_a_server_starts(tmp_path: Path) 
     command = [sys.executable, "-m", "deployments.serve", "--settings", str(tmp_path / "no.yaml"), "--port", "1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False)
     assert done.returncode == 1
-    assert "There is no settings file" in done.stderr
+    assert "Settings file not found" in done.stderr
 
 
 @pytest.mark.parametrize(("option", "value"), [("--timezone", "Chile/Nowhere"), ("--cron", "every monday")])

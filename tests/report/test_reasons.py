@@ -104,16 +104,16 @@ def test_the_command_answers_from_the_published_run(settings_file: Path) -> None
     assert "= 7  target" in ask(settings_file)
     folder = settings_file.parent / "lake" / "runs" / "2025-01-02"
     (folder / "overrides.csv").write_text("store_id,sku,planned,target_quantity,overrides\n012,000-36,7,5,x\n")
-    assert "override made it 5" in ask(settings_file)
+    assert "override changed the published target to 5" in ask(settings_file)
 
 
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"store": "12"}, "Near to it: 012"),
-        ({"sku": "000-35"}, "Near to it: 000-3"),
-        ({"sku": "111-38"}, "It is known in 1 other stores"),
-        ({"day": "2025-01-09"}, "Runs that can be asked about: 2025-01-02"),
+        ({"store": "12"}, "Did you mean 012"),
+        ({"sku": "000-35"}, "Did you mean 000-3"),
+        ({"sku": "111-38"}, "Other stores with this SKU: 1."),
+        ({"day": "2025-01-09"}, "Runs with explanations: 2025-01-02"),
     ],
 )
 def test_what_is_unknown_is_told_with_what_is_near(settings_file: Path, asked: dict[str, str], words: str) -> None:

@@ -1,6 +1,6 @@
-"""Runs whose process ended together with the server that would have been told: found when `make serve` starts again.
+"""Detect runs whose process died while the server was down.
 
-Such a run would stay "Running", and a weekly run that is started meanwhile would be cancelled.
+Such a run would stay in state Running, and block the next weekly run.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from typing import Any
 
 import httpx
 
-from deployments.automations import START_AGAIN
-
 SECONDS_TO_ANSWER = 60
 UNFINISHED = ("PENDING", "RUNNING", "CANCELLING")
-MESSAGE = f"Its process was gone when `make serve` started: the machine or all of Restock had stopped. {START_AGAIN}"
-# Labels and variables that Prefect gives to a run and to its process.
+# What to do about a run that died.
+START_AGAIN = "Start the weekly run (or the backfill) again with the same date. Finished stages are reused."
+MESSAGE = f"The run's process no longer existed when `make serve` started. {START_AGAIN}"
+# A label and an environment variable that Prefect sets for a run and for its process.
 WORKER = "prefect.worker.name"
 RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"
 
 
 def end_dead_runs(api: str, worker: str) -> list[str]:
-    """Mark the runs of a worker of this machine whose process is gone as crashed, and the runs within them.
+    """Mark the runs of a worker whose process no longer exists as crashed, together with their subflow runs.
 
     Args:
-        api: address of the server's API.
-        worker: name of the worker, which is not running (yet).
+        api: Address of the server's API.
+        worker: Name of a worker of this machine. It must not be running.
 
     Returns:
-        Their names.
+        The names of the crashed runs, without their subflow runs.
     """
     with httpx.Client(base_url=api, timeout=SECONDS_TO_ANSWER) as client:
         dead = [
@@ -38,22 +38,22 @@ def end_dead_runs(api: str, worker: str) -> list[str]:
             for run in _unfinished(client)
             if run["labels"].get(WORKER) == worker and not is_alive(run["infrastructure_pid"], run["id"])
         ]
-        within = _unfinished(client, parents=[run["id"] for run in dead]) if dead else []
-        for run in [*within, *dead]:
+        subflow_runs = _unfinished(client, parents=[run["id"] for run in dead]) if dead else []
+        for run in [*subflow_runs, *dead]:
             state = {"type": "CRASHED", "name": "Crashed", "message": MESSAGE}
             client.post(f"/flow_runs/{run['id']}/set_state", json={"state": state, "force": True}).raise_for_status()
     return [str(run["name"]) for run in dead]
 
 
 def _unfinished(client: httpx.Client, parents: Iterable[str] | None = None) -> list[dict[str, Any]]:
-    wanted: dict[str, Any] = {"state": {"type": {"any_": list(UNFINISHED)}}}
+    filters: dict[str, Any] = {"state": {"type": {"any_": list(UNFINISHED)}}}
     if parents is not None:
-        wanted["parent_flow_run_id"] = {"any_": list(parents)}
-    return list(client.post("/flow_runs/filter", json={"flow_runs": wanted}).raise_for_status().json())
+        filters["parent_flow_run_id"] = {"any_": list(parents)}
+    return list(client.post("/flow_runs/filter", json={"flow_runs": filters}).raise_for_status().json())
 
 
 def is_alive(process: str | None, run: str) -> bool:
-    """Whether a run's process is still there; its number may belong to another one by now."""
+    """Return whether the process of a run exists. Another process may have its number by now."""
     if not process:
         return False
     if Path("/proc/self/environ").exists():
