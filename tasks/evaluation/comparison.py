@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from schemas.panel import Fold, Panel
 from schemas.protocols import Forecaster
 from schemas.settings import BASELINES, ModelsSettings
 from schemas.settings.slices import CompareSlice
-from tasks.evaluation.backtest.recalibration import recalibrated
+from tasks.evaluation.backtest.recalibration import RecalibrationRule, recalibrated
 from tasks.evaluation.backtest.rows import read_rows, series_codes
 from tasks.evaluation.backtest.split import SplitForecasts, attach_actuals, horizons_covered
 from tasks.evaluation.metrics.aggregation import FoldGrid, fold_grid
@@ -25,9 +25,26 @@ from tasks.evaluation.ranking import SelectionRule, loss_parts, loss_rows
 from tasks.evaluation.selection.champions import champions_of
 from tasks.evaluation.selection.overfitting import gap_of
 from tasks.evaluation.selection.reconcile import NONE, ReconciliationRule, reconcile
-from tasks.evaluation.selection.weights import ensemble_weights
+from tasks.evaluation.selection.weights import WeightRule, ensemble_weights
 from tasks.forecasting.combine.ensemble import combine
 from tasks.forecasting.registry import create, facts
+
+
+@dataclass(frozen=True)
+class ComparisonRules:
+    """The numbers that a comparison depends on besides its settings.
+
+    Attributes:
+        selection: how champions are selected.
+        weights: how losses become weights of the ensemble.
+        recalibration: how quantiles are moved by the outcomes of the folds.
+        reconciliation: when forecasts are reconciled, and with which models.
+    """
+
+    selection: SelectionRule
+    weights: WeightRule = field(default_factory=WeightRule)
+    recalibration: RecalibrationRule = field(default_factory=RecalibrationRule)
+    reconciliation: ReconciliationRule = field(default_factory=ReconciliationRule)
 
 
 @dataclass(frozen=True)
@@ -68,7 +85,7 @@ def compare(
     panel: Panel,
     folds: Sequence[Fold],
     settings: CompareSlice,
-    rule: SelectionRule | None = None,
+    rules: ComparisonRules | None = None,
     sku_facts: pd.DataFrame | None = None,
     workers: int = 1,
     forecasters: Sequence[Forecaster] | None = None,
@@ -83,7 +100,7 @@ def compare(
         folds: the run's folds, for the scales of mase and rmsse.
         settings: quantiles, horizon, the loss that ranks models, and whether rows of the models ``ensemble`` and
             ``reconciled`` are added.
-        rule: how champions are selected; :func:`selection_rule` where None.
+        rules: the numbers; the defaults with :func:`selection_rule` where None.
         sku_facts: prices of units (see ``tasks.demand.sku_facts``); read where inventory costs rank models and the
             shortage cost is the price.
         forecasters: models that forecast total, stores and categories for the reconciliation;
@@ -94,22 +111,22 @@ def compare(
         TrainingError: a column is missing, a value is not finite, rows repeat, a series of the panel has
             no live forecast, or a live forecast does not have one row per period of the horizon.
     """
-    rule = rule or selection_rule(settings)
+    rules = rules or ComparisonRules(selection_rule(settings))
+    rule = rules.selection
     tables = [table for table in forecasts if len(table)]
     split = _split(tables, panel, settings)
     if settings.models.ensemble is not None:
-        tables.append(_ensemble(tables, split.backtest, panel, settings, rule, sku_facts))
+        tables.append(_ensemble(tables, split.backtest, panel, settings, rules, sku_facts))
         split = _split(tables, panel, settings)
-    split = SplitForecasts(*recalibrated(split.backtest, split.live, settings.quantiles))
+    split = SplitForecasts(*recalibrated(split.backtest, split.live, settings.quantiles, rules.recalibration))
     _check_live(split.live, panel)
     backtest = _costed(split.backtest, settings, rule, sku_facts)
     rows = read_rows(backtest, settings.quantiles)
     grid = fold_grid(rows)
     gap = gap_of(rows, rule)
     champions = champions_of(rows, grid, split.live, rule)
-    reconciled = reconcile(
-        split, champions, panel, folds, settings, forecasters or aggregate_forecasters(settings, workers)
-    )
+    models = forecasters or aggregate_forecasters(settings, workers, rules.reconciliation.models)
+    reconciled = reconcile(split, champions, panel, folds, settings, models, rules.reconciliation)
     split, champions = reconciled.split, reconciled.champions
     if reconciled.method != NONE:
         backtest = _costed(split.backtest, settings, rule, sku_facts)
@@ -172,18 +189,19 @@ def _ensemble(
     backtest: pd.DataFrame,
     panel: Panel,
     settings: CompareSlice,
-    rule: SelectionRule,
+    rules: ComparisonRules,
     sku_facts: pd.DataFrame | None,
 ) -> pd.DataFrame:
     """Rows of the ensemble: named members with equal weights, else all models with weights from the folds."""
     members = settings.models.ensemble.members if settings.models.ensemble else None
     if members is not None:
         return combine(tables, members)
-    grid = fold_grid(read_rows(_costed(backtest, settings, rule, sku_facts), settings.quantiles))
+    grid = fold_grid(read_rows(_costed(backtest, settings, rules.selection, sku_facts), settings.quantiles))
     if not len(grid.cutoffs):
         return combine(tables)
     horizons = horizons_covered(backtest[c.DATE], panel.horizon)
-    return combine(tables, weights=ensemble_weights(grid, rule, panel.horizon_periods[0], horizons))
+    live = panel.horizon_periods[0]
+    return combine(tables, weights=ensemble_weights(grid, rules.selection, live, horizons, rules.weights))
 
 
 def _check_live(live: pd.DataFrame, panel: Panel) -> None:

@@ -12,7 +12,7 @@ from schemas.records import ComparisonRecord, Failure, ForecastRecord, PanelRef,
 from schemas.settings.slices import CompareSlice
 from tasks.demand.folds import plan_folds
 from tasks.demand.stored import load_panel
-from tasks.evaluation.comparison import Comparison, compare
+from tasks.evaluation.comparison import Comparison, ComparisonRules, compare
 from tasks.evaluation.ranking import SelectionRule
 from tasks.storage.json_rows import rows_of
 from tasks.storage.lake import Lake
@@ -53,7 +53,7 @@ def run_comparison(lake: Lake, inputs: CompareInputs, use: CompareSlice, workers
         panel,
         folds.folds,
         use,
-        SelectionRule(loss=use.selection.loss, covariate_free=frozenset(inputs.covariate_free)),
+        ComparisonRules(SelectionRule(loss=use.selection.loss, covariate_free=frozenset(inputs.covariate_free))),
         lake.read_table(inputs.sku_facts) if inputs.sku_facts else None,
         workers=workers,
     )

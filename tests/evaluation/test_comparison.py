@@ -6,8 +6,10 @@ from schemas import columns as c
 from schemas.errors import TrainingError
 from schemas.panel import Fold
 from schemas.settings import EnsembleSettings, Settings
-from tasks.evaluation.comparison import compare
+from tasks.evaluation.backtest.recalibration import RecalibrationRule
+from tasks.evaluation.comparison import ComparisonRules, compare, selection_rule
 from tasks.evaluation.metrics.definitions import METRICS
+from tasks.evaluation.selection.weights import WeightRule
 
 SOURCES = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
 SERIES, KNOWN, HORIZON = 6, 40, 4
@@ -185,3 +187,26 @@ def test_the_set_loss_ranks_the_models(forecasts, panel, folds, settings, loss, 
     ranked = figures[[c.WQL] if loss == "wql" else [c.WAPE, c.WQL]].mean(axis=1)
     expected = ranked / ranked[["seasonal_naive", "moving_average"]].mean()
     pd.testing.assert_series_equal(figures[c.RELATIVE_LOSS], expected, check_names=False)
+
+
+def test_the_default_rule_penalizes_the_models_without_covariates(settings):
+    rule = selection_rule(settings)
+    assert rule.covariate_free == {"seasonal_naive", "moving_average", "croston", "tsb"}
+    assert rule.loss == settings.selection.loss
+
+
+def test_the_numbers_of_a_comparison_are_arguments(forecasts, panel, folds, settings):
+    models = settings.models.model_copy(update={"ensemble": EnsembleSettings()})
+    settings = settings.model_copy(update={"models": models})
+    default = compare(forecasts, panel, folds, settings)
+    selection = selection_rule(settings)
+    same = compare(forecasts, panel, folds, settings, ComparisonRules(selection))
+    pd.testing.assert_frame_equal(default.forecast, same.forecast)
+    equal_weights = ComparisonRules(selection, weights=WeightRule(sharpness=0.0))
+    changed = compare(forecasts, panel, folds, settings, equal_weights).forecast
+    ensemble = changed[c.MODEL].eq("ensemble")
+    assert not changed.loc[ensemble, c.MEAN].equals(default.forecast.loc[ensemble, c.MEAN])
+    few_rows = ComparisonRules(selection, recalibration=RecalibrationRule(fewest_rows=10))
+    changed = compare(forecasts, panel, folds, settings, few_rows).forecast
+    assert not changed["q0.9"].equals(default.forecast["q0.9"])
+    pd.testing.assert_series_equal(changed[c.MEAN], default.forecast[c.MEAN])
