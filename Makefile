@@ -38,9 +38,10 @@ tests: .venv/.installed-test
 test-fast: .venv/.installed-test ## tests without flows, servers and real data (about a minute and a half on two cores)
 	$(BIN)/pytest -q -n $(CORES) -m "not flow and not system and not shared_data and not accuracy"
 
-lint: .venv/.installed-test ## style and formatting
+lint: .venv/.installed-test ## style, formatting and banned words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/pytest -q tests/architecture/test_words.py
 
 fmt: .venv/.installed-test ## repair style and formatting
 	$(BIN)/ruff check --fix .

@@ -123,7 +123,7 @@ def _files(settings: Path, port: int) -> Iterator[dict[str, str]]:
     """Serve the lake's files while the context is open, unless the lake is in a bucket.
 
     Yields:
-        Environment variables that tell runs the address; empty for a bucket.
+        Environment variables with the address, for runs; empty for a bucket.
     """
     try:
         storage = load_settings(settings).storage

@@ -102,7 +102,7 @@ class Key:
 
 
 def keys(group: type[Strict] = Settings, above: str = "") -> Iterator[Key]:
-    """Every key that has a value of its own, in the order of the model."""
+    """Every key that has its own value, in the order of the model."""
     for name, info in group.model_fields.items():
         inner = group_of(info)
         if inner is None or info.description or group.presence_counts:

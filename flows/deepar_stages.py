@@ -37,7 +37,7 @@ class Configurations(NamedTuple):
 
     @property
     def futures(self) -> list[PrefectFuture[Any]]:
-        """Everything submitted, in order: read so, a failure is told by the task that failed, not by one after it."""
+        """Everything submitted, in order: read in this order, a failure is reported by the task that failed."""
         return [*self.records, self.choice]
 
 

@@ -55,14 +55,14 @@ class Factors:
     demand: float = 1.0
 
 
-def what_if(run: RunContext, changed: RunContext, factors: Factors, tell: Tell | None = None) -> list[str]:
+def what_if(run: RunContext, changed: RunContext, factors: Factors, progress: Tell | None = None) -> list[str]:
     """Plan a published run again and compare the plans.
 
     Args:
         run: Settings of the settings file, and the run date of the published run.
         changed: The settings to plan with.
         factors: Factors of the run's inputs.
-        tell: Called with the progress of the searches.
+        progress: Called with the progress of the searches.
 
     Returns:
         Lines of text: costs of the published and of the new plan, totals by policy, and shortages by constraint.
@@ -76,7 +76,7 @@ def what_if(run: RunContext, changed: RunContext, factors: Factors, tell: Tell |
     given = _plan_inputs(earlier, lake)
     inputs = _multiplied(weekly_inputs(lake, PlanSlice.of(changed.settings), run.as_of, given), factors)
     before, units = _published_costs(lake, earlier, run)
-    plan = optimize(inputs, tell)
+    plan = optimize(inputs, progress)
     notes = []
     if earlier.manifest.get("settings_sha256") != run.settings.digest():
         notes.append("The settings file has changed since the run was published. This may explain part of the change.")
