@@ -1,4 +1,4 @@
-"""The stages of DeepAR: configurations in parallel, the best on everything known, tuning, an endpoint."""
+"""Submit the stages of DeepAR: training of the configurations, of the best one, tuning, and the endpoint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tasks.stages.deepar_tools import deepar_settings
 
 
 class Configurations(NamedTuple):
-    """DeepAR's configurations of a run, trained and compared."""
+    """The trained and compared DeepAR configurations of a run."""
 
     trial: PrefectFuture[DeepArTrial]
     records: list[PrefectFuture[ConfigurationRecord]]
@@ -37,14 +37,14 @@ class Configurations(NamedTuple):
 
     @property
     def futures(self) -> list[PrefectFuture[Any]]:
-        """Everything submitted, in order: read in this order, a failure is reported by the task that failed."""
+        """All submitted tasks in order; waiting in this order reports the task that failed first."""
         return [*self.records, self.choice]
 
 
 def configurations_stage(
     run: RunContext, panel: PrefectFuture[PanelRecord], runner: Runner | None, before_folds: bool
 ) -> Configurations:
-    """The best DeepAR configuration: trained in parallel, compared on the same periods."""
+    """Train DeepAR's configurations in parallel, compare them on the same periods and choose the best one."""
     trial = done(plan_configurations, run, panel, before_folds)
     given = deepar_settings(run).configurations
     compared = given if trial.result().window and not (before_folds and len(given) == 1) else []
@@ -64,14 +64,14 @@ def configurations_stage(
 
 
 def train_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> DeepArModelRecord:
-    """Configurations compared on the last horizon before ``as_of``; the best is trained on everything known."""
+    """Compare the configurations on the last horizon before ``as_of``, then train the best one on all data."""
     with deepar_runner(run) as runner:
         best, _ = _trained(run, panel, runner)
         return best.result()
 
 
 def tune_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> TuningRecord:
-    """Configurations as for training, then a search of the best one's hyperparameters."""
+    """Compare the configurations, then tune the hyperparameters of the best one."""
     with deepar_runner(run) as runner:
         compared = configurations_stage(run, panel, runner, before_folds=False)
         _wait(compared)
@@ -80,7 +80,7 @@ def tune_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> TuningReco
 
 
 def deploy_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> EndpointRecord:
-    """The best model and its challengers, each trained on everything known, on one endpoint."""
+    """Train the best configuration and its challengers on all data, and serve them on one endpoint."""
     with deepar_runner(run) as runner:
         best, compared = _trained(run, panel, runner)
         choice = compared.choice.result()

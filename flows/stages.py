@@ -1,4 +1,4 @@
-"""The stages of a run, submitted in order; every flow is a prefix of the same chain."""
+"""Submit the stages of a run in order. Every flow runs a first part of the same chain."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from tasks.stages.tune_trees import tune_trees
 
 hide_expected_tracebacks()
 
-# What every flow that may train or ask DeepAR owes to those who pay for SageMaker. A killed run's jobs go on:
+# Stops SageMaker jobs when a flow is cancelled, and deletes endpoints when it ends. Jobs of a killed run continue, and
 # the next run finds them.
 AT_THE_END: dict[str, Any] = {
     "on_cancellation": [stop_jobs],
@@ -57,7 +57,7 @@ task_runner = cast(Runner, ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE))
 
 
 def flow_run_name() -> str:
-    """Flow, date, settings and scope: what an operator looks for in the list of runs."""
+    """Return the name of the run: flow, run date, settings and scope."""
     given = flow_run.get_parameters()
     scope = [*(given.get("stores") or []), *(given.get("categories") or [])]
     settings = "/".join(Path(given["settings_file"]).parts[-2:])
@@ -66,17 +66,17 @@ def flow_run_name() -> str:
 
 
 def ingest_stage(run: RunContext) -> PrefectFuture[IngestRecord]:
-    """Validated tables."""
+    """Read and validate the input tables."""
     return done(ingest_tables, run)
 
 
 def panel_stage(run: RunContext, ingested: PrefectFuture[IngestRecord]) -> PrefectFuture[PanelRecord]:
-    """The demand panel with its features."""
+    """Build the demand panel and its features."""
     return done(build_features, run, ingested)
 
 
 def tuning_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> dict[str, PrefectFuture[TreeTuningRecord]]:
-    """The parameters of the tree models that are to be tuned, by model, submitted side by side."""
+    """Submit the tuning of the tree models, one task per model; returns the futures by model."""
     return {
         model: submit(None, tune_trees.with_options(task_run_name=f"tune {model}"), run=run, panel=panel, model=model)
         for model in tuned_models(run.settings)
@@ -84,10 +84,10 @@ def tuning_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> dict[str
 
 
 def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[PrefectFuture[ForecastRecord]]:
-    """Every model on every fold and on the horizon, in shards; progress shows while they finish."""
+    """Forecast with every model, on the folds and on the horizon, in shards; show the progress."""
     shards = done(plan_shards, run, panel).result()
     tuned = tuning_stage(run, panel)
-    # A shard that waits for parameters would hold a place that another could use.
+    # Shards that wait for tuned parameters come last: they would occupy a thread that another shard could use.
     shards = sorted(shards, key=lambda spec: spec.model in tuned)
     with deepar_runner(run) as runner:
         wanted = run.settings.models.deepar is not None
@@ -121,7 +121,7 @@ def _shard(
 def compare_stage(
     run: RunContext, panel: PrefectFuture[PanelRecord], forecasts: list[PrefectFuture[ForecastRecord]]
 ) -> PrefectFuture[ComparisonRecord]:
-    """Backtest, metrics and the champion of every series."""
+    """Backtest the models and select a champion per series."""
     return done(compare_models, run, panel, forecasts)
 
 
@@ -131,13 +131,13 @@ def plan_stage(
     panel: PrefectFuture[PanelRecord],
     comparison: PrefectFuture[ComparisonRecord],
 ) -> PrefectFuture[PlanRecord]:
-    """Visits, levels and targets."""
+    """Plan deliveries, order-up-to levels and targets."""
     calibration = done(calibrate_costs, run, ingested, panel, comparison)
     return done(optimize_plan, run, ingested, panel, comparison, calibration)
 
 
 class PlannedWeek(NamedTuple):
-    """Everything of a weekly run but its publication."""
+    """The results of a weekly run before its publication."""
 
     ingested: PrefectFuture[IngestRecord]
     panel: PrefectFuture[PanelRecord]
@@ -147,7 +147,7 @@ class PlannedWeek(NamedTuple):
 
 
 def plan_week(run: RunContext) -> PlannedWeek:
-    """The chain from the source files to the plan."""
+    """Run all stages from the input tables to the plan."""
     ingested = ingest_stage(run)
     panel = panel_stage(run, ingested)
     forecasts = forecast_stage(run, panel)
@@ -156,7 +156,7 @@ def plan_week(run: RunContext) -> PlannedWeek:
 
 
 def replenish(run: RunContext, approve: bool = False) -> PublicationRecord:
-    """The whole chain, from the source files to the published replenishment file.
+    """Run all stages and publish the replenishment file.
 
     Args:
         run: what the run is about.
@@ -179,5 +179,5 @@ def replenish(run: RunContext, approve: bool = False) -> PublicationRecord:
 def judge_stage(
     run: RunContext, weeks: list[WeekOutcome], panel: PrefectFuture[PanelRecord]
 ) -> PrefectFuture[list[WeekOutcome]]:
-    """What the weeks of a backfill cost, and how far off they were."""
+    """Measure the accuracy and the cost of the weeks of a backfill."""
     return done(judge_weeks, run, weeks, panel)
