@@ -1,6 +1,7 @@
 """Texts use standard terms, plain English and American spelling: no banned words in comments, strings and documents.
 
-``make lint`` runs this file. Identifiers, code in backticks and strings without a space are not checked.
+``make lint`` runs this file. Identifiers, code in backticks and strings without a space are not checked. References to
+documents outside the repository are found by test_references.py.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SUFFIXES = {".py", ".md", ".yaml", ".yml", ".j2"}
 # This file quotes the words.
 EXEMPT = {"tests/architecture/test_words.py"}
 
-# Words and phrases, and what to write instead. A phrase with a capital letter is matched exactly.
+# Words and phrases, and what to write instead.
 WORDS = {
     "anew": "again",
     "asked for": "requested",
@@ -34,9 +35,6 @@ WORDS = {
     "beside": "next to, in addition to",
     "blind": "covariate-free",
     "carried out": "selected, applied, run",
-    "design, idea": "docs/reference/design.md",
-    "contract, section": "docs/reference/contract.md",
-    "domain, section": "docs/reference/domain.md",
     "doubted": "prior weight, shrunk",
     "fading error": "autoregressive error",
     "first day that is not known": "run date",
@@ -62,10 +60,6 @@ WORDS = {
     "place on show": "display capacity",
     "places on show": "display capacity",
     "so many": "the number of",
-    "Source A": "the name of the published work",
-    "Source B": "the name of the published work",
-    "source A": "the name of the published work",
-    "source B": "the name of the published work",
     "stands": "is, is stored, exists",
     "tell": "report, say, show",
     "tells": "reports, says, shows",
@@ -122,7 +116,7 @@ _TARGET = re.compile(r"\]\([^)\s]*\)")
 
 def _pattern(phrase: str) -> re.Pattern[str]:
     words = _SPACE.join(map(re.escape, phrase.split()))
-    return re.compile(rf"(?<![\w-]){words}(?![\w-])", re.IGNORECASE if phrase.islower() else 0)
+    return re.compile(rf"(?<![\w-]){words}(?![\w-])", re.IGNORECASE)
 
 
 PATTERNS = {phrase: (_pattern(phrase), better) for phrase, better in WORDS.items()}
