@@ -1,1 +1,1 @@
-"""One forecaster a file behind one small interface: `schemas.protocols.Forecaster`."""
+"""Forecasting models, one per file, with one small interface: `schemas.protocols.Forecaster`."""

@@ -1,8 +1,9 @@
-"""The baselines: seasonal naive and moving average, for every series whatever its history."""
+"""The baselines: seasonal naive and moving average, for every series with any history."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,13 +16,25 @@ from tasks.forecasting.quantiles import normal_scores, row_quantiles, tidy
 # Known periods that the moving average spans, and steps of the horizon that share their errors.
 AVERAGE_WINDOW = {"D": 28, "W": 8, "MS": 6}
 STEP_GROUP = {"D": 7, "W": 4, "MS": 3}
-# Errors are read from this many of the latest periods.
-ERROR_PERIODS = 400
-# A series' own errors weigh n / (n + 20) against the relative errors that they are shrunk towards.
-ERROR_PRIOR = 20.0
-# Coefficient of variation assumed where nothing else is known.
-FIXED_VARIATION = 0.5
 NO_HISTORY = SeriesFailure(FailureKind.NO_HISTORY, "no known open period in the history")
+
+
+@dataclass(frozen=True)
+class BaselineErrorRule:
+    """The numbers of the baselines' error distributions (docs/reference/constants.md).
+
+    Attributes:
+        periods: errors are read from this many of the latest periods.
+        prior_errors: prior weight k: a series' own errors weigh n / (n + k) against the relative errors of all series.
+        fixed_variation: coefficient of variation without any known error.
+    """
+
+    periods: int = 400
+    prior_errors: float = 20.0
+    fixed_variation: float = 0.5
+
+
+RULE = BaselineErrorRule()
 
 
 def open_demand(panel: Panel) -> FloatArray:
@@ -30,14 +43,14 @@ def open_demand(panel: Panel) -> FloatArray:
 
 
 def last_known(values: FloatArray) -> FloatArray:
-    """The last known value along axis 1 of an array (n, K, ...); NaN where there is none."""
+    """The last known value along axis 1 of an array (n, K, ...); NaN without one."""
     known = np.isfinite(values)
     place = values.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
     return np.take_along_axis(values, place[:, None], axis=1)[:, 0]
 
 
 def last_mean(values: FloatArray, count: int) -> FloatArray:
-    """Mean of the last ``count`` known values of every row, shape (n,); NaN where there is none.
+    """Mean of the last ``count`` known values of every row, shape (n,); NaN without one.
 
     >>> last_mean(np.array([[1.0, 4.0, np.nan, 6.0]]), 2)
     array([5.])
@@ -81,7 +94,7 @@ class SeasonalNaive:
         return cls()
 
     def fit(self, panel: Panel, seed: int) -> SeasonalNaive:  # noqa: ARG002
-        """Nothing is learnt: everything is read from the history when forecasting."""
+        """Nothing is learned: everything is read from the history when forecasting."""
         return self
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
@@ -116,7 +129,7 @@ class MovingAverage:
         return cls()
 
     def fit(self, panel: Panel, seed: int) -> MovingAverage:  # noqa: ARG002
-        """Nothing is learnt: everything is read from the history when forecasting."""
+        """Nothing is learned: everything is read from the history when forecasting."""
         return self
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
@@ -154,8 +167,8 @@ def _seasonal_errors(history: FloatArray, horizon: int, season: int) -> Iterator
     """Steps that are equally many seasons ahead, and the errors of repeating from so far."""
     for start in range(0, horizon, season):
         lag = start + season
-        later = history[:, lag:][:, -ERROR_PERIODS:]
-        earlier = history[:, : max(history.shape[1] - lag, 0)][:, -ERROR_PERIODS:]
+        later = history[:, lag:][:, -RULE.periods :]
+        earlier = history[:, : max(history.shape[1] - lag, 0)][:, -RULE.periods :]
         yield slice(start, min(lag, horizon)), later - earlier
 
 
@@ -171,8 +184,8 @@ def _average_errors(history: FloatArray, horizon: int, window: int, group: int) 
     average = np.divide(total[:, origins] - total[:, before], size, out=np.full((n, periods), np.nan), where=size > 0)
     for start in range(0, horizon, group):
         lead = start + (min(group, horizon - start) + 1) // 2
-        later = history[:, lead:][:, -ERROR_PERIODS:]
-        made = average[:, : max(periods - lead, 0)][:, -ERROR_PERIODS:]
+        later = history[:, lead:][:, -RULE.periods :]
+        made = average[:, : max(periods - lead, 0)][:, -RULE.periods :]
         yield slice(start, min(start + group, horizon)), later - made
 
 
@@ -192,9 +205,9 @@ def _error_quantiles(errors: FloatArray, scale: FloatArray, levels: Sequence[flo
     """
     own = row_quantiles(errors, levels)
     count = np.isfinite(errors).sum(axis=1)
-    weight = (count / (count + ERROR_PRIOR))[:, None]
+    weight = (count / (count + RULE.prior_errors))[:, None]
     size: FloatArray = np.where(np.isfinite(scale), scale, 0.0)
-    relative = FIXED_VARIATION * normal_scores(levels)
+    relative = RULE.fixed_variation * normal_scores(levels)
     selling = np.flatnonzero(size > 0.0)
     if pooled and selling.size:
         shares = (errors[selling] / size[selling, None]).ravel()

@@ -29,7 +29,7 @@ def forecast_folds(
     """Fit and forecast at every cutoff, in ascending order, the panel's own last.
 
     Args:
-        forecaster: fitted anew on what was known at each cutoff.
+        forecaster: fitted again on what was known at each cutoff.
         panel: history and horizon.
         folds: cutoffs, ascending.
         live: whether to forecast the panel's own horizon.

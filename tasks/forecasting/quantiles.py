@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -10,10 +11,21 @@ from numpy.typing import NDArray
 
 from schemas.panel import BoolArray, FloatArray
 
-# So many residuals weigh as much as the normal shape they are shrunk towards.
-SHAPE_PRIOR = 20.0
-# Standardised residuals are cut here: one odd period must not set a quantile alone.
-LARGEST_DEVIATION = 6.0
+
+@dataclass(frozen=True)
+class ShapeRule:
+    """The numbers of residual shapes (docs/reference/constants.md).
+
+    Attributes:
+        prior_residuals: prior weight of the normal shape, in residuals.
+        largest_deviation: standardized residuals are clipped here, so that one period alone cannot set a quantile.
+    """
+
+    prior_residuals: float = 20.0
+    largest_deviation: float = 6.0
+
+
+RULE = ShapeRule()
 
 
 def tidy(mean: FloatArray, quantiles: FloatArray, closed: BoolArray | None = None) -> tuple[FloatArray, FloatArray]:
@@ -72,7 +84,7 @@ def from_samples(samples: FloatArray, levels: Sequence[float]) -> FloatArray:
 
 
 def residual_scores(residuals: FloatArray, levels: Sequence[float]) -> FloatArray:
-    """How residuals are spread around 0, in standard deviations: stands where z(p) would.
+    """Shape of the residuals around 0, in standard deviations: replaces z(p).
 
     Demand is skewed, so the normal's symmetric scores put the median of sparse series too high. With n
     residuals their empirical scores weigh n / (n + 20), the normal ones the rest.
@@ -89,8 +101,8 @@ def residual_scores(residuals: FloatArray, levels: Sequence[float]) -> FloatArra
     spread = float(np.sqrt(np.mean(known**2))) if known.size else 0.0
     if spread <= 0.0:
         return normal
-    scores = np.clip(known / spread, -LARGEST_DEVIATION, LARGEST_DEVIATION)
-    weight = known.size / (known.size + SHAPE_PRIOR)
+    scores = np.clip(known / spread, -RULE.largest_deviation, RULE.largest_deviation)
+    weight = known.size / (known.size + RULE.prior_residuals)
     return weight * np.quantile(scores, list(levels)) + (1.0 - weight) * normal
 
 

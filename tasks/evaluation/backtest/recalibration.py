@@ -11,7 +11,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.evaluation.backtest.split import horizons_covered
-from tasks.forecasting.combine.quantile_factors import MEDIAN, Calibration, asked_outside, calibrate
+from tasks.forecasting.combine.quantile_factors import MEDIAN, Calibration, calibrate, share_outside
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ def _factors(
         return Calibration.none(levels)
     actual, size, median = (table[name].to_numpy(np.float64)[used] for name in (c.ACTUAL, c.MEAN, c.MEDIAN))
     horizons = horizons_covered(table.loc[used, c.DATE], int(step[used].max()))
-    outside = asked_outside(horizons, rule.prior_horizons)
+    outside = share_outside(horizons, rule.prior_horizons)
     found = calibrate(actual, values[used], median, size, step[used], levels, outside)
-    return found.even_handed(levels, horizons)
+    return found.balanced(levels, horizons)
 
 
 def _moved(

@@ -11,7 +11,7 @@ from scipy import sparse
 from schemas import columns as c
 from schemas.panel import FloatArray, KnownFeature, Panel, SmallFloatArray
 
-# Stands for "every store" or "every category" in an aggregate's key.
+# Means "every store" or "every category" in an aggregate's key.
 EVERY = "*"
 # A period of an aggregate is unknown where less of its demand than this is known, as a fraction.
 LEAST_KNOWN = 0.5
@@ -98,7 +98,7 @@ def _mean_feature(feature: KnownFeature, shares: sparse.csr_matrix) -> SmallFloa
 
 
 def _filled(demand: FloatArray, lag: int) -> FloatArray:
-    """Unknown periods as the value ``lag`` periods before, 0 where there is none."""
+    """Unknown periods as the value ``lag`` periods before, 0 without one."""
     filled = demand.copy()
     for at in range(1, filled.shape[1]):
         before = filled[:, at - (lag if at >= lag else 1)]

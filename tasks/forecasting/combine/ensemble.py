@@ -1,4 +1,4 @@
-"""The ensemble: the members' weighted mean, with the spread of their mixture."""
+"""The ensemble: the members' weighted mean, with the dispersion of their mixture."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ FEWEST_MEMBERS = 2
 _WEIGHT = "weight"
 # Rows pooled at once: their members' quantiles stay in the processor's cache.
 POOLED_AT_ONCE = 8192
-# Halvings of the range in which a pooled quantile lies: to 1 / 4096 of what the members differ by.
+# Bisection steps for a pooled quantile: to 1 / 4096 of the members' range.
 HALVINGS = 12
 # Quantiles closer than this, in units, are one.
 NARROWEST = 1e-9
-# Sums of weights miss a level by less than this.
+# Tolerance of sums of weights against a quantile level.
 SAME_SHARE = 1e-9
 
 
@@ -45,12 +45,12 @@ def combine(
     """Forecast rows of the ensemble.
 
     Mean and median are the members' weighted means. The other quantiles are those of the linear opinion pool, the
-    mixture of the members' distributions, as far as they lie on their side of that median: members that disagree are
-    unsure together, which the mean of their quantiles does not show (Lichtendahl, Grushka-Cockayne and Winkler 2013).
+    mixture of the members' distributions, where they lie on their side of that median. Disagreement between members
+    widens the mixture, but not the mean of their quantiles (Lichtendahl, Grushka-Cockayne and Winkler 2013).
 
     Args:
         forecasts: tables with cutoff, store_id, category, date, model, mean and one column per quantile.
-        members: models to combine, all alike; all but the floors where None.
+        members: models to combine with equal weights; all but the baselines if None.
         weights: instead of members, the weight of each model by cutoff; a model without one is left out.
 
     Returns:
@@ -87,7 +87,7 @@ def combine(
 
 
 def _around(median: FloatArray, pooled: FloatArray, levels: Sequence[float]) -> FloatArray:
-    """Pooled quantiles that lie on their side of a median of its own, shape (k, Q)."""
+    """Pooled quantiles on their side of the pool's own median, shape (k, Q)."""
     side = np.sign(np.array(levels) - MEDIAN)
     lower, upper = np.minimum(pooled, median[:, None]), np.maximum(pooled, median[:, None])
     return np.where(side < 0, lower, np.where(side > 0, upper, median[:, None]))
@@ -104,7 +104,7 @@ def linear_pool(quantiles: FloatArray, weights: FloatArray, levels: Sequence[flo
 
     Returns:
         Shape (k, Q), rising, never beyond the members' own quantiles of the level. Example: q0.1 and q0.9 are 0 and 8
-        for one member, 8 and 16 for the other, weights alike: a tenth of the mixture lies below 1, a tenth above 15.
+        for one member, 8 and 16 for the other, equal weights: a tenth of the mixture lies below 1, a tenth above 15.
     """
     if len(levels) == 1:
         mean: FloatArray = (quantiles * weights[:, :, None]).sum(axis=1)

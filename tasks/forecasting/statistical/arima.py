@@ -1,4 +1,4 @@
-"""ARIMA per series, by statsforecast (fast) or pmdarima (source B's way).
+"""ARIMA per series, by statsforecast (fast) or pmdarima (reference implementation).
 
 ``statsforecast``: the known regressors are taken out by ridge regression, AutoARIMA (Hyndman and
 Khandakar's stepwise search by AICc) is fitted to the rest, and what the regressors explain of the
@@ -8,7 +8,7 @@ real data sets dummies were as good as a seasonal ARIMA at a third of its cost. 
 allowed: extrapolated, it was the largest source of error. Odd periods that no regressor explains are
 clipped before the fit.
 
-``pmdarima`` (domain, section 3.2): augmented Dickey-Fuller test, p > 0.05 -> difference once;
+``pmdarima`` (docs/reference/domain.md): augmented Dickey-Fuller test, p > 0.05 -> difference once;
 ``auto_arima`` stepwise by AIC, without a season; then SARIMAX with weekday, time of year, holiday, event
 and promotion flags and the price known before the period as exogenous regressors.
 
@@ -32,7 +32,7 @@ from tasks.forecasting.statistical.per_series import Curve, LocalForecaster, Ser
 from tasks.forecasting.statistical.regressors import (
     DUMMY_SEASONS,
     LONGEST_DUMMY_SEASON,
-    clip_odd,
+    clip_outliers,
     regress_out,
     regressor_columns,
 )
@@ -190,7 +190,7 @@ def _season(task: SeriesTask) -> int:
 def _rest(task: SeriesTask, season: int) -> tuple[FloatArray, FloatArray]:
     """The whole history without what regressors explain, and what they explain of the horizon."""
     explained = regress_out(task, FEATURES)
-    return fill_gaps(clip_odd(task.values - explained.history), season), explained.future
+    return fill_gaps(clip_outliers(task.values - explained.history), season), explained.future
 
 
 def _exogenous(task: SeriesTask) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:

@@ -22,7 +22,7 @@ from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive, open_demand
 from tasks.forecasting.quantiles import tidy
 from tasks.forecasting.statistical.series import Key, SeriesTask, series_keys, series_tasks
 
-# Series per piece of work handed to a process.
+# Series per unit of work of a process.
 CHUNK = 20
 # A mean beyond this multiple of the largest known value has diverged.
 DIVERGED = 10.0
@@ -85,7 +85,7 @@ class SeriesModel(Generic[S]):
 
 @dataclass(frozen=True)
 class Outcome(Generic[R]):
-    """The result of one series: a value, or why there is none."""
+    """The result of one series: a value, or the reason why it failed."""
 
     value: R | None
     failure: SeriesFailure | None = None
@@ -124,7 +124,7 @@ class LocalForecaster(Generic[S]):
 
 @dataclass(frozen=True)
 class FittedLocal(Generic[S]):
-    """A local forecaster with its structures by series key, or why there is none."""
+    """A per-series forecaster with its structures by series key, or the reasons why series failed."""
 
     model: SeriesModel[S]
     structures: Mapping[Key, S]

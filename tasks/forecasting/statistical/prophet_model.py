@@ -17,7 +17,7 @@ from schemas.panel import FloatArray, IndexArray
 from schemas.settings import ProphetSettings
 from tasks.forecasting.quantiles import from_residuals
 from tasks.forecasting.statistical.per_series import Curve, LocalForecaster, SeriesModel
-from tasks.forecasting.statistical.regressors import GROSS_DEVIATIONS, clip_odd
+from tasks.forecasting.statistical.regressors import GROSS_DEVIATIONS, clip_outliers
 from tasks.forecasting.statistical.series import SeriesTask
 
 REGRESSORS = 6
@@ -147,7 +147,7 @@ class ProphetModel(SeriesModel[Flexibility]):
             name = f"x{i}"
             frame[name] = task.features[i].astype(np.float64)
             model.add_regressor(name)
-        values = clip_odd(task.values, GROSS_DEVIATIONS)
+        values = clip_outliers(task.values, GROSS_DEVIATIONS)
         model.fit(frame.iloc[: len(values)].assign(**{_Y: values}), seed=task.seed)
         return model, frame
 
@@ -178,7 +178,7 @@ def _cutoffs(task: SeriesTask) -> list[int]:
 
 
 def _regressors(task: SeriesTask) -> IndexArray:
-    """Indices of 0/1 features to use: the most correlated with the history; no two alike."""
+    """Indices of 0/1 features to use: the most correlated with the history; no two with the same values."""
     known = np.isfinite(task.values)
     x = task.features[:, : len(task.values)][:, known].astype(np.float64)
     binary = ((x == 0.0) | (x == 1.0)).all(axis=1) if x.size else np.zeros(len(x), dtype=bool)

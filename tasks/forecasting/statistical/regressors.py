@@ -24,8 +24,8 @@ PENALTY = 0.2
 INDEPENDENT = 1e-3
 
 # Odd periods: at most this share, so many deviations out; before the regression only the grossest.
-ODD_SHARE = 0.03
-ODD_DEVIATIONS = 3.0
+OUTLIER_SHARE = 0.03
+OUTLIER_DEVIATIONS = 3.0
 GROSS_DEVIATIONS = 10.0
 FEWEST_CORE = 6
 
@@ -48,12 +48,12 @@ class Adjustment:
 def regressor_columns(task: SeriesTask, limit: int) -> tuple[FloatArray, tuple[str, ...]]:
     """The regressors of a series that are worth it.
 
-    Beside an intercept and a trend: one dummy per position of a short season (7 days, 12 months), always;
+    In addition to an intercept and a trend: one dummy per position of a short season (7 days, 12 months), always;
     then in turn Fourier terms of the year (days and weeks), the known features that correlate most with
     what those leave, and the price, each where it lowers the BIC, n log(SSE / n) + k log n.
 
     The price of a period is the one known at the end of the period before it, and stays the last known
-    one over the horizon: the same day's price would tell what sold that day (domain, section 3.5).
+    one over the horizon: the same day's price would leak what sold that day.
 
     Args:
         task: the series.
@@ -62,7 +62,7 @@ def regressor_columns(task: SeriesTask, limit: int) -> tuple[FloatArray, tuple[s
     Returns:
         Standardised, linearly independent columns (m + lead, K), and the names of the features in them.
     """
-    choice = _Choice(clip_odd(task.values, GROSS_DEVIATIONS))
+    choice = _Choice(clip_outliers(task.values, GROSS_DEVIATIONS))
     choice.offer(_dummies(task), always=True)
     choice.offer(_year_terms(task))
     names = [task.names[i] for i in _strongest(task, choice, limit) if choice.offer(task.features[i][:, None])]
@@ -73,7 +73,7 @@ def regressor_columns(task: SeriesTask, limit: int) -> tuple[FloatArray, tuple[s
 
 
 def regress_out(task: SeriesTask, limit: int) -> Adjustment:
-    """What the regressors explain of a series, by ridge regression beside an intercept and a trend.
+    """What the regressors explain of a series, by ridge regression with an intercept and a trend.
 
     Trend and intercept are estimated with the rest, so that a season does not swallow them, but are left
     in the series for the model that follows (regression with ARIMA errors in two steps). Grossly odd
@@ -83,34 +83,34 @@ def regress_out(task: SeriesTask, limit: int) -> Adjustment:
     m = len(task.values)
     if columns.shape[1] == 0:
         return Adjustment(np.zeros(m), np.zeros(task.lead), names)
-    explained = columns @ ridge(clip_odd(task.values, GROSS_DEVIATIONS), columns[:m])
+    explained = columns @ ridge(clip_outliers(task.values, GROSS_DEVIATIONS), columns[:m])
     return Adjustment(explained[:m], explained[m:], names)
 
 
-def clip_odd(values: FloatArray, deviations: float = ODD_DEVIATIONS) -> FloatArray:
+def clip_outliers(values: FloatArray, deviations: float = OUTLIER_DEVIATIONS) -> FloatArray:
     """Bring single odd periods nearer, so that they do not bend a model of all the others.
 
     Values further from the median than some standard deviations are set to that distance; the deviation is
     that of the middle 94 %, and never more than 3 % of the values are touched: sales that are that many are
     not odd, however sparse. NaN stays.
 
-    >>> odd = clip_odd(np.r_[np.tile([9.0, 11.0], 20), 100.0])
+    >>> odd = clip_outliers(np.r_[np.tile([9.0, 11.0], 20), 100.0])
     >>> round(float(odd[-1]), 1), float(odd[:-1].min())
     (14.0, 9.0)
     """
     known = np.sort(values[np.isfinite(values)])
-    cut = int(np.ceil(ODD_SHARE * len(known)))
+    cut = int(np.ceil(OUTLIER_SHARE * len(known)))
     core = known[cut : len(known) - cut]
     if len(core) < FEWEST_CORE:
         return values
     centre = float(np.median(known))
-    usual = float(np.quantile(np.abs(known - centre), 1.0 - ODD_SHARE, method="lower"))
+    usual = float(np.quantile(np.abs(known - centre), 1.0 - OUTLIER_SHARE, method="lower"))
     reach = max(deviations * float(core.std()), usual)
     return np.clip(values, centre - reach, centre + reach)
 
 
 def ridge(values: FloatArray, columns: FloatArray) -> FloatArray:
-    """Weights of standardised columns beside an unpenalised intercept and trend.
+    """Weights of standardized columns with an unpenalized intercept and trend.
 
     Args:
         values: shape (m,); unknown periods are left out.
@@ -129,7 +129,7 @@ def ridge(values: FloatArray, columns: FloatArray) -> FloatArray:
 
 
 class _Choice:
-    """Groups of columns kept so far, beside intercept and trend, as an orthonormal basis."""
+    """Groups of columns kept so far, with intercept and trend, as an orthonormal basis."""
 
     def __init__(self, values: FloatArray) -> None:
         self._m = len(values)

@@ -16,10 +16,10 @@ from tasks.forecasting.baselines import open_demand
 # Features that a per-series model makes by itself, or that only trees can use (distances to a day).
 DATE_FEATURES = "time_"
 DISTANCES = ("_next", "_last")
-# Behind a hole of more than this many seasons (at least so many periods), older history is left out ...
+# If a gap is longer than this many seasons (and this many periods), the history before it is left out ...
 LONG_HOLE_SEASONS = 4
 LONG_HOLE_PERIODS = 12
-# ... where the part after it holds this many known periods.
+# ... if at least this many periods after it are known.
 ENOUGH_AFTER_HOLE = 60
 
 Key = tuple[str, str]
@@ -126,7 +126,7 @@ def fill_gaps(values: FloatArray, season: int) -> FloatArray:
 
     Each gap is interpolated linearly between the same positions of the seasons around it; a position
     that is never known (a weekly closing day), or a history of fewer than three seasons, between its
-    neighbours. Before the first and after the last known value that value holds.
+    neighbours. Before the first and after the last known value, that value is used.
 
     Args:
         values: shape (m,); NaN = unknown.
@@ -155,7 +155,7 @@ def _usable(name: str) -> bool:
 
 
 def _start(known: IndexArray, season: int) -> int:
-    """First period to read: behind the last long hole, where enough is known after it."""
+    """First period to read: after the last long gap, if enough is known after it."""
     hole = max(LONG_HOLE_SEASONS * min(season, LONG_HOLE_PERIODS), LONG_HOLE_PERIODS)
     behind = np.flatnonzero(np.diff(known) > hole) + 1
     enough = behind[len(known) - behind >= ENOUGH_AFTER_HOLE]

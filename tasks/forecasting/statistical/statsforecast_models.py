@@ -11,7 +11,7 @@ from schemas.facts import Cost, ModelFacts, Scope
 from schemas.panel import FloatArray
 from tasks.forecasting.quantiles import from_residuals
 from tasks.forecasting.statistical.per_series import Curve, SeriesModel
-from tasks.forecasting.statistical.regressors import clip_odd, regress_out
+from tasks.forecasting.statistical.regressors import clip_outliers, regress_out
 from tasks.forecasting.statistical.series import SeriesTask, fill_gaps
 
 # Core-milliseconds per run that each of these models may cost.
@@ -34,7 +34,7 @@ class IntermittentModel(SeriesModel[None]):
 
     Croston (1972), in Syntetos and Boylan's unbiased form: sizes z and intervals p of sales are smoothed
     apart with alpha = 0.1, rate = (1 - alpha / 2) z / p. TSB (Teunter, Syntetos and Babai 2011): sizes and
-    the chance of a sale are smoothed apart, the chance in every period, so that the rate of an article
+    the chance of a sale are smoothed apart, the chance in every period, so that the rate of a style
     that ended falls: rate = size * chance.
 
     Unknown and closed periods are left out of the history. Quantiles: the spread of the known values
@@ -95,7 +95,7 @@ class TsbModel(IntermittentModel):
 
 
 class ThetaModel(SeriesModel[None]):
-    """Optimised Theta (Fiorucci and others 2016), with its own season (7, 52 or 12) from two seasons on.
+    """Optimized Theta (Fiorucci and others 2016), with its own season (7, 52 or 12) from two seasons on.
 
     Unknown and closed periods are interpolated, odd ones clipped. Quantiles: the model's standard error
     per step with the shape of its residuals.
@@ -119,7 +119,7 @@ class ThetaModel(SeriesModel[None]):
 
         season = task.frequency.season
         season = season if len(task.values) >= SEASONS_NEEDED * season else 1
-        values = fill_gaps(clip_odd(task.values), season)
+        values = fill_gaps(clip_outliers(task.values), season)
         return _with_interval(OptimizedTheta(season_length=season), values, task.lead, levels)
 
 
@@ -148,7 +148,7 @@ class EtsModel(SeriesModel[None]):
     def forecast(self, task: SeriesTask, levels: Sequence[float], structure: None) -> Curve:  # noqa: ARG002
         """Fit and forecast."""
         explained = regress_out(task, FEATURES)
-        rest = fill_gaps(clip_odd(task.values - explained.history), 1)
+        rest = fill_gaps(clip_outliers(task.values - explained.history), 1)
         mean, quantiles = _with_interval(_smoothing(rest), rest, task.lead, levels)
         return mean + explained.future, quantiles + explained.future[:, None]
 

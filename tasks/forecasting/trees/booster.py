@@ -32,7 +32,7 @@ class Learning:
         rounds: boosting rounds.
         threads: processor threads; they change no result.
         levels: of the quantile objective.
-        max_leaves: where above 0 trees grow leaf by leaf up to so many, whatever their depth.
+        max_leaves: where above 0 trees grow leaf by leaf up to this number of leaves, with any depth.
         further: parameters from the settings that replace or complete those above.
     """
 
@@ -123,7 +123,7 @@ class Boosted:
         return int(self.booster.num_boosted_rounds())
 
     def predict(self, matrix: SmallFloatArray, start: FloatArray | None = None) -> FloatArray:
-        """Predictions, shape (k,) or (k, outputs), from the start that the rows were learnt with."""
+        """Predictions, shape (k,) or (k, outputs), from the start that the rows were learned with."""
         found: FloatArray = self.booster.inplace_predict(matrix, base_margin=_small(start)).astype(np.float64)
         return found
 
@@ -147,7 +147,7 @@ def boost(examples: Examples, names: Sequence[str], learning: Learning) -> Boost
     """Grow trees.
 
     Args:
-        examples: what is learnt from.
+        examples: what is learned from.
         names: F column names.
         learning: objective and settings.
     """

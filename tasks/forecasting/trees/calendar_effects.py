@@ -1,8 +1,8 @@
-"""The calendar profile: what is known about a period multiplies the level around it by how much.
+"""The calendar profile: multiplicative effects of known future covariates on the level around a period.
 
-Promotions, closures before and after, holidays, weekdays and pay-days act at once and alike in all series.
-A small boosted model learns demand / (mean of the periods around it) from known-future columns alone, so it
-reaches every step of the horizon, and history divided by it is comparable from week to week.
+Promotions, closures, holidays, weekdays and paydays act at once and similarly in all series. A small boosted model
+learns demand / (mean of the periods around it) from known future columns only. It therefore covers every step of the
+horizon, and history divided by it is comparable from week to week.
 """
 
 from __future__ import annotations
@@ -18,17 +18,30 @@ from tasks.demand.features.rows import reordered
 from tasks.demand.features.windows import RunningSums
 from tasks.forecasting.trees.booster import Boosted, Examples, Learning, boost
 
-# Periods on each side that make the level around a period: short enough to leave the yearly season in it.
+# Periods on each side whose mean is the level around a period; short enough to contain the yearly season.
 AROUND = {"D": 10, "W": 4, "MS": 2}
-# Cells (series x period) learnt from, and predicted at once.
-LEARNT_CELLS = 150_000
+# Maximum number of cells (series x period) for training, and per prediction.
+LEARNED_CELLS = 150_000
 PREDICTED_CELLS = 200_000
-ROUNDS = 120
-# Effects outside 1 / LARGEST ... LARGEST are cut: no promotion is worth more.
-LARGEST = 20.0
-# Own ratios of a series are shrunk towards 1 with the weight of so many periods.
-PRIOR = 4.0
 WEEKDAY = "weekday"
+
+
+@dataclass(frozen=True)
+class CalendarRule:
+    """The numbers of the calendar profile (docs/reference/constants.md).
+
+    Attributes:
+        rounds: boosting rounds.
+        largest: effects are clipped to 1 / largest ... largest.
+        prior_periods: prior weight, in periods, with which a series' own ratios are shrunk toward 1.
+    """
+
+    rounds: int = 120
+    largest: float = 20.0
+    prior_periods: float = 4.0
+
+
+RULE = CalendarRule()
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,7 @@ class CalendarProfile:
     ratios: dict[str, FloatArray]
 
     def effects(self, panel: Panel, known: KnownColumns) -> SmallFloatArray:
-        """Multiplicative effect of each period, shape (n, T + H), between 1 / LARGEST and LARGEST."""
+        """Multiplicative effect of each period, shape (n, T + H), between 1 / ``RULE.largest`` and ``RULE.largest``."""
         columns = _Columns(panel, known, self.ratios)
         length = panel.history + panel.horizon
         found = np.ones((panel.n, length), dtype=np.float32)
@@ -66,17 +79,17 @@ class CalendarProfile:
             target = np.tile(np.arange(length), last - first)
             matrix = reordered(*columns.matrix(series, target), self.boosted.names)
             predicted = self.boosted.predict(matrix)
-            found[first:last] = np.clip(predicted, 1 / LARGEST, LARGEST).reshape(-1, length)
+            found[first:last] = np.clip(predicted, 1 / RULE.largest, RULE.largest).reshape(-1, length)
         return found
 
 
 def fit_profile(panel: Panel, known: KnownColumns, seed: int, threads: int) -> CalendarProfile | None:
-    """Learn the profile of a panel's history; None where nothing is known to learn from."""
+    """Fit the profile of a panel's history; None without a known period."""
     ratio = ratios_to_surroundings(panel)
     series, target = np.nonzero(np.isfinite(ratio))
     if len(series) == 0:
         return None
-    stride = -(-len(series) // LEARNT_CELLS)
+    stride = -(-len(series) // LEARNED_CELLS)
     chosen = np.flatnonzero((series + target + seed) % stride == 0) if stride > 1 else np.arange(len(series))
     own = _own_ratios(panel, known, ratio)
     matrix, names = _Columns(panel, known, own).matrix(series[chosen], target[chosen])
@@ -88,13 +101,13 @@ def fit_profile(panel: Panel, known: KnownColumns, seed: int, threads: int) -> C
 def ratios_to_surroundings(panel: Panel) -> FloatArray:
     """Demand over the mean of the open known periods around it, shape (n, T); NaN where either is unknown.
 
-    Cut at LARGEST. Example: 12 units on a day amid ten days of 6 on each side (mean of the 21: 6.29)
+    Clipped at ``RULE.largest``. Example: 12 units on a day amid ten days of 6 on each side (mean of the 21: 6.29)
     give 1.91.
     """
     level = _level_around(panel)
     demand = _open_demand(panel)
     ratio = np.divide(demand, level, out=np.full(demand.shape, np.nan), where=level > 0)
-    return np.minimum(ratio, LARGEST)
+    return np.minimum(ratio, RULE.largest)
 
 
 def _open_demand(panel: Panel) -> FloatArray:
@@ -130,11 +143,11 @@ def _mean_by_state(ratio: FloatArray, state: KnownFeature) -> FloatArray:
     flat = (np.arange(len(ratio))[:, None] * size + states)[usable]
     total = np.bincount(flat, ratio[usable], minlength=len(ratio) * size)
     count = np.bincount(flat, minlength=len(ratio) * size)
-    return ((total + PRIOR) / (count + PRIOR)).reshape(len(ratio), size)
+    return ((total + RULE.prior_periods) / (count + RULE.prior_periods)).reshape(len(ratio), size)
 
 
 class _Columns:
-    """What the profile reads: known columns, and the series' own ratio in the period's state."""
+    """Columns of the profile: known future columns, and the series' own ratio in the period's state."""
 
     def __init__(self, panel: Panel, known: KnownColumns, own: dict[str, FloatArray]) -> None:
         self._known = known
@@ -154,7 +167,7 @@ def _series_blocks(n: int, length: int) -> Iterator[tuple[int, int]]:
 def _learning(seed: int, threads: int) -> Learning:
     return Learning(
         objective="count:poisson",
-        rounds=ROUNDS,
+        rounds=RULE.rounds,
         learning_rate=0.1,
         max_depth=6,
         subsample=0.8,

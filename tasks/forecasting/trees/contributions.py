@@ -11,14 +11,14 @@ from schemas.panel import FloatArray, Panel
 from tasks.demand.features.rows import FeatureTable
 from tasks.demand.features.training_rows import Rows, horizon_rows
 from tasks.forecasting.trees.booster import FEATURE
-from tasks.forecasting.trees.direct import FittedXgboost, Learnt
-from tasks.forecasting.trees.expectation import Ground
-from tasks.forecasting.trees.sub_models import View
+from tasks.forecasting.trees.direct import FittedXgboost, Learned
+from tasks.forecasting.trees.expectation import BaselineExpectation
+from tasks.forecasting.trees.sub_models import SubModel
 
 VALUE = "value"
 # Parts of the expectation that the trees correct, in the order in which they are added up.
 RECENT_LEVEL, YEARLY_SEASON, KNOWN_CALENDAR = "recent level", "season of earlier years", "calendar, promotions"
-LEARNT_OFFSET, FLOOR = "all rows learnt from", "not below zero"
+LEARNT_OFFSET, FLOOR = "all rows learned from", "not below zero"
 
 
 def explain(fitted: FittedXgboost, panel: Panel, store_id: str, category: str, day: pd.Timestamp) -> pd.DataFrame:
@@ -37,20 +37,20 @@ def explain(fitted: FittedXgboost, panel: Panel, store_id: str, category: str, d
     Returns:
         One row per part, the three of the expectation first, then by size: feature, value (of the feature,
         NaN where a part has none) and units. The units add up to the median before closures. Empty where
-        nothing was learnt.
+        nothing was learned.
 
     Raises:
         ConfigError: the panel has no such series, or its horizon no such label.
     """
     row = _row_of(panel, store_id, category, day)
-    if fitted.learnt is None:
+    if fitted.learned is None:
         return pd.DataFrame({FEATURE: [], VALUE: [], c.UNITS: []})
-    ground = Ground(panel, fitted.learnt.profile)
-    table = ground.table(row)
-    parts = _expectation(fitted.learnt, ground, table, row)
+    baseline = BaselineExpectation(panel, fitted.learned.profile)
+    table = baseline.table(row)
+    parts = _expectation(fitted.learned, baseline, table, row)
     corrections: dict[str, float] = {}
-    for view, weight in _weighed(fitted.learnt):
-        _correct(corrections, view, table, weight * float(view.ground(ground, table, row)[0]))
+    for sub_model, weight in _weighed(fitted.learned):
+        _correct(corrections, sub_model, table, weight * float(sub_model.baseline(baseline, table, row)[0]))
     ranked = sorted(corrections.items(), key=lambda part: (-abs(part[1]), part[0]))
     values = dict(zip(table.names, table.matrix[0].astype(np.float64), strict=True))
     return pd.DataFrame(
@@ -71,34 +71,38 @@ def _row_of(panel: Panel, store_id: str, category: str, day: pd.Timestamp) -> Ro
     return rows.take((rows.series == int(np.flatnonzero(same)[0])) & (rows.step == step))
 
 
-def _weighed(learnt: Learnt) -> list[tuple[View, float]]:
+def _weighed(learned: Learned) -> list[tuple[SubModel, float]]:
     """The boosters and their weights in the median."""
-    if learnt.views.season is None:
-        return [(learnt.views.level, 1.0)]
-    weight = learnt.verdict.weight
-    return [(learnt.views.level, 1.0 - weight), (learnt.views.season, weight)]
+    if learned.sub_models.season is None:
+        return [(learned.sub_models.level, 1.0)]
+    weight = learned.held_out.weight
+    return [(learned.sub_models.level, 1.0 - weight), (learned.sub_models.season, weight)]
 
 
-def _expectation(learnt: Learnt, ground: Ground, table: FeatureTable, row: Rows) -> dict[str, float]:
+def _expectation(learned: Learned, baseline: BaselineExpectation, table: FeatureTable, row: Rows) -> dict[str, float]:
     """Level, what the season adds to it, and what the calendar adds to both."""
     level = float(table.expected.level[0])
     season, expected = 0.0, 0.0
-    for view, weight in _weighed(learnt):
-        curve = level if view.long_weight is None else float(table.expected.curves[view.long_weight][0])
+    for sub_model, weight in _weighed(learned):
+        curve = level if sub_model.long_weight is None else float(table.expected.curves[sub_model.long_weight][0])
         season += weight * (curve - level)
-        expected += weight * float(view.ground(ground, table, row)[0])
+        expected += weight * float(sub_model.baseline(baseline, table, row)[0])
     return {RECENT_LEVEL: level, YEARLY_SEASON: season, KNOWN_CALENDAR: expected - level - season}
 
 
-def _correct(parts: dict[str, float], view: View, table: FeatureTable, expected: float) -> None:
+def _correct(parts: dict[str, float], sub_model: SubModel, table: FeatureTable, expected: float) -> None:
     """Add a booster's SHAP values, times what it corrects, to the parts."""
-    if view.boosted is None:
+    if sub_model.boosted is None:
         return
-    matrix = table.columns(view.boosted.names)
-    shares: FloatArray = view.boosted.contributions(matrix, np.ones(1))[0]
-    floor = float(view.ratio(table)[0]) - float(shares.sum())
+    matrix = table.columns(sub_model.boosted.names)
+    shares: FloatArray = sub_model.boosted.contributions(matrix, np.ones(1))[0]
+    floor = float(sub_model.ratio(table)[0]) - float(shares.sum())
     # The trees set out from a ratio of 1: what the average row adds to that is the offset.
-    named = {**dict(zip(view.boosted.names, shares[:-1], strict=True)), LEARNT_OFFSET: shares[-1] - 1.0, FLOOR: floor}
+    named = {
+        **dict(zip(sub_model.boosted.names, shares[:-1], strict=True)),
+        LEARNT_OFFSET: shares[-1] - 1.0,
+        FLOOR: floor,
+    }
     for name, share in named.items():
         if share != 0.0:
             parts[name] = parts.get(name, 0.0) + expected * float(share)

@@ -1,11 +1,11 @@
-"""One XGBoost over all series: what a period sells relative to what level, season and calendar let expect.
+"""One XGBoost model over all series: demand relative to the expectation from level, season and calendar.
 
-Direct and multi-horizon: a training row is a series, an origin and a step; its features are known at the
-origin or known in advance (:mod:`tasks.demand.features.rows`). Two boosters give the median
-(:mod:`tasks.forecasting.trees.sub_models`), two small ones on their residuals the quantiles and the mean
-(:mod:`tasks.forecasting.trees.residual_quantiles`). The last windows of the history, held out of everything that is
-fitted, weigh the two medians and calibrate the quantiles; then all is learnt again from the whole history.
-The number of rounds follows from the length of the history alone: one window is too noisy to stop on.
+Direct and multi-horizon: a training row is a series, an origin and a step. Its features are known at the origin or
+are known future covariates (:mod:`tasks.demand.features.rows`). Two sub-models give the median
+(:mod:`tasks.forecasting.trees.sub_models`), two small boosters on their residuals give the quantiles and the mean
+(:mod:`tasks.forecasting.trees.residual_quantiles`). Held-out windows at the end of the history weight the two medians
+and calibrate the quantiles; then everything is fitted again on the whole history. The number of rounds depends only on
+the length of the history: a single window is too noisy for early stopping.
 """
 
 from __future__ import annotations
@@ -23,33 +23,47 @@ from tasks.demand.features.history import Windows
 from tasks.demand.features.known import KnownColumns
 from tasks.demand.features.training_rows import Rows, horizon_rows, window_rows
 from tasks.forecasting.baselines import SeasonalNaive
-from tasks.forecasting.combine.quantile_factors import Calibration, asked_outside, calibrate
+from tasks.forecasting.combine.quantile_factors import Calibration, calibrate, share_outside
 from tasks.forecasting.quantiles import at_levels, tidy
 from tasks.forecasting.trees.booster import FEWEST_ROWS, NOT_TRAINED
 from tasks.forecasting.trees.calendar_effects import CalendarProfile, fit_profile
-from tasks.forecasting.trees.expectation import Ground
-from tasks.forecasting.trees.residual_quantiles import Spread, fit_spread
-from tasks.forecasting.trees.sub_models import Points, Sample, Views, fit_views
+from tasks.forecasting.trees.expectation import BaselineExpectation
+from tasks.forecasting.trees.residual_quantiles import ResidualQuantiles, fit_residual_quantiles
+from tasks.forecasting.trees.sub_models import Points, Sample, SubModels, fit_sub_models
 
-# The held-out windows are learnt for with this share of the rows: they only weigh and calibrate.
-HELD_OUT_SHARE = 0.5
-# Held-out windows follow each other until they span so many periods, or two horizons.
+# Held-out windows follow each other until they span this many periods, or two horizons.
 HELD_OUT_PERIODS = {"D": 56, "W": 13, "MS": 6}
-# Windows that the held-out ones are doubted by: what leaves them too narrow, the folds of the comparison widen.
-DOUBT = 0.5
-# At least half: the last windows seldom show the peak for which the season booster is there.
-WEIGHTS = (0.5, 0.625, 0.75, 0.875, 1.0)
-# The whole weight on the season booster must better the held-out error of one half by this share.
-HANDICAP = 0.05
-UNTESTED_WEIGHT = 0.75
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the held-out windows say.
+class HeldOutRule:
+    """The numbers of the held-out windows (docs/reference/constants.md).
 
     Attributes:
-        weight: of the season booster in the median.
+        row_share: fraction of the row budget that the models of the held-out windows are fitted with.
+        prior_windows: prior weight of the calibration, in windows.
+        weights: weights of the seasonal model that are compared, at least one half: the last windows rarely contain
+            the seasonal peak.
+        penalty: relative improvement of the held-out error that a weight of 1 needs over a weight of one half.
+        untested_weight: weight of the seasonal model without held-out windows.
+    """
+
+    row_share: float = 0.5
+    prior_windows: float = 0.5
+    weights: tuple[float, ...] = (0.5, 0.625, 0.75, 0.875, 1.0)
+    penalty: float = 0.05
+    untested_weight: float = 0.75
+
+
+RULE = HeldOutRule()
+
+
+@dataclass(frozen=True)
+class HeldOutResult:
+    """Result of the held-out windows.
+
+    Attributes:
+        weight: of the seasonal model in the median.
         calibration: of the quantiles.
     """
 
@@ -58,13 +72,13 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Learnt:
-    """Everything that forecasts."""
+class Learned:
+    """All fitted parts of the forecaster."""
 
     profile: CalendarProfile | None
-    views: Views
-    spread: Spread
-    verdict: Verdict
+    sub_models: SubModels
+    dispersion: ResidualQuantiles
+    held_out: HeldOutResult
 
 
 class XgboostForecaster:
@@ -99,69 +113,74 @@ class XgboostForecaster:
 
     def fit(self, panel: Panel, seed: int) -> FittedXgboost:
         """Learn from all series of a panel's history."""
-        verdict = self._held_out(panel, seed)
+        held_out = self._held_out(panel, seed)
         profile = fit_profile(panel, KnownColumns(panel), seed, self._threads)
-        ground = Ground(panel, profile)
-        fitted = fit_views(ground, self._settings, self._settings.max_rows, seed, self._threads)
+        baseline = BaselineExpectation(panel, profile)
+        fitted = fit_sub_models(baseline, self._settings, self._settings.max_rows, seed, self._threads)
         if fitted is None:
             return FittedXgboost(self._levels, None)
-        views, sample = fitted
-        spread = self._spread(ground, views, sample, verdict.weight, seed)
-        return FittedXgboost(self._levels, Learnt(profile, views, spread, verdict))
+        sub_models, sample = fitted
+        dispersion = self._dispersion(baseline, sub_models, sample, held_out.weight, seed)
+        return FittedXgboost(self._levels, Learned(profile, sub_models, dispersion, held_out))
 
-    def _spread(self, ground: Ground, views: Views, sample: Sample, weight: float, seed: int) -> Spread:
-        points = views.points(ground, sample.table, sample.rows)
-        median, base = points.median(weight), points.ground(weight)
-        return fit_spread(sample, median, base, self._levels, self._settings, seed, self._threads)
+    def _dispersion(
+        self, baseline: BaselineExpectation, sub_models: SubModels, sample: Sample, weight: float, seed: int
+    ) -> ResidualQuantiles:
+        points = sub_models.points(baseline, sample.table, sample.rows)
+        median, base = points.median(weight), points.baseline(weight)
+        return fit_residual_quantiles(sample, median, base, self._levels, self._settings, seed, self._threads)
 
-    def _held_out(self, panel: Panel, seed: int) -> Verdict:
-        """Weigh the boosters and calibrate the quantiles on windows that they have not seen."""
+    def _held_out(self, panel: Panel, seed: int) -> HeldOutResult:
+        """Weight the sub-models and calibrate the quantiles on windows that they were not fitted on."""
         blocks = [block for origins in held_out_blocks(panel) if (block := self._block(panel, origins, seed))]
         if not blocks:
-            return Verdict(UNTESTED_WEIGHT, Calibration.none(self._levels))
-        weight = season_weight([(block.points, block.test.units) for block in blocks if block.views.season])
-        parts = [self._spread_of(block, weight, seed) for block in blocks]
-        units, median, base, step, spread = (np.concatenate(values) for values in zip(*parts, strict=True))
+            return HeldOutResult(RULE.untested_weight, Calibration.none(self._levels))
+        weight = season_weight([(block.points, block.test.units) for block in blocks if block.sub_models.season])
+        parts = [self._dispersion_of(block, weight, seed) for block in blocks]
+        units, median, base, step, dispersion = (np.concatenate(values) for values in zip(*parts, strict=True))
         windows = sum(block.windows for block in blocks)
-        found = calibrate(units, spread, median, base, step, self._levels, asked_outside(windows, DOUBT))
-        return Verdict(weight, found.damped(windows))
+        outside = share_outside(windows, RULE.prior_windows)
+        found = calibrate(units, dispersion, median, base, step, self._levels, outside)
+        return HeldOutResult(weight, found.damped(windows))
 
     def _block(self, panel: Panel, origins: Sequence[int], seed: int) -> Block | None:
-        """Boosters that know what lies before some windows, and their medians there; None where they cannot be."""
+        """Sub-models fitted on the periods before some windows, and their medians there; None with too few rows."""
         before, after = panel.until(origins[0]), panel.until(min(origins[-1] + panel.horizon, panel.history))
         profile = fit_profile(before, KnownColumns(before), seed, self._threads)
-        known = Ground(before, profile)
-        fitted = fit_views(known, self._settings, int(self._settings.max_rows * HELD_OUT_SHARE), seed, self._threads)
+        known = BaselineExpectation(before, profile)
+        fitted = fit_sub_models(
+            known, self._settings, int(self._settings.max_rows * RULE.row_share), seed, self._threads
+        )
         rows = _windows(after, origins)
         if fitted is None or len(rows) < FEWEST_ROWS:
             return None
-        ground = Ground(after, profile)
-        test = Sample.of(ground, rows)
-        return Block(known, *fitted, test, fitted[0].points(ground, test.table, rows), len(origins))
+        baseline = BaselineExpectation(after, profile)
+        test = Sample.of(baseline, rows)
+        return Block(known, *fitted, test, fitted[0].points(baseline, test.table, rows), len(origins))
 
-    def _spread_of(self, block: Block, weight: float, seed: int) -> tuple[FloatArray, ...]:
-        """Units, medians, grounds, steps and quantiles of a block's rows."""
-        spread = self._spread(block.known, block.views, block.sample, weight, seed)
-        median, base = block.points.median(weight), block.points.ground(weight)
+    def _dispersion_of(self, block: Block, weight: float, seed: int) -> tuple[FloatArray, ...]:
+        """Units, medians, baselines, steps and quantiles of a block's rows."""
+        dispersion = self._dispersion(block.known, block.sub_models, block.sample, weight, seed)
+        median, base = block.points.median(weight), block.points.baseline(weight)
         step = block.test.rows.step.astype(np.float64)
-        return block.test.units, median, base, step, spread.quantiles_of(block.test.table, median, base)
+        return block.test.units, median, base, step, dispersion.quantiles_of(block.test.table, median, base)
 
 
 @dataclass(frozen=True)
 class Block:
-    """Held-out windows and what was learnt before them.
+    """Held-out windows and the models fitted on the periods before them.
 
     Attributes:
-        known: the panel as it was before the windows.
-        views: boosters learnt from it.
-        sample: the rows whose spread is learnt.
-        test: the windows' rows.
-        points: medians there.
-        windows: how many they are.
+        known: the panel before the windows.
+        sub_models: fitted on it.
+        sample: rows that the residual quantiles are fitted on.
+        test: rows of the windows.
+        points: medians of the test rows.
+        windows: number of windows.
     """
 
-    known: Ground
-    views: Views
+    known: BaselineExpectation
+    sub_models: SubModels
     sample: Sample
     test: Sample
     points: Points
@@ -170,71 +189,73 @@ class Block:
 
 @dataclass(frozen=True)
 class FittedXgboost:
-    """The fitted forecaster; ``learnt`` is None where the history held too few rows."""
+    """The fitted forecaster; ``learned`` is None if the history has too few rows."""
 
     levels: tuple[float, ...]
-    learnt: Learnt | None
+    learned: Learned | None
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
-        """Forecast the horizon of a panel of the same series; seasonal naive where nothing was learnt."""
-        if self.learnt is None:
+        """Forecast the horizon of a panel of the same series; seasonal naive where nothing was learned."""
+        if self.learned is None:
             naive = SeasonalNaive().fit(panel, 0).predict(panel, quantiles)
             return Forecast(naive.mean, naive.quantiles, failed=dict.fromkeys(range(panel.n), NOT_TRAINED))
         shape = (panel.n, panel.horizon)
-        learnt, rows = self.learnt, horizon_rows(panel)
-        ground = Ground(panel, learnt.profile)
-        table = ground.table(rows)
-        points = learnt.views.points(ground, table, rows)
-        median, base = points.median(learnt.verdict.weight), points.ground(learnt.verdict.weight)
-        mean = learnt.spread.mean_of(table, median, base)
-        own = learnt.verdict.calibration.apply(learnt.spread.quantiles_of(table, median, base), median, base, rows.step)
+        learned, rows = self.learned, horizon_rows(panel)
+        baseline = BaselineExpectation(panel, learned.profile)
+        table = baseline.table(rows)
+        points = learned.sub_models.points(baseline, table, rows)
+        median, base = points.median(learned.held_out.weight), points.baseline(learned.held_out.weight)
+        mean = learned.dispersion.mean_of(table, median, base)
+        own = learned.held_out.calibration.apply(
+            learned.dispersion.quantiles_of(table, median, base), median, base, rows.step
+        )
         closed = panel.closed[:, panel.history : panel.history + panel.horizon]
         asked = at_levels(own.reshape(*shape, -1), self.levels, quantiles)
         mean, asked = tidy(mean.reshape(shape), asked, closed)
         return Forecast(mean, asked, notes=self._notes())
 
     def feature_importance(self) -> pd.DataFrame:
-        """Mean gain per feature of the level booster; empty where nothing was learnt."""
-        if self.learnt is None or self.learnt.views.level.boosted is None:
+        """Mean gain per feature of the level model; empty if nothing was fitted."""
+        if self.learned is None or self.learned.sub_models.level.boosted is None:
             return pd.DataFrame()
-        return self.learnt.views.level.boosted.importance()
+        return self.learned.sub_models.level.boosted.importance()
 
     def _notes(self) -> tuple[str, ...]:
-        if self.learnt is None:
+        if self.learned is None:
             return ()
-        views = self.learnt.views
-        level = f"xgboost: level booster {views.level.rounds} rounds"
-        if views.season is None:
-            return (f"{level}, no earlier year to read",)
+        sub_models = self.learned.sub_models
+        level = f"xgboost: level model {sub_models.level.rounds} rounds"
+        if sub_models.season is None:
+            return (f"{level}, no earlier year in the history",)
         return (
-            f"{level}, season booster {views.season.rounds} rounds with the long mean weighted "
-            f"{views.season.long_weight:g}; weight of the season booster {self.learnt.verdict.weight:g}",
+            f"{level}, seasonal model {sub_models.season.rounds} rounds with a weight of the long mean of "
+            f"{sub_models.season.long_weight:g}; weight of the seasonal model {self.learned.held_out.weight:g}",
         )
 
 
 def season_weight(tested: Sequence[tuple[Points, FloatArray]]) -> float:
-    """The weight of the season booster with the least held-out error, at least one half, which is preferred.
+    """The weight of the seasonal model with the least held-out error; smaller weights are preferred.
 
     With e(w) the sum of absolute errors, e(w) (1 + 0.05 (2 w - 1)^2) is least. Example: e = 100 at 0.5 and
     97 at 1 give 0.5.
 
     Args:
-        tested: medians and units of each block of windows; none: the untested weight, 0.75.
+        tested: medians and units of each block of windows; empty: the untested weight, 0.75.
     """
     if not tested:
-        return UNTESTED_WEIGHT
-    handicapped = {
+        return RULE.untested_weight
+    penalized = {
         weight: sum(float(np.abs(points.median(weight) - units).sum()) for points, units in tested)
-        * (1.0 + HANDICAP * (2.0 * weight - 1.0) ** 2)
-        for weight in WEIGHTS
+        * (1.0 + RULE.penalty * (2.0 * weight - 1.0) ** 2)
+        for weight in RULE.weights
     }
-    return min(handicapped, key=lambda weight: handicapped[weight])
+    return min(penalized, key=lambda weight: penalized[weight])
 
 
 def held_out_blocks(panel: Panel) -> list[list[int]]:
-    """Cutoffs of the held-out windows, by what is learnt for them: the last windows, and the season ahead a year ago.
+    """Cutoffs of the held-out windows, by the fit that they share: the last windows, then the season a year ago.
 
-    The latter only where earlier years can still be read and learnt from behind it.
+    The second block exists only where the history before it has earlier years to read and to fit on.
     """
     windows = Windows.of(panel.frequency)
     year_ago = panel.history - windows.year
@@ -246,8 +267,8 @@ def held_out_blocks(panel: Panel) -> list[list[int]]:
 def held_out_origins(panel: Panel) -> list[int]:
     """Cutoffs of the held-out windows, ascending: consecutive, the last one's horizon ends with the history.
 
-    They span HELD_OUT_PERIODS and two horizons at least, if that leaves half of the history before them;
-    none where even one window does not.
+    They span at least HELD_OUT_PERIODS and two horizons, if that leaves half of the history before them; the list is
+    empty where even one window does not fit.
     """
     wanted = max(2, -(-HELD_OUT_PERIODS[panel.frequency.kind] // panel.horizon))
     possible = (panel.history // 2) // panel.horizon
@@ -255,7 +276,7 @@ def held_out_origins(panel: Panel) -> list[int]:
 
 
 def _windows(panel: Panel, origins: Sequence[int]) -> Rows:
-    """All learnable rows of the windows behind some cutoffs."""
+    """All usable rows of the windows after some cutoffs."""
     parts = [window_rows(panel, origin) for origin in origins]
     joined: list[IndexArray] = [
         np.concatenate([getattr(part, name) for part in parts]) for name in ("series", "origin", "step")

@@ -1,4 +1,4 @@
-"""The grounds that the trees correct: level and calendar effect, with the season or without it."""
+"""Baseline expectations that the trees correct: level and calendar effect, with or without the season."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.demand.features.training_rows import Rows, target_values
 from tasks.forecasting.trees.calendar_effects import CalendarProfile
 
 
-class Ground:
+class BaselineExpectation:
     """A panel with its calendar effects: turns rows into feature tables and expectations.
 
     Args:
@@ -34,11 +34,11 @@ class Ground:
         return self._features.table(rows)
 
     def of_level(self, table: FeatureTable, rows: Rows) -> FloatArray:
-        """What level and calendar let expect, shape (k,), units above 0."""
+        """Expectation from level and calendar, shape (k,), units above 0."""
         return table.expected.level * self._effect(rows)
 
     def of_season(self, table: FeatureTable, rows: Rows, long_weight: float) -> FloatArray:
-        """What level, season and calendar let expect, shape (k,), units above 0."""
+        """Expectation from level, season and calendar, shape (k,), units above 0."""
         return table.expected.curves[long_weight] * self._effect(rows)
 
     def long_weight(self, table: FeatureTable, rows: Rows) -> float:

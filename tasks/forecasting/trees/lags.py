@@ -1,9 +1,9 @@
-"""One XGBoost over all series on plain lags: the counterpart of the model that is told level and season.
+"""One XGBoost model over all series on plain lags.
 
-Direct and multi-horizon like :mod:`tasks.forecasting.trees.direct`, but without any notion of what demand is made of:
-columns are the series' own past and the calendar (:mod:`tasks.demand.features.lags`), the target is demand in
-standard deviations of its series, every series counts alike, and one booster learns all quantiles at once. It is
-ahead where demand is intermittent and seasons are faint, behind where they are strong; the folds decide.
+Direct and multi-horizon like :mod:`tasks.forecasting.trees.direct`, but without a decomposition into level and season:
+columns are the series' own past and the calendar (:mod:`tasks.demand.features.lags`), the target is demand in standard
+deviations of its series, every series has the same weight, and one booster fits all quantiles at once. It is better
+where demand is intermittent and seasons are weak, and worse where they are strong; the folds decide.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class XgboostLagsForecaster:
 
 
 @dataclass(frozen=True)
-class Learnt:
+class Learned:
     """Boosters of the mean and of all quantiles, in standard deviations of the series."""
 
     mean: Boosted
@@ -71,7 +71,7 @@ class Learnt:
 
 def learn(
     panel: Panel, settings: XgboostLagsSettings, levels: tuple[float, ...], seed: int, threads: int
-) -> Learnt | None:
+) -> Learned | None:
     """Learn from all series of a panel's history, at the steps of its horizon; None where it holds too few rows."""
     rows = sample_rows(panel, panel.history, EARLIEST_ORIGIN, settings.max_rows, seed)
     if len(rows) < FEWEST_ROWS:
@@ -96,23 +96,23 @@ def learn(
         further=settings.params.passed_on(),
     )
     quantiles = replace(mean, objective="reg:quantileerror", levels=levels)
-    return Learnt(boost(examples, names, mean), boost(examples, names, quantiles))
+    return Learned(boost(examples, names, mean), boost(examples, names, quantiles))
 
 
 def served(
-    panel: Panel, mean: FloatArray, spread: FloatArray, levels: Sequence[float], quantiles: Sequence[float]
+    panel: Panel, mean: FloatArray, dispersion: FloatArray, levels: Sequence[float], quantiles: Sequence[float]
 ) -> Forecast:
     """Forecast of a model on lags; seasonal naive for the series of which nothing is known.
 
     Args:
         panel: n series and H periods to forecast.
         mean: shape (n, H), units.
-        spread: shape (n, H, Q), units at the levels.
+        dispersion: shape (n, H, Q), units at the levels.
         levels: Q levels, ascending.
-        quantiles: the levels that are asked for.
+        quantiles: the requested levels.
     """
     closed = panel.closed[:, panel.history : panel.history + panel.horizon]
-    mean, asked = tidy(mean, at_levels(spread, levels, quantiles), closed)
+    mean, asked = tidy(mean, at_levels(dispersion, levels, quantiles), closed)
     unknown = np.flatnonzero(~np.isfinite(open_demand(panel)).any(axis=1))
     naive = SeasonalNaive().fit(panel, 0).predict(panel, quantiles)
     mean[unknown], asked[unknown] = naive.mean[unknown], naive.quantiles[unknown]
@@ -127,21 +127,21 @@ def unlearnt(panel: Panel, quantiles: Sequence[float]) -> Forecast:
 
 @dataclass(frozen=True)
 class FittedXgboostLags:
-    """The fitted forecaster; ``learnt`` is None where the history held too few rows."""
+    """The fitted forecaster; ``learned`` is None where the history held too few rows."""
 
     levels: tuple[float, ...]
-    learnt: Learnt | None
+    learned: Learned | None
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
-        """Forecast the horizon of a panel of the same series; seasonal naive where nothing was learnt or is known."""
-        if self.learnt is None:
+        """Forecast the horizon of a panel of the same series; seasonal naive where nothing was learned or is known."""
+        if self.learned is None:
             return unlearnt(panel, quantiles)
         rows, features = horizon_rows(panel), LagFeatures(panel)
-        matrix = features.matrix(rows, self.learnt.mean.names)
-        mean = features.standards.units(self.learnt.mean.predict(matrix), rows.series)
-        spread = features.standards.units(as_columns(self.learnt.quantiles.predict(matrix)), rows.series)
+        matrix = features.matrix(rows, self.learned.mean.names)
+        mean = features.standards.units(self.learned.mean.predict(matrix), rows.series)
+        dispersion = features.standards.units(as_columns(self.learned.quantiles.predict(matrix)), rows.series)
         shape = (panel.n, panel.horizon)
-        return served(panel, mean.reshape(shape), spread.reshape(*shape, -1), self.levels, quantiles)
+        return served(panel, mean.reshape(shape), dispersion.reshape(*shape, -1), self.levels, quantiles)
 
 
 def as_columns(values: FloatArray) -> FloatArray:

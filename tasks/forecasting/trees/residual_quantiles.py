@@ -1,4 +1,4 @@
-"""What lies around the median: quantiles and mean, learnt on its residuals."""
+"""Quantiles and mean around the median, fitted on its residuals."""
 
 from __future__ import annotations
 
@@ -11,27 +11,43 @@ from schemas.panel import FloatArray, SmallFloatArray
 from schemas.settings import XgboostSettings
 from tasks.demand.features.rows import FeatureTable
 from tasks.forecasting.combine.quantile_factors import MEDIAN
+from tasks.forecasting.trees import sub_models
 from tasks.forecasting.trees.booster import Boosted, Examples, boost, weighted_quantiles
-from tasks.forecasting.trees.sub_models import LARGEST_LABEL, Sample, learning_of
+from tasks.forecasting.trees.sub_models import Sample, learning_of
 
-# Columns that tell how far demand may lie from its median.
+# Prefixes of the columns that explain the distance of demand from its median.
 READ = ("step", "log_level", "effect", "mean_", "smoothed_", "deviation_", "zeros_", "same_", "age", "since_")
-# The median over its ground, as a column.
+# Column: median / baseline.
 RATIO = "median_ratio"
-# More rounds than the season booster, and shallower trees.
-ROUNDS_SHARE, DEPTH = 1.25, 4
-SMALLEST_RATIO = 0.05
 
 
 @dataclass(frozen=True)
-class Spread:
+class ResidualRule:
+    """The numbers of the residual models (docs/reference/constants.md).
+
+    Attributes:
+        rounds_share: boosting rounds as a multiple of ``max_rounds``.
+        depth: depth of the trees.
+        smallest_ratio: lower limit of median / baseline from which the mean's trees start.
+    """
+
+    rounds_share: float = 1.25
+    depth: int = 4
+    smallest_ratio: float = 0.05
+
+
+RULE = ResidualRule()
+
+
+@dataclass(frozen=True)
+class ResidualQuantiles:
     """Fitted quantiles and mean around a median.
 
     Attributes:
         levels: quantile levels, rising.
-        quantiles: booster of the levels but the median, on the scale of the ground; None without such.
-        start: shape (Q - 1,); residual quantiles that the trees set out from.
-        mean: booster of the mean on the scale of the ground.
+        quantiles: booster of the levels but the median, on the scale of the baseline; None without such.
+        start: shape (Q - 1,); residual quantiles that the trees start from.
+        mean: booster of the mean on the scale of the baseline.
     """
 
     levels: tuple[float, ...]
@@ -39,58 +55,58 @@ class Spread:
     start: FloatArray
     mean: Boosted
 
-    def quantiles_of(self, table: FeatureTable, median: FloatArray, ground: FloatArray) -> FloatArray:
+    def quantiles_of(self, table: FeatureTable, median: FloatArray, baseline: FloatArray) -> FloatArray:
         """Units, shape (k, Q), rising, at least 0; the median as it is."""
-        ratio = median / ground
+        ratio = median / baseline
         found = np.empty((len(ratio), len(self.levels)))
         outer = np.array([level != MEDIAN for level in self.levels])
         found[:, ~outer] = median[:, None]
         if self.quantiles is not None:
             start = ratio[:, None] + self.start
             predicted = self.quantiles.predict(_columns(table, ratio, self.quantiles.names), start)
-            found[:, outer] = predicted.reshape(len(ratio), -1) * ground[:, None]
+            found[:, outer] = predicted.reshape(len(ratio), -1) * baseline[:, None]
         return around(found, median, self.levels)
 
-    def mean_of(self, table: FeatureTable, median: FloatArray, ground: FloatArray) -> FloatArray:
+    def mean_of(self, table: FeatureTable, median: FloatArray, baseline: FloatArray) -> FloatArray:
         """Units, shape (k,)."""
-        ratio = median / ground
-        found: FloatArray = ground * self.mean.predict(_columns(table, ratio, self.mean.names), _log_start(ratio))
+        ratio = median / baseline
+        found: FloatArray = baseline * self.mean.predict(_columns(table, ratio, self.mean.names), _log_start(ratio))
         return found
 
 
-def fit_spread(
+def fit_residual_quantiles(
     sample: Sample,
     median: FloatArray,
-    ground: FloatArray,
+    baseline: FloatArray,
     levels: Sequence[float],
     settings: XgboostSettings,
     seed: int,
     threads: int,
-) -> Spread:
-    """Learn quantiles and mean of demand around a median.
+) -> ResidualQuantiles:
+    """Fit quantiles and mean of demand around a median.
 
     Args:
         sample: rows.
         median: shape (k,), units.
-        ground: shape (k,), units above 0.
+        baseline: shape (k,), units above 0.
         levels: Q levels, rising, 0.5 among them.
         settings: how trees are grown.
         seed: of the trees.
         threads: processor threads; they change no result.
     """
     outer = tuple(level for level in levels if level != MEDIAN)
-    ratio, label = median / ground, np.minimum(sample.units / ground, LARGEST_LABEL)
+    ratio, label = median / baseline, np.minimum(sample.units / baseline, sub_models.RULE.largest_label)
     names = (*(name for name in sample.table.names if name.startswith(READ)), RATIO)
     matrix = _columns(sample.table, ratio, names)
-    rounds = round(ROUNDS_SHARE * settings.max_rounds)
-    shallow = replace(learning_of(settings, "count:poisson", rounds, seed, threads), max_depth=DEPTH)
-    mean = boost(Examples(matrix, label, ground, _log_start(ratio)), names, shallow)
+    rounds = round(RULE.rounds_share * settings.max_rounds)
+    shallow = replace(learning_of(settings, "count:poisson", rounds, seed, threads), max_depth=RULE.depth)
+    mean = boost(Examples(matrix, label, baseline, _log_start(ratio)), names, shallow)
     if not outer:
-        return Spread(tuple(levels), None, np.zeros(0), mean)
-    start = weighted_quantiles(label - ratio, ground, outer)
+        return ResidualQuantiles(tuple(levels), None, np.zeros(0), mean)
+    start = weighted_quantiles(label - ratio, baseline, outer)
     pinball = replace(shallow, objective="reg:quantileerror", levels=outer)
-    quantiles = boost(Examples(matrix, label, ground, ratio[:, None] + start), names, pinball)
-    return Spread(tuple(levels), quantiles, start, mean)
+    quantiles = boost(Examples(matrix, label, baseline, ratio[:, None] + start), names, pinball)
+    return ResidualQuantiles(tuple(levels), quantiles, start, mean)
 
 
 def around(quantiles: FloatArray, median: FloatArray, levels: Sequence[float]) -> FloatArray:
@@ -106,5 +122,5 @@ def _columns(table: FeatureTable, ratio: FloatArray, names: Sequence[str]) -> Sm
 
 
 def _log_start(ratio: FloatArray) -> FloatArray:
-    found: FloatArray = np.log(np.maximum(ratio, SMALLEST_RATIO))
+    found: FloatArray = np.log(np.maximum(ratio, RULE.smallest_ratio))
     return found

@@ -1,10 +1,9 @@
-"""Two boosters on two grounds: one that is told the season, one that finds it.
+"""Two sub-models on two baseline expectations: a level model and a seasonal model.
 
-The *level* booster corrects level x calendar effect and may read everything; it learns from the earliest
-origins on. The *season* booster corrects the season of earlier years and may not read what would let it take
-that season back (the curve itself, last year's value, the place and the date): rows learnt from show ordinary
-times more often than the peaks for which a season matters. Either alone is best on some sets and seasons and
-poor on others; their mean was never far behind the better one.
+The *level model* corrects level x calendar effect, reads every column and is fitted from the earliest origins on. The
+*seasonal model* corrects the season of earlier years. It does not read the columns with which it could undo that
+season (the curve, last year's value, store and date), because training rows show ordinary periods more often than
+seasonal peaks. Each is best on some data and poor on others; docs/decisions/0007 has the figures.
 """
 
 from __future__ import annotations
@@ -20,23 +19,37 @@ from tasks.demand.features.known import POSITION_IN_YEAR
 from tasks.demand.features.rows import KNOWN, FeatureTable
 from tasks.demand.features.training_rows import Rows, horizon_rows, sample_rows, target_values
 from tasks.forecasting.trees.booster import FEWEST_ROWS, Boosted, Examples, Learning, boost
-from tasks.forecasting.trees.expectation import Ground
+from tasks.forecasting.trees.expectation import BaselineExpectation
 
 LEVEL, SEASON = "level", "season"
-# What the season booster may not read, by the beginning of a column's name.
+# Prefixes of the columns that the seasonal model does not read.
 HIDDEN = ("season_", "year_ago", f"{KNOWN}static:", f"{KNOWN}{POSITION_IN_YEAR}")
-# The season is used where most of the horizon has an earlier year to read.
-SEASONAL_AHEAD = 0.5
-# Weight of the long mean where too few rows have an earlier year to choose it, or to grow trees on.
-LONG_WEIGHT = 0.5
-# Without an earlier year, origins reach back to this share of the history.
-FIRST_ORIGIN_SHARE = 0.35
-# With so many windows of the horizon's length half of the rounds are believed.
-WINDOWS_PRIOR = 4.0
-# The level booster has the season still to find: it learns faster and longer.
-LEVEL_PACE, LEVEL_ROUNDS = 1.6, 2.0
-# Labels beyond this multiple of the expectation are cut: single odd periods must not lead the trees.
-LARGEST_LABEL = 30.0
+
+
+@dataclass(frozen=True)
+class SubModelRule:
+    """The numbers of the sub-models (docs/reference/constants.md).
+
+    Attributes:
+        seasonal_share: the seasonal model is used if more than this fraction of the horizon has an earlier year.
+        long_weight: weight of the long mean if too few rows have an earlier year to choose it.
+        first_origin_share: without an earlier year, the first origin lies at this fraction of the history.
+        prior_windows: with this many windows of the horizon's length, half of the boosting rounds are used.
+        level_pace: learning rate of the level model as a multiple of the seasonal model's.
+        level_rounds: boosting rounds of the level model as a multiple of the seasonal model's.
+        largest_label: labels are clipped at this multiple of the expectation.
+    """
+
+    seasonal_share: float = 0.5
+    long_weight: float = 0.5
+    first_origin_share: float = 0.35
+    prior_windows: float = 4.0
+    level_pace: float = 1.6
+    level_rounds: float = 2.0
+    largest_label: float = 30.0
+
+
+RULE = SubModelRule()
 
 
 @dataclass(frozen=True)
@@ -54,9 +67,9 @@ class Sample:
     units: FloatArray
 
     @classmethod
-    def of(cls, ground: Ground, rows: Rows) -> Sample:
+    def of(cls, baseline: BaselineExpectation, rows: Rows) -> Sample:
         """The sample of some rows."""
-        return cls(rows, ground.table(rows), target_values(ground.panel, rows))
+        return cls(rows, baseline.table(rows), target_values(baseline.panel, rows))
 
     def take(self, used: BoolArray) -> Sample:
         """Some of the rows."""
@@ -64,12 +77,12 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class View:
-    """A booster and the ground that it corrects.
+class SubModel:
+    """A booster and the baseline expectation that it corrects.
 
     Attributes:
-        boosted: the trees; None where too few rows have an earlier year: the season's ground stands as it is.
-        long_weight: of the season's level; None for the level booster.
+        boosted: the trees; None if too few rows have an earlier year: the baseline expectation is not corrected.
+        long_weight: weight of the long mean; None for the level model.
     """
 
     boosted: Boosted | None
@@ -80,14 +93,14 @@ class View:
         """Boosting rounds."""
         return 0 if self.boosted is None else self.boosted.rounds
 
-    def ground(self, ground: Ground, table: FeatureTable, rows: Rows) -> FloatArray:
+    def baseline(self, baseline: BaselineExpectation, table: FeatureTable, rows: Rows) -> FloatArray:
         """Units that the trees correct, shape (k,)."""
         if self.long_weight is None:
-            return ground.of_level(table, rows)
-        return ground.of_season(table, rows, self.long_weight)
+            return baseline.of_level(table, rows)
+        return baseline.of_season(table, rows, self.long_weight)
 
     def ratio(self, table: FeatureTable) -> FloatArray:
-        """Median over ground, shape (k,), at least 0."""
+        """Median over baseline, shape (k,), at least 0."""
         if self.boosted is None:
             return np.ones(len(table.matrix))
         matrix = table.columns(self.boosted.names)
@@ -96,92 +109,92 @@ class View:
 
 @dataclass(frozen=True)
 class Points:
-    """Medians of both boosters, shape (k,) each, and their grounds; the level's twice where there is no season."""
+    """Medians of both sub-models, shape (k,) each, and their baselines; the level model's twice without a season."""
 
     level: FloatArray
     season: FloatArray
-    level_ground: FloatArray
-    season_ground: FloatArray
+    level_baseline: FloatArray
+    season_baseline: FloatArray
 
     def median(self, weight: float) -> FloatArray:
-        """Units, with the weight of the season booster."""
+        """Units, with the weight of the seasonal model."""
         return weight * self.season + (1.0 - weight) * self.level
 
-    def ground(self, weight: float) -> FloatArray:
-        """Units above 0, with the weight of the season booster."""
-        return weight * self.season_ground + (1.0 - weight) * self.level_ground
+    def baseline(self, weight: float) -> FloatArray:
+        """Units above 0, with the weight of the seasonal model."""
+        return weight * self.season_baseline + (1.0 - weight) * self.level_baseline
 
 
 @dataclass(frozen=True)
-class Views:
-    """The fitted boosters; ``season`` is None where no earlier year can be read."""
+class SubModels:
+    """The fitted sub-models; ``season`` is None without an earlier year."""
 
-    level: View
-    season: View | None
+    level: SubModel
+    season: SubModel | None
 
-    def points(self, ground: Ground, table: FeatureTable, rows: Rows) -> Points:
+    def points(self, baseline: BaselineExpectation, table: FeatureTable, rows: Rows) -> Points:
         """Medians of some rows."""
-        level_ground = self.level.ground(ground, table, rows)
-        level = level_ground * self.level.ratio(table)
+        level_baseline = self.level.baseline(baseline, table, rows)
+        level = level_baseline * self.level.ratio(table)
         if self.season is None:
-            return Points(level, level, level_ground, level_ground)
-        season_ground = self.season.ground(ground, table, rows)
-        return Points(level, season_ground * self.season.ratio(table), level_ground, season_ground)
+            return Points(level, level, level_baseline, level_baseline)
+        season_baseline = self.season.baseline(baseline, table, rows)
+        return Points(level, season_baseline * self.season.ratio(table), level_baseline, season_baseline)
 
 
-def fit_views(
-    ground: Ground, settings: XgboostSettings, budget: int, seed: int, threads: int
-) -> tuple[Views, Sample] | None:
-    """Both boosters of a panel's history, and the rows whose spread is to be learnt; None where rows are too few.
+def fit_sub_models(
+    baseline: BaselineExpectation, settings: XgboostSettings, budget: int, seed: int, threads: int
+) -> tuple[SubModels, Sample] | None:
+    """Fit both sub-models; returns them with the rows for the residual quantiles, or None with too few rows.
 
     Args:
-        ground: the panel with its calendar effects.
+        baseline: the panel with its calendar effects.
         settings: how trees are grown.
-        budget: rows per booster.
+        budget: maximum number of rows per sub-model.
         seed: of sample and trees.
         threads: processor threads; they change no result.
     """
-    panel = ground.panel
+    panel = baseline.panel
     first = first_origin(panel)
-    sample = Sample.of(ground, sample_rows(panel, panel.history, _earliest(panel, first), budget, seed))
+    sample = Sample.of(baseline, sample_rows(panel, panel.history, _earliest(panel, first), budget, seed))
     if len(sample.rows) < FEWEST_ROWS:
         return None
-    level = View(_grown(ground, sample, None, settings, seed, threads))
-    if float(ground.table(horizon_rows(panel)).expected.seasonal.mean()) <= SEASONAL_AHEAD:
-        return Views(level, None), sample
-    seasonal = Sample.of(ground, sample_rows(panel, panel.history, first, budget, seed))
+    level = SubModel(_grown(baseline, sample, None, settings, seed, threads))
+    if float(baseline.table(horizon_rows(panel)).expected.seasonal.mean()) <= RULE.seasonal_share:
+        return SubModels(level, None), sample
+    seasonal = Sample.of(baseline, sample_rows(panel, panel.history, first, budget, seed))
     seasonal = seasonal.take(seasonal.table.expected.seasonal)
     if len(seasonal.rows) < FEWEST_ROWS:
-        return Views(level, View(None, LONG_WEIGHT)), sample
-    long_weight = ground.long_weight(seasonal.table, seasonal.rows)
-    season = View(_grown(ground, seasonal, long_weight, settings, seed, threads), long_weight)
-    return Views(level, season), seasonal
+        return SubModels(level, SubModel(None, RULE.long_weight)), sample
+    long_weight = baseline.long_weight(seasonal.table, seasonal.rows)
+    season = SubModel(_grown(baseline, seasonal, long_weight, settings, seed, threads), long_weight)
+    return SubModels(level, season), seasonal
 
 
 def first_origin(panel: Panel) -> int:
     """The earliest origin at which an earlier year can be read, if enough origins follow.
 
-    Otherwise this share of the history: FIRST_ORIGIN_SHARE.
+    Otherwise ``RULE.first_origin_share`` of the history.
     """
     windows = Windows.of(panel.frequency)
     seasonal = windows.year + windows.level
     if panel.history >= seasonal + windows.level:
         return seasonal
-    return max(1, int(panel.history * FIRST_ORIGIN_SHARE))
+    return max(1, int(panel.history * RULE.first_origin_share))
 
 
-def believed_rounds(rounds: float, rows: Rows, horizon: int) -> int:
-    """Rounds that the rows bear: with w windows of the horizon's length among their targets, w^2 / (w^2 + 16) of them.
+def supported_rounds(rounds: float, rows: Rows, horizon: int) -> int:
+    """Rounds that the rows support: with w windows of the horizon's length among their targets, w^2 / (w^2 + 16).
 
-    Series of one panel share their shocks, so what counts is time. Example: targets on 112 days with a
+    Series of one panel share their shocks, so only time counts. Example: targets on 112 days with a
     horizon of 28 are 4 windows, so half of the rounds.
     """
     windows = len(np.unique(rows.target)) / horizon
-    return max(1, round(rounds * windows**2 / (windows**2 + WINDOWS_PRIOR**2)))
+    return max(1, round(rounds * windows**2 / (windows**2 + RULE.prior_windows**2)))
 
 
 def learning_of(settings: XgboostSettings, objective: str, rounds: int, seed: int, threads: int) -> Learning:
-    """The settings as XGBoost takes them."""
+    """The settings as parameters of XGBoost."""
     return Learning(
         objective=objective,
         rounds=rounds,
@@ -203,20 +216,25 @@ def _earliest(panel: Panel, first: int) -> int:
 
 
 def _grown(
-    ground: Ground, sample: Sample, long_weight: float | None, settings: XgboostSettings, seed: int, threads: int
+    baseline: BaselineExpectation,
+    sample: Sample,
+    long_weight: float | None,
+    settings: XgboostSettings,
+    seed: int,
+    threads: int,
 ) -> Boosted:
-    """Trees for the median of demand over ground, weighted by the ground: the sum of errors in units counts.
+    """Fit trees for the median of demand / baseline, weighted by the baseline, so that the error counts in units.
 
-    They set out from the ground itself (a ratio of 1): few rounds then leave it as it is.
+    They start from the baseline itself (a ratio of 1): with few rounds it hardly changes.
     """
     if long_weight is None:
-        scale, names = ground.of_level(sample.table, sample.rows), sample.table.names
-        rounds, pace = LEVEL_ROUNDS * settings.max_rounds, LEVEL_PACE
+        scale, names = baseline.of_level(sample.table, sample.rows), sample.table.names
+        rounds, pace = RULE.level_rounds * settings.max_rounds, RULE.level_pace
     else:
-        scale = ground.of_season(sample.table, sample.rows, long_weight)
+        scale = baseline.of_season(sample.table, sample.rows, long_weight)
         names = tuple(name for name in sample.table.names if not name.startswith(HIDDEN))
         rounds, pace = settings.max_rounds, 1.0
-    believed = believed_rounds(rounds, sample.rows, ground.panel.horizon)
-    learning = learning_of(settings, "reg:absoluteerror", believed, seed, threads).faster(pace)
-    label = np.minimum(sample.units / scale, LARGEST_LABEL)
+    supported = supported_rounds(rounds, sample.rows, baseline.panel.horizon)
+    learning = learning_of(settings, "reg:absoluteerror", supported, seed, threads).faster(pace)
+    label = np.minimum(sample.units / scale, RULE.largest_label)
     return boost(Examples(sample.table.columns(names), label, scale, np.ones(len(label))), names, learning)

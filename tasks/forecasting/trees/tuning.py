@@ -2,7 +2,7 @@
 
 A trial is judged on the last windows before the first fold and, where two years lie before it, on the coming season a
 year before: parameters that are best in autumn alone may miss what comes after Christmas. The settings' own parameters
-are the first trial and stand unless another is clearly better, so that what is chosen is never worse on these windows.
+are the first trial and are kept unless another trial is clearly better, so the choice is never worse on these windows.
 How many trials there are follows from the size of the data (:func:`trials_for`). Optuna's sampler (TPE; Bergstra et
 al. 2011) draws with the run's seed, one trial after the other: the same data, settings and seed choose the same.
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # Loss of every row, shape (N,), from actuals (N,), quantiles (N, Q) and their Q levels.
 RowLoss = Callable[[FloatArray, FloatArray, Sequence[float]], FloatArray]
 # Core-microseconds, measured on one core of a small x86 server on grocery, sports and departments: 0.18 to 0.23 for a
-# row, round and output that is learnt, up to 10 for a series, period and output that is forecast step by step.
+# row, round and output that is learned, up to 10 for a series, period and output that is forecast step by step.
 LEARN_MICROSECONDS, FORECAST_MICROSECONDS = 0.25, 10.0
 # What the tuning of a model may cost, in core-seconds, and the bounds of what follows from it.
 ALLOWANCE = 600.0
@@ -52,7 +52,7 @@ class Windows:
     """What trials are judged on.
 
     Attributes:
-        panel: the history before the first fold; nothing behind it can be read.
+        panel: the history before the first fold; nothing after it can be read.
         blocks: cutoffs, ascending, whose horizons lie in the panel's history, by the fit that forecasts them: one at
             the first of them. At least one block of at least one cutoff.
         loss: of single rows.
@@ -108,37 +108,35 @@ def tune(
     Args:
         name: of a model on lags.
         use: the model's settings, quantiles and seed.
-        panel: the whole history; what lies behind the first fold's cutoff is not read.
+        panel: the whole history; periods after the first fold's cutoff are not read.
         folds: of the backtest, by rising cutoff.
         loss: of single rows.
         cores: processes and threads that a fit may use.
 
     Returns:
-        The trials, the best one's parameters, and a note; no parameters where the settings' own stand.
+        The trials, the best one's parameters, and a note; no parameters if those of the settings are kept.
     """
     windows = Windows.before(folds, panel, loss)
     if windows is None:
         first = folds[0].known_periods if folds else panel.history
         return TreeTuningRecord(
             model=name,
-            note=f"{name}: not tuned, the settings' own parameters stand: the {first} periods before the first fold "
-            f"hold no window of {panel.horizon} in their second half with {minimum_history(panel)} before it",
+            note=f"{name}: not tuned, the settings are used: the {first} periods before the first fold "
+            f"contain no window of {panel.horizon} in their second half with {minimum_history(panel)} before it",
         )
     trials = search(name, use, windows, cores or Cores())
     if not trials:
-        return TreeTuningRecord(
-            model=name, note=f"{name}: not tuned, the settings' own parameters stand: {NOT_TRAINED.reason}"
-        )
+        return TreeTuningRecord(model=name, note=f"{name}: not tuned, the settings are used: {NOT_TRAINED.reason}")
     losses = [float("inf") if trial.loss is None else trial.loss for trial in trials]
     own, least = losses[0], min(losses)
     taken = least < (1.0 - LEAST_GAIN) * own
-    outcome = f"the best has {least:.4g}" + ("" if taken else f", not {LEAST_GAIN:.0%} less: the settings stand")
+    outcome = f"the best has {least:.4g}" + ("" if taken else f", not {LEAST_GAIN:.0%} less: the settings are used")
     cutoffs = sorted(cutoff for block in windows.blocks for cutoff in block)
     return TreeTuningRecord(
         model=name,
         parameters=trials[losses.index(least)].parameters if taken else {},
         trials=trials,
-        note=f"{name}: tuned by {len(trials)} trials on windows of {panel.horizon} periods behind the first "
+        note=f"{name}: tuned by {len(trials)} trials on windows of {panel.horizon} periods after the first "
         f"{_listed(cutoffs)}; loss {own:.4g} with the settings' own parameters, {outcome}",
     )
 
@@ -158,7 +156,7 @@ def _settings_of(use: ModelSlice) -> XgboostLagsSettings:
 def trials_for(name: str, use: ModelSlice, windows: Windows) -> int:
     """Trials of a tuning: the set number, else what 600 core-seconds pay for, at least 10 and at most 40.
 
-    A trial costs 0.25 us for every row, round and output that is learnt, by every block of windows, and 10 us for
+    A trial costs 0.25 us for every row, round and output that is learned, by every block of windows, and 10 us for
     every series, period and output that is forecast. Example, of the model step by step: 1,000 series known for 100
     weeks before two windows of 8 weeks, 120 rounds, 6 outputs (the mean and five quantiles). 100,000 rows cost 18 s,
     96,000 forecasts 0.96 s, so 31 trials.

@@ -23,10 +23,10 @@ class Scripted(SeriesModel):
     def __init__(self, learns: bool = False) -> None:
         super().__init__(50)
         self.learns = learns
-        self.learnt: list[str] = []
+        self.learned: list[str] = []
 
     def learn(self, task):
-        self.learnt.append(task.key[0])
+        self.learned.append(task.key[0])
         if task.values[0] == 5:
             raise RuntimeError("no structure")
         return "a structure"
@@ -105,9 +105,9 @@ def test_a_structure_is_learnt_once():
     forecaster = LocalForecaster(model)
     panel = panel_of_cases(7, 8)
     forecaster.fit(panel.until(15), 0).refit(panel, 0)
-    assert model.learnt == ["s00", "s01"]
+    assert model.learned == ["s00", "s01"]
     forecaster.fit(panel, 0)
-    assert model.learnt == ["s00", "s01", "s00", "s01"]
+    assert model.learned == ["s00", "s01", "s00", "s01"]
 
 
 def test_a_series_without_structure_falls_back_with_the_reason_of_its_search():

@@ -16,7 +16,7 @@ from tasks.forecasting.trees.booster import FEATURE, GAIN, weighted_quantiles
 from tasks.forecasting.trees.calendar_effects import fit_profile, ratios_to_surroundings
 from tasks.forecasting.trees.direct import XgboostForecaster, held_out_blocks, held_out_origins, season_weight
 from tasks.forecasting.trees.residual_quantiles import around
-from tasks.forecasting.trees.sub_models import Points, believed_rounds, first_origin, learning_of
+from tasks.forecasting.trees.sub_models import Points, first_origin, learning_of, supported_rounds
 from tests.forecasting.panels import awkward_panel, changed_after, panel_of
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -140,9 +140,9 @@ def test_the_season_ahead_is_held_out_a_year_ago_where_years_enough_lie_before_i
 
 def test_the_season_booster_weighs_half_unless_an_end_is_clearly_better():
     units, one = np.array([10.0, 10.0]), np.ones(2)
-    better = Points(level=np.array([20.0, 20.0]), season=units, level_ground=one, season_ground=one)
+    better = Points(level=np.array([20.0, 20.0]), season=units, level_baseline=one, season_baseline=one)
     assert season_weight([(better, units)]) == 1.0
-    alike = Points(level=np.array([13.0, 7.0]), season=np.array([7.1, 12.9]), level_ground=one, season_ground=one)
+    alike = Points(level=np.array([13.0, 7.0]), season=np.array([7.1, 12.9]), level_baseline=one, season_baseline=one)
     assert season_weight([(alike, units)]) == 0.5
     assert season_weight([]) == 0.75
 
@@ -151,9 +151,9 @@ def test_few_windows_bear_few_rounds():
     def rows(periods):
         return Rows(np.zeros(periods, dtype=int), np.arange(periods), np.ones(periods, dtype=int))
 
-    assert believed_rounds(100, rows(112), horizon=28) == 50
-    assert believed_rounds(100, rows(28), horizon=28) == 6
-    assert believed_rounds(100, rows(2800), horizon=28) == 100
+    assert supported_rounds(100, rows(112), horizon=28) == 50
+    assert supported_rounds(100, rows(28), horizon=28) == 6
+    assert supported_rounds(100, rows(2800), horizon=28) == 100
 
 
 def test_quantiles_stay_on_their_side_of_the_median():

@@ -43,8 +43,10 @@ def test_a_rhythm_that_only_its_own_lags_tell_is_carried_through_the_horizon():
 
 def test_quantiles_spread_with_the_steps():
     walk = np.random.default_rng(8).normal(0, 3, (40, PERIODS)).cumsum(axis=1) + 100
-    spread = np.diff(forecast(panel_of(np.maximum(walk, 0), horizon=HORIZON)).quantiles[:, :, [0, -1]], axis=2)[..., 0]
-    assert np.median(spread[:, -1]) > 1.5 * np.median(spread[:, 0])
+    dispersion = np.diff(forecast(panel_of(np.maximum(walk, 0), horizon=HORIZON)).quantiles[:, :, [0, -1]], axis=2)[
+        ..., 0
+    ]
+    assert np.median(dispersion[:, -1]) > 1.5 * np.median(dispersion[:, 0])
 
 
 def test_closed_days_are_nothing_to_go_on_from():

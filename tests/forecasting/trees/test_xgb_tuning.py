@@ -128,7 +128,7 @@ def test_where_none_is_clearly_better_the_settings_stand(second: float, taken: b
     rounds = iter([1.0] * 8 + [second] * 8 + [1.5] * 8)
     record = tune("xgboost_lags", slice_of(), PANEL, FOLDS, lambda sold, *_: np.full(len(sold), next(rounds)))
     assert record.parameters == (record.trials[1].parameters if taken else {})
-    assert record.note.endswith(", not 5% less: the settings stand") != taken
+    assert record.note.endswith(", not 5% less: the settings are used") != taken
 
 
 def test_parameters_that_are_set_are_kept_and_all_others_lie_in_their_ranges() -> None:
@@ -145,7 +145,7 @@ def test_parameters_that_are_set_are_kept_and_all_others_lie_in_their_ranges() -
 @pytest.mark.parametrize(
     ("known", "told"),
     [
-        (13, "the 13 periods before the first fold hold no window of 7 in their second half with 7 before it"),
+        (13, "the 13 periods before the first fold contain no window of 7 in their second half with 7 before it"),
         (20, "too few known periods in all series together to learn from"),
     ],
 )
@@ -153,7 +153,7 @@ def test_a_history_that_is_too_short_is_told_and_the_settings_stand(known: int, 
     panel = PANEL.take(np.array([0, 1]))
     record = tune("xgboost_lags", slice_of(), panel, folds_of(panel, known, 126), ranking_loss)
     assert (record.parameters, record.trials) == ({}, [])
-    assert record.note.startswith("xgboost_lags: not tuned, the settings' own parameters stand: ")
+    assert record.note.startswith("xgboost_lags: not tuned, the settings are used: ")
     assert told in record.note
 
 
