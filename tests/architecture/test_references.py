@@ -27,12 +27,7 @@ CHECKED = (
     "pyproject.toml",
 )
 # Places whose comments still name private documents.
-PENDING = (
-    "tasks/deepar/",
-    "tasks/forecasting/",
-    "tasks/inventory/",
-    "tasks/publication/",
-)
+PENDING = ("tasks/inventory/",)
 SUFFIXES = {".md", ".py", ".yaml", ".yml", ".toml", ".j2", ".txt", ""}
 # This file quotes broken references.
 EXEMPT = {"tests/architecture/test_references.py"}
