@@ -31,7 +31,7 @@ class DeepArChannel(Record):
         test: the test channel's only file; None where the model is trained on everything known.
         inference: one line per series.
         key_file: which series each line of ``inference`` is.
-        encoding: JSON that tells how categories and dynamic features are coded, for requests to an endpoint.
+        encoding: JSON that describes how categories and dynamic features are coded, for requests to an endpoint.
         time_freq: DeepAR's name of the frequency: ``M``, ``W`` or ``D``.
         prediction_length: H.
         series: lines of the inference file.
@@ -99,7 +99,7 @@ class TuningRequest(Record):
         training: data, purpose and the static hyperparameters; its channel has a test part.
         configurations: trainings in all.
         parallel: trainings side by side.
-        objective: metric of the container to minimise.
+        objective: metric of the container to minimize.
         ranges: hyperparameter to (min, max, scale ``linear`` or ``log``, whole numbers only).
     """
 

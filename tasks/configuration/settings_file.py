@@ -17,7 +17,7 @@ from schemas.settings.layout import Tree
 from tasks.configuration.problems import arranged, check_plain_values, in_words, lifted
 from tasks.storage.lake import S3_SCHEME
 
-# Below this key a null in an override removes the key; in the file null stands for the defaults.
+# Below this key a null in an override removes the key; in the file null means the defaults.
 MODELS = "models."
 
 

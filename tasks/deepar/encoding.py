@@ -13,19 +13,19 @@ from schemas.errors import ConfigError, first_few
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
 from schemas.settings.slices import DeepArTraining
 
-# A numeric column is a category by default only where its values are shared by so many series on average.
+# A numeric column is a category by default only if this number of series share a value on average.
 SERIES_PER_VALUE = 2.0
 # How far beyond its known range a feature may go in the horizon, as a share of that range.
 RANGE_ROOM = 0.02
 # A feature with no more of its horizon values out of range is kept, and those values are cut to the range.
 SHARE_OUTSIDE = 0.05
-# Standardised features are rounded: more digits only make the files longer.
+# Standardized features are rounded: more digits only make the files longer.
 DIGITS = 3
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How a feature is standardised: cut to low ... high, less the mean, over the spread."""
+    """Standardization of a feature: clipped to low ... high, minus the mean, divided by the deviation."""
 
     mean: float
     spread: float
@@ -48,7 +48,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Encoding:
-    """Categories and scales, learnt from the series and the history that a fit may see.
+    """Categories and scales, learned from the series and the history that a fit may see.
 
     Attributes:
         categories: series column to its values in order; a value's position is its code.

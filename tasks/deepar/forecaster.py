@@ -31,7 +31,7 @@ MOST_PATH_NUMBERS = 50_000_000
 
 
 class DeepArForecaster:
-    """One DeepAR configuration behind the forecasters' interface.
+    """One DeepAR configuration as a forecaster.
 
     Args:
         settings: the ``models.deepar`` block.

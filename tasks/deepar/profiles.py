@@ -13,7 +13,7 @@ TIME_FREQUENCIES = {"D": "D", "W": "W", "MS": "M"}
 # What ``test:mean_wQuantileLoss`` averages over: the same for every run, since a hyperparameter is part of its job's
 # identity, and other quantiles of a run must not cause a new training.
 TEST_QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-# From so many series on, a batch of the larger size still meets few windows twice.
+# From this number of series on, a batch of the larger size still contains few windows twice.
 MANY_SERIES = 200
 
 

@@ -19,7 +19,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # Folders and files whose texts are checked.
 CHECKED = (
-    *("flows/", "deployments/", "tasks/answers/", "tasks/publication/", "tasks/stages/", "tasks/storage/"),
+    *("flows/", "deployments/", "schemas/", "tasks/answers/", "tasks/configuration/", "tasks/deepar/", "tasks/demand/"),
+    *("tasks/demo/", "tasks/evaluation/", "tasks/forecasting/", "tasks/publication/", "tasks/stages/"),
+    *("tasks/storage/",),
     *("docs/", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "prefect.yaml"),
 )
 SUFFIXES = {".py", ".md", ".yaml", ".yml", ".j2"}

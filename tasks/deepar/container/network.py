@@ -99,7 +99,7 @@ class Network:
 
         Args:
             series: the records.
-            periods: take so many first periods of the target; negative = all but so many last; None = all.
+            periods: number of first periods of the target; negative = all but this number of last ones; None = all.
         """
         return [self._entry(one, one.target[:periods]) for one in series]
 

@@ -21,7 +21,7 @@ from tasks.deepar.container.network import Network, device_of, seed_everything
 
 _WEIGHT_DECAY = 1e-8
 _LONGEST_GRADIENT = 10.0
-# After so many epochs without progress the step is halved.
+# After this number of epochs without progress the step is halved.
 _STEP_PATIENCE = 10
 _DIVERGED = "the training loss is no number any more; a smaller learning_rate may help"
 

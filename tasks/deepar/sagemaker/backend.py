@@ -63,7 +63,7 @@ class SageMakerBackend:
         name: of the settings; starts the names of the jobs.
         session: a ``boto3.Session`` with its credentials; the environment's where absent.
         run_id: under which the jobs under way are written down, so that another process can stop them.
-        pause: waits so many seconds.
+        pause: waits for a number of seconds.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ class SageMakerEndpoint:
         requests: settings, image and tags.
         models: makes the models of the variants.
         name: of the endpoint.
-        pause: waits so many seconds.
+        pause: waits for a number of seconds.
     """
 
     def __init__(self, api: SageMakerApi, requests: Requests, models: Models, name: str, pause: Pause) -> None:
@@ -219,7 +219,7 @@ def delete_endpoint(api: SageMakerApi, name: str, pause: Pause, poll_seconds: fl
     Args:
         api: the SDK on its session.
         name: of the endpoint.
-        pause: waits so many seconds.
+        pause: waits for a number of seconds.
         poll_seconds: between two tries at an endpoint that is just being made or changed.
 
     Raises:

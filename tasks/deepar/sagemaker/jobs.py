@@ -1,4 +1,4 @@
-"""The three kinds of SageMaker jobs behind one interface."""
+"""One interface for the three kinds of SageMaker jobs."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def close_endpoints_of(
         settings: the ``models.deepar.sagemaker`` block.
         run_id: the flow run's id.
         session: a ``boto3.Session`` with its credentials; the environment's where absent.
-        pause: waits so many seconds.
+        pause: waits for a number of seconds.
 
     Returns:
         Names of the endpoints.
@@ -93,7 +93,7 @@ def end_noted(
         settings: the ``models.deepar.sagemaker`` block.
         jobs: as noted, of any run.
         session: a ``boto3.Session`` with its credentials; the environment's where absent.
-        pause: waits so many seconds.
+        pause: waits for a number of seconds.
 
     Returns:
         Names of the jobs.

@@ -10,7 +10,7 @@ _SHARED: dict[tuple[str, int], Slots] = {}
 
 
 class Slots:
-    """So many jobs at once; a job may take several.
+    """A limited number of job slots; a job may take several.
 
     Args:
         number: of slots, at least 1.
@@ -22,7 +22,7 @@ class Slots:
         self._changed = threading.Condition()
 
     def are_busy(self, wanted: int) -> bool:
-        """Whether so many slots are not free right now."""
+        """Whether fewer than this number of slots are free."""
         with self._changed:
             return self._free < min(wanted, self.number)
 

@@ -87,7 +87,7 @@ class Worker:
         running: where jobs under way are written down.
         region: of the jobs.
         slots: limit on jobs side by side, shared by all threads.
-        pause: waits so many seconds.
+        pause: waits for a number of seconds.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Worker:
                 self._go_on_or_refuse(work, job, view, state)
 
     def _go_on_or_refuse(self, work: Work, job: str, view: JobView, state: _State) -> None:
-        """Start the next attempt after a failed job, or say why there is none left."""
+        """Start the next attempt after a failed job, or say why no attempt is left."""
         own = job in state.started or job in state.watched
         if view.status == COMPLETED and own:
             raise TrainingError(
@@ -191,7 +191,7 @@ class Worker:
 
     @property
     def _tries_at_quota(self) -> int:
-        """So many that another job may run its longest time meanwhile."""
+        """Enough polls that another job may run its longest time in the meantime."""
         return max(1, round(self._settings.max_runtime_seconds / self._settings.poll_seconds))
 
     def _wait(self, work: Work, job: str, state: _State) -> JobView:

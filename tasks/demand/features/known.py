@@ -112,7 +112,7 @@ def _date_columns(panel: Panel) -> dict[str, FloatArray]:
     """Shape (T + H,) each: position in week, month and year, where the frequency has them.
 
     A week's position is the ISO week of its middle. Its first day's number falls by one a year: the week of Christmas
-    2022 begins on day 360, that of 2023 on day 359, which a split learnt from the former puts a week too early.
+    2022 begins on day 360, that of 2023 on day 359, which a split learned from the former puts a week too early.
     """
     labels, kind = panel.periods, panel.frequency.kind
     weeks = (labels + pd.Timedelta(days=3)).isocalendar().week

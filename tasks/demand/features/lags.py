@@ -115,7 +115,7 @@ class LagFeatures:
         return np.column_stack([values.astype(np.float32) for values in columns.values()]), tuple(columns)
 
     def matrix(self, rows: Rows, names: Sequence[str]) -> SmallFloatArray:
-        """Columns of rows by their names, shape (k, F): those that were learnt from when less was known.
+        """Columns of rows by their names, shape (k, F): those of the training, when fewer periods were known.
 
         The year before has columns only once a year is known.
         """

@@ -137,7 +137,7 @@ def _hints(table: MappedTable, verdicts: Sequence[Verdict]) -> list[str]:
             day = dates.dt.day_name().mode().iloc[0]
             hints.append(
                 f"Most of these dates are {day}s. Set `frequency` to the weekday or month start by which the periods "
-                "are labelled, or `aggregate: true` where the rows are daily lines."
+                "are labeled, or `aggregate: true` where the rows are daily lines."
             )
     return list(dict.fromkeys(hints))
 

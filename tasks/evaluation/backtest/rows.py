@@ -139,7 +139,7 @@ def series_codes(frame: pd.DataFrame) -> tuple[IndexArray, pd.DataFrame]:
 
 
 def check_forecasts(frame: pd.DataFrame, quantiles: Sequence[float], also: Sequence[str] = ()) -> None:
-    """Raise if forecast rows lack a column or hold a value that is not finite.
+    """Raise if forecast rows do not have a column or have a value that is not finite.
 
     One such value would make the metrics of every level that contains it unknown.
 

@@ -29,7 +29,7 @@ class WeightRule:
     smallest_weight: float = 0.3
 
     def power(self, horizons: float) -> float:
-        """The sharpness with folds that cover so many horizons.
+        """The sharpness with folds that cover a number of horizons.
 
         >>> WeightRule().power(1.0), WeightRule().power(1.5), WeightRule().power(5.0)
         (4.0, 6.0, 8.0)

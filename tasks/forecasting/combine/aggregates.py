@@ -1,4 +1,4 @@
-"""The levels above the series: total, stores and categories as a panel of their own."""
+"""The levels above the series: total, stores and categories as a separate panel."""
 
 from __future__ import annotations
 

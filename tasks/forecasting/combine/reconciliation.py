@@ -1,7 +1,7 @@
 """Forecasts of series moved so that they agree with forecasts of what they add up to.
 
 The methods are those of the library hierarchicalforecast: top-down by forecast proportions (Gross and Sohl 1990) and
-MinT, the trace minimisation of Wickramasuriya, Athanasopoulos and Hyndman (2019).
+MinT, the trace minimization of Wickramasuriya, Athanasopoulos and Hyndman (2019).
 """
 
 from __future__ import annotations

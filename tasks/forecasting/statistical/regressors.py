@@ -23,7 +23,7 @@ PENALTY = 0.2
 # A column is left out where earlier ones explain all but this share of its length.
 INDEPENDENT = 1e-3
 
-# Odd periods: at most this share, so many deviations out; before the regression only the grossest.
+# Outliers: at most this share of the periods, at this number of deviations; before the regression only gross ones.
 OUTLIER_SHARE = 0.03
 OUTLIER_DEVIATIONS = 3.0
 GROSS_DEVIATIONS = 10.0
@@ -60,7 +60,7 @@ def regressor_columns(task: SeriesTask, limit: int) -> tuple[FloatArray, tuple[s
         limit: number of known features to try: the strongest, by absolute correlation, then by name.
 
     Returns:
-        Standardised, linearly independent columns (m + lead, K), and the names of the features in them.
+        Standardized, linearly independent columns (m + lead, K), and the names of the features in them.
     """
     choice = _Choice(clip_outliers(task.values, GROSS_DEVIATIONS))
     choice.offer(_dummies(task), always=True)

@@ -126,7 +126,7 @@ def fill_gaps(values: FloatArray, season: int) -> FloatArray:
 
     Each gap is interpolated linearly between the same positions of the seasons around it; a position
     that is never known (a weekly closing day), or a history of fewer than three seasons, between its
-    neighbours. Before the first and after the last known value, that value is used.
+    neighbors. Before the first and after the last known value, that value is used.
 
     Args:
         values: shape (m,); NaN = unknown.

@@ -66,11 +66,11 @@ class Windows:
     def before(cls, folds: Sequence[Fold], panel: Panel, loss: RowLoss) -> Windows | None:
         """The windows whose last horizon ends where the first fold begins; None where the history is too short.
 
-        They follow each other and span 13 weeks, 56 days or 6 months, and two horizons at least, as far as half of
-        the history before the first fold lies before them, and as much as a fold should know. Beside them, where
-        that much and a year more lies before it, the horizon that begins a year before the first fold does. Example:
-        163 weeks before the first fold, a horizon of 8: windows behind 147 and 155 weeks, and one behind 111. 29
-        days before it and a horizon of 28: None.
+        The windows are consecutive and span at least two horizons and 13 weeks, 56 days or 6 months, if half of the
+        history before the first fold, and the minimum history of a fold, lie before them. If a year more lies before
+        it, the horizon that begins a year before the first fold is another window. Example: with 163 weeks before the
+        first fold and a horizon of 8, the windows follow 147 and 155 weeks, and one follows 111. With 29 days and a
+        horizon of 28: None.
 
         Args:
             folds: of the backtest, by rising cutoff; without any, the windows end with the history.
