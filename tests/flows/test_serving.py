@@ -17,7 +17,6 @@ from uuid import UUID
 import pytest
 import yaml
 from click.testing import CliRunner
-from deployments.dead_runs import end_dead_runs
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -26,6 +25,7 @@ from prefect.states import Running
 from deployments.automations import NOTIFICATIONS
 from deployments.ecs.pool import create_pool, job_template
 from deployments.serve import serve
+from flows.dead_runs import end_dead_runs
 from schemas.records import IngestRecord, InputFile, TableRef
 from schemas.run import RunContext
 from tasks.configuration.settings_file import load_settings
