@@ -1,1 +1,1 @@
-"""A package of its own, so that no installed distribution's `tests` stands before it."""
+"""A package, so that no installed distribution's `tests` comes first."""

@@ -28,7 +28,7 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Any]
     Args:
         factory: pytest's temporary folders.
         name: of the thing, a folder name.
-        make: given an empty folder; returns a JSON value that tells the other workers all they need.
+        make: given an empty folder; returns a JSON value with what the other workers need.
 
     Returns:
         What ``make`` returned, in this worker or in another one.

@@ -1,4 +1,4 @@
-"""``restock what-if``: the same run with other limits, beside what was published; nothing is written."""
+"""``restock what-if``: the same run with other constraints, next to what was published; nothing is written."""
 
 from __future__ import annotations
 

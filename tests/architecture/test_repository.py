@@ -1,4 +1,4 @@
-"""The checkout itself: what stands where, what is pinned, and that the README says how to start."""
+"""The checkout itself: which files exist, what is pinned, and that the README says how to start."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class TwinClient:
         return int(self._ask("GET", "calls").get(operation, {}).get("accepted", 0))
 
     def reset(self) -> None:
-        """End every job and forget everything; the bucket and the role are made anew."""
+        """End every job and forget everything; the bucket and the role are made again."""
         self._ask("POST", "reset", {})
 
     def put(self, key: str, content: bytes | str) -> str:
@@ -154,7 +154,7 @@ def training_definition(channels: dict[str, str], **hyperparameters: str) -> dic
 
     Args:
         channels: Channel name to S3 prefix.
-        hyperparameters: Beside the required ones.
+        hyperparameters: In addition to the required ones.
     """
     return {
         "RoleArn": ROLE_ARN,

@@ -20,7 +20,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 class Containers:
-    """Starts container processes and leaves none behind.
+    """Starts container processes and leaves none running.
 
     Args:
         command: The container's command line, before its arguments.
@@ -48,7 +48,7 @@ class Containers:
         Args:
             arguments: Its arguments.
             log: File for its standard error, and its standard output unless it talks.
-            environment: Variables beside the twin's own.
+            environment: Variables in addition to the twin's own.
             talks: Its standard input and output are pipes.
         """
         pipe = subprocess.PIPE

@@ -31,7 +31,7 @@ def running_twin(
     stop_grace_seconds: float = 1.0,
     data: Path | None = None,
 ) -> Iterator[TwinClient]:
-    """A twin in a process of its own on a free port, until the block ends; it also ends if this process dies.
+    """A twin in a separate process on a free port, until the block ends; it also ends if this process dies.
 
     Args:
         container: Command line of the container; `CONTAINER` trains for real.

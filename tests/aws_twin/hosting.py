@@ -160,7 +160,7 @@ class EndpointConfigs(Resources):
 
 @dataclass
 class Variant:
-    """A model behind an endpoint, and the process that serves it."""
+    """A model of an endpoint, and the process that serves it."""
 
     name: str
     model: Model
@@ -232,7 +232,7 @@ class Endpoints(Resources):
         return {name: value for name, value in answer.items() if value not in (None, [])}
 
     def update(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Blue/green: the new variants load beside the old ones and take over together."""
+        """Blue/green: the new variants load next to the old ones and take over together."""
         endpoint = self._at_rest(request)
         wanted = self.configs.get(request["EndpointConfigName"]).request["ProductionVariants"]
         names = {variant.name for variant in endpoint.variants}
@@ -334,7 +334,7 @@ class Endpoints(Resources):
             self._load_all(endpoint, variants, folder)
         except UnhealthyError as problem:
             failure = str(problem)
-        except Exception as problem:  # whatever the twin itself got wrong must not leave it creating for ever
+        except Exception as problem:  # an error of the twin itself must not leave it creating for ever
             failure = f"InternalServerError: {problem!r}"
         with self.workshop.lock:
             endpoint.modified, endpoint.failure = time.time(), failure

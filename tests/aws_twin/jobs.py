@@ -41,7 +41,7 @@ class Workshop:
 
 @dataclass
 class Job:
-    """A job as its Describe operation shows it, and the thread behind it."""
+    """A job as its Describe operation shows it, and its thread."""
 
     name: str
     arn: str
@@ -139,7 +139,7 @@ def page(
         request: The request with its filters, order and token.
         items: Objects (with name, status, created, modified) and their summaries.
         key: The member of the answer that holds the summaries.
-        sort_keys: What SortBy may name beside Name, Status and CreationTime.
+        sort_keys: What SortBy may name besides Name, Status and CreationTime.
         default_sort: SortBy where the request has none.
         default_order: SortOrder where the request has none.
     """

@@ -80,7 +80,7 @@ class TwinApplication:
                 return self._pass_to_s3(on_s3, environ)
         except AwsError as error:
             return _error(error)
-        except Exception as problem:  # the twin's own mistake must be seen by whoever called
+        except Exception as problem:  # the caller must see an error of the twin
             logging.getLogger(__name__).exception("The twin failed at %s %s", target, path)
             return _error(AwsError("InternalFailure", f"The twin of AWS failed: {problem!r}"))
         return None

@@ -43,7 +43,7 @@ def test_every_operation_that_the_twin_plays_is_sagemaker_s(tmp_path: Path) -> N
     assert not set(region.operations) - set(known_operations())
 
 
-# In a process of its own: the package is heavy, and takes its settings from the environment.
+# In a separate process: the package is heavy, and takes its settings from the environment.
 SCRIPT = """
 import sys
 from sagemaker.core.resources import Endpoint, EndpointConfig, HyperParameterTuningJob, Model, TrainingJob, TransformJob

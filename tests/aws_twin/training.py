@@ -177,7 +177,7 @@ class TrainingJobs(Names):
             end, secondary, job.failure = "Failed", "Failed", str(failure)[:LONGEST_REASON]
         except MissingDataError as missing:
             end, secondary, job.failure = "Failed", "Failed", f"ClientError: {missing}"[:LONGEST_REASON]
-        except Exception as problem:  # whatever the twin itself got wrong must not leave a job in progress for ever
+        except Exception as problem:  # an error of the twin itself must not leave a job in progress for ever
             end, secondary, job.failure = "Failed", "Failed", f"InternalServerError: {problem!r}"[:LONGEST_REASON]
         write_log(self.workshop, LOG_GROUP, job.name, self._root(job) / "log.txt")
         with self.workshop.lock:

@@ -84,7 +84,7 @@ class TransformJobs(Names):
             end, job.failure = "Failed", str(failure)[:LONGEST_REASON]
         except MissingDataError as missing:
             end, job.failure = "Failed", f"ClientError: {missing}"[:LONGEST_REASON]
-        except Exception as problem:  # whatever the twin itself got wrong must not leave a job in progress for ever
+        except Exception as problem:  # an error of the twin itself must not leave a job in progress for ever
             end, job.failure = "Failed", f"InternalServerError: {problem!r}"[:LONGEST_REASON]
         write_log(self.workshop, LOG_GROUP, job.name, root / "log.txt")
         with self.workshop.lock:

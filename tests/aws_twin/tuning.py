@@ -168,7 +168,7 @@ class TuningJobs(Names):
         except StoppedError:
             end = "Stopped"
             self._stop_children(job)
-        except Exception as problem:  # whatever the twin itself got wrong must not leave a job in progress for ever
+        except Exception as problem:  # an error of the twin itself must not leave a job in progress for ever
             end, job.failure = "Failed", f"InternalServerError: {problem!r}"
             self._stop_children(job)
         for child in job.children:

@@ -73,7 +73,7 @@ class Page:
         return str(self.evaluate("document.body ? document.body.innerText : ''"))
 
     def address(self) -> str:
-        """The address of the page, after whatever led there."""
+        """The address of the page, after any redirects."""
         return str(self.evaluate("location.href"))
 
     def wait_for(self, *words: str, seconds: float = SECONDS_TO_WAIT) -> None:

@@ -48,7 +48,7 @@ class Served(NamedTuple):
         return self.settings.parent / "lake"
 
     def ask(self, path: str) -> dict[str, Any]:
-        """What the server's API tells."""
+        """What the server's API returns."""
         return dict(httpx.get(f"{self.address}/api/{path}", timeout=SECONDS_TO_WAIT).raise_for_status().json())
 
     def form(self, **given: object) -> str:
@@ -143,7 +143,7 @@ def test_a_run_is_started_from_the_form_and_leaves_artifacts_and_a_report(page: 
 
 
 def test_a_rejected_file_is_not_published_and_the_run_says_by_whom(page: chromium.Page, served: Served) -> None:
-    as_of = "2024-07-02"  # its last day has no sales yet: whoever approves is to know
+    as_of = "2024-07-02"  # its last day has no sales yet: the approver must know
     page.open(served.form(as_of=as_of))
     page.click("approve_before_publishing", "label")
     run = submit(page)

@@ -1,4 +1,4 @@
-"""The data channel: what stands in its lines, where it lies, and what names it."""
+"""The data channel: what its lines contain, where it lies, and its name."""
 
 import json
 from dataclasses import replace
@@ -29,7 +29,7 @@ def lake(tmp_path):
 
 @pytest.fixture
 def panel():
-    """Three months of three articles; the second begins in the third period, the third has nothing known."""
+    """Three months of three SKUs; the second begins in the third period, the third has nothing known."""
     demand = [[1, 2.4, NAN, 4, 5, 6], [NAN, NAN, 3, 0, NAN, 1], [NAN] * 6]
     promotion = np.array([0, 1, 0, 1, 0, 1, 0, 1.0])
     made = panel_of(demand, "MS", horizon=2, known={"promo": promotion, "flat": np.ones(8)}, start="2024-01-01")

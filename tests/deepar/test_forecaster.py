@@ -1,4 +1,4 @@
-"""DeepAR behind the forecasters' interface, with a backend that trains nothing."""
+"""DeepAR as a forecaster, with a backend that trains nothing."""
 
 from __future__ import annotations
 

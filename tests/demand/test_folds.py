@@ -49,7 +49,7 @@ def test_too_short_for_any_fold(history):
 
 def test_folds_without_any_known_demand_are_passed_over():
     plan = plan_folds(panel("D", 120, 10, unknown_tail=15), windows=2, step=7)
-    # 110 and 103..105 lie behind the last known period 104; 103 still sees period 104.
+    # 110 and 103..105 lie after the last known period 104; 103 still sees period 104.
     assert [fold.known_periods for fold in plan.folds] == [96, 103]
     assert plan.notes == ("No demand is known in the 10 periods before as_of: the last fold ends 7 periods earlier",)
 

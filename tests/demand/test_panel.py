@@ -1,4 +1,4 @@
-"""The panel as a whole: axis, leakage, order of rows, round trip, treatments."""
+"""The panel as a whole: axis, leakage, order of rows, round trip, cleaning log."""
 
 from dataclasses import replace
 from datetime import date
@@ -18,7 +18,7 @@ AS_OF = date(2024, 3, 1)
 
 @pytest.fixture
 def rich_tables(make_tables):
-    """Sixty days of two stores, with every optional table, some of it behind as_of."""
+    """Sixty days of two stores, with every optional table, some of it after as_of."""
     rng = np.random.default_rng(3)
     dates = pd.date_range("2024-01-01", "2024-03-20")
     sales = [

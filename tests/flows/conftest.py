@@ -20,7 +20,7 @@ from tests.shared import once, start_for_all, wait_until
 
 
 def _start_server(folder: Path) -> str:
-    """A Prefect server with a database of its own; the address of its API."""
+    """A Prefect server with its own database; the address of its API."""
     port, log = free_port(), folder / "server.log"
     environment = {
         **os.environ,
@@ -54,7 +54,7 @@ def company(tmp_path: Path) -> Path:
 
 
 class Process:
-    """A command line at work, in a session of its own.
+    """A command line at work, in a separate session.
 
     Attributes:
         pid: id of the process and of its session.
@@ -91,7 +91,7 @@ Restock = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(scope="session")
 def start(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Start a module with arguments in a process of its own."""
+    """Start a module with arguments in a separate process."""
     folder = tmp_path_factory.mktemp("processes")
     with subprocess.Popen(
         [sys.executable, "-m", "tests.flows.warm"],
@@ -119,7 +119,7 @@ def start(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def restock(start: Start) -> Restock:
-    """Run a command line in a process of its own: exit code, standard output, standard error."""
+    """Run a command line in a separate process: exit code, standard output, standard error."""
 
     def run(*arguments: object, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
         return start("flows", *arguments, environment=environment).wait()

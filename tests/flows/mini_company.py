@@ -1,4 +1,4 @@
-"""A company small enough that a whole run takes seconds: 3 stores, 4 articles, half a year of days."""
+"""A company small enough that a whole run takes seconds: 3 stores, 4 SKUs, half a year of days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Automations on a server of their own: what happens to a run is told, in words that say what to do."""
+"""Automations on a separate server: what happens to a run is reported with what to do."""
 
 from __future__ import annotations
 

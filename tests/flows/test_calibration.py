@@ -42,7 +42,7 @@ def test_a_run_with_holding_costs_calibrates_once_and_tells(restock: Restock, pl
     assert code == 0, out + err
     assert "calibrated" not in out + err
     assert pd.read_parquet(folder / "explanations.parquet")[c.HOLDING_FACTOR].isna().all()
-    # The same costs rank the models: forecasts are reused, champions are chosen anew.
+    # The same costs rank the models: forecasts are reused, champions are chosen again.
     assert pd.read_parquet(folder / "champions.parquet")[c.WHY].str.contains("inventory cost per period").any()
     assert (pd.read_parquet(folder / "backtest.parquet")[c.INVENTORY_COST].dropna() >= 0).all()
     assert pd.read_parquet(folder / "metrics.parquet")[c.INVENTORY_COST].notna().any()

@@ -28,7 +28,7 @@ def test_the_parts_add_up_to_the_median(company: Path) -> None:
     parts = [float(text.replace(",", "")) for text in re.findall(r"^ *([+-][\d.,]+)  ", answer, re.MULTILINE)]
     assert len(parts) > 3
     assert sum(parts) == pytest.approx(total, abs=0.01 * len(parts))
-    # Article 10 sells 12 units on an average day in the first store, half as much again in the second.
+    # SKU 10 sells 12 units on an average day in the first store, half as much again in the second.
     assert 10 < total < 50
     assert "recent level" in answer
     assert "Most important features" in answer

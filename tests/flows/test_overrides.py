@@ -1,4 +1,4 @@
-"""Planners' overrides in a weekly run: applied, told, kept; bad rows never stop it."""
+"""Planners' overrides in a weekly run: applied, reported, kept; bad rows never stop it."""
 
 from __future__ import annotations
 

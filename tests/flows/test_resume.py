@@ -16,11 +16,11 @@ SECONDS_TO_WAIT = 120
 
 
 def wait_for(folder: Path, process: Process) -> None:
-    """Wait until a stage has remembered its record."""
+    """Wait until a stage has stored its record."""
     until = time.monotonic() + SECONDS_TO_WAIT
     while not any(folder.glob("*.json")):
-        assert process.poll() is None, f"the run ended before {folder.name} was remembered"
-        assert time.monotonic() < until, f"{folder.name} was not remembered in time"
+        assert process.poll() is None, f"the run ended before {folder.name} was stored"
+        assert time.monotonic() < until, f"{folder.name} was not stored in time"
         time.sleep(0.02)
 
 

@@ -1,4 +1,4 @@
-"""`make serve`: everything stands after one command, and nothing is left after Ctrl-C."""
+"""`make serve`: everything runs after one command, and nothing is left after Ctrl-C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tuning of the tree models within a run: shown, remembered, and used by every shard."""
+"""Tuning of the tree models within a run: shown, stored, and used by every shard."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_run_tunes_once_and_forecasts_with_what_it_found(restock: Restock, com
     (stored,) = (lake / "records" / "tuning-xgboost_lags").glob("*.json")
     tuned = json.loads(stored.read_text())
     assert len(tuned["trials"]) == 3
-    assert "xgboost_lags: tuned by 3 trials on windows of 14 periods behind the first 105, 119, 133 and 147" in err
+    assert "xgboost_lags: tuned by 3 trials on windows of 14 periods after the first 105, 119, 133 and 147" in err
     for record in (lake / "records" / "forecast-xgboost_lags").glob("*.json"):
         assert json.loads(record.read_text())["notes"][0] == tuned["note"]
 

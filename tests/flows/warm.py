@@ -1,8 +1,8 @@
 """Command lines run in forks of a process that has imported the weekly run's modules once.
 
 A run of the mini company spends half of its processor time on importing Great Expectations, Prefect and Matplotlib;
-some hundred runs of the tests spare it. Everything else is as in ``python -m``: a process of its own, in a session of
-its own, with its own arguments, streams, exit handlers and exit code. Only Prefect's settings are those of the
+some hundred runs of the tests spare it. Everything else is as in ``python -m``: a separate process, in a separate
+session, with its own arguments, streams, exit handlers and exit code. Only Prefect's settings are those of the
 environment that this process was started in. Workers, backfills' weeks and the browser's runs start processes the
 ordinary way.
 

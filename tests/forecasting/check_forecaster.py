@@ -1,4 +1,4 @@
-"""What every forecaster must do, whatever it is inside."""
+"""What every forecaster must do, with any implementation."""
 
 from __future__ import annotations
 

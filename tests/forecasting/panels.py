@@ -57,7 +57,7 @@ def panel_of(
 
 
 def awkward_panel(frequency: str, which: tuple[str, ...] = AWKWARD, seed: int = 1) -> Panel:
-    """One series of every awkward kind, with a promotion known ahead and a price known behind."""
+    """One series of every awkward kind, with a known future promotion and a past price."""
     periods, horizon = SHAPES[frequency]
     rng = np.random.default_rng(seed)
     season = min(Frequency(frequency).season, 12)
@@ -93,7 +93,7 @@ def awkward_panel(frequency: str, which: tuple[str, ...] = AWKWARD, seed: int = 
 
 
 def changed_after(panel: Panel, known_periods: int) -> Panel:
-    """The panel with everything that is not known in advance changed from a period on."""
+    """The panel with everything that is unknown at the origin changed from a period on."""
     demand = panel.demand.copy()
     demand[:, known_periods:] = 7777.0
     observed = {name: values.copy() for name, values in panel.observed.items()}

@@ -1,4 +1,4 @@
-"""The floors against values worked out by hand."""
+"""The baselines against values computed by hand."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def test_the_size_of_shards_changes_no_forecast():
 
 
 class Sampling:
-    """Seasonal naive with two sample paths; those of the second series are not known."""
+    """Seasonal naive with two sample paths; those of the second series are unknown."""
 
     name = "sampling"
 

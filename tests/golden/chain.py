@@ -42,7 +42,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Chain:
-    """Typed tables as validation leaves them; sales go on after ``as_of``, where nothing may read them."""
+    """Typed tables as validation leaves them; sales continue after ``as_of``, where nothing may read them."""
 
     tables: dict[str, pd.DataFrame]
     as_of: pd.Timestamp

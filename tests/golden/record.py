@@ -1,4 +1,4 @@
-"""Record the golden run anew: ``python -m tests.golden.record``."""
+"""Record the golden run again: ``python -m tests.golden.record``."""
 
 from __future__ import annotations
 

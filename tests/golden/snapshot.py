@@ -108,7 +108,7 @@ def _without_folder(table: pa.Table, folder: str) -> pa.Table:
 
 
 def _checksum(values: pa.ChunkedArray) -> str:
-    """Checksum of a column's values and of their type, whatever its chunks."""
+    """Checksum of a column's values and of their type, with any chunks."""
     digest = hashlib.sha256()
     plain = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
     for value in plain.to_pylist():

@@ -13,7 +13,7 @@ SECONDS_AT_MOST = 600
 
 
 def publish_golden_run(folder: Path) -> Path:
-    """Write the company below ``folder``, run its week in a process of its own and return the published folder.
+    """Write the company below ``folder``, run its week in a separate process and return the published folder.
 
     Raises:
         AssertionError: the run did not end with exit code 0.

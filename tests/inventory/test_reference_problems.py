@@ -1,4 +1,4 @@
-"""The figures of the reference problems beside the checkout."""
+"""The figures of the reference problems next to the checkout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.shared_data
 
 def problem_named(name: str):
     if not (PROBLEMS / name).is_dir():
-        pytest.skip(f"no {PROBLEMS / name}: the reference problems are not beside this checkout")
+        pytest.skip(f"no {PROBLEMS / name}: the reference problems are not next to this checkout")
     return read_problem(PROBLEMS / name)
 
 

@@ -35,7 +35,7 @@ def with_peak(seed, at, value):
 
 @pytest.fixture
 def faults(make_tables, make_settings):
-    """(store, sku, week) of the faulty values found."""
+    """(store, sku, week) of the outliers found."""
 
     def find(values_of, calendar=None, **cleaning):
         tables = make_tables(weekly(values_of), **({} if calendar is None else {"calendar": calendar}))

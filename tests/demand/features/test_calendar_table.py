@@ -131,7 +131,7 @@ def test_features_are_finite_whatever_is_missing():
 
 
 def test_values_get_a_flag_where_the_history_can_tell_what_they_mean():
-    # Six days of history, two to forecast, three behind them.
+    # Six days of history, two to forecast, three after them.
     events = [
         "often",
         "often",

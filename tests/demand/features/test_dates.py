@@ -23,7 +23,7 @@ def test_daily_features_by_hand():
     assert row(found, "time_weekday") == [5, 6, 0, 1, 2]
     assert row(found, "time_day_of_month") == [30, 31, 1, 2, 3]
     assert row(found, "time_month") == [12, 12, 1, 1, 1]
-    # 1 January 2023 is a Sunday: week 1 has that day alone, 31 December opens no week of its own.
+    # 1 January 2023 is a Sunday: week 1 has that day alone, 31 December begins no week.
     assert row(found, "time_week_of_year") == [53, 53, 1, 1, 1]
     np.testing.assert_allclose(row(found, "time_trend"), np.arange(5) / 364, rtol=1e-6)
     assert found["time_trend"].row_of_series.tolist() == [0, 0]

@@ -1,4 +1,4 @@
-"""The six real data sets beside the checkout, from file to validated table."""
+"""The six real data sets next to the checkout, from file to validated table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROWS = {
 
 pytestmark = [
     pytest.mark.shared_data,
-    pytest.mark.skipif(not DATA.is_dir(), reason="the real data sets are not beside this checkout"),
+    pytest.mark.skipif(not DATA.is_dir(), reason="the real data sets are not next to this checkout"),
 ]
 
 

@@ -31,7 +31,7 @@ def test_champions_are_chosen_with_what_was_known_at_the_last_cutoff(backtest_of
     actual = np.full((3, 20, 6), 10.0)
     names = ["seasonal_naive", "moving_average", "a", "b"]
     medians = {name: actual + random.normal(0, 3, actual.shape) for name in names}
-    backtest = backtest_of(actual, medians, step=2)  # folds overlap: earlier ones reach behind the last cutoff
+    backtest = backtest_of(actual, medians, step=2)  # folds overlap: earlier ones reach beyond the last cutoff
     last = backtest[c.CUTOFF].max()
     table = overfit_gap(backtest, quantiles, WAPE).set_index(c.MODEL)
     # What is sold from the last cutoff on cannot change the choice; the known rows of b are made perfect.

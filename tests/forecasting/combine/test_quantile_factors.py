@@ -1,4 +1,4 @@
-"""Factors on the quantiles' distances: what they ask for, how far they are believed, and that no side is preferred."""
+"""Factors on the quantiles' distances: their values, their shrinkage, and that no side is preferred."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROWS = 100_001
 
 
 def factors_of(units, outside=1.0):
-    """Calibration of q0.1 and q0.9 that lie 60 units beside a median of 100, all in one bucket."""
+    """Calibration of q0.1 and q0.9 that lie 60 units from a median of 100, all in one bucket."""
     median = np.full(ROWS, 100.0)
     quantiles = median[:, None] + np.array([-60.0, 0.0, 60.0])
     return calibrate(units, quantiles, median, median, np.ones(ROWS, dtype=int), LEVELS, outside)

@@ -86,7 +86,7 @@ def test_smoothing_models_keep_the_week(name):
 
 
 def test_ets_without_season_is_exponential_smoothing():
-    """Parity: ETS(A,N,N) on a random walk with noise forecasts the smoothed level of its own alpha."""
+    """Parity: ETS(A,N,N) on a random walk with noise forecasts the smoothed level of its alpha."""
     rng = np.random.default_rng(3)
     months = 500 + np.cumsum(rng.normal(0, 6, 30)) + rng.normal(0, 3, 30)
     found = forecast("ets", panel_of(months, "MS", 6))

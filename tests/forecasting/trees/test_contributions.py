@@ -1,4 +1,4 @@
-"""Parts of a forecast add up to it, and name what is behind it."""
+"""Parts of a forecast add up to it, and name its causes."""
 
 from __future__ import annotations
 

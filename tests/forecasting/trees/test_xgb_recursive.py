@@ -1,4 +1,4 @@
-"""What the step-by-step model has of its own; what it shares with the direct one is tested there."""
+"""What is special to the step-by-step model; what it shares with the direct one is tested there."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_one_step_ahead_it_is_the_model_on_lags():
 
 
 def test_a_rhythm_that_only_its_own_lags_tell_is_carried_through_the_horizon():
-    # Up and down every third day, out of step with any calendar: each series begins at a place of its own.
+    # Up and down every third day, out of step with any calendar: each series begins at a different place.
     rng = np.random.default_rng(6)
     n = 30
     place = (np.arange(PERIODS + HORIZON)[None, :] + np.arange(n)[:, None]) % 3

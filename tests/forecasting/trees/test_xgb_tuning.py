@@ -87,7 +87,7 @@ def test_the_coming_season_is_a_window_too_and_none_knows_less_than_a_fold_shoul
     windows = Windows.before(folds_of(sports, 163, 191, 207), sports, ranking_loss)
     assert windows is not None
     assert windows.blocks == ((147, 155), (111,))
-    # Windows of 13 weeks behind 48, 52, 56 and 60: the first knows less than a year.
+    # Windows of 13 weeks after 48, 52, 56 and 60: the first knows less than a year.
     shorter = Windows.before(folds_of(sports, 64), replace(sports.until(120), horizon=4), ranking_loss)
     assert shorter is not None
     assert shorter.blocks == ((52, 56, 60),)

@@ -1,4 +1,4 @@
-"""No broken size runs where an article is on show, and totals kept."""
+"""No broken size runs where a style is on display, and totals kept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.inventory.test_weekly_plan import COSTED, inputs_of
 
 
 def runs_of(level: float, share: list[float], per_article: int = 2, bounded: np.ndarray = BOUND, **columns):
-    """Targets of articles with ``per_article`` core sizes each, then one size that is none."""
+    """Targets of styles with ``per_article`` core sizes each, then one size that is none."""
     rows = per_article + 1
     article = np.repeat(np.arange(len(share)), rows)
     core = np.tile([True] * per_article + [False], len(share))

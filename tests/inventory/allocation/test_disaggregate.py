@@ -102,7 +102,7 @@ def test_totals_are_kept_and_targets_are_whole(data):
 def test_dc_stock_is_shared_by_what_is_lacking():
     targets = np.array([8, 3, 5])
     cut = within_dc(targets, np.array([2.0, 0.0, 0.0]), np.array([0, 0, 1]), np.array([6.0, np.inf]))
-    # 6 and 3 are lacking, 6 are there: 4 and 2; the other SKU is not touched.
+    # 6 and 3 are missing, 6 are available: 4 and 2; the other SKU is not touched.
     assert cut.tolist() == [6, 2, 5]
     none = within_dc(targets, np.array([2.0, 0.0, 0.0]), np.array([0, 0, 1]), np.array([0.0, 1.0]))
     assert none.tolist() == [2, 0, 1]

@@ -66,7 +66,7 @@ def test_minimum_presentation_is_lifted_to_whole_packs():
 
 
 def test_the_dc_serves_what_must_be_there_first():
-    # 8 are lacking, 4 are there: one of each store's presentation first, the rest in proportion.
+    # 8 are missing, 4 are available: one of each store's presentation first, the rest in proportion.
     cut = within_dc(np.array([6, 2]), np.zeros(2), np.zeros(2, dtype=np.int64), np.array([4.0]), np.array([1.0, 1.0]))
     assert cut.tolist() == [3, 1]
     cut = within_dc(np.array([7, 1]), np.zeros(2), np.zeros(2, dtype=np.int64), np.array([2.0]), np.array([1.0, 1.0]))
@@ -80,13 +80,13 @@ def test_free_places_go_to_what_is_worth_most_and_stock_keeps_its_place():
     assert on_show(shelf, position, units, value).tolist() == [True, True, False, True, False]
     assert crowded_displays(replace(shelf, capacity=np.array([0.0])), position).tolist() == [1]
     assert on_show(replace(shelf, capacity=np.array([np.inf])), position, units, value).all()
-    # An article of which the plan sends nothing lacks no place while one is free.
+    # A style without a delivery is left out only if no display slot is free.
     assert on_show(replace(shelf, capacity=np.array([4.0])), position, np.array([0.0, 1, 0, 2, 9]), value).all()
     assert on_show(replace(shelf, capacity=np.array([3.0])), position, np.array([0.0, 1, 0, 2, 9]), value)[2] == 0
 
 
 def shown_articles(plan: object, inputs: object) -> pd.Series:
-    """Different articles per store that are there or will be."""
+    """Different styles per store that are in stock or will be."""
     told = plan.explanations
     have = told[(told["target_quantity"] > 0) | (told["on_hand"].fillna(0) + told["in_transit"].fillna(0) > 0)]
     return have.groupby("store_id")["article"].nunique()

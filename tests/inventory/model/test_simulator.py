@@ -113,7 +113,7 @@ def test_a_week_by_hand():
 
 
 def test_the_quantity_is_fixed_a_lead_time_before_the_visit():
-    # L = 1. The visit at 2 is decided at the end of 0: on hand 4 − 2 = 2, on the way 3 (arrives at 1), level 9: 4.
+    # L = 1. The visit at 2 is decided at the end of 0: on hand 4 − 2 = 2, in transit 3 (arrives at 1), level 9: 4.
     problem = one_series([2, 5, 5], 4, [0, 3], lead_time=1)
     book = ledger(problem, plan_of({2: 9}, 3))
     assert book.sent.tolist() == [[0, 0, 4]]

@@ -1,4 +1,4 @@
-"""Calibration by replay: the ledger by hand, beside the simulator, what it may read, and what it chooses."""
+"""Calibration by replay: the ledger by hand, next to the simulator, what it may read, and what it chooses."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def test_two_series_by_hand(make_problem):
     stock = Stock(np.array([1.0, 5.0]), np.array([[2.0], [0.0]]))
     demand = np.array([[4.0, 2.0], [1.0, 1.0]])
     after, cost = advance(problem, plan, stock, Span(demand, np.array([[True, True], [True, False]])))
-    # Series 0: position 3, so 1 is ordered; 1 + 2 arrive and sell, 1 is lost. Then nothing is left, 1 is on the way:
-    # 3 are ordered, the 1 arrives and sells, 1 is lost. Series 1 has 5, sells 1 a period, holds 4, then 3 (not known).
+    # Series 0: position 3, so 1 is ordered; 1 + 2 arrive and sell, 1 is lost. Then nothing is left, 1 is in transit:
+    # 3 are ordered, the 1 arrives and sells, 1 is lost. Series 1 has 5, sells 1 a period, holds 4, then 3 (unknown).
     assert after.on_hand.tolist() == [0.0, 3.0]
     assert after.coming.tolist() == [[3.0], [0.0]]
     assert cost.lost_units == 2
@@ -214,7 +214,7 @@ def test_a_daily_network_with_capacity_pays_for_space():
 def test_ties_go_to_the_middle():
     assert cheapest(np.array([5.0, 5.0, 5.0, 5.0, 5.0])) == 2
     assert cheapest(np.array([9.0, 7.0, 6.0, 7.0, 9.0])) == 2
-    # One lucky replay between dear neighbours loses against two good ones side by side.
+    # One lucky replay between expensive neighbors loses against two good ones side by side.
     assert cheapest(np.array([9.0, 4.0, 9.0, 5.0, 4.6])) == 4
 
 
@@ -233,7 +233,7 @@ def test_what_is_lost_before_the_order_arrives_is_saved():
     assert saved_units(demand, np.array([1.0]), np.zeros((0, 1)), 1, 2, np.array([0.9])).tolist() == [2.0]
     roomy = saved_units(demand, np.array([9.0]), np.zeros((0, 1)), 1, 2, np.array([0.9]))
     assert roomy.tolist() == [0.0]
-    # The same units on the way, too late for the first period, are not lost either.
+    # The same units in transit, too late for the first period, are not lost either.
     late = saved_units(demand, np.array([1.0]), np.array([[0.0], [4.0]]), 1, 2, np.array([0.9]))
     assert late.tolist() == [2.0]
 
@@ -257,7 +257,7 @@ def test_a_formula_that_looks_cheaper_gives_way_to_calibrated_levels():
     settings = settings_of(policies=["eoq", "marginal_value"])
     panel = poisson_panel(settings)
     inputs = inputs_of(panel, settings, forecasts_of(panel, [panel.history]))
-    # Leftovers hardly count at all and far too much: here the one, there the other policy is cheaper.
+    # Overstock counts hardly at all, or far too much: here the one, there the other policy is cheaper.
     seen = set()
     for factor in (0.3, 30.0):
         plan = optimize(replace(inputs, holding_factor=factor))

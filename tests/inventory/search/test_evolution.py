@@ -60,7 +60,7 @@ def test_depends_on_the_seed_alone_and_leaves_the_global_generator():
     assert random.getstate() == state
     random.seed(99)
     assert evolve([ground(3), ground(4)], distance, settings) == first
-    # A store's search does not depend on the stores beside it.
+    # A store's search does not depend on other stores.
     assert evolve([ground(4)], distance, settings)[0] == first[1]
 
 
