@@ -19,10 +19,10 @@ IndexArray = NDArray[np.int64]
 
 
 class SeriesLookup:
-    """Positions of series by store and category, without a text key per row."""
+    """Look up positions of series by store and category, without building a text key per row."""
 
     def __init__(self, series: pd.DataFrame) -> None:
-        """Number the rows of a frame with store_id and category; no pair may repeat."""
+        """Index the rows of a frame with store_id and category; pairs must be unique."""
         self._stores = pd.Index(series[c.STORE_ID].astype(object).unique())
         self._categories = pd.Index(series[c.CATEGORY].astype(object).unique())
         self._position = np.full((len(self._stores) + 1) * (len(self._categories) + 1), -1, dtype=np.int64)
@@ -30,7 +30,7 @@ class SeriesLookup:
         self.size = len(series)
 
     def of(self, frame: pd.DataFrame) -> IndexArray:
-        """Position of each row's series; -1 for a series that is not among them."""
+        """Return the position of each row's series, shape (rows,); -1 for an unknown series."""
         return self._position[self._codes(frame)]
 
     def _codes(self, frame: pd.DataFrame) -> IndexArray:
@@ -45,11 +45,11 @@ class Pooled:
 
     Attributes:
         series: number of series with a known actual.
-        wape: sum of |median - actual| per unit sold; NaN where nothing was sold.
+        wape: sum of |median - actual| per unit sold; NaN without sales.
         bias: sum of (mean - actual) per unit sold.
-        baseline: name of the better baseline; empty where no baseline forecast these series.
+        baseline: name of the better baseline; empty if no baseline forecast these series.
         baseline_wape: WAPE of the better baseline.
-        cost: simulated inventory cost per series and counted period, currency; NaN where none was simulated.
+        cost: simulated inventory cost per series and counted period, currency; NaN if it was not simulated.
     """
 
     series: int
@@ -61,24 +61,24 @@ class Pooled:
 
     @property
     def gain(self) -> float:
-        """Error reduction against the baseline, a fraction; negative where the model is worse."""
+        """Error reduction against the baseline, a fraction; negative if the model is worse."""
         return 1.0 - self.wape / self.baseline_wape if self.baseline_wape else float("nan")
 
 
 class Accuracy:
-    """Sums over the known periods of the backtest, per model and series.
+    """Sums of errors over the known periods of the backtest, per model and series.
 
     Attributes:
         models: names, sorted.
-        champion: shape (S,); index of each series' champion, -1 where it is not in the backtest.
-        costed: whether inventory costs were simulated.
+        champion: shape (S,); index of each series' champion, -1 if it is not in the backtest.
+        costed: True if inventory costs were simulated.
     """
 
     def __init__(self, backtest: pd.DataFrame, champions: pd.DataFrame) -> None:
-        """Sum the backtest.
+        """Sum the errors of a backtest.
 
         Args:
-            backtest: ``backtest.parquet`` (docs/reference/contract.md#outputs); unknown actuals are left out.
+            backtest: ``backtest.parquet`` (docs/reference/contract.md#outputs); unknown actuals are ignored.
             champions: store_id, category, model; one row per series.
         """
         model, names = pd.factorize(backtest[c.MODEL].astype(object), sort=True)
@@ -105,21 +105,21 @@ class Accuracy:
 
     @property
     def known(self) -> bool:
-        """Whether any forecast has a known actual."""
+        """True if a forecast has a known actual."""
         return bool(self._n.any())
 
     def of_model(self, name: str) -> Pooled:
-        """One model over all the series that it forecast."""
+        """Return the errors of one model over all series that it forecast."""
         model = self.models.index(name)
         return self._pooled(np.full(self._shape[1], model), self._n[model] > 0)
 
     @cached_property
     def of_champions(self) -> Pooled:
-        """Every series by its own champion."""
+        """Errors of the champions over all series."""
         return self._pooled(self.champion, self.champion >= 0)
 
     def of_series(self) -> FloatArray:
-        """WAPE of each series' champion, shape (S,); NaN where nothing was sold or known."""
+        """Return the WAPE of each series' champion, shape (S,); NaN without known sales."""
         every = np.arange(self._shape[1])
         actual = np.where(self.champion >= 0, self._actual[self.champion, every], 0.0)
         error = self._absolute[self.champion, every]
@@ -151,14 +151,14 @@ class Accuracy:
 
 
 def champion_bands(metrics: pd.DataFrame, champions: pd.DataFrame) -> list[float] | None:
-    """Shares of the four acceptance bands over the champions' forecasts.
+    """Return the shares of the four acceptance bands over the champions' forecasts.
 
     Args:
         metrics: ``metrics.parquet``.
         champions: store_id, category, model.
 
     Returns:
-        Excellent, good, acceptable, poor, as fractions that add up to 1; None where nothing is known.
+        Excellent, good, acceptable, poor, as fractions that add up to 1; None without known actuals.
     """
     of_series = metrics[metrics[c.STORE_ID].notna() & metrics[c.CATEGORY].notna() & (metrics[c.N] > 0)]
     lookup = SeriesLookup(champions)
@@ -173,7 +173,7 @@ def champion_bands(metrics: pd.DataFrame, champions: pd.DataFrame) -> list[float
 
 
 def largest_series(history: pd.DataFrame, champions: pd.DataFrame, count: int) -> IndexArray:
-    """Positions (rows of ``champions``) of the series that sold most in the recent past, largest first."""
+    """Return the positions (rows of ``champions``) of the series with the largest recent sales, largest first."""
     lookup = SeriesLookup(champions)
     position = lookup.of(history)
     units = history[c.UNITS].to_numpy(dtype=np.float64)
@@ -183,7 +183,7 @@ def largest_series(history: pd.DataFrame, champions: pd.DataFrame, count: int) -
 
 
 def _codes_in(index: pd.Index, column: pd.Series) -> IndexArray:
-    """Position of each value in the index, its length for a value that is not in it."""
+    """Return the position of each value in the index; the length of the index for an unknown value."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         of_category = index.get_indexer(column.cat.categories.astype(object))
         codes = np.append(of_category, -1)[column.cat.codes.to_numpy()]

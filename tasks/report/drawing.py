@@ -1,7 +1,7 @@
-"""The report's pictures: matplotlib in the page's colours, embedded as small WebP, the same bytes every time.
+"""Figures of the report: matplotlib in the page's colors, embedded as WebP, with deterministic bytes.
 
-Sizes are pixels of the page; pictures hold ``PIXEL_RATIO`` dots per pixel. Figures are made, drawn and
-encoded within :func:`house_style`, away from pyplot and from the user's own matplotlib settings.
+Sizes are in pixels of the page; images have ``PIXEL_RATIO`` dots per pixel. Figures are created, drawn and
+encoded within :func:`report_style`, independent of pyplot and of the user's matplotlib settings.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FloatArray = NDArray[np.float64]
 
 PIXEL_RATIO = 2
 # The page's legends use the same names.
-COLOURS = {
+COLORS = {
     "ink": "#1d2935",
     "muted": "#5d6c7b",
     "line": "#dde3e9",
@@ -52,20 +52,20 @@ _PIXELS_PER_DATE = 62
 _PIXELS_PER_MARK = 26
 _EDGES = {"left": 46, "right": 6, "top": 6, "bottom": 21}
 _TITLE_PIXELS = 16
-# Rims of text and of slanting lines are mixed with white.
+# Colors that antialiased edges of text and lines mix with white.
 _FADING = ("ink", "muted", "live", "fold")
 _SHADES = 4
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture that is part of the page.
+    """An image that is embedded in the page.
 
     Attributes:
-        uri: its bytes as a ``data:`` address.
-        alt: what it shows, for screen readers.
-        width: in pixels of the page.
-        height: in pixels of the page.
+        uri: its bytes as a ``data:`` URI.
+        alt: description for screen readers.
+        width: width in pixels of the page.
+        height: height in pixels of the page.
     """
 
     uri: str
@@ -75,8 +75,8 @@ class Drawing:
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
-    """Fonts, colours and lines of the report; the caller's settings of matplotlib are put back."""
+def report_style() -> Iterator[None]:
+    """Apply the fonts, colors and lines of the report; restore the caller's matplotlib settings at the end."""
     import matplotlib.style
 
     style = {
@@ -84,24 +84,24 @@ def house_style() -> Iterator[None]:
         "font.size": _FONT_PIXELS,
         "figure.dpi": _POINTS_PER_INCH * PIXEL_RATIO,
         "axes.axisbelow": True,
-        "axes.edgecolor": COLOURS["line"],
+        "axes.edgecolor": COLORS["line"],
         "axes.grid": True,
         "axes.grid.axis": "y",
         "axes.spines.left": False,
         "axes.spines.right": False,
         "axes.spines.top": False,
-        "axes.titlecolor": COLOURS["muted"],
+        "axes.titlecolor": COLORS["muted"],
         "axes.titlelocation": "left",
         "axes.titlepad": 4,
         "axes.titlesize": _FONT_PIXELS,
-        "grid.color": COLOURS["line"],
+        "grid.color": COLORS["line"],
         "grid.linewidth": 0.75,
         "lines.solid_capstyle": "round",
         "lines.dash_capstyle": "butt",
-        "xtick.color": COLOURS["line"],
-        "xtick.labelcolor": COLOURS["muted"],
+        "xtick.color": COLORS["line"],
+        "xtick.labelcolor": COLORS["muted"],
         "xtick.major.pad": 2,
-        "ytick.labelcolor": COLOURS["muted"],
+        "ytick.labelcolor": COLORS["muted"],
         "ytick.major.pad": 5,
         "ytick.major.size": 0,
     }
@@ -112,12 +112,12 @@ def house_style() -> Iterator[None]:
 def panels(
     periods: pd.DatetimeIndex, width: int, height: int, titles: Sequence[str] = ("",)
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of panels side by side with a column per period and one common axis of units.
+    """Create a figure of adjacent panels with one column per period and a shared unit axis.
 
     Args:
-        periods: labels of the periods, rising; the first is at x = 0, the next at 1.
-        width: of the whole figure, in pixels.
-        height: of the whole figure, in pixels.
+        periods: labels of the periods, ascending; the first is at x = 0, the next at 1.
+        width: width of the whole figure, in pixels.
+        height: height of the whole figure, in pixels.
         titles: one per panel.
     """
     from matplotlib.figure import Figure
@@ -144,13 +144,13 @@ def panels(
     return figure, axes
 
 
-def reach(axes: Axes, top: float) -> None:
-    """Let the axis of units run from 0 to a value and a little further."""
+def set_axis_top(axes: Axes, top: float) -> None:
+    """Set the unit axis to the range from 0 to slightly above a value."""
     axes.set_ylim(0.0, top * _HEADROOM)
 
 
 def axis_top(*values: FloatArray | float | Sequence[float]) -> float:
-    """The largest finite value; 1 where there is none above 0, so that an axis can be drawn."""
+    """Return the largest finite value; 1 if no value is above 0, so that an axis can be drawn."""
     flat = np.concatenate([np.atleast_1d(np.asarray(value, dtype=np.float64)).ravel() for value in values])
     finite = flat[np.isfinite(flat)]
     largest = float(finite.max()) if finite.size else 0.0
@@ -158,16 +158,16 @@ def axis_top(*values: FloatArray | float | Sequence[float]) -> float:
 
 
 def edges_of(periods: pd.DatetimeIndex) -> FloatArray:
-    """Where the periods' columns begin and end; one more than periods."""
+    """Return the edges of the periods' columns, shape (T + 1,)."""
     return np.arange(len(periods) + 1, dtype=np.float64) - 0.5
 
 
 def draw(figure: Figure, alt: str) -> Drawing:
-    """Paint a figure as it stands; it may be changed and painted again.
+    """Draw a figure in its current state; it may be changed and drawn again.
 
     Args:
-        figure: made by :func:`panels`.
-        alt: what it shows.
+        figure: figure of :func:`panels`.
+        alt: description for screen readers.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -177,11 +177,11 @@ def draw(figure: Figure, alt: str) -> Drawing:
 
 
 class Backdrop:
-    """What stays the same in many drawings, painted once: dates, titles and frames cost more than what changes.
+    """Draw the constant parts of many drawings (dates, titles, frames) only once, because they take most of the time.
 
     Args:
-        figure: made by :func:`panels`.
-        changing: per panel the artists that :meth:`draw` paints anew, the lowest first.
+        figure: figure of :func:`panels`.
+        changing: per panel, the artists that :meth:`draw` redraws, the lowest first.
     """
 
     def __init__(self, figure: Figure, changing: Sequence[tuple[Axes, Sequence[Artist]]]) -> None:
@@ -193,11 +193,11 @@ class Backdrop:
             for artist in artists:
                 artist.set_animated(True)
         self._canvas.draw()
-        self._kept = self._canvas.copy_from_bbox(figure.bbox)
+        self._background = self._canvas.copy_from_bbox(figure.bbox)
 
     def draw(self, alt: str) -> Drawing:
-        """The backdrop with the changing artists as they stand."""
-        self._canvas.restore_region(self._kept)
+        """Draw the background and the current state of the changing artists."""
+        self._canvas.restore_region(self._background)
         for axes, artists in self._changing:
             for artist in artists:
                 axes.draw_artist(artist)
@@ -205,23 +205,23 @@ class Backdrop:
 
 
 def _encoded(canvas: FigureCanvasAgg, alt: str) -> Drawing:
-    """Lossless WebP of a few colours, the smallest form of such pictures.
+    """Encode as lossless WebP with a small palette.
 
-    A store's panels take about two thirds of their PNG and a sixth of their SVG.
+    For a store's panels this is about two thirds of the size of PNG and a sixth of the size of SVG.
     """
     from PIL import Image
 
     dots = canvas.buffer_rgba()
-    painted = Image.frombytes("RGBA", canvas.get_width_height(), bytes(dots)).convert("RGB")
-    reduced = painted.quantize(palette=_palette(), dither=Image.Dither.NONE).convert("RGB")
+    image = Image.frombytes("RGBA", canvas.get_width_height(), bytes(dots)).convert("RGB")
+    reduced = image.quantize(palette=_palette(), dither=Image.Dither.NONE).convert("RGB")
     file = io.BytesIO()
     reduced.save(file, format="webp", lossless=True, quality=25, method=1)
     uri = "data:image/webp;base64," + b64encode(file.getvalue()).decode("ascii")
-    return Drawing(uri, alt, painted.width // PIXEL_RATIO, painted.height // PIXEL_RATIO)
+    return Drawing(uri, alt, image.width // PIXEL_RATIO, image.height // PIXEL_RATIO)
 
 
 def date_ticks(periods: pd.DatetimeIndex, count: int) -> list[tuple[int, str]]:
-    """Positions and labels of about ``count`` periods, evenly spaced; whole weeks where periods are days."""
+    """Return positions and labels of about ``count`` evenly spaced periods; daily periods are spaced by whole weeks."""
     if not len(periods):
         return []
     stride = max(1, math.ceil(len(periods) / count))
@@ -239,12 +239,12 @@ def _date_label(period: pd.Timestamp, monthly: bool) -> str:
 
 @cache
 def _palette() -> Image.Image:
-    """An image that carries white, the colours, and those of text and lines on their way to white."""
+    """Return a palette image with white, the colors, and mixtures of text and line colors with white."""
     from matplotlib.colors import to_rgb
     from PIL import Image
 
-    full = np.array([to_rgb(colour) for colour in COLOURS.values()])
-    fading = full[[list(COLOURS).index(name) for name in _FADING]]
+    full = np.array([to_rgb(color) for color in COLORS.values()])
+    fading = full[[list(COLORS).index(name) for name in _FADING]]
     rims = [1 - (1 - fading) * step / _SHADES for step in range(1, _SHADES)]
     image = Image.new("P", (1, 1))
     image.putpalette(np.round(255 * np.concatenate([np.ones((1, 3)), full, *rims])).astype(np.uint8).ravel().tolist())

@@ -1,4 +1,4 @@
-"""The report's figures of the network and its series: forecasts against actuals, visits by day."""
+"""Figures of the network and its series: forecasts and actuals, deliveries by period."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from schemas import columns as c
 from tasks.report.accuracy import SeriesLookup
-from tasks.report.drawing import COLOURS, Drawing, axis_top, draw, house_style, panels, reach
+from tasks.report.drawing import COLORS, Drawing, axis_top, draw, panels, report_style, set_axis_top
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,15 +22,15 @@ IndexArray = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Curves:
-    """Actuals and forecasts of k series (or one total) over T periods; NaN where there is none.
+    """Actuals and forecasts of k series (or one total) over T periods; NaN = no value.
 
     Attributes:
-        periods: T labels: history, then horizon.
+        periods: T labels, history followed by horizon.
         live_from: position of the horizon's first period.
         actual: shape (k, T); demand in units.
-        fold: shape (k, T); the champions' forecast made one horizon before.
+        fold: shape (k, T); the champions' forecast of the last fold.
         live: shape (k, T); the champions' forecast of this run.
-        low: shape (k, T); lower edge of its band; None where a band cannot be told.
+        low: shape (k, T); lower edge of the quantile band; None without a band.
         high: shape (k, T); upper edge.
     """
 
@@ -45,13 +45,13 @@ class Curves:
 
 @dataclass(frozen=True)
 class ForecastFrames:
-    """What forecast figures are drawn from.
+    """Data of the forecast figures.
 
     Attributes:
         champions: one row per series, sorted.
-        history: demand of the recent past.
-        fold: the champions' rows of the last fold.
-        live: the champions' rows of the live forecast.
+        history: recent demand.
+        fold: rows of the champions in the last fold.
+        live: rows of the champions in the live forecast.
     """
 
     champions: pd.DataFrame
@@ -63,7 +63,7 @@ class ForecastFrames:
     def of(
         cls, champions: pd.DataFrame, history: pd.DataFrame, backtest: pd.DataFrame, forecast: pd.DataFrame
     ) -> ForecastFrames:
-        """Pick the champions' rows."""
+        """Select the champions' rows."""
         last = backtest[backtest[c.CUTOFF] == backtest[c.CUTOFF].max()]
         position = SeriesLookup(champions).of(last)
         names = champions[c.MODEL].astype(object).to_numpy()
@@ -72,12 +72,12 @@ class ForecastFrames:
 
     @property
     def periods(self) -> pd.DatetimeIndex:
-        """Every period of the three frames, rising."""
+        """All periods of the three frames, ascending."""
         dates = [pd.to_datetime(frame[c.DATE]).unique() for frame in (self.history, self.fold, self.live)]
         return pd.DatetimeIndex(np.unique(np.concatenate(dates)))
 
     def total(self) -> Curves:
-        """The network: sums of known demand and of expected demand, without a band.
+        """Return the sums of known and of expected demand over the network, without a band.
 
         Quantiles of single series do not add up to a quantile of their sum.
         """
@@ -89,7 +89,7 @@ class ForecastFrames:
         return Curves(periods, self._live_from(periods), actual, fold, live)
 
     def of_series(self, positions: IndexArray, band: tuple[str, str] | None) -> Curves:
-        """Some series with their median forecasts.
+        """Return some series with their median forecasts.
 
         Args:
             positions: rows of ``champions``.
@@ -122,63 +122,65 @@ class ForecastFrames:
 
 
 def forecast_figure(curves: Curves, row: int, alt: str, width: int = 560, height: int = 210) -> Drawing:
-    """Demand, last fold's forecast and live forecast of one series (or the total)."""
+    """Draw demand, forecast of the last fold and live forecast of one series (or the total)."""
     lines = {"ink": curves.actual[row], "fold": curves.fold[row], "live": curves.live[row]}
     bands = [] if curves.low is None or curves.high is None else [curves.low[row], curves.high[row]]
-    with house_style():
+    with report_style():
         figure, (axes,) = panels(curves.periods, width, height)
-        reach(axes, axis_top(*lines.values(), *bands))
+        set_axis_top(axes, axis_top(*lines.values(), *bands))
         if bands:
             _band(axes, bands[0], bands[1])
         if 0 < curves.live_from < len(curves.periods):
-            axes.axvline(curves.live_from - 0.5, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
+            axes.axvline(curves.live_from - 0.5, color=COLORS["muted"], linewidth=1, dashes=(3, 3))
         for name, values in lines.items():
             _line(axes, values, name)
         return draw(figure, alt)
 
 
 def visits_figure(visits: pd.DataFrame, periods: pd.DatetimeIndex, limit: int | None) -> Drawing:
-    """Stores visited in each period, with the network's limit where one is set."""
+    """Draw the number of stores with a delivery per period, and the limit of the network if there is one."""
     at = periods.get_indexer(pd.to_datetime(visits[c.DATE]))
     counts = np.bincount(at[at >= 0], minlength=len(periods)).astype(np.float64)
-    with house_style():
+    with report_style():
         figure, (axes,) = panels(periods, 1120, 190)
-        reach(axes, axis_top(counts, float(limit or 0)))
-        axes.bar(np.arange(len(periods)), counts, width=0.7, color=COLOURS["visits"])
+        set_axis_top(axes, axis_top(counts, float(limit or 0)))
+        axes.bar(np.arange(len(periods)), counts, width=0.7, color=COLORS["visits"])
         if limit:
-            axes.axhline(limit, color=COLOURS["red"], linewidth=1.5, dashes=(4, 3))
-        return draw(figure, "Stores visited by period")
+            axes.axhline(limit, color=COLORS["red"], linewidth=1.5, dashes=(4, 3))
+        return draw(figure, "Stores with a delivery by period")
 
 
-def _line(axes: Axes, values: FloatArray, colour: str) -> None:
-    """A line that breaks at unknown values; a value between two breaks shows as a dot."""
+def _line(axes: Axes, values: FloatArray, color: str) -> None:
+    """Draw a line with gaps at unknown values; a value between two gaps is a dot."""
     axes.plot(
         values,
-        color=COLOURS[colour],
-        linewidth=1.5 if colour == "ink" else 2.0,
+        color=COLORS[color],
+        linewidth=1.5 if color == "ink" else 2.0,
         marker="o",
         markersize=3.5,
-        markevery=np.flatnonzero(_alone(values)).tolist(),
+        markevery=np.flatnonzero(_isolated(values)).tolist(),
     )
 
 
 def _band(axes: Axes, low: FloatArray, high: FloatArray) -> None:
-    """The area between two lines, below the grid; a period between two breaks shows as a bar."""
+    """Fill the area between two lines, below the grid; a period between two gaps is a bar."""
     positions, known = np.arange(len(low)), np.isfinite(low) & np.isfinite(high)
     below_grid = 0.4
-    axes.fill_between(positions, low, high, where=known, color=COLOURS["band"], linewidth=0, zorder=below_grid)
-    alone = _alone(np.where(known, low, np.nan))
-    axes.vlines(positions[alone], low[alone], high[alone], color=COLOURS["band"], linewidth=6, zorder=below_grid)
+    axes.fill_between(positions, low, high, where=known, color=COLORS["band"], linewidth=0, zorder=below_grid)
+    isolated = _isolated(np.where(known, low, np.nan))
+    axes.vlines(
+        positions[isolated], low[isolated], high[isolated], color=COLORS["band"], linewidth=6, zorder=below_grid
+    )
 
 
-def _alone(values: FloatArray) -> NDArray[np.bool_]:
-    """Which values are known while both neighbours are not."""
+def _isolated(values: FloatArray) -> NDArray[np.bool_]:
+    """Return a mask of the known values between two unknown values."""
     known = np.concatenate([[False], np.isfinite(values), [False]])
     return known[1:-1] & ~known[:-2] & ~known[2:]
 
 
 def _total(frame: pd.DataFrame, column: str, periods: pd.DatetimeIndex) -> FloatArray:
-    """Sum of the known values per period; NaN where nothing is known."""
+    """Return the sum of the known values per period; NaN without a known value."""
     values = frame[column].to_numpy(dtype=np.float64)
     at = periods.get_indexer(pd.to_datetime(frame[c.DATE]))
     known = np.isfinite(values)

@@ -1,4 +1,4 @@
-"""How the report writes numbers and dates, and the one shape of its tables."""
+"""Formats of numbers and dates in the report, and its table type."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _TEN, _HUNDRED = 10, 100
 
 @dataclass(frozen=True)
 class Table:
-    """A table as the page shows it.
+    """A table of the page.
 
     Attributes:
-        headers: one per column; a header that begins with ``#`` (not shown) is of numbers.
+        headers: one per column; the prefix ``#`` marks a numeric column and is not shown.
         rows: cells as text, one per header.
-        marked: indices of rows that stand out.
+        marked: indices of highlighted rows.
         note: a line below the table.
     """
 
@@ -33,7 +33,7 @@ class Table:
 
 
 def number(value: float | None, digits: int = 0) -> str:
-    """A number with thousands separators; a dash where it is unknown.
+    """Format a number with thousands separators; a dash for an unknown number.
 
     >>> number(1234567.8), number(0.456, 2), number(float("nan"))
     ('1,234,568', '0.46', '–')
@@ -45,7 +45,7 @@ def number(value: float | None, digits: int = 0) -> str:
 
 
 def quantity(value: float | None) -> str:
-    """A number with as many decimals as its size asks for: 0.46, 4.6, 46."""
+    """Format a number with decimals that depend on its size: 0.46, 12.3, 456."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     size = abs(value)
@@ -53,7 +53,7 @@ def quantity(value: float | None) -> str:
 
 
 def percent(value: float | None, digits: int = 1, signed: bool = False) -> str:
-    """A fraction as a percentage.
+    """Format a fraction as a percentage.
 
     >>> percent(0.0914), percent(-0.02, signed=True), percent(None)
     ('9.1 %', '-2.0 %', '–')
@@ -65,7 +65,7 @@ def percent(value: float | None, digits: int = 1, signed: bool = False) -> str:
 
 
 def compact(value: float) -> str:
-    """A number for an axis.
+    """Format a number for an axis.
 
     >>> compact(0), compact(1500), compact(2_000_000), compact(0.5)
     ('0', '1.5k', '2M', '0.5')
@@ -77,13 +77,13 @@ def compact(value: float) -> str:
 
 
 def day(value: date | np.datetime64) -> str:
-    """A date in words, such as 2 Jan 2025."""
+    """Format a date, for example 2 Jan 2025."""
     moment = value if isinstance(value, date) else value.astype("datetime64[s]").astype(datetime)
     return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
 
 
 def cell(value: object) -> str:
-    """Any value as a cell: numbers by :func:`quantity`, missing ones as a dash, the rest as text."""
+    """Format any value as a table cell: numbers by :func:`quantity`, None as a dash, other values as text."""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, int | float | np.integer | np.floating):

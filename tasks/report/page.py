@@ -1,4 +1,4 @@
-"""``report.html``: one self-contained page for the planner, the same bytes for the same run."""
+"""``report.html``: a self-contained page for planners, with equal bytes for equal runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from schemas.outputs import SERIES, Change, RunFacts, RunOutputs
 from schemas.run import RunContext
 from tasks.report import reasons, tables
 from tasks.report.accuracy import Accuracy, largest_series
-from tasks.report.drawing import COLOURS, Drawing
+from tasks.report.drawing import COLORS, Drawing
 from tasks.report.figures import ForecastFrames, forecast_figure, visits_figure
 from tasks.report.formats import Table, day, number, percent, quantity
 from tasks.report.remarks import Remarks, headlines, remarks
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 TEMPLATE = "report.html.j2"
 SERIES_SHOWN = 12
 STORES_PER_PAGE = 60
-_BASELINE = "eoq"
+_REFERENCE_POLICY = "eoq"
 _PERIOD_WORDS = {"D": ("day", "days"), "W": ("week", "weeks"), "MS": ("month", "months")}
 
 
 @dataclass(frozen=True)
 class ReportData:
-    """What the report is made from.
+    """Data of the report.
 
     Attributes:
         run: settings, ``as_of`` and scope.
-        outputs: the run's tables; those for figures may be absent or empty.
-        facts: what the run knows about itself.
-        change: against the last earlier replenishment file; None where there is none.
-        code_version: of the code that made the run.
+        outputs: tables of the run; tables for figures may be missing or empty.
+        facts: other facts of the run.
+        change: changes since the last earlier replenishment file; None without one.
+        code_version: version of the code that computed the run.
     """
 
     run: RunContext
@@ -56,7 +56,7 @@ class ReportData:
 
 @dataclass(frozen=True)
 class Card:
-    """A figure of the headline: what it is, the figure, and a line that explains it."""
+    """A key figure at the top of the page: label, value and explanation."""
 
     label: str
     figure: str
@@ -65,7 +65,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing with its caption."""
+    """A drawing with title and detail."""
 
     title: str
     detail: str
@@ -74,7 +74,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class StorePage:
-    """Stores shown together: a heading and their cards."""
+    """A group of store cards with a heading."""
 
     heading: str
     cards: Sequence[StoreCard]
@@ -84,12 +84,12 @@ def render_report(data: ReportData) -> str:
     """Render the page.
 
     Args:
-        data: frames in the contract's form and facts; what is absent is left out of the page, or told.
+        data: tables and facts of the run. The page leaves out missing tables or says that they are missing.
 
     Returns:
-        HTML with embedded style and pictures; it refers to no address outside itself.
+        HTML with embedded styles and images, without external references.
     """
-    return _template().render(page=Page(data), colours=COLOURS, percent=percent, number=number, day=day)
+    return _template().render(page=Page(data), colors=COLORS, percent=percent, number=number, day=day)
 
 
 @cache
@@ -108,10 +108,10 @@ def _template() -> Template:
 
 
 class Page:
-    """Everything that the template asks for, by name."""
+    """The values that the template uses."""
 
     def __init__(self, data: ReportData) -> None:
-        """Order what the run's frames leave open, so that their row order shows nowhere."""
+        """Sort the champions, so that the page does not depend on the row order of the tables."""
         self.data = data
         self.run, self.facts, self.outputs = data.run, data.facts, data.outputs
         self.settings = data.run.settings
@@ -120,17 +120,17 @@ class Page:
 
     @property
     def period_words(self) -> tuple[str, str]:
-        """The period's name, singular and plural."""
+        """Name of a period, singular and plural."""
         return _PERIOD_WORDS[self.settings.period.kind]
 
     @property
     def horizon(self) -> pd.DatetimeIndex:
-        """The labels that are forecast."""
+        """Labels of the forecast periods."""
         return self.settings.period.range(self.run.as_of, self.settings.horizon)
 
     @cached_property
     def accuracy(self) -> Accuracy | None:
-        """Backtest errors; None where nothing can be judged."""
+        """Backtest errors; None without known actuals."""
         if self.outputs.backtest.empty or self._champions.empty:
             return None
         accuracy = Accuracy(self.outputs.backtest, self._champions)
@@ -138,22 +138,22 @@ class Page:
 
     @property
     def headlines(self) -> list[str]:
-        """What every figure depends on."""
+        """Remarks that concern the whole page."""
         return headlines(self.run, self.facts)
 
     @property
     def remarks(self) -> list[Remarks]:
-        """Warnings and remarks by kind."""
+        """Warnings and remarks by type."""
         return remarks(self.facts)
 
     @property
     def cards(self) -> list[Card]:
-        """The headline."""
+        """Key figures at the top of the page."""
         return [self._targets_card(), *self._accuracy_cards(), self._cost_card(), self._series_card()]
 
     @property
     def model_table(self) -> Table | None:
-        """Models and baselines."""
+        """Errors of models and baselines."""
         return None if self.accuracy is None else tables.model_table(self.accuracy, self.outputs.metrics)
 
     @property
@@ -163,41 +163,41 @@ class Page:
 
     @cached_property
     def band_bars(self) -> list[Bar]:
-        """Acceptance bands."""
+        """Acceptance bands as bars."""
         if self.accuracy is None:
             return []
         return tables.band_bars(self.accuracy, self.outputs.metrics, self._champions)
 
     @property
     def bands_table(self) -> Table:
-        """The figures of the acceptance bands."""
+        """Acceptance bands as a table."""
         return tables.bands_table(self.band_bars)
 
     @property
     def champions_table(self) -> Table:
-        """Champions per model."""
+        """Series and champions per model."""
         return tables.champions_table(self._champions, self.outputs.forecast, self.facts.failures)
 
     @property
     def fallbacks_table(self) -> Table:
-        """Fallbacks, counted."""
+        """Number of fallbacks by stage and reason."""
         return tables.fallbacks_table(self.facts.failures)
 
     @property
     def movers_table(self) -> Table | None:
-        """Largest changes; None without an earlier file or without a change."""
+        """Largest changes of targets; None without an earlier file or without changes."""
         change = self.data.change
         return None if change is None or change.rows.empty else tables.movers_table(change)
 
     @property
     def moved_stores_table(self) -> Table | None:
-        """Changes by store; None without an earlier file or without a change."""
+        """Changes of targets by store; None without an earlier file or without changes."""
         change = self.data.change
         return None if change is None or change.rows.empty else tables.moved_stores_table(change)
 
     @property
     def visits_maps(self) -> list[Drawing]:
-        """Which store is visited when; empty without visits."""
+        """Maps of deliveries by store and period; empty without deliveries."""
         if self.outputs.visits.empty:
             return []
         stores = self._champions[c.STORE_ID].astype(str).unique().tolist()
@@ -205,17 +205,17 @@ class Page:
 
     @property
     def overrides_table(self) -> Table | None:
-        """Planners' overrides; None where none was given."""
+        """Planners' overrides; None without overrides."""
         return tables.overrides_table(self.facts.overrides) if self.facts.overrides else None
 
     @property
     def cost_table(self) -> Table:
-        """Costs by policy."""
+        """Costs by policy as a table."""
         return tables.cost_table(self.outputs.costs)
 
     @property
     def bound_scope(self) -> str:
-        """For which plans and which demand the lower bound holds; empty where the table does not say."""
+        """Plans and demand for which the lower bound is valid; empty if the table does not have it."""
         costs = self.outputs.costs
         return str(costs[c.BOUND_HOLDS_FOR].iloc[0]) if c.BOUND_HOLDS_FOR in costs.columns and len(costs) else ""
 
@@ -226,27 +226,28 @@ class Page:
 
     @property
     def visits_drawing(self) -> Drawing | None:
-        """Visits by period; None without visits."""
+        """Deliveries by period; None without deliveries."""
         if self.outputs.visits.empty:
             return None
         return visits_figure(self.outputs.visits, self.horizon, self.settings.inventory.max_visits_per_period)
 
     @property
     def reason_tables(self) -> list[tuple[str, Table]]:
-        """Why targets are what they are; empty where the run does not tell."""
-        told = self.outputs.explanations
-        if told is None or told.empty:
+        """Explanations of the targets by title; empty without explanations."""
+        explanations = self.outputs.explanations
+        if explanations is None or explanations.empty:
             return []
-        bound = reasons.bound_table(told)
+        constrained = reasons.constrained_table(explanations)
+        title = "Targets furthest below the forecast because of a constraint, stock included"
         return [
-            ("What decided the targets", reasons.limits_table(told)),
-            ("The largest targets", reasons.largest_table(told)),
-            *([("Furthest below their forecast because of a limit, stock counted", bound)] if bound else []),
+            ("Binding constraints", reasons.constraints_table(explanations)),
+            ("Largest targets", reasons.largest_table(explanations)),
+            *([(title, constrained)] if constrained else []),
         ]
 
     @property
     def shortage_table(self) -> Table | None:
-        """Shortages by constraint; None if there are none."""
+        """Shortages by constraint; None without shortages."""
         shortages = self.outputs.shortages
         return None if shortages is None or shortages.empty else reasons.shortage_table(shortages)
 
@@ -257,23 +258,23 @@ class Page:
 
     @property
     def reasons_table(self) -> Table:
-        """Reasons of rejected rows."""
+        """Reasons for quarantined rows."""
         return tables.reasons_table(self.facts)
 
     @property
     def cleaning_log_table(self) -> Table | None:
-        """What cleaning did; None where it did nothing."""
+        """Counts of the cleaning log; None if it is empty."""
         cleaning_log = self.outputs.cleaning_log
         return None if cleaning_log is None or cleaning_log.empty else tables.cleaning_log_table(cleaning_log)
 
     @property
     def summary_tables(self) -> list[tuple[str, Table]]:
-        """Further tables of the stages."""
+        """Additional tables of the stages, by title."""
         return tables.summary_tables(self.facts.summary)
 
     @property
     def band_words(self) -> str:
-        """What the band of the figures covers; empty where the settings have one quantile only."""
+        """Description of the quantile band in the figures; empty if the settings have one quantile."""
         levels = self.settings.quantiles
         if len(levels) == 1:
             return ""
@@ -288,16 +289,16 @@ class Page:
 
     @property
     def network_chart(self) -> Chart | None:
-        """Total demand and its forecast."""
+        """Total demand and forecast; None without history."""
         frames = self._forecast_frames
         if frames is None:
             return None
-        drawing = forecast_figure(frames.total(), 0, "Whole network: demand and forecast", width=1120, height=260)
-        return Chart("Whole network", f"units per {self.period_words[0]}, mean forecast", drawing)
+        drawing = forecast_figure(frames.total(), 0, "Network: demand and forecast", width=1120, height=260)
+        return Chart("Network", f"units per {self.period_words[0]}, mean forecast", drawing)
 
     @property
     def series_charts(self) -> list[Chart]:
-        """The largest series and their forecasts."""
+        """Demand and forecast of the largest series."""
         frames = self._forecast_frames
         if frames is None or self.outputs.history is None:
             return []
@@ -322,28 +323,28 @@ class Page:
 
     @property
     def stock_policies(self) -> list[str]:
-        """The policies whose stock is drawn, the chosen one first; empty without figures."""
+        """Policies in the stock figures, the chosen one first; empty without figures."""
         return [] if self._stock_figures is None else self._stock_figures.policies
 
     @property
     def store_pages(self) -> Iterator[StorePage]:
-        """Every store's stock, some stores a page."""
+        """Stock figures of all stores, in groups."""
         if self._stock_figures is None:
             return
         cards = self._stock_figures.cards()
         for start in range(0, len(cards), STORES_PER_PAGE):
             page = cards[start : start + STORES_PER_PAGE]
-            crowded = sum(card.crowded for card in page)
-            words = f"{len(page)} of {number(len(cards))} stores, {page[0].store} to {page[-1].store}"
-            yield StorePage(f"{words}{f' · {crowded} over capacity at times' if crowded else ''}", page)
+            over = sum(card.over_capacity for card in page)
+            heading = f"{len(page)} of {number(len(cards))} stores, {page[0].store} to {page[-1].store}"
+            yield StorePage(f"{heading}{f' · {over} over capacity in some periods' if over else ''}", page)
 
     @property
     def _policies_shown(self) -> list[str]:
-        """The chosen policy beside the baseline, or beside the cheapest other one."""
+        """The chosen policy and EOQ, or the chosen policy and the cheapest other one."""
         ordered = self.outputs.costs.sort_values([c.TOTAL, c.POLICY], kind="stable")
         names = [str(name) for name in ordered[c.POLICY]]
         chosen = [name for name, flag in zip(names, ordered[c.CHOSEN].astype(bool), strict=True) if flag]
-        others = sorted((name for name in names if name not in chosen), key=lambda name: name != _BASELINE)
+        others = sorted((name for name in names if name not in chosen), key=lambda name: name != _REFERENCE_POLICY)
         return [*chosen, *others][:2]
 
     def _targets_card(self) -> Card:
@@ -356,7 +357,7 @@ class Page:
 
     def _accuracy_cards(self) -> list[Card]:
         if self.accuracy is None:
-            return [Card("Forecast error (WAPE)", "not known", "no backtest period with a known actual")]
+            return [Card("Forecast error (WAPE)", "unknown", "no backtest period has a known actual")]
         pooled = self.accuracy.of_champions
         reduction = f"error reduction {percent(pooled.gain, 0)}"
         baseline = f"baseline {pooled.baseline} {percent(pooled.baseline_wape)}; {reduction}"
@@ -366,7 +367,7 @@ class Page:
                 percent(pooled.wape),
                 baseline if pooled.baseline else "no baseline on the same series",
             ),
-            Card("Bias", percent(pooled.bias, signed=True), "of units sold; above 0 = forecast too much"),
+            Card("Bias", percent(pooled.bias, signed=True), "of units sold; above 0 the forecast is too high"),
         ]
 
     def _cost_card(self) -> Card:
@@ -376,7 +377,7 @@ class Page:
         named = ", ".join(
             f"{row[c.POLICY]} {quantity(float(row[c.TOTAL]))}" for row in others.head(3).to_dict("records")
         )
-        detail = f"policy {chosen[c.POLICY]}" + (f"; instead of {named}" if named else "")
+        detail = f"policy {chosen[c.POLICY]}" + (f"; other policies: {named}" if named else "")
         return Card("Expected cost of the plan", quantity(float(chosen[c.TOTAL])), detail)
 
     def _series_card(self) -> Card:

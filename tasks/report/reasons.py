@@ -1,4 +1,4 @@
-"""Why a target is what it is, in a planner's words: for one line, and for the report."""
+"""Explanations of targets for planners: for one store and SKU, and for the report."""
 
 from __future__ import annotations
 
@@ -12,83 +12,91 @@ from schemas import columns as c
 from tasks.report.formats import Table, number, percent, quantity
 
 LARGEST_SHOWN = 15
-BOUND_SHOWN = 25
+CONSTRAINED_SHOWN = 25
 SHORTAGES_SHOWN = 60
-UNBOUND = "none"
-# A step of fewer units is not worth a line.
+UNCONSTRAINED = "none"
+# Steps of fewer units are not shown.
 SMALLEST_STEP = 0.05
 _STEPS = {
-    c.BY_LIFECYCLE: "articles that may not be sent here: their place goes to others, or their stock takes it",
-    c.BY_ASSORTMENT: "articles left out (broken size run, no place on show): their units go to the others",
-    c.BY_STOCK: "what is there already: SKUs that are short come first, full ones last",
-    c.BY_MINIMUM: "minimum presentation and a pack of every core size",
-    c.BY_ROUNDING: "whole units and packs, so that the category's level is kept",
-    c.BY_DC: "the distribution centre has no more of this SKU",
+    c.BY_LIFECYCLE: "styles that may not be sent to this store: other styles get their units",
+    c.BY_ASSORTMENT: "styles left out (incomplete size run, no display capacity): other styles get their units",
+    c.BY_STOCK: "stock in the store: SKUs with low stock get more units, SKUs with high stock fewer",
+    c.BY_MINIMUM: "minimum presentation, and one pack of each core size",
+    c.BY_ROUNDING: "rounding to units and packs within the category's order-up-to level",
+    c.BY_DC: "DC stock of this SKU is exhausted",
 }
-_LIMITS = {
-    "lifecycle rule": "the article's lifecycle state may not be sent to this store",
-    "display capacity": "the store has no place left to show this article",
-    "DC stock": "the distribution centre does not have more",
-    "minimum presentation": "the minimum presentation is above what demand asks for",
-    "size run": "an article is shown with all its core sizes or left out",
-    "pack": "only whole packs are sent",
-    "dock limit": "the visits of a day over the network are full before this store's first visit",
-    "frozen days": "no visit may arrive before this store's first visit",
-    "storage capacity": "the store has no room for a higher level",
-    "no visit": "the store has no visit within the horizon",
-    UNBOUND: "no limit: demand and cost alone decided",
+_CONSTRAINTS = {
+    "lifecycle rule": "the lifecycle state of the style does not allow deliveries to this store",
+    "display capacity": "no display capacity left for this style",
+    "DC stock": "the DC has no more stock of this SKU",
+    "minimum presentation": "the minimum presentation is higher than the demand",
+    "size run": "a style is displayed with all core sizes or left out",
+    "pack": "the SKU is only sent in full packs",
+    "deliveries per period": "the network's deliveries per period are used up before this store's first delivery",
+    "blackout dates": "blackout dates allow no earlier delivery to this store",
+    "storage capacity": "no storage capacity left for a higher order-up-to level",
+    "no delivery": "the store has no delivery within the horizon",
+    UNCONSTRAINED: "no constraint: the target follows from demand and cost",
+}
+# Names in the files of earlier versions, with underscores, and their current names.
+_EARLIER_NAMES = {
+    "dock_limit": "deliveries per period",
+    "frozen_days": "blackout dates",
+    "no_visit": "no delivery",
 }
 
 
 def reason_lines(row: Mapping[str, Any]) -> list[str]:
-    """The answer to "why this many units?" for one line.
+    """Explain the target of one store and SKU.
 
     Args:
         row: one row of the explanations.
 
     Returns:
-        Lines of text whose steps add up to the target.
+        Lines of text. The steps in them add up to the target.
     """
-    visit = _date(row[c.VISIT_DATE], "no visit within the horizon")
+    delivery = _date(row[c.VISIT_DATE], "no delivery within the horizon")
     lines = [
-        f"Store {row[c.STORE_ID]}, SKU {row[c.SKU]} (article {row[c.ARTICLE]}, category {row[c.CATEGORY]})",
-        f"Target at the visit of {visit}: {_units(row[c.TARGET_QUANTITY])}",
-        f"Limit that decided it: {row[c.LIMIT]} ({_LIMITS.get(row[c.LIMIT], 'a rule of another version')})",
+        f"Store {row[c.STORE_ID]}, SKU {row[c.SKU]} (style {row[c.ARTICLE]}, category {row[c.CATEGORY]})",
+        f"Target at the delivery of {delivery}: {_units(row[c.TARGET_QUANTITY])}",
+        f"Binding constraint: {row[c.LIMIT]} ({_meaning(row[c.LIMIT]) or 'a constraint of another version'})",
         "",
         *_sending(row),
         "",
-        f"Forecast until the next visit ({_date(row[c.NEXT_VISIT], 'after the horizon')}): "
-        f"{_units(row[c.SERIES_FORECAST], 1)} of the category, {_units(row[c.SKU_FORECAST], 1)} of this SKU (mean)",
-        f"Level of the category: {_units(row[c.ORDER_UP_TO])}, which covers demand until then with "
-        f"{percent(float(row[c.QUANTILE]), 0)} probability",
+        f"Mean forecast until the next delivery ({_date(row[c.NEXT_VISIT], 'after the horizon')}): "
+        f"{_units(row[c.SERIES_FORECAST], 1)} for the category, {_units(row[c.SKU_FORECAST], 1)} for this SKU",
+        f"Order-up-to level of the category: {_units(row[c.ORDER_UP_TO])}, which covers demand until then with a "
+        f"probability of {percent(float(row[c.QUANTILE]), 0)}",
     ]
     factor = row.get(c.HOLDING_FACTOR)
     if factor is not None and not pd.isna(factor):
         lines.append(
-            f"  a unit left over counts {number(float(factor), 2)} times its holding until then: calibrated by replay "
-            "of past weeks"
+            f"  overstock cost multiplier {number(float(factor), 2)}: the holding cost of an unsold unit counts this "
+            "many times (calibrated by replay of past weeks)"
         )
     if row[c.LEVEL_WITHOUT_CAPACITY] > row[c.ORDER_UP_TO]:
-        lines.append(f"  with room for everything it would be {_units(row[c.LEVEL_WITHOUT_CAPACITY])}")
-    lines.append(f"Stock of the category, on hand and on the way: {_units(row[c.SERIES_STOCK])}")
+        lines.append(f"  without the storage capacity: {_units(row[c.LEVEL_WITHOUT_CAPACITY])}")
+    lines.append(f"Stock of the category, on hand and in transit: {_units(row[c.SERIES_STOCK])}")
     return [*lines, *_steps(row)]
 
 
 def _sending(row: Mapping[str, Any]) -> list[str]:
     send = float(row[c.TO_SEND])
     if pd.isna(row[c.ON_HAND]):
-        return [f"To send: {_units(send)} (no stock table: the store counts as empty)"]
-    there = f"{number(row[c.ON_HAND])} on hand − {number(row[c.IN_TRANSIT])} on the way"
-    surplus = "; nothing is taken back" if row[c.TARGET_QUANTITY] < row[c.ON_HAND] + row[c.IN_TRANSIT] else ""
-    return [f"To send now: {_units(send)} = {number(row[c.TARGET_QUANTITY])} − {there}{surplus}"]
+        return [f"To send: {_units(send)} (no stock table; stock is taken as 0)"]
+    stock = f"{number(row[c.ON_HAND])} on hand − {number(row[c.IN_TRANSIT])} in transit"
+    surplus = (
+        "; surplus stock stays in the store" if row[c.TARGET_QUANTITY] < row[c.ON_HAND] + row[c.IN_TRANSIT] else ""
+    )
+    return [f"To send now: {_units(send)} = {number(row[c.TARGET_QUANTITY])} − {stock}{surplus}"]
 
 
 def _steps(row: Mapping[str, Any]) -> list[str]:
-    """The steps in tenths of a unit that add up to the target as they are written."""
+    """Return the steps, rounded to tenths of a unit such that the rounded steps add up to the target."""
     share = percent(float(row[c.SHARE]))
     lines = [f"Share of this SKU in the category: {share} of {number(row[c.ORDER_UP_TO])}"]
     running, shown = 0.0, 0.0
-    for column, words in {c.UNITS_BY_SHARE: "by its share", **_STEPS}.items():
+    for column, words in {c.UNITS_BY_SHARE: "share of the category", **_STEPS}.items():
         running += float(row[column])
         step = round(running, 1) - shown
         shown = round(running, 1)
@@ -98,7 +106,7 @@ def _steps(row: Mapping[str, Any]) -> list[str]:
 
 
 def shortage_table(shortages: pd.DataFrame) -> Table:
-    """Shortages by constraint, the largest of each constraint first."""
+    """Return the shortages, the largest of each constraint first."""
     short = (shortages[c.REQUESTED] - shortages[c.ALLOCATED]).abs().to_numpy(dtype=float)
     names = [shortages[column].astype(str).to_numpy() for column in (c.SKU, c.CATEGORY, c.STORE_ID)]
     order = np.lexsort((*names, -short, shortages[c.LIMIT].astype(str).to_numpy()))
@@ -114,36 +122,41 @@ def shortage_table(shortages: pd.DataFrame) -> Table:
         )
         for row in shortages.iloc[order[:SHORTAGES_SHOWN]].to_dict("records")
     ]
-    note = f"The first {SHORTAGES_SHOWN} of {len(shortages):,}; shortages.csv has all."
+    note = f"The first {SHORTAGES_SHOWN} of {len(shortages):,}; shortages.csv has all of them."
     return Table(
-        ("Limit", "Store", "Category", "SKU", "#Requested", "#Allocated", "What"),
+        ("Constraint", "Store", "Category", "SKU", "#Requested", "#Allocated", "Description"),
         rows,
         note=note * (len(shortages) > SHORTAGES_SHOWN),
     )
 
 
-def limits_table(explanations: pd.DataFrame) -> Table:
-    """How many lines and units each limit decided, the most frequent first."""
+def constraints_table(explanations: pd.DataFrame) -> Table:
+    """Return the number of targets and units per binding constraint, the most frequent first."""
     groups = explanations.groupby(explanations[c.LIMIT].astype(object))[c.TARGET_QUANTITY].agg(["size", "sum"])
     order = np.lexsort((groups.index.to_numpy(), -groups["size"].to_numpy()))
     rows = [
-        (str(name), _LIMITS.get(str(name), ""), number(count), percent(count / len(explanations)), number(units))
+        (str(name), _meaning(str(name)), number(count), percent(count / len(explanations)), number(units))
         for name, (count, units) in zip(groups.index[order], groups.to_numpy()[order], strict=True)
     ]
-    return Table(("Limit", "What it means", "#Lines", "#Share", "#Target, units"), rows)
+    return Table(("Constraint", "Meaning", "#Targets", "#Share", "#Units"), rows)
 
 
 def largest_table(explanations: pd.DataFrame) -> Table:
-    """The largest targets and how they came about."""
+    """Return the largest targets and their explanations."""
     return _lines_table(explanations, explanations[c.TARGET_QUANTITY].to_numpy(dtype=float), LARGEST_SHOWN)
 
 
-def bound_table(explanations: pd.DataFrame) -> Table | None:
-    """The lines that a limit leaves furthest below their forecast, what is there counted; None where it leaves none."""
-    there = explanations[[c.ON_HAND, c.IN_TRANSIT]].fillna(0.0).sum(axis=1)
-    short = explanations[c.SKU_FORECAST] - np.maximum(explanations[c.TARGET_QUANTITY], there)
-    held = (explanations[c.LIMIT].astype(object) != UNBOUND) & (short > SMALLEST_STEP)
-    return _lines_table(explanations[held], short[held].to_numpy(dtype=float), BOUND_SHOWN) if held.any() else None
+def constrained_table(explanations: pd.DataFrame) -> Table | None:
+    """Return the targets furthest below their forecast because of a constraint; None without any.
+
+    Stock above the target counts as target.
+    """
+    stock = explanations[[c.ON_HAND, c.IN_TRANSIT]].fillna(0.0).sum(axis=1)
+    short = explanations[c.SKU_FORECAST] - np.maximum(explanations[c.TARGET_QUANTITY], stock)
+    bound = (explanations[c.LIMIT].astype(object) != UNCONSTRAINED) & (short > SMALLEST_STEP)
+    if not bound.any():
+        return None
+    return _lines_table(explanations[bound], short[bound].to_numpy(dtype=float), CONSTRAINED_SHOWN)
 
 
 def _lines_table(frame: pd.DataFrame, weight: np.ndarray, shown: int) -> Table:
@@ -157,18 +170,23 @@ def _lines_table(frame: pd.DataFrame, weight: np.ndarray, shown: int) -> Table:
             number(row[c.ORDER_UP_TO]),
             percent(float(row[c.QUANTILE]), 0),
             percent(float(row[c.SHARE])),
-            "not counted" if pd.isna(row[c.ON_HAND]) else number(row[c.ON_HAND] + row[c.IN_TRANSIT]),
+            "unknown" if pd.isna(row[c.ON_HAND]) else number(row[c.ON_HAND] + row[c.IN_TRANSIT]),
             number(row[c.TO_SEND]),
             str(row[c.LIMIT]),
         )
         for row in frame.iloc[order[:shown]].to_dict("records")
     ]
     headers = (
-        *("Store", "SKU", "#Target, units", "#Forecast until next visit", "#Level of category", "#Demand covered"),
-        *("#Share in category", "#Stock and on the way", "#To send", "Limit"),
+        *("Store", "SKU", "#Target, units", "#Forecast until next delivery", "#Order-up-to level of category"),
+        *("#Demand covered", "#Share of category", "#Stock and in transit", "#To send", "Constraint"),
     )
-    note = f"The first {shown} of {len(frame):,} lines." if len(frame) > shown else ""
+    note = f"The first {shown} of {len(frame):,} targets." if len(frame) > shown else ""
     return Table(headers, rows, note=note)
+
+
+def _meaning(constraint: str) -> str:
+    """Return the meaning of a constraint; empty for an unknown name."""
+    return _CONSTRAINTS.get(_EARLIER_NAMES.get(constraint.replace(" ", "_"), constraint), "")
 
 
 def _units(value: float, digits: int = 0) -> str:

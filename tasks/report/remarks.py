@@ -1,4 +1,4 @@
-"""What the reader of the report should know besides its figures: what bears on all of them, then the rest by kind."""
+"""Warnings and remarks in the report."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ WARNINGS = "Warnings"
 
 @dataclass(frozen=True)
 class Remarks:
-    """Remarks of one kind.
+    """Remarks of one type.
 
     Attributes:
-        kind: what they are about.
-        count: how many distinct ones there are.
-        texts: the first :data:`SHOWN` of them, and a line that tells of the rest.
+        kind: heading of the type.
+        count: number of distinct remarks.
+        texts: the first :data:`SHOWN` remarks, and a line with the number of the others.
     """
 
     kind: str
@@ -28,18 +28,18 @@ class Remarks:
 
 
 def headlines(run: RunContext, facts: RunFacts) -> list[str]:
-    """What every figure of the page depends on."""
+    """Return the remarks that concern the whole page."""
     found = []
     if run.scoped:
         scope = [*(f"store {store}" for store in run.stores), *run.categories]
-        found.append(f"This run covers a part of the network only: {', '.join(scope)}.")
+        found.append(f"This run covers only a part of the network: {', '.join(scope)}.")
     if not facts.stock_given:
-        found.append("No stock table was given: the opening stock of every store is taken as 0.")
+        found.append("There is no stock table; the opening stock of every store is taken as 0.")
     return found
 
 
 def remarks(facts: RunFacts) -> list[Remarks]:
-    """Warnings, then the stages' remarks, each once; kinds without any are left out."""
+    """Return warnings and the stages' remarks without duplicates; empty types are left out."""
     kinds = {WARNINGS: facts.warnings, **facts.notes}
     distinct = {kind: list(dict.fromkeys(texts)) for kind, texts in kinds.items()}
     return [Remarks(kind, len(texts), _first(texts)) for kind, texts in distinct.items() if texts]
@@ -47,4 +47,4 @@ def remarks(facts: RunFacts) -> list[Remarks]:
 
 def _first(texts: Sequence[str]) -> list[str]:
     rest = len(texts) - SHOWN
-    return [*texts[:SHOWN], *([f"{rest} more in the log of the run."] if rest > 0 else [])]
+    return [*texts[:SHOWN], *([f"{rest} more in the run's log."] if rest > 0 else [])]

@@ -1,4 +1,4 @@
-"""Small multiples of the report: daily stock, capacity and sales of every store under two policies."""
+"""Figures of stock, capacity and sales by period, for every store under two policies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
-from tasks.report.drawing import COLOURS, Backdrop, Drawing, axis_top, edges_of, house_style, panels, reach
+from tasks.report.drawing import COLORS, Backdrop, Drawing, axis_top, edges_of, panels, report_style, set_axis_top
 from tasks.report.formats import number, quantity
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-# A capacity far above the stock would flatten the stock's line: then it is told, not drawn.
-_CAPACITY_IN_SIGHT = 2.5
+# A capacity above this multiple of the largest stock is written as text: drawing it would flatten the stock line.
+_LARGEST_DRAWN_CAPACITY = 2.5
 _NOTICEABLE_SHARE = 0.05
 _WIDTH, _HEIGHT = 560, 150
 
@@ -31,27 +31,27 @@ class StoreCard:
     """One store's figure.
 
     Attributes:
-        store: its id.
-        facts: a line of text beside the id.
-        crowded: it exceeds its capacity noticeably under the chosen policy.
+        store: store id.
+        facts: a line of text next to the id.
+        over_capacity: True if more than 5 % of the outcomes of a period exceed the capacity under the chosen policy.
         drawing: one panel per policy shown.
     """
 
     store: str
     facts: str
-    crowded: bool
+    over_capacity: bool
     drawing: Drawing
 
 
 class StockFigures:
-    """Daily stock, capacity and sales of every store, for the policies shown.
+    """Stock, capacity and sales of every store by period.
 
     Attributes:
         policies: the policies shown, the chosen one first.
     """
 
     def __init__(self, stock_by_day: pd.DataFrame, policies: Sequence[str]) -> None:
-        """Arrange the rows of ``stock_by_day`` as arrays; policies that it lacks are left out."""
+        """Arrange the rows of ``stock_by_day`` as arrays; policies without rows are left out."""
         found = set(stock_by_day[c.POLICY].astype(object))
         self.policies = [policy for policy in policies if policy in found]
         self._stores = sorted(stock_by_day[c.STORE_ID].astype(object).unique(), key=natural_order)
@@ -69,11 +69,11 @@ class StockFigures:
         self._capacity = np.where(np.isfinite(capacity), capacity, -np.inf).max(axis=(0, 2), initial=-np.inf)
 
     def cards(self) -> list[StoreCard]:
-        """One card per store, in the natural order of their ids."""
+        """Return one card per store, in the natural order of the ids."""
         if not self.policies:
             return []
-        with house_style():
-            # A figure costs as much to make as to draw: the stores take turns in one.
+        with report_style():
+            # All stores share one figure because creating a figure takes as long as drawing it.
             figure, axes = panels(self._periods, _WIDTH, _HEIGHT, self.policies)
             shown = [_Panel(one, self._periods) for one in axes]
             backdrop = Backdrop(figure, [(panel.axes, panel.changing) for panel in shown])
@@ -81,8 +81,8 @@ class StockFigures:
             for store, name in enumerate(self._stores):
                 self._show(store, shown)
                 drawing = backdrop.draw(self._alt(store))
-                crowded = bool((np.nan_to_num(self._over[0, store]) > _NOTICEABLE_SHARE).any())
-                cards.append(StoreCard(str(name), self._facts(store), crowded, drawing))
+                over = bool((np.nan_to_num(self._over[0, store]) > _NOTICEABLE_SHARE).any())
+                cards.append(StoreCard(str(name), self._facts(store), over, drawing))
         return cards
 
     def _grid(self, values: pd.Series, shape: tuple[int, int, int]) -> FloatArray:
@@ -91,22 +91,22 @@ class StockFigures:
         return grid
 
     def _show(self, store: int, shown: Sequence[_Panel]) -> None:
-        capacity = float(self._capacity[store]) if self._in_sight(store) else None
+        capacity = float(self._capacity[store]) if self._draws_capacity(store) else None
         for policy, panel in enumerate(shown):
             panel.show(self._stock[policy, store], self._sales[policy, store], self._over[policy, store], capacity)
-        reach(shown[0].axes, max(self._top(store), capacity or 0.0))
+        set_axis_top(shown[0].axes, max(self._top(store), capacity or 0.0))
 
     def _alt(self, store: int) -> str:
-        beside = " beside ".join(self.policies)
-        return f"Store {self._stores[store]}: stock, sales and capacity by period, {beside}"
+        policies = " and ".join(self.policies)
+        return f"Store {self._stores[store]}: stock, sales and capacity by period, {policies}"
 
     def _facts(self, store: int) -> str:
         capacity = self._capacity[store]
         words = [f"capacity {number(capacity)} units" if np.isfinite(capacity) else "capacity unlimited"]
-        if np.isfinite(capacity) and not self._in_sight(store):
+        if np.isfinite(capacity) and not self._draws_capacity(store):
             words[0] += " (above the chart)"
         sales = np.nansum(self._sales[0, store])
-        words.append(f"{quantity(float(sales))} units expected to be sold")
+        words.append(f"{quantity(float(sales))} units of expected sales")
         days = np.nansum(self._over[0, store])
         if days >= _NOTICEABLE_SHARE:
             words.append(f"{quantity(float(days))} periods over capacity")
@@ -115,29 +115,29 @@ class StockFigures:
     def _top(self, store: int) -> float:
         return axis_top(self._stock[:, store], self._sales[:, store])
 
-    def _in_sight(self, store: int) -> bool:
+    def _draws_capacity(self, store: int) -> bool:
         capacity = self._capacity[store]
-        return bool(np.isfinite(capacity) and capacity <= self._top(store) * _CAPACITY_IN_SIGHT)
+        return bool(np.isfinite(capacity) and capacity <= self._top(store) * _LARGEST_DRAWN_CAPACITY)
 
 
 class _Panel:
-    """What is drawn of one policy: straight lines only, left unsmoothed, so that pictures stay small."""
+    """The panel of one policy. Lines are straight and not antialiased, so that images are small."""
 
     def __init__(self, axes: Axes, periods: pd.DatetimeIndex) -> None:
         self.axes = axes
         nothing, edges = np.zeros(len(periods)), edges_of(periods)
-        self._over = axes.stairs(nothing, edges, fill=True, color=COLOURS["alarm"], antialiased=False)
+        self._over = axes.stairs(nothing, edges, fill=True, color=COLORS["alarm"], antialiased=False)
         self._over.set(transform=axes.get_xaxis_transform(), zorder=0.4)
-        self._sales = axes.stairs(nothing, edges, fill=True, color=COLOURS["sales"], antialiased=False)
-        self._stock = axes.stairs(nothing, edges, baseline=None, color=COLOURS["live"], antialiased=False)
+        self._sales = axes.stairs(nothing, edges, fill=True, color=COLORS["sales"], antialiased=False)
+        self._stock = axes.stairs(nothing, edges, baseline=None, color=COLORS["live"], antialiased=False)
         self._stock.set(linewidth=1.5)
-        self._capacity = axes.axhline(0.0, color=COLOURS["red"], dashes=(4, 3), antialiased=False)
+        self._capacity = axes.axhline(0.0, color=COLORS["red"], dashes=(4, 3), antialiased=False)
         self._capacity.set(linewidth=1.5, zorder=3)
         bars = [self._over, axes.yaxis, self._sales, self._stock, axes.spines["bottom"], self._capacity]
         self.changing = sorted(bars, key=lambda artist: artist.get_zorder())
 
     def show(self, stock: FloatArray, sales: FloatArray, over: FloatArray, capacity: float | None) -> None:
-        """Another store's periods; ``over`` is a share of the panel's height."""
+        """Show the periods of another store; ``over`` is a fraction of the panel's height."""
         self._over.set_data(np.where(over >= _NOTICEABLE_SHARE, over, np.nan))
         self._sales.set_data(sales)
         self._stock.set_data(stock, baseline=None)
@@ -146,7 +146,7 @@ class _Panel:
 
 
 def natural_order(text: str) -> list[tuple[int, int, str]]:
-    """A key that sorts store 2 before store 10.
+    """Return a sort key that sorts store 2 before store 10.
 
     >>> sorted(["10", "2", "B1"], key=natural_order)
     ['2', '10', 'B1']

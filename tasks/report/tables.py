@@ -1,4 +1,4 @@
-"""The report's tables and headline, from the run's frames and facts."""
+"""Tables and bars of the report."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _COST_HEADERS = {
     c.HOLDING: "#Holding",
     c.OVER_CAPACITY: "#Over capacity",
     c.TOTAL: "#Total",
-    c.TOTAL_P95: "#95 % case of total",
-    c.FILL_RATE: "#Demand served",
+    c.TOTAL_P95: "#95 % quantile of total",
+    c.FILL_RATE: "#Fill rate",
     c.OVER_CAPACITY_STORE_DAYS: "#Store-periods over capacity",
-    c.VISITS: "#Visits",
+    c.VISITS: "#Deliveries",
     c.LOWER_BOUND: "#Lower bound",
-    c.GAP: "#Gap to bound",
-    c.LIMIT_BREACHES: "Rules broken",
+    c.GAP: "#Gap to lower bound",
+    c.LIMIT_BREACHES: "Violated constraints",
 }
 _WORDS = re.compile(r"[A-Za-z0-9_]+")
 _COST_PARTS = (c.TRANSPORT, c.LOST_SALES, c.HOLDING, c.OVER_CAPACITY)
@@ -48,10 +48,10 @@ class Bar:
     """A stacked bar.
 
     Attributes:
-        label: what it is of.
+        label: name of the bar.
         parts: fractions of the full width, in the order of the legend.
-        figure: text behind the bar.
-        marked: stands out.
+        figure: text next to the bar.
+        marked: True for a highlighted bar.
     """
 
     label: str
@@ -61,7 +61,7 @@ class Bar:
 
 
 def movers_table(change: Change) -> Table:
-    """The largest changes of targets."""
+    """Return the largest changes of targets."""
     rows = [
         (str(store), str(sku), number(before), number(after), _signed(diff))
         for store, sku, before, after, diff in change.rows[[c.STORE_ID, c.SKU, BEFORE, AFTER, CHANGE]]
@@ -73,7 +73,7 @@ def movers_table(change: Change) -> Table:
 
 
 def moved_stores_table(change: Change) -> Table:
-    """Changes by store, the store with most units moved first."""
+    """Return the changes by store, the store with the largest change in units first."""
     by_store = change.rows[CHANGE].groupby(change.rows[c.STORE_ID].astype(object))
     size = change.rows[CHANGE].abs().groupby(change.rows[c.STORE_ID].astype(object)).sum()
     moved = pd.DataFrame({c.N: by_store.size(), CHANGE: by_store.sum(), c.TOTAL: size})
@@ -82,14 +82,14 @@ def moved_stores_table(change: Change) -> Table:
         (str(store), number(count), number((total + net) / 2), number((total - net) / 2), _signed(net))
         for store, count, net, total in largest.reset_index().itertuples(index=False)
     ]
-    headers = ("Store", "#Changed targets", "#Units more", "#Units less", "#Net, units")
+    headers = ("Store", "#Changed targets", "#Units added", "#Units removed", "#Net, units")
     return Table(headers, rows, note=_cut(len(moved), MOVERS_SHOWN, "stores with changes"))
 
 
 def model_table(accuracy: Accuracy, metrics: pd.DataFrame) -> Table:
-    """Every model compared with the better baseline on the same series; the champions first.
+    """Return every model compared with the better baseline on the same series; the champions first.
 
-    It has the simulated inventory cost if that ranked the models.
+    If the models are ranked by inventory cost, the table has a column for it.
     """
     overall = metrics[metrics[c.LEVEL].astype(object) == _OVERALL].set_index(c.MODEL)
     pooled = {name: accuracy.of_model(name) for name in accuracy.models}
@@ -115,7 +115,7 @@ def model_table(accuracy: Accuracy, metrics: pd.DataFrame) -> Table:
 
 
 def band_bars(accuracy: Accuracy, metrics: pd.DataFrame, champions: pd.DataFrame) -> list[Bar]:
-    """Acceptance bands of the champions and of every model; the figure is the share within 90 to 110 %."""
+    """Return the acceptance bands of the champions and of every model; the figure is the share within 90 to 110 %."""
     overall = metrics[metrics[c.LEVEL].astype(object) == _OVERALL].set_index(c.MODEL)
     pooled = {name: accuracy.of_model(name) for name in accuracy.models}
     bars = []
@@ -130,14 +130,14 @@ def band_bars(accuracy: Accuracy, metrics: pd.DataFrame, champions: pd.DataFrame
 
 
 def bands_table(bars: Sequence[Bar]) -> Table:
-    """The figures of the band bars."""
+    """Return the values of the acceptance bands as a table."""
     headers = ("Model", *(f"#{METRICS[band].heading}" for band in ACCEPTANCE_BANDS))
     rows = [(bar.label, *(percent(part) for part in bar.parts), percent(bar.parts[0] + bar.parts[1])) for bar in bars]
     return Table((*headers, "#Within 90–110 %"), rows, frozenset(i for i, bar in enumerate(bars) if bar.marked))
 
 
 def champions_table(champions: pd.DataFrame, forecast: pd.DataFrame, failures: Sequence[Failure]) -> Table:
-    """How many series each model forecast, how many fell back, and how many it won."""
+    """Return the number of series, fallbacks and champions per model."""
     model = forecast[c.MODEL].astype(object)
     served = forecast.groupby(model, observed=True)[c.DATE].size()
     periods = max(forecast[c.DATE].nunique(), 1)
@@ -163,7 +163,7 @@ def champions_table(champions: pd.DataFrame, forecast: pd.DataFrame, failures: S
 
 
 def fallbacks_table(failures: Sequence[Failure]) -> Table:
-    """Series that a stage could not serve, counted by stage, reason and what served them."""
+    """Return the number of series with a fallback, by stage, reason and fallback."""
     groups: dict[tuple[str, str, str], set[str]] = {}
     for failure in failures:
         group = groups.setdefault((failure.stage, failure.reason, failure.fallback), set())
@@ -173,11 +173,11 @@ def fallbacks_table(failures: Sequence[Failure]) -> Table:
         (*group, number(len(series)), "; ".join(sorted(series)[:EXAMPLES])) for group, series in ordered[:ROWS_SHOWN]
     ]
     note = _cut(len(ordered), ROWS_SHOWN, "reasons")
-    return Table(("Stage", "Reason", "Served by", "#Series", "Such as (store · category)"), rows, note=note)
+    return Table(("Stage", "Reason", "Fallback", "#Series", "Examples (store · category)"), rows, note=note)
 
 
 def overrides_table(overrides: Sequence[Mapping[str, Any]]) -> Table:
-    """What every planner's override said and did, in the order of its file."""
+    """Return the planners' overrides and their effect, in the order of the file."""
     rows = [
         (
             str(row["number"]),
@@ -190,14 +190,14 @@ def overrides_table(overrides: Sequence[Mapping[str, Any]]) -> Table:
         )
         for row in overrides[:ROWS_SHOWN]
     ]
-    headers = ("#No.", "Store / SKU / category", "Holds", "Does", "Reason", "Author", "Status", "#Pairs", "#Units")
+    headers = ("#No.", "Store / SKU / category", "Dates", "Action", "Reason", "Author", "Status", "#Pairs", "#Units")
     return Table(headers, rows, note=_cut(len(overrides), ROWS_SHOWN, "overrides"))
 
 
 def cost_table(costs: pd.DataFrame) -> Table:
-    """Expected cost by policy, the cheapest first; the chosen one stands out.
+    """Return the expected cost by policy, the cheapest first; the chosen policy is highlighted.
 
-    Fill rate, bad case and broken rules are shown where the table has them.
+    Optional columns (fill rate, 95 % quantile, violated constraints) are shown if the table has them.
     """
     ordered = costs.sort_values([c.TOTAL, c.POLICY], kind="stable")
     shown = [column for column in _COST_HEADERS if column in ordered.columns]
@@ -215,7 +215,7 @@ def cost_table(costs: pd.DataFrame) -> Table:
 
 
 def cost_bars(costs: pd.DataFrame) -> list[Bar]:
-    """Cost by policy as stacked bars, the dearest policy as wide as the page."""
+    """Return the cost by policy as stacked bars; the most expensive policy has the full width."""
     ordered = costs.sort_values([c.TOTAL, c.POLICY], kind="stable")
     widest = float(ordered[c.TOTAL].max())
     if not widest > 0:
@@ -232,7 +232,7 @@ def cost_bars(costs: pd.DataFrame) -> list[Bar]:
 
 
 def inputs_table(facts: RunFacts) -> Table:
-    """Rows read, accepted and quarantined per source file."""
+    """Return the rows read, accepted and quarantined per source file."""
     rows = [
         (
             file.table,
@@ -245,29 +245,29 @@ def inputs_table(facts: RunFacts) -> Table:
         )
         for file in sorted(facts.inputs, key=lambda file: (file.table, file.path))
     ]
-    headers = ("Table", "File", "#Rows read", "#Accepted", "#Quarantined", "#Share", "SHA-256 begins")
+    headers = ("Table", "File", "#Rows read", "#Accepted", "#Quarantined", "#Share", "SHA-256 (first 12 digits)")
     return Table(headers, rows[:ROWS_SHOWN], note=_cut(len(rows), ROWS_SHOWN, "files"))
 
 
 def reasons_table(facts: RunFacts) -> Table:
-    """Why rows were rejected, the most frequent reason first."""
+    """Return the reasons for rejected rows, the most frequent first."""
     ordered = sorted(facts.reasons, key=lambda item: (-item[2], item[0], item[1]))
     rows = [(table, reason, number(count)) for table, reason, count in ordered[:ROWS_SHOWN]]
     return Table(("Table", "Reason", "#Rows"), rows, note=_cut(len(ordered), ROWS_SHOWN, "reasons"))
 
 
 def cleaning_log_table(log: pd.DataFrame) -> Table:
-    """What cleaning did and why, counted."""
+    """Return the entries of the cleaning log, counted by kind and reason."""
     keys = [log[column].astype(object) for column in (c.TREATMENT, c.REASON) if column in log]
     counts = log.groupby(keys, dropna=False).size().reset_index().to_numpy().tolist()
     ordered = sorted(counts, key=lambda row: (-row[-1], str(row)))
     rows = [(*map(cell, names), number(count)) for *names, count in ordered[:ROWS_SHOWN]]
-    headers = (*("Treatment", "Why")[: len(keys)], "#Rows")
-    return Table(headers, rows, note=_cut(len(ordered), ROWS_SHOWN, "treatments of sales"))
+    headers = (*("Cleaning", "Reason")[: len(keys)], "#Rows")
+    return Table(headers, rows, note=_cut(len(ordered), ROWS_SHOWN, "kinds of cleaning"))
 
 
 def summary_tables(summary: Summary) -> list[tuple[str, Table]]:
-    """Further small tables that stages hand over, as they come."""
+    """Return the small summary tables of the stages, by title."""
     tables = []
     for title, rows in summary.items():
         if not rows:

@@ -1,4 +1,4 @@
-"""The report's map of visits: a row per store, a column per period, a box where goods arrive."""
+"""Map of deliveries: one row per store, one column per period, a box for each delivery."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from tasks.report.drawing import COLOURS, Drawing, date_ticks, draw, house_style
+from tasks.report.drawing import COLORS, Drawing, date_ticks, draw, report_style
 from tasks.report.stock_figures import natural_order
 
 STORES_PER_MAP = 60
@@ -20,11 +20,11 @@ _BOX = 0.7
 
 
 def visits_maps(visits: pd.DataFrame, stores: list[str], periods: pd.DatetimeIndex) -> Iterator[Drawing]:
-    """One picture per sixty stores.
+    """Draw one map per sixty stores.
 
     Args:
-        visits: store_id, date of the chosen plan.
-        stores: every store of the network, also those without a visit.
+        visits: store_id and date of the deliveries in the chosen plan.
+        stores: all stores of the network, including those without a delivery.
         periods: labels of the horizon.
     """
     ordered = sorted({*stores, *visits[c.STORE_ID].astype(str)}, key=natural_order)
@@ -42,7 +42,7 @@ def _map(visited: np.ndarray, stores: list[str], periods: pd.DatetimeIndex) -> D
     from matplotlib.patches import Rectangle
 
     height = _TOP + _BOTTOM + _ROW * len(stores)
-    with house_style():
+    with report_style():
         figure = Figure(figsize=(_WIDTH / _POINTS_PER_INCH, height / _POINTS_PER_INCH))
         axes = figure.add_axes(
             (_LEFT / _WIDTH, _BOTTOM / height, 1 - (_LEFT + _RIGHT) / _WIDTH, _ROW * len(stores) / height)
@@ -53,8 +53,8 @@ def _map(visited: np.ndarray, stores: list[str], periods: pd.DatetimeIndex) -> D
         axes.set_xticks([position for position, _ in ticks], [label for _, label in ticks])
         axes.set_yticks(np.arange(len(stores)), [_short(store) for store in stores])
         boxes = [Rectangle((x - _BOX / 2, y - _BOX / 2), _BOX, _BOX) for y, x in np.argwhere(visited)]
-        axes.add_collection(PatchCollection(boxes, color=COLOURS["visits"], linewidth=0, antialiased=False))
-        return draw(figure, f"Map of visits, stores {stores[0]} to {stores[-1]}")
+        axes.add_collection(PatchCollection(boxes, color=COLORS["visits"], linewidth=0, antialiased=False))
+        return draw(figure, f"Map of deliveries, stores {stores[0]} to {stores[-1]}")
 
 
 def _short(store: str) -> str:

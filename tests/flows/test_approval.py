@@ -102,7 +102,7 @@ def test_who_approves_a_published_week_again_is_told_that_its_file_is_replaced(
     assert "approving changes nothing" in approve()
     assert published(company) == first, "the same files were written again"
 
-    assert "approving replaces it, rejecting leaves it as it is" in approve("seed=8")
+    assert "approving replaces it, rejecting keeps it" in approve("seed=8")
     replaced = published(company)["replaces"]
     assert replaced["replenishment_sha256"] == first["outputs"]["replenishment.csv"]
     assert replaced["approval"]["by"] == "Ana"

@@ -314,7 +314,7 @@ def test_scoped_run_is_compared_on_its_stores_and_never_used_for_comparison(lake
     scoped = publish_run(lake, fake_run.context(as_of=WEEK_BEFORE, stores=("101",)), part, fake_run.facts())
     assert scoped.changed_share == 0.0
     page = lake.read_bytes("runs/2024-12-26/report.html").decode()
-    assert "covers a part of the network only: store 101" in page
+    assert "covers only a part of the network: store 101" in page
     assert publish_run(lake, fake_run.context(), good, fake_run.facts()).changed_share == 0.0
     manifest = json.loads(lake.read_bytes("runs/2025-01-02/manifest.json"))
     assert manifest["compared_with"] == "2024-12-19"

@@ -1,4 +1,4 @@
-"""What a picture of the report shows, dot by dot."""
+"""Pixels of the report's images."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from tasks.report.drawing import COLOURS, PIXEL_RATIO
+from tasks.report.drawing import COLORS, PIXEL_RATIO
 
 
 def pixels(uri: str) -> np.ndarray:
-    """Dots of a picture, shape (height, width, 3)."""
+    """Pixels of an image, shape (height, width, 3)."""
     image = Image.open(io.BytesIO(b64decode(uri.split(",")[1])))
     return np.asarray(image.convert("RGB"))
 
 
 def where(uri: str, name: str) -> np.ndarray:
-    """Which dots have exactly a colour, shape (height, width)."""
-    return (pixels(uri) == np.round(255 * np.array(to_rgb(COLOURS[name])))).all(axis=2)
+    """Mask of the pixels with an exact color, shape (height, width)."""
+    return (pixels(uri) == np.round(255 * np.array(to_rgb(COLORS[name])))).all(axis=2)
 
 
 def dots_of(uri: str, name: str) -> int:
-    """How many dots have exactly a colour."""
+    """Number of pixels with an exact color."""
     return int(where(uri, name).sum())
 
 
 def columns_with(uri: str, name: str, periods: int) -> list[int]:
-    """Periods in the middle of whose column a colour shows; for figures of one panel."""
+    """Periods with a color in the middle of their column; for figures of one panel."""
     found = where(uri, name)
     left, right = 46 * PIXEL_RATIO, found.shape[1] - 6 * PIXEL_RATIO
     middles = left + (np.arange(periods) + 0.5) * (right - left) / periods

@@ -1,4 +1,4 @@
-"""Pooled errors by hand."""
+"""Pooled errors, compared with manual calculations."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def backtest() -> pd.DataFrame:
     return pd.DataFrame(ROWS, columns=[c.MODEL, c.STORE_ID, c.CATEGORY, c.ACTUAL, c.MEDIAN, c.MEAN])
 
 
-def test_a_model_is_compared_with_the_better_baseline_on_its_own_series(backtest: pd.DataFrame) -> None:
+def test_model_is_compared_with_the_better_baseline_on_its_series(backtest: pd.DataFrame) -> None:
     good = Accuracy(backtest, CHAMPIONS).of_model("good")
     assert (good.series, good.baseline) == (2, "moving_average")
     assert good.wape == pytest.approx((2 + 1) / 10)
@@ -41,7 +41,7 @@ def test_a_model_is_compared_with_the_better_baseline_on_its_own_series(backtest
     assert good.gain == pytest.approx(0.5)
 
 
-def test_the_champions_are_pooled_over_every_series(backtest: pd.DataFrame) -> None:
+def test_champions_are_pooled_over_all_series(backtest: pd.DataFrame) -> None:
     accuracy = Accuracy(backtest.sample(frac=1, random_state=1), CHAMPIONS)
     champions = accuracy.of_champions
     assert champions.wape == pytest.approx((2 + 0 + 1) / 15)
@@ -53,12 +53,12 @@ def test_the_champions_are_pooled_over_every_series(backtest: pd.DataFrame) -> N
 
 
 def test_without_baselines_or_known_actuals_there_is_no_comparison(backtest: pd.DataFrame) -> None:
-    alone = Accuracy(backtest[backtest[c.MODEL] == "good"], CHAMPIONS)
-    assert (alone.of_model("good").baseline, math.isnan(alone.of_model("good").gain)) == ("", True)
+    only_good = Accuracy(backtest[backtest[c.MODEL] == "good"], CHAMPIONS)
+    assert (only_good.of_model("good").baseline, math.isnan(only_good.of_model("good").gain)) == ("", True)
     assert not Accuracy(backtest.assign(**{c.ACTUAL: float("nan")}), CHAMPIONS).known
 
 
-def test_bands_are_weighted_by_the_periods_behind_them() -> None:
+def test_bands_are_weighted_by_their_number_of_periods() -> None:
     shares = {c.SHARE_EXCELLENT: [1.0, 0.0, 0.0, 0.5], c.SHARE_GOOD: 0.0, c.SHARE_ACCEPTABLE: 0.0}
     metrics = pd.DataFrame(
         {
@@ -74,14 +74,14 @@ def test_bands_are_weighted_by_the_periods_behind_them() -> None:
     assert champion_bands(metrics.iloc[3:], CHAMPIONS) is None
 
 
-def test_series_are_found_by_text_and_by_category_codes() -> None:
+def test_series_lookup_accepts_text_and_categoricals() -> None:
     lookup = SeriesLookup(CHAMPIONS)
     rows = pd.DataFrame({c.STORE_ID: ["2", "1", "3", "2"], c.CATEGORY: ["a", "b", "a", "b"]})
     assert lookup.of(rows).tolist() == [2, 1, -1, -1]
     assert lookup.of(rows.astype("category")).tolist() == [2, 1, -1, -1]
 
 
-def test_the_largest_series_come_first_and_unknown_units_count_as_nothing() -> None:
+def test_largest_series_are_first_and_unknown_units_are_ignored() -> None:
     history = pd.DataFrame(
         [("1", "a", 3.0), ("1", "b", 5.0), ("2", "a", float("nan")), ("2", "a", 4.0)],
         columns=[c.STORE_ID, c.CATEGORY, c.UNITS],
@@ -89,7 +89,7 @@ def test_the_largest_series_come_first_and_unknown_units_count_as_nothing() -> N
     assert largest_series(history, CHAMPIONS, 2).tolist() == [1, 2]
 
 
-def test_simulated_costs_are_means_over_the_periods_that_count(backtest: pd.DataFrame) -> None:
+def test_simulated_costs_are_means_over_counted_periods(backtest: pd.DataFrame) -> None:
     nan = float("nan")
     costed = backtest.assign(**{c.INVENTORY_COST: [3.0, nan, 1.0, 2.0, nan, 6.0, 5.0, nan, 5.0]})
     accuracy = Accuracy(costed, CHAMPIONS)

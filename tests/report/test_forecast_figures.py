@@ -1,4 +1,4 @@
-"""Figures of forecasts and visits: what is known shows where it belongs, what is unknown does not."""
+"""Figures of forecasts and deliveries: known values are drawn, unknown values are not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CURVES = Curves(
 )
 
 
-def test_lines_stand_where_values_are_known_and_a_lone_value_is_a_dot() -> None:
+def test_lines_show_known_values_and_an_isolated_value_is_a_dot() -> None:
     uri = forecast_figure(CURVES, 0, "x", 400, 200).uri
     assert columns_with(uri, "ink", 8) == [0, 1, 3, 5]
     assert columns_with(uri, "fold", 8) == [4, 5]
@@ -30,25 +30,25 @@ def test_lines_stand_where_values_are_known_and_a_lone_value_is_a_dot() -> None:
     assert columns_with(uri, "band", 8) == [6, 7]
 
 
-def test_a_band_of_one_period_is_seen() -> None:
+def test_band_of_one_period_is_visible() -> None:
     one = Curves(WEEKS[:7], 6, *(getattr(CURVES, name)[:, :7] for name in ("actual", "fold", "live", "low", "high")))
     assert columns_with(forecast_figure(one, 0, "x").uri, "band", 7) == [6]
 
 
-def test_without_a_band_none_is_drawn() -> None:
+def test_figure_without_a_band() -> None:
     bare = Curves(WEEKS, 6, CURVES.actual, CURVES.fold, CURVES.live)
     assert dots_of(forecast_figure(CURVES, 0, "x").uri, "band") > 5000
     assert dots_of(forecast_figure(bare, 0, "x").uri, "band") < 100
 
 
-def test_nothing_known_gives_an_empty_figure() -> None:
+def test_figure_without_known_values_is_empty() -> None:
     nothing = np.full((1, 8), NAN)
     drawing = forecast_figure(Curves(WEEKS, 8, nothing, nothing, nothing), 0, "Total")
     assert drawing.alt == "Total"
     assert dots_of(drawing.uri, "ink") == dots_of(drawing.uri, "live") == 0
 
 
-def test_visits_are_counted_by_period_and_the_limit_is_drawn_where_set() -> None:
+def test_deliveries_are_counted_by_period_and_the_limit_is_drawn() -> None:
     visits = pd.DataFrame({c.STORE_ID: ["1", "2", "1"], c.DATE: [WEEKS[1], WEEKS[1], WEEKS[4]]})
     free, limited = (visits_figure(visits, WEEKS, limit).uri for limit in (None, 3))
     assert columns_with(free, "visits", 8) == columns_with(limited, "visits", 8) == [1, 4]

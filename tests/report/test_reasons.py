@@ -1,4 +1,4 @@
-"""``restock why`` and the report's section: words and numbers that add up, and errors that help."""
+"""Explanations of targets in ``restock why`` and in the report."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from schemas.errors import ConfigError
 from schemas.outputs import EXPLANATION_TABLE
 from tasks.publication.output_files import write_output
 from tasks.report.page import ReportData, render_report
-from tasks.report.reasons import bound_table, largest_table, limits_table, reason_lines
+from tasks.report.reasons import constrained_table, constraints_table, largest_table, reason_lines
 from tests.publication import fake_run
 
 
-def told(**changed: object) -> dict[str, object]:
-    """7 units: 40 % of 20, one less for what is there, two more for core sizes, two cut by the DC."""
+def explanation(**changed: object) -> dict[str, object]:
+    """7 units: 40 % of 20, one less because of stock, two more for core sizes, two less because of the DC."""
     return {
         "store_id": "012", "sku": "000-36", "category": "boots", "article": "000",
         "visit_date": pd.Timestamp("2025-01-02"), "next_visit": pd.Timestamp("2025-01-09"),
@@ -34,50 +34,54 @@ def told(**changed: object) -> dict[str, object]:
 
 
 def frame() -> pd.DataFrame:
-    other = told(sku="000-37", limit="none", target_quantity=9, by_dc=0.0)
-    return pd.DataFrame([told(), other, told(store_id="2", sku="111-38", on_hand=float("nan"))])
+    other = explanation(sku="000-37", limit="none", target_quantity=9, by_dc=0.0)
+    return pd.DataFrame([explanation(), other, explanation(store_id="2", sku="111-38", on_hand=float("nan"))])
 
 
-def test_the_steps_written_add_up_to_the_target() -> None:
-    lines = reason_lines(told())
+def test_steps_add_up_to_the_target() -> None:
+    lines = reason_lines(explanation())
     steps = [re.match(r"  ([+−]) (\d+\.\d)  ", line) for line in lines]
     total = sum(float(m[2]) * (1 if m[1] == "+" else -1) for m in steps if m)
     assert total == pytest.approx(7)
     assert lines[-1] == "  = 7  target"
     text = "\n".join(lines)
     for words in (
-        "Store 012, SKU 000-36 (article 000, category boots)",
-        "Target at the visit of 2025-01-02: 7 units",
-        "DC stock (the distribution centre does not have more)",
-        "To send now: 4 units = 7 − 2 on hand − 1 on the way",
-        "(2025-01-09): 14.2 units of the category, 5.7 units of this SKU",
-        "Level of the category: 20 units, which covers demand until then with 93 % probability",
-        "with room for everything it would be 26 units",
+        "Store 012, SKU 000-36 (style 000, category boots)",
+        "Target at the delivery of 2025-01-02: 7 units",
+        "Binding constraint: DC stock (the DC has no more stock of this SKU)",
+        "To send now: 4 units = 7 − 2 on hand − 1 in transit",
+        "(2025-01-09): 14.2 units for the category, 5.7 units for this SKU",
+        "Order-up-to level of the category: 20 units, which covers demand until then with a probability of 93 %",
+        "without the storage capacity: 26 units",
     ):
         assert words in text, words
 
 
-def test_a_store_without_stock_or_visit_is_told_so() -> None:
-    text = "\n".join(reason_lines(told(on_hand=float("nan"), visit_date=pd.NaT, next_visit=pd.NaT, limit="no visit")))
+def test_missing_stock_and_deliveries_are_stated() -> None:
+    text = "\n".join(
+        reason_lines(explanation(on_hand=float("nan"), visit_date=pd.NaT, next_visit=pd.NaT, limit="no visit"))
+    )
     assert "no stock table" in text
-    assert "no visit within the horizon" in text
+    assert "no delivery within the horizon" in text
+    assert "Binding constraint: no visit (the store has no delivery within the horizon)" in text
+    assert "(a constraint of another version)" in "\n".join(reason_lines(explanation(limit="unknown name")))
 
 
-def test_the_report_counts_limits_and_shows_lines() -> None:
+def test_report_has_constraints_and_largest_targets() -> None:
     table = frame()
-    assert [row[0] for row in limits_table(table).rows] == ["DC stock", "none"]
+    assert [row[0] for row in constraints_table(table).rows] == ["DC stock", "none"]
     assert largest_table(table).rows[0][1] == "000-37"
-    # Where a target or the stock is above the forecast (5.7) no limit leaves a gap.
-    assert bound_table(table) is None
-    assert bound_table(table.assign(target_quantity=1, on_hand=5.0)) is None
+    # Targets and stocks above the forecast (5.7) have no gap.
+    assert constrained_table(table) is None
+    assert constrained_table(table.assign(target_quantity=1, on_hand=5.0)) is None
     table = table.assign(target_quantity=[3, 1, 1])
-    bound = bound_table(table)
+    bound = constrained_table(table)
     assert bound is not None
     assert [row[1] for row in bound.rows] == ["111-38", "000-36"]
-    assert bound_table(table[table["limit"] == "none"]) is None
+    assert constrained_table(table[table["limit"] == "none"]) is None
     outputs = replace(fake_run.outputs(2, 2), history=None, stock_by_day=None, explanations=table)
     page = render_report(ReportData(fake_run.context(), outputs, fake_run.facts(), None, "v"))
-    assert "What decided the targets" in page
+    assert "Binding constraints" in page
     assert "restock why --settings FILE --as-of 2025-01-02" in page
 
 
@@ -100,7 +104,7 @@ def ask(settings_file: Path, day: str = "2025-01-02", store: str = "012", sku: s
     return done.output
 
 
-def test_the_command_answers_from_the_published_run(settings_file: Path) -> None:
+def test_command_reads_the_published_run(settings_file: Path) -> None:
     assert "= 7  target" in ask(settings_file)
     folder = settings_file.parent / "lake" / "runs" / "2025-01-02"
     (folder / "overrides.csv").write_text("store_id,sku,planned,target_quantity,overrides\n012,000-36,7,5,x\n")
@@ -116,12 +120,12 @@ def test_the_command_answers_from_the_published_run(settings_file: Path) -> None
         ({"day": "2025-01-09"}, "Runs with explanations: 2025-01-02"),
     ],
 )
-def test_what_is_unknown_is_told_with_what_is_near(settings_file: Path, asked: dict[str, str], words: str) -> None:
+def test_errors_suggest_similar_names(settings_file: Path, asked: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(words)):
         ask(settings_file, **asked)
 
 
-def test_what_could_not_be_satisfied_is_named_or_said_to_be_nothing() -> None:
+def test_report_lists_shortages_or_states_that_there_are_none() -> None:
     shortages = pd.DataFrame(
         [("2", "boots", "", "pack", 4.0, 0.0, "a pack does not fit (units)")],
         columns=["store_id", "category", "sku", "limit", "requested", "allocated", "reason"],

@@ -1,4 +1,4 @@
-"""The report: complete, self-contained, and tolerant of what is absent."""
+"""The report: complete, self-contained, and robust to missing tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from schemas import columns as c
 from schemas.outputs import RunOutputs
 from tasks.publication.changes import compare_targets
-from tasks.report.drawing import COLOURS
+from tasks.report.drawing import COLORS
 from tasks.report.page import ReportData, render_report
 from tests.publication import fake_run
 
@@ -34,8 +34,8 @@ def text(good: RunOutputs) -> str:
 
 
 @pytest.fixture(scope="module")
-def unpictured(good: RunOutputs) -> RunOutputs:
-    """Quick to make a page of."""
+def without_figures(good: RunOutputs) -> RunOutputs:
+    """Outputs without the tables of figures, because drawing figures takes most of the time."""
     return replace(good, history=None, stock_by_day=None)
 
 
@@ -45,7 +45,7 @@ def page(outputs: RunOutputs, previous: pd.DataFrame | None = None, **facts: obj
 
 
 class Balanced(HTMLParser):
-    """Collects ids and links, and fails on tags that do not nest."""
+    """Collect ids and links; fail on tags that are not nested correctly."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Balanced(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_is_well_formed_and_every_anchor_leads_somewhere(good: RunOutputs) -> None:
+def test_page_is_well_formed_and_every_anchor_exists(good: RunOutputs) -> None:
     parser = Balanced()
     parser.feed(page(good, fake_run.outputs(4, 4, seed=2).replenishment))
     assert parser.open == []
@@ -72,22 +72,22 @@ def test_the_page_is_well_formed_and_every_anchor_leads_somewhere(good: RunOutpu
     assert {link.removeprefix("#") for link in parser.links if link} == set(SECTIONS)
 
 
-def test_the_page_refers_to_nothing_outside_itself(text: str) -> None:
+def test_page_has_no_external_references(text: str) -> None:
     rest = PICTURE.sub("", text)
     for mark in ("http", "//", "src=", "@import", "url(", "<script", "<link"):
         assert mark not in rest, mark
 
 
-def test_the_same_run_gives_the_same_page(text: str) -> None:
+def test_equal_runs_have_equal_pages(text: str) -> None:
     assert text == page(fake_run.outputs(stores=4, categories=4))
 
 
-def test_a_planner_finds_the_headline(unpictured: RunOutputs) -> None:
-    text = page(unpictured, unpictured.replenishment.iloc[1:], stock_given=False)
+def test_page_shows_key_figures_and_data_quality(without_figures: RunOutputs) -> None:
+    text = page(without_figures, without_figures.replenishment.iloc[1:], stock_given=False)
     for words in (
         "48 store-SKU pairs in 4 stores; 2.1 % changed since 26 Dec 2024",
         "191,370,000",
-        "policy genetic; instead of newsvendor 258,100,000, eoq 1,001,820,000",
+        "policy genetic; other policies: newsvendor 258,100,000, eoq 1,001,820,000",
         "opening stock of every store is taken as 0",
         "The calendar ends before the horizon",
         "Necesita mejora",
@@ -102,22 +102,22 @@ def test_a_planner_finds_the_headline(unpictured: RunOutputs) -> None:
         assert words in text, words
 
 
-def test_every_picture_says_what_it_shows_and_how_large_it_is(text: str) -> None:
+def test_every_image_has_alt_text_and_size(text: str) -> None:
     pictures = re.findall(r'<img class="plot" src="data:[^"]+" alt="([^"]+)" width="\d+" height="\d+">', text)
-    stores = [f"Store {store}: stock, sales and capacity by period, genetic beside eoq" for store in range(101, 105)]
-    assert pictures[-6:] == ["Stores visited by period", "Map of visits, stores 101 to 104", *stores]
-    assert pictures[0] == "Whole network: demand and forecast"
+    stores = [f"Store {store}: stock, sales and capacity by period, genetic and eoq" for store in range(101, 105)]
+    assert pictures[-6:] == ["Stores with a delivery by period", "Map of deliveries, stores 101 to 104", *stores]
+    assert pictures[0] == "Network: demand and forecast"
     assert len(pictures) == 1 + 12 + 2 + 4
     assert text.count("<img") == len(pictures)
 
 
-def test_legends_and_pictures_share_their_colours(text: str) -> None:
-    for name, colour in COLOURS.items():
-        assert f"--{name}:{colour};" in text
-    assert set(re.findall(r"var\(--([a-z0-9]+)\)", text)) <= {*COLOURS, "soft", "b0", "b1", "b2", "b3"}
+def test_legends_and_images_use_the_same_colors(text: str) -> None:
+    for name, color in COLORS.items():
+        assert f"--{name}:{color};" in text
+    assert set(re.findall(r"var\(--([a-z0-9]+)\)", text)) <= {*COLORS, "soft", "b0", "b1", "b2", "b3"}
 
 
-def test_text_of_the_data_cannot_become_markup(good: RunOutputs) -> None:
+def test_text_of_the_data_is_escaped(good: RunOutputs) -> None:
     strange = {name: getattr(good, name).replace("101", "<b>&\"'") for name in ("champions", "history", "stock_by_day")}
     forecast = {name: getattr(good, name).replace("101", "<b>&\"'") for name in ("forecast", "backtest")}
     text = page(replace(good, **strange, **forecast), warnings=["<script>alert(1)</script>"])
@@ -136,7 +136,7 @@ def test_text_of_the_data_cannot_become_markup(good: RunOutputs) -> None:
         {name: "empty" for name in ("champions", "forecast", "backtest", "metrics", "replenishment", "history")},
     ],
 )
-def test_absent_parts_are_told_or_left_out(good: RunOutputs, absent: dict[str, object]) -> None:
+def test_missing_tables_are_stated_or_left_out(good: RunOutputs, absent: dict[str, object]) -> None:
     frames = {name: getattr(good, name).iloc[:0] if how == "empty" else how for name, how in absent.items()}
     text = page(replace(good, **frames), failures=(), inputs=(), reasons=(), warnings=())
     parser = Balanced()
@@ -147,65 +147,66 @@ def test_absent_parts_are_told_or_left_out(good: RunOutputs, absent: dict[str, o
     if "backtest" in absent:
         assert "no metric can be computed" in text
     if "stock_by_day" in absent:
-        assert "There is no plan by day to draw" in text
-    assert "None: every model served every series" in text
+        assert "There is no stock by day" in text
+    assert "None: every model forecast all of its series" in text
 
 
-def test_unlimited_capacity_is_told(good: RunOutputs) -> None:
+def test_unlimited_capacity_is_stated(good: RunOutputs) -> None:
     assert good.stock_by_day is not None
     text = page(replace(good, stock_by_day=good.stock_by_day.assign(**{c.CAPACITY: np.nan, c.OVER: 0.0})))
     assert text.count("capacity unlimited") == 4
-    assert 'class="store crowded"' not in text
+    assert 'class="store over-capacity"' not in text
 
 
-def test_many_warnings_are_cut_and_repeated_ones_told_once(unpictured: RunOutputs) -> None:
-    text = page(unpictured, warnings=[f"warning {i // 2}" for i in range(60)])
+def test_warnings_are_deduplicated_and_cut_off(without_figures: RunOutputs) -> None:
+    text = page(without_figures, warnings=[f"warning {i // 2}" for i in range(60)])
     assert text.count("<li>warning") == 20
-    assert "10 more in the log" in text
+    assert "10 more in the run&#39;s log" in text
 
 
-def test_the_figures_come_first_and_remarks_are_counted_by_kind_and_folded_away(unpictured: RunOutputs) -> None:
+def test_key_figures_are_first_and_remarks_are_collapsed_by_type(without_figures: RunOutputs) -> None:
     notes = {"Remarks on forecasts": ["36 rounds", "36 rounds", "1 round"], "Remarks on the plan": []}
-    text = page(unpictured, warnings=["stock is old"], notes=notes, stock_given=False)
+    text = page(without_figures, warnings=["stock is old"], notes=notes, stock_given=False)
     assert "<summary>Warnings: 1 · Remarks on forecasts: 2</summary>" in text
     assert "Remarks on the plan" not in text
-    order = [text.index(words) for words in ('class="cards"', "No stock table", 'class="remarks"', "stock is old")]
+    order = [text.index(words) for words in ('class="cards"', "no stock table", 'class="remarks"', "stock is old")]
     assert order == sorted(order)
     assert '<details class="remarks" open' not in text
-    assert "<summary>Warnings" not in page(unpictured, warnings=())
+    assert "<summary>Warnings" not in page(without_figures, warnings=())
 
 
-def test_further_tables_of_the_stages_are_shown(unpictured: RunOutputs) -> None:
+def test_summary_tables_of_the_stages_are_shown(without_figures: RunOutputs) -> None:
     text = page(
-        unpictured, summary={"demand_classes": [{"class": "lumpy", "series": 1234}, {"class": "smooth", "series": 5}]}
+        without_figures,
+        summary={"demand_classes": [{"class": "lumpy", "series": 1234}, {"class": "smooth", "series": 5}]},
     )
     assert "demand classes" in text
     assert "1,234" in text
 
 
 @pytest.mark.parametrize(("frequency", "words"), [("W-MON", "weeks"), ("MS", "months")])
-def test_weeks_and_months_are_called_so(unpictured: RunOutputs, frequency: str, words: str) -> None:
+def test_period_names_follow_the_frequency(without_figures: RunOutputs, frequency: str, words: str) -> None:
     run = fake_run.context(frequency=frequency)
-    text = render_report(ReportData(run, unpictured, fake_run.facts(), None, "v"))
+    text = render_report(ReportData(run, without_figures, fake_run.facts(), None, "v"))
     assert f"14 {words}" in text
 
 
-def test_a_network_of_59_stores_stays_small() -> None:
+def test_page_of_59_stores_is_smaller_than_one_megabyte() -> None:
     text = page(fake_run.outputs(stores=59, categories=100))
     assert len(text.encode()) < 1_000_000
     assert re.search(r"59 of 59 stores, 101 to 159", text)
 
 
-def test_the_page_says_what_the_lower_bound_holds_for(unpictured: RunOutputs) -> None:
-    assert "fall below, where one is known.<" in page(unpictured)
-    told = unpictured.costs.assign(bound_holds_for="every plan <without> returns")
-    assert "it holds for every plan &lt;without&gt; returns.<" in page(replace(unpictured, costs=told))
+def test_page_shows_the_scope_of_the_lower_bound(without_figures: RunOutputs) -> None:
+    assert "lower bound, where one is known.<" in page(without_figures)
+    costs = without_figures.costs.assign(bound_holds_for="every plan <without> returns")
+    assert "it is valid for every plan &lt;without&gt; returns.<" in page(replace(without_figures, costs=costs))
 
 
-def test_the_inventory_cost_of_every_model_stands_where_it_ranked_them(unpictured: RunOutputs) -> None:
-    plain = page(unpictured)
+def test_inventory_cost_of_models_is_shown_if_it_ranked_them(without_figures: RunOutputs) -> None:
+    plain = page(without_figures)
     assert "nventory cost a period" not in plain
-    costed = page(replace(unpictured, backtest=unpictured.backtest.assign(**{c.INVENTORY_COST: 1.2345})))
-    assert costed.count("1.234") == 1 + unpictured.backtest[c.MODEL].nunique()
+    costed = page(replace(without_figures, backtest=without_figures.backtest.assign(**{c.INVENTORY_COST: 1.2345})))
+    assert costed.count("1.234") == 1 + without_figures.backtest[c.MODEL].nunique()
     assert "Inventory cost a period" in costed
     assert "Models were ranked by inventory cost (expert.selection.loss)" in costed

@@ -1,4 +1,4 @@
-"""Small multiples of stock: every store, nothing left over from the one before."""
+"""Stock figures of all stores, independent of the drawing order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def cards(*tables: pd.DataFrame, policies: tuple[str, ...] = ("genetic", "eoq"))
     return StockFigures(pd.concat(tables, ignore_index=True), policies).cards()
 
 
-def test_a_store_looks_the_same_whichever_was_drawn_before() -> None:
+def test_figure_does_not_depend_on_the_previous_store() -> None:
     stores = [
         rows("1"),
         rows("2", **{c.CAPACITY: np.nan, c.STOCK: 0.4}),
@@ -36,12 +36,12 @@ def test_a_store_looks_the_same_whichever_was_drawn_before() -> None:
     assert together == [cards(store)[0] for store in stores]
 
 
-def test_the_order_of_rows_does_not_matter() -> None:
+def test_figures_do_not_depend_on_row_order() -> None:
     table = pd.concat([rows("1"), rows("2", "eoq"), rows("2")], ignore_index=True)
     assert cards(table) == cards(table.sample(frac=1, random_state=1))
 
 
-def test_sales_stock_and_outcomes_over_capacity_stand_at_their_periods() -> None:
+def test_sales_stock_and_excess_are_drawn_at_their_periods() -> None:
     uri = cards(rows("1", **{c.OVER: [0, 0, 1.0, 0.04, 0]}))[0].drawing.uri
     assert columns_with(uri, "sales", 5) == [0, 1, 3, 4]
     assert columns_with(uri, "live", 5) == [0, 1, 2, 3, 4]
@@ -51,26 +51,26 @@ def test_sales_stock_and_outcomes_over_capacity_stand_at_their_periods() -> None
 @pytest.mark.parametrize(
     ("capacity", "drawn", "words"),
     [
-        (10.0, True, "capacity 10 units · 8 units expected to be sold"),
-        (50.0, False, "capacity 50 units (above the chart) · 8 units expected to be sold"),
-        (np.nan, False, "capacity unlimited · 8 units expected to be sold"),
+        (10.0, True, "capacity 10 units · 8 units of expected sales"),
+        (50.0, False, "capacity 50 units (above the chart) · 8 units of expected sales"),
+        (np.nan, False, "capacity unlimited · 8 units of expected sales"),
     ],
 )
-def test_capacity_is_drawn_in_sight_and_told_beyond(capacity: float, drawn: bool, words: str) -> None:
+def test_capacity_is_drawn_or_written_as_text(capacity: float, drawn: bool, words: str) -> None:
     (card,) = cards(rows("1", **{c.CAPACITY: capacity}))
     assert (dots_of(card.drawing.uri, "red") > 0) == drawn
     assert card.facts == words
-    assert not card.crowded
+    assert not card.over_capacity
 
 
-def test_a_crowded_store_is_told() -> None:
+def test_store_over_capacity_is_marked() -> None:
     (card,) = cards(rows("1", **{c.OVER: [0, 0.5, 1.0, 0, 0]}))
-    assert card.crowded
+    assert card.over_capacity
     assert card.facts.endswith("1.50 periods over capacity")
 
 
-def test_two_policies_stand_side_by_side_and_absent_ones_are_left_out() -> None:
+def test_two_policies_are_drawn_and_missing_ones_are_left_out() -> None:
     both = cards(rows("1"), rows("1", "eoq"), rows("1", "newsvendor"))[0].drawing
-    assert both.alt == "Store 1: stock, sales and capacity by period, genetic beside eoq"
+    assert both.alt == "Store 1: stock, sales and capacity by period, genetic and eoq"
     assert cards(rows("1"))[0].drawing.alt.endswith("period, genetic")
     assert cards(rows("1"), policies=("ml",)) == []
