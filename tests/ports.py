@@ -14,6 +14,12 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+def listens(port: int) -> bool:
+    """Whether something on this machine accepts connections to a port."""
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
 def healthy(api: str) -> bool:
     """Whether a Prefect server answers at the address of its API."""
     try:

@@ -6,17 +6,20 @@ import json
 import os
 import shutil
 import signal
-import subprocess
+import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.flows import mini_company
-from tests.ports import free_port, healthy
+from tests.ports import free_port, healthy, listens
 from tests.shared import once, start_for_all, wait_until
+
+SECONDS_BETWEEN_LOOKS = 0.02
 
 
 def _start_server(folder: Path) -> str:
@@ -60,22 +63,28 @@ class Process:
         pid: id of the process and of its session.
     """
 
-    def __init__(self, ask: Callable[[dict[str, object]], str], folder: Path, asked: dict[str, object]) -> None:
-        self._ask, self._streams = ask, (folder / "out", folder / "err")
+    def __init__(self, port: int, folder: Path, asked: dict[str, object]) -> None:
+        self._port, self._streams = port, (folder / "out", folder / "err")
         self._code: int | None = None
-        self.pid = int(ask({**asked, "out": str(self._streams[0]), "err": str(self._streams[1])}))
+        self.pid = int(self._ask({**asked, "out": str(self._streams[0]), "err": str(self._streams[1])}))
 
-    def poll(self, wait: bool = False) -> int | None:
+    def _ask(self, asked: dict[str, object]) -> str:
+        with socket.create_connection(("127.0.0.1", self._port)) as warm, warm.makefile("rw") as stream:
+            stream.write(json.dumps(asked) + "\n")
+            stream.flush()
+            return stream.readline().strip()
+
+    def poll(self) -> int | None:
         """The exit code, below 0 the signal that ended it; None while it runs."""
         if self._code is None:
-            code = self._ask({"id": self.pid, "wait": wait})
+            code = self._ask({"id": self.pid})
             self._code = int(code) if code else None
         return self._code
 
     def wait(self) -> tuple[int, str, str]:
         """The exit code, standard output and standard error, once it has ended."""
-        code = self.poll(wait=True)
-        assert code is not None
+        while (code := self.poll()) is None:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
         out, err = (stream.read_text(encoding="utf-8") for stream in self._streams)
         return code, out, err
 
@@ -90,31 +99,22 @@ Restock = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="session")
-def start(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+def start(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Start:
     """Start a module with arguments in a separate process."""
-    folder = tmp_path_factory.mktemp("processes")
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.flows.warm"],
-        env=prefect_server,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as warm:
-        assert warm.stdin is not None
-        assert warm.stdout is not None
-        asked, answers = warm.stdin, warm.stdout
-        assert answers.readline() == "ready\n"
 
-        def ask(for_what: dict[str, object]) -> str:
-            print(json.dumps(for_what), file=asked, flush=True)
-            return answers.readline().strip()
+    def warm_up(folder: Path) -> int:
+        port, log = free_port(), folder / "warm.log"
+        process = start_for_all([sys.executable, "-m", "tests.flows.warm", str(port)], prefect_server, log)
+        wait_until(lambda: listens(port), process, log)
+        return port
 
-        def begin(*arguments: object, environment: dict[str, str] | None = None) -> Process:
-            given = {"arguments": list(map(str, arguments)), "environment": environment or prefect_server}
-            return Process(ask, Path(tempfile.mkdtemp(dir=folder)), given)
+    port, folder = once(tmp_path_factory, "warm", warm_up), tmp_path_factory.mktemp("processes")
 
-        yield begin
-        asked.close()
+    def begin(*arguments: object, environment: dict[str, str] | None = None) -> Process:
+        given = {"arguments": list(map(str, arguments)), "environment": environment or prefect_server}
+        return Process(port, Path(tempfile.mkdtemp(dir=folder)), given)
+
+    return begin
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,10 @@ session, with its own arguments, streams, exit handlers and exit code. Only Pref
 environment that this process was started in. Workers, backfills' weeks and the browser's runs start processes the
 ordinary way.
 
-Reads one JSON object per line and answers each with a number. To start a module: arguments, the first its name,
-environment, and out and err, the files for the streams; answered with the process's id. Once it has ended: the id, and
-whether to wait for the end; answered with its exit code (below 0: the signal that killed it), or nothing while it runs.
+``python -m tests.flows.warm PORT`` serves all workers of a test run, until it is stopped. Each connection sends one
+JSON object in one line, and is answered with a number in one line. To start a module: arguments, the first its name,
+environment, and out and err, the files for the streams; answered with the process's id. To ask whether it has ended:
+the id; answered with its exit code (below 0: the signal that killed it), or nothing while it runs.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import json
 import os
 import runpy
 import signal
+import socket
 import sys
 
 MODULES = (
@@ -42,28 +44,31 @@ SECONDS_AT_MOST = 600
 
 
 def main() -> None:
-    """Serve until the input ends; in a fork, run one module and exit with its code."""
+    """Serve until stopped; in a fork, run one module and exit with its code."""
     for module in MODULES:
         importlib.import_module(module)
     # Or every collection in a fork walks, and thereby copies, all that was imported: half of a run's processor time.
     gc.collect()
     gc.freeze()
-    _answer("ready")
-    for line in sys.stdin:
-        asked = json.loads(line)
-        if "id" in asked:
-            found, status = os.waitpid(asked["id"], 0 if asked["wait"] else os.WNOHANG)
-            _answer(str(os.waitstatus_to_exitcode(status)) if found else "")
-            continue
-        child = os.fork()
-        if child == 0:
-            _become(**asked)
-        _answer(str(child))
+    with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as server:
+        while True:
+            connection, _ = server.accept()
+            with connection, connection.makefile("rw", encoding="utf-8") as stream:
+                asked = json.loads(stream.readline() or "{}")
+                if "arguments" in asked and not (child := os.fork()):
+                    stream.close()
+                    connection.close()
+                    server.close()
+                    break
+                stream.write(f"{child if 'arguments' in asked else _code(asked)}\n")
+    _become(**asked)
 
 
-def _answer(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+def _code(asked: dict[str, int]) -> str:
+    if "id" not in asked:
+        return ""
+    found, status = os.waitpid(asked["id"], os.WNOHANG)
+    return str(os.waitstatus_to_exitcode(status)) if found else ""
 
 
 def _become(arguments: list[str], environment: dict[str, str], out: str, err: str) -> None:
