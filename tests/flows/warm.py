@@ -1,8 +1,9 @@
 """Command lines run in forks of a process that has imported the weekly run's modules once.
 
-A run of the mini company spends half of its processor time on importing Great Expectations, Prefect and Matplotlib;
-some hundred runs of the tests spare it. Everything else is as in ``python -m``: a separate process, in a separate
-session, with its own arguments, streams, exit handlers and exit code. Only Prefect's settings are those of the
+A run of the mini company would spend most of its processor time on importing Great Expectations, Prefect and
+Matplotlib, on the table of tail quantiles and on the digests of the code. The forks find all of this done. Everything
+else is as in ``python -m``: a separate process, in a separate session, with its own arguments, streams, exit handlers
+and exit code. Only Prefect's settings are those of the
 environment that this process was started in. Workers, backfills' weeks and the browser's runs start processes the
 ordinary way.
 
@@ -22,6 +23,9 @@ import runpy
 import signal
 import socket
 import sys
+
+from tasks.inventory.model.loss_function import tail_table
+from tasks.storage.code_version import import_closure
 
 MODULES = (
     "boto3",
@@ -47,6 +51,8 @@ def main() -> None:
     """Serve until stopped; in a fork, run one module and exit with its code."""
     for module in MODULES:
         importlib.import_module(module)
+    tail_table()
+    import_closure(tuple(module for module in sys.modules if module.startswith("tasks.")))
     # Or every collection in a fork walks, and thereby copies, all that was imported: half of a run's processor time.
     gc.collect()
     gc.freeze()
