@@ -39,7 +39,7 @@ class PlanProblem:
         free_visits: shape (S,); stores with an unknown visit cost: they are visited once per review period, in its
             first period. None = every cost is known (it may be 0).
         level_floor: shape (n,), least level at every visit (minimum presentation); None = none.
-        frozen: shape (S, T); True where no visit may arrive; None = nowhere.
+        blackout: shape (S, T); True where no delivery may arrive; None = nowhere.
         holding_factor: overstock cost multiplier, calibrated by replay: a unit left at the next visit costs this many
             times its holding until then. None = searched on the sample paths.
     """
@@ -62,7 +62,7 @@ class PlanProblem:
     max_visits_per_period: int | None = None
     free_visits: BoolArray | None = None
     level_floor: FloatArray | None = None
-    frozen: BoolArray | None = None
+    blackout: BoolArray | None = None
     holding_factor: float | None = None
 
     @property

@@ -10,7 +10,7 @@ from schemas.panel import Forecast, Panel
 from schemas.plan import Plan, PlanProblem
 
 # Receives the progress of a search, one line at a time.
-Tell = Callable[[str], None]
+ReportProgress = Callable[[str], None]
 
 
 @runtime_checkable

@@ -73,9 +73,9 @@ class Figure:
             ("seconds", row.seconds, self.seconds, "{:.1f}"),
         )
         asked = [(name, found, most, form) for name, found, most, form in pairs if most is not None]
-        told = ", ".join(f"{name} {form.format(found)} of {form.format(most)}" for name, found, most, form in asked)
+        shown = ", ".join(f"{name} {form.format(found)} of {form.format(most)}" for name, found, most, form in asked)
         missed = [name for name, found, most, _ in asked if not found <= most]
-        return f"{row.problem:22} {row.policy:16} {f'NOT {missed}' if missed else 'reached'}: {told}"
+        return f"{row.problem:22} {row.policy:16} {f'NOT {missed}' if missed else 'reached'}: {shown}"
 
 
 FIGURES = (

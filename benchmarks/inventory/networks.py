@@ -29,7 +29,7 @@ class Size:
     stores: int
     categories: int
     days: int
-    cover: float
+    coverage: float
     paths: int = 0
     holding: float = 0.0
     week: int = 7
@@ -37,7 +37,7 @@ class Size:
 
 def network(size: Size, seed: int) -> tuple[PlanProblem, PlanProblem]:
     """A problem to plan on, and the same with fresh paths to judge on (the same problem where demand is known)."""
-    stores, categories, periods, cover, paths = size.stores, size.categories, size.days, size.cover, size.paths
+    stores, categories, periods, coverage, paths = size.stores, size.categories, size.days, size.coverage, size.paths
     draw = np.random.default_rng([seed, stores, categories, periods])
     sold = draw.random((stores, categories)) < 0.7
     sold[:, 0] = True
@@ -58,9 +58,9 @@ def network(size: Size, seed: int) -> tuple[PlanProblem, PlanProblem]:
         series_category=category,
         mean=mean if paths else demand[0],
         price=price,
-        on_hand=np.floor(rate * draw.uniform(0, 2.0 if size.holding else 0.8 * cover, len(store))),
+        on_hand=np.floor(rate * draw.uniform(0, 2.0 if size.holding else 0.8 * coverage, len(store))),
         in_transit=np.zeros((len(store), 0)),
-        capacity=np.ceil(cover * per_store),
+        capacity=np.ceil(coverage * per_store),
         visit_cost=draw.choice([95_000.0, 120_000, 145_000, 210_000, 525_000], stores),
         dc_available=np.full(categories, np.inf),
         settings=InventorySettings(holding_cost=size.holding),

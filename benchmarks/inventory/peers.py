@@ -23,7 +23,7 @@ from itertools import pairwise
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
-from tasks.inventory.exact.perfect_information import needs_on_path, plan_of_fills
+from tasks.inventory.exact.perfect_information import net_requirements_on_path, plan_of_quantities
 from tasks.inventory.model.delivery_days import review_days, review_visits
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import store_costs
@@ -125,16 +125,16 @@ def _wagner_whitin(problem: PlanProblem) -> Plan:
     from stockpyl.wagner_whitin import wagner_whitin
 
     network = Network.of(problem)
-    needs = needs_on_path(network, 0).units
+    requirements = net_requirements_on_path(network, 0).units
     visits = np.zeros((network.stores, network.periods), dtype=np.bool_)
-    fills = np.zeros_like(needs)
+    quantities = np.zeros_like(requirements)
     for store in range(network.stores):
         part = network.series_of(store)
-        own = needs[:, part]
+        own = requirements[:, part]
         holding, visit = problem.settings.holding_cost, float(problem.visit_cost[store])
         ordered = wagner_whitin(network.periods, holding, visit, own.sum(axis=1).tolist())[0]
         days = np.flatnonzero(np.array(ordered[1:]) > 0)
         visits[store, days] = True
         for day, following in pairwise([*days.tolist(), network.periods]):
-            fills[day, part] = own[day:following].sum(axis=0)
-    return plan_of_fills(problem, network, (visits, fills))
+            quantities[day, part] = own[day:following].sum(axis=0)
+    return plan_of_quantities(problem, network, (visits, quantities))

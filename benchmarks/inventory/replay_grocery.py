@@ -85,13 +85,13 @@ class History:
         """Order up to a level on the eve of a week, and live through the week."""
         quantity = np.maximum(level - stock.on_hand - stock.coming.sum(axis=1), 0.0)
         coming = np.column_stack([stock.coming, quantity])
-        there, wanted, known = stock.on_hand + coming[:, 0], self.sold[:, week], self.known[:, week]
-        left = np.maximum(there - wanted, 0.0)
+        there, requested, known = stock.on_hand + coming[:, 0], self.sold[:, week], self.known[:, week]
+        left = np.maximum(there - requested, 0.0)
         stock.on_hand, stock.coming = left, coming[:, 1:]
         if charged:
             costs = self.settings.inventory
             stock.holding += costs.holding_cost * float((left * known).sum())
-            stock.lost += float(costs.shortage_cost) * float((np.maximum(wanted - there, 0.0) * known).sum())
+            stock.lost += float(costs.shortage_cost) * float((np.maximum(requested - there, 0.0) * known).sum())
 
     def cost(self, weeks: range, level: Callable[[int, Ledger], FloatArray]) -> Ledger:
         """The ledger of a rule over some weeks."""
@@ -158,8 +158,8 @@ class Weeks:
         plan = optimize(WeeklyInputs(**{**vars(inputs), "holding_factor": found.holding_factor}))
         targets = plan.replenishment.set_index([c.STORE_ID, c.SKU])[c.TARGET_QUANTITY]
         self.notes[-1] += f" Policy {plan.chosen}, {targets.sum():,} units."
-        wanted = pd.MultiIndex.from_frame(keys[[c.STORE_ID, c.SKU]].astype(str))
-        return targets.reindex(wanted).fillna(0).to_numpy(dtype=float)
+        requested = pd.MultiIndex.from_frame(keys[[c.STORE_ID, c.SKU]].astype(str))
+        return targets.reindex(requested).fillna(0).to_numpy(dtype=float)
 
     def _model(self, name: str, panel: Panel) -> pd.DataFrame:
         """Folds and live forecast of a model; each cutoff is remembered by itself, runs share their folds."""
@@ -240,10 +240,10 @@ def main() -> None:
 
     rule = history.cost(weeks, lambda week, _: np.round(COVER * history.average(week)))
     reference = rule.holding + rule.lost
-    for cover in (2.0, 2.5, 3.0, 3.5, 4.0):
-        found = history.cost(weeks, lambda week, _, cover=cover: np.round(cover * history.average(week)))
+    for coverage in (2.0, 2.5, 3.0, 3.5, 4.0):
+        found = history.cost(weeks, lambda week, _, coverage=coverage: np.round(coverage * history.average(week)))
         print(
-            f"cover {cover:3.1f}  cost {found.holding + found.lost:9,.0f}"
+            f"cover {coverage:3.1f}  cost {found.holding + found.lost:9,.0f}"
             f"  ratio {(found.holding + found.lost) / reference:.3f}"
         )
     runs = Weeks(settings, given.cache, tables, given.refit)

@@ -36,7 +36,7 @@ from peers import NAMES as PEERS
 from peers import PUBLISHED_GENETIC, applies, peer_names, peer_plan
 
 from schemas.plan import PlanProblem
-from tasks.inventory.cost_table import gap, judge
+from tasks.inventory.cost_table import evaluate_plan, gap
 from tasks.inventory.exact.bounds import bound_of
 from tasks.inventory.model.level_limits import within_limits
 from tasks.inventory.model.network import Network
@@ -79,13 +79,13 @@ def problems(folder: Path, names: list[str], seeds: list[int]) -> Iterator[tuple
             yield f"{name}-{seed}", *network(size, seed)
 
 
-def report(name: str, problem: PlanProblem, judging: PlanProblem, policies: list[str]) -> Iterator[Row]:
+def report(name: str, problem: PlanProblem, evaluation: PlanProblem, policies: list[str]) -> Iterator[Row]:
     """The bound, HiGHS where it is quick, and every policy that applies."""
     own = [policy for policy in policies if policy not in PEERS]
     warm_up(replace(problem, settings=problem.settings.model_copy(update={"policies": own or ["eoq"]})))
     begun = time.perf_counter()
-    judging_network = Network.of(judging)
-    found = bound_of(judging, judging_network)
+    evaluation_network = Network.of(evaluation)
+    found = bound_of(evaluation, evaluation_network)
     bounding = time.perf_counter() - begun
     yield Row(name, "bound", found.bound.total, 0.0, 0.0, 0, bounding, found.bound.scope)
     if problem.paths is None and problem.mean.size <= HIGHS_CELLS and problem.max_visits_per_period is None:
@@ -109,8 +109,8 @@ def report(name: str, problem: PlanProblem, judging: PlanProblem, policies: list
             plan = maker.plan(problem)
         plan = within_limits(problem, plan, Network.of(problem))
         seconds = time.perf_counter() - begun + (bounding if searches else 0.0)
-        judged = judge(judging, policy, plan, judging_network)
-        cost = judged.cost
+        evaluated = evaluate_plan(evaluation, policy, plan, evaluation_network)
+        cost = evaluated.cost
         yield Row(
             name,
             policy,
@@ -119,7 +119,7 @@ def report(name: str, problem: PlanProblem, judging: PlanProblem, policies: list
             cost.over_capacity_store_days,
             cost.missed_weeks,
             seconds,
-            ("" if judged.valid else "not valid; ")
+            ("" if evaluated.valid else "not valid; ")
             + ("; ".join(cost.limit_breaches) or f"served {cost.fill_rate:.1%}"),
         )
 
@@ -140,9 +140,9 @@ def main() -> None:
     policies = [*asked, *([] if given.no_peers else peer_names())]
     print(HEAD)
     rows = []
-    for name, problem, judging in problems(given.problems, names, [int(seed) for seed in seeds]):
+    for name, problem, evaluation in problems(given.problems, names, [int(seed) for seed in seeds]):
         slow = problem.mean.size > MOST_CELLS_OF_SLOW
-        for row in report(name, problem, judging, [policy for policy in policies if not (slow and policy in SLOW)]):
+        for row in report(name, problem, evaluation, [policy for policy in policies if not (slow and policy in SLOW)]):
             print(row.text(), flush=True)
             rows.append(row)
     print("", *reached(rows), sep="\n")

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from schemas import columns as c
 from schemas.errors import ConfigError
-from schemas.protocols import Tell
+from schemas.protocols import ReportProgress
 from schemas.records import PlanInputs
 from schemas.run import RunContext
 from schemas.settings.slices import PlanSlice
@@ -55,7 +55,7 @@ class Factors:
     demand: float = 1.0
 
 
-def what_if(run: RunContext, changed: RunContext, factors: Factors, progress: Tell | None = None) -> list[str]:
+def what_if(run: RunContext, changed: RunContext, factors: Factors, progress: ReportProgress | None = None) -> list[str]:
     """Plan a published run again and compare the plans.
 
     Args:

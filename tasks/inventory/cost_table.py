@@ -1,4 +1,4 @@
-"""The cost table: every policy judged by the simulator on the same paths, the chosen one named."""
+"""The cost table: every policy is simulated on the same paths, and one is selected."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from schemas.plan import Bound, FloatArray, Plan, PlanCost, PlanProblem
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import costs_of, decidable, simulate, store_measures
 
-# Share of the bound within which a plan attains it: rounding of sums, not a tolerance of quality.
+# Relative tolerance for rounding errors when a plan's cost is compared with the bound.
 ATTAINED = 1e-9
-# A bound below this share of the total is nothing but rounding.
+# A bound below this share of the total is a rounding error.
 ROUNDING = 1e-9
 COST_COLUMNS = (
     c.POLICY,
@@ -39,17 +39,17 @@ COST_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """One policy's plan and what it costs.
+class Evaluation:
+    """The plan of a policy and its cost.
 
     Attributes:
-        policy: its name.
-        plan: visits and levels.
-        cost: expected over the judging paths.
-        total_p95: 95th percentile over the paths of the whole network's total.
+        policy: name of the policy.
+        plan: deliveries and levels.
+        cost: expected over the evaluation paths.
+        total_p95: 95th percentile of the network's total over the paths.
         per_store: shape (S,), expected cost per store.
-        valid: it keeps capacity (where demand is known and capacity hard), weeks and shared limits.
-        by_formula: levels were calibrated by replay, and this policy's do not follow that.
+        valid: the plan satisfies the hard constraints (see :func:`is_valid`).
+        ignores_calibration: there is a calibrated overstock cost multiplier, and the policy does not use it.
     """
 
     policy: str
@@ -58,39 +58,39 @@ class Judgement:
     total_p95: float
     per_store: FloatArray
     valid: bool
-    by_formula: bool = False
+    ignores_calibration: bool = False
 
 
 def is_valid(problem: PlanProblem, cost: PlanCost) -> bool:
-    """Whether a plan keeps the hard rules: capacity (known demand, hard), every week, the shared limits."""
+    """True if a plan satisfies the weekly rule, shared constraints and, if hard and demand is known, capacity."""
     known_and_hard = problem.paths is None and problem.settings.capacity == "hard"
     within = cost.over_capacity_store_days == 0 or not known_and_hard
     return within and cost.missed_weeks == 0 and not cost.limit_breaches
 
 
-def judge(
+def evaluate_plan(
     problem: PlanProblem,
     policy: str,
     plan: Plan,
     network: Network | None = None,
     *,
     follows_calibration: bool = False,
-) -> Judgement:
-    """Simulate a plan on the problem's paths.
+) -> Evaluation:
+    """Simulate a plan on the paths of a problem.
 
     Args:
-        problem: with the paths to judge on.
+        problem: with the evaluation paths.
         policy: name for the table.
-        plan: what to judge.
-        network: the problem's compiled form where the caller has it.
-        follows_calibration: the policy's levels follow the calibrated overstock cost (``PolicyFacts``).
+        plan: the plan.
+        network: the arrays of the problem, if they exist already.
+        follows_calibration: the policy uses the calibrated overstock cost multiplier (``PolicyFacts``).
     """
     network = network or Network.of(problem)
     measures, _ = store_measures(network, plan)
     visits = decidable(plan.visits, network.lead_time).sum(axis=1)
     by_path = [float(costs_of(network, visits, measures[:, k]).sum()) for k in range(network.paths)]
     cost = simulate(problem, plan, network)
-    return Judgement(
+    return Evaluation(
         policy,
         plan,
         cost,
@@ -101,31 +101,31 @@ def judge(
     )
 
 
-def chosen(judgements: Mapping[str, Judgement]) -> str:
-    """The policy that is carried out: valid plans first, then the lowest total, then the order given.
+def chosen(evaluations: Mapping[str, Evaluation]) -> str:
+    """Select a policy: valid plans first, then the lowest total, then the given order.
 
-    Where levels were calibrated by replay, plans that follow it come before those that do not: over one short
-    horizon the sample paths hardly see what a leftover costs in the weeks after it, and the higher plan looks cheaper.
+    After a replay calibration, plans that use the multiplier come before those that do not. The sample paths end with
+    the horizon and do not include the cost of overstock in later weeks.
     """
 
     def rank(name: str) -> tuple[bool, bool, float]:
-        judged = judgements[name]
-        return (not judged.valid, judged.by_formula, judged.cost.total)
+        evaluated = evaluations[name]
+        return (not evaluated.valid, evaluated.ignores_calibration, evaluated.cost.total)
 
-    return min(judgements, key=rank)
+    return min(evaluations, key=rank)
 
 
-def cost_table(judgements: Mapping[str, Judgement], bound: Bound) -> pd.DataFrame:
-    """One row per policy, in the order given (contract, section 4); ``gap`` is total / lower_bound − 1."""
-    best = chosen(judgements)
-    rows = [_row(judgement, bound, name == best) for name, judgement in judgements.items()]
+def cost_table(evaluations: Mapping[str, Evaluation], bound: Bound) -> pd.DataFrame:
+    """Build the cost table: one row per policy, in the given order (docs/reference/contract.md#outputs)."""
+    best = chosen(evaluations)
+    rows = [_row(evaluation, bound, name == best) for name, evaluation in evaluations.items()]
     return pd.DataFrame(rows, columns=list(COST_COLUMNS))
 
 
-def _row(judgement: Judgement, bound: Bound, is_chosen: bool) -> dict[str, object]:
-    cost = judgement.cost
+def _row(evaluation: Evaluation, bound: Bound, is_chosen: bool) -> dict[str, object]:
+    cost = evaluation.cost
     return {
-        c.POLICY: judgement.policy,
+        c.POLICY: evaluation.policy,
         c.TRANSPORT: cost.transport,
         c.LOST_SALES: cost.lost_sales,
         c.HOLDING: cost.holding,
@@ -137,18 +137,18 @@ def _row(judgement: Judgement, bound: Bound, is_chosen: bool) -> dict[str, objec
         c.GAP: gap(cost.total, bound.total),
         c.CHOSEN: is_chosen,
         c.FILL_RATE: cost.fill_rate,
-        c.TOTAL_P95: judgement.total_p95,
+        c.TOTAL_P95: evaluation.total_p95,
         c.MISSED_WEEKS: cost.missed_weeks,
-        c.VALID: judgement.valid,
+        c.VALID: evaluation.valid,
         c.LIMIT_BREACHES: "; ".join(cost.limit_breaches),
         c.BOUND_HOLDS_FOR: bound.scope,
     }
 
 
 def gap(total: float, bound: float) -> float:
-    """How far a cost is above the bound: total / bound − 1; 0 where both are 0, NaN without a bound above 0.
+    """Compute total / bound − 1; 0 if both are 0, NaN without a bound above 0.
 
-    A bound that is nothing but rounding beside the total counts as 0.
+    A bound that is a rounding error relative to the total counts as 0.
 
     >>> round(gap(101.0, 100.0), 6), gap(0.0, 0.0)
     (0.01, 0.0)
@@ -159,13 +159,13 @@ def gap(total: float, bound: float) -> float:
     return total / bound - 1 if counts else 0.0
 
 
-def with_attained(bound: Bound, judgements: Mapping[str, Judgement]) -> Bound:
-    """The bound with status ``proven`` for every store in which one valid plan attains it."""
+def with_attained(bound: Bound, evaluations: Mapping[str, Evaluation]) -> Bound:
+    """Set status ``proven`` for every store in which a valid plan attains the bound."""
     status = list(bound.status)
-    for judgement in judgements.values():
-        if not judgement.valid:
+    for evaluation in evaluations.values():
+        if not evaluation.valid:
             continue
-        near = judgement.per_store <= bound.per_store * (1 + ATTAINED) + ATTAINED
+        near = evaluation.per_store <= bound.per_store * (1 + ATTAINED) + ATTAINED
         for store in np.flatnonzero(near):
             status[store] = "proven"
     return Bound(bound.per_store, tuple(status), bound.store_scope, bound.network)

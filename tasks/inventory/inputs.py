@@ -1,4 +1,4 @@
-"""What a plan is made from: kept with the run, so that it can be planned again with other limits. No Prefect."""
+"""Inputs of a plan. They are stored with the run, so that ``what-if`` can plan again with other constraints."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TABLES_READ = ("stores", "dc_stock", "calendar")
 def plan_inputs(
     ingested: IngestRecord, panel: PanelRecord, comparison: ComparisonRecord, calibration: CalibrationRecord
 ) -> PlanInputs:
-    """References to everything that the plan reads."""
+    """Collect references to the inputs of the plan."""
     return PlanInputs(
         holding_factor=calibration.holding_factor,
         tables={name: ref for name, ref in ingested.tables.items() if name in TABLES_READ},
@@ -36,7 +36,7 @@ def plan_inputs(
 
 
 def weekly_inputs(lake: Lake, settings: PlanSlice, as_of: date, given: PlanInputs) -> WeeklyInputs:
-    """Read what a plan is made from.
+    """Read the inputs of a plan from the lake.
 
     Raises:
         StorageError: a table is no longer in the lake.
@@ -61,7 +61,7 @@ def weekly_inputs(lake: Lake, settings: PlanSlice, as_of: date, given: PlanInput
 
 
 def _champion_paths(lake: Lake, given: PlanInputs) -> list[pd.DataFrame]:
-    """Sample paths of the series whose champion has its own; a table for each model."""
+    """Sample paths of the series whose champion has its own; one table per model."""
     if not given.paths:
         return []
     keys = [c.STORE_ID, c.CATEGORY, c.MODEL]
@@ -76,7 +76,7 @@ def _champion_rows(forecast: pd.DataFrame) -> pd.DataFrame:
 
 
 def _champion_folds(lake: Lake, given: PlanInputs) -> pd.DataFrame:
-    """The fold rows of each series' champion."""
+    """The fold forecasts of each series' champion."""
     champions = lake.read_table(given.champions, [c.STORE_ID, c.CATEGORY, c.MODEL])
     backtest = lake.read_table(given.backtest)
     keys = [c.STORE_ID, c.CATEGORY, c.MODEL]
@@ -84,10 +84,10 @@ def _champion_folds(lake: Lake, given: PlanInputs) -> pd.DataFrame:
 
 
 def last_dc_stock(dc_stock: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
-    """What the distribution centre may send: with a date column each SKU's last count not after ``as_of``.
+    """Select the DC stock of a run: with a date column, each SKU's last count up to ``as_of``.
 
     Returns:
-        sku and available, one row per SKU; None without a table, or without a count so early.
+        sku and available, one row per SKU; None without a table or without a count up to ``as_of``.
     """
     if dc_stock is None:
         return None

@@ -1,4 +1,4 @@
-"""The tables of a weekly run that follow from its plan (contract, section 4)."""
+"""Output tables of a weekly run that follow from its plan (docs/reference/contract.md#outputs)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from schemas.plan import Bound, FloatArray, IndexArray, Plan, PlanProblem
 from tasks.inventory.cost_table import gap
 from tasks.inventory.model.simulator import Ledger
 
-# Expected quantities below this are not worth a row.
+# Smaller expected quantities get no row.
 SMALLEST_QUANTITY = 0.005
 
 
 def visit_frame(plan: Plan, problem: PlanProblem, dates: pd.DatetimeIndex) -> pd.DataFrame:
-    """One row per store and visit: store_id, date."""
+    """One row per store and delivery: store_id, date."""
     store, period = np.nonzero(plan.visits)
     return pd.DataFrame({c.STORE_ID: labels(problem.store_ids)[store], c.DATE: dates[period]})
 
@@ -37,7 +37,7 @@ def level_frame(plan: Plan, problem: PlanProblem, dates: pd.Index) -> pd.DataFra
 
 
 def numbered_visits(plan: Plan, problem: PlanProblem) -> pd.DataFrame:
-    """One row per store and visit: store_id, t."""
+    """One row per store and delivery: store_id, t."""
     store, period = np.nonzero(plan.visits)
     return pd.DataFrame({c.STORE_ID: labels(problem.store_ids)[store], c.T: period})
 
@@ -48,12 +48,12 @@ def numbered_levels(plan: Plan, problem: PlanProblem) -> pd.DataFrame:
 
 
 def bound_frame(bound: Bound, problem: PlanProblem, cost: FloatArray) -> pd.DataFrame:
-    """One row per store: store_id, lower_bound (of the store by itself), status, total, gap, bound_holds_for.
+    """One row per store: store_id, lower_bound (of the single store), status, total, gap, bound_holds_for.
 
     Args:
         bound: of the problem.
         problem: its stores.
-        cost: shape (S,), what the chosen plan costs in each store.
+        cost: shape (S,), cost of the selected plan in each store.
     """
     return pd.DataFrame(
         {
@@ -68,9 +68,9 @@ def bound_frame(bound: Bound, problem: PlanProblem, cost: FloatArray) -> pd.Data
 
 
 def level_changes(plan: Plan, problem: PlanProblem) -> tuple[IndexArray, IndexArray, FloatArray]:
-    """Series, period and value of every level that differs from the one in force at the visit before.
+    """Series, period and value of every level that differs from the level of the previous delivery.
 
-    Before its first row a level is 0; between visits it is not read.
+    Before the first row of a series its level is 0. Levels are used at deliveries only.
     """
     series, period = np.nonzero(plan.visits[problem.series_store])
     value = plan.levels[series, period]
@@ -82,23 +82,23 @@ def level_changes(plan: Plan, problem: PlanProblem) -> tuple[IndexArray, IndexAr
 
 
 def whole_where_possible(values: FloatArray) -> FloatArray | IndexArray:
-    """Whole numbers as integers, so that files say 5 and not 5.0."""
+    """Convert to integers if all values are whole, so that files contain 5 instead of 5.0."""
     return values.astype(np.int64) if bool(np.all(values == np.floor(values))) else values
 
 
 def labels(names: tuple[str, ...]) -> np.ndarray:
-    """Labels as an array to pick from."""
+    """Labels as an array for indexing."""
     return np.array(names, dtype=object)
 
 
 def stock_by_day(ledgers: Mapping[str, Ledger], problem: PlanProblem, dates: pd.DatetimeIndex) -> pd.DataFrame:
-    """Expected stock after the fill, capacity, sales and share of paths over capacity, by policy, store and date."""
+    """Expected stock after delivery, capacity, sales and share of paths over capacity, by policy, store and date."""
     parts = [_days(name, ledger, problem, dates) for name, ledger in ledgers.items()]
     return pd.concat(parts, ignore_index=True)
 
 
 def _days(name: str, ledger: Ledger, problem: PlanProblem, dates: pd.DatetimeIndex) -> pd.DataFrame:
-    stores, periods = ledger.after_fill.shape
+    stores, periods = ledger.after_delivery.shape
     sales = np.zeros((stores, periods))
     np.add.at(sales, problem.series_store, ledger.sold)
     capacity = np.where(np.isinf(problem.capacity), np.nan, problem.capacity)
@@ -107,7 +107,7 @@ def _days(name: str, ledger: Ledger, problem: PlanProblem, dates: pd.DatetimeInd
             c.POLICY: name,
             c.STORE_ID: np.repeat(labels(problem.store_ids), periods),
             c.DATE: np.tile(dates, stores),
-            c.STOCK: ledger.after_fill.ravel(),
+            c.STOCK: ledger.after_delivery.ravel(),
             c.CAPACITY: np.repeat(capacity, periods),
             c.SALES: sales.ravel(),
             c.OVER: ledger.over.ravel(),
@@ -117,15 +117,15 @@ def _days(name: str, ledger: Ledger, problem: PlanProblem, dates: pd.DatetimeInd
 
 @dataclass(frozen=True)
 class SkuDeliveries:
-    """What each (store, SKU) of the facts gets.
+    """Deliveries and stock of each (store, SKU) of the facts.
 
     Attributes:
-        first_visit: period of the store's first visit; −1 without one.
-        first_quantity: units that the first visit is expected to bring.
-        later_share: share in its series' later deliveries.
-        series: number of its series.
-        on_hand: units as counted; NaN without a stock table.
-        in_transit: units on the way; NaN without a stock table.
+        first_visit: period of the store's first delivery; −1 without one.
+        first_quantity: expected units of the first delivery.
+        later_share: share in the later deliveries of its series.
+        series: index of its series.
+        on_hand: units; NaN without a stock table.
+        in_transit: units; NaN without a stock table.
     """
 
     first_visit: IndexArray
@@ -139,12 +139,12 @@ class SkuDeliveries:
 def deliveries_frame(
     facts: pd.DataFrame, skus: SkuDeliveries, sent: FloatArray, dates: pd.DatetimeIndex
 ) -> pd.DataFrame:
-    """Expected deliveries per SKU and visit: store_id, sku, visit_date, quantity, on_hand, in_transit.
+    """Expected quantities per SKU and delivery: store_id, sku, visit_date, quantity, on_hand, in_transit.
 
     Args:
         facts: SKU facts, one row per (store, SKU).
-        skus: what each row gets.
-        sent: shape (n, T), expected units per series and visit.
+        skus: deliveries and stock of each row.
+        sent: shape (n, T), expected units per series and delivery.
         dates: labels of the periods.
     """
     blocks = []

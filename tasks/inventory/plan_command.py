@@ -9,22 +9,22 @@ from typing import Any
 import pandas as pd
 
 from schemas import columns as c
-from schemas.protocols import Tell
+from schemas.protocols import ReportProgress
 from tasks.inventory.solve import Solution, solve, warm_up
 
 
 def plan_problem(
-    problem_dir: Path, out_dir: Path, overrides: Sequence[str] = (), tell: Tell | None = None
+    problem_dir: Path, out_dir: Path, overrides: Sequence[str] = (), progress: ReportProgress | None = None
 ) -> list[str]:
     """Read a problem folder, plan, and write the output folder.
 
-    With sample paths the given paths are the only ones: plans are made and judged on them.
+    Sample paths of the problem are used for planning and for evaluation.
 
     Args:
         problem_dir: demand, stores, stock, optional dc_stock and problem.yaml.
-        out_dir: made if absent; gets visits.csv, levels.csv, costs.csv, bounds.csv and plan.yaml.
+        out_dir: output folder, created if needed, for visits.csv, levels.csv, costs.csv, bounds.csv and plan.yaml.
         overrides: ``key.path=value`` texts that replace values of problem.yaml.
-        tell: told of the searches' progress.
+        progress: receives the progress of the searches.
 
     Returns:
         Lines for the terminal: the cost table and where the files are.
@@ -38,33 +38,33 @@ def plan_problem(
 
     problem = read_problem(problem_dir, overrides)
     warm_up(problem)
-    solution = solve(problem, tell=tell)
+    solution = solve(problem, progress=progress)
     tables = {
         c.VISITS: numbered_visits(solution.plan, problem),
         "levels": numbered_levels(solution.plan, problem),
         "costs": solution.costs,
-        "bounds": bound_frame(solution.bound, problem, solution.judgements[solution.chosen].per_store),
+        "bounds": bound_frame(solution.bound, problem, solution.evaluations[solution.chosen].per_store),
     }
     write_solution(out_dir, tables, summary_of(solution))
     return [*_table_lines(solution), f"Plan: {out_dir}"]
 
 
 def _table_lines(solution: Solution) -> list[str]:
-    """Policy, total, gap to the bound and whether it is valid, one line each."""
+    """One line per policy: total cost, gap to the lower bound, validity."""
     lines = []
     for row in solution.costs.to_dict("records"):
         mark = "*" if row[c.CHOSEN] else " "
         state = "" if row[c.VALID] else "  not valid"
-        share = "" if pd.isna(row[c.GAP]) else f"  {row[c.GAP]:8.2%} over the bound"
+        share = "" if pd.isna(row[c.GAP]) else f"  {row[c.GAP]:8.2%} above the lower bound"
         lines.append(f"{mark} {row[c.POLICY]:<16}{row[c.TOTAL]:>18,.0f}{share}{state}")
-    return [*lines, f"Bound {solution.bound.total:,.0f}, planned in {solution.seconds:.1f} s"]
+    return [*lines, f"Lower bound {solution.bound.total:,.0f}; planning took {solution.seconds:.1f} s"]
 
 
 def summary_of(solution: Solution) -> dict[str, Any]:
-    """What plan.yaml says: chosen, seconds, seed, and what a reader asks next."""
+    """Content of plan.yaml: selected policy, seconds, seed, costs and validity."""
     from tasks.inventory.cost_table import gap
 
-    best = solution.judgements[solution.chosen]
+    best = solution.evaluations[solution.chosen]
     return {
         "chosen": solution.chosen,
         "seconds": round(solution.seconds, 3),

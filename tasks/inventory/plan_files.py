@@ -1,4 +1,4 @@
-"""Files of ``restock plan``: a problem folder in, an output folder out (contract, section 5)."""
+"""Files of ``restock plan``: problem folder and output folder (docs/reference/contract.md#problem-folder)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ID_COLUMNS = (c.STORE_ID, c.CATEGORY)
 
 
 class _Terms(Strict):
-    """What problem.yaml says."""
+    """Content of problem.yaml."""
 
     inventory: InventorySettings
     periods_per_week: int = Field(ge=1)
@@ -34,14 +34,14 @@ class _Terms(Strict):
 
     @property
     def settings(self) -> InventorySettings:
-        """The block; a review period that is not given is a week."""
+        """The inventory settings; the default review period is a week."""
         if "review_period" in self.inventory.model_fields_set:
             return self.inventory
         return self.inventory.model_copy(update={"review_period": self.periods_per_week})
 
     @property
     def visit_limit(self) -> int | None:
-        """The tighter of the two places where visits a period can be limited."""
+        """The smaller of the two limits on deliveries per period; None without a limit."""
         given = [
             limit for limit in (self.max_visits_per_period, self.inventory.max_visits_per_period) if limit is not None
         ]
@@ -56,16 +56,16 @@ def read_problem(folder: Path, overrides: Sequence[str] = ()) -> PlanProblem:
         overrides: ``key.path=value`` texts that replace values of problem.yaml.
 
     Returns:
-        The problem; prices are what a lost unit costs, a store without a ``visit_cost`` is visited once a review
-        period.
+        The plan problem. Prices are the cost of a lost unit. A store without a ``visit_cost`` has one delivery per
+        review period.
 
     Raises:
-        ConfigError: the folder or problem.yaml is missing or says something unknown.
-        DataContractError: a table is missing, lacks a column or holds impossible values.
+        ConfigError: the folder or problem.yaml is missing, or problem.yaml has invalid content.
+        DataContractError: a table is missing, has missing columns or invalid values.
     """
     if not folder.is_dir():
         raise ConfigError(
-            f"problem folder {folder} does not exist; give --problem the folder that holds {PROBLEM_FILE}"
+            f"problem folder {folder} does not exist; set --problem to the folder that contains {PROBLEM_FILE}"
         )
     terms = _read_terms(folder / PROBLEM_FILE, overrides)
     demand = _read_demand(folder)
@@ -77,11 +77,11 @@ def read_problem(folder: Path, overrides: Sequence[str] = ()) -> PlanProblem:
 
 def _read_terms(path: Path, overrides: Sequence[str]) -> _Terms:
     if not path.is_file():
-        raise ConfigError(f"{path} does not exist; it must hold inventory, periods_per_week and seed")
+        raise ConfigError(f"{path} does not exist; it must contain inventory, periods_per_week and seed")
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no valid YAML: {error}") from None
+        raise ConfigError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(given, dict):
         raise ConfigError(f"{path} must be a mapping with inventory, periods_per_week and seed, got {given!r}")
     changes = [(override, parse_override(override)) for override in overrides]
@@ -105,9 +105,9 @@ def _find(folder: Path, name: str, required: bool = True) -> Path | None:
     found = [folder / f"{name}{suffix}" for suffix in (".parquet", ".csv", ".csv.gz")]
     found = [path for path in found if path.is_file()]
     if len(found) > 1:
-        raise DataContractError(f"{folder} holds {first_few([p.name for p in found])}; keep one file for {name}")
+        raise DataContractError(f"{folder} contains {first_few([p.name for p in found])}; keep one file for {name}")
     if not found and required:
-        raise DataContractError(f"{folder} holds no {name}.parquet or {name}.csv; add it (contract, section 5)")
+        raise DataContractError(f"{folder} contains no {name}.parquet or {name}.csv; add it")
     return found[0] if found else None
 
 
@@ -138,7 +138,7 @@ def _with_text_ids(path: Path, frame: pd.DataFrame, names: tuple[str, ...]) -> p
         if isinstance(values.dtype, pd.CategoricalDtype):
             values = values.astype(values.dtype.categories.dtype)
         empty = values.isna() | values.astype(str).eq("")
-        _complain(path, frame, name, empty, "a label")
+        _require_valid(path, frame, name, empty, "a label")
         frame[name] = values.astype(np.int64).astype(str) if _is_whole_float(values) else values.astype(str)
     return frame
 
@@ -150,27 +150,27 @@ def _is_whole_float(values: pd.Series) -> bool:
 def _numbers(
     path: Path, frame: pd.DataFrame, name: str, minimum: float = 0.0, empty: float | None = None, infinite: bool = False
 ) -> FloatArray:
-    """A column as floats; ``empty`` is what an empty cell means (an error where None)."""
+    """A column as floats; empty cells get the value ``empty`` (an error if None)."""
     values = frame[name]
     blank = values.isna() | values.astype(str).str.strip().eq("")
     numbers = pd.to_numeric(values.where(~blank), errors="coerce").astype(float)
     bad = (numbers.isna() & ~blank) | (numbers < minimum) | (np.isinf(numbers) & (not infinite))
     if empty is None:
         bad |= blank
-    _complain(path, frame, name, bad, f"a number of at least {minimum:g}")
+    _require_valid(path, frame, name, bad, f"a number of at least {minimum:g}")
     filled = numbers.to_numpy(dtype=float, copy=True)
     if empty is not None:
         filled[blank.to_numpy()] = empty
     return filled
 
 
-def _complain(path: Path, frame: pd.DataFrame, name: str, bad: pd.Series, expected: str) -> None:
+def _require_valid(path: Path, frame: pd.DataFrame, name: str, bad: pd.Series, expected: str) -> None:
     if not bad.any():
         return
     rows = np.flatnonzero(bad.to_numpy())
     got = [f"row {row + 1}: {frame[name].iloc[row]!r}" for row in rows[:5]]
     raise DataContractError(
-        f"{path}: column {name} must hold {expected} in {len(rows)} rows; {'; '.join(got)}; correct them"
+        f"{path}: column {name} has invalid values in {len(rows)} rows ({'; '.join(got)}); expected {expected}"
     )
 
 
@@ -178,7 +178,7 @@ def _no_repeats(path: Path, frame: pd.DataFrame, key: list[str]) -> None:
     repeated = frame[frame.duplicated(key)]
     if len(repeated):
         shown = [" / ".join(map(str, row)) for row in repeated[key].itertuples(index=False)]
-        raise DataContractError(f"{path}: repeated {', '.join(key)}: {first_few(shown)}; keep one row each")
+        raise DataContractError(f"{path}: repeated rows of {', '.join(key)}: {first_few(shown)}; keep one row each")
 
 
 def _path_columns(frame: pd.DataFrame) -> list[str]:
@@ -193,7 +193,7 @@ def _read_demand(folder: Path) -> pd.DataFrame:
     _require(path, frame, (c.STORE_ID, c.CATEGORY, c.T, c.MEAN, c.PRICE))
     frame = _with_text_ids(path, frame, _ID_COLUMNS)
     frame[c.T] = _numbers(path, frame, c.T)
-    _complain(path, frame, c.T, frame[c.T] % 1 != 0, "a whole period number")
+    _require_valid(path, frame, c.T, frame[c.T] % 1 != 0, "a whole period number")
     frame[c.T] = frame[c.T].astype(np.int64)
     for name in (c.MEAN, c.PRICE, *_path_columns(frame)):
         frame[name] = _numbers(path, frame, name)
@@ -212,7 +212,7 @@ def _read_stores(folder: Path, demand: pd.DataFrame) -> pd.DataFrame:
     _no_repeats(path, frame, [c.STORE_ID])
     unknown = sorted(set(demand[c.STORE_ID]) - set(frame[c.STORE_ID]))
     if unknown:
-        raise DataContractError(f"{path}: no row for the stores {first_few(unknown)} of the demand table; add them")
+        raise DataContractError(f"{path}: no rows for the stores {first_few(unknown)} of the demand table; add them")
     return frame.sort_values(c.STORE_ID, ignore_index=True)
 
 
@@ -232,7 +232,7 @@ def _read_stock(folder: Path, stores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _transit_columns(frame: pd.DataFrame) -> list[str]:
-    """in_transit_1 … in_transit_k; a bare in_transit is all there at the first period."""
+    """Names of the columns in_transit_1 … in_transit_k; in_transit means arrival in the first period."""
     names = [name for name in frame.columns if name == c.IN_TRANSIT or name.startswith(f"{c.IN_TRANSIT}_")]
     return [name for name in names if name == c.IN_TRANSIT or name.rsplit("_", 1)[1].isdigit()]
 
@@ -260,9 +260,9 @@ def _assemble(
     row, stock_row = (np.searchsorted(series, key) for key in keys)
     t = demand[c.T].to_numpy()
     periods = int(t.max()) + 1
-    mean = _spread(demand[c.MEAN], row, t, (len(series), periods))
+    mean = _filled(demand[c.MEAN], row, t, (len(series), periods))
     names = _path_columns(demand)
-    paths = np.stack([_spread(demand[name], row, t, mean.shape) for name in names]) if names else None
+    paths = np.stack([_filled(demand[name], row, t, mean.shape) for name in names]) if names else None
     on_hand = np.zeros(len(series))
     on_hand[stock_row] = stock[c.ON_HAND]
     visit_cost = stores[c.VISIT_COST].to_numpy(dtype=float)
@@ -291,7 +291,7 @@ def _keys(frame: pd.DataFrame, stores: pd.Index, categories: pd.Index) -> np.nda
     return stores.get_indexer(frame[c.STORE_ID]) * len(categories) + categories.get_indexer(frame[c.CATEGORY])
 
 
-def _spread(values: pd.Series, row: np.ndarray, t: np.ndarray, shape: tuple[int, ...]) -> FloatArray:
+def _filled(values: pd.Series, row: np.ndarray, t: np.ndarray, shape: tuple[int, ...]) -> FloatArray:
     full = np.zeros(shape)
     full[row, t] = values
     return full
@@ -302,7 +302,7 @@ def _prices(
 ) -> FloatArray:
     if settings.shortage_cost != "price":
         return np.full(shape, float(settings.shortage_cost))
-    return _spread(demand[c.PRICE], row, t, shape)
+    return _filled(demand[c.PRICE], row, t, shape)
 
 
 def _in_transit(stock: pd.DataFrame, row: np.ndarray, series: int) -> FloatArray:
@@ -326,8 +326,8 @@ def write_solution(out: Path, tables: Mapping[str, pd.DataFrame], summary: Mappi
     """Write one CSV file per table, then plan.yaml.
 
     Args:
-        out: folder, made if absent.
-        tables: file name without ending to its rows.
+        out: folder, created if needed.
+        tables: file name without extension to its rows.
         summary: content of plan.yaml.
 
     Raises:
@@ -339,4 +339,4 @@ def write_solution(out: Path, tables: Mapping[str, pd.DataFrame], summary: Mappi
             frame.to_csv(out / f"{name}.csv", index=False)
         (out / "plan.yaml").write_text(yaml.safe_dump(dict(summary), sort_keys=False), encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"--out {out} cannot be written: {error}; give a folder that may be written") from error
+        raise ConfigError(f"--out {out} cannot be written: {error}; choose a writable folder") from error

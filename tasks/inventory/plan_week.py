@@ -1,4 +1,4 @@
-"""The plan of a weekly run: references in, tables of the plan in the lake out."""
+"""The plan of a weekly run: reads inputs by reference and stores the tables of the plan in the lake."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tasks.inventory.weekly import optimize
 from tasks.storage.json_rows import rows_of
 from tasks.storage.lake import Lake
 
-# Rows of shortages that the record itself keeps, for the artifact; the table has them all.
+# Rows of shortages in the record, for the artifact; the table has all rows.
 SHORTAGES_KEPT = 200
-TABLES_MADE = (
+TABLES_WRITTEN = (
     *("replenishment", "deliveries", "visits", "levels", "costs", "bounds"),
     *("stock_by_day", "category_totals", "explanations", "shortages"),
 )
 
 
 class WeekInputs(Record):
-    """What a week is planned from.
+    """Inputs of the plan of a week.
 
     Attributes:
         given: references to forecasts, stock and tables.
@@ -34,10 +34,10 @@ class WeekInputs(Record):
 
 
 def plan_week(lake: Lake, inputs: WeekInputs, use: PlanSlice) -> PlanRecord:
-    """Compare the policies, choose one and split its levels to SKUs."""
+    """Compare the policies, select one and split its levels to SKUs."""
     plan = optimize(weekly_inputs(lake, use, inputs.as_of, inputs.given))
     return PlanRecord(
-        tables={name: lake.write_table(f"plans/{name}", getattr(plan, name)) for name in TABLES_MADE},
+        tables={name: lake.write_table(f"plans/{name}", getattr(plan, name)) for name in TABLES_WRITTEN},
         inputs=inputs.given,
         chosen=plan.chosen,
         notes=[*inputs.calibration.notes, *plan.notes],

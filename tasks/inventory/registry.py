@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from schemas.errors import ConfigError
 from schemas.facts import PolicyFacts
-from schemas.protocols import Policy, Tell
+from schemas.protocols import Policy, ReportProgress
 
 if TYPE_CHECKING:
     from tasks.inventory.exact.lagrange import Relaxation
@@ -23,10 +23,10 @@ POLICY_PACKAGE = "tasks.inventory.policies"
 
 @runtime_checkable
 class WithRelaxation(Policy, Protocol):
-    """A policy that searches: it reuses shadow prices of the shared limits and reports its progress."""
+    """A policy that can reuse shadow prices of the shared constraints and reports its progress."""
 
-    def with_relaxation(self, relaxation: Relaxation | None, tell: Tell | None = None) -> Policy:
-        """The policy with known shadow prices (None: it computes them) and a listener for its progress."""
+    def with_relaxation(self, relaxation: Relaxation | None, progress: ReportProgress | None = None) -> Policy:
+        """The policy with known shadow prices (None: it computes them) and a receiver of its progress."""
         ...
 
 
@@ -84,10 +84,10 @@ def _policy_class(name: str) -> type[Policy]:
 
 
 def unknown_policies(values: Mapping[str, Any]) -> list[str]:
-    """One line per unknown name in ``inventory.policies`` of settings that were read from a file.
+    """List unknown names in ``inventory.policies`` of a settings file, one line each.
 
     Args:
-        values: the settings file's values; anything that is not text is left to the schema.
+        values: the values of the settings file. The schema checks anything that is not text.
     """
     inventory = values.get("inventory")
     named = inventory.get("policies") if isinstance(inventory, Mapping) else None

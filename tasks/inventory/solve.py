@@ -1,4 +1,4 @@
-"""Plan with every policy of the settings, evaluate the plans on the same paths, and choose one."""
+"""Plan with every policy of the settings, evaluate the plans on the same paths, and select one."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import numpy as np
 import pandas as pd
 
 from schemas.plan import Bound, Plan, PlanProblem
-from schemas.protocols import Tell
+from schemas.protocols import ReportProgress
 from schemas.settings import EoqSettings, GeneticSettings, InventorySettings
 
 if TYPE_CHECKING:
-    from tasks.inventory.cost_table import Judgement
+    from tasks.inventory.cost_table import Evaluation
 
 
 @dataclass(frozen=True)
 class Solution:
-    """All compared plans, judged.
+    """All compared plans and their evaluation.
 
     Attributes:
-        problem: with the paths the plans were judged on.
-        judgements: policy to its plan and cost, in the order of the settings.
-        bound: on the cost of any plan.
-        chosen: the policy that is carried out.
+        problem: with the evaluation paths.
+        evaluations: policy to its plan and cost, in the order of the settings.
+        bound: lower bound on the cost of any plan.
+        chosen: the selected policy.
         costs: the cost table.
-        seconds: planning alone: no imports, reading or loading of compiled code.
+        seconds: time of planning, without imports, reading and loading of compiled code.
         policy_seconds: seconds of each policy.
     """
 
     problem: PlanProblem
-    judgements: Mapping[str, Judgement]
+    evaluations: Mapping[str, Evaluation]
     bound: Bound
     chosen: str
     costs: pd.DataFrame
@@ -42,19 +42,21 @@ class Solution:
 
     @property
     def plan(self) -> Plan:
-        """The chosen plan."""
-        return self.judgements[self.chosen].plan
+        """The plan of the selected policy."""
+        return self.evaluations[self.chosen].plan
 
 
-def solve(problem: PlanProblem, judged_on: PlanProblem | None = None, tell: Tell | None = None) -> Solution:
-    """Plan with every policy of the settings, judge all on the same paths and choose.
+def solve(
+    problem: PlanProblem, evaluated_on: PlanProblem | None = None, progress: ReportProgress | None = None
+) -> Solution:
+    """Plan with every policy of the settings, evaluate all plans on the same paths and select one.
 
     Args:
-        problem: what plans are made from.
-        judged_on: the same problem with other sample paths, on which plans are compared; ``problem`` if None.
-        tell: told of the searches' progress.
+        problem: for planning.
+        evaluated_on: the same problem with other sample paths, on which plans are compared; ``problem`` if None.
+        progress: receives the progress of the searches.
     """
-    from tasks.inventory.cost_table import chosen, cost_table, judge, with_attained
+    from tasks.inventory.cost_table import chosen, cost_table, evaluate_plan, with_attained
     from tasks.inventory.exact.bounds import bound_of
     from tasks.inventory.model.level_limits import within_limits
     from tasks.inventory.model.network import Network
@@ -62,39 +64,39 @@ def solve(problem: PlanProblem, judged_on: PlanProblem | None = None, tell: Tell
 
     start = time.perf_counter()
     network = Network.of(problem)
-    judging = problem if judged_on is None else judged_on
-    judging_network = network if judged_on is None else Network.of(judged_on)
-    found = bound_of(judging, judging_network)
-    judgements: dict[str, Judgement] = {}
+    evaluated_problem = problem if evaluated_on is None else evaluated_on
+    evaluated_network = network if evaluated_on is None else Network.of(evaluated_on)
+    found = bound_of(evaluated_problem, evaluated_network)
+    evaluations: dict[str, Evaluation] = {}
     seconds: dict[str, float] = {}
     for name in problem.settings.policies:
         begun = time.perf_counter()
         policy = make_policy(name)
         if isinstance(policy, WithRelaxation):
-            policy = policy.with_relaxation(found.relaxation, None if tell is None else _named(tell, name))
+            policy = policy.with_relaxation(found.relaxation, None if progress is None else _named(progress, name))
         plan = within_limits(problem, policy.plan(problem), network)
-        judgements[name] = judge(
-            judging, name, plan, judging_network, follows_calibration=policy.facts.follows_calibration
+        evaluations[name] = evaluate_plan(
+            evaluated_problem, name, plan, evaluated_network, follows_calibration=policy.facts.follows_calibration
         )
         seconds[name] = time.perf_counter() - begun
-    bound = with_attained(found.bound, judgements)
+    bound = with_attained(found.bound, evaluations)
     return Solution(
-        judging,
-        judgements,
+        evaluated_problem,
+        evaluations,
         bound,
-        chosen(judgements),
-        cost_table(judgements, bound),
+        chosen(evaluations),
+        cost_table(evaluations, bound),
         time.perf_counter() - start,
         seconds,
     )
 
 
-def _named(tell: Tell, policy: str) -> Tell:
-    return lambda text: tell(f"{policy}: {text}")
+def _named(progress: ReportProgress, policy: str) -> ReportProgress:
+    return lambda text: progress(f"{policy}: {text}")
 
 
 def warm_up(problem: PlanProblem) -> None:
-    """Load (or compile) every kernel that the problem's policies use, on a tiny problem of the same kind."""
+    """Load or compile every kernel that the policies of the problem use, on a small problem of the same kind."""
     solve(tiny_problem(problem.settings, uncertain=problem.paths is not None, limited=_limited(problem)))
 
 
@@ -105,12 +107,12 @@ def _limited(problem: PlanProblem) -> bool:
 
 
 def tiny_problem(settings: InventorySettings, uncertain: bool, limited: bool) -> PlanProblem:
-    """Two stores, two categories, a few weeks: takes every branch that a problem of these settings takes.
+    """Build a problem of two stores, two categories and a few weeks that uses the same kernels as a larger problem.
 
     Args:
-        settings: of the problem to come; its searches are cut short.
+        settings: of the larger problem; searches get the smallest budgets.
         uncertain: with sample paths.
-        limited: with limits that stores share.
+        limited: with shared constraints.
     """
     periods = settings.lead_time + 6
     short = settings.model_copy(

@@ -1,4 +1,4 @@
-"""The inventory side of a weekly run: from forecasts and tables to targets per store and SKU."""
+"""Inventory plan of a weekly run: from forecasts and tables to targets per store and SKU."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.plan import FloatArray, PlanProblem
-from schemas.protocols import Tell
-from tasks.inventory.allocation.display_overflow import solve_shown
+from schemas.protocols import ReportProgress
+from tasks.inventory.allocation.display_overflow import solve_with_display
 from tasks.inventory.allocation.explanations import explanations
 from tasks.inventory.allocation.shortages import find_shortages, shortage_notes
 from tasks.inventory.allocation.sku_shares import is_discontinued
-from tasks.inventory.allocation.sku_targets import SkuTargets, category_totals, on_the_way, presentation_floor
-from tasks.inventory.model.level_limits import unbounded_stores
+from tasks.inventory.allocation.sku_targets import SkuTargets, category_totals, presentation_floor, units_in_transit
+from tasks.inventory.model.level_limits import uncapacitated_stores
 from tasks.inventory.model.simulator import ledger
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, with_text_ids
 from tasks.inventory.outputs import (
@@ -32,7 +32,7 @@ from tasks.inventory.solve import Solution
 
 @dataclass(frozen=True)
 class WeeklyPlan:
-    """What a run publishes of its plan, and what the report says about it.
+    """Tables and notes that a run publishes about its plan.
 
     Attributes:
         replenishment: store_id, sku, target_quantity, and category (for checks; not published).
@@ -42,12 +42,12 @@ class WeeklyPlan:
         costs: the cost table, one row per policy.
         bounds: store_id, lower_bound, status.
         stock_by_day: policy, store_id, date, stock, capacity, sales, over.
-        category_totals: store_id, category, target_quantity: what the SKU targets must add up to, from levels.
-        explanations: one row per (store, SKU): how its target came about, and the limit that decided it.
-        shortages: what a limit did not grant, by store, category and SKU.
-        chosen: the policy that is carried out.
-        notes: remarks for the report.
-        seconds: planning alone.
+        category_totals: store_id, category, target_quantity: the required sum of the SKU targets.
+        explanations: one row per (store, SKU): the steps to its target, and the binding constraint.
+        shortages: by constraint, store, category and SKU.
+        chosen: the selected policy.
+        notes: for the report.
+        seconds: time of planning.
     """
 
     replenishment: pd.DataFrame
@@ -65,12 +65,12 @@ class WeeklyPlan:
     seconds: float
 
 
-def optimize(inputs: WeeklyInputs, tell: Tell | None = None) -> WeeklyPlan:
-    """Plan, judge on fresh paths, choose, and split the first visit's levels to SKUs.
+def optimize(inputs: WeeklyInputs, progress: ReportProgress | None = None) -> WeeklyPlan:
+    """Plan, evaluate on other sample paths, select a policy, and split the levels of the first delivery to SKUs.
 
     Args:
         inputs: forecasts, tables and settings of the run.
-        tell: told of the searches' progress.
+        progress: receives the progress of the searches.
     """
     facts = with_text_ids(inputs.sku_facts).sort_values([c.STORE_ID, c.SKU], ignore_index=True)
     inputs = replace(inputs, sku_facts=facts, stores=with_text_ids(inputs.stores))
@@ -79,17 +79,17 @@ def optimize(inputs: WeeklyInputs, tell: Tell | None = None) -> WeeklyPlan:
     weekly = replace(
         weekly,
         problem=replace(weekly.problem, level_floor=floor),
-        judging=replace(weekly.judging, level_floor=floor),
+        evaluation=replace(weekly.evaluation, level_floor=floor),
     )
-    solution, targets = solve_shown(inputs, weekly, tell)
+    solution, targets = solve_with_display(inputs, weekly, progress)
     plan, problem = solution.plan, weekly.problem
-    ledgers = {name: ledger(weekly.judging, judged.plan) for name, judged in solution.judgements.items()}
+    ledgers = {name: ledger(weekly.evaluation, evaluated.plan) for name, evaluated in solution.evaluations.items()}
     outcome = ledgers[solution.chosen]
-    told = explanations(inputs, weekly, plan, outcome, targets)
-    shortages = find_shortages(inputs, weekly, plan, outcome, targets, told[c.LIMIT].to_numpy())
-    kept = ~is_discontinued(facts, inputs.stores, inputs.settings.inventory.lifecycle)
-    replenishment = facts.loc[kept, [c.STORE_ID, c.SKU, c.CATEGORY]].assign(
-        **{c.TARGET_QUANTITY: targets.targets[kept]}
+    explained = explanations(inputs, weekly, plan, outcome, targets)
+    shortages = find_shortages(inputs, weekly, plan, outcome, targets, explained[c.LIMIT].to_numpy())
+    published = ~is_discontinued(facts, inputs.stores, inputs.settings.inventory.lifecycle)
+    replenishment = facts.loc[published, [c.STORE_ID, c.SKU, c.CATEGORY]].assign(
+        **{c.TARGET_QUANTITY: targets.targets[published]}
     )
     return WeeklyPlan(
         replenishment=replenishment.reset_index(drop=True),
@@ -97,10 +97,10 @@ def optimize(inputs: WeeklyInputs, tell: Tell | None = None) -> WeeklyPlan:
         visits=visit_frame(plan, problem, weekly.dates),
         levels=level_frame(plan, problem, weekly.dates),
         costs=solution.costs,
-        bounds=bound_frame(solution.bound, problem, solution.judgements[solution.chosen].per_store),
+        bounds=bound_frame(solution.bound, problem, solution.evaluations[solution.chosen].per_store),
         stock_by_day=stock_by_day(ledgers, problem, weekly.dates),
         category_totals=category_totals(problem, plan, targets),
-        explanations=told,
+        explanations=explained,
         shortages=shortages,
         chosen=solution.chosen,
         notes=(*_notes(inputs, weekly, solution, targets), *shortage_notes(shortages)),
@@ -115,7 +115,7 @@ def _deliveries(inputs: WeeklyInputs, weekly: WeeklyProblem, chosen: SkuTargets,
     whole = np.bincount(rows.series, weights=share, minlength=size)[rows.series]
     share = np.divide(share, whole, out=np.zeros_like(share), where=whole > 0)
     first = chosen.first[weekly.problem.series_store][rows.series]
-    # What sells until the first visit is filled up again: its share of the expected sending beyond the gap now.
+    # The first delivery also replaces sales until then: each SKU gets its share of the expected units beyond the gap.
     gap = np.maximum(chosen.targets - rows.position, 0.0)
     total_gap = np.bincount(rows.series, weights=gap, minlength=size)
     at_first = np.where(first >= 0, sent[rows.series, np.maximum(first, 0)], 0.0)
@@ -130,7 +130,7 @@ def _deliveries(inputs: WeeklyInputs, weekly: WeeklyProblem, chosen: SkuTargets,
             later_share=share,
             series=rows.series,
             on_hand=np.nan_to_num(on_hand) if inputs.has_stock else blank,
-            in_transit=on_the_way(facts) if inputs.has_stock else blank,
+            in_transit=units_in_transit(facts) if inputs.has_stock else blank,
         ),
         sent,
         weekly.dates,
@@ -139,52 +139,57 @@ def _deliveries(inputs: WeeklyInputs, weekly: WeeklyProblem, chosen: SkuTargets,
 
 def _notes(inputs: WeeklyInputs, weekly: WeeklyProblem, solution: Solution, targets: SkuTargets) -> tuple[str, ...]:
     problem = weekly.problem
-    best = solution.judgements[solution.chosen].cost
+    best = solution.evaluations[solution.chosen].cost
     notes = []
     if not inputs.has_stock:
         notes.append("No stock table: the opening stock is 0 in every store.")
     if problem.free_visits is not None and problem.free_visits.any():
         count = int(problem.free_visits.sum())
-        notes.append(f"{count} stores have no visit cost: one visit a review period, on its first period.")
-    free = int(unbounded_stores(problem).sum())
+        notes.append(
+            f"{count} stores have no visit_cost: they get one delivery per review period, in its first period."
+        )
+    free = int(uncapacitated_stores(problem).sum())
     if free:
         level = problem.settings.service_level
         notes.append(
-            f"{free} stores have neither capacity nor holding cost: their levels are the {level:g} quantile of "
-            "demand over lead time and the time to the next visit."
+            f"{free} stores have no storage capacity and no holding cost: their levels are the {level:g} quantile of "
+            "demand over the lead time and the time until the next delivery."
         )
     if inputs.dc_stock is not None and not np.isfinite(problem.dc_available).any():
-        notes.append("The distribution centre's stock limits single SKUs only: no category is listed in full.")
+        notes.append("DC stock limits single SKUs only: no category has all its SKUs in the table dc_stock.")
     if best.missed_weeks:
-        notes.append(f"{best.missed_weeks} store-weeks have no visit: the visits a period do not suffice.")
-    if np.isfinite(targets.shelf.capacity).any() or (targets.rows.core is not None and targets.rows.core.any()):
-        notes.append(f"Articles are told by: {targets.article_rule}.")
+        notes.append(f"{best.missed_weeks} store-weeks have no delivery: too few deliveries per period are allowed.")
+    if np.isfinite(targets.display.capacity).any() or (targets.rows.core is not None and targets.rows.core.any()):
+        notes.append(f"Styles identified by: {targets.style_rule}.")
     cheaper = [
-        name for name, judged in solution.judgements.items() if judged.by_formula and judged.cost.total < best.total
+        name
+        for name, evaluated in solution.evaluations.items()
+        if evaluated.ignores_calibration and evaluated.cost.total < best.total
     ]
-    if cheaper and not solution.judgements[solution.chosen].by_formula:
+    if cheaper and not solution.evaluations[solution.chosen].ignores_calibration:
         notes.append(
-            f"{', '.join(cheaper)} looks cheaper on the sample paths, but does not follow what the replay of past "
-            f"weeks says a leftover costs: {solution.chosen} is carried out."
+            f"{solution.chosen} was selected: {', '.join(cheaper)} is cheaper on the sample paths but ignores the "
+            "calibrated cost of overstock."
         )
-    notes += [f"The plan cannot keep: {breach}." for breach in best.limit_breaches]
-    notes += _crowded(problem)
-    made, judged = (0 if p.paths is None else len(p.paths) for p in (problem, solution.problem))
+    notes += [f"The plan violates a constraint: {breach}." for breach in best.limit_breaches]
+    notes += _above_capacity(problem)
+    made, evaluated = (0 if p.paths is None else len(p.paths) for p in (problem, solution.problem))
     notes.append(
-        f"Plans are made from {made} sample paths and compared on {judged} others "
-        f"(errors: lasting {weekly.correlation.lasting:.2f}, fading {weekly.correlation.fading:.2f}, "
-        f"shared in a store {weekly.correlation.shared:.2f}, by all stores {weekly.correlation.network:.2f})."
+        f"Planning used {made} sample paths; the comparison used {evaluated} others "
+        f"(forecast errors: persistent {weekly.correlation.persistent:.2f}, "
+        f"autoregressive {weekly.correlation.autoregressive:.2f}, "
+        f"common to a store {weekly.correlation.common:.2f}, to all stores {weekly.correlation.network:.2f})."
     )
     notes.append(f"The lower bound holds for {solution.bound.scope}.")
     return tuple(notes)
 
 
-def _crowded(problem: PlanProblem) -> list[str]:
-    """Stores whose opening stock is above capacity: nothing is taken back."""
+def _above_capacity(problem: PlanProblem) -> list[str]:
+    """A note about stores with opening stock above their storage capacity."""
     stock = np.bincount(problem.series_store, weights=problem.on_hand, minlength=len(problem.store_ids))
     over = np.flatnonzero(stock > problem.capacity)
     if not len(over):
         return []
     from schemas.errors import first_few
 
-    return [f"Opening stock is above capacity in {first_few(labels(problem.store_ids)[over].tolist())}."]
+    return [f"Opening stock is above the storage capacity in {first_few(labels(problem.store_ids)[over].tolist())}."]

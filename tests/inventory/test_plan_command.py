@@ -215,11 +215,11 @@ def test_dc_stock_limits_only_the_categories_it_lists(folder):
 
 def test_a_search_tells_its_progress_and_is_the_same_without(folder, tmp_path):
     change(folder, "demand", lambda f: f.assign(s0=f["mean"], s1="1"))
-    told = []
-    plan_problem(folder, tmp_path / "told", ["inventory.genetic.generations=2"], told.append)
+    explained = []
+    plan_problem(folder, tmp_path / "told", ["inventory.genetic.generations=2"], explained.append)
     plan_problem(folder, tmp_path / "untold", ["inventory.genetic.generations=2"])
-    assert told[0].startswith("genetic: stores 1 to 2 of 2: generation 0 of 2: cost ")
-    assert told[-1] == "genetic: stores 1 to 2 of 2: local search on all paths"
+    assert explained[0].startswith("genetic: stores 1 to 2 of 2: generation 0 of 2: cost ")
+    assert explained[-1] == "genetic: stores 1 to 2 of 2: local search on all paths"
     assert (tmp_path / "told" / "levels.csv").read_bytes() == (tmp_path / "untold" / "levels.csv").read_bytes()
 
 
@@ -231,7 +231,7 @@ class Terminal(io.StringIO):
 def test_progress_shows_in_one_line_of_a_terminal_and_nowhere_else(monkeypatch):
     for stream, shown in ((Terminal(), "\r\x1b[Kgeneration 3\r\x1b[K"), (io.StringIO(), "")):
         monkeypatch.setattr(sys, "stderr", stream)
-        with progress() as tell:
-            if tell is not None:
-                tell("generation 3")
+        with progress() as report:
+            if report is not None:
+                report("generation 3")
         assert stream.getvalue() == shown

@@ -81,8 +81,8 @@ def test_targets_and_stock_stay_within_capacity():
 
 def test_planning_and_judging_use_different_paths():
     weekly = build_problem(inputs_of(**COSTED))
-    assert weekly.problem.paths.shape == weekly.judging.paths.shape == (20, 4, 14)
-    assert (weekly.problem.paths != weekly.judging.paths).any()
+    assert weekly.problem.paths.shape == weekly.evaluation.paths.shape == (20, 4, 14)
+    assert (weekly.problem.paths != weekly.evaluation.paths).any()
 
 
 def test_the_order_of_rows_changes_nothing():
@@ -179,15 +179,15 @@ def test_a_champions_own_paths_are_planned_on_and_others_judged_on():
     own = pd.DataFrame({"store_id": "01", "category": "boots", "date": dates})
     own = pd.concat([own, pd.DataFrame(np.tile(np.arange(40.0), (14, 1))).add_prefix("s")], axis=1)
     short = own[own["date"] > AS_OF].assign(category="bags")
-    plain, told = build_problem(inputs), build_problem(replace(inputs, paths=(own.sample(frac=1.0), short)))
+    plain, explained = build_problem(inputs), build_problem(replace(inputs, paths=(own.sample(frac=1.0), short)))
     boots = [plain.problem.store_ids[i] == "01" for i in plain.problem.series_store] & (
         np.array(plain.problem.categories)[plain.problem.series_category] == "boots"
     )
-    np.testing.assert_array_equal(plain.problem.paths[:, ~boots], told.problem.paths[:, ~boots])
-    for problem in (told.problem, told.judging):
+    np.testing.assert_array_equal(plain.problem.paths[:, ~boots], explained.problem.paths[:, ~boots])
+    for problem in (explained.problem, explained.evaluation):
         units = problem.paths[:, boots][:, 0]
         # A path that is low in the first week is low in the second.
         assert np.corrcoef(units[:, :7].sum(axis=1), units[:, 7:].sum(axis=1))[0, 1] > 0.95
     # Twenty of forty each: together they span the forecast's quantiles once.
-    totals = np.concatenate([told.problem.paths, told.judging.paths])[:, boots].sum(axis=(1, 2))
+    totals = np.concatenate([explained.problem.paths, explained.evaluation.paths])[:, boots].sum(axis=(1, 2))
     assert len(set(totals)) > 30

@@ -1,1 +1,1 @@
-"""From a category's order-up-to level to whole units of SKUs."""
+"""Allocation of the order-up-to levels of categories to whole units of SKUs."""

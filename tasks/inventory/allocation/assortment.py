@@ -1,4 +1,4 @@
-"""Styles (SKUs without their size), their core sizes, and which styles a store shows."""
+"""Styles (SKUs without their size), their core sizes, and the styles that a store displays."""
 
 from __future__ import annotations
 
@@ -15,26 +15,29 @@ from tasks.inventory.allocation.disaggregate import SplitRows, least_units
 from tasks.inventory.allocation.sku_shares import SIZE_TRUST
 from tasks.inventory.model.kernels import compiled
 
-# A SKU may end with its size without a mark between them only where nearly all do: it is a code then, no chance.
+# Least share of sized SKUs that must end with their size for the rule ``ENDING``; below it, matches are coincidence.
 NEARLY_ALL = 0.9
-# Rows of a series are compared by sums of floats.
+# Tolerance for sums of floating-point numbers.
 TOLERANCE = 1e-9
 _MARKS = r"[\s/_.:|,;#-]+"
-GIVEN = "the products' column article"
-MARKED = "the SKU without its size, which a mark sets apart"
-ENDING = "the SKU without the size that it ends with"
-SINGLE = "the SKU itself: no size can be told from it"
+GIVEN = "the column article of the products"
+MARKED = "the SKU without its size, separated by a delimiter"
+ENDING = "the SKU without the size at its end"
+SINGLE = "the SKU itself (no size found in it)"
 
 
-def article_labels(facts: pd.DataFrame) -> tuple[np.ndarray, str]:
-    """The article of each row, and the rule by which it was found.
+def style_labels(facts: pd.DataFrame) -> tuple[np.ndarray, str]:
+    """Identify the style of each row.
 
-    Without a column ``article`` it is the SKU less its size: first where marks (space, slash, dash, dot,
-    underscore) set the size apart; else where at least nine of ten sized SKUs end with their size, zeros before it
-    allowed; else every SKU is an article.
+    The column ``article`` has priority. Without it, the style is the SKU without its size, if delimiters (space, slash,
+    dash, dot, underscore) separate the size, or if at least nine of ten sized SKUs end with their size (leading zeros
+    are allowed). Otherwise every SKU is a style.
 
     Args:
-        facts: SKU facts: sku, size, and article where the products have it (empty = unknown).
+        facts: SKU facts: sku, size, and article if the products have it (empty = unknown).
+
+    Returns:
+        The style of each row, and the rule in words.
     """
     skus = facts[c.SKU].astype(str)
     known = facts[[c.SKU, c.SIZE]].astype(str).drop_duplicates(c.SKU)
@@ -56,7 +59,7 @@ def article_labels(facts: pd.DataFrame) -> tuple[np.ndarray, str]:
 
 
 def _apart(sku: str, size: str) -> str:
-    """The SKU without its size where marks set it apart.
+    """Remove a size that delimiters separate from the rest of the SKU.
 
     >>> _apart("000-36", "36"), _apart("10000/XL ( 158-170 )", "XL ( 158-170 )"), _apart("1036", "36")
     ('000', '10000', '1036')
@@ -66,7 +69,7 @@ def _apart(sku: str, size: str) -> str:
 
 
 def _at_the_end(sku: str, size: str) -> str:
-    """The SKU without the size at its end, and without the zeros before it.
+    """Remove a size at the end of the SKU, and the zeros before it.
 
     >>> _at_the_end("120101035", "35"), _at_the_end("ABC", "M")
     ('120101', 'ABC')
@@ -75,23 +78,23 @@ def _at_the_end(sku: str, size: str) -> str:
     return cut or sku
 
 
-def core_sizes(facts: pd.DataFrame, article: np.ndarray, core_share: float) -> BoolArray:
-    """Rows whose size is a core size of their article.
+def core_sizes(facts: pd.DataFrame, style: np.ndarray, core_share: float) -> BoolArray:
+    """Find the rows whose size is a core size of their style.
 
-    An article's size curve is its own sales by size in the whole network, shrunk towards its category's (20 units
-    of it); its core sizes are the fewest best ones that make up ``core_share`` of the curve. An article of one
-    size has no size run.
+    The size curve of a style is its sales by size in the network, shrunk toward the curve of its category (with a
+    weight of 20 units). Core sizes are the fewest best-selling sizes that make up ``core_share`` of the curve. A style
+    with one size has no core sizes.
 
     Args:
         facts: SKU facts.
-        article: label per row.
+        style: label per row.
         core_share: 0 to 1.
 
     Returns:
         One flag per row. A curve of 50, 30, 15 and 5 % has two core sizes at 0.6.
     """
     size = facts[c.SIZE].astype(str).to_numpy(dtype=object)
-    keys = pd.DataFrame({c.CATEGORY: facts[c.CATEGORY].astype(str), c.ARTICLE: article, c.SIZE: size})
+    keys = pd.DataFrame({c.CATEGORY: facts[c.CATEGORY].astype(str), c.ARTICLE: style, c.SIZE: size})
     units = np.maximum(facts[c.TOTAL_UNITS].to_numpy(dtype=float), 0.0)
     network = keys.assign(**{c.UNITS: units}).groupby([c.CATEGORY, c.ARTICLE, c.SIZE], as_index=False)[c.UNITS].sum()
     network = network[network[c.SIZE] != ""]
@@ -108,7 +111,7 @@ def core_sizes(facts: pd.DataFrame, article: np.ndarray, core_share: float) -> B
 
 
 def _best_part(weight: np.ndarray, group: IndexArray, share: float) -> BoolArray:
-    """The fewest heaviest members of each group that make up a share of its weight."""
+    """The fewest members of each group, by falling weight, that make up a share of the group's weight."""
     order = np.lexsort((np.arange(len(weight)), -weight, group))
     running = np.cumsum(weight[order])
     whole = np.bincount(group, weights=weight)
@@ -119,73 +122,72 @@ def _best_part(weight: np.ndarray, group: IndexArray, share: float) -> BoolArray
     return chosen
 
 
-# An article whose part of the level is at least this share of its size run gets the whole run, below it none:
-# the nearest whole run.
+# A style gets its complete size run if its part of the level is at least this share of the run, otherwise none of it.
 NEAREST_RUN = 0.5
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """What stores show.
+class Display:
+    """Stores, styles and display capacities.
 
     Attributes:
         store: shape (rows,), index of the store.
-        article: shape (rows,), number of the article.
-        capacity: shape (S,), different articles on show at once; inf = unlimited.
+        style: shape (rows,), index of the style.
+        capacity: shape (S,), display capacity in styles; inf = unlimited.
     """
 
     store: IndexArray
-    article: IndexArray
+    style: IndexArray
     capacity: FloatArray
 
     @property
-    def place(self) -> IndexArray:
-        """Number of each row's (store, article)."""
-        _, number = np.unique(self.store * (self.article.max(initial=0) + 1) + self.article, return_inverse=True)
+    def pair(self) -> IndexArray:
+        """Index of each row's (store, style) pair."""
+        _, number = np.unique(self.store * (self.style.max(initial=0) + 1) + self.style, return_inverse=True)
         return number.astype(np.int64)
 
 
 class _Runs(NamedTuple):
-    """The styles of all series, by series: those that lack nothing first, then required ones, then by falling share.
+    """The styles of all series, by series: complete runs first, then styles with minimum presentation, then by share.
 
     Attributes:
         start: shape (series + 1,); the styles of series s are start[s] to start[s + 1] - 1.
-        share: of each style.
-        least: units that it holds with a whole run and what is there.
-        lacking: units of its run that are not there.
-        held: units that are there and count against the level.
-        required: minimum presentation asks for it.
+        share: shape (styles,), share in the sales of the series.
+        least: shape (styles,), units in the store with a complete run and the present stock.
+        shortfall: shape (styles,), missing units of the run.
+        held: shape (styles,), units in stock that count against the level.
+        required: shape (styles,), has a minimum presentation.
     """
 
     start: IndexArray
     share: FloatArray
     least: FloatArray
-    lacking: FloatArray
+    shortfall: FloatArray
     held: FloatArray
     required: BoolArray
 
 
 @compiled
 def _runs_that_fit(total: FloatArray, runs: _Runs, nearest: float, kept: BoolArray) -> None:
-    """Mark the styles of each series that its level can hold with whole runs.
+    """Select the styles of each series whose complete runs fit into its level.
 
     Args:
         total: units of each series.
         runs: the styles of each series.
-        nearest: share of a run from which it is made whole.
-        kept: written.
+        nearest: share of a run from which it is completed.
+        kept: shape (styles,), written: the style is selected.
     """
-    start, share, least, lacking, held, required = runs
+    start, share, least, shortfall, held, required = runs
     for s in range(len(start) - 1):
         left = total[s]
         shares, units, any_kept = 0.0, 0.0, False
         for g in range(start[s], start[s + 1]):
-            if lacking[g] <= 0.0:
+            if shortfall[g] <= 0.0:
                 keep = True
             else:
                 part = left * share[g] / max(shares + share[g], 1e-12)
-                wanted = required[g] or part >= nearest * least[g]
-                keep = wanted and units + least[g] <= left + 1e-9
+                requested = required[g] or part >= nearest * least[g]
+                keep = requested and units + least[g] <= left + 1e-9
             kept[g] = keep
             if keep:
                 any_kept = True
@@ -201,27 +203,29 @@ def _runs_that_fit(total: FloatArray, runs: _Runs, nearest: float, kept: BoolArr
             kept[best] = True
 
 
-def whole_runs(total: FloatArray, rows: SplitRows, bounded: BoolArray, article: IndexArray) -> BoolArray:
-    """Rows of the articles that can be shown with whole size runs.
+def whole_runs(total: FloatArray, rows: SplitRows, constrained: BoolArray, style: IndexArray) -> BoolArray:
+    """Find the rows of the styles that can be displayed with complete size runs.
 
-    Per series the best sellers first: an article is kept where its part of the level is at least half its run (it
-    gets the whole run then) and all runs together fit. Articles whose run is in stock already are kept. Where the
-    level holds no run at all, the best seller is kept and gets what there is, core sizes first: sending nothing
-    would lose every sale.
+    Per series in the order of sales: a style is selected if its part of the level is at least half its run and all runs
+    together fit. It then gets the complete run. Styles whose run is in stock are selected. If the level is too small
+    for any run, the best-selling style is selected and gets the level, core sizes first.
 
     Args:
-        total: units of each series, the stock of what may not be sent taken off where the store is bounded.
+        total: units of each series; in constrained stores without the stock of SKUs that may not be sent.
         rows: the SKUs, with their core sizes.
-        bounded: per series.
-        article: number of each row's article.
+        constrained: per series, capacity or holding cost limits its level.
+        style: index of each row's style.
+
+    Returns:
+        One flag per row.
     """
     free = np.flatnonzero(rows.open)
     if rows.core is None or not rows.core.any() or not len(free):
         return np.ones(len(rows.series), dtype=bool)
-    _, group = np.unique(rows.series[free] * (article.max() + 1) + article[free], return_inverse=True)
-    low = least_units(rows, bounded)
-    held = np.where(bounded[rows.series], rows.position, 0.0)
-    lacks = np.where(rows.core, np.maximum(low - held, 0.0), 0.0)
+    _, group = np.unique(rows.series[free] * (style.max() + 1) + style[free], return_inverse=True)
+    low = least_units(rows, constrained)
+    held = np.where(constrained[rows.series], rows.position, 0.0)
+    shortfall = np.where(rows.core, np.maximum(low - held, 0.0), 0.0)
     count = int(group.max()) + 1
 
     def summed(values: FloatArray) -> FloatArray:
@@ -229,14 +233,14 @@ def whole_runs(total: FloatArray, rows: SplitRows, bounded: BoolArray, article: 
 
     series = np.zeros(count, dtype=np.int64)
     series[group] = rows.series[free]
-    share, lacking, required = summed(rows.share), summed(lacks), summed(rows.floor) > 0
-    order = np.lexsort((np.arange(count), -share, ~required, lacking > 0, series))
+    share, shortfall, required = summed(rows.share), summed(shortfall), summed(rows.floor) > 0
+    order = np.lexsort((np.arange(count), -share, ~required, shortfall > 0, series))
     kept = np.zeros(count, dtype=bool)
     runs = _Runs(
         np.searchsorted(series[order], np.arange(len(total) + 1)).astype(np.int64),
         share[order],
         summed(np.maximum(low, held))[order],
-        lacking[order],
+        shortfall[order],
         summed(held)[order],
         required[order],
     )
@@ -248,43 +252,43 @@ def whole_runs(total: FloatArray, rows: SplitRows, bounded: BoolArray, article: 
     return marked
 
 
-def on_show(shelf: Shelf, position: FloatArray, units: FloatArray, value: FloatArray) -> BoolArray:
-    """Rows of the articles that a store can show.
+def displayed_styles(display: Display, position: FloatArray, units: FloatArray, value: FloatArray) -> BoolArray:
+    """Find the rows of the styles that a store can display.
 
-    What has stock, on hand or on the way, is on show. The places left go to the articles of which the plan would
-    send most value, and after them to those of which it would send none.
+    Styles with stock on hand or in transit are on display. The remaining display capacity goes to styles by the value
+    of their targets, highest first.
 
     Args:
-        shelf: stores, articles and how many a store shows.
-        position: per row, units on hand and on the way.
-        units: per row, target if nothing limited the display.
-        value: per row, of a unit.
+        display: stores, styles and display capacities.
+        position: per row, inventory position in units.
+        units: per row, target without a display capacity.
+        value: per row, value of a unit.
 
     Returns:
         One flag per row.
     """
-    place = shelf.place
-    count = int(place.max(initial=-1)) + 1
+    pair = display.pair
+    count = int(pair.max(initial=-1)) + 1
     store = np.zeros(count, dtype=np.int64)
-    store[place] = shelf.store
-    stocked = np.bincount(place, weights=position, minlength=count) > 0
-    worth = np.bincount(place, weights=units * value, minlength=count)
-    free = np.maximum(shelf.capacity - np.bincount(store[stocked], minlength=len(shelf.capacity)), 0.0)
+    store[pair] = display.store
+    stocked = np.bincount(pair, weights=position, minlength=count) > 0
+    worth = np.bincount(pair, weights=units * value, minlength=count)
+    free = np.maximum(display.capacity - np.bincount(store[stocked], minlength=len(display.capacity)), 0.0)
     order = np.lexsort((np.arange(count), -worth, store))
     order = order[~stocked[order]]
     own = store[order]
     first = np.searchsorted(own, own)
-    shown = stocked | (np.isinf(shelf.capacity)[store])
+    shown = stocked | (np.isinf(display.capacity)[store])
     shown[order[np.arange(len(order)) - first < free[own]]] = True
-    return shown[place]
+    return shown[pair]
 
 
-def crowded_displays(shelf: Shelf, position: FloatArray) -> FloatArray:
-    """Articles in stock beyond what each store can show, shape (S,): nothing is taken back, so they stay."""
-    place = shelf.place
-    count = int(place.max(initial=-1)) + 1
+def display_overflow(display: Display, position: FloatArray) -> FloatArray:
+    """Styles in stock beyond the display capacity of each store, shape (S,). There are no returns, so they stay."""
+    pair = display.pair
+    count = int(pair.max(initial=-1)) + 1
     store = np.zeros(count, dtype=np.int64)
-    store[place] = shelf.store
-    stocked = np.bincount(place, weights=position, minlength=count) > 0
-    shown = np.bincount(store[stocked], minlength=len(shelf.capacity))
-    return np.maximum(np.where(np.isinf(shelf.capacity), 0.0, shown - shelf.capacity), 0.0)
+    store[pair] = display.store
+    stocked = np.bincount(pair, weights=position, minlength=count) > 0
+    shown = np.bincount(store[stocked], minlength=len(display.capacity))
+    return np.maximum(np.where(np.isinf(display.capacity), 0.0, shown - display.capacity), 0.0)

@@ -1,4 +1,4 @@
-"""From a category's level to whole units per SKU, step by step."""
+"""Split the level of a category to whole units per SKU, step by step."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray
 
-# Halvings of the search for the water level of a series.
+# Bisection steps of the search for the scale θ of a series.
 HALVINGS = 60
-# Rests of packs below this are rounding of sums.
+# Tolerance for remainders of packs.
 SMALLEST_REST = 1e-6
 
 
@@ -19,14 +19,14 @@ class SplitRows:
     """The SKUs of all series, one row each.
 
     Attributes:
-        series: number of the (store, category).
+        series: index of the (store, category).
         share: share in the series' sales, 0 to 1.
-        position: units on hand and on the way.
-        floor: least units where the article may be sent (minimum presentation).
+        position: inventory position, units.
+        floor: minimum presentation, units.
         pack: units in a pack; 1 = single units.
-        may_send: the article may be replenished in the store.
-        shown: the article is on show, or may come on show; None = all that may be sent.
-        core: a core size of an article on show: at least one pack where nothing of it is there; None = none.
+        may_send: the SKU may be replenished in the store.
+        shown: the style is selected for display; None = all that may be sent.
+        core: a core size of its style; it gets at least one pack if none is in stock; None = no core sizes.
     """
 
     series: IndexArray
@@ -40,21 +40,21 @@ class SplitRows:
 
     @property
     def open(self) -> BoolArray:
-        """Rows that the split may give units to."""
+        """Rows that may get units: they may be sent and are displayed."""
         return self.may_send if self.shown is None else self.may_send & self.shown
 
 
 @dataclass(frozen=True)
 class Split:
-    """Units per row after each step; the last one is the target.
+    """Units per row after each step; the last step is the target.
 
     Attributes:
-        shared: the level times the row's share among all SKUs of the category.
-        allowed: among those that may be sent, after the place that the stock of the others takes.
-        assorted: among those that are on show too.
-        filled: evenly towards the shares from what is there.
+        shared: level × share among all SKUs of the category.
+        allowed: split among the SKUs that may be sent; the stock of the others is subtracted in constrained stores.
+        assorted: split among the SKUs that are also displayed.
+        filled: adjusted for the present stock.
         lifted: with minimum presentation and core sizes.
-        targets: whole packs.
+        targets: in whole packs.
     """
 
     shared: FloatArray
@@ -65,45 +65,48 @@ class Split:
     targets: IndexArray
 
 
-def split(levels: FloatArray, rows: SplitRows, bounded: BoolArray, room: FloatArray | None = None) -> IndexArray:
-    """Targets of :func:`split_in_steps`. Level 10 with shares 0.5, 0.3, 0.2 and nothing in stock: 5, 3, 2."""
-    return split_in_steps(levels, rows, bounded, room).targets
+def split(levels: FloatArray, rows: SplitRows, constrained: BoolArray, room: FloatArray | None = None) -> IndexArray:
+    """Targets of :func:`split_in_steps`. Level 10 with shares 0.5, 0.3, 0.2 and no stock gives 5, 3, 2."""
+    return split_in_steps(levels, rows, constrained, room).targets
 
 
-def split_in_steps(levels: FloatArray, rows: SplitRows, bounded: BoolArray, room: FloatArray | None = None) -> Split:
-    """Split the level of each series over its SKUs.
+def split_in_steps(
+    levels: FloatArray, rows: SplitRows, constrained: BoolArray, room: FloatArray | None = None
+) -> Split:
+    """Split the level of each series to its SKUs.
 
-    The stock of articles that may not be sent counts against the level (it takes their place on the shelf) and
-    gets target 0. Of the rest every SKU gets its minimum presentation and every core size of an article on show
-    a pack, as far as the level reaches, and beyond:
+    SKUs that may not be sent get target 0. In a constrained store their stock is subtracted from the level. Every other
+    SKU gets its minimum presentation and every core size of a displayed style one pack, while the level is sufficient.
+    The remaining units are split:
 
-    * where nothing bounds the store: its share;
-    * where capacity or holding bounds it: filled evenly towards the shares from what is there (the SKUs that are
-      shortest first), so that targets and stock together stay at the level. Where the stock of a category is
-      above the level already, targets lie below the stock and nothing is sent.
+    * in uncapacitated stores: by share;
+    * in constrained stores: toward the shares, starting from the present stock. SKUs with the largest shortfall come
+      first, so that targets and stock together equal the level. If the stock of a category is above its level, targets
+      are not above the stock and nothing is sent.
 
-    Whole units by largest remainder keep the level's total. Packs: as many whole ones as the level holds; a level
-    that is positive, below a pack and not covered by stock gets one pack where the store has room (decision 5).
+    Rounding by largest remainder keeps the total of the level. Packs: as many whole packs as the level allows. A
+    positive level below one pack that stock does not cover gets one pack if the store has room
+    (docs/decisions/0005-constraints-on-targets.md).
 
     Args:
         levels: level of each series, whole units.
         rows: the SKUs.
-        bounded: per series, whether capacity or holding bounds its store.
-        room: per series, units that a pack may exceed the level by; unlimited if None.
+        constrained: per series, capacity or holding cost limits its level.
+        room: per series, units by which a pack may exceed the level; unlimited if None.
 
     Returns:
         Units after each step.
     """
     size = len(levels)
-    everyone = np.ones_like(rows.may_send)
-    allowed_total = _open_total(levels, rows, rows.may_send, bounded)
-    total = _open_total(levels, rows, rows.open, bounded)
+    all_rows = np.ones_like(rows.may_send)
+    allowed_total = _open_total(levels, rows, rows.may_send, constrained)
+    total = _open_total(levels, rows, rows.open, constrained)
     bare = replace(rows, floor=np.zeros(len(rows.series)), core=None)
-    low, high = _ranges(total, rows, bounded)
-    filled = _water_fill(total, rows, *_ranges(total, bare, bounded))
+    low, high = _ranges(total, rows, constrained)
+    filled = _water_fill(total, rows, *_ranges(total, bare, constrained))
     lifted = _water_fill(total, rows, low, high)
     return Split(
-        shared=levels[rows.series] * _shares_among(rows, everyone, size),
+        shared=levels[rows.series] * _shares_among(rows, all_rows, size),
         allowed=allowed_total[rows.series] * _shares_among(rows, rows.may_send, size),
         assorted=total[rows.series] * _shares_among(rows, rows.open, size),
         filled=filled,
@@ -112,11 +115,11 @@ def split_in_steps(levels: FloatArray, rows: SplitRows, bounded: BoolArray, room
     )
 
 
-def _open_total(levels: FloatArray, rows: SplitRows, chosen: BoolArray, bounded: BoolArray) -> FloatArray:
-    """Whole units of each series for the rows ``chosen``: the level, less the stock of the others where it binds."""
+def _open_total(levels: FloatArray, rows: SplitRows, chosen: BoolArray, constrained: BoolArray) -> FloatArray:
+    """Whole units of each series for the rows ``chosen``: the level; if constrained, minus the stock of other rows."""
     size = len(levels)
     blocked = np.bincount(rows.series, weights=np.where(chosen, 0.0, rows.position), minlength=size)
-    total = np.floor(np.maximum(np.where(bounded, levels - blocked, levels), 0.0) + 1e-9)
+    total = np.floor(np.maximum(np.where(constrained, levels - blocked, levels), 0.0) + 1e-9)
     total[~_has(rows.series, chosen, size)] = 0.0
     return total
 
@@ -131,39 +134,39 @@ def _has(series: IndexArray, marked: BoolArray, size: int) -> BoolArray:
     return np.bincount(series, weights=marked.astype(float), minlength=size) > 0
 
 
-def least_units(rows: SplitRows, bounded: BoolArray) -> FloatArray:
-    """Units that each open row is to have at least: minimum presentation, and a pack of a core size, whole packs.
+def least_units(rows: SplitRows, constrained: BoolArray) -> FloatArray:
+    """Least units of each open row, in whole packs: minimum presentation, and one pack of a core size.
 
-    In a bounded store stock counts: a core size that is there needs no pack.
+    In a constrained store a core size that is in stock gets no pack.
     """
     floor = np.ceil(rows.floor / rows.pack - SMALLEST_REST) * rows.pack
     if rows.core is not None:
-        there = bounded[rows.series] & (rows.position >= 1.0)
+        there = constrained[rows.series] & (rows.position >= 1.0)
         floor = np.where(rows.core & ~there, np.maximum(floor, rows.pack), floor)
     return np.where(rows.open, floor, 0.0)
 
 
-def _ranges(total: FloatArray, rows: SplitRows, bounded: BoolArray) -> tuple[FloatArray, FloatArray]:
+def _ranges(total: FloatArray, rows: SplitRows, constrained: BoolArray) -> tuple[FloatArray, FloatArray]:
     """Least and most units of each row."""
     size = len(total)
     free = rows.open
-    low = least_units(rows, bounded)
-    wanted = np.bincount(rows.series, weights=low, minlength=size)
-    # Presentation beyond the level is cut in proportion.
-    low *= np.minimum(1.0, np.divide(total, wanted, out=np.ones(size), where=wanted > 0))[rows.series]
+    low = least_units(rows, constrained)
+    requested = np.bincount(rows.series, weights=low, minlength=size)
+    # Minimum units beyond the level are reduced in proportion.
+    low *= np.minimum(1.0, np.divide(total, requested, out=np.ones(size), where=requested > 0))[rows.series]
     high = np.where(free, np.inf, 0.0)
-    held = np.where(free & bounded[rows.series], rows.position, 0.0)
+    held = np.where(free & constrained[rows.series], rows.position, 0.0)
     kept = np.maximum(low, held)
     fits = np.bincount(rows.series, weights=kept, minlength=size) <= total
     low = np.where(fits[rows.series], kept, low)
-    # Above the level already: what is there is the most, so that nothing is sent.
-    crowded = bounded & ~fits & (np.bincount(rows.series, weights=held, minlength=size) >= total)
+    # If stock is above the level, the stock is the upper limit, so that nothing is sent.
+    crowded = constrained & ~fits & (np.bincount(rows.series, weights=held, minlength=size) >= total)
     high = np.where(crowded[rows.series] & free, np.maximum(rows.position, low), high)
     return low, high
 
 
 def _water_fill(total: FloatArray, rows: SplitRows, low: FloatArray, high: FloatArray) -> FloatArray:
-    """Units min(high, max(low, θ · share)) with θ per series such that they sum to its total."""
+    """Units min(high, max(low, θ · share)); θ of each series is chosen so that they sum to its total."""
     size = len(total)
     share = np.where(rows.open, np.maximum(rows.share, 1e-12), 0.0)
     smallest = np.full(size, np.inf)
@@ -179,14 +182,14 @@ def _water_fill(total: FloatArray, rows: SplitRows, low: FloatArray, high: Float
 
 
 def _whole(exact: FloatArray, total: FloatArray, rows: SplitRows, room: FloatArray) -> IndexArray:
-    """Whole packs by largest remainder; the total of a series is kept where its packs are single units."""
+    """Round to whole packs by largest remainder; with single units the total of a series is exact."""
     packs = exact / rows.pack
     whole = np.floor(packs + SMALLEST_REST)
     rest = packs - whole
     left = total - np.bincount(rows.series, weights=whole * rows.pack, minlength=len(total))
     order = np.lexsort((np.arange(len(exact)), -rest, rows.series))
     order = order[rows.open[order] & (rest[order] > SMALLEST_REST)]
-    # A unit goes to the largest remainders while the running sum of packs stays within what is left.
+    # The largest remainders get one pack each while the running sum of packs fits into the remaining units.
     pack = rows.pack[order]
     group = rows.series[order]
     running = np.cumsum(pack)
@@ -200,9 +203,10 @@ def _whole(exact: FloatArray, total: FloatArray, rows: SplitRows, room: FloatArr
 
 
 def _one_pack(exact: FloatArray, whole: FloatArray, total: FloatArray, rows: SplitRows, room: FloatArray) -> IndexArray:
-    """The row of each series that gets one pack although the level is below it: the one that wants most of it.
+    """Rows that get one pack although the level is below a pack: the row with the largest unrounded units per series.
 
-    Only where no row got any, the stock does not reach the level, and the excess fits into the room.
+    This applies only if no row of the series got a pack, the stock is below the level, and the excess fits into the
+    room.
     """
     size = len(total)
     none = np.bincount(rows.series, weights=whole, minlength=size) == 0
@@ -221,43 +225,43 @@ def within_dc(
     available: FloatArray,
     first: FloatArray | None = None,
 ) -> IndexArray:
-    """Targets cut to what the DC has of each SKU: presentation and core sizes first, then what stores lack.
+    """Reduce targets to the DC stock of each SKU: minimum presentation and core sizes first, then net requirements.
 
     Args:
         targets: per row, units.
-        position: per row, units on hand and on the way.
-        sku: per row, number of the SKU.
+        position: per row, inventory position in units.
+        sku: per row, index of the SKU.
         available: per SKU, units; inf = unlimited.
-        first: per row, units of its target that are served before any others; none if None.
+        first: per row, units of its target with priority; none if None.
 
     Returns:
-        Targets; shortages are shared in proportion to what is lacking, largest remainder decides on single units.
-        6 and 3 lacking with 6 available: 4 and 2.
+        Targets. Scarce units are allocated in proportion to the net requirements, rounded by largest remainder. Net
+        requirements of 6 and 3 units with 6 available get 4 and 2.
     """
-    lack = np.maximum(targets - np.floor(position), 0.0)
-    scarce = np.bincount(sku, weights=lack, minlength=len(available)) > available
+    shortfall = np.maximum(targets - np.floor(position), 0.0)
+    scarce = np.bincount(sku, weights=shortfall, minlength=len(available)) > available
     if not scarce.any():
         return targets
-    least = np.zeros(len(lack)) if first is None else np.clip(np.floor(first) - np.floor(position), 0.0, lack)
-    granted = _granted(least, sku, available)
-    rest = available - np.bincount(sku, weights=granted, minlength=len(available))
-    granted = granted + _granted(lack - granted, sku, rest)
-    cut = scarce[sku] & (lack > 0)
-    return np.where(cut, (np.floor(position) + granted).astype(np.int64), targets)
+    least = np.zeros(len(shortfall)) if first is None else np.clip(np.floor(first) - np.floor(position), 0.0, shortfall)
+    allocated = _allocated(least, sku, available)
+    rest = available - np.bincount(sku, weights=allocated, minlength=len(available))
+    allocated = allocated + _allocated(shortfall - allocated, sku, rest)
+    cut = scarce[sku] & (shortfall > 0)
+    return np.where(cut, (np.floor(position) + allocated).astype(np.int64), targets)
 
 
-def _granted(lack: FloatArray, sku: IndexArray, available: FloatArray) -> FloatArray:
-    """Whole units of what is available, in proportion to what each row lacks."""
-    wanted = np.bincount(sku, weights=lack, minlength=len(available))
-    scarce = wanted > available
-    share = np.where(scarce, np.divide(available, wanted, out=np.ones_like(wanted), where=wanted > 0), 1.0)
-    exact = lack * share[sku]
-    granted = np.floor(exact + 1e-9)
-    left = np.floor(available + 1e-9) - np.bincount(sku, weights=granted, minlength=len(available))
-    order = np.lexsort((np.arange(len(lack)), -(exact - granted), sku))
+def _allocated(shortfall: FloatArray, sku: IndexArray, available: FloatArray) -> FloatArray:
+    """Allocate the available units in proportion to the shortfall of each row, in whole units."""
+    requested = np.bincount(sku, weights=shortfall, minlength=len(available))
+    scarce = requested > available
+    share = np.where(scarce, np.divide(available, requested, out=np.ones_like(requested), where=requested > 0), 1.0)
+    exact = shortfall * share[sku]
+    allocated = np.floor(exact + 1e-9)
+    left = np.floor(available + 1e-9) - np.bincount(sku, weights=allocated, minlength=len(available))
+    order = np.lexsort((np.arange(len(shortfall)), -(exact - allocated), sku))
     order = order[scarce[sku[order]]]
     group = sku[order]
     first = np.r_[True, group[1:] != group[:-1]] if len(group) else np.zeros(0, dtype=bool)
     place = np.arange(len(group)) - np.maximum.accumulate(np.where(first, np.arange(len(group)), 0))
-    granted[order[(place < left[group]) & (exact[order] > granted[order])]] += 1.0
-    return granted
+    allocated[order[(place < left[group]) & (exact[order] > allocated[order])]] += 1.0
+    return allocated

@@ -1,4 +1,4 @@
-"""Categories that a store cannot show: known only once levels are split to articles, so the plan is made again."""
+"""Categories without display capacity: known only after the split to styles, so the plan is computed twice."""
 
 from __future__ import annotations
 
@@ -7,45 +7,47 @@ from dataclasses import replace
 import numpy as np
 
 from schemas.plan import BoolArray, PlanProblem
-from schemas.protocols import Tell
+from schemas.protocols import ReportProgress
 from tasks.inventory.allocation.sku_targets import SkuTargets, sku_targets
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem
 from tasks.inventory.solve import Solution, solve
 
 
-def solve_shown(inputs: WeeklyInputs, weekly: WeeklyProblem, tell: Tell | None = None) -> tuple[Solution, SkuTargets]:
-    """Plan, split to SKUs, and plan again without the categories that are left without a place on show.
+def solve_with_display(
+    inputs: WeeklyInputs, weekly: WeeklyProblem, progress: ReportProgress | None = None
+) -> tuple[Solution, SkuTargets]:
+    """Plan, split to SKUs, and plan again without the categories that have no style on display.
 
-    What is never shown sells nothing: the second plan keeps no storage capacity and no DC stock for it, and is
-    judged with its demand, so that the cost table counts those sales as lost.
+    A category that is not displayed has no sales. The second plan uses no storage capacity and no DC stock for it. It
+    is evaluated with the full demand, so that the cost table counts these sales as lost.
 
     Args:
         inputs: of the run.
-        weekly: its problem.
-        tell: told of the searches' progress.
+        weekly: its plan problem.
+        progress: receives the progress of the searches.
 
     Returns:
-        The solution and its targets; ``SkuTargets.wished`` tells what the first plan wanted.
+        The solution and its targets; ``SkuTargets.requested`` has the levels of the first plan.
     """
-    solution = solve(weekly.problem, weekly.judging, tell)
-    wished = sku_targets(inputs, weekly, solution.plan)
-    hidden = series_without_place(wished)
+    solution = solve(weekly.problem, weekly.evaluation, progress)
+    requested = sku_targets(inputs, weekly, solution.plan)
+    hidden = series_without_display(requested)
     if not hidden.any():
-        return solution, wished
-    again = solve(_without(weekly.problem, hidden), weekly.judging, tell)
+        return solution, requested
+    again = solve(_without(weekly.problem, hidden), weekly.evaluation, progress)
     found = sku_targets(inputs, weekly, again.plan)
     of_hidden = hidden[found.rows.series]
     targets = replace(
         found,
-        wished=np.where(hidden, wished.levels, found.levels),
-        undisplayed=np.where(of_hidden, wished.undisplayed, found.undisplayed),
-        displayed=np.where(of_hidden, wished.displayed, found.displayed),
+        requested=np.where(hidden, requested.levels, found.levels),
+        undisplayed=np.where(of_hidden, requested.undisplayed, found.undisplayed),
+        displayed=np.where(of_hidden, requested.displayed, found.displayed),
     )
     return replace(again, seconds=solution.seconds + again.seconds), targets
 
 
-def series_without_place(targets: SkuTargets) -> BoolArray:
-    """Series with a level of which nothing is there and no article has a place on show, shape (n,)."""
+def series_without_display(targets: SkuTargets) -> BoolArray:
+    """Series with a level, without stock and without a style on display, shape (n,)."""
     rows, size = targets.rows, len(targets.levels)
     held = np.bincount(rows.series, weights=rows.position, minlength=size)
     shown = np.bincount(rows.series, weights=rows.open, minlength=size) > 0
@@ -55,7 +57,7 @@ def series_without_place(targets: SkuTargets) -> BoolArray:
 
 
 def _without(problem: PlanProblem, hidden: BoolArray) -> PlanProblem:
-    """The problem without the demand and the presentation of some series."""
+    """The problem without the demand and the minimum presentation of some series."""
     served = ~hidden
     return replace(
         problem,

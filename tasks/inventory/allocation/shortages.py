@@ -1,4 +1,4 @@
-"""What a plan could not satisfy, by name: store, category, SKU, the limit, and by how much."""
+"""Shortages of a plan by store, category, SKU and constraint."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pandas as pd
 from schemas import columns as c
 from schemas.errors import first_few
 from schemas.plan import Plan, PlanProblem
-from tasks.inventory.allocation.assortment import crowded_displays
+from tasks.inventory.allocation.assortment import display_overflow
 from tasks.inventory.allocation.disaggregate import SMALLEST_REST
 from tasks.inventory.allocation.explanations import (
+    BLACKOUT,
     DC_STOCK,
+    DELIVERY_SLOTS,
     DISPLAY,
-    DOCK,
-    FROZEN_DAYS,
     MINIMUM,
     NONE,
     PACK,
@@ -30,7 +30,7 @@ from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem
 from tasks.inventory.outputs import labels
 
 COLUMNS = (c.STORE_ID, c.CATEGORY, c.SKU, c.LIMIT, c.REQUESTED, c.ALLOCATED, c.REASON)
-# A store is reported as over capacity where more than this share of the paths is, on some day.
+# A store is reported as over capacity if more than this share of the paths exceeds it in any period.
 SHARE_OF_PATHS = 0.05
 _ALL = ""
 
@@ -38,25 +38,25 @@ _ALL = ""
 def find_shortages(
     inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTargets, decided: np.ndarray
 ) -> pd.DataFrame:
-    """Everything that the plan wanted and a limit did not grant.
+    """List everything that a constraint of the plan does not allow.
 
     Args:
         inputs: of the run.
-        weekly: its problem.
-        plan: the chosen one.
-        outcome: what happens under it.
+        weekly: its plan problem.
+        plan: the selected plan.
+        outcome: its simulation.
         chosen: its targets.
-        decided: per row of the facts, the limit that decided its target.
+        decided: per row of the facts, the binding constraint of its target.
 
     Returns:
-        store_id, category and sku (empty where it concerns a whole store or category), limit, requested, allocated (in
-        the unit that ``reason`` names) and reason; sorted.
+        store_id, category and sku (empty if the row is about a whole store or category), limit, requested, allocated
+        (in the unit that ``reason`` names) and reason; sorted.
     """
     facts = inputs.sku_facts
     rows = [
         *_of_stores(weekly.problem, plan, outcome, chosen),
         *_of_categories(weekly.problem, chosen),
-        *_of_articles(facts, chosen),
+        *_of_styles(facts, chosen),
         *_of_skus(facts, chosen, decided),
     ]
     shortages = pd.DataFrame(rows, columns=list(COLUMNS)).astype({c.REQUESTED: float, c.ALLOCATED: float})
@@ -64,7 +64,7 @@ def find_shortages(
 
 
 def shortage_notes(shortages: pd.DataFrame) -> list[str]:
-    """A sentence per limit, with the first names."""
+    """One sentence per constraint and reason, with the first names."""
     notes = []
     for (limit, reason), rows in shortages.groupby([c.LIMIT, c.REASON], sort=True):
         names = [
@@ -72,7 +72,7 @@ def shortage_notes(shortages: pd.DataFrame) -> list[str]:
             + f" ({row[c.ALLOCATED]:g} of {row[c.REQUESTED]:g})"
             for row in rows.to_dict("records")
         ]
-        notes.append(f"Not satisfied, {limit}: {reason}: {first_few(names)}.")
+        notes.append(f"Shortage, {limit}: {reason}: {first_few(names)}.")
     return notes
 
 
@@ -82,21 +82,37 @@ def _of_stores(problem: PlanProblem, plan: Plan, outcome: Ledger, chosen: SkuTar
     for i in np.flatnonzero(crowded):
         within = round(problem.periods - float(outcome.over[i].sum()), 2)
         yield stores[i], _ALL, _ALL, STORAGE, float(problem.periods), within, "expected periods within capacity"
-    beyond = crowded_displays(chosen.shelf, chosen.rows.position)
+    beyond = display_overflow(chosen.display, chosen.rows.position)
     for i in np.flatnonzero(beyond > 0):
-        room = chosen.shelf.capacity[i]
-        yield stores[i], _ALL, _ALL, DISPLAY, room + beyond[i], room, "more articles in stock than places on show"
+        room = chosen.display.capacity[i]
+        yield (
+            stores[i],
+            _ALL,
+            _ALL,
+            DISPLAY,
+            room + beyond[i],
+            room,
+            "more styles in stock than the display capacity (styles)",
+        )
     able = visitable(problem)
     for start in week_starts(problem.periods, problem.periods_per_week, problem.settings.lead_time):
         week = slice(int(start), int(start) + problem.periods_per_week)
         missed = ~plan.visits[:, week].any(axis=1)
         for i in np.flatnonzero(missed):
-            limit = DOCK if able[i, week].any() else FROZEN_DAYS
-            yield stores[i], _ALL, _ALL, limit, 1.0, 0.0, f"no visit in periods {start} to {week.stop - 1}"
+            limit = DELIVERY_SLOTS if able[i, week].any() else BLACKOUT
+            yield (
+                stores[i],
+                _ALL,
+                _ALL,
+                limit,
+                1.0,
+                0.0,
+                f"no delivery in periods {start} to {week.stop - 1} (deliveries)",
+            )
 
 
 def _of_categories(problem: PlanProblem, chosen: SkuTargets) -> Iterator[tuple[object, ...]]:
-    """Series that want units and can send none, for their packs or their places on show."""
+    """Series that get no units because of packs or the display capacity."""
     size = len(chosen.levels)
     rows = chosen.rows
     held = np.bincount(rows.series, weights=rows.position, minlength=size)
@@ -104,16 +120,18 @@ def _of_categories(problem: PlanProblem, chosen: SkuTargets) -> Iterator[tuple[o
     able = np.bincount(rows.series, weights=rows.open, minlength=size) > 0
     sendable = np.bincount(rows.series, weights=rows.may_send, minlength=size) > 0
     packed = np.bincount(rows.series, weights=rows.pack > 1, minlength=size) > 0
-    wants = (chosen.wished > held + SMALLEST_REST) & (sent == 0) & sendable
+    short = (chosen.requested > held + SMALLEST_REST) & (sent == 0) & sendable
     stores, names = labels(problem.store_ids), labels(problem.categories)
-    for s in np.flatnonzero(wants & (~able | packed)):
-        limit, reason = (PACK, "a pack does not fit") if able[s] else (DISPLAY, "no article of it has a place on show")
+    for s in np.flatnonzero(short & (~able | packed)):
+        limit, reason = (
+            (PACK, "a pack does not fit") if able[s] else (DISPLAY, "no style of the category is on display")
+        )
         key = stores[problem.series_store[s]], names[problem.series_category[s]]
-        yield *key, _ALL, limit, float(chosen.wished[s]), float(held[s]), f"{reason} (units)"
+        yield *key, _ALL, limit, float(chosen.requested[s]), float(held[s]), f"{reason} (units)"
 
 
-def _of_articles(facts: pd.DataFrame, chosen: SkuTargets) -> Iterator[tuple[object, ...]]:
-    """Articles on show without all of their core sizes."""
+def _of_styles(facts: pd.DataFrame, chosen: SkuTargets) -> Iterator[tuple[object, ...]]:
+    """Styles on display with an incomplete core size run."""
     rows = chosen.rows
     if rows.core is None:
         return
@@ -122,7 +140,7 @@ def _of_articles(facts: pd.DataFrame, chosen: SkuTargets) -> Iterator[tuple[obje
     frame = facts[[c.STORE_ID, c.CATEGORY]].assign(
         **{
             c.ARTICLE: chosen.labels,
-            # On show by this plan: it sends some of it, or keeps it filled.
+            # Displayed by this plan: it has a target.
             c.ALLOCATED: (core & there).astype(float),
             c.REQUESTED: (core & chosen.in_dc | core & there).astype(float),
             c.SHARE: (chosen.targets > 0) & rows.open,
@@ -132,7 +150,7 @@ def _of_articles(facts: pd.DataFrame, chosen: SkuTargets) -> Iterator[tuple[obje
         {c.ALLOCATED: "sum", c.REQUESTED: "sum", c.SHARE: "any"}
     )
     for row in found[found[c.SHARE] & (found[c.ALLOCATED] < found[c.REQUESTED])].to_dict("records"):
-        reason = "the article (named as SKU) is shown without all of its core sizes (sizes)"
+        reason = "style (in the column SKU) displayed with an incomplete core size run (sizes)"
         yield row[c.STORE_ID], row[c.CATEGORY], row[c.ARTICLE], SIZE_RUN, row[c.REQUESTED], row[c.ALLOCATED], reason
 
 
@@ -141,19 +159,19 @@ def _of_skus(facts: pd.DataFrame, chosen: SkuTargets, decided: np.ndarray) -> It
     have = np.maximum(targets, rows.position)
     hidden = ~chosen.displayed & (chosen.undisplayed > rows.position)
     tests = (
-        (DISPLAY, hidden, chosen.undisplayed, have, "left out for want of a place on show (units)"),
-        (DC_STOCK, targets < chosen.steps.targets, chosen.steps.targets, targets, "the DC has too few (units)"),
-        (DC_STOCK, _gone(chosen), np.rint(chosen.steps.shared), have, "the DC has none (units)"),
+        (DISPLAY, hidden, chosen.undisplayed, have, "no display capacity left for this style (units)"),
+        (DC_STOCK, targets < chosen.steps.targets, chosen.steps.targets, targets, "DC stock is too low (units)"),
+        (DC_STOCK, _gone(chosen), np.rint(chosen.steps.shared), have, "the DC has no stock (units)"),
     )
     keys = facts[[c.STORE_ID, c.CATEGORY, c.SKU]].to_numpy(dtype=object)
     for limit, applies, requested, allocated, reason in tests:
         for i in np.flatnonzero(applies):
             yield *keys[i], limit, float(requested[i]), float(allocated[i]), reason
     for i in np.flatnonzero(chosen.lifecycle & (have < rows.floor)):
-        why = "the level does not hold it" if decided[i] in (MINIMUM, NONE) else f"because of: {decided[i]}"
-        yield *keys[i], MINIMUM, float(rows.floor[i]), float(have[i]), f"below it, {why} (units)"
+        why = "exceeds the order-up-to level" if decided[i] in (MINIMUM, NONE) else f"because of {decided[i]}"
+        yield *keys[i], MINIMUM, float(rows.floor[i]), float(have[i]), f"below the minimum, {why} (units)"
 
 
 def _gone(chosen: SkuTargets) -> np.ndarray:
-    """Rows of which the DC has none while their share of the level asks for a unit more than there is."""
+    """Rows without DC stock whose share of the level is at least one unit above their stock."""
     return chosen.lifecycle & ~chosen.in_dc & (np.rint(chosen.steps.shared) > np.floor(chosen.rows.position))

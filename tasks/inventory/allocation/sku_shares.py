@@ -1,4 +1,4 @@
-"""How a category's target is split over its SKUs: shrunken shares, and which SKU may go to which store."""
+"""Shares of SKUs in the sales of their category (shrunk), and lifecycle rules by store."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from schemas import columns as c
 from schemas.plan import BoolArray, FloatArray, IndexArray
 from schemas.settings import LifecycleSettings
 
-# Units by which recent sales are trusted against all sales, a store against the network, a SKU against its size.
+# Prior weights in units: of all sales against recent sales, of the network against a store, of the size curve against a
+# SKU.
 RECENT_TRUST = STORE_TRUST = SIZE_TRUST = 20.0
 
 
 def sku_shares(facts: pd.DataFrame, series: IndexArray) -> FloatArray:
-    """Share of each SKU in its (store, category), from little evidence to much.
+    """Estimate the share of each SKU in the sales of its (store, category).
 
-    A SKU's share in the network's category is shrunk towards the size curve (the category's sales by size, spread
-    evenly over the SKUs of a size); the store's share of all its sales towards that; its recent share towards
-    the store's. Shrinking by 20 units means: with 20 units sold, own evidence and prior count the same.
+    Three estimates are shrunk one after another: the share in the network's category toward the size curve (the sales
+    of the category by size, divided evenly among the SKUs of a size); the share in the store toward the result; the
+    recent share in the store toward that. A prior weight of 20 units means that with 20 units sold, data and prior have
+    the same weight.
 
     Args:
         facts: SKU facts.
-        series: number of each row's (store, category).
+        series: index of each row's (store, category).
 
     Returns:
         One share per row; they sum to 1 in every series.
@@ -30,13 +32,13 @@ def sku_shares(facts: pd.DataFrame, series: IndexArray) -> FloatArray:
     recent = np.maximum(facts[c.RECENT_UNITS].to_numpy(dtype=float), 0.0)
     total = np.maximum(facts[c.TOTAL_UNITS].to_numpy(dtype=float), 0.0)
     network = _network_shares(facts, total)
-    network = _normalised(network, series)
+    network = _normalized(network, series)
     store = _shrunk(total, network, series, STORE_TRUST)
-    return _normalised(_shrunk(recent, store, series, RECENT_TRUST), series)
+    return _normalized(_shrunk(recent, store, series, RECENT_TRUST), series)
 
 
 def _network_shares(facts: pd.DataFrame, total: FloatArray) -> FloatArray:
-    """Share of each row's SKU in the category's sales of the whole network, shrunk towards the size curve."""
+    """Share of each row's SKU in the network's sales of its category, shrunk toward the size curve."""
     category = pd.factorize(facts[c.CATEGORY], sort=True)[0].astype(np.int64)
     sku = pd.factorize(facts[c.SKU], sort=True)[0].astype(np.int64)
     sized = pd.factorize(facts[c.SIZE].astype(str), sort=True)[0].astype(np.int64)
@@ -57,13 +59,13 @@ def _shrunk(units: FloatArray, prior: FloatArray, series: IndexArray, trust: flo
     return shrunk
 
 
-def _normalised(values: FloatArray, series: IndexArray) -> FloatArray:
+def _normalized(values: FloatArray, series: IndexArray) -> FloatArray:
     whole = np.bincount(series, weights=values)[series]
     return np.divide(values, whole, out=np.zeros_like(values), where=whole > 0)
 
 
 def is_discontinued(facts: pd.DataFrame, stores: pd.DataFrame, lifecycle: LifecycleSettings) -> BoolArray:
-    """Rows whose article goes to outlets only, in a store that is none: not replenished, not in the file."""
+    """Rows of outlet-only SKUs in stores that are not outlets; they are not replenished and not published."""
     outlet_only = facts[c.COLLECTION_STATUS].astype(str).isin(lifecycle.outlet_only).to_numpy()
     outlet = _store_types(facts, stores, lifecycle).isin(lifecycle.outlet_types).to_numpy()
     discontinued: BoolArray = outlet_only & ~outlet
@@ -71,7 +73,7 @@ def is_discontinued(facts: pd.DataFrame, stores: pd.DataFrame, lifecycle: Lifecy
 
 
 def may_be_sent(facts: pd.DataFrame, stores: pd.DataFrame, lifecycle: LifecycleSettings) -> BoolArray:
-    """Rows that may be replenished: not discontinued, and no clearance in a store type that is excluded from it."""
+    """Rows that may be replenished: not discontinued, and not on clearance in an excluded store type."""
     clearance = facts[c.COLLECTION_STATUS].astype(str).isin(lifecycle.clearance).to_numpy()
     excluded = _store_types(facts, stores, lifecycle).isin(lifecycle.clearance_excluded_types).to_numpy()
     allowed: BoolArray = ~is_discontinued(facts, stores, lifecycle) & ~(clearance & excluded)
@@ -79,7 +81,7 @@ def may_be_sent(facts: pd.DataFrame, stores: pd.DataFrame, lifecycle: LifecycleS
 
 
 def _store_types(facts: pd.DataFrame, stores: pd.DataFrame, lifecycle: LifecycleSettings) -> pd.Series:
-    """Type of each row's store, or the last word of it (``lifecycle.type_is_last_word``)."""
+    """Type of each row's store, or its last word (``lifecycle.type_is_last_word``)."""
     if c.STORE_TYPE not in stores.columns:
         return pd.Series("", index=facts.index)
     types = stores[c.STORE_TYPE].where(stores[c.STORE_TYPE].notna(), "").astype(str)

@@ -1,10 +1,11 @@
-"""Shared limits (visits a period, DC stock per category): prices that make stores keep them, and a bound.
+"""Shared constraints (deliveries per period, DC stock per category): shadow prices and a lower bound.
 
-With a price per visit and period and a price per unit and category added to their costs, stores are independent
-shortest paths again. Their total less the value of the limits at those prices is a lower bound for every plan
-that keeps the limits (Lagrangian relaxation). The prices come from column generation: a linear program mixes the
-answers (columns) that each store has given so far, its dual values are the next prices, and a store answers
-prices with its shortest path.
+Lagrangian relaxation: a shadow price per delivery and period and a shadow price per unit and category are added to the
+costs. The stores are then independent shortest-path problems. Their total cost minus the value of the constraints at
+these prices is a lower bound for every plan that satisfies the constraints. The prices come from column generation: a
+linear program combines the delivery schedules (columns) found for each store, its dual values are the next prices, and
+each store adds its shortest path at these prices (Lübbecke and Desrosiers, Selected Topics in Column Generation,
+Operations Research 53, 2005).
 """
 
 from __future__ import annotations
@@ -16,32 +17,37 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_matrix, hstack, identity, vstack
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
-from tasks.inventory.exact.perfect_information import Needs, Prices, fills_of_visits, shortest_paths
+from tasks.inventory.exact.perfect_information import (
+    NetRequirements,
+    ShadowPrices,
+    quantities_of_visits,
+    shortest_paths,
+)
 from tasks.inventory.model.network import Network
 
-# Counts and shares, so that no clock changes a result.
+# The search ends after a number of rounds or at a relative gap, never by time: results do not depend on speed.
 ROUNDS = 80
 CLOSE = 2e-6
-# Share of the best prices so far in the next ones: keeps the dual values from jumping about.
+# Weight of the best shadow prices so far in the next ones: stabilizes the dual values.
 SMOOTHING = 0.5
 
 
 @dataclass(frozen=True)
 class Relaxation:
-    """The best prices found.
+    """The best shadow prices found, and the delivery schedules (columns) of the stores.
 
     Attributes:
-        prices: of visits per period and of units per category.
+        prices: shadow prices of deliveries per period and of units per category.
         bound: lower bound on the cost of the network.
-        worth: what the limits are worth at these prices.
-        store: shape (columns,), the store that gave each answer.
-        visits: shape (columns, T).
-        cost: shape (columns,), cost of the answer without prices.
-        priced_cost: shape (columns,), cost with the units sent at their prices.
-        weight: shape (columns,), its weight in the linear program's mix.
+        worth: value of the constraints at these prices.
+        store: shape (columns,), store of each schedule.
+        visits: shape (columns, T), the schedules.
+        cost: shape (columns,), cost without shadow prices.
+        priced_cost: shape (columns,), cost with the shadow prices of the units sent.
+        weight: shape (columns,), weight in the solution of the linear program, 0 to 1.
     """
 
-    prices: Prices
+    prices: ShadowPrices
     bound: float
     worth: float
     store: IndexArray
@@ -53,7 +59,7 @@ class Relaxation:
 
 @dataclass
 class _Columns:
-    """Answers of the stores to prices."""
+    """Delivery schedules of the stores, one for each response to shadow prices."""
 
     store: list[int] = field(default_factory=list)
     visits: list[BoolArray] = field(default_factory=list)
@@ -72,32 +78,32 @@ class _Columns:
 
 
 def has_shared_limits(problem: PlanProblem) -> bool:
-    """Whether anything binds stores together."""
+    """True if a constraint applies to several stores together: deliveries per period or DC stock."""
     return problem.max_visits_per_period is not None or bool(np.isfinite(problem.dc_available).any())
 
 
-def relax(problem: PlanProblem, network: Network, needs: Needs, rounds: int = ROUNDS) -> Relaxation:
-    """Raise the bound until it meets the linear program's value, at most ``rounds`` times.
+def relax(problem: PlanProblem, network: Network, requirements: NetRequirements, rounds: int = ROUNDS) -> Relaxation:
+    """Raise the bound until it meets the value of the linear program.
 
     Args:
-        problem: with known demand (or the mean of it).
-        network: its compiled form, one path.
-        needs: of the path.
-        rounds: number of shortest-path rounds.
+        problem: with known or expected demand.
+        network: its arrays, with one path.
+        requirements: net requirements on that path.
+        rounds: most rounds of shortest paths.
     """
     limits = _Limits.of(problem)
     columns = _Columns()
-    prices = Prices.none(problem)
+    prices = ShadowPrices.none(problem)
     best_prices, best = prices, -np.inf
     weight = np.empty(0)
     for _ in range(rounds):
-        value = _answer(problem, network, needs, prices, limits, columns)
+        value = _add_columns(problem, network, requirements, prices, limits, columns)
         if value > best:
             best, best_prices = value, prices
         mixed, weight, dual = _mix(columns, limits, network.stores)
         if mixed - best <= CLOSE * abs(mixed):
             break
-        prices = Prices(
+        prices = ShadowPrices(
             SMOOTHING * best_prices.visit + (1 - SMOOTHING) * dual.visit,
             SMOOTHING * best_prices.unit + (1 - SMOOTHING) * dual.unit,
         )
@@ -110,7 +116,7 @@ def relax(problem: PlanProblem, network: Network, needs: Needs, rounds: int = RO
 
 @dataclass(frozen=True)
 class _Limits:
-    """Limits that are there: visits a period (or none) and categories with limited DC stock."""
+    """The shared constraints: deliveries per period (None = unlimited) and categories with limited DC stock."""
 
     visits: float | None
     categories: IndexArray
@@ -135,26 +141,31 @@ class _Limits:
         visits = np.empty(0) if self.visits is None else np.full(self.periods, self.visits)
         return np.concatenate([visits, self.available])
 
-    def value(self, prices: Prices) -> float:
-        """What the limits are worth at these prices."""
+    def value(self, prices: ShadowPrices) -> float:
+        """Value of the constraints at these shadow prices."""
         visits = 0.0 if self.visits is None else self.visits * float(prices.visit.sum())
         return visits + float(prices.unit[self.categories] @ self.available)
 
-    def prices(self, dual: FloatArray) -> Prices:
+    def prices(self, dual: FloatArray) -> ShadowPrices:
         visit, unit = np.zeros(self.periods), np.zeros(self.all_categories)
         if self.visits is not None:
             visit = dual[: self.periods]
         unit[self.categories] = dual[len(dual) - len(self.categories) :]
-        return Prices(visit, unit)
+        return ShadowPrices(visit, unit)
 
 
-def _answer(
-    problem: PlanProblem, network: Network, needs: Needs, prices: Prices, limits: _Limits, columns: _Columns
+def _add_columns(
+    problem: PlanProblem,
+    network: Network,
+    requirements: NetRequirements,
+    prices: ShadowPrices,
+    limits: _Limits,
+    columns: _Columns,
 ) -> float:
-    """Every store's shortest path at these prices becomes a column; the value of the relaxation."""
-    visits, cost = shortest_paths(problem, network, needs, prices)
-    _, fills = fills_of_visits(problem, network, needs, visits, prices)
-    units = fills.sum(axis=0)
+    """Add the shortest path of every store at these shadow prices as a column; return the value of the relaxation."""
+    visits, cost = shortest_paths(problem, network, requirements, prices)
+    _, quantities = quantities_of_visits(problem, network, requirements, visits, prices)
+    units = quantities.sum(axis=0)
     for i in range(network.stores):
         part = network.series_of(i)
         sent = np.zeros(limits.all_categories)
@@ -164,19 +175,23 @@ def _answer(
     return float(cost.sum()) - limits.value(prices)
 
 
-def _mix(columns: _Columns, limits: _Limits, stores: int) -> tuple[float, FloatArray, Prices]:
-    """The cheapest mix of answers that keeps the limits: its cost, its weights and the prices it implies."""
+def _mix(columns: _Columns, limits: _Limits, stores: int) -> tuple[float, FloatArray, ShadowPrices]:
+    """Solve the linear program: the cheapest combination of schedules within the constraints.
+
+    Returns:
+        Its cost, the weights of the columns, and the dual values as shadow prices.
+    """
     cost = np.array(columns.cost)
     count = len(cost)
     rows = csr_matrix(np.array(columns.sent).T) if len(limits.categories) else csr_matrix((0, count))
     if limits.visits is not None:
         rows = vstack([csr_matrix(np.array(columns.visits, dtype=float).T), rows])
     choice = csr_matrix((np.ones(count), (np.array(columns.store), np.arange(count))), shape=(stores, count))
-    # Breaking a limit costs more than anything a store can lose, so that the program always has an answer.
+    # Violating a constraint costs more than a store can lose, so that the program always has a solution.
     excess = -identity(rows.shape[0], format="csr")
-    dear = 10.0 * (cost.max() + 1.0)
+    penalty = 10.0 * (cost.max() + 1.0)
     solved = linprog(
-        np.concatenate([cost, np.full(rows.shape[0], dear)]),
+        np.concatenate([cost, np.full(rows.shape[0], penalty)]),
         A_ub=hstack([rows, excess]),
         b_ub=limits.right_side,
         A_eq=hstack([choice, csr_matrix((stores, rows.shape[0]))]),

@@ -1,4 +1,4 @@
-"""Known demand: shortest paths of a whole network, their bound and the plan that attains it."""
+"""Known demand: shortest paths of all stores, their lower bound and the plan that attains it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
-from tasks.inventory.exact.visit_graph import DeliveryDays, best_path, fills_of
-from tasks.inventory.exact.visit_graph import Needs as StoreNeeds
+from tasks.inventory.exact.visit_graph import DeliveryDays, best_path, delivery_quantities_of
+from tasks.inventory.exact.visit_graph import NetRequirements as StoreRequirements
 from tasks.inventory.model.delivery_days import review_visits, visitable, week_starts
 from tasks.inventory.model.network import Network, is_whole
 from tasks.inventory.model.simulator import (
@@ -23,13 +23,13 @@ from tasks.inventory.model.simulator import (
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What opening stock does not cover on one path of demand.
+class NetRequirements:
+    """Net requirements of a network on one path of demand: demand that opening stock does not cover.
 
     Attributes:
-        units: shape (T, n).
-        rest: shape (S, T), opening stock and goods in transit left after period t's arrivals.
-        fixed: shape (S,), cost that no plan changes: holding of opening stock, penalties it causes alone.
+        units: shape (T, n), units.
+        rest: shape (S, T), units of opening stock and goods in transit left after the arrivals of period t.
+        fixed: shape (S,), cost that no plan changes: holding cost and capacity penalties of the opening stock.
     """
 
     units: FloatArray
@@ -38,25 +38,25 @@ class Needs:
 
 
 @dataclass(frozen=True)
-class Prices:
-    """Prices of shared limits (Lagrange multipliers), zero where there are none.
+class ShadowPrices:
+    """Shadow prices (Lagrange multipliers) of the shared constraints; zero without constraints.
 
     Attributes:
-        visit: shape (T,), added to the cost of a visit in each period.
-        unit: shape (C,), cost of sending one unit of a category.
+        visit: shape (T,), added to the cost of a delivery in each period.
+        unit: shape (C,), added cost of sending one unit of a category.
     """
 
     visit: FloatArray
     unit: FloatArray
 
     @classmethod
-    def none(cls, problem: PlanProblem) -> Prices:
-        """No shared limit has a price."""
+    def none(cls, problem: PlanProblem) -> ShadowPrices:
+        """Shadow prices of zero."""
         return cls(np.zeros(problem.periods), np.zeros(len(problem.categories)))
 
 
-def needs_on_path(network: Network, path: int) -> Needs:
-    """Needs on one path of demand: what the simulator loses without any delivery."""
+def net_requirements_on_path(network: Network, path: int) -> NetRequirements:
+    """Compute net requirements on one path: the sales that the simulator loses without any delivery."""
     units = np.empty((network.periods, network.series))
     rest = np.empty((network.stores, network.periods))
     never = np.zeros(network.periods, dtype=np.bool_)
@@ -66,11 +66,11 @@ def needs_on_path(network: Network, path: int) -> Needs:
         trace, _ = traced(demand, store_of(network, i), never, np.zeros(demand.shape[1:]))
         units[:, part] = demand[0] - trace.sold
         rest[i] = trace.after_delivery
-    return Needs(units, rest, _fixed_costs(network, path))
+    return NetRequirements(units, rest, _fixed_costs(network, path))
 
 
 def _fixed_costs(network: Network, path: int) -> FloatArray:
-    """Cost of doing nothing, without its lost sales: holding and penalties of stock that is there anyway."""
+    """Cost per store without deliveries and without lost sales: holding cost and penalties of the opening stock."""
     shape = (network.stores, network.periods)
     nothing = Plan(np.zeros(shape, dtype=np.bool_), np.zeros((network.series, network.periods)))
     measures, _ = store_measures(network.path(path), nothing)
@@ -79,15 +79,16 @@ def _fixed_costs(network: Network, path: int) -> FloatArray:
 
 
 def over_penalty(problem: PlanProblem) -> float:
-    """What a period over capacity costs a plan: inf where such a plan is invalid."""
+    """Penalty of a period over capacity; inf if such a plan is invalid."""
     hard = problem.settings.capacity == "hard" and problem.paths is None
     return np.inf if hard else problem.settings.over_capacity_penalty
 
 
 def allowed_days(problem: PlanProblem) -> BoolArray:
-    """Periods in which each store may be visited, shape (S, T).
+    """Periods in which each store may have a delivery, shape (S, T).
 
-    From L on, no frozen one; a store without a known visit cost is visited on its review days only.
+    Periods from L on without blackout dates. A store without a known delivery cost has deliveries on its review days
+    only.
     """
     allowed = visitable(problem)
     if problem.free_visits is not None and problem.free_visits.any() and problem.max_visits_per_period is None:
@@ -98,31 +99,31 @@ def allowed_days(problem: PlanProblem) -> BoolArray:
 def shortest_paths(
     problem: PlanProblem,
     network: Network,
-    needs: Needs,
-    prices: Prices | None = None,
+    requirements: NetRequirements,
+    prices: ShadowPrices | None = None,
     allowed: BoolArray | None = None,
 ) -> tuple[BoolArray, FloatArray]:
-    """The cheapest visits of every store by itself.
+    """Compute the deliveries of least cost of every store, independent of the other stores.
 
     Args:
-        problem: the problem.
-        network: its compiled form.
-        needs: of the path of demand.
-        prices: of shared limits.
-        allowed: shape (S, T), periods in which a store may be visited; all that the problem allows if None.
+        problem: the plan problem.
+        network: its arrays.
+        requirements: net requirements on the path of demand.
+        prices: shadow prices of the shared constraints; zero if None.
+        allowed: shape (S, T), periods in which a store may have a delivery; all that the problem allows if None.
 
     Returns:
-        Visits (S, T) and the least cost per store (S,), prices included, ``needs.fixed`` included: a lower bound
-        for every policy without returns on this path. inf where no visits keep the weekly rule.
+        Deliveries (S, T) and the least cost per store (S,), with shadow prices and ``requirements.fixed``. The cost is
+        a lower bound for every policy without returns on this path; inf if the weekly rule cannot be satisfied.
     """
-    prices = prices or Prices.none(problem)
+    prices = prices or ShadowPrices.none(problem)
     allowed = allowed_days(problem) if allowed is None else allowed
     starts = week_starts(problem.periods, problem.periods_per_week, network.lead_time)
     visits = np.zeros((network.stores, network.periods), dtype=np.bool_)
     cost = np.empty(network.stores)
     penalty = over_penalty(problem)
     for i in range(network.stores):
-        # A week without a day that may have a visit needs none.
+        # A week without an allowed period requires no delivery.
         able = [s for s in starts if allowed[i, s : s + problem.periods_per_week].any()]
         days = DeliveryDays(
             network.visit_cost[i] + prices.visit,
@@ -131,39 +132,49 @@ def shortest_paths(
             problem.periods_per_week,
             network.lead_time,
         )
-        cost[i] = best_path(_of_store(network, needs, prices, penalty, i), days, visits[i])
-    return visits, cost + needs.fixed
+        cost[i] = best_path(_of_store(network, requirements, prices, penalty, i), days, visits[i])
+    return visits, cost + requirements.fixed
 
 
 def plan_of_visits(
-    problem: PlanProblem, network: Network, needs: Needs, visits: BoolArray, prices: Prices | None = None
+    problem: PlanProblem,
+    network: Network,
+    requirements: NetRequirements,
+    visits: BoolArray,
+    prices: ShadowPrices | None = None,
 ) -> Plan:
-    """The plan that fills the known need at given visits: a level per visit, scarce space to the dearest units."""
-    return plan_of_fills(problem, network, fills_of_visits(problem, network, needs, visits, prices))
+    """The plan that delivers the net requirement: one level per delivery, scarce space to the most valuable units."""
+    return plan_of_quantities(problem, network, quantities_of_visits(problem, network, requirements, visits, prices))
 
 
-def fills_of_visits(
-    problem: PlanProblem, network: Network, needs: Needs, visits: BoolArray, prices: Prices | None = None
+def quantities_of_visits(
+    problem: PlanProblem,
+    network: Network,
+    requirements: NetRequirements,
+    visits: BoolArray,
+    prices: ShadowPrices | None = None,
 ) -> tuple[BoolArray, FloatArray]:
-    """Visits (S, T) with the units (T, n) that each sends."""
-    prices = prices or Prices.none(problem)
-    fills = np.zeros_like(needs.units)
+    """Deliveries (S, T) and their quantities in units (T, n)."""
+    prices = prices or ShadowPrices.none(problem)
+    quantities = np.zeros_like(requirements.units)
     whole = is_whole(problem)
     penalty = over_penalty(problem)
     for i in range(network.stores):
         part = network.series_of(i)
         sent = np.zeros((network.periods, part.stop - part.start))
-        fills_of(_of_store(network, needs, prices, penalty, i), visits[i], whole, sent)
-        fills[:, part] = sent
-    return visits, fills
+        delivery_quantities_of(_of_store(network, requirements, prices, penalty, i), visits[i], whole, sent)
+        quantities[:, part] = sent
+    return visits, quantities
 
 
-def _of_store(network: Network, needs: Needs, prices: Prices, penalty: float, store: int) -> StoreNeeds:
+def _of_store(
+    network: Network, requirements: NetRequirements, prices: ShadowPrices, penalty: float, store: int
+) -> StoreRequirements:
     part = network.series_of(store)
-    return StoreNeeds(
-        needs.units[:, part],  # as laid out: the layout decides in which order the kernel sums
+    return StoreRequirements(
+        requirements.units[:, part],  # not contiguous: the memory layout sets the order of the kernel's sums
         network.price[store],
-        needs.rest[store],
+        requirements.rest[store],
         prices.unit[network.category[part]],
         float(network.capacity[store]),
         float(network.holding_cost),
@@ -171,17 +182,17 @@ def _of_store(network: Network, needs: Needs, prices: Prices, penalty: float, st
     )
 
 
-def plan_of_fills(problem: PlanProblem, network: Network, decided: tuple[BoolArray, FloatArray]) -> Plan:
-    """The plan whose levels send given units (T, n) at given visits when demand is the mean.
+def plan_of_quantities(problem: PlanProblem, network: Network, decided: tuple[BoolArray, FloatArray]) -> Plan:
+    """The plan whose levels result in given delivery quantities (T, n) if demand equals its mean.
 
-    The level of a visit is the inventory position when it is decided, plus the units.
+    The level of a delivery is the inventory position at its order plus the quantity.
     """
-    visits, fills = decided
+    visits, quantities = decided
     levels = np.zeros(problem.mean.shape)
     mean = np.ascontiguousarray(problem.mean.T)
     for i in range(network.stores):
         part = network.series_of(i)
-        units = np.ascontiguousarray(fills[:, part])
+        units = np.ascontiguousarray(quantities[:, part])
         rule = OrderRule(np.where(units > 0, np.inf, -np.inf), units, up_to=False)
         demand = np.ascontiguousarray(mean[:, part])
         days: BoolArray = np.any(units > 0, axis=1)

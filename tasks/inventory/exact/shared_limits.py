@@ -1,4 +1,4 @@
-"""Plans under shared limits: which store is visited when (visits a period), who gets the scarce units (DC stock)."""
+"""Plans under shared constraints: delivery slots (deliveries per period) and the allocation of DC stock."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ from scipy.sparse import csr_matrix, vstack
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
 from tasks.inventory.exact.lagrange import Relaxation
-from tasks.inventory.exact.perfect_information import Needs, allowed_days
+from tasks.inventory.exact.perfect_information import NetRequirements, allowed_days
 from tasks.inventory.exact.visit_graph import push_block, room_of_visits
 from tasks.inventory.model.delivery_days import review_visits, week_starts
 from tasks.inventory.model.kernels import compiled
 from tasks.inventory.model.network import UNIT_TOLERANCE, Network, is_whole
 
-# Work limit of the integer program: nodes, not seconds.
+# Most nodes of the integer program. The limit is not a time, so results do not depend on speed.
 NODES = 400
 SMALLEST_GAP = 1e-5
 
 
 def visits_of(problem: PlanProblem, relaxation: Relaxation) -> BoolArray:
-    """One answer per store out of the relaxation's, together within the limit of visits a period.
+    """Select one delivery schedule per store so that all together respect the deliveries per period.
 
-    An integer program picks the answers that cost least, units at their prices; where it finds none, stores are
-    visited once a review period.
+    An integer program selects the schedules of least cost, with units at their shadow prices. If it finds no solution,
+    every store has one delivery per review period.
+
+    Args:
+        problem: the plan problem.
+        relaxation: its schedules to select from.
 
     Returns:
         Shape (S, T).
@@ -54,7 +58,7 @@ def visits_of(problem: PlanProblem, relaxation: Relaxation) -> BoolArray:
 
 @compiled
 def _blocks(
-    need: FloatArray,
+    requirement: FloatArray,
     price: FloatArray,
     visits: BoolArray,
     holding_cost: float,
@@ -63,8 +67,8 @@ def _blocks(
     units: FloatArray,
     value: FloatArray,
 ) -> int:
-    """Envelope blocks of every visit and category of a store (``tasks.inventory.exact.visit_graph``); their number."""
-    periods, count = need.shape
+    """Write the envelope blocks of every delivery and category (see ``visit_graph``); return their number."""
+    periods, count = requirement.shape
     size = 0
     block_units = np.empty(periods)
     block_value = np.empty(periods)
@@ -77,9 +81,9 @@ def _blocks(
         for j in range(count):
             blocks = 0
             for t in range(a, b):
-                if need[t, j] > 0.0:
+                if requirement[t, j] > 0.0:
                     worth = price[t, j] - holding_cost * (t - a)
-                    blocks = push_block(block_units, block_value, blocks, need[t, j], worth)
+                    blocks = push_block(block_units, block_value, blocks, requirement[t, j], worth)
             for k in range(blocks):
                 if block_value[k] > 0.0:
                     day[size], series[size] = a, j
@@ -99,7 +103,7 @@ def _take(
     whole: bool,
     taken: FloatArray,
 ) -> None:
-    """Give out blocks in ``order`` while their visit has room and their category stock."""
+    """Allocate blocks in ``order`` while their delivery has room and their category has DC stock."""
     for place in order:
         amount = min(units[place], room[visit[place]], available[category[place]])
         if whole:
@@ -111,28 +115,30 @@ def _take(
         available[category[place]] -= amount
 
 
-def fills_within_limits(
-    problem: PlanProblem, network: Network, needs: Needs, visits: BoolArray
+def quantities_within_limits(
+    problem: PlanProblem, network: Network, requirements: NetRequirements, visits: BoolArray
 ) -> tuple[BoolArray, FloatArray]:
-    """Visits with their fills: every unit of DC stock and of space to where it is worth most.
+    """Compute delivery quantities: DC stock and space go to the most valuable units first.
 
     Args:
-        problem: known demand.
-        network: its compiled form.
-        needs: of its demand.
+        problem: with known demand.
+        network: its arrays.
+        requirements: net requirements of its demand.
         visits: shape (S, T).
 
     Returns:
-        The visits and the units sent, shape (T, n).
+        The deliveries and the units sent, shape (T, n).
     """
-    parts = [_blocks_of_store(network, needs, visits, i) for i in range(network.stores)]
+    parts = [_blocks_of_store(network, requirements, visits, i) for i in range(network.stores)]
     store = np.repeat(np.arange(network.stores), [len(part[0]) for part in parts])
     day, series, units, value = (np.concatenate([part[k] for part in parts]) for k in range(4))
     series = series + network.first[store]
     room = np.zeros((network.stores, network.periods))
     for i in range(network.stores):
         part = network.series_of(i)
-        room_of_visits(needs.units[:, part], needs.rest[i], visits[i], float(network.capacity[i]), room[i])
+        room_of_visits(
+            requirements.units[:, part], requirements.rest[i], visits[i], float(network.capacity[i]), room[i]
+        )
     taken = np.zeros(len(units))
     _take(
         np.argsort(-value, kind="stable"),
@@ -144,23 +150,25 @@ def fills_within_limits(
         is_whole(problem),
         taken,
     )
-    fills = np.zeros_like(needs.units)
-    np.add.at(fills, (day, series), taken)
-    return visits, fills
+    quantities = np.zeros_like(requirements.units)
+    np.add.at(quantities, (day, series), taken)
+    return visits, quantities
 
 
-def _blocks_of_store(network: Network, needs: Needs, visits: BoolArray, store: int) -> tuple[np.ndarray, ...]:
+def _blocks_of_store(
+    network: Network, requirements: NetRequirements, visits: BoolArray, store: int
+) -> tuple[np.ndarray, ...]:
     part = network.series_of(store)
-    need = needs.units[:, part]
-    most = int(np.count_nonzero(need > 0))
+    requirement = requirements.units[:, part]
+    most = int(np.count_nonzero(requirement > 0))
     day, series = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
     units, value = np.empty(most), np.empty(most)
-    size = _blocks(need, network.price[store], visits[store], network.holding_cost, day, series, units, value)
+    size = _blocks(requirement, network.price[store], visits[store], network.holding_cost, day, series, units, value)
     return day[:size], series[:size], units[:size], value[:size]
 
 
 def weeks_fit(problem: PlanProblem) -> bool:
-    """Whether the visits a period suffice for one visit a week to every store that may have one in it."""
+    """True if the deliveries per period allow one delivery per week for every store that may have one."""
     limit = problem.max_visits_per_period
     if limit is None:
         return True

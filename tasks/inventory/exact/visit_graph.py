@@ -1,15 +1,17 @@
-"""Known demand: the best visits of one store are a shortest path over its periods (facts of the domain).
+"""Known demand: the cheapest deliveries of one store are a shortest path over its periods.
 
-Between a visit at a and the next at b a store can sell, beyond its opening stock, at most what fits at a. What
-opening stock and goods in transit do not cover (the *need*) does not depend on the plan, and carrying a unit
-over a visit never beats sending it at that visit. So the cost of the arc (a, b) depends on a and b only:
+Between a delivery at a and the next at b, a store can sell its opening stock and at most what fits at a. The net
+requirement is the demand that opening stock and goods in transit do not cover. It does not depend on the plan. Holding
+a unit beyond the next delivery never costs less than sending it with that delivery. The cost of the arc (a, b)
+therefore depends on a and b only:
 
-    cost(a, b) = visit at a + value of the need in [a, b) − best gain of a fill at a
+    cost(a, b) = delivery cost at a + value of the net requirement in [a, b) − largest gain of a delivery quantity at a
 
-Customers are served first come: of a category, k units serve the first k units of its need. The gain of k is
-therefore a sum over periods in order; its upper concave envelope (neighbouring periods merged while a later one
-is worth more) makes the space problem a fractional knapsack, whose value is an upper limit of any fill's gain
-and misses it by at most one merged block.
+Customers are served in the order of their arrival: k units of a category serve the first k units of its net
+requirement. The gain of k units is therefore a sum over periods in order. Its upper concave envelope merges adjacent
+periods while a later one has the higher value. With it the allocation of space is a fractional knapsack problem
+(Dantzig, Discrete-Variable Extremum Problems, Operations Research 5, 1957). Its value is an upper bound on the gain of
+any delivery quantity; the difference is at most one merged block.
 """
 
 from __future__ import annotations
@@ -22,24 +24,24 @@ from schemas.plan import BoolArray, FloatArray, IndexArray
 from tasks.inventory.model.kernels import compiled
 from tasks.inventory.model.network import UNIT_TOLERANCE
 
-# How often a fill is cut until it crowds no period; each cut takes the whole excess, so that few are needed.
+# Most reductions of a delivery quantity until no period is over capacity. Each removes the whole excess.
 SHRINKINGS = 50
 
 
-class Needs(NamedTuple):
-    """What a store needs beyond its opening stock, and what limits a delivery.
+class NetRequirements(NamedTuple):
+    """Net requirements of one store, and what constrains its deliveries.
 
     Attributes:
-        need: shape (T, m), units not covered by opening stock and goods in transit.
+        requirement: shape (T, m), units not covered by opening stock and goods in transit.
         price: shape (T, m), cost of a lost unit.
         rest: shape (T,), units in the store after period t's arrivals without any delivery.
         unit_cost: shape (m,), cost of sending one unit (shadow prices of shared DC stock).
         capacity: units.
         holding_cost: per unit and period.
-        over_penalty: per period that a delivery puts over capacity; inf where that is forbidden.
+        over_penalty: per period that a delivery puts over capacity; inf if that is not allowed.
     """
 
-    need: FloatArray
+    requirement: FloatArray
     price: FloatArray
     rest: FloatArray
     unit_cost: FloatArray
@@ -48,15 +50,19 @@ class Needs(NamedTuple):
     over_penalty: float
 
 
+# Numba's index of kernels compiled by an earlier version names the class; reading it fails if the name is missing.
+Needs = NetRequirements
+
+
 class DeliveryDays(NamedTuple):
-    """When a store may and must be visited.
+    """When a store may and must have a delivery.
 
     Attributes:
         cost: shape (T,), of a delivery in each period.
         allowed: shape (T,), periods in which a delivery may arrive.
-        week_starts: first periods of the weeks that need a delivery.
+        week_starts: first periods of the weeks that require a delivery.
         week: periods in a week.
-        lead_time: L; deliveries before it are impossible.
+        lead_time: L in periods; no delivery can arrive before period L.
     """
 
     cost: FloatArray
@@ -68,7 +74,18 @@ class DeliveryDays(NamedTuple):
 
 @compiled
 def push_block(units: FloatArray, value: FloatArray, count: int, amount: float, worth: float) -> int:
-    """Append a block to one category's concave envelope (blocks of falling value); the new block count."""
+    """Append a block to the concave envelope of one category (blocks of falling value).
+
+    Args:
+        units: units of each block, changed.
+        value: value per unit of each block, changed.
+        count: blocks so far.
+        amount: units of the new block.
+        worth: its value per unit.
+
+    Returns:
+        The number of blocks after merging.
+    """
     units[count] = amount
     value[count] = worth
     count += 1
@@ -82,7 +99,7 @@ def push_block(units: FloatArray, value: FloatArray, count: int, amount: float, 
 
 @compiled
 def _capped_gain(units: FloatArray, value: FloatArray, counts: IndexArray, room: float) -> float:
-    """Most valuable ``room`` units over all categories' envelopes."""
+    """Value of the ``room`` most valuable units over the envelopes of all categories."""
     size = 0
     for j in range(len(counts)):
         size += counts[j]
@@ -108,11 +125,12 @@ def _capped_gain(units: FloatArray, value: FloatArray, counts: IndexArray, room:
 
 @compiled
 def _room(
-    a: int, b: int, days_over: int, need_until: FloatArray, rest: FloatArray, capacity: float
+    a: int, b: int, days_over: int, requirement_until: FloatArray, rest: FloatArray, capacity: float
 ) -> tuple[float, int]:
-    """Units that a fill at ``a`` may hold when the store may be over capacity in its first ``days_over`` periods.
+    """Largest delivery quantity at ``a`` if the store may be over capacity in the first ``days_over`` periods.
 
-    Also the number of those periods that are over by the fill alone, not by opening stock already.
+    Returns:
+        Units, and the number of those periods that exceed capacity because of the delivery, not of opening stock.
     """
     room = np.inf
     added = 0
@@ -121,36 +139,36 @@ def _room(
             if rest[t] <= capacity + UNIT_TOLERANCE:
                 added += 1
         elif t == a + days_over or rest[t] > rest[t - 1]:
-            room = min(room, capacity - rest[t] + need_until[t] - need_until[a])
+            room = min(room, capacity - rest[t] + requirement_until[t] - requirement_until[a])
     return max(room, 0.0), added
 
 
 @compiled
-def best_path(store: Needs, days: DeliveryDays, visits: BoolArray) -> float:  # noqa: C901, PLR0912, PLR0915
-    """The cheapest visits of a store with known demand, and their cost.
+def best_path(store: NetRequirements, days: DeliveryDays, visits: BoolArray) -> float:  # noqa: C901, PLR0912, PLR0915
+    """Find the deliveries of least cost of a store with known demand.
 
     Args:
-        store: its need, prices and limits.
-        days: when it may and must be visited.
-        visits: shape (T,), written.
+        store: net requirements, prices and capacity.
+        days: when it may and must have a delivery.
+        visits: shape (T,), written: the path with the fewest deliveries among those of equal cost.
 
     Returns:
-        Cost of visits, lost need, holding of fills and penalties by fills; inf where no path keeps the rules.
-        Among paths of equal cost the one with the fewest visits.
+        Cost of deliveries, lost sales, holding of delivered units and penalties that deliveries cause; inf if no
+        path has every required delivery.
     """
-    need, price, rest, unit_cost, capacity, holding_cost, over_penalty = store
+    requirement, price, rest, unit_cost, capacity, holding_cost, over_penalty = store
     visit_cost, allowed, starts, week, lead_time = days
-    periods, series = need.shape
+    periods, series = requirement.shape
     lost = np.zeros(periods + 1)
-    need_until = np.zeros(periods + 1)
+    requirement_until = np.zeros(periods + 1)
     for t in range(periods):
         worth, units = 0.0, 0.0
         for j in range(series):
-            worth += need[t, j] * price[t, j]
-            units += need[t, j]
+            worth += requirement[t, j] * price[t, j]
+            units += requirement[t, j]
         lost[t + 1] = lost[t] + worth
-        need_until[t + 1] = need_until[t] + units
-    # The latest period by which the visit after one at a must come; a = T stands for "none yet".
+        requirement_until[t + 1] = requirement_until[t] + units
+    # The latest period of the delivery after one at a; index T is for "no delivery yet".
     latest = np.full(periods + 1, periods)
     for a in range(periods + 1):
         after = a if a < periods else -1
@@ -174,12 +192,12 @@ def best_path(store: Needs, days: DeliveryDays, visits: BoolArray) -> float:  # 
             continue
         counts[:] = 0
         gain = 0.0
-        wanted = 0.0
+        requested = 0.0
         base = best[a] + visit_cost[a]
         for b in range(a + 1, latest[a] + 1):
             t = b - 1
             for j in range(series):
-                amount = need[t, j]
+                amount = requirement[t, j]
                 if amount <= 0.0:
                     continue
                 worth = price[t, j] - unit_cost[j] - holding_cost * (t - a)
@@ -187,12 +205,12 @@ def best_path(store: Needs, days: DeliveryDays, visits: BoolArray) -> float:  # 
                 for block in range(old):
                     if value_of[j, block] > 0.0:
                         gain -= units_of[j, block] * value_of[j, block]
-                        wanted -= units_of[j, block]
+                        requested -= units_of[j, block]
                 counts[j] = push_block(units_of[j], value_of[j], old, amount, worth)
                 for block in range(counts[j]):
                     if value_of[j, block] > 0.0:
                         gain += units_of[j, block] * value_of[j, block]
-                        wanted += units_of[j, block]
+                        requested += units_of[j, block]
             if b < periods and not allowed[b]:
                 continue
             short = lost[b] - lost[a]
@@ -200,11 +218,11 @@ def best_path(store: Needs, days: DeliveryDays, visits: BoolArray) -> float:  # 
                 continue
             cost = np.inf
             for days_over in range(b - a + 1):
-                room, added = _room(a, b, days_over, need_until, rest, capacity)
+                room, added = _room(a, b, days_over, requirement_until, rest, capacity)
                 extra = over_penalty * added if added > 0 else 0.0
                 if extra >= cost:
                     break
-                if wanted <= room + UNIT_TOLERANCE:
+                if requested <= room + UNIT_TOLERANCE:
                     cost = min(cost, extra + max(short - gain, 0.0))
                     break
                 cost = min(cost, extra + short - _capped_gain(units_of, value_of, counts, room))
@@ -223,23 +241,23 @@ def best_path(store: Needs, days: DeliveryDays, visits: BoolArray) -> float:  # 
 
 
 @compiled
-def fills_of(  # noqa: C901, PLR0912, PLR0915
-    store: Needs, visits: BoolArray, whole: bool, fills: FloatArray
+def delivery_quantities_of(  # noqa: C901, PLR0912, PLR0915
+    store: NetRequirements, visits: BoolArray, whole: bool, quantities: FloatArray
 ) -> None:
-    """What each visit sends: the need until the next visit, the dearest units where space is scarce.
+    """Compute delivery quantities: the net requirement until the next delivery, the most valuable units first.
 
     Args:
-        store: its need, prices and limits.
+        store: net requirements, prices and capacity.
         visits: shape (T,).
-        whole: units are whole.
-        fills: shape (T, m), written: units sent at each visit.
+        whole: round to whole units.
+        quantities: shape (T, m), written: units of each delivery.
     """
-    need, price, rest, unit_cost, capacity, holding_cost, over_penalty = store
-    periods, series = need.shape
-    fills[:] = 0.0
-    need_until = np.zeros(periods + 1)
+    requirement, price, rest, unit_cost, capacity, holding_cost, over_penalty = store
+    periods, series = requirement.shape
+    quantities[:] = 0.0
+    requirement_until = np.zeros(periods + 1)
     for t in range(periods):
-        need_until[t + 1] = need_until[t] + need[t].sum()
+        requirement_until[t + 1] = requirement_until[t] + requirement[t].sum()
     units_of = np.empty((series, periods))
     value_of = np.empty((series, periods))
     counts = np.zeros(series, dtype=np.int64)
@@ -249,27 +267,27 @@ def fills_of(  # noqa: C901, PLR0912, PLR0915
         b = a + 1
         while b < periods and not visits[b]:
             b += 1
-        wanted, size = 0.0, 0
+        requested, size = 0.0, 0
         for j in range(series):
             counts[j] = 0
             for t in range(a, b):
-                if need[t, j] > 0.0:
+                if requirement[t, j] > 0.0:
                     worth = price[t, j] - unit_cost[j] - holding_cost * (t - a)
-                    counts[j] = push_block(units_of[j], value_of[j], counts[j], need[t, j], worth)
+                    counts[j] = push_block(units_of[j], value_of[j], counts[j], requirement[t, j], worth)
             for block in range(counts[j]):
                 if value_of[j, block] > 0.0:
-                    wanted += units_of[j, block]
+                    requested += units_of[j, block]
                     size += 1
         room, best_room, best_gain = 0.0, 0.0, -np.inf
         for days_over in range(b - a + 1):
-            room, added = _room(a, b, days_over, need_until, rest, capacity)
+            room, added = _room(a, b, days_over, requirement_until, rest, capacity)
             extra = over_penalty * added if added > 0 else 0.0
             if extra == np.inf:
                 break
             gain = _capped_gain(units_of, value_of, counts, room) - extra
             if gain > best_gain:
                 best_gain, best_room = gain, room
-            if wanted <= room:
+            if requested <= room:
                 break
         room = best_room
         if whole and room < np.inf:
@@ -286,47 +304,57 @@ def fills_of(  # noqa: C901, PLR0912, PLR0915
                     series_of[size] = j
                     size += 1
         order = np.argsort(-worth_of, kind="mergesort")
-        # The room counts on selling the need; what is sold of a scarce fill may be less. Where crowding is
-        # forbidden the fill shrinks until no period is crowded by it.
+        # The room assumes that the whole requirement is sold; a smaller quantity may sell less. If exceeding capacity
+        # is not allowed, the quantity is reduced until no period exceeds it.
         for _ in range(SHRINKINGS):
-            fills[a] = 0.0
+            quantities[a] = 0.0
             left = room
             for place in order:
                 taken = min(left, amount_of[place])
                 if taken <= 0.0:
                     break
-                fills[a, series_of[place]] += taken
+                quantities[a, series_of[place]] += taken
                 left -= taken
-            crowd = _crowd(need, rest, fills[a], a, b, capacity) if over_penalty == np.inf else 0.0
-            if crowd <= UNIT_TOLERANCE:
+            excess = _excess(requirement, rest, quantities[a], a, b, capacity) if over_penalty == np.inf else 0.0
+            if excess <= UNIT_TOLERANCE:
                 break
-            room = min(room, fills[a].sum()) - (np.ceil(crowd - UNIT_TOLERANCE) if whole else crowd)
+            room = min(room, quantities[a].sum()) - (np.ceil(excess - UNIT_TOLERANCE) if whole else excess)
 
 
 @compiled
-def _crowd(need: FloatArray, rest: FloatArray, fill: FloatArray, a: int, b: int, capacity: float) -> float:
-    """Units by which a fill at ``a`` takes a store above capacity before ``b``, where it is not above anyway."""
-    stock = fill.copy()
+def _excess(requirement: FloatArray, rest: FloatArray, quantity: FloatArray, a: int, b: int, capacity: float) -> float:
+    """Most units over capacity before ``b`` that a delivery at ``a`` causes; periods over without it do not count."""
+    stock = quantity.copy()
     worst = 0.0
     for t in range(a, b):
         if rest[t] <= capacity + UNIT_TOLERANCE:
             worst = max(worst, stock.sum() + rest[t] - capacity)
         for j in range(len(stock)):
-            stock[j] -= min(stock[j], need[t, j])
+            stock[j] -= min(stock[j], requirement[t, j])
     return worst
 
 
 @compiled
-def room_of_visits(need: FloatArray, rest: FloatArray, visits: BoolArray, capacity: float, room: FloatArray) -> None:
-    """Units that each visit of a store may send within capacity; ``room`` (T,) is written, 0 without a visit."""
+def room_of_visits(
+    requirement: FloatArray, rest: FloatArray, visits: BoolArray, capacity: float, room: FloatArray
+) -> None:
+    """Compute the most units that each delivery of a store may bring within capacity.
+
+    Args:
+        requirement: shape (T, m), net requirement in units.
+        rest: shape (T,), units in the store without any delivery.
+        visits: shape (T,).
+        capacity: units.
+        room: shape (T,), written; 0 without a delivery.
+    """
     periods = len(visits)
-    need_until = np.zeros(periods + 1)
+    requirement_until = np.zeros(periods + 1)
     for t in range(periods):
-        need_until[t + 1] = need_until[t] + need[t].sum()
+        requirement_until[t + 1] = requirement_until[t] + requirement[t].sum()
     room[:] = 0.0
     for a in range(periods):
         if visits[a]:
             b = a + 1
             while b < periods and not visits[b]:
                 b += 1
-            room[a], _ = _room(a, b, 0, need_until, rest, capacity)
+            room[a], _ = _room(a, b, 0, requirement_until, rest, capacity)

@@ -1,1 +1,1 @@
-"""The plan problem, the simulator, and the demand that both read."""
+"""The plan problem, the simulator, and sample paths of demand."""

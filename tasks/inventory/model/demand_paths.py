@@ -1,10 +1,13 @@
-"""Sample paths of demand from a forecast's quantiles.
+"""Sample paths of demand from the quantiles of a forecast.
 
-One series and period: the quantile function runs linearly through the forecast's quantiles; above the highest it
-has an exponential tail that makes its mean the forecast's mean. Over time, over the series of a store and over the
-stores errors go together (a level that is too low stays too low): normal scores with a lasting part, a part that fades
-from period to period, a part that a store's series share and one that all series share, each as large as in the folds
-of the backtest. A champion with sample paths of its own (DeepAR) takes how errors go together over time from these.
+Marginal distribution of one series and period: the quantile function is piecewise linear between the forecast
+quantiles. Above the highest quantile it has an exponential tail whose length makes the mean equal to the mean of the
+forecast.
+
+Dependence: a Gaussian copula over periods, series and stores. The normal scores have a persistent component (constant
+over the horizon), an autoregressive component (AR(1)), and common factors of a store and of the network. Their variance
+shares are estimated from the folds of the backtest. If the champion has its own sample paths (DeepAR), the dependence
+over time comes from these paths.
 """
 
 from __future__ import annotations
@@ -22,27 +25,27 @@ from scipy.special import ndtr, ndtri
 from schemas import columns as c
 from schemas.plan import FloatArray
 
-# What is assumed where the folds say nothing: independent periods would make plans too sure of themselves.
-DEFAULT_LASTING, DEFAULT_FADING, DEFAULT_SHARED = 0.1, 0.2, 0.05
+# Assumed if the folds have too few rows. Independent errors would understate the uncertainty of totals.
+DEFAULT_PERSISTENT, DEFAULT_AUTOREGRESSIVE, DEFAULT_COMMON = 0.1, 0.2, 0.05
 LARGEST_SHARE = 0.9
-# Fewest pairs of residuals that are believed.
+# Fewest pairs of residuals for an estimate.
 FEWEST_PAIRS = 200
 SERIES_AT_ONCE = 500
-# Blocks of random numbers that are kept: a replay asks for the same ones at every cutoff.
+# Cached blocks of random numbers. A replay uses the same ones at every cutoff.
 KEPT = 8
-# A tail's mean excess over the highest quantile is at most this often the body's spread and mean.
+# Upper limit of the tail's mean excess over the highest quantile, in multiples of (highest quantile + mean + 1).
 LONGEST_TAIL = 10.0
 _SCORE, _LATER = "score", "later"
 
 
 @dataclass(frozen=True)
 class OwnPaths:
-    """Sample paths of a model's own: how its errors go together over time; quantiles stay the forecast's.
+    """Sample paths of a model. They set the dependence over time; the quantiles stay those of the forecast.
 
     Attributes:
-        paths: number of a series to its paths, shape (T, K).
-        seed: of their order; the same for planning and judging, so that they take different ones.
-        from_end: take the last of that order.
+        paths: index of a series to its paths, shape (T, K), units.
+        seed: of the random order of the paths; the same for planning and evaluation.
+        from_end: take paths from the end of that order. Planning takes the first and evaluation the last.
     """
 
     paths: Mapping[int, FloatArray]
@@ -50,9 +53,9 @@ class OwnPaths:
     from_end: bool
 
     def probabilities(self, series: int, name: tuple[str, str], count: int) -> FloatArray:
-        """Of each path and period the place among the paths, as a probability; shape (count, T).
+        """Rank of each path in each period as a probability; shape (count, T).
 
-        More paths than there are: they are taken again.
+        If ``count`` exceeds the number of paths, paths are reused.
         """
         own = self.paths[series]
         generator = _generator(self.seed, *name, "own paths")
@@ -66,30 +69,30 @@ class OwnPaths:
 
 @dataclass(frozen=True)
 class Correlation:
-    """How errors go together, as shares of the variance of normal scores.
+    """Dependence of forecast errors, as shares of the variance of normal scores.
 
     Attributes:
-        lasting: share that stays over the whole horizon.
-        fading: correlation of the rest from one period to the next.
-        shared: share that the series of a store have in common.
-        network: share that the series of all stores have in common, part of ``shared``.
+        persistent: share of the component that is constant over the horizon, 0 to 1.
+        autoregressive: AR(1) coefficient of the remaining component, per period.
+        common: share of the factors that the series of a store have in common, 0 to 1.
+        network: share of the factor that all series have in common, at most ``common``.
     """
 
-    lasting: float = DEFAULT_LASTING
-    fading: float = DEFAULT_FADING
-    shared: float = DEFAULT_SHARED
+    persistent: float = DEFAULT_PERSISTENT
+    autoregressive: float = DEFAULT_AUTOREGRESSIVE
+    common: float = DEFAULT_COMMON
     network: float = 0.0
 
 
 def correlation_of(backtest: pd.DataFrame, levels: Sequence[float]) -> Correlation:
-    """Estimate how errors go together from fold forecasts.
+    """Estimate the dependence of errors from the fold forecasts.
 
     Args:
         backtest: cutoff, store_id, category, date, actual and the quantile columns, of the champions.
         levels: the quantile levels.
 
     Returns:
-        The shares; defaults where the folds have too few pairs.
+        The variance shares; defaults if the folds have too few pairs.
     """
     rows = backtest.loc[backtest[c.ACTUAL].notna()]
     if rows.empty:
@@ -101,15 +104,25 @@ def correlation_of(backtest: pd.DataFrame, levels: Sequence[float]) -> Correlati
     frame[_SCORE] = scores - scores.mean()
     near = _lag_correlation(frame, 1)
     far = _lag_correlation(frame, max(2, int(frame.groupby(c.CUTOFF)[c.DATE].nunique().median() // 2)))
-    shared, network = _shared_correlations(frame)
-    lasting = DEFAULT_LASTING if far is None else float(np.clip(far, 0.0, LARGEST_SHARE))
-    fading = DEFAULT_FADING if near is None else float(np.clip((near - lasting) / (1 - lasting), 0.0, LARGEST_SHARE))
-    shared = DEFAULT_SHARED if shared is None else float(np.clip(shared, 0.0, LARGEST_SHARE))
-    return Correlation(lasting, fading, shared, 0.0 if network is None else float(np.clip(network, 0.0, shared)))
+    common, network = _common_factor_correlations(frame)
+    persistent = DEFAULT_PERSISTENT if far is None else float(np.clip(far, 0.0, LARGEST_SHARE))
+    autoregressive = (
+        DEFAULT_AUTOREGRESSIVE
+        if near is None
+        else float(np.clip((near - persistent) / (1 - persistent), 0.0, LARGEST_SHARE))
+    )
+    common = DEFAULT_COMMON if common is None else float(np.clip(common, 0.0, LARGEST_SHARE))
+    return Correlation(
+        persistent, autoregressive, common, 0.0 if network is None else float(np.clip(network, 0.0, common))
+    )
 
 
 def _scores(actual: FloatArray, quantiles: FloatArray, levels: FloatArray) -> FloatArray:
-    """Normal scores of actuals under their forecast: the middle of what a flat quantile function allows."""
+    """Normal scores of actuals under their forecast.
+
+    The probability of an actual is only known to lie between the levels of the nearest quantiles. The midpoint of this
+    interval is used.
+    """
     below = (quantiles < actual[:, None]).sum(axis=1)
     upto = (quantiles <= actual[:, None]).sum(axis=1)
     edges = np.concatenate([[0.0], levels, [1.0]])
@@ -118,6 +131,7 @@ def _scores(actual: FloatArray, quantiles: FloatArray, levels: FloatArray) -> Fl
 
 
 def _lag_correlation(frame: pd.DataFrame, lag: int) -> float | None:
+    """Autocorrelation of the scores at a lag in periods; None if there are too few pairs."""
     later = frame.assign(**{c.DATE: frame[c.DATE] - lag}).rename(columns={_SCORE: _LATER})
     pairs = frame.merge(later, on=[c.CUTOFF, c.STORE_ID, c.CATEGORY, c.DATE])
     if len(pairs) < FEWEST_PAIRS:
@@ -126,8 +140,8 @@ def _lag_correlation(frame: pd.DataFrame, lag: int) -> float | None:
     return float((pairs[_SCORE] * pairs[_LATER]).mean()) / variance if variance > 0 else None
 
 
-def _shared_correlations(frame: pd.DataFrame) -> tuple[float | None, float | None]:
-    """Correlation in the same period of two series of one store, and of two stores; None of too few pairs."""
+def _common_factor_correlations(frame: pd.DataFrame) -> tuple[float | None, float | None]:
+    """Correlation in the same period of two series of one store, and of two stores; None if too few pairs."""
     variance = float(frame[_SCORE].var())
     in_store, of_store = _products(frame, [c.CUTOFF, c.DATE, c.STORE_ID])
     everywhere, of_all = _products(frame, [c.CUTOFF, c.DATE])
@@ -139,7 +153,7 @@ def _shared_correlations(frame: pd.DataFrame) -> tuple[float | None, float | Non
 
 
 def _products(frame: pd.DataFrame, keys: list[str]) -> tuple[float, float]:
-    """Sum over all ordered pairs of scores in a group of their product, and the number of pairs."""
+    """Sum of the products of all ordered pairs of scores within the groups, and the number of pairs."""
     groups = frame[_SCORE].groupby([frame[key] for key in keys])
     total, count = groups.sum().to_numpy(), groups.size().to_numpy(dtype=float)
     return float((total**2).sum() - (frame[_SCORE] ** 2).sum()), float((count * (count - 1)).sum())
@@ -161,11 +175,11 @@ def draw_paths(
         mean: shape (n, T), units.
         quantiles: shape (n, T, Q), units, rising along the last axis.
         levels: Q levels.
-        names: store and category of each series: its random numbers depend on them, not on its place.
-        correlation: how errors go together.
+        names: store and category of each series; they seed its random numbers, so the order of series has no effect.
+        correlation: dependence of errors.
         paths: K.
         seed: of the draw.
-        own: paths of models that have their own.
+        own: sample paths of models that have their own.
 
     Returns:
         Shape (K, n, T), units.
@@ -191,8 +205,8 @@ def _normal_scores(
     rounding = np.empty_like(own)
     shared = {store: _noise(_generator(seed, store), correlation, paths, periods) for store in {n[0] for n in names}}
     everywhere = np.sqrt(correlation.network) * _noise(_generator(seed), correlation, paths, periods)
-    weight = np.sqrt(correlation.shared - correlation.network)
-    rest = np.sqrt(1.0 - correlation.shared)
+    weight = np.sqrt(correlation.common - correlation.network)
+    rest = np.sqrt(1.0 - correlation.common)
     for place, (store, category) in enumerate(names):
         generator = _generator(seed, store, category)
         own[:, place] = everywhere + weight * shared[store] + rest * _noise(generator, correlation, paths, periods)
@@ -206,12 +220,12 @@ def _generator(seed: int, *parts: str) -> np.random.Generator:
 
 
 def _noise(generator: np.random.Generator, correlation: Correlation, paths: int, periods: int) -> FloatArray:
-    """Standard normal scores (K, T) with a lasting and a fading part."""
-    lasting = generator.standard_normal((paths, 1))
+    """Standard normal scores (K, T) with a persistent and an autoregressive component."""
+    persistent = generator.standard_normal((paths, 1))
     steps = generator.standard_normal((paths, periods))
-    steps[:, 1:] *= np.sqrt(1.0 - correlation.fading**2)
-    fading = lfilter([1.0], [1.0, -correlation.fading], steps, axis=1)
-    return np.sqrt(correlation.lasting) * lasting + np.sqrt(1.0 - correlation.lasting) * fading
+    steps[:, 1:] *= np.sqrt(1.0 - correlation.autoregressive**2)
+    autoregressive = lfilter([1.0], [1.0, -correlation.autoregressive], steps, axis=1)
+    return np.sqrt(correlation.persistent) * persistent + np.sqrt(1.0 - correlation.persistent) * autoregressive
 
 
 def _quantile_function(

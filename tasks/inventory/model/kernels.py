@@ -1,4 +1,4 @@
-"""Numeric kernels: compiled by numba, cached on disk, and run over stores in threads."""
+"""Compile numeric kernels with numba, cache them on disk, and run them over stores in threads."""
 
 from __future__ import annotations
 
@@ -13,26 +13,29 @@ from tasks.storage.machine import usable_cores
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Sums in any order, no signed zeros, multiply and add in one; infinities and NaN keep their meaning.
+# Fast-math flags: reordered sums, no signed zeros, fused multiply-add. Infinities and NaN are handled as usual.
 FAST = ("reassoc", "nsz", "contract")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a kernel on its first call, without Python's lock, so that threads run side by side.
+    """Compile a kernel on its first call. It releases Python's global lock, so that threads run in parallel.
 
-    Sums may be reordered (they vectorise then), so two machines may differ in the last bits.
+    Sums may be reordered for vectorization. Results can differ in the last bits between processor types.
     """
     try:
         kernel: Callable[P, R] = numba.njit(cache=True, nogil=True, fastmath=set(FAST))(function)
-    except RuntimeError:  # numba finds no folder that it may write
+    except RuntimeError:  # numba has no writable cache folder
         kernel = numba.njit(nogil=True, fastmath=set(FAST))(function)
     return kernel
 
 
-def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Results in the order of the items; the number of threads changes nothing but the time."""
+def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Apply ``work`` to every item in threads and return the results in the order of the items.
+
+    The number of threads does not affect the results.
+    """
     threads = min(usable_cores(), len(items))
     if threads <= 1:
         return [work(item) for item in items]

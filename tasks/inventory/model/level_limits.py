@@ -1,4 +1,4 @@
-"""Levels that no policy decides: without cost and capacity the service level, and the limits of every plan."""
+"""Levels that are the same for every policy: service-level quantiles, and scaling to the DC stock."""
 
 from __future__ import annotations
 
@@ -8,21 +8,28 @@ from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
 from tasks.inventory.model.network import UNIT_TOLERANCE, Network
 from tasks.inventory.model.simulator import store_measures
 
-# Series whose demand until the next visit is in memory together.
+# Most series whose demand until the next delivery is in memory at the same time.
 SERIES_AT_ONCE = 2000
-# Halvings of the search for the share of its levels that a scarce category can have.
+# Bisection steps for the scale factor of a category whose DC stock is scarce.
 HALVINGS = 12
 
 
-def unbounded_stores(problem: PlanProblem) -> BoolArray:
-    """Stores in which no cost and no limit keeps a level down, shape (S,)."""
+def uncapacitated_stores(problem: PlanProblem) -> BoolArray:
+    """Stores whose levels are not limited by a holding cost or a storage capacity, shape (S,)."""
     if problem.settings.holding_cost > 0:
         return np.zeros(len(problem.store_ids), dtype=np.bool_)
     return np.isinf(problem.capacity)
 
 
 def interval_ends(visits: BoolArray) -> IndexArray:
-    """For each visit of a store the period of the next one (or T), shape of ``visits``; 0 elsewhere."""
+    """Period of the next delivery (or T) for each delivery of a store; 0 in other periods.
+
+    Args:
+        visits: shape (T,).
+
+    Returns:
+        Shape (T,).
+    """
     ends = np.zeros(len(visits), dtype=np.int64)
     days = np.flatnonzero(visits)
     ends[days] = np.append(days[1:], len(visits))
@@ -30,17 +37,17 @@ def interval_ends(visits: BoolArray) -> IndexArray:
 
 
 def quantile_levels(problem: PlanProblem, rows: IndexArray, visits: BoolArray, quantile: float) -> FloatArray:
-    """Levels of series: a quantile of the demand from the decision of a visit until the next visit.
+    """Compute levels as a quantile of the demand from the order of a delivery until the next delivery.
 
     Args:
-        problem: the problem; known demand is its own quantile.
-        rows: the series, of stores with the same visits.
-        visits: shape (T,), these visits.
-        quantile: 0 to 1; the smallest path value that at least this share of paths do not exceed.
+        problem: the plan problem; if demand is known, every quantile is that demand.
+        rows: shape (m,), series of stores with the same deliveries.
+        visits: shape (T,), these deliveries.
+        quantile: quantile level, 0 to 1.
 
     Returns:
-        Shape (m, T), 0 where there is no visit. With the paths 1, 2, 3, 4 until the next visit the level for
-        the quantile 0.75 is 3.
+        Shape (m, T), units; 0 without a delivery. The quantile is the smallest path value that at least this share of
+        the paths does not exceed: 3 for the paths 1, 2, 3, 4 and the quantile level 0.75.
     """
     paths = problem.mean[None] if problem.paths is None else problem.paths
     place = max(int(np.ceil(quantile * len(paths) - 1e-9)) - 1, 0)
@@ -48,22 +55,22 @@ def quantile_levels(problem: PlanProblem, rows: IndexArray, visits: BoolArray, q
     ends = interval_ends(visits)
     for day in np.flatnonzero(visits):
         start = max(day - problem.settings.lead_time, 0)
-        wanted = paths[:, rows, start : ends[day]].sum(axis=2)
-        levels[:, day] = np.partition(wanted, place, axis=0)[place]
+        requested = paths[:, rows, start : ends[day]].sum(axis=2)
+        levels[:, day] = np.partition(requested, place, axis=0)[place]
     return levels
 
 
-def unbounded_levels(problem: PlanProblem, visits: BoolArray) -> tuple[IndexArray, FloatArray]:
-    """Series that nothing bounds, and their levels at the service level.
+def uncapacitated_levels(problem: PlanProblem, visits: BoolArray) -> tuple[IndexArray, FloatArray]:
+    """Compute the service-level quantiles of the series in uncapacitated stores.
 
     Args:
-        problem: the problem.
+        problem: the plan problem.
         visits: shape (S, T).
 
     Returns:
-        Row numbers, and levels of shape (rows, T).
+        Indices of the series, shape (m,), and their levels, shape (m, T), units.
     """
-    free = unbounded_stores(problem)
+    free = uncapacitated_stores(problem)
     rows = np.flatnonzero(free[problem.series_store])
     levels = np.zeros((len(rows), problem.periods))
     patterns, group = np.unique(visits[problem.series_store[rows]], axis=0, return_inverse=True)
@@ -74,39 +81,39 @@ def unbounded_levels(problem: PlanProblem, visits: BoolArray) -> tuple[IndexArra
     return rows, levels
 
 
-def with_unbounded_levels(problem: PlanProblem, plan: Plan) -> Plan:
-    """The plan with the service-level quantile in every store where nothing bounds a level."""
-    if not unbounded_stores(problem).any():
+def with_uncapacitated_levels(problem: PlanProblem, plan: Plan) -> Plan:
+    """The plan with the service-level quantile as level in every uncapacitated store."""
+    if not uncapacitated_stores(problem).any():
         return plan
-    rows, found = unbounded_levels(problem, plan.visits)
+    rows, found = uncapacitated_levels(problem, plan.visits)
     levels = plan.levels.copy()
     levels[rows] = found
     return Plan(plan.visits, levels)
 
 
 def within_limits(problem: PlanProblem, plan: Plan, network: Network) -> Plan:
-    """The plan with unbounded levels at the service level and no more sent than the DC has.
+    """The plan with service-level quantiles in uncapacitated stores, minimum presentation, and levels within DC stock.
 
-    A category of which the plan sends more on some path than is available has all its levels scaled down by one
-    factor, the largest that fits on every path: stores share the shortage in proportion to what they would hold.
+    If the plan sends more units of a category than the DC has on any path, all levels of the category are multiplied by
+    one factor: the largest with which no path exceeds the DC stock.
     """
-    plan = _with_floor(problem, with_unbounded_levels(problem, plan))
+    plan = _with_minimum_levels(problem, with_uncapacitated_levels(problem, plan))
     limited = np.isfinite(problem.dc_available)
     if not limited.any():
         return plan
-    over = _too_much(problem, plan, network)
+    over = _exceeds_dc(problem, plan, network)
     if not over.any():
         return plan
     low, high = np.zeros(len(over)), np.ones(len(over))
     for _ in range(HALVINGS):
         factor = np.where(over, 0.5 * (low + high), 1.0)
-        beyond = _too_much(problem, _scaled(problem, plan, factor), network)
+        beyond = _exceeds_dc(problem, _scaled(problem, plan, factor), network)
         low, high = np.where(beyond, low, factor), np.where(beyond, factor, high)
     return _scaled(problem, plan, np.where(over, low, 1.0))
 
 
-def _with_floor(problem: PlanProblem, plan: Plan) -> Plan:
-    """Levels no lower than the minimum presentation at any visit."""
+def _with_minimum_levels(problem: PlanProblem, plan: Plan) -> Plan:
+    """The plan with every level at or above the minimum presentation."""
     if problem.level_floor is None:
         return plan
     lifted = np.maximum(plan.levels, problem.level_floor[:, None])
@@ -114,13 +121,13 @@ def _with_floor(problem: PlanProblem, plan: Plan) -> Plan:
 
 
 def _scaled(problem: PlanProblem, plan: Plan, factor: FloatArray) -> Plan:
-    """Levels of each category times its factor, whole units; factor 1 keeps a level as it is."""
+    """The plan with the levels of each category multiplied by its factor and rounded down; factor 1 changes nothing."""
     own = factor[problem.series_category][:, None]
     return Plan(plan.visits, np.where(own < 1.0, np.floor(plan.levels * own), plan.levels))
 
 
-def _too_much(problem: PlanProblem, plan: Plan, network: Network) -> BoolArray:
-    """Categories of which more is sent on some path than the DC has, shape (C,)."""
+def _exceeds_dc(problem: PlanProblem, plan: Plan, network: Network) -> BoolArray:
+    """Categories of which the plan sends more than the DC has on any path, shape (C,)."""
     _, sent = store_measures(network, plan)
     by_category = np.zeros((len(sent), len(problem.categories)))
     np.add.at(by_category.T, problem.series_category, sent.T)

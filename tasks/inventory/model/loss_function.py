@@ -1,15 +1,13 @@
-"""How much demand until the next visit may be: tail quantiles from mean and variance.
+"""Quantiles of the demand until the next delivery, and lead-time lost sales.
 
-Fifty sample paths say little about the 99th percentile of a slow article. A level is therefore read from a
-distribution with the exact mean of the forecast and the variance of the paths: negative binomial where demand
-varies at least like a Poisson count, gamma where it varies less or is large.
+Fifty sample paths are too few to estimate the 0.99 quantile of a slow-moving style. Levels are therefore quantiles of a
+parametric distribution with the mean of the forecast and the variance of the paths: negative binomial if the variance
+is at least the mean (Poisson), gamma if it is smaller or the demand is large.
 
-What is lost before an order arrives needs no stock: the first order with a lead time.
-
-A level is compared with the stock on hand and on the way. Over the lead time the shelf may run empty; what is asked
-for then is lost and takes nothing from the order. A level that covers all demand from the decision to the next visit
-therefore orders too much wherever the shelf is low and goods are on the way. The first order of a plan is decided
-now, so its stock is known: its level is lowered by what the sample paths lose before it arrives.
+Lead-time lost sales: a level is compared with the inventory position (on hand plus in transit). Demand that finds an
+empty shelf during the lead time is lost and does not use the order. A level that covers all demand from the order until
+the next delivery is then too high. For the first order of a plan the stock is known. Its level is reduced by the
+lead-time lost sales on the sample paths.
 """
 
 from __future__ import annotations
@@ -21,13 +19,14 @@ import numpy as np
 
 from schemas.plan import FloatArray, IndexArray, PlanProblem
 
-# Grids: tail probabilities evenly in their log odds, means and variance ratios evenly in their logarithms.
+# Grids: tail probabilities evenly spaced in log odds, means and variance-to-mean ratios in logarithms.
 FIRST_LOG_ODDS, LAST_LOG_ODDS, TAILS = 4.5, -9.0, 32
 LOWEST_MEAN, MEANS_PER_DECADE, MEANS = 1e-3, 24, 193
 LOWEST_RATIO, RATIOS_PER_DECADE, RATIOS = 0.05, 8, 43
-# From here on a continuous distribution is as good as counts.
+# Mean demand in units from which a continuous distribution replaces the discrete one.
 MANY_UNITS = 100.0
-# Units seen on so many paths by which a series' own spread is trusted half against that of its store.
+# With this many units of demand on this many paths, the dispersion of a series is the average of its own and its
+# store's estimate.
 SHRINKAGE, SHRINKAGE_PATHS = 20.0, 50
 
 SmallFloats = np.ndarray
@@ -36,11 +35,11 @@ SmallIndex = np.ndarray
 
 @lru_cache(maxsize=1)
 def tail_table() -> FloatArray:
-    """Units that demand reaches with at most a given probability.
+    """Table of tail quantiles: units that demand exceeds with at most a given probability.
 
     Returns:
-        Shape (MEANS · RATIOS, TAILS): row mean · RATIOS + ratio. For mean 1 and ratio 1 (Poisson) the entry for
-        the tail 0.05 is about 3: P(demand > 3) = 0.019, P(demand > 2) = 0.080.
+        Shape (MEANS · RATIOS, TAILS); row = index of the mean · RATIOS + index of the variance-to-mean ratio. For mean
+        1 and ratio 1 (Poisson) the entry for the tail 0.05 is about 3: P(demand > 3) = 0.019, P(demand > 2) = 0.080.
     """
     from scipy.special import gammainccinv
     from scipy.stats import nbinom
@@ -61,12 +60,12 @@ def tail_table() -> FloatArray:
 
 @dataclass(frozen=True)
 class Outlook:
-    """Demand of one store's series over every interval between a decision and the next visit.
+    """Distribution of the demand of one store's series over every interval [a, b) of periods.
 
     Attributes:
         cell: shape (T, T + 1, m), row of :func:`tail_table` for the demand over [a, b).
-        factor: shape (T, T + 1, m), mean over the mean of that row (1 for small means).
-        until: shape (T + 1, m), mean demand before each period.
+        factor: shape (T, T + 1, m), mean demand / mean of that row (1 for small means).
+        until: shape (T + 1, m), mean demand before each period, units.
         price: shape (m,), demand-weighted mean price.
     """
 
@@ -77,11 +76,11 @@ class Outlook:
 
 
 def outlook_of(problem: PlanProblem, rows: IndexArray) -> Outlook:
-    """The outlook of one store.
+    """Fit the demand distributions of one store.
 
     Args:
-        problem: with sample paths, or with known demand (then every interval is certain to vary little).
-        rows: the store's series.
+        problem: the plan problem; without sample paths the dispersion is that of a Poisson count.
+        rows: shape (m,), the store's series.
     """
     mean = problem.mean[rows]
     until = np.zeros((problem.periods + 1, len(rows)))
@@ -92,8 +91,8 @@ def outlook_of(problem: PlanProblem, rows: IndexArray) -> Outlook:
     ratio = 1.0 + excess[length] * over
     place = np.log10(np.maximum(over, LOWEST_MEAN) / LOWEST_MEAN) * MEANS_PER_DECADE
     at = np.clip(np.rint(place), 0, MEANS - 1).astype(np.int64)
-    spread = np.log10(np.maximum(ratio, LOWEST_RATIO) / LOWEST_RATIO) * RATIOS_PER_DECADE
-    cell = at * RATIOS + np.clip(np.rint(spread), 0, RATIOS - 1).astype(np.int64)
+    dispersion = np.log10(np.maximum(ratio, LOWEST_RATIO) / LOWEST_RATIO) * RATIOS_PER_DECADE
+    cell = at * RATIOS + np.clip(np.rint(dispersion), 0, RATIOS - 1).astype(np.int64)
     grid = LOWEST_MEAN * 10 ** (at / MEANS_PER_DECADE)
     factor = np.where(over > MANY_UNITS / 10, over / grid, np.where(over < LOWEST_MEAN / 10, 0.0, 1.0))
     weight = mean.sum(axis=1)
@@ -102,17 +101,17 @@ def outlook_of(problem: PlanProblem, rows: IndexArray) -> Outlook:
 
 
 def excess_of_lengths(problem: PlanProblem, rows: IndexArray) -> FloatArray:
-    """How much demand over an interval varies beyond a Poisson count.
+    """Estimate the excess dispersion e: the variance over an interval with mean M is M + e · M².
 
-    The variance over an interval with mean M is M + e · M²; e depends on the series and, where demand is
-    correlated over time, on the interval's length. A series' own e is shrunk towards its store's.
+    e depends on the series and, because demand is correlated over time, on the length of the interval. The estimate of
+    a series is shrunk toward that of its store.
 
     Args:
-        problem: with sample paths.
-        rows: the store's series.
+        problem: the plan problem; without sample paths e is 0.
+        rows: shape (m,), the store's series.
 
     Returns:
-        Shape (T + 1, m), e for intervals of each length; −1 / M (no variance) is approached from above only.
+        Shape (T + 1, m), e for intervals of each length; at least −1 / M (no variance).
     """
     excess = np.zeros((problem.periods + 1, len(rows)))
     if problem.paths is None:
@@ -128,21 +127,21 @@ def excess_of_lengths(problem: PlanProblem, rows: IndexArray) -> FloatArray:
 
 
 def _excess_at(total: FloatArray, length: int) -> FloatArray:
-    """The excess e of each series for one interval length, from disjoint intervals and all paths."""
+    """Excess dispersion of each series for one interval length, from disjoint intervals on all paths, shape (m,)."""
     sums = np.diff(total[:, :, ::length], axis=2)
-    centre = sums.mean(axis=0)
-    beyond = (sums.var(axis=0, ddof=1) - centre).sum(axis=1)
-    square = (centre**2).sum(axis=1)
+    center = sums.mean(axis=0)
+    beyond = (sums.var(axis=0, ddof=1) - center).sum(axis=1)
+    square = (center**2).sum(axis=1)
     pooled = beyond.sum() / square.sum() if square.sum() > 0 else 0.0
-    # Trust grows with the units and paths seen: slow series on few paths say little about their spread.
-    seen = centre.sum(axis=1) * len(total) / SHRINKAGE_PATHS
-    trust = seen / (seen + SHRINKAGE)
+    # The weight of the own estimate grows with units and paths: slow series on few paths have a noisy dispersion.
+    seen = center.sum(axis=1) * len(total) / SHRINKAGE_PATHS
+    weight = seen / (seen + SHRINKAGE)
     own = np.divide(beyond, square, out=np.full(len(beyond), pooled), where=square > 0)
-    return trust * own + (1.0 - trust) * pooled
+    return weight * own + (1.0 - weight) * pooled
 
 
 def stock_before(demand: FloatArray, on_hand: FloatArray, in_transit: FloatArray, period: int) -> FloatArray:
-    """Units on the shelf before a period on each path if nothing is ordered, shape (K, m).
+    """Units on hand before a period on each path without deliveries, shape (K, m).
 
     A closed form of the simulator (``tests/inventory/model/test_one_period_loop.py`` compares them).
 
@@ -159,23 +158,23 @@ def stock_before(demand: FloatArray, on_hand: FloatArray, in_transit: FloatArray
     return left
 
 
-def saved_units(
+def lead_time_lost_sales(
     demand: FloatArray, on_hand: FloatArray, in_transit: FloatArray, lead_time: int, end: int, quantile: FloatArray
 ) -> FloatArray:
-    """Units by which the first order may be lower because demand before it is lost.
+    """Lead-time lost sales: units by which the level of the first order can be lower.
 
     Args:
         demand: shape (K, T, m), sample paths in units.
         on_hand: shape (m,).
         in_transit: shape (A, m), units that arrive at the start of period k.
         lead_time: L; the order arrives at the start of period L.
-        end: period of the visit after it.
-        quantile: shape (m,), share of the paths that the level is to cover.
+        end: period of the delivery after it.
+        quantile: shape (m,), quantile level of the order-up-to level, 0 to 1.
 
     Returns:
-        Shape (m,), at least 0: the quantile of what the order must bring as if all demand took stock, less the
-        quantile of what it must bring in truth. One unit on hand, nothing on the way, L = 1, demand 3 and then 2 on
-        the only path: 4 against 2, so 2 are saved.
+        Shape (m,), at least 0: the quantile of the order quantity if no demand were lost before the arrival, minus the
+        quantile of the quantity that is needed. Example with one path: 1 unit on hand, none in transit, L = 1, demand 3
+        and then 2. The quantities are 4 and 2, the result is 2.
     """
     left = stock_before(demand, on_hand, in_transit, lead_time)
     left += in_transit[lead_time:end].sum(axis=0)

@@ -1,7 +1,6 @@
-"""A plan problem as the compiled kernels read it: one block per store, in it one row per period.
+"""A plan problem in the memory layout of the compiled kernels: one contiguous block per store, one row per period.
 
-A store's block is contiguous: a simulation reads it once from front to back, which is three times as fast as
-picking the store's columns out of one array of the network.
+A simulation reads the block of a store once from start to end.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import numpy as np
 
 from schemas.plan import FloatArray, IndexArray, PlanProblem
 
-# Units above a limit that rounding may cause; far below any real unit.
+# Tolerance for rounding errors when units are compared with a limit.
 UNIT_TOLERANCE = 1e-6
 
 
@@ -23,15 +22,17 @@ class Network:
 
     Attributes:
         first: shape (S + 1,); the series of store i are first[i] … first[i + 1] − 1.
-        demand: per store shape (K, T, m) in units; K = 1 where demand is known.
+        demand: per store shape (K, T, m) in units; K = 1 if demand is known.
         price: per store shape (T, m), cost of a lost unit.
         on_hand: shape (n,), units.
         in_transit: shape (A, n), units that arrive at the start of period k.
         category: shape (n,), index of each series' category.
+        capacity: shape (S,), units; inf = unlimited.
+        visit_cost: shape (S,), cost of a delivery.
         lead_time: L in whole periods.
         holding_cost: per unit left at the end of a period.
         penalty: per store and period over capacity.
-        leftover: periods of holding that a unit left at the end of the horizon is charged.
+        overstock_weight: periods of holding cost for a unit left at the end of the horizon.
     """
 
     first: IndexArray
@@ -45,11 +46,11 @@ class Network:
     lead_time: int
     holding_cost: float
     penalty: float
-    leftover: float = 1.0
+    overstock_weight: float = 1.0
 
     @classmethod
     def of(cls, problem: PlanProblem) -> Network:
-        """The arrays of a problem; demand is its sample paths, or its mean where it has none."""
+        """Build the arrays of a problem; demand is its sample paths, or its mean if it has none."""
         paths = problem.mean[None] if problem.paths is None else problem.paths
         stores = len(problem.store_ids)
         first = np.searchsorted(problem.series_store, np.arange(stores + 1)).astype(np.int64)
@@ -66,22 +67,22 @@ class Network:
             lead_time=problem.settings.lead_time,
             holding_cost=problem.settings.holding_cost,
             penalty=problem.settings.over_capacity_penalty,
-            leftover=problem.overstock_weight,
+            overstock_weight=problem.overstock_weight,
         )
 
     @property
     def stores(self) -> int:
-        """S."""
+        """Number of stores, S."""
         return len(self.capacity)
 
     @property
     def periods(self) -> int:
-        """T."""
+        """Number of periods, T."""
         return int(self.demand[0].shape[1])
 
     @property
     def paths(self) -> int:
-        """K."""
+        """Number of paths, K."""
         return int(self.demand[0].shape[0])
 
     @property
@@ -90,7 +91,7 @@ class Network:
         return len(self.on_hand)
 
     def path(self, path: int) -> Network:
-        """The network with one of its paths as the only one."""
+        """The network with a single path."""
         return self if self.paths == 1 else replace(self, demand=tuple(d[path : path + 1] for d in self.demand))
 
     def series_of(self, store: int) -> slice:
@@ -103,6 +104,6 @@ def _time_major(values: FloatArray) -> FloatArray:
 
 
 def is_whole(problem: PlanProblem) -> bool:
-    """Whether demand and stock are whole units, so that levels are whole too."""
+    """True if demand and stock are whole units; levels are then whole too."""
     demand = problem.mean if problem.paths is None else problem.paths
     return all(bool(np.all(values == np.floor(values))) for values in (demand, problem.on_hand, problem.in_transit))

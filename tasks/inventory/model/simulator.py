@@ -1,16 +1,15 @@
-"""The simulator: what a plan costs, period by period (contract, section 5).
+"""The simulator: computes the cost of a plan, period by period (docs/reference/contract.md#order-of-events).
 
-Every policy, bound and report is judged here. A period t:
+Policies, bounds and reports use this module for all costs. Events of a period t:
 
-1. what was ordered for t and what was in transit for t arrives; the quantity of a visit at t was fixed at the
-   end of t − 1 − L as max(0, level(t) − (on hand + everything on the way));
-2. stock above the store's capacity counts as a store-period over capacity;
-3. demand takes what is there; what is not there is lost once, at that period's price;
-4. what is left costs its holding; at the end of the horizon as many periods of it as a calibrated leftover counts
-   (``PlanProblem.overstock_weight``).
+1. Arrivals: the delivery of period t and the goods in transit for t. The quantity of the delivery was fixed at the end
+   of t − 1 − L as max(0, level(t) − (on hand + in transit)).
+2. Stock above the storage capacity counts as a store-period over capacity.
+3. Demand is served from stock. Demand without stock is lost, at the price of that period.
+4. The units left are charged the holding cost; at the end of the horizon for ``PlanProblem.overstock_weight`` periods.
 
-A fill is never cut. The limit of the distribution centre and of visits a period are checked, not enforced: a
-plan that breaks them is reported by name in ``PlanCost.limit_breaches`` and is invalid.
+Delivery quantities are never reduced. DC stock and deliveries per period are checked, not enforced: a plan that exceeds
+them is invalid, and ``PlanCost.limit_breaches`` names the constraint.
 """
 
 from __future__ import annotations
@@ -33,27 +32,27 @@ MEASURES = 4
 
 @dataclass(frozen=True)
 class Ledger:
-    """What happens under a plan, expected over the paths.
+    """Stock, sales and deliveries under a plan, expected over the paths.
 
     Attributes:
-        after_fill: shape (S, T), units in the store after the fill.
+        after_delivery: shape (S, T), units in the store after the arrivals of period t.
         over: shape (S, T), share of paths on which the store is over capacity.
         sold: shape (n, T), units sold.
-        sent: shape (n, T), units that arrive by a decided visit (goods in transit are not among them).
-        on_hand: shape (n, T), units on the shelf before period t's arrivals.
-        on_the_way: shape (n, T), units on the way before period t's arrivals, all arrivals counted.
+        sent: shape (n, T), units that arrive by a planned delivery, without the goods in transit at the start.
+        on_hand: shape (n, T), units on hand before the arrivals of period t.
+        in_transit: shape (n, T), units in transit before the arrivals of period t, including those of period t.
     """
 
-    after_fill: FloatArray
+    after_delivery: FloatArray
     over: FloatArray
     sold: FloatArray
     sent: FloatArray
     on_hand: FloatArray
-    on_the_way: FloatArray
+    in_transit: FloatArray
 
 
 class Store(NamedTuple):
-    """What the simulation of one store reads besides demand and plan; C-contiguous arrays.
+    """Inputs of the simulation of one store besides demand and plan; C-contiguous arrays.
 
     Attributes:
         price: shape (T, m), cost of a lost unit.
@@ -61,9 +60,9 @@ class Store(NamedTuple):
         in_transit: shape (A, m), units that arrive at the start of period k.
         capacity: units, may be inf.
         lead_time: L.
-        end_periods: periods of holding that a unit left at the end of the horizon is charged.
-        ramp: units over which a search smooths the step at the capacity, so that it does not fit its plan to the few
-            paths it sees; 0 to evaluate a plan.
+        end_periods: periods of holding cost for a unit left at the end of the horizon.
+        ramp: units over which the penalty at the capacity is smoothed, so that a search does not overfit its few paths;
+            0 to evaluate a plan.
     """
 
     price: FloatArray
@@ -79,9 +78,9 @@ class Trace(NamedTuple):
     """Units period by period, expected over the paths; the kernel adds to arrays of zeros.
 
     Attributes:
-        on_hand: shape (T, m), on the shelf before period t's arrivals.
-        pending: shape (T, m), in transit before period t's arrivals, all arrivals counted.
-        sent: shape (T, m), arriving by a decided delivery (goods in transit at the start are not among them).
+        on_hand: shape (T, m), on hand before the arrivals of period t.
+        pending: shape (T, m), in transit before the arrivals of period t, including those of period t.
+        sent: shape (T, m), arriving by a planned delivery, without the goods in transit at the start.
         sold: shape (T, m).
         after_delivery: shape (T,), in the store after period t's arrivals.
         over: shape (T,), share of paths on which the store is over capacity.
@@ -104,7 +103,7 @@ class Trace(NamedTuple):
 
 
 class OrderRule(NamedTuple):
-    """A rule that decides levels while the store is simulated: order if the inventory position is at or below s.
+    """A rule that sets levels during the simulation: order if the inventory position is at or below s.
 
     Attributes:
         reorder_point: shape (T, m), s of a delivery in each period; -inf = never.
@@ -128,20 +127,20 @@ def simulate_store(  # noqa: C901, PLR0912, PLR0915
     trace: Trace | None = None,
     rule: OrderRule | None = None,
 ) -> None:
-    """Run one store over every path: the one period loop of the inventory room.
+    """Simulate one store on every path. This is the only period loop of the inventory package.
 
-    Costs, ledgers, the replay of past weeks, the cost of a forecast, what opening stock leaves uncovered, reorder rules
-    and levels of given quantities all come from here.
+    Costs, ledgers, the replay of past weeks, the cost of a forecast, net requirements, reorder rules and the levels of
+    given delivery quantities use it.
 
     Args:
         demand: shape (K, T, m), units.
         store: prices, opening stock and limits.
         visits: shape (T,).
-        levels: shape (T, m), read at visits; zeros where a ``rule`` writes them.
+        levels: shape (T, m), read at deliveries; zeros if a ``rule`` writes them.
         result: shape (K, 4), written: lost value, lost units, unit-periods held, periods over capacity.
-        sent: shape (K, m), written: units sent by decided visits.
-        trace: written where it is given.
-        rule: decides the levels, on a single path.
+        sent: shape (K, m), written: units sent by planned deliveries.
+        trace: written if given.
+        rule: sets the levels; only with a single path.
     """
     paths, periods, series = demand.shape
     price, on_hand, in_transit, capacity, lead_time, end_periods, ramp = store
@@ -211,10 +210,10 @@ def simulate_store(  # noqa: C901, PLR0912, PLR0915
                     trace.over[t] += 1.0 / paths
             total = 0.0
             for j in range(series):
-                wanted = demand[k, t, j]
-                sold = min(stock[j], wanted)
+                requested = demand[k, t, j]
+                sold = min(stock[j], requested)
                 left = stock[j] - sold
-                missing = wanted - sold
+                missing = requested - sold
                 lost_value += missing * price[t, j]
                 lost_units += missing
                 stock[j] = left
@@ -229,13 +228,13 @@ def simulate_store(  # noqa: C901, PLR0912, PLR0915
 
 
 def traced(demand: FloatArray, store: Store, visits: BoolArray, levels: FloatArray) -> tuple[Trace, FloatArray]:
-    """Simulate one store and keep what happens in each period.
+    """Simulate one store and record every period.
 
     Args:
         demand: shape (K, T, m), units.
         store: prices, opening stock and limits.
         visits: shape (T,).
-        levels: shape (T, m), read at visits.
+        levels: shape (T, m), read at deliveries.
 
     Returns:
         The trace, and the measures of each path, shape (K, 4).
@@ -248,7 +247,7 @@ def traced(demand: FloatArray, store: Store, visits: BoolArray, levels: FloatArr
 
 
 def levels_of_rule(demand: FloatArray, store: Store, visits: BoolArray, rule: OrderRule) -> FloatArray:
-    """Levels (T, m) that a rule sets on one path of demand (T, m); 0 where it does not order."""
+    """Compute the levels (T, m) that a rule sets on one path of demand (T, m); 0 without an order."""
     levels = np.zeros(demand.shape)
     result, sent = np.empty((1, MEASURES)), np.empty((1, demand.shape[1]))
     simulate_store(demand[None], store, visits, levels, result, sent, None, rule)
@@ -256,7 +255,7 @@ def levels_of_rule(demand: FloatArray, store: Store, visits: BoolArray, rule: Or
 
 
 def store_of(network: Network, index: int) -> Store:
-    """What the simulation of a store reads."""
+    """Inputs of the simulation of a store."""
     part = network.series_of(index)
     return Store(
         network.price[index],
@@ -264,12 +263,12 @@ def store_of(network: Network, index: int) -> Store:
         np.ascontiguousarray(network.in_transit[:, part]),
         float(network.capacity[index]),
         network.lead_time,
-        float(network.leftover),
+        float(network.overstock_weight),
     )
 
 
 def store_measures(network: Network, plan: Plan) -> tuple[FloatArray, FloatArray]:
-    """Measures per store and path, and units sent.
+    """Simulate all stores: measures per store and path, and units sent.
 
     Args:
         network: the compiled form of the problem.
@@ -277,7 +276,7 @@ def store_measures(network: Network, plan: Plan) -> tuple[FloatArray, FloatArray
 
     Returns:
         Array (S, K, 4) of lost value, lost units, unit-periods held and periods over capacity; array (K, n) of
-        units sent by decided visits.
+        units sent by planned deliveries.
     """
     result = np.zeros((network.stores, network.paths, MEASURES))
     sent = np.zeros((network.paths, network.series))
@@ -292,20 +291,20 @@ def store_measures(network: Network, plan: Plan) -> tuple[FloatArray, FloatArray
 
 
 def decidable(visits: BoolArray, lead_time: int) -> BoolArray:
-    """Visits without those before period L: they cannot be decided any more."""
-    kept = np.ascontiguousarray(visits, dtype=np.bool_).copy()
-    kept[:, :lead_time] = False
-    return kept
+    """Deliveries from period L on; earlier ones cannot be ordered in time."""
+    later = np.ascontiguousarray(visits, dtype=np.bool_).copy()
+    later[:, :lead_time] = False
+    return later
 
 
 def store_costs(network: Network, plan: Plan) -> FloatArray:
-    """Expected cost per store, shape (S,): transport, lost sales, holding and over capacity together."""
+    """Expected total cost per store, shape (S,): transport, lost sales, holding and over capacity."""
     result, _ = store_measures(network, plan)
     return costs_of(network, decidable(plan.visits, network.lead_time).sum(axis=1), result.mean(axis=1))
 
 
 def costs_of(network: Network, visits: FloatArray, measures: FloatArray) -> FloatArray:
-    """Cost per store from its number of visits, shape (S,), and its mean measures, shape (S, 4)."""
+    """Cost per store, shape (S,), from its number of deliveries (S,) and its mean measures (S, 4)."""
     total: FloatArray = (
         visits * network.visit_cost
         + measures[:, LOST_VALUE]
@@ -316,23 +315,22 @@ def costs_of(network: Network, visits: FloatArray, measures: FloatArray) -> Floa
 
 
 def simulate(problem: PlanProblem, plan: Plan, network: Network | None = None) -> PlanCost:
-    """What a plan costs, expected over the problem's paths.
+    """Compute the expected cost of a plan over the paths of the problem.
 
     Args:
-        problem: demand, stock, costs and limits.
-        plan: visits and levels; visits before period L are ignored.
-        network: the problem's compiled form where the caller has it already.
+        problem: demand, stock, costs and constraints.
+        plan: deliveries and levels; deliveries before period L are ignored.
+        network: the arrays of the problem, if they exist already.
 
     Returns:
-        Costs in the currency of the prices. One store that sells 2 units a period at price 10, opens with 3,
-        is visited at t = 1 for 5 and filled to 4 there: one unit is never short, so the cost over two periods
-        is the visit, 5.
+        Costs in the currency of the prices. Example: one store sells 2 units per period at price 10 and opens with 3
+        units. A delivery at t = 1 costs 5 and fills it up to 4. No sale is lost in two periods, so the total is 5.
     """
     network = network or Network.of(problem)
     visits = decidable(plan.visits, network.lead_time)
     result, sent = store_measures(network, plan)
     mean = result.mean(axis=1).sum(axis=0)
-    wanted = sum(float(block.sum()) for block in network.demand) / network.paths
+    requested = sum(float(block.sum()) for block in network.demand) / network.paths
     return PlanCost(
         transport=float(visits.sum(axis=1) @ network.visit_cost),
         lost_sales=float(mean[LOST_VALUE]),
@@ -340,41 +338,44 @@ def simulate(problem: PlanProblem, plan: Plan, network: Network | None = None) -
         over_capacity=float(network.penalty * mean[OVER_PERIODS]),
         over_capacity_store_days=float(mean[OVER_PERIODS]),
         visits=int(visits.sum()),
-        missed_weeks=missed_weeks(visits, problem.periods_per_week, network.lead_time, problem.frozen),
-        fill_rate=1.0 - float(mean[LOST_UNITS]) / wanted if wanted > 0 else 1.0,
+        missed_weeks=missed_weeks(visits, problem.periods_per_week, network.lead_time, problem.blackout),
+        fill_rate=1.0 - float(mean[LOST_UNITS]) / requested if requested > 0 else 1.0,
         lost_units=float(mean[LOST_UNITS]),
         limit_breaches=limit_breaches(problem, visits, sent),
     )
 
 
 def limit_breaches(problem: PlanProblem, visits: BoolArray, sent: FloatArray) -> tuple[str, ...]:
-    """The limits that a plan breaks, in words: frozen days, visits a period, and expected units from the DC.
+    """List the constraints that a plan violates: blackout dates, deliveries per period, DC stock.
 
     Args:
-        problem: its limits.
+        problem: its constraints.
         visits: shape (S, T).
-        sent: shape (K, n), units sent on each path.
+        sent: shape (K, n), units sent on each path; their mean counts.
+
+    Returns:
+        One text per violated constraint.
     """
     breaches = []
-    if problem.frozen is not None and (visits & problem.frozen).any():
-        stores = sorted({problem.store_ids[i] for i in np.nonzero(visits & problem.frozen)[0]})
-        breaches.append(f"visits on frozen days of {first_few(stores)}")
+    if problem.blackout is not None and (visits & problem.blackout).any():
+        stores = sorted({problem.store_ids[i] for i in np.nonzero(visits & problem.blackout)[0]})
+        breaches.append(f"deliveries on blackout dates of {first_few(stores)}")
     if problem.max_visits_per_period is not None:
         crowded = np.flatnonzero(visits.sum(axis=0) > problem.max_visits_per_period)
         if len(crowded):
             breaches.append(
-                f"more than {problem.max_visits_per_period} visits in periods {first_few(crowded.tolist())}"
+                f"more than {problem.max_visits_per_period} deliveries in periods {first_few(crowded.tolist())}"
             )
     expected = np.bincount(problem.series_category, weights=sent.mean(axis=0), minlength=len(problem.categories))
     beyond = np.flatnonzero(expected > problem.dc_available * (1 + 1e-9) + UNIT_TOLERANCE)
     if len(beyond):
         names = [f"{problem.categories[c]} ({expected[c]:.1f} of {problem.dc_available[c]:g})" for c in beyond]
-        breaches.append(f"more units than the distribution centre has of {first_few(names)}")
+        breaches.append(f"more units than the distribution center has of {first_few(names)}")
     return tuple(breaches)
 
 
 def ledger(problem: PlanProblem, plan: Plan, network: Network | None = None) -> Ledger:
-    """What happens day by day under a plan, expected over the paths (for figures and deliveries)."""
+    """Simulate a plan and record every period, expected over the paths (for figures and deliveries)."""
     network = network or Network.of(problem)
     visits = decidable(plan.visits, network.lead_time)
     traces = [
@@ -386,9 +387,9 @@ def ledger(problem: PlanProblem, plan: Plan, network: Network | None = None) -> 
         )[0]
         for i in range(network.stores)
     ]
-    sold, sent, shelf, way = (
+    sold, sent, on_hand, in_transit = (
         np.concatenate(arrays, axis=1).T
         for arrays in zip(*((own.sold, own.sent, own.on_hand, own.pending) for own in traces), strict=True)
     )
     after_delivery = np.array([own.after_delivery for own in traces])
-    return Ledger(after_delivery, np.array([own.over for own in traces]), sold, sent, shelf, way)
+    return Ledger(after_delivery, np.array([own.over for own in traces]), sold, sent, on_hand, in_transit)

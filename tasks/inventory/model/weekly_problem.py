@@ -1,4 +1,4 @@
-"""From a run's forecasts and tables to a plan problem."""
+"""Build the plan problem of a run from its forecasts and tables."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from schemas import columns as c
 from schemas.errors import PipelineError, first_few
 from schemas.plan import FloatArray, IndexArray, PlanProblem
 from schemas.settings.slices import PlanSlice
-from tasks.inventory.model.delivery_days import frozen_periods
+from tasks.inventory.model.delivery_days import blackout_periods
 from tasks.inventory.model.demand_paths import Correlation, OwnPaths, correlation_of, draw_paths
-from tasks.inventory.model.level_limits import unbounded_stores
+from tasks.inventory.model.level_limits import uncapacitated_stores
 
-# Where nothing is searched, levels are read from more paths: as many as these numbers hold, at most so many.
+# Without a search, levels come from more paths: as many as fit into this many numbers, up to the second limit.
 CHEAP_NUMBERS, MOST_CHEAP_PATHS = 30_000_000, 200
 
 
 @dataclass(frozen=True)
 class WeeklyInputs:
-    """What the plan of a run is made from.
+    """Inputs of the plan of a run.
 
     Attributes:
         forecast: the champions' live rows: store_id, category, date, mean and the quantile columns; the same
@@ -32,10 +32,11 @@ class WeeklyInputs:
         stores: the stores table.
         settings: the run's settings.
         dc_stock: sku, available; None without the table.
-        planned_prices: store_id, sku, date, price; a row where a promotion plans one. None without any.
+        planned_prices: store_id, sku, date, price: one row per price that a promotion plans. None without any.
         has_stock: the run has a stock table.
         calendar: the calendar table; None without it.
-        holding_factor: calibrated by replay (see ``tasks.inventory.replay.overstock_cost``); None where it was not.
+        holding_factor: overstock cost multiplier of the replay (``tasks.inventory.replay.overstock_cost``); None if it
+            was not calibrated.
         paths: sample paths of champions that have their own: store_id, category, date and one column per path.
     """
 
@@ -54,49 +55,49 @@ class WeeklyInputs:
 
 @dataclass(frozen=True)
 class WeeklyProblem:
-    """The problem of a run.
+    """The plan problem of a run.
 
     Attributes:
-        problem: with the paths that plans are made from.
-        judging: with as many fresh paths, on which plans are compared.
+        problem: with the sample paths for planning.
+        evaluation: the same problem with other sample paths, on which plans are compared.
         dates: T labels of the periods.
-        series_of_sku: shape (rows of the SKU facts,), number of each row's series in the problem.
-        correlation: how the sample paths go together.
+        series_of_sku: shape (rows of the SKU facts,), index of each row's series in the problem.
+        correlation: dependence of the sample paths.
     """
 
     problem: PlanProblem
-    judging: PlanProblem
+    evaluation: PlanProblem
     dates: pd.DatetimeIndex
     series_of_sku: IndexArray
     correlation: Correlation
 
 
 def build_problem(inputs: WeeklyInputs) -> WeeklyProblem:
-    """The plan problem of a run; depends on the rows' content, not on their order.
+    """Build the plan problem of a run. The order of rows has no effect.
 
     Raises:
-        PipelineError: the forecast lacks periods of some series.
+        PipelineError: the forecast has missing or repeated periods.
     """
     settings = inputs.settings
     bare = bare_problem(inputs)
     correlation = correlation_of(inputs.backtest, settings.quantiles)
     count = settings.inventory.sample_paths
-    judging = bare.drawn(correlation, count, settings.seed + 1, from_end=True)
+    evaluation = bare.drawn(correlation, count, settings.seed + 1, from_end=True)
     planning = bare.drawn(correlation, planning_paths(bare.problem, count), settings.seed)
-    return WeeklyProblem(planning, judging, bare.dates, bare.series_of_sku, correlation)
+    return WeeklyProblem(planning, evaluation, bare.dates, bare.series_of_sku, correlation)
 
 
 @dataclass(frozen=True)
 class BareProblem:
-    """A run's problem before sample paths are drawn.
+    """The plan problem of a run before sample paths are drawn.
 
     Attributes:
         problem: without paths.
         dates: T labels of the periods.
         series_of_sku: the series of each SKU fact.
-        quantiles: shape (n, T, Q), the forecast's, in units.
-        levels: Q levels.
-        own_paths: series whose champion has sample paths of its own: shape (T, K) each.
+        quantiles: shape (n, T, Q), forecast quantiles in units.
+        levels: Q quantile levels.
+        own_paths: index of a series to the sample paths of its champion, shape (T, K).
     """
 
     problem: PlanProblem
@@ -114,11 +115,11 @@ class BareProblem:
         return [(stores[i], categories[j]) for i, j in pairs]
 
     def drawn(self, correlation: Correlation, paths: int, seed: int, from_end: bool = False) -> PlanProblem:
-        """The problem with so many sample paths.
+        """Draw sample paths and return the problem with them.
 
         Args:
-            correlation: how errors go together.
-            paths: their number.
+            correlation: dependence of errors.
+            paths: number of paths, K.
             seed: of the draw.
             from_end: take the last of a model's own paths instead of the first.
         """
@@ -128,10 +129,10 @@ class BareProblem:
 
 
 def bare_problem(inputs: WeeklyInputs) -> BareProblem:
-    """The plan problem of a run without sample paths.
+    """Build the plan problem of a run without sample paths.
 
     Raises:
-        PipelineError: the forecast lacks periods of some series.
+        PipelineError: the forecast has missing or repeated periods.
     """
     settings = inputs.settings
     inputs = replace(inputs, sku_facts=with_text_ids(inputs.sku_facts), stores=with_text_ids(inputs.stores))
@@ -154,12 +155,12 @@ def bare_problem(inputs: WeeklyInputs) -> BareProblem:
         visit_cost=np.nan_to_num(store_facts(inputs.stores, store_ids, c.VISIT_COST, 0.0)),
         dc_available=_dc_available(inputs, categories),
         settings=settings.inventory,
-        # A horizon shorter than a whole week still needs a first visit.
+        # A horizon shorter than a week still requires a first delivery.
         periods_per_week=min(settings.period.periods_per_week, len(dates) - settings.inventory.lead_time),
         seed=settings.seed,
         max_visits_per_period=settings.inventory.max_visits_per_period,
         free_visits=np.isnan(store_facts(inputs.stores, store_ids, c.VISIT_COST, np.nan)),
-        frozen=frozen_periods(settings, inputs.calendar, store_ids, dates),
+        blackout=blackout_periods(settings, inputs.calendar, store_ids, dates),
         holding_factor=inputs.holding_factor,
     )
     levels = tuple(settings.quantiles)
@@ -174,7 +175,7 @@ def bare_problem(inputs: WeeklyInputs) -> BareProblem:
 
 
 def _own_paths(tables: Sequence[pd.DataFrame], dates: pd.DatetimeIndex) -> Iterator[tuple[tuple[str, str], FloatArray]]:
-    """Store and category, and the paths (T, K) of every series whose paths span the horizon."""
+    """Yield store and category, and the paths (T, K), of every series whose paths cover the horizon."""
     for table in tables:
         ordered = with_text_ids(table).sort_values([c.STORE_ID, c.CATEGORY, c.DATE], ignore_index=True)
         numbers = ordered.drop(columns=[c.STORE_ID, c.CATEGORY, c.DATE]).to_numpy(dtype=float)
@@ -184,7 +185,7 @@ def _own_paths(tables: Sequence[pd.DataFrame], dates: pd.DatetimeIndex) -> Itera
 
 
 def with_text_ids(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with its ids as plain text, whatever way they were stored."""
+    """The frame with ids as text (they may be stored as categories)."""
     ids = [name for name in (c.STORE_ID, c.SKU, c.CATEGORY) if name in frame.columns]
     return frame.assign(**{name: frame[name].astype(str).astype(object) for name in ids})
 
@@ -192,9 +193,9 @@ def with_text_ids(frame: pd.DataFrame) -> pd.DataFrame:
 def _axes(
     forecast: pd.DataFrame, facts: pd.DataFrame, periods: int
 ) -> tuple[tuple[str, ...], tuple[str, ...], IndexArray, IndexArray, IndexArray]:
-    """Labels, the series (store · C + category) and the rows of forecasts and SKUs among them.
+    """Labels of stores and categories, the series (store · C + category), and the series of forecasts and SKUs.
 
-    A category with stock and without a forecast is a series without demand: it takes space.
+    A category with stock and without a forecast is a series without demand. Its stock uses storage capacity.
     """
     keys = [c.STORE_ID, c.CATEGORY]
     heads = forecast.loc[~forecast.duplicated(keys), keys]
@@ -203,8 +204,8 @@ def _axes(
         odd = counts[counts != periods]
         named = [" / ".join(map(str, key)) for key in odd.index]
         raise PipelineError(
-            f"forecast: {first_few(named)} lack or repeat some of the {periods} periods; every series needs one "
-            "champion row per period. The comparison stage is at fault: report it with this message."
+            f"forecast: missing or repeated periods of {first_few(named)}; expected one champion row for each of "
+            f"{periods} periods. This is an error of the comparison stage; please report it with this message."
         )
     store_ids = tuple(sorted(set(heads[c.STORE_ID]) | set(facts[c.STORE_ID])))
     categories = tuple(sorted(set(heads[c.CATEGORY]) | set(facts[c.CATEGORY])))
@@ -224,26 +225,26 @@ def _axes(
 
 
 def planning_paths(problem: PlanProblem, count: int) -> int:
-    """Paths that plans are made from: more than ``count`` where neither visits nor space are searched for."""
+    """Number of sample paths for planning: more than ``count`` if neither deliveries nor space are searched."""
     free = np.isinf(problem.capacity) & (problem.free_visits if problem.free_visits is not None else False)
-    if not (unbounded_stores(problem) | free).all():
+    if not (uncapacitated_stores(problem) | free).all():
         return count
     return max(count, min(MOST_CHEAP_PATHS, CHEAP_NUMBERS // max(problem.mean.size, 1)))
 
 
 def sku_weights(facts: pd.DataFrame) -> FloatArray:
-    """What a SKU weighs in the mean price of its category: recent units, else all units, plus a trace."""
+    """Weight of each SKU in the mean price of its category: recent units + 0.01 · all units + a small constant."""
     recent = facts[c.RECENT_UNITS].to_numpy(dtype=float)
     total = facts[c.TOTAL_UNITS].to_numpy(dtype=float)
     return np.maximum(recent, 0.0) + 0.01 * np.maximum(total, 0.0) + 1e-6
 
 
 def series_prices(facts: pd.DataFrame, series: IndexArray, size: int) -> FloatArray:
-    """Mean price of a unit per series, shape (size,): of its SKUs by their sales; 1 without any (contract, section 2).
+    """Sales-weighted mean price of the SKUs of each series, shape (size,); 1 without SKUs.
 
     Args:
         facts: one row per (store, SKU).
-        series: number of each row's series, 0 to size − 1.
+        series: index of each row's series, 0 to size − 1.
         size: number of series.
     """
     weight = sku_weights(facts)
@@ -253,7 +254,7 @@ def series_prices(facts: pd.DataFrame, series: IndexArray, size: int) -> FloatAr
 
 
 def _prices(inputs: WeeklyInputs, sku_rows: IndexArray, mean: FloatArray, dates: pd.DatetimeIndex) -> FloatArray:
-    """Cost of a lost unit per series and period: the set number, or the mean price of the SKUs by their sales."""
+    """Cost of a lost unit, shape (n, T): ``inventory.shortage_cost``, or the sales-weighted mean price of the SKUs."""
     shortage = inputs.settings.inventory.shortage_cost
     if shortage != "price":
         return np.full(mean.shape, float(shortage))
@@ -277,7 +278,7 @@ def _prices(inputs: WeeklyInputs, sku_rows: IndexArray, mean: FloatArray, dates:
 
 
 def _summed(facts: pd.DataFrame, column: str, rows: IndexArray, size: int) -> FloatArray:
-    """Units per series; what was not counted counts as none."""
+    """Units per series, shape (size,); missing values count as 0."""
     if column not in facts.columns:
         return np.zeros(size)
     units: FloatArray = np.zeros(size)
@@ -286,7 +287,7 @@ def _summed(facts: pd.DataFrame, column: str, rows: IndexArray, size: int) -> Fl
 
 
 def transit_columns(facts: pd.DataFrame) -> dict[str, int]:
-    """Goods-in-transit columns and the period (from 1) at whose start they arrive; a bare one is the first."""
+    """Map in-transit columns to the period (from 1) at whose start the goods arrive; ``in_transit`` means period 1."""
     found = {}
     for name in facts.columns:
         if name == c.IN_TRANSIT:
@@ -305,7 +306,7 @@ def _in_transit(facts: pd.DataFrame, rows: IndexArray, size: int) -> FloatArray:
 
 
 def store_facts(stores: pd.DataFrame, store_ids: Sequence[str], column: str, absent: float) -> FloatArray:
-    """A number per store; ``absent`` where the table has no value."""
+    """A numeric column per store, shape (S,); ``absent`` where the table has no value."""
     if column not in stores.columns:
         return np.full(len(store_ids), absent)
     values = stores.set_index(stores[c.STORE_ID].astype(str))[column].reindex(store_ids).to_numpy(dtype=float)
@@ -313,7 +314,7 @@ def store_facts(stores: pd.DataFrame, store_ids: Sequence[str], column: str, abs
 
 
 def _dc_available(inputs: WeeklyInputs, categories: Sequence[str]) -> FloatArray:
-    """Units per category that may be sent: limited where every SKU of the category is in the table."""
+    """Units per category that may be sent, shape (C,); inf unless every SKU of the category is in the table."""
     available = np.full(len(categories), np.inf)
     if inputs.dc_stock is None:
         return available

@@ -1,1 +1,1 @@
-"""Ways to decide visits and order-up-to levels, one module each."""
+"""Policies that decide deliveries and order-up-to levels, one module each."""

@@ -32,7 +32,7 @@ def reorder_point(mean: FloatArray, deviation: FloatArray, periods: float, servi
 
 @dataclass(frozen=True)
 class EoqPolicy:
-    """(s, Q) with Q = μ · h and s = μ · LD + k · σ · √LD; h is searched for the least simulated cost."""
+    """(s, Q) with Q = μ · h and s = μ · LD + k · σ · √LD; h minimizes the simulated cost."""
 
     facts: ClassVar[PolicyFacts] = PolicyFacts(
         name="eoq",
@@ -42,7 +42,7 @@ class EoqPolicy:
     )
 
     def plan(self, problem: PlanProblem) -> Plan:
-        """The plan of the cheapest h from 1 to ``settings.eoq.max_coverage`` periods."""
+        """Decide deliveries and levels with the h of least cost, from 1 to ``settings.eoq.max_coverage`` periods."""
         return cheapest_coverage(problem, self.reorder_point(problem), up_to=False)
 
     def reorder_point(self, problem: PlanProblem) -> FloatArray:
@@ -56,7 +56,7 @@ class EoqPolicy:
 
 @dataclass(frozen=True)
 class PublishedEoqPolicy(EoqPolicy):
-    """The footwear study's formulas, to reproduce its tables: LD / T in place of LD, with T the horizon."""
+    """The formulas of the footwear study, to reproduce its tables: LD / T instead of LD, where T is the horizon."""
 
     facts: ClassVar[PolicyFacts] = PolicyFacts(
         name="eoq_published",

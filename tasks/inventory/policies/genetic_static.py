@@ -1,4 +1,4 @@
-"""The genetic algorithm in the form of source B: visits, and one level per store and category."""
+"""Genetic algorithm of the footwear study: deliveries, and one level per store and category."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ import numpy as np
 
 from schemas.facts import PolicyFacts
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
-from schemas.protocols import Tell
+from schemas.protocols import ReportProgress
 from tasks.inventory.exact.bounds import relaxation_of
 from tasks.inventory.exact.lagrange import Relaxation
-from tasks.inventory.exact.perfect_information import Prices, needs_on_path, over_penalty, shortest_paths
+from tasks.inventory.exact.perfect_information import (
+    ShadowPrices,
+    net_requirements_on_path,
+    over_penalty,
+    shortest_paths,
+)
 from tasks.inventory.model.delivery_days import week_starts
-from tasks.inventory.model.kernels import side_by_side
-from tasks.inventory.model.level_limits import unbounded_stores, with_unbounded_levels
+from tasks.inventory.model.kernels import in_parallel
+from tasks.inventory.model.level_limits import uncapacitated_stores, with_uncapacitated_levels
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import MEASURES, OVER_PERIODS, simulate_store
-from tasks.inventory.policies.genetic import days_within_dock, fixed_visits, guides_of, seeds_of
-from tasks.inventory.search.evolution import Candidate, Ground, evolve
+from tasks.inventory.policies.genetic import days_within_slots, fixed_visits, guides_of, seeds_of
+from tasks.inventory.search.evolution import Candidate, SearchSpace, evolve
 from tasks.inventory.search.static_levels import known_static_levels, refined_static_levels, uncertain_static_levels
 from tasks.inventory.search.store_search import (
     FITNESS_PATHS,
@@ -33,22 +38,22 @@ from tasks.inventory.search.store_search import (
     visit_moves,
 )
 
-# Stands in for infinity where a period over capacity makes a plan invalid: far above any lost sales, yet finite,
-# so that among invalid candidates the less crowded one wins.
+# Penalty of a period over capacity if such a plan is invalid: far above any lost sales but finite, so that invalid
+# candidates are ranked by their periods over capacity.
 FORBIDDEN = 1e12
 
 
 @dataclass(frozen=True)
 class GeneticStaticPolicy:
-    """Visits evolved with DEAP per store; the level of each category decoded from them.
+    """Evolve deliveries with DEAP per store and compute the level of each category from them.
 
-    The source evolves levels as genes of their own and never mutates them; here they are the most valuable
-    levels that fit, given the visits, so that only visits (and the share of space to use, where demand is
-    uncertain) need to be searched.
+    The footwear study evolves levels as separate genes and never mutates them. Here the levels are the most valuable
+    ones that fit for given deliveries. Only the deliveries, and the share of the capacity if demand is uncertain, are
+    searched.
 
     Attributes:
-        relaxation: prices of shared limits where the caller has them already.
-        tell: told of the search's progress.
+        relaxation: shadow prices of the shared constraints, if they are known already.
+        progress: receives the progress of the search.
     """
 
     facts: ClassVar[PolicyFacts] = PolicyFacts(
@@ -59,14 +64,16 @@ class GeneticStaticPolicy:
         follows_calibration=True,
     )
     relaxation: Relaxation | None = None
-    tell: Tell | None = None
+    progress: ReportProgress | None = None
 
-    def with_relaxation(self, relaxation: Relaxation | None, tell: Tell | None = None) -> GeneticStaticPolicy:
-        """The policy that reuses known shadow prices of the shared limits and reports its progress."""
-        return replace(self, relaxation=relaxation, tell=tell)
+    def with_relaxation(
+        self, relaxation: Relaxation | None, progress: ReportProgress | None = None
+    ) -> GeneticStaticPolicy:
+        """The policy with known shadow prices of the shared constraints and a receiver of its progress."""
+        return replace(self, relaxation=relaxation, progress=progress)
 
     def plan(self, problem: PlanProblem) -> Plan:
-        """Decide visits and levels; deterministic for the problem's seed."""
+        """Decide deliveries and levels; deterministic for the seed of the problem."""
         network = Network.of(problem)
         relaxation = self.relaxation or relaxation_of(problem, network)
         searches = _searches(problem, network, relaxation)
@@ -83,22 +90,22 @@ class GeneticStaticPolicy:
             search, genes = work
             return search.decoded(search.improved(genes, starts, problem.periods_per_week))
 
-        evolved = _evolve(problem, network, open_stores, relaxation, bounds, self.tell)
-        if self.tell is not None and open_stores:
-            self.tell("local search")
-        found = side_by_side(finish, list(zip(open_stores, evolved, strict=True)))
+        evolved = _evolve(problem, network, open_stores, relaxation, bounds, self.progress)
+        if self.progress is not None and open_stores:
+            self.progress("local search")
+        found = in_parallel(finish, list(zip(open_stores, evolved, strict=True)))
         for search, (days, own) in zip(open_stores, found, strict=True):
             visits[search.model.index], levels[network.series_of(search.model.index)] = days, own
         for search in searches:
-            if fixed[search.model.index] and not unbounded_stores(problem)[search.model.index]:
+            if fixed[search.model.index] and not uncapacitated_stores(problem)[search.model.index]:
                 genes = search.best_of_options()
                 _, levels[network.series_of(search.model.index)] = search.decoded(genes)
-        return with_unbounded_levels(problem, Plan(visits, levels))
+        return with_uncapacitated_levels(problem, Plan(visits, levels))
 
 
 @dataclass(frozen=True)
 class _StaticSearch:
-    """One store: candidates are judged with one level per category."""
+    """Search of one store: candidates are simulated with one level per category."""
 
     model: StoreModel
     known: bool
@@ -106,11 +113,11 @@ class _StaticSearch:
 
     @property
     def exact(self) -> bool:
-        """Whether the best levels for given visits can be computed, not only estimated."""
+        """True if the cost of every level can be simulated for given deliveries."""
         return self.known and self.model.lead_time == 0 and bool(np.isfinite(self.model.capacity))
 
     def decoded(self, genes: Sequence[int]) -> tuple[BoolArray, FloatArray]:
-        """Visits (T,) and levels (m, T) of a candidate."""
+        """Deliveries (T,) and levels (m, T) of a candidate."""
         visits, level = self._level(genes, self.exact)
         return visits, np.where(visits[None, :], level[:, None], 0.0)
 
@@ -151,10 +158,10 @@ class _StaticSearch:
         return float(mean @ weights + mean[OVER_PERIODS] * self.whole_penalty + model.visit_cost[visits].sum())
 
     def improved(self, genes: Sequence[int], starts: IndexArray, week: int) -> tuple[int, ...]:
-        """Local search on all paths: the best move of a visit or step of the share until none helps."""
+        """Improve a candidate by local search on all paths until no change saves enough."""
         best, best_cost = tuple(genes), self.cost(genes, None, self.exact)
         for _ in range(ROUNDS):
-            tried = [other for other in self._neighbours(best) if self._keeps_weeks(other, starts, week)]
+            tried = [other for other in self._neighbors(best) if self._keeps_weeks(other, starts, week)]
             costs = [self.cost(other, None, self.exact) for other in tried]
             if not costs or min(costs) >= best_cost - SMALLEST_GAIN * abs(best_cost):
                 break
@@ -162,7 +169,7 @@ class _StaticSearch:
             best = tried[costs.index(best_cost)]
         return best
 
-    def _neighbours(self, genes: tuple[int, ...]) -> list[tuple[int, ...]]:
+    def _neighbors(self, genes: tuple[int, ...]) -> list[tuple[int, ...]]:
         options = genes[self.model.periods :]
         visits = np.array(genes[: self.model.periods], dtype=np.bool_)
         found = [(*moved.astype(int).tolist(), *options) for moved in visit_moves(visits, self.model.allowed)]
@@ -176,15 +183,15 @@ class _StaticSearch:
         return keeps_weeks(np.array(genes[: self.model.periods], dtype=np.bool_), starts, week, self.model.allowed)
 
     def best_of_options(self) -> tuple[int, ...]:
-        """The best share and holding factor for visits on every allowed day."""
+        """Find the share and the overstock cost multiplier of least cost, with deliveries in every allowed period."""
         days = self.model.allowed.astype(int).tolist()
         options = [(*days, a, b) for a in range(self.model.options[0]) for b in range(self.model.options[1])]
         return min(options, key=lambda genes: self.cost(genes, None))
 
 
 def _searches(problem: PlanProblem, network: Network, relaxation: Relaxation | None) -> list[_StaticSearch]:
-    prices = Prices.none(problem) if relaxation is None else relaxation.prices
-    allowed = days_within_dock(problem, relaxation)
+    prices = ShadowPrices.none(problem) if relaxation is None else relaxation.prices
+    allowed = days_within_slots(problem, relaxation)
     penalty = over_penalty(problem)
     models = store_models(problem, network, prices, range(network.stores), allowed)
     known = problem.paths is None
@@ -192,10 +199,10 @@ def _searches(problem: PlanProblem, network: Network, relaxation: Relaxation | N
 
 
 def _bounds(problem: PlanProblem, network: Network) -> FloatArray | None:
-    """Cost that no plan of a store can undercut, for known demand: a search that reaches it stops."""
+    """Lower bound on the cost of each store, shape (S,), for known demand; a search that reaches it stops."""
     if problem.paths is not None:
         return None
-    return shortest_paths(problem, network, needs_on_path(network, 0))[1]
+    return shortest_paths(problem, network, net_requirements_on_path(network, 0))[1]
 
 
 def _evolve(
@@ -204,13 +211,13 @@ def _evolve(
     searches: Sequence[_StaticSearch],
     relaxation: Relaxation | None,
     bounds: FloatArray | None,
-    tell: Tell | None,
+    progress: ReportProgress | None,
 ) -> list[tuple[int, ...]]:
     if not searches:
         return []
     starts: IndexArray = week_starts(problem.periods, problem.periods_per_week, network.lead_time)
     guides = guides_of(problem, network, relaxation)
-    grounds = []
+    spaces = []
     for search in searches:
         model = search.model
         options = (1, 1) if search.known else model.options
@@ -222,12 +229,12 @@ def _evolve(
         )
         target = -np.inf if bounds is None else float(bounds[model.index]) * (1 + 1e-9) + 1e-9
         seed = problem.seed + 7919 * (model.index + 1)
-        grounds.append(Ground(model.allowed, starts, problem.periods_per_week, options, seeds, seed, target))
+        spaces.append(SearchSpace(model.allowed, starts, problem.periods_per_week, options, seeds, seed, target))
 
     def evaluate(batches: Sequence[Sequence[Candidate]]) -> list[FloatArray]:
         def costs(place: int) -> FloatArray:
             return np.array([searches[place].cost(genes, FITNESS_PATHS) for genes in batches[place]])
 
-        return side_by_side(costs, range(len(searches)))
+        return in_parallel(costs, range(len(searches)))
 
-    return [result.genes for result in evolve(grounds, evaluate, problem.settings.genetic, tell)]
+    return [result.genes for result in evolve(spaces, evaluate, problem.settings.genetic, progress)]

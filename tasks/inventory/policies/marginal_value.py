@@ -1,4 +1,4 @@
-"""Marginal-value levels at review visits: scarce space to the units that are worth most."""
+"""Marginal-value levels at review deliveries: scarce space goes to the most valuable units."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 
 from schemas.facts import PolicyFacts
 from schemas.plan import Plan, PlanProblem
-from tasks.inventory.exact.perfect_information import Prices, needs_on_path, plan_of_visits
+from tasks.inventory.exact.perfect_information import ShadowPrices, net_requirements_on_path, plan_of_visits
 from tasks.inventory.model.delivery_days import review_visits
-from tasks.inventory.model.kernels import side_by_side
+from tasks.inventory.model.kernels import in_parallel
 from tasks.inventory.model.network import Network
 from tasks.inventory.search.store_search import StoreModel, best_option
 
 
 @dataclass(frozen=True)
 class MarginalValuePolicy:
-    """The k-th unit is sent while price × P(demand until the next visit ≥ k) exceeds the price of space.
+    """Send the k-th unit if price × P(demand until the next delivery ≥ k) exceeds the shadow price of space.
 
-    The price of space is set per visit such that the expected stock after the fill takes a share of the
-    capacity; that share (and how often holding counts) is the cheapest on the sample paths, per store. Known
-    demand: the need until the next visit, the dearest units where space is scarce.
+    The shadow price of each delivery is set so that the expected stock after the delivery uses a share of the capacity.
+    This share and the overstock cost multiplier are those of least cost on the sample paths, per store. With known
+    demand, each delivery brings the net requirement until the next one, the most valuable units first.
     """
 
     facts: ClassVar[PolicyFacts] = PolicyFacts(
@@ -34,16 +34,16 @@ class MarginalValuePolicy:
     )
 
     def plan(self, problem: PlanProblem) -> Plan:
-        """Decide levels at the review visits."""
+        """Decide levels at the review deliveries."""
         visits = review_visits(problem)
         network = Network.of(problem)
         if problem.paths is None:
-            return plan_of_visits(problem, network, needs_on_path(network, 0), visits)
+            return plan_of_visits(problem, network, net_requirements_on_path(network, 0), visits)
         levels = np.zeros(problem.mean.shape)
 
         def of_store(store: int) -> None:
-            model = StoreModel.of(problem, network, store, Prices.none(problem), visits[store])
+            model = StoreModel.of(problem, network, store, ShadowPrices.none(problem), visits[store])
             levels[network.series_of(store)] = model.levels(best_option(model, visits[store])).T
 
-        side_by_side(of_store, range(network.stores))
+        in_parallel(of_store, range(network.stores))
         return Plan(visits, levels)

@@ -1,4 +1,4 @@
-"""Newsvendor levels at review visits: the quantile at which one more unit costs as much as it earns."""
+"""Newsvendor levels at review deliveries: the quantile at which one more unit costs as much as it earns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from schemas.facts import PolicyFacts
 from schemas.plan import Plan, PlanProblem
-from tasks.inventory.exact.perfect_information import Prices
+from tasks.inventory.exact.perfect_information import ShadowPrices
 from tasks.inventory.model.delivery_days import review_visits
 from tasks.inventory.model.level_limits import quantile_levels
 from tasks.inventory.model.network import Network
@@ -18,7 +18,7 @@ from tasks.inventory.search.store_search import Recipe, StoreModel
 
 @dataclass(frozen=True)
 class NewsvendorPolicy:
-    """At each visit the level x with P(demand until the next visit > x) = hℓ / (p + h(ℓ + 1) / 2).
+    """Set the level x with P(demand until the next delivery > x) = hℓ / (p + h(ℓ + 1) / 2).
 
     p is the price, h the holding cost and ℓ the periods until the next delivery: an unsold unit is held ℓ periods, a
     sold one about half of them. For ℓ = 1 this is the critical ratio p / (p + h) (Arrow, Harris and Marschak, Optimal
@@ -39,7 +39,7 @@ class NewsvendorPolicy:
     )
 
     def plan(self, problem: PlanProblem) -> Plan:
-        """Decide levels at the review visits."""
+        """Decide levels at the review deliveries."""
         visits = review_visits(problem)
         network = Network.of(problem)
         levels = np.zeros(problem.mean.shape)
@@ -48,7 +48,7 @@ class NewsvendorPolicy:
             if problem.paths is None:
                 levels[part] = quantile_levels(problem, np.arange(part.start, part.stop), visits[store], 1.0)
                 continue
-            model = StoreModel.of(problem, network, store, Prices.none(problem), visits[store])
+            model = StoreModel.of(problem, network, store, ShadowPrices.none(problem), visits[store])
             if network.holding_cost <= 0:
                 model = replace(model, smallest_tail=1.0 - problem.settings.service_level)
             counted = 1.0 if problem.holding_factor is None else problem.holding_factor

@@ -1,4 +1,4 @@
-"""Periodic review (R, S): at every review visit fill up to the demand expected until the next one, plus safety."""
+"""Periodic review (R, S): order up to expected demand over lead time and review period plus safety stock."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class PeriodicReviewPolicy:
     """(R, S): S = expected demand over lead time and review period + k · σ of that demand.
 
     Silver, Pyke and Thomas, Inventory Management and Production Planning and Scheduling, 1998, chapter 7. Expected
-    demand is that of the very periods covered, not an average; σ is that of the sample paths over them,
-    or σ of one period times √(R + L) where demand is known. k = Φ⁻¹(service level).
+    demand is the forecast of the covered periods. σ is the standard deviation of the sample paths over these periods,
+    or σ of one period times √(R + L) if demand is known. k = Φ⁻¹(service level).
     """
 
     facts: ClassVar[PolicyFacts] = PolicyFacts(
@@ -32,7 +32,7 @@ class PeriodicReviewPolicy:
     )
 
     def plan(self, problem: PlanProblem) -> Plan:
-        """Decide visits and levels; one review a period on its first day (spread where visits are limited)."""
+        """Decide deliveries and levels; one delivery per review period (see ``review_visits``)."""
         visits = review_visits(problem)
         factor = float(ndtri(problem.settings.service_level))
         levels = np.zeros(problem.mean.shape)
@@ -62,7 +62,7 @@ def order_up_to(expected: FloatArray, deviation: FloatArray, factor: float) -> F
 
 
 def _deviation(problem: PlanProblem, rows: np.ndarray, window: slice) -> FloatArray:
-    """Standard deviation of demand over some periods, per series."""
+    """Standard deviation of demand over the periods of ``window``, shape (m,), units."""
     if problem.paths is None:
         _, deviation = period_moments(problem)
         return deviation[rows] * np.sqrt(window.stop - window.start)

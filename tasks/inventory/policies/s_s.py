@@ -1,4 +1,4 @@
-"""(s, S): at a visit, when stock is at or below s, fill up to S."""
+"""(s, S): if the inventory position is at or below s, order up to S."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tasks.inventory.search.order_cycle import cheapest_coverage, period_moments
 
 @dataclass(frozen=True)
 class MinMaxPolicy:
-    """(s, S) with s = μ · (R + L) + k · σ · √(R + L) and S = s + μ · h, h searched for the least simulated cost.
+    """(s, S) with s = μ · (R + L) + k · σ · √(R + L) and S = s + μ · h; h minimizes the simulated cost.
 
-    R is the time between visits, L the lead time, k = Φ⁻¹(service level), μ and σ of one period's demand.
-    Silver, Pyke and Thomas, Inventory and Production Management in Supply Chains, chapter 7 (periodic review).
-    Levels are fixed in advance, so that whether a visit orders is decided on the mean path.
+    R is the time between deliveries, L the lead time, k = Φ⁻¹(service level), μ and σ of the demand of one period.
+    Silver, Pyke and Thomas, Inventory and Production Management in Supply Chains, chapter 7 (periodic review). Levels
+    are fixed in advance; expected demand decides which deliveries order.
     """
 
     facts: ClassVar[PolicyFacts] = PolicyFacts(
@@ -28,7 +28,7 @@ class MinMaxPolicy:
     )
 
     def plan(self, problem: PlanProblem) -> Plan:
-        """Decide visits and levels."""
+        """Decide deliveries and levels."""
         return cheapest_coverage(problem, self.reorder_point(problem), up_to=True)
 
     def reorder_point(self, problem: PlanProblem) -> FloatArray:

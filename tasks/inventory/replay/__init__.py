@@ -1,1 +1,1 @@
-"""Past weeks replayed with the real demand."""
+"""Replay of past weeks with actual demand."""

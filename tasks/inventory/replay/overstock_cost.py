@@ -1,13 +1,14 @@
-"""Calibration by replay: what a left-over unit costs is read from past weeks, not from a formula.
+"""Replay calibration: choose the overstock cost multiplier from past weeks.
 
-The weekly run is replayed over past cutoffs with the forecasts that were known then: each plan is in force until
-the next one, stock and goods on the way are carried on, demand is the real one. This is done for every factor of a
-small grid, by which the levels count the holding of a unit that is not asked for until the next visit; the factor
-that was cheapest is the run's. The textbook's factor is 1: a leftover is thrown away (or forgotten) at the next
-visit. In truth it lies on, and forecasts are not as sure as they say; both are in the replay.
+The weekly run is replayed at past cutoffs with the forecasts known then and the actual demand. Each plan applies until
+the next one; stock and goods in transit continue. This is repeated for every multiplier of a small grid. The multiplier
+scales the holding cost until the next delivery of a unit that is not sold. The run uses the multiplier of least total
+cost, shrunk toward 1. The newsvendor formula has multiplier 1: it assumes that overstock costs nothing after the next
+delivery and that forecast distributions are exact. The replay needs neither assumption.
 
-Periods with unknown demand (out of stock, closed without notice) move stock by what was sold, and cost nothing.
-Limits whose past is not kept (the DC's stock, minimum presentation) are left out.
+In periods with unknown demand (out of stock, closed without notice) stock falls by the units sold, and there is no
+cost. Constraints without a history (DC stock, minimum presentation) are left out
+(docs/decisions/0006-overstock-cost-by-replay.md).
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ import pandas as pd
 from schemas import columns as c
 from schemas.panel import Panel
 from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
-from tasks.inventory.exact.perfect_information import Prices
+from tasks.inventory.exact.perfect_information import ShadowPrices
 from tasks.inventory.model.delivery_days import review_visits
 from tasks.inventory.model.demand_paths import correlation_of
-from tasks.inventory.model.kernels import side_by_side
+from tasks.inventory.model.kernels import in_parallel
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import store_of, traced
 from tasks.inventory.model.weekly_problem import (
@@ -36,37 +37,37 @@ from tasks.inventory.model.weekly_problem import (
 from tasks.inventory.replay.forecast_cost import covered_probability
 from tasks.inventory.search.store_search import StoreModel, best_option
 
-# Evenly in their logarithms, about as far apart as the levels' table tells probabilities apart.
+# Multipliers, evenly spaced in logarithms; the spacing is about the resolution of the table of quantiles.
 FACTORS = (0.65, 1.0, 1.55, 2.4, 3.7, 5.7, 8.8)
-TEXTBOOK = 1.0
-# Review periods that the textbook's factor weighs against those replayed: few weeks move it a part of the way only.
+UNCALIBRATED = 1.0
+# Prior weight of the multiplier 1, in replayed review periods.
 SHRINKAGE = 4.0
-# Fewer known costs say nothing: whole review periods, and cells (series and period).
+# Least data for a calibration: whole review periods, and known costs (series and period).
 FEWEST_REVIEWS, FEWEST_CELLS = 2, 50
-# Factors whose costs differ by less than this share cost the same.
+# Relative difference below which two costs are equal.
 TIE = 1e-3
 
 
 @dataclass(frozen=True)
 class Stock:
-    """Goods of n series.
+    """Stock of n series.
 
     Attributes:
-        on_hand: shape (n,), units on the shelf.
-        coming: shape (n, L), units that arrive at the start of the k-th period from now.
+        on_hand: shape (n,), units.
+        in_transit: shape (n, L), units that arrive at the start of the k-th period from now.
     """
 
     on_hand: FloatArray
-    coming: FloatArray
+    in_transit: FloatArray
 
 
 @dataclass(frozen=True)
 class Span:
-    """What happened between two cutoffs.
+    """Demand between two cutoffs.
 
     Attributes:
-        demand: shape (n, R), units sold.
-        counts: shape (n, R); False where the cost is left out.
+        demand: shape (n, R), units.
+        counts: shape (n, R); False where the cost does not count.
     """
 
     demand: FloatArray
@@ -75,7 +76,7 @@ class Span:
 
 @dataclass(frozen=True)
 class SpanCost:
-    """What a span cost, in the currency of the prices; over_periods counts store-periods over capacity."""
+    """Costs of a span in the currency of the prices, and units lost."""
 
     transport: float = 0.0
     lost_sales: float = 0.0
@@ -94,20 +95,19 @@ class SpanCost:
 
     @property
     def total(self) -> float:
-        """All costs together."""
+        """Sum of all costs."""
         return self.transport + self.lost_sales + self.holding + self.over_capacity
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the replay found.
+    """Result of the replay.
 
     Attributes:
-        holding_factor: for the levels of the run; None where too little is known, or nothing is to be calibrated.
-        table: one row per factor: holding_factor, service_level (probability with which the level of a visit covers
-            demand until the next one, at the mean price), transport, lost_sales, holding, over_capacity, total,
-            chosen.
-        note: in words.
+        holding_factor: overstock cost multiplier of the run; None if there is too little data or no calibration.
+        table: one row per multiplier: holding_factor, service_level (probability that a level covers the demand until
+            the next delivery, at the mean price), transport, lost_sales, holding, over_capacity, total, chosen.
+        note: the result in words.
     """
 
     holding_factor: float | None
@@ -116,45 +116,44 @@ class Calibration:
 
 
 def calibrate(inputs: WeeklyInputs, panel: Panel, forecasts: pd.DataFrame) -> Calibration:
-    """Replay past weeks for every factor and choose one.
+    """Replay past weeks for every overstock cost multiplier and choose one.
 
     Args:
-        inputs: of the run; its forecast and stock are not read, nothing in it is from ``as_of`` or later.
+        inputs: of the run; its forecast and stock are not used. It has no data from ``as_of`` or later.
         panel: the demand known at ``as_of``.
-        forecasts: cutoff, store_id, category, date, mean and the quantile columns; for every cutoff the whole
-            horizon of every series, made from what was known at the cutoff.
+        forecasts: cutoff, store_id, category, date, mean and the quantile columns; for every cutoff the whole horizon
+            of every series, from the data before the cutoff.
     """
     costs, cells, reviews = replay(inputs, panel, forecasts, FACTORS)
     if reviews < FEWEST_REVIEWS or cells < FEWEST_CELLS:
         return Calibration(None, _table(inputs, costs, None)[:0], _too_little(reviews, cells))
     least = cheapest(np.array([cost.total for cost in costs]))
     place = round(least)
-    trust = reviews / (reviews + SHRINKAGE)
-    factor = round(float(TEXTBOOK * (factor_at(least) / TEXTBOOK) ** trust), 3)
+    weight = reviews / (reviews + SHRINKAGE)
+    factor = round(float(UNCALIBRATED * (factor_at(least) / UNCALIBRATED) ** weight), 3)
     table = _table(inputs, costs, place)
     level = float(service_levels(inputs, np.array([factor]))[0])
-    textbook = costs[FACTORS.index(TEXTBOOK)].total
-    saved = 1 - costs[place].total / textbook if textbook > 0 else 0.0
+    uncalibrated = costs[FACTORS.index(UNCALIBRATED)].total
+    saved = 1 - costs[place].total / uncalibrated if uncalibrated > 0 else 0.0
     note = (
-        f"Levels are calibrated by replay of {reviews} past review periods: a leftover counts {factor:g} times its "
-        f"holding until the next visit (service level {level:.2f}); the cheapest replay cost {saved:.1%} less than "
-        "the textbook's."
+        f"Replay calibration on {reviews} past review periods: overstock cost multiplier {factor:g} (cycle service "
+        f"level {level:.2f}). The cheapest multiplier cost {saved:.1%} less than the multiplier 1."
     )
     return Calibration(factor, table, note)
 
 
 def _too_little(reviews: int, cells: int) -> str:
     return (
-        f"Levels are not calibrated: {reviews} past review periods with {cells} known costs can be replayed, and at "
-        f"least {FEWEST_REVIEWS} with {FEWEST_CELLS} are needed."
+        f"No replay calibration: {reviews} past review periods with {cells} known costs are available; at least "
+        f"{FEWEST_REVIEWS} with {FEWEST_CELLS} are required."
     )
 
 
 def cheapest(totals: FloatArray) -> float:
-    """Place of the least cost between the points of the grid; ties to the middle.
+    """Position of the least cost on the grid, between its points; ties go to the middle.
 
-    Costs are smoothed over the neighbours; the least is that of the parabola through the cheapest point and its
-    neighbours, at most half a step away from the point.
+    Costs are smoothed over adjacent points. The result is the minimum of the parabola through the cheapest point and
+    its two neighbors, at most half a step from the point.
 
     >>> round(cheapest(np.array([9.0, 4.0, 5.0, 4.4, 9.0])), 2)
     1.95
@@ -172,7 +171,7 @@ def cheapest(totals: FloatArray) -> float:
 
 
 def factor_at(place: float) -> float:
-    """The factor at a place of the grid, or between its points, where logarithms are even.
+    """The multiplier at a position of the grid; logarithms are interpolated linearly.
 
     >>> round(factor_at(1.5), 3)
     1.245
@@ -183,10 +182,19 @@ def factor_at(place: float) -> float:
 def replay(
     inputs: WeeklyInputs, panel: Panel, forecasts: pd.DataFrame, factors: tuple[float, ...]
 ) -> tuple[list[SpanCost], int, int]:
-    """Cost of each factor over the replayed weeks, the known costs (series and periods), and the review periods.
+    """Replay past weeks for every multiplier.
 
-    The first cutoff starts with the stock up to its own levels; costs count from the first period that its orders
-    reach.
+    The opening stock of the first cutoff equals its levels. Costs count from the first period in which its orders
+    arrive.
+
+    Args:
+        inputs: of the run.
+        panel: the demand known at ``as_of``.
+        forecasts: see :func:`calibrate`.
+        factors: overstock cost multipliers.
+
+    Returns:
+        The cost of each multiplier, the number of known costs (series and periods), and of review periods.
     """
     settings = inputs.settings
     lead, step = settings.inventory.lead_time, settings.inventory.review_period
@@ -223,58 +231,56 @@ def _period(panel: Panel, cutoff: np.datetime64) -> int:
 
 
 def _span(panel: Panel, names: list[tuple[str, str]], periods: slice, first: int) -> Span:
-    """Demand of the problem's series in some periods; a series without any has none."""
+    """Demand of the problem's series in some periods; 0 for series that the panel does not have."""
     known = pd.MultiIndex.from_frame(with_text_ids(panel.series[[c.STORE_ID, c.CATEGORY]]))
     rows = known.get_indexer(pd.MultiIndex.from_tuples(names))
     demand = panel.demand[:, periods][rows]
     sold = demand if panel.sold is None else panel.sold[:, periods][rows]
     counts = ~np.isnan(demand) & (rows >= 0)[:, None]
     counts[:, : max(0, first - periods.start)] = False
-    # A known demand is what counts; where it is unknown, stock falls by what was sold.
+    # Where demand is unknown, stock falls by the units sold.
     units = np.where(np.isnan(demand), np.nan_to_num(sold), demand)
     return Span(np.where((rows >= 0)[:, None], units, 0.0), counts)
 
 
 def plans_of(problem: PlanProblem, factors: tuple[float, ...], stocks: list[Stock]) -> list[Plan]:
-    """Levels at the review visits for every factor, from the stock that the replay with that factor has."""
+    """Compute levels at the review deliveries for every multiplier, each from the stock of its own replay."""
     visits = review_visits(problem)
     network = Network.of(problem)
     levels = np.zeros((len(factors), *problem.mean.shape))
 
     def of_store(store: int) -> None:
         part = network.series_of(store)
-        model = StoreModel.of(problem, network, store, Prices.none(problem), visits[store])
+        model = StoreModel.of(problem, network, store, ShadowPrices.none(problem), visits[store])
         for place, factor in enumerate(factors):
             own = replace(model, factors=(factor,))
             if stocks:
                 stock = stocks[place]
-                coming = np.ascontiguousarray(stock.coming[part].T)
-                own = replace(own, on_hand=np.ascontiguousarray(stock.on_hand[part]), in_transit=coming)
+                in_transit = np.ascontiguousarray(stock.in_transit[part].T)
+                own = replace(own, on_hand=np.ascontiguousarray(stock.on_hand[part]), in_transit=in_transit)
             levels[place, part] = own.levels(best_option(own, visits[store])).T
 
-    side_by_side(of_store, range(network.stores))
+    in_parallel(of_store, range(network.stores))
     return [Plan(visits, levels[place]) for place in range(len(factors))]
 
 
 def _opening(plan: Plan, lead_time: int) -> Stock:
-    """The shelf filled up to the first level, nothing on the way."""
+    """Opening stock at the first level, nothing in transit."""
     first = np.argmax(plan.levels > 0, axis=1)
     return Stock(plan.levels[np.arange(len(first)), first], np.zeros((len(first), lead_time)))
 
 
 def advance(problem: PlanProblem, plan: Plan, stock: Stock, span: Span) -> tuple[Stock, SpanCost]:
-    """Carry a plan out over the first periods of its horizon, with the real demand.
-
-    ``tasks.inventory.model.simulator`` moves the stock.
+    """Simulate the first periods of a plan with the actual demand.
 
     Args:
         problem: lead time, prices, costs and capacities.
-        plan: visits and levels over the horizon.
+        plan: deliveries and levels over the horizon.
         stock: at the start.
         span: demand of the first R periods; R + lead time is at most the horizon.
 
     Returns:
-        The stock afterwards, and the cost.
+        The stock at the end, and the cost.
     """
     lead, days = problem.settings.lead_time, span.demand.shape[1]
     flow = _flow(problem, plan, stock, span.demand)
@@ -298,7 +304,7 @@ def advance(problem: PlanProblem, plan: Plan, stock: Stock, span: Span) -> tuple
 
 @dataclass(frozen=True)
 class _Flow:
-    """Units of every series by period: before arrivals, arrived, sold; and stores over capacity, shape (S, ·)."""
+    """Units per series and period: on hand before arrivals, arrived, sold; and stores over capacity, shape (S, ·)."""
 
     on_hand: FloatArray
     arrived: FloatArray
@@ -307,20 +313,20 @@ class _Flow:
 
 
 def _flow(problem: PlanProblem, plan: Plan, stock: Stock, demand: FloatArray) -> _Flow:
-    """Simulate every store with its real demand, and L periods without demand in which the last orders arrive."""
+    """Simulate every store with its actual demand, then L periods without demand in which the last orders arrive."""
     lead, days = problem.settings.lead_time, demand.shape[1]
     network = Network.of(problem)
     padded = np.pad(demand, ((0, 0), (0, lead)))
     traces = []
     for i in range(network.stores):
         part = network.series_of(i)
-        coming = np.ascontiguousarray(stock.coming[part].T)
-        store = store_of(network, i)._replace(on_hand=np.ascontiguousarray(stock.on_hand[part]), in_transit=coming)
+        in_transit = np.ascontiguousarray(stock.in_transit[part].T)
+        store = store_of(network, i)._replace(on_hand=np.ascontiguousarray(stock.on_hand[part]), in_transit=in_transit)
         levels = np.ascontiguousarray(plan.levels[part, : days + lead].T)
         sales = np.ascontiguousarray(padded[part].T[None])
         traces.append(traced(sales, store, plan.visits[i, : days + lead].copy(), levels)[0])
     arrived = np.concatenate([own.sent for own in traces], axis=1).T
-    arrived[:, : stock.coming.shape[1]] += stock.coming[:, : days + lead]
+    arrived[:, : stock.in_transit.shape[1]] += stock.in_transit[:, : days + lead]
     on_hand, sold = (
         np.concatenate(arrays, axis=1).T for arrays in zip(*((own.on_hand, own.sold) for own in traces), strict=True)
     )
@@ -328,7 +334,7 @@ def _flow(problem: PlanProblem, plan: Plan, stock: Stock, demand: FloatArray) ->
 
 
 def service_levels(inputs: WeeklyInputs, factors: FloatArray) -> FloatArray:
-    """Probability with which a level covers demand until the next visit, at the mean price of a lost unit."""
+    """Probability that a level covers the demand until the next delivery, at the mean cost of a lost unit."""
     settings = inputs.settings.inventory
     price = settings.shortage_cost
     if price == "price":

@@ -1,1 +1,1 @@
-"""Searches for delivery days and order-up-to levels."""
+"""Searches for delivery periods and order-up-to levels."""

@@ -1,8 +1,8 @@
-"""The genetic algorithm over visits (domain, section 4.3), one population per store, with DEAP's tools.
+"""Genetic algorithm over delivery periods (docs/reference/domain.md#genetic-algorithm), one population per store.
 
-DEAP's own operators draw from Python's global ``random``, which other threads of a process draw from too. The
-operators here draw from a generator of their own, seeded per store, so that the result depends on nothing but
-the problem and the seed. Children are copies: no two candidates share memory.
+The module uses DEAP's toolbox. DEAP's own operators draw from Python's global ``random``, which other threads also use.
+The operators here draw from a separate generator, seeded per store, so that the result depends on the problem and the
+seed only. Children are copies: candidates do not share memory.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 from deap import base, tools
 
 from schemas.plan import BoolArray, FloatArray, IndexArray
-from schemas.protocols import Tell
+from schemas.protocols import ReportProgress
 from schemas.settings import GeneticSettings
 
 TOURNAMENT = 3
-# Children that are the copy of one already judged are tried again this often.
+# Most attempts to create a pair of children with at least one that was not evaluated before.
 TRIES = 3
 
 
@@ -31,7 +31,7 @@ class Cost(base.Fitness):  # type: ignore[misc]  # deap has no types
 
 
 class Candidate(list[int]):
-    """Genes: one 0 or 1 per period (a visit), then one index per option (such as the share of space used)."""
+    """Genes: 0 or 1 per period (1 = delivery), then one index per option (for example the share of the capacity)."""
 
     def __init__(self, genes: Sequence[int] = ()) -> None:
         super().__init__(genes)
@@ -39,17 +39,17 @@ class Candidate(list[int]):
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What one store's search may do.
+class SearchSpace:
+    """Search space of one store.
 
     Attributes:
-        allowed: shape (T,), periods in which a visit may be.
-        weeks: first periods of the weeks that need a visit.
+        allowed: shape (T,), periods in which a delivery is allowed.
+        weeks: first periods of the weeks that require a delivery.
         week: periods in a week.
-        options: number of values of each option behind the visits.
-        seeds: candidates to start from, genes as in :class:`Candidate`.
-        seed: of this store's random choices.
-        target: a cost that cannot be undercut; a search that reaches it stops.
+        options: number of values of each option after the delivery genes.
+        seeds: initial candidates, genes as in :class:`Candidate`.
+        seed: of the random choices of this store.
+        target: lower bound on the cost; the search stops when it is reached.
     """
 
     allowed: BoolArray
@@ -62,7 +62,7 @@ class Ground:
 
     @property
     def periods(self) -> int:
-        """T."""
+        """Number of periods, T."""
         return len(self.allowed)
 
 
@@ -71,18 +71,18 @@ Evaluate = Callable[[int, Sequence[Candidate]], FloatArray]
 
 @dataclass
 class _Population:
-    """One store's search under way."""
+    """State of the search of one store."""
 
-    ground: Ground
+    space: SearchSpace
     settings: GeneticSettings
     best: tools.HallOfFame = field(default_factory=lambda: tools.HallOfFame(1))
     members: list[Candidate] = field(default_factory=list)
-    judged: dict[tuple[int, ...], float] = field(default_factory=dict)
+    evaluated: dict[tuple[int, ...], float] = field(default_factory=dict)
     stale: int = 0
 
     def __post_init__(self) -> None:
-        self.draw = random.Random(self.ground.seed)  # noqa: S311  # a search, not a secret
-        self.open_days = np.flatnonzero(self.ground.allowed).tolist()
+        self.draw = random.Random(self.space.seed)  # noqa: S311  # a search, not a secret
+        self.open_days = np.flatnonzero(self.space.allowed).tolist()
         self.toolbox = base.Toolbox()
         self.toolbox.register("clone", Candidate)
         self.toolbox.register("mate", self._swap_halves if self.settings.crossover == "halves" else self._swap_span)
@@ -91,18 +91,18 @@ class _Population:
 
     @property
     def finished(self) -> bool:
-        reached = bool(len(self.best)) and self.best[0].fitness.values[0] <= self.ground.target
+        reached = bool(len(self.best)) and self.best[0].fitness.values[0] <= self.space.target
         return reached or self.stale >= self.settings.patience
 
     def first_generation(self) -> list[Candidate]:
-        """Seeds, then random visits every 5 to 10 periods as in source B."""
-        made = [self._repaired(Candidate(seed)) for seed in self.ground.seeds[: self.settings.population]]
+        """Seeds, then random candidates with a delivery every 5 to 10 periods (the footwear study's initialization)."""
+        made = [self._repaired(Candidate(seed)) for seed in self.space.seeds[: self.settings.population]]
         while len(made) < self.settings.population:
             made.append(self._repaired(self._random_candidate()))
         return made
 
     def children(self) -> list[Candidate]:
-        """As many children as the population has members besides its elite; none was judged before."""
+        """Create children for all places of the population that the elite does not take."""
         count = self.settings.population - self._elite_size()
         made: list[Candidate] = []
         while len(made) < count:
@@ -111,7 +111,7 @@ class _Population:
         return made
 
     def receive(self, candidates: list[Candidate]) -> None:
-        """Take in judged candidates: the elite and the best of the children live on."""
+        """Form the next generation from the elite and the best of the evaluated candidates."""
         before = self.best[0].fitness.values[0] if len(self.best) else math.inf
         self.best.update(candidates)
         elite = tools.selBest(self.members, self._elite_size()) if self.members else []
@@ -129,10 +129,10 @@ class _Population:
             first, second = (self.toolbox.clone(parent) for parent in self.toolbox.select(2))
             self.toolbox.mate(first, second)
             for child in (first, second):
-                if self.draw.random() < self.settings.mutation or tuple(child) in self.judged:
+                if self.draw.random() < self.settings.mutation or tuple(child) in self.evaluated:
                     self.toolbox.mutate(child)
             pair = [self._repaired(first), self._repaired(second)]
-            if any(tuple(child) not in self.judged for child in pair):
+            if any(tuple(child) not in self.evaluated for child in pair):
                 break
         return pair
 
@@ -141,7 +141,7 @@ class _Population:
         return [max(group, key=lambda candidate: candidate.fitness) for group in drawn]
 
     def _swap_halves(self, first: Candidate, second: Candidate) -> None:
-        middle = self.ground.periods // 2
+        middle = self.space.periods // 2
         first[middle:], second[middle:] = second[middle:], first[middle:]
 
     def _swap_span(self, first: Candidate, second: Candidate) -> None:
@@ -149,14 +149,14 @@ class _Population:
         first[start:end], second[start:end] = second[start:end], first[start:end]
 
     def _mutate(self, child: Candidate) -> None:
-        """Swap two days (source B), move a visit by a day, add or drop one, or change an option."""
+        """Swap two periods, move a delivery by one period, add or drop one, or change an option."""
         kind = self.draw.random()
-        options = [i for i, size in enumerate(self.ground.options) if size > 1]
+        options = [i for i, size in enumerate(self.space.options) if size > 1]
         if options and kind < 0.3:  # noqa: PLR2004
             option = self.draw.choice(options)
-            place = self.ground.periods + option
+            place = self.space.periods + option
             step = self.draw.choice((-2, -1, 1, 2))
-            child[place] = min(max(child[place] + step, 0), self.ground.options[option] - 1)
+            child[place] = min(max(child[place] + step, 0), self.space.options[option] - 1)
         elif kind < 0.5:  # noqa: PLR2004
             a, b = self.draw.choices(self.open_days, k=2)
             child[a], child[b] = child[b], child[a]
@@ -172,42 +172,42 @@ class _Population:
             return
         day = self.draw.choice(visited)
         other = day + self.draw.choice((-1, 1))
-        if 0 <= other < self.ground.periods and self.ground.allowed[other] and not child[other]:
+        if 0 <= other < self.space.periods and self.space.allowed[other] and not child[other]:
             child[day], child[other] = 0, 1
 
     def _random_candidate(self) -> Candidate:
-        genes = [0] * self.ground.periods
-        day = self.draw.randrange(min(5, self.ground.periods))
-        while day < self.ground.periods:
-            genes[day] = int(self.ground.allowed[day])
+        genes = [0] * self.space.periods
+        day = self.draw.randrange(min(5, self.space.periods))
+        while day < self.space.periods:
+            genes[day] = int(self.space.allowed[day])
             day += self.draw.randint(5, 10)
-        return Candidate([*genes, *(self.draw.randrange(size) for size in self.ground.options)])
+        return Candidate([*genes, *(self.draw.randrange(size) for size in self.space.options)])
 
     def _repaired(self, child: Candidate) -> Candidate:
-        """The child with every week visited (where the settings ask for it) and no visit where none may be."""
+        """Remove deliveries that are not allowed; if ``genetic.repair`` is set, add the missing weekly deliveries."""
         repaired = self.toolbox.clone(child)
-        for day in range(self.ground.periods):
-            if repaired[day] and not self.ground.allowed[day]:
+        for day in range(self.space.periods):
+            if repaired[day] and not self.space.allowed[day]:
                 repaired[day] = 0
         if self.settings.repair:
-            for start in self.ground.weeks:
-                days = [d for d in range(start, start + self.ground.week) if self.ground.allowed[d]]
+            for start in self.space.weeks:
+                days = [d for d in range(start, start + self.space.week) if self.space.allowed[d]]
                 if days and not any(repaired[d] for d in days):
                     repaired[self.draw.choice(days)] = 1
         return repaired
 
     def keeps_weeks(self, candidate: Candidate) -> bool:
-        """Whether every week has a visit, as far as it may have one."""
-        for start in self.ground.weeks:
-            days = range(start, start + self.ground.week)
-            if not any(candidate[d] for d in days) and any(self.ground.allowed[d] for d in days):
+        """True if every week with an allowed period has a delivery."""
+        for start in self.space.weeks:
+            days = range(start, start + self.space.week)
+            if not any(candidate[d] for d in days) and any(self.space.allowed[d] for d in days):
                 return False
         return True
 
 
 @dataclass(frozen=True)
 class Evolved:
-    """Result of one store's search: its best candidate, its cost, and the best cost after each generation."""
+    """Result of the search of one store: its best candidate, its cost, and the best cost after each generation."""
 
     genes: tuple[int, ...]
     cost: float
@@ -215,37 +215,37 @@ class Evolved:
 
 
 def evolve(
-    grounds: Sequence[Ground],
+    spaces: Sequence[SearchSpace],
     evaluate: Callable[[Sequence[Sequence[Candidate]]], Sequence[FloatArray]],
     settings: GeneticSettings,
-    tell: Tell | None = None,
+    progress: ReportProgress | None = None,
 ) -> list[Evolved]:
-    """Evolve all stores side by side, generation by generation.
+    """Run the genetic algorithm for all stores, generation by generation.
 
     Args:
-        grounds: one per store.
-        evaluate: costs of the candidates of every store (an empty list for stores that are done).
+        spaces: one per store.
+        evaluate: returns the costs of the candidates of every store (an empty list for finished stores).
         settings: population, generations, mutation, elitism, crossover, repair and patience.
-        tell: told of every generation.
+        progress: receives one line per generation.
 
     Returns:
-        One result per store; the best candidate ever judged, seeds included, is never lost.
+        One result per store: the best of all evaluated candidates, including the seeds.
     """
-    populations = [_Population(ground, settings) for ground in grounds]
-    histories: list[list[float]] = [[] for _ in grounds]
+    populations = [_Population(space, settings) for space in spaces]
+    histories: list[list[float]] = [[] for _ in spaces]
     batches = [population.first_generation() for population in populations]
     for generation in range(settings.generations + 1):
-        _judge(populations, batches, evaluate)
+        _evaluate_batches(populations, batches, evaluate)
         for population, batch, history in zip(populations, batches, histories, strict=True):
             if batch:
                 population.receive(batch)
                 history.append(float(population.best[0].fitness.values[0]))
         searching = sum(not population.finished for population in populations)
-        if tell is not None:
+        if progress is not None:
             total = sum(history[-1] for history in histories)
-            tell(
+            progress(
                 f"generation {generation} of {settings.generations}: cost {total:,.0f}, {searching} of "
-                f"{len(populations)} stores still searched"
+                f"{len(populations)} stores are still searched"
             )
         if not searching:
             break
@@ -256,17 +256,17 @@ def evolve(
     ]
 
 
-def _judge(
+def _evaluate_batches(
     populations: Sequence[_Population],
     batches: Sequence[list[Candidate]],
     evaluate: Callable[[Sequence[Sequence[Candidate]]], Sequence[FloatArray]],
 ) -> None:
-    """Give every candidate its cost; only those not judged before are simulated."""
+    """Set the cost of every candidate; only candidates that were not evaluated before are simulated."""
     fresh: list[list[Candidate]] = []
     for population, batch in zip(populations, batches, strict=True):
-        new = {tuple(c): c for c in batch if tuple(c) not in population.judged and population.keeps_weeks(c)}
+        new = {tuple(c): c for c in batch if tuple(c) not in population.evaluated and population.keeps_weeks(c)}
         fresh.append(list(new.values()))
     for population, batch, unseen, costs in zip(populations, batches, fresh, evaluate(fresh), strict=True):
-        population.judged.update({tuple(c): float(cost) for c, cost in zip(unseen, costs, strict=True)})
+        population.evaluated.update({tuple(c): float(cost) for c, cost in zip(unseen, costs, strict=True)})
         for candidate in batch:
-            candidate.fitness.values = (population.judged.get(tuple(candidate), math.inf),)
+            candidate.fitness.values = (population.evaluated.get(tuple(candidate), math.inf),)

@@ -1,8 +1,8 @@
-"""From visits to levels under uncertain demand: marginal value against the price of space.
+"""Order-up-to levels for given deliveries under uncertain demand: marginal value and shadow price of space.
 
-At a visit the k-th unit of a category is worth its price times the probability that demand until the next visit
-reaches k. It is sent while that exceeds the price of space (and its expected holding). The price of space is
-set at each visit so that the expected stock after the fill takes a set share of the capacity.
+The k-th unit of a category in a delivery has the expected value price · P(demand until the next delivery ≥ k). It is
+sent if this exceeds the shadow price of space plus its expected holding cost. The shadow price of each delivery is the
+smallest at which the expected stock after the delivery uses at most a given share of the capacity.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from tasks.inventory.model.kernels import compiled
 from tasks.inventory.model.loss_function import FIRST_LOG_ODDS, LAST_LOG_ODDS, TAILS
 from tasks.inventory.model.simulator import HELD_UNITS, LOST_VALUE, MEASURES, OVER_PERIODS, Store, simulate_store
 
-# Halvings of the search for the price of space.
+# Bisection steps of the search for the shadow price of space.
 HALVINGS = 18
-# A unit that is surely asked for is no reason to look into the table: its level is 0 units and up.
+# From this tail probability on the quantile is 0 units; the table is not read.
 SURE = 0.999
-# A unit that is asked for with less than this probability is never sent.
+# A unit that is demanded with a smaller probability is not sent.
 SMALLEST_TAIL = 5e-4
 _PER_LOG_ODDS = (TAILS - 1) / (FIRST_LOG_ODDS - LAST_LOG_ODDS)
 
 
 @compiled
 def tail_units(table: FloatArray, row: int, factor: float, tail: float) -> float:
-    """Whole units that demand reaches with probability ``tail``; 0 where the tail is 1 or more.
+    """Whole units that demand reaches with probability ``tail``; 0 for tails near 1 or above.
 
-    Between two columns of the table the units run evenly: a level must not jump where a cost moves a little.
+    Units are interpolated linearly between two columns of the table, so that a small change of a cost causes a small
+    change of the level.
     """
     if tail >= SURE or factor <= 0.0:
         return 0.0
@@ -41,20 +42,20 @@ def tail_units(table: FloatArray, row: int, factor: float, tail: float) -> float
 
 
 class LevelTerms(NamedTuple):
-    """What the levels of one store follow from, besides its visits.
+    """Inputs of the levels of one store, besides its deliveries.
 
     Attributes:
-        table: of tail quantiles (:func:`tasks.inventory.model.loss_function.tail_table`).
+        table: tail quantiles (:func:`tasks.inventory.model.loss_function.tail_table`).
         cell: shape (T, T + 1, m), row of the table for the demand over [a, b).
-        factor: shape (T, T + 1, m), by which the row's quantiles are multiplied.
+        factor: shape (T, T + 1, m), multiplier of the row's quantiles.
         until: shape (T + 1, m), mean demand before each period.
-        price: shape (m,), of a lost unit.
+        price: shape (m,), cost of a lost unit.
         unit_cost: shape (m,), shadow price of a unit of shared DC stock.
-        on_hand: shape (m,).
-        in_transit: shape (A, m).
-        lead_time: L.
+        on_hand: shape (m,), units.
+        in_transit: shape (A, m), units that arrive at the start of period k.
+        lead_time: L in periods.
         capacity: units.
-        smallest_tail: a unit asked for with less than this probability is not sent.
+        smallest_tail: a unit that is demanded with a smaller probability is not sent.
     """
 
     table: FloatArray
@@ -71,12 +72,12 @@ class LevelTerms(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """Candidates of one store.
+    """Candidate solutions of one store.
 
     Attributes:
         visits: shape (B, T).
-        shares: shape (B, T), of the capacity that the expected stock after a delivery in each period may take.
-        holdings: shape (B,), cost per unit and period held, as the levels count it.
+        shares: shape (B, T), share of the capacity that the expected stock after a delivery may use.
+        holdings: shape (B,), holding cost per unit and period that the levels assume.
     """
 
     visits: BoolArray
@@ -85,10 +86,10 @@ class Candidates(NamedTuple):
 
 
 class Charges(NamedTuple):
-    """What the simulated measures cost.
+    """Cost rates of the simulated measures.
 
     Attributes:
-        visit_cost: shape (T,), of a visit in each period.
+        visit_cost: shape (T,), cost of a delivery in each period.
         holding_cost: per unit and period held.
         penalty: per period over capacity.
     """
@@ -102,14 +103,14 @@ class Charges(NamedTuple):
 def decode_levels(  # noqa: C901, PLR0912
     terms: LevelTerms, visits: BoolArray, share: FloatArray, holding: float, levels: FloatArray
 ) -> None:
-    """Levels of one store for given visits.
+    """Compute the levels of one store for given deliveries.
 
     Args:
         terms: of the store.
         visits: shape (T,).
-        share: shape (T,), of the capacity that the expected stock after a delivery in each period may take.
-        holding: cost per unit and period that a unit is held, as the levels count it.
-        levels: shape (T, m), written; 0 where there is no visit.
+        share: shape (T,), share of the capacity that the expected stock after a delivery may use.
+        holding: holding cost per unit and period that the levels assume.
+        levels: shape (T, m), written; 0 without a delivery.
     """
     table, cell, factor, until, price, unit_cost, on_hand, in_transit, lead_time, capacity, smallest_tail = terms
     periods = len(visits)
@@ -135,7 +136,7 @@ def decode_levels(  # noqa: C901, PLR0912
         length = b - a
         used = 0.0
         for j in range(series):
-            # Expected stock on hand and on the way when this visit is decided.
+            # Expected inventory position at the order of this delivery.
             position[j] = max(0.0, position[j] - (until[start, j] - until[seen, j]))
             used += until[a, j] - until[start, j]
         seen = start
@@ -145,7 +146,7 @@ def decode_levels(  # noqa: C901, PLR0912
         for step in range(HALVINGS + 1):
             total = 0.0
             for j in range(series):
-                # The unit's expected holding: all periods if it is not asked for, about half of them if it is.
+                # Holding time of the unit: all periods if it is not sold, about half of them if it is.
                 tail = (space + unit_cost[j] + holding * length) / (price[j] + holding * (length + 1) * 0.5 + 1e-12)
                 units = tail_units(table, cell[start, b, j], factor[start, b, j], max(tail, smallest_tail))
                 levels[a, j] = units
@@ -169,14 +170,14 @@ def decode_levels(  # noqa: C901, PLR0912
 def evaluate_batch(
     terms: LevelTerms, demand: FloatArray, store: Store, charges: Charges, candidates: Candidates, cost: FloatArray
 ) -> None:
-    """Expected cost of many candidates of one store.
+    """Compute the expected cost of many candidates of one store.
 
     Args:
-        terms: from which levels follow.
-        demand: shape (K, T, m).
-        store: what the simulator reads.
-        charges: what the simulated measures cost.
-        candidates: visits, shares and holding costs.
+        terms: inputs of the levels.
+        demand: shape (K, T, m), units.
+        store: inputs of the simulator.
+        charges: cost rates.
+        candidates: deliveries, shares of the capacity and holding costs.
         cost: shape (B,), written.
     """
     paths, periods, series = demand.shape

@@ -1,4 +1,4 @@
-"""Reorder rules on the mean path, and the search for the order cycle of least cost."""
+"""Reorder rules on expected demand, and the search for the coverage of least cost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
 from tasks.inventory.model.delivery_days import review_visits
-from tasks.inventory.model.level_limits import unbounded_levels
+from tasks.inventory.model.level_limits import uncapacitated_levels
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import OrderRule, levels_of_rule, store_costs, store_of
 
@@ -19,11 +19,11 @@ def run_rule(
     quantity: FloatArray,
     up_to: bool = False,
 ) -> FloatArray:
-    """Levels (n, T) of a reorder rule on the mean path, in whole units where demand is uncertain.
+    """Compute the levels (n, T) of a reorder rule on expected demand; whole units if demand is uncertain.
 
     Args:
-        problem: the problem.
-        network: its compiled form.
+        problem: the plan problem.
+        network: its arrays.
         visits: shape (S, T).
         reorder_point: shape (n,), s: order if stock on hand and in transit is at or below it.
         quantity: shape (n,), Q ordered, or the level S if ``up_to``.
@@ -41,7 +41,7 @@ def run_rule(
 
 
 def whole_levels(problem: PlanProblem, levels: FloatArray) -> FloatArray:
-    """Levels rounded up to whole units where demand is uncertain; known demand keeps exact levels."""
+    """Round levels up to whole units if demand is uncertain; with known demand levels stay as they are."""
     if problem.paths is None:
         return np.ascontiguousarray(levels)
     return np.ceil(levels - 1e-9)
@@ -52,21 +52,21 @@ def period_moments(problem: PlanProblem) -> tuple[FloatArray, FloatArray]:
     if problem.paths is None:
         return problem.mean.mean(axis=1), problem.mean.std(axis=1)
     second = np.einsum("knt,knt->n", problem.paths, problem.paths) / (len(problem.paths) * problem.periods)
-    centre = problem.paths.mean(axis=(0, 2))
-    return problem.mean.mean(axis=1), np.sqrt(np.maximum(second - centre**2, 0.0))
+    center = problem.paths.mean(axis=(0, 2))
+    return problem.mean.mean(axis=1), np.sqrt(np.maximum(second - center**2, 0.0))
 
 
 def cheapest_coverage(problem: PlanProblem, reorder_point: FloatArray, up_to: bool) -> Plan:
-    """The plan of the cheapest coverage h from 1 to ``settings.eoq.max_coverage`` periods, one for the network.
+    """Find the coverage h of least simulated cost, from 1 to ``settings.eoq.max_coverage`` periods, for the network.
 
     Args:
-        problem: the problem; costs are simulated on its paths.
+        problem: the plan problem; costs are simulated on its paths.
         reorder_point: shape (n,), s in units.
         up_to: order up to S = s + mean · h; else order Q = mean · h.
     """
     network = Network.of(problem)
     visits = review_visits(problem)
-    free, free_levels = unbounded_levels(problem, visits)
+    free, free_levels = uncapacitated_levels(problem, visits)
     mean, _ = period_moments(problem)
 
     def plan_of(coverage: int) -> tuple[Plan, float]:
@@ -77,7 +77,7 @@ def cheapest_coverage(problem: PlanProblem, reorder_point: FloatArray, up_to: bo
         return plan, float(store_costs(network, plan).sum())
 
     best, best_cost = plan_of(1)
-    # If nothing bounds any level, the coverage changes nothing.
+    # In uncapacitated stores the coverage does not affect levels.
     longest = 1 if len(free) == network.series else problem.settings.eoq.max_coverage
     for coverage in range(2, longest + 1):
         plan, cost = plan_of(coverage)

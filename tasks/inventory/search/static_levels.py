@@ -1,4 +1,4 @@
-"""One level per category for the whole horizon, decoded from the visits of a store."""
+"""One order-up-to level per category for the whole horizon, computed from the deliveries of a store."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from schemas.plan import BoolArray, FloatArray, IndexArray
 from tasks.inventory.model.kernels import compiled
 from tasks.inventory.search.levels_from_visits import LevelTerms, tail_units
 
-# Halvings of the search for the price of space.
+# Bisection steps of the search for the shadow price of space.
 HALVINGS = 30
 
 
 @compiled
 def stock_without_deliveries(demand: FloatArray, on_hand: FloatArray) -> FloatArray:
-    """Units on the shelf before each period if nothing arrives, shape (T, m).
+    """Units on hand before each period without arrivals, shape (T, m).
 
     A closed form of the simulator (``tests/inventory/model/test_one_period_loop.py`` compares them).
 
@@ -38,7 +38,7 @@ def level_costs(
 ) -> FloatArray:
     """Cost of every whole level of every category, without lead time and capacity.
 
-    The simulator gives a store's cost only; here each category and level is a store of its own
+    The simulator returns the cost of a store only. Here each category and level is simulated as a separate store
     (``tests/inventory/model/test_one_period_loop.py`` compares the sums).
 
     Args:
@@ -46,7 +46,7 @@ def level_costs(
         price: shape (T, m).
         on_hand: shape (m,).
         visits: shape (T,).
-        holding_cost: per unit left.
+        holding_cost: per unit left at the end of a period.
         most: shape (m,), highest level of each category.
 
     Returns:
@@ -72,11 +72,11 @@ def level_costs(
 def known_static_levels(  # noqa: C901, PLR0912
     demand: FloatArray, price: FloatArray, on_hand: FloatArray, visits: BoolArray, capacity: float, levels: FloatArray
 ) -> None:
-    """Levels that sell most within capacity when demand is known.
+    """Compute the levels with the highest sales value within capacity for known demand.
 
-    The k-th unit of a category earns, at each visit, its mean price until the next visit if demand until then
-    reaches k: a value that falls with k. All units worth more than the price of space are taken; that price is
-    the lowest at which every fill fits.
+    With each delivery the k-th unit of a category earns its mean price until the next delivery if demand until then
+    reaches k. This value falls with k. All units with a value above the shadow price of space are included; the shadow
+    price is the lowest at which every delivery fits.
 
     Args:
         demand: shape (T, m).
@@ -89,7 +89,7 @@ def known_static_levels(  # noqa: C901, PLR0912
     periods, series = demand.shape
     days = np.flatnonzero(visits)
     count = len(days)
-    wanted = np.zeros((series, count))
+    requested = np.zeros((series, count))
     worth = np.zeros((series, count))
     rest = stock_without_deliveries(demand, on_hand)[days]
     for j in range(series):
@@ -98,14 +98,14 @@ def known_static_levels(  # noqa: C901, PLR0912
             if at < count and days[at] == t:
                 at += 1
             if at > 0:
-                wanted[j, at - 1] += demand[t, j]
+                requested[j, at - 1] += demand[t, j]
                 worth[j, at - 1] += demand[t, j] * price[t, j]
-        order = np.argsort(-wanted[j])
-        wanted[j] = wanted[j][order]
+        order = np.argsort(-requested[j])
+        requested[j] = requested[j][order]
         worth[j] = worth[j][order]
         total = 0.0
         for i in range(count):
-            total += worth[j, i] / wanted[j, i] if wanted[j, i] > 0.0 else 0.0
+            total += worth[j, i] / requested[j, i] if requested[j, i] > 0.0 else 0.0
             worth[j, i] = total
     low, high = 0.0, 0.0
     for j in range(series):
@@ -117,7 +117,7 @@ def known_static_levels(  # noqa: C901, PLR0912
             levels[j] = 0.0
             for i in range(count):
                 if worth[j, i] > space:
-                    levels[j] = wanted[j, i]
+                    levels[j] = requested[j, i]
                     break
         fits = True
         for i in range(count):
@@ -135,13 +135,13 @@ def known_static_levels(  # noqa: C901, PLR0912
             low = space
         space = high if step == HALVINGS - 1 else 0.5 * (low + high)
     if count > 0 and capacity < np.inf:
-        _fill_rest(wanted, worth, rest, capacity, levels)
+        _fill_rest(requested, worth, rest, capacity, levels)
 
 
 @compiled
-def _fill_rest(wanted: FloatArray, worth: FloatArray, rest: FloatArray, capacity: float, levels: FloatArray) -> None:
-    """Use the room that the last step of the price of space left: the best next units, category by category."""
-    series, count = wanted.shape
+def _fill_rest(requested: FloatArray, worth: FloatArray, rest: FloatArray, capacity: float, levels: FloatArray) -> None:
+    """Use the space that the bisection left: raise levels in the order of the value of their next units."""
+    series, count = requested.shape
     room = np.inf
     for i in range(count):
         total = 0.0
@@ -151,10 +151,10 @@ def _fill_rest(wanted: FloatArray, worth: FloatArray, rest: FloatArray, capacity
     following = np.zeros(series)
     reach = np.zeros(series)
     for j in range(series):
-        # Quantities stand in falling order: the next step up is the last one above the level.
+        # Quantities are in descending order: the next higher step is the last one above the level.
         for i in range(count):
-            if wanted[j, i] > levels[j]:
-                following[j], reach[j] = worth[j, i], wanted[j, i]
+            if requested[j, i] > levels[j]:
+                following[j], reach[j] = worth[j, i], requested[j, i]
     for j in np.argsort(-following):
         more = min(np.floor(room + 1e-9), reach[j] - levels[j])
         if following[j] > 0.0 and more > 0.0:
@@ -166,13 +166,13 @@ def _fill_rest(wanted: FloatArray, worth: FloatArray, rest: FloatArray, capacity
 def uncertain_static_levels(
     terms: LevelTerms, visits: BoolArray, room: float, holding: float, levels: FloatArray
 ) -> None:
-    """Levels for the interval in which each category sells most, within ``room`` units.
+    """Compute levels for the interval with the highest demand of each category, within ``room`` units.
 
     Args:
-        terms: from which levels follow.
+        terms: inputs of the levels.
         visits: shape (T,).
         room: units.
-        holding: per unit and period, as the levels count it.
+        holding: holding cost per unit and period that the levels assume.
         levels: shape (m,), written.
     """
     table, cell, factor, until, price, _, on_hand, _, lead_time, _, smallest_tail = terms
@@ -221,11 +221,12 @@ def refined_static_levels(
     holding_cost: float,
     levels: FloatArray,
 ) -> None:
-    """Exact levels for given visits and known demand, without lead time: categories meet in the capacity only.
+    """Improve levels for given deliveries and known demand, without lead time.
 
-    The cost of a category under every whole level up to its largest need is simulated. From the levels of least
-    cost those are lowered that cost least per unit of room freed, at the fullest visit first; then the room left
-    goes to the steps that save most a unit.
+    Categories depend on each other through the capacity only. The cost of a category is simulated for every whole level
+    up to its largest demand between two deliveries. Starting from the levels of least cost, levels are lowered where
+    this costs least per unit of space, at the fullest delivery first. The remaining space goes to the increases that
+    save most per unit.
 
     Args:
         demand: shape (T, m).
@@ -233,7 +234,7 @@ def refined_static_levels(
         on_hand: shape (m,).
         visits: shape (T,).
         capacity: units.
-        holding_cost: per unit left.
+        holding_cost: per unit left at the end of a period.
         levels: shape (m,), written.
     """
     periods, series = demand.shape
@@ -242,14 +243,14 @@ def refined_static_levels(
     most = np.zeros(series, dtype=np.int64)
     rest = stock_without_deliveries(demand, on_hand)[days]
     for j in range(series):
-        wanted, at = 0.0, 0
+        requested, at = 0.0, 0
         for t in range(periods):
             if at < count and days[at] == t:
-                wanted = 0.0
+                requested = 0.0
                 at += 1
-            wanted += demand[t, j]
+            requested += demand[t, j]
             if at > 0:
-                most[j] = max(most[j], int(np.ceil(wanted)))
+                most[j] = max(most[j], int(np.ceil(requested)))
     cost = level_costs(demand, price, on_hand, visits, holding_cost, most)
     for j in range(series):
         levels[j] = float(np.argmin(cost[j]))
@@ -259,7 +260,7 @@ def refined_static_levels(
 
 @compiled
 def _shrink(cost: FloatArray, rest: FloatArray, capacity: float, levels: FloatArray) -> None:
-    """Lower levels until every fill fits, each time the one that costs least per unit freed at the fullest visit."""
+    """Lower levels until every delivery fits, each time the one of least cost per unit at the fullest delivery."""
     while True:
         room, visit = _tightest(levels, rest, capacity)
         if room >= 0.0:
@@ -281,7 +282,7 @@ def _shrink(cost: FloatArray, rest: FloatArray, capacity: float, levels: FloatAr
 
 @compiled
 def _grow(cost: FloatArray, most: IndexArray, rest: FloatArray, capacity: float, levels: FloatArray) -> None:
-    """Use the room that is left: the steps that save most per unit, as long as every fill fits."""
+    """Raise the levels that save most per unit while every delivery fits."""
     used = np.zeros(len(rest))
     for i in range(len(rest)):
         for j in range(len(levels)):
@@ -311,7 +312,7 @@ def _grow(cost: FloatArray, most: IndexArray, rest: FloatArray, capacity: float,
 
 @compiled
 def _tightest(levels: FloatArray, rest: FloatArray, capacity: float) -> tuple[float, int]:
-    """Least room that any visit leaves, and that visit."""
+    """Least free space after any delivery, in units, and the index of that delivery."""
     room, visit = np.inf, -1
     for i in range(len(rest)):
         total = 0.0

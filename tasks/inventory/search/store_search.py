@@ -1,4 +1,4 @@
-"""One store's search under uncertain demand: candidates judged on sample paths, levels decoded from visits."""
+"""Search of one store under uncertain demand: candidates are simulated, levels follow from deliveries."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
-from tasks.inventory.exact.perfect_information import Prices, allowed_days
-from tasks.inventory.model.level_limits import unbounded_stores
-from tasks.inventory.model.loss_function import Outlook, outlook_of, saved_units, tail_table
+from tasks.inventory.exact.perfect_information import ShadowPrices, allowed_days
+from tasks.inventory.model.level_limits import uncapacitated_stores
+from tasks.inventory.model.loss_function import Outlook, lead_time_lost_sales, outlook_of, tail_table
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import Store
 from tasks.inventory.search.levels_from_visits import (
@@ -22,30 +22,30 @@ from tasks.inventory.search.levels_from_visits import (
     evaluate_batch,
 )
 
-# Options of a candidate: the share of its capacity that a store plans to use, and how many times the holding cost
-# its levels count (leftovers may lie for longer than one interval).
+# Options of a candidate: the share of the capacity that a store plans to use, and the overstock cost multiplier of its
+# levels (overstock may be held for longer than one interval).
 SHARES = np.round(np.arange(0.80, 1.041, 0.02), 2)
 HOLDING_FACTORS = (0.5, 1.0, 2.0, 4.0)
-# Paths that generations are judged on; the local search and the final plan see all of them.
+# Paths for evaluating generations; the local search uses all paths.
 FITNESS_PATHS = 24
-# The step at the capacity is smoothed over this share of it while searching.
+# The penalty at the capacity is smoothed over this share of the capacity during the search.
 RAMP = 0.015
-# Step of the share of a single visit in the last polish.
+# Step of the share of the capacity in the local search.
 SHARE_STEP = 0.01
 ROUNDS = 40
-# Changes tried together, and the share of the cost that a round must save to go on.
-MOST_JOINED = 12
+# Most changes that are combined, and the least relative saving of a round for the local search to continue.
+MOST_COMBINED = 12
 SMALLEST_GAIN = 1e-4
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a store's levels follow from.
+    """Deliveries of a store and the parameters of its levels.
 
     Attributes:
         visits: shape (T,).
-        share: shape (T,), of the capacity, per period.
-        holding: cost per unit and period that the levels count.
+        share: shape (T,), share of the capacity that the expected stock after a delivery may use.
+        holding: holding cost per unit and period that the levels assume.
     """
 
     visits: BoolArray
@@ -55,7 +55,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class StoreModel:
-    """Everything that the search of one store reads."""
+    """Inputs of the search of one store."""
 
     index: int
     outlook: Outlook
@@ -72,22 +72,24 @@ class StoreModel:
     penalty: float
     smallest_tail: float
     factors: tuple[float, ...] = HOLDING_FACTORS
-    leftover: float = 1.0
+    overstock_weight: float = 1.0
 
     @classmethod
-    def of(cls, problem: PlanProblem, network: Network, store: int, prices: Prices, allowed: BoolArray) -> StoreModel:
-        """The model of one store.
+    def of(
+        cls, problem: PlanProblem, network: Network, store: int, prices: ShadowPrices, allowed: BoolArray
+    ) -> StoreModel:
+        """Build the model of one store.
 
         Args:
-            problem: the problem.
-            network: its compiled form.
-            store: index.
-            prices: of shared limits.
-            allowed: shape (T,), periods in which it may be visited.
+            problem: the plan problem.
+            network: its arrays.
+            store: index of the store.
+            prices: shadow prices of the shared constraints.
+            allowed: shape (T,), periods in which it may have a delivery.
         """
         part = network.series_of(store)
-        # Nothing bounds a level here: the service level does (contract, section 2).
-        free = bool(unbounded_stores(problem)[store])
+        # In an uncapacitated store the service level limits the levels (docs/reference/contract.md).
+        free = bool(uncapacitated_stores(problem)[store])
         return cls(
             index=store,
             outlook=outlook_of(problem, np.arange(part.start, part.stop)),
@@ -104,22 +106,22 @@ class StoreModel:
             penalty=network.penalty,
             smallest_tail=1.0 - problem.settings.service_level if free else SMALLEST_TAIL,
             factors=HOLDING_FACTORS if problem.holding_factor is None else (problem.holding_factor,),
-            leftover=network.leftover,
+            overstock_weight=network.overstock_weight,
         )
 
     @property
     def periods(self) -> int:
-        """T."""
+        """Number of periods, T."""
         return len(self.allowed)
 
     @property
     def options(self) -> tuple[int, int]:
-        """Number of shares and of holding factors that make a difference here."""
+        """Number of distinct shares and of distinct overstock cost multipliers."""
         return (len(SHARES) if np.isfinite(self.capacity) else 1, len(self.factors) if self.holding_cost else 1)
 
     @property
     def terms(self) -> LevelTerms:
-        """What its levels follow from."""
+        """Inputs of its levels."""
         outlook = self.outlook
         return LevelTerms(
             tail_table(),
@@ -136,26 +138,26 @@ class StoreModel:
         )
 
     def store(self, ramp: float = 0.0) -> Store:
-        """What its simulation reads; ``ramp`` smooths the step at the capacity over so many units."""
+        """Inputs of its simulation; the penalty at the capacity is smoothed over ``ramp`` units."""
         return Store(
             self.price,
             self.on_hand,
             self.in_transit,
             float(self.capacity),
             self.lead_time,
-            float(self.leftover),
+            float(self.overstock_weight),
             float(ramp),
         )
 
     def recipe(self, genes: Sequence[int]) -> Recipe:
-        """Genes (a visit per period, index of share, index of holding factor) as a recipe."""
+        """Convert genes (0 or 1 per period, index of the share, index of the overstock cost multiplier)."""
         share = SHARES[genes[self.periods]] if self.options[0] > 1 else 1.0
         factor = self.factors[genes[self.periods + 1]] if self.holding_cost else 1.0
         visits = np.array(genes[: self.periods], dtype=np.bool_)
         return Recipe(visits, np.full(self.periods, share), float(factor * self.holding_cost))
 
     def costs(self, recipes: Sequence[Recipe], paths: int | None = None) -> FloatArray:
-        """Expected cost of each recipe over the first ``paths`` paths (all if None)."""
+        """Simulate recipes: expected cost of each over the first ``paths`` paths (all if None)."""
         cost = np.empty(len(recipes))
         if not recipes:
             return cost
@@ -170,9 +172,9 @@ class StoreModel:
         return cost
 
     def levels(self, recipe: Recipe) -> FloatArray:
-        """Levels of a recipe, shape (T, m), whole units.
+        """Compute the levels of a recipe, shape (T, m), whole units.
 
-        With a lead time the first order counts what is lost before it arrives (see ``lost_in_between``).
+        With a lead time the level of the first order is reduced by lead-time lost sales.
         """
         levels = np.empty((self.periods, len(self.on_hand)))
         decode_levels(self.terms, recipe.visits, recipe.share, recipe.holding, levels)
@@ -182,7 +184,7 @@ class StoreModel:
         return levels
 
     def _first_level(self, level: FloatArray, recipe: Recipe) -> FloatArray:
-        """The level of the order that is decided now, shape (m,); never below what is there already."""
+        """Level of the first order, shape (m,), units; not reduced below the inventory position."""
         first = self.lead_time
         later = np.flatnonzero(recipe.visits[first + 1 :])
         end = first + 1 + int(later[0]) if len(later) else self.periods
@@ -190,22 +192,22 @@ class StoreModel:
         price = self.outlook.price
         tail = (self.unit_cost + held) / (price + 0.5 * (held + recipe.holding) + 1e-12)
         quantile = 1.0 - np.clip(tail, self.smallest_tail, 1.0)
-        saved = saved_units(self.demand, self.on_hand, self.in_transit, first, end, quantile)
+        saved = lead_time_lost_sales(self.demand, self.on_hand, self.in_transit, first, end, quantile)
         position = self.on_hand + self.in_transit.sum(axis=0)
         lowered: FloatArray = np.where(level > position, np.maximum(level - saved, np.ceil(position)), level)
         return np.maximum(np.rint(lowered), 0.0)
 
 
 def store_models(
-    problem: PlanProblem, network: Network, prices: Prices, stores: Sequence[int], allowed: BoolArray | None
+    problem: PlanProblem, network: Network, prices: ShadowPrices, stores: Sequence[int], allowed: BoolArray | None
 ) -> list[StoreModel]:
-    """Models of some stores; ``allowed`` (S, T) is what the problem allows if None."""
+    """Build the models of some stores; if ``allowed`` (S, T) is None, the periods that the problem allows."""
     days = allowed_days(problem) if allowed is None else allowed
     return [StoreModel.of(problem, network, i, prices, days[i]) for i in stores]
 
 
 def best_option(model: StoreModel, visits: BoolArray) -> Recipe:
-    """The best share of space and holding factor for given visits."""
+    """Find the share of the capacity and the overstock cost multiplier of least cost for given deliveries."""
     genes = [
         (*visits.astype(int).tolist(), share, factor)
         for share in range(model.options[0])
@@ -216,10 +218,16 @@ def best_option(model: StoreModel, visits: BoolArray) -> Recipe:
 
 
 def improve(model: StoreModel, recipe: Recipe, week_starts: IndexArray, week: int) -> tuple[Recipe, float]:
-    """Local search on all paths: the best single change until none helps.
+    """Improve a recipe by local search on all paths until no change saves enough.
 
-    Changes: a visit moved by a day, dropped or added; the share of all visits or of one visit up or down; the
-    holding factor up or down.
+    Changes: move a delivery by one period, drop or add one; raise or lower the share of all deliveries or of one; raise
+    or lower the overstock cost multiplier. Each round applies the best change, or the best combination of changes.
+
+    Args:
+        model: the store.
+        recipe: to start from.
+        week_starts: first periods of the weeks that require a delivery.
+        week: periods per week.
 
     Returns:
         The recipe and its expected cost.
@@ -227,11 +235,11 @@ def improve(model: StoreModel, recipe: Recipe, week_starts: IndexArray, week: in
     best = recipe
     best_cost = float(model.costs([recipe])[0])
     for _ in range(ROUNDS):
-        tried = [r for r in _neighbours(model, best) if keeps_weeks(r.visits, week_starts, week, model.allowed)]
+        tried = [r for r in _neighbors(model, best) if keeps_weeks(r.visits, week_starts, week, model.allowed)]
         costs = model.costs(tried)
         order = [place for place in np.argsort(costs, kind="stable") if costs[place] < best_cost]
         tried = [tried[place] for place in order]
-        joined = [r for r in _joined(best, tried) if keeps_weeks(r.visits, week_starts, week, model.allowed)]
+        joined = [r for r in _combined(best, tried) if keeps_weeks(r.visits, week_starts, week, model.allowed)]
         tried, costs = tried[:1] + joined, np.concatenate([costs[order[:1]], model.costs(joined)])
         if not len(costs) or costs.min() >= best_cost - SMALLEST_GAIN * abs(best_cost):
             break
@@ -240,8 +248,8 @@ def improve(model: StoreModel, recipe: Recipe, week_starts: IndexArray, week: in
     return best, best_cost
 
 
-def _joined(base: Recipe, better: Sequence[Recipe]) -> list[Recipe]:
-    """The 2, 3, 4 … best changes together, as far as they touch different days."""
+def _combined(base: Recipe, better: Sequence[Recipe]) -> list[Recipe]:
+    """Combinations of the 2, 3, 4 … best changes that affect different periods."""
     joined: list[Recipe] = []
     current, touched = base, np.zeros(len(base.visits), dtype=np.bool_)
     for recipe in better:
@@ -252,10 +260,10 @@ def _joined(base: Recipe, better: Sequence[Recipe]) -> list[Recipe]:
         share = np.where(changed, recipe.share, current.share)
         current = Recipe(np.where(changed, recipe.visits, current.visits), share, base.holding)
         joined.append(current)
-    return joined[1:MOST_JOINED]
+    return joined[1:MOST_COMBINED]
 
 
-def _neighbours(model: StoreModel, recipe: Recipe) -> list[Recipe]:
+def _neighbors(model: StoreModel, recipe: Recipe) -> list[Recipe]:
     found = [Recipe(v, recipe.share, recipe.holding) for v in visit_moves(recipe.visits, model.allowed)]
     if model.options[0] > 1:
         for step in (-3 * SHARE_STEP, -SHARE_STEP, SHARE_STEP, 3 * SHARE_STEP):
@@ -270,7 +278,7 @@ def _neighbours(model: StoreModel, recipe: Recipe) -> list[Recipe]:
 
 
 def visit_moves(visits: BoolArray, allowed: BoolArray) -> list[BoolArray]:
-    """Visits with one added, dropped or moved by a day."""
+    """Variants of deliveries: one added, dropped or moved by one period."""
     found = []
     for day in np.flatnonzero(allowed):
         changed = visits.copy()
@@ -287,5 +295,5 @@ def visit_moves(visits: BoolArray, allowed: BoolArray) -> list[BoolArray]:
 
 
 def keeps_weeks(visits: BoolArray, starts: IndexArray, week: int, allowed: BoolArray) -> bool:
-    """Whether every week has a visit, as far as it may have one."""
+    """True if every week with an allowed period has a delivery."""
     return all(visits[s : s + week].any() or not allowed[s : s + week].any() for s in starts)

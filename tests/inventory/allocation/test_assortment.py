@@ -16,17 +16,17 @@ from tests.inventory.allocation.test_disaggregate import BOUND, FREE, rows_of
 from tests.inventory.test_weekly_plan import COSTED, inputs_of
 
 
-def runs_of(level: float, share: list[float], per_article: int = 2, bounded: np.ndarray = BOUND, **columns):
+def runs_of(level: float, share: list[float], per_article: int = 2, constrained: np.ndarray = BOUND, **columns):
     """Targets of styles with ``per_article`` core sizes each, then one size that is none."""
     rows = per_article + 1
-    article = np.repeat(np.arange(len(share)), rows)
+    style = np.repeat(np.arange(len(share)), rows)
     core = np.tile([True] * per_article + [False], len(share))
     split_rows = replace(
-        rows_of(np.zeros(len(article), dtype=np.int64), np.repeat(share, rows) / rows, **columns), core=core
+        rows_of(np.zeros(len(style), dtype=np.int64), np.repeat(share, rows) / rows, **columns), core=core
     )
     total = np.array([float(level)])
-    kept = whole_runs(total, split_rows, bounded, article)
-    targets = split(total, replace(split_rows, shown=kept), bounded)
+    kept = whole_runs(total, split_rows, constrained, style)
+    targets = split(total, replace(split_rows, shown=kept), constrained)
     return targets.reshape(len(share), rows), kept.reshape(len(share), rows)[:, 0]
 
 
@@ -41,8 +41,8 @@ def test_an_article_gets_its_whole_run_or_nothing():
 
 def test_a_part_of_half_a_run_is_made_whole():
     # 6 · 0.2 = 1.2 of a run of 2: made whole; in a store without limits as well.
-    for bounded in (BOUND, FREE):
-        targets, kept = runs_of(6, [0.8, 0.2], bounded=bounded)
+    for constrained in (BOUND, FREE):
+        targets, kept = runs_of(6, [0.8, 0.2], constrained=constrained)
         assert kept.all()
         assert (targets[:, :2] >= 1).all()
         assert targets.sum() == 6
@@ -77,11 +77,11 @@ def test_core_sizes_are_the_fewest_that_make_half_of_a_shrunk_curve():
             "total_units": [100.0, 300.0, 50.0, 20.0, 0.0, 0.0, 9.0, 9.0],
         }
     )
-    article = np.array(["a", "a", "a", "a", "new", "new", "bag", "odd"], dtype=object)
-    core = core_sizes(facts, article, 0.5)
+    style = np.array(["a", "a", "a", "a", "new", "new", "bag", "odd"], dtype=object)
+    core = core_sizes(facts, style, 0.5)
     # Without sales the category's curve decides; one size is no run.
     assert core.tolist() == [False, True, False, False, False, True, False, False]
-    assert core_sizes(facts, article, 0.7).tolist()[:2] == [True, True]
+    assert core_sizes(facts, style, 0.7).tolist()[:2] == [True, True]
 
 
 @settings(max_examples=12, deadline=None)
@@ -102,24 +102,24 @@ def test_no_article_on_show_is_broken_unless_it_is_reported(data):
     facts = facts.assign(recent_units=units, total_units=units + 5, on_hand=draw.integers(0, 2, n).astype(float))
     dc = pd.DataFrame({"sku": facts["sku"].unique(), "available": draw.integers(0, 40, facts["sku"].nunique())})
     plan = optimize(replace(inputs, sku_facts=facts, dc_stock=dc if data.draw(st.booleans()) else None))
-    told = plan.explanations.merge(facts[["store_id", "sku", "size"]], on=["store_id", "sku"])
+    explained = plan.explanations.merge(facts[["store_id", "sku", "size"]], on=["store_id", "sku"])
     core = core_sizes(
         facts,
-        told.set_index(["store_id", "sku"])
+        explained.set_index(["store_id", "sku"])
         .loc[list(facts[["store_id", "sku"]].itertuples(index=False, name=None)), "article"]
         .to_numpy(),
         0.5,
     )
     core_of = dict(zip(facts[["store_id", "sku"]].itertuples(index=False, name=None), core, strict=True))
-    have = np.maximum(told["target_quantity"], told["on_hand"].fillna(0) + told["in_transit"].fillna(0))
-    told = told.assign(have=have, core=[core_of[key] for key in zip(told["store_id"], told["sku"], strict=True)])
+    have = np.maximum(explained["target_quantity"], explained["on_hand"].fillna(0) + explained["in_transit"].fillna(0))
+    explained = explained.assign(have=have, core=[core_of[key] for key in zip(explained["store_id"], explained["sku"], strict=True)])
     of_size_runs = plan.shortages["limit"] == "size run"
     reported = {tuple(row) for row in plan.shortages.loc[of_size_runs, ["store_id", "sku"]].to_numpy()}
-    for (store, article), rows in told.groupby(["store_id", "article"]):
+    for (store, style), rows in explained.groupby(["store_id", "article"]):
         available = rows["limit"] != "DC stock"
         broken = (rows["core"] & (rows["have"] < 1) & available).any()
         if rows["target_quantity"].sum() > 0 and broken:
-            assert (store, article) in reported
+            assert (store, style) in reported
     totals = plan.replenishment.groupby(["store_id", "category"])["target_quantity"].sum()
     checked = plan.category_totals.set_index(["store_id", "category"])["target_quantity"]
     assert (totals == checked[totals.index]).all()

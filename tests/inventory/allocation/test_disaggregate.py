@@ -86,8 +86,8 @@ def test_totals_are_kept_and_targets_are_whole(data):
     position = np.array(data.draw(st.lists(st.integers(0, 8), min_size=n, max_size=n)), dtype=float)
     floor = np.array(data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n)), dtype=float)
     levels = np.array(data.draw(st.lists(st.integers(0, 30), min_size=3, max_size=3)), dtype=float)
-    bounded = np.array(data.draw(st.lists(st.booleans(), min_size=3, max_size=3)))
-    targets = split(levels, rows_of(series, share, position=position, floor=floor), bounded)
+    constrained = np.array(data.draw(st.lists(st.booleans(), min_size=3, max_size=3)))
+    targets = split(levels, rows_of(series, share, position=position, floor=floor), constrained)
     assert (targets >= 0).all()
     present = np.isin(np.arange(3), series)
     total = np.bincount(series, weights=targets, minlength=3)
@@ -95,7 +95,7 @@ def test_totals_are_kept_and_targets_are_whole(data):
     # In a bounded store targets and stock together stay at the level, or at the stock where that is above it.
     after = np.bincount(series, weights=np.maximum(targets, position), minlength=3)
     stock = np.bincount(series, weights=position, minlength=3)
-    fits = bounded & present & (np.bincount(series, weights=np.maximum(floor, position), minlength=3) <= levels)
+    fits = constrained & present & (np.bincount(series, weights=np.maximum(floor, position), minlength=3) <= levels)
     np.testing.assert_array_equal(after[fits], np.maximum(levels, stock)[fits])
 
 

@@ -10,7 +10,7 @@ import pytest
 from schemas.plan import Plan
 from tasks.inventory.exact.bounds import bound_of
 from tasks.inventory.exact.lagrange import relax
-from tasks.inventory.exact.perfect_information import needs_on_path
+from tasks.inventory.exact.perfect_information import net_requirements_on_path
 from tasks.inventory.exact.shared_limits import weeks_fit
 from tasks.inventory.model.delivery_days import review_visits
 from tasks.inventory.model.level_limits import within_limits
@@ -23,9 +23,9 @@ POLICIES = policy_names()
 
 
 def limited(problem, visits: int | None = 2, share: float = 0.6):
-    need = np.bincount(problem.series_category, weights=problem.mean.sum(axis=1))
-    available = np.full(len(need), np.inf)
-    available[0] = np.floor(share * need[0])
+    requirement = np.bincount(problem.series_category, weights=problem.mean.sum(axis=1))
+    available = np.full(len(requirement), np.inf)
+    available[0] = np.floor(share * requirement[0])
     return replace(problem, max_visits_per_period=visits, dc_available=available)
 
 
@@ -60,7 +60,7 @@ def test_bound_and_plan_lie_close(make_problem, visits, share):
 def test_prices_are_zero_where_limits_do_not_bind(make_problem):
     problem = limited(make_problem(3, 3, 14, capacity=80), 3, 100.0)
     network = Network.of(problem)
-    relaxation = relax(problem, network, needs_on_path(network, 0))
+    relaxation = relax(problem, network, net_requirements_on_path(network, 0))
     assert relaxation.prices.visit.max() == 0
     assert relaxation.prices.unit.max() == 0
     assert relaxation.bound == pytest.approx(bound_of(replace(problem, max_visits_per_period=None)).bound.total)

@@ -12,7 +12,12 @@ from scipy.sparse import lil_matrix
 
 from schemas.plan import Plan
 from tasks.inventory.exact.bounds import bound_of
-from tasks.inventory.exact.perfect_information import fills_of_visits, needs_on_path, plan_of_visits, shortest_paths
+from tasks.inventory.exact.perfect_information import (
+    net_requirements_on_path,
+    plan_of_visits,
+    quantities_of_visits,
+    shortest_paths,
+)
 from tasks.inventory.model.delivery_days import missed_weeks
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import simulate, store_costs
@@ -116,9 +121,9 @@ def test_a_level_per_visit_nearly_attains_it_within_capacity(make_problem, capac
 def test_goods_in_transit_are_part_of_the_opening_stock(make_problem):
     problem = make_problem(2, 3, 14, seed=8, transit=2, lead_time=2)
     network = Network.of(problem)
-    needs = needs_on_path(network, 0)
+    requirements = net_requirements_on_path(network, 0)
     without = simulate(problem, Plan(np.zeros((2, 14), dtype=bool), np.zeros((6, 14))), network)
-    assert needs.units.sum() == pytest.approx(without.lost_units)
+    assert requirements.units.sum() == pytest.approx(without.lost_units)
     plan = GeneticPolicy().plan(problem)
     assert bound_of(problem, network).bound.total <= simulate(problem, plan, network).total + 1e-6
 
@@ -160,12 +165,12 @@ def test_fills_do_not_exceed_the_need_or_the_room(make_problem):
     problem = make_problem(2, 5, 21, capacity=18, seed=3)
     problem = replace(problem, on_hand=problem.on_hand % 3)
     network = Network.of(problem)
-    needs = needs_on_path(network, 0)
-    visits, _ = shortest_paths(problem, network, needs)
-    _, fills = fills_of_visits(problem, network, needs, visits)
-    assert (fills.sum(axis=0) <= needs.units.sum(axis=0) + 1e-9).all()
-    assert (fills == np.floor(fills)).all()
-    plan = plan_of_visits(problem, network, needs, visits)
+    requirements = net_requirements_on_path(network, 0)
+    visits, _ = shortest_paths(problem, network, requirements)
+    _, quantities = quantities_of_visits(problem, network, requirements, visits)
+    assert (quantities.sum(axis=0) <= requirements.units.sum(axis=0) + 1e-9).all()
+    assert (quantities == np.floor(quantities)).all()
+    plan = plan_of_visits(problem, network, requirements, visits)
     assert simulate(problem, plan, network).over_capacity_store_days == 0
 
 

@@ -78,9 +78,9 @@ def test_correlation_is_found_again_in_folds(network):
     quantiles = np.broadcast_to([60.0, 80.0, 100.0, 120.0, 140.0], (40, 10, 5))
     drawn = draw_paths(np.full((40, 10), 100.0), quantiles, LEVELS, names, truth, 30, 3)
     found = correlation_of(folds_of(drawn).sample(frac=1.0, random_state=1), LEVELS)
-    assert found.lasting == pytest.approx(0.3, abs=0.12)
-    assert found.fading == pytest.approx(0.5, abs=0.15)
-    assert found.shared == pytest.approx(0.4, abs=0.12)
+    assert found.persistent == pytest.approx(0.3, abs=0.12)
+    assert found.autoregressive == pytest.approx(0.5, abs=0.15)
+    assert found.common == pytest.approx(0.4, abs=0.12)
     assert found.network == pytest.approx(network, abs=0.08)
 
 

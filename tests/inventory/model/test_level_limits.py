@@ -14,13 +14,13 @@ from tasks.inventory.allocation.assortment import (
     GIVEN,
     MARKED,
     SINGLE,
-    Shelf,
-    article_labels,
-    crowded_displays,
-    on_show,
+    Display,
+    style_labels,
+    display_overflow,
+    displayed_styles,
 )
 from tasks.inventory.allocation.disaggregate import split, within_dc
-from tasks.inventory.model.delivery_days import frozen_periods, missed_weeks, review_visits
+from tasks.inventory.model.delivery_days import blackout_periods, missed_weeks, review_visits
 from tasks.inventory.model.level_limits import within_limits
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import simulate
@@ -38,13 +38,13 @@ def facts(skus: list[str], sizes: list[str], **more: object) -> pd.DataFrame:
 
 
 def test_articles_are_told_by_the_columns_that_there_are():
-    labels, rule = article_labels(facts(["A-36", "A-37", "B-36"], ["36", "37", "36"]))
+    labels, rule = style_labels(facts(["A-36", "A-37", "B-36"], ["36", "37", "36"]))
     assert (labels.tolist(), rule) == (["A", "A", "B"], MARKED)
-    labels, rule = article_labels(facts(["120035", "120036", "7035"], ["35", "36", "35"]))
+    labels, rule = style_labels(facts(["120035", "120036", "7035"], ["35", "36", "35"]))
     assert (labels.tolist(), rule) == (["12", "12", "7"], ENDING)
-    labels, rule = article_labels(facts(["101", "102", "336"], ["35", "36", "36"]))
+    labels, rule = style_labels(facts(["101", "102", "336"], ["35", "36", "36"]))
     assert (labels.tolist(), rule) == (["101", "102", "336"], SINGLE)
-    labels, rule = article_labels(facts(["A-36", "B-36"], ["36", "36"], article=["boot", ""]))
+    labels, rule = style_labels(facts(["A-36", "B-36"], ["36", "36"], style=["boot", ""]))
     assert (labels.tolist(), rule) == (["boot", "B"], GIVEN)
 
 
@@ -74,21 +74,21 @@ def test_the_dc_serves_what_must_be_there_first():
 
 
 def test_free_places_go_to_what_is_worth_most_and_stock_keeps_its_place():
-    shelf = Shelf(np.zeros(5, dtype=np.int64), np.array([0, 0, 1, 2, 3]), np.array([2.0]))
+    display = Display(np.zeros(5, dtype=np.int64), np.array([0, 0, 1, 2, 3]), np.array([2.0]))
     position = np.array([0.0, 1.0, 0.0, 0.0, 0.0])
     units, value = np.array([1.0, 1, 2, 2, 9]), np.array([10.0, 10, 10, 20, 1])
-    assert on_show(shelf, position, units, value).tolist() == [True, True, False, True, False]
-    assert crowded_displays(replace(shelf, capacity=np.array([0.0])), position).tolist() == [1]
-    assert on_show(replace(shelf, capacity=np.array([np.inf])), position, units, value).all()
+    assert displayed_styles(display, position, units, value).tolist() == [True, True, False, True, False]
+    assert display_overflow(replace(display, capacity=np.array([0.0])), position).tolist() == [1]
+    assert displayed_styles(replace(display, capacity=np.array([np.inf])), position, units, value).all()
     # A style without a delivery is left out only if no display slot is free.
-    assert on_show(replace(shelf, capacity=np.array([4.0])), position, np.array([0.0, 1, 0, 2, 9]), value).all()
-    assert on_show(replace(shelf, capacity=np.array([3.0])), position, np.array([0.0, 1, 0, 2, 9]), value)[2] == 0
+    assert displayed_styles(replace(display, capacity=np.array([4.0])), position, np.array([0.0, 1, 0, 2, 9]), value).all()
+    assert displayed_styles(replace(display, capacity=np.array([3.0])), position, np.array([0.0, 1, 0, 2, 9]), value)[2] == 0
 
 
 def shown_articles(plan: object, inputs: object) -> pd.Series:
     """Different styles per store that are in stock or will be."""
-    told = plan.explanations
-    have = told[(told["target_quantity"] > 0) | (told["on_hand"].fillna(0) + told["in_transit"].fillna(0) > 0)]
+    explained = plan.explanations
+    have = explained[(explained["target_quantity"] > 0) | (explained["on_hand"].fillna(0) + explained["in_transit"].fillna(0) > 0)]
     return have.groupby("store_id")["article"].nunique()
 
 
@@ -131,8 +131,8 @@ def test_a_category_without_any_place_leaves_room_to_the_others_and_its_sales_ar
 
 
 def level_of(plan: object, store: str, category: str) -> float:
-    told = plan.explanations
-    return told.loc[(told["store_id"] == store) & (told["category"] == category), "order_up_to"].iloc[0]
+    explained = plan.explanations
+    return explained.loc[(explained["store_id"] == store) & (explained["category"] == category), "order_up_to"].iloc[0]
 
 
 def of_store(plan: object, store: str) -> pd.DataFrame:
@@ -177,21 +177,21 @@ def test_clearance_goes_to_no_store_of_type_a():
     inputs = inputs_of(**COSTED)
     status = np.where(inputs.sku_facts["sku"] == "bags-0", "Liquidación", "")
     plan = optimize(replace(inputs, sku_facts=inputs.sku_facts.assign(collection_status=status)))
-    told = plan.explanations.set_index(["store_id", "sku"])
-    assert told.loc[("01", "bags-0"), ["target_quantity", "limit"]].tolist() == [0, "lifecycle rule"]
-    assert told.loc[("2", "bags-0"), "limit"] != "lifecycle rule"
+    explained = plan.explanations.set_index(["store_id", "sku"])
+    assert explained.loc[("01", "bags-0"), ["target_quantity", "limit"]].tolist() == [0, "lifecycle rule"]
+    assert explained.loc[("2", "bags-0"), "limit"] != "lifecycle rule"
 
 
 @pytest.mark.parametrize("policy", policy_names())
 @pytest.mark.parametrize("paths", [0, 8])
 def test_no_policy_visits_on_a_frozen_day(policy: str, paths: int):
     problem = problem_of(periods=21, paths=paths, policies=[policy])
-    frozen = np.zeros((2, 21), dtype=bool)
-    frozen[:, [0, 7, 8]] = True
-    frozen[1, 14:21] = True
-    problem = replace(problem, frozen=frozen)
+    blackout = np.zeros((2, 21), dtype=bool)
+    blackout[:, [0, 7, 8]] = True
+    blackout[1, 14:21] = True
+    problem = replace(problem, blackout=blackout)
     plan = within_limits(problem, make_policy(policy).plan(problem), Network.of(problem))
-    assert not (plan.visits & frozen).any()
+    assert not (plan.visits & blackout).any()
     cost = simulate(problem, plan)
     # Store 1 has no day in its third week: nothing is missed there.
     assert cost.missed_weeks == 0
@@ -201,14 +201,14 @@ def test_no_policy_visits_on_a_frozen_day(policy: str, paths: int):
 
 def test_review_visits_move_to_the_next_day_that_is_not_frozen():
     problem = problem_of(stores=3, periods=14)
-    frozen = np.zeros((3, 14), dtype=bool)
-    frozen[0, :2] = True
-    visits = review_visits(replace(problem, frozen=frozen))
+    blackout = np.zeros((3, 14), dtype=bool)
+    blackout[0, :2] = True
+    visits = review_visits(replace(problem, blackout=blackout))
     assert np.argwhere(visits).tolist() == [[0, 2], [0, 7], [1, 0], [1, 7], [2, 0], [2, 7]]
-    spread = review_visits(replace(problem, frozen=frozen, max_visits_per_period=1))
+    spread = review_visits(replace(problem, blackout=blackout, max_visits_per_period=1))
     assert spread.sum(axis=0).max() == 1
-    assert not (spread & frozen).any()
-    assert missed_weeks(spread, 7, 0, frozen) == 0
+    assert not (spread & blackout).any()
+    assert missed_weeks(spread, 7, 0, blackout) == 0
 
 
 def test_frozen_days_come_from_the_settings_and_the_calendar():
@@ -222,9 +222,9 @@ def test_frozen_days_come_from_the_settings_and_the_calendar():
             "open": [1, 1, 1, 0, 1],
         }
     )
-    frozen = frozen_periods(inputs.settings, calendar, ("01", "2"), dates)
-    assert np.argwhere(frozen).tolist() == [[0, 1], [0, 2], [0, 3], [1, 1], [1, 3], [1, 4]]
-    assert frozen_periods(inputs_of().settings, calendar[["date", "store_id", "open"]], ("01", "2"), dates) is None
+    blackout = blackout_periods(inputs.settings, calendar, ("01", "2"), dates)
+    assert np.argwhere(blackout).tolist() == [[0, 1], [0, 2], [0, 3], [1, 1], [1, 3], [1, 4]]
+    assert blackout_periods(inputs_of().settings, calendar[["date", "store_id", "open"]], ("01", "2"), dates) is None
 
 
 def test_a_frozen_first_day_is_told_and_moves_the_visit():

@@ -9,10 +9,10 @@ import pytest
 
 from schemas.plan import Plan
 from tasks.inventory.exact.perfect_information import (
-    fills_of_visits,
-    needs_on_path,
-    plan_of_fills,
+    net_requirements_on_path,
+    plan_of_quantities,
     plan_of_visits,
+    quantities_of_visits,
     shortest_paths,
 )
 from tasks.inventory.model.loss_function import stock_before
@@ -83,10 +83,12 @@ def test_a_reorder_rule_orders_where_the_position_is_at_or_below_its_point(make_
 def test_levels_of_given_quantities_send_them(make_problem, lead):
     problem = make_problem(3, 4, 21, capacity=30, lead_time=lead, transit=lead)
     network = Network.of(problem)
-    needs = needs_on_path(network, 0)
-    visits, fills = fills_of_visits(problem, network, needs, shortest_paths(problem, network, needs)[0])
-    sent = ledger(problem, plan_of_fills(problem, network, (visits, fills))).sent
-    np.testing.assert_allclose(sent, fills.T, atol=1e-9)
+    requirements = net_requirements_on_path(network, 0)
+    visits, quantities = quantities_of_visits(
+        problem, network, requirements, shortest_paths(problem, network, requirements)[0]
+    )
+    sent = ledger(problem, plan_of_quantities(problem, network, (visits, quantities))).sent
+    np.testing.assert_allclose(sent, quantities.T, atol=1e-9)
 
 
 @pytest.mark.parametrize("lead", [0, 2])
@@ -96,9 +98,11 @@ def test_the_arcs_of_the_visit_graph_cost_what_the_simulator_says(make_problem, 
     problem = make_problem(3, 4, 21, capacity=np.inf, lead_time=lead, transit=lead, holding_cost=holding)
     problem = replace(problem, price=np.repeat(problem.price[:, :1], 21, axis=1))
     network = Network.of(problem)
-    needs = needs_on_path(network, 0)
-    visits, cost = shortest_paths(problem, network, needs)
-    np.testing.assert_allclose(store_costs(network, plan_of_visits(problem, network, needs, visits)), cost, atol=1e-6)
+    requirements = net_requirements_on_path(network, 0)
+    visits, cost = shortest_paths(problem, network, requirements)
+    np.testing.assert_allclose(
+        store_costs(network, plan_of_visits(problem, network, requirements, visits)), cost, atol=1e-6
+    )
 
 
 def test_stock_without_deliveries_is_that_of_the_simulator(make_problem):

@@ -23,14 +23,14 @@ def plain_costs(problem: PlanProblem, plan: Plan) -> dict[str, float]:
     for i, visits in enumerate(plan.visits):
         total["transport"] += problem.visit_cost[i] * sum(bool(v) for t, v in enumerate(visits) if t >= lead)
     for demand in paths:
-        shelf = dict(enumerate(problem.on_hand))
+        display = dict(enumerate(problem.on_hand))
         due: dict[tuple[int, int], float] = {}
-        for j in shelf:
+        for j in display:
             for k in range(problem.in_transit.shape[1]):
                 due[j, k] = due.get((j, k), 0.0) + problem.in_transit[j, k]
 
-        def decide(visit: int, shelf: dict = shelf, due: dict = due) -> None:
-            for j, units in shelf.items():
+        def decide(visit: int, display: dict = display, due: dict = due) -> None:
+            for j, units in display.items():
                 if lead <= visit < problem.periods and plan.visits[problem.series_store[j], visit]:
                     coming = sum(q for (s, _), q in due.items() if s == j)
                     quantity = max(0.0, plan.levels[j, visit] - (units + coming))
@@ -38,17 +38,17 @@ def plain_costs(problem: PlanProblem, plan: Plan) -> dict[str, float]:
 
         for t in range(problem.periods):
             decide(t + lead)  # the end of t − 1
-            for j in shelf:
-                shelf[j] += due.pop((j, t), 0.0)
+            for j in display:
+                display[j] += due.pop((j, t), 0.0)
             for i in range(len(problem.store_ids)):
-                held = sum(units for j, units in shelf.items() if problem.series_store[j] == i)
+                held = sum(units for j, units in display.items() if problem.series_store[j] == i)
                 total["over"] += (held > problem.capacity[i]) / len(paths)
-            for j, held in list(shelf.items()):
+            for j, held in list(display.items()):
                 sold = min(held, demand[j, t])
                 total["lost"] += (demand[j, t] - sold) * problem.price[j, t] / len(paths)
                 total["units"] += (demand[j, t] - sold) / len(paths)
-                shelf[j] -= sold
-                total["holding"] += shelf[j] * problem.settings.holding_cost / len(paths)
+                display[j] -= sold
+                total["holding"] += display[j] * problem.settings.holding_cost / len(paths)
     return total
 
 
@@ -119,7 +119,7 @@ def test_the_quantity_is_fixed_a_lead_time_before_the_visit():
     assert book.sent.tolist() == [[0, 0, 4]]
     # 4 − 2 = 2, + 3 = 5 − 5 = 0, + 4 = 4 of 5 sold.
     assert book.sold.tolist() == [[2, 5, 4]]
-    assert book.on_the_way[0, 0] == 3
+    assert book.in_transit[0, 0] == 3
 
 
 def test_a_visit_before_the_lead_time_cannot_be_decided():
@@ -140,7 +140,7 @@ def test_capacity_counts_after_the_fill_and_never_cuts_it():
 def test_nothing_is_taken_back():
     problem = one_series([1, 1], 5, [])
     book = ledger(problem, plan_of({0: 2}, 2))
-    assert book.after_fill.tolist() == [[5, 4]]
+    assert book.after_delivery.tolist() == [[5, 4]]
 
 
 @settings(max_examples=60, deadline=None)

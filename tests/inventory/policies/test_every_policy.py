@@ -9,7 +9,7 @@ import pytest
 
 from schemas.errors import ConfigError
 from schemas.protocols import Policy
-from tasks.inventory.cost_table import chosen, cost_table, gap, judge, with_attained
+from tasks.inventory.cost_table import chosen, cost_table, evaluate_plan, gap, with_attained
 from tasks.inventory.exact.bounds import relaxation_of
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import simulate
@@ -118,10 +118,10 @@ def test_valid_plans_come_first_then_the_lowest_total(make_problem):
 
 def test_uncertain_demand_pays_for_crowded_days_instead(make_problem):
     problem = make_problem(1, 3, 14, paths=5, capacity=3)
-    judged = judge(problem, "x", make_policy("periodic_review").plan(problem))
-    assert judged.cost.over_capacity_store_days > 0
-    assert judged.valid
-    assert judged.total_p95 >= judged.cost.total * 0.9
+    evaluated = evaluate_plan(problem, "x", make_policy("periodic_review").plan(problem))
+    assert evaluated.cost.over_capacity_store_days > 0
+    assert evaluated.valid
+    assert evaluated.total_p95 >= evaluated.cost.total * 0.9
 
 
 def test_a_store_is_proven_where_a_valid_plan_attains_its_bound(make_problem):
@@ -129,8 +129,8 @@ def test_a_store_is_proven_where_a_valid_plan_attains_its_bound(make_problem):
     solution = solve(problem)
     assert solution.bound.status == ("proven",) * 3
     lower = replace(solution.bound, per_store=solution.bound.per_store - 1, status=("valid",) * 3)
-    assert with_attained(lower, solution.judgements).status == ("valid",) * 3
-    assert chosen(solution.judgements) in cost_table(solution.judgements, lower)["policy"].tolist()
+    assert with_attained(lower, solution.evaluations).status == ("valid",) * 3
+    assert chosen(solution.evaluations) in cost_table(solution.evaluations, lower)["policy"].tolist()
 
 
 def test_gap_without_a_bound_above_zero_is_unknown():
@@ -172,8 +172,8 @@ def test_levels_follow_the_calibrated_overstock_cost_as_the_facts_say(make_probl
 @pytest.mark.parametrize("name", [name for name in NAMES if isinstance(make_policy(name), WithRelaxation)])
 def test_given_shadow_prices_give_the_same_plan(make_problem, name):
     problem = make_problem(4, 3, 14, paths=5, capacity=80)
-    need = np.bincount(problem.series_category, weights=problem.mean.sum(axis=1))
-    problem = replace(problem, max_visits_per_period=2, dc_available=np.floor(0.6 * need))
+    requirement = np.bincount(problem.series_category, weights=problem.mean.sum(axis=1))
+    problem = replace(problem, max_visits_per_period=2, dc_available=np.floor(0.6 * requirement))
     policy = make_policy(name)
     given = policy.with_relaxation(relaxation_of(problem, Network.of(problem)))
     np.testing.assert_array_equal(given.plan(problem).levels, policy.plan(problem).levels)

@@ -98,10 +98,10 @@ def test_moves_stock_like_the_simulator(make_problem, lead):
     span = Span(problem.mean[:, :days], np.ones((len(problem.mean), days), dtype=bool))
     coming = problem.in_transit if lead else np.zeros((len(problem.mean), 0))
     after, cost = advance(problem, plan, Stock(problem.on_hand, coming), span)
-    told = ledger(problem, plan)
-    left = told.on_hand[:, days - 1] + told.sent[:, days - 1] - told.sold[:, days - 1]
+    explained = ledger(problem, plan)
+    left = explained.on_hand[:, days - 1] + explained.sent[:, days - 1] - explained.sold[:, days - 1]
     assert after.on_hand == pytest.approx(left + (problem.in_transit[:, days - 1] if days <= lead else 0))
-    assert cost.lost_units == pytest.approx(problem.mean[:, :days].sum() - told.sold[:, :days].sum())
+    assert cost.lost_units == pytest.approx(problem.mean[:, :days].sum() - explained.sold[:, :days].sum())
     if lead == 0:
         judged = simulate(problem, plan)
         assert cost.total == pytest.approx(judged.total)
@@ -263,9 +263,9 @@ def test_a_formula_that_looks_cheaper_gives_way_to_calibrated_levels():
         plan = optimize(replace(inputs, holding_factor=factor))
         totals = plan.costs.set_index("policy")["total"]
         assert plan.chosen == "marginal_value"
-        told = any("eoq looks cheaper on the sample paths" in note for note in plan.notes)
-        assert told == (totals["eoq"] < totals["marginal_value"])
-        seen.add(told)
+        explained = any("eoq looks cheaper on the sample paths" in note for note in plan.notes)
+        assert explained == (totals["eoq"] < totals["marginal_value"])
+        seen.add(explained)
     assert True in seen
     plain = optimize(inputs)
     assert plain.chosen == plain.costs.set_index("policy")["total"].idxmin()
