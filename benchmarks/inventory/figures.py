@@ -45,7 +45,7 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Figure:
-    """What a policy is to reach on a problem, without a missed week; None = not asked for.
+    """What a policy is to reach on a problem, without a missed week; None = no target.
 
     Attributes:
         problem: its name without a seed.
@@ -64,7 +64,7 @@ class Figure:
     seconds: float | None = None
 
     def against(self, row: Row) -> str:
-        """The row's numbers beside the wanted ones, and whether all were reached."""
+        """Compare the figures of a row with their targets."""
         pairs = (
             ("gap", row.gap, self.gap, "{:.3%}"),
             ("total, M", row.total / 1e6, self.total, "{:.2f}"),

@@ -9,9 +9,9 @@ no day is shifted; parents and children share no memory; the best candidate is n
 stockpyl's policies are single-item. Two of them apply to a network: ``stockpyl_newsvendor`` gives every series its
 level on the weekly visit, and ``stockpyl_wagner_whitin`` gives every store its visits where demand is known and goods
 cost holding (a store's goods are then one item whose order costs a visit; without holding one order would serve all).
-Its EOQ is the latter for constant demand; its (s, S) and (r, Q) have a fixed cost per order of one article, while a
-visit's cost is shared by all articles of a store. stockpyl requires one old version of Sphinx and extensions of it, so
-it is in no extra and not in the lock file: `make bench-inventory` installs it beside, without what it requires.
+Its EOQ is the latter for constant demand; its (s, S) and (r, Q) have a fixed cost per order of one SKU, while a
+delivery's cost is shared by all SKUs of a store. stockpyl requires one old version of Sphinx and extensions of it, so
+it is in no extra and not in the lock file: `make bench-inventory` installs it separately, without its requirements.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
-"""Replay of 26 weekly runs on `grocery_weekly`: what calibrated orders cost beside a cover of four weeks.
+"""Replay of 26 weekly runs on `grocery_weekly`: what calibrated orders cost compared with a coverage of four weeks.
 
 Usage: .venv/bin/python benchmarks/inventory/replay_grocery.py --data ../shared/data/grocery_weekly --cache DIR
 
 Every week label before the end of the data is an `as_of`. A run sees sales before it, forecasts with the product's
 models (three folds, champions), calibrates by replay of the weeks before, plans with the product's policies and
-orders up to its targets; what was ordered is carried on as stock and goods on the way. The rule beside it orders up
+orders up to its targets; orders become stock and goods in transit of the next week. The rule for comparison orders up
 to some weeks of the 13-week moving average from the same opening stock. Weeks 3 to 26 are charged: holding per unit
 left, shortage per lost unit; weeks out of stock move stock by what was sold and cost nothing.
 
-Forecasts and targets are kept in DIR, so a stopped replay goes on where it was; after a change of the code empty it.
+Forecasts and targets are stored in DIR, so an interrupted replay resumes where it left off. Empty DIR after a change of
+the code.
 `--refit W` fits models in every W-th week only and lets them predict the weeks between: W = 26 takes minutes, W = 1
 (the product) an hour. `--until N` stops after N runs.
 """
@@ -77,7 +78,7 @@ class History:
         return (self.sold * self.known)[:, recent].sum(axis=1) / np.maximum(counts, 1)
 
     def opening(self, week: int) -> Ledger:
-        """Four weeks of the moving average on hand, nothing on the way."""
+        """Four weeks of the moving average on hand, nothing in transit."""
         lead = self.settings.inventory.lead_time
         return Ledger(np.round(COVER * self.average(week)), np.zeros((self.sold.shape[0], lead)))
 
@@ -115,7 +116,7 @@ def remembered(cache: Path, stage: str, parts: dict[str, object], make: Callable
 
 
 def stock_digest(stock: Ledger) -> str:
-    """A mark of what is on hand and on the way."""
+    """Digest of the stock on hand and in transit."""
     return digest_of([stock.on_hand.tolist(), stock.coming.tolist()])
 
 
@@ -162,7 +163,7 @@ class Weeks:
         return targets.reindex(requested).fillna(0).to_numpy(dtype=float)
 
     def _model(self, name: str, panel: Panel) -> pd.DataFrame:
-        """Folds and live forecast of a model; each cutoff is remembered by itself, runs share their folds."""
+        """Folds and live forecast of a model; each cutoff is cached separately, runs share their folds."""
         folds = plan_folds(panel, self.settings.backtest.windows, self.settings.backtest.step).folds
         return self._at(name, panel, [*(fold.known_periods for fold in folds), panel.history])
 

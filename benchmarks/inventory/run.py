@@ -15,10 +15,10 @@ Peers:
   message if stockpyl is not installed;
 * HiGHS on the integer program of every store, for small problems.
 
-If a rule sends more than the DC stock, it is cut for all stores alike before the evaluation. The bound holds for plans
-that keep the weekly delivery and the capacity: a plan marked "not valid" may cost less.
+If a rule sends more than the DC stock, it is reduced by the same factor for all stores before the evaluation. The bound
+holds for plans that keep the weekly delivery and the capacity: a plan marked "not valid" may cost less.
 
-The last lines set what was found beside the figures that are to be reached (`benchmarks/inventory/figures.py`).
+The last lines compare the results with the target figures (`benchmarks/inventory/figures.py`).
 """
 
 from __future__ import annotations

@@ -55,7 +55,9 @@ class Factors:
     demand: float = 1.0
 
 
-def what_if(run: RunContext, changed: RunContext, factors: Factors, progress: ReportProgress | None = None) -> list[str]:
+def what_if(
+    run: RunContext, changed: RunContext, factors: Factors, progress: ReportProgress | None = None
+) -> list[str]:
     """Plan a published run again and compare the plans.
 
     Args:

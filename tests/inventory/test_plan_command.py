@@ -1,4 +1,4 @@
-"""``restock plan``: files in, files out, and what it says about wrong ones."""
+"""``restock plan``: problem folder, output folder, and error messages."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_reads_ids_as_text_and_absent_rows_as_no_demand(folder):
     problem = read_problem(folder)
     assert problem.store_ids == ("007", "8 / b")
     assert problem.categories == ("2", "bags", "boots")
-    # Stock of a category without demand takes space: it is a series.
+    # Stock of a category without demand uses storage capacity: it is a series.
     assert len(problem.on_hand) == 5
     assert problem.capacity.tolist() == [np.inf, 60]
     assert problem.mean.shape == (5, 14)
@@ -75,28 +75,28 @@ def test_sample_paths_and_goods_in_transit(folder):
     change(folder, "stock", lambda f: f.assign(in_transit_2=["5", ""]))
     problem = read_problem(folder)
     assert problem.paths.shape == (4, 5, 14)
-    # Numbered, not alphabetical.
+    # In numeric order, not alphabetical.
     assert [problem.paths[k].max() for k in (1, 2, 3)] == [1, 0, 2]
     assert problem.in_transit.sum(axis=0).tolist() == [0, 5]
 
 
-def test_shortage_cost_takes_the_place_of_the_price(folder):
+def test_shortage_cost_replaces_the_price(folder):
     assert (read_problem(folder, ["inventory.shortage_cost=2.5"]).price == 2.5).all()
 
 
-def test_the_tighter_visit_limit_holds(folder):
+def test_the_smaller_limit_on_deliveries_per_period_applies(folder):
     problem = read_problem(folder, ["max_visits_per_period=5", "inventory.max_visits_per_period=2"])
     assert problem.max_visits_per_period == 2
 
 
-def test_stores_without_a_visit_cost_are_visited_once_a_review_period(folder, tmp_path):
+def test_stores_without_a_delivery_cost_have_one_delivery_per_review_period(folder, tmp_path):
     change(folder, "stores", lambda f: f.drop(columns="visit_cost"))
     plan_problem(folder, tmp_path / "out")
     visits = pd.read_csv(tmp_path / "out" / "visits.csv", dtype={"store_id": str})
     assert visits.groupby("store_id")["t"].apply(list).tolist() == [[0, 7], [0, 7]]
 
 
-def test_files_say_what_the_simulator_says(folder, tmp_path):
+def test_files_agree_with_the_simulator(folder, tmp_path):
     lines = plan_problem(folder, tmp_path / "out")
     out = {name: pd.read_csv(tmp_path / "out" / f"{name}.csv") for name in ("costs", "bounds")}
     ids = {"store_id": str, "category": str}
@@ -132,7 +132,7 @@ def test_files_say_what_the_simulator_says(folder, tmp_path):
     assert any("genetic" in line for line in lines)
 
 
-def test_same_files_whatever_the_order_of_rows(folder, tmp_path):
+def test_the_order_of_rows_does_not_change_the_files(folder, tmp_path):
     names = ["visits.csv", "levels.csv", "costs.csv", "bounds.csv"]
     plan_problem(folder, tmp_path / "one")
     for table in ("demand", "stores", "stock"):
@@ -153,7 +153,7 @@ def test_same_files_whatever_the_order_of_rows(folder, tmp_path):
         ({"max_visits_per_period": 0}, r"max_visits_per_period"),
     ],
 )
-def test_wrong_terms_are_config_errors_that_name_the_key(folder, edit, message):
+def test_invalid_settings_are_config_errors_that_name_the_key(folder, edit, message):
     (folder / "problem.yaml").write_text(yaml.safe_dump({**TERMS, **edit}))
     with pytest.raises(ConfigError, match=message) as error:
         read_problem(folder)
@@ -161,7 +161,7 @@ def test_wrong_terms_are_config_errors_that_name_the_key(folder, edit, message):
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "a: [", ""])
-def test_terms_that_are_no_mapping(folder, text):
+def test_problem_yaml_must_be_a_mapping(folder, text):
     (folder / "problem.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"problem\.yaml"):
         read_problem(folder)
@@ -183,11 +183,11 @@ def test_a_missing_key_and_a_missing_folder(folder):
         ("demand", lambda f: f.assign(mean=["-1", *f["mean"][1:]]), r"column mean"),
         ("demand", lambda f: f.assign(mean=["inf", *f["mean"][1:]]), r"column mean"),
         ("demand", lambda f: f.assign(t=["1.5", *f["t"][1:]]), r"column t "),
-        ("demand", lambda f: pd.concat([f, f.head(1)]), r"repeated store_id, category, t: 007"),
+        ("demand", lambda f: pd.concat([f, f.head(1)]), r"repeated rows of store_id, category, t: 007"),
         ("demand", lambda f: f.assign(store_id=["", *f["store_id"][1:]]), r"column store_id"),
         ("demand", lambda f: f.head(0), r"demand\.csv has no rows"),
-        ("stores", lambda f: f[f["store_id"] != "007"], r"no row for the stores 007"),
-        ("stores", lambda f: pd.concat([f, f]), r"repeated store_id"),
+        ("stores", lambda f: f[f["store_id"] != "007"], r"no rows for the stores 007"),
+        ("stores", lambda f: pd.concat([f, f]), r"repeated rows of store_id"),
         ("stock", lambda f: f.assign(on_hand=["", "1"]), r"stock\.csv: column on_hand"),
         ("stock", lambda f: f.assign(store_id=["99", "007"]), r"stores 99 .* not in the stores table"),
     ],
@@ -213,7 +213,7 @@ def test_dc_stock_limits_only_the_categories_it_lists(folder):
     assert read_problem(folder).dc_available.tolist() == [np.inf, np.inf, 5]
 
 
-def test_a_search_tells_its_progress_and_is_the_same_without(folder, tmp_path):
+def test_reporting_progress_does_not_change_the_result(folder, tmp_path):
     change(folder, "demand", lambda f: f.assign(s0=f["mean"], s1="1"))
     explained = []
     plan_problem(folder, tmp_path / "told", ["inventory.genetic.generations=2"], explained.append)

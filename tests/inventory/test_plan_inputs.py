@@ -1,4 +1,4 @@
-"""What a plan is made from: sample paths come only for series whose champion they are of."""
+"""Inputs of a plan: only series whose champion has sample paths get them."""
 
 from __future__ import annotations
 

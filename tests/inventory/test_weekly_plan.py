@@ -1,4 +1,4 @@
-"""The inventory side of a weekly run, from forecasts and tables to the file's rows."""
+"""Inventory plan of a weekly run: from forecasts and tables to the rows of the file."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ def test_targets_and_stock_stay_within_capacity():
     assert (held <= [120, 60]).all()
 
 
-def test_planning_and_judging_use_different_paths():
+def test_planning_and_evaluation_use_different_paths():
     weekly = build_problem(inputs_of(**COSTED))
     assert weekly.problem.paths.shape == weekly.evaluation.paths.shape == (20, 4, 14)
     assert (weekly.problem.paths != weekly.evaluation.paths).any()
 
 
-def test_the_order_of_rows_changes_nothing():
+def test_the_order_of_rows_does_not_change_the_plan():
     inputs = inputs_of(**COSTED)
     shuffled = WeeklyInputs(
         inputs.forecast.sample(frac=1, random_state=1).astype({"store_id": "category"}),
@@ -105,7 +105,7 @@ def test_without_stock_the_store_opens_empty_and_the_report_says_so():
     assert plan.deliveries["on_hand"].isna().all()
     assert plan.deliveries["in_transit"].isna().all()
     assert any("opening stock is 0" in note for note in plan.notes)
-    # No costs, no capacities: one visit a week on its first day.
+    # No costs, no capacities: one delivery per week on its first day.
     assert sorted(plan.visits["date"].unique()) == [AS_OF, AS_OF + pd.Timedelta(days=7)]
 
 
@@ -151,7 +151,7 @@ def test_dc_stock_binds_by_sku_and_by_category_where_all_are_listed():
     assert all(by_sku[row.sku] <= row.available for row in listed.itertuples())
 
 
-def test_discontinued_articles_are_not_in_the_file_but_in_outlets():
+def test_discontinued_styles_are_published_for_outlets_only():
     inputs = inputs_of(**COSTED)
     status = np.where(inputs.sku_facts["sku"] == "bags-0", "Saldo", "")
     plan = optimize(replace(inputs, sku_facts=inputs.sku_facts.assign(collection_status=status)))
@@ -167,13 +167,13 @@ def test_minimum_presentation_lifts_the_level():
     assert (bags["target_quantity"] >= 6).all()
 
 
-def test_a_series_that_lacks_periods_is_named():
+def test_a_series_with_missing_periods_is_named():
     inputs = inputs_of(**COSTED)
     with pytest.raises(PipelineError, match="01 / boots"):
         build_problem(replace(inputs, forecast=inputs.forecast.iloc[1:]))
 
 
-def test_a_champions_own_paths_are_planned_on_and_others_judged_on():
+def test_planning_and_evaluation_use_different_paths_of_a_champion():
     inputs = inputs_of(**COSTED)
     dates = pd.date_range(AS_OF, periods=14)
     own = pd.DataFrame({"store_id": "01", "category": "boots", "date": dates})
@@ -188,6 +188,6 @@ def test_a_champions_own_paths_are_planned_on_and_others_judged_on():
         units = problem.paths[:, boots][:, 0]
         # A path that is low in the first week is low in the second.
         assert np.corrcoef(units[:, :7].sum(axis=1), units[:, 7:].sum(axis=1))[0, 1] > 0.95
-    # Twenty of forty each: together they span the forecast's quantiles once.
+    # Twenty of forty paths each: together they cover the quantiles of the forecast.
     totals = np.concatenate([explained.problem.paths, explained.evaluation.paths])[:, boots].sum(axis=(1, 2))
     assert len(set(totals)) > 30

@@ -43,7 +43,7 @@ class Coverage:
     Attributes:
         mean: shape (n,), expected demand in units.
         quantile: shape (n,), share of the sample paths whose demand the level covers.
-        next_visit: shape (n,), period of the next delivery; T if there is none.
+        next_visit: shape (n,), period of the next delivery; T without one.
         free_level: shape (n,), the level without a storage capacity.
     """
 

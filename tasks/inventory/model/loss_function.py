@@ -25,8 +25,8 @@ LOWEST_MEAN, MEANS_PER_DECADE, MEANS = 1e-3, 24, 193
 LOWEST_RATIO, RATIOS_PER_DECADE, RATIOS = 0.05, 8, 43
 # Mean demand in units from which a continuous distribution replaces the discrete one.
 MANY_UNITS = 100.0
-# With this many units of demand on this many paths, the dispersion of a series is the average of its own and its
-# store's estimate.
+# With this many units of demand on this many paths, the dispersion of a series is the average of the series'
+# estimate and the store's.
 SHRINKAGE, SHRINKAGE_PATHS = 20.0, 50
 
 SmallFloats = np.ndarray

@@ -244,7 +244,7 @@ def _span(panel: Panel, names: list[tuple[str, str]], periods: slice, first: int
 
 
 def plans_of(problem: PlanProblem, factors: tuple[float, ...], stocks: list[Stock]) -> list[Plan]:
-    """Compute levels at the review deliveries for every multiplier, each from the stock of its own replay."""
+    """Compute levels at the review deliveries for every multiplier, each from the stock in its replay."""
     visits = review_visits(problem)
     network = Network.of(problem)
     levels = np.zeros((len(factors), *problem.mean.shape))

@@ -1,4 +1,4 @@
-"""Why six units: the steps of every line add up, and the limit named is the one that decided."""
+"""Explanations: the steps of every row add up, and the named constraint is the binding one."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def test_the_steps_of_every_line_add_up_to_its_target(data):
     assert_adds_up(plan, inputs)
 
 
-def test_a_free_line_is_told_in_numbers_that_can_be_checked_by_hand():
+def test_an_unconstrained_row_can_be_checked_by_hand():
     inputs = inputs_of()
     plan = optimize(inputs)
     row = line(plan, "01", "boots-2")
-    # Weekly visits without a cost: seven days of 4 units; 30 of 60 recent units are this SKU's.
+    # Weekly deliveries without a cost: seven days of 4 units; this SKU has 30 of 60 recent units.
     assert row["series_forecast"] == pytest.approx(28)
     assert row["share"] == pytest.approx(0.45, abs=0.05)
     assert row["sku_forecast"] == pytest.approx(28 * row["share"])
@@ -68,7 +68,7 @@ def test_a_free_line_is_told_in_numbers_that_can_be_checked_by_hand():
     assert row["next_visit"] - row["visit_date"] == pd.Timedelta(days=7)
 
 
-def test_the_limit_that_decided_is_named():
+def test_the_binding_constraint_is_named():
     inputs = inputs_of(storage_capacity=[30.0, 5000.0], visit_cost=[50.0, 50.0])
     status = np.where(inputs.sku_facts["sku"] == "bags-0", "Saldo", "")
     facts = inputs.sku_facts.assign(
@@ -83,7 +83,7 @@ def test_the_limit_that_decided_is_named():
     assert line(plan, "2", "bags-1")["limit"] == "minimum presentation"
 
 
-def test_a_pack_is_named_where_it_decides():
+def test_a_pack_is_named_if_it_is_binding():
     inputs = inputs_of(stock=False, settings={"policies": ["eoq"]})
     facts = inputs.sku_facts.assign(pack_size=np.where(inputs.sku_facts["category"] == "bags", 50.0, np.nan))
     plan = optimize(replace(inputs, sku_facts=facts))

@@ -1,4 +1,4 @@
-"""Visits a period and DC stock: bounds by prices, plans that keep the limits."""
+"""Deliveries per period and DC stock: bounds by shadow prices, plans within the constraints."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_bound_and_plan_lie_close(make_problem, visits, share):
     assert cost.total <= bound.total * 1.05
 
 
-def test_prices_are_zero_where_limits_do_not_bind(make_problem):
+def test_shadow_prices_are_zero_without_a_binding_constraint(make_problem):
     problem = limited(make_problem(3, 3, 14, capacity=80), 3, 100.0)
     network = Network.of(problem)
     relaxation = relax(problem, network, net_requirements_on_path(network, 0))
@@ -82,7 +82,7 @@ def test_review_visits_spread_over_the_week(make_problem):
     problem = replace(make_problem(9, 2, 14), max_visits_per_period=2)
     visits = review_visits(problem)
     assert visits.sum(axis=0).tolist() == [2, 2, 2, 2, 1, 0, 0] * 2
-    # The store that sells most is filled first.
+    # The store with the highest sales comes first.
     turnover = np.bincount(problem.series_store, weights=(problem.mean * problem.price).sum(axis=1))
     assert visits[np.argmax(turnover), 0]
 
@@ -99,7 +99,7 @@ def test_scarce_categories_are_scaled_not_dropped(make_problem):
 
 
 def test_visits_are_searched_within_the_limit_when_demand_is_uncertain():
-    # Space for two days of sales, cheap visits: one visit a week, as expected demand asks for, loses sales.
+    # Space for two days of sales and low delivery cost: one delivery per week loses sales.
     problem = replace(
         problem_of(stores=3, periods=14, paths=12, capacity=9.0, visit_cost=5.0, policies=["genetic"]),
         max_visits_per_period=2,

@@ -25,7 +25,7 @@ from tasks.inventory.policies.genetic import GeneticPolicy
 
 
 def solved_by_highs(problem, store: int) -> float:
-    """Least cost of one store: free quantities, visits binary, at most ``capacity`` after the fill."""
+    """Least cost of one store: free quantities, binary deliveries, at most ``capacity`` after a delivery."""
     rows = np.flatnonzero(problem.series_store == store)
     m, periods = len(rows), problem.periods
     visit, fill = 0, periods
@@ -51,12 +51,12 @@ def solved_by_highs(problem, store: int) -> float:
             cost[left + cell] = problem.settings.holding_cost
             before = {left + cell - 1: 1.0} if t else {}
             opening = problem.on_hand[j] if t == 0 else 0.0
-            # left = before + fill − (demand − lost)
+            # left = before + delivery − (demand − lost)
             flow = {left + cell: 1.0, fill + cell: -1.0, lost + cell: -1.0, **{k: -v for k, v in before.items()}}
             row(flow, opening - problem.mean[j, t], opening - problem.mean[j, t])
             row({fill + cell: 1.0, visit + t: -1000.0}, -np.inf, 0.0)
             row({lost + cell: 1.0}, 0.0, problem.mean[j, t])
-            # After the fill the store holds what is left plus what is sold.
+            # Stock after the delivery = stock left + units sold.
             space |= {left + cell: 1.0, lost + cell: -1.0}
         row(space, -np.inf, problem.capacity[store] - problem.mean[rows, t].sum())
         if t % problem.periods_per_week == 0 and t + problem.periods_per_week <= periods:
@@ -100,7 +100,7 @@ def test_no_choice_of_visits_and_levels_beats_the_bound(make_problem, seed, lead
             if cost.over_capacity_store_days == 0:
                 best = min(best, cost.total)
     assert bound <= best + 1e-9
-    # One category alone: every whole fill is tried above, and the bound's last block may be cut.
+    # One category: every whole quantity is tried above; the last block of the bound may be a fraction.
     plan = GeneticPolicy().plan(problem)
     assert simulate(problem, plan, network).total == pytest.approx(best, rel=0.05)
 
@@ -152,16 +152,16 @@ def test_soft_capacity_may_be_bought(make_problem):
     assert cost.total < simulate(hard, GeneticPolicy().plan(hard)).total
 
 
-def test_of_equal_costs_the_fewest_visits(make_problem):
+def test_equal_costs_give_the_fewest_deliveries(make_problem):
     problem = make_problem(1, 2, 14, capacity=1000, visit_cost=0)
     problem = replace(problem, on_hand=np.zeros(2))
     plan = GeneticPolicy().plan(problem)
-    # Visits are free, the first on day 0 or lost sales cost; one a week is enough.
+    # Deliveries cost nothing; the first must be on day 0 to avoid lost sales; one per week is enough.
     assert plan.visits.sum() == 2
     assert simulate(problem, plan).total == 0
 
 
-def test_fills_do_not_exceed_the_need_or_the_room(make_problem):
+def test_delivery_quantities_do_not_exceed_requirement_or_room(make_problem):
     problem = make_problem(2, 5, 21, capacity=18, seed=3)
     problem = replace(problem, on_hand=problem.on_hand % 3)
     network = Network.of(problem)
@@ -175,7 +175,7 @@ def test_fills_do_not_exceed_the_need_or_the_room(make_problem):
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_no_fill_crowds_a_store_whatever_arrives_besides(make_problem, seed):
+def test_no_delivery_exceeds_capacity_with_goods_in_transit(make_problem, seed):
     draw = np.random.default_rng(seed)
     problem = make_problem(
         2,

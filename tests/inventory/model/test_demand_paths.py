@@ -1,4 +1,4 @@
-"""Sample paths: the forecast's quantiles and mean, errors that go together, draws that hang on names."""
+"""Sample paths: quantiles and mean of the forecast, dependence of errors, draws seeded by names."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def test_paths_are_whole_and_follow_quantiles_and_mean():
     assert drawn.mean() == pytest.approx(102, rel=0.02)
 
 
-def test_a_slow_article_sells_its_mean_though_its_quantiles_are_zero():
+def test_a_slow_style_has_its_mean_demand_although_its_quantiles_are_zero():
     drawn = one(0.05, [0.0] * 5, paths=20000)
     assert drawn.mean() == pytest.approx(0.05, rel=0.1)
     assert (drawn == 0).mean() > 0.9
 
 
-def test_errors_last_fade_and_are_shared():
+def test_errors_are_persistent_autoregressive_and_have_common_factors():
     names = [("a", "x"), ("a", "y"), ("b", "x")]
     quantiles = np.broadcast_to([60.0, 80.0, 100.0, 120.0, 140.0], (3, 8, 5))
     drawn = draw_paths(np.full((3, 8), 100.0), quantiles, LEVELS, names, Correlation(0.3, 0.5, 0.4, 0.1), 4000, 1)
@@ -42,7 +42,7 @@ def test_errors_last_fade_and_are_shared():
     assert np.corrcoef(drawn[:, 0, 0], drawn[:, 2, 0])[0, 1] == pytest.approx(0.1, abs=0.06)
 
 
-def test_a_series_draws_by_its_name_not_by_its_place():
+def test_the_draws_of_a_series_depend_on_its_name_not_on_its_position():
     names = [("a", "x"), ("b", "y"), ("b", "z")]
     quantiles = np.broadcast_to([1.0, 2.0, 3.0, 4.0, 5.0], (3, 4, 5))
     mean = np.full((3, 4), 3.0)
@@ -54,7 +54,7 @@ def test_a_series_draws_by_its_name_not_by_its_place():
 
 
 def folds_of(drawn: np.ndarray) -> pd.DataFrame:
-    """Fold rows in which every path is a fold."""
+    """Fold rows with one fold per path."""
     periods = drawn.shape[2]
     fold, series, period = (index.ravel() for index in np.indices(drawn.shape))
     frame = pd.DataFrame(
@@ -72,7 +72,7 @@ def folds_of(drawn: np.ndarray) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("network", [0.0, 0.25])
-def test_correlation_is_found_again_in_folds(network):
+def test_correlation_is_recovered_from_folds(network):
     truth = Correlation(0.3, 0.5, 0.4, network)
     names = [(f"s{i // 4}", f"c{i % 4}") for i in range(40)]
     quantiles = np.broadcast_to([60.0, 80.0, 100.0, 120.0, 140.0], (40, 10, 5))
@@ -93,7 +93,7 @@ def test_a_models_own_paths_give_the_order_and_the_forecast_the_quantiles():
     names = [("a", "x"), ("a", "y")]
     quantiles = np.broadcast_to([60.0, 80.0, 100.0, 120.0, 140.0], (2, 6, 5))
     mean = np.full((2, 6), 100.0)
-    # Paths that cross once in the middle: who is low at first is high at last.
+    # Paths that cross in the middle: low ones become high.
     ramp = np.arange(400.0)
     own = np.concatenate([np.tile(ramp, (3, 1)), np.tile(-ramp, (3, 1))])
     chosen = [OwnPaths({0: own}, 5, from_end) for from_end in (False, True)]
@@ -104,15 +104,15 @@ def test_a_models_own_paths_give_the_order_and_the_forecast_the_quantiles():
     assert flat[0, 2] > 0.99
     assert flat[0, 5] < -0.99
     both = np.concatenate([first, last])[:, 0]
-    # All 400 once: the quantiles are met nearly exactly.
+    # Each of 400 paths once: the quantiles are nearly exact.
     np.testing.assert_allclose(np.quantile(both, LEVELS, axis=0).T, np.tile([60, 80, 100, 120, 140], (6, 1)), atol=2)
 
 
-def test_more_paths_than_the_model_has_take_them_again_and_ties_fall_by_chance():
+def test_model_paths_are_reused_and_ties_are_random():
     own = OwnPaths({3: np.zeros((4, 10))}, 1, from_end=False)
     found = own.probabilities(3, ("a", "x"), 25)
     assert found.shape == (25, 4)
     assert ((found > 0) & (found < 1)).all()
-    # Ties: a path's place differs from period to period.
+    # Ties: the rank of a path differs between periods.
     assert np.ptp(np.floor(found * 10), axis=1).max() > 0
     np.testing.assert_array_equal(np.floor(found[:5] * 10), np.floor(found[10:15] * 10))

@@ -1,4 +1,4 @@
-"""The simulator is the one period loop: what uses it, and the closed forms that must agree with it."""
+"""Everything that uses the simulator, and the closed forms that must agree with it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def random_plan(problem, seed: int) -> Plan:
 
 @pytest.mark.parametrize("lead", [0, 2])
 @pytest.mark.parametrize("paths", [0, 5])
-def test_a_trace_changes_no_measure_and_adds_up_to_it(make_problem, lead, paths):
+def test_a_trace_does_not_change_measures_and_adds_up_to_them(make_problem, lead, paths):
     problem = make_problem(3, 4, 14, paths=paths, lead_time=lead, transit=lead + 1, capacity=20)
     network, plan = Network.of(problem), random_plan(problem, 1)
     visits = plan.visits.copy()
@@ -94,7 +94,7 @@ def test_levels_of_given_quantities_send_them(make_problem, lead):
 @pytest.mark.parametrize("lead", [0, 2])
 @pytest.mark.parametrize("holding", [0.0, 0.4])
 def test_the_arcs_of_the_visit_graph_cost_what_the_simulator_says(make_problem, lead, holding):
-    """Without a capacity, and with prices that stay, a shortest path is attained by its plan exactly."""
+    """Without a capacity and with constant prices, the plan of a shortest path has exactly its cost."""
     problem = make_problem(3, 4, 21, capacity=np.inf, lead_time=lead, transit=lead, holding_cost=holding)
     problem = replace(problem, price=np.repeat(problem.price[:, :1], 21, axis=1))
     network = Network.of(problem)

@@ -1,4 +1,4 @@
-"""What every policy keeps, and hand-computed numbers of each."""
+"""Invariants of all policies, and hand-computed numbers of each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = policy_names()
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("paths", [0, 6])
 @pytest.mark.parametrize("lead", [0, 2])
-def test_plans_have_shape_keep_the_weeks_and_are_reproducible(make_problem, name, paths, lead):
+def test_plans_have_the_right_shape_no_missed_week_and_are_reproducible(make_problem, name, paths, lead):
     problem = make_problem(3, 4, 21, paths=paths, capacity=35, lead_time=lead, transit=lead, holding_cost=0.1)
     policy = make_policy(name)
     before = problem.mean.copy()
@@ -45,11 +45,11 @@ def test_plans_have_shape_keep_the_weeks_and_are_reproducible(make_problem, name
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("paths", [0, 20])
-def test_without_cost_and_capacity_the_service_level_rules(make_problem, name, paths):
+def test_without_cost_and_capacity_levels_follow_the_service_level(make_problem, name, paths):
     problem = make_problem(2, 3, 14, paths=paths, capacity=np.inf, service_level=0.9)
     problem = replace(problem, visit_cost=np.zeros(2), free_visits=np.ones(2, dtype=bool))
     plan = solve(replace(problem, settings=problem.settings.model_copy(update={"policies": [name]}))).plan
-    # One visit a review period, on its first period.
+    # One delivery per review period, in its first period.
     assert np.flatnonzero(plan.visits[0]).tolist() == [0, 7]
     demand = problem.mean[None] if paths == 0 else problem.paths
     week = np.sort(demand[:, :, :7].sum(axis=2), axis=0)
@@ -69,7 +69,7 @@ def test_eoq_orders_a_whole_number_of_periods_at_its_visits(make_problem):
     problem = make_problem(1, 1, 6, week=2, capacity=1000)
     problem = replace(problem, mean=np.full((1, 6), 2.0), price=np.full((1, 6), 10.0), on_hand=np.zeros(1))
     plan = EoqPolicy().plan(problem)
-    # At 0 nothing is there: 2 h units. The cheapest cover loses nothing at 30 a visit: h = 2 is enough.
+    # No stock at 0: order 2 h units. The cheapest coverage loses no sale at 30 per delivery: h = 2 is enough.
     assert plan.levels[0, 0] % 2 == 0
     assert simulate(problem, plan).lost_units == 0
 
@@ -82,7 +82,7 @@ def test_newsvendor_ratio_without_holding_is_the_service_level(make_problem):
     assert abs(level - week[int(0.95 * 300)]) <= 1
 
 
-def test_marginal_value_gives_scarce_space_to_the_dear(make_problem):
+def test_marginal_value_gives_scarce_space_to_the_most_valuable_units(make_problem):
     problem = make_problem(1, 2, 7, paths=50, capacity=8.0, seed=2)
     rate = np.full((2, 7), 1.0)
     draws = np.random.default_rng(0).poisson(1.0, (50, 2, 7)).astype(float)
@@ -116,7 +116,7 @@ def test_valid_plans_come_first_then_the_lowest_total(make_problem):
     assert table.loc["genetic", "gap"] == pytest.approx(table.loc["genetic", "total"] / solution.bound.total - 1)
 
 
-def test_uncertain_demand_pays_for_crowded_days_instead(make_problem):
+def test_uncertain_demand_pays_a_penalty_over_capacity_instead(make_problem):
     problem = make_problem(1, 3, 14, paths=5, capacity=3)
     evaluated = evaluate_plan(problem, "x", make_policy("periodic_review").plan(problem))
     assert evaluated.cost.over_capacity_store_days > 0

@@ -1,4 +1,4 @@
-"""What a forecast costs in a simulated shop: by hand, and what must hold for any forecast."""
+"""Inventory cost of a forecast: hand-computed numbers and invariants."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNKNOWN = float("nan")
 
 
 def test_by_hand() -> None:
-    """A sure forecast of 4, L = 1, R = 2, h = 0.5, p = 2, demand 3, 6, 2, unknown, 9.
+    """A certain forecast of 4, L = 1, R = 2, h = 0.5, p = 2, demand 3, 6, 2, unknown, 9.
 
     Levels: 12 for periods 0 to 2, and 8 for 2 and 4, as nothing is asked in 3. Stock: 12 - 3 = 9 (before the first
     visit: not charged), 9 - 6 = 3 (1.5), 3 - 2 = 1 (0.5); 8 - 3 = 5 ordered while 3 were left; 1 + 5 = 6 (unknown:
@@ -30,7 +30,7 @@ def test_by_hand() -> None:
     np.testing.assert_allclose(found, [[UNKNOWN, 1.5, 0.5, UNKNOWN, 6.0]])
 
 
-def test_a_level_is_the_quantile_that_its_costs_ask_for() -> None:
+def test_a_level_is_the_quantile_of_its_cost_ratio() -> None:
     """h = 0.25, p = 1: 0.8 of the paths 1 ... 10 are at most 8; with R = 2 it is 1 - 0.5 / 1.375 = 0.64, the 7th."""
     assert covered_probability(np.array([1.0]), np.array([0.25]), 2) == pytest.approx(1 - 0.5 / 1.375)
     paths = np.arange(1.0, 11.0)[:, None, None] * np.array([1.0, 0.0, 2.0])
@@ -60,7 +60,7 @@ def test_no_cost_is_negative_and_a_perfect_forecast_is_cheapest(rule: OrderRule)
 
 
 def test_stock_moves_as_in_the_simulator() -> None:
-    """The same levels in the one simulator: every period charged (L = 0), or those that its own opening covers."""
+    """The same levels in the simulator: all periods count (L = 0), or those after the opening stock."""
     random = np.random.default_rng(5)
     rule = OrderRule(lead_time=2, review_period=3, holding_cost=0.3)
     demand, price = random.poisson(2.0, (1, 14)).astype(float), np.array([1.7])
