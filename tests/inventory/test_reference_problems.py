@@ -37,7 +37,7 @@ def test_known_demand_reaches_the_proven_bound(name, total, most_over):
     assert (cost.over_capacity_store_days, cost.missed_weeks) == (0, 0)
 
 
-def test_visits_a_period_cost_next_to_nothing():
+def test_a_limit_on_deliveries_per_period_costs_little():
     problem = problem_named("M-known-dock9")
     network = Network.of(problem)
     result = bound_of(problem, network)
@@ -48,7 +48,7 @@ def test_visits_a_period_cost_next_to_nothing():
     assert cost.limit_breaches == ()
 
 
-def test_dc_stock_goes_where_it_is_worth_most():
+def test_dc_stock_goes_to_the_most_valuable_units():
     problem = problem_named("M-known-dc80")
     network = Network.of(problem)
     result = bound_of(problem, network)

@@ -16,11 +16,11 @@ from tests.inventory.allocation.test_disaggregate import BOUND, FREE, rows_of
 from tests.inventory.test_weekly_plan import COSTED, inputs_of
 
 
-def runs_of(level: float, share: list[float], per_article: int = 2, constrained: np.ndarray = BOUND, **columns):
-    """Targets of styles with ``per_article`` core sizes each, then one size that is none."""
-    rows = per_article + 1
+def runs_of(level: float, share: list[float], per_style: int = 2, constrained: np.ndarray = BOUND, **columns):
+    """Targets of styles with ``per_style`` core sizes each, then one size that is none."""
+    rows = per_style + 1
     style = np.repeat(np.arange(len(share)), rows)
-    core = np.tile([True] * per_article + [False], len(share))
+    core = np.tile([True] * per_style + [False], len(share))
     split_rows = replace(
         rows_of(np.zeros(len(style), dtype=np.int64), np.repeat(share, rows) / rows, **columns), core=core
     )
@@ -30,7 +30,7 @@ def runs_of(level: float, share: list[float], per_article: int = 2, constrained:
     return targets.reshape(len(share), rows), kept.reshape(len(share), rows)[:, 0]
 
 
-def test_an_article_gets_its_whole_run_or_nothing():
+def test_a_style_gets_its_complete_run_or_nothing():
     # 6 units at 60, 30 and 10 %: runs of 2 fit twice; the third's part (0.6) is below half a run.
     targets, kept = runs_of(6, [0.6, 0.3, 0.1])
     assert kept.tolist() == [True, True, False]
@@ -39,8 +39,8 @@ def test_an_article_gets_its_whole_run_or_nothing():
     assert targets[2].sum() == 0
 
 
-def test_a_part_of_half_a_run_is_made_whole():
-    # 6 · 0.2 = 1.2 of a run of 2: made whole; in a store without limits as well.
+def test_half_a_run_is_completed():
+    # 6 · 0.2 = 1.2 of a run of 2: completed, also in an uncapacitated store.
     for constrained in (BOUND, FREE):
         targets, kept = runs_of(6, [0.8, 0.2], constrained=constrained)
         assert kept.all()
@@ -48,7 +48,7 @@ def test_a_part_of_half_a_run_is_made_whole():
         assert targets.sum() == 6
 
 
-def test_a_run_in_stock_needs_nothing():
+def test_a_run_in_stock_gets_no_units():
     position = np.array([0.0, 0, 0, 1, 1, 0])
     targets, kept = runs_of(5, [0.9, 0.1], position=position)
     assert kept.all()
@@ -56,13 +56,13 @@ def test_a_run_in_stock_needs_nothing():
     assert (targets[0, :2] >= 1).all()
 
 
-def test_where_the_level_holds_no_run_the_best_seller_gets_core_sizes_first():
-    targets, kept = runs_of(2, [0.4, 0.6], per_article=3)
+def test_a_level_below_any_run_goes_to_the_core_sizes_of_the_best_seller():
+    targets, kept = runs_of(2, [0.4, 0.6], per_style=3)
     assert kept.tolist() == [False, True]
     assert targets[1].tolist() == [1, 1, 0, 0]
 
 
-def test_minimum_presentation_keeps_an_article_on_show():
+def test_minimum_presentation_keeps_a_style_on_display():
     floor = np.array([0.0, 0, 0, 1, 0, 0])
     targets, kept = runs_of(6, [0.95, 0.05], floor=floor)
     assert kept.all()
@@ -79,14 +79,14 @@ def test_core_sizes_are_the_fewest_that_make_half_of_a_shrunk_curve():
     )
     style = np.array(["a", "a", "a", "a", "new", "new", "bag", "odd"], dtype=object)
     core = core_sizes(facts, style, 0.5)
-    # Without sales the category's curve decides; one size is no run.
+    # Without sales the curve of the category decides; one size is not a run.
     assert core.tolist() == [False, True, False, False, False, True, False, False]
     assert core_sizes(facts, style, 0.7).tolist()[:2] == [True, True]
 
 
 @settings(max_examples=12, deadline=None)
 @given(data=st.data())
-def test_no_article_on_show_is_broken_unless_it_is_reported(data):
+def test_every_incomplete_size_run_on_display_is_reported(data):
     draw = np.random.default_rng(data.draw(st.integers(0, 999)))
     inputs = inputs_of(stock=data.draw(st.booleans()), **COSTED)
     base = inputs.sku_facts.drop_duplicates(["store_id", "category"])
@@ -112,7 +112,9 @@ def test_no_article_on_show_is_broken_unless_it_is_reported(data):
     )
     core_of = dict(zip(facts[["store_id", "sku"]].itertuples(index=False, name=None), core, strict=True))
     have = np.maximum(explained["target_quantity"], explained["on_hand"].fillna(0) + explained["in_transit"].fillna(0))
-    explained = explained.assign(have=have, core=[core_of[key] for key in zip(explained["store_id"], explained["sku"], strict=True)])
+    explained = explained.assign(
+        have=have, core=[core_of[key] for key in zip(explained["store_id"], explained["sku"], strict=True)]
+    )
     of_size_runs = plan.shortages["limit"] == "size run"
     reported = {tuple(row) for row in plan.shortages.loc[of_size_runs, ["store_id", "sku"]].to_numpy()}
     for (store, style), rows in explained.groupby(["store_id", "article"]):

@@ -1,4 +1,4 @@
-"""From levels to SKUs: whole units, totals kept, nothing sent where nothing may be."""
+"""From levels to SKUs: whole units, exact totals, nothing sent where it is not allowed."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def test_largest_remainder_keeps_the_total():
     assert split(np.array([10.0]), rows_of([0, 0, 0], [0.37, 0.33, 0.30]), FREE).tolist() == [4, 3, 3]
 
 
-def test_unbounded_stores_split_by_share_whatever_is_there():
+def test_uncapacitated_stores_split_by_share_regardless_of_stock():
     rows = rows_of([0, 0], [0.5, 0.5], position=[9.0, 0.0])
     assert split(np.array([10.0]), rows, FREE).tolist() == [5, 5]
 
 
-def test_bounded_stores_fill_the_shortest_first_and_never_above_the_level():
-    # 9 of one are there: of the 10 only one unit is left for the other.
+def test_constrained_stores_send_to_the_largest_shortfall_first_and_never_above_the_level():
+    # One SKU has 9 units: the other one gets the remaining unit of 10.
     rows = rows_of([0, 0], [0.5, 0.5], position=[9.0, 0.0])
     assert split(np.array([10.0]), rows, BOUND).tolist() == [9, 1]
 
 
-def test_above_the_level_already_nothing_is_sent():
+def test_nothing_is_sent_if_stock_is_above_the_level():
     rows = rows_of([0, 0], [0.5, 0.5], position=[12.0, 3.0])
     targets = split(np.array([10.0]), rows, BOUND)
     assert targets.sum() == 10
@@ -54,11 +54,11 @@ def test_above_the_level_already_nothing_is_sent():
 def test_minimum_presentation_comes_first():
     rows = rows_of([0, 0, 0], [0.9, 0.1, 0.0], floor=[0.0, 2.0, 2.0])
     assert split(np.array([10.0]), rows, FREE).tolist() == [6, 2, 2]
-    # Not enough for all of it: cut in proportion.
+    # Not enough for all minimum units: reduced in proportion.
     assert split(np.array([2.0]), rows, FREE).tolist() == [0, 1, 1]
 
 
-def test_what_may_not_be_sent_has_no_target_and_takes_its_place():
+def test_stock_that_may_not_be_sent_has_no_target_and_counts_against_the_level():
     rows = rows_of([0, 0], [0.5, 0.5], position=[4.0, 0.0], may_send=[False, True])
     assert split(np.array([10.0]), rows, BOUND).tolist() == [0, 6]
     assert split(np.array([10.0]), rows, FREE).tolist() == [0, 10]
@@ -92,14 +92,14 @@ def test_totals_are_kept_and_targets_are_whole(data):
     present = np.isin(np.arange(3), series)
     total = np.bincount(series, weights=targets, minlength=3)
     np.testing.assert_array_equal(total[present], levels[present])
-    # In a bounded store targets and stock together stay at the level, or at the stock where that is above it.
+    # In a constrained store targets and stock together equal the level, or the stock if it is higher.
     after = np.bincount(series, weights=np.maximum(targets, position), minlength=3)
     stock = np.bincount(series, weights=position, minlength=3)
     fits = constrained & present & (np.bincount(series, weights=np.maximum(floor, position), minlength=3) <= levels)
     np.testing.assert_array_equal(after[fits], np.maximum(levels, stock)[fits])
 
 
-def test_dc_stock_is_shared_by_what_is_lacking():
+def test_dc_stock_is_allocated_by_shortfall():
     targets = np.array([8, 3, 5])
     cut = within_dc(targets, np.array([2.0, 0.0, 0.0]), np.array([0, 0, 1]), np.array([6.0, np.inf]))
     # 6 and 3 are missing, 6 are available: 4 and 2; the other SKU is not touched.
@@ -118,7 +118,7 @@ def test_shares_follow_recent_sales_and_shrink():
     facts = facts_of(sku=["x", "y"], recent_units=[200.0, 0.0], total_units=[200.0, 200.0])
     share = sku_shares(facts, np.zeros(2, dtype=np.int64))
     assert share.sum() == pytest.approx(1)
-    # Own evidence of 200 units against a prior worth 20 that says one half.
+    # 200 units of sales against a prior of one half with a weight of 20 units.
     assert share[0] == pytest.approx((200 + 20 * 0.5) / 220)
 
 
@@ -134,7 +134,7 @@ def test_without_sales_the_size_curve_of_the_network_decides():
     assert share[2] > share[3] > 0
 
 
-def test_the_order_of_rows_changes_no_share():
+def test_the_order_of_rows_does_not_change_shares():
     facts = facts_of(sku=list("wxyz"), recent_units=[5.0, 1, 0, 9], total_units=[9.0, 9, 3, 9], size=list("1212"))
     series = np.array([0, 0, 1, 1])
     order = np.array([2, 0, 3, 1])
@@ -142,7 +142,7 @@ def test_the_order_of_rows_changes_no_share():
     np.testing.assert_allclose(shuffled, sku_shares(facts, series)[order])
 
 
-def test_lifecycle_decides_where_an_article_may_go():
+def test_lifecycle_decides_which_stores_may_get_a_style():
     rules = LifecycleSettings()
     stores = pd.DataFrame({"store_id": ["a", "d", "n"], "store_type": ["TIENDAS A", "D", None]})
     facts = pd.concat(

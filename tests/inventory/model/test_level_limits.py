@@ -1,4 +1,4 @@
-"""Places on show, packs, presentation, lifecycle, frozen days: kept, or reported by name."""
+"""Display capacity, packs, presentation, lifecycle, blackout dates: satisfied, or reported by name."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tasks.inventory.allocation.assortment import (
     MARKED,
     SINGLE,
     Display,
-    style_labels,
     display_overflow,
     displayed_styles,
+    style_labels,
 )
 from tasks.inventory.allocation.disaggregate import split, within_dc
 from tasks.inventory.model.delivery_days import blackout_periods, missed_weeks, review_visits
@@ -37,14 +37,14 @@ def facts(skus: list[str], sizes: list[str], **more: object) -> pd.DataFrame:
     return pd.DataFrame({"sku": skus, "size": sizes, **more})
 
 
-def test_articles_are_told_by_the_columns_that_there_are():
+def test_styles_are_identified_by_the_available_columns():
     labels, rule = style_labels(facts(["A-36", "A-37", "B-36"], ["36", "37", "36"]))
     assert (labels.tolist(), rule) == (["A", "A", "B"], MARKED)
     labels, rule = style_labels(facts(["120035", "120036", "7035"], ["35", "36", "35"]))
     assert (labels.tolist(), rule) == (["12", "12", "7"], ENDING)
     labels, rule = style_labels(facts(["101", "102", "336"], ["35", "36", "36"]))
     assert (labels.tolist(), rule) == (["101", "102", "336"], SINGLE)
-    labels, rule = style_labels(facts(["A-36", "B-36"], ["36", "36"], style=["boot", ""]))
+    labels, rule = style_labels(facts(["A-36", "B-36"], ["36", "36"], article=["boot", ""]))
     assert (labels.tolist(), rule) == (["boot", "B"], GIVEN)
 
 
@@ -53,10 +53,10 @@ def test_a_level_below_a_pack_gives_one_pack_where_there_is_room():
     assert split(np.array([4.0]), rows, BOUND, ROOM).tolist() == [6, 0]
     assert split(np.array([4.0]), rows, BOUND, np.array([1.0])).tolist() == [0, 0]
     assert split(np.array([0.0]), rows, BOUND, ROOM).tolist() == [0, 0]
-    # Two units are above the level already: nothing is wanted.
+    # Stock of two units is above the level: nothing is sent.
     stocked = rows_of([0, 0], [0.7, 0.3], pack=[6.0, 6.0], position=[0.0, 6.0])
     assert split(np.array([4.0]), stocked, BOUND, ROOM).tolist() == [0, 0]
-    # Of two packs the level holds one; none is added.
+    # The level allows one of two packs; none is added.
     assert split(np.array([11.0]), rows, FREE).tolist() == [6, 0]
 
 
@@ -65,7 +65,7 @@ def test_minimum_presentation_is_lifted_to_whole_packs():
     assert split(np.array([10.0]), rows, BOUND).tolist() == [4, 6]
 
 
-def test_the_dc_serves_what_must_be_there_first():
+def test_dc_stock_goes_to_minimum_units_first():
     # 8 are missing, 4 are available: one of each store's presentation first, the rest in proportion.
     cut = within_dc(np.array([6, 2]), np.zeros(2), np.zeros(2, dtype=np.int64), np.array([4.0]), np.array([1.0, 1.0]))
     assert cut.tolist() == [3, 1]
@@ -73,7 +73,7 @@ def test_the_dc_serves_what_must_be_there_first():
     assert cut.tolist() == [1, 1]
 
 
-def test_free_places_go_to_what_is_worth_most_and_stock_keeps_its_place():
+def test_display_capacity_goes_to_the_most_valuable_styles_and_stock_stays_displayed():
     display = Display(np.zeros(5, dtype=np.int64), np.array([0, 0, 1, 2, 3]), np.array([2.0]))
     position = np.array([0.0, 1.0, 0.0, 0.0, 0.0])
     units, value = np.array([1.0, 1, 2, 2, 9]), np.array([10.0, 10, 10, 20, 1])
@@ -81,52 +81,59 @@ def test_free_places_go_to_what_is_worth_most_and_stock_keeps_its_place():
     assert display_overflow(replace(display, capacity=np.array([0.0])), position).tolist() == [1]
     assert displayed_styles(replace(display, capacity=np.array([np.inf])), position, units, value).all()
     # A style without a delivery is left out only if no display slot is free.
-    assert displayed_styles(replace(display, capacity=np.array([4.0])), position, np.array([0.0, 1, 0, 2, 9]), value).all()
-    assert displayed_styles(replace(display, capacity=np.array([3.0])), position, np.array([0.0, 1, 0, 2, 9]), value)[2] == 0
+    assert displayed_styles(
+        replace(display, capacity=np.array([4.0])), position, np.array([0.0, 1, 0, 2, 9]), value
+    ).all()
+    assert (
+        displayed_styles(replace(display, capacity=np.array([3.0])), position, np.array([0.0, 1, 0, 2, 9]), value)[2]
+        == 0
+    )
 
 
 def shown_articles(plan: object, inputs: object) -> pd.Series:
     """Different styles per store that are in stock or will be."""
     explained = plan.explanations
-    have = explained[(explained["target_quantity"] > 0) | (explained["on_hand"].fillna(0) + explained["in_transit"].fillna(0) > 0)]
+    have = explained[
+        (explained["target_quantity"] > 0) | (explained["on_hand"].fillna(0) + explained["in_transit"].fillna(0) > 0)
+    ]
     return have.groupby("store_id")["article"].nunique()
 
 
-def test_no_store_shows_more_articles_than_it_has_places_for():
+def test_no_store_exceeds_its_display_capacity():
     inputs = inputs_of(stock=False, display_capacity=[2, 4], **COSTED)
     plan = optimize(inputs)
     assert shown_articles(plan, inputs).to_dict() == {"01": 2, "2": 4}
     left_out = plan.shortages[(plan.shortages["limit"] == "display capacity") & (plan.shortages["store_id"] == "01")]
     assert len(left_out[left_out["sku"] != ""]) == 4
     assert (left_out["allocated"] < left_out["requested"]).all()
-    assert any("Not satisfied, display capacity" in note for note in plan.notes)
-    assert any("Articles are told by" in note for note in plan.notes)
-    # The units of those left out go to those on show: the category keeps its level.
+    assert any("Shortage, display capacity" in note for note in plan.notes)
+    assert any("Styles identified by" in note for note in plan.notes)
+    # The units of styles that are left out go to displayed styles: the category keeps its level.
     totals = plan.replenishment.groupby(["store_id", "category"])["target_quantity"].sum()
     levels = plan.explanations.groupby(["store_id", "category"])["order_up_to"].first()
     shown = totals[totals > 0]
     assert (shown == levels[shown.index]).all()
 
 
-def test_a_category_without_any_place_leaves_room_to_the_others_and_its_sales_are_lost():
+def test_a_category_without_display_uses_no_storage_and_its_sales_are_lost():
     roomy = {"storage_capacity": [25.0, 60.0], "visit_cost": [50.0, 80.0]}
     inputs = inputs_of(stock=False, **roomy)
     free, bound = optimize(inputs), optimize(replace(inputs, stores=inputs.stores.assign(display_capacity=[1, 6])))
     categories = bound.explanations[bound.explanations["store_id"] == "01"].groupby("category")
     assert categories["target_quantity"].sum().gt(0).to_dict() == {"bags": False, "boots": True}
-    # The plan itself knows: no level, no delivery, and the place of bags in storage goes to boots.
+    # In the second plan bags have no level and no delivery; boots use their storage capacity.
     assert set(bound.levels.loc[bound.levels["store_id"] == "01", "category"]) == {"boots"}
     sent = bound.deliveries[bound.deliveries["store_id"] == "01"]
     assert sent["sku"].str.startswith("boots").all()
     assert categories["order_up_to"].first()["boots"] > level_of(free, "01", "boots")
-    # What bags would have sold there is in the cost of every policy: about 1 a day at 20.
+    # Lost sales of bags are in the cost of every policy: about 1 per day at price 20.
     cost = bound.costs.set_index("policy")["lost_sales"]
     assert (cost >= 0.8 * 14 * 20).all()
     named = bound.shortages[(bound.shortages["category"] == "bags") & (bound.shortages["sku"] == "")]
     assert named[["store_id", "limit", "allocated"]].to_numpy().tolist() == [["01", "display capacity", 0.0]]
     assert named["requested"].iloc[0] == level_of(free, "01", "bags")
     assert set(categories.get_group("bags")["limit"]) == {"display capacity"}
-    # Where everything has a place nothing changes.
+    # A sufficient display capacity changes nothing.
     pd.testing.assert_frame_equal(of_store(free, "2"), of_store(bound, "2"))
 
 
@@ -139,13 +146,13 @@ def of_store(plan: object, store: str) -> pd.DataFrame:
     return plan.replenishment[plan.replenishment["store_id"] == store]
 
 
-def test_stock_beyond_the_places_is_reported_and_nothing_new_comes():
+def test_stock_above_the_display_capacity_is_reported_and_no_new_style_is_sent():
     plan = optimize(inputs_of(display_capacity=[2, 6], **COSTED))
     rows = plan.shortages[(plan.shortages["store_id"] == "01") & (plan.shortages["sku"] == "")]
     assert rows[rows["limit"] == "display capacity"][["requested", "allocated"]].to_numpy().tolist() == [[6, 2]]
 
 
-def test_what_cannot_be_satisfied_is_reported_by_name():
+def test_shortages_are_reported_by_name():
     inputs = inputs_of(stock=False, storage_capacity=[20.0, 3.0], visit_cost=[50.0, 80.0])
     lifted = inputs.sku_facts.assign(
         min_presentation=np.where(inputs.sku_facts["sku"] == "bags-1", 6.0, np.nan),
@@ -162,7 +169,7 @@ def test_what_cannot_be_satisfied_is_reported_by_name():
     assert targets.groupby("store_id").sum()["2"] <= 3
 
 
-def test_presentation_yields_to_the_capacity_of_the_store():
+def test_storage_capacity_has_priority_over_minimum_presentation():
     inputs = inputs_of(stock=False, settings={"policies": ["eoq"]}, storage_capacity=[20.0, 500.0], visit_cost=[1, 1])
     lifted = inputs.sku_facts.assign(min_presentation=10.0)
     plan = optimize(replace(inputs, sku_facts=lifted))
@@ -173,7 +180,7 @@ def test_presentation_yields_to_the_capacity_of_the_store():
     assert totals["01"] < 60
 
 
-def test_clearance_goes_to_no_store_of_type_a():
+def test_clearance_is_not_sent_to_stores_of_type_a():
     inputs = inputs_of(**COSTED)
     status = np.where(inputs.sku_facts["sku"] == "bags-0", "Liquidación", "")
     plan = optimize(replace(inputs, sku_facts=inputs.sku_facts.assign(collection_status=status)))
@@ -184,7 +191,7 @@ def test_clearance_goes_to_no_store_of_type_a():
 
 @pytest.mark.parametrize("policy", policy_names())
 @pytest.mark.parametrize("paths", [0, 8])
-def test_no_policy_visits_on_a_frozen_day(policy: str, paths: int):
+def test_no_policy_delivers_on_a_blackout_date(policy: str, paths: int):
     problem = problem_of(periods=21, paths=paths, policies=[policy])
     blackout = np.zeros((2, 21), dtype=bool)
     blackout[:, [0, 7, 8]] = True
@@ -193,13 +200,13 @@ def test_no_policy_visits_on_a_frozen_day(policy: str, paths: int):
     plan = within_limits(problem, make_policy(policy).plan(problem), Network.of(problem))
     assert not (plan.visits & blackout).any()
     cost = simulate(problem, plan)
-    # Store 1 has no day in its third week: nothing is missed there.
+    # Store 1 has no allowed day in its third week, so that week is not missed.
     assert cost.missed_weeks == 0
     assert not cost.limit_breaches
     assert plan.visits[0, 14:].any()
 
 
-def test_review_visits_move_to_the_next_day_that_is_not_frozen():
+def test_review_deliveries_move_past_blackout_dates():
     problem = problem_of(stores=3, periods=14)
     blackout = np.zeros((3, 14), dtype=bool)
     blackout[0, :2] = True
@@ -211,7 +218,7 @@ def test_review_visits_move_to_the_next_day_that_is_not_frozen():
     assert missed_weeks(spread, 7, 0, blackout) == 0
 
 
-def test_frozen_days_come_from_the_settings_and_the_calendar():
+def test_blackout_dates_come_from_the_settings_and_the_calendar():
     inputs = inputs_of(settings={"blackout": {"dates": ["2024-03-05"], "closed_days": True}})
     dates = pd.date_range(AS_OF, periods=14)
     calendar = pd.DataFrame(
@@ -227,11 +234,11 @@ def test_frozen_days_come_from_the_settings_and_the_calendar():
     assert blackout_periods(inputs_of().settings, calendar[["date", "store_id", "open"]], ("01", "2"), dates) is None
 
 
-def test_a_frozen_first_day_is_told_and_moves_the_visit():
+def test_a_blackout_on_the_first_day_moves_the_delivery_and_is_named():
     inputs = inputs_of(settings={"blackout": {"dates": ["2024-03-04"]}})
     plan = optimize(inputs)
     assert plan.visits["date"].min() == AS_OF + pd.Timedelta(days=1)
-    assert set(plan.explanations["limit"]) == {"frozen days"}
+    assert set(plan.explanations["limit"]) == {"blackout dates"}
 
 
 def test_a_horizon_shorter_than_a_week_still_has_its_first_visit():

@@ -1,4 +1,4 @@
-"""The simulator against a plain ledger written from the contract's words, by hand, and by its laws."""
+"""The simulator: a plain ledger written from the contract, hand-computed numbers, and invariants."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def plan_of(days: dict[int, float], periods: int) -> Plan:
 
 
 def test_a_week_by_hand():
-    # Opens with 3; sells 2, 2, 2, 2. Visit at 1 finds 1 and fills to 4; at 3 nothing is left but 0: 2 sold, 0 left.
+    # Opening stock 3; demand 2, 2, 2, 2. The delivery at 1 finds 1 unit and fills up to 4. No stock is left at 3.
     problem = one_series([2, 2, 2, 2], 3, [], holding_cost=1.0)
     cost = simulate(problem, plan_of({1: 4}, 4))
     # After the periods 1, 2, 0 and 0 units are left; the last period loses 2 units.
@@ -129,7 +129,7 @@ def test_a_visit_before_the_lead_time_cannot_be_decided():
     assert cost.lost_units == 6
 
 
-def test_capacity_counts_after_the_fill_and_never_cuts_it():
+def test_capacity_is_checked_after_the_delivery_and_does_not_reduce_it():
     problem = one_series([2, 2, 2], 0, [])
     cost = simulate(problem, plan_of({0: 9}, 3))
     # 9 and 7 units are above the capacity of 6, 5 are not; everything is sold.
@@ -152,7 +152,7 @@ def test_units_are_conserved_and_stock_is_never_negative(make_problem, seed, lea
     end = problem.on_hand + arrived + book.sent.sum(axis=1) - book.sold.sum(axis=1)
     assert (end > -1e-9).all()
     assert (book.on_hand > -1e-9).all()
-    # What is on the shelf before the last period, plus its arrivals, less its sales, is what is left.
+    # Stock at the end = stock before the last period + its arrivals − its sales.
     last = book.on_hand[:, -1] + book.sent[:, -1] - book.sold[:, -1]
     if transit < problem.periods:
         np.testing.assert_allclose(last, end, atol=1e-9)
@@ -160,7 +160,7 @@ def test_units_are_conserved_and_stock_is_never_negative(make_problem, seed, lea
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000))
-def test_a_dearer_unit_never_lowers_the_cost(make_problem, seed):
+def test_a_higher_price_never_lowers_the_cost(make_problem, seed):
     problem = make_problem(seed=seed)
     plan = random_plan(problem, seed)
     dearer = replace(problem, price=problem.price + 1.0)
@@ -168,7 +168,7 @@ def test_a_dearer_unit_never_lowers_the_cost(make_problem, seed):
     assert difference == pytest.approx(simulate(problem, plan).lost_units)
 
 
-def test_inputs_are_left_as_they_are(make_problem):
+def test_inputs_are_not_changed(make_problem):
     problem = make_problem(paths=3, transit=2)
     plan = random_plan(problem, 1)
     before = [problem.paths.copy(), problem.on_hand.copy(), plan.levels.copy(), plan.visits.copy()]
@@ -184,12 +184,12 @@ def test_shared_limits_are_reported_by_name(make_problem):
     visits = np.zeros((2, 14), dtype=bool)
     visits[:, [0, 7]] = True
     breaches = simulate(problem, Plan(visits, np.full(problem.mean.shape, 20.0))).limit_breaches
-    assert "more than 1 visits in periods 0, 7 (2 in all)" in breaches[0]
+    assert "more than 1 deliveries in periods 0, 7 (2 in all)" in breaches[0]
     assert "c1" in breaches[1]
     assert "of 2)" in breaches[1]
 
 
-def test_weeks_start_at_the_lead_time_and_lie_wholly_in_the_horizon():
+def test_weeks_start_at_the_lead_time_and_lie_entirely_in_the_horizon():
     assert week_starts(16, 7, 0).tolist() == [0, 7]
     assert week_starts(16, 7, 3).tolist() == [3]
     visits = np.zeros((2, 16), dtype=bool)

@@ -14,7 +14,7 @@ from schemas.plan import Plan
 from schemas.settings import Settings
 from tasks.forecasting.baselines import MovingAverage
 from tasks.forecasting.fold_forecasts import past_forecasts
-from tasks.inventory.model.loss_function import saved_units
+from tasks.inventory.model.loss_function import lead_time_lost_sales
 from tasks.inventory.model.simulator import ledger, simulate
 from tasks.inventory.model.weekly_problem import WeeklyInputs
 from tasks.inventory.policies.newsvendor import NewsvendorPolicy
@@ -82,7 +82,7 @@ def test_two_series_by_hand(make_problem):
     # Series 0: position 3, so 1 is ordered; 1 + 2 arrive and sell, 1 is lost. Then nothing is left, 1 is in transit:
     # 3 are ordered, the 1 arrives and sells, 1 is lost. Series 1 has 5, sells 1 a period, holds 4, then 3 (unknown).
     assert after.on_hand.tolist() == [0.0, 3.0]
-    assert after.coming.tolist() == [[3.0], [0.0]]
+    assert after.in_transit.tolist() == [[3.0], [0.0]]
     assert cost.lost_units == 2
     assert cost.lost_sales == pytest.approx(6.0)
     assert cost.holding == pytest.approx(0.5 * 4)
@@ -107,14 +107,14 @@ def test_moves_stock_like_the_simulator(make_problem, lead):
         assert cost.total == pytest.approx(judged.total)
 
 
-def test_units_are_neither_made_nor_lost(make_problem):
+def test_units_are_conserved(make_problem):
     problem = make_problem(periods=9, lead_time=2, holding_cost=0.1)
     plan = Plan(np.zeros((2, 9), dtype=bool), np.full(problem.mean.shape, 50.0))
     stock = Stock(problem.on_hand, np.ones((6, 2)))
     after, cost = advance(problem, plan, stock, Span(problem.mean[:, :7], np.ones((6, 7), dtype=bool)))
     sold = problem.mean[:, :7].sum() - cost.lost_units
-    assert stock.on_hand.sum() + stock.coming.sum() == after.on_hand.sum() + after.coming.sum() + sold
-    assert after.coming.sum() == 0
+    assert stock.on_hand.sum() + stock.in_transit.sum() == after.on_hand.sum() + after.in_transit.sum() + sold
+    assert after.in_transit.sum() == 0
 
 
 def test_unknown_periods_cost_nothing_and_move_stock(make_problem):
@@ -126,7 +126,7 @@ def test_unknown_periods_cost_nothing_and_move_stock(make_problem):
     assert cost.total == 0
 
 
-def test_a_leftover_counts_more_than_the_textbook_says():
+def test_overstock_counts_more_than_in_the_newsvendor_formula():
     settings = settings_of()
     panel = poisson_panel(settings)
     found = calibrate(
@@ -141,7 +141,7 @@ def test_a_leftover_counts_more_than_the_textbook_says():
     assert "24 past review periods" in found.note
 
 
-def test_forecasts_that_are_too_high_make_leftovers_dearer():
+def test_too_high_forecasts_raise_the_overstock_cost_multiplier():
     settings = settings_of()
     panel = poisson_panel(settings)
     fair = forecasts_of(panel, [*range(54, 80)])
@@ -181,7 +181,7 @@ def test_a_week_before_the_cutoff_is_known_to_its_plan_and_a_week_after_is_not()
 
 
 @pytest.mark.parametrize("known", ["nothing", "one week"])
-def test_the_default_stands_where_too_little_is_known(known):
+def test_too_little_data_gives_no_calibration(known):
     settings = settings_of()
     panel = poisson_panel(settings)
     inputs = inputs_of(panel, settings, forecasts_of(panel, [70]))
@@ -191,7 +191,7 @@ def test_the_default_stands_where_too_little_is_known(known):
     found = calibrate(inputs, panel, forecasts_of(poisson_panel(settings), cutoffs))
     assert found.holding_factor is None
     assert found.table.empty
-    assert "not calibrated" in found.note
+    assert "No replay calibration" in found.note
 
 
 def test_a_daily_network_with_capacity_pays_for_space():
@@ -219,7 +219,7 @@ def test_ties_go_to_the_middle():
 
 
 def test_the_least_cost_lies_between_the_points_of_the_grid():
-    # Smoothed 7, 6, 7: its own parabola is least at the middle. Smoothed 6, 5, 5.5: a sixth of a step behind it.
+    # Smoothed 7, 6, 7: its own parabola is least at the middle. Smoothed 6, 5, 5.5: a sixth of a step after it.
     assert cheapest(np.array([8.0, 8.0, 4.0, 8.0, 8.0])) == 2
     assert cheapest(np.array([7.0, 7.0, 3.0, 7.0, 5.0])) == pytest.approx(2 + 1 / 6)
     level = np.array([9.0, 6.0, 4.0, 6.0, 9.0])
@@ -228,17 +228,17 @@ def test_the_least_cost_lies_between_the_points_of_the_grid():
     assert factor_at(2.5) == pytest.approx(np.sqrt(FACTORS[2] * FACTORS[3]))
 
 
-def test_what_is_lost_before_the_order_arrives_is_saved():
+def test_lead_time_lost_sales_lower_the_first_order():
     demand = np.array([[[3.0], [2.0]]])
-    assert saved_units(demand, np.array([1.0]), np.zeros((0, 1)), 1, 2, np.array([0.9])).tolist() == [2.0]
-    roomy = saved_units(demand, np.array([9.0]), np.zeros((0, 1)), 1, 2, np.array([0.9]))
+    assert lead_time_lost_sales(demand, np.array([1.0]), np.zeros((0, 1)), 1, 2, np.array([0.9])).tolist() == [2.0]
+    roomy = lead_time_lost_sales(demand, np.array([9.0]), np.zeros((0, 1)), 1, 2, np.array([0.9]))
     assert roomy.tolist() == [0.0]
     # The same units in transit, too late for the first period, are not lost either.
-    late = saved_units(demand, np.array([1.0]), np.array([[0.0], [4.0]]), 1, 2, np.array([0.9]))
+    late = lead_time_lost_sales(demand, np.array([1.0]), np.array([[0.0], [4.0]]), 1, 2, np.array([0.9]))
     assert late.tolist() == [2.0]
 
 
-def test_a_calibrated_leftover_lowers_levels_and_is_charged_at_the_end(make_problem):
+def test_calibrated_overstock_lowers_levels_and_is_charged_at_the_end(make_problem):
     problem = make_problem(
         stores=1, periods=3, week=1, paths=200, lead_time=2, holding_cost=0.2, shortage_cost=1.0, capacity=np.inf
     )
@@ -253,7 +253,7 @@ def test_a_calibrated_leftover_lowers_levels_and_is_charged_at_the_end(make_prob
     assert simulate(replace(lone, holding_factor=4.0), idle).holding == pytest.approx(0.2 * 6 * (3 + 3))
 
 
-def test_a_formula_that_looks_cheaper_gives_way_to_calibrated_levels():
+def test_calibrated_levels_have_priority_over_a_cheaper_policy():
     settings = settings_of(policies=["eoq", "marginal_value"])
     panel = poisson_panel(settings)
     inputs = inputs_of(panel, settings, forecasts_of(panel, [panel.history]))
@@ -263,7 +263,7 @@ def test_a_formula_that_looks_cheaper_gives_way_to_calibrated_levels():
         plan = optimize(replace(inputs, holding_factor=factor))
         totals = plan.costs.set_index("policy")["total"]
         assert plan.chosen == "marginal_value"
-        explained = any("eoq looks cheaper on the sample paths" in note for note in plan.notes)
+        explained = any("eoq is cheaper on the sample paths" in note for note in plan.notes)
         assert explained == (totals["eoq"] < totals["marginal_value"])
         seen.add(explained)
     assert True in seen
@@ -271,7 +271,7 @@ def test_a_formula_that_looks_cheaper_gives_way_to_calibrated_levels():
     assert plain.chosen == plain.costs.set_index("policy")["total"].idxmin()
 
 
-def test_the_run_plans_and_tells_with_the_calibrated_factor():
+def test_the_run_plans_with_the_calibrated_factor_and_reports_it():
     settings = settings_of()
     panel = poisson_panel(settings)
     live = forecasts_of(panel, [panel.history])

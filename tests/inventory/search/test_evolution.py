@@ -1,4 +1,4 @@
-"""The genetic search: seeded, apart from the global generator, never loses its best."""
+"""Genetic search: seeded, independent of the global generator, keeps the best candidate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def space(seed: int = 1, seeds: tuple = (), target: float = -np.inf, options: tu
 
 
 def distance(batches):
-    """Cost: distance from visits on the days 2, 5 and 9 with option 1."""
+    """Cost: distance from deliveries on days 2, 5 and 9 with option 1."""
     requested = np.zeros(14)
     requested[[2, 5, 9]] = 1
     return [np.array([np.abs(np.array(g[:14]) - requested).sum() + abs(g[14] - 1) for g in batch]) for batch in batches]
@@ -64,7 +64,7 @@ def test_depends_on_the_seed_alone_and_leaves_the_global_generator():
     assert evolve([space(4)], distance, settings)[0] == first[1]
 
 
-def test_every_week_is_visited_and_forbidden_days_are_not():
+def test_every_week_has_a_delivery_and_forbidden_days_have_none():
     allowed = np.ones(14, dtype=bool)
     allowed[[0, 1, 7]] = False
     seen = []
@@ -101,15 +101,15 @@ def test_children_do_not_share_memory():
     assert child.fitness is not parent.fitness
 
 
-def test_stops_at_a_cost_that_cannot_be_undercut():
+def test_stops_when_the_lower_bound_is_reached():
     settings = GeneticSettings(population=40, generations=50, patience=50)
     (found,) = evolve([space(target=2.0)], distance, settings)
     assert found.cost <= 2
     assert len(found.history) < 51
 
 
-def test_tells_every_generation_what_it_found():
+def test_reports_the_cost_of_every_generation():
     explained = []
     (found,) = evolve([space()], distance, GeneticSettings(population=8, generations=4, patience=9), explained.append)
     assert len(explained) == len(found.history) == 5
-    assert explained[-1] == f"generation 4 of 4: cost {found.cost:,.0f}, 1 of 1 stores still searched"
+    assert explained[-1] == f"generation 4 of 4: cost {found.cost:,.0f}, 1 of 1 stores are still searched"
