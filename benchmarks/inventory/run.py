@@ -48,7 +48,7 @@ NAMES = "S-known,S,S-tight,M-known,M-tight-known,M-known-dock9,M-known-dc80,M-kn
 POLICIES = "eoq,eoq_published,periodic_review,s_S,newsvendor,marginal_value,genetic_static,genetic"
 PLANNED_ON = 30
 HIGHS_SECONDS, HIGHS_CELLS = 20.0, 3_000
-# The slow peers are run on problems with at most a large number of series x periods.
+# The slow peers run only on problems with up to this number of series × periods.
 MOST_CELLS_OF_SLOW = 1_000_000
 SLOW = ("genetic_static", PUBLISHED_GENETIC)
 OWN = {
