@@ -163,7 +163,7 @@ def test_bad_rows_sales_that_end_early_and_a_publication_are_told(server: Server
     bad = good.head(len(good) // 130).assign(**{c.STORE_ID: "nobody knows it"})
     mini_company.write(company.parent, sales=good._append(bad, ignore_index=True))
     server.execute(server.begin(company, as_of=as_of))
-    assert "sales: " in server.told("data quality", "above 0.50% is an alarm")
+    assert "sales: " in server.told("data quality", "more than expert.quality.alarm_share (0.50%)")
     assert "2 periods" in server.told("data quality", "sales end at 2024-06-30")
     assert str(company.parent / "lake/runs" / as_of) in server.told("published", as_of)
 
