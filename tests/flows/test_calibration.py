@@ -27,7 +27,7 @@ def test_a_run_with_holding_costs_calibrates_once_and_tells(restock: Restock, pl
     told = pd.read_parquet(folder / "explanations.parquet")[c.HOLDING_FACTOR]
     assert (told == told.iloc[0]).all()
     assert told.iloc[0] > 0
-    assert "Replay cost by service level" in (folder / "report.html").read_text("utf-8")
+    assert "Replay cost by cycle service level" in (folder / "report.html").read_text("utf-8")
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     assert manifest["plan_inputs"]["holding_factor"] == told.iloc[0]
     _, answer, _ = restock("why", *day, "--store", "001", "--sku", "10")
