@@ -35,8 +35,20 @@ from schemas.frequency import Frequency
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.cleaning.sales import SaleCells, weighted_count
 
-# With daily stock-out flags over longer periods: share of the period's days from which it is unknown.
-OUT_OF_STOCK_SHARE = 0.5
+
+@dataclass(frozen=True)
+class ExposureRule:
+    """The numbers of known and unknown demand (docs/reference/constants.md).
+
+    Attributes:
+        out_of_stock_share: with daily stock-out flags and longer periods, the demand of a period is unknown from this
+            fraction of out-of-stock days on.
+    """
+
+    out_of_stock_share: float = 0.5
+
+
+RULE = ExposureRule()
 
 
 @dataclass(frozen=True)
@@ -139,7 +151,7 @@ def out_of_stock(availability: pd.DataFrame | None, cells: SaleCells, as_of: dat
     key, days = np.unique(pair[inside] * cells.history + period[inside], return_counts=True)
     if cells.frequency.fits(availability.loc[before, c.DATE]).all():
         return key
-    return key[days >= OUT_OF_STOCK_SHARE * period_days(cells.frequency, cells.periods)[key % cells.history]]
+    return key[days >= RULE.out_of_stock_share * period_days(cells.frequency, cells.periods)[key % cells.history]]
 
 
 def pairs_of(store_ids: pd.Series, skus: pd.Series, cells: SaleCells) -> IndexArray:

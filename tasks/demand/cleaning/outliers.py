@@ -13,6 +13,7 @@ sparse series do not lower it. The whole history before ``as_of`` is read.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -20,12 +21,29 @@ import numpy as np
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.cleaning.sales import SaleCells, codes
 
-PERCENTILE = 0.99
-SIMILAR = 0.25
-MINIMUM_OTHERS = 8
-SHARED_BY_SHARE = 0.05
-SHARED_BY_SERIES = 3
 _RECURRENCE_WINDOW = {"D": 7, "W": 2, "MS": 1}
+
+
+@dataclass(frozen=True)
+class OutlierRule:
+    """The numbers of the outlier rule (docs/reference/constants.md).
+
+    Attributes:
+        percentile: quantile level of a series' selling periods that is its usual peak.
+        similar: another peak explains an outlier if it is at least this fraction of its size.
+        fewest_others: with fewer other selling periods the percentile of the category is used.
+        shared_by_share: a peak is shared if at least this fraction of the series that sell in the period peak too ...
+        shared_by_series: ... and at least this many of them.
+    """
+
+    percentile: float = 0.99
+    similar: float = 0.25
+    fewest_others: int = 8
+    shared_by_share: float = 0.05
+    shared_by_series: int = 3
+
+
+RULE = OutlierRule()
 
 
 def outlier_cells(cells: SaleCells, special: BoolArray, factor: float) -> BoolArray:
@@ -81,16 +99,16 @@ def _lower_percentile(demand: FloatArray) -> FloatArray:
     ordered = np.sort(demand, axis=1)
     selling = (demand > 0).sum(axis=1)
     others = np.maximum(selling - 1, 1)
-    position = length - selling + np.floor(PERCENTILE * (others - 1)).astype(np.int64)
+    position = length - selling + np.floor(RULE.percentile * (others - 1)).astype(np.int64)
     picked = np.take_along_axis(ordered, np.minimum(position, length - 1)[:, None], axis=1)[:, 0]
-    return np.where(selling > MINIMUM_OTHERS, picked, np.nan)
+    return np.where(selling > RULE.fewest_others, picked, np.nan)
 
 
 def _percentile_of_sorted(values: FloatArray) -> float:
     others = len(values) - 1
-    if others < MINIMUM_OTHERS:
+    if others < RULE.fewest_others:
         return np.inf
-    return float(values[int(np.floor(PERCENTILE * (others - 1)))])
+    return float(values[int(np.floor(RULE.percentile * (others - 1)))])
 
 
 def _recurs(demand: FloatArray, cells: SaleCells, suspects: IndexArray) -> BoolArray:
@@ -101,7 +119,7 @@ def _recurs(demand: FloatArray, cells: SaleCells, suspects: IndexArray) -> BoolA
     for i, cell in enumerate(suspects):
         row, at = demand[cells.cell_series[cell]], int(cells.cell_period[cell])
         around = [row[max(at + shift - window, 0) : max(at + shift + window + 1, 0)] for shift in (-year, year)]
-        found[i] = any((part >= SIMILAR * cells.units[cell]).any() for part in around)
+        found[i] = any((part >= RULE.similar * cells.units[cell]).any() for part in around)
     return found
 
 
@@ -112,7 +130,7 @@ def _shared(demand: FloatArray, peak: FloatArray, cells: SaleCells, suspects: In
         series, at = cells.cell_series[cell], cells.cell_period[cell]
         column = np.delete(demand[:, at], series)
         ratio = cells.units[cell] / peak[series]
-        alike = int((column >= SIMILAR * ratio * np.delete(peak, series)).sum())
+        alike = int((column >= RULE.similar * ratio * np.delete(peak, series)).sum())
         selling = int((column > 0).sum())
-        found[i] = alike >= SHARED_BY_SERIES and alike >= SHARED_BY_SHARE * selling
+        found[i] = alike >= RULE.shared_by_series and alike >= RULE.shared_by_share * selling
     return found

@@ -50,10 +50,22 @@ _WINDOWS = {
     "W": Windows(8, (2, 4, 8, 13, 26, 52), (4, 8, 13, 26), (1.5, 5.0, 20.0), 4, 1, (), 52, 1),
     "MS": Windows(6, (2, 3, 6, 12), (3, 6, 12), (1.0, 3.0, 9.0), 3, 1, (), 12, 0),
 }
-# Weight of the longer window, as a share of a window's length.
-_LONGER = 0.25
-# A level is at least this share of what series of its store and category sell.
-_SMALLEST = 1e-3
+
+
+@dataclass(frozen=True)
+class LevelRule:
+    """The numbers of the recent level (docs/reference/constants.md).
+
+    Attributes:
+        longer_weight: weight of the next longer window, as a fraction of a window's length.
+        smallest: a level is at least this fraction of what series of its store and category sell.
+    """
+
+    longer_weight: float = 0.25
+    smallest: float = 1e-3
+
+
+RULE = LevelRule()
 
 
 @dataclass(frozen=True)
@@ -116,11 +128,11 @@ class History:
         expected = self.expected(series, origin)
         total, count = self.sums.total_and_count(series, origin, 2 * self.windows.year)
         mean = (total + expected) / (count + 1)
-        weight = _LONGER * self.windows.level
+        weight = RULE.longer_weight * self.windows.level
         for length in (4 * self.windows.level, self.windows.level):
             total, count = self.sums.total_and_count(series, origin, length)
             mean = (total + weight * mean) / (count + weight)
-        floored: FloatArray = np.maximum(mean, _SMALLEST * expected)
+        floored: FloatArray = np.maximum(mean, RULE.smallest * expected)
         return floored
 
     def expected(self, series: IndexArray, origin: IndexArray) -> FloatArray:
@@ -134,7 +146,7 @@ class History:
             if name in self.groups:
                 group = self.groups[name]
                 share = group.means.mean(group.of_series[series], origin, year) / mean
-                expected *= np.where(np.isfinite(share), np.clip(share, _SMALLEST, 1 / _SMALLEST), 1.0)
+                expected *= np.where(np.isfinite(share), np.clip(share, RULE.smallest, 1 / RULE.smallest), 1.0)
         return expected
 
     def _groups(self, known: np.ndarray) -> dict[str, Group]:

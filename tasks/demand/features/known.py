@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -11,15 +13,27 @@ from tasks.demand.features.windows import RunningSums, last_known, next_known
 
 # Features of the date alone are computed here, without a trend, because trees cannot extrapolate one.
 _DATE_PREFIX = "time_"
-# Distances to flags are clipped here, in periods.
-FAR = 15
 # Named special days affect this many periods on each side.
 _NEAR = {"D": 10, "W": 2, "MS": 1}
-# A flag is frequent where both of its values have at least this share of the history.
-_FREQUENT = 0.03
-# An id is a feature where its values repeat: at most this share of distinct values.
-_LARGEST_ID_SHARE = 0.3
 _MINIMUM_VALUES = 2
+
+
+@dataclass(frozen=True)
+class KnownRule:
+    """The numbers of the known future columns (docs/reference/constants.md).
+
+    Attributes:
+        farthest: distances to flags are clipped here, in periods.
+        frequent_share: a flag is frequent if each of its two values has at least this fraction of the history.
+        largest_id_share: an id is a feature if it has at most this many distinct values, as a fraction of the series.
+    """
+
+    farthest: int = 15
+    frequent_share: float = 0.03
+    largest_id_share: float = 0.3
+
+
+RULE = KnownRule()
 
 
 class KnownColumns:
@@ -65,7 +79,7 @@ class KnownColumns:
         self._tables[f"{name}:next"] = KnownFeature(_next_distance(on), row)
         self._tables[f"{name}:last"] = KnownFeature(_last_distance(on), row)
         self._tables[f"{name}:run"] = KnownFeature(_run(on), row)
-        if _FREQUENT <= on[:, : panel.history].mean() <= 1 - _FREQUENT:
+        if RULE.frequent_share <= on[:, : panel.history].mean() <= 1 - RULE.frequent_share:
             self._add_frequent(panel, name, on, row)
 
     def _add_frequent(self, panel: Panel, name: str, on: BoolArray, row: IndexArray) -> None:
@@ -100,7 +114,7 @@ def static_columns(panel: Panel) -> dict[str, FloatArray]:
         values = panel.series[name]
         distinct = values.nunique(dropna=True)
         is_id = name in (c.STORE_ID, c.CATEGORY)
-        if distinct < _MINIMUM_VALUES or (is_id and distinct > _LARGEST_ID_SHARE * panel.n):
+        if distinct < _MINIMUM_VALUES or (is_id and distinct > RULE.largest_id_share * panel.n):
             continue
         if not pd.api.types.is_numeric_dtype(values):
             values = pd.Series(np.unique(values.astype(str), return_inverse=True)[1])
@@ -129,17 +143,17 @@ POSITION_IN_YEAR = "position_in_year"
 
 
 def _next_distance(on: BoolArray) -> np.ndarray:
-    """Periods to the next set flag after each period, 1 to FAR."""
+    """Periods to the next set flag after each period, 1 to RULE.farthest."""
     following = next_known(on)[:, 1:]
-    ahead = np.where(following < on.shape[1], following - np.arange(on.shape[1] - 1), FAR)
-    return np.clip(np.pad(ahead, ((0, 0), (0, 1)), constant_values=FAR), 1, FAR).astype(np.float32)
+    ahead = np.where(following < on.shape[1], following - np.arange(on.shape[1] - 1), RULE.farthest)
+    return np.clip(np.pad(ahead, ((0, 0), (0, 1)), constant_values=RULE.farthest), 1, RULE.farthest).astype(np.float32)
 
 
 def _last_distance(on: BoolArray) -> np.ndarray:
-    """Periods since the last set flag before each period, 1 to FAR."""
+    """Periods since the last set flag before each period, 1 to RULE.farthest."""
     before = last_known(on)[:, :-1]
-    behind = np.where(before >= 0, np.arange(on.shape[1]) - before, FAR)
-    return np.clip(behind, 1, FAR).astype(np.float32)
+    behind = np.where(before >= 0, np.arange(on.shape[1]) - before, RULE.farthest)
+    return np.clip(behind, 1, RULE.farthest).astype(np.float32)
 
 
 def _signed_distance(on: BoolArray, near: int) -> np.ndarray:
@@ -160,8 +174,8 @@ def _length_before(closed: BoolArray) -> np.ndarray:
     last = last_known(closed)[:, :-1]
     open_before = np.take_along_axis(last_known(~closed), np.maximum(last, 0), axis=1)
     length = np.where(last >= 0, last - open_before, 0)
-    recent = position - last <= FAR
-    return np.clip(np.where(recent, length, 0), 0, FAR).astype(np.float32)
+    recent = position - last <= RULE.farthest
+    return np.clip(np.where(recent, length, 0), 0, RULE.farthest).astype(np.float32)
 
 
 def _window_share(share: RunningSums, shape: tuple[int, ...], width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -25,10 +25,23 @@ WINDOWS = {"D": (7, 28, 56, 182), "W": (4, 13, 26), "MS": (3, 6, 12)}
 YEAR, AROUND_YEAR = {"D": 364, "W": 52, "MS": 12}, (-1, 0, 1)
 # Periods on each side of the target a year ago that are averaged into its seasonal value.
 SEASON_AROUND = {"D": 3, "W": 1, "MS": 0}
-# Last known values of the target's weekday.
-SAME_WEEKDAYS, WEEK = 4, 7
-# A series that hardly moves has at least this share of its mean as its deviation.
-SMALLEST_DEVIATION = 0.05
+WEEK = 7
+
+
+@dataclass(frozen=True)
+class LagRule:
+    """The numbers of the lag features (docs/reference/constants.md).
+
+    Attributes:
+        same_weekdays: last known values of the target's weekday.
+        smallest_deviation: the standard deviation of a series is at least this fraction of its mean.
+    """
+
+    same_weekdays: int = 4
+    smallest_deviation: float = 0.05
+
+
+RULE = LagRule()
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,7 @@ class Standards:
         mean = np.where(known, demand, 0.0).sum(axis=1) / count
         variance = np.where(known, demand - mean[:, None], 0.0) ** 2
         deviation = np.sqrt(variance.sum(axis=1) / count)
-        return cls(mean, np.maximum(deviation, np.maximum(SMALLEST_DEVIATION * mean, np.finfo(np.float32).eps)))
+        return cls(mean, np.maximum(deviation, np.maximum(RULE.smallest_deviation * mean, np.finfo(np.float32).eps)))
 
     def scores(self, units: FloatArray, series: IndexArray) -> FloatArray:
         """Deviations from the mean, shape (k,), of units of some series."""
@@ -126,7 +139,7 @@ class LagFeatures:
         found = {f"lag_{lag}": self._at(rows, rows.origin - lag) for lag in LAGS[self._kind]}
         if self._kind == "D":
             same = rows.target - WEEK * ((rows.step - 1) // WEEK + 1)
-            for back in range(SAME_WEEKDAYS):
+            for back in range(RULE.same_weekdays):
                 found[f"same_weekday_{back + 1}"] = self._at(rows, same - WEEK * back)
         for width in WINDOWS[self._kind]:
             found[f"mean_{width}"] = self._sums.mean(rows.series, rows.origin, width)

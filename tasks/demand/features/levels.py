@@ -24,13 +24,25 @@ from tasks.demand.features.history import History
 from tasks.demand.features.training_rows import Rows
 from tasks.demand.features.windows import RunningSums, divide
 
-YEARS = 4
-# Growth against the yearly mean is taken seriously up to this factor.
-LARGEST_GROWTH = 2.0
-# Weights k of the long mean.
-LONG_WEIGHTS = (0.1, 0.5, 4.0)
-# An expectation is at least this share of the recent level.
-_SMALLEST = 0.05
+
+@dataclass(frozen=True)
+class ExpectationRule:
+    """The numbers of the baseline expectation (docs/reference/constants.md).
+
+    Attributes:
+        years: earlier years that a season is read from at most.
+        largest_growth: growth against the yearly mean is limited to this factor, in either direction.
+        long_weights: weights k of the long mean that are compared.
+        smallest: an expectation is at least this fraction of the recent level.
+    """
+
+    years: int = 4
+    largest_growth: float = 2.0
+    long_weights: tuple[float, ...] = (0.1, 0.5, 4.0)
+    smallest: float = 0.05
+
+
+RULE = ExpectationRule()
 
 
 @dataclass(frozen=True)
@@ -67,9 +79,9 @@ def expectations(history: History, rows: Rows) -> Expectations:
     level = history.level(rows.series, rows.origin)
     seasons = _Seasons.of(history, rows)
     curves = {}
-    for weight in LONG_WEIGHTS:
+    for weight in RULE.long_weights:
         curve = seasons.expected(weight)
-        curves[weight] = np.maximum(np.where(np.isfinite(curve), curve, level), _SMALLEST * level)
+        curves[weight] = np.maximum(np.where(np.isfinite(curve), curve, level), RULE.smallest * level)
     return Expectations(level, curves, seasons.own_known)
 
 
@@ -87,7 +99,7 @@ class _Curve:
     def level(self, weight: float) -> FloatArray:
         """Yearly mean that the recent and the long mean let expect."""
         found = divide(self.recent_mean + weight * self.long_mean, self.recent + weight * self.long)
-        clipped: FloatArray = np.clip(found, self.year_mean / LARGEST_GROWTH, self.year_mean * LARGEST_GROWTH)
+        clipped: FloatArray = np.clip(found, self.year_mean / RULE.largest_growth, self.year_mean * RULE.largest_growth)
         return clipped
 
 
@@ -125,7 +137,7 @@ def _curve(history: History, sums: RunningSums, lookup: IndexArray, rows: Rows) 
     long = np.clip(origin - year, 0, year)
     indices = [np.zeros(len(rows)) for _ in range(3)]
     count = np.zeros(len(rows))
-    for back in range(1, YEARS + 1):
+    for back in range(1, RULE.years + 1):
         then = origin - year * back
         yearly = sums.mean(lookup, then + year, year)
         at = rows.target - year * back

@@ -22,9 +22,21 @@ from tasks.demand.features.windows import divide
 
 # Rows are worked on in pieces of this many, which bounds the memory of intermediate columns.
 BLOCK = 100_000
-# Relative columns are clipped to this multiple of the expectation.
-LARGEST = 50.0
 KNOWN = "known:"
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """The numbers of the feature rows (docs/reference/constants.md).
+
+    Attributes:
+        largest_multiple: relative columns are clipped to this multiple of the level.
+    """
+
+    largest_multiple: float = 50.0
+
+
+RULE = RowRule()
 
 
 @dataclass(frozen=True)
@@ -85,7 +97,9 @@ class Features:
         columns: dict[str, FloatArray] = {"step": rows.step.astype(np.float64), "log_level": np.log(level)}
         columns |= {f"season_{weight:g}": np.log(curve / level) for weight, curve in found.curves.items()}
         columns["effect"] = np.log(self._effects[rows.series, rows.target].astype(np.float64))
-        columns |= {name: np.minimum(values / level, LARGEST) for name, values in self._relative(rows).items()}
+        columns |= {
+            name: np.minimum(values / level, RULE.largest_multiple) for name, values in self._relative(rows).items()
+        }
         columns |= self._shares(rows, level) | self._ages(rows) | self._observed(rows)
         columns |= self._known_at(rows)
         matrix = np.empty((len(rows), len(columns)), dtype=np.float32)

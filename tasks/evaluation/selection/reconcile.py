@@ -20,7 +20,7 @@ from tasks.evaluation.backtest.split import SplitForecasts
 from tasks.evaluation.metrics.level_losses import SERIES, Origin, level_losses
 from tasks.evaluation.metrics.table import OVERALL
 from tasks.forecasting.combine.aggregates import Hierarchy, aggregate_panel, hierarchy_of
-from tasks.forecasting.combine.reconciliation import MOST_SERIES, mint, moved, top_down
+from tasks.forecasting.combine.reconciliation import mint, moved, top_down
 
 NAME = "reconciled"
 NONE, AUTO, TOP_DOWN, MINT = "none", "auto", "top_down", "mint"
@@ -33,12 +33,13 @@ class ReconciliationRule:
 
     Attributes:
         least_gain: ``auto`` uses a method if the loss of the series on the folds falls by at least this fraction.
-        mint_most_series: MinT is not used for more series; its matrices grow with their square.
+        mint_most_series: MinT is not used for more series. It holds several square matrices with a row per series; at
+            4,000 series each takes 130 MB.
         models: names of the models that forecast the aggregates.
     """
 
     least_gain: float = 0.01
-    mint_most_series: int = MOST_SERIES
+    mint_most_series: int = 4_000
     models: tuple[str, ...] = ("xgboost_lags", "seasonal_naive")
 
 

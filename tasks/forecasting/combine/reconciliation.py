@@ -6,18 +6,30 @@ MinT, the trace minimization of Wickramasuriya, Athanasopoulos and Hyndman (2019
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import sparse
 
 from schemas.panel import FloatArray
 from tasks.forecasting.quantiles import tidy
 
-# MinT holds several square matrices of this many rows: 4,000 are 130 MB each.
-MOST_SERIES = 4_000
-# A forecast close to 0 must not carry its quantiles away with it.
-LARGEST_FACTOR = 3.0
-# The library refuses errors that are zero in more rows than this, as a fraction.
-MOST_WITHOUT_ERROR = 0.98
+
+@dataclass(frozen=True)
+class AdjustmentRule:
+    """Limits of the adjusted forecasts (docs/reference/constants.md).
+
+    Attributes:
+        largest_factor: no forecast grows by more than this factor, so that the quantiles of one close to 0 stay small.
+        most_without_error: MinT changes nothing if more than this fraction of the forecasts has no error; the library
+            refuses such input.
+    """
+
+    largest_factor: float = 3.0
+    most_without_error: float = 0.98
+
+
+RULE = AdjustmentRule()
 
 
 def top_down(total: FloatArray, bottom: FloatArray) -> FloatArray:
@@ -68,7 +80,7 @@ def mint(members: sparse.csr_matrix, aggregates: FloatArray, bottom: FloatArray,
     from hierarchicalforecast.methods import MinTrace
 
     known = errors > 0
-    if np.mean(~known) > MOST_WITHOUT_ERROR:
+    if np.mean(~known) > RULE.most_without_error:
         return bottom.copy()
     # The library squares and averages residuals: 0 and e * 2^0.5 have the mean square e^2. Weights know no unit.
     scaled = errors / errors[known].min()
@@ -93,7 +105,7 @@ def moved(mean: FloatArray, quantiles: FloatArray, wanted: FloatArray) -> tuple[
         quantiles: shape (n, H, Q), units.
         wanted: shape (n, H), units.
     """
-    aim = np.clip(wanted, 0.0, LARGEST_FACTOR * mean)
+    aim = np.clip(wanted, 0.0, RULE.largest_factor * mean)
     factor = np.divide(aim, mean, out=np.ones_like(mean), where=mean > 0)
     return tidy(aim, quantiles * factor[..., None])
 

@@ -28,28 +28,43 @@ from schemas.facts import Cost, ModelContext, ModelFacts, Scope
 from schemas.panel import FloatArray
 from schemas.settings import ArimaSettings
 from tasks.forecasting.quantiles import from_residuals
+from tasks.forecasting.statistical import regressors
 from tasks.forecasting.statistical.per_series import Curve, LocalForecaster, SeriesModel
 from tasks.forecasting.statistical.regressors import (
-    DUMMY_SEASONS,
-    LONGEST_DUMMY_SEASON,
     clip_outliers,
     regress_out,
     regressor_columns,
 )
 from tasks.forecasting.statistical.series import SeriesTask, fill_gaps
 
-# Whole seasons in a history from which a seasonal ARIMA is searched.
-SEASONS_NEEDED = 2
-FEATURES = 6
-ADF_LIMIT = 0.05
-LARGEST_TERM = 5
-ITERATIONS = 50
 # An interval of 68.27 % is one standard error to each side.
 ONE_SIGMA = 68.26894921370859
 # Measured: AutoARIMA 51-102 ms (74-200 periods), 168-207 ms (682-800); a fit 11-17 and 23-34 ms.
 STATSFORECAST_COST = Cost(40, 0.25, 8, 0.035)
 # Measured: 330 ms (74 periods), 710-880 ms (200); a fit 15 and 60-103 ms.
 PMDARIMA_COST = Cost(0, 4.4, 0, 0.5)
+
+
+@dataclass(frozen=True)
+class ArimaRule:
+    """The numbers of ARIMA (docs/reference/constants.md).
+
+    Attributes:
+        seasons_needed: whole seasons of history from which on a seasonal ARIMA is searched.
+        features: known features to try as regressors.
+        adf_limit: largest p-value of the augmented Dickey-Fuller test without differencing (engine pmdarima).
+        largest_term: largest autoregressive and moving-average order (engine pmdarima).
+        iterations: iterations of a fit (engine pmdarima).
+    """
+
+    seasons_needed: int = 2
+    features: int = 6
+    adf_limit: float = 0.05
+    largest_term: int = 5
+    iterations: int = 50
+
+
+RULE = ArimaRule()
 
 
 @dataclass(frozen=True)
@@ -143,11 +158,11 @@ class PmdarimaArima(ArimaModel):
             d=differences,
             with_intercept=differences == 0,
             seasonal=False,
-            max_p=LARGEST_TERM,
-            max_q=LARGEST_TERM,
+            max_p=RULE.largest_term,
+            max_q=RULE.largest_term,
             information_criterion="aic",
             stepwise=True,
-            maxiter=ITERATIONS,
+            maxiter=RULE.iterations,
             suppress_warnings=True,
             error_action="ignore",
         )
@@ -160,9 +175,9 @@ class PmdarimaArima(ArimaModel):
 
         order = _required(structure)
         values, past, ahead = _exogenous(task)
-        model = ARIMA(order=order.order, with_intercept=order.constant, maxiter=ITERATIONS, suppress_warnings=True).fit(
-            values, X=past
-        )
+        model = ARIMA(
+            order=order.order, with_intercept=order.constant, maxiter=RULE.iterations, suppress_warnings=True
+        ).fit(values, X=past)
         alpha = 1.0 - ONE_SIGMA / 100.0
         mean, interval = model.predict(task.lead, X=ahead, return_conf_int=True, alpha=alpha)
         mean = np.asarray(mean, dtype=np.float64)
@@ -176,26 +191,29 @@ def differences_needed(values: FloatArray) -> int:
     """0 where the augmented Dickey-Fuller test rejects a unit root (p <= 0.05), else 1."""
     from pmdarima.arima import ADFTest
 
-    p_value, _ = ADFTest(alpha=ADF_LIMIT).should_diff(values)
-    return int(p_value > ADF_LIMIT)
+    p_value, _ = ADFTest(alpha=RULE.adf_limit).should_diff(values)
+    return int(p_value > RULE.adf_limit)
 
 
 def _season(task: SeriesTask) -> int:
     """Season of the ARIMA itself: only where it is short and the history too short for dummies of it."""
     season = task.frequency.season
-    fits = season <= LONGEST_DUMMY_SEASON and SEASONS_NEEDED * season <= len(task.values) < DUMMY_SEASONS * season
+    fits = (
+        season <= regressors.RULE.longest_dummy_season
+        and RULE.seasons_needed * season <= len(task.values) < regressors.RULE.dummy_seasons * season
+    )
     return season if fits else 1
 
 
 def _rest(task: SeriesTask, season: int) -> tuple[FloatArray, FloatArray]:
     """The whole history without what regressors explain, and what they explain of the horizon."""
-    explained = regress_out(task, FEATURES)
+    explained = regress_out(task, RULE.features)
     return fill_gaps(clip_outliers(task.values - explained.history), season), explained.future
 
 
 def _exogenous(task: SeriesTask) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
     """The whole history, and the regressors of history and horizon (None where there are none)."""
-    columns, _ = regressor_columns(task, FEATURES)
+    columns, _ = regressor_columns(task, RULE.features)
     values = fill_gaps(task.values, _season(task))
     if columns.shape[1] == 0:
         return values, None, None

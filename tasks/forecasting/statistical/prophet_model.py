@@ -16,32 +16,55 @@ from schemas.frequency import Frequency
 from schemas.panel import FloatArray, IndexArray
 from schemas.settings import ProphetSettings
 from tasks.forecasting.quantiles import from_residuals
+from tasks.forecasting.statistical import regressors
 from tasks.forecasting.statistical.per_series import Curve, LocalForecaster, SeriesModel
-from tasks.forecasting.statistical.regressors import GROSS_DEVIATIONS, clip_outliers
+from tasks.forecasting.statistical.regressors import clip_outliers
 from tasks.forecasting.statistical.series import SeriesTask
 
-REGRESSORS = 6
-LEAST_OCCURRENCES = 2
-# Multiples of the set changepoint prior that the cross-validation compares, and its windows.
-PRIOR_MULTIPLES = (0.1, 1.0, 10.0)
-WINDOWS = 2
-# The first window must leave this many known periods to learn from.
-WINDOW_MIN_KNOWN = 24
-# Seasons that a seasonality needs in the history, and years that Prophet's full order of the year needs.
-WEEKS_NEEDED = 3
-YEARS_NEEDED = 1.4
-FULL_YEARS = 1.8
-# Weekly rhythm only shows in daily data; Prophet's own default orders.
-WEEK_ORDER, YEAR_ORDER, SHORT_YEAR_ORDER = 3, 10, 5
 DAYS_OF_YEAR = 365.25
 DAYS = {"D": 1.0, "W": 7.0, "MS": DAYS_OF_YEAR / 12}
-# Mean absolute deviation of a standard normal, and the most that intervals are widened.
+# Mean absolute deviation of a standard normal.
 NORMAL_MEAN_DEVIATION = 0.7979
-WIDEST = 3.0
 _DS, _Y, _HOLIDAY = "ds", "y", "holiday"
 # Measured with the Stan process: 310-700 ms for six validation fits; a fit 46-220 ms, the most on short years.
 COST_VALIDATED = Cost(500, 0.3, 100, 0.03)
 COST = Cost(0, 0, 100, 0.03)
+
+
+@dataclass(frozen=True)
+class ProphetRule:
+    """The numbers of Prophet (docs/reference/constants.md).
+
+    Attributes:
+        regressors: known features of zeros and ones to use at most.
+        least_occurrences: both values of a feature must occur this often in the history.
+        prior_multiples: multiples of the set changepoint prior that the cross-validation compares.
+        windows: windows of the cross-validation.
+        window_min_known: known periods before the first window.
+        weeks_needed: weeks of history that the weekly season needs.
+        years_needed: years of history that the yearly season needs.
+        full_years: years of history that ``year_order`` needs; a shorter history gets ``short_year_order``.
+        week_order: Fourier pairs of the week; Prophet's default.
+        year_order: Fourier pairs of the year; Prophet's default.
+        short_year_order: Fourier pairs of the year for a short history and for months.
+        widest: upper limit of the factor on the width of the intervals.
+    """
+
+    regressors: int = 6
+    least_occurrences: int = 2
+    prior_multiples: tuple[float, ...] = (0.1, 1.0, 10.0)
+    windows: int = 2
+    window_min_known: int = 24
+    weeks_needed: int = 3
+    years_needed: float = 1.4
+    full_years: float = 1.8
+    week_order: int = 3
+    year_order: int = 10
+    short_year_order: int = 5
+    widest: float = 3.0
+
+
+RULE = ProphetRule()
 
 
 @dataclass(frozen=True)
@@ -98,13 +121,13 @@ class ProphetModel(SeriesModel[Flexibility]):
         if not cutoffs:
             return Flexibility(base, 1.0)
         tried = []
-        for multiple in PRIOR_MULTIPLES:
+        for multiple in RULE.prior_multiples:
             windows = [self._window(task, cutoff, base * multiple) for cutoff in cutoffs]
             errors, sigma = (np.concatenate(part) for part in zip(*windows, strict=True))
             tried.append((round(float(errors.sum()), 9), multiple != 1.0, base * multiple, errors, sigma))
         _, _, prior, errors, sigma = min(tried, key=lambda entry: entry[:3])
         widening = float(np.mean(errors)) / max(NORMAL_MEAN_DEVIATION * float(np.mean(sigma)), 1e-9)
-        return Flexibility(prior, min(max(widening, 1.0), WIDEST))
+        return Flexibility(prior, min(max(widening, 1.0), RULE.widest))
 
     def forecast(self, task: SeriesTask, levels: Sequence[float], structure: Flexibility | None) -> Curve:
         """Fit and forecast."""
@@ -137,8 +160,10 @@ class ProphetModel(SeriesModel[Flexibility]):
             seasonality_prior_scale=self._settings.params.seasonality_prior_scale,
             holidays=_holidays_within(self._country, task),
             daily_seasonality=False,
-            weekly_seasonality=WEEK_ORDER if task.frequency.kind == "D" and days >= WEEKS_NEEDED * 7 else False,
-            yearly_seasonality=_year_order(task, days) if days >= YEARS_NEEDED * DAYS_OF_YEAR else False,
+            weekly_seasonality=RULE.week_order
+            if task.frequency.kind == "D" and days >= RULE.weeks_needed * 7
+            else False,
+            yearly_seasonality=_year_order(task, days) if days >= RULE.years_needed * DAYS_OF_YEAR else False,
             uncertainty_samples=0,
             **self._settings.params.passed_on(),
         )
@@ -147,7 +172,7 @@ class ProphetModel(SeriesModel[Flexibility]):
             name = f"x{i}"
             frame[name] = task.features[i].astype(np.float64)
             model.add_regressor(name)
-        values = clip_outliers(task.values, GROSS_DEVIATIONS)
+        values = clip_outliers(task.values, regressors.RULE.gross_deviations)
         model.fit(frame.iloc[: len(values)].assign(**{_Y: values}), seed=task.seed)
         return model, frame
 
@@ -165,15 +190,19 @@ def _prophet() -> Any:
 
 def _year_order(task: SeriesTask, days: float) -> int:
     """Fourier pairs of the year: Prophet's 10; 5 on a short history or a monthly axis."""
-    return YEAR_ORDER if task.frequency.kind != "MS" and days >= FULL_YEARS * DAYS_OF_YEAR else SHORT_YEAR_ORDER
+    return (
+        RULE.year_order
+        if task.frequency.kind != "MS" and days >= RULE.full_years * DAYS_OF_YEAR
+        else RULE.short_year_order
+    )
 
 
 def _cutoffs(task: SeriesTask) -> list[int]:
     """Known periods before each window, latest window first; empty where the history is too short."""
     horizon = task.lead
-    cutoffs = [len(task.values) - k * horizon for k in range(1, WINDOWS + 1)]
+    cutoffs = [len(task.values) - k * horizon for k in range(1, RULE.windows + 1)]
     first = cutoffs[-1]
-    enough = first > 0 and np.isfinite(task.values[:first]).sum() >= WINDOW_MIN_KNOWN
+    enough = first > 0 and np.isfinite(task.values[:first]).sum() >= RULE.window_min_known
     return cutoffs if enough else []
 
 
@@ -182,7 +211,7 @@ def _regressors(task: SeriesTask) -> IndexArray:
     known = np.isfinite(task.values)
     x = task.features[:, : len(task.values)][:, known].astype(np.float64)
     binary = ((x == 0.0) | (x == 1.0)).all(axis=1) if x.size else np.zeros(len(x), dtype=bool)
-    often = np.minimum((x == 1.0).sum(axis=1), (x == 0.0).sum(axis=1)) >= LEAST_OCCURRENCES
+    often = np.minimum((x == 1.0).sum(axis=1), (x == 0.0).sum(axis=1)) >= RULE.least_occurrences
     usable = np.flatnonzero(binary & often)
     centred = x[usable] - x[usable].mean(axis=1, keepdims=True)
     values = task.values[known] - task.values[known].mean()
@@ -190,7 +219,7 @@ def _regressors(task: SeriesTask) -> IndexArray:
     strength = np.abs(np.einsum("ft,t->f", centred, values)) / np.maximum(size, 1e-12)
     ranked = usable[np.argsort(-np.round(strength, 9), kind="stable")]
     _, first = np.unique(x[ranked], axis=0, return_index=True)
-    return ranked[np.sort(first)][:REGRESSORS]
+    return ranked[np.sort(first)][: RULE.regressors]
 
 
 @lru_cache(maxsize=64)

@@ -9,25 +9,42 @@ import numpy as np
 from schemas.panel import FloatArray, IndexArray
 from tasks.forecasting.statistical.series import SeriesTask
 
-# A season of up to this many periods gets one dummy per position, a longer one Fourier terms.
-LONGEST_DUMMY_SEASON = 24
-FOURIER_PAIRS = 3
 DAYS_OF_YEAR = 365.25
-# Years of history that Fourier terms of the year need, and seasons that dummies need.
-FOURIER_YEARS = 1.4
-DUMMY_SEASONS = 3
-# A feature must differ from its usual value this often in the history.
-LEAST_OCCURRENCES = 2
-# Ridge penalty, in observations.
-PENALTY = 0.2
-# A column is left out where earlier ones explain all but this share of its length.
-INDEPENDENT = 1e-3
 
-# Outliers: at most this share of the periods, at this number of deviations; before the regression only gross ones.
-OUTLIER_SHARE = 0.03
-OUTLIER_DEVIATIONS = 3.0
-GROSS_DEVIATIONS = 10.0
-FEWEST_CORE = 6
+
+@dataclass(frozen=True)
+class RegressorRule:
+    """The numbers of regressors and outliers of single series (docs/reference/constants.md).
+
+    Attributes:
+        longest_dummy_season: a season of up to this many periods gets one dummy per position, a longer one Fourier
+            terms.
+        dummy_seasons: seasons of history that dummies need.
+        fourier_pairs: sine and cosine pairs of the year.
+        fourier_years: years of history that Fourier terms need.
+        least_occurrences: a feature must differ from its usual value this often in the history.
+        ridge_penalty: ridge penalty, in observations.
+        independent_share: a column is left out if earlier columns explain all but this fraction of its length.
+        outlier_share: at most this fraction of the values is clipped as outliers.
+        outlier_deviations: outliers are clipped at this many standard deviations from the median.
+        gross_deviations: the same before the regression, where only the largest outliers are clipped.
+        fewest_core: with fewer values in the core nothing is clipped.
+    """
+
+    longest_dummy_season: int = 24
+    dummy_seasons: int = 3
+    fourier_pairs: int = 3
+    fourier_years: float = 1.4
+    least_occurrences: int = 2
+    ridge_penalty: float = 0.2
+    independent_share: float = 1e-3
+    outlier_share: float = 0.03
+    outlier_deviations: float = 3.0
+    gross_deviations: float = 10.0
+    fewest_core: int = 6
+
+
+RULE = RegressorRule()
 
 
 @dataclass(frozen=True)
@@ -62,7 +79,7 @@ def regressor_columns(task: SeriesTask, limit: int) -> tuple[FloatArray, tuple[s
     Returns:
         Standardized, linearly independent columns (m + lead, K), and the names of the features in them.
     """
-    choice = _Choice(clip_outliers(task.values, GROSS_DEVIATIONS))
+    choice = _Choice(clip_outliers(task.values, RULE.gross_deviations))
     choice.offer(_dummies(task), always=True)
     choice.offer(_year_terms(task))
     names = [task.names[i] for i in _strongest(task, choice, limit) if choice.offer(task.features[i][:, None])]
@@ -83,11 +100,11 @@ def regress_out(task: SeriesTask, limit: int) -> Adjustment:
     m = len(task.values)
     if columns.shape[1] == 0:
         return Adjustment(np.zeros(m), np.zeros(task.lead), names)
-    explained = columns @ ridge(clip_outliers(task.values, GROSS_DEVIATIONS), columns[:m])
+    explained = columns @ ridge(clip_outliers(task.values, RULE.gross_deviations), columns[:m])
     return Adjustment(explained[:m], explained[m:], names)
 
 
-def clip_outliers(values: FloatArray, deviations: float = OUTLIER_DEVIATIONS) -> FloatArray:
+def clip_outliers(values: FloatArray, deviations: float | None = None) -> FloatArray:
     """Bring single odd periods nearer, so that they do not bend a model of all the others.
 
     Values further from the median than some standard deviations are set to that distance; the deviation is
@@ -99,12 +116,13 @@ def clip_outliers(values: FloatArray, deviations: float = OUTLIER_DEVIATIONS) ->
     (14.0, 9.0)
     """
     known = np.sort(values[np.isfinite(values)])
-    cut = int(np.ceil(OUTLIER_SHARE * len(known)))
+    cut = int(np.ceil(RULE.outlier_share * len(known)))
     core = known[cut : len(known) - cut]
-    if len(core) < FEWEST_CORE:
+    if len(core) < RULE.fewest_core:
         return values
     centre = float(np.median(known))
-    usual = float(np.quantile(np.abs(known - centre), 1.0 - OUTLIER_SHARE, method="lower"))
+    usual = float(np.quantile(np.abs(known - centre), 1.0 - RULE.outlier_share, method="lower"))
+    deviations = RULE.outlier_deviations if deviations is None else deviations
     reach = max(deviations * float(core.std()), usual)
     return np.clip(values, centre - reach, centre + reach)
 
@@ -121,7 +139,7 @@ def ridge(values: FloatArray, columns: FloatArray) -> FloatArray:
     """
     known = np.isfinite(values)
     x = np.concatenate([_free(len(values)), columns], axis=1)[known]
-    penalty = np.r_[np.full(2, 1e-9), np.full(columns.shape[1], PENALTY)]
+    penalty = np.r_[np.full(2, 1e-9), np.full(columns.shape[1], RULE.ridge_penalty)]
     # einsum, not a threaded product: the same bits however many threads the machine has.
     gram = np.einsum("ti,tj->ij", x, x) + np.diag(penalty)
     weights: FloatArray = np.linalg.solve(gram, np.einsum("ti,t->i", x, values[known]))
@@ -171,7 +189,7 @@ class _Choice:
             for direction in [*self._basis, *(d for _, d in found)]:
                 rest -= float((rest * direction).sum()) * direction
             left = float(np.sqrt((rest**2).sum()))
-            if left > INDEPENDENT * size:
+            if left > RULE.independent_share * size:
                 found.append((k, rest / left))
         return found
 
@@ -188,24 +206,24 @@ def _free(m: int) -> FloatArray:
 
 def _dummies(task: SeriesTask) -> FloatArray:
     season = task.frequency.season
-    if season > LONGEST_DUMMY_SEASON or len(task.values) < DUMMY_SEASONS * season:
+    if season > RULE.longest_dummy_season or len(task.values) < RULE.dummy_seasons * season:
         return np.zeros((len(task.labels), 0))
     position = np.arange(len(task.labels)) % season
     return np.stack([(position == k).astype(np.float64) for k in range(1, season)], axis=1)
 
 
 def _year_terms(task: SeriesTask) -> FloatArray:
-    enough = len(task.values) >= FOURIER_YEARS * task.frequency.periods_per_year
+    enough = len(task.values) >= RULE.fourier_years * task.frequency.periods_per_year
     if task.frequency.kind == "MS" or not enough:
         return np.zeros((len(task.labels), 0))
     angle = 2.0 * np.pi * task.labels.dayofyear.to_numpy() / DAYS_OF_YEAR
-    return np.stack([wave(k * angle) for k in range(1, FOURIER_PAIRS + 1) for wave in (np.sin, np.cos)], axis=1)
+    return np.stack([wave(k * angle) for k in range(1, RULE.fourier_pairs + 1) for wave in (np.sin, np.cos)], axis=1)
 
 
 def _strongest(task: SeriesTask, choice: _Choice, limit: int) -> IndexArray:
     """Indices of the known features to try, strongest correlation with what is left first."""
     x = task.features[:, : len(task.values)][:, np.isfinite(task.values)].astype(np.float64)
-    usable = np.flatnonzero((x != np.median(x, axis=1, keepdims=True)).sum(axis=1) >= LEAST_OCCURRENCES)
+    usable = np.flatnonzero((x != np.median(x, axis=1, keepdims=True)).sum(axis=1) >= RULE.least_occurrences)
     centred = x[usable] - x[usable].mean(axis=1, keepdims=True)
     size = np.sqrt((centred**2).sum(axis=1) * (choice.rest**2).sum())
     strength = np.abs(np.einsum("ft,t->f", centred, choice.rest)) / np.maximum(size, 1e-12)

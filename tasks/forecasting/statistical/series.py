@@ -16,13 +16,26 @@ from tasks.forecasting.baselines import open_demand
 # Features that a per-series model makes by itself, or that only trees can use (distances to a day).
 DATE_FEATURES = "time_"
 DISTANCES = ("_next", "_last")
-# If a gap is longer than this many seasons (and this many periods), the history before it is left out ...
-LONG_HOLE_SEASONS = 4
-LONG_HOLE_PERIODS = 12
-# ... if at least this many periods after it are known.
-ENOUGH_AFTER_HOLE = 60
 
 Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class HistoryRule:
+    """From where on a history with long gaps is read (docs/reference/constants.md).
+
+    Attributes:
+        long_gap_seasons: the history before a gap longer than this many seasons is left out ...
+        long_gap_periods: ... and longer than this many periods; also the longest season that counts for the gap ...
+        enough_after_gap: ... if at least this many periods after the gap are known.
+    """
+
+    long_gap_seasons: int = 4
+    long_gap_periods: int = 12
+    enough_after_gap: int = 60
+
+
+RULE = HistoryRule()
 
 
 @dataclass(frozen=True)
@@ -156,7 +169,7 @@ def _usable(name: str) -> bool:
 
 def _start(known: IndexArray, season: int) -> int:
     """First period to read: after the last long gap, if enough is known after it."""
-    hole = max(LONG_HOLE_SEASONS * min(season, LONG_HOLE_PERIODS), LONG_HOLE_PERIODS)
-    behind = np.flatnonzero(np.diff(known) > hole) + 1
-    enough = behind[len(known) - behind >= ENOUGH_AFTER_HOLE]
+    gap = max(RULE.long_gap_seasons * min(season, RULE.long_gap_periods), RULE.long_gap_periods)
+    behind = np.flatnonzero(np.diff(known) > gap) + 1
+    enough = behind[len(known) - behind >= RULE.enough_after_gap]
     return int(known[enough[-1]] if enough.size else known[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,30 @@ from tasks.forecasting.statistical.series import SeriesTask, fill_gaps
 ALLOWANCE = 100_000.0
 # Measured at 400 periods: 20 ms Theta, 8 ms ETS, 0.2 ms Croston and TSB.
 THETA_COST, ETS_COST, SPARSE_COST = Cost(0, 0, 5, 0.045), Cost(0, 0, 5, 0.01), Cost(0, 0, 0.2, 0.0005)
-# TSB's smoothing of size and of the chance of a sale: the usual slow values for sparse demand.
-TSB_SIZE, TSB_CHANCE = 0.1, 0.1
-SEASONS_NEEDED = 2
-# A damped trend has six parameters.
-FEWEST_FOR_TREND = 16
-# Regressors' known features that ETS is given.
-FEATURES = 6
 # An interval of 68.27 % is one standard error to each side.
 ONE_SIGMA = 68.26894921370859
+
+
+@dataclass(frozen=True)
+class SmoothingRule:
+    """The numbers of TSB, Theta and ETS (docs/reference/constants.md).
+
+    Attributes:
+        tsb_size: smoothing of the size of a sale in TSB; a usual value for sparse demand.
+        tsb_chance: smoothing of the chance of a sale in TSB; a usual value for sparse demand.
+        seasons_needed: seasons of history that Theta's season needs.
+        fewest_for_trend: values that the damped trend of ETS, with six parameters, needs.
+        features: known features that ETS tries as regressors.
+    """
+
+    tsb_size: float = 0.1
+    tsb_chance: float = 0.1
+    seasons_needed: int = 2
+    fewest_for_trend: int = 16
+    features: int = 6
+
+
+RULE = SmoothingRule()
 
 
 class IntermittentModel(SeriesModel[None]):
@@ -91,7 +107,7 @@ class TsbModel(IntermittentModel):
     def _model(self) -> Any:
         from statsforecast.models import TSB
 
-        return TSB(alpha_d=TSB_SIZE, alpha_p=TSB_CHANCE)
+        return TSB(alpha_d=RULE.tsb_size, alpha_p=RULE.tsb_chance)
 
 
 class ThetaModel(SeriesModel[None]):
@@ -118,7 +134,7 @@ class ThetaModel(SeriesModel[None]):
         from statsforecast.models import OptimizedTheta
 
         season = task.frequency.season
-        season = season if len(task.values) >= SEASONS_NEEDED * season else 1
+        season = season if len(task.values) >= RULE.seasons_needed * season else 1
         values = fill_gaps(clip_outliers(task.values), season)
         return _with_interval(OptimizedTheta(season_length=season), values, task.lead, levels)
 
@@ -147,7 +163,7 @@ class EtsModel(SeriesModel[None]):
 
     def forecast(self, task: SeriesTask, levels: Sequence[float], structure: None) -> Curve:  # noqa: ARG002
         """Fit and forecast."""
-        explained = regress_out(task, FEATURES)
+        explained = regress_out(task, RULE.features)
         rest = fill_gaps(clip_outliers(task.values - explained.history), 1)
         mean, quantiles = _with_interval(_smoothing(rest), rest, task.lead, levels)
         return mean + explained.future, quantiles + explained.future[:, None]
@@ -158,7 +174,7 @@ def _smoothing(values: FloatArray) -> Any:
     from statsforecast.models import AutoETS
 
     level = AutoETS(season_length=1, model="ANN")
-    if len(values) < FEWEST_FOR_TREND:
+    if len(values) < RULE.fewest_for_trend:
         return level
     trend = AutoETS(season_length=1, model="AAN", damped=True)
     return min((level, trend), key=lambda model: float(model.fit(values).model_["aicc"]))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from schemas.panel import FloatArray, Panel, SmallFloatArray
+from tasks.demand.features import levels
 from tasks.demand.features.known import KnownColumns
-from tasks.demand.features.levels import LONG_WEIGHTS
 from tasks.demand.features.rows import Features, FeatureTable
 from tasks.demand.features.training_rows import Rows, target_values
 from tasks.forecasting.trees.calendar_effects import CalendarProfile
@@ -44,7 +44,7 @@ class BaselineExpectation:
     def long_weight(self, table: FeatureTable, rows: Rows) -> float:
         """The weight of the long mean with the least sum of absolute errors over the rows."""
         units = target_values(self.panel, rows)
-        losses = {w: float(np.abs(self.of_season(table, rows, w) - units).sum()) for w in LONG_WEIGHTS}
+        losses = {w: float(np.abs(self.of_season(table, rows, w) - units).sum()) for w in levels.RULE.long_weights}
         return min(losses, key=lambda weight: losses[weight])
 
     def _effect(self, rows: Rows) -> FloatArray:

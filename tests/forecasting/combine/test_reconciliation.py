@@ -5,7 +5,7 @@ from scipy import sparse
 
 from schemas import columns as c
 from tasks.forecasting.combine.aggregates import EVERY, aggregate_panel, hierarchy_of
-from tasks.forecasting.combine.reconciliation import LARGEST_FACTOR, mint, moved, top_down
+from tasks.forecasting.combine.reconciliation import RULE, mint, moved, top_down
 from tests.forecasting.panels import changed_after, panel_of
 
 KEYS = [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y"), ("b", "z")]
@@ -98,5 +98,5 @@ def test_quantiles_move_with_the_mean():
     mean = np.array([[4.0, 0.0, 1e-9, 2.0]])
     quantiles = np.array([[[2.0, 6.0], [0.0, 1.0], [0.0, 5.0], [1.0, 3.0]]])
     found, spread = moved(mean, quantiles, np.array([[6.0, 5.0, 1.0, -1.0]]))
-    assert found.tolist() == [[6.0, 0.0, LARGEST_FACTOR * 1e-9, 0.0]]
+    assert found.tolist() == [[6.0, 0.0, RULE.largest_factor * 1e-9, 0.0]]
     assert spread[0] == pytest.approx(np.array([[3.0, 9.0], [0.0, 1.0], [0.0, 15.0], [0.0, 0.0]]))
