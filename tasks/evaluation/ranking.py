@@ -40,7 +40,7 @@ class SelectionRule:
         tolerance: the ensemble is the global winner while its loss is at most this fraction above the lowest.
         covariate_free: models that repeat a level or an earlier season. They cannot follow the next promotion or
             season, so their loss over the network is multiplied by ``covariate_free_penalty``.
-        covariate_free_penalty: factor, at least 1.
+        covariate_free_penalty: factor on the loss of these models over the network, at least 1.
         network_share: a model competes for the global winner if it is scored on at least this fraction of the series
             of the model with most series.
     """

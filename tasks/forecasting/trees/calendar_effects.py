@@ -31,7 +31,7 @@ class CalendarRule:
     """The numbers of the calendar profile (docs/reference/constants.md).
 
     Attributes:
-        rounds: boosting rounds.
+        rounds: boosting rounds of the profile.
         largest: effects are clipped to 1 / largest ... largest.
         prior_periods: prior weight, in periods, with which a series' own ratios are shrunk toward 1.
     """
