@@ -28,6 +28,24 @@ GROUPS = (
         "replay.overstock_cost:TIE", e.D6, "fraction", "Multipliers whose costs differ by less count as equally good."
     ),
     _constant(
+        "model.demand_paths:DEFAULT_PERSISTENT",
+        e.UNRECORDED,
+        "fraction",
+        "Persistent part of the error variance without enough folds.",
+    ),
+    _constant(
+        "model.demand_paths:DEFAULT_AUTOREGRESSIVE",
+        e.UNRECORDED,
+        "fraction",
+        "Autoregressive part of the rest of the error variance without enough folds.",
+    ),
+    _constant(
+        "model.demand_paths:DEFAULT_COMMON",
+        e.UNRECORDED,
+        "fraction",
+        "Part that the series share of the error variance without enough folds.",
+    ),
+    _constant(
         "model.demand_paths:LARGEST_SHARE", e.UNRECORDED, "fraction", "Upper limit of each part of the error variance."
     ),
     _constant(
