@@ -12,5 +12,6 @@ def twin(aws_twin: TwinClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twin
     """An empty twin of AWS, whose container learns nothing, as this process's AWS."""
     for name, value in aws_twin.environment.items():
         monkeypatch.setenv(name, value)
+    aws_twin.reset()  # the tests of the twin itself share it
     yield aws_twin
     aws_twin.reset()
