@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -62,6 +62,20 @@ class Settings(Strict):
         description="ISO 3166 code of the country whose public holidays are features; absent: no public holidays",
         examples=["CL"],
         json_schema_extra=first_page("country code", "Models learn the effect of public holidays"),
+    )
+    currency: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=12,
+        description="Name of the currency of prices and costs, shown in the report and in the files; absent: no name",
+        examples=["CLP"],
+        json_schema_extra=first_page("text", "A label; amounts are not converted"),
+    )
+    language: Literal["en", "es"] = Field(
+        default="en",
+        description="Language of the report and of the texts for planners; numbers and dates follow it",
+        examples=["es"],
+        json_schema_extra=first_page("en or es", "Column names and settings stay in English"),
     )
     storage: str = Field(
         default="./lake",

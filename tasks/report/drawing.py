@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.report.formats import MONTHS, compact
+from tasks.report.language import ENGLISH, Language
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -110,7 +110,7 @@ def report_style() -> Iterator[None]:
 
 
 def panels(
-    periods: pd.DatetimeIndex, width: int, height: int, titles: Sequence[str] = ("",)
+    periods: pd.DatetimeIndex, width: int, height: int, titles: Sequence[str] = ("",), say: Language = ENGLISH
 ) -> tuple[Figure, list[Axes]]:
     """Create a figure of adjacent panels with one column per period and a shared unit axis.
 
@@ -119,6 +119,7 @@ def panels(
         width: width of the whole figure, in pixels.
         height: height of the whole figure, in pixels.
         titles: one per panel.
+        say: language of dates and numbers.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -133,14 +134,14 @@ def panels(
         "wspace": 0.05,
     }
     axes = figure.subplots(1, len(titles), sharey=True, squeeze=False, gridspec_kw=grid)[0].tolist()
-    ticks = date_ticks(periods, max(2, (width - _EDGES["left"]) // len(titles) // _PIXELS_PER_DATE))
+    ticks = date_ticks(periods, max(2, (width - _EDGES["left"]) // len(titles) // _PIXELS_PER_DATE), say)
     for one, title in zip(axes, titles, strict=True):
         one.set_title(title)
         one.set_xlim(-0.5, max(len(periods), 1) - 0.5)
         one.set_xticks([position for position, _ in ticks], [label for _, label in ticks])
     marks = max(2, (height - top - _EDGES["bottom"]) // _PIXELS_PER_MARK)
     axes[0].yaxis.set_major_locator(MaxNLocator(marks, steps=[1, 2, 2.5, 5, 10]))
-    axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
+    axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: say.compact(value)))
     return figure, axes
 
 
@@ -220,7 +221,7 @@ def _encoded(canvas: FigureCanvasAgg, alt: str) -> Drawing:
     return Drawing(uri, alt, image.width // PIXEL_RATIO, image.height // PIXEL_RATIO)
 
 
-def date_ticks(periods: pd.DatetimeIndex, count: int) -> list[tuple[int, str]]:
+def date_ticks(periods: pd.DatetimeIndex, count: int, say: Language = ENGLISH) -> list[tuple[int, str]]:
     """Return positions and labels of about ``count`` evenly spaced periods; daily periods are spaced by whole weeks."""
     if not len(periods):
         return []
@@ -229,11 +230,11 @@ def date_ticks(periods: pd.DatetimeIndex, count: int) -> list[tuple[int, str]]:
     if gap == 1 and stride > 1:
         stride = math.ceil(stride / 7) * 7
     monthly = gap >= _MONTHLY_GAP_DAYS
-    return [(i, _date_label(periods[i], monthly)) for i in range(0, len(periods), stride)]
+    return [(i, _date_label(periods[i], monthly, say)) for i in range(0, len(periods), stride)]
 
 
-def _date_label(period: pd.Timestamp, monthly: bool) -> str:
-    month = MONTHS[period.month - 1]
+def _date_label(period: pd.Timestamp, monthly: bool, say: Language) -> str:
+    month = say.month(period.month)
     return f"{month} {period.year}" if monthly else f"{period.day} {month}"
 
 
