@@ -128,6 +128,8 @@ class RunOutputs:
         shortages: shortages by constraint, store, category and SKU; published as ``shortages.csv``.
         overridden: the pairs whose target was changed by planners' overrides (:mod:`tasks.publication.overrides`);
             published as ``overrides.csv`` where there is one.
+        products: one row per SKU: sku, unit_price, and those of product_name, size and color (text, empty =
+            unknown) that the products table has.
     """
 
     replenishment: pd.DataFrame
@@ -147,6 +149,7 @@ class RunOutputs:
     explanations: pd.DataFrame | None = None
     shortages: pd.DataFrame | None = None
     overridden: pd.DataFrame | None = None
+    products: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)

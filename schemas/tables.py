@@ -98,6 +98,7 @@ PRODUCTS = TableContract(
     "products",
     (
         ColumnRule(c.SKU, "id", required=True),
+        ColumnRule(c.NAME, "text", nullable=True),
         ColumnRule(c.PRICE, "number", nullable=True, minimum=0),
         ColumnRule(c.BRAND, "text", nullable=True),
         ColumnRule(c.FAMILY, "text", nullable=True),

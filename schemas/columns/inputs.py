@@ -7,6 +7,7 @@ UNITS = "units"
 NET_AMOUNT = "net_amount"
 
 # products
+NAME = "name"
 PRICE = "price"
 BRAND = "brand"
 FAMILY = "family"

@@ -1,4 +1,4 @@
-"""Columns that explain a target quantity and list shortages."""
+"""Columns that explain a target quantity, list shortages and exceptions, and name products in output files."""
 
 from __future__ import annotations
 
@@ -21,3 +21,15 @@ BY_MINIMUM = "by_minimum"
 BY_ROUNDING = "by_rounding"
 BY_DC = "by_dc"
 TO_SEND = "to_send"
+
+# product names in output files
+PRODUCT_NAME = "product_name"
+
+# transfers
+FROM = "from"
+DELIVERY_DATE = "delivery_date"
+
+# exceptions
+KIND = "kind"
+MONEY = "money"
+WEEKS_OF_COVER = "weeks_of_cover"

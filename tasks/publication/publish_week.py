@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+from schemas import columns as c
 from schemas.outputs import RunFacts, RunOutputs
 from schemas.records import (
     Approval,
@@ -20,10 +21,11 @@ from schemas.records import (
 )
 from schemas.run import RunContext
 from schemas.settings import Settings
-from schemas.tables import OVERRIDES
+from schemas.tables import OVERRIDES, PRODUCTS
 from tasks.demand.stored import recent_demand
 from tasks.publication.earlier_runs import latest_before
 from tasks.publication.overrides import apply_overrides, corrected_totals, override_warnings
+from tasks.publication.product_names import product_table
 from tasks.publication.transaction import publish_run
 from tasks.storage.lake import Lake
 
@@ -107,6 +109,10 @@ def _outputs(lake: Lake, inputs: PublicationInputs, use: Settings) -> RunOutputs
     return RunOutputs(
         **{name: lake.read_table(ref) for name, ref in stored.items()},
         history=recent_demand(lake, inputs.panel.panel, use.period),
+        products=product_table(
+            lake.read_table(inputs.ingested.tables[PRODUCTS.name]),
+            lake.read_table(inputs.panel.sku_facts, [c.SKU, c.UNIT_PRICE]),
+        ),
     )
 
 

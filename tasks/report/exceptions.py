@@ -1,0 +1,194 @@
+"""Exceptions: the stores and SKUs that need a planner's attention this week."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.outputs import RunFacts, RunOutputs
+from schemas.plan import FloatArray
+from schemas.run import RunContext
+from schemas.tables import OVERRIDES
+from tasks.report.language import ENGLISH, Language
+
+COLUMNS = (
+    *(c.KIND, c.STORE_ID, c.SKU, c.PRODUCT_NAME, c.CATEGORY, c.UNITS, c.MONEY, c.WEEKS_OF_COVER, c.REASON),
+)  # fmt: skip
+# Kinds of exceptions.
+STOCK_OUT = "stock-out"
+CUT = "cut by a constraint"
+OVERSTOCK = "overstock"
+OVER_CAPACITY = "over capacity"
+OVERRIDE = "override not applied"
+# A pair is short if it lacks at least this many expected units until the next delivery.
+SMALLEST_SHORTAGE = 0.5
+# Stock for more than a quarter of a year of expected sales is overstock.
+OVERSTOCK_WEEKS = 13.0
+# A store is over capacity if more than this share of the sample paths exceeds its capacity in any period.
+SHARE_OF_PATHS = 0.05
+_NO_CONSTRAINT = "none"
+# The retailer's own rule: nothing to decide this week.
+_INTENDED = ("lifecycle rule",)
+_NOT_APPLIED = ("expired", "matches no target")
+_DAYS_PER_WEEK = 7
+
+
+def exceptions(outputs: RunOutputs, facts: RunFacts, run: RunContext, language: Language = ENGLISH) -> pd.DataFrame:
+    """List what needs attention this week, the largest amount of money first.
+
+    Args:
+        outputs: tables of the run, with planners' overrides applied.
+        facts: other facts of the run.
+        run: settings and run date.
+        language: language of the reasons.
+
+    Returns:
+        kind; store_id, sku, product_name and category (text, empty if the row is not about one); units; money
+        (units times the SKU's price; NaN if unknown); weeks_of_cover (NaN if unknown or without expected sales);
+        reason. By kind, units are:
+
+        ===================  =======================================================================
+        stock-out            expected demand until the next delivery that stock and delivery do not cover
+        cut by a constraint  the same, where a constraint limits the target
+        overstock            stock above 13 weeks of expected sales
+        over capacity        expected stock above the store's capacity in its fullest period
+        override not applied NaN
+        ===================  =======================================================================
+    """
+    rows = [
+        *_pairs(outputs, run, language),
+        *_stores(outputs, language),
+        *_overrides(outputs, facts, run, language),
+    ]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    numbers = {name: frame[name].astype(np.float64) for name in (c.UNITS, c.MONEY, c.WEEKS_OF_COVER)}
+    frame = frame.assign(**numbers)
+    texts = [frame[name].astype(str).to_numpy() for name in (c.REASON, c.SKU, c.STORE_ID, c.KIND)]
+    order = np.lexsort((*texts, -frame[c.UNITS].fillna(0.0).to_numpy(), -frame[c.MONEY].fillna(0.0).to_numpy()))
+    return frame.iloc[order].reset_index(drop=True)
+
+
+def _pairs(outputs: RunOutputs, run: RunContext, language: Language) -> Iterator[tuple[object, ...]]:
+    """Stock-outs, cuts and overstock of (store, SKU) pairs."""
+    table = outputs.explanations
+    if table is None or table.empty:
+        return
+    table = _published(table, outputs.replenishment)
+    stock = table[[c.ON_HAND, c.IN_TRANSIT]].fillna(0.0).to_numpy(dtype=np.float64).sum(axis=1)
+    after = np.maximum(stock, table[c.TARGET_QUANTITY].to_numpy(dtype=np.float64))
+    weekly = _weekly_sales(table, outputs.forecast, run)
+    names, prices = _products(outputs.products, table[c.SKU])
+    short = table[c.SKU_FORECAST].to_numpy(dtype=np.float64) - after
+    excess = stock - OVERSTOCK_WEEKS * weekly
+    intended = table[c.LIMIT].isin(_INTENDED).to_numpy()
+    records = table.to_dict("records")
+
+    def row(i: int, kind: str, units: float, held: float, reason: str) -> tuple[object, ...]:
+        cover = held / weekly[i] if weekly[i] > 0 else np.nan
+        found = records[i]
+        key = str(found[c.STORE_ID]), str(found[c.SKU]), names[i], str(found[c.CATEGORY])
+        return kind, *key, round(units, 2), round(units * prices[i], 2), round(cover, 1), reason
+
+    for i in np.flatnonzero((short >= SMALLEST_SHORTAGE) & ~intended):
+        limit = str(records[i][c.LIMIT])
+        kind = STOCK_OUT if limit == _NO_CONSTRAINT else CUT
+        yield row(i, kind, float(short[i]), float(after[i]), _shortage(records[i], stock[i], after[i], limit, language))
+    for i in np.flatnonzero(excess >= 1):
+        reason = language(
+            "{stock} units in stock; expected sales {weekly} units a week",
+            stock=language.number(stock[i]),
+            weekly=language.number(weekly[i], 1),
+        )
+        yield row(i, OVERSTOCK, float(excess[i]), float(stock[i]), reason)
+
+
+def _shortage(row: dict[str, object], stock: float, after: float, limit: str, language: Language) -> str:
+    parts = [
+        language(
+            "expected demand {demand} units until the next delivery; {stock} in stock, {send} to send",
+            demand=language.number(float(str(row[c.SKU_FORECAST])), 1),
+            stock=language.number(stock),
+            send=language.number(after - stock),
+        )
+    ]
+    if limit != _NO_CONSTRAINT:
+        parts.append(language("constraint: {limit}", limit=language.known(limit)))
+    return "; ".join(parts)
+
+
+def _published(table: pd.DataFrame, targets: pd.DataFrame) -> pd.DataFrame:
+    """The explanations of the published pairs, with the published targets."""
+    key = [c.STORE_ID, c.SKU]
+    published = targets[[*key, c.TARGET_QUANTITY]].astype(dict.fromkeys(key, str))
+    known = table.drop(columns=c.TARGET_QUANTITY).astype(dict.fromkeys(key, str))
+    return known.merge(published, on=key, how="inner").sort_values(key, ignore_index=True)
+
+
+def _weekly_sales(table: pd.DataFrame, forecast: pd.DataFrame, run: RunContext) -> FloatArray:
+    """Expected units a week of each pair: its share of the champion's mean forecast over the horizon."""
+    series = [c.STORE_ID, c.CATEGORY]
+    live = forecast[forecast[c.CHAMPION].to_numpy(dtype=bool)]
+    total = live[[*series, c.MEAN]].astype(dict.fromkeys(series, str)).groupby(series)[c.MEAN].sum()
+    index = pd.MultiIndex.from_frame(table[series].astype(str))
+    labels = run.settings.period.range(run.as_of, run.settings.horizon + 1)
+    weeks = (labels[-1] - labels[0]).days / _DAYS_PER_WEEK
+    units = total.reindex(index).fillna(0.0).to_numpy(dtype=np.float64)
+    weekly: FloatArray = units * table[c.SHARE].fillna(0.0).to_numpy(dtype=np.float64) / weeks
+    return weekly
+
+
+def _products(products: pd.DataFrame | None, skus: pd.Series) -> tuple[list[str], FloatArray]:
+    """Name and price of each SKU; an empty name and NaN if unknown."""
+    if products is None:
+        return [""] * len(skus), np.full(len(skus), np.nan)
+    found = products.set_index(c.SKU).reindex(skus)
+    named = c.PRODUCT_NAME in found.columns
+    names = found[c.PRODUCT_NAME].fillna("").astype(str).tolist() if named else [""] * len(skus)
+    return names, found[c.UNIT_PRICE].to_numpy(dtype=np.float64)
+
+
+def _stores(outputs: RunOutputs, language: Language) -> Iterator[tuple[object, ...]]:
+    """Stores that the plan is likely to fill above their capacity."""
+    stock = outputs.stock_by_day
+    if stock is None or stock.empty:
+        return
+    chosen = outputs.costs.loc[outputs.costs[c.CHOSEN].astype(bool), c.POLICY]
+    days = stock[stock[c.POLICY].isin(chosen) & stock[c.CAPACITY].notna()]
+    beyond = (days[c.STOCK] - days[c.CAPACITY]).clip(lower=0.0)
+    found = days.assign(**{c.UNITS: beyond, c.SHARE: days[c.OVER]}).groupby(days[c.STORE_ID].astype(str), sort=True)
+    measures = found.agg({c.UNITS: "max", c.SHARE: "max", c.OVER: "sum", c.CAPACITY: "first"})
+    for store, row in measures[measures[c.SHARE] > SHARE_OF_PATHS].iterrows():
+        reason = language(
+            "above the capacity of {capacity} in {periods} periods of the horizon on average",
+            capacity=language.number(row[c.CAPACITY]),
+            periods=language.number(row[c.OVER], 1),
+        )
+        yield OVER_CAPACITY, str(store), "", "", "", round(float(row[c.UNITS]), 2), np.nan, np.nan, reason
+
+
+def _overrides(
+    outputs: RunOutputs, facts: RunFacts, run: RunContext, language: Language
+) -> Iterator[tuple[object, ...]]:
+    """Planners' overrides that were rejected, have expired or match no target."""
+    rejected = outputs.quarantine[outputs.quarantine[c.TABLE].astype(str) == OVERRIDES.name]
+    source = run.settings.sources.named().get(OVERRIDES.name)
+    written = {} if source is None else source.columns
+    names = outputs.products
+
+    def row(store: object, sku: object, category: object, reason: str) -> tuple[object, ...]:
+        ids = ["" if pd.isna(value) else str(value) for value in (store, sku, category)]
+        name = _products(names, pd.Series([ids[1]], dtype=object))[0][0] if ids[1] else ""
+        return OVERRIDE, ids[0], ids[1], name, ids[2], np.nan, np.nan, np.nan, reason
+
+    for found in rejected.to_dict("records"):
+        key = (found.get(written.get(column, column)) for column in (c.STORE_ID, c.SKU, c.CATEGORY))
+        reason = language("row {row}: {reason}", row=found[c.ROW_NUMBER], reason=found[c.REASON])
+        yield row(*key, reason)
+    for given in facts.overrides:
+        status = str(given[c.STATUS])
+        if status in _NOT_APPLIED:
+            reason = language("override {number}: {status}", number=given["number"], status=language.known(status))
+            yield row(given.get(c.STORE_ID), given.get(c.SKU), given.get(c.CATEGORY), reason)
