@@ -83,7 +83,8 @@ def _question(run: RunContext, preview: PublicationRecord) -> str:
     changed = "There is no earlier file to compare with."
     if preview.changed_share is not None:
         changed = f"{preview.changed_share:.1%} of the targets differ from the previous file."
-    warnings = "".join(f"\n- {text}" for text in preview.warnings)
+    alarms = [f"{alarm.name} ({alarm.severity}): {alarm.message}" for alarm in preview.alarms]
+    warnings = "".join(f"\n- {text}" for text in [*alarms, *preview.warnings])
     notice = replacement_notice(open_lake(run.settings.storage), run.as_of, preview)
     return (
         f"**{run.settings.name}, {run.as_of}**: publish the replenishment file? {changed} {notice}"

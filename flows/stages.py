@@ -33,7 +33,7 @@ from tasks.stages.backfill import judge_weeks
 from tasks.stages.calibrate import calibrate_costs
 from tasks.stages.compare import compare_models
 from tasks.stages.deepar_hooks import close_endpoints, stop_jobs
-from tasks.stages.events import report_warnings
+from tasks.stages.events import report_alarms, report_warnings
 from tasks.stages.features import build_features
 from tasks.stages.forecast import forecast_model_shard, plan_shards, summarize_forecasts
 from tasks.stages.ingest import ingest_tables
@@ -166,7 +166,9 @@ def replenish(run: RunContext, approve: bool = False) -> PublicationRecord:
         PublicationHeldError: rejected, or not approved in time.
     """
     planned = plan_week(run)
-    report_warnings(run, planned.panel.result().warnings)
+    panel = planned.panel.result()
+    report_warnings(run, panel.warnings)
+    report_alarms(run, [*panel.alarms, *planned.comparison.result().alarms, *planned.plan.result().alarms])
     approval = None
     if approve and not run.dry_run:
         preview = publish.with_options(name="preview", task_run_name="preview")

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from schemas import columns as c
+from schemas.alarms import Alarm
 from schemas.metrics import METRICS
 from schemas.records import Approval, Failure, InputFile, Summary
 
@@ -160,6 +161,7 @@ class RunFacts:
         inputs: one entry per source file.
         reasons: table, reason and number of rows rejected for it.
         failures: series that a stage could not serve, and what served them.
+        alarms: of all stages, in the order of the stages.
         warnings: what the reader of the report should know first.
         notes: what stages remark, by what it is about; in the report only.
         seconds: stage to its running time in seconds; in the manifest only.
@@ -175,6 +177,7 @@ class RunFacts:
     inputs: Sequence[InputFile] = ()
     reasons: Sequence[tuple[str, str, int]] = ()
     failures: Sequence[Failure] = ()
+    alarms: Sequence[Alarm] = ()
     warnings: Sequence[str] = ()
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from schemas.alarms import Alarm
 from schemas.facts import FailureKind
 
 # Small tables for artifacts and the report, by name: one mapping per row, JSON values only.
@@ -60,12 +61,14 @@ class IngestRecord(Record):
         quarantine: every rejected row, whole, with table, file, row number and reason.
         files: one entry per source file.
         reasons: table, reason and number of rows rejected for it.
+        alarms: what looks wrong in the files.
     """
 
     tables: dict[str, TableRef]
     quarantine: TableRef
     files: list[InputFile]
     reasons: list[tuple[str, str, int]] = []
+    alarms: list[Alarm] = []
     seconds: float = 0.0
 
     def rows(self) -> tuple[int, int]:
@@ -96,6 +99,7 @@ class PanelRecord(Record):
     planned_prices: TableRef
     stock_counted: bool = False
     warnings: list[str] = []
+    alarms: list[Alarm] = []
     summary: Summary = {}
     seconds: float = 0.0
 
@@ -173,6 +177,7 @@ class ComparisonRecord(Record):
     paths: list[TableRef] = []
     failures: list[Failure] = []
     notes: list[str] = []
+    alarms: list[Alarm] = []
     summary: Summary = {}
     seconds: float = 0.0
 
@@ -234,6 +239,7 @@ class PlanRecord(Record):
     inputs: PlanInputs
     chosen: str
     notes: list[str] = []
+    alarms: list[Alarm] = []
     summary: Summary = {}
     seconds: float = 0.0
 
@@ -254,6 +260,7 @@ class PublicationRecord(Record):
         folder: where its files lie (a preview where the run was dry).
         files: the published files with their checksums.
         changed_share: share of targets that changed against the last week's file; None without one.
+        alarms: of all stages.
         written: False where the folder already held exactly these files.
         dry_run: nothing was published.
         overrides: what every planner's override said and did, as JSON values.
@@ -265,6 +272,7 @@ class PublicationRecord(Record):
     files: list[FileRef]
     changed_share: float | None = None
     warnings: list[str] = []
+    alarms: list[Alarm] = []
     written: bool = True
     dry_run: bool = False
     overrides: list[dict[str, Any]] = []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from schemas import columns as c
+from schemas.alarms import ALARMS, Alarm, Severity
 from schemas.settings.strict import Strict, first_page
 
 
@@ -20,6 +23,13 @@ class PublicationSettings(Strict):
         examples=[0.3],
         json_schema_extra=first_page("fraction", "Above it the new file is held back"),
     )
+    accept: list[str] = Field(
+        default=[],
+        description="Alarms that do not hold a publication back: `NAME` for every run date, `NAME@DATE` for one "
+        "(docs/reference/alarms.md)",
+        examples=[["rejected_rows@2025-02-24"]],
+        json_schema_extra=first_page("list of alarms", "The file is published although this alarm was raised"),
+    )
     approval_timeout_hours: float = Field(
         default=48,
         gt=0,
@@ -27,6 +37,23 @@ class PublicationSettings(Strict):
         examples=[12],
         json_schema_extra=first_page("hours", "After this time the previous file stays in force"),
     )
+
+    @field_validator("accept")
+    @classmethod
+    def _known_alarms(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            name, _, day = entry.partition("@")
+            if name not in ALARMS:
+                raise ValueError(f"unknown alarm '{name}'; known alarms: {', '.join(ALARMS)}")
+            if "@" in entry:
+                date.fromisoformat(day)
+        return value
+
+    def holding(self, alarms: Sequence[Alarm], as_of: date) -> list[Alarm]:
+        """The alarms that hold back the publication of a run date because `accept` does not name them."""
+        accepted = {entry for entry in self.accept if "@" not in entry}
+        accepted |= {entry.partition("@")[0] for entry in self.accept if entry.endswith(f"@{as_of}")}
+        return [alarm for alarm in alarms if alarm.severity is Severity.HOLD and alarm.name not in accepted]
 
 
 class OutputSettings(Strict):

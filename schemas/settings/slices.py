@@ -81,6 +81,7 @@ class QuarantineLimit(Slice):
     """When bad rows stop the run."""
 
     max_quarantined_share: float
+    alarm_share: float
 
 
 class IngestSlice(PeriodSlice):

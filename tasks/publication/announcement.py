@@ -36,6 +36,7 @@ def publication_summary(record: PublicationRecord, run_label: str, policy: str) 
         f"- All files: {_link(f'{record.folder}/', record.folder)}",
         f"- Selected policy: **{policy}**",
         f"- Changed since the last file: {changed}",
+        *(f"- {alarm.severity.capitalize()} `{alarm.name}`: {alarm.message}" for alarm in record.alarms),
         *(f"- Warning: {text}" for text in record.warnings),
     ]
     return "\n".join(lines)

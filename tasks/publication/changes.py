@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
 from schemas import columns as c
+from schemas.alarms import Alarm
 from schemas.errors import EXAMPLES_SHOWN, PublicationHeldError
 from schemas.outputs import AFTER, BEFORE, CHANGE, Change
 from tasks.publication.erp_file import KEY
@@ -68,4 +70,23 @@ def held_back(change: Change, limit: float | None, preview: str) -> PublicationH
         f"from the file of {change.against}; publication.max_change allows {limit:.1%}. Largest changes: {named}. "
         f"The previous file is kept. Review {preview}. If the changes are correct, run again with "
         "--set publication.max_change=null or a higher limit."
+    )
+
+
+def held_by_alarms(alarms: Sequence[Alarm], as_of: date, preview: str) -> PublicationHeldError | None:
+    """Return an error if alarms hold a publication back.
+
+    Args:
+        alarms: those that the settings do not accept.
+        as_of: run date.
+        preview: address of the files that were not published.
+    """
+    if not alarms:
+        return None
+    found = "; ".join(f"{alarm.name}: {alarm.message}" for alarm in alarms)
+    names = ",".join(dict.fromkeys(f"{alarm.name}@{as_of}" for alarm in alarms))
+    return PublicationHeldError(
+        f"Publication held back by {len(alarms)} alarm{'s' if len(alarms) > 1 else ''}. {found}. "
+        f"The previous file is kept. Review {preview}. If the file is correct, run again with "
+        f"--set 'publication.accept=[{names}]'."
     )

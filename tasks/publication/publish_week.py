@@ -140,6 +140,7 @@ def _facts(inputs: PublicationInputs) -> RunFacts:
         inputs=ingested.files,
         reasons=ingested.reasons,
         failures=comparison.failures,
+        alarms=[*ingested.alarms, *panel.alarms, *comparison.alarms, *plan.alarms],
         warnings=panel.warnings,
         notes={"Remarks on forecasts": comparison.notes, "Remarks on the plan": plan.notes},
         seconds=_seconds(inputs),

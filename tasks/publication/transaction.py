@@ -24,7 +24,7 @@ from schemas.outputs import (
 )
 from schemas.records import FileRef, PublicationRecord
 from schemas.run import RunContext
-from tasks.publication.changes import compare_targets, held_back
+from tasks.publication.changes import compare_targets, held_back, held_by_alarms
 from tasks.publication.checks import check_folder, check_outputs
 from tasks.publication.earlier_runs import EarlierRun, latest_before, preview_key, published, run_key
 from tasks.publication.erp_file import replenishment_bytes
@@ -68,7 +68,7 @@ def publish_run(lake: Lake, run: RunContext, outputs: RunOutputs, facts: RunFact
 
     Raises:
         PublicationError: a table is invalid, or an earlier file is damaged.
-        PublicationHeldError: more targets changed than ``publication.max_change`` allows.
+        PublicationHeldError: an alarm holds it back, or more targets changed than ``publication.max_change`` allows.
         ConfigError: the ERP file cannot be written with the settings of ``output``.
         StorageError: the lake failed; the previous publication is kept.
     """
@@ -82,17 +82,25 @@ def publish_run(lake: Lake, run: RunContext, outputs: RunOutputs, facts: RunFact
         check_folder(folder, outputs.replenishment, run.settings)
         if current is not None and _is_published(current, folder):
             record = _record(lake, run, run_key(run.as_of), _sizes(folder), last_week, warnings)
-            return record.model_copy(update={"written": False, "overrides": list(facts.overrides)})
+            return record.model_copy(update={"written": False, **_kept(facts)})
         if current is not None and not run.dry_run:
             _write_manifest(folder, run, replace(facts, replaces=_replaced(current, folder)), last_week)
-        held = _held(lake, current, last_week, run, outputs)
+        blocking = run.settings.publication.holding(facts.alarms, run.as_of)
+        held = held_by_alarms(blocking, run.as_of, lake.uri(preview_key(run.as_of))) or _held(
+            lake, current, last_week, run, outputs
+        )
         key = preview_key(run.as_of) if run.dry_run or held else run_key(run.as_of)
         lake.promote(folder, key, REPLENISHMENT)
         sizes = _sizes(folder)
     if held is not None and not run.dry_run:
         raise held
     record = _record(lake, run, key, sizes, last_week, [*warnings, *([str(held)] if held else [])])
-    return record.model_copy(update={"overrides": list(facts.overrides)})
+    return record.model_copy(update=_kept(facts))
+
+
+def _kept(facts: RunFacts) -> dict[str, Any]:
+    """What the record repeats of the facts."""
+    return {"overrides": list(facts.overrides), "alarms": list(facts.alarms)}
 
 
 def compose(folder: Path, run: RunContext, outputs: RunOutputs, facts: RunFacts, change: Change | None) -> None:

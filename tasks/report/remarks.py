@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from schemas.alarms import Severity, at_least
 from schemas.outputs import RunFacts
 from schemas.run import RunContext
 
@@ -35,7 +36,7 @@ def headlines(run: RunContext, facts: RunFacts) -> list[str]:
         found.append(f"This run covers only a part of the network: {', '.join(scope)}.")
     if not facts.stock_given:
         found.append("There is no stock table; the opening stock of every store is taken as 0.")
-    return found
+    return [*found, *(f"{alarm.name}: {alarm.message}" for alarm in at_least(facts.alarms, Severity.WARNING))]
 
 
 def remarks(facts: RunFacts) -> list[Remarks]:

@@ -17,7 +17,7 @@ from tasks.evaluation.run_comparison import CompareInputs, refuse_many_fallbacks
 from tasks.evaluation.selection.reconcile import ReconciliationRule
 from tasks.forecasting.registry import facts, module_of
 from tasks.stages.stage import Stage
-from tasks.stages.support import cores_of, say, show_table, warn, with_first
+from tasks.stages.support import cores_of, log_alarms, say, show_table, warn, with_first
 
 COMPARE = Stage("compare", ComparisonRecord, run_comparison)
 
@@ -45,6 +45,7 @@ def compare_models(run: RunContext, panel: PanelRecord, forecasts: list[Forecast
     stage = replace(COMPARE, modules=tuple(module_of(name) for name in aggregates))
     record, state = stage.run(run, inputs, use, cores_of(run).workers)
     warn(record.notes)
+    log_alarms(record.alarms)
     for row in record.summary["champions"]:
         say(f"champion of {row['series']:,} series: {row['model']}")
     _show(run, record)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from prefect.events import emit_event
 
+from schemas.alarms import Alarm, Severity, at_least
 from schemas.outputs import REPORT
-from schemas.records import IngestRecord, PublicationRecord
+from schemas.records import PublicationRecord
 from schemas.run import RunContext
 from tasks.publication.addresses import web_address
 
@@ -15,31 +16,13 @@ DATA_QUALITY_ALARM = "restock.data-quality.alarm"
 PUBLICATION_FINISHED = "restock.publication.finished"
 
 
-def report_bad_rows(run: RunContext, record: IngestRecord) -> Sequence[str]:
-    """Emit an alarm if the share of rejected rows of a table is above ``expert.quality.alarm_share``.
-
-    Returns:
-        One message per such table.
-    """
-    read: dict[str, int] = {}
-    bad: dict[str, int] = {}
-    for file in record.files:
-        read[file.table] = read.get(file.table, 0) + file.rows_read
-        bad[file.table] = bad.get(file.table, 0) + file.rows_quarantined
-    limit = run.settings.quality.alarm_share
-    lines = [
-        f"{table}: {bad[table]:,} of {read[table]:,} rows are in quarantine ({bad[table] / read[table]:.2%}), "
-        f"more than expert.quality.alarm_share ({limit:.2%})"
-        for table in read
-        if bad[table] > limit * read[table]
-    ]
-    if lines:
-        _emit(DATA_QUALITY_ALARM, run, "; ".join(lines))
-    return lines
+def report_alarms(run: RunContext, alarms: Sequence[Alarm]) -> None:
+    """Emit an event for the alarms of severity warning and hold."""
+    report_warnings(run, [f"{alarm.name}: {alarm.message}" for alarm in at_least(alarms, Severity.WARNING)])
 
 
 def report_warnings(run: RunContext, warnings: Sequence[str]) -> None:
-    """Emit an alarm if the data are older than ``as_of``, for example missing recent sales or stock counts."""
+    """Emit an event if something about the data needs attention, for example missing recent sales."""
     if warnings:
         _emit(DATA_QUALITY_ALARM, run, "; ".join(warnings))
 

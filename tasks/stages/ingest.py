@@ -12,9 +12,9 @@ from schemas.settings.slices import CategorySlice, IngestSlice
 from tasks.demand.ingest import scope
 from tasks.demand.ingest.ingest import IngestInputs, ingest
 from tasks.demand.ingest.validation import validate_tables
-from tasks.stages.events import report_bad_rows
+from tasks.stages.events import report_alarms
 from tasks.stages.stage import Stage
-from tasks.stages.support import RETRY_DELAYS_SECONDS, is_transient, say, show_table, warn
+from tasks.stages.support import RETRY_DELAYS_SECONDS, is_transient, log_alarms, say, show_table
 from tasks.storage.source_files import SourceFile, expand_sources, read_tables
 
 INGEST = Stage("ingest", IngestRecord, ingest)
@@ -44,7 +44,8 @@ def ingest_tables(run: RunContext) -> State[IngestRecord]:
         f"{len(record.tables)} tables, {read:,} rows read: {read - quarantined:,} accepted, "
         f"{quarantined:,} in quarantine"
     )
-    warn(report_bad_rows(run, record))
+    log_alarms(record.alarms)
+    report_alarms(run, record.alarms)
     show_table(
         run,
         "data-quality",

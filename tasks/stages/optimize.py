@@ -13,7 +13,7 @@ from schemas.settings.slices import PlanSlice
 from tasks.inventory.inputs import plan_inputs
 from tasks.inventory.plan_week import WeekInputs, plan_week
 from tasks.stages.stage import Stage
-from tasks.stages.support import say, show_table, with_first
+from tasks.stages.support import log_alarms, say, show_table, with_first
 
 OPTIMIZE = Stage("optimize", PlanRecord, plan_week)
 
@@ -35,6 +35,7 @@ def optimize_plan(
     record, state = OPTIMIZE.run(run, inputs, PlanSlice.of(run.settings))
     for note in record.notes:
         say(note)
+    log_alarms(record.alarms)
     say(f"selected policy: {record.chosen}")
     costs = with_first(record.summary["costs"], *COSTS_FIRST)
     show_table(run, "costs", costs, "Expected cost of each policy on sample paths that planning did not use")

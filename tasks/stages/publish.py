@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from schemas.alarms import Alarm
 from schemas.outputs import REPLENISHMENT, REPORT
 from schemas.records import (
     Approval,
@@ -45,6 +48,7 @@ def publish(
         PublicationError: an output is invalid; nothing was published.
         PublicationHeldError: more targets changed than the settings allow; nothing was published.
     """
+    _show_alarms(run, [*ingested.alarms, *panel.alarms, *comparison.alarms, *plan.alarms])
     inputs = PublicationInputs(
         ingested=ingested,
         panel=panel,
@@ -74,6 +78,13 @@ def publish(
         report_publication(run, record)
     _show(run, record, plan.chosen)
     return Completed(data=record, name=state.name, message=state.message)
+
+
+def _show_alarms(run: RunContext, alarms: Sequence[Alarm]) -> None:
+    """Show the alarms before the publication, because one of them may hold it back."""
+    if alarms:
+        rows = [alarm.model_dump(mode="json", exclude={"stores", "skus"}) for alarm in alarms]
+        show_table(run, "alarms", rows, "Alarms: data or results that look wrong (docs/reference/alarms.md)")
 
 
 def _show(run: RunContext, record: PublicationRecord, policy: str) -> None:

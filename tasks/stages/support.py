@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
 from prefect.tasks import Task
 
+from schemas.alarms import Alarm, Severity
 from schemas.errors import PipelineError
 from schemas.run import SHARDS_AT_ONCE, RunContext
 from tasks.storage.machine import Cores, usable_cores
@@ -117,6 +118,13 @@ def warn(messages: Sequence[str]) -> None:
     """Log warnings in the run's log."""
     for message in messages:
         get_run_logger().warning(message)
+
+
+def log_alarms(alarms: Sequence[Alarm]) -> None:
+    """Log alarms with their names; those of severity info are not warnings."""
+    for alarm in alarms:
+        level = logging.INFO if alarm.severity is Severity.INFO else logging.WARNING
+        get_run_logger().log(level, "%s (%s): %s", alarm.name, alarm.severity, alarm.message)
 
 
 def cores_of(run: RunContext) -> Cores:

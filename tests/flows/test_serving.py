@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from uuid import UUID
 
@@ -26,10 +25,6 @@ from deployments.automations import NOTIFICATIONS
 from deployments.ecs.pool import create_pool, job_template
 from deployments.serve import serve
 from flows.dead_runs import end_dead_runs
-from schemas.records import IngestRecord, InputFile, TableRef
-from schemas.run import RunContext
-from tasks.configuration.settings_file import load_settings
-from tasks.stages.events import report_bad_rows
 from tests.flows import mini_company
 from tests.ports import free_port
 
@@ -135,21 +130,6 @@ def test_a_schedule_that_is_none_is_told_before_a_server_starts(company: Path, o
     assert done.exit_code == 1
     assert f"Error: {option}: " in done.output
     assert value in done.output
-
-
-def test_many_bad_rows_of_a_table_are_an_alarm(prefect_server: dict[str, str], company: Path) -> None:
-    def file(table: str, bad: int) -> InputFile:
-        return InputFile(
-            table=table, path="x.csv", sha256="", rows_read=500, rows_accepted=500 - bad, rows_quarantined=bad
-        )
-
-    run = RunContext(settings=load_settings(company), as_of=date(2024, 7, 1))
-    empty = TableRef(key="quarantine/0.parquet", rows=0, sha256="")
-    files = [file("sales", 1), file("sales", 2), file("stock", 6), file("overrides", 0)]
-    record = IngestRecord(tables={}, quarantine=empty, files=files)
-    assert report_bad_rows(run, record) == [
-        "stock: 6 of 500 rows are in quarantine (1.20%), more than expert.quality.alarm_share (0.50%)"
-    ]
 
 
 def test_the_ecs_pool_can_be_registered_again_with_other_values(prefect_server: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
+from schemas.alarms import Severity, raise_alarm
 from schemas.errors import ConfigError, PublicationError, PublicationHeldError, StorageError
 from schemas.outputs import RunOutputs, output_tables
 from schemas.records import PublicationRecord
@@ -284,6 +285,25 @@ def test_too_many_changes_write_a_preview_and_raise_an_error(lake: Lake, good: R
     assert set(digests(lake, "previews/2025-01-02")) == FILES
     dry = publish_run(lake, fake_run.context(dry_run=True, **limited), good, fake_run.facts())
     assert "held back" in dry.warnings[0]
+
+
+def test_an_alarm_of_severity_hold_keeps_the_previous_file_until_it_is_accepted(
+    published_lake: Lake, good: RunOutputs
+) -> None:
+    before = digests(published_lake)
+    alarm = raise_alarm("rejected_rows", "sales: 9 of 10 rows").model_copy(update={"severity": Severity.HOLD})
+    facts = replace(fake_run.facts(), alarms=[alarm])
+    week_after = date(2025, 1, 9)
+    with pytest.raises(PublicationHeldError, match=r"rejected_rows: sales: 9 of 10 rows\..*rejected_rows@2025-01-09"):
+        publish_run(published_lake, fake_run.context(as_of=week_after), good, facts)
+    assert {name: digest for name, digest in digests(published_lake).items() if "previews/" not in name} == before
+    accepted = fake_run.context(as_of=week_after, publication={"accept": ["rejected_rows@2025-01-09"]})
+    record = publish_run(published_lake, accepted, good, facts)
+    assert record.written
+    assert record.alarms == [alarm]
+    manifest = json.loads(published_lake.read_bytes("runs/2025-01-09/manifest.json"))
+    assert manifest["alarms"] == [alarm.model_dump(mode="json")]
+    assert "sales: 9 of 10 rows" in published_lake.read_bytes("runs/2025-01-09/report.html").decode()
 
 
 def test_limit_compares_with_the_file_of_the_same_date(lake: Lake, good: RunOutputs) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from schemas.records import IngestRecord, Record
+from schemas.alarms import Alarm, raise_alarm
+from schemas.records import IngestRecord, InputFile, Record
 from schemas.settings.slices import IngestSlice
 from tasks.demand.ingest.validation import validate_tables
 from tasks.storage.lake import Lake
@@ -40,4 +41,29 @@ def ingest(
         quarantine=lake.write_table("quarantine", valid.quarantine),
         files=valid.files,
         reasons=valid.reasons,
+        alarms=rejected_rows(valid.files, use.quality.alarm_share),
     )
+
+
+def rejected_rows(files: Sequence[InputFile], limit: float) -> list[Alarm]:
+    """Return an alarm for every table with a larger share of rejected rows than the limit.
+
+    Args:
+        files: one entry per source file.
+        limit: fraction of a table's rows.
+    """
+    read: dict[str, int] = {}
+    bad: dict[str, int] = {}
+    for file in files:
+        read[file.table] = read.get(file.table, 0) + file.rows_read
+        bad[file.table] = bad.get(file.table, 0) + file.rows_quarantined
+    return [
+        raise_alarm(
+            "rejected_rows",
+            f"{table}: {bad[table]:,} of {read[table]:,} rows are in quarantine ({bad[table] / read[table]:.2%}), "
+            f"more than expert.quality.alarm_share ({limit:.2%})",
+            count=bad[table],
+        )
+        for table in read
+        if bad[table] > limit * read[table]
+    ]

@@ -1,0 +1,121 @@
+"""Alarms: data or results that look wrong although every row is valid (docs/reference/alarms.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+NAMED = 50  # stores and SKUs that an alarm lists; `count` and the message tell how many there are
+
+
+class Severity(StrEnum):
+    """What an alarm does to the publication."""
+
+    INFO = "info"
+    """Worth knowing; nothing to do."""
+    WARNING = "warning"
+    """Somebody should look at it; the file is published."""
+    HOLD = "hold"
+    """The file is held back until `publication.accept` names the alarm."""
+
+
+@dataclass(frozen=True)
+class AlarmFacts:
+    """Facts about one alarm.
+
+    Attributes:
+        name: stable name; settings, tests and notices refer to it.
+        severity: what it does to the publication.
+        meaning: what was found, in one sentence.
+        remedy: what the reader can do.
+    """
+
+    name: str
+    severity: Severity
+    meaning: str
+    remedy: str
+
+
+class Alarm(BaseModel):
+    """One alarm of a run.
+
+    Attributes:
+        name: key of :data:`ALARMS`.
+        severity: what it does to the publication.
+        message: what was found, where and how often, and what to do.
+        stores: the first stores concerned.
+        skus: the first SKUs concerned.
+        date_from: first date concerned; None where dates do not matter.
+        date_to: last date concerned.
+        count: number of rows, periods, SKUs or stores concerned; the message says which.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    severity: Severity
+    message: str
+    stores: list[str] = []
+    skus: list[str] = []
+    date_from: date | None = None
+    date_to: date | None = None
+    count: int = 0
+
+
+_FACTS = (
+    AlarmFacts(
+        "rejected_rows",
+        Severity.WARNING,
+        "More rows of a table were rejected than `expert.quality.alarm_share` allows.",
+        "Read the reasons in quarantine.csv and correct the source.",
+    ),
+)
+ALARMS = {facts.name: facts for facts in _FACTS}
+
+
+def raise_alarm(
+    name: str,
+    message: str,
+    *,
+    stores: Iterable[object] = (),
+    skus: Iterable[object] = (),
+    dates: tuple[date, date] | None = None,
+    count: int = 0,
+) -> Alarm:
+    """Make an alarm with the severity of the registry.
+
+    Args:
+        name: key of :data:`ALARMS`.
+        message: what was found, where and how often, and what to do.
+        stores: stores concerned; the first ones are kept.
+        skus: SKUs concerned; the first ones are kept.
+        dates: first and last date concerned.
+        count: number of rows, periods, SKUs or stores concerned.
+
+    Raises:
+        KeyError: the registry has no alarm of this name.
+
+    >>> raise_alarm("rejected_rows", "stock: 6 of 500 rows were rejected", count=6).severity
+    <Severity.WARNING: 'warning'>
+    """
+    first, last = dates or (None, None)
+    return Alarm(
+        name=name,
+        severity=ALARMS[name].severity,
+        message=message,
+        stores=[str(store) for store in stores][:NAMED],
+        skus=[str(sku) for sku in skus][:NAMED],
+        date_from=first,
+        date_to=last,
+        count=count,
+    )
+
+
+def at_least(alarms: Sequence[Alarm], severity: Severity) -> list[Alarm]:
+    """The alarms of a severity or a higher one, in their order."""
+    order = list(Severity)
+    return [alarm for alarm in alarms if order.index(alarm.severity) >= order.index(severity)]
