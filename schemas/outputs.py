@@ -131,6 +131,8 @@ class RunOutputs:
             published as ``overrides.csv`` where there is one.
         products: one row per SKU: sku, unit_price, and those of product_name, size and color (text, empty =
             unknown) that the products table has.
+        last_year: store_id, category, date, units (NaN = unknown): sales 52 weeks (12 months) before each forecast
+            period; ``date`` is the label of the forecast period.
     """
 
     replenishment: pd.DataFrame
@@ -151,6 +153,7 @@ class RunOutputs:
     shortages: pd.DataFrame | None = None
     overridden: pd.DataFrame | None = None
     products: pd.DataFrame | None = None
+    last_year: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,21 @@ SHORTAGE_TABLE = OutputTable(
     (c.LIMIT, *SERIES, c.SKU, c.REASON),
     unique=False,
 )
+
+
+@dataclass(frozen=True)
+class EarlierWeek:
+    """What the last earlier publication says; the report compares with it.
+
+    Attributes:
+        as_of: its run date.
+        to_send: store_id, sku, to_send (units) of its targets; None if it cannot be read.
+        forecast: store_id, category, date, mean of its champions; None if it cannot be read.
+    """
+
+    as_of: date
+    to_send: pd.DataFrame | None
+    forecast: pd.DataFrame | None
 
 
 BEFORE = "before"

@@ -22,14 +22,28 @@ def load_panel(lake: Lake, ref: PanelRef, frequency: Frequency) -> Panel:
     return from_frames({name: lake.read_table(frame) for name, frame in ref.frames.items()}, frequency, ref.horizon)
 
 
-def recent_demand(lake: Lake, ref: PanelRef, frequency: Frequency, horizons: int = 3) -> pd.DataFrame:
+def recent_demand(panel: Panel, horizons: int = 3) -> pd.DataFrame:
     """Demand of the last horizons before the run date, as the report draws it.
 
     Returns:
         store_id, category, date and units (NaN = unknown), one row per series and period.
     """
-    panel = load_panel(lake, ref, frequency)
     return demand_rows(panel, min(panel.history, horizons * panel.horizon))
+
+
+def sales_last_year(panel: Panel) -> pd.DataFrame:
+    """Units sold 52 weeks (monthly: 12 months) before each forecast period, as the report compares them.
+
+    Returns:
+        store_id, category, date (label of the forecast period) and units (NaN = unknown); only the periods for which
+        the history reaches back a year.
+    """
+    sold = panel.demand if panel.sold is None else panel.sold
+    year = panel.frequency.periods_per_year
+    ahead = np.arange(max(0, year - panel.history), min(panel.horizon, year))
+    keys = panel.series.loc[panel.series.index.repeat(len(ahead)), [c.STORE_ID, c.CATEGORY]].reset_index(drop=True)
+    units = sold[:, panel.history - year + ahead].ravel()
+    return keys.assign(**{c.DATE: list(panel.horizon_periods[ahead]) * panel.n, c.UNITS: units})
 
 
 def demand_rows(panel: Panel, periods: int) -> pd.DataFrame:

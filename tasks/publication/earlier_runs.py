@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from schemas.errors import PublicationError
-from schemas.outputs import MANIFEST, REPLENISHMENT
+from schemas import columns as c
+from schemas.errors import PublicationError, StorageError
+from schemas.outputs import EXPLANATIONS, MANIFEST, REPLENISHMENT, EarlierWeek
 from schemas.records import FileRef
 from schemas.settings import OutputSettings
 from tasks.publication.erp_file import read_replenishment
 from tasks.publication.manifest import OUTPUTS, SCOPE, SETTINGS
+from tasks.report.sending import units_to_send
 from tasks.storage.lake import Lake
 
 RUNS = "runs"
@@ -66,6 +69,30 @@ class EarlierRun:
                 f"{self.lake.uri(key)}: cannot read the earlier file for comparison ({error}). Restore the file or "
                 "delete the folder of that run."
             ) from error
+
+    def week(self) -> EarlierWeek:
+        """Return what the report compares with; a table that cannot be read is None."""
+        return EarlierWeek(self.as_of, self._to_send(), self._champions())
+
+    def _to_send(self) -> pd.DataFrame | None:
+        """Units to send: target of the file minus the stock of the explanations, at least 0."""
+        stock = self._table(EXPLANATIONS, [c.STORE_ID, c.SKU, c.ON_HAND, c.IN_TRANSIT])
+        if stock is None:
+            return None
+        try:
+            return units_to_send(self.targets(), stock)
+        except PublicationError:
+            return None
+
+    def _champions(self) -> pd.DataFrame | None:
+        forecast = self._table("forecast.parquet", [c.STORE_ID, c.CATEGORY, c.DATE, c.MEAN, c.CHAMPION])
+        return None if forecast is None else forecast[forecast[c.CHAMPION].to_numpy(dtype=bool)]
+
+    def _table(self, file: str, columns: list[str]) -> pd.DataFrame | None:
+        try:
+            return pd.read_parquet(io.BytesIO(self.lake.read_bytes(f"{run_key(self.as_of)}/{file}")), columns=columns)
+        except (StorageError, ValueError, OSError):
+            return None
 
     def intact(self, sizes: dict[str, int]) -> bool:
         """Return True if every file of the manifest exists with its checksum.

@@ -22,7 +22,7 @@ from schemas.records import (
 from schemas.run import RunContext
 from schemas.settings import Settings
 from schemas.tables import OVERRIDES, PRODUCTS
-from tasks.demand.stored import recent_demand
+from tasks.demand.stored import load_panel, recent_demand, sales_last_year
 from tasks.publication.earlier_runs import latest_before
 from tasks.publication.overrides import apply_overrides, corrected_totals, override_warnings
 from tasks.publication.product_names import product_table
@@ -106,13 +106,15 @@ def _outputs(lake: Lake, inputs: PublicationInputs, use: Settings) -> RunOutputs
         "quarantine": inputs.ingested.quarantine,
         "cleaning_log": inputs.panel.cleaning_log,
     }
+    panel = load_panel(lake, inputs.panel.panel, use.period)
     return RunOutputs(
         **{name: lake.read_table(ref) for name, ref in stored.items()},
-        history=recent_demand(lake, inputs.panel.panel, use.period),
         products=product_table(
             lake.read_table(inputs.ingested.tables[PRODUCTS.name]),
             lake.read_table(inputs.panel.sku_facts, [c.SKU, c.UNIT_PRICE]),
         ),
+        history=recent_demand(panel),
+        last_year=sales_last_year(panel),
     )
 
 

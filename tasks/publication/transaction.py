@@ -18,6 +18,7 @@ from schemas.outputs import (
     REPORT,
     SHORTAGE_TABLE,
     Change,
+    EarlierWeek,
     RunFacts,
     RunOutputs,
     output_tables,
@@ -73,12 +74,13 @@ def publish_run(lake: Lake, run: RunContext, outputs: RunOutputs, facts: RunFact
         StorageError: the lake failed; the previous publication is kept.
     """
     check_outputs(outputs, run.settings)
-    last_week, warnings = _last_week(lake, run, outputs)
+    earlier = latest_before(lake, run.as_of)
+    last_week, warnings = _last_week(earlier, run, outputs)
     facts = replace(facts, warnings=[*facts.warnings, *warnings])
     current = published(lake, run.as_of)
     with tempfile.TemporaryDirectory(prefix="publication-") as name:
         folder = Path(name)
-        compose(folder, run, outputs, facts, last_week)
+        compose(folder, run, outputs, facts, last_week, None if earlier is None else earlier.week())
         check_folder(folder, outputs.replenishment, run.settings)
         if current is not None and _is_published(current, folder):
             record = _record(lake, run, run_key(run.as_of), _sizes(folder), last_week, warnings)
@@ -103,7 +105,14 @@ def _kept(facts: RunFacts) -> dict[str, Any]:
     return {"overrides": list(facts.overrides), "alarms": list(facts.alarms)}
 
 
-def compose(folder: Path, run: RunContext, outputs: RunOutputs, facts: RunFacts, change: Change | None) -> None:
+def compose(
+    folder: Path,
+    run: RunContext,
+    outputs: RunOutputs,
+    facts: RunFacts,
+    change: Change | None,
+    earlier: EarlierWeek | None = None,
+) -> None:
     """Write every output file (docs/reference/contract.md#outputs) to a local folder.
 
     Args:
@@ -112,6 +121,7 @@ def compose(folder: Path, run: RunContext, outputs: RunOutputs, facts: RunFacts,
         outputs: tables that pass :func:`~tasks.publication.checks.check_outputs`.
         facts: other facts of the run.
         change: changes since the last earlier file; None without one.
+        earlier: what the last earlier publication says; None without one.
     """
     for table in output_tables(run.settings.quantiles):
         write_output(getattr(outputs, table.name), table, folder)
@@ -121,8 +131,10 @@ def compose(folder: Path, run: RunContext, outputs: RunOutputs, facts: RunFacts,
         write_output(outputs.shortages, SHORTAGE_TABLE, folder)
     if outputs.overridden is not None and len(outputs.overridden):
         write_output(outputs.overridden, OVERRIDDEN, folder)
-    page = render_report(ReportData(run=run, outputs=outputs, facts=facts, change=change, code_version=code_version()))
-    (folder / REPORT).write_text(page, encoding="utf-8", newline="\n")
+    data = ReportData(
+        run=run, outputs=outputs, facts=facts, change=change, code_version=code_version(), earlier=earlier
+    )
+    (folder / REPORT).write_text(render_report(data), encoding="utf-8", newline="\n")
     erp_file = replenishment_bytes(outputs.replenishment, run.settings.output)
     (folder / REPLENISHMENT).write_bytes(erp_file)
     _write_manifest(folder, run, facts, change)
@@ -133,9 +145,8 @@ def _write_manifest(folder: Path, run: RunContext, facts: RunFacts, change: Chan
     (folder / MANIFEST).write_bytes(build_manifest(run, facts, folder_checksums(folder), against))
 
 
-def _last_week(lake: Lake, run: RunContext, outputs: RunOutputs) -> tuple[Change | None, list[str]]:
+def _last_week(earlier: EarlierRun | None, run: RunContext, outputs: RunOutputs) -> tuple[Change | None, list[str]]:
     """Return the changes since the last earlier file; without a limit, a damaged file is only a warning."""
-    earlier = latest_before(lake, run.as_of)
     try:
         return _compare(earlier, run, outputs), []
     except PublicationError as error:

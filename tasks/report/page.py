@@ -12,7 +12,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.metrics import ACCEPTANCE_BANDS, METRICS
-from schemas.outputs import SERIES, Change, RunFacts, RunOutputs
+from schemas.outputs import SERIES, Change, EarlierWeek, RunFacts, RunOutputs
 from schemas.run import RunContext
 from tasks.report import reasons, tables
 from tasks.report.accuracy import Accuracy, largest_series
@@ -45,6 +45,7 @@ class ReportData:
         facts: other facts of the run.
         change: changes since the last earlier replenishment file; None without one.
         code_version: version of the code that computed the run.
+        earlier: what the last earlier publication says; None without one.
     """
 
     run: RunContext
@@ -52,6 +53,7 @@ class ReportData:
     facts: RunFacts
     change: Change | None
     code_version: str
+    earlier: EarlierWeek | None = None
 
 
 @dataclass(frozen=True)
