@@ -38,9 +38,9 @@ class RawTable:
             text files are categories of text, "" where the cell is empty or the file does not have the column;
             columns of Parquet files have their stored type where all files agree on it.
         file: shape (rows,); index into ``files``.
-        row_number: shape (rows,); 1-based position among the file's rows, the header not counted. In
-            text and Excel files it is the line below the header, blank lines counted (a quoted line
-            break does not begin a row).
+        row_number: shape (rows,); in text and Excel files the row that Excel shows: title rows, the header and
+            blank rows are counted, a quoted line break does not begin a row. In Parquet files the position among
+            the file's rows, from 1.
         files: the files, in the order of their paths.
         malformed: position in ``frame`` to what is wrong with a row as written (too many cells).
     """

@@ -49,8 +49,17 @@ class SourceSettings(Strict):
     )
     sheet: str | None = Field(
         default=None,
-        description="Sheet of an Excel file; absent: the first sheet",
+        description="Sheet of an Excel file; absent: the first sheet that has the columns, else the first sheet",
         json_schema_extra=IN_ITS_SECTION,
+    )
+    header_row: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="Row with the column names, counted from 1 as Excel does; absent: the first row with the "
+        "required and mapped names",
+        examples=[5],
+        json_schema_extra=first_page("row", "Rows above it are title rows and are not read"),
     )
 
 

@@ -5,87 +5,177 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
+import io
 import re
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
 from schemas.errors import ConfigError, DataContractError
 from schemas.settings import SourceSettings
-from tasks.storage.file_rows import FileRows, column_names, empty_file
+from tasks.storage.contents import check_unpacked_size
+from tasks.storage.file_rows import FileRows, column_names, empty_file, header_beyond_file
+from tasks.storage.header import HEADER_ROWS, find_header, names_held
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow.csv import InvalidRow
 
 DELIMITERS = ",;\t|"
-_HEADER_BYTES = 1 << 16
+_START_BYTES = 1 << 18
 _QUOTED = 40
+_AROUND = 15
 _LINE_END = re.compile(r"\r\n?|\n")
+# Bytes that pyarrow parses at once, and the longest row that it can read.
+_BLOCK_BYTES = 1 << 20
+_LONGEST_ROW_BYTES = 1 << 26
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
-def read_csv(file: Path, name: str, source: SourceSettings) -> FileRows:
+@dataclass(frozen=True)
+class CsvStart:
+    """The first rows of a CSV file and how they are written.
+
+    Attributes:
+        rows: first rows as an editor or Excel counts them, split into cells.
+        lines: number of the last line of each row; larger than the row's number below a cell with a line break.
+        header: index of the header in ``rows``.
+        delimiter: configured or detected.
+        encoding: of the file's byte order mark, else as configured.
+    """
+
+    rows: list[list[str]]
+    lines: list[int]
+    header: int
+    delimiter: str
+    encoding: str
+
+
+def read_csv(file: Path, name: str, source: SourceSettings, wanted: Collection[str] = (), gz: bool = False) -> FileRows:
     """Read one CSV file.
 
-    Columns are categoricals of text; an empty cell is "". Blank rows are skipped.
+    Columns are categoricals of text; an empty cell is "". Title rows above the header and blank rows are skipped.
     A row with more or fewer cells than the header is kept and marked as malformed.
 
     Args:
-        file: local path; ``.gz`` is decompressed.
+        file: local path.
         name: name of the file in messages.
-        source: delimiter (None = detected from the header) and encoding.
+        source: delimiter (None = detected), encoding and header row.
+        wanted: column names that the header must hold.
+        gz: the file is compressed with gzip.
 
     Raises:
         ConfigError: the encoding is unknown.
         DataContractError: the file is empty, repeats a column name, or does not match the configured encoding.
     """
-    header = _header(file, name, source)
-    columns = column_names(header.cells, name)
+    start = csv_start(file, name, source, wanted, gz)
+    columns = column_names(start.rows[start.header], name)
     broken: list[InvalidRow] = []
     try:
-        table = _read(file, header, source.encoding, broken)
-    except (ValueError, OSError) as error:
-        raise _unreadable(name, source, error) from error
-    _check_quotes(table, broken, header.delimiter, name)
-    return _to_rows(table.rename_columns(columns), broken, header.delimiter)
+        table = _read(file, name, start, broken, gz)
+    except (ValueError, OSError, EOFError) as error:
+        raise _unreadable(file, name, start.encoding, error, gz) from error
+    _check_quotes(table, broken, start.delimiter, name)
+    above = start.lines[start.header] - (start.header + 1)
+    rows = _to_rows(table.rename_columns(columns), broken, start, above)
+    return rows.without_empty_columns(source.columns.values())
 
 
-class _Header:
-    """First line of a file, split into cells."""
-
-    def __init__(self, line: str, delimiter: str | None) -> None:
-        self.delimiter = delimiter or _sniffed(line)
-        self.cells = next(csv.reader([line], delimiter=self.delimiter), [])
-
-
-def _header(file: Path, name: str, source: SourceSettings) -> _Header:
+def csv_start(
+    file: Path, name: str, source: SourceSettings, wanted: Collection[str] = (), gz: bool = False
+) -> CsvStart:
+    """Read the first rows of a CSV file; see :func:`read_csv`."""
     try:
         codecs.lookup(source.encoding)
-    except LookupError:
+    except (LookupError, ValueError):
         raise ConfigError(
             f"{name} cannot be read: unknown encoding '{source.encoding}'. Set the source's `encoding` to a "
             "known name, for example utf-8, latin-1 or cp1252."
         ) from None
     try:
-        with gzip.open(file, "rb") if file.suffix.lower() == ".gz" else file.open("rb") as stream:
-            start = stream.read(_HEADER_BYTES)
-    except (OSError, EOFError) as error:
-        raise _unreadable(name, source, error) from error
+        with _opened(file, name, gz) as stream:
+            start = stream.read(_START_BYTES)
+    except (OSError, EOFError, ValueError) as error:
+        raise _unreadable(file, name, source.encoding, error, gz) from error
+    encoding = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), source.encoding)
     # The first bytes may end within a character; the whole file is decoded strictly later.
-    line = start.decode(source.encoding, errors="ignore").lstrip("\ufeff")
-    line = _LINE_END.split(line, maxsplit=1)[0]
-    if not line.strip():
+    try:
+        text = start.decode(encoding, errors="ignore").lstrip("\ufeff")
+    except (LookupError, ValueError):
+        raise ConfigError(
+            f"{name} cannot be read: '{source.encoding}' is not an encoding of text. Set the source's `encoding` to a "
+            "known name, for example utf-8, latin-1 or cp1252."
+        ) from None
+    delimiters = source.delimiter or DELIMITERS
+    needed = max(HEADER_ROWS, source.header_row or 0)
+    starts = [_split(text, delimiter, len(start) == _START_BYTES, needed) for delimiter in delimiters]
+    best = max(range(len(starts)), key=lambda at: _fit(starts[at][0], wanted))
+    rows, lines = starts[best]
+    header = find_header(rows, wanted) if source.header_row is None else source.header_row - 1
+    if header is None:
         raise empty_file(name)
-    return _Header(line, source.delimiter)
+    if header >= len(rows) or not any(cell.strip() for cell in rows[header]):
+        raise header_beyond_file(name, header + 1)
+    return CsvStart(rows, lines, header, delimiters[best], encoding)
 
 
-def _sniffed(line: str) -> str:
-    outside_quotes = "".join(line.split('"')[::2])
-    return max(DELIMITERS, key=outside_quotes.count)
+def _split(text: str, delimiter: str, cut: bool, needed: int) -> tuple[list[list[str]], list[int]]:
+    """Return the first rows of a text and the number of the last line of each; the row that is cut off is left out."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    try:
+        for row in reader:
+            rows.append(row)
+            lines.append(reader.line_num)
+            if len(rows) > needed:
+                return rows, lines
+    except csv.Error:
+        # A cell that is too long for the csv module; pyarrow reads it, or reports it with its row.
+        return rows, lines
+    return (rows[:-1], lines[:-1]) if cut and len(rows) > 1 else (rows, lines)
 
 
-def _read(file: Path, header: _Header, encoding: str, broken: list[InvalidRow]) -> pa.Table:
+def _fit(rows: list[list[str]], wanted: Collection[str]) -> tuple[int, int]:
+    """Rank a delimiter: by the wanted names that its header holds, then by the header's width."""
+    at = find_header(rows, wanted)
+    return names_held(rows, wanted), 0 if at is None else len(rows[at])
+
+
+class _LimitedGzip(gzip.GzipFile):
+    """A gzip file that stops at an implausible size."""
+
+    def __init__(self, file: Path, name: str) -> None:
+        super().__init__(file, "rb")
+        self._shown, self._packed = name, file.stat().st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read the next bytes; at most the limit where all are requested."""
+        data = super().read(_BLOCK_BYTES if size is None or size < 0 else size)
+        check_unpacked_size(self._shown, self.tell(), self._packed)
+        return data
+
+
+def _opened(file: Path, name: str, gz: bool) -> IO[bytes]:
+    return _LimitedGzip(file, name) if gz else file.open("rb")
+
+
+def _read(file: Path, name: str, start: CsvStart, broken: list[InvalidRow], gz: bool) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        return _parse(file, name, start, broken, gz, _BLOCK_BYTES)
+    except pa.ArrowInvalid as error:
+        if "straddl" not in str(error) and "block size" not in str(error):
+            raise
+    broken.clear()
+    return _parse(file, name, start, broken, gz, _LONGEST_ROW_BYTES)
+
+
+def _parse(file: Path, name: str, start: CsvStart, broken: list[InvalidRow], gz: bool, block: int) -> pa.Table:
     import pyarrow as pa
     from pyarrow import csv as pa_csv
 
@@ -94,14 +184,20 @@ def _read(file: Path, header: _Header, encoding: str, broken: list[InvalidRow]) 
         return "skip"
 
     # Columns are named by position: a header cell may be empty. pyarrow numbers invalid rows with one thread only.
-    names = [str(position) for position in range(len(header.cells))]
+    names = [str(position) for position in range(len(start.rows[start.header]))]
     text = pa.dictionary(pa.int32(), pa.string())
-    with pa.input_stream(str(file), compression="gzip" if file.suffix.lower() == ".gz" else None) as stream:
+    with _opened(file, name, gz) as stream:
         return pa_csv.read_csv(
             stream,
-            read_options=pa_csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1, encoding=encoding),
+            read_options=pa_csv.ReadOptions(
+                use_threads=False,
+                block_size=block,
+                column_names=names,
+                skip_rows=start.lines[start.header],
+                encoding=start.encoding,
+            ),
             parse_options=pa_csv.ParseOptions(
-                delimiter=header.delimiter,
+                delimiter=start.delimiter,
                 newlines_in_values=True,
                 ignore_empty_lines=False,
                 invalid_row_handler=keep,
@@ -129,23 +225,53 @@ def _check_quotes(table: pa.Table, broken: list[InvalidRow], delimiter: str, nam
             )
 
 
-def _to_rows(table: pa.Table, broken: list[InvalidRow], delimiter: str) -> FileRows:
+def _to_rows(table: pa.Table, broken: list[InvalidRow], start: CsvStart, line_breaks_above: int) -> FileRows:
     frame = table.unify_dictionaries().to_pandas()
-    # The table does not contain the invalid rows: number the other rows around them.
-    skipped = np.array([row.number - 1 for row in broken], dtype=np.int64)
-    numbers = np.setdiff1d(np.arange(1, len(frame) + len(skipped) + 1, dtype=np.int64), skipped)
+    # The table does not contain the invalid rows: number the other rows around them. pyarrow counts skipped lines.
+    skipped = np.array([row.number - line_breaks_above for row in broken], dtype=np.int64)
+    first = start.header + 2
+    numbers = np.setdiff1d(np.arange(first, first + len(frame) + len(skipped), dtype=np.int64), skipped)
     rows = FileRows(frame, numbers).without_blank_rows()
     return rows.with_malformed(
-        [(int(number), _cells(row.text, delimiter)) for number, row in zip(skipped, broken, strict=True)]
+        [(int(number), _cells(row.text, start.delimiter)) for number, row in zip(skipped, broken, strict=True)]
     )
 
 
 def _cells(text: str, delimiter: str) -> list[str]:
-    return next(csv.reader([text], delimiter=delimiter), [])
+    try:
+        return next(csv.reader([text], delimiter=delimiter), [])
+    except csv.Error:
+        return text.split(delimiter)
 
 
-def _unreadable(name: str, source: SourceSettings, error: Exception) -> DataContractError:
+def _unreadable(file: Path, name: str, encoding: str, error: Exception, gz: bool) -> DataContractError:
+    if isinstance(error, DataContractError):
+        return error
+    found = _undecodable(file, name, encoding, gz)
+    found = found or f"({_first_line(error)})"
     return DataContractError(
-        f"{name} cannot be read as CSV in the encoding {source.encoding} ({error}). Save it as UTF-8, or set the "
-        "source's `encoding` (for example latin-1 or cp1252) and `delimiter` to match the file."
+        f"{name} cannot be read as CSV in the encoding {encoding} {found}. Save it as UTF-8, or set the source's "
+        "`encoding` (for example latin-1 or cp1252) and `delimiter` to match the file."
     )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", maxsplit=1)[0][:200]
+
+
+def _undecodable(file: Path, name: str, encoding: str, gz: bool) -> str:
+    """Say where the first bytes are that are not UTF-8; empty if there are none or another encoding is set."""
+    if codecs.lookup(encoding).name != "utf-8":
+        return ""
+    try:
+        with _opened(file, name, gz) as stream:
+            for number, line in enumerate(stream, start=1):
+                try:
+                    line.decode()
+                except UnicodeDecodeError as error:
+                    wrong = line[error.start : error.end].hex(" ")
+                    around = line[max(0, error.start - _AROUND) : error.end + _AROUND].decode("cp1252", "replace")
+                    return f"(line {number}: byte {wrong} is not UTF-8; as cp1252 it reads {around.strip()!r})"
+    except (OSError, EOFError, ValueError, DataContractError):
+        return ""
+    return ""

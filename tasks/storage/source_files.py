@@ -16,12 +16,17 @@ import pandas as pd
 from schemas.errors import ConfigError, DataContractError, first_few
 from schemas.raw import RawFile, RawTable, as_text, is_text
 from schemas.settings import Sources, SourceSettings
+from schemas.tables import TABLES
+from tasks.storage.contents import content_of
 from tasks.storage.csv_files import read_csv
 from tasks.storage.file_rows import FileRows
 from tasks.storage.lake import S3_SCHEME, sha256_of
 
 FORMATS = (".csv", ".csv.gz", ".xlsx", ".parquet")
 _WILDCARDS = frozenset("*?[")
+# Files that Excel, LibreOffice and macOS write next to an open or copied workbook.
+_LOCK_FILES = ("~$", ".~lock.", "._")
+_PATH_SHOWN = 80
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,8 @@ def expand(source: SourceSettings, table: str) -> list[SourceFile]:
     if not local:
         raise DataContractError(
             f"No file found for table {table}: sources.{table}.path is {source.path}. Put the file there or correct "
-            "the path (relative paths start at the settings file's folder)."
+            "the path (relative paths start at the settings file's folder). Lock files of open workbooks (~$...) are "
+            "skipped."
         )
     unknown = sorted(path for path in local if not path.lower().endswith(FORMATS))
     if unknown:
@@ -142,21 +148,28 @@ def read_table(table: str, files: Sequence[SourceFile], source: SourceSettings) 
 
 
 def read_source_file(file: SourceFile, source: SourceSettings) -> FileRows:
-    """Read one file by its file extension: CSV and Excel as text, Parquet with its column types.
+    """Read one file by its content: CSV and Excel as text, Parquet with its column types.
 
     Raises:
         DataContractError: the file is empty or unreadable.
     """
-    ending = file.path.lower()
-    if ending.endswith(".parquet"):
+    content = content_of(file.local, file.path)
+    if content == "parquet":
         from tasks.storage.parquet_files import read_parquet
 
         return read_parquet(file.local, file.path)
-    if ending.endswith(".xlsx"):
+    wanted = wanted_names(file.table, source)
+    if content == "excel":
         from tasks.storage.excel_files import read_excel
 
-        return read_excel(file.local, file.path, source)
-    return read_csv(file.local, file.path, source)
+        return read_excel(file.local, file.path, source, wanted)
+    return read_csv(file.local, file.path, source, wanted, gz=content == "csv.gz")
+
+
+def wanted_names(table: str, source: SourceSettings) -> list[str]:
+    """Return the column names that the header of a table's files must hold: mapped names and required columns."""
+    required = [rule.name for rule in TABLES[table].columns if rule.required and rule.name not in source.columns]
+    return [*source.columns.values(), *required]
 
 
 def _download_folder() -> Path:
@@ -167,6 +180,15 @@ def _download_folder() -> Path:
 
 def _local_matches(pattern: str, table: str) -> list[Path]:
     path = Path(pattern)
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"sources.{table}.path cannot be used ({getattr(error, 'strerror', None) or error}): "
+            f"{pattern[:_PATH_SHOWN]}{'...' if len(pattern) > _PATH_SHOWN else ''}. Correct the path."
+        ) from None
     if path.is_dir():
         raise ConfigError(
             f"sources.{table}.path is the folder {pattern}; expected a file or a pattern such as {path / '*.csv'}."
@@ -175,7 +197,8 @@ def _local_matches(pattern: str, table: str) -> list[Path]:
         return [path]
     if not _WILDCARDS & set(pattern):
         return []
-    return [match for match in map(Path, glob.glob(pattern, recursive=True)) if match.is_file()]
+    matches = map(Path, glob.glob(pattern, recursive=True))
+    return [match for match in matches if match.is_file() and not match.name.startswith(_LOCK_FILES)]
 
 
 def _joined(columns: Sequence[pd.Series | None], sizes: Sequence[int]) -> pd.Series:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 
@@ -53,7 +55,7 @@ def test_csv_of_any_delimiter_and_encoding(tmp_path: Path, delimiter: str, encod
     table = read(path, encoding=encoding if encoding != "utf-8-sig" else "utf-8")
     assert list(table.frame.columns) == HEADER
     assert texts(table) == ROWS
-    assert table.row_number.tolist() == [1, 2, 3]
+    assert table.row_number.tolist() == [2, 3, 4]
 
 
 def test_configured_delimiter_is_used(tmp_path: Path) -> None:
@@ -120,9 +122,9 @@ def test_excel_sheets_times_and_blank_rows(tmp_path: Path) -> None:
     workbook.save(tmp_path / "a.xlsx")
     table = read(tmp_path / "a.xlsx", sheet="Ventas")
     assert texts(table) == [["1", "2024-01-01 08:30:00", "true"], ["2.5", "", "x"]]
-    assert table.row_number.tolist() == [1, 3]
+    assert table.row_number.tolist() == [2, 4]
     assert list(read(tmp_path / "a.xlsx").frame.columns) == ["not", "this"]
-    with pytest.raises(DataContractError, match=r"no sheet 'Stock'; its sheets: Sheet, Ventas"):
+    with pytest.raises(DataContractError, match=r"no sheet 'Stock' with rows. Its sheets: Sheet, Ventas"):
         read(tmp_path / "a.xlsx", sheet="Stock")
     with pytest.raises(DataContractError, match="not a readable Excel workbook"):
         read(write(tmp_path, "b.xlsx", "no"))
@@ -138,7 +140,7 @@ def test_blank_rows_are_skipped_and_malformed_rows_are_kept(tmp_path: Path) -> N
     path = write(tmp_path, "a.csv", 'a,b\n1,2\n\n3,4,5\n"x\ny",6\n7\n , \n8,9\n\n')
     table = read(path)
     assert texts(table) == [["1", "2"], ["3", "4 5"], ["x\ny", "6"], ["7", ""], ["8", "9"]]
-    assert table.row_number.tolist() == [1, 3, 4, 5, 7]
+    assert table.row_number.tolist() == [2, 4, 5, 6, 8]
     assert table.malformed == {1: "3 cells, but the header has 2", 3: "1 cells, but the header has 2"}
     assert table.files[0].rows == 5
 
@@ -166,7 +168,7 @@ def test_file_with_only_a_header_has_no_rows(tmp_path: Path) -> None:
     assert (len(table.frame), table.files[0].rows) == (0, 0)
 
 
-@pytest.mark.parametrize("content", ["", "\n", "   \n1,2\n"])
+@pytest.mark.parametrize("content", ["", "\n", "   \n \n"])
 def test_a_file_without_header_is_empty(tmp_path: Path, content: str) -> None:
     with pytest.raises(DataContractError, match=r"a.csv is empty.*Deliver the file again"):
         read(write(tmp_path, "a.csv", content))
@@ -199,7 +201,7 @@ def test_glob_concatenates_files_in_order(tmp_path: Path) -> None:
     table = read(tmp_path / "2024-*")
     assert texts(table) == [["A", "1", "x"], ["C", "3", "y"], ["B", "2", ""], ["D", "4", ""]]
     assert table.file.tolist() == [0, 0, 1, 2]
-    assert table.row_number.tolist() == [1, 2, 1, 1]
+    assert table.row_number.tolist() == [2, 3, 2, 1]
     assert [Path(file.path).name for file in table.files] == ["2024-01.csv", "2024-02.csv", "2024-03.parquet"]
     assert table.files[1].columns == ("sku", "units")
     assert len({file.sha256 for file in table.files}) == 3
@@ -269,3 +271,141 @@ def test_read_tables_uses_the_format_of_each_source(tmp_path: Path) -> None:
     )
     tables = read_tables(expand_sources(sources), sources)
     assert {name: len(table.frame) for name, table in tables.items()} == {"sales": 1, "products": 1, "stores": 1}
+
+
+MAPPED = {"date": "Fecha", "store_id": "Almacén", "sku": "Código", "units": "Uds"}
+REPORT = "Informe de ventas;;;;\n;;;;\nDesde 01/01/2024;hasta 30/06/2024;;;\n\n;Fecha;Almacén;Código;Uds\n"
+
+
+def test_title_rows_and_columns_without_data_are_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", REPORT + ";2024-01-01;01;A;5\n;;;;\n;2024-01-02;01;A;1,5\n")
+    table = read_table("sales", expand(source := SourceSettings(path=str(path), columns=MAPPED), "sales"), source)
+    assert texts(table) == [["2024-01-01", "01", "A", "5"], ["2024-01-02", "01", "A", "1,5"]]
+    assert list(table.frame.columns) == ["Fecha", "Almacén", "Código", "Uds"]
+    assert table.row_number.tolist() == [6, 8]
+
+
+def test_a_title_with_a_line_break_counts_as_one_row(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", '"Sales\nof 2024",\ndate,units\n2024-01-01,5\n2024-01-02,1,2\n')
+    table = read(path)
+    assert table.row_number.tolist() == [3, 4]
+    assert table.malformed == {1: "3 cells, but the header has 2"}
+
+
+def test_header_row_is_set(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "date,units\nfirst day,pieces\n2024-01-01,5\n")
+    source = SourceSettings(path=str(path), header_row=2)
+    table = read_table("sales", expand(source, "sales"), source)
+    assert list(table.frame.columns) == ["first day", "pieces"]
+    with pytest.raises(DataContractError, match=r"a.csv: row 9 has no column names.*header_row"):
+        read_table("sales", expand(source, "sales"), SourceSettings(path=str(path), header_row=9))
+
+
+def workbook(path: Path, *sheets: list[list[object]]) -> Path:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for index, rows in enumerate(sheets):
+        sheet = book.create_sheet(f"S{index}")
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+def test_excel_with_title_rows_a_cover_sheet_and_stray_cells(tmp_path: Path) -> None:
+    rows: list[list[object]] = [["Sales report"], [], [None, "date", "store_id", "sku", "units"], []]
+    rows += [[None, date(2024, 1, day), "01", "A", day + 0.5] for day in (1, 2)]
+    path = workbook(tmp_path / "a.xlsx", [["Cover"], ["by", "me"]], rows)
+    book = openpyxl.load_workbook(path)
+    book["S1"]["XFD1048576"] = "x"
+    book["S1"]["H9"] = "y"
+    book.save(path)
+    table = read(path)
+    assert texts(table) == [["2024-01-01", "01", "A", "1.5"], ["2024-01-02", "01", "A", "2.5"]]
+    assert list(table.frame.columns) == ["date", "store_id", "sku", "units"]
+    assert table.row_number.tolist() == [5, 6]
+    assert texts(read(path, decimal=","))[0][3] == "1,5"
+
+
+def test_excel_with_a_chart_first_and_formulas_without_a_value(tmp_path: Path) -> None:
+    header: list[object] = ["date", "store_id", "sku", "units", "note"]
+    rows = [header, [date(2024, 1, 1), "01", "A", "=2*3", "=1"], [date(2024, 1, 2), "01", "A", 4, None]]
+    path = workbook(tmp_path / "a.xlsx", rows)
+    book = openpyxl.load_workbook(path)
+    book.create_chartsheet("Chart", 0)
+    book.save(path)
+    assert texts(read(path)) == [["2024-01-01", "01", "A", "=2*3", ""], ["2024-01-02", "01", "A", "4", ""]]
+    with pytest.raises(DataContractError, match=r"no sheet 'Chart' with rows. It is a chart"):
+        read(path, sheet="Chart")
+
+
+def test_damaged_and_dangerous_workbooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = workbook(tmp_path / "good.xlsx", [["sku", "units"], ["A", 1]])
+
+    def changed(name: str, change: Callable[[bytes], bytes]) -> Path:
+        with zipfile.ZipFile(good) as old, zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as new:
+            for part in old.namelist():
+                data = old.read(part)
+                new.writestr(part, change(data) if part.startswith("xl/worksheets/") else data)
+        return tmp_path / name
+
+    bomb = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "ha">]>'
+    for path, words in (
+        (changed("cut.xlsx", lambda data: data[: len(data) // 2]), "cut.xlsx is not a readable Excel workbook"),
+        (changed("entities.xlsx", lambda data: bomb + data), "defines XML entities"),
+        (write(tmp_path, "part.xlsx", good.read_bytes()[:900]), "part.xlsx is not a readable Excel workbook"),
+    ):
+        with pytest.raises(DataContractError, match=words):
+            read(path)
+    monkeypatch.setattr("tasks.storage.contents.UNPACKED_BYTES", 1 << 20)
+    with pytest.raises(DataContractError, match=r"bomb.xlsx unpacks to more than 1 MB and 100 times its size"):
+        read(changed("bomb.xlsx", lambda data: data + b" " * (4 << 20)))
+    with pytest.raises(DataContractError, match=r"bomb.csv.gz unpacks to more than 1 MB"):
+        read(write(tmp_path, "bomb.csv.gz", gzip.compress(b"sku,units\n" + b"A,1\n" * (1 << 20))))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.csv", b"<html><body><table>", "an HTML page, not a table"),
+        ("a.csv", "\ufeff<!DOCTYPE html>".encode("utf-16"), "an HTML page, not a table"),
+        ("a.csv", b'<?xml version="1.0"?><Workbook/>', "an XML document"),
+        ("a.xlsx", b"\xd0\xcf\x11\xe0\xa1\xb1", r"old format \(.xls\) or with a password"),
+        ("a.csv", b"%PDF-1.7", "a PDF document"),
+        ("a.csv", b"PK\x03\x04nothing", "a ZIP archive"),
+        ("a.xlsx", b"sku,units\nA,1\n", "not a readable Excel workbook: its content is plain text.*name it .csv"),
+        ("a.parquet", b"sku,units\nA,1\n", "not a readable Parquet file: its content is plain text"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    with pytest.raises(DataContractError, match=f"{name} is .*{words}"):
+        read(write(tmp_path, name, content))
+
+
+def test_files_with_the_wrong_ending_are_read_by_their_content(tmp_path: Path) -> None:
+    book = workbook(tmp_path / "b.xlsx", [["sku", "units"], ["A", 1]])
+    pd.DataFrame({"sku": ["A"], "units": ["1"]}).to_parquet(tmp_path / "c.parquet")
+    for content in (gzip.compress(b"sku,units\nA,1\n"), book.read_bytes(), (tmp_path / "c.parquet").read_bytes()):
+        assert texts(read(write(tmp_path, "a.csv", content))) == [["A", "1"]]
+    assert texts(read(write(tmp_path, "a.csv.gz", b"sku,units\nA,1\n"))) == [["A", "1"]]
+
+
+def test_a_byte_order_mark_decides_the_encoding(tmp_path: Path) -> None:
+    for encoding in ("utf-8-sig", "utf-16"):
+        path = write(tmp_path, "a.csv", "Código\nñandú\n".encode(encoding))
+        table = read(path, encoding="latin-1")
+        assert (list(table.frame.columns), texts(table)) == (["Código"], [["ñandú"]])
+
+
+def test_a_cell_of_five_megabytes_is_read(tmp_path: Path) -> None:
+    table = read(write(tmp_path, "a.csv", "sku,units\n" + "x" * (5 << 20) + ",1\nA,2\n"))
+    assert [len(row[0]) for row in texts(table)] == [5 << 20, 1]
+
+
+def test_lock_files_are_skipped_and_long_paths_are_errors(tmp_path: Path) -> None:
+    workbook(tmp_path / "a.xlsx", [["sku"], ["A"]])
+    for name in ("~$a.xlsx", ".~lock.a.xlsx#"):
+        write(tmp_path, name, b"\x05Somebody")
+    assert texts(read(tmp_path / "*")) == [["A"]]
+    with pytest.raises(ConfigError, match=r"sources.sales.path cannot be used \(File name too long\)"):
+        read(tmp_path / ("x" * 5000 + ".csv"))
