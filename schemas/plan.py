@@ -13,6 +13,8 @@ FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
+WEEKS_PER_YEAR = 52
+
 
 @dataclass(frozen=True)
 class PlanProblem:
@@ -42,6 +44,10 @@ class PlanProblem:
         blackout: shape (S, T); True where no delivery may arrive; None = nowhere.
         holding_factor: overstock cost multiplier, calibrated by replay: a unit left at the next visit costs this many
             times its holding until then. None = searched on the sample paths.
+        service_limits_levels: without a holding cost, the service-level quantile limits the levels of every store;
+            if False, only those of stores without a storage capacity.
+        unit_price: shape (n,), price of a unit; None = the mean of ``price``.
+        periods_per_year: None = by the length of a week.
     """
 
     store_ids: tuple[str, ...]
@@ -64,6 +70,25 @@ class PlanProblem:
     level_floor: FloatArray | None = None
     blackout: BoolArray | None = None
     holding_factor: float | None = None
+    service_limits_levels: bool = False
+    unit_price: FloatArray | None = None
+    periods_per_year: float | None = None
+
+    @property
+    def holding_cost(self) -> float:
+        """Holding cost per unit of ``holding_weight`` and period."""
+        periods = self.periods_per_year or self.periods_per_week * WEEKS_PER_YEAR
+        return self.settings.holding_cost_per_period(periods)
+
+    @property
+    def holding_weight(self) -> FloatArray:
+        """Shape (n,): 1, or the price of a unit if the holding cost is a share of the price.
+
+        Holding a unit of series j for a period costs ``holding_cost * holding_weight[j]``.
+        """
+        if self.settings.holding_cost_per_year is None:
+            return np.ones(len(self.mean))
+        return self.price.mean(axis=1) if self.unit_price is None else self.unit_price
 
     @property
     def periods(self) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.settings.strict import IN_ITS_SECTION, Strict, first_page
 
@@ -120,7 +120,7 @@ class CalibrationSettings(Strict):
 
     enabled: bool = Field(
         default=True,
-        description="Calibrate if `inventory.holding_cost` is above 0; otherwise the service level sets the stock",
+        description="Calibrate if there is a holding cost; otherwise the service level sets the stock",
     )
     runs: int = Field(
         default=52,
@@ -165,6 +165,15 @@ class InventorySettings(Strict):
             "currency per unit and period", "A higher cost lowers the targets of slow sellers"
         ),
     )
+    holding_cost_per_year: float | None = Field(
+        default=None,
+        gt=0,
+        description="Instead of `holding_cost`: cost of holding a unit for a year, as a share of its price",
+        examples=[0.25],
+        json_schema_extra=first_page(
+            "fraction of the price per year", "A higher share lowers the targets of slow and expensive sellers"
+        ),
+    )
     shortage_cost: Literal["price"] | float = Field(
         default="price",
         description="Cost of a lost unit: `price` (the unit's price) or a number",
@@ -190,7 +199,7 @@ class InventorySettings(Strict):
         lt=1,
         description="Cycle service level: probability of no stock-out between two deliveries",
         examples=[0.9],
-        json_schema_extra=first_page("fraction", "A higher level raises the targets where `holding_cost` is 0"),
+        json_schema_extra=first_page("fraction", "A higher level raises the targets if no holding cost is set"),
     )
     max_visits_per_period: int | None = Field(
         default=None,
@@ -213,3 +222,23 @@ class InventorySettings(Strict):
         if isinstance(value, (int, float)) and value < 0:
             raise ValueError("must be at least 0")
         return value
+
+    @model_validator(mode="after")
+    def _one_holding_cost(self) -> Self:
+        if self.holding_cost > 0 and self.holding_cost_per_year is not None:
+            raise ValueError(
+                f"holding_cost is {self.holding_cost:g} and holding_cost_per_year is {self.holding_cost_per_year:g}; "
+                "set only one of them"
+            )
+        return self
+
+    def holding_cost_per_period(self, periods_per_year: float) -> float:
+        """Cost of a unit left at the end of a period: in currency, or as a share of its price if given per year."""
+        return (
+            self.holding_cost if self.holding_cost_per_year is None else self.holding_cost_per_year / periods_per_year
+        )
+
+    @property
+    def has_holding_cost(self) -> bool:
+        """True if holding a unit costs something."""
+        return self.holding_cost > 0 or self.holding_cost_per_year is not None

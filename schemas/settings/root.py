@@ -199,7 +199,8 @@ class Settings(Strict):
     def _costs_can_rank(self) -> Self:
         if self.selection.loss != c.INVENTORY_COST:
             return self
-        given = {"holding_cost": self.inventory.holding_cost, "shortage_cost": self.inventory.shortage_cost}
+        yearly = self.inventory.holding_cost_per_year or 0.0
+        given = {"holding_cost": self.inventory.holding_cost + yearly, "shortage_cost": self.inventory.shortage_cost}
         for name, effect in (("holding_cost", "unsold units"), ("shortage_cost", "lost units")):
             if given[name] == 0:
                 raise ValueError(

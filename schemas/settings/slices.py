@@ -157,6 +157,7 @@ class RankingCosts(Slice):
     lead_time: int
     review_period: int
     holding_cost: float
+    holding_cost_per_year: float | None
     shortage_cost: Literal["price"] | float
     sample_paths: int
 

@@ -15,7 +15,6 @@ from tasks.inventory.allocation.explanations import explanations
 from tasks.inventory.allocation.shortages import find_shortages, shortage_notes
 from tasks.inventory.allocation.sku_shares import is_discontinued
 from tasks.inventory.allocation.sku_targets import SkuTargets, category_totals, presentation_floor, units_in_transit
-from tasks.inventory.model.level_limits import uncapacitated_stores
 from tasks.inventory.model.simulator import ledger
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, with_text_ids
 from tasks.inventory.outputs import (
@@ -148,12 +147,11 @@ def _notes(inputs: WeeklyInputs, weekly: WeeklyProblem, solution: Solution, targ
         notes.append(
             f"{count} stores have no visit_cost: they get one delivery per review period, in its first period."
         )
-    free = int(uncapacitated_stores(problem).sum())
-    if free:
-        level = problem.settings.service_level
+    if not problem.settings.has_holding_cost:
         notes.append(
-            f"{free} stores have no storage capacity and no holding cost: their levels are the {level:g} quantile of "
-            "demand over the lead time and the time until the next delivery."
+            "No holding cost is set: order-up-to levels are at most the "
+            f"{problem.settings.service_level:g} quantile of demand over the lead time and the time until the next "
+            "delivery."
         )
     if inputs.dc_stock is not None and not np.isfinite(problem.dc_available).any():
         notes.append("DC stock limits single SKUs only: no category has all its SKUs in the table dc_stock.")

@@ -34,7 +34,7 @@ def calibrate_costs(
 ) -> State[CalibrationRecord]:
     """Replay past weeks, choose the cheapest overstock cost multiplier, and show the replay costs as an artifact."""
     settings = run.settings.inventory
-    if not settings.calibration.enabled or settings.holding_cost <= 0:
+    if not settings.calibration.enabled or not settings.has_holding_cost:
         return Completed(data=CalibrationRecord(), message="calibrate: skipped (disabled, or no holding cost)")
     named = run.settings.models.named()
     replayable = [name for name, model in facts().items() if model.replayable and name in named]

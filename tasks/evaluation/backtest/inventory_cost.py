@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -46,6 +48,10 @@ def with_inventory_cost(
         holding_cost=inventory.holding_cost,
     )
     price = _prices(rows.series, inventory.shortage_cost, sku_facts)
+    yearly = inventory.holding_cost_per_year
+    holding = np.full(len(rows.series), inventory.holding_cost)
+    if yearly is not None:
+        holding = yearly / settings.period.periods_per_year * _prices(rows.series, "price", sku_facts)
     cost = np.full(len(backtest), np.nan)
     for model in range(len(rows.models)):
         own = rows.model == model
@@ -65,7 +71,9 @@ def with_inventory_cost(
                     inventory.sample_paths,
                     settings.seed,
                 )
-                cost[place] = forecast_costs(paths, rows.actual[place], price[served], rule)
+                cost[place] = forecast_costs(
+                    paths, rows.actual[place], price[served], replace(rule, holding_cost=holding[served])
+                )
     return backtest.assign(**{c.INVENTORY_COST: cost})
 
 

@@ -136,7 +136,7 @@ def _free_levels(problem: PlanProblem, network: Network, store: int, visits: Boo
     model = StoreModel.of(problem, network, store, ShadowPrices.none(problem), visits)
     uncapacitated = replace(model, capacity=np.inf)
     counted = 1.0 if problem.holding_factor is None else problem.holding_factor
-    return uncapacitated.levels(Recipe(visits, np.ones(problem.periods), counted * problem.settings.holding_cost))
+    return uncapacitated.levels(Recipe(visits, np.ones(problem.periods), counted * problem.holding_cost))
 
 
 def _limits(weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTargets, coverage: Coverage) -> np.ndarray:

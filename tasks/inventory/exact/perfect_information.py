@@ -177,7 +177,7 @@ def _of_store(
         requirements.rest[store],
         prices.unit[network.category[part]],
         float(network.capacity[store]),
-        float(network.holding_cost),
+        network.holding_cost * network.holding_weight[part],
         float(penalty),
     )
 

@@ -61,7 +61,7 @@ def _blocks(
     requirement: FloatArray,
     price: FloatArray,
     visits: BoolArray,
-    holding_cost: float,
+    holding_cost: FloatArray,
     day: IndexArray,
     series: IndexArray,
     units: FloatArray,
@@ -82,7 +82,7 @@ def _blocks(
             blocks = 0
             for t in range(a, b):
                 if requirement[t, j] > 0.0:
-                    worth = price[t, j] - holding_cost * (t - a)
+                    worth = price[t, j] - holding_cost[j] * (t - a)
                     blocks = push_block(block_units, block_value, blocks, requirement[t, j], worth)
             for k in range(blocks):
                 if block_value[k] > 0.0:
@@ -163,7 +163,8 @@ def _blocks_of_store(
     most = int(np.count_nonzero(requirement > 0))
     day, series = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
     units, value = np.empty(most), np.empty(most)
-    size = _blocks(requirement, network.price[store], visits[store], network.holding_cost, day, series, units, value)
+    holding = network.holding_cost * network.holding_weight[part]
+    size = _blocks(requirement, network.price[store], visits[store], holding, day, series, units, value)
     return day[:size], series[:size], units[:size], value[:size]
 
 

@@ -37,7 +37,7 @@ class NetRequirements(NamedTuple):
         rest: shape (T,), units in the store after period t's arrivals without any delivery.
         unit_cost: shape (m,), cost of sending one unit (shadow prices of shared DC stock).
         capacity: units.
-        holding_cost: per unit and period.
+        holding_cost: shape (m,), per unit and period.
         over_penalty: per period that a delivery puts over capacity; inf if that is not allowed.
     """
 
@@ -46,7 +46,7 @@ class NetRequirements(NamedTuple):
     rest: FloatArray
     unit_cost: FloatArray
     capacity: float
-    holding_cost: float
+    holding_cost: FloatArray
     over_penalty: float
 
 
@@ -200,7 +200,7 @@ def best_path(store: NetRequirements, days: DeliveryDays, visits: BoolArray) -> 
                 amount = requirement[t, j]
                 if amount <= 0.0:
                     continue
-                worth = price[t, j] - unit_cost[j] - holding_cost * (t - a)
+                worth = price[t, j] - unit_cost[j] - holding_cost[j] * (t - a)
                 old = counts[j]
                 for block in range(old):
                     if value_of[j, block] > 0.0:
@@ -272,7 +272,7 @@ def delivery_quantities_of(  # noqa: C901, PLR0912, PLR0915
             counts[j] = 0
             for t in range(a, b):
                 if requirement[t, j] > 0.0:
-                    worth = price[t, j] - unit_cost[j] - holding_cost * (t - a)
+                    worth = price[t, j] - unit_cost[j] - holding_cost[j] * (t - a)
                     counts[j] = push_block(units_of[j], value_of[j], counts[j], requirement[t, j], worth)
             for block in range(counts[j]):
                 if value_of[j, block] > 0.0:

@@ -16,9 +16,19 @@ HALVINGS = 12
 
 def uncapacitated_stores(problem: PlanProblem) -> BoolArray:
     """Stores whose levels are not limited by a holding cost or a storage capacity, shape (S,)."""
-    if problem.settings.holding_cost > 0:
+    if problem.settings.has_holding_cost:
         return np.zeros(len(problem.store_ids), dtype=np.bool_)
     return np.isinf(problem.capacity)
+
+
+def service_limited_stores(problem: PlanProblem) -> BoolArray:
+    """Stores whose levels the service-level quantile limits, shape (S,).
+
+    Without a holding cost these are the stores without a storage capacity, and all stores in a weekly run.
+    """
+    if problem.service_limits_levels and not problem.settings.has_holding_cost:
+        return np.ones(len(problem.store_ids), dtype=np.bool_)
+    return uncapacitated_stores(problem)
 
 
 def interval_ends(visits: BoolArray) -> IndexArray:
@@ -60,18 +70,18 @@ def quantile_levels(problem: PlanProblem, rows: IndexArray, visits: BoolArray, q
     return levels
 
 
-def uncapacitated_levels(problem: PlanProblem, visits: BoolArray) -> tuple[IndexArray, FloatArray]:
-    """Compute the service-level quantiles of the series in uncapacitated stores.
+def service_levels(problem: PlanProblem, visits: BoolArray, stores: BoolArray) -> tuple[IndexArray, FloatArray]:
+    """Compute the service-level quantiles of the series of some stores.
 
     Args:
         problem: the plan problem.
         visits: shape (S, T).
+        stores: shape (S,), the stores.
 
     Returns:
         Indices of the series, shape (m,), and their levels, shape (m, T), units.
     """
-    free = uncapacitated_stores(problem)
-    rows = np.flatnonzero(free[problem.series_store])
+    rows = np.flatnonzero(stores[problem.series_store])
     levels = np.zeros((len(rows), problem.periods))
     patterns, group = np.unique(visits[problem.series_store[rows]], axis=0, return_inverse=True)
     for number, pattern in enumerate(patterns):
@@ -83,21 +93,34 @@ def uncapacitated_levels(problem: PlanProblem, visits: BoolArray) -> tuple[Index
 
 def with_uncapacitated_levels(problem: PlanProblem, plan: Plan) -> Plan:
     """The plan with the service-level quantile as level in every uncapacitated store."""
-    if not uncapacitated_stores(problem).any():
+    free = uncapacitated_stores(problem)
+    if not free.any():
         return plan
-    rows, found = uncapacitated_levels(problem, plan.visits)
+    rows, found = service_levels(problem, plan.visits, free)
     levels = plan.levels.copy()
     levels[rows] = found
     return Plan(plan.visits, levels)
 
 
+def with_limited_levels(problem: PlanProblem, plan: Plan) -> Plan:
+    """The plan with no level above the service-level quantile in the stores that it limits."""
+    limited = service_limited_stores(problem)
+    if not limited.any():
+        return plan
+    rows, most = service_levels(problem, plan.visits, limited)
+    levels = plan.levels.copy()
+    levels[rows] = np.minimum(levels[rows], most)
+    return Plan(plan.visits, levels)
+
+
 def within_limits(problem: PlanProblem, plan: Plan, network: Network) -> Plan:
-    """The plan with service-level quantiles in uncapacitated stores, minimum presentation, and levels within DC stock.
+    """The plan with levels up to the service-level quantile, minimum presentation, and levels within DC stock.
 
     If the plan sends more units of a category than the DC has on any path, all levels of the category are multiplied by
     one factor: the largest with which no path exceeds the DC stock.
     """
-    plan = _with_minimum_levels(problem, with_uncapacitated_levels(problem, plan))
+    plan = with_limited_levels(problem, with_uncapacitated_levels(problem, plan))
+    plan = _with_minimum_levels(problem, plan)
     limited = np.isfinite(problem.dc_available)
     if not limited.any():
         return plan

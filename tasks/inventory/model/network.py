@@ -5,7 +5,7 @@ A simulation reads the block of a store once from start to end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -30,9 +30,10 @@ class Network:
         capacity: shape (S,), units; inf = unlimited.
         visit_cost: shape (S,), cost of a delivery.
         lead_time: L in whole periods.
-        holding_cost: per unit left at the end of a period.
+        holding_cost: per unit of ``holding_weight`` left at the end of a period.
         penalty: per store and period over capacity.
         overstock_weight: periods of holding cost for a unit left at the end of the horizon.
+        holding_weight: shape (n,), multiplies the holding cost of each series.
     """
 
     first: IndexArray
@@ -47,6 +48,7 @@ class Network:
     holding_cost: float
     penalty: float
     overstock_weight: float = 1.0
+    holding_weight: FloatArray = field(default_factory=lambda: np.ones(0))
 
     @classmethod
     def of(cls, problem: PlanProblem) -> Network:
@@ -65,9 +67,10 @@ class Network:
             capacity=np.asarray(problem.capacity, dtype=np.float64),
             visit_cost=np.asarray(problem.visit_cost, dtype=np.float64),
             lead_time=problem.settings.lead_time,
-            holding_cost=problem.settings.holding_cost,
+            holding_cost=problem.holding_cost,
             penalty=problem.settings.over_capacity_penalty,
             overstock_weight=problem.overstock_weight,
+            holding_weight=np.ascontiguousarray(problem.holding_weight, dtype=np.float64),
         )
 
     @property

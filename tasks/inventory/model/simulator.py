@@ -63,6 +63,7 @@ class Store(NamedTuple):
         end_periods: periods of holding cost for a unit left at the end of the horizon.
         ramp: units over which the penalty at the capacity is smoothed, so that a search does not overfit its few paths;
             0 to evaluate a plan.
+        holding_weight: shape (m,), multiplies the units held; shape (1,) = the same for all.
     """
 
     price: FloatArray
@@ -72,6 +73,7 @@ class Store(NamedTuple):
     lead_time: int
     end_periods: float = 1.0
     ramp: float = 0.0
+    holding_weight: FloatArray = np.ones(1)
 
 
 class Trace(NamedTuple):
@@ -137,13 +139,15 @@ def simulate_store(  # noqa: C901, PLR0912, PLR0915
         store: prices, opening stock and limits.
         visits: shape (T,).
         levels: shape (T, m), read at deliveries; zeros if a ``rule`` writes them.
-        result: shape (K, 4), written: lost value, lost units, unit-periods held, periods over capacity.
+        result: shape (K, 4), written: lost value, lost units, unit-periods held (times their weight), periods over
+            capacity.
         sent: shape (K, m), written: units sent by planned deliveries.
         trace: written if given.
         rule: sets the levels; only with a single path.
     """
     paths, periods, series = demand.shape
-    price, on_hand, in_transit, capacity, lead_time, end_periods, ramp = store
+    price, on_hand, in_transit, capacity, lead_time, end_periods, ramp, weight = store
+    weighted = len(weight) == series
     known = in_transit.shape[0]
     stock = np.empty(series)
     pending = np.empty(series)
@@ -208,7 +212,7 @@ def simulate_store(  # noqa: C901, PLR0912, PLR0915
                 trace.after_delivery[t] += present / paths
                 if present > capacity + UNIT_TOLERANCE:
                     trace.over[t] += 1.0 / paths
-            total = 0.0
+            total, charged = 0.0, 0.0
             for j in range(series):
                 requested = demand[k, t, j]
                 sold = min(stock[j], requested)
@@ -218,9 +222,10 @@ def simulate_store(  # noqa: C901, PLR0912, PLR0915
                 lost_units += missing
                 stock[j] = left
                 total += left
+                charged += left * (weight[j] if weighted else weight[0])
                 if trace is not None:
                     trace.sold[t, j] += sold / paths
-            held += total if t < periods - 1 else end_periods * total
+            held += charged if t < periods - 1 else end_periods * charged
         result[k, LOST_VALUE] = lost_value
         result[k, LOST_UNITS] = lost_units
         result[k, HELD_UNITS] = held
@@ -264,6 +269,8 @@ def store_of(network: Network, index: int) -> Store:
         float(network.capacity[index]),
         network.lead_time,
         float(network.overstock_weight),
+        0.0,
+        network.holding_weight[part],
     )
 
 

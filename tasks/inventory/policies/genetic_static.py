@@ -132,7 +132,7 @@ class _StaticSearch:
                 model.on_hand,
                 recipe.visits,
                 model.capacity,
-                model.holding_cost,
+                model.holding_cost * model.holding_weight,
                 level,
             )
             return recipe.visits, level

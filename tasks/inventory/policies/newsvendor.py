@@ -49,7 +49,7 @@ class NewsvendorPolicy:
                 levels[part] = quantile_levels(problem, np.arange(part.start, part.stop), visits[store], 1.0)
                 continue
             model = StoreModel.of(problem, network, store, ShadowPrices.none(problem), visits[store])
-            if network.holding_cost <= 0:
+            if not problem.settings.has_holding_cost:
                 model = replace(model, smallest_tail=1.0 - problem.settings.service_level)
             counted = 1.0 if problem.holding_factor is None else problem.holding_factor
             recipe = Recipe(visits[store], np.ones(network.periods), counted * network.holding_cost)

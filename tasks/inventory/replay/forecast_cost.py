@@ -27,12 +27,13 @@ class OrderRule:
     Attributes:
         lead_time: L, periods from order to shelf.
         review_period: R, periods between two deliveries.
-        holding_cost: h, per unit left at the end of a period, in the currency of the prices; above 0.
+        holding_cost: h, per unit left at the end of a period, in the currency of the prices; above 0. One number, or
+            one per series.
     """
 
     lead_time: int
     review_period: int
-    holding_cost: float
+    holding_cost: float | FloatArray
 
     def visits(self, periods: int) -> IndexArray:
         """Periods of the deliveries: L, L + R, … below ``periods``."""
@@ -112,7 +113,7 @@ def order_costs(levels: FloatArray, demand: FloatArray, price: FloatArray, rule:
     lost = (known_demand - trace.sold).T
     left = (trace.on_hand + trace.sent - trace.sold).T
     charged = known & (np.arange(periods) >= rule.lead_time)
-    costs[charged] = (price[:, None] * lost + rule.holding_cost * left)[charged]
+    costs[charged] = (price[:, None] * lost + np.full(series, rule.holding_cost)[:, None] * left)[charged]
     return costs
 
 

@@ -288,13 +288,14 @@ def advance(problem: PlanProblem, plan: Plan, stock: Stock, span: Span) -> tuple
     lost = np.where(span.counts, span.demand - flow.sold[:, :days], 0.0)
     over = flow.over[:, :days].sum(axis=0)
     cost = SpanCost()
+    holding = problem.holding_cost * problem.holding_weight
     for t in range(days):
         if not span.counts[:, t].any():
             continue
         cost += SpanCost(
             transport=float(problem.visit_cost[plan.visits[:, t]].sum()),
             lost_sales=float(lost[:, t] @ problem.price[:, t]),
-            holding=problem.settings.holding_cost * float(on_hand[span.counts[:, t], t].sum()),
+            holding=float((on_hand[:, t] * holding)[span.counts[:, t]].sum()),
             over_capacity=problem.settings.over_capacity_penalty * float(over[t]),
             lost_units=float(lost[:, t].sum()),
         )
@@ -335,12 +336,14 @@ def _flow(problem: PlanProblem, plan: Plan, stock: Stock, demand: FloatArray) ->
 
 def service_levels(inputs: WeeklyInputs, factors: FloatArray) -> FloatArray:
     """Probability that a level covers the demand until the next delivery, at the mean cost of a lost unit."""
-    settings = inputs.settings.inventory
-    price = settings.shortage_cost
-    if price == "price":
-        price = float(inputs.sku_facts[c.UNIT_PRICE].astype(float).mean())
-    between = min(settings.review_period, inputs.settings.period.periods_per_week)
-    return covered_probability(np.full(len(factors), float(price)), factors * settings.holding_cost, between)
+    settings, period = inputs.settings.inventory, inputs.settings.period
+    unit_price = float(inputs.sku_facts[c.UNIT_PRICE].astype(float).mean())
+    price = unit_price if settings.shortage_cost == "price" else settings.shortage_cost
+    between = min(settings.review_period, period.periods_per_week)
+    holding = settings.holding_cost_per_period(period.periods_per_year) * (
+        1.0 if settings.holding_cost_per_year is None else unit_price
+    )
+    return covered_probability(np.full(len(factors), float(price)), factors * holding, between)
 
 
 def _table(inputs: WeeklyInputs, costs: list[SpanCost], place: int | None) -> pd.DataFrame:

@@ -56,6 +56,7 @@ class LevelTerms(NamedTuple):
         lead_time: L in periods.
         capacity: units.
         smallest_tail: a unit that is demanded with a smaller probability is not sent.
+        holding_weight: shape (m,), multiplies the holding cost.
     """
 
     table: FloatArray
@@ -69,6 +70,7 @@ class LevelTerms(NamedTuple):
     lead_time: int
     capacity: float
     smallest_tail: float
+    holding_weight: FloatArray
 
 
 class Candidates(NamedTuple):
@@ -112,7 +114,9 @@ def decode_levels(  # noqa: C901, PLR0912
         holding: holding cost per unit and period that the levels assume.
         levels: shape (T, m), written; 0 without a delivery.
     """
-    table, cell, factor, until, price, unit_cost, on_hand, in_transit, lead_time, capacity, smallest_tail = terms
+    table, cell, factor, until, price, unit_cost, on_hand, in_transit, lead_time, capacity, smallest_tail, weight = (
+        terms
+    )
     periods = len(visits)
     series = len(price)
     known = in_transit.shape[0]
@@ -147,7 +151,8 @@ def decode_levels(  # noqa: C901, PLR0912
             total = 0.0
             for j in range(series):
                 # Holding time of the unit: all periods if it is not sold, about half of them if it is.
-                tail = (space + unit_cost[j] + holding * length) / (price[j] + holding * (length + 1) * 0.5 + 1e-12)
+                held = holding * weight[j]
+                tail = (space + unit_cost[j] + held * length) / (price[j] + held * (length + 1) * 0.5 + 1e-12)
                 units = tail_units(table, cell[start, b, j], factor[start, b, j], max(tail, smallest_tail))
                 levels[a, j] = units
                 total += max(units, position[j])

@@ -6,7 +6,7 @@ import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
 from tasks.inventory.model.delivery_days import review_visits
-from tasks.inventory.model.level_limits import uncapacitated_levels
+from tasks.inventory.model.level_limits import service_levels, uncapacitated_stores
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import OrderRule, levels_of_rule, store_costs, store_of
 
@@ -66,7 +66,7 @@ def cheapest_coverage(problem: PlanProblem, reorder_point: FloatArray, up_to: bo
     """
     network = Network.of(problem)
     visits = review_visits(problem)
-    free, free_levels = uncapacitated_levels(problem, visits)
+    free, free_levels = service_levels(problem, visits, uncapacitated_stores(problem))
     mean, _ = period_moments(problem)
 
     def plan_of(coverage: int) -> tuple[Plan, float]:

@@ -34,7 +34,12 @@ def stock_without_deliveries(demand: FloatArray, on_hand: FloatArray) -> FloatAr
 
 @compiled
 def level_costs(
-    demand: FloatArray, price: FloatArray, on_hand: FloatArray, visits: BoolArray, holding_cost: float, most: IndexArray
+    demand: FloatArray,
+    price: FloatArray,
+    on_hand: FloatArray,
+    visits: BoolArray,
+    holding_cost: FloatArray,
+    most: IndexArray,
 ) -> FloatArray:
     """Cost of every whole level of every category, without lead time and capacity.
 
@@ -46,7 +51,7 @@ def level_costs(
         price: shape (T, m).
         on_hand: shape (m,).
         visits: shape (T,).
-        holding_cost: per unit left at the end of a period.
+        holding_cost: shape (m,), per unit left at the end of a period.
         most: shape (m,), highest level of each category.
 
     Returns:
@@ -63,7 +68,7 @@ def level_costs(
                 sold = min(stock, demand[t, j])
                 paid += (demand[t, j] - sold) * price[t, j]
                 stock -= sold
-                paid += stock * holding_cost
+                paid += stock * holding_cost[j]
             cost[j, level] = paid
     return cost
 
@@ -175,7 +180,7 @@ def uncertain_static_levels(
         holding: holding cost per unit and period that the levels assume.
         levels: shape (m,), written.
     """
-    table, cell, factor, until, price, _, on_hand, _, lead_time, _, smallest_tail = terms
+    table, cell, factor, until, price, _, on_hand, _, lead_time, _, smallest_tail, weight = terms
     periods, series = len(visits), len(price)
     days = np.flatnonzero(visits)
     count = len(days)
@@ -196,7 +201,8 @@ def uncertain_static_levels(
         total = 0.0
         for j in range(series):
             length = end[j] - begin[j] - lead_time
-            tail = (space / max(count, 1) + holding * length) / (price[j] + holding * (length + 1) * 0.5 + 1e-12)
+            held = holding * weight[j]
+            tail = (space / max(count, 1) + held * length) / (price[j] + held * (length + 1) * 0.5 + 1e-12)
             levels[j] = tail_units(
                 table, cell[begin[j], end[j], j], factor[begin[j], end[j], j], max(tail, smallest_tail)
             )
@@ -218,7 +224,7 @@ def refined_static_levels(
     on_hand: FloatArray,
     visits: BoolArray,
     capacity: float,
-    holding_cost: float,
+    holding_cost: FloatArray,
     levels: FloatArray,
 ) -> None:
     """Improve levels for given deliveries and known demand, without lead time.
@@ -234,7 +240,7 @@ def refined_static_levels(
         on_hand: shape (m,).
         visits: shape (T,).
         capacity: units.
-        holding_cost: per unit left at the end of a period.
+        holding_cost: shape (m,), per unit left at the end of a period.
         levels: shape (m,), written.
     """
     periods, series = demand.shape

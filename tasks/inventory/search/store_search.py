@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
 from tasks.inventory.exact.perfect_information import ShadowPrices, allowed_days
-from tasks.inventory.model.level_limits import uncapacitated_stores
+from tasks.inventory.model.level_limits import service_limited_stores
 from tasks.inventory.model.loss_function import Outlook, lead_time_lost_sales, outlook_of, tail_table
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import Store
@@ -73,6 +73,7 @@ class StoreModel:
     smallest_tail: float
     factors: tuple[float, ...] = HOLDING_FACTORS
     overstock_weight: float = 1.0
+    holding_weight: FloatArray = field(default_factory=lambda: np.ones(1))
 
     @classmethod
     def of(
@@ -88,8 +89,7 @@ class StoreModel:
             allowed: shape (T,), periods in which it may have a delivery.
         """
         part = network.series_of(store)
-        # In an uncapacitated store the service level limits the levels (docs/reference/contract.md).
-        free = bool(uncapacitated_stores(problem)[store])
+        limited = bool(service_limited_stores(problem)[store])
         return cls(
             index=store,
             outlook=outlook_of(problem, np.arange(part.start, part.stop)),
@@ -104,9 +104,10 @@ class StoreModel:
             capacity=float(network.capacity[store]),
             holding_cost=network.holding_cost,
             penalty=network.penalty,
-            smallest_tail=1.0 - problem.settings.service_level if free else SMALLEST_TAIL,
+            smallest_tail=1.0 - problem.settings.service_level if limited else SMALLEST_TAIL,
             factors=HOLDING_FACTORS if problem.holding_factor is None else (problem.holding_factor,),
             overstock_weight=network.overstock_weight,
+            holding_weight=network.holding_weight[part],
         )
 
     @property
@@ -135,6 +136,7 @@ class StoreModel:
             self.lead_time,
             float(self.capacity),
             float(self.smallest_tail),
+            self.holding_weight,
         )
 
     def store(self, ramp: float = 0.0) -> Store:
@@ -147,6 +149,7 @@ class StoreModel:
             self.lead_time,
             float(self.overstock_weight),
             float(ramp),
+            self.holding_weight,
         )
 
     def recipe(self, genes: Sequence[int]) -> Recipe:
@@ -188,9 +191,10 @@ class StoreModel:
         first = self.lead_time
         later = np.flatnonzero(recipe.visits[first + 1 :])
         end = first + 1 + int(later[0]) if len(later) else self.periods
-        held = recipe.holding * (end - first)
+        holding = recipe.holding * self.holding_weight
+        held = holding * (end - first)
         price = self.outlook.price
-        tail = (self.unit_cost + held) / (price + 0.5 * (held + recipe.holding) + 1e-12)
+        tail = (self.unit_cost + held) / (price + 0.5 * (held + holding) + 1e-12)
         quantile = 1.0 - np.clip(tail, self.smallest_tail, 1.0)
         saved = lead_time_lost_sales(self.demand, self.on_hand, self.in_transit, first, end, quantile)
         position = self.on_hand + self.in_transit.sum(axis=0)

@@ -124,7 +124,7 @@ def test_costs_of_single_levels_add_up_to_the_simulated_cost(make_problem):
     visits = np.zeros(14, dtype=bool)
     visits[[0, 4, 9]] = True
     most = np.array([4, 9, 2, 7])
-    cost = level_costs(network.demand[0][0], network.price[0], network.on_hand, visits, 0.3, most)
+    cost = level_costs(network.demand[0][0], network.price[0], network.on_hand, visits, np.full(4, 0.3), most)
     assert np.isinf(cost[2, 3:]).all()
     for levels in ([0, 0, 0, 0], [4, 9, 2, 7], [1, 5, 2, 3]):
         plan = Plan(visits[None], np.repeat(np.array(levels, dtype=float)[:, None], 14, axis=1))

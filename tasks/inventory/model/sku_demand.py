@@ -1,0 +1,149 @@
+"""Demand of a SKU given the sample paths of its category: each unit of the category is of the SKU with its share.
+
+A SKU's demand on a path is binomial (units of the category on the path, share of the SKU). Over the paths it is a
+mixture of binomials. A SKU that is alone in its category has the demand of the category. The level that a SKU needs for
+a service level is therefore higher than its share of the category's level: single SKUs vary more than their sum.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from schemas.plan import FloatArray, IndexArray
+from tasks.inventory.model.kernels import compiled
+
+# Most sample paths that are read; more change a quantile by less than one unit.
+MOST_PATHS = 64
+# A tail below this probability counts as 0.
+NEVER = 1e-9
+# A share above this is the whole category.
+WHOLE = 1.0 - 1e-9
+# With a larger mean, or a smaller logarithm of the probability of no sale, the binomial is replaced by the normal
+# distribution.
+MANY_UNITS, SMALLEST_LOG = 200.0, -600.0
+
+
+@compiled
+def _tails(counts: FloatArray, share: float, tails: FloatArray) -> None:
+    """Write P(demand of the SKU ≥ k + 1) into ``tails[k]``; ``counts`` are the category's units on each path."""
+    tails[:] = 0.0
+    most = len(tails)
+    for count in counts:
+        n = np.floor(count + 0.5)
+        if n <= 0.0 or share <= 0.0:
+            continue
+        if share > WHOLE:
+            for k in range(min(most, int(n))):
+                tails[k] += 1.0
+            continue
+        mean = n * share
+        log_none = n * np.log(1.0 - share)
+        if mean > MANY_UNITS or log_none < SMALLEST_LOG:
+            deviation = np.sqrt(mean * (1.0 - share))
+            for k in range(most):
+                score = (k + 0.5 - mean) / deviation
+                if score > 8.0:  # noqa: PLR2004
+                    break
+                tails[k] += 0.5 * (1.0 - math.erf(score * 0.7071067811865476))
+            continue
+        mass = np.exp(log_none)
+        below = mass
+        odds = share / (1.0 - share)
+        for k in range(most):
+            tail = 1.0 - below
+            if tail < NEVER or k >= n:
+                break
+            tails[k] += tail
+            mass *= (n - k) / (k + 1.0) * odds
+            below += mass
+    tails /= len(counts)
+
+
+@compiled
+def _quantiles(
+    counts: FloatArray, series: IndexArray, share: FloatArray, tail: float, most: IndexArray, units: FloatArray
+) -> None:
+    """Write the smallest whole units that demand exceeds with at most the probability ``tail``."""
+    for row in range(len(series)):
+        tails = np.empty(most[row])
+        _tails(counts[series[row]], share[row], tails)
+        k = 0
+        while k < len(tails) and tails[k] > tail + 1e-12:
+            k += 1
+        units[row] = k
+
+
+@compiled
+def _sale_probabilities(
+    counts: FloatArray,
+    series: IndexArray,
+    share: FloatArray,
+    held: IndexArray,
+    first: IndexArray,
+    values: FloatArray,
+) -> None:
+    """Write P(demand ≥ held + 1), P(demand ≥ held + 2), … of each row into its part of ``values``."""
+    for row in range(len(series)):
+        size = first[row + 1] - first[row]
+        if size <= 0:
+            continue
+        tails = np.empty(held[row] + size)
+        _tails(counts[series[row]], share[row], tails)
+        for k in range(size):
+            values[first[row] + k] = tails[held[row] + k]
+
+
+def sku_quantiles(demand: FloatArray, series: IndexArray, share: FloatArray, quantile: float) -> FloatArray:
+    """Quantile of the demand of each SKU.
+
+    Args:
+        demand: shape (K, n), units of each category on each path, over the same interval.
+        series: shape (rows,), category of each SKU.
+        share: shape (rows,), share of the SKU in its category, 0 to 1.
+        quantile: quantile level, 0 to 1.
+
+    Returns:
+        Shape (rows,), whole units.
+
+    >>> sku_quantiles(np.full((1, 1), 10.0), np.array([0, 0]), np.array([0.5, 1.0]), 0.95)
+    array([ 8., 10.])
+    """
+    counts = _by_series(demand)
+    peak = counts.max(axis=1, initial=0.0)[series] if len(counts) else np.zeros(len(series))
+    mean = peak * share
+    most = np.ceil(np.minimum(peak, mean + 8.0 * np.sqrt(mean) + 8.0)).astype(np.int64) + 1
+    units = np.zeros(len(series))
+    _quantiles(counts, series, share, 1.0 - quantile, most, units)
+    return units
+
+
+def sale_probabilities(
+    demand: FloatArray, series: IndexArray, share: FloatArray, held: FloatArray, count: IndexArray
+) -> tuple[FloatArray, IndexArray]:
+    """Probability that each further unit of a SKU sells.
+
+    Args:
+        demand: shape (K, n), units of each category on each path, over the same interval.
+        series: shape (rows,), category of each SKU.
+        share: shape (rows,), share of the SKU in its category, 0 to 1.
+        held: shape (rows,), units that are already there.
+        count: shape (rows,), further units.
+
+    Returns:
+        The probabilities of all rows one after another, and the first place of each row (rows + 1,): the k-th further
+        unit sells if demand is at least held + k.
+
+    >>> sale_probabilities(np.full((1, 1), 2.0), np.array([0]), np.array([0.5]), np.array([0.0]), np.array([2]))[0]
+    array([0.75, 0.25])
+    """
+    first = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    values = np.zeros(int(first[-1]))
+    there = np.floor(np.maximum(held, 0.0) + 1e-9).astype(np.int64)
+    _sale_probabilities(_by_series(demand), series, share, there, first, values)
+    return values, first
+
+
+def _by_series(demand: FloatArray) -> FloatArray:
+    return np.ascontiguousarray(demand[:MOST_PATHS].T, dtype=np.float64)
