@@ -32,6 +32,9 @@ class OutputTable:
         unique: no two rows may share a key.
         nullable: key columns that may be empty.
         dates: columns that hold dates.
+        exact_ids: a CSV file that programs read: ids are written unchanged (see
+            :mod:`tasks.publication.csv_format`).
+        renamed: a CSV file whose columns are renamed by ``output.columns``.
     """
 
     name: str
@@ -41,30 +44,52 @@ class OutputTable:
     unique: bool = True
     nullable: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
+    exact_ids: bool = False
+    renamed: bool = True
 
 
 SERIES = (c.STORE_ID, c.CATEGORY)
+PAIR = (c.STORE_ID, c.SKU)
 PLANNED = "planned"
 OVERRIDES_COLUMN = "overrides"
 OVERRIDDEN = OutputTable(
     "overridden",
     "overrides.csv",
-    (c.STORE_ID, c.SKU, PLANNED, c.TARGET_QUANTITY, OVERRIDES_COLUMN),
-    (c.STORE_ID, c.SKU),
+    (*PAIR, PLANNED, c.TARGET_QUANTITY, OVERRIDES_COLUMN),
+    PAIR,
 )
+TARGETS = OutputTable("replenishment", REPLENISHMENT, (*PAIR, c.TARGET_QUANTITY), PAIR, exact_ids=True)
+# Columns of the ERP's file after the first three, in this order; the setting `output.extra_columns` selects them.
+EXTRA_COLUMNS = (c.TO_SEND, c.PRODUCT_NAME, c.SIZE, c.COLOR)
+TRANSFERS = OutputTable(
+    "transfers",
+    "transfers.csv",
+    (c.FROM, *PAIR, c.QUANTITY, c.DELIVERY_DATE),
+    PAIR,
+    dates=(c.DELIVERY_DATE,),
+    exact_ids=True,
+)
+# Status of a delivery: quantities of the next delivery are firm, those of later ones are expected values.
+FIRM = "firm"
+EXPECTED = "expected"
+_REJECTED = ((c.TABLE, c.ROW_NUMBER, c.REASON), (c.TABLE, c.FILE, c.ROW_NUMBER))
+REJECTED_ROWS = OutputTable("quarantine", "quarantine.csv", *_REJECTED, unique=False, renamed=False)
 METRIC_COLUMNS = (*METRICS, c.N)
 COST_COLUMNS = (
     *(c.POLICY, c.TRANSPORT, c.LOST_SALES, c.HOLDING, c.OVER_CAPACITY, c.TOTAL),
-    *(c.OVER_CAPACITY_STORE_DAYS, c.VISITS, c.LOWER_BOUND, c.GAP, c.CHOSEN),
+    *(c.OVER_CAPACITY_STORE_DAYS, c.VISITS, c.LOWER_BOUND, c.GAP, c.CHOSEN, c.FILL_RATE),
 )
+
+COSTS = OutputTable("costs", "costs.csv", COST_COLUMNS, (c.POLICY,))
 
 
 def output_tables(quantiles: Sequence[float]) -> tuple[OutputTable, ...]:
-    """Every output table but the ERP's file, for the set quantile levels."""
+    """Every output table that each run has except the ERP's file, for the set quantile levels."""
     forecast = (c.MODEL, c.MEAN, *c.quantile_columns(list(quantiles)))
-    deliveries = (c.STORE_ID, c.SKU, c.VISIT_DATE, c.QUANTITY, c.ON_HAND, c.IN_TRANSIT)
+    deliveries = (*PAIR, c.VISIT_DATE, c.QUANTITY, c.ON_HAND, c.IN_TRANSIT, c.STATUS)
     live = (*SERIES, c.DATE)
     return (
+        TRANSFERS,
         OutputTable("deliveries", "deliveries.csv", deliveries, deliveries[:3], dates=(c.VISIT_DATE,)),
         OutputTable(
             "forecast", "forecast.parquet", (*live, *forecast, c.CHAMPION), (*SERIES, c.MODEL, c.DATE), dates=(c.DATE,)
@@ -92,14 +117,9 @@ def output_tables(quantiles: Sequence[float]) -> tuple[OutputTable, ...]:
             (*SERIES, c.DATE_FROM),
             dates=(c.DATE_FROM,),
         ),
-        OutputTable("costs", "costs.csv", COST_COLUMNS, (c.POLICY,)),
-        OutputTable(
-            "quarantine",
-            "quarantine.parquet",
-            (c.TABLE, c.ROW_NUMBER, c.REASON),
-            (c.TABLE, c.FILE, c.ROW_NUMBER),
-            unique=False,
-        ),
+        COSTS,
+        OutputTable("quarantine", "quarantine.parquet", *_REJECTED, unique=False),
+        REJECTED_ROWS,
     )
 
 
@@ -108,8 +128,8 @@ class RunOutputs:
     """The tables of one run (docs/reference/contract.md#outputs); rows in any order, further columns are kept.
 
     Attributes:
-        replenishment: store_id, sku, target_quantity.
-        deliveries: store_id, sku, visit_date, quantity, on_hand, in_transit.
+        replenishment: store_id, sku, target_quantity, to_send.
+        deliveries: store_id, sku, visit_date, quantity, on_hand, in_transit, status (firm or expected).
         forecast: store_id, category, date, model, mean, one column per quantile, champion.
         backtest: cutoff, store_id, category, date, model, actual, mean, one column per quantile.
         metrics: model, level, store_id, category (empty where they do not belong) and the metrics.
@@ -133,6 +153,8 @@ class RunOutputs:
             unknown) that the products table has.
         last_year: store_id, category, date, units (NaN = unknown): sales 52 weeks (12 months) before each forecast
             period; ``date`` is the label of the forecast period.
+        transfers: from, store_id, sku, quantity, delivery_date of everything to send now
+            (:mod:`tasks.publication.to_send`).
     """
 
     replenishment: pd.DataFrame
@@ -154,6 +176,7 @@ class RunOutputs:
     overridden: pd.DataFrame | None = None
     products: pd.DataFrame | None = None
     last_year: pd.DataFrame | None = None
+    transfers: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +231,22 @@ SHORTAGE_TABLE = OutputTable(
     (c.LIMIT, *SERIES, c.SKU, c.REASON),
     unique=False,
 )
+
+# Columns of costs.csv after the listed ones.
+_MORE_COSTS = (c.TOTAL_P95, c.MISSED_WEEKS, c.VALID, c.LIMIT_BREACHES, c.BOUND_HOLDS_FOR)
+
+
+def csv_columns(extra: Sequence[str] = EXTRA_COLUMNS) -> dict[str, tuple[str, ...]]:
+    """Map each CSV file whose columns ``output.columns`` renames to its columns.
+
+    Args:
+        extra: columns of the ERP's file after the first three.
+    """
+    tables = (TARGETS, *output_tables([0.5]), SHORTAGE_TABLE, OVERRIDDEN)
+    found = {table.file: table.columns for table in tables if table.file.endswith(".csv") and table.renamed}
+    found[TARGETS.file] += tuple(extra)
+    found[COSTS.file] += _MORE_COSTS
+    return found
 
 
 @dataclass(frozen=True)

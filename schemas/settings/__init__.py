@@ -44,7 +44,8 @@ from schemas.settings.models import (
     XgboostRecursiveSettings,
     XgboostSettings,
 )
-from schemas.settings.publication import OutputSettings, PublicationSettings
+from schemas.settings.output import OutputSettings
+from schemas.settings.publication import PublicationSettings
 from schemas.settings.quality import CleaningSettings, QualitySettings, SpecialPeriod
 from schemas.settings.root import Settings, digest_of
 from schemas.settings.sources import Sources, SourceSettings

@@ -1,14 +1,12 @@
-"""Settings of the published file: `publication` and `output`."""
+"""When a publication is held back: `publication`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Literal
 
 from pydantic import Field, field_validator
 
-from schemas import columns as c
 from schemas.alarms import ALARMS, Alarm, Severity
 from schemas.settings.strict import Strict, first_page
 
@@ -54,34 +52,3 @@ class PublicationSettings(Strict):
         accepted = {entry for entry in self.accept if "@" not in entry}
         accepted |= {entry.partition("@")[0] for entry in self.accept if entry.endswith(f"@{as_of}")}
         return [alarm for alarm in alarms if alarm.severity is Severity.HOLD and alarm.name not in accepted]
-
-
-class OutputSettings(Strict):
-    """Format of the replenishment file."""
-
-    delimiter: str = Field(
-        default=",",
-        min_length=1,
-        max_length=1,
-        description="Delimiter of the replenishment file",
-        examples=[";"],
-        json_schema_extra=first_page("character", "Must be what the ERP expects"),
-    )
-    encoding: str = Field(
-        default="utf-8",
-        description="Text encoding of the replenishment file",
-        examples=["cp1252"],
-        json_schema_extra=first_page("name", "Must be what the ERP expects"),
-    )
-    columns: dict[Literal["store_id", "sku", "target_quantity"], str] = Field(
-        default={},
-        description="Maps Restock column names to the column names of the ERP",
-        examples=[{"store_id": "Shop", "target_quantity": "Min"}],
-        json_schema_extra=first_page("mapping", "Columns that are not listed keep their name"),
-    )
-
-    @property
-    def header(self) -> dict[str, str]:
-        """Our column name: the name written, in file order."""
-        written: dict[str, str] = {str(name): text for name, text in self.columns.items()}
-        return {name: written.get(name, name) for name in (c.STORE_ID, c.SKU, c.TARGET_QUANTITY)}

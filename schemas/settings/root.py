@@ -15,7 +15,8 @@ from schemas.settings.compute import ComputeSettings
 from schemas.settings.inventory import InventorySettings
 from schemas.settings.layout import Tree, arrange, lift
 from schemas.settings.models import DEFAULT_MODELS, ModelsSettings
-from schemas.settings.publication import OutputSettings, PublicationSettings
+from schemas.settings.output import OutputSettings
+from schemas.settings.publication import PublicationSettings
 from schemas.settings.quality import CleaningSettings, QualitySettings, SpecialPeriod
 from schemas.settings.sources import Sources
 from schemas.settings.strict import IN_ITS_SECTION, Strict, first_page

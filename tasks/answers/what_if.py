@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 
 from schemas import columns as c
 from schemas.errors import ConfigError
+from schemas.outputs import COSTS
 from schemas.protocols import ReportProgress
 from schemas.records import PlanInputs
 from schemas.run import RunContext
@@ -77,7 +77,7 @@ def what_if(
     earlier = _published_run(lake, run)
     given = _plan_inputs(earlier, lake)
     inputs = _multiplied(weekly_inputs(lake, PlanSlice.of(changed.settings), run.as_of, given), factors)
-    before, units = _published_costs(lake, earlier, run)
+    before, units = earlier.table(COSTS), float(earlier.targets()[c.TARGET_QUANTITY].sum())
     plan = optimize(inputs, progress)
     notes = []
     if earlier.manifest.get("settings_sha256") != run.settings.digest():
@@ -126,11 +126,6 @@ def _multiplied(inputs: WeeklyInputs, factors: Factors) -> WeeklyInputs:
         numbers = [c.MEAN, *c.quantile_columns(inputs.settings.quantiles)]
         forecast = forecast.assign(**{name: forecast[name].astype(float) * factors.demand for name in numbers})
     return replace(inputs, stores=stores, dc_stock=dc_stock, forecast=forecast)
-
-
-def _published_costs(lake: Lake, earlier: EarlierRun, run: RunContext) -> tuple[pd.DataFrame, float]:
-    costs = pd.read_csv(io.BytesIO(lake.read_bytes(f"{run_key(run.as_of)}/costs.csv")))
-    return costs, float(earlier.targets()[c.TARGET_QUANTITY].sum())
 
 
 def _chosen(costs: pd.DataFrame) -> pd.Series:

@@ -11,7 +11,7 @@ from schemas import columns as c
 from schemas.errors import ConfigError, first_few
 from schemas.outputs import EXPLANATIONS, OVERRIDDEN
 from schemas.run import RunContext
-from tasks.publication.earlier_runs import RUNS, preview_key, run_key
+from tasks.publication.earlier_runs import RUNS, preview_key, published, run_key
 from tasks.report.reasons import reason_lines
 from tasks.storage.lake import Lake, open_lake
 
@@ -70,10 +70,10 @@ def explanations_of(lake: Lake, run: RunContext) -> pd.DataFrame:
 
 def _override(lake: Lake, run: RunContext, store: str, sku: str) -> list[str]:
     """Return a line if a planner's override changed the target after the plan."""
-    key = f"{run_key(run.as_of)}/{OVERRIDDEN.file}"
-    if not lake.exists(key):
+    earlier = published(lake, run.as_of)
+    if earlier is None or not earlier.has(OVERRIDDEN):
         return []
-    table = pd.read_csv(io.BytesIO(lake.read_bytes(key)), dtype={c.STORE_ID: str, c.SKU: str})
+    table = earlier.table(OVERRIDDEN)
     own = table[(table[c.STORE_ID] == store) & (table[c.SKU] == sku)]
     return [f"A planner's override changed the published target to {target}." for target in own[c.TARGET_QUANTITY]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -13,11 +13,12 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.errors import PublicationError, StorageError
-from schemas.outputs import EXPLANATIONS, MANIFEST, REPLENISHMENT, EarlierWeek
+from schemas.outputs import EXPLANATIONS, MANIFEST, REPLENISHMENT, TARGETS, EarlierWeek, OutputTable
 from schemas.records import FileRef
 from schemas.settings import OutputSettings
+from tasks.publication.csv_format import read_csv_bytes
 from tasks.publication.erp_file import read_replenishment
-from tasks.publication.manifest import OUTPUTS, SCOPE, SETTINGS
+from tasks.publication.manifest import CSV_FORMAT, OUTPUTS, SCOPE, SETTINGS
 from tasks.report.sending import units_to_send
 from tasks.storage.lake import Lake
 
@@ -55,15 +56,29 @@ class EarlierRun:
         return any(self.manifest.get(SCOPE, {}).values())
 
     def targets(self) -> pd.DataFrame:
-        """Read the replenishment file with the output settings of its run.
+        """Read the targets of the replenishment file: store_id, sku, target_quantity.
 
         Raises:
             PublicationError: the file is damaged.
         """
-        key = f"{run_key(self.as_of)}/{REPLENISHMENT}"
+        return self._read(TARGETS, read_replenishment)
+
+    def table(self, table: OutputTable) -> pd.DataFrame:
+        """Read a CSV file of the run in the format in which the run wrote it.
+
+        Raises:
+            PublicationError: the file is damaged.
+        """
+        return self._read(table, lambda data, output: read_csv_bytes(data, table, output))
+
+    def has(self, table: OutputTable) -> bool:
+        """Return True if the run has the file of a table."""
+        return self.lake.exists(f"{run_key(self.as_of)}/{table.file}")
+
+    def _read(self, table: OutputTable, read: Callable[[bytes, OutputSettings], pd.DataFrame]) -> pd.DataFrame:
+        key = f"{run_key(self.as_of)}/{table.file}"
         try:
-            output = OutputSettings.model_validate(self.manifest[SETTINGS]["output"])
-            return read_replenishment(self.lake.read_bytes(key), output)
+            return read(self.lake.read_bytes(key), self._csv_format(table))
         except (KeyError, ValueError, PublicationError) as error:
             raise PublicationError(
                 f"{self.lake.uri(key)}: cannot read the earlier file for comparison ({error}). Restore the file or "
@@ -93,6 +108,13 @@ class EarlierRun:
             return pd.read_parquet(io.BytesIO(self.lake.read_bytes(f"{run_key(self.as_of)}/{file}")), columns=columns)
         except (StorageError, ValueError, OSError):
             return None
+
+    def _csv_format(self, table: OutputTable) -> OutputSettings:
+        """Format of a file. Earlier versions wrote all but the replenishment file in the default format."""
+        if CSV_FORMAT in self.manifest:
+            return OutputSettings.model_validate(self.manifest[CSV_FORMAT])
+        old = self.manifest[SETTINGS]["output"] if table is TARGETS else {}
+        return OutputSettings.model_validate(old)
 
     def intact(self, sizes: dict[str, int]) -> bool:
         """Return True if every file of the manifest exists with its checksum.

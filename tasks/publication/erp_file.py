@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 from collections.abc import Iterable
 
 import numpy as np
@@ -12,26 +9,26 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.errors import ConfigError, PublicationError, first_few
+from schemas.outputs import PAIR, TARGETS
 from schemas.settings import OutputSettings
+from tasks.publication.csv_format import csv_bytes, read_csv_bytes
 from tasks.storage.row_order import row_order
 
-KEY = (c.STORE_ID, c.SKU)
-_QUOTE = '"'
-_LINE_ENDS = ("\n", "\r")
+KEY = PAIR
 
 
 def replenishment_bytes(targets: pd.DataFrame, output: OutputSettings) -> bytes:
     r"""Return the bytes of the file: header, then lines sorted by store and SKU, with ``\n`` line ends.
 
     Ids are written unchanged. A field is quoted (with doubled quotes) only if it contains the delimiter, a
-    quote or a line end.
+    quote or a line end. The columns ``output.extra_columns`` follow the first three, as far as the targets have them.
 
     Args:
         targets: store_id, sku (text) and target_quantity (integers, at least 0), in any row order.
-        output: delimiter, encoding and column names.
+        output: format of the file.
 
     Raises:
-        ConfigError: ``output`` is invalid, or an id cannot be written in its encoding.
+        ConfigError: an id cannot be written in the encoding of ``output``.
         PublicationError: an id is not text, or a target is not an integer of at least 0.
 
     Example:
@@ -39,15 +36,12 @@ def replenishment_bytes(targets: pd.DataFrame, output: OutputSettings) -> bytes:
         >>> replenishment_bytes(one, OutputSettings(delimiter=";"))
         b'store_id;sku;target_quantity\n007;"a""b";3\n'
     """
-    _check_dialect(output)
     ordered = targets.iloc[row_order(targets, KEY)]
-    quantities = _whole(ordered)
+    ordered = ordered.assign(**{c.TARGET_QUANTITY: _whole(ordered)})
     for column in KEY:
         _check_ids(ordered[column], column, output)
-    fields = [_quoted(ordered[column], output.delimiter) for column in KEY]
-    header = output.delimiter.join(_quote(name, output.delimiter) for name in output.header.values())
-    lines = [header, *map(output.delimiter.join, zip(*fields, map(str, quantities), strict=True)), ""]
-    return "\n".join(lines).encode(output.encoding)
+    extra = [name for name in output.extra_columns if name in ordered.columns]
+    return csv_bytes(ordered, [*TARGETS.columns, *extra], TARGETS, output)
 
 
 def read_replenishment(data: bytes, output: OutputSettings) -> pd.DataFrame:
@@ -59,37 +53,11 @@ def read_replenishment(data: bytes, output: OutputSettings) -> pd.DataFrame:
     Raises:
         PublicationError: the bytes are not such a file.
     """
-    names = list(output.header.values())
-    try:
-        text = data.decode(output.encoding)
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=output.delimiter, strict=True))
-        if not rows or rows[0] != names or any(len(row) != len(names) for row in rows):
-            raise ValueError(f"expected lines of {', '.join(names)}")
-        frame = pd.DataFrame(rows[1:], columns=list(output.header), dtype=object)
-        return frame.assign(**{c.TARGET_QUANTITY: frame[c.TARGET_QUANTITY].astype(np.int64)})
-    except (LookupError, ValueError, csv.Error) as error:
-        raise PublicationError(f"not a readable replenishment file: {error}") from error
-
-
-def _check_dialect(output: OutputSettings) -> None:
-    try:
-        codecs.lookup(output.encoding)
-        "".join(output.header.values()).encode(output.encoding)
-        output.delimiter.encode(output.encoding)
-    except LookupError:
-        raise ConfigError(
-            f"output.encoding: unknown encoding '{output.encoding}'. Use for example utf-8, latin-1 or cp1252."
-        ) from None
-    except UnicodeEncodeError as error:
-        raise ConfigError(
-            f"output: the column names or the delimiter cannot be written in {output.encoding} ({error.reason}: "
-            f"'{error.object[error.start : error.end]}'). Change output.columns or set output.encoding to utf-8."
-        ) from None
-    if output.delimiter in (_QUOTE, *_LINE_ENDS):
-        raise ConfigError(f"output.delimiter: {output.delimiter!r} cannot separate fields. Use for example , or ;.")
-    names = list(output.header.values())
-    if len(set(names)) < len(names):
-        raise ConfigError(f"output.columns: the names {', '.join(names)} must be different.")
+    frame = read_csv_bytes(data, TARGETS, output)[list(TARGETS.columns)]
+    targets = pd.to_numeric(frame[c.TARGET_QUANTITY], errors="coerce")
+    if targets.isna().any() or (targets % 1 != 0).any():
+        raise PublicationError(f"{TARGETS.file}: {c.TARGET_QUANTITY} contains values that are not integers.")
+    return frame.assign(**{c.TARGET_QUANTITY: targets.astype(np.int64)})
 
 
 def _check_ids(ids: pd.Series, column: str, output: OutputSettings) -> None:
@@ -132,15 +100,3 @@ def _named_rows(rows: Iterable[tuple[object, ...]]) -> str:
 def _distinct(ids: pd.Series) -> list[object]:
     """Return each id once. pandas would treat ids that differ only after a NUL character as equal."""
     return list(dict.fromkeys(ids.tolist()))
-
-
-def _quoted(ids: pd.Series, delimiter: str) -> list[str]:
-    """Return ids as fields; each distinct id is quoted once."""
-    written = {value: _quote(str(value), delimiter) for value in _distinct(ids)}
-    return [written[value] for value in ids.tolist()]
-
-
-def _quote(text: str, delimiter: str) -> str:
-    if any(mark in text for mark in (delimiter, _QUOTE, *_LINE_ENDS)):
-        return f"{_QUOTE}{text.replace(_QUOTE, _QUOTE * 2)}{_QUOTE}"
-    return text

@@ -10,14 +10,14 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.frequency import Frequency
+from schemas.outputs import COSTS
 from schemas.records import PanelRef, WeekOutcome
 from tasks.demand.stored import demand_rows, load_panel
-from tasks.publication.earlier_runs import run_key
+from tasks.publication.earlier_runs import published, run_key
 from tasks.storage.lake import Lake
 
 KEY = [c.STORE_ID, c.CATEGORY, c.DATE]
 _FORECAST = "forecast.parquet"
-_COSTS = "costs.csv"
 
 
 def known_demand(lake: Lake, record: PanelRef, frequency: Frequency) -> pd.DataFrame:
@@ -68,7 +68,10 @@ def _champions(lake: Lake, as_of: date) -> pd.DataFrame:
 
 
 def _plan_facts(lake: Lake, as_of: date) -> dict[str, object]:
-    costs = pd.read_csv(io.BytesIO(lake.read_bytes(f"{run_key(as_of)}/{_COSTS}")))
+    run = published(lake, as_of)
+    if run is None:
+        return {}
+    costs = run.table(COSTS)
     chosen = costs[costs[c.CHOSEN].astype(bool)].iloc[0]
     bound = chosen[c.LOWER_BOUND]
     return {

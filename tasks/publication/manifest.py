@@ -27,6 +27,7 @@ ALARMS = "alarms"
 PLAN_INPUTS = "plan_inputs"
 APPROVAL = "approval"
 REPLACES = "replaces"
+CSV_FORMAT = "csv_format"
 MASK = "***"
 
 # Packages of every run whose version may affect results; the facts of a model name its packages.
@@ -95,6 +96,7 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
         "packages": package_versions(),
         SECONDS: {stage: round(seconds, 3) for stage, seconds in facts.seconds.items()},
         OUTPUTS: dict(checksums),
+        CSV_FORMAT: run.settings.output.model_dump(mode="json"),
         "overrides": list(facts.overrides),
         APPROVAL: None if facts.approval is None else facts.approval.model_dump(mode="json"),
         REPLACES: None if facts.replaces is None else dict(facts.replaces),

@@ -11,19 +11,21 @@ from numpy.typing import NDArray
 from schemas import columns as c
 from schemas.errors import PublicationError
 from schemas.outputs import OutputTable
+from schemas.settings import OutputSettings
+from tasks.publication.csv_format import csv_bytes
 from tasks.storage.row_order import row_order
 
 _ROWS_PER_CHUNK = 250_000
-_ISO_DATE = "%Y-%m-%d"
 
 
-def write_output(frame: pd.DataFrame, table: OutputTable, folder: Path) -> None:
+def write_output(frame: pd.DataFrame, table: OutputTable, folder: Path, output: OutputSettings | None = None) -> None:
     """Write one table to its file: sorted rows, documented columns first, equal bytes for equal content.
 
     Args:
         frame: has the table's columns; additional columns follow in alphabetical order.
         table: file, columns and key of the table.
         folder: an existing local folder.
+        output: format of CSV files; None = the default format.
     """
     columns = [*table.columns, *sorted(str(name) for name in frame.columns if name not in table.columns)]
     order = row_order(frame, [key for key in table.key if key in frame.columns])
@@ -31,9 +33,7 @@ def write_output(frame: pd.DataFrame, table: OutputTable, folder: Path) -> None:
     if path.suffix == ".parquet":
         _write_parquet(frame, columns, order, path)
     else:
-        ordered = frame.iloc[order][columns]
-        dates = {column: pd.to_datetime(ordered[column]) for column in table.dates}
-        ordered.assign(**dates).to_csv(path, index=False, lineterminator="\n", encoding="utf-8", date_format=_ISO_DATE)
+        path.write_bytes(csv_bytes(frame.iloc[order], columns, table, output or OutputSettings()))
 
 
 def _write_parquet(frame: pd.DataFrame, columns: list[str], order: NDArray[np.intp], path: Path) -> None:

@@ -34,3 +34,17 @@ def product_table(products: pd.DataFrame, sku_facts: pd.DataFrame) -> pd.DataFra
         listed = products[c.PRICE].to_numpy(dtype=np.float64)
         price = np.where(np.isnan(price) & (listed > 0), listed, price)
     return found.assign(**{c.UNIT_PRICE: price}).sort_values(c.SKU, ignore_index=True)
+
+
+def described(frame: pd.DataFrame, products: pd.DataFrame | None) -> pd.DataFrame:
+    """Add product_name, size and color to rows with a SKU, as far as the products have them.
+
+    Args:
+        frame: has a column sku.
+        products: see :func:`product_table`.
+    """
+    if products is None:
+        return frame
+    names = [name for name in DESCRIPTIONS if name in products.columns]
+    found = products.set_index(c.SKU)[names].reindex(frame[c.SKU].astype(str)).fillna("")
+    return frame.assign(**{name: found[name].to_numpy(dtype=object) for name in names})

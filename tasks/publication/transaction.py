@@ -40,6 +40,8 @@ from tasks.publication.manifest import (
     scope_of,
 )
 from tasks.publication.output_files import write_output
+from tasks.publication.product_names import described
+from tasks.publication.to_send import with_quantities_to_send
 from tasks.report.page import ReportData, render_report
 from tasks.storage.code_version import code_version
 from tasks.storage.lake import Lake
@@ -73,6 +75,7 @@ def publish_run(lake: Lake, run: RunContext, outputs: RunOutputs, facts: RunFact
         ConfigError: the ERP file cannot be written with the settings of ``output``.
         StorageError: the lake failed; the previous publication is kept.
     """
+    outputs = with_quantities_to_send(outputs, run.settings.output.dc_name)
     check_outputs(outputs, run.settings)
     earlier = latest_before(lake, run.as_of)
     last_week, warnings = _last_week(earlier, run, outputs)
@@ -123,19 +126,20 @@ def compose(
         change: changes since the last earlier file; None without one.
         earlier: what the last earlier publication says; None without one.
     """
+    output = run.settings.output
     for table in output_tables(run.settings.quantiles):
-        write_output(getattr(outputs, table.name), table, folder)
+        write_output(getattr(outputs, table.name), table, folder, output)
     if outputs.explanations is not None:
         write_output(outputs.explanations, EXPLANATION_TABLE, folder)
     if outputs.shortages is not None:
-        write_output(outputs.shortages, SHORTAGE_TABLE, folder)
+        write_output(outputs.shortages, SHORTAGE_TABLE, folder, output)
     if outputs.overridden is not None and len(outputs.overridden):
-        write_output(outputs.overridden, OVERRIDDEN, folder)
+        write_output(outputs.overridden, OVERRIDDEN, folder, output)
     data = ReportData(
         run=run, outputs=outputs, facts=facts, change=change, code_version=code_version(), earlier=earlier
     )
     (folder / REPORT).write_text(render_report(data), encoding="utf-8", newline="\n")
-    erp_file = replenishment_bytes(outputs.replenishment, run.settings.output)
+    erp_file = replenishment_bytes(described(outputs.replenishment, outputs.products), output)
     (folder / REPLENISHMENT).write_bytes(erp_file)
     _write_manifest(folder, run, facts, change)
 

@@ -23,7 +23,7 @@ CUT = "cut by a constraint"
 OVERSTOCK = "overstock"
 OVER_CAPACITY = "over capacity"
 OVERRIDE = "override not applied"
-# A pair is short if it lacks at least this many expected units until the next delivery.
+# A pair is short if stock and delivery are at least this many expected units below demand until the next delivery.
 SMALLEST_SHORTAGE = 0.5
 # Stock for more than a quarter of a year of expected sales is overstock.
 OVERSTOCK_WEEKS = 13.0

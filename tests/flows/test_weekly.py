@@ -30,6 +30,8 @@ OUTPUTS = {
     "report.html",
     "manifest.json",
     "quarantine.parquet",
+    "quarantine.csv",
+    "transfers.csv",
 }
 
 

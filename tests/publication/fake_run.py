@@ -13,6 +13,7 @@ from schemas.outputs import RunFacts, RunOutputs
 from schemas.records import Failure, InputFile
 from schemas.run import RunContext
 from schemas.settings import Settings
+from tasks.publication.to_send import with_quantities_to_send
 
 AS_OF = date(2025, 1, 2)
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -56,7 +57,7 @@ def outputs(stores: int = 3, categories: int = 2, horizon: int = 14, seed: int =
     )
     backtest, forecast = _forecasts(rng, series, champions, truth, demand, days, horizon)
     plan = _plan(rng, store_ids, days[-horizon:], truth, len(names))
-    return RunOutputs(
+    found = RunOutputs(
         replenishment=_targets(rng, store_ids, names, size),
         deliveries=_deliveries(rng, store_ids, start),
         forecast=forecast,
@@ -81,6 +82,7 @@ def outputs(stores: int = 3, categories: int = 2, horizon: int = 14, seed: int =
             {c.TREATMENT: ["return"] * 30 + ["fault"] * 2, c.REASON: ["counts as 0"] * 30 + ["20 times the peak"] * 2}
         ),
     )
+    return with_quantities_to_send(found, "DC")
 
 
 def facts(**changed: Any) -> RunFacts:

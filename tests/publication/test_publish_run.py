@@ -19,6 +19,7 @@ from schemas.alarms import Severity, raise_alarm
 from schemas.errors import ConfigError, PublicationError, PublicationHeldError, StorageError
 from schemas.outputs import RunOutputs, output_tables
 from schemas.records import PublicationRecord
+from schemas.settings import OutputSettings
 from tasks.publication import transaction as publish
 from tasks.publication.transaction import publish_run
 from tasks.storage.lake import Lake, open_lake
@@ -28,7 +29,7 @@ WEEK_BEFORE = date(2024, 12, 26)
 FILES = {
     *("replenishment.csv", "deliveries.csv", "forecast.parquet", "backtest.parquet", "metrics.parquet"),
     *("champions.parquet", "visits.csv", "levels.csv", "costs.csv", "report.html", "manifest.json"),
-    "quarantine.parquet",
+    *("quarantine.parquet", "quarantine.csv", "transfers.csv"),
 }
 
 
@@ -220,10 +221,10 @@ def test_failure_while_writing_a_table_keeps_the_previous_run(
 ) -> None:
     before, write = digests(published_lake), publish.write_output
 
-    def failing(frame: pd.DataFrame, table: Any, folder: Path) -> None:
+    def failing(frame: pd.DataFrame, table: Any, folder: Path, output: OutputSettings | None = None) -> None:
         if table.file == writer:
             raise DisasterError
-        write(frame, table, folder)
+        write(frame, table, folder, output)
 
     monkeypatch.setattr(publish, "write_output", failing)
     with pytest.raises(DisasterError):

@@ -107,6 +107,8 @@ def ask(settings_file: Path, day: str = "2025-01-02", store: str = "012", sku: s
 def test_command_reads_the_published_run(settings_file: Path) -> None:
     assert "= 7  target" in ask(settings_file)
     folder = settings_file.parent / "lake" / "runs" / "2025-01-02"
+    (folder / "replenishment.csv").write_text("store_id,sku,target_quantity\n012,000-36,5\n")
+    (folder / "manifest.json").write_text('{"settings": {}}')
     (folder / "overrides.csv").write_text("store_id,sku,planned,target_quantity,overrides\n012,000-36,7,5,x\n")
     assert "override changed the published target to 5" in ask(settings_file)
 

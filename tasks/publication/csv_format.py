@@ -1,0 +1,183 @@
+"""CSV files in the format of the settings ``output``: write and read back.
+
+**Spreadsheet formulas.** A spreadsheet may execute a text cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a
+line end. Such a text is written with an apostrophe before it, which makes it text (OWASP, *CSV Injection*). Numbers are
+left as they are. The files that the ERP reads (``OutputTable.exact_ids``) contain ids unchanged: an ERP compares them
+character by character.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from datetime import date, datetime
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.errors import PublicationError
+from schemas.outputs import OutputTable
+from schemas.settings import OutputSettings
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+IDS = (c.FROM, c.STORE_ID, c.SKU)
+_TEXT = (*IDS, c.CATEGORY)
+_QUOTE = '"'
+_APOSTROPHE = "'"
+_NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?")
+_ISO_DATE = "%Y-%m-%d"
+
+
+def starts_formula(text: str) -> bool:
+    """Return True if a spreadsheet may execute a text as a formula; numbers are no formulas.
+
+    >>> [starts_formula(text) for text in ("=1+1", "-A1", "-5", "+1,5", "a=b", "")]
+    [True, True, False, False, False, False]
+    """
+    return text.startswith(FORMULA_STARTS) and not _NUMBER.fullmatch(text)
+
+
+def neutralized(text: str) -> str:
+    """Put an apostrophe before a text that a spreadsheet may execute; :func:`restored` removes it.
+
+    >>> neutralized("=1+1"), neutralized("'=1+1"), neutralized("boot")
+    ("'=1+1", "''=1+1", 'boot')
+    """
+    return f"{_APOSTROPHE}{text}" if starts_formula(text.lstrip(_APOSTROPHE)) else text
+
+
+def restored(text: str) -> str:
+    """Return the text that :func:`neutralized` wrote.
+
+    >>> restored("'=1+1"), restored("''=1+1"), restored("'boot")
+    ('=1+1', "'=1+1", "'boot")
+    """
+    return text[1:] if text.startswith(_APOSTROPHE) and starts_formula(text.lstrip(_APOSTROPHE)) else text
+
+
+def csv_bytes(frame: pd.DataFrame, columns: Sequence[str], table: OutputTable, output: OutputSettings) -> bytes:
+    r"""Return the bytes of a CSV file: header and rows in the given order, with ``\n`` line ends.
+
+    Dates are written as 2025-01-31, missing values as empty fields. A field is quoted (with doubled quotes) only if it
+    contains the delimiter, a quote or a line end. A character that the encoding does not have is written as ``?``.
+
+    Args:
+        frame: the rows.
+        columns: columns to write.
+        table: says which columns hold dates, and how ids and the header are written.
+        output: delimiter, encoding, decimal mark and column names.
+
+    Example:
+        >>> one = pd.DataFrame({"store_id": ["007"], "date": pd.to_datetime(["2025-01-31"]), "units": [1.5]})
+        >>> table = OutputTable("one", "one.csv", tuple(one.columns), ("store_id",), dates=("date",))
+        >>> csv_bytes(one, list(one.columns), table, OutputSettings(delimiter=";", decimal=","))
+        b'store_id;date;units\n007;2025-01-31;1,5\n'
+    """
+    quoted = _quoting(output.delimiter)
+    header = [quoted(output.columns.get(name, name) if table.renamed else name) for name in columns]
+    fields = [_fields(frame[name], name, table, output) for name in columns]
+    lines = [output.delimiter.join(header), *map(output.delimiter.join, zip(*fields, strict=True)), ""]
+    return "\n".join(lines).encode(output.encoding, errors="replace")
+
+
+def read_csv_bytes(data: bytes, table: OutputTable, output: OutputSettings) -> pd.DataFrame:
+    """Read back a file that :func:`csv_bytes` wrote with the same settings.
+
+    Returns:
+        Our column names. Ids and categories are text; other columns are numbers or booleans where all cells are,
+        otherwise text.
+
+    Raises:
+        PublicationError: the bytes are not such a file.
+    """
+    try:
+        text = data.decode(output.encoding)
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=output.delimiter, strict=True))
+        if not rows or any(len(row) != len(rows[0]) for row in rows):
+            raise ValueError(f"expected rows with {len(rows[0]) if rows else 'some'} fields")
+    except (LookupError, ValueError, csv.Error) as error:
+        raise PublicationError(f"{table.file}: not a readable CSV file: {error}") from error
+    ours = {written: name for name, written in output.columns.items()} if table.renamed else {}
+    names = [ours.get(name, name) for name in rows[0]]
+    missing = [name for name in table.columns if name not in names]
+    if missing:
+        raise PublicationError(f"{table.file}: missing columns {', '.join(missing)}; it has {', '.join(rows[0])}")
+    frame = pd.DataFrame(rows[1:], columns=names, dtype=object)
+    return pd.DataFrame({name: _read(frame[name], name, table, output) for name in names})
+
+
+def _fields(column: pd.Series, name: str, table: OutputTable, output: OutputSettings) -> list[str]:
+    if name in table.dates or column.dtype.kind == "M":
+        return pd.to_datetime(column).dt.strftime(_ISO_DATE).fillna("").tolist()
+    if name in IDS:
+        quoted = _quoting(output.delimiter)
+        as_text: Callable[[str], str] = quoted if table.exact_ids else lambda text: quoted(neutralized(text))
+        return _each_once(column.tolist(), lambda value: "" if pd.isna(value) else as_text(str(value)))
+    if column.dtype.kind == "f":
+        return [_number(value, output.decimal) for value in column.tolist()]
+    return _each_once(column.tolist(), lambda value: _any(value, output))
+
+
+def _any(value: object, output: OutputSettings) -> str:
+    if value is None or value is pd.NaT or value is pd.NA:
+        return ""
+    if isinstance(value, bool | np.bool_ | int | np.integer):
+        return str(value)
+    if isinstance(value, float | np.floating):
+        return _number(float(value), output.decimal)
+    if isinstance(value, date | datetime):
+        return value.strftime(_ISO_DATE)
+    return _quoting(output.delimiter)(neutralized(str(value)))
+
+
+def _number(value: float, decimal: str) -> str:
+    if np.isnan(value):
+        return ""
+    text = repr(value)
+    return text if decimal == "." else text.replace(".", decimal)
+
+
+def _quoting(delimiter: str) -> Callable[[str], str]:
+    marks = (delimiter, _QUOTE, "\n", "\r")
+
+    def quoted(text: str) -> str:
+        if any(mark in text for mark in marks):
+            return f"{_QUOTE}{text.replace(_QUOTE, _QUOTE * 2)}{_QUOTE}"
+        return text
+
+    return quoted
+
+
+def _each_once(values: Sequence[Hashable], as_text: Callable[[object], str]) -> list[str]:
+    """Convert values to text; each distinct value of each type is converted once."""
+    known: dict[tuple[type, Hashable], str] = {}
+    found = []
+    for value in values:
+        key = type(value), value
+        if key not in known:
+            known[key] = as_text(value)
+        found.append(known[key])
+    return found
+
+
+def _read(column: pd.Series, name: str, table: OutputTable, output: OutputSettings) -> pd.Series:
+    if name in _TEXT:
+        return column if table.exact_ids else column.map(restored)
+    if name in table.dates:
+        return pd.to_datetime(column, format=_ISO_DATE)
+    number = _numbers(column, output.decimal)
+    if number is not None:
+        return number
+    if column.isin(["True", "False"]).all():
+        return column == "True"
+    return column.map(restored)
+
+
+def _numbers(column: Iterable[str], decimal: str) -> pd.Series | None:
+    """Return the column as numbers (NaN where empty); None if a cell is not a number."""
+    texts = pd.Series(column, dtype=object)
+    values = pd.to_numeric(texts.str.replace(decimal, ".", regex=False).replace("", None), errors="coerce")
+    return None if (values.isna() & (texts != "")).any() else values
