@@ -8,7 +8,7 @@ from typing import Literal
 from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import pause_flow_run, suspend_flow_run
 from prefect.input import RunInput
-from prefect.runtime import deployment
+from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
 from schemas.errors import PublicationHeldError
@@ -16,6 +16,7 @@ from schemas.outputs import REPORT
 from schemas.records import Approval, PublicationRecord
 from schemas.run import RunContext
 from tasks.publication.announcement import file_link, replacement_notice
+from tasks.publication.approved import keep_reviewed
 from tasks.stages.support import say
 from tasks.storage.lake import open_lake
 
@@ -55,6 +56,8 @@ def ask_for_approval(run: RunContext, preview: PublicationRecord) -> Approval:
     Raises:
         PublicationHeldError: Rejected, or not answered in time. Nothing was published.
     """
+    # A suspended run starts again from the beginning: what it asked about the first time is what was reviewed.
+    reviewed = keep_reviewed(open_lake(run.settings.storage), preview, str(flow_run.get_id()))
     form = ApprovalForm.with_initial_data(description=_question(run, preview))
     hours = run.settings.publication.approval_timeout_hours
     say(f"waiting for approval for up to {hours:g} hours: choose Resume in this run's menu (three dots, top right)")
@@ -75,7 +78,13 @@ def ask_for_approval(run: RunContext, preview: PublicationRecord) -> Approval:
             f"Publication held back: {answer.name} rejected it{reason}. Review {preview.folder}. "
             f"{AGAIN.format(as_of=run.as_of)}"
         )
-    return Approval(by=answer.name, note=answer.note, at=datetime.now(UTC).isoformat(timespec="seconds"))
+    return Approval(
+        by=answer.name,
+        note=answer.note,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        checksum=reviewed.checksum,
+        accepted=reviewed.held_by,
+    )
 
 
 def _question(run: RunContext, preview: PublicationRecord) -> str:

@@ -73,6 +73,24 @@ _FACTS = (
         "More rows of a table were rejected than `expert.quality.alarm_share` allows.",
         "Read the reasons in quarantine.csv and correct the source.",
     ),
+    AlarmFacts(
+        "stale_sales",
+        Severity.HOLD,
+        "The latest sales are older than `quality.max_age_days` before the run date.",
+        "Deliver the newer sales and run again.",
+    ),
+    AlarmFacts(
+        "changed_targets",
+        Severity.HOLD,
+        "A larger share of the targets differs from the previous file than `publication.max_change` allows.",
+        "Compare the files (report, section What changed). If the changes are right, accept the alarm for this date.",
+    ),
+    AlarmFacts(
+        "changed_total",
+        Severity.HOLD,
+        "The sum of targets or the units to send changed by more than `publication.max_total_change`.",
+        "Look for missing or repeated input rows. If the change is right, accept the alarm for this date.",
+    ),
 )
 ALARMS = {facts.name: facts for facts in _FACTS}
 

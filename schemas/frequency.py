@@ -47,6 +47,11 @@ class Frequency:
         return {"D": 28, "W": 8, "MS": 6}[self.kind]
 
     @property
+    def default_max_age_days(self) -> int:
+        """Days that the latest sales may lie before a run date: 10, 21 or 62."""
+        return {"D": 10, "W": 21, "MS": 62}[self.kind]
+
+    @property
     def _weekday(self) -> int:
         return WEEKDAYS.index(self.code.split("-")[1])
 

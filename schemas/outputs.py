@@ -188,6 +188,8 @@ class RunFacts:
         reasons: table, reason and number of rows rejected for it.
         failures: series that a stage could not serve, and what served them.
         alarms: of all stages, in the order of the stages.
+        totals: totals of the replenishment file (``tasks.publication.guards.Totals``); in the manifest only.
+        sales_end: date of the latest accepted sale before the run date; None = unknown.
         warnings: what the reader of the report should know first.
         notes: what stages remark, by what it is about; in the report only.
         seconds: stage to its running time in seconds; in the manifest only.
@@ -204,6 +206,8 @@ class RunFacts:
     reasons: Sequence[tuple[str, str, int]] = ()
     failures: Sequence[Failure] = ()
     alarms: Sequence[Alarm] = ()
+    totals: Mapping[str, Any] = field(default_factory=dict)
+    sales_end: date | None = None
     warnings: Sequence[str] = ()
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -245,11 +247,21 @@ class PlanRecord(Record):
 
 
 class Approval(Record):
-    """Who let a publication pass, why, and when (ISO 8601, UTC)."""
+    """Who let a publication pass, why, and when.
+
+    Attributes:
+        by: name of the person.
+        note: reason.
+        at: time (ISO 8601, UTC).
+        checksum: :meth:`PublicationRecord.checksum` of the files that were reviewed; exactly these are published.
+        accepted: alarms of severity hold that the person accepted with the file.
+    """
 
     by: str
     note: str = ""
     at: str
+    checksum: str = ""
+    accepted: list[str] = []
 
 
 class PublicationRecord(Record):
@@ -261,6 +273,7 @@ class PublicationRecord(Record):
         files: the published files with their checksums.
         changed_share: share of targets that changed against the last week's file; None without one.
         alarms: of all stages.
+        held_by: alarms that would hold the file back; only for a preview.
         written: False where the folder already held exactly these files.
         dry_run: nothing was published.
         overrides: what every planner's override said and did, as JSON values.
@@ -273,11 +286,27 @@ class PublicationRecord(Record):
     changed_share: float | None = None
     warnings: list[str] = []
     alarms: list[Alarm] = []
+    held_by: list[str] = []
     written: bool = True
     dry_run: bool = False
     overrides: list[dict[str, Any]] = []
     flow_run_id: str = ""
     seconds: float = 0.0
+
+    def checksum(self, without: str) -> str:
+        """SHA-256 over the checksums of all files except one: the manifest, which names the approval."""
+        return files_checksum({file.key.rsplit("/", 1)[-1]: file.sha256 for file in self.files}, without)
+
+
+def files_checksum(files: Mapping[str, str], without: str) -> str:
+    """SHA-256 over names and checksums of files.
+
+    Args:
+        files: maps names to SHA-256.
+        without: name of a file that does not count.
+    """
+    lines = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(files.items()) if name != without)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 class WeekOutcome(Record):

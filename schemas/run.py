@@ -21,7 +21,7 @@ class RunContext(Record):
         settings: effective settings, paths absolute.
         as_of: run date: data before it are used.
         force: compute every stage again, even where the lake has its result.
-        dry_run: do everything but the publication.
+        dry_run: do everything but the publication; always true for a run with a scope.
         stores: only these stores; empty = all.
         categories: only these categories; empty = all.
     """
@@ -38,6 +38,13 @@ class RunContext(Record):
         """The order in which a scope is written changes nothing."""
         for name in ("stores", "categories"):
             object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
+        return self
+
+    @model_validator(mode="after")
+    def _scope_is_a_preview(self) -> Self:
+        """A part of the network never replaces the whole network's file: the ERP reads a missing pair as target 0."""
+        if self.scoped:
+            object.__setattr__(self, "dry_run", True)
         return self
 
     @property

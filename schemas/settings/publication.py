@@ -17,15 +17,23 @@ class PublicationSettings(Strict):
     max_change: float | None = Field(
         default=None,
         ge=0,
-        description="Maximum fraction of targets that may change against the previous file; absent: only a warning",
+        description="Maximum fraction of targets that may change against the previous file; absent: no limit",
         examples=[0.3],
-        json_schema_extra=first_page("fraction", "Above it the new file is held back"),
+        json_schema_extra=first_page("fraction", "Above it the new file is held back (alarm `changed_targets`)"),
+    )
+    max_total_change: float | None = Field(
+        default=0.5,
+        gt=0,
+        description="Maximum relative change of the sum of targets, and of the units to send, against the previous "
+        "file; null: no limit",
+        examples=[0.8],
+        json_schema_extra=first_page("fraction", "Above it the new file is held back (alarm `changed_total`)"),
     )
     accept: list[str] = Field(
         default=[],
         description="Alarms that do not hold a publication back: `NAME` for every run date, `NAME@DATE` for one "
         "(docs/reference/alarms.md)",
-        examples=[["rejected_rows@2025-02-24"]],
+        examples=[["stale_sales@2025-02-24"]],
         json_schema_extra=first_page("list of alarms", "The file is published although this alarm was raised"),
     )
     approval_timeout_hours: float = Field(

@@ -21,6 +21,13 @@ class QualitySettings(Strict):
         examples=[0.02],
         json_schema_extra=first_page("fraction", "A higher value accepts files with more bad rows"),
     )
+    max_age_days: int = Field(
+        default=10,
+        ge=0,
+        description="Maximum age of the latest sales in days before the run date",
+        examples=[3],
+        json_schema_extra=first_page("days", "With older sales the file is held back (alarm `stale_sales`)"),
+    )
     alarm_share: float = Field(
         default=0.005,
         ge=0,

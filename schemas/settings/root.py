@@ -166,7 +166,7 @@ class Settings(Strict):
     @model_validator(mode="before")
     @classmethod
     def _lift_and_fill(cls, data: Any) -> Any:
-        """Lift expert settings; horizon, review period and fold step depend on the frequency if they are absent."""
+        """Lift expert settings; some defaults depend on the frequency."""
         if not isinstance(data, dict):
             return data
         lifted = lift(cls, data)
@@ -177,10 +177,14 @@ class Settings(Strict):
             return data
         frequency = Frequency(data.get("frequency", "D"))
         filled = {"horizon": frequency.default_horizon, **data}
-        for group, key in (("inventory", "review_period"), ("backtest", "step")):
+        for group, key, value in (
+            ("inventory", "review_period", frequency.periods_per_week),
+            ("backtest", "step", frequency.periods_per_week),
+            ("quality", "max_age_days", frequency.default_max_age_days),
+        ):
             given = filled.get(group)
             if given is None or isinstance(given, dict):
-                filled[group] = {key: frequency.periods_per_week, **(given or {})}
+                filled[group] = {key: value, **(given or {})}
         backtest = data.get("backtest")
         if isinstance(backtest, dict) and backtest.keys() & {"windows", "step"}:
             filled["backtest"].setdefault("extra_folds", 0)

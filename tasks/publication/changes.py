@@ -10,7 +10,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm
-from schemas.errors import EXAMPLES_SHOWN, PublicationHeldError
+from schemas.errors import PublicationHeldError
 from schemas.outputs import AFTER, BEFORE, CHANGE, Change
 from tasks.publication.erp_file import KEY
 from tasks.storage.row_order import row_order
@@ -45,32 +45,6 @@ def compare_targets(previous: pd.DataFrame, new: pd.DataFrame, against: date, sc
 def changed_share(previous: pd.DataFrame, new: pd.DataFrame) -> float:
     """Return the share of (store, SKU) pairs whose target changed, 0 to 1; a missing pair has the target 0."""
     return compare_targets(previous, new, date.min).share
-
-
-def held_back(change: Change, limit: float | None, preview: str) -> PublicationHeldError | None:
-    """Return an error if a publication changes too many targets.
-
-    Args:
-        change: changes since the file that the ERP has now.
-        limit: maximum share of changed targets, 0 to 1; None = no limit.
-        preview: address of the files that were not published.
-
-    Returns:
-        None within the limit; otherwise an error with the share, the limit, the five largest changes and
-        instructions.
-    """
-    if limit is None or change.share <= limit:
-        return None
-    named = "; ".join(
-        f"store {store}, SKU {sku}: {before} -> {after}"
-        for store, sku, before, after in change.rows[[*KEY, BEFORE, AFTER]].head(EXAMPLES_SHOWN).itertuples(index=False)
-    )
-    return PublicationHeldError(
-        f"Publication held back: {change.share:.1%} of the targets ({len(change.rows):,} of {change.pairs:,}) differ "
-        f"from the file of {change.against}; publication.max_change allows {limit:.1%}. Largest changes: {named}. "
-        f"The previous file is kept. Review {preview}. If the changes are correct, run again with "
-        "--set publication.max_change=null or a higher limit."
-    )
 
 
 def held_by_alarms(alarms: Sequence[Alarm], as_of: date, preview: str) -> PublicationHeldError | None:

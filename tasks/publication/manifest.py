@@ -24,6 +24,7 @@ OUTPUTS = "outputs"
 SETTINGS = "settings"
 SCOPE = "scope"
 ALARMS = "alarms"
+TOTALS = "totals"
 PLAN_INPUTS = "plan_inputs"
 APPROVAL = "approval"
 REPLACES = "replaces"
@@ -79,7 +80,7 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
 
     Args:
         run: settings (masked; the checksum covers the unmasked settings), ``as_of`` and scope.
-        facts: input files, alarms, seconds per stage, planners' overrides, approval and replaced publication.
+        facts: input files, alarms, totals, seconds per stage, planners' overrides, approval and replaced publication.
         checksums: maps output files to SHA-256, without the manifest.
         against: ``as_of`` of the earlier file in the report's comparison; None without one.
     """
@@ -91,6 +92,7 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
         "settings_sha256": run.settings.digest(),
         SCOPE: scope_of(run),
         "inputs": inputs,
+        TOTALS: dict(facts.totals),
         ALARMS: [alarm.model_dump(mode="json") for alarm in facts.alarms],
         "code_version": code_version(),
         "packages": package_versions(),

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+import pandas as pd
+
 from schemas import columns as c
 from schemas.outputs import RunFacts, RunOutputs
 from schemas.records import (
@@ -21,12 +23,12 @@ from schemas.records import (
 )
 from schemas.run import RunContext
 from schemas.settings import Settings
-from schemas.tables import OVERRIDES, PRODUCTS
+from schemas.tables import OVERRIDES, PRODUCTS, SALES
 from tasks.demand.stored import load_panel, recent_demand, sales_last_year
 from tasks.publication.earlier_runs import latest_before
 from tasks.publication.overrides import apply_overrides, corrected_totals, override_warnings
 from tasks.publication.product_names import product_table
-from tasks.publication.transaction import publish_run
+from tasks.publication.transaction import COMMAND_LINE, publish_run
 from tasks.storage.lake import Lake
 
 
@@ -70,7 +72,7 @@ def earlier_publication(lake: Lake, as_of: date) -> tuple[date, dict[str, Any]] 
 
 
 def publish_week(
-    lake: Lake, inputs: PublicationInputs, use: Settings, approval: Approval | None = None
+    lake: Lake, inputs: PublicationInputs, use: Settings, approval: Approval | None = None, by: str = COMMAND_LINE
 ) -> PublicationRecord:
     """Publish the files of a run, or store them as a preview.
 
@@ -78,11 +80,12 @@ def publish_week(
         lake: has the tables of the run and receives the files.
         inputs: tables and facts of the run.
         use: all settings, because the manifest lists them.
-        approval: approval of the publication, for the manifest.
+        approval: approval of the publication; exactly the approved files are published.
+        by: who publishes, for the list of publications.
 
     Raises:
         PublicationError: an output is invalid; nothing was published.
-        PublicationHeldError: more targets changed than the settings allow; nothing was published.
+        PublicationHeldError: an alarm holds the file back; nothing was published.
     """
     run = RunContext(
         settings=use,
@@ -91,8 +94,16 @@ def publish_week(
         stores=inputs.stores,
         categories=inputs.categories,
     )
-    outputs, facts = _with_overrides(lake, inputs, _outputs(lake, inputs, use), _facts(inputs))
-    return publish_run(lake, run, outputs, replace(facts, approval=approval))
+    facts = replace(_facts(inputs), sales_end=_sales_end(lake, inputs))
+    outputs, facts = _with_overrides(lake, inputs, _outputs(lake, inputs, use), facts)
+    return publish_run(lake, run, outputs, replace(facts, approval=approval), by)
+
+
+def _sales_end(lake: Lake, inputs: PublicationInputs) -> date | None:
+    """Date of the latest accepted sale before the run date."""
+    dates = lake.read_table(inputs.ingested.tables[SALES.name], [c.DATE])[c.DATE]
+    known = dates[dates < pd.Timestamp(inputs.as_of)]
+    return None if known.empty else pd.Timestamp(known.max()).date()
 
 
 def _outputs(lake: Lake, inputs: PublicationInputs, use: Settings) -> RunOutputs:

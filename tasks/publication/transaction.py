@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from schemas.errors import PublicationError, PublicationHeldError
+from schemas.alarms import Alarm
+from schemas.errors import PublicationError
 from schemas.outputs import (
     EXPLANATION_TABLE,
     MANIFEST,
@@ -25,15 +26,18 @@ from schemas.outputs import (
 )
 from schemas.records import FileRef, PublicationRecord
 from schemas.run import RunContext
-from tasks.publication.changes import compare_targets, held_back, held_by_alarms
+from tasks.publication.approved import approved_files_changed
+from tasks.publication.changes import compare_targets, held_by_alarms
 from tasks.publication.checks import check_folder, check_outputs
 from tasks.publication.earlier_runs import EarlierRun, latest_before, preview_key, published, run_key
 from tasks.publication.erp_file import replenishment_bytes
+from tasks.publication.guards import CHANGED_TARGETS, Totals, changed_targets, changed_total, stale_sales
 from tasks.publication.manifest import (
     APPROVAL,
     OUTPUTS,
     REPLACES,
     SCOPE,
+    TOTALS,
     build_manifest,
     folder_checksums,
     same_run,
@@ -42,36 +46,41 @@ from tasks.publication.manifest import (
 from tasks.publication.output_files import write_output
 from tasks.publication.product_names import described
 from tasks.publication.to_send import with_quantities_to_send
+from tasks.publication.versions import keep_version, record_publication
 from tasks.report.page import ReportData, render_report
 from tasks.storage.code_version import code_version
 from tasks.storage.lake import Lake
 
 # The record has a warning if a larger share of the targets changed.
 NOTEWORTHY_SHARE = 0.5
+COMMAND_LINE = "command line"
 
 
-def publish_run(lake: Lake, run: RunContext, outputs: RunOutputs, facts: RunFacts) -> PublicationRecord:
+def publish_run(
+    lake: Lake, run: RunContext, outputs: RunOutputs, facts: RunFacts, by: str = COMMAND_LINE
+) -> PublicationRecord:
     """Publish a run to ``runs/<as_of>``; on any error the previous publication is kept.
 
-    All files are written to a local folder, checked there, and compared with an earlier file. The change limit
-    compares with the file that the ERP has: the file of the same date if there is one, otherwise the last
-    earlier file. The report always compares with the last earlier file, so that repeated runs write identical
-    files. If identical files are already published, nothing is written.
+    All files are written to a local folder, checked there, and compared with an earlier file. The guards of
+    :mod:`tasks.publication.guards` compare with the last earlier file, so that repeated runs write identical files;
+    the share of changed targets is also compared with a file of the same date. If identical files are already
+    published, nothing is written. Every publication is kept as a version (:mod:`tasks.publication.versions`).
 
-    A dry run and a publication that is held back write their files to ``previews/<as_of>``.
+    A dry run, a run with a scope and a publication that is held back write their files to ``previews/<as_of>``.
 
     Args:
         lake: lake of the publications.
         run: settings, ``as_of``, scope, and whether this is a dry run.
         outputs: tables of the run.
-        facts: other facts of the run.
+        facts: other facts of the run; an approval publishes exactly the files that were approved, or nothing.
+        by: who publishes, for the list of publications.
 
     Returns:
         Folder, checksums of the files, and share of targets changed since the last earlier file.
 
     Raises:
         PublicationError: a table is invalid, or an earlier file is damaged.
-        PublicationHeldError: an alarm holds it back, or more targets changed than ``publication.max_change`` allows.
+        PublicationHeldError: an alarm holds the file back, or the files are not the approved ones.
         ConfigError: the ERP file cannot be written with the settings of ``output``.
         StorageError: the lake failed; the previous publication is kept.
     """
@@ -79,28 +88,65 @@ def publish_run(lake: Lake, run: RunContext, outputs: RunOutputs, facts: RunFact
     check_outputs(outputs, run.settings)
     earlier = latest_before(lake, run.as_of)
     last_week, warnings = _last_week(earlier, run, outputs)
+    facts = _guarded(facts, run, outputs, earlier, last_week)
     facts = replace(facts, warnings=[*facts.warnings, *warnings])
-    current = published(lake, run.as_of)
-    with tempfile.TemporaryDirectory(prefix="publication-") as name:
+    with lake.exclusive(), tempfile.TemporaryDirectory(prefix="publication-") as name:
         folder = Path(name)
+        current = published(lake, run.as_of)
         compose(folder, run, outputs, facts, last_week, None if earlier is None else earlier.week())
         check_folder(folder, outputs.replenishment, run.settings)
         if current is not None and _is_published(current, folder):
+            if not run.dry_run:
+                record_publication(lake, run.as_of, by)
             record = _record(lake, run, run_key(run.as_of), _sizes(folder), last_week, warnings)
             return record.model_copy(update={"written": False, **_kept(facts)})
         if current is not None and not run.dry_run:
             _write_manifest(folder, run, replace(facts, replaces=_replaced(current, folder)), last_week)
-        blocking = run.settings.publication.holding(facts.alarms, run.as_of)
-        held = held_by_alarms(blocking, run.as_of, lake.uri(preview_key(run.as_of))) or _held(
-            lake, current, last_week, run, outputs
-        )
-        key = preview_key(run.as_of) if run.dry_run or held else run_key(run.as_of)
-        lake.promote(folder, key, REPLENISHMENT)
-        sizes = _sizes(folder)
-    if held is not None and not run.dry_run:
-        raise held
-    record = _record(lake, run, key, sizes, last_week, [*warnings, *([str(held)] if held else [])])
+        preview = preview_key(run.as_of)
+        held = _held(current, run, outputs, facts)
+        held_names = list(dict.fromkeys(alarm.name for alarm in held))
+        changed = None if facts.approval is None else approved_files_changed(lake, run, facts.approval, folder, outputs)
+        blocked = changed or held_by_alarms(held, run.as_of, lake.uri(preview))
+        if run.dry_run or blocked is not None:
+            lake.promote(folder, preview, REPLENISHMENT)
+            if not run.dry_run and blocked is not None:
+                raise blocked
+            notes = [f"Unless it is accepted, this file is held back by: {', '.join(held_names)}"] if held_names else []
+            record = _record(lake, run, preview, _sizes(folder), last_week, [*warnings, *notes])
+            return record.model_copy(update={**_kept(facts), "held_by": held_names})
+        keep_version(lake, run.as_of, folder)
+        lake.promote(folder, run_key(run.as_of), REPLENISHMENT)
+        record_publication(lake, run.as_of, by)
+        record = _record(lake, run, run_key(run.as_of), _sizes(folder), last_week, warnings)
     return record.model_copy(update=_kept(facts))
+
+
+def _guarded(
+    facts: RunFacts, run: RunContext, outputs: RunOutputs, earlier: EarlierRun | None, last_week: Change | None
+) -> RunFacts:
+    """Add the totals of the file and the alarms of the guards; a part of the network is not compared by its totals."""
+    new = Totals.of(outputs)
+    last = None if earlier is None or run.scoped else Totals.stored(earlier.manifest.get(TOTALS))
+    alarms = [
+        *facts.alarms,
+        *stale_sales(run.settings, run.as_of, facts.sales_end),
+        *changed_targets(run.settings, last_week),
+        *changed_total(run.settings, new, last, None if earlier is None else earlier.as_of),
+    ]
+    return replace(facts, alarms=alarms, totals=new.content())
+
+
+def _held(current: EarlierRun | None, run: RunContext, outputs: RunOutputs, facts: RunFacts) -> list[Alarm]:
+    """The alarms that hold the file back, also those against a file of the same date."""
+    comparable = current is not None and current.manifest.get(SCOPE) == scope_of(run)
+    limited = run.settings.publication.max_change is not None
+    same_date = changed_targets(run.settings, _compare(current, run, outputs)) if comparable and limited else []
+    alarms = [*facts.alarms, *same_date]
+    if comparable:
+        # The file that the ERP has is that of the same date.
+        alarms = [alarm for alarm in facts.alarms if alarm.name != CHANGED_TARGETS] + same_date
+    accepted = () if facts.approval is None else facts.approval.accepted
+    return [alarm for alarm in run.settings.publication.holding(alarms, run.as_of) if alarm.name not in accepted]
 
 
 def _kept(facts: RunFacts) -> dict[str, Any]:
@@ -157,18 +203,6 @@ def _last_week(earlier: EarlierRun | None, run: RunContext, outputs: RunOutputs)
         if run.settings.publication.max_change is not None:
             raise
         return None, [str(error)]
-
-
-def _held(
-    lake: Lake, current: EarlierRun | None, last_week: Change | None, run: RunContext, outputs: RunOutputs
-) -> PublicationHeldError | None:
-    """Return the error of the change limit; only publications with the same scope are compared."""
-    limit = run.settings.publication.max_change
-    if limit is None:
-        return None
-    comparable = current is not None and current.manifest.get(SCOPE) == scope_of(run)
-    change = _compare(current, run, outputs) if comparable else last_week
-    return None if change is None else held_back(change, limit, lake.uri(preview_key(run.as_of)))
 
 
 def _compare(earlier: EarlierRun | None, run: RunContext, outputs: RunOutputs) -> Change | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.runtime import deployment, flow_run
 from prefect.states import Completed
 
 from schemas.alarms import Alarm
@@ -24,11 +25,14 @@ from schemas.run import RunContext
 from tasks.publication.announcement import file_link, publication_outcome, publication_summary
 from tasks.publication.overrides import override_warnings
 from tasks.publication.publish_week import PublicationInputs, earlier_publication, publish_week
+from tasks.publication.transaction import COMMAND_LINE
 from tasks.stages.events import report_publication
 from tasks.stages.stage import REUSED, Stage
 from tasks.stages.support import run_label, say, show_markdown, show_table, warn
 from tasks.storage.lake import open_lake
 
+# Tag of the runs that Prefect's scheduler starts.
+AUTO_SCHEDULED = "auto-scheduled"
 PUBLISH = Stage("publish", PublicationRecord, publish_week)
 
 
@@ -46,7 +50,7 @@ def publish(
 
     Raises:
         PublicationError: an output is invalid; nothing was published.
-        PublicationHeldError: more targets changed than the settings allow; nothing was published.
+        PublicationHeldError: an alarm holds the file back, or it is not the approved one; nothing was published.
     """
     _show_alarms(run, [*ingested.alarms, *panel.alarms, *comparison.alarms, *plan.alarms])
     inputs = PublicationInputs(
@@ -61,10 +65,10 @@ def publish(
         dry_run=run.dry_run,
         earlier=earlier_publication(open_lake(run.settings.storage), run.as_of),
     )
-    record, state = PUBLISH.run(run, inputs, run.settings, approval)
+    record, state = PUBLISH.run(run, inputs, run.settings, approval, by=_by(approval))
     warn([*record.warnings, *override_warnings(record.overrides, inputs.rejected_overrides)])
     if run.scoped:
-        warn(["The file covers only the run's scope; the ERP reads a missing store-SKU pair as target 0."])
+        warn(["A run with --stores or --categories is a preview: it never replaces the network's file."])
     # Warnings about the data are already in the log; add them to the artifact and the approval form.
     data_warnings = [text for text in panel.warnings if text not in record.warnings]
     record = record.model_copy(
@@ -78,6 +82,15 @@ def publish(
         report_publication(run, record)
     _show(run, record, plan.chosen)
     return Completed(data=record, name=state.name, message=state.message)
+
+
+def _by(approval: Approval | None) -> str:
+    """Who publishes: the person who approved, the schedule, the Prefect UI, or the command line."""
+    if approval is not None:
+        return approval.by
+    if AUTO_SCHEDULED in (flow_run.get_tags() or []):
+        return "schedule"
+    return COMMAND_LINE if deployment.get_id() is None else "Prefect UI"
 
 
 def _show_alarms(run: RunContext, alarms: Sequence[Alarm]) -> None:

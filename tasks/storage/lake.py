@@ -11,7 +11,7 @@ import json
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +160,14 @@ class Lake(ABC):
 
         Raises:
             StorageError: the object does not exist.
+        """
+
+    @abstractmethod
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Let one publication, rollback or pruning at a time work on this lake.
+
+        In a folder the system releases the lock when the process ends. A bucket has no lock: there, run one of them
+        at a time.
         """
 
     @abstractmethod

@@ -20,6 +20,7 @@ _SWAPS = ".promote"
 _NEW = "new"
 _OLD = "old"
 _LOCK = "lock"
+_WHOLE = "publication-lock"
 
 
 class LocalLake(Lake):
@@ -75,6 +76,14 @@ class LocalLake(Lake):
                 f"{path} is missing from the lake. Run again with --force; Restock recomputes missing files."
             )
         return path
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Wait until no other publication, rollback or pruning works on this lake."""
+        (self._root / _SWAPS).mkdir(exist_ok=True)
+        with (self._root / _SWAPS / _WHOLE).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def promote(self, folder: Path, key: str, last: str) -> None:
         """Copy the folder into the lake, then replace the published folder by two renames.

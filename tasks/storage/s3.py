@@ -6,6 +6,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,10 @@ class S3Lake(Lake):
                     raise self._missing(key) from error
                 raise
         return file
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """A bucket has no lock."""
+        return nullcontext()
 
     def promote(self, folder: Path, key: str, last: str) -> None:
         """Upload to a temporary prefix, copy to ``key`` with ``last`` at the end, then delete obsolete objects.

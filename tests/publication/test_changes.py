@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import date
 
 import pandas as pd
-import pytest
 
 from schemas import columns as c
-from schemas.errors import PublicationHeldError
 from schemas.outputs import AFTER, BEFORE, CHANGE
-from tasks.publication.changes import changed_share, compare_targets, held_back
+from tasks.publication.changes import changed_share, compare_targets
 
 WEEK_BEFORE = date(2024, 12, 26)
 
@@ -39,28 +37,3 @@ def test_largest_change_is_first_for_any_row_order() -> None:
 def test_scoped_comparison_uses_pairs_of_the_new_file() -> None:
     change = compare_targets(targets(a=1, b=9), targets(a=1), WEEK_BEFORE, scoped=True)
     assert (change.pairs, change.share) == (1, 0.0)
-
-
-def test_error_above_the_limit_has_figures_and_instructions() -> None:
-    before = targets(**{f"s{i}": 10 for i in range(10)})
-    after = targets(**{f"s{i}": 10 + i for i in range(10)})
-    error = held_back(compare_targets(before, after, WEEK_BEFORE), 0.1, "lake/previews/2025-01-02")
-    assert isinstance(error, PublicationHeldError)
-    assert error.exit_code == 3
-    for words in (
-        "90.0 %".replace(" ", ""),
-        "10.0%",
-        "9 of 10",
-        "2024-12-26",
-        "store 1, SKU s9: 10 -> 19",
-        "SKU s5",
-        "lake/previews",
-        "--set publication.max_change=null",
-    ):
-        assert words in str(error)
-    assert "SKU s4" not in str(error)
-
-
-@pytest.mark.parametrize("limit", [None, 0.5, 1.0])
-def test_no_error_within_the_limit(limit: float | None) -> None:
-    assert held_back(compare_targets(targets(a=1, b=2), targets(a=1, b=3), WEEK_BEFORE), limit, "x") is None

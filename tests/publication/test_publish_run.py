@@ -285,7 +285,8 @@ def test_too_many_changes_write_a_preview_and_raise_an_error(lake: Lake, good: R
     assert lake.keys("runs/2025-01-02") == []
     assert set(digests(lake, "previews/2025-01-02")) == FILES
     dry = publish_run(lake, fake_run.context(dry_run=True, **limited), good, fake_run.facts())
-    assert "held back" in dry.warnings[0]
+    assert dry.held_by == ["changed_targets"]
+    assert dry.warnings[0] == "Unless it is accepted, this file is held back by: changed_targets"
 
 
 def test_an_alarm_of_severity_hold_keeps_the_previous_file_until_it_is_accepted(
@@ -334,7 +335,9 @@ def test_scoped_run_is_compared_on_its_stores_and_never_used_for_comparison(lake
     part = replace(good, replenishment=good.replenishment[good.replenishment[c.STORE_ID] == "101"])
     scoped = publish_run(lake, fake_run.context(as_of=WEEK_BEFORE, stores=("101",)), part, fake_run.facts())
     assert scoped.changed_share == 0.0
-    page = lake.read_bytes("runs/2024-12-26/report.html").decode()
+    assert scoped.dry_run
+    assert lake.keys("runs/2024-12-26") == []
+    page = lake.read_bytes("previews/2024-12-26/report.html").decode()
     assert "covers only a part of the network: store 101" in page
     assert publish_run(lake, fake_run.context(), good, fake_run.facts()).changed_share == 0.0
     manifest = json.loads(lake.read_bytes("runs/2025-01-02/manifest.json"))

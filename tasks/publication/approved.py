@@ -1,0 +1,99 @@
+"""What was approved is published byte for byte, or nothing is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from schemas import columns as c
+from schemas.errors import EXAMPLES_SHOWN, PublicationHeldError
+from schemas.outputs import AFTER, BEFORE, MANIFEST, REPLENISHMENT, RunOutputs
+from schemas.records import Approval, PublicationRecord, Record, files_checksum
+from schemas.run import RunContext
+from tasks.publication.changes import compare_targets
+from tasks.publication.earlier_runs import preview_key
+from tasks.publication.erp_file import read_replenishment
+from tasks.publication.manifest import OUTPUTS, folder_checksums
+from tasks.storage.lake import Lake
+
+REVIEWED = "reviewed"
+
+
+class Reviewed(Record):
+    """What somebody is asked to approve.
+
+    Attributes:
+        checksum: identifies the files of the preview.
+        held_by: alarms of severity hold; approving the file accepts them.
+    """
+
+    checksum: str
+    held_by: list[str]
+
+
+def keep_reviewed(lake: Lake, preview: PublicationRecord, flow_run_id: str) -> Reviewed:
+    """Keep what a run asks somebody to approve: the file for the ERP, and the checksums of all files.
+
+    Args:
+        lake: of the preview.
+        preview: the previewed files.
+        flow_run_id: the run that asks.
+
+    Returns:
+        What this run asked about the first time: later calls return the same, whatever the preview is by then.
+    """
+    asked = f"{REVIEWED}/asked/{flow_run_id}.json"
+    if lake.exists(asked):
+        return Reviewed.model_validate_json(lake.read_bytes(asked))
+    checksum = preview.checksum(MANIFEST)
+    key = next(file.key for file in preview.files if file.key.endswith(f"/{REPLENISHMENT}"))
+    lake.write_bytes(_key(checksum, REPLENISHMENT), lake.read_bytes(key))
+    files = {file.key.rsplit("/", 1)[-1]: file.sha256 for file in preview.files}
+    lake.write_bytes(_key(checksum, MANIFEST), json.dumps({OUTPUTS: files}, sort_keys=True).encode())
+    reviewed = Reviewed(checksum=checksum, held_by=preview.held_by)
+    lake.write_bytes(asked, reviewed.model_dump_json().encode())
+    return reviewed
+
+
+def approved_files_changed(
+    lake: Lake, run: RunContext, approval: Approval, folder: Path, outputs: RunOutputs
+) -> PublicationHeldError | None:
+    """Return an error if the files in a folder are not those that were approved.
+
+    Args:
+        lake: holds the reviewed file.
+        run: settings and run date.
+        approval: names the checksum of the reviewed files; without a checksum nothing is compared.
+        folder: the files about to be published.
+        outputs: their tables.
+    """
+    files = folder_checksums(folder)
+    if not approval.checksum or files_checksum(files, MANIFEST) == approval.checksum:
+        return None
+    return PublicationHeldError(
+        f"Publication held back: the plan has changed since {approval.by} reviewed it. "
+        f"{_differences(lake, run, approval, files, outputs)} The previous file is kept. "
+        f"Review {lake.uri(preview_key(run.as_of))}, then start the weekly run for {run.as_of} again and approve it."
+    )
+
+
+def _differences(lake: Lake, run: RunContext, approval: Approval, files: dict[str, str], outputs: RunOutputs) -> str:
+    if not lake.exists(_key(approval.checksum, MANIFEST)):
+        return "The reviewed files are no longer in the lake."
+    reviewed = read_replenishment(lake.read_bytes(_key(approval.checksum, REPLENISHMENT)), run.settings.output)
+    change = compare_targets(reviewed, outputs.replenishment, run.as_of)
+    if len(change.rows):
+        named = "; ".join(
+            f"store {store}, SKU {sku}: {before} -> {after}"
+            for store, sku, before, after in change.rows[[c.STORE_ID, c.SKU, BEFORE, AFTER]]
+            .head(EXAMPLES_SHOWN)
+            .itertuples(index=False)
+        )
+        return f"{len(change.rows):,} of {change.pairs:,} targets differ: {named}."
+    before: dict[str, str] = json.loads(lake.read_bytes(_key(approval.checksum, MANIFEST)))[OUTPUTS]
+    differ = sorted(name for name in {*before, *files} - {MANIFEST} if before.get(name) != files.get(name))
+    return f"No target differs, but these files do: {', '.join(differ)}."
+
+
+def _key(checksum: str, name: str) -> str:
+    return f"{REVIEWED}/{checksum[:24]}/{name}"

@@ -1,0 +1,132 @@
+"""Guards of a publication: alarms that hold back a file nobody should send without looking at it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import EXAMPLES_SHOWN
+from schemas.outputs import AFTER, BEFORE, Change, RunOutputs
+from schemas.settings import Settings
+
+STALE_SALES, CHANGED_TARGETS, CHANGED_TOTAL = "stale_sales", "changed_targets", "changed_total"
+KEY = [c.STORE_ID, c.SKU]
+NAMES = {"units": "the sum of targets", "to_send": "the units to send"}
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Totals of a replenishment file.
+
+    Attributes:
+        rows: store-SKU pairs.
+        units: sum of the targets.
+        to_send: units to send now: target minus units on hand and in transit where positive; None where unknown.
+    """
+
+    rows: int
+    units: int
+    to_send: int | None = None
+
+    @classmethod
+    def of(cls, outputs: RunOutputs) -> Self:
+        """Sum the targets and what they ask to send."""
+        targets = outputs.replenishment
+        units = int(targets[c.TARGET_QUANTITY].sum())
+        if outputs.explanations is None:
+            return cls(len(targets), units)
+        stock = outputs.explanations.set_index(KEY)[[c.ON_HAND, c.IN_TRANSIT]].sum(axis=1)
+        position = stock.reindex(pd.MultiIndex.from_frame(targets[KEY])).fillna(0.0).to_numpy()
+        to_send = np.maximum(targets[c.TARGET_QUANTITY].to_numpy(dtype=float) - position, 0.0).sum()
+        return cls(len(targets), units, round(float(to_send)))
+
+    @classmethod
+    def stored(cls, content: Mapping[str, Any] | None) -> Self | None:
+        """Read the totals of a manifest; None where an older version wrote it."""
+        return None if not content else cls(**content)
+
+    def content(self) -> dict[str, Any]:
+        """The totals as JSON."""
+        return asdict(self)
+
+
+def stale_sales(settings: Settings, as_of: date, sales_end: date | None) -> list[Alarm]:
+    """Raise an alarm if the latest sales are older than ``quality.max_age_days`` before the run date.
+
+    Args:
+        settings: of the run.
+        as_of: run date.
+        sales_end: date of the latest accepted sale before the run date; None = unknown.
+    """
+    limit = settings.quality.max_age_days
+    if sales_end is None or (as_of - sales_end).days <= limit:
+        return []
+    return [
+        raise_alarm(
+            STALE_SALES,
+            f"The latest sales are of {sales_end}, {(as_of - sales_end).days} days before the run date {as_of}; "
+            f"quality.max_age_days allows {limit}",
+            dates=(sales_end, as_of),
+            count=(as_of - sales_end).days,
+        )
+    ]
+
+
+def changed_targets(settings: Settings, change: Change | None) -> list[Alarm]:
+    """Raise an alarm if more targets changed than ``publication.max_change`` allows.
+
+    Args:
+        settings: of the run.
+        change: changes since an earlier file; None without one.
+    """
+    limit = settings.publication.max_change
+    if limit is None or change is None or change.share <= limit:
+        return []
+    named = "; ".join(
+        f"store {store}, SKU {sku}: {before} -> {after}"
+        for store, sku, before, after in change.rows[[*KEY, BEFORE, AFTER]].head(EXAMPLES_SHOWN).itertuples(index=False)
+    )
+    return [
+        raise_alarm(
+            CHANGED_TARGETS,
+            f"{change.share:.1%} of the targets ({len(change.rows):,} of {change.pairs:,}) differ from the file of "
+            f"{change.against}; publication.max_change allows {limit:.1%}. Largest changes: {named}",
+            stores=dict.fromkeys(change.rows[c.STORE_ID]),
+            count=len(change.rows),
+        )
+    ]
+
+
+def changed_total(settings: Settings, new: Totals, last: Totals | None, against: date | None) -> list[Alarm]:
+    """Raise an alarm for each total that changed by more than ``publication.max_total_change``.
+
+    Args:
+        settings: of the run.
+        new: totals of the new file.
+        last: totals of the last earlier file; None without one.
+        against: run date of that file.
+    """
+    limit = settings.publication.max_total_change
+    if limit is None or last is None:
+        return []
+    found = []
+    for name, words in NAMES.items():
+        before, after = getattr(last, name), getattr(new, name)
+        if not before or after is None or abs(after - before) <= limit * before:
+            continue
+        found.append(
+            raise_alarm(
+                CHANGED_TOTAL,
+                f"{words} changed from {before:,} to {after:,} units ({after / before - 1:+.0%}) since the file of "
+                f"{against}; publication.max_total_change allows {limit:.0%}",
+                count=abs(after - before),
+            )
+        )
+    return found

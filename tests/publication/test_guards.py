@@ -1,0 +1,103 @@
+"""Guards: when a file is held back, with figures by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pandas as pd
+import pytest
+
+from schemas import columns as c
+from schemas.alarms import Severity
+from tasks.publication.changes import compare_targets
+from tasks.publication.guards import Totals, changed_targets, changed_total, stale_sales
+from tests.publication import fake_run
+
+AS_OF = date(2025, 1, 2)
+WEEK_BEFORE = date(2024, 12, 26)
+
+
+def targets(**by_sku: int) -> pd.DataFrame:
+    rows = [("1", sku, quantity) for sku, quantity in by_sku.items()]
+    return pd.DataFrame(rows, columns=[c.STORE_ID, c.SKU, c.TARGET_QUANTITY])
+
+
+@pytest.mark.parametrize(
+    ("frequency", "sales_end", "raised"),
+    [
+        ("D", date(2024, 12, 23), False),
+        ("D", date(2024, 12, 22), True),
+        ("W-MON", date(2024, 12, 12), False),
+        ("W-MON", date(2024, 12, 11), True),
+        ("MS", date(2024, 11, 1), False),
+        ("MS", date(2024, 10, 31), True),
+        ("D", None, False),
+    ],
+)
+def test_sales_older_than_the_limit_of_the_frequency_hold_the_file(
+    frequency: str, sales_end: date | None, raised: bool
+) -> None:
+    horizon = 14 if frequency == "D" else 4
+    found = stale_sales(fake_run.settings(horizon, frequency=frequency), AS_OF, sales_end)
+    assert [(alarm.name, alarm.severity) for alarm in found] == [("stale_sales", Severity.HOLD)] * raised
+
+
+def test_the_limit_on_the_age_can_be_set_and_the_message_has_dates_and_days() -> None:
+    (alarm,) = stale_sales(fake_run.settings(quality={"max_age_days": 3}), AS_OF, date(2024, 12, 29))
+    assert "2024-12-29, 4 days before the run date 2025-01-02; quality.max_age_days allows 3" in alarm.message
+    assert stale_sales(fake_run.settings(quality={"max_age_days": 4}), AS_OF, date(2024, 12, 29)) == []
+
+
+def test_changed_targets_names_share_limit_and_the_largest_changes() -> None:
+    before = targets(**{f"s{i}": 10 for i in range(10)})
+    after = targets(**{f"s{i}": 10 + i for i in range(10)})
+    change = compare_targets(before, after, WEEK_BEFORE)
+    (alarm,) = changed_targets(fake_run.settings(publication={"max_change": 0.1}), change)
+    for words in ("90.0%", "10.0%", "9 of 10", "2024-12-26", "store 1, SKU s9: 10 -> 19", "SKU s5"):
+        assert words in alarm.message
+    assert "SKU s4" not in alarm.message
+    assert alarm.count == 9
+    for limit in (None, 0.9, 1.0):
+        assert changed_targets(fake_run.settings(publication={"max_change": limit}), change) == []
+
+
+@pytest.mark.parametrize(
+    ("last", "new", "names"),
+    [
+        (Totals(2, 100, 40), Totals(2, 150, 60), []),
+        (Totals(2, 100, 40), Totals(2, 151, 40), ["the sum of targets"]),
+        (Totals(2, 100, 40), Totals(2, 49, 19), ["the sum of targets", "the units to send"]),
+        (Totals(2, 100, 40), Totals(2, 0, 0), ["the sum of targets", "the units to send"]),
+        (Totals(2, 0, 0), Totals(2, 900, 900), []),
+        (Totals(2, 100, None), Totals(2, 100, 900), []),
+        (None, Totals(2, 900, 900), []),
+    ],
+)
+def test_a_total_that_changes_by_more_than_half_holds_the_file(
+    last: Totals | None, new: Totals, names: list[str]
+) -> None:
+    found = changed_total(fake_run.settings(), new, last, WEEK_BEFORE)
+    assert [alarm.message.split(" changed")[0] for alarm in found] == names
+    assert changed_total(fake_run.settings(publication={"max_total_change": None}), new, last, WEEK_BEFORE) == []
+
+
+def test_totals_count_units_on_hand_and_in_transit() -> None:
+    made = fake_run.outputs()
+    given = replace(
+        made,
+        replenishment=targets(a=10, b=3, z=4),
+        explanations=pd.DataFrame(
+            {
+                c.STORE_ID: ["1", "1", "1"],
+                c.SKU: ["a", "b", "not published"],
+                c.ON_HAND: [4.0, 9.0, 0.0],
+                c.IN_TRANSIT: [1.0, 0.0, 0.0],
+            }
+        ),
+    )
+    # a asks for 10 - 5, b for nothing, z has no stock row.
+    assert Totals.of(given) == Totals(rows=3, units=17, to_send=9)
+    assert Totals.of(replace(given, explanations=None)) == Totals(3, 17, None)
+    assert Totals.stored(Totals(3, 17, 9).content()) == Totals(3, 17, 9)
+    assert Totals.stored({}) is None
