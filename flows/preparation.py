@@ -10,6 +10,7 @@ from pathlib import Path
 from schemas.run import RunContext
 from tasks.configuration.settings_file import read_settings
 from tasks.inventory.registry import unknown_policies
+from tasks.storage.lake import Lake, open_lake
 
 
 def prepare_run(
@@ -46,6 +47,15 @@ def prepare_run(
         stores=tuple(stores),
         categories=tuple(categories),
     )
+
+
+def open_storage(settings_file: str, overrides: Sequence[str] = ()) -> Lake:
+    """Open the lake that the settings name.
+
+    Raises:
+        ConfigError: The settings are invalid, or the lake cannot be used.
+    """
+    return open_lake(read_settings(Path(settings_file), overrides).settings.storage)
 
 
 @cache

@@ -11,6 +11,7 @@ SECTIONS = {
     "Weekly run": {"demo": "runs", "weekly": "runs", "backfill": "runs"},
     "Single stages": dict.fromkeys(("ingest", "features", "baselines", "compare", "optimize"), "stages"),
     "DeepAR": dict.fromkeys(("train-deepar", "tune-deepar", "deploy-deepar"), "deepar"),
+    "Publications": dict.fromkeys(("publications", "rollback", "verify", "prune"), "publications"),
     "Questions about a finished run": dict.fromkeys(("why", "explain", "what-if"), "questions"),
     "Inventory planning without forecasts": {"plan": "plan"},
 }

@@ -23,6 +23,11 @@ def date_option(name: str, parameter: str, text: str, required: bool = True) -> 
     return click.option(name, parameter, type=_DATE, callback=_as_date, metavar="DATE", help=text, required=required)
 
 
+def date_argument(required: bool) -> Option:
+    """Return an argument with the run date of a publication, YYYY-MM-DD."""
+    return click.argument("day", metavar="DATE", type=_DATE, callback=_as_date, required=required)
+
+
 settings_option = click.option(
     "--settings", "settings_file", required=True, metavar="FILE", help="Read the settings from FILE (YAML)."
 )

@@ -6,12 +6,13 @@ import os
 from urllib.parse import quote
 
 from tasks.publication.earlier_runs import PREVIEWS, RUNS
+from tasks.publication.versions import VERSIONS
 
 # `make serve` sets both: the base address of its HTTP file server, and the folder or URI that it serves.
 FILES_URL = "RESTOCK_FILES_URL"
 FILES_ROOT = "RESTOCK_FILES_ROOT"
 # Folders of the lake that are served; only runs read the other folders.
-SERVED = (RUNS, PREVIEWS)
+SERVED = (RUNS, PREVIEWS, VERSIONS)
 
 
 def web_address(path: str) -> str | None:

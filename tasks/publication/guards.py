@@ -7,9 +7,6 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Self
 
-import numpy as np
-import pandas as pd
-
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import EXAMPLES_SHOWN
@@ -39,18 +36,13 @@ class Totals:
     def of(cls, outputs: RunOutputs) -> Self:
         """Sum the targets and what they ask to send."""
         targets = outputs.replenishment
-        units = int(targets[c.TARGET_QUANTITY].sum())
-        if outputs.explanations is None:
-            return cls(len(targets), units)
-        stock = outputs.explanations.set_index(KEY)[[c.ON_HAND, c.IN_TRANSIT]].sum(axis=1)
-        position = stock.reindex(pd.MultiIndex.from_frame(targets[KEY])).fillna(0.0).to_numpy()
-        to_send = np.maximum(targets[c.TARGET_QUANTITY].to_numpy(dtype=float) - position, 0.0).sum()
-        return cls(len(targets), units, round(float(to_send)))
+        sent = int(targets[c.TO_SEND].sum()) if c.TO_SEND in targets.columns else None
+        return cls(len(targets), int(targets[c.TARGET_QUANTITY].sum()), sent)
 
     @classmethod
     def stored(cls, content: Mapping[str, Any] | None) -> Self | None:
         """Read the totals of a manifest; None where an older version wrote it."""
-        return None if not content else cls(**content)
+        return None if not content else cls(**{name: content.get(name) for name in cls.__dataclass_fields__})
 
     def content(self) -> dict[str, Any]:
         """The totals as JSON."""

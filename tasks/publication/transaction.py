@@ -34,6 +34,7 @@ from tasks.publication.erp_file import replenishment_bytes
 from tasks.publication.guards import CHANGED_TARGETS, Totals, changed_targets, changed_total, stale_sales
 from tasks.publication.manifest import (
     APPROVAL,
+    CHANGED_SHARE,
     OUTPUTS,
     REPLACES,
     SCOPE,
@@ -133,7 +134,8 @@ def _guarded(
         *changed_targets(run.settings, last_week),
         *changed_total(run.settings, new, last, None if earlier is None else earlier.as_of),
     ]
-    return replace(facts, alarms=alarms, totals=new.content())
+    share = None if last_week is None else round(last_week.share, 6)
+    return replace(facts, alarms=alarms, totals={**new.content(), CHANGED_SHARE: share})
 
 
 def _held(current: EarlierRun | None, run: RunContext, outputs: RunOutputs, facts: RunFacts) -> list[Alarm]:

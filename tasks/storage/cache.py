@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from schemas.records import FileRef, Record, TableRef
 from schemas.settings import Strict, digest_of
 from tasks.storage.code_version import import_digest
-from tasks.storage.lake import Lake
+from tasks.storage.lake import Lake, record_key
 
 R = TypeVar("R", bound=Record)
 # The running time of a stage is not part of its result.
@@ -106,4 +106,7 @@ def _valid_record(lake: Lake, stage: str, key: str, record_type: type[R]) -> R |
         record = record_type.model_validate(stored)
     except ValidationError:
         return None
-    return record if all(lake.holds(ref) for ref in references(record)) else None
+    if not all(lake.holds(ref) for ref in references(record)):
+        return None
+    lake.touch(record_key(stage, key))
+    return record

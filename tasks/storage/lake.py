@@ -12,6 +12,8 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,14 @@ KEY_DIGITS = 24
 RECORDS = "records"
 S3_SCHEME = "s3://"
 _BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ObjectFacts:
+    """Size in bytes of an object, and when it was last written or used (UTC)."""
+
+    bytes: int
+    modified: datetime
 
 
 class Lake(ABC):
@@ -114,7 +124,7 @@ class Lake(ABC):
 
     def load_record(self, stage: str, key: str) -> dict[str, Any] | None:
         """Return the stored record of a stage and key; None if it is missing or unreadable."""
-        name = f"{RECORDS}/{stage}/{key}.json"
+        name = record_key(stage, key)
         if not self.exists(name):
             return None
         try:
@@ -126,7 +136,7 @@ class Lake(ABC):
     def store_record(self, stage: str, key: str, record: dict[str, Any]) -> None:
         """Store a JSON record for a stage and key; it replaces an earlier one and keeps the order of its fields."""
         text = json.dumps(record, ensure_ascii=False, indent=1)
-        self.write_bytes(f"{RECORDS}/{stage}/{key}.json", text.encode())
+        self.write_bytes(record_key(stage, key), text.encode())
 
     @abstractmethod
     def read_bytes(self, key: str) -> bytes:
@@ -143,6 +153,14 @@ class Lake(ABC):
     @abstractmethod
     def keys(self, prefix: str) -> list[str]:
         """Return the sorted keys in the folder ``prefix`` at any depth; "" = the whole lake."""
+
+    @abstractmethod
+    def objects(self, prefix: str) -> dict[str, ObjectFacts]:
+        """Return size and time of every object in the folder ``prefix``, at any depth; "" = the whole lake."""
+
+    @abstractmethod
+    def touch(self, key: str) -> None:
+        """Mark an object as used now, so that pruning keeps it. In a bucket this does nothing."""
 
     @abstractmethod
     def delete(self, key: str) -> None:
@@ -190,6 +208,11 @@ class Lake(ABC):
     @abstractmethod
     def _put(self, file: Path, key: str, sha256: str) -> None:
         """Store a complete local file under its key, atomically."""
+
+
+def record_key(stage: str, key: str) -> str:
+    """Return where the record of a stage and cache key lies."""
+    return f"{RECORDS}/{stage}/{key}.json"
 
 
 def open_lake(storage: str) -> Lake:

@@ -6,19 +6,21 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 from schemas.errors import ConfigError, StorageError
 from schemas.records import FileRef, TableRef
-from tasks.storage.lake import Lake, checked_key, files_below, sha256_of
+from tasks.storage.lake import Lake, ObjectFacts, checked_key, files_below, sha256_of
 
 # Temporary files are inside the lake because a rename is atomic only within one file system.
 _SCRATCH = ".tmp"
 _SWAPS = ".promote"
 _NEW = "new"
 _OLD = "old"
+_ATTEMPTS = 5
 _LOCK = "lock"
 _WHOLE = "publication-lock"
 
@@ -59,9 +61,26 @@ class LocalLake(Lake):
         found = (file.relative_to(self._root) for file in folder.rglob("*") if file.is_file())
         return sorted(path.as_posix() for path in found if path.parts[0] not in (_SCRATCH, _SWAPS))
 
+    def objects(self, prefix: str) -> dict[str, ObjectFacts]:
+        """Return size and time of every file in a folder, without temporary files."""
+        found = {}
+        for key in self.keys(prefix):
+            with suppress(FileNotFoundError):  # removed since it was listed
+                facts = self._path(key).stat()
+                found[key] = ObjectFacts(facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
+        return found
+
+    def touch(self, key: str) -> None:
+        """Set the file's time to now."""
+        os.utime(self._path(key))
+
     def delete(self, key: str) -> None:
-        """Delete a file; do nothing if it does not exist."""
-        self._path(key).unlink(missing_ok=True)
+        """Delete a file, and its folder if that is empty then; do nothing if it does not exist."""
+        path = self._path(key)
+        path.unlink(missing_ok=True)
+        if path.parent != self._root:
+            with suppress(OSError):  # not empty, or gone
+                path.parent.rmdir()
 
     def holds(self, ref: TableRef | FileRef) -> bool:
         """Return True if the file exists with the checksum of the reference."""
@@ -154,9 +173,16 @@ class LocalLake(Lake):
 
     def _put(self, file: Path, key: str, sha256: str) -> None:  # noqa: ARG002
         target = self._path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
         _sync(file)
-        file.replace(target)
+        for attempt in range(_ATTEMPTS):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                file.replace(target)
+                break
+            except FileNotFoundError:
+                # Another process deleted the last file of the folder, and the folder with it.
+                if attempt == _ATTEMPTS - 1:
+                    raise
 
 
 def _copy(folder: Path, names: list[str], target: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from schemas.errors import ConfigError, StorageError
 from schemas.records import FileRef, TableRef
 from tasks.storage.aws import aws_errors, client
-from tasks.storage.lake import S3_SCHEME, Lake, checked_key, files_below, sha256_of
+from tasks.storage.lake import S3_SCHEME, Lake, ObjectFacts, checked_key, files_below, sha256_of
 
 _CHECKSUM = "sha256"
 _SWAPS = ".promote"
@@ -54,11 +54,22 @@ class S3Lake(Lake):
 
     def keys(self, prefix: str) -> list[str]:
         """Return the sorted keys in a folder, without the temporary objects of a publication."""
+        return sorted(self.objects(prefix))
+
+    def objects(self, prefix: str) -> dict[str, ObjectFacts]:
+        """Return size and time of every object in a folder, without the temporary objects of a publication."""
         below = f"{self._object(prefix)}/" if prefix else (f"{self._prefix}/" if self._prefix else "")
         with aws_errors(self.root):
-            found = list(_list(self._client, self._bucket, below))
+            found = list(_entries(self._client, self._bucket, below))
         start = len(self._prefix) + 1 if self._prefix else 0
-        return sorted(key[start:] for key in found if not key[start:].startswith(f"{_SWAPS}/"))
+        return {
+            entry["Key"][start:]: ObjectFacts(entry["Size"], entry["LastModified"])
+            for entry in found
+            if not entry["Key"][start:].startswith(f"{_SWAPS}/")
+        }
+
+    def touch(self, key: str) -> None:
+        """Do nothing: S3 changes the time of an object only by writing it again."""
 
     def delete(self, key: str) -> None:
         """Delete an object; do nothing if it does not exist."""
@@ -231,8 +242,12 @@ def _match_parts(names: list[str], parts: list[str]) -> bool:
 
 
 def _list(s3: Any, bucket: str, prefix: str) -> Iterable[str]:
+    return (entry["Key"] for entry in _entries(s3, bucket, prefix))
+
+
+def _entries(s3: Any, bucket: str, prefix: str) -> Iterable[dict[str, Any]]:
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        yield from (entry["Key"] for entry in page.get("Contents", []))
+        yield from page.get("Contents", [])
 
 
 def _is_missing(error: Any) -> bool:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import http.client
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from deployments.files import HOST, files_server, serving
 from tasks.publication.addresses import FILES_ROOT, FILES_URL, web_address
+from tasks.publication.transaction import publish_run
+from tasks.storage.lake import open_lake
+from tests.publication import fake_run
 
 
 @pytest.fixture
@@ -108,3 +112,43 @@ def test_a_path_is_a_link_only_where_its_lake_is_served(monkeypatch: pytest.Monk
     assert web_address(path) == "http://files.example/runs/2024-07-01/report.html"
     assert web_address(path.replace("us", "them")) is None
     assert web_address("/data/lake of us and them/runs/1/report.html") is None
+
+
+def test_the_start_page_lists_publications(tmp_path: Path) -> None:
+    root = tmp_path / "lake"
+    made = replace(fake_run.outputs(), history=None, stock_by_day=None)
+    publish_run(open_lake(str(root)), fake_run.context(), made, fake_run.facts(), "<b>Ana</b>")
+    with serving(files_server(root, port=0)) as address:
+        connected = http.client.HTTPConnection(HOST, int(address.rsplit(":", 1)[1]), timeout=30)
+        status, _, page = ask(connected, "/")
+        assert status == 200
+        assert "2025-01-02" in page
+        assert "in force" in page
+        assert "&lt;b&gt;Ana&lt;/b&gt;" in page
+        assert "<b>Ana" not in page
+        for link in ("/runs/2025-01-02/report.html", "/versions/2025-01-02/0001/report.html"):
+            assert ask(connected, link)[0] == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:4201", "[::", ""])
+def test_a_request_for_another_host_is_refused(connection: http.client.HTTPConnection, host: str) -> None:
+    connection.putrequest("GET", "/runs/2024-07-01/report.html", skip_host=True)
+    connection.putheader("Host", host)
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert answer.status == 421
+    assert b"<h1>report</h1>" not in answer.read()
+
+
+def test_strange_paths_are_not_found_and_answers_have_safe_headers(
+    lake: Path, connection: http.client.HTTPConnection, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (lake / "runs/loop").symlink_to(lake / "runs/loop")
+    for path in ("/runs/%00", "/runs/loop/x", "/runs/" + "a" * 5000, "/%2e%2e/settings.yaml", "/runs/%2e%2e/records/"):
+        assert ask(connection, path)[0] == 404, path
+    connection.request("GET", "/runs/2024-07-01/report.html")
+    answer = connection.getresponse()
+    answer.read()
+    assert answer.getheader("X-Frame-Options") == "DENY"
+    assert "default-src 'none'" in str(answer.getheader("Content-Security-Policy"))
+    assert "Traceback" not in capfd.readouterr().err

@@ -184,10 +184,13 @@ def test_too_many_changed_targets_hold_the_publication_back(restock: Restock, pl
     assert not run_folder(company).exists()
 
 
-def test_a_scope_limits_the_run_to_its_stores(restock: Restock, company: Path) -> None:
-    code, _, err = weekly(restock, company, "--stores", "001")
+def test_a_run_with_a_scope_is_a_preview_of_its_stores(restock: Restock, company: Path) -> None:
+    code, out, err = weekly(restock, company, "--stores", "001")
     assert code == 0, err
-    assert set(targets(company)[c.STORE_ID]) == {"001"}
+    assert not run_folder(company).exists()
+    assert "nothing was published" in out
+    preview = company.parent / "lake/previews" / mini_company.AS_OF / "replenishment.csv"
+    assert set(pd.read_csv(preview, dtype=str)[c.STORE_ID]) == {"001"}
 
 
 def test_a_scope_that_is_not_there_is_refused_before_sales_are_read(restock: Restock, company: Path) -> None:

@@ -82,22 +82,10 @@ def test_a_total_that_changes_by_more_than_half_holds_the_file(
     assert changed_total(fake_run.settings(publication={"max_total_change": None}), new, last, WEEK_BEFORE) == []
 
 
-def test_totals_count_units_on_hand_and_in_transit() -> None:
-    made = fake_run.outputs()
-    given = replace(
-        made,
-        replenishment=targets(a=10, b=3, z=4),
-        explanations=pd.DataFrame(
-            {
-                c.STORE_ID: ["1", "1", "1"],
-                c.SKU: ["a", "b", "not published"],
-                c.ON_HAND: [4.0, 9.0, 0.0],
-                c.IN_TRANSIT: [1.0, 0.0, 0.0],
-            }
-        ),
-    )
-    # a asks for 10 - 5, b for nothing, z has no stock row.
-    assert Totals.of(given) == Totals(rows=3, units=17, to_send=9)
-    assert Totals.of(replace(given, explanations=None)) == Totals(3, 17, None)
+def test_totals_sum_targets_and_units_to_send() -> None:
+    given = replace(fake_run.outputs(), replenishment=targets(a=10, b=3, z=4))
+    assert Totals.of(given) == Totals(3, 17, None)
+    sent = given.replenishment.assign(**{c.TO_SEND: [5, 0, 4]})
+    assert Totals.of(replace(given, replenishment=sent)) == Totals(rows=3, units=17, to_send=9)
     assert Totals.stored(Totals(3, 17, 9).content()) == Totals(3, 17, 9)
     assert Totals.stored({}) is None

@@ -1,0 +1,108 @@
+"""Commands about what was published: publications, rollback, verify and prune. They start no Prefect server."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from datetime import UTC, date, datetime, timedelta
+
+import click
+
+from flows.cli.options import date_argument, set_option, settings_option
+from flows.cli.terminal import say, table
+from schemas.errors import PublicationError
+
+_UNITS = {"d": "days", "w": "weeks"}
+
+
+@click.command()
+@settings_option
+@set_option
+@click.option("--last", default=20, show_default=True, metavar="N", help="Show the last N versions.")
+def publications(settings_file: str, overrides: tuple[str, ...], last: int) -> None:
+    """List what was published: date, version, by whom, totals, alarms, and what is in force."""
+    from flows.preparation import open_storage
+    from tasks.publication.listing import publication_rows
+
+    lake = open_storage(settings_file, overrides)
+    rows = publication_rows(lake)
+    if not rows:
+        say(f"Nothing was published yet in {lake.root}.")
+        return
+    say(*table(rows[:last]))
+    if len(rows) > last:
+        say(f"  {len(rows) - last} older versions: --last {len(rows)} shows them")
+
+
+@click.command()
+@date_argument(required=True)
+@settings_option
+@set_option
+@click.option("--version", type=int, metavar="N", help="Put version N in force.  [default: the one before]")
+@click.option("--withdraw", "out", is_flag=True, help="Take the publication out of force; put no version in its place.")
+@click.option("--note", default="", metavar="TEXT", help="Say why. It is shown in the list of publications.")
+def rollback(
+    day: date, settings_file: str, overrides: tuple[str, ...], version: int | None, out: bool, note: str
+) -> None:
+    """Put an earlier version of the publication of DATE in force. Give that file to the ERP again."""
+    from flows.preparation import open_storage
+    from tasks.publication.versions import roll_back, withdraw
+
+    if out and version is not None:
+        raise click.UsageError("--withdraw and --version exclude each other.")
+    lake = open_storage(settings_file, overrides)
+    by = getpass.getuser()
+    with lake.exclusive():
+        if out:
+            withdrawn = withdraw(lake, day, by, note)
+            say(
+                f"Version {withdrawn.number} of {day} is withdrawn: no file of this date is in force.",
+                "If the ERP has loaded it, give it the file of an earlier date.",
+            )
+            return
+        chosen = roll_back(lake, day, version, by, note)
+    say(f"Version {chosen.number} of {day} is in force: {lake.uri(f'runs/{day}/replenishment.csv')}")
+
+
+@click.command()
+@date_argument(required=False)
+@settings_option
+@set_option
+def verify(day: date | None, settings_file: str, overrides: tuple[str, ...]) -> None:
+    """Check published files against their manifests, in both directions: DATE, or every date."""
+    from flows.preparation import open_storage
+    from tasks.publication.versions import verify as check
+
+    checked, problems = check(open_storage(settings_file, overrides), day)
+    say(*problems)
+    if problems:
+        raise PublicationError(
+            f"{len(problems)} problems in {checked} published folders. Restore a version with `restock rollback`, or "
+            "run the week again."
+        )
+    say(f"{checked} published folders agree with their manifests.")
+
+
+def _age(_context: click.Context, _parameter: click.Parameter, value: str) -> timedelta:
+    match = re.fullmatch(r"([1-9]\d{0,3})([dw])", value)
+    if match is None:
+        raise click.BadParameter(f"'{value}' is not an age. Expected a number of days or weeks, such as 30d or 8w.")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+@click.command()
+@settings_option
+@set_option
+@click.option("--keep", default="8w", show_default=True, callback=_age, metavar="AGE", help="Keep what is newer.")
+@click.option("--dry-run", is_flag=True, help="Remove nothing; only list what would be removed.")
+def prune(settings_file: str, overrides: tuple[str, ...], keep: timedelta, dry_run: bool) -> None:
+    """Remove old stage results, previews and replaced versions. What is in force stays, and what it depends on."""
+    from flows.preparation import open_storage
+    from tasks.publication.prune import prune as remove
+
+    found = remove(open_storage(settings_file, overrides), keep, datetime.now(UTC), dry_run)
+    rows = [
+        {"kind": kind, "objects": len(keys), "megabytes": round(found.bytes[kind] / 1e6, 2)}
+        for kind, keys in found.keys.items()
+    ]
+    say(*table(rows), "Nothing was removed (dry run)." if dry_run else "Removed.")

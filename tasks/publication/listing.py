@@ -1,0 +1,52 @@
+"""The list of publications: date, version, time, by whom, totals, alarms, and what is in force."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from tasks.publication.earlier_runs import RUNS, published
+from tasks.publication.manifest import ALARMS, APPROVAL, CHANGED_SHARE, TOTALS
+from tasks.publication.versions import VERSIONS, WITHDRAWN, Event, Version, dates_of, events_of, versions_of
+from tasks.report.formats import percent
+from tasks.storage.lake import Lake
+
+IN_FORCE, REPLACED = "in force", "replaced"
+
+
+def publication_rows(lake: Lake) -> list[dict[str, Any]]:
+    """Return one row per version of every publication, the latest run date and version first.
+
+    Columns: date, version, state (``in force``, ``replaced`` or ``withdrawn``), published (time, UTC), by, approved,
+    rows, units, to_send, changed (share of targets changed since the file before), alarms and note.
+    """
+    rows = []
+    for day in sorted({*dates_of(lake, RUNS), *dates_of(lake, VERSIONS)}, reverse=True):
+        versions, events = versions_of(lake, day), events_of(lake, day)
+        current = published(lake, day)
+        if current is not None and not any(version.in_force for version in versions):
+            versions.append(Version(day, (versions[-1].number if versions else 0) + 1, current.manifest, in_force=True))
+        rows += [_row(version, events) for version in reversed(versions)]
+    return rows
+
+
+def _row(version: Version, events: list[Event]) -> dict[str, Any]:
+    own = [event for event in events if event.version == version.number]
+    withdrawn = bool(events) and events[-1].action == WITHDRAWN and events[-1].version == version.number
+    totals = version.manifest.get(TOTALS) or {}
+    approval = version.manifest.get(APPROVAL) or {}
+    raised = Counter(alarm["name"] for alarm in version.manifest.get(ALARMS) or [])
+    return {
+        "date": version.as_of.isoformat(),
+        "version": version.number,
+        "state": IN_FORCE if version.in_force else WITHDRAWN if withdrawn else REPLACED,
+        "published": own[0].at if own else "",
+        "by": own[-1].by if own else "",
+        "approved": approval.get("by", ""),
+        "rows": totals.get("rows"),
+        "units": totals.get("units"),
+        "to_send": totals.get("to_send"),
+        "changed": percent(totals.get(CHANGED_SHARE)),
+        "alarms": ", ".join(sorted(raised)),
+        "note": "; ".join(f"{event.action} by {event.by}: {event.note}" for event in own if event.note),
+    }
