@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-NAMED = 50  # stores and SKUs that an alarm lists; `count` and the message tell how many there are
+NAMED = 50  # stores and SKUs that an alarm lists; `count` is the number of all of them
 
 
 class Severity(StrEnum):

@@ -8,7 +8,7 @@ from datetime import date
 from pydantic import Field, field_validator
 
 from schemas.alarms import ALARMS, Alarm, Severity
-from schemas.settings.strict import Strict, first_page
+from schemas.settings.strict import IN_ITS_SECTION, Strict, first_page
 
 
 class PublicationSettings(Strict):
@@ -27,14 +27,14 @@ class PublicationSettings(Strict):
         description="Maximum relative change of the sum of targets, and of the units to send, against the previous "
         "file; null: no limit",
         examples=[0.8],
-        json_schema_extra=first_page("fraction", "Above it the new file is held back (alarm `changed_total`)"),
+        json_schema_extra=IN_ITS_SECTION,
     )
     accept: list[str] = Field(
         default=[],
         description="Alarms that do not hold a publication back: `NAME` for every run date, `NAME@DATE` for one "
         "(docs/reference/alarms.md)",
         examples=[["stale_sales@2025-02-24"]],
-        json_schema_extra=first_page("list of alarms", "The file is published although this alarm was raised"),
+        json_schema_extra=IN_ITS_SECTION,
     )
     approval_timeout_hours: float = Field(
         default=48,
