@@ -25,6 +25,8 @@ STORE_TYPE = "store_type"
 STORAGE_CAPACITY = "storage_capacity"
 DISPLAY_CAPACITY = "display_capacity"
 VISIT_COST = "visit_cost"
+OPENED_ON = "opened_on"
+CLOSED_ON = "closed_on"
 
 # stock and dc_stock
 ON_HAND = "on_hand"

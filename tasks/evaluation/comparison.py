@@ -23,6 +23,7 @@ from tasks.evaluation.metrics.definitions import METRICS
 from tasks.evaluation.metrics.table import OVERALL, grid_metrics, seasonal_scales
 from tasks.evaluation.ranking import SelectionRule, loss_parts, loss_rows
 from tasks.evaluation.selection.champions import champions_of
+from tasks.evaluation.selection.likeness import LikenessRule, forecast_by_likeness
 from tasks.evaluation.selection.overfitting import gap_of
 from tasks.evaluation.selection.reconcile import NONE, ReconciliationRule, reconcile
 from tasks.evaluation.selection.weights import WeightRule, ensemble_weights
@@ -39,12 +40,14 @@ class ComparisonRules:
         weights: how losses become weights of the ensemble.
         recalibration: how quantiles are moved by the outcomes of the folds.
         reconciliation: when forecasts are reconciled, and with which models.
+        likeness: how short and new series and seasonal goods are forecast.
     """
 
     selection: SelectionRule
     weights: WeightRule = field(default_factory=WeightRule)
     recalibration: RecalibrationRule = field(default_factory=RecalibrationRule)
     reconciliation: ReconciliationRule = field(default_factory=ReconciliationRule)
+    likeness: LikenessRule = field(default_factory=LikenessRule)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ class Comparison:
         gap: loss on earlier folds and on the last (see :func:`tasks.evaluation.selection.overfitting.overfit_gap`).
         reconciliation: losses before and after (:class:`tasks.evaluation.selection.reconcile.Reconciled`); no rows
             with the method ``none``.
-        notes: result of the reconciliation, in a sentence.
+        replaced: store_id and category of the series that are forecast by likeness.
+        notes: results of the reconciliation and of the forecasts by likeness, in a sentence each.
     """
 
     backtest: pd.DataFrame
@@ -77,6 +81,7 @@ class Comparison:
     champion_counts: pd.DataFrame
     gap: pd.DataFrame
     reconciliation: pd.DataFrame
+    replaced: pd.DataFrame
     notes: tuple[str, ...] = ()
 
 
@@ -87,8 +92,8 @@ def compare(
     settings: CompareSlice,
     rules: ComparisonRules | None = None,
     sku_facts: pd.DataFrame | None = None,
-    workers: int = 1,
     forecasters: Sequence[Forecaster] | None = None,
+    new_series: pd.DataFrame | None = None,
 ) -> Comparison:
     """Compare all models of a run and select a champion per series.
 
@@ -105,7 +110,7 @@ def compare(
             shortage cost is the price.
         forecasters: models that forecast total, stores and categories for the reconciliation;
             :func:`aggregate_forecasters` where None.
-        workers: threads of those models.
+        new_series: series without sales, to be forecast by likeness (see ``tasks.demand.new_series``).
 
     Raises:
         TrainingError: a column is missing, a value is not finite, rows repeat, a series of the panel has
@@ -125,10 +130,13 @@ def compare(
     grid = fold_grid(rows)
     gap = gap_of(rows, rule)
     champions = champions_of(rows, grid, split.live, rule)
-    models = forecasters or aggregate_forecasters(settings, workers, rules.reconciliation.models)
+    models = forecasters or aggregate_forecasters(settings, names=rules.reconciliation.models)
     reconciled = reconcile(split, champions, panel, folds, settings, models, rules.reconciliation)
-    split, champions = reconciled.split, reconciled.champions
-    if reconciled.method != NONE:
+    alike = forecast_by_likeness(
+        reconciled.split, reconciled.champions, panel, folds, settings.quantiles, new_series, rules.likeness
+    )
+    split, champions = alike.split, alike.champions
+    if reconciled.method != NONE or len(alike.replaced):
         backtest = _costed(split.backtest, settings, rule, sku_facts)
         grid = fold_grid(read_rows(backtest, settings.quantiles))
     metrics = grid_metrics(grid, seasonal_scales(panel, folds))
@@ -143,7 +151,8 @@ def compare(
         champion_counts=_counted(champions),
         gap=gap,
         reconciliation=reconciled.losses,
-        notes=(reconciled.note,) if reconciled.note else (),
+        replaced=alike.replaced,
+        notes=tuple(note for note in (reconciled.note, alike.note) if note),
     )
 
 

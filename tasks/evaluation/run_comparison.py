@@ -12,7 +12,7 @@ from schemas.records import ComparisonRecord, Failure, ForecastRecord, PanelRef,
 from schemas.settings.slices import CompareSlice
 from tasks.demand.folds import plan_folds
 from tasks.demand.stored import load_panel
-from tasks.evaluation.comparison import Comparison, ComparisonRules, compare
+from tasks.evaluation.comparison import Comparison, ComparisonRules, aggregate_forecasters, compare
 from tasks.evaluation.ranking import SelectionRule
 from tasks.storage.json_rows import rows_of
 from tasks.storage.lake import Lake
@@ -26,12 +26,14 @@ class CompareInputs(Record):
         forecasts: every shard of every model.
         covariate_free: names of the models that repeat a level or an earlier season, sorted.
         sku_facts: prices of units, where models are ranked by a cost that depends on them; else None.
+        new_series: series without sales (see ``tasks.demand.new_series``); None without any.
     """
 
     panel: PanelRef
     forecasts: list[ForecastRecord]
     covariate_free: list[str]
     sku_facts: TableRef | None = None
+    new_series: TableRef | None = None
 
 
 def run_comparison(lake: Lake, inputs: CompareInputs, use: CompareSlice, workers: int) -> ComparisonRecord:
@@ -55,7 +57,8 @@ def run_comparison(lake: Lake, inputs: CompareInputs, use: CompareSlice, workers
         use,
         ComparisonRules(SelectionRule(loss=use.selection.loss, covariate_free=frozenset(inputs.covariate_free))),
         lake.read_table(inputs.sku_facts) if inputs.sku_facts else None,
-        workers=workers,
+        aggregate_forecasters(use, workers),
+        lake.read_table(inputs.new_series) if inputs.new_series else None,
     )
     return ComparisonRecord(
         backtest=lake.write_table("comparison/backtest", found.backtest),

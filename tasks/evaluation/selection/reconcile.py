@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.panel import FloatArray, Fold, IndexArray, Panel
+from schemas.panel import FloatArray, Fold, Panel
 from schemas.protocols import Forecaster
-from schemas.settings import BASELINES
 from schemas.settings.slices import CompareSlice
 from tasks.evaluation.backtest.split import SplitForecasts
 from tasks.evaluation.metrics.level_losses import SERIES, Origin, level_losses
 from tasks.evaluation.metrics.table import OVERALL
+from tasks.evaluation.selection.origins import champion_origin, origin_rows, with_rows
 from tasks.forecasting.combine.aggregates import Hierarchy, aggregate_panel, hierarchy_of
 from tasks.forecasting.combine.reconciliation import mint, moved, top_down
 
@@ -88,7 +88,7 @@ def reconcile(
         rule: the numbers; the defaults where None.
     """
     rule = rule or ReconciliationRule()
-    wanted = settings.reconciliation.method
+    wanted, levels = settings.reconciliation.method, list(settings.quantiles)
     hierarchy = hierarchy_of(panel.series)
     nothing = Reconciled(NONE, split, champions, pd.DataFrame(columns=_COLUMNS), "")
     if wanted == NONE:
@@ -99,13 +99,11 @@ def reconcile(
     if wanted == MINT and panel.n > rule.mint_most_series:
         too_many = f"{panel.n:,} series exceed the limit of MinT ({rule.mint_most_series:,})"
         return replace(nothing, note=f"Reconciliation (mint): not done: {too_many}. Use top_down or auto")
-    origins = [
-        _origin(
-            split.backtest[split.backtest[c.CUTOFF].eq(fold.cutoff)], champions, fold.known_periods, panel, settings
-        )
-        for fold in tested
-    ]
-    origins.append(_origin(split.live, champions, panel.history, panel, settings))
+    origins = []
+    for fold in tested:
+        rows = split.backtest[split.backtest[c.CUTOFF].eq(fold.cutoff)]
+        origins.append(champion_origin(rows, champions, fold.known_periods, panel, levels))
+    origins.append(champion_origin(split.live, champions, panel.history, panel, levels))
     known = [*(fold.known_periods for fold in tested), panel.history]
     origins = [
         replace(at, above=_forecast_above(forecasters, panel.until(cut), hierarchy, settings)[..., : len(at.labels)])
@@ -126,8 +124,8 @@ def reconcile(
     result = replace(nothing, method=method, losses=losses, note=_note(wanted, method, losses))
     if method == NONE:
         return result
-    rows = pd.concat([_rows(at, panel, settings.quantiles) for at in done[method]], ignore_index=True)
-    return replace(result, split=_with_rows(split, rows, panel), champions=_all_reconciled(champions, method))
+    rows = pd.concat([origin_rows(NAME, at, panel.series, levels) for at in done[method]], ignore_index=True)
+    return replace(result, split=with_rows(split, rows, panel), champions=_all_reconciled(champions, method))
 
 
 def _forecast_above(
@@ -137,32 +135,6 @@ def _forecast_above(
     panel = aggregate_panel(known, hierarchy)
     fitted = [forecaster.fit(panel, settings.seed) for forecaster in forecasters]
     return np.stack([model.predict(panel, settings.quantiles).mean for model in fitted])
-
-
-def _origin(rows: pd.DataFrame, champions: pd.DataFrame, known: int, panel: Panel, settings: CompareSlice) -> Origin:
-    """The champions' forecasts at a cutoff; where a champion has none, those of the first baseline."""
-    until = known + panel.horizon if known == panel.history else min(known + panel.horizon, panel.history)
-    labels = panel.periods[known:until]
-    columns = [c.MEAN, *c.quantile_columns(settings.quantiles)]
-    series, model = _places(rows, panel), rows[c.MODEL].astype(str).to_numpy()
-    own = champions[c.MODEL].astype(str).to_numpy()[np.argsort(_places(champions, panel))]
-    period = labels.get_indexer(pd.DatetimeIndex(rows[c.DATE]))
-    values = np.zeros((panel.n, len(labels), len(columns)))
-    for picked in (model == BASELINES[0], model == own[series]):
-        used = np.flatnonzero(picked & (period >= 0))
-        values[series[used], period[used]] = rows[columns].to_numpy(np.float64)[used]
-    actual = np.full(values.shape[:2], np.nan)
-    sold = panel.demand[:, known:until]
-    actual[:, : sold.shape[1]] = sold
-    return Origin(panel.periods[known], labels, values[..., 0], values[..., 1:], actual, np.zeros((0, 0, len(labels))))
-
-
-def _places(rows: pd.DataFrame, panel: Panel) -> IndexArray:
-    keys = [c.STORE_ID, c.CATEGORY]
-    place: IndexArray = pd.MultiIndex.from_frame(panel.series[keys].astype(str)).get_indexer(
-        pd.MultiIndex.from_frame(rows[keys].astype(str))
-    )
-    return place
 
 
 def _moved(origins: Sequence[Origin], number: int, method: str, hierarchy: Hierarchy) -> Origin:
@@ -214,34 +186,6 @@ def _note(wanted: str, method: str, losses: pd.DataFrame) -> str:
         parts.append(f"{name}: {', '.join(figures)}")
     used = "no method used" if method == NONE else f"{method} used"
     return f"Reconciliation ({wanted}): {used}. Loss on the folds, before -> after, {'; '.join(parts)}"
-
-
-def _rows(at: Origin, panel: Panel, levels: Sequence[float]) -> pd.DataFrame:
-    """Rows of the model ``reconciled`` at a cutoff."""
-    shape = at.mean.shape
-    series = panel.series[[c.STORE_ID, c.CATEGORY]].astype(object).iloc[np.repeat(np.arange(shape[0]), shape[1])]
-    values = dict(zip(c.quantile_columns(list(levels)), at.quantiles.reshape(-1, len(levels)).T, strict=True))
-    return series.reset_index(drop=True).assign(
-        **{
-            c.CUTOFF: at.cutoff,
-            c.DATE: np.tile(at.labels.to_numpy(), shape[0]),
-            c.MODEL: NAME,
-            c.ACTUAL: at.actual.ravel(),
-            c.MEAN: at.mean.ravel(),
-            **values,
-        }
-    )
-
-
-def _with_rows(split: SplitForecasts, rows: pd.DataFrame, panel: Panel) -> SplitForecasts:
-    live = rows[c.CUTOFF].eq(panel.horizon_periods[0])
-    order = [c.MODEL, c.STORE_ID, c.CATEGORY, c.DATE]
-    found = []
-    for table, own, keys in ((split.backtest, rows[~live], [c.CUTOFF, *order]), (split.live, rows[live], order)):
-        text = {name: object for name in (c.STORE_ID, c.CATEGORY, c.MODEL)}
-        stacked = pd.concat([table.astype(text), own[list(table.columns)]], ignore_index=True)
-        found.append(stacked.sort_values(keys, kind="stable", ignore_index=True))
-    return SplitForecasts(*found)
 
 
 def _all_reconciled(champions: pd.DataFrame, method: str) -> pd.DataFrame:

@@ -1,0 +1,297 @@
+"""Forecasts of series with a short or no history, by likeness to comparable series.
+
+The level comes from the series' own periods, each relative to what the comparable series sold in the same period, so
+that a store opened in November is not projected at its Christmas level. The shape (season, holidays, trend) comes from
+the forecasts of the comparable series. Everything is read from data before the cutoff. Measurements:
+docs/decisions/0014-short-history.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
+from tasks.forecasting.baselines import open_demand
+from tasks.forecasting.combine.quantile_factors import MEDIAN
+from tasks.forecasting.quantiles import normal_scores, tidy
+
+# Periods that make a week in texts and weekly profiles; a month is its own unit.
+WEEK = {"D": 7, "W": 1, "MS": 1}
+UNIT = {"D": "weeks", "W": "weeks", "MS": "months"}
+# The category whose series a new series resembles; a column of the new series (see ``tasks.demand.new_series``).
+LIKE = "like"
+
+
+@dataclass(frozen=True)
+class ComparableRule:
+    """The numbers of the likeness (docs/decisions/0014-short-history.md).
+
+    Attributes:
+        fewest: fewest comparable series; of the same store type, where there are as many, else of any.
+        active_weeks: a comparable series has a known period within this many weeks (or months) before the cutoff.
+        prior_weeks: weight of the comparable series' mean level, in weeks (or months) of own sales.
+        profile_weeks: daily data: weight of the comparable series' weekday profile, in weeks of own sales.
+        drift: relative standard deviation of a level between the own periods and the horizon.
+        size_limits: least and largest factor that a new store's storage capacity has on its level.
+    """
+
+    fewest: int = 2
+    active_weeks: int = 8
+    prior_weeks: float = 0.5
+    profile_weeks: float = 4.0
+    drift: float = 0.1
+    size_limits: tuple[float, float] = (0.5, 2.0)
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Forecasts of k series.
+
+    Attributes:
+        series: k rows: store_id and category.
+        position: shape (k,); index into the panel, -1 for a series that is not in it.
+        mean: shape (k, H), units.
+        quantiles: shape (k, H, Q), units.
+        why: one sentence per series.
+    """
+
+    series: pd.DataFrame
+    position: IndexArray
+    mean: FloatArray
+    quantiles: FloatArray
+    why: tuple[str, ...]
+
+
+def history_lengths(panel: Panel) -> IndexArray:
+    """Periods from the first known one to the end of the history, shape (n,); 0 without a known period."""
+    known = np.isfinite(panel.demand)
+    return np.where(known.any(axis=1), panel.history - known.argmax(axis=1), 0)
+
+
+def is_short(panel: Panel) -> BoolArray:
+    """Series with some history, but less than a year of it, shape (n,)."""
+    length = history_lengths(panel)
+    return (length > 0) & (length < panel.frequency.periods_per_year)
+
+
+def comparable_forecasts(
+    panel: Panel,
+    mean: FloatArray,
+    quantiles: FloatArray,
+    levels: Sequence[float],
+    new: pd.DataFrame | None = None,
+    rule: ComparableRule | None = None,
+) -> Likeness:
+    """Forecast the short series of a panel, and new series, from comparable series.
+
+    Comparable are the series of the same category in other stores that have a year of history: those of the same
+    store type if there are enough. A new series may name another category (column ``like``); its own store's series of
+    that category comes first, and without any series of it all series of the store count.
+
+    Args:
+        panel: what was known at the cutoff.
+        mean: shape (n, h), forecasts of all series for the first h periods of the horizon, units.
+        quantiles: shape (n, h, Q), units.
+        levels: Q rising levels, 0.5 among them.
+        new: further series without any history: store_id, category, and where known store_type, storage_capacity,
+            opened_on and like.
+        rule: the numbers; the defaults where None.
+
+    Returns:
+        A forecast for every short or new series with enough comparable ones.
+
+    Example:
+        The comparable stores sold twice their mean level in December. A store opened then that sold 20 a week has
+        the level 10, and is forecast for January with 10 times their January.
+    """
+    found = _Finder(panel, mean, quantiles, levels, rule or ComparableRule())
+    own = [found.short(int(at)) for at in np.flatnonzero(is_short(panel))]
+    added = [] if new is None else [found.new(row) for _, row in new.iterrows()]
+    made = [one for one in [*own, *added] if one is not None]
+    shape = (len(made), *quantiles.shape[1:])
+    return Likeness(
+        series=pd.DataFrame([one.key for one in made], columns=[c.STORE_ID, c.CATEGORY], dtype=object),
+        position=np.array([one.position for one in made], dtype=np.int64),
+        mean=np.array([one.mean for one in made]).reshape(shape[:2]),
+        quantiles=np.array([one.quantiles for one in made]).reshape(shape),
+        why=tuple(one.why for one in made),
+    )
+
+
+@dataclass(frozen=True)
+class _One:
+    key: tuple[str, str]
+    position: int
+    mean: FloatArray
+    quantiles: FloatArray
+    why: str
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Comparable series, summed and divided by their mean level.
+
+    Attributes:
+        members: positions in the panel.
+        index: shape (W,); what they sold in each period of the last year; NaN where none is known.
+        mean, quantiles: shapes (h,) and (h, Q); their forecast.
+        level: mean level of a member, units per period.
+        variation: relative standard deviation of the members' levels.
+        same_type: the members have the store type of the series.
+    """
+
+    members: IndexArray
+    index: FloatArray
+    mean: FloatArray
+    quantiles: FloatArray
+    level: float
+    variation: float
+    same_type: bool
+
+
+class _Finder:
+    def __init__(
+        self, panel: Panel, mean: FloatArray, quantiles: FloatArray, levels: Sequence[float], rule: ComparableRule
+    ) -> None:
+        year, history = panel.frequency.periods_per_year, panel.history
+        self._panel, self._mean, self._quantiles, self._rule = panel, mean, quantiles, rule
+        self._scores, self._median = normal_scores(levels), list(levels).index(MEDIAN)
+        self._start = max(0, history - year)
+        self._week = WEEK[panel.frequency.kind]
+        self._demand = open_demand(panel)[:, self._start :]
+        known = np.isfinite(self._demand)
+        size = known.sum(axis=1)
+        total = np.where(known, self._demand, 0.0).sum(axis=1)
+        self._level = np.divide(total, size, out=np.zeros(panel.n), where=size > 0)
+        active = known[:, -rule.active_weeks * self._week :].any(axis=1)
+        self._long = (history_lengths(panel) >= year) & active & (self._level > 0)
+        self._category = panel.series[c.CATEGORY].astype(str).to_numpy()
+        self._store = panel.series[c.STORE_ID].astype(str).to_numpy()
+        typed = c.STORE_TYPE in panel.series.columns
+        self._type = panel.series[c.STORE_TYPE].astype(str).to_numpy() if typed else np.full(panel.n, "")
+        self._open = ~panel.closed[:, history : history + mean.shape[1]]
+        self._weekday = np.asarray(panel.periods.dayofweek)[self._start : history + mean.shape[1]]
+        self._pools: dict[tuple[str, str], _Pool | None] = {}
+
+    def short(self, at: int) -> _One | None:
+        """The forecast of a series of the panel."""
+        pool = self._stores(self._category[at], self._type[at])
+        if pool is None:
+            return None
+        key = (self._store[at], self._category[at])
+        return self._one(key, at, pool, self._demand[at], pool.level, self._open[at])
+
+    def new(self, row: pd.Series) -> _One | None:
+        """The forecast of a series without history."""
+        key = (str(row[c.STORE_ID]), str(row[c.CATEGORY]))
+        like = str(row[LIKE]) if LIKE in row and pd.notna(row[LIKE]) else key[1]
+        kind = str(row[c.STORE_TYPE]) if c.STORE_TYPE in row and pd.notna(row[c.STORE_TYPE]) else ""
+        same = self._long & (self._store == key[0])
+        pool = self._pool(np.flatnonzero(same & (self._category == like)), False)
+        pool, expected = (pool, pool.level) if pool else (self._stores(like, kind), None)
+        if pool is None:
+            members = np.flatnonzero(same)
+            pool = self._pool(members, False)
+            expected = float(np.median(self._level[members])) if len(members) else None
+        if pool is None:
+            return None
+        level = pool.level * self._relative_size(row, pool) if expected is None else expected
+        opened = self._open_from(row.get(c.OPENED_ON))
+        return self._one(key, -1, pool, np.full(self._demand.shape[1], np.nan), level, opened)
+
+    def _stores(self, category: str, kind: str) -> _Pool | None:
+        """The comparable stores of a category."""
+        if (category, kind) not in self._pools:
+            members = np.flatnonzero(self._long & (self._category == category))
+            alike = members[self._type[members] == kind]
+            typed = bool(kind) and len(alike) >= self._rule.fewest
+            enough = len(members) >= self._rule.fewest
+            self._pools[category, kind] = self._pool(alike if typed else members, typed) if enough else None
+        return self._pools[category, kind]
+
+    def _pool(self, members: IndexArray, typed: bool) -> _Pool | None:
+        if not len(members):
+            return None
+        level = self._level[members]
+        demand = self._demand[members]
+        known = np.isfinite(demand)
+        base = (known * level[:, None]).sum(axis=0)
+        sold = np.where(known, demand, 0.0).sum(axis=0)
+        is_open = self._open[members]
+        ahead = np.maximum((is_open * level[:, None]).sum(axis=0), np.finfo(float).tiny)
+        return _Pool(
+            members=members,
+            index=np.divide(sold, base, out=np.full(len(base), np.nan), where=base > 0),
+            mean=(self._mean[members] * is_open).sum(axis=0) / ahead,
+            quantiles=(self._quantiles[members] * is_open[:, :, None]).sum(axis=0) / ahead[:, None],
+            level=float(level.mean()),
+            variation=float(level.std() / level.mean()),
+            same_type=typed,
+        )
+
+    def _one(
+        self, key: tuple[str, str], at: int, pool: _Pool, own: FloatArray, prior: float, is_open: BoolArray
+    ) -> _One:
+        """Level times shape; the level's uncertainty widens the quantiles."""
+        used = np.flatnonzero(np.isfinite(own) & np.isfinite(pool.index))
+        sold, index = own[used], pool.index[used]
+        weight = self._rule.prior_weeks * self._week * float(np.nanmean(pool.index))
+        level = (sold.sum() + weight * prior) / (index.sum() + weight)
+        profile = self._profile(used, sold, level * index, level * float(np.nanmean(pool.index)))
+        errors = np.bincount((used - used[0]) // self._week, sold - level * index * profile[used]) if len(used) else []
+        expected = max(level * float(index.sum()), np.finfo(float).tiny)
+        unsure = np.square(errors).sum() / expected**2 if len(used) else 0.0
+        unsure += (pool.variation * weight / (index.sum() + weight)) ** 2 + self._rule.drift**2
+        factor = level * profile[len(own) :]
+        mean, quantiles = pool.mean * factor, pool.quantiles * factor[:, None]
+        median = quantiles[:, self._median, None]
+        # A smaller series varies more: relative Poisson errors grow with one over the root of the level.
+        smaller = np.sqrt(max(1.0, pool.level / max(level, np.finfo(float).tiny)))
+        spread = np.hypot((quantiles - median) * smaller, self._scores * median * np.sqrt(unsure))
+        mean, quantiles = tidy(mean, median + np.sign(self._scores) * spread, ~is_open)
+        return _One(key, at, mean, quantiles, self._why(key, pool, len(used)))
+
+    def _profile(self, used: IndexArray, sold: FloatArray, expected: FloatArray, usual: float) -> FloatArray:
+        """Factor of each weekday, by period of the last year and the horizon; 1 where periods are no days."""
+        factor = np.ones(len(self._weekday))
+        if self._week == 1 or not len(used):
+            return factor
+        prior = self._rule.profile_weeks * usual
+        for day in range(7):
+            rows = self._weekday[used] == day
+            share = (sold[rows].sum() + prior) / max(expected[rows].sum() + prior, np.finfo(float).tiny)
+            factor[self._weekday == day] = share
+        return factor
+
+    def _relative_size(self, row: pd.Series, pool: _Pool) -> float:
+        """The storage capacity of a new store relative to the comparable stores; 1 where unknown."""
+        if c.STORAGE_CAPACITY not in self._panel.series.columns:
+            return 1.0
+        others = self._panel.series[c.STORAGE_CAPACITY].to_numpy(dtype=np.float64)[pool.members]
+        others, own = others[others > 0], float(row.get(c.STORAGE_CAPACITY, np.nan))
+        if not own > 0 or not np.isfinite(own) or not len(others):
+            return 1.0
+        return float(np.clip(own / others.mean(), *self._rule.size_limits))
+
+    def _open_from(self, opened: object) -> BoolArray:
+        """Periods of the horizon that end after a store's opening."""
+        size = self._mean.shape[1]
+        if opened is None or pd.isna(opened):  # type: ignore[call-overload]
+            return np.ones(size, dtype=bool)
+        ends = self._panel.horizon_periods[:size].shift(1)
+        return np.asarray(ends > pd.Timestamp(opened))  # type: ignore[arg-type]
+
+    def _why(self, key: tuple[str, str], pool: _Pool, periods: int) -> str:
+        same_store = (self._store[pool.members] == key[0]).all()
+        others = f"{len(pool.members)} comparable {'series of the store' if same_store else 'stores'}"
+        others += " of the same type" if pool.same_type else ""
+        if not periods:
+            return f"no sales before the run date: level and season of {others}"
+        weeks = -(-periods // self._week)
+        unit = UNIT[self._panel.frequency.kind]
+        return f"{weeks} {unit} of sales: level relative to {others} in the same {unit}, season from their forecasts"

@@ -1,0 +1,149 @@
+"""Forecasts of seasonal goods from their last season: nothing for many months, then everything in a few weeks.
+
+Models that follow the recent level see zeros until the season has begun. A series whose year lies in a few weeks is
+forecast from the same weeks of last year instead, with the trend of the network. Everything is read from data before
+the cutoff. Measurements: docs/decisions/0014-short-history.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
+from tasks.forecasting.comparables import WEEK, Likeness, history_lengths
+from tasks.forecasting.quantiles import from_normal, tidy
+
+
+MONTHS = 12
+
+
+@dataclass(frozen=True)
+class SeasonRule:
+    """The numbers of the last season (docs/decisions/0014-short-history.md).
+
+    Attributes:
+        longest: a category is seasonal if so many days, weeks or months hold ``share`` of its last year.
+        share: fraction of the last year's units.
+        most_ended: categories that began in last year's season are seasonal, or articles that have ended. If they are
+            more than this fraction of all categories, and more than two, they count as ended.
+        least_units: fewer units in the last year say nothing about a season.
+        least_near: the last season is used if at least this fraction of a year's units lies in the horizon's weeks of
+            last year, or was sold in the last ``longest`` periods.
+        trend_weeks: weeks that the network's trend and the course of the present season are read from.
+        trend_limits: least and largest trend from year to year.
+        prior: weight of the network's trend against the present season so far, as a fraction of last year's units.
+        shifted: chance that a season begins a week earlier than last year, and the same for a week later.
+        variation: relative standard deviation of a season's units.
+    """
+
+    longest: Mapping[str, int] = field(default_factory=lambda: {"D": 56, "W": 8, "MS": 2})
+    share: float = 0.7
+    most_ended: float = 0.1
+    least_units: float = 10.0
+    least_near: float = 0.05
+    trend_weeks: int = 13
+    trend_limits: tuple[float, float] = (0.5, 2.0)
+    prior: float = 1.0
+    shifted: float = 0.15
+    variation: float = 0.35
+
+
+def last_season_forecasts(
+    panel: Panel, horizon: int, levels: Sequence[float], rule: SeasonRule | None = None
+) -> Likeness:
+    """Forecast the series of seasonal categories whose season is near.
+
+    The network's last season gives the shape, the series' own share of it the level, the network's sales of the last
+    weeks against those a year before the trend. Sales of the present season so far move that trend.
+
+    Args:
+        panel: what was known at the cutoff.
+        horizon: periods to forecast, at most the panel's horizon.
+        levels: Q rising levels, 0.5 among them.
+        rule: the numbers; the defaults where None.
+
+    Example:
+        School shoes sold 90 units in three weeks of last year and nothing else. The network sells 10 % more than a
+        year ago: 99 units in the same three weeks.
+    """
+    rule = rule or SeasonRule()
+    year, history, week = panel.frequency.periods_per_year, panel.history, WEEK[panel.frequency.kind]
+    made: list[tuple[int, FloatArray]] = []
+    if history < year:
+        return _likeness(panel, made, horizon, levels, rule)
+    demand = np.where(np.isfinite(panel.demand), panel.demand, 0.0)
+    length = history_lengths(panel)
+    recent = min(rule.trend_weeks * week, history - year)
+    seasonal = _seasonal_categories(panel, demand, length, horizon, rule)
+    others = np.setdiff1d(np.flatnonzero(length >= year), np.concatenate([*seasonal, np.zeros(0, dtype=np.int64)]))
+    trend = _change(demand[others].sum(axis=0), recent, year, 0.0, 1.0, rule)
+    for members in seasonal:
+        total = demand[members].sum(axis=0)
+        last = total[history - year :]
+        change = _change(total, recent, year, rule.prior * float(last.sum()), trend, rule)
+        share = demand[members, history - year :].sum(axis=1) / last.sum()
+        ahead = change * _expected(total, horizon, year, panel.frequency.periods_per_week, rule)
+        made += [(int(at), own * ahead) for at, own in zip(members, share, strict=True) if own > 0]
+    return _likeness(panel, sorted(made, key=lambda one: one[0]), horizon, levels, rule)
+
+
+def _seasonal_categories(
+    panel: Panel, demand: FloatArray, length: IndexArray, horizon: int, rule: SeasonRule
+) -> list[IndexArray]:
+    """The series of every seasonal category whose season is near: in the horizon, or in the last weeks."""
+    year, size = panel.frequency.periods_per_year, rule.longest[panel.frequency.kind]
+    category, names = pd.factorize(panel.series[c.CATEGORY].astype(str), sort=True)
+    total = np.zeros((len(names), panel.history))
+    np.add.at(total, category, demand)
+    last = total[:, panel.history - year :]
+    ahead = np.stack([np.resize(one, horizon).sum() for one in last])
+    near = np.maximum(ahead, last[:, -size:].sum(axis=1)) >= rule.least_near * last.sum(axis=1)
+    found = [number for number in np.flatnonzero(near) if _is_seasonal(last[number], size, rule)]
+    began = [number for number in found if length[category == number].max() < year]
+    if len(began) > max(2.0, rule.most_ended * len(names)):
+        found = [number for number in found if number not in began]
+    return [np.flatnonzero((category == number) & (length > 0)) for number in found]
+
+
+def _is_seasonal(last: FloatArray, size: int, rule: SeasonRule) -> bool:
+    """Whether a few weeks in a row hold most of a year's units; the year's end and start are neighbors."""
+    total = float(last.sum())
+    if total < rule.least_units:
+        return False
+    running = np.cumsum(np.concatenate([[0.0], last, last[: size - 1]]))
+    return float((running[size:] - running[:-size]).max()) >= rule.share * total
+
+
+def _expected(total: FloatArray, horizon: int, year: int, week: int, rule: SeasonRule) -> FloatArray:
+    """Last year's units in the weeks of the horizon, with an uncertain start of the season."""
+    last = np.resize(total[len(total) - year :], year + horizon)
+    if year <= MONTHS:
+        return last[:horizon]
+    earlier, later = last[week : week + horizon], np.roll(last[:year], week)
+    return (1 - 2 * rule.shifted) * last[:horizon] + rule.shifted * (earlier + np.resize(later, horizon))
+
+
+def _change(total: FloatArray, recent: int, year: int, weight: float, prior: float, rule: SeasonRule) -> float:
+    """Units of the last periods relative to the same periods a year before, shrunk toward a prior, within limits."""
+    end = len(total)
+    now, before = float(total[end - recent :].sum()), float(total[end - recent - year : end - year].sum())
+    change = (now + weight * prior) / (before + weight) if before + weight > 0 else prior
+    return float(np.clip(change, *rule.trend_limits))
+
+
+def _likeness(
+    panel: Panel, made: Sequence[tuple[int, FloatArray]], horizon: int, levels: Sequence[float], rule: SeasonRule
+) -> Likeness:
+    at = np.array([one for one, _ in made], dtype=np.int64)
+    mean = np.array([one for _, one in made]).reshape(len(made), horizon)
+    sigma = np.sqrt(mean + np.square(rule.variation * mean))
+    closed: BoolArray = panel.closed[at, panel.history : panel.history + horizon]
+    mean, quantiles = tidy(mean, from_normal(mean, sigma, levels), closed)
+    keys = panel.series[[c.STORE_ID, c.CATEGORY]].iloc[at].astype(object).reset_index(drop=True)
+    why = "most of its year sells in a few weeks: the same weeks of last year, with the trend of the network"
+    return Likeness(keys, at, mean, quantiles, (why,) * len(made))
