@@ -91,6 +91,24 @@ _FACTS = (
         "The sum of targets or the units to send changed by more than `publication.max_total_change`.",
         "Look for missing or repeated input rows. If the change is right, accept the alarm for this date.",
     ),
+    AlarmFacts(
+        "short_history",
+        Severity.INFO,
+        "Series have less than a year of sales. Their season comes from comparable stores where there are any.",
+        "Look at their targets until a year is known.",
+    ),
+    AlarmFacts(
+        "new_store",
+        Severity.INFO,
+        "Stores of the stores table have no sales yet. Forecasts and targets come from comparable stores.",
+        "Check the targets. State `closed_on`, or remove a row that is not a store.",
+    ),
+    AlarmFacts(
+        "new_article",
+        Severity.INFO,
+        "SKUs that may be sent have no sales yet. Their share comes from comparable SKUs.",
+        "Check the targets. Name the SKU that it resembles in the column `like` of the products.",
+    ),
 )
 ALARMS = {facts.name: facts for facts in _FACTS}
 

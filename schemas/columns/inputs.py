@@ -19,6 +19,11 @@ COLOR = "color"
 PACK_SIZE = "pack_size"
 MIN_PRESENTATION = "min_presentation"
 ARTICLE = "article"
+# the SKU that a new one resembles, and the predecessor and successor of a SKU
+LIKE = "like"
+REPLACES = "replaces"
+REPLACED_BY = "replaced_by"
+REPLACED_ON = "replaced_on"
 
 # stores
 STORE_TYPE = "store_type"

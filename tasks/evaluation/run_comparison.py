@@ -14,6 +14,7 @@ from tasks.demand.folds import plan_folds
 from tasks.demand.stored import load_panel
 from tasks.evaluation.comparison import Comparison, ComparisonRules, aggregate_forecasters, compare
 from tasks.evaluation.ranking import SelectionRule
+from tasks.evaluation.selection.likeness import short_history_alarm
 from tasks.storage.json_rows import rows_of
 from tasks.storage.lake import Lake
 
@@ -60,7 +61,9 @@ def run_comparison(lake: Lake, inputs: CompareInputs, use: CompareSlice, workers
         aggregate_forecasters(use, workers),
         lake.read_table(inputs.new_series) if inputs.new_series else None,
     )
+    short = short_history_alarm(panel, found.champions)
     return ComparisonRecord(
+        alarms=[short] if short else [],
         backtest=lake.write_table("comparison/backtest", found.backtest),
         metrics=lake.write_table("comparison/metrics", found.metrics),
         champions=lake.write_table("comparison/champions", found.champions),

@@ -23,8 +23,6 @@ from tasks.forecasting.quantiles import normal_scores, tidy
 # Periods that make a week in texts and weekly profiles; a month is its own unit.
 WEEK = {"D": 7, "W": 1, "MS": 1}
 UNIT = {"D": "weeks", "W": "weeks", "MS": "months"}
-# The category whose series a new series resembles; a column of the new series (see ``tasks.demand.new_series``).
-LIKE = "like"
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,9 @@ class ComparableRule:
     """The numbers of the likeness (docs/decisions/0014-short-history.md).
 
     Attributes:
+        longest: series with a longer history, as a fraction of a year, are left to the models, which follow their own
+            level better.
+        recent_weeks: the level is read from this number of latest weeks (or months).
         fewest: fewest comparable series; of the same store type, where there are as many, else of any.
         active_weeks: a comparable series has a known period within this many weeks (or months) before the cutoff.
         prior_weeks: weight of the comparable series' mean level, in weeks (or months) of own sales.
@@ -40,6 +41,8 @@ class ComparableRule:
         size_limits: least and largest factor that a new store's storage capacity has on its level.
     """
 
+    longest: float = 0.5
+    recent_weeks: int = 13
     fewest: int = 2
     active_weeks: int = 8
     prior_weeks: float = 0.5
@@ -87,7 +90,7 @@ def comparable_forecasts(
     new: pd.DataFrame | None = None,
     rule: ComparableRule | None = None,
 ) -> Likeness:
-    """Forecast the short series of a panel, and new series, from comparable series.
+    """Forecast series with at most half a year of history, and new series, from comparable series.
 
     Comparable are the series of the same category in other stores that have a year of history: those of the same
     store type if there are enough. A new series may name another category (column ``like``); its own store's series of
@@ -103,14 +106,17 @@ def comparable_forecasts(
         rule: the numbers; the defaults where None.
 
     Returns:
-        A forecast for every short or new series with enough comparable ones.
+        A forecast for every new series, and every one with at most half a year of history, with enough comparable ones.
 
     Example:
         The comparable stores sold twice their mean level in December. A store opened then that sold 20 a week has
         the level 10, and is forecast for January with 10 times their January.
     """
-    found = _Finder(panel, mean, quantiles, levels, rule or ComparableRule())
-    own = [found.short(int(at)) for at in np.flatnonzero(is_short(panel))]
+    rule = rule or ComparableRule()
+    found = _Finder(panel, mean, quantiles, levels, rule)
+    length = history_lengths(panel)
+    served = is_short(panel) & (length <= rule.longest * panel.frequency.periods_per_year)
+    own = [found.short(int(at)) for at in np.flatnonzero(served)]
     added = [] if new is None else [found.new(row) for _, row in new.iterrows()]
     made = [one for one in [*own, *added] if one is not None]
     shape = (len(made), *quantiles.shape[1:])
@@ -189,7 +195,7 @@ class _Finder:
     def new(self, row: pd.Series) -> _One | None:
         """The forecast of a series without history."""
         key = (str(row[c.STORE_ID]), str(row[c.CATEGORY]))
-        like = str(row[LIKE]) if LIKE in row and pd.notna(row[LIKE]) else key[1]
+        like = str(row[c.LIKE]) if c.LIKE in row and pd.notna(row[c.LIKE]) else key[1]
         kind = str(row[c.STORE_TYPE]) if c.STORE_TYPE in row and pd.notna(row[c.STORE_TYPE]) else ""
         same = self._long & (self._store == key[0])
         pool = self._pool(np.flatnonzero(same & (self._category == like)), False)
@@ -217,16 +223,12 @@ class _Finder:
     def _pool(self, members: IndexArray, typed: bool) -> _Pool | None:
         if not len(members):
             return None
-        level = self._level[members]
-        demand = self._demand[members]
-        known = np.isfinite(demand)
-        base = (known * level[:, None]).sum(axis=0)
-        sold = np.where(known, demand, 0.0).sum(axis=0)
+        level, index = _levels_and_index(self._demand[members], self._level[members])
         is_open = self._open[members]
         ahead = np.maximum((is_open * level[:, None]).sum(axis=0), np.finfo(float).tiny)
         return _Pool(
             members=members,
-            index=np.divide(sold, base, out=np.full(len(base), np.nan), where=base > 0),
+            index=index,
             mean=(self._mean[members] * is_open).sum(axis=0) / ahead,
             quantiles=(self._quantiles[members] * is_open[:, :, None]).sum(axis=0) / ahead[:, None],
             level=float(level.mean()),
@@ -238,11 +240,12 @@ class _Finder:
         self, key: tuple[str, str], at: int, pool: _Pool, own: FloatArray, prior: float, is_open: BoolArray
     ) -> _One:
         """Level times shape; the level's uncertainty widens the quantiles."""
-        used = np.flatnonzero(np.isfinite(own) & np.isfinite(pool.index))
+        used = np.flatnonzero(np.isfinite(own) & np.isfinite(pool.index))[-self._rule.recent_weeks * self._week :]
         sold, index = own[used], pool.index[used]
-        weight = self._rule.prior_weeks * self._week * float(np.nanmean(pool.index))
+        usual = float(np.nanmean(pool.index))
+        weight = max(self._rule.prior_weeks * self._week * usual, np.finfo(float).tiny)
         level = (sold.sum() + weight * prior) / (index.sum() + weight)
-        profile = self._profile(used, sold, level * index, level * float(np.nanmean(pool.index)))
+        profile = self._profile(used, sold, level * index, level * usual)
         errors = np.bincount((used - used[0]) // self._week, sold - level * index * profile[used]) if len(used) else []
         expected = max(level * float(index.sum()), np.finfo(float).tiny)
         unsure = np.square(errors).sum() / expected**2 if len(used) else 0.0
@@ -294,4 +297,28 @@ class _Finder:
             return f"no sales before the run date: level and season of {others}"
         weeks = -(-periods // self._week)
         unit = UNIT[self._panel.frequency.kind]
-        return f"{weeks} {unit} of sales: level relative to {others} in the same {unit}, season from their forecasts"
+        return f"level from {weeks} {unit} relative to {others} in the same {unit}, season from their forecasts"
+
+
+def _levels_and_index(demand: FloatArray, start: FloatArray, rounds: int = 5) -> tuple[FloatArray, FloatArray]:
+    """Level of each series and the index of each period, so that demand is close to level times index.
+
+    A series with unknown periods is compared with the others in its known ones only.
+
+    Args:
+        demand: shape (k, W), units; NaN = unknown.
+        start: shape (k,), mean demand of each series, above 0.
+        rounds: of the alternating fit (maximum likelihood of a Poisson model with two factors).
+
+    Returns:
+        Shapes (k,) and (W,); the index is NaN where no series is known.
+    """
+    known = np.isfinite(demand)
+    sold, level = np.where(known, demand, 0.0), start
+    index = np.full(demand.shape[1], np.nan)
+    for _ in range(rounds if not known.all() else 1):
+        base = (known * level[:, None]).sum(axis=0)
+        index = np.divide(sold.sum(axis=0), base, out=np.full(len(base), np.nan), where=base > 0)
+        expected = (known * np.nan_to_num(index)).sum(axis=1)
+        level = np.divide(sold.sum(axis=1), expected, out=start.copy(), where=expected > 0)
+    return level, index

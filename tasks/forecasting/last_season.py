@@ -18,7 +18,6 @@ from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
 from tasks.forecasting.comparables import WEEK, Likeness, history_lengths
 from tasks.forecasting.quantiles import from_normal, tidy
 
-
 MONTHS = 12
 
 
@@ -27,7 +26,7 @@ class SeasonRule:
     """The numbers of the last season (docs/decisions/0014-short-history.md).
 
     Attributes:
-        longest: a category is seasonal if so many days, weeks or months hold ``share`` of its last year.
+        longest: a category is seasonal if this number of days, weeks or months holds ``share`` of its last year.
         share: fraction of the last year's units.
         most_ended: categories that began in last year's season are seasonal, or articles that have ended. If they are
             more than this fraction of all categories, and more than two, they count as ended.

@@ -12,13 +12,15 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import first_few
 from schemas.panel import Fold, IndexArray, Panel
 from tasks.evaluation.backtest.split import SplitForecasts
 from tasks.evaluation.metrics.level_losses import Origin
 from tasks.evaluation.metrics.stats import quantile_score
 from tasks.evaluation.selection.origins import champion_origin, origin_rows, with_rows
 from tasks.forecasting.combine.quantile_factors import MEDIAN
-from tasks.forecasting.comparables import ComparableRule, Likeness, comparable_forecasts
+from tasks.forecasting.comparables import ComparableRule, Likeness, comparable_forecasts, is_short
 from tasks.forecasting.last_season import SeasonRule, last_season_forecasts
 
 COMPARABLES, LAST_SEASON = "comparables", "last_season"
@@ -29,13 +31,13 @@ class LikenessRule:
     """When forecasts by likeness are used.
 
     Attributes:
-        most_loss: comparables are used unless the folds show that the loss of the short series is more than this
-            multiple of their champions' loss. Folds that end before a season does cannot show what follows it, so a
-            small loss is no reason against them.
+        most_loss: comparables are used unless the folds speak clearly against them: the mean of WAPE and quantile loss
+            of the short series exceeds that of their champions by more than this. A smaller excess is no reason:
+            folds that end before a season does cannot show what follows it.
         comparables, season: the numbers of the two forecasts.
     """
 
-    most_loss: float = 1.25
+    most_loss: float = 0.1
     comparables: ComparableRule = field(default_factory=ComparableRule)
     season: SeasonRule = field(default_factory=SeasonRule)
 
@@ -142,17 +144,18 @@ def _picked(found: Likeness, rows: IndexArray) -> Likeness:
 
 
 def _excess(past: Sequence[_Cutoff], levels: Sequence[float]) -> float:
-    """Loss of the comparables on the folds relative to that of the champions on the same rows; 0 where unknown."""
-    lost = np.zeros(2)
+    """Mean of WAPE and quantile loss of the comparables on the folds minus that of the champions on the same rows."""
+    excess, units = 0.0, 0.0
     for at in past:
         found = at.found[COMPARABLES]
         actual = at.origin.actual[found.position]
         known = np.isfinite(actual)
-        for number, quantiles in enumerate((found.quantiles, at.origin.quantiles[found.position])):
+        units += float(actual[known].sum())
+        for sign, quantiles in ((1.0, found.quantiles), (-1.0, at.origin.quantiles[found.position])):
             middle = quantiles[..., list(levels).index(MEDIAN)]
-            lost[number] += np.abs(actual - middle)[known].sum()
-            lost[number] += quantile_score(actual[known], quantiles[known], levels).sum()
-    return float(lost[0] / lost[1]) if lost[1] > 0 else 0.0
+            excess += sign * float(np.abs(actual - middle)[known].sum())
+            excess += sign * float(quantile_score(actual[known], quantiles[known], levels).sum())
+    return excess / (2.0 * units) if units > 0 else 0.0
 
 
 def _live_rows(name: str, origin: Origin, found: Likeness, levels: Sequence[float]) -> pd.DataFrame:
@@ -193,5 +196,28 @@ def _note(served: dict[str, Likeness], excess: float | None) -> str:
                 f"{name}: {len(found.position)} series" + (f", {fresh} of them without sales" if fresh else "")
             )
     if excess is not None:
-        parts.append(f"{COMPARABLES} not used for short series: {excess:.2f} times the champions' loss on the folds")
+        parts.append(f"{COMPARABLES} not used for short series: their loss on the folds is {excess:.2f} higher")
     return f"Forecasts by likeness. {'; '.join(parts)}"
+
+
+def short_history_alarm(panel: Panel, champions: pd.DataFrame) -> Alarm | None:
+    """The alarm that series have less than a year of sales; None where all have one, or sell in one season only.
+
+    Args:
+        panel: the demand.
+        champions: store_id, category and model.
+    """
+    keys = [c.STORE_ID, c.CATEGORY]
+    model = champions.set_index(keys)[c.MODEL].reindex(pd.MultiIndex.from_frame(panel.series[keys].astype(str)))
+    own = model.astype(str).to_numpy()
+    short = is_short(panel) & (own != LAST_SEASON)
+    if not short.any():
+        return None
+    stores = panel.series[c.STORE_ID].astype(str).to_numpy()
+    whole = sorted(set(stores[short]) - set(stores[~short]))
+    alike = int((own[short] == COMPARABLES).sum())
+    text = f"{int(short.sum())} of {panel.n} series have less than a year of sales; {alike} of them are forecast from "
+    text += "comparable stores, with wider intervals"
+    if whole:
+        text += f". Stores without any older series: {first_few(whole)}"
+    return raise_alarm("short_history", text, stores=whole, count=int(short.sum()))
