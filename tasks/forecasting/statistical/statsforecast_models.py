@@ -12,7 +12,7 @@ from schemas.facts import Cost, ModelFacts, Scope
 from schemas.panel import FloatArray
 from tasks.forecasting.quantiles import from_residuals
 from tasks.forecasting.statistical.per_series import Curve, SeriesModel
-from tasks.forecasting.statistical.regressors import clip_outliers, regress_out
+from tasks.forecasting.statistical.regressors import Adjustment, clip_outliers, regress_out
 from tasks.forecasting.statistical.series import SeriesTask, fill_gaps
 
 # Core-milliseconds per run that each of these models may cost.
@@ -110,12 +110,35 @@ class TsbModel(IntermittentModel):
         return TSB(alpha_d=RULE.tsb_size, alpha_p=RULE.tsb_chance)
 
 
-class ThetaModel(SeriesModel[None]):
-    """Optimized Theta (Fiorucci and others 2016), with its own season (7, 52 or 12) from two seasons on.
+class SmoothingModel(SeriesModel[None]):
+    """Exponential smoothing of what regressors leave of a series.
 
     Unknown and closed periods are interpolated, odd ones clipped. Quantiles: the model's standard error
     per step with the shape of its residuals.
     """
+
+    def forecast(self, task: SeriesTask, levels: Sequence[float], structure: None) -> Curve:  # noqa: ARG002
+        """Remove what the regressors explain, smooth the rest and add both forecasts."""
+        explained, season = self._explained(task), self._season(task)
+        rest = fill_gaps(clip_outliers(task.values - explained.history), season)
+        mean, quantiles = _with_interval(self._model(rest, season), rest, task.lead, levels)
+        return mean + explained.future, quantiles + explained.future[:, None]
+
+    def _explained(self, task: SeriesTask) -> Adjustment:
+        """What regressors explain; nothing by default."""
+        return Adjustment(np.zeros(len(task.values)), np.zeros(task.lead), ())
+
+    def _season(self, task: SeriesTask) -> int:  # noqa: ARG002
+        """The season of the smoothing, in periods; 1 is none."""
+        return 1
+
+    def _model(self, values: FloatArray, season: int) -> Any:
+        """The model of statsforecast for these values."""
+        raise NotImplementedError
+
+
+class ThetaModel(SmoothingModel):
+    """Optimized Theta (Fiorucci and others 2016), with its own season (7, 52 or 12) from two seasons on."""
 
     facts = ModelFacts(
         name="theta",
@@ -129,23 +152,20 @@ class ThetaModel(SeriesModel[None]):
         allowance=ALLOWANCE,
     )
 
-    def forecast(self, task: SeriesTask, levels: Sequence[float], structure: None) -> Curve:  # noqa: ARG002
-        """Fit and forecast."""
+    def _season(self, task: SeriesTask) -> int:
+        season = task.frequency.season
+        return season if len(task.values) >= RULE.seasons_needed * season else 1
+
+    def _model(self, values: FloatArray, season: int) -> Any:  # noqa: ARG002
         from statsforecast.models import OptimizedTheta
 
-        season = task.frequency.season
-        season = season if len(task.values) >= RULE.seasons_needed * season else 1
-        values = fill_gaps(clip_outliers(task.values), season)
-        return _with_interval(OptimizedTheta(season_length=season), values, task.lead, levels)
+        return OptimizedTheta(season_length=season)
 
 
-class EtsModel(SeriesModel[None]):
+class EtsModel(SmoothingModel):
     """Exponential smoothing of what season and known features leave: ETS(A,N,N) or ETS(A,Ad,N), by AICc.
 
     An undamped trend is not offered: extrapolated, it was the worst forecast of the sets it was tried on.
-
-    Unknown and closed periods are interpolated, odd ones clipped. Quantiles: the model's standard error
-    per step with the shape of its residuals.
     """
 
     facts = ModelFacts(
@@ -161,23 +181,18 @@ class EtsModel(SeriesModel[None]):
         allowance=ALLOWANCE,
     )
 
-    def forecast(self, task: SeriesTask, levels: Sequence[float], structure: None) -> Curve:  # noqa: ARG002
-        """Fit and forecast."""
-        explained = regress_out(task, RULE.features)
-        rest = fill_gaps(clip_outliers(task.values - explained.history), 1)
-        mean, quantiles = _with_interval(_smoothing(rest), rest, task.lead, levels)
-        return mean + explained.future, quantiles + explained.future[:, None]
+    def _explained(self, task: SeriesTask) -> Adjustment:
+        return regress_out(task, RULE.features)
 
+    def _model(self, values: FloatArray, season: int) -> Any:
+        """The form of exponential smoothing with the lower AICc."""
+        from statsforecast.models import AutoETS
 
-def _smoothing(values: FloatArray) -> Any:
-    """The form of exponential smoothing with the lower AICc."""
-    from statsforecast.models import AutoETS
-
-    level = AutoETS(season_length=1, model="ANN")
-    if len(values) < RULE.fewest_for_trend:
-        return level
-    trend = AutoETS(season_length=1, model="AAN", damped=True)
-    return min((level, trend), key=lambda model: float(model.fit(values).model_["aicc"]))
+        level = AutoETS(season_length=season, model="ANN")
+        if len(values) < RULE.fewest_for_trend:
+            return level
+        trend = AutoETS(season_length=season, model="AAN", damped=True)
+        return min((level, trend), key=lambda model: float(model.fit(values).model_["aicc"]))
 
 
 def _with_interval(model: Any, values: FloatArray, lead: int, levels: Sequence[float]) -> Curve:
