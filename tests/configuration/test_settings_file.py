@@ -87,6 +87,11 @@ def test_overrides_are_yaml_and_mappings_are_merged(company: Path) -> None:
     assert settings.inventory.holding_cost == 0.01
 
 
+def test_null_in_an_override_removes_a_model(company: Path) -> None:
+    settings = load(company, BASE, "models={arima: {}, ets: {}}", "models.arima=null")
+    assert list(settings.models.named()) == ["ets"]
+
+
 def test_a_group_without_anything_behind_it_keeps_its_defaults(company: Path) -> None:
     settings = load(company, BASE + "quality:\ninventory:\nmodels:\n  xgboost:\n")
     assert settings.quality.max_quarantined_share == 0.01
@@ -175,6 +180,8 @@ def test_wrong_overrides(company: Path, override: str, message: str) -> None:
     [
         ("a: [1\nb: 2\n", "is not valid YAML: line 2, column 2"),
         (BASE + "name: again\n", "line 7, column 1: the key 'name' occurs twice"),
+        (BASE + "storage: {{ lake }}\n", "line 7, column 11: a key must be plain text"),
+        (BASE + "extra: 2024-13-45\n", "settings.yaml cannot be read: month must be in 1..12"),
         ("", "contains no settings"),
         ("- a\n", "contains no settings"),
     ],

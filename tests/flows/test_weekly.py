@@ -212,3 +212,19 @@ def test_optimize_publishes_what_weekly_would(restock: Restock, published: Path,
     code, _, err = restock("optimize", "--settings", planned_company, "--as-of", mini_company.AS_OF)
     assert code == 0, err
     pd.testing.assert_frame_equal(targets(published), targets(planned_company))
+
+
+def test_a_young_assortment_and_a_chain_wide_promotion_do_not_stop_the_run(restock: Restock, tmp_path: Path) -> None:
+    sales = mini_company.sales()
+    old = sales[c.SKU] == mini_company.SKUS[0]
+    sales = sales[old | (sales[c.DATE] >= "2024-06-24")]
+    promotions = pd.DataFrame(
+        {c.SKU: mini_company.SKUS[:2], c.DATE_FROM: "2024-07-02", c.DATE_TO: "2024-07-09", c.DISCOUNT: 0.2}
+    ).assign(**{c.STORE_ID: ["", "001"]})
+    settings = mini_company.write(tmp_path / "young", sales=sales, promotions=promotions)
+    code, _, err = restock(
+        *("weekly", "--settings", settings, "--as-of", mini_company.AS_OF),
+        *("--set", f"sources.promotions.path={settings.parent / 'promotions.csv'}", "--set", "models={ets: {}}"),
+    )
+    assert code == 0, err
+    assert not pd.read_parquet(settings.parent / "lake/runs" / mini_company.AS_OF / "quarantine.parquet").size

@@ -1,13 +1,15 @@
-"""Inputs of a plan: only series whose champion has sample paths get them."""
+"""Inputs of a plan: sample paths of the champions only, and the last count of the DC stock."""
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
 
+from schemas import columns as c
 from schemas.records import PlanInputs
-from tasks.inventory.inputs import _champion_paths
+from tasks.inventory.inputs import _champion_paths, last_dc_stock
 from tasks.storage.lake import open_lake
 
 
@@ -26,3 +28,13 @@ def test_sample_paths_are_those_of_the_champion(tmp_path: Path) -> None:
         champions=lake.write_table("champions", champions.assign(model="xgboost")), paths=[reference]
     )
     assert _champion_paths(lake, none) == []
+
+
+def test_dc_stock_with_dates_is_the_last_count_not_after_as_of() -> None:
+    counts = pd.DataFrame(
+        {c.SKU: ["a", "a", "a"], c.DATE: pd.to_datetime(["2024-03-01", "2024-03-30", "2024-06-01"])}
+    ).assign(**{c.AVAILABLE: [9.0, 0.0, 500.0]})
+    found = last_dc_stock(counts, date(2024, 3, 31))
+    assert found is not None
+    assert found.to_dict("records") == [{c.SKU: "a", c.AVAILABLE: 0.0}]
+    assert last_dc_stock(counts, date(2024, 2, 1)) is None
