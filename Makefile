@@ -36,7 +36,7 @@ tests: .venv/.installed-test
 	$(BIN)/pytest -n $$(($(CORES) + 1))
 
 test-fast: .venv/.installed-test ## tests without flows, servers and real data (about a minute and a half on two cores)
-	$(BIN)/pytest -q -n $(CORES) -m "not flow and not system and not shared_data and not accuracy"
+	$(BIN)/pytest -q -n $(CORES) -m "not flow and not system and not shared_data and not slow"
 
 lint: .venv/.installed-test ## style, formatting and banned words
 	$(BIN)/ruff check .

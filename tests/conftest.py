@@ -17,7 +17,7 @@ settings.load_profile("restock")
 # Files whose tests share one twin of AWS run in one worker, so that it starts once.
 WITH_TWIN = ("tests/aws_twin/", "tests/deepar/test_sagemaker")
 # The slow tiers start first: a worker that gets a long file last would keep the others waiting.
-TIERS = ("system", "flow", "accuracy")
+TIERS = ("system", "flow", "slow")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,7 +13,7 @@ from tests.golden.accuracy_guard import CASES, build_case, deviations, forecast_
 BASELINES = ("seasonal_naive", "moving_average")
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 def test_the_champions_are_within_2_percent_of_the_stored_figures() -> None:
     found = accuracy_guard.score()
     off = deviations(read_figures(), found)

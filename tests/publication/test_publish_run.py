@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from datetime import date
 from pathlib import Path
@@ -22,6 +24,7 @@ from schemas.records import PublicationRecord
 from schemas.settings import OutputSettings
 from tasks.publication import transaction as publish
 from tasks.publication.transaction import publish_run
+from tasks.report import page as report_page
 from tasks.storage.lake import Lake, open_lake
 from tests.publication import fake_run
 
@@ -36,6 +39,27 @@ FILES = {
 def outputs_without_figures(**changed: Any) -> RunOutputs:
     """Outputs without the tables of figures, because drawing figures takes most of the time."""
     return replace(fake_run.outputs(**changed), history=None, stock_by_day=None)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def drawn_once() -> Iterator[None]:
+    """Equal pictures of the report are drawn once for all tests, because drawing takes most of the time."""
+    drawn: dict[bytes, Any] = {}
+
+    def once(draw: Callable[..., Any]) -> Callable[..., Any]:
+        def picture(*given: Any) -> Any:
+            key = pickle.dumps((draw.__name__, given))
+            if key not in drawn:
+                found = draw(*given)
+                drawn[key] = list(found) if isinstance(found, Iterator) else found
+            return drawn[key]
+
+        return picture
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("visits_figure", "visits_maps"):
+            patch.setattr(report_page, name, once(getattr(report_page, name)))
+        yield
 
 
 @pytest.fixture

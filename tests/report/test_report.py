@@ -34,6 +34,12 @@ def text(good: RunOutputs) -> str:
 
 
 @pytest.fixture(scope="module")
+def small() -> RunOutputs:
+    """Outputs with few figures, because drawing them takes most of the time."""
+    return fake_run.outputs(stores=2, categories=2)
+
+
+@pytest.fixture(scope="module")
 def without_figures(good: RunOutputs) -> RunOutputs:
     """Outputs without the tables of figures, because drawing figures takes most of the time."""
     return replace(good, history=None, stock_by_day=None)
@@ -64,9 +70,9 @@ class Balanced(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_page_is_well_formed_and_every_anchor_exists(good: RunOutputs) -> None:
+def test_page_is_well_formed_and_every_anchor_exists(small: RunOutputs) -> None:
     parser = Balanced()
-    parser.feed(page(good, fake_run.outputs(4, 4, seed=2).replenishment))
+    parser.feed(page(small, fake_run.outputs(2, 2, seed=2).replenishment))
     assert parser.open == []
     assert set(SECTIONS) <= parser.ids
     assert {link.removeprefix("#") for link in parser.links if link} == set(SECTIONS)
@@ -117,10 +123,10 @@ def test_legends_and_images_use_the_same_colors(text: str) -> None:
     assert set(re.findall(r"var\(--([a-z0-9]+)\)", text)) <= {*COLORS, "soft", "b0", "b1", "b2", "b3"}
 
 
-def test_text_of_the_data_is_escaped(good: RunOutputs) -> None:
-    strange = {name: getattr(good, name).replace("101", "<b>&\"'") for name in ("champions", "history", "stock_by_day")}
-    forecast = {name: getattr(good, name).replace("101", "<b>&\"'") for name in ("forecast", "backtest")}
-    text = page(replace(good, **strange, **forecast), warnings=["<script>alert(1)</script>"])
+def test_text_of_the_data_is_escaped(small: RunOutputs) -> None:
+    strange = {name: getattr(small, name).replace("101", "<b>&\"'") for name in ("champions", "history", "stock_by_day")}
+    forecast = {name: getattr(small, name).replace("101", "<b>&\"'") for name in ("forecast", "backtest")}
+    text = page(replace(small, **strange, **forecast), warnings=["<script>alert(1)</script>"])
     assert "<b>&" not in text.replace("<b>Target", "")
     assert "<script" not in text
     assert "&lt;b&gt;&amp;" in text
@@ -136,9 +142,9 @@ def test_text_of_the_data_is_escaped(good: RunOutputs) -> None:
         {name: "empty" for name in ("champions", "forecast", "backtest", "metrics", "replenishment", "history")},
     ],
 )
-def test_missing_tables_are_stated_or_left_out(good: RunOutputs, absent: dict[str, object]) -> None:
-    frames = {name: getattr(good, name).iloc[:0] if how == "empty" else how for name, how in absent.items()}
-    text = page(replace(good, **frames), failures=(), inputs=(), reasons=(), warnings=())
+def test_missing_tables_are_stated_or_left_out(small: RunOutputs, absent: dict[str, object]) -> None:
+    frames = {name: getattr(small, name).iloc[:0] if how == "empty" else how for name, how in absent.items()}
+    text = page(replace(small, **frames), failures=(), inputs=(), reasons=(), warnings=())
     parser = Balanced()
     parser.feed(text)
     assert set(SECTIONS) <= parser.ids
@@ -151,10 +157,10 @@ def test_missing_tables_are_stated_or_left_out(good: RunOutputs, absent: dict[st
     assert "None: every model forecast all of its series" in text
 
 
-def test_unlimited_capacity_is_stated(good: RunOutputs) -> None:
-    assert good.stock_by_day is not None
-    text = page(replace(good, stock_by_day=good.stock_by_day.assign(**{c.CAPACITY: np.nan, c.OVER: 0.0})))
-    assert text.count("capacity unlimited") == 4
+def test_unlimited_capacity_is_stated(small: RunOutputs) -> None:
+    assert small.stock_by_day is not None
+    text = page(replace(small, stock_by_day=small.stock_by_day.assign(**{c.CAPACITY: np.nan, c.OVER: 0.0})))
+    assert text.count("capacity unlimited") == 2
     assert 'class="store over-capacity"' not in text
 
 
@@ -191,6 +197,7 @@ def test_period_names_follow_the_frequency(without_figures: RunOutputs, frequenc
     assert f"14 {words}" in text
 
 
+@pytest.mark.slow
 def test_page_of_59_stores_is_smaller_than_one_megabyte() -> None:
     text = page(fake_run.outputs(stores=59, categories=100))
     assert len(text.encode()) < 1_000_000
