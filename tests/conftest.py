@@ -7,8 +7,9 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.aws_twin.fixture import aws_twin, aws_twin_real
+from tests.commands import prefect_home, prefect_server, restock, start
 
-__all__ = ["aws_twin", "aws_twin_real"]
+__all__ = ["aws_twin", "aws_twin_real", "prefect_home", "prefect_server", "restock", "start"]
 
 # A busy machine is slow by chance: how long an example takes says nothing about the code.
 settings.register_profile("restock", deadline=None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -50,13 +49,11 @@ def run_python(copy: Path, environment: Mapping[str, str], *arguments: str) -> s
     )
 
 
-def weekly_run(copy: Path, folder: Path, *overrides: str) -> Path:
+def weekly_run(copy: Path, folder: Path, environment: Mapping[str, str], *overrides: str) -> Path:
     """Run a week of the mini company with the copy's code; the folder that it published."""
     settings = mini_company.write(folder / "company")
     given = [part for override in overrides for part in ("--set", override)]
     arguments = ("-m", "flows", "weekly", "--settings", str(settings), "--as-of", mini_company.AS_OF, *given)
-    environment = {**os.environ, "PREFECT_HOME": str(folder / "prefect"), "DO_NOT_TRACK": "1"}
-    environment.pop("PREFECT_API_URL", None)
     done = run_python(copy, environment, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return settings.parent / "lake" / "runs" / mini_company.AS_OF

@@ -123,8 +123,10 @@ def test_the_conformance_suite_covers_the_new_model(copy: Path) -> None:
     assert int(passed[1]) >= FEWEST_TESTS, done.stdout
 
 
-def test_a_weekly_run_forecasts_and_replays_with_the_new_model(copy: Path, tmp_path: Path) -> None:
-    published = weekly_run(copy, tmp_path, "models={pooled_blend: {}}", "inventory.holding_cost=20")
+def test_a_weekly_run_forecasts_and_replays_with_the_new_model(
+    copy: Path, tmp_path: Path, prefect_server: dict[str, str]
+) -> None:
+    published = weekly_run(copy, tmp_path, prefect_server, "models={pooled_blend: {}}", "inventory.holding_cost=20")
     forecast = pd.read_parquet(published / "forecast.parquet")
     assert set(forecast["model"].astype(str)) == {"seasonal_naive", "moving_average", "pooled_blend"}
     assert PACKAGE in json.loads((published / "manifest.json").read_text("utf-8"))["packages"]

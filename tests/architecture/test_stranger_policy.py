@@ -85,7 +85,7 @@ def test_the_conformance_suite_covers_the_new_policy(copy: Path) -> None:
     assert int(passed[1]) >= FEWEST_TESTS, done.stdout
 
 
-def test_a_weekly_run_compares_the_new_policy(copy: Path, tmp_path: Path) -> None:
-    published = weekly_run(copy, tmp_path, "inventory.policies=[eoq, base_stock]")
+def test_a_weekly_run_compares_the_new_policy(copy: Path, tmp_path: Path, prefect_server: dict[str, str]) -> None:
+    published = weekly_run(copy, tmp_path, prefect_server, "inventory.policies=[eoq, base_stock]")
     costs = pd.read_csv(published / "costs.csv")
     assert sorted(costs["policy"]) == ["base_stock", "eoq"]

@@ -164,6 +164,7 @@ def _small_set(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_own_models_champions_and_peers_stand_in_one_table_over_the_same_rows(tmp_path: Path) -> None:
     data = DataSet.read(_small_set(tmp_path / "small"))
     known = data.cutoffs([1])[0]

@@ -68,6 +68,7 @@ def test_wagner_whitin_is_as_good_as_the_bound_where_nothing_is_worth_losing(mon
     assert cost.over_capacity_store_days == 0
 
 
+@pytest.mark.slow
 def test_a_run_names_what_is_absent_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.browser import chromium
+from tests.commands import PrefectHome
 from tests.flows import mini_company
 from tests.ports import free_port
 
@@ -59,11 +60,12 @@ class Served(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory, prefect_home: PrefectHome) -> Iterator[Served]:
     """`make serve` on the mini company."""
     folder = tmp_path_factory.mktemp("ui")
     settings, port, log = mini_company.write(folder / "company"), free_port(), folder / "serve.log"
-    environment = {**os.environ, "PREFECT_HOME": str(folder / "home"), "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    home = prefect_home(folder / "home")
+    environment = {**os.environ, "PREFECT_HOME": str(home), "PREFECT_WORKER_QUERY_SECONDS": "1"}
     environment.pop("PREFECT_API_URL", None)
     command = [sys.executable, "-m", "deployments.serve", "--settings", str(settings), "--port", str(port)]
     command += ["--files-port", str(free_port())]

@@ -15,14 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from tasks.deepar.container import commands
 from tasks.deepar.container.answers import TestMetrics
 from tasks.deepar.container.failures import ClientError, no_numbers_told
-from tasks.deepar.container.network import period
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")]
 
 ROOT = Path(__file__).parents[2]
 HORIZON, PERIODS, SERIES = 14, 182, 8
@@ -243,6 +241,8 @@ def test_every_frequency_and_likelihood_trains_and_answers(tmp_path, options, ti
 
 @pytest.mark.parametrize("weekday", range(7))
 def test_a_week_begins_on_the_day_of_its_label(weekday):
+    from tasks.deepar.container.network import period
+
     start = date(2024, 1, 1) + timedelta(days=weekday)
     week = period(np.datetime64(start).astype("datetime64[s]").item(), "W")
     assert week.start_time.date() == start
@@ -292,6 +292,8 @@ def test_a_loss_that_is_no_number_ends_the_job_with_what_may_help(tmp_path):
 
 
 def test_a_refusal_of_other_values_than_parameters_is_left_as_it_is():
+    import torch
+
     with pytest.raises(ClientError, match="told"), no_numbers_told("told"):
         torch.distributions.Normal(torch.tensor([math.nan]), 1.0)
     with pytest.raises(ValueError, match="other"), no_numbers_told("told"):

@@ -198,6 +198,7 @@ def test_a_stop_reaches_trainings_that_never_report(lake):
     assert len(tune(trainer, lake, request(lake), silent, Running()).trials) == 12
 
 
+@pytest.mark.slow
 def test_three_trials_really_train_on_this_machine(lake):
     rng = np.random.default_rng(2)
     records = [

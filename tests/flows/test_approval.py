@@ -17,8 +17,8 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, Fl
 from prefect.client.schemas.objects import FlowRun, StateType
 
 from flows.weekly import weekly_replenishment
+from tests.commands import Process, Start
 from tests.flows import mini_company
-from tests.flows.conftest import Process, Start
 
 pytestmark = pytest.mark.flow
 

@@ -23,6 +23,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed, Pending, Running, Scheduled
 
 from schemas import columns as c
+from tests.commands import PrefectHome
 from tests.flows import mini_company
 from tests.ports import free_port, healthy
 
@@ -108,9 +109,11 @@ def webhook() -> Iterator[tuple[str, list[dict[str, str]]]]:
 
 
 @pytest.fixture(scope="module")
-def server(webhook: tuple[str, list[dict[str, str]]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    webhook: tuple[str, list[dict[str, str]]], tmp_path_factory: pytest.TempPathFactory, prefect_home: PrefectHome
+) -> Iterator[Server]:
     """A server on which a run is late after seconds."""
-    port, folder = free_port(), tmp_path_factory.mktemp("automations")
+    port, folder = free_port(), prefect_home(tmp_path_factory.mktemp("automations"))
     environment = {
         **os.environ,
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from schemas import columns as c
+from tests.commands import Process, Restock, Start
 from tests.flows import mini_company
-from tests.flows.conftest import Process, Restock, Start
 
 WEEKS = ("2024-06-10", "2024-06-17", "2024-06-24")
 SECONDS_TO_WAIT = 150

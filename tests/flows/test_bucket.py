@@ -8,8 +8,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.commands import Restock
 from tests.flows import mini_company
-from tests.flows.conftest import Restock
 
 pytestmark = pytest.mark.flow
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
+from tests.commands import Restock
 from tests.flows import mini_company
-from tests.flows.conftest import Restock
 
 pytestmark = pytest.mark.flow
 

@@ -13,8 +13,8 @@ import pytest
 
 from schemas import columns as c
 from tasks.publication.manifest import PLAN_INPUTS
+from tests.commands import Process, Restock, Start
 from tests.flows import mini_company
-from tests.flows.conftest import Process, Restock, Start
 
 pytestmark = pytest.mark.flow
 

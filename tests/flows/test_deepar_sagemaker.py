@@ -16,8 +16,8 @@ from tasks.stages.deepar_hooks import stop_jobs
 from tasks.storage.lake import open_lake
 from tests.aws_twin.client import TwinClient
 from tests.aws_twin.fixture import running_twin
+from tests.commands import Restock, Start
 from tests.flows import mini_company
-from tests.flows.conftest import Restock, Start
 
 pytestmark = [pytest.mark.flow, pytest.mark.system]
 

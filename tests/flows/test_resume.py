@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import Process, Restock, Start
 from tests.flows import mini_company
-from tests.flows.conftest import Process, Restock, Start
 
 pytestmark = pytest.mark.flow
 

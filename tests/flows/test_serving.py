@@ -25,6 +25,7 @@ from deployments.automations import NOTIFICATIONS
 from deployments.ecs.pool import create_pool, job_template
 from deployments.serve import serve
 from flows.dead_runs import end_dead_runs
+from tests.commands import PrefectHome
 from tests.flows import mini_company
 from tests.ports import free_port
 
@@ -36,10 +37,10 @@ SECONDS_TO_WAIT = 240
 
 
 @pytest.fixture
-def served(company: Path, tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def served(company: Path, tmp_path: Path, prefect_home: PrefectHome) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Address of the server, and the process that serves."""
     port, log = free_port(), tmp_path / "serve.log"
-    environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "home")}
+    environment = {**os.environ, "PREFECT_HOME": str(prefect_home(tmp_path / "home"))}
     environment.pop("PREFECT_API_URL", None)
     options = ["--settings", str(company), "--timezone", "America/Santiago", "--port", str(port)]
     options += ["--files-port", str(free_port())]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, partial
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from schemas.facts import Scope
 from schemas.protocols import Forecaster
@@ -23,6 +25,11 @@ COSTLY_SERIES = ("closed", "gaps", "zero", "constant", "one_value", "unknown", "
 FREQUENCIES = ("D", "W-MON", "MS")
 MADE_HERE = [name for name, model in model_classes().items() if isinstance(model, ModelClass)]
 NAMES = [*MADE_HERE, *VARIANTS]
+
+
+def cases(use: Callable[[str], bool] = lambda _: True) -> list[ParameterSet]:
+    """Models to test, and their variants in the slow tier: pmdarima takes ten times as long as the other models."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in VARIANTS)) for name in NAMES if use(name)]
 
 
 def model_of(name: str) -> str:
@@ -77,7 +84,7 @@ def test_a_forecaster_has_the_name_of_its_facts():
 
 
 @pytest.mark.parametrize("frequency", FREQUENCIES)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", cases())
 def test_forecasts_are_finite_ordered_and_not_negative(name, frequency):
     panel = awkward_panel(frequency, series_for(name))
     found = first_forecast(name, frequency)
@@ -86,46 +93,46 @@ def test_forecasts_are_finite_ordered_and_not_negative(name, frequency):
 
 
 @pytest.mark.parametrize("frequency", FREQUENCIES)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", cases())
 def test_an_ordinary_series_is_served_by_the_model_itself(name, frequency):
     served = "closed" if costly(name) else "seasonal"
     assert series_for(name).index(served) not in first_forecast(name, frequency).failed
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if scope_of(name) is not Scope.GLOBAL])
+@pytest.mark.parametrize("name", cases(lambda name: scope_of(name) is not Scope.GLOBAL))
 def test_a_series_without_history_is_reported(name):
     assert series_for(name).index("unknown") in first_forecast(name, "D").failed
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if scope_of(name) is not Scope.GLOBAL])
+@pytest.mark.parametrize("name", cases(lambda name: scope_of(name) is not Scope.GLOBAL))
 def test_zero_demand_is_forecast_as_zero(name):
     found = first_forecast(name, "D")
     assert (found.mean[series_for(name).index("zero")] == 0).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", cases())
 def test_the_same_seed_gives_the_same_forecast_and_inputs_stay(name):
     check.check_repeats_and_leaves_its_input(partial(make, name, "D"), awkward_panel("D", series_for(name)))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if scope_of(name) is not Scope.GLOBAL])
+@pytest.mark.parametrize("name", cases(lambda name: scope_of(name) is not Scope.GLOBAL))
 def test_series_in_another_order_get_the_same_forecasts(name):
     check.check_follows_the_order_of_series(partial(make, name, "D"), awkward_panel("D", series_for(name)))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", cases())
 def test_a_changed_future_changes_no_forecast(name):
     check.check_reads_nothing_behind_the_cutoff(partial(make, name, "D"), awkward_panel("D", series_for(name)))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if facts()[model_of(name)].replayable])
+@pytest.mark.parametrize("name", cases(lambda name: facts()[model_of(name)].replayable))
 def test_one_fit_of_a_replayable_model_forecasts_a_later_cutoff(name):
     panel = awkward_panel("D")
     fitted = make(name, "D").fit(panel.until(panel.history - panel.horizon), 3)
     check.check_is_a_forecast_of_demand(fitted.predict(panel, check.LEVELS), panel)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if facts()[model_of(name)].tunable])
+@pytest.mark.parametrize("name", cases(lambda name: facts()[model_of(name)].tunable))
 def test_every_tunable_parameter_is_a_setting_with_its_default_in_range(name):
     settings = settings_with(name).models.named()[name]
     for parameter, among in facts()[name].tunable.items():

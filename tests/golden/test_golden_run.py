@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from tests.commands import Restock
 from tests.golden.fingerprint import differences, platform_fingerprint
 from tests.golden.snapshot import Snapshot, take_snapshots
 from tests.golden.stored import byte_differences, figure_differences, read_stored
@@ -17,10 +18,10 @@ HOW_TO_RECORD = "If the change is intended, run: python -m tests.golden.record (
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Snapshot]:
+def found(restock: Restock, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Snapshot]:
     """Every file that the golden company's week publishes."""
     company = tmp_path_factory.mktemp("golden").resolve() / "company"
-    return take_snapshots(publish_golden_run(company), company)
+    return take_snapshots(publish_golden_run(company, restock), company)
 
 
 @pytest.fixture(scope="module")

@@ -124,7 +124,9 @@ def test_legends_and_images_use_the_same_colors(text: str) -> None:
 
 
 def test_text_of_the_data_is_escaped(small: RunOutputs) -> None:
-    strange = {name: getattr(small, name).replace("101", "<b>&\"'") for name in ("champions", "history", "stock_by_day")}
+    strange = {
+        name: getattr(small, name).replace("101", "<b>&\"'") for name in ("champions", "history", "stock_by_day")
+    }
     forecast = {name: getattr(small, name).replace("101", "<b>&\"'") for name in ("forecast", "backtest")}
     text = page(replace(small, **strange, **forecast), warnings=["<script>alert(1)</script>"])
     assert "<b>&" not in text.replace("<b>Target", "")

@@ -168,6 +168,11 @@ def digests(root: Path) -> dict[str, str]:
     return {name: import_digest(modules, root) for name, modules in every.items()}
 
 
+@pytest.fixture(scope="module")
+def before() -> dict[str, str]:
+    return digests(ROOT)
+
+
 @pytest.mark.parametrize(
     ("file", "edit", "expected"),
     [
@@ -185,8 +190,9 @@ def digests(root: Path) -> dict[str, str]:
         ("tasks/report/templates/report.html.j2", "\n<p>x</p>\n", {"publish"}),
     ],
 )
-def test_code_edit_changes_only_the_dependent_keys(tmp_path: Path, file: str, edit: str, expected: set[str]) -> None:
-    before = digests(ROOT)
+def test_code_edit_changes_only_the_dependent_keys(
+    before: dict[str, str], tmp_path: Path, file: str, edit: str, expected: set[str]
+) -> None:
     root = copied(tmp_path)
     with (root / file).open("a", encoding="utf-8") as opened:
         opened.write(edit)
