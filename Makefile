@@ -14,7 +14,7 @@ INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --python 
 	--constraint requirements.lock $(PLACES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test tests test-fast lint fmt types arch docs bench bench-accuracy bench-inventory ui serve aws-twin lock clean
+.PHONY: help setup demo test checks tests test-fast mutation lint fmt types arch docs bench bench-accuracy bench-inventory ui serve aws-twin lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,18 +25,31 @@ demo: .venv/.installed ## write the demo company and run the weekly replenishmen
 	@$(BIN)/restock demo --out $(DEMO)
 
 test: .venv/.installed-test ## everything that must pass before a commit
-	@$(MAKE) --no-print-directory lint arch
+	@$(MAKE) --no-print-directory -j 2 checks .venv/.kernels
 	@$(MAKE) --no-print-directory -j 2 types tests  # types take one core for a minute
+
+checks: lint arch
 
 # Those that this process may use: in a container often fewer than the machine has.
 CORES = $$($(BIN)/python -c "import os; print(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())")
 
-# One process more than there are cores: tests of flows wait for their servers.
-tests: .venv/.installed-test
-	$(BIN)/pytest -n $$(($(CORES) + 1))
+# pytest stores the tests with rewritten assertions, whatever the environment says.
+PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest
 
-test-fast: .venv/.installed-test ## tests without flows, servers and real data (about a minute and a half on two cores)
-	$(BIN)/pytest -q -n $(CORES) -m "not flow and not system and not shared_data and not slow"
+# One process more than there are cores: tests of flows wait for their servers.
+tests: .venv/.installed-test .venv/.kernels
+	$(PYTEST) -n $$(($(CORES) + 1))
+
+test-fast: .venv/.installed-test .venv/.kernels ## the fast tier: no flows, servers, training or real data
+	$(PYTEST) -q -n $(CORES) -m "not flow and not system and not shared_data and not slow"
+
+mutation: .venv/.installed-mutation ## score of the tests: mutants that they notice (ARGS="evaluation --mutants 20")
+	$(BIN)/python -m tests.mutation $(ARGS)
+
+# Once, before worker processes start: each of them would compile all kernels.
+.venv/.kernels: $(wildcard tasks/inventory/*/*.py) | .venv/.installed-test
+	@$(BIN)/python -m tests.compile_kernels
+	@touch $@
 
 lint: .venv/.installed-test ## style, formatting and banned words
 	$(BIN)/ruff check .
@@ -104,6 +117,10 @@ clean: ## remove what runs and tools leave behind, .venv apart
 # Alone: what it requires (one old Sphinx and its extensions, among others) its policies do not need.
 .venv/.installed-stockpyl: | .venv/.installed-test
 	@$(INSTALL) --no-deps '$(STOCKPYL)' && touch $@ || echo "$(STOCKPYL) cannot be installed: going on without it"
+
+.venv/.installed-mutation: .venv/.installed-test
+	@$(INSTALL) --editable '.[aws,deepar,test,mutation]'
+	@touch $@
 
 .venv/.installed-bench: .venv/.installed
 	@$(INSTALL) --editable '.[aws,deepar,bench]'
