@@ -18,6 +18,7 @@ REPLENISHMENT = "replenishment.csv"
 REPORT = "report.html"
 MANIFEST = "manifest.json"
 EXPLANATIONS = "explanations.parquet"
+WORKBOOK = "replenishment.xlsx"
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,22 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.errors import EXAMPLES_SHOWN, PublicationError, first_few
-from schemas.outputs import MANIFEST, REPLENISHMENT, REPORT, SERIES, OutputTable, RunOutputs, output_tables
+from schemas.outputs import (
+    MANIFEST,
+    REPLENISHMENT,
+    REPORT,
+    SERIES,
+    TARGETS,
+    TRANSFERS,
+    WORKBOOK,
+    OutputTable,
+    RunOutputs,
+    output_tables,
+)
 from schemas.settings import Settings
 from tasks.publication.erp_file import KEY, read_replenishment
 from tasks.storage.row_order import key_codes, row_order
 
-_TARGETS = OutputTable("replenishment", REPLENISHMENT, (*KEY, c.TARGET_QUANTITY), KEY)
 _CROSSING_TOLERANCE = 1e-9
 
 
@@ -30,7 +40,7 @@ def check_outputs(outputs: RunOutputs, settings: Settings) -> None:
     Raises:
         PublicationError: lists every violation, by file.
     """
-    tables = (_TARGETS, *output_tables(settings.quantiles))
+    tables = (TARGETS, *output_tables(settings.quantiles))
     problems = [problem for table in tables for problem in _form(getattr(outputs, table.name), table)]
     if not problems:
         problems = list(_values(outputs, settings))
@@ -53,7 +63,7 @@ def check_folder(folder: Path, targets: pd.DataFrame, settings: Settings) -> Non
     Raises:
         PublicationError: a file is missing or empty, or the ERP file does not contain the targets.
     """
-    required = [REPLENISHMENT, REPORT, MANIFEST, *(table.file for table in output_tables(settings.quantiles))]
+    required = [REPLENISHMENT, REPORT, WORKBOOK, MANIFEST, *(table.file for table in output_tables(settings.quantiles))]
     missing = sorted(name for name in required if not (folder / name).is_file() or not (folder / name).stat().st_size)
     if missing:
         raise PublicationError(
@@ -93,6 +103,7 @@ def _values(outputs: RunOutputs, settings: Settings) -> Iterator[str]:
     quantiles = c.quantile_columns(settings.quantiles)
     yield from _targets(outputs.replenishment)
     yield from _totals(outputs.replenishment, outputs.category_totals)
+    yield from _transfers(outputs)
     yield from _not_negative(outputs.deliveries, "deliveries.csv", [c.QUANTITY], (*KEY, c.VISIT_DATE))
     yield from _not_negative(outputs.levels, "levels.csv", [c.ORDER_UP_TO], (*SERIES, c.DATE_FROM))
     for name in ("forecast", "backtest"):
@@ -112,6 +123,17 @@ def _targets(frame: pd.DataFrame) -> Iterator[str]:
     if bad.any():
         rows = _rows(frame[bad], (*KEY, c.TARGET_QUANTITY))
         yield f"{REPLENISHMENT}, {c.TARGET_QUANTITY}: {int(bad.sum())} rows are not integers of at least 0: {rows}"
+
+
+def _transfers(outputs: RunOutputs) -> Iterator[str]:
+    transfers = outputs.transfers
+    if transfers is None or transfers.empty:
+        return
+    units = transfers[c.QUANTITY].to_numpy(dtype=np.float64)
+    bad = ~((units > 0) & (units == np.floor(units)))
+    if bad.any():
+        rows = _rows(transfers[bad], (*KEY, c.QUANTITY))
+        yield f"{TRANSFERS.file}, {c.QUANTITY}: {int(bad.sum())} rows are not integers above 0: {rows}"
 
 
 def _totals(targets: pd.DataFrame, totals: pd.DataFrame | None) -> Iterator[str]:

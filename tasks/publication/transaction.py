@@ -45,6 +45,7 @@ from tasks.publication.manifest import (
     scope_of,
 )
 from tasks.publication.output_files import write_output
+from tasks.publication.planner_workbook import write_planner_workbook
 from tasks.publication.product_names import described
 from tasks.publication.to_send import with_quantities_to_send
 from tasks.publication.versions import keep_version, record_publication
@@ -187,6 +188,7 @@ def compose(
         run=run, outputs=outputs, facts=facts, change=change, code_version=code_version(), earlier=earlier
     )
     (folder / REPORT).write_text(render_report(data), encoding="utf-8", newline="\n")
+    write_planner_workbook(folder, outputs, facts, run)
     erp_file = replenishment_bytes(described(outputs.replenishment, outputs.products), output)
     (folder / REPLENISHMENT).write_bytes(erp_file)
     _write_manifest(folder, run, facts, change)

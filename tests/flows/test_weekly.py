@@ -32,6 +32,7 @@ OUTPUTS = {
     "quarantine.parquet",
     "quarantine.csv",
     "transfers.csv",
+    "replenishment.xlsx",
 }
 
 

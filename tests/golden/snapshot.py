@@ -33,7 +33,8 @@ class Snapshot:
         name: file name in the run's folder.
         content: the file's bytes, normalized: the company's folder, the code's version and the checksum of the
             settings (which contain that folder) are replaced by fixed words.
-        text: the readable form: text files whole, Parquet as CSV with six significant digits, HTML without markup.
+        text: the readable form: text files whole, Parquet as CSV with six significant digits, HTML without markup,
+            workbooks as one CSV per sheet.
         columns: column of a Parquet file to its type and the checksum of its values.
     """
 
@@ -50,7 +51,7 @@ class Snapshot:
     @property
     def stored_as(self) -> str:
         """Name of the file that holds the readable form."""
-        suffix = {".parquet": ".csv", ".html": ".txt"}.get(Path(self.name).suffix, "")
+        suffix = {".parquet": ".csv", ".html": ".txt", ".xlsx": ".txt"}.get(Path(self.name).suffix, "")
         return self.name + suffix
 
 
@@ -78,6 +79,14 @@ def take_snapshots(run_folder: Path, company_folder: Path) -> dict[str, Snapshot
 def _snapshot(path: Path, words: Mapping[str, str], company_folder: Path) -> Snapshot:
     if path.suffix == ".parquet":
         return _parquet(path, str(company_folder))
+    if path.suffix == ".xlsx":
+        content = path.read_bytes()
+        sheets = pd.read_excel(io.BytesIO(content), sheet_name=None, dtype=object, keep_default_na=False)
+        return Snapshot(
+            path.name,
+            content,
+            "\n".join(f"{name}\n{table_text(page.infer_objects())}" for name, page in sheets.items()),
+        )
     text = _replaced(path.read_text(encoding="utf-8"), words)
     return Snapshot(path.name, text.encode(), html_text(text) if path.suffix == ".html" else text)
 

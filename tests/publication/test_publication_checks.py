@@ -112,5 +112,5 @@ def test_targets_must_add_up_to_the_category_totals(good: RunOutputs) -> None:
 
 def test_folder_with_missing_files_raises_an_error(good: RunOutputs, tmp_path: Path) -> None:
     (tmp_path / "replenishment.csv").write_text("")
-    with pytest.raises(PublicationError, match=r"empty files: backtest.parquet, champions.parquet, .*\(14 in all\)"):
+    with pytest.raises(PublicationError, match=r"empty files: backtest.parquet, champions.parquet, .*\(15 in all\)"):
         check_folder(tmp_path, good.replenishment, fake_run.settings())

@@ -32,7 +32,7 @@ WEEK_BEFORE = date(2024, 12, 26)
 FILES = {
     *("replenishment.csv", "deliveries.csv", "forecast.parquet", "backtest.parquet", "metrics.parquet"),
     *("champions.parquet", "visits.csv", "levels.csv", "costs.csv", "report.html", "manifest.json"),
-    *("quarantine.parquet", "quarantine.csv", "transfers.csv"),
+    *("quarantine.parquet", "quarantine.csv", "transfers.csv", "replenishment.xlsx"),
 }
 
 
