@@ -92,11 +92,11 @@ def _pairs(outputs: RunOutputs, run: RunContext, language: Language) -> Iterator
         key = str(found[c.STORE_ID]), str(found[c.SKU]), names[i], str(found[c.CATEGORY])
         return kind, *key, round(units, 2), round(units * prices[i], 2), round(cover, 1), reason
 
-    for i in np.flatnonzero((short >= SMALLEST_SHORTAGE) & ~intended):
+    for i in np.flatnonzero((short >= SMALLEST_SHORTAGE) & ~intended).tolist():
         limit = str(records[i][c.LIMIT])
         kind = STOCK_OUT if limit == _NO_CONSTRAINT else CUT
         yield row(i, kind, float(short[i]), float(after[i]), _shortage(records[i], stock[i], after[i], limit, language))
-    for i in np.flatnonzero(excess >= 1):
+    for i in np.flatnonzero(excess >= 1).tolist():
         reason = language(
             "{stock} units in stock; expected sales {weekly} units a week",
             stock=language.number(stock[i]),
@@ -184,9 +184,9 @@ def _overrides(
         return OVERRIDE, ids[0], ids[1], name, ids[2], np.nan, np.nan, np.nan, reason
 
     for found in rejected.to_dict("records"):
-        key = (found.get(written.get(column, column)) for column in (c.STORE_ID, c.SKU, c.CATEGORY))
+        store, sku, category = (found.get(written.get(column, column)) for column in (c.STORE_ID, c.SKU, c.CATEGORY))
         reason = language("row {row}: {reason}", row=found[c.ROW_NUMBER], reason=found[c.REASON])
-        yield row(*key, reason)
+        yield row(store, sku, category, reason)
     for given in facts.overrides:
         status = str(given[c.STATUS])
         if status in _NOT_APPLIED:
