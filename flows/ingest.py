@@ -10,6 +10,7 @@ from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
 from flows.stages import flow_run_name, ingest_stage, task_runner
 from schemas.records import IngestRecord
+from tasks.stages.ingest import write_rejected_rows
 
 
 @flow(name="ingest_sales", flow_run_name=flow_run_name, task_runner=task_runner)
@@ -22,4 +23,4 @@ def ingest_sales(
 ) -> IngestRecord:
     """Read the input tables and validate them. Invalid rows go to quarantine, with the reason."""
     run = prepare_run(settings_file, as_of, overrides, force=force)
-    return ingest_stage(run).result()
+    return write_rejected_rows(run, ingest_stage(run).result())

@@ -109,6 +109,48 @@ _FACTS = (
         "SKUs that may be sent have no sales yet. Their share comes from comparable SKUs.",
         "Check the targets. Name the SKU that it resembles in the column `like` of the products.",
     ),
+    AlarmFacts(
+        "duplicate_file",
+        Severity.WARNING,
+        "A file has the same rows as another file of its table; its rows are counted once.",
+        "Remove the copy, or make the pattern in `sources` more specific.",
+    ),
+    AlarmFacts(
+        "mixed_ids",
+        Severity.WARNING,
+        "A column has ids that differ only in leading zeros, such as 123 and 00123; they count as different ids.",
+        "Write the ids in the same way in all files, as text.",
+    ),
+    AlarmFacts(
+        "mixed_units",
+        Severity.WARNING,
+        "Quantities are in several units, such as pairs and boxes.",
+        "Map the column to `unit` and set `conversion` in the table's source.",
+    ),
+    AlarmFacts(
+        "time_zone",
+        Severity.WARNING,
+        "Time stamps have an offset from UTC, and no time zone is set: the date as written counts.",
+        "Set `timezone` in the table's source.",
+    ),
+    AlarmFacts(
+        "not_stated",
+        Severity.WARNING,
+        "A capacity, pack size or price is 0 or not a number; it counts as not stated.",
+        "Leave the cell empty if the value is unknown, or enter it.",
+    ),
+    AlarmFacts(
+        "missing_category",
+        Severity.WARNING,
+        "Products have no value in a column of the category; the value counts as (none).",
+        "Complete the column in the products table.",
+    ),
+    AlarmFacts(
+        "negative_stock",
+        Severity.WARNING,
+        "Stock is negative; it counts as 0.",
+        "Correct the stock of these SKUs in the ERP.",
+    ),
 )
 ALARMS = {facts.name: facts for facts in _FACTS}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -43,6 +43,7 @@ class RawTable:
             the file's rows, from 1.
         files: the files, in the order of their paths.
         malformed: position in ``frame`` to what is wrong with a row as written (too many cells).
+        zones: column of a Parquet file to the time zone of its time stamps.
     """
 
     name: str
@@ -51,6 +52,17 @@ class RawTable:
     row_number: NDArray[np.int64]
     files: tuple[RawFile, ...]
     malformed: Mapping[int, str] = field(default_factory=dict)
+    zones: Mapping[str, str] = field(default_factory=dict)
+
+    def without(self, left_out: NDArray[np.bool_]) -> RawTable:
+        """Return the table without some rows; ``files`` keep the number of rows that were read."""
+        if not left_out.any():
+            return self
+        kept = np.flatnonzero(~left_out)
+        position = np.cumsum(~left_out) - 1
+        malformed = {int(position[row]): what for row, what in self.malformed.items() if not left_out[row]}
+        frame = self.frame.iloc[kept].reset_index(drop=True)
+        return replace(self, frame=frame, file=self.file[kept], row_number=self.row_number[kept], malformed=malformed)
 
     @classmethod
     def of(cls, name: str, frame: pd.DataFrame, path: str = "memory") -> RawTable:

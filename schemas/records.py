@@ -45,7 +45,7 @@ class FileRef(Record):
 
 
 class InputFile(Record):
-    """One source file as it was read: rows_read = rows_accepted + rows_quarantined."""
+    """One source file as it was read: rows_read = rows_accepted + rows_quarantined + rows_ignored."""
 
     table: str
     path: str
@@ -53,6 +53,7 @@ class InputFile(Record):
     rows_read: int
     rows_accepted: int
     rows_quarantined: int
+    rows_ignored: int = 0
 
 
 class IngestRecord(Record):
@@ -63,6 +64,9 @@ class IngestRecord(Record):
         quarantine: every rejected row, whole, with table, file, row number and reason.
         files: one entry per source file.
         reasons: table, reason and number of rows rejected for it.
+        ignored: table, reason and number of rows that are no data: ignored by the settings, totals, copies.
+        rejected: one line per table and reason: number of rows, first row numbers and distinct values.
+        quarantine_csv: address of the rejected rows as CSV; empty if no row was rejected or the file was not written.
         alarms: what looks wrong in the files.
     """
 
@@ -70,12 +74,19 @@ class IngestRecord(Record):
     quarantine: TableRef
     files: list[InputFile]
     reasons: list[tuple[str, str, int]] = []
+    ignored: list[tuple[str, str, int]] = []
+    rejected: list[str] = []
+    quarantine_csv: str = ""
     alarms: list[Alarm] = []
     seconds: float = 0.0
 
     def rows(self) -> tuple[int, int]:
         """Rows read and rows quarantined over all tables."""
         return sum(f.rows_read for f in self.files), sum(f.rows_quarantined for f in self.files)
+
+    def rows_ignored(self) -> int:
+        """Rows that are no data, over all tables."""
+        return sum(f.rows_ignored for f in self.files)
 
 
 class PanelRef(Record):

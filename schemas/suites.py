@@ -8,14 +8,14 @@ frequency), the check frame contains a column of true and false.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
 from schemas import columns as c
-from schemas.tables import ColumnRule, Kind, TableContract
+from schemas.tables import LARGEST_NUMBER, ColumnRule, Kind, TableContract
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -25,6 +25,19 @@ if TYPE_CHECKING:
 READ = 0
 EMPTY = 1
 UNREADABLE = 2
+SCIENTIFIC = 3
+ERROR_VALUE = 4
+FORMULA = 5
+TOO_LARGE = 6
+NO_FACTOR = 7
+# Why a cell is wrong that a suite checks for only where such cells occur.
+WRONG_CELLS = {
+    SCIENTIFIC: "number in scientific notation instead of a code",
+    ERROR_VALUE: "Excel error value",
+    FORMULA: "formula without a computed value",
+    TOO_LARGE: f"{LARGEST_NUMBER:g} or larger",
+    NO_FACTOR: "not in the conversion table",
+}
 
 WHOLE_ROW = "row as written"
 EARLIEST = pd.Timestamp("1970-01-02")
@@ -89,6 +102,7 @@ def table_suite(
     rules: Sequence[ColumnRule],
     references: Mapping[str, Sequence[str]],
     frequency: str | None,
+    wrong: Mapping[str, Collection[int]] = {},
 ) -> ExpectationSuite:
     """The suite of one table, for the columns that its files have.
 
@@ -97,6 +111,7 @@ def table_suite(
         rules: rules of the columns that are present, after the column mapping.
         references: table name to the ids it holds, for the tables that rules refer to.
         frequency: its code, where dates must be labels of it; None = any day.
+        wrong: column to the states of its cells that are keys of :data:`WRONG_CELLS`.
 
     Returns:
         Expectations whose ``meta`` is a :class:`Reason` as a mapping. A column's expectations are in
@@ -111,6 +126,7 @@ def table_suite(
         )
     ]
     for rule in rules:
+        expectations += _wrong_cells(rule, wrong.get(rule.name, ()))
         expectations += _reading(rule)
         expectations += _range(rule)
         if rule.references:
@@ -126,6 +142,18 @@ def _expectations() -> Any:
     import great_expectations.expectations as gxe
 
     return gxe
+
+
+def _wrong_cells(rule: ColumnRule, states: Collection[int]) -> list[Expectation]:
+    gxe = _expectations()
+    return [
+        gxe.ExpectColumnValuesToNotBeInSet(
+            column=read_column(rule.name),
+            value_set=[state],
+            meta=Reason(f"{rule.name}: {WRONG_CELLS[state]}", (rule.name,)).meta,
+        )
+        for state in sorted(states)
+    ]
 
 
 def _reading(rule: ColumnRule) -> list[Expectation]:
@@ -196,7 +224,7 @@ def _across_columns(contract: TableContract, present: Sequence[str]) -> list[Exp
             )
         )
     key = [column for column in contract.key if column in present]
-    if key and contract.repeats != "allowed":
+    if key and contract.repeats in ("fault", "bad_row"):
         meta = Reason(f"repeated key ({', '.join(key)})", tuple(key), "key").meta
         found.append(
             gxe.ExpectColumnValuesToBeUnique(column=key[0], meta=meta)

@@ -11,8 +11,12 @@ from typing import Literal
 from schemas import columns as c
 
 Kind = Literal["id", "text", "number", "date", "flag"]
-# What a repeated key means: a structural error, a bad row, or nothing (lines may repeat).
-Repeats = Literal["fault", "bad_row", "allowed"]
+# What a repeated key means: a structural error, a bad row, rows to add up, or nothing (lines may repeat).
+Repeats = Literal["fault", "bad_row", "sum", "allowed"]
+# A number of this size or above cannot be a quantity, a price or an amount.
+LARGEST_NUMBER = 1e15
+# A number closer to zero is zero: what differences of decimal fractions leave.
+SMALLEST_NUMBER = 1e-9
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,11 @@ class ColumnRule:
         maximum: greatest value of a number (inclusive).
         references: table whose key column of the same name must hold the value.
         choices: the texts that the column may hold; empty = any.
+        stated_from: a number below it, or a cell that is no number, is not stated: the cell counts as empty, and an
+            alarm lists it.
+        floor: a smaller number counts as this one, and an alarm lists it.
+        in_units: the number is a quantity in the unit of the column ``unit``.
+        default: text of an empty cell, with an alarm; None = an empty cell stays empty.
     """
 
     name: str
@@ -38,6 +47,10 @@ class ColumnRule:
     maximum: float | None = None
     references: str | None = None
     choices: tuple[str, ...] = ()
+    stated_from: float | None = None
+    floor: float | None = None
+    in_units: bool = False
+    default: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,7 @@ class TableContract:
             column.startswith(f"{prefix}_") and column.rsplit("_", 1)[1].strip("0").isdigit()
             for prefix in self.numbered
         ):
-            return ColumnRule(column, "number", nullable=True, minimum=0)
+            return ColumnRule(column, "number", nullable=True, minimum=0, in_units=True)
         return None
 
 
@@ -89,8 +102,9 @@ SALES = TableContract(
         ColumnRule(c.DATE, "date", required=True),
         _store(),
         _sku(),
-        ColumnRule(c.UNITS, "number", required=True),
+        ColumnRule(c.UNITS, "number", required=True, in_units=True),
         ColumnRule(c.NET_AMOUNT, "number", nullable=True),
+        ColumnRule(c.UNIT, "text", nullable=True),
     ),
     periodic=True,
 )
@@ -99,7 +113,7 @@ PRODUCTS = TableContract(
     (
         ColumnRule(c.SKU, "id", required=True),
         ColumnRule(c.NAME, "text", nullable=True),
-        ColumnRule(c.PRICE, "number", nullable=True, minimum=0),
+        ColumnRule(c.PRICE, "number", nullable=True, stated_from=SMALLEST_NUMBER),
         ColumnRule(c.BRAND, "text", nullable=True),
         ColumnRule(c.FAMILY, "text", nullable=True),
         ColumnRule(c.SUBFAMILY, "text", nullable=True),
@@ -107,7 +121,7 @@ PRODUCTS = TableContract(
         ColumnRule(c.COLLECTION_STATUS, "text", nullable=True),
         ColumnRule(c.SIZE, "text", nullable=True),
         ColumnRule(c.COLOR, "text", nullable=True),
-        ColumnRule(c.PACK_SIZE, "number", nullable=True, minimum=1),
+        ColumnRule(c.PACK_SIZE, "number", nullable=True, stated_from=1),
         ColumnRule(c.MIN_PRESENTATION, "number", nullable=True, minimum=0),
     ),
     key=(c.SKU,),
@@ -117,8 +131,8 @@ STORES = TableContract(
     "stores",
     (
         ColumnRule(c.STORE_ID, "id", required=True),
-        ColumnRule(c.STORAGE_CAPACITY, "number", nullable=True, minimum=0),
-        ColumnRule(c.DISPLAY_CAPACITY, "number", nullable=True, minimum=0),
+        ColumnRule(c.STORAGE_CAPACITY, "number", nullable=True, stated_from=SMALLEST_NUMBER),
+        ColumnRule(c.DISPLAY_CAPACITY, "number", nullable=True, stated_from=SMALLEST_NUMBER),
         ColumnRule(c.VISIT_COST, "number", nullable=True, minimum=0),
         ColumnRule(c.STORE_TYPE, "text", nullable=True),
     ),
@@ -130,23 +144,25 @@ STOCK = TableContract(
     (
         _store(),
         _sku(),
-        ColumnRule(c.ON_HAND, "number", required=True, minimum=0),
-        ColumnRule(c.IN_TRANSIT, "number", nullable=True, minimum=0),
+        ColumnRule(c.ON_HAND, "number", required=True, floor=0, in_units=True),
+        ColumnRule(c.IN_TRANSIT, "number", nullable=True, minimum=0, in_units=True),
         ColumnRule(c.DATE, "date"),
+        ColumnRule(c.UNIT, "text", nullable=True),
     ),
     key=(c.STORE_ID, c.SKU, c.DATE),
-    repeats="fault",
+    repeats="sum",
     numbered=(c.IN_TRANSIT,),
 )
 DC_STOCK = TableContract(
     "dc_stock",
     (
         _sku(),
-        ColumnRule(c.AVAILABLE, "number", required=True, minimum=0),
+        ColumnRule(c.AVAILABLE, "number", required=True, floor=0, in_units=True),
         ColumnRule(c.DATE, "date"),
+        ColumnRule(c.UNIT, "text", nullable=True),
     ),
     key=(c.SKU, c.DATE),
-    repeats="fault",
+    repeats="sum",
 )
 CALENDAR = TableContract(
     "calendar",

@@ -28,7 +28,11 @@ def ingest(**parameters: Any) -> None:
     """Read and validate the input tables."""
     record = run_flow("ingest", "ingest_sales", **parameters)
     read, quarantined = record.rows()
-    say("", f"Rows read: {read:,}, accepted: {read - quarantined:,}, quarantined: {quarantined:,}")
+    ignored = record.rows_ignored()
+    accepted = read - quarantined - ignored
+    say("", f"Rows read: {read:,}, accepted: {accepted:,}, quarantined: {quarantined:,}, ignored: {ignored:,}")
+    if record.quarantine_csv:
+        say("Rejected rows:", *(f"  {line}" for line in record.rejected[:5]), f"  All of them: {record.quarantine_csv}")
 
 
 @click.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 # sales
 UNITS = "units"
 NET_AMOUNT = "net_amount"
+UNIT = "unit"
 
 # products
 NAME = "name"

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.settings.strict import Strict, first_page
+from schemas.tables import TABLES
+
+Share = Annotated[float, Field(ge=0, le=1)]
+DEFAULT_SHARE = 0.01
 
 
 class QualitySettings(Strict):
     """Limits above which bad data stop the run."""
 
-    max_quarantined_share: float = Field(
-        default=0.01,
-        ge=0,
-        le=1,
-        description="Maximum fraction of rejected rows per input table; the run stops above it",
-        examples=[0.02],
+    max_quarantined_share: Share | dict[str, Share] = Field(
+        default=DEFAULT_SHARE,
+        description="Maximum fraction of rejected rows per input table; the run stops above it. A number, or a "
+        "mapping from table to number (0.01 for the others)",
+        examples=[{"stock": 0.05}],
         json_schema_extra=first_page("fraction", "A higher value accepts files with more bad rows"),
     )
     max_age_days: int = Field(
@@ -40,6 +43,14 @@ class QualitySettings(Strict):
         le=1,
         description="Maximum fraction of a model's series that may use the fallback forecast; the run stops above it",
     )
+
+    @field_validator("max_quarantined_share")
+    @classmethod
+    def _known_tables(cls, value: Share | dict[str, Share]) -> Share | dict[str, Share]:
+        unknown = sorted(value.keys() - TABLES.keys()) if isinstance(value, dict) else []
+        if unknown:
+            raise ValueError(f"unknown table {', '.join(unknown)}; expected {', '.join(TABLES)}")
+        return value
 
 
 class CleaningSettings(Strict):

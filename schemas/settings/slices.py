@@ -80,7 +80,7 @@ class CategorySlice(Slice):
 class QuarantineLimit(Slice):
     """When bad rows stop the run."""
 
-    max_quarantined_share: float
+    max_quarantined_share: float | dict[str, float]
     alarm_share: float
 
 

@@ -19,6 +19,8 @@ from tasks.storage.lake import S3_SCHEME
 
 # Below this key a null in an override removes the key; in the file null means the defaults.
 MODELS = "models."
+# Keys whose value is a number or a mapping: a mapping in an override replaces the file's number.
+_NUMBER_OR_MAPPING = {"quality.max_quarantined_share"}
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def _merge(base: Tree, extra: Mapping[str, Any], override: str, path: str = "") 
         at = f"{path}{key}"
         if isinstance(value, dict) and isinstance(base.get(key), dict):
             _merge(base[key], value, override, f"{at}.")
-        elif isinstance(value, dict) and base.get(key) is not None:
+        elif isinstance(value, dict) and base.get(key) is not None and at not in _NUMBER_OR_MAPPING:
             raise ConfigError(
                 f"--set {override}: {at} is {base[key]!r} in the settings file, a value without keys. "
                 f"Replace {at} as a whole: --set {at}=..."

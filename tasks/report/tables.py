@@ -232,7 +232,7 @@ def cost_bars(costs: pd.DataFrame) -> list[Bar]:
 
 
 def inputs_table(facts: RunFacts) -> Table:
-    """Return the rows read, accepted and quarantined per source file."""
+    """Return the rows read, accepted, quarantined and ignored per source file."""
     rows = [
         (
             file.table,
@@ -240,12 +240,22 @@ def inputs_table(facts: RunFacts) -> Table:
             number(file.rows_read),
             number(file.rows_accepted),
             number(file.rows_quarantined),
+            number(file.rows_ignored),
             percent(file.rows_quarantined / file.rows_read if file.rows_read else None, 2),
             file.sha256[:12],
         )
         for file in sorted(facts.inputs, key=lambda file: (file.table, file.path))
     ]
-    headers = ("Table", "File", "#Rows read", "#Accepted", "#Quarantined", "#Share", "SHA-256 (first 12 digits)")
+    headers = (
+        "Table",
+        "File",
+        "#Rows read",
+        "#Accepted",
+        "#Quarantined",
+        "#Ignored",
+        "#Share",
+        "SHA-256 (first 12 digits)",
+    )
     return Table(headers, rows[:ROWS_SHOWN], note=_cut(len(rows), ROWS_SHOWN, "files"))
 
 

@@ -6,15 +6,18 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
+from schemas.outputs import REJECTED_ROWS
 from schemas.records import IngestRecord
 from schemas.run import RunContext
 from schemas.settings.slices import CategorySlice, IngestSlice
 from tasks.demand.ingest import scope
 from tasks.demand.ingest.ingest import IngestInputs, ingest
 from tasks.demand.ingest.validation import validate_tables
+from tasks.publication.csv_format import csv_bytes
 from tasks.stages.events import report_alarms
 from tasks.stages.stage import Stage
 from tasks.stages.support import RETRY_DELAYS_SECONDS, is_transient, log_alarms, say, show_table
+from tasks.storage.lake import open_lake
 from tasks.storage.source_files import SourceFile, expand_sources, read_tables
 
 INGEST = Stage("ingest", IngestRecord, ingest)
@@ -40,22 +43,36 @@ def ingest_tables(run: RunContext) -> State[IngestRecord]:
     inputs = IngestInputs(files={table: [file.sha256 for file in of_table] for table, of_table in files.items()})
     record, state = INGEST.run(run, inputs, IngestSlice.of(run.settings), files)
     read, quarantined = record.rows()
+    ignored = record.rows_ignored()
     say(
-        f"{len(record.tables)} tables, {read:,} rows read: {read - quarantined:,} accepted, "
-        f"{quarantined:,} in quarantine"
+        f"{len(record.tables)} tables, {read:,} rows read: {read - quarantined - ignored:,} accepted, "
+        f"{quarantined:,} in quarantine, {ignored:,} ignored"
     )
+    for line in record.rejected:
+        say(f"Rejected: {line}")
     log_alarms(record.alarms)
     report_alarms(run, record.alarms)
     show_table(
         run,
         "data-quality",
         [file.model_dump(mode="json", exclude={"sha256"}) for file in record.files],
-        "Rows read, accepted and quarantined per source file",
+        "Rows read, accepted, quarantined and ignored per source file",
     )
     if record.reasons:
         rows = [{"table": table, "reason": reason, "rows": count} for table, reason, count in record.reasons]
         show_table(run, "quarantine-reasons", rows, "Reasons for quarantined rows; quarantine.parquet has all of them")
     return state
+
+
+def write_rejected_rows(run: RunContext, record: IngestRecord) -> IngestRecord:
+    """Write the rejected rows as CSV next to the Parquet file, and return the record with the address."""
+    if record.quarantine.rows == 0:
+        return record
+    lake = open_lake(run.settings.storage)
+    rows = lake.read_table(record.quarantine)
+    key = record.quarantine.key.removesuffix(".parquet") + ".csv"
+    lake.write_bytes(key, csv_bytes(rows, list(rows.columns), REJECTED_ROWS, run.settings.output))
+    return record.model_copy(update={"quarantine_csv": lake.uri(key)})
 
 
 def _check_scope(run: RunContext, files: dict[str, list[SourceFile]]) -> None:

@@ -25,6 +25,7 @@ class FileRows:
     frame: pd.DataFrame
     row_number: NDArray[np.int64]
     malformed: Mapping[int, str] = field(default_factory=dict)
+    zones: Mapping[str, str] = field(default_factory=dict)
 
     def without_blank_rows(self) -> FileRows:
         """Return the rows with a value in at least one column; all columns must be text."""

@@ -144,6 +144,7 @@ def read_table(table: str, files: Sequence[SourceFile], source: SourceSettings) 
             for start, part in zip(starts, parts, strict=False)
             for position, what in part.malformed.items()
         },
+        zones={name: zone for part in parts for name, zone in part.zones.items()},
     )
 
 
@@ -157,7 +158,7 @@ def read_source_file(file: SourceFile, source: SourceSettings) -> FileRows:
     if content == "parquet":
         from tasks.storage.parquet_files import read_parquet
 
-        return read_parquet(file.local, file.path)
+        return read_parquet(file.local, file.path, source)
     wanted = wanted_names(file.table, source)
     if content == "excel":
         from tasks.storage.excel_files import read_excel

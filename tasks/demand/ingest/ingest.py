@@ -41,7 +41,9 @@ def ingest(
         quarantine=lake.write_table("quarantine", valid.quarantine),
         files=valid.files,
         reasons=valid.reasons,
-        alarms=rejected_rows(valid.files, use.quality.alarm_share),
+        rejected=valid.rejected,
+        ignored=valid.ignored,
+        alarms=[*rejected_rows(valid.files, use.quality.alarm_share), *valid.alarms],
     )
 
 

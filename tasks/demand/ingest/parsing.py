@@ -12,20 +12,21 @@ from numpy.typing import NDArray
 from schemas import columns as c
 from schemas.raw import as_text, is_text
 from schemas.settings import SourceSettings
-from schemas.suites import EMPTY, READ, UNREADABLE
-from schemas.tables import ColumnRule
+from schemas.suites import EMPTY, ERROR_VALUE, FORMULA, READ, SCIENTIFIC, TOO_LARGE, UNREADABLE
+from schemas.tables import LARGEST_NUMBER, ColumnRule
+from tasks.demand.ingest.dates import parse_dates
+from tasks.demand.ingest.numbers import near_zero_as_zero, parse_numbers
 
 # What exports write into number, date and flag cells that hold nothing.
-_NOTHING = ("", "na", "n/a", "nan", "null", "none", "nat", "<na>", "#n/a")
-_TRUE = ("1", "1.0", "true", "t", "yes", "y", "si", "sí", "s")
-_FALSE = ("0", "0.0", "false", "f", "no", "n")
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_INFINITY = r"[+-]?(?:inf|infinity|∞)"
-# With a decimal comma a point can only part thousands, in groups of three.
-_COMMA_NUMBER = r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)?(?:,\d*)?(?:[eE][+-]?\d+)?"
-_ISO_DATE = r"(\d{4}-\d{2}-\d{2}|\d{8})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(?:Z|[+-]\d{2}:?\d{2})?)?"
-_OPEN_END_YEAR = 2200
-OPEN_END = pd.Timestamp("2200-12-31")
+_NOTHING = ("", "-", "na", "n/a", "nan", "null", "none", "nat", "<na>")
+_TRUE = ("1", "1.0", "true", "t", "yes", "y", "si", "sí", "s", "ja", "wahr", "verdadero")
+_FALSE = ("0", "0.0", "false", "f", "no", "n", "nein", "falsch", "falso")
+# Error values of Excel in English, Spanish and German.
+_ERROR_VALUE = (
+    r"#(?:N/A|N/D|NV|REF!|¡REF!|BEZUG!|VALUE!|¡VALOR!|WERT!|DIV/0!|¡DIV/0!|NAME\?|¿NOMBRE\?|NUM!|¡NUM!|ZAHL!|NULL!|"
+    r"¡NULO!)"
+)
+_SCIENTIFIC = r"\d(?:[.,]\d+)?E\+\d{2}"
 
 
 @dataclass(frozen=True)
@@ -35,32 +36,40 @@ class ParsedColumn:
     Attributes:
         values: number float64, date datetime64[ns] (time of day kept), flag boolean (nullable), id and
             text categories of text; missing where the cell is empty or unreadable.
-        state: shape (rows,); READ, EMPTY or UNREADABLE (:mod:`schemas.suites`).
+        state: shape (rows,); how each cell was read (:mod:`schemas.suites`).
+        replaced: shape (rows,); the cell is not stated or empty, and counts as empty or as the rule's default.
+            None if there is no such cell.
     """
 
     values: pd.Series
     state: NDArray[np.int8]
+    replaced: NDArray[np.bool_] | None = None
 
 
 def parse_column(column: pd.Series, rule: ColumnRule, source: SourceSettings) -> ParsedColumn:
     """Read a column as its rule says.
 
-    Ids and texts stay as written, blanks included; a text of blanks is empty. Numbers take the source's
-    decimal mark, dates its format or ISO 8601; a time zone is left off, the local time counts. In a
-    ``date_to`` the years from 2200 on, by which an ERP writes "open end", become 2200-12-31.
+    Ids and texts stay as written, blanks included; a text of blanks is empty. Numbers and dates are read as
+    :mod:`tasks.demand.ingest.numbers` and :mod:`tasks.demand.ingest.dates` say.
 
     Args:
         column: categories of text, or a typed column of a Parquet file.
         rule: kind of the column.
-        source: decimal mark and date format.
+        source: decimal mark, date format and so on.
     """
+    return _with_replacements(_parse(column, rule, source), rule)
+
+
+def _parse(column: pd.Series, rule: ColumnRule, source: SourceSettings) -> ParsedColumn:
     if rule.kind == "number" and pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-        values = column.astype("float64")
-        return ParsedColumn(values, np.where(values.isna(), EMPTY, READ).astype(np.int8))
+        values = near_zero_as_zero(column.astype("float64"))
+        state = np.where(values.isna(), EMPTY, READ).astype(np.int8)
+        state[(values.abs() >= LARGEST_NUMBER) & np.isfinite(values)] = TOO_LARGE
+        return ParsedColumn(values, state)
     if rule.kind == "date" and pd.api.types.is_datetime64_dtype(column):
-        column = _in_nanoseconds(column)
-        if column.dtype.kind == "M":
-            return ParsedColumn(column, np.where(column.isna(), EMPTY, READ).astype(np.int8))
+        dates = _in_nanoseconds(column)
+        if not (dates.isna() & column.notna()).any():
+            return ParsedColumn(dates, np.where(dates.isna(), EMPTY, READ).astype(np.int8))
     text = column if is_text(column) else as_text(column)
     texts = pd.Series(text.cat.categories, dtype=object)
     typed, state = _parse_texts(texts, rule, source)
@@ -69,6 +78,21 @@ def parse_column(column: pd.Series, rule: ColumnRule, source: SourceSettings) ->
         return ParsedColumn(_without_blank(text, state), state[codes])
     values = pd.Series(typed.take(codes).array, index=column.index)
     return ParsedColumn(values, state[codes])
+
+
+def _with_replacements(parsed: ParsedColumn, rule: ColumnRule) -> ParsedColumn:
+    if rule.stated_from is not None:
+        unstated = ~np.isin(parsed.state, (READ, EMPTY)) | (parsed.values < rule.stated_from).to_numpy()
+        state = np.where(unstated, EMPTY, parsed.state).astype(np.int8)
+        return ParsedColumn(parsed.values.mask(unstated), state, unstated if unstated.any() else None)
+    if rule.default is not None:
+        empty = parsed.state == EMPTY
+        if empty.any():
+            text = parsed.values
+            if rule.default not in text.cat.categories:
+                text = text.cat.add_categories([rule.default])
+            return ParsedColumn(text.fillna(rule.default), np.where(empty, READ, parsed.state).astype(np.int8), empty)
+    return parsed
 
 
 def further_column(column: pd.Series, source: SourceSettings) -> pd.Series:
@@ -98,40 +122,27 @@ def plain_text(column: pd.Series) -> pd.Series:
 
 def _parse_texts(texts: pd.Series, rule: ColumnRule, source: SourceSettings) -> tuple[pd.Series, NDArray[np.int8]]:
     trimmed = texts.str.strip()
+    error = trimmed.str.fullmatch(_ERROR_VALUE, case=False)
     if rule.kind in ("id", "text"):
-        return texts, np.where(trimmed == "", EMPTY, READ).astype(np.int8)
+        state = np.where(trimmed == "", EMPTY, READ).astype(np.int8)
+        state[error] = EMPTY if rule.kind == "text" and rule.nullable else ERROR_VALUE
+        if rule.kind == "id":
+            state[trimmed.str.startswith("=")] = FORMULA
+            state[trimmed.str.fullmatch(_SCIENTIFIC)] = SCIENTIFIC
+        return texts, state
     if rule.kind == "number":
-        typed = _numbers(trimmed, source.decimal)
+        typed = parse_numbers(trimmed, source)
     elif rule.kind == "date":
-        typed = _dates(trimmed, source.date_format, open_ended=rule.name == c.DATE_TO)
+        typed = parse_dates(trimmed, source, open_ended=rule.name == c.DATE_TO)
     else:
         typed = _flags(trimmed)
-    nothing = trimmed.str.lower().isin(_NOTHING)
+    nothing = trimmed.str.lower().isin(_NOTHING) | (error & rule.nullable)
     state = np.select([typed.notna(), nothing], [READ, EMPTY], UNREADABLE).astype(np.int8)
+    state[error & ~nothing] = ERROR_VALUE
+    state[trimmed.str.startswith("=") & (state == UNREADABLE)] = FORMULA
+    if rule.kind == "number":
+        state[(typed.abs() >= LARGEST_NUMBER) & np.isfinite(typed)] = TOO_LARGE
     return typed, state
-
-
-def _numbers(texts: pd.Series, decimal: str) -> pd.Series:
-    infinite = texts.str.fullmatch(_INFINITY, case=False)
-    if decimal == ",":
-        right = texts.str.fullmatch(_COMMA_NUMBER)
-        texts = texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-    else:
-        right = texts.str.fullmatch(_NUMBER)
-    texts = texts.where(right | infinite).str.replace("∞", "inf")
-    return pd.to_numeric(texts, errors="coerce").astype("float64")
-
-
-def _dates(texts: pd.Series, form: str | None, open_ended: bool) -> pd.Series:
-    parts = texts.str.extract(f"^{_ISO_DATE}$")
-    iso = parts[0] + (" " + parts[1]).fillna("")
-    dates = pd.to_datetime(iso, format="ISO8601", errors="coerce")
-    if open_ended:
-        late = pd.to_numeric(parts[0].str[:4], errors="coerce") >= _OPEN_END_YEAR
-        dates = dates.mask(late, OPEN_END)
-    if form is not None:
-        dates = pd.to_datetime(texts, format=form, errors="coerce").fillna(dates)
-    return _in_nanoseconds(dates)
 
 
 def _flags(texts: pd.Series) -> pd.Series:
@@ -140,11 +151,9 @@ def _flags(texts: pd.Series) -> pd.Series:
 
 
 def _in_nanoseconds(dates: pd.Series) -> pd.Series:
-    """The same dates in the one unit used here; unchanged where a date does not fit it."""
-    try:
-        return dates.astype("datetime64[ns]")
-    except (pd.errors.OutOfBoundsDatetime, OverflowError):
-        return dates.astype(object)
+    """The same dates in the one unit used here; NaT where a date does not fit it."""
+    low, high = pd.Timestamp.min.ceil("D"), pd.Timestamp.max.floor("D")
+    return dates.where((dates >= low) & (dates <= high)).astype("datetime64[ns]")
 
 
 def _without_blank(text: pd.Series, state: NDArray[np.int8]) -> pd.Series:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 from schemas import columns as c
 from schemas.errors import EXAMPLES_SHOWN
 from schemas.raw import RawTable, as_text
+from schemas.settings.quality import DEFAULT_SHARE
+from schemas.settings.slices import QuarantineLimit
 from schemas.suites import WHOLE_ROW, Reason
+from schemas.tables import TABLES
+from tasks.demand.ingest.cell_advice import cell_hint, distinct_values, shortened
+from tasks.demand.ingest.mapped_table import MappedTable
 from tasks.demand.ingest.parsing import plain_text
 from tasks.demand.ingest.table_checks import Verdict
-from tasks.demand.ingest.table_structure import MappedTable
 
 _KEYS = (c.TABLE, c.FILE, c.ROW_NUMBER, c.REASON)
 _REASONS_SHOWN = 10
 _ID_HINT = "Ids are compared as text, as written: '7' is not '007'."
+REFERENCED = {rule.references for contract in TABLES.values() for rule in contract.columns if rule.references}
 
 
 def bad_rows(rows: int, verdicts: Sequence[Verdict]) -> NDArray[np.bool_]:
@@ -69,26 +74,58 @@ def joined_quarantine(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return ordered.astype(object).where(ordered.notna(), None).astype({c.ROW_NUMBER: "int64"})
 
 
-def too_many(table: MappedTable, verdicts: Sequence[Verdict], limit: float) -> str | None:
+def too_many(
+    table: MappedTable, verdicts: Sequence[Verdict], quality: QuarantineLimit, others: Mapping[str, MappedTable]
+) -> str | None:
     """The message where the share of bad rows is above the limit, else None.
 
     Args:
         table: the judged table.
         verdicts: its bad rows.
-        limit: largest share, as a fraction.
+        quality: largest share of bad rows, as a fraction.
+        others: all tables; rows of them may refer to the bad rows.
     """
-    rows = len(table.raw.frame)
-    bad = int(bad_rows(rows, verdicts).sum())
+    name, rows = table.contract.name, len(table.raw.frame)
+    rejected = bad_rows(rows, verdicts)
+    share = quality.max_quarantined_share
+    limit = share.get(name, DEFAULT_SHARE) if isinstance(share, dict) else share
+    bad = int(rejected.sum())
     if bad <= limit * rows:
         return None
     ranked = sorted(verdicts, key=lambda verdict: -len(verdict.rows))
     lines = [f"\n  - {_line(table, verdict)}" for verdict in ranked[:_REASONS_SHOWN]]
     hints = "".join(f"\n  {hint}" for hint in _hints(table, ranked))
+    needed = _rounded_up(bad / rows)
     return (
-        f"{table.contract.name}: {bad:,} of {rows:,} rows are bad ({bad / rows:.1%}); at most {limit:.1%} may be "
+        f"{name}: {bad:,} of {rows:,} rows are bad ({bad / rows:.1%}); at most {limit:.1%} may be "
         f"(quality.max_quarantined_share). Reasons, most frequent first:{''.join(lines)}{hints}\n"
-        f"  Correct the rows, or accept them into quarantine with a higher limit "
-        f"(--set quality.max_quarantined_share={_rounded_up(bad / rows):g})."
+        f"  Correct the rows, leave out rows that are no data (sources.{name}.ignore), or accept them into quarantine "
+        f"with a higher limit for this table (--set 'quality.max_quarantined_share={{{name}: {needed:g}}}')."
+        f"{_consequence(table, rejected, others)}"
+    )
+
+
+def _consequence(table: MappedTable, rejected: NDArray[np.bool_], others: Mapping[str, MappedTable]) -> str:
+    """Say how many rows of other tables are rejected too if the bad rows of this one are."""
+    if not table.contract.key:
+        return ""
+    ids = plain_text(table.parsed[table.contract.key[0]].values) if table.contract.name in REFERENCED else None
+    if ids is None:
+        return ""
+    lost = set(ids[rejected].dropna()) - set(ids[~rejected])
+    counts = {}
+    for other in others.values():
+        for rule in other.rules:
+            if rule.references == table.contract.name:
+                parsed = other.parsed[rule.name].values
+                known = parsed.cat.categories.isin(lost)
+                counts[other.contract.name] = int(known[parsed.cat.codes.to_numpy()[parsed.notna()]].sum())
+    found = [f"{count:,} rows of {name}" for name, count in counts.items() if count]
+    if not found:
+        return ""
+    return (
+        f"\n  If you accept these {int(rejected.sum()):,} {table.contract.name} as rejected, {', '.join(found)} that "
+        "refer to them are rejected too."
     )
 
 
@@ -111,25 +148,49 @@ def reason_counts(table: str, verdicts: Sequence[Verdict]) -> list[tuple[str, st
     return sorted(counts, key=lambda count: (-count[2], count[1]))
 
 
+def reason_lines(table: MappedTable, verdicts: Sequence[Verdict]) -> list[str]:
+    """One line per reason, most frequent first: number of rows, first row numbers and distinct values."""
+    ranked = sorted(verdicts, key=lambda verdict: -len(verdict.rows))
+    return [f"{table.contract.name}: {_line(table, verdict)}" for verdict in ranked[:_REASONS_SHOWN]]
+
+
 def _line(table: MappedTable, verdict: Verdict) -> str:
-    examples = ", ".join(_example(table, int(row), verdict.reason) for row in verdict.rows[:EXAMPLES_SHOWN])
-    more = ", ..." if len(verdict.rows) > EXAMPLES_SHOWN else ""
-    return f"{verdict.reason.text}: {len(verdict.rows):,} rows ({examples}{more})"
-
-
-def _example(table: MappedTable, row: int, reason: Reason) -> str:
-    raw = table.raw
-    where = f"{raw.files[raw.file[row]].path} row {raw.row_number[row]}"
+    rows, reason = verdict.rows, verdict.reason
+    where = _places(table.raw, rows)
     if reason.columns == (WHOLE_ROW,):
-        return f"{where}: {raw.malformed[row]}"
-    values = (as_text(table.written(column).iloc[[row]]).iloc[0] for column in reason.columns)
-    return f"{where}: {' / '.join(repr(value) for value in values)}"
+        values = table.raw.malformed[int(rows[0])]
+    elif len(reason.columns) == 1:
+        values = distinct_values(table, reason.column, rows)
+    else:
+        values = _joined_values(table, reason, rows)
+    return f"{reason.text}: {len(rows):,} rows ({where}): {values}"
+
+
+def _places(raw: RawTable, rows: NDArray[np.int64]) -> str:
+    """File and numbers of the first rows."""
+    file = raw.file[rows[0]]
+    numbers = [f"{raw.row_number[row]}" for row in rows[:EXAMPLES_SHOWN] if raw.file[row] == file]
+    more = ", ..." if len(rows) > len(numbers) else ""
+    return f"{raw.files[file].path} row{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}{more}"
+
+
+def _joined_values(table: MappedTable, reason: Reason, rows: NDArray[np.int64]) -> str:
+    texts = pd.DataFrame({column: as_text(table.written(column).iloc[rows]).astype(str) for column in reason.columns})
+    counts = texts.value_counts(sort=True)
+    shown = [
+        f"{' / '.join(shortened(value) for value in values)} {count:,}"
+        for values, count in counts.iloc[:EXAMPLES_SHOWN].items()
+    ]
+    more = f", and {len(counts) - EXAMPLES_SHOWN:,} other values" if len(counts) > EXAMPLES_SHOWN else ""
+    return ", ".join(shown) + more
 
 
 def _hints(table: MappedTable, verdicts: Sequence[Verdict]) -> list[str]:
     hints = []
     for verdict in verdicts:
-        rule = table.contract.rule(verdict.reason.column)
+        rule = next((rule for rule in table.rules if rule.name == verdict.reason.column), None)
+        if rule and verdict.reason.scope == "column":
+            hints.append(cell_hint(table, rule, verdict.rows))
         if rule and rule.references and verdict.reason.text.endswith(rule.references):
             hints.append(_ID_HINT)
         if verdict.reason.scope == "label":
@@ -139,7 +200,7 @@ def _hints(table: MappedTable, verdicts: Sequence[Verdict]) -> list[str]:
                 f"Most of these dates are {day}s. Set `frequency` to the weekday or month start by which the periods "
                 "are labeled, or `aggregate: true` where the rows are daily lines."
             )
-    return list(dict.fromkeys(hints))
+    return list(dict.fromkeys(hint for hint in hints if hint))
 
 
 def _rounded_up(share: float) -> float:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from schemas import columns as c
 from schemas.errors import PipelineError
 from schemas.settings.slices import IngestSlice
-from schemas.suites import READ, UNREADABLE, WHOLE_ROW, Reason, label_column, read_column, table_suite
-from tasks.demand.ingest.table_structure import MappedTable
+from schemas.suites import READ, UNREADABLE, WHOLE_ROW, WRONG_CELLS, Reason, label_column, read_column, table_suite
+from tasks.demand.ingest.mapped_table import MappedTable
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -46,7 +46,8 @@ def judge_table(table: MappedTable, references: Mapping[str, Sequence[str]], set
     """
     frequency = None if settings.aggregate else settings.frequency
     frame = _check_frame(table, settings)
-    suite = table_suite(table.contract, table.rules, references, frequency)
+    wrong = {name: WRONG_CELLS.keys() & set(np.unique(parsed.state).tolist()) for name, parsed in table.parsed.items()}
+    suite = table_suite(table.contract, table.rules, references, frequency, wrong)
     return _one_per_column(_validate(suite, frame), frame)
 
 

@@ -3,57 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
 
-from schemas.errors import EXAMPLES_SHOWN, first_few
-from schemas.raw import RawFile, RawTable, as_text
+from schemas import columns as c
+from schemas.errors import first_few
+from schemas.raw import RawFile, RawTable, is_text
 from schemas.settings import SourceSettings
 from schemas.settings.slices import IngestSlice
-from schemas.suites import READ, expected_words
+from schemas.suites import NO_FACTOR, READ, WRONG_CELLS, expected_words
 from schemas.tables import TABLES, ColumnRule, TableContract
-from tasks.demand.ingest.parsing import ParsedColumn, parse_column
+from tasks.demand.ingest.cell_advice import cell_hint, distinct_values
+from tasks.demand.ingest.left_out import left_out, unknown_columns
+from tasks.demand.ingest.mapped_table import MappedTable
+from tasks.demand.ingest.numbers import unclear_marks
+from tasks.demand.ingest.parsing import parse_column
+from tasks.demand.ingest.units import find_units
 
+NONE_CATEGORY = "(none)"
 _HINTS = {
-    "number": "If numbers have a decimal comma, set sources.{table}.decimal: ','.",
+    "id": "Ids are text.",
+    "text": "",
+    "number": "If numbers have a decimal comma or a thousands mark, set sources.{table}.decimal or "
+    "sources.{table}.thousands.",
     "date": "Expected ISO 8601 (2024-01-31); for other dates set sources.{table}.date_format, such as '%d-%m-%Y'.",
     "flag": "Expected 0/1, true/false or yes/no.",
 }
-
-
-@dataclass(frozen=True)
-class MappedTable:
-    """A raw table under the contract's column names.
-
-    Attributes:
-        contract: its contract.
-        raw: as it was read.
-        source: how its files are written.
-        names: our column name to the files' name, in file order, further columns included.
-        rules: the rules of the contract's columns that are present.
-        parsed: our column name to the typed column, for the columns with a rule.
-    """
-
-    contract: TableContract
-    raw: RawTable
-    source: SourceSettings
-    names: Mapping[str, str]
-    rules: tuple[ColumnRule, ...]
-    parsed: Mapping[str, ParsedColumn]
-
-    def written(self, column: str) -> pd.Series:
-        """A column, by our name, as the files have it."""
-        return self.raw.frame[self.names[column]]
-
-    @property
-    def intact(self) -> np.ndarray:
-        """Shape (rows,): the row has as many cells as the header."""
-        intact = np.ones(len(self.raw.frame), dtype=bool)
-        intact[list(self.raw.malformed)] = False
-        return intact
 
 
 def table_rules(contract: TableContract, settings: IngestSlice) -> dict[str, ColumnRule]:
@@ -63,7 +41,10 @@ def table_rules(contract: TableContract, settings: IngestSlice) -> dict[str, Col
         for name in settings.category:
             kind = rules[name].kind if name in rules else "text"
             rule = rules.get(name, ColumnRule(name, "text"))
-            rules[name] = replace(rule, kind="id" if kind == "id" else "text", required=True, nullable=False)
+            if kind == "id":
+                rules[name] = replace(rule, required=True, nullable=False)
+            else:
+                rules[name] = ColumnRule(name, "text", required=True, nullable=True, default=NONE_CATEGORY)
     return rules
 
 
@@ -82,11 +63,28 @@ def map_table(raw: RawTable, settings: IngestSlice) -> tuple[MappedTable | None,
     if faults:
         return None, faults
     names = _names(raw, source)
+    faults = unknown_columns(raw, names, source)
+    if source.conversion and c.UNIT not in names:
+        faults.append(
+            f"{raw.name}: sources.{raw.name}.conversion is set, but the file has no column {c.UNIT}. Map the column "
+            f"with the unit (sources.{raw.name}.columns.{c.UNIT}: the file's name for it)."
+        )
+    if faults:
+        return None, faults
     present = {name: rules.get(name) or contract.rule(name) for name in names}
-    known = tuple(rule for rule in present.values() if rule)
-    parsed = {rule.name: parse_column(raw.frame[names[rule.name]], rule, source) for rule in known}
-    table = MappedTable(contract, raw, source, names, known, parsed)
-    return table, _unreadable_columns(table)
+    known = {name: rule for name, rule in present.items() if rule}
+    dropped = left_out(raw, names, known, source)
+    kept, ignored = raw.without(dropped.rows), dropped.by_file(raw)
+    if kept.frame.empty and len(raw.frame):
+        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in dropped.reasons)
+        return None, [f"{raw.name}: all {len(raw.frame):,} rows are ignored ({reasons}). Correct sources.{raw.name}."]
+    parsed = {name: parse_column(kept.frame[names[name]], rule, source) for name, rule in known.items()}
+    units = find_units(kept, names, parsed, source)
+    if units.factors is not None and c.UNIT in parsed:
+        unknown = np.isnan(units.factors)
+        parsed[c.UNIT] = replace(parsed[c.UNIT], state=np.where(unknown, NO_FACTOR, parsed[c.UNIT].state))
+    table = MappedTable(contract, kept, source, names, tuple(known.values()), parsed, dropped, ignored, units)
+    return table, [*_unreadable_columns(table), *_unclear_numbers(table)]
 
 
 def _empty_files(raw: RawTable) -> list[str]:
@@ -147,18 +145,45 @@ def _unreadable_columns(table: MappedTable) -> list[str]:
         return []
     faults = []
     for rule in table.rules:
-        if rule.required and not (table.parsed[rule.name].state[intact] == READ).any():
+        parsed = table.parsed[rule.name]
+        empty = parsed.replaced is not None and parsed.replaced.all()
+        if rule.required and (empty or not (parsed.state[intact] == READ).any()):
             faults.append(_unreadable_text(table, rule))
     return faults
 
 
 def _unreadable_text(table: MappedTable, rule: ColumnRule) -> str:
     written = table.names[rule.name]
-    shown = as_text(table.written(rule.name).iloc[:1000]).unique()[:EXAMPLES_SHOWN]
     files = first_few([file.path for file in table.raw.files])
+    state = pd.Series(table.parsed[rule.name].state).mode().iloc[0]
+    reason = f" ({WRONG_CELLS[state]})" if state in WRONG_CELLS else ""
+    hint = cell_hint(table, rule) or _HINTS[rule.kind].format(table=table.contract.name)
     return (
         f"{table.contract.name}: column {rule.name} ({written!r} in {files}) holds "
-        f"{expected_words(rule.kind)} in none of its {len(table.raw.frame):,} rows; it holds "
-        f"{', '.join(repr(value) for value in shown)}. Correct the file or sources.{table.contract.name}.columns. "
-        f"{_HINTS.get(rule.kind, '').format(table=table.contract.name)}"
+        f"{expected_words(rule.kind)} in none of its {len(table.raw.frame):,} rows{reason}; it holds "
+        f"{distinct_values(table, rule.name)}. Correct the file or sources.{table.contract.name}.columns. {hint}"
     ).rstrip()
+
+
+def _unclear_numbers(table: MappedTable) -> list[str]:
+    """One text per number column whose decimal mark is probably a thousands mark."""
+    if any(file.path.lower().endswith((".xlsx", ".parquet")) for file in table.raw.files):
+        return []
+    name, mark = table.contract.name, table.source.decimal
+    other = "," if mark == "." else "."
+    faults = []
+    for rule in table.rules:
+        written = table.written(rule.name)
+        if rule.kind != "number" or not is_text(written):
+            continue
+        found = unclear_marks(pd.Series(written.cat.categories, dtype=object), table.source)
+        if found:
+            rows = int(written.isin(found).sum())
+            faults.append(
+                f"{name}: column {rule.name} ({table.names[rule.name]!r} in {table.raw.files[0].path}) has {mark!r} in "
+                f"{rows:,} of {len(written):,} rows, always with three digits after it ({first_few(found)}), and no "
+                f"number above 999 without it. It is probably a thousands mark. If {found[0]} means "
+                f"{found[0].replace(mark, '')}, set sources.{name}.thousands: '{mark}' and sources.{name}.decimal: "
+                f"'{other}'. If it is a decimal mark, set sources.{name}.thousands: none."
+            )
+    return faults

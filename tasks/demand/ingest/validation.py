@@ -10,24 +10,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from schemas.alarms import Alarm
 from schemas.errors import DataContractError
 from schemas.raw import RawTable
 from schemas.records import InputFile
 from schemas.settings.slices import IngestSlice
 from schemas.tables import TABLES, ColumnRule
+from tasks.demand.ingest.data_alarms import reading_alarms
+from tasks.demand.ingest.mapped_table import MappedTable
 from tasks.demand.ingest.parsing import further_column, plain_text
 from tasks.demand.ingest.quarantine import (
+    REFERENCED,
     bad_rows,
     joined_quarantine,
     quarantine_rows,
     reason_counts,
+    reason_lines,
     repeated_keys,
     too_many,
 )
 from tasks.demand.ingest.table_checks import Verdict, judge_table
-from tasks.demand.ingest.table_structure import MappedTable, map_table
-
-_REFERENCED = {rule.references for contract in TABLES.values() for rule in contract.columns if rule.references}
+from tasks.demand.ingest.table_structure import map_table
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,20 @@ class ValidatedTables:
             bool. Columns that the contract does not know are float64 where all their values are numbers,
             else text.
         quarantine: every rejected row (:func:`tasks.demand.ingest.quarantine.quarantine_rows`).
-        files: one entry per source file; rows read = accepted + quarantined.
+        files: one entry per source file; rows read = accepted + quarantined + ignored.
         reasons: table, reason and number of rows, by table, most frequent first.
+        rejected: the reasons in words, with row numbers and distinct values.
+        ignored: table, reason and number of rows that are no data.
+        alarms: cells that were read in another way than they are written.
     """
 
     tables: dict[str, pd.DataFrame]
     quarantine: pd.DataFrame
     files: list[InputFile]
     reasons: list[tuple[str, str, int]]
+    rejected: list[str]
+    ignored: list[tuple[str, str, int]]
+    alarms: list[Alarm]
 
     def summary(self) -> list[dict[str, Any]]:
         """One row per table for a data-quality artifact: rows read, accepted, quarantined, share, reasons."""
@@ -55,14 +64,16 @@ class ValidatedTables:
         for table in self.tables:
             files = [file for file in self.files if file.table == table]
             read, bad = sum(file.rows_read for file in files), sum(file.rows_quarantined for file in files)
+            ignored = sum(file.rows_ignored for file in files)
             why = "; ".join(f"{reason} ({count:,})" for name, reason, count in self.reasons if name == table)
             rows.append(
                 {
                     "table": table,
                     "files": len(files),
                     "rows_read": read,
-                    "rows_accepted": read - bad,
+                    "rows_accepted": read - bad - ignored,
                     "rows_quarantined": bad,
+                    "rows_ignored": ignored,
                     "share_quarantined": round(bad / max(read, 1), 6),
                     "reasons": why,
                 }
@@ -76,7 +87,7 @@ def validate_tables(raw: Mapping[str, RawTable], settings: IngestSlice) -> Valid
     Bad rows go to quarantine: unreadable or empty cells that must hold a value, infinities, values out
     of bounds, ids that are not in the accepted rows of the referenced table, dates that are no label of
     the frequency (unless ``aggregate``), all rows of a repeated key where the rules call that a bad row,
-    promotions that end before they begin, products without a value in a category column.
+    promotions that end before they begin.
 
     Args:
         raw: table name to its rows; at least sales, products and stores.
@@ -96,17 +107,20 @@ def validate_tables(raw: Mapping[str, RawTable], settings: IngestSlice) -> Valid
             # Its rows refer to a table with errors: they would be bad only because of that table.
             continue
         verdicts[name] = judge_table(table, references, settings)
-        found = _complaints(table, verdicts[name], settings)
+        found = _complaints(table, verdicts[name], settings, mapped)
         complaints += found
-        if name in _REFERENCED and not found:
+        if name in REFERENCED and not found:
             references[name] = _accepted_ids(table, verdicts[name])
     if complaints:
         raise DataContractError("\n".join(complaints))
     return ValidatedTables(
         tables={name: _typed(table, verdicts[name]) for name, table in mapped.items()},
         quarantine=joined_quarantine([quarantine_rows(table.raw, verdicts[name]) for name, table in mapped.items()]),
-        files=[file for name, table in mapped.items() for file in _input_files(table.raw, verdicts[name])],
+        files=[file for name, table in mapped.items() for file in _input_files(table, verdicts[name])],
         reasons=[count for name in mapped for count in reason_counts(name, verdicts[name])],
+        rejected=[line for name, table in mapped.items() for line in reason_lines(table, verdicts[name])],
+        ignored=[(name, reason, count) for name, table in mapped.items() for reason, count in table.left_out.reasons],
+        alarms=reading_alarms(mapped),
     )
 
 
@@ -125,13 +139,15 @@ def _map_all(raw: Mapping[str, RawTable], settings: IngestSlice) -> dict[str, Ma
     return mapped
 
 
-def _complaints(table: MappedTable, verdicts: Sequence[Verdict], settings: IngestSlice) -> list[str]:
+def _complaints(
+    table: MappedTable, verdicts: Sequence[Verdict], settings: IngestSlice, others: Mapping[str, MappedTable]
+) -> list[str]:
     repeated = repeated_keys(table, verdicts)
     if repeated:
         return [repeated]
     if table.contract.handmade:
         return []
-    excess = too_many(table, verdicts, settings.quality.max_quarantined_share)
+    excess = too_many(table, verdicts, settings.quality, others)
     return [excess] if excess else []
 
 
@@ -151,10 +167,33 @@ def _typed(table: MappedTable, verdicts: Sequence[Verdict]) -> pd.DataFrame:
     for name in table.names:
         if name in rules:
             column = _final(table.parsed[name].values.iloc[rows], rules[name])
+            if rules[name].in_units and table.units.factors is not None:
+                column = column * table.units.factors[rows]
         else:
             column = _further(table.written(name).iloc[rows], table)
         columns[name] = column.reset_index(drop=True)
-    return pd.DataFrame(columns)
+    frame = pd.DataFrame(columns)
+    if table.contract.repeats == "sum":
+        frame = _summed(frame, table)
+    for rule in table.rules:
+        if rule.floor is not None:
+            frame[rule.name] = frame[rule.name].clip(lower=rule.floor)
+    return frame
+
+
+def _summed(frame: pd.DataFrame, table: MappedTable) -> pd.DataFrame:
+    """Add up the quantities of rows with the same key; other columns have the value of the first of them."""
+    key = [name for name in table.contract.key if name in frame.columns]
+    if not frame.duplicated(key).any():
+        return frame
+    quantities = {rule.name for rule in table.rules if rule.in_units}
+    how = {name: _sum_known if name in quantities else "first" for name in frame.columns if name not in key}
+    summed = frame.groupby(key, sort=False, dropna=False).agg(how).reset_index()
+    return summed[list(frame.columns)]
+
+
+def _sum_known(values: pd.Series) -> float:
+    return float(values.sum(min_count=1))
 
 
 def _final(values: pd.Series, rule: ColumnRule) -> pd.Series:
@@ -174,7 +213,8 @@ def _further(written: pd.Series, table: MappedTable) -> pd.Series:
     return further_column(written, table.source)
 
 
-def _input_files(raw: RawTable, verdicts: Sequence[Verdict]) -> list[InputFile]:
+def _input_files(table: MappedTable, verdicts: Sequence[Verdict]) -> list[InputFile]:
+    raw = table.raw
     bad = np.bincount(raw.file[bad_rows(len(raw.frame), verdicts)], minlength=len(raw.files))
     return [
         InputFile(
@@ -182,8 +222,9 @@ def _input_files(raw: RawTable, verdicts: Sequence[Verdict]) -> list[InputFile]:
             path=file.path,
             sha256=file.sha256,
             rows_read=file.rows,
-            rows_accepted=file.rows - int(rejected),
+            rows_accepted=file.rows - int(rejected) - int(ignored),
             rows_quarantined=int(rejected),
+            rows_ignored=int(ignored),
         )
-        for file, rejected in zip(raw.files, bad, strict=True)
+        for file, rejected, ignored in zip(raw.files, bad, table.ignored, strict=True)
     ]

@@ -244,10 +244,14 @@ def test_sale_lines_may_repeat() -> None:
     assert len(validate(sales=[sale(), sale()]).tables["sales"]) == 2
 
 
-def test_a_product_without_a_category_part_makes_its_sales_unknown() -> None:
+def test_a_product_without_a_category_part_counts_as_none() -> None:
     products = [*DEFAULTS["products"], {c.SKU: "009", c.BRAND: " "}]
     result = validate(settings(category=[c.BRAND]), products=products, sales=[sale(), sale(sku="009")])
-    assert reasons(result) == [("products", 3, "brand: empty"), ("sales", 2, "sku: not in table products")]
+    assert reasons(result) == []
+    assert result.tables["products"][c.BRAND].tolist() == ["b", "b", "(none)"]
+    assert [(alarm.name, alarm.skus, alarm.message) for alarm in result.alarms] == [
+        ("missing_category", ["009"], "products: brand of 009 (1 in all) is empty and counts as (none).")
+    ]
 
 
 def test_a_broken_row_is_kept_whole_for_that_reason_alone() -> None:
@@ -290,6 +294,7 @@ def test_the_order_of_reasons_and_summary() -> None:
         "rows_read": 4,
         "rows_accepted": 1,
         "rows_quarantined": 3,
+        "rows_ignored": 0,
         "share_quarantined": 0.75,
         "reasons": "units: not a number (2); store_id: not in table stores (1)",
     }
@@ -399,15 +404,13 @@ def test_a_table_without_rows_is_an_empty_file() -> None:
     [
         ("products", {c.SKU: "008", c.BRAND: "other"}, "sku"),
         ("stores", {c.STORE_ID: "02"}, "store_id"),
-        ("stock", {c.STORE_ID: "01", c.SKU: "007", c.ON_HAND: "1"}, "store_id, sku"),
-        ("dc_stock", {c.SKU: "007", c.AVAILABLE: "1"}, "sku"),
         ("calendar", {c.DATE: "2024-01-01", c.EVENT: "e"}, "date"),
     ],
 )
 def test_repeated_keys_where_the_contract_forbids_them(table: str, row: dict[str, object], key: str) -> None:
     rows = [*DEFAULTS.get(table, [row]), row]
     message = error_of(**{table: rows})
-    assert f"{table}: repeated key ({key}): 2 rows ({table}.csv row " in message
+    assert f"{table}: repeated key ({key}): 2 rows ({table}.csv rows " in message
     assert "Expected one row per key" in message
 
 
@@ -426,17 +429,36 @@ def test_the_limit_is_a_share_of_each_table() -> None:
     assert len(validate(limited, sales=rows).quarantine) == 1
     message = error_of(limited, sales=[*rows, sale(units="y"), sale(store_id="9", sku="9")])
     assert "sales: 3 of 102 rows are bad (2.9%); at most 1.0% may be (quality.max_quarantined_share)" in message
-    assert "\n  - units: not a number: 2 rows (sales.csv row 100: 'x', sales.csv row 101: 'y')" in message
-    assert "\n  - sku: not in table products: 1 rows (sales.csv row 102: '9')" in message
+    assert "\n  - units: not a number: 2 rows (sales.csv rows 100, 101): 'x' 1, 'y' 1" in message
+    assert "\n  - sku: not in table products: 1 rows (sales.csv row 102): '9' 1" in message
     assert "'7' is not '007'" in message
-    assert "--set quality.max_quarantined_share=0.03" in message
+    assert "--set 'quality.max_quarantined_share={sales: 0.03}'" in message
+    assert len(validate(settings(quality={"max_quarantined_share": {"sales": 0.03}}), sales=rows).quarantine) == 1
+
+
+def test_distinct_values_are_shown_with_their_counts() -> None:
+    bad = [sale(sku="BOLSA")] * 3 + [sale(sku=f"N{number:02}") for number in range(12)]
+    message = error_of(settings(quality={"max_quarantined_share": 0.0}), sales=[sale(), *bad, sale(sku="x" * 50)])
+    assert "sku: not in table products: 16 rows (sales.csv rows 2, 3, 4, 5, 6, ...): 'BOLSA' 3, 'N00' 1" in message
+    assert "and 4 other values" in message
+    assert "x" * 41 not in message
+
+
+def test_rejected_products_say_what_follows() -> None:
+    products = [*DEFAULTS["products"], {c.SKU: "8,41234E+12"}]
+    sales = [sale(), sale(sku="8,41234E+12"), sale(sku="8,41234E+12")]
+    message = error_of(settings(quality={"max_quarantined_share": 0.1}), products=products, sales=sales)
+    assert (
+        "sku: number in scientific notation instead of a code: 1 rows (products.csv row 3): '8,41234E+12' 1" in message
+    )
+    assert "If you accept these 1 products as rejected, 2 rows of sales that refer to them are rejected too." in message
+    assert "Format the column as text" in message
 
 
 def test_only_the_first_five_examples_are_shown() -> None:
     message = error_of(settings(quality={"max_quarantined_share": 0.0}), sales=[sale(), *[sale(units="x")] * 7])
     assert "units: not a number: 7 rows (" in message
-    assert "row 6: 'x', ...)" in message
-    assert "row 7" not in message
+    assert "(sales.csv rows 2, 3, 4, 5, 6, ...): 'x' 7" in message
 
 
 def test_a_wrong_frequency_is_recognised() -> None:
@@ -458,10 +480,10 @@ def test_faulty_tables_side_by_side_are_all_named() -> None:
         settings(quality={"max_quarantined_share": 0.01}),
         sales=[sale(), sale(units="x")],
         stock=[
-            {c.STORE_ID: "01", c.SKU: "007", c.ON_HAND: "-1"},
+            {c.STORE_ID: "01", c.SKU: "007", c.ON_HAND: "x"},
             {c.STORE_ID: "01", c.SKU: "008", c.ON_HAND: "1"},
         ],
     )
     assert "sales: 1 of 2 rows are bad" in message
     assert "stock: 1 of 2 rows are bad" in message
-    assert "on_hand: below 0" in message
+    assert "on_hand: not a number" in message

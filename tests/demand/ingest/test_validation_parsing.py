@@ -11,7 +11,8 @@ from schemas.raw import as_text
 from schemas.settings import SourceSettings
 from schemas.suites import EMPTY, READ, UNREADABLE
 from schemas.tables import ColumnRule
-from tasks.demand.ingest.parsing import OPEN_END, further_column, parse_column, plain_text
+from tasks.demand.ingest.dates import OPEN_END
+from tasks.demand.ingest.parsing import further_column, parse_column, plain_text
 
 PLAIN = SourceSettings(path="a.csv")
 COMMA = SourceSettings(path="a.csv", decimal=",")
@@ -46,7 +47,7 @@ def test_no_numbers(text: str) -> None:
     assert state == [UNREADABLE]
 
 
-@pytest.mark.parametrize("text", ["", "  ", "NA", "NaN", "null", "None", "#N/A", "n/a"])
+@pytest.mark.parametrize("text", ["", "  ", "NA", "NaN", "null", "None", "-", "n/a"])
 @pytest.mark.parametrize("kind", ["number", "date", "flag"])
 def test_what_exports_write_for_nothing_is_empty(text: str, kind: str) -> None:
     assert parse([text], kind)[1] == [EMPTY]

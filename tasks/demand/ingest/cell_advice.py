@@ -1,0 +1,75 @@
+"""Cells as messages show them, and advice on cells that cannot be read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas.raw import as_text
+from schemas.suites import FORMULA, SCIENTIFIC
+from schemas.tables import ColumnRule
+from tasks.demand.ingest.dates import serial_dates
+from tasks.demand.ingest.mapped_table import MappedTable
+
+VALUES_SHOWN = 10
+_LONGEST_SHOWN = 40
+_DECIMAL_COMMA = r"[+-]?\d{1,3}(?:\.\d{3})*,\d+"
+_THOUSANDS = r"[+-]?\d{1,3}(?:[,.' ]\d{3})+(?:[.,]\d*)?"
+
+
+def cell_hint(table: MappedTable, rule: ColumnRule, rows: NDArray[np.int64] | None = None) -> str:
+    """Return advice on cells of a column that are no date, number or code; empty without advice.
+
+    Args:
+        table: the table.
+        rule: rule of the column.
+        rows: positions of the cells; None = all.
+    """
+    name = table.contract.name
+    written = table.written(rule.name)
+    texts = as_text(written if rows is None else written.iloc[rows])
+    distinct = pd.Series(texts.unique(), dtype=object).str.strip()
+    states = set(np.unique(table.parsed[rule.name].state if rows is None else table.parsed[rule.name].state[rows]))
+    if SCIENTIFIC in states:
+        return (
+            "Excel shows long codes as numbers in scientific notation and saves them so: the last digits are lost. "
+            "Format the column as text before the codes are entered or pasted, or export the file again from the ERP."
+        )
+    if FORMULA in states:
+        return "The file was written by a program that does not compute formulas. Open it in Excel and save it again."
+    if rule.kind == "date":
+        serial = serial_dates(distinct).dropna()
+        if len(serial):
+            return (
+                f"Numbers such as {distinct[serial.index[0]]} are dates as Excel stores them (serial numbers; "
+                f"{distinct[serial.index[0]]} is {serial.iloc[0].date()}). Format the column as a date in Excel and "
+                "export the file again."
+            )
+    if rule.kind == "number" and distinct.str.fullmatch(_DECIMAL_COMMA).any():
+        return f"Numbers have a decimal comma: set sources.{name}.decimal: ','."
+    if rule.kind == "number" and distinct.str.fullmatch(_THOUSANDS).any():
+        return f"Numbers have a thousands mark: set sources.{name}.thousands, and sources.{name}.decimal if needed."
+    return ""
+
+
+def distinct_values(table: MappedTable, column: str, rows: NDArray[np.int64] | None = None) -> str:
+    """Return the most frequent values of a column with their counts, as messages show them.
+
+    Args:
+        table: the table.
+        column: Restock's name of the column.
+        rows: positions of the cells; None = all.
+    """
+    written = table.written(column)
+    counts = as_text(written if rows is None else written.iloc[rows]).value_counts()
+    counts = counts[counts > 0]
+    shown = [f"{shortened(value)} {count:,}" for value, count in counts.iloc[:VALUES_SHOWN].items()]
+    more = f", and {len(counts) - VALUES_SHOWN:,} other values" if len(counts) > VALUES_SHOWN else ""
+    return ", ".join(shown) + more
+
+
+def shortened(value: object) -> str:
+    """Return a cell's text in quotes, cut after 40 characters."""
+    text = str(value)
+    return repr(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}...")

@@ -1,0 +1,136 @@
+"""Alarms about cells that were read in another way than they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import first_few
+from schemas.raw import is_text
+from schemas.suites import READ
+from tasks.demand.ingest.cell_advice import distinct_values
+from tasks.demand.ingest.dates import has_offset
+from tasks.demand.ingest.mapped_table import MappedTable
+from tasks.demand.ingest.parsing import plain_text
+
+
+def reading_alarms(tables: Mapping[str, MappedTable]) -> list[Alarm]:
+    """Return the alarms that follow from how the files are written, in the order of the tables."""
+    found: list[Alarm] = []
+    for table in tables.values():
+        found += _copies(table)
+        found += table.units.alarms
+        found += _time_zone(table)
+        found += _replaced(table)
+        found += _negative(table)
+        found += _mixed_ids(table)
+    return found
+
+
+def _copies(table: MappedTable) -> Iterator[Alarm]:
+    for later, earlier in table.left_out.copies:
+        yield raise_alarm(
+            "duplicate_file",
+            f"{table.contract.name}: {later} is a copy of {earlier}; its rows are counted once. Remove the copy or "
+            f"make sources.{table.contract.name}.path more specific.",
+            count=1,
+        )
+
+
+def _time_zone(table: MappedTable) -> Iterator[Alarm]:
+    if table.source.timezone is not None:
+        return
+    name = table.contract.name
+    for rule in table.rules:
+        if rule.kind != "date":
+            continue
+        written = table.written(rule.name)
+        if is_text(written):
+            offsets = has_offset(pd.Series(written.cat.categories, dtype=object)).to_numpy(dtype=bool)
+            rows = int(offsets[written.cat.codes.to_numpy()].sum()) if len(offsets) else 0
+        elif table.names[rule.name] in table.raw.zones:
+            rows = int((written != written.dt.normalize()).sum())
+        else:
+            rows = 0
+        if rows:
+            yield raise_alarm(
+                "time_zone",
+                f"{name}: {rows:,} time stamps of the column {table.names[rule.name]!r} have an offset from UTC "
+                f"({distinct_values(table, rule.name).split(',')[0]}), and the date as written counts. If the stores "
+                f"are in another time zone, set sources.{name}.timezone, for example America/Santiago.",
+                count=rows,
+            )
+
+
+def _replaced(table: MappedTable) -> Iterator[Alarm]:
+    for rule in table.rules:
+        replaced = table.parsed[rule.name].replaced
+        if replaced is None:
+            continue
+        rows = np.flatnonzero(replaced)
+        ids = _ids(table, rows)
+        where = f"{table.contract.name}: {rule.name} of {first_few([id for values in ids.values() for id in values])}"
+        if rule.default is None:
+            yield raise_alarm(
+                "not_stated",
+                f"{where} is {distinct_values(table, rule.name, rows)} and counts as not stated.",
+                **ids,
+                count=len(rows),
+            )
+        else:
+            yield raise_alarm(
+                "missing_category", f"{where} is empty and counts as {rule.default}.", **ids, count=len(rows)
+            )
+
+
+def _negative(table: MappedTable) -> Iterator[Alarm]:
+    for rule in table.rules:
+        if rule.floor is None:
+            continue
+        below = (table.parsed[rule.name].values < rule.floor).to_numpy()
+        if below.any():
+            rows = np.flatnonzero(below)
+            yield raise_alarm(
+                "negative_stock",
+                f"{table.contract.name}: {rule.name} is negative in {len(rows):,} rows "
+                f"({distinct_values(table, rule.name, rows)}) and counts as {rule.floor:g}, after rows of the same key "
+                "are summed.",
+                **_ids(table, rows),
+                count=len(rows),
+            )
+
+
+def _mixed_ids(table: MappedTable) -> Iterator[Alarm]:
+    for rule in table.rules:
+        if rule.kind != "id":
+            continue
+        parsed = table.parsed[rule.name]
+        used = np.unique(parsed.values.cat.codes[parsed.state == READ])
+        ids = pd.Series(parsed.values.cat.categories[used[used >= 0]], dtype=object)
+        digits = ids[ids.str.fullmatch(r"\d+")]
+        plain = digits.str.lstrip("0")
+        repeated = plain.duplicated(keep=False)
+        if repeated.any():
+            pairs = digits[repeated].groupby(plain[repeated]).agg(" and ".join)
+            key = {"skus" if rule.name == c.SKU else "stores": list(digits[repeated])}
+            yield raise_alarm(
+                "mixed_ids",
+                f"{table.contract.name}: ids of the column {rule.name} differ only in leading zeros: "
+                f"{first_few(list(pairs))}. They count as different ids. Write ids in the same way in all files.",
+                **key,
+                count=len(pairs),
+            )
+
+
+def _ids(table: MappedTable, rows: np.ndarray) -> dict[str, list[str]]:
+    """Return stores and SKUs of some rows, each once, by the argument of an alarm."""
+    found = {}
+    for argument, column in (("stores", c.STORE_ID), ("skus", c.SKU)):
+        if column in table.parsed:
+            texts = plain_text(table.parsed[column].values.iloc[rows])
+            found[argument] = list(dict.fromkeys(texts.dropna()))
+    return found

@@ -1,0 +1,84 @@
+"""Dates and time stamps as exports write them."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from schemas.settings import SourceSettings
+
+_ISO_DATE = r"(\d{4}-\d{2}-\d{2}|\d{8})(?:[T ](\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?)\s?(Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
+_OFFSET = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
+_OPEN_END_YEAR = 2200
+OPEN_END = pd.Timestamp("2200-12-31")
+# Day numbers of Excel: 1990-01-01 to 2050-12-31.
+_SERIAL = r"(?:3[2-9]|4\d|5[0-4])\d{3}(?:\.\d+)?"
+_SERIAL_ORIGIN = pd.Timestamp("1899-12-30")
+
+
+def parse_dates(texts: pd.Series, source: SourceSettings, open_ended: bool = False) -> pd.Series:
+    """Read texts as dates in the source's format or ISO 8601; NaT where a text is none.
+
+    With a time zone in the settings, time stamps become local times of that zone: stamps with an offset by their
+    offset, others by ``timestamp_zone``. Without it, the local time as written counts and the offset is left off.
+
+    Args:
+        texts: texts without surrounding spaces.
+        source: date format and time zones.
+        open_ended: years from 2200 on, by which an ERP writes "open end", become 2200-12-31.
+    """
+    parts = texts.str.extract(f"^{_ISO_DATE}$")
+    written = parts[0] + (" " + parts[1].str.replace(",", ".", regex=False)).fillna("")
+    dates = _read(written, "ISO8601")
+    if source.timezone is not None:
+        dates = dates.where(parts[1].isna(), _local(dates, parts[2], source))
+    if open_ended:
+        late = pd.to_numeric(parts[0].str[:4], errors="coerce") >= _OPEN_END_YEAR
+        dates = dates.mask(late, OPEN_END)
+    if source.date_format is not None:
+        formatted = _read(texts, source.date_format)
+        if source.timezone is not None and source.timestamp_zone is not None and "%H" in source.date_format:
+            formatted = _converted(formatted, source.timestamp_zone, source.timezone)
+        dates = formatted.fillna(dates)
+    return dates
+
+
+def has_offset(texts: pd.Series) -> pd.Series:
+    """Return which texts are time stamps with an offset from UTC and a time other than midnight."""
+    return texts.str.contains(_OFFSET, regex=True) & ~texts.str.contains(r"[T ]00:00(?::00(?:[.,]0+)?)?\s?(?:Z|[+-U])")
+
+
+def serial_dates(texts: pd.Series) -> pd.Series:
+    """Return the dates of texts that are day numbers of Excel; NaT for other texts.
+
+    >>> serial_dates(pd.Series(["45292", "2024"]))[0].date()
+    datetime.date(2024, 1, 1)
+    """
+    days = pd.to_numeric(texts.where(texts.str.fullmatch(_SERIAL)), errors="coerce")
+    return _SERIAL_ORIGIN + pd.to_timedelta(days.floordiv(1), unit="D")
+
+
+def _read(texts: pd.Series, form: str) -> pd.Series:
+    try:
+        return pd.to_datetime(texts, format=form, errors="coerce").astype("datetime64[ns]")
+    except (ValueError, TypeError, OverflowError):
+        return pd.Series(pd.NaT, index=texts.index, dtype="datetime64[ns]")
+
+
+def _local(dates: pd.Series, offsets: pd.Series, source: SourceSettings) -> pd.Series:
+    digits = offsets.str.replace(":", "", regex=False).str.replace("Z|UTC", "+0000", regex=True).str.ljust(5, "0")
+    hours = pd.to_numeric(digits.str[:3], errors="coerce")
+    minutes = pd.to_numeric(digits.str[3:5], errors="coerce").where(hours >= 0, -pd.to_numeric(digits.str[3:5]))
+    minutes = minutes.where(~digits.str.startswith("-00", na=False), -minutes.abs())
+    utc = dates - pd.to_timedelta(hours * 60 + minutes, unit="min")
+    local = _converted(utc, "UTC", str(source.timezone))
+    if source.timestamp_zone is None:
+        return local.where(offsets.notna(), dates)
+    return local.where(offsets.notna(), _converted(dates, source.timestamp_zone, str(source.timezone)))
+
+
+def _converted(dates: pd.Series, written: str, wanted: str) -> pd.Series:
+    """Convert local times of one zone to another; a time that the clock change skips counts one hour later."""
+    placed = dates.dt.tz_localize(written, ambiguous="NaT", nonexistent="shift_forward")
+    # The hour that occurs twice when the clock goes back: the first of the two.
+    first = dates.dt.tz_localize(written, ambiguous=[True] * len(dates), nonexistent="shift_forward")
+    return placed.fillna(first).dt.tz_convert(wanted).dt.tz_localize(None).astype("datetime64[ns]")

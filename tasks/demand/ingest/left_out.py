@@ -1,0 +1,163 @@
+"""Rows of the files that are no data: ignored by the settings, totals, and files that are copies of others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas.raw import RawTable, as_text, is_text
+from schemas.settings import SourceSettings
+from schemas.tables import ColumnRule
+
+_TOTAL = re.compile(
+    r"\s*(?:grand\s+|gran\s+|sub[\s-]?|zwischen|gesamt)?(?:total|totals|totales|totaal|totaux|summe|suma|sum|ergebnis)"
+    r"(?:[\s:].*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_LONGEST_TOTAL = 60
+# Columns with more distinct values are not searched for the word "total".
+_DISTINCT = 100_000
+TOTAL_ROW = "total row"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows that are no data.
+
+    Attributes:
+        rows: shape (rows,); the row is left out.
+        reasons: reason and number of rows, in the order in which the reasons are applied.
+        copies: path of a file that has the same content as an earlier one, and the path of that file.
+    """
+
+    rows: NDArray[np.bool_]
+    reasons: tuple[tuple[str, int], ...]
+    copies: tuple[tuple[str, str], ...] = ()
+
+    def by_file(self, raw: RawTable) -> NDArray[np.int64]:
+        """Return the number of rows that are left out, per file."""
+        return np.bincount(raw.file[self.rows], minlength=len(raw.files))
+
+
+def unknown_columns(raw: RawTable, names: Mapping[str, str], source: SourceSettings) -> list[str]:
+    """Return one message per column of ``ignore`` that the files do not have."""
+    known = [*names, *names.values()]
+    return [
+        f"{raw.name}: sources.{raw.name}.ignore names the column {column!r}, which is not in "
+        f"{raw.files[0].path}{_close(column, known)}. The file has: {', '.join(names.values())}."
+        for column in source.ignore
+        if column not in known
+    ]
+
+
+def left_out(
+    raw: RawTable, names: Mapping[str, str], rules: Mapping[str, ColumnRule], source: SourceSettings
+) -> LeftOut:
+    """Find the rows of a table that are no data.
+
+    A total row has a cell that begins with a word such as "Total", and misses a required id or date.
+
+    Args:
+        raw: the table as read.
+        names: Restock's column names to the files' names.
+        rules: rules of the table by column.
+        source: columns and values to ignore.
+    """
+    rows = np.zeros(len(raw.frame), dtype=bool)
+    reasons: list[tuple[str, int]] = []
+    copies = tuple(_copies(raw))
+    for later, earlier in copies:
+        found = (raw.file == later) & ~rows
+        rows |= found
+        reasons.append((f"copy of {raw.files[earlier].path}", int(found.sum())))
+    for column, values in source.ignore.items():
+        found = _matches(raw.frame[names.get(column, column)], values) & ~rows
+        rows |= found
+        reasons.append((f"{column} in {', '.join(values)}", int(found.sum())))
+    found = _totals(raw, names, rules) & ~rows
+    rows |= found
+    reasons.append((TOTAL_ROW, int(found.sum())))
+    return LeftOut(
+        rows,
+        tuple((reason, count) for reason, count in reasons if count),
+        tuple((raw.files[later].path, raw.files[earlier].path) for later, earlier in copies),
+    )
+
+
+def _copies(raw: RawTable) -> Iterator[tuple[int, int]]:
+    """Yield the index of each file with the rows of an earlier file, and the index of that file."""
+    sizes = np.bincount(raw.file, minlength=len(raw.files))
+    first: dict[object, int] = {}
+    for index, file in enumerate(raw.files):
+        if sizes[index] == 0:
+            continue
+        earlier = first.setdefault(file.sha256 or index, index)
+        if earlier == index:
+            alike = first.setdefault((int(sizes[index]), file.columns), index)
+            if alike != index and _same_rows(raw, alike, index):
+                earlier = alike
+        if earlier != index:
+            yield index, earlier
+
+
+def _same_rows(raw: RawTable, one: int, other: int) -> bool:
+    mine, theirs = np.flatnonzero(raw.file == one), np.flatnonzero(raw.file == other)
+    for name in raw.frame.columns:
+        column = raw.frame[name]
+        codes = column.cat.codes.to_numpy() if is_text(column) else pd.factorize(column)[0]
+        if not np.array_equal(codes[mine], codes[theirs]):
+            return False
+    return True
+
+
+def _matches(column: pd.Series, values: list[str]) -> NDArray[np.bool_]:
+    patterns = "|".join(".*".join(re.escape(part) for part in value.strip().split("*")) for value in values)
+    return _of_categories(column, lambda texts: texts.str.strip().str.fullmatch(f"(?s:{patterns})"))
+
+
+def _totals(raw: RawTable, names: Mapping[str, str], rules: Mapping[str, ColumnRule]) -> NDArray[np.bool_]:
+    keys = [name for name, rule in rules.items() if rule.required and rule.kind in ("id", "date") and name in names]
+    total = np.zeros(len(raw.frame), dtype=bool)
+    missing = np.zeros(len(raw.frame), dtype=bool)
+    for name in names.values():
+        total |= _of_categories(raw.frame[name], _is_total)
+    if not total.any() or not keys:
+        return np.zeros(len(raw.frame), dtype=bool)
+    all_words = np.ones(len(raw.frame), dtype=bool)
+    for name in keys:
+        missing |= _of_categories(raw.frame[names[name]], lambda texts: texts.str.strip() == "")
+        all_words &= _of_categories(raw.frame[names[name]], _is_total)
+    alone = np.ones(len(raw.frame), dtype=bool)
+    for name, rule in rules.items():
+        if name in names and name not in keys and rule.kind != "number":
+            alone &= _of_categories(raw.frame[names[name]], lambda texts: texts.str.strip() == "")
+    return np.asarray(total & (missing | (all_words & alone)))
+
+
+def _is_total(texts: pd.Series) -> pd.Series:
+    if len(texts) > _DISTINCT:
+        return pd.Series(data=False, index=texts.index)
+    return texts.str.fullmatch(_TOTAL) & (texts.str.len() <= _LONGEST_TOTAL)
+
+
+def _of_categories(column: pd.Series, judge: object) -> NDArray[np.bool_]:
+    """Judge the distinct texts of a column and return the judgment of every row."""
+    if not is_text(column):
+        if column.dtype != object and not isinstance(column.dtype, pd.CategoricalDtype) and judge is _is_total:
+            return np.zeros(len(column), dtype=bool)
+        column = as_text(column)
+    texts = pd.Series(column.cat.categories, dtype=object)
+    if texts.empty:
+        return np.zeros(len(column), dtype=bool)
+    return np.asarray(judge(texts), dtype=bool)[column.cat.codes.to_numpy()]  # type: ignore[operator]
+
+
+def _close(column: str, known: list[str]) -> str:
+    close = get_close_matches(column, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

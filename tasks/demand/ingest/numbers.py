@@ -1,0 +1,82 @@
+"""Numbers as exports write them."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from schemas.settings import SourceSettings
+from schemas.tables import SMALLEST_NUMBER
+
+_INFINITY = r"[+-]?(?:inf|infinity|∞)"
+# No-break, figure, thin and narrow no-break space.
+_HARD_SPACES = "\u00a0\u2007\u2009\u202f"
+_OF_MARK = {" ": f" {_HARD_SPACES}", "'": f"'’{_HARD_SPACES}"}
+_POINT_GROUPS = r"[1-9]\d{0,2}(?:\.\d{3})+"
+_COMMA_GROUPS = r"[1-9]\d{0,2}(?:,\d{3})+"
+
+
+def parse_numbers(texts: pd.Series, source: SourceSettings) -> pd.Series:
+    """Read texts as numbers; NaN where a text is none.
+
+    A minus may follow the number ("12-", as SAP writes), and a negative number may be in parentheses. Digits may be
+    in groups of three, separated by the source's thousands mark (a point, if the decimal mark is a comma) or by
+    spaces that do not break.
+
+    Args:
+        texts: texts without surrounding spaces.
+        source: decimal and thousands mark.
+
+    >>> parse_numbers(pd.Series(["1.104,5", "12-"]), SourceSettings(path="", decimal=",")).tolist()
+    [1104.5, -12.0]
+    """
+    decimal = source.decimal
+    marks = _thousands(source)
+    texts = texts.str.replace("−", "-", regex=False)
+    texts = texts.str.replace(r"^\((.*)\)$", r"-\1", regex=True).str.replace(r"^([^+-].*)-$", r"-\1", regex=True)
+    digits = rf"(?:\d+|\d{{1,3}}(?:[{re.escape(marks)}]\d{{3}})+)?(?:{re.escape(decimal)}\d*)?(?:[eE][+-]?\d+)?"
+    plain = texts.str.fullmatch(rf"[+-]?\s?(?=[\d{re.escape(decimal)}]){digits}") & texts.str.contains(r"\d")
+    plain &= ~texts.str.fullmatch(rf"[+-]?{re.escape(decimal)}?[eE].*")
+    infinite = texts.str.fullmatch(_INFINITY, case=False)
+    cleaned = texts.str.replace(rf"[\s{re.escape(marks)}]", "", regex=True)
+    if decimal == ",":
+        cleaned = cleaned.str.replace(",", ".", regex=False)
+    cleaned = cleaned.where(plain | infinite).str.replace("∞", "inf", regex=False)
+    return near_zero_as_zero(pd.to_numeric(cleaned, errors="coerce").astype("float64"))
+
+
+def near_zero_as_zero(values: pd.Series) -> pd.Series:
+    """Return the values with those that are as small as rounding errors set to 0."""
+    return values.mask(values.abs() < SMALLEST_NUMBER, 0.0)
+
+
+def unclear_marks(texts: pd.Series, source: SourceSettings) -> list[str]:
+    """Return the texts whose decimal mark is probably a thousands mark; empty if there is no such evidence.
+
+    ``1.104`` is one thousand one hundred four if every number with a point has groups of three digits after it and
+    the numbers without a point end between 100 and 999: a file without thousands marks has larger ones.
+
+    Args:
+        texts: distinct texts of one column.
+        source: decimal and thousands mark; a configured thousands mark settles the question.
+    """
+    if source.thousands is not None:
+        return []
+    mark = source.decimal
+    texts = texts[texts.str.contains(r"\d", regex=True)].str.strip("+- \u00a0")
+    marked = texts[texts.str.contains(mark, regex=False)]
+    if marked.empty or not marked.str.fullmatch(_POINT_GROUPS if mark == "." else _COMMA_GROUPS).all():
+        return []
+    whole = pd.to_numeric(texts[texts.str.fullmatch(r"\d{1,15}")], errors="coerce")
+    plausible = len(whole) > 0 and 100 <= float(np.max(whole)) <= 999  # noqa: PLR2004
+    return list(marked) if plausible else []
+
+
+def _thousands(source: SourceSettings) -> str:
+    """Return all characters that may separate groups of three digits."""
+    mark = source.thousands
+    if mark is None:
+        return f".{_HARD_SPACES}" if source.decimal == "," else _HARD_SPACES
+    return _HARD_SPACES if mark == "none" else _OF_MARK.get(mark, f"{mark}{_HARD_SPACES}")

@@ -1,0 +1,339 @@
+"""Reading rules of the sources: what is left out, what counts as something else, and the alarms about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from schemas import columns as c
+from schemas.errors import DataContractError
+from schemas.raw import RawFile, RawTable, as_text
+from schemas.settings import Settings
+from tasks.demand.ingest.validation import ValidatedTables, validate_tables
+
+STORES = [{c.STORE_ID: "01"}, {c.STORE_ID: "02"}]
+PRODUCTS = [{c.SKU: "007"}, {c.SKU: "008"}]
+SALE = {c.DATE: "2024-01-01", c.STORE_ID: "01", c.SKU: "007", c.UNITS: "5"}
+STOCK = {c.STORE_ID: "01", c.SKU: "007", c.ON_HAND: "1"}
+Rows = list[dict[str, object]]
+
+
+def raw(name: str, rows: Rows) -> RawTable:
+    return RawTable.of(name, pd.DataFrame(rows).apply(as_text), f"{name}.csv")
+
+
+def read(sources: dict[str, Any] | None = None, limit: float = 1.0, **tables: Rows | RawTable) -> ValidatedTables:
+    given = {"stores": STORES, "products": PRODUCTS, "sales": [SALE], **tables}
+    tables_read = {name: rows if isinstance(rows, RawTable) else raw(name, rows) for name, rows in given.items()}
+    settings = Settings.model_validate(
+        {
+            "name": "test",
+            "aggregate": True,
+            "sources": {name: {"path": "x.csv", **(sources or {}).get(name, {})} for name in given},
+            "quality": {"max_quarantined_share": limit},
+        }
+    )
+    return validate_tables(tables_read, settings)
+
+
+def error(sources: dict[str, Any] | None = None, **tables: Rows) -> str:
+    with pytest.raises(DataContractError) as raised:
+        read(sources, limit=0.01, **tables)
+    return str(raised.value)
+
+
+def sale(**cells: object) -> dict[str, object]:
+    return {**SALE, **cells}
+
+
+def counts(result: ValidatedTables, table: str) -> tuple[int, int, int, int]:
+    found = [file for file in result.files if file.table == table]
+    return (
+        sum(file.rows_read for file in found),
+        sum(file.rows_accepted for file in found),
+        sum(file.rows_quarantined for file in found),
+        sum(file.rows_ignored for file in found),
+    )
+
+
+def alarms(result: ValidatedTables) -> list[tuple[str, int]]:
+    return [(alarm.name, alarm.count) for alarm in result.alarms]
+
+
+# Rows that are left out
+
+
+def test_ignored_rows_count_separately() -> None:
+    rows = [sale(), sale(store_id="CD01"), sale(doc="NC"), sale(doc="ANU "), sale(sku="BOLSA-2"), sale(sku="?")]
+    rules = {"ignore": {c.STORE_ID: ["CD01"], "doc": ["NC", "ANU"], c.SKU: ["BOLSA*"]}}
+    result = read({"sales": rules}, sales=rows)
+    assert counts(result, "sales") == (6, 1, 1, 4)
+    assert result.ignored == [
+        ("sales", "store_id in CD01", 1),
+        ("sales", "doc in NC, ANU", 2),
+        ("sales", "sku in BOLSA*", 1),
+    ]
+    assert result.quarantine[c.ROW_NUMBER].tolist() == [6]
+
+
+def test_ignore_uses_the_name_of_restock_or_of_the_file() -> None:
+    rows = [{"Fecha": "2024-01-01", c.STORE_ID: "01", "Cod": code, c.UNITS: "1"} for code in ("007", "B", "K")]
+    rules = {"columns": {c.DATE: "Fecha", c.SKU: "Cod"}, "ignore": {c.SKU: ["B"], "Cod": ["K"]}}
+    assert counts(read({"sales": rules}, sales=rows), "sales") == (3, 1, 0, 2)
+    message = error({"sales": {**rules, "ignore": {"cod": ["B"]}}}, sales=rows)
+    assert (
+        "sales: sources.sales.ignore names the column 'cod', which is not in sales.csv; did you mean 'Cod'?" in message
+    )
+
+
+def test_a_table_of_ignored_rows_stops_the_run() -> None:
+    message = error({"sales": {"ignore": {c.SKU: ["*"]}}})
+    assert "sales: all 1 rows are ignored (sku in *: 1)" in message
+
+
+@pytest.mark.parametrize(
+    ("cells", "left_out"),
+    [
+        ({c.DATE: "Total general", c.STORE_ID: "", c.SKU: "", c.UNITS: "99"}, True),
+        ({c.DATE: "", c.STORE_ID: "Subtotal 01:", c.SKU: "", c.UNITS: "99"}, True),
+        ({c.DATE: "Gesamtsumme", c.STORE_ID: "", c.SKU: "", c.UNITS: "99"}, True),
+        ({c.DATE: "", c.STORE_ID: "01", c.SKU: "", c.UNITS: "99"}, False),
+        ({c.SKU: "Total"}, False),
+    ],
+)
+def test_total_rows_are_left_out(cells: dict[str, object], left_out: bool) -> None:
+    result = read(sales=[sale(), sale(**cells)])
+    assert counts(result, "sales") == (2, 1, int(not left_out), int(left_out))
+    assert result.ignored == ([("sales", "total row", 1)] if left_out else [])
+
+
+def test_a_product_that_is_called_total_is_no_total_row() -> None:
+    products = [*PRODUCTS, {c.SKU: "9", "name": "Total shampoo"}, {c.SKU: "Total", "name": "", c.PRICE: "10"}]
+    assert counts(read(products=products), "products") == (4, 3, 0, 1)
+
+
+def two_files(sha: tuple[str, str], second: Rows) -> RawTable:
+    frame = pd.DataFrame([SALE, sale(units="6"), *second]).apply(as_text)
+    file = np.array([0, 0, *[1] * len(second)], dtype=np.int32)
+    files = tuple(
+        RawFile(path, digest, tuple(frame.columns), int((file == index).sum()))
+        for index, (path, digest) in enumerate(zip(("a.csv", "a (1).csv"), sha, strict=True))
+    )
+    return RawTable("sales", frame, file, np.array([2, 3, *range(2, 2 + len(second))]), files)
+
+
+@pytest.mark.parametrize("sha", [("1", "1"), ("1", "2")])
+def test_a_copy_of_a_file_counts_once(sha: tuple[str, str]) -> None:
+    result = read(sales=two_files(sha, [SALE, sale(units="6")]))
+    assert counts(result, "sales") == (4, 2, 0, 2)
+    assert alarms(result) == [("duplicate_file", 1)]
+    assert "sales: a (1).csv is a copy of a.csv" in result.alarms[0].message
+    assert alarms(read(sales=two_files(("1", "2"), [SALE, sale(units="7")]))) == []
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "rules", "value"),
+    [
+        ("12-", {}, -12.0),
+        ("(12)", {}, -12.0),
+        ("\u221212", {}, -12.0),
+        ("1\u00a0234", {}, 1234.0),
+        ("1\u202f234\u00a0", {}, 1234.0),
+        ("1.234.567", {"thousands": ".", "decimal": ","}, 1234567.0),
+        ("1.104", {"thousands": ".", "decimal": ","}, 1104.0),
+        ("1.104", {"thousands": "none"}, 1.104),
+        ("1,104.5", {"thousands": ","}, 1104.5),
+        ("1 104", {"thousands": " "}, 1104.0),
+        ("1’104", {"thousands": "'"}, 1104.0),
+        ("1.104,50-", {"decimal": ","}, -1104.5),
+        ("1e-320", {}, 0.0),
+        ("5.5e-17", {}, 0.0),
+    ],
+)
+def test_numbers_as_exports_write_them(text: str, rules: dict[str, str], value: float) -> None:
+    assert read({"sales": rules}, sales=[sale(units=text)]).tables["sales"][c.UNITS].tolist() == [value]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("1,104", "units: not a number"),
+        ("1 104", "units: not a number"),
+        ("-", "units: empty"),
+        ("e5", "units: not a number"),
+        (".", "units: not a number"),
+        ("1e300", "units: 1e+15 or larger"),
+        ("#N/A", "units: Excel error value"),
+        ("#¡REF!", "units: Excel error value"),
+        ("=A1*2", "units: formula without a computed value"),
+    ],
+)
+def test_cells_that_are_no_quantity(text: str, reason: str) -> None:
+    result = read(sales=[sale(), sale(units=text)])
+    assert result.reasons == [("sales", reason, 1)]
+
+
+@pytest.mark.parametrize(("mark", "rules"), [(".", {}), (",", {"decimal": ","})])
+def test_a_decimal_mark_that_is_probably_a_thousands_mark_stops_the_run(mark: str, rules: dict[str, str]) -> None:
+    rows = [sale(units=text.replace(".", mark)) for text in ("717", "805", "1.022", "1.296", "999")]
+    message = error({"sales": rules}, sales=rows)
+    assert f"sales: column units ('units' in sales.csv) has '{mark}' in 2 of 5 rows" in message
+    assert f"set sources.sales.thousands: '{mark}'" in message
+    assert "set sources.sales.thousands: none" in message
+
+
+@pytest.mark.parametrize(
+    "texts", [["717", "1.5", "1.022"], ["0.356", "1.022", "500"], ["1.022", "1200"], ["2", "1.333"]]
+)
+def test_a_decimal_mark_with_evidence_for_decimals_is_one(texts: list[str]) -> None:
+    assert len(read(sales=[sale(units=text) for text in texts]).tables["sales"]) == len(texts)
+
+
+# Dates
+
+
+ZONE = {"timezone": "America/Santiago"}
+
+
+@pytest.mark.parametrize(
+    ("text", "rules", "day"),
+    [
+        ("2024-07-07T01:40:00Z", {}, "2024-07-07"),
+        ("2024-07-07T01:40:00Z", ZONE, "2024-07-06"),
+        ("2024-07-07T01:40:00.123+00:00", ZONE, "2024-07-06"),
+        ("2024-07-07 01:40:00,5 UTC", ZONE, "2024-07-06"),
+        ("2024-07-07 01:40:00+00", ZONE, "2024-07-06"),
+        ("2024-07-06T22:40:00-0430", ZONE, "2024-07-06"),
+        ("2024-07-06 23:59:00-00:30", ZONE, "2024-07-06"),
+        ("2024-07-07 01:40:00", ZONE, "2024-07-07"),
+        ("2024-07-07 01:40:00", {**ZONE, "timestamp_zone": "UTC"}, "2024-07-06"),
+        ("2024-07-07", {**ZONE, "timestamp_zone": "UTC"}, "2024-07-07"),
+        ("07/07/2024 01:40", {**ZONE, "timestamp_zone": "UTC", "date_format": "%d/%m/%Y %H:%M"}, "2024-07-06"),
+    ],
+)
+def test_time_stamps_become_days_of_the_stores(text: str, rules: dict[str, str], day: str) -> None:
+    dates = read({"sales": rules}, sales=[sale(date=text)]).tables["sales"][c.DATE]
+    assert dates.tolist() == [pd.Timestamp(day)]
+
+
+def test_time_stamps_in_the_hours_of_a_clock_change() -> None:
+    rules = {"timezone": "UTC", "timestamp_zone": "Europe/Berlin"}
+    rows = [sale(date=text) for text in ("2024-03-31 02:30:00", "2024-10-27 02:30:00")]
+    assert len(read({"sales": rules}, sales=rows).tables["sales"]) == 2
+
+
+def test_offsets_without_a_time_zone_raise_an_alarm() -> None:
+    rows = [sale(date="2024-07-07T01:40:00Z"), sale(date="2024-07-07T00:00:00Z"), sale()]
+    result = read(sales=rows)
+    assert alarms(result) == [("time_zone", 1)]
+    assert "set sources.sales.timezone, for example America/Santiago" in result.alarms[0].message
+    assert alarms(read({"sales": {"timezone": "UTC"}}, sales=rows)) == []
+
+
+def test_serial_numbers_of_excel_are_named() -> None:
+    message = error(sales=[sale(date="45292"), sale(date="45293")])
+    assert "holds a date in none of its 2 rows; it holds '45292' 1, '45293' 1" in message
+    assert "dates as Excel stores them (serial numbers; 45292 is 2024-01-01)" in message
+
+
+# Codes
+
+
+def test_codes_in_scientific_notation_are_refused_with_advice() -> None:
+    rows = [sale(sku="8,41234E+12"), sale(sku="8.41E+12")]
+    assert "scientific notation" in error(sales=rows)
+    assert "Format the column as text" in error(sales=rows)
+    result = read(sales=[*[SALE] * 9, *rows])
+    assert result.reasons == [("sales", "sku: number in scientific notation instead of a code", 2)]
+
+
+def test_ids_that_differ_in_leading_zeros_raise_an_alarm() -> None:
+    products = [*PRODUCTS, {c.SKU: "7"}, {c.SKU: "A7"}, {c.SKU: "A07"}]
+    result = read(products=products, sales=[SALE, sale(sku="7")])
+    assert alarms(result) == [("mixed_ids", 1), ("mixed_ids", 1)]
+    assert result.alarms[0].skus == ["007", "7"]
+    assert "007 and 7" in result.alarms[0].message
+
+
+# Values that are not stated
+
+
+def test_zero_and_text_in_optional_numbers_are_not_stated() -> None:
+    products = [
+        {c.SKU: "007", c.PRICE: "0", c.PACK_SIZE: "6"},
+        {c.SKU: "008", c.PRICE: "5", c.PACK_SIZE: "0"},
+        {c.SKU: "009", c.PRICE: "tbd", c.PACK_SIZE: ""},
+        {c.SKU: "010", c.PRICE: "#N/A", c.PACK_SIZE: "0.5"},
+    ]
+    stores = [{c.STORE_ID: "01", c.STORAGE_CAPACITY: "0"}, {c.STORE_ID: "02", c.STORAGE_CAPACITY: "-1"}]
+    result = read(products=products, stores=stores)
+    assert result.quarantine.empty
+    prices, packs = result.tables["products"][c.PRICE], result.tables["products"][c.PACK_SIZE]
+    assert prices.isna().tolist() == [True, False, True, True]
+    assert packs.isna().tolist() == [False, True, True, True]
+    assert result.tables["stores"][c.STORAGE_CAPACITY].isna().all()
+    assert [(alarm.name, alarm.count, alarm.stores, alarm.skus) for alarm in result.alarms] == [
+        ("not_stated", 2, ["01", "02"], []),
+        ("not_stated", 2, [], ["007", "009"]),
+        ("not_stated", 2, [], ["008", "010"]),
+    ]
+    assert "stores: storage_capacity of 01, 02 (2 in all) is '0' 1, '-1' 1 and counts as not stated." in str(
+        result.alarms[0].message
+    )
+
+
+# Stock
+
+
+def test_stock_rows_of_one_key_are_summed_and_negative_stock_counts_as_zero() -> None:
+    rows = [
+        {**STOCK, "lot": "a", c.IN_TRANSIT: ""},
+        {**STOCK, "lot": "b", c.ON_HAND: "-3", c.IN_TRANSIT: "2"},
+        {**STOCK, c.SKU: "008", c.ON_HAND: "6", "lot": "a", c.IN_TRANSIT: ""},
+        {**STOCK, c.SKU: "008", c.ON_HAND: "9", "lot": "b", c.IN_TRANSIT: ""},
+    ]
+    result = read(stock=rows, dc_stock=[{c.SKU: "007", c.AVAILABLE: "4"}, {c.SKU: "007", c.AVAILABLE: "5"}])
+    stock = result.tables["stock"].set_index(c.SKU)
+    assert stock[c.ON_HAND].to_dict() == {"007": 0.0, "008": 15.0}
+    assert stock[c.IN_TRANSIT].isna().to_dict() == {"007": False, "008": True}
+    assert result.tables["dc_stock"][c.AVAILABLE].tolist() == [9.0]
+    assert counts(result, "stock") == (4, 4, 0, 0)
+    assert alarms(result) == [("negative_stock", 1)]
+
+
+# Units
+
+
+def boxes(amounts: tuple[str, str]) -> Rows:
+    piece = [sale(units="5", uom="PR", net_amount=amounts[0]) for _ in range(4)]
+    return piece + [sale(units="2", uom="BX12", net_amount=amounts[1]) for _ in range(4)]
+
+
+def test_units_are_converted_by_the_table() -> None:
+    rules = {"columns": {c.UNIT: "uom"}, "conversion": {"PR": 1, "BX12": 12}}
+    rows = [*boxes(("1", "1")), sale(units="3", uom="KG"), sale(units="4", uom="")]
+    result = read({"sales": rules}, sales=rows)
+    assert result.tables["sales"][c.UNITS].tolist() == [5.0] * 4 + [24.0] * 4 + [4.0]
+    assert result.reasons == [("sales", "unit: not in the conversion table", 1)]
+    assert alarms(result) == []
+    assert "conversion is set, but the file has no column unit" in error({"sales": {"conversion": {"PR": 1}}})
+
+
+def test_units_are_converted_by_the_evidence_of_amounts() -> None:
+    result = read(sales=boxes(("100", "480")))
+    assert result.tables["sales"][c.UNITS].tolist() == [5.0] * 4 + [24.0] * 4
+    assert alarms(result) == [("mixed_units", 4)]
+    assert "PR: 1, BX12: 12; quantities were converted" in result.alarms[0].message
+
+
+def test_units_without_evidence_raise_an_alarm() -> None:
+    result = read(sales=boxes(("100", "222")))
+    assert result.tables["sales"][c.UNITS].tolist() == [5.0] * 4 + [2.0] * 4
+    assert "quantities are read as pieces. Map the column (sources.sales.columns.unit: uom)" in result.alarms[0].message
+    assert alarms(read(sales=[sale(uom="PR"), sale(uom="PR")])) == []
