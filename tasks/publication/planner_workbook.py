@@ -40,7 +40,7 @@ def write_planner_workbook(folder: Path, outputs: RunOutputs, facts: RunFacts, r
         _targets(outputs),
         Sheet("Exceptions", exceptions(outputs, facts, run, Language.of(settings)), money=(c.MONEY,)),
         _forecast(outputs, run),
-        Sheet("Costs", outputs.costs[_order(outputs.costs, COSTS.columns)], COSTS.file, money=_COST_MONEY),
+        Sheet("Costs", _costs(outputs.costs), COSTS.file, money=_COST_MONEY),
         Sheet("Overrides", _overrides(outputs, facts, run)),
         Sheet("Rejected rows", _rejected(outputs.quarantine), "quarantine.csv"),
     )
@@ -86,6 +86,8 @@ def _forecast(outputs: RunOutputs, run: RunContext) -> Sheet:
     starts = labels[:-1:step]
     ends = [labels[min(at + step, len(labels) - 1)] - pd.Timedelta(days=1) for at in range(0, len(labels) - 1, step)]
     rows = outputs.forecast[outputs.forecast[c.CHAMPION].to_numpy(dtype=bool)]
+    # Sums of floats depend on the order of the rows.
+    rows = rows.iloc[row_order(rows, [c.STORE_ID, c.CATEGORY, c.DATE])]
     block = starts.searchsorted(pd.to_datetime(rows[c.DATE]), side="right") - 1
     keys = [c.STORE_ID, c.CATEGORY, c.MODEL]
     units = rows[c.MEAN].groupby([*(rows[name].astype(str) for name in keys), pd.Series(block, rows.index)]).sum()
@@ -134,6 +136,8 @@ def _rejected(quarantine: pd.DataFrame) -> pd.DataFrame:
     return rows[list(facts)].assign(**{c.FILE: names, _ROW: written})
 
 
-def _order(frame: pd.DataFrame, first: tuple[str, ...]) -> list[str]:
-    known = [name for name in first if name in frame.columns]
-    return [*known, *sorted(str(name) for name in frame.columns if name not in known)]
+def _costs(costs: pd.DataFrame) -> pd.DataFrame:
+    """The rows and columns of ``costs.csv``."""
+    known = [name for name in COSTS.columns if name in costs.columns]
+    further = sorted(str(name) for name in costs.columns if name not in known)
+    return costs.iloc[row_order(costs, COSTS.key)][[*known, *further]]

@@ -13,6 +13,7 @@ from schemas.plan import FloatArray
 from schemas.run import RunContext
 from schemas.tables import OVERRIDES
 from tasks.report.language import ENGLISH, Language
+from tasks.storage.row_order import row_order
 
 COLUMNS = (
     *(c.KIND, c.STORE_ID, c.SKU, c.PRODUCT_NAME, c.CATEGORY, c.UNITS, c.MONEY, c.WEEKS_OF_COVER, c.REASON),
@@ -131,6 +132,8 @@ def _weekly_sales(table: pd.DataFrame, forecast: pd.DataFrame, run: RunContext) 
     """Expected units a week of each pair: its share of the champion's mean forecast over the horizon."""
     series = [c.STORE_ID, c.CATEGORY]
     live = forecast[forecast[c.CHAMPION].to_numpy(dtype=bool)]
+    # Sums of floats depend on the order of the rows.
+    live = live.iloc[row_order(live, [*series, c.DATE])]
     total = live[[*series, c.MEAN]].astype(dict.fromkeys(series, str)).groupby(series)[c.MEAN].sum()
     index = pd.MultiIndex.from_frame(table[series].astype(str))
     labels = run.settings.period.range(run.as_of, run.settings.horizon + 1)
