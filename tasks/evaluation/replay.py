@@ -149,4 +149,6 @@ def with_champions(made: pd.DataFrame | None, backtest: pd.DataFrame, horizon: i
         return folds
     folds = folds[folds[c.CUTOFF].isin(made[c.CUTOFF])]
     kept = made[~made[c.CUTOFF].isin(folds[c.CUTOFF])]
-    return pd.concat([kept, folds], ignore_index=True)[[name for name in made.columns if name != c.MODEL]]
+    # Empty tables are left out: pandas will let their types decide the result's.
+    parts = [part for part in (kept, folds) if len(part)]
+    return pd.concat(parts, ignore_index=True)[[name for name in made.columns if name != c.MODEL]]

@@ -1,11 +1,13 @@
-"""Which model forecasts the replayed weeks, and at which cutoffs."""
+"""Which model forecasts the replayed weeks, at which cutoffs, and where the champions' own forecasts replace it."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from tasks.evaluation.replay import ReplayRule, replay_model, replayed_cutoffs
+from schemas import columns as c
+from tasks.evaluation.replay import ReplayRule, replay_model, replayed_cutoffs, with_champions
 from tasks.forecasting.registry import facts
 from tests.forecasting.panels import panel_of
 
@@ -41,3 +43,32 @@ def test_a_large_panel_is_replayed_over_fewer_weeks() -> None:
     panel = panel_of(np.ones((3, 60)), "D", horizon=7)
     two_cutoffs = ReplayRule(most_forecasts=3 * 7 * 2)
     assert replayed_cutoffs(panel, review_period=7, runs=52, rule=two_cutoffs) == [46, 53]
+
+
+def forecasts(cutoff: str, mean: float, periods: int = 2) -> pd.DataFrame:
+    """Rows of one series at one cutoff."""
+    dates = pd.date_range(cutoff, periods=periods)
+    return pd.DataFrame({c.CUTOFF: dates[0], c.STORE_ID: "1", c.CATEGORY: "x", c.DATE: dates, c.MEAN: mean})
+
+
+MADE = pd.concat([forecasts("2024-01-01", 1.0), forecasts("2024-01-08", 1.0)]).assign(**{c.MODEL: "xgboost"})
+
+
+def means(rows: pd.DataFrame) -> dict[str, float]:
+    return rows.groupby(rows[c.CUTOFF].dt.strftime("%d"))[c.MEAN].sum().to_dict()
+
+
+def test_champions_replace_the_model_at_cutoffs_with_a_fold_over_the_whole_horizon() -> None:
+    folds = [forecasts("2024-01-01", 5.0, periods=1), forecasts("2024-01-08", 5.0), forecasts("2024-01-15", 5.0)]
+    found = with_champions(MADE, pd.concat(folds), horizon=2)
+    assert means(found) == {"01": 2.0, "08": 10.0}
+    assert list(found.columns) == [name for name in MADE.columns if name != c.MODEL]
+    assert means(with_champions(None, pd.concat(folds), horizon=2)) == {"08": 10.0, "15": 10.0}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("replaced", [[], ["2024-01-01", "2024-01-08"]])
+def test_no_or_all_cutoffs_are_replaced_without_a_warning(replaced: list[str]) -> None:
+    folds = pd.concat([forecasts(cutoff, 5.0) for cutoff in [*replaced, "2023-01-01"]])
+    made = MADE.astype({c.STORE_ID: "category"})
+    assert means(with_champions(made, folds, horizon=2)) == dict.fromkeys(("01", "08"), 10.0 if replaced else 2.0)
