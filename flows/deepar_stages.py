@@ -22,10 +22,10 @@ from tasks.stages.deepar import (
     plan_configurations,
     train_best,
     train_configuration,
-    tune_best,
 )
 from tasks.stages.deepar_endpoint import deploy_models
 from tasks.stages.deepar_tools import deepar_settings
+from tasks.stages.deepar_tuning import tune_best
 
 
 class Configurations(NamedTuple):

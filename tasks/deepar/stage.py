@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from schemas import columns as c
 from schemas.deepar import (
@@ -16,6 +16,7 @@ from schemas.deepar import (
     TrainingRequest,
     TuningRecord,
     TuningRequest,
+    TuningResult,
 )
 from schemas.errors import TrainingError
 from schemas.panel import Panel
@@ -164,3 +165,19 @@ def _settings_lines(choice: DeepArChoice, chosen: dict[str, str]) -> str:
         *(f"      {name}: {value}" for name, value in sorted(chosen.items())),
     ]
     return "\n".join(lines) + "\n"
+
+
+def trial_rows(result: TuningResult) -> list[dict[str, Any]]:
+    """The trials of a search as rows of a table: the best first, those without a value last."""
+    ranked = sorted(result.trials, key=lambda one: (one.value is None, one.value or 0.0))
+    return [
+        {
+            result.objective: None if one.value is None else round(one.value, 6),
+            **one.hyperparameters,
+            "state": one.state,
+            "seconds": round(one.seconds),
+            "job": one.job,
+            "reason": one.reason,
+        }
+        for one in ranked
+    ]

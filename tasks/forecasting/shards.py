@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from schemas.facts import Scope
 from schemas.panel import IndexArray, Panel
+from schemas.records import ForecastRecord
 from schemas.run import ShardSpec
 from schemas.settings import Settings
 from tasks.forecasting.budget import chosen_series
@@ -29,6 +31,24 @@ def shards(settings: Settings, panel: Panel, folds: int) -> list[ShardSpec]:
     """
     order = sorted(model_names(settings), key=_place)
     return [spec for name in order for spec in _of_model(name, settings, panel, folds)]
+
+
+def summary_rows(records: Sequence[ForecastRecord]) -> list[dict[str, Any]]:
+    """Series, fallbacks, seconds and notes of each model, summed over its shards."""
+    rows = []
+    for model in dict.fromkeys(record.model for record in records):
+        of_model = [record for record in records if record.model == model]
+        fell_back = {(failure.store_id, failure.category) for record in of_model for failure in record.failures}
+        rows.append(
+            {
+                "model": model,
+                "series": sum(record.series for record in of_model if record.live),
+                "fell back": len(fell_back),
+                "seconds": round(sum(record.seconds for record in of_model)),
+                "notes": "; ".join(dict.fromkeys(note for record in of_model for note in record.notes)),
+            }
+        )
+    return rows
 
 
 def _place(name: str) -> tuple[bool, bool, bool]:

@@ -1,8 +1,6 @@
-"""Tasks: train DeepAR configurations in parallel, choose and train the best one, and tune it."""
+"""Tasks: train DeepAR configurations in parallel, and choose and train the best one."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -13,8 +11,6 @@ from schemas.deepar import (
     DeepArChoice,
     DeepArModelRecord,
     DeepArTrial,
-    TuningRecord,
-    TuningResult,
 )
 from schemas.errors import TrainingError
 from schemas.records import PanelRecord
@@ -27,15 +23,14 @@ from tasks.demand.folds import rolling_folds
 from tasks.demand.stored import load_panel
 from tasks.evaluation.configurations import ChoiceInputs, choose_without_comparison
 from tasks.evaluation.configurations import choose_configuration as choose
-from tasks.stages.deepar_tools import deepar_settings, deepar_slice, deepar_tools, deepar_tuning_slice
+from tasks.stages.deepar_tools import deepar_settings, deepar_slice, deepar_tools
 from tasks.stages.stage import Stage
-from tasks.stages.support import say, show_markdown, show_table
+from tasks.stages.support import say, show_table
 from tasks.storage.lake import open_lake
 
 CONFIGURATION = Stage("deepar-configuration", ConfigurationRecord, deepar.train_configuration)
 CHOICE = Stage("deepar-choice", DeepArChoice, choose)
 MODEL = Stage("deepar-model", DeepArModelRecord, deepar.train_chosen)
-TUNING = Stage("deepar-tuning", TuningRecord, deepar.tune_chosen)
 
 
 @task(name="plan configurations", task_run_name="plan deepar configurations", cache_policy=NO_CACHE)
@@ -98,32 +93,3 @@ def train_best(run: RunContext, panel: PanelRecord, choice: DeepArChoice) -> Sta
     record, state = MODEL.run(run, inputs, deepar_slice(run), deepar_tools(run))
     say(f"model: {record.model.job}, {record.model.archive.key}")
     return state
-
-
-@task(name="tune", task_run_name="tune deepar", cache_policy=NO_CACHE)
-def tune_best(run: RunContext, panel: PanelRecord, trial: DeepArTrial, choice: DeepArChoice) -> State[TuningRecord]:
-    """Search the hyperparameters of the chosen configuration; show the trials and the best settings as artifacts.
-
-    Raises:
-        TrainingError: no training finished, or the history is too short.
-    """
-    inputs = deepar.TuningInputs(panel=panel.panel, trial=trial, choice=choice)
-    record, state = TUNING.run(run, inputs, deepar_tuning_slice(run), deepar_tools(run))
-    show_table(run, "deepar-tuning", _trial_rows(record.result), f"Trials of {record.result.job}, best first")
-    show_markdown(run, "deepar-tuned", f"```yaml\n{record.settings}```\n", "The best hyperparameters, for the settings")
-    return state
-
-
-def _trial_rows(result: TuningResult) -> list[dict[str, Any]]:
-    ranked = sorted(result.trials, key=lambda one: (one.value is None, one.value or 0.0))
-    return [
-        {
-            result.objective: None if one.value is None else round(one.value, 6),
-            **one.hyperparameters,
-            "state": one.state,
-            "seconds": round(one.seconds),
-            "job": one.job,
-            "reason": one.reason,
-        }
-        for one in ranked
-    ]

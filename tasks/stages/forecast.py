@@ -15,7 +15,7 @@ from tasks.demand.folds import rolling_folds
 from tasks.demand.stored import load_panel
 from tasks.forecasting.registry import module_of
 from tasks.forecasting.shard import ShardInputs, forecast_shard
-from tasks.forecasting.shards import shards
+from tasks.forecasting.shards import shards, summary_rows
 from tasks.stages.deepar_tools import deepar_settings, deepar_slice, deepar_tools
 from tasks.stages.stage import Stage
 from tasks.stages.support import cores_of, say, show_table
@@ -68,17 +68,5 @@ def forecast_model_shard(
 @task(name="summarize forecasts", task_run_name="summarize forecasts", cache_policy=NO_CACHE)
 def summarize_forecasts(run: RunContext, forecasts: list[ForecastRecord]) -> None:
     """Show series, fallbacks and running time of each model as an artifact."""
-    rows = []
-    for model in dict.fromkeys(record.model for record in forecasts):
-        shards = [record for record in forecasts if record.model == model]
-        fell_back = {(failure.store_id, failure.category) for record in shards for failure in record.failures}
-        rows.append(
-            {
-                "model": model,
-                "series": sum(record.series for record in shards if record.live),
-                "fell back": len(fell_back),
-                "seconds": round(sum(record.seconds for record in shards)),
-                "notes": "; ".join(dict.fromkeys(note for record in shards for note in record.notes)),
-            }
-        )
-    show_table(run, "forecasts", rows, "Series per model; a costly local model forecasts only the largest series")
+    description = "Series per model; a costly local model forecasts only the largest series"
+    show_table(run, "forecasts", summary_rows(forecasts), description)

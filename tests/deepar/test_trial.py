@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from schemas.deepar import TuningResult, TuningTrial
+from tasks.deepar.stage import trial_rows
 from tasks.deepar.trial import plan_trial
 from tasks.demand.folds import rolling_folds
 from tests.forecasting.panels import panel_of
@@ -39,3 +41,16 @@ def test_periods_without_any_known_demand_are_passed_over() -> None:
     demand[2, 80] = 1.0
     trial = plan_trial(panel_of(demand, horizon=14), 100)
     assert (trial.history, trial.known) == (81, 67)
+
+
+def test_the_trials_of_a_search_are_listed_best_first_and_those_without_a_value_last():
+    values = {"a": 0.5, "b": None, "c": 0.12345678, "d": 0.0}
+    trials = [
+        TuningTrial(job=job, hyperparameters={"epochs": "3"}, state="finished", value=value, seconds=1.6, reason=job)
+        for job, value in values.items()
+    ]
+    rows = trial_rows(TuningResult(job="search", objective="test:RMSE", trials=trials, best="d"))
+    assert [row["job"] for row in rows] == ["d", "c", "a", "b"]
+    assert [row["test:RMSE"] for row in rows] == [0.0, 0.123457, 0.5, None]
+    rest = {"epochs": "3", "state": "finished", "seconds": 2, "job": "c", "reason": "c"}
+    assert rows[1] == {"test:RMSE": 0.123457, **rest}
