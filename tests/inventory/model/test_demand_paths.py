@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
-from tasks.inventory.model.demand_paths import Correlation, OwnPaths, correlation_of, draw_paths
+from tasks.inventory.model.demand_paths import (
+    _SCORE,
+    Correlation,
+    OwnPaths,
+    _lag_correlation,
+    _scores,
+    correlation_of,
+    draw_paths,
+)
 
 LEVELS = [0.1, 0.25, 0.5, 0.75, 0.9]
 ALONE = Correlation(0.0, 0.0, 0.0)
@@ -116,3 +125,25 @@ def test_model_paths_are_reused_and_ties_are_random():
     # Ties: the rank of a path differs between periods.
     assert np.ptp(np.floor(found * 10), axis=1).max() > 0
     np.testing.assert_array_equal(np.floor(found[:5] * 10), np.floor(found[10:15] * 10))
+
+
+def test_the_score_of_an_actual_is_that_of_the_middle_of_its_interval():
+    quantiles = np.tile([10.0, 20.0, 30.0], (5, 1))
+    found = _scores(np.array([5.0, 15.0, 20.0, 25.0, 40.0]), quantiles, np.array([0.1, 0.5, 0.9]))
+    np.testing.assert_allclose(found, norm.ppf([0.05, 0.3, 0.5, 0.7, 0.95]))
+
+
+def test_an_actual_on_several_equal_quantiles_lies_in_the_middle_of_them():
+    found = _scores(np.array([0.0]), np.array([[0.0, 0.0, 3.0]]), np.array([0.1, 0.5, 0.9]))
+    np.testing.assert_allclose(found, norm.ppf([0.45]))
+
+
+@pytest.mark.parametrize("lag", [1, 2])
+def test_autocorrelation_does_not_depend_on_the_scale(lag):
+    periods = np.arange(400)
+    frame = pd.DataFrame({"cutoff": 0, "store_id": 0, "category": 0, "date": periods})
+    for scale in (0.5, 3.0):
+        found = _lag_correlation(frame.assign(**{_SCORE: scale * (-1.0) ** periods}), lag)
+        assert found == pytest.approx((-1.0) ** lag, abs=0.01)
+    assert _lag_correlation(frame.assign(**{_SCORE: 0.0}), lag) is None
+    assert _lag_correlation(frame.head(200).assign(**{_SCORE: 1.0}), lag) is None
