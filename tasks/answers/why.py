@@ -12,6 +12,7 @@ from schemas.errors import ConfigError, first_few
 from schemas.outputs import EXPLANATIONS, OVERRIDDEN
 from schemas.run import RunContext
 from tasks.publication.earlier_runs import RUNS, preview_key, published, run_key
+from tasks.report.language import Language
 from tasks.report.reasons import reason_lines
 from tasks.storage.lake import Lake, open_lake
 
@@ -48,7 +49,7 @@ def why(run: RunContext, store: str, sku: str) -> list[str]:
             f"neither sold nor counted there. Its target is 0. {known}{_similar(sku, skus)}"
         )
     row = own[skus == sku].iloc[0].to_dict()
-    return [*reason_lines(row), *_override(lake, run, store, sku)]
+    return [*reason_lines(row, Language.of(run.settings)), *_override(lake, run, store, sku)]
 
 
 def explanations_of(lake: Lake, run: RunContext) -> pd.DataFrame:
@@ -75,7 +76,11 @@ def _override(lake: Lake, run: RunContext, store: str, sku: str) -> list[str]:
         return []
     table = earlier.table(OVERRIDDEN)
     own = table[(table[c.STORE_ID] == store) & (table[c.SKU] == sku)]
-    return [f"A planner's override changed the published target to {target}." for target in own[c.TARGET_QUANTITY]]
+    say = Language.of(run.settings)
+    return [
+        say("A planner's override changed the published target to {target}.", target=say.number(target))
+        for target in own[c.TARGET_QUANTITY]
+    ]
 
 
 def _similar(text: str, known: pd.Series) -> str:

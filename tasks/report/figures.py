@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from schemas import columns as c
 from tasks.report.accuracy import SeriesLookup
 from tasks.report.drawing import COLORS, Drawing, axis_top, draw, panels, report_style, set_axis_top
+from tasks.report.language import ENGLISH, Language
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,12 +122,14 @@ class ForecastFrames:
         return int(periods.searchsorted(pd.to_datetime(self.live[c.DATE]).min())) if len(self.live) else len(periods)
 
 
-def forecast_figure(curves: Curves, row: int, alt: str, width: int = 560, height: int = 210) -> Drawing:
+def forecast_figure(
+    curves: Curves, row: int, alt: str, width: int = 560, height: int = 210, say: Language = ENGLISH
+) -> Drawing:
     """Draw demand, forecast of the last fold and live forecast of one series (or the total)."""
     lines = {"ink": curves.actual[row], "fold": curves.fold[row], "live": curves.live[row]}
     bands = [] if curves.low is None or curves.high is None else [curves.low[row], curves.high[row]]
     with report_style():
-        figure, (axes,) = panels(curves.periods, width, height)
+        figure, (axes,) = panels(curves.periods, width, height, say=say)
         set_axis_top(axes, axis_top(*lines.values(), *bands))
         if bands:
             _band(axes, bands[0], bands[1])
@@ -137,17 +140,19 @@ def forecast_figure(curves: Curves, row: int, alt: str, width: int = 560, height
         return draw(figure, alt)
 
 
-def visits_figure(visits: pd.DataFrame, periods: pd.DatetimeIndex, limit: int | None) -> Drawing:
+def visits_figure(
+    visits: pd.DataFrame, periods: pd.DatetimeIndex, limit: int | None, say: Language = ENGLISH
+) -> Drawing:
     """Draw the number of stores with a delivery per period, and the limit of the network if there is one."""
     at = periods.get_indexer(pd.to_datetime(visits[c.DATE]))
     counts = np.bincount(at[at >= 0], minlength=len(periods)).astype(np.float64)
     with report_style():
-        figure, (axes,) = panels(periods, 1120, 190)
+        figure, (axes,) = panels(periods, 1120, 190, say=say)
         set_axis_top(axes, axis_top(counts, float(limit or 0)))
         axes.bar(np.arange(len(periods)), counts, width=0.7, color=COLORS["visits"])
         if limit:
             axes.axhline(limit, color=COLORS["red"], linewidth=1.5, dashes=(4, 3))
-        return draw(figure, "Stores with a delivery by period")
+        return draw(figure, say("Stores with a delivery by period"))
 
 
 def _line(axes: Axes, values: FloatArray, color: str) -> None:

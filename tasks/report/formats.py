@@ -20,6 +20,7 @@ class Table:
         marked: indices of highlighted rows.
         note: a line below the table.
         filters: indices of the columns with a filter in the page.
+        red: indices of rows that are problems.
     """
 
     headers: Sequence[str]
@@ -27,6 +28,7 @@ class Table:
     marked: frozenset[int] = field(default=frozenset())
     note: str = ""
     filters: frozenset[int] = field(default=frozenset())
+    red: frozenset[int] = field(default=frozenset())
 
 
 number = ENGLISH.number

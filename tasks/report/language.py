@@ -34,6 +34,11 @@ _SPANISH_MARKS = str.maketrans(",.", ".,")
 _TEN, _HUNDRED = 10, 100
 
 
+def message(text: str) -> str:
+    """Mark a text of the catalog that is translated where it is used; returns it unchanged."""
+    return text
+
+
 @cache
 def spanish() -> dict[str, str]:
     """Return the catalog: English text to Spanish text."""
@@ -80,6 +85,25 @@ class Language:
         '1 store'
         """
         return self(one if count == 1 else many, count=self.number(count), **values)
+
+    def first(self, shown: int, count: int, where: str) -> str:
+        """Return the note of a table that shows the first rows only; empty if it shows all."""
+        if count <= shown:
+            return ""
+        return self(
+            "The first {shown} of {count} rows. All rows: {where}",
+            shown=self.number(shown),
+            count=self.number(count),
+            where=where,
+        )
+
+    def headers(self, *texts: str) -> tuple[str, ...]:
+        """Translate the headers of a table; the prefix ``#`` of a numeric column is kept.
+
+        >>> Language("es").headers("Store", "#Units")
+        ('Tienda', '#Unidades')
+        """
+        return tuple(f"#{self.known(text[1:])}" if text.startswith("#") else self.known(text) for text in texts)
 
     def number(self, value: float | None, digits: int = 0) -> str:
         """Format a number with thousands separators; a dash for an unknown number.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from schemas import columns as c
 from tasks.report.drawing import COLORS, Backdrop, Drawing, axis_top, edges_of, panels, report_style, set_axis_top
-from tasks.report.formats import number, quantity
+from tasks.report.language import ENGLISH, Language
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,8 +50,9 @@ class StockFigures:
         policies: the policies shown, the chosen one first.
     """
 
-    def __init__(self, stock_by_day: pd.DataFrame, policies: Sequence[str]) -> None:
+    def __init__(self, stock_by_day: pd.DataFrame, policies: Sequence[str], say: Language = ENGLISH) -> None:
         """Arrange the rows of ``stock_by_day`` as arrays; policies without rows are left out."""
+        self._say = say
         found = set(stock_by_day[c.POLICY].astype(object))
         self.policies = [policy for policy in policies if policy in found]
         self._stores = sorted(stock_by_day[c.STORE_ID].astype(object).unique(), key=natural_order)
@@ -74,7 +75,7 @@ class StockFigures:
             return []
         with report_style():
             # All stores share one figure because creating a figure takes as long as drawing it.
-            figure, axes = panels(self._periods, _WIDTH, _HEIGHT, self.policies)
+            figure, axes = panels(self._periods, _WIDTH, _HEIGHT, self.policies, self._say)
             shown = [_Panel(one, self._periods) for one in axes]
             backdrop = Backdrop(figure, [(panel.axes, panel.changing) for panel in shown])
             cards = []
@@ -97,19 +98,24 @@ class StockFigures:
         set_axis_top(shown[0].axes, max(self._top(store), capacity or 0.0))
 
     def _alt(self, store: int) -> str:
-        policies = " and ".join(self.policies)
-        return f"Store {self._stores[store]}: stock, sales and capacity by period, {policies}"
+        return self._say(
+            "Store {store}: stock, sales and capacity by period, {policies}",
+            store=self._stores[store],
+            policies=" + ".join(self.policies),
+        )
 
     def _facts(self, store: int) -> str:
-        capacity = self._capacity[store]
-        words = [f"capacity {number(capacity)} units" if np.isfinite(capacity) else "capacity unlimited"]
-        if np.isfinite(capacity) and not self._draws_capacity(store):
-            words[0] += " (above the chart)"
+        say, capacity = self._say, self._capacity[store]
+        words = [say("capacity unlimited")]
+        if np.isfinite(capacity):
+            words = [say("capacity {units} units", units=say.number(capacity))]
+            if not self._draws_capacity(store):
+                words[0] += f" ({say('above the chart')})"
         sales = np.nansum(self._sales[0, store])
-        words.append(f"{quantity(float(sales))} units of expected sales")
+        words.append(say("expected sales {units} units", units=say.quantity(float(sales))))
         days = np.nansum(self._over[0, store])
         if days >= _NOTICEABLE_SHARE:
-            words.append(f"{quantity(float(days))} periods over capacity")
+            words.append(say("{periods} periods over capacity", periods=say.quantity(float(days))))
         return " · ".join(words)
 
     def _top(self, store: int) -> float:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from tasks.report.drawing import COLORS, Drawing, date_ticks, draw, report_style
+from tasks.report.language import ENGLISH, Language
 from tasks.report.stock_figures import natural_order
 
 STORES_PER_MAP = 60
@@ -19,13 +20,16 @@ _LONGEST_NAME = 16
 _BOX = 0.7
 
 
-def visits_maps(visits: pd.DataFrame, stores: list[str], periods: pd.DatetimeIndex) -> Iterator[Drawing]:
+def visits_maps(
+    visits: pd.DataFrame, stores: list[str], periods: pd.DatetimeIndex, say: Language = ENGLISH
+) -> Iterator[Drawing]:
     """Draw one map per sixty stores.
 
     Args:
         visits: store_id and date of the deliveries in the chosen plan.
         stores: all stores of the network, including those without a delivery.
         periods: labels of the horizon.
+        say: language of dates and descriptions.
     """
     ordered = sorted({*stores, *visits[c.STORE_ID].astype(str)}, key=natural_order)
     row = pd.Index(ordered).get_indexer(visits[c.STORE_ID].astype(str))
@@ -33,10 +37,10 @@ def visits_maps(visits: pd.DataFrame, stores: list[str], periods: pd.DatetimeInd
     visited = np.zeros((len(ordered), len(periods)), dtype=np.bool_)
     visited[row[column >= 0], column[column >= 0]] = True
     for start in range(0, len(ordered), STORES_PER_MAP):
-        yield _map(visited[start : start + STORES_PER_MAP], ordered[start : start + STORES_PER_MAP], periods)
+        yield _map(visited[start : start + STORES_PER_MAP], ordered[start : start + STORES_PER_MAP], periods, say)
 
 
-def _map(visited: np.ndarray, stores: list[str], periods: pd.DatetimeIndex) -> Drawing:
+def _map(visited: np.ndarray, stores: list[str], periods: pd.DatetimeIndex, say: Language) -> Drawing:
     from matplotlib.collections import PatchCollection
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
@@ -49,12 +53,12 @@ def _map(visited: np.ndarray, stores: list[str], periods: pd.DatetimeIndex) -> D
         )
         axes.set_xlim(-0.5, max(len(periods), 1) - 0.5)
         axes.set_ylim(len(stores) - 0.5, -0.5)
-        ticks = date_ticks(periods, max(2, (_WIDTH - _LEFT) // _PIXELS_PER_DATE))
+        ticks = date_ticks(periods, max(2, (_WIDTH - _LEFT) // _PIXELS_PER_DATE), say)
         axes.set_xticks([position for position, _ in ticks], [label for _, label in ticks])
         axes.set_yticks(np.arange(len(stores)), [_short(store) for store in stores])
         boxes = [Rectangle((x - _BOX / 2, y - _BOX / 2), _BOX, _BOX) for y, x in np.argwhere(visited)]
         axes.add_collection(PatchCollection(boxes, color=COLORS["visits"], linewidth=0, antialiased=False))
-        return draw(figure, f"Map of deliveries, stores {stores[0]} to {stores[-1]}")
+        return draw(figure, say("Map of deliveries, stores {first} to {last}", first=stores[0], last=stores[-1]))
 
 
 def _short(store: str) -> str:

@@ -135,10 +135,14 @@ def test_report_lists_shortages_or_states_that_there_are_none() -> None:
     outputs = replace(fake_run.outputs(2, 2), history=None, stock_by_day=None)
     for table, words in (
         (shortages, "a pack does not fit"),
-        (shortages.iloc[:0], "No constraint is binding"),
-        (None, "No constraint is binding"),
+        (shortages.iloc[:0], "No constraint allocates less than requested. The plan is expected to meet 98.4 %"),
+        (None, "No constraint allocates less than requested. The plan is expected to meet 98.4 %"),
     ):
         page = render_report(
             ReportData(fake_run.context(), replace(outputs, shortages=table), fake_run.facts(), None, "v")
         )
         assert words in page
+        assert "all demand is met" not in page
+    costs = outputs.costs.assign(fill_rate=1.0)
+    data = ReportData(fake_run.context(), replace(outputs, costs=costs), fake_run.facts(), None, "v")
+    assert "No constraint is binding; all demand is met." in render_report(data)

@@ -51,9 +51,9 @@ def test_sales_stock_and_excess_are_drawn_at_their_periods() -> None:
 @pytest.mark.parametrize(
     ("capacity", "drawn", "words"),
     [
-        (10.0, True, "capacity 10 units · 8 units of expected sales"),
-        (50.0, False, "capacity 50 units (above the chart) · 8 units of expected sales"),
-        (np.nan, False, "capacity unlimited · 8 units of expected sales"),
+        (10.0, True, "capacity 10 units · expected sales 8 units"),
+        (50.0, False, "capacity 50 units (above the chart) · expected sales 8 units"),
+        (np.nan, False, "capacity unlimited · expected sales 8 units"),
     ],
 )
 def test_capacity_is_drawn_or_written_as_text(capacity: float, drawn: bool, words: str) -> None:
@@ -71,6 +71,6 @@ def test_store_over_capacity_is_marked() -> None:
 
 def test_two_policies_are_drawn_and_missing_ones_are_left_out() -> None:
     both = cards(rows("1"), rows("1", "eoq"), rows("1", "newsvendor"))[0].drawing
-    assert both.alt == "Store 1: stock, sales and capacity by period, genetic and eoq"
+    assert both.alt == "Store 1: stock, sales and capacity by period, genetic + eoq"
     assert cards(rows("1"))[0].drawing.alt.endswith("period, genetic")
     assert cards(rows("1"), policies=("ml",)) == []
