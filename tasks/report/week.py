@@ -237,8 +237,7 @@ class Week:
             say.money(money, signed=True) if self.priced else "",
             say("{units} units to send in the run of {date}", units=say.number(before), date=say.day(self.against)),
         ]
-        change = say("{units} units", units=say.signed(now - before))
-        return Card(label, change, "; ".join(part for part in parts if part))
+        return Card(label, self._units(now - before, signed=True), "; ".join(part for part in parts if part))
 
     def _target_card(self) -> Card:
         say, targets = self._say, self._outputs.replenishment
@@ -280,10 +279,10 @@ class Week:
                 found[store, sku] = say("planner's override")
         return found
 
-    def _units(self, units: float) -> str:
+    def _units(self, units: float, signed: bool = False) -> str:
         say = self._say
-        amount = say.number(units)
-        return say("{units} unit", units=amount) if units == 1 else say("{units} units", units=amount)
+        amount = say.signed(units) if signed else say.number(units)
+        return say("{units} unit", units=amount) if abs(units) == 1 else say("{units} units", units=amount)
 
     def _money(self, amount: float) -> str:
         return self._say.money(amount) if self.priced and np.isfinite(amount) else ""
