@@ -34,6 +34,13 @@ def test_paths_are_whole_and_follow_quantiles_and_mean():
     assert drawn.mean() == pytest.approx(102, rel=0.02)
 
 
+@pytest.mark.parametrize("mean", [110.0, 125.0])
+def test_a_mean_above_that_of_the_quantiles_is_reached_by_a_longer_tail(mean):
+    drawn = one(mean, [60.0, 80.0, 100.0, 120.0, 150.0], paths=20000)
+    assert drawn.mean() == pytest.approx(mean, rel=0.02)
+    np.testing.assert_allclose(np.quantile(drawn, LEVELS), [60, 80, 100, 120, 150], atol=2.5)
+
+
 def test_a_slow_style_has_its_mean_demand_although_its_quantiles_are_zero():
     drawn = one(0.05, [0.0] * 5, paths=20000)
     assert drawn.mean() == pytest.approx(0.05, rel=0.1)

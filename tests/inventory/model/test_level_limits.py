@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from schemas.plan import Plan
 from schemas.settings import InventorySettings
 from tasks.inventory.allocation.assortment import (
     ENDING,
@@ -21,7 +22,7 @@ from tasks.inventory.allocation.assortment import (
 )
 from tasks.inventory.allocation.disaggregate import split, within_dc
 from tasks.inventory.model.delivery_days import blackout_periods, missed_weeks, review_visits
-from tasks.inventory.model.level_limits import within_limits
+from tasks.inventory.model.level_limits import with_limited_levels, with_uncapacitated_levels, within_limits
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import simulate
 from tasks.inventory.registry import make_policy, policy_names
@@ -31,6 +32,33 @@ from tests.inventory.conftest import problem_of
 from tests.inventory.test_weekly_plan import AS_OF, COSTED, inputs_of
 
 ROOM = np.array([100.0])
+
+
+def quarter_plan(problem):
+    """A delivery at 1 and 4, with levels far above any demand."""
+    visits = np.zeros((2, 6), dtype=bool)
+    visits[:, [1, 4]] = True
+    return Plan(visits, np.full((2, 6), 99.0))
+
+
+def test_the_service_level_limits_levels_by_store():
+    paths = np.arange(48.0).reshape(4, 2, 6)
+    problem = problem_of(2, 1, 6, week=3, service_level=0.75, lead_time=1)
+    problem = replace(problem, paths=paths, capacity=np.array([np.inf, 500.0]))
+    # From the order at 0 to the delivery at 4, and from the order at 3 to the end; the third of four paths.
+    first, second = paths[2, :, 0:4].sum(axis=1), paths[2, :, 3:6].sum(axis=1)
+    free = with_uncapacitated_levels(problem, quarter_plan(problem))
+    assert free.levels[0].tolist() == [0, first[0], 0, 0, second[0], 0]
+    assert free.levels[1].tolist() == [99.0] * 6
+    low = Plan(free.visits, np.full((2, 6), 7.0))
+    assert with_limited_levels(problem, low).levels[:, 1].tolist() == [7.0, 7.0]
+    high = Plan(free.visits, np.full((2, 6), 1e6))
+    everywhere = replace(problem, service_limits_levels=True)
+    assert with_limited_levels(everywhere, high).levels[:, 1].tolist() == first.tolist()
+    assert with_limited_levels(problem, high).levels[:, 1].tolist() == [first[0], 1e6]
+    bounded = replace(problem, capacity=np.array([500.0, 500.0]))
+    for limit in (with_uncapacitated_levels, with_limited_levels):
+        assert limit(bounded, high) is high
 
 
 def facts(skus: list[str], sizes: list[str], **more: object) -> pd.DataFrame:

@@ -28,7 +28,7 @@ def row(mean: int, ratio: int) -> tuple[np.ndarray, float, float]:
     return tail_table()[mean * RATIOS + ratio], 1e-3 * 10 ** (mean / 24), 0.05 * 10 ** (ratio / 8)
 
 
-@pytest.mark.parametrize(("mean", "ratio"), [(40, 11), (72, 20), (100, 42), (119, 30)])
+@pytest.mark.parametrize(("mean", "ratio"), [(40, 11), (72, 20), (96, 38), (100, 42), (119, 30)])
 def test_units_are_exceeded_with_at_most_the_tail_probability(mean: int, ratio: int) -> None:
     units, m, r = row(mean, ratio)
     demand = stats.nbinom(m / (r - 1), 1 / r)
@@ -108,6 +108,16 @@ def test_series_without_demand_have_no_excess() -> None:
 
 def test_without_paths_demand_is_a_poisson_count() -> None:
     assert not excess_of_lengths(problem_of(1, 2, 5), ROWS).any()
+
+
+def test_excess_of_every_estimated_length_comes_from_disjoint_intervals() -> None:
+    problem = problem_of(1, 1, 60, paths=8)
+    found = excess_of_lengths(problem, ROWS[:1])
+    for length in (1, 2, 3, 4, 7, 10, 14, 28):
+        whole = problem.paths[:, 0, : 60 // length * length].reshape(8, -1, length).sum(axis=2)
+        mean, variance = whole.mean(axis=0), whole.var(axis=0, ddof=1)
+        assert found[length, 0] == pytest.approx((variance - mean).sum() / (mean**2).sum()), length
+    assert (found[29:] == found[28]).all()
 
 
 def test_excess_between_two_estimated_lengths_is_interpolated() -> None:

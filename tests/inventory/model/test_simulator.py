@@ -112,6 +112,11 @@ def test_a_week_by_hand():
     assert cost.fill_rate == pytest.approx(0.75)
 
 
+def test_without_demand_nothing_is_lost():
+    cost = simulate(one_series([0, 0, 0], 3, [], holding_cost=1.0), plan_of({1: 4}, 3))
+    assert (cost.fill_rate, cost.lost_sales, cost.holding) == (1.0, 0.0, 3 + 4 + 4)
+
+
 def test_the_quantity_is_fixed_a_lead_time_before_the_visit():
     # L = 1. The visit at 2 is decided at the end of 0: on hand 4 − 2 = 2, in transit 3 (arrives at 1), level 9: 4.
     problem = one_series([2, 5, 5], 4, [0, 3], lead_time=1)
