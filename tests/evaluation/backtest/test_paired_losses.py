@@ -25,6 +25,19 @@ def test_score_against_a_hand_calculation():
     assert found.periods.tolist() == [[4, 4], [4, 4]]
 
 
+@pytest.mark.parametrize("scale", [1e-3, 50.0])
+def test_the_score_does_not_depend_on_the_unit_of_the_loss(scale):
+    loss = np.array([[[3.0, 1, 4, 3], [4, 4, 4, 4]], [[9.0, 2, 9, 9], [1, 3, 1, 3]]])
+    ones = np.ones(loss.shape, dtype=np.int64)
+    plain, scaled = (
+        compare_with_winner(
+            PeriodLosses(("a", "b"), pd.DataFrame(index=range(2)), given, ones), EVERY, EVERY, EVERY, RULE
+        )
+        for given in (loss, scale * loss)
+    )
+    np.testing.assert_allclose(scaled.score, plain.score)
+
+
 def test_without_prior_and_margin_the_score_is_the_raw_difference():
     loss = np.array([[[2.0, 2.0]], [[1.0, 5.0]]])
     losses = PeriodLosses(("a", "b"), pd.DataFrame(index=range(1)), loss, np.ones(loss.shape, dtype=np.int64))

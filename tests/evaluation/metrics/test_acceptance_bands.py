@@ -69,3 +69,7 @@ def test_bands_exclude_each_other_and_cover_everything():
     random = np.random.default_rng(1)
     found = bands(random.gamma(2, 5, 1000), random.poisson(3, 1000))
     assert set(found) == {0, 1, 2, 3}
+
+
+def test_a_negative_forecast_of_nothing_is_poor():
+    assert bands(forecast=[-3.0, -0.4, 0.6], actual=[0, 0, 0]) == [P, E, P]

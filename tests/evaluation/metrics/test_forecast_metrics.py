@@ -6,7 +6,7 @@ from schemas import columns as c
 from schemas.errors import TrainingError
 from schemas.panel import Fold
 from tasks.evaluation.metrics.definitions import METRICS
-from tasks.evaluation.metrics.stats import outer_pair
+from tasks.evaluation.metrics.stats import history_length, outer_pair, season_differences
 from tasks.evaluation.metrics.table import LEVELS, OVERALL, SERIES, STORE, metrics_table, seasonal_scales
 
 NO_SCALES = pd.DataFrame(columns=[c.CUTOFF, c.STORE_ID, c.CATEGORY, c.ABSOLUTE_SCALE, c.SQUARED_SCALE])
@@ -220,3 +220,19 @@ def test_faulty_tables_are_refused_by_name(by_hand):
     by_hand.loc[1, c.MEAN] = np.inf
     with pytest.raises(TrainingError, match=r"1 rows hold a value that is not finite.*m / a / x"):
         metrics_table(by_hand, NO_SCALES, [0.1, 0.5, 0.9])
+
+
+def test_differences_between_seasons_by_hand():
+    nothing = np.nan
+    demand = np.array([[1.0, 2.0, 4.0, 0.0], [1.0, 2.0, 5.0, nothing], [1.0, nothing, nothing, 0.0]])
+    absolute, squared = season_differences(demand, 2)
+    np.testing.assert_allclose(absolute, [2.5, 4.0, nothing])
+    np.testing.assert_allclose(squared, [6.5, 16.0, nothing])
+    for season in (4, 5):
+        assert np.isnan(season_differences(demand, season)).all()
+    assert season_differences(demand, 3)[0].tolist()[0] == 1.0
+
+
+def test_history_starts_with_the_first_known_period():
+    demand = np.array([[1.0, np.nan, 2.0], [np.nan, np.nan, 2.0], [np.nan] * 3])
+    assert history_length(demand).tolist() == [3, 1, 0]

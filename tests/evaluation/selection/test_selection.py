@@ -121,6 +121,19 @@ def test_a_series_without_known_sales_takes_the_global_winner(simple, quantiles)
     assert champions.loc["s0002", [c.MODEL, c.WHY]].tolist() == ["boost", sentence]
 
 
+def test_a_fold_with_one_known_period_counts(backtest_of, quantiles):
+    actual = np.full((2, 1, 3), 10.0)
+    actual[1, 0, 1:] = np.nan
+    off = np.array([1.0, 5.0])[:, None, None]
+    middle = np.full((2, 1, 3), 10.0)
+    backtest = backtest_of(
+        actual, {"seasonal_naive": middle + 9, "moving_average": middle + 9, "boost": middle + off}, step=3
+    )
+    champions = select_champions(backtest, served(backtest), quantiles, SelectionRule(loss=c.WAPE))
+    # Errors of 1, 1, 1 and 5 over 40 units.
+    assert champions[c.WHY].tolist()[0].startswith("boost: WAPE 0.200 on 2 folds")
+
+
 def test_without_folds_the_moving_average_serves(simple, quantiles):
     backtest = simple(boost=1.0)
     live = served(backtest)
