@@ -110,6 +110,12 @@ _FACTS = (
         "Check the targets. Name the SKU that it resembles in the column `like` of the products.",
     ),
     AlarmFacts(
+        "formula_ids",
+        Severity.WARNING,
+        "Ids begin with =, +, - or @, which spreadsheets read as a formula. The files for the ERP contain them unchanged.",
+        "Open replenishment.xlsx, where ids are text, instead of replenishment.csv and transfers.csv.",
+    ),
+    AlarmFacts(
         "duplicate_file",
         Severity.WARNING,
         "A file has the same rows as another file of its table; its rows are counted once.",

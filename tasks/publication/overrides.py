@@ -3,7 +3,9 @@
 An override applies to the ``target_quantity`` of the (store, SKU) pairs that match its store, SKU and category; an
 empty field matches all. It is active for run dates from ``date_from`` to ``date_to``, both included. ``set`` replaces
 the target, ``multiply`` multiplies it (both rounded to integers, halves up), and ``cap`` limits it (rounded down).
-Order-up-to levels, deliveries and costs of the plan do not change.
+The distribution center sends whole packs: an override that leaves a part of a pack to send is rounded to the nearest
+pack (halves up), a ``cap`` down. Order-up-to levels, expected
+deliveries and costs of the plan do not change.
 
 If several overrides of one action match a pair, the most specific one applies: SKU before store before category.
 Among equally specific overrides, the one with the latest ``date_from`` applies, then the last one in the file. A
@@ -22,7 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
-from schemas.outputs import OVERRIDES_COLUMN, PLANNED, SERIES
+from schemas.outputs import OVERRIDES_COLUMN, PAIR, PLANNED, SERIES
 from schemas.tables import CAP, MULTIPLY, SET
 
 # Status of an override.
@@ -35,6 +37,7 @@ AHEAD = "not yet begun"
 
 _SCOPE = (c.SKU, c.STORE_ID, c.CATEGORY)  # the most specific first
 _NONE = -1
+_TOLERANCE = 1e-6
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -75,13 +78,16 @@ def override_warnings(rows: Sequence[Mapping[str, Any]], rejected: int) -> list[
     return found
 
 
-def apply_overrides(targets: pd.DataFrame, overrides: pd.DataFrame, as_of: date) -> Overridden:
+def apply_overrides(
+    targets: pd.DataFrame, overrides: pd.DataFrame, as_of: date, explanations: pd.DataFrame | None = None
+) -> Overridden:
     """Apply overrides to the plan's targets.
 
     Args:
         targets: store_id, sku, category and target_quantity (integers); one row per pair.
         overrides: the accepted rows of the table, in file order.
         as_of: run date; overrides are active if it is within their dates.
+        explanations: store_id, sku, on_hand, in_transit and pack_size; None = every pack has one unit.
 
     Returns:
         New targets, integers of at least 0. The arguments are not modified.
@@ -93,8 +99,9 @@ def apply_overrides(targets: pd.DataFrame, overrides: pd.DataFrame, as_of: date)
     over = (overrides[c.DATE_TO] < today).to_numpy()
     by_action = _deciding(overrides, masks, np.flatnonzero(begun & ~over), len(targets))
     value = overrides[c.VALUE].to_numpy(dtype=np.float64)
-    moved = _moved(planned, value, by_action)
-    final = _capped(moved, value, by_action[CAP])
+    packs = _Packs.of(targets, explanations)
+    moved = packs.whole(planned, _moved(planned, value, by_action), 0.5)
+    final = packs.whole(moved, _capped(moved, value, by_action[CAP]), 0.0)
     effects = _Effects(planned, moved, final, by_action)
     rows = [
         {**_as_json(overrides, number), **effects.of(number, int(mask.sum()), bool(begun[number]), bool(over[number]))}
@@ -116,6 +123,40 @@ def corrected_totals(totals: pd.DataFrame, targets: pd.DataFrame, overridden: pd
     )
     both = pd.concat([totals[[*SERIES, c.TARGET_QUANTITY]], change], ignore_index=True)
     return both.astype(dict.fromkeys(SERIES, str)).groupby(list(SERIES), as_index=False)[c.TARGET_QUANTITY].sum()
+
+
+@dataclass(frozen=True)
+class _Packs:
+    """Stock and pack size of each pair: shape (pairs,)."""
+
+    stock: FloatArray
+    size: FloatArray
+
+    @classmethod
+    def of(cls, targets: pd.DataFrame, explanations: pd.DataFrame | None) -> _Packs:
+        """Look the pairs up; unknown stock counts as 0, an unknown pack as one unit."""
+        if explanations is None:
+            return cls(np.zeros(len(targets)), np.ones(len(targets)))
+        known = explanations.set_index(pd.MultiIndex.from_frame(explanations[list(PAIR)].astype(str)))
+        found = known[[c.ON_HAND, c.IN_TRANSIT, c.PACK_SIZE]].reindex(
+            pd.MultiIndex.from_frame(targets[list(PAIR)].astype(str))
+        )
+        stock = found[[c.ON_HAND, c.IN_TRANSIT]].astype(np.float64).fillna(0.0).to_numpy().sum(axis=1)
+        return cls(stock, found[c.PACK_SIZE].astype(np.float64).fillna(1.0).clip(lower=1.0).to_numpy())
+
+    def whole(self, before: IntArray, after: IntArray, up: float) -> IntArray:
+        """Round changed targets so that whole packs are sent.
+
+        Args:
+            before: targets before the override.
+            after: targets after it.
+            up: share of a pack from which the quantity is rounded up, 0.5; 0 = always down.
+        """
+        send = np.maximum(after - self.stock, 0.0)
+        packs = np.floor(send / self.size + up + _TOLERANCE)
+        rounded = np.floor(self.stock + packs * self.size + _TOLERANCE).astype(np.int64)
+        broken = (after != before) & (send > 0) & (self.size > 1)
+        return np.where(broken, rounded, after)
 
 
 @dataclass(frozen=True)

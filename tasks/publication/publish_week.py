@@ -136,7 +136,7 @@ def _with_overrides(
     given = inputs.ingested.tables.get(OVERRIDES.name)
     if given is None:
         return outputs, facts
-    result = apply_overrides(outputs.replenishment, lake.read_table(given), inputs.as_of)
+    result = apply_overrides(outputs.replenishment, lake.read_table(given), inputs.as_of, outputs.explanations)
     totals = outputs.category_totals
     if totals is not None:
         totals = corrected_totals(totals, outputs.replenishment, result.targets)

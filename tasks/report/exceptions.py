@@ -24,6 +24,14 @@ CUT = "cut by a constraint"
 OVERSTOCK = "overstock"
 OVER_CAPACITY = "over capacity"
 OVERRIDE = "override not applied"
+NEW_STORE = "new store"
+NEW_SKU = "new SKU"
+# Alarm that names new stores or SKUs: kind and reason.
+_NEW = {
+    "new_store": (NEW_STORE, "no sales yet: forecast and targets come from comparable stores"),
+    "short_history": (NEW_STORE, "less than a year of sales: the season comes from comparable stores"),
+    "new_article": (NEW_SKU, "no sales yet: its share comes from comparable SKUs"),
+}
 # A pair is short if stock and delivery are at least this many expected units below demand until the next delivery.
 SMALLEST_SHORTAGE = 0.5
 # Stock for more than a quarter of a year of expected sales is overstock.
@@ -57,12 +65,14 @@ def exceptions(outputs: RunOutputs, facts: RunFacts, run: RunContext, language: 
         overstock            stock above 13 weeks of expected sales
         over capacity        expected stock above the store's capacity in its fullest period
         override not applied NaN
+        new store, new SKU   units to send now to this store, or of this SKU to all stores
         ===================  =======================================================================
     """
     rows = [
         *_pairs(outputs, run, language),
         *_stores(outputs, language),
         *_overrides(outputs, facts, run, language),
+        *_new(outputs, facts, language),
     ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     numbers = {name: frame[name].astype(np.float64) for name in (c.UNITS, c.MONEY, c.WEEKS_OF_COVER)}
@@ -195,3 +205,21 @@ def _overrides(
         if status in _NOT_APPLIED:
             reason = language("override {number}: {status}", number=given["number"], status=language.known(status))
             yield row(given.get(c.STORE_ID), given.get(c.SKU), given.get(c.CATEGORY), reason)
+
+
+def _new(outputs: RunOutputs, facts: RunFacts, language: Language) -> Iterator[tuple[object, ...]]:
+    """Stores and SKUs that are forecast from comparable ones, as far as an alarm names them."""
+    targets = outputs.replenishment
+    units = targets[c.TO_SEND] if c.TO_SEND in targets.columns else pd.Series(np.nan, targets.index)
+    _, prices = _products(outputs.products, targets[c.SKU].astype(str))
+    sent = pd.DataFrame({c.UNITS: units.to_numpy(dtype=np.float64), c.MONEY: units.to_numpy(dtype=np.float64) * prices})
+    for alarm in facts.alarms:
+        if alarm.name not in _NEW:
+            continue
+        kind, reason = _NEW[alarm.name]
+        column, ids = (c.STORE_ID, alarm.stores) if kind == NEW_STORE else (c.SKU, alarm.skus)
+        totals = sent.groupby(targets[column].astype(str).to_numpy()).sum(min_count=1).reindex(ids)
+        names = _products(outputs.products, pd.Series(ids, dtype=object))[0] if kind == NEW_SKU else [""] * len(ids)
+        for given, name, row in zip(ids, names, totals.round(2).to_dict("records"), strict=True):
+            key = (given, "") if kind == NEW_STORE else ("", given)
+            yield kind, *key, name, "", row[c.UNITS], row[c.MONEY], np.nan, language(reason)

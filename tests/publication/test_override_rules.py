@@ -150,3 +150,30 @@ def test_targets_are_integers_and_the_units_add_up(rows: list[dict[str, Any]]) -
     assert (after >= 0).all()
     assert sum(row["units"] for row in result.rows) == int((after - TARGETS[c.TARGET_QUANTITY]).sum())
     assert len(result.changed) == int((after != TARGETS[c.TARGET_QUANTITY]).sum())
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        # 4 in stock, packs of 6: targets are 4, 10, 16, ... or below the stock.
+        (override("set", 12), 10),
+        (override("set", 13), 16),
+        (override("set", 5), 4),
+        (override("set", 2), 2),
+        (override("multiply", 1.5), 16),
+        (override("cap", 9), 4),
+        (override("cap", 16), 10),
+    ],
+)
+def test_overrides_send_whole_packs(row: dict[str, Any], expected: int) -> None:
+    known = TARGETS.assign(**{c.ON_HAND: 3.0, c.IN_TRANSIT: 1.0, c.PACK_SIZE: [6.0, 1.0, np.nan, 6.0]})
+    frame = pd.DataFrame([{**row, c.STORE_ID: "1", c.SKU: "a"}])
+    result = apply_overrides(TARGETS, frame, AS_OF, known)
+    assert result.targets[c.TARGET_QUANTITY].tolist() == [expected, 7, 3, 0]
+    assert result.rows[0][c.UNITS] == expected - 10
+
+
+def test_overrides_leave_other_targets_loose() -> None:
+    known = TARGETS.assign(**{c.ON_HAND: 3.0, c.IN_TRANSIT: np.nan, c.PACK_SIZE: 5.0})
+    frame = pd.DataFrame([override("set", 9, **{c.STORE_ID: "2", c.SKU: "a"})])
+    assert apply_overrides(TARGETS, frame, AS_OF, known).targets[c.TARGET_QUANTITY].tolist() == [10, 7, 8, 0]

@@ -10,9 +10,20 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
+from schemas.alarms import raise_alarm
 from schemas.outputs import RunOutputs
 from schemas.run import RunContext
-from tasks.report.exceptions import COLUMNS, CUT, OVER_CAPACITY, OVERRIDE, OVERSTOCK, STOCK_OUT, exceptions
+from tasks.report.exceptions import (
+    COLUMNS,
+    CUT,
+    NEW_SKU,
+    NEW_STORE,
+    OVER_CAPACITY,
+    OVERRIDE,
+    OVERSTOCK,
+    STOCK_OUT,
+    exceptions,
+)
 from tasks.report.language import Language
 from tests.publication import fake_run
 from tests.report.test_reasons import explanation
@@ -148,3 +159,21 @@ def test_largest_amount_comes_first_whatever_the_row_order() -> None:
 def test_reasons_are_written_in_the_language_of_the_settings() -> None:
     table = found(outputs(pairs({"sku": "a", "sku_forecast": 9.5, "target_quantity": 5})), language=Language("es"))
     assert table[c.REASON][0].startswith("demanda esperada 9,5 unidades hasta la próxima entrega; 3 en stock")
+
+
+def test_new_stores_and_skus_are_those_of_the_alarms() -> None:
+    given = outputs(pairs({"sku": "a", "target_quantity": 5}, {"sku": "b", "target_quantity": 5}))
+    given = replace(given, replenishment=given.replenishment.assign(**{c.TO_SEND: [2, 3]}))
+    alarms = [
+        raise_alarm("new_store", "x", stores=["1", "9"]),
+        raise_alarm("new_article", "x", skus=["a"]),
+        raise_alarm("rejected_rows", "x", stores=["1"]),
+    ]
+    table = found(given, alarms=alarms)
+    new = table[table[c.KIND].isin([NEW_STORE, NEW_SKU])].fillna(-1.0)
+    assert new[[c.KIND, c.STORE_ID, c.SKU, c.PRODUCT_NAME, c.UNITS, c.MONEY]].to_numpy().tolist() == [
+        [NEW_STORE, "1", "", "", 5.0, 20.0],
+        [NEW_SKU, "", "a", "Boot A", 2.0, 20.0],
+        [NEW_STORE, "9", "", "", -1.0, -1.0],
+    ]
+    assert new[c.REASON].iloc[0] == "no sales yet: forecast and targets come from comparable stores"
