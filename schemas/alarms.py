@@ -112,7 +112,7 @@ _FACTS = (
     AlarmFacts(
         "formula_ids",
         Severity.WARNING,
-        "Ids begin with =, +, - or @, which spreadsheets read as a formula. The files for the ERP contain them unchanged.",
+        "Ids begin with =, +, - or @, which spreadsheets read as a formula. The ERP's files contain them unchanged.",
         "Open replenishment.xlsx, where ids are text, instead of replenishment.csv and transfers.csv.",
     ),
     AlarmFacts(

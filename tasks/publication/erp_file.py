@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import ConfigError, PublicationError, first_few
 from schemas.outputs import PAIR, TARGETS
 from schemas.settings import OutputSettings
-from tasks.publication.csv_format import csv_bytes, read_csv_bytes
+from tasks.publication.csv_format import csv_bytes, read_csv_bytes, starts_formula
 from tasks.storage.row_order import row_order
 
 KEY = PAIR
@@ -58,6 +59,25 @@ def read_replenishment(data: bytes, output: OutputSettings) -> pd.DataFrame:
     if targets.isna().any() or (targets % 1 != 0).any():
         raise PublicationError(f"{TARGETS.file}: {c.TARGET_QUANTITY} contains values that are not integers.")
     return frame.assign(**{c.TARGET_QUANTITY: targets.astype(np.int64)})
+
+
+def formula_ids(targets: pd.DataFrame) -> list[Alarm]:
+    """Raise an alarm if ids begin with a character that spreadsheets read as a formula.
+
+    The files for the ERP contain ids unchanged (:mod:`tasks.publication.csv_format`).
+
+    Args:
+        targets: store_id and sku.
+    """
+    found = {
+        column: sorted(str(value) for value in targets[column].unique() if starts_formula(str(value))) for column in KEY
+    }
+    if not any(found.values()):
+        return []
+    named = "; ".join(f"{column}: {first_few(values)}" for column, values in found.items() if values)
+    message = f"Ids begin with a character that spreadsheets read as a formula. {named}"
+    count = sum(len(values) for values in found.values())
+    return [raise_alarm("formula_ids", message, stores=found[c.STORE_ID], skus=found[c.SKU], count=count)]
 
 
 def _check_ids(ids: pd.Series, column: str, output: OutputSettings) -> None:

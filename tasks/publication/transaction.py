@@ -30,7 +30,7 @@ from tasks.publication.approved import approved_files_changed
 from tasks.publication.changes import compare_targets, held_by_alarms
 from tasks.publication.checks import check_folder, check_outputs
 from tasks.publication.earlier_runs import EarlierRun, latest_before, preview_key, published, run_key
-from tasks.publication.erp_file import replenishment_bytes
+from tasks.publication.erp_file import formula_ids, replenishment_bytes
 from tasks.publication.guards import CHANGED_TARGETS, Totals, changed_targets, changed_total, stale_sales
 from tasks.publication.manifest import (
     APPROVAL,
@@ -134,6 +134,7 @@ def _guarded(
         *stale_sales(run.settings, run.as_of, facts.sales_end),
         *changed_targets(run.settings, last_week),
         *changed_total(run.settings, new, last, None if earlier is None else earlier.as_of),
+        *formula_ids(outputs.replenishment),
     ]
     share = None if last_week is None else round(last_week.share, 6)
     return replace(facts, alarms=alarms, totals={**new.content(), CHANGED_SHARE: share})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from schemas import columns as c
 from schemas.errors import ConfigError, PublicationError
 from schemas.settings import OutputSettings
-from tasks.publication.erp_file import read_replenishment, replenishment_bytes
+from tasks.publication.erp_file import formula_ids, read_replenishment, replenishment_bytes
 
 COLUMNS = [c.STORE_ID, c.SKU, c.TARGET_QUANTITY]
 
@@ -115,3 +115,10 @@ def test_written_file_reads_back(rows: dict[tuple[str, str], int], delimiter: st
 def test_damaged_file_raises_an_error(data: bytes) -> None:
     with pytest.raises(PublicationError, match=r"^replenishment.csv: "):
         read_replenishment(data, OutputSettings())
+
+
+def test_ids_that_spreadsheets_execute_raise_an_alarm() -> None:
+    assert formula_ids(targets(("1", "a", 1), ("-5", "b-1", 1))) == []
+    (alarm,) = formula_ids(targets(("@1", "=a", 1), ("@1", "-b", 1), ("2", "c", 1)))
+    assert (alarm.name, alarm.stores, alarm.skus, alarm.count) == ("formula_ids", ["@1"], ["-b", "=a"], 3)
+    assert alarm.message.endswith("store_id: @1 (1 in all); sku: -b, =a (2 in all)")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import pickle
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from datetime import date
@@ -19,12 +22,13 @@ import pytest
 from schemas import columns as c
 from schemas.alarms import Severity, raise_alarm
 from schemas.errors import ConfigError, PublicationError, PublicationHeldError, StorageError
-from schemas.outputs import RunOutputs, output_tables
+from schemas.outputs import COSTS, RunOutputs, output_tables
 from schemas.records import PublicationRecord
 from schemas.settings import OutputSettings
 from tasks.publication import transaction as publish
+from tasks.publication.earlier_runs import published
 from tasks.publication.transaction import publish_run
-from tasks.report import page as report_page
+from tasks.report import charts
 from tasks.storage.lake import Lake, open_lake
 from tests.publication import fake_run
 
@@ -58,7 +62,7 @@ def drawn_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("visits_figure", "visits_maps"):
-            patch.setattr(report_page, name, once(getattr(report_page, name)))
+            patch.setattr(charts, name, once(getattr(charts, name)))
         yield
 
 
@@ -384,3 +388,47 @@ def test_error_names_a_table_with_mixed_types(lake: Lake, good: RunOutputs) -> N
     mixed = pd.concat([good.quarantine, good.quarantine.assign(**{c.ROW_NUMBER: 18, "Uns": 5})])
     with pytest.raises(PublicationError, match=r"quarantine.parquet cannot be written"):
         publish_run(lake, fake_run.context(), replace(good, quarantine=mixed), fake_run.facts())
+
+
+def test_no_cell_of_a_published_file_is_a_formula(lake: Lake, good: RunOutputs) -> None:
+    evil = "=cmd|' /C calc'!A0"
+    skus = good.replenishment[c.SKU].unique().tolist()
+    products = pd.DataFrame({c.SKU: skus, c.PRODUCT_NAME: evil, c.COLOR: "@red", c.UNIT_PRICE: 10.0})
+    override = {
+        **dict.fromkeys(("store_id", "sku", "category")), "number": 1, "date_from": "2025-01-02",
+        "date_to": "2025-01-02", "action": "set", "value": 1.0, "reason": evil, "author": "+ana", "status": "expired",
+        "pairs": 0, "changed_pairs": 0, "units": 0,
+    }  # fmt: skip
+    outputs = replace(
+        good, products=products, quarantine=good.quarantine.assign(Uns=evil, reason="-x"),
+        overridden=pd.DataFrame(
+            {c.STORE_ID: ["101"], c.SKU: [evil], "planned": 1, c.TARGET_QUANTITY: 2, "overrides": ["=1"]}
+        ),
+    )  # fmt: skip
+    publish_run(lake, fake_run.context(), outputs, fake_run.facts(overrides=[override]))
+    read = 0
+    for key in lake.keys("runs/2025-01-02"):
+        if key.endswith(".csv"):
+            cells = [cell for row in csv.reader(io.StringIO(lake.read_bytes(key).decode())) for cell in row]
+            read += sum(evil in cell for cell in cells)
+            assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))], key
+    assert read == len(good.replenishment) + 1 + 1
+    with zipfile.ZipFile(io.BytesIO(lake.read_bytes("runs/2025-01-02/replenishment.xlsx"))) as book:
+        sheets = [book.read(name).decode() for name in book.namelist() if "sheet" in name]
+    assert not [sheet for sheet in sheets if "<f" in sheet]
+    assert "=cmd|" in "".join(sheets)
+
+
+def test_earlier_tables_are_read_in_their_own_format(lake: Lake, good: RunOutputs) -> None:
+    output = {"output": {"delimiter": ";", "decimal": ",", "encoding": "utf-8-sig", "columns": {"policy": "Política"}}}
+    costs = good.costs.assign(**{c.GAP: 0.125})
+    publish_run(lake, fake_run.context(**output), replace(good, costs=costs), fake_run.facts())
+    text = lake.read_bytes("runs/2025-01-02/costs.csv").decode("utf-8-sig")
+    assert text.startswith("Política;transport;")
+    assert ";0,125;" in text
+    run = published(lake, date(2025, 1, 2))
+    assert run is not None
+    found = run.table(COSTS)
+    assert found[c.GAP].tolist() == [0.125] * 3
+    assert found[c.CHOSEN].tolist() == costs[c.CHOSEN].tolist()
+    assert found[c.POLICY].tolist() == costs[c.POLICY].tolist()
