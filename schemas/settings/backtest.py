@@ -14,9 +14,13 @@ class BacktestSettings(Strict):
 
     renamed: ClassVar[dict[str, str]] = {"further": "extra_folds"}
 
-    windows: int = Field(default=3, ge=1, description="Number of folds", json_schema_extra=IN_ITS_SECTION)
+    windows: int = Field(default=3, ge=1, le=1000, description="Number of folds", json_schema_extra=IN_ITS_SECTION)
     step: int = Field(
-        default=7, ge=1, description="Periods between the cutoffs of two folds", json_schema_extra=IN_ITS_SECTION
+        default=7,
+        ge=1,
+        le=730,
+        description="Periods between the cutoffs of two folds",
+        json_schema_extra=IN_ITS_SECTION,
     )
     extra_folds: int = Field(
         default=2,

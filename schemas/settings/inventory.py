@@ -27,8 +27,8 @@ class EoqSettings(Strict):
 class GeneticSettings(Strict):
     """Policies `genetic` and `genetic_static`: genetic algorithm."""
 
-    population: int = Field(default=100, ge=2, description="Plans per generation")
-    generations: int = Field(default=50, ge=0, description="Maximum number of generations")
+    population: int = Field(default=100, ge=2, le=100_000, description="Plans per generation")
+    generations: int = Field(default=50, ge=0, le=100_000, description="Maximum number of generations")
     mutation: float = Field(default=0.2, ge=0, le=1, description="Fraction of the offspring that mutates")
     elitism: float = Field(
         default=0.1, ge=0, lt=1, description="Fraction of the population that is kept unchanged in the next generation"
@@ -209,7 +209,10 @@ class InventorySettings(Strict):
         json_schema_extra=first_page("deliveries per period", "A limit spreads the deliveries over the week"),
     )
     sample_paths: int = Field(
-        default=50, ge=2, description="Sample paths of demand to plan with; as many others evaluate the plan"
+        default=50,
+        ge=2,
+        le=100_000,
+        description="Sample paths of demand to plan with; as many others evaluate the plan",
     )
     lifecycle: LifecycleSettings = LifecycleSettings()
     size_runs: SizeRunSettings = SizeRunSettings()

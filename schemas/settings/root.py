@@ -21,6 +21,12 @@ from schemas.settings.quality import CleaningSettings, QualitySettings, SpecialP
 from schemas.settings.sources import Sources
 from schemas.settings.strict import IN_ITS_SECTION, Strict, first_page
 
+# Quantile levels closer to 0 or 1 cannot be estimated from a few years of history.
+LOWEST_LEVEL = 0.001
+LONGEST_NAME = 255
+# Two years of days, five years of weeks, ten years of months.
+LONGEST_HORIZON = {"D": 730, "W": 260, "MS": 120}
+
 
 class Settings(Strict):
     """Everything a run depends on besides its inputs, ``as_of`` and the code."""
@@ -139,6 +145,11 @@ class Settings(Strict):
             raise ValueError("quantile levels must be above 0 and below 1")
         if sorted(set(value)) != value:
             raise ValueError("quantile levels must be in rising order without repetition")
+        if value[0] < LOWEST_LEVEL or value[-1] > 1 - LOWEST_LEVEL:
+            raise ValueError(
+                f"quantile levels must be between {LOWEST_LEVEL} and {1 - LOWEST_LEVEL}; history is too short for rarer "
+                "events"
+            )
         texts = [c.level_text(level) for level in value]
         unclear = next((text for text in texts if texts.count(text) > 1 or not 0 < float(text) < 1), None)
         if unclear is not None:
@@ -150,6 +161,22 @@ class Settings(Strict):
             raise ValueError("quantile levels must contain 0.5, the median; add it")
         return value
 
+    @field_validator("storage")
+    @classmethod
+    def _usable_address(cls, value: str) -> str:
+        if any(ord(character) < ord(" ") for character in value) or not value.strip():
+            raise ValueError("not a folder or s3://bucket/prefix; it is empty or has control characters")
+        if any(len(part.encode()) > LONGEST_NAME for part in value.split("/")):
+            raise ValueError(f"a folder's name is longer than {LONGEST_NAME} bytes, which file systems do not allow")
+        return value
+
+    @field_validator("category")
+    @classmethod
+    def _distinct_columns(cls, value: list[str]) -> list[str]:
+        if any(not name.strip() for name in value) or len(set(value)) < len(value):
+            raise ValueError("every product column must have a name and occur once")
+        return value
+
     @field_validator("country")
     @classmethod
     def _known_country(cls, value: str | None) -> str | None:
@@ -157,6 +184,7 @@ class Settings(Strict):
             return None
         import holidays
 
+        value = value.upper()
         if value not in holidays.list_supported_countries():
             raise ValueError(
                 "unknown country code; use an ISO 3166 code supported by the holiday calendar, for example CL, DE or US"
@@ -189,6 +217,17 @@ class Settings(Strict):
         if isinstance(backtest, dict) and backtest.keys() & {"windows", "step"}:
             filled["backtest"].setdefault("extra_folds", 0)
         return filled
+
+    @model_validator(mode="after")
+    def _horizon_is_affordable(self) -> Self:
+        most = LONGEST_HORIZON[self.period.kind]
+        if self.horizon > most:
+            raise ValueError(
+                f"horizon is {self.horizon:,} periods of frequency {self.frequency}; at most {most:,} are possible. "
+                "Every model forecasts every series for the whole horizon, and the plan covers it: time and memory grow "
+                "with it. Set a shorter horizon, or a longer period (frequency W-MON or MS with aggregate: true)"
+            )
+        return self
 
     @model_validator(mode="after")
     def _horizon_covers_the_order(self) -> Self:

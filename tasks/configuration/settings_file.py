@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,19 @@ from tasks.storage.lake import S3_SCHEME
 MODELS = "models."
 # Keys whose value is a number or a mapping: a mapping in an override replaces the file's number.
 _NUMBER_OR_MAPPING = {"quality.max_quarantined_share"}
+
+
+_NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_DEEPEST = 50
+_MOST_VALUES = 100_000
+_LARGEST_FILE = 1 << 20
+_OPENING = (
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.FlowSequenceStartToken,
+)
+_CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 
 
 @dataclass(frozen=True)
@@ -110,7 +124,11 @@ def complete_tree(
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses a key that occurs twice in one mapping; YAML would silently keep the last one."""
+    """Refuses a key that occurs twice in one mapping; YAML would silently keep the last one.
+
+    Numbers with colons (190:20:30) and with a leading zero (007) are text: YAML 1.1 would read the first in base 60 and
+    the second in base 8.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Build one mapping."""
@@ -126,9 +144,65 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_UniqueKeyLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NUMBER_TAGS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_UniqueKeyLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:int",
+    re.compile(r"^[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|0b[01_]+)$"),
+    list("-+0123456789"),
+)
+_UniqueKeyLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
+        r"|[-+]?\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+    list("-+0123456789."),
+)
+
+
+def _loaded(text: str) -> Any:
+    """Load YAML text.
+
+    Raises:
+        yaml.YAMLError: the text is not valid YAML, or nested too deeply.
+        ValueError: a value cannot be represented, such as a date that does not exist.
+    """
+    depth = 0
+    for token in yaml.scan(text, Loader=_UniqueKeyLoader):
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > _DEEPEST:
+            raise yaml.scanner.ScannerError(None, None, f"more than {_DEEPEST} levels of nesting", token.start_mark)
+    content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
+    _check_size(content)
+    return content
+
+
+def _check_size(content: object) -> None:
+    """Check that aliases (``*name``) do not make the content endless or huge."""
+    level, seen = [content], 0
+    for _ in range(_DEEPEST + 1):
+        level = [
+            item
+            for value in level
+            if isinstance(value, (dict, list))
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+        seen += len(level)
+        if not level:
+            return
+        if seen > _MOST_VALUES:
+            break
+    raise yaml.constructor.ConstructorError(None, None, f"aliases (*name) give more than {_MOST_VALUES:,} values")
+
+
 def _read_yaml(file: Path) -> Tree:
     try:
-        content = yaml.load(file.read_text(encoding="utf-8-sig"), Loader=_UniqueKeyLoader)  # noqa: S506
+        if file.stat().st_size > _LARGEST_FILE:
+            raise ConfigError(f"The settings file {file} is larger than {_LARGEST_FILE:,} bytes. Expected YAML text.")
+        content = _loaded(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(
             f"The settings file {file} does not exist. Give its path with --settings (in a form: settings_file)."
@@ -162,7 +236,7 @@ def parse_override(override: str) -> Tree:
             "(in a form: overrides, one per line)."
         )
     try:
-        value = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
+        value = _loaded(text)
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(
             f"--set {override}: the value is not valid YAML ({_where(error)}). Quote text with special characters."

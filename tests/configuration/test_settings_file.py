@@ -259,3 +259,79 @@ def test_settings_of_a_model_that_is_not_fitted_have_a_warning(company: Path) ->
 )
 def test_problems_name_the_place_in_the_file(company: Path, text: str, message: str) -> None:
     assert message in problems(company, f"{BASE}{text}\n")
+
+
+def test_numbers_with_colons_or_leading_zeros_are_text(company: Path) -> None:
+    settings = load(company, BASE.replace("columns: {units: Uns}", "ignore: {store_id: [190:20:30, 007, 12]}"))
+    assert settings.sources.sales.ignore == {"store_id": ["190:20:30", "007", "12"]}
+    assert "horizon: expected an integer, found '190:20:30'" in problems(company, BASE + "horizon: 190:20:30\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: " + "[" * 3000, "more than 50 levels of nesting"),
+        ("a: " + "{b: " * 3000, "more than 50 levels of nesting"),
+        ("a: &x [*x]", r"aliases \(\*name\) give more than 100,000 values"),
+        (
+            "a: &a [1,1,1,1,1,1,1,1,1,1]\n"
+            + "".join(
+                f"{name}: &{name} [{', '.join([f'*{above}'] * 10)}]\n"
+                for above, name in zip("abcdefg", "bcdefgh", strict=True)
+            ),
+            "aliases",
+        ),
+        ("x" * (2 << 20), "is larger than 1,048,576 bytes"),
+    ],
+)
+def test_files_that_exhaust_the_reader_are_errors(company: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load(company, text)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("horizon: 3650", "horizon is 3,650 periods of frequency D; at most 730 are possible"),
+        ("horizon: 100000000000000000000", "time and memory grow with it"),
+        ("quantiles: [1.0e-9, 0.5]", "quantile levels must be between 0.001 and 0.999"),
+        ("quality: {max_quarantined_share: {sale: 0.1}}", "unknown table sale; expected stores, products, sales"),
+        ('storage: "a\\0b"', "storage: not a folder"),
+        ("storage: " + "x" * 300, "storage: a folder's name is longer than 255 bytes"),
+        ("category: [brand, brand]", "category: every product column must have a name and occur once"),
+        ("backtest: {windows: 1000000}", "backtest.windows: expected a number of at most 1000"),
+    ],
+)
+def test_values_beyond_what_can_be_computed(company: Path, line: str, words: str) -> None:
+    assert words in problems(company, f"{BASE}{line}\n")
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("date_format: DD/MM/YYYY", "not a date format; expected year, month and day"),
+        ("date_format: '%H:%M'", "not a date format"),
+        ("date_format: '%s'", "%s is not supported in a date format"),
+        ("date_format: '%Y-%m-%dT%H:%M%z'", "%z is not supported in a date format"),
+        ("date_format: '%Q'", "not a date format"),
+        ("timezone: Mars/Phobos", "unknown time zone"),
+        ("timezone: ../../etc/passwd", "unknown time zone"),
+        ("thousands: ','\n    decimal: ','", "thousands and decimal are both ','"),
+        ("header_row: 0", "expected a number of at least 1"),
+        ("conversion: {BX: 0}", "expected a number above 0"),
+        ("ignore: {store_id: [NO]}", "expected text, found false (YAML does not read it as text; put it in quotes)"),
+    ],
+)
+def test_reading_rules_that_cannot_be_followed(company: Path, rule: str, words: str) -> None:
+    assert words in problems(company, BASE.replace("columns: {units: Uns}", rule))
+
+
+def test_country_codes_in_lower_case_are_accepted(company: Path) -> None:
+    assert load(company, BASE + "country: cl\n").country == "CL"
+
+
+def test_a_share_of_one_table_replaces_the_number_of_the_file(company: Path) -> None:
+    settings = load(company, BASE, "quality.max_quarantined_share={sales: 0.1}")
+    assert settings.quality.max_quarantined_share == {"sales": 0.1}
+    text = BASE + "quality: {max_quarantined_share: 0.02}\n"
+    assert load(company, text, "quality.max_quarantined_share={sales: 0.1}").quality == settings.quality
