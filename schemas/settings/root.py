@@ -147,8 +147,8 @@ class Settings(Strict):
             raise ValueError("quantile levels must be in rising order without repetition")
         if value[0] < LOWEST_LEVEL or value[-1] > 1 - LOWEST_LEVEL:
             raise ValueError(
-                f"quantile levels must be between {LOWEST_LEVEL} and {1 - LOWEST_LEVEL}; history is too short for rarer "
-                "events"
+                f"quantile levels must be between {LOWEST_LEVEL} and {1 - LOWEST_LEVEL}; no history is "
+                "long enough for rarer events"
             )
         texts = [c.level_text(level) for level in value]
         unclear = next((text for text in texts if texts.count(text) > 1 or not 0 < float(text) < 1), None)
@@ -224,8 +224,8 @@ class Settings(Strict):
         if self.horizon > most:
             raise ValueError(
                 f"horizon is {self.horizon:,} periods of frequency {self.frequency}; at most {most:,} are possible. "
-                "Every model forecasts every series for the whole horizon, and the plan covers it: time and memory grow "
-                "with it. Set a shorter horizon, or a longer period (frequency W-MON or MS with aggregate: true)"
+                "Every model forecasts every series for the whole horizon, and the plan covers it: time and memory "
+                "grow with it. Set a shorter horizon, or a longer period (frequency W-MON or MS with aggregate: true)"
             )
         return self
 

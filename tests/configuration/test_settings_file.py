@@ -316,7 +316,7 @@ def test_values_beyond_what_can_be_computed(company: Path, line: str, words: str
         ("date_format: '%Q'", "not a date format"),
         ("timezone: Mars/Phobos", "unknown time zone"),
         ("timezone: ../../etc/passwd", "unknown time zone"),
-        ("thousands: ','\n    decimal: ','", "thousands and decimal are both ','"),
+        ("thousands: ',', decimal: ','", "thousands and decimal are both ','"),
         ("header_row: 0", "expected a number of at least 1"),
         ("conversion: {BX: 0}", "expected a number above 0"),
         ("ignore: {store_id: [NO]}", "expected text, found false (YAML does not read it as text; put it in quotes)"),
