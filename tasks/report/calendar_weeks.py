@@ -17,7 +17,6 @@ GROUPS_SHOWN = 200
 _KEY = [c.STORE_ID, c.CATEGORY, c.DATE]
 _FORECAST, _LAST_YEAR, _PREVIOUS = "forecast", "last_year", "previous"
 _AGAINST_LAST_YEAR, _AGAINST_PREVIOUS = "forecast_of_last_year", "forecast_of_previous"
-_PERIODS, _FIRST, _LAST = "periods", "first", "last"
 _SUMS = [_FORECAST, _LAST_YEAR, _AGAINST_LAST_YEAR, _PREVIOUS, _AGAINST_PREVIOUS]
 
 
@@ -36,7 +35,8 @@ class ForecastComparison:
             frequency: length of the periods.
         """
         self.frequency = frequency
-        rows = _keyed(forecast).rename(columns={c.MEAN: _FORECAST})
+        # Sorted, so that the sums do not depend on the order of the rows.
+        rows = _keyed(forecast).rename(columns={c.MEAN: _FORECAST}).sort_values(_KEY, ignore_index=True)
         for name, table, column, common in (
             (_LAST_YEAR, last_year, c.UNITS, _AGAINST_LAST_YEAR),
             (_PREVIOUS, None if earlier is None else earlier.forecast, c.MEAN, _AGAINST_PREVIOUS),
@@ -60,7 +60,7 @@ class ForecastComparison:
         if self.frequency.kind == "D":
             start = start - pd.to_timedelta(start.dt.dayofweek, unit="D")
         sums = _sums(self._rows, start)
-        dates = self._rows.groupby(start)[c.DATE].agg([_FIRST, _LAST, "nunique"])
+        dates = self._rows.groupby(start)[c.DATE].agg(["min", "max", "nunique"])
         rows = [
             (self._label(week, say), self._dates(found, say), *_cells(sums.loc[week], say))
             for week, found in zip(sums.index, dates.itertuples(index=False), strict=True)

@@ -222,6 +222,7 @@ class Week:
             lines = lines.merge(before, on=KEY, how="left" if self._run.scoped else "outer")
             numbers = [c.TARGET_QUANTITY, c.TO_SEND, _BEFORE]
             lines[numbers] = lines[numbers].fillna(0.0)
+        lines = lines.sort_values(KEY, ignore_index=True)
         price = self._prices.reindex(lines[c.SKU]).to_numpy(dtype=np.float64)
         return lines.assign(**{c.MONEY: lines[c.TO_SEND] * price, _MONEY_BEFORE: lines[_BEFORE] * price})
 
