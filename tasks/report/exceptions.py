@@ -26,11 +26,14 @@ OVER_CAPACITY = "over capacity"
 OVERRIDE = "override not applied"
 NEW_STORE = "new store"
 NEW_SKU = "new SKU"
+NO_SALES_YET = "no sales yet: forecast and targets come from comparable stores"
+FIRST_YEAR = "less than a year of sales: the season comes from comparable stores"
+NEW_SHARE = "no sales yet: its share comes from comparable SKUs"
 # Alarm that names new stores or SKUs: kind and reason.
 _NEW = {
-    "new_store": (NEW_STORE, "no sales yet: forecast and targets come from comparable stores"),
-    "short_history": (NEW_STORE, "less than a year of sales: the season comes from comparable stores"),
-    "new_article": (NEW_SKU, "no sales yet: its share comes from comparable SKUs"),
+    "new_store": (NEW_STORE, NO_SALES_YET),
+    "short_history": (NEW_STORE, FIRST_YEAR),
+    "new_article": (NEW_SKU, NEW_SHARE),
 }
 # A pair is short if stock and delivery are at least this many expected units below demand until the next delivery.
 SMALLEST_SHORTAGE = 0.5
@@ -222,4 +225,4 @@ def _new(outputs: RunOutputs, facts: RunFacts, language: Language) -> Iterator[t
         names = _products(outputs.products, pd.Series(ids, dtype=object))[0] if kind == NEW_SKU else [""] * len(ids)
         for given, name, row in zip(ids, names, totals.round(2).to_dict("records"), strict=True):
             key = (given, "") if kind == NEW_STORE else ("", given)
-            yield kind, *key, name, "", row[c.UNITS], row[c.MONEY], np.nan, language(reason)
+            yield kind, *key, name, "", row[c.UNITS], row[c.MONEY], np.nan, language.known(reason)
