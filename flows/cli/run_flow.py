@@ -54,5 +54,6 @@ def say_published(record: Any) -> None:
     say(
         "",
         f"Replenishment file: {record.folder}/replenishment.csv",
+        f"Workbook:           {record.folder}/replenishment.xlsx",
         f"Report:             {record.folder}/report.html",
     )

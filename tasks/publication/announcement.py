@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 
-from schemas.outputs import MANIFEST, REPLENISHMENT, REPORT
+from schemas.outputs import MANIFEST, REPLENISHMENT, REPORT, TRANSFERS, WORKBOOK
 from schemas.records import PublicationRecord
 from tasks.publication.addresses import web_address
 from tasks.publication.earlier_runs import published
@@ -32,7 +32,8 @@ def publication_summary(record: PublicationRecord, run_label: str, policy: str) 
     lines = [
         f"# {publication_outcome(record)}: {run_label}",
         f"- Report: {file_link(record, REPORT)}",
-        f"- File for the ERP: {file_link(record, REPLENISHMENT)}",
+        f"- Workbook for planners: {file_link(record, WORKBOOK)}",
+        f"- Files for the ERP: {file_link(record, REPLENISHMENT)}, {file_link(record, TRANSFERS.file)}",
         f"- All files: {_link(f'{record.folder}/', record.folder)}",
         f"- Selected policy: **{policy}**",
         f"- Changed since the last file: {changed}",

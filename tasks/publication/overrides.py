@@ -67,7 +67,7 @@ def override_warnings(rows: Sequence[Mapping[str, Any]], rejected: int) -> list[
         rows: the rows of :class:`Overridden`.
         rejected: number of rows of the table in quarantine.
     """
-    found = [f"overrides in quarantine, not applied: {rejected}; see quarantine.parquet"] if rejected else []
+    found = [f"overrides in quarantine, not applied: {rejected}; see quarantine.csv"] if rejected else []
     for status, words in (
         (EXPIRED, "expired overrides (remove them or set a later date_to)"),
         (UNMATCHED, "overrides without a matching store and SKU in the file"),

@@ -172,7 +172,7 @@ def reasons_table(facts: RunFacts, say: Language) -> Table:
     """Return the reasons for rejected rows, the most frequent first."""
     ordered = sorted(facts.reasons, key=lambda item: (-item[2], item[0], item[1]))
     rows = [(table, reason, say.number(count)) for table, reason, count in ordered[:ROWS_SHOWN]]
-    note = say.first(ROWS_SHOWN, len(ordered), "quarantine.parquet")
+    note = say.first(ROWS_SHOWN, len(ordered), "quarantine.csv")
     return Table(say.headers("Table", "Reason", "#Rows"), rows, note=note)
 
 

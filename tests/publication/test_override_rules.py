@@ -111,7 +111,7 @@ def test_unmatched_override_gives_a_warning() -> None:
     result = applied(override("set", 4, **{c.SKU: "z"}), override("cap", 100))
     assert [row[c.STATUS] for row in result.rows] == ["matches no target", "changes nothing"]
     assert override_warnings(result.rows, 2) == [
-        "overrides in quarantine, not applied: 2; see quarantine.parquet",
+        "overrides in quarantine, not applied: 2; see quarantine.csv",
         "overrides without a matching store and SKU in the file: number 1",
     ]
     assert result.changed.empty
