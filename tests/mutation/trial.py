@@ -101,7 +101,6 @@ def trial(tests: Sequence[str], mutant: Mutant | None = None, seconds: float | N
 
 
 def _become(tests: Sequence[str], mutant: Mutant | None, limit: int | None) -> None:
-    os.setsid()
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(nothing, stream)
