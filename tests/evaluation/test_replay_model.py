@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from schemas import columns as c
-from tasks.evaluation.replay import ReplayRule, replay_model, replayed_cutoffs, with_champions
+from schemas.records import PanelRef, PlanInputs
+from tasks.evaluation import replay
+from tasks.evaluation.replay import (
+    CalibrationInputs,
+    ReplayRule,
+    calibrate_overstock,
+    replay_model,
+    replayed_cutoffs,
+    with_champions,
+)
 from tasks.forecasting.registry import facts
+from tasks.storage.lake import open_lake
 from tests.forecasting.panels import panel_of
 
 
@@ -72,3 +86,32 @@ def test_no_or_all_cutoffs_are_replaced_without_a_warning(replaced: list[str]) -
     folds = pd.concat([forecasts(cutoff, 5.0) for cutoff in [*replaced, "2023-01-01"]])
     made = MADE.astype({c.STORE_ID: "category"})
     assert means(with_champions(made, folds, horizon=2)) == dict.fromkeys(("01", "08"), 10.0 if replaced else 2.0)
+
+
+@pytest.mark.parametrize(("stored", "expected"), [(True, {"01": 2.0, "08": 10.0}), (False, {"08": 10.0})])
+def test_the_calibration_replays_the_stored_forecasts_with_the_champions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: bool, expected: dict[str, float]
+) -> None:
+    lake, replayed = open_lake(str(tmp_path)), []
+    costs = pd.DataFrame({"cost": [1.0]})
+
+    def calibrate(given: object, panel: object, past: pd.DataFrame) -> SimpleNamespace:
+        replayed.append((given, panel, means(past)))
+        return SimpleNamespace(holding_factor=2.5, table=costs, note="a note")
+
+    given = SimpleNamespace(backtest=forecasts("2024-01-08", 5.0))
+    monkeypatch.setattr(replay, "calibrate", calibrate)
+    monkeypatch.setattr(replay, "weekly_inputs", lambda *_: given)
+    monkeypatch.setattr(replay, "load_panel", lambda *_: "panel")
+    inputs = CalibrationInputs.model_construct(
+        panel=PanelRef(frames={}, horizon=2),
+        given=PlanInputs.model_construct(),
+        as_of=date(2024, 2, 1),
+        forecasts=lake.write_table("made", MADE) if stored else None,
+    )
+    found = calibrate_overstock(lake, inputs, SimpleNamespace(horizon=2, period=None))
+    assert replayed == [(given, "panel", expected)]
+    assert (found.holding_factor, found.notes, found.summary) == (2.5, ["a note"], {"costs": [{"cost": 1.0}]})
+    assert found.forecasts == inputs.forecasts
+    assert found.costs is not None
+    pd.testing.assert_frame_equal(lake.read_table(found.costs), costs)

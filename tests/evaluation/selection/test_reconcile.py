@@ -9,7 +9,8 @@ from schemas.panel import Fold, Forecast
 from schemas.settings import Settings
 from tasks.evaluation.backtest.split import attach_actuals
 from tasks.evaluation.comparison import compare
-from tasks.evaluation.selection.reconcile import NAME, ReconciliationRule, reconcile
+from tasks.evaluation.metrics.level_losses import Origin
+from tasks.evaluation.selection.reconcile import NAME, ReconciliationRule, _errors, reconcile
 from tasks.forecasting.combine.aggregates import hierarchy_of
 
 SOURCES = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
@@ -199,3 +200,19 @@ def test_a_whole_comparison(forecasts, panel, folds):
 def test_auto_needs_the_least_gain(split, champions, panel, folds):
     rule = ReconciliationRule(least_gain=0.99)
     assert reconcile(split, champions, panel, folds, settings_of("auto"), [Factor(1.0)], rule).method == "none"
+
+
+def test_errors_of_series_and_aggregates_by_hand():
+    hierarchy = hierarchy_of(pd.DataFrame({c.STORE_ID: ["1", "2", "2"], c.CATEGORY: "x"}))
+    actual = np.array([[1.0, np.nan], [np.nan, np.nan], [5.0, 5.0]])
+    mean = np.array([[4.0, 9.0], [7.0, 7.0], [6.0, 7.0]])
+    above = np.repeat((hierarchy.members @ np.array([1.0, 7.0, 5.0]))[:, None], 2, axis=1)[None]
+    fold = Origin(
+        pd.Timestamp("2024-01-01"), pd.date_range("2024-01-01", periods=2), mean, mean[..., None], actual, above
+    )
+    found, series = _errors([fold], hierarchy)
+    # A series without a known actual has no error.
+    np.testing.assert_allclose(series, [3.0, 0.0, np.sqrt((1 + 4) / 2)])
+    # The unknown second period of store 1 counts as its forecast of 9, 8 units above the aggregate's forecast.
+    expected = np.sqrt((hierarchy.members @ np.array([8.0, 0.0, 0.0])) ** 2 / 2)
+    np.testing.assert_allclose(found, expected[None])

@@ -25,6 +25,13 @@ def test_a_model_that_loses_a_tenth_more_weighs_less_than_half(backtest_of, quan
     assert found == {"a": 1.0, "b": pytest.approx(1.1**-8)}
 
 
+@pytest.mark.parametrize("scale", [1e-4, 5.0])
+def test_weights_do_not_depend_on_the_size_of_the_losses(backtest_of, quantiles, scale):
+    actual = np.full((1, 4, 5), 100.0)
+    table = backtest_of(actual, {"a": actual + 10 * scale, "b": actual + 11 * scale})
+    assert weights_of(table, quantiles)[LIVE] == {"a": 1.0, "b": pytest.approx(1.1**-8)}
+
+
 @pytest.mark.parametrize(("horizons", "power"), [(1.0, -4), (1.5, -6), (2.0, -8), (5.0, -8)])
 def test_fewer_than_two_horizons_make_the_weights_more_equal(backtest_of, quantiles, horizons, power):
     actual = np.full((1, 4, 5), 100.0)
