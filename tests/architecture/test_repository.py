@@ -116,5 +116,7 @@ def test_continuous_integration_runs_the_test_command_of_the_readme() -> None:
 
 def test_the_changelog_keeps_a_place_for_what_is_not_released() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    assert "## [Unreleased]" in changelog
-    assert f"## [{_project()['version']}]" in changelog or "### Added" in changelog
+    newest, *released = re.findall(r"^## \[(.+)\]", changelog, re.MULTILINE)
+    assert newest == "Unreleased"
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in released)
+    assert not released or released[0] == _project()["version"]
