@@ -157,6 +157,12 @@ _FACTS = (
         "Stock is negative; it counts as 0.",
         "Correct the stock of these SKUs in the ERP.",
     ),
+    AlarmFacts(
+        "superseded_sku",
+        Severity.INFO,
+        "The products name a successor that has sold or is in stock. It inherits the sales; the old SKU gets target 0.",
+        "Correct `replaces`, `replaced_by` or `replaced_on` of the products if the old SKU is still to be sent.",
+    ),
 )
 ALARMS = {facts.name: facts for facts in _FACTS}
 

@@ -100,7 +100,7 @@ class PanelRecord(Record):
     """The demand panel of one ``as_of``.
 
     Besides it what the plan needs of the tables: facts and planned prices per (store, SKU), and whether any
-    stock was counted on or before ``as_of``.
+    stock was counted on or before ``as_of``; and the series without sales that are forecast from comparable ones.
     """
 
     as_of: date
@@ -110,6 +110,7 @@ class PanelRecord(Record):
     cleaning_log: TableRef
     sku_facts: TableRef
     planned_prices: TableRef
+    new_series: TableRef | None = None
     stock_counted: bool = False
     warnings: list[str] = []
     alarms: list[Alarm] = []

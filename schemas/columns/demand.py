@@ -22,4 +22,6 @@ VOLUME_RANK = "volume_rank"
 
 # SKU facts
 RECENT_UNITS = "recent_units"
+EXPECTED_UNITS = "expected_units"
+SUPERSEDED_BY = "superseded_by"
 TOTAL_UNITS = "total_units"

@@ -12,6 +12,7 @@ from schemas.panel import Panel
 from schemas.records import PanelRecord, PanelRef, Record, Summary, TableRef
 from schemas.settings.slices import PanelSlice
 from tasks.demand.cleaning.prepared import prepare
+from tasks.demand.new_series import new_alarms, new_pairs, new_series, superseded_alarm
 from tasks.demand.panel import PanelBuild, build_panel, to_frames
 from tasks.demand.profile import profile
 from tasks.demand.sku_facts import planned_sku_prices, sku_facts
@@ -45,7 +46,9 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice) -> PanelRec
     prepared = prepare({name: lake.read_table(ref) for name, ref in inputs.tables.items()}, use, inputs.as_of)
     build = build_panel(prepared)
     panel = scoped(build.panel, inputs.stores, inputs.categories, inputs.as_of)
-    facts = sku_facts(prepared)
+    new = new_pairs(prepared)
+    facts = sku_facts(prepared, new.pairs)
+    added = _in_scope(new_series(prepared, facts, new), inputs.stores, inputs.categories)
     counted = bool(facts[c.ON_HAND].notna().any())
     uncounted = "stock" in inputs.tables and not counted
     frames = {name: lake.write_table(f"features/{name}", frame) for name, frame in to_frames(panel).items()}
@@ -56,6 +59,8 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice) -> PanelRec
         periods=panel.history,
         cleaning_log=lake.write_table("features/cleaning_log", build.cleaning_log),
         sku_facts=lake.write_table("features/sku_facts", _in_scope(facts, inputs.stores, inputs.categories)),
+        new_series=lake.write_table("features/new_series", added) if len(added) else None,
+        alarms=[*new_alarms(new), *superseded_alarm(prepared)],
         planned_prices=lake.write_table("features/planned_prices", planned_sku_prices(prepared)),
         stock_counted=counted,
         warnings=[

@@ -27,6 +27,8 @@ OPEN_AFTER_ALL = "open_after_all"
 OUT_OF_STOCK = "out_of_stock"
 SILENT = "store_without_rows"
 MERGED = "merged_product"
+# Product columns that link SKUs.
+_NOT_FEATURES = (c.LIKE, c.REPLACES, c.REPLACED_BY, c.REPLACED_ON)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def _series(prepared: Prepared) -> pd.DataFrame:
     """store_id, category, features of the store, and those of the product that are one per category."""
     cells, stores = prepared.cells, prepared.tables["stores"]
     stores = stores.assign(**{c.STORE_ID: stores[c.STORE_ID].astype(str)})
-    products = prepared.products.drop(columns=c.SKU)
+    products = prepared.products.drop(columns=[c.SKU, *_NOT_FEATURES], errors="ignore")
+    stores = stores.drop(columns=[c.OPENED_ON, c.CLOSED_ON], errors="ignore")
     by_category = products.groupby(c.CATEGORY)
     constant = by_category.nunique(dropna=False).reindex(pd.unique(cells.series_category)).eq(1).all()
     product_part = by_category.head(1)[[c.CATEGORY, *constant.index[constant]]]

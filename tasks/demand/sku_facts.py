@@ -2,50 +2,63 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import numpy as np
 import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import FloatArray
 from tasks.demand.cleaning.prepared import Prepared
-from tasks.demand.cleaning.sales import SaleCells, weighted_count
+from tasks.demand.cleaning.sales import weighted_count
 from tasks.demand.features.promotions import list_prices, planned_prices
+from tasks.demand.sold_units import last_stock, sold_units
 
-# Eight weeks, the window of recent units.
-RECENT_PERIODS = {"D": 56, "W": 8, "MS": 2}
+_UNITS = (c.RECENT_UNITS, c.TOTAL_UNITS, c.EXPECTED_UNITS)
 PRICE_OF_LAST_RESORT = 1.0
 _PRODUCT_TEXT = (c.COLLECTION_STATUS, c.SIZE, c.COLOR, c.ARTICLE)
 _PRODUCT_NUMBERS = (c.PACK_SIZE, c.MIN_PRESENTATION)
 
 
-def sku_facts(prepared: Prepared) -> pd.DataFrame:
+def sku_facts(prepared: Prepared, new: pd.DataFrame | None = None) -> pd.DataFrame:
     """One row per (store, SKU) with a sales row before ``as_of`` or a stock row not after it.
 
     Args:
         prepared: cleaned tables of one ``as_of``.
+        new: store_id, sku and expected_units of pairs without history (see ``tasks.demand.new_series``).
 
     Returns:
         Sorted by store_id and sku: category; recent_units (sold in the last 8 weeks, or 2 months, up to
         the last period with sales; outliers left out) and total_units; unit_price (the SKU's last
         known net amount per unit in any store, else its list price, else 1); on_hand and the in_transit
         columns that the stock table has (last count not after ``as_of``, NaN = not counted); product facts
-        collection_status, size, color, article (text, empty = unknown), pack_size, min_presentation (NaN = unknown).
+        collection_status, size, color, article (text, empty = unknown), pack_size, min_presentation (NaN = unknown);
+        expected_units (of a new pair in 8 weeks, from comparable ones; 0 for others) and superseded_by (the SKU that
+        has taken its place and inherits its sales; empty = none).
     """
     products = prepared.products.assign(**{c.SKU: prepared.products[c.SKU].astype(str)}).set_index(c.SKU)
-    sold, counted = _sold(prepared), last_stock(prepared.tables.get("stock"), prepared.as_of)
+    sold, counted = sold_units(prepared), last_stock(prepared.tables.get("stock"), prepared.as_of)
     rows = sold.merge(counted, on=[c.STORE_ID, c.SKU], how="outer") if counted is not None else sold
     if counted is None:
         rows = rows.assign(**{c.ON_HAND: np.nan})
-    rows = rows.sort_values([c.STORE_ID, c.SKU], ignore_index=True)
-    rows = rows.assign(**{name: rows[name].where(rows[name].notna(), 0.0) for name in (c.RECENT_UNITS, c.TOTAL_UNITS)})
+    pairs = [c.STORE_ID, c.SKU]
+    rows = rows.merge(_superseded_pairs(prepared), on=pairs, how="outer")
+    rows = rows.assign(**{c.EXPECTED_UNITS: 0.0}) if new is None else rows.merge(new, on=pairs, how="outer")
+    rows = rows.sort_values(pairs, ignore_index=True)
+    rows = rows.assign(**{name: rows[name].where(rows[name].notna(), 0.0) for name in _UNITS})
     rows[c.CATEGORY] = products[c.CATEGORY].reindex(rows[c.SKU]).to_numpy()
+    rows[c.SUPERSEDED_BY] = rows[c.SKU].map(dict(prepared.replaced)).fillna("").astype(object)
     rows[c.UNIT_PRICE] = _prices(rows[c.SKU], prepared, products)
     for name in (*_PRODUCT_TEXT, *_PRODUCT_NUMBERS):
         rows[name] = _fact(products, name, rows[c.SKU])
     ordered = [c.STORE_ID, c.SKU, c.CATEGORY, c.RECENT_UNITS, c.TOTAL_UNITS, c.UNIT_PRICE, c.ON_HAND]
     return rows[[*ordered, *(name for name in rows.columns if name not in ordered)]]
+
+
+def _superseded_pairs(prepared: Prepared) -> pd.DataFrame:
+    """Pairs of store and replaced SKU with a sales row; their units are the successor's."""
+    sales = prepared.tables["sales"]
+    rows = sales.loc[sales[c.SKU].astype(str).isin(list(prepared.replaced)), [c.DATE, c.STORE_ID, c.SKU]]
+    rows = rows.loc[rows[c.DATE] < pd.Timestamp(prepared.as_of), [c.STORE_ID, c.SKU]]
+    return rows.astype(str).astype(object).drop_duplicates(ignore_index=True)
 
 
 def planned_sku_prices(prepared: Prepared) -> pd.DataFrame:
@@ -64,22 +77,6 @@ def planned_sku_prices(prepared: Prepared) -> pd.DataFrame:
     return planned_prices(tables.get("promotions"), base, cells, prepared.axis)
 
 
-def last_stock(stock: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
-    """The count before opening on ``as_of``: with a date column each pair's last count not after it.
-
-    Returns:
-        One row per (store, SKU): on_hand and the in_transit columns of the table; None without a table.
-    """
-    if stock is None:
-        return None
-    carried = [name for name in stock.columns if name == c.IN_TRANSIT or _is_numbered(name)]
-    if c.DATE in stock.columns:
-        stock = stock.loc[stock[c.DATE] <= pd.Timestamp(as_of)].sort_values(c.DATE, kind="stable")
-        stock = stock.drop_duplicates([c.STORE_ID, c.SKU], keep="last")
-    kept = stock[[c.STORE_ID, c.SKU, c.ON_HAND, *carried]].reset_index(drop=True)
-    return kept.astype({c.STORE_ID: object, c.SKU: object})
-
-
 def sku_prices(prepared: Prepared) -> pd.Series:
     """Each SKU's net amount per unit in the last period in which it sold with a known amount, any store."""
     cells, sound = prepared.cells, ~prepared.outliers
@@ -92,24 +89,6 @@ def sku_prices(prepared: Prepared) -> pd.Series:
     sku = distinct // shape[1]
     last = np.append(sku[1:] != sku[:-1], True) if len(sku) else np.zeros(0, dtype=bool)
     return pd.Series((amount / units)[last], index=pd.Index(cells.skus[sku[last]], dtype=object))
-
-
-def _sold(prepared: Prepared) -> pd.DataFrame:
-    cells = prepared.cells
-    units = np.where(prepared.outliers, 0.0, cells.units)
-    recent = cells.cell_period > cells.cell_period.max() - RECENT_PERIODS[cells.frequency.kind]
-    return pd.DataFrame(
-        {
-            c.STORE_ID: cells.stores[cells.pair_store],
-            c.SKU: cells.skus[cells.pair_sku],
-            c.RECENT_UNITS: _per_pair(cells, np.where(recent, units, 0.0)),
-            c.TOTAL_UNITS: _per_pair(cells, units),
-        }
-    )
-
-
-def _per_pair(cells: SaleCells, values: FloatArray) -> FloatArray:
-    return weighted_count(cells.cell_pair, values, 1, len(cells.pair_sku))[0]
 
 
 def _prices(skus: pd.Series, prepared: Prepared, products: pd.DataFrame) -> FloatArray:
@@ -128,8 +107,3 @@ def _fact(products: pd.DataFrame, name: str, skus: pd.Series) -> np.ndarray:
     if number:
         return found.to_numpy(dtype=np.float64)
     return found.astype(object).where(found.notna(), "").map(str).to_numpy()
-
-
-def _is_numbered(name: str) -> bool:
-    prefix, _, number = str(name).rpartition("_")
-    return prefix == c.IN_TRANSIT and number.isdigit() and int(number) > 0

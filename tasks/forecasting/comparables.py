@@ -31,7 +31,8 @@ class ComparableRule:
 
     Attributes:
         longest: series with a longer history, as a fraction of a year, are left to the models, which follow their own
-            level better.
+            level better. Where all data are shorter than a year, of all data.
+        whole: a comparable series has a year of history, or this fraction of all data where these are shorter.
         recent_weeks: the level is read from this number of latest weeks (or months).
         fewest: fewest comparable series; of the same store type, where there are as many, else of any.
         active_weeks: a comparable series has a known period within this many weeks (or months) before the cutoff.
@@ -42,6 +43,7 @@ class ComparableRule:
     """
 
     longest: float = 0.5
+    whole: float = 0.9
     recent_weeks: int = 13
     fewest: int = 2
     active_weeks: int = 8
@@ -92,7 +94,8 @@ def comparable_forecasts(
 ) -> Likeness:
     """Forecast series with at most half a year of history, and new series, from comparable series.
 
-    Comparable are the series of the same category in other stores that have a year of history: those of the same
+    Comparable are the series of the same category in other stores with a year of history (or nearly all of it, where
+    all data are shorter): those of the same
     store type if there are enough. A new series may name another category (column ``like``); its own store's series of
     that category comes first, and without any series of it all series of the store count.
 
@@ -115,7 +118,7 @@ def comparable_forecasts(
     rule = rule or ComparableRule()
     found = _Finder(panel, mean, quantiles, levels, rule)
     length = history_lengths(panel)
-    served = is_short(panel) & (length <= rule.longest * panel.frequency.periods_per_year)
+    served = (length > 0) & (length <= rule.longest * min(panel.frequency.periods_per_year, panel.history))
     own = [found.short(int(at)) for at in np.flatnonzero(served)]
     added = [] if new is None else [found.new(row) for _, row in new.iterrows()]
     made = [one for one in [*own, *added] if one is not None]
@@ -175,7 +178,7 @@ class _Finder:
         total = np.where(known, self._demand, 0.0).sum(axis=1)
         self._level = np.divide(total, size, out=np.zeros(panel.n), where=size > 0)
         active = known[:, -rule.active_weeks * self._week :].any(axis=1)
-        self._long = (history_lengths(panel) >= year) & active & (self._level > 0)
+        self._long = (history_lengths(panel) >= min(year, rule.whole * history)) & active & (self._level > 0)
         self._category = panel.series[c.CATEGORY].astype(str).to_numpy()
         self._store = panel.series[c.STORE_ID].astype(str).to_numpy()
         typed = c.STORE_TYPE in panel.series.columns

@@ -40,6 +40,7 @@ def compare_models(run: RunContext, panel: PanelRecord, forecasts: list[Forecast
         forecasts=forecasts,
         covariate_free=sorted(name for name, model in facts().items() if model.covariate_free),
         sku_facts=panel.sku_facts if priced else None,
+        new_series=panel.new_series,
     )
     aggregates = ReconciliationRule.models if use.reconciliation.method != "none" else ()
     stage = replace(COMPARE, modules=tuple(module_of(name) for name in aggregates))

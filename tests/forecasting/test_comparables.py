@@ -83,6 +83,22 @@ def test_after_half_a_year_the_models_are_better() -> None:
     assert len(likely(chain((10.0, 20.0, 40.0, 15.0), {3: 26})).position)
 
 
+def test_data_of_less_than_a_year_have_comparable_stores_too() -> None:
+    panel = chain((10.0, 20.0, 40.0, 15.0), {3: 9})
+    late = Panel(
+        panel.frequency,
+        panel.series,
+        panel.periods[-44:],
+        panel.demand[:, -40:],
+        panel.closed[:, -44:],
+        HORIZON,
+    )
+    assert is_short(late).all()
+    found = likely(late)
+    assert found.position.tolist() == [3]
+    np.testing.assert_allclose(found.mean, 15.0)
+
+
 def test_one_other_store_is_not_enough() -> None:
     assert not len(likely(chain((10.0, 15.0), {1: 9})).position)
 

@@ -14,6 +14,7 @@ from schemas.settings.slices import PanelSlice
 from tasks.demand.axis import Axis
 from tasks.demand.cleaning.outliers import outlier_cells
 from tasks.demand.cleaning.sales import SaleCells, clean_products, clean_sales
+from tasks.demand.cleaning.successors import inherited, successors
 from tasks.demand.features.calendar_table import StoreCalendar, store_calendar
 
 
@@ -30,6 +31,7 @@ class Prepared:
         axis: the T history and H horizon labels.
         calendar: closed days, special days and known features.
         outliers: shape (m,); cells whose value is an outlier.
+        replaced: SKU to the successor that inherits its sales.
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -40,6 +42,7 @@ class Prepared:
     axis: Axis
     calendar: StoreCalendar
     outliers: BoolArray
+    replaced: Mapping[str, str]
 
 
 def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: date) -> Prepared:
@@ -54,7 +57,8 @@ def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: dat
         DataContractError: no sales row before ``as_of``, or tables that do not fit together.
     """
     products = clean_products(tables["products"], settings)
-    cells = clean_sales(tables["sales"], products, settings.period, as_of)
+    replaced = successors(tables, as_of)
+    cells = clean_sales(inherited(tables["sales"], replaced), products, settings.period, as_of)
     frequency = cells.frequency
     last = frequency.shift(frequency.first_label_from(as_of), settings.horizon - 1)
     axis = Axis(frequency, frequency.between(cells.periods[0], last), cells.history)
@@ -62,4 +66,4 @@ def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: dat
     outliers = np.zeros(len(cells.units), dtype=bool)
     if settings.cleaning.drop_outliers:
         outliers = outlier_cells(cells, calendar.special[:, : cells.history], settings.cleaning.outlier_factor)
-    return Prepared(tables, settings, as_of, products, cells, axis, calendar, outliers)
+    return Prepared(tables, settings, as_of, products, cells, axis, calendar, outliers, replaced)

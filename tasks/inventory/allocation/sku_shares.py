@@ -31,10 +31,22 @@ def sku_shares(facts: pd.DataFrame, series: IndexArray) -> FloatArray:
     """
     recent = np.maximum(facts[c.RECENT_UNITS].to_numpy(dtype=float), 0.0)
     total = np.maximum(facts[c.TOTAL_UNITS].to_numpy(dtype=float), 0.0)
+    if c.EXPECTED_UNITS in facts.columns:
+        recent, total = _with_expected(facts[c.EXPECTED_UNITS].to_numpy(dtype=float), recent, total, series)
     network = _network_shares(facts, total)
     network = _normalized(network, series)
     store = _shrunk(total, network, series, STORE_TRUST)
     return _normalized(_shrunk(recent, store, series, RECENT_TRUST), series)
+
+
+def _with_expected(
+    expected: FloatArray, recent: FloatArray, total: FloatArray, series: IndexArray
+) -> tuple[FloatArray, FloatArray]:
+    """Recent and all units, with those expected of new SKUs; their share in both is the same."""
+    sold = np.bincount(series, weights=recent)[series]
+    factor = np.divide(np.bincount(series, weights=total)[series], sold, out=np.ones_like(sold), where=sold > 0)
+    new = expected > recent
+    return np.where(new, expected, recent), np.where(new, expected * np.maximum(factor, 1.0), total)
 
 
 def _network_shares(facts: pd.DataFrame, total: FloatArray) -> FloatArray:
@@ -73,10 +85,12 @@ def is_discontinued(facts: pd.DataFrame, stores: pd.DataFrame, lifecycle: Lifecy
 
 
 def may_be_sent(facts: pd.DataFrame, stores: pd.DataFrame, lifecycle: LifecycleSettings) -> BoolArray:
-    """Rows that may be replenished: not discontinued, and not on clearance in an excluded store type."""
+    """Rows that may be replenished: not discontinued, not replaced, not on clearance in an excluded store type."""
     clearance = facts[c.COLLECTION_STATUS].astype(str).isin(lifecycle.clearance).to_numpy()
     excluded = _store_types(facts, stores, lifecycle).isin(lifecycle.clearance_excluded_types).to_numpy()
     allowed: BoolArray = ~is_discontinued(facts, stores, lifecycle) & ~(clearance & excluded)
+    if c.SUPERSEDED_BY in facts.columns:
+        allowed &= facts[c.SUPERSEDED_BY].astype(str).eq("").to_numpy()
     return allowed
 
 

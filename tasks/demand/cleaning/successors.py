@@ -1,0 +1,89 @@
+"""SKUs that another SKU has replaced: the successor inherits their sales, and they are not sent any more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+
+
+def successors(tables: Mapping[str, pd.DataFrame], as_of: date) -> dict[str, str]:
+    """The last successor of every replaced SKU.
+
+    The products name it in ``replaced_by``, or the successor names its predecessor in ``replaces``. The replacement
+    holds from ``replaced_on`` on. Without that date it holds once the successor has sold or is in stock, so that a
+    planned one does not stop the deliveries of the present SKU.
+
+    Args:
+        tables: products, and where given sales, stock and dc_stock.
+        as_of: run date.
+
+    Returns:
+        SKU to successor; names that the products do not contain, and circles, are left out.
+    """
+    products = tables["products"].assign(**{c.SKU: tables["products"][c.SKU].astype(str)})
+    listed, dates = set(products[c.SKU]), _dates(products)
+    pairs = [(old, new) for old, new in _named(products, c.REPLACED_BY)]
+    pairs += [(old, new) for new, old in _named(products, c.REPLACES)]
+    if not pairs:
+        return {}
+    there = _in_place(tables, as_of)
+    found = {}
+    for old, new in pairs:
+        on = dates.get(old, dates.get(new))
+        begun = new in there if on is None else on <= pd.Timestamp(as_of)
+        if old != new and {old, new} <= listed and begun:
+            found[old] = new
+    return {old: last for old in found if (last := _last(old, found)) is not None}
+
+
+def inherited(rows: pd.DataFrame, replaced: Mapping[str, str]) -> pd.DataFrame:
+    """The rows with the sales of replaced SKUs under their successors' names."""
+    if not replaced:
+        return rows
+    sku = rows[c.SKU].astype(str)
+    return rows.assign(**{c.SKU: sku.map(replaced).where(sku.isin(list(replaced)), sku).astype(object)})
+
+
+def _named(products: pd.DataFrame, column: str) -> list[tuple[str, str]]:
+    if column not in products.columns:
+        return []
+    given = products[column].astype(object).where(products[column].notna(), "").map(str).str.strip()
+    return [(sku, other) for sku, other in zip(products[c.SKU], given, strict=True) if other]
+
+
+def _dates(products: pd.DataFrame) -> dict[str, pd.Timestamp]:
+    if c.REPLACED_ON not in products.columns:
+        return {}
+    days = pd.to_datetime(products[c.REPLACED_ON], errors="coerce")
+    return {sku: day for sku, day in zip(products[c.SKU], days, strict=True) if pd.notna(day)}
+
+
+def _in_place(tables: Mapping[str, pd.DataFrame], as_of: date) -> set[str]:
+    """SKUs that have sold, or are counted in a store or in the distribution center, before the run date."""
+    found: set[str] = set()
+    for name, column in (("sales", c.UNITS), ("stock", c.ON_HAND), ("dc_stock", c.AVAILABLE)):
+        rows = tables.get(name)
+        if rows is None:
+            continue
+        kept = rows[column].to_numpy(dtype=np.float64) > 0
+        if c.DATE in rows.columns:
+            before = pd.Timestamp(as_of) if name == "sales" else pd.Timestamp(as_of) + pd.Timedelta(days=1)
+            kept &= rows[c.DATE].lt(before).to_numpy()
+        found |= set(rows.loc[kept, c.SKU].astype(str).unique())
+    return found
+
+
+def _last(old: str, found: Mapping[str, str]) -> str | None:
+    """The end of a chain of successors; None where it is a circle."""
+    seen = {old}
+    while old in found:
+        old = found[old]
+        if old in seen:
+            return None
+        seen.add(old)
+    return old

@@ -1,0 +1,211 @@
+"""New stores and new articles: pairs of store and SKU without history that get a forecast and a target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import first_few
+from tasks.demand.cleaning.prepared import Prepared
+from tasks.demand.sold_units import last_stock, sold_units
+
+
+@dataclass(frozen=True)
+class NewRule:
+    """When a store or SKU without sales counts as new.
+
+    Attributes:
+        most_stores: without an opening date, stores without sales count as new up to this fraction of all
+            stores; two always do. A table with more of them lists stores that are not run.
+        oldest_opening: a store opened longer ago than this and still without sales is not new, days.
+        fewest_alike: fewest comparable stores of the same type; with fewer, all stores are comparable.
+        carried_by: a new store gets the SKUs that at least this fraction of the comparable stores has sold.
+    """
+
+    most_stores: float = 0.1
+    oldest_opening: int = 182
+    fewest_alike: int = 2
+    carried_by: float = 0.5
+
+
+@dataclass(frozen=True)
+class NewPairs:
+    """Pairs without history.
+
+    Attributes:
+        pairs: store_id, sku and expected_units (per 8 weeks, from comparable stores or SKUs).
+        stores: new stores.
+        articles: new SKUs.
+        left_out: stores without sales that do not count as new.
+    """
+
+    pairs: pd.DataFrame
+    stores: list[str] = field(default_factory=list)
+    articles: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+def new_pairs(prepared: Prepared, rule: NewRule | None = None) -> NewPairs:
+    """Find new stores and articles, and what to expect of them.
+
+    A store is new if the table lists it, nothing was sold there before the run date, and it is not closed. It gets the
+    SKUs of the comparable stores, with their mean recent units.
+
+    A SKU is new if nothing of it was sold anywhere, and the distribution center or a store has it in stock, or the
+    products say which SKU it is ``like``. The distribution center's goes to every active store that sells its category
+    (or the SKU that it is like); a store's own stays there. It is expected to sell like that SKU, else like the median
+    of the store's SKUs of the category.
+    """
+    rule = rule or NewRule()
+    sold = sold_units(prepared)
+    products = prepared.products.assign(**{c.SKU: prepared.products[c.SKU].astype(str)}).set_index(c.SKU)
+    sold = sold.assign(**{c.CATEGORY: products[c.CATEGORY].reindex(sold[c.SKU]).to_numpy()})
+    recent = sold[sold[c.RECENT_UNITS] > 0]
+    stores, left_out = _new_stores(prepared, rule)
+    parts = [_of_store(store, recent, sold, prepared, rule) for store in stores]
+    articles, from_articles = _articles(prepared, products, recent)
+    columns = [c.STORE_ID, c.SKU, c.EXPECTED_UNITS]
+    empty = pd.DataFrame({c.STORE_ID: [], c.SKU: [], c.EXPECTED_UNITS: []}).astype({c.EXPECTED_UNITS: np.float64})
+    pairs = pd.concat([empty, *parts, from_articles], ignore_index=True)[columns]
+    pairs = pairs.drop_duplicates([c.STORE_ID, c.SKU]).sort_values([c.STORE_ID, c.SKU], ignore_index=True)
+    pairs = pairs.astype({c.STORE_ID: object, c.SKU: object})
+    return NewPairs(pairs, [s for s in stores if s in set(pairs[c.STORE_ID])], articles, left_out)
+
+
+def new_series(prepared: Prepared, facts: pd.DataFrame, found: NewPairs) -> pd.DataFrame:
+    """Series without a sales row that the new pairs need.
+
+    Args:
+        prepared: cleaned tables.
+        facts: SKU facts with the new pairs.
+        found: the new pairs.
+
+    Returns:
+        store_id, category, like (category of the SKU that the new one is like; missing if unknown), and store_type,
+        storage_capacity and opened_on where the stores table has them.
+    """
+    cells = prepared.cells
+    products = prepared.products.assign(**{c.SKU: prepared.products[c.SKU].astype(str)}).set_index(c.SKU)
+    rows = facts.merge(found.pairs[[c.STORE_ID, c.SKU]], on=[c.STORE_ID, c.SKU])
+    like = _text(products, c.LIKE).reindex(rows[c.SKU]).fillna("").to_numpy()
+    category = products[c.CATEGORY].reindex(like).to_numpy()
+    rows = rows[[c.STORE_ID, c.CATEGORY]].assign(**{c.LIKE: category})
+    rows = rows.sort_values([c.STORE_ID, c.CATEGORY, c.LIKE]).drop_duplicates([c.STORE_ID, c.CATEGORY])
+    known = pd.MultiIndex.from_arrays([cells.stores[cells.series_store], cells.series_category])
+    asked = pd.MultiIndex.from_frame(rows[[c.STORE_ID, c.CATEGORY]])
+    rows = rows[~asked.isin(known)]
+    stores = prepared.tables["stores"]
+    kept = [name for name in (c.STORE_TYPE, c.STORAGE_CAPACITY, c.OPENED_ON) if name in stores.columns]
+    stores = stores[[c.STORE_ID, *kept]].assign(**{c.STORE_ID: stores[c.STORE_ID].astype(str)})
+    return rows.merge(stores, on=c.STORE_ID, how="left").reset_index(drop=True)
+
+
+def new_alarms(found: NewPairs) -> list[Alarm]:
+    """The alarms ``new_store`` and ``new_article``."""
+    alarms = []
+    if found.stores or found.left_out:
+        text = f"{len(found.stores)} stores have no sales yet and are forecast from comparable stores"
+        text += f": {first_few(found.stores)}" if found.stores else ""
+        if found.left_out:
+            text += f". {len(found.left_out)} more stores without sales get no target: {first_few(found.left_out)}. "
+            text += "State opened_on for those that open, or remove them from the stores table"
+        alarms.append(raise_alarm("new_store", text, stores=[*found.stores, *found.left_out], count=len(found.stores)))
+    if found.articles:
+        text = f"{len(found.articles)} SKUs have no sales yet and get the share of comparable SKUs: "
+        text += first_few(found.articles)
+        alarms.append(raise_alarm("new_article", text, skus=found.articles, count=len(found.articles)))
+    return alarms
+
+
+def superseded_alarm(prepared: Prepared) -> list[Alarm]:
+    """The alarm ``superseded_sku``, in a list; empty without any."""
+    found = sorted(prepared.replaced.items())
+    if not found:
+        return []
+    text = f"{len(found)} SKUs have been replaced: their successors inherit their sales, and nothing more is sent of "
+    text += f"them: {first_few([f'{old} (now {new})' for old, new in found])}"
+    return [raise_alarm("superseded_sku", text, skus=[old for old, _ in found], count=len(found))]
+
+
+def _new_stores(prepared: Prepared, rule: NewRule) -> tuple[list[str], list[str]]:
+    """New stores, and the other stores without sales."""
+    stores = prepared.tables["stores"]
+    ids = stores[c.STORE_ID].astype(str)
+    unsold = ~ids.isin(prepared.cells.stores)
+    as_of = pd.Timestamp(prepared.as_of)
+    if c.CLOSED_ON in stores.columns:
+        closed = pd.to_datetime(stores[c.CLOSED_ON], errors="coerce")
+        unsold &= ~(closed <= as_of)
+    opened = pd.Series(pd.NaT, index=stores.index, dtype="datetime64[ns]")
+    if c.OPENED_ON in stores.columns:
+        opened = pd.to_datetime(stores[c.OPENED_ON], errors="coerce")
+    earliest, latest = as_of - pd.Timedelta(days=rule.oldest_opening), prepared.axis.periods[-1]
+    dated = unsold & opened.between(earliest, latest)
+    undated = unsold & opened.isna()
+    if undated.sum() > max(2.0, rule.most_stores * len(stores)):
+        return sorted(ids[dated]), sorted(ids[undated])
+    return sorted(ids[dated | undated]), []
+
+
+def _of_store(store: str, recent: pd.DataFrame, sold: pd.DataFrame, prepared: Prepared, rule: NewRule) -> pd.DataFrame:
+    """SKUs of a new store, with the mean recent units of the comparable stores."""
+    alike = sorted(recent[c.STORE_ID].unique())
+    stores = prepared.tables["stores"]
+    if c.STORE_TYPE in stores.columns:
+        types = pd.Series(stores[c.STORE_TYPE].astype(str).to_numpy(), index=stores[c.STORE_ID].astype(str))
+        same = [other for other in alike if types[other] == types[store]] if pd.notna(types[store]) else []
+        alike = same if len(same) >= rule.fewest_alike else alike
+    rows = sold[sold[c.STORE_ID].isin(alike)].groupby(c.SKU, sort=True)[c.RECENT_UNITS].agg(["sum", "size"])
+    kept = rows[(rows["sum"] > 0) & (rows["size"] >= rule.carried_by * len(alike))]
+    units = kept["sum"].to_numpy(dtype=np.float64) / max(len(alike), 1)
+    return pd.DataFrame({c.STORE_ID: store, c.SKU: kept.index.to_numpy(dtype=object), c.EXPECTED_UNITS: units})
+
+
+def _articles(prepared: Prepared, products: pd.DataFrame, recent: pd.DataFrame) -> tuple[list[str], pd.DataFrame]:
+    """New SKUs and their pairs."""
+    like = _text(products, c.LIKE)
+    unsold = products.index[~products.index.isin(prepared.cells.skus) & ~products.index.isin(list(prepared.replaced))]
+    sent = _in_dc(prepared) | set(like.index[like.isin(prepared.cells.skus)])
+    stock = last_stock(prepared.tables.get("stock"), prepared.as_of)
+    held = stock[stock[c.ON_HAND] > 0] if stock is not None else pd.DataFrame({c.STORE_ID: [], c.SKU: []})
+    by_pair = recent.set_index([c.STORE_ID, c.SKU])[c.RECENT_UNITS]
+    median = recent.groupby([c.STORE_ID, c.CATEGORY], sort=True)[c.RECENT_UNITS].median()
+    active = sorted(recent[c.STORE_ID].unique())
+    category_of = products[c.CATEGORY].to_dict()
+    rows, articles = [], []
+    for sku in unsold:
+        category = category_of[sku]
+        stores = sorted(held.loc[held[c.SKU].eq(sku), c.STORE_ID].astype(str))
+        if sku in sent:
+            sells = recent[c.SKU].eq(like[sku]) if like[sku] else recent[c.CATEGORY].eq(category)
+            stores = sorted({*stores, *(recent.loc[sells, c.STORE_ID] if sells.any() else active)})
+        articles += [sku] if stores else []
+        for store in stores:
+            units = by_pair.get((store, like[sku]), median.get((store, category), 0.0))
+            rows.append((store, sku, float(units)))
+    return articles, pd.DataFrame(rows, columns=[c.STORE_ID, c.SKU, c.EXPECTED_UNITS])
+
+
+def _in_dc(prepared: Prepared) -> set[str]:
+    """SKUs that the distribution center has today, or expects."""
+    found: set[str] = set()
+    as_of = pd.Timestamp(prepared.as_of)
+    stock, inbound = prepared.tables.get("dc_stock"), prepared.tables.get("dc_inbound")
+    if stock is not None:
+        if c.DATE in stock.columns:
+            stock = stock[stock[c.DATE] <= as_of].sort_values(c.DATE, kind="stable")
+            stock = stock.drop_duplicates(c.SKU, keep="last")
+        found |= set(stock.loc[stock[c.AVAILABLE] > 0, c.SKU].astype(str))
+    if inbound is not None:
+        found |= set(inbound.loc[(inbound[c.QUANTITY] > 0) & (inbound[c.DATE] >= as_of), c.SKU].astype(str))
+    return found
+
+
+def _text(products: pd.DataFrame, column: str) -> pd.Series:
+    if column not in products.columns:
+        return pd.Series("", index=products.index, dtype=object)
+    return products[column].astype(object).where(products[column].notna(), "").map(str).str.strip()

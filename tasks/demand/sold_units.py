@@ -1,0 +1,56 @@
+"""Units sold and units counted per (store, SKU)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import FloatArray
+from tasks.demand.cleaning.prepared import Prepared
+from tasks.demand.cleaning.sales import SaleCells, weighted_count
+
+# Eight weeks, the window of recent units.
+RECENT_PERIODS = {"D": 56, "W": 8, "MS": 2}
+
+
+def sold_units(prepared: Prepared) -> pd.DataFrame:
+    """Units of each (store, SKU) with a sales row: recent_units (last 8 weeks or 2 months) and total_units."""
+    cells = prepared.cells
+    units = np.where(prepared.outliers, 0.0, cells.units)
+    recent = cells.cell_period > cells.cell_period.max() - RECENT_PERIODS[cells.frequency.kind]
+    return pd.DataFrame(
+        {
+            c.STORE_ID: cells.stores[cells.pair_store],
+            c.SKU: cells.skus[cells.pair_sku],
+            c.RECENT_UNITS: _per_pair(cells, np.where(recent, units, 0.0)),
+            c.TOTAL_UNITS: _per_pair(cells, units),
+        }
+    )
+
+
+def _per_pair(cells: SaleCells, values: FloatArray) -> FloatArray:
+    return weighted_count(cells.cell_pair, values, 1, len(cells.pair_sku))[0]
+
+
+def last_stock(stock: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
+    """The count before opening on ``as_of``: with a date column each pair's last count not after it.
+
+    Returns:
+        One row per (store, SKU): on_hand and the in_transit columns of the table; None without a table.
+    """
+    if stock is None:
+        return None
+    carried = [name for name in stock.columns if name == c.IN_TRANSIT or _is_numbered(name)]
+    if c.DATE in stock.columns:
+        stock = stock.loc[stock[c.DATE] <= pd.Timestamp(as_of)].sort_values(c.DATE, kind="stable")
+        stock = stock.drop_duplicates([c.STORE_ID, c.SKU], keep="last")
+    kept = stock[[c.STORE_ID, c.SKU, c.ON_HAND, *carried]].reset_index(drop=True)
+    return kept.astype({c.STORE_ID: object, c.SKU: object})
+
+
+def _is_numbered(name: str) -> bool:
+    prefix, _, number = str(name).rpartition("_")
+    return prefix == c.IN_TRANSIT and number.isdigit() and int(number) > 0
