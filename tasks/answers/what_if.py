@@ -20,6 +20,7 @@ from tasks.inventory.model.weekly_problem import WeeklyInputs
 from tasks.inventory.weekly import WeeklyPlan, optimize
 from tasks.publication.earlier_runs import EarlierRun, published, run_key
 from tasks.publication.manifest import PLAN_INPUTS
+from tasks.report.costs import ALL_DEMAND
 from tasks.report.formats import percent, quantity
 from tasks.storage.lake import Lake, open_lake
 
@@ -152,7 +153,12 @@ def _by_policy(before: pd.DataFrame, plan: WeeklyPlan) -> list[str]:
 def _shortfalls(plan: WeeklyPlan) -> list[str]:
     counts = plan.shortages[c.LIMIT].value_counts()
     named = ", ".join(f"{limit} {count}" for limit, count in sorted(counts.items()))
-    return [f"Shortages by constraint: {named}." if named else "No constraint is binding; all demand is met."]
+    served = float(_chosen(plan.costs)[c.FILL_RATE])
+    if named:
+        return [f"Shortages by constraint: {named}. Share of demand served: {percent(served)}."]
+    if served < ALL_DEMAND:
+        return [f"No constraint allocates less than requested. Share of demand served: {percent(served)}."]
+    return ["No constraint is binding; all demand is met."]
 
 
 def _compared(name: str, old: float, new: float, fraction: bool) -> str:

@@ -12,28 +12,25 @@ from schemas.outputs import RunFacts, RunOutputs
 from schemas.plan import FloatArray
 from schemas.run import RunContext
 from schemas.tables import OVERRIDES
-from tasks.report.language import ENGLISH, Language
+from tasks.report.language import ENGLISH, Language, message
 from tasks.storage.row_order import row_order
 
 COLUMNS = (
     *(c.KIND, c.STORE_ID, c.SKU, c.PRODUCT_NAME, c.CATEGORY, c.UNITS, c.MONEY, c.WEEKS_OF_COVER, c.REASON),
 )  # fmt: skip
 # Kinds of exceptions.
-STOCK_OUT = "stock-out"
-CUT = "cut by a constraint"
-OVERSTOCK = "overstock"
-OVER_CAPACITY = "over capacity"
-OVERRIDE = "override not applied"
-NEW_STORE = "new store"
-NEW_SKU = "new SKU"
-NO_SALES_YET = "no sales yet: forecast and targets come from comparable stores"
-FIRST_YEAR = "less than a year of sales: the season comes from comparable stores"
-NEW_SHARE = "no sales yet: its share comes from comparable SKUs"
+STOCK_OUT = message("stock-out")
+CUT = message("cut by a constraint")
+OVERSTOCK = message("overstock")
+OVER_CAPACITY = message("over capacity")
+OVERRIDE = message("override not applied")
+NEW_STORE = message("new store")
+NEW_SKU = message("new SKU")
 # Alarm that names new stores or SKUs: kind and reason.
 _NEW = {
-    "new_store": (NEW_STORE, NO_SALES_YET),
-    "short_history": (NEW_STORE, FIRST_YEAR),
-    "new_article": (NEW_SKU, NEW_SHARE),
+    "new_store": (NEW_STORE, message("no sales yet: forecast and targets come from comparable stores")),
+    "short_history": (NEW_STORE, message("less than a year of sales: the season comes from comparable stores")),
+    "new_article": (NEW_SKU, message("no sales yet: its share comes from comparable SKUs")),
 }
 # A pair is short if stock and delivery are at least this many expected units below demand until the next delivery.
 SMALLEST_SHORTAGE = 0.5

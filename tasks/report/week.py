@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.outputs import Change, EarlierWeek, RunFacts, RunOutputs
+from schemas.outputs import REPLENISHMENT, WORKBOOK, Change, EarlierWeek, RunFacts, RunOutputs
 from schemas.run import RunContext
 from tasks.report.exceptions import OVERRIDE, exceptions
 from tasks.report.formats import Table
@@ -22,7 +22,6 @@ from tasks.report.tables import moved_stores_table, movers_table, overrides_tabl
 LINES_SHOWN = 300
 EXCEPTIONS_SHOWN = 300
 STORES_SHOWN = 200
-WORKBOOK = "replenishment.xlsx"
 # Price of a SKU without any known price (docs/reference/contract.md#input-tables).
 _NO_PRICE = 1.0
 _BEFORE, _MONEY_BEFORE, _PAIRS = "before", "money_before", "pairs"
@@ -142,7 +141,7 @@ class Week:
             *("Store", "SKU", "Product", "Category", "#On hand", "#In transit", "#Target", "#To send"),
             *("#Last week", "#Value"),
         )
-        note = say.first(LINES_SHOWN, len(sent), f"{WORKBOOK}, replenishment.csv")
+        note = say.first(LINES_SHOWN, len(sent), f"{WORKBOOK}, {REPLENISHMENT}")
         return Table(headers, rows, note=note, filters=frozenset({0, 3}))
 
     @property
