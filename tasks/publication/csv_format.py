@@ -29,6 +29,8 @@ _QUOTE = '"'
 _APOSTROPHE = "'"
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?")
 _ISO_DATE = "%Y-%m-%d"
+# Larger floats may not be the whole number that they show.
+_LARGEST_WHOLE = 2**53
 
 
 def starts_formula(text: str) -> bool:
@@ -61,8 +63,9 @@ def restored(text: str) -> str:
 def csv_bytes(frame: pd.DataFrame, columns: Sequence[str], table: OutputTable, output: OutputSettings) -> bytes:
     r"""Return the bytes of a CSV file: header and rows in the given order, with ``\n`` line ends.
 
-    Dates are written as 2025-01-31, missing values as empty fields. A field is quoted (with doubled quotes) only if it
-    contains the delimiter, a quote or a line end. A character that the encoding does not have is written as ``?``.
+    Dates are written as 2025-01-31, whole numbers without decimals, missing values as empty fields. A field is quoted
+    (with doubled quotes) only if it contains the delimiter, a quote or a line end. A character that the encoding does
+    not have is written as ``?``.
 
     Args:
         frame: the rows.
@@ -136,6 +139,8 @@ def _any(value: object, output: OutputSettings) -> str:
 def _number(value: float, decimal: str) -> str:
     if np.isnan(value):
         return ""
+    if value.is_integer() and abs(value) < _LARGEST_WHOLE:
+        return str(int(value))
     text = repr(value)
     return text if decimal == "." else text.replace(".", decimal)
 

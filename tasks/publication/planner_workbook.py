@@ -111,7 +111,9 @@ def _overrides(outputs: RunOutputs, facts: RunFacts, run: RunContext) -> pd.Data
         given = {name: found.get(_in_file(written.get(name, name), found)) for name in fields}
         rows.append({**given, c.STATUS: REJECTED, _PROBLEM: f"row {found[c.ROW_NUMBER]}: {found[c.REASON]}"})
     frame = pd.DataFrame(rows, columns=columns).astype(object)
-    return described(frame.assign(**{c.SKU: frame[c.SKU].fillna("")}), outputs.products)
+    frame = described(frame.assign(**{c.SKU: frame[c.SKU].fillna("")}), outputs.products)
+    names = [name for name in _NAMES if name in frame.columns]
+    return frame[[*columns[:3], *names, *columns[3:]]]
 
 
 def _in_file(name: str, row: Mapping[str, Any]) -> str:
@@ -129,7 +131,7 @@ def _rejected(quarantine: pd.DataFrame) -> pd.DataFrame:
     rows = quarantine.iloc[row_order(quarantine, [c.TABLE, c.FILE, c.ROW_NUMBER])]
     facts = (c.TABLE, c.FILE, c.ROW_NUMBER, c.REASON)
     written = [
-        "; ".join(f"{name}={value}" for name, value in row.items() if pd.notna(value))
+        "; ".join(f"{name}={value}" for name, value in row.items() if pd.notna(value) and value != "")
         for row in rows.drop(columns=list(facts)).to_dict("records")
     ]
     names = [str(path).replace("\\", "/").rsplit("/", 1)[-1] for path in rows[c.FILE]]
