@@ -17,6 +17,30 @@ WEEKS_PER_YEAR = 52
 
 
 @dataclass(frozen=True)
+class SkuDetail:
+    """The (store, SKU) pairs of all series, for a simulation by SKU; one row each.
+
+    Attributes:
+        series: shape (R,), index of the series.
+        sku: shape (R,), index of the SKU.
+        share: shape (R,), share in the demand of the series, 0 to 1.
+        need: shape (R,), the level of a series is split in proportion to it.
+        on_hand: shape (R,), units.
+        in_transit: shape (R, A), units that arrive at the start of period k (column k).
+        supply: shape (SKUs, T), units that the distribution center may send from period t on; the first column is the
+            opening stock, inf = unlimited. None = all are unlimited.
+    """
+
+    series: IndexArray
+    sku: IndexArray
+    share: FloatArray
+    need: FloatArray
+    on_hand: FloatArray
+    in_transit: FloatArray
+    supply: FloatArray | None = None
+
+
+@dataclass(frozen=True)
 class PlanProblem:
     """What to hold where over T periods: S stores, C categories, n (store, category) series.
 
@@ -33,7 +57,7 @@ class PlanProblem:
         in_transit: shape (n, A), units that arrive at the start of period k (column k); A may be 0.
         capacity: shape (S,), units a store can hold; inf = unlimited.
         visit_cost: shape (S,), cost of one visit.
-        dc_available: shape (C,), units that may be sent over the horizon; inf = unlimited.
+        dc_available: shape (C,), units that may be sent over the horizon, a constraint on levels; inf = unlimited.
         settings: the inventory block.
         periods_per_week: length of the blocks with at least one visit per store.
         max_visits_per_period: over all stores; None = unlimited.
@@ -48,6 +72,7 @@ class PlanProblem:
             if False, only those of stores without a storage capacity.
         unit_price: shape (n,), price of a unit; None = the mean of ``price``.
         periods_per_year: None = by the length of a week.
+        skus: simulate the plan by SKU, with the distribution center as a stock (weekly run); None = by category.
     """
 
     store_ids: tuple[str, ...]
@@ -73,6 +98,7 @@ class PlanProblem:
     service_limits_levels: bool = False
     unit_price: FloatArray | None = None
     periods_per_year: float | None = None
+    skus: SkuDetail | None = None
 
     @property
     def holding_cost(self) -> float:

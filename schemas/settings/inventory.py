@@ -135,7 +135,7 @@ class InventorySettings(Strict):
     renamed: ClassVar[dict[str, str]] = {"frozen": "blackout"}
 
     policies: list[str] = Field(
-        default=["eoq", "genetic"],
+        default=["eoq", "newsvendor", "marginal_value", "genetic"],
         min_length=1,
         description="Policies that the cost table compares; the valid plan with the lowest cost is published",
         json_schema_extra=IN_ITS_SECTION,

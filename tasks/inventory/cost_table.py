@@ -49,7 +49,6 @@ class Evaluation:
         total_p95: 95th percentile of the network's total over the paths.
         per_store: shape (S,), expected cost per store.
         valid: the plan satisfies the hard constraints (see :func:`is_valid`).
-        ignores_calibration: there is a calibrated overstock cost multiplier, and the policy does not use it.
     """
 
     policy: str
@@ -58,7 +57,6 @@ class Evaluation:
     total_p95: float
     per_store: FloatArray
     valid: bool
-    ignores_calibration: bool = False
 
 
 def is_valid(problem: PlanProblem, cost: PlanCost) -> bool:
@@ -68,14 +66,7 @@ def is_valid(problem: PlanProblem, cost: PlanCost) -> bool:
     return within and cost.missed_weeks == 0 and not cost.limit_breaches
 
 
-def evaluate_plan(
-    problem: PlanProblem,
-    policy: str,
-    plan: Plan,
-    network: Network | None = None,
-    *,
-    follows_calibration: bool = False,
-) -> Evaluation:
+def evaluate_plan(problem: PlanProblem, policy: str, plan: Plan, network: Network | None = None) -> Evaluation:
     """Simulate a plan on the paths of a problem.
 
     Args:
@@ -83,7 +74,6 @@ def evaluate_plan(
         policy: name for the table.
         plan: the plan.
         network: the arrays of the problem, if they exist already.
-        follows_calibration: the policy uses the calibrated overstock cost multiplier (``PolicyFacts``).
     """
     network = network or Network.of(problem)
     measures, _ = store_measures(network, plan)
@@ -97,22 +87,21 @@ def evaluate_plan(
         float(np.quantile(by_path, 0.95)),
         costs_of(network, visits, measures.mean(axis=1)),
         is_valid(problem, cost),
-        problem.holding_factor is not None and not follows_calibration,
     )
 
 
 def chosen(evaluations: Mapping[str, Evaluation]) -> str:
     """Select a policy: valid plans first, then the lowest total, then the given order.
 
-    After a replay calibration, plans that use the multiplier come before those that do not. The sample paths end with
-    the horizon and do not include the cost of overstock in later weeks.
+    All plans are evaluated at the same costs. After a replay calibration, stock at the end of the horizon is charged at
+    the calibrated overstock cost (``PlanProblem.overstock_weight``) for every policy.
     """
+    return min(evaluations, key=lambda name: rank(evaluations[name]))
 
-    def rank(name: str) -> tuple[bool, bool, float]:
-        evaluated = evaluations[name]
-        return (not evaluated.valid, evaluated.ignores_calibration, evaluated.cost.total)
 
-    return min(evaluations, key=rank)
+def rank(evaluation: Evaluation) -> tuple[bool, float]:
+    """Order of selection: valid plans first, then the lowest total."""
+    return (not evaluation.valid, evaluation.cost.total)
 
 
 def cost_table(evaluations: Mapping[str, Evaluation], bound: Bound) -> pd.DataFrame:

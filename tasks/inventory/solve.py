@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,7 +47,10 @@ class Solution:
 
 
 def solve(
-    problem: PlanProblem, evaluated_on: PlanProblem | None = None, progress: ReportProgress | None = None
+    problem: PlanProblem,
+    evaluated_on: PlanProblem | None = None,
+    progress: ReportProgress | None = None,
+    adjusted: Callable[[Plan], Plan] | None = None,
 ) -> Solution:
     """Plan with every policy of the settings, evaluate all plans on the same paths and select one.
 
@@ -55,30 +58,41 @@ def solve(
         problem: for planning.
         evaluated_on: the same problem with other sample paths, on which plans are compared; ``problem`` if None.
         progress: receives the progress of the searches.
+        adjusted: changes the levels of every policy's plan in the same way before it is evaluated.
     """
-    from tasks.inventory.cost_table import chosen, cost_table, evaluate_plan, with_attained
+    from tasks.inventory.cost_table import chosen, cost_table, evaluate_plan, rank, with_attained
     from tasks.inventory.exact.bounds import bound_of
     from tasks.inventory.model.level_limits import within_limits
     from tasks.inventory.model.network import Network
     from tasks.inventory.registry import WithRelaxation, make_policy
+    from tasks.inventory.search.starts import best_of
 
     start = time.perf_counter()
     network = Network.of(problem)
     evaluated_problem = problem if evaluated_on is None else evaluated_on
     evaluated_network = network if evaluated_on is None else Network.of(evaluated_on)
     found = bound_of(evaluated_problem, evaluated_network)
+    relaxation = found.relaxation if evaluated_problem.skus is None else None
     evaluations: dict[str, Evaluation] = {}
     seconds: dict[str, float] = {}
-    for name in problem.settings.policies:
+    plans: dict[str, Plan] = {}
+    for name in _searches_last(problem.settings.policies):
         begun = time.perf_counter()
         policy = make_policy(name)
         if isinstance(policy, WithRelaxation):
-            policy = policy.with_relaxation(found.relaxation, None if progress is None else _named(progress, name))
+            policy = policy.with_relaxation(relaxation, None if progress is None else _named(progress, name))
         plan = within_limits(problem, policy.plan(problem), network)
-        evaluations[name] = evaluate_plan(
-            evaluated_problem, name, plan, evaluated_network, follows_calibration=policy.facts.follows_calibration
-        )
+        if isinstance(policy, WithRelaxation):
+            plan = best_of(problem, network, [plan, *plans.values()])
+        plans[name] = plan
+        adjusted_plan = plan if adjusted is None else adjusted(plan)
+        evaluation = evaluate_plan(evaluated_problem, name, adjusted_plan, evaluated_network)
+        if isinstance(policy, WithRelaxation):
+            # On other sample paths one of its starts may be better: a search never loses to its start.
+            evaluation = min((evaluation, *evaluations.values()), key=rank)
+        evaluations[name] = replace(evaluation, policy=name)
         seconds[name] = time.perf_counter() - begun
+    evaluations = {name: evaluations[name] for name in problem.settings.policies}
     bound = with_attained(found.bound, evaluations)
     return Solution(
         evaluated_problem,
@@ -89,6 +103,13 @@ def solve(
         time.perf_counter() - start,
         seconds,
     )
+
+
+def _searches_last(policies: Sequence[str]) -> list[str]:
+    """The policies in their order, searches after all others: they start from the plans of the others."""
+    from tasks.inventory.registry import WithRelaxation, make_policy
+
+    return sorted(dict.fromkeys(policies), key=lambda name: isinstance(make_policy(name), WithRelaxation))
 
 
 def _named(progress: ReportProgress, policy: str) -> ReportProgress:

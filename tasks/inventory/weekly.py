@@ -14,7 +14,13 @@ from tasks.inventory.allocation.display_overflow import solve_with_display
 from tasks.inventory.allocation.explanations import explanations
 from tasks.inventory.allocation.shortages import find_shortages, shortage_notes
 from tasks.inventory.allocation.sku_shares import is_discontinued
-from tasks.inventory.allocation.sku_targets import SkuTargets, category_totals, presentation_floor, units_in_transit
+from tasks.inventory.allocation.sku_targets import (
+    SkuTargets,
+    category_totals,
+    dc_stock_of_skus,
+    presentation_floor,
+    units_in_transit,
+)
 from tasks.inventory.model.simulator import ledger
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, with_text_ids
 from tasks.inventory.outputs import (
@@ -114,18 +120,13 @@ def _deliveries(inputs: WeeklyInputs, weekly: WeeklyProblem, chosen: SkuTargets,
     whole = np.bincount(rows.series, weights=share, minlength=size)[rows.series]
     share = np.divide(share, whole, out=np.zeros_like(share), where=whole > 0)
     first = chosen.first[weekly.problem.series_store][rows.series]
-    # The first delivery also replaces sales until then: each SKU gets its share of the expected units beyond the gap.
-    gap = np.maximum(chosen.targets - rows.position, 0.0)
-    total_gap = np.bincount(rows.series, weights=gap, minlength=size)
-    at_first = np.where(first >= 0, sent[rows.series, np.maximum(first, 0)], 0.0)
-    beyond = np.maximum(at_first - total_gap[rows.series], 0.0) * share
     blank = np.full(len(facts), np.nan)
     on_hand = facts[c.ON_HAND].to_numpy(dtype=float)
     return deliveries_frame(
         facts,
         SkuDeliveries(
             first_visit=first,
-            first_quantity=gap + beyond,
+            first_quantity=np.maximum(chosen.targets - rows.position, 0.0),
             later_share=share,
             series=rows.series,
             on_hand=np.nan_to_num(on_hand) if inputs.has_stock else blank,
@@ -153,22 +154,13 @@ def _notes(inputs: WeeklyInputs, weekly: WeeklyProblem, solution: Solution, targ
             f"{problem.settings.service_level:g} quantile of demand over the lead time and the time until the next "
             "delivery."
         )
-    if inputs.dc_stock is not None and not np.isfinite(problem.dc_available).any():
-        notes.append("DC stock limits single SKUs only: no category has all its SKUs in the table dc_stock.")
+    unlisted = int(np.isinf(dc_stock_of_skus(inputs)[1]).sum())
+    if inputs.dc_stock is not None and unlisted:
+        notes.append(f"DC stock: {unlisted} SKUs are not in the table dc_stock. Their stock in the DC is not limited.")
     if best.missed_weeks:
         notes.append(f"{best.missed_weeks} store-weeks have no delivery: too few deliveries per period are allowed.")
     if np.isfinite(targets.display.capacity).any() or (targets.rows.core is not None and targets.rows.core.any()):
         notes.append(f"Styles identified by: {targets.style_rule}.")
-    cheaper = [
-        name
-        for name, evaluated in solution.evaluations.items()
-        if evaluated.ignores_calibration and evaluated.cost.total < best.total
-    ]
-    if cheaper and not solution.evaluations[solution.chosen].ignores_calibration:
-        notes.append(
-            f"{solution.chosen} was selected: {', '.join(cheaper)} is cheaper on the sample paths but ignores the "
-            "calibrated cost of overstock."
-        )
     notes += [f"The plan violates a constraint: {breach}." for breach in best.limit_breaches]
     notes += _above_capacity(problem)
     made, evaluated = (0 if p.paths is None else len(p.paths) for p in (problem, solution.problem))

@@ -25,9 +25,10 @@ _STEPS = {
     c.BY_ASSORTMENT: message(
         "styles left out (incomplete size run, no display capacity): other styles get their units"
     ),
-    c.BY_STOCK: message("stock in the store: SKUs with low stock get more units, SKUs with high stock fewer"),
+    c.BY_VARIATION: message("variation: demand of slow SKUs varies more than that of fast SKUs"),
     c.BY_MINIMUM: message("minimum presentation, and one pack of each core size"),
     c.BY_ROUNDING: message("rounding to units and packs within the category's order-up-to level"),
+    c.BY_CAPACITY: message("the store has no room"),
     c.BY_DC: message("DC stock of this SKU is exhausted"),
 }
 _CONSTRAINTS = {

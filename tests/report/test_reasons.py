@@ -28,7 +28,8 @@ def explanation(**changed: object) -> dict[str, object]:
         "series_forecast": 14.25, "sku_forecast": 5.7, "quantile": 0.93, "order_up_to": 20.0,
         "level_without_capacity": 26.0, "series_stock": 6.0, "on_hand": 2.0, "in_transit": 1.0, "share": 0.4,
         "pack_size": 1.0, "min_presentation": 0.0, "units_by_share": 8.0, "by_lifecycle": 0.0,
-        "by_assortment": 0.0, "by_stock": -1.04, "by_minimum": 2.0, "by_rounding": 0.04, "by_dc": -2.0,
+        "by_assortment": 0.0, "by_variation": -1.04, "by_minimum": 2.0, "by_rounding": 0.04,
+        "by_capacity": 0.0, "by_dc": -2.0,
         "target_quantity": 7, "to_send": 4.0, "limit": "DC stock", **changed,
     }  # fmt: skip
 

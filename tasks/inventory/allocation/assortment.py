@@ -203,17 +203,18 @@ def _runs_that_fit(total: FloatArray, runs: _Runs, nearest: float, kept: BoolArr
             kept[best] = True
 
 
-def whole_runs(total: FloatArray, rows: SplitRows, constrained: BoolArray, style: IndexArray) -> BoolArray:
+def whole_runs(total: FloatArray, rows: SplitRows, in_dc: BoolArray, style: IndexArray) -> BoolArray:
     """Find the rows of the styles that can be displayed with complete size runs.
 
     Per series in the order of sales: a style is selected if its part of the level is at least half its run and all runs
-    together fit. It then gets the complete run. Styles whose run is in stock are selected. If the level is too small
-    for any run, the best-selling style is selected and gets the level, core sizes first.
+    together fit. It then gets the complete run. Styles whose run is in stock are selected. A core size that is neither
+    in stock nor in the distribution center is not required. If the level is too small for any run, the best-selling
+    style is selected and gets the level, core sizes first.
 
     Args:
-        total: units of each series; in constrained stores without the stock of SKUs that may not be sent.
+        total: units of each series.
         rows: the SKUs, with their core sizes.
-        constrained: per series, capacity or holding cost limits its level.
+        in_dc: per row, the distribution center has the SKU.
         style: index of each row's style.
 
     Returns:
@@ -223,9 +224,10 @@ def whole_runs(total: FloatArray, rows: SplitRows, constrained: BoolArray, style
     if rows.core is None or not rows.core.any() or not len(free):
         return np.ones(len(rows.series), dtype=bool)
     _, group = np.unique(rows.series[free] * (style.max() + 1) + style[free], return_inverse=True)
-    low = least_units(rows, constrained)
-    held = np.where(constrained[rows.series], rows.position, 0.0)
-    shortfall = np.where(rows.core, np.maximum(low - held, 0.0), 0.0)
+    low = least_units(rows)
+    low = np.where(in_dc, low, np.minimum(low, rows.position))
+    held = np.minimum(rows.position, low)
+    shortfall = np.where(rows.core, low - held, 0.0)
     count = int(group.max()) + 1
 
     def summed(values: FloatArray) -> FloatArray:
@@ -239,7 +241,7 @@ def whole_runs(total: FloatArray, rows: SplitRows, constrained: BoolArray, style
     runs = _Runs(
         np.searchsorted(series[order], np.arange(len(total) + 1)).astype(np.int64),
         share[order],
-        summed(np.maximum(low, held))[order],
+        summed(low)[order],
         shortfall[order],
         summed(held)[order],
         required[order],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +12,10 @@ from schemas.plan import BoolArray, FloatArray, IndexArray
 HALVINGS = 60
 # Tolerance for remainders of packs.
 SMALLEST_REST = 1e-6
+# Weight of a SKU without sales, so that a level has a receiver.
+SMALLEST_WEIGHT = 1e-9
+# An empty SKU gets a pack that its units exceed at most this many times.
+MOST_INTERVALS_PER_PACK = 8.0
 
 
 @dataclass(frozen=True)
@@ -21,16 +25,18 @@ class SplitRows:
     Attributes:
         series: index of the (store, category).
         share: share in the series' sales, 0 to 1.
+        need: units that the SKU needs for the service level; the level is split in proportion to them.
         position: inventory position, units.
         floor: minimum presentation, units.
         pack: units in a pack; 1 = single units.
         may_send: the SKU may be replenished in the store.
         shown: the style is selected for display; None = all that may be sent.
-        core: a core size of its style; it gets at least one pack if none is in stock; None = no core sizes.
+        core: a core size of its style; it gets at least one unit; None = no core sizes.
     """
 
     series: IndexArray
     share: FloatArray
+    need: FloatArray
     position: FloatArray
     floor: FloatArray
     pack: FloatArray
@@ -46,147 +52,118 @@ class SplitRows:
 
 @dataclass(frozen=True)
 class Split:
-    """Units per row after each step; the last step is the target.
+    """Units per row after each step; the last step is the target before storage capacity and DC stock.
 
     Attributes:
         shared: level × share among all SKUs of the category.
-        allowed: split among the SKUs that may be sent; the stock of the others is subtracted in constrained stores.
+        allowed: split among the SKUs that may be sent.
         assorted: split among the SKUs that are also displayed.
-        filled: adjusted for the present stock.
+        varied: split by the units that each SKU needs: slow sellers vary more than fast ones.
         lifted: with minimum presentation and core sizes.
-        targets: in whole packs.
+        targets: whole units; what is sent is a multiple of the pack.
     """
 
     shared: FloatArray
     allowed: FloatArray
     assorted: FloatArray
-    filled: FloatArray
+    varied: FloatArray
     lifted: FloatArray
     targets: IndexArray
 
 
-def split(levels: FloatArray, rows: SplitRows, constrained: BoolArray, room: FloatArray | None = None) -> IndexArray:
-    """Targets of :func:`split_in_steps`. Level 10 with shares 0.5, 0.3, 0.2 and no stock gives 5, 3, 2."""
-    return split_in_steps(levels, rows, constrained, room).targets
+def split(levels: FloatArray, rows: SplitRows) -> IndexArray:
+    """Targets of :func:`split_in_steps`. Level 10 with needs 5, 3, 2 and no stock gives 5, 3, 2."""
+    return split_in_steps(levels, rows).targets
 
 
-def split_in_steps(
-    levels: FloatArray, rows: SplitRows, constrained: BoolArray, room: FloatArray | None = None
-) -> Split:
-    """Split the level of each series to its SKUs.
+def split_in_steps(levels: FloatArray, rows: SplitRows) -> Split:
+    """Split the level of each series to its SKUs, without regard to their stock.
 
-    SKUs that may not be sent get target 0. In a constrained store their stock is subtracted from the level. Every other
-    SKU gets its minimum presentation and every core size of a displayed style one pack, while the level is sufficient.
-    The remaining units are split:
+    A SKU that may not be sent gets target 0. Every other SKU gets its minimum presentation and every core size of a
+    displayed style one unit, while the level is sufficient. The remaining units are split in proportion to ``need``.
+    A target may be below the stock; nothing is taken back, and no other SKU gets fewer units because of it.
 
-    * in uncapacitated stores: by share;
-    * in constrained stores: toward the shares, starting from the present stock. SKUs with the largest shortfall come
-      first, so that targets and stock together equal the level. If the stock of a category is above its level, targets
-      are not above the stock and nothing is sent.
-
-    Rounding by largest remainder keeps the total of the level. Packs: as many whole packs as the level allows. A
-    positive level below one pack that stock does not cover gets one pack if the store has room
-    (docs/decisions/0005-constraints-on-targets.md).
+    Single units: rounding by largest remainder keeps the total of the level. Packs: the units that a SKU is short
+    of are filled with whole packs, as many as the units of all SKUs of the series hold. An empty SKU gets one pack if it
+    is at most ``MOST_INTERVALS_PER_PACK`` times the units it is short of; and a series of which nothing is sent although its stock is below
+    its level gets one pack (docs/decisions/0005-constraints-on-targets.md).
 
     Args:
         levels: level of each series, whole units.
         rows: the SKUs.
-        constrained: per series, capacity or holding cost limits its level.
-        room: per series, units by which a pack may exceed the level; unlimited if None.
 
     Returns:
         Units after each step.
     """
     size = len(levels)
-    all_rows = np.ones_like(rows.may_send)
-    allowed_total = _open_total(levels, rows, rows.may_send, constrained)
-    total = _open_total(levels, rows, rows.open, constrained)
-    bare = replace(rows, floor=np.zeros(len(rows.series)), core=None)
-    low, high = _ranges(total, rows, constrained)
-    filled = _water_fill(total, rows, *_ranges(total, bare, constrained))
-    lifted = _water_fill(total, rows, low, high)
+    total = np.floor(np.maximum(levels, 0.0) + 1e-9)
+    total[np.bincount(rows.series, weights=rows.open, minlength=size) == 0] = 0.0
+    low = least_units(rows)
+    requested = np.bincount(rows.series, weights=low, minlength=size)
+    # Minimum units beyond the level are reduced in proportion.
+    low = low * np.minimum(1.0, np.divide(total, requested, out=np.ones(size), where=requested > 0))[rows.series]
+    weight = rows.need + 1e-6 * rows.share + SMALLEST_WEIGHT
+    lifted = _water_fill(total, rows, np.where(rows.open, weight, 0.0), low)
+    every = np.ones_like(rows.may_send)
     return Split(
-        shared=levels[rows.series] * _shares_among(rows, all_rows, size),
-        allowed=allowed_total[rows.series] * _shares_among(rows, rows.may_send, size),
-        assorted=total[rows.series] * _shares_among(rows, rows.open, size),
-        filled=filled,
+        shared=levels[rows.series] * _among(rows.series, rows.share, every, size),
+        allowed=levels[rows.series] * _among(rows.series, rows.share, rows.may_send, size),
+        assorted=total[rows.series] * _among(rows.series, rows.share, rows.open, size),
+        varied=total[rows.series] * _among(rows.series, weight, rows.open, size),
         lifted=lifted,
-        targets=_whole(lifted, total, rows, np.full(size, np.inf) if room is None else room),
+        targets=_whole(lifted, total, rows),
     )
 
 
-def _open_total(levels: FloatArray, rows: SplitRows, chosen: BoolArray, constrained: BoolArray) -> FloatArray:
-    """Whole units of each series for the rows ``chosen``: the level; if constrained, minus the stock of other rows."""
-    size = len(levels)
-    blocked = np.bincount(rows.series, weights=np.where(chosen, 0.0, rows.position), minlength=size)
-    total = np.floor(np.maximum(np.where(constrained, levels - blocked, levels), 0.0) + 1e-9)
-    total[~_has(rows.series, chosen, size)] = 0.0
-    return total
+def _among(series: IndexArray, weight: FloatArray, chosen: BoolArray, size: int) -> FloatArray:
+    part = np.where(chosen, weight + SMALLEST_WEIGHT, 0.0)
+    whole = np.bincount(series, weights=part, minlength=size)[series]
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
-def _shares_among(rows: SplitRows, chosen: BoolArray, size: int) -> FloatArray:
-    share = np.where(chosen, np.maximum(rows.share, 1e-12), 0.0)
-    whole = np.bincount(rows.series, weights=share, minlength=size)[rows.series]
-    return np.divide(share, whole, out=np.zeros_like(share), where=whole > 0)
-
-
-def _has(series: IndexArray, marked: BoolArray, size: int) -> BoolArray:
-    return np.bincount(series, weights=marked.astype(float), minlength=size) > 0
-
-
-def least_units(rows: SplitRows, constrained: BoolArray) -> FloatArray:
-    """Least units of each open row, in whole packs: minimum presentation, and one pack of a core size.
-
-    In a constrained store a core size that is in stock gets no pack.
-    """
-    floor = np.ceil(rows.floor / rows.pack - SMALLEST_REST) * rows.pack
-    if rows.core is not None:
-        there = constrained[rows.series] & (rows.position >= 1.0)
-        floor = np.where(rows.core & ~there, np.maximum(floor, rows.pack), floor)
+def least_units(rows: SplitRows) -> FloatArray:
+    """Least units of each open row: minimum presentation, and one unit of a core size."""
+    floor = rows.floor if rows.core is None else np.where(rows.core, np.maximum(rows.floor, 1.0), rows.floor)
     return np.where(rows.open, floor, 0.0)
 
 
-def _ranges(total: FloatArray, rows: SplitRows, constrained: BoolArray) -> tuple[FloatArray, FloatArray]:
-    """Least and most units of each row."""
+def _water_fill(total: FloatArray, rows: SplitRows, weight: FloatArray, low: FloatArray) -> FloatArray:
+    """Units max(low, θ · weight); θ of each series is chosen so that they sum to its total."""
     size = len(total)
-    free = rows.open
-    low = least_units(rows, constrained)
-    requested = np.bincount(rows.series, weights=low, minlength=size)
-    # Minimum units beyond the level are reduced in proportion.
-    low *= np.minimum(1.0, np.divide(total, requested, out=np.ones(size), where=requested > 0))[rows.series]
-    high = np.where(free, np.inf, 0.0)
-    held = np.where(free & constrained[rows.series], rows.position, 0.0)
-    kept = np.maximum(low, held)
-    fits = np.bincount(rows.series, weights=kept, minlength=size) <= total
-    low = np.where(fits[rows.series], kept, low)
-    # If stock is above the level, the stock is the upper limit, so that nothing is sent.
-    crowded = constrained & ~fits & (np.bincount(rows.series, weights=held, minlength=size) >= total)
-    high = np.where(crowded[rows.series] & free, np.maximum(rows.position, low), high)
-    return low, high
-
-
-def _water_fill(total: FloatArray, rows: SplitRows, low: FloatArray, high: FloatArray) -> FloatArray:
-    """Units min(high, max(low, θ · share)); θ of each series is chosen so that they sum to its total."""
-    size = len(total)
-    share = np.where(rows.open, np.maximum(rows.share, 1e-12), 0.0)
     smallest = np.full(size, np.inf)
-    np.minimum.at(smallest, rows.series[share > 0], share[share > 0])
+    np.minimum.at(smallest, rows.series[weight > 0], weight[weight > 0])
     below = np.zeros(size)
     above = np.where(np.isfinite(smallest), (total + 1.0) / np.where(np.isfinite(smallest), smallest, 1.0), 0.0)
     for _ in range(HALVINGS):
         middle = 0.5 * (below + above)
-        units = np.minimum(high, np.maximum(low, middle[rows.series] * share))
+        units = np.maximum(low, middle[rows.series] * weight)
         short = np.bincount(rows.series, weights=units, minlength=size) < total
         below, above = np.where(short, middle, below), np.where(short, above, middle)
-    return np.minimum(high, np.maximum(low, above[rows.series] * share))
+    return np.maximum(low, above[rows.series] * weight)
 
 
-def _whole(exact: FloatArray, total: FloatArray, rows: SplitRows, room: FloatArray) -> IndexArray:
-    """Round to whole packs by largest remainder; with single units the total of a series is exact."""
+def _whole(exact: FloatArray, total: FloatArray, rows: SplitRows) -> IndexArray:
+    """Whole units of every row; single units keep the total of their series."""
+    single = rows.pack <= 1.0
+    held = np.floor(rows.position + 1e-9)
+    gap = np.where(single, 0.0, np.maximum(exact - held, 0.0))
+    packs = _by_largest_remainder(gap, rows)
+    empty = rows.open & (held < 1.0) & (packs == 0) & (gap >= 0.5)  # noqa: PLR2004
+    packs[empty & (rows.pack <= MOST_INTERVALS_PER_PACK * gap)] = 1.0
+    packs[_only_pack(gap, packs, total, rows)] = 1.0
+    packed = np.where(packs > 0, held + packs * rows.pack, np.minimum(np.floor(exact + SMALLEST_REST), held))
+    whole = np.where(single, _by_largest_remainder(np.where(single, exact, 0.0), rows), packed)
+    return np.rint(np.where(rows.open, whole, 0.0)).astype(np.int64)
+
+
+def _by_largest_remainder(exact: FloatArray, rows: SplitRows) -> FloatArray:
+    """Whole packs of every row; the packs of a series hold at most its exact units, rounded."""
     packs = exact / rows.pack
     whole = np.floor(packs + SMALLEST_REST)
     rest = packs - whole
-    left = total - np.bincount(rows.series, weights=whole * rows.pack, minlength=len(total))
+    size = int(rows.series.max(initial=-1)) + 1
+    requested = np.floor(np.bincount(rows.series, weights=exact, minlength=size) + 0.5)
+    left = requested - np.bincount(rows.series, weights=whole * rows.pack, minlength=size)
     order = np.lexsort((np.arange(len(exact)), -rest, rows.series))
     order = order[rows.open[order] & (rest[order] > SMALLEST_REST)]
     # The largest remainders get one pack each while the running sum of packs fits into the remaining units.
@@ -195,73 +172,17 @@ def _whole(exact: FloatArray, total: FloatArray, rows: SplitRows, room: FloatArr
     running = np.cumsum(pack)
     first = np.r_[True, group[1:] != group[:-1]] if len(group) else np.zeros(0, dtype=bool)
     before = np.maximum.accumulate(np.where(first, running - pack, 0.0)) if len(group) else running
-    fits = running - before <= left[group] + SMALLEST_REST
-    whole[order[fits]] += 1.0
-    one = _one_pack(exact, whole, total, rows, room)
-    whole[one] = 1.0
-    return np.rint(whole * rows.pack).astype(np.int64)
+    whole[order[running - before <= left[group] + SMALLEST_REST]] += 1.0
+    return whole
 
 
-def _one_pack(exact: FloatArray, whole: FloatArray, total: FloatArray, rows: SplitRows, room: FloatArray) -> IndexArray:
-    """Rows that get one pack although the level is below a pack: the row with the largest unrounded units per series.
-
-    This applies only if no row of the series got a pack, the stock is below the level, and the excess fits into the
-    room.
-    """
+def _only_pack(gap: FloatArray, packs: FloatArray, total: FloatArray, rows: SplitRows) -> IndexArray:
+    """Per series of which no unit is sent: the row that is short of most units, if the stock is below the level."""
     size = len(total)
-    none = np.bincount(rows.series, weights=whole, minlength=size) == 0
+    sending = np.where(rows.pack <= 1.0, 1.0, packs)
+    sent = np.bincount(rows.series, weights=np.where(rows.open, sending, 0.0), minlength=size) > 0
     held = np.bincount(rows.series, weights=np.where(rows.open, rows.position, 0.0), minlength=size)
-    wants = none & (total > 0) & (held < total)
-    fits = np.maximum(rows.pack, rows.position) - rows.position <= (total - held + room)[rows.series] + SMALLEST_REST
-    able = np.flatnonzero(rows.open & wants[rows.series] & fits & (rows.position < rows.pack))
-    able = able[np.lexsort((able, -exact[able], rows.series[able]))]
+    wants = ~sent & (total > 0) & (held < total)
+    able = np.flatnonzero(rows.open & wants[rows.series] & (gap > 0) & (rows.position < rows.pack))
+    able = able[np.lexsort((able, -gap[able], rows.series[able]))]
     return able[np.unique(rows.series[able], return_index=True)[1]]
-
-
-def within_dc(
-    targets: IndexArray,
-    position: FloatArray,
-    sku: IndexArray,
-    available: FloatArray,
-    first: FloatArray | None = None,
-) -> IndexArray:
-    """Reduce targets to the DC stock of each SKU: minimum presentation and core sizes first, then net requirements.
-
-    Args:
-        targets: per row, units.
-        position: per row, inventory position in units.
-        sku: per row, index of the SKU.
-        available: per SKU, units; inf = unlimited.
-        first: per row, units of its target with priority; none if None.
-
-    Returns:
-        Targets. Scarce units are allocated in proportion to the net requirements, rounded by largest remainder. Net
-        requirements of 6 and 3 units with 6 available get 4 and 2.
-    """
-    shortfall = np.maximum(targets - np.floor(position), 0.0)
-    scarce = np.bincount(sku, weights=shortfall, minlength=len(available)) > available
-    if not scarce.any():
-        return targets
-    least = np.zeros(len(shortfall)) if first is None else np.clip(np.floor(first) - np.floor(position), 0.0, shortfall)
-    allocated = _allocated(least, sku, available)
-    rest = available - np.bincount(sku, weights=allocated, minlength=len(available))
-    allocated = allocated + _allocated(shortfall - allocated, sku, rest)
-    cut = scarce[sku] & (shortfall > 0)
-    return np.where(cut, (np.floor(position) + allocated).astype(np.int64), targets)
-
-
-def _allocated(shortfall: FloatArray, sku: IndexArray, available: FloatArray) -> FloatArray:
-    """Allocate the available units in proportion to the shortfall of each row, in whole units."""
-    requested = np.bincount(sku, weights=shortfall, minlength=len(available))
-    scarce = requested > available
-    share = np.where(scarce, np.divide(available, requested, out=np.ones_like(requested), where=requested > 0), 1.0)
-    exact = shortfall * share[sku]
-    allocated = np.floor(exact + 1e-9)
-    left = np.floor(available + 1e-9) - np.bincount(sku, weights=allocated, minlength=len(available))
-    order = np.lexsort((np.arange(len(shortfall)), -(exact - allocated), sku))
-    order = order[scarce[sku[order]]]
-    group = sku[order]
-    first = np.r_[True, group[1:] != group[:-1]] if len(group) else np.zeros(0, dtype=bool)
-    place = np.arange(len(group)) - np.maximum.accumulate(np.where(first, np.arange(len(group)), 0))
-    allocated[order[(place < left[group]) & (exact[order] > allocated[order])]] += 1.0
-    return allocated

@@ -8,8 +8,8 @@ import numpy as np
 
 from schemas.plan import BoolArray, PlanProblem
 from schemas.protocols import ReportProgress
-from tasks.inventory.allocation.sku_targets import SkuTargets, sku_targets
-from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem
+from tasks.inventory.allocation.sku_targets import SkuTargets, sku_mix, sku_targets
+from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem, sku_detail
 from tasks.inventory.solve import Solution, solve
 
 
@@ -29,12 +29,20 @@ def solve_with_display(
     Returns:
         The solution and its targets; ``SkuTargets.requested`` has the levels of the first plan.
     """
-    solution = solve(weekly.problem, weekly.evaluation, progress)
+    mix = sku_mix(inputs, weekly)
+    evaluation = replace(
+        weekly.evaluation, skus=sku_detail(inputs, weekly, mix.demand_share, mix.usual_needs(weekly.problem))
+    )
+
+    def solved(problem: PlanProblem) -> Solution:
+        return solve(problem, evaluation, progress, lambda plan: mix.raised(weekly.problem, plan))
+
+    solution = solved(weekly.problem)
     requested = sku_targets(inputs, weekly, solution.plan)
     hidden = series_without_display(requested)
     if not hidden.any():
         return solution, requested
-    again = solve(_without(weekly.problem, hidden), weekly.evaluation, progress)
+    again = solved(_without(weekly.problem, hidden))
     found = sku_targets(inputs, weekly, again.plan)
     of_hidden = hidden[found.rows.series]
     targets = replace(

@@ -10,28 +10,24 @@ import pandas as pd
 from schemas import columns as c
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
 from tasks.inventory.allocation.disaggregate import SMALLEST_REST, least_units
-from tasks.inventory.allocation.sku_targets import SkuTargets, units_in_transit
+from tasks.inventory.allocation.sku_targets import DC_STOCK, STORAGE, SkuTargets, units_in_transit
 from tasks.inventory.exact.perfect_information import ShadowPrices
 from tasks.inventory.model.level_limits import interval_ends
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.simulator import Ledger, store_measures
+from tasks.inventory.model.simulator import Ledger
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem
 from tasks.inventory.search.store_search import SHARES, Recipe, StoreModel
 
 # Names of the constraints in tables and reports.
 LIFECYCLE = "lifecycle rule"
 DISPLAY = "display capacity"
-DC_STOCK = "DC stock"
 MINIMUM = "minimum presentation"
 SIZE_RUN = "size run"
 PACK = "pack"
 DELIVERY_SLOTS = "deliveries per period"
 BLACKOUT = "blackout dates"
-STORAGE = "storage capacity"
 NO_DELIVERY = "no delivery"
 NONE = "none"
-# The DC stock of a category is binding if the plan sends at least this share of it.
-NEARLY_ALL = 0.95
 # Smaller steps do not count as the reason of a target.
 HALF_A_UNIT = 0.5
 
@@ -66,9 +62,9 @@ def explanations(
         chosen: its targets and their steps.
 
     Returns:
-        Forecast, stock, level and share, and the steps units_by_share + by_lifecycle + by_assortment + by_stock +
-        by_minimum + by_rounding + by_dc = target_quantity; to_send = max(0, target − stock); limit: the binding
-        constraint of the row, or ``none``.
+        Forecast, stock, level and share, and the steps units_by_share + by_lifecycle + by_assortment + by_variation +
+        by_minimum + by_rounding + by_capacity + by_dc = target_quantity; to_send = max(0, target − stock); limit: the
+        binding constraint of the row, or ``none``.
     """
     problem, facts = weekly.problem, inputs.sku_facts
     series = weekly.series_of_sku
@@ -101,10 +97,11 @@ def explanations(
             c.UNITS_BY_SHARE: steps.shared,
             c.BY_LIFECYCLE: steps.allowed - steps.shared,
             c.BY_ASSORTMENT: steps.assorted - steps.allowed,
-            c.BY_STOCK: steps.filled - steps.assorted,
-            c.BY_MINIMUM: steps.lifted - steps.filled,
+            c.BY_VARIATION: steps.varied - steps.assorted,
+            c.BY_MINIMUM: steps.lifted - steps.varied,
             c.BY_ROUNDING: steps.targets - steps.lifted,
-            c.BY_DC: (chosen.targets - steps.targets).astype(float),
+            c.BY_CAPACITY: -chosen.cuts[STORAGE].astype(float),
+            c.BY_DC: -chosen.cuts[DC_STOCK].astype(float),
             c.TARGET_QUANTITY: chosen.targets,
             c.TO_SEND: np.maximum(chosen.targets - chosen.rows.position, 0.0),
         }
@@ -144,7 +141,7 @@ def _limits(weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTarge
     problem, series, rows, steps = weekly.problem, weekly.series_of_sku, chosen.rows, chosen.steps
     store = problem.series_store[series]
     first = chosen.first[store]
-    lifted = steps.lifted - steps.filled >= HALF_A_UNIT
+    lifted = steps.lifted - steps.varied >= HALF_A_UNIT
     presentation = np.where(rows.may_send, rows.floor, 0.0)
     packed = (rows.pack > 1) & (np.abs(steps.targets - np.rint(steps.lifted)) >= 1)
     slots, blackout = _late_deliveries(problem, plan, chosen.first)
@@ -152,13 +149,13 @@ def _limits(weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTarge
     tests = (
         (LIFECYCLE, ~chosen.lifecycle),
         (DISPLAY, ~chosen.displayed),
-        (DC_STOCK, ~chosen.in_dc | (chosen.targets < steps.targets)),
+        (DC_STOCK, chosen.cuts[DC_STOCK] > 0),
+        (STORAGE, chosen.cuts[STORAGE] > 0),
         (SIZE_RUN, ~chosen.run_kept),
         (NO_DELIVERY, first < 0),
         (MINIMUM, lifted & (presentation > 0) & (steps.targets <= np.ceil(presentation / rows.pack) * rows.pack)),
-        (SIZE_RUN, lifted & (least_units(rows, chosen.constrained) > presentation)),
+        (SIZE_RUN, lifted & (least_units(rows) > presentation)),
         (PACK, packed),
-        (DC_STOCK, _scarce(problem, plan)[problem.series_category][series]),
         (STORAGE, full[series]),
         (DELIVERY_SLOTS, slots[store]),
         (BLACKOUT, blackout[store]),
@@ -167,19 +164,6 @@ def _limits(weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTarge
     for name, applies in reversed(tests):
         limit[applies] = name
     return limit
-
-
-def _scarce(problem: PlanProblem, plan: Plan) -> BoolArray:
-    """Categories of which the plan sends nearly all DC stock on any path, shape (C,)."""
-    limited = np.isfinite(problem.dc_available)
-    if not limited.any():
-        return limited
-    _, sent = store_measures(Network.of(problem), plan)
-    most = np.zeros(len(problem.categories))
-    by_category = np.zeros((len(sent), len(most)))
-    np.add.at(by_category.T, problem.series_category, sent.T)
-    scarce: BoolArray = limited & (by_category.max(axis=0) >= NEARLY_ALL * problem.dc_available)
-    return scarce
 
 
 def _full_at_first_delivery(problem: PlanProblem, outcome: Ledger, chosen: SkuTargets, coverage: Coverage) -> BoolArray:

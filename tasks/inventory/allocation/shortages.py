@@ -157,11 +157,13 @@ def _of_styles(facts: pd.DataFrame, chosen: SkuTargets) -> Iterator[tuple[object
 def _of_skus(facts: pd.DataFrame, chosen: SkuTargets, decided: np.ndarray) -> Iterator[tuple[object, ...]]:
     rows, targets = chosen.rows, chosen.targets
     have = np.maximum(targets, rows.position)
+    short = chosen.cuts[DC_STOCK] > 0
     hidden = ~chosen.displayed & (chosen.undisplayed > rows.position)
     tests = (
         (DISPLAY, hidden, chosen.undisplayed, have, "no display capacity left for this style (units)"),
-        (DC_STOCK, targets < chosen.steps.targets, chosen.steps.targets, targets, "DC stock is too low (units)"),
-        (DC_STOCK, _gone(chosen), np.rint(chosen.steps.shared), have, "the DC has no stock (units)"),
+        (STORAGE, chosen.cuts[STORAGE] > 0, chosen.wanted, chosen.within_capacity, "the store has no room (units)"),
+        (DC_STOCK, short & chosen.in_dc, chosen.within_capacity, targets, "DC stock is too low (units)"),
+        (DC_STOCK, short & ~chosen.in_dc, chosen.within_capacity, targets, "the DC has no stock (units)"),
     )
     keys = facts[[c.STORE_ID, c.CATEGORY, c.SKU]].to_numpy(dtype=object)
     for limit, applies, requested, allocated, reason in tests:
@@ -170,8 +172,3 @@ def _of_skus(facts: pd.DataFrame, chosen: SkuTargets, decided: np.ndarray) -> It
     for i in np.flatnonzero(chosen.lifecycle & (have < rows.floor)):
         why = "exceeds the order-up-to level" if decided[i] in (MINIMUM, NONE) else f"because of {decided[i]}"
         yield *keys[i], MINIMUM, float(rows.floor[i]), float(have[i]), f"below the minimum, {why} (units)"
-
-
-def _gone(chosen: SkuTargets) -> np.ndarray:
-    """Rows without DC stock whose share of the level is at least one unit above their stock."""
-    return chosen.lifecycle & ~chosen.in_dc & (np.rint(chosen.steps.shared) > np.floor(chosen.rows.position))

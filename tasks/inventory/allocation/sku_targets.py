@@ -10,11 +10,17 @@ import pandas as pd
 from schemas import columns as c
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
 from tasks.inventory.allocation.assortment import Display, core_sizes, displayed_styles, style_labels, whole_runs
-from tasks.inventory.allocation.disaggregate import Split, SplitRows, least_units, split_in_steps, within_dc
+from tasks.inventory.allocation.disaggregate import Split, SplitRows, split_in_steps
+from tasks.inventory.allocation.rationing import Pairs, rationed
+from tasks.inventory.allocation.sku_needs import SkuMix
 from tasks.inventory.allocation.sku_shares import may_be_sent, sku_shares
-from tasks.inventory.model.level_limits import uncapacitated_stores
+from tasks.inventory.model.level_limits import interval_ends
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem, store_facts, transit_columns
 from tasks.inventory.outputs import labels
+
+# Names of the shared constraints in tables and reports.
+STORAGE = "storage capacity"
+DC_STOCK = "DC stock"
 
 
 @dataclass(frozen=True)
@@ -25,13 +31,14 @@ class SkuTargets:
         first: shape (S,), period of the first delivery of each store; −1 without one.
         levels: shape (n,), level of each series at that delivery, whole units.
         requested: shape (n,), levels before the display capacity was applied (see ``display_overflow``).
-        constrained: shape (n,), capacity or holding cost limits the levels of the store.
         rows: inputs of the split, with the displayed styles.
-        steps: units after each step.
+        steps: units after each step; its ``targets`` are what demand asks for before storage capacity and DC stock.
+        within_capacity: units after the reduction to the storage capacity.
         targets: units after the reduction to DC stock.
-        undisplayed: targets without a display capacity.
+        undisplayed: targets without a display capacity, before storage capacity and DC stock.
         lifecycle: rows that the lifecycle rule allows to be sent.
         in_dc: rows whose SKU has DC stock (all if it is unlimited).
+        dc_stock: units of each row's SKU in the distribution center that may be sent; inf = unlimited.
         run_kept: rows whose style is not left out because of its size run.
         displayed: rows whose style is not left out because of the display capacity.
         display: stores, styles and display capacities.
@@ -42,18 +49,32 @@ class SkuTargets:
     first: IndexArray
     levels: FloatArray
     requested: FloatArray
-    constrained: BoolArray
     rows: SplitRows
     steps: Split
+    within_capacity: IndexArray
     targets: IndexArray
     undisplayed: IndexArray
     lifecycle: BoolArray
     in_dc: BoolArray
+    dc_stock: FloatArray
     run_kept: BoolArray
     displayed: BoolArray
     display: Display
     labels: np.ndarray
     style_rule: str
+
+    @property
+    def wanted(self) -> IndexArray:
+        """Targets before storage capacity and DC stock, units."""
+        return self.steps.targets
+
+    @property
+    def cuts(self) -> dict[str, IndexArray]:
+        """Units that each shared constraint took from ``wanted``, in the order in which they apply; sums to targets."""
+        return {
+            STORAGE: self.steps.targets - self.within_capacity,
+            DC_STOCK: self.within_capacity - self.targets,
+        }
 
 
 def first_visits(plan: Plan) -> IndexArray:
@@ -87,6 +108,10 @@ def pack_sizes(facts: pd.DataFrame) -> FloatArray:
     return np.maximum(1.0, np.rint(fact_number(facts, c.PACK_SIZE, 1.0)))
 
 
+# A SKU without a price is worth this much in the order of scarce units.
+SMALLEST_PRICE = 1e-3
+
+
 def presentation_floor(inputs: WeeklyInputs, weekly: WeeklyProblem) -> FloatArray | None:
     """Compute the least level of each series: minimum presentation of the SKUs that may be sent, in whole packs.
 
@@ -118,60 +143,99 @@ def presentation_floor(inputs: WeeklyInputs, weekly: WeeklyProblem) -> FloatArra
     return np.floor(floor + 1e-9)
 
 
+def sku_mix(inputs: WeeklyInputs, weekly: WeeklyProblem) -> SkuMix:
+    """The SKUs of every series, with their shares among those that may be sent."""
+    facts, settings = inputs.sku_facts, inputs.settings.inventory
+    allowed = may_be_sent(facts, inputs.stores, settings.lifecycle)
+    series = weekly.series_of_sku
+    return SkuMix.of(series, sku_shares(facts, series), allowed, settings.service_level)
+
+
 def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuTargets:
     """Split the levels of the first delivery of each store on or after ``as_of`` + lead time to its SKUs.
 
-    Order of the rules: lifecycle and SKUs without DC stock, size runs, display capacity, stock and minimum
-    presentation, packs, DC stock per SKU.
+    Order of the rules: lifecycle, size runs, display capacity, what each SKU needs, minimum presentation, packs,
+    storage capacity, DC stock per SKU.
     """
     problem, facts = weekly.problem, inputs.sku_facts
     first = first_visits(plan)
     at = first[problem.series_store]
     levels = np.where(at >= 0, plan.levels[np.arange(len(at)), np.maximum(at, 0)], 0.0)
     levels = np.ceil(levels - 1e-9)
-    constrained = ~uncapacitated_stores(problem)[problem.series_store]
-    labels, rule = style_labels(facts)
-    display = _display(inputs, weekly, labels)
+    style, rule = style_labels(facts)
+    display = _display(inputs, weekly, style)
     lifecycle = may_be_sent(facts, inputs.stores, inputs.settings.inventory.lifecycle)
-    sku, available = _dc_stock(inputs)
+    sku, available = dc_stock_of_skus(inputs)
     in_dc = available[sku] >= 1.0
+    demand = coverage_demand(problem, plan, first)
+    mix = sku_mix(inputs, weekly)
     rows = SplitRows(
         series=weekly.series_of_sku,
         share=sku_shares(facts, weekly.series_of_sku),
+        need=mix.needs(demand),
         position=position_of(facts),
         floor=fact_number(facts, c.MIN_PRESENTATION, 0.0),
         pack=pack_sizes(facts),
-        may_send=lifecycle & in_dc,
-        core=_core(inputs, labels),
+        may_send=lifecycle,
+        core=_core(inputs, style),
     )
-    total = _total_for(levels, rows, constrained)
-    run_kept = whole_runs(total, rows, constrained, display.style)
+    run_kept = whole_runs(levels, rows, in_dc, display.style)
     rows = replace(rows, shown=run_kept)
-    room = _pack_room(problem.capacity, problem.series_store, levels, rows)
-    steps = split_in_steps(levels, rows, constrained, room)
+    steps = split_in_steps(levels, rows)
     undisplayed, displayed = steps.targets, np.ones(len(facts), dtype=bool)
+    price = np.maximum(np.nan_to_num(facts[c.UNIT_PRICE].to_numpy(dtype=float)), SMALLEST_PRICE)
     if np.isfinite(display.capacity).any():
-        value = facts[c.UNIT_PRICE].to_numpy(dtype=float)
-        displayed = displayed_styles(display, rows.position, undisplayed.astype(float), value)
+        displayed = displayed_styles(display, rows.position, undisplayed.astype(float), price)
         rows = replace(rows, shown=run_kept & displayed)
-        steps = split_in_steps(levels, rows, constrained, room)
+        steps = split_in_steps(levels, rows)
+    pairs = Pairs(rows.series, mix.share, demand, rows.position, rows.pack, price, _turns(problem, weekly, rows.series))
+    within_capacity = rationed(steps.targets, pairs, display.store, _free_space(inputs, weekly, rows.position))
     return SkuTargets(
         first=first,
         levels=levels,
         requested=levels,
-        constrained=constrained,
         rows=rows,
         steps=steps,
-        targets=within_dc(steps.targets, rows.position, sku, available, least_units(rows, constrained)),
+        within_capacity=within_capacity,
+        targets=rationed(within_capacity, pairs, sku, available),
         undisplayed=undisplayed,
         lifecycle=lifecycle,
         in_dc=in_dc,
+        dc_stock=available[sku],
         run_kept=run_kept,
         displayed=displayed,
         display=display,
-        labels=labels,
+        labels=style,
         style_rule=rule,
     )
+
+
+def coverage_demand(problem: PlanProblem, plan: Plan, first: IndexArray) -> FloatArray:
+    """Demand of every series from the order of its first delivery until the delivery after it, shape (K, n)."""
+    paths = problem.mean[None] if problem.paths is None else problem.paths
+    demand = np.zeros((len(paths), len(problem.on_hand)))
+    for store in np.flatnonzero(first >= 0):
+        own = problem.series_store == store
+        end = int(interval_ends(plan.visits[store])[first[store]])
+        start = max(int(first[store]) - problem.settings.lead_time, 0)
+        demand[:, own] = paths[:, own, start:end].sum(axis=2)
+    return demand
+
+
+def _turns(problem: PlanProblem, weekly: WeeklyProblem, series: IndexArray) -> IndexArray:
+    """Place of each row's store among equals; it moves by one store per week."""
+    week = weekly.dates[0].toordinal() // 7
+    return (problem.series_store[series] + week) % max(len(problem.store_ids), 1)
+
+
+def _free_space(inputs: WeeklyInputs, weekly: WeeklyProblem, position: FloatArray) -> FloatArray:
+    """Units that fit into each store on top of its stock, shape (S,); inf where the capacity does not bind."""
+    problem = weekly.problem
+    if inputs.settings.inventory.capacity == "soft":
+        return np.full(len(problem.store_ids), np.inf)
+    store = problem.series_store[weekly.series_of_sku]
+    held = np.bincount(store, weights=position, minlength=len(problem.store_ids))
+    return np.maximum(problem.capacity - held, 0.0)
 
 
 def _core(inputs: WeeklyInputs, labels: np.ndarray) -> BoolArray | None:
@@ -188,8 +252,11 @@ def _display(inputs: WeeklyInputs, weekly: WeeklyProblem, labels: np.ndarray) ->
     )
 
 
-def _dc_stock(inputs: WeeklyInputs) -> tuple[IndexArray, FloatArray]:
-    """Index of each row's SKU, and the DC stock of each SKU in units; inf for SKUs that are not listed."""
+def dc_stock_of_skus(inputs: WeeklyInputs) -> tuple[IndexArray, FloatArray]:
+    """Index of each row's SKU, and the DC stock of each SKU in units; inf for SKUs that are not listed.
+
+    DC stock is what lies there today and may be sent: the count minus the reserve, plus what arrives today.
+    """
     names, sku = np.unique(inputs.sku_facts[c.SKU].astype(str).to_numpy(dtype=object), return_inverse=True)
     if inputs.dc_stock is None:
         return sku, np.full(len(names), np.inf)
@@ -198,41 +265,12 @@ def _dc_stock(inputs: WeeklyInputs) -> tuple[IndexArray, FloatArray]:
     return sku, np.where(np.isnan(available), np.inf, available)
 
 
-def _total_for(levels: FloatArray, rows: SplitRows, constrained: BoolArray) -> FloatArray:
-    """Units of each series for the SKUs that may be sent, shape (n,)."""
-    blocked = np.bincount(rows.series, weights=np.where(rows.may_send, 0.0, rows.position), minlength=len(levels))
-    return np.maximum(np.where(constrained, levels - blocked, levels), 0.0)
-
-
-def _pack_room(capacity: FloatArray, store: IndexArray, levels: FloatArray, rows: SplitRows) -> FloatArray:
-    """Units by which one pack may exceed the level of each series, shape (n,).
-
-    The free capacity of a store is allocated to its series by falling level.
-    """
-    size = len(levels)
-    held = np.bincount(rows.series, weights=rows.position, minlength=size)
-    smallest = np.full(size, np.inf)
-    np.minimum.at(smallest, rows.series[rows.open], rows.pack[rows.open])
-    short = (levels > held) & (smallest > levels) & np.isfinite(smallest)
-    excess = np.where(short, held + smallest - levels, 0.0)
-    taken = np.bincount(store, weights=np.maximum(levels, held), minlength=len(capacity))
-    room = np.maximum(capacity - taken, 0.0)
-    order = np.lexsort((np.arange(size), -levels, store))
-    running = np.cumsum(excess[order])
-    first = np.searchsorted(store[order], store[order])
-    own = running - (running - excess[order])[first]
-    allocated = np.zeros(size)
-    allocated[order] = np.where(own <= room[store[order]], excess[order], 0.0)
-    return np.where(np.isinf(capacity)[store], np.inf, allocated)
-
-
 def category_totals(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> pd.DataFrame:
     """Compute the total of each (store, category) that the publication checks SKU targets against.
 
-    Single units: the level of the plan at the first delivery; in constrained stores minus the stock of SKUs that may
-    not be sent or displayed; minus the shortage of DC stock; 0 if nothing may be sent. Packs: any total from 0 to that,
-    or one pack. A total outside these limits is replaced by the nearest limit, so that the check of the publication
-    fails.
+    Single units: the level of the plan at the first delivery, minus what storage capacity and DC stock took; 0 if
+    nothing may be sent or displayed. Packs: any total from 0 to that plus one pack per SKU and the stock. A total
+    outside these limits is replaced by the nearest limit, so that the check of the publication fails.
 
     Returns:
         store_id, category, target_quantity; one row per series with a SKU.
@@ -254,11 +292,8 @@ def _bounds(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> tuple[Float
     size = len(problem.on_hand)
     at = first_visits(plan)[problem.series_store]
     level = np.ceil(np.where(at >= 0, plan.levels[np.arange(size), np.maximum(at, 0)], 0.0) - 1e-9)
-    others = np.bincount(rows.series, weights=np.where(rows.open, 0.0, rows.position), minlength=size)
-    most = np.floor(np.maximum(np.where(chosen.constrained, level - others, level), 0.0) + 1e-9)
-    most[np.bincount(rows.series, weights=rows.open, minlength=size) == 0] = 0.0
-    shortfall = np.bincount(rows.series, weights=chosen.steps.targets - chosen.targets, minlength=size)
-    largest = np.ones(size)
-    np.maximum.at(largest, rows.series[rows.open], rows.pack[rows.open])
-    least = np.where(largest > 1, 0.0, most - shortfall)
-    return least, np.where(most > 0, np.maximum(most, np.where(largest > 1, largest, 0.0)), 0.0)
+    level[np.bincount(rows.series, weights=rows.open, minlength=size) == 0] = 0.0
+    cut = np.bincount(rows.series, weights=chosen.steps.targets - chosen.targets, minlength=size)
+    packed = np.where(rows.open & (rows.pack > 1), rows.pack + rows.position, 0.0)
+    beyond = np.bincount(rows.series, weights=packed, minlength=size)
+    return np.where(beyond > 0, 0.0, level - cut), np.where(beyond > 0, level + beyond, level - cut)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,6 +36,8 @@ def bound_of(problem: PlanProblem, network: Network | None = None) -> BoundResul
         problem: the plan problem; the bound is a mean over its paths.
         network: the arrays of the problem, if they exist already.
     """
+    if problem.skus is not None:
+        problem, network = _by_category(problem), None
     network = network or Network.of(problem)
     relaxation = relaxation_of(problem, network)
     own, priced = _bounds_per_store(problem, network), None
@@ -48,6 +50,21 @@ def bound_of(problem: PlanProblem, network: Network | None = None) -> BoundResul
     return BoundResult(Bound(own, status, scope, priced), relaxation)
 
 
+def _by_category(problem: PlanProblem) -> PlanProblem:
+    """The problem by category: a relaxation, because the stock of a category serves the demand for each of its SKUs.
+
+    No plan sends more over the horizon than lies in the distribution center or arrives in time.
+    """
+    assert problem.skus is not None
+    available = np.full(len(problem.categories), np.inf)
+    if problem.skus.supply is not None:
+        category = np.zeros(len(problem.skus.supply), dtype=np.int64)
+        category[problem.skus.sku] = problem.series_category[problem.skus.series]
+        total = problem.skus.supply.sum(axis=1)
+        available = np.bincount(category, weights=total, minlength=len(available))
+    return replace(problem, skus=None, dc_available=available)
+
+
 def relaxation_of(problem: PlanProblem, network: Network) -> Relaxation | None:
     """Compute shadow prices of the shared constraints on expected demand.
 
@@ -56,8 +73,6 @@ def relaxation_of(problem: PlanProblem, network: Network) -> Relaxation | None:
     """
     if not has_shared_limits(problem) or not weeks_fit(problem):
         return None
-    from dataclasses import replace
-
     expected = problem if problem.paths is None else replace(problem, paths=None)
     certain = network if problem.paths is None else Network.of(expected)
     return relax(expected, certain, net_requirements_on_path(certain, 0))

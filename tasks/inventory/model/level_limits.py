@@ -60,14 +60,23 @@ def quantile_levels(problem: PlanProblem, rows: IndexArray, visits: BoolArray, q
         the paths does not exceed: 3 for the paths 1, 2, 3, 4 and the quantile level 0.75.
     """
     paths = problem.mean[None] if problem.paths is None else problem.paths
-    place = max(int(np.ceil(quantile * len(paths) - 1e-9)) - 1, 0)
     levels = np.zeros((len(rows), problem.periods))
     ends = interval_ends(visits)
     for day in np.flatnonzero(visits):
         start = max(day - problem.settings.lead_time, 0)
-        requested = paths[:, rows, start : ends[day]].sum(axis=2)
-        levels[:, day] = np.partition(requested, place, axis=0)[place]
+        levels[:, day] = path_quantile(paths[:, rows, start : ends[day]].sum(axis=2), quantile)
     return levels
+
+
+def path_quantile(units: FloatArray, quantile: float) -> FloatArray:
+    """Smallest value that at least a share ``quantile`` of the paths (K, m) does not exceed, shape (m,).
+
+    >>> path_quantile(np.array([[1.0], [4.0], [2.0], [3.0]]), 0.75)
+    array([3.])
+    """
+    place = max(int(np.ceil(quantile * len(units) - 1e-9)) - 1, 0)
+    found: FloatArray = np.partition(units, place, axis=0)[place]
+    return found
 
 
 def service_levels(problem: PlanProblem, visits: BoolArray, stores: BoolArray) -> tuple[IndexArray, FloatArray]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from schemas.plan import FloatArray, IndexArray, PlanProblem
+from schemas.plan import FloatArray, IndexArray, PlanProblem, SkuDetail
 
 # Tolerance for rounding errors when units are compared with a limit.
 UNIT_TOLERANCE = 1e-6
@@ -34,6 +34,9 @@ class Network:
         penalty: per store and period over capacity.
         overstock_weight: periods of holding cost for a unit left at the end of the horizon.
         holding_weight: shape (n,), multiplies the holding cost of each series.
+        skus: simulate by SKU; None = by category.
+        review_period: periods between two weekly runs.
+        seed: of the draws of SKUs.
     """
 
     first: IndexArray
@@ -49,6 +52,9 @@ class Network:
     penalty: float
     overstock_weight: float = 1.0
     holding_weight: FloatArray = field(default_factory=lambda: np.ones(0))
+    skus: SkuDetail | None = None
+    review_period: int = 1
+    seed: int = 0
 
     @classmethod
     def of(cls, problem: PlanProblem) -> Network:
@@ -71,7 +77,15 @@ class Network:
             penalty=problem.settings.over_capacity_penalty,
             overstock_weight=problem.overstock_weight,
             holding_weight=np.ascontiguousarray(problem.holding_weight, dtype=np.float64),
+            skus=problem.skus,
+            review_period=min(problem.settings.review_period, problem.periods_per_week),
+            seed=problem.seed,
         )
+
+    @property
+    def store(self) -> IndexArray:
+        """Store of each series, shape (n,)."""
+        return np.repeat(np.arange(self.stores), np.diff(self.first))
 
     @property
     def stores(self) -> int:

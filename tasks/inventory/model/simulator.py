@@ -24,6 +24,7 @@ from schemas.plan import BoolArray, FloatArray, Plan, PlanCost, PlanProblem
 from tasks.inventory.model.delivery_days import missed_weeks
 from tasks.inventory.model.kernels import compiled
 from tasks.inventory.model.network import UNIT_TOLERANCE, Network
+from tasks.inventory.model.sku_simulation import SkuSimulation, Terms, rows_of, simulate_skus
 
 # Columns of the kernel's result.
 LOST_VALUE, LOST_UNITS, HELD_UNITS, OVER_PERIODS = range(4)
@@ -285,6 +286,9 @@ def store_measures(network: Network, plan: Plan) -> tuple[FloatArray, FloatArray
         Array (S, K, 4) of lost value, lost units, unit-periods held and periods over capacity; array (K, n) of
         units sent by planned deliveries.
     """
+    if network.skus is not None:
+        found = by_sku(network, plan)
+        return found.measures, found.sent
     result = np.zeros((network.stores, network.paths, MEASURES))
     sent = np.zeros((network.paths, network.series))
     visits = decidable(plan.visits, network.lead_time)
@@ -295,6 +299,44 @@ def store_measures(network: Network, plan: Plan) -> tuple[FloatArray, FloatArray
         simulate_store(network.demand[i], store_of(network, i), visits[i], levels, result[i], own)
         sent[:, part] = own
     return result, sent
+
+
+def by_sku(network: Network, plan: Plan) -> SkuSimulation:
+    """Simulate all stores by SKU (:mod:`tasks.inventory.model.sku_simulation`)."""
+    assert network.skus is not None
+    visits = decidable(plan.visits, network.lead_time)
+    paths = np.concatenate([np.swapaxes(block, 1, 2) for block in network.demand], axis=1)
+    expected = paths.mean(axis=0)
+    until = np.zeros((network.series, network.periods + 1))
+    np.cumsum(expected, axis=1, out=until[:, 1:])
+
+    def ahead(periods: int) -> FloatArray:
+        end = np.minimum(np.arange(network.periods) + periods, network.periods)
+        return until[:, end] - until[:, :-1]
+
+    before = np.zeros((network.stores, network.periods))
+    np.add.at(before, network.store, ahead(network.lead_time))
+    own = visits[network.store]
+    levels = np.where(own, plan.levels, 0.0)
+    following = np.zeros_like(levels)
+    next_level = np.zeros(network.series)
+    for t in range(network.periods - 1, -1, -1):
+        next_level = np.where(own[:, t], levels[:, t], next_level)
+        following[:, t] = next_level
+    terms = Terms(
+        np.concatenate([np.ascontiguousarray(block.T) for block in network.price]),
+        network.holding_weight,
+        visits,
+        levels,
+        following,
+        ahead(network.review_period),
+        before,
+        network.capacity,
+        network.lead_time,
+        float(network.overstock_weight),
+    )
+    rows = rows_of(network.skus, network.store, network.periods)
+    return simulate_skus(np.ascontiguousarray(paths), rows, terms, network.seed)
 
 
 def decidable(visits: BoolArray, lead_time: int) -> BoolArray:
@@ -384,6 +426,9 @@ def limit_breaches(problem: PlanProblem, visits: BoolArray, sent: FloatArray) ->
 def ledger(problem: PlanProblem, plan: Plan, network: Network | None = None) -> Ledger:
     """Simulate a plan and record every period, expected over the paths (for figures and deliveries)."""
     network = network or Network.of(problem)
+    if network.skus is not None:
+        found = by_sku(network, plan).totals
+        return Ledger(found.after_delivery, found.over, found.sold, found.sent, found.on_hand, found.in_transit)
     visits = decidable(plan.visits, network.lead_time)
     traces = [
         traced(

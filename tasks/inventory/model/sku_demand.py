@@ -14,8 +14,8 @@ import numpy as np
 from schemas.plan import FloatArray, IndexArray
 from tasks.inventory.model.kernels import compiled
 
-# Most sample paths that are read; more change a quantile by less than one unit.
-MOST_PATHS = 64
+# Most sample paths that are read.
+MOST_PATHS = 256
 # A tail below this probability counts as 0.
 NEVER = 1e-9
 # A share above this is the whole category.

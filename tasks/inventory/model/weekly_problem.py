@@ -10,7 +10,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.errors import PipelineError, first_few
-from schemas.plan import FloatArray, IndexArray, PlanProblem
+from schemas.plan import FloatArray, IndexArray, PlanProblem, SkuDetail
 from schemas.settings.slices import PlanSlice
 from tasks.inventory.model.delivery_days import blackout_periods
 from tasks.inventory.model.demand_paths import Correlation, OwnPaths, correlation_of, draw_paths
@@ -31,7 +31,8 @@ class WeeklyInputs:
         sku_facts: one row per (store, SKU) known before ``as_of`` (see ``tasks.demand.sku_facts``).
         stores: the stores table.
         settings: the run's settings.
-        dc_stock: sku, available; None without the table.
+        dc_stock: sku, available (what may be sent today); None without the table.
+        dc_inbound: sku, date, quantity: dated arrivals in the distribution center after ``as_of``; None without any.
         planned_prices: store_id, sku, date, price: one row per price that a promotion plans. None without any.
         has_stock: the run has a stock table.
         calendar: the calendar table; None without it.
@@ -51,6 +52,7 @@ class WeeklyInputs:
     calendar: pd.DataFrame | None = None
     holding_factor: float | None = None
     paths: Sequence[pd.DataFrame] = ()
+    dc_inbound: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def bare_problem(inputs: WeeklyInputs) -> BareProblem:
         in_transit=_in_transit(inputs.sku_facts, sku_rows, len(series)),
         capacity=store_facts(inputs.stores, store_ids, c.STORAGE_CAPACITY, np.inf),
         visit_cost=np.nan_to_num(store_facts(inputs.stores, store_ids, c.VISIT_COST, 0.0)),
-        dc_available=_dc_available(inputs, categories),
+        dc_available=np.full(len(categories), np.inf),
         settings=settings.inventory,
         # A horizon shorter than a week still requires a first delivery.
         periods_per_week=min(settings.period.periods_per_week, len(dates) - settings.inventory.lead_time),
@@ -316,18 +318,60 @@ def store_facts(stores: pd.DataFrame, store_ids: Sequence[str], column: str, abs
     return np.where(np.isnan(values), absent, values)
 
 
-def _dc_available(inputs: WeeklyInputs, categories: Sequence[str]) -> FloatArray:
-    """Units per category that may be sent, shape (C,); inf unless every SKU of the category is in the table."""
-    available = np.full(len(categories), np.inf)
+def _dc_supply(inputs: WeeklyInputs, names: np.ndarray, dates: pd.DatetimeIndex) -> FloatArray | None:
+    """Units of each SKU that the distribution center may send from each period on, shape (SKUs, T).
+
+    inf in the first column for a SKU that is not in the table dc_stock. Arrivals count from their date on.
+
+    Returns:
+        None without the table.
+    """
     if inputs.dc_stock is None:
-        return available
-    skus = inputs.sku_facts.drop_duplicates(c.SKU)
-    stock = inputs.dc_stock.groupby(inputs.dc_stock[c.SKU].astype(str))[c.AVAILABLE].sum()
-    own = stock.reindex(skus[c.SKU].astype(str)).to_numpy(dtype=float)
-    place = pd.Index(categories).get_indexer(skus[c.CATEGORY])
-    total = np.bincount(place, weights=np.nan_to_num(own), minlength=len(categories))
-    unlisted = np.bincount(place, weights=np.isnan(own).astype(float), minlength=len(categories))
-    listed = np.bincount(place, minlength=len(categories))
-    limited = (listed > 0) & (unlisted == 0)
-    available[limited] = total[limited]
-    return available
+        return None
+    stock = inputs.dc_stock.groupby(inputs.dc_stock[c.SKU].astype(str))[c.AVAILABLE].sum().reindex(names)
+    own = stock.to_numpy(dtype=float)
+    supply = np.zeros((len(names), len(dates)))
+    supply[:, 0] = np.where(np.isnan(own), np.inf, own)
+    if inputs.dc_inbound is not None and len(inputs.dc_inbound):
+        at = np.searchsorted(dates, pd.DatetimeIndex(inputs.dc_inbound[c.DATE]))
+        arriving = pd.Index(names).get_indexer(inputs.dc_inbound[c.SKU].astype(str))
+        known = (arriving >= 0) & (at < len(dates))
+        np.add.at(supply, (arriving[known], at[known]), inputs.dc_inbound[c.QUANTITY].to_numpy(dtype=float)[known])
+    return supply
+
+
+def sku_detail(inputs: WeeklyInputs, weekly: WeeklyProblem, share: FloatArray, need: FloatArray) -> SkuDetail:
+    """The (store, SKU) pairs of a run, for the simulation by SKU.
+
+    Args:
+        inputs: of the run.
+        weekly: its plan problem.
+        share: shape (rows of the SKU facts,), share in the demand of the series; 0 for SKUs that may not be sent.
+        need: shape (rows of the SKU facts,), the level of a series is split in proportion to it.
+    """
+    facts, series = inputs.sku_facts, weekly.series_of_sku
+    names, sku = np.unique(facts[c.SKU].astype(str).to_numpy(dtype=object), return_inverse=True)
+    columns = transit_columns(facts)
+    in_transit = np.zeros((len(facts), max(columns.values(), default=0)))
+    for name, period in columns.items():
+        in_transit[:, period - 1] += np.nan_to_num(facts[name].to_numpy(dtype=float))
+    supply = _dc_supply(inputs, names, weekly.dates)
+    # A series without a SKU is one SKU with unlimited supply.
+    lone = np.flatnonzero(np.bincount(series, minlength=len(weekly.problem.on_hand)) == 0)
+    more = len(lone)
+    if supply is not None and more:
+        extra = np.zeros((1, supply.shape[1]))
+        extra[0, 0] = np.inf
+        supply = np.concatenate([supply, extra])
+    on_hand = (
+        np.nan_to_num(facts[c.ON_HAND].to_numpy(dtype=float)) if c.ON_HAND in facts.columns else np.zeros(len(facts))
+    )
+    return SkuDetail(
+        series=np.concatenate([series, lone]).astype(np.int64),
+        sku=np.concatenate([sku, np.full(more, len(names))]).astype(np.int64),
+        share=np.concatenate([share, np.ones(more)]),
+        need=np.concatenate([need, np.ones(more)]),
+        on_hand=np.concatenate([on_hand, np.zeros(more)]),
+        in_transit=np.concatenate([in_transit, np.zeros((more, in_transit.shape[1]))]),
+        supply=supply,
+    )

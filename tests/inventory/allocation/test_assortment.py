@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from tasks.inventory.allocation.assortment import core_sizes, whole_runs
 from tasks.inventory.allocation.disaggregate import split
 from tasks.inventory.weekly import optimize
-from tests.inventory.allocation.test_disaggregate import BOUND, FREE, rows_of
+from tests.inventory.allocation.test_disaggregate import rows_of
 from tests.inventory.test_weekly_plan import COSTED, inputs_of
 
 
-def runs_of(level: float, share: list[float], per_style: int = 2, constrained: np.ndarray = BOUND, **columns):
+def runs_of(level: float, share: list[float], per_style: int = 2, **columns):
     """Targets of styles with ``per_style`` core sizes each, then one size that is none."""
     rows = per_style + 1
     style = np.repeat(np.arange(len(share)), rows)
@@ -25,8 +25,8 @@ def runs_of(level: float, share: list[float], per_style: int = 2, constrained: n
         rows_of(np.zeros(len(style), dtype=np.int64), np.repeat(share, rows) / rows, **columns), core=core
     )
     total = np.array([float(level)])
-    kept = whole_runs(total, split_rows, constrained, style)
-    targets = split(total, replace(split_rows, shown=kept), constrained)
+    kept = whole_runs(total, split_rows, np.ones(len(style), dtype=bool), style)
+    targets = split(total, replace(split_rows, shown=kept))
     return targets.reshape(len(share), rows), kept.reshape(len(share), rows)[:, 0]
 
 
@@ -40,12 +40,11 @@ def test_a_style_gets_its_complete_run_or_nothing():
 
 
 def test_half_a_run_is_completed():
-    # 6 · 0.2 = 1.2 of a run of 2: completed, also in an uncapacitated store.
-    for constrained in (BOUND, FREE):
-        targets, kept = runs_of(6, [0.8, 0.2], constrained=constrained)
-        assert kept.all()
-        assert (targets[:, :2] >= 1).all()
-        assert targets.sum() == 6
+    # 6 · 0.2 = 1.2 of a run of 2: completed.
+    targets, kept = runs_of(6, [0.8, 0.2])
+    assert kept.all()
+    assert (targets[:, :2] >= 1).all()
+    assert targets.sum() == 6
 
 
 def test_a_run_in_stock_gets_no_units():

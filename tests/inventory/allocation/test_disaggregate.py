@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.settings import LifecycleSettings
-from tasks.inventory.allocation.disaggregate import SplitRows, split, within_dc
+from tasks.inventory.allocation.disaggregate import SplitRows, split
 from tasks.inventory.allocation.sku_shares import is_discontinued, may_be_sent, sku_shares
 
 
 def rows_of(series, share, **given_columns) -> SplitRows:
     n = len(series)
     columns = {
+        "need": np.asarray(share, dtype=float),
         "position": np.zeros(n),
         "floor": np.zeros(n),
         "pack": np.ones(n),
@@ -25,56 +26,56 @@ def rows_of(series, share, **given_columns) -> SplitRows:
     return SplitRows(series=np.asarray(series), share=np.asarray(share, dtype=float), **columns)
 
 
-FREE, BOUND = np.array([False]), np.array([True])
-
-
 def test_largest_remainder_keeps_the_total():
     # 10 · (0.37, 0.33, 0.30) = 3.7, 3.3, 3.0: 3, 3, 3 and the unit left goes to the 0.7.
-    assert split(np.array([10.0]), rows_of([0, 0, 0], [0.37, 0.33, 0.30]), FREE).tolist() == [4, 3, 3]
+    assert split(np.array([10.0]), rows_of([0, 0, 0], [0.37, 0.33, 0.30])).tolist() == [4, 3, 3]
 
 
-def test_uncapacitated_stores_split_by_share_regardless_of_stock():
+def test_the_level_is_split_by_need_not_by_share():
+    rows = rows_of([0, 0], [0.9, 0.1], need=[9.0, 3.0])
+    assert split(np.array([12.0]), rows).tolist() == [9, 3]
+
+
+def test_stock_of_one_sku_takes_nothing_from_another():
     rows = rows_of([0, 0], [0.5, 0.5], position=[9.0, 0.0])
-    assert split(np.array([10.0]), rows, FREE).tolist() == [5, 5]
-
-
-def test_constrained_stores_send_to_the_largest_shortfall_first_and_never_above_the_level():
-    # One SKU has 9 units: the other one gets the remaining unit of 10.
-    rows = rows_of([0, 0], [0.5, 0.5], position=[9.0, 0.0])
-    assert split(np.array([10.0]), rows, BOUND).tolist() == [9, 1]
-
-
-def test_nothing_is_sent_if_stock_is_above_the_level():
-    rows = rows_of([0, 0], [0.5, 0.5], position=[12.0, 3.0])
-    targets = split(np.array([10.0]), rows, BOUND)
-    assert targets.sum() == 10
-    assert (targets <= [12, 3]).all()
+    assert split(np.array([10.0]), rows).tolist() == [5, 5]
 
 
 def test_minimum_presentation_comes_first():
     rows = rows_of([0, 0, 0], [0.9, 0.1, 0.0], floor=[0.0, 2.0, 2.0])
-    assert split(np.array([10.0]), rows, FREE).tolist() == [6, 2, 2]
+    assert split(np.array([10.0]), rows).tolist() == [6, 2, 2]
     # Not enough for all minimum units: reduced in proportion.
-    assert split(np.array([2.0]), rows, FREE).tolist() == [0, 1, 1]
+    assert split(np.array([2.0]), rows).tolist() == [0, 1, 1]
 
 
-def test_stock_that_may_not_be_sent_has_no_target_and_counts_against_the_level():
+def test_a_sku_that_may_not_be_sent_has_no_target():
     rows = rows_of([0, 0], [0.5, 0.5], position=[4.0, 0.0], may_send=[False, True])
-    assert split(np.array([10.0]), rows, BOUND).tolist() == [0, 6]
-    assert split(np.array([10.0]), rows, FREE).tolist() == [0, 10]
+    assert split(np.array([10.0]), rows).tolist() == [0, 10]
     alone = rows_of([0], [1.0], may_send=[False])
-    assert split(np.array([5.0]), alone, FREE).tolist() == [0]
+    assert split(np.array([5.0]), alone).tolist() == [0]
 
 
-def test_packs_are_whole_and_stay_within_the_level():
-    rows = rows_of([0, 0], [0.6, 0.4], pack=[6.0, 6.0])
-    assert split(np.array([20.0]), rows, BOUND).tolist() == [12, 6]
-    assert split(np.array([18.0]), rows, BOUND).tolist() == [12, 6]
+def test_what_is_sent_is_a_multiple_of_the_pack():
+    # 24 wanted, 5 on hand: 19 are missing, 18 of them in packs of 6.
+    assert split(np.array([24.0]), rows_of([0], [1.0], pack=[6.0], position=[5.0])).tolist() == [23]
+    # 12 and 8 are missing, which is three packs together.
+    assert split(np.array([20.0]), rows_of([0, 0], [0.6, 0.4], pack=[6.0, 6.0])).tolist() == [12, 6]
+    # Less than a pack is missing and the shelf is not empty: nothing is sent.
+    assert split(np.array([4.0]), rows_of([0], [1.0], pack=[6.0], position=[2.0])).tolist() == [8]
+    assert split(np.array([4.0]), rows_of([0, 0], [0.5, 0.5], pack=[6.0, 6.0], position=[1.0, 9.0])).tolist() == [1, 2]
+
+
+def test_every_empty_slow_seller_gets_its_pack():
+    rows = rows_of([0, 0, 0], [1 / 3, 1 / 3, 1 / 3], pack=[6.0, 6.0, 6.0])
+    assert split(np.array([6.0]), rows).tolist() == [6, 6, 6]
+    # A pack of many years is not sent for each of them, only once.
+    large = rows_of([0, 0, 0], [1 / 3, 1 / 3, 1 / 3], pack=[60.0, 60.0, 60.0])
+    assert sorted(split(np.array([6.0]), large).tolist()) == [0, 0, 60]
 
 
 def test_series_do_not_mix():
     rows = rows_of([0, 1, 0, 1], [0.5, 1.0, 0.5, 0.0])
-    assert split(np.array([3.0, 7.0]), rows, np.array([False, True])).tolist() == [2, 7, 1, 0]
+    assert split(np.array([3.0, 7.0]), rows).tolist() == [2, 7, 1, 0]
 
 
 @settings(max_examples=80, deadline=None)
@@ -86,26 +87,24 @@ def test_totals_are_kept_and_targets_are_whole(data):
     position = np.array(data.draw(st.lists(st.integers(0, 8), min_size=n, max_size=n)), dtype=float)
     floor = np.array(data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n)), dtype=float)
     levels = np.array(data.draw(st.lists(st.integers(0, 30), min_size=3, max_size=3)), dtype=float)
-    constrained = np.array(data.draw(st.lists(st.booleans(), min_size=3, max_size=3)))
-    targets = split(levels, rows_of(series, share, position=position, floor=floor), constrained)
+    targets = split(levels, rows_of(series, share, position=position, floor=floor))
     assert (targets >= 0).all()
     present = np.isin(np.arange(3), series)
     total = np.bincount(series, weights=targets, minlength=3)
     np.testing.assert_array_equal(total[present], levels[present])
-    # In a constrained store targets and stock together equal the level, or the stock if it is higher.
-    after = np.bincount(series, weights=np.maximum(targets, position), minlength=3)
-    stock = np.bincount(series, weights=position, minlength=3)
-    fits = constrained & present & (np.bincount(series, weights=np.maximum(floor, position), minlength=3) <= levels)
-    np.testing.assert_array_equal(after[fits], np.maximum(levels, stock)[fits])
 
 
-def test_dc_stock_is_allocated_by_shortfall():
-    targets = np.array([8, 3, 5])
-    cut = within_dc(targets, np.array([2.0, 0.0, 0.0]), np.array([0, 0, 1]), np.array([6.0, np.inf]))
-    # 6 and 3 are missing, 6 are available: 4 and 2; the other SKU is not touched.
-    assert cut.tolist() == [6, 2, 5]
-    none = within_dc(targets, np.array([2.0, 0.0, 0.0]), np.array([0, 0, 1]), np.array([0.0, 1.0]))
-    assert none.tolist() == [2, 0, 1]
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_packs_are_whole_whatever_the_stock(data):
+    n = data.draw(st.integers(1, 8))
+    position = np.array(data.draw(st.lists(st.integers(0, 30), min_size=n, max_size=n)), dtype=float)
+    pack = np.array(data.draw(st.lists(st.sampled_from([1, 2, 6, 12]), min_size=n, max_size=n)), dtype=float)
+    share = np.array(data.draw(st.lists(st.floats(0, 1), min_size=n, max_size=n)))
+    level = np.array([float(data.draw(st.integers(0, 60)))])
+    targets = split(level, rows_of(np.zeros(n, dtype=np.int64), share, position=position, pack=pack))
+    sent = np.maximum(targets - position, 0.0)
+    assert (sent % pack == 0).all()
 
 
 def facts_of(**columns) -> pd.DataFrame:

@@ -14,7 +14,8 @@ from tasks.inventory.weekly import optimize
 from tests.inventory.test_weekly_plan import COSTED, inputs_of
 
 STEPS = [
-    "units_by_share", "by_lifecycle", "by_assortment", "by_stock", "by_minimum", "by_rounding", "by_dc",
+    "units_by_share", "by_lifecycle", "by_assortment", "by_variation", "by_minimum", "by_rounding",
+    "by_capacity", "by_dc",
 ]  # fmt: skip
 
 

@@ -20,18 +20,16 @@ from tasks.inventory.allocation.assortment import (
     displayed_styles,
     style_labels,
 )
-from tasks.inventory.allocation.disaggregate import split, within_dc
+from tasks.inventory.allocation.disaggregate import split
 from tasks.inventory.model.delivery_days import blackout_periods, missed_weeks, review_visits
 from tasks.inventory.model.level_limits import with_limited_levels, with_uncapacitated_levels, within_limits
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import simulate
 from tasks.inventory.registry import make_policy, policy_names
 from tasks.inventory.weekly import optimize
-from tests.inventory.allocation.test_disaggregate import BOUND, FREE, rows_of
+from tests.inventory.allocation.test_disaggregate import rows_of
 from tests.inventory.conftest import problem_of
 from tests.inventory.test_weekly_plan import AS_OF, COSTED, inputs_of
-
-ROOM = np.array([100.0])
 
 
 def quarter_plan(problem):
@@ -76,29 +74,18 @@ def test_styles_are_identified_by_the_available_columns():
     assert (labels.tolist(), rule) == (["boot", "B"], GIVEN)
 
 
-def test_a_level_below_a_pack_gives_one_pack_where_there_is_room():
-    rows = rows_of([0, 0], [0.7, 0.3], pack=[6.0, 6.0])
-    assert split(np.array([4.0]), rows, BOUND, ROOM).tolist() == [6, 0]
-    assert split(np.array([4.0]), rows, BOUND, np.array([1.0])).tolist() == [0, 0]
-    assert split(np.array([0.0]), rows, BOUND, ROOM).tolist() == [0, 0]
-    # Stock of two units is above the level: nothing is sent.
-    stocked = rows_of([0, 0], [0.7, 0.3], pack=[6.0, 6.0], position=[0.0, 6.0])
-    assert split(np.array([4.0]), stocked, BOUND, ROOM).tolist() == [0, 0]
-    # The level allows one of two packs; none is added.
-    assert split(np.array([11.0]), rows, FREE).tolist() == [6, 0]
+def test_a_level_below_a_pack_gives_one_pack():
+    rows = rows_of([0, 0], [0.9, 0.1], pack=[60.0, 60.0])
+    assert split(np.array([4.0]), rows).tolist() == [60, 0]
+    assert split(np.array([0.0]), rows).tolist() == [0, 0]
+    # Stock of six units is above the level: nothing is sent.
+    stocked = rows_of([0, 0], [0.9, 0.1], pack=[60.0, 60.0], position=[0.0, 6.0])
+    assert split(np.array([4.0]), stocked).tolist() == [0, 0]
 
 
 def test_minimum_presentation_is_lifted_to_whole_packs():
     rows = rows_of([0, 0], [0.9, 0.1], floor=[0.0, 2.0], pack=[1.0, 6.0])
-    assert split(np.array([10.0]), rows, BOUND).tolist() == [4, 6]
-
-
-def test_dc_stock_goes_to_minimum_units_first():
-    # 8 are missing, 4 are available: one of each store's presentation first, the rest in proportion.
-    cut = within_dc(np.array([6, 2]), np.zeros(2), np.zeros(2, dtype=np.int64), np.array([4.0]), np.array([1.0, 1.0]))
-    assert cut.tolist() == [3, 1]
-    cut = within_dc(np.array([7, 1]), np.zeros(2), np.zeros(2, dtype=np.int64), np.array([2.0]), np.array([1.0, 1.0]))
-    assert cut.tolist() == [1, 1]
+    assert split(np.array([10.0]), rows).tolist() == [8, 6]
 
 
 def test_display_capacity_goes_to_the_most_valuable_styles_and_stock_stays_displayed():
@@ -181,7 +168,7 @@ def test_stock_above_the_display_capacity_is_reported_and_no_new_style_is_sent()
 
 
 def test_shortages_are_reported_by_name():
-    inputs = inputs_of(stock=False, storage_capacity=[20.0, 3.0], visit_cost=[50.0, 80.0])
+    inputs = inputs_of(stock=False, storage_capacity=[70.0, 3.0], visit_cost=[50.0, 80.0])
     lifted = inputs.sku_facts.assign(
         min_presentation=np.where(inputs.sku_facts["sku"] == "bags-1", 6.0, np.nan),
         pack_size=np.where(inputs.sku_facts["category"] == "boots", 40.0, np.nan),
@@ -190,7 +177,7 @@ def test_shortages_are_reported_by_name():
     plan = optimize(replace(inputs, sku_facts=lifted, dc_stock=dc))
     named = {tuple(row) for row in plan.shortages[["store_id", "category", "sku", "limit"]].to_numpy().tolist()}
     assert ("2", "bags", "bags-1", "minimum presentation") in named
-    assert ("01", "boots", "", "pack") in named
+    assert ("01", "boots", "boots-1", "storage capacity") in named
     assert any(limit == "DC stock" for *_, limit in named)
     assert not plan.shortages.duplicated(["store_id", "category", "sku", "limit", "reason"]).any()
     targets = plan.replenishment.set_index(["store_id", "sku"])["target_quantity"]

@@ -1,0 +1,141 @@
+"""Rationing of scarce units: which packs are sent if storage capacity or DC stock is too small for all.
+
+The packs that targets ask for are put in one order; the first ones that fit are sent:
+
+1. the first pack of each empty pair that sells (its next unit sells before the next delivery more likely than not);
+2. all other packs.
+
+Within both, the pack with the highest expected sales value per unit comes first: price × probability that the unit
+sells before the next delivery. Equal packs go to the pair with the lowest coverage. What is still equal changes places
+from week to week, so that equal pairs take turns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.plan import BoolArray, FloatArray, IndexArray
+from tasks.inventory.model.kernels import compiled
+from tasks.inventory.model.sku_demand import sale_probabilities
+
+# An empty pair sells if its next unit sells before the next delivery with at least this probability.
+LIKELY = 0.5
+# Digits of values that are compared, so that rounding errors do not decide.
+DIGITS = 9
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Stock and demand of every (store, SKU).
+
+    Attributes:
+        series: shape (rows,), index of the (store, category).
+        share: shape (rows,), share of the SKU in the category, 0 to 1.
+        demand: shape (K, n), units of each series from the order until the delivery after it, on each sample path.
+        position: shape (rows,), on hand plus in transit, units.
+        pack: shape (rows,), units in a pack.
+        price: shape (rows,), value of a unit that sells.
+        turn: shape (rows,), place of the row among equals this week.
+    """
+
+    series: IndexArray
+    share: FloatArray
+    demand: FloatArray
+    position: FloatArray
+    pack: FloatArray
+    price: FloatArray
+    turn: IndexArray
+
+    @property
+    def held(self) -> FloatArray:
+        """Whole units of the position."""
+        return np.floor(np.maximum(self.position, 0.0) + 1e-9)
+
+    @property
+    def coverage(self) -> FloatArray:
+        """Position in multiples of expected demand until the delivery after the next."""
+        expected = self.demand.mean(axis=0)[self.series] * self.share if len(self.demand) else np.zeros(len(self.share))
+        return np.divide(self.position, expected, out=np.full(len(expected), np.inf), where=expected > 0)
+
+
+@dataclass(frozen=True)
+class Packs:
+    """The packs that targets ask for, in the order in which scarce units are given.
+
+    Attributes:
+        row: shape (packs,), index of the pair.
+        units: shape (packs,), units in the pack.
+        value: shape (packs,), expected sales value per unit.
+    """
+
+    row: IndexArray
+    units: FloatArray
+    value: FloatArray
+
+    @classmethod
+    def of(cls, targets: IndexArray, pairs: Pairs, rows: BoolArray) -> Packs:
+        """Order the packs of some rows.
+
+        Args:
+            targets: shape (rows,), units.
+            pairs: stock and demand.
+            rows: shape (rows,), the rows whose packs are ordered.
+        """
+        gap = np.where(rows, np.maximum(targets - pairs.held, 0.0), 0.0).astype(np.int64)
+        chance, first = sale_probabilities(pairs.demand, pairs.series, pairs.share, pairs.position, gap)
+        count = np.ceil(gap / pairs.pack - 1e-9).astype(np.int64)
+        row = np.repeat(np.arange(len(gap)), count)
+        number = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+        start = first[row] + (number * pairs.pack[row]).astype(np.int64)
+        end = np.minimum(start + pairs.pack[row].astype(np.int64), first[row + 1])
+        summed = np.concatenate([[0.0], np.cumsum(chance)])
+        units = (end - start).astype(float)
+        value = np.divide(summed[end] - summed[start], units, out=np.zeros(len(row)), where=units > 0)
+        empty = (number == 0) & (pairs.position[row] < 1.0)
+        urgent = empty & (chance[np.minimum(start, max(len(chance) - 1, 0))] >= LIKELY) if len(row) else empty
+        value = np.round(value * pairs.price[row], DIGITS)
+        order = np.lexsort((number, pairs.turn[row], np.round(pairs.coverage[row], DIGITS), -value, ~urgent))
+        return cls(row[order], units[order], value[order])
+
+
+@compiled
+def _take(row: IndexArray, units: FloatArray, group: IndexArray, left: FloatArray, taken: FloatArray) -> None:
+    """Give packs in their order while their group has units left; a pack that does not fit ends its row."""
+    closed = np.zeros(len(taken), dtype=np.bool_)
+    for place in range(len(row)):
+        at = row[place]
+        if closed[at]:
+            continue
+        if units[place] <= left[group[at]] + 1e-9:
+            left[group[at]] -= units[place]
+            taken[at] += units[place]
+        else:
+            closed[at] = True
+
+
+def rationed(targets: IndexArray, pairs: Pairs, group: IndexArray, available: FloatArray) -> IndexArray:
+    """Reduce targets to what is available.
+
+    Args:
+        targets: shape (rows,), units.
+        pairs: stock and demand.
+        group: shape (rows,), index of what is shared: the SKU in the distribution center, or the store's space.
+        available: units that may be sent, per group; inf = unlimited.
+
+    Returns:
+        Targets: the stock plus the packs that are sent in the order of :class:`Packs`. Groups with enough for all keep
+        their targets.
+    """
+    gap = np.maximum(targets - pairs.held, 0.0)
+    requested = np.bincount(group, weights=gap, minlength=len(available))
+    scarce = requested > np.maximum(available, 0.0) + 1e-9
+    if not scarce.any():
+        return targets
+    rows = scarce[group] & (gap > 0)
+    packs = Packs.of(targets, pairs, rows)
+    taken = np.zeros(len(targets))
+    left = np.where(np.isfinite(available), np.floor(np.maximum(available, 0.0) + 1e-9), np.inf)
+    _take(packs.row, packs.units, group, left, taken)
+    return np.where(rows, (pairs.held + taken).astype(np.int64), targets)
