@@ -83,10 +83,10 @@ def split_in_steps(levels: FloatArray, rows: SplitRows) -> Split:
     displayed style one unit, while the level is sufficient. The remaining units are split in proportion to ``need``.
     A target may be below the stock; nothing is taken back, and no other SKU gets fewer units because of it.
 
-    Single units: rounding by largest remainder keeps the total of the level. Packs: the units that a SKU is short
-    of are filled with whole packs, as many as the units of all SKUs of the series hold. An empty SKU gets one pack if it
-    is at most ``MOST_INTERVALS_PER_PACK`` times the units it is short of; and a series of which nothing is sent although its stock is below
-    its level gets one pack (docs/decisions/0005-constraints-on-targets.md).
+    Single units: rounding by largest remainder keeps the total of the level. Packs: the units that a SKU is short of
+    are filled with whole packs, as many as the units of all SKUs of the series hold. An empty SKU gets one pack if it
+    is at most ``MOST_INTERVALS_PER_PACK`` times the units it is short of; and a series of which nothing is sent
+    although its stock is below its level gets one pack (docs/decisions/0005-constraints-on-targets.md).
 
     Args:
         levels: level of each series, whole units.
