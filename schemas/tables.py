@@ -164,7 +164,19 @@ DC_STOCK = TableContract(
     (
         _sku(),
         ColumnRule(c.AVAILABLE, "number", required=True, floor=0, in_units=True),
+        ColumnRule(c.RESERVE, "number", nullable=True, minimum=0, in_units=True),
         ColumnRule(c.DATE, "date"),
+        ColumnRule(c.UNIT, "text", nullable=True),
+    ),
+    key=(c.SKU, c.DATE),
+    repeats="sum",
+)
+DC_INBOUND = TableContract(
+    "dc_inbound",
+    (
+        _sku(),
+        ColumnRule(c.DATE, "date", required=True),
+        ColumnRule(c.QUANTITY, "number", required=True, minimum=0, in_units=True),
         ColumnRule(c.UNIT, "text", nullable=True),
     ),
     key=(c.SKU, c.DATE),
@@ -229,5 +241,5 @@ OVERRIDES = TableContract(
 # Referenced tables come before those that refer to them.
 TABLES: dict[str, TableContract] = {
     table.name: table
-    for table in (STORES, PRODUCTS, SALES, STOCK, DC_STOCK, CALENDAR, AVAILABILITY, PROMOTIONS, OVERRIDES)
+    for table in (STORES, PRODUCTS, SALES, STOCK, DC_STOCK, DC_INBOUND, CALENDAR, AVAILABILITY, PROMOTIONS, OVERRIDES)
 }

@@ -38,6 +38,7 @@ CLOSED_ON = "closed_on"
 ON_HAND = "on_hand"
 IN_TRANSIT = "in_transit"
 AVAILABLE = "available"
+RESERVE = "reserve"
 
 # calendar and availability
 OPEN = "open"

@@ -166,6 +166,7 @@ class Sources(Strict):
     stores: SourceSettings
     stock: SourceSettings | None = None
     dc_stock: SourceSettings | None = None
+    dc_inbound: SourceSettings | None = None
     calendar: SourceSettings | None = None
     availability: SourceSettings | None = None
     promotions: SourceSettings | None = None

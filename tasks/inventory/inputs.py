@@ -15,7 +15,7 @@ from tasks.storage.lake import Lake
 if TYPE_CHECKING:
     from tasks.inventory.model.weekly_problem import WeeklyInputs
 
-TABLES_READ = ("stores", "dc_stock", "calendar")
+TABLES_READ = ("stores", "dc_stock", "dc_inbound", "calendar")
 
 
 def plan_inputs(
@@ -51,7 +51,8 @@ def weekly_inputs(lake: Lake, settings: PlanSlice, as_of: date, given: PlanInput
         sku_facts=lake.read_table(given.sku_facts),
         stores=tables["stores"],
         settings=settings,
-        dc_stock=last_dc_stock(tables.get("dc_stock"), as_of),
+        dc_stock=last_dc_stock(tables.get("dc_stock"), as_of, tables.get("dc_inbound")),
+        dc_inbound=later_arrivals(tables.get("dc_inbound"), as_of),
         planned_prices=prices if len(prices) else None,
         has_stock=given.stock_counted,
         calendar=tables.get("calendar"),
@@ -83,15 +84,49 @@ def _champion_folds(lake: Lake, given: PlanInputs) -> pd.DataFrame:
     return backtest.astype({key: str for key in keys}).merge(champions.astype(str), on=keys)
 
 
-def last_dc_stock(dc_stock: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
-    """Select the DC stock of a run: with a date column, each SKU's last count up to ``as_of``.
+def last_dc_stock(
+    dc_stock: pd.DataFrame | None, as_of: date, inbound: pd.DataFrame | None = None
+) -> pd.DataFrame | None:
+    """Select the DC stock of a run: what may be sent on ``as_of``.
+
+    With a date column, each SKU's last count up to ``as_of``. The reserve is subtracted, and what arrived since the
+    count (up to and including ``as_of``) is added. A SKU that only has arrivals has no stock before them.
+
+    Args:
+        dc_stock: sku, available, and reserve and date if the table has them.
+        as_of: run date.
+        inbound: sku, date, quantity; None without the table.
 
     Returns:
         sku and available, one row per SKU; None without a table or without a count up to ``as_of``.
     """
     if dc_stock is None:
         return None
+    today = pd.Timestamp(as_of)
     if c.DATE in dc_stock.columns:
-        dc_stock = dc_stock.loc[dc_stock[c.DATE] <= pd.Timestamp(as_of)].sort_values(c.DATE, kind="stable")
+        dc_stock = dc_stock.loc[dc_stock[c.DATE] <= today].sort_values(c.DATE, kind="stable")
         dc_stock = dc_stock.drop_duplicates(c.SKU, keep="last")
-    return dc_stock[[c.SKU, c.AVAILABLE]].reset_index(drop=True) if len(dc_stock) else None
+    if dc_stock.empty:
+        return None
+    skus = dc_stock[c.SKU].astype(str)
+    available = dc_stock[c.AVAILABLE].astype(float)
+    if c.RESERVE in dc_stock.columns:
+        available = available - dc_stock[c.RESERVE].astype(float).fillna(0.0)
+    counted = pd.Series(dc_stock[c.DATE].to_numpy() if c.DATE in dc_stock.columns else today, index=skus.to_numpy())
+    stock = pd.Series(available.clip(lower=0.0).to_numpy(), index=skus.to_numpy())
+    if inbound is not None and len(inbound):
+        of_sku = inbound[c.SKU].astype(str)
+        first = of_sku.map(counted[~counted.index.duplicated()]).fillna(pd.Timestamp.min)
+        arrived = inbound[(inbound[c.DATE] >= first) & (inbound[c.DATE] <= today)]
+        units = arrived.groupby(arrived[c.SKU].astype(str))[c.QUANTITY].sum()
+        stock = stock.groupby(level=0).sum().reindex(stock.index.union(of_sku.unique()), fill_value=0.0)
+        stock = stock.add(units.reindex(stock.index, fill_value=0.0))
+    return pd.DataFrame({c.SKU: stock.index.to_numpy(dtype=object), c.AVAILABLE: stock.to_numpy(dtype=float)})
+
+
+def later_arrivals(inbound: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
+    """Arrivals in the distribution center after ``as_of``: sku, date, quantity; None without any."""
+    if inbound is None:
+        return None
+    later = inbound.loc[inbound[c.DATE] > pd.Timestamp(as_of), [c.SKU, c.DATE, c.QUANTITY]].reset_index(drop=True)
+    return later if len(later) else None

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from schemas.plan import Plan, PlanProblem
+from schemas.plan import FloatArray, Plan, PlanProblem
+from tasks.inventory.cost_table import is_valid
 from tasks.inventory.exact.lagrange import has_shared_limits
+from tasks.inventory.model.delivery_days import missed_weeks
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.simulator import simulate, store_costs
+from tasks.inventory.model.simulator import OVER_PERIODS, costs_of, decidable, simulate, store_measures
 
 
 def best_of(problem: PlanProblem, network: Network, plans: Sequence[Plan]) -> Plan:
@@ -28,12 +30,26 @@ def best_of(problem: PlanProblem, network: Network, plans: Sequence[Plan]) -> Pl
         return plans[0]
     if has_shared_limits(problem):
         costs = [simulate(problem, plan, network) for plan in plans]
-        rank = [(cost.missed_weeks > 0 or bool(cost.limit_breaches), cost.total) for cost in costs]
+        rank = [(not is_valid(problem, cost), cost.total) for cost in costs]
         return plans[min(range(len(plans)), key=lambda place: (rank[place], place))]
-    by_store = np.array([store_costs(network, plan) for plan in plans]).argmin(axis=0)
+    by_store = np.array([_valid_costs(problem, network, plan) for plan in plans]).argmin(axis=0)
     visits, levels = plans[0].visits.copy(), plans[0].levels.copy()
     for store in np.flatnonzero(by_store > 0):
         other = plans[by_store[store]]
         visits[store] = other.visits[store]
         levels[network.series_of(int(store))] = other.levels[network.series_of(int(store))]
     return replace(plans[0], visits=visits, levels=levels)
+
+
+def _valid_costs(problem: PlanProblem, network: Network, plan: Plan) -> FloatArray:
+    """Expected cost per store, shape (S,); inf where the plan breaks the weekly rule or a hard capacity."""
+    measures, _ = store_measures(network, plan)
+    visits = decidable(plan.visits, network.lead_time)
+    cost = costs_of(network, visits.sum(axis=1), measures.mean(axis=1))
+    if problem.paths is None and problem.settings.capacity == "hard":
+        cost[measures[:, :, OVER_PERIODS].any(axis=1)] = np.inf
+    for store in range(network.stores):
+        own = None if problem.blackout is None else problem.blackout[store : store + 1]
+        if missed_weeks(visits[store : store + 1], problem.periods_per_week, network.lead_time, own):
+            cost[store] = np.inf
+    return cost
