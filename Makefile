@@ -14,7 +14,7 @@ INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --python 
 	--constraint requirements.lock $(PLACES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test checks tests test-fast mutation lint fmt types arch docs bench bench-accuracy bench-inventory ui serve aws-twin lock clean
+.PHONY: help setup demo test checks tests test-fast fuzz mutation lint fmt types arch docs bench bench-accuracy bench-inventory ui serve aws-twin lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,6 +42,9 @@ tests: .venv/.installed-test .venv/.kernels
 
 test-fast: .venv/.installed-test .venv/.kernels ## the fast tier: no flows, servers, training or real data
 	$(PYTEST) -q -n $(CORES) -m "not flow and not system and not shared_data and not slow"
+
+fuzz: .venv/.installed-test ## 2,000 damaged files and settings: each ends in a result, a message or quarantine
+	RESTOCK_FUZZ_EXAMPLES=2000 $(PYTEST) -q tests/fuzz
 
 mutation: .venv/.installed-mutation ## score of the tests: mutants that they notice (ARGS="evaluation --mutants 20")
 	$(BIN)/python -m tests.mutation $(ARGS)

@@ -72,6 +72,7 @@ def read_csv(file: Path, name: str, source: SourceSettings, wanted: Collection[s
         DataContractError: the file is empty, repeats a column name, or does not match the configured encoding.
     """
     start = csv_start(file, name, source, wanted, gz)
+    _check_encoding(file, name, start.encoding, gz)
     columns = column_names(start.rows[start.header], name)
     broken: list[InvalidRow] = []
     try:
@@ -242,6 +243,20 @@ def _cells(text: str, delimiter: str) -> list[str]:
         return next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error:
         return text.split(delimiter)
+
+
+def _check_encoding(file: Path, name: str, encoding: str, gz: bool) -> None:
+    """Check that a file is UTF-8 if it should be: pyarrow does not report wrong bytes in rows of a wrong length."""
+    if codecs.lookup(encoding).name != "utf-8":
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with _opened(file, name, gz) as stream:
+            while block := stream.read(_BLOCK_BYTES):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+    except (ValueError, OSError, EOFError) as error:
+        raise _unreadable(file, name, encoding, error, gz) from error
 
 
 def _unreadable(file: Path, name: str, encoding: str, error: Exception, gz: bool) -> DataContractError:

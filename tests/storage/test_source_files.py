@@ -409,3 +409,9 @@ def test_lock_files_are_skipped_and_long_paths_are_errors(tmp_path: Path) -> Non
     assert texts(read(tmp_path / "*")) == [["A"]]
     with pytest.raises(ConfigError, match=r"sources.sales.path cannot be used \(File name too long\)"):
         read(tmp_path / ("x" * 5000 + ".csv"))
+
+
+def test_wrong_bytes_in_a_row_of_the_wrong_length_are_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", b"sku,units\nA,1\nB,2,\x8f\nC,3\n")
+    with pytest.raises(DataContractError, match=r"a.csv cannot be read as CSV .* \(line 3: byte 8f is not UTF-8"):
+        read(path)
