@@ -8,6 +8,7 @@ import click
 
 # Module of the commands in flows.cli, by section of the help page. A command's function has its name with underscores.
 SECTIONS = {
+    "First steps": {"init": "setup", "check": "setup"},
     "Weekly run": {"demo": "runs", "weekly": "runs", "backfill": "runs"},
     "Single stages": dict.fromkeys(("ingest", "features", "baselines", "compare", "optimize"), "stages"),
     "DeepAR": dict.fromkeys(("train-deepar", "tune-deepar", "deploy-deepar"), "deepar"),

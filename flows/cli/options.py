@@ -29,7 +29,12 @@ def date_argument(required: bool) -> Option:
 
 
 settings_option = click.option(
-    "--settings", "settings_file", required=True, metavar="FILE", help="Read the settings from FILE (YAML)."
+    "--settings",
+    "settings_file",
+    default="settings.yaml",
+    show_default=True,
+    metavar="FILE",
+    help="Read the settings from FILE (YAML).",
 )
 set_option = click.option(
     "--set",

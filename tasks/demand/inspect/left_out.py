@@ -1,0 +1,189 @@
+"""Find rows that are no sales or stock of a store: totals, the distribution center, bags, documents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.raw import as_text, is_text
+from schemas.tables import TABLES
+from tasks.demand.ingest.parsing import parse_column
+from tasks.demand.inspect.names import DOCUMENT_TYPES, NAME, phrase_score, plain
+from tasks.demand.inspect.tables import REQUIRED, Mapped
+
+_TOTAL = re.compile(
+    r"(sub ?total|total|gran total|grand total|suma|summe|gesamt|gesamtsumme|zwischensumme|endsumme|totales|ergebnis)\b.*"
+)
+_DC = re.compile(
+    r"(.* )?(cd|dc|cedi|cendis|bodega|almacen|deposito|central|warehouse|wh|zentrallager|lager|zl|hub|centro de "
+    r"distribucion|distribution center|distribution centre|logistikzentrum) ?\d*( .*)?"
+)
+_SERVICES = re.compile(
+    r"(.* )?(bolsas?|bags?|carrier bag|tute|tuete|tragetasche|plastiktute|envio|despacho|flete|shipping|versand|"
+    r"versandkosten|freight|gift ?card|gutschein|servicio|service|propina|redondeo|rounding|rundung|recargo|pfand|"
+    r"donacion|spende|donation|anticipo|reparatur|repair|delivery)( ?\d+)?( .*)?"
+)
+_NO_SALE = re.compile(
+    r"(.* )?(cot|cotizacion|presupuesto|quote|quotation|angebot|pedido|proforma|traslado|transfer|transferencia|"
+    r"umlagerung|guia|ajuste|adjustment|anulad[ao]|anu|void|voided|cancelled|canceled|storno|nul[ao]|merma|traspaso|"
+    r"umbuchung)( .*)?"
+)
+_RETURN = re.compile(r"(.* )?(nc|nota( de)? credito|dev|devolucion|returns?|refund|gutschrift|retoure|credit note)( .*)?")
+_MOST_TYPES = 15
+_HALF = 0.5
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows that the settings leave out.
+
+    Attributes:
+        column: name for the setting ``ignore``: Restock's where the column is mapped, else the file's.
+        values: values of the rows.
+        evidence: why, in words.
+        certain: False where the user decides.
+    """
+
+    column: str
+    values: tuple[str, ...]
+    evidence: str
+    certain: bool = True
+
+
+def rows_to_leave_out(found: Mapping[str, Mapped]) -> dict[str, list[LeftOut]]:
+    """Table to the rows that its settings should leave out."""
+    left: dict[str, list[LeftOut]] = {table: _totals(mapped) for table, mapped in found.items()}
+    _add_distribution_centers(found, left)
+    _add_services(found, left)
+    if "sales" in found:
+        left["sales"] += _documents(found["sales"])
+    return left
+
+
+def values_left_out(left: Sequence[LeftOut], column: str) -> set[str]:
+    """The values of a column that are left out for certain."""
+    return {value for item in left if item.certain and item.column == column for value in item.values}
+
+
+def text_of(mapped: Mapped, written: str) -> pd.Series:
+    """A column over all files as text, blanks cut off."""
+    parts = [sheet.frame[written] for sheet in mapped.sheets if written in sheet.frame]
+    texts = [part if is_text(part) else as_text(part) for part in parts]
+    return pd.concat([text.astype(object) for text in texts], ignore_index=True).str.strip()
+
+
+def _totals(mapped: Mapped) -> list[LeftOut]:
+    """Rows with a word such as Subtotal in an id or date column, or next to an empty required cell."""
+    required = [mapped.columns[name] for name in REQUIRED[mapped.table]]
+    names = {written: name for name, written in mapped.columns.items()}
+    found = []
+    for written in mapped.sheet.columns:
+        texts = {
+            text
+            for sheet in mapped.sheets
+            if written in sheet.columns
+            for text in sheet.columns[written].texts
+            if _TOTAL.fullmatch(plain(text))
+        }
+        if not texts:
+            continue
+        rows = text_of(mapped, written).isin(texts)
+        if written not in required:
+            empty = np.zeros(len(rows), dtype=bool)
+            for other in required:
+                empty |= (text_of(mapped, other) == "").to_numpy()
+            if not empty[rows.to_numpy()].all():
+                continue
+        found.append(LeftOut(names.get(written, written), tuple(sorted(texts)), f"{rows.sum():,} rows with totals"))
+    # A row has its word in one column mostly; a second column with the same rows adds nothing.
+    return found
+
+
+def _add_distribution_centers(found: Mapping[str, Mapped], left: dict[str, list[LeftOut]]) -> None:
+    stock = found.get("stock")
+    if stock is None:
+        return
+    sells = set(found["sales"].count(c.STORE_ID)) if "sales" in found else set()
+    listed = _names(found.get("stores"), c.STORE_ID)
+    counts = stock.count(c.STORE_ID)
+    gone = values_left_out(left["stock"], c.STORE_ID)
+    centers = [
+        store
+        for store in counts
+        if store not in sells and store not in gone and _DC.fullmatch(plain(f"{store} {listed.get(store, '')}"))
+    ]
+    if not centers:
+        return
+    rows = sum(counts[store] for store in centers)
+    where = "not in stores and never sells" if not set(centers) & listed.keys() else "in stores, but never sells"
+    left["stock"].append(LeftOut(c.STORE_ID, tuple(centers), f"{rows:,} rows of a distribution center: {where}"))
+    if set(centers) & listed.keys():
+        left["stores"].append(LeftOut(c.STORE_ID, tuple(centers), "a distribution center is not a store"))
+
+
+def _add_services(found: Mapping[str, Mapped], left: dict[str, list[LeftOut]]) -> None:
+    listed = _names(found.get("products"), c.SKU)
+    for table in ("sales", "stock"):
+        if table not in found or "products" not in found:
+            continue
+        counts = found[table].count(c.SKU)
+        unknown = [sku for sku in counts if sku not in listed and _SERVICES.fullmatch(plain(re.sub(r"[_\d]", " ", sku)))]
+        if unknown:
+            rows = sum(counts[sku] for sku in unknown)
+            evidence = f"{rows:,} rows of bags or services that are not in products"
+            left[table].append(LeftOut(c.SKU, tuple(sorted(unknown)), evidence))
+        known = [sku for sku in counts if sku in listed and _SERVICES.fullmatch(plain(listed[sku] or sku))]
+        if known and table == "sales":
+            named = ", ".join(f"{sku} {listed[sku]}".strip() for sku in known[:3])
+            left[table].append(LeftOut(c.SKU, tuple(sorted(known)), f"bags or services? {named}", certain=False))
+
+
+def _names(mapped: Mapped | None, key: str) -> dict[str, str]:
+    """Id to name, "" where the table has no names."""
+    if mapped is None:
+        return {}
+    ids = text_of(mapped, mapped.columns[key])
+    names = text_of(mapped, mapped.columns[NAME]) if NAME in mapped.columns else pd.Series("", index=ids.index)
+    return dict(zip(ids, names, strict=True))
+
+
+def _documents(sales: Mapped) -> list[LeftOut]:
+    """Values of a document type that are no sales; returns with positive units."""
+    free = [name for name in sales.sheet.columns if name not in sales.columns.values()]
+    for written in sorted(free, key=lambda name: -phrase_score(name, DOCUMENT_TYPES)):
+        if phrase_score(written, DOCUMENT_TYPES) < _HALF:
+            return []
+        types = text_of(sales, written)
+        values = [value for value in types.unique() if value]
+        if 1 < len(values) <= _MOST_TYPES:
+            return _of_type(sales, written, types, values)
+    return []
+
+
+def _of_type(sales: Mapped, written: str, types: pd.Series, values: Sequence[str]) -> list[LeftOut]:
+    rule = TABLES["sales"].rule(c.UNITS)
+    assert rule is not None
+    units = pd.concat(
+        [parse_column(sheet.frame[sales.columns[c.UNITS]], rule, sheet.source).values for sheet in sales.sheets],
+        ignore_index=True,
+    )
+    found = []
+    for value in sorted(values):
+        of_value = units[types == value]
+        words = f"'{value}': {len(of_value):,} rows, {of_value.sum():,.0f} units"
+        if _NO_SALE.fullmatch(plain(value)):
+            found.append((value, words))
+        elif _RETURN.fullmatch(plain(value)) and (of_value > 0).mean() > _HALF:
+            found.append((value, f"{words} (returns with positive units)"))
+    result = []
+    if found:
+        why = "documents that are no sales: " + "; ".join(words for _, words in found)
+        result.append(LeftOut(written, tuple(value for value, _ in found), why))
+    rest = [value for value in sorted(values) if value not in {value for value, _ in found}]
+    result.append(LeftOut(written, tuple(rest), f"the other values of '{written}', which are read", certain=False))
+    return result

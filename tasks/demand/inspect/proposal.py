@@ -1,0 +1,249 @@
+"""All that the settings file says about a folder of exports, with evidence and open questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from fnmatch import fnmatch
+from os.path import commonprefix
+from pathlib import Path
+
+from schemas import columns as c
+from schemas.tables import TABLES
+from tasks.demand.inspect.categories import CategoryProposal, propose_category
+from tasks.demand.inspect.left_out import LeftOut, rows_to_leave_out, values_left_out
+from tasks.demand.inspect.names import language_of
+from tasks.demand.inspect.sheets import Sheet, read_folder
+from tasks.demand.inspect.tables import Mapped, assign, merged
+from tasks.demand.inspect.values import Column, Finding, NumberMarks, date_format, days_of, number_marks
+
+REQUIRED_TABLES = ("sales", "products", "stores")
+_TEXT_FILES = ("csv", "csv.gz")
+_WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+# Fewest dates from which the frequency is judged.
+_DATES = 8
+
+
+@dataclass
+class TableProposal:
+    """One table of the settings file.
+
+    Attributes:
+        mapped: its files and columns.
+        path: path or glob as the settings have it.
+        reading: setting to its value and evidence; a value of None is open.
+        left_out: rows to leave out.
+        questions: what the user decides.
+        unused: columns of the files that no setting names.
+    """
+
+    mapped: Mapped
+    path: str
+    reading: dict[str, Finding]
+    left_out: list[LeftOut]
+    questions: list[str]
+    unused: list[str]
+
+
+@dataclass
+class Proposal:
+    """The settings file before it is written.
+
+    Attributes:
+        name: name of the runs.
+        tables: table to its proposal, in the order of the contract.
+        category: the forecast category.
+        frequency: code and evidence.
+        first: first day of sales; None if no date could be read.
+        last: last day of sales.
+        language: of the column names, es, de or en.
+        missing: required tables without a file.
+        notes: files that were skipped or not recognized.
+    """
+
+    name: str
+    tables: dict[str, TableProposal]
+    category: CategoryProposal
+    frequency: Finding
+    first: date | None
+    last: date | None
+    language: str | None
+    missing: list[str]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def as_of(self) -> date | None:
+        """The day after the last sales."""
+        return self.last + timedelta(days=1) if self.last else None
+
+    @property
+    def questions(self) -> list[str]:
+        """All open questions, with their table."""
+        found = [f"sources.{table}: {text}" for table, of in self.tables.items() for text in of.questions]
+        return [*(f"no file with {table} was recognized; Restock needs it" for table in self.missing), *found, *self.notes]
+
+
+def propose(folder: Path, home: Path) -> Proposal:
+    """Look at the files of a folder.
+
+    Args:
+        folder: the exports.
+        home: folder of the settings file, from which their paths start.
+    """
+    sheets, skipped = read_folder(folder)
+    found, unknown = assign(sheets)
+    left = rows_to_leave_out(found)
+    tables = {table: _table(mapped, sheets, home, left[table], found) for table, mapped in found.items()}
+    days = _sales_days(tables.get("sales"))
+    return Proposal(
+        name=folder.resolve().name,
+        tables={table: tables[table] for table in ("sales", "products", "stores", *TABLES) if table in tables},
+        category=propose_category(found.get("products")),
+        frequency=_frequency(days),
+        first=days[0] if days else None,
+        last=days[-1] if days else None,
+        language=language_of([name for sheet in sheets for name in sheet.columns]),
+        missing=[table for table in REQUIRED_TABLES if table not in found],
+        notes=[*skipped, *unknown],
+    )
+
+
+def _table(
+    mapped: Mapped, sheets: Sequence[Sheet], home: Path, left: list[LeftOut], found: Mapping[str, Mapped]
+) -> TableProposal:
+    questions = list(mapped.questions)
+    path = _glob([sheet.path for sheet in mapped.sheets], {sheet.path for sheet in sheets}, home)
+    if path is None:
+        names = ", ".join(sheet.path.name for sheet in mapped.sheets)
+        questions.append(f"no pattern matches exactly {names}; put them into one folder. Only the first file is read")
+        mapped.sheets = mapped.sheets[:1]
+        path = _relative(mapped.sheet.path, home)
+    reading = _reading(mapped, questions)
+    questions += [f"{item.column}: {item.evidence}" for item in left if not item.certain and "?" in item.evidence]
+    questions += _unknown_ids(mapped, left, found)
+    return TableProposal(mapped, path, reading, left, questions, _unused(mapped, left))
+
+
+def _reading(mapped: Mapped, questions: list[str]) -> dict[str, Finding]:
+    """How the files are written; files that differ are a question."""
+    first = mapped.sheet
+    reading: dict[str, Finding] = {}
+    for key in ("sheet", "encoding", "delimiter", "header_row"):
+        value = getattr(first.source, key)
+        if key not in first.evidence or (key == "sheet" and first.sheet is None):
+            continue
+        reading[key] = Finding(str(value), first.evidence[key])
+        others = {str(getattr(sheet.source, key)) for sheet in mapped.sheets} - {str(value)}
+        if others and key != "header_row":
+            questions.append(f"{key} differs between the files: {value}, {', '.join(sorted(others))}")
+        elif others:
+            # The reading code finds the header of every file by the mapped names.
+            del reading[key]
+    if first.kind in _TEXT_FILES or any(_is_text_number(column) for column in first.columns.values()):
+        _add_marks(mapped, reading, questions)
+    _add_date_format(mapped, reading, questions)
+    return reading
+
+
+def _is_text_number(column: Column) -> bool:
+    return column.is_number and any("," in text for text in column.texts)
+
+
+def _add_marks(mapped: Mapped, reading: dict[str, Finding], questions: list[str]) -> None:
+    contract = TABLES[mapped.table]
+    numbers = [
+        mapped.column(name)
+        for name in mapped.columns
+        if (rule := contract.rule(name)) is not None and rule.kind == "number"
+    ]
+    marks: NumberMarks = number_marks(numbers)
+    if marks.decimal:
+        reading["decimal"] = marks.decimal
+        if marks.decimal.value is None:
+            questions.append(f"decimal: {marks.decimal.evidence}")
+    if marks.thousands:
+        reading["thousands"] = marks.thousands
+
+
+def _add_date_format(mapped: Mapped, reading: dict[str, Finding], questions: list[str]) -> None:
+    dates = [name for name in mapped.columns if mapped.sheet.columns[mapped.columns[name]].is_date]
+    formats = {name: date_format(mapped.column(name)) for name in dates}
+    given = [form for form in formats.values() if form]
+    decided = {form.value for form in given if form.value}
+    if len(decided) > 1 or (decided and len(given) < len(formats)):
+        questions.append("date_format: the date columns have different formats; Restock reads ISO 8601 and one other")
+    if given:
+        chosen = next((form for form in given if form.value), given[0])
+        reading["date_format"] = chosen
+        if chosen.value is None:
+            questions.append(f"date_format: {chosen.evidence}")
+
+
+def _unknown_ids(mapped: Mapped, left: Sequence[LeftOut], found: Mapping[str, Mapped]) -> list[str]:
+    """Ids that stay unknown after the rows to leave out: their rows are rejected."""
+    lines = []
+    for key, table in ((c.SKU, "products"), (c.STORE_ID, "stores")):
+        if mapped.table == table or key not in mapped.columns or table not in found or key not in mapped.evidence:
+            continue
+        gone = values_left_out(left, key)
+        known = set(found[table].column(key).texts)
+        counts = {text: count for text, count in mapped.count(key).items() if text not in known and text not in gone}
+        if counts and len(counts) < len(mapped.count(key)):
+            shown = ", ".join(f"'{text}'" for text in sorted(counts, key=lambda text: -counts[text])[:5])
+            lines.append(
+                f"{key}: {sum(counts.values()):,} rows have {len(counts):,} ids that are not in {table} ({shown}); they "
+                f"are rejected unless {table} gets them or `ignore` names them"
+            )
+    return lines
+
+
+def _unused(mapped: Mapped, left: Sequence[LeftOut]) -> list[str]:
+    used = {*mapped.columns.values(), *(item.column for item in left)}
+    return [name for name in mapped.sheet.columns if name not in used]
+
+
+def _relative(path: Path, home: Path) -> str:
+    try:
+        return path.resolve().relative_to(home.resolve()).as_posix()
+    except ValueError:
+        return path.resolve().as_posix()
+
+
+def _glob(paths: Sequence[Path], everything: set[Path], home: Path) -> str | None:
+    """A path, or a pattern that matches exactly these files of one folder; None if there is none."""
+    if len({path.parent for path in paths}) > 1:
+        return None
+    if len(paths) == 1:
+        return _relative(paths[0], home)
+    names = [path.name for path in paths]
+    start = commonprefix(names).rstrip("0123456789")
+    end = commonprefix([name[::-1] for name in names])[::-1].lstrip("0123456789")
+    folder = _relative(paths[0].parent / "x", home)[:-1]
+    for pattern in (f"{start}*{end}", f"{start}*{''.join(paths[0].suffixes)}", f"*{end}"):
+        matched = {path for path in everything if path.parent == paths[0].parent and fnmatch(path.name, pattern)}
+        if matched == set(paths):
+            return f"{folder}{pattern}"
+    return None
+
+
+def _sales_days(sales: TableProposal | None) -> list[date]:
+    if sales is None:
+        return []
+    form = sales.reading.get("date_format")
+    if form and form.value is None:
+        return []
+    column = merged([sheet.columns[sales.mapped.columns[c.DATE]] for sheet in sales.mapped.sheets])
+    return days_of(column, form.value if form else None)
+
+
+def _frequency(days: Sequence[date]) -> Finding:
+    """Days, weeks or months, by the weekdays and days of the month that occur."""
+    if len(days) < _DATES:
+        return Finding("D", "one period is a day")
+    weekdays = {day.weekday() for day in days}
+    if all(day.day == 1 for day in days):
+        return Finding("MS", "every date is the first of a month")
+    if len(weekdays) == 1:
+        return Finding(f"W-{_WEEKDAYS[weekdays.pop()]}", "every date is the same weekday")
+    return Finding("D", f"sales on {len(weekdays)} weekdays")

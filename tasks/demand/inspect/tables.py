@@ -1,0 +1,280 @@
+"""Decide which file is which table and which column is which: by names, by values, and by ids that match."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from schemas import columns as c
+from schemas.tables import TABLES
+from tasks.demand.inspect.names import NAME, PHRASES, column_score, file_score
+from tasks.demand.inspect.sheets import Sheet
+from tasks.demand.inspect.values import Column
+
+REQUIRED: dict[str, tuple[str, ...]] = {
+    "sales": (c.DATE, c.STORE_ID, c.SKU, c.UNITS),
+    "products": (c.SKU,),
+    "stores": (c.STORE_ID,),
+    "stock": (c.STORE_ID, c.SKU, c.ON_HAND),
+    "dc_stock": (c.SKU, c.AVAILABLE),
+    "calendar": (c.DATE,),
+    "availability": (c.DATE, c.STORE_ID, c.SKU, c.IN_STOCK),
+    "promotions": (c.SKU, c.DATE_FROM, c.DATE_TO),
+}
+_IDS = (c.STORE_ID, c.SKU)
+_DATES = (c.DATE, c.DATE_FROM, c.DATE_TO, "opened_on", "closed_on")
+_TEXTS = (NAME, c.BRAND, c.FAMILY, c.SUBFAMILY, c.CLUSTER, c.COLLECTION_STATUS, c.COLOR, c.STORE_TYPE, c.ARTICLE)
+# Least score of a column, and of a table.
+_COLUMN = 0.3
+_TABLE = 0.5
+# Bonus of a fitting file name, and of a key that is unique as it must be.
+_FILE_NAME = 0.5
+_UNIQUE = 0.3
+# Two tables whose scores lie closer than this are reported as alternatives.
+_CLOSE = 0.15
+# More days than a stock count has.
+_STOCK_DAYS = 3
+_SALES_DAYS = 8
+# Share of ids that must be in the other table to prefer a column over the one with the better name.
+_OVERLAP = 0.5
+
+
+@dataclass
+class Mapped:
+    """A table and the files that hold it.
+
+    Attributes:
+        table: name in the settings.
+        sheets: its files; the first one stands for all where they are written alike.
+        columns: Restock's column to the file's.
+        evidence: Restock's column to the reason, in words.
+        questions: what is open, in words.
+    """
+
+    table: str
+    sheets: list[Sheet]
+    columns: dict[str, str]
+    evidence: dict[str, str] = field(default_factory=dict)
+    questions: list[str] = field(default_factory=list)
+
+    @property
+    def sheet(self) -> Sheet:
+        """The first file."""
+        return self.sheets[0]
+
+    def column(self, name: str) -> Column:
+        """Facts of one column over all files."""
+        parts = [sheet.columns[self.columns[name]] for sheet in self.sheets if self.columns[name] in sheet.columns]
+        return merged(parts)
+
+    def count(self, name: str) -> dict[str, int]:
+        """Distinct texts of a column and their rows."""
+        column = self.column(name)
+        return dict(zip(column.texts, map(int, column.counts), strict=True))
+
+    @property
+    def rows(self) -> int:
+        """Rows in all files."""
+        return sum(len(sheet.frame) for sheet in self.sheets)
+
+
+def merged(parts: Sequence[Column]) -> Column:
+    """One column over several files."""
+    if len(parts) == 1:
+        return parts[0]
+    import numpy as np
+
+    found: dict[str, int] = {}
+    for part in parts:
+        for text, count in zip(part.texts, part.counts, strict=True):
+            found[text] = found.get(text, 0) + int(count)
+    counts = np.array(list(found.values()), dtype=np.int64)
+    return Column(parts[0].name, tuple(found), counts, sum(part.rows for part in parts))
+
+
+def assign(sheets: Sequence[Sheet]) -> tuple[dict[str, Mapped], list[str]]:
+    """Find the table of every candidate.
+
+    Returns:
+        Table to its files and columns, in the order of the contract, and lines on what stays open.
+    """
+    scores = {index: _scores(sheet) for index, sheet in enumerate(sheets)}
+    taken: dict[str, list[tuple[float, int]]] = {}
+    questions = []
+    for index, of_sheet in scores.items():
+        ranked = sorted(of_sheet, key=lambda table: -of_sheet[table][0])
+        if not ranked:
+            questions.append(f"{sheets[index].title}: no table recognized; its columns: {_columns(sheets[index])}")
+            continue
+        best = ranked[0]
+        taken.setdefault(best, []).append((of_sheet[best][0], index))
+        close = [table for table in ranked[1:] if of_sheet[best][0] - of_sheet[table][0] < _CLOSE]
+        if close:
+            questions.append(f"{sheets[index].title}: taken as {best}; it may be {' or '.join(close)}")
+    found: dict[str, Mapped] = {}
+    for table in (name for name in ("sales", "products", "stores", *REQUIRED) if name in taken):
+        if table in found:
+            continue
+        ranked_sheets = [index for _, index in sorted(taken[table], key=lambda item: (-item[0], item[1]))]
+        first = sheets[ranked_sheets[0]]
+        same = [sheets[index] for index in sorted(ranked_sheets) if _alike(sheets[index], first)]
+        others = [sheets[index].title for index in ranked_sheets if not _alike(sheets[index], first)]
+        mapped = Mapped(table, same, scores[ranked_sheets[0]][table][1])
+        if others:
+            mapped.questions.append(f"further files look like {table} and are not used: {', '.join(others)}")
+        found[table] = mapped
+    _match_ids(found)
+    return found, questions
+
+
+def _alike(sheet: Sheet, first: Sheet) -> bool:
+    """Whether two files can be one source: the same columns and the same sheet."""
+    return list(sheet.columns) == list(first.columns) and (sheet.path != first.path or sheet is first)
+
+
+def _scores(sheet: Sheet) -> dict[str, tuple[float, dict[str, str]]]:
+    """Table to score and columns, for the tables that the candidate can be."""
+    found = {}
+    for table in REQUIRED:
+        columns = _map_columns(table, sheet)
+        required = REQUIRED[table]
+        if not set(required) <= columns.keys():
+            continue
+        score = sum(column_score(table, name, columns[name]) for name in required) / len(required)
+        optional = [column_score(table, name, columns[name]) for name in columns if name not in required]
+        score += min(0.4, 0.1 * sum(optional))
+        score += _FILE_NAME * max(file_score(table, sheet.path.stem), file_score(table, sheet.sheet or ""))
+        score += _shape(table, sheet, columns)
+        if score >= _TABLE:
+            found[table] = (score, columns)
+    return found
+
+
+def _shape(table: str, sheet: Sheet, columns: Mapping[str, str]) -> float:
+    """Bonus or malus for what the rows of the table must be like."""
+    facts = {name: sheet.columns[written] for name, written in columns.items()}
+    if table in ("products", "stores"):
+        key = facts[c.SKU if table == "products" else c.STORE_ID]
+        described = len(columns) + len([name for name in sheet.columns if name not in columns.values()]) > 1
+        dated = any(column.is_date and len(column.texts) > _STOCK_DAYS for column in sheet.columns.values())
+        return (_UNIQUE if key.unique else -2.0) - (0.3 if dated and table == "products" else 0) - (not described)
+    if table == "dc_stock":
+        stores = [name for name in sheet.columns if column_score("stock", c.STORE_ID, name) == 1]
+        several = any(len(sheet.columns[name].texts) > 1 for name in stores)
+        return -0.5 if several else (_UNIQUE if facts[c.SKU].unique else -1.0)
+    if table == "stock":
+        dates = [column for column in sheet.columns.values() if column.is_date]
+        return -0.7 if any(len(column.texts) > _STOCK_DAYS for column in dates) else _UNIQUE
+    if table == "sales":
+        return _UNIQUE if len(facts[c.DATE].texts) >= _SALES_DAYS else -0.5
+    if table == "calendar":
+        named = {c.HOLIDAY, c.EVENT, c.OPEN} & columns.keys()
+        return (_UNIQUE if facts[c.DATE].unique else 0.0) if named else -1.0
+    return 0.0
+
+
+def _map_columns(table: str, sheet: Sheet) -> dict[str, str]:
+    """Restock's column to the file's: the best pairs first, each column of the file once."""
+    contract = TABLES[table]
+    wanted = [name for name in PHRASES[table] if contract.rule(name) or name in (NAME, c.ARTICLE)]
+    pairs = [
+        (column_score(table, name, written), -position, name, written)
+        for name in wanted
+        for position, (written, facts) in enumerate(sheet.columns.items())
+        if _can_be(name, facts)
+    ]
+    found: dict[str, str] = {}
+    for score, _, name, written in sorted(pairs, key=lambda pair: (-pair[0], -pair[1])):
+        if score >= _COLUMN and name not in found and written not in found.values():
+            found[name] = written
+    return {name: found[name] for name in wanted if name in found}
+
+
+def _can_be(name: str, facts: Column) -> bool:
+    """Whether the values of a column fit Restock's column."""
+    if not facts.filled:
+        return False
+    if name in _DATES:
+        return facts.is_date
+    if name in _IDS:
+        return not facts.has_fractions and not (facts.is_date and not facts.is_number)
+    if name in _TEXTS:
+        return not facts.is_date and not facts.has_fractions
+    if name in (c.SIZE, c.HOLIDAY, c.EVENT, c.OPEN, c.IN_STOCK):
+        return not facts.is_date
+    return facts.is_number
+
+
+def _match_ids(found: dict[str, Mapped]) -> None:
+    """Choose the id columns of sales, products and stores whose values match; then those of the other tables."""
+    for key, table in ((c.SKU, "products"), (c.STORE_ID, "stores")):
+        if "sales" in found and table in found:
+            _choose_pair(found["sales"], found[table], key)
+    for mapped in found.values():
+        for key, table in ((c.SKU, "products"), (c.STORE_ID, "stores")):
+            if mapped.table != table and key in mapped.columns and table in found:
+                _follow(mapped, found[table], key)
+
+
+def _choose_pair(left: Mapped, right: Mapped, key: str) -> None:
+    """The pair of columns with the best names and the most ids of the left table in the right one."""
+    best = (-1.0, left.columns[key], right.columns[key])
+    for one in _candidates(left, key):
+        ids = {text: count for part in [merged([s.columns[one] for s in left.sheets])] for text, count in _items(part)}
+        for other in _candidates(right, key):
+            column = right.sheet.columns[other]
+            if column.unique:
+                score = _overlap(ids, set(column.texts)) + 0.2 * (
+                    column_score(left.table, key, one) + column_score(right.table, key, other)
+                )
+                best = max(best, (score, one, other), key=lambda item: item[0])
+    for mapped, written in ((left, best[1]), (right, best[2])):
+        _use(mapped, key, written)
+
+
+def _follow(mapped: Mapped, reference: Mapped, key: str) -> None:
+    """Take the column of a table whose ids are in the reference, and say how many are."""
+    known = set(reference.column(key).texts)
+    ranked = []
+    for written in _candidates(mapped, key):
+        ids = dict(_items(merged([sheet.columns[written] for sheet in mapped.sheets])))
+        ranked.append((_overlap(ids, known) + 0.2 * column_score(mapped.table, key, written), written))
+    best = max(ranked, key=lambda item: item[0])[1] if ranked else mapped.columns[key]
+    _use(mapped, key, best)
+    texts = mapped.column(key).texts
+    inside = sum(text in known for text in texts)
+    where = f"{reference.table} ({reference.columns[key]})"
+    mapped.evidence[key] = f"{inside:,} of {len(texts):,} values are in {where}"
+    if inside < _OVERLAP * len(texts):
+        example = next((text for text in texts if text not in known), "")
+        mapped.questions.append(
+            f"{key}: few ids of column '{best}' are in {where}, for example '{example}' is not; is another column meant?"
+        )
+
+
+def _use(mapped: Mapped, key: str, written: str) -> None:
+    """Map a column; a column of the table that had it before loses it."""
+    for name in [name for name, other in mapped.columns.items() if other == written and name != key]:
+        del mapped.columns[name]
+    mapped.columns[key] = written
+
+
+def _candidates(mapped: Mapped, key: str) -> list[str]:
+    return [
+        name
+        for name, facts in mapped.sheet.columns.items()
+        if name == mapped.columns[key] or (_can_be(key, facts) and column_score(mapped.table, key, name) >= _COLUMN)
+    ]
+
+
+def _items(column: Column) -> list[tuple[str, int]]:
+    return [(text, int(count)) for text, count in zip(column.texts, column.counts, strict=True)]
+
+
+def _overlap(ids: Mapping[str, int], known: set[str]) -> float:
+    total = sum(ids.values())
+    return sum(count for text, count in ids.items() if text in known) / total if total else 0.0
+
+
+def _columns(sheet: Sheet) -> str:
+    return ", ".join(list(sheet.columns)[:8])

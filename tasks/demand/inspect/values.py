@@ -1,0 +1,215 @@
+"""What the values of a column say: numbers, dates, ids, and how they are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas.raw import as_text, is_text
+
+# Share of a column's filled cells that must be of a kind; total rows and typing errors are the rest.
+_MOST = 0.9
+_NUMBER = re.compile(r"[-+]?(\d+([.,]\d+)*|[.,]\d+)([eE][-+]?\d+)?-?")
+_COMMA_DECIMAL = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d*),(\d{1,2}|\d{4,})-?")
+_POINT_DECIMAL = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d*)\.(\d{1,2}|\d{4,})-?")
+_GROUPED = {mark: re.compile(rf"[-+]?[1-9]\d{{0,2}}(\{mark}\d{{3}})+-?") for mark in ".,"}
+_LONG = re.compile(r"[-+]?\d{4,}-?")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
+_COMPACT = re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01])")
+_PARTS = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{4}|\d{2})([ T].*)?")
+_TIMES = {re.compile(r" \d{1,2}:\d{2}"): " %H:%M", re.compile(r" \d{1,2}:\d{2}:\d{2}"): " %H:%M:%S"}
+_LARGEST_MONTH = 12
+# The days of one reading must lie this much denser than those of the other to decide between them.
+_DENSER = 3.0
+
+Mark = Literal[".", ","]
+
+
+@dataclass(frozen=True)
+class Column:
+    """The distinct filled texts of a column, blanks cut off, and how many cells hold each."""
+
+    name: str
+    texts: tuple[str, ...]
+    counts: NDArray[np.int64]
+    rows: int
+
+    @classmethod
+    def of(cls, name: str, values: pd.Series) -> Column:
+        """Count the texts of a column as it was read."""
+        text = values if is_text(values) else as_text(values)
+        counts = np.bincount(text.cat.codes.to_numpy(), minlength=len(text.cat.categories))
+        found: dict[str, int] = {}
+        for value, count in zip(text.cat.categories.str.strip(), counts, strict=True):
+            if value and count:
+                found[value] = found.get(value, 0) + int(count)
+        return cls(name, tuple(found), np.array(list(found.values()), dtype=np.int64), len(text))
+
+    @property
+    def filled(self) -> int:
+        """Number of cells with a value."""
+        return int(self.counts.sum())
+
+    @property
+    def unique(self) -> bool:
+        """Whether (nearly) every filled cell has another value."""
+        return self.filled > 0 and len(self.texts) >= 0.98 * self.filled
+
+    def share(self, pattern: re.Pattern[str]) -> float:
+        """Share of the filled cells whose whole text matches."""
+        matches = [count for text, count in zip(self.texts, self.counts, strict=True) if pattern.fullmatch(text)]
+        return sum(matches) / self.filled if self.filled else 0.0
+
+    def matching(self, pattern: re.Pattern[str]) -> list[str]:
+        """The texts that match as a whole."""
+        return [text for text in self.texts if pattern.fullmatch(text)]
+
+    def count(self, text: str) -> int:
+        """Number of cells with this text."""
+        return int(self.counts[self.texts.index(text)]) if text in self.texts else 0
+
+    @cached_property
+    def is_number(self) -> bool:
+        """Whether most cells are numbers, in whatever notation."""
+        return self.share(_NUMBER) >= _MOST
+
+    @cached_property
+    def is_date(self) -> bool:
+        """Whether most cells are dates."""
+        return max(self.share(_ISO), self.share(_PARTS), self.share(_COMPACT)) >= _MOST
+
+    @cached_property
+    def has_fractions(self) -> bool:
+        """Whether some number has decimals: such a column holds no ids."""
+        return self.is_number and any(
+            _COMMA_DECIMAL.fullmatch(text) or _POINT_DECIMAL.fullmatch(text) for text in self.texts
+        )
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A value that was decided by evidence, or None where nothing decides it.
+
+    Attributes:
+        value: as the settings have it.
+        evidence: why, in words.
+    """
+
+    value: str | None
+    evidence: str
+
+
+@dataclass(frozen=True)
+class NumberMarks:
+    """Decimal and thousands mark of a file; None = no cell shows one."""
+
+    decimal: Finding | None
+    thousands: Finding | None
+
+
+def number_marks(columns: Sequence[Column]) -> NumberMarks:
+    """Find decimal and thousands mark in the number columns of one file.
+
+    1,5 and 1.104,50 have a decimal comma. 1.104 alone has three decimals or a thousands point: it is a thousands point
+    if the same columns have no number above 999 without one.
+    """
+    decimals: dict[Mark, list[str]] = {
+        ",": [text for column in columns for text in column.matching(_COMMA_DECIMAL)],
+        ".": [text for column in columns for text in column.matching(_POINT_DECIMAL)],
+    }
+    grouped: dict[Mark, list[str]] = {
+        ".": [text for column in columns for text in column.matching(_GROUPED["."])],
+        ",": [text for column in columns for text in column.matching(_GROUPED[","])],
+    }
+    ungrouped = any(column.matching(_LONG) for column in columns)
+    if decimals[","] and decimals["."]:
+        words = f"both marks occur: {_few(decimals[','])} and {_few(decimals['.'])}"
+        return NumberMarks(Finding(None, words), None)
+    mark: Mark
+    other: Mark
+    for mark, other in ((",", "."), (".", ",")):
+        if decimals[mark]:
+            evidence = f"numbers such as {_few(decimals[mark])}"
+            parted = [text for text in (*grouped[other], *decimals[mark]) if other in text]
+            thousands = Finding(other, f"numbers such as {_few(parted)}") if parted else None
+            return NumberMarks(Finding(mark, evidence), thousands)
+    for mark, other in ((".", ","), (",", ".")):
+        if grouped[mark]:
+            words = f"numbers such as {_few(grouped[mark])}"
+            if ungrouped and not any(text.count(mark) > 1 for text in grouped[mark]):
+                return NumberMarks(Finding(None, f"{words}: thousands or three decimals"), None)
+            certain = "no number above 999 is written without it"
+            return NumberMarks(Finding(other, f"'{mark}' parts thousands"), Finding(mark, f"{words}; {certain}"))
+    return NumberMarks(None, None)
+
+
+def date_format(column: Column) -> Finding | None:
+    """Find the format of a date column; None where it is ISO 8601, which needs no setting.
+
+    The order of day and month follows from a number above 12, else from the order in which the days lie closer
+    together. Otherwise it stays open.
+    """
+    if max(column.share(_ISO), column.share(_COMPACT)) >= _MOST:
+        return None
+    parts = [match for text in column.texts if (match := _PARTS.fullmatch(text))]
+    if not parts:
+        return Finding(None, f"dates such as {_few(column.texts)} are in no known format")
+    mark = parts[0][2]
+    if len(parts[0][1]) == 4:  # noqa: PLR2004 - a year
+        return Finding(f"%Y{mark}%m{mark}%d{_time(parts[0][5])}", f"dates such as {parts[0][0]}")
+    year = "%Y" if len(parts[0][4]) == 4 else "%y"  # noqa: PLR2004 - a year
+    end = f"{mark}{year}{_time(parts[0][5])}"
+    day_first = [match[0] for match in parts if int(match[1]) > _LARGEST_MONTH]
+    month_first = [match[0] for match in parts if int(match[3]) > _LARGEST_MONTH]
+    if day_first and month_first:
+        return Finding(None, f"{day_first[0]} has the day first, {month_first[0]} the month")
+    if day_first:
+        return Finding(f"%d{mark}%m{end}", f"{day_first[0]} occurs: the day is first")
+    if month_first:
+        return Finding(f"%m{mark}%d{end}", f"{month_first[0]} occurs: the month is first")
+    return _by_run_of_days([(match[1], match[3], match[4]) for match in parts], f"%d{mark}%m{end}", f"%m{mark}%d{end}")
+
+
+def days_of(column: Column, form: str | None) -> list[date]:
+    """The distinct days of a date column that can be read, sorted."""
+    texts = pd.Series(column.texts, dtype=object)
+    days = pd.to_datetime(texts, format=form or "ISO8601", errors="coerce", utc=form is None)
+    return sorted(set(days.dropna().dt.date))
+
+
+def _by_run_of_days(parts: Sequence[tuple[str, str, str]], day_first: str, month_first: str) -> Finding:
+    """Decide between two orders by the days between first and last: the right order has the denser days."""
+    density = []
+    for order in ((1, 0), (0, 1)):
+        days = [_day(year, (first, second)[order[0]], (first, second)[order[1]]) for first, second, year in parts]
+        known = sorted({day for day in days if day})
+        density.append(len(known) / ((known[-1] - known[0]).days + 1) if len(known) > 1 else 0.0)
+    example = "/".join(parts[0])
+    if density[0] > _DENSER * density[1]:
+        return Finding(day_first, "with the day first the dates are consecutive days")
+    if density[1] > _DENSER * density[0]:
+        return Finding(month_first, "with the month first the dates are consecutive days")
+    return Finding(None, f"no number above 12 shows whether {example} has the day or the month first")
+
+
+def _day(year: str, month: str, day: str) -> date | None:
+    try:
+        return datetime(int(year) + (2000 if len(year) == 2 else 0), int(month), int(day)).date()  # noqa: PLR2004
+    except ValueError:
+        return None
+
+
+def _time(text: str | None) -> str:
+    return next((form for pattern, form in _TIMES.items() if text and pattern.fullmatch(text)), "")
+
+
+def _few(texts: Sequence[str], shown: int = 2) -> str:
+    return " and ".join(sorted(texts, key=lambda text: (len(text), text))[-shown:][::-1])
