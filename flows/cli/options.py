@@ -11,6 +11,7 @@ import click
 Command = Callable[..., Any]
 Option = Callable[[Command], Command]
 
+DEFAULT_SETTINGS = "settings.yaml"
 _DATE = click.DateTime(["%Y-%m-%d"])
 
 
@@ -31,7 +32,7 @@ def date_argument(required: bool) -> Option:
 settings_option = click.option(
     "--settings",
     "settings_file",
-    default="settings.yaml",
+    default=DEFAULT_SETTINGS,
     show_default=True,
     metavar="FILE",
     help="Read the settings from FILE (YAML).",
@@ -44,7 +45,7 @@ set_option = click.option(
     help="Change a setting for this run. The value is read as YAML. Repeatable.",
 )
 finished_run_option = date_option("--as-of", "as_of", "Select the finished run by its run date, YYYY-MM-DD.")
-_run_date_option = date_option(
+run_date_option = date_option(
     "--as-of",
     "as_of",
     "Set the run date, YYYY-MM-DD: data before this date are used.  [default: today]",
@@ -55,7 +56,7 @@ _force_option = click.option("--force", is_flag=True, help="Recompute everything
 
 def flow_options(command: Command) -> Command:
     """Add the options of every command that runs a flow on a settings file."""
-    for option in (set_option, _force_option, _run_date_option, settings_option):
+    for option in (set_option, _force_option, run_date_option, settings_option):
         command = option(command)
     return command
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import click
 
-from flows.cli.terminal import say
+from flows.cli.options import DEFAULT_SETTINGS, run_date_option, set_option, settings_option
+from flows.cli.terminal import progress, say
 
 
 @click.command()
@@ -14,7 +16,7 @@ from flows.cli.terminal import say
 @click.option(
     "--settings",
     "settings_file",
-    default="settings.yaml",
+    default=DEFAULT_SETTINGS,
     show_default=True,
     metavar="FILE",
     help="Write the settings to FILE. Paths in it are relative to its folder.",
@@ -29,3 +31,28 @@ def init(folder: str, settings_file: str, force: bool) -> None:
     from tasks.demand.inspect.init import write_settings
 
     say(*write_settings(Path(folder), Path(settings_file), force))
+
+
+@click.command()
+@settings_option
+@run_date_option
+@set_option
+def check(settings_file: str, as_of: date | None, overrides: tuple[str, ...]) -> None:
+    """Read and validate all tables, and print what they hold.
+
+    Uses the same reading rules as `ingest` and writes nothing. Exit code 2 if a run would stop.
+    """
+    from tasks.configuration.settings_file import read_settings
+    from tasks.demand.overview.check import check_tables
+    from tasks.demand.overview.text import check_lines
+
+    loaded = read_settings(Path(settings_file), overrides)
+    say(*(f"Warning: {warning}" for warning in loaded.warnings))
+    run_date = as_of or date.today()
+    with progress() as show:
+        checked = check_tables(loaded.settings, run_date, show)
+    given = "" if settings_file == DEFAULT_SETTINGS else f" --settings {settings_file}"
+    given += f" --as-of {run_date}" if as_of else ""
+    say(*check_lines(checked, loaded.settings, run_date, given))
+    if checked.error:
+        raise checked.error
