@@ -1,5 +1,8 @@
 """Great Expectations suites, built from the one definition of each table in :mod:`schemas.tables`.
 
+The expectations are data (:class:`Expected`) until a suite is made of them: `restock check` evaluates the same ones
+without Great Expectations, whose import takes seconds.
+
 A suite judges a *check frame*: the typed columns under Restock's names, and for each a column that says how the
 cell was read (:func:`read_column`). Where a rule needs arithmetic that Great Expectations does not have (labels of a
 frequency), the check frame contains a column of true and false.
@@ -8,7 +11,7 @@ frequency), the check frame contains a column of true and false.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +22,6 @@ from schemas.tables import LARGEST_NUMBER, ColumnRule, Kind, TableContract
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
-    from great_expectations.expectations.expectation import Expectation
 
 # How a cell was read.
 READ = 0
@@ -82,6 +84,28 @@ class Reason:
         return cls(meta["text"], tuple(meta["columns"]), meta["scope"])
 
 
+@dataclass(frozen=True)
+class Expected:
+    """One expectation as data.
+
+    Attributes:
+        kind: name of its class in Great Expectations.
+        arguments: what it is given there.
+        meta: its :class:`Reason` as a mapping.
+    """
+
+    kind: str
+    arguments: Mapping[str, Any]
+    meta: Mapping[str, Any]
+
+
+class _Vocabulary:
+    """Makes :class:`Expected` records under the class names of Great Expectations."""
+
+    def __getattr__(self, kind: str) -> Callable[..., Expected]:
+        return lambda meta, **arguments: Expected(kind, arguments, meta)
+
+
 def expected_words(kind: Kind) -> str:
     """What a column of a kind holds, in words."""
     return _EXPECTED[kind]
@@ -97,14 +121,23 @@ def label_column(column: str) -> str:
     return f"{column} (is a label)"
 
 
-def table_suite(
+def as_suite(name: str, expectations: Sequence[Expected]) -> ExpectationSuite:
+    """Make a Great Expectations suite; its import takes seconds."""
+    import great_expectations as gx
+    import great_expectations.expectations as gxe
+
+    made = [getattr(gxe, one.kind)(**one.arguments, meta=dict(one.meta)) for one in expectations]
+    return gx.ExpectationSuite(name=name, expectations=made)
+
+
+def table_expectations(
     contract: TableContract,
     rules: Sequence[ColumnRule],
     references: Mapping[str, Sequence[str]],
     frequency: str | None,
     wrong: Mapping[str, Collection[int]] = {},
-) -> ExpectationSuite:
-    """The suite of one table, for the columns that its files have.
+) -> list[Expected]:
+    """The expectations of one table, for the columns that its files have.
 
     Args:
         contract: the table.
@@ -117,10 +150,8 @@ def table_suite(
         Expectations whose ``meta`` is a :class:`Reason` as a mapping. A column's expectations are in
         order of precedence: the first one that a row fails is its reason.
     """
-    import great_expectations as gx
-
     gxe = _expectations()
-    expectations: list[Expectation] = [
+    expectations: list[Expected] = [
         gxe.ExpectColumnValuesToBeInSet(
             column=WHOLE_ROW, value_set=[READ], meta=Reason("wrong number of cells", (WHOLE_ROW,)).meta
         )
@@ -134,17 +165,14 @@ def table_suite(
         if rule.name == c.DATE and contract.periodic and frequency:
             expectations.append(_label(rule, frequency))
     expectations += _across_columns(contract, [rule.name for rule in rules])
-    return gx.ExpectationSuite(name=contract.name, expectations=expectations)
+    return expectations
 
 
-def _expectations() -> Any:
-    """Great Expectations' vocabulary; imported late, for it costs seconds."""
-    import great_expectations.expectations as gxe
-
-    return gxe
+def _expectations() -> _Vocabulary:
+    return _Vocabulary()
 
 
-def _wrong_cells(rule: ColumnRule, states: Collection[int]) -> list[Expectation]:
+def _wrong_cells(rule: ColumnRule, states: Collection[int]) -> list[Expected]:
     gxe = _expectations()
     return [
         gxe.ExpectColumnValuesToNotBeInSet(
@@ -156,10 +184,10 @@ def _wrong_cells(rule: ColumnRule, states: Collection[int]) -> list[Expectation]
     ]
 
 
-def _reading(rule: ColumnRule) -> list[Expectation]:
+def _reading(rule: ColumnRule) -> list[Expected]:
     gxe = _expectations()
     column = read_column(rule.name)
-    found: list[Expectation] = []
+    found: list[Expected] = []
     if rule.kind not in ("id", "text"):
         text = f"{rule.name}: not {expected_words(rule.kind)}"
         found.append(
@@ -173,7 +201,7 @@ def _reading(rule: ColumnRule) -> list[Expectation]:
     return found
 
 
-def _range(rule: ColumnRule) -> list[Expectation]:
+def _range(rule: ColumnRule) -> list[Expected]:
     if rule.kind == "date" and rule.name == c.DATE:
         # Zero of a spreadsheet (1900) or of a clock (1970), not a day on which anything happened.
         return [_between(rule, f"before {EARLIEST.date()}", low=EARLIEST)]
@@ -192,27 +220,27 @@ def _range(rule: ColumnRule) -> list[Expectation]:
 
 def _between(
     rule: ColumnRule, text: str, low: float | pd.Timestamp | None = None, high: float | None = None
-) -> Expectation:
+) -> Expected:
     gxe = _expectations()
     meta = Reason(f"{rule.name}: {text}", (rule.name,)).meta
     return gxe.ExpectColumnValuesToBeBetween(column=rule.name, min_value=low, max_value=high, meta=meta)
 
 
-def _reference(rule: ColumnRule, ids: Sequence[str]) -> Expectation:
+def _reference(rule: ColumnRule, ids: Sequence[str]) -> Expected:
     gxe = _expectations()
     meta = Reason(f"{rule.name}: not in table {rule.references}", (rule.name,)).meta
     return gxe.ExpectColumnValuesToBeInSet(column=rule.name, value_set=list(ids), meta=meta)
 
 
-def _label(rule: ColumnRule, frequency: str) -> Expectation:
+def _label(rule: ColumnRule, frequency: str) -> Expected:
     gxe = _expectations()
     meta = Reason(f"{rule.name}: no period of frequency {frequency} begins there", (rule.name,), "label").meta
     return gxe.ExpectColumnValuesToBeInSet(column=label_column(rule.name), value_set=[True], meta=meta)
 
 
-def _across_columns(contract: TableContract, present: Sequence[str]) -> list[Expectation]:
+def _across_columns(contract: TableContract, present: Sequence[str]) -> list[Expected]:
     gxe = _expectations()
-    found: list[Expectation] = []
+    found: list[Expected] = []
     if c.DATE_FROM in present and c.DATE_TO in present:
         found.append(
             gxe.ExpectColumnPairValuesAToBeGreaterThanB(

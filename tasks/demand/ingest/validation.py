@@ -29,7 +29,7 @@ from tasks.demand.ingest.quarantine import (
     repeated_keys,
     too_many,
 )
-from tasks.demand.ingest.table_checks import Verdict, judge_table
+from tasks.demand.ingest.table_checks import Judge, Verdict, judge_table, with_great_expectations
 from tasks.demand.ingest.table_structure import map_table
 
 
@@ -81,7 +81,9 @@ class ValidatedTables:
         return rows
 
 
-def validate_tables(raw: Mapping[str, RawTable], settings: IngestSlice) -> ValidatedTables:
+def validate_tables(
+    raw: Mapping[str, RawTable], settings: IngestSlice, judge: Judge = with_great_expectations
+) -> ValidatedTables:
     """Apply the rules of docs/reference/contract.md#input-tables to tables as they were read.
 
     Bad rows go to quarantine: unreadable or empty cells that must hold a value, infinities, values out
@@ -92,6 +94,7 @@ def validate_tables(raw: Mapping[str, RawTable], settings: IngestSlice) -> Valid
     Args:
         raw: table name to its rows; at least sales, products and stores.
         settings: sources, category, frequency, aggregate and the quality limit.
+        judge: evaluates the expectations (:mod:`tasks.demand.ingest.table_checks`).
 
     Raises:
         DataContractError: a structural error (missing column, a required column without one readable
@@ -106,7 +109,7 @@ def validate_tables(raw: Mapping[str, RawTable], settings: IngestSlice) -> Valid
         if not references.keys() >= {rule.references for rule in table.rules if rule.references}:
             # Its rows refer to a table with errors: they would be bad only because of that table.
             continue
-        verdicts[name] = judge_table(table, references, settings)
+        verdicts[name] = judge_table(table, references, settings, judge)
         found = _complaints(table, verdicts[name], settings, mapped)
         complaints += found
         if name in REFERENCED and not found:

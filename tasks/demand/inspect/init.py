@@ -27,7 +27,8 @@ def write_settings(folder: Path, settings_file: Path, force: bool = False) -> li
         raise ConfigError(f"{folder} is not a folder. Give the folder with your exported files.")
     if settings_file.exists() and not force:
         raise ConfigError(
-            f"{settings_file} exists and was not changed. Use --force to replace it, or --settings FILE to write another."
+            f"{settings_file} exists and was not changed. Use --force to replace it, or --settings FILE to write "
+            "another file."
         )
     if not settings_file.parent.is_dir():
         raise ConfigError(f"The folder {settings_file.parent} does not exist. Create it first.")
@@ -35,8 +36,8 @@ def write_settings(folder: Path, settings_file: Path, force: bool = False) -> li
     if not proposal.tables:
         found = "".join(f"\n  - {note}" for note in proposal.notes)
         raise ConfigError(
-            f"No table was recognized in {folder}. Expected .csv, .csv.gz, .xlsx or .parquet files with sales, products "
-            f"and stores.{found}"
+            f"No table was recognized in {folder}. Expected .csv, .csv.gz, .xlsx or .parquet files with sales, "
+            f"products and stores.{found}"
         )
     settings_file.write_text(settings_text(proposal), encoding="utf-8")
     return understood(proposal, settings_file)

@@ -17,11 +17,12 @@ from tasks.demand.inspect.names import DOCUMENT_TYPES, NAME, phrase_score, plain
 from tasks.demand.inspect.tables import REQUIRED, Mapped
 
 _TOTAL = re.compile(
-    r"(sub ?total|total|gran total|grand total|suma|summe|gesamt|gesamtsumme|zwischensumme|endsumme|totales|ergebnis)\b.*"
+    r"(sub ?total|total|gran total|grand total|suma|summe|gesamt|gesamtsumme|zwischensumme|endsumme|totales|"
+    r"ergebnis)\b.*"
 )
 _DC = re.compile(
-    r"(.* )?(cd|dc|cedi|cendis|bodega|almacen|deposito|central|warehouse|wh|zentrallager|lager|zl|hub|centro de "
-    r"distribucion|distribution center|distribution centre|logistikzentrum) ?\d*( .*)?"
+    r"(.* )?(cd|dc|cedi|cendis|bodega|almacen|deposito|central|warehouse|wh|zentrallager|lager|zl|hub|"
+    r"centro de distribucion|distribution center|distribution centre|logistikzentrum) ?\d*( .*)?"
 )
 _SERVICES = re.compile(
     r"(.* )?(bolsas?|bags?|carrier bag|tute|tuete|tragetasche|plastiktute|envio|despacho|flete|shipping|versand|"
@@ -33,7 +34,9 @@ _NO_SALE = re.compile(
     r"umlagerung|guia|ajuste|adjustment|anulad[ao]|anu|void|voided|cancelled|canceled|storno|nul[ao]|merma|traspaso|"
     r"umbuchung)( .*)?"
 )
-_RETURN = re.compile(r"(.* )?(nc|nota( de)? credito|dev|devolucion|returns?|refund|gutschrift|retoure|credit note)( .*)?")
+_RETURN = re.compile(
+    r"(.* )?(nc|nota( de)? credito|dev|devolucion|returns?|refund|gutschrift|retoure|credit note)( .*)?"
+)
 _MOST_TYPES = 15
 _HALF = 0.5
 
@@ -47,12 +50,14 @@ class LeftOut:
         values: values of the rows.
         evidence: why, in words.
         certain: False where the user decides.
+        dc: the rows are those of a distribution center.
     """
 
     column: str
     values: tuple[str, ...]
     evidence: str
     certain: bool = True
+    dc: bool = False
 
 
 def rows_to_leave_out(found: Mapping[str, Mapped]) -> dict[str, list[LeftOut]]:
@@ -100,7 +105,6 @@ def _totals(mapped: Mapped) -> list[LeftOut]:
             if not empty[rows.to_numpy()].all():
                 continue
         found.append(LeftOut(names.get(written, written), tuple(sorted(texts)), f"{rows.sum():,} rows with totals"))
-    # A row has its word in one column mostly; a second column with the same rows adds nothing.
     return found
 
 
@@ -121,7 +125,9 @@ def _add_distribution_centers(found: Mapping[str, Mapped], left: dict[str, list[
         return
     rows = sum(counts[store] for store in centers)
     where = "not in stores and never sells" if not set(centers) & listed.keys() else "in stores, but never sells"
-    left["stock"].append(LeftOut(c.STORE_ID, tuple(centers), f"{rows:,} rows of a distribution center: {where}"))
+    left["stock"].append(
+        LeftOut(c.STORE_ID, tuple(centers), f"{rows:,} rows of a distribution center: {where}", dc=True)
+    )
     if set(centers) & listed.keys():
         left["stores"].append(LeftOut(c.STORE_ID, tuple(centers), "a distribution center is not a store"))
 
@@ -132,7 +138,9 @@ def _add_services(found: Mapping[str, Mapped], left: dict[str, list[LeftOut]]) -
         if table not in found or "products" not in found:
             continue
         counts = found[table].count(c.SKU)
-        unknown = [sku for sku in counts if sku not in listed and _SERVICES.fullmatch(plain(re.sub(r"[_\d]", " ", sku)))]
+        unknown = [
+            sku for sku in counts if sku not in listed and _SERVICES.fullmatch(plain(re.sub(r"[_\d]", " ", sku)))
+        ]
         if unknown:
             rows = sum(counts[sku] for sku in unknown)
             evidence = f"{rows:,} rows of bags or services that are not in products"

@@ -70,26 +70,35 @@ PHRASES: dict[str, dict[str, str]] = {
         c.COLOR: "color|colour|farbe",
         c.ARTICLE: "style|style color|modelo|modell|model|estilo|style number",
         c.PRICE: (
-            "price|precio|precio venta|precio lista|precio neto|pvp|preis|vk preis|verkaufspreis|listenpreis|list price|"
+            "price|precio|precio venta|precio lista|precio neto|pvp|preis|vk preis|verkaufspreis|listenpreis|"
+            "list price|"
             "retail price|unit price|uvp|rrp|vk|vk netto|sales price|precio publico"
         ),
         c.PACK_SIZE: (
             "pack size|pack|unidades por bulto|unidades por caja|unidades caja|bulto|multiplo|verpackungseinheit|vpe|"
             "ve|case pack|inner pack|units per pack|units per case|multiplo compra|uds caja|case size"
         ),
-        c.MIN_PRESENTATION: "min presentation|exhibicion minima|presentation minimum|mindestprasentation|presentation stock",
+        c.MIN_PRESENTATION: (
+            "min presentation|exhibicion minima|presentation minimum|mindestprasentation|presentation stock"
+        ),
     },
     "stores": {
         c.STORE_ID: _STORE,
-        NAME: "name|nombre|nombre tienda|nombre sucursal|store name|filialname|bezeichnung|descripcion|description|shop name",
-        c.STORAGE_CAPACITY: "storage capacity|capacity|capacidad|kapazitat|lagerkapazitat|capacidad bodega|capacidad total",
+        NAME: (
+            "name|nombre|nombre tienda|nombre sucursal|store name|filialname|bezeichnung|descripcion|description|"
+            "shop name"
+        ),
+        c.STORAGE_CAPACITY: (
+            "storage capacity|capacity|capacidad|kapazitat|lagerkapazitat|capacidad bodega|capacidad total"
+        ),
         c.DISPLAY_CAPACITY: "capacidad exhibicion|display capacity|facings|ausstellungsflache|regalplatze|exhibicion",
         c.VISIT_COST: (
             "visit cost|costo|costo despacho|costo flete|flete|coste envio|lieferkosten|delivery cost|freight|"
             "transport cost|transportkosten|costo visita|costo entrega|costo por visita|fracht|anlieferkosten"
         ),
         c.STORE_TYPE: (
-            "store type|tipo|tipo tienda|canal|sub canal|format|formato|filialtyp|typ|type|channel|store format|tipo local"
+            "store type|tipo|tipo tienda|canal|sub canal|format|formato|filialtyp|typ|type|channel|"
+            "store format|tipo local"
         ),
         "opened_on": "opened on|opening date|fecha apertura|apertura|eroffnung|eroffnet am|eroffnungsdatum|opened",
         "closed_on": "closed on|closing date|fecha cierre|cierre|schliessung|geschlossen am|schliessdatum|closed",
@@ -102,7 +111,9 @@ PHRASES: dict[str, dict[str, str]] = {
             "in transit|transito|en transito|unterwegs|transit|on order|en camino|pedidos pendientes|zulauf|bestellt|"
             "incoming|por recibir"
         ),
-        c.DATE: "date|fecha|datum|fecha conteo|count date|stichtag|zahldatum|fecha stock|fecha inventario|stock date|as of",
+        c.DATE: (
+            "date|fecha|datum|fecha conteo|count date|stichtag|zahldatum|fecha stock|fecha inventario|stock date|as of"
+        ),
     },
     "dc_stock": {
         c.SKU: _SKU,
@@ -125,10 +136,13 @@ PHRASES: dict[str, dict[str, str]] = {
     "promotions": {
         c.SKU: _SKU,
         c.STORE_ID: _STORE,
-        c.DATE_FROM: "date from|desde|from|inicio|start|start date|fecha inicio|von|gultig ab|beginn|fecha desde|valid from",
+        c.DATE_FROM: (
+            "date from|desde|from|inicio|start|start date|fecha inicio|von|gultig ab|beginn|fecha desde|valid from"
+        ),
         c.DATE_TO: "date to|hasta|to|end|fin|fecha fin|bis|gultig bis|ende|end date|fecha termino|fecha hasta|valid to",
         c.PRICE: (
-            "price|promo price|precio oferta|precio promocion|precio neto|aktionspreis|sale price|promotion price|precio|"
+            "price|promo price|precio oferta|precio promocion|precio neto|aktionspreis|sale price|"
+            "promotion price|precio|"
             "preis|offer price"
         ),
         c.DISCOUNT: "discount|descuento|rabatt|dto|descuento pct|discount rate",
@@ -144,7 +158,10 @@ FILES: dict[str, str] = {
         "productos|producto|articulos|maestro|catalogo|items|products|product|artikel|artikelstamm|sortiment|materials|"
         "catalogue|catalog|skus|item|stammdaten|maestra"
     ),
-    "stores": "tiendas|tienda|locales|sucursales|stores|store|shops|filialen|standorte|branches|clientes|locations|filialliste",
+    "stores": (
+        "tiendas|tienda|locales|sucursales|stores|store|shops|filialen|standorte|branches|clientes|locations|"
+        "filialliste"
+    ),
     "stock": "stock|existencias|inventario|inventory|bestand|bestande|bestaende|lagerbestand|saldos|on hand",
     "dc_stock": "cd|dc|bodega|zentrallager|warehouse|cedi|distribution|almacen|central|zl",
     "calendar": "calendario|calendar|feriados|festivos|holidays|kalender|feiertage",
@@ -157,7 +174,9 @@ DOCUMENT_TYPES = (
 )
 _LANGUAGES = {
     "es": "fecha|tienda|sucursal|codigo|cantidad|unidades|producto|descripcion|marca|precio|existencia|neto|venta",
-    "de": "datum|filiale|artikel|artikelnummer|menge|bezeichnung|marke|preis|bestand|umsatz|warengruppe|stuck|kapazitat",
+    "de": (
+        "datum|filiale|artikel|artikelnummer|menge|bezeichnung|marke|preis|bestand|umsatz|warengruppe|stuck|kapazitat"
+    ),
     "en": "date|store|item|quantity|units|description|brand|price|on hand|sales|amount|department",
 }
 _STRONG = 0.5

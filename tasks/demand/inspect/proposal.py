@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fnmatch import fnmatch
-from os.path import commonprefix
 from pathlib import Path
 
 from schemas import columns as c
@@ -23,6 +22,9 @@ _TEXT_FILES = ("csv", "csv.gz")
 _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 # Fewest dates from which the frequency is judged.
 _DATES = 8
+_IDS_SHOWN = 5
+# Below this share of known ids the column itself is in doubt.
+_FEW = 0.5
 
 
 @dataclass
@@ -81,7 +83,11 @@ class Proposal:
     def questions(self) -> list[str]:
         """All open questions, with their table."""
         found = [f"sources.{table}: {text}" for table, of in self.tables.items() for text in of.questions]
-        return [*(f"no file with {table} was recognized; Restock needs it" for table in self.missing), *found, *self.notes]
+        return [
+            *(f"no file with {table} was recognized; Restock needs it" for table in self.missing),
+            *found,
+            *self.notes,
+        ]
 
 
 def propose(folder: Path, home: Path) -> Proposal:
@@ -181,19 +187,27 @@ def _add_date_format(mapped: Mapped, reading: dict[str, Finding], questions: lis
 
 
 def _unknown_ids(mapped: Mapped, left: Sequence[LeftOut], found: Mapping[str, Mapped]) -> list[str]:
-    """Ids that stay unknown after the rows to leave out: their rows are rejected."""
+    """Say how many ids are in the referenced tables, and name the others: their rows are rejected."""
     lines = []
     for key, table in ((c.SKU, "products"), (c.STORE_ID, "stores")):
-        if mapped.table == table or key not in mapped.columns or table not in found or key not in mapped.evidence:
+        if mapped.table == table or key not in mapped.columns or table not in found:
             continue
         gone = values_left_out(left, key)
+        counts = {text: count for text, count in mapped.count(key).items() if text not in gone}
         known = set(found[table].column(key).texts)
-        counts = {text: count for text, count in mapped.count(key).items() if text not in known and text not in gone}
-        if counts and len(counts) < len(mapped.count(key)):
-            shown = ", ".join(f"'{text}'" for text in sorted(counts, key=lambda text: -counts[text])[:5])
+        unknown = sorted((text for text in counts if text not in known), key=lambda text: (-counts[text], text))
+        where = f"{table} ({found[table].columns[key]})"
+        inside = len(counts) - len(unknown)
+        mapped.evidence[key] = f"{inside:,} of {len(counts):,} values are in {where}"
+        if not unknown:
+            continue
+        shown = ", ".join(f"'{text}'" for text in unknown[:_IDS_SHOWN])
+        if inside < _FEW * len(counts):
+            lines.append(f"{key}: most ids of column '{mapped.columns[key]}' are not in {where}, such as {shown}")
+        else:
             lines.append(
-                f"{key}: {sum(counts.values()):,} rows have {len(counts):,} ids that are not in {table} ({shown}); they "
-                f"are rejected unless {table} gets them or `ignore` names them"
+                f"{key}: {sum(counts[text] for text in unknown):,} rows have {len(unknown):,} ids that are not in "
+                f"{where}: {shown}. They are rejected unless {table} gets them or `ignore` names them"
             )
     return lines
 
@@ -217,14 +231,24 @@ def _glob(paths: Sequence[Path], everything: set[Path], home: Path) -> str | Non
     if len(paths) == 1:
         return _relative(paths[0], home)
     names = [path.name for path in paths]
-    start = commonprefix(names).rstrip("0123456789")
-    end = commonprefix([name[::-1] for name in names])[::-1].lstrip("0123456789")
+    start = _same_start(names).rstrip("0123456789")
+    end = _same_start([name[::-1] for name in names])[::-1].lstrip("0123456789")
     folder = _relative(paths[0].parent / "x", home)[:-1]
     for pattern in (f"{start}*{end}", f"{start}*{''.join(paths[0].suffixes)}", f"*{end}"):
         matched = {path for path in everything if path.parent == paths[0].parent and fnmatch(path.name, pattern)}
         if matched == set(paths):
             return f"{folder}{pattern}"
     return None
+
+
+def _same_start(names: Sequence[str]) -> str:
+    """The letters with which all names begin.
+
+    >>> _same_start(["ventas_2023.csv", "ventas_2024.csv"])
+    'ventas_202'
+    """
+    same = next((at for at, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1), None)
+    return names[0][:same] if same is not None else min(names, key=len)
 
 
 def _sales_days(sales: TableProposal | None) -> list[date]:

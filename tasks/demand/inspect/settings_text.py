@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
 import yaml
 
-from schemas.settings import InventorySettings, SourceSettings
+from schemas import columns as c
 from tasks.demand.inspect.left_out import LeftOut
 from tasks.demand.inspect.proposal import REQUIRED_TABLES, Proposal, TableProposal
 
@@ -49,6 +50,7 @@ def settings_text(proposal: Proposal) -> str:
         lines.append(f"  # {table}: {{path: FILE, columns: {{...}}}}")
     for table, of_table in proposal.tables.items():
         lines += _table(table, of_table)
+    lines += _dc_stock(proposal)
     for note in proposal.notes:
         lines += _comment(2, note)
     lines += ["", *_category(proposal), "", *_inventory(), "", *_output(proposal)]
@@ -70,7 +72,9 @@ def understood(proposal: Proposal, settings_file: Path) -> list[str]:
         lines += wrap(columns, _WIDTH - 24, initial_indent=" " * 15, subsequent_indent=" " * 15)
     lines.append(f"  category     [{', '.join(proposal.category.columns)}]: {proposal.category.evidence}")
     if proposal.first and proposal.last:
-        lines.append(f"  period       sales from {proposal.first} to {proposal.last}, frequency {proposal.frequency.value}")
+        lines.append(
+            f"  period       sales from {proposal.first} to {proposal.last}, frequency {proposal.frequency.value}"
+        )
     questions = proposal.questions
     lines += ["", f"To decide ({len(questions)}):" if questions else "Nothing is left to decide."]
     for text in questions:
@@ -110,8 +114,6 @@ def _table(table: str, of_table: TableProposal) -> list[str]:
         found = of_table.reading.get(key)
         if found is None:
             continue
-        if key not in SourceSettings.model_fields:
-            continue
         if found.value is None:
             options = {"decimal": (",", "."), "date_format": ("%d/%m/%Y", "%m/%d/%Y")}.get(key, ())
             lines += [f"    # {key}: {_yaml(option)}" for option in options]
@@ -130,13 +132,30 @@ def _table(table: str, of_table: TableProposal) -> list[str]:
     return lines
 
 
+def _dc_stock(proposal: Proposal) -> list[str]:
+    """Commented lines for a distribution center whose stock is in the file of the stores."""
+    stock = proposal.tables.get("stock")
+    if stock is None or "dc_stock" in proposal.tables:
+        return []
+    store = stock.mapped.columns[c.STORE_ID]
+    centers = [value for item in stock.left_out if item.dc for value in item.values]
+    if not centers:
+        return []
+    others = sorted(set(stock.mapped.count(c.STORE_ID)) - set(centers))
+    source: dict[str, Any] = {"path": stock.path}
+    source |= {key: found.value for key, found in stock.reading.items() if found.value and key != "header_row"}
+    source["columns"] = {c.SKU: stock.mapped.columns[c.SKU], c.AVAILABLE: stock.mapped.columns[c.ON_HAND]}
+    source["ignore"] = {store: others}
+    question = f"decide: does {', '.join(centers)} supply the stores, with all of this stock? Then take the next line:"
+    return [*_comment(2, question), f"  # dc_stock: {_yaml(source)}"]
+
+
 def _ignored(left: list[LeftOut]) -> list[str]:
     merged: dict[str, list[LeftOut]] = {}
     for item in left:
         if item.certain:
             merged.setdefault(item.column, []).append(item)
     lines = ["    ignore:"] if merged else []
-    lines += [] if merged else []
     for column, items in merged.items():
         values = [value for item in items for value in item.values]
         lines.append(_line(6, f"{_yaml(column)}: {_yaml(values)}", "; ".join(item.evidence for item in items)))
@@ -162,13 +181,13 @@ def _category(proposal: Proposal) -> list[str]:
 
 
 def _inventory() -> list[str]:
-    lines = ["inventory:"]
-    if "holding_cost_per_year" in InventorySettings.model_fields:
-        lines.append(
-            _line(2, f"holding_cost_per_year: {_HOLDING_SHARE}", "decide: cost of holding stock, share of the price a year")
-        )
-    lines.append(_line(2, "lead_time: 0", "decide: whole periods between an order and the shelf"))
-    return lines
+    return [
+        "inventory:",
+        _line(
+            2, f"holding_cost_per_year: {_HOLDING_SHARE}", "decide: cost of holding stock, share of the price a year"
+        ),
+        _line(2, "lead_time: 0", "decide: whole periods between an order and the shelf"),
+    ]
 
 
 def _output(proposal: Proposal) -> list[str]:
@@ -201,8 +220,15 @@ def _comment(indent: int, text: str) -> list[str]:
 
 
 def _yaml(value: Any) -> str:
+    """A value in flow style; text is quoted where YAML would read something else."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_yaml, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_yaml(key)}: {_yaml(inner)}' for key, inner in value.items())}}}"
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1 << 30)
-    return text.strip().removesuffix("...").strip()
+    text = text.strip().removesuffix("...").strip()
+    plain = str(value) == text and text[:1].isalpha() and not set(text) & set("[]{},#")
+    return text if plain or not isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _shown(value: str | None) -> str:

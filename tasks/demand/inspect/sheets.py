@@ -105,7 +105,9 @@ def _csv_sheet(path: Path, gz: bool) -> Sheet:
         "delimiter": f"it splits the header into {width} columns",
         "header_row": _header_words(header),
     }
-    return Sheet(path, "csv.gz" if gz else "csv", None, source, evidence, read_csv(path, str(path), source, (), gz).frame)
+    return Sheet(
+        path, "csv.gz" if gz else "csv", None, source, evidence, read_csv(path, str(path), source, (), gz).frame
+    )
 
 
 def _excel_sheets(path: Path) -> list[Sheet]:

@@ -34,9 +34,8 @@ _UNIQUE = 0.3
 _CLOSE = 0.15
 # More days than a stock count has.
 _STOCK_DAYS = 3
+# Fewest days of a sales file.
 _SALES_DAYS = 8
-# Share of ids that must be in the other table to prefer a column over the one with the better name.
-_OVERLAP = 0.5
 
 
 @dataclass
@@ -135,9 +134,8 @@ def _alike(sheet: Sheet, first: Sheet) -> bool:
 def _scores(sheet: Sheet) -> dict[str, tuple[float, dict[str, str]]]:
     """Table to score and columns, for the tables that the candidate can be."""
     found = {}
-    for table in REQUIRED:
+    for table, required in REQUIRED.items():
         columns = _map_columns(table, sheet)
-        required = REQUIRED[table]
         if not set(required) <= columns.keys():
             continue
         score = sum(column_score(table, name, columns[name]) for name in required) / len(required)
@@ -233,7 +231,7 @@ def _choose_pair(left: Mapped, right: Mapped, key: str) -> None:
 
 
 def _follow(mapped: Mapped, reference: Mapped, key: str) -> None:
-    """Take the column of a table whose ids are in the reference, and say how many are."""
+    """Take the column of a table whose ids are in the reference."""
     known = set(reference.column(key).texts)
     ranked = []
     for written in _candidates(mapped, key):
@@ -241,15 +239,6 @@ def _follow(mapped: Mapped, reference: Mapped, key: str) -> None:
         ranked.append((_overlap(ids, known) + 0.2 * column_score(mapped.table, key, written), written))
     best = max(ranked, key=lambda item: item[0])[1] if ranked else mapped.columns[key]
     _use(mapped, key, best)
-    texts = mapped.column(key).texts
-    inside = sum(text in known for text in texts)
-    where = f"{reference.table} ({reference.columns[key]})"
-    mapped.evidence[key] = f"{inside:,} of {len(texts):,} values are in {where}"
-    if inside < _OVERLAP * len(texts):
-        example = next((text for text in texts if text not in known), "")
-        mapped.questions.append(
-            f"{key}: few ids of column '{best}' are in {where}, for example '{example}' is not; is another column meant?"
-        )
 
 
 def _use(mapped: Mapped, key: str, written: str) -> None:

@@ -9,9 +9,10 @@ from datetime import date
 from schemas.alarms import Alarm
 from schemas.errors import DataContractError
 from schemas.settings import Settings
-from schemas.settings.slices import CategorySlice, IngestSlice, PanelSlice
+from schemas.settings.slices import IngestSlice, PanelSlice
 from tasks.demand.cleaning.prepared import prepare
 from tasks.demand.ingest.ingest import rejected_rows
+from tasks.demand.ingest.table_checks import with_arrays
 from tasks.demand.ingest.validation import ValidatedTables, validate_tables
 from tasks.demand.overview.sales_figures import SaleLines, SalesFigures, sales_figures
 from tasks.demand.overview.stock_figures import StockFigures, stock_figures
@@ -66,10 +67,10 @@ def check_tables(settings: Settings, as_of: date, show: Show = None) -> Checked:
     use = IngestSlice.of(settings)
     error: DataContractError | None = None
     try:
-        valid = validate_tables(raw, use)
+        valid = validate_tables(raw, use, with_arrays)
     except DataContractError as found:
         error = found
-        valid = validate_tables(raw, _without_limit(use))
+        valid = validate_tables(raw, _without_limit(use), with_arrays)
     raw.clear()
     _tell(show, "comparing sales and stock ...")
     alarms = rejected_rows(valid.files, use.quality.alarm_share)
@@ -77,10 +78,12 @@ def check_tables(settings: Settings, as_of: date, show: Show = None) -> Checked:
     lines = SaleLines.of(valid.tables["sales"], period, as_of)
     if lines is None:
         return Checked(valid, None, None, alarms, [], error or _no_sales(valid, as_of))
-    build = build_panel(prepare(valid.tables, PanelSlice.of(settings), as_of))
+    prepared = prepare(valid.tables, PanelSlice.of(settings), as_of)
+    build = build_panel(prepared)
+    closed = prepared.calendar.closed[:, : len(lines.labels)]
     return Checked(
         valid=valid,
-        sales=sales_figures(lines, valid.tables, CategorySlice.of(settings), period.kind == "D"),
+        sales=sales_figures(lines, valid.tables, prepared.products, closed, period.kind == "D"),
         stock=stock_figures(valid.tables, lines, period, as_of),
         alarms=alarms,
         warnings=build.warnings,
@@ -94,7 +97,9 @@ def _without_limit(use: IngestSlice) -> IngestSlice:
 
 def _no_sales(valid: ValidatedTables, as_of: date) -> DataContractError:
     dates = valid.tables["sales"]["date"]
-    found = f"the accepted sales are from {dates.min().date()} to {dates.max().date()}" if len(dates) else "no sales row"
+    found = (
+        f"the accepted sales are from {dates.min().date()} to {dates.max().date()}" if len(dates) else "no sales row"
+    )
     return DataContractError(
         f"sales: no accepted row before the run date {as_of}; {found}. Set --as-of to the day after the last sales."
     )

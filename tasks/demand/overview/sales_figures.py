@@ -13,7 +13,6 @@ import pandas as pd
 from schemas import columns as c
 from schemas.frequency import Frequency
 from schemas.panel import BoolArray, IndexArray
-from tasks.demand.cleaning.sales import clean_products
 from tasks.demand.overview.gaps import Gap, gaps_of
 
 # A store opened late or closed early if its first or last sale is this many days from the network's.
@@ -85,8 +84,9 @@ class SalesFigures:
         months: month to units, returns counted as 0.
         returns: lines with negative units, and their share.
         never_open: weekdays (0 = Monday) on which no store sells.
-        network_gaps: periods in which no store sells, weekdays above left out.
-        store_gaps: store to the number of missing periods and the longest gap, most missing first.
+        network_gaps: periods in which no store sells, without the weekdays above and days closed by the calendar.
+        store_gaps: store to the number of such periods between its first and last sale, and the longest gap; most
+            missing first.
         opened: store to its first sale; likewise ``closed`` to its last sale.
         unsold: SKUs of the product table without a sale.
         categories: number of categories with sales.
@@ -111,13 +111,16 @@ class SalesFigures:
     unsold: list[str]
 
 
-def sales_figures(lines: SaleLines, tables: Mapping[str, pd.DataFrame], settings: object, daily: bool) -> SalesFigures:
+def sales_figures(
+    lines: SaleLines, tables: Mapping[str, pd.DataFrame], products: pd.DataFrame, closed: BoolArray, daily: bool
+) -> SalesFigures:
     """Compute the figures.
 
     Args:
         lines: coded sale lines.
         tables: accepted rows by table.
-        settings: a :class:`schemas.settings.slices.CategorySlice`.
+        products: the product table with its category.
+        closed: shape (stores, periods); closed by the calendar.
         daily: whether one period is a day.
     """
     sold = np.where(lines.units > 0, lines.units, 0.0)
@@ -126,10 +129,9 @@ def sales_figures(lines: SaleLines, tables: Mapping[str, pd.DataFrame], settings
     weekdays = lines.labels.dayofweek.to_numpy()
     any_store = lines.sells.any(axis=0)
     never = [day for day in range(7) if daily and (weekdays == day).any() and not any_store[weekdays == day].any()]
-    expected = ~np.isin(weekdays, never)
+    expected = ~np.isin(weekdays, never) & ~closed.all(axis=0)
     first, last = lines.sells.argmax(axis=1), len(lines.labels) - 1 - lines.sells[:, ::-1].argmax(axis=1)
     apart = _DAYS_APART if daily else max(1, round(_DAYS_APART / 7))
-    products = clean_products(tables["products"], settings)  # type: ignore[arg-type]
     category = products.set_index(c.SKU)[c.CATEGORY]
     return SalesFigures(
         first=lines.first_day,
@@ -144,7 +146,7 @@ def sales_figures(lines: SaleLines, tables: Mapping[str, pd.DataFrame], settings
         returns=int((lines.units < 0).sum()),
         never_open=never,
         network_gaps=gaps_of(~any_store & expected, expected, lines.labels),
-        store_gaps=_store_gaps(lines, expected & any_store, weekdays, daily),
+        store_gaps=_store_gaps(lines, expected & any_store & ~closed, weekdays, daily),
         opened={s: lines.labels[at].date() for s, at in zip(lines.stores, first, strict=True) if at >= apart},
         closed={
             s: lines.labels[at].date()
@@ -156,16 +158,21 @@ def sales_figures(lines: SaleLines, tables: Mapping[str, pd.DataFrame], settings
     )
 
 
-def _store_gaps(
-    lines: SaleLines, expected: BoolArray, weekdays: np.ndarray, daily: bool
-) -> dict[str, tuple[int, Gap]]:
-    """Missing periods between a store's first and last sale, without the weekdays on which it never sells."""
+def _store_gaps(lines: SaleLines, expected: BoolArray, weekdays: np.ndarray, daily: bool) -> dict[str, tuple[int, Gap]]:
+    """Missing periods between a store's first and last sale, without the weekdays on which it never sells.
+
+    Args:
+        lines: coded sale lines.
+        expected: shape (stores, periods); the store should sell.
+        weekdays: shape (periods,).
+        daily: whether one period is a day.
+    """
     found = {}
     for at, store in enumerate(lines.stores):
         sells = lines.sells[at]
         inside = np.zeros(len(sells), dtype=bool)
         inside[sells.argmax() : len(sells) - sells[::-1].argmax()] = True
-        wanted = expected & inside
+        wanted = expected[at] & inside
         if daily:
             wanted &= np.isin(weekdays, np.unique(weekdays[sells]))
         gaps = gaps_of(~sells & wanted, wanted, lines.labels)

@@ -88,6 +88,4 @@ def _last_count(dc: pd.DataFrame, as_of: date) -> float:
 def _pairs(lines: SaleLines, which: np.ndarray) -> pd.MultiIndex:
     codes = np.unique(lines.store[which].astype(np.int64) * len(lines.skus) + lines.sku[which])
     stores, skus = np.array(lines.stores, dtype=object), np.array(lines.skus, dtype=object)
-    return pd.MultiIndex.from_arrays(
-        [stores[codes // len(skus)], skus[codes % len(skus)]], names=[c.STORE_ID, c.SKU]
-    )
+    return pd.MultiIndex.from_arrays([stores[codes // len(skus)], skus[codes % len(skus)]], names=[c.STORE_ID, c.SKU])

@@ -69,8 +69,8 @@ def _sales(sales: SalesFigures, frequency: str, as_of: date) -> list[str]:
         f"({sales.returns / sales.lines:.1%}; they count as 0 units)",
         2,
     )
-    lines.append(f"  {sales.stores:,} stores, {sales.skus:,} SKUs, {sales.categories:,} categories with sales")
-    lines += _wrapped(f"last sales: {age} day{'s' if age != 1 else ''} before the run date", 2)
+    lines.append(f"  {_count(sales.stores, 'store')}, {sales.skus:,} SKUs, {sales.categories:,} categories with sales")
+    lines += _wrapped(f"last sales: {_count(age, 'day')} before the run date", 2)
     if sales.later:
         lines += _wrapped(f"{sales.later:,} accepted lines on or after the run date are not used", 2)
     return lines
@@ -115,14 +115,19 @@ def _stores_and_skus(sales: SalesFigures) -> list[str]:
     lines = ["Stores and SKUs"]
     for what, stores in (("first sale later than the network's", sales.opened), ("no sale since", sales.closed)):
         if stores:
-            named = [f"{store} ({day})" for store, day in sorted(stores.items(), key=lambda item: item[1], reverse=True)]
-            lines += _wrapped(f"{len(stores):,} stores, {what}: {_few(named)}", 2)
+            named = [
+                f"{store} ({day})" for store, day in sorted(stores.items(), key=lambda item: item[1], reverse=True)
+            ]
+            lines += _wrapped(f"{_count(len(stores), 'store')}, {what}: {_few(named)}", 2)
     if sales.silent_stores:
-        lines += _wrapped(f"{len(sales.silent_stores):,} listed stores without sales: {_few(sales.silent_stores)}", 2)
+        silent = _count(len(sales.silent_stores), "listed store")
+        lines += _wrapped(f"{silent} without sales: {_few(sales.silent_stores)}", 2)
     if sales.unsold:
         listed = sales.skus + len(sales.unsold)
         share = len(sales.unsold) / listed
-        lines += _wrapped(f"{len(sales.unsold):,} of {listed:,} SKUs ({share:.0%}) have no sales: {_few(sales.unsold)}", 2)
+        lines += _wrapped(
+            f"{len(sales.unsold):,} of {listed:,} SKUs ({share:.0%}) have no sales: {_few(sales.unsold)}", 2
+        )
     return lines if len(lines) > 1 else [*lines, "  every listed store and SKU has sales over the whole period"]
 
 
@@ -135,7 +140,7 @@ def _stock(stock: StockFigures | None, sales: SalesFigures, as_of: date) -> list
     if stock.counted:
         age = (as_of - stock.counted).days
         late = "; sold since then: not deducted" if sales.last > stock.counted else ""
-        lines += _wrapped(f"counted on {stock.counted}, {age} days before the run date{late}", 2)
+        lines += _wrapped(f"counted on {stock.counted}, {_count(age, 'day')} before the run date{late}", 2)
     else:
         lines += _wrapped(f"the file has no date: it is taken as the count before opening on {as_of}", 2)
     missing, examples = stock.sold_without_row
@@ -195,6 +200,10 @@ def _span(gap: Gap) -> str:
     return str(gap.first) if gap.first == gap.last else f"{gap.first} to {gap.last}"
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _few(items: Sequence[str], count: int | None = None) -> str:
     count = len(items) if count is None else count
     more = count - min(len(items), _SHOWN)
@@ -203,6 +212,4 @@ def _few(items: Sequence[str], count: int | None = None) -> str:
 
 def _wrapped(text: str, indent: int, mark: str = "") -> list[str]:
     start = " " * indent
-    return wrap(
-        text, _WIDTH, initial_indent=start + mark, subsequent_indent=start + "  ", break_long_words=False
-    )
+    return wrap(text, _WIDTH, initial_indent=start + mark, subsequent_indent=start + "  ", break_long_words=False)

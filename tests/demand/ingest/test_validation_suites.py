@@ -12,7 +12,7 @@ import pytest
 from schemas import columns as c
 from schemas.raw import RawTable
 from schemas.settings import Settings
-from schemas.suites import Reason, table_suite
+from schemas.suites import Reason, as_suite, table_expectations
 from schemas.tables import TABLES
 from tasks.demand.ingest.validation import validate_tables
 
@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.parametrize("name", TABLES)
 def test_every_rule_of_a_table_is_in_its_suite(name: str) -> None:
     contract = TABLES[name]
-    suite = table_suite(contract, contract.columns, {"stores": ["1"], "products": ["1"]}, "D")
-    reasons = [Reason.of(expectation.meta) for expectation in suite.expectations]
+    expectations = table_expectations(contract, contract.columns, {"stores": ["1"], "products": ["1"]}, "D")
+    reasons = [Reason.of(expectation.meta) for expectation in as_suite(name, expectations).expectations]
     assert len({reason.text for reason in reasons}) == len(reasons)
     texts = {reason.text for reason in reasons}
     for rule in contract.columns:

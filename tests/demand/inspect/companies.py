@@ -114,22 +114,39 @@ def write_spanish(folder: Path) -> date:
 def write_german(folder: Path) -> date:
     """UTF-8 CSV with ; and decimal comma, DD.MM.YYYY, store list with opening dates, stock per branch."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows: list[Sequence[object]] = [("Buchungsdatum", "Filiale", "Artikelnummer", "Bezeichnung", "Menge", "Umsatz netto")]
+    rows: list[Sequence[object]] = [
+        ("Buchungsdatum", "Filiale", "Artikelnummer", "Bezeichnung", "Menge", "Umsatz netto")
+    ]
     rows += [
         (f"{day:%d.%m.%Y}", store, sku, f"Schuh {sku}", units, f"{units * price:.2f}".replace(".", ","))
         for day, store, sku, units, price in sale_lines(2)
     ]
     rows.append(("Gesamtsumme", "", "", "", 99999, "1234567,00"))
     write_text(folder / "Umsätze.csv", rows, ";", "utf-8-sig")
-    products: list[Sequence[object]] = [("Artikelnummer", "Bezeichnung", "Marke", "Warengruppe", "Größe", "VK-Preis", "VPE")]
+    products: list[Sequence[object]] = [
+        ("Artikelnummer", "Bezeichnung", "Marke", "Warengruppe", "Größe", "VK-Preis", "VPE")
+    ]
     for at, sku in enumerate(skus()):
-        products.append((sku, f"Schuh {sku}", BRANDS[at % 3], GROUPS[at // 12], 35 + at % 6, f"{19.9 + at:.2f}".replace(".", ","), 2))
+        products.append(
+            (
+                sku,
+                f"Schuh {sku}",
+                BRANDS[at % 3],
+                GROUPS[at // 12],
+                35 + at % 6,
+                f"{19.9 + at:.2f}".replace(".", ","),
+                2,
+            )
+        )
     write_text(folder / "Artikelstamm.csv", products, ";", "cp1252")
     write_text(
         folder / "Filialen.csv",
         [
             ("Filiale", "Name", "Filialtyp", "Kapazität", "Eröffnung"),
-            *((store, f"Straße {store}", "A", 800, "01.09.2023" if store == "08" else "15.03.2010") for store in STORES),
+            *(
+                (store, f"Straße {store}", "A", 800, "01.09.2023" if store == "08" else "15.03.2010")
+                for store in STORES
+            ),
         ],
         ";",
         "cp1252",

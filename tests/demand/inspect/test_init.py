@@ -1,0 +1,176 @@
+"""restock init on exports of three companies: what it writes, and that the settings read the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from schemas import columns as c
+from schemas.errors import ConfigError
+from tasks.configuration.settings_file import load_settings
+from tasks.demand.inspect.init import write_settings
+from tasks.demand.inspect.names import column_score, language_of, plain
+from tasks.demand.overview.check import Checked, check_tables
+from tests.demand.inspect.companies import LAST, WRITERS, skus, write_sheets, write_text
+
+
+@pytest.fixture(params=sorted(WRITERS))
+def company(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    WRITERS[request.param](tmp_path / "exports")
+    return str(request.param)
+
+
+def init(folder: Path, force: bool = False) -> tuple[dict, list[str]]:
+    lines = write_settings(folder / "exports", folder / "settings.yaml", force)
+    return yaml.safe_load((folder / "settings.yaml").read_text("utf-8")), lines
+
+
+def check(folder: Path) -> Checked:
+    from datetime import timedelta
+
+    return check_tables(load_settings(folder / "settings.yaml"), LAST + timedelta(days=1))
+
+
+def test_the_proposed_settings_read_all_rows(company: str, tmp_path: Path) -> None:
+    settings, lines = init(tmp_path)
+    checked = check(tmp_path)
+    assert checked.error is None
+    rejected = {file.path: file.rows_quarantined for file in checked.valid.files if file.rows_quarantined}
+    assert not rejected
+    assert checked.sales is not None
+    assert checked.sales.last == LAST
+    assert checked.sales.units > 10_000
+    assert settings["category"] == [c.BRAND, c.FAMILY]
+    assert settings["inventory"]["holding_cost_per_year"] == 0.25
+    assert lines[-1].endswith(f"--as-of {LAST.replace(day=31)}")
+
+
+def test_spanish_exports(tmp_path: Path) -> None:
+    WRITERS["spanish"](tmp_path / "exports")
+    settings, lines = init(tmp_path)
+    sources = settings["sources"]
+    assert list(sources) == ["sales", "products", "stores", "stock"]
+    sales = sources["sales"]
+    assert sales["path"] == "exports/ventas_*.csv"
+    assert (sales["encoding"], sales["delimiter"], sales["decimal"], sales["date_format"]) == (
+        *("cp1252", ";", ",", "%d/%m/%Y"),
+    )
+    assert sales["columns"] == {
+        c.DATE: "Fecha",
+        c.STORE_ID: "Cód. Sucursal",
+        c.SKU: "Cód. Artículo",
+        c.UNITS: "Cantidad",
+        c.NET_AMOUNT: "Venta Neta",
+    }
+    assert sales["ignore"] == {c.SKU: ["BOLSA"], "Tipo Doc": ["COT"]}
+    assert (sources["products"]["sheet"], sources["products"]["header_row"]) == ("Artículos", 4)
+    assert sources["stores"]["sheet"] == "Locales"
+    assert sources["stock"]["header_row"] == 5
+    totals = [f"Subtotal {store}" for store in ("01", "02", "03", "08", "CD")]
+    assert sources["stock"]["ignore"] == {c.STORE_ID: [*totals, "Total general", "CD"]}
+    text = (tmp_path / "settings.yaml").read_text("utf-8")
+    assert "138 rows of bags or services that are not in products" in text
+    assert "rows 1 to 4 are titles" in text
+    assert "# decide: does CD supply the stores" in text
+    assert max(len(line) for line in lines if not line.startswith(("Written", "Next"))) <= 80
+
+
+def test_the_commented_stock_of_the_distribution_center_can_be_used(tmp_path: Path) -> None:
+    WRITERS["spanish"](tmp_path / "exports")
+    init(tmp_path)
+    file = tmp_path / "settings.yaml"
+    file.write_text(file.read_text("utf-8").replace("  # dc_stock: ", "  dc_stock: "), "utf-8")
+    checked = check(tmp_path)
+    assert checked.error is None
+    assert checked.stock is not None
+    assert checked.stock.dc_units == 40 * len(skus())
+
+
+def test_german_exports(tmp_path: Path) -> None:
+    WRITERS["german"](tmp_path / "exports")
+    settings, _ = init(tmp_path)
+    sources = settings["sources"]
+    assert sources["sales"]["ignore"] == {c.DATE: ["Gesamtsumme"]}
+    assert sources["sales"]["date_format"] == "%d.%m.%Y"
+    assert sources["products"]["columns"][c.PACK_SIZE] == "VPE"
+    assert sources["stock"]["header_row"] == 2
+
+
+def test_english_exports(tmp_path: Path) -> None:
+    WRITERS["english"](tmp_path / "exports")
+    settings, _ = init(tmp_path)
+    sources = settings["sources"]
+    assert sources["sales"]["date_format"] == "%m/%d/%Y"
+    assert sources["sales"]["thousands"] == ","
+    assert sources["dc_stock"]["path"] == "exports/dc_inventory.csv"
+    assert sources["stock"]["path"] == "exports/store_on_hand.csv"
+
+
+def test_what_nothing_decides_is_a_commented_question(tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    WRITERS["english"](folder)
+    rows = [(f"{(i % 9) + 1}/{(i * 5) % 11 + 1}/2024", "01", sku, 1) for i, sku in enumerate(skus())]
+    write_text(folder / "sales_export.csv", [("Date", "Store No", "Item No", "Qty Sold"), *rows], ",", "utf-8")
+    settings, lines = init(tmp_path)
+    assert "date_format" not in settings["sources"]["sales"]
+    text = (tmp_path / "settings.yaml").read_text("utf-8")
+    assert '    # date_format: "%d/%m/%Y"\n    # date_format: "%m/%d/%Y"\n' in text
+    assert any("no number above 12" in line for line in lines)
+
+
+def test_a_missing_table_is_a_question(tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    WRITERS["english"](folder)
+    (folder / "items.xlsx").unlink()
+    settings, lines = init(tmp_path)
+    assert "products" not in settings["sources"]
+    assert any("no file with products was recognized" in line for line in lines)
+
+
+def test_other_files_and_unreadable_ones_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    WRITERS["english"](folder)
+    write_sheets(folder / "planes.xlsx", {"Hoja1": [("Proyecto", "Responsable"), ("Mudanza", "Ana"), ("Caja", "Eva")]})
+    (folder / "broken.xlsx").write_bytes(b"PK\x03\x04 not a workbook")
+    (folder / "~$items.xlsx").write_bytes(b"lock")
+    _, lines = init(tmp_path)
+    shown = " ".join(line.strip() for line in lines)
+    assert "planes.xlsx: no table recognized; its columns: Proyecto, Responsable" in shown
+    assert "broken.xlsx is not a readable Excel workbook" in shown
+    assert "~$items" not in shown
+
+
+def test_existing_settings_are_kept_without_force(tmp_path: Path) -> None:
+    WRITERS["english"](tmp_path / "exports")
+    (tmp_path / "settings.yaml").write_text("name: mine\n", "utf-8")
+    with pytest.raises(ConfigError, match="exists and was not changed"):
+        init(tmp_path)
+    assert (tmp_path / "settings.yaml").read_text("utf-8") == "name: mine\n"
+    assert init(tmp_path, force=True)[0]["name"] == "exports"
+
+
+def test_a_folder_without_tables_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "exports").mkdir()
+    with pytest.raises(ConfigError, match="No table was recognized in"):
+        init(tmp_path)
+    with pytest.raises(ConfigError, match="is not a folder"):
+        write_settings(tmp_path / "nowhere", tmp_path / "settings.yaml")
+
+
+def test_the_result_is_the_same_every_time(tmp_path: Path) -> None:
+    WRITERS["spanish"](tmp_path / "exports")
+    init(tmp_path)
+    first = (tmp_path / "settings.yaml").read_bytes()
+    init(tmp_path, force=True)
+    assert (tmp_path / "settings.yaml").read_bytes() == first
+
+
+def test_names_are_compared_without_accents_case_and_marks() -> None:
+    assert plain("Cód. Artículo") == "cod articulo"
+    assert plain("storeId") == "store id"
+    assert column_score("sales", c.SKU, "COD_PRODUCTO") == 1.0
+    assert column_score("sales", c.UNITS, "Fecha") == 0.0
+    assert language_of(["Fecha", "Tienda", "Cantidad"]) == "es"
+    assert language_of(["x", "y"]) is None
