@@ -22,7 +22,7 @@ _TOTAL = re.compile(
 )
 _DC = re.compile(
     r"(.* )?(cd|dc|cedi|cendis|bodega|almacen|deposito|central|warehouse|wh|zentrallager|lager|zl|hub|"
-    r"centro de distribucion|distribution center|distribution centre|logistikzentrum) ?\d*( .*)?"
+    r"centro de distribucion|distribution cent(er|re)|logistikzentrum) ?\d*( .*)?"
 )
 _SERVICES = re.compile(
     r"(.* )?(bolsas?|bags?|carrier bag|tute|tuete|tragetasche|plastiktute|envio|despacho|flete|shipping|versand|"

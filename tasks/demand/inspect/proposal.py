@@ -225,7 +225,7 @@ def _relative(path: Path, home: Path) -> str:
 
 
 def _glob(paths: Sequence[Path], everything: set[Path], home: Path) -> str | None:
-    """A path, or a pattern that matches exactly these files of one folder; None if there is none."""
+    """A path, or a pattern that matches exactly these files of one folder; None if no pattern does."""
     if len({path.parent for path in paths}) > 1:
         return None
     if len(paths) == 1:

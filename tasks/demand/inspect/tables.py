@@ -44,7 +44,7 @@ class Mapped:
 
     Attributes:
         table: name in the settings.
-        sheets: its files; the first one stands for all where they are written alike.
+        sheets: its files; they are written like the first one.
         columns: Restock's column to the file's.
         evidence: Restock's column to the reason, in words.
         questions: what is open, in words.
