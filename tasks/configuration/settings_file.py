@@ -205,7 +205,8 @@ def _read_yaml(file: Path) -> Tree:
         content = _loaded(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(
-            f"The settings file {file} does not exist. Give its path with --settings (in a form: settings_file)."
+            f"The settings file {file} does not exist. Give its path with --settings (in a form: settings_file), or "
+            "let `restock init FOLDER` propose one for your exported files."
         ) from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"The settings file {file} cannot be read: {error}. Expected YAML text in UTF-8.") from None

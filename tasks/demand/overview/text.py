@@ -184,8 +184,8 @@ def _verdict(checked: Checked, settings: Settings, as_of: date, command: str) ->
 def _holds(checked: Checked, settings: Settings, as_of: date) -> Iterator[str]:
     for alarm in settings.publication.holding(checked.alarms, as_of):
         yield f"{alarm.name}: {alarm.message}"
-    limit = getattr(settings.quality, "max_age_days", None)
-    if checked.sales and limit is not None and (as_of - checked.sales.last).days > limit:
+    limit = settings.quality.max_age_days
+    if checked.sales and (as_of - checked.sales.last).days > limit:
         yield (
             f"the latest sales are {(as_of - checked.sales.last).days} days old; quality.max_age_days is {limit}. "
             "Deliver newer sales, or set --as-of to the day after the last sales"
