@@ -15,11 +15,10 @@ from schemas.settings import SourceSettings
 from tasks.demand.inspect.names import is_known_name
 from tasks.demand.inspect.values import Column
 from tasks.storage.contents import content_of
-from tasks.storage.csv_files import DELIMITERS, csv_start, read_csv
-from tasks.storage.excel_files import excel_start, read_excel
+from tasks.storage.csv_files import DELIMITERS, csv_start
+from tasks.storage.excel_files import excel_start
 from tasks.storage.header import HEADER_ROWS, find_header
-from tasks.storage.parquet_files import read_parquet
-from tasks.storage.source_files import FORMATS
+from tasks.storage.source_files import FORMATS, SourceFile, read_source_file
 
 _LOCK_FILES = ("~$", ".")
 _ENCODINGS = ("cp1252", "cp850")
@@ -85,8 +84,9 @@ def read_folder(folder: Path) -> tuple[list[Sheet], list[str]]:
 def _sheets(path: Path) -> list[Sheet]:
     kind = content_of(path, str(path))
     if kind == "parquet":
-        frame = read_parquet(path, str(path)).frame
-        return [Sheet(path, kind, None, SourceSettings(path=str(path)), {}, frame)] if len(frame) else []
+        source = SourceSettings(path=str(path))
+        frame = _rows(path, source)
+        return [Sheet(path, kind, None, source, {}, frame)] if len(frame) else []
     if kind == "excel":
         return _excel_sheets(path)
     return [_csv_sheet(path, kind == "csv.gz")]
@@ -105,9 +105,7 @@ def _csv_sheet(path: Path, gz: bool) -> Sheet:
         "delimiter": f"it splits the header into {width} columns",
         "header_row": _header_words(header),
     }
-    return Sheet(
-        path, "csv.gz" if gz else "csv", None, source, evidence, read_csv(path, str(path), source, (), gz).frame
-    )
+    return Sheet(path, "csv.gz" if gz else "csv", None, source, evidence, _rows(path, source))
 
 
 def _excel_sheets(path: Path) -> list[Sheet]:
@@ -117,11 +115,16 @@ def _excel_sheets(path: Path) -> list[Sheet]:
     for name, rows in starts.items():
         header = header_row(rows)
         source = draft.model_copy(update={"sheet": name, "header_row": header + 1})
-        frame = read_excel(path, str(path), source).frame
+        frame = _rows(path, source)
         evidence = {"sheet": f"sheets of this workbook: {', '.join(starts)}", "header_row": _header_words(header)}
         if len(frame):
             found.append(Sheet(path, "excel", name if len(starts) > 1 else None, source, evidence, frame))
     return found
+
+
+def _rows(path: Path, source: SourceSettings) -> pd.DataFrame:
+    """The rows as the reading code of a run gives them; the header is known, so the table does not matter."""
+    return read_source_file(SourceFile("sales", str(path), path, ""), source).frame
 
 
 def header_row(rows: Sequence[Sequence[str]]) -> int:
