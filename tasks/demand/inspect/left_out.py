@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,8 @@ _RETURN = re.compile(
     r"(.* )?(nc|nota( de)? credito|dev|devolucion|returns?|refund|gutschrift|retoure|credit note)( .*)?"
 )
 _MOST_TYPES = 15
+# More values than these with the same first word become a pattern.
+_LISTED = 3
 _HALF = 0.5
 
 
@@ -70,9 +73,10 @@ def rows_to_leave_out(found: Mapping[str, Mapped]) -> dict[str, list[LeftOut]]:
     return left
 
 
-def values_left_out(left: Sequence[LeftOut], column: str) -> set[str]:
-    """The values of a column that are left out for certain."""
-    return {value for item in left if item.certain and item.column == column for value in item.values}
+def is_left_out(left: Sequence[LeftOut], column: str, text: str) -> bool:
+    """Whether a value of a column is left out for certain; ``*`` in the settings means any text."""
+    certain = [item for item in left if item.certain and item.column == column]
+    return any(fnmatchcase(text, value) for item in certain for value in item.values)
 
 
 def text_of(mapped: Mapped, written: str) -> pd.Series:
@@ -104,8 +108,21 @@ def _totals(mapped: Mapped) -> list[LeftOut]:
                 empty |= (text_of(mapped, other) == "").to_numpy()
             if not empty[rows.to_numpy()].all():
                 continue
-        found.append(LeftOut(names.get(written, written), tuple(sorted(texts)), f"{rows.sum():,} rows with totals"))
+        found.append(LeftOut(names.get(written, written), _patterns(texts), f"{rows.sum():,} rows with totals"))
     return found
+
+
+def _patterns(texts: Collection[str]) -> tuple[str, ...]:
+    """The texts; many that begin with the same word as one pattern.
+
+    >>> _patterns({"Subtotal 01", "Subtotal 02", "Subtotal 03", "Subtotal 04", "Total"})
+    ('Subtotal *', 'Total')
+    """
+    of_word: dict[str, list[str]] = {}
+    for text in texts:
+        of_word.setdefault(text.split()[0], []).append(text)
+    made = {word: [f"{word} *"] if len(group) > _LISTED else group for word, group in of_word.items()}
+    return tuple(sorted(text for group in made.values() for text in group))
 
 
 def _add_distribution_centers(found: Mapping[str, Mapped], left: dict[str, list[LeftOut]]) -> None:
@@ -115,11 +132,12 @@ def _add_distribution_centers(found: Mapping[str, Mapped], left: dict[str, list[
     sells = set(found["sales"].count(c.STORE_ID)) if "sales" in found else set()
     listed = _names(found.get("stores"), c.STORE_ID)
     counts = stock.count(c.STORE_ID)
-    gone = values_left_out(left["stock"], c.STORE_ID)
     centers = [
         store
         for store in counts
-        if store not in sells and store not in gone and _DC.fullmatch(plain(f"{store} {listed.get(store, '')}"))
+        if store not in sells
+        and not is_left_out(left["stock"], c.STORE_ID, store)
+        and _DC.fullmatch(plain(f"{store} {listed.get(store, '')}"))
     ]
     if not centers:
         return

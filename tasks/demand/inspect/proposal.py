@@ -11,7 +11,7 @@ from pathlib import Path
 from schemas import columns as c
 from schemas.tables import TABLES
 from tasks.demand.inspect.categories import CategoryProposal, propose_category
-from tasks.demand.inspect.left_out import LeftOut, rows_to_leave_out, values_left_out
+from tasks.demand.inspect.left_out import LeftOut, is_left_out, rows_to_leave_out
 from tasks.demand.inspect.names import language_of
 from tasks.demand.inspect.sheets import Sheet, read_folder
 from tasks.demand.inspect.tables import Mapped, assign, merged
@@ -82,12 +82,17 @@ class Proposal:
     @property
     def questions(self) -> list[str]:
         """All open questions, with their table."""
+        missing = [f"no file with {table} was recognized; Restock needs it" for table in self.missing]
         found = [f"sources.{table}: {text}" for table, of in self.tables.items() for text in of.questions]
-        return [
-            *(f"no file with {table} was recognized; Restock needs it" for table in self.missing),
-            *found,
-            *self.notes,
-        ]
+        dc = [f"sources.dc_stock: does {', '.join(self.centers)} supply the stores?"] if self.centers else []
+        return [*missing, *found, *dc, *self.notes]
+
+    @property
+    def centers(self) -> list[str]:
+        """Distribution centers in the stock of the stores, where no file has their stock."""
+        if "stock" not in self.tables or "dc_stock" in self.tables:
+            return []
+        return [value for item in self.tables["stock"].left_out if item.dc for value in item.values]
 
 
 def propose(folder: Path, home: Path) -> Proposal:
@@ -192,8 +197,7 @@ def _unknown_ids(mapped: Mapped, left: Sequence[LeftOut], found: Mapping[str, Ma
     for key, table in ((c.SKU, "products"), (c.STORE_ID, "stores")):
         if mapped.table == table or key not in mapped.columns or table not in found:
             continue
-        gone = values_left_out(left, key)
-        counts = {text: count for text, count in mapped.count(key).items() if text not in gone}
+        counts = {text: count for text, count in mapped.count(key).items() if not is_left_out(left, key, text)}
         known = set(found[table].column(key).texts)
         unknown = sorted((text for text in counts if text not in known), key=lambda text: (-counts[text], text))
         where = f"{table} ({found[table].columns[key]})"

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from schemas import columns as c
-from tasks.demand.inspect.left_out import LeftOut
+from tasks.demand.inspect.left_out import LeftOut, is_left_out
 from tasks.demand.inspect.proposal import REQUIRED_TABLES, Proposal, TableProposal
 
 _WIDTH = 100
@@ -76,12 +76,14 @@ def understood(proposal: Proposal, settings_file: Path) -> list[str]:
             f"  period       sales from {proposal.first} to {proposal.last}, frequency {proposal.frequency.value}"
         )
     questions = proposal.questions
-    lines += ["", f"To decide ({len(questions)}):" if questions else "Nothing is left to decide."]
+    lines += ["", f"To decide ({len(questions)}):" if questions else "The files leave no question open."]
     for text in questions:
         lines += wrap(text, _WIDTH - 22, initial_indent="  - ", subsequent_indent="    ", break_long_words=False)
     default = settings_file.name == "settings.yaml" and settings_file.parent.resolve() == Path.cwd()
     command = "restock check" + ("" if default else f" --settings {settings_file}")
     command += f" --as-of {proposal.as_of}" if proposal.as_of else ""
+    general = "The file also asks for country, currency, lead time and holding cost (lines with `decide`)."
+    lines += ["", *wrap(general, _WIDTH - 20)]
     return [*lines, "", f"Written: {settings_file}", f"Next: read it, then run  {command}"]
 
 
@@ -134,14 +136,14 @@ def _table(table: str, of_table: TableProposal) -> list[str]:
 
 def _dc_stock(proposal: Proposal) -> list[str]:
     """Commented lines for a distribution center whose stock is in the file of the stores."""
-    stock = proposal.tables.get("stock")
-    if stock is None or "dc_stock" in proposal.tables:
-        return []
-    store = stock.mapped.columns[c.STORE_ID]
-    centers = [value for item in stock.left_out if item.dc for value in item.values]
+    centers = proposal.centers
     if not centers:
         return []
-    others = sorted(set(stock.mapped.count(c.STORE_ID)) - set(centers))
+    stock = proposal.tables["stock"]
+    store = stock.mapped.columns[c.STORE_ID]
+    totals = [value for item in stock.left_out if not item.dc and item.column == c.STORE_ID for value in item.values]
+    stores = [text for text in stock.mapped.count(c.STORE_ID) if not is_left_out(stock.left_out, c.STORE_ID, text)]
+    others = [*sorted(stores), *totals]
     source: dict[str, Any] = {"path": stock.path}
     source |= {key: found.value for key, found in stock.reading.items() if found.value and key != "header_row"}
     source["columns"] = {c.SKU: stock.mapped.columns[c.SKU], c.AVAILABLE: stock.mapped.columns[c.ON_HAND]}
