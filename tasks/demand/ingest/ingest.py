@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from schemas.alarms import Alarm, raise_alarm
 from schemas.records import IngestRecord, InputFile, Record
 from schemas.settings.slices import IngestSlice
-from tasks.demand.ingest.validation import validate_tables
+from tasks.demand.ingest.validation import ValidatedTables, validate_tables
 from tasks.storage.lake import Lake
 from tasks.storage.source_files import SourceFile, read_tables
 
@@ -43,8 +43,13 @@ def ingest(
         reasons=valid.reasons,
         rejected=valid.rejected,
         ignored=valid.ignored,
-        alarms=[*rejected_rows(valid.files, use.quality.alarm_share), *valid.alarms],
+        alarms=ingest_alarms(valid, use),
     )
+
+
+def ingest_alarms(valid: ValidatedTables, use: IngestSlice) -> list[Alarm]:
+    """Return all alarms of the ingestion."""
+    return [*rejected_rows(valid.files, use.quality.alarm_share), *valid.alarms]
 
 
 def rejected_rows(files: Sequence[InputFile], limit: float) -> list[Alarm]:

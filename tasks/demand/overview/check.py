@@ -11,7 +11,7 @@ from schemas.errors import DataContractError
 from schemas.settings import Settings
 from schemas.settings.slices import IngestSlice, PanelSlice
 from tasks.demand.cleaning.prepared import prepare
-from tasks.demand.ingest.ingest import rejected_rows
+from tasks.demand.ingest.ingest import ingest_alarms
 from tasks.demand.ingest.table_checks import with_arrays
 from tasks.demand.ingest.validation import ValidatedTables, validate_tables
 from tasks.demand.overview.sales_figures import SaleLines, SalesFigures, sales_figures
@@ -73,7 +73,7 @@ def check_tables(settings: Settings, as_of: date, show: Show = None) -> Checked:
         valid = validate_tables(raw, _without_limit(use), with_arrays)
     raw.clear()
     _tell(show, "comparing sales and stock ...")
-    alarms = rejected_rows(valid.files, use.quality.alarm_share)
+    alarms = ingest_alarms(valid, use)
     period = use.period
     lines = SaleLines.of(valid.tables["sales"], period, as_of)
     if lines is None:

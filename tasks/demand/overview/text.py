@@ -50,13 +50,14 @@ def _tables(valid: ValidatedTables) -> list[str]:
         files = [file for file in valid.files if file.table == table]
         read, accepted = sum(file.rows_read for file in files), sum(file.rows_accepted for file in files)
         rejected = sum(file.rows_quarantined for file in files)
-        ignored = read - accepted - rejected
+        ignored = sum(file.rows_ignored for file in files)
         lines.append(f"  {table:<12}{len(files):>6,}{read:>13,}{accepted:>13,}{rejected:>12,}{ignored:>12,}")
-        reasons = [(reason, count) for name, reason, count in valid.reasons if name == table]
-        for reason, count in reasons[:_REASONS]:
-            lines += _wrapped(f"{count:,} rejected: {reason}", 6)
-        if len(reasons) > _REASONS:
-            lines.append(f"      and {len(reasons) - _REASONS} further reasons")
+        for what, reasons in (("rejected", valid.reasons), ("ignored", valid.ignored)):
+            of_table = [(reason, count) for name, reason, count in reasons if name == table]
+            for reason, count in of_table[:_REASONS]:
+                lines += _wrapped(f"{count:,} {what}: {reason}", 6)
+            if len(of_table) > _REASONS:
+                lines.append(f"      and {len(of_table) - _REASONS} further reasons")
     return lines
 
 
