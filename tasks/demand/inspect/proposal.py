@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -23,6 +24,7 @@ _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 # Fewest dates from which the frequency is judged.
 _DATES = 8
 _IDS_SHOWN = 5
+_TIME = re.compile(r"[T ](?!00:00(:00(\.0*)?)?)\d{1,2}:\d{2}")
 # Below this share of known ids the column itself is in doubt.
 _FEW = 0.5
 
@@ -57,6 +59,7 @@ class Proposal:
         tables: table to its proposal, in the order of the contract.
         category: the forecast category.
         frequency: code and evidence.
+        times: a date with a time of day in the sales; None if no date has one.
         first: first day of sales; None if no date could be read.
         last: last day of sales.
         language: of the column names, es, de or en.
@@ -68,6 +71,7 @@ class Proposal:
     tables: dict[str, TableProposal]
     category: CategoryProposal
     frequency: Finding
+    times: str | None
     first: date | None
     last: date | None
     language: str | None
@@ -112,6 +116,7 @@ def propose(folder: Path, home: Path) -> Proposal:
         tables={table: tables[table] for table in ("sales", "products", "stores", *TABLES) if table in tables},
         category=propose_category(found.get("products")),
         frequency=_frequency(days),
+        times=_time_of_day(tables.get("sales")),
         first=days[0] if days else None,
         last=days[-1] if days else None,
         language=language_of([name for sheet in sheets for name in sheet.columns]),
@@ -127,7 +132,7 @@ def _table(
     path = _glob([sheet.path for sheet in mapped.sheets], {sheet.path for sheet in sheets}, home)
     if path is None:
         names = ", ".join(sheet.path.name for sheet in mapped.sheets)
-        questions.append(f"no pattern matches exactly {names}; put them into one folder. Only the first file is read")
+        questions.append(f"no pattern matches exactly {names}; give them similar names. Only the first file is read")
         mapped.sheets = mapped.sheets[:1]
         path = _relative(mapped.sheet.path, home)
     reading = _reading(mapped, questions)
@@ -209,9 +214,10 @@ def _unknown_ids(mapped: Mapped, left: Sequence[LeftOut], found: Mapping[str, Ma
         if inside < _FEW * len(counts):
             lines.append(f"{key}: most ids of column '{mapped.columns[key]}' are not in {where}, such as {shown}")
         else:
+            ids = "an id that is" if len(unknown) == 1 else f"{len(unknown):,} ids that are"
             lines.append(
-                f"{key}: {sum(counts[text] for text in unknown):,} rows have {len(unknown):,} ids that are not in "
-                f"{where}: {shown}. They are rejected unless {table} gets them or `ignore` names them"
+                f"{key}: {sum(counts[text] for text in unknown):,} rows have {ids} not in {where}: {shown}. They are "
+                f"rejected unless {table} gets them or `ignore` names them"
             )
     return lines
 
@@ -263,6 +269,13 @@ def _sales_days(sales: TableProposal | None) -> list[date]:
         return []
     column = merged([sheet.columns[sales.mapped.columns[c.DATE]] for sheet in sales.mapped.sheets])
     return days_of(column, form.value if form else None)
+
+
+def _time_of_day(sales: TableProposal | None) -> str | None:
+    """A date of the sales with a time of day other than midnight."""
+    if sales is None:
+        return None
+    return next((text for text in sales.mapped.column(c.DATE).texts if _TIME.search(text)), None)
 
 
 def _frequency(days: Sequence[date]) -> Finding:

@@ -40,6 +40,7 @@ def settings_text(proposal: Proposal) -> str:
         "# Lines with `decide` need your answer. Then run `restock check`. Every key: docs/settings.md",
         _line(0, f"name: {_yaml(proposal.name)}", "names the runs"),
         _line(0, f"frequency: {proposal.frequency.value}", f"length of a period; {proposal.frequency.evidence}"),
+        *_times(proposal),
         *_country(proposal),
         _line(0, "storage: ./lake", "folder for everything that Restock writes"),
         "",
@@ -90,6 +91,12 @@ def understood(proposal: Proposal, settings_file: Path) -> list[str]:
 def _decided(of_table: TableProposal, key: str) -> bool:
     found = of_table.reading.get(key)
     return bool(found and found.value is not None and not (key == "header_row" and found.value == "1"))
+
+
+def _times(proposal: Proposal) -> list[str]:
+    if proposal.times is None:
+        return []
+    return [_line(0, "aggregate: true", f"dates have a time of day, such as {proposal.times}: lines are summed")]
 
 
 def _country(proposal: Proposal) -> list[str]:

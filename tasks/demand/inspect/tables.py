@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -34,6 +35,9 @@ _UNIQUE = 0.3
 _CLOSE = 0.15
 # More days than a stock count has.
 _STOCK_DAYS = 3
+# Excel counts days from 1900: 36526 is the year 2000, 54788 the year 2050.
+_DAY_NUMBER = re.compile(r"(3[6-9]|4\d|5[0-4])\d{3}(\.\d+)?")
+_MOST = 0.9
 # Fewest days of a sales file.
 _SALES_DAYS = 8
 
@@ -99,7 +103,7 @@ def assign(sheets: Sequence[Sheet]) -> tuple[dict[str, Mapped], list[str]]:
     """
     scores = {index: _scores(sheet) for index, sheet in enumerate(sheets)}
     taken: dict[str, list[tuple[float, int]]] = {}
-    questions = []
+    questions = [text for sheet in sheets for text in _day_numbers(sheet)]
     for index, of_sheet in scores.items():
         ranked = sorted(of_sheet, key=lambda table: -of_sheet[table][0])
         if not ranked:
@@ -263,6 +267,16 @@ def _items(column: Column) -> list[tuple[str, int]]:
 def _overlap(ids: Mapping[str, int], known: set[str]) -> float:
     total = sum(ids.values())
     return sum(count for text, count in ids.items() if text in known) / total if total else 0.0
+
+
+def _day_numbers(sheet: Sheet) -> list[str]:
+    """Date columns that hold the day numbers of Excel, which no date format reads."""
+    return [
+        f"{sheet.title}: column '{name}' holds numbers such as {column.texts[0]}, Excel's count of days: format it as "
+        "a date in Excel and export again"
+        for name, column in sheet.columns.items()
+        if column_score("sales", c.DATE, name) == 1 and column.share(_DAY_NUMBER) > _MOST
+    ]
 
 
 def _columns(sheet: Sheet) -> str:

@@ -141,6 +141,28 @@ def test_other_files_and_unreadable_ones_are_named(tmp_path: Path) -> None:
     assert "~$items" not in shown
 
 
+def test_dates_with_a_time_of_day_are_summed_to_days(tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    WRITERS["english"](folder)
+    rows = [(f"2024-0{1 + i % 8}-{1 + i % 28:02d} 1{i % 9}:30", "01", sku, 1) for i, sku in enumerate(skus())]
+    write_text(folder / "sales_export.csv", [("Date", "Store No", "Item No", "Qty Sold"), *rows], ",", "utf-8")
+    settings, _ = init(tmp_path)
+    assert settings["aggregate"] is True
+    checked = check(tmp_path)
+    assert checked.error is None
+    assert checked.sales is not None
+    assert checked.sales.lines == len(skus())
+
+
+def test_day_numbers_of_excel_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    WRITERS["english"](folder)
+    rows = [(45292 + i, "01", sku, 1) for i, sku in enumerate(skus())]
+    write_text(folder / "sales_export.csv", [("Date", "Store No", "Item No", "Qty Sold"), *rows], ",", "utf-8")
+    _, lines = init(tmp_path)
+    assert "column 'Date' holds numbers such as 45292, Excel's count of days" in " ".join(map(str.strip, lines))
+
+
 def test_existing_settings_are_kept_without_force(tmp_path: Path) -> None:
     WRITERS["english"](tmp_path / "exports")
     (tmp_path / "settings.yaml").write_text("name: mine\n", "utf-8")
