@@ -24,6 +24,7 @@ from schemas.outputs import (
     output_tables,
 )
 from schemas.settings import Settings
+from tasks.publication.csv_format import read_csv_bytes
 from tasks.publication.erp_file import KEY, read_replenishment
 from tasks.storage.row_order import key_codes, row_order
 
@@ -53,15 +54,15 @@ def check_outputs(outputs: RunOutputs, settings: Settings) -> None:
 
 
 def check_folder(folder: Path, targets: pd.DataFrame, settings: Settings) -> None:
-    """Check the folder to be published: no file is missing or empty, and the ERP file contains the targets.
+    """Check the folder to be published: no file is missing or empty, and the ERP's files contain targets and transfers.
 
     Args:
         folder: local folder with all files of the run.
-        targets: expected rows of the ERP file.
+        targets: expected rows of the ERP file, with the units to send.
         settings: settings of the run.
 
     Raises:
-        PublicationError: a file is missing or empty, or the ERP file does not contain the targets.
+        PublicationError: a file is missing or empty, or a file for the ERP does not contain its rows.
     """
     required = [REPLENISHMENT, REPORT, WORKBOOK, MANIFEST, *(table.file for table in output_tables(settings.quantiles))]
     missing = sorted(name for name in required if not (folder / name).is_file() or not (folder / name).stat().st_size)
@@ -78,6 +79,12 @@ def check_folder(folder: Path, targets: pd.DataFrame, settings: Settings) -> Non
         raise PublicationError(
             f"{REPLENISHMENT}: reading the file back does not return the {len(ordered)} targets that were written. "
             "Nothing was published. Check output.delimiter and output.encoding."
+        )
+    sent = read_csv_bytes((folder / TRANSFERS.file).read_bytes(), TRANSFERS, settings.output)[c.QUANTITY].sum()
+    if sent != targets[c.TO_SEND].sum():
+        raise PublicationError(
+            f"{TRANSFERS.file}: reading the file back returns {sent} units; the targets ask to send "
+            f"{targets[c.TO_SEND].sum()}. Nothing was published. This is an error in Restock: report it."
         )
 
 

@@ -27,13 +27,18 @@ def product_table(products: pd.DataFrame, sku_facts: pd.DataFrame) -> pd.DataFra
     for written, name in DESCRIPTIONS.items():
         if name in products.columns:
             column = products[name].astype(object)
-            found[written] = column.where(column.notna(), "").map(str).str.strip().to_numpy(dtype=object)
+            # A line break in a name would break the lines of a CSV file for most ERPs.
+            found[written] = column.where(column.notna(), "").map(_one_line).to_numpy(dtype=object)
     known = sku_facts[[c.SKU, c.UNIT_PRICE]].astype({c.SKU: str}).drop_duplicates(c.SKU).set_index(c.SKU)[c.UNIT_PRICE]
     price = known.reindex(skus).to_numpy(dtype=np.float64)
     if c.PRICE in products.columns:
         listed = products[c.PRICE].to_numpy(dtype=np.float64)
         price = np.where(np.isnan(price) & (listed > 0), listed, price)
     return found.assign(**{c.UNIT_PRICE: price}).sort_values(c.SKU, ignore_index=True)
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
 
 
 def described(frame: pd.DataFrame, products: pd.DataFrame | None) -> pd.DataFrame:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -147,3 +149,11 @@ def test_every_csv_file_with_fixed_columns_can_be_renamed() -> None:
         *("replenishment.csv", "transfers.csv", "deliveries.csv", "visits.csv", "levels.csv", "costs.csv"),
         *("shortages.csv", "overrides.csv"),
     }
+
+
+def test_the_examples_of_the_contract_are_valid_column_names() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "contract.md").read_text("utf-8")
+    examples = [yaml.safe_load(found) for found in re.findall(r"`(\{from: [^`]*\})`", page)]
+    assert len(examples) == 3
+    for columns in examples:
+        assert OutputSettings(columns=columns).columns == columns

@@ -11,7 +11,12 @@ from tasks.publication.product_names import product_table
 
 def test_products_have_their_names_and_the_price_of_a_lost_unit() -> None:
     products = pd.DataFrame(
-        {c.SKU: ["b", "a", "0"], c.NAME: [" Boot ", None, "501"], c.SIZE: ["36", "37", None], c.PRICE: [5.0, 0.0, 7.0]}
+        {
+            c.SKU: ["b", "a", "0"],
+            c.NAME: [" High\n Boot ", None, "501"],
+            c.SIZE: ["36", "37", None],
+            c.PRICE: [5.0, 0.0, 7.0],
+        }
     )
     facts = pd.DataFrame({c.SKU: ["b", "b"], c.UNIT_PRICE: [4.0, 4.0]})
     table = product_table(products, facts)
@@ -19,7 +24,7 @@ def test_products_have_their_names_and_the_price_of_a_lost_unit() -> None:
     assert table[[c.SKU, c.PRODUCT_NAME, c.SIZE]].to_numpy().tolist() == [
         ["0", "501", ""],
         ["a", "", "37"],
-        ["b", "Boot", "36"],
+        ["b", "High Boot", "36"],
     ]
     # Last price, no price, list price: a list price of 0 is no price.
     np.testing.assert_array_equal(table[c.UNIT_PRICE], [7.0, np.nan, 4.0])

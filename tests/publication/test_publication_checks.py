@@ -13,6 +13,7 @@ from schemas import columns as c
 from schemas.errors import PublicationError
 from schemas.outputs import RunOutputs
 from tasks.publication.checks import check_folder, check_outputs
+from tasks.publication.transaction import compose
 from tests.publication import fake_run
 
 
@@ -114,3 +115,23 @@ def test_folder_with_missing_files_raises_an_error(good: RunOutputs, tmp_path: P
     (tmp_path / "replenishment.csv").write_text("")
     with pytest.raises(PublicationError, match=r"empty files: backtest.parquet, champions.parquet, .*\(15 in all\)"):
         check_folder(tmp_path, good.replenishment, fake_run.settings())
+
+
+def test_damaged_transfers_are_found_before_the_publication(tmp_path: Path) -> None:
+    good, run = fake_run.outputs(), fake_run.context()
+    compose(tmp_path, run, replace(good, history=None, stock_by_day=None), fake_run.facts(), None)
+    check_folder(tmp_path, good.replenishment, run.settings)
+    file = tmp_path / "transfers.csv"
+    file.write_text("\n".join(file.read_text("utf-8").splitlines()[:-1]) + "\n", "utf-8")
+    with pytest.raises(PublicationError, match=r"^transfers.csv: reading the file back returns \d+ units"):
+        check_folder(tmp_path, good.replenishment, run.settings)
+
+
+@pytest.mark.parametrize("quantity", [0, 1.5, float("nan")])
+def test_transfers_are_whole_units_above_zero(quantity: float) -> None:
+    good = fake_run.outputs()
+    assert good.transfers is not None
+    bad = good.transfers.astype({c.QUANTITY: float})
+    bad.loc[0, c.QUANTITY] = quantity
+    with pytest.raises(PublicationError, match=r"transfers.csv, quantity: 1 rows are not integers above 0: 101 / "):
+        check_outputs(replace(good, transfers=bad), fake_run.settings())
