@@ -14,7 +14,7 @@ INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --python 
 	--constraint requirements.lock $(PLACES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test checks tests test-fast fuzz mutation lint fmt types arch docs bench bench-accuracy bench-inventory ui serve aws-twin lock clean
+.PHONY: help setup demo test checks tests test-fast fuzz mutation crash lint fmt types arch docs bench bench-accuracy bench-inventory ui serve aws-twin lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -90,6 +90,9 @@ ui: .venv/.installed ## Prefect server with its UI at http://127.0.0.1:4200
 
 aws-twin: .venv/.installed-test ## S3 and SageMaker's DeepAR on this machine, for those without an AWS account
 	@$(BIN)/python -m tests.aws_twin
+
+crash: .venv/.installed-test ## interrupt publication, rollback, prune and storage at every call (about an hour)
+	$(BIN)/python -m tests.crash
 
 lock: .venv/bin/uv ## resolve requirements.lock anew within pyproject.toml's ranges
 	$(BIN)/uv pip compile --quiet --upgrade --all-extras --python-version 3.11 --no-header --no-annotate \

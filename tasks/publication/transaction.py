@@ -48,7 +48,7 @@ from tasks.publication.output_files import write_output
 from tasks.publication.planner_workbook import write_planner_workbook
 from tasks.publication.product_names import described
 from tasks.publication.to_send import with_quantities_to_send
-from tasks.publication.versions import keep_version, record_publication
+from tasks.publication.versions import put_in_force, record_publication
 from tasks.report.page import ReportData, render_report
 from tasks.storage.code_version import code_version
 from tasks.storage.lake import Lake
@@ -116,9 +116,7 @@ def publish_run(
             notes = [f"Unless it is accepted, this file is held back by: {', '.join(held_names)}"] if held_names else []
             record = _record(lake, run, preview, _sizes(folder), last_week, [*warnings, *notes])
             return record.model_copy(update={**_kept(facts), "held_by": held_names})
-        keep_version(lake, run.as_of, folder)
-        lake.promote(folder, run_key(run.as_of), REPLENISHMENT)
-        record_publication(lake, run.as_of, by)
+        put_in_force(lake, run.as_of, folder, by)
         record = _record(lake, run, run_key(run.as_of), _sizes(folder), last_week, warnings)
     return record.model_copy(update=_kept(facts))
 

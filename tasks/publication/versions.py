@@ -98,6 +98,22 @@ def events_of(lake: Lake, as_of: date) -> list[Event]:
     return [Event.model_validate_json(lake.read_bytes(key)) for key in keys]
 
 
+def put_in_force(lake: Lake, as_of: date, folder: Path, by: str) -> None:
+    """Publish a folder: keep it as a version, put it in force, and record who published it.
+
+    Each step is atomic, and the next call with the same folder completes what an interrupted one began.
+
+    Args:
+        lake: of the publication; call it within ``lake.exclusive()``.
+        as_of: run date.
+        folder: local folder with all files, the manifest included.
+        by: who publishes.
+    """
+    keep_version(lake, as_of, folder)
+    lake.promote(folder, run_key(as_of), REPLENISHMENT)
+    record_publication(lake, as_of, by)
+
+
 def keep_version(lake: Lake, as_of: date, folder: Path) -> int:
     """Store a folder that is about to be published as a version, unless the last version is the same run.
 
@@ -177,11 +193,16 @@ def roll_back(lake: Lake, as_of: date, number: int | None, by: str, note: str = 
 def withdraw(lake: Lake, as_of: date, by: str, note: str = "") -> Version:
     """Take the publication of a run date out of force; its versions are kept.
 
+    A withdrawal that was interrupted is completed.
+
     Raises:
         ConfigError: nothing of this date is in force.
     """
     keep_current(lake, as_of)
-    current = next((version for version in versions_of(lake, as_of) if version.in_force), None)
+    versions, events = versions_of(lake, as_of), events_of(lake, as_of)
+    current = next((version for version in versions if version.in_force), None)
+    if current is None and events and events[-1].action != WITHDRAWN:
+        current = next((version for version in versions if version.number == events[-1].version), None)
     if current is None:
         raise ConfigError(f"No publication of {as_of} is in force in {lake.root}. Known run dates: {_known(lake)}.")
     # First the file that readers wait for: without it the folder is not a publication.

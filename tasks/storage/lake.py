@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import platform
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -115,7 +117,7 @@ class Lake(ABC):
     @contextmanager
     def _temporary_file(self) -> Iterator[Path]:
         try:
-            with tempfile.TemporaryDirectory(prefix="write-", dir=self._scratch()) as folder:
+            with tempfile.TemporaryDirectory(prefix=f"{_writer()}-", dir=self._scratch()) as folder:
                 yield Path(folder) / "file"
         except OSError as error:
             raise StorageError(
@@ -208,6 +210,11 @@ class Lake(ABC):
     @abstractmethod
     def _put(self, file: Path, key: str, sha256: str) -> None:
         """Store a complete local file under its key, atomically."""
+
+
+def _writer() -> str:
+    """Names the process that writes a temporary file, so that a later one can remove it if the process is dead."""
+    return f"write-{platform.node()}-{os.getpid()}"
 
 
 def record_key(stage: str, key: str) -> str:

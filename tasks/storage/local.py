@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -46,6 +47,7 @@ class LocalLake(Lake):
         if not os.access(self._root / _SCRATCH, os.W_OK):
             raise ConfigError(f"storage: {self._root} is not writable. Set a folder that Restock can write to.")
         self._recover_all()
+        self._remove_leftovers()
 
     def read_bytes(self, key: str) -> bytes:
         """Return the content of a file."""
@@ -147,6 +149,13 @@ class LocalLake(Lake):
             for swap in sorted(path for path in swaps.iterdir() if path.is_dir()):
                 self._recover(unquote(swap.name))
 
+    def _remove_leftovers(self) -> None:
+        """Remove temporary files of processes of this machine that are dead."""
+        for folder in (self._root / _SCRATCH).glob(f"write-{platform.node()}-*"):
+            process = folder.name.removeprefix(f"write-{platform.node()}-").split("-")[0]
+            if process.isdigit() and not _is_alive(int(process)):
+                shutil.rmtree(folder, ignore_errors=True)
+
     def _recover(self, key: str) -> None:
         """Restore the previous folder after an interrupted publication and delete its temporary files."""
         swap, published = self._swap(key), self._path(key)
@@ -178,11 +187,22 @@ class LocalLake(Lake):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 file.replace(target)
+                _sync(target.parent)
                 break
             except FileNotFoundError:
                 # Another process deleted the last file of the folder, and the folder with it.
                 if attempt == _ATTEMPTS - 1:
                     raise
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _copy(folder: Path, names: list[str], target: Path) -> None:
