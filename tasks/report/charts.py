@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import pandas as pd
 
@@ -17,10 +18,11 @@ from tasks.report.drawing import Drawing
 from tasks.report.figures import ForecastFrames, forecast_figure, visits_figure
 from tasks.report.language import Language, message
 from tasks.report.stock_figures import StockFigures, StoreCard
-from tasks.report.visits_map import visits_maps
+from tasks.report.visits_map import STORES_PER_MAP, visits_maps
 
 SERIES_SHOWN = 12
 STORES_PER_PAGE = 60
+MAPS_SHOWN = 5
 _REFERENCE_POLICY = "eoq"
 _UNITS_PER = {
     "D": message("units per day, mean forecast"),
@@ -64,11 +66,15 @@ class Charts:
 
     @property
     def visits_maps(self) -> list[Drawing]:
-        """Maps of deliveries by store and period; empty without deliveries."""
+        """The first maps of deliveries by store and period, sixty stores each; empty without deliveries."""
         if self.outputs.visits.empty:
             return []
-        stores = self._champions[c.STORE_ID].astype(str).unique().tolist()
-        return list(visits_maps(self.outputs.visits, stores, self.horizon, self.say))
+        return list(islice(visits_maps(self.outputs.visits, self._stores, self.horizon, self.say), MAPS_SHOWN))
+
+    @property
+    def stores_without_map(self) -> int:
+        """Number of stores beyond the maps of deliveries."""
+        return max(0, len(self._stores) - MAPS_SHOWN * STORES_PER_MAP)
 
     @property
     def visits_drawing(self) -> Drawing | None:
@@ -123,6 +129,11 @@ class Charts:
         return [] if self._stock_figures is None else self._stock_figures.policies
 
     @property
+    def stores_left_out(self) -> int:
+        """Number of stores without a stock figure."""
+        return 0 if self._stock_figures is None else self._stock_figures.left_out
+
+    @property
     def store_pages(self) -> Iterator[StorePage]:
         """Stock figures of all stores, in groups."""
         if self._stock_figures is None:
@@ -134,12 +145,17 @@ class Charts:
             heading = say(
                 "{shown} of {count} stores, {first} to {last}",
                 shown=len(page),
-                count=say.number(len(cards)),
+                count=say.number(len(cards) + self.stores_left_out),
                 first=page[0].store,
                 last=page[-1].store,
             )
             more = say("{count} over capacity in some periods", count=over)
             yield StorePage(f"{heading} · {more}" if over else heading, page)
+
+    @cached_property
+    def _stores(self) -> list[str]:
+        """All stores of the network, those without a delivery included."""
+        return sorted({*self._champions[c.STORE_ID].astype(str), *self.outputs.visits[c.STORE_ID].astype(str)})
 
     @cached_property
     def _forecast_frames(self) -> ForecastFrames | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ _LEVELS = {
     PAIR: message("Store and category"),
 }
 _FORECAST = "champion"
+_HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -83,30 +85,27 @@ class ReviewAccuracy:
 
     def of(self, level: Sequence[str] = NETWORK) -> SumErrors:
         """Return the errors of the sums at a level: network, store, category, or store and category."""
-        return self._errors(self._sums, level)
+        return _errors(self._pooled(level, []).to_dict("index"))
 
     def by(self, column: str) -> dict[str, SumErrors]:
         """Return the errors of each store's or each category's total, the largest sales first."""
-        found = {str(name): self._errors(rows, (column,)) for name, rows in self._sums.groupby(column, sort=True)}
+        roles: dict[str, dict[str, dict[str, float]]] = {}
+        for (name, role), row in self._pooled([column], [column]).to_dict("index").items():
+            roles.setdefault(str(name), {})[str(role)] = row
+        found = {name: _errors(rows) for name, rows in sorted(roles.items())}
         return dict(sorted(found.items(), key=lambda item: -item[1].sold))
+
+    def _pooled(self, level: Sequence[str], groups: list[str]) -> pd.DataFrame:
+        """Return n, actual, mean and the sum of absolute errors of the level's sums, per group and role."""
+        sums = self._sums.groupby([c.MODEL, c.CUTOFF, *level], sort=True)[[c.ACTUAL, c.MEAN]].sum().reset_index()
+        sums = sums.assign(**{c.MAE: (sums[c.MEAN] - sums[c.ACTUAL]).abs(), c.N: 1})
+        return sums.groupby([*groups, c.MODEL], sort=True)[[c.N, c.ACTUAL, c.MEAN, c.MAE]].sum()
 
     @staticmethod
     def _of(role: str, rows: pd.DataFrame) -> pd.DataFrame:
         keys = [rows[name].astype(object) for name in (c.CUTOFF, *PAIR)]
         sums = rows[[c.ACTUAL, c.MEAN]].astype(np.float64).groupby(keys, observed=True).sum().reset_index()
         return sums.assign(**{c.MODEL: role})
-
-    @staticmethod
-    def _errors(sums: pd.DataFrame, level: Sequence[str]) -> SumErrors:
-        pooled = sums.groupby([c.MODEL, c.CUTOFF, *level], sort=True)[[c.ACTUAL, c.MEAN]].sum().reset_index()
-        errors = {}
-        for role, rows in pooled.groupby(c.MODEL, sort=True):
-            sold = float(rows[c.ACTUAL].sum())
-            off = float((rows[c.MEAN] - rows[c.ACTUAL]).abs().sum())
-            errors[str(role)] = (len(rows), sold, float(rows[c.MEAN].sum()), off / sold if sold else float("nan"))
-        count, sold, expected, error = errors.get(_FORECAST, (0, 0.0, 0.0, float("nan")))
-        baselines = [errors[name][3] for name in BASELINES if name in errors and np.isfinite(errors[name][3])]
-        return SumErrors(count, sold, expected, error, min(baselines, default=float("nan")))
 
 
 def levels_table(accuracy: ReviewAccuracy, say: Language) -> Table:
@@ -131,6 +130,14 @@ _HEADERS = (
     message("#Bias"),
     message("#Error of the best simple method"),
 )
+
+
+def _errors(roles: Mapping[Any, Mapping[str, float]]) -> SumErrors:
+    """Return the errors of the champions and of the better baseline: role to n, actual, mean, sum of errors."""
+    share = {role: row[c.MAE] / row[c.ACTUAL] if row[c.ACTUAL] else float("nan") for role, row in roles.items()}
+    baseline = min((share[name] for name in BASELINES if np.isfinite(share.get(name, np.nan))), default=float("nan"))
+    row = roles.get(_FORECAST, {c.N: 0, c.ACTUAL: 0.0, c.MEAN: 0.0})
+    return SumErrors(int(row[c.N]), row[c.ACTUAL], row[c.MEAN], share.get(_FORECAST, float("nan")), baseline)
 
 
 def _cells(errors: SumErrors, say: Language) -> tuple[str, ...]:
@@ -158,7 +165,7 @@ def poisson_error(backtest: pd.DataFrame) -> float:
     Returns:
         Sum of expected absolute errors per unit sold; NaN without sales.
     """
-    from scipy.stats import poisson
+    from scipy.special import pdtr
 
     known = backtest[np.isfinite(backtest[c.ACTUAL].to_numpy(dtype=np.float64))]
     if known.empty:
@@ -168,8 +175,11 @@ def poisson_error(backtest: pd.DataFrame) -> float:
     grouped = one[c.ACTUAL].astype(np.float64).groupby(keys).agg(["mean", "sum"])
     mean: FloatArray = grouped["mean"].to_numpy(dtype=np.float64)
     count = np.divide(grouped["sum"].to_numpy(dtype=np.float64), mean, out=np.zeros(len(mean)), where=mean > 0)
-    median = poisson.median(mean)
-    error = mean - median + 2 * (median * poisson.cdf(median, mean) - mean * poisson.cdf(median - 1, mean))
+    # The median of a Poisson distribution is at least mean - ln 2 and less than mean + 1/3 (Choi 1994).
+    median = np.maximum(np.ceil(mean - np.log(2)), 0.0)
+    median += pdtr(median, mean) < _HALF
+    below = np.where(median > 0, pdtr(np.maximum(median - 1, 0), mean), 0.0)
+    error = mean - median + 2 * (median * pdtr(median, mean) - mean * below)
     sold = float((mean * count).sum())
     return float((error * count).sum()) / sold if sold else float("nan")
 

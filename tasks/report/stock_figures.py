@@ -23,6 +23,7 @@ FloatArray = NDArray[np.float64]
 # A capacity above this multiple of the largest stock is written as text: drawing it would flatten the stock line.
 _LARGEST_DRAWN_CAPACITY = 2.5
 _NOTICEABLE_SHARE = 0.05
+STORES_DRAWN = 120
 _WIDTH, _HEIGHT = 560, 150
 
 
@@ -69,8 +70,17 @@ class StockFigures:
         )
         self._capacity = np.where(np.isfinite(capacity), capacity, -np.inf).max(axis=(0, 2), initial=-np.inf)
 
+    @property
+    def left_out(self) -> int:
+        """Number of stores without a card."""
+        return max(0, len(self._stores) - STORES_DRAWN)
+
     def cards(self) -> list[StoreCard]:
-        """Return one card per store, in the natural order of the ids."""
+        """Return one card per store, in the natural order of the ids.
+
+        A large network has cards for the :data:`STORES_DRAWN` stores that are over capacity longest under the chosen
+        policy, so that the page does not grow with the network.
+        """
         if not self.policies:
             return []
         with report_style():
@@ -79,12 +89,17 @@ class StockFigures:
             shown = [_Panel(one, self._periods) for one in axes]
             backdrop = Backdrop(figure, [(panel.axes, panel.changing) for panel in shown])
             cards = []
-            for store, name in enumerate(self._stores):
+            for store in self._drawn():
+                name = self._stores[store]
                 self._show(store, shown)
                 drawing = backdrop.draw(self._alt(store))
                 over = bool((np.nan_to_num(self._over[0, store]) > _NOTICEABLE_SHARE).any())
                 cards.append(StoreCard(str(name), self._facts(store), over, drawing))
         return cards
+
+    def _drawn(self) -> list[int]:
+        longest = np.argsort(-np.nansum(self._over[0], axis=1), kind="stable")
+        return sorted(longest[:STORES_DRAWN].tolist())
 
     def _grid(self, values: pd.Series, shape: tuple[int, int, int]) -> FloatArray:
         grid = np.full(shape, np.nan)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
+from tasks.report import stock_figures
 from tasks.report.stock_figures import StockFigures, StoreCard
 from tests.report.pictures import columns_with, dots_of
 
@@ -74,3 +75,9 @@ def test_two_policies_are_drawn_and_missing_ones_are_left_out() -> None:
     assert both.alt == "Store 1: stock, sales and capacity by period, genetic + eoq"
     assert cards(rows("1"))[0].drawing.alt.endswith("period, genetic")
     assert cards(rows("1"), policies=("ml",)) == []
+
+
+def test_a_large_network_has_figures_of_the_stores_over_capacity_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stock_figures, "STORES_DRAWN", 2)
+    frames = [rows(store, **{c.OVER: over}) for store, over in (("1", 0.0), ("2", 0.9), ("10", 0.2), ("11", 0.0))]
+    assert [card.store for card in cards(*frames)] == ["2", "10"]
