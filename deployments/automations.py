@@ -1,8 +1,8 @@
 """Prefect automations: what is watched, and which notifications are sent.
 
 ``python -m deployments.automations`` creates or updates them on the server of ``PREFECT_API_URL``. If
-``RESTOCK_WEBHOOK_URL`` is set, every notification is also posted there, as JSON with ``subject``, ``message`` and
-``text`` (both combined).
+``RESTOCK_WEBHOOK_URL`` is set, every notification is also posted there, as JSON with ``subject``, ``severity``,
+``message``, ``text`` (subject and message), ``deployment`` (it names the company) and ``link`` to the run.
 """
 
 from __future__ import annotations
@@ -139,12 +139,14 @@ class Notification(NamedTuple):
         events: Names of the events.
         about_run: Whether the events are about a flow run of a deployment.
         unless: Pattern of state messages without a notification, because another automation replaces their state.
+        severity: ``info``, ``warning`` or ``error``.
     """
 
     description: str
     events: set[str]
     about_run: bool = False
     unless: str = ""
+    severity: str = "warning"
 
 
 NOTIFICATIONS = {
@@ -154,17 +156,27 @@ NOTIFICATIONS = {
         {f"{RUN}.Failed", f"{RUN}.TimedOut", f"{RUN}.NotApproved"},
         about_run=True,
         unless=NEVER_RESUMED,
+        severity="error",
     ),
     "crashed run": Notification(
         "The process or the machine of a run stopped. The message says what to do.",
         {f"{RUN}.Crashed"},
         about_run=True,
         unless=KILLED,
+        severity="error",
+    ),
+    "cancelled run": Notification(
+        "A run was cancelled: its week may not be published.", {f"{RUN}.Cancelled"}, about_run=True
+    ),
+    "waiting for approval": Notification(
+        "A run waits until somebody approves or rejects its file.",
+        {f"{RUN}.Suspended", f"{RUN}.Paused"},
+        about_run=True,
     ),
     "data quality": Notification(
         "An input table has many invalid rows, or its data end before as_of.", {DATA_QUALITY_ALARM}
     ),
-    "published": Notification("A new replenishment file was published.", {PUBLICATION_FINISHED}),
+    "published": Notification("A new replenishment file was published.", {PUBLICATION_FINISHED}, severity="info"),
 }
 
 
@@ -180,9 +192,7 @@ def register(webhook_url: str | None) -> list[str]:
     webhook = _webhook_block(webhook_url) if webhook_url else None
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(NOTIFY).id
-        current = automations(
-            {name: _actions(name, one.about_run, deployment, webhook) for name, one in NOTIFICATIONS.items()}
-        )
+        current = automations({name: _actions(name, one, deployment, webhook) for name, one in NOTIFICATIONS.items()})
         existing = {automation.name: automation.id for automation in client.read_automations()}
         for automation in current:
             if automation.name in existing:
@@ -195,8 +205,8 @@ def register(webhook_url: str | None) -> list[str]:
     return [automation.name for automation in current]
 
 
-def _actions(name: str, about_run: bool, deployment: UUID, webhook: UUID | None) -> list[ActionTypes]:
-    message = ABOUT_LATE_RUN if name == LATE else ABOUT_RUN if about_run else ABOUT_EVENT
+def _actions(name: str, about: Notification, deployment: UUID, webhook: UUID | None) -> list[ActionTypes]:
+    message = ABOUT_LATE_RUN if name == LATE else ABOUT_RUN if about.about_run else ABOUT_EVENT
     actions: list[ActionTypes] = [
         RunDeployment(
             source="selected",
@@ -205,7 +215,10 @@ def _actions(name: str, about_run: bool, deployment: UUID, webhook: UUID | None)
         )
     ]
     if webhook is not None:
-        parts = {"subject": f"'{name}'", "message": message, "text": f"'{name}: ' ~ {message}"}
+        parts = {"subject": f"'{name}'", "severity": f"'{about.severity}'", "message": message}
+        parts["text"] = f"'{name}: ' ~ {message}"
+        if about.about_run:
+            parts |= {"deployment": "deployment.name", "link": "flow_run|ui_url"}
         fields = ", ".join(f'"{field}": {{{{ ({words}) | tojson }}}}' for field, words in parts.items())
         actions.append(CallWebhook(block_document_id=webhook, payload=f"{{{fields}}}"))
     return actions

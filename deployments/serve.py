@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 import httpx
 from prefect.client.schemas.schedules import CronSchedule
 from pydantic import ValidationError
 
+from deployments.company import company_of
 from deployments.files import HOST, files_server, serving
 from flows.dead_runs import end_dead_runs
 from flows.environment import QUIET
@@ -36,6 +38,8 @@ WEEKS_TO_BACKFILL = 4
 SECONDS_TO_START = 180
 SECONDS_TO_STOP = 20
 SECONDS_BETWEEN_CHECKS = 0.5
+SECONDS_OF_GOOD_HEALTH = 600
+LONGEST_PAUSE = 60.0
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -86,6 +90,7 @@ def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _as_interrupt)
     running: list[subprocess.Popen[bytes]] = []
+    worker: _Worker | None = None
     with _files(settings, port + 1 if files_port is None else files_port) as files:
         environment |= files
         try:
@@ -95,19 +100,20 @@ def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: 
             _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
             _prefect(["--no-prompt", "deploy", "--all"], environment)
             _python(["-m", "deployments.automations"], environment)
-            worker = f"restock-{platform.node()}"
-            for run in end_dead_runs(environment["PREFECT_API_URL"], worker):
-                click.echo(f"Marked as crashed, because its process no longer exists: {run}")
-            running.append(_start("prefect", ["worker", "start", "--pool", POOL, "--name", worker], environment))
-            pages = _pages(address, prefilled=None if settings_file else _demo_dates())
-            for line in _welcome(address, pages, environment):
+            name = f"restock-{platform.node()}"
+            _end_dead_runs(environment, name)
+            worker = _Worker(name, environment)
+            own = _own_deployments(address, company_of(str(settings)))
+            pages = _pages(address, own, prefilled=None if settings_file else _demo_dates())
+            paused = not all(schedule["active"] for schedule in own["weekly"]["schedules"])
+            for line in _welcome(address, pages, environment, paused):
                 click.echo(line)
             with announced({"PREFECT_API_URL": environment["PREFECT_API_URL"], **files}):
-                _watch(running)
+                _watch(running[0], worker)
         except KeyboardInterrupt:
             click.echo("Stopping ...")
         finally:
-            _stop(running)
+            _stop([*running, *([worker.process] if worker is not None else [])])
 
 
 def _check_schedule(cron: str, timezone: str) -> None:
@@ -144,36 +150,45 @@ def _files(settings: Path, port: int) -> Iterator[dict[str, str]]:
         yield {FILES_URL: os.environ.get(FILES_URL, address), FILES_ROOT: str(lake)}
 
 
-def _welcome(address: str, pages: dict[str, str], environment: dict[str, str]) -> list[str]:
+def _welcome(address: str, pages: dict[str, str], environment: dict[str, str], paused: bool) -> list[str]:
     how = "(Run, Custom run, Submit)"
-    files = [f"Files:          {environment[FILES_URL]}/runs/"] if FILES_URL in environment else []
+    files = [f"Files:          {environment[FILES_URL]}/"] if FILES_URL in environment else []
     return [
         "",
         f"Prefect UI:     {address}",
         f"Weekly run:     {pages['weekly']} {how}",
         f"Backfill:       {pages['backfill']} {how}",
         *files,
-        f"Scheduled:      '{environment['RESTOCK_CRON']}' in {environment['RESTOCK_TIMEZONE']}",
+        f"Scheduled:      '{environment['RESTOCK_CRON']}' in {environment['RESTOCK_TIMEZONE']}"
+        + (" (PAUSED; resume it on the page of the weekly run)" if paused else ""),
         f"Settings file:  {environment['RESTOCK_SETTINGS']}",
         "Stop with Ctrl-C. Operation and failures: docs/runbook.md",
     ]
 
 
-def _pages(address: str, prefilled: dict[str, str] | None) -> dict[str, str]:
+def _own_deployments(address: str, company: str) -> dict[str, dict[str, Any]]:
+    """Return the deployments of a company, by name without the company."""
+    found = httpx.post(f"{address}/api/deployments/filter", json={}).raise_for_status().json()
+    end = f"-{company}"
+    return {one["name"].removesuffix(end): one for one in found if one["name"].endswith(end)}
+
+
+def _pages(address: str, own: dict[str, dict[str, Any]], prefilled: dict[str, str] | None) -> dict[str, str]:
     """Return the address of every deployment's page, by name of the deployment.
 
     Args:
         address: Address of the server.
+        own: The company's deployments.
         prefilled: Values to show in the forms, by parameter. Deployments without the parameter ignore its value.
     """
     pages = {}
-    for deployment in httpx.post(f"{address}/api/deployments/filter", json={}).raise_for_status().json():
+    for name, deployment in own.items():
         known = deployment["parameter_openapi_schema"]["properties"]
-        values = {name: value for name, value in (prefilled or {}).items() if name in known}
+        values = {parameter: value for parameter, value in (prefilled or {}).items() if parameter in known}
         if values:
             given = {"parameters": {**deployment["parameters"], **values}}
             httpx.patch(f"{address}/api/deployments/{deployment['id']}", json=given).raise_for_status()
-        pages[deployment["name"]] = f"{address}/v2/deployments/deployment/{deployment['id']}"
+        pages[name] = f"{address}/v2/deployments/deployment/{deployment['id']}"
     return pages
 
 
@@ -232,11 +247,61 @@ def _wait_for_server(address: str, server: subprocess.Popen[bytes]) -> None:
         time.sleep(SECONDS_BETWEEN_CHECKS)
 
 
-def _watch(running: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Wait until a process stops unexpectedly, then raise."""
-    while all(process.poll() is None for process in running):
+class _Worker:
+    """The worker's process, started again when it ends: a run that used all memory may have taken it along."""
+
+    def __init__(self, name: str, environment: dict[str, str]) -> None:
+        self._name, self._environment = name, environment
+        self._failures, self._started, self._begin_at = 0, 0.0, 0.0
+        self.process = self._start()
+
+    def look_after(self) -> None:
+        """Start the worker again if it ended, after a pause that doubles with every end in a row."""
+        if self.process.poll() is None:
+            if self._failures and time.monotonic() - self._started > SECONDS_OF_GOOD_HEALTH:
+                self._failures = 0
+            return
+        if not self._begin_at:
+            pause = min(2.0**self._failures, LONGEST_PAUSE)
+            self._failures += 1
+            self._begin_at = time.monotonic() + pause
+            click.echo(
+                f"The worker stopped unexpectedly ({_how_it_ended(self.process.returncode)}). Server and UI go on; the "
+                f"worker starts again in {pause:.0f} s."
+            )
+        if time.monotonic() >= self._begin_at:
+            self._begin_at = 0.0
+            _end_dead_runs(self._environment, self._name)
+            self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._started = time.monotonic()
+        return _start("prefect", ["worker", "start", "--pool", POOL, "--name", self._name], self._environment)
+
+
+def _end_dead_runs(environment: dict[str, str], worker: str) -> None:
+    for run in end_dead_runs(environment["PREFECT_API_URL"], worker):
+        click.echo(f"Marked as crashed, because its process no longer exists: {run}")
+
+
+def _how_it_ended(code: int) -> str:
+    """The end of a process in words.
+
+    >>> _how_it_ended(-9), _how_it_ended(1)
+    ('killed by signal 9, SIGKILL; often because memory ran out', 'exit code 1; its message is above')
+    """
+    if code >= 0:
+        return f"exit code {code}; its message is above"
+    why = "; often because memory ran out" if -code == signal.SIGKILL else ""
+    return f"killed by signal {-code}, {signal.Signals(-code).name}{why}"
+
+
+def _watch(server: subprocess.Popen[bytes], worker: _Worker) -> None:
+    """Look after the worker until the server stops unexpectedly, then raise."""
+    while server.poll() is None:
+        worker.look_after()
         time.sleep(SECONDS_BETWEEN_CHECKS)
-    raise click.ClickException("The server or the worker stopped unexpectedly. Its message is above.")
+    raise click.ClickException(f"The Prefect server stopped unexpectedly ({_how_it_ended(server.returncode)}).")
 
 
 def _stop(running: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import date
 from functools import cache
 from pathlib import Path
 
+from flows.family import end_children_with_this_process, end_soon_after_a_signal
 from schemas.run import RunContext
 from tasks.configuration.settings_file import read_settings
 from tasks.inventory.registry import unknown_policies
 from tasks.storage.lake import Lake, open_lake
+
+# Prefect sets it in the process of a deployment's run.
+DEPLOYED = "PREFECT__FLOW_RUN_ID"
 
 
 def prepare_run(
@@ -36,6 +41,9 @@ def prepare_run(
     Raises:
         ConfigError: The settings are invalid.
     """
+    if DEPLOYED in os.environ:
+        end_soon_after_a_signal()
+        end_children_with_this_process()
     loaded = read_settings(Path(settings_file), overrides, checks=[unknown_policies])
     for warning in loaded.warnings:
         _warn_once(warning)
@@ -67,12 +75,20 @@ def _warn_once(warning: str) -> None:
 
 
 def today() -> date:
-    """Return the day on which the current flow run started, in the worker's time zone; today outside a flow run.
+    """Return the run date of the current flow run; today outside a flow run.
 
-    A run that resumes on a later day, after a retry or an approval, keeps the day on which it started.
+    A run of a schedule has the local date for which it was scheduled, also if it starts late. Any other run has the
+    day on which it started, in the worker's time zone; a run that resumes on a later day, after a retry or an
+    approval, keeps it.
     """
     from prefect.context import FlowRunContext
 
     context = FlowRunContext.get()
-    started = context.flow_run.start_time if context and context.flow_run else None
-    return started.astimezone().date() if started else date.today()
+    run = context.flow_run if context else None
+    if run is None or run.start_time is None:
+        return date.today()
+    if run.auto_scheduled and run.expected_start_time is not None:
+        from flows.schedules import schedule_of, scheduled_date
+
+        return scheduled_date(run.expected_start_time, *schedule_of(run))
+    return run.start_time.astimezone().date()

@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import click
+
 from flows.cli.terminal import say
 from flows.environment import COMMAND_LINE
+from flows.family import end_children_with_this_process, end_soon_after_a_signal
 
 
 def run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, ...], **parameters: Any) -> Any:
@@ -32,6 +35,8 @@ def run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, .
         os.environ.setdefault(variable, value)
     from flows.preparation import prepare_run
 
+    end_soon_after_a_signal(lambda text: click.echo(text, err=True))
+    end_children_with_this_process()
     prepare_run(settings_file, overrides=overrides)  # reports invalid settings before a server starts
     flow = getattr(importlib.import_module(f"flows.{module}"), name)
     from flows.server import on_the_served_server

@@ -31,6 +31,12 @@ ASKED_FOR = {"backfill": {"date_from", "date_to"}, "notify": {"subject", "messag
 # Read from the environment when the deployments are registered; deployments/serve.py sets them all.
 VARIABLES = {"RESTOCK_HOME", "RESTOCK_SETTINGS", "RESTOCK_CRON", "RESTOCK_TIMEZONE", "RESTOCK_POOL"}
 
+
+def kind(deployment: dict[str, Any]) -> str:
+    """The name of a deployment without the company."""
+    return str(deployment["name"]).removesuffix("-{{ company.name }}")
+
+
 by_name = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
 
 
@@ -73,17 +79,29 @@ def test_an_entrypoint_can_be_loaded(deployment: dict[str, Any], monkeypatch: py
     schema = flow.parameters
     given = set(deployment.get("parameters", {}))
     assert given <= set(schema.properties)
-    assert set(schema.required) - given == ASKED_FOR.get(deployment["name"], set())
+    assert set(schema.required) - given == ASKED_FOR.get(kind(deployment), set())
     unexplained = [name for name, field in schema.properties.items() if not field.get("description")]
     assert not unexplained, "the form shows nothing beside them"
 
 
-def test_only_the_weekly_run_has_a_schedule_and_a_second_one_is_cancelled() -> None:
-    limits = {deployment["name"]: deployment.get("concurrency_limit") for deployment in DEPLOYMENTS}
-    scheduled = [deployment["name"] for deployment in DEPLOYMENTS if deployment.get("schedules")]
+def test_only_the_weekly_run_has_a_schedule_and_a_second_one_waits() -> None:
+    limits = {kind(deployment): deployment.get("concurrency_limit") for deployment in DEPLOYMENTS}
+    scheduled = [kind(deployment) for deployment in DEPLOYMENTS if deployment.get("schedules")]
     assert scheduled == ["weekly"]
-    assert limits["weekly"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
-    assert limits["backfill"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+    assert limits["weekly"] == limits["backfill"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+
+
+@by_name
+def test_every_deployment_but_the_notifications_carries_the_company(deployment: dict[str, Any]) -> None:
+    own = deployment["name"].endswith("-{{ company.name }}")
+    assert own == (deployment["name"] != "notify")
+    assert own == ("company.name" in deployment["work_pool"].get("work_queue_name", ""))
+
+
+def test_registering_again_does_not_wake_a_paused_schedule() -> None:
+    schedules = [schedule for deployment in DEPLOYMENTS for schedule in deployment.get("schedules", [])]
+    assert schedules
+    assert not any("active" in schedule for schedule in schedules), "Prefect would set it again"
 
 
 def test_every_deployment_has_the_version_of_the_package_and_says_what_it_does() -> None:

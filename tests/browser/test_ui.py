@@ -16,6 +16,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from deployments.company import company_of
 from tests.browser import chromium
 from tests.commands import PrefectHome
 from tests.flows import mini_company
@@ -54,7 +55,7 @@ class Served(NamedTuple):
 
     def form(self, **given: object) -> str:
         """Address of the form of the weekly run, with these fields filled in."""
-        deployment = self.ask("deployments/name/weekly_replenishment/weekly")["id"]
+        deployment = self.ask(f"deployments/name/weekly_replenishment/weekly-{company_of(str(self.settings))}")["id"]
         parameters = quote(json.dumps({"settings_file": str(self.settings), "as_of": mini_company.AS_OF, **given}))
         return f"{self.address}/v2/deployments/deployment/{deployment}/run?parameters={parameters}"
 

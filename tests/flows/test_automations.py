@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.system]
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_WAIT = 240
 SECONDS_UNTIL_LATE = 4
+COMPANY = "mini"
 
 
 class Server(NamedTuple):
@@ -49,7 +50,7 @@ class Server(NamedTuple):
 
     def begin(self, settings: Path, **given: object) -> UUID:
         """A run of the weekly deployment, due at once."""
-        deployment = self.client.read_deployment_by_name("weekly_replenishment/weekly").id
+        deployment = self.client.read_deployment_by_name(f"weekly_replenishment/weekly-{COMPANY}").id
         parameters = {"settings_file": str(settings), "as_of": mini_company.AS_OF, **given}
         return self.client.create_flow_run_from_deployment(
             deployment, parameters=parameters, state=Scheduled(scheduled_time=datetime.now(UTC))
@@ -125,6 +126,7 @@ def server(
         "RESTOCK_WEBHOOK_URL": webhook[0],
         "RESTOCK_HOME": str(ROOT),
         "RESTOCK_SETTINGS": "settings.yaml",
+        "RESTOCK_COMPANY": COMPANY,
         "RESTOCK_CRON": "0 5 * * 1",
         "RESTOCK_TIMEZONE": "UTC",
         "RESTOCK_POOL": "local-process",
@@ -156,7 +158,7 @@ def server(
 
 def test_a_run_that_no_worker_takes_is_told(server: Server, company: Path) -> None:
     run = server.begin(company)
-    assert "weekly, due " in server.told("late run", "has not started. Is a worker running?")
+    assert f"weekly-{COMPANY}, due " in server.told("late run", "has not started. Is a worker running?")
     server.client.delete_flow_run(run)
 
 

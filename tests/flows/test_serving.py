@@ -17,11 +17,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from prefect import flow
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Running
 
 from deployments.automations import NOTIFICATIONS
+from deployments.company import company_of
 from deployments.ecs.pool import create_pool, job_template
 from deployments.serve import serve
 from flows.dead_runs import end_dead_runs
@@ -32,7 +33,9 @@ from tests.ports import free_port
 pytestmark = [pytest.mark.flow, pytest.mark.system]
 
 ROOT = Path(__file__).parents[2]
-DEPLOYED = [entry["name"] for entry in yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]]
+DEPLOYED = [
+    entry["name"].split("-{{")[0] for entry in yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]
+]
 SECONDS_TO_WAIT = 240
 
 
@@ -70,7 +73,9 @@ def test_one_command_serves_deployments_automations_and_the_schedule(
 ) -> None:
     address, process = served
     with temporary_settings({PREFECT_API_URL: address}), get_client(sync_client=True) as client:
-        deployed = {deployment.name: deployment for deployment in client.read_deployments()}
+        end = f"-{company_of(str(company))}"
+        deployed = {deployment.name.removesuffix(end): deployment for deployment in client.read_deployments()}
+        assert all(one.name.endswith(end) for name, one in deployed.items() if name != "notify")
         assert sorted(deployed) == sorted(DEPLOYED)
         assert [str(schedule.schedule.timezone) for schedule in deployed["weekly"].schedules] == ["America/Santiago"]
 
@@ -98,12 +103,75 @@ def test_one_command_serves_deployments_automations_and_the_schedule(
         assert f"recorded by the server of `make serve`: {address.removesuffix('/api')}" in done.stdout
         assert [run.name for run in client.read_flow_runs() if mini_company.AS_OF in run.name]
 
+        # The worker is started again when it is killed; server and UI stay up.
+        log = tmp_path / "serve.log"
+        worker = worker_of(process.pid)
+        os.kill(worker, signal.SIGKILL)
+        until = time.monotonic() + SECONDS_TO_WAIT
+        while (again := worker_of(process.pid)) in (None, worker):
+            assert time.monotonic() < until, log.read_text()
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.3)
+        assert "The worker stopped unexpectedly (killed by signal 9, SIGKILL" in log.read_text()
+        assert client.read_deployments()
+
+        pause_and_share(
+            client, deployed["weekly"].id, {**environment, "RESTOCK_POOL": "local-process"}, company, tmp_path
+        )
+
     process.send_signal(signal.SIGINT)
     assert process.wait(SECONDS_TO_WAIT) == 0
     assert not list((tmp_path / "home").glob("restock-served*")), "a run would look for a server that is gone"
     port = int(address.split(":")[2].split("/")[0])
     with socket.socket() as one:
         assert one.connect_ex(("127.0.0.1", port)) != 0, "the server still listens"
+
+
+def worker_of(serve: int) -> int | None:
+    """The process of the worker that `make serve` started."""
+    for name in os.listdir("/proc"):
+        try:
+            words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
+            parent = int(Path(f"/proc/{name}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (OSError, ValueError, IndexError):
+            continue
+        if parent == serve and b"worker" in words:
+            return int(name)
+    return None
+
+
+def pause_and_share(
+    client: SyncPrefectClient, weekly: UUID, environment: dict[str, str], company: Path, tmp_path: Path
+) -> None:
+    """A paused schedule stays paused when the company is deployed again, and another company replaces nothing."""
+    (schedule,) = client.read_deployment(weekly).schedules
+    client.update_deployment_schedule(weekly, schedule.id, active=False)
+    other = mini_company.write(tmp_path / "other")
+    content = yaml.safe_load(other.read_text("utf-8"))
+    other.write_text(yaml.safe_dump({**content, "name": "other company"}))
+    twin = mini_company.write(tmp_path / "twin")
+
+    def deploy(settings: Path) -> subprocess.CompletedProcess[str]:
+        given = {"RESTOCK_HOME": str(ROOT), "RESTOCK_CRON": "0 5 * * 1", "RESTOCK_TIMEZONE": "Europe/Madrid"}
+        return subprocess.run(
+            [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+            cwd=ROOT,
+            env={**environment, **given, "RESTOCK_SETTINGS": str(settings)},
+            timeout=SECONDS_TO_WAIT,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    assert deploy(other).returncode == 0
+    assert deploy(company).returncode == 0
+    refused = deploy(twin)
+    assert "another settings file" in refused.stdout + refused.stderr
+    found = {one.name: one for one in client.read_deployments() if one.name.startswith("weekly-")}
+    assert {one.parameters["settings_file"] for one in found.values()} == {str(company), str(other)}
+    own, foreign = found[f"weekly-{company_of(str(company))}"], found["weekly-other-company"]
+    assert [one.active for one in own.schedules] == [False], "the pause was forgotten"
+    assert [one.active for one in foreign.schedules] == [True]
 
 
 def test_a_port_of_the_files_that_is_taken_is_told_before_a_server_starts(company: Path) -> None:

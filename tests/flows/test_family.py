@@ -1,0 +1,80 @@
+"""Processes end with the run that started them, and a signal ends a run soon."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="the watchdog reads /proc"),
+]
+
+ROOT = Path(__file__).parents[2]
+SECONDS_TO_WAIT = 60
+CHILD = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
+PARENT = f"""
+import subprocess, sys, time
+from flows import family
+family.SECONDS_TO_STOP = 1.0
+family.end_children_with_this_process()
+family.end_soon_after_a_signal(lambda text: print(text, flush=True))
+child = subprocess.Popen([sys.executable, "-c", {CHILD!r}])
+print(child.pid, flush=True)
+"""
+SLEEP = "time.sleep(600)\n"
+# A computation that swallows what the handler raises, as a library may.
+DEAF = """
+while True:
+    try:
+        time.sleep(600)
+    except BaseException:
+        pass
+"""
+
+
+def parent(then: str) -> tuple[subprocess.Popen[str], int]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PARENT + then], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+def is_alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def wait_for_the_end(process: int) -> None:
+    until = time.monotonic() + SECONDS_TO_WAIT
+    while is_alive(process):
+        assert time.monotonic() < until, "the child lives on"
+        time.sleep(0.1)
+
+
+def test_a_killed_run_leaves_no_process_behind() -> None:
+    process, child = parent(SLEEP)
+    assert is_alive(child)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(SECONDS_TO_WAIT)
+    wait_for_the_end(child)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("then", [SLEEP, DEAF], ids=["waiting", "deaf"])
+def test_a_signal_ends_a_run_and_says_how_to_go_on(number: signal.Signals, then: str) -> None:
+    process, child = parent(then)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=SECONDS_TO_WAIT)
+    assert "Finished stages are kept. Start the same command again to resume." in out
+    wait_for_the_end(child)
