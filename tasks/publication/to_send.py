@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
+from schemas.errors import first_few
 from schemas.outputs import EXPECTED, FIRM, PAIR, RunOutputs
 from tasks.report.sending import units_to_send
 
@@ -79,3 +80,22 @@ def _later(deliveries: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     first = known[c.VISIT_DATE].reindex(pairs).to_numpy()
     later = pd.to_datetime(deliveries[c.VISIT_DATE]).to_numpy() > first
     return deliveries[later | pd.isna(first)].assign(**{c.STATUS: EXPECTED})
+
+
+def broken_packs(outputs: RunOutputs) -> list[str]:
+    """Return a warning if quantities to send are not whole packs."""
+    known, transfers = outputs.explanations, outputs.transfers
+    if known is None or transfers is None or c.PACK_SIZE not in known.columns:
+        return []
+    keys = pd.MultiIndex.from_frame(known[list(PAIR)].astype(str))
+    pairs = pd.MultiIndex.from_frame(transfers[list(PAIR)].astype(str))
+    pack = pd.Series(known[c.PACK_SIZE].to_numpy(dtype=np.float64), keys).reindex(pairs).fillna(1.0).clip(lower=1.0)
+    rows = transfers.assign(**{c.PACK_SIZE: pack.to_numpy()})
+    rows = rows[rows[c.QUANTITY].to_numpy() % rows[c.PACK_SIZE].to_numpy() != 0]
+    if rows.empty:
+        return []
+    named = [
+        f"{store} / {sku} ({units} units, pack of {size:g})"
+        for store, sku, units, size in rows[[*PAIR, c.QUANTITY, c.PACK_SIZE]].itertuples(index=False)
+    ]
+    return [f"transfers.csv: quantities that are not whole packs: {first_few(named)}"]

@@ -47,7 +47,7 @@ from tasks.publication.manifest import (
 from tasks.publication.output_files import write_output
 from tasks.publication.planner_workbook import write_planner_workbook
 from tasks.publication.product_names import described
-from tasks.publication.to_send import with_quantities_to_send
+from tasks.publication.to_send import broken_packs, with_quantities_to_send
 from tasks.publication.versions import put_in_force, record_publication
 from tasks.report.page import ReportData, render_report
 from tasks.storage.code_version import code_version
@@ -91,6 +91,7 @@ def publish_run(
     earlier = latest_before(lake, run.as_of)
     last_week, warnings = _last_week(earlier, run, outputs)
     facts = _guarded(facts, run, outputs, earlier, last_week)
+    warnings = [*warnings, *broken_packs(outputs)]
     facts = replace(facts, warnings=[*facts.warnings, *warnings])
     with lake.exclusive(), tempfile.TemporaryDirectory(prefix="publication-") as name:
         folder = Path(name)

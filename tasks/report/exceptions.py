@@ -39,6 +39,8 @@ OVERSTOCK_WEEKS = 13.0
 # A store is over capacity if more than this share of the sample paths exceeds its capacity in any period.
 SHARE_OF_PATHS = 0.05
 _NO_CONSTRAINT = "none"
+# Constraint: the column with the units that it took from the target, as a negative number.
+_TAKEN_BY = {"DC stock": c.BY_DC, "storage capacity": c.BY_CAPACITY}
 # The retailer's own rule: nothing to decide this week.
 _INTENDED = ("lifecycle rule",)
 _NOT_APPLIED = ("expired", "matches no target")
@@ -125,7 +127,16 @@ def _shortage(row: dict[str, object], stock: float, after: float, limit: str, la
             send=language.number(after - stock),
         )
     ]
-    if limit != _NO_CONSTRAINT:
+    taken = -float(str(row.get(_TAKEN_BY.get(limit, ""), 0.0)))
+    if taken > 0:
+        parts.append(
+            language(
+                "constraint: {limit}, which took {units} units",
+                limit=language.known(limit),
+                units=language.number(taken),
+            )
+        )
+    elif limit != _NO_CONSTRAINT:
         parts.append(language("constraint: {limit}", limit=language.known(limit)))
     return "; ".join(parts)
 

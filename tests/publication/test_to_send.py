@@ -10,7 +10,7 @@ import pytest
 
 from schemas import columns as c
 from schemas.outputs import RunOutputs
-from tasks.publication.to_send import with_quantities_to_send
+from tasks.publication.to_send import broken_packs, with_quantities_to_send
 from tests.publication import fake_run
 
 FIRST, SECOND = pd.Timestamp("2025-01-03"), pd.Timestamp("2025-01-10")
@@ -75,3 +75,13 @@ def test_store_without_a_delivery_has_transfers_without_a_date() -> None:
     assert outputs.transfers is not None
     assert outputs.transfers[c.DELIVERY_DATE].isna().tolist() == [True]
     assert outputs.deliveries.empty
+
+
+def test_quantities_that_are_not_whole_packs_are_a_warning() -> None:
+    pairs = [
+        {c.SKU: sku, c.TARGET_QUANTITY: 9, c.PACK_SIZE: pack} for sku, pack in (("a", 6.0), ("b", 4.0), ("c", 0.0))
+    ]
+    assert broken_packs(run(*pairs)) == [
+        "transfers.csv: quantities that are not whole packs: 1 / b (6 units, pack of 4) (1 in all)"
+    ]
+    assert broken_packs(run(pairs[0], pairs[2])) == []

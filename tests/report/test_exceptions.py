@@ -61,7 +61,7 @@ def test_shortage_is_the_demand_that_target_and_stock_do_not_cover() -> None:
     # 9.5 expected, 5 there after the delivery: 4.5 units, 45 money; 7 units a week: 5 units last 0.7 weeks.
     rows = pairs(
         {"sku": "a", "sku_forecast": 9.5, "target_quantity": 5, "limit": "DC stock"},
-        {"sku": "b", "sku_forecast": 6.0, "target_quantity": 5, "limit": "none"},
+        {"sku": "b", "sku_forecast": 6.0, "target_quantity": 5, "limit": "none", "by_dc": 0.0},
     )
     table = found(outputs(rows))
     assert list(table.columns) == list(COLUMNS)
@@ -69,7 +69,8 @@ def test_shortage_is_the_demand_that_target_and_stock_do_not_cover() -> None:
     assert (first[c.KIND], first[c.SKU], first[c.PRODUCT_NAME], first[c.CATEGORY]) == (CUT, "a", "Boot A", "boots")
     assert (first[c.UNITS], first[c.MONEY], first[c.WEEKS_OF_COVER]) == (4.5, 45.0, 0.7)
     assert first[c.REASON] == (
-        "expected demand 9.5 units until the next delivery; 3 in stock, 2 to send; constraint: DC stock"
+        "expected demand 9.5 units until the next delivery; 3 in stock, 2 to send; "
+        "constraint: DC stock, which took 2 units"
     )
     assert (second[c.KIND], second[c.UNITS]) == (STOCK_OUT, 1.0)
     assert np.isnan(second[c.MONEY])
