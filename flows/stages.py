@@ -33,7 +33,7 @@ from tasks.stages.backfill import judge_weeks
 from tasks.stages.calibrate import calibrate_costs
 from tasks.stages.compare import compare_models
 from tasks.stages.deepar_hooks import close_endpoints, stop_jobs
-from tasks.stages.events import report_alarms, report_warnings
+from tasks.stages.events import report_alarms
 from tasks.stages.features import build_features
 from tasks.stages.forecast import forecast_model_shard, plan_shards, summarize_forecasts
 from tasks.stages.ingest import ingest_tables
@@ -167,7 +167,6 @@ def replenish(run: RunContext, approve: bool = False) -> PublicationRecord:
     """
     planned = plan_week(run)
     panel = planned.panel.result()
-    report_warnings(run, panel.warnings)
     report_alarms(run, [*panel.alarms, *planned.comparison.result().alarms, *planned.plan.result().alarms])
     approval = None
     if approve and not run.dry_run:

@@ -112,7 +112,6 @@ class PanelRecord(Record):
     planned_prices: TableRef
     new_series: TableRef | None = None
     stock_counted: bool = False
-    warnings: list[str] = []
     alarms: list[Alarm] = []
     summary: Summary = {}
     seconds: float = 0.0

@@ -217,6 +217,16 @@ PROMOTIONS = TableContract(
         ColumnRule(c.DISCOUNT, "number", nullable=True, minimum=0, maximum=1),
     ),
 )
+BUNDLES = TableContract(
+    "bundles",
+    (
+        _sku(),
+        ColumnRule(c.COMPONENT_SKU, "id", required=True, references="products"),
+        ColumnRule(c.QUANTITY, "number", required=True, minimum=1e-6),
+    ),
+    key=(c.SKU, c.COMPONENT_SKU),
+    repeats="fault",
+)
 
 # What an override does to a target: take its place, multiply it, or bound it from above.
 SET = "set"
@@ -241,5 +251,8 @@ OVERRIDES = TableContract(
 # Referenced tables come before those that refer to them.
 TABLES: dict[str, TableContract] = {
     table.name: table
-    for table in (STORES, PRODUCTS, SALES, STOCK, DC_STOCK, DC_INBOUND, CALENDAR, AVAILABILITY, PROMOTIONS, OVERRIDES)
+    for table in (
+        *(STORES, PRODUCTS, SALES, STOCK, DC_STOCK, DC_INBOUND),
+        *(CALENDAR, AVAILABILITY, PROMOTIONS, BUNDLES, OVERRIDES),
+    )
 }

@@ -40,6 +40,9 @@ IN_TRANSIT = "in_transit"
 AVAILABLE = "available"
 RESERVE = "reserve"
 
+# bundles
+COMPONENT_SKU = "component_sku"
+
 # calendar and availability
 OPEN = "open"
 HOLIDAY = "holiday"

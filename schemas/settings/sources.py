@@ -170,6 +170,7 @@ class Sources(Strict):
     calendar: SourceSettings | None = None
     availability: SourceSettings | None = None
     promotions: SourceSettings | None = None
+    bundles: SourceSettings | None = None
     overrides: SourceSettings | None = None
 
     def named(self) -> dict[str, SourceSettings]:

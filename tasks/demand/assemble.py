@@ -47,10 +47,8 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice) -> PanelRec
     build = build_panel(prepared)
     panel = scoped(build.panel, inputs.stores, inputs.categories, inputs.as_of)
     new = new_pairs(prepared)
-    facts = sku_facts(prepared, new.pairs)
+    facts = _without(sku_facts(prepared, new.pairs), build.ended)
     added = _in_scope(new_series(prepared, facts, new), inputs.stores, inputs.categories)
-    counted = bool(facts[c.ON_HAND].notna().any())
-    uncounted = "stock" in inputs.tables and not counted
     frames = {name: lake.write_table(f"features/{name}", frame) for name, frame in to_frames(panel).items()}
     return PanelRecord(
         as_of=inputs.as_of,
@@ -60,15 +58,15 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice) -> PanelRec
         cleaning_log=lake.write_table("features/cleaning_log", build.cleaning_log),
         sku_facts=lake.write_table("features/sku_facts", _in_scope(facts, inputs.stores, inputs.categories)),
         new_series=lake.write_table("features/new_series", added) if len(added) else None,
-        alarms=[*new_alarms(new), *superseded_alarm(prepared)],
         planned_prices=lake.write_table("features/planned_prices", planned_sku_prices(prepared)),
-        stock_counted=counted,
-        warnings=[
-            *build.warnings,
-            *([f"stock: no count on or before {inputs.as_of}; it is taken as 0"] if uncounted else []),
-        ],
+        stock_counted=bool(facts[c.ON_HAND].notna().any()),
+        alarms=[*build.alarms, *new_alarms(new), *superseded_alarm(prepared)],
         summary=_summary(build, panel),
     )
+
+
+def _without(facts: pd.DataFrame, stores: Sequence[str]) -> pd.DataFrame:
+    return facts[~facts[c.STORE_ID].astype(str).isin(stores)].reset_index(drop=True)
 
 
 def _in_scope(facts: pd.DataFrame, stores: Sequence[str], categories: Sequence[str]) -> pd.DataFrame:

@@ -157,7 +157,7 @@ def _of_store(store: str, recent: pd.DataFrame, sold: pd.DataFrame, prepared: Pr
     stores = prepared.tables["stores"]
     if c.STORE_TYPE in stores.columns:
         types = pd.Series(stores[c.STORE_TYPE].astype(str).to_numpy(), index=stores[c.STORE_ID].astype(str))
-        same = [other for other in alike if types[other] == types[store]] if pd.notna(types[store]) else []
+        same = [other for other in alike if types.get(other) == types[store]] if pd.notna(types[store]) else []
         alike = same if len(same) >= rule.fewest_alike else alike
     rows = sold[sold[c.STORE_ID].isin(alike)].groupby(c.SKU, sort=True)[c.RECENT_UNITS].agg(["sum", "size"])
     kept = rows[(rows["sum"] > 0) & (rows["size"] >= rule.carried_by * len(alike))]

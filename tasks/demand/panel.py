@@ -10,14 +10,20 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
+from schemas.alarms import Alarm
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
 from schemas.settings.slices import PanelSlice
+from tasks.demand.axis import informative, known_feature
+from tasks.demand.checks.tables import ended_stores, table_alarms
+from tasks.demand.cleaning.corrections import VOID
 from tasks.demand.cleaning.exposure import StorePeriods, known_demand, out_of_stock, store_periods, units_sold
 from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.cleaning.sales import SaleCells, returned_lines
+from tasks.demand.cleaning.sku_gaps import local_gaps
 from tasks.demand.features.dates import public_holidays, special_periods, time_features
 from tasks.demand.features.promotions import promotion_features
 from tasks.demand.panel_frames import from_frames, to_frames
+from tasks.demand.sold_units import last_stock
 
 __all__ = ["PanelBuild", "build_panel", "from_frames", "to_frames"]
 
@@ -26,6 +32,7 @@ OUTLIER = "outlier"
 OPEN_AFTER_ALL = "open_after_all"
 OUT_OF_STOCK = "out_of_stock"
 SILENT = "store_without_rows"
+SKU_GAP = "sku_without_rows"
 MERGED = "merged_product"
 # Product columns that link SKUs.
 _NOT_FEATURES = (c.LIKE, c.REPLACES, c.REPLACED_BY, c.REPLACED_ON)
@@ -41,13 +48,15 @@ class PanelBuild:
             units, treatment and reason.
         treatment_counts: treatment to number of cases; in addition to those in ``cleaning_log``, the store-periods
             without rows, the SKU-periods out of stock and the products with a merged value.
-        warnings: for the operator and the data owner.
+        alarms: what looks wrong in the tables, with what was done about it.
+        ended: stores that get no target: closed for good, or not in the stores table.
     """
 
     panel: Panel
     cleaning_log: pd.DataFrame
     treatment_counts: dict[str, int]
-    warnings: list[str]
+    alarms: list[Alarm]
+    ended: tuple[str, ...]
 
 
 def build_panel(prepared: Prepared) -> PanelBuild:
@@ -68,10 +77,12 @@ def build_panel(prepared: Prepared) -> PanelBuild:
     """
     tables, settings, as_of = prepared.tables, prepared.settings, prepared.as_of
     cells, axis, calendar, outliers = prepared.cells, prepared.axis, prepared.calendar, prepared.outliers
-    stores = store_periods(cells, calendar.closed)
-    missing = out_of_stock(tables.get("availability"), cells, as_of)
+    stores = store_periods(cells, calendar.closed, prepared.usual, prepared.partial, prepared.planned)
+    availability = tables.get("availability")
+    missing = out_of_stock(availability, cells, as_of)
+    local = local_gaps(cells, stores, last_stock(tables.get("stock"), as_of)) if availability is None else missing[:0]
     outlier_keys = (cells.cell_pair * cells.history + cells.cell_period)[outliers]
-    demand = known_demand(cells, stores, np.union1d(missing, outlier_keys))
+    demand = known_demand(cells, stores, np.unique(np.concatenate([missing, local, outlier_keys])))
     panel = Panel(
         frequency=cells.frequency,
         series=_series(prepared),
@@ -84,18 +95,26 @@ def build_panel(prepared: Prepared) -> PanelBuild:
         sold=units_sold(cells, stores),
     )
     cleaning_log = pd.concat(
-        [_returns(tables, as_of), _outliers(cells, outliers, settings), _open_after_all(cells, stores)],
+        [
+            _returns(tables, as_of),
+            _treated(prepared.voided, VOID, "a line and the line that cancels it: no demand"),
+            _outliers(cells, outliers, settings),
+            _open_after_all(cells, stores),
+        ],
         ignore_index=True,
     )
     counts = cleaning_log[c.TREATMENT].value_counts().sort_index().to_dict()
     counts |= {OUT_OF_STOCK: len(missing), SILENT: _silent_periods(cells, stores)}
-    counts |= {MERGED: _merged(prepared)}
-    return PanelBuild(panel, cleaning_log, counts, _warnings(prepared, stores))
+    counts |= {SKU_GAP: len(local), MERGED: _merged(prepared)}
+    return PanelBuild(
+        panel, cleaning_log, counts, table_alarms(prepared, stores, local), ended_stores(prepared, stores)
+    )
 
 
 def _series(prepared: Prepared) -> pd.DataFrame:
     """store_id, category, features of the store, and those of the product that are one per category."""
     cells, stores = prepared.cells, prepared.tables["stores"]
+    stores = stores.drop(columns=[c.OPENED_ON, c.CLOSED_ON], errors="ignore")
     stores = stores.assign(**{c.STORE_ID: stores[c.STORE_ID].astype(str)})
     products = prepared.products.drop(columns=[c.SKU, *_NOT_FEATURES], errors="ignore")
     stores = stores.drop(columns=[c.OPENED_ON, c.CLOSED_ON], errors="ignore")
@@ -124,7 +143,20 @@ def _known(prepared: Prepared) -> dict[str, KnownFeature]:
         **special_periods(axis, settings.special_periods, cells.n),
         **promotion_features(tables.get("promotions"), tables["products"], cells, axis),
         **prepared.calendar.features,
+        **_open(prepared),
     }
+
+
+def _open(prepared: Prepared) -> dict[str, KnownFeature]:
+    """The calendar's feature ``open``, with the days on which a store is usually closed."""
+    closed = prepared.usual | prepared.closing
+    if not closed.any():
+        return {}
+    cells, calendar = prepared.cells, prepared.calendar.features
+    share = (~closed[cells.series_store]).astype(np.float64)
+    if c.OPEN in calendar:
+        share = np.minimum(share, calendar[c.OPEN].values[calendar[c.OPEN].row_of_series])
+    return informative({c.OPEN: known_feature(share, np.arange(cells.n))})
 
 
 def _observed(cells: SaleCells, sound: BoolArray) -> dict[str, SmallFloatArray]:
@@ -187,20 +219,3 @@ def _merged(prepared: Prepared) -> int:
     names = list(prepared.settings.cleaning.merge_prefixes)
     before, after = prepared.tables["products"][names].astype(object), prepared.products[names].astype(object)
     return int((before.ne(after) & before.notna()).any(axis=1).sum())
-
-
-def _warnings(prepared: Prepared, stores: StorePeriods) -> list[str]:
-    found = []
-    as_of, axis, frequency = prepared.as_of, prepared.axis, prepared.settings.period
-    if not frequency.is_boundary(as_of):
-        found.append(
-            f"as_of {as_of} is inside a period of {frequency.code}: that of {axis.periods[axis.history - 1].date()} "
-            f"counts as finished. Run at a boundary, such as {axis.periods[axis.history].date()}"
-        )
-    tail = int(stores.tail.sum())
-    if tail:
-        found.append(
-            f"sales end at {axis.periods[axis.history - tail - 1].date()}: the {tail} periods from there to as_of "
-            f"{as_of} are unknown. Deliver the newer sales, or set --as-of to the first missing day"
-        )
-    return [*found, *prepared.calendar.warnings]

@@ -45,10 +45,11 @@ def weekly_inputs(lake: Lake, settings: PlanSlice, as_of: date, given: PlanInput
 
     tables = {name: lake.read_table(ref) for name, ref in given.tables.items()}
     prices = lake.read_table(given.planned_prices)
+    facts = lake.read_table(given.sku_facts)
     return WeeklyInputs(
-        forecast=_champion_rows(lake.read_table(given.forecast)),
+        forecast=_champion_rows(_of_stores(lake.read_table(given.forecast), facts)),
         backtest=_champion_folds(lake, given),
-        sku_facts=lake.read_table(given.sku_facts),
+        sku_facts=facts,
         stores=tables["stores"],
         settings=settings,
         dc_stock=last_dc_stock(tables.get("dc_stock"), as_of, tables.get("dc_inbound")),
@@ -70,6 +71,11 @@ def _champion_paths(lake: Lake, given: PlanInputs) -> list[pd.DataFrame]:
     tables = [lake.read_table(ref) for ref in given.paths]
     found = [table.astype({key: str for key in keys}).merge(champions, on=keys) for table in tables]
     return [table.drop(columns=c.MODEL) for table in found if len(table)]
+
+
+def _of_stores(forecast: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
+    """The forecast without stores that get no target: closed for good, or no longer listed."""
+    return forecast[forecast[c.STORE_ID].astype(str).isin(facts[c.STORE_ID].astype(str).unique())]
 
 
 def _champion_rows(forecast: pd.DataFrame) -> pd.DataFrame:

@@ -154,7 +154,6 @@ def _facts(inputs: PublicationInputs) -> RunFacts:
         reasons=ingested.reasons,
         failures=comparison.failures,
         alarms=[*ingested.alarms, *panel.alarms, *comparison.alarms, *plan.alarms],
-        warnings=panel.warnings,
         notes={"Remarks on forecasts": comparison.notes, "Remarks on the plan": plan.notes},
         seconds=_seconds(inputs),
         stock_given=panel.stock_counted,

@@ -18,13 +18,9 @@ PUBLICATION_FINISHED = "restock.publication.finished"
 
 def report_alarms(run: RunContext, alarms: Sequence[Alarm]) -> None:
     """Emit an event for the alarms of severity warning and hold."""
-    report_warnings(run, [f"{alarm.name}: {alarm.message}" for alarm in at_least(alarms, Severity.WARNING)])
-
-
-def report_warnings(run: RunContext, warnings: Sequence[str]) -> None:
-    """Emit an event if something about the data needs attention, for example missing recent sales."""
-    if warnings:
-        _emit(DATA_QUALITY_ALARM, run, "; ".join(warnings))
+    texts = [f"{alarm.name}: {alarm.message}" for alarm in at_least(alarms, Severity.WARNING)]
+    if texts:
+        _emit(DATA_QUALITY_ALARM, run, "; ".join(texts))
 
 
 def report_publication(run: RunContext, record: PublicationRecord) -> None:

@@ -12,7 +12,7 @@ from schemas.settings.slices import PanelSlice
 from schemas.tables import OVERRIDES
 from tasks.demand.assemble import PanelInputs, assemble_panel
 from tasks.stages.stage import Stage
-from tasks.stages.support import log_alarms, say, show_table, warn
+from tasks.stages.support import log_alarms, say, show_table
 
 FEATURES = Stage("features", PanelRecord, assemble_panel)
 
@@ -29,7 +29,6 @@ def build_features(run: RunContext, ingested: IngestRecord) -> State[PanelRecord
     tables = {name: ref for name, ref in ingested.tables.items() if name != OVERRIDES.name}
     inputs = PanelInputs(tables=tables, as_of=run.as_of, stores=run.stores, categories=run.categories)
     record, state = FEATURES.run(run, inputs, PanelSlice.of(run.settings))
-    warn(record.warnings)
     log_alarms(record.alarms)
     say(f"{record.series:,} series, {record.periods:,} periods of history, horizon {record.panel.horizon}")
     for name, description in (

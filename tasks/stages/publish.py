@@ -69,14 +69,7 @@ def publish(
     warn([*record.warnings, *override_warnings(record.overrides, inputs.rejected_overrides)])
     if run.scoped:
         warn(["A run with --stores or --categories is a preview: it never replaces the network's file."])
-    # Warnings about the data are already in the log; add them to the artifact and the approval form.
-    data_warnings = [text for text in panel.warnings if text not in record.warnings]
-    record = record.model_copy(
-        update={
-            "warnings": [*data_warnings, *record.warnings],
-            "written": record.written and state.name != REUSED,
-        }
-    )
+    record = record.model_copy(update={"written": record.written and state.name != REUSED})
     say(f"{publication_outcome(record).lower()}: {record.folder}")
     if record.written and not run.dry_run:
         report_publication(run, record)

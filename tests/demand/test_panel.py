@@ -160,7 +160,8 @@ def test_as_of_inside_a_week_is_warned_of(make_tables, make_settings):
     build = build_panel(prepare(make_tables(sales), settings, date(2024, 1, 10)))
     assert build.panel.demand.tolist() == [[1, 2]]
     assert build.panel.horizon_periods[0] == pd.Timestamp("2024-01-15")
-    assert "inside a period of W-MON: that of 2024-01-08 counts as finished" in build.warnings[0]
+    assert build.alarms[0].name == "run_inside_period"
+    assert "inside a period of W-MON: that of 2024-01-08 counts as finished" in build.alarms[0].message
 
 
 def test_nothing_before_as_of_names_first_and_last_date(make_tables, make_settings):

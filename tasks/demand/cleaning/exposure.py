@@ -5,9 +5,10 @@ A (store, SKU, period) ...                                              its dema
 ======================================================================  =====================
 before the SKU's first sales row in that store                          unknown (not alive)
 after the last period in which any store has a row                      unknown
+in a period that the files contain in part only                         unknown
 on which the calendar closes the store                                  0, closed
-in a period without a row of any store                                  0, closed
-in a period in which its store has no row while others have             unknown
+without a row of its store, which is missing                            unknown
+without a row of its store, which is usually closed then                0, closed
 out of stock by ``availability``, with or without a sales row           unknown
 whose value is an outlier (:mod:`tasks.demand.cleaning.outliers`)       unknown
 with a sales row                                                        its units
@@ -17,9 +18,13 @@ without one                                                             0
 The first matching line applies. A series (store, category) is the sum of its known SKUs. It is unknown in a period
 in which the demand of all its SKUs alive then is unknown.
 
-If a sales row has units above 0 on a day on which the calendar closes the store, the store counts as open on that
-day and the sale counts. The first period of a series is the first row of any of its SKUs in that store, with any
-number of units.
+Missing are the gaps in a store's rows that its own rate makes implausible (:mod:`tasks.demand.cleaning.gaps`). If most
+stores are missing in a period in which no store has a row, all are. A store whose missing gap lasts to the last sales
+and is long is closed for good, unless the calendar has rows of that store that open it in the horizon.
+
+If a sales row has units above 0 on a day on which the calendar closes the store, the store counts as open on that day
+and the sale counts. The first period of a series is the first row of any of its SKUs in that store, with any number of
+units.
 """
 
 from __future__ import annotations
@@ -33,6 +38,8 @@ import pandas as pd
 from schemas import columns as c
 from schemas.frequency import Frequency
 from schemas.panel import BoolArray, FloatArray, IndexArray
+from tasks.demand.checks.limits import LIMITS
+from tasks.demand.cleaning.gaps import Gaps, ended_periods, find_gaps, implausible
 from tasks.demand.cleaning.sales import SaleCells, weighted_count
 
 
@@ -57,36 +64,60 @@ class StorePeriods:
 
     Attributes:
         closed: shape (S, T + H); demand is zero and known.
-        silent: shape (S, T); the store has no row while others have: unknown.
+        silent: shape (S, T); the store has no row, and its rate makes the gap implausible: unknown.
         tail: shape (T,); after the last period with a row: unknown.
+        partial: shape (T,); the files contain a part of the period only: unknown.
         contradicted: shape (S, T); closed by the calendar, but with a sale: taken as open.
+        missing: the gaps of ``silent``.
+        ended: shape (S,); the store is closed for good.
     """
 
     closed: BoolArray
     silent: BoolArray
     tail: BoolArray
+    partial: BoolArray
     contradicted: BoolArray
+    missing: Gaps
+    ended: BoolArray
 
 
-def store_periods(cells: SaleCells, calendar_closed: BoolArray) -> StorePeriods:
-    """Closed, silent and unknown periods per store.
+def store_periods(
+    cells: SaleCells, calendar_closed: BoolArray, usual: BoolArray, partial: BoolArray, planned: BoolArray
+) -> StorePeriods:
+    """Closed, missing and unknown periods per store.
 
     Args:
         cells: cleaned sales of S stores over T periods.
-        calendar_closed: shape (S, T + H); closed by the calendar.
+        calendar_closed: shape (S, T + H); closed by the calendar, or by a closing date.
+        usual: shape (S, T + H); usually closed (:mod:`tasks.demand.cleaning.closings`).
+        partial: shape (T,); the files contain a part of the period only.
+        planned: shape (S,); the calendar has rows of the store that open it in the horizon: it is not closed for good.
     """
     stores, history = len(cells.stores), cells.history
     key = cells.cell_store * history + cells.cell_period
     rows = np.bincount(key, minlength=stores * history).reshape(stores, history) > 0
-    sold = weighted_count(key, cells.units, stores, history) > 0
-    any_row = rows.any(axis=0)
-    tail = np.arange(history) > np.flatnonzero(any_row).max()
-    contradicted = calendar_closed[:, :history] & sold
-    closed = calendar_closed.copy()
-    closed[:, :history] &= ~sold
-    closed[:, :history] |= ~any_row & ~tail
-    silent = ~rows & any_row & ~closed[:, :history]
-    return StorePeriods(closed, silent, tail, contradicted)
+    units = weighted_count(key, cells.units, stores, history)
+    end = int(np.flatnonzero(rows.any(axis=0)).max()) + 1
+    contradicted = calendar_closed[:, :history] & (units > 0)
+    calendar = calendar_closed.copy()
+    calendar[:, :history] &= ~contradicted
+    is_open = ~calendar[:, :history] & ~(usual[:, :history] & ~rows) & ~partial
+    gaps = find_gaps(rows, units, is_open, end, LIMITS.window[cells.frequency.kind])
+    missing = implausible(gaps, rows, is_open, cells.frequency.periods_per_year)
+    silent = missing.mask((stores, history))
+    alive = np.arange(history) >= rows.argmax(axis=1)[:, None]
+    nobody = ~rows.any(axis=0) & (np.arange(history) < end)
+    everywhere = nobody & ((silent & is_open).sum(axis=0) > 0.5 * (alive & is_open).sum(axis=0))
+    silent |= everywhere & alive
+    silent &= ~calendar[:, :history]
+    long = missing.last & (missing.length >= ended_periods(cells.frequency)) & ~planned[missing.store]
+    ended = np.isin(np.arange(stores), missing.store[long]) | calendar_closed[:, history:].all(axis=1)
+    closed = calendar | usual
+    closed[:, :history] &= ~rows | calendar[:, :history]
+    closed[:, :history] &= ~silent
+    closed[ended, history:] = True
+    tail = np.arange(history) >= end
+    return StorePeriods(closed, silent, tail, partial, contradicted, missing, ended)
 
 
 def known_demand(cells: SaleCells, stores: StorePeriods, unknown: IndexArray) -> FloatArray:
@@ -110,7 +141,7 @@ def known_demand(cells: SaleCells, stores: StorePeriods, unknown: IndexArray) ->
     demand = cells.by_series(cells.units, counted)
     demand[(hidden >= alive) | stores.silent[cells.series_store]] = np.nan
     demand[stores.closed[cells.series_store, :history]] = 0.0
-    demand[(alive == 0) | stores.tail] = np.nan
+    demand[(alive == 0) | stores.tail | stores.partial] = np.nan
     return demand
 
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
+from schemas import columns as c
+from schemas.alarms import Alarm
 from schemas.panel import BoolArray
 from schemas.settings.slices import PanelSlice
 from tasks.demand.axis import Axis
+from tasks.demand.checks.dates import dates_after_run
+from tasks.demand.cleaning.bundles import without_bundles
+from tasks.demand.cleaning.closings import after_closing, planned_openings, usual_closings
+from tasks.demand.cleaning.corrections import correct_sales
+from tasks.demand.cleaning.incomplete import incomplete_periods
 from tasks.demand.cleaning.outliers import outlier_cells
 from tasks.demand.cleaning.sales import SaleCells, clean_products, clean_sales
 from tasks.demand.cleaning.successors import inherited, successors
@@ -23,7 +30,7 @@ class Prepared:
     """Cleaned sales of one ``as_of``.
 
     Attributes:
-        tables: the accepted rows that it was made from.
+        tables: the accepted rows that it was made from; ``sales`` as corrected.
         settings: what it was made with.
         as_of: run date: data before it are used.
         products: the product table, cleaned, with the category.
@@ -32,6 +39,13 @@ class Prepared:
         calendar: closed days, special days and known features.
         outliers: shape (m,); cells whose value is an outlier.
         replaced: SKU to the successor that inherits its sales.
+        usual: shape (S, T + H); days on which a store is usually closed.
+        closing: shape (S, T + H); after the closing date of the stores table.
+        planned: shape (S,); the calendar has rows of the store that open it on or after ``as_of``.
+        partial: shape (T,); periods that the files contain in part only.
+        last_sale: last date of the sales files, which may be after ``as_of``.
+        voided: sale lines that cancel each other.
+        alarms: what was found in the tables.
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -43,6 +57,13 @@ class Prepared:
     calendar: StoreCalendar
     outliers: BoolArray
     replaced: Mapping[str, str]
+    usual: BoolArray
+    closing: BoolArray
+    planned: BoolArray
+    partial: BoolArray
+    last_sale: pd.Timestamp
+    voided: pd.DataFrame
+    alarms: tuple[Alarm, ...]
 
 
 def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: date) -> Prepared:
@@ -56,6 +77,12 @@ def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: dat
     Raises:
         DataContractError: no sales row before ``as_of``, or tables that do not fit together.
     """
+    last_sale = pd.Timestamp(tables["sales"][c.DATE].max())
+    alarms = dates_after_run(tables["sales"], as_of)
+    corrected = correct_sales(tables, as_of)
+    if not corrected.lines.empty:
+        tables = {**tables, "sales": corrected.lines}
+    tables = without_bundles(tables)
     products = clean_products(tables["products"], settings)
     replaced = successors(tables, as_of)
     cells = clean_sales(inherited(tables["sales"], replaced), products, settings.period, as_of)
@@ -63,7 +90,31 @@ def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: dat
     last = frequency.shift(frequency.first_label_from(as_of), settings.horizon - 1)
     axis = Axis(frequency, frequency.between(cells.periods[0], last), cells.history)
     calendar = store_calendar(tables.get("calendar"), axis, cells.stores, cells.series_store)
+    closing = after_closing(tables["stores"], cells, axis)
+    calendar = replace(calendar, closed=calendar.closed | closing)
+    usual = usual_closings(cells, axis, settings.country)
+    if c.OPEN in tables.get("calendar", pd.DataFrame()).columns:
+        # The calendar says which of the coming days are open.
+        usual[:, cells.history :] = False
+    incomplete = incomplete_periods(tables["sales"], cells, axis, calendar.special, settings, as_of)
     outliers = np.zeros(len(cells.units), dtype=bool)
     if settings.cleaning.drop_outliers:
         outliers = outlier_cells(cells, calendar.special[:, : cells.history], settings.cleaning.outlier_factor)
-    return Prepared(tables, settings, as_of, products, cells, axis, calendar, outliers, replaced)
+    return Prepared(
+        tables=tables,
+        settings=settings,
+        as_of=as_of,
+        products=products,
+        cells=cells,
+        axis=axis,
+        calendar=calendar,
+        outliers=outliers,
+        replaced=replaced,
+        usual=usual,
+        closing=closing,
+        planned=planned_openings(tables.get("calendar"), cells, as_of),
+        partial=incomplete.partial,
+        last_sale=last_sale,
+        voided=corrected.voided,
+        alarms=(*alarms, *corrected.alarms, *incomplete.alarms),
+    )

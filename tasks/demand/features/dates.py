@@ -64,7 +64,7 @@ def public_holidays(axis: Axis, country: str | None, n: int) -> dict[str, KnownF
     """
     if country is None:
         return {}
-    days = _holiday_names(country, axis.extended[0].date(), axis.extended[-1].year)
+    days = holiday_days(axis, country)
     labels = axis.extended
     at = labels.get_indexer(axis.frequency.label(days[_DAY]))
     inside = at >= 0
@@ -107,6 +107,11 @@ def special_periods(axis: Axis, given: Mapping[str, Sequence[SpecialPeriod]], n:
         share = np.minimum(covered / length, 1.0)[None, :]
         features[f"special_{name}"] = known_feature(share, np.zeros(n, dtype=np.int64))
     return informative(features)
+
+
+def holiday_days(axis: Axis, country: str) -> pd.DataFrame:
+    """Public holidays of the years of the axis: ``day`` and ``holiday_name``, one row each, by day and name."""
+    return _holiday_names(country, axis.extended[0].date(), axis.extended[-1].year)
 
 
 _DAY = "day"

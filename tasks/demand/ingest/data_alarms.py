@@ -12,6 +12,7 @@ from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few
 from schemas.raw import is_text
 from schemas.suites import READ
+from tasks.demand.checks.overlaps import overlap_alarm
 from tasks.demand.ingest.cell_advice import distinct_values
 from tasks.demand.ingest.dates import has_offset
 from tasks.demand.ingest.mapped_table import MappedTable
@@ -23,6 +24,7 @@ def reading_alarms(tables: Mapping[str, MappedTable]) -> list[Alarm]:
     found: list[Alarm] = []
     for table in tables.values():
         found += _copies(table)
+        found += overlap_alarm(table.contract.name, table.left_out.overlaps, [file.path for file in table.raw.files])
         found += table.units.alarms
         found += _time_zone(table)
         found += _replaced(table)

@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from schemas import columns as c
 from schemas.raw import RawTable, as_text, is_text
 from schemas.settings import SourceSettings
 from schemas.tables import ColumnRule
+from tasks.demand.checks.overlaps import Overlap, overlapping_exports
+from tasks.demand.ingest.parsing import parse_column
 
 _TOTAL = re.compile(
     r"\s*(?:grand\s+|gran\s+|sub[\s-]?|zwischen|gesamt)?(?:total|totals|totales|totaal|totaux|summe|suma|sum|ergebnis)"
@@ -33,12 +36,14 @@ class LeftOut:
     Attributes:
         rows: shape (rows,); the row is left out.
         reasons: reason and number of rows, in the order in which the reasons are applied.
+        overlaps: exports that contain the same lines as others.
         copies: path of a file that has the same content as an earlier one, and the path of that file.
     """
 
     rows: NDArray[np.bool_]
     reasons: tuple[tuple[str, int], ...]
     copies: tuple[tuple[str, str], ...] = ()
+    overlaps: tuple[Overlap, ...] = ()
 
     def by_file(self, raw: RawTable) -> NDArray[np.int64]:
         """Return the number of rows that are left out, per file."""
@@ -87,6 +92,28 @@ def left_out(
         rows,
         tuple((reason, count) for reason, count in reasons if count),
         tuple((raw.files[later].path, raw.files[earlier].path) for later, earlier in copies),
+    )
+
+
+def older_exports(
+    raw: RawTable, names: Mapping[str, str], rules: Mapping[str, ColumnRule], source: SourceSettings
+) -> list[Overlap]:
+    """Find the sale lines that a newer export of the same sales contains.
+
+    Args:
+        raw: the table without the rows that are left out for other reasons.
+        names: Restock's column names to the files' names.
+        rules: rules of the table by column.
+        source: how the dates are written.
+    """
+    if raw.name != "sales" or len(np.unique(raw.file)) < 2:  # noqa: PLR2004
+        return []
+    days = parse_column(raw.frame[names[c.DATE]], rules[c.DATE], source).values
+    store = raw.frame[names[c.STORE_ID]]
+    codes = store.cat.codes.to_numpy() if is_text(store) else pd.factorize(store)[0]
+    nothing = np.zeros(len(raw.frame), dtype=bool)
+    return overlapping_exports(
+        raw.frame, raw.file.astype(np.int64), days.to_numpy(dtype="datetime64[ns]"), codes, nothing
     )
 
 

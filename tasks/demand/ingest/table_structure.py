@@ -17,7 +17,7 @@ from schemas.settings.slices import IngestSlice
 from schemas.suites import NO_FACTOR, READ, WRONG_CELLS, expected_words
 from schemas.tables import TABLES, ColumnRule, TableContract
 from tasks.demand.ingest.cell_advice import cell_hint, distinct_values
-from tasks.demand.ingest.left_out import left_out, unknown_columns
+from tasks.demand.ingest.left_out import left_out, older_exports, unknown_columns
 from tasks.demand.ingest.mapped_table import MappedTable
 from tasks.demand.ingest.numbers import unclear_marks
 from tasks.demand.ingest.parsing import parse_column
@@ -75,6 +75,13 @@ def map_table(raw: RawTable, settings: IngestSlice) -> tuple[MappedTable | None,
     known = {name: rule for name, rule in present.items() if rule}
     dropped = left_out(raw, names, known, source)
     kept, ignored = raw.without(dropped.rows), dropped.by_file(raw)
+    overlaps = older_exports(kept, names, known, source)
+    if overlaps:
+        older = np.logical_or.reduce([overlap.rows for overlap in overlaps])
+        more = [("in a newer file as well", int(older.sum()))] if older.any() else []
+        dropped = replace(dropped, overlaps=tuple(overlaps), reasons=(*dropped.reasons, *more))
+        ignored = ignored + np.bincount(kept.file[older], minlength=len(raw.files))
+        kept = kept.without(older)
     if kept.frame.empty and len(raw.frame):
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in dropped.reasons)
         return None, [f"{raw.name}: all {len(raw.frame):,} rows are ignored ({reasons}). Correct sources.{raw.name}."]

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from schemas import columns as c
 from schemas.alarms import Alarm
 from schemas.errors import DataContractError
 from schemas.raw import RawTable
 from schemas.records import InputFile
 from schemas.settings.slices import IngestSlice
 from schemas.tables import TABLES, ColumnRule
+from tasks.demand.checks.limits import LIMITS
 from tasks.demand.ingest.data_alarms import reading_alarms
 from tasks.demand.ingest.mapped_table import MappedTable
 from tasks.demand.ingest.parsing import further_column, plain_text
@@ -109,7 +111,10 @@ def validate_tables(
         if not references.keys() >= {rule.references for rule in table.rules if rule.references}:
             # Its rows refer to a table with errors: they would be bad only because of that table.
             continue
-        verdicts[name] = judge_table(table, references, settings, judge)
+        known = references
+        if table.contract is TABLES["sales"]:
+            known = {**references, "stores": [*references["stores"], *former_stores(table, references["stores"])]}
+        verdicts[name] = judge_table(table, known, settings, judge)
         found = _complaints(table, verdicts[name], settings, mapped)
         complaints += found
         if name in REFERENCED and not found:
@@ -125,6 +130,16 @@ def validate_tables(
         ignored=[(name, reason, count) for name, table in mapped.items() for reason, count in table.left_out.reasons],
         alarms=reading_alarms(mapped),
     )
+
+
+def former_stores(sales: MappedTable, listed: Sequence[str]) -> list[str]:
+    """Stores that are not listed and have sales on too many dates for a typing error: former stores."""
+    store = sales.parsed[c.STORE_ID].values
+    unlisted = store.notna() & ~store.isin(listed)
+    if not unlisted.any():
+        return []
+    dates = sales.parsed[c.DATE].values[unlisted].groupby(store[unlisted].astype(str)).nunique()
+    return sorted(dates.index[dates >= LIMITS.former_store_dates])
 
 
 def _map_all(raw: Mapping[str, RawTable], settings: IngestSlice) -> dict[str, MappedTable]:

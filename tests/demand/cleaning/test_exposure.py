@@ -36,13 +36,18 @@ CASES = {
         [None, None, 0, 0, 5, 1],
     ),
     "store silent while others sell": (
-        days("s1", "b1", [2, 2, None, None, 3, 3]) + OTHERS,
+        days("s1", "b1", [20, 20, None, None, 30, 30]) + OTHERS,
         {},
-        [2, 2, None, None, 3, 3],
+        [20, 20, None, None, 30, 30],
+    ),
+    "a quiet store": (
+        days("s1", "b1", [1, 2, None, None, 1, 1]) + OTHERS,
+        {},
+        [1, 2, 0, 0, 1, 1],
     ),
     "no store has a row": (days("s1", "b1", [2, 2, None, 4, 3, 3]), {}, [2, 2, 0, 4, 3, 3]),
     "sales end before as_of": (days("s1", "b1", [2, 2, 2, None, None, None]), {}, [2, 2, 2, None, None, None]),
-    "a store that ended": (days("s1", "b1", [2, 2, 2, None, None, None]) + OTHERS, {}, [2, 2, 2, None, None, None]),
+    "a store that ended": (days("s1", "b1", [9, 9, 9, None, None, None]) + OTHERS, {}, [9, 9, 9, None, None, None]),
     "out of stock with a sales row": (
         days("s1", "b1", [2, 2, 9, 2, 2, 2]),
         {"availability": availability(("2024-01-03", "s1", "b1", False))},
@@ -94,10 +99,10 @@ def calendar(*rows, store=True):
 
 
 def test_calendar_closes_one_store(make_tables, make_settings, row_of):
-    sales = days("s1", "b1", [2, None, 2, 2, None, 2]) + OTHERS
+    sales = days("s1", "b1", [20, None, 20, 20, None, 20]) + OTHERS
     shut = calendar(("2024-01-02", "s1", 0), ("2024-01-05", "s1", 1), ("2024-01-05", "s2", 1), ("2024-01-08", "s1", 0))
     panel = build_panel(prepare(make_tables(sales, calendar=shut), make_settings(), AS_OF)).panel
-    assert row_of(panel, "s1", "B") == [2, 0, 2, 2, None, 2]
+    assert row_of(panel, "s1", "B") == [20, 0, 20, 20, None, 20]
     assert panel.closed[0].nonzero()[0].tolist() == [1, 7]  # 8 January lies in the horizon
     assert not panel.closed[1].any()
 
@@ -128,21 +133,19 @@ def test_a_sale_on_a_closed_day_counts_and_is_reported(make_tables, make_setting
     ]
 
 
-def test_days_without_any_row_are_closed_for_all(make_tables, make_settings):
-    panel = build_panel(
-        prepare(
-            make_tables(days("s1", "b1", [2, None, 2]) + days("s2", "b1", [1, None, 1])),
-            make_settings(),
-            date(2024, 1, 6),
-        )
-    ).panel
-    assert panel.closed[:, :5].tolist() == [[False, True, False, False, False]] * 2
-    assert np.isnan(panel.demand[:, 3:]).all()
+def test_a_day_without_any_row_is_zero_if_the_stores_are_quiet_and_unknown_if_not(make_tables, make_settings):
+    for level, known in ((2, True), (40, False)):
+        sales = days("s1", "b1", [level, None, level]) + days("s2", "b1", [level, None, level])
+        built = build_panel(prepare(make_tables(sales), make_settings(), date(2024, 1, 6)))
+        assert np.isnan(built.panel.demand[:, 1]).tolist() == [not known] * 2
+        assert np.isnan(built.panel.demand[:, 3:]).all()
+        assert ("missing_sales" in [alarm.name for alarm in built.alarms]) is not known
 
 
 def test_unknown_tail_is_warned_of(make_tables, make_settings):
     build = build_panel(prepare(make_tables(days("s1", "b1", [2, 2])), make_settings(), date(2024, 1, 6)))
-    assert "sales end at 2024-01-02: the 3 periods" in build.warnings[0]
+    assert build.alarms[0].name == "sales_end_early"
+    assert "sales end at 2024-01-02: the 3 periods" in build.alarms[0].message
 
 
 @pytest.mark.parametrize(("out_days", "expected"), [(3, [14, 7]), (4, [14, None])])

@@ -487,3 +487,11 @@ def test_faulty_tables_side_by_side_are_all_named() -> None:
     assert "sales: 1 of 2 rows are bad" in message
     assert "stock: 1 of 2 rows are bad" in message
     assert "on_hand: not a number" in message
+
+
+def test_a_store_with_a_history_that_is_no_longer_listed_keeps_its_sales() -> None:
+    days = pd.date_range("2024-01-01", periods=20).strftime("%Y-%m-%d")
+    rows = [sale(), *(sale(store_id="former", date=day) for day in days)]
+    result = validate(sales=[*rows, *(sale(store_id="typo", date=day) for day in days[:19])])
+    assert result.tables["sales"][c.STORE_ID].tolist() == ["01", *["former"] * 20]
+    assert result.reasons == [("sales", "store_id: not in table stores", 19)]

@@ -54,7 +54,7 @@ def spoilt(raw: RawTable, rows: int) -> RawTable:
     frame = raw.frame.apply(as_text).astype(object)
     column = {name: frame.columns.get_loc(name) for name in (c.UNITS, c.STORE_ID, c.DATE)}
     frame.iloc[:rows, column[c.UNITS]] = "many"
-    frame.iloc[rows : 2 * rows, column[c.STORE_ID]] = "nowhere"
+    frame.iloc[rows : 2 * rows, column[c.STORE_ID]] = [f"nowhere {row}" for row in range(rows)]
     frame.iloc[2 * rows : 3 * rows, column[c.DATE]] = "2021-05-05"
     frame.iloc[3 * rows : 4 * rows, column[c.UNITS]] = "inf"
     return RawTable(raw.name, frame.apply(as_text), raw.file, raw.row_number, raw.files)

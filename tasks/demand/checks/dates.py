@@ -1,0 +1,139 @@
+"""Alarms on dates: day and month swapped, and dates after the run date that cannot be sales."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import first_few
+from schemas.panel import BoolArray, FloatArray
+from tasks.demand.checks.limits import LIMITS
+
+# A day of the month up to this one can also be a month.
+_LAST_SWAPPABLE = 12
+_FEWEST_MONTHS = 3
+_FEW_DAYS, _MOST_DAYS = 0.6, 0.9
+
+
+def swapped_days(sales: pd.DataFrame) -> list[Alarm]:
+    """Return an alarm if day and month seem to be swapped in a part of the daily sale lines.
+
+    Signs of it: months of which only days 1 to 12 exist; months in which days from 13 on exist and days 1 to 12 are
+    rare; days 1 to 12 whose profile of weekdays differs from that of the other days, and fits after swapping.
+    """
+    days, counts = np.unique(sales[c.DATE].to_numpy(dtype="datetime64[D]"), return_counts=True)
+    if not len(days):
+        return []
+    index = pd.DatetimeIndex(days)
+    span = pd.date_range(index[0], index[-1])
+    month = (span.year * 12 + span.month).to_numpy()
+    early = np.asarray(span.day <= _LAST_SWAPPABLE)
+    sold = np.isin(span.to_numpy(), index.to_numpy())
+    numbers = np.arange(month.min() + 1, month.max())
+    low, high = (_share_by(month, sold & part, part, numbers) for part in (early, ~early))
+    only_first = numbers[(low > 0) & (high == 0)]
+    holes = numbers[(low < _FEW_DAYS) & (high > _MOST_DAYS)]
+    usual = np.median(low) if len(low) else 0.0
+    if not (sold & ~early).any() and index[-1] - index[0] > pd.Timedelta(days=_FEWEST_MONTHS * 31):
+        return [_swapped("sales: all dates are days 1 to 12 of a month", index, len(sales))]
+    if len(only_first) and len(holes) == 0:
+        concerned = np.isin(month, only_first)
+        named = sorted({f"{at:%Y-%m}" for at in span[concerned]})
+        return [_swapped(f"sales: the months {first_few(named)} have sales on days 1 to 12 only", span[concerned], 0)]
+    if len(holes) >= _FEWEST_MONTHS and usual < _MOST_DAYS:
+        concerned = np.isin(month, holes)
+        named = sorted({f"{at:%Y-%m}" for at in span[concerned]})
+        return [
+            _swapped(
+                f"sales: in the months {first_few(named)} most of the days 1 to 12 have no sales, while the other days "
+                "have",
+                span[concerned],
+                0,
+            )
+        ]
+    return _by_weekday(index, counts, span)
+
+
+def dates_after_run(sales: pd.DataFrame, as_of: date) -> list[Alarm]:
+    """Return an alarm for a few sale lines that are dated well after the run date.
+
+    A backfill reads files with all sales up to today: many rows on every day after its run date are no mistake.
+    """
+    later = sales.loc[sales[c.DATE] > pd.Timestamp(as_of), [c.DATE, c.STORE_ID, c.SKU]]
+    before = sales.loc[sales[c.DATE] < pd.Timestamp(as_of), c.DATE]
+    if later.empty or before.empty:
+        return []
+    usual = len(before) / max((before.max() - before.min()).days + 1, 1)
+    span = (later[c.DATE].max() - pd.Timestamp(as_of)).days
+    if len(later) >= LIMITS.few_rows * usual * span:
+        return []
+    return [
+        raise_alarm(
+            "dates_after_run",
+            f"sales: {len(later):,} rows are dated after the run date {as_of}, up to {later[c.DATE].max().date()}; "
+            "they are not read. Correct their dates in the source",
+            stores=sorted(later[c.STORE_ID].astype(str).unique()),
+            skus=sorted(later[c.SKU].astype(str).unique()),
+            dates=(later[c.DATE].min().date(), later[c.DATE].max().date()),
+            count=len(later),
+        )
+    ]
+
+
+def _swapped(text: str, days: pd.DatetimeIndex, count: int) -> Alarm:
+    return raise_alarm(
+        "day_month_swapped",
+        f"{text}. Day and month may be swapped in a part of the rows: set sources.sales.date_format",
+        dates=(days.min().date(), days.max().date()),
+        count=count or len(days),
+    )
+
+
+def _share_by(month: np.ndarray, sold: BoolArray, cases: BoolArray, numbers: np.ndarray) -> FloatArray:
+    """Fraction of the days of each month that have sales."""
+    total = np.bincount(month[cases], minlength=int(month.max()) + 1)[numbers]
+    found = np.bincount(month[sold], minlength=int(month.max()) + 1)[numbers]
+    share: FloatArray = found / np.maximum(total, 1)
+    return share
+
+
+def _by_weekday(days: pd.DatetimeIndex, counts: np.ndarray, span: pd.DatetimeIndex) -> list[Alarm]:
+    """Compare the weekdays of days 1 to 12 as they are, and after swapping, with those of the other days."""
+    able = (days.day <= _LAST_SWAPPABLE) & (days.day != days.month)
+    others = days.day > _LAST_SWAPPABLE
+    if able.sum() < 7 * LIMITS.pattern_cases or others.sum() < 7 * LIMITS.pattern_cases:
+        return []
+    all_able = span[(span.day <= _LAST_SWAPPABLE) & (span.day != span.month)]
+    usual = _profile(days[others], counts[others], span[span.day > _LAST_SWAPPABLE])
+    given = _distance(_profile(days[able], counts[able], all_able), usual)
+    swapped = _distance(_profile(_swap(days[able]), counts[able], _swap(all_able)), usual)
+    if given <= LIMITS.weekday_distance or swapped >= given / 2:
+        return []
+    return [
+        _swapped(
+            "sales: the weekdays of days 1 to 12 differ from those of the other days, and fit if day and month are "
+            "swapped",
+            days[able],
+            int(counts[able].sum()),
+        )
+    ]
+
+
+def _swap(days: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(pd.to_datetime({"year": days.year, "month": days.day, "day": days.month}))
+
+
+def _profile(days: pd.DatetimeIndex, counts: np.ndarray, span: pd.DatetimeIndex) -> FloatArray:
+    """Rows per calendar day of each weekday, as fractions of their sum."""
+    rows = np.bincount(days.dayofweek, counts, minlength=7)
+    rate = rows / np.maximum(np.bincount(span.dayofweek, minlength=7), 1)
+    share: FloatArray = rate / max(rate.sum(), 1e-12)
+    return share
+
+
+def _distance(one: FloatArray, other: FloatArray) -> float:
+    return float(np.abs(one - other).sum() / 2)

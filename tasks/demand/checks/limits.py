@@ -1,0 +1,102 @@
+"""The limits of all checks of the data's meaning (docs/reference/alarms.md#limits)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+def _by_kind(days: int, weeks: int, months: int) -> Mapping[str, int]:
+    return {"D": days, "W": weeks, "MS": months}
+
+
+@dataclass(frozen=True)
+class CheckLimits:
+    """The limits of the checks. All rates are those of the store or SKU that is checked.
+
+    Attributes:
+        window: periods before a gap from which the store's own rate is taken, by frequency; also the periods with
+            which the last ones are compared.
+        implausible: a gap is implausible if the store's own rate expects fewer than this many gaps of that length in
+            the window.
+        sometimes_empty: a store that has no row in at least this fraction of its open periods is a quiet store: the
+            probability of a period without rows is that fraction. Below it, the probability follows from the mean and
+            the variance of its units.
+        pattern_share: a store is closed on a weekday or holiday on which it has rows in at most this fraction of the
+            cases ...
+        pattern_chance: ... if its rate on other days makes that less probable than this.
+        pattern_cases: fewest cases of a weekday for a pattern.
+        sku_chance: a gap of one SKU in one store is implausible if the sales of the other stores make it less probable
+            than this.
+        sku_gap: fewest periods of such a gap, by frequency.
+        ended: a store is closed for good after an implausible gap of this many periods up to the last sales.
+        late: the last periods are incomplete if they are below this fraction of the usual level ...
+        late_stores: ... in at least this fraction of the stores.
+        late_periods: at most this many last periods can be incomplete, by frequency.
+        usual_periods: earlier periods (daily: of the same weekday) whose median is the usual level.
+        ledger_share: sales are a stock ledger, in which they are negative, from this fraction of negative lines on.
+        returns_share: in a store and month, more negative lines than this fraction need an explanation.
+        fewest_lines: fewest lines of a store and month, or of a SKU, for a statement about them.
+        former_store_dates: a store that is not listed is a former store from this number of dates with sales on.
+        isolated_days: rows that are separated from all others by more than this many days are left out ...
+        isolated_share: ... if they are less than this fraction of all rows.
+        few_rows: rows after the run date are mistakes if they are fewer than this fraction of the usual rows a day.
+        void_days: days within which a large line is canceled by a line of the same size.
+        large_line: a line is large from this multiple of its SKU's median line on.
+        void_share: voided lines of more than this fraction of all units raise an alarm.
+        same_lines: two files are exports of the same sales if this fraction of the lines of one, on the days that
+            both contain, is in the other.
+        same_export: the same, for two files that cover the same days.
+        some_same_lines: from this fraction on, an alarm asks whether they are.
+        price_jump: prices per unit of one SKU that differ by this factor or more are prices of different units ...
+        price_lines: ... if at least this fraction of its lines has such a price.
+        units_jump: units per line that change by this factor or more from one day to the next for a whole brand are
+            another unit ...
+        units_skus: ... if at least this fraction of its SKUs change.
+        vanished_periods: a SKU vanished if it has no row in this many last periods, which is implausible; by frequency.
+        vanished_share: fraction of the SKUs that vanish on one date from which an alarm is raised.
+        fewest_skus: fewest SKUs for a statement about a group of them.
+        weekday_distance: weekday profiles that differ by more than this (total variation) are different.
+        stock_days: a count is old if it is more than this many days before the last sales.
+        stock_share: fraction of the SKUs that sold lately from which missing or zero stock is reported.
+    """
+
+    window: Mapping[str, int] = field(default_factory=lambda: _by_kind(182, 52, 24))
+    implausible: float = 0.01
+    sometimes_empty: float = 0.05
+    pattern_share: float = 0.1
+    pattern_chance: float = 0.0001
+    pattern_cases: int = 5
+    sku_chance: float = 1e-6
+    sku_gap: Mapping[str, int] = field(default_factory=lambda: _by_kind(5, 2, 2))
+    ended: Mapping[str, int] = field(default_factory=lambda: _by_kind(56, 8, 3))
+    late: float = 0.5
+    late_stores: float = 0.6
+    late_periods: Mapping[str, int] = field(default_factory=lambda: _by_kind(7, 2, 1))
+    usual_periods: int = 8
+    ledger_share: float = 0.8
+    returns_share: float = 0.5
+    fewest_lines: int = 20
+    former_store_dates: int = 20
+    isolated_days: int = 365
+    isolated_share: float = 0.01
+    few_rows: float = 0.1
+    void_days: int = 7
+    large_line: float = 10.0
+    void_share: float = 0.01
+    same_lines: float = 0.8
+    same_export: float = 0.95
+    some_same_lines: float = 0.3
+    price_jump: float = 5.0
+    price_lines: float = 0.1
+    units_jump: float = 6.0
+    units_skus: float = 0.8
+    vanished_periods: Mapping[str, int] = field(default_factory=lambda: _by_kind(14, 4, 3))
+    vanished_share: float = 0.2
+    fewest_skus: int = 5
+    weekday_distance: float = 0.1
+    stock_days: int = 7
+    stock_share: float = 0.2
+
+
+LIMITS = CheckLimits()

@@ -1,0 +1,128 @@
+"""Overlapping exports: the same sale lines in several files.
+
+Two files are exports of the same sales if, on the days that both contain, at least ``LIMITS.same_lines`` of the lines
+of one are also in the other, with all their columns (``LIMITS.same_export`` if both files cover the same days). Then
+the newer file wins on every store and day that it contains. Newer is the file whose last day is later, else whose first
+day is later, else which comes later in the order of paths. Identical lines within one file are separate sales.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas.alarms import Alarm, raise_alarm
+from schemas.panel import BoolArray, IndexArray
+from tasks.demand.checks.limits import LIMITS
+
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Two files with the same lines.
+
+    Attributes:
+        older: index of the file whose lines are left out.
+        newer: index of the file whose lines count.
+        share: fraction of the lines on common days that are in both files.
+        first: first common day.
+        last: last common day.
+        rows: shape (rows,); lines of the older file that are left out; none where the share is too small to be sure.
+    """
+
+    older: int
+    newer: int
+    share: float
+    first: date
+    last: date
+    rows: BoolArray
+
+
+def overlapping_exports(
+    frame: pd.DataFrame, file: IndexArray, days: NDArray[np.datetime64], store: IndexArray, skip: BoolArray
+) -> list[Overlap]:
+    """Find the overlaps of the files of a table.
+
+    Args:
+        frame: all rows as written, with all their columns.
+        file: shape (rows,); index of each row's file, in the order of paths.
+        days: shape (rows,); date of each row, NaT where unreadable.
+        store: shape (rows,); code of the store.
+        skip: shape (rows,); rows that do not count, such as those of copied files.
+    """
+    used = np.flatnonzero(~skip & ~np.isnat(days))
+    day = days[used].astype("datetime64[D]").astype(np.int64)
+    files = np.asarray(file)[used].astype(np.int64)
+    spans = {int(at): (day[files == at].min(), day[files == at].max()) for at in np.unique(files)}
+    if not _any_overlap(list(spans.values())):
+        return []
+    found = []
+    for one, other, same in _same_lines(frame.iloc[used], files):
+        older, newer = sorted((one, other), key=lambda at: (spans[at][1], spans[at][0], at))
+        common = np.intersect1d(day[files == older], day[files == newer])
+        on_common = np.isin(day, common)
+        fewer = min((files[on_common] == older).sum(), (files[on_common] == newer).sum())
+        share = same / max(int(fewer), 1)
+        if fewer < LIMITS.fewest_lines or share < LIMITS.some_same_lines:
+            continue
+        needed = LIMITS.same_export if spans[older] == spans[newer] else LIMITS.same_lines
+        rows = np.zeros(len(file), dtype=bool)
+        if share >= needed:
+            key = store[used].astype(np.int64) * 10_000_000 + day
+            rows[used[(files == older) & np.isin(key, key[files == newer])]] = True
+        ends = common[[0, -1]].astype("datetime64[D]")
+        found.append(Overlap(older, newer, float(share), ends[0].item(), ends[1].item(), rows))
+    return found
+
+
+def overlap_alarm(table: str, overlaps: Sequence[Overlap], paths: Sequence[str]) -> list[Alarm]:
+    """Return an alarm about overlapping files; lines that are in doubt are named and counted twice."""
+    alarms = []
+    for sure in (True, False):
+        concerned = [overlap for overlap in overlaps if overlap.rows.any() == sure]
+        if not concerned:
+            continue
+        named = [
+            f"{paths[o.older]} and {paths[o.newer]} ({o.first} to {o.last}, {o.share:.0%} of the lines)"
+            for o in concerned[:_NAMED]
+        ]
+        more = "" if len(concerned) <= _NAMED else f" and {len(concerned) - _NAMED:,} more pairs"
+        rows = np.logical_or.reduce([overlap.rows for overlap in concerned])
+        what = (
+            f"The newer file counts on every store and day that it contains; {int(rows.sum()):,} rows of the older "
+            "files are left out"
+            if sure
+            else "All rows count. If the files are exports of the same sales, keep one of them"
+        )
+        alarms.append(
+            raise_alarm(
+                "overlapping_files" if sure else "similar_files",
+                f"{table}: files overlap and contain the same lines: {'; '.join(named)}{more}. {what}",
+                dates=(min(o.first for o in concerned), max(o.last for o in concerned)),
+                count=int(rows.sum()) if sure else len(concerned),
+            )
+        )
+    return alarms
+
+
+def _any_overlap(spans: list[tuple[int, int]]) -> bool:
+    ordered = sorted(spans)
+    return any(later[0] <= earlier[1] for earlier, later in pairwise(ordered))
+
+
+def _same_lines(frame: pd.DataFrame, files: IndexArray) -> list[tuple[int, int, int]]:
+    """Pairs of files, and the number of lines that are in both (repeated lines counted as often as in both)."""
+    lines = pd.DataFrame({"line": pd.util.hash_pandas_object(frame, index=False).to_numpy(), "file": files})
+    counts = lines.groupby(["line", "file"], sort=False).size().rename("times").reset_index()
+    shared = counts[counts["line"].duplicated(keep=False)]
+    pairs = shared.merge(shared, on="line", suffixes=("", "_other"))
+    pairs = pairs[pairs["file"] < pairs["file_other"]]
+    same = pairs[["times", "times_other"]].min(axis=1).groupby([pairs["file"], pairs["file_other"]]).sum()
+    return [(int(one), int(other), int(total)) for (one, other), total in same.items()]

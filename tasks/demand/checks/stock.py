@@ -1,0 +1,177 @@
+"""Alarms on stock: old or undated counts, missing rows, zeros for what sells, and stores above their capacity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import first_few
+from schemas.panel import BoolArray
+from tasks.demand.checks.limits import LIMITS
+from tasks.demand.sold_units import last_stock
+
+if TYPE_CHECKING:
+    from tasks.demand.cleaning.prepared import Prepared
+
+_PAIR = [c.STORE_ID, c.SKU]
+# A pair sold lately if it has sales in this many last periods with sales.
+_LATELY = {"D": 7, "W": 2, "MS": 1}
+
+
+def stock_alarms(prepared: Prepared) -> list[Alarm]:
+    """Return the alarms on the stock table; none without one."""
+    stock = prepared.tables.get("stock")
+    if stock is None:
+        return []
+    counted = last_stock(stock, prepared.as_of)
+    if counted is None or counted.empty:
+        return [
+            raise_alarm(
+                "stock_not_counted",
+                f"stock: no count on or before {prepared.as_of}; it is taken as 0",
+                count=len(stock),
+            )
+        ]
+    counted = counted.astype({c.STORE_ID: str, c.SKU: str})
+    sold = _sold_lately(prepared)
+    return [
+        *_undated(prepared, stock),
+        *_old(prepared, stock),
+        *_missing_rows(counted, sold),
+        *_zeros(counted, sold),
+        *_above_capacity(prepared, counted),
+    ]
+
+
+def _undated(prepared: Prepared, stock: pd.DataFrame) -> list[Alarm]:
+    if c.DATE in stock.columns or prepared.last_sale <= pd.Timestamp(prepared.as_of):
+        return []
+    return [
+        raise_alarm(
+            "stock_undated",
+            f"stock has no date: the same count is used for every run date. Sales reach {prepared.last_sale.date()}, "
+            f"so that it is probably not the stock of {prepared.as_of}. Add a date column to the stock table",
+            dates=(prepared.as_of, prepared.last_sale.date()),
+            count=len(stock),
+        )
+    ]
+
+
+def _old(prepared: Prepared, stock: pd.DataFrame) -> list[Alarm]:
+    """Counts that are older than the last sales of their store."""
+    if c.DATE not in stock.columns:
+        return []
+    sales = prepared.tables["sales"]
+    known = stock.loc[stock[c.DATE] <= pd.Timestamp(prepared.as_of)]
+    counted = known.groupby(known[c.STORE_ID].astype(str))[c.DATE].max()
+    last = sales.groupby(sales[c.STORE_ID].astype(str), observed=True)[c.DATE].max()
+    age = (last - counted.reindex(last.index)).dt.days
+    old = age[age > LIMITS.stock_days]
+    if old.empty:
+        return []
+    since = sales[c.DATE].to_numpy() >= counted.reindex(sales[c.STORE_ID].astype(str)).to_numpy()
+    rows = since & sales[c.STORE_ID].astype(str).isin(old.index).to_numpy()
+    units = float(sales.loc[rows, c.UNITS].clip(lower=0).sum())
+    oldest = counted.reindex(old.index).min()
+    return [
+        raise_alarm(
+            "stock_outdated",
+            f"stock: the last count of {len(old):,} stores ({first_few(list(old.index))}) is up to {int(old.max())} "
+            f"days older than their last sales (oldest {oldest.date()}); {units:,.0f} units were sold since. Deliver a "
+            "newer count",
+            stores=old.index,
+            dates=(oldest.date(), last.reindex(old.index).max().date()),
+            count=len(old),
+        )
+    ]
+
+
+def _missing_rows(counted: pd.DataFrame, sold: pd.DataFrame) -> list[Alarm]:
+    """Pairs that sold lately and have no stock row."""
+    present = _in(sold, counted)
+    absent = sold.loc[~present]
+    if sold.empty or len(absent) < LIMITS.stock_share * len(sold):
+        return []
+    zeros = bool((counted[c.ON_HAND] <= 0).any())
+    why = (
+        "Deliver a row for every SKU of a store"
+        if zeros
+        else "No row has a stock of 0, so that the export seems to leave zeros out"
+    )
+    return [
+        raise_alarm(
+            "stock_rows_missing",
+            f"stock: {len(absent):,} of {len(sold):,} stores and SKUs that sold lately have no row and count as 0. "
+            f"{why}",
+            stores=sorted(absent[c.STORE_ID].unique()),
+            skus=sorted(absent[c.SKU].unique()),
+            count=len(absent),
+        )
+    ]
+
+
+def _zeros(counted: pd.DataFrame, sold: pd.DataFrame) -> list[Alarm]:
+    """Stores in which most of what sold lately has a stock of 0."""
+    both = sold.merge(counted[[*_PAIR, c.ON_HAND]], on=_PAIR)
+    if both.empty:
+        return []
+    empty = both[c.ON_HAND].le(0)
+    share = empty.groupby(both[c.STORE_ID]).agg(["sum", "count"])
+    odd = share[(share["sum"] > LIMITS.returns_share * share["count"]) & (share["count"] >= LIMITS.fewest_skus)]
+    if odd.empty:
+        return []
+    rows = both[empty & both[c.STORE_ID].isin(odd.index)]
+    return [
+        raise_alarm(
+            "stock_zero",
+            f"stock: in {len(odd):,} stores ({first_few(list(odd.index))}) most SKUs that sold lately have a stock of "
+            f"0 ({len(rows):,} of {int(odd['count'].sum()):,}). Check the count of these stores",
+            stores=odd.index,
+            skus=sorted(rows[c.SKU].unique()),
+            count=len(rows),
+        )
+    ]
+
+
+def _above_capacity(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
+    stores = prepared.tables["stores"]
+    if c.STORAGE_CAPACITY not in stores.columns:
+        return []
+    capacity = pd.Series(stores[c.STORAGE_CAPACITY].to_numpy(dtype=np.float64), index=stores[c.STORE_ID].astype(str))
+    held = counted.groupby(c.STORE_ID)[c.ON_HAND].sum()
+    limit = capacity.reindex(held.index)
+    above = held.index[(held > limit).to_numpy()]
+    if above.empty:
+        return []
+    named = [f"{store} ({held[store]:,.0f} > {limit[store]:,.0f})" for store in above]
+    return [
+        raise_alarm(
+            "capacity_below_stock",
+            f"stock: {len(above):,} stores hold more units than their storage capacity: {first_few(named)}. They get "
+            "nothing until they have sold it; correct storage_capacity or the stock",
+            stores=above,
+            count=len(above),
+        )
+    ]
+
+
+def _sold_lately(prepared: Prepared) -> pd.DataFrame:
+    cells = prepared.cells
+    lately = cells.cell_period > cells.cell_period.max() - _LATELY[cells.frequency.kind]
+    pair = np.unique(cells.cell_pair[lately & (cells.units > 0)])
+    return pd.DataFrame(
+        {
+            c.STORE_ID: cells.stores[cells.pair_store[pair]].astype(str),
+            c.SKU: cells.skus[cells.pair_sku[pair]].astype(str),
+        }
+    )
+
+
+def _in(rows: pd.DataFrame, others: pd.DataFrame) -> BoolArray:
+    keys = pd.MultiIndex.from_frame(others[_PAIR])
+    found: BoolArray = pd.MultiIndex.from_frame(rows[_PAIR]).isin(keys)
+    return found

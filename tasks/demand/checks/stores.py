@@ -1,0 +1,139 @@
+"""Alarms on stores: missing sales, closed for good, usually closed on a weekday, not in the stores table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from tasks.demand.checks.limits import LIMITS
+
+if TYPE_CHECKING:
+    from tasks.demand.cleaning.exposure import StorePeriods
+    from tasks.demand.cleaning.prepared import Prepared
+
+_WEEKDAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
+_NAMED = 5
+
+
+def store_alarms(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
+    """Return the alarms on stores.
+
+    Args:
+        prepared: corrected and summed tables.
+        stores: what is known of each store and period.
+    """
+    return [
+        *_missing(prepared, stores),
+        *_ended(prepared, stores),
+        *_usually_closed(prepared, stores),
+        *_unlisted(prepared),
+    ]
+
+
+def _missing(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
+    names, periods = prepared.cells.stores, prepared.cells.periods
+    gaps = stores.missing.take(~(stores.missing.last & stores.ended[stores.missing.store]))
+    if not len(gaps.store):
+        return []
+    order = np.lexsort((gaps.start, names[gaps.store].astype(str), -gaps.length))
+    named = [
+        f"{names[gaps.store[at]]} from {periods[gaps.start[at]].date()} to {periods[gaps.stop[at] - 1].date()} "
+        f"({gaps.length[at]:,})"
+        for at in order[:_NAMED]
+    ]
+    more = "" if len(order) <= _NAMED else f" and {len(order) - _NAMED:,} more"
+    concerned = sorted({str(names[at]) for at in gaps.store})
+    return [
+        raise_alarm(
+            "missing_sales",
+            f"sales: {len(concerned):,} stores have no row in {int(gaps.length.sum()):,} periods in which their usual "
+            f"rate of sales makes that implausible: {'; '.join(named)}{more}. These periods count as unknown. Deliver "
+            "the missing rows, or mark closed days in the calendar (open = 0)",
+            stores=concerned,
+            dates=(periods[gaps.start.min()].date(), periods[gaps.stop.max() - 1].date()),
+            count=int(gaps.length.sum()),
+        )
+    ]
+
+
+def _ended(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
+    if not stores.ended.any():
+        return []
+    cells = prepared.cells
+    last = np.full(len(cells.stores), -1)
+    np.maximum.at(last, cells.cell_store, cells.cell_period)
+    ended = np.flatnonzero(stores.ended)
+    named = [f"{cells.stores[at]} (last sales {cells.periods[last[at]].date()})" for at in ended[:_NAMED]]
+    more = "" if len(ended) <= _NAMED else f" and {len(ended) - _NAMED:,} more"
+    return [
+        raise_alarm(
+            "store_closed",
+            f"{len(ended):,} stores count as closed for good: {', '.join(named)}{more}. Their sales are history; they "
+            "get no target. If they are open, deliver their sales",
+            stores=cells.stores[ended],
+            dates=(cells.periods[last[ended].min()].date(), cells.periods[last[ended].max()].date()),
+            count=len(ended),
+        )
+    ]
+
+
+def _usually_closed(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
+    """Name stores and weekdays that are forecast as closed although no calendar says so."""
+    history = prepared.cells.history
+    ahead = prepared.usual[:, history:] & ~stores.ended[:, None]
+    weekday = prepared.axis.periods[history:].dayofweek.to_numpy()
+    found, concerned = [], np.zeros(len(ahead), dtype=bool)
+    for day, name in enumerate(_WEEKDAYS):
+        if (weekday == day).any():
+            closed = ahead[:, weekday == day].all(axis=1)
+            concerned |= closed
+            if closed.any():
+                found.append(f"{name}: {closed.sum():,} stores")
+    if not found:
+        return []
+    names = prepared.cells.stores[concerned]
+    return [
+        raise_alarm(
+            "closed_weekdays",
+            f"{len(names):,} stores ({', '.join(map(str, names[:_NAMED]))}{', ...' if len(names) > _NAMED else ''}) "
+            f"hardly ever sell on some weekdays and are forecast as closed then ({'; '.join(found)}). Set `open` in "
+            "the calendar to say otherwise",
+            stores=names,
+            count=len(names),
+        )
+    ]
+
+
+def _unlisted(prepared: Prepared) -> list[Alarm]:
+    """Stores with sales that are not in the stores table: those without recent sales, and those that still sell."""
+    cells = prepared.cells
+    listed = pd.Index(prepared.tables["stores"][c.STORE_ID].astype(str))
+    last = np.full(len(cells.stores), -1)
+    np.maximum.at(last, cells.cell_store, cells.cell_period)
+    unlisted = ~np.isin(cells.stores.astype(str), listed)
+    sells = last > cells.cell_period.max() - LIMITS.ended[cells.frequency.kind]
+    sales = prepared.tables["sales"]
+    found = []
+    for name, chosen, text in (
+        ("unlisted_store", unlisted & ~sells, "They are history"),
+        ("unlisted_store_sells", unlisted & sells, "They sold lately. Add them to stores if they are open"),
+    ):
+        names = cells.stores[chosen]
+        if len(names):
+            rows = int(sales[c.STORE_ID].astype(str).isin(set(names)).sum())
+            found.append(
+                raise_alarm(
+                    name,
+                    f"sales: {rows:,} rows belong to {len(names):,} stores that are not in the stores table "
+                    f"({', '.join(map(str, names[:_NAMED]))}{', ...' if len(names) > _NAMED else ''}). These stores "
+                    f"get no target. {text}",
+                    stores=names,
+                    dates=(prepared.axis.periods[0].date(), cells.periods[last[chosen].max()].date()),
+                    count=rows,
+                )
+            )
+    return found

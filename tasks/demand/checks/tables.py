@@ -1,0 +1,74 @@
+"""All alarms on the meaning of the accepted rows of one run date; needs no Prefect and no lake."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from schemas.panel import IndexArray
+from tasks.demand.checks.dates import swapped_days
+from tasks.demand.checks.levels import changed_units, local_gap_alarm, vanished_skus
+from tasks.demand.checks.stock import stock_alarms
+from tasks.demand.checks.stores import store_alarms
+from tasks.demand.cleaning.exposure import StorePeriods
+from tasks.demand.cleaning.prepared import Prepared
+
+
+def table_alarms(prepared: Prepared, stores: StorePeriods, local: IndexArray) -> list[Alarm]:
+    """Return every alarm on the tables of one run date, in a fixed order.
+
+    Args:
+        prepared: corrected and summed tables.
+        stores: what is known of each store and period.
+        local: periods of gaps of one SKU in one store (:mod:`tasks.demand.cleaning.sku_gaps`).
+    """
+    daily = prepared.settings.period.kind == "D" or prepared.settings.aggregate
+    return [
+        *_axis_alarms(prepared, stores),
+        *prepared.alarms,
+        *(swapped_days(prepared.tables["sales"]) if daily else []),
+        *store_alarms(prepared, stores),
+        *local_gap_alarm(prepared, local),
+        *changed_units(prepared),
+        *vanished_skus(prepared, stores),
+        *stock_alarms(prepared),
+        *(raise_alarm("calendar_incomplete", text) for text in prepared.calendar.warnings),
+    ]
+
+
+def ended_stores(prepared: Prepared, stores: StorePeriods) -> tuple[str, ...]:
+    """Stores that get no target: closed for good, or with sales but not in the stores table."""
+    listed = pd.Index(prepared.tables["stores"][c.STORE_ID].astype(str))
+    ended = stores.ended | ~np.isin(prepared.cells.stores.astype(str), listed)
+    return tuple(str(store) for store in prepared.cells.stores[ended])
+
+
+def _axis_alarms(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
+    found = []
+    as_of, axis, frequency = prepared.as_of, prepared.axis, prepared.settings.period
+    if not frequency.is_boundary(as_of):
+        found.append(
+            raise_alarm(
+                "run_inside_period",
+                f"as_of {as_of} is inside a period of {frequency.code}: that of "
+                f"{axis.periods[axis.history - 1].date()} counts as finished. Run at a boundary, such as "
+                f"{axis.periods[axis.history].date()}",
+            )
+        )
+    tail = int(stores.tail.sum())
+    if tail:
+        last = axis.periods[axis.history - tail - 1].date()
+        found.append(
+            raise_alarm(
+                "sales_end_early",
+                f"sales end at {last}: the {tail} periods from there to as_of {as_of} are unknown. Deliver the newer "
+                "sales, or set --as-of to the first missing day",
+                dates=(axis.periods[axis.history - tail].date(), as_of - timedelta(days=1)),
+                count=tail,
+            )
+        )
+    return found

@@ -1,0 +1,188 @@
+"""Periods in which a store has no sales row: closed by pattern, quiet, missing, or closed for good.
+
+The store's own rate decides. A gap is implausible if the periods before it (after it, for a young store) expect fewer
+than ``LIMITS.implausible`` gaps of that length: n · p₀ᴸ for n open periods in the window, a gap of L open periods, and
+p₀, the probability of a period without rows. For a store that often has none (``LIMITS.sometimes_empty``), p₀ is the
+fraction of such periods. For any other store, it is the probability of 0 units of a negative binomial distribution with
+the mean m and the variance v of the store's units (Poisson where v ≤ m): (k / (k + m))ᵏ with k = m² / (v − m).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.frequency import Frequency
+from schemas.panel import BoolArray, FloatArray, IndexArray
+from tasks.demand.checks.limits import LIMITS
+
+WEEK = 7
+_PATTERN_WEEKS = 26
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Runs of periods without a row, closed periods not counted.
+
+    Attributes:
+        store: shape (g,); index of the store.
+        start: shape (g,); first period without a row.
+        stop: shape (g,); period after the last one without a row.
+        length: shape (g,); open periods without a row.
+        expected: shape (g,); expected number of gaps of at least this length, see the module.
+        last: shape (g,); the gap lasts to the last period with sales.
+    """
+
+    store: IndexArray
+    start: IndexArray
+    stop: IndexArray
+    length: IndexArray
+    expected: FloatArray
+    last: BoolArray
+
+    def take(self, chosen: BoolArray) -> Gaps:
+        """Return some of the gaps."""
+        return Gaps(
+            store=self.store[chosen],
+            start=self.start[chosen],
+            stop=self.stop[chosen],
+            length=self.length[chosen],
+            expected=self.expected[chosen],
+            last=self.last[chosen],
+        )
+
+    def mask(self, shape: tuple[int, int]) -> BoolArray:
+        """Periods within the gaps, shape (S, T)."""
+        edges = np.zeros((shape[0], shape[1] + 1), dtype=np.int64)
+        np.add.at(edges, (self.store, self.start), 1)
+        np.add.at(edges, (self.store, self.stop), -1)
+        inside: BoolArray = edges.cumsum(axis=1)[:, :-1] > 0
+        return inside
+
+
+def find_gaps(rows: BoolArray, units: FloatArray, is_open: BoolArray, end: int, window: int) -> Gaps:
+    """Find the gaps of every store after its first row, with their plausibility.
+
+    Args:
+        rows: shape (S, T); the store has a sales row. Every store has at least one before ``end``.
+        units: shape (S, T); units per store and period.
+        is_open: shape (S, T); False where the store is known to be closed.
+        end: number of periods up to the last one with sales of any store.
+        window: periods from which a store's rate is taken.
+    """
+    store, period = np.nonzero(rows[:, :end])
+    final = np.append(store[1:] != store[:-1], True)
+    start, stop = period + 1, np.where(final, end, np.roll(period, -1))
+    counted = _running(is_open & ~rows)
+    length: IndexArray = (counted[store, stop] - counted[store, start]).astype(np.int64)
+    kept = length > 0
+    store, start, stop, length, last = store[kept], start[kept], stop[kept], length[kept], final[kept]
+    first = rows.argmax(axis=1)[store]
+    window_start = np.maximum(start - window, first)
+    after = np.minimum(stop + window - (start - window_start), end)
+    after = np.maximum(after, stop)
+
+    def total(values: FloatArray) -> FloatArray:
+        return values[store, start] - values[store, window_start] + values[store, after] - values[store, stop]
+
+    periods, empty = total(_running(is_open)), total(counted)
+    used = np.where(is_open, units, 0.0)
+    mean = total(_running(used)) / np.maximum(periods, 1)
+    square = total(_running(used**2)) / np.maximum(periods, 1)
+    share = empty / np.maximum(periods, 1)
+    chance = np.where(share >= LIMITS.sometimes_empty, share, chance_of_none(mean, np.maximum(square - mean**2, 0.0)))
+    expected = np.where(periods > 0, periods * chance**length, np.inf)
+    return Gaps(store, start, stop, length, expected, last)
+
+
+def chance_of_none(mean: FloatArray, variance: FloatArray) -> FloatArray:
+    """Probability of 0 units of a negative binomial (Poisson where the variance does not exceed the mean).
+
+    >>> chance_of_none(np.array([2.0]), np.array([4.0])).round(3).tolist()  # k = 2: (2 / 4) ** 2
+    [0.25]
+    """
+    wide = variance > mean
+    size = np.where(wide, mean**2 / np.where(wide, variance - mean, 1.0), 1.0)
+    size = np.maximum(size, 1e-12)
+    chance: FloatArray = np.where(wide, np.exp(size * np.log(size / (size + mean))), np.exp(-mean))
+    return chance
+
+
+def implausible(gaps: Gaps, rows: BoolArray, is_open: BoolArray, year: int) -> Gaps:
+    """The gaps that neither the store's rate nor a similar gap a year before or after explains."""
+    present, openings = _running(rows & is_open), _running(is_open)
+    history = rows.shape[1]
+    explained = np.zeros(len(gaps.store), dtype=bool)
+    for shift in (-year, year):
+        start, stop = gaps.start + shift, gaps.stop + shift
+        inside = (start >= 0) & (stop <= history)
+        low, high = np.clip(start, 0, history), np.clip(stop, 0, history)
+        seen = openings[gaps.store, high] - openings[gaps.store, low]
+        sold = present[gaps.store, high] - present[gaps.store, low]
+        alive = rows.argmax(axis=1)[gaps.store] < start
+        explained |= inside & alive & (seen > 0) & (sold <= LIMITS.pattern_share * seen)
+    return gaps.take((gaps.expected < LIMITS.implausible) & ~explained)
+
+
+def weekday_pattern(rows: BoolArray, end: int, length: int) -> BoolArray:
+    """Weekdays on which a daily store hardly ever has rows, by its last 26 weeks.
+
+    Weeks without any row of the store do not count. The first 26 weeks are judged together.
+
+    Args:
+        rows: shape (S, T); the store has a sales row on that day.
+        end: number of days up to the last one with sales of any store.
+        length: number of days to judge: history and horizon.
+
+    Returns:
+        Shape (S, length).
+    """
+    stores = len(rows)
+    weeks = -(-end // WEEK)
+    grid = np.zeros((stores, weeks * WEEK), dtype=bool)
+    grid[:, :end] = rows[:, :end]
+    valid = (np.arange(weeks * WEEK) < end).reshape(weeks, WEEK)
+    days = grid.reshape(stores, weeks, WEEK)
+    any_row: BoolArray = np.asarray(days.any(axis=2), dtype=bool)
+    cases = any_row[:, :, None] & valid
+    run = [np.concatenate([np.zeros((stores, 1, WEEK)), part.cumsum(axis=1)], axis=1) for part in (days, cases)]
+    week = np.arange(-(-length // WEEK))
+    high = np.minimum(np.maximum(week, _PATTERN_WEEKS), weeks)
+    low = np.maximum(high - _PATTERN_WEEKS, 0)
+    sold, seen = (part[:, high] - part[:, low] for part in run)
+    others_sold, others = sold.sum(axis=2, keepdims=True) - sold, seen.sum(axis=2, keepdims=True) - seen
+    closed = rare(sold, seen, others_sold / np.maximum(others, 1))
+    return closed.reshape(stores, -1)[:, :length]
+
+
+def rare(sold: FloatArray, cases: FloatArray, rate: FloatArray, fewest: int = LIMITS.pattern_cases) -> BoolArray:
+    """Whether so few sales in these cases are a pattern and not chance.
+
+    Args:
+        sold: cases with a row.
+        cases: all cases, of which at least ``fewest`` are needed.
+        rate: fraction of other days with a row.
+        fewest: least number of cases.
+
+    >>> rare(np.array([0.0, 0.0]), np.array([26.0, 26.0]), np.array([0.98, 0.16])).tolist()
+    [True, False]
+    """
+    from scipy.special import bdtr
+
+    # A rate of 1 would make a pattern of a single case.
+    chance = bdtr(sold, np.maximum(cases, 1).astype(np.int64), np.minimum(rate, 0.97))
+    found: BoolArray = (cases >= fewest) & (sold <= LIMITS.pattern_share * cases) & (chance < LIMITS.pattern_chance)
+    return found
+
+
+def ended_periods(frequency: Frequency) -> int:
+    """Periods without a row after which a store is closed for good."""
+    return LIMITS.ended[frequency.kind]
+
+
+def _running(values: BoolArray | FloatArray) -> FloatArray:
+    """Sums before each period, shape (S, T + 1)."""
+    total: FloatArray = np.zeros((values.shape[0], values.shape[1] + 1))
+    np.cumsum(values, axis=1, out=total[:, 1:])
+    return total

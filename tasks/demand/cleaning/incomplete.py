@@ -1,0 +1,197 @@
+"""Periods that the sales files contain in part only: late postings, and the first and last week or month.
+
+Late postings: the last days of an export often hold a part of the sales, because tills and stores deliver late. Learned
+as they are, they would look like a fall in demand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from schemas.panel import BoolArray, FloatArray
+from schemas.settings.slices import PanelSlice
+from tasks.demand.axis import Axis
+from tasks.demand.checks.limits import LIMITS
+from tasks.demand.cleaning.closings import holiday_mask
+from tasks.demand.cleaning.gaps import chance_of_none
+from tasks.demand.cleaning.sales import SaleCells, codes, weighted_count
+
+_DAYS_AROUND_LAST_YEAR = 3
+
+
+@dataclass(frozen=True)
+class Incomplete:
+    """Periods that the files contain in part only.
+
+    Attributes:
+        partial: shape (T,).
+        alarms: why.
+    """
+
+    partial: BoolArray
+    alarms: tuple[Alarm, ...]
+
+
+def incomplete_periods(
+    sales: pd.DataFrame, cells: SaleCells, axis: Axis, special: BoolArray, settings: PanelSlice, as_of: date
+) -> Incomplete:
+    """Find the periods whose sales are incomplete.
+
+    Args:
+        sales: sale lines before the run date.
+        cells: the same lines, summed.
+        axis: T history and H horizon labels.
+        special: shape (S, T + H); the calendar names a holiday or event.
+        settings: country, frequency and whether daily lines are summed to longer periods.
+        as_of: run date.
+    """
+    if cells.frequency.kind != "D" and settings.aggregate:
+        return _of_days(sales, cells, as_of)
+    key = cells.cell_store * cells.history + cells.cell_period
+    units = weighted_count(key, cells.units, len(cells.stores), cells.history)
+    end = int(cells.cell_period.max()) + 1
+    known = special[:, : cells.history].any(axis=0) | holiday_mask(axis, settings.country)[: cells.history]
+    kind = cells.frequency.kind
+    late = late_periods(units[:, :end], known[:end], kind, cells.frequency.periods_per_year)
+    partial = np.zeros(cells.history, dtype=bool)
+    partial[end - late : end] = True
+    return Incomplete(partial, _late_alarm(cells.periods[:end], units[:, :end], late, kind))
+
+
+def late_periods(units: FloatArray, known: BoolArray, kind: str, year: int) -> int:
+    """How many of the last periods are incomplete.
+
+    The units of all stores are compared with the median of the periods before (daily: of the same weekday). The last
+    periods are incomplete while they are below ``LIMITS.late`` of it, lower than in every earlier period of the window,
+    and below it in most stores, and neither an event nor the same time of the year before explains it.
+
+    Args:
+        units: shape (S, P); units per store and period up to the last one with sales.
+        known: shape (P,); periods with a holiday or event.
+        kind: ``D``, ``W`` or ``MS``.
+        year: periods in a year.
+    """
+    step = 7 if kind == "D" else 1
+    length = units.shape[1]
+    first = LIMITS.usual_periods * step
+    window = range(max(first, length - LIMITS.window[kind]), length)
+    if len(window) <= LIMITS.late_periods[kind] + LIMITS.usual_periods:
+        return 0
+    total = units.sum(axis=0)
+    ratio = np.full(length, np.inf)
+    before: FloatArray = np.lib.stride_tricks.sliding_window_view(total, first)[:, ::step]
+    usual = np.array([_median_of_sold(values) for values in before[: length - first]])
+    ratio[first:] = np.divide(total[first:], usual, out=np.full(length - first, np.inf), where=usual > 0)
+    tail = length - LIMITS.late_periods[kind]
+    reference = [ratio[at] for at in window if at < tail and not known[at]]
+    lowest = min(reference, default=0.0)
+    found = 0
+    for at in range(length - 1, tail - 1, -1):
+        if known[at] or not ratio[at] < min(LIMITS.late, lowest):
+            break
+        around = _DAYS_AROUND_LAST_YEAR if kind == "D" else 1
+        last_year = ratio[max(at - year - around, 0) : max(at - year + around + 1, 0)]
+        own = np.median(units[:, at - first : at : step], axis=1)
+        low = units[own > 0, at] < LIMITS.late * own[own > 0]
+        if (last_year < LIMITS.late).any() or not len(low) or low.mean() < LIMITS.late_stores:
+            break
+        found += 1
+    return found
+
+
+def _median_of_sold(values: FloatArray) -> float:
+    sold = values[values > 0]
+    return float(np.median(sold)) if len(sold) else 0.0
+
+
+def _late_alarm(periods: pd.DatetimeIndex, units: FloatArray, late: int, kind: str) -> tuple[Alarm, ...]:
+    if not late:
+        return ()
+    step = 7 if kind == "D" else 1
+    total = units.sum(axis=0)
+    usual = np.array([np.median(total[at - step * LIMITS.usual_periods : at : step]) for at in range(-late, 0)])
+    first, last = periods[-late].date(), periods[-1].date()
+    span = f"on {first}" if late == 1 else f"from {first} to {last}"
+    share = total[-late:].sum() / usual.sum()
+    return (
+        raise_alarm(
+            "incomplete_last_days",
+            f"sales: most stores sold far less {span} than usual ({share:.0%}): the sales of these {late} periods are "
+            "incomplete and count as unknown. Deliver them again when all sales are posted",
+            dates=(first, last),
+            count=late,
+        ),
+    )
+
+
+def _of_days(sales: pd.DataFrame, cells: SaleCells, as_of: date) -> Incomplete:
+    """Periods of several days: the first and last one with missing days, and those with late postings.
+
+    Days without any row are missing if the network's own rate makes that implausible, and from the run date on.
+    """
+    store, stores = codes(sales[c.STORE_ID])
+    day = sales[c.DATE].to_numpy(dtype="datetime64[D]")
+    start = day.min()
+    position = (day - start).astype(np.int64)
+    length = int(position.max()) + 1
+    demand = np.maximum(sales[c.UNITS].to_numpy(dtype=np.float64), 0.0)
+    units = weighted_count(store * length + position, demand, len(stores), length)
+    late = late_periods(units, np.zeros(length, dtype=bool), "D", 364)
+    days = pd.DatetimeIndex(start + np.arange(length))
+    last = days[-1 - late]
+    labels = cells.frequency.label(pd.Series([days[0], last]))
+    sold = np.isin(np.arange(length), position)
+    trading = _trading_weekdays(days[sold])
+    before = _trading_days(labels[0], days[0], trading)
+    after = _trading_days(last + pd.Timedelta(days=1), cells.frequency.shift(labels[1], 1), trading)
+    rate = _chance_of_none(units.sum(axis=0), sold, days, trading)
+    ahead = after[after >= pd.Timestamp(as_of)]
+    missing = {
+        "first": len(before) if length * rate ** len(before) < LIMITS.implausible else 0,
+        "last": len(after) if len(ahead) or late or length * rate ** len(after) < LIMITS.implausible else 0,
+    }
+    partial = cells.periods > labels[1] if late else np.zeros(cells.history, dtype=bool)
+    alarms = list(_late_alarm(days, units, late, "D"))
+    for side, label, edge in (("first", labels[0], days[0]), ("last", labels[1], last)):
+        if missing[side]:
+            partial = partial | (cells.periods == label)
+            name = "month" if cells.frequency.kind == "MS" else "week"
+            alarms.append(
+                raise_alarm(
+                    "partial_period",
+                    f"sales: the {side} {name} ({label.date()}) is incomplete: {missing[side]} of its days are not in "
+                    f"the files, which {'begin' if side == 'first' else 'end'} on {edge.date()}. It counts as unknown",
+                    dates=(label.date(), label.date()),
+                    count=missing[side],
+                )
+            )
+    return Incomplete(np.asarray(partial, dtype=bool), tuple(alarms))
+
+
+def _trading_weekdays(days: pd.DatetimeIndex) -> BoolArray:
+    """Whether the network usually has sales on a weekday, shape (7,)."""
+    counts = np.bincount(days.dayofweek, minlength=7)
+    trading: BoolArray = counts > LIMITS.pattern_share * counts.max()
+    return trading
+
+
+def _trading_days(start: pd.Timestamp, stop: pd.Timestamp, trading: BoolArray) -> pd.DatetimeIndex:
+    """Days from start to the day before stop on which the network usually sells."""
+    days = pd.date_range(start, periods=max((stop - start).days, 0))
+    return days[trading[days.dayofweek]]
+
+
+def _chance_of_none(total: FloatArray, sold: BoolArray, days: pd.DatetimeIndex, trading: BoolArray) -> float:
+    """Probability that a trading day has no sales at all, as in :mod:`tasks.demand.cleaning.gaps`."""
+    open_days = trading[days.dayofweek]
+    empty = float((~sold[open_days]).mean())
+    if empty >= LIMITS.sometimes_empty:
+        return empty
+    values = total[open_days]
+    return float(chance_of_none(np.array([values.mean()]), np.array([values.var()]))[0])

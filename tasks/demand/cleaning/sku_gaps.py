@@ -1,0 +1,81 @@
+"""Periods in which one store does not sell a SKU that the other stores sell: probably not in stock, so unknown.
+
+Only without the table ``availability``. The expected units of a gap are the store's share of the SKU before the gap,
+times the units of the other stores in the gap: seasons, promotions and the end of a SKU's life do not look like gaps.
+With expected units m and the ratio φ ≥ 1 of variance to mean of the SKU's units per period in that store, the
+probability of no sale is exp(−m / φ). By the SKU's own share q of periods with rows before the gap, it is (1 − q)ᴸ for
+L periods. Both must be below ``LIMITS.sku_chance``. Without sales after it, a gap counts only if the stock of the SKU
+in that store is 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import FloatArray, IndexArray
+from tasks.demand.checks.limits import LIMITS
+from tasks.demand.cleaning.exposure import StorePeriods, pairs_of
+from tasks.demand.cleaning.sales import SaleCells
+
+# A SKU with a row in every period can miss one by chance.
+_MOST_REGULAR = 0.97
+
+
+def local_gaps(cells: SaleCells, stores: StorePeriods, stock: pd.DataFrame | None) -> IndexArray:
+    """Find the periods of such gaps in which the store is open and its sales are known.
+
+    Args:
+        cells: cleaned sales; p pairs, T periods.
+        stores: what is known of each store and period.
+        stock: last counts: store_id, sku, on_hand; None without any.
+
+    Returns:
+        Sorted distinct ``pair * T + period``.
+    """
+    history, end = cells.history, int(cells.cell_period.max()) + 1
+    pair, period, units = cells.cell_pair, cells.cell_period, cells.units
+    final = np.append(pair[1:] != pair[:-1], True)
+    start, stop = period + 1, np.where(final, end, np.roll(period, -1))
+    kept = (stop - start >= LIMITS.sku_gap[cells.frequency.kind]) & (
+        ~final | np.isin(pair, _without_stock(cells, stock))
+    )
+    of, start, stop = pair[kept], start[kept], stop[kept]
+    first = period[np.searchsorted(pair, of)]
+    low = np.maximum(start - LIMITS.window[cells.frequency.kind], first)
+    own_key, sku = pair * history + period, cells.pair_sku
+    by_sku = np.argsort(sku[pair] * history + period, kind="stable")
+    sku_key = (sku[pair] * history + period)[by_sku]
+    own, square = (_between(own_key, values, of * history + low, of * history + start) for values in (units, units**2))
+    base = sku[of] * history
+    before = _between(sku_key, units[by_sku], base + low, base + start) - own
+    during = _between(sku_key, units[by_sku], base + start, base + stop)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = own / (start - low)
+        dispersion = np.maximum((square / (start - low) - mean**2) / mean, 1.0)
+        score = own * during / before / dispersion
+        rows = _between(own_key, np.ones_like(units), of * history + low, of * history + start) / (start - low)
+    irregular = (1 - np.minimum(rows, _MOST_REGULAR)) ** (stop - start) > LIMITS.sku_chance
+    found = (before >= LIMITS.fewest_lines) & (score > -np.log(LIMITS.sku_chance)) & ~irregular
+    length = stop[found] - start[found]
+    shift = np.arange(length.sum()) - np.repeat(length.cumsum() - length, length)
+    key = np.unique(np.repeat(of[found] * history + start[found], length) + shift)
+    store, at = cells.pair_store[key // history], key % history
+    open_and_known = ~stores.silent[store, at] & ~stores.closed[store, at] & ~stores.partial[at]
+    return key[open_and_known]
+
+
+def _without_stock(cells: SaleCells, stock: pd.DataFrame | None) -> IndexArray:
+    """Pairs whose last count is 0."""
+    if stock is None:
+        return np.zeros(0, dtype=np.int64)
+    empty = stock.loc[stock[c.ON_HAND] <= 0]
+    return pairs_of(empty[c.STORE_ID], empty[c.SKU], cells)
+
+
+def _between(keys: IndexArray, values: FloatArray, low: IndexArray, high: IndexArray) -> FloatArray:
+    """Sum of the values whose sorted key is in [low, high)."""
+    total = np.concatenate([[0.0], values.cumsum()])
+    result: FloatArray = total[np.searchsorted(keys, high)] - total[np.searchsorted(keys, low)]
+    return result

@@ -1,0 +1,89 @@
+"""Lines whose units are boxes: the price per unit shows it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import first_few
+from schemas.panel import BoolArray, FloatArray, IndexArray
+from tasks.demand.checks.limits import LIMITS
+
+# Prices of boxes differ from a whole multiple of the price of a piece by at most this fraction.
+_NEAR_WHOLE = 0.1
+
+
+def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
+    """Convert the lines of a SKU that are in boxes to pieces, where the price per unit is evidence of it.
+
+    The evidence: among the lines of one SKU are two prices per unit, and the higher one is a whole multiple n, at least
+    ``LIMITS.price_jump``, of the lower one. The units of the lines with the higher price are multiplied by n. Where the
+    prices differ as much but are no multiple, nothing changes, and an alarm says so. A price that falls over time is a
+    markdown.
+    """
+    if c.NET_AMOUNT not in lines.columns:
+        return lines, []
+    units = lines[c.UNITS].to_numpy(dtype=np.float64)
+    amount = lines[c.NET_AMOUNT].to_numpy(dtype=np.float64)
+    priced = np.flatnonzero((units > 0) & (amount > 0))
+    if not len(priced):
+        return lines, []
+    sku, names = pd.factorize(lines[c.SKU])
+    prices = pd.DataFrame({"sku": sku[priced], "price": amount[priced] / units[priced], "at": priced})
+    low = prices.groupby("sku")["price"].quantile(LIMITS.price_lines / 2)
+    ratio = prices["price"].to_numpy() / prices["sku"].map(low).to_numpy()
+    high = ratio >= LIMITS.price_jump
+    if not high.any():
+        return lines, []
+    count = np.bincount(prices["sku"], minlength=len(names))
+    many = np.bincount(prices["sku"][high], minlength=len(names))
+    concerned = (many >= LIMITS.price_lines * count) & (many >= LIMITS.fewest_lines)
+    concerned &= (count - many) >= LIMITS.fewest_lines
+    day = lines[c.DATE].to_numpy(dtype="datetime64[D]").astype(np.int64)[priced]
+    concerned &= _mean_by(prices["sku"], day, high, len(names)) >= _mean_by(prices["sku"], day, ~high, len(names))
+    if not concerned.any():
+        return lines, []
+    chosen = high & concerned[prices["sku"]]
+    middle = prices.loc[~high].groupby("sku")["price"].median()
+    upper = prices.loc[chosen].groupby("sku")["price"]
+    factor = (upper.median() / middle.reindex(upper.median().index)).astype(float)
+    whole = factor.round()
+    steady = (upper.quantile(0.75) <= (1 + _NEAR_WHOLE) * upper.quantile(0.25)) & (
+        (factor / whole - 1).abs() <= _NEAR_WHOLE / 2
+    )
+    boxes = steady & (whole >= LIMITS.price_jump)
+    alarms = []
+    if boxes.any():
+        rows = prices.loc[chosen & prices["sku"].isin(boxes.index[boxes]).to_numpy()]
+        converted = units.copy()
+        converted[rows["at"]] *= whole.reindex(rows["sku"]).to_numpy()
+        alarms.append(_alarm("units_in_boxes", lines, rows, names, whole, "was converted to pieces"))
+        lines = lines.assign(**{c.UNITS: converted})
+    if (~boxes).any():
+        rows = prices.loc[chosen & prices["sku"].isin(boxes.index[~boxes]).to_numpy()]
+        alarms.append(_alarm("price_per_unit_jumps", lines, rows, names, factor, "is taken as it is"))
+    return lines, alarms
+
+
+def _mean_by(key: pd.Series, values: IndexArray, chosen: BoolArray, size: int) -> FloatArray:
+    """Mean of the chosen values by key, shape (size,); 0 without values."""
+    total = np.bincount(key[chosen], values[chosen], minlength=size)
+    mean: FloatArray = total / np.maximum(np.bincount(key[chosen], minlength=size), 1)
+    return mean
+
+
+def _alarm(name: str, lines: pd.DataFrame, rows: pd.DataFrame, names: pd.Index, factor: pd.Series, done: str) -> Alarm:
+    skus = [str(names[code]) for code in sorted(rows["sku"].unique(), key=lambda code: str(names[code]))]
+    factors = sorted({f"{value:.3g}" for value in factor.reindex(rows["sku"].unique())}, key=float)
+    days = lines[c.DATE].iloc[rows["at"]]
+    return raise_alarm(
+        name,
+        f"sales: the price per unit of {len(skus):,} SKUs ({first_few(skus)}) is {', '.join(factors[:5])} times as "
+        f"high in {len(rows):,} of their lines: another unit of measure? The quantity of these lines {done}",
+        skus=skus,
+        stores=sorted(lines[c.STORE_ID].iloc[rows["at"]].astype(str).unique()),
+        dates=(days.min().date(), days.max().date()),
+        count=len(rows),
+    )
