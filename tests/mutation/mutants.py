@@ -107,10 +107,10 @@ def _span(node: ast.expr | ast.stmt) -> tuple[Place, Place]:
 def _mutant(file: str, line: int, name: str, occurrence: int) -> Mutant | None:
     """The mutant; None where it is no valid Python."""
     source = (ROOT / file).read_text("utf-8")
-    changed = mutate_code(source, get_operator(name)(), occurrence)
     try:
+        changed = mutate_code(source, get_operator(name)(), occurrence)
         compile(changed, file, "exec")
-    except (SyntaxError, TypeError):
+    except (AttributeError, SyntaxError, TypeError):  # the first one is Cosmic Ray's, for a tuple of exceptions
         return None
     lines = difflib.unified_diff(source.splitlines(), changed.splitlines(), lineterm="", n=0)
     diff = "\n".join(one for one in lines if one[:1] in "+-" and one[:3] not in ("+++", "---"))
