@@ -16,7 +16,7 @@ NAMES = {value for name, value in vars(columns).items() if name.isupper() and is
 # Words that settings, records and other mappings use as keys too: flagged only where a frame is meant.
 PLAIN = {
     "available", "bias", "brand", "champion", "chosen", "closed", "cluster", "color", "coverage", "date", "demand",
-    "discount", "event", "family", "file", "gap", "holding", "holiday", "level", "mean", "model", "n",
+    "discount", "event", "family", "file", "gap", "holding", "holiday", "kind", "level", "mean", "model", "n", "name",
     "open", "policy", "price", "promo", "quantity", "reason", "size", "status", "stock", "t", "table",
     "total", "transport", "treatment", "units", "visits", "why",
 }  # fmt: skip
