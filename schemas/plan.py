@@ -40,6 +40,12 @@ class SkuDetail:
     supply: FloatArray | None = None
 
 
+def holding_cost_per_period(settings: InventorySettings, periods_per_year: float) -> float:
+    """Cost of a unit left at the end of a period: in currency, or as a share of its price if given per year."""
+    yearly = settings.holding_cost_per_year
+    return settings.holding_cost if yearly is None else yearly / periods_per_year
+
+
 @dataclass(frozen=True)
 class PlanProblem:
     """What to hold where over T periods: S stores, C categories, n (store, category) series.
@@ -104,7 +110,7 @@ class PlanProblem:
     def holding_cost(self) -> float:
         """Holding cost per unit of ``holding_weight`` and period."""
         periods = self.periods_per_year or self.periods_per_week * WEEKS_PER_YEAR
-        return self.settings.holding_cost_per_period(periods)
+        return holding_cost_per_period(self.settings, periods)
 
     @property
     def holding_weight(self) -> FloatArray:

@@ -235,12 +235,6 @@ class InventorySettings(Strict):
             )
         return self
 
-    def holding_cost_per_period(self, periods_per_year: float) -> float:
-        """Cost of a unit left at the end of a period: in currency, or as a share of its price if given per year."""
-        return (
-            self.holding_cost if self.holding_cost_per_year is None else self.holding_cost_per_year / periods_per_year
-        )
-
     @property
     def has_holding_cost(self) -> bool:
         """True if holding a unit costs something."""

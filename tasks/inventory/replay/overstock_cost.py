@@ -20,7 +20,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import Panel
-from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
+from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem, holding_cost_per_period
 from tasks.inventory.exact.perfect_information import ShadowPrices
 from tasks.inventory.model.delivery_days import review_visits
 from tasks.inventory.model.demand_paths import correlation_of
@@ -340,7 +340,7 @@ def service_levels(inputs: WeeklyInputs, factors: FloatArray) -> FloatArray:
     unit_price = float(inputs.sku_facts[c.UNIT_PRICE].astype(float).mean())
     price = unit_price if settings.shortage_cost == "price" else settings.shortage_cost
     between = min(settings.review_period, period.periods_per_week)
-    holding = settings.holding_cost_per_period(period.periods_per_year) * (
+    holding = holding_cost_per_period(settings, period.periods_per_year) * (
         1.0 if settings.holding_cost_per_year is None else unit_price
     )
     return covered_probability(np.full(len(factors), float(price)), factors * holding, between)
