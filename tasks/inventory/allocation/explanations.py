@@ -101,7 +101,7 @@ def explanations(
             c.BY_MINIMUM: steps.lifted - steps.varied,
             c.BY_ROUNDING: steps.targets - steps.lifted,
             c.BY_CAPACITY: -chosen.cuts[STORAGE].astype(float),
-            c.BY_DC: -chosen.cuts[DC_STOCK].astype(float),
+            c.BY_DC: (chosen.targets - chosen.within_capacity).astype(float),
             c.TARGET_QUANTITY: chosen.targets,
             c.TO_SEND: np.maximum(chosen.targets - chosen.rows.position, 0.0),
         }
@@ -149,7 +149,7 @@ def _limits(weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTarge
     tests = (
         (LIFECYCLE, ~chosen.lifecycle),
         (DISPLAY, ~chosen.displayed),
-        (DC_STOCK, chosen.cuts[DC_STOCK] > 0),
+        (DC_STOCK, chosen.targets < chosen.within_capacity),
         (STORAGE, chosen.cuts[STORAGE] > 0),
         (SIZE_RUN, ~chosen.run_kept),
         (NO_DELIVERY, first < 0),

@@ -23,7 +23,7 @@ from tasks.inventory.allocation.explanations import (
     SIZE_RUN,
     STORAGE,
 )
-from tasks.inventory.allocation.sku_targets import SkuTargets
+from tasks.inventory.allocation.sku_targets import DC_SHARE, SkuTargets
 from tasks.inventory.model.delivery_days import visitable, week_starts
 from tasks.inventory.model.simulator import Ledger
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem
@@ -157,12 +157,20 @@ def _of_styles(facts: pd.DataFrame, chosen: SkuTargets) -> Iterator[tuple[object
 def _of_skus(facts: pd.DataFrame, chosen: SkuTargets, decided: np.ndarray) -> Iterator[tuple[object, ...]]:
     rows, targets = chosen.rows, chosen.targets
     have = np.maximum(targets, rows.position)
-    short = chosen.cuts[DC_STOCK] > 0
+    short = targets < chosen.within_capacity
+    kept = (chosen.cuts[DC_SHARE] > 0) & (chosen.cuts[DC_STOCK] == 0) & chosen.in_dc
     hidden = ~chosen.displayed & (chosen.undisplayed > rows.position)
     tests = (
         (DISPLAY, hidden, chosen.undisplayed, have, "no display capacity left for this style (units)"),
         (STORAGE, chosen.cuts[STORAGE] > 0, chosen.wanted, chosen.within_capacity, "the store has no room (units)"),
-        (DC_STOCK, short & chosen.in_dc, chosen.within_capacity, targets, "DC stock is too low (units)"),
+        (
+            DC_STOCK,
+            short & kept,
+            chosen.within_capacity,
+            targets,
+            "kept in the DC for likelier sales later (units)",
+        ),
+        (DC_STOCK, short & ~kept & chosen.in_dc, chosen.within_capacity, targets, "DC stock is too low (units)"),
         (DC_STOCK, short & ~chosen.in_dc, chosen.within_capacity, targets, "the DC has no stock (units)"),
     )
     keys = facts[[c.STORE_ID, c.CATEGORY, c.SKU]].to_numpy(dtype=object)

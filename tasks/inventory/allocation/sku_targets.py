@@ -15,12 +15,20 @@ from tasks.inventory.allocation.rationing import Pairs, rationed
 from tasks.inventory.allocation.sku_needs import SkuMix
 from tasks.inventory.allocation.sku_shares import may_be_sent, sku_shares
 from tasks.inventory.model.level_limits import interval_ends
-from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem, store_facts, transit_columns
+from tasks.inventory.model.sku_demand import sku_quantiles
+from tasks.inventory.model.weekly_problem import (
+    WeeklyInputs,
+    WeeklyProblem,
+    store_facts,
+    supply_of_skus,
+    transit_columns,
+)
 from tasks.inventory.outputs import labels
 
 # Names of the shared constraints in tables and reports.
 STORAGE = "storage capacity"
 DC_STOCK = "DC stock"
+DC_SHARE = "share of scarce DC stock"
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,7 @@ class SkuTargets:
         rows: inputs of the split, with the displayed styles.
         steps: units after each step; its ``targets`` are what demand asks for before storage capacity and DC stock.
         within_capacity: units after the reduction to the storage capacity.
+        within_share: units after the reduction to the pair's share of scarce DC stock (:func:`fair_share`).
         targets: units after the reduction to DC stock.
         undisplayed: targets without a display capacity, before storage capacity and DC stock.
         lifecycle: rows that the lifecycle rule allows to be sent.
@@ -52,6 +61,7 @@ class SkuTargets:
     rows: SplitRows
     steps: Split
     within_capacity: IndexArray
+    within_share: IndexArray
     targets: IndexArray
     undisplayed: IndexArray
     lifecycle: BoolArray
@@ -73,7 +83,8 @@ class SkuTargets:
         """Units that each shared constraint took from ``wanted``, in the order in which they apply; sums to targets."""
         return {
             STORAGE: self.steps.targets - self.within_capacity,
-            DC_STOCK: self.within_capacity - self.targets,
+            DC_SHARE: self.within_capacity - self.within_share,
+            DC_STOCK: self.within_share - self.targets,
         }
 
 
@@ -108,6 +119,8 @@ def pack_sizes(facts: pd.DataFrame) -> FloatArray:
     return np.maximum(1.0, np.rint(fact_number(facts, c.PACK_SIZE, 1.0)))
 
 
+# A unit of a scarce SKU that sells before the next delivery with this probability is sent now in any case.
+LIKELY_NOW = 0.25
 # A SKU without a price is worth this much in the order of scarce units.
 SMALLEST_PRICE = 1e-3
 
@@ -190,6 +203,8 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
         steps = split_in_steps(levels, rows)
     pairs = Pairs(rows.series, mix.share, demand, rows.position, rows.pack, price, _turns(problem, weekly, rows.series))
     within_capacity = rationed(steps.targets, pairs, display.store, _free_space(inputs, weekly, rows.position))
+    coming = available if inputs.dc_stock is None else dc_supply(inputs, weekly).sum(axis=1)
+    within_share = np.minimum(within_capacity, fair_share(problem, pairs, sku, coming, rows.open, within_capacity))
     return SkuTargets(
         first=first,
         levels=levels,
@@ -197,7 +212,8 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
         rows=rows,
         steps=steps,
         within_capacity=within_capacity,
-        targets=rationed(within_capacity, pairs, sku, available),
+        within_share=within_share,
+        targets=rationed(within_share, pairs, sku, available),
         undisplayed=undisplayed,
         lifecycle=lifecycle,
         in_dc=in_dc,
@@ -208,6 +224,38 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
         labels=style,
         style_rule=rule,
     )
+
+
+def fair_share(
+    problem: PlanProblem, pairs: Pairs, sku: IndexArray, supply: FloatArray, rows: BoolArray, targets: IndexArray
+) -> IndexArray:
+    """Units that each pair may have now of a SKU that is scarce over the horizon.
+
+    What the distribution center has and receives over the horizon is allocated in the order of :class:`Packs` for the
+    demand of the whole horizon. No pair gets more now, except units that sell before the next delivery with a
+    probability above ``LIKELY_NOW``: any other unit more likely sells elsewhere in a later week. It stays in the
+    distribution center until the next run.
+
+    Args:
+        problem: the plan problem.
+        pairs: stock, and demand until the delivery after the next.
+        sku: shape (rows,), index of the SKU.
+        supply: units of each SKU over the horizon; inf = unlimited.
+        rows: shape (rows,), rows that may get units.
+        targets: shape (rows,), units now.
+
+    Returns:
+        Shape (rows,), units; at least ``targets`` where the SKU is not scarce.
+    """
+    paths = problem.mean[None] if problem.paths is None else problem.paths
+    whole = replace(pairs, demand=paths.sum(axis=2))
+    needs = sku_quantiles(whole.demand, whole.series, whole.share, problem.settings.service_level)
+    packs = np.ceil(np.maximum(needs - pairs.held, 0.0) / pairs.pack - 1e-9)
+    wanted = np.where(rows, np.maximum(targets, pairs.held + packs * pairs.pack), targets).astype(np.int64)
+    share = rationed(wanted, whole, sku, supply)
+    now = sku_quantiles(pairs.demand, pairs.series, pairs.share, 1.0 - LIKELY_NOW)
+    packs = np.ceil(np.maximum(now - pairs.held, 0.0) / pairs.pack - 1e-9)
+    return np.maximum(share, (pairs.held + packs * pairs.pack).astype(np.int64))
 
 
 def coverage_demand(problem: PlanProblem, plan: Plan, first: IndexArray) -> FloatArray:
@@ -250,6 +298,14 @@ def _display(inputs: WeeklyInputs, weekly: WeeklyProblem, labels: np.ndarray) ->
         style=pd.factorize(labels, sort=True)[0].astype(np.int64),
         capacity=store_facts(inputs.stores, problem.store_ids, c.DISPLAY_CAPACITY, np.inf),
     )
+
+
+def dc_supply(inputs: WeeklyInputs, weekly: WeeklyProblem) -> FloatArray:
+    """Units of each SKU that the distribution center may send from each period on, shape (SKUs, T)."""
+    names = np.unique(inputs.sku_facts[c.SKU].astype(str).to_numpy(dtype=object))
+    found = supply_of_skus(inputs, names, weekly.dates)
+    assert found is not None
+    return found
 
 
 def dc_stock_of_skus(inputs: WeeklyInputs) -> tuple[IndexArray, FloatArray]:

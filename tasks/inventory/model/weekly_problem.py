@@ -318,7 +318,7 @@ def store_facts(stores: pd.DataFrame, store_ids: Sequence[str], column: str, abs
     return np.where(np.isnan(values), absent, values)
 
 
-def _dc_supply(inputs: WeeklyInputs, names: np.ndarray, dates: pd.DatetimeIndex) -> FloatArray | None:
+def supply_of_skus(inputs: WeeklyInputs, names: np.ndarray, dates: pd.DatetimeIndex) -> FloatArray | None:
     """Units of each SKU that the distribution center may send from each period on, shape (SKUs, T).
 
     inf in the first column for a SKU that is not in the table dc_stock. Arrivals count from their date on.
@@ -355,7 +355,7 @@ def sku_detail(inputs: WeeklyInputs, weekly: WeeklyProblem, share: FloatArray, n
     in_transit = np.zeros((len(facts), max(columns.values(), default=0)))
     for name, period in columns.items():
         in_transit[:, period - 1] += np.nan_to_num(facts[name].to_numpy(dtype=float))
-    supply = _dc_supply(inputs, names, weekly.dates)
+    supply = supply_of_skus(inputs, names, weekly.dates)
     # A series without a SKU is one SKU with unlimited supply.
     lone = np.flatnonzero(np.bincount(series, minlength=len(weekly.problem.on_hand)) == 0)
     more = len(lone)
