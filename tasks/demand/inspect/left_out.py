@@ -14,8 +14,9 @@ from schemas import columns as c
 from schemas.raw import as_text, is_text
 from schemas.tables import TABLES
 from tasks.demand.ingest.parsing import parse_column
+from tasks.demand.inspect.column_mapping import REQUIRED
 from tasks.demand.inspect.names import DOCUMENT_TYPES, NAME, phrase_score, plain
-from tasks.demand.inspect.tables import REQUIRED, Mapped
+from tasks.demand.inspect.tables import Mapped
 
 _TOTAL = re.compile(
     r"(sub ?total|total|gran total|grand total|suma|summe|gesamt|gesamtsumme|zwischensumme|endsumme|totales|"

@@ -211,7 +211,14 @@ def _unknown_ids(mapped: Mapped, left: Sequence[LeftOut], found: Mapping[str, Ma
         if not unknown:
             continue
         shown = ", ".join(f"'{text}'" for text in unknown[:_IDS_SHOWN])
-        if inside < _FEW * len(counts):
+        bare = {text.lstrip("0") for text in known}
+        zeros = sum(text.lstrip("0") in bare for text in unknown)
+        if zeros > _FEW * len(unknown):
+            lines.append(
+                f"{key}: {zeros:,} ids of column '{mapped.columns[key]}' differ from those in {where} only in leading "
+                f"zeros ({shown}). Export the column as text"
+            )
+        elif inside < _FEW * len(counts):
             lines.append(f"{key}: most ids of column '{mapped.columns[key]}' are not in {where}, such as {shown}")
         else:
             ids = "an id that is" if len(unknown) == 1 else f"{len(unknown):,} ids that are"

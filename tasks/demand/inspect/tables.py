@@ -7,26 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas import columns as c
-from schemas.tables import TABLES
-from tasks.demand.inspect.names import NAME, PHRASES, column_score, file_score
+from tasks.demand.inspect.column_mapping import LEAST_SCORE, REQUIRED, can_be, known_ids, map_columns
+from tasks.demand.inspect.names import column_score, file_score
 from tasks.demand.inspect.sheets import Sheet
 from tasks.demand.inspect.values import Column
 
-REQUIRED: dict[str, tuple[str, ...]] = {
-    "sales": (c.DATE, c.STORE_ID, c.SKU, c.UNITS),
-    "products": (c.SKU,),
-    "stores": (c.STORE_ID,),
-    "stock": (c.STORE_ID, c.SKU, c.ON_HAND),
-    "dc_stock": (c.SKU, c.AVAILABLE),
-    "calendar": (c.DATE,),
-    "availability": (c.DATE, c.STORE_ID, c.SKU, c.IN_STOCK),
-    "promotions": (c.SKU, c.DATE_FROM, c.DATE_TO),
-}
-_IDS = (c.STORE_ID, c.SKU)
-_DATES = (c.DATE, c.DATE_FROM, c.DATE_TO, "opened_on", "closed_on")
-_TEXTS = (NAME, c.BRAND, c.FAMILY, c.SUBFAMILY, c.CLUSTER, c.COLLECTION_STATUS, c.COLOR, c.STORE_TYPE, c.ARTICLE)
-# Least score of a column, and of a table.
-_COLUMN = 0.3
+# Least score of a table.
 _TABLE = 0.5
 # Bonus of a fitting file name, and of a key that is unique as it must be.
 _FILE_NAME = 0.5
@@ -101,7 +87,8 @@ def assign(sheets: Sequence[Sheet]) -> tuple[dict[str, Mapped], list[str]]:
     Returns:
         Table to its files and columns, in the order of the contract, and lines on what stays open.
     """
-    scores = {index: _scores(sheet) for index, sheet in enumerate(sheets)}
+    ids = known_ids(sheets)
+    scores = {index: _scores(sheet, ids) for index, sheet in enumerate(sheets)}
     taken: dict[str, list[tuple[float, int]]] = {}
     questions = [text for sheet in sheets for text in _day_numbers(sheet)]
     for index, of_sheet in scores.items():
@@ -122,7 +109,11 @@ def assign(sheets: Sequence[Sheet]) -> tuple[dict[str, Mapped], list[str]]:
         first = sheets[ranked_sheets[0]]
         same = [sheets[index] for index in sorted(ranked_sheets) if _alike(sheets[index], first)]
         others = [sheets[index].title for index in ranked_sheets if not _alike(sheets[index], first)]
-        mapped = Mapped(table, same, scores[ranked_sheets[0]][table][1])
+        _, columns, guessed = scores[ranked_sheets[0]][table]
+        mapped = Mapped(table, same, columns)
+        mapped.questions += [
+            f"{name}: column '{columns[name]}' was recognized by its values alone; is it right?" for name in guessed
+        ]
         if others:
             mapped.questions.append(f"further files look like {table} and are not used: {', '.join(others)}")
         found[table] = mapped
@@ -135,20 +126,21 @@ def _alike(sheet: Sheet, first: Sheet) -> bool:
     return list(sheet.columns) == list(first.columns) and (sheet.path != first.path or sheet is first)
 
 
-def _scores(sheet: Sheet) -> dict[str, tuple[float, dict[str, str]]]:
-    """Table to score and columns, for the tables that the candidate can be."""
+def _scores(sheet: Sheet, ids: Mapping[str, set[str]]) -> dict[str, tuple[float, dict[str, str], list[str]]]:
+    """Table to score, columns, and those recognized by values alone, for the tables that the candidate can be."""
     found = {}
     for table, required in REQUIRED.items():
-        columns = _map_columns(table, sheet)
+        columns, guessed = map_columns(table, sheet, ids)
         if not set(required) <= columns.keys():
             continue
-        score = sum(column_score(table, name, columns[name]) for name in required) / len(required)
+        named = [name for name in required if name not in guessed]
+        score = sum(column_score(table, name, columns[name]) for name in named) / len(required)
         optional = [column_score(table, name, columns[name]) for name in columns if name not in required]
         score += min(0.4, 0.1 * sum(optional))
         score += _FILE_NAME * max(file_score(table, sheet.path.stem), file_score(table, sheet.sheet or ""))
         score += _shape(table, sheet, columns)
         if score >= _TABLE:
-            found[table] = (score, columns)
+            found[table] = (score, columns, guessed)
     return found
 
 
@@ -173,38 +165,6 @@ def _shape(table: str, sheet: Sheet, columns: Mapping[str, str]) -> float:
         named = {c.HOLIDAY, c.EVENT, c.OPEN} & columns.keys()
         return (_UNIQUE if facts[c.DATE].unique else 0.0) if named else -1.0
     return 0.0
-
-
-def _map_columns(table: str, sheet: Sheet) -> dict[str, str]:
-    """Restock's column to the file's: the best pairs first, each column of the file once."""
-    contract = TABLES[table]
-    wanted = [name for name in PHRASES[table] if contract.rule(name) or name in (NAME, c.ARTICLE)]
-    pairs = [
-        (column_score(table, name, written), -position, name, written)
-        for name in wanted
-        for position, (written, facts) in enumerate(sheet.columns.items())
-        if _can_be(name, facts)
-    ]
-    found: dict[str, str] = {}
-    for score, _, name, written in sorted(pairs, key=lambda pair: (-pair[0], -pair[1])):
-        if score >= _COLUMN and name not in found and written not in found.values():
-            found[name] = written
-    return {name: found[name] for name in wanted if name in found}
-
-
-def _can_be(name: str, facts: Column) -> bool:
-    """Whether the values of a column fit Restock's column."""
-    if not facts.filled:
-        return False
-    if name in _DATES:
-        return facts.is_date
-    if name in _IDS:
-        return not facts.has_fractions and not (facts.is_date and not facts.is_number)
-    if name in _TEXTS:
-        return not facts.is_date and not facts.has_fractions
-    if name in (c.SIZE, c.HOLIDAY, c.EVENT, c.OPEN, c.IN_STOCK):
-        return not facts.is_date
-    return facts.is_number
 
 
 def _match_ids(found: dict[str, Mapped]) -> None:
@@ -256,7 +216,7 @@ def _candidates(mapped: Mapped, key: str) -> list[str]:
     return [
         name
         for name, facts in mapped.sheet.columns.items()
-        if name == mapped.columns[key] or (_can_be(key, facts) and column_score(mapped.table, key, name) >= _COLUMN)
+        if name == mapped.columns[key] or (can_be(key, facts) and column_score(mapped.table, key, name) >= LEAST_SCORE)
     ]
 
 

@@ -154,6 +154,28 @@ def test_dates_with_a_time_of_day_are_summed_to_days(tmp_path: Path) -> None:
     assert checked.sales.lines == len(skus())
 
 
+def test_columns_without_a_known_name_are_recognized_by_their_values(tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    WRITERS["english"](folder)
+    rows = [(f"2024-03-{1 + i % 28:02d}", ("01", "02")[i % 2], skus()[i % 36], 1 + i % 3) for i in range(200)]
+    write_text(folder / "sales_export.csv", [("When", "X1", "X2", "X3"), *rows], ",", "utf-8")
+    settings, lines = init(tmp_path)
+    expected = {c.DATE: "When", c.STORE_ID: "X1", c.SKU: "X2", c.UNITS: "X3"}
+    assert settings["sources"]["sales"]["columns"] == expected
+    shown = " ".join(line.strip() for line in lines)
+    assert "sku: column 'X2' was recognized by its values alone; is it right?" in shown
+
+
+def test_ids_that_lost_their_zeros_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    WRITERS["english"](folder)
+    rows = [("01", sku.lstrip("0"), 1) for sku in skus()]
+    write_text(folder / "store_on_hand.csv", [("Store No", "Item No", "Qty On Hand"), *rows], ",", "utf-8")
+    _, lines = init(tmp_path)
+    shown = " ".join(line.strip() for line in lines)
+    assert "36 ids of column 'Item No' differ from those in products (Item No) only in leading zeros" in shown
+
+
 def test_day_numbers_of_excel_are_named(tmp_path: Path) -> None:
     folder = tmp_path / "exports"
     WRITERS["english"](folder)
