@@ -8,11 +8,12 @@ from datetime import date
 import pandas as pd
 
 from schemas import columns as c
+from schemas.alarms import Alarm
 from schemas.panel import Panel
 from schemas.records import PanelRecord, PanelRef, Record, Summary, TableRef
 from schemas.settings.slices import PanelSlice
-from tasks.demand.cleaning.prepared import prepare
-from tasks.demand.new_series import new_alarms, new_pairs, new_series, superseded_alarm
+from tasks.demand.cleaning.prepared import Prepared, prepare
+from tasks.demand.new_series import NewPairs, new_alarms, new_pairs, new_series, superseded_alarm
 from tasks.demand.panel import PanelBuild, build_panel, to_frames
 from tasks.demand.profile import profile
 from tasks.demand.sku_facts import planned_sku_prices, sku_facts
@@ -60,9 +61,14 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice) -> PanelRec
         new_series=lake.write_table("features/new_series", added) if len(added) else None,
         planned_prices=lake.write_table("features/planned_prices", planned_sku_prices(prepared)),
         stock_counted=bool(facts[c.ON_HAND].notna().any()),
-        alarms=[*build.alarms, *new_alarms(new), *superseded_alarm(prepared)],
+        alarms=panel_alarms(prepared, build, new),
         summary=_summary(build, panel),
     )
+
+
+def panel_alarms(prepared: Prepared, build: PanelBuild, new: NewPairs) -> list[Alarm]:
+    """Return all alarms of the panel."""
+    return [*build.alarms, *new_alarms(new), *superseded_alarm(prepared)]
 
 
 def _without(facts: pd.DataFrame, stores: Sequence[str]) -> pd.DataFrame:

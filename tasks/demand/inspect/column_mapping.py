@@ -70,9 +70,9 @@ def map_columns(table: str, sheet: Sheet, ids: Mapping[str, set[str]]) -> tuple[
             found[name] = written
     guessed = []
     for name in REQUIRED[table]:
-        written = None if name in found else _by_values(name, sheet, found, ids)
-        if written is not None:
-            found[name] = written
+        guess = None if name in found else _by_values(name, sheet, found, ids)
+        if guess is not None:
+            found[name] = guess
             guessed.append(name)
     return {name: found[name] for name in wanted if name in found}, guessed
 

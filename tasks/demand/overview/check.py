@@ -6,14 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
+import pandas as pd
+
 from schemas.alarms import Alarm
 from schemas.errors import DataContractError
+from schemas.panel import BoolArray
 from schemas.settings import Settings
 from schemas.settings.slices import IngestSlice, PanelSlice
-from tasks.demand.cleaning.prepared import prepare
+from tasks.demand.assemble import panel_alarms
+from tasks.demand.cleaning.prepared import Prepared, prepare
 from tasks.demand.ingest.ingest import ingest_alarms
 from tasks.demand.ingest.table_checks import with_arrays
 from tasks.demand.ingest.validation import ValidatedTables, validate_tables
+from tasks.demand.new_series import new_pairs
 from tasks.demand.overview.sales_figures import SaleLines, SalesFigures, sales_figures
 from tasks.demand.overview.stock_figures import StockFigures, stock_figures
 from tasks.demand.panel import build_panel
@@ -31,7 +36,6 @@ class Checked:
         sales: figures on sales; None without sales before the run date.
         stock: figures on stock; None without a stock table.
         alarms: what ingestion and the panel report.
-        warnings: of the panel.
         error: why a run would stop; None if it would not.
     """
 
@@ -39,7 +43,6 @@ class Checked:
     sales: SalesFigures | None
     stock: StockFigures | None
     alarms: list[Alarm]
-    warnings: list[str]
     error: DataContractError | None
 
 
@@ -77,18 +80,23 @@ def check_tables(settings: Settings, as_of: date, show: Show = None) -> Checked:
     period = use.period
     lines = SaleLines.of(valid.tables["sales"], period, as_of)
     if lines is None:
-        return Checked(valid, None, None, alarms, [], error or _no_sales(valid, as_of))
+        return Checked(valid, None, None, alarms, error or _no_sales(valid, as_of))
     prepared = prepare(valid.tables, PanelSlice.of(settings), as_of)
     build = build_panel(prepared)
-    closed = prepared.calendar.closed[:, : len(lines.labels)]
+    closed = _closed(prepared, lines)
     return Checked(
         valid=valid,
         sales=sales_figures(lines, valid.tables, prepared.products, closed, period.kind == "D"),
         stock=stock_figures(valid.tables, lines, period, as_of),
-        alarms=alarms,
-        warnings=build.warnings,
+        alarms=[*alarms, *panel_alarms(prepared, build, new_pairs(prepared))],
         error=error,
     )
+
+
+def _closed(prepared: Prepared, lines: SaleLines) -> BoolArray:
+    """Shape (stores, periods): closed by the calendar, for the stores and periods of the sale lines."""
+    closed = pd.DataFrame(prepared.calendar.closed, prepared.cells.stores, prepared.axis.periods)
+    return closed.reindex(index=lines.stores, columns=lines.labels, fill_value=False).to_numpy(dtype=bool)
 
 
 def _without_limit(use: IngestSlice) -> IngestSlice:

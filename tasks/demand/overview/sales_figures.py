@@ -129,7 +129,7 @@ def sales_figures(
     weekdays = lines.labels.dayofweek.to_numpy()
     any_store = lines.sells.any(axis=0)
     never = [day for day in range(7) if daily and (weekdays == day).any() and not any_store[weekdays == day].any()]
-    expected = ~np.isin(weekdays, never) & ~closed.all(axis=0)
+    expected: BoolArray = ~np.isin(weekdays, never) & ~closed.all(axis=0)
     first, last = lines.sells.argmax(axis=1), len(lines.labels) - 1 - lines.sells[:, ::-1].argmax(axis=1)
     apart = _DAYS_APART if daily else max(1, round(_DAYS_APART / 7))
     category = products.set_index(c.SKU)[c.CATEGORY]
@@ -146,7 +146,7 @@ def sales_figures(
         returns=int((lines.units < 0).sum()),
         never_open=never,
         network_gaps=gaps_of(~any_store & expected, expected, lines.labels),
-        store_gaps=_store_gaps(lines, expected & any_store & ~closed, weekdays, daily),
+        store_gaps=_store_gaps(lines, (expected & any_store)[None, :] & ~closed, weekdays, daily),
         opened={s: lines.labels[at].date() for s, at in zip(lines.stores, first, strict=True) if at >= apart},
         closed={
             s: lines.labels[at].date()

@@ -39,7 +39,7 @@ def check_lines(checked: Checked, settings: Settings, as_of: date, command: str)
         lines += ["", *_sales(checked.sales, frequency, as_of), "", *_months(checked.sales)]
         lines += ["", *_gaps(checked.sales, Frequency(frequency).kind), "", *_stores_and_skus(checked.sales)]
         lines += ["", *_stock(checked.stock, checked.sales, as_of)]
-    lines += ["", *_alarms(checked.alarms, checked.warnings)]
+    lines += ["", *_alarms(checked.alarms)]
     return [*lines, "", *_verdict(checked, settings, as_of, command)]
 
 
@@ -157,14 +157,12 @@ def _stock(stock: StockFigures | None, sales: SalesFigures, as_of: date) -> list
     return lines
 
 
-def _alarms(alarms: Sequence[Alarm], warnings: Sequence[str]) -> list[str]:
-    if not alarms and not warnings:
+def _alarms(alarms: Sequence[Alarm]) -> list[str]:
+    if not alarms:
         return ["Alarms: none"]
     lines = ["Alarms"]
     for alarm in alarms:
         lines += _wrapped(f"{alarm.severity.value} {alarm.name}: {alarm.message}", 2)
-    for warning in warnings:
-        lines += _wrapped(f"warning: {warning}", 2)
     return lines
 
 
@@ -175,7 +173,7 @@ def _verdict(checked: Checked, settings: Settings, as_of: date, command: str) ->
     if holds:
         lines = ["Result: a run would compute everything, and hold the file back:"]
         lines += [line for text in holds for line in _wrapped(text, 2, "- ")]
-    elif checked.alarms or checked.warnings:
+    elif checked.alarms:
         lines = ["Result: the tables can be used. Read the alarms above first."]
     else:
         lines = ["Result: the tables can be used."]
