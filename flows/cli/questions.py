@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import click
 
@@ -60,6 +61,7 @@ def explain(settings_file: str, as_of: date, store: str, category: str, day: dat
     metavar="VALUE",
     help="Override `inventory.shortage_cost` from the settings: a number, or `price`.",
 )
+@click.option("--csv", "output", metavar="FILE", help="Write every changed target to FILE (CSV).")
 @click.option("--lead-time", type=int, metavar="VALUE", help="Override `inventory.lead_time` from the settings.")
 @click.option(
     "--max-visits-per-period",
@@ -76,11 +78,13 @@ def what_if(
     dc_stock: float,
     demand: float,
     overrides: tuple[str, ...],
+    output: str | None,
     **values: float | str | None,
 ) -> None:
     """Plan a run again with other constraints or costs.
 
-    Compares the result with the published plan. Writes nothing.
+    Compares the result with the published plan: costs, and which stores, categories and SKUs change. Planners'
+    overrides apply to both. The published run stays as it is.
     """
     from flows.preparation import prepare_run
     from tasks.answers.what_if import Factors
@@ -90,5 +94,6 @@ def what_if(
     published = prepare_run(settings_file, as_of)
     changed = prepare_run(settings_file, as_of, [*overrides, *given])
     with progress() as show:
-        lines = answer(published, changed, Factors(capacity, visit_cost, dc_stock, demand), show)
+        factors = Factors(capacity, visit_cost, dc_stock, demand)
+        lines = answer(published, changed, factors, show, Path(output) if output else None)
     say(*lines)

@@ -1,8 +1,9 @@
-"""``restock what-if``: plan a published run again with other constraints or costs. Writes nothing."""
+"""``restock what-if``: plan a published run again with other constraints or costs. The run's files stay as they are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from tasks.inventory.model.weekly_problem import WeeklyInputs
 from tasks.inventory.weekly import WeeklyPlan, optimize
 from tasks.publication.earlier_runs import EarlierRun, published, run_key
 from tasks.publication.manifest import PLAN_INPUTS
+from tasks.publication.overrides import apply_overrides
 from tasks.report.costs import ALL_DEMAND
 from tasks.report.formats import percent, quantity
 from tasks.storage.lake import Lake, open_lake
@@ -37,6 +39,9 @@ _MEASURES = {
 }
 _UNITS = "Target stock, units"
 _WIDTH, _NAME = 16, 30
+_PUBLISHED, _ASKED, _CHANGE = "published", "what_if", "change"
+_SHOWN = 10
+OVERRIDES_TABLE = "overrides"
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,11 @@ class Factors:
 
 
 def what_if(
-    run: RunContext, changed: RunContext, factors: Factors, progress: ReportProgress | None = None
+    run: RunContext,
+    changed: RunContext,
+    factors: Factors,
+    progress: ReportProgress | None = None,
+    output: Path | None = None,
 ) -> list[str]:
     """Plan a published run again and compare the plans.
 
@@ -66,9 +75,11 @@ def what_if(
         changed: The settings to plan with.
         factors: Factors of the run's inputs.
         progress: Called with the progress of the searches.
+        output: CSV file that receives every changed target; None writes nothing.
 
     Returns:
-        Lines of text: costs of the published and of the new plan, totals by policy, and shortages by constraint.
+        Lines of text: costs of the published and of the new plan, totals by policy, the targets that change by store,
+        category and SKU (after the planners' overrides), and shortages by constraint.
 
     Raises:
         ConfigError: The run does not exist, or the input of a factor does not exist.
@@ -78,12 +89,72 @@ def what_if(
     earlier = _published_run(lake, run)
     given = _plan_inputs(earlier, lake)
     inputs = _multiplied(weekly_inputs(lake, PlanSlice.of(changed.settings), run.as_of, given), factors)
-    before, units = earlier.table(COSTS), float(earlier.targets()[c.TARGET_QUANTITY].sum())
+    before, targets = earlier.table(COSTS), earlier.targets()
     plan = optimize(inputs, progress)
+    asked = _with_overrides(plan, earlier)
+    changes = _changes(targets, asked)
+    if output is not None:
+        changes.to_csv(output, index=False)
+    units = (float(targets[c.TARGET_QUANTITY].sum()), float(asked[c.TARGET_QUANTITY].sum()))
     notes = []
     if earlier.manifest.get("settings_sha256") != run.settings.digest():
         notes.append("The settings file has changed since the run was published. This may explain part of the change.")
-    return [*_compared_plans(before, units, plan), "", *_by_policy(before, plan), "", *notes, *_shortfalls(plan)]
+    return [
+        *_compared_plans(before, units, plan),
+        "",
+        *_by_policy(before, plan),
+        "",
+        *_what_changes(changes),
+        "",
+        *notes,
+        *_shortfalls(plan),
+    ]
+
+
+def _with_overrides(plan: WeeklyPlan, earlier: EarlierRun) -> pd.DataFrame:
+    """The new plan's targets after the planners' overrides of the published run."""
+    given = [row for row in earlier.manifest.get(OVERRIDES_TABLE, []) if row.get(c.ACTION)]
+    if not given:
+        return plan.replenishment
+    rows = pd.DataFrame(given)
+    for name in (c.DATE_FROM, c.DATE_TO):
+        rows[name] = pd.to_datetime(rows[name])
+    scope = [name for name in (c.STORE_ID, c.SKU, c.CATEGORY) if name in rows.columns]
+    rows = rows.assign(**{name: rows[name].where(rows[name].notna() & (rows[name] != "")) for name in scope})
+    return apply_overrides(plan.replenishment, rows, earlier.as_of, plan.explanations).targets
+
+
+def _changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """Pairs whose target differs: store_id, category, sku, published, what_if and change; the largest change first."""
+    keys = [c.STORE_ID, c.SKU]
+    old = before.astype(dict.fromkeys(keys, str)).set_index(keys)[c.TARGET_QUANTITY]
+    new = after.astype(dict.fromkeys(keys, str)).set_index(keys)
+    both = pd.DataFrame({_PUBLISHED: old, _ASKED: new[c.TARGET_QUANTITY]}).fillna(0).astype(np.int64)
+    both = both.assign(**{c.CATEGORY: new[c.CATEGORY].astype(object).reindex(both.index).fillna("")})
+    both = both[both[_PUBLISHED] != both[_ASKED]].reset_index()
+    both[_CHANGE] = both[_ASKED] - both[_PUBLISHED]
+    both = both.sort_values(keys, kind="stable", ignore_index=True)
+    largest = np.argsort(-both[_CHANGE].abs().to_numpy(), kind="stable")
+    return both.iloc[largest][[c.STORE_ID, c.CATEGORY, c.SKU, _PUBLISHED, _ASKED, _CHANGE]].reset_index(drop=True)
+
+
+def _what_changes(changes: pd.DataFrame) -> list[str]:
+    """Lines with the stores, categories and SKUs whose targets change most."""
+    if changes.empty:
+        return ["No target changes."]
+    lines = [f"{len(changes):,} targets change. The largest changes, in units:"]
+    for column, words in ((c.STORE_ID, "by store"), (c.CATEGORY, "by category")):
+        totals = changes.groupby(column)[[_PUBLISHED, _ASKED]].sum()
+        order = (totals[_ASKED] - totals[_PUBLISHED]).abs().sort_values(ascending=False, kind="stable").index
+        lines += ["", _line(words, "published", "what if", "change")]
+        lines += [_compared(str(key), *totals.loc[key].astype(float), False) for key in order[:_SHOWN]]
+        lines += [f"  and {len(order) - _SHOWN} more"] if len(order) > _SHOWN else []
+    lines += ["", _line("by store and SKU", "published", "what if", "change")]
+    for row in changes.head(_SHOWN).to_dict("records"):
+        lines.append(_compared(f"{row[c.STORE_ID]} / {row[c.SKU]}", float(row[_PUBLISHED]), float(row[_ASKED]), False))
+    if len(changes) > _SHOWN:
+        lines.append(f"  and {len(changes) - _SHOWN:,} more; --csv FILE writes all of them")
+    return lines
 
 
 def _published_run(lake: Lake, run: RunContext) -> EarlierRun:
@@ -133,13 +204,13 @@ def _chosen(costs: pd.DataFrame) -> pd.Series:
     return costs[costs[c.CHOSEN].astype(bool)].iloc[0]
 
 
-def _compared_plans(before: pd.DataFrame, units: float, plan: WeeklyPlan) -> list[str]:
+def _compared_plans(before: pd.DataFrame, units: tuple[float, float], plan: WeeklyPlan) -> list[str]:
     old, new = _chosen(before), _chosen(plan.costs)
     lines = [_line("", "published", "what if", "change"), _line("Policy", old[c.POLICY], new[c.POLICY], "")]
     for column, name in _MEASURES.items():
         if column in old.index and column in new.index:
             lines.append(_compared(name, float(old[column]), float(new[column]), column == c.FILL_RATE))
-    return [*lines, _compared(_UNITS, units, float(plan.replenishment[c.TARGET_QUANTITY].sum()), False)]
+    return [*lines, _compared(_UNITS, *units, False)]
 
 
 def _by_policy(before: pd.DataFrame, plan: WeeklyPlan) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import io
+from typing import Any
 
 import pandas as pd
 
 from schemas import columns as c
 from schemas.errors import ConfigError, first_few
-from schemas.outputs import EXPLANATIONS, OVERRIDDEN
+from schemas.outputs import EXPLANATIONS, OVERRIDDEN, OVERRIDES_COLUMN, PLANNED
 from schemas.run import RunContext
 from tasks.publication.earlier_runs import RUNS, preview_key, published, run_key
 from tasks.report.language import Language
@@ -70,17 +71,35 @@ def explanations_of(lake: Lake, run: RunContext) -> pd.DataFrame:
 
 
 def _override(lake: Lake, run: RunContext, store: str, sku: str) -> list[str]:
-    """Return a line if a planner's override changed the target after the plan."""
+    """Return the last lines of the sum if planners' overrides changed the target: change, author and reason."""
     earlier = published(lake, run.as_of)
     if earlier is None or not earlier.has(OVERRIDDEN):
         return []
     table = earlier.table(OVERRIDDEN)
     own = table[(table[c.STORE_ID] == store) & (table[c.SKU] == sku)]
     say = Language.of(run.settings)
-    return [
-        say("A planner's override changed the published target to {target}.", target=say.number(target))
-        for target in own[c.TARGET_QUANTITY]
-    ]
+    given = {str(row["number"]): row for row in earlier.manifest.get("overrides", [])}
+    lines = []
+    for planned, target, numbers in own[[PLANNED, c.TARGET_QUANTITY, OVERRIDES_COLUMN]].itertuples(index=False):
+        change = int(target) - int(planned)
+        named = [_authored(number, given[number], say) for number in str(numbers).split(" + ") if number in given]
+        sign = "+" if change >= 0 else "−"
+        lines += [
+            f"  {sign}{say.number(abs(change))}  {'; '.join(named) or say('planner override')}",
+            f"  = {say.number(target)}  {say('published target')}",
+        ]
+    return lines
+
+
+def _authored(number: str, row: dict[str, Any], say: Language) -> str:
+    return say(
+        "planner override {number} ({action} {value}) by {author}: {reason}",
+        number=number,
+        action=row[c.ACTION],
+        value=say.number(float(row[c.VALUE]), 2 if float(row[c.VALUE]) % 1 else 0),
+        author=row[c.AUTHOR],
+        reason=row[c.REASON],
+    )
 
 
 def _similar(text: str, known: pd.Series) -> str:

@@ -103,6 +103,48 @@ def test_values_replace_those_of_the_settings_and_more_demand_needs_more(setting
     assert new > old
 
 
+def test_what_moves_is_shown_by_store_category_and_sku_and_can_be_written(settings_file: Path, tmp_path: Path) -> None:
+    assert "No target changes." in ask(settings_file)
+    file = tmp_path / "changes.csv"
+    text = ask(settings_file, "--demand", "2", "--csv", str(file))
+    changes = pd.read_csv(file, dtype={"store_id": str, "sku": str})
+    assert list(changes) == ["store_id", "category", "sku", "published", "what_if", "change"]
+    assert len(changes)
+    assert (changes["change"] == changes["what_if"] - changes["published"]).all()
+    assert changes["change"].abs().is_monotonic_decreasing
+    assert f"{len(changes)} targets change" in text
+    old, new = figures(text, "Target stock, units")
+    assert new - old == changes["change"].sum()
+    by_store = text.split("by store ")[1].split("by category")[0].splitlines()[1:]
+    shown = {line.split()[0]: [float(cell) for cell in line.split()[1:3]] for line in by_store if line.strip()}
+    totals = changes.groupby("store_id")[["published", "what_if"]].sum()
+    assert shown == {store: [float(row["published"]), float(row["what_if"])] for store, row in totals.iterrows()}
+
+
+def test_overrides_of_the_run_apply_to_the_new_plan_too(settings_file: Path) -> None:
+    folder = settings_file.parent / "lake/runs" / AS_OF
+    before = {name: (folder / name).read_bytes() for name in ("replenishment.csv", "manifest.json")}
+    plan = optimize(inputs_of(**COSTED))
+    first = plan.replenishment.iloc[0]
+    override = {
+        "number": 1, "store_id": first["store_id"], "sku": first["sku"], "category": None, "date_from": AS_OF,
+        "date_to": AS_OF, "action": "set", "value": 77.0, "reason": "fair", "author": "Ana", "status": "applied",
+    }  # fmt: skip
+    targets = plan.replenishment.copy()
+    targets.loc[0, "target_quantity"] = 77
+    data = replenishment_bytes(targets, load_settings(settings_file).output)
+    manifest = json.loads(before["manifest.json"])
+    manifest["overrides"] = [override]
+    manifest["outputs"]["replenishment.csv"] = hashlib.sha256(data).hexdigest()
+    try:
+        (folder / "replenishment.csv").write_bytes(data)
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        assert "No target changes." in ask(settings_file)
+    finally:
+        for name, content in before.items():
+            (folder / name).write_bytes(content)
+
+
 def test_nothing_is_written(settings_file: Path) -> None:
     def state() -> dict[str, bytes]:
         return {str(p): p.read_bytes() for p in settings_file.parent.rglob("*") if p.is_file()}

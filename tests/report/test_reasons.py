@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -109,9 +110,15 @@ def test_command_reads_the_published_run(settings_file: Path) -> None:
     assert "= 7  target" in ask(settings_file)
     folder = settings_file.parent / "lake" / "runs" / "2025-01-02"
     (folder / "replenishment.csv").write_text("store_id,sku,target_quantity\n012,000-36,5\n")
-    (folder / "manifest.json").write_text('{"settings": {}}')
-    (folder / "overrides.csv").write_text("store_id,sku,planned,target_quantity,overrides\n012,000-36,7,5,x\n")
-    assert "override changed the published target to 5" in ask(settings_file)
+    override = {"number": 2, "action": "cap", "value": 5.5, "author": "Ana", "reason": "small shelf"}
+    (folder / "manifest.json").write_text(json.dumps({"settings": {}, "overrides": [override]}))
+    (folder / "overrides.csv").write_text("store_id,sku,planned,target_quantity,overrides\n012,000-36,7,5,2\n")
+    lines = ask(settings_file).splitlines()
+    assert lines[-3:] == [
+        "  = 7  target",
+        "  −2  planner override 2 (cap 5.50) by Ana: small shelf",
+        "  = 5  published target",
+    ]
 
 
 @pytest.mark.parametrize(
