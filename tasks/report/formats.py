@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tasks.report.language import ENGLISH, UNKNOWN
 
@@ -29,6 +29,15 @@ class Table:
     note: str = ""
     filters: frozenset[int] = field(default=frozenset())
     red: frozenset[int] = field(default=frozenset())
+
+    def without_empty_columns(self) -> Table:
+        """Leave out the columns without any value, such as product names where the products have none."""
+        kept = [i for i in range(len(self.headers)) if any(row[i] not in ("", UNKNOWN) for row in self.rows)]
+        if not self.rows or len(kept) == len(self.headers):
+            return self
+        rows = [tuple(row[i] for i in kept) for row in self.rows]
+        filters = frozenset(kept.index(i) for i in self.filters if i in kept)
+        return replace(self, headers=tuple(self.headers[i] for i in kept), rows=rows, filters=filters)
 
 
 number = ENGLISH.number

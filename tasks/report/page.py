@@ -138,6 +138,10 @@ class Page:
         one, many = _PERIOD_WORDS[self.settings.period.kind]
         return self.say.known(one), self.say.known(many)
 
+    def span(self, count: int) -> str:
+        """Return a number of periods in words, for example 7 days."""
+        return f"{self.say.number(count)} {self.period_words[0 if count == 1 else 1]}"
+
     @property
     def horizon(self) -> pd.DatetimeIndex:
         """Labels of the forecast periods."""
@@ -302,7 +306,7 @@ class Page:
 
     def _forecast_card(self) -> Card:
         say = self.say
-        label = say("Forecast, {count} {periods}", count=self.settings.horizon, periods=self.period_words[1])
+        label = say("Forecast, {periods}", periods=self.span(self.settings.horizon))
         units = say("{units} units", units=say.quantity(float(self._live[c.MEAN].sum())))
         change = say.percent(self.comparison.change_on_last_year, signed=True)
         return Card(label, units, say("{change} against last year's sales of the same periods", change=change))
@@ -312,9 +316,7 @@ class Page:
         if self.review is None:
             label = say("Forecast error")
             return Card(label, say("unknown"), say("no backtest period has a known actual"))
-        label = say(
-            "Forecast error, sums of {count} {periods}", count=self.review.periods, periods=self.period_words[1]
-        )
+        label = say("Forecast error, sums of {periods}", periods=self.span(self.review.periods))
         found = {level: say.percent(self.review.of(level).error) for level in (STORE, CATEGORY, PAIR)}
         detail = say(
             "per store; per category {category}; per store and category {series}",

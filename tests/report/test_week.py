@@ -144,3 +144,11 @@ def test_names_with_markup_are_escaped_in_both_languages() -> None:
         assert "&lt;script&gt;alert(&#39;ñ&#39;)&lt;/script&gt; &#34;👟&#34;" in page
         assert "50 &lt;b&gt;" in page
         assert f'<html lang="{language}">' in page
+
+
+def test_columns_without_any_value_are_left_out_of_the_page() -> None:
+    given = outputs([("101", "a", 5, float("nan"))])
+    table = week(replace(given, products=None)).lines_table
+    assert table.without_empty_columns().headers == ("Store", "SKU", "Category", "#In transit", "#Target", "#To send")
+    assert table.without_empty_columns().filters == {0, 2}
+    assert replace(table, rows=[]).without_empty_columns().headers == table.headers
