@@ -42,6 +42,8 @@ class CheckLimits:
         isolated_share: ... if they are less than this fraction of all rows.
         few_rows: rows after the run date are mistakes if they are fewer than this fraction of the usual rows a day.
         void_days: days within which a large line is canceled by a line of the same size.
+        void_line: a line that is canceled on its own date has at least this multiple of its SKU's median line; a
+            smaller negative line is a return.
         large_line: a line is large from this multiple of its SKU's median line on.
         void_share: voided lines of more than this fraction of all units raise an alarm.
         same_lines: two files are exports of the same sales if this fraction of the lines of one, on the days that
@@ -82,6 +84,7 @@ class CheckLimits:
     isolated_share: float = 0.01
     few_rows: float = 0.1
     void_days: int = 7
+    void_line: float = 2.0
     large_line: float = 10.0
     void_share: float = 0.01
     same_lines: float = 0.8

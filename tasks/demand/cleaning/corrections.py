@@ -136,8 +136,9 @@ def with_sales_positive(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]
 def voided_lines(lines: pd.DataFrame) -> BoolArray:
     """Lines and the lines that cancel them: the same store, SKU, quantity and amount with the opposite sign.
 
-    A line is canceled on its own date; a large one (``LIMITS.large_line`` times the median line of its SKU) within
-    ``LIMITS.void_days`` days as well. Every line is canceled at most once.
+    A line of at least ``LIMITS.void_line`` times the median line of its SKU is canceled on its own date: a smaller
+    negative line is a return. A line of ``LIMITS.large_line`` times the median is canceled within ``LIMITS.void_days``
+    days as well. Every line is canceled at most once.
 
     Returns:
         Shape (rows,).
@@ -160,8 +161,10 @@ def voided_lines(lines: pd.DataFrame) -> BoolArray:
             "back": units[both] < 0,
         }
     )
+    keys = keys.assign(times=_times_median(lines, keys))
+    keys = keys[keys["times"] >= LIMITS.void_line]
     void[_paired(keys, ["day", "store", "sku", "size", "amount"])] = True
-    rest = keys[~void[keys["at"]] & _large(lines, keys)]
+    rest = keys[~void[keys["at"]] & (keys["times"] >= LIMITS.large_line)]
     if rest["back"].any():
         void[_paired_later(rest.sort_values(["day", "at"], kind="stable"))] = True
     return void
@@ -193,14 +196,13 @@ def _paired_later(keys: pd.DataFrame) -> np.ndarray:
     return np.concatenate([pairs["at"].to_numpy(), pairs["at_sold"].to_numpy(dtype=np.int64)])
 
 
-def _large(lines: pd.DataFrame, keys: pd.DataFrame) -> np.ndarray:
-    """Lines of a size that is unusual for their SKU."""
+def _times_median(lines: pd.DataFrame, keys: pd.DataFrame) -> np.ndarray:
+    """Size of the lines as a multiple of the median line of their SKU; 0 without one."""
     sku = pd.factorize(lines[c.SKU])[0]
     concerned = np.isin(sku, keys["sku"].unique()) & (lines[c.UNITS].to_numpy() > 0)
     usual = lines.loc[concerned, c.UNITS].groupby(sku[concerned]).median()
     median = keys["sku"].map(usual).to_numpy(dtype=np.float64)
-    large: np.ndarray = keys["size"].to_numpy() >= LIMITS.large_line * np.nan_to_num(median, nan=np.inf)
-    return large
+    return np.divide(keys["size"], median, out=np.zeros(len(keys)), where=median > 0)
 
 
 def _void_alarm(lines: pd.DataFrame, voided: pd.DataFrame) -> list[Alarm]:
