@@ -32,6 +32,18 @@ def parse_numbers(texts: pd.Series, source: SourceSettings) -> pd.Series:
     >>> parse_numbers(pd.Series(["1.104,5", "12-"]), SourceSettings(path="", decimal=",")).tolist()
     [1104.5, -12.0]
     """
+    plain = texts.str.fullmatch(rf"[+-]?\d+(?:{re.escape(source.decimal)}\d+)?")
+    found = pd.Series(np.nan, index=texts.index)
+    simple = texts[plain]
+    if source.decimal == ",":
+        simple = simple.str.replace(",", ".", regex=False)
+    found[plain] = pd.to_numeric(simple, errors="coerce").astype("float64")
+    if not plain.all():
+        found[~plain] = _unusual_numbers(texts[~plain], source)
+    return near_zero_as_zero(found)
+
+
+def _unusual_numbers(texts: pd.Series, source: SourceSettings) -> pd.Series:
     decimal = source.decimal
     marks = _thousands(source)
     texts = texts.str.replace("−", "-", regex=False)
@@ -44,7 +56,7 @@ def parse_numbers(texts: pd.Series, source: SourceSettings) -> pd.Series:
     if decimal == ",":
         cleaned = cleaned.str.replace(",", ".", regex=False)
     cleaned = cleaned.where(plain | infinite).str.replace("∞", "inf", regex=False)
-    return near_zero_as_zero(pd.to_numeric(cleaned, errors="coerce").astype("float64"))
+    return pd.to_numeric(cleaned, errors="coerce").astype("float64")
 
 
 def near_zero_as_zero(values: pd.Series) -> pd.Series:
