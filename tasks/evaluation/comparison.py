@@ -22,7 +22,7 @@ from tasks.evaluation.metrics.aggregation import FoldGrid, fold_grid
 from tasks.evaluation.metrics.definitions import METRICS
 from tasks.evaluation.metrics.table import OVERALL, grid_metrics, seasonal_scales
 from tasks.evaluation.ranking import SelectionRule, loss_parts, loss_rows
-from tasks.evaluation.selection.champions import champions_of
+from tasks.evaluation.selection.champions import champions_of, resting_series
 from tasks.evaluation.selection.likeness import LikenessRule, forecast_by_likeness
 from tasks.evaluation.selection.overfitting import gap_of
 from tasks.evaluation.selection.reconcile import NONE, ReconciliationRule, reconcile
@@ -129,7 +129,7 @@ def compare(
     rows = read_rows(backtest, settings.quantiles)
     grid = fold_grid(rows)
     gap = gap_of(rows, rule)
-    champions = champions_of(rows, grid, split.live, rule)
+    champions = champions_of(rows, grid, split.live, rule, resting_series(panel, folds))
     models = forecasters or aggregate_forecasters(settings, names=rules.reconciliation.models)
     reconciled = reconcile(split, champions, panel, folds, settings, models, rules.reconciliation)
     alike = forecast_by_likeness(

@@ -13,6 +13,10 @@ from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.evaluation.backtest.split import horizons_covered
 from tasks.forecasting.combine.quantile_factors import MEDIAN, Calibration, calibrate, share_outside
 
+# Where demand is in whole units, a quantile below this is 0. Rests of a model's arithmetic differ from 0 and from each
+# other, and would look like errors that persist over the horizon.
+SMALLEST_UNITS = 0.05
+
 
 @dataclass(frozen=True)
 class RecalibrationRule:
@@ -42,7 +46,8 @@ def recalibrated(
 
     Where only whole units were sold, quantiles below the median that lie below a bound are set to 0: the lowest of
     ``rule.zero_bounds`` from which on at most the level's share of rows lies below the quantile. Example: 20 % of the
-    rows with a q0.1 of 0.3 sold nothing, so 0.3 is too high for q0.1, and 0 replaces it.
+    rows with a q0.1 of 0.3 sold nothing, so 0.3 is too high for q0.1, and 0 replaces it. Every quantile below
+    ``SMALLEST_UNITS`` is set to 0 there.
 
     Args:
         backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown).
@@ -81,6 +86,8 @@ def recalibrated(
         for name in models:
             bounds = _bounds(moved, actual, model == name, len(cutoffs), quantiles, rule)
             _set_to_zero(live_found, live_model == name, bounds)
+        found[found < SMALLEST_UNITS] = 0.0
+        live_found[live_found < SMALLEST_UNITS] = 0.0
     return (
         backtest.assign(**{column: found[:, at] for at, column in enumerate(names)}),
         live.assign(**{column: live_found[:, at] for at, column in enumerate(names)}),

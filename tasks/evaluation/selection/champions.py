@@ -10,12 +10,13 @@ better on the series by more than its margin of error, after shrinkage
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.panel import BoolArray, IndexArray
+from schemas.panel import BoolArray, Fold, IndexArray, Panel
 from schemas.settings import BASELINES
 from tasks.evaluation.backtest.paired_losses import PeriodLosses, compare_with_winner, network_winner, period_losses
 from tasks.evaluation.backtest.rows import BacktestRows, read_rows, series_codes
@@ -24,6 +25,8 @@ from tasks.evaluation.ranking import SelectionRule
 from tasks.evaluation.selection.reasons import Choice, reasons
 
 NONE = -1
+# A gap between two sales that is less probable than this is an end.
+PLAUSIBLE = 0.01
 # Preference where no fold can be scored; the moving average varies less than the seasonal naive.
 UNSCORED_ORDER = ("moving_average", "seasonal_naive")
 
@@ -55,10 +58,50 @@ def select_champions(
     return champions_of(rows, fold_grid(rows), live, rule or SelectionRule())
 
 
-def champions_of(rows: BacktestRows, grid: FoldGrid, live: pd.DataFrame, rule: SelectionRule) -> pd.DataFrame:
-    """As :func:`select_champions`, from rows that are already read and summed."""
+def champions_of(
+    rows: BacktestRows,
+    grid: FoldGrid,
+    live: pd.DataFrame,
+    rule: SelectionRule,
+    resting: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """As :func:`select_champions`, from rows that are already read and summed.
+
+    Args:
+        rows: of the backtest.
+        grid: their sums.
+        live: rows of the live forecast; only store_id, category and model are read.
+        rule: loss and shrinkage.
+        resting: store_id and category of slow series that sold nothing on the folds (see :func:`resting_series`). They
+            keep the global winner: without a sale, the model closest to 0 has the least loss on them.
+    """
     choice = select_models(rows, live, rule)
+    if resting is not None and len(resting):
+        kept = pd.MultiIndex.from_frame(choice.series).isin(pd.MultiIndex.from_frame(resting))
+        kept &= choice.winner != np.array(None)
+        choice = replace(choice, model=np.where(kept, choice.winner, choice.model))
     return choice.series.assign(**{c.MODEL: choice.model, c.WHY: reasons(grid, choice, rule.loss)})
+
+
+def resting_series(panel: Panel, folds: Sequence[Fold]) -> pd.DataFrame:
+    """Slow series without a sale since the first fold that have probably not ended.
+
+    Until its last sale, a series sold in a share p of the known periods of the last year. Its gap of g known periods
+    since then is plausible if (1 - p)^g is at least ``PLAUSIBLE``.
+
+    Returns:
+        store_id and category of these series.
+    """
+    first = min((fold.known_periods for fold in folds), default=panel.history)
+    start = max(0, panel.history - panel.frequency.periods_per_year)
+    demand = panel.demand[:, start:]
+    known, selling = np.isfinite(demand), demand > 0
+    since = np.cumsum(selling[:, ::-1], axis=1)[:, ::-1] == 0
+    gap = (known & since).sum(axis=1)
+    share = selling.sum(axis=1) / (known.sum(axis=1) - gap + 1)
+    unsold = ~(np.nan_to_num(panel.demand[:, first:]) > 0).any(axis=1)
+    resting = unsold & (share > 0) & ((1.0 - share) ** gap >= PLAUSIBLE)
+    return panel.series.loc[resting, [c.STORE_ID, c.CATEGORY]].astype(str)
 
 
 def select_models(rows: BacktestRows, live: pd.DataFrame, rule: SelectionRule) -> Choice:

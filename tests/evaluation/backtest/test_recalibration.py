@@ -106,3 +106,16 @@ def test_the_numbers_are_arguments(backtest_of, quantiles):
     table = rare(backtest_of, 0.85)
     past, _ = recalibrated(table, live_of(table), quantiles, RecalibrationRule(zero_bounds=(1e-6,)))
     assert (past["q0.1"] > 0).all()
+
+
+def test_remainders_of_arithmetic_are_0_where_units_are_whole(backtest_of, quantiles):
+    """They would otherwise count as forecasts above 0, whose errors persist over the horizon."""
+    actual = np.zeros((4, 30, 6))
+    actual[:, ::9] = 1.0
+    table = backtest_of(actual, {"a": np.full(actual.shape, 1e-7)}, spread=1e-6, step=6)
+    past, ahead = recalibrated(table, live_of(table), quantiles)
+    columns = c.quantile_columns(quantiles)
+    assert (past[columns] == 0).all(axis=None)
+    assert (ahead[columns] == 0).all(axis=None)
+    tenths = table.assign(**{c.ACTUAL: table[c.ACTUAL] / 10})
+    assert (recalibrated(tenths, live_of(table), quantiles)[0]["q0.9"] > 0).all()
