@@ -64,7 +64,8 @@ def new_pairs(prepared: Prepared, rule: NewRule | None = None) -> NewPairs:
     sold = sold_units(prepared)
     products = prepared.products.assign(**{c.SKU: prepared.products[c.SKU].astype(str)}).set_index(c.SKU)
     sold = sold.assign(**{c.CATEGORY: products[c.CATEGORY].reindex(sold[c.SKU]).to_numpy()})
-    recent = sold[sold[c.RECENT_UNITS] > 0]
+    run = sold[c.STORE_ID].isin(_run_stores(prepared))
+    recent = sold[run & (sold[c.RECENT_UNITS] > 0)]
     stores, left_out = _new_stores(prepared, rule)
     parts = [_of_store(store, recent, sold, prepared, rule) for store in stores]
     articles, from_articles = _articles(prepared, products, recent)
@@ -113,7 +114,7 @@ def new_alarms(found: NewPairs) -> list[Alarm]:
         if found.left_out:
             text += f". {len(found.left_out)} more stores without sales get no target: {first_few(found.left_out)}. "
             text += "State opened_on for those that open, or remove them from the stores table"
-        alarms.append(raise_alarm("new_store", text, stores=[*found.stores, *found.left_out], count=len(found.stores)))
+        alarms.append(raise_alarm("new_store", text, stores=found.stores, count=len(found.stores)))
     if found.articles:
         text = f"{len(found.articles)} SKUs have no sales yet and get the share of comparable SKUs: "
         text += first_few(found.articles)
@@ -135,11 +136,8 @@ def _new_stores(prepared: Prepared, rule: NewRule) -> tuple[list[str], list[str]
     """New stores, and the other stores without sales."""
     stores = prepared.tables["stores"]
     ids = stores[c.STORE_ID].astype(str)
-    unsold = ~ids.isin(prepared.cells.stores)
+    unsold = ~ids.isin(prepared.cells.stores) & ids.isin(_run_stores(prepared))
     as_of = pd.Timestamp(prepared.as_of)
-    if c.CLOSED_ON in stores.columns:
-        closed = pd.to_datetime(stores[c.CLOSED_ON], errors="coerce")
-        unsold &= ~(closed <= as_of)
     opened = pd.Series(pd.NaT, index=stores.index, dtype="datetime64[ns]")
     if c.OPENED_ON in stores.columns:
         opened = pd.to_datetime(stores[c.OPENED_ON], errors="coerce")
@@ -149,6 +147,15 @@ def _new_stores(prepared: Prepared, rule: NewRule) -> tuple[list[str], list[str]
     if undated.sum() > max(2.0, rule.most_stores * len(stores)):
         return sorted(ids[dated]), sorted(ids[undated])
     return sorted(ids[dated | undated]), []
+
+
+def _run_stores(prepared: Prepared) -> set[str]:
+    """Stores that the table lists, without those that are closed."""
+    stores = prepared.tables["stores"]
+    if c.CLOSED_ON in stores.columns:
+        closed = pd.to_datetime(stores[c.CLOSED_ON], errors="coerce") <= pd.Timestamp(prepared.as_of)
+        stores = stores[~closed]
+    return set(stores[c.STORE_ID].astype(str))
 
 
 def _of_store(store: str, recent: pd.DataFrame, sold: pd.DataFrame, prepared: Prepared, rule: NewRule) -> pd.DataFrame:
@@ -171,23 +178,27 @@ def _articles(prepared: Prepared, products: pd.DataFrame, recent: pd.DataFrame) 
     unsold = products.index[~products.index.isin(prepared.cells.skus) & ~products.index.isin(list(prepared.replaced))]
     sent = _in_dc(prepared) | set(like.index[like.isin(prepared.cells.skus)])
     stock = last_stock(prepared.tables.get("stock"), prepared.as_of)
-    held = stock[stock[c.ON_HAND] > 0] if stock is not None else pd.DataFrame({c.STORE_ID: [], c.SKU: []})
-    by_pair = recent.set_index([c.STORE_ID, c.SKU])[c.RECENT_UNITS]
-    median = recent.groupby([c.STORE_ID, c.CATEGORY], sort=True)[c.RECENT_UNITS].median()
-    active = sorted(recent[c.STORE_ID].unique())
-    category_of = products[c.CATEGORY].to_dict()
+    held = _stores_by(stock[stock[c.ON_HAND] > 0], c.SKU) if stock is not None else {}
+    by_sku, by_category = _stores_by(recent, c.SKU), _stores_by(recent, c.CATEGORY)
+    units = recent.set_index([c.STORE_ID, c.SKU])[c.RECENT_UNITS].to_dict()
+    median = recent.groupby([c.STORE_ID, c.CATEGORY], sort=True)[c.RECENT_UNITS].median().to_dict()
+    active, category_of, like_of = set(recent[c.STORE_ID]), products[c.CATEGORY].to_dict(), like.to_dict()
     rows, articles = [], []
     for sku in unsold:
-        category = category_of[sku]
-        stores = sorted(held.loc[held[c.SKU].eq(sku), c.STORE_ID].astype(str))
+        category, other = category_of[sku], like_of[sku]
+        stores = held.get(sku, set())
         if sku in sent:
-            sells = recent[c.SKU].eq(like[sku]) if like[sku] else recent[c.CATEGORY].eq(category)
-            stores = sorted({*stores, *(recent.loc[sells, c.STORE_ID] if sells.any() else active)})
+            stores = stores | ((by_sku.get(other) if other else by_category.get(category)) or active)
         articles += [sku] if stores else []
-        for store in stores:
-            units = by_pair.get((store, like[sku]), median.get((store, category), 0.0))
-            rows.append((store, sku, float(units)))
+        for store in sorted(stores):
+            rows.append((store, sku, float(units.get((store, other), median.get((store, category), 0.0)))))
     return articles, pd.DataFrame(rows, columns=[c.STORE_ID, c.SKU, c.EXPECTED_UNITS])
+
+
+def _stores_by(rows: pd.DataFrame, column: str) -> dict[str, set[str]]:
+    """The stores of each value of a column."""
+    pairs = rows[[column, c.STORE_ID]].astype(str).drop_duplicates()
+    return {str(value): set(own) for value, own in pairs.groupby(column)[c.STORE_ID]}
 
 
 def _in_dc(prepared: Prepared) -> set[str]:

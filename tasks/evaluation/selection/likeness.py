@@ -214,7 +214,7 @@ def short_history_alarm(panel: Panel, champions: pd.DataFrame) -> Alarm | None:
     if not short.any():
         return None
     stores = panel.series[c.STORE_ID].astype(str).to_numpy()
-    whole = sorted(set(stores[short]) - set(stores[~short]))
+    whole = [] if is_short(panel).all() else sorted(set(stores[short]) - set(stores[~short]))
     alike = int((own[short] == COMPARABLES).sum())
     text = f"{int(short.sum())} of {panel.n} series have less than a year of sales; {alike} of them are forecast from "
     text += "comparable stores, with wider intervals"
