@@ -31,6 +31,8 @@ class SeasonRule:
         most_ended: categories that began in last year's season are seasonal, or articles that have ended. If they are
             more than this fraction of all categories, and more than two, they count as ended.
         least_units: fewer units in the last year say nothing about a season.
+        repeated: what was sold in the last ``longest`` periods is part of a season if at least this fraction of it was
+            sold in the same periods a year before; otherwise it is a launch.
         least_near: the last season is used if at least this fraction of a year's units lies in the horizon's weeks of
             last year, or was sold in the last ``longest`` periods.
         trend_weeks: weeks that the network's trend and the course of the present season are read from.
@@ -44,6 +46,7 @@ class SeasonRule:
     share: float = 0.7
     most_ended: float = 0.1
     least_units: float = 10.0
+    repeated: float = 0.2
     least_near: float = 0.05
     trend_weeks: int = 13
     trend_limits: tuple[float, float] = (0.5, 2.0)
@@ -99,9 +102,12 @@ def _seasonal_categories(
     category, names = pd.factorize(panel.series[c.CATEGORY].astype(str), sort=True)
     total = np.zeros((len(names), panel.history))
     np.add.at(total, category, demand)
-    last = total[:, panel.history - year :]
+    start = panel.history - year
+    last = total[:, start:]
     ahead = np.stack([np.resize(one, horizon).sum() for one in last])
-    near = np.maximum(ahead, last[:, -size:].sum(axis=1)) >= rule.least_near * last.sum(axis=1)
+    recent, before = last[:, -size:].sum(axis=1), total[:, max(0, start - size) : start].sum(axis=1)
+    least = rule.least_near * last.sum(axis=1)
+    near = np.where(recent >= least, before >= rule.repeated * recent, ahead >= least)
     found = [number for number in np.flatnonzero(near) if _is_seasonal(last[number], size, rule)]
     began = [number for number in found if length[category == number].max() < year]
     if len(began) > max(2.0, rule.most_ended * len(names)):

@@ -82,6 +82,20 @@ def test_articles_that_ended_a_year_ago_do_not_come_back() -> None:
     assert len(last_season_forecasts(ended, 8, LEVELS, SeasonRule(most_ended=1.0)).position) == 6
 
 
+@pytest.mark.parametrize("years", [1.6, 2.7])
+@pytest.mark.parametrize("trial", [0.0, 0.3])
+def test_a_launch_is_no_season(years: float, trial: float) -> None:
+    """All units of the year were sold in the last weeks, after a trial a year ago or none."""
+    panel = school("W-MON", "2024-09-02", years, 8)
+    rows = panel.series[c.CATEGORY].eq("school").to_numpy()
+    panel.demand[rows] = np.nan
+    panel.demand[rows, -8:] = 30.0
+    if trial:
+        panel.demand[rows, -52:-8] = 0.0
+        panel.demand[rows, -52:-48] = trial * 30.0
+    assert not len(last_season_forecasts(panel, 8, LEVELS).position)
+
+
 def test_less_than_a_year_has_no_last_season() -> None:
     panel = school("D", "2025-02-17", 0.9, 28)
     assert not len(last_season_forecasts(panel, 28, LEVELS).position)
