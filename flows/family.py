@@ -2,7 +2,7 @@
 
 A run marks its environment, which its processes inherit, and starts a watchdog that holds one end of a pipe. When the
 run ends in any way, the system closes the other end, and the watchdog ends every process with the mark. It reads
-``/proc`` and therefore works on Linux; on macOS a killed run may leave processes behind (docs/runbook.md).
+``/proc`` and therefore works on Linux; on macOS processes may outlive a killed run (docs/runbook.md).
 """
 
 from __future__ import annotations
