@@ -24,6 +24,7 @@ class Size:
         paths: sample paths; 0 = demand is known.
         holding: cost of a unit left at the end of a day. Where there is one, stores open with little stock.
         week: days of which each has at least one visit.
+        dc: DC stock of every category as a share of its expected demand; inf = unlimited.
     """
 
     stores: int
@@ -33,6 +34,7 @@ class Size:
     paths: int = 0
     holding: float = 0.0
     week: int = 7
+    dc: float = np.inf
 
 
 def network(size: Size, seed: int) -> tuple[PlanProblem, PlanProblem]:
@@ -62,13 +64,20 @@ def network(size: Size, seed: int) -> tuple[PlanProblem, PlanProblem]:
         in_transit=np.zeros((len(store), 0)),
         capacity=np.ceil(coverage * per_store),
         visit_cost=draw.choice([95_000.0, 120_000, 145_000, 210_000, 525_000], stores),
-        dc_available=np.full(categories, np.inf),
+        dc_available=_dc_stock(size, category, mean),
         settings=InventorySettings(holding_cost=size.holding),
         periods_per_week=size.week,
         seed=seed,
         paths=demand if paths else None,
     )
     return problem, replace(problem, paths=fresh) if paths else problem
+
+
+def _dc_stock(size: Size, category: np.ndarray, mean: FloatArray) -> FloatArray:
+    """Units of every category in the distribution center, shape (C,)."""
+    if np.isinf(size.dc):
+        return np.full(size.categories, np.inf)
+    return np.floor(size.dc * np.bincount(category, weights=mean.sum(axis=1), minlength=size.categories))
 
 
 def _paths(mean: FloatArray, paths: int, seed: int) -> FloatArray:

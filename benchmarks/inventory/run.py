@@ -35,13 +35,14 @@ from networks import Size, network
 from peers import NAMES as PEERS
 from peers import PUBLISHED_GENETIC, applies, peer_names, peer_plan
 
-from schemas.plan import PlanProblem
+from schemas.plan import Plan, PlanProblem
 from tasks.inventory.cost_table import evaluate_plan, gap
 from tasks.inventory.exact.bounds import bound_of
 from tasks.inventory.model.level_limits import within_limits
 from tasks.inventory.model.network import Network
 from tasks.inventory.plan_files import read_problem
 from tasks.inventory.registry import WithRelaxation, make_policy
+from tasks.inventory.search.starts import best_of
 from tasks.inventory.solve import warm_up
 
 NAMES = "S-known,S,S-tight,M-known,M-tight-known,M-known-dock9,M-known-dc80,M-known-dock11-dc80,M,M-tight"
@@ -59,6 +60,12 @@ OWN = {
     "own-large-known": Size(500, 150, 56, 8.0),
     "own-M": Size(59, 118, 50, 62.0, paths=30),
     "own-M-tight": Size(59, 118, 50, 9.0, paths=30),
+    **{
+        f"own-dc{round(100 * dc)}{name}": Size(8, 12, 28, 20.0, paths=30, holding=holding, dc=dc)
+        for dc in (0.2, 0.4, 0.6, 0.8)
+        for name, holding in (("", 0.0), ("-holding", 60.0))
+    },
+    "own-dc40-60-stores": Size(60, 12, 28, 20.0, paths=30, dc=0.4),
 }
 
 
@@ -93,6 +100,7 @@ def report(name: str, problem: PlanProblem, evaluation: PlanProblem, policies: l
         total, solved = highs_total(problem, HIGHS_SECONDS)
         words = f"{solved} of {len(problem.store_ids)} stores optimal"
         yield Row(name, "HiGHS", total, gap(total, found.bound.total), 0.0, 0, time.perf_counter() - begun, words)
+    plans: list[Plan] = []
     for policy in policies:
         if not applies(policy, problem):
             continue
@@ -108,6 +116,9 @@ def report(name: str, problem: PlanProblem, evaluation: PlanProblem, policies: l
                 maker = maker.with_relaxation(found.relaxation)
             plan = maker.plan(problem)
         plan = within_limits(problem, plan, Network.of(problem))
+        if searches:
+            plan = best_of(problem, Network.of(problem), [plan, *plans])
+        plans.append(plan)
         seconds = time.perf_counter() - begun + (bounding if searches else 0.0)
         evaluated = evaluate_plan(evaluation, policy, plan, evaluation_network)
         cost = evaluated.cost

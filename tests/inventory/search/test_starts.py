@@ -1,0 +1,69 @@
+"""A search starts from the plans of the other policies and never costs more than any of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from schemas.plan import Plan
+from tasks.inventory.cost_table import evaluate_plan, is_valid
+from tasks.inventory.model.network import Network
+from tasks.inventory.model.simulator import simulate
+from tasks.inventory.search.starts import best_of
+from tasks.inventory.solve import solve
+
+POLICIES = ["eoq", "periodic_review", "newsvendor", "marginal_value", "genetic"]
+
+
+@pytest.mark.parametrize("holding", [0.0, 0.3])
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.6, 0.8])
+@pytest.mark.parametrize("paths", [0, 8])
+def test_genetic_is_the_best_known_plan_where_dc_stock_binds(make_problem, share, holding, paths):
+    problem = make_problem(4, 3, 14, paths=paths, capacity=60, holding_cost=holding)
+    demand = np.bincount(problem.series_category, weights=problem.mean.sum(axis=1))
+    genetic = problem.settings.genetic.model_copy(update={"population": 10, "generations": 3})
+    problem = replace(
+        problem,
+        dc_available=np.floor(share * demand),
+        settings=problem.settings.model_copy(update={"policies": POLICIES, "genetic": genetic}),
+    )
+    table = solve(problem).costs.set_index("policy")
+    assert table.loc["genetic", "valid"]
+    assert table.loc["genetic", "total"] <= table.loc[table["valid"], "total"].min() * (1 + 1e-9)
+
+
+def test_the_published_plan_is_the_cheapest_valid_one_whatever_it_starts_from(make_problem):
+    problem = make_problem(3, 3, 14, paths=8, capacity=40, holding_cost=0.3)
+    settings = problem.settings.model_copy(update={"policies": POLICIES})
+    solution = solve(replace(problem, settings=settings, holding_factor=3.0))
+    table = solution.costs
+    assert table.loc[table["chosen"], "total"].item() == table.loc[table["valid"], "total"].min()
+    assert list(table["policy"]) == POLICIES
+
+
+def test_without_shared_constraints_every_store_takes_its_cheapest_plan(make_problem):
+    problem = make_problem(3, 2, 14, paths=5, capacity=80)
+    network = Network.of(problem)
+    visits = np.zeros((3, 14), dtype=bool)
+    visits[:, [0, 7]] = True
+    plans = [Plan(visits, np.full((6, 14), level)) for level in (0.0, 10.0, 30.0)]
+    best = simulate(problem, best_of(problem, network, plans), network).total
+    assert best <= min(simulate(problem, plan, network).total for plan in plans)
+    per_store = np.array([evaluate_plan(problem, "p", plan, network).per_store for plan in plans])
+    assert best == pytest.approx(per_store.min(axis=0).sum())
+
+
+def test_a_plan_over_a_hard_capacity_is_no_start(make_problem):
+    problem = make_problem(1, 2, 14, capacity=10)
+    problem = replace(
+        problem,
+        on_hand=np.zeros(2),
+        settings=problem.settings.model_copy(update={"over_capacity_penalty": 0.0}),
+    )
+    network = Network.of(problem)
+    visits = np.zeros((1, 14), dtype=bool)
+    visits[:, [0, 7]] = True
+    plans = [Plan(visits, np.full((2, 14), level)) for level in (4.0, 40.0)]
+    assert is_valid(problem, simulate(problem, best_of(problem, network, plans), network))
