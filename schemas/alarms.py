@@ -337,6 +337,12 @@ _FACTS = (
         "A store holds more units than its storage capacity.",
         "Correct `stores.storage_capacity` or the stock.",
     ),
+    AlarmFacts(
+        "low_fill_rate",
+        Severity.WARNING,
+        "The published plan serves less of the expected demand than the service level.",
+        "Read the shortages: DC stock, storage capacity or deliveries are too low. A holding cost also lowers it.",
+    ),
 )
 ALARMS = {facts.name: facts for facts in _FACTS}
 

@@ -41,6 +41,7 @@ def plan_week(lake: Lake, inputs: WeekInputs, use: PlanSlice) -> PlanRecord:
         inputs=inputs.given,
         chosen=plan.chosen,
         notes=[*inputs.calibration.notes, *plan.notes],
+        alarms=list(plan.alarms),
         summary={
             "costs": rows_of(plan.costs),
             "shortages": rows_of(plan.shortages.head(SHORTAGES_KEPT)),

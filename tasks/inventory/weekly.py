@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
 from schemas.plan import FloatArray, PlanProblem
 from schemas.protocols import ReportProgress
 from tasks.inventory.allocation.display_overflow import solve_with_display
@@ -53,6 +54,7 @@ class WeeklyPlan:
         chosen: the selected policy.
         notes: for the report.
         seconds: time of planning.
+        alarms: what looks wrong in the plan.
     """
 
     replenishment: pd.DataFrame
@@ -68,6 +70,7 @@ class WeeklyPlan:
     chosen: str
     notes: tuple[str, ...]
     seconds: float
+    alarms: tuple[Alarm, ...] = ()
 
 
 def optimize(inputs: WeeklyInputs, progress: ReportProgress | None = None) -> WeeklyPlan:
@@ -110,7 +113,20 @@ def optimize(inputs: WeeklyInputs, progress: ReportProgress | None = None) -> We
         chosen=solution.chosen,
         notes=(*_notes(inputs, weekly, solution, targets), *shortage_notes(shortages)),
         seconds=solution.seconds,
+        alarms=_alarms(solution),
     )
+
+
+def _alarms(solution: Solution) -> tuple[Alarm, ...]:
+    """An alarm if the plan serves less of the expected demand than the service level."""
+    cost, level = solution.evaluations[solution.chosen].cost, solution.problem.settings.service_level
+    if cost.fill_rate >= level:
+        return ()
+    text = (
+        f"The plan serves {cost.fill_rate:.1%} of the expected demand; the service level is {level:.1%}. "
+        f"Expected lost sales: {cost.lost_units:,.0f} units, value {cost.lost_sales:,.0f}."
+    )
+    return (raise_alarm("low_fill_rate", text, count=round(cost.lost_units)),)
 
 
 def _deliveries(inputs: WeeklyInputs, weekly: WeeklyProblem, chosen: SkuTargets, sent: FloatArray) -> pd.DataFrame:

@@ -37,6 +37,7 @@ def test_an_empty_distribution_center_sends_nothing_and_says_so(units):
     assert (plan.explanations["by_dc"] < 0).any()
     assert set(plan.shortages["limit"]) >= {"DC stock"}
     assert plan.costs.loc[plan.costs["chosen"], "fill_rate"].item() < 0.5
+    assert [alarm.name for alarm in plan.alarms] == ["low_fill_rate"]
 
 
 def test_unknown_skus_in_the_distribution_center_change_nothing():

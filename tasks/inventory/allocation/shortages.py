@@ -14,16 +14,14 @@ from tasks.inventory.allocation.assortment import display_overflow
 from tasks.inventory.allocation.disaggregate import SMALLEST_REST
 from tasks.inventory.allocation.explanations import (
     BLACKOUT,
-    DC_STOCK,
     DELIVERY_SLOTS,
     DISPLAY,
     MINIMUM,
     NONE,
     PACK,
     SIZE_RUN,
-    STORAGE,
 )
-from tasks.inventory.allocation.sku_targets import DC_SHARE, SkuTargets
+from tasks.inventory.allocation.sku_targets import DC_SHARE, DC_STOCK, STORAGE, SkuTargets
 from tasks.inventory.model.delivery_days import visitable, week_starts
 from tasks.inventory.model.simulator import Ledger
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem
