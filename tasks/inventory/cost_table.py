@@ -76,10 +76,10 @@ def evaluate_plan(problem: PlanProblem, policy: str, plan: Plan, network: Networ
         network: the arrays of the problem, if they exist already.
     """
     network = network or Network.of(problem)
-    measures, _ = store_measures(network, plan)
+    measures, sent = store_measures(network, plan)
     visits = decidable(plan.visits, network.lead_time).sum(axis=1)
     by_path = [float(costs_of(network, visits, measures[:, k]).sum()) for k in range(network.paths)]
-    cost = simulate(problem, plan, network)
+    cost = simulate(problem, plan, network, (measures, sent))
     return Evaluation(
         policy,
         plan,

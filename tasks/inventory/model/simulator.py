@@ -363,13 +363,19 @@ def costs_of(network: Network, visits: FloatArray, measures: FloatArray) -> Floa
     return total
 
 
-def simulate(problem: PlanProblem, plan: Plan, network: Network | None = None) -> PlanCost:
+def simulate(
+    problem: PlanProblem,
+    plan: Plan,
+    network: Network | None = None,
+    measured: tuple[FloatArray, FloatArray] | None = None,
+) -> PlanCost:
     """Compute the expected cost of a plan over the paths of the problem.
 
     Args:
         problem: demand, stock, costs and constraints.
         plan: deliveries and levels; deliveries before period L are ignored.
         network: the arrays of the problem, if they exist already.
+        measured: result of :func:`store_measures` for the plan, if it exists already.
 
     Returns:
         Costs in the currency of the prices. Example: one store sells 2 units per period at price 10 and opens with 3
@@ -377,7 +383,7 @@ def simulate(problem: PlanProblem, plan: Plan, network: Network | None = None) -
     """
     network = network or Network.of(problem)
     visits = decidable(plan.visits, network.lead_time)
-    result, sent = store_measures(network, plan)
+    result, sent = store_measures(network, plan) if measured is None else measured
     mean = result.mean(axis=1).sum(axis=0)
     requested = sum(float(block.sum()) for block in network.demand) / network.paths
     return PlanCost(

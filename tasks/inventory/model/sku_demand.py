@@ -14,8 +14,8 @@ import numpy as np
 from schemas.plan import FloatArray, IndexArray
 from tasks.inventory.model.kernels import compiled
 
-# Most sample paths that are read.
-MOST_PATHS = 256
+# Most sample paths that are read for a SKU that is not alone in its category.
+MOST_PATHS = 64
 # A tail below this probability counts as 0.
 NEVER = 1e-9
 # A share above this is the whole category.
@@ -116,6 +116,10 @@ def sku_quantiles(demand: FloatArray, series: IndexArray, share: FloatArray, qua
     most = np.ceil(np.minimum(peak, mean + 8.0 * np.sqrt(mean) + 8.0)).astype(np.int64) + 1
     units = np.zeros(len(series))
     _quantiles(counts, series, share, 1.0 - quantile, most, units)
+    alone = np.flatnonzero(share > WHOLE)
+    if len(alone):
+        place = max(int(np.ceil(quantile * len(demand) - 1e-9)) - 1, 0)
+        units[alone] = np.partition(demand[:, series[alone]], place, axis=0)[place]
     return units
 
 
