@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ _LINE_END = re.compile(r"\r\n?|\n")
 # Bytes that pyarrow parses at once, and the longest row that it can read.
 _BLOCK_BYTES = 1 << 20
 _LONGEST_ROW_BYTES = 1 << 26
+_READ_ERRORS = (ValueError, OSError, EOFError, zlib.error)
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -77,7 +79,7 @@ def read_csv(file: Path, name: str, source: SourceSettings, wanted: Collection[s
     broken: list[InvalidRow] = []
     try:
         table = _read(file, name, start, broken, gz)
-    except (ValueError, OSError, EOFError) as error:
+    except _READ_ERRORS as error:
         raise _unreadable(file, name, start.encoding, error, gz) from error
     _check_quotes(table, broken, start.delimiter, name)
     above = start.lines[start.header] - (start.header + 1)
@@ -99,7 +101,7 @@ def csv_start(
     try:
         with _opened(file, name, gz) as stream:
             start = stream.read(_START_BYTES)
-    except (OSError, EOFError, ValueError) as error:
+    except _READ_ERRORS as error:
         raise _unreadable(file, name, source.encoding, error, gz) from error
     encoding = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), source.encoding)
     # The first bytes may end within a character; the whole file is decoded strictly later.
@@ -160,7 +162,7 @@ class _LimitedGzip(gzip.GzipFile):
         return data
 
 
-def _opened(file: Path, name: str, gz: bool) -> IO[bytes]:
+def _opened(file: Path, name: str, gz: bool) -> _LimitedGzip | IO[bytes]:
     return _LimitedGzip(file, name) if gz else file.open("rb")
 
 
@@ -255,7 +257,7 @@ def _check_encoding(file: Path, name: str, encoding: str, gz: bool) -> None:
             while block := stream.read(_BLOCK_BYTES):
                 decoder.decode(block)
             decoder.decode(b"", final=True)
-    except (ValueError, OSError, EOFError) as error:
+    except _READ_ERRORS as error:
         raise _unreadable(file, name, encoding, error, gz) from error
 
 
@@ -287,6 +289,6 @@ def _undecodable(file: Path, name: str, encoding: str, gz: bool) -> str:
                     wrong = line[error.start : error.end].hex(" ")
                     around = line[max(0, error.start - _AROUND) : error.end + _AROUND].decode("cp1252", "replace")
                     return f"(line {number}: byte {wrong} is not UTF-8; as cp1252 it reads {around.strip()!r})"
-    except (OSError, EOFError, ValueError, DataContractError):
+    except (*_READ_ERRORS, DataContractError):
         return ""
     return ""

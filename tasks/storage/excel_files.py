@@ -137,7 +137,7 @@ def _load(stream: IO[bytes], data_only: bool) -> Workbook:
     from openpyxl.chartsheet import Chartsheet
     from openpyxl.reader.excel import ExcelReader
 
-    class Reader(ExcelReader):
+    class Reader(ExcelReader):  # type: ignore[misc]
         def read_chartsheet(self, sheet: Any, rel: Any) -> None:  # noqa: ARG002
             chart = Chartsheet()
             chart._parent = self.wb

@@ -305,7 +305,7 @@ def _bytes(rows: Table, form: str, separator: str, encoding: str) -> bytes:
             frame.columns = [f"{name}{index}" for index, name in enumerate(names)]
         for name in ("units", "on_hand", "price"):
             if name in frame:
-                frame[name] = pd.to_numeric(frame[name], errors="ignore")  # type: ignore[call-overload]
+                frame[name] = pd.to_numeric(frame[name], errors="ignore")
         frame.to_parquet(buffer)
         return buffer.getvalue()
     text = "".join(separator.join(_quoted(cell, separator) for cell in row) + "\n" for row in rows)

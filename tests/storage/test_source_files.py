@@ -190,8 +190,10 @@ def test_wrong_encoding_error_names_the_setting(tmp_path: Path) -> None:
 
 def test_truncated_gzip_raises_an_error(tmp_path: Path) -> None:
     whole = gzip.compress(b"sku,units\n" + b"".join(b"%d,%d\n" % (i, i * i) for i in range(10_000)))
-    with pytest.raises(DataContractError, match="cannot be read"):
-        read(write(tmp_path, "a.csv.gz", whole[: len(whole) // 2]))
+    middle = len(whole) // 2
+    for damaged in (whole[:middle], whole[:middle] + b"\x83^\x98" * 9 + whole[middle + 27 :]):
+        with pytest.raises(DataContractError, match="cannot be read"):
+            read(write(tmp_path, "a.csv.gz", damaged))
 
 
 def test_glob_concatenates_files_in_order(tmp_path: Path) -> None:

@@ -75,17 +75,22 @@ def _replaced(table: MappedTable) -> Iterator[Alarm]:
             continue
         rows = np.flatnonzero(replaced)
         ids = _ids(table, rows)
-        where = f"{table.contract.name}: {rule.name} of {first_few([id for values in ids.values() for id in values])}"
+        where = f"{table.contract.name}: {rule.name} of {first_few([*ids[0], *ids[1]])}"
         if rule.default is None:
             yield raise_alarm(
                 "not_stated",
                 f"{where} is {distinct_values(table, rule.name, rows)} and counts as not stated.",
-                **ids,
+                stores=ids[0],
+                skus=ids[1],
                 count=len(rows),
             )
         else:
             yield raise_alarm(
-                "missing_category", f"{where} is empty and counts as {rule.default}.", **ids, count=len(rows)
+                "missing_category",
+                f"{where} is empty and counts as {rule.default}.",
+                stores=ids[0],
+                skus=ids[1],
+                count=len(rows),
             )
 
 
@@ -96,12 +101,14 @@ def _negative(table: MappedTable) -> Iterator[Alarm]:
         below = (table.parsed[rule.name].values < rule.floor).to_numpy()
         if below.any():
             rows = np.flatnonzero(below)
+            ids = _ids(table, rows)
             yield raise_alarm(
                 "negative_stock",
                 f"{table.contract.name}: {rule.name} is negative in {len(rows):,} rows "
                 f"({distinct_values(table, rule.name, rows)}) and counts as {rule.floor:g}, after rows of the same key "
                 "are summed.",
-                **_ids(table, rows),
+                stores=ids[0],
+                skus=ids[1],
                 count=len(rows),
             )
 
@@ -118,21 +125,23 @@ def _mixed_ids(table: MappedTable) -> Iterator[Alarm]:
         repeated = plain.duplicated(keep=False)
         if repeated.any():
             pairs = digits[repeated].groupby(plain[repeated]).agg(" and ".join)
-            key = {"skus" if rule.name == c.SKU else "stores": list(digits[repeated])}
+            found = list(digits[repeated])
             yield raise_alarm(
                 "mixed_ids",
                 f"{table.contract.name}: ids of the column {rule.name} differ only in leading zeros: "
                 f"{first_few(list(pairs))}. They count as different ids. Write ids in the same way in all files.",
-                **key,
+                stores=[] if rule.name == c.SKU else found,
+                skus=found if rule.name == c.SKU else [],
                 count=len(pairs),
             )
 
 
-def _ids(table: MappedTable, rows: np.ndarray) -> dict[str, list[str]]:
-    """Return stores and SKUs of some rows, each once, by the argument of an alarm."""
-    found = {}
-    for argument, column in (("stores", c.STORE_ID), ("skus", c.SKU)):
-        if column in table.parsed:
-            texts = plain_text(table.parsed[column].values.iloc[rows])
-            found[argument] = list(dict.fromkeys(texts.dropna()))
-    return found
+def _ids(table: MappedTable, rows: np.ndarray) -> tuple[list[str], list[str]]:
+    """Return the stores and the SKUs of some rows, each once."""
+    return _distinct(table, c.STORE_ID, rows), _distinct(table, c.SKU, rows)
+
+
+def _distinct(table: MappedTable, column: str, rows: np.ndarray) -> list[str]:
+    if column not in table.parsed:
+        return []
+    return list(dict.fromkeys(plain_text(table.parsed[column].values.iloc[rows]).dropna()))

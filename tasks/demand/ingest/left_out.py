@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -173,7 +173,7 @@ def _is_total(texts: pd.Series) -> pd.Series:
     return texts.str.fullmatch(_TOTAL) & (texts.str.len() <= _LONGEST_TOTAL)
 
 
-def _of_categories(column: pd.Series, judge: object) -> NDArray[np.bool_]:
+def _of_categories(column: pd.Series, judge: Callable[[pd.Series], pd.Series]) -> NDArray[np.bool_]:
     """Judge the distinct texts of a column and return the judgment of every row."""
     if not is_text(column):
         if column.dtype != object and not isinstance(column.dtype, pd.CategoricalDtype) and judge is _is_total:
@@ -182,7 +182,7 @@ def _of_categories(column: pd.Series, judge: object) -> NDArray[np.bool_]:
     texts = pd.Series(column.cat.categories, dtype=object)
     if texts.empty:
         return np.zeros(len(column), dtype=bool)
-    return np.asarray(judge(texts), dtype=bool)[column.cat.codes.to_numpy()]  # type: ignore[operator]
+    return judge(texts).to_numpy(dtype=bool)[column.cat.codes.to_numpy()]
 
 
 def _close(column: str, known: list[str]) -> str:
