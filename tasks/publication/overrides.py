@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from schemas import columns as c
 from schemas.outputs import OVERRIDES_COLUMN, PAIR, PLANNED, SERIES
 from schemas.tables import CAP, MULTIPLY, SET
+from tasks.report.language import ENGLISH, Language, message
 
 # Status of an override.
 APPLIED = "applied"
@@ -60,21 +61,24 @@ class Overridden:
     rows: list[dict[str, Any]]
 
 
-def override_warnings(rows: Sequence[Mapping[str, Any]], rejected: int) -> list[str]:
+def override_warnings(rows: Sequence[Mapping[str, Any]], rejected: int, say: Language = ENGLISH) -> list[str]:
     """Return warnings about rejected, expired and unmatched overrides.
 
     Args:
         rows: the rows of :class:`Overridden`.
         rejected: number of rows of the table in quarantine.
+        say: language of the warnings.
     """
-    found = [f"overrides in quarantine, not applied: {rejected}; see quarantine.csv"] if rejected else []
-    for status, words in (
-        (EXPIRED, "expired overrides (remove them or set a later date_to)"),
-        (UNMATCHED, "overrides without a matching store and SKU in the file"),
+    found = []
+    if rejected:
+        found.append(say("overrides in quarantine, not applied: {count}; see quarantine.csv", count=rejected))
+    for status, text in (
+        (EXPIRED, message("expired overrides (remove them or set a later date_to): number {numbers}")),
+        (UNMATCHED, message("overrides without a matching store and SKU in the file: number {numbers}")),
     ):
         numbers = [str(row["number"]) for row in rows if row[c.STATUS] == status]
         if numbers:
-            found.append(f"{words}: number {', '.join(numbers)}")
+            found.append(say(text, numbers=", ".join(numbers)))
     return found
 
 

@@ -29,6 +29,7 @@ from tasks.publication.earlier_runs import latest_before
 from tasks.publication.overrides import apply_overrides, corrected_totals, override_warnings
 from tasks.publication.product_names import product_table
 from tasks.publication.transaction import COMMAND_LINE, publish_run
+from tasks.report.language import Language
 from tasks.storage.lake import Lake
 
 
@@ -95,7 +96,7 @@ def publish_week(
         categories=inputs.categories,
     )
     facts = replace(_facts(inputs), sales_end=_sales_end(lake, inputs))
-    outputs, facts = _with_overrides(lake, inputs, _outputs(lake, inputs, use), facts)
+    outputs, facts = _with_overrides(lake, inputs, _outputs(lake, inputs, use), facts, Language.of(use))
     return publish_run(lake, run, outputs, replace(facts, approval=approval), by)
 
 
@@ -130,7 +131,7 @@ def _outputs(lake: Lake, inputs: PublicationInputs, use: Settings) -> RunOutputs
 
 
 def _with_overrides(
-    lake: Lake, inputs: PublicationInputs, outputs: RunOutputs, facts: RunFacts
+    lake: Lake, inputs: PublicationInputs, outputs: RunOutputs, facts: RunFacts, say: Language
 ) -> tuple[RunOutputs, RunFacts]:
     """Apply the planners' overrides to the targets and add the warnings about them."""
     given = inputs.ingested.tables.get(OVERRIDES.name)
@@ -140,7 +141,7 @@ def _with_overrides(
     totals = outputs.category_totals
     if totals is not None:
         totals = corrected_totals(totals, outputs.replenishment, result.targets)
-    found = override_warnings(result.rows, inputs.rejected_overrides)
+    found = override_warnings(result.rows, inputs.rejected_overrides, say)
     return (
         replace(outputs, replenishment=result.targets, category_totals=totals, overridden=result.changed),
         replace(facts, overrides=result.rows, warnings=[*facts.warnings, *found]),
