@@ -38,9 +38,12 @@ def champions(*models: str) -> pd.DataFrame:
     return pd.DataFrame(KEYS, columns=[c.STORE_ID, c.CATEGORY]).assign(**{c.MODEL: models}).iloc[::-1]
 
 
-def test_a_champion_without_a_forecast_is_replaced_by_the_first_baseline(panel: Panel) -> None:
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_champion_without_a_forecast_is_replaced_by_the_first_baseline(panel: Panel, order: int) -> None:
     models = {"seasonal_naive": [0, 1, 2], "moving_average": [0, 1, 2], "ets": [0, 2]}
-    found = champion_origin(rows(panel, 7, models), champions("ets", "ets", "moving_average"), 7, panel, LEVELS)
+    found = champion_origin(
+        rows(panel, 7, models).iloc[::order], champions("ets", "ets", "moving_average"), 7, panel, LEVELS
+    )
     expected = np.array([[300.0], [110.0], [220.0]]) + np.arange(3)
     np.testing.assert_array_equal(found.mean, expected)
     np.testing.assert_array_equal(found.quantiles, expected[..., None] + [1, 2])
@@ -61,9 +64,10 @@ def test_a_fold_ends_with_the_history_and_the_horizon_has_no_actuals(panel: Pane
     assert np.isnan(live.actual).all()
 
 
-def test_rows_of_a_period_outside_the_horizon_are_left_out(panel: Panel) -> None:
-    models = {"seasonal_naive": [0, 1, 2]}
-    found = champion_origin(rows(panel, 6, models, beyond=1), champions(*models, *models, *models), 6, panel, LEVELS)
+@pytest.mark.parametrize("order", [1, -1])
+def test_rows_of_a_period_outside_the_horizon_are_left_out(panel: Panel, order: int) -> None:
+    given = rows(panel, 6, {"seasonal_naive": [0, 1, 2]}, beyond=1).iloc[::order]
+    found = champion_origin(given, champions(*["seasonal_naive"] * 3), 6, panel, LEVELS)
     np.testing.assert_array_equal(found.mean, np.array([[100.0], [110.0], [120.0]]) + np.arange(3))
 
 
