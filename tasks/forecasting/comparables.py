@@ -249,9 +249,13 @@ class _Finder:
         weight = max(self._rule.prior_weeks * self._week * usual, np.finfo(float).tiny)
         level = (sold.sum() + weight * prior) / (index.sum() + weight)
         profile = self._profile(used, sold, level * index, level * usual)
-        errors = np.bincount((used - used[0]) // self._week, sold - level * index * profile[used]) if len(used) else []
-        expected = max(level * float(index.sum()), np.finfo(float).tiny)
-        unsure = np.square(errors).sum() / expected**2 if len(used) else 0.0
+        errors: FloatArray = np.zeros(1)
+        if len(used):
+            errors = np.bincount((used - used[0]) // self._week, sold - level * index * profile[used]).astype(
+                np.float64
+            )
+        expected = max((level * float(index.sum())) ** 2, np.finfo(float).tiny)
+        unsure = float(np.square(errors).sum()) / expected
         unsure += (pool.variation * weight / (index.sum() + weight)) ** 2 + self._rule.drift**2
         factor = level * profile[len(own) :]
         mean, quantiles = pool.mean * factor, pool.quantiles * factor[:, None]
@@ -287,10 +291,10 @@ class _Finder:
     def _open_from(self, opened: object) -> BoolArray:
         """Periods of the horizon that end after a store's opening."""
         size = self._mean.shape[1]
-        if opened is None or pd.isna(opened):  # type: ignore[call-overload]
+        if opened is None or pd.isna(opened):
             return np.ones(size, dtype=bool)
         ends = self._panel.horizon_periods[:size].shift(1)
-        return np.asarray(ends > pd.Timestamp(opened))  # type: ignore[arg-type]
+        return np.asarray(ends > pd.Timestamp(opened))
 
     def _why(self, key: tuple[str, str], pool: _Pool, periods: int) -> str:
         same_store = (self._store[pool.members] == key[0]).all()
