@@ -14,6 +14,8 @@ from tasks.report.formats import Table
 from tasks.report.language import Language, message
 
 GROUPS_SHOWN = 200
+# Forecasts that differ by less than half a unit are shown as equal.
+_WHOLE = 0.5
 _KEY = [c.STORE_ID, c.CATEGORY, c.DATE]
 _FORECAST, _LAST_YEAR, _PREVIOUS = "forecast", "last_year", "previous"
 _AGAINST_LAST_YEAR, _AGAINST_PREVIOUS = "forecast_of_last_year", "forecast_of_previous"
@@ -86,7 +88,7 @@ class ForecastComparison:
 
     def _previous(self, say: Language) -> str:
         assert self.previous_date is not None
-        return say("Forecast of {date}, same periods", date=say.day(self.previous_date))
+        return say("Forecast of {date}, units", date=say.day(self.previous_date))
 
     def _label(self, start: pd.Timestamp, say: Language) -> str:
         if self.frequency.kind == "MS":
@@ -118,10 +120,19 @@ def _cells(sums: pd.Series, say: Language) -> tuple[str, ...]:
     return (
         say.number(sums[_FORECAST]),
         say.number(sums[_LAST_YEAR]),
-        say.percent(_change(sums[_AGAINST_LAST_YEAR], sums[_LAST_YEAR]), signed=True),
+        _compared(sums[_AGAINST_LAST_YEAR], sums[_LAST_YEAR], sums[_FORECAST], say),
         say.number(sums[_PREVIOUS]),
-        say.percent(_change(sums[_AGAINST_PREVIOUS], sums[_PREVIOUS]), signed=True),
+        _compared(sums[_AGAINST_PREVIOUS], sums[_PREVIOUS], sums[_FORECAST], say),
     )
+
+
+def _compared(new: float, old: float, total: float, say: Language) -> str:
+    """Return the change; with the forecast that is compared, where only a part of the periods has both figures."""
+    change = _change(new, old)
+    text = say.percent(change, signed=True)
+    if not np.isfinite(change) or abs(total - new) < _WHOLE:
+        return text
+    return say("{change} ({units} units in the same periods)", change=text, units=say.number(new))
 
 
 def _change(new: float, old: float) -> float:

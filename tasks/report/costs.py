@@ -148,12 +148,6 @@ class Costs:
             for row in self._costs.to_dict("records")
         ]
 
-    @property
-    def bound_scope(self) -> str:
-        """Plans and demand for which the lower bound is valid; empty if the table does not have it."""
-        known = c.BOUND_HOLDS_FOR in self._costs.columns and len(self._costs)
-        return self._say.known(str(self._costs[c.BOUND_HOLDS_FOR].iloc[0])) if known else ""
-
     def shortage_text(self, shortages: bool) -> str:
         """Return what the report says about demand that is not met.
 

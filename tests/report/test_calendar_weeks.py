@@ -29,11 +29,22 @@ def test_weeks_begin_on_monday_and_changes_compare_known_periods() -> None:
     comparison = ForecastComparison(live.sample(frac=1, random_state=1), last_year, earlier, Frequency("D"))
     table = comparison.weeks_table(ENGLISH)
     assert [tuple(row) for row in table.rows] == [
-        ("2025-W01", "2 Jan 2025 – 5 Jan 2025 (4 days)", "4", "8", "-62.5 %", "8", "-50.0 %"),
+        (
+            "2025-W01",
+            "2 Jan 2025 – 5 Jan 2025 (4 days)",
+            "4",
+            "8",
+            "-62.5 % (3 units in the same periods)",
+            "8",
+            "-50.0 %",
+        ),
         ("2025-W02", "6 Jan 2025 – 7 Jan 2025 (2 days)", "12", "15", "-20.0 %", "–", "–"),
-        ("Total", "", "16", "23", "-34.8 %", "8", "-50.0 %"),
+        (
+            *("Total", "", "16", "23", "-34.8 % (15 units in the same periods)"),
+            *("8", "-50.0 % (4 units in the same periods)"),
+        ),
     ]
-    assert table.headers[5] == "#Forecast of 26 Dec 2024, same periods"
+    assert table.headers[5] == "#Forecast of 26 Dec 2024, units"
     assert comparison.change_on_last_year == pytest.approx(15 / 23 - 1)
     assert comparison.weeks_table(Language("es")).rows[0][0] == "2025-S01"
 

@@ -241,14 +241,6 @@ def test_page_of_59_stores_is_smaller_than_one_megabyte() -> None:
     assert re.search(r"59 of 59 stores, 101 to 159", text)
 
 
-def test_page_shows_the_scope_of_the_lower_bound(without_figures: RunOutputs) -> None:
-    assert "lower bound, where one is known.<" in page(without_figures).replace("known. <", "known.<")
-    costs = without_figures.costs.assign(bound_holds_for="every plan <without> returns")
-    assert "The lower bound is valid for every plan &lt;without&gt; returns.<" in page(
-        replace(without_figures, costs=costs)
-    )
-
-
 def test_inventory_cost_of_models_is_shown_if_it_ranked_them(without_figures: RunOutputs) -> None:
     plain = page(without_figures)
     assert "nventory cost a period" not in plain
