@@ -5,7 +5,7 @@ The full demo company has 2.8 million sale lines.
 Usage: .venv/bin/python benchmarks/check.py [--settings FILE --as-of DATE]
 
 Prints wall and CPU seconds and the peak resident memory of each command. The limits of `check` are 30 s and 2 GB on
-two cores (docs/benchmarks.md).
+two cores; figures are in docs/benchmarks.md.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def with_sales_positive(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]
         return lines, []
     month = lines[c.DATE].to_numpy(dtype="datetime64[M]").astype(np.int64)
     store, names = pd.factorize(lines[c.STORE_ID])
-    keys, at = np.unique(store * 100_000 + month, return_inverse=True)
+    at, keys = pd.factorize(store * 100_000 + month, sort=True)
     returned, total = np.bincount(at, negative), np.bincount(at, counted)
     many = (total >= LIMITS.fewest_lines) & (returned > LIMITS.returns_share * total)
     if not many.any():
@@ -148,21 +148,25 @@ def voided_lines(lines: pd.DataFrame) -> BoolArray:
     negative = np.flatnonzero(units < 0)
     if not len(negative):
         return void
-    positive = np.flatnonzero((units > 0) & np.isin(units, -units[negative]))
+    positive = np.flatnonzero((units > 0) & pd.Series(units).isin(-units[negative]).to_numpy())
     both = np.concatenate([positive, negative])
+    sku = pd.factorize(lines[c.SKU])[0]
+    times = _times_median(units, sku, both)
+    # Only these lines can be part of a pair: few of many, so the keys are made of them alone.
+    both, times = both[times >= LIMITS.void_line], times[times >= LIMITS.void_line]
+    rows = lines.iloc[both]
     keys = pd.DataFrame(
         {
             "at": both,
-            "day": lines[c.DATE].to_numpy(dtype="datetime64[D]").astype(np.int64)[both],
-            "store": pd.factorize(lines[c.STORE_ID])[0][both],
-            "sku": pd.factorize(lines[c.SKU])[0][both],
+            "day": rows[c.DATE].to_numpy(dtype="datetime64[D]").astype(np.int64),
+            "store": pd.factorize(rows[c.STORE_ID])[0],
+            "sku": sku[both],
             "size": np.abs(units[both]),
-            "amount": _amounts(lines)[both],
+            "amount": _amounts(rows),
             "back": units[both] < 0,
+            "times": times,
         }
     )
-    keys = keys.assign(times=_times_median(lines, keys))
-    keys = keys[keys["times"] >= LIMITS.void_line]
     void[_paired(keys, ["day", "store", "sku", "size", "amount"])] = True
     rest = keys[~void[keys["at"]] & (keys["times"] >= LIMITS.large_line)]
     if rest["back"].any():
@@ -196,13 +200,14 @@ def _paired_later(keys: pd.DataFrame) -> np.ndarray:
     return np.concatenate([pairs["at"].to_numpy(), pairs["at_sold"].to_numpy(dtype=np.int64)])
 
 
-def _times_median(lines: pd.DataFrame, keys: pd.DataFrame) -> np.ndarray:
-    """Size of the lines as a multiple of the median line of their SKU; 0 without one."""
-    sku = pd.factorize(lines[c.SKU])[0]
-    concerned = np.isin(sku, keys["sku"].unique()) & (lines[c.UNITS].to_numpy() > 0)
-    usual = lines.loc[concerned, c.UNITS].groupby(sku[concerned]).median()
-    median = keys["sku"].map(usual).to_numpy(dtype=np.float64)
-    return np.divide(keys["size"], median, out=np.zeros(len(keys)), where=median > 0)
+def _times_median(units: np.ndarray, sku: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Size of the lines at some row numbers as a multiple of the median line of their SKU; 0 without one."""
+    concerned = np.zeros(sku.max() + 1, dtype=bool)
+    concerned[sku[at]] = True
+    used = (units > 0) & concerned[sku]
+    usual = pd.Series(units[used]).groupby(sku[used]).median()
+    median = usual.reindex(sku[at]).to_numpy(dtype=np.float64)
+    return np.divide(np.abs(units[at]), median, out=np.zeros(len(at)), where=median > 0)
 
 
 def _void_alarm(lines: pd.DataFrame, voided: pd.DataFrame) -> list[Alarm]:

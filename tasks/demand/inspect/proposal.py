@@ -10,6 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from schemas import columns as c
+from schemas.frequency import Frequency
 from schemas.tables import TABLES
 from tasks.demand.inspect.categories import CategoryProposal, propose_category
 from tasks.demand.inspect.left_out import LeftOut, is_left_out, rows_to_leave_out
@@ -80,8 +81,11 @@ class Proposal:
 
     @property
     def as_of(self) -> date | None:
-        """The day after the last sales."""
-        return self.last + timedelta(days=1) if self.last else None
+        """The first day after the period of the last sales."""
+        if self.last is None:
+            return None
+        frequency = Frequency(self.frequency.value or "D")
+        return frequency.first_label_from(self.last + timedelta(days=1)).date()
 
     @property
     def questions(self) -> list[str]:

@@ -182,7 +182,7 @@ def _verdict(checked: Checked, settings: Settings, as_of: date, command: str) ->
 
 def _holds(checked: Checked, settings: Settings, as_of: date) -> Iterator[str]:
     for alarm in settings.publication.holding(checked.alarms, as_of):
-        yield f"{alarm.name}: {alarm.message}"
+        yield f"alarm {alarm.name} (see above). If the data are right: publication.accept: [{alarm.name}]"
     limit = settings.quality.max_age_days
     if checked.sales and (as_of - checked.sales.last).days > limit:
         yield (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,6 @@ def init(folder: Path, force: bool = False) -> tuple[dict, list[str]]:
 
 
 def check(folder: Path) -> Checked:
-    from datetime import timedelta
-
     return check_tables(load_settings(folder / "settings.yaml"), LAST + timedelta(days=1))
 
 
@@ -174,6 +173,23 @@ def test_ids_that_lost_their_zeros_are_named(tmp_path: Path) -> None:
     _, lines = init(tmp_path)
     shown = " ".join(line.strip() for line in lines)
     assert "36 ids of column 'Item No' differ from those in products (Item No) only in leading zeros" in shown
+
+
+@pytest.mark.parametrize(
+    ("days", "frequency", "as_of"),
+    [
+        ([date(2024, 1, 1) + timedelta(weeks=i) for i in range(12)], "W-MON", "2024-03-25"),
+        ([date(2023, month, 1) for month in range(1, 13)], "MS", "2024-01-01"),
+    ],
+)
+def test_the_frequency_follows_from_the_dates(tmp_path: Path, days: list[date], frequency: str, as_of: str) -> None:
+    folder = tmp_path / "exports"
+    WRITERS["english"](folder)
+    rows = [(day, "01", skus()[i], 3) for i, day in enumerate(days)]
+    write_text(folder / "sales_export.csv", [("Date", "Store No", "Item No", "Qty Sold"), *rows], ",", "utf-8")
+    settings, lines = init(tmp_path)
+    assert settings["frequency"] == frequency
+    assert lines[-1].endswith(f"--as-of {as_of}")
 
 
 def test_day_numbers_of_excel_are_named(tmp_path: Path) -> None:
