@@ -1,10 +1,13 @@
 """Periods in which a store has no sales row: closed by pattern, quiet, missing, or closed for good.
 
-The store's own rate decides. A gap is implausible if the periods before it (after it, for a young store) expect fewer
-than ``LIMITS.implausible`` gaps of that length: n · p₀ᴸ for n open periods in the window, a gap of L open periods, and
-p₀, the probability of a period without rows. For a store that often has none (``LIMITS.sometimes_empty``), p₀ is the
-fraction of such periods. For any other store, it is the probability of 0 units of a negative binomial distribution with
-the mean m and the variance v of the store's units (Poisson where v ≤ m): (k / (k + m))ᵏ with k = m² / (v − m).
+The store's own rate decides. A gap is implausible if the n open periods before it (after it, for a young store) expect
+fewer than ``LIMITS.implausible`` gaps of that length: n · P for the probability P of L open periods without rows.
+
+- A store that often has none (``LIMITS.sometimes_empty``), in a of the n periods: the predictive probability of a
+  binomial proportion with Jeffreys' prior, the product of (a + ½ + i) / (n + 1 + i) for i = 0 … L − 1.
+- Any other store: p₀ is the probability of 0 units of a negative binomial distribution with the mean m and the variance
+  v of the store's units (Poisson where v ≤ m): (k / (k + m))ᵏ with k = m² / (v − m). The predictive probability is
+  (1 + L / n)^(n ln p₀), which tends to p₀ᴸ in a long window.
 """
 
 from __future__ import annotations
@@ -91,8 +94,10 @@ def find_gaps(rows: BoolArray, units: FloatArray, is_open: BoolArray, end: int, 
     mean = total(_running(used)) / np.maximum(periods, 1)
     square = total(_running(used**2)) / np.maximum(periods, 1)
     share = empty / np.maximum(periods, 1)
-    chance = np.where(share >= LIMITS.sometimes_empty, share, chance_of_none(mean, np.maximum(square - mean**2, 0.0)))
-    expected = np.where(periods > 0, periods * chance**length, np.inf)
+    none = np.log(np.maximum(chance_of_none(mean, np.maximum(square - mean**2, 0.0)), 1e-300))
+    regular = periods * none * np.log1p(length / np.maximum(periods, 1))
+    chance = np.where(share >= LIMITS.sometimes_empty, log_chance_of_run(empty, periods, length), regular)
+    expected = np.where(periods > 0, periods * np.exp(chance), np.inf)
     return Gaps(store, start, stop, length, expected, last)
 
 
@@ -106,6 +111,19 @@ def chance_of_none(mean: FloatArray, variance: FloatArray) -> FloatArray:
     size = np.where(wide, mean**2 / np.where(wide, variance - mean, 1.0), 1.0)
     size = np.maximum(size, 1e-12)
     chance: FloatArray = np.where(wide, np.exp(size * np.log(size / (size + mean))), np.exp(-mean))
+    return chance
+
+
+def log_chance_of_run(empty: FloatArray, periods: FloatArray, length: IndexArray) -> FloatArray:
+    """Logarithm of the predictive probability that the next ``length`` periods are all empty.
+
+    >>> round(float(np.exp(log_chance_of_run(np.array([1.0]), np.array([3.0]), np.array([2])))[0]), 3)  # 1.5/4 · 2.5/5
+    0.188
+    """
+    from scipy.special import gammaln
+
+    a, n = empty + 0.5, periods + 1.0
+    chance: FloatArray = gammaln(a + length) - gammaln(a) - gammaln(n + length) + gammaln(n)
     return chance
 
 

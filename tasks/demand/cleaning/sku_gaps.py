@@ -2,10 +2,11 @@
 
 Only without the table ``availability``. The expected units of a gap are the store's share of the SKU before the gap,
 times the units of the other stores in the gap: seasons, promotions and the end of a SKU's life do not look like gaps.
-With expected units m and the ratio φ ≥ 1 of variance to mean of the SKU's units per period in that store, the
-probability of no sale is exp(−m / φ). By the SKU's own share q of periods with rows before the gap, it is (1 − q)ᴸ for
-L periods. Both must be below ``LIMITS.sku_chance``. Without sales after it, a gap counts only if the stock of the SKU
-in that store is 0.
+With u own units and b units of the other stores before the gap, d units of the other stores in it, and the ratio φ ≥ 1
+of variance to mean of the SKU's units per period in that store, the predictive probability of no sale is
+(1 + d / b)^(−u / φ). By the periods with and without rows before the gap alone, it is that of
+:func:`tasks.demand.cleaning.gaps.log_chance_of_run`. Both must be below ``LIMITS.sku_chance``. Without sales after it,
+a gap counts only if the stock of the SKU in that store is 0.
 """
 
 from __future__ import annotations
@@ -17,10 +18,8 @@ from schemas import columns as c
 from schemas.panel import FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.exposure import StorePeriods, pairs_of
+from tasks.demand.cleaning.gaps import log_chance_of_run
 from tasks.demand.cleaning.sales import SaleCells
-
-# A SKU with a row in every period can miss one by chance.
-_MOST_REGULAR = 0.97
 
 
 def local_gaps(cells: SaleCells, stores: StorePeriods, stock: pd.DataFrame | None) -> IndexArray:
@@ -54,10 +53,11 @@ def local_gaps(cells: SaleCells, stores: StorePeriods, stock: pd.DataFrame | Non
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = own / (start - low)
         dispersion = np.maximum((square / (start - low) - mean**2) / mean, 1.0)
-        score = own * during / before / dispersion
-        rows = _between(own_key, np.ones_like(units), of * history + low, of * history + start) / (start - low)
-    irregular = (1 - np.minimum(rows, _MOST_REGULAR)) ** (stop - start) > LIMITS.sku_chance
-    found = (before >= LIMITS.fewest_lines) & (score > -np.log(LIMITS.sku_chance)) & ~irregular
+        score = own / dispersion * np.log1p(during / before)
+        rows = _between(own_key, np.ones_like(units), of * history + low, of * history + start)
+    own_rate = log_chance_of_run(start - low - rows, (start - low).astype(np.float64), stop - start)
+    limit = np.log(LIMITS.sku_chance)
+    found = (before >= LIMITS.fewest_lines) & (-score < limit) & (own_rate < limit)
     length = stop[found] - start[found]
     shift = np.arange(length.sum()) - np.repeat(length.cumsum() - length, length)
     key = np.unique(np.repeat(of[found] * history + start[found], length) + shift)

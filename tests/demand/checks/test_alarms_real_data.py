@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(not DATA.exists(), reason="needs the shared data sets"),
 ]
 
-# 38 departments have no sales in some stores for weeks; 180 stores have no rows in half of 2014.
+# 8 departments have no sales in some stores for weeks; 180 stores have no rows in half of 2014.
 FOUND = {
     "departments_weekly": ["sku_gaps"],
     "drugstores_daily": ["missing_sales"],

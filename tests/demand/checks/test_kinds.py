@@ -199,6 +199,23 @@ def test_a_gap_of_one_sku_while_other_stores_sell_it_is_unknown(tables, build):
     assert (demand(built, "s0", "k3")["2024-03-01":"2024-03-10"] == 0).all()
 
 
+def test_sales_spread_at_random_have_no_gaps(build):
+    rng = np.random.default_rng(4)
+    lines, days = 60_000, pd.date_range("2023-07-03", "2024-06-30")
+    skus = np.minimum(rng.pareto(1.2, lines) * 10, 399).astype(int)
+    sales = pd.DataFrame(
+        {
+            c.DATE: days[rng.integers(0, len(days), lines)],
+            c.STORE_ID: [f"s{at}" for at in rng.integers(0, 10, lines)],
+            c.SKU: [f"k{at}" for at in skus],
+            c.UNITS: 1.0,
+        }
+    )
+    products = pd.DataFrame({c.SKU: [f"k{at}" for at in range(400)]})
+    stores = pd.DataFrame({c.STORE_ID: [f"s{at}" for at in range(10)]})
+    assert build({"sales": sales, "products": products, "stores": stores}).alarms == []
+
+
 # Dates
 
 
