@@ -39,6 +39,9 @@ def run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, .
     end_children_with_this_process()
     prepare_run(settings_file, overrides=overrides)  # reports invalid settings before a server starts
     flow = getattr(importlib.import_module(f"flows.{module}"), name)
+    from tasks.stages.support import show_errors_at_end
+
+    show_errors_at_end()
     from flows.server import on_the_served_server
 
     with on_the_served_server() as api:

@@ -81,7 +81,10 @@ def expand(source: SourceSettings, table: str) -> list[SourceFile]:
     if source.path.startswith(S3_SCHEME):
         from tasks.storage.s3 import download_matching
 
-        local = download_matching(source.path, _download_folder())
+        try:
+            local = download_matching(source.path, _download_folder())
+        except ConfigError as error:
+            raise ConfigError(f"sources.{table}.path: {error}") from None
     else:
         local = {str(path): path for path in _local_matches(source.path, table)}
     if not local:
