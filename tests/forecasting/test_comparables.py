@@ -122,6 +122,7 @@ def test_a_new_store_gets_the_mean_level_times_its_size_from_its_opening_on() ->
     found = likely(panel, new=new)
     assert found.position.tolist() == [-1]
     np.testing.assert_allclose(found.mean[0], [0.0, 30.0, 30.0, 30.0])
+    assert np.isfinite(found.quantiles).all()
     assert found.why[0].startswith("no sales before the run date")
 
 
