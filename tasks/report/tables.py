@@ -24,6 +24,12 @@ _STATUSES = (
     *(message("matches no target"), message("expired"), message("not yet begun")),
 )
 
+# Titles of the stages' summary tables and remarks.
+_TITLES = (
+    *(message("Overfitting"), message("Replay cost by cycle service level"), message("Cleaning log")),
+    *(message("Remarks on forecasts"), message("Remarks on the plan")),
+)
+
 
 @dataclass(frozen=True)
 class Bar:

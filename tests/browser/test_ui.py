@@ -142,7 +142,7 @@ def test_a_run_is_started_from_the_form_and_leaves_artifacts_and_a_report(page: 
     page.wait_for(f"Published · mini, {mini_company.AS_OF}")
     page.click("", "a[href*='/artifacts/artifact/']")
     page.click("report.html", "a")
-    page.wait_for("Replenishment · mini", "Target stock", "Expected cost of the plan")
+    page.wait_for("Replenishment · mini", "To send this week", "Target stock")
 
 
 def test_a_rejected_file_is_not_published_and_the_run_says_by_whom(page: chromium.Page, served: Served) -> None:
