@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from enum import Enum
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -66,6 +67,18 @@ class _Replaced(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self._mutant.source, str(ROOT / self._mutant.file), "exec"), vars(module))
 
 
+class _NearestFirst:
+    """Run the test file that is named after the mutant's module first: it notices most mutants."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self._name = f"test_{Path(mutant.file).stem}"
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep the order of the other tests."""
+        items.sort(key=lambda item: not item.path.name.startswith(self._name))
+
+
 def prepare(folder: str) -> None:
     """Import what every trial needs; Hypothesis keeps its examples in ``folder``."""
     from hypothesis.configuration import set_hypothesis_home_dir
@@ -106,6 +119,8 @@ def _become(tests: Sequence[str], mutant: Mutant | None, limit: int | None) -> N
         os.dup2(nothing, stream)
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
+    plugins = []
     if mutant is not None:
         sys.meta_path.insert(0, _Replaced(mutant))
-    os._exit(int(pytest.main([*OPTIONS, "-m", FAST, *tests])))
+        plugins.append(_NearestFirst(mutant))
+    os._exit(int(pytest.main([*OPTIONS, "-m", FAST, *tests], plugins)))
