@@ -127,7 +127,7 @@ def sales_figures(
     of_label = np.bincount(lines.label, weights=sold, minlength=len(lines.labels))
     months = pd.Series(of_label, index=lines.labels.strftime("%Y-%m")).groupby(level=0).sum()
     weekdays = lines.labels.dayofweek.to_numpy()
-    any_store = lines.sells.any(axis=0)
+    any_store: BoolArray = np.asarray(lines.sells.any(axis=0))
     never = [day for day in range(7) if daily and (weekdays == day).any() and not any_store[weekdays == day].any()]
     expected: BoolArray = ~np.isin(weekdays, never) & ~closed.all(axis=0)
     first, last = lines.sells.argmax(axis=1), len(lines.labels) - 1 - lines.sells[:, ::-1].argmax(axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from textwrap import wrap
 
 from schemas.alarms import Alarm
@@ -187,7 +187,7 @@ def _holds(checked: Checked, settings: Settings, as_of: date) -> Iterator[str]:
     if checked.sales and (as_of - checked.sales.last).days > limit:
         yield (
             f"the latest sales are {(as_of - checked.sales.last).days} days old; quality.max_age_days is {limit}. "
-            "Deliver newer sales, or set --as-of to the day after the last sales"
+            f"Deliver newer sales, or use --as-of {checked.sales.last + timedelta(1)}, the day after the last sales"
         )
 
 

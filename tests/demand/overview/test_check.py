@@ -142,6 +142,14 @@ def test_no_sales_before_the_run_date(tmp_path: Path) -> None:
     assert any(line.startswith("Result: a run would stop") for line in lines)
 
 
+def test_old_sales_would_hold_the_file_back(tmp_path: Path) -> None:
+    _, lines = check(tmp_path, as_of=date(2024, 9, 1))
+    shown = " ".join(line.strip() for line in lines)
+    assert "Result: a run would compute everything, and hold the file back:" in shown
+    assert "the latest sales are 93 days old; quality.max_age_days is 10" in shown
+    assert "use --as-of 2024-06-01, the day after the last sales" in shown
+
+
 def test_weekly_and_monthly_sales(tmp_path: Path) -> None:
     weeks = pd.date_range("2024-01-01", "2024-05-27", freq="W-MON").delete(7)
     frame = pd.DataFrame({c.DATE: weeks, c.STORE_ID: "01", c.SKU: "A", c.UNITS: 3})
