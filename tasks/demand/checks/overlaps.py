@@ -119,10 +119,10 @@ def _any_overlap(spans: list[tuple[int, int]]) -> bool:
 
 def _same_lines(frame: pd.DataFrame, files: IndexArray) -> list[tuple[int, int, int]]:
     """Pairs of files, and the number of lines that are in both (repeated lines counted as often as in both)."""
-    lines = pd.DataFrame({"line": pd.util.hash_pandas_object(frame, index=False).to_numpy(), "file": files})
-    counts = lines.groupby(["line", "file"], sort=False).size().rename("times").reset_index()
+    lines = pd.DataFrame({"line": pd.util.hash_pandas_object(frame, index=False).to_numpy(), "origin": files})
+    counts = lines.groupby(["line", "origin"], sort=False).size().rename("times").reset_index()
     shared = counts[counts["line"].duplicated(keep=False)]
     pairs = shared.merge(shared, on="line", suffixes=("", "_other"))
-    pairs = pairs[pairs["file"] < pairs["file_other"]]
-    same = pairs[["times", "times_other"]].min(axis=1).groupby([pairs["file"], pairs["file_other"]]).sum()
+    pairs = pairs[pairs["origin"] < pairs["origin_other"]]
+    same = pairs[["times", "times_other"]].min(axis=1).groupby([pairs["origin"], pairs["origin_other"]]).sum()
     return [(int(one), int(other), int(total)) for (one, other), total in same.items()]

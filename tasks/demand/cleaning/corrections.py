@@ -160,14 +160,14 @@ def voided_lines(lines: pd.DataFrame) -> BoolArray:
             "at": both,
             "day": rows[c.DATE].to_numpy(dtype="datetime64[D]").astype(np.int64),
             "store": pd.factorize(rows[c.STORE_ID])[0],
-            "sku": sku[both],
-            "size": np.abs(units[both]),
+            "item": sku[both],
+            "pieces": np.abs(units[both]),
             "amount": _amounts(rows),
             "back": units[both] < 0,
             "times": times,
         }
     )
-    void[_paired(keys, ["day", "store", "sku", "size", "amount"])] = True
+    void[_paired(keys, ["day", "store", "item", "pieces", "amount"])] = True
     rest = keys[~void[keys["at"]] & (keys["times"] >= LIMITS.large_line)]
     if rest["back"].any():
         void[_paired_later(rest.sort_values(["day", "at"], kind="stable"))] = True
@@ -191,9 +191,9 @@ def _paired_later(keys: pd.DataFrame) -> np.ndarray:
     sold, back = keys[~keys["back"]], keys[keys["back"]]
     pairs = pd.merge_asof(
         back,
-        sold[["day", "store", "sku", "size", "amount", "at"]].rename(columns={"at": "at_sold"}),
+        sold[["day", "store", "item", "pieces", "amount", "at"]].rename(columns={"at": "at_sold"}),
         on="day",
-        by=["store", "sku", "size", "amount"],
+        by=["store", "item", "pieces", "amount"],
         tolerance=LIMITS.void_days,
     )
     pairs = pairs.dropna(subset="at_sold").drop_duplicates("at_sold")

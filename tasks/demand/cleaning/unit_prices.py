@@ -31,23 +31,23 @@ def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
     if not len(priced):
         return lines, []
     sku, names = pd.factorize(lines[c.SKU])
-    prices = pd.DataFrame({"sku": sku[priced], "price": amount[priced] / units[priced], "at": priced})
-    low = prices.groupby("sku")["price"].quantile(LIMITS.price_lines / 2)
-    ratio = prices["price"].to_numpy() / prices["sku"].map(low).to_numpy()
+    prices = pd.DataFrame({"item": sku[priced], "price": amount[priced] / units[priced], "at": priced})
+    low = prices.groupby("item")["price"].quantile(LIMITS.price_lines / 2)
+    ratio = prices["price"].to_numpy() / prices["item"].map(low).to_numpy()
     high = ratio >= LIMITS.price_jump
     if not high.any():
         return lines, []
-    count = np.bincount(prices["sku"], minlength=len(names))
-    many = np.bincount(prices["sku"][high], minlength=len(names))
+    count = np.bincount(prices["item"], minlength=len(names))
+    many = np.bincount(prices["item"][high], minlength=len(names))
     concerned = (many >= LIMITS.price_lines * count) & (many >= LIMITS.fewest_lines)
     concerned &= (count - many) >= LIMITS.fewest_lines
     day = lines[c.DATE].to_numpy(dtype="datetime64[D]").astype(np.int64)[priced]
-    concerned &= _mean_by(prices["sku"], day, high, len(names)) >= _mean_by(prices["sku"], day, ~high, len(names))
+    concerned &= _mean_by(prices["item"], day, high, len(names)) >= _mean_by(prices["item"], day, ~high, len(names))
     if not concerned.any():
         return lines, []
-    chosen = high & concerned[prices["sku"]]
-    middle = prices.loc[~high].groupby("sku")["price"].median()
-    upper = prices.loc[chosen].groupby("sku")["price"]
+    chosen = high & concerned[prices["item"]]
+    middle = prices.loc[~high].groupby("item")["price"].median()
+    upper = prices.loc[chosen].groupby("item")["price"]
     factor = (upper.median() / middle.reindex(upper.median().index)).astype(float)
     whole = factor.round()
     steady = (upper.quantile(0.75) <= (1 + _NEAR_WHOLE) * upper.quantile(0.25)) & (
@@ -56,13 +56,13 @@ def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
     boxes = steady & (whole >= LIMITS.price_jump)
     alarms = []
     if boxes.any():
-        rows = prices.loc[chosen & prices["sku"].isin(boxes.index[boxes]).to_numpy()]
+        rows = prices.loc[chosen & prices["item"].isin(boxes.index[boxes]).to_numpy()]
         converted = units.copy()
-        converted[rows["at"]] *= whole.reindex(rows["sku"]).to_numpy()
+        converted[rows["at"]] *= whole.reindex(rows["item"]).to_numpy()
         alarms.append(_alarm("units_in_boxes", lines, rows, names, whole, "was converted to pieces"))
         lines = lines.assign(**{c.UNITS: converted})
     if (~boxes).any():
-        rows = prices.loc[chosen & prices["sku"].isin(boxes.index[~boxes]).to_numpy()]
+        rows = prices.loc[chosen & prices["item"].isin(boxes.index[~boxes]).to_numpy()]
         alarms.append(_alarm("price_per_unit_jumps", lines, rows, names, factor, "is taken as it is"))
     return lines, alarms
 
@@ -75,8 +75,8 @@ def _mean_by(key: pd.Series, values: IndexArray, chosen: BoolArray, size: int) -
 
 
 def _alarm(name: str, lines: pd.DataFrame, rows: pd.DataFrame, names: pd.Index, factor: pd.Series, done: str) -> Alarm:
-    skus = [str(names[code]) for code in sorted(rows["sku"].unique(), key=lambda code: str(names[code]))]
-    factors = sorted({f"{value:.3g}" for value in factor.reindex(rows["sku"].unique())}, key=float)
+    skus = [str(names[code]) for code in sorted(rows["item"].unique(), key=lambda code: str(names[code]))]
+    factors = sorted({f"{value:.3g}" for value in factor.reindex(rows["item"].unique())}, key=float)
     days = lines[c.DATE].iloc[rows["at"]]
     return raise_alarm(
         name,
