@@ -11,7 +11,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.plan import Bound, FloatArray, IndexArray, Plan, PlanProblem
 from tasks.inventory.cost_table import gap
-from tasks.inventory.model.simulator import Ledger
+from tasks.inventory.model.ledger import Ledger
 
 # Smaller expected quantities get no row.
 SMALLEST_QUANTITY = 0.005

@@ -22,7 +22,7 @@ from tasks.inventory.allocation.sku_targets import (
     presentation_floor,
     units_in_transit,
 )
-from tasks.inventory.model.simulator import ledger
+from tasks.inventory.model.ledger import ledger
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, with_text_ids
 from tasks.inventory.outputs import (
     SkuDeliveries,

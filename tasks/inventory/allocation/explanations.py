@@ -12,9 +12,9 @@ from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
 from tasks.inventory.allocation.disaggregate import SMALLEST_REST, least_units
 from tasks.inventory.allocation.sku_targets import DC_STOCK, STORAGE, SkuTargets, units_in_transit
 from tasks.inventory.exact.perfect_information import ShadowPrices
+from tasks.inventory.model.ledger import Ledger
 from tasks.inventory.model.level_limits import interval_ends
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.simulator import Ledger
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem
 from tasks.inventory.search.store_search import SHARES, Recipe, StoreModel
 

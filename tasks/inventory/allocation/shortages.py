@@ -23,7 +23,7 @@ from tasks.inventory.allocation.explanations import (
 )
 from tasks.inventory.allocation.sku_targets import DC_SHARE, DC_STOCK, STORAGE, SkuTargets
 from tasks.inventory.model.delivery_days import visitable, week_starts
-from tasks.inventory.model.simulator import Ledger
+from tasks.inventory.model.ledger import Ledger
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem
 from tasks.inventory.outputs import labels
 

@@ -15,13 +15,13 @@ from tasks.inventory.exact.perfect_information import (
     quantities_of_visits,
     shortest_paths,
 )
+from tasks.inventory.model.ledger import ledger
 from tasks.inventory.model.loss_function import stock_before
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import (
     OrderRule,
     Store,
     Trace,
-    ledger,
     levels_of_rule,
     simulate,
     simulate_store,

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from schemas.plan import Plan, PlanProblem
 from schemas.settings import InventorySettings
 from tasks.inventory.model.delivery_days import missed_weeks, week_starts
-from tasks.inventory.model.simulator import ledger, simulate
+from tasks.inventory.model.ledger import ledger
+from tasks.inventory.model.simulator import simulate
 
 
 def plain_costs(problem: PlanProblem, plan: Plan) -> dict[str, float]:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from schemas.plan import Plan, SkuDetail
+from tasks.inventory.model.ledger import ledger
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.simulator import ledger, simulate, store_measures
+from tasks.inventory.model.simulator import simulate, store_measures
 
 
 def one_sku_each(problem, supply=None) -> SkuDetail:

@@ -14,8 +14,9 @@ from schemas.plan import Plan
 from schemas.settings import Settings
 from tasks.forecasting.baselines import MovingAverage
 from tasks.forecasting.fold_forecasts import past_forecasts
+from tasks.inventory.model.ledger import ledger
 from tasks.inventory.model.loss_function import lead_time_lost_sales
-from tasks.inventory.model.simulator import ledger, simulate
+from tasks.inventory.model.simulator import simulate
 from tasks.inventory.model.weekly_problem import WeeklyInputs
 from tasks.inventory.policies.newsvendor import NewsvendorPolicy
 from tasks.inventory.replay.overstock_cost import FACTORS, Span, Stock, advance, calibrate, cheapest, factor_at, replay
