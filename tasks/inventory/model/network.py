@@ -10,7 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from schemas.plan import FloatArray, IndexArray, PlanProblem, SkuDetail
+from schemas.errors import first_few
+from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem, SkuDetail
 
 # Tolerance for rounding errors when units are compared with a limit.
 UNIT_TOLERANCE = 1e-6
@@ -124,3 +125,32 @@ def is_whole(problem: PlanProblem) -> bool:
     """True if demand and stock are whole units; levels are then whole too."""
     demand = problem.mean if problem.paths is None else problem.paths
     return all(bool(np.all(values == np.floor(values))) for values in (demand, problem.on_hand, problem.in_transit))
+
+
+def limit_breaches(problem: PlanProblem, visits: BoolArray, sent: FloatArray) -> tuple[str, ...]:
+    """List the constraints that a plan violates: blackout dates, deliveries per period, DC stock.
+
+    Args:
+        problem: its constraints.
+        visits: shape (S, T).
+        sent: shape (K, n), units sent on each path; their mean counts.
+
+    Returns:
+        One text per violated constraint.
+    """
+    breaches = []
+    if problem.blackout is not None and (visits & problem.blackout).any():
+        stores = sorted({problem.store_ids[i] for i in np.nonzero(visits & problem.blackout)[0]})
+        breaches.append(f"deliveries on blackout dates of {first_few(stores)}")
+    if problem.max_visits_per_period is not None:
+        crowded = np.flatnonzero(visits.sum(axis=0) > problem.max_visits_per_period)
+        if len(crowded):
+            breaches.append(
+                f"more than {problem.max_visits_per_period} deliveries in periods {first_few(crowded.tolist())}"
+            )
+    expected = np.bincount(problem.series_category, weights=sent.mean(axis=0), minlength=len(problem.categories))
+    beyond = np.flatnonzero(expected > problem.dc_available * (1 + 1e-9) + UNIT_TOLERANCE)
+    if len(beyond):
+        names = [f"{problem.categories[c]} ({expected[c]:.1f} of {problem.dc_available[c]:g})" for c in beyond]
+        breaches.append(f"more units than the distribution center has of {first_few(names)}")
+    return tuple(breaches)

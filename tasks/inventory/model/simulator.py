@@ -18,11 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from schemas.errors import first_few
 from schemas.plan import BoolArray, FloatArray, Plan, PlanCost, PlanProblem
 from tasks.inventory.model.delivery_days import missed_weeks
 from tasks.inventory.model.kernels import compiled
-from tasks.inventory.model.network import UNIT_TOLERANCE, Network
+from tasks.inventory.model.network import UNIT_TOLERANCE, Network, limit_breaches
 from tasks.inventory.model.sku_simulation import SkuSimulation, Terms, rows_of, simulate_skus
 
 # Columns of the kernel's result.
@@ -376,32 +375,3 @@ def simulate(
         lost_units=float(mean[LOST_UNITS]),
         limit_breaches=limit_breaches(problem, visits, sent),
     )
-
-
-def limit_breaches(problem: PlanProblem, visits: BoolArray, sent: FloatArray) -> tuple[str, ...]:
-    """List the constraints that a plan violates: blackout dates, deliveries per period, DC stock.
-
-    Args:
-        problem: its constraints.
-        visits: shape (S, T).
-        sent: shape (K, n), units sent on each path; their mean counts.
-
-    Returns:
-        One text per violated constraint.
-    """
-    breaches = []
-    if problem.blackout is not None and (visits & problem.blackout).any():
-        stores = sorted({problem.store_ids[i] for i in np.nonzero(visits & problem.blackout)[0]})
-        breaches.append(f"deliveries on blackout dates of {first_few(stores)}")
-    if problem.max_visits_per_period is not None:
-        crowded = np.flatnonzero(visits.sum(axis=0) > problem.max_visits_per_period)
-        if len(crowded):
-            breaches.append(
-                f"more than {problem.max_visits_per_period} deliveries in periods {first_few(crowded.tolist())}"
-            )
-    expected = np.bincount(problem.series_category, weights=sent.mean(axis=0), minlength=len(problem.categories))
-    beyond = np.flatnonzero(expected > problem.dc_available * (1 + 1e-9) + UNIT_TOLERANCE)
-    if len(beyond):
-        names = [f"{problem.categories[c]} ({expected[c]:.1f} of {problem.dc_available[c]:g})" for c in beyond]
-        breaches.append(f"more units than the distribution center has of {first_few(names)}")
-    return tuple(breaches)
