@@ -147,7 +147,9 @@ def _what_changes(changes: pd.DataFrame) -> list[str]:
         totals = changes.groupby(column)[[_PUBLISHED, _ASKED]].sum()
         order = (totals[_ASKED] - totals[_PUBLISHED]).abs().sort_values(ascending=False, kind="stable").index
         lines += ["", _line(words, "published", "what if", "change")]
-        lines += [_compared(str(key), *totals.loc[key].astype(float), False) for key in order[:_SHOWN]]
+        for key in order[:_SHOWN]:
+            old, new = (float(totals.at[key, name]) for name in (_PUBLISHED, _ASKED))
+            lines.append(_compared(str(key), old, new, False))
         lines += [f"  and {len(order) - _SHOWN} more"] if len(order) > _SHOWN else []
     lines += ["", _line("by store and SKU", "published", "what if", "change")]
     for row in changes.head(_SHOWN).to_dict("records"):

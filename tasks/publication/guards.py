@@ -42,7 +42,9 @@ class Totals:
     @classmethod
     def stored(cls, content: Mapping[str, Any] | None) -> Self | None:
         """Read the totals of a manifest; None where an older version wrote it."""
-        return None if not content else cls(**{name: content.get(name) for name in cls.__dataclass_fields__})
+        if not content:
+            return None
+        return cls(int(content["rows"]), int(content["units"]), content.get("to_send"))
 
     def content(self) -> dict[str, Any]:
         """The totals as JSON."""
