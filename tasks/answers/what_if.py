@@ -148,7 +148,7 @@ def _what_changes(changes: pd.DataFrame) -> list[str]:
         order = (totals[_ASKED] - totals[_PUBLISHED]).abs().sort_values(ascending=False, kind="stable").index
         lines += ["", _line(words, "published", "what if", "change")]
         for key in order[:_SHOWN]:
-            old, new = (float(totals.at[key, name]) for name in (_PUBLISHED, _ASKED))
+            old, new = (float(totals.loc[key, name]) for name in (_PUBLISHED, _ASKED))
             lines.append(_compared(str(key), old, new, False))
         lines += [f"  and {len(order) - _SHOWN} more"] if len(order) > _SHOWN else []
     lines += ["", _line("by store and SKU", "published", "what if", "change")]
