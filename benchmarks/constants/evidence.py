@@ -14,6 +14,7 @@ _LINKS = {
     10: "0010-tree-tuning-before-the-first-fold",
     11: "0011-reconciliation",
     12: "0012-ensemble-quantiles",
+    14: "0014-short-history",
 }
 
 
@@ -31,6 +32,7 @@ D8 = decision(8, "cutoffs 1, 3 and 6 horizons before the end of five sets")
 D9 = decision(9, "26 weekly cutoffs of grocery; two sets unchanged or slightly worse")
 D10 = decision(10, "one cutoff of three sets")
 D11 = decision(11, "cutoffs 6, 3 and 1 horizons before the end of six sets")
+D14 = decision(14, "stores of drug stores, supermarkets, sporting goods and a generated chain cut to 8 to 14 weeks")
 D12 = decision(12, "six sets, mostly sportswear and departments")
 UNRECORDED = "not recorded"
 USUAL = "a usual value; no data"
@@ -39,9 +41,11 @@ LIMIT = "a limit on cost; no data"
 NO_FORECAST = "no forecast depends on it"
 NO_RECONCILIATION = "reconciliation is off by default"
 NO_TUNING = "tuning is off by default"
+NO_SHORT = "the guard's panels have no series with a short history, no seasonal goods and nothing new"
 ENOUGH = "the guard's panels stay away from this limit"
 
 EVALUATION = "Evaluation"
+SHORT_HISTORY = "Short history"
 TREES = "Tree models"
 SERIES = "Baselines and models of single series"
 COMBINED = "Quantiles and reconciliation"

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from schemas.errors import first_few
 from schemas.outputs import TARGETS, csv_columns
-from schemas.settings.strict import Strict, first_page
+from schemas.settings.strict import IN_ITS_SECTION, Strict, first_page
 
 _NO_DELIMITERS = ('"', "\n", "\r")
 
@@ -47,14 +47,14 @@ class OutputSettings(Strict):
         default=["to_send", "product_name", "size", "color"],
         description="Columns of replenishment.csv after the first three; one that the run does not have is left out",
         examples=[[]],
-        json_schema_extra=first_page("list of columns", "`[]` writes store_id, sku and target_quantity only"),
+        json_schema_extra=IN_ITS_SECTION,
     )
     dc_name: str = Field(
         default="DC",
         min_length=1,
         description="Name of the distribution center in the column `from` of transfers.csv",
         examples=["BOD01"],
-        json_schema_extra=first_page("name", "Must be the code of the sending warehouse in the ERP"),
+        json_schema_extra=IN_ITS_SECTION,
     )
 
     @property

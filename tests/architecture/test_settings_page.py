@@ -156,6 +156,8 @@ def test_every_example_is_valid_and_changes_something(row: Row) -> None:
     if row.key.startswith("sources."):
         tree["sources"]["sales"].setdefault("path", "x")
         tree["sources"] = {**REQUIRED["sources"], **tree["sources"]}  # type: ignore[dict-item]
+    if row.key == "output.decimal":  # decimal mark and delimiter must differ
+        tree["output"]["delimiter"] = ";"
     changed = Settings.model_validate({**REQUIRED, **tree})
     assert changed != Settings.model_validate(REQUIRED)
 

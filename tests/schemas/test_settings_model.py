@@ -45,7 +45,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (settings.category, settings.seed, settings.storage) == (["sku"], 7, "./lake")
     assert settings.quality.max_quarantined_share == 0.01
     assert {"arima", "prophet", "xgboost"} <= set(settings.models.named())
-    assert settings.inventory.policies == ["eoq", "genetic"]
+    assert settings.inventory.policies == ["eoq", "newsvendor", "marginal_value", "genetic"]
     assert settings.selection.loss == "wape_wql"
     assert settings.inventory.eoq.lead_time == 3
     assert settings.inventory.over_capacity_penalty == 1_000_000
