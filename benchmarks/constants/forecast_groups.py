@@ -383,6 +383,7 @@ GROUPS = (
             "profile_weeks": "weeks",
             "drift": "relative standard deviation",
             "size_limits": "factors",
+            "most_loss": "fraction",
         },
         unmeasured=e.NO_SHORT,
     ),
@@ -403,13 +404,6 @@ GROUPS = (
             "shifted": "probability",
             "variation": "relative standard deviation",
         },
-        unmeasured=e.NO_SHORT,
-    ),
-    Group(
-        e.SHORT_HISTORY,
-        "tasks.evaluation.selection.likeness:LikenessRule",
-        e.D14,
-        {"most_loss": "fraction"},
         unmeasured=e.NO_SHORT,
     ),
     Group(

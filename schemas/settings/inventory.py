@@ -107,7 +107,7 @@ class BlackoutSettings(Strict):
         default=False,
         description="No delivery on days on which the store is closed (calendar.open = 0)",
         examples=[True],
-        json_schema_extra=IN_ITS_SECTION,
+        json_schema_extra=first_page("true or false", "With true, closed stores receive nothing"),
     )
     marks: list[str] = Field(
         default=["1", "1.0", "true", "yes", "y", "si", "sí"],

@@ -41,7 +41,7 @@ class PublicationSettings(Strict):
         gt=0,
         description="Hours that a run waits for an approval",
         examples=[12],
-        json_schema_extra=first_page("hours", "After this time the previous file stays in force"),
+        json_schema_extra=IN_ITS_SECTION,
     )
 
     @field_validator("accept")

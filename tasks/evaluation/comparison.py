@@ -23,7 +23,7 @@ from tasks.evaluation.metrics.definitions import METRICS
 from tasks.evaluation.metrics.table import OVERALL, grid_metrics, seasonal_scales
 from tasks.evaluation.ranking import SelectionRule, loss_parts, loss_rows
 from tasks.evaluation.selection.champions import champions_of, resting_series
-from tasks.evaluation.selection.likeness import LikenessRule, forecast_by_likeness
+from tasks.evaluation.selection.likeness import LikenessRules, forecast_by_likeness
 from tasks.evaluation.selection.overfitting import gap_of
 from tasks.evaluation.selection.reconcile import NONE, ReconciliationRule, reconcile
 from tasks.evaluation.selection.weights import WeightRule, ensemble_weights
@@ -47,7 +47,7 @@ class ComparisonRules:
     weights: WeightRule = field(default_factory=WeightRule)
     recalibration: RecalibrationRule = field(default_factory=RecalibrationRule)
     reconciliation: ReconciliationRule = field(default_factory=ReconciliationRule)
-    likeness: LikenessRule = field(default_factory=LikenessRule)
+    likeness: LikenessRules = field(default_factory=LikenessRules)
 
 
 @dataclass(frozen=True)

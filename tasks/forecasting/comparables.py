@@ -40,6 +40,9 @@ class ComparableRule:
         profile_weeks: daily data: weight of the comparable series' weekday profile, in weeks of own sales.
         drift: relative standard deviation of a level between the own periods and the horizon.
         size_limits: least and largest factor that a new store's storage capacity has on its level.
+        most_loss: comparables are used unless the folds speak clearly against them: the mean of WAPE and quantile loss
+            of the short series exceeds that of their champions by more than this. A smaller excess is no reason:
+            folds that end before a season does cannot show what follows it.
     """
 
     longest: float = 0.5
@@ -51,6 +54,7 @@ class ComparableRule:
     profile_weeks: float = 4.0
     drift: float = 0.1
     size_limits: tuple[float, float] = (0.5, 2.0)
+    most_loss: float = 0.1
 
 
 @dataclass(frozen=True)

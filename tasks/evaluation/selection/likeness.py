@@ -27,17 +27,14 @@ COMPARABLES, LAST_SEASON = "comparables", "last_season"
 
 
 @dataclass(frozen=True)
-class LikenessRule:
-    """When forecasts by likeness are used.
+class LikenessRules:
+    """The numbers of the forecasts by likeness.
 
     Attributes:
-        most_loss: comparables are used unless the folds speak clearly against them: the mean of WAPE and quantile loss
-            of the short series exceeds that of their champions by more than this. A smaller excess is no reason:
-            folds that end before a season does cannot show what follows it.
-        comparables, season: the numbers of the two forecasts.
+        comparables: the numbers of the forecasts from comparable stores.
+        season: the numbers of the forecasts from the last season.
     """
 
-    most_loss: float = 0.1
     comparables: ComparableRule = field(default_factory=ComparableRule)
     season: SeasonRule = field(default_factory=SeasonRule)
 
@@ -66,7 +63,7 @@ def forecast_by_likeness(
     folds: Sequence[Fold],
     levels: Sequence[float],
     new: pd.DataFrame | None = None,
-    rule: LikenessRule | None = None,
+    rule: LikenessRules | None = None,
 ) -> Alike:
     """Add the models ``comparables`` and ``last_season`` and make them champions of the series that they serve.
 
@@ -82,7 +79,7 @@ def forecast_by_likeness(
         new: series without history (see ``tasks.demand.new_series``).
         rule: the numbers; the defaults where None.
     """
-    rule = rule or LikenessRule()
+    rule = rule or LikenessRules()
     live = _at_cutoff(split.live, champions, panel, panel, levels, new, rule)
     if not any(len(found.position) for found in live.found.values()):
         return Alike(split, champions, champions[[c.STORE_ID, c.CATEGORY]].iloc[:0])
@@ -92,7 +89,7 @@ def forecast_by_likeness(
         rows = split.backtest[split.backtest[c.CUTOFF].eq(fold.cutoff)]
         past.append(_at_cutoff(rows, champions, panel.until(fold.known_periods), panel, levels, None, rule))
     served, excess = dict(live.found), _excess(past, levels)
-    if excess > rule.most_loss:
+    if excess > rule.comparables.most_loss:
         alike = served[COMPARABLES]
         served[COMPARABLES] = _picked(alike, np.flatnonzero(alike.position < 0))
     added = [_live_rows(name, live.origin, found, levels) for name, found in served.items()]
@@ -102,7 +99,7 @@ def forecast_by_likeness(
         split=with_rows(split, pd.concat(added, ignore_index=True), panel),
         champions=_champions(champions, served),
         replaced=pd.concat([found.series for found in served.values()], ignore_index=True),
-        note=_note(served, excess if excess > rule.most_loss else None),
+        note=_note(served, excess if excess > rule.comparables.most_loss else None),
     )
 
 
@@ -121,7 +118,7 @@ def _at_cutoff(
     panel: Panel,
     levels: Sequence[float],
     new: pd.DataFrame | None,
-    rule: LikenessRule,
+    rule: LikenessRules,
 ) -> _Cutoff:
     origin = champion_origin(rows, champions, known.history, panel, levels)
     season = last_season_forecasts(known, len(origin.labels), levels, rule.season)

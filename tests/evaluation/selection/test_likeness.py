@@ -13,12 +13,13 @@ from schemas import columns as c
 from schemas.panel import Fold
 from schemas.settings import Settings
 from tasks.evaluation.comparison import ComparisonRules, compare, selection_rule
-from tasks.evaluation.selection.likeness import COMPARABLES, LikenessRule, short_history_alarm
+from tasks.evaluation.selection.likeness import COMPARABLES, LikenessRules, short_history_alarm
+from tasks.forecasting.comparables import ComparableRule
 
 SOURCES = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
 STORES, KNOWN, HORIZON, OPENED = 5, 110, 4, 9
 CUTOFFS = (100, 103, 106)
-OFF = LikenessRule(most_loss=-9.0)
+OFF = LikenessRules(comparables=ComparableRule(most_loss=-9.0))
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def forecasts_of(panel, quantiles):
 
 
 def run(panel, folds, settings, quantiles, likeness=None, new=None):
-    rules = ComparisonRules(selection_rule(settings), likeness=likeness or LikenessRule())
+    rules = ComparisonRules(selection_rule(settings), likeness=likeness or LikenessRules())
     return compare(forecasts_of(panel, quantiles), panel, folds, settings, rules, new_series=new)
 
 
@@ -87,7 +88,7 @@ def test_every_other_series_stays_as_it_is(panel, folds, settings, quantiles) ->
 
 
 def test_folds_that_speak_clearly_against_comparables_are_heard(panel, folds, settings, quantiles) -> None:
-    found = run(panel, folds, settings, quantiles, LikenessRule(most_loss=-9.0))
+    found = run(panel, folds, settings, quantiles, LikenessRules(comparables=ComparableRule(most_loss=-9.0)))
     assert COMPARABLES not in found.champions[c.MODEL].tolist()
     assert "comparables not used for short series: their loss on the folds is" in found.notes[-1]
 
