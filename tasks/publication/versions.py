@@ -85,11 +85,17 @@ def dates_of(lake: Lake, folder: str) -> list[date]:
 def versions_of(lake: Lake, as_of: date) -> list[Version]:
     """Return the complete versions of a run date, oldest first."""
     current = published(lake, as_of)
-    found = []
-    for number in _numbers(lake, as_of):
-        manifest = json.loads(lake.read_bytes(f"{version_key(as_of, number)}/{MANIFEST}"))
-        found.append(Version(as_of, number, manifest, current is not None and current.manifest == manifest))
-    return found
+    manifests = {
+        number: json.loads(lake.read_bytes(f"{version_key(as_of, number)}/{MANIFEST}"))
+        for number in _numbers(lake, as_of)
+    }
+    equal = [number for number, manifest in manifests.items() if current is not None and current.manifest == manifest]
+    in_force = equal[-1] if equal else None
+    if len(equal) > 1:
+        # Versions with the same content: the log says which of them was put in force.
+        events = events_of(lake, as_of)
+        in_force = events[-1].version if events and events[-1].version in equal else in_force
+    return [Version(as_of, number, manifest, number == in_force) for number, manifest in manifests.items()]
 
 
 def events_of(lake: Lake, as_of: date) -> list[Event]:
@@ -109,9 +115,9 @@ def put_in_force(lake: Lake, as_of: date, folder: Path, by: str) -> None:
         folder: local folder with all files, the manifest included.
         by: who publishes.
     """
-    keep_version(lake, as_of, folder)
+    number = keep_version(lake, as_of, folder)
     lake.promote(folder, run_key(as_of), REPLENISHMENT)
-    record_publication(lake, as_of, by)
+    _record_published(lake, as_of, number, by)
 
 
 def keep_version(lake: Lake, as_of: date, folder: Path) -> int:
@@ -130,7 +136,7 @@ def keep_version(lake: Lake, as_of: date, folder: Path) -> int:
     numbers = _numbers(lake, as_of)
     if numbers and json.loads(lake.read_bytes(f"{version_key(as_of, numbers[-1])}/{MANIFEST}")) == manifest:
         return numbers[-1]
-    number = (numbers or [0])[-1] + 1
+    number = _next_number(lake, as_of)
     lake.promote(folder, version_key(as_of, number), MANIFEST)
     return number
 
@@ -142,7 +148,7 @@ def keep_current(lake: Lake, as_of: date) -> None:
         return
     if not current.manifest.get(OUTPUTS):
         return
-    number = (_numbers(lake, as_of) or [0])[-1] + 1
+    number = _next_number(lake, as_of)
     _copy(lake, run_key(as_of), version_key(as_of, number), MANIFEST)
 
 
@@ -158,9 +164,14 @@ def record_event(lake: Lake, as_of: date, action: str, version: int, by: str, no
 def record_publication(lake: Lake, as_of: date, by: str) -> None:
     """Record that the version in force was published, unless the last event says so already."""
     current = next((version for version in versions_of(lake, as_of) if version.in_force), None)
+    if current is not None:
+        _record_published(lake, as_of, current.number, by)
+
+
+def _record_published(lake: Lake, as_of: date, number: int, by: str) -> None:
     events = events_of(lake, as_of)
-    if current is not None and not (events and events[-1].version == current.number):
-        record_event(lake, as_of, PUBLISHED, current.number, by)
+    if not events or events[-1].version != number or events[-1].action == WITHDRAWN:
+        record_event(lake, as_of, PUBLISHED, number, by)
 
 
 def roll_back(lake: Lake, as_of: date, number: int | None, by: str, note: str = "") -> Version:
@@ -290,6 +301,11 @@ def _numbers(lake: Lake, as_of: date) -> list[int]:
     parts = [key.split("/") for key in lake.keys(f"{VERSIONS}/{as_of}")]
     complete = {part[2] for part in parts if len(part) == 4 and part[3] == MANIFEST}  # noqa: PLR2004
     return sorted(int(number) for number in complete if number.isdigit())
+
+
+def _next_number(lake: Lake, as_of: date) -> int:
+    """The number of a new version: numbers of pruned versions are not used again."""
+    return max([0, *_numbers(lake, as_of), *(event.version for event in events_of(lake, as_of))]) + 1
 
 
 def _copy(lake: Lake, source: str, target: str, last: str) -> None:
