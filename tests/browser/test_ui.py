@@ -33,7 +33,10 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_WAIT = 240
 # Far more than a test waits for, so that a cancellation meets the run at work.
-ENDLESS = ["expert.inventory.genetic.generations=1000000", "expert.inventory.genetic.patience=1000000"]
+ENDLESS = [
+    *("expert.inventory.genetic.population=5000", "expert.inventory.genetic.generations=100000"),
+    "expert.inventory.genetic.patience=100000",
+]
 TIMES_TO_ASK = 5
 BUSY = "Unknown error while creating flow run"
 

@@ -20,8 +20,9 @@ ROOT = Path(__file__).parents[2]
 SECONDS_TO_WAIT = 60
 CHILD = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
 PARENT = f"""
-import subprocess, sys, time
+import signal, subprocess, sys, time
 from flows import family
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 family.SECONDS_TO_STOP = 1.0
 family.end_children_with_this_process()
 family.end_soon_after_a_signal(lambda text: print(text, flush=True))
