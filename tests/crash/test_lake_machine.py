@@ -45,10 +45,11 @@ class LakeMachine(RuleBasedStateMachine):
 
     def _published(self, content: int) -> None:
         """What publishing means in the model: the last version again, or a new one."""
-        if self._kept.get(self._last) != content:
-            self._last += 1
-            self._kept[self._last] = content
-        self._in_force = self._last
+        newest = max(self._kept, default=0)
+        if self._kept.get(newest) != content:
+            newest = self._last = self._last + 1
+            self._kept[newest] = content
+        self._in_force = newest
 
     @rule(content=st.integers(1, 3))
     def publish(self, content: int) -> None:
