@@ -61,6 +61,8 @@ expert:
   models:
     arima: {max_series: 60}      # the 60 series with the highest sales; the others use a baseline forecast
     prophet: {max_series: 20, cross_validation: false}
+  inventory:
+    calibration: {enabled: false}   # the replay of 52 past weeks takes minutes; a retailer keeps it
 """,
     "full": "",
 }

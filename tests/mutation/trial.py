@@ -33,7 +33,7 @@ PACKAGES = (
 )
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0")
 FAST = "not flow and not system and not shared_data and not slow"
-# A mutant may take so many times the processor time of the tests without one.
+# Limit on a mutant's processor time, as a multiple of that of the tests without a mutant.
 TIMES = 3
 SECONDS_AT_LEAST = 20
 
