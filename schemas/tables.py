@@ -228,6 +228,18 @@ BUNDLES = TableContract(
     repeats="fault",
 )
 
+EVENTS = TableContract(
+    "events",
+    (
+        ColumnRule(c.NAME, "text", required=True),
+        ColumnRule(c.DATE_FROM, "date", required=True),
+        ColumnRule(c.DATE_TO, "date", required=True),
+        ColumnRule(c.CATEGORY, "text", nullable=True),
+        ColumnRule(c.UPLIFT, "number", nullable=True, stated_from=SMALLEST_NUMBER, maximum=100),
+    ),
+    handmade=True,
+)
+
 # What an override does to a target: take its place, multiply it, or bound it from above.
 SET = "set"
 MULTIPLY = "multiply"
@@ -253,6 +265,6 @@ TABLES: dict[str, TableContract] = {
     table.name: table
     for table in (
         *(STORES, PRODUCTS, SALES, STOCK, DC_STOCK, DC_INBOUND),
-        *(CALENDAR, AVAILABILITY, PROMOTIONS, BUNDLES, OVERRIDES),
+        *(CALENDAR, AVAILABILITY, PROMOTIONS, BUNDLES, EVENTS, OVERRIDES),
     )
 }

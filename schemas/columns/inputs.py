@@ -56,6 +56,9 @@ DATE_FROM = "date_from"
 DATE_TO = "date_to"
 DISCOUNT = "discount"
 
+# events
+UPLIFT = "uplift"
+
 # overrides
 ACTION = "action"
 VALUE = "value"

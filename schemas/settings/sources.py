@@ -171,6 +171,7 @@ class Sources(Strict):
     availability: SourceSettings | None = None
     promotions: SourceSettings | None = None
     bundles: SourceSettings | None = None
+    events: SourceSettings | None = None
     overrides: SourceSettings | None = None
 
     def named(self) -> dict[str, SourceSettings]:

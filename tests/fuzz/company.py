@@ -31,6 +31,7 @@ TABLES: dict[str, Table] = {
         ["007", "x", "10.5", "6", "Boot, brown"],
         ["008", "y", "20", "", "Sandal"],
         ["4006381333931", "x", "5", "1", "Café"],
+        ["SET", "x", "", "", "Set of two"],
     ],
     "sales": [
         ["date", "store_id", "sku", "units", "net_amount"],
@@ -48,6 +49,13 @@ TABLES: dict[str, Table] = {
     "promotions": [
         ["sku", "date_from", "date_to", "price", "discount"],
         ["008", "2024-01-10", "2024-01-15", "15", "0.25"],
+    ],
+    "dc_inbound": [["sku", "date", "quantity"], ["007", "2024-01-25", "40"]],
+    "bundles": [["sku", "component_sku", "quantity"], ["SET", "007", "2"]],
+    "events": [
+        ["name", "date_from", "date_to", "category", "uplift"],
+        ["Fair", "2024-01-18", "2024-01-24", "x", "1.5"],
+        ["Strike", "2024-01-08", "2024-01-08", "", ""],
     ],
     "overrides": [
         ["date_from", "date_to", "action", "value", "reason", "author", "store_id", "sku", "category"],

@@ -19,11 +19,25 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "calendar": (c.DATE,),
     "availability": (c.DATE, c.STORE_ID, c.SKU, c.IN_STOCK),
     "promotions": (c.SKU, c.DATE_FROM, c.DATE_TO),
+    "dc_inbound": (c.SKU, c.DATE, c.QUANTITY),
+    "bundles": (c.SKU, c.COMPONENT_SKU, c.QUANTITY),
+    "events": (NAME, c.DATE_FROM, c.DATE_TO),
 }
 _IDS = (c.STORE_ID, c.SKU)
 _DATES = (c.DATE, c.DATE_FROM, c.DATE_TO, "opened_on", "closed_on")
-_TEXTS = (NAME, c.BRAND, c.FAMILY, c.SUBFAMILY, c.CLUSTER, c.COLLECTION_STATUS, c.COLOR, c.STORE_TYPE, c.ARTICLE)
-_QUANTITIES = (c.UNITS, c.ON_HAND, c.AVAILABLE)
+_TEXTS = (
+    NAME,
+    c.CATEGORY,
+    c.BRAND,
+    c.FAMILY,
+    c.SUBFAMILY,
+    c.CLUSTER,
+    c.COLLECTION_STATUS,
+    c.COLOR,
+    c.STORE_TYPE,
+    c.ARTICLE,
+)
+_QUANTITIES = (c.UNITS, c.ON_HAND, c.AVAILABLE, c.QUANTITY)
 # Least score of a name.
 LEAST_SCORE = 0.3
 # Share of a column's values that must be ids of other files to recognize it by them, and the fewest values.

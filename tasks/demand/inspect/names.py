@@ -35,6 +35,8 @@ _DATE = (
     "buchungsdatum|belegdatum|verkaufsdatum|fecha emision|fecha factura|invoice date|order date|posting date|week|"
     "semana|woche|periodo|period|fecha hora|timestamp|rechnungsdatum|verkaufstag"
 )
+_FROM = "date from|desde|from|inicio|start|start date|fecha inicio|von|gultig ab|beginn|fecha desde|valid from"
+_TO = "date to|hasta|to|end|fin|fecha fin|bis|gultig bis|ende|end date|fecha termino|fecha hasta|valid to"
 
 # Phrases by table and column, after `plain`. A phrase that several columns share goes to the best match of its table.
 PHRASES: dict[str, dict[str, str]] = {
@@ -136,16 +138,34 @@ PHRASES: dict[str, dict[str, str]] = {
     "promotions": {
         c.SKU: _SKU,
         c.STORE_ID: _STORE,
-        c.DATE_FROM: (
-            "date from|desde|from|inicio|start|start date|fecha inicio|von|gultig ab|beginn|fecha desde|valid from"
-        ),
-        c.DATE_TO: "date to|hasta|to|end|fin|fecha fin|bis|gultig bis|ende|end date|fecha termino|fecha hasta|valid to",
+        c.DATE_FROM: _FROM,
+        c.DATE_TO: _TO,
         c.PRICE: (
             "price|promo price|precio oferta|precio promocion|precio neto|aktionspreis|sale price|"
             "promotion price|precio|"
             "preis|offer price"
         ),
         c.DISCOUNT: "discount|descuento|rabatt|dto|descuento pct|discount rate",
+    },
+    "dc_inbound": {
+        c.SKU: _SKU,
+        c.DATE: (
+            "date|fecha|datum|arrival date|eta|fecha llegada|fecha arribo|fecha entrega|ankunft|ankunftsdatum|"
+            "lieferdatum|liefertermin|eingangsdatum|delivery date|expected date|due date|fecha recepcion"
+        ),
+        c.QUANTITY: f"{_QUANTITY}|ordered quantity|open quantity|bestellmenge|cantidad pedida|offene menge",
+    },
+    "bundles": {
+        c.SKU: f"bundle|bundle sku|set|set sku|kit|pack sku|{_SKU}",
+        c.COMPONENT_SKU: "component sku|component|componente|komponente|sku componente|child sku|part|part no",
+        c.QUANTITY: _QUANTITY,
+    },
+    "events": {
+        NAME: "name|event|evento|nombre|bezeichnung|veranstaltung|event name|nombre evento|aktion|campaign|campana",
+        c.DATE_FROM: _FROM,
+        c.DATE_TO: _TO,
+        c.CATEGORY: "category|categoria|kategorie|warengruppe|familia",
+        c.UPLIFT: "uplift|factor|faktor|expected uplift|uplift factor|factor esperado|erwarteter faktor|efecto",
     },
 }
 # Words in the name of a file or sheet.
@@ -167,6 +187,9 @@ FILES: dict[str, str] = {
     "calendar": "calendario|calendar|feriados|festivos|holidays|kalender|feiertage",
     "availability": "quiebres|availability|disponibilidad|verfugbarkeit|verfuegbarkeit|stockouts|agotados",
     "promotions": "promociones|promos|ofertas|promotions|promotion|aktionen|rabatte|promo",
+    "dc_inbound": "inbound|arrivals|purchase orders|llegadas|arribos|ordenes compra|bestellungen|zulauf|wareneingang",
+    "bundles": "bundles|sets|kits|packs|conjuntos|bom|stuckliste",
+    "events": "events|eventos|veranstaltungen|campaigns|campanas|ereignisse",
 }
 DOCUMENT_TYPES = (
     "document type|doc type|tipo documento|tipo doc|tipo|documento|belegart|transaction type|type|vorgangsart|"

@@ -26,6 +26,9 @@ _MEANING = {
     "calendar": "holidays, events and closed days, known in advance",
     "availability": "days on which a SKU was out of stock in a store",
     "promotions": "planned prices and discounts",
+    "dc_inbound": "dated arrivals in the distribution center",
+    "bundles": "components of the SKUs that are sold as a set",
+    "events": "planned events and the factor on demand that they are expected to have",
 }
 _READING = ("sheet", "header_row", "encoding", "delimiter", "decimal", "thousands", "date_format")
 

@@ -159,6 +159,10 @@ def _shape(table: str, sheet: Sheet, columns: Mapping[str, str]) -> float:
     if table == "stock":
         dates = [column for column in sheet.columns.values() if column.is_date]
         return -0.7 if any(len(column.texts) > _STOCK_DAYS for column in dates) else _UNIQUE
+    if table in ("dc_inbound", "events"):
+        # Sales and stock name a store; promotions a SKU.
+        other = c.STORE_ID if table == "dc_inbound" else c.SKU
+        return -1.0 if any(column_score("stock", other, name) == 1 for name in sheet.columns) else 0.0
     if table == "sales":
         return _UNIQUE if len(facts[c.DATE].texts) >= _SALES_DAYS else -0.5
     if table == "calendar":
