@@ -12,5 +12,6 @@ from schemas.columns.forecasts import *
 from schemas.columns.inputs import *
 from schemas.columns.keys import *
 from schemas.columns.metrics import *
+from schemas.columns.performance import *
 from schemas.columns.plans import *
 from schemas.columns.targets import *

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.outputs import MANIFEST
+from schemas.performance import FOLDER as PERFORMANCE
 from tasks.publication.approved import REVIEWED
 from tasks.publication.earlier_runs import PREVIEWS, RUNS
 from tasks.publication.versions import EVENTS, VERSIONS, dates_of, versions_of
@@ -34,8 +35,8 @@ class Pruning:
 def prune(lake: Lake, keep: timedelta, now: datetime, dry_run: bool) -> Pruning:
     """Remove what is older than ``keep`` and not needed by a publication in force.
 
-    Kept in any case: ``runs/``, the version in force of every run date, the log of publications, and the tables from
-    which a publication in force was planned, so that ``why`` and ``what-if`` can answer.
+    Kept in any case: ``runs/``, ``performance/``, the version in force of every run date, the log of publications, and
+    the tables from which a publication in force was planned, so that ``why`` and ``what-if`` can answer.
 
     Args:
         lake: to prune. Records that a run reuses count as new.
@@ -69,7 +70,7 @@ def _removable(lake: Lake, keep: timedelta, now: datetime) -> Pruning:
     kinds: dict[str, list[str]] = {"stage results": [], "previews": [], "versions": [], "reviewed files": []}
     for key in sorted(sizes):
         top, _, rest = key.partition("/")
-        if top == RUNS or (top == VERSIONS and rest.split("/")[1] == EVENTS):
+        if top in (RUNS, PERFORMANCE) or (top == VERSIONS and rest.split("/")[1] == EVENTS):
             continue
         if top == VERSIONS:
             if key.rsplit("/", 1)[0] not in kept_versions and key in old:

@@ -18,7 +18,9 @@ PLAIN = {
     "available", "bias", "brand", "champion", "chosen", "closed", "cluster", "color", "coverage", "date", "demand",
     "discount", "event", "family", "file", "gap", "holding", "holiday", "kind", "level", "mean", "model", "n", "name",
     "open", "policy", "price", "promo", "quantity", "reason", "size", "status", "stock", "t", "table",
-    "total", "transport", "treatment", "units", "visits", "why",
+    "as_of", "code_version", "cost", "currency", "direction", "effect", "error", "final", "message", "number", "pairs",
+    "periods", "publication", "step", "test", "total", "transport", "treatment", "units", "version", "visits", "weeks",
+    "why", "window",
 }  # fmt: skip
 KEYWORDS = {"columns", "by", "on", "left_on", "right_on", "subset", "id_vars", "value_vars", "names"}
 METHODS = {"groupby", "sort_values", "set_index", "drop_duplicates", "duplicated", "pivot_table", "explode"}

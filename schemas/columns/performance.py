@@ -1,0 +1,78 @@
+"""Columns of the performance tables (docs/reference/performance.md)."""
+
+from __future__ import annotations
+
+# evaluations
+AS_OF = "as_of"
+VERSION = "version"
+PUBLICATION = "publication"
+KNOWN_UNTIL = "known_until"
+PERIODS_KNOWN = "periods_known"
+PERIODS = "periods"
+FINAL = "final"
+RESTATED = "restated"
+RESTATED_CELLS = "restated_cells"
+RESTATED_UNITS = "restated_units"
+CURRENCY = "currency"
+FINGERPRINT = "fingerprint"
+CODE_VERSION = "code_version"
+
+# accuracy
+LAG = "lag"
+FORECAST_UNITS = "forecast_units"
+ACTUAL_UNITS = "actual_units"
+ABSOLUTE_ERROR = "absolute_error"
+EXPECTED_ABSOLUTE_ERROR = "expected_absolute_error"
+ERROR = "error"
+TRACKING_SIGNAL = "tracking_signal"
+COVERAGE_TARGET = "coverage_target"
+
+# service and costs
+SOLD_UNITS = "sold_units"
+LOST_UNITS = "lost_units"
+LOST_VALUE = "lost_value"
+ESTIMATED = "estimated"
+IN_STOCK_DAYS = "in_stock_days"
+UNKNOWN_DAYS = "unknown_days"
+STOCK_UNITS = "stock_units"
+OVERSTOCK_UNITS = "overstock_units"
+BASIS = "basis"
+
+# forecast value added and overrides
+STEP = "step"
+AGAINST = "against"
+COST = "cost"
+WAPE_ADDED = "wape_added"
+COST_ADDED = "cost_added"
+DESTROYED = "destroyed"
+NUMBER = "number"
+DIRECTION = "direction"
+PAIRS = "pairs"
+ERROR_BEFORE = "error_before"
+ERROR_AFTER = "error_after"
+COST_BEFORE = "cost_before"
+COST_AFTER = "cost_after"
+WON = "won"
+
+# drift
+WINDOW = "window"
+SD = "sd"
+TEST = "test"
+STATISTIC = "statistic"
+EFFECT = "effect"
+P_VALUE = "p_value"
+LIMIT_VALUE = "limit_value"
+DRIFTED = "drifted"
+MESSAGE = "message"
+
+# challengers and importance
+CHALLENGER = "challenger"
+MEASURE = "measure"
+CHAMPION_LOSS = "champion_loss"
+CHALLENGER_LOSS = "challenger_loss"
+WEEKS = "weeks"
+DIFFERENCE = "difference"
+EVIDENCE_FOR = "evidence_for"
+EVIDENCE_AGAINST = "evidence_against"
+ERROR_RATE = "error_rate"
+DECISION = "decision"

@@ -1,0 +1,1 @@
+"""Realized performance: what was published, compared with what happened."""
