@@ -170,6 +170,18 @@ _FACTS = (
         "Run on the first day of a week or month.",
     ),
     AlarmFacts(
+        "coarse_dates",
+        Severity.WARNING,
+        "The frequency is daily, but all sales have dates of one weekday or of one day of the month.",
+        "Set `frequency` to weeks or months if the rows are weekly or monthly sales.",
+    ),
+    AlarmFacts(
+        "period_labels",
+        Severity.WARNING,
+        "The dates of the sales are the last days of their weeks or months, and are read so.",
+        "Set `period_label` to end to confirm, or to start.",
+    ),
+    AlarmFacts(
         "sales_end_early",
         Severity.WARNING,
         "The last periods before the run date have no sales of any store; they are unknown.",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import pandas as pd
 
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+# `period_label`: weeks and months are labeled by their first or their last day.
+START, END = "start", "end"
 FREQUENCIES = ("D", *(f"W-{day}" for day in WEEKDAYS), "MS")
 
 
@@ -16,10 +18,12 @@ class Frequency:
     """A period length whose labels are dates.
 
     ``D`` labels a day by itself, ``W-x`` a week by its first day (the weekday x), ``MS`` a month by
-    its first day. Labels are only compared: a label before ``as_of`` is a finished period.
+    its first day. With ``ends``, ``W-x`` labels a week by its last day x. Labels are only compared: a label before
+    ``as_of`` is a finished period.
     """
 
     code: str
+    ends: bool = False
 
     @property
     def kind(self) -> str:
@@ -69,8 +73,12 @@ class Frequency:
 
         >>> Frequency("W-MON").label(pd.Series(pd.to_datetime(["2024-01-03"])))[0].date()
         datetime.date(2024, 1, 1)
+        >>> Frequency("W-SUN", ends=True).label(pd.Series(pd.to_datetime(["2024-01-03"])))[0].date()
+        datetime.date(2024, 1, 7)
         """
         days = dates.dt.normalize()
+        if self.kind == "W" and self.ends:
+            return days + pd.to_timedelta((self._weekday - days.dt.dayofweek) % 7, unit="D")
         if self.kind == "W":
             return days - pd.to_timedelta((days.dt.dayofweek - self._weekday) % 7, unit="D")
         if self.kind == "MS":
@@ -95,5 +103,6 @@ class Frequency:
         return pd.Timestamp(label + periods * offset)
 
     def is_boundary(self, day: date) -> bool:
-        """Whether a day is itself a label: where a weekly or monthly run belongs."""
-        return bool(self.first_label_from(day).date() == day)
+        """Whether a period begins on a day: where a weekly or monthly run belongs."""
+        first = day - timedelta(days=1) if self.kind == "W" and self.ends else day
+        return bool(self.first_label_from(first).date() == first)

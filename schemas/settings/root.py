@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from schemas import columns as c
-from schemas.frequency import FREQUENCIES, Frequency
+from schemas.frequency import END, FREQUENCIES, Frequency
 from schemas.settings.backtest import BacktestSettings, ReconciliationSettings, SelectionSettings
 from schemas.settings.compute import ComputeSettings
 from schemas.settings.inventory import InventorySettings
@@ -51,6 +51,13 @@ class Settings(Strict):
         json_schema_extra=first_page(
             "true or false", "With false, a date that does not fit `frequency` is a rejected row"
         ),
+    )
+    period_label: Literal["start", "end"] | None = Field(
+        default=None,
+        description="Whether the date of a weekly or monthly sales row is the first (start) or the last day (end) of "
+        "its period; absent: the first, unless the data show that it is the last",
+        examples=["end"],
+        json_schema_extra=IN_ITS_SECTION,
     )
     horizon: int = Field(
         default=28,
@@ -274,7 +281,7 @@ class Settings(Strict):
     @property
     def period(self) -> Frequency:
         """The frequency as an object."""
-        return Frequency(self.frequency)
+        return Frequency(self.frequency, ends=self.period_label == END)
 
     def file_layout(self) -> Tree:
         """The effective settings as a settings file has them: expert settings below ``expert``, only fitted models."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import SerializeAsAny
 
 from schemas import columns as c
-from schemas.frequency import Frequency
+from schemas.frequency import END, Frequency
 from schemas.settings.backtest import BacktestSettings, ReconciliationSettings, SelectionSettings
 from schemas.settings.deepar import (
     Backend,
@@ -63,11 +63,12 @@ class PeriodSlice(Slice):
     """A slice of a stage that works on periods."""
 
     frequency: str
+    period_label: Literal["start", "end"] | None = None
 
     @property
     def period(self) -> Frequency:
         """The frequency as an object."""
-        return Frequency(self.frequency)
+        return Frequency(self.frequency, ends=self.period_label == END)
 
 
 class CategorySlice(Slice):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -147,14 +147,21 @@ def _check_date_format(form: str) -> None:
             f"{unsupported[0]} is not supported in a date format. ISO time stamps with an offset need no date_format; "
             "see `timezone`"
         )
+    # A month (%Y%m) is dated by its first day, an ISO week (%G%V) by its Monday.
+    week = "%V" in form and "%u" not in form
+    expected = {example.date(), example.date().replace(day=1)}
     try:
-        found = datetime.strptime(example.strftime(form), form)
+        found = datetime.strptime(example.strftime(form) + (" 1" if week else ""), form + (" %u" if week else ""))
     except (ValueError, UnicodeError):
         found = None
-    if found is None or found.date() != example.date() or "%" not in form:
+    if week:
+        expected = {date.fromisocalendar(2003, 48, 1)}
+    elif "%d" in form or "%j" in form:
+        expected = {example.date()}
+    if found is None or found.date() not in expected or "%" not in form:
         raise ValueError(
-            "not a date format; expected year, month and day in the notation of strptime, for example %d/%m/%Y for "
-            "31/12/2024"
+            "not a date format; expected year, month and day (or year and month, or %G%V for ISO weeks) in the "
+            "notation of strptime, for example %d/%m/%Y for 31/12/2024"
         )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few
+from schemas.frequency import WEEKDAYS
 from schemas.panel import BoolArray, FloatArray
 from tasks.demand.checks.limits import LIMITS
 
@@ -82,6 +83,21 @@ def dates_after_run(sales: pd.DataFrame, as_of: date) -> list[Alarm]:
             count=len(later),
         )
     ]
+
+
+def coarse_dates(sales: pd.DataFrame) -> list[Alarm]:
+    """Return an alarm if daily sales have dates of one weekday or one day of the month only."""
+    days = pd.DatetimeIndex(np.unique(sales[c.DATE].to_numpy(dtype="datetime64[D]")))
+    if len(days) < LIMITS.coarse_dates:
+        return []
+    if days.is_month_start.all() or days.is_month_end.all():
+        text = "the first or last day of a month. If the rows are monthly sales, set frequency: MS"
+    elif len(set(days.dayofweek)) == 1:
+        code = WEEKDAYS[days[0].dayofweek]
+        text = f"a {days[0].day_name()}. If the rows are weekly sales, set frequency: W-{code}"
+    else:
+        return []
+    return [raise_alarm("coarse_dates", f"sales: each of the {len(days)} dates is {text}", count=len(days))]
 
 
 def _swapped(text: str, days: pd.DatetimeIndex, count: int) -> Alarm:

@@ -59,6 +59,10 @@ class CheckLimits:
         vanished_share: fraction of the SKUs that vanish on one date from which an alarm is raised.
         fewest_skus: fewest SKUs for a statement about a group of them.
         weekday_distance: weekday profiles that differ by more than this (total variation) are different.
+        coarse_dates: fewest dates of daily sales that show that they are weekly or monthly sales.
+        label_weeks: fewest weeks that show whether dates are first or last days of weeks ...
+        label_effect: ... the median absolute logarithm of their units over those of other weeks is at least this ...
+        label_chance: ... and a rank test finds it larger than with the other reading, with this p-value.
         stock_days: a count is old if it is more than this many days before the last sales.
         stock_share: fraction of the SKUs that sold lately from which missing or zero stock is reported.
     """
@@ -98,6 +102,10 @@ class CheckLimits:
     vanished_share: float = 0.2
     fewest_skus: int = 5
     weekday_distance: float = 0.1
+    coarse_dates: int = 8
+    label_weeks: int = 5
+    label_effect: float = 0.15
+    label_chance: float = 0.005
     stock_days: int = 7
     stock_share: float = 0.2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,8 @@ import pandas as pd
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.panel import IndexArray
-from tasks.demand.checks.dates import swapped_days
+from tasks.demand.axis import Axis
+from tasks.demand.checks.dates import coarse_dates, swapped_days
 from tasks.demand.checks.levels import changed_units, local_gap_alarm, vanished_skus
 from tasks.demand.checks.stock import stock_alarms
 from tasks.demand.checks.stores import store_alarms
@@ -31,6 +32,7 @@ def table_alarms(prepared: Prepared, stores: StorePeriods, local: IndexArray) ->
         *_axis_alarms(prepared, stores),
         *prepared.alarms,
         *(swapped_days(prepared.tables["sales"]) if daily else []),
+        *(coarse_dates(prepared.tables["sales"]) if prepared.settings.period.kind == "D" else []),
         *store_alarms(prepared, stores),
         *local_gap_alarm(prepared, local),
         *changed_units(prepared),
@@ -49,14 +51,14 @@ def ended_stores(prepared: Prepared, stores: StorePeriods) -> tuple[str, ...]:
 
 def _axis_alarms(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
     found = []
-    as_of, axis, frequency = prepared.as_of, prepared.axis, prepared.settings.period
+    as_of, axis, frequency = prepared.as_of, prepared.axis, prepared.axis.frequency
     if not frequency.is_boundary(as_of):
         found.append(
             raise_alarm(
                 "run_inside_period",
                 f"as_of {as_of} is inside a period of {frequency.code}: that of "
                 f"{axis.periods[axis.history - 1].date()} counts as finished. Run at a boundary, such as "
-                f"{axis.periods[axis.history].date()}",
+                f"{_next_start(axis)}{_if_end_labels(prepared)}",
             )
         )
     tail = int(stores.tail.sum())
@@ -72,3 +74,18 @@ def _axis_alarms(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
             )
         )
     return found
+
+
+def _next_start(axis: Axis) -> date:
+    """First day of a period from the first forecast label on."""
+    label: date = axis.periods[axis.history].date()
+    return label + timedelta(days=1) if axis.frequency.ends else label
+
+
+def _if_end_labels(prepared: Prepared) -> str:
+    """The setting to change if the run date is the day after the last label, as it is with labels of the last day."""
+    axis = prepared.axis
+    yesterday = pd.Timestamp(prepared.as_of) - pd.Timedelta(days=1)
+    if axis.frequency.kind != "W" or axis.frequency.ends or axis.periods[axis.history - 1] != yesterday:
+        return ""
+    return ". If the dates of the sales are the last days of their weeks, set period_label: end"

@@ -15,6 +15,7 @@ from schemas.panel import BoolArray
 from schemas.settings.slices import PanelSlice
 from tasks.demand.axis import Axis
 from tasks.demand.checks.dates import dates_after_run
+from tasks.demand.checks.week_labels import labeled_frequency
 from tasks.demand.cleaning.bundles import without_bundles
 from tasks.demand.cleaning.closings import after_closing, planned_openings, usual_closings
 from tasks.demand.cleaning.corrections import correct_sales
@@ -85,8 +86,8 @@ def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: dat
     tables = without_bundles(tables)
     products = clean_products(tables["products"], settings)
     replaced = successors(tables, as_of)
-    cells = clean_sales(inherited(tables["sales"], replaced), products, settings.period, as_of)
-    frequency = cells.frequency
+    frequency, label_alarms = labeled_frequency(tables, settings, as_of)
+    cells = clean_sales(inherited(tables["sales"], replaced), products, frequency, as_of)
     last = frequency.shift(frequency.first_label_from(as_of), settings.horizon - 1)
     axis = Axis(frequency, frequency.between(cells.periods[0], last), cells.history)
     calendar = store_calendar(tables.get("calendar"), axis, cells.stores, cells.series_store)
@@ -116,5 +117,5 @@ def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: dat
         partial=incomplete.partial,
         last_sale=last_sale,
         voided=corrected.voided,
-        alarms=(*alarms, *corrected.alarms, *incomplete.alarms),
+        alarms=(*alarms, *label_alarms, *corrected.alarms, *incomplete.alarms),
     )

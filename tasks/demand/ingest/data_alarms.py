@@ -27,6 +27,7 @@ def reading_alarms(tables: Mapping[str, MappedTable]) -> list[Alarm]:
         found += overlap_alarm(table.contract.name, table.left_out.overlaps, [file.path for file in table.raw.files])
         found += table.units.alarms
         found += _time_zone(table)
+        found += _month_ends(table)
         found += _replaced(table)
         found += _negative(table)
         found += _mixed_ids(table)
@@ -66,6 +67,15 @@ def _time_zone(table: MappedTable) -> Iterator[Alarm]:
                 f"are in another time zone, set sources.{name}.timezone, for example America/Santiago.",
                 count=rows,
             )
+
+
+def _month_ends(table: MappedTable) -> Iterator[Alarm]:
+    if table.month_ends:
+        yield raise_alarm(
+            "period_labels",
+            f"{table.contract.name}: the dates of the column {table.names[c.DATE]!r} are last days of months. They "
+            "count as the months' first days, which label the forecast too.",
+        )
 
 
 def _replaced(table: MappedTable) -> Iterator[Alarm]:

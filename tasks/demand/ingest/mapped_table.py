@@ -31,6 +31,7 @@ class MappedTable:
         left_out: the rows that are not in ``raw``, because they are no data.
         ignored: rows left out, per file.
         units: factors of the quantities, and alarms about them.
+        month_ends: its dates are last days of months, and were read as the first days.
     """
 
     contract: TableContract
@@ -42,6 +43,7 @@ class MappedTable:
     left_out: LeftOut
     ignored: NDArray[np.int64]
     units: Units
+    month_ends: bool = False
 
     def written(self, column: str) -> pd.Series:
         """A column, by our name, as the files have it."""

@@ -133,7 +133,7 @@ def _parse_texts(texts: pd.Series, rule: ColumnRule, source: SourceSettings) -> 
     if rule.kind == "number":
         typed = parse_numbers(trimmed, source)
     elif rule.kind == "date":
-        typed = parse_dates(trimmed, source, open_ended=rule.name == c.DATE_TO)
+        typed = parse_dates(trimmed, source, open_ended=rule.name == c.DATE_TO, periods=rule.name == c.DATE)
     else:
         typed = _flags(trimmed)
     nothing = trimmed.str.lower().isin(_NOTHING) | (error & rule.nullable)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.errors import first_few
+from schemas.frequency import END, START
 from schemas.raw import RawFile, RawTable, is_text
 from schemas.settings import SourceSettings
 from schemas.settings.slices import IngestSlice
@@ -90,8 +91,24 @@ def map_table(raw: RawTable, settings: IngestSlice) -> tuple[MappedTable | None,
     if units.factors is not None and c.UNIT in parsed:
         unknown = np.isnan(units.factors)
         parsed[c.UNIT] = replace(parsed[c.UNIT], state=np.where(unknown, NO_FACTOR, parsed[c.UNIT].state))
-    table = MappedTable(contract, kept, source, names, tuple(known.values()), parsed, dropped, ignored, units)
+    month_ends = contract.periodic and _are_month_ends(parsed[c.DATE].values, settings)
+    if month_ends:
+        dates = parsed[c.DATE].values
+        first = dates.dt.to_period("M").dt.to_timestamp()
+        parsed[c.DATE] = replace(parsed[c.DATE], values=dates.mask(dates.dt.is_month_end, first))
+    rows = tuple(known.values())
+    table = MappedTable(contract, kept, source, names, rows, parsed, dropped, ignored, units, month_ends)
     return table, [*_unreadable_columns(table), *_unclear_numbers(table)]
+
+
+def _are_month_ends(dates: pd.Series, settings: IngestSlice) -> bool:
+    """Whether months are labeled by their last day: as the settings say, else if all dates are such days."""
+    if settings.period.kind != "MS" or settings.aggregate or settings.period_label == START:
+        return False
+    if settings.period_label == END:
+        return bool(dates.dt.is_month_end.any())
+    days = pd.Series(dates.dropna().dt.normalize().unique())
+    return len(days) > 1 and bool(days.dt.is_month_end.all())
 
 
 def _empty_files(raw: RawTable) -> list[str]:

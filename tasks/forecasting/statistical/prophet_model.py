@@ -223,14 +223,14 @@ def _regressors(task: SeriesTask) -> IndexArray:
 
 
 @lru_cache(maxsize=64)
-def _country_holidays(country: str, first_year: int, last_year: int, frequency: str) -> pd.DataFrame:
+def _country_holidays(country: str, first_year: int, last_year: int, frequency: Frequency) -> pd.DataFrame:
     """Named public holidays on the labels of the periods that hold them."""
     import holidays
 
     found = holidays.country_holidays(country, years=range(first_year, last_year + 1))
     rows = [(pd.Timestamp(day), name) for day, names in found.items() for name in names.split("; ")]
     frame = pd.DataFrame(sorted(rows), columns=[_DS, _HOLIDAY])
-    frame[_DS] = Frequency(frequency).label(frame[_DS])
+    frame[_DS] = frequency.label(frame[_DS])
     return frame.drop_duplicates(ignore_index=True)
 
 
@@ -239,7 +239,7 @@ def _holidays_within(country: str | None, task: SeriesTask) -> pd.DataFrame | No
     if country is None or task.frequency.kind == "MS":
         return None
     labels = task.labels
-    frame = _country_holidays(country, labels[0].year - 1, labels[-1].year + 1, task.frequency.code)
+    frame = _country_holidays(country, labels[0].year - 1, labels[-1].year + 1, task.frequency)
     known = labels[: len(task.values)][np.isfinite(task.values)]
     seen = frame.loc[frame[_DS].isin(known), _HOLIDAY].unique()
     within = frame[_HOLIDAY].isin(seen) & frame[_DS].between(labels[0], labels[-1])

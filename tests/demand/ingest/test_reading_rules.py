@@ -26,13 +26,18 @@ def raw(name: str, rows: Rows) -> RawTable:
     return RawTable.of(name, pd.DataFrame(rows).apply(as_text), f"{name}.csv")
 
 
-def read(sources: dict[str, Any] | None = None, limit: float = 1.0, **tables: Rows | RawTable) -> ValidatedTables:
+def read(
+    sources: dict[str, Any] | None = None,
+    limit: float = 1.0,
+    periods: dict[str, Any] | None = None,
+    **tables: Rows | RawTable,
+) -> ValidatedTables:
     given = {"stores": STORES, "products": PRODUCTS, "sales": [SALE], **tables}
     tables_read = {name: rows if isinstance(rows, RawTable) else raw(name, rows) for name, rows in given.items()}
     settings = Settings.model_validate(
         {
             "name": "test",
-            "aggregate": True,
+            **(periods or {"aggregate": True}),
             "sources": {name: {"path": "x.csv", **(sources or {}).get(name, {})} for name in given},
             "quality": {"max_quarantined_share": limit},
         }
@@ -216,12 +221,25 @@ ZONE = {"timezone": "America/Santiago"}
         ("2024-07-07 01:40:00", ZONE, "2024-07-07"),
         ("2024-07-07 01:40:00", {**ZONE, "timestamp_zone": "UTC"}, "2024-07-06"),
         ("2024-07-07", {**ZONE, "timestamp_zone": "UTC"}, "2024-07-07"),
+        ("2024-W27", {}, "2024-07-01"),
+        ("KW 27/2024", {}, "2024-07-01"),
+        ("202427", {"date_format": "%G%V"}, "2024-07-01"),
+        ("2024-07", {}, "2024-07-01"),
+        ("07/2024", {"date_format": "%m/%Y"}, "2024-07-01"),
         ("07/07/2024 01:40", {**ZONE, "timestamp_zone": "UTC", "date_format": "%d/%m/%Y %H:%M"}, "2024-07-06"),
     ],
 )
-def test_time_stamps_become_days_of_the_stores(text: str, rules: dict[str, str], day: str) -> None:
+def test_time_stamps_weeks_and_months_become_days(text: str, rules: dict[str, str], day: str) -> None:
     dates = read({"sales": rules}, sales=[sale(date=text)]).tables["sales"][c.DATE]
     assert dates.tolist() == [pd.Timestamp(day)]
+
+
+def test_month_ends_become_first_days_of_months() -> None:
+    rows = [sale(date=text) for text in ("2024-01-31", "2024-02-29")]
+    result = read(periods={"frequency": "MS"}, sales=rows)
+    assert result.tables["sales"][c.DATE].tolist() == [pd.Timestamp("2024-01-01"), pd.Timestamp("2024-02-01")]
+    assert [alarm.name for alarm in result.alarms] == ["period_labels"]
+    assert counts(read(periods={"frequency": "MS", "period_label": "start"}, sales=rows), "sales") == (2, 0, 2, 0)
 
 
 def test_time_stamps_in_the_hours_of_a_clock_change() -> None:
