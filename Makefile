@@ -91,7 +91,7 @@ ui: .venv/.installed ## Prefect server with its UI at http://127.0.0.1:4200
 aws-twin: .venv/.installed-test ## S3 and SageMaker's DeepAR on this machine, for those without an AWS account
 	@$(BIN)/python -m tests.aws_twin
 
-crash: .venv/.installed-test ## interrupt publication, rollback, prune and storage at every call (about an hour)
+crash: .venv/.installed-test ## interrupt publication, rollback, prune and storage at every call, in a folder and in a bucket (over an hour)
 	$(BIN)/python -m tests.crash
 
 lock: .venv/bin/uv ## resolve requirements.lock anew within pyproject.toml's ranges

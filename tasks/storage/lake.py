@@ -187,7 +187,7 @@ class Lake(ABC):
         """Let one publication, rollback or pruning at a time work on this lake.
 
         In a folder the system releases the lock when the process ends. A bucket has no lock: there, run one of them
-        at a time.
+        at a time; an interrupted one is taken back first.
         """
 
     @abstractmethod

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tasks.storage.lake import S3_SCHEME, Lake, ObjectFacts, checked_key, files_
 
 _CHECKSUM = "sha256"
 _SWAPS = ".promote"
+_PREVIOUS = "previous"
 _NOT_FOUND = ("404", "NoSuchKey", "NotFound")
 _DELETE_BATCH = 1000
 
@@ -100,15 +101,20 @@ class S3Lake(Lake):
                 raise
         return file
 
-    def exclusive(self) -> AbstractContextManager[None]:
-        """A bucket has no lock."""
-        return nullcontext()
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Take back interrupted publications. A bucket has no lock: the caller is the only one that publishes."""
+        for name in self._below(_SWAPS):
+            if name.endswith(f"/{_PREVIOUS}"):
+                self._recover(name.removesuffix(f"/{_PREVIOUS}"))
+        self._clear(_SWAPS)
+        yield
 
     def promote(self, folder: Path, key: str, last: str) -> None:
         """Upload to a temporary prefix, copy to ``key`` with ``last`` at the end, then delete obsolete objects.
 
         S3 cannot replace a folder atomically. The previous objects are copied to a backup prefix first and
-        restored if a copy fails. If the process dies, the next publication restores them.
+        restored if a copy fails. If the process dies, the next publication, rollback or pruning restores them.
         """
         names = files_below(folder, last)
         swap = f"{_SWAPS}/{key}"
@@ -119,25 +125,25 @@ class S3Lake(Lake):
         before = self._below(key)
         self._copy_all(before, key, f"{swap}/old")
         # The list marks the backup as complete for a later publication.
-        self.write_bytes(f"{swap}/previous", "\n".join(before).encode())
+        self.write_bytes(f"{swap}/{_PREVIOUS}", "\n".join(before).encode())
         try:
             self._copy_all(names, f"{swap}/new", key)
         except (StorageError, ConfigError):
             self._recover(key)
             raise
         self._delete_all([f"{key}/{name}" for name in before if name not in set(names)])
-        self.delete(f"{swap}/previous")
+        self.delete(f"{swap}/{_PREVIOUS}")
         self._clear(swap)
 
     def _recover(self, key: str) -> None:
         """Restore the folder as it was before an interrupted publication."""
         swap = f"{_SWAPS}/{key}"
-        if not self.exists(f"{swap}/previous"):
+        if not self.exists(f"{swap}/{_PREVIOUS}"):
             return
-        before = [name for name in self.read_bytes(f"{swap}/previous").decode().split("\n") if name]
+        before = [name for name in self.read_bytes(f"{swap}/{_PREVIOUS}").decode().split("\n") if name]
         self._copy_all(before, f"{swap}/old", key)
         self._delete_all([f"{key}/{name}" for name in self._below(key) if name not in set(before)])
-        self.delete(f"{swap}/previous")
+        self.delete(f"{swap}/{_PREVIOUS}")
         self._clear(swap)
 
     def _below(self, key: str) -> list[str]:

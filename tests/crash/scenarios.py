@@ -19,11 +19,13 @@ from tasks.publication.manifest import OUTPUTS
 from tasks.publication.prune import prune
 from tasks.publication.versions import EVENTS, VERSIONS, events_of, put_in_force, roll_back, withdraw
 from tasks.storage.cache import reuse_or_compute
-from tasks.storage.lake import Lake, open_lake
+from tasks.storage.lake import RECORDS, Lake, open_lake
 
 AS_OF = date(2025, 2, 24)
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
-LONG_AGO = (NOW - timedelta(weeks=20)).timestamp()
+LONG_AGO = NOW - timedelta(weeks=20)
+# A folder, or the address of a bucket.
+Root = Path | str
 
 
 class StageResult(Record):
@@ -45,8 +47,8 @@ class Scenario:
     """
 
     name: str
-    prepare: Callable[[Path, int], None]
-    act: Callable[[Path, int], None]
+    prepare: Callable[[Root, int], None]
+    act: Callable[[Root, int], None]
     folders: tuple[str, ...] = (RUNS, VERSIONS)
 
 
@@ -61,7 +63,7 @@ def run_files(version: int, files: int) -> dict[str, bytes]:
     return made
 
 
-def publish(root: Path, version: int, files: int) -> None:
+def publish(root: Root, version: int, files: int) -> None:
     """Publish a version as :func:`~tasks.publication.transaction.publish_run` does."""
     lake = open_lake(str(root))
     with lake.exclusive(), tempfile.TemporaryDirectory() as name:
@@ -70,20 +72,20 @@ def publish(root: Path, version: int, files: int) -> None:
         put_in_force(lake, AS_OF, Path(name), "schedule")
 
 
-def _nothing(root: Path, files: int) -> None:
+def _nothing(root: Root, files: int) -> None:
     open_lake(str(root))
 
 
-def _one(root: Path, files: int) -> None:
+def _one(root: Root, files: int) -> None:
     publish(root, 1, files)
 
 
-def _two(root: Path, files: int) -> None:
+def _two(root: Root, files: int) -> None:
     publish(root, 1, files)
     publish(root, 2, files)
 
 
-def _preview(root: Path, files: int) -> None:
+def _preview(root: Root, files: int) -> None:
     lake = open_lake(str(root))
     with tempfile.TemporaryDirectory() as name:
         for file, data in run_files(2, files).items():
@@ -91,7 +93,7 @@ def _preview(root: Path, files: int) -> None:
         lake.promote(Path(name), preview_key(AS_OF), REPLENISHMENT)
 
 
-def _back(root: Path, files: int) -> None:
+def _back(root: Root, files: int) -> None:
     lake = open_lake(str(root))
     with lake.exclusive():
         if events_of(lake, AS_OF)[-1].action != "rolled back":
@@ -103,25 +105,34 @@ def _back(root: Path, files: int) -> None:
                 record_event(lake, AS_OF, "rolled back", 1, "Ana")
 
 
-def _withdraw(root: Path, files: int) -> None:
+def _withdraw(root: Root, files: int) -> None:
     lake = open_lake(str(root))
     with lake.exclusive():
         if events_of(lake, AS_OF)[-1].action != "withdrawn":
             withdraw(lake, AS_OF, "Ana")
 
 
-def _old(root: Path, files: int) -> None:
+def _old(root: Root, files: int) -> None:
     _two(root, files)
     lake = open_lake(str(root))
     for number in range(files):
         _store(lake, f"old-{number}", b"old" * (number + 1))
     _preview(root, 2)
-    for key in lake.keys(""):
-        os.utime(root / key, (LONG_AGO, LONG_AGO))
+    _make_old(root, lake)
     _store(lake, "new", b"young")
 
 
-def _prune(root: Path, files: int) -> None:
+def _make_old(root: Root, lake: Lake) -> None:
+    if isinstance(root, str):
+        from tests.crash.bucket import make_old
+
+        make_old(LONG_AGO)
+        return
+    for key in lake.keys(""):
+        os.utime(root / key, (LONG_AGO.timestamp(), LONG_AGO.timestamp()))
+
+
+def _prune(root: Root, files: int) -> None:
     prune(open_lake(str(root)), timedelta(weeks=8), NOW, dry_run=False)
 
 
@@ -132,7 +143,7 @@ def _store(lake: Lake, key: str, data: bytes) -> None:
     reuse_or_compute(lake, "features", key, StageResult, compute)
 
 
-def _stages(root: Path, files: int) -> None:
+def _stages(root: Root, files: int) -> None:
     lake = open_lake(str(root))
     for number in range(files):
         _store(lake, f"stage-{number}", b"result %d" % number)
@@ -149,15 +160,14 @@ SCENARIOS = (
 )
 
 
-def content(root: Path, folders: tuple[str, ...]) -> Mapping[str, bytes]:
+def content(root: Root, folders: tuple[str, ...]) -> Mapping[str, bytes]:
     """The files of a lake's folders; times in records and events do not count."""
     lake = open_lake(str(root))
-    found = {}
-    for folder in folders:
-        for key in lake.keys(folder):
-            data = lake.read_bytes(key)
-            if f"/{EVENTS}/" in key or key.startswith("records/"):
-                stored = json.loads(data)
-                data = json.dumps({**stored, "at": "", "seconds": 0}, sort_keys=True).encode()
-            found[key] = data
-    return found
+    return {key: comparable(key, lake.read_bytes(key)) for folder in folders for key in lake.keys(folder)}
+
+
+def comparable(key: str, data: bytes) -> bytes:
+    """Return the content of an object without the times in records and events."""
+    if f"/{EVENTS}/" not in key and not key.startswith(f"{RECORDS}/"):
+        return data
+    return json.dumps({**json.loads(data), "at": "", "seconds": 0}, sort_keys=True).encode()

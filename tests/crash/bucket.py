@@ -1,0 +1,199 @@
+"""An S3 server that fails at a chosen request: moto's, with a layer of faults in front of it."""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from unittest import mock
+
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import S3Backend, s3_backends
+from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+BUCKET = "restock-crash"
+TIME_OUT = 0.2  # seconds that the client waits for an answer
+ATTEMPTS = 4
+TIMES_SLOW = 3
+
+
+class BucketFault(StrEnum):
+    """What happens at the chosen request."""
+
+    ERROR = "500 InternalError"
+    SLOW = "503 SlowDown, three times"
+    DENIED = "403 AccessDenied"
+    TIME_OUT = "no answer (time-out)"
+    CUT = "connection cut"
+    LOST = "done, answer lost"
+    HALF = "done, half of the answer"
+    OUTAGE_BEFORE = "outage from this request on"
+    OUTAGE_AFTER = "outage after this request"
+
+
+# The client repeats these requests: the operation completes.
+REPEATED = (BucketFault.ERROR, BucketFault.SLOW, BucketFault.TIME_OUT, BucketFault.CUT, BucketFault.LOST)
+CODES = {
+    BucketFault.ERROR: (500, "InternalError"),
+    BucketFault.SLOW: (503, "SlowDown"),
+    BucketFault.DENIED: (403, "AccessDenied"),
+}
+
+
+@dataclass
+class Plan:
+    """Counts requests and fails at one of them.
+
+    Attributes:
+        at: number of the request that fails, from 1; 0 = none.
+        fault: how it fails.
+        requests: method and path of the counted requests so far.
+        fired: whether the fault happened.
+    """
+
+    at: int = 0
+    fault: BucketFault = BucketFault.ERROR
+    requests: list[str] = field(default_factory=list)
+    fired: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next(self, request: str) -> BucketFault | None:
+        """Count a request; return the fault that hits it."""
+        with self._lock:
+            self.requests.append(request)
+            number = len(self.requests)
+            if not self.at or number < self.at:
+                return None
+            later = number - self.at
+            if self.fault in (BucketFault.OUTAGE_BEFORE, BucketFault.OUTAGE_AFTER):
+                self.fired = True
+                after = self.fault is BucketFault.OUTAGE_AFTER and later == 0
+                return BucketFault.LOST if after else BucketFault.CUT
+            if later < (TIMES_SLOW if self.fault is BucketFault.SLOW else 1):
+                self.fired = True
+                return self.fault
+            return None
+
+
+class _Handler(MotoRequestHandler):
+    """Serves a request, or fails as the plan says."""
+
+    bucket: BucketServer
+
+    def run_wsgi(self) -> None:
+        fault = self.bucket.plan.next(f"{self.command} {self.path}")
+        if fault is None:
+            super().run_wsgi()
+        elif fault in CODES:
+            self._refuse(*CODES[fault])
+        else:
+            if fault is BucketFault.TIME_OUT:
+                time.sleep(2 * TIME_OUT)
+            if fault in (BucketFault.LOST, BucketFault.HALF):
+                self._perform(answered=fault is BucketFault.HALF)
+            self._cut()
+
+    def _perform(self, answered: bool) -> None:
+        real, self.wfile = self.wfile, io.BytesIO()
+        super().run_wsgi()
+        answer, self.wfile = self.wfile.getvalue(), real
+        head, end, body = answer.partition(b"\r\n\r\n")
+        if answered and body:
+            self.wfile.write(head + end + body[: len(body) // 2])
+
+    def _refuse(self, status: int, code: str) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        if length and "Expect" not in self.headers:
+            self.rfile.read(length)
+        body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>planned</Message></Error>".encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _cut(self) -> None:
+        self.close_connection = True
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log(self, *_: Any) -> None:
+        pass
+
+
+class BucketServer:
+    """moto's S3 in this process; requests fail as :attr:`plan` says."""
+
+    def __init__(self) -> None:
+        self.plan = Plan()
+        logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+        handler = type("Handler", (_Handler,), {"bucket": self})
+        application = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+        self.address = f"http://127.0.0.1:{self._server.server_port}"
+        self.client = self._client()
+
+    def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        session = boto3.session.Session("testing", "testing", region_name="us-east-1")
+        retries = {"mode": "standard", "total_max_attempts": ATTEMPTS}
+        config = Config(retries=retries, read_timeout=TIME_OUT, connect_timeout=5, s3={"addressing_style": "path"})
+        return session.client("s3", endpoint_url=self.address, config=config)
+
+    def close(self) -> None:
+        """Stop the server."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Let lakes in buckets use this server; repeated requests come without a pause."""
+        from botocore.retries.standard import ExponentialBackoff
+
+        self.client.create_bucket(Bucket=BUCKET)
+        with (
+            mock.patch("tasks.storage.s3.client", return_value=self.client),
+            mock.patch.object(ExponentialBackoff, "delay_amount", return_value=0.0),
+        ):
+            yield
+
+    def objects(self) -> dict[str, tuple[bytes, dict[str, str], datetime]]:
+        """Content, metadata and time of all objects, without a request."""
+        keys = _backend().buckets[BUCKET].keys
+        return {name: (key.value, dict(key.metadata), key.last_modified) for name, key in list(keys.items())}
+
+    def restore(self, objects: dict[str, tuple[bytes, dict[str, str], datetime]]) -> None:
+        """Put exactly these objects into the bucket, without a request."""
+        keys = _backend().buckets[BUCKET].keys
+        for name in [name for name, _ in keys.items()]:
+            keys.pop(name)
+        for name, (content, metadata, modified) in objects.items():
+            key = _backend().put_object(BUCKET, name, content)
+            key.set_metadata(metadata, replace=True)
+            key.last_modified = modified
+
+
+def make_old(at: datetime) -> None:
+    """Set the time of all objects."""
+    for _, key in list(_backend().buckets[BUCKET].keys.items()):
+        key.last_modified = at.replace(tzinfo=None)
+
+
+def _backend() -> S3Backend:
+    return s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
