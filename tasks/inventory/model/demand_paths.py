@@ -19,7 +19,6 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-from scipy.signal import lfilter
 from scipy.special import ndtr, ndtri
 
 from schemas import columns as c
@@ -224,8 +223,9 @@ def _noise(generator: np.random.Generator, correlation: Correlation, paths: int,
     persistent = generator.standard_normal((paths, 1))
     steps = generator.standard_normal((paths, periods))
     steps[:, 1:] *= np.sqrt(1.0 - correlation.autoregressive**2)
-    autoregressive = lfilter([1.0], [1.0, -correlation.autoregressive], steps, axis=1)
-    return np.sqrt(correlation.persistent) * persistent + np.sqrt(1.0 - correlation.persistent) * autoregressive
+    for period in range(1, periods):
+        steps[:, period] += correlation.autoregressive * steps[:, period - 1]
+    return np.sqrt(correlation.persistent) * persistent + np.sqrt(1.0 - correlation.persistent) * steps
 
 
 def _quantile_function(
