@@ -1,21 +1,33 @@
-"""Let a run from the command line use the Prefect server of ``make serve`` if one is running on this machine.
+"""Prefect server of a run from the command line: that of ``make serve`` if one is running here, else a temporary one.
 
-Otherwise such a run starts a second server on the same database, and two servers on one SQLite file block each other.
+Two servers on one SQLite file block each other, therefore a running server is used. Prefect can start the temporary
+server, too. It would import the whole server into the run, which costs seconds, and the run would wait for its start.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
+from schemas.errors import PipelineError
+
 API = "PREFECT_API_URL"
 SECONDS_TO_ANSWER = 2
+SECONDS_TO_STOP = 5
+STARTS = 3  # another process can take the free port first
+# The variables with which Prefect marks a temporary server: without UI, and without services that outlive a run.
+TEMPORARY = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
 
 
 def _file() -> Path:
@@ -55,6 +67,83 @@ def on_the_served_server() -> Iterator[str | None]:
         os.environ.setdefault(name, value)
     with temporary_settings({PREFECT_API_URL: api}):
         yield api
+
+
+@contextmanager
+def server_of_this_run() -> Iterator[Callable[[], str | None]]:
+    """Have a Prefect server for the flow that runs in the context.
+
+    A temporary server starts at once, in a process of its own, while the caller imports the flow. It ends with this
+    process.
+
+    Yields:
+        A function to call before the flow starts. It waits until the server responds, and returns the address of the
+        API if it is the server of ``make serve``, else None.
+    """
+    with ExitStack() as stack:
+        served = stack.enter_context(on_the_served_server())
+        if served is not None or get_current_settings().api.url is not None:
+            yield lambda: served
+            return
+        server = _TemporaryServer()
+        atexit.register(server.stop)  # at exit: before that, Prefect sends the last log lines
+
+        def ready() -> None:
+            stack.enter_context(temporary_settings({PREFECT_API_URL: server.wait()}))
+
+        yield ready
+
+
+class _TemporaryServer:
+    """Prefect's server in a process of its own, on the database of the current profile."""
+
+    def __init__(self) -> None:
+        self._seconds = get_current_settings().server.ephemeral.startup_timeout_seconds
+        self._start()
+
+    def _start(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self._address = f"http://127.0.0.1:{port}/api"
+        application = ["--factory", "prefect.server.api.server:create_app", "--lifespan", "on", "--log-level", "error"]
+        self._process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "uvicorn", *application, "--host", "127.0.0.1", "--port", str(port)],
+            env={**os.environ, **TEMPORARY, **get_current_settings().to_environment_variables(exclude_unset=True)},
+        )
+
+    def wait(self) -> str:
+        """Return the address of the API once the server responds.
+
+        Raises:
+            PipelineError: The server ended, or does not respond in the time that Prefect's settings allow.
+        """
+        until, starts = time.monotonic() + self._seconds, 1
+        while not _answers(self._address):
+            code = self._process.poll()
+            if code is not None and starts == STARTS:
+                raise PipelineError(
+                    f"The temporary Prefect server ended with exit code {code} before it was ready. The lines above "
+                    "name the reason. If its database is damaged, set PREFECT_HOME to a new folder."
+                )
+            if code is not None:
+                starts += 1
+                self._start()
+            if time.monotonic() > until:
+                raise PipelineError(
+                    f"The temporary Prefect server did not respond within {self._seconds} seconds. On a busy machine, "
+                    "set PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS to a larger number."
+                )
+            time.sleep(0.1)
+        return self._address
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 def _announcement() -> dict[str, str]:

@@ -38,13 +38,14 @@ def run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, .
     end_soon_after_a_signal(lambda text: click.echo(text, err=True))
     end_children_with_this_process()
     prepare_run(settings_file, overrides=overrides)  # reports invalid settings before a server starts
-    flow = getattr(importlib.import_module(f"flows.{module}"), name)
-    from tasks.stages.support import show_errors_at_end
+    from flows.server import server_of_this_run
 
-    show_errors_at_end()
-    from flows.server import on_the_served_server
+    with server_of_this_run() as wait_for_server:
+        flow = getattr(importlib.import_module(f"flows.{module}"), name)
+        from tasks.stages.support import show_errors_at_end
 
-    with on_the_served_server() as api:
+        show_errors_at_end()
+        api = wait_for_server()
         if api is not None:
             say(f"The run is recorded by the server of `make serve`: {api.removesuffix('/api')}")
         return flow(settings_file=str(Path(settings_file).resolve()), overrides=list(overrides), **parameters)

@@ -1,4 +1,4 @@
-"""The server's SQLite: transactions that read and then write wait for each other."""
+"""Prefect's server: its SQLite makes transactions wait for each other, and a temporary one that cannot start says so."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from deployments.prefect_server import WaitingSqlite
+from flows import server
+from schemas.errors import PipelineError
 
 WRITERS = 4
 
@@ -42,3 +44,13 @@ def test_transactions_wait_for_each_other_where_prefects_own_are_refused(tmp_pat
     assert asyncio.run(count_together(WaitingSqlite(connection_url=waiting))) == WRITERS
     with pytest.raises(OperationalError, match="database is locked"):
         asyncio.run(count_together(AioSqliteConfiguration(connection_url=own)))
+
+
+def test_temporary_server_that_ends_before_it_is_ready_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.sys, "executable", "false")
+    with (
+        server.temporary_settings(restore_defaults={server.PREFECT_API_URL}),
+        server.server_of_this_run() as ready,
+        pytest.raises(PipelineError, match="ended with exit code 1 before it was ready"),
+    ):
+        ready()
