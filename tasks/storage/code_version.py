@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import ast
+import atexit
+import contextlib
 import hashlib
+import json
+import os
+import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -12,10 +17,12 @@ from pathlib import Path
 PACKAGE = "restock"
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "tasks", "flows")
+IMPORTED = ("schemas", "tasks")  # where computing code lies
 SUFFIXES = (".py", ".j2", ".css", ".js", ".yaml")
 # Settings modules only declare values, limits and descriptions; a stage's key holds the values that it reads.
 DECLARATIONS = "schemas.settings"
 _DIGITS = 12
+_PARSED = Path(__file__).parent / "__pycache__" / f"parsed_modules.{sys.implementation.cache_tag}.json"
 
 
 @cache
@@ -90,18 +97,53 @@ def _module(name: str, root: Path) -> tuple[str, tuple[str, ...]]:
     """Return the digest of a module's code (without comments and docstrings, with templates) and its imports."""
     path = _file_of(name, root)
     assert path is not None
-    tree = ast.parse(path.read_bytes())
-    imported = {target for node in ast.walk(tree) for target in _imports(node, root)}
-    for node in ast.walk(tree):
-        _drop_docstring(node)
-    digest = hashlib.sha256(ast.dump(tree).encode())
+    content = path.read_bytes()
+    address = hashlib.sha256(content).hexdigest()
+    known = _parsed()
+    if address not in known:
+        known[address] = _parse(content)
+    code, named = known[address]
+    digest = hashlib.sha256(code.encode())
     for template in sorted(path.parent.glob("templates/*")):
         digest.update(template.read_bytes())
-    return digest.hexdigest(), tuple(sorted(imported))
+    return digest.hexdigest(), tuple(name for name in named if _file_of(name, root) is not None)
 
 
-def _imports(node: ast.AST, root: Path) -> Iterator[str]:
-    """Yield the product modules that an import statement names, except declarations."""
+def _parse(content: bytes) -> tuple[str, list[str]]:
+    """Return the digest of a file's code without comments and docstrings, and the modules that it may import."""
+    tree = ast.parse(content)
+    named = {target for node in ast.walk(tree) for target in _imports(node)}
+    for node in ast.walk(tree):
+        _drop_docstring(node)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), sorted(named)
+
+
+@cache
+def _parsed() -> dict[str, tuple[str, list[str]]]:
+    """Return what is known of files, by the SHA-256 of their bytes: parsing all of them takes a second.
+
+    It is kept next to the compiled code, like it without harm if it is lost or cannot be written.
+    """
+    try:
+        known = dict(json.loads(_PARSED.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        known = {}
+    atexit.register(_keep, known, len(known))
+    return known
+
+
+def _keep(known: dict[str, tuple[str, list[str]]], before: int) -> None:
+    if len(known) == before:
+        return
+    part = _PARSED.with_suffix(f".{os.getpid()}")
+    with contextlib.suppress(OSError):
+        part.parent.mkdir(exist_ok=True)
+        part.write_text(json.dumps(known), encoding="utf-8")
+        part.replace(_PARSED)
+
+
+def _imports(node: ast.AST) -> Iterator[str]:
+    """Yield the names in ``schemas`` and ``tasks`` that an import statement names, except declarations."""
     if isinstance(node, ast.Import):
         named = [alias.name for alias in node.names]
     elif isinstance(node, ast.ImportFrom) and node.module:
@@ -110,7 +152,7 @@ def _imports(node: ast.AST, root: Path) -> Iterator[str]:
         return
     for name in named:
         declared = name == DECLARATIONS or name.startswith(f"{DECLARATIONS}.")
-        if not declared and _file_of(name, root) is not None:
+        if not declared and name.split(".", 1)[0] in IMPORTED:
             yield name
 
 
@@ -123,7 +165,7 @@ def _drop_docstring(node: ast.AST) -> None:
 
 def _file_of(name: str, root: Path) -> Path | None:
     """Return the file of a product module; None if the name is not a product module."""
-    if name.split(".", 1)[0] not in ("schemas", "tasks"):
+    if name.split(".", 1)[0] not in IMPORTED:
         return None
     stem = root.joinpath(*name.split("."))
     return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)

@@ -1,4 +1,4 @@
-"""Prefect's server: its SQLite makes transactions wait for each other, and a temporary one that cannot start says so."""
+"""Prefect's server: its SQLite makes transactions wait; a temporary server that cannot start is reported."""
 
 from __future__ import annotations
 

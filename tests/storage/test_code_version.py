@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tasks.storage.code_version import code_version, source_digest
+from tasks.storage.code_version import code_version, import_digest, source_digest
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -42,3 +42,14 @@ def test_digest_excludes_tests_deployments_and_compiled_files(tmp_path: Path) ->
     before = source_digest(tmp_path)
     write(tmp_path, {"tests/t.py": "3", "tasks/__pycache__/b.pyc": "4", "deployments/d.py": "5"})
     assert source_digest(tmp_path) == before
+
+
+def test_what_is_kept_of_parsed_files_does_not_hide_an_edit(tmp_path: Path) -> None:
+    def digest(number: int, code: str) -> str:
+        return import_digest(("tasks.b",), write(tmp_path / str(number), {"tasks/b.py": code}))
+
+    first = digest(1, "from tasks import c\nx = 1\n")
+    assert digest(2, "from tasks import c  # comment\n\nx = 1\n") == first
+    assert digest(3, "from tasks import c\nx = 2\n") != first
+    write(tmp_path / "4", {"tasks/c.py": "y = 1\n"})
+    assert digest(4, "from tasks import c\nx = 1\n") != first  # a file that exists now is imported
