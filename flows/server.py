@@ -104,13 +104,18 @@ class _TemporaryServer:
     def _start(self) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self._address = f"http://127.0.0.1:{port}/api"
+            self._port = free.getsockname()[1]
+        self._address = f"http://127.0.0.1:{self._port}/api"
         application = ["--factory", "prefect.server.api.server:create_app", "--lifespan", "on", "--log-level", "error"]
         self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "uvicorn", *application, "--host", "127.0.0.1", "--port", str(port)],
+            [sys.executable, "-m", "uvicorn", *application, "--host", "127.0.0.1", "--port", str(self._port)],
             env={**os.environ, **TEMPORARY, **get_current_settings().to_environment_variables(exclude_unset=True)},
         )
+
+    def _listens(self) -> bool:
+        """Return whether anything has the port: a request costs far more than this, and many come too early."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0
 
     def wait(self) -> str:
         """Return the address of the API once the server responds.
@@ -119,7 +124,7 @@ class _TemporaryServer:
             PipelineError: The server ended, or does not respond in the time that Prefect's settings allow.
         """
         until, starts = time.monotonic() + self._seconds, 1
-        while not _answers(self._address):
+        while not (self._listens() and _answers(self._address)):
             code = self._process.poll()
             if code is not None and starts == STARTS:
                 raise PipelineError(
