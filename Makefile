@@ -43,8 +43,8 @@ tests: .venv/.installed-test .venv/.kernels
 test-fast: .venv/.installed-test .venv/.kernels ## the fast tier: no flows, servers, training or real data
 	$(PYTEST) -q -n $(CORES) -m "not flow and not system and not shared_data and not slow"
 
-fuzz: .venv/.installed-test ## 2,000 damaged files and settings: each ends in a result, a message or quarantine
-	RESTOCK_FUZZ_EXAMPLES=2000 $(PYTEST) -q tests/fuzz
+fuzz: .venv/.installed-test ## 2,000 damaged files and settings, 5,000 malformed requests to each server: a result, a message or quarantine
+	RESTOCK_FUZZ_EXAMPLES=2000 RESTOCK_FUZZ_REQUESTS=5000 $(PYTEST) -q tests/fuzz
 
 mutation: .venv/.installed-mutation ## score of the tests: mutants that they notice (ARGS="evaluation --mutants 20")
 	$(BIN)/python -m tests.mutation $(ARGS)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from html import escape
 from http import HTTPStatus
@@ -31,8 +34,10 @@ TYPES = {
 }
 
 
-# Seconds after which an unfinished request is closed, so that half-open connections do not pile up.
+# Half-open connections do not pile up: seconds after which an unfinished request is closed, and how many may wait.
 SECONDS_TO_ASK = 10
+MOST_CONNECTIONS = 64
+SECONDS_BETWEEN_LOOKS = 0.05  # whether to stop
 SHOWN = 100
 _SAFE = {
     "X-Content-Type-Options": "nosniff",
@@ -52,6 +57,13 @@ class _Handler(SimpleHTTPRequestHandler):
     server_version = "restock"
     sys_version = ""
     extensions_map = TYPES | {"": "application/octet-stream"}
+
+    def parse_request(self) -> bool:
+        """Read the headers; a request whose headers are read is no longer one that may be closed."""
+        complete = super().parse_request()
+        if isinstance(self.server, _Server):
+            self.server.asking.pop(self.connection, None)
+        return complete
 
     def send_head(self) -> BytesIO | BinaryIO | None:
         """Answer only for paths that are in a served folder after links and dots are resolved."""
@@ -75,9 +87,8 @@ class _Handler(SimpleHTTPRequestHandler):
     def _asked_for_this_server(self) -> bool:
         """Whether the request names this server: a web page of another name could otherwise read the files."""
         hosts = {HOST, "localhost", urlsplit(os.environ.get(FILES_URL, "")).hostname} - {None}
-        named = self.headers.get("Host")
         try:
-            return named is None or urlsplit(f"//{named}").hostname in hosts
+            return all(urlsplit(f"//{named}").hostname in hosts for named in self.headers.get_all("Host", []))
         except ValueError:
             return False
 
@@ -106,6 +117,45 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing, to keep the terminal free for the server and the worker."""
+
+
+class _Server(ThreadingHTTPServer):
+    """Closes requests that are not complete in time, and those beyond the limit."""
+
+    request_queue_size = MOST_CONNECTIONS
+
+    def __init__(self, address: tuple[str, int], handler: Any) -> None:
+        self.asking: dict[Any, float] = {}
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Start a thread for a connection, unless too many are unfinished."""
+        now = time.monotonic()
+        for waiting, since in list(self.asking.items()):
+            if now - since > SECONDS_TO_ASK:
+                self.asking.pop(waiting, None)
+                with suppress(OSError):
+                    waiting.shutdown(socket.SHUT_RDWR)
+        if len(self.asking) >= MOST_CONNECTIONS:
+            self.shutdown_request(request)
+            return
+        self.asking[request] = now
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        self.asking.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        """Report an exception of a request; a reader that closed the connection is none."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError | TimeoutError):
+            self.failed(error)
+
+    def failed(self, error: BaseException | None) -> None:
+        """Name an exception on the terminal."""
+        sys.stderr.write(f"The server of the published files failed at a request: {error!r}\n")
 
 
 def _publications(root: Path) -> str:
@@ -144,13 +194,13 @@ def files_server(lake: Path, port: int) -> ThreadingHTTPServer:
     Raises:
         OSError: The port is already in use.
     """
-    return ThreadingHTTPServer((HOST, port), partial(_Handler, directory=str(lake)))
+    return _Server((HOST, port), partial(_Handler, directory=str(lake)))
 
 
 @contextmanager
 def serving(server: ThreadingHTTPServer) -> Iterator[str]:
     """Run a server in a thread of this process while the context is open; yields its address."""
-    thread = threading.Thread(target=server.serve_forever, name="files", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(SECONDS_BETWEEN_LOOKS,), name="files", daemon=True)
     thread.start()
     try:
         yield f"http://{HOST}:{server.server_port}"

@@ -298,7 +298,7 @@ class Endpoints(Resources):
                 variant = named[0]
         try:
             line = json.dumps(json.loads(body))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _model_error(400, "The request body is no JSON.") from None
         answer = _ask(variant, line)
         if "error" in answer:

@@ -15,6 +15,8 @@ from tasks.deepar.container.failures import ClientError
 OUTPUT_TYPES = ("mean", "quantiles", "samples")
 CONFIGURATION_VARIABLE = "DEEPAR_INFERENCE_CONFIG"
 _DECIMALS = 6
+# More would fill the memory of the endpoint.
+MOST_SAMPLES = 100_000
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,16 @@ def parse_configuration(given: object) -> Asked:
     if isinstance(given, str):
         try:
             given = json.loads(given)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ClientError(f"{CONFIGURATION_VARIABLE} is no JSON ({error}).") from error
     if not isinstance(given, Mapping):
         raise ClientError("The inference configuration must be a JSON object.")
     unknown = sorted(set(given) - {"num_samples", "output_types", "quantiles"})
     if unknown:
         raise ClientError(f"The inference configuration does not know {', '.join(unknown)}.")
+    for name in ("output_types", "quantiles"):
+        if not isinstance(given.get(name, []), list | tuple):
+            raise ClientError(f"{name} must be an array, not {given[name]!r:.40}.")
     asked = Asked(
         given.get("num_samples", Asked.num_samples),
         tuple(given.get("output_types", Asked.output_types)),
@@ -58,8 +63,9 @@ def parse_configuration(given: object) -> Asked:
 
 
 def _check(asked: Asked) -> None:
-    if isinstance(asked.num_samples, bool) or not isinstance(asked.num_samples, int) or asked.num_samples < 1:
-        raise ClientError(f"num_samples must be a whole number of at least 1, not {asked.num_samples!r}.")
+    wanted = asked.num_samples
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= MOST_SAMPLES:
+        raise ClientError(f"num_samples must be a whole number from 1 to {MOST_SAMPLES}, not {wanted!r:.40}.")
     odd = [name for name in asked.output_types if name not in OUTPUT_TYPES]
     if odd or not asked.output_types:
         raise ClientError(f"output_types must be some of {', '.join(OUTPUT_TYPES)}, not {list(asked.output_types)}.")

@@ -182,6 +182,8 @@ def _response(model: Model, line: str, seed: int | None) -> dict[str, Any]:
         asked = parse_configuration(request.get("configuration", {}))
         series = [parse_record(one, f"instance {number}") for number, one in enumerate(request["instances"], start=1)]
         return {"predictions": list(_answers(model, series, asked, seed))}
+    except RecursionError:
+        return {"error": "ClientError: the request is nested too deeply."}
     except ValueError as error:
         return {"error": f"ClientError: the request is no JSON ({error})."}
     except Exception as error:

@@ -18,6 +18,8 @@ from tasks.deepar.container.failures import ClientError
 
 SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz")
 _LONGEST_QUOTE = 40
+_LARGEST = 10**38  # of a float32
+_MOST_CATEGORIES = 2**31
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def _target(value: object, where: str) -> NDArray[np.float32]:
     for position, item in enumerate(value):
         if item is not None and item != "NaN" and not _is_number(item):
             raise ClientError(f'{where}: target[{position}] must be a number, null or "NaN", not {_short(item)}.')
-    target = np.array(value, dtype=np.float32)
+    with np.errstate(over="ignore"):  # a number beyond float32 is reported as not finite
+        target = np.array(value, dtype=np.float32)
     if np.isinf(target).any():
         raise ClientError(f"{where}: target[{int(np.isinf(target).argmax())}] is not finite.")
     return target
@@ -137,7 +140,9 @@ def _categories(value: object, where: str) -> NDArray[np.int64]:
         return np.empty(0, dtype=np.int64)
     # SageMaker takes a bare number for one category.
     values = value if isinstance(value, list) else [value]
-    if not all(isinstance(item, int) and not isinstance(item, bool) and item >= 0 for item in values):
+    if not all(
+        isinstance(item, int) and not isinstance(item, bool) and 0 <= item < _MOST_CATEGORIES for item in values
+    ):
         raise ClientError(f"{where}: cat must be an array of whole numbers from 0, not {_short(value)}.")
     return np.array(values, dtype=np.int64)
 
@@ -161,7 +166,9 @@ def _dynamic(value: object, where: str) -> NDArray[np.float32]:
 
 
 def _is_number(item: Any) -> bool:
-    return isinstance(item, (int, float)) and not isinstance(item, bool)
+    if isinstance(item, bool):
+        return False
+    return isinstance(item, float) or (isinstance(item, int) and abs(item) <= _LARGEST)
 
 
 def _listed(lengths: set[int]) -> str:
