@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from schemas.facts import FailureKind
 
 EXAMPLES_SHOWN = 5
+
+
+def numbered(number: int, text: str) -> str:
+    """A number with its words: ``#`` is the number, ``[s]`` and ``[one|several]`` follow it.
+
+    >>> numbered(1, "# store[s] [has|have] no row"), numbered(1200, "# store[s] [has|have] no row")
+    ('1 store has no row', '1,200 stores have no row')
+    """
+
+    def chosen(match: re.Match[str]) -> str:
+        one, mark, several = match[1].partition("|")
+        if not mark:
+            one, several = "", one
+        return one if number == 1 else several
+
+    return re.sub(r"\[([^\]]*)\]", chosen, text).replace("#", f"{number:,}")
 
 
 def first_few(items: Sequence[object], shown: int = EXAMPLES_SHOWN) -> str:

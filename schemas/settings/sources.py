@@ -76,6 +76,13 @@ class SourceSettings(Strict):
         examples=[{"store_id": ["CD01"], "doc_type": ["NC", "ANU"]}],
         json_schema_extra=first_page("mapping", "Ignored rows are counted separately from rejected rows"),
     )
+    only: dict[str, list[str]] = Field(
+        default={},
+        description="Maps a column (of Restock or of the file) to values; rows without one of them are left out. `*` "
+        "matches any text",
+        examples=[{"warehouse": ["CD01"]}],
+        json_schema_extra=first_page("mapping", "Reads a part of a file, such as the distribution center's stock"),
+    )
     conversion: dict[str, PositiveFloat] = Field(
         default={},
         description="Maps a value of the column `unit` to the number of pieces that it contains; quantities are "
@@ -117,7 +124,7 @@ class SourceSettings(Strict):
             _check_date_format(value)
         return value
 
-    @field_validator("ignore", mode="before")
+    @field_validator("ignore", "only", mode="before")
     @classmethod
     def _values_as_text(cls, value: Any) -> Any:
         if not isinstance(value, dict):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
-from schemas.errors import first_few
+from schemas.errors import first_few, numbered
 from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.sold_units import last_stock, sold_units
 
@@ -109,15 +109,16 @@ def new_alarms(found: NewPairs) -> list[Alarm]:
     """The alarms ``new_store`` and ``new_article``."""
     alarms = []
     if found.stores or found.left_out:
-        text = f"{len(found.stores)} stores have no sales yet and are forecast from comparable stores"
+        text = numbered(len(found.stores), "# store[s] without sales [is|are] forecast from comparable stores")
         text += f": {first_few(found.stores)}" if found.stores else ""
         if found.left_out:
-            text += f". {len(found.left_out)} more stores without sales get no target: {first_few(found.left_out)}. "
-            text += "State opened_on for those that open, or remove them from the stores table"
+            more = numbered(len(found.left_out), "# more store[s] without sales get[s|] no target")
+            text += f". {more}: {first_few(found.left_out)}. State opened_on for those that open, or remove them from "
+            text += "the stores table"
         alarms.append(raise_alarm("new_store", text, stores=found.stores, count=len(found.stores)))
     if found.articles:
-        text = f"{len(found.articles)} SKUs have no sales yet and get the share of comparable SKUs: "
-        text += first_few(found.articles)
+        text = numbered(len(found.articles), "# SKU[s] [has|have] no sales yet and get[s|] the share of similar SKUs")
+        text += f": {first_few(found.articles)}"
         alarms.append(raise_alarm("new_article", text, skus=found.articles, count=len(found.articles)))
     return alarms
 
@@ -127,8 +128,9 @@ def superseded_alarm(prepared: Prepared) -> list[Alarm]:
     found = sorted(prepared.replaced.items())
     if not found:
         return []
-    text = f"{len(found)} SKUs have been replaced: their successors inherit their sales, and nothing more is sent of "
-    text += f"them: {first_few([f'{old} (now {new})' for old, new in found])}"
+    text = numbered(len(found), "# SKU[s] [has|have] been replaced")
+    text += ": successors inherit the sales, and nothing more is sent of the old ones: "
+    text += f"{first_few([f'{old} (now {new})' for old, new in found])}"
     return [raise_alarm("superseded_sku", text, skus=[old for old, _ in found], count=len(found))]
 
 

@@ -130,7 +130,7 @@ def read_table(table: str, files: Sequence[SourceFile], source: SourceSettings) 
     sizes = [len(part.frame) for part in parts]
     starts = np.concatenate([[0], np.cumsum(sizes)])
     frame = pd.DataFrame(
-        {name: _joined([part.frame.get(name) for part in parts], sizes) for name in names},
+        {name: _joined([part.frame.get(name) for part in parts], sizes, source.decimal) for name in names},
         index=pd.RangeIndex(int(starts[-1])),
     )
     return RawTable(
@@ -205,7 +205,7 @@ def _local_matches(pattern: str, table: str) -> list[Path]:
     return [match for match in matches if match.is_file() and not match.name.startswith(_LOCK_FILES)]
 
 
-def _joined(columns: Sequence[pd.Series | None], sizes: Sequence[int]) -> pd.Series:
+def _joined(columns: Sequence[pd.Series | None], sizes: Sequence[int], decimal: str) -> pd.Series:
     """Concatenate one column over all files; a file without the column has empty cells."""
     present = [column for column in columns if column is not None]
     if len(columns) == 1:
@@ -213,11 +213,17 @@ def _joined(columns: Sequence[pd.Series | None], sizes: Sequence[int]) -> pd.Ser
     if len(present) == len(columns) and len({column.dtype for column in present}) == 1 and not is_text(present[0]):
         return pd.concat(present, ignore_index=True)
     texts = [
-        as_text(pd.Series([None] * size, dtype=object)) if column is None else _text_column(column)
+        as_text(pd.Series([None] * size, dtype=object)) if column is None else _text_column(column, decimal)
         for column, size in zip(columns, sizes, strict=True)
     ]
     return pd.Series(pd.api.types.union_categoricals(texts))
 
 
-def _text_column(column: pd.Series) -> pd.Series:
-    return column if is_text(column) else as_text(column)
+def _text_column(column: pd.Series, decimal: str) -> pd.Series:
+    """A column as text; numbers of Parquet files have the decimal mark of the text files next to them."""
+    if is_text(column):
+        return column
+    text = as_text(column)
+    if decimal == "," and pd.api.types.is_float_dtype(column):
+        text = text.cat.rename_categories(text.cat.categories.str.replace(".", ",", regex=False))
+    return text

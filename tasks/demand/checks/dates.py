@@ -9,7 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
-from schemas.errors import first_few
+from schemas.errors import first_few, numbered
 from schemas.frequency import WEEKDAYS
 from schemas.panel import BoolArray, FloatArray
 from tasks.demand.checks.limits import LIMITS
@@ -75,8 +75,8 @@ def dates_after_run(sales: pd.DataFrame, as_of: date) -> list[Alarm]:
     return [
         raise_alarm(
             "dates_after_run",
-            f"sales: {len(later):,} rows are dated after the run date {as_of}, up to {later[c.DATE].max().date()}; "
-            "they are not read. Correct their dates in the source",
+            f"sales: {numbered(len(later), '# row[s] [is|are]')} dated after the run date {as_of}, up to "
+            f"{later[c.DATE].max().date()}; they are not read. Correct their dates in the source",
             stores=sorted(later[c.STORE_ID].astype(str).unique()),
             skus=sorted(later[c.SKU].astype(str).unique()),
             dates=(later[c.DATE].min().date(), later[c.DATE].max().date()),

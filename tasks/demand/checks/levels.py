@@ -9,7 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
-from schemas.errors import first_few
+from schemas.errors import first_few, numbered
 from schemas.panel import FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.sales import weighted_count
@@ -79,9 +79,9 @@ def vanished_skus(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
     return [
         raise_alarm(
             "skus_vanished",
-            f"sales: {len(skus):,} of {int(active.sum()):,} SKUs ({first_few(list(skus))}) sold regularly "
-            f"and have no row after {cells.periods[date].date()}; {began:,} SKUs began then. If their codes changed, "
-            "name the old ones in products.replaces; if rows are missing, deliver them",
+            f"sales: {len(skus):,} of {int(active.sum()):,} SKUs ({first_few(list(skus))}) sold regularly and have no "
+            f"row after {cells.periods[date].date()}; {numbered(began, '# SKU[s]')} began then. If their codes "
+            "changed, name the old ones in products.replaces; if rows are missing, deliver them",
             skus=skus,
             dates=(cells.periods[date].date(), cells.periods[end - 1].date()),
             count=len(skus),
@@ -105,8 +105,10 @@ def local_gap_alarm(prepared: Prepared, local: IndexArray) -> list[Alarm]:
     return [
         raise_alarm(
             "sku_gaps",
-            f"sales: {len(pairs):,} SKUs of a store ({first_few(skus)}) have no sales in {len(local):,} periods in "
-            "which the other stores sell them. They were probably not in stock: these periods count as unknown",
+            f"sales: {numbered(len(pairs), '# SKU[s] of a store')} ({first_few(skus)}) "
+            f"{numbered(len(pairs), '[has|have]')} no sales in {numbered(len(local), '# period[s]')} in which the "
+            f"other "
+            "stores sell them. They were probably not in stock: these periods count as unknown",
             stores=sorted({str(store) for store in cells.stores[cells.pair_store[pairs]]}),
             skus=skus,
             dates=(cells.periods[period.min()].date(), cells.periods[period.max()].date()),
@@ -176,8 +178,9 @@ def _unit_alarm(cells: SaleCells, name: str, at: int, skus: np.ndarray, factor: 
     day = cells.periods[at].date()
     return raise_alarm(
         "unit_change",
-        f"sales: from {day} on, {len(skus):,} SKUs of {name} ({first_few(list(skus))}) sell {text} per store, SKU and "
-        "period than before, all at once: another unit of measure? Convert the quantities to one unit",
+        f"sales: from {day} on, {numbered(len(skus), '# SKU[s]')} of {name} ({first_few(list(skus))}) "
+        f"{numbered(len(skus), 'sell[s|]')} {text} per store, SKU and period than before, all at once: another unit "
+        f"of measure? Convert the quantities to one unit",
         skus=skus,
         dates=(day, cells.periods[int(cells.cell_period.max())].date()),
         count=len(skus),

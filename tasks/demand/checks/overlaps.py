@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import numbered
 from schemas.panel import BoolArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 
@@ -96,8 +97,8 @@ def overlap_alarm(table: str, overlaps: Sequence[Overlap], paths: Sequence[str])
         more = "" if len(concerned) <= _NAMED else f" and {len(concerned) - _NAMED:,} more pairs"
         rows = np.logical_or.reduce([overlap.rows for overlap in concerned])
         what = (
-            f"The newer file counts on every store and day that it contains; {int(rows.sum()):,} rows of the older "
-            "files are left out"
+            f"The newer file counts on every store and day that it contains; {numbered(int(rows.sum()), '# row[s]')} "
+            "of the older files are left out"
             if sure
             else "All rows count. If the files are exports of the same sales, keep one of them"
         )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
-from schemas.errors import first_few
+from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.sold_units import last_stock
@@ -80,8 +80,9 @@ def _old(prepared: Prepared, stock: pd.DataFrame) -> list[Alarm]:
     return [
         raise_alarm(
             "stock_outdated",
-            f"stock: the last count of {len(old):,} stores ({first_few(list(old.index))}) is up to {int(old.max())} "
-            f"days older than their last sales (oldest {oldest.date()}); {units:,.0f} units were sold since. Deliver a "
+            f"stock: the last count of {numbered(len(old), '# store[s]')} ({first_few(list(old.index))}) is up to "
+            f"{numbered(int(old.max()), '# day[s]')} older than the last sales (oldest {oldest.date()}); "
+            f"{numbered(int(units), '# unit[s] [was|were]')} sold since. Deliver a "
             "newer count",
             stores=old.index,
             dates=(oldest.date(), last.reindex(old.index).max().date()),
@@ -128,8 +129,8 @@ def _zeros(counted: pd.DataFrame, sold: pd.DataFrame) -> list[Alarm]:
     return [
         raise_alarm(
             "stock_zero",
-            f"stock: in {len(odd):,} stores ({first_few(list(odd.index))}) most SKUs that sold lately have a stock of "
-            f"0 ({len(rows):,} of {int(odd['count'].sum()):,}). Check the count of these stores",
+            f"stock: in {numbered(len(odd), '# store[s]')} ({first_few(list(odd.index))}) most SKUs that sold lately "
+            f"have a stock of 0 ({len(rows):,} of {int(odd['count'].sum()):,}). Check the count",
             stores=odd.index,
             skus=sorted(rows[c.SKU].unique()),
             count=len(rows),
@@ -151,8 +152,8 @@ def _above_capacity(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
     return [
         raise_alarm(
             "capacity_below_stock",
-            f"stock: {len(above):,} stores hold more units than their storage capacity: {first_few(named)}. They get "
-            "nothing until they have sold it; correct storage_capacity or the stock",
+            f"stock: {numbered(len(above), '# store[s] hold[s|] more units than the storage capacity')}: "
+            f"{first_few(named)}. Nothing is sent there until that is sold; correct storage_capacity or the stock",
             stores=above,
             count=len(above),
         )

@@ -9,6 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import numbered
 from tasks.demand.checks.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -50,9 +51,10 @@ def _missing(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
     return [
         raise_alarm(
             "missing_sales",
-            f"sales: {len(concerned):,} stores have no row in {int(gaps.length.sum()):,} periods in which their usual "
-            f"rate of sales makes that implausible: {'; '.join(named)}{more}. These periods count as unknown. Deliver "
-            "the missing rows, or mark closed days in the calendar (open = 0)",
+            f"sales: {numbered(len(concerned), '# store[s] [has|have] no row in')} "
+            f"{numbered(int(gaps.length.sum()), '# period[s]')} in which the usual rate of sales makes that "
+            f"implausible: {'; '.join(named)}{more}. These periods count as unknown. Deliver the missing rows, or "
+            "mark closed days in the calendar (open = 0)",
             stores=concerned,
             dates=(periods[gaps.start.min()].date(), periods[gaps.stop.max() - 1].date()),
             count=int(gaps.length.sum()),
@@ -72,8 +74,8 @@ def _ended(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
     return [
         raise_alarm(
             "store_closed",
-            f"{len(ended):,} stores count as closed for good: {', '.join(named)}{more}. Their sales are history; they "
-            "get no target. If they are open, deliver their sales",
+            f"{numbered(len(ended), '# store[s] count[s|]')} as closed for good: {', '.join(named)}{more}. Sales of "
+            "these stores are history, and they get no target. If they are open, deliver their sales",
             stores=cells.stores[ended],
             dates=(cells.periods[last[ended].min()].date(), cells.periods[last[ended].max()].date()),
             count=len(ended),
@@ -92,16 +94,17 @@ def _usually_closed(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
             closed = ahead[:, weekday == day].all(axis=1)
             concerned |= closed
             if closed.any():
-                found.append(f"{name}: {closed.sum():,} stores")
+                found.append(f"{name}: {numbered(int(closed.sum()), '# store[s]')}")
     if not found:
         return []
     names = prepared.cells.stores[concerned]
     return [
         raise_alarm(
             "closed_weekdays",
-            f"{len(names):,} stores ({', '.join(map(str, names[:_NAMED]))}{', ...' if len(names) > _NAMED else ''}) "
-            f"hardly ever sell on some weekdays and are forecast as closed then ({'; '.join(found)}). Set `open` in "
-            "the calendar to say otherwise",
+            f"{numbered(len(names), '# store[s]')} "
+            f"({', '.join(map(str, names[:_NAMED]))}{', ...' if len(names) > _NAMED else ''}) hardly ever "
+            f"{numbered(len(names), 'sell[s|] on some weekdays and [is|are]')} forecast as closed then "
+            f"({'; '.join(found)}). Set `open` in the calendar to say otherwise",
             stores=names,
             count=len(names),
         )
@@ -128,7 +131,8 @@ def _unlisted(prepared: Prepared) -> list[Alarm]:
             found.append(
                 raise_alarm(
                     name,
-                    f"sales: {rows:,} rows belong to {len(names):,} stores that are not in the stores table "
+                    f"sales: {numbered(rows, '# row[s] belong[s|]')} to "
+                    f"{numbered(len(names), '# store[s] that [is|are]')} not in the stores table "
                     f"({', '.join(map(str, names[:_NAMED]))}{', ...' if len(names) > _NAMED else ''}). These stores "
                     f"get no target. {text}",
                     stores=names,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import numbered
 from schemas.panel import IndexArray
 from tasks.demand.axis import Axis
 from tasks.demand.checks.dates import coarse_dates, swapped_days
@@ -67,8 +68,9 @@ def _axis_alarms(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
         found.append(
             raise_alarm(
                 "sales_end_early",
-                f"sales end at {last}: the {tail} periods from there to as_of {as_of} are unknown. Deliver the newer "
-                "sales, or set --as-of to the first missing day",
+                f"sales end at {last}: the {numbered(tail, '# period[s]')} from there to as_of {as_of} "
+                f"{numbered(tail, '[is|are]')} unknown. Deliver the newer sales, or set --as-of to the first missing "
+                "day",
                 dates=(axis.periods[axis.history - tail].date(), as_of - timedelta(days=1)),
                 count=tail,
             )

@@ -15,7 +15,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
-from schemas.errors import first_few
+from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.bundles import with_components
@@ -81,7 +81,7 @@ def without_isolated_dates(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alar
     rows = lines.loc[odd]
     alarm = raise_alarm(
         "isolated_dates",
-        f"sales: {len(rows):,} rows are more than {LIMITS.isolated_days} days from all others "
+        f"sales: {numbered(len(rows), '# row[s] [is|are]')} more than {LIMITS.isolated_days} days from all others "
         f"({first_few(sorted(str(day) for day in isolated))}); they are left out. Correct the year in the source",
         stores=sorted(rows[c.STORE_ID].astype(str).unique()),
         skus=sorted(rows[c.SKU].astype(str).unique()),

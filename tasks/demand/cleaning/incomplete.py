@@ -14,6 +14,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import numbered
 from schemas.panel import BoolArray, FloatArray
 from schemas.settings.slices import PanelSlice
 from tasks.demand.axis import Axis
@@ -122,8 +123,9 @@ def _late_alarm(periods: pd.DatetimeIndex, units: FloatArray, late: int, kind: s
     return (
         raise_alarm(
             "incomplete_last_days",
-            f"sales: most stores sold far less {span} than usual ({share:.0%}): the sales of these {late} periods are "
-            "incomplete and count as unknown. Deliver them again when all sales are posted",
+            f"sales: most stores sold far less {span} than usual ({share:.0%}): the sales of "
+            f"{numbered(late, '[this|these #] period[s] [is|are]')} incomplete and unknown. Deliver them again when "
+            f"all sales are posted",
             dates=(first, last),
             count=late,
         ),

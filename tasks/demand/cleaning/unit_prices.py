@@ -7,7 +7,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
-from schemas.errors import first_few
+from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 
@@ -80,8 +80,9 @@ def _alarm(name: str, lines: pd.DataFrame, rows: pd.DataFrame, names: pd.Index, 
     days = lines[c.DATE].iloc[rows["at"]]
     return raise_alarm(
         name,
-        f"sales: the price per unit of {len(skus):,} SKUs ({first_few(skus)}) is {', '.join(factors[:5])} times as "
-        f"high in {len(rows):,} of their lines: another unit of measure? The quantity of these lines {done}",
+        f"sales: the price per unit of {numbered(len(skus), '# SKU[s]')} ({first_few(skus)}) is "
+        f"{', '.join(factors[:5])} times as high in {len(rows):,} of their lines: another unit of measure? The "
+        f"quantity of these lines {done}",
         skus=skus,
         stores=sorted(lines[c.STORE_ID].iloc[rows["at"]].astype(str).unique()),
         dates=(days.min().date(), days.max().date()),

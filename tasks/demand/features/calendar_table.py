@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
+from schemas.errors import numbered
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature
 from tasks.demand.axis import Axis, informative, known_feature
 from tasks.demand.cleaning.exposure import period_days
@@ -110,7 +111,8 @@ def _warnings(ended: list[str], grid: _Grid) -> tuple[str, ...]:
     missing = len(grid.without_rows)
     if missing:
         found.append(
-            f"calendar: {missing} stores have no row in the horizon ({', '.join(grid.without_rows[:5])}"
+            f"calendar: {numbered(missing, '# store[s] [has|have]')} no row in the horizon "
+            f"({', '.join(grid.without_rows[:5])}"
             f"{', ...' if missing > 5 else ''}); taken as open, with nothing special"  # noqa: PLR2004
         )
     return tuple(found)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
-from schemas.errors import first_few
+from schemas.errors import first_few, numbered
 from schemas.raw import is_text
 from schemas.suites import READ
 from tasks.demand.checks.overlaps import overlap_alarm
@@ -114,7 +114,7 @@ def _negative(table: MappedTable) -> Iterator[Alarm]:
             ids = _ids(table, rows)
             yield raise_alarm(
                 "negative_stock",
-                f"{table.contract.name}: {rule.name} is negative in {len(rows):,} rows "
+                f"{table.contract.name}: {rule.name} is negative in {numbered(len(rows), '# row[s]')} "
                 f"({distinct_values(table, rule.name, rows)}) and counts as {rule.floor:g}, after rows of the same key "
                 "are summed.",
                 stores=ids[0],

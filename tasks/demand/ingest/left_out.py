@@ -51,12 +51,13 @@ class LeftOut:
 
 
 def unknown_columns(raw: RawTable, names: Mapping[str, str], source: SourceSettings) -> list[str]:
-    """Return one message per column of ``ignore`` that the files do not have."""
+    """Return one message per column of ``ignore`` and ``only`` that the files do not have."""
     known = [*names, *names.values()]
     return [
-        f"{raw.name}: sources.{raw.name}.ignore names the column {column!r}, which is not in "
+        f"{raw.name}: sources.{raw.name}.{key} names the column {column!r}, which is not in "
         f"{raw.files[0].path}{_close(column, known)}. The file has: {', '.join(names.values())}."
-        for column in source.ignore
+        for key, columns in (("ignore", source.ignore), ("only", source.only))
+        for column in columns
         if column not in known
     ]
 
@@ -85,6 +86,10 @@ def left_out(
         found = _matches(raw.frame[names.get(column, column)], values) & ~rows
         rows |= found
         reasons.append((f"{column} in {', '.join(values)}", int(found.sum())))
+    for column, values in source.only.items():
+        found = ~_matches(raw.frame[names.get(column, column)], values) & ~rows
+        rows |= found
+        reasons.append((f"{column} not in {', '.join(values)}", int(found.sum())))
     found = _totals(raw, names, rules) & ~rows
     rows |= found
     reasons.append((TOTAL_ROW, int(found.sum())))
@@ -144,6 +149,8 @@ def _same_rows(raw: RawTable, one: int, other: int) -> bool:
 
 
 def _matches(column: pd.Series, values: list[str]) -> NDArray[np.bool_]:
+    if not values:
+        return np.zeros(len(column), dtype=bool)
     patterns = "|".join(".*".join(re.escape(part) for part in value.strip().split("*")) for value in values)
     return _of_categories(column, lambda texts: texts.str.strip().str.fullmatch(f"(?s:{patterns})"))
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
-from schemas.errors import EXAMPLES_SHOWN
+from schemas.errors import EXAMPLES_SHOWN, numbered
 from schemas.raw import RawTable, as_text
 from schemas.settings.quality import DEFAULT_SHARE
 from schemas.settings.slices import QuarantineLimit
@@ -120,7 +120,7 @@ def _consequence(table: MappedTable, rejected: NDArray[np.bool_], others: Mappin
                 parsed = other.parsed[rule.name].values
                 known = parsed.cat.categories.isin(lost)
                 counts[other.contract.name] = int(known[parsed.cat.codes.to_numpy()[parsed.notna()]].sum())
-    found = [f"{count:,} rows of {name}" for name, count in counts.items() if count]
+    found = [numbered(count, "# row[s]") + f" of {name}" for name, count in counts.items() if count]
     if not found:
         return ""
     return (
@@ -163,7 +163,7 @@ def _line(table: MappedTable, verdict: Verdict) -> str:
         values = distinct_values(table, reason.column, rows)
     else:
         values = _joined_values(table, reason, rows)
-    return f"{reason.text}: {len(rows):,} rows ({where}): {values}"
+    return f"{reason.text}: {numbered(len(rows), '# row[s]')} ({where}): {values}"
 
 
 def _places(raw: RawTable, rows: NDArray[np.int64]) -> str:

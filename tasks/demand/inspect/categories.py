@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from schemas import columns as c
+from schemas.errors import numbered
 from tasks.demand.inspect.left_out import text_of
 from tasks.demand.inspect.tables import Mapped
 
@@ -54,11 +55,11 @@ def propose_category(products: Mapped | None) -> CategoryProposal:
         return CategoryProposal((c.SKU,), "every SKU is forecast separately", tuple(others.values()))
     best = max(fine, key=lambda choice: (sizes[choice], -len(choice)))
     empty = {name: int((texts[name] == "").sum()) for name in best}
-    holes = [f"{name} is empty for {count:,} SKUs" for name, count in empty.items() if count]
+    holes = [f"{name} is empty for {count:,} SKU{'s' if count > 1 else ''}" for name, count in empty.items() if count]
     evidence = "; ".join([_words(best, sizes[best], skus, listed=False), *holes])
     return CategoryProposal(best, evidence, tuple(text for choice, text in others.items() if choice != best))
 
 
 def _words(choice: tuple[str, ...], count: int, skus: int, listed: bool = True) -> str:
-    size = f"{count:,} categories with {skus / count:.1f} SKUs on average"
+    size = numbered(count, "# categor[y|ies]") + f" with {skus / count:.1f} SKUs on average"
     return f"[{', '.join(choice)}] {size}" if listed else size

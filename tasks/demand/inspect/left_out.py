@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
+from schemas.errors import numbered
 from schemas.raw import as_text, is_text
 from schemas.tables import TABLES
 from tasks.demand.ingest.parsing import parse_column
@@ -109,7 +110,9 @@ def _totals(mapped: Mapped) -> list[LeftOut]:
                 empty |= (text_of(mapped, other) == "").to_numpy()
             if not empty[rows.to_numpy()].all():
                 continue
-        found.append(LeftOut(names.get(written, written), _patterns(texts), f"{rows.sum():,} rows with totals"))
+        found.append(
+            LeftOut(names.get(written, written), _patterns(texts), numbered(int(rows.sum()), "# row[s] with totals"))
+        )
     return found
 
 
@@ -145,7 +148,7 @@ def _add_distribution_centers(found: Mapping[str, Mapped], left: dict[str, list[
     rows = sum(counts[store] for store in centers)
     where = "not in stores and never sells" if not set(centers) & listed.keys() else "in stores, but never sells"
     left["stock"].append(
-        LeftOut(c.STORE_ID, tuple(centers), f"{rows:,} rows of a distribution center: {where}", dc=True)
+        LeftOut(c.STORE_ID, tuple(centers), numbered(rows, "# row[s] of a distribution center: ") + where, dc=True)
     )
     if set(centers) & listed.keys():
         left["stores"].append(LeftOut(c.STORE_ID, tuple(centers), "a distribution center is not a store"))
@@ -162,12 +165,26 @@ def _add_services(found: Mapping[str, Mapped], left: dict[str, list[LeftOut]]) -
         ]
         if unknown:
             rows = sum(counts[sku] for sku in unknown)
-            evidence = f"{rows:,} rows of bags or services that are not in products"
+            evidence = numbered(rows, "# row[s] of bags or services that [is|are] not in products")
             left[table].append(LeftOut(c.SKU, tuple(sorted(unknown)), evidence))
-        known = [sku for sku in counts if sku in listed and _SERVICES.fullmatch(plain(listed[sku] or sku))]
+        known = sorted(sku for sku in counts if sku in listed and _SERVICES.fullmatch(plain(listed[sku] or sku)))
         if known and table == "sales":
-            named = ", ".join(f"{sku} {listed[sku]}".strip() for sku in known[:3])
-            left[table].append(LeftOut(c.SKU, tuple(sorted(known)), f"bags or services? {named}", certain=False))
+            _add_listed_services(known, found, left, listed)
+
+
+def _add_listed_services(
+    known: Sequence[str], found: Mapping[str, Mapped], left: dict[str, list[LeftOut]], listed: Mapping[str, str]
+) -> None:
+    """Bags and services of the products table: left out if nothing of them is in stock anywhere, else a question."""
+    stocked = {sku for table in ("stock", "dc_stock") if table in found for sku in found[table].count(c.SKU)}
+    for group, certain in (([sku for sku in known if stocked and sku not in stocked], True), (known, False)):
+        skus = tuple(sku for sku in group if not is_left_out(left["sales"], c.SKU, sku))
+        if not skus:
+            continue
+        named = ", ".join(f"{sku} {listed[sku]}".strip() for sku in skus[:3])
+        words = f"bags or services without stock: {named}" if certain else f"bags or services? {named}"
+        for table in ("sales", "products") if certain else ("sales",):
+            left[table].append(LeftOut(c.SKU, skus, words, certain=certain))
 
 
 def _names(mapped: Mapped | None, key: str) -> dict[str, str]:
@@ -202,7 +219,7 @@ def _of_type(sales: Mapped, written: str, types: pd.Series, values: Sequence[str
     found = []
     for value in sorted(values):
         of_value = units[types == value]
-        words = f"'{value}': {len(of_value):,} rows, {of_value.sum():,.0f} units"
+        words = f"'{value}': {numbered(len(of_value), '# row[s]')}, {numbered(int(of_value.sum()), '# unit[s]')}"
         if _NO_SALE.fullmatch(plain(value)):
             found.append((value, words))
         elif _RETURN.fullmatch(plain(value)) and (of_value > 0).mean() > _HALF:

@@ -25,6 +25,8 @@ _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 # Fewest dates from which the frequency is judged.
 _DATES = 8
 _IDS_SHOWN = 5
+# Languages whose dates have the day first.
+_DAY_FIRST = {"es": "Spanish", "de": "German"}
 _TIME = re.compile(r"[T ](?!00:00(:00(\.0*)?)?)\d{1,2}:\d{2}")
 # Below this share of known ids the column itself is in doubt.
 _FEW = 0.5
@@ -92,8 +94,7 @@ class Proposal:
         """All open questions, with their table."""
         missing = [f"no file with {table} was recognized; Restock needs it" for table in self.missing]
         found = [f"sources.{table}: {text}" for table, of in self.tables.items() for text in of.questions]
-        dc = [f"sources.dc_stock: does {', '.join(self.centers)} supply the stores?"] if self.centers else []
-        return [*missing, *found, *dc, *self.notes]
+        return [*missing, *found, *self.notes]
 
     @property
     def centers(self) -> list[str]:
@@ -113,7 +114,9 @@ def propose(folder: Path, home: Path) -> Proposal:
     sheets, skipped = read_folder(folder)
     found, unknown = assign(sheets)
     left = rows_to_leave_out(found)
-    tables = {table: _table(mapped, sheets, home, left[table], found) for table, mapped in found.items()}
+    language = language_of([name for sheet in sheets for name in sheet.columns])
+    order = _date_order(found, language)
+    tables = {table: _table(mapped, sheets, home, left[table], found, order) for table, mapped in found.items()}
     days = _sales_days(tables.get("sales"))
     return Proposal(
         name=folder.resolve().name,
@@ -123,14 +126,36 @@ def propose(folder: Path, home: Path) -> Proposal:
         times=_time_of_day(tables.get("sales")),
         first=days[0] if days else None,
         last=days[-1] if days else None,
-        language=language_of([name for sheet in sheets for name in sheet.columns]),
+        language=language,
         missing=[table for table in REQUIRED_TABLES if table not in found],
         notes=[*skipped, *unknown],
     )
 
 
+def _date_order(found: Mapping[str, Mapped], language: str | None) -> Finding | None:
+    """``%d`` or ``%m``: what the dates of all files begin with, by those that decide it, else by the language."""
+    forms = [
+        (form.value[:2], table)
+        for table, mapped in found.items()
+        for name in mapped.columns
+        if mapped.sheet.columns[mapped.columns[name]].is_date and (form := date_format(mapped.column(name)))
+        if form.value and form.value.startswith(("%d", "%m"))
+    ]
+    orders = {order for order, _ in forms}
+    if len(orders) == 1:
+        return Finding(forms[0][0], f"as in {forms[0][1]}")
+    if not orders and language in _DAY_FIRST:
+        return Finding("%d", f"column names are {_DAY_FIRST[language]}, so the day is first")
+    return None
+
+
 def _table(
-    mapped: Mapped, sheets: Sequence[Sheet], home: Path, left: list[LeftOut], found: Mapping[str, Mapped]
+    mapped: Mapped,
+    sheets: Sequence[Sheet],
+    home: Path,
+    left: list[LeftOut],
+    found: Mapping[str, Mapped],
+    order: Finding | None,
 ) -> TableProposal:
     questions = list(mapped.questions)
     path = _glob([sheet.path for sheet in mapped.sheets], {sheet.path for sheet in sheets}, home)
@@ -139,30 +164,33 @@ def _table(
         questions.append(f"no pattern matches exactly {names}; give them similar names. Only the first file is read")
         mapped.sheets = mapped.sheets[:1]
         path = _relative(mapped.sheet.path, home)
-    reading = _reading(mapped, questions)
+    reading = _reading(mapped, questions, order)
     questions += [f"{item.column}: {item.evidence}" for item in left if not item.certain and "?" in item.evidence]
     questions += _unknown_ids(mapped, left, found)
     return TableProposal(mapped, path, reading, left, questions, _unused(mapped, left))
 
 
-def _reading(mapped: Mapped, questions: list[str]) -> dict[str, Finding]:
+def _reading(mapped: Mapped, questions: list[str], order: Finding | None) -> dict[str, Finding]:
     """How the files are written; files that differ are a question."""
-    first = mapped.sheet
     reading: dict[str, Finding] = {}
     for key in ("sheet", "encoding", "delimiter", "header_row"):
-        value = getattr(first.source, key)
-        if key not in first.evidence or (key == "sheet" and first.sheet is None):
+        # Encoding and delimiter are those of the text files among them.
+        sheets = [sheet for sheet in mapped.sheets if key in sheet.evidence]
+        if not sheets or (key == "sheet" and sheets[0].sheet is None):
             continue
-        reading[key] = Finding(str(value), first.evidence[key])
-        others = {str(getattr(sheet.source, key)) for sheet in mapped.sheets} - {str(value)}
-        if others and key != "header_row":
-            questions.append(f"{key} differs between the files: {value}, {', '.join(sorted(others))}")
-        elif others:
-            # The reading code finds the header of every file by the mapped names.
-            del reading[key]
-    if first.kind in _TEXT_FILES or any(_is_text_number(column) for column in first.columns.values()):
-        _add_marks(mapped, reading, questions)
-    _add_date_format(mapped, reading, questions)
+        values = list(dict.fromkeys(str(getattr(sheet.source, key)) for sheet in sheets))
+        if key == "header_row":
+            # The reading code finds the header of every file by the mapped names; a single file states it.
+            if values != ["1"] and len(mapped.sheets) == 1:
+                reading[key] = Finding(values[0], sheets[0].evidence[key])
+            continue
+        reading[key] = Finding(values[0], sheets[0].evidence[key])
+        if len(values) > 1:
+            questions.append(f"{key} differs between the files: {', '.join(sorted(values))}")
+    texts = [sheet for sheet in mapped.sheets if sheet.kind in _TEXT_FILES]
+    if texts or any(_is_text_number(column) for column in mapped.sheet.columns.values()):
+        _add_marks(mapped, texts or mapped.sheets, reading, questions)
+    _add_date_format(mapped, reading, questions, order)
     return reading
 
 
@@ -170,11 +198,11 @@ def _is_text_number(column: Column) -> bool:
     return column.is_number and any("," in text for text in column.texts)
 
 
-def _add_marks(mapped: Mapped, reading: dict[str, Finding], questions: list[str]) -> None:
+def _add_marks(mapped: Mapped, sheets: Sequence[Sheet], reading: dict[str, Finding], questions: list[str]) -> None:
     contract = TABLES[mapped.table]
     numbers = [
-        mapped.column(name)
-        for name in mapped.columns
+        merged([sheet.columns[written] for sheet in sheets if written in sheet.columns])
+        for name, written in mapped.columns.items()
         if (rule := contract.rule(name)) is not None and rule.kind == "number"
     ]
     marks: NumberMarks = number_marks(numbers)
@@ -186,9 +214,9 @@ def _add_marks(mapped: Mapped, reading: dict[str, Finding], questions: list[str]
         reading["thousands"] = marks.thousands
 
 
-def _add_date_format(mapped: Mapped, reading: dict[str, Finding], questions: list[str]) -> None:
+def _add_date_format(mapped: Mapped, reading: dict[str, Finding], questions: list[str], order: Finding | None) -> None:
     dates = [name for name in mapped.columns if mapped.sheet.columns[mapped.columns[name]].is_date]
-    formats = {name: date_format(mapped.column(name)) for name in dates}
+    formats = {name: _in_order(date_format(mapped.column(name)), order) for name in dates}
     given = [form for form in formats.values() if form]
     decided = {form.value for form in given if form.value}
     if len(decided) > 1 or (decided and len(given) < len(formats)):
@@ -198,6 +226,14 @@ def _add_date_format(mapped: Mapped, reading: dict[str, Finding], questions: lis
         reading["date_format"] = chosen
         if chosen.value is None:
             questions.append(f"date_format: {chosen.evidence}")
+
+
+def _in_order(form: Finding | None, order: Finding | None) -> Finding | None:
+    """Decide between day and month first as the other files do."""
+    if form is None or form.value is not None or order is None:
+        return form
+    chosen = next((option for option in form.options if option.startswith(str(order.value))), None)
+    return Finding(chosen, f"{order.evidence}; {form.evidence}") if chosen else form
 
 
 def _unknown_ids(mapped: Mapped, left: Sequence[LeftOut], found: Mapping[str, Mapped]) -> list[str]:

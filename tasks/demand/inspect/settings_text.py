@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from schemas import columns as c
-from tasks.demand.inspect.left_out import LeftOut, is_left_out
+from schemas.errors import numbered
+from tasks.demand.inspect.left_out import LeftOut
 from tasks.demand.inspect.proposal import REQUIRED_TABLES, Proposal, TableProposal
 
 _WIDTH = 100
@@ -67,10 +68,10 @@ def understood(proposal: Proposal, settings_file: Path) -> list[str]:
     for table, of_table in proposal.tables.items():
         mapped = of_table.mapped
         lines.append(f"  {table:<12} {of_table.path}" + (f", sheet {mapped.sheet.sheet}" if mapped.sheet.sheet else ""))
-        facts = [f"{mapped.rows:,} rows in {len(mapped.sheets)} file{'s' if len(mapped.sheets) > 1 else ''}"]
+        facts = [f"{numbered(mapped.rows, '# row[s]')} in {numbered(len(mapped.sheets), '# file[s]')}"]
         facts += [f"{key} {_shown(of_table.reading[key].value)}" for key in _READING[1:] if _decided(of_table, key)]
         ignored = sum(len(item.values) for item in of_table.left_out if item.certain)
-        facts += [f"{ignored} values ignored"] if ignored else []
+        facts += [numbered(ignored, "# value[s] ignored")] if ignored else []
         lines += wrap(", ".join(facts), _WIDTH - 24, initial_indent=" " * 15, subsequent_indent=" " * 15)
         columns = ", ".join(f"{ours} = {written}" for ours, written in mapped.columns.items())
         lines += wrap(columns, _WIDTH - 24, initial_indent=" " * 15, subsequent_indent=" " * 15)
@@ -119,7 +120,7 @@ def _table(table: str, of_table: TableProposal) -> list[str]:
     files = f"{len(mapped.sheets)} files, " if len(mapped.sheets) > 1 else ""
     need = "" if table in REQUIRED_TABLES else " (optional)"
     lines = [_line(2, f"{table}:", f"{_MEANING[table]}{need}")]
-    lines.append(_line(4, f"path: {_yaml(of_table.path)}", f"{files}{mapped.rows:,} rows"))
+    lines.append(_line(4, f"path: {_yaml(of_table.path)}", files + numbered(mapped.rows, "# row[s]")))
     for text in of_table.questions:
         lines += _comment(4, f"decide: {text}")
     for key in _READING:
@@ -127,7 +128,7 @@ def _table(table: str, of_table: TableProposal) -> list[str]:
         if found is None:
             continue
         if found.value is None:
-            options = {"decimal": (",", "."), "date_format": ("%d/%m/%Y", "%m/%d/%Y")}.get(key, ())
+            options = found.options or {"decimal": (",", ".")}.get(key, ())
             lines += [f"    # {key}: {_yaml(option)}" for option in options]
             continue
         value = found.value if key == "header_row" else _yaml(found.value)
@@ -145,21 +146,20 @@ def _table(table: str, of_table: TableProposal) -> list[str]:
 
 
 def _dc_stock(proposal: Proposal) -> list[str]:
-    """Commented lines for a distribution center whose stock is in the file of the stores."""
+    """The stock of a distribution center whose rows are in the file of the stores."""
     centers = proposal.centers
     if not centers:
         return []
     stock = proposal.tables["stock"]
-    store = stock.mapped.columns[c.STORE_ID]
-    totals = [value for item in stock.left_out if not item.dc and item.column == c.STORE_ID for value in item.values]
-    stores = [text for text in stock.mapped.count(c.STORE_ID) if not is_left_out(stock.left_out, c.STORE_ID, text)]
-    others = [*sorted(stores), *totals]
     source: dict[str, Any] = {"path": stock.path}
     source |= {key: found.value for key, found in stock.reading.items() if found.value and key != "header_row"}
     source["columns"] = {c.SKU: stock.mapped.columns[c.SKU], c.AVAILABLE: stock.mapped.columns[c.ON_HAND]}
-    source["ignore"] = {store: others}
-    question = f"decide: does {', '.join(centers)} supply the stores, with all of this stock? Then take the next line:"
-    return [*_comment(2, question), f"  # dc_stock: {_yaml(source)}"]
+    source["only"] = {stock.mapped.columns[c.STORE_ID]: centers}
+    why = (
+        f"stock of {', '.join(centers)} in the file of the stores: limits what can be sent. Remove the next line if "
+        "another distribution center supplies the stores"
+    )
+    return [*_comment(2, why), f"  dc_stock: {_yaml(source)}"]
 
 
 def _ignored(left: list[LeftOut]) -> list[str]:

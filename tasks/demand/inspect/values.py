@@ -14,6 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas.raw import as_text, is_text
+from schemas.settings import SourceSettings
+from tasks.demand.ingest.dates import parse_dates
 
 # Share of a column's filled cells that must be of a kind; total rows and typing errors are the rest.
 _MOST = 0.9
@@ -24,6 +26,11 @@ _GROUPED = {mark: re.compile(rf"[-+]?[1-9]\d{{0,2}}(\{mark}\d{{3}})+-?") for mar
 _LONG = re.compile(r"[-+]?\d{4,}-?")
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 _COMPACT = re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01])")
+_WEEK_MARK = "(W|KW|CW|WK)"
+_PERIOD = re.compile(
+    rf"(19|20)\d{{2}}([-/](0[1-9]|1[0-2])|[-/ ]?{_WEEK_MARK}[-/ ]?\d{{1,2}})|"
+    rf"{_WEEK_MARK}[-/ ]?\d{{1,2}}[-/ ](19|20)\d{{2}}"
+)
 _PARTS = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{4}|\d{2})([ T].*)?")
 _TIMES = {re.compile(r" \d{1,2}:\d{2}"): " %H:%M", re.compile(r" \d{1,2}:\d{2}:\d{2}"): " %H:%M:%S"}
 _LARGEST_MONTH = 12
@@ -84,7 +91,7 @@ class Column:
     @cached_property
     def is_date(self) -> bool:
         """Whether most cells are dates."""
-        return max(self.share(_ISO), self.share(_PARTS), self.share(_COMPACT)) >= _MOST
+        return sum(self.share(form) for form in (_ISO, _PARTS, _COMPACT, _PERIOD)) >= _MOST
 
     @cached_property
     def has_fractions(self) -> bool:
@@ -101,10 +108,12 @@ class Finding:
     Attributes:
         value: as the settings have it.
         evidence: why, in words.
+        options: the values between which nothing decides.
     """
 
     value: str | None
     evidence: str
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -157,7 +166,7 @@ def date_format(column: Column) -> Finding | None:
     The order of day and month follows from a number above 12, else from the order in which the days lie closer
     together. Otherwise it stays open.
     """
-    if max(column.share(_ISO), column.share(_COMPACT)) >= _MOST:
+    if sum(column.share(form) for form in (_ISO, _COMPACT, _PERIOD)) >= _MOST:
         return None
     parts = [match for text in column.texts if (match := _PARTS.fullmatch(text))]
     if not parts:
@@ -181,7 +190,7 @@ def date_format(column: Column) -> Finding | None:
 def days_of(column: Column, form: str | None) -> list[date]:
     """The distinct days of a date column that can be read, sorted."""
     texts = pd.Series(column.texts, dtype=object)
-    days = pd.to_datetime(texts, format=form or "ISO8601", errors="coerce", utc=form is None)
+    days = parse_dates(texts, SourceSettings(path="", date_format=form), periods=True)
     return sorted(set(days.dropna().dt.date))
 
 
@@ -197,7 +206,8 @@ def _by_run_of_days(parts: Sequence[tuple[str, str, str]], day_first: str, month
         return Finding(day_first, "with the day first the dates are consecutive days")
     if density[1] > _DENSER * density[0]:
         return Finding(month_first, "with the month first the dates are consecutive days")
-    return Finding(None, f"no number above 12 shows whether {example} has the day or the month first")
+    words = f"no number above 12 shows whether {example} has the day or the month first"
+    return Finding(None, words, (day_first, month_first))
 
 
 def _day(year: str, month: str, day: str) -> date | None:

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from textwrap import wrap
 
 from schemas.alarms import Alarm
+from schemas.errors import numbered
 from schemas.frequency import Frequency
 from schemas.settings import Settings
 from tasks.demand.ingest.validation import ValidatedTables
@@ -64,16 +65,20 @@ def _tables(valid: ValidatedTables) -> list[str]:
 def _sales(sales: SalesFigures, frequency: str, as_of: date) -> list[str]:
     days = (sales.last - sales.first).days + 1
     age = (as_of - sales.last).days
-    lines = [f"Sales from {sales.first} to {sales.last} ({days:,} days), frequency {frequency}"]
+    lines = [f"Sales from {sales.first} to {sales.last} ({numbered(days, '# day[s]')}), frequency {frequency}"]
     lines += _wrapped(
-        f"{sales.lines:,} lines, {sales.units:,.0f} units, {sales.returns:,} lines with returns "
-        f"({sales.returns / sales.lines:.1%}; they count as 0 units)",
+        f"{numbered(sales.lines, '# line[s]')}, {numbered(round(sales.units), '# unit[s]')}, "
+        f"{numbered(sales.returns, '# line[s]')} with returns ({sales.returns / sales.lines:.1%}; they count as 0 "
+        "units)",
         2,
     )
-    lines.append(f"  {_count(sales.stores, 'store')}, {sales.skus:,} SKUs, {sales.categories:,} categories with sales")
-    lines += _wrapped(f"last sales: {_count(age, 'day')} before the run date", 2)
+    lines.append(
+        f"  {numbered(sales.stores, '# store[s]')}, {numbered(sales.skus, '# SKU[s]')}, "
+        f"{numbered(sales.categories, '# categor[y|ies]')} with sales"
+    )
+    lines += _wrapped(f"last sales: {numbered(age, '# day[s]')} before the run date", 2)
     if sales.later:
-        lines += _wrapped(f"{sales.later:,} accepted lines on or after the run date are not used", 2)
+        lines += _wrapped(numbered(sales.later, "# accepted line[s] on or after the run date [is|are] not used"), 2)
     return lines
 
 
@@ -108,7 +113,7 @@ def _gaps(sales: SalesFigures, kind: str) -> list[str]:
     for store, (count, longest_gap) in missing[:_SHOWN]:
         lines += _wrapped(f"store {store}: {count:,} {unit}; the longest gap is {_span(longest_gap)}", 2)
     if len(missing) > _SHOWN:
-        lines.append(f"  and {len(missing) - _SHOWN:,} stores with fewer")
+        lines.append(numbered(len(missing) - _SHOWN, "  and # store[s] with fewer"))
     return lines
 
 
@@ -119,9 +124,9 @@ def _stores_and_skus(sales: SalesFigures) -> list[str]:
             named = [
                 f"{store} ({day})" for store, day in sorted(stores.items(), key=lambda item: item[1], reverse=True)
             ]
-            lines += _wrapped(f"{_count(len(stores), 'store')}, {what}: {_few(named)}", 2)
+            lines += _wrapped(f"{numbered(len(stores), '# store[s]')}, {what}: {_few(named)}", 2)
     if sales.silent_stores:
-        silent = _count(len(sales.silent_stores), "listed store")
+        silent = numbered(len(sales.silent_stores), "# listed store[s]")
         lines += _wrapped(f"{silent} without sales: {_few(sales.silent_stores)}", 2)
     if sales.unsold:
         listed = sales.skus + len(sales.unsold)
@@ -141,7 +146,7 @@ def _stock(stock: StockFigures | None, sales: SalesFigures, as_of: date) -> list
     if stock.counted:
         age = (as_of - stock.counted).days
         late = "; sold since then: not deducted" if sales.last > stock.counted else ""
-        lines += _wrapped(f"counted on {stock.counted}, {_count(age, 'day')} before the run date{late}", 2)
+        lines += _wrapped(f"counted on {stock.counted}, {numbered(age, '# day[s]')} before the run date{late}", 2)
     else:
         lines += _wrapped(f"the file has no date: it is taken as the count before opening on {as_of}", 2)
     missing, examples = stock.sold_without_row
@@ -151,7 +156,8 @@ def _stock(stock: StockFigures | None, sales: SalesFigures, as_of: date) -> list
     lines += _wrapped(f"{recent}, {stock.empty:,} have nothing on hand", 2)
     pairs, units = stock.stock_without_sale
     if pairs:
-        lines += _wrapped(f"{pairs:,} pairs have stock and never sold: {units:,.0f} units", 2)
+        unsold = numbered(pairs, "# pair[s] [has|have] stock and never sold")
+        lines += _wrapped(f"{unsold}: {numbered(round(units), '# unit[s]')}", 2)
     if stock.dc_units is not None:
         lines.append(f"  distribution center: {stock.dc_units:,.0f} units")
     return lines
@@ -197,10 +203,6 @@ def _spans(gaps: Sequence[Gap]) -> str:
 
 def _span(gap: Gap) -> str:
     return str(gap.first) if gap.first == gap.last else f"{gap.first} to {gap.last}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _few(items: Sequence[str], count: int | None = None) -> str:

@@ -100,7 +100,7 @@ def test_a_calendar_that_begins_after_the_sales_is_warned_of():
 
 def test_stores_without_rows_in_the_horizon_are_named():
     table = pd.DataFrame({c.DATE: [*days(8), *days(3)], c.STORE_ID: ["s1"] * 8 + ["s2"] * 3, c.PROMO: [0, 1] * 5 + [1]})
-    assert "1 stores have no row in the horizon (s2)" in read(table).warnings[0]
+    assert "1 store has no row in the horizon (s2)" in read(table).warnings[0]
 
 
 def test_a_daily_calendar_is_summed_up_by_week():

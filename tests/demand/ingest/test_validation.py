@@ -430,7 +430,7 @@ def test_the_limit_is_a_share_of_each_table() -> None:
     message = error_of(limited, sales=[*rows, sale(units="y"), sale(store_id="9", sku="9")])
     assert "sales: 3 of 102 rows are bad (2.9%); at most 1.0% may be (quality.max_quarantined_share)" in message
     assert "\n  - units: not a number: 2 rows (sales.csv rows 100, 101): 'x' 1, 'y' 1" in message
-    assert "\n  - sku: not in table products: 1 rows (sales.csv row 102): '9' 1" in message
+    assert "\n  - sku: not in table products: 1 row (sales.csv row 102): '9' 1" in message
     assert "'7' is not '007'" in message
     assert "--set 'quality.max_quarantined_share={sales: 0.03}'" in message
     assert len(validate(settings(quality={"max_quarantined_share": {"sales": 0.03}}), sales=rows).quarantine) == 1
@@ -449,7 +449,7 @@ def test_rejected_products_say_what_follows() -> None:
     sales = [sale(), sale(sku="8,41234E+12"), sale(sku="8,41234E+12")]
     message = error_of(settings(quality={"max_quarantined_share": 0.1}), products=products, sales=sales)
     assert (
-        "sku: number in scientific notation instead of a code: 1 rows (products.csv row 3): '8,41234E+12' 1" in message
+        "sku: number in scientific notation instead of a code: 1 row (products.csv row 3): '8,41234E+12' 1" in message
     )
     assert "If you accept these 1 products as rejected, 2 rows of sales that refer to them are rejected too." in message
     assert "Format the column as text" in message

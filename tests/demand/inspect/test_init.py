@@ -50,7 +50,7 @@ def test_spanish_exports(tmp_path: Path) -> None:
     WRITERS["spanish"](tmp_path / "exports")
     settings, lines = init(tmp_path)
     sources = settings["sources"]
-    assert list(sources) == ["sales", "products", "stores", "stock"]
+    assert list(sources) == ["sales", "products", "stores", "stock", "dc_stock"]
     sales = sources["sales"]
     assert sales["path"] == "exports/ventas_*.csv"
     assert (sales["encoding"], sales["delimiter"], sales["decimal"], sales["date_format"]) == (
@@ -71,19 +71,43 @@ def test_spanish_exports(tmp_path: Path) -> None:
     text = (tmp_path / "settings.yaml").read_text("utf-8")
     assert "138 rows of bags or services that are not in products" in text
     assert "rows 1 to 4 are titles" in text
-    assert "# decide: does CD supply the stores" in text
+    assert sources["dc_stock"]["only"] == {"Bodega": ["CD"]}
     assert max(len(line) for line in lines if not line.startswith(("Written", "Next"))) <= 80
 
 
-def test_the_commented_stock_of_the_distribution_center_can_be_used(tmp_path: Path) -> None:
+def test_the_stock_of_the_distribution_center_is_read_from_the_file_of_the_stores(tmp_path: Path) -> None:
     WRITERS["spanish"](tmp_path / "exports")
     init(tmp_path)
-    file = tmp_path / "settings.yaml"
-    file.write_text(file.read_text("utf-8").replace("  # dc_stock: ", "  dc_stock: "), "utf-8")
     checked = check(tmp_path)
     assert checked.error is None
     assert checked.stock is not None
     assert checked.stock.dc_units == 40 * len(skus())
+
+
+def test_other_files_of_the_folder_decide_what_one_file_leaves_open(tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    head = ("Date", "Store No", "Item No", "Qty Sold", "Net")
+    january = [(f"{1 + i % 28:02d}.01.2024", "01", sku, 1, "1.234,5") for i, sku in enumerate(skus())]
+    write_text(folder / "sales_export.csv", [head, *january, ("01.01.2024", "01", "BAG1", 1, "0,1")], ";", "cp1252")
+    february = [(date(2024, 2, 1 + i % 28), "01", sku, 1, 1234.5) for i, sku in enumerate(skus())]
+    write_sheets(folder / "sales_export_2.xlsx", {"S": [("Sales report",), (), head, *february]})
+    write_text(folder / "stores.csv", [("Store No", "Name", "Opening date"), ("01", "A", "03.04.2015")], ";", "utf-8")
+    write_text(
+        folder / "items.csv",
+        [("Item No", "Description", "Brand"), ("BAG1", "Carrier bag", "")]
+        + [(sku, f"Boot {sku}", "x") for sku in skus()],
+        ",",
+        "utf-8",
+    )
+    write_text(folder / "stock.csv", [("Store No", "Item No", "On hand"), ("01", skus()[0], 4)], ",", "utf-8")
+    settings, lines = init(tmp_path)
+    assert "The files leave no question open." in lines
+    assert settings["sources"]["stores"]["date_format"] == "%d.%m.%Y"
+    assert settings["sources"]["products"]["ignore"] == settings["sources"]["sales"]["ignore"] == {c.SKU: ["BAG1"]}
+    sales = check_tables(load_settings(tmp_path / "settings.yaml"), date(2024, 3, 1)).valid.tables["sales"]
+    assert sales[c.NET_AMOUNT].eq(1234.5).all()
+    assert len(sales) == 2 * len(skus())
 
 
 def test_german_exports(tmp_path: Path) -> None:
