@@ -355,6 +355,12 @@ _FACTS = (
         "The published plan serves less of the expected demand than the service level.",
         "Read the shortages: DC stock, storage capacity or deliveries are too low. A holding cost also lowers it.",
     ),
+    AlarmFacts(
+        "plan_far_above_bound",
+        Severity.WARNING,
+        "The cost of the published plan is more than 15 % above the lower bound and the cost of uncertain demand.",
+        "Add policies to `inventory.policies`, or raise `expert.inventory.genetic.generations`, and run again.",
+    ),
 )
 ALARMS = {facts.name: facts for facts in _FACTS}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
+import pandas as pd
+
 from schemas.facts import PolicyFacts
 from schemas.panel import Forecast, Panel
 from schemas.plan import Plan, PlanProblem
@@ -52,6 +54,18 @@ class SamplingForecaster(FittedForecaster, Protocol):
 
     def predict_with_paths(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
         """The forecast of :meth:`predict`, with ``paths`` unless they are too large."""
+        ...
+
+
+@runtime_checkable
+class ExplainedForecaster(FittedForecaster, Protocol):
+    """A fitted model that can say what its forecasts are made of."""
+
+    def parts(self, panel: Panel) -> pd.DataFrame:
+        """The parts of every median of the horizon, in units: store_id, category, date, part, units.
+
+        The parts of a row of the horizon add up to its median before closed periods are set to 0.
+        """
         ...
 
 

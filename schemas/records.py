@@ -167,7 +167,8 @@ class ForecastRecord(Record):
     The table has columns cutoff, store_id, category, date, model, mean and one per quantile;
     the rows whose cutoff is the first forecast period are the live forecast, the others belong to folds.
     ``live`` says whether there are live rows. ``paths`` are sample paths of the live forecast, where the model has
-    its own: store_id, category, date, model and one column per path.
+    its own: store_id, category, date, model and one column per path. ``parts`` explain the live medians, where the
+    model can: store_id, category, date, part, units, model.
     """
 
     model: str
@@ -175,19 +176,21 @@ class ForecastRecord(Record):
     series: int
     live: bool = True
     paths: TableRef | None = None
+    parts: TableRef | None = None
     failures: list[Failure] = []
     notes: list[str] = []
     seconds: float = 0.0
 
 
 class ComparisonRecord(Record):
-    """Backtest, metrics and champions, the live forecasts with their champion flag, and models' own sample paths."""
+    """Backtest, metrics, champions, live forecasts with their champion flag, sample paths and parts of the models."""
 
     backtest: TableRef
     metrics: TableRef
     champions: TableRef
     forecast: TableRef
     paths: list[TableRef] = []
+    parts: list[TableRef] = []
     failures: list[Failure] = []
     notes: list[str] = []
     alarms: list[Alarm] = []
@@ -206,6 +209,7 @@ class PlanInputs(Record):
         backtest: fold forecasts.
         champions: model per series.
         paths: sample paths of models that have their own.
+        parts: parts of the forecasts, for ``restock explain``; the plan does not read them.
         stock_counted: any stock was counted on or before ``as_of``.
         holding_factor: overstock cost multiplier calibrated by replay; None without calibration.
     """
@@ -217,6 +221,7 @@ class PlanInputs(Record):
     backtest: TableRef
     champions: TableRef
     paths: list[TableRef] = []
+    parts: list[TableRef] = []
     stock_counted: bool = False
     holding_factor: float | None = None
 

@@ -33,7 +33,7 @@ def why(settings_file: str, as_of: date, store: str, sku: str, overrides: tuple[
 @date_option("--date", "day", "Select a period of the horizon by its first day, YYYY-MM-DD.")
 @set_option
 def explain(settings_file: str, as_of: date, store: str, category: str, day: date, overrides: tuple[str, ...]) -> None:
-    """Explain what raised or lowered one forecast."""
+    """Explain a published forecast: parts that add up to it, by its own model."""
     from flows.preparation import prepare_run
     from tasks.answers.explain import explain_forecast
 

@@ -11,6 +11,8 @@ CUTOFF = "cutoff"
 ACTUAL = "actual"
 LEVEL = "level"
 WHY = "why"
+WEIGHT = "weight"
+PART = "part"
 
 # selection and reconciliation
 RELATIVE_LOSS = "relative_loss"

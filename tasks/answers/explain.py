@@ -1,39 +1,48 @@
-"""``restock explain``: explain what raised or lowered the forecast of one series and date."""
+"""``restock explain``: what a published forecast is made of, from the run's own files."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.errors import ConfigError, first_few
-from schemas.panel import Panel
+from schemas.errors import ConfigError, StorageError, first_few
+from schemas.outputs import MANIFEST
+from schemas.records import PlanInputs
 from schemas.run import RunContext
-from schemas.settings import Settings, XgboostSettings
-from schemas.settings.slices import IngestSlice, PanelSlice
-from tasks.demand.cleaning.prepared import prepare
-from tasks.demand.ingest.validation import validate_tables
-from tasks.demand.panel import build_panel
-from tasks.forecasting.registry import threads_per_shard
-from tasks.forecasting.trees.booster import FEATURE, GAIN
-from tasks.forecasting.trees.contributions import VALUE, explain
-from tasks.forecasting.trees.direct import XgboostForecaster
 from tasks.publication.earlier_runs import preview_key, run_key
+from tasks.publication.manifest import PLAN_INPUTS
+from tasks.report.language import Language, message
 from tasks.storage.lake import Lake, open_lake
-from tasks.storage.source_files import expand_sources, read_tables
 
-# Parts smaller than this (in units), and parts after the first PARTS_SHOWN, are summed into one line.
-SMALLEST_PART, PARTS_SHOWN = 0.005, 14
-FEATURES_SHOWN = 10
-FORECAST_FILE = "forecast.parquet"
+FORECAST_FILE, BACKTEST_FILE, CHAMPIONS_FILE = "forecast.parquet", "backtest.parquet", "champions.parquet"
+ENSEMBLE = "ensemble"
+# Most periods before the run date whose mean is the recent level.
+RECENT_PERIODS = 28
+WEEKDAYS = 7
+_PARTS = {
+    "level": message("recent level of sales"),
+    "season": message("season of earlier years"),
+    "calendar": message("weekday, holidays and other calendar"),
+    "promotions": message("promotions"),
+    "price": message("price"),
+    "stock": message("stock"),
+    "store and product": message("store and product"),
+}
 
 
 def explain_forecast(run: RunContext, store: str, category: str, on: date) -> list[str]:
-    """Explain one forecast: the parts of XGBoost's median, and the most important features over all series.
+    """Explain the published forecast of one series and period: parts that add up to the expected units.
 
-    Refits XGBoost on the data before the run date, which takes up to a minute on the largest data sets.
+    Everything is read from the run's folder and from the parts that its models stored. Nothing is fitted again. XGBoost
+    is split into what level, season, calendar, promotions and price add. A model without such parts is split into the
+    recent level, the change of the whole horizon, the weekday and the period itself. The ensemble is split into its
+    members, and each member into its parts.
 
     Args:
         run: Settings and run date of the finished run.
@@ -45,70 +54,174 @@ def explain_forecast(run: RunContext, store: str, category: str, on: date) -> li
         The explanation, as lines of text.
 
     Raises:
-        ConfigError: The series or the period does not exist.
-        DataContractError: An input table cannot be read.
+        ConfigError: No run has this date, or the series or the period does not exist in it.
     """
-    settings, day = run.settings, pd.Timestamp(on)
-    raw = read_tables(expand_sources(settings.sources), settings.sources)
-    tables = validate_tables(raw, IngestSlice.of(settings)).tables
-    panel = build_panel(prepare(tables, PanelSlice.of(settings), run.as_of)).panel
-    _check(panel, store, category, day)
-    forecaster = XgboostForecaster(
-        settings.models.xgboost or XgboostSettings(), settings.quantiles, threads_per_shard(settings)
-    )
-    fitted = forecaster.fit(panel, settings.seed)
-    parts = explain(fitted, panel, store, category, day)
-    if parts.empty:
-        return ["XGBoost was not trained: too few observed periods across all series."]
+    lake, say = open_lake(run.settings.storage), Language.of(run.settings)
+    folder = _folder(lake, run)
+    day = pd.Timestamp(on)
+    own = _series(_table(lake, f"{folder}/{FORECAST_FILE}"), store, category)
+    _check_period(own, day)
+    name = str(own.loc[own[c.CHAMPION].astype(bool), c.MODEL].iloc[0])
+    chosen = own[own[c.MODEL].eq(name) & own[c.DATE].eq(day)].iloc[0]
+    past = _past(_series(_table(lake, f"{folder}/{BACKTEST_FILE}"), store, category, missing_ok=True), day, own)
+    parts = _model_parts(lake, folder, store, category, day)
+    champions = _series(_table(lake, f"{folder}/{CHAMPIONS_FILE}"), store, category, missing_ok=True)
+    low, high = _outer_quantiles(chosen)
     lines = [
-        f"Store {store}, {category}, {day.date()}: XGBoost's median is {parts[c.UNITS].sum():,.2f} units, the sum of",
+        say(
+            "Store {store}, {category}, {date}: {units} units are expected. Median {median}; {low} to {high} in {share} "
+            "of all cases.",
+            store=store,
+            category=category,
+            date=say.day(on),
+            units=say.number(chosen[c.MEAN], 2),
+            median=say.number(chosen[c.MEDIAN], 2),
+            low=say.number(chosen[low], 2),
+            high=say.number(chosen[high], 2),
+            share=say.percent(_level(high) - _level(low), 0),
+        ),
+        say("Model: {model}. {reason}", model=name, reason="; ".join(champions[c.WHY].astype(str))),
         "",
-        *_part_lines(parts),
-        "",
-        *_published(open_lake(settings.storage), settings, run, (store, category, day)),
-        "",
-        "Most important features of XGBoost over all series (mean gain of the splits):",
     ]
-    gains = fitted.feature_importance().head(FEATURES_SHOWN)
-    return [*lines, *(f"{gain:14,.1f}  {name}" for name, gain in zip(gains[FEATURE], gains[GAIN], strict=True))]
+    if name == ENSEMBLE and c.WEIGHT in own.columns:
+        lines += _ensemble_lines(own, day, chosen, past, parts, say)
+    else:
+        lines += _lines(_parts_of(own, name, day, past, parts), float(chosen[c.MEAN]), say)
+    return [*lines, "", say("Stock-outs: periods in which the SKUs were out of stock are unknown, not low sales.")]
 
 
-def _check(panel: Panel, store: str, category: str, day: pd.Timestamp) -> None:
-    stores, categories = (panel.series[name].astype(str) for name in (c.STORE_ID, c.CATEGORY))
-    if not (stores == store).any():
-        raise ConfigError(
-            f"--store {store}: no sales before the run date. Known stores: {first_few(sorted(set(stores)))}"
+def _ensemble_lines(
+    own: pd.DataFrame, day: pd.Timestamp, chosen: pd.Series, past: pd.Series, parts: Mapping[str, Any], say: Language
+) -> list[str]:
+    """The members with their weights; then every member in its parts."""
+    members = own[own[c.DATE].eq(day) & (own[c.WEIGHT] > 0)].sort_values(c.WEIGHT, ascending=False, kind="stable")
+    total, lines, after = 0.0, [say("The ensemble is the weighted mean of its members:")], []
+    for model, weight, mean in members[[c.MODEL, c.WEIGHT, c.MEAN]].itertuples(index=False):
+        total += float(weight) * float(mean)
+        words = say(
+            "{share} of {model}: {units} units", share=say.percent(weight), model=model, units=say.number(mean, 2)
         )
-    own = categories[stores == store]
-    if category not in set(own):
-        raise ConfigError(
-            f"--category {category}: no sales in store {store}. Its categories: {first_few(sorted(set(own)))}"
-        )
-    if day not in panel.horizon_periods:
-        labels = [str(label.date()) for label in panel.horizon_periods]
-        raise ConfigError(f"--date {day.date()}: not in the horizon. Periods of the horizon: {first_few(labels)}")
+        lines.append(_line(float(weight) * float(mean), words, say))
+        after += ["", say("{model} in its parts:", model=model)]
+        after += _lines(_parts_of(own, str(model), day, past, parts), float(mean), say)
+    lines += _closing(float(chosen[c.MEAN]), total, say)
+    return [*lines, *after]
 
 
-def _part_lines(parts: pd.DataFrame) -> list[str]:
-    """Return one line per part, with the value of its feature, and one line for all small parts."""
-    large = parts[(parts[c.UNITS].abs() >= SMALLEST_PART)].head(PARTS_SHOWN)
+def _parts_of(
+    own: pd.DataFrame, model: str, day: pd.Timestamp, past: pd.Series, parts: Mapping[str, Any]
+) -> list[tuple[str, float]]:
+    """Named parts of a model's forecast, in units: those that it stored, or the pattern of its own horizon."""
+    rows = own[own[c.MODEL].eq(model)]
+    at = rows[rows[c.DATE].eq(day)].iloc[0]
+    if model in parts:
+        stored = parts[model]
+        found = [(_PARTS.get(str(name), str(name)), float(units)) for name, units in stored.items()]
+        return [
+            *found,
+            (message("expected value above the median, as sales are uneven"), float(at[c.MEAN] - at[c.MEDIAN])),
+        ]
+    means = rows.set_index(c.DATE)[c.MEAN].astype(float)
+    whole, level = float(means.mean()), float(past.mean()) if len(past) else float("nan")
+    found = [(message("mean of the forecast's horizon"), whole)]
+    if np.isfinite(level):
+        found = [
+            (message("sold per period in the last periods"), level),
+            (message("change of the whole horizon: trend and season"), whole - level),
+        ]
+    weekday = whole
+    if len(means) > WEEKDAYS and bool((means.index.to_series().diff().dropna() == pd.Timedelta(days=1)).all()):
+        weekday = float(means[means.index.dayofweek == day.dayofweek].mean())
+        found.append((message("weekday"), weekday - whole))
+    return [*found, (message("this period compared with similar ones"), float(at[c.MEAN]) - weekday)]
+
+
+def _lines(parts: list[tuple[str, float]], published: float, say: Language) -> list[str]:
+    """One line per part, and the sum."""
     lines = [
-        f"{units:+12,.2f}  {name}" + ("" if pd.isna(value) else f" = {value:,.4g}")
-        for name, value, units in zip(large[FEATURE], large[VALUE], large[c.UNITS], strict=True)
+        _line(units, say.known(name), say) for name, units in parts if say.number(abs(units), 2) != say.number(0, 2)
     ]
-    rest = parts.drop(large.index)[c.UNITS]
-    return [*lines, f"{rest.sum():+12,.2f}  {len(rest)} other parts"] if len(rest) else lines
+    return [*lines, *_closing(published, sum(units for _, units in parts), say)]
 
 
-def _published(lake: Lake, settings: Settings, run: RunContext, asked: tuple[str, str, pd.Timestamp]) -> list[str]:
-    """Return a line with the published forecast of the champion, or a line that says that no run has this date."""
+def _closing(published: float, total: float, say: Language) -> list[str]:
+    rest = published - total
+    small = say.number(abs(rest), 2) == say.number(0, 2)
+    words = say("calibration on past weeks, closed periods and agreement with totals")
+    return [*([] if small else [_line(rest, words, say)]), f"= {say.number(published, 2):>10}  {say('expected units')}"]
+
+
+def _line(units: float, words: str, say: Language) -> str:
+    return f"{'+' if units >= 0 else '−'} {say.number(abs(units), 2):>10}  {words}"
+
+
+def _past(backtest: pd.DataFrame, day: pd.Timestamp, own: pd.DataFrame) -> pd.Series:
+    """Known sales of the last periods before the horizon, one value per period."""
+    first = own[c.DATE].min()
+    known = backtest[backtest[c.DATE] < min(first, day)].drop_duplicates(c.DATE).dropna(subset=[c.ACTUAL])
+    return known.sort_values(c.DATE)[c.ACTUAL].astype(float).tail(RECENT_PERIODS)
+
+
+def _model_parts(lake: Lake, folder: str, store: str, category: str, day: pd.Timestamp) -> dict[str, Any]:
+    """Model to its stored parts of this forecast (part to units); models without parts are absent."""
+    found: dict[str, Any] = {}
+    for ref in _plan_inputs(lake, folder).parts:
+        try:
+            table = lake.read_table(ref)
+        except StorageError:
+            continue
+        same = table[c.STORE_ID].astype(str).eq(store) & table[c.CATEGORY].astype(str).eq(category)
+        for model, rows in table[same & table[c.DATE].eq(day)].groupby(c.MODEL, observed=True, sort=False):
+            found[str(model)] = dict(zip(rows[c.PART].astype(str), rows[c.UNITS], strict=True))
+    return found
+
+
+def _plan_inputs(lake: Lake, folder: str) -> PlanInputs:
+    import json
+
+    return PlanInputs.model_validate(json.loads(lake.read_bytes(f"{folder}/{MANIFEST}"))[PLAN_INPUTS])
+
+
+def _folder(lake: Lake, run: RunContext) -> str:
     for folder in (run_key(run.as_of), preview_key(run.as_of)):
         if lake.exists(f"{folder}/{FORECAST_FILE}"):
-            table = pd.read_parquet(io.BytesIO(lake.read_bytes(f"{folder}/{FORECAST_FILE}")))
-            same = table[c.CHAMPION] & table[c.DATE].eq(asked[2])
-            same &= table[c.STORE_ID].astype(str).eq(asked[0]) & table[c.CATEGORY].astype(str).eq(asked[1])
-            return [
-                f"The run's champion for this series is {model}: median {median:,.2f}, mean {mean:,.2f}."
-                for model, median, mean in table.loc[same, [c.MODEL, c.MEDIAN, c.MEAN]].itertuples(index=False)
-            ]
-    return [f"{settings.name} has no run of {run.as_of}, so the champion's forecast is not known."]
+            return folder
+    raise ConfigError(
+        f"--as-of {run.as_of}: {lake.uri(run_key(run.as_of))} does not contain {FORECAST_FILE}. To create it: restock "
+        f"weekly --settings FILE --as-of {run.as_of}"
+    )
+
+
+def _table(lake: Lake, key: str) -> pd.DataFrame:
+    return pd.read_parquet(io.BytesIO(lake.read_bytes(key)))
+
+
+def _series(table: pd.DataFrame, store: str, category: str, missing_ok: bool = False) -> pd.DataFrame:
+    """The rows of one series.
+
+    Raises:
+        ConfigError: the table has none. The message names the known IDs.
+    """
+    stores, categories = (table[name].astype(str) for name in (c.STORE_ID, c.CATEGORY))
+    own = table[stores.eq(store) & categories.eq(category)]
+    if len(own) or missing_ok:
+        return own.astype({c.MODEL: str})
+    if not stores.eq(store).any():
+        raise ConfigError(f"--store {store}: no forecast in this run. Known stores: {first_few(sorted(set(stores)))}")
+    known = sorted(set(categories[stores.eq(store)]))
+    raise ConfigError(f"--category {category}: no forecast for store {store}. Its categories: {first_few(known)}")
+
+
+def _check_period(own: pd.DataFrame, day: pd.Timestamp) -> None:
+    periods = [str(label.date()) for label in sorted(own[c.DATE].unique())]
+    if str(day.date()) not in periods:
+        raise ConfigError(f"--date {day.date()}: not in the horizon. Periods of the horizon: {first_few(periods)}")
+
+
+def _outer_quantiles(row: pd.Series) -> tuple[str, str]:
+    names = sorted((name for name in row.index if name.startswith("q") and name[1:2].isdigit()), key=_level)
+    return names[0], names[-1]
+
+
+def _level(name: str) -> float:
+    return float(name.removeprefix("q"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -120,8 +120,10 @@ def compare(
     rule = rules.selection
     tables = [table for table in forecasts if len(table)]
     split = _split(tables, panel, settings)
+    weights: Mapping[str, float] = {}
     if settings.models.ensemble is not None:
-        tables.append(_ensemble(tables, split.backtest, panel, settings, rules, sku_facts))
+        rows_of_ensemble, weights = _ensemble(tables, split.backtest, panel, settings, rules, sku_facts)
+        tables.append(rows_of_ensemble)
         split = _split(tables, panel, settings)
     split = SplitForecasts(*recalibrated(split.backtest, split.live, settings.quantiles, rules.recalibration))
     _check_live(split.live, panel)
@@ -145,7 +147,7 @@ def compare(
         backtest=backtest,
         metrics=metrics,
         champions=champions,
-        forecast=_marked(split.live, champions),
+        forecast=_marked(split.live, champions, weights),
         overall=overall,
         bands=overall[[c.MODEL, c.SHARE_EXCELLENT, c.SHARE_GOOD, c.SHARE_ACCEPTABLE, c.SHARE_POOR, c.N]].copy(),
         champion_counts=_counted(champions),
@@ -200,17 +202,25 @@ def _ensemble(
     settings: CompareSlice,
     rules: ComparisonRules,
     sku_facts: pd.DataFrame | None,
-) -> pd.DataFrame:
-    """Rows of the ensemble: named members with equal weights, else all models with weights from the folds."""
+) -> tuple[pd.DataFrame, Mapping[str, float]]:
+    """Rows of the ensemble, and the members' weights in the live forecast.
+
+    Named members have equal weights. Otherwise all models have weights from the folds.
+    """
     members = settings.models.ensemble.members if settings.models.ensemble else None
     if members is not None:
-        return combine(tables, members)
+        return combine(tables, members), dict.fromkeys(members, 1.0)
     grid = fold_grid(read_rows(_costed(backtest, settings, rules.selection, sku_facts), settings.quantiles))
     if not len(grid.cutoffs):
-        return combine(tables)
+        return combine(tables), dict.fromkeys(_models_but_baselines(tables), 1.0)
     horizons = horizons_covered(backtest[c.DATE], panel.horizon)
     live = panel.horizon_periods[0]
-    return combine(tables, weights=ensemble_weights(grid, rules.selection, live, horizons, rules.weights))
+    weights = ensemble_weights(grid, rules.selection, live, horizons, rules.weights)
+    return combine(tables, weights=weights), weights[live]
+
+
+def _models_but_baselines(tables: Sequence[pd.DataFrame]) -> list[str]:
+    return sorted({str(name) for table in tables for name in table[c.MODEL].unique()} - set(BASELINES))
 
 
 def _check_live(live: pd.DataFrame, panel: Panel) -> None:
@@ -236,10 +246,18 @@ def _check_live(live: pd.DataFrame, panel: Panel) -> None:
         )
 
 
-def _marked(live: pd.DataFrame, champions: pd.DataFrame) -> pd.DataFrame:
-    """The live rows with the column ``champion``, true for one model per series."""
+def _marked(live: pd.DataFrame, champions: pd.DataFrame, weights: Mapping[str, float]) -> pd.DataFrame:
+    """The live rows with ``champion``, true for one model per series, and ``weight``, the model's in the ensemble.
+
+    The weights of the models that forecast a series add up to 1; NaN = not in the ensemble.
+    """
     at, _ = series_codes(live)
-    return live.assign(**{c.CHAMPION: live[c.MODEL].to_numpy() == champions[c.MODEL].to_numpy()[at]})
+    marked = live.assign(**{c.CHAMPION: live[c.MODEL].to_numpy() == champions[c.MODEL].to_numpy()[at]})
+    if not weights:
+        return marked
+    weight = live[c.MODEL].astype(object).map(weights).astype(np.float64)
+    total = weight.groupby([at, live[c.DATE].to_numpy()]).transform("sum")
+    return marked.assign(**{c.WEIGHT: (weight / total).to_numpy()})
 
 
 def _overall(metrics: pd.DataFrame, grid: FoldGrid, loss: str) -> pd.DataFrame:

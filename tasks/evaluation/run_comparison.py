@@ -69,6 +69,7 @@ def run_comparison(lake: Lake, inputs: CompareInputs, use: CompareSlice, workers
         champions=lake.write_table("comparison/champions", found.champions),
         forecast=lake.write_table("comparison/forecast", found.forecast),
         paths=[record.paths for record in inputs.forecasts if record.paths is not None],
+        parts=[record.parts for record in inputs.forecasts if record.parts is not None],
         failures=_distinct(inputs.forecasts),
         notes=[*folds.notes, *found.notes, *dict.fromkeys(note for one in inputs.forecasts for note in one.notes)],
         summary=_summary(found),

@@ -9,7 +9,13 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import Fold, Forecast, Panel, SmallFloatArray
-from schemas.protocols import FittedForecaster, Forecaster, RefittableForecaster, SamplingForecaster
+from schemas.protocols import (
+    ExplainedForecaster,
+    FittedForecaster,
+    Forecaster,
+    RefittableForecaster,
+    SamplingForecaster,
+)
 from schemas.records import Failure
 from schemas.settings import BASELINES
 
@@ -25,6 +31,7 @@ def forecast_folds(
     quantiles: Sequence[float],
     seed: int,
     keep_paths: Callable[[pd.DataFrame], None] | None = None,
+    keep_parts: Callable[[pd.DataFrame], None] | None = None,
 ) -> tuple[pd.DataFrame, list[Failure], list[str]]:
     """Fit and forecast at every cutoff, in ascending order, the panel's own last.
 
@@ -36,6 +43,7 @@ def forecast_folds(
         quantiles: levels, ascending.
         seed: of the run.
         keep_paths: given the sample paths of the panel's own horizon (see :func:`path_rows`), where the model has any.
+        keep_parts: given the parts of the medians of the panel's own horizon, where the model explains them.
 
     Returns:
         Rows (cutoff, store_id, category, date, model, mean, one column per quantile); the series that
@@ -56,6 +64,8 @@ def forecast_folds(
                 keep_paths(path_rows(forecaster.name, known, forecast.paths))
         else:
             forecast = fitted.predict(known, quantiles)
+        if known is panel and keep_parts is not None and isinstance(fitted, ExplainedForecaster):
+            keep_parts(fitted.parts(known).assign(**{c.MODEL: forecaster.name}))
         rows = forecast_rows(forecaster.name, known, forecast, quantiles)
         # A fold's horizon may reach beyond as_of, where there is nothing to hold it against.
         frames.append(rows if known is panel else rows[rows[c.DATE] < as_of])

@@ -62,6 +62,7 @@ def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: 
     loaded = load_panel(lake, inputs.panel, use.period)
     folds = rolling_folds(loaded, **use.backtest.model_dump())
     paths: list[pd.DataFrame] = []
+    parts: list[pd.DataFrame] = []
     try:
         frame, failures, notes = forecast_folds(
             forecaster,
@@ -71,6 +72,7 @@ def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: 
             use.quantiles,
             use.seed,
             paths.append,
+            parts.append,
         )
     except BrokenProcessPool as error:
         raise TrainingError(why_ended(shard.model, error)) from None
@@ -80,6 +82,7 @@ def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: 
         series=loaded.n if shard.series is None else len(shard.series),
         live=shard.live,
         paths=lake.write_table(f"paths/{shard.model}", paths[0]) if paths else None,
+        parts=lake.write_table(f"parts/{shard.model}", parts[0]) if parts and len(parts[0]) else None,
         failures=failures,
         notes=[*inputs.remarks, *notes],
     )

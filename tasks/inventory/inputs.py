@@ -31,6 +31,7 @@ def plan_inputs(
         backtest=comparison.backtest,
         champions=comparison.champions,
         paths=comparison.paths,
+        parts=comparison.parts,
         stock_counted=panel.stock_counted,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
 from schemas.protocols import ReportProgress
 from tasks.inventory.solve import Solution, solve, warm_up
 
@@ -45,8 +46,19 @@ def plan_problem(
         "costs": solution.costs,
         "bounds": bound_frame(solution.bound, problem, solution.evaluations[solution.chosen].per_store),
     }
-    write_solution(out_dir, tables, summary_of(solution))
-    return [*_table_lines(solution), f"Plan: {out_dir}"]
+    alarms = _alarms(solution)
+    write_solution(
+        out_dir, tables, summary_of(solution) | {"alarms": [alarm.model_dump(mode="json") for alarm in alarms]}
+    )
+    return [*_table_lines(solution), *(f"{alarm.severity}: {alarm.message}" for alarm in alarms), f"Plan: {out_dir}"]
+
+
+def _alarms(solution: Solution) -> list[Alarm]:
+    """An alarm if the plan costs far more than what is attainable."""
+    from tasks.inventory.exact.excess import large_excess
+
+    excess = large_excess(solution.problem, solution.evaluations[solution.chosen].cost, solution.bound)
+    return [] if excess is None else [raise_alarm("plan_far_above_bound", excess.text)]
 
 
 def _table_lines(solution: Solution) -> list[str]:

@@ -22,6 +22,7 @@ from tasks.inventory.allocation.sku_targets import (
     presentation_floor,
     units_in_transit,
 )
+from tasks.inventory.exact.excess import large_excess
 from tasks.inventory.model.ledger import ledger
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, with_text_ids
 from tasks.inventory.outputs import (
@@ -118,15 +119,19 @@ def optimize(inputs: WeeklyInputs, progress: ReportProgress | None = None) -> We
 
 
 def _alarms(solution: Solution) -> tuple[Alarm, ...]:
-    """An alarm if the plan serves less of the expected demand than the service level."""
+    """Alarms if the plan serves less than the service level, or costs far more than what is attainable."""
     cost, level = solution.evaluations[solution.chosen].cost, solution.problem.settings.service_level
-    if cost.fill_rate >= level:
-        return ()
-    text = (
-        f"The plan serves {cost.fill_rate:.1%} of the expected demand; the service level is {level:.1%}. "
-        f"Expected lost sales: {cost.lost_units:,.0f} units, value {cost.lost_sales:,.0f}."
-    )
-    return (raise_alarm("low_fill_rate", text, count=round(cost.lost_units)),)
+    found = []
+    if cost.fill_rate < level:
+        text = (
+            f"The plan serves {cost.fill_rate:.1%} of the expected demand; the service level is {level:.1%}. "
+            f"Expected lost sales: {cost.lost_units:,.0f} units, value {cost.lost_sales:,.0f}."
+        )
+        found.append(raise_alarm("low_fill_rate", text, count=round(cost.lost_units)))
+    excess = large_excess(solution.problem, cost, solution.bound)
+    if excess is not None:
+        found.append(raise_alarm("plan_far_above_bound", excess.text))
+    return tuple(found)
 
 
 def _deliveries(inputs: WeeklyInputs, weekly: WeeklyProblem, chosen: SkuTargets, sent: FloatArray) -> pd.DataFrame:

@@ -141,11 +141,15 @@ def _manifest(manifest: dict[str, Any], words: Mapping[str, str], others: Mappin
     kept["outputs"] = {name: others[name].sha256 if name in others else "no such file" for name in manifest["outputs"]}
     # Where the lake keeps intermediate tables, and in which form, is not published.
     kept["plan_inputs"] = {
-        name: {**value, "key": None, "sha256": None} if isinstance(value, dict) else value
+        name: [_unplaced(each) for each in value] if isinstance(value, list) else _unplaced(value)
         for name, value in manifest["plan_inputs"].items()
     }
     text = _replaced(json.dumps(kept, indent=2, sort_keys=True, ensure_ascii=False) + "\n", words)
     return Snapshot(MANIFEST, text.encode(), text)
+
+
+def _unplaced(value: Any) -> Any:
+    return {**value, "key": None, "sha256": None} if isinstance(value, dict) else value
 
 
 def _replaced(text: str, words: Mapping[str, str]) -> str:

@@ -82,6 +82,16 @@ class CalendarProfile:
             found[first:last] = np.clip(predicted, 1 / RULE.largest, RULE.largest).reshape(-1, length)
         return found
 
+    def log_parts(
+        self, panel: Panel, known: KnownColumns, series: IndexArray, target: IndexArray
+    ) -> tuple[FloatArray, tuple[str, ...]]:
+        """What each column adds to the logarithm of the effect, shape (k, F + 1), and the F column names.
+
+        The last column is the start of the trees.
+        """
+        matrix = reordered(*_Columns(panel, known, self.ratios).matrix(series, target), self.boosted.names)
+        return self.boosted.contributions(matrix), self.boosted.names
+
 
 def fit_profile(panel: Panel, known: KnownColumns, seed: int, threads: int) -> CalendarProfile | None:
     """Fit the profile of a panel's history; None without a known period."""

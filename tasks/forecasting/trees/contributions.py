@@ -1,108 +1,148 @@
-"""What pushed a forecast up or down: the median of one series and date in parts that add up to it."""
+"""What raised or lowered the medians of a horizon: named parts that add up to them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.errors import ConfigError
-from schemas.panel import FloatArray, Panel
-from tasks.demand.features.rows import FeatureTable
+from schemas.panel import FloatArray, IndexArray, Panel
+from tasks.demand.features.known import POSITION_IN_YEAR, KnownColumns
+from tasks.demand.features.rows import KNOWN, FeatureTable
 from tasks.demand.features.training_rows import Rows, horizon_rows
-from tasks.forecasting.trees.booster import FEATURE
-from tasks.forecasting.trees.direct import FittedXgboost, Learned
 from tasks.forecasting.trees.expectation import BaselineExpectation
 from tasks.forecasting.trees.sub_models import SubModel
 
-VALUE = "value"
-# Parts of the expectation that the trees correct, in the order in which they are added up.
-RECENT_LEVEL, YEARLY_SEASON, KNOWN_CALENDAR = "recent level", "season of earlier years", "calendar, promotions"
-LEARNT_OFFSET, FLOOR = "all rows learned from", "not below zero"
+if TYPE_CHECKING:
+    from tasks.forecasting.trees.direct import Learned
+
+LEVEL, SEASON, CALENDAR, PROMOTIONS, PRICE, STOCK, PLACE = (
+    *("level", "season", "calendar", "promotions", "price", "stock"),
+    "store and product",
+)
+# The named parts, in the order in which they are shown.
+PARTS = (LEVEL, SEASON, CALENDAR, PROMOTIONS, PRICE, STOCK, PLACE)
+# First matching beginning of a column's name, without "known:" and "observed:".
+_BEGINNINGS = {
+    "static:": PLACE,
+    "promotion_price": PRICE,
+    c.PRICE: PRICE,
+    c.UNIT_PRICE: PRICE,
+    "promo": PROMOTIONS,
+    c.DISCOUNT: PROMOTIONS,
+    "own:promo": PROMOTIONS,
+    c.STOCK: STOCK,
+    c.AVAILABLE: STOCK,
+    "season_": SEASON,
+    "year_ago": SEASON,
+    POSITION_IN_YEAR: SEASON,
+    "time_year": SEASON,
+    "effect": CALENDAR,
+    "same_": CALENDAR,
+    "own:": CALENDAR,
+}
+# Parts of this size, in units, are 0.
+NOTHING = 1e-9
 
 
-def explain(fitted: FittedXgboost, panel: Panel, store_id: str, category: str, day: pd.Timestamp) -> pd.DataFrame:
-    """The parts of a median forecast, in units.
+def part_of(column: str) -> str:
+    """The named part of a column: known future columns are calendar, columns of past demand are level.
 
-    First what level, season and calendar let expect, then the trees' corrections as SHAP values times that
-    expectation (Lundberg and Lee 2017): what each feature adds against the average row.
+    >>> part_of("known:promotion_share"), part_of("known:public_holiday:next"), part_of("mean_28")
+    ('promotions', 'calendar', 'level')
+    """
+    name = column.removeprefix(KNOWN).removeprefix("observed:")
+    for beginning, part in _BEGINNINGS.items():
+        if name.startswith(beginning):
+            return part
+    return CALENDAR if column.startswith(KNOWN) else LEVEL
+
+
+def horizon_parts(learned: Learned | None, panel: Panel) -> pd.DataFrame:
+    """The parts of every median of the horizon, in units.
+
+    First what level, season and known effects let expect: the recent level, what the season of earlier years adds to
+    it, and the effect of the calendar times both. The logarithm of the effect is divided among calendar, promotions and
+    price by their contributions (logarithmic mean weights, Ang, The LMDI approach to decomposition analysis, Energy
+    Policy 33, 2005). Then the corrections of the trees: the contribution of each column times that expectation.
 
     Args:
-        fitted: the fitted forecaster.
+        learned: the fitted parts of the forecaster; None if it was not trained.
         panel: the panel whose horizon is forecast.
-        store_id: of the series.
-        category: of the series.
-        day: a label of the horizon.
 
     Returns:
-        One row per part, the three of the expectation first, then by size: feature, value (of the feature,
-        NaN where a part has none) and units. The units add up to the median before closures. Empty where
-        nothing was learned.
-
-    Raises:
-        ConfigError: the panel has no such series, or its horizon no such label.
+        store_id, category, date, part (of :data:`PARTS`) and units, without parts of 0; series by series and date by
+        date. The units of a date add up to its median before closed periods are set to 0. Empty if nothing was learned.
     """
-    row = _row_of(panel, store_id, category, day)
-    if fitted.learned is None:
-        return pd.DataFrame({FEATURE: [], VALUE: [], c.UNITS: []})
-    baseline = BaselineExpectation(panel, fitted.learned.profile)
-    table = baseline.table(row)
-    parts = _expectation(fitted.learned, baseline, table, row)
-    corrections: dict[str, float] = {}
-    for sub_model, weight in _weighed(fitted.learned):
-        _correct(corrections, sub_model, table, weight * float(sub_model.baseline(baseline, table, row)[0]))
-    ranked = sorted(corrections.items(), key=lambda part: (-abs(part[1]), part[0]))
-    values = dict(zip(table.names, table.matrix[0].astype(np.float64), strict=True))
-    return pd.DataFrame(
-        [(name, values.get(name, np.nan), units) for name, units in [*parts.items(), *ranked]],
-        columns=[FEATURE, VALUE, c.UNITS],
-    )
-
-
-def _row_of(panel: Panel, store_id: str, category: str, day: pd.Timestamp) -> Rows:
-    same = panel.series[c.STORE_ID].eq(store_id) & panel.series[c.CATEGORY].eq(category)
-    if not same.any():
-        raise ConfigError(f"explain: no series of store {store_id!r} and category {category!r}")
-    if day not in panel.horizon_periods:
-        first, last = (label.date() for label in panel.horizon_periods[[0, -1]])
-        raise ConfigError(f"explain: {pd.Timestamp(day).date()} is no label of the horizon, {first} to {last}")
+    if learned is None:
+        return pd.DataFrame({c.STORE_ID: [], c.CATEGORY: [], c.DATE: [], c.PART: [], c.UNITS: []})
     rows = horizon_rows(panel)
-    step = panel.horizon_periods.get_loc(day) + 1
-    return rows.take((rows.series == int(np.flatnonzero(same)[0])) & (rows.step == step))
+    baseline = BaselineExpectation(panel, learned.profile)
+    table = baseline.table(rows)
+    units = np.zeros((len(rows), len(PARTS)))
+    units[:, PARTS.index(LEVEL)] = table.expected.level
+    shares = _effect_shares(learned, panel, rows)
+    for sub_model, weight in _weighted(learned):
+        expected = sub_model.baseline(baseline, table, rows)
+        long = sub_model.long_weight
+        curve = table.expected.level if long is None else table.expected.curves[long]
+        units[:, PARTS.index(SEASON)] += weight * (curve - table.expected.level)
+        units += (weight * (expected - curve))[:, None] * shares
+        units += (weight * expected)[:, None] * _corrections(sub_model, table)
+    return _long(panel, rows, units)
 
 
-def _weighed(learned: Learned) -> list[tuple[SubModel, float]]:
-    """The boosters and their weights in the median."""
+def _weighted(learned: Learned) -> list[tuple[SubModel, float]]:
+    """The sub-models and their weights in the median."""
     if learned.sub_models.season is None:
         return [(learned.sub_models.level, 1.0)]
     weight = learned.held_out.weight
     return [(learned.sub_models.level, 1.0 - weight), (learned.sub_models.season, weight)]
 
 
-def _expectation(learned: Learned, baseline: BaselineExpectation, table: FeatureTable, row: Rows) -> dict[str, float]:
-    """Level, what the season adds to it, and what the calendar adds to both."""
-    level = float(table.expected.level[0])
-    season, expected = 0.0, 0.0
-    for sub_model, weight in _weighed(learned):
-        curve = level if sub_model.long_weight is None else float(table.expected.curves[sub_model.long_weight][0])
-        season += weight * (curve - level)
-        expected += weight * float(sub_model.baseline(baseline, table, row)[0])
-    return {RECENT_LEVEL: level, YEARLY_SEASON: season, KNOWN_CALENDAR: expected - level - season}
+def _effect_shares(learned: Learned, panel: Panel, rows: Rows) -> FloatArray:
+    """Share of each part in the known effect, shape (k, parts); each row adds up to 1."""
+    only_calendar = np.zeros((len(rows), len(PARTS)))
+    only_calendar[:, PARTS.index(CALENDAR)] = 1.0
+    if learned.profile is None:
+        return only_calendar
+    logs, names = learned.profile.log_parts(panel, KnownColumns(panel), rows.series, rows.target)
+    parts = _summed(logs, names, CALENDAR)
+    total = parts.sum(axis=1, keepdims=True)
+    return np.where(np.abs(total) > NOTHING, parts / np.where(np.abs(total) > NOTHING, total, 1.0), only_calendar)
 
 
-def _correct(parts: dict[str, float], sub_model: SubModel, table: FeatureTable, expected: float) -> None:
-    """Add a booster's SHAP values, times what it corrects, to the parts."""
+def _corrections(sub_model: SubModel, table: FeatureTable) -> FloatArray:
+    """What the trees of a sub-model add to its ratio of 1, by part, shape (k, parts)."""
     if sub_model.boosted is None:
-        return
+        return np.zeros((len(table.matrix), len(PARTS)))
     matrix = table.columns(sub_model.boosted.names)
-    shares: FloatArray = sub_model.boosted.contributions(matrix, np.ones(1))[0]
-    floor = float(sub_model.ratio(table)[0]) - float(shares.sum())
-    # The trees set out from a ratio of 1: what the average row adds to that is the offset.
-    named = {
-        **dict(zip(sub_model.boosted.names, shares[:-1], strict=True)),
-        LEARNT_OFFSET: shares[-1] - 1.0,
-        FLOOR: floor,
-    }
-    for name, share in named.items():
-        if share != 0.0:
-            parts[name] = parts.get(name, 0.0) + expected * float(share)
+    found = sub_model.boosted.contributions(matrix, np.ones(len(matrix)))
+    parts = _summed(found, sub_model.boosted.names, LEVEL)
+    # The trees start from a ratio of 1, and the ratio is never below 0.
+    parts[:, PARTS.index(LEVEL)] += sub_model.ratio(table) - found.sum(axis=1) - 1.0
+    return parts
+
+
+def _summed(contributions: FloatArray, names: Sequence[str], start: str) -> FloatArray:
+    """Contributions (k, F + 1) summed by part; the last column belongs to ``start``."""
+    place = np.array([PARTS.index(part_of(name)) for name in names] + [PARTS.index(start)])
+    groups = (place[:, None] == np.arange(len(PARTS))).astype(np.float64)
+    return contributions @ groups
+
+
+def _long(panel: Panel, rows: Rows, units: FloatArray) -> pd.DataFrame:
+    row, part = np.nonzero(np.abs(units) > NOTHING)
+    series: IndexArray = rows.series[row]
+    return pd.DataFrame(
+        {
+            c.STORE_ID: panel.series[c.STORE_ID].astype("category").iloc[series].array,
+            c.CATEGORY: panel.series[c.CATEGORY].astype("category").iloc[series].array,
+            c.DATE: panel.horizon_periods.to_numpy()[rows.step[row] - 1],
+            c.PART: pd.Categorical.from_codes(part, list(PARTS)),
+            c.UNITS: units[row, part],
+        }
+    )

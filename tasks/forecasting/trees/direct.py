@@ -214,6 +214,12 @@ class FittedXgboost:
         mean, asked = tidy(mean.reshape(shape), asked, closed)
         return Forecast(mean, asked, notes=self._notes())
 
+    def parts(self, panel: Panel) -> pd.DataFrame:
+        """The parts of every median of the horizon (:func:`tasks.forecasting.trees.contributions.horizon_parts`)."""
+        from tasks.forecasting.trees.contributions import horizon_parts
+
+        return horizon_parts(self.learned, panel)
+
     def feature_importance(self) -> pd.DataFrame:
         """Mean gain per feature of the level model; empty if nothing was fitted."""
         if self.learned is None or self.learned.sub_models.level.boosted is None:

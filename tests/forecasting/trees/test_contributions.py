@@ -6,44 +6,48 @@ import numpy as np
 import pytest
 
 from schemas import columns as c
-from schemas.errors import ConfigError
-from tasks.forecasting.trees.booster import FEATURE
-from tasks.forecasting.trees.contributions import KNOWN_CALENDAR, RECENT_LEVEL, YEARLY_SEASON, explain
+from schemas.protocols import ExplainedForecaster
+from tasks.forecasting.trees.contributions import LEVEL, PARTS, PRICE, PROMOTIONS, SEASON, part_of
 from tasks.forecasting.trees.direct import XgboostForecaster
 from tests.forecasting.panels import panel_of
 from tests.forecasting.trees.test_direct import LEVELS, SMALL, fitted, promoted_panel
 
 
-@pytest.mark.parametrize(("series", "step"), [(0, 0), (5, 6), (11, 13)])
-def test_the_parts_add_up_to_the_median(series, step):
+def test_the_parts_add_up_to_every_median():
     panel = promoted_panel()
-    median = fitted().predict(panel, LEVELS).quantiles[series, step, 2]
-    found = explain(fitted(), panel, f"s{series:02d}", "shoes", panel.horizon_periods[step])
-    assert found[c.UNITS].sum() == pytest.approx(median, rel=1e-4)
-    assert found[FEATURE].is_unique
-    assert found[FEATURE].tolist()[:3] == [RECENT_LEVEL, YEARLY_SEASON, KNOWN_CALENDAR]
+    assert isinstance(fitted(), ExplainedForecaster)
+    parts = fitted().parts(panel)
+    total = parts.groupby([c.STORE_ID, c.DATE], observed=True)[c.UNITS].sum().to_numpy().reshape(panel.n, panel.horizon)
+    assert total == pytest.approx(fitted().predict(panel, LEVELS).quantiles[:, :, 2], rel=1e-4)
+    assert set(parts[c.PART]) <= set(PARTS)
 
 
 def test_a_promotion_is_what_lifts_a_promoted_day():
     panel = promoted_panel()
     ahead = panel.known["promo"].values[3, panel.history :]
-    calendar = {}
-    for on in (0.0, 1.0):
-        day = panel.horizon_periods[int(np.flatnonzero(ahead == on)[0])]
-        parts = explain(fitted(), panel, "s03", "shoes", day).set_index(FEATURE)[c.UNITS]
-        calendar[on] = parts[KNOWN_CALENDAR] / parts[RECENT_LEVEL]
-    assert calendar[1.0] > calendar[0.0] + 0.5
+    own = fitted().parts(panel)
+    own = own[own[c.STORE_ID] == "s03"].pivot(index=c.DATE, columns=c.PART, values=c.UNITS).fillna(0.0)
+    lift = (own[PROMOTIONS] / own[LEVEL]).to_numpy()
+    assert lift[ahead == 1].min() > lift[ahead == 0].max() + 0.5
 
 
-def test_an_unknown_series_or_day_is_refused():
-    panel = promoted_panel()
-    with pytest.raises(ConfigError, match="no series of store 'x' and category 'shoes'"):
-        explain(fitted(), panel, "x", "shoes", panel.horizon_periods[0])
-    with pytest.raises(ConfigError, match="no label of the horizon"):
-        explain(fitted(), panel, "s00", "shoes", panel.periods[0])
+@pytest.mark.parametrize(
+    ("column", "part"),
+    [
+        ("known:promotion_price", PRICE),
+        ("observed:unit_price:change", PRICE),
+        ("known:promo:share_before", PROMOTIONS),
+        ("own:promo", PROMOTIONS),
+        ("season_0.5", SEASON),
+        ("known:static:store_type", "store and product"),
+        ("known:weekday", "calendar"),
+        ("smoothed_14", LEVEL),
+    ],
+)
+def test_columns_belong_to_named_parts(column, part):
+    assert part_of(column) == part
 
 
-def test_where_nothing_was_learnt_nothing_is_explained():
+def test_where_nothing_was_learned_there_are_no_parts():
     panel = panel_of(np.array([[3.0, 4.0, 5.0]]), horizon=7)
-    empty = XgboostForecaster(SMALL, LEVELS).fit(panel, 3)
-    assert explain(empty, panel, "s00", "shoes", panel.horizon_periods[0]).empty
+    assert XgboostForecaster(SMALL, LEVELS).fit(panel, 3).parts(panel).empty
