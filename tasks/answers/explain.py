@@ -25,6 +25,8 @@ ENSEMBLE = "ensemble"
 # Most periods before the run date whose mean is the recent level.
 RECENT_PERIODS = 28
 WEEKDAYS = 7
+# Smaller parts, in units, are not shown.
+SMALLEST = 0.005
 _PARTS = {
     "level": message("recent level of sales"),
     "season": message("season of earlier years"),
@@ -69,8 +71,8 @@ def explain_forecast(run: RunContext, store: str, category: str, on: date) -> li
     low, high = _outer_quantiles(chosen)
     lines = [
         say(
-            "Store {store}, {category}, {date}: {units} units are expected. Median {median}; {low} to {high} in {share} "
-            "of all cases.",
+            "Store {store}, {category}, {date}: {units} units are expected. Median {median}; "
+            "{low} to {high} in {share} of all cases.",
             store=store,
             category=category,
             date=say.day(on),
@@ -138,15 +140,13 @@ def _parts_of(
 
 def _lines(parts: list[tuple[str, float]], published: float, say: Language) -> list[str]:
     """One line per part, and the sum."""
-    lines = [
-        _line(units, say.known(name), say) for name, units in parts if say.number(abs(units), 2) != say.number(0, 2)
-    ]
+    lines = [_line(units, say.known(name), say) for name, units in parts if abs(units) >= SMALLEST]
     return [*lines, *_closing(published, sum(units for _, units in parts), say)]
 
 
 def _closing(published: float, total: float, say: Language) -> list[str]:
     rest = published - total
-    small = say.number(abs(rest), 2) == say.number(0, 2)
+    small = abs(rest) < SMALLEST
     words = say("calibration on past weeks, closed periods and agreement with totals")
     return [*([] if small else [_line(rest, words, say)]), f"= {say.number(published, 2):>10}  {say('expected units')}"]
 
