@@ -358,7 +358,7 @@ _FACTS = (
     AlarmFacts(
         "plan_far_above_bound",
         Severity.WARNING,
-        "The cost of the published plan is more than 15 % above the lower bound and the cost of uncertain demand.",
+        "The cost of the published plan is more than 15 % above what is attainable with uncertain demand.",
         "Add policies to `inventory.policies`, or raise `expert.inventory.genetic.generations`, and run again.",
     ),
 )

@@ -20,6 +20,7 @@ BY_VARIATION = "by_variation"
 BY_MINIMUM = "by_minimum"
 BY_ROUNDING = "by_rounding"
 BY_CAPACITY = "by_capacity"
+BY_DC_SHARE = "by_dc_share"
 BY_DC = "by_dc"
 TO_SEND = "to_send"
 

@@ -113,7 +113,7 @@ def _ensemble_lines(
 def _parts_of(
     own: pd.DataFrame, model: str, day: pd.Timestamp, past: pd.Series, parts: Mapping[str, Any]
 ) -> list[tuple[str, float]]:
-    """Named parts of a model's forecast, in units: those that it stored, or the pattern of its own horizon."""
+    """Named parts of a model's forecast, in units: those that it stored, or the pattern of the horizon."""
     rows = own[own[c.MODEL].eq(model)]
     at = rows[rows[c.DATE].eq(day)].iloc[0]
     if model in parts:

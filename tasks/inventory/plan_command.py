@@ -57,7 +57,8 @@ def _alarms(solution: Solution) -> list[Alarm]:
     """An alarm if the plan costs far more than what is attainable."""
     from tasks.inventory.exact.excess import large_excess
 
-    excess = large_excess(solution.problem, solution.evaluations[solution.chosen].cost, solution.bound)
+    best = solution.evaluations[solution.chosen]
+    excess = large_excess(solution.problem, best.cost, solution.bound)
     return [] if excess is None else [raise_alarm("plan_far_above_bound", excess.text)]
 
 

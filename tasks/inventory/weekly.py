@@ -22,7 +22,7 @@ from tasks.inventory.allocation.sku_targets import (
     presentation_floor,
     units_in_transit,
 )
-from tasks.inventory.exact.excess import large_excess
+from tasks.inventory.exact.excess import Inevitable, large_excess
 from tasks.inventory.model.ledger import ledger
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, with_text_ids
 from tasks.inventory.outputs import (
@@ -114,11 +114,11 @@ def optimize(inputs: WeeklyInputs, progress: ReportProgress | None = None) -> We
         chosen=solution.chosen,
         notes=(*_notes(inputs, weekly, solution, targets), *shortage_notes(shortages)),
         seconds=solution.seconds,
-        alarms=_alarms(solution),
+        alarms=_alarms(solution, targets, explained),
     )
 
 
-def _alarms(solution: Solution) -> tuple[Alarm, ...]:
+def _alarms(solution: Solution, targets: SkuTargets, explained: pd.DataFrame) -> tuple[Alarm, ...]:
     """Alarms if the plan serves less than the service level, or costs far more than what is attainable."""
     cost, level = solution.evaluations[solution.chosen].cost, solution.problem.settings.service_level
     found = []
@@ -126,12 +126,22 @@ def _alarms(solution: Solution) -> tuple[Alarm, ...]:
         text = (
             f"The plan serves {cost.fill_rate:.1%} of the expected demand; the service level is {level:.1%}. "
             f"Expected lost sales: {cost.lost_units:,.0f} units, value {cost.lost_sales:,.0f}."
+            f"{_causes(solution.problem, targets, explained)}"
         )
         found.append(raise_alarm("low_fill_rate", text, count=round(cost.lost_units)))
-    excess = large_excess(solution.problem, cost, solution.bound)
+    excess = large_excess(solution.problem, cost, solution.bound, ~targets.rows.open)
     if excess is not None:
         found.append(raise_alarm("plan_far_above_bound", excess.text))
     return tuple(found)
+
+
+def _causes(problem: PlanProblem, targets: SkuTargets, explained: pd.DataFrame) -> str:
+    """What part of the lost sales no level can prevent, by constraint; empty without any."""
+    lost = Inevitable.of(problem, ~targets.rows.open)
+    by_limit = pd.Series(lost.closed[: len(explained)]).groupby(explained[c.LIMIT].astype(str).to_numpy()).sum()
+    parts = {**by_limit.to_dict(), "supply of the DC over the horizon": float(lost.scarce.sum())}
+    named = [f"{name} {units:,.0f}" for name, units in sorted(parts.items(), key=lambda part: -part[1]) if units >= 1]
+    return f" Units that no order-up-to level can serve: {', '.join(named)}." if named else ""
 
 
 def _deliveries(inputs: WeeklyInputs, weekly: WeeklyProblem, chosen: SkuTargets, sent: FloatArray) -> pd.DataFrame:

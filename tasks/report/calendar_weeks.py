@@ -132,7 +132,9 @@ def _compared(new: float, old: float, total: float, say: Language) -> str:
     text = say.percent(change, signed=True)
     if not np.isfinite(change) or abs(total - new) < _WHOLE:
         return text
-    return say("{change} ({units} units in the same periods)", change=text, units=say.number(new))
+    return say(
+        "{change} (forecast in the periods with both figures: {units} units)", change=text, units=say.number(new)
+    )
 
 
 def _change(new: float, old: float) -> float:

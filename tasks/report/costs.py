@@ -45,7 +45,7 @@ class Costs:
             service_level: the cycle service level of the settings, a fraction.
             say: language and currency.
         """
-        ordered = costs.sort_values([c.TOTAL, c.POLICY], kind="stable", ignore_index=True)
+        ordered = costs.sort_values([c.TOTAL, c.CHOSEN, c.POLICY], ascending=[True, False, True], ignore_index=True)
         self._costs = ordered.assign(**{_SPENT_SUM: ordered[list(_SPENT)].sum(axis=1)})
         self._level, self._say = service_level, say
 
@@ -116,7 +116,7 @@ class Costs:
 
     @property
     def table(self) -> Table:
-        """Expected costs by policy, the cheapest first; the chosen policy is highlighted."""
+        """Expected costs by policy, the cheapest first, the chosen one before equal ones; it is highlighted."""
         say, costs = self._say, self._costs
         shown = [column for column in _HEADERS if column in costs.columns]
         if c.LIMIT_BREACHES in shown and not costs[c.LIMIT_BREACHES].any():

@@ -40,7 +40,11 @@ OVERSTOCK_WEEKS = 13.0
 SHARE_OF_PATHS = 0.05
 _NO_CONSTRAINT = "none"
 # Constraint: the column with the units that it took from the target, as a negative number.
-_TAKEN_BY = {"DC stock": c.BY_DC, "storage capacity": c.BY_CAPACITY}
+_TAKEN_BY = {
+    "DC stock": c.BY_DC,
+    "share of scarce DC stock": c.BY_DC_SHARE,
+    "storage capacity": c.BY_CAPACITY,
+}
 # The retailer's own rule: nothing to decide this week.
 _INTENDED = ("lifecycle rule",)
 _NOT_APPLIED = ("expired", "matches no target")

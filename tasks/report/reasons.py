@@ -29,12 +29,16 @@ _STEPS = {
     c.BY_MINIMUM: message("minimum presentation, and one pack of each core size"),
     c.BY_ROUNDING: message("rounding to units and packs within the category's order-up-to level"),
     c.BY_CAPACITY: message("the store has no room"),
+    c.BY_DC_SHARE: message("kept in the DC: the SKU is scarce, and its units more likely sell later or elsewhere"),
     c.BY_DC: message("DC stock of this SKU is exhausted"),
 }
 _CONSTRAINTS = {
     message("lifecycle rule"): message("the lifecycle state of the style does not allow deliveries to this store"),
     message("display capacity"): message("no display capacity left for this style"),
     message("DC stock"): message("the DC has no more stock of this SKU"),
+    message("share of scarce DC stock"): message(
+        "the DC keeps units of this scarce SKU for other stores and later weeks"
+    ),
     message("minimum presentation"): message("the minimum presentation is higher than the demand"),
     message("size run"): message("a style is displayed with all core sizes or left out"),
     message("pack"): message("the SKU is only sent in full packs"),
@@ -136,7 +140,7 @@ def _steps(row: Mapping[str, Any], say: Language) -> list[str]:
     ]
     running, shown = 0.0, 0.0
     for column, words in {c.UNITS_BY_SHARE: message("share of the category"), **_STEPS}.items():
-        running += float(row[column])
+        running += float(row.get(column, 0.0))
         step = round(running, 1) - shown
         shown = round(running, 1)
         if column == c.UNITS_BY_SHARE or abs(step) >= SMALLEST_STEP:
@@ -232,7 +236,12 @@ def _lines_table(frame: pd.DataFrame, weight: np.ndarray, shown: int, say: Langu
     ]
     headers = say.headers(
         *("Store", "SKU", "Product", "#Target, units", "#Forecast until next delivery"),
-        *("#Order-up-to level of category", "#Demand covered", "#Share of category", "#Stock and in transit"),
+        *(
+            "#Order-up-to level of category",
+            "#Demand that the level covers",
+            "#Share of category",
+            "#Stock and in transit",
+        ),
         *("#To send", "Constraint"),
     )
     return Table(headers, rows, note=say.first(shown, len(frame), "explanations.parquet"))

@@ -255,9 +255,8 @@ class Week:
     def _exceptions_card(self) -> Card:
         say, counts = self._say, self.exceptions[c.KIND].value_counts()
         named = [f"{say.known(str(kind))} {say.number(count)}" for kind, count in sorted(counts.items())]
-        money = self._money(self.exceptions[c.MONEY].sum(min_count=1))
-        detail = "; ".join(part for part in (money, *named) if part)
-        return Card(say("Exceptions"), say.number(len(self.exceptions)), detail or say("nothing needs attention"))
+        detail = "; ".join(named) or say("nothing needs attention")
+        return Card(say("Exceptions"), say.number(len(self.exceptions)), detail)
 
     def _deliveries(self) -> dict[str, str]:
         visits = self._outputs.visits

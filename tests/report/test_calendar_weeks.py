@@ -34,14 +34,14 @@ def test_weeks_begin_on_monday_and_changes_compare_known_periods() -> None:
             "2 Jan 2025 – 5 Jan 2025 (4 days)",
             "4",
             "8",
-            "-62.5 % (3 units in the same periods)",
+            "-62.5 % (forecast in the periods with both figures: 3 units)",
             "8",
             "-50.0 %",
         ),
         ("2025-W02", "6 Jan 2025 – 7 Jan 2025 (2 days)", "12", "15", "-20.0 %", "–", "–"),
         (
-            *("Total", "", "16", "23", "-34.8 % (15 units in the same periods)"),
-            *("8", "-50.0 % (4 units in the same periods)"),
+            *("Total", "", "16", "23", "-34.8 % (forecast in the periods with both figures: 15 units)"),
+            *("8", "-50.0 % (forecast in the periods with both figures: 4 units)"),
         ),
     ]
     assert table.headers[5] == "#Forecast of 26 Dec 2024, units"

@@ -10,7 +10,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
 from tasks.inventory.allocation.disaggregate import SMALLEST_REST, least_units
-from tasks.inventory.allocation.sku_targets import DC_STOCK, STORAGE, SkuTargets, units_in_transit
+from tasks.inventory.allocation.sku_targets import DC_SHARE, DC_STOCK, STORAGE, SkuTargets, units_in_transit
 from tasks.inventory.exact.perfect_information import ShadowPrices
 from tasks.inventory.model.ledger import Ledger
 from tasks.inventory.model.level_limits import interval_ends
@@ -63,8 +63,8 @@ def explanations(
 
     Returns:
         Forecast, stock, level and share, and the steps units_by_share + by_lifecycle + by_assortment + by_variation +
-        by_minimum + by_rounding + by_capacity + by_dc = target_quantity; to_send = max(0, target − stock); limit: the
-        binding constraint of the row, or ``none``.
+        by_minimum + by_rounding + by_capacity + by_dc_share + by_dc = target_quantity; to_send = max(0, target −
+        stock); limit: the binding constraint of the row, or ``none``.
     """
     problem, facts = weekly.problem, inputs.sku_facts
     series = weekly.series_of_sku
@@ -101,7 +101,8 @@ def explanations(
             c.BY_MINIMUM: steps.lifted - steps.varied,
             c.BY_ROUNDING: steps.targets - steps.lifted,
             c.BY_CAPACITY: -chosen.cuts[STORAGE].astype(float),
-            c.BY_DC: (chosen.targets - chosen.within_capacity).astype(float),
+            c.BY_DC_SHARE: -chosen.cuts[DC_SHARE].astype(float),
+            c.BY_DC: -chosen.cuts[DC_STOCK].astype(float),
             c.TARGET_QUANTITY: chosen.targets,
             c.TO_SEND: np.maximum(chosen.targets - chosen.rows.position, 0.0),
         }
@@ -149,7 +150,8 @@ def _limits(weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTarge
     tests = (
         (LIFECYCLE, ~chosen.lifecycle),
         (DISPLAY, ~chosen.displayed),
-        (DC_STOCK, chosen.targets < chosen.within_capacity),
+        (DC_STOCK, chosen.cuts[DC_STOCK] > 0),
+        (DC_SHARE, chosen.cuts[DC_SHARE] > 0),
         (STORAGE, chosen.cuts[STORAGE] > 0),
         (SIZE_RUN, ~chosen.run_kept),
         (NO_DELIVERY, first < 0),

@@ -156,7 +156,7 @@ def _of_skus(facts: pd.DataFrame, chosen: SkuTargets, decided: np.ndarray) -> It
     rows, targets = chosen.rows, chosen.targets
     have = np.maximum(targets, rows.position)
     short = targets < chosen.within_capacity
-    kept = (chosen.cuts[DC_SHARE] > 0) & (chosen.cuts[DC_STOCK] == 0) & chosen.in_dc
+    kept = (chosen.cuts[DC_SHARE] > 0) & (chosen.cuts[DC_STOCK] == 0)
     hidden = ~chosen.displayed & (chosen.undisplayed > rows.position)
     tests = (
         (DISPLAY, hidden, chosen.undisplayed, have, "no display capacity left for this style (units)"),

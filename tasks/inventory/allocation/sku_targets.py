@@ -80,11 +80,15 @@ class SkuTargets:
 
     @property
     def cuts(self) -> dict[str, IndexArray]:
-        """Units that each shared constraint took from ``wanted``, in the order in which they apply; sums to targets."""
+        """Units that each shared constraint took from ``wanted``, in the order in which they apply; sums to targets.
+
+        What the distribution center does not have at all is taken by its stock, not by a share of it.
+        """
+        share = np.where(self.in_dc, self.within_capacity - self.within_share, 0)
         return {
             STORAGE: self.steps.targets - self.within_capacity,
-            DC_SHARE: self.within_capacity - self.within_share,
-            DC_STOCK: self.within_share - self.targets,
+            DC_SHARE: share,
+            DC_STOCK: self.within_capacity - self.targets - share,
         }
 
 
@@ -204,7 +208,7 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
     pairs = Pairs(rows.series, mix.share, demand, rows.position, rows.pack, price, _turns(problem, weekly, rows.series))
     within_capacity = rationed(steps.targets, pairs, display.store, _free_space(inputs, weekly, rows.position))
     coming = available if inputs.dc_stock is None else dc_supply(inputs, weekly).sum(axis=1)
-    within_share = np.minimum(within_capacity, fair_share(problem, pairs, sku, coming, rows.open, within_capacity))
+    within_share = np.minimum(within_capacity, fair_share(problem, pairs, sku, coming, rows, within_capacity))
     return SkuTargets(
         first=first,
         levels=levels,
@@ -227,21 +231,22 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
 
 
 def fair_share(
-    problem: PlanProblem, pairs: Pairs, sku: IndexArray, supply: FloatArray, rows: BoolArray, targets: IndexArray
+    problem: PlanProblem, pairs: Pairs, sku: IndexArray, supply: FloatArray, rows: SplitRows, targets: IndexArray
 ) -> IndexArray:
     """Units that each pair may have now of a SKU that is scarce over the horizon.
 
     What the distribution center has and receives over the horizon is allocated in the order of :class:`Packs` for the
-    demand of the whole horizon. No pair gets more now, except units that sell before the next delivery with a
-    probability above ``LIKELY_NOW``: any other unit more likely sells elsewhere in a later week. It stays in the
-    distribution center until the next run.
+    demand of the whole horizon. No pair gets more now, and none gets units beyond the service-level quantile of its
+    demand until the delivery after the next: a unit in the distribution center can still go to any store next week.
+    Units that sell before the next delivery with a probability above ``LIKELY_NOW`` are sent in any case: any other
+    unit more likely sells elsewhere in a later week.
 
     Args:
         problem: the plan problem.
         pairs: stock, and demand until the delivery after the next.
         sku: shape (rows,), index of the SKU.
         supply: units of each SKU over the horizon; inf = unlimited.
-        rows: shape (rows,), rows that may get units.
+        rows: inputs of the split.
         targets: shape (rows,), units now.
 
     Returns:
@@ -249,13 +254,20 @@ def fair_share(
     """
     paths = problem.mean[None] if problem.paths is None else problem.paths
     whole = replace(pairs, demand=paths.sum(axis=2))
-    needs = sku_quantiles(whole.demand, whole.series, whole.share, problem.settings.service_level)
-    packs = np.ceil(np.maximum(needs - pairs.held, 0.0) / pairs.pack - 1e-9)
-    wanted = np.where(rows, np.maximum(targets, pairs.held + packs * pairs.pack), targets).astype(np.int64)
+    level = problem.settings.service_level
+    wanted = _in_packs(sku_quantiles(whole.demand, whole.series, whole.share, level), pairs)
+    wanted = np.where(rows.open, np.maximum(targets, wanted), targets)
     share = rationed(wanted, whole, sku, supply)
-    now = sku_quantiles(pairs.demand, pairs.series, pairs.share, 1.0 - LIKELY_NOW)
-    packs = np.ceil(np.maximum(now - pairs.held, 0.0) / pairs.pack - 1e-9)
-    return np.maximum(share, (pairs.held + packs * pairs.pack).astype(np.int64))
+    requested = np.bincount(sku, weights=np.maximum(wanted - pairs.held, 0.0), minlength=len(supply))
+    most = _in_packs(np.maximum(sku_quantiles(pairs.demand, pairs.series, pairs.share, level), rows.floor), pairs)
+    share = np.where(requested[sku] > supply[sku], np.minimum(share, most), share)
+    return np.maximum(share, _in_packs(sku_quantiles(pairs.demand, pairs.series, pairs.share, 1.0 - LIKELY_NOW), pairs))
+
+
+def _in_packs(units: FloatArray, pairs: Pairs) -> IndexArray:
+    """Stock plus the whole packs that reach some units."""
+    packs = np.ceil(np.maximum(units - pairs.held, 0.0) / pairs.pack - 1e-9)
+    return (pairs.held + packs * pairs.pack).astype(np.int64)
 
 
 def coverage_demand(problem: PlanProblem, plan: Plan, first: IndexArray) -> FloatArray:

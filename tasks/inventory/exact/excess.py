@@ -1,10 +1,14 @@
-"""How far a plan's cost is above what uncertain demand allows: the lower bound and a second figure.
+"""How far the cost of a plan is above an attainable cost: the lower bound and a second figure.
 
-The lower bound is loose where demand is uncertain, because it knows the demand of every path. The second figure is
-independent of all policies: the least cost of not knowing the demand. In every interval from one delivery to the next,
-each SKU (or category) has one level, and returns and reallocation of space are free. The least expected cost of the
-interval (newsvendor with limited space, Hadley and Whitin, Analysis of Inventory Systems, 1963, chapter 6), minus the
-least cost of the interval if its demand were known, is the cost of uncertainty.
+The lower bound is loose where demand is uncertain or plans are simulated by SKU: it knows the demand of every path, and
+the stock of a category serves all its SKUs. The second figure is independent of all policies. It has three parts:
+
+1. The demand that no level can serve (:class:`Inevitable`).
+2. The least cost of serving the rest if it equals its mean: the shortest path of every store.
+3. The cost of not knowing the demand. In every interval from one delivery to the next, each SKU (or category) has one
+   level, and returns and reallocation of space are free. The least expected cost of the interval (newsvendor with
+   limited space, Hadley and Whitin, Analysis of Inventory Systems, 1963, chapter 6), minus the least cost of the
+   interval if its demand were known, is the cost of uncertainty.
 """
 
 from __future__ import annotations
@@ -13,14 +17,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from schemas.plan import Bound, FloatArray, IndexArray, PlanCost, PlanProblem
+from schemas.plan import BoolArray, Bound, FloatArray, IndexArray, PlanCost, PlanProblem
 from tasks.inventory.exact.perfect_information import net_requirements_on_path, shortest_paths
 from tasks.inventory.model.delivery_days import review_visits
 from tasks.inventory.model.level_limits import interval_ends, service_limited_stores
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.sku_demand import MOST_PATHS, sale_probabilities
 
-# A plan whose cost is above the bound and the cost of uncertainty by more than this share raises an alarm.
+# A plan whose cost is above the attainable cost by more than this share raises an alarm.
 LARGEST_EXCESS = 0.15
 
 
@@ -30,120 +34,192 @@ class Excess:
 
     Attributes:
         total: cost of the plan without over-capacity penalties, which opening stock can make inevitable.
-        bound: no plan costs less, even if it knows the demand.
-        uncertainty: least cost of not knowing the demand; 0 if demand is known.
+        bound: the lower bound.
+        attainable: the bound or the mean-demand cost with the inevitable lost sales, the larger one, plus the cost of
+            uncertainty.
     """
 
     total: float
     bound: float
-    uncertainty: float
+    attainable: float
 
     @property
     def share(self) -> float:
-        """Cost above bound and uncertainty, as a fraction of both; 0 if there is none."""
-        attainable = self.bound + self.uncertainty
-        return max(self.total / attainable - 1.0, 0.0) if attainable > 0 else 0.0
+        """Cost above the attainable cost, as a fraction of it, at least 0."""
+        return max(self.total / self.attainable - 1.0, 0.0) if self.attainable > 0 else 0.0
 
     @property
     def text(self) -> str:
-        """The figures in a sentence."""
-        uncertain = f" and uncertain demand costs at least about {self.uncertainty:,.0f}" if self.uncertainty else ""
+        """The figures in words."""
         return (
-            f"The plan costs {self.total:,.0f}. No plan costs less than {self.bound:,.0f}{uncertain}: "
-            f"the plan is {self.share:.0%} above that."
+            f"The plan costs {self.total:,.0f}. The lower bound is {self.bound:,.0f}; with uncertain demand, and "
+            f"demand that no level can serve, about {self.attainable:,.0f} is attainable. The plan is {self.share:.0%} above "
+            "that."
         )
 
 
-def large_excess(problem: PlanProblem, cost: PlanCost, bound: Bound) -> Excess | None:
-    """Compare the cost of a plan with the bound and the cost of uncertainty.
+@dataclass(frozen=True)
+class Inevitable:
+    """Expected demand that no level can serve, units; a simulation by category has none.
+
+    Attributes:
+        closed: shape (rows,), demand beyond their stock of the pairs (store, SKU) that a rule keeps units from, such as
+            the lifecycle or the display capacity; 0 for all other pairs.
+        scarce: shape (rows,), demand of all other pairs beyond their stock and their part of the supply of the
+            distribution center.
+    """
+
+    closed: FloatArray
+    scarce: FloatArray
+
+    @classmethod
+    def of(cls, problem: PlanProblem, closed: BoolArray | None = None) -> Inevitable:
+        """Compare expected demand over the horizon with stock and supply.
+
+        Args:
+            problem: with the evaluation paths.
+            closed: pairs that a rule keeps units from, the first rows of ``problem.skus``; None = none.
+        """
+        detail = problem.skus
+        if detail is None:
+            return cls(np.zeros(0), np.zeros(0))
+        paths = problem.mean[None] if problem.paths is None else problem.paths[:MOST_PATHS]
+        held = detail.on_hand + detail.in_transit.sum(axis=1)
+        short = _expected_beyond(paths.sum(axis=2), detail.series, detail.share, held)
+        kept = _padded(closed, len(short))
+        if detail.supply is None:
+            return cls(np.where(kept, short, 0.0), np.zeros(len(short)))
+        needed = np.bincount(detail.sku, weights=np.where(kept, 0.0, short), minlength=len(detail.supply))
+        supply = detail.supply.sum(axis=1)
+        share = np.divide(np.maximum(needed - supply, 0.0), needed, out=np.zeros(len(needed)), where=needed > 0)
+        return cls(np.where(kept, short, 0.0), np.where(kept, 0.0, short * share[detail.sku]))
+
+    def lost_sales(self, problem: PlanProblem) -> float:
+        """Value of this demand at the lowest price of each pair."""
+        if problem.skus is None:
+            return 0.0
+        return float((self.closed + self.scarce) @ problem.price.min(axis=1)[problem.skus.series])
+
+    def served(self, problem: PlanProblem) -> FloatArray:
+        """Mean demand without it, shape (n, T)."""
+        if problem.skus is None:
+            return problem.mean
+        lost = np.bincount(problem.skus.series, weights=self.closed + self.scarce, minlength=len(problem.mean))
+        whole = problem.mean.sum(axis=1)
+        share = np.divide(lost, whole, out=np.zeros(len(whole)), where=whole > 0)
+        return problem.mean * np.maximum(1.0 - share, 0.0)[:, None]
+
+
+def large_excess(problem: PlanProblem, cost: PlanCost, bound: Bound, closed: BoolArray | None = None) -> Excess | None:
+    """Compare the cost of a plan with what is attainable.
 
     Args:
         problem: with the evaluation paths.
         cost: of the plan on these paths.
         bound: of the problem.
+        closed: pairs (store, SKU) that a rule keeps units from, the first rows of ``problem.skus``; None = none.
 
     Returns:
         None if the plan is within ``LARGEST_EXCESS``, or if no bound is known. The second figure is computed only if
-        the plan is farther above the bound alone.
+        the plan is farther above the bound.
     """
     total = cost.total - cost.over_capacity
-    least = max(bound.total, scarce_supply_cost(problem)) if np.isfinite(bound.total) else float("nan")
-    if not total > (1.0 + LARGEST_EXCESS) * least:
+    if not total > (1.0 + LARGEST_EXCESS) * bound.total:
         return None
-    found = Excess(total, least, cost_of_uncertainty(problem))
+    found = Excess(total, bound.total, attainable_cost(problem, bound, closed))
     return found if found.share > LARGEST_EXCESS else None
 
 
-def scarce_supply_cost(problem: PlanProblem) -> float:
-    """Value of the expected demand for SKUs that exceeds all supply over the horizon: a bound by SKU.
-
-    Stock of a store serves that store only. The cheapest price of a SKU's demand counts.
-    """
-    detail = problem.skus
-    if detail is None or detail.supply is None:
-        return 0.0
-    mean = problem.mean if problem.paths is None else problem.paths.mean(axis=0)
-    demand = mean.sum(axis=1)[detail.series] * detail.share
-    short = np.maximum(demand - detail.on_hand - detail.in_transit.sum(axis=1), 0.0)
-    skus = len(detail.supply)
-    price = np.full(skus, np.inf)
-    np.minimum.at(price, detail.sku, problem.price.min(axis=1)[detail.series])
-    missing = np.bincount(detail.sku, weights=short, minlength=skus) - detail.supply.sum(axis=1)
-    return float(sum(units * value for units, value in zip(missing, price, strict=True) if units > 0))
-
-
-def cost_of_uncertainty(problem: PlanProblem) -> float:
-    """Least cost of not knowing the demand, summed over stores and intervals; 0 if demand is known.
-
-    Deliveries are those of least cost if demand equals its mean.
-    """
+def attainable_cost(problem: PlanProblem, bound: Bound, closed: BoolArray | None = None) -> float:
+    """The second figure: see the module. If demand is known, it is the bound."""
     if problem.paths is None:
-        return 0.0
-    network = Network.of(replace(problem, paths=None, skus=None))
-    visits, cost = shortest_paths(problem, network, net_requirements_on_path(network, 0))
-    lost = ~np.isfinite(cost)
-    visits[lost] = review_visits(problem)[lost]
+        return bound.total
+    lost = Inevitable.of(problem, closed)
+    unlimited = np.full(len(problem.categories), np.inf)
+    expected = replace(problem, mean=lost.served(problem), paths=None, skus=None, dc_available=unlimited)
+    network = Network.of(expected)
+    visits, cost = shortest_paths(expected, network, net_requirements_on_path(network, 0))
+    impossible = ~np.isfinite(cost)
+    visits[impossible] = review_visits(problem)[impossible]
+    least = float(cost[~impossible].sum()) + lost.lost_sales(problem)
+    return max(bound.total, least) + cost_of_uncertainty(problem, visits, closed)
+
+
+def cost_of_uncertainty(problem: PlanProblem, visits: BoolArray, closed: BoolArray | None = None) -> float:
+    """Least cost of not knowing the demand, summed over stores and intervals.
+
+    Args:
+        problem: with sample paths.
+        visits: shape (S, T).
+        closed: pairs (store, SKU) that do not count; None = all count.
+    """
+    rows = 0 if problem.skus is None else len(problem.skus.series)
+    used = ~_padded(closed, rows)
     patterns, group = np.unique(visits, axis=0, return_inverse=True)
     total = 0.0
     for number, pattern in enumerate(patterns):
         ends = interval_ends(pattern)
         for day in np.flatnonzero(pattern):
-            total += _cost_of_interval(problem, group == number, int(day), int(ends[day]))
+            total += _cost_of_interval(problem, used, group == number, int(day), int(ends[day]))
     return total
 
 
-def _cost_of_interval(problem: PlanProblem, stores: FloatArray, day: int, end: int) -> float:
-    """Cost of uncertainty of one interval, summed over some stores (shape (S,), boolean)."""
+def _expected_beyond(units: FloatArray, series: IndexArray, share: FloatArray, held: FloatArray) -> FloatArray:
+    """Expected demand of each pair beyond some units, shape (rows,)."""
+    count = np.maximum(_most_units(units, series, share) - np.floor(held), 0.0).astype(np.int64)
+    chance, first = sale_probabilities(units, series, share, held, count)
+    summed = np.concatenate([[0.0], np.cumsum(chance)])
+    found: FloatArray = summed[first[1:]] - summed[first[:-1]]
+    return found
+
+
+def _most_units(units: FloatArray, series: IndexArray, share: FloatArray) -> FloatArray:
+    """Units that the demand of each pair practically never exceeds, shape (rows,)."""
+    peak = units.max(axis=0)[series]
+    mean = peak * np.minimum(share, 1.0)
+    found: FloatArray = np.ceil(np.minimum(peak, mean + 8.0 * np.sqrt(mean) + 8.0))
+    return found
+
+
+def _padded(closed: BoolArray | None, rows: int) -> BoolArray:
+    found = np.zeros(rows, dtype=np.bool_)
+    if closed is not None:
+        found[: len(closed)] = closed
+    return found
+
+
+def _cost_of_interval(problem: PlanProblem, used: BoolArray, stores: BoolArray, day: int, end: int) -> float:
+    """Cost of uncertainty of one interval, summed over the used rows of some stores (shape (S,))."""
     assert problem.paths is not None
     series = np.flatnonzero(stores[problem.series_store])
     start = max(day - problem.settings.lead_time, 0)
     units = problem.paths[:MOST_PATHS, series, start:end].sum(axis=2)
     price = problem.price[series, start:end].mean(axis=1)
     held = problem.holding_cost * problem.holding_weight[series] * (end - day)
-    own, share = _parts(problem, series)
-    peak = units.max(axis=0)[own] * np.minimum(share, 1.0)
-    count = np.ceil(np.minimum(units.max(axis=0)[own], peak + 8.0 * np.sqrt(peak) + 8.0)).astype(np.int64)
+    own, share = _parts(problem, series, used)
+    count = _most_units(units, own, share).astype(np.int64)
     chance, first = sale_probabilities(units, own, share, np.zeros(len(own)), count)
     row = np.repeat(own, np.diff(first))
     gain = price[row] * chance - held[row] * (1.0 - chance)
     limited = service_limited_stores(problem)[problem.series_store[series]][row]
     taken = (gain > 0) & ~(limited & (chance <= 1.0 - problem.settings.service_level + 1e-12))
     taken &= _fits(gain, problem.series_store[series][row], problem.capacity, taken)
-    expected = float(units.mean(axis=0) @ price)
-    return max(expected - float(gain[taken].sum()) - _known_loss(problem, series, units, price), 0.0)
+    expected = float((units.mean(axis=0) * price)[own] @ share)
+    counted = np.bincount(own, weights=share, minlength=len(series))
+    return max(expected - float(gain[taken].sum()) - _known_loss(problem, series, units * counted, price), 0.0)
 
 
-def _parts(problem: PlanProblem, series: IndexArray) -> tuple[IndexArray, FloatArray]:
-    """What has a level: the SKUs of the series with their shares, or the series; as places in ``series``."""
+def _parts(problem: PlanProblem, series: IndexArray, used: BoolArray) -> tuple[IndexArray, FloatArray]:
+    """What has a level: the used SKUs of the series with their shares, or the series; as places in ``series``."""
     if problem.skus is None:
         return np.arange(len(series)), np.ones(len(series))
     place = np.full(len(problem.series_store), -1)
     place[series] = np.arange(len(series))
-    rows = np.flatnonzero(place[problem.skus.series] >= 0)
+    rows = np.flatnonzero((place[problem.skus.series] >= 0) & used)
     return place[problem.skus.series[rows]], problem.skus.share[rows]
 
 
-def _fits(gain: FloatArray, store: IndexArray, capacity: FloatArray, taken: FloatArray) -> FloatArray:
+def _fits(gain: FloatArray, store: IndexArray, capacity: FloatArray, taken: BoolArray) -> BoolArray:
     """True for the most valuable taken units that fit into the storage capacity of their store."""
     order = np.lexsort((-gain, ~taken, store))
     first = np.searchsorted(store[order], store[order])

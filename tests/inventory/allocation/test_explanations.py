@@ -15,7 +15,7 @@ from tests.inventory.test_weekly_plan import COSTED, inputs_of
 
 STEPS = [
     "units_by_share", "by_lifecycle", "by_assortment", "by_variation", "by_minimum", "by_rounding",
-    "by_capacity", "by_dc",
+    "by_capacity", "by_dc_share", "by_dc",
 ]  # fmt: skip
 
 

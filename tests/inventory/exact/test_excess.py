@@ -1,0 +1,91 @@
+"""The alarm for plans far above what is attainable: a second figure that is independent of the policies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from schemas.plan import Plan, SkuDetail
+from tasks.inventory.cost_table import evaluate_plan
+from tasks.inventory.exact.bounds import bound_of
+from tasks.inventory.exact.excess import Inevitable, attainable_cost, cost_of_uncertainty, large_excess
+from tasks.inventory.solve import solve
+
+
+def test_the_cost_of_uncertainty_is_the_best_newsvendor_level_of_every_interval(make_problem):
+    problem = make_problem(stores=1, categories=1, paths=40, capacity=np.inf, holding_cost=0.7, week=7)
+    visits = np.zeros((1, 14), dtype=bool)
+    visits[0, [0, 7]] = True
+    expected = 0.0
+    for day in (0, 7):
+        demand = problem.paths[:, 0, day : day + 7].sum(axis=1)
+        price = problem.price[0, day : day + 7].mean()
+        costs = [
+            (price * np.maximum(demand - y, 0) + 0.7 * 7 * np.maximum(y - demand, 0)).mean() - 0.7 * 7 * 0.0
+            for y in range(int(demand.max()) + 1)
+        ]
+        expected += min(costs)
+    # A unit of a level is charged for its holding only if it does not sell.
+    assert cost_of_uncertainty(problem, visits) == pytest.approx(expected)
+
+
+def test_limited_space_goes_to_the_most_valuable_units(make_problem):
+    problem = make_problem(stores=1, categories=2, paths=30, capacity=6.0)
+    visits = np.zeros((1, 14), dtype=bool)
+    visits[0, [0, 7]] = True
+    expected = 0.0
+    for day in (0, 7):
+        demand = problem.paths[:, :, day : day + 7].sum(axis=2)
+        price = problem.price[:, day : day + 7].mean(axis=1)
+        lost = [(np.maximum(demand - [y, 6 - y], 0) @ price).mean() for y in range(7)]
+        order = np.argsort(price)
+        beyond = np.maximum(demand.sum(axis=1) - 6, 0)
+        cheap = np.minimum(beyond, demand[:, order[0]])
+        known = (cheap * price[order[0]] + (beyond - cheap) * price[order[1]]).mean()
+        expected += min(lost) - known
+    assert cost_of_uncertainty(problem, visits) == pytest.approx(expected)
+
+
+def test_known_demand_is_compared_with_the_bound_alone(make_problem):
+    problem = make_problem(capacity=np.inf, policies=["genetic"])
+    solution = solve(problem)
+    best = solution.evaluations["genetic"]
+    assert attainable_cost(problem, solution.bound) == solution.bound.total
+    assert large_excess(problem, best.cost, solution.bound) is None
+
+
+def test_a_bad_plan_raises_the_alarm_and_a_good_one_does_not(make_problem):
+    problem = make_problem(stores=3, paths=40, capacity=np.inf, holding_cost=0.05, policies=["newsvendor"])
+    solution = solve(problem)
+    good = solution.evaluations["newsvendor"]
+    assert large_excess(problem, good.cost, solution.bound) is None
+    bad = evaluate_plan(problem, "bad", Plan(good.plan.visits, np.floor(0.4 * good.plan.levels)))
+    found = large_excess(problem, bad.cost, solution.bound)
+    assert found is not None
+    assert found.share == pytest.approx(bad.cost.total / attainable_cost(problem, solution.bound) - 1)
+    assert f"The plan costs {bad.cost.total:,.0f}" in found.text
+
+
+def test_demand_that_no_level_serves_is_counted_once(make_problem):
+    problem = make_problem(stores=2, categories=1, paths=20, capacity=np.inf)
+    detail = SkuDetail(
+        series=np.array([0, 0, 1, 1]),
+        sku=np.array([0, 1, 0, 1]),
+        share=np.array([0.5, 0.5, 0.5, 0.5]),
+        need=np.ones(4),
+        on_hand=np.zeros(4),
+        in_transit=np.zeros((4, 1)),
+        supply=np.stack([np.r_[4.0, np.zeros(13)], np.r_[1e6, np.zeros(13)]]),
+    )
+    whole = replace(problem, skus=detail)
+    demand = problem.paths.sum(axis=2).mean(axis=0)
+    lost = Inevitable.of(whole, np.array([False, True, False, False]))
+    # SKU 1 may not be sent to the first store; SKU 0 has four units for both.
+    assert lost.closed == pytest.approx([0, demand[0] / 2, 0, 0])
+    assert lost.scarce.sum() == pytest.approx(demand.sum() / 2 - 4)
+    assert lost.served(whole).sum() == pytest.approx(
+        problem.mean.sum() - (lost.closed.sum() + lost.scarce.sum()) * problem.mean.sum() / problem.mean.sum()
+    )
+    assert attainable_cost(whole, bound_of(problem).bound) >= lost.lost_sales(whole)
