@@ -52,9 +52,9 @@ class Excess:
     def text(self) -> str:
         """The figures in words."""
         return (
-            f"The plan costs {self.total:,.0f}. The lower bound is {self.bound:,.0f}; with uncertain demand, and "
-            f"demand that no level can serve, about {self.attainable:,.0f} is attainable. The plan is {self.share:.0%} above "
-            "that."
+            f"The plan costs {self.total:,.0f}. The lower bound is {self.bound:,.0f}. With uncertain demand, and "
+            f"demand that no level can serve, about {self.attainable:,.0f} is attainable. "
+            f"The plan is {self.share:.0%} above it."
         )
 
 
