@@ -14,7 +14,7 @@ INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --python 
 	--constraint requirements.lock $(PLACES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test checks tests test-fast fuzz mutation crash lint fmt types arch docs bench bench-accuracy bench-inventory ui serve aws-twin lock clean
+.PHONY: help setup demo test checks tests test-fast fuzz mutation crash lint fmt types arch docs bench bench-accuracy bench-inventory app ui serve aws-twin lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -85,6 +85,9 @@ bench-inventory: .venv/.installed-test .venv/.installed-stockpyl ## policies bes
 serve: .venv/.installed ## Prefect server, worker, deployments and schedule on this machine (SERVE="--settings FILE")
 	@$(BIN)/python -m deployments.serve $(SERVE)
 
+app: .venv/.installed ## the planner's app in a browser, on this machine (APP="--settings FILE")
+	@$(BIN)/restock app $(if $(APP),$(APP),--settings $(DEMO)/settings.yaml)
+
 ui: .venv/.installed ## Prefect server with its UI at http://127.0.0.1:4200
 	$(BIN)/prefect server start
 
@@ -112,12 +115,12 @@ clean: ## remove what runs and tools leave behind, .venv apart
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(UV)'
 
 .venv/.installed: pyproject.toml requirements.lock | .venv/bin/uv
-	@$(INSTALL) --editable '.[aws,deepar]'
+	@$(INSTALL) --editable '.[aws,deepar,app]'
 	@$(BIN)/python -m compileall -q $(SOURCES)
 	@touch $@
 
 .venv/.installed-test: .venv/.installed
-	@$(INSTALL) --editable '.[aws,deepar,test]'
+	@$(INSTALL) --editable '.[aws,deepar,app,test]'
 	@touch $@
 
 # Alone: what it requires (one old Sphinx and its extensions, among others) its policies do not need.
@@ -125,9 +128,9 @@ clean: ## remove what runs and tools leave behind, .venv apart
 	@$(INSTALL) --no-deps '$(STOCKPYL)' && touch $@ || echo "$(STOCKPYL) cannot be installed: going on without it"
 
 .venv/.installed-mutation: .venv/.installed-test
-	@$(INSTALL) --editable '.[aws,deepar,test,mutation]'
+	@$(INSTALL) --editable '.[aws,deepar,app,test,mutation]'
 	@touch $@
 
 .venv/.installed-bench: .venv/.installed
-	@$(INSTALL) --editable '.[aws,deepar,bench]'
+	@$(INSTALL) --editable '.[aws,deepar,app,bench]'
 	@touch $@

@@ -14,6 +14,7 @@ SECTIONS = {
     "DeepAR": dict.fromkeys(("train-deepar", "tune-deepar", "deploy-deepar"), "deepar"),
     "Publications": dict.fromkeys(("publications", "rollback", "verify", "prune"), "publications"),
     "Questions about a finished run": dict.fromkeys(("why", "explain", "what-if"), "questions"),
+    "Planner's app": {"app": "app"},
     "Inventory planning without forecasts": {"plan": "plan"},
 }
 MODULES = {name: module for commands in SECTIONS.values() for name, module in commands.items()}

@@ -13,7 +13,7 @@ from schemas.performance import FOLDER as PERFORMANCE
 from tasks.publication.approved import REVIEWED
 from tasks.publication.earlier_runs import PREVIEWS, RUNS
 from tasks.publication.versions import EVENTS, VERSIONS, dates_of, versions_of
-from tasks.storage.lake import RECORDS, Lake
+from tasks.storage.lake import PLANNER, RECORDS, Lake
 
 # A run may have written a table that no record refers to yet.
 UNFINISHED = timedelta(days=1)
@@ -35,8 +35,8 @@ class Pruning:
 def prune(lake: Lake, keep: timedelta, now: datetime, dry_run: bool) -> Pruning:
     """Remove what is older than ``keep`` and not needed by a publication in force.
 
-    Kept in any case: ``runs/``, ``performance/``, the version in force of every run date, the log of publications, and
-    the tables from which a publication in force was planned, so that ``why`` and ``what-if`` can answer.
+    Kept in any case: ``runs/``, ``performance/``, ``planner/``, the version in force of every run date, the log of
+    publications, and the tables from which a publication in force was planned, so that ``why`` and ``what-if`` can answer.
 
     Args:
         lake: to prune. Records that a run reuses count as new.
@@ -70,7 +70,7 @@ def _removable(lake: Lake, keep: timedelta, now: datetime) -> Pruning:
     kinds: dict[str, list[str]] = {"stage results": [], "previews": [], "versions": [], "reviewed files": []}
     for key in sorted(sizes):
         top, _, rest = key.partition("/")
-        if top in (RUNS, PERFORMANCE) or (top == VERSIONS and rest.split("/")[1] == EVENTS):
+        if top in (RUNS, PERFORMANCE, PLANNER) or (top == VERSIONS and rest.split("/")[1] == EVENTS):
             continue
         if top == VERSIONS:
             if key.rsplit("/", 1)[0] not in kept_versions and key in old:

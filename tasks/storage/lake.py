@@ -26,6 +26,8 @@ from schemas.records import FileRef, TableRef
 
 KEY_DIGITS = 24
 RECORDS = "records"
+# What planners write in the app: statuses of exceptions. Pruning keeps it.
+PLANNER = "planner"
 S3_SCHEME = "s3://"
 _BLOCK = 1 << 20
 

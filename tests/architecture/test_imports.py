@@ -18,6 +18,7 @@ OFFENCES = {
     "Inside tasks: stages above answers above rooms above storage": ("tasks/storage/offence.py", "import tasks.stages"),
     "Rooms meet in schemas, not in each other": ("tasks/inventory/offence.py", "import tasks.demand"),
     "No Prefect in schemas, rooms and answers": ("tasks/demo/offence.py", "def late():\n    from prefect import task"),
+    "The app's data know no web framework": ("tasks/app/data/offence.py", "import flask"),
     "AWS is reached through storage alone": ("tasks/stages/offence.py", "import boto3"),
     "Flows hold no arithmetic": ("flows/other_offence.py", "import numpy as np"),
 }

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 # Folders and files whose texts are checked.
 CHECKED = (
     *("flows/", "deployments/", "schemas/", "tasks/answers/", "tasks/configuration/", "tasks/deepar/", "tasks/demand/"),
-    *("tasks/demo/", "tasks/evaluation/", "tasks/forecasting/", "tasks/inventory/", "tasks/publication/"),
+    *("tasks/app/", "tasks/demo/", "tasks/evaluation/", "tasks/forecasting/", "tasks/inventory/", "tasks/publication/"),
     *("tasks/report/", "tasks/stages/", "tasks/storage/", "benchmarks/inventory/"),
     *("tests/inventory/", "tests/publication/", "tests/report/", "tests/stages/", "tests/storage/"),
     *("docs/", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "prefect.yaml"),

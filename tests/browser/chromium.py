@@ -66,7 +66,7 @@ class Page:
     def open(self, url: str) -> None:
         """Go to an address."""
         self.command("Page.navigate", url=url)
-        self._until(lambda: self.evaluate("document.readyState") == "complete", f"{url} to load")
+        self.until(lambda: self.evaluate("document.readyState") == "complete", f"{url} to load")
 
     def text(self) -> str:
         """What the page shows."""
@@ -78,11 +78,11 @@ class Page:
 
     def wait_for(self, *words: str, seconds: float = SECONDS_TO_WAIT) -> None:
         """Return once the page shows all of these."""
-        self._until(lambda: all(word in self.text() for word in words), f"the words {words}", seconds)
+        self.until(lambda: all(word in self.text() for word in words), f"the words {words}", seconds)
 
     def wait_for_any(self, *words: str) -> str:
         """Return the first of these that the page shows."""
-        self._until(lambda: any(word in self.text() for word in words), f"one of {words}")
+        self.until(lambda: any(word in self.text() for word in words), f"one of {words}")
         return next(word for word in words if word in self.text())
 
     def is_gone(self, words: str, seconds: float = SECONDS_TO_REACT) -> bool:
@@ -135,11 +135,12 @@ class Page:
             places.append(self.evaluate(f"({UNCOVERED_MIDDLE})({element})"))
             return len(places) >= LOOKS_AT_REST and all(place == places[-1] for place in places[-LOOKS_AT_REST:])
 
-        self._until(lambda: still() and places[-1] is not None, f"{words!r} to come to rest")
+        self.until(lambda: still() and places[-1] is not None, f"{words!r} to come to rest")
         x, y = places[-1]
         return float(x), float(y)
 
-    def _until(self, met: Callable[[], bool], what: str, seconds: float = SECONDS_TO_WAIT) -> None:
+    def until(self, met: Callable[[], bool], what: str, seconds: float = SECONDS_TO_WAIT) -> None:
+        """Return once a condition is met."""
         until = time.monotonic() + seconds
         while not met():
             assert time.monotonic() < until, f"waited in vain for {what} at {self.address()}:\n{self.text()}"

@@ -1,0 +1,1 @@
+"""What the pages show, as plain functions on tables. No web framework is imported here."""

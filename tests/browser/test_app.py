@@ -1,0 +1,97 @@
+"""The planner's app in a browser: pages, filters, statuses, and names that must stay text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.browser import chromium
+from tests.browser.app_server import ServedApp, copy_with_names, served_app
+
+pytestmark = [
+    pytest.mark.flow,
+    pytest.mark.system,
+    pytest.mark.skipif(
+        chromium.program() is None, reason="Chromium is not installed (Debian: apt-get install chromium)"
+    ),
+]
+# The texts of a column of a table, in the order of the screen.
+CELLS = """
+[...document.querySelectorAll('.ag-row')].sort((a, b) => a.getAttribute('row-index') - b.getAttribute('row-index'))
+    .map(row => row.querySelector('[col-id="%s"]')?.innerText)
+"""
+
+
+@pytest.fixture(scope="module")
+def app(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedApp]:
+    with served_app(copy_with_names(published, tmp_path_factory.mktemp("app"))) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Page]:
+    with chromium.browser(tmp_path_factory.mktemp("chromium")) as tab:
+        yield tab
+
+
+def cells(page: chromium.Page, column: str) -> list[str]:
+    return [text for text in page.evaluate(CELLS % column) if text]
+
+
+def write(page: chromium.Page, selector: str, text: str) -> None:
+    """Replace the text of a field by typing."""
+    page.evaluate(f"(e => {{ e.focus(); e.select() }})(document.querySelector({selector!r}))")
+    page.command("Input.insertText", text=text)
+    for kind in ("keyDown", "keyUp"):
+        page.command("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13)
+
+
+def test_this_week_shows_what_to_send_and_names_stay_text(page: chromium.Page, app: ServedApp) -> None:
+    page.open(app.address)
+    page.wait_for(
+        "What to do this week", "To send this week", "To send by store and SKU", "<script>window.ran=1</script>"
+    )
+    assert page.evaluate("window.ran === undefined")
+    assert page.evaluate("document.querySelectorAll('#page img').length") == 0
+    assert len(cells(page, "sku")) == 12
+    write(page, "#lines-search", "NINO")
+    page.until(lambda: cells(page, "product_name") == ["👟 niño"] * 3, "the search to filter the rows")
+    page.click("0013", "a")
+    page.wait_for("Demand and forecast of 0013", "Why this target", "👟 niño", "Stock of store")
+
+
+def test_an_exception_is_accepted_and_stays_so(page: chromium.Page, app: ServedApp) -> None:
+    page.open(f"{app.address}/exceptions")
+    page.wait_for("1 open, value", "large change", "now")
+    page.click("Accept all that are shown", "button")
+    page.wait_for("Enter your name at the top of the page first")
+    write(page, "#planner", "Ana <i>")
+    page.click("Accept all that are shown", "button")
+    page.wait_for("0 open, value", "1 accepted, value")
+    page.until(lambda: not cells(page, "kind"), "the accepted row to leave the list of open ones")
+    page.open(f"{app.address}/exceptions")  # as after a lost connection: the server has kept it
+    page.wait_for("0 open, value", "1 accepted, value")
+
+
+@pytest.mark.parametrize("width", [820, 1280])
+@pytest.mark.parametrize("path", ["/", "/exceptions", "/series?store=north%2F1&sku=10"])
+def test_pages_fit_the_screen(page: chromium.Page, app: ServedApp, path: str, width: int) -> None:
+    page.command("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+    page.open(f"{app.address}{path}")
+    page.wait_for("This week", "Exceptions")
+    page.until(lambda: len(page.evaluate("document.querySelector('#page')?.innerText ?? ''")) > 100, "the page")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_requests_for_another_host_or_from_another_page_are_refused(app: ServedApp) -> None:
+    assert httpx.get(app.address, headers={"Host": "evil.example"}).status_code == 421
+    update = f"{app.address}/_dash-update-component"
+    assert httpx.post(update, json={}, headers={"Origin": "http://evil.example"}).status_code == 403
+    answer = httpx.get(app.address)
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', answer.text), "nothing is loaded from elsewhere"
