@@ -113,6 +113,7 @@ def server_grid(
     say: AppLanguage,
     key: str,
     height: int = GRID_PIXELS,
+    row_pixels: int = ROW_PIXELS,
     filter_model: dict[str, Any] | None = None,
     **options: Any,
 ) -> Part:
@@ -124,6 +125,7 @@ def server_grid(
         say: language of the page.
         key: JavaScript expression of a row's id, for example ``params.data.id``.
         height: of the table in pixels.
+        row_pixels: height of a row.
         filter_model: filters that are set when the table opens.
         options: further options of AG Grid.
     """
@@ -147,7 +149,7 @@ def server_grid(
             "theme": {"function": "restockTheme(theme)"},
             "cacheBlockSize": BLOCK,
             "maxBlocksInCache": 20,
-            "rowHeight": ROW_PIXELS,
+            "rowHeight": row_pixels,
             "rowSelection": {"mode": "singleRow", "checkboxes": False, "enableClickSelection": True},
             "localeText": grid_texts(say),
             "enableCellTextSelection": True,

@@ -36,7 +36,8 @@ def prune(lake: Lake, keep: timedelta, now: datetime, dry_run: bool) -> Pruning:
     """Remove what is older than ``keep`` and not needed by a publication in force.
 
     Kept in any case: ``runs/``, ``performance/``, ``planner/``, the version in force of every run date, the log of
-    publications, and the tables from which a publication in force was planned, so that ``why`` and ``what-if`` can answer.
+    publications, and the tables from which a publication in force was planned, so that ``why`` and ``what-if`` can
+    answer.
 
     Args:
         lake: to prune. Records that a run reuses count as new.
