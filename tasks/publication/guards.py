@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Self
+
+import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
@@ -15,7 +17,8 @@ from schemas.settings import Settings
 
 STALE_SALES, CHANGED_TARGETS, CHANGED_TOTAL = "stale_sales", "changed_targets", "changed_total"
 KEY = [c.STORE_ID, c.SKU]
-NAMES = {"units": "the sum of targets", "to_send": "the units to send"}
+TO_SEND = "to_send"
+NAMES = {"units": "the sum of targets", TO_SEND: "the units to send"}
 
 
 @dataclass(frozen=True)
@@ -98,14 +101,25 @@ def changed_targets(settings: Settings, change: Change | None) -> list[Alarm]:
     ]
 
 
-def changed_total(settings: Settings, new: Totals, last: Totals | None, against: date | None) -> list[Alarm]:
+def changed_total(
+    settings: Settings,
+    new: Totals,
+    last: Totals | None,
+    against: date | None,
+    expected: Callable[[], int | None] = lambda: None,
+) -> list[Alarm]:
     """Raise an alarm for each total that changed by more than ``publication.max_total_change``.
+
+    The first file of a network fills empty shelves, and the next one only replaces what was sold. The last file
+    expected that: units to send near its expectation raise no alarm.
 
     Args:
         settings: of the run.
         new: totals of the new file.
         last: totals of the last earlier file; None without one.
         against: run date of that file.
+        expected: returns the units that the last file expected to be sent now (:func:`expected_to_send`); None =
+            unknown.
     """
     limit = settings.publication.max_total_change
     if limit is None or last is None:
@@ -113,14 +127,35 @@ def changed_total(settings: Settings, new: Totals, last: Totals | None, against:
     found = []
     for name, words in NAMES.items():
         before, after = getattr(last, name), getattr(new, name)
-        if not before or after is None or abs(after - before) <= limit * before:
+        if not before or after is None or _near(after, before, limit):
             continue
+        planned = expected() if name == TO_SEND else None
+        if planned is not None and _near(after, planned, limit):
+            continue
+        also = "" if planned is None else f", which expected {planned:,} units for this run"
         found.append(
             raise_alarm(
                 CHANGED_TOTAL,
                 f"{words} changed from {before:,} to {after:,} units ({after / before - 1:+.0%}) since the file of "
-                f"{against}; publication.max_total_change allows {limit:.0%}",
+                f"{against}{also}; publication.max_total_change allows {limit:.0%}",
                 count=abs(after - before),
             )
         )
     return found
+
+
+def expected_to_send(deliveries: pd.DataFrame, first: pd.Timestamp) -> int:
+    """Return the units of each store's first delivery from a date on, in the deliveries of an earlier file.
+
+    Args:
+        deliveries: store_id, sku, visit_date, quantity.
+        first: the earliest delivery that a run can still change: its run date plus the lead time.
+    """
+    dates = pd.to_datetime(deliveries[c.VISIT_DATE])
+    later = deliveries[dates >= first].assign(**{c.VISIT_DATE: dates})
+    next_date = later.groupby(c.STORE_ID)[c.VISIT_DATE].transform("min")
+    return round(float(later.loc[later[c.VISIT_DATE] == next_date, c.QUANTITY].sum()))
+
+
+def _near(value: int, reference: int, limit: float) -> bool:
+    return abs(value - reference) <= limit * reference

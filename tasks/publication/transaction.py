@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.alarms import Alarm
-from schemas.errors import PublicationError
+from schemas.errors import PublicationError, StorageError
 from schemas.outputs import (
     EXPLANATION_TABLE,
     MANIFEST,
@@ -31,7 +31,14 @@ from tasks.publication.changes import compare_targets, held_by_alarms
 from tasks.publication.checks import check_folder, check_outputs
 from tasks.publication.earlier_runs import EarlierRun, latest_before, preview_key, published, run_key
 from tasks.publication.erp_file import formula_ids, replenishment_bytes
-from tasks.publication.guards import CHANGED_TARGETS, Totals, changed_targets, changed_total, stale_sales
+from tasks.publication.guards import (
+    CHANGED_TARGETS,
+    Totals,
+    changed_targets,
+    changed_total,
+    expected_to_send,
+    stale_sales,
+)
 from tasks.publication.manifest import (
     APPROVAL,
     CHANGED_SHARE,
@@ -132,11 +139,22 @@ def _guarded(
         *facts.alarms,
         *stale_sales(run.settings, run.as_of, facts.sales_end),
         *changed_targets(run.settings, last_week),
-        *changed_total(run.settings, new, last, None if earlier is None else earlier.as_of),
+        *(() if earlier is None else changed_total(run.settings, new, last, earlier.as_of, lambda: _due(earlier, run))),
         *formula_ids(outputs.replenishment),
     ]
     share = None if last_week is None else round(last_week.share, 6)
     return replace(facts, alarms=alarms, totals={**new.content(), CHANGED_SHARE: share})
+
+
+def _due(earlier: EarlierRun, run: RunContext) -> int | None:
+    """Units that an earlier file expected to be sent by this run; None where its deliveries cannot be read."""
+    table = next(table for table in output_tables(run.settings.quantiles) if table.name == "deliveries")
+    frequency = run.settings.period
+    first = frequency.shift(frequency.first_label_from(run.as_of), run.settings.inventory.lead_time)
+    try:
+        return expected_to_send(earlier.table(table), first)
+    except (PublicationError, StorageError):
+        return None
 
 
 def _held(current: EarlierRun | None, run: RunContext, outputs: RunOutputs, facts: RunFacts) -> list[Alarm]:

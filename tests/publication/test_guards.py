@@ -11,7 +11,7 @@ import pytest
 from schemas import columns as c
 from schemas.alarms import Severity
 from tasks.publication.changes import compare_targets
-from tasks.publication.guards import Totals, changed_targets, changed_total, stale_sales
+from tasks.publication.guards import Totals, changed_targets, changed_total, expected_to_send, stale_sales
 from tests.publication import fake_run
 
 AS_OF = date(2025, 1, 2)
@@ -80,6 +80,33 @@ def test_a_total_that_changes_by_more_than_half_holds_the_file(
     found = changed_total(fake_run.settings(), new, last, WEEK_BEFORE)
     assert [alarm.message.split(" changed")[0] for alarm in found] == names
     assert changed_total(fake_run.settings(publication={"max_total_change": None}), new, last, WEEK_BEFORE) == []
+
+
+@pytest.mark.parametrize(
+    ("after", "expected", "held"),
+    [
+        *((320, 300, False), (450, 300, False), (151, 300, False), (149, 300, True), (451, 300, True)),
+        *((0, 0, False), (1, 0, True), (1001, 0, False), (300, None, True)),
+    ],
+)
+def test_units_to_send_after_a_first_delivery_are_compared_with_what_was_expected(
+    after: int, expected: int | None, held: bool
+) -> None:
+    """Last week filled an empty network with 2,000 units; the limit is 50 %."""
+    found = changed_total(
+        fake_run.settings(), Totals(9, 2100, after), Totals(9, 2000, 2000), WEEK_BEFORE, lambda: expected
+    )
+    assert [alarm.name for alarm in found] == ["changed_total"] * held
+    if held and expected is not None:
+        assert f"since the file of 2024-12-26, which expected {expected} units for this run" in found[0].message
+
+
+def test_what_a_file_expects_for_the_next_run_is_the_first_delivery_of_each_store_from_then_on() -> None:
+    rows = [("1", "a", "2025-01-06", 50.0), ("1", "a", "2025-01-13", 3.4), ("1", "b", "2025-01-13", 2.2)]
+    rows += [("1", "a", "2025-01-16", 9.0), ("2", "a", "2025-01-15", 4.0), ("3", "a", "2025-01-06", 8.0)]
+    deliveries = pd.DataFrame(rows, columns=[c.STORE_ID, c.SKU, c.VISIT_DATE, c.QUANTITY])
+    assert expected_to_send(deliveries, pd.Timestamp("2025-01-13")) == 10  # 3.4 + 2.2 + 4.0, rounded
+    assert expected_to_send(deliveries, pd.Timestamp("2025-01-17")) == 0
 
 
 def test_totals_sum_targets_and_units_to_send() -> None:
