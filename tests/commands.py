@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,55 +19,7 @@ from tests.ports import free_port, healthy, listens
 from tests.shared import SECONDS_TO_WAIT, once, start_for_all, wait_until
 
 SECONDS_BETWEEN_LOOKS = 0.02
-PrefectHome = Callable[[Path], Path]
-
-
-@pytest.fixture(scope="session")
-def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> PrefectHome:
-    """Make a folder a ``PREFECT_HOME`` with an empty database, a copy: migrations take most of a server's start."""
-
-    def migrate(folder: Path) -> str:
-        environment = {**os.environ, "PREFECT_HOME": str(folder), "DO_NOT_TRACK": "1"}
-        environment.pop("PREFECT_API_URL", None)
-        command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
-        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=SECONDS_TO_WAIT)
-        return str(folder)
-
-    def copy(folder: Path) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in Path(once(tmp_path_factory, "prefect-database", migrate)).glob("prefect.db*"):
-            shutil.copy2(file, folder)
-        return folder
-
-    return copy
-
-
-def _start_server(folder: Path) -> str:
-    """A Prefect server with its own database; the address of its API."""
-    port, log = free_port(), folder / "server.log"
-    environment = {
-        **os.environ,
-        "PREFECT_HOME": str(folder),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-    }
-    environment.pop("PREFECT_API_URL", None)
-    command = [sys.executable, "-m", "deployments.prefect_server", "server", "start", "--port", str(port)]
-    process = start_for_all(command, environment, log)
-    api = f"http://127.0.0.1:{port}/api"
-    wait_until(lambda: healthy(api), process, log)
-    return api
-
-
-@pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory, prefect_home: PrefectHome) -> Iterator[dict[str, str]]:
-    """The test run's Prefect server: the environment that leads to it. This process uses it as well."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
-
-    api = once(tmp_path_factory, "prefect-server", lambda folder: _start_server(prefect_home(folder)))
-    with temporary_settings({PREFECT_API_URL: api}):
-        yield {**os.environ, "PREFECT_API_URL": api, "DO_NOT_TRACK": "1"}
+SECONDS_AT_MOST = 600
 
 
 class Process:
@@ -100,8 +51,12 @@ class Process:
         """The exit code, standard output and standard error, once it has ended."""
         while (code := self.poll()) is None:
             time.sleep(SECONDS_BETWEEN_LOOKS)
-        out, err = (stream.read_text(encoding="utf-8") for stream in self._streams)
-        return code, out, err
+        return (code, *self.output())
+
+    def output(self) -> tuple[str, str]:
+        """Standard output and standard error so far."""
+        out, err = (stream.read_text(encoding="utf-8", errors="replace") for stream in self._streams)
+        return out, err
 
     def kill_all(self) -> None:
         """Kill the process and what it has started, at once, and wait."""
@@ -111,23 +66,87 @@ class Process:
 
 Start = Callable[..., Process]
 Restock = Callable[..., tuple[int, str, str]]
+PrefectHome = Callable[[Path], Path]
 
 
 @pytest.fixture(scope="session")
-def start(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Start:
-    """Start a module with arguments in a separate process."""
+def fork(tmp_path_factory: pytest.TempPathFactory) -> Start:
+    """Start a module with arguments and an environment in a fork of the warm process (see ``tests/flows/warm.py``)."""
 
     def warm_up(folder: Path) -> int:
         port, log = free_port(), folder / "warm.log"
-        process = start_for_all([sys.executable, "-m", "tests.flows.warm", str(port)], prefect_server, log)
+        environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+        process = start_for_all([sys.executable, "-m", "tests.flows.warm", str(port)], environment, log)
         wait_until(lambda: listens(port), process, log)
         return port
 
     port, folder = once(tmp_path_factory, "warm", warm_up), tmp_path_factory.mktemp("processes")
 
-    def begin(*arguments: object, environment: dict[str, str] | None = None) -> Process:
-        given = {"arguments": list(map(str, arguments)), "environment": environment or prefect_server}
+    def begin(*arguments: object, environment: dict[str, str], seconds: int = SECONDS_AT_MOST) -> Process:
+        given = {"arguments": list(map(str, arguments)), "environment": environment, "seconds": seconds}
         return Process(port, Path(tempfile.mkdtemp(dir=folder)), given)
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def prefect_home(tmp_path_factory: pytest.TempPathFactory, fork: Start) -> PrefectHome:
+    """Make a folder a ``PREFECT_HOME`` with an empty database, a copy: migrations take most of a server's start."""
+
+    def migrate(folder: Path) -> str:
+        environment = {**os.environ, "PREFECT_HOME": str(folder), "DO_NOT_TRACK": "1"}
+        environment.pop("PREFECT_API_URL", None)
+        code, out, err = fork("prefect", "server", "database", "upgrade", "--yes", environment=environment).wait()
+        assert code == 0, out + err
+        return str(folder)
+
+    def copy(folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in Path(once(tmp_path_factory, "prefect-database", migrate)).glob("prefect.db*"):
+            shutil.copy2(file, folder)
+        return folder
+
+    return copy
+
+
+def start_server(fork: Start, environment: dict[str, str], module: str = "prefect") -> tuple[str, Process]:
+    """Start a Prefect server in a fork; the address of its API, and its process, which ends with the test run."""
+    port = free_port()
+    given = {**environment, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    given.pop("PREFECT_API_URL", None)
+    arguments = ("server", "start", "--host", "127.0.0.1", "--port", port)
+    process = fork(module, *arguments, environment=given, seconds=0)
+    api = f"http://127.0.0.1:{port}/api"
+    until = time.monotonic() + SECONDS_TO_WAIT
+    while not healthy(api):
+        assert process.poll() is None, "".join(process.output())
+        assert time.monotonic() < until, "".join(process.output())
+        time.sleep(0.1)
+    return api, process
+
+
+@pytest.fixture(scope="session")
+def prefect_server(
+    tmp_path_factory: pytest.TempPathFactory, prefect_home: PrefectHome, fork: Start
+) -> Iterator[dict[str, str]]:
+    """The test run's Prefect server: the environment that leads to it. This process uses it as well."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    def begin(folder: Path) -> str:
+        own = {"PREFECT_HOME": str(prefect_home(folder)), "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false"}
+        return start_server(fork, {**os.environ, **own}, "deployments.prefect_server")[0]
+
+    api = once(tmp_path_factory, "prefect-server", begin)
+    with temporary_settings({PREFECT_API_URL: api}):
+        yield {**os.environ, "PREFECT_API_URL": api, "DO_NOT_TRACK": "1"}
+
+
+@pytest.fixture(scope="session")
+def start(prefect_server: dict[str, str], fork: Start) -> Start:
+    """Start a module with arguments in a separate process, by default with the test run's Prefect server."""
+
+    def begin(*arguments: object, environment: dict[str, str] | None = None) -> Process:
+        return fork(*arguments, environment=environment or prefect_server)
 
     return begin
 

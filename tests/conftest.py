@@ -7,12 +7,13 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.aws_twin.fixture import aws_twin, aws_twin_real
-from tests.commands import prefect_home, prefect_server, restock, start
+from tests.breadth import NIGHTLY, examples
+from tests.commands import fork, prefect_home, prefect_server, restock, start
 
-__all__ = ["aws_twin", "aws_twin_real", "prefect_home", "prefect_server", "restock", "start"]
+__all__ = ["aws_twin", "aws_twin_real", "fork", "prefect_home", "prefect_server", "restock", "start"]
 
 # A busy machine is slow by chance: how long an example takes says nothing about the code.
-settings.register_profile("restock", deadline=None)
+settings.register_profile("restock", deadline=None, max_examples=examples(25))
 settings.load_profile("restock")
 
 # Files whose tests share one twin of AWS run in one worker, so that it starts once.
@@ -21,8 +22,12 @@ WITH_TWIN = ("tests/aws_twin/", "tests/deepar/test_sagemaker")
 TIERS = ("system", "flow", "slow")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use the twin of AWS, and start with the slow tiers."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what runs at night, mark the tests that use the twin of AWS, and start with the slow tiers."""
+    if not NIGHTLY:
+        by_night = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=by_night)
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
     for item in items:
         if item.nodeid.startswith(WITH_TWIN):
             item.add_marker(pytest.mark.system)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import subprocess
@@ -68,12 +67,7 @@ def test_nothing_depends_on_one_machine() -> None:
 def test_no_file_is_named_like_a_library_that_it_imports() -> None:
     clashes = []
     for path in _modules(*PACKAGES, "tests", "benchmarks"):
-        imported = set()
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                imported.add(node.module.split(".")[0])
+        imported = set(re.findall(r"^\s*(?:from|import) (\w+)", path.read_text("utf-8"), re.MULTILINE))
         if path.stem in imported - set(PACKAGES):
             clashes.append(str(path.relative_to(ROOT)))
     assert not clashes

@@ -124,6 +124,8 @@ def _pattern(phrase: str) -> re.Pattern[str]:
 
 PATTERNS = {phrase: (_pattern(phrase), better) for phrase, better in WORDS.items()}
 PATTERNS |= {stem: (re.compile(rf"\b(?:re|un)?{stem}", re.IGNORECASE), better) for stem, better in BRITISH.items()}
+# The letters with which a word or stem begins: a text without them needs no search.
+_BEGINNINGS = {phrase: re.split(r"[ (]", phrase)[0] for phrase in PATTERNS}
 _CORRECT = [_pattern(phrase) for phrase in CORRECT]
 
 
@@ -136,9 +138,11 @@ def findings(text: str, first_line: int = 1) -> list[str]:
     """Every banned word of a text: its line, the word and what to write."""
     for pattern in (_CODE_SPAN, *_CORRECT):
         text = pattern.sub(_blank, text)
+    lowered = text.lower()
     hits = [
         (first_line + text.count("\n", 0, hit.start()), " ".join(hit.group().split()), better)
-        for pattern, better in PATTERNS.values()
+        for phrase, (pattern, better) in PATTERNS.items()
+        if _BEGINNINGS[phrase] in lowered
         for hit in pattern.finditer(text)
     ]
     return [f"{line}: {word!r}; write: {better}" for line, word, better in sorted(hits)]

@@ -18,6 +18,7 @@ from tasks.publication.earlier_runs import run_key
 from tasks.publication.prune import prune
 from tasks.publication.versions import events_of, roll_back, verify, versions_of, withdraw
 from tasks.storage.lake import open_lake
+from tests.breadth import NIGHTLY, examples
 from tests.crash.disk import KILLED, Disk, Fault
 from tests.crash.scenarios import AS_OF, publish, run_files
 
@@ -107,4 +108,6 @@ class LakeMachine(RuleBasedStateMachine):
 
 pytestmark = pytest.mark.slow
 TestLakeMachine = LakeMachine.TestCase
-TestLakeMachine.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
+TestLakeMachine.settings = settings(
+    max_examples=examples(8), stateful_step_count=10, deadline=None, derandomize=not NIGHTLY
+)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,16 +129,13 @@ def test_a_rejection_or_silence_leaves_the_last_file_and_says_what_to_do(
 
 
 def test_the_run_of_a_deployment_outlives_its_worker(
-    prefect_server: dict[str, str], client: SyncPrefectClient, planned_company: Path
+    start: Start, client: SyncPrefectClient, planned_company: Path
 ) -> None:
     company = planned_company
 
     def execute(run_id: UUID) -> str:
-        command = [sys.executable, "-m", "prefect", "flow-run", "execute", str(run_id)]
-        done = subprocess.run(
-            command, env=prefect_server, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False
-        )
-        return done.stdout + done.stderr
+        _, out, err = start("prefect", "flow-run", "execute", run_id).wait()
+        return out + err
 
     deployment = client.create_deployment(
         client.create_flow(weekly_replenishment),

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,9 +20,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed, Pending, Running, Scheduled
 
 from schemas import columns as c
-from tests.commands import PrefectHome
+from tests.commands import PrefectHome, Start, start_server
 from tests.flows import mini_company
-from tests.ports import free_port, healthy
 
 pytestmark = [pytest.mark.flow, pytest.mark.system]
 
@@ -41,11 +37,13 @@ class Server(NamedTuple):
     Attributes:
         client: of its API.
         environment: that leads to it.
+        fork: starts a process.
         posted: every notification that reached the webhook.
     """
 
     client: SyncPrefectClient
     environment: dict[str, str]
+    fork: Start
     posted: list[dict[str, str]]
 
     def begin(self, settings: Path, **given: object) -> UUID:
@@ -58,10 +56,7 @@ class Server(NamedTuple):
 
     def execute(self, run: UUID) -> None:
         """Compute a run as a worker would."""
-        command = [sys.executable, "-m", "prefect", "flow-run", "execute", str(run)]
-        subprocess.run(
-            command, env=self.environment, cwd=ROOT, capture_output=True, timeout=SECONDS_TO_WAIT, check=False
-        )
+        self.fork("prefect", "flow-run", "execute", run, environment=self.environment).wait()
 
     def told(self, subject: str, words: str) -> str:
         """The message of a notification, once the webhook has it and a run of `notify` is due."""
@@ -111,15 +106,15 @@ def webhook() -> Iterator[tuple[str, list[dict[str, str]]]]:
 
 @pytest.fixture(scope="module")
 def server(
-    webhook: tuple[str, list[dict[str, str]]], tmp_path_factory: pytest.TempPathFactory, prefect_home: PrefectHome
+    webhook: tuple[str, list[dict[str, str]]],
+    tmp_path_factory: pytest.TempPathFactory,
+    prefect_home: PrefectHome,
+    fork: Start,
 ) -> Iterator[Server]:
     """A server on which a run is late after seconds."""
-    port, folder = free_port(), prefect_home(tmp_path_factory.mktemp("automations"))
     environment = {
         **os.environ,
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_HOME": str(folder),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_HOME": str(prefect_home(tmp_path_factory.mktemp("automations"))),
         "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": str(SECONDS_UNTIL_LATE),
         "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "1",
         "DO_NOT_TRACK": "1",
@@ -133,27 +128,19 @@ def server(
     }
 
     def run(*arguments: str) -> None:
-        command = [sys.executable, "-m", *arguments]
-        subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=SECONDS_TO_WAIT)
+        code, out, err = fork(*arguments, environment=environment).wait()
+        assert code == 0, out + err
 
-    with (folder / "server.log").open("wb") as log:
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    api, process = start_server(fork, environment)
+    environment["PREFECT_API_URL"] = api
     try:
-        until = time.monotonic() + SECONDS_TO_WAIT
-        while not healthy(environment["PREFECT_API_URL"]):
-            assert process.poll() is None, (folder / "server.log").read_text()
-            assert time.monotonic() < until, (folder / "server.log").read_text()
-            time.sleep(0.5)
         run("prefect", "work-pool", "create", "local-process", "--type", "process")
         run("prefect", "--no-prompt", "deploy", "--all")
         run("deployments.automations")
-        here = temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]})
-        with here, get_client(sync_client=True) as client:
-            yield Server(client, environment, webhook[1])
+        with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
+            yield Server(client, environment, fork, webhook[1])
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(SECONDS_TO_WAIT)
+        process.kill_all()
 
 
 def test_a_run_that_no_worker_takes_is_told(server: Server, company: Path) -> None:

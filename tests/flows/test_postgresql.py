@@ -6,21 +6,19 @@ import os
 import pwd
 import shutil
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.commands import Start, start_server
 from tests.flows import mini_company
-from tests.ports import free_port, healthy
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.flow, pytest.mark.system]
 
-ROOT = Path(__file__).parents[2]
 SECONDS_TO_WAIT = 240
 
 
@@ -63,38 +61,22 @@ def database() -> Iterator[str]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def test_a_weekly_run_is_recorded_in_postgresql(database: str, planned_company: Path, tmp_path: Path) -> None:
-    port = free_port()
-    api = f"http://127.0.0.1:{port}/api"
+def test_a_weekly_run_is_recorded_in_postgresql(
+    database: str, planned_company: Path, tmp_path: Path, fork: Start
+) -> None:
     environment = {
         **os.environ,
         "PREFECT_HOME": str(tmp_path / "home"),
         "PREFECT_API_DATABASE_CONNECTION_URL": database,
         "DO_NOT_TRACK": "1",
     }
-    environment.pop("PREFECT_API_URL", None)
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    api, server = start_server(fork, environment)
     try:
-        until = time.monotonic() + SECONDS_TO_WAIT
-        while not healthy(api):
-            assert server.poll() is None, "the server ended at once"
-            assert time.monotonic() < until, "the server did not answer"
-            time.sleep(0.5)
-        weekly = ["-m", "flows", "weekly", "--settings", str(planned_company), "--as-of", mini_company.AS_OF]
-        done = subprocess.run(
-            [sys.executable, *weekly],
-            cwd=ROOT,
-            env={**environment, "PREFECT_API_URL": api},
-            capture_output=True,
-            text=True,
-            timeout=SECONDS_TO_WAIT,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        weekly = ("flows", "weekly", "--settings", planned_company, "--as-of", mini_company.AS_OF)
+        code, _, err = fork(*weekly, environment={**environment, "PREFECT_API_URL": api}).wait()
+        assert code == 0, err
         runs = httpx.post(f"{api}/flow_runs/filter", json={}, timeout=30).json()
         assert [run["state_type"] for run in runs] == ["COMPLETED"]
         assert not (tmp_path / "home" / "prefect.db").exists(), "SQLite was used"
     finally:
-        server.terminate()
-        server.wait(SECONDS_TO_WAIT)
+        server.kill_all()

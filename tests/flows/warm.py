@@ -2,19 +2,19 @@
 
 A run of the mini company would spend most of its processor time on importing Great Expectations, Prefect and
 Matplotlib, on the table of tail quantiles and on the digests of the code. The forks find all of this done. Everything
-else is as in ``python -m``: a separate process, in a separate session, with its own arguments, streams, exit handlers
-and exit code. Only Prefect's settings are those of the
-environment that this process was started in. Workers, backfills' weeks and the browser's runs start processes the
-ordinary way.
+else is as in ``python -m``: a separate process, in a separate session, with its own arguments, environment, streams,
+exit handlers and exit code. Workers, backfills' weeks and the browser's runs start processes the ordinary way.
 
 ``python -m tests.flows.warm PORT`` serves all workers of a test run, until it is stopped. Each connection sends one
 JSON object in one line, and is answered with a number in one line. To start a module: arguments, the first its name,
-environment, and out and err, the files for the streams; answered with the process's id. To ask whether it has ended:
-the id; answered with its exit code (below 0: the signal that killed it), or nothing while it runs.
+environment, out and err, the files for the streams, and the seconds after which it is killed (0: never); answered with
+the process's id. To ask whether it has ended: the id; answered with its exit code (below 0: the signal that killed it),
+or nothing while it runs. All of them end with this process.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import json
@@ -24,18 +24,24 @@ import signal
 import socket
 import sys
 
+from prefect.context import refresh_global_settings_context
+
 from tasks.inventory.model.loss_function import tail_table
 from tasks.storage.code_version import import_closure
 
 MODULES = (
     "boto3",
+    "deployments.automations",
     "flows.backfill",
     "flows.weekly",
     "great_expectations",
     "matplotlib.figure",
     "prefect.artifacts",
+    "prefect.cli.deploy",
+    "prefect.cli.flow_run",
     "prefect.engine",
     "prefect.runtime",
+    "prefect.server.api.server",
     "prefect.task_engine",
     "pyarrow.parquet",
     "scipy.optimize",
@@ -44,7 +50,7 @@ MODULES = (
     "tasks.inventory.weekly",
     "tasks.publication.transaction",
 )
-SECONDS_AT_MOST = 600
+END_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
 def main() -> None:
@@ -77,11 +83,13 @@ def _code(asked: dict[str, int]) -> str:
     return str(os.waitstatus_to_exitcode(status)) if found else ""
 
 
-def _become(arguments: list[str], environment: dict[str, str], out: str, err: str) -> None:
+def _become(arguments: list[str], environment: dict[str, str], out: str, err: str, seconds: int) -> None:
     os.setsid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(END_WITH_PARENT, int(signal.SIGKILL))
     os.environ.clear()
     os.environ.update(environment)
-    signal.alarm(SECONDS_AT_MOST)
+    signal.alarm(seconds)
     for number, path, flags in (
         (0, os.devnull, os.O_RDONLY),
         (1, out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
@@ -90,6 +98,7 @@ def _become(arguments: list[str], environment: dict[str, str], out: str, err: st
         opened = os.open(path, flags)
         os.dup2(opened, number)
         os.close(opened)
+    refresh_global_settings_context()  # Prefect read the environment when it was imported
     module, *sys.argv[1:] = arguments
     runpy.run_module(module, run_name="__main__", alter_sys=True)
     sys.exit(0)

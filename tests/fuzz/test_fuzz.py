@@ -1,6 +1,6 @@
 """Damaged files and settings end in the right result, in an error that names the place, or in quarantine.
 
-``make fuzz`` runs 2,000 inputs; the tests run a fixed sample of 200.
+``make fuzz`` runs 2,000 inputs; the tests run a fixed sample of 60.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from tasks.configuration.settings_file import load_settings
 from tasks.demand.ingest.table_checks import Judge, with_arrays, with_great_expectations
 from tasks.demand.ingest.validation import ValidatedTables, validate_tables
 from tasks.storage.source_files import expand_sources, read_tables
+from tests.breadth import examples
 from tests.fuzz.company import TABLES, Company, companies
 
-EXAMPLES = int(os.environ.get("RESTOCK_FUZZ_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("RESTOCK_FUZZ_EXAMPLES", str(examples(60))))
 
 
 def ingest(file: Path, judge: Judge = with_arrays) -> tuple[Settings, ValidatedTables]:

@@ -38,7 +38,7 @@ ROOMS = ("schemas", "tasks")
 AS_OF = "2024-06-03"
 SEED = 5
 
-# Fewer rows and rounds than the defaults, so that the guard takes a minute on one core.
+# Fewer rows and rounds than the defaults, so that the weekly chain takes half a minute on one core.
 TREES = {"max_rows": 8_000, "max_rounds": 50, "params": {"learning_rate": 0.12}}
 MODELS = {
     "xgboost": {**TREES, "max_rounds": 40, "params": {"learning_rate": 0.1}},

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.breadth import sample
 from tests.golden import accuracy_guard
 from tests.golden.accuracy_guard import CASES, build_case, deviations, forecast_case, read_figures, replaced, score_case
 
@@ -14,9 +15,11 @@ BASELINES = ("seasonal_naive", "moving_average")
 
 
 @pytest.mark.slow
-def test_the_champions_are_within_2_percent_of_the_stored_figures() -> None:
-    found = accuracy_guard.score()
-    off = deviations(read_figures(), found)
+@pytest.mark.parametrize("name", sample(CASES, ["weekly"]))
+def test_the_champions_are_within_2_percent_of_the_stored_figures(name: str) -> None:
+    stored = {figure: value for figure, value in read_figures().items() if figure.startswith(f"{name}.")}
+    found = accuracy_guard.score([name])
+    off = deviations(stored, {figure: value for figure, value in found.items() if figure.startswith(f"{name}.")})
     if off:
         pytest.fail(
             "\n".join(off) + "\nIf the change is intended, run: python -m tests.golden.accuracy_guard --record (see "

@@ -12,6 +12,7 @@ from tasks.demand.cleaning.prepared import prepare
 from tasks.demand.ingest.validation import validate_tables
 from tasks.demand.panel import build_panel
 from tasks.storage.source_files import expand_sources, read_tables
+from tests.breadth import sample
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 
@@ -31,7 +32,7 @@ FOUND = {
 }
 
 
-@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("name", sample(FOUND, ["grocery_weekly", "sportswear_sizes"]))
 def test_alarms_of_real_data(name: str) -> None:
     settings = load_settings(DATA / name / "settings.yaml")
     valid = validate_tables(read_tables(expand_sources(settings.sources), settings.sources), IngestSlice.of(settings))

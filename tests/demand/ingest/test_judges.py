@@ -18,6 +18,7 @@ from schemas.suites import Expected, Reason
 from schemas.tables import TABLES
 from tasks.demand.ingest.table_checks import Judge, failing, with_arrays, with_great_expectations
 from tasks.demand.ingest.validation import ValidatedTables, validate_tables
+from tests.breadth import examples
 
 CELLS = {
     "id": ["1", "01", "x", "", " "],
@@ -56,7 +57,7 @@ def judged(frames: dict[str, pd.DataFrame], judge: Judge) -> ValidatedTables | s
         return str(error)
 
 
-@hypothesis_settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=examples(4), derandomize=True, suppress_health_check=list(HealthCheck))
 @given(tables())
 def test_both_judges_reject_the_same_rows_for_the_same_reasons(frames: dict[str, pd.DataFrame]) -> None:
     one, other = judged(frames, with_great_expectations), judged(frames, with_arrays)

@@ -15,7 +15,9 @@ from schemas import columns as c
 from schemas.errors import DataContractError
 from schemas.raw import RawFile, RawTable, as_text
 from schemas.settings import Settings
+from tasks.demand.ingest.table_checks import with_arrays
 from tasks.demand.ingest.validation import ValidatedTables, validate_tables
+from tests.breadth import examples
 
 DEFAULTS: dict[str, list[dict[str, object]]] = {
     "stores": [{c.STORE_ID: store} for store in ("01", "02")],
@@ -42,8 +44,9 @@ def raw(name: str, rows: list[dict[str, object]] | pd.DataFrame) -> RawTable:
 
 
 def validate(given: Settings | None = None, **tables: list[dict[str, object]] | pd.DataFrame) -> ValidatedTables:
+    """Validate with arrays, which is quicker; test_judges.py compares with Great Expectations."""
     return validate_tables(
-        {name: raw(name, rows) for name, rows in {**DEFAULTS, **tables}.items()}, given or settings()
+        {name: raw(name, rows) for name, rows in {**DEFAULTS, **tables}.items()}, given or settings(), with_arrays
     )
 
 
@@ -316,7 +319,7 @@ CELL = st.sampled_from(["", "1", "01", "02", "007", "x", "inf", "-3", "2024-01-0
 
 
 @given(rows=st.lists(st.tuples(CELL, CELL, CELL, CELL), max_size=6), stores=st.lists(CELL, max_size=3, unique=True))
-@hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_row_read_is_accepted_or_quarantined_once(rows: list[tuple[str, ...]], stores: list[str]) -> None:
     keys = (c.DATE, c.STORE_ID, c.SKU, c.UNITS)
     sales = [dict(zip(keys, row, strict=True)) for row in rows] + [{key: sale()[key] for key in keys}]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tasks.inventory.allocation.assortment import core_sizes, whole_runs
 from tasks.inventory.allocation.disaggregate import split
 from tasks.inventory.weekly import optimize
+from tests.breadth import examples
 from tests.inventory.allocation.test_disaggregate import rows_of
 from tests.inventory.test_weekly_plan import COSTED, inputs_of
 
@@ -83,7 +84,7 @@ def test_core_sizes_are_the_fewest_that_make_half_of_a_shrunk_curve():
     assert core_sizes(facts, style, 0.7).tolist()[:2] == [True, True]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(data=st.data())
 def test_every_incomplete_size_run_on_display_is_reported(data):
     draw = np.random.default_rng(data.draw(st.integers(0, 999)))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from schemas.settings import LifecycleSettings
 from tasks.inventory.allocation.disaggregate import SplitRows, split
 from tasks.inventory.allocation.sku_shares import is_discontinued, may_be_sent, sku_shares
+from tests.breadth import examples
 
 
 def rows_of(series, share, **given_columns) -> SplitRows:
@@ -78,7 +79,7 @@ def test_series_do_not_mix():
     assert split(np.array([3.0, 7.0]), rows).tolist() == [2, 7, 1, 0]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(26), deadline=None)
 @given(data=st.data())
 def test_totals_are_kept_and_targets_are_whole(data):
     n = data.draw(st.integers(1, 12))
@@ -94,7 +95,7 @@ def test_totals_are_kept_and_targets_are_whole(data):
     np.testing.assert_array_equal(total[present], levels[present])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(26), deadline=None)
 @given(data=st.data())
 def test_packs_are_whole_whatever_the_stock(data):
     n = data.draw(st.integers(1, 8))

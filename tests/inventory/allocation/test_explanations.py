@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.inventory.weekly import optimize
+from tests.breadth import examples
 from tests.inventory.test_weekly_plan import COSTED, inputs_of
 
 STEPS = [
@@ -36,7 +37,7 @@ def assert_adds_up(plan, inputs):
     assert (file["target_quantity"] == file["target_quantity_told"]).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(data=st.data())
 def test_the_steps_of_every_line_add_up_to_its_target(data):
     base = inputs_of(stock=data.draw(st.booleans()), **(COSTED if data.draw(st.booleans()) else {}))

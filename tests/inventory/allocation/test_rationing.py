@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tasks.inventory.allocation.rationing import Pairs, rationed
 from tasks.inventory.model.sku_demand import sale_probabilities, sku_quantiles
+from tests.breadth import examples
 
 
 def pairs_of(rate, position, pack=1.0, price=1.0, turn=None) -> Pairs:
@@ -69,7 +70,7 @@ def _equal(turn) -> Pairs:
     return Pairs(base.series, base.share, base.demand[:, [0, 0, 0]], base.position, base.pack, base.price, base.turn)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(data=st.data())
 def test_no_group_gets_more_than_it_has_and_nothing_sellable_stays(data):
     n = data.draw(st.integers(1, 9))

@@ -14,6 +14,7 @@ from schemas.settings import InventorySettings
 from tasks.inventory.model.delivery_days import missed_weeks, week_starts
 from tasks.inventory.model.ledger import ledger
 from tasks.inventory.model.simulator import simulate
+from tests.breadth import examples
 
 
 def plain_costs(problem: PlanProblem, plan: Plan) -> dict[str, float]:
@@ -149,7 +150,7 @@ def test_nothing_is_taken_back():
     assert book.after_delivery.tolist() == [[5, 4]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 10_000), lead=st.integers(0, 3), transit=st.integers(0, 4), paths=st.sampled_from([0, 3]))
 def test_units_are_conserved_and_stock_is_never_negative(make_problem, seed, lead, transit, paths):
     problem = make_problem(seed=seed, paths=paths, transit=transit, lead_time=lead)
@@ -164,7 +165,7 @@ def test_units_are_conserved_and_stock_is_never_negative(make_problem, seed, lea
         np.testing.assert_allclose(last, end, atol=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_a_higher_price_never_lowers_the_cost(make_problem, seed):
     problem = make_problem(seed=seed)

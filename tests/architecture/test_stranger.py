@@ -1,6 +1,7 @@
-"""A new model is one new file, and a settings class with a field in one other file.
+"""A new model is one new file and a settings class with a field in one other file; a new policy is one new file.
 
-The test copies the packages, adds a global model, and runs the conformance suite and a weekly run with it.
+The test copies the packages, adds a global model and a policy, and runs both conformance suites and a weekly run with
+them.
 """
 
 from __future__ import annotations
@@ -17,10 +18,17 @@ from tests.architecture.stranger import LARGEST, changed_files, copy_repository,
 
 pytestmark = pytest.mark.flow
 
-# Forecasts at three frequencies and the ordinary series (6), repetition, leakage, replay, description (4).
-FEWEST_TESTS = 10
+# Of a model: forecasts at three frequencies and the ordinary series (6), repetition, leakage, replay, description (4).
+FEWEST_TESTS_OF_A_MODEL = 10
+# Of a policy: shape, weeks and determinism (4), service level (2), facts, shared limits (2).
+FEWEST_TESTS_OF_A_POLICY = 9
+SUITES = (
+    "tests/forecasting/test_every_forecaster.py",
+    "tests/inventory/policies/test_every_policy.py",
+    "tests/inventory/exact/test_shared_limits.py",
+)
 SETTINGS_FILE = "schemas/settings/models.py"
-NEW_FILE = "tasks/forecasting/statistical/pooled_blend.py"
+MODEL_FILE = "tasks/forecasting/statistical/pooled_blend.py"
 # Nothing but the new model brings this package into the manifest.
 PACKAGE = "threadpoolctl"
 SETTINGS = '''class PooledBlendSettings(Strict):
@@ -94,12 +102,57 @@ def _parts(panel: Panel) -> tuple[FloatArray, FloatArray, FloatArray]:
 '''
 
 
+POLICY_FILE = "tasks/inventory/policies/base_stock.py"
+POLICY = '''"""Base stock: one level per store and category, from the mean and a safety factor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from schemas.facts import PolicyFacts
+from schemas.plan import FloatArray, Plan, PlanProblem
+from tasks.inventory.model.delivery_days import review_visits
+
+
+def base_stock(mean: FloatArray, periods: int) -> FloatArray:
+    """Level S = μ · R + 2 · √(μ · R): two standard deviations of a Poisson count above its mean.
+
+    >>> base_stock(np.array([1.0]), 4)
+    array([8.])
+    """
+    return np.ceil(mean * periods + 2 * np.sqrt(mean * periods))
+
+
+@dataclass(frozen=True)
+class BaseStockPolicy:
+    """Fill up to S at every review delivery."""
+
+    facts: ClassVar[PolicyFacts] = PolicyFacts(
+        name="base_stock",
+        label="base stock",
+        formula="S = μ · R + 2 · √(μ · R)",
+        source="Poisson approximation",
+    )
+
+    def plan(self, problem: PlanProblem) -> Plan:
+        """Decide deliveries and levels."""
+        visits = review_visits(problem)
+        between = problem.settings.review_period + problem.settings.lead_time
+        level = base_stock(problem.mean.mean(axis=1), between)
+        return Plan(visits, np.where(visits[problem.series_store], level[:, None], 0.0))
+'''
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository's packages with the new model."""
+    """The repository's packages with the new model and the new policy."""
     folder = tmp_path_factory.mktemp("stranger")
     copy_repository(folder)
-    (folder / NEW_FILE).write_text(MODEL, encoding="utf-8")
+    (folder / MODEL_FILE).write_text(MODEL, encoding="utf-8")
+    (folder / POLICY_FILE).write_text(POLICY, encoding="utf-8")
     settings = folder / SETTINGS_FILE
     text = settings.read_text("utf-8")
     place = "class ModelsSettings(Strict):\n"
@@ -109,26 +162,32 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_model_is_one_file_of_at_most_60_lines_and_a_settings_class(copy: Path) -> None:
+def test_each_is_one_file_of_at_most_60_lines_and_the_model_has_a_settings_class(copy: Path) -> None:
     assert len(MODEL.splitlines()) <= LARGEST
-    assert changed_files(copy) == ({NEW_FILE}, {SETTINGS_FILE})
+    assert len(POLICY.splitlines()) <= LARGEST
+    assert changed_files(copy) == ({MODEL_FILE, POLICY_FILE}, {SETTINGS_FILE})
 
 
-def test_the_conformance_suite_covers_the_new_model(copy: Path) -> None:
-    suite = ("tests/forecasting/test_every_forecaster.py", "-k", "pooled_blend", "-q", "-p", "no:cacheprovider")
-    done = run_python(copy, os.environ, "-m", "pytest", *suite)
+def test_the_conformance_suites_cover_the_new_model_and_the_new_policy(copy: Path) -> None:
+    wanted = ("-k", "pooled_blend or base_stock", "-v", "-p", "no:cacheprovider", "-n", "0")
+    done = run_python(copy, os.environ, "-m", "pytest", *SUITES, *wanted)
     assert done.returncode == 0, done.stdout + done.stderr
-    passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed is not None, done.stdout
-    assert int(passed[1]) >= FEWEST_TESTS, done.stdout
+    passed = re.findall(r"^(tests\S+)::.*(pooled_blend|base_stock).* PASSED", done.stdout, re.MULTILINE)
+    of_model = [name for name, new in passed if new == "pooled_blend"]
+    of_policy = [name for name, new in passed if new == "base_stock"]
+    assert len(of_model) >= FEWEST_TESTS_OF_A_MODEL, done.stdout
+    assert len(of_policy) >= FEWEST_TESTS_OF_A_POLICY, done.stdout
+    assert {*of_model, *of_policy} == set(SUITES)
 
 
-def test_a_weekly_run_forecasts_and_replays_with_the_new_model(
+def test_a_weekly_run_forecasts_replays_and_plans_with_them(
     copy: Path, tmp_path: Path, prefect_server: dict[str, str]
 ) -> None:
-    published = weekly_run(copy, tmp_path, prefect_server, "models={pooled_blend: {}}", "inventory.holding_cost=20")
+    given = ("models={pooled_blend: {}}", "inventory.holding_cost=20", "inventory.policies=[eoq, base_stock]")
+    published = weekly_run(copy, tmp_path, prefect_server, *given)
     forecast = pd.read_parquet(published / "forecast.parquet")
     assert set(forecast["model"].astype(str)) == {"seasonal_naive", "moving_average", "pooled_blend"}
     assert PACKAGE in json.loads((published / "manifest.json").read_text("utf-8"))["packages"]
     lake = published.parents[1]
     assert (lake / "records" / "calibration-forecasts-pooled_blend").is_dir()
+    assert sorted(pd.read_csv(published / "costs.csv")["policy"]) == ["base_stock", "eoq"]
