@@ -1,0 +1,78 @@
+"""systemd units and the compose file: valid, and they start what exists."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from deployments.serve import serve
+from flows.cli.group import cli
+
+ROOT = Path(__file__).parents[2]
+UNITS = sorted((ROOT / "deployments/systemd").iterdir())
+COMPOSE = ROOT / "deployments/compose.yaml"
+
+
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    verifier = shutil.which("systemd-analyze")
+    if verifier is None:
+        pytest.skip("systemd-analyze is not installed: the units in deployments/systemd are not verified")
+    for unit in UNITS:
+        text = re.sub(r"/opt/restock/\.venv/bin/\w+", sys.executable, unit.read_text("utf-8"))
+        (tmp_path / unit.name).write_text(text.replace("/opt/restock", str(ROOT)), encoding="utf-8")
+    done = subprocess.run(
+        [verifier, "verify", "--man=no", *map(str, sorted(tmp_path.iterdir()))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    complaints = [line for line in done.stderr.splitlines() if "restock" in line]
+    assert (done.returncode, complaints) == (0, []), done.stderr
+
+
+def test_docker_accepts_the_compose_file(tmp_path: Path) -> None:
+    docker = shutil.which("docker")
+    found = None if docker is None else subprocess.run([docker, "compose", "version"], capture_output=True, check=False)
+    if docker is None or found is None or found.returncode:
+        pytest.skip("docker compose is not installed: deployments/compose.yaml is not verified by it")
+    done = subprocess.run(
+        [docker, "compose", "--file", str(COMPOSE), "config", "--quiet"],
+        env={"PATH": str(Path(docker).parent), "RESTOCK_COMPANY_FOLDER": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def commands() -> list[str]:
+    """Every command line of the units and of the compose file."""
+    found = [line for unit in UNITS for line in re.findall(r"^ExecStart=(.*)$", unit.read_text("utf-8"), re.MULTILINE)]
+    return [*found, yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["restock"]["command"]]
+
+
+@pytest.mark.parametrize("line", commands())
+def test_commands_have_options_that_exist(line: str) -> None:
+    words = line.split()
+    options = set(re.findall(r"(--[a-z-]+)", line))
+    command = serve if "deployments.serve" in words else cli.get_command(None, words[1])  # type: ignore[arg-type]
+    assert command is not None
+    assert options <= {name for parameter in command.params for name in parameter.opts}
+    assert CliRunner().invoke(command, ["--help"]).exit_code == 0
+
+
+def test_the_compose_file_uses_the_image_of_the_dockerfile_and_opens_nothing_to_the_network() -> None:
+    service = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["restock"]
+    assert (COMPOSE.parent / service["build"]["context"] / service["build"]["dockerfile"]).resolve().is_file()
+    assert service["network_mode"] == "host"
+    assert "ports" not in service
+    assert "--host" not in service["command"]
