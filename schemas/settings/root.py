@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from schemas import columns as c
 from schemas.frequency import END, FREQUENCIES, Frequency
+from schemas.settings.aws import AwsSettings
 from schemas.settings.backtest import BacktestSettings, ReconciliationSettings, SelectionSettings
 from schemas.settings.compute import ComputeSettings
 from schemas.settings.inventory import InventorySettings
@@ -137,6 +138,7 @@ class Settings(Strict):
     publication: PublicationSettings = PublicationSettings()
     output: OutputSettings = OutputSettings()
     compute: ComputeSettings = ComputeSettings()
+    aws: AwsSettings = AwsSettings()
 
     @field_validator("frequency")
     @classmethod
@@ -277,6 +279,25 @@ class Settings(Strict):
                 "the jobs' execution role, for example arn:aws:iam::123456789012:role/restock-sagemaker"
             )
         return self
+
+    @model_validator(mode="after")
+    def _one_aws_account(self) -> Self:
+        blocks = {self.aws.credentials_block, self._sagemaker_block} - {None}
+        if len(blocks) > 1:
+            raise ValueError(
+                f"aws.credentials_block is {self.aws.credentials_block}, but models.deepar.sagemaker.credentials_block "
+                f"is {self._sagemaker_block}: data and jobs would be in two accounts. Remove the second one"
+            )
+        return self
+
+    @property
+    def _sagemaker_block(self) -> str | None:
+        return self.models.deepar.sagemaker.credentials_block if self.models.deepar else None
+
+    @property
+    def credentials_block(self) -> str | None:
+        """The block with the credentials of all AWS calls; None = the environment's."""
+        return self.aws.credentials_block or self._sagemaker_block
 
     @property
     def period(self) -> Frequency:

@@ -16,6 +16,7 @@ from schemas.errors import ConfigError
 from schemas.settings import Settings, Strict
 from schemas.settings.layout import Tree
 from tasks.configuration.problems import arranged, check_plain_values, in_words, lifted
+from tasks.storage.aws import use_block
 from tasks.storage.lake import S3_SCHEME
 
 # Below this key a null in an override removes the key; in the file null means the defaults.
@@ -63,6 +64,8 @@ def read_settings(
 ) -> LoadedSettings:
     """Read a settings file and check it as a whole.
 
+    From then on this process calls AWS with the credentials that the settings name.
+
     Relative paths in the file are relative to the file's folder, those in overrides to the working
     directory; all are returned as absolute paths (``s3://`` addresses as they are), so that the effective
     settings do not depend on where a command is started.
@@ -93,6 +96,7 @@ def read_settings(
     problems += [problem for check in checks for problem in check(tree)]
     if problems:
         raise _wrong(file, problems)
+    use_block(settings.credentials_block)
     return LoadedSettings(settings, tuple(warnings))
 
 

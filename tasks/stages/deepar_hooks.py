@@ -12,7 +12,6 @@ from prefect.logging import get_logger
 from schemas.errors import PipelineError
 from schemas.settings import DeepArSageMakerSettings
 from tasks.configuration.settings_file import load_settings
-from tasks.stages.deepar_tools import block_session
 from tasks.storage.lake import open_lake
 
 
@@ -27,10 +26,7 @@ def stop_jobs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> Non
         return
     from tasks.deepar.sagemaker.running import stop_jobs_of
 
-    settings = run.sagemaker
-    stopped = stop_jobs_of(
-        open_lake(run.storage), settings, str(flow_run.id), block_session(settings.credentials_block)
-    )
+    stopped = stop_jobs_of(open_lake(run.storage), run.sagemaker, str(flow_run.id))
     get_logger("restock").info("Stopped %d SageMaker jobs of the cancelled run %s", len(stopped), flow_run.name)
 
 
@@ -45,8 +41,7 @@ def close_endpoints(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
     try:
         from tasks.deepar.sagemaker.running import close_endpoints_of
 
-        session = block_session(run.sagemaker.credentials_block)
-        closed = close_endpoints_of(open_lake(run.storage), run.sagemaker, str(flow_run.id), session)
+        closed = close_endpoints_of(open_lake(run.storage), run.sagemaker, str(flow_run.id))
     except PipelineError as error:
         get_logger("restock").warning("SageMaker endpoints may still exist: %s", error)
         return

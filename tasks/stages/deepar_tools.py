@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect.runtime import flow_run
 
 from schemas.deepar import DeepArBackend
-from schemas.errors import ConfigError
 from schemas.run import RunContext
 from schemas.settings import DeepArSettings
 from schemas.settings.slices import DeepArSlice, DeepArTraining, DeepArTuningSlice
@@ -35,33 +32,7 @@ def deepar_backend(run: RunContext, lake: Lake) -> DeepArBackend:
         return LocalBackend(lake, settings.local, cores_of(run).workers)
     from tasks.deepar.sagemaker.backend import SageMakerBackend
 
-    session = block_session(settings.sagemaker.credentials_block)
-    return SageMakerBackend(
-        lake, settings.sagemaker, run.settings.name, run_id=str(flow_run.get_id() or ""), session=session
-    )
-
-
-def block_session(block: str | None) -> Any:
-    """Return the boto3 session of a Prefect AwsCredentials block; None if no block is configured.
-
-    Raises:
-        ConfigError: the AWS packages are not installed, or the block does not exist.
-    """
-    if block is None:
-        return None
-    try:
-        from prefect_aws import AwsCredentials
-
-        return AwsCredentials.load(block).get_boto3_session()  # type: ignore[union-attr]
-    except ImportError as error:
-        raise ConfigError(
-            "models.deepar.sagemaker.credentials_block requires the AWS packages: pip install 'restock[aws]'"
-        ) from error
-    except ValueError as error:
-        raise ConfigError(
-            f"models.deepar.sagemaker.credentials_block: the AwsCredentials block '{block}' does not exist ({error}). "
-            "Create it in the Prefect UI under Blocks, or remove the key to use the environment's credentials"
-        ) from error
+    return SageMakerBackend(lake, settings.sagemaker, run.settings.name, run_id=str(flow_run.get_id() or ""))
 
 
 def deepar_slice(run: RunContext) -> DeepArSlice:

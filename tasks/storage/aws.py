@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 from schemas.errors import ConfigError, StorageError
@@ -12,6 +14,38 @@ from schemas.errors import ConfigError, StorageError
 _MAX_ATTEMPTS = 8
 _NO_BUCKET = ("NoSuchBucket", "InvalidBucketName")
 _CLIENT_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Access:
+    """A ``boto3.Session``, and what every client of it is made with, such as ``endpoint_url``."""
+
+    session: Any
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _Block:
+    """The block that the settings of this process name."""
+
+    name: str | None = None
+
+
+def use_block(name: str | None) -> None:
+    """Take the credentials of all AWS calls of this process from a Prefect AwsCredentials block.
+
+    Args:
+        name: of the block; None = the environment's credentials.
+    """
+    _Block.name = name
+
+
+def current_access() -> Access:
+    """The access that the settings name.
+
+    Raises:
+        ConfigError: the AWS packages are not installed, or the block or the profile does not exist.
+    """
+    return Access(_environment_session()) if _Block.name is None else _block_access(_Block.name)
 
 
 class AwsSession:
@@ -26,13 +60,15 @@ class AwsSession:
 
         Args:
             region: AWS region; None = the region of the boto3 session or the environment.
-            boto: a ``boto3.Session`` with credentials; None = a session from the environment.
+            boto: a ``boto3.Session`` with credentials; None = those of :func:`use_block` or of the environment.
             max_attempts: maximum number of calls for one request, including the first one.
 
         Raises:
             ConfigError: the AWS packages are not installed, or the environment names an unknown profile.
         """
-        self.boto = boto if boto is not None else _environment_session()
+        access = Access(boto) if boto is not None else current_access()
+        self.boto = access.session
+        self._parameters = access.parameters
         self._region = region
         self._max_attempts = max_attempts
 
@@ -62,11 +98,17 @@ class AwsSession:
         retries = {"mode": "adaptive", "total_max_attempts": self._max_attempts}
         # Creating a client is not thread-safe in boto3; using it is.
         with _CLIENT_LOCK:
-            return self.boto.client(service, region_name=self._region, config=Config(retries=retries, **options))
+            parameters = dict(self._parameters)
+            config = Config(retries=retries, **options)
+            if "config" in parameters:
+                config = parameters.pop("config").merge(config)
+            return self.boto.client(service, region_name=self._region, config=config, **parameters)
 
 
 def client(service: str) -> Any:
-    """Create a client of an AWS service with the environment's credentials, region and ``AWS_ENDPOINT_URL``.
+    """Create a client of an AWS service with the credentials of the settings, else the environment's.
+
+    Region and ``AWS_ENDPOINT_URL`` come from the environment, unless the block has them.
 
     Raises:
         ConfigError: the AWS packages are not installed.
@@ -120,3 +162,42 @@ def _environment_session() -> Any:
         return boto3.session.Session()
     except ProfileNotFound as error:
         raise ConfigError(f"{error}. Correct AWS_PROFILE or add the profile to the AWS configuration.") from error
+
+
+@cache
+def _block_access(name: str) -> Access:
+    """The access of a block. Credentials of an assumed role are renewed before they expire."""
+    try:
+        import boto3
+        import botocore.session
+        from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+        from prefect_aws import AwsCredentials
+    except ImportError as error:
+        raise ConfigError("aws.credentials_block requires the AWS packages: pip install 'restock[aws]'") from error
+    try:
+        block: Any = AwsCredentials.load(name)
+    except ValueError as error:
+        raise ConfigError(
+            f"aws.credentials_block: the AwsCredentials block '{name}' does not exist ({error}). Create it in the "
+            "Prefect UI under Blocks, or remove the key to use the environment's credentials."
+        ) from error
+    parameters = block.aws_client_parameters.get_params_override()
+    base = block.model_copy(update={"assume_role_arn": None}).get_boto3_session()
+    if not block.assume_role_arn:
+        return Access(base, parameters)
+    extra = {"RoleSessionName": "restock", **block.assume_role_kwargs.get_params_override()}
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=partial(_sts, base, parameters.get("endpoint_url")),
+        source_credentials=base.get_credentials(),
+        role_arn=block.assume_role_arn,
+        extra_args=extra,
+    )
+    core = botocore.session.get_session()
+    core._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+    return Access(boto3.session.Session(botocore_session=core, region_name=base.region_name), parameters)
+
+
+def _sts(base: Any, endpoint_url: str | None, service: str, **options: Any) -> Any:
+    """A client of the service that gives the credentials of a role."""
+    region = base.region_name or "us-east-1"
+    return base._session.create_client(service, **{"region_name": region, "endpoint_url": endpoint_url, **options})

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import boto3
 import pytest
+from prefect_aws import AwsCredentials
+from prefect_aws.assume_role_parameters import AssumeRoleParameters
 
 from schemas.errors import ConfigError
-from tasks.storage.aws import AwsSession, client
+from schemas.settings import Settings
+from tasks.storage.aws import AwsSession, _block_access, client, use_block
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +53,78 @@ def test_missing_region_and_unknown_profile_raise_config_errors(monkeypatch: pyt
     monkeypatch.setenv("AWS_PROFILE", "unknown")
     with pytest.raises(ConfigError, match=r"unknown.*Correct AWS_PROFILE"):
         AwsSession()
+
+
+KEYS = {"aws_access_key_id": "of-the-block", "aws_secret_access_key": "x", "region_name": "sa-east-1"}
+
+
+@pytest.fixture
+def block(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Makes the settings of this process name a block; no credentials are in the environment."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+
+    def use(**values: Any) -> None:
+        made = AwsCredentials(**{**KEYS, **values})
+        monkeypatch.setattr(AwsCredentials, "load", classmethod(lambda cls, name: made))
+        use_block("planning-account")
+
+    _block_access.cache_clear()
+    yield use
+    use_block(None)
+    _block_access.cache_clear()
+
+
+def test_lake_sources_and_sagemaker_use_the_block_of_the_settings(block: Callable[..., None]) -> None:
+    block(aws_client_parameters={"endpoint_url": "http://127.0.0.1:9", "config": {"read_timeout": 9}})
+    made = client("s3")
+    assert made._request_signer._credentials.access_key == "of-the-block"
+    assert (made.meta.region_name, made.meta.endpoint_url) == ("sa-east-1", "http://127.0.0.1:9")
+    assert made.meta.config.read_timeout == 9
+    assert made.meta.config.retries == {"mode": "adaptive", "total_max_attempts": 8}
+    sagemaker = AwsSession("us-east-2").client("sagemaker-runtime", read_timeout=70)
+    assert sagemaker._request_signer._credentials.access_key == "of-the-block"
+    assert (sagemaker.meta.region_name, sagemaker.meta.config.read_timeout) == ("us-east-2", 70)
+
+
+def test_credentials_of_an_assumed_role_are_renewed(
+    block: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    class Sts:
+        def assume_role(self, **request: Any) -> dict[str, Any]:
+            asked.append(request)
+            expiration = datetime.now(UTC) + timedelta(seconds=60)  # sooner than botocore renews: at once too old
+            keys = {"AccessKeyId": f"key-{len(asked)}", "SecretAccessKey": "x", "SessionToken": "t"}
+            return {"Credentials": {**keys, "Expiration": expiration}}
+
+    monkeypatch.setattr("tasks.storage.aws._sts", lambda *_, **__: Sts())
+    block(
+        assume_role_arn="arn:aws:iam::123456789012:role/planner",
+        assume_role_kwargs=AssumeRoleParameters(ExternalId="7"),
+    )
+    credentials = AwsSession().boto.get_credentials()
+    first = credentials.get_frozen_credentials().access_key
+    assert credentials.get_frozen_credentials().access_key != first
+    assert asked[0] == {
+        "RoleArn": "arn:aws:iam::123456789012:role/planner",
+        "RoleSessionName": "restock",
+        "ExternalId": "7",
+    }
+
+
+def test_a_missing_block_and_two_accounts_are_errors(block: Callable[..., None], monkeypatch: Any) -> None:
+    def absent(cls: Any, name: str) -> None:
+        raise ValueError(f"Unable to find block document named {name}")
+
+    use_block("nowhere")
+    monkeypatch.setattr(AwsCredentials, "load", classmethod(absent))
+    with pytest.raises(ConfigError, match=r"the AwsCredentials block 'nowhere' does not exist"):
+        client("s3")
+    sources = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
+    deepar = {"sagemaker": {"credentials_block": "b"}}
+    with pytest.raises(ValueError, match="data and jobs would be in two accounts"):
+        Settings.model_validate(
+            {"name": "x", "sources": sources, "aws": {"credentials_block": "a"}, "models": {"deepar": deepar}}
+        )
