@@ -44,7 +44,11 @@ class Configurations(NamedTuple):
 def configurations_stage(
     run: RunContext, panel: PrefectFuture[PanelRecord], runner: Runner | None, before_folds: bool
 ) -> Configurations:
-    """Train DeepAR's configurations in parallel, compare them on the same periods and choose the best one."""
+    """Train DeepAR's configurations in parallel, compare them on the same periods and choose the best one.
+
+    A weekly run (``before_folds``) continues without DeepAR if it fails, unless the settings require it.
+    """
+    required = not before_folds or deepar_settings(run).required
     trial = done(plan_configurations, run, panel, before_folds)
     given = deepar_settings(run).configurations
     compared = given if trial.result().window and not (before_folds and len(given) == 1) else []
@@ -56,10 +60,11 @@ def configurations_stage(
             panel=panel,
             trial=trial,
             configuration=configuration,
+            required=required,
         )
         for configuration in compared
     ]
-    choice = submit(runner, choose_configuration, run=run, panel=panel, trial=trial, records=records)
+    choice = submit(runner, choose_configuration, run=run, panel=panel, trial=trial, records=records, required=required)
     return Configurations(trial, records, choice)
 
 

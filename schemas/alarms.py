@@ -350,6 +350,12 @@ _FACTS = (
         "Correct `stores.storage_capacity` or the stock.",
     ),
     AlarmFacts(
+        "deepar_failed",
+        Severity.WARNING,
+        "DeepAR failed. It takes no part in this run; the other models forecast its series.",
+        "Correct what the message names and run again. `models.deepar.required` stops the run instead.",
+    ),
+    AlarmFacts(
         "low_fill_rate",
         Severity.WARNING,
         "The published plan serves less of the expected demand than the service level.",

@@ -101,6 +101,10 @@ class TuningRequest(Record):
         parallel: trainings side by side.
         objective: metric of the container to minimize.
         ranges: hyperparameter to (min, max, scale ``linear`` or ``log``, whole numbers only).
+        max_runtime_seconds: SageMaker ends the search after this time.
+        stop_without_progress: SageMaker ends it after this many trainings without an improvement; None = never.
+        stop_at_convergence: SageMaker ends it when it has converged.
+        warm_start: it learns from the last completed search.
     """
 
     training: TrainingRequest
@@ -108,6 +112,10 @@ class TuningRequest(Record):
     parallel: int
     objective: str
     ranges: dict[str, tuple[float, float, Literal["linear", "log"], bool]]
+    max_runtime_seconds: int = 36_000
+    stop_without_progress: int | None = None
+    stop_at_convergence: bool = False
+    warm_start: bool = False
 
 
 class TuningTrial(Record):
@@ -186,11 +194,12 @@ class ConfigurationRecord(Record):
 
 
 class DeepArChoice(Record):
-    """The selected configuration, and the table that shows why."""
+    """The selected configuration, and the table that shows why; ``failed`` says why none could be trained."""
 
     configuration: DeepArConfiguration
     why: str
     summary: Summary = {}
+    failed: str = ""
     seconds: float = 0.0
 
 

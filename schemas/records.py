@@ -166,9 +166,9 @@ class ForecastRecord(Record):
 
     The table has columns cutoff, store_id, category, date, model, mean and one per quantile;
     the rows whose cutoff is the first forecast period are the live forecast, the others belong to folds.
-    ``live`` says whether there are live rows. ``paths`` are sample paths of the live forecast, where the model has
-    its own: store_id, category, date, model and one column per path. ``parts`` explain the live medians, where the
-    model can: store_id, category, date, part, units, model.
+    ``live`` says whether there are live rows. ``failed`` says why the shard has no forecasts at all. ``paths`` are
+    sample paths of the live forecast, where the model has its own: store_id, category, date, model and one column per
+    path. ``parts`` explain the live medians, where the model can: store_id, category, date, part, units, model.
     """
 
     model: str
@@ -179,6 +179,7 @@ class ForecastRecord(Record):
     parts: TableRef | None = None
     failures: list[Failure] = []
     notes: list[str] = []
+    failed: str = ""
     seconds: float = 0.0
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from schemas import columns as c
 from schemas.deepar import (
+    DEEPAR,
     ConfigurationRecord,
     DeepArBackend,
     DeepArChoice,
@@ -57,6 +60,21 @@ def forecast_deepar_shard(lake: Lake, inputs: DeepArShardInputs, use: FoldsSlice
     assert isinstance(use.model, DeepArTraining)
     forecaster = DeepArForecaster(use.model, inputs.configuration, lake, *tools())
     return forecast_with(forecaster, lake, inputs, use)
+
+
+def failed_shard(lake: Lake, inputs: DeepArShardInputs, reason: str) -> ForecastRecord:
+    """The record of a shard without forecasts.
+
+    Args:
+        lake: where its empty table goes.
+        inputs: the shard.
+        reason: why it failed.
+    """
+    table = lake.write_table("deepar/failed", pd.DataFrame({c.MODEL: pd.Series([], dtype="str")}))
+    note = f"{DEEPAR}: no forecasts: {reason}"
+    return ForecastRecord(
+        model=DEEPAR, table=table, series=0, live=inputs.shard.live, failed=reason, notes=[note.splitlines()[0]]
+    )
 
 
 class ConfigurationInputs(Record):
@@ -138,6 +156,10 @@ def tune_chosen(lake: Lake, inputs: TuningInputs, use: DeepArTuningSlice, tools:
         configurations=tuned.configurations,
         parallel=tuned.parallel,
         objective=tuned.objective,
+        max_runtime_seconds=tuned.max_runtime_seconds,
+        stop_without_progress=tuned.stop_without_progress,
+        stop_at_convergence=tuned.stop_at_convergence,
+        warm_start=tuned.warm_start == "previous",
         ranges={name: (r.min, r.max, r.scale, name in WHOLE_NUMBERS) for name, r in tuned.ranges.items()},
     )
     result = made.backend.tune(request, made.report)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import TrainingError, first_few
 from schemas.records import ComparisonRecord, Failure, ForecastRecord, PanelRef, Record, TableRef
 from schemas.settings.slices import CompareSlice
@@ -91,6 +93,26 @@ def _summary(found: Comparison) -> dict[str, list[dict[str, Any]]]:
         "gap": rows_of(found.gap),
         "reconciliation": rows_of(found.reconciliation),
     }
+
+
+def without_failed(forecasts: Sequence[ForecastRecord], series: int) -> tuple[list[ForecastRecord], Alarm | None]:
+    """Leave out the models of which a shard has no forecasts, and say so in an alarm.
+
+    A model competes with all of its folds and the horizon, or not at all.
+
+    Args:
+        forecasts: every shard of every model.
+        series: number of series of the run.
+    """
+    failed = {record.model: record.failed for record in forecasts if record.failed}
+    if not failed:
+        return list(forecasts), None
+    kept = [record for record in forecasts if record.model not in failed]
+    # One line, without the lines of a job's log.
+    lines = re.sub(r"\nLast lines of the log:(\n  .*)*", "", "; ".join(dict.fromkeys(failed.values())))
+    reasons = " ".join(lines.split())
+    message = f"The other models forecast {series:,} series. Reason: {reasons}"
+    return kept, raise_alarm("deepar_failed", message, count=series)
 
 
 def refuse_many_fallbacks(forecasts: Sequence[ForecastRecord], limit: float) -> None:

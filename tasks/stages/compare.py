@@ -7,13 +7,14 @@ from dataclasses import replace
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from schemas import columns as c
 from schemas.metrics import HEADLINES, readable
 from schemas.records import ComparisonRecord, ForecastRecord, PanelRecord
 from schemas.run import RunContext
 from schemas.settings.slices import CompareSlice
-from tasks.evaluation.run_comparison import CompareInputs, refuse_many_fallbacks, run_comparison
+from tasks.evaluation.run_comparison import CompareInputs, refuse_many_fallbacks, run_comparison, without_failed
 from tasks.evaluation.selection.reconcile import ReconciliationRule
 from tasks.forecasting.registry import facts, module_of
 from tasks.stages.stage import Stage
@@ -29,9 +30,12 @@ METRICS_FIRST = (c.MODEL, c.RELATIVE_LOSS, *HEADLINES)
 def compare_models(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord]) -> State[ComparisonRecord]:
     """Backtest the models, select a champion per series, and show models, bands and fallbacks as artifacts.
 
+    A model of which one shard has no forecasts takes no part.
+
     Raises:
         TrainingError: a model fell back on more than ``expert.quality.max_fallback_share`` of its series.
     """
+    forecasts, alarm = without_failed(forecasts, panel.series)
     refuse_many_fallbacks(forecasts, run.settings.quality.max_fallback_share)
     use = CompareSlice.of(run.settings)
     priced = use.inventory is not None and use.inventory.shortage_cost == "price"
@@ -45,6 +49,10 @@ def compare_models(run: RunContext, panel: PanelRecord, forecasts: list[Forecast
     aggregates = ReconciliationRule.models if use.reconciliation.method != "none" else ()
     stage = replace(COMPARE, modules=tuple(module_of(name) for name in aggregates))
     record, state = stage.run(run, inputs, use, cores_of(run).workers)
+    if alarm is not None:
+        # Not a part of the cached comparison: the same comparison may be made of a run without DeepAR in its settings.
+        record = record.model_copy(update={"alarms": [*record.alarms, alarm]})
+        state = Completed(data=record, name=state.name, message=state.message)
     warn(record.notes)
     log_alarms(record.alarms)
     for row in record.summary["champions"]:

@@ -12,7 +12,7 @@ from schemas.deepar import (
     DeepArModelRecord,
     DeepArTrial,
 )
-from schemas.errors import TrainingError
+from schemas.errors import ConfigError, TrainingError
 from schemas.records import PanelRecord
 from schemas.run import RunContext
 from schemas.settings import DeepArConfiguration
@@ -50,31 +50,50 @@ def plan_configurations(run: RunContext, panel: PanelRecord, before_folds: bool)
 
 @task(name="train configuration", cache_policy=NO_CACHE)
 def train_configuration(
-    run: RunContext, panel: PanelRecord, trial: DeepArTrial, configuration: DeepArConfiguration
+    run: RunContext, panel: PanelRecord, trial: DeepArTrial, configuration: DeepArConfiguration, required: bool = True
 ) -> State[ConfigurationRecord] | ConfigurationRecord:
-    """Train one configuration and forecast the test periods; a failure is logged and does not stop the others."""
+    """Train one configuration and forecast the test periods; a failure is logged and does not stop the others.
+
+    Raises:
+        ConfigError: DeepAR is required, and credentials, rights or quota are missing.
+    """
     inputs = deepar.ConfigurationInputs(panel=panel.panel, trial=trial, configuration=configuration)
     try:
         record, state = CONFIGURATION.run(run, inputs, deepar_slice(run), deepar_tools(run))
     except TrainingError as error:
         say(f"{configuration.label} failed: {error}")
         return ConfigurationRecord(configuration=configuration, failed=str(error), kind=error.kind)
+    except ConfigError as error:
+        if required:
+            raise
+        say(f"{configuration.label} failed: {error}")
+        return ConfigurationRecord(configuration=configuration, failed=str(error))
     say(f"{configuration.label}: {record.seconds:.0f} s")
     return state
 
 
 @task(name="choose configuration", task_run_name="choose deepar configuration", cache_policy=NO_CACHE)
 def choose_configuration(
-    run: RunContext, panel: PanelRecord, trial: DeepArTrial, records: list[ConfigurationRecord]
+    run: RunContext,
+    panel: PanelRecord,
+    trial: DeepArTrial,
+    records: list[ConfigurationRecord],
+    required: bool = True,
 ) -> State[DeepArChoice] | DeepArChoice:
     """Choose the configuration with the lowest RMSE on the test periods.
 
     With insufficient history for a comparison, the first configuration of the settings is chosen.
 
     Raises:
-        TrainingError: no configuration could be trained.
+        TrainingError: DeepAR is required, and no configuration could be trained.
     """
-    first = choose_without_comparison(records, deepar_settings(run).configurations)
+    configurations = deepar_settings(run).configurations
+    try:
+        first = choose_without_comparison(records, configurations)
+    except TrainingError as error:
+        if required:
+            raise
+        return DeepArChoice(configuration=configurations[0], why="", failed=str(error))
     if first is not None:
         say(f"deepar: {first.configuration.label}, {first.why}")
         return first

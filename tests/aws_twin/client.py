@@ -49,6 +49,10 @@ class TwinClient:
         """The next calls of an operation answer an error; performed=True loses only the answer."""
         self._ask("POST", "faults", {"operation": operation, "error": error, "times": times, **details})
 
+    def restore(self, operation: str) -> None:
+        """The next calls of an operation are answered again."""
+        self._ask("POST", "faults", {"operation": operation, "forget": True})
+
     def disturb(self, job: str, fault: str, times: int = 1, **details: Any) -> None:
         """Something happens in the next jobs: job training, transform or endpoint; fault fail, interrupt, ..."""
         self._ask("POST", "faults", {"job": job, "fault": fault, "times": times, **details})

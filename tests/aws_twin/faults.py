@@ -62,6 +62,10 @@ class FaultBook:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def order(self, wish: dict[str, Any]) -> None:
+        if wish.get("forget"):
+            with self.lock:
+                self.waiting = [fault for fault in self.waiting if fault.operation != wish.get("operation")]
+            return
         try:
             fault = Fault(**wish)
         except (TypeError, ValueError) as problem:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from uuid import UUID
 
+import pandas as pd
 import pytest
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelled
@@ -64,19 +67,37 @@ def killed_while_training(begun: Start, environment: dict[str, str], twin: TwinC
     process.kill_all()
 
 
+def folder_of(twin: TwinClient, name: str) -> str:
+    """The folder of the published run."""
+    published = twin.client("s3").list_objects_v2(Bucket="restock-twin")["Contents"]
+    key = next(entry["Key"] for entry in published if entry["Key"].endswith(f"runs/2024-07-01/{name}"))
+    return f"s3://restock-twin/{key.rsplit('/', 1)[0]}"
+
+
 def test_weekly_run_with_storage_and_training_on_aws(
     restock: Restock, environment: dict[str, str], twin: TwinClient, company: Path
 ) -> None:
     two = "[{data: cleaned}, {data: original, likelihood: negative-binomial}]"
+    # A quota of zero: DeepAR takes no part, the other models are published, and an alarm says why.
+    twin.refuse("CreateTrainingJob", "ResourceLimitExceeded", times=1_000)
+    code, _, err = restock(*command("weekly", company, two), environment=environment)
+    assert code == 0, err
+    assert twin.accepted("CreateTrainingJob") == 0
+    manifest = json.loads(twin.read(f"{folder_of(twin, 'manifest.json')}/manifest.json"))
+    (alarm,) = (alarm for alarm in manifest["alarms"] if alarm["name"] == "deepar_failed")
+    assert "Ask AWS for a higher quota" in alarm["message"]
+    forecast = pd.read_parquet(BytesIO(twin.read(f"{folder_of(twin, 'forecast.parquet')}/forecast.parquet")))
+    assert "deepar" not in set(forecast["model"])
+
+    twin.restore("CreateTrainingJob")
     code, _, err = restock(*command("weekly", company, two), environment=environment)
     assert code == 0, err
     # Two configurations, two folds and the run's own forecast: trained once, asked once each.
     assert twin.accepted("CreateTrainingJob") == 5
     assert twin.accepted("CreateTransformJob") == 5
-    published = twin.client("s3").list_objects_v2(Bucket="restock-twin")["Contents"]
-    key = next(entry["Key"] for entry in published if entry["Key"].endswith("runs/2024-07-01/champions.parquet"))
-    folder = f"s3://restock-twin/{key.rsplit('/', 1)[0]}"
+    folder = folder_of(twin, "champions.parquet")
     assert b"store_id,sku,target_quantity" in twin.read(f"{folder}/replenishment.csv")
+    assert b"deepar_failed" not in twin.read(f"{folder}/manifest.json")
 
     code, _, err = restock(*command("weekly", company, two), "--force", environment=environment)
     assert code == 0, err
@@ -128,10 +149,10 @@ def test_a_cancelled_run_stops_its_job_and_the_next_one_starts_anew(
 def test_a_failed_job_tells_sagemakers_own_reason(
     restock: Restock, environment: dict[str, str], twin: TwinClient, company: Path
 ) -> None:
-    twin.disturb("training", "fail", reason="ClientError: Unable to read the data of the train channel.")
+    twin.disturb("training", "fail", reason="ClientError: Error when parsing json of the train channel.")
     code, _, err = restock(*command("train-deepar", company), environment=environment)
     assert code == 1
-    assert "Unable to read the data of the train channel" in err
+    assert "Error when parsing json of the train channel" in err
     assert "Traceback" not in err
 
 
