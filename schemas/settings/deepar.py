@@ -13,8 +13,11 @@ from schemas.settings.strict import IN_ITS_SECTION, Strict
 DataVariant = Literal["original", "cleaned"]
 Likelihood = Literal["student-T", "negative-binomial", "gaussian", "beta", "deterministic-L1"]
 Backend = Literal["local", "sagemaker"]
+Spot = Literal["never", "prefer", "require"]
 # SageMaker limit in seconds for waiting plus running on spot capacity without checkpoints; DeepAR writes none.
 LONGEST_ON_SPOT = 3_600
+# Part of that time that is left for waiting, where the settings do not say how long a job may wait.
+LEFT_FOR_WAITING = 600
 
 
 class DeepArConfiguration(Strict):
@@ -130,7 +133,9 @@ class DeepArSageMakerSettings(Strict):
         default=None, description="AWS region; absent: from the environment", json_schema_extra=IN_ITS_SECTION
     )
     credentials_block: str | None = Field(
-        default=None, description="Name of a Prefect AwsCredentials block", json_schema_extra=IN_ITS_SECTION
+        default=None,
+        description="Old place of `aws.credentials_block`, which applies to storage and sources too",
+        json_schema_extra=IN_ITS_SECTION,
     )
     image_uri: str | None = Field(default=None, description="Container image; absent: the DeepAR image of the region")
     training_instance: DeepArInstance = DeepArInstance()
@@ -138,11 +143,16 @@ class DeepArSageMakerSettings(Strict):
     max_runtime_seconds: int = Field(
         default=3_600, ge=60, le=432_000, description="A training job that takes longer is stopped, in seconds"
     )
-    spot: bool = Field(
-        default=False, description="Train on spot capacity; a job may wait and run for one hour in total"
+    spot: Spot = Field(
+        default="never",
+        description="Spot capacity for trainings; there a job may wait and run for one hour in total. `prefer`: if "
+        "capacity or time runs out, the next attempt runs on demand. `require`: that is an error. `true` means "
+        "`prefer`, `false` means `never`",
     )
     max_wait_seconds: int | None = Field(
-        default=None, ge=60, description="With `spot`: maximum waiting time plus runtime, in seconds"
+        default=None,
+        ge=60,
+        description="With `spot`: maximum waiting time plus runtime, in seconds; absent: one hour",
     )
     subnets: list[str] = Field(default=[], description="VPC subnets of the jobs")
     security_groups: list[str] = Field(default=[], description="VPC security groups of the jobs")
@@ -166,7 +176,9 @@ class DeepArSageMakerSettings(Strict):
     )
     poll_seconds: float = Field(default=20.0, gt=0, description="Seconds between two status requests of a job")
     max_attempts: int = Field(
-        default=2, ge=1, description="Maximum number of attempts of one training or transform, failures included"
+        default=2,
+        ge=1,
+        description="Maximum number of attempts of one training or transform in a run; a new run tries again",
     )
 
     @field_validator("tags")
@@ -179,23 +191,45 @@ class DeepArSageMakerSettings(Strict):
             )
         return value
 
+    @field_validator("spot", mode="before")
+    @classmethod
+    def _yes_or_no(cls, value: object) -> object:
+        return {True: "prefer", False: "never"}[value] if isinstance(value, bool) else value
+
     @model_validator(mode="after")
     def _network_and_spot_are_whole(self) -> Self:
         if bool(self.subnets) != bool(self.security_groups):
             raise ValueError("subnets and security_groups must be set together; set both or remove both")
-        if self.max_wait_seconds is not None and self.max_wait_seconds < self.max_runtime_seconds:
+        wait = self.max_wait_seconds
+        if wait is not None and wait <= self.max_runtime_seconds and self.spot != "prefer":
             raise ValueError(
-                f"max_wait_seconds is {self.max_wait_seconds}, but it includes the runtime; it must be at least "
-                f"max_runtime_seconds ({self.max_runtime_seconds})"
+                f"max_wait_seconds is {wait}, but it includes the runtime; it must be larger than max_runtime_seconds "
+                f"({self.max_runtime_seconds})"
             )
-        wait = self.max_wait_seconds or self.max_runtime_seconds
-        if self.spot and wait > LONGEST_ON_SPOT:
+        if self.spot != "never" and (wait or 0) > LONGEST_ON_SPOT:
             raise ValueError(
                 f"on spot capacity a DeepAR job may wait and run for at most {LONGEST_ON_SPOT} seconds because it "
-                f"writes no checkpoints, but max_wait_seconds or max_runtime_seconds is {wait}; lower it, or set "
-                "spot to false"
+                f"writes no checkpoints, but max_wait_seconds is {wait}; lower it, or set spot to never"
+            )
+        if self.spot == "require" and self.max_runtime_seconds >= LONGEST_ON_SPOT:
+            raise ValueError(
+                f"on spot capacity a DeepAR job may wait and run for at most {LONGEST_ON_SPOT} seconds because it "
+                f"writes no checkpoints, but max_runtime_seconds alone is {self.max_runtime_seconds}; lower it, or set "
+                "spot to prefer"
             )
         return self
+
+    @property
+    def spot_seconds(self) -> tuple[int, int]:
+        """Longest runtime, and longest waiting time plus runtime, of a job on spot capacity.
+
+        >>> DeepArSageMakerSettings(spot="prefer").spot_seconds
+        (3000, 3600)
+        """
+        wait = self.max_wait_seconds or LONGEST_ON_SPOT
+        if self.spot == "require":
+            return self.max_runtime_seconds, wait
+        return min(self.max_runtime_seconds, wait - min(LEFT_FOR_WAITING, wait // 4)), wait
 
 
 class TuningRange(Strict):
@@ -236,6 +270,26 @@ class DeepArTuningSettings(Strict):
     objective: Literal["test:RMSE", "test:mean_wQuantileLoss", "train:final_loss"] = Field(
         default="test:RMSE", description="Metric of the training jobs that tuning minimizes"
     )
+    max_runtime_seconds: int = Field(
+        default=36_000,
+        ge=120,
+        le=15_768_000,
+        description="On SageMaker: the search ends after this time with what it has found, in seconds",
+    )
+    stop_without_progress: int | None = Field(
+        default=None,
+        ge=3,
+        description="On SageMaker: the search ends after this many trainings without an improvement by more than 1 %; "
+        "absent: it runs all trainings",
+    )
+    stop_at_convergence: bool = Field(
+        default=False, description="On SageMaker: the search ends when SageMaker detects that it has converged"
+    )
+    warm_start: Literal["none", "previous"] = Field(
+        default="none",
+        description="On SageMaker: with `previous` the search learns from the last completed search of the same name "
+        "and objective, for example last week's",
+    )
     ranges: dict[str, TuningRange] = Field(
         default={
             "learning_rate": TuningRange(min=0.001, max=0.1, scale="log"),
@@ -267,6 +321,12 @@ class DeepArSettings(Strict):
     backend: Backend = Field(
         default="local",
         description="`local`: train on this machine. `sagemaker`: train on Amazon SageMaker",
+        json_schema_extra=IN_ITS_SECTION,
+    )
+    required: bool = Field(
+        default=False,
+        description="If DeepAR fails in a weekly run (quota, capacity, outage, data): `false`: publish with the other "
+        "models and raise the alarm `deepar_failed`. `true`: stop the run",
         json_schema_extra=IN_ITS_SECTION,
     )
     configurations: list[DeepArConfiguration] = Field(

@@ -31,6 +31,7 @@ def train(root: Path) -> int:
     }
     reason = given.get("fake_failure") or ("" if channels.get("train") else "ClientError: no series in channel train")
     if reason:
+        print(reason, flush=True)
         (root / "output/failure").write_text(reason)
         return 1
     (root / "output/process").write_text(str(os.getpid()))

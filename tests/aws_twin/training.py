@@ -94,7 +94,7 @@ class TrainingJob(Job):
             "TrainingEndTime": self.ended,
             "SecondaryStatusTransitions": self.transitions,
             # The URI stands in ModelArtifacts only once the archive was written.
-            "ModelArtifacts": {"S3ModelArtifacts": self.artifact} if self.artifact else None,
+            "ModelArtifacts": {"S3ModelArtifacts": self.artifact} if self.artifact else {},
             "FinalMetricDataList": [
                 {"MetricName": name, "Value": value, "Timestamp": self.ended or self.modified}
                 for name, value in self.metrics.items()
@@ -103,7 +103,7 @@ class TrainingJob(Job):
         if self.ended is not None and self.training_started is not None:
             answer["TrainingTimeInSeconds"] = seconds
             answer["BillableTimeInSeconds"] = math.ceil(seconds * SPOT_SHARE) if self.is_spot else seconds
-        return {name: value for name, value in answer.items() if value not in (None, [], {})}
+        return {name: value for name, value in answer.items() if value is not None}
 
     def summary(self) -> dict[str, Any]:
         shown = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime")

@@ -125,7 +125,9 @@ class TuningJobs(Names):
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["HyperParameterTuningJobName"]
-        for member in ("TrainingJobDefinitions", "WarmStartConfig", "Autotune"):
+        for parent in (request.get("WarmStartConfig") or {}).get("ParentHyperParameterTuningJobs", []):
+            self.get(parent["HyperParameterTuningJobName"])
+        for member in ("TrainingJobDefinitions", "Autotune"):
             if request.get(member):
                 raise refuse(f"The twin of AWS does not play {member}.")
         require(request, "TrainingJobDefinition")

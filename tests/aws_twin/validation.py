@@ -44,9 +44,11 @@ def require(request: dict[str, Any], *members: str) -> None:
 
 
 def echo(operation: str, request: dict[str, Any]) -> dict[str, Any]:
-    """What a Describe operation repeats of the request, without empty members: typed clients break on them."""
+    """What a Describe operation repeats of the request; structures and lists that it does not have come back empty."""
     members = _service().operation_model(operation).output_shape.members
-    return {name: request[name] for name in members if request.get(name) not in (None, {}, [], "")}
+    empty: dict[str, Any] = {"structure": {}, "map": {}, "list": []}
+    answer = {name: request.get(name, empty.get(shape.type_name)) for name, shape in members.items()}
+    return {name: value for name, value in answer.items() if value not in (None, "")}
 
 
 def check_image(image: str | None, region: str) -> None:

@@ -209,10 +209,13 @@ def test_no_more_jobs_run_side_by_side_than_the_settings_allow(twin: TwinClient)
 
 def test_bad_data_is_not_tried_again(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
-    with pytest.raises(TrainingError, match="failed on its input and is not tried again: ClientError: the series are"):
+    said = (
+        r"failed on its data and is not tried again, .*: ClientError: the series are(.|\n)*Last lines of the log:\n  \w"
+    )
+    with pytest.raises(TrainingError, match=said):
         stage.backend(lake).train(stage.training(lake, **BAD_DATA), stage.Told())
     with pytest.raises(TrainingError, match="too short"):
-        stage.backend(lake).train(stage.training(lake, **BAD_DATA), stage.Told())
+        stage.backend(lake, "run-2").train(stage.training(lake, **BAD_DATA), stage.Told())
     assert len(stage.training_jobs()) == 1
     assert lake.keys("deepar/running") == []
 
@@ -224,16 +227,6 @@ def test_what_aws_got_wrong_is_tried_again(twin: TwinClient) -> None:
     assert trained.job.endswith("-2")
     assert not trained.reused
     assert len(stage.training_jobs()) == 2
-
-
-def test_attempts_end_and_their_reason_is_told(twin: TwinClient) -> None:
-    twin.disturb("training", "fail", times=2, reason="InternalServerError: please try again")
-    lake = stage.lake_on_twin()
-    said = r"after 2 of at most 2 attempts .*InternalServerError.*raise expert\.models\.deepar\.sagemaker\.max_attempts"
-    with pytest.raises(TrainingError, match=said):
-        stage.backend(lake).train(stage.training(lake), stage.Told())
-    assert len(stage.training_jobs()) == 2
-    assert stage.backend(lake, max_attempts=3).train(stage.training(lake), stage.Told()).job.endswith("-3")
 
 
 def test_throttling_only_delays(twin: TwinClient) -> None:
@@ -340,11 +333,21 @@ def test_a_cancelled_run_leaves_the_job_that_another_run_waits_for(twin: TwinCli
     assert "was stopped" in str(errors[0])
 
 
-def test_a_job_past_its_time_is_an_error_that_names_the_setting(twin: TwinClient) -> None:
-    twin.disturb("training", "max_wait")
+def test_without_spot_capacity_the_next_attempt_runs_on_demand(twin: TwinClient) -> None:
+    twin.disturb("training", "max_wait", times=2)
     lake = stage.lake_on_twin()
     with pytest.raises(TrainingError, match="no spot capacity within max_wait_seconds"):
-        stage.backend(lake, spot=True).train(stage.training(lake), stage.Told())
+        stage.backend(lake, spot="require", max_runtime_seconds=3_000).train(stage.training(lake), stage.Told())
+    trained = stage.backend(lake, "run-2", spot=True, max_runtime_seconds=7_200).train(
+        stage.training(lake), stage.Told()
+    )
+    sent = [stage.sagemaker().describe_training_job(TrainingJobName=job) for job in sorted(stage.training_jobs())]
+    assert [job["EnableManagedSpotTraining"] for job in sent] == [True, True, False]
+    assert [job["StoppingCondition"] for job in sent[1:]] == [
+        {"MaxRuntimeInSeconds": 3_000, "MaxWaitTimeInSeconds": 3_600},
+        {"MaxRuntimeInSeconds": 7_200},
+    ]
+    assert trained.job.endswith("-3")
 
 
 def test_settings_that_cannot_serve_are_told_before_anything_starts(twin: TwinClient, tmp_path: object) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from schemas.deepar import DeepArChannel, TrainedModel
+from schemas.deepar import DeepArChannel, JobProgress, TrainedModel
 from schemas.errors import TrainingError
 from schemas.records import FileRef
 from tasks.deepar.sagemaker.answers import check_answers
@@ -99,14 +99,33 @@ def test_a_transform_that_failed_is_tried_again(twin: TwinClient) -> None:
     assert "-2/predictions/" in answers.key
 
 
-def test_a_lost_input_is_bad_input(twin: TwinClient) -> None:
+def test_a_lost_input_is_no_error_of_the_data_and_its_model_is_deleted(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
     backend = stage.backend(lake)
     model, channel = trained(backend, lake)
     lake.delete(channel.inference.key)
-    with pytest.raises(TrainingError, match=r"transform job .* failed on its input.*No S3 objects found"):
+    with pytest.raises(TrainingError, match=r"attempt 2 of 2 .*No S3 objects found(.|\n)*Check role, bucket"):
         backend.predict(model, channel, LEVELS, 30, stage.Told())
-    assert len(transforms()) == 1
+    assert len(transforms()) == 2
+    assert stage.sagemaker().list_models()["Models"] == []
+
+
+def test_a_model_outlives_the_error_of_a_run_whose_transform_still_runs(twin: TwinClient) -> None:
+    lake = stage.lake_on_twin()
+    backend = stage.backend(lake)
+    model, channel = trained(backend, lake)
+    twin.disturb("transform", "delay", seconds=2)
+
+    def token_expires(step: JobProgress) -> None:
+        if transforms():
+            raise TrainingError("the token has expired")
+
+    with pytest.raises(TrainingError, match="token has expired"):
+        backend.predict(model, channel, LEVELS, 30, token_expires)
+    assert len(stage.sagemaker().list_models()["Models"]) == 1
+    answers = stage.backend(lake, "run-2").predict(model, channel, LEVELS, 30, stage.Told())
+    assert "-1/predictions/" in answers.key
+    assert stage.sagemaker().list_models()["Models"] == []
 
 
 def test_answers_that_do_not_fit_the_series_are_an_error(twin: TwinClient) -> None:

@@ -48,13 +48,30 @@ def test_all_trials_come_back_in_their_order_with_the_best(twin: TwinClient) -> 
 
 def test_what_is_asked_is_what_is_sent(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
-    result = stage.backend(lake, max_parallel_jobs=1).tune(request(lake, configurations=2), stage.Told())
+    limits = {"max_runtime_seconds": 600, "stop_without_progress": 3, "stop_at_convergence": True, "warm_start": True}
+    asked = request(lake, configurations=2).model_copy(update=limits)
+    older = asked.model_copy(update={"training": stage.training(lake, num_cells="30")})
+    last_week = stage.backend(lake).tune(older, stage.Told())
+    result = stage.backend(lake, max_parallel_jobs=1).tune(asked, stage.Told())
     sent = stage.sagemaker().describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=result.job)
     config = sent["HyperParameterTuningJobConfig"]
     assert config["Strategy"] == "Bayesian"
     assert config["RandomSeed"] == 7
     assert config["HyperParameterTuningJobObjective"] == {"Type": "Minimize", "MetricName": "test:RMSE"}
-    assert config["ResourceLimits"] == {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 1}
+    assert config["ResourceLimits"] == {
+        "MaxNumberOfTrainingJobs": 2,
+        "MaxParallelTrainingJobs": 1,
+        "MaxRuntimeInSeconds": 600,
+    }
+    assert config["TuningJobCompletionCriteria"] == {
+        "BestObjectiveNotImproving": {"MaxNumberOfTrainingJobsNotImproving": 3},
+        "ConvergenceDetected": {"CompleteOnConvergence": "Enabled"},
+    }
+    assert sent["WarmStartConfig"] == {
+        "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": last_week.job}],
+        "WarmStartType": "TransferLearning",
+    }
+    assert stage.backend(lake, "run-2").tune(asked, stage.Told()).job == result.job
     assert config["TrainingJobEarlyStoppingType"] == "Off"
     assert config["ParameterRanges"] == {
         "IntegerParameterRanges": [
@@ -87,11 +104,12 @@ def test_trials_that_failed_are_listed_with_their_reason(twin: TwinClient) -> No
     assert result.best not in {trial.job for trial in failed}
 
 
-def test_a_search_of_which_nothing_finished_is_an_error(twin: TwinClient) -> None:
+def test_a_search_of_which_nothing_finished_is_paid_once(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
-    bad = request(lake, configurations=2, fake_failure="ClientError: too few series")
-    with pytest.raises(TrainingError, match=r"tuning job .* All training jobs failed"):
-        stage.backend(lake, max_attempts=1).tune(bad, stage.Told())
+    broken = request(lake, configurations=2, fake_failure="AlgorithmError: loss is nan")
+    with pytest.raises(TrainingError, match=r"tuning job .* attempt 1 of 1 .*All training jobs failed.*loss is nan"):
+        stage.backend(lake, max_attempts=3).tune(broken, stage.Told())
+    assert len(tunings()) == 1
 
 
 def test_an_objective_without_a_test_channel_is_the_operators(twin: TwinClient) -> None:

@@ -78,10 +78,10 @@ def test_sagemaker_with_a_bucket_and_a_role_is_accepted() -> None:
         ("./lake", {"dynamic": ["promo", "promo"]}, "contains promo twice"),
         ("./lake", {"sagemaker": {"tags": {"AWS:team": "a"}}}, "AWS:team: tag keys that begin with aws:"),
         ("./lake", {"sagemaker": {"max_runtime_seconds": 432_001}}, "less than or equal to 432000"),
-        ("./lake", {"sagemaker": {"spot": True, "max_runtime_seconds": 3_601}}, "for at most 3600 seconds"),
-        ("./lake", {"sagemaker": {"spot": True, "max_wait_seconds": 7_200}}, "set spot to false"),
+        ("./lake", {"sagemaker": {"spot": "require"}}, "max_runtime_seconds alone is 3600; lower it"),
+        ("./lake", {"sagemaker": {"spot": True, "max_wait_seconds": 7_200}}, "set spot to never"),
         ("./lake", {"sagemaker": {"subnets": ["a"]}}, "subnets and security_groups must be set together"),
-        ("./lake", {"sagemaker": {"max_wait_seconds": 60}}, "must be at least max_runtime_seconds (3600)"),
+        ("./lake", {"sagemaker": {"max_wait_seconds": 60}}, "must be larger than max_runtime_seconds (3600)"),
         (
             "./lake",
             {"sagemaker": {"endpoint": {"weights": {"cleaned-student-t": -1}}}},

@@ -8,8 +8,10 @@ from typing import Any
 
 from schemas.errors import ConfigError
 from schemas.settings import DeepArSageMakerSettings
+from tasks.deepar.sagemaker.faults import calls
 from tasks.storage.aws import AwsSession
 
+_COLONS_BEFORE_NAME = 4  # arn:partition:iam:region:account:name
 _INVOCATION_SECONDS = 70  # SageMaker ends an invocation after 60
 
 
@@ -34,6 +36,22 @@ class SageMakerApi:
         self.region = session.region
         self.where = {"session": session.boto, "region": self.region}
 
+    def check_account(self, role: str) -> None:
+        """Check that credentials and role are of one account: SageMaker passes no role of another one to a job.
+
+        Raises:
+            ConfigError: they are not, or there are no credentials.
+            TrainingError: AWS cannot be reached.
+        """
+        with calls("asking for the account"):
+            account = str(self._session.client("sts").get_caller_identity()["Account"])
+        expected = role.split(":")[4] if role.count(":") > _COLONS_BEFORE_NAME else account
+        if account != expected:
+            raise ConfigError(
+                f"models.deepar.sagemaker.role is {role}, but the credentials are of account {account}: data and jobs "
+                "would be in two accounts. Correct the role, AWS_PROFILE or aws.credentials_block."
+            )
+
     @cached_property
     def client(self) -> Any:
         """boto3's client of the service; ``sagemaker.core`` uses the same one."""
@@ -43,6 +61,11 @@ class SageMakerApi:
     def runtime(self) -> Any:
         """boto3's client for invocations, which waits as long as SageMaker lets a model answer."""
         return self._session.client("sagemaker-runtime", read_timeout=_INVOCATION_SECONDS)
+
+    @cached_property
+    def logs(self) -> Any:
+        """boto3's client of CloudWatch Logs."""
+        return self._session.client("logs")
 
     @cached_property
     def resources(self) -> Any:
@@ -72,8 +95,3 @@ class SageMakerApi:
                 f"models.deepar.sagemaker: DeepAR's image in the region {self.region} is unknown ({error}). Set "
                 "region to another one, or image_uri."
             ) from error
-
-
-def given(value: Any, otherwise: Any = None) -> Any:
-    """A value of a resource; the SDK marks a missing value with a special object, which is false."""
-    return value if value or value in (0, False) else otherwise

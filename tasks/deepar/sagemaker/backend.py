@@ -22,7 +22,7 @@ from schemas.errors import ConfigError, PipelineError, TrainingError
 from schemas.records import FileRef
 from schemas.settings import DeepArSageMakerSettings
 from tasks.deepar.sagemaker.answers import check_answers
-from tasks.deepar.sagemaker.api import SageMakerApi, given
+from tasks.deepar.sagemaker.api import SageMakerApi
 from tasks.deepar.sagemaker.endpoint import SageMakerEndpoint
 from tasks.deepar.sagemaker.invocation import Invocation
 from tasks.deepar.sagemaker.jobs import TrainingJobs, TransformJobs, TuningJobs
@@ -42,9 +42,9 @@ from tasks.deepar.sagemaker.requests import (
 )
 from tasks.deepar.sagemaker.running import close_endpoints_of, end_noted, stop_job
 from tasks.deepar.sagemaker.slots import shared_slots
-from tasks.deepar.sagemaker.trials import tuning_result
+from tasks.deepar.sagemaker.trials import previous_search, reasons_of, trials_of, tuning_result
 from tasks.deepar.sagemaker.under_way import NO_RUN, RunningJob, RunningJobs
-from tasks.deepar.sagemaker.work import Outcome, Pause, Work, Worker, check_spot
+from tasks.deepar.sagemaker.work import Outcome, Pause, Work, Worker
 from tasks.storage.aws import AwsSession
 from tasks.storage.lake import S3_SCHEME, Lake, sha256_of
 
@@ -78,13 +78,14 @@ class SageMakerBackend:
         """Open; nothing is started.
 
         Raises:
-            ConfigError: the storage is no bucket, or role or region are missing, or spot jobs may run too long.
+            ConfigError: the storage is no bucket, role or region are missing, or the role is another account's.
         """
         _check(lake, settings)
         self._lake = lake
         self._settings = settings
         self._name = name
         self._api = SageMakerApi(AwsSession(settings.region, session))
+        self._api.check_account(settings.role or "")
         self._requests = Requests(lake, settings, self._api.image(settings), run_id or NO_RUN)
         self._models = Models(self._api, self._requests, name)
         self._slots = shared_slots(f"{self._api.region} {lake.root}", settings.max_parallel_jobs)
@@ -110,17 +111,17 @@ class SageMakerBackend:
         work = Work(
             jobs=TrainingJobs(self._api),
             name=self._named(request.purpose, self._identity(request)),
-            request=lambda _: self._requests.training(request),
+            request=lambda _, spot: self._requests.training(request, spot),
             done=lambda job: self._lake.exists(archive(job)),
         )
         outcome = self._worker.finish(work, report)
-        job = outcome.view.resource
-        seconds = float(given(job.training_time_in_seconds, 0))
-        billable = float(given(job.billable_time_in_seconds, 0))
+        answer = outcome.view.answer
+        seconds = float(answer.get("TrainingTimeInSeconds") or 0)
+        billable = float(answer.get("BillableTimeInSeconds") or 0)
         return TrainedModel(
             job=outcome.job,
             archive=self._reference(archive(outcome.job)),
-            metrics={str(m.metric_name): float(m.value) for m in given(job.final_metric_data_list, [])},
+            metrics={str(m["MetricName"]): float(m["Value"]) for m in answer.get("FinalMetricDataList") or []},
             seconds=seconds,
             billable_seconds=billable * self._settings.training_instance.count,
             reused=outcome.reused,
@@ -140,15 +141,20 @@ class SageMakerBackend:
                 "too short for one. Set the objective to train:final_loss."
             )
         parallel = min(request.parallel, request.configurations, self._slots.number)
-        identity = self._identity(training) | request.model_dump(mode="json", include={"objective", "ranges"})
+        asked = request.model_dump(mode="json", include={"objective", "ranges", "configurations", "warm_start"})
+        name = self._named(training.purpose, self._identity(training) | asked, LONGEST_TUNING_NAME)
+
+        def tuning(_: str, spot: bool) -> dict[str, Any]:
+            parent = previous_search(name, request.objective, self._api) if request.warm_start else None
+            return self._requests.tuning(request, parallel, spot, parent)
+
         work = Work(
             jobs=TuningJobs(self._api),
-            name=self._named(
-                training.purpose, identity | {"configurations": request.configurations}, LONGEST_TUNING_NAME
-            ),
-            request=lambda _: self._requests.tuning(request, parallel),
+            name=name,
+            request=tuning,
             done=lambda _: True,
             slots=parallel,
+            explain=lambda job: reasons_of(trials_of(job, self._api)),
         )
         outcome = self._worker.finish(work, report)
         return tuning_result(outcome, request.objective, self._api)
@@ -197,19 +203,29 @@ class SageMakerBackend:
         work = Work(
             jobs=TransformJobs(self._api),
             name=self._named(f"forecast-{channel.configuration}", identity),
-            request=lambda job: self._requests.transform(job, name, channel),
+            request=lambda job, _: self._requests.transform(job, name, channel),
             done=lambda job: bool(self._written(channel, job)),
             before=lambda: drop(self._models.ensure(model, asked.environment)),
             seconds=self._settings.transform_timeout_seconds,
         )
         try:
             outcome = self._worker.finish(work, report)
-        finally:
-            self._models.delete(name)
+        except PipelineError:
+            self._delete_unused(name, work)
+            raise
+        self._models.delete(name)
         keys = self._written(channel, outcome.job)
         if len(keys) != 1:
             raise TrainingError(f"Transform job {outcome.job} wrote {', '.join(keys)}; expected one file.")
         return keys[0]
+
+    def _delete_unused(self, model: str, work: Work) -> None:
+        """Delete the model of transforms that failed; a transform that still runs needs it, and it costs nothing."""
+        try:
+            if not self._worker.is_under_way(work):
+                self._models.delete(model)
+        except PipelineError:
+            return
 
     def _ask_endpoint(self, model: TrainedModel, channel: DeepArChannel, asked: Asked, report: Report) -> str:
         """Lake key of an endpoint's responses, requested now or found; the endpoint is deleted right after."""
@@ -312,7 +328,6 @@ def _check(lake: Lake, settings: DeepArSageMakerSettings) -> None:
             "models.deepar.sagemaker.role is required but absent: the ARN of the role that the jobs run under, such "
             "as arn:aws:iam::123456789012:role/restock-sagemaker."
         )
-    check_spot(settings)
 
 
 def _notes(outcome: Outcome, seconds: float, billable: float) -> list[str]:

@@ -29,6 +29,7 @@ _NO_RIGHT = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "
 _NO_IDENTITY = re.compile(
     r"UnrecognizedClient|InvalidClientTokenId|ExpiredToken|InvalidSignature|SignatureDoesNotMatch"
 )
+_SKEWED = re.compile(r"RequestTimeTooSkewed|RequestExpired|Signature (not yet current|expired)", re.IGNORECASE)
 _NONE_ALLOWED = re.compile(r"\bis 0 \w+")
 
 
@@ -94,6 +95,8 @@ def explained(doing: str, error: Exception) -> PipelineError:
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
         return ConfigError(_credentials(said))
     if isinstance(error, ClientError):
+        if _SKEWED.search(str(error)):
+            return ConfigError(f"{said} This machine's clock is wrong by minutes. Correct it and run again.")
         if code_of(error) in _NO_RIGHT:
             return ConfigError(f"{said} The rights that are needed are listed in {RIGHTS}.")
         if _NO_IDENTITY.search(code_of(error)):
@@ -110,6 +113,7 @@ def explained(doing: str, error: Exception) -> PipelineError:
 
 def _credentials(said: str) -> str:
     return (
-        f"{said} Give credentials in the environment (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) or "
-        "in a Prefect AwsCredentials block (models.deepar.sagemaker.credentials_block)."
+        f"{said} Jobs that are under way continue, and the next run finds them. Give credentials in the environment "
+        "(AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) or in a Prefect AwsCredentials block "
+        "(aws.credentials_block)."
     )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
+from pydantic import ValidationError
 
 from schemas.deepar import JobState
-from tasks.deepar.sagemaker.api import SageMakerApi, given
+from schemas.errors import ConfigError
+from tasks.deepar.sagemaker.api import SageMakerApi
 from tasks.deepar.sagemaker.faults import calls, is_absent, is_refused
+from tasks.deepar.sagemaker.logs import last_lines
 from tasks.deepar.sagemaker.under_way import Kind
 
 COMPLETED = "Completed"
@@ -34,7 +37,8 @@ class JobView:
         reason: why it failed.
         created: when it was created.
         share: part done, 0 to 1, where it is known.
-        resource: the SDK's object.
+        on_spot: whether it uses spot capacity.
+        answer: SageMaker's whole answer.
     """
 
     status: str
@@ -43,7 +47,8 @@ class JobView:
     reason: str = ""
     created: datetime | None = None
     share: float | None = None
-    resource: Any = None
+    on_spot: bool = False
+    answer: dict[str, Any] = field(default_factory=dict)
 
     @property
     def under_way(self) -> bool:
@@ -67,13 +72,12 @@ class JobView:
         parts = [self.secondary or self.status, self.reason or self.message]
         return ": ".join(dict.fromkeys(part for part in parts if part))
 
-    def age(self) -> float:
-        """Seconds since it was created; 0 if unknown."""
-        return (datetime.now(UTC) - self.created).total_seconds() if self.created else 0.0
-
 
 class Jobs(ABC):
-    """One kind of job, through its resource class of ``sagemaker.core``.
+    """One kind of job.
+
+    Jobs are created through their resource class of ``sagemaker.core``, which checks the request, and described through
+    boto3: the SDK fails on an answer with empty parts.
 
     Args:
         api: the SDK on its session.
@@ -81,7 +85,7 @@ class Jobs(ABC):
 
     kind: Kind
     _resource: str
-    _name: str
+    _call: str
 
     def __init__(self, api: SageMakerApi) -> None:
         self._api = api
@@ -89,32 +93,50 @@ class Jobs(ABC):
     def describe(self, name: str) -> JobView | None:
         """The job of a name; None if it does not exist."""
         try:
-            found = getattr(self._api.resources, self._resource).get(**{self._name: name}, **self._api.where)
+            return self._view(self._ask("describe", name))
         except ClientError as error:
             if is_absent(error):
                 return None
             raise
-        return self._view(found)
 
     def create(self, name: str, request: dict[str, Any]) -> None:
-        """Start a job; ``request`` names the SDK's arguments."""
-        getattr(self._api.resources, self._resource).create(**{self._name: name}, **request, **self._api.where)
+        """Start a job; ``request`` names the SDK's arguments.
+
+        Raises:
+            ConfigError: the request is invalid.
+        """
+        resource = getattr(self._api.resources, self._resource)
+        try:
+            resource.create(**{f"{self._call}_name": name}, **request, **self._api.where)
+        except ValidationError as error:
+            # The SDK also reads the new job back, and fails on an answer with empty parts: then the job exists.
+            if self.describe(name) is None:
+                wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+                raise ConfigError(f"SageMaker {self.kind} job {name}: the request is invalid ({wrong}).") from error
 
     def stop(self, name: str) -> None:
         """Stop a job; one that is over or unknown is left alone."""
         with calls(f"stopping {self.kind} job {name}"):
             try:
-                found = getattr(self._api.resources, self._resource).get(**{self._name: name}, **self._api.where)
-                if self._view(found).status == RUNNING:
-                    found.stop()
+                if self._view(self._ask("describe", name)).status == RUNNING:
+                    self._ask("stop", name)
             except ClientError as error:
                 # It ended in the meantime, or does not exist.
                 if not (is_absent(error) or is_refused(error)):
                     raise
 
+    def log(self, name: str) -> list[str]:
+        """The last lines of a job's log; none where there are none or the rights are missing."""
+        return last_lines(self._api.logs, self.kind, name)
+
+    def _ask(self, verb: str, name: str) -> dict[str, Any]:
+        argument = f"{self._resource}Name"
+        answer: dict[str, Any] = getattr(self._api.client, f"{verb}_{self._call}")(**{argument: name})
+        return answer
+
     @abstractmethod
-    def _view(self, found: Any) -> JobView:
-        """The job as seen in the SDK's object."""
+    def _view(self, found: dict[str, Any]) -> JobView:
+        """The job as seen in SageMaker's answer, of which any part may be missing or empty."""
 
 
 class TrainingJobs(Jobs):
@@ -122,17 +144,18 @@ class TrainingJobs(Jobs):
 
     kind: Kind = "training"
     _resource = "TrainingJob"
-    _name = "training_job_name"
+    _call = "training_job"
 
-    def _view(self, found: Any) -> JobView:
-        steps = given(found.secondary_status_transitions, [])
+    def _view(self, found: dict[str, Any]) -> JobView:
+        steps = found.get("SecondaryStatusTransitions") or [{}]
         return JobView(
-            status=str(found.training_job_status),
-            secondary=str(given(found.secondary_status, "")),
-            message=str(given(steps[-1].status_message, "")) if steps else "",
-            reason=str(given(found.failure_reason, "")),
-            created=given(found.creation_time),
-            resource=found,
+            status=str(found["TrainingJobStatus"]),
+            secondary=str(found.get("SecondaryStatus") or ""),
+            message=str(steps[-1].get("StatusMessage") or ""),
+            reason=str(found.get("FailureReason") or ""),
+            created=found.get("CreationTime"),
+            on_spot=bool(found.get("EnableManagedSpotTraining")),
+            answer=found,
         )
 
 
@@ -141,21 +164,28 @@ class TuningJobs(Jobs):
 
     kind: Kind = "tuning"
     _resource = "HyperParameterTuningJob"
-    _name = "hyper_parameter_tuning_job_name"
+    _call = "hyper_parameter_tuning_job"
 
-    def _view(self, found: Any) -> JobView:
-        limits = found.hyper_parameter_tuning_job_config.resource_limits
-        wanted = given(limits.max_number_of_training_jobs, 0)
-        counted = given(found.training_job_status_counters)
-        done = given(counted.completed, 0) if counted else 0
-        over = done + (given(counted.non_retryable_error, 0) + given(counted.stopped, 0) if counted else 0)
+    def _view(self, found: dict[str, Any]) -> JobView:
+        limits = (found.get("HyperParameterTuningJobConfig") or {}).get("ResourceLimits") or {}
+        wanted = limits.get("MaxNumberOfTrainingJobs") or 0
+        counted = found.get("TrainingJobStatusCounters") or {}
+        done = counted.get("Completed") or 0
+        over = done + sum(counted.get(name) or 0 for name in ("NonRetryableError", "Stopped"))
+        status = str(found["HyperParameterTuningJobStatus"])
+        created, ended = found.get("CreationTime"), found.get("HyperParameterTuningEndTime")
+        longest = limits.get("MaxRuntimeInSeconds")
+        if status == STOPPED and done and longest and created and ended:
+            # A search that was stopped by its own limit has a result: the trainings that it completed.
+            status = COMPLETED if (ended - created).total_seconds() >= longest else status
         return JobView(
-            status=str(found.hyper_parameter_tuning_job_status),
+            status=status,
             message=f"{over} of {wanted} trainings over, {done} completed",
-            reason=str(given(found.failure_reason, "")),
-            created=given(found.creation_time),
+            reason=str(found.get("FailureReason") or ""),
+            created=found.get("CreationTime"),
             share=min(over / wanted, 1.0) if wanted else None,
-            resource=found,
+            on_spot=bool((found.get("TrainingJobDefinition") or {}).get("EnableManagedSpotTraining")),
+            answer=found,
         )
 
 
@@ -164,15 +194,15 @@ class TransformJobs(Jobs):
 
     kind: Kind = "transform"
     _resource = "TransformJob"
-    _name = "transform_job_name"
+    _call = "transform_job"
 
-    def _view(self, found: Any) -> JobView:
-        status = str(found.transform_job_status)
-        started = "Transforming" if given(found.transform_start_time) else "Starting"
+    def _view(self, found: dict[str, Any]) -> JobView:
+        status = str(found["TransformJobStatus"])
+        started = "Transforming" if found.get("TransformStartTime") else "Starting"
         return JobView(
             status=status,
             secondary=started if status == RUNNING else "",
-            reason=str(given(found.failure_reason, "")),
-            created=given(found.creation_time),
-            resource=found,
+            reason=str(found.get("FailureReason") or ""),
+            created=found.get("CreationTime"),
+            answer=found,
         )

@@ -10,7 +10,6 @@ from typing import Any
 from schemas.columns import level_text
 from schemas.deepar import DeepArChannel, TrainingRequest, TuningRequest
 from schemas.settings import DeepArInstance, DeepArSageMakerSettings
-from tasks.deepar.sagemaker.work import check_spot
 from tasks.storage.lake import Lake
 
 MOST_MEGABYTES = 100  # of all requests under way at one instance
@@ -34,25 +33,32 @@ class Requests:
     image: str
     run_id: str
 
-    def training(self, request: TrainingRequest) -> dict[str, Any]:
-        """A training job."""
+    def training(self, request: TrainingRequest, spot: bool) -> dict[str, Any]:
+        """A training job.
+
+        Args:
+            request: what to train.
+            spot: whether on spot capacity.
+        """
         return {
-            **self._training_parts(request.channel),
+            **self._training_parts(request.channel, spot),
             "algorithm_specification": self._algorithm(),
             "hyper_parameters": dict(request.hyperparameters),
             "tags": self._tags(request.purpose),
         }
 
-    def tuning(self, request: TuningRequest, parallel: int) -> dict[str, Any]:
+    def tuning(self, request: TuningRequest, parallel: int, spot: bool, parent: str | None = None) -> dict[str, Any]:
         """A tuning job.
 
         Args:
             request: what to search.
             parallel: trainings side by side that the account allows.
+            spot: whether on spot capacity.
+            parent: tuning job to learn from.
         """
         training = request.training
         definition = {
-            **self._training_parts(training.channel),
+            **self._training_parts(training.channel, spot),
             "algorithm_specification": self._algorithm(),
             "static_hyper_parameters": {
                 name: value for name, value in training.hyperparameters.items() if name not in request.ranges
@@ -66,12 +72,15 @@ class Requests:
                 "resource_limits": {
                     "max_number_of_training_jobs": request.configurations,
                     "max_parallel_training_jobs": parallel,
+                    "max_runtime_in_seconds": request.max_runtime_seconds,
                 },
+                **_completion(request),
                 "parameter_ranges": _ranges(request),
                 # Not offered for DeepAR, whose test metrics come once, at the end; early_stopping_patience does it.
                 "training_job_early_stopping_type": "Off",
             },
             "training_job_definition": definition,
+            **(_warm_start(parent) if parent else {}),
             "tags": self._tags(f"tuning-{training.purpose}"),
         }
 
@@ -129,11 +138,12 @@ class Requests:
     def _tags(self, purpose: str) -> list[dict[str, str]]:
         return [{"key": key, "value": value} for key, value in self.tags(purpose).items()]
 
-    def _training_parts(self, channel: DeepArChannel) -> dict[str, Any]:
+    def _training_parts(self, channel: DeepArChannel, spot: bool) -> dict[str, Any]:
         settings = self.settings
         stopping = {"max_runtime_in_seconds": settings.max_runtime_seconds}
-        if settings.spot:
-            stopping["max_wait_time_in_seconds"] = check_spot(settings)
+        if spot:
+            runtime, wait = settings.spot_seconds
+            stopping = {"max_runtime_in_seconds": runtime, "max_wait_time_in_seconds": wait}
         files = {"train": channel.train.key} | ({"test": channel.test.key} if channel.test else {})
         return {
             "role_arn": settings.role,
@@ -148,7 +158,7 @@ class Requests:
                 **_given(volume_kms_key_id=settings.kms_key),
             },
             "stopping_condition": stopping,
-            "enable_managed_spot_training": settings.spot,
+            "enable_managed_spot_training": spot,
             **self.network(),
         }
 
@@ -217,6 +227,23 @@ def plain_number(value: float) -> str:
     ('0.00001', '200')
     """
     return format(Decimal(repr(value)).normalize(), "f")
+
+
+def _completion(request: TuningRequest) -> dict[str, Any]:
+    """Criteria on the values of finished trainings, which DeepAR has, unlike values during a training."""
+    criteria: dict[str, Any] = {}
+    if request.stop_without_progress is not None:
+        most = request.stop_without_progress
+        criteria["best_objective_not_improving"] = {"max_number_of_training_jobs_not_improving": most}
+    if request.stop_at_convergence:
+        criteria["convergence_detected"] = {"complete_on_convergence": "Enabled"}
+    return {"tuning_job_completion_criteria": criteria} if criteria else {}
+
+
+def _warm_start(parent: str) -> dict[str, Any]:
+    """The data of another week are other data, so that the kind is a transfer."""
+    parents = [{"hyper_parameter_tuning_job_name": parent}]
+    return {"warm_start_config": {"parent_hyper_parameter_tuning_jobs": parents, "warm_start_type": "TransferLearning"}}
 
 
 def _ranges(request: TuningRequest) -> dict[str, list[dict[str, str]]]:

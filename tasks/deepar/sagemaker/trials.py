@@ -2,14 +2,58 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from schemas.deepar import TuningResult, TuningTrial
 from schemas.errors import TrainingError
-from tasks.deepar.sagemaker.api import SageMakerApi, given
+from tasks.deepar.sagemaker.api import SageMakerApi
 from tasks.deepar.sagemaker.faults import calls
 from tasks.deepar.sagemaker.jobs import COMPLETED, FAILED
+from tasks.deepar.sagemaker.names import DIGEST, WorkName
 from tasks.deepar.sagemaker.work import Outcome
+
+
+def trials_of(job: str, api: SageMakerApi) -> list[TuningTrial]:
+    """The trainings of a tuning job, in the order of their start."""
+    with calls(f"listing the trainings of {job}"):
+        pages = api.client.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job").paginate(
+            HyperParameterTuningJobName=job, SortBy="CreationTime", SortOrder="Ascending"
+        )
+        return [_trial(summary) for page in pages for summary in page["TrainingJobSummaries"]]
+
+
+def previous_search(name: WorkName, objective: str, api: SageMakerApi) -> str | None:
+    """The last completed tuning job of the same installation and purpose, with the same objective; None without one.
+
+    Args:
+        name: of the search that begins: other data have other digits at its end.
+        objective: metric that is minimized.
+        api: the SDK on its session.
+    """
+    front = name.stem.rpartition("-")[0]
+    pages = api.client.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
+        NameContains=front, StatusEquals="Completed", SortBy="CreationTime", SortOrder="Descending"
+    )
+    same = re.compile(rf"{re.escape(front)}-{DIGEST}-\d+")
+    for page in pages:
+        for summary in page["HyperParameterTuningJobSummaries"]:
+            job = str(summary["HyperParameterTuningJobName"])
+            if same.fullmatch(job) and not job.startswith(f"{name.stem}-") and _minimizes(job, objective, api):
+                return job
+    return None
+
+
+def _minimizes(job: str, objective: str, api: SageMakerApi) -> bool:
+    """SageMaker refuses a parent with another objective."""
+    found = api.client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=job)
+    config = found.get("HyperParameterTuningJobConfig") or {}
+    return bool((config.get("HyperParameterTuningJobObjective") or {}).get("MetricName") == objective)
+
+
+def reasons_of(trials: list[TuningTrial]) -> str:
+    """Why the trainings of a tuning job failed, each reason once."""
+    return "; ".join(sorted({trial.reason for trial in trials if trial.reason}))
 
 
 def tuning_result(outcome: Outcome, objective: str, api: SageMakerApi) -> TuningResult:
@@ -18,39 +62,33 @@ def tuning_result(outcome: Outcome, objective: str, api: SageMakerApi) -> Tuning
     Raises:
         TrainingError: no training of it finished.
     """
-    with calls(f"listing the trainings of {outcome.job}"):
-        found = list(
-            outcome.view.resource.get_all_training_jobs(sort_by="CreationTime", sort_order="Ascending", **api.where)
-        )
-    trials = [_trial(summary) for summary in found]
+    trials = trials_of(outcome.job, api)
     finished = {trial.job: trial.value for trial in trials if trial.state == "finished" and trial.value is not None}
     if not finished:
-        reasons = sorted({trial.reason for trial in trials if trial.reason})
         raise TrainingError(
             f"No training of the tuning job {outcome.job} finished with a value of {objective}: "
-            f"{'; '.join(reasons) or 'SageMaker gives no reason'}"
+            f"{reasons_of(trials) or 'SageMaker gives no reason'}"
         )
+    answer = outcome.view.answer
     return TuningResult(
         job=outcome.job,
         objective=objective,
         trials=trials,
         best=min(finished, key=lambda job: finished[job]),
-        seconds=_seconds(
-            outcome.view.resource.creation_time, given(outcome.view.resource.hyper_parameter_tuning_end_time)
-        ),
+        seconds=_seconds(answer.get("CreationTime"), answer.get("HyperParameterTuningEndTime")),
     )
 
 
-def _trial(summary: Any) -> TuningTrial:
-    status = str(summary.training_job_status)
-    metric = given(summary.final_hyper_parameter_tuning_job_objective_metric)
+def _trial(summary: dict[str, Any]) -> TuningTrial:
+    status = str(summary["TrainingJobStatus"])
+    metric = summary.get("FinalHyperParameterTuningJobObjectiveMetric") or {}
     return TuningTrial(
-        job=str(summary.training_job_name),
-        hyperparameters={str(name): str(value) for name, value in summary.tuned_hyper_parameters.items()},
+        job=str(summary["TrainingJobName"]),
+        hyperparameters={str(name): str(value) for name, value in (summary.get("TunedHyperParameters") or {}).items()},
         state="finished" if status == COMPLETED else "failed" if status == FAILED else "stopped",
-        value=float(metric.value) if metric else None,
-        seconds=_seconds(given(summary.training_start_time), given(summary.training_end_time)),
-        reason=str(given(summary.failure_reason, "")),
+        value=float(metric["Value"]) if metric.get("Value") is not None else None,
+        seconds=_seconds(summary.get("TrainingStartTime"), summary.get("TrainingEndTime")),
+        reason=str(summary.get("FailureReason") or ""),
     )
 
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from schemas.deepar import JobProgress, Report
-from schemas.errors import ConfigError, TrainingError
+from schemas.errors import TrainingError
 from schemas.settings import DeepArSageMakerSettings
+from tasks.deepar.sagemaker.decisions import MOST_ATTEMPTS, Cause, Ended, cause_of, decide, is_vague
 from tasks.deepar.sagemaker.faults import (
     allows_none,
     calls,
     explained,
+    is_absent,
     is_over_quota,
     is_passing,
     is_present,
 )
-from tasks.deepar.sagemaker.jobs import COMPLETED, FAILED, OUT_OF_TIME, STOPPED, Jobs, JobView
+from tasks.deepar.sagemaker.jobs import COMPLETED, FAILED, Jobs, JobView
+from tasks.deepar.sagemaker.logs import place_of
 from tasks.deepar.sagemaker.names import WorkName
 from tasks.deepar.sagemaker.slots import Slots
 from tasks.deepar.sagemaker.under_way import RunningJob, RunningJobs
@@ -30,7 +34,10 @@ from tasks.deepar.sagemaker.under_way import RunningJob, RunningJobs
 _TROUBLES = 8
 _LONGEST_PAUSE = 8  # in pauses between two looks
 _TRIES_AT_NO_QUOTA = 3
-_BAD_INPUT = "ClientError"
+LINES_READ = 5  # of a log, to find out whether the data are at fault
+
+# Jobs that a run of this process has started or waited for: attempts count per run, whichever task makes them.
+_OF_RUNS: dict[str, set[str]] = {}
 
 Pause = Callable[[float], None]
 
@@ -42,20 +49,22 @@ class Work:
     Attributes:
         jobs: kind of job that does it.
         name: of its jobs.
-        request: arguments of the SDK for a job of a given name.
+        request: arguments of the SDK for a job of a given name, on spot capacity or not.
         done: whether the result of a completed job is still there.
         slots: instances that it takes of the quota.
         before: what a job needs before it starts, such as its model.
-        seconds: longest age of a job that SageMaker itself does not stop.
+        seconds: longest time of a job that SageMaker itself does not stop.
+        explain: why a failed job of a given name failed, where its own reason does not say so.
     """
 
     jobs: Jobs
     name: WorkName
-    request: Callable[[str], dict[str, Any]]
+    request: Callable[[str, bool], dict[str, Any]]
     done: Callable[[str], bool]
     slots: int = 1
     before: Callable[[], None] = lambda: None
     seconds: float | None = None
+    explain: Callable[[str], str] = lambda _: ""
 
 
 @dataclass(frozen=True)
@@ -75,8 +84,10 @@ class _State:
     attempt: int = 1
     failures: int = 0
     refusals: int = 0
+    on_demand: bool = False
     started: set[str] = field(default_factory=set)
     watched: set[str] = field(default_factory=set)
+    overdue: set[str] = field(default_factory=set)
 
 
 class Worker:
@@ -95,6 +106,7 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._running = running
+        self._of_run = _OF_RUNS.setdefault(running.run_id, set())
         self._region = region
         self._slots = slots
         self._pause = pause
@@ -103,7 +115,7 @@ class Worker:
         """Return when a job of this work is completed; start one only where none was.
 
         Raises:
-            TrainingError: a job was stopped, its input is bad, or all attempts failed.
+            TrainingError: a job was stopped, its data are bad, or all attempts of this run failed.
             ConfigError: AWS refuses the request.
         """
         state = _State(report)
@@ -111,7 +123,7 @@ class Worker:
             slots: AbstractContextManager[None] | None = self._slots.taken(work.slots)
             while True:
                 job = work.name.attempt(state.attempt)
-                view = work.jobs.describe(job)
+                view = self._look(work, job)
                 if slots is not None and (view is None or view.under_way):
                     if self._slots.are_busy(work.slots):
                         report(JobProgress(job=job, state="starting", detail=self._waiting))
@@ -130,39 +142,67 @@ class Worker:
                     return Outcome(job, view, reused=job not in state.started)
                 self._go_on_or_refuse(work, job, view, state)
 
+    def is_under_way(self, work: Work) -> bool:
+        """Whether a job of this work runs.
+
+        Raises:
+            ConfigError: credentials or rights are missing.
+            TrainingError: AWS cannot be reached.
+        """
+        with calls(f"{work.jobs.kind} job {work.name.stem}"):
+            for number in range(1, MOST_ATTEMPTS + 1):
+                view = self._look(work, work.name.attempt(number))
+                if view is None or view.under_way:
+                    return view is not None
+        return False
+
     def _go_on_or_refuse(self, work: Work, job: str, view: JobView, state: _State) -> None:
-        """Start the next attempt after a failed job, or say why no attempt is left."""
-        own = job in state.started or job in state.watched
-        if view.status == COMPLETED and own:
+        """Start the next attempt after a job without a result, or raise the reason against a further attempt.
+
+        Raises:
+            TrainingError: no attempt is left, or another one would fail the same way.
+        """
+        ended = Ended(
+            kind=work.jobs.kind,
+            job=job,
+            view=view,
+            own=job in state.started | state.watched,
+            in_run=job in self._of_run,
+            failures=state.failures,
+            overdue=job in state.overdue,
+        )
+        if view.status == FAILED:
+            # Where the reason only points to the log, the log says whether the data are at fault.
+            text = work.explain(job)
+            lines = work.jobs.log(job) if ended.in_run and is_vague(text or view.reason) else []
+            causes = [cause_of(part) for part in (text or view.reason, *lines[-LINES_READ:])]
+            cause = next((found for found in causes if found is not Cause.OTHER), Cause.OTHER)
+            reason = ". ".join(part for part in (view.reason, text) if part)
+            ended = replace(ended, cause=cause, view=replace(view, reason=reason))
+        decision = decide(ended, self._settings)
+        state.failures += decision.counts
+        state.on_demand = state.on_demand or decision.on_demand
+        if decision.error:
+            raise TrainingError(_with_log(decision.error, work, job, self._region, ended))
+        if state.attempt >= MOST_ATTEMPTS:
             raise TrainingError(
-                f"SageMaker {work.jobs.kind} job {job} is completed, but its result is not where it belongs. Check "
-                "that the role may write to the storage, and nothing deletes from it."
-            )
-        if view.status == STOPPED and own:
-            raise TrainingError(_stopped(work, job, view, self._settings))
-        if view.status == FAILED and view.reason.startswith(_BAD_INPUT):
-            raise TrainingError(
-                f"SageMaker {work.jobs.kind} job {job} failed on its input and is not tried again: {view.reason}"
-            )
-        # What a person stopped, or somebody deleted the result of, is no failed attempt.
-        state.failures += view.status == FAILED or view.secondary in OUT_OF_TIME
-        if state.failures >= self._settings.max_attempts:
-            why = view.reason or _stopped(work, job, view, self._settings)
-            raise TrainingError(
-                f"SageMaker {work.jobs.kind} job {job} ended without a result, after {state.failures} of at most "
-                f"{self._settings.max_attempts} attempts (expert.models.deepar.sagemaker.max_attempts): {why} "
-                "Earlier runs' attempts count. Once the reason is gone, raise "
-                "expert.models.deepar.sagemaker.max_attempts and run again (--force starts no further attempt)."
+                f"SageMaker {work.jobs.kind} job {job} ended without a result, and names end at number "
+                f"{MOST_ATTEMPTS}. Set another seed, or another name."
             )
         state.attempt += 1
+        if decision.pause:
+            detail = f"failed ({ended.view.reason}); the next attempt starts after a pause"
+            state.report(JobProgress(job=job, state="failed", detail=detail))
+            self._pause(self._settings.poll_seconds * decision.pause)
 
     def _start(self, work: Work, job: str, state: _State) -> None:
         """Start a job; if another process did so, or AWS fails for a moment, the next poll shows it."""
         self._running.add(RunningJob(work.jobs.kind, job, self._region))
         try:
             work.before()
-            work.jobs.create(job, work.request(job))
-            state.started.add(job)
+            spot = self._settings.spot != "never" and not state.on_demand
+            work.jobs.create(job, work.request(job, spot))
+            self._mark(state.started, job)
         except (ClientError, BotoCoreError) as error:
             self._take_refusal(work, job, state, error)
 
@@ -173,10 +213,13 @@ class Worker:
             detail, pauses = "waiting for the quota of instances", 1.0
         elif is_passing(error):
             # The job may have been started all the same, with only the answer lost.
-            state.started.add(job)
+            self._mark(state.started, job)
             tries, detail, pauses = _TROUBLES, "AWS is busy or cannot be reached", _growing(state.refusals)
         elif isinstance(error, ClientError) and is_present(error):
             tries, detail, pauses = _TROUBLES, "started by another process", 0.0
+        elif isinstance(error, ClientError) and is_absent(error):
+            # Another process that did the same work has deleted the model of its finished transform.
+            tries, detail, pauses = _TROUBLES, "what the job needs was deleted by another process", 1.0
         else:
             tries, detail, pauses = 0, "", 0.0
         if state.refusals > tries:
@@ -194,28 +237,39 @@ class Worker:
         """Enough polls that another job may run its longest time in the meantime."""
         return max(1, round(self._settings.max_runtime_seconds / self._settings.poll_seconds))
 
-    def _wait(self, work: Work, job: str, state: _State) -> JobView:
-        """Look at a job until it is over."""
-        state.watched.add(job)
-        renew_note = self._running.keep(RunningJob(work.jobs.kind, job, self._region))
-        troubles = looks = 0
+    def _look(self, work: Work, job: str) -> JobView | None:
+        """Describe a job, however often AWS is busy in between."""
+        troubles = 0
         while True:
-            renew_note()
             try:
-                view = work.jobs.describe(job)
-                troubles = 0
+                return work.jobs.describe(job)
             except (ClientError, BotoCoreError) as error:
                 troubles += 1
                 if not is_passing(error) or troubles > _TROUBLES:
                     raise
                 self._pause(self._settings.poll_seconds * _growing(troubles))
-                continue
+
+    def _mark(self, jobs: set[str], job: str) -> None:
+        """Remember that this piece of work, and so its run, has to do with a job."""
+        jobs.add(job)
+        self._of_run.add(job)
+
+    def _wait(self, work: Work, job: str, state: _State) -> JobView:
+        """Look at a job until it is over."""
+        self._mark(state.watched, job)
+        renew_note = self._running.keep(RunningJob(work.jobs.kind, job, self._region))
+        # Of this process's own clock: AWS's and this machine's may differ.
+        begun, looks = time.monotonic(), 0
+        while True:
+            renew_note()
+            view = self._look(work, job)
             if view is None:
                 raise TrainingError(f"SageMaker {work.jobs.kind} job {job} was deleted while it ran. Run again.")
             if not view.under_way:
                 return view
             state.report(JobProgress(job=job, state=view.state, detail=view.detail, share=view.share))
-            if work.seconds is not None and view.age() > work.seconds:
+            if work.seconds is not None and time.monotonic() - begun > work.seconds:
+                state.overdue.add(job)
                 work.jobs.stop(job)
             looks += 1
             self._pause(self._settings.poll_seconds * _jitter(job, looks))
@@ -230,35 +284,8 @@ def _jitter(job: str, look: int) -> float:
     return 0.8 + 0.4 * hashlib.sha256(f"{job} {look}".encode()).digest()[0] / 255
 
 
-def _stopped(work: Work, job: str, view: JobView, settings: DeepArSageMakerSettings) -> str:
-    """Why a job was stopped, and what to do about it."""
-    said = f"SageMaker {work.jobs.kind} job {job} was stopped"
-    if view.secondary == "MaxRuntimeExceeded":
-        return (
-            f"{said}: it ran longer than max_runtime_seconds, {settings.max_runtime_seconds}. Raise it, or train less."
-        )
-    if view.secondary == "MaxWaitTimeExceeded":
-        return f"{said}: no spot capacity within max_wait_seconds. Raise it, or set spot to false."
-    if work.seconds is not None and view.age() > work.seconds:
-        return f"{said}: it took longer than transform_timeout_seconds, {work.seconds:g}. Raise it."
-    return f"{said} by somebody, or by the cancellation of a run. Run again to start another one."
-
-
-def check_spot(settings: DeepArSageMakerSettings, longest: int = 3_600) -> int:
-    """Seconds that a spot job may wait and run together.
-
-    Args:
-        settings: with ``max_wait_seconds`` or, where that is absent, ``max_runtime_seconds``.
-        longest: what SageMaker allows an algorithm without checkpoints, and DeepAR writes none.
-
-    Raises:
-        ConfigError: that is too long.
-    """
-    wait = settings.max_wait_seconds or settings.max_runtime_seconds
-    if settings.spot and wait > longest:
-        raise ConfigError(
-            f"models.deepar.sagemaker: on spot capacity DeepAR, which writes no checkpoints, may wait and run "
-            f"{longest} seconds at most; max_wait_seconds or max_runtime_seconds say {wait}. Lower them, or set spot "
-            "to false."
-        )
-    return wait
+def _with_log(error: str, work: Work, job: str, region: str, ended: Ended) -> str:
+    """An error with the place of the job's log and, where the rights allow it, the log's last lines."""
+    lines = work.jobs.log(job) if ended.in_run else []
+    shown = "\nLast lines of the log:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
+    return f"{error.rstrip()}\n{place_of(work.jobs.kind, job, region)}{shown}"
