@@ -23,6 +23,7 @@ from schemas.errors import ConfigError, PipelineError
 from schemas.records import BackfillRecord, WeekOutcome
 from schemas.run import RunContext
 from tasks.publication.backfill_summary import raise_for_failed_weeks
+from tasks.stages.deepar_tools import refuse_unwanted_payment
 from tasks.stages.support import say, warn
 
 WEEK = timedelta(days=7)
@@ -68,6 +69,7 @@ def backfill(
     parallel: Annotated[int, Field(ge=1)] = 1,
     as_of: date | None = None,
     force: bool = False,
+    pay: bool = False,
     overrides: list[str] = [],  # noqa: B006
 ) -> BackfillRecord:
     """Run `weekly` once for date_from, date_from + 7 days, ... up to date_to.
@@ -84,9 +86,11 @@ def backfill(
         as_of: Accuracy and cost of the weeks are measured with the sales before this date (YYYY-MM-DD). Press "date"
             to choose one; "None" means today.
         force: Recompute everything; do not reuse stored results. The weeks then run one at a time.
+        pay: With DeepAR on SageMaker, every week pays for trainings: agree to that.
     """
     weeks = _weeks(date_from, date_to)
     run = prepare_run(settings_file, weeks[0], overrides)
+    refuse_unwanted_payment(run.settings, len(weeks), f"A backfill of {len(weeks):,} weeks", pay)
     ingest_stage(run)  # invalid input fails every week: report it once, at the start
     given: dict[str, Any] = {"settings_file": settings_file, "overrides": overrides}
     if parallel > 1 and not force:

@@ -49,9 +49,10 @@ def configurations_stage(
     A weekly run (``before_folds``) continues without DeepAR if it fails, unless the settings require it.
     """
     required = not before_folds or deepar_settings(run).required
-    trial = done(plan_configurations, run, panel, before_folds)
+    trial = done(plan_configurations, run, panel, before_folds, required)
     given = deepar_settings(run).configurations
-    compared = given if trial.result().window and not (before_folds and len(given) == 1) else []
+    held = bool(trial.result().held)
+    compared = given if not held and trial.result().window and not (before_folds and len(given) == 1) else []
     records = [
         submit(
             runner,
@@ -84,7 +85,7 @@ def tune_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> TuningReco
         return cast(TuningRecord, tuned.result())
 
 
-def deploy_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> EndpointRecord:
+def deploy_stage(run: RunContext, panel: PrefectFuture[PanelRecord], adopt: bool = False) -> EndpointRecord:
     """Train the best configuration and its challengers on all data, and serve them on one endpoint."""
     with deepar_runner(run) as runner:
         best, compared = _trained(run, panel, runner)
@@ -102,7 +103,7 @@ def deploy_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> Endpoint
         ]
         for future in challengers:
             future.result()
-        deployed = submit(runner, deploy_models, run=run, models=[best, *challengers])
+        deployed = submit(runner, deploy_models, run=run, models=[best, *challengers], adopt=adopt)
         return cast(EndpointRecord, deployed.result())
 
 

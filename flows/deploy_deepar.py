@@ -20,6 +20,8 @@ def deploy_deepar(
     settings_file: str,
     as_of: date | None = None,
     delete: bool = False,
+    endpoint: str | None = None,
+    adopt: bool = False,
     force: bool = False,
     overrides: list[str] = [],  # noqa: B006
 ) -> EndpointRecord:
@@ -28,8 +30,10 @@ def deploy_deepar(
     Args:
         delete: Delete the endpoint, its configurations and its models instead of deploying them. An endpoint costs
             money for as long as it exists.
+        endpoint: With delete: the name of the endpoint; "None" means those of this storage and settings' name.
+        adopt: Take over an endpoint of the same name that Restock, or this installation of it, has not created.
     """
     run = prepare_run(settings_file, as_of, overrides, force=force)
     if delete:
-        return delete_endpoint(run)
-    return deploy_stage(run, panel_stage(run, ingest_stage(run)))
+        return delete_endpoint(run, endpoint, adopt)
+    return deploy_stage(run, panel_stage(run, ingest_stage(run)), adopt)

@@ -10,16 +10,18 @@ from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
 from flows.stages import AT_THE_END, flow_run_name, replenish, task_runner
 from schemas.records import PublicationRecord
+from tasks.stages.deepar_tools import refuse_unwanted_payment
 
 
 @flow(name="weekly_replenishment", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END)
 @describe_parameters
-def weekly_replenishment(
+def weekly_replenishment(  # noqa: PLR0913, PLR0917
     settings_file: str,
     as_of: date | None = None,
     dry_run: bool = False,
     force: bool = False,
     approve_before_publishing: bool = False,
+    pay: bool = False,
     stores: list[str] = [],  # noqa: B006
     categories: list[str] = [],  # noqa: B006
     overrides: list[str] = [],  # noqa: B006
@@ -31,8 +33,11 @@ def weekly_replenishment(
         approve_before_publishing: Write the files to previews and wait until somebody approves or rejects them. To
             answer, choose Resume in the menu (three dots) of the waiting run. Without an answer within
             publication.approval_timeout_hours, the previous file is kept.
+        pay: With DeepAR on SageMaker, a dry run and a part of the network pay for trainings too: agree to that.
         stores: Restrict the run to these stores; all stores if empty.
         categories: Restrict the run to these categories; all categories if empty.
     """
     run = prepare_run(settings_file, as_of, overrides, force, dry_run, stores, categories)
+    if run.dry_run:
+        refuse_unwanted_payment(run.settings, 1, "A run that publishes nothing", pay)
     return replenish(run, approve=approve_before_publishing)

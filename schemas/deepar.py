@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from schemas.facts import FailureKind
-from schemas.records import FileRef, Record, Summary, TableRef
+from schemas.records import BilledJob, FileRef, Record, Summary, TableRef
 from schemas.settings import DeepArConfiguration
 
 JobState = Literal["starting", "training", "finished", "failed", "stopped"]
@@ -162,11 +162,13 @@ class DeepArTrial(Record):
         history: periods that may be known at all: those before ``as_of``, or before the first fold.
         known: periods that the configurations are trained on; the ``history - known`` periods after them are the test.
         note: why the test is shorter than a horizon; empty where it is not.
+        held: why nothing may be started, such as a limit on paid jobs.
     """
 
     history: int
     known: int
     note: str = ""
+    held: str = ""
 
     @property
     def window(self) -> int:
@@ -189,6 +191,7 @@ class ConfigurationRecord(Record):
     model: TrainedModel | None = None
     forecast: TableRef | None = None
     failed: str = ""
+    billed: list[BilledJob] = []
     kind: FailureKind = FailureKind.ERROR
     seconds: float = 0.0
 
@@ -200,6 +203,7 @@ class DeepArChoice(Record):
     why: str
     summary: Summary = {}
     failed: str = ""
+    billed: list[BilledJob] = []
     seconds: float = 0.0
 
 
@@ -220,12 +224,16 @@ class EndpointRecord(Record):
         variants: variant to the training job of its model, the best first; empty = the endpoint is deleted.
         weights: variant to its share of the requests that name none.
         encoding: lake key of the JSON that describes how a request is coded; the same for every variant.
+        deleted: endpoints that were deleted.
+        left: endpoints of Restock in the account and region that remain after a deletion.
     """
 
     name: str
     variants: dict[str, str] = {}
     weights: dict[str, float] = {}
     encoding: str = ""
+    deleted: list[str] = []
+    left: list[dict[str, str]] = []
 
 
 class TuningRecord(Record):
@@ -253,6 +261,11 @@ class DeepArBackend(Protocol):
     and starts no second one. A call may be made from several threads at once; the backend limits how many jobs run
     side by side.
     """
+
+    @property
+    def billed(self) -> list[BilledJob]:
+        """The paid jobs that this backend has completed or found; empty locally."""
+        ...
 
     def train(self, request: TrainingRequest, report: Report) -> TrainedModel:
         """Train a model.

@@ -12,7 +12,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.alarms import Alarm
 from schemas.metrics import METRICS
-from schemas.records import Approval, Failure, InputFile, Summary
+from schemas.records import Approval, BilledJob, Failure, InputFile, Summary
 
 REPLENISHMENT = "replenishment.csv"
 REPORT = "report.html"
@@ -197,6 +197,7 @@ class RunFacts:
         stock_given: whether opening stock was given; without it the report says that it is 0.
         summary: further small tables for the report, by title.
         overrides: what every planner's override said and did, as JSON values.
+        billed: SageMaker jobs and the seconds that they are charged for; in the manifest only.
         plan_inputs: references to what the plan was made from; in the manifest only.
         approval: who let the publication pass, where somebody was asked; in the manifest only.
         replaces: checksum and approval of the file of the same date that was published before; in the
@@ -215,6 +216,7 @@ class RunFacts:
     stock_given: bool = True
     summary: Summary = field(default_factory=dict)
     overrides: Sequence[Mapping[str, Any]] = ()
+    billed: Sequence[BilledJob] = ()
     plan_inputs: Mapping[str, Any] = field(default_factory=dict)
     approval: Approval | None = None
     replaces: Mapping[str, Any] | None = None

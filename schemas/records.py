@@ -161,14 +161,33 @@ class TreeTuningRecord(Record):
     seconds: float = 0.0
 
 
+class BilledJob(Record):
+    """A SageMaker job that has ended, and what it is charged for.
+
+    Attributes:
+        job: its name.
+        kind: training, tuning, transform or endpoint.
+        instance: type of its instances.
+        seconds: charged, times the number of instances.
+        status: how it ended.
+    """
+
+    job: str
+    kind: str
+    instance: str
+    seconds: float
+    status: str = "Completed"
+
+
 class ForecastRecord(Record):
     """Forecasts of one model for one shard of series, over one or more cutoffs.
 
     The table has columns cutoff, store_id, category, date, model, mean and one per quantile;
     the rows whose cutoff is the first forecast period are the live forecast, the others belong to folds.
-    ``live`` says whether there are live rows. ``failed`` says why the shard has no forecasts at all. ``paths`` are
-    sample paths of the live forecast, where the model has its own: store_id, category, date, model and one column per
-    path. ``parts`` explain the live medians, where the model can: store_id, category, date, part, units, model.
+    ``live`` says whether there are live rows. ``failed`` says why the shard has no forecasts at all. ``billed`` are the
+    SageMaker jobs that it is from. ``paths`` are sample paths of the live forecast, where the model has its own:
+    store_id, category, date, model and one column per path. ``parts`` explain the live medians, where the model can:
+    store_id, category, date, part, units, model.
     """
 
     model: str
@@ -180,6 +199,7 @@ class ForecastRecord(Record):
     failures: list[Failure] = []
     notes: list[str] = []
     failed: str = ""
+    billed: list[BilledJob] = []
     seconds: float = 0.0
 
 

@@ -12,6 +12,8 @@ from flows.cli.options import date_option, flow_options, set_option
 from flows.cli.run_flow import run_flow, say_published
 from flows.cli.terminal import say
 
+PAY = "Agree to pay for SageMaker jobs of a dry run or backfill."
+
 
 @click.command()
 @click.option("--out", default="demo-company", show_default=True, metavar="DIR", help="Write data and results to DIR.")
@@ -37,6 +39,7 @@ def demo(out: str, overrides: tuple[str, ...]) -> None:
 @click.command()
 @flow_options
 @click.option("--dry-run", is_flag=True, help="Run everything except the publication.")
+@click.option("--pay", is_flag=True, help=PAY)
 @click.option("--stores", multiple=True, metavar="STORE", help="Restrict the run to STORE. Repeatable.")
 @click.option("--categories", multiple=True, metavar="CATEGORY", help="Restrict the run to CATEGORY. Repeatable.")
 def weekly(stores: tuple[str, ...], categories: tuple[str, ...], **parameters: Any) -> None:
@@ -58,6 +61,7 @@ def weekly(stores: tuple[str, ...], categories: tuple[str, ...], **parameters: A
     metavar="N",
     help="Prepare N weeks at the same time.",
 )
+@click.option("--pay", is_flag=True, help=PAY)
 def backfill(**parameters: Any) -> None:
     """Run `weekly` once for each week from FIRST to LAST.
 

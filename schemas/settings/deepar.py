@@ -75,11 +75,38 @@ class DeepArLocalSettings(Strict):
     )
 
 
-class DeepArInstance(Strict):
-    """Instances of a SageMaker job."""
+_INSTANCE_TYPE = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
 
-    type: str = Field(default="ml.c5.2xlarge", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$", description="Instance type")
+
+class DeepArInstance(Strict):
+    """Instances of a training job."""
+
+    type: str = Field(default="ml.c5.2xlarge", pattern=_INSTANCE_TYPE, description="Instance type")
     count: int = Field(default=1, ge=1, description="Number of instances")
+
+
+class DeepArTransformInstance(Strict):
+    """The instance of a batch transform job."""
+
+    type: str = Field(default="ml.m5.large", pattern=_INSTANCE_TYPE, description="Instance type")
+    count: int = Field(default=1, ge=1, description="Number of instances; must be 1")
+
+    @field_validator("count")
+    @classmethod
+    def _one(cls, value: int) -> int:
+        if value > 1:
+            raise ValueError(
+                f"is {value}, but only one instance processes the one input file of a forecast, and the others are "
+                "idle. Set it to 1, and choose a larger type"
+            )
+        return value
+
+
+class DeepArEndpointInstance(Strict):
+    """Instances of a production variant of an endpoint."""
+
+    type: str = Field(default="ml.m5.large", pattern=_INSTANCE_TYPE, description="Instance type")
+    count: int = Field(default=1, ge=1, description="Number of instances per variant")
 
 
 class DeepArEndpointSettings(Strict):
@@ -91,7 +118,7 @@ class DeepArEndpointSettings(Strict):
         pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$",
         description="Name of the endpoint; absent: derived from `name`",
     )
-    instance: DeepArInstance = DeepArInstance(type="ml.m5.large")
+    instance: DeepArEndpointInstance = DeepArEndpointInstance()
     weights: dict[str, float] = Field(
         default={},
         description="Maps a configuration label to its share of the requests that name no variant (A/B test). If any "
@@ -139,6 +166,7 @@ class DeepArSageMakerSettings(Strict):
     )
     image_uri: str | None = Field(default=None, description="Container image; absent: the DeepAR image of the region")
     training_instance: DeepArInstance = DeepArInstance()
+    tuning_instance: DeepArInstance = DeepArInstance()
     volume_gb: int = Field(default=30, ge=1, description="Disk of a training instance in GB")
     max_runtime_seconds: int = Field(
         default=3_600, ge=60, le=432_000, description="A training job that takes longer is stopped, in seconds"
@@ -162,7 +190,7 @@ class DeepArSageMakerSettings(Strict):
         default="transform",
         description="`transform`: batch transform. `endpoint`: a temporary endpoint that is deleted after the forecast",
     )
-    transform_instance: DeepArInstance = DeepArInstance(type="ml.m5.large")
+    transform_instance: DeepArTransformInstance = DeepArTransformInstance()
     transform_timeout_seconds: int = Field(
         default=3_600, ge=60, description="A transform job that takes longer is stopped, in seconds"
     )
@@ -173,6 +201,17 @@ class DeepArSageMakerSettings(Strict):
     endpoint: DeepArEndpointSettings = DeepArEndpointSettings()
     max_parallel_jobs: int = Field(
         default=4, ge=1, description="Maximum number of parallel jobs; must fit the instance quota of the AWS account"
+    )
+    max_jobs_per_run: int | None = Field(
+        default=None,
+        ge=1,
+        description="A run that may need more jobs (trainings, transforms, endpoints) starts none; absent: no limit",
+    )
+    max_billed_hours: float | None = Field(
+        default=None,
+        gt=0,
+        description="A run starts no further job once its ended jobs are charged for this many instance hours; absent: "
+        "no limit",
     )
     poll_seconds: float = Field(default=20.0, gt=0, description="Seconds between two status requests of a job")
     max_attempts: int = Field(

@@ -58,8 +58,10 @@ def forecast_deepar_shard(lake: Lake, inputs: DeepArShardInputs, use: FoldsSlice
         TrainingError: a job failed.
     """
     assert isinstance(use.model, DeepArTraining)
-    forecaster = DeepArForecaster(use.model, inputs.configuration, lake, *tools())
-    return forecast_with(forecaster, lake, inputs, use)
+    made = tools()
+    forecaster = DeepArForecaster(use.model, inputs.configuration, lake, *made)
+    record = forecast_with(forecaster, lake, inputs, use)
+    return record.model_copy(update={"billed": made.backend.billed})
 
 
 def failed_shard(lake: Lake, inputs: DeepArShardInputs, reason: str) -> ForecastRecord:
@@ -96,7 +98,8 @@ def train_configuration(
     trial = inputs.trial
     base = load_panel(lake, inputs.panel, use.period).until(trial.history)
     tested = base if trial.window == base.horizon else None
-    forecaster = DeepArForecaster(use.deepar, inputs.configuration, lake, *tools(), tested)
+    made = tools()
+    forecaster = DeepArForecaster(use.deepar, inputs.configuration, lake, *made, tested)
     frame, failures, _ = forecast_folds(forecaster, base, [fold_of(base, trial)], False, use.quantiles, use.seed)
     if len(failures) == base.n:
         raise TrainingError(failures[0].reason, failures[0].kind)
@@ -104,6 +107,7 @@ def train_configuration(
         configuration=inputs.configuration,
         model=forecaster.trained,
         forecast=lake.write_table("deepar/forecasts", frame.assign(**{c.MODEL: inputs.configuration.label})),
+        billed=made.backend.billed,
     )
 
 

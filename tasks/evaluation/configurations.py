@@ -83,4 +83,5 @@ def choose_configuration(lake: Lake, inputs: ChoiceInputs, use: QuantileSlice) -
         configuration=by_label[str(order.index[0])].configuration,
         why=f"RMSE {order[c.RMSE].iloc[0]:.4g} over {trial.window} periods, the best of {len(order)}",
         summary={"configurations": shown},
+        billed=[job for record in records for job in record.billed],
     )

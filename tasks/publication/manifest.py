@@ -24,6 +24,7 @@ OUTPUTS = "outputs"
 SETTINGS = "settings"
 SCOPE = "scope"
 ALARMS = "alarms"
+BILLED = "aws_billed"
 TOTALS = "totals"
 CHANGED_SHARE = "changed_share"
 PLAN_INPUTS = "plan_inputs"
@@ -104,6 +105,7 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
         APPROVAL: None if facts.approval is None else facts.approval.model_dump(mode="json"),
         REPLACES: None if facts.replaces is None else dict(facts.replaces),
         PLAN_INPUTS: dict(facts.plan_inputs),
+        **({BILLED: [job.model_dump(mode="json") for job in facts.billed]} if facts.billed else {}),
         "compared_with": None if against is None else against.isoformat(),
     }
     return (json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
@@ -120,8 +122,11 @@ def folder_checksums(folder: Path) -> dict[str, str]:
 
 
 def same_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return True if two manifests describe the same run; running times, approval and replacement are ignored."""
-    ignored = {SECONDS: None, APPROVAL: None, REPLACES: None}
+    """Return True if two manifests describe the same run.
+
+    Running times, charges, approval and replacement are ignored.
+    """
+    ignored = {SECONDS: None, BILLED: None, APPROVAL: None, REPLACES: None}
     return {**one, **ignored} == {**other, **ignored}
 
 

@@ -157,6 +157,7 @@ def _facts(inputs: PublicationInputs) -> RunFacts:
         alarms=[*ingested.alarms, *panel.alarms, *comparison.alarms, *plan.alarms],
         notes={"Remarks on forecasts": comparison.notes, "Remarks on the plan": plan.notes},
         seconds=_seconds(inputs),
+        billed=[job for record in inputs.forecasts for job in record.billed],
         stock_given=panel.stock_counted,
         plan_inputs=plan.inputs.model_dump(mode="json"),
         summary={

@@ -23,7 +23,7 @@ from tasks.demand.folds import rolling_folds
 from tasks.demand.stored import load_panel
 from tasks.evaluation.configurations import ChoiceInputs, choose_without_comparison
 from tasks.evaluation.configurations import choose_configuration as choose
-from tasks.stages.deepar_tools import deepar_settings, deepar_slice, deepar_tools
+from tasks.stages.deepar_tools import deepar_settings, deepar_slice, deepar_tools, paid_work
 from tasks.stages.stage import Stage
 from tasks.stages.support import say, show_table
 from tasks.storage.lake import open_lake
@@ -34,18 +34,25 @@ MODEL = Stage("deepar-model", DeepArModelRecord, deepar.train_chosen)
 
 
 @task(name="plan configurations", task_run_name="plan deepar configurations", cache_policy=NO_CACHE)
-def plan_configurations(run: RunContext, panel: PanelRecord, before_folds: bool) -> DeepArTrial:
+def plan_configurations(run: RunContext, panel: PanelRecord, before_folds: bool, required: bool = True) -> DeepArTrial:
     """Choose the periods on which the configurations are trained and compared.
 
     ``train-deepar`` compares them on the last horizon before ``as_of``. A weekly run compares them on the
-    horizon before its first fold, so that the choice does not use the periods that the folds test.
+    horizon before its first fold, so that the choice does not use the periods that the folds test. What will be paid
+    on SageMaker is logged.
+
+    Raises:
+        ConfigError: DeepAR is required, and the run may need more paid jobs than the settings allow.
     """
     loaded = load_panel(open_lake(run.settings.storage), panel.panel, run.settings.period)
     folds = rolling_folds(loaded, **run.settings.backtest.model_dump()) if before_folds else []
     trial = plan_trial(loaded, folds[0].known_periods if folds else loaded.history)
     if trial.note:
         say(trial.note)
-    return trial
+    held = paid_work(run, len(folds), trial.window > 0, before_folds)
+    if held and required:
+        raise ConfigError(held)
+    return trial.model_copy(update={"held": held})
 
 
 @task(name="train configuration", cache_policy=NO_CACHE)
@@ -88,6 +95,8 @@ def choose_configuration(
         TrainingError: DeepAR is required, and no configuration could be trained.
     """
     configurations = deepar_settings(run).configurations
+    if trial.held:
+        return DeepArChoice(configuration=configurations[0], why="", failed=trial.held)
     try:
         first = choose_without_comparison(records, configurations)
     except TrainingError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from prefect import task
@@ -16,11 +17,12 @@ from tasks.stages.support import say, show_table
 from tasks.storage.lake import open_lake
 
 if TYPE_CHECKING:
+    from tasks.deepar.sagemaker.backend import SageMakerBackend
     from tasks.deepar.sagemaker.endpoint import SageMakerEndpoint
 
 
 @task(name="deploy", task_run_name="deploy deepar models", cache_policy=NO_CACHE)
-def deploy_models(run: RunContext, models: list[DeepArModelRecord]) -> EndpointRecord:
+def deploy_models(run: RunContext, models: list[DeepArModelRecord], adopt: bool = False) -> EndpointRecord:
     """Deploy the best model and its challengers, all trained on all data, to one endpoint.
 
     Each configuration is a variant with the same name. An existing endpoint is replaced by a blue/green
@@ -28,7 +30,8 @@ def deploy_models(run: RunContext, models: list[DeepArModelRecord]) -> EndpointR
     is equal; if some variants have a weight, the others get 0.
 
     Raises:
-        ConfigError: the backend is not SageMaker, or a configuration with a weight is not deployed.
+        ConfigError: the backend is not SageMaker, a configuration with a weight is not deployed, or the endpoint is
+            somebody else's and not to be taken over.
         TrainingError: SageMaker could not create or update the endpoint.
     """
     endpoint = _endpoint(run)
@@ -42,7 +45,7 @@ def deploy_models(run: RunContext, models: list[DeepArModelRecord]) -> EndpointR
         )
     weights = given.shares(chosen)
     board = JobBoard(run)
-    endpoint.deploy(chosen, board)
+    endpoint.deploy(chosen, board, adopt)
     endpoint.weigh(weights, board)
     deployed = EndpointRecord(
         name=endpoint.name,
@@ -57,15 +60,40 @@ def deploy_models(run: RunContext, models: list[DeepArModelRecord]) -> EndpointR
 
 
 @task(name="delete endpoint", task_run_name="delete deepar endpoint", cache_policy=NO_CACHE)
-def delete_endpoint(run: RunContext) -> EndpointRecord:
-    """Delete the deployed endpoint with its configurations and models; do nothing if it does not exist."""
-    endpoint = _endpoint(run)
-    endpoint.delete()
-    say(f"endpoint {endpoint.name} was deleted")
-    return EndpointRecord(name=endpoint.name)
+def delete_endpoint(run: RunContext, name: str | None = None, adopt: bool = False) -> EndpointRecord:
+    """Delete the deployed endpoint with its configurations and models, and list the endpoints that remain.
+
+    Without a name, every permanent endpoint of this storage and this settings' name is deleted, whatever its name was.
+
+    Raises:
+        ConfigError: the endpoint is somebody else's and not to be taken over.
+    """
+    backend = _backend(run)
+    from tasks.deepar.sagemaker.endpoint import PERMANENT
+    from tasks.deepar.sagemaker.requests import INSTALLATION_TAG, NAME_TAG, PURPOSE_TAG, tag_text
+
+    own = {
+        INSTALLATION_TAG: open_lake(run.settings.storage).root,
+        NAME_TAG: tag_text(run.settings.name),
+        PURPOSE_TAG: PERMANENT,
+    }
+    standing = [one for one in backend.holdings() if one.kind == "endpoint"]
+    tagged = [one.name for one in standing if own.items() <= one.tags.items()]
+    wanted = [name] if name else list(dict.fromkeys([backend.endpoint().name, *tagged]))
+    deleted = [one for one in wanted if backend.endpoint(one).delete(adopt)]
+    say(f"deleted endpoints: {', '.join(deleted) or 'none existed'}")
+    now = datetime.now(UTC)
+    left = [one.row(now) for one in standing if one.name not in deleted]
+    if left:
+        show_table(run, "aws-endpoints", left, "Endpoints of Restock that remain in this account and region")
+    return EndpointRecord(name=wanted[0], deleted=deleted, left=left)
 
 
 def _endpoint(run: RunContext) -> SageMakerEndpoint:
+    return _backend(run).endpoint()
+
+
+def _backend(run: RunContext) -> SageMakerBackend:
     from tasks.deepar.sagemaker.backend import SageMakerBackend
 
     backend = deepar_backend(run, open_lake(run.settings.storage))
@@ -74,4 +102,4 @@ def _endpoint(run: RunContext) -> SageMakerEndpoint:
             "models.deepar.backend is local, but an endpoint requires SageMaker. Set it to sagemaker and set "
             "models.deepar.sagemaker.role"
         )
-    return backend.endpoint()
+    return backend

@@ -18,7 +18,7 @@ from tasks.demand.stored import load_panel
 from tasks.forecasting.registry import module_of
 from tasks.forecasting.shard import ShardInputs, forecast_shard
 from tasks.forecasting.shards import shards, summary_rows
-from tasks.stages.deepar_tools import deepar_settings, deepar_slice, deepar_tools
+from tasks.stages.deepar_tools import deepar_settings, deepar_slice, deepar_tools, show_billed
 from tasks.stages.stage import Stage
 from tasks.stages.support import cores_of, say, show_table, warn
 from tasks.storage.lake import open_lake
@@ -66,6 +66,10 @@ def forecast_model_shard(
             if deepar_settings(run).required:
                 raise
             return _without_forecasts(run, inputs, str(error))
+        if choice and choice.billed and spec.live:
+            # The jobs of the comparison are shown with those of the horizon.
+            record = record.model_copy(update={"billed": [*choice.billed, *record.billed]})
+            state = Completed(data=record, name=state.name, message=state.message)
     else:
         model = run.settings.models.named().get(spec.model)
         if tuned is not None and model is not None:
@@ -88,3 +92,4 @@ def summarize_forecasts(run: RunContext, forecasts: list[ForecastRecord]) -> Non
     """Show series, fallbacks and running time of each model as an artifact."""
     description = "Series per model; a costly local model forecasts only the largest series"
     show_table(run, "forecasts", summary_rows(forecasts), description)
+    show_billed(run, [job for record in forecasts for job in record.billed])

@@ -17,8 +17,9 @@ from tasks.storage.code_version import import_digest
 from tasks.storage.lake import Lake, record_key
 
 R = TypeVar("R", bound=Record)
-# The running time of a stage is not part of its result.
+# The running time of a stage, and what it was charged for, are not part of its result.
 _SECONDS = "seconds"
+_NO_RESULT = (_SECONDS, "billed")
 
 
 def stage_key(stage: str, inputs: Record, use: Strict, modules: tuple[str, ...]) -> str:
@@ -36,7 +37,9 @@ def stage_key(stage: str, inputs: Record, use: Strict, modules: tuple[str, ...])
 
 
 def content(value: object) -> Any:
-    """Convert a value to JSON for the cache key: references become their checksums, running times are left out.
+    """Convert a value to JSON for the cache key: references become their checksums.
+
+    Running times and charges are left out.
 
     >>> content(TableRef(key="a/b", rows=3, sha256="f00"))
     'f00'
@@ -44,7 +47,7 @@ def content(value: object) -> Any:
     if isinstance(value, TableRef | FileRef):
         return value.sha256
     if isinstance(value, BaseModel):
-        return {name: content(getattr(value, name)) for name in type(value).model_fields if name != _SECONDS}
+        return {name: content(getattr(value, name)) for name in type(value).model_fields if name not in _NO_RESULT}
     if isinstance(value, Mapping):
         return {str(name): content(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

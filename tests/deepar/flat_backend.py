@@ -10,7 +10,7 @@ import numpy as np
 
 from schemas.columns import level_text
 from schemas.deepar import DeepArChannel, TrainedModel, TrainingRequest, TuningRequest, TuningResult
-from schemas.records import FileRef
+from schemas.records import BilledJob, FileRef
 from tasks.deepar.dataset import OUTPUT, packed
 from tasks.storage.lake import Lake
 
@@ -25,6 +25,7 @@ class FlatBackend:
     trained: list[TrainingRequest] = field(default_factory=list)
     asked: list[DeepArChannel] = field(default_factory=list)
     asked_for_paths: list[bool] = field(default_factory=list)
+    billed: list[BilledJob] = field(default_factory=list)
 
     def train(self, request: TrainingRequest, report) -> TrainedModel:
         self.trained.append(request)

@@ -6,6 +6,7 @@ import json
 import re
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 from schemas.deepar import DeepArChannel, JobProgress, TrainedModel
 from schemas.errors import ConfigError, TrainingError
 from tasks.deepar.sagemaker.backend import SageMakerBackend
+from tasks.deepar.sagemaker.endpoint import TEMPORARY
 from tasks.deepar.sagemaker.invocation import Invocation, batches
+from tasks.deepar.sagemaker.janitor import remove_leftovers
 from tasks.deepar.sagemaker.running import close_endpoints_of, stop_jobs_of
 from tasks.deepar.sagemaker.under_way import RunningJob, RunningJobs
 from tasks.storage.lake import open_lake
@@ -262,6 +265,55 @@ def test_configurations_of_others_are_left_alone(twin: TwinClient) -> None:
         "theirs",
         *neighbour.variants().values(),
     }
+
+
+def test_an_endpoint_of_somebody_else_is_neither_taken_over_nor_deleted(twin: TwinClient) -> None:
+    lake = stage.lake_on_twin()
+    backend = stage.backend(lake, endpoint={"name": "forecasts"})
+    model, endpoint = trained(backend, lake)[0], backend.endpoint()
+    theirs = open_lake(f"s3://{BUCKET}/other")
+    other = stage.backend(theirs)
+    other.endpoint("forecasts").deploy({FIRST: trained(other, theirs)[0]}, stage.Told())
+    for call in (endpoint.delete, lambda: endpoint.deploy({FIRST: model}, stage.Told())):
+        with pytest.raises(ConfigError, match=rf"belongs to the installation with the storage s3://{BUCKET}/other"):
+            call()
+    (standing,) = (one for one in backend.holdings() if one.kind == "endpoint")
+    row = standing.row(standing.created + timedelta(hours=50))
+    assert row["storage"] == f"s3://{BUCKET}/other"
+    assert (row["age"], row["instances"], row["price class"]) == ("2 d", "ml.m5.large x 1", "low")
+    endpoint.deploy({SECOND: model}, stage.Told(), adopt=True)
+    assert endpoint.delete() is True
+    assert endpoint.delete() is False
+    assert endpoints() == {}
+
+
+def test_another_weight_does_not_replace_the_instances(twin: TwinClient) -> None:
+    lake = stage.lake_on_twin()
+    model = trained(stage.backend(lake), lake)[0]
+    for weights in ({FIRST: 0.9, SECOND: 0.1}, {FIRST: 0.5, SECOND: 0.5}, {FIRST: 0.5, SECOND: 0.5}):
+        endpoint = stage.backend(lake, endpoint={"weights": weights}).endpoint()
+        endpoint.deploy({FIRST: model, SECOND: model}, stage.Told())
+        endpoint.weigh(weights, stage.Told())
+    assert variants(endpoint.name) == {FIRST: 0.5, SECOND: 0.5}
+    assert twin.accepted("UpdateEndpoint") == 0
+    assert twin.accepted("UpdateEndpointWeightsAndCapacities") == 1
+
+
+def test_the_janitor_removes_what_dead_runs_left(twin: TwinClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also an endpoint whose note is lost; what stays and what others have created is kept."""
+    lake = stage.lake_on_twin()
+    dead, alive = left_by(lake, "dead-run", 10_000.0), left_by(lake, "live-run", 60.0)
+    backend = stage.backend(lake)
+    model = trained(backend, lake)[0]
+    lost, stays = backend.endpoint("shoes-co-ask-lost", TEMPORARY), backend.endpoint()
+    for endpoint in (lost, stays):
+        endpoint.deploy({FIRST: model}, stage.Told())
+    RunningJobs(lake, "dead-run").restore(RunningJob("training", model.job, "us-east-1", noted=1.0))
+    assert remove_leftovers(lake, stage.settings(), stage.session(), stage.pause) == [f"endpoint {dead}"]
+    monkeypatch.setattr("tasks.deepar.sagemaker.holdings.LEFT_AFTER", timedelta(0))
+    assert remove_leftovers(lake, stage.settings(), stage.session(), stage.pause) == [f"endpoint {lost.name}"]
+    assert set(endpoints()) == {alive, stays.name}
+    assert lake.keys("deepar/running") == [f"deepar/running/live-run/{alive}.json"]
 
 
 def test_another_set_of_variants_takes_over_without_deployment_options(twin: TwinClient) -> None:

@@ -87,6 +87,8 @@ def test_what_the_settings_say_is_what_is_sent(twin: TwinClient) -> None:
     tags = stage.sagemaker().list_tags(ResourceArn=sent["TrainingJobArn"])["Tags"]
     assert {tag["Key"]: tag["Value"] for tag in tags} == {
         "team": "planning",
+        "restock:installation": f"s3://{BUCKET}/lake",
+        "restock:name": "Shoes - Co",
         "restock:run": "run-1",
         "restock:purpose": "cleaned-student-t",
     }

@@ -49,7 +49,7 @@ def test_what_the_settings_say_is_what_is_sent(twin: TwinClient) -> None:
     lake = stage.lake_on_twin()
     backend = stage.backend(
         lake,
-        transform_instance={"type": "ml.m5.xlarge", "count": 2},
+        transform_instance={"type": "ml.m5.xlarge"},
         max_concurrent_transforms=50,
         model_server_timeout_seconds=90,
         kms_key="key-1",
@@ -73,7 +73,7 @@ def test_what_the_settings_say_is_what_is_sent(twin: TwinClient) -> None:
     assert sent["ModelClientConfig"] == {"InvocationsTimeoutInSeconds": 90, "InvocationsMaxRetries": 3}
     assert sent["TransformResources"] == {
         "InstanceType": "ml.m5.xlarge",
-        "InstanceCount": 2,
+        "InstanceCount": 1,
         "VolumeKmsKeyId": "key-1",
     }
 

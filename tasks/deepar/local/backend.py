@@ -23,7 +23,7 @@ from schemas.deepar import (
     TuningResult,
 )
 from schemas.errors import TrainingError
-from schemas.records import FileRef
+from schemas.records import BilledJob, FileRef
 from schemas.settings import DeepArLocalSettings
 from tasks.deepar.container.answers import CONFIGURATION_VARIABLE
 from tasks.deepar.local.jobs import (
@@ -70,6 +70,11 @@ class LocalBackend:
         self._settings = settings
         self._slots = slots(settings.parallel_jobs or workers)
         self._processes = processes or ContainerProcesses()
+
+    @property
+    def billed(self) -> list[BilledJob]:
+        """Nothing: this machine is not charged."""
+        return []
 
     def train(self, request: TrainingRequest, report: Report) -> TrainedModel:
         """Train a model, or find it finished in the lake.

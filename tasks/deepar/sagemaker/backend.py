@@ -19,11 +19,13 @@ from schemas.deepar import (
     TuningResult,
 )
 from schemas.errors import ConfigError, PipelineError, TrainingError
-from schemas.records import FileRef
-from schemas.settings import DeepArSageMakerSettings
+from schemas.records import BilledJob, FileRef
+from schemas.settings import DeepArInstance, DeepArSageMakerSettings
 from tasks.deepar.sagemaker.answers import check_answers
 from tasks.deepar.sagemaker.api import SageMakerApi
-from tasks.deepar.sagemaker.endpoint import SageMakerEndpoint
+from tasks.deepar.sagemaker.budget import ledger_of
+from tasks.deepar.sagemaker.endpoint import PERMANENT, TEMPORARY, SageMakerEndpoint
+from tasks.deepar.sagemaker.holdings import Holding, holdings
 from tasks.deepar.sagemaker.invocation import Invocation
 from tasks.deepar.sagemaker.jobs import TrainingJobs, TransformJobs, TuningJobs
 from tasks.deepar.sagemaker.models import Models
@@ -86,7 +88,7 @@ class SageMakerBackend:
         self._name = name
         self._api = SageMakerApi(AwsSession(settings.region, session))
         self._api.check_account(settings.role or "")
-        self._requests = Requests(lake, settings, self._api.image(settings), run_id or NO_RUN)
+        self._requests = Requests(lake, settings, self._api.image(settings), run_id or NO_RUN, name)
         self._models = Models(self._api, self._requests, name)
         self._slots = shared_slots(f"{self._api.region} {lake.root}", settings.max_parallel_jobs)
         self._running = RunningJobs(lake, run_id)
@@ -100,6 +102,11 @@ class SageMakerBackend:
     def __exit__(self, *_: object) -> None:
         """Close at the end of the ``with``."""
         self.close()
+
+    @property
+    def billed(self) -> list[BilledJob]:
+        """The paid jobs that this backend has completed or found, by name."""
+        return [self._worker.billed[name] for name in sorted(self._worker.billed)]
 
     def train(self, request: TrainingRequest, report: Report) -> TrainedModel:
         """Train a model, or find the job that has trained it."""
@@ -142,7 +149,8 @@ class SageMakerBackend:
             )
         parallel = min(request.parallel, request.configurations, self._slots.number)
         asked = request.model_dump(mode="json", include={"objective", "ranges", "configurations", "warm_start"})
-        name = self._named(training.purpose, self._identity(training) | asked, LONGEST_TUNING_NAME)
+        identity = self._identity(training, self._settings.tuning_instance) | asked
+        name = self._named(training.purpose, identity, LONGEST_TUNING_NAME)
 
         def tuning(_: str, spot: bool) -> dict[str, Any]:
             parent = previous_search(name, request.objective, self._api) if request.warm_start else None
@@ -157,7 +165,11 @@ class SageMakerBackend:
             explain=lambda job: reasons_of(trials_of(job, self._api)),
         )
         outcome = self._worker.finish(work, report)
-        return tuning_result(outcome, request.objective, self._api)
+        result = tuning_result(outcome, request.objective, self._api)
+        instance = self._settings.tuning_instance
+        seconds = sum(trial.seconds for trial in result.trials) * instance.count
+        self._worker.book(BilledJob(job=outcome.job, kind="tuning", instance=instance.type, seconds=seconds))
+        return result
 
     def predict(
         self,
@@ -183,14 +195,22 @@ class SageMakerBackend:
         for kind in ("training", "tuning", "transform"):
             stop_job(self._api, kind, job)
 
-    def endpoint(self, name: str | None = None) -> SageMakerEndpoint:
-        """The persistent endpoint: named by the settings, else by storage and the settings' name.
+    def endpoint(self, name: str | None = None, purpose: str = PERMANENT) -> SageMakerEndpoint:
+        """The permanent endpoint: named by the settings, else by storage and the settings' name.
 
         Nothing deletes it but its :meth:`~tasks.deepar.sagemaker.endpoint.SageMakerEndpoint.delete`.
+
+        Args:
+            name: another name.
+            purpose: what the tag ``restock:purpose`` says.
         """
         own = work_name(self._name, "deepar", {"storage": self._lake.root, "name": self._name}).stem
         name = name or self._settings.endpoint.name or own
-        return SageMakerEndpoint(self._api, self._requests, self._models, name, self._pause)
+        return SageMakerEndpoint(self._api, self._requests, self._models, name, self._pause, purpose)
+
+    def holdings(self) -> list[Holding]:
+        """What exists of Restock in this account and region, of any installation."""
+        return holdings(self._api)
 
     def close(self) -> None:
         """Delete the endpoints of this run and of killed runs: they cost money until they are deleted."""
@@ -252,7 +272,9 @@ class SageMakerBackend:
             renew_note()
             report(progress)
 
-        endpoint = self.endpoint(name)
+        ledger, begun = ledger_of(self._running.run_id), time.monotonic()
+        ledger.start(name, self._settings)
+        endpoint = self.endpoint(name, TEMPORARY)
         try:
             endpoint.deploy({channel.configuration: model}, look)
             answers = self._asked(name, channel, asked, renew_note)
@@ -261,6 +283,9 @@ class SageMakerBackend:
         finally:
             endpoint.delete()
             self._running.remove(name)
+            instance = self._settings.endpoint.instance
+            seconds = (time.monotonic() - begun) * instance.count
+            self._worker.book(BilledJob(job=name, kind="endpoint", instance=instance.type, seconds=round(seconds)))
 
     def _delete_what_killed_runs_left(self, name: str, report: Report) -> None:
         """Trouble with others' endpoints does not stop this run; their notes stay for the next one."""
@@ -289,7 +314,7 @@ class SageMakerBackend:
     def _named(self, purpose: str, identity: dict[str, Any], longest: int | None = None) -> WorkName:
         return work_name(self._name, purpose, identity, *([longest] if longest else []))
 
-    def _identity(self, request: TrainingRequest) -> dict[str, Any]:
+    def _identity(self, request: TrainingRequest, instance: DeepArInstance | None = None) -> dict[str, Any]:
         """What makes a training another training: its data, hyperparameters, seed, container and machine."""
         channel = request.channel
         return {
@@ -299,7 +324,7 @@ class SageMakerBackend:
             "test": channel.test.sha256 if channel.test else None,
             "output": self._lake.uri(output_folder(channel)),
             "image": self._requests.image,
-            "instance": self._settings.training_instance.model_dump(),
+            "instance": (instance or self._settings.training_instance).model_dump(),
         }
 
     def _reference(self, key: str) -> FileRef:

@@ -18,9 +18,11 @@ from tasks.deepar.sagemaker.api import SageMakerApi
 from tasks.deepar.sagemaker.faults import calls, is_absent, is_passing, is_present, is_refused
 from tasks.deepar.sagemaker.models import ENDPOINT_TAG, Models, endpoint_tags
 from tasks.deepar.sagemaker.names import DIGEST, digest, slug
-from tasks.deepar.sagemaker.requests import Requests
+from tasks.deepar.sagemaker.requests import INSTALLATION_TAG, Requests
 from tasks.deepar.sagemaker.work import Pause
 
+PERMANENT, TEMPORARY = "endpoint", "temporary-endpoint"
+UNKNOWN_STORAGE = "(unknown storage)"  # of endpoints from before the tag of the installation
 READY = "InService"
 _BROKEN = ("Failed", "OutOfService", "UpdateRollbackFailed")
 _NAME_ROOM = 50
@@ -39,25 +41,36 @@ class SageMakerEndpoint:
         models: makes the models of the variants.
         name: of the endpoint.
         pause: waits for a number of seconds.
+        purpose: what its tag ``restock:purpose`` says.
     """
 
-    def __init__(self, api: SageMakerApi, requests: Requests, models: Models, name: str, pause: Pause) -> None:
+    def __init__(
+        self,
+        api: SageMakerApi,
+        requests: Requests,
+        models: Models,
+        name: str,
+        pause: Pause,
+        purpose: str = PERMANENT,
+    ) -> None:
         self.name = name
+        self._purpose = purpose
         self._api = api
         self._requests = requests
         self._settings = requests.settings
         self._models = models
         self._pause = pause
 
-    def deploy(self, wanted: Mapping[str, TrainedModel], report: Report) -> None:
+    def deploy(self, wanted: Mapping[str, TrainedModel], report: Report, adopt: bool = False) -> None:
         """Bring models into service, one variant each; blue/green where the endpoint exists already.
 
         Args:
             wanted: configuration label to model, the best first; what else is on the endpoint goes.
             report: receives every poll.
+            adopt: take over an endpoint of this name that somebody else has created.
 
         Raises:
-            ConfigError: too many models.
+            ConfigError: too many models, or the endpoint is somebody else's.
             TrainingError: SageMaker cannot bring the endpoint into service, or has rolled it back.
         """
         if len(wanted) > self._settings.endpoint.max_models:
@@ -66,6 +79,7 @@ class SageMakerEndpoint:
                 f"{self._settings.endpoint.max_models}."
             )
         with calls(f"deploying endpoint {self.name}"):
+            self._own(adopt)
             named = {slug(label): self._models.ensure(model, endpoint=self.name) for label, model in wanted.items()}
             self._bring_into_service(named, report)
             self._clear_old_parts()
@@ -83,15 +97,54 @@ class SageMakerEndpoint:
             report: receives every poll.
         """
         wanted = [{"VariantName": slug(label), "DesiredWeight": weight} for label, weight in weights.items()]
+        if self._weights() == {one["VariantName"]: one["DesiredWeight"] for one in wanted}:
+            return
         with calls(f"weighing the variants of endpoint {self.name}"):
             self._api.client.update_endpoint_weights_and_capacities(
                 EndpointName=self.name, DesiredWeightsAndCapacities=wanted
             )
             self._settled(report)
 
-    def delete(self) -> None:
-        """Delete the endpoint, its configurations and models; what is missing is fine."""
-        delete_endpoint(self._api, self.name, self._pause, self._settings.poll_seconds)
+    def delete(self, adopt: bool = False) -> bool:
+        """Delete the endpoint, its configurations and models; what is missing is fine.
+
+        Args:
+            adopt: also if somebody else has created it.
+
+        Returns:
+            Whether there was an endpoint.
+
+        Raises:
+            ConfigError: it is somebody else's, or rights are missing.
+        """
+        with calls(f"deleting endpoint {self.name}"):
+            self._own(adopt)
+        return delete_endpoint(self._api, self.name, self._pause, self._settings.poll_seconds)
+
+    def _own(self, adopt: bool) -> None:
+        """Make sure that an existing endpoint of this name is this installation's, or take it over.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        found = self._describe()
+        if found is None:
+            return
+        owner = owner_of(tags_of(self._api, str(found["EndpointArn"])), self.name)
+        if owner in (self._requests.lake.root, UNKNOWN_STORAGE):
+            return
+        if adopt:
+            self._api.client.add_tags(ResourceArn=found["EndpointArn"], Tags=self._tags())
+            return
+        whose = f"belongs to the installation with the storage {owner}" if owner else "was not created by Restock"
+        raise ConfigError(
+            f"Endpoint {self.name} exists and {whose}. Set another expert.models.deepar.sagemaker.endpoint.name, or "
+            "take it over with deploy-deepar --adopt."
+        )
+
+    def _weights(self) -> dict[str, float]:
+        found = self._describe() or {}
+        return {str(one["VariantName"]): one.get("DesiredWeight") for one in found.get("ProductionVariants") or []}
 
     def _bring_into_service(self, named: dict[str, str], report: Report) -> None:
         target = self._configuration_name(named)
@@ -180,7 +233,11 @@ class SageMakerEndpoint:
         ]
 
     def _configuration_name(self, named: dict[str, str]) -> str:
-        variants = self._production_variants(named)
+        # Weights are set by weigh(), on the running instances: another weight must not replace them.
+        variants = [
+            {key: value for key, value in variant.items() if key != "InitialVariantWeight"}
+            for variant in self._production_variants(named)
+        ]
         content = {"endpoint": self.name, "variants": variants, "key": self._settings.kms_key}
         return f"{_stem(self.name)}{digest(content)}"
 
@@ -199,7 +256,7 @@ class SageMakerEndpoint:
                 raise
 
     def _tags(self) -> list[dict[str, str]]:
-        return endpoint_tags(self._requests, "endpoint", self.name)
+        return endpoint_tags(self._requests, self._purpose, self.name)
 
     def _clear_old_parts(self) -> None:
         """Delete configurations that the endpoint no longer uses, and models that only they name."""
@@ -213,7 +270,29 @@ class SageMakerEndpoint:
                 _delete_configuration(self._api, name, used)
 
 
-def delete_endpoint(api: SageMakerApi, name: str, pause: Pause, poll_seconds: float) -> None:
+def tags_of(api: SageMakerApi, arn: str) -> dict[str, str]:
+    """The tags of a resource; none where it is gone."""
+    try:
+        pages = api.client.get_paginator("list_tags").paginate(ResourceArn=arn)
+        return {str(tag["Key"]): str(tag["Value"]) for page in pages for tag in page["Tags"]}
+    except ClientError as error:
+        if is_absent(error):
+            return {}
+        raise
+
+
+def owner_of(tags: Mapping[str, str], endpoint: str) -> str:
+    """The storage of the installation that an endpoint belongs to; "" if Restock has not created it.
+
+    >>> owner_of({"restock:endpoint": "x", "restock:installation": "s3://b/restock"}, "x")
+    's3://b/restock'
+    """
+    if tags.get(ENDPOINT_TAG) != endpoint:
+        return ""
+    return tags.get(INSTALLATION_TAG, UNKNOWN_STORAGE)
+
+
+def delete_endpoint(api: SageMakerApi, name: str, pause: Pause, poll_seconds: float) -> bool:
     """Delete an endpoint, then its configurations and their models; what is missing is fine.
 
     Args:
@@ -222,28 +301,33 @@ def delete_endpoint(api: SageMakerApi, name: str, pause: Pause, poll_seconds: fl
         pause: waits for a number of seconds.
         poll_seconds: between two tries at an endpoint that is just being made or changed.
 
+    Returns:
+        Whether there was an endpoint.
+
     Raises:
         ConfigError: rights are missing.
         TrainingError: SageMaker keeps refusing.
     """
     with calls(f"deleting endpoint {name}"):
-        _delete_alone(api, name, pause, poll_seconds)
+        existed = _delete_alone(api, name, pause, poll_seconds)
         for configuration in _configurations(api, name):
             _delete_configuration(api, configuration, used=set())
+        return existed
 
 
-def _delete_alone(api: SageMakerApi, name: str, pause: Pause, poll_seconds: float) -> None:
+def _delete_alone(api: SageMakerApi, name: str, pause: Pause, poll_seconds: float) -> bool:
     for tries in range(1, _TRIES_AT_DELETION + 1):
         try:
             api.client.delete_endpoint(EndpointName=name)
-            return
+            return True
         except ClientError as error:
             if is_absent(error):
-                return
+                return False
             # An endpoint that is being made or changed cannot always be deleted at once.
             if not is_refused(error) or tries == _TRIES_AT_DELETION:
                 raise
             pause(poll_seconds)
+    return False
 
 
 def _delete_configuration(api: SageMakerApi, name: str, used: set[str]) -> None:
@@ -262,19 +346,9 @@ def _configurations(api: SageMakerApi, endpoint: str) -> list[str]:
     return [
         str(configuration["EndpointConfigName"])
         for configuration in found
-        if own.fullmatch(configuration["EndpointConfigName"]) and _is_made_for(api, configuration, endpoint)
+        if own.fullmatch(configuration["EndpointConfigName"])
+        and tags_of(api, str(configuration["EndpointConfigArn"])).get(ENDPOINT_TAG) == endpoint
     ]
-
-
-def _is_made_for(api: SageMakerApi, configuration: dict[str, Any], endpoint: str) -> bool:
-    try:
-        pages = api.client.get_paginator("list_tags").paginate(ResourceArn=configuration["EndpointConfigArn"])
-        tags = {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
-    except ClientError as error:
-        if is_absent(error):
-            return False
-        raise
-    return tags.get(ENDPOINT_TAG) == endpoint
 
 
 def _stem(endpoint: str) -> str:

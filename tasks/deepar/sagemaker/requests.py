@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,9 @@ from tasks.storage.lake import Lake
 
 MOST_MEGABYTES = 100  # of all requests under way at one instance
 _LARGEST_PAYLOAD = 6
+LONGEST_TAG = 256
+INSTALLATION_TAG, NAME_TAG = "restock:installation", "restock:name"
+RUN_TAG, PURPOSE_TAG = "restock:run", "restock:purpose"
 JSON_LINES = "application/jsonlines"
 
 
@@ -26,12 +30,14 @@ class Requests:
         settings: instances, limits, network and keys.
         image: container image.
         run_id: what the tag ``restock:run`` says.
+        name: of the settings.
     """
 
     lake: Lake
     settings: DeepArSageMakerSettings
     image: str
     run_id: str
+    name: str = ""
 
     def training(self, request: TrainingRequest, spot: bool) -> dict[str, Any]:
         """A training job.
@@ -41,7 +47,7 @@ class Requests:
             spot: whether on spot capacity.
         """
         return {
-            **self._training_parts(request.channel, spot),
+            **self._training_parts(request.channel, spot, self.settings.training_instance),
             "algorithm_specification": self._algorithm(),
             "hyper_parameters": dict(request.hyperparameters),
             "tags": self._tags(request.purpose),
@@ -58,7 +64,7 @@ class Requests:
         """
         training = request.training
         definition = {
-            **self._training_parts(training.channel, spot),
+            **self._training_parts(training.channel, spot, self.settings.tuning_instance),
             "algorithm_specification": self._algorithm(),
             "static_hyper_parameters": {
                 name: value for name, value in training.hyperparameters.items() if name not in request.ranges
@@ -121,8 +127,9 @@ class Requests:
         }
 
     def tags(self, purpose: str) -> dict[str, str]:
-        """The settings' tags, the run and the purpose."""
-        return {**self.settings.tags, "restock:run": self.run_id, "restock:purpose": purpose}
+        """The settings' tags, the installation (its storage), the settings' name, the run and the purpose."""
+        own = {INSTALLATION_TAG: self.lake.root, NAME_TAG: tag_text(self.name), RUN_TAG: self.run_id}
+        return {**self.settings.tags, **own, PURPOSE_TAG: purpose}
 
     def network(self) -> dict[str, Any]:
         """Subnets and security groups, where the settings name some."""
@@ -138,7 +145,7 @@ class Requests:
     def _tags(self, purpose: str) -> list[dict[str, str]]:
         return [{"key": key, "value": value} for key, value in self.tags(purpose).items()]
 
-    def _training_parts(self, channel: DeepArChannel, spot: bool) -> dict[str, Any]:
+    def _training_parts(self, channel: DeepArChannel, spot: bool, instance: DeepArInstance) -> dict[str, Any]:
         settings = self.settings
         stopping = {"max_runtime_in_seconds": settings.max_runtime_seconds}
         if spot:
@@ -153,7 +160,7 @@ class Requests:
                 **_given(kms_key_id=settings.kms_key),
             },
             "resource_config": {
-                **_instances(settings.training_instance),
+                **_instances(instance),
                 "volume_size_in_gb": settings.volume_gb,
                 **_given(volume_kms_key_id=settings.kms_key),
             },
@@ -218,6 +225,15 @@ class Asked:
     def environment(self) -> dict[str, str]:
         """The same for batch transform, where requests carry none: a variable of the container."""
         return {"DEEPAR_INFERENCE_CONFIG": json.dumps(self.configuration)}
+
+
+def tag_text(text: str) -> str:
+    """A text with the characters that AWS allows in the value of a tag.
+
+    >>> tag_text("Shoes & Co")
+    'Shoes - Co'
+    """
+    return re.sub(r"[^\w\s.:/=+\-@]", "-", text)[:LONGEST_TAG]
 
 
 def plain_number(value: float) -> str:

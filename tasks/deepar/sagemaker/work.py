@@ -13,7 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from schemas.deepar import JobProgress, Report
 from schemas.errors import TrainingError
+from schemas.records import BilledJob
 from schemas.settings import DeepArSageMakerSettings
+from tasks.deepar.sagemaker.budget import billed_job, ledger_of
 from tasks.deepar.sagemaker.decisions import MOST_ATTEMPTS, Cause, Ended, cause_of, decide, is_vague
 from tasks.deepar.sagemaker.faults import (
     allows_none,
@@ -106,6 +108,8 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._running = running
+        self._ledger = ledger_of(running.run_id)
+        self.billed: dict[str, BilledJob] = {}
         self._of_run = _OF_RUNS.setdefault(running.run_id, set())
         self._region = region
         self._slots = slots
@@ -137,10 +141,16 @@ class Worker:
                 if view.under_way:
                     view = self._wait(work, job, state)
                 self._running.remove(job)
+                self.book(billed_job(work.jobs.kind, job, view.status, view.answer))
                 if view.status == COMPLETED and work.done(job):
                     report(JobProgress(job=job, state="finished", detail=view.detail, share=1.0))
                     return Outcome(job, view, reused=job not in state.started)
                 self._go_on_or_refuse(work, job, view, state)
+
+    def book(self, job: BilledJob) -> None:
+        """Write down what an ended job is charged for."""
+        self.billed[job.job] = job
+        self._ledger.end(job)
 
     def is_under_way(self, work: Work) -> bool:
         """Whether a job of this work runs.
@@ -199,6 +209,7 @@ class Worker:
         """Start a job; if another process did so, or AWS fails for a moment, the next poll shows it."""
         self._running.add(RunningJob(work.jobs.kind, job, self._region))
         try:
+            self._ledger.start(job, self._settings)
             work.before()
             spot = self._settings.spot != "never" and not state.on_demand
             work.jobs.create(job, work.request(job, spot))

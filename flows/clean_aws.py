@@ -1,0 +1,19 @@
+"""Flow: remove what dead runs left in AWS."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.parameters import describe_parameters
+from flows.preparation import prepare_run
+from tasks.stages.aws_holdings import remove_leftovers
+
+
+@flow(name="clean_aws")
+@describe_parameters
+def clean_aws(
+    settings_file: str,
+    overrides: list[str] = [],  # noqa: B006
+) -> list[str]:
+    """Delete endpoints and models and stop transforms of runs that died; every 20 minutes by schedule."""
+    return remove_leftovers(prepare_run(settings_file, overrides=overrides))
