@@ -128,6 +128,18 @@ _FACTS = (
         "Write the ids in the same way in all files, as text.",
     ),
     AlarmFacts(
+        "id_spelling",
+        Severity.WARNING,
+        "Ids have spaces around them or end in .0, unlike in the table they refer to; they count as the same ids.",
+        "Write the ids in the same way in all files, as text.",
+    ),
+    AlarmFacts(
+        "unknown_category",
+        Severity.WARNING,
+        "Events or overrides name a category that no product has; they have no effect.",
+        "Correct the category: its parts in the order of the setting, joined by _.",
+    ),
+    AlarmFacts(
         "mixed_units",
         Severity.WARNING,
         "Quantities are in several units, such as pairs and boxes.",

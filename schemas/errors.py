@@ -31,7 +31,11 @@ def first_few(items: Sequence[object], shown: int = EXAMPLES_SHOWN) -> str:
 
     >>> first_few(["a", "b"])
     'a, b (2 in all)'
+    >>> first_few(["a"])
+    'a'
     """
+    if len(items) == 1:
+        return str(items[0])
     head = ", ".join(str(item) for item in items[:shown])
     tail = ", ..." if len(items) > shown else ""
     return f"{head}{tail} ({len(items)} in all)"

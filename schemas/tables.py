@@ -34,6 +34,7 @@ class ColumnRule:
         choices: the texts that the column may hold; empty = any.
         stated_from: a number below it, or a cell that is no number, is not stated: the cell counts as empty, and an
             alarm lists it.
+        whole: a number with a fraction is not stated.
         floor: a smaller number counts as this one, and an alarm lists it.
         in_units: the number is a quantity in the unit of the column ``unit``.
         default: text of an empty cell, with an alarm; None = an empty cell stays empty.
@@ -48,6 +49,7 @@ class ColumnRule:
     references: str | None = None
     choices: tuple[str, ...] = ()
     stated_from: float | None = None
+    whole: bool = False
     floor: float | None = None
     in_units: bool = False
     default: str | None = None
@@ -121,7 +123,7 @@ PRODUCTS = TableContract(
         ColumnRule(c.COLLECTION_STATUS, "text", nullable=True),
         ColumnRule(c.SIZE, "text", nullable=True),
         ColumnRule(c.COLOR, "text", nullable=True),
-        ColumnRule(c.PACK_SIZE, "number", nullable=True, stated_from=1),
+        ColumnRule(c.PACK_SIZE, "number", nullable=True, stated_from=1, whole=True),
         ColumnRule(c.MIN_PRESENTATION, "number", nullable=True, minimum=0),
         ColumnRule(c.LIKE, "id", nullable=True),
         ColumnRule(c.REPLACES, "id", nullable=True),

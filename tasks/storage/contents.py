@@ -25,6 +25,10 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"\xfd7zXZ", "compressed with xz. Unpack it, or compress it with gzip"),
     (b"(\xb5/\xfd", "compressed with zstd. Unpack it, or compress it with gzip"),
     (b"SQLite format 3", "a SQLite database. Export the table as .csv"),
+    (b"\xff\xd8\xff", "a picture. Export the table as .csv or .xlsx"),
+    (b"\x89PNG", "a picture. Export the table as .csv or .xlsx"),
+    (b'{"', "a JSON file. Export the table as .csv or .xlsx"),
+    (b'[{"', "a JSON file. Export the table as .csv or .xlsx"),
 )
 _MARKUP = ("<!doctype", "<html", "<head", "<body", "<table", "<div", "<style", "<meta")
 

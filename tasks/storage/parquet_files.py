@@ -88,7 +88,11 @@ def _converted(column: pa.ChunkedArray, source: SourceSettings) -> pd.Series:
         or pa.types.is_large_binary(kind)
         or pa.types.is_duration(kind)
     ):
-        column = column.cast(pa.int64() if pa.types.is_duration(kind) else pa.string())
+        duration = pa.types.is_duration(kind)
+        column = column.cast(pa.int64() if duration else pa.string())
+        if duration:
+            # A span of time is no number: as text it is a wrong cell of a number column.
+            column = pc.binary_join_element_wise(column.cast(pa.string()), kind.unit, " ")
         kind = column.type
     if pa.types.is_null(kind):
         column = column.cast(pa.string())

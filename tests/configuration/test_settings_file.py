@@ -137,7 +137,7 @@ output: {delimiter: ';;', columns: {shop: x}}
         "inventory.holding_cost: expected a finite number, found inf",
         "expert.inventory.genetic.popluation: unknown key; did you mean expert.inventory.genetic.population?",
         "output.delimiter: expected a text of at most 1 character(s), found ';;'",
-        "output.columns: no CSV file has the columns shop (1 in all); expected ",
+        "output.columns: no CSV file has the columns shop; expected ",
     ):
         assert f"\n  - {line}" in message
     assert "have 16 problems" in message

@@ -9,7 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
-from schemas.errors import numbered
+from schemas.errors import first_few, numbered
 from schemas.panel import IndexArray
 from tasks.demand.axis import Axis
 from tasks.demand.checks.dates import coarse_dates, swapped_days
@@ -39,6 +39,7 @@ def table_alarms(prepared: Prepared, stores: StorePeriods, local: IndexArray) ->
         *changed_units(prepared),
         *vanished_skus(prepared, stores),
         *stock_alarms(prepared),
+        *_unknown_categories(prepared),
         *(raise_alarm("calendar_incomplete", text) for text in prepared.calendar.warnings),
     ]
 
@@ -91,3 +92,26 @@ def _if_end_labels(prepared: Prepared) -> str:
     if axis.frequency.kind != "W" or axis.frequency.ends or axis.periods[axis.history - 1] != yesterday:
         return ""
     return ". If the dates of the sales are the last days of their weeks, set period_label: end"
+
+
+def _unknown_categories(prepared: Prepared) -> list[Alarm]:
+    """Events and overrides of a category that no product has: they have no effect."""
+    known = set(prepared.products[c.CATEGORY])
+    found = []
+    for name in ("events", "overrides"):
+        table = prepared.tables.get(name)
+        if table is None or c.CATEGORY not in table.columns:
+            continue
+        named = table[c.CATEGORY].dropna()
+        unknown = named[~named.isin(known)]
+        if len(unknown):
+            found.append(
+                raise_alarm(
+                    "unknown_category",
+                    f"{name}: {numbered(len(unknown), '# row[s] [is|are]')} of a category that no product has "
+                    f"({first_few(sorted(set(unknown)))}) and without effect. A category is such as "
+                    f"{first_few(sorted(known), 3)}",
+                    count=len(unknown),
+                )
+            )
+    return found

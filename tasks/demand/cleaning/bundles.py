@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.errors import DataContractError, first_few
+from schemas.errors import DataContractError, first_few, numbered
 
 _DEEPEST = 10
 # Tables with rows of a bundle that would give it a target or a price.
@@ -27,10 +27,11 @@ def with_components(lines: pd.DataFrame, bundles: pd.DataFrame | None) -> pd.Dat
     """
     if bundles is None or bundles.empty:
         return lines
+    parts = _single_parts(bundles)
     sold = lines[c.SKU].astype(str).isin(set(bundles[c.SKU].astype(str)))
     if not sold.any():
         return lines
-    rows = lines.loc[sold].astype({c.SKU: str}).merge(_single_parts(bundles), on=c.SKU)
+    rows = lines.loc[sold].astype({c.SKU: str}).merge(parts, on=c.SKU)
     rows = rows.assign(**{c.SKU: rows[c.COMPONENT_SKU], c.UNITS: rows[c.UNITS] * rows[c.QUANTITY]})
     if c.NET_AMOUNT in rows.columns:
         rows[c.NET_AMOUNT] = np.nan
@@ -64,5 +65,6 @@ def _single_parts(bundles: pd.DataFrame) -> pd.DataFrame:
         parts = pd.concat([parts[~nested], opened[list(parts.columns)]], ignore_index=True)
     circular = sorted(parts.loc[parts[c.COMPONENT_SKU].isin(names), c.SKU].unique())
     raise DataContractError(
-        f"bundles: {first_few(circular)} contain themselves through their components. Correct the bundles table"
+        f"bundles: {first_few(circular)} {numbered(len(circular), 'contain[s|]')} the bundle itself among the "
+        "components. Correct the bundles table"
     )

@@ -92,7 +92,13 @@ def without_isolated_dates(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alar
 
 
 def with_sales_positive(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
-    """Turn the sign of a stock ledger, in which sales are negative; report stores and months with many returns."""
+    """Turn the sign of a ledger, in which sales or revenue are negative; report stores and months with many returns."""
+    lines, alarms = _with_positive_units(lines)
+    lines, more = _with_amounts_like_units(lines)
+    return lines, [*alarms, *more]
+
+
+def _with_positive_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
     units = lines[c.UNITS].to_numpy(dtype=np.float64)
     counted = units != 0
     negative = units < 0
@@ -131,6 +137,23 @@ def with_sales_positive(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]
         count=int(returned[many].sum()),
     )
     return lines, [alarm]
+
+
+def _with_amounts_like_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
+    """Turn the sign of net amounts that have the opposite sign of the units, as revenue has in a ledger."""
+    if c.NET_AMOUNT not in lines.columns:
+        return lines, []
+    sign = np.sign(lines[c.UNITS].to_numpy(dtype=np.float64) * lines[c.NET_AMOUNT].to_numpy(dtype=np.float64))
+    stated = np.isfinite(sign) & (sign != 0)
+    opposite = stated & (sign < 0)
+    if stated.sum() < LIMITS.fewest_lines or opposite.sum() < LIMITS.ledger_share * stated.sum():
+        return lines, []
+    text = (
+        f"sales: the net amounts of {opposite.sum():,} of {stated.sum():,} lines have the opposite sign of the units, "
+        "as revenue in a ledger; the sign of all amounts is turned"
+    )
+    alarm = raise_alarm("negative_sales", text, count=int(opposite.sum()))
+    return lines.assign(**{c.NET_AMOUNT: -lines[c.NET_AMOUNT]}), [alarm]
 
 
 def voided_lines(lines: pd.DataFrame) -> BoolArray:

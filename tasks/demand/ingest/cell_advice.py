@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from schemas.raw import as_text
 from schemas.suites import FORMULA, SCIENTIFIC
 from schemas.tables import ColumnRule
-from tasks.demand.ingest.dates import serial_dates
+from tasks.demand.ingest.dates import parse_dates, serial_dates
 from tasks.demand.ingest.mapped_table import MappedTable
 
 VALUES_SHOWN = 10
@@ -45,6 +45,14 @@ def cell_hint(table: MappedTable, rule: ColumnRule, rows: NDArray[np.int64] | No
                 f"Numbers such as {distinct[serial.index[0]]} are dates as Excel stores them (serial numbers; "
                 f"{distinct[serial.index[0]]} is {serial.iloc[0].date()}). Format the column as a date in Excel and "
                 "export the file again."
+            )
+        periods = parse_dates(distinct, table.source, periods=True).dropna()
+        if len(periods) and not table.contract.periodic:
+            return f"Values such as {distinct[periods.index[0]]} are weeks or months; expected a day."
+        if len(periods):
+            return (
+                f"Values such as {distinct[periods.index[0]]} are weeks or months: set `frequency` to W-MON or MS with "
+                "aggregate: false."
             )
     if rule.kind == "number" and distinct.str.fullmatch(_DECIMAL_COMMA).any():
         return f"Numbers have a decimal comma: set sources.{name}.decimal: ','."

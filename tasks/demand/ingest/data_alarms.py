@@ -85,7 +85,8 @@ def _replaced(table: MappedTable) -> Iterator[Alarm]:
             continue
         rows = np.flatnonzero(replaced)
         ids = _ids(table, rows)
-        where = f"{table.contract.name}: {rule.name} of {first_few([*ids[0], *ids[1]])}"
+        named = [*ids[0], *ids[1]] or _distinct(table, c.NAME, rows)
+        where = f"{table.contract.name}: {rule.name} of {first_few(named)}"
         if rule.default is None:
             yield raise_alarm(
                 "not_stated",

@@ -46,7 +46,7 @@ class ParsedColumn:
     replaced: NDArray[np.bool_] | None = None
 
 
-def parse_column(column: pd.Series, rule: ColumnRule, source: SourceSettings) -> ParsedColumn:
+def parse_column(column: pd.Series, rule: ColumnRule, source: SourceSettings, periods: bool = False) -> ParsedColumn:
     """Read a column as its rule says.
 
     Ids and texts stay as written, blanks included; a text of blanks is empty. Numbers and dates are read as
@@ -56,11 +56,12 @@ def parse_column(column: pd.Series, rule: ColumnRule, source: SourceSettings) ->
         column: categories of text, or a typed column of a Parquet file.
         rule: kind of the column.
         source: decimal mark, date format and so on.
+        periods: dates may be weeks or months.
     """
-    return _with_replacements(_parse(column, rule, source), rule)
+    return _with_replacements(_parse(column, rule, source, periods), rule)
 
 
-def _parse(column: pd.Series, rule: ColumnRule, source: SourceSettings) -> ParsedColumn:
+def _parse(column: pd.Series, rule: ColumnRule, source: SourceSettings, periods: bool) -> ParsedColumn:
     if rule.kind == "number" and pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         values = near_zero_as_zero(column.astype("float64"))
         state = np.where(values.isna(), EMPTY, READ).astype(np.int8)
@@ -72,7 +73,7 @@ def _parse(column: pd.Series, rule: ColumnRule, source: SourceSettings) -> Parse
             return ParsedColumn(dates, np.where(dates.isna(), EMPTY, READ).astype(np.int8))
     text = column if is_text(column) else as_text(column)
     texts = pd.Series(text.cat.categories, dtype=object)
-    typed, state = _parse_texts(texts, rule, source)
+    typed, state = _parse_texts(texts, rule, source, periods)
     codes = text.cat.codes.to_numpy()
     if rule.kind in ("id", "text"):
         return ParsedColumn(_without_blank(text, state), state[codes])
@@ -83,6 +84,8 @@ def _parse(column: pd.Series, rule: ColumnRule, source: SourceSettings) -> Parse
 def _with_replacements(parsed: ParsedColumn, rule: ColumnRule) -> ParsedColumn:
     if rule.stated_from is not None:
         unstated = ~np.isin(parsed.state, (READ, EMPTY)) | (parsed.values < rule.stated_from).to_numpy()
+        if rule.whole:
+            unstated |= (parsed.values % 1 != 0).to_numpy() & parsed.values.notna().to_numpy()
         state = np.where(unstated, EMPTY, parsed.state).astype(np.int8)
         return ParsedColumn(parsed.values.mask(unstated), state, unstated if unstated.any() else None)
     if rule.default is not None:
@@ -120,7 +123,9 @@ def plain_text(column: pd.Series) -> pd.Series:
     return pd.Series(lookup[column.cat.codes.to_numpy()], index=column.index, dtype=object)
 
 
-def _parse_texts(texts: pd.Series, rule: ColumnRule, source: SourceSettings) -> tuple[pd.Series, NDArray[np.int8]]:
+def _parse_texts(
+    texts: pd.Series, rule: ColumnRule, source: SourceSettings, periods: bool
+) -> tuple[pd.Series, NDArray[np.int8]]:
     trimmed = texts.str.strip()
     error = trimmed.str.fullmatch(_ERROR_VALUE, case=False)
     if rule.kind in ("id", "text"):
@@ -133,7 +138,7 @@ def _parse_texts(texts: pd.Series, rule: ColumnRule, source: SourceSettings) -> 
     if rule.kind == "number":
         typed = parse_numbers(trimmed, source)
     elif rule.kind == "date":
-        typed = parse_dates(trimmed, source, open_ended=rule.name == c.DATE_TO, periods=rule.name == c.DATE)
+        typed = parse_dates(trimmed, source, open_ended=rule.name == c.DATE_TO, periods=periods)
     else:
         typed = _flags(trimmed)
     nothing = trimmed.str.lower().isin(_NOTHING) | (error & rule.nullable)

@@ -86,7 +86,12 @@ def map_table(raw: RawTable, settings: IngestSlice) -> tuple[MappedTable | None,
     if kept.frame.empty and len(raw.frame):
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in dropped.reasons)
         return None, [f"{raw.name}: all {len(raw.frame):,} rows are ignored ({reasons}). Correct sources.{raw.name}."]
-    parsed = {name: parse_column(kept.frame[names[name]], rule, source) for name, rule in known.items()}
+    # A week or month is a date only where the rows are of weeks or months.
+    periods = settings.period.kind != "D" and not settings.aggregate
+    parsed = {
+        name: parse_column(kept.frame[names[name]], rule, source, periods and name == c.DATE)
+        for name, rule in known.items()
+    }
     units = find_units(kept, names, parsed, source)
     if units.factors is not None and c.UNIT in parsed:
         unknown = np.isnan(units.factors)

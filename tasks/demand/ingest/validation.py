@@ -19,6 +19,7 @@ from schemas.settings.slices import IngestSlice
 from schemas.tables import TABLES, ColumnRule
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.ingest.data_alarms import reading_alarms
+from tasks.demand.ingest.id_forms import with_known_ids
 from tasks.demand.ingest.mapped_table import MappedTable
 from tasks.demand.ingest.parsing import further_column, plain_text
 from tasks.demand.ingest.quarantine import (
@@ -103,7 +104,7 @@ def validate_tables(
             value, an empty file, repeated keys where the rules forbid them), or a table with too
             large a share of bad rows. All structural errors are reported at once.
     """
-    mapped = _map_all(raw, settings)
+    mapped, spelling = with_known_ids(_map_all(raw, settings))
     references: dict[str, list[str]] = {}
     verdicts: dict[str, list[Verdict]] = {}
     complaints: list[str] = []
@@ -128,7 +129,7 @@ def validate_tables(
         reasons=[count for name in mapped for count in reason_counts(name, verdicts[name])],
         rejected=[line for name, table in mapped.items() for line in reason_lines(table, verdicts[name])],
         ignored=[(name, reason, count) for name, table in mapped.items() for reason, count in table.left_out.reasons],
-        alarms=reading_alarms(mapped),
+        alarms=[*reading_alarms(mapped), *spelling],
     )
 
 

@@ -45,6 +45,23 @@ def test_a_ledger_with_negative_sales_gives_the_same_demand(tables, build):
     np.testing.assert_array_equal(built.panel.demand, build(tables).panel.demand)
 
 
+def test_revenue_that_is_negative_as_in_a_ledger_is_turned(tables, build):
+    amounts = tables["sales"].assign(**{c.NET_AMOUNT: -tables["sales"][c.NET_AMOUNT]})
+    built = build(sales_of(tables, amounts))
+    assert [alarm.name for alarm in built.alarms] == ["negative_sales"]
+    both = build(sales_of(tables, amounts.assign(**{c.UNITS: -amounts[c.UNITS], c.NET_AMOUNT: -amounts[c.NET_AMOUNT]})))
+    assert [alarm.name for alarm in both.alarms] == ["negative_sales"]
+    np.testing.assert_array_equal(built.panel.demand, both.panel.demand)
+
+
+def test_an_event_of_an_unknown_category_is_named(tables, build):
+    day = pd.Timestamp("2024-07-03")
+    events = pd.DataFrame({c.NAME: ["Fair"] * 2, c.DATE_FROM: day, c.DATE_TO: day, c.CATEGORY: ["k1", "boots"]})
+    alarm = build({**tables, "events": events}).alarms[0]
+    assert alarm.name == "unknown_category"
+    assert "1 row is of a category that no product has (boots)" in alarm.message
+
+
 def test_the_returns_of_one_stores_months_hold_the_publication(tables, names):
     sales = tables["sales"]
     odd = sales[c.STORE_ID].eq("s1") & sales[c.DATE].ge("2024-05-01")
@@ -299,7 +316,7 @@ def test_bundles_are_sales_of_their_components(tables, build):
     assert extra["2024-06-03"] == 2 * 5 + 3 * 2 * 1
     assert set(built.panel.series[c.CATEGORY]) == {f"k{at}" for at in range(6)}
     circle = pd.DataFrame([("set", "box", 1), ("box", "set", 1)], columns=[c.SKU, c.COMPONENT_SKU, c.QUANTITY])
-    with pytest.raises(DataContractError, match="contain themselves"):
+    with pytest.raises(DataContractError, match="contain the bundle itself"):
         build({**spoiled, "products": products, "bundles": circle})
 
 

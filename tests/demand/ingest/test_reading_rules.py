@@ -86,6 +86,15 @@ def test_ignored_rows_count_separately() -> None:
     assert result.quarantine[c.ROW_NUMBER].tolist() == [6]
 
 
+def test_only_the_rows_of_a_part_of_the_file_are_read() -> None:
+    stock = [STOCK, {**STOCK, c.STORE_ID: "CD"}, {**STOCK, c.STORE_ID: "CD", c.SKU: "008"}]
+    rules = {"columns": {c.AVAILABLE: c.ON_HAND}, "only": {c.STORE_ID: ["CD"]}}
+    assert counts(read({"dc_stock": rules}, dc_stock=stock), "dc_stock") == (3, 2, 0, 1)
+    assert "sources.dc_stock.only names the column 'x'" in error(
+        {"dc_stock": {**rules, "only": {"x": "1"}}}, dc_stock=stock
+    )
+
+
 def test_ignore_uses_the_name_of_restock_or_of_the_file() -> None:
     rows = [{"Fecha": "2024-01-01", c.STORE_ID: "01", "Cod": code, c.UNITS: "1"} for code in ("007", "B", "K")]
     rules = {"columns": {c.DATE: "Fecha", c.SKU: "Cod"}, "ignore": {c.SKU: ["B"], "Cod": ["K"]}}
@@ -221,17 +230,27 @@ ZONE = {"timezone": "America/Santiago"}
         ("2024-07-07 01:40:00", ZONE, "2024-07-07"),
         ("2024-07-07 01:40:00", {**ZONE, "timestamp_zone": "UTC"}, "2024-07-06"),
         ("2024-07-07", {**ZONE, "timestamp_zone": "UTC"}, "2024-07-07"),
-        ("2024-W27", {}, "2024-07-01"),
-        ("KW 27/2024", {}, "2024-07-01"),
-        ("202427", {"date_format": "%G%V"}, "2024-07-01"),
-        ("2024-07", {}, "2024-07-01"),
-        ("07/2024", {"date_format": "%m/%Y"}, "2024-07-01"),
         ("07/07/2024 01:40", {**ZONE, "timestamp_zone": "UTC", "date_format": "%d/%m/%Y %H:%M"}, "2024-07-06"),
     ],
 )
-def test_time_stamps_weeks_and_months_become_days(text: str, rules: dict[str, str], day: str) -> None:
+def test_time_stamps_become_days_of_the_stores(text: str, rules: dict[str, str], day: str) -> None:
     dates = read({"sales": rules}, sales=[sale(date=text)]).tables["sales"][c.DATE]
     assert dates.tolist() == [pd.Timestamp(day)]
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        *[(text, {}) for text in ("2024-W27", "2024w27-1", "KW 27/2024", "2024-07")],
+        ("202427", {"date_format": "%G%V"}),
+        ("07/2024", {"date_format": "%m/%Y"}),
+    ],
+)
+def test_weeks_and_months_are_dates_where_the_rows_are_of_weeks_or_months(text: str, rules: dict[str, str]) -> None:
+    week = read({"sales": rules}, periods={"frequency": "W-MON"}, sales=[sale(date=text)])
+    assert week.tables["sales"][c.DATE].tolist() == [pd.Timestamp("2024-07-01")]
+    if not rules:
+        assert f"Values such as {text} are weeks or months: set `frequency`" in error(sales=[sale(date=text)])
 
 
 def test_month_ends_become_first_days_of_months() -> None:
@@ -282,6 +301,16 @@ def test_ids_that_differ_in_leading_zeros_raise_an_alarm() -> None:
 
 
 # Values that are not stated
+
+
+@pytest.mark.parametrize("text", ["007 ", " 007", "'007", "007\u200b", "007\u00a0"])
+def test_an_id_with_spaces_counts_as_the_id_of_the_table_it_refers_to(text: str) -> None:
+    result = read(sales=[SALE, sale(sku=text)])
+    assert result.tables["sales"][c.SKU].tolist() == ["007", "007"]
+    assert alarms(result) == [("id_spelling", 1)]
+    padded = read(products=[{c.SKU: "007   "}], sales=[SALE, sale(sku="007.0")])
+    assert padded.tables["sales"][c.SKU].tolist() == ["007   ", "007   "]
+    assert alarms(padded) == [("id_spelling", 2)]
 
 
 def test_zero_and_text_in_optional_numbers_are_not_stated() -> None:

@@ -29,6 +29,5 @@ def test_all_that_is_not_there_is_named_with_what_is():
     assert str(raised.value).splitlines() == [
         "stores: no such store in the table of sources.stores: 1, 9 (2 in all). Expected some of 001, 2, "
         "north/1 (3 in all)",
-        "categories: no such category in the table of sources.products: x_shoe (1 in all). Expected some of "
-        "x_boot, y_ (2 in all)",
+        "categories: no such category in the table of sources.products: x_shoe. Expected some of x_boot, y_ (2 in all)",
     ]

@@ -84,13 +84,13 @@ def test_no_folds_leave_an_empty_backtest(panel, forecasts, quantiles):
 
 def test_repeated_rows_are_refused(panel, forecasts, quantiles):
     doubled = pd.concat([forecasts, forecasts.iloc[[4]]])
-    with pytest.raises(TrainingError, match=r"repeated rows .* moving_average / 2024-01-07 .* \(1 in all\)"):
+    with pytest.raises(TrainingError, match=r"repeated rows .* moving_average / 2024-01-07 .*"):
         attach_actuals(doubled, panel, panel.horizon_periods[0], quantiles)
 
 
 def test_series_from_another_run_are_refused(panel, forecasts, quantiles):
     forecasts.loc[0, c.STORE_ID] = "77"
-    with pytest.raises(TrainingError, match=r"missing in the demand panel .*: 77 / a/b \(1 in all\)"):
+    with pytest.raises(TrainingError, match=r"missing in the demand panel .*: 77 / a/b"):
         attach_actuals(forecasts, panel, panel.horizon_periods[0], quantiles)
 
 
