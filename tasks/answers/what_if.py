@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,23 @@ OVERRIDES_TABLE = "overrides"
 
 
 @dataclass(frozen=True)
+class Promotion:
+    """A promotion that the run did not know: the forecast of a category is multiplied on some days.
+
+    Attributes:
+        category: category of the SKUs.
+        first: first day.
+        last: last day.
+        uplift: factor of the forecast.
+    """
+
+    category: str
+    first: date
+    last: date
+    uplift: float
+
+
+@dataclass(frozen=True)
 class Factors:
     """Factors that multiply the inputs of a run; 1 changes nothing.
 
@@ -53,12 +71,66 @@ class Factors:
         visit_cost: Factor of every store's delivery cost.
         dc_stock: Factor of the DC stock of every SKU; the result is rounded down.
         demand: Factor of every forecast.
+        promotion: Further promotion; None = none.
     """
 
     capacity: float = 1.0
     visit_cost: float = 1.0
     dc_stock: float = 1.0
     demand: float = 1.0
+    promotion: Promotion | None = None
+
+
+@dataclass(frozen=True)
+class Replanned:
+    """A published run that was planned again.
+
+    Attributes:
+        before: cost table of the published run.
+        plan: the new plan.
+        changes: store_id, category, sku, published, what_if and change of every target that differs after the
+            planners' overrides; the largest change first.
+        units_before: published target stock in units.
+        units: new target stock in units.
+        settings_changed: the settings file has changed since the run was published.
+    """
+
+    before: pd.DataFrame
+    plan: WeeklyPlan
+    changes: pd.DataFrame
+    units_before: float
+    units: float
+    settings_changed: bool
+
+
+def published_costs(run: RunContext) -> pd.DataFrame:
+    """Return the cost table of a published run.
+
+    Raises:
+        ConfigError: The run does not exist.
+    """
+    return _published_run(open_lake(run.settings.storage), run).table(COSTS)
+
+
+def plan_again(
+    run: RunContext, changed: RunContext, factors: Factors, progress: ReportProgress | None = None
+) -> Replanned:
+    """Plan a published run again with other settings or inputs; the arguments are those of :func:`what_if`."""
+    lake = open_lake(run.settings.storage)
+    earlier = _published_run(lake, run)
+    given = _plan_inputs(earlier, lake)
+    inputs = _multiplied(weekly_inputs(lake, PlanSlice.of(changed.settings), run.as_of, given), factors)
+    targets = earlier.targets()
+    plan = optimize(inputs, progress)
+    asked = _with_overrides(plan, earlier)
+    return Replanned(
+        before=earlier.table(COSTS),
+        plan=plan,
+        changes=_changes(targets, asked),
+        units_before=float(targets[c.TARGET_QUANTITY].sum()),
+        units=float(asked[c.TARGET_QUANTITY].sum()),
+        settings_changed=earlier.manifest.get("settings_sha256") != run.settings.digest(),
+    )
 
 
 def what_if(
@@ -85,29 +157,22 @@ def what_if(
         ConfigError: The run does not exist, or the input of a factor does not exist.
         StorageError: The inputs of the published plan are no longer in the lake.
     """
-    lake = open_lake(run.settings.storage)
-    earlier = _published_run(lake, run)
-    given = _plan_inputs(earlier, lake)
-    inputs = _multiplied(weekly_inputs(lake, PlanSlice.of(changed.settings), run.as_of, given), factors)
-    before, targets = earlier.table(COSTS), earlier.targets()
-    plan = optimize(inputs, progress)
-    asked = _with_overrides(plan, earlier)
-    changes = _changes(targets, asked)
+    found = plan_again(run, changed, factors, progress)
+    changes = found.changes
     if output is not None:
         changes.to_csv(output, index=False)
-    units = (float(targets[c.TARGET_QUANTITY].sum()), float(asked[c.TARGET_QUANTITY].sum()))
     notes = []
-    if earlier.manifest.get("settings_sha256") != run.settings.digest():
+    if found.settings_changed:
         notes.append("The settings file has changed since the run was published. This may explain part of the change.")
     return [
-        *_compared_plans(before, units, plan),
+        *_compared_plans(found.before, (found.units_before, found.units), found.plan),
         "",
-        *_by_policy(before, plan),
+        *_by_policy(found.before, found.plan),
         "",
         *_what_changes(changes),
         "",
         *notes,
-        *_shortfalls(plan),
+        *_shortfalls(found.plan),
     ]
 
 
@@ -199,7 +264,23 @@ def _multiplied(inputs: WeeklyInputs, factors: Factors) -> WeeklyInputs:
     if factors.demand != 1.0:
         numbers = [c.MEAN, *c.quantile_columns(inputs.settings.quantiles)]
         forecast = forecast.assign(**{name: forecast[name].astype(float) * factors.demand for name in numbers})
+    if factors.promotion is not None:
+        forecast = _promoted(forecast, factors.promotion)
     return replace(inputs, stores=stores, dc_stock=dc_stock, forecast=forecast)
+
+
+def _promoted(forecast: pd.DataFrame, promotion: Promotion) -> pd.DataFrame:
+    days = pd.to_datetime(forecast[c.DATE])
+    chosen = forecast[c.CATEGORY].astype(str).eq(promotion.category).to_numpy()
+    chosen &= ((days >= pd.Timestamp(promotion.first)) & (days <= pd.Timestamp(promotion.last))).to_numpy()
+    if not chosen.any():
+        raise ConfigError(
+            f"promotion: the forecast has no period of the category {promotion.category} from {promotion.first} to "
+            f"{promotion.last}. Choose a category of the run and days within its horizon."
+        )
+    numbers = [name for name in forecast.columns if name == c.MEAN or name.startswith("q0.")]
+    factor = np.where(chosen, promotion.uplift, 1.0)
+    return forecast.assign(**{name: forecast[name].astype(float) * factor for name in numbers})
 
 
 def _chosen(costs: pd.DataFrame) -> pd.Series:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tasks.app.data.company import Company
+from tasks.app.data.scenarios import Jobs
 
 THIS_MACHINE = ("127.0.0.1", "localhost")
 
@@ -57,9 +58,11 @@ class AppContext:
         runs: runs of the Prefect server; None without one.
         hosts: names of hosts that requests may use.
         files_url: address of the published files; empty without one.
+        jobs: scenarios under way.
     """
 
     company: Company
     runs: Runs | None = None
     hosts: Sequence[str] = field(default=THIS_MACHINE)
     files_url: str = ""
+    jobs: Jobs = field(default_factory=Jobs)

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from tasks.app.pages import exceptions, series, this_week
+from tasks.app.pages import (
+    approve,
+    exceptions,
+    operations,
+    overrides,
+    performance,
+    series,
+    this_week,
+    what_if,
+)
 
-PAGES = (this_week, exceptions, series)
+PAGES = (this_week, exceptions, series, overrides, what_if, approve, performance, operations)
 
 __all__ = ["PAGES"]
