@@ -19,6 +19,7 @@ from flows.submitting import Runner, deepar_runner, done, submit
 from schemas.deepar import DEEPAR, DeepArChoice
 from schemas.records import (
     ComparisonRecord,
+    EvaluationRecord,
     ForecastRecord,
     IngestRecord,
     PanelRecord,
@@ -33,13 +34,14 @@ from tasks.stages.backfill import judge_weeks
 from tasks.stages.calibrate import calibrate_costs
 from tasks.stages.compare import compare_models
 from tasks.stages.deepar_hooks import close_endpoints, stop_jobs
+from tasks.stages.evaluate import evaluate_published_weeks
 from tasks.stages.events import report_alarms
 from tasks.stages.features import build_features
 from tasks.stages.forecast import forecast_model_shard, plan_shards, summarize_forecasts
 from tasks.stages.ingest import ingest_tables
 from tasks.stages.optimize import optimize_plan
 from tasks.stages.publish import publish
-from tasks.stages.support import hide_expected_tracebacks
+from tasks.stages.support import hide_expected_tracebacks, warn
 from tasks.stages.tune_trees import tune_trees
 
 hide_expected_tracebacks()
@@ -174,7 +176,24 @@ def replenish(run: RunContext, approve: bool = False) -> PublicationRecord:
         previewed = done(preview, run.model_copy(update={"dry_run": True}), *planned).result()
         approval = ask_for_approval(run, previewed)
     published = done(publish, run, *planned, approval).result()
+    if not run.dry_run:
+        _evaluate_after_publication(run, planned)
     return cast(PublicationRecord, published).model_copy(update={"flow_run_id": str(flow_run.get_id())})
+
+
+def evaluate_stage(
+    run: RunContext, ingested: PrefectFuture[IngestRecord], panel: PrefectFuture[PanelRecord]
+) -> EvaluationRecord:
+    """Compare the published weeks before the run date with what was sold since."""
+    return cast(EvaluationRecord, done(evaluate_published_weeks, run, ingested, panel).result())
+
+
+def _evaluate_after_publication(run: RunContext, planned: PlannedWeek) -> None:
+    """Evaluate earlier weeks. An error here never fails a run whose file is published."""
+    try:
+        evaluate_stage(run, planned.ingested, planned.panel)
+    except Exception as error:
+        warn([f"The earlier weeks were not evaluated ({type(error).__name__}: {error}). Run `restock evaluate-week`."])
 
 
 def judge_stage(

@@ -381,3 +381,23 @@ class BackfillRecord(Record):
     """A backfill that went through: one outcome per week, in order."""
 
     weeks: list[WeekOutcome]
+
+
+class EvaluationRecord(Record):
+    """What an evaluation of published weeks did.
+
+    Attributes:
+        as_of: run date of the evaluation: sales before it are used.
+        weeks: run dates of the weeks that have a new version in the performance tables.
+        restated: those of them whose actuals had changed.
+        notes: weeks that were not evaluated completely, and why.
+        drifts: findings of drift, in words.
+        summary: error and value added of the latest week, for an artifact.
+    """
+
+    as_of: date
+    weeks: list[date] = []
+    restated: list[date] = []
+    notes: list[str] = []
+    drifts: list[str] = []
+    summary: Summary = {}

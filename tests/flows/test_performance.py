@@ -1,0 +1,102 @@
+"""``restock evaluate-week`` on a published week: against the published files, twice, and after a correction."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from schemas import columns as c
+from schemas.performance import COMPARED_WITH, Step
+from schemas.records import EvaluationRecord
+from schemas.settings.slices import IngestSlice, PanelSlice
+from tasks.configuration.settings_file import load_settings
+from tasks.demand.assemble import PanelInputs, assemble_panel
+from tasks.demand.ingest.ingest import IngestInputs, ingest
+from tasks.performance.evaluate import evaluate_weeks
+from tasks.performance.read import actual_demand, read_table, restatements, rows_at
+from tasks.storage.lake import Lake, open_lake
+from tasks.storage.source_files import expand_sources
+from tests.commands import Restock
+from tests.flows import mini_company
+
+pytestmark = pytest.mark.flow
+
+WEEK = pd.date_range(mini_company.AS_OF, periods=7)
+NEXT = date(2024, 7, 8)
+
+
+@pytest.fixture(scope="module")
+def evaluated(published: Path, restock: Restock, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Settings of a copy of the company, one week later: every store sells 5 units of SKU 10 a day."""
+    import shutil
+
+    folder = shutil.copytree(published.parent, tmp_path_factory.mktemp("performance") / "company")
+    _sell(folder, 5)
+    code, out, err = restock("evaluate-week", "--settings", folder / published.name, "--as-of", str(NEXT))
+    assert code == 0, out + err
+    assert f"Weeks with a new evaluation: {mini_company.AS_OF}" in out
+    assert "override" in out
+    return folder / published.name
+
+
+def _sell(folder: Path, units: int) -> None:
+    sales = mini_company.sales()
+    later = pd.DataFrame(
+        [(str(day.date()), store, "10", units, units * 1990) for day in WEEK for store in mini_company.STORES],
+        columns=list(sales.columns),
+    )
+    pd.concat([sales, later]).to_csv(folder / "sales.csv", index=False)
+
+
+def _evaluate(settings_file: Path) -> tuple[Lake, EvaluationRecord]:
+    """Evaluate in this process."""
+    settings = load_settings(settings_file)
+    lake, files = open_lake(settings.storage), expand_sources(settings.sources)
+    sums = {table: [file.sha256 for file in of_table] for table, of_table in files.items()}
+    ingested = ingest(lake, IngestInputs(files=sums), IngestSlice.of(settings), files)
+    panel = assemble_panel(lake, PanelInputs(tables=ingested.tables, as_of=NEXT), PanelSlice.of(settings))
+    return lake, evaluate_weeks(lake, settings, NEXT, ingested, panel)
+
+
+def test_errors_and_value_added_follow_from_the_published_files(evaluated: Path) -> None:
+    """A second implementation: pandas on forecast.parquet and the sales."""
+    lake = open_lake(str(evaluated.parent / "lake"))
+    forecast = pd.read_parquet(evaluated.parent / "lake" / "runs" / mini_company.AS_OF / "forecast.parquet")
+    forecast = forecast[forecast[c.DATE].isin(WEEK)].astype({c.CATEGORY: str})
+    forecast[c.ACTUAL] = np.where(forecast[c.CATEGORY] == "10", 5.0, 0.0)
+    forecast["error"] = (forecast[c.MEDIAN] - forecast[c.ACTUAL]).abs()
+    champion = forecast[forecast[c.CHAMPION]]
+    row = rows_at(read_table(lake, "accuracy"), lag=1, model="champion").iloc[0]
+    assert row[c.WAPE] == pytest.approx(champion["error"].sum() / champion[c.ACTUAL].sum())
+    assert row[c.BIAS] == pytest.approx((champion[c.MEAN] - champion[c.ACTUAL]).sum() / champion[c.ACTUAL].sum())
+    added = rows_at(read_table(lake, "value_added")).set_index(c.STEP)
+    # Every store has its second delivery a week after the first: errors of the steps are those of the week.
+    naive = forecast[forecast[c.MODEL] == "seasonal_naive"]
+    assert added.loc[Step.SEASONAL_NAIVE, c.WAPE] == pytest.approx(naive["error"].sum() / naive[c.ACTUAL].sum())
+    assert added.loc[Step.PUBLISHED, c.WAPE] == added.loc[Step.CHAMPION, c.WAPE]
+    for step, before in COMPARED_WITH.items():
+        if step in added.index:
+            assert added.loc[step, c.COST_ADDED] == added.loc[before, c.COST] - added.loc[step, c.COST]
+    assert rows_at(read_table(lake, "service"), lag=1)[c.SOLD_UNITS].tolist() == [7 * 3 * 5]
+    costs = rows_at(read_table(lake, "plan_costs")).set_index(c.BASIS)[c.TOTAL]
+    assert costs["bound"] <= costs["realized"] + 1e-6
+
+
+def test_an_evaluation_is_repeated_only_for_corrected_sales(evaluated: Path) -> None:
+    lake, again = _evaluate(evaluated)
+    assert (again.weeks, len(restatements(lake))) == ([], 0)
+    files = lake.keys("performance")
+    _sell(evaluated.parent, 6)
+    lake, corrected = _evaluate(evaluated)
+    assert corrected.restated == [date.fromisoformat(mini_company.AS_OF)]
+    row = restatements(lake).iloc[0]
+    assert row[[c.VERSION, c.RESTATED_CELLS, c.RESTATED_UNITS]].tolist() == [2, 21, 21.0]
+    assert set(files) < set(lake.keys("performance"))
+    week = actual_demand(lake)
+    assert week.loc[week[c.CATEGORY] == "10", c.ACTUAL].unique().tolist() == [6.0]
+    both = rows_at(read_table(lake, "accuracy", every_version=True), lag=1, model="champion")
+    assert both[c.ACTUAL_UNITS].tolist() == [105.0, 126.0]
