@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import NamedTuple, cast
 from uuid import UUID
@@ -22,12 +23,13 @@ from prefect.types import SecretDict
 from pydantic import SecretStr
 
 from flows.dead_runs import START_AGAIN
-from tasks.stages.events import DATA_QUALITY_ALARM, PUBLICATION_FINISHED
+from tasks.stages.events import DATA_QUALITY_ALARM, DRIFT_DETECTED, PUBLICATION_FINISHED
 
 WEBHOOK_VARIABLE = "RESTOCK_WEBHOOK_URL"
 WEBHOOK_BLOCK = "restock-notifications"
 NOTIFY = "notify/notify"
 LATE = "late run"
+RETRAIN = "retrain-"
 TAG = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.restock"}
 RUN = "prefect.flow-run"
 MESSAGE = "prefect.state-message"
@@ -45,11 +47,14 @@ ABOUT_EVENT = "event.payload.message"
 ABOUT_LATE_RUN = "deployment.name ~ ', due ' ~ flow_run.expected_start_time ~ ', has not started. Is a worker running?'"
 
 
-def automations(notify: dict[str, list[ActionTypes]]) -> list[AutomationCore]:
+def automations(
+    notify: dict[str, list[ActionTypes]], retrain: Mapping[str, UUID] | None = None
+) -> list[AutomationCore]:
     """Return every automation.
 
     Args:
         notify: Actions of each notification, by name in :data:`NOTIFICATIONS`.
+        retrain: Deployment of the flow `retrain_models` of each company.
     """
     return [
         AutomationCore(
@@ -111,7 +116,24 @@ def automations(notify: dict[str, list[ActionTypes]]) -> list[AutomationCore]:
             )
             for name, notification in NOTIFICATIONS.items()
         ),
+        *(_retrain(company, deployment) for company, deployment in (retrain or {}).items()),
     ]
+
+
+def _retrain(company: str, deployment: UUID) -> AutomationCore:
+    """Return the automation that tunes and trains a company's models again after drift in one of its deployments."""
+    sources = [f"{flow}-{company}" for flow in ("weekly", "evaluate-week", "optimize")]
+    return AutomationCore(
+        name=f"restock: retrain {company}",
+        description="Tunes and trains the models again after drift of inputs or forecast errors.",
+        trigger=EventTrigger(
+            expect={DRIFT_DETECTED},
+            match_related={"prefect.resource.role": "deployment", "prefect.resource.name": sources},
+            for_each={"prefect.resource.id"},
+            within=timedelta(0),
+        ),
+        actions=[RunDeployment(source="selected", deployment_id=deployment)],
+    )
 
 
 def _replace_message(
@@ -176,6 +198,9 @@ NOTIFICATIONS = {
     "data quality": Notification(
         "An input table has many invalid rows, or its data end before as_of.", {DATA_QUALITY_ALARM}
     ),
+    "drift": Notification(
+        "Inputs or forecast errors differ from the past. The models are trained again.", {DRIFT_DETECTED}
+    ),
     "published": Notification("A new replenishment file was published.", {PUBLICATION_FINISHED}, severity="info"),
 }
 
@@ -192,7 +217,11 @@ def register(webhook_url: str | None) -> list[str]:
     webhook = _webhook_block(webhook_url) if webhook_url else None
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(NOTIFY).id
-        current = automations({name: _actions(name, one, deployment, webhook) for name, one in NOTIFICATIONS.items()})
+        retrain = {
+            one.name.removeprefix(RETRAIN): one.id for one in client.read_deployments() if one.name.startswith(RETRAIN)
+        }
+        notify = {name: _actions(name, one, deployment, webhook) for name, one in NOTIFICATIONS.items()}
+        current = automations(notify, retrain)
         existing = {automation.name: automation.id for automation in client.read_automations()}
         for automation in current:
             if automation.name in existing:

@@ -12,6 +12,7 @@ from flows.family import end_children_with_this_process, end_soon_after_a_signal
 from schemas.run import RunContext
 from tasks.configuration.settings_file import read_settings
 from tasks.inventory.registry import unknown_policies
+from tasks.performance.promotion import find_promotion
 from tasks.storage.lake import Lake, open_lake
 
 # Prefect sets it in the process of a deployment's run.
@@ -44,16 +45,22 @@ def prepare_run(
     if DEPLOYED in os.environ:
         end_soon_after_a_signal()
         end_children_with_this_process()
+    day = as_of or today()
     loaded = read_settings(Path(settings_file), overrides, checks=[unknown_policies])
+    promoted = find_promotion(loaded.settings.storage, day)
+    if promoted is not None:
+        changes = [*promoted.changes(), *overrides]
+        loaded = read_settings(Path(settings_file), changes, checks=[unknown_policies])
     for warning in loaded.warnings:
         _warn_once(warning)
     return RunContext(
         settings=loaded.settings,
-        as_of=as_of or today(),
+        as_of=day,
         force=force,
         dry_run=dry_run,
         stores=tuple(stores),
         categories=tuple(categories),
+        promotion="" if promoted is None else promoted.text(),
     )
 
 

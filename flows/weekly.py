@@ -6,6 +6,7 @@ from datetime import date
 
 from prefect import flow
 
+from flows.challenge import forecast_challenger
 from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
 from flows.stages import AT_THE_END, flow_run_name, replenish, task_runner
@@ -40,4 +41,6 @@ def weekly_replenishment(  # noqa: PLR0913, PLR0917
     run = prepare_run(settings_file, as_of, overrides, force, dry_run, stores, categories)
     if run.dry_run:
         refuse_unwanted_payment(run.settings, 1, "A run that publishes nothing", pay)
-    return replenish(run, approve=approve_before_publishing)
+    published = replenish(run, approve=approve_before_publishing)
+    forecast_challenger(run, settings_file, overrides)
+    return published

@@ -24,6 +24,7 @@ class RunContext(Record):
         dry_run: do everything but the publication; always true for a run with a scope.
         stores: only these stores; empty = all.
         categories: only these categories; empty = all.
+        promotion: the promoted challenger whose settings are in effect; empty = none.
     """
 
     settings: Settings
@@ -32,6 +33,7 @@ class RunContext(Record):
     dry_run: bool = False
     stores: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    promotion: str = ""
 
     @model_validator(mode="after")
     def _scope_in_order(self) -> Self:

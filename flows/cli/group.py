@@ -13,7 +13,7 @@ SECTIONS = {
     "Single stages": dict.fromkeys(("ingest", "features", "baselines", "compare", "optimize"), "stages"),
     "DeepAR": dict.fromkeys(("train-deepar", "tune-deepar", "deploy-deepar", "aws-status", "aws-clean"), "deepar"),
     "Publications": dict.fromkeys(("publications", "rollback", "verify", "prune"), "publications"),
-    "Performance": {"evaluate-week": "performance"},
+    "Performance": dict.fromkeys(("evaluate-week", "promote"), "performance"),
     "Questions about a finished run": dict.fromkeys(("why", "explain", "what-if"), "questions"),
     "Planner's app": {"app": "app"},
     "Inventory planning without forecasts": {"plan": "plan"},

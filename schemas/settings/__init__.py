@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from schemas.settings.backtest import BacktestSettings, ReconciliationSettings, SelectionSettings
+from schemas.settings.challenger import ChallengerSettings
 from schemas.settings.compute import ComputeSettings
 from schemas.settings.deepar import (
     LONGEST_ON_SPOT,
@@ -63,6 +64,7 @@ __all__ = [
     "BacktestSettings",
     "BlackoutSettings",
     "CalibrationSettings",
+    "ChallengerSettings",
     "CleaningSettings",
     "ComputeSettings",
     "DataVariant",

@@ -12,6 +12,7 @@ from schemas import columns as c
 from schemas.frequency import END, FREQUENCIES, Frequency
 from schemas.settings.aws import AwsSettings
 from schemas.settings.backtest import BacktestSettings, ReconciliationSettings, SelectionSettings
+from schemas.settings.challenger import ChallengerSettings
 from schemas.settings.compute import ComputeSettings
 from schemas.settings.inventory import InventorySettings
 from schemas.settings.layout import Tree, arrange, lift
@@ -137,6 +138,7 @@ class Settings(Strict):
     inventory: InventorySettings = InventorySettings()
     publication: PublicationSettings = PublicationSettings()
     output: OutputSettings = OutputSettings()
+    challenger: ChallengerSettings = ChallengerSettings()
     compute: ComputeSettings = ComputeSettings()
     aws: AwsSettings = AwsSettings()
 

@@ -51,10 +51,20 @@ class Findings:
     profiles: pd.DataFrame
     drift: pd.DataFrame
 
-    @property
-    def messages(self) -> list[str]:
-        """The findings in words."""
-        return [str(text) for text in self.drift.loc[self.drift[c.DRIFTED].astype(bool), c.MESSAGE]]
+    def new_messages(self, earlier: pd.DataFrame) -> list[str]:
+        """The findings that the last evaluation did not have, in words: a drift that lasts is reported once.
+
+        Args:
+            earlier: table ``drift`` before this evaluation.
+        """
+        if self.drift.empty:
+            return []
+        keys = [c.LEVEL, c.STORE_ID, c.FEATURE, c.WINDOW, c.TEST]
+        found = self.drift[self.drift[c.DRIFTED].astype(bool)]
+        last = earlier[earlier[c.DRIFTED] & earlier[c.AS_OF].eq(earlier[c.AS_OF].max())]
+        known = set(last[keys].itertuples(index=False, name=None))
+        own = zip(found[keys].itertuples(index=False, name=None), found[c.MESSAGE], strict=True)
+        return [str(text) for key, text in own if key not in known]
 
 
 def input_drift(panel: Panel) -> Findings:

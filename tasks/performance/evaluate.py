@@ -14,10 +14,14 @@ from schemas.outputs import EXPLANATIONS, REPLENISHMENT
 from schemas.performance import (
     ACCURACY,
     ACTUALS,
+    CHALLENGER_WEEKS,
+    CHALLENGERS,
     CHAMPION,
+    DRIFT,
     EVALUATIONS,
     OVERRIDE_VALUE,
     PLAN_COSTS,
+    PROFILES,
     SERVICE,
     VALUE_ADDED,
     PerformanceTable,
@@ -29,6 +33,8 @@ from schemas.tables import AVAILABILITY, SALES
 from tasks.demand.stored import load_panel
 from tasks.performance.accuracy import accuracy, with_tracking_signal
 from tasks.performance.actuals import Actuals, changes, fingerprint, sold_by_sku
+from tasks.performance.challengers import challenger_weeks, decide, shadow_keys
+from tasks.performance.drift import Findings, error_drift, input_drift
 from tasks.performance.override_value import override_value
 from tasks.performance.published_week import FORECAST, PublishedWeek, weeks_before
 from tasks.performance.read import actual_demand, lag_one, read_table, rows_at
@@ -79,10 +85,15 @@ def evaluate_weeks(
         ingested: accepted tables.
         panel: demand before ``until``.
     """
+    history = load_panel(lake, panel.panel, settings.period)
+    inputs = input_drift(history)
+    append_if_new(lake, PROFILES, until, inputs.profiles)
     weeks = list(weeks_before(lake, until, until - LOOK_BACK, settings))
     if not weeks:
-        return EvaluationRecord(as_of=until)
-    actuals = Actuals.of(load_panel(lake, panel.panel, settings.period))
+        before = read_table(lake, DRIFT.name)
+        append_if_new(lake, DRIFT, until, inputs.drift)
+        return EvaluationRecord(as_of=until, drifts=inputs.new_messages(before))
+    actuals = Actuals.of(history)
     availability = ingested.tables.get(AVAILABILITY.name)
     first = pd.Timestamp(weeks[0].as_of)
     known = Known(
@@ -112,7 +123,21 @@ def evaluate_weeks(
             restated += [week.as_of] if facts[c.RESTATED] else []
             notes += [f"{week.as_of}: {note}" for note in found]
     append_if_new(lake, ACTUALS, until, known.changed)
-    return EvaluationRecord(as_of=until, weeks=done, restated=restated, notes=notes, summary=_summary(lake))
+    compared = read_table(lake, CHALLENGER_WEEKS.name)
+    compared = compared[compared[c.AS_OF] < pd.Timestamp(until)]
+    append_if_new(lake, CHALLENGERS, until, decide(compared, settings.challenger))
+    errors = error_drift(lag_one(lake, last=None), until, 12 if settings.period.kind == "MS" else 52)
+    findings = Findings(inputs.profiles, pd.concat([inputs.drift, errors], ignore_index=True))
+    before = read_table(lake, DRIFT.name)
+    append_if_new(lake, DRIFT, until, findings.drift)
+    return EvaluationRecord(
+        as_of=until,
+        weeks=done,
+        restated=restated,
+        notes=notes,
+        drifts=findings.new_messages(before),
+        summary=_summary(lake),
+    )
 
 
 def _summary(lake: Lake) -> Summary:
@@ -137,7 +162,7 @@ def _evaluate(
     if not len(dates):
         return None, []
     stock_days = _stock_days(lake, week, len(dates))
-    facts = _facts(week, known, dates, stock_days)
+    facts = _facts(week, known, dates, stock_days, shadow_keys(lake, week.as_of))
     if earlier is not None and earlier[c.FINGERPRINT] == facts[c.FINGERPRINT]:
         return None, []
     version = 1 if earlier is None else int(earlier[c.VERSION]) + 1
@@ -151,7 +176,11 @@ def _evaluate(
 
 
 def _facts(
-    week: PublishedWeek, known: Known, dates: pd.DatetimeIndex, stock_days: dict[int, PublishedWeek]
+    week: PublishedWeek,
+    known: Known,
+    dates: pd.DatetimeIndex,
+    stock_days: dict[int, PublishedWeek],
+    shadows: list[str],
 ) -> dict[str, object]:
     changed = known.changed[known.changed[c.RESTATED] & known.changed[c.DATE].isin(dates)]
     demand, sold = known.actuals.within(known.actuals.series, dates)
@@ -168,7 +197,7 @@ def _facts(
         c.RESTATED_CELLS: len(changed),
         c.RESTATED_UNITS: float(changed[c.UNITS].sum()),
         c.CURRENCY: week.settings.currency or "",
-        c.FINGERPRINT: fingerprint([files, counts, len(dates)], demand, sold),
+        c.FINGERPRINT: fingerprint([files, counts, shadows, len(dates)], demand, sold),
         c.CODE_VERSION: code_version(),
     }
 
@@ -212,6 +241,7 @@ def _tables(
     tables[PLAN_COSTS] = plan_costs(week, replay, units.estimated_demand)
     tables[VALUE_ADDED] = value_added(week, replay, demand)
     tables[OVERRIDE_VALUE] = override_value(week, replay, by_sku, demand)
+    tables[CHALLENGER_WEEKS] = challenger_weeks(lake, week, replay, demand)
     return tables, []
 
 

@@ -42,9 +42,9 @@ class Detection:
 
 
 def detect(losses: Sequence[float], weeks_per_false_alarm: float) -> Detection:
-    """Detect an increase of weekly losses; the detector starts again after an alarm.
+    """Detect an increase of weekly losses; the statistic starts again at 0 after an alarm.
 
-    Each loss is ranked among the losses since the last alarm. Without a change the order of the losses is random, and
+    Each loss is ranked among all losses up to its week. Without a change the order of the losses is random, and
     the ranks are independent p-values (Vovk, Retrain or not retrain: conformal test martingales for change-point
     detection, 2021). The e-detector of Shiryaev and Roberts, M = (M + 1) e, reaches a limit A without a change after at
     least A weeks on average, whatever the distribution of the losses (Shin, Ramdas and Rinaldo, E-detectors, New
@@ -64,7 +64,7 @@ def detect(losses: Sequence[float], weeks_per_false_alarm: float) -> Detection:
             statistic = (statistic + 1.0) * e_value(rank_p_value(seen), len(seen))
         if statistic >= weeks_per_false_alarm:
             alarms.append(week)
-            statistic, seen = 0.0, np.zeros(0)
+            statistic = 0.0
     return Detection(statistic, weeks_per_false_alarm, tuple(alarms))
 
 

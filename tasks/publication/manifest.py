@@ -31,6 +31,7 @@ PLAN_INPUTS = "plan_inputs"
 APPROVAL = "approval"
 REPLACES = "replaces"
 CSV_FORMAT = "csv_format"
+PROMOTION = "promotion"
 MASK = "***"
 
 # Packages of every run whose version may affect results; the facts of a model name its packages.
@@ -107,6 +108,7 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
         PLAN_INPUTS: dict(facts.plan_inputs),
         **({BILLED: [job.model_dump(mode="json") for job in facts.billed]} if facts.billed else {}),
         "compared_with": None if against is None else against.isoformat(),
+        **({PROMOTION: run.promotion} if run.promotion else {}),
     }
     return (json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
 

@@ -47,6 +47,7 @@ class PublicationInputs(Record):
         categories: only these categories; empty = all.
         dry_run: write a preview instead of publishing.
         earlier: date and manifest of the last earlier publication; None without one.
+        promotion: the promoted challenger whose settings are in effect; empty = none.
     """
 
     ingested: IngestRecord
@@ -59,6 +60,7 @@ class PublicationInputs(Record):
     categories: tuple[str, ...] = ()
     dry_run: bool = False
     earlier: tuple[date, dict[str, Any]] | None = None
+    promotion: str = ""
 
     @property
     def rejected_overrides(self) -> int:
@@ -94,6 +96,7 @@ def publish_week(
         dry_run=inputs.dry_run,
         stores=inputs.stores,
         categories=inputs.categories,
+        promotion=inputs.promotion,
     )
     facts = replace(_facts(inputs), sales_end=_sales_end(lake, inputs))
     outputs, facts = _with_overrides(lake, inputs, _outputs(lake, inputs, use), facts, Language.of(use))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.records import EvaluationRecord, IngestRecord, PanelRecord
+from schemas.records import ComparisonRecord, EvaluationRecord, IngestRecord, PanelRecord
 from schemas.run import RunContext
+from tasks.performance.challengers import keep_shadow_forecast
 from tasks.performance.evaluate import evaluate_weeks
+from tasks.stages.events import report_drift
 from tasks.stages.support import say, show_table, warn
 from tasks.storage.lake import open_lake
 
@@ -18,6 +20,7 @@ def evaluate_published_weeks(run: RunContext, ingested: IngestRecord, panel: Pan
     record = evaluate_weeks(open_lake(run.settings.storage), run.settings, run.as_of, ingested, panel)
     say(f"Performance: {len(record.weeks)} weeks with a new version, {len(record.restated)} of them restated")
     warn(record.notes)
+    report_drift(run, record.drifts)
     for name, description in (
         ("forecast-value-added", "Forecast value added of the last evaluated week: error and replayed cost by step"),
         ("realized-accuracy", "Error of the published forecasts one week ahead"),
@@ -25,3 +28,12 @@ def evaluate_published_weeks(run: RunContext, ingested: IngestRecord, panel: Pan
         if record.summary.get(name):
             show_table(run, name, record.summary[name], description)
     return record
+
+
+@task(name="keep challenger", task_run_name="keep challenger", cache_policy=NO_CACHE)
+def keep_challenger(run: RunContext, comparison: ComparisonRecord) -> bool:
+    """Keep the challenger's forecast of a week; returns False if the week has one already."""
+    name = run.settings.challenger.name
+    kept = keep_shadow_forecast(open_lake(run.settings.storage), name, run.as_of, comparison.forecast)
+    say(f"Challenger {name}: " + ("forecast kept" if kept else "the week already has a forecast of it"))
+    return kept

@@ -14,6 +14,7 @@ from tasks.publication.addresses import web_address
 
 DATA_QUALITY_ALARM = "restock.data-quality.alarm"
 PUBLICATION_FINISHED = "restock.publication.finished"
+DRIFT_DETECTED = "restock.drift.detected"
 
 
 def report_alarms(run: RunContext, alarms: Sequence[Alarm]) -> None:
@@ -28,6 +29,12 @@ def report_publication(run: RunContext, record: PublicationRecord) -> None:
     changed = "" if record.changed_share is None else f", {record.changed_share:.1%} of the targets changed"
     address = web_address(f"{record.folder}/{REPORT}") or record.folder
     _emit(PUBLICATION_FINISHED, run, f"{address}{changed}")
+
+
+def report_drift(run: RunContext, findings: Sequence[str]) -> None:
+    """Emit an event for drift of inputs or forecast errors; an automation notifies and starts the retraining."""
+    if findings:
+        _emit(DRIFT_DETECTED, run, "; ".join(findings))
 
 
 def _emit(event: str, run: RunContext, message: str) -> None:

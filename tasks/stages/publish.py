@@ -63,6 +63,7 @@ def publish(
         stores=run.stores,
         categories=run.categories,
         dry_run=run.dry_run,
+        promotion=run.promotion,
         earlier=earlier_publication(open_lake(run.settings.storage), run.as_of),
     )
     record, state = PUBLISH.run(run, inputs, run.settings, approval, by=_by(approval))

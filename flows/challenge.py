@@ -1,0 +1,37 @@
+"""Forecast with the challenger's settings, in shadow: nothing is published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from flows.preparation import prepare_run
+from flows.stages import compare_stage, forecast_stage, ingest_stage, panel_stage
+from flows.submitting import done
+from schemas.run import RunContext
+from tasks.stages.evaluate import keep_challenger
+from tasks.stages.support import warn
+
+
+def forecast_challenger(run: RunContext, settings_file: str, overrides: Sequence[str]) -> None:
+    """Forecast the week of a run with the challenger of its settings, and keep the forecast for the comparison.
+
+    An error here never fails a run whose file is published.
+
+    Args:
+        run: the published run.
+        settings_file: its settings file.
+        overrides: its ``key.path=value`` texts.
+    """
+    challenger = run.settings.challenger
+    if run.dry_run or not challenger.settings:
+        return
+    try:
+        # Another name, so that artifacts of the shadow run are not shown as later versions of those of the run.
+        given = [*overrides, *challenger.changes(), f"name={json.dumps(f'{run.settings.name} challenger')}"]
+        shadow = prepare_run(settings_file, run.as_of, given, force=run.force)
+        panel = panel_stage(shadow, ingest_stage(shadow))
+        compared = compare_stage(shadow, panel, forecast_stage(shadow, panel))
+        done(keep_challenger, run, compared)
+    except Exception as error:
+        warn([f"The challenger {challenger.name} has no forecast of {run.as_of} ({type(error).__name__}: {error})."])
