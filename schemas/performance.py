@@ -86,7 +86,7 @@ class PerformanceTable:
         meaning: what a row is.
         key: columns that identify a row.
         columns: in the order of the file.
-        by_week: ``as_of`` is the run date of the evaluated publication; otherwise the run date of the evaluation.
+        by_week: a version belongs to a row of ``evaluations``.
     """
 
     name: str
@@ -101,8 +101,10 @@ class PerformanceTable:
         return [column.name for column in self.columns]
 
 
-def _table(name: str, meaning: str, key: tuple[str, ...], *columns: Column, by_week: bool = True) -> PerformanceTable:
-    about = "of the evaluated publication" if by_week else "of the evaluation: data before it are used"
+def _table(
+    name: str, meaning: str, key: tuple[str, ...], *columns: Column, by_week: bool = True, about: str = ""
+) -> PerformanceTable:
+    about = about or ("of the evaluated publication" if by_week else "of the evaluation: data before it are used")
     first = (
         Column(c.AS_OF, Kind.DATE, f"run date {about}"),
         Column(c.VERSION, Kind.INTEGER, "from 1; the highest version of an as_of is the current one"),
@@ -221,7 +223,7 @@ PLAN_COSTS = _table(
     _number(c.HOLDING, "currency"),
     _number(c.OVER_CAPACITY, "currency"),
     _number(c.TOTAL, "currency"),
-    _number(c.GAP, "total / total of the bound - 1, fraction; null without a bound"),
+    _number(c.GAP, "total / total of the bound - 1, fraction; null for the bound"),
 )
 VALUE_ADDED = _table(
     "value_added",
@@ -324,10 +326,11 @@ IMPORTANCE = _table(
     (*_PLACE_KEY, c.MODEL, c.GROUP),
     *_PLACE,
     _text(c.MODEL, "tree model"),
-    _text(c.GROUP, "group of features, for example level, season, calendar or promotions"),
+    _text(c.GROUP, "group of features: level, season, calendar, promotions, price, stock, store and product"),
     _number(c.UNITS, "mean |contribution| per series and period of the horizon, units"),
     _number(c.SHARE, "share in the sum over all groups, fraction"),
     by_week=False,
+    about="of the published forecast",
 )
 TABLES = {
     table.name: table

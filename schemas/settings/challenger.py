@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from schemas.settings.strict import IN_ITS_SECTION, Strict, first_page
+from schemas.settings.strict import IN_ITS_SECTION, Strict
 
 # Sections that a challenger may change: what forecasts follow from. Its forecasts are compared on the same demand.
 CHANGEABLE = ("models", "backtest", "selection", "reconciliation", "expert")
@@ -22,14 +22,14 @@ class ChallengerSettings(Strict):
         max_length=60,
         description="Name of the challenger; another name starts a new comparison",
         examples=["deeper trees"],
-        json_schema_extra=first_page("text", "A label in the performance tables and in `restock promote`"),
+        json_schema_extra=IN_ITS_SECTION,
     )
     settings: dict[str, Any] = Field(
         default={},
         description="Settings that differ from this file, in its layout; `null` removes a model; empty: no challenger. "
         f"Sections: {', '.join(CHANGEABLE)}",
         examples=[{"models": {"theta": {}}}],
-        json_schema_extra=first_page("mapping", "The weekly run also forecasts with them, after the publication"),
+        json_schema_extra=IN_ITS_SECTION,
     )
     error_rate: float = Field(
         default=0.1,

@@ -35,6 +35,7 @@ from tasks.performance.accuracy import accuracy, with_tracking_signal
 from tasks.performance.actuals import Actuals, changes, fingerprint, sold_by_sku
 from tasks.performance.challengers import challenger_weeks, decide, shadow_keys
 from tasks.performance.drift import Findings, error_drift, input_drift
+from tasks.performance.importance import keep_importance
 from tasks.performance.override_value import override_value
 from tasks.performance.published_week import FORECAST, PublishedWeek, weeks_before
 from tasks.performance.read import actual_demand, lag_one, read_table, rows_at
@@ -88,6 +89,8 @@ def evaluate_weeks(
     history = load_panel(lake, panel.panel, settings.period)
     inputs = input_drift(history)
     append_if_new(lake, PROFILES, until, inputs.profiles)
+    # A publication of the run date itself is complete by now: the weekly run evaluates at its end.
+    keep_importance(lake, settings, until - LOOK_BACK, until + timedelta(days=1))
     weeks = list(weeks_before(lake, until, until - LOOK_BACK, settings))
     if not weeks:
         before = read_table(lake, DRIFT.name)

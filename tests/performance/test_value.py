@@ -13,6 +13,7 @@ from schemas.settings import InventorySettings
 from tasks.evaluation.metrics.definitions import bias, coverage, wape, wql
 from tasks.performance.accuracy import accuracy, with_tracking_signal
 from tasks.performance.actuals import changes
+from tasks.performance.importance import importance
 from tasks.performance.override_value import by_override
 from tasks.performance.published_week import ForecastGrid
 from tasks.performance.replay import FirstCycle, cycle_cost
@@ -166,3 +167,13 @@ def test_a_changed_actual_is_restated() -> None:
         ["c", True, -1.0],
         ["d", False, 0.0],
     ]
+
+
+def test_importance_is_the_mean_size_of_the_parts() -> None:
+    days = pd.to_datetime(["2025-02-24", "2025-02-25"])
+    parts = [("1", "x", days[0], "level", 4.0), ("1", "x", days[1], "level", 2.0), ("1", "y", days[0], "price", -2.0)]
+    table = pd.DataFrame(parts, columns=[c.STORE_ID, c.CATEGORY, c.DATE, c.PART, c.UNITS]).assign(model="xgboost")
+    found = importance([table]).set_index([c.LEVEL, c.CATEGORY, c.GROUP])
+    assert found.loc[("overall", "", "level"), [c.UNITS, c.SHARE]].tolist() == [6 / 4, 0.75]
+    assert found.loc[("category", "y", "price"), [c.UNITS, c.SHARE]].tolist() == [1.0, 1.0]
+    assert found.loc[("category", "y", "level"), c.UNITS] == 0
