@@ -34,6 +34,7 @@ class ColumnRule:
         choices: the texts that the column may hold; empty = any.
         stated_from: a number below it, or a cell that is no number, is not stated: the cell counts as empty, and an
             alarm lists it.
+        open_ended: a date that no calendar has, such as 0000-00-00, or one before 1902 or after 2199, is not stated.
         whole: a number with a fraction is not stated.
         floor: a smaller number counts as this one, and an alarm lists it.
         in_units: the number is a quantity in the unit of the column ``unit``.
@@ -49,6 +50,7 @@ class ColumnRule:
     references: str | None = None
     choices: tuple[str, ...] = ()
     stated_from: float | None = None
+    open_ended: bool = False
     whole: bool = False
     floor: float | None = None
     in_units: bool = False
@@ -128,7 +130,7 @@ PRODUCTS = TableContract(
         ColumnRule(c.LIKE, "id", nullable=True),
         ColumnRule(c.REPLACES, "id", nullable=True),
         ColumnRule(c.REPLACED_BY, "id", nullable=True),
-        ColumnRule(c.REPLACED_ON, "date", nullable=True),
+        ColumnRule(c.REPLACED_ON, "date", nullable=True, open_ended=True),
     ),
     key=(c.SKU,),
     repeats="fault",
@@ -141,8 +143,8 @@ STORES = TableContract(
         ColumnRule(c.DISPLAY_CAPACITY, "number", nullable=True, stated_from=SMALLEST_NUMBER),
         ColumnRule(c.VISIT_COST, "number", nullable=True, minimum=0),
         ColumnRule(c.STORE_TYPE, "text", nullable=True),
-        ColumnRule(c.OPENED_ON, "date", nullable=True),
-        ColumnRule(c.CLOSED_ON, "date", nullable=True),
+        ColumnRule(c.OPENED_ON, "date", nullable=True, open_ended=True),
+        ColumnRule(c.CLOSED_ON, "date", nullable=True, open_ended=True),
     ),
     key=(c.STORE_ID,),
     repeats="fault",

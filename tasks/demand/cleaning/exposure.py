@@ -65,7 +65,7 @@ class StorePeriods:
     Attributes:
         closed: shape (S, T + H); demand is zero and known.
         silent: shape (S, T); the store has no row, and its rate makes the gap implausible: unknown.
-        tail: shape (T,); after the last period with a row: unknown.
+        tail: shape (T,); after the last period with a row, and the days after it on which all are closed: unknown.
         partial: shape (T,); the files contain a part of the period only: unknown.
         contradicted: shape (S, T); closed by the calendar, but with a sale: taken as open.
         missing: the gaps of ``silent``.
@@ -116,6 +116,9 @@ def store_periods(
     closed[:, :history] &= ~rows | calendar[:, :history]
     closed[:, :history] &= ~silent
     closed[ended, history:] = True
+    # Days on which every store is closed come without rows: a run on Monday has all sales of a chain without Sundays.
+    shut = closed[~ended, end:history].all(axis=0) if not ended.all() else np.zeros(history - end, dtype=bool)
+    end += len(shut) if shut.all() else int(shut.argmin())
     tail = np.arange(history) >= end
     return StorePeriods(closed, silent, tail, partial, contradicted, missing, ended)
 

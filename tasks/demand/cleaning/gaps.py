@@ -22,6 +22,8 @@ from tasks.demand.checks.limits import LIMITS
 
 WEEK = 7
 _PATTERN_WEEKS = 26
+# Weeks in a row with rows after which a weekday is open again.
+_REOPENED = 2
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,9 @@ def implausible(gaps: Gaps, rows: BoolArray, is_open: BoolArray, year: int) -> G
 def weekday_pattern(rows: BoolArray, end: int, length: int) -> BoolArray:
     """Weekdays on which a daily store hardly ever has rows, by its last 26 weeks.
 
-    Weeks without any row of the store do not count. The first 26 weeks are judged together.
+    Weeks without any row of the store do not count. The first 26 weeks are judged together. A pattern that begins or
+    ends in the last weeks counts from then on: the store has no rows on the weekday in all of the last weeks (at least
+    ``LIMITS.pattern_cases``), or has rows in the last two.
 
     Args:
         rows: shape (S, T); the store has a sales row on that day.
@@ -171,7 +175,33 @@ def weekday_pattern(rows: BoolArray, end: int, length: int) -> BoolArray:
     sold, seen = (part[:, high] - part[:, low] for part in run)
     others_sold, others = sold.sum(axis=2, keepdims=True) - sold, seen.sum(axis=2, keepdims=True) - seen
     closed = rare(sold, seen, others_sold / np.maximum(others, 1))
+    for changed, ends in ((_latest(cases & ~days, cases), True), (_latest(days, cases), False)):
+        since = week[None, :, None] >= changed.first[:, None, :]
+        if ends:
+            other = days.sum(axis=2, keepdims=True) - days, cases.sum(axis=2, keepdims=True) - cases
+            rate = [np.where(since[:, :weeks], part, 0).sum(axis=1) for part in other]
+            recent = rare(np.zeros_like(changed.length), changed.length, rate[0] / np.maximum(rate[1], 1))
+            closed |= since & recent[:, None, :]
+        else:
+            closed &= ~(since & (changed.length >= _REOPENED)[:, None, :])
     return closed.reshape(stores, -1)[:, :length]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The latest weeks of each store and weekday that are alike: their number and the first of them."""
+
+    length: FloatArray
+    first: IndexArray
+
+
+def _latest(alike: BoolArray, cases: BoolArray) -> _Run:
+    """Find the last weeks in which all cases are alike, shape (stores, weekdays)."""
+    broken = cases & ~alike
+    weeks = cases.shape[1]
+    last_broken = np.where(broken.any(axis=1), weeks - 1 - broken[:, ::-1].argmax(axis=1), -1)
+    within = np.arange(weeks)[None, :, None] > last_broken[:, None, :]
+    return _Run((cases & within).sum(axis=1).astype(np.float64), last_broken + 1)
 
 
 def rare(sold: FloatArray, cases: FloatArray, rate: FloatArray, fewest: int = LIMITS.pattern_cases) -> BoolArray:

@@ -90,6 +90,9 @@ def left_out(
         found = ~_matches(raw.frame[names.get(column, column)], values) & ~rows
         rows |= found
         reasons.append((f"{column} not in {', '.join(values)}", int(found.sum())))
+    found = _headers(raw) & ~rows
+    rows |= found
+    reasons.append(("repeated header", int(found.sum())))
     found = _totals(raw, names, rules) & ~rows
     rows |= found
     reasons.append((TOTAL_ROW, int(found.sum())))
@@ -153,6 +156,19 @@ def _matches(column: pd.Series, values: list[str]) -> NDArray[np.bool_]:
         return np.zeros(len(column), dtype=bool)
     patterns = "|".join(".*".join(re.escape(part) for part in value.strip().split("*")) for value in values)
     return _of_categories(column, lambda texts: texts.str.strip().str.fullmatch(f"(?s:{patterns})"))
+
+
+def _headers(raw: RawTable) -> NDArray[np.bool_]:
+    """Rows that repeat the column names, as at the top of every page of a report."""
+    repeated = np.full(len(raw.frame), len(raw.frame.columns) > 1)
+    for name in raw.frame.columns:
+        if not repeated.any():
+            break
+        column = raw.frame[name]
+        if not is_text(column):
+            return np.zeros(len(raw.frame), dtype=bool)
+        repeated &= _of_categories(column, lambda texts, name=name: texts.str.strip() == str(name).strip())
+    return repeated
 
 
 def _totals(raw: RawTable, names: Mapping[str, str], rules: Mapping[str, ColumnRule]) -> NDArray[np.bool_]:

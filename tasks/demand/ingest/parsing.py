@@ -26,6 +26,9 @@ _ERROR_VALUE = (
     r"#(?:N/A|N/D|NV|REF!|¡REF!|BEZUG!|VALUE!|¡VALOR!|WERT!|DIV/0!|¡DIV/0!|NAME\?|¿NOMBRE\?|NUM!|¡NUM!|ZAHL!|NULL!|"
     r"¡NULO!)"
 )
+# By dates outside of these, ERP systems write "never" and "unknown".
+_NEVER = r"[0\-./ :T]*0[0\-./ :T]*|.*(?<!\d)9999(?!\d).*|99991231"
+_FIRST_STATED, _LAST_STATED = pd.Timestamp("1902-01-01"), pd.Timestamp("2199-12-31")
 _SCIENTIFIC = r"\d(?:[.,]\d+)?E\+\d{2}"
 
 
@@ -88,6 +91,10 @@ def _with_replacements(parsed: ParsedColumn, rule: ColumnRule) -> ParsedColumn:
             unstated |= (parsed.values % 1 != 0).to_numpy() & parsed.values.notna().to_numpy()
         state = np.where(unstated, EMPTY, parsed.state).astype(np.int8)
         return ParsedColumn(parsed.values.mask(unstated), state, unstated if unstated.any() else None)
+    if rule.open_ended:
+        unstated = ((parsed.values < _FIRST_STATED) | (parsed.values > _LAST_STATED)).to_numpy()
+        state = np.where(unstated, EMPTY, parsed.state).astype(np.int8)
+        return ParsedColumn(parsed.values.mask(unstated), state, unstated if unstated.any() else None)
     if rule.default is not None:
         empty = parsed.state == EMPTY
         if empty.any():
@@ -139,6 +146,8 @@ def _parse_texts(
         typed = parse_numbers(trimmed, source)
     elif rule.kind == "date":
         typed = parse_dates(trimmed, source, open_ended=rule.name == c.DATE_TO, periods=periods)
+        if rule.open_ended:
+            typed = typed.mask(trimmed.str.fullmatch(_NEVER), pd.Timestamp.min.ceil("D"))
     else:
         typed = _flags(trimmed)
     nothing = trimmed.str.lower().isin(_NOTHING) | (error & rule.nullable)

@@ -362,6 +362,25 @@ def test_nothing_of_it_reads_the_future(tables, build):
     assert early < AS_OF
 
 
+def test_a_chain_that_is_closed_on_the_day_before_the_run_has_all_its_sales(tables, build):
+    sales = tables["sales"]
+    built = build(sales_of(tables, sales[sales[c.DATE].dt.dayofweek.ne(6)]))
+    assert [alarm.name for alarm in built.alarms] == ["closed_weekdays"]
+    assert demand(built, "s0", "k0").iloc[-1] == 0
+
+
+def test_a_store_that_stops_or_starts_to_open_on_a_weekday(tables, build):
+    sales = tables["sales"]
+    sunday = sales[c.DATE].dt.dayofweek.eq(6) & sales[c.STORE_ID].eq("s0")
+    stops = build(sales_of(tables, sales[~(sunday & sales[c.DATE].ge("2024-05-06"))]))
+    starts = build(sales_of(tables, sales[~(sunday & sales[c.DATE].lt("2024-06-17"))]))
+    assert [alarm.name for alarm in stops.alarms] == ["closed_weekdays"]
+    assert demand(stops, "s0", "k5")["2024-05-12"::7].eq(0).all()
+    week = [False] * 6 + [True]
+    assert stops.panel.closed[0, -14:].tolist() == week * 2
+    assert not starts.panel.closed[0, -14:].any()
+
+
 # Labels of periods
 
 

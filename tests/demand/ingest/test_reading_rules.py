@@ -313,6 +313,22 @@ def test_an_id_with_spaces_counts_as_the_id_of_the_table_it_refers_to(text: str)
     assert alarms(padded) == [("id_spelling", 2)]
 
 
+@pytest.mark.parametrize(
+    "text", ["9999-12-31", "31.12.9999", "99991231", "0000-00-00", "00.00.0000", "1900-01-01", "0"]
+)
+def test_dates_that_mean_never_are_not_stated(text: str) -> None:
+    stores = [{c.STORE_ID: "01", c.CLOSED_ON: text}, {c.STORE_ID: "02", c.CLOSED_ON: "05.01.2024"}]
+    result = read({"stores": {"date_format": "%d.%m.%Y"}}, stores=stores)
+    assert result.tables["stores"][c.CLOSED_ON].isna().tolist() == [True, False]
+    assert alarms(result) == [("not_stated", 1)]
+    assert counts(read(stores=stores), "stores") == (2, 1, 1, 0)
+
+
+def test_a_repeated_header_is_no_data() -> None:
+    header = {name: name for name in SALE}
+    assert counts(read(sales=[SALE, header, SALE, header]), "sales") == (4, 2, 0, 2)
+
+
 def test_zero_and_text_in_optional_numbers_are_not_stated() -> None:
     products = [
         {c.SKU: "007", c.PRICE: "0", c.PACK_SIZE: "6"},
