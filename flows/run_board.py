@@ -94,9 +94,9 @@ class RunBoard:
         )
 
     def _runs(self, wanted: Mapping[str, Any], limit: int, sort: str = "START_TIME_DESC") -> list[dict[str, Any]]:
-        """Return the first runs on this settings file; the server is asked for more, because it has other runs too."""
-        asked = {"flow_runs": dict(wanted), "sort": sort, "limit": 200}
-        found = self._post("/flow_runs/filter", asked)
+        """Return the first runs on this settings file; the server has other runs too."""
+        request = {"flow_runs": dict(wanted), "sort": sort, "limit": 200}
+        found = self._post("/flow_runs/filter", request)
         own = [run for run in found if (run.get("parameters") or {}).get("settings_file") == self.settings_file]
         return own[:limit]
 

@@ -90,6 +90,7 @@ class Replanned:
         plan: the new plan.
         changes: store_id, category, sku, published, what_if and change of every target that differs after the
             planners' overrides; the largest change first.
+        targets: the new targets after the planners' overrides: store_id, sku, category, target_quantity.
         units_before: published target stock in units.
         units: new target stock in units.
         settings_changed: the settings file has changed since the run was published.
@@ -98,6 +99,7 @@ class Replanned:
     before: pd.DataFrame
     plan: WeeklyPlan
     changes: pd.DataFrame
+    targets: pd.DataFrame
     units_before: float
     units: float
     settings_changed: bool
@@ -126,7 +128,8 @@ def plan_again(
     return Replanned(
         before=earlier.table(COSTS),
         plan=plan,
-        changes=_changes(targets, asked),
+        changes=target_changes(targets, asked),
+        targets=asked,
         units_before=float(targets[c.TARGET_QUANTITY].sum()),
         units=float(asked[c.TARGET_QUANTITY].sum()),
         settings_changed=earlier.manifest.get("settings_sha256") != run.settings.digest(),
@@ -189,7 +192,7 @@ def _with_overrides(plan: WeeklyPlan, earlier: EarlierRun) -> pd.DataFrame:
     return apply_overrides(plan.replenishment, rows, earlier.as_of, plan.explanations).targets
 
 
-def _changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+def target_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """Pairs whose target differs: store_id, category, sku, published, what_if and change; the largest change first."""
     keys = [c.STORE_ID, c.SKU]
     old = before.astype(dict.fromkeys(keys, str)).set_index(keys)[c.TARGET_QUANTITY]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from string import Formatter
 
@@ -17,10 +17,10 @@ FOLDERS = ("tasks/report", "tasks/publication", "tasks/answers")
 TRANSLATING = {"say", "language", "message", "self"}
 
 
-def texts_of_code() -> dict[str, str]:
+def texts_of_code(folders: Sequence[str] = FOLDERS) -> dict[str, str]:
     """Every text in the code: text to the file and line that has it."""
     found = {}
-    for folder in FOLDERS:
+    for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call):

@@ -32,7 +32,7 @@ class Review:
 
 
 def review(company: Company, as_of: date) -> Review | None:
-    """Read the preview of a run date; None if there is none."""
+    """Read the preview of a run date; None without one."""
     name = WeekName(as_of, preview=True)
     if name not in company.weeks():
         return None

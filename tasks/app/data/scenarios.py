@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -25,6 +26,9 @@ from schemas.errors import ConfigError, PipelineError
 from schemas.run import RunContext
 from schemas.settings import Settings
 from tasks.configuration.settings_file import load_settings
+
+if TYPE_CHECKING:
+    from tasks.answers.what_if import Replanned
 
 MEASURES = (
     c.TRANSPORT, c.LOST_SALES, c.HOLDING, c.OVER_CAPACITY, c.TOTAL, c.LOWER_BOUND, c.GAP, c.FILL_RATE, c.VISITS,
@@ -94,7 +98,7 @@ def compute(settings_file: str, as_of: str, given: Mapping[str, Any]) -> dict[st
         of the published run and of the scenario under the same policy), ``units_before``, ``units``, ``changes``
         (rows), ``changed`` (number of targets that change) and ``seconds``.
     """
-    from tasks.answers.what_if import Factors, Promotion, plan_again
+    from tasks.answers.what_if import Factors, Promotion, plan_again, target_changes
 
     started, scenario = time.perf_counter(), Scenario(**given)
     try:
@@ -112,6 +116,11 @@ def compute(settings_file: str, as_of: str, given: Mapping[str, Any]) -> dict[st
             promotion = Promotion(scenario.category, *dates, scenario.uplift)
         factors = Factors(scenario.capacity, scenario.visit_cost, scenario.dc_stock, scenario.demand, promotion)
         found = plan_again(run, changed, factors)
+        before, changes, units_before = found.before, found.changes, found.units_before
+        if policy != _chosen(before):
+            # The published targets come from another policy: the scenario is compared with its own policy's targets.
+            base = _base(settings_file, day, policy, settings.digest())
+            changes, units_before = target_changes(base.targets, found.targets), base.units
     except (PipelineError, ValueError) as error:
         return {"problem": str(error)}
     after = _measures(found.plan.costs, policy)
@@ -119,13 +128,13 @@ def compute(settings_file: str, as_of: str, given: Mapping[str, Any]) -> dict[st
     # Holding at the costs of the settings, so that scenarios are comparable.
     return {
         "policy": policy,
-        "before": _measures(found.before, policy),
+        "before": _measures(before, policy),
         "after": after,
         "holding_at_cost": None if held is None else held / scenario.holding,
-        "units_before": found.units_before,
+        "units_before": units_before,
         "units": found.units,
-        "changes": found.changes.head(CHANGES_SHOWN).to_dict("records"),
-        "changed": len(found.changes),
+        "changes": changes.head(CHANGES_SHOWN).to_dict("records"),
+        "changed": len(changes),
         "settings_changed": found.settings_changed,
         "seconds": round(time.perf_counter() - started, 1),
     }
@@ -144,12 +153,24 @@ def _policy(run: RunContext) -> str:
 
     costs = published_costs(run)
     quick = costs[~costs[c.POLICY].isin(SEARCHING)]
-    chosen = costs.loc[costs[c.CHOSEN].astype(bool), c.POLICY]
-    if len(chosen) and chosen.iloc[0] not in SEARCHING:
-        return str(chosen.iloc[0])
-    if quick.empty:
-        return str(chosen.iloc[0])
+    chosen = _chosen(costs)
+    if chosen not in SEARCHING or quick.empty:
+        return chosen
     return str(quick.loc[quick[c.TOTAL].astype(float).idxmin(), c.POLICY])
+
+
+def _chosen(costs: pd.DataFrame) -> str:
+    return str(costs.loc[costs[c.CHOSEN].astype(bool), c.POLICY].iloc[0])
+
+
+@lru_cache(maxsize=4)
+def _base(settings_file: str, day: date, policy: str, _digest: str) -> Replanned:
+    """The plan of a policy without any change; the digest of the settings is a part of the cache key."""
+    from tasks.answers.what_if import Factors, plan_again
+
+    settings = load_settings(Path(settings_file))
+    own = load_settings(Path(settings_file), _overrides(settings, Scenario(), policy))
+    return plan_again(RunContext(settings=settings, as_of=day), RunContext(settings=own, as_of=day), Factors())
 
 
 def _overrides(settings: Settings, scenario: Scenario, policy: str) -> list[str]:

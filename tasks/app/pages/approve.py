@@ -53,7 +53,7 @@ def register(app: Dash, context: AppContext) -> None:
 
     @app.callback(
         Output("approve-done", "children"),
-        Input({"page": "approve", "run": ALL, "decision": ALL}, "n_clicks"),
+        Input({"page": "approve", "run": ALL, "answer": ALL}, "n_clicks"),
         State({"page": "note", "run": ALL}, "value"),
         State({"page": "note", "run": ALL}, "id"),
         State("planner", "value"),
@@ -70,8 +70,8 @@ def register(app: Dash, context: AppContext) -> None:
         if not name:
             raise ConfigError(say("Enter your name at the top of the page first. It is stored in the manifest."))
         note = next((text for text, one in zip(notes, names, strict=True) if one["run"] == asked["run"]), None)
-        context.runs.answer(asked["run"], asked["decision"], name, (note or "").strip())
-        if asked["decision"] == REJECT:
+        context.runs.answer(asked["run"], asked["answer"], name, (note or "").strip())
+        if asked["answer"] == REJECT:
             return ui.alert(say("Rejected. The previous file is kept."), severity="good")
         return ui.alert(
             say("Approved. The run resumes and publishes exactly these files. Load the page again in a minute."),
@@ -107,7 +107,7 @@ def _waiting(context: AppContext, run: WaitingRun, say: AppLanguage) -> Any:
 
 
 def _button(run: WaitingRun, decision: str) -> dict[str, str]:
-    return {"page": "approve", "run": run.id, "decision": decision}
+    return {"page": "approve", "run": run.id, "answer": decision}
 
 
 def _review(found: Review, text: str, say: AppLanguage) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dash import Dash, html
 
+from schemas import columns as c
 from schemas.errors import PipelineError
 from tasks.app import ui
 from tasks.app.charts import COLORS, figure, graph
@@ -101,7 +102,7 @@ def _versions(context: AppContext, say: AppLanguage) -> Any:
     rows = [
         (
             str(row["date"]), say.number(row["version"]), say.known(str(row["state"])), _local(str(row["published"])),
-            str(row["by"]), str(row["approved"]), say.number(row["units"]), say.number(row["to_send"]),
+            str(row["by"]), str(row["approved"]), say.number(row["units"]), say.number(row[c.TO_SEND]),
             str(row["alarms"]), str(row["note"]),
         )
         for row in found[:VERSIONS_SHOWN]

@@ -44,7 +44,8 @@ _FACTORS = (
     ("holding", message("Holding cost, %")),
     ("demand", message("Demand, %")),
 )
-_FIELDS = (*(name for name, _ in _FACTORS), "service", "lead", "category", "first", "last", "uplift")
+_PROMOTED = c.CATEGORY
+_FIELDS = (*(name for name, _ in _FACTORS), "service", "lead", _PROMOTED, "first", "last", "uplift")
 
 
 def shown(_context: AppContext) -> bool:
@@ -194,9 +195,9 @@ def scenario_of(given: Mapping[str, Any], service_level: float, lead_time: int) 
     factors: dict[str, Any] = {name: float(given[name]) / _PERCENT for name, _ in _FACTORS}
     service, lead = float(given["service"]) / _PERCENT, int(given["lead"])
     promotion: dict[str, Any] = {}
-    if given.get("category"):
+    if given.get(_PROMOTED):
         promotion = {
-            "category": str(given["category"]),
+            "category": str(given[_PROMOTED]),
             "first": str(given.get("first") or ""),
             "last": str(given.get("last") or ""),
             "uplift": float(given.get("uplift") or 0) / _PERCENT,

@@ -1,0 +1,26 @@
+"""Every text of the app has a Spanish one, in its catalog or in the report's."""
+
+from __future__ import annotations
+
+from tasks.app.language import AppLanguage, app_texts
+from tasks.report.language import spanish
+from tests.report.catalog import placeholders, texts_of_code
+
+TEXTS = texts_of_code(("tasks/app",))
+
+
+def test_every_text_of_the_app_has_a_spanish_one() -> None:
+    missing = [f"{where}: {text!r}" for text, where in TEXTS.items() if text not in app_texts() | spanish()]
+    assert not missing, "\n".join(["add to tasks/app/messages.es.yaml:", *missing])
+    assert len(TEXTS) > 200
+
+
+def test_the_catalog_has_no_unused_texts_and_equal_placeholders() -> None:
+    assert not set(app_texts()) - set(TEXTS)
+    assert not [text for text, other in app_texts().items() if placeholders(text) != placeholders(other)]
+
+
+def test_texts_come_from_both_catalogs() -> None:
+    say = AppLanguage("es", "CLP")
+    assert (say("What if"), say("Store"), say.known("zapato")) == ("Qué pasa si", "Tienda", "zapato")
+    assert say.money(1234.0) == "1.234 CLP"
