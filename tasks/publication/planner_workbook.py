@@ -34,11 +34,11 @@ def write_planner_workbook(folder: Path, outputs: RunOutputs, facts: RunFacts, r
         facts: other facts of the run.
         run: settings and run date.
     """
-    settings = run.settings
+    settings, say = run.settings, Language.of(run.settings)
     sheets = (
         _send(outputs),
-        _targets(outputs),
-        Sheet("Exceptions", exceptions(outputs, facts, run, Language.of(settings)), money=(c.MONEY,)),
+        _targets(outputs, say),
+        Sheet("Exceptions", _translated(exceptions(outputs, facts, run, say), c.KIND, say), money=(c.MONEY,)),
         _forecast(outputs, run),
         Sheet("Costs", _costs(outputs.costs), COSTS.file, money=_COST_MONEY),
         Sheet("Overrides", _overrides(outputs, facts, run)),
@@ -59,11 +59,17 @@ def _send(outputs: RunOutputs) -> Sheet:
     return Sheet("Send", rows[columns], TRANSFERS.file, largest=c.QUANTITY, money=(c.MONEY,))
 
 
-def _targets(outputs: RunOutputs) -> Sheet:
+def _translated(frame: pd.DataFrame, column: str, say: Language) -> pd.DataFrame:
+    """The frame with the words of a column in the language of the reader."""
+    return frame.assign(**{column: [say.known(str(text)) for text in frame[column]]})
+
+
+def _targets(outputs: RunOutputs, say: Language) -> Sheet:
     """Every published target, with stock, forecast and binding constraint."""
     wanted = (*PAIR, *_NAMES, c.CATEGORY, c.TARGET_QUANTITY, c.TO_SEND, c.ON_HAND, c.IN_TRANSIT)
     rows = _pairs(outputs)
     columns = [name for name in (*wanted, c.SKU_FORECAST, c.VISIT_DATE, c.NEXT_VISIT, c.LIMIT) if name in rows.columns]
+    rows = _translated(rows, c.LIMIT, say) if c.LIMIT in columns else rows
     return Sheet("Targets", rows[columns], TARGETS.file, largest=c.TARGET_QUANTITY)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -140,3 +143,35 @@ def test_weeks_and_months_have_one_row_per_period(tmp_path: Path, frequency: str
     assert [row["date_from"] for row in found] == list(labels.to_pydatetime())
     assert [row["units"] for row in found] == [2] * blocks
     assert found[0]["date_to"] == (labels[1] - pd.Timedelta(days=1)).to_pydatetime()
+
+
+def test_words_of_the_plan_are_in_the_language_of_the_settings(tmp_path: Path) -> None:
+    write_planner_workbook(tmp_path, outputs(), fake_run.facts(), fake_run.context(language="es"))
+    found = openpyxl.load_workbook(tmp_path / "replenishment.xlsx")
+    assert [row["limit"] for row in rows(found["Targets"])] == ["stock del CD", "stock del CD"]
+    kinds = [row["kind"] for row in rows(found["Exceptions"])]
+    assert kinds[:2] == ["exceso de stock", "recortado por una restricción"]
+
+
+@pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not installed: the workbook is not opened")
+def test_a_spanish_libreoffice_reads_ids_as_text_and_numbers_and_dates_as_such(book: Any, tmp_path: Path) -> None:
+    book.save(tmp_path / "replenishment.xlsx")
+    sheets = "csv:Text - txt - csv (StarCalc):59,34,76,1,,0,false,true,false,false,false,-1"
+    program = ["soffice", f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}", "--headless"]
+    subprocess.run(
+        [*program, "--convert-to", sheets, "--outdir", tmp_path, tmp_path / "replenishment.xlsx"],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LC_ALL": "es_ES.UTF-8"},
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+
+    def read(sheet: str) -> list[dict[str, str]]:
+        text = (tmp_path / f"replenishment-{sheet}.csv").read_text(encoding="utf-8")
+        return list(csv.DictReader(text.splitlines(), delimiter=";"))
+
+    (row,) = read("Send")
+    found = [row[name] for name in ("Cod", "product_name", "Cantidad", "delivery_date")]
+    assert found == ["000-36", "=Boot", "4", "2025-01-02"]
+    assert read("Targets")[1]["sku_forecast"] == "5,7"
+    assert float(read("Forecast")[0]["units"].replace(",", ".")) == pytest.approx(rows(book["Forecast"])[0]["units"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.inventory.weekly import optimize
+from tasks.report.costs import Costs
+from tasks.report.language import ENGLISH
+from tasks.report.reasons import reason_lines
 from tests.breadth import examples
 from tests.inventory.test_weekly_plan import COSTED, inputs_of
 
@@ -25,6 +30,33 @@ def line(plan, store, sku):
     return table[(table["store_id"] == store) & (table["sku"] == sku)].iloc[0]
 
 
+def assert_lines_add_up(row):
+    """The steps that ``restock why`` prints add up to the target, exactly as printed, and the quantity to send too."""
+    lines = reason_lines(row)
+    start = next(i for i, line in enumerate(lines) if line.startswith("Share of this SKU"))
+    steps = [
+        Decimal(line.split()[1].replace(",", "")) * (-1 if "−" in line[:4] else 1) for line in lines[start + 1 : -1]
+    ]
+    assert sum(steps) == Decimal(lines[-1].split()[1].replace(",", "")) == Decimal(int(row["target_quantity"]))
+    if "To send now" in (sent := next(line for line in lines if line.startswith("To send"))):
+        send, target, on_hand, transit = (int(n.replace(",", "")) for n in re.findall(r"[\d,]+", sent)[:4])
+        assert send == max(0, target - on_hand - transit)
+
+
+def assert_shortages_agree(plan):
+    """What DC stock and storage capacity took in the shortages is what they took in the explanations."""
+    key = ["store_id", "sku"]
+    explained = plan.explanations.set_index(key)
+    for limit, taken in (("DC stock", ["by_dc_share", "by_dc"]), ("storage capacity", ["by_capacity"])):
+        rows = plan.shortages[(plan.shortages["limit"] == limit) & (plan.shortages["sku"] != "")].set_index(key)
+        cut = -explained[taken].sum(axis=1)
+        assert set(rows.index) == set(cut[cut > 0].index)
+        assert ((rows["requested"] - rows["allocated"]) == cut.reindex(rows.index)).all()
+    costs = Costs(plan.costs, 0.95, ENGLISH)
+    text = costs.shortage_text(bool(len(plan.shortages)))
+    assert ("all demand is met" in text) == (plan.shortages.empty and costs.chosen["fill_rate"] >= 0.9995)
+
+
 def assert_adds_up(plan, inputs):
     table = plan.explanations
     assert len(table) == len(inputs.sku_facts)
@@ -32,6 +64,9 @@ def assert_adds_up(plan, inputs):
     np.testing.assert_allclose(table["units_by_share"], table["order_up_to"] * table["share"], atol=1e-6)
     stock = table[["on_hand", "in_transit"]].fillna(0).sum(axis=1)
     np.testing.assert_allclose(table["to_send"], (table["target_quantity"] - stock).clip(lower=0))
+    for row in table.to_dict("records"):
+        assert_lines_add_up(row)
+    assert_shortages_agree(plan)
     file = plan.replenishment.merge(table, on=["store_id", "sku"], suffixes=("", "_told"))
     assert len(file) == len(plan.replenishment)
     assert (file["target_quantity"] == file["target_quantity_told"]).all()
