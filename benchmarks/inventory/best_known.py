@@ -2,8 +2,8 @@
 
 Usage: .venv/bin/python benchmarks/inventory/best_known.py [--stores 4] [--categories 5] [--seeds 1] [--paths 20]
 
-Known demand: the integer program of the whole network (deliveries, quantities, lost sales, DC stock) for HiGHS. Its best
-plan and its lower bound are exact. Uncertain demand: the linear program of fixed quantities (open loop) at the
+Known demand: the integer program of the whole network (deliveries, quantities, lost sales, DC stock) for HiGHS. Its
+best plan and its lower bound are exact. Uncertain demand: the linear program of fixed quantities (open loop) at the
 deliveries of the best of the policies. Its quantities are equal on all sample paths, so they cannot react to the stock
 found, and it is solved on the paths that it is judged on. Both figures are printed relative to ``genetic``; a figure
 below 0.95 means that a plan exists that costs more than 5 % less.
