@@ -89,7 +89,7 @@ def last_season_forecasts(
         last = total[history - year :]
         change = _change(total, recent, year, rule.prior * float(last.sum()), trend, rule)
         share = demand[members, history - year :].sum(axis=1) / last.sum()
-        ahead = change * _expected(total, horizon, year, panel.frequency.periods_per_week, rule)
+        ahead = change * _expected(total, horizon, year, panel.frequency.periods_per_week, trend, rule)
         made += [(int(at), own * ahead) for at, own in zip(members, share, strict=True) if own > 0]
     return _likeness(panel, sorted(made, key=lambda one: one[0]), horizon, levels, rule)
 
@@ -124,13 +124,36 @@ def _is_seasonal(last: FloatArray, size: int, rule: SeasonRule) -> bool:
     return float((running[size:] - running[:-size]).max()) >= rule.share * total
 
 
-def _expected(total: FloatArray, horizon: int, year: int, week: int, rule: SeasonRule) -> FloatArray:
+def _expected(total: FloatArray, horizon: int, year: int, week: int, trend: float, rule: SeasonRule) -> FloatArray:
     """Last year's units in the weeks of the horizon, with an uncertain start of the season."""
     last = np.resize(total[len(total) - year :], year + horizon)
     if year <= MONTHS:
         return last[:horizon]
-    earlier, later = last[week : week + horizon], np.roll(last[:year], week)
-    return (1 - 2 * rule.shifted) * last[:horizon] + rule.shifted * (earlier + np.resize(later, horizon))
+    chances = _chances_of_start(total, year, week, trend, rule)
+    later = np.resize(np.roll(last[:year], week), horizon)
+    return chances[0] * last[week : week + horizon] + chances[1] * last[:horizon] + chances[2] * later
+
+
+def _chances_of_start(total: FloatArray, year: int, week: int, trend: float, rule: SeasonRule) -> FloatArray:
+    """Chances that the season begins a week earlier than last year, at the same time, and a week later, shape (3,).
+
+    The prior chances are weighted by the likelihood of the units of each of the last weeks (Bayes' rule): normal around
+    last year's units of the corresponding week. A season that has begun as last year is no longer a week early.
+    """
+    prior = np.array([rule.shifted, 1 - 2 * rule.shifted, rule.shifted])
+    end, weeks = len(total) - year, rule.longest["D"] // WEEK["D"]
+    if end < (weeks + 1) * week:
+        return prior
+    log = np.log(prior)
+    for back in range(weeks):
+        sold = float(total[len(total) - (back + 1) * week : len(total) - back * week].sum())
+        for place, shift in enumerate((week, 0, -week)):
+            last = end + shift - back * week
+            mean = trend * float(total[last - week : last].sum())
+            variance = 1.0 + mean + (rule.variation * mean) ** 2
+            log[place] -= 0.5 * ((sold - mean) ** 2 / variance + np.log(variance))
+    chances: FloatArray = np.exp(log - log.max())
+    return chances / chances.sum()
 
 
 def _change(total: FloatArray, recent: int, year: int, weight: float, prior: float, rule: SeasonRule) -> float:

@@ -53,6 +53,15 @@ def test_at_least_four_fifths_of_last_year_before_the_season(code: str, horizon:
     assert (np.diff(found.quantiles, axis=2) >= 0).all()
 
 
+@pytest.mark.parametrize("years", [1.6, 2.7])
+@pytest.mark.parametrize("as_of", ["2025-02-21", "2025-02-25", "2025-03-01"])
+def test_within_the_season_what_is_left_of_last_year_is_expected(as_of: str, years: float) -> None:
+    panel = school("D", as_of, years, 28, stores=5)
+    rows, start = panel.series[c.CATEGORY].eq("school").to_numpy(), panel.history - 364
+    left = panel.demand[rows, start : start + 28].sum()
+    assert 0.89 < last_season_forecasts(panel, 28, LEVELS).mean.sum() / left < 1.1
+
+
 def test_the_trend_of_the_network_is_followed() -> None:
     panel = school("W-MON", "2025-02-17", 2.7, 8, growth=1.3)
     assert 1.1 < last_season_forecasts(panel, 8, LEVELS).mean.sum() / last_year(panel) < 1.5
