@@ -152,6 +152,13 @@ def test_an_ensemble_without_named_members_leans_on_what_the_folds_show(forecast
     assert found.forecast[c.CHAMPION].sum() == SERIES * HORIZON
     levels = found.forecast[c.quantile_columns(settings.quantiles)].to_numpy()
     assert (np.diff(levels, axis=1) >= 0).all()
+    # The published weights make the ensemble's means from those of its members.
+    live = found.forecast[found.forecast[c.WEIGHT].notna()]
+    keys = [c.STORE_ID, c.CATEGORY, c.DATE]
+    groups = live.assign(part=live[c.WEIGHT] * live[c.MEAN]).groupby(keys)
+    ensemble = found.forecast[found.forecast[c.MODEL].eq("ensemble")].set_index(keys)[c.MEAN]
+    np.testing.assert_allclose(groups[c.WEIGHT].sum(), 1.0)
+    np.testing.assert_allclose(groups["part"].sum().loc[ensemble.index], ensemble)
 
 
 def test_models_ranked_by_simulated_cost_show_it(forecasts, panel, folds, settings):
