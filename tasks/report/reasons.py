@@ -26,7 +26,7 @@ _STEPS = {
         "styles left out (incomplete size run, no display capacity): other styles get their units"
     ),
     c.BY_VARIATION: message("variation: demand of slow SKUs varies more than that of fast SKUs"),
-    c.BY_MINIMUM: message("minimum presentation, and one pack of each core size"),
+    c.BY_MINIMUM: message("minimum presentation, one unit of each core size, one pack of an empty SKU that sells"),
     c.BY_ROUNDING: message("rounding to units and packs within the category's order-up-to level"),
     c.BY_CAPACITY: message("the store has no room"),
     c.BY_DC_SHARE: message("kept in the DC: the SKU is scarce, and its units more likely sell later or elsewhere"),

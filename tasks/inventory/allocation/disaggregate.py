@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,8 +59,9 @@ class Split:
         allowed: split among the SKUs that may be sent.
         assorted: split among the SKUs that are also displayed.
         varied: split by the units that each SKU needs: slow sellers vary more than fast ones.
-        lifted: with minimum presentation and core sizes.
+        lifted: with minimum presentation, core sizes and first packs.
         targets: whole units; what is sent is a multiple of the pack.
+        first_packs: units of ``targets`` beyond the level (see :meth:`with_first_packs`); 0 without any.
     """
 
     shared: FloatArray
@@ -69,6 +70,27 @@ class Split:
     varied: FloatArray
     lifted: FloatArray
     targets: IndexArray
+    first_packs: IndexArray
+
+    def with_first_packs(self, empty: BoolArray, rows: SplitRows) -> Split:
+        """Give one pack to every row of ``empty``, shape (rows,), that has no target, also beyond the level.
+
+        A level of the category can be reached by the stock of other SKUs. A pack that is more than
+        ``MOST_INTERVALS_PER_PACK`` times the units that the SKU needs is not given.
+        """
+        gets = (
+            empty
+            & rows.open
+            & (self.targets == 0)
+            & (rows.pack <= MOST_INTERVALS_PER_PACK * np.maximum(rows.need, 1.0))
+        )
+        units = np.where(gets, np.rint(rows.pack), 0.0)
+        return replace(
+            self,
+            lifted=np.maximum(self.lifted, units),
+            targets=np.maximum(self.targets, units.astype(np.int64)),
+            first_packs=units.astype(np.int64),
+        )
 
 
 def split(levels: FloatArray, rows: SplitRows) -> IndexArray:
@@ -112,6 +134,7 @@ def split_in_steps(levels: FloatArray, rows: SplitRows) -> Split:
         varied=total[rows.series] * _among(rows.series, weight, rows.open, size),
         lifted=lifted,
         targets=_whole(lifted, total, rows),
+        first_packs=np.zeros(len(rows.series), dtype=np.int64),
     )
 
 

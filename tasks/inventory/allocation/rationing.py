@@ -54,6 +54,14 @@ class Pairs:
         return np.floor(np.maximum(self.position, 0.0) + 1e-9)
 
     @property
+    def empty_and_selling(self) -> BoolArray:
+        """Empty pairs whose next unit sells before the delivery after the next more likely than not."""
+        one = np.ones(len(self.series), dtype=np.int64)
+        chance, _ = sale_probabilities(self.demand, self.series, self.share, self.position, one)
+        selling: BoolArray = (self.position < 1.0) & (chance >= LIKELY)
+        return selling
+
+    @property
     def coverage(self) -> FloatArray:
         """Position in multiples of expected demand until the delivery after the next."""
         expected = self.demand.mean(axis=0)[self.series] * self.share if len(self.demand) else np.zeros(len(self.share))

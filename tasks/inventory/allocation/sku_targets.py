@@ -171,8 +171,8 @@ def sku_mix(inputs: WeeklyInputs, weekly: WeeklyProblem) -> SkuMix:
 def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuTargets:
     """Split the levels of the first delivery of each store on or after ``as_of`` + lead time to its SKUs.
 
-    Order of the rules: lifecycle, size runs, display capacity, what each SKU needs, minimum presentation, packs,
-    storage capacity, DC stock per SKU.
+    Order of the rules: lifecycle, size runs, display capacity, what each SKU needs, minimum presentation, packs, first
+    packs of empty SKUs that sell, storage capacity, DC stock per SKU.
     """
     problem, facts = weekly.problem, inputs.sku_facts
     first = first_visits(plan)
@@ -206,6 +206,7 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
         rows = replace(rows, shown=run_kept & displayed)
         steps = split_in_steps(levels, rows)
     pairs = Pairs(rows.series, mix.share, demand, rows.position, rows.pack, price, _turns(problem, weekly, rows.series))
+    steps = steps.with_first_packs(pairs.empty_and_selling & (at[rows.series] >= 0), rows)
     within_capacity = rationed(steps.targets, pairs, display.store, _free_space(inputs, weekly, rows.position))
     coming = available if inputs.dc_stock is None else dc_supply(inputs, weekly).sum(axis=1)
     within_share = np.minimum(within_capacity, fair_share(problem, pairs, sku, coming, rows, within_capacity))
@@ -336,9 +337,10 @@ def dc_stock_of_skus(inputs: WeeklyInputs) -> tuple[IndexArray, FloatArray]:
 def category_totals(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> pd.DataFrame:
     """Compute the total of each (store, category) that the publication checks SKU targets against.
 
-    Single units: the level of the plan at the first delivery, minus what storage capacity and DC stock took; 0 if
-    nothing may be sent or displayed. Packs: any total from 0 to that plus one pack per SKU and the stock. A total
-    outside these limits is replaced by the nearest limit, so that the check of the publication fails.
+    Single units: the level of the plan at the first delivery, plus the first packs of empty SKUs beyond it, minus what
+    storage capacity and DC stock took; 0 if nothing may be sent or displayed. Packs: any total from 0 to that plus one
+    pack per SKU and the stock. A total outside these limits is replaced by the nearest limit, so that the check of the
+    publication fails.
 
     Returns:
         store_id, category, target_quantity; one row per series with a SKU.
@@ -361,6 +363,7 @@ def _bounds(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> tuple[Float
     at = first_visits(plan)[problem.series_store]
     level = np.ceil(np.where(at >= 0, plan.levels[np.arange(size), np.maximum(at, 0)], 0.0) - 1e-9)
     level[np.bincount(rows.series, weights=rows.open, minlength=size) == 0] = 0.0
+    level += np.bincount(rows.series, weights=chosen.steps.first_packs, minlength=size)
     cut = np.bincount(rows.series, weights=chosen.steps.targets - chosen.targets, minlength=size)
     packed = np.where(rows.open & (rows.pack > 1), rows.pack + rows.position, 0.0)
     beyond = np.bincount(rows.series, weights=packed, minlength=size)

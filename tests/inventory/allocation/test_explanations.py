@@ -127,3 +127,22 @@ def test_a_pack_is_named_if_it_is_binding():
     bags = plan.explanations[(plan.explanations["category"] == "bags") & (plan.explanations["store_id"] == "01")]
     assert sorted(bags["target_quantity"]) == [0, 0, 50]
     assert "pack" in set(bags["limit"])
+
+
+@pytest.mark.parametrize(("pack", "units"), [(np.nan, 1), (6.0, 6), (900.0, 0)])
+def test_an_empty_sku_that_sells_gets_a_pack_although_its_category_is_stocked(pack, units):
+    """Above its reorder point, a category has no order; its empty SKU is sent anyway."""
+    inputs = inputs_of(settings={"policies": ["eoq"], "holding_cost": 0.02})
+    empty = inputs.sku_facts["sku"].eq("boots-1").to_numpy()
+    facts = inputs.sku_facts.assign(on_hand=np.where(empty, 0.0, 90.0), in_transit=0.0, pack_size=pack)
+    plan = optimize(replace(inputs, sku_facts=facts))
+    row = line(plan, "01", "boots-1")
+    assert row["order_up_to"] == 0
+    assert (row["target_quantity"], row["to_send"]) == (units, units)
+    assert row["by_minimum"] == pytest.approx(units)
+    assert_adds_up(plan, replace(inputs, sku_facts=facts))
+    totals = plan.category_totals.set_index(["store_id", "category"])["target_quantity"]
+    assert (
+        totals["01", "boots"]
+        == plan.explanations.query("store_id == '01' and category == 'boots'")["target_quantity"].sum()
+    )
