@@ -79,7 +79,7 @@ def test_the_heading_of_the_report_states_the_numbers_of_the_files(files: Files)
     assert files.stated(r"([\d,]+) lines \(store and SKU\)") == (files.targets["to_send"] > 0).sum()
     assert files.stated(r"Fill rate ([\d.]+) %") == pytest.approx(100 * files.chosen["fill_rate"], abs=0.05)
     assert files.stated(r"expected lost sales ([\d,.]+)") == pytest.approx(files.chosen["lost_sales"], abs=0.51)
-    book = openpyxl.load_workbook(files.folder / "replenishment.xlsx", read_only=True)
+    book = openpyxl.load_workbook(files.folder / "replenishment.xlsx")
     assert files.stated(r"Exceptions ([\d,]+) ") == book["Exceptions"].max_row - 1
     champions = pd.read_parquet(files.folder / "forecast.parquet").query("champion")
     assert files.stated(r"Forecast, \d+ days ([\d,]+) units") == pytest.approx(champions["mean"].sum(), abs=0.51)
