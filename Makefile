@@ -14,7 +14,7 @@ INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --python 
 	--constraint requirements.lock $(PLACES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test checks tests test-fast fuzz mutation crash lint fmt types arch docs bench bench-accuracy bench-inventory app ui serve aws-twin lock clean
+.PHONY: help setup demo test checks style tests test-fast nightly fuzz mutation crash lint fmt types arch docs bench bench-accuracy bench-inventory app ui serve aws-twin lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,7 +28,7 @@ test: .venv/.installed-test ## everything that must pass before a commit
 	@$(MAKE) --no-print-directory -j 2 checks .venv/.kernels
 	@$(MAKE) --no-print-directory -j 2 types tests  # types take one core for a minute
 
-checks: lint arch
+checks: style arch
 
 # Those that this process may use: in a container often fewer than the machine has.
 CORES = $$($(BIN)/python -c "import os; print(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())")
@@ -43,6 +43,9 @@ tests: .venv/.installed-test .venv/.kernels
 test-fast: .venv/.installed-test .venv/.kernels ## the fast tier: no flows, servers, training or real data
 	$(PYTEST) -q -n $(CORES) -m "not flow and not system and not shared_data and not slow"
 
+nightly: .venv/.installed-test .venv/.kernels ## all tests with every case and ten times as many generated examples
+	RESTOCK_NIGHTLY=1 $(PYTEST) -n $(CORES)
+
 fuzz: .venv/.installed-test ## 2,000 damaged files and settings, 5,000 malformed requests to each server: a result, a message or quarantine
 	RESTOCK_FUZZ_EXAMPLES=2000 RESTOCK_FUZZ_REQUESTS=5000 $(PYTEST) -q tests/fuzz
 
@@ -54,10 +57,12 @@ mutation: .venv/.installed-mutation ## score of the tests: mutants that they not
 	@$(BIN)/python -m tests.compile_kernels
 	@touch $@
 
-lint: .venv/.installed-test ## style, formatting and banned words
+style: .venv/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest -q tests/architecture/test_words.py
+
+lint: style ## style, formatting and banned words
+	$(PYTEST) -q -n 0 tests/architecture/test_words.py
 
 fmt: .venv/.installed-test ## repair style and formatting
 	$(BIN)/ruff check --fix .

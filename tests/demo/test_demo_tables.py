@@ -54,6 +54,7 @@ def test_the_full_company_has_the_shape_of_the_footwear_study() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_the_full_company_sells_some_2_8_million_lines(full_sales: pd.DataFrame) -> None:
     assert 2_750_000 <= len(full_sales) <= 2_950_000
     assert full_sales[c.DATE].min() == pd.Timestamp(2023, 1, 2)
@@ -63,6 +64,7 @@ def test_the_full_company_sells_some_2_8_million_lines(full_sales: pd.DataFrame)
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_the_slice_is_a_part_of_the_full_company(demo: DemoTables, full_sales: pd.DataFrame) -> None:
     of_slice = full_sales[c.STORE_ID].isin(demo.stores[c.STORE_ID]) & full_sales[c.SKU].isin(demo.products[c.SKU])
     text = {c.STORE_ID: str, c.SKU: str}

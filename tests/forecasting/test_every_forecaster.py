@@ -66,6 +66,19 @@ def costly(name: str) -> bool:
     return cost is not None and cost(settings).of_series(100, 1) > COSTLY
 
 
+def cases_by_frequency() -> list[ParameterSet]:
+    """Models and frequencies; for a costly model, days by day and the other frequencies at night."""
+    return [
+        pytest.param(
+            *case.values,
+            frequency,
+            marks=[*case.marks, *([pytest.mark.nightly] if frequency != "D" and costly(case.values[0]) else [])],
+        )
+        for case in cases()
+        for frequency in FREQUENCIES
+    ]
+
+
 def series_for(name: str) -> tuple[str, ...]:
     return COSTLY_SERIES if costly(name) else AWKWARD
 
@@ -83,8 +96,7 @@ def test_a_forecaster_has_the_name_of_its_facts():
     assert {name: make(name, "D").name for name in MADE_HERE} == {name: name for name in MADE_HERE}
 
 
-@pytest.mark.parametrize("frequency", FREQUENCIES)
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize(("name", "frequency"), cases_by_frequency())
 def test_forecasts_are_finite_ordered_and_not_negative(name, frequency):
     panel = awkward_panel(frequency, series_for(name))
     found = first_forecast(name, frequency)
@@ -92,8 +104,7 @@ def test_forecasts_are_finite_ordered_and_not_negative(name, frequency):
     check.check_closed_periods_are_zero(found, panel)
 
 
-@pytest.mark.parametrize("frequency", FREQUENCIES)
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize(("name", "frequency"), cases_by_frequency())
 def test_an_ordinary_series_is_served_by_the_model_itself(name, frequency):
     served = "closed" if costly(name) else "seasonal"
     assert series_for(name).index(served) not in first_forecast(name, frequency).failed

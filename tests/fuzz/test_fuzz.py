@@ -98,6 +98,7 @@ def test_the_company_itself_is_clean(tmp_path: Path) -> None:
     assert (len(result.quarantine), result.ignored, result.alarms) == (0, [], [])
 
 
+@pytest.mark.nightly  # test_judges.py compares them table by table
 def test_both_judges_agree(tmp_path: Path) -> None:
     company = Company({"name": "fuzz", "horizon": 7, "quality": {"max_quarantined_share": 1}, "sources": {}})
     company.settings["sources"] = {name: {"path": f"{name}.csv"} for name in TABLES}

@@ -47,7 +47,7 @@ def outputs_without_figures(**changed: Any) -> RunOutputs:
 
 @pytest.fixture(autouse=True, scope="module")
 def drawn_once() -> Iterator[None]:
-    """Equal pictures of the report are drawn once for all tests, because drawing takes most of the time."""
+    """Equal reports and pictures are made once for all tests, because they take most of the time."""
     drawn: dict[bytes, Any] = {}
 
     def once(draw: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,6 +63,7 @@ def drawn_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("visits_figure", "visits_maps"):
             patch.setattr(charts, name, once(getattr(charts, name)))
+        patch.setattr(publish, "render_report", once(publish.render_report))
         yield
 
 

@@ -235,6 +235,7 @@ def test_period_names_follow_the_frequency(without_figures: RunOutputs, frequenc
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_page_of_59_stores_is_smaller_than_one_megabyte() -> None:
     text = page(fake_run.outputs(stores=59, categories=100))
     assert len(text.encode()) < 1_000_000

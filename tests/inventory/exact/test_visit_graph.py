@@ -22,6 +22,7 @@ from tasks.inventory.model.delivery_days import missed_weeks
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import simulate, store_costs
 from tasks.inventory.policies.genetic import GeneticPolicy
+from tests.breadth import sample
 
 
 def solved_by_highs(problem, store: int) -> float:
@@ -70,7 +71,7 @@ def solved_by_highs(problem, store: int) -> float:
     return float(answer.fun)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", sample(range(4), [0, 3]))
 @pytest.mark.parametrize("capacity", [12.0, 20.0, 100.0])
 @pytest.mark.parametrize("holding", [0.0, 0.4])
 def test_equals_highs_where_prices_stay(make_problem, seed, capacity, holding):
@@ -82,7 +83,7 @@ def test_equals_highs_where_prices_stay(make_problem, seed, capacity, holding):
 
 
 @pytest.mark.parametrize("lead", [0, 1])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", sample(range(5), [0, 2]))
 def test_no_choice_of_visits_and_levels_beats_the_bound(make_problem, seed, lead):
     problem = make_problem(1, 1, 4, seed=seed, capacity=6, week=2, lead_time=lead, visit_cost=12)
     network = Network.of(problem)
