@@ -6,7 +6,7 @@ from prefect import flow
 
 from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
-from tasks.stages.aws_holdings import remove_leftovers
+from tasks.stages.aws_holdings import remove_remains
 
 
 @flow(name="clean_aws")
@@ -16,4 +16,4 @@ def clean_aws(
     overrides: list[str] = [],  # noqa: B006
 ) -> list[str]:
     """Delete endpoints and models and stop transforms of runs that died; every 20 minutes by schedule."""
-    return remove_leftovers(prepare_run(settings_file, overrides=overrides))
+    return remove_remains(prepare_run(settings_file, overrides=overrides))

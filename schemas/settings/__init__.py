@@ -6,17 +6,13 @@ from schemas.settings.backtest import BacktestSettings, ReconciliationSettings, 
 from schemas.settings.challenger import ChallengerSettings
 from schemas.settings.compute import ComputeSettings
 from schemas.settings.deepar import (
-    LONGEST_ON_SPOT,
     TUNABLE,
     WHOLE_NUMBERS,
     Backend,
     DataVariant,
     DeepArConfiguration,
-    DeepArEndpointSettings,
     DeepArHyperparameters,
-    DeepArInstance,
     DeepArLocalSettings,
-    DeepArSageMakerSettings,
     DeepArSettings,
     DeepArTuningSettings,
     Likelihood,
@@ -49,6 +45,7 @@ from schemas.settings.output import OutputSettings
 from schemas.settings.publication import PublicationSettings
 from schemas.settings.quality import CleaningSettings, QualitySettings, SpecialPeriod
 from schemas.settings.root import Settings, digest_of
+from schemas.settings.sagemaker import LONGEST_ON_SPOT, DeepArEndpointSettings, DeepArInstance, DeepArSageMakerSettings
 from schemas.settings.sources import Sources, SourceSettings
 from schemas.settings.strict import Strict
 

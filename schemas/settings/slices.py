@@ -15,17 +15,12 @@ from pydantic import SerializeAsAny
 from schemas import columns as c
 from schemas.frequency import END, Frequency
 from schemas.settings.backtest import BacktestSettings, ReconciliationSettings, SelectionSettings
-from schemas.settings.deepar import (
-    Backend,
-    DeepArHyperparameters,
-    DeepArInstance,
-    DeepArSettings,
-    DeepArTuningSettings,
-)
+from schemas.settings.deepar import Backend, DeepArHyperparameters, DeepArSettings, DeepArTuningSettings
 from schemas.settings.inventory import InventorySettings
 from schemas.settings.models import EnsembleSettings, XgboostLagsSettings
 from schemas.settings.quality import CleaningSettings, SpecialPeriod
 from schemas.settings.root import Settings
+from schemas.settings.sagemaker import DeepArInstance
 from schemas.settings.sources import Sources
 from schemas.settings.strict import Strict
 

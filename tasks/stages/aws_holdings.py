@@ -41,12 +41,12 @@ def holding_rows(settings: Settings) -> list[dict[str, str]]:
     return [holding.row(now) for holding in holdings(SageMakerApi(AwsSession(region)))]
 
 
-@task(name="remove leftovers", task_run_name="remove what dead runs left in AWS", cache_policy=NO_CACHE)
-def remove_leftovers(run: RunContext) -> list[str]:
+@task(name="remove remains", task_run_name="remove what dead runs left in AWS", cache_policy=NO_CACHE)
+def remove_remains(run: RunContext) -> list[str]:
     """Delete endpoints and models and stop transforms of dead runs."""
     sagemaker = sagemaker_settings(run.settings)
     from tasks.deepar.sagemaker import janitor
 
-    removed = janitor.remove_leftovers(open_lake(run.settings.storage), sagemaker)
+    removed = janitor.remove_remains(open_lake(run.settings.storage), sagemaker)
     say(f"removed: {', '.join(removed) or 'nothing'}")
     return removed

@@ -65,6 +65,11 @@ class TwinClient:
         """How often it did what it was called for."""
         return int(self._ask("GET", "calls").get(operation, {}).get("accepted", 0))
 
+    def requests(self) -> list[dict[str, Any]]:
+        """Every request that was answered, as far as IAM judges it."""
+        found: list[dict[str, Any]] = self._ask("GET", "requests")
+        return found
+
     def reset(self) -> None:
         """End every job and forget everything; the bucket and the role are made again."""
         self._ask("POST", "reset", {})

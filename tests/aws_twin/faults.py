@@ -59,6 +59,7 @@ class FaultBook:
     waiting: list[Fault] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
+    recorded: list[dict[str, Any]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def order(self, wish: dict[str, Any]) -> None:
@@ -84,6 +85,16 @@ class FaultBook:
         with self.lock:
             return self._take(lambda fault: fault.job == job and fault.fault == kind and fault.name in name)
 
+    def record(self, operation: str, request: dict[str, Any]) -> None:
+        """Keep what IAM would judge: the operation, what it names, tags and roles."""
+        judged = {
+            name: value
+            for name, value in request.items()
+            if name.endswith(("Name", "Arn")) or name in ("Tags", "Key", "PrimaryContainer")
+        }
+        with self.lock:
+            self.recorded.append({"operation": operation, "request": judged})
+
     def accept(self, operation: str) -> None:
         with self.lock:
             self.accepted[operation] += 1
@@ -97,6 +108,7 @@ class FaultBook:
             self.waiting.clear()
             self.asked.clear()
             self.accepted.clear()
+            self.recorded.clear()
 
     def _take(self, fits: Any) -> Fault | None:
         for fault in self.waiting:

@@ -26,7 +26,7 @@ from tests.aws_twin.service import SageMaker
 BUCKET = "restock-twin"
 ROLE = "restock-twin"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
-TARGET = "SageMaker."
+TARGET, LOGS = "SageMaker.", "Logs_20140328."
 INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
 ON_OBJECTS = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
 JSON = "application/x-amz-json-1.1"
@@ -51,6 +51,7 @@ class TwinApplication:
             ("POST", "/twin/faults"): self._order_fault,
             ("GET", "/twin/faults"): lambda _: [asdict(fault) for fault in self.faults.waiting],
             ("GET", "/twin/calls"): lambda _: self.faults.calls(),
+            ("GET", "/twin/requests"): lambda _: self.faults.recorded,
             ("POST", "/twin/reset"): lambda _: self.reset(),
             ("GET", "/twin/health"): lambda _: {"status": "ready"},
         }
@@ -75,6 +76,8 @@ class TwinApplication:
                 return self._invoke(invoked.group(1), environ)
             if target.startswith(TARGET):
                 return self._operate(target.removeprefix(TARGET), _region(environ), environ)
+            if target.startswith(LOGS):
+                self.faults.record(target.removeprefix(LOGS), {})
             on_s3 = _s3_operation(environ)
             if on_s3:
                 return self._pass_to_s3(on_s3, environ)
@@ -91,8 +94,11 @@ class TwinApplication:
             raise fault.raised()
         if not self.service.plays(operation, region):
             return None
-        answer = self.service.call(operation, region, json.loads(_body(environ) or b"{}"))
+        request = json.loads(_body(environ) or b"{}")
+        answer = self.service.call(operation, region, request)
         self.faults.accept(operation)
+        inner = request.get("TrainingJobDefinition") or {}
+        self.faults.record(operation, {**request, **({"RoleArn": inner["RoleArn"]} if "RoleArn" in inner else {})})
         if fault:
             raise fault.raised()
         return 200, {"Content-Type": JSON}, json.dumps(answer).encode()
@@ -104,6 +110,7 @@ class TwinApplication:
         variant = environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_VARIANT")
         chosen, body = self.service.region(_region(environ)).endpoints.invoke(endpoint, variant, _body(environ))
         self.faults.accept("InvokeEndpoint")
+        self.faults.record("InvokeEndpoint", {"EndpointName": endpoint})
         return 200, {"Content-Type": "application/json", "x-Amzn-Invoked-Production-Variant": chosen}, body
 
     def _pass_to_s3(self, operation: str, environ: dict[str, Any]) -> Answer | None:
@@ -111,6 +118,9 @@ class TwinApplication:
         fault = self.faults.for_operation(operation)
         if fault is None or fault.performed:
             self.faults.accept(operation)
+            self.faults.record(
+                operation, {"Key": environ["PATH_INFO"].lstrip("/") + "?" + environ.get("QUERY_STRING", "")}
+            )
         if fault is None:
             return None
         if fault.performed:

@@ -12,7 +12,7 @@ from schemas.records import BilledJob
 from schemas.settings import DeepArConfiguration, DeepArSageMakerSettings, DeepArSettings, Settings
 from tasks.deepar.sagemaker.budget import Ledger, billed_job, over_limit, weekly_estimate
 from tasks.deepar.sagemaker.endpoint import PERMANENT, TEMPORARY, UNKNOWN_STORAGE, owner_of
-from tasks.deepar.sagemaker.holdings import Holding, is_leftover
+from tasks.deepar.sagemaker.holdings import Holding, is_left_by_dead_run
 from tasks.deepar.sagemaker.models import ENDPOINT_TAG
 from tasks.deepar.sagemaker.requests import INSTALLATION_TAG, PURPOSE_TAG, RUN_TAG
 from tasks.stages.deepar_tools import refuse_unwanted_payment
@@ -114,6 +114,6 @@ def holding(kind: str, hours: float, **tags: str) -> Holding:
         (holding("tuning", 900), False),
     ],
 )
-def test_leftovers_of_dead_runs(found: Holding, left: bool) -> None:
-    assert is_leftover(found, HERE, set(), 0, NOW) is left
-    assert not is_leftover(found, HERE, {found.name}, 1, NOW)
+def test_remains_of_dead_runs(found: Holding, left: bool) -> None:
+    assert is_left_by_dead_run(found, HERE, set(), 0, NOW) is left
+    assert not is_left_by_dead_run(found, HERE, {found.name}, 1, NOW)

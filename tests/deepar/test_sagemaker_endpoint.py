@@ -17,7 +17,7 @@ from schemas.errors import ConfigError, TrainingError
 from tasks.deepar.sagemaker.backend import SageMakerBackend
 from tasks.deepar.sagemaker.endpoint import TEMPORARY
 from tasks.deepar.sagemaker.invocation import Invocation, batches
-from tasks.deepar.sagemaker.janitor import remove_leftovers
+from tasks.deepar.sagemaker.janitor import remove_remains
 from tasks.deepar.sagemaker.running import close_endpoints_of, stop_jobs_of
 from tasks.deepar.sagemaker.under_way import RunningJob, RunningJobs
 from tasks.storage.lake import open_lake
@@ -309,9 +309,9 @@ def test_the_janitor_removes_what_dead_runs_left(twin: TwinClient, monkeypatch: 
     for endpoint in (lost, stays):
         endpoint.deploy({FIRST: model}, stage.Told())
     RunningJobs(lake, "dead-run").restore(RunningJob("training", model.job, "us-east-1", noted=1.0))
-    assert remove_leftovers(lake, stage.settings(), stage.session(), stage.pause) == [f"endpoint {dead}"]
+    assert remove_remains(lake, stage.settings(), stage.session(), stage.pause) == [f"endpoint {dead}"]
     monkeypatch.setattr("tasks.deepar.sagemaker.holdings.LEFT_AFTER", timedelta(0))
-    assert remove_leftovers(lake, stage.settings(), stage.session(), stage.pause) == [f"endpoint {lost.name}"]
+    assert remove_remains(lake, stage.settings(), stage.session(), stage.pause) == [f"endpoint {lost.name}"]
     assert set(endpoints()) == {alive, stays.name}
     assert lake.keys("deepar/running") == [f"deepar/running/live-run/{alive}.json"]
 

@@ -52,8 +52,8 @@ def estimate(settings: DeepArSettings, compared: int, others: int) -> Estimate:
 
     Args:
         settings: instances and longest times.
-        compared: configurations that are trained and asked for the comparison.
-        others: further trainings that are asked too: the folds and the horizon.
+        compared: configurations that are trained, and forecast, for the comparison.
+        others: further trainings with a forecast: the folds and the horizon.
 
     >>> print(estimate(DeepArSettings(), compared=4, others=4))
     at most 8 trainings and 8 forecasts on SageMaker; if every job takes its longest time, 8.0 h of ml.c5.2xlarge, 8.0 \

@@ -17,7 +17,7 @@ from botocore.exceptions import (
 
 from schemas.errors import ConfigError, PipelineError, TrainingError
 
-RIGHTS = "docs/sagemaker.md"
+RIGHTS = "docs/sagemaker.md#permissions"
 _SERVER_ERROR = 500
 _TOO_MANY_REQUESTS = 429
 _PASSING = re.compile(

@@ -14,7 +14,7 @@ from tasks.deepar.sagemaker.faults import calls
 from tasks.deepar.sagemaker.models import ENDPOINT_TAG
 from tasks.deepar.sagemaker.requests import INSTALLATION_TAG, NAME_TAG, PURPOSE_TAG, RUN_TAG
 
-# Without a note of a live run, an endpoint of a run or a transform is a leftover after this time.
+# Without a note of a live run, an endpoint of a run or a transform counts as left after this time.
 LEFT_AFTER = timedelta(minutes=30)
 UNUSED_MODEL_AFTER = timedelta(days=1)
 _GPU = re.compile(r"ml\.(p|g|inf|trn)\d")
@@ -101,7 +101,7 @@ def holdings(api: SageMakerApi) -> list[Holding]:
     return sorted(found, key=lambda one: (one.kind, one.name))
 
 
-def is_leftover(holding: Holding, installation: str, live: set[str], transforms: int, now: datetime) -> bool:
+def is_left_by_dead_run(holding: Holding, installation: str, live: set[str], transforms: int, now: datetime) -> bool:
     """Whether a dead run of an installation has left something that nobody else will end.
 
     Trainings and searches end by themselves, and the next run uses their results; permanent endpoints stay.

@@ -12,7 +12,7 @@ from schemas.settings import DeepArSageMakerSettings
 from tasks.deepar.sagemaker.api import SageMakerApi
 from tasks.deepar.sagemaker.endpoint import delete_endpoint
 from tasks.deepar.sagemaker.faults import calls, is_absent
-from tasks.deepar.sagemaker.holdings import Holding, holdings, is_leftover
+from tasks.deepar.sagemaker.holdings import Holding, holdings, is_left_by_dead_run
 from tasks.deepar.sagemaker.jobs import TrainingJobs, TuningJobs
 from tasks.deepar.sagemaker.requests import INSTALLATION_TAG
 from tasks.deepar.sagemaker.running import end_noted
@@ -24,7 +24,7 @@ from tasks.storage.lake import Lake
 _JANITOR = "janitor"
 
 
-def remove_leftovers(
+def remove_remains(
     lake: Lake, settings: DeepArSageMakerSettings, session: Any = None, pause: Pause = time.sleep
 ) -> list[str]:
     """Delete endpoints and models and stop transforms of dead runs; strike off their notes of ended jobs.
@@ -57,7 +57,7 @@ def remove_leftovers(
     found = holdings(api)
     transforms = sum(one.kind == "transform" and one.tags.get(INSTALLATION_TAG) == lake.root for one in found)
     for holding in found:
-        if is_leftover(holding, lake.root, live, transforms, datetime.now(UTC)):
+        if is_left_by_dead_run(holding, lake.root, live, transforms, datetime.now(UTC)):
             _delete(api, holding, settings, pause)
             removed.append(f"{holding.kind} {holding.name}")
     return removed
