@@ -40,6 +40,9 @@ KILLED = "*xited with *status code*"
 HEARTBEATS_MISSED = 3
 SECONDS_BETWEEN_HEARTBEATS = 180
 SIGNS_OF_LIFE = ("heartbeat", "Completed", "Failed", "Cancelled", "Cancelling", "Crashed", "Paused", "Suspended")
+SIGNS_OF_A_START = ("Running", "Retrying", "AwaitingConcurrencySlot", "AwaitingRetry", "Scheduled", "Late")
+# A container's image is pulled in this time.
+MINUTES_PENDING = 15
 # Jinja expressions for the message of a notification.
 ABOUT_RUN = "flow_run.name ~ ': ' ~ flow_run.state.message"
 ABOUT_EVENT = "event.payload.message"
@@ -72,6 +75,25 @@ def automations(
                 ChangeFlowRunState(
                     state=StateType.CRASHED,
                     message=f"No heartbeat: the process or the machine of the run stopped. {START_AGAIN}",
+                )
+            ],
+        ),
+        AutomationCore(
+            name="restock: run that does not start",
+            description="Marks a run that is pending for 15 minutes as crashed: its task or process did not start.",
+            trigger=EventTrigger(
+                after={f"{RUN}.Pending"},
+                expect={f"{RUN}.{sign}" for sign in (*SIGNS_OF_LIFE, *SIGNS_OF_A_START)},
+                match={"prefect.resource.id": f"{RUN}.*"},
+                for_each={"prefect.resource.id"},
+                posture=Posture.Proactive,
+                within=timedelta(minutes=MINUTES_PENDING),
+            ),
+            actions=[
+                ChangeFlowRunState(
+                    state=StateType.CRASHED,
+                    message=f"The run did not start within {MINUTES_PENDING} minutes: its process or container could "
+                    f"not be started (image, network, roles, capacity). See the worker's log. {START_AGAIN}",
                 )
             ],
         ),

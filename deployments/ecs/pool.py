@@ -6,6 +6,7 @@ Flow runs of this pool are Fargate tasks of the image of ``deployments/Dockerfil
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -17,7 +18,7 @@ from prefect.exceptions import ObjectNotFound
 POOL = "ecs"
 
 
-def job_template(
+def job_template(  # noqa: PLR0913, PLR0917
     image: str,
     cluster: str,
     vpc_id: str,
@@ -25,22 +26,32 @@ def job_template(
     task_role_arn: str,
     cpu: int,
     memory: int,
+    subnets: Sequence[str] = (),
+    security_groups: Sequence[str] = (),
+    public_ip: bool = False,
+    log_group: str = "/restock/restock",
+    auth_secret_arn: str | None = None,
 ) -> dict[str, Any]:
     """Return prefect-aws's template for ECS tasks with the given defaults. A deployment's job variables override them.
 
     Args:
         image: Address of the image in a container registry.
         cluster: Name or ARN of the ECS cluster.
-        vpc_id: Network of the tasks; its default subnets and security group are used.
+        vpc_id: Network of the tasks.
         execution_role_arn: Role that pulls the image and writes logs.
         task_role_arn: Role of the run: reads the sources, reads and writes the lake's bucket.
         cpu: Units of 1/1024 core.
         memory: MiB.
+        subnets: Subnets of the tasks; empty = all subnets of the network, with public addresses.
+        security_groups: Security groups of the tasks; empty = the default one of the network.
+        public_ip: Whether a task in one of the subnets gets a public address.
+        log_group: CloudWatch log group of the tasks; it must exist.
+        auth_secret_arn: Secret with the authentication string of the Prefect server.
     """
     from prefect_aws.workers import ECSWorker
 
     template = deepcopy(ECSWorker.get_default_base_job_template())
-    defaults = {
+    defaults: dict[str, Any] = {
         "image": image,
         "cluster": cluster,
         "vpc_id": vpc_id,
@@ -53,7 +64,17 @@ def job_template(
         "launch_type": "FARGATE",
         "configure_cloudwatch_logs": True,
         "cloudwatch_logs_prefix": "restock",
+        # The group exists: to create one, the execution role would need one more right.
+        "cloudwatch_logs_options": {"awslogs-group": log_group, "awslogs-create-group": "false"},
     }
+    if subnets:
+        defaults["network_configuration"] = {
+            "subnets": list(subnets),
+            "securityGroups": list(security_groups),
+            "assignPublicIp": "ENABLED" if public_ip else "DISABLED",
+        }
+    if auth_secret_arn:
+        defaults["prefect_api_auth_string_secret_arn"] = auth_secret_arn
     properties = template["variables"]["properties"]
     for name, value in defaults.items():
         properties[name]["default"] = value
@@ -66,6 +87,11 @@ def job_template(
 @click.option("--vpc-id", required=True, help="Set the network of the tasks.")
 @click.option("--execution-role-arn", required=True, help="Set the role that pulls the image and writes logs.")
 @click.option("--task-role-arn", required=True, help="Set the role of the run; it needs the lake's bucket.")
+@click.option("--subnets", multiple=True, metavar="ID", help="Set a subnet of the tasks. Repeatable.  [default: all]")
+@click.option("--security-groups", multiple=True, metavar="ID", help="Set a security group of the tasks. Repeatable.")
+@click.option("--public-ip", is_flag=True, help="Give tasks in the subnets a public address.")
+@click.option("--log-group", default="/restock/restock", show_default=True, help="Set the log group of the tasks.")
+@click.option("--auth-secret-arn", metavar="ARN", help="Set the secret with the server's authentication string.")
 @click.option("--cpu", default=4096, show_default=True, help="Set the CPU units of a task (1024 = one core).")
 @click.option("--memory", default=16384, show_default=True, help="Set the memory of a task, in MiB.")
 def create_pool(**options: Any) -> None:

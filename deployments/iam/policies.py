@@ -15,7 +15,7 @@ from typing import Any
 from tasks.deepar.sagemaker.names import slug
 
 FOLDER = Path(__file__).parent
-# Names of jobs are cut to 63 characters, those of tuning jobs to 32: at least so many of the settings' name are left.
+# Names of jobs are cut to 63 characters, those of tuning jobs to 32: at least these of the settings' name remain.
 JOB_CHARACTERS, TUNING_CHARACTERS = 15, 5
 # File to the service that assumes the role; None = a person, or a policy that is added to a role.
 SERVICES: dict[str, str | None] = {
@@ -60,7 +60,7 @@ class Installation:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def values(self) -> dict[str, str]:
-        """What stands for each ``${...}``."""
+        """The value of each ``${...}``."""
         name = slug(self.name)
         role = f"arn:{self.partition}:iam::{self.account}:role/{name}"
         return {

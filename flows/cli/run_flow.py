@@ -48,7 +48,8 @@ def run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, .
         api = wait_for_server()
         if api is not None:
             say(f"The run is recorded by the server of `make serve`: {api.removesuffix('/api')}")
-        return flow(settings_file=str(Path(settings_file).resolve()), overrides=list(overrides), **parameters)
+        file = settings_file if settings_file.startswith("s3://") else str(Path(settings_file).resolve())
+        return flow(settings_file=file, overrides=list(overrides), **parameters)
 
 
 def say_published(record: Any) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -21,6 +22,7 @@ from tasks.storage.lake import S3_SCHEME
 
 # Below this key a null in an override removes the key; in the file null means the defaults.
 MODELS = "models."
+BUCKET_PART = S3_SCHEME.rstrip("/")
 # Keys whose value is a number or a mapping: a mapping in an override replaces the file's number.
 _NUMBER_OR_MAPPING = {"quality.max_quarantined_share"}
 
@@ -71,7 +73,7 @@ def read_settings(
     settings do not depend on where a command is started.
 
     Args:
-        path: the YAML file.
+        path: the YAML file; also ``s3://bucket/key``, then relative paths in it are in the same bucket.
         overrides: ``key.path=value`` texts; the value is YAML, a mapping is merged into the file's, and
             null removes a model: with ``models.arima=null`` no ARIMA is fitted.
         cwd: working directory; the process's own if None.
@@ -82,8 +84,9 @@ def read_settings(
             wrong; all wrong values are listed, each with its key, what is expected and what was found.
     """
     here = (cwd or Path.cwd()).absolute()
-    file = here / path.expanduser()
-    tree = _with_absolute_paths(_read_yaml(file), file.parent)
+    in_bucket = _is_in_bucket(path)
+    file = path if in_bucket else here / path.expanduser()
+    tree = _with_absolute_paths(_read_from_bucket(path) if in_bucket else _read_yaml(file), file.parent)
     tree.setdefault("storage", _absolute(Settings.model_fields["storage"].default, file.parent))
     changes = [(override, _with_absolute_paths(parse_override(override), here)) for override in overrides]
     tree, warnings, problems = complete_tree(Settings, tree, str(file), changes)
@@ -221,6 +224,22 @@ def _read_yaml(file: Path) -> Tree:
     return {str(key): value for key, value in content.items()}
 
 
+def _is_in_bucket(path: Path) -> bool:
+    """Whether a path is an ``s3://`` address; :class:`pathlib.Path` keeps one of its slashes."""
+    return path.parts[:1] == (BUCKET_PART,)
+
+
+def _read_from_bucket(path: Path) -> Tree:
+    from tasks.storage.s3 import download_matching
+
+    address = _absolute(str(path), path.parent)
+    with TemporaryDirectory() as folder:
+        found = download_matching(address, Path(folder))
+        if address not in found:
+            raise ConfigError(f"The settings file {address} does not exist. Correct the address, or upload the file.")
+        return _read_yaml(found[address])
+
+
 def _where(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = str(getattr(error, "problem", None) or error).splitlines()[0]
@@ -287,7 +306,9 @@ def _with_absolute_paths(tree: Tree, folder: Path) -> Tree:
 def _absolute(address: str, folder: Path) -> str:
     if address.startswith(S3_SCHEME):
         return address
-    return os.path.normpath(folder / Path(address).expanduser())
+    path = Path(address) if _is_in_bucket(Path(address)) else folder / Path(address).expanduser()
+    absolute = os.path.normpath(path)
+    return f"{S3_SCHEME}{absolute[len(BUCKET_PART) + 1 :]}" if _is_in_bucket(path) else absolute
 
 
 def _wrong(file: Path, problems: Sequence[str]) -> ConfigError:

@@ -217,11 +217,16 @@ def test_a_run_on_ecs_is_a_fargate_task_of_our_image(prefect_server: dict[str, s
     from prefect_aws.workers.ecs_worker import ECSJobConfiguration
 
     roles = {name: f"arn:aws:iam::123456789012:role/{name}" for name in ("execution", "task")}
-    template = job_template("registry/restock:1", "shop", "vpc-1", roles["execution"], roles["task"], 4096, 16384)
+    given = ("registry/restock:1", "shop", "vpc-1", roles["execution"], roles["task"], 4096, 16384)
+    template = job_template(*given, ["subnet-1"], ["sg-1"], auth_secret_arn="arn:secret")
     variables = {"env": {"TZ": "America/Santiago"}, "memory": 30720}
     job = asyncio.run(ECSJobConfiguration.from_template_and_values(template, variables))
     assert job.task_definition["containerDefinitions"] == [{"image": "registry/restock:1", "name": "restock"}]
     assert job.task_definition["executionRoleArn"] == roles["execution"]
+    network = {"subnets": ["subnet-1"], "securityGroups": ["sg-1"], "assignPublicIp": "DISABLED"}
+    assert job.network_configuration == network
+    assert job.cloudwatch_logs_options["awslogs-create-group"] == "false"
+    assert job.prefect_api_auth_string_secret_arn == "arn:secret"
     request = job.task_run_request
     assert (request["launchType"], request["cluster"]) == ("FARGATE", "shop")
     assert request["overrides"]["taskRoleArn"] == roles["task"]

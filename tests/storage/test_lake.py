@@ -14,6 +14,8 @@ import pytest
 
 from schemas.errors import ConfigError, StorageError
 from schemas.records import FileRef, TableRef
+from tasks.configuration.settings_file import load_settings
+from tasks.storage.aws import client
 from tasks.storage.lake import Lake, open_lake
 
 
@@ -204,3 +206,17 @@ def test_the_endpoint_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch
         assert lake.read_table(lake.write_table("t", frame())).shape == (3, 7)
     finally:
         server.stop()
+
+
+def test_settings_may_lie_in_a_bucket_and_relative_paths_with_them(bucket: str) -> None:
+    text = "name: shoes\nsources:\n" + "".join(
+        f"  {name}: {{path: data/{name}.csv}}\n" for name in ("sales", "products", "stores")
+    )
+    key = "company/settings.yaml"
+    client("s3").put_object(Bucket=bucket.removeprefix("s3://"), Key=key, Body=text.encode())
+    found = load_settings(Path(f"{bucket}/{key}"), ["seed=8"])
+    assert found.sources.sales.path == f"{bucket}/company/data/sales.csv"
+    assert found.storage == f"{bucket}/company/lake"
+    assert found.seed == 8
+    with pytest.raises(ConfigError, match=rf"The settings file {bucket}/other\.yaml does not exist"):
+        load_settings(Path(f"{bucket}/other.yaml"))

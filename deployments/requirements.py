@@ -1,0 +1,35 @@
+"""List what an image installs: ``python deployments/requirements.py [EXTRA ...]``. Needs the standard library alone.
+
+The versions come from requirements.lock, which is given to pip as constraints. Without extras: a run with local models
+and a lake in a folder. ``aws``: storage and sources in buckets, DeepAR on SageMaker. ``deepar``: DeepAR in the
+container, on torch.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+# Restock imports `sagemaker.core` alone; the package that the extra names brings mlflow and training libraries too.
+LIGHTER = {"sagemaker": "sagemaker-core"}
+# XGBoost asks for NVIDIA's communication library and loads it on several GPUs only.
+UNUSED = ("nvidia-nccl-cu12",)
+
+
+def wanted(extras: list[str]) -> list[str]:
+    """The requirements of the project and of some extras, without versions where another package takes their place."""
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    found = [*project["dependencies"], *(one for extra in extras for one in project["optional-dependencies"][extra])]
+    return [next((new for old, new in LIGHTER.items() if _name(one) == old), one) for one in found]
+
+
+def _name(requirement: str) -> str:
+    found = re.match(r"[A-Za-z0-9._-]+", requirement)
+    return found[0] if found else requirement
+
+
+if __name__ == "__main__":
+    print("\n".join(wanted(sys.argv[1:])))  # noqa: T201
