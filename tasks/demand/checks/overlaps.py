@@ -8,7 +8,7 @@ day is later, else which comes later in the order of paths. Identical lines with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -47,12 +47,16 @@ class Overlap:
 
 
 def overlapping_exports(
-    frame: pd.DataFrame, file: IndexArray, days: NDArray[np.datetime64], store: IndexArray, skip: BoolArray
+    lines: Callable[[], pd.DataFrame],
+    file: IndexArray,
+    days: NDArray[np.datetime64],
+    store: IndexArray,
+    skip: BoolArray,
 ) -> list[Overlap]:
     """Find the overlaps of the files of a table.
 
     Args:
-        frame: all rows as written, with all their columns.
+        lines: gives all rows with all the columns that the files have in common; called only if files overlap.
         file: shape (rows,); index of each row's file, in the order of paths.
         days: shape (rows,); date of each row, NaT where unreadable.
         store: shape (rows,); code of the store.
@@ -65,7 +69,7 @@ def overlapping_exports(
     if not _any_overlap(list(spans.values())):
         return []
     found = []
-    for one, other, same in _same_lines(frame.iloc[used], files):
+    for one, other, same in _same_lines(lines().iloc[used], files):
         older, newer = sorted((one, other), key=lambda at: (spans[at][1], spans[at][0], at))
         common = np.intersect1d(day[files == older], day[files == newer])
         on_common = np.isin(day, common)

@@ -77,7 +77,7 @@ def left_out(
     """
     rows = np.zeros(len(raw.frame), dtype=bool)
     reasons: list[tuple[str, int]] = []
-    copies = tuple(_copies(raw))
+    copies = tuple(_copies(raw, names, rules, source))
     for later, earlier in copies:
         found = (raw.file == later) & ~rows
         rows |= found
@@ -120,12 +120,20 @@ def older_exports(
     store = raw.frame[names[c.STORE_ID]]
     codes = store.cat.codes.to_numpy() if is_text(store) else pd.factorize(store)[0]
     nothing = np.zeros(len(raw.frame), dtype=bool)
+    shared = set.intersection(*(set(raw.files[file].columns) for file in np.unique(raw.file)))
+    frame = raw.frame[[name for name in raw.frame.columns if name in shared]]
     return overlapping_exports(
-        raw.frame, raw.file.astype(np.int64), days.to_numpy(dtype="datetime64[ns]"), codes, nothing
+        lambda: _comparable(frame, names, rules, source),
+        raw.file.astype(np.int64),
+        days.to_numpy(dtype="datetime64[ns]"),
+        codes,
+        nothing,
     )
 
 
-def _copies(raw: RawTable) -> Iterator[tuple[int, int]]:
+def _copies(
+    raw: RawTable, names: Mapping[str, str], rules: Mapping[str, ColumnRule], source: SourceSettings
+) -> Iterator[tuple[int, int]]:
     """Yield the index of each file with the rows of an earlier file, and the index of that file."""
     sizes = np.bincount(raw.file, minlength=len(raw.files))
     first: dict[object, int] = {}
@@ -134,21 +142,40 @@ def _copies(raw: RawTable) -> Iterator[tuple[int, int]]:
             continue
         earlier = first.setdefault(file.sha256 or index, index)
         if earlier == index:
-            alike = first.setdefault((int(sizes[index]), file.columns), index)
-            if alike != index and _same_rows(raw, alike, index):
+            alike = first.setdefault((int(sizes[index]), frozenset(file.columns)), index)
+            if alike != index and _same_rows(raw, (alike, index), names, rules, source):
                 earlier = alike
         if earlier != index:
             yield index, earlier
 
 
-def _same_rows(raw: RawTable, one: int, other: int) -> bool:
-    mine, theirs = np.flatnonzero(raw.file == one), np.flatnonzero(raw.file == other)
-    for name in raw.frame.columns:
-        column = raw.frame[name]
-        codes = column.cat.codes.to_numpy() if is_text(column) else pd.factorize(column)[0]
-        if not np.array_equal(codes[mine], codes[theirs]):
-            return False
-    return True
+def _same_rows(
+    raw: RawTable,
+    files: tuple[int, int],
+    names: Mapping[str, str],
+    rules: Mapping[str, ColumnRule],
+    source: SourceSettings,
+) -> bool:
+    """Whether two files have the same rows in the same order, however their dates and numbers are written."""
+    parts = [raw.frame.loc[raw.file == file].reset_index(drop=True) for file in files]
+    one, other = (_comparable(part, names, rules, source) for part in parts)
+    return one.equals(other)
+
+
+def _comparable(
+    frame: pd.DataFrame, names: Mapping[str, str], rules: Mapping[str, ColumnRule], source: SourceSettings
+) -> pd.DataFrame:
+    """Dates and numbers as values, and all else as text: the same in CSV, Excel and Parquet files."""
+    columns: dict[str, pd.Series] = {}
+    for name in frame.columns:
+        rule = next((rule for ours, rule in rules.items() if names[ours] == name), None)
+        column = frame[name]
+        if rule is not None and rule.kind in ("date", "number"):
+            columns[name] = parse_column(column, rule, source).values
+        else:
+            text = column if is_text(column) else as_text(column)
+            columns[name] = pd.Series(text.astype(object).to_numpy(), index=column.index).str.strip()
+    return pd.DataFrame(columns)
 
 
 def _matches(column: pd.Series, values: list[str]) -> NDArray[np.bool_]:

@@ -148,6 +148,9 @@ def test_a_copy_of_a_file_counts_once(sha: tuple[str, str]) -> None:
     assert alarms(result) == [("duplicate_file", 1)]
     assert "sales: a (1).csv is a copy of a.csv" in result.alarms[0].message
     assert alarms(read(sales=two_files(("1", "2"), [SALE, sale(units="7")]))) == []
+    # The same rows as another program writes them.
+    other = [sale(date="2024-01-01 00:00:00", units="5.0"), sale(date="20240101", units="6")]
+    assert counts(read(sales=two_files(sha, other)), "sales") == (4, 2, 0, 2)
 
 
 # Numbers
