@@ -268,8 +268,26 @@ _FACTS = (
     AlarmFacts(
         "unit_change",
         Severity.HOLD,
-        "All SKUs of a brand sell many times as much, or a fraction, from one date on.",
+        "All SKUs of a brand or store sell many times as much, or a fraction, from one date on.",
         "Convert the quantities to one unit of measure.",
+    ),
+    AlarmFacts(
+        "huge_lines",
+        Severity.WARNING,
+        "Sale lines have a quantity that is a thousand times as large as usual, such as a scanned code.",
+        "Correct the quantity of these lines in the source.",
+    ),
+    AlarmFacts(
+        "calendar_contradicted",
+        Severity.HOLD,
+        "A store sells on most of the days on which the calendar closes it.",
+        "Correct `open` in the calendar: 0 for closed days, 1 for open days.",
+    ),
+    AlarmFacts(
+        "availability_contradicted",
+        Severity.HOLD,
+        "Most sales are on days on which the table of availability says out of stock.",
+        "Correct `in_stock`: 1 for in stock, 0 for out of stock.",
     ),
     AlarmFacts(
         "skus_vanished",

@@ -26,14 +26,20 @@ _GROUPS = (c.BRAND, c.FAMILY)
 
 
 def changed_units(prepared: Prepared) -> list[Alarm]:
-    """Return an alarm for every brand whose units change by a large factor from one period to the next.
+    """Return an alarm for every brand, else every store, whose units change by a large factor between two periods.
 
     Compared are units per store, SKU and period with a sale. The change counts if almost all SKUs of the brand (of the
-    family, or of the network, without brands) share it, and if the prices per unit do not contradict it.
+    family, or of the network, without brands) or of the store share it.
     """
     cells = prepared.cells
     group, names = _groups(prepared)
-    of_cell = group[cells.pair_sku[cells.cell_pair]]
+    by_brand = _sudden_changes(cells, group[cells.pair_sku[cells.cell_pair]], names, "")
+    return by_brand or _sudden_changes(cells, cells.cell_store, cells.stores, "store ", LIMITS.fewest_skus)
+
+
+def _sudden_changes(
+    cells: SaleCells, of_cell: IndexArray, names: np.ndarray, what: str, fewest: int = 1
+) -> list[Alarm]:
     sold = cells.units > 0
     shape = (len(names), cells.history)
     key = (of_cell * cells.history + cells.cell_period)[sold]
@@ -44,10 +50,40 @@ def changed_units(prepared: Prepared) -> list[Alarm]:
     at = np.where(np.isfinite(change), change, -1.0).argmax(axis=1)
     found = []
     for row in np.flatnonzero(change[np.arange(len(at)), at] >= np.log(LIMITS.units_jump)):
-        changed = _changed_skus(cells, group == row, int(at[row]), width)
-        if changed is not None:
-            found.append(_unit_alarm(cells, str(names[row]), int(at[row]), *changed))
+        changed = _changed_skus(cells, of_cell == row, int(at[row]), width)
+        if changed is not None and len(changed[0]) >= fewest:
+            found.append(_unit_alarm(cells, f"{what}{names[row]}", int(at[row]), *changed))
     return found
+
+
+def huge_lines(sales: pd.DataFrame) -> list[Alarm]:
+    """Return an alarm for sale lines whose quantity is far beyond all others of the SKU, such as a scanned code."""
+    units = sales[c.UNITS].to_numpy(dtype=np.float64)
+    sku, names = pd.factorize(sales[c.SKU])
+    largest = np.zeros(len(names))
+    np.maximum.at(largest, sku, units)
+    some = np.isin(sku, np.flatnonzero(largest >= LIMITS.huge_line)) & (units > 0)
+    if not some.any():
+        return []
+    median = pd.Series(units[some]).groupby(sku[some]).median().reindex(range(len(names))).to_numpy()
+    rows = sales[(units >= LIMITS.huge_line) & (units >= LIMITS.huge_line * median[sku])]
+    if rows.empty:
+        return []
+    shown = [
+        f"{units:,.0f} of {sku} in store {store} on {day.date()}"
+        for units, sku, store, day in zip(rows[c.UNITS], rows[c.SKU], rows[c.STORE_ID], rows[c.DATE], strict=True)
+    ]
+    return [
+        raise_alarm(
+            "huge_lines",
+            f"sales: {numbered(len(rows), '# line[s] [has|have]')} at least {LIMITS.huge_line:,.0f} times the usual "
+            f"quantity: {first_few(shown)}. Was a code entered as the quantity? Correct it in the source",
+            stores=sorted(rows[c.STORE_ID].astype(str).unique()),
+            skus=sorted(rows[c.SKU].astype(str).unique()),
+            dates=(rows[c.DATE].min().date(), rows[c.DATE].max().date()),
+            count=len(rows),
+        )
+    ]
 
 
 def vanished_skus(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
@@ -152,9 +188,9 @@ def _ratio(units: FloatArray, count: FloatArray, width: int, fewest: int) -> Flo
 
 
 def _changed_skus(cells: SaleCells, chosen: np.ndarray, at: int, width: int) -> tuple[np.ndarray, float] | None:
-    """SKUs of a group whose units per cell change by a large factor, and the factor; None unless almost all do."""
+    """SKUs of the chosen cells whose units change by a large factor, and the factor; None unless almost all do."""
     sku = cells.pair_sku[cells.cell_pair]
-    near = chosen[sku] & (cells.units > 0) & (np.abs(cells.cell_period - at + 0.5) < width)
+    near = chosen & (cells.units > 0) & (np.abs(cells.cell_period - at + 0.5) < width)
     after = near & (cells.cell_period >= at)
     size = len(cells.skus)
     mean = [

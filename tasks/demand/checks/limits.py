@@ -55,6 +55,8 @@ class CheckLimits:
         units_jump: units per line that change by this factor or more from one day to the next for a whole brand are
             another unit ...
         units_skus: ... if at least this fraction of its SKUs change.
+        huge_line: a line is a mistake from this number of units on, if it is this multiple of its SKU's median line.
+        contradicted: the calendar or the table of availability is wrong if sales contradict this fraction of it.
         vanished_periods: a SKU vanished if it has no row in this many last periods, which is implausible; by frequency.
         vanished_share: fraction of the SKUs that vanish on one date from which an alarm is raised.
         fewest_skus: fewest SKUs for a statement about a group of them.
@@ -98,6 +100,8 @@ class CheckLimits:
     price_lines: float = 0.1
     units_jump: float = 6.0
     units_skus: float = 0.8
+    huge_line: float = 1000.0
+    contradicted: float = 0.5
     vanished_periods: Mapping[str, int] = field(default_factory=lambda: _by_kind(14, 4, 3))
     vanished_share: float = 0.2
     fewest_skus: int = 5

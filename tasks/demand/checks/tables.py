@@ -12,8 +12,9 @@ from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import IndexArray
 from tasks.demand.axis import Axis
+from tasks.demand.checks.contradictions import contradicted_availability, contradicted_calendar
 from tasks.demand.checks.dates import coarse_dates, swapped_days
-from tasks.demand.checks.levels import changed_units, local_gap_alarm, vanished_skus
+from tasks.demand.checks.levels import changed_units, huge_lines, local_gap_alarm, vanished_skus
 from tasks.demand.checks.stock import stock_alarms
 from tasks.demand.checks.stores import store_alarms
 from tasks.demand.cleaning.exposure import StorePeriods
@@ -36,6 +37,9 @@ def table_alarms(prepared: Prepared, stores: StorePeriods, local: IndexArray) ->
         *(coarse_dates(prepared.tables["sales"]) if prepared.settings.period.kind == "D" else []),
         *store_alarms(prepared, stores),
         *local_gap_alarm(prepared, local),
+        *contradicted_calendar(prepared, stores),
+        *contradicted_availability(prepared),
+        *huge_lines(prepared.tables["sales"]),
         *changed_units(prepared),
         *vanished_skus(prepared, stores),
         *stock_alarms(prepared),

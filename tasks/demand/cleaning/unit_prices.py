@@ -13,15 +13,18 @@ from tasks.demand.checks.limits import LIMITS
 
 # Prices of boxes differ from a whole multiple of the price of a piece by at most this fraction.
 _NEAR_WHOLE = 0.1
+# Units per line in pieces that differ by less than this factor are alike.
+_SIMILAR = 3.0
 
 
 def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
     """Convert the lines of a SKU that are in boxes to pieces, where the price per unit is evidence of it.
 
     The evidence: among the lines of one SKU are two prices per unit, and the higher one is a whole multiple n, at least
-    ``LIMITS.price_jump``, of the lower one. The units of the lines with the higher price are multiplied by n. Where the
-    prices differ as much but are no multiple, nothing changes, and an alarm says so. A price that falls over time is a
-    markdown.
+    ``LIMITS.price_jump``, of the lower one. The units of the lines with the higher price are multiplied by n, if both
+    prices occur at the same time, or if the units fall as the price rises: otherwise prices rose, or are in another
+    currency. Where the prices differ as much but are no multiple, nothing changes, and an alarm says so. A price that
+    falls over time is a markdown.
     """
     if c.NET_AMOUNT not in lines.columns:
         return lines, []
@@ -53,7 +56,7 @@ def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
     steady = (upper.quantile(0.75) <= (1 + _NEAR_WHOLE) * upper.quantile(0.25)) & (
         (factor / whole - 1).abs() <= _NEAR_WHOLE / 2
     )
-    boxes = steady & (whole >= LIMITS.price_jump)
+    boxes = steady & (whole >= LIMITS.price_jump) & _can_be_boxes(prices, units, day, high, factor)
     alarms = []
     if boxes.any():
         rows = prices.loc[chosen & prices["item"].isin(boxes.index[boxes]).to_numpy()]
@@ -65,6 +68,21 @@ def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
         rows = prices.loc[chosen & prices["item"].isin(boxes.index[~boxes]).to_numpy()]
         alarms.append(_alarm("price_per_unit_jumps", lines, rows, names, factor, "is taken as it is"))
     return lines, alarms
+
+
+def _can_be_boxes(
+    prices: pd.DataFrame, units: FloatArray, day: IndexArray, high: BoolArray, factor: pd.Series
+) -> pd.Series:
+    """Items whose two prices occur at the same time, or whose units per line fall by the factor of the price."""
+    item = prices["item"].to_numpy()
+    begun = pd.Series(day[high]).groupby(item[high]).min()
+    later = ~high & (day >= begun.reindex(item).to_numpy())
+    low_later = pd.Series(later).groupby(item).sum().reindex(factor.index)
+    high_lines = pd.Series(high).groupby(item).sum().reindex(factor.index)
+    together = low_later >= LIMITS.price_lines * (low_later + high_lines)
+    sold = units[prices["at"].to_numpy()]
+    size = [pd.Series(sold[part]).groupby(item[part]).median().reindex(factor.index) for part in (high, ~high)]
+    return together | ((size[0] * factor / size[1]).between(1 / _SIMILAR, _SIMILAR))
 
 
 def _mean_by(key: pd.Series, values: IndexArray, chosen: BoolArray, size: int) -> FloatArray:
@@ -81,8 +99,8 @@ def _alarm(name: str, lines: pd.DataFrame, rows: pd.DataFrame, names: pd.Index, 
     return raise_alarm(
         name,
         f"sales: the price per unit of {numbered(len(skus), '# SKU[s]')} ({first_few(skus)}) is "
-        f"{', '.join(factors[:5])} times as high in {len(rows):,} of their lines: another unit of measure? The "
-        f"quantity of these lines {done}",
+        f"{', '.join(factors[:5])} times as high in {len(rows):,} of their lines: another unit of measure or currency? "
+        f"The quantity of these lines {done}",
         skus=skus,
         stores=sorted(lines[c.STORE_ID].iloc[rows["at"]].astype(str).unique()),
         dates=(days.min().date(), days.max().date()),

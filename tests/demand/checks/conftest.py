@@ -40,6 +40,18 @@ def chain(stores: int = 3, skus: int = 6, seed: int = 5) -> Tables:
     }
 
 
+def sales_of(tables: Tables, sales: pd.DataFrame) -> Tables:
+    """The tables with other sale lines."""
+    return {**tables, "sales": sales.reset_index(drop=True)}
+
+
+def demand(build: PanelBuild, store: str, sku: str) -> pd.Series:
+    """Demand of one SKU in one store, by period."""
+    series = build.panel.series
+    at = series.index[(series[c.STORE_ID] == store) & (series[c.CATEGORY] == sku)][0]
+    return pd.Series(build.panel.demand[at], index=build.panel.history_periods)
+
+
 def settings(**replaced: object) -> Settings:
     return Settings(**{"name": "chain", "horizon": 14, "category": [c.SKU], "sources": SOURCES, **replaced})
 

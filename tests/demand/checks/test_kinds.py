@@ -8,11 +8,7 @@ import pytest
 
 from schemas import columns as c
 from schemas.errors import DataContractError
-from tests.demand.checks.conftest import AS_OF, chain
-
-
-def sales_of(tables, sales):
-    return {**tables, "sales": sales.reset_index(drop=True)}
+from tests.demand.checks.conftest import AS_OF, chain, demand, sales_of
 
 
 def with_rows(tables, *rows):
@@ -20,12 +16,6 @@ def with_rows(tables, *rows):
     more = pd.DataFrame(rows, columns=[c.DATE, c.STORE_ID, c.SKU, c.UNITS, c.NET_AMOUNT])
     more = more.assign(**{c.DATE: pd.to_datetime(more[c.DATE])}).astype({c.UNITS: float, c.NET_AMOUNT: float})
     return sales_of(tables, pd.concat([tables["sales"], more]))
-
-
-def demand(build, store, sku):
-    series = build.panel.series
-    at = series.index[(series[c.STORE_ID] == store) & (series[c.CATEGORY] == sku)][0]
-    return pd.Series(build.panel.demand[at], index=build.panel.history_periods)
 
 
 def test_a_plausible_chain_raises_no_alarm(tables, names):
@@ -379,46 +369,3 @@ def test_a_store_that_stops_or_starts_to_open_on_a_weekday(tables, build):
     week = [False] * 6 + [True]
     assert stops.panel.closed[0, -14:].tolist() == week * 2
     assert not starts.panel.closed[0, -14:].any()
-
-
-# Labels of periods
-
-
-def by_week(tables, weekday: int, ends: bool):
-    """The daily lines summed to weeks that begin or end on a weekday; promotions of k0 and k1 triple their units."""
-    starts = pd.date_range("2023-08-07", periods=12, freq="27D")
-    promotions = pd.DataFrame(
-        [(sku, start, start + pd.Timedelta(days=2)) for sku in ("k0", "k1") for start in starts],
-        columns=[c.SKU, c.DATE_FROM, c.DATE_TO],
-    )
-    sales = tables["sales"]
-    dates = [day for start in starts for day in pd.date_range(start, periods=3)]
-    promoted = sales[c.SKU].isin(["k0", "k1"]) & sales[c.DATE].isin(dates)
-    sales = sales.assign(**{c.UNITS: sales[c.UNITS] * np.where(promoted, 4, 1)})
-    days = sales[c.DATE].dt.dayofweek
-    shift = (weekday - days) % 7 if ends else -((days - weekday) % 7)
-    labels = sales[c.DATE] + pd.to_timedelta(shift, unit="D")
-    weeks = sales.assign(**{c.DATE: labels}).groupby([c.DATE, c.STORE_ID, c.SKU], as_index=False).sum()
-    return {**sales_of(tables, weeks), "promotions": promotions}
-
-
-def test_promotions_show_whether_dates_are_the_first_or_last_days_of_weeks(tables, build):
-    week = {"frequency": "W-SUN", "horizon": 8}
-    as_of = AS_OF
-    first = build(by_week(tables, 6, ends=False), date(2024, 6, 30), **week)
-    last = build(by_week(tables, 6, ends=True), as_of, **week)
-    assert [alarm.name for alarm in first.alarms] == []
-    assert [alarm.name for alarm in last.alarms] == ["period_labels"]
-    set_in_settings = build(by_week(tables, 6, ends=True), as_of, **week, period_label="end")
-    assert set_in_settings.alarms == []
-    promoted = last.panel.known["promotion_share"].values
-    np.testing.assert_array_equal(promoted, set_in_settings.panel.known["promotion_share"].values)
-    row = last.panel.known["promotion_share"].row_of_series[0]
-    assert demand(last, "s0", "k0")[promoted[row, : last.panel.history] > 0].mean() > demand(last, "s0", "k0").median()
-
-
-@pytest.mark.parametrize(("rule", "told"), [("W-WED", "frequency: W-WED"), ("MS", "MS"), ("ME", "MS")])
-def test_weekly_or_monthly_rows_that_are_read_as_days(tables, build, rule, told):
-    grouped = tables["sales"].groupby([pd.Grouper(key=c.DATE, freq=rule), c.STORE_ID, c.SKU])
-    alarms = build(sales_of(tables, grouped.sum().reset_index())).alarms
-    assert told in next(alarm.message for alarm in alarms if alarm.name == "coarse_dates")

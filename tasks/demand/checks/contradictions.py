@@ -1,0 +1,67 @@
+"""Alarms on tables that sales contradict: closed days with sales, and stock-outs of what sells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import first_few, numbered
+from tasks.demand.checks.limits import LIMITS
+from tasks.demand.cleaning.exposure import out_of_stock
+
+if TYPE_CHECKING:
+    from tasks.demand.cleaning.exposure import StorePeriods
+    from tasks.demand.cleaning.prepared import Prepared
+
+
+def contradicted_calendar(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
+    """Return an alarm for stores that sell on most of the days on which the calendar closes them."""
+    history = prepared.cells.history
+    closed = (prepared.calendar.closed & ~prepared.closing)[:, :history]
+    sold = stores.contradicted & closed
+    alive = np.arange(history) >= _first_row(prepared)[:, None]
+    cases, wrong = (closed & alive).sum(axis=1), sold.sum(axis=1)
+    odd = (cases >= LIMITS.fewest_lines) & (wrong >= LIMITS.contradicted * cases)
+    if not odd.any():
+        return []
+    names = [str(store) for store in prepared.cells.stores[odd]]
+    return [
+        raise_alarm(
+            "calendar_contradicted",
+            f"calendar: {numbered(int(odd.sum()), '# store[s]')} ({first_few(names)}) "
+            f"{numbered(int(odd.sum()), '[has|have]')} sales on {wrong[odd].sum():,} of {cases[odd].sum():,} days that "
+            "the calendar closes, and would be forecast as closed on them. Is `open` inverted? Write 0 for closed days",
+            stores=names,
+            count=int(wrong[odd].sum()),
+        )
+    ]
+
+
+def _first_row(prepared: Prepared) -> np.ndarray:
+    """First period with a row of each store, shape (S,)."""
+    cells = prepared.cells
+    first = np.full(len(cells.stores), cells.history)
+    np.minimum.at(first, cells.cell_store, cells.cell_period)
+    return first
+
+
+def contradicted_availability(prepared: Prepared) -> list[Alarm]:
+    """Return an alarm if most sales are on days on which the table of availability says out of stock."""
+    cells = prepared.cells
+    marked = out_of_stock(prepared.tables.get("availability"), cells, prepared.as_of)
+    if not len(marked):
+        return []
+    sold = cells.units > 0
+    inside = np.isin(cells.cell_pair * cells.history + cells.cell_period, marked) & sold
+    if inside.sum() < LIMITS.contradicted * sold.sum():
+        return []
+    return [
+        raise_alarm(
+            "availability_contradicted",
+            f"availability: {inside.sum():,} of {sold.sum():,} periods with sales of a store and SKU are marked as out "
+            "of stock, and their demand is unknown. Is `in_stock` inverted? Write 1 for in stock",
+            count=int(inside.sum()),
+        )
+    ]
