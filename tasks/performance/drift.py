@@ -35,6 +35,9 @@ LEAST_CHANGE = {UNITS: 0.3, ZERO_SHARE: 0.3, PRICE: 0.15, PROMOTED: 0.5}
 SEASONAL = (UNITS, ZERO_SHARE, PROMOTED)
 # Share of the series or stores that appeared or vanished, and of planned promotions that are missing.
 LEAST_SHARE, LEAST_MISSING = 0.1, 0.5
+# Least mean number of years between two false alarms of each detector. Two detectors would need 2; losses of successive
+# weeks may be correlated, which makes false alarms about twice as frequent (benchmarks/drift.py).
+YEARS_PER_FALSE_ALARM = 4.0
 # Fewest values on each side of a comparison.
 FEWEST = 20
 
@@ -77,7 +80,8 @@ def input_drift(panel: Panel) -> Findings:
     windows = dict(_windows(panel, length))
     if CURRENT not in windows:
         return Findings(pd.DataFrame(), pd.DataFrame())
-    profiles, rows = [], []
+    profiles: list[dict[str, object]] = []
+    rows: list[dict[str, object]] = []
     for level, store, feature, values in _features(panel, windows):
         place = {c.LEVEL: level, c.STORE_ID: store, c.CATEGORY: "", c.FEATURE: feature}
         profiles += [{**place, c.WINDOW: name, **_profile(own)} for name, own in values.items() if len(own)]
@@ -251,7 +255,7 @@ def error_drift(weeks: pd.DataFrame, until: date, per_year: int) -> pd.DataFrame
     """Watch the errors of the champions one week ahead.
 
     The loss of a week is its absolute error over the error that its forecasts imply, so that seasons and levels do not
-    matter; the second loss is the absolute bias over the same. Both detectors have half of the allowed false alarms.
+    matter; the second loss is the absolute bias over the same.
 
     Args:
         weeks: accuracy of the champions over all series at lag 1, one row per week, oldest first.
@@ -268,7 +272,7 @@ def error_drift(weeks: pd.DataFrame, until: date, per_year: int) -> pd.DataFrame
     rows = []
     for feature, units in ((FORECAST_ERROR, weeks[c.ABSOLUTE_ERROR]), (FORECAST_BIAS, weeks[c.ERROR].abs())):
         losses = (units / implied).tolist()
-        found = detect(losses, 2.0 * per_year)
+        found = detect(losses, YEARS_PER_FALSE_ALARM * per_year)
         usual = float(np.nanmedian(losses[:-1])) if len(losses) > 1 else np.nan
         rows.append(
             {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -87,8 +88,13 @@ def e_value(p: float, count: int) -> float:
     >>> round(e_value(0.5, 2), 3), round(e_value(1.0, 2), 3)
     (1.123, 0.877)
     """
-    ranks = np.arange(1, count + 1) / count
-    return float(_bet(np.array([p]))[0] / _bet(ranks).mean())
+    return float(_bet(np.array([p]))[0]) / _mean_bet(count)
+
+
+@lru_cache(maxsize=4096)
+def _mean_bet(count: int) -> float:
+    """Mean bet over the ranks 1 to ``count``."""
+    return float(_bet(np.arange(1, count + 1) / count).mean())
 
 
 def _bet(p: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
-from schemas.performance import Step
+from schemas.performance import Basis, Step
 from schemas.plan import PlanProblem
 from schemas.settings import InventorySettings
 from tasks.evaluation.metrics.definitions import bias, coverage, wape, wql
@@ -147,9 +147,10 @@ def test_service_estimates_lost_units_where_demand_is_unknown() -> None:
 
 def test_the_gap_is_against_the_bound() -> None:
     own = {name: np.array([1.0, 2.0]) for name in (c.TRANSPORT, c.LOST_SALES, c.HOLDING, c.OVER_CAPACITY)}
-    rows = cost_rows({"realized": {**own, c.TOTAL: np.array([4.0, 8.0])}}, np.array([4.0, 5.0]), 10.0, ("1", "2"), 7)
-    realized = rows[rows[c.BASIS] == "realized"]
-    assert realized[c.GAP].tolist() == pytest.approx([0.2, 0.0, 0.6])
+    rows = cost_rows(
+        {Basis.REALIZED: {**own, c.TOTAL: np.array([4.0, 8.0])}}, np.array([4.0, 5.0]), 10.0, ("1", "2"), 7
+    )
+    assert rows[rows[c.BASIS] == "realized"][c.GAP].tolist() == pytest.approx([0.2, 0.0, 0.6])
     assert rows[rows[c.BASIS] == "bound"][c.TOTAL].tolist() == [10.0, 4.0, 5.0]
 
 
