@@ -108,7 +108,11 @@ def served(folder: Path, settings: Path) -> Iterator[tuple[str, subprocess.Popen
     log = folder / "serve.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, "--files-port", str(free_port())], cwd=ROOT, env=environment, stdout=output, stderr=output
+            [*command, "--files-port", str(free_port()), "--app-port", str(free_port())],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=output,
         )
     try:
         until = time.monotonic() + SECONDS_TO_START

@@ -1,16 +1,18 @@
-"""``make serve``: run server, worker, deployments, automations and the file server on this machine until Ctrl-C."""
+"""``make serve``: run server, worker, deployments, file server and planners' app on this machine until Ctrl-C."""
 
 from __future__ import annotations
 
 import os
 import platform
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -27,7 +29,7 @@ from flows.environment import QUIET
 from flows.server import announced
 from schemas.errors import PipelineError
 from tasks.configuration.settings_file import load_settings
-from tasks.publication.addresses import FILES_ROOT, FILES_URL
+from tasks.publication.addresses import APP_URL, FILES_ROOT, FILES_URL
 from tasks.storage.lake import S3_SCHEME
 
 ROOT = Path(__file__).parents[1]
@@ -60,8 +62,17 @@ LONGEST_PAUSE = 60.0
 @click.option(
     "--files-port", type=int, help="Set the port of the published files, on 127.0.0.1.  [default: --port plus 1]"
 )
-def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: int, files_port: int | None) -> None:
-    """Serve the weekly run on this machine until Ctrl-C: server, worker, schedule and published files.
+@click.option("--app-port", type=int, help="Set the port of the planners' app, on 127.0.0.1.  [default: --port plus 2]")
+def serve(
+    settings_file: str | None,
+    timezone: str,
+    cron: str,
+    host: str,
+    port: int,
+    files_port: int | None,
+    app_port: int | None,
+) -> None:
+    """Serve the weekly run on this machine until Ctrl-C: server, worker, schedule, published files and planners' app.
 
     Prefect stores its database in PREFECT_HOME, or in the database of PREFECT_API_DATABASE_CONNECTION_URL. If
     RESTOCK_WEBHOOK_URL is set, notifications are posted to it. If RESTOCK_FILES_URL is set, artifacts link to it.
@@ -90,7 +101,10 @@ def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _as_interrupt)
     running: list[subprocess.Popen[bytes]] = []
-    worker: _Worker | None = None
+    children: list[_Child] = []
+    app_port = _app_port(port + 2 if app_port is None else app_port)
+    if app_port is not None:
+        environment[APP_URL] = os.environ.get(APP_URL, f"http://{HOST}:{app_port}")
     with _files(settings, port + 1 if files_port is None else files_port) as files:
         environment |= files
         try:
@@ -102,18 +116,21 @@ def serve(settings_file: str | None, timezone: str, cron: str, host: str, port: 
             _python(["-m", "deployments.automations"], environment)
             name = f"restock-{platform.node()}"
             _end_dead_runs(environment, name)
-            worker = _Worker(name, environment)
+            children.append(_worker(name, environment))
+            if app_port is not None:
+                children.append(_app(settings, app_port, environment))
             own = _own_deployments(address, company_of(str(settings)))
             pages = _pages(address, own, prefilled=None if settings_file else _demo_dates())
             paused = not all(schedule["active"] for schedule in own["weekly"]["schedules"])
             for line in _welcome(address, pages, environment, paused):
                 click.echo(line)
-            with announced({"PREFECT_API_URL": environment["PREFECT_API_URL"], **files}):
-                _watch(running[0], worker)
+            known = {name: environment[name] for name in ("PREFECT_API_URL", APP_URL) if name in environment}
+            with announced({**known, **files}):
+                _watch(running[0], children)
         except KeyboardInterrupt:
             click.echo("Stopping ...")
         finally:
-            _stop([*running, *([worker.process] if worker is not None else [])])
+            _stop([*running, *(child.process for child in children)])
 
 
 def _check_schedule(cron: str, timezone: str) -> None:
@@ -153,11 +170,13 @@ def _files(settings: Path, port: int) -> Iterator[dict[str, str]]:
 def _welcome(address: str, pages: dict[str, str], environment: dict[str, str], paused: bool) -> list[str]:
     how = "(Run, Custom run, Submit)"
     files = [f"Files:          {environment[FILES_URL]}/"] if FILES_URL in environment else []
+    app = environment.get(APP_URL, "not installed; install it with: pip install 'restock[app]'")
     return [
         "",
         f"Prefect UI:     {address}",
         f"Weekly run:     {pages['weekly']} {how}",
         f"Backfill:       {pages['backfill']} {how}",
+        f"Planners' app:  {app}",
         *files,
         f"Scheduled:      '{environment['RESTOCK_CRON']}' in {environment['RESTOCK_TIMEZONE']}"
         + (" (PAUSED; resume it on the page of the weekly run)" if paused else ""),
@@ -247,16 +266,18 @@ def _wait_for_server(address: str, server: subprocess.Popen[bytes]) -> None:
         time.sleep(SECONDS_BETWEEN_CHECKS)
 
 
-class _Worker:
-    """The worker's process, started again when it ends: a run that used all memory may have taken it along."""
+class _Child:
+    """A process that is started again when it ends: a run that used all memory may have taken the worker along."""
 
-    def __init__(self, name: str, environment: dict[str, str]) -> None:
-        self._name, self._environment = name, environment
+    def __init__(
+        self, name: str, module: str, arguments: Sequence[str], environment: dict[str, str], before: Callable[[], None]
+    ) -> None:
+        self._name, self._command, self._environment, self._before = name, (module, arguments), environment, before
         self._failures, self._started, self._begin_at = 0, 0.0, 0.0
         self.process = self._start()
 
     def look_after(self) -> None:
-        """Start the worker again if it ended, after a pause that doubles with every end in a row."""
+        """Start the process again if it ended, after a pause that doubles with every end in a row."""
         if self.process.poll() is None:
             if self._failures and time.monotonic() - self._started > SECONDS_OF_GOOD_HEALTH:
                 self._failures = 0
@@ -266,17 +287,47 @@ class _Worker:
             self._failures += 1
             self._begin_at = time.monotonic() + pause
             click.echo(
-                f"The worker stopped unexpectedly ({_how_it_ended(self.process.returncode)}). Server and UI go on; the "
-                f"worker starts again in {pause:.0f} s."
+                f"The {self._name} stopped unexpectedly ({_how_it_ended(self.process.returncode)}). Server and UI go "
+                f"on; the {self._name} starts again in {pause:.0f} s."
             )
         if time.monotonic() >= self._begin_at:
             self._begin_at = 0.0
-            _end_dead_runs(self._environment, self._name)
+            self._before()
             self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._started = time.monotonic()
-        return _start("prefect", ["worker", "start", "--pool", POOL, "--name", self._name], self._environment)
+        return _start(*self._command, self._environment)
+
+
+def _worker(name: str, environment: dict[str, str]) -> _Child:
+    arguments = ["worker", "start", "--pool", POOL, "--name", name]
+    return _Child("worker", "prefect", arguments, environment, lambda: _end_dead_runs(environment, name))
+
+
+def _app(settings: Path, port: int, environment: dict[str, str]) -> _Child:
+    """The planners' app, on this machine only."""
+    return _Child("app", "flows", ["app", "--settings", str(settings), "--port", str(port)], environment, lambda: None)
+
+
+def _app_port(wanted: int) -> int | None:
+    """The port of the app; None if its packages are not installed.
+
+    Raises:
+        ClickException: the port is in use.
+    """
+    if find_spec("dash") is None or find_spec("dash_ag_grid") is None:
+        return None
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted))
+        except OSError as error:
+            raise click.ClickException(
+                f"Port already in use: {HOST}:{wanted} ({error.strerror}). Choose another port for the planners' app "
+                "with --app-port."
+            ) from error
+    return wanted
 
 
 def _end_dead_runs(environment: dict[str, str], worker: str) -> None:
@@ -296,10 +347,11 @@ def _how_it_ended(code: int) -> str:
     return f"killed by signal {-code}, {signal.Signals(-code).name}{why}"
 
 
-def _watch(server: subprocess.Popen[bytes], worker: _Worker) -> None:
-    """Look after the worker until the server stops unexpectedly, then raise."""
+def _watch(server: subprocess.Popen[bytes], children: Sequence[_Child]) -> None:
+    """Look after worker and app until the server stops unexpectedly, then raise."""
     while server.poll() is None:
-        worker.look_after()
+        for child in children:
+            child.look_after()
         time.sleep(SECONDS_BETWEEN_CHECKS)
     raise click.ClickException(f"The Prefect server stopped unexpectedly ({_how_it_ended(server.returncode)}).")
 

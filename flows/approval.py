@@ -15,6 +15,7 @@ from schemas.errors import PublicationHeldError
 from schemas.outputs import REPORT
 from schemas.records import Approval, PublicationRecord
 from schemas.run import RunContext
+from tasks.publication.addresses import app_address
 from tasks.publication.announcement import file_link, replacement_notice
 from tasks.publication.approved import keep_reviewed
 from tasks.stages.support import say
@@ -97,6 +98,12 @@ def _question(run: RunContext, preview: PublicationRecord) -> str:
     notice = replacement_notice(open_lake(run.settings.storage), run.as_of, preview)
     return (
         f"**{run.settings.name}, {run.as_of}**: publish the replenishment file? {changed} {notice}"
-        f"\n\nReport: {file_link(preview, REPORT)}. Files: `{preview.folder}`. More: tab Artifacts of this run."
+        f"\n\n{_in_the_app(run)}Report: {file_link(preview, REPORT)}. Files: `{preview.folder}`. "
+        "More: tab Artifacts of this run."
         f"{warnings}"
     )
+
+
+def _in_the_app(run: RunContext) -> str:
+    address = app_address(run.as_of, preview=True, page="approve")
+    return "" if address is None else f"[Compare and approve in the app]({address}). "

@@ -31,11 +31,10 @@ def app(settings_file: str, port: int) -> None:
     from werkzeug.serving import make_server
 
     from flows.run_board import run_board
-    from tasks.app.addresses import APP_URL
     from tasks.app.context import THIS_MACHINE, AppContext
     from tasks.app.data.company import Company
     from tasks.app.server import QuietRequests, create_app
-    from tasks.publication.addresses import FILES_URL
+    from tasks.publication.addresses import APP_URL, FILES_URL
 
     company = Company(Path(settings_file).absolute())
     name = company.settings.name

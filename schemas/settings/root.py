@@ -93,6 +93,14 @@ class Settings(Strict):
         examples=["es"],
         json_schema_extra=first_page("en or es", "Column names and settings stay in English"),
     )
+    app_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s<>\"']+$",
+        max_length=300,
+        description="Address of the planners' app (`restock app`); the report links to it; absent: no link",
+        examples=["http://127.0.0.1:4202"],
+        json_schema_extra=IN_ITS_SECTION,
+    )
     storage: str = Field(
         default="./lake",
         description="Folder or `s3://bucket/prefix` for everything that Restock writes",

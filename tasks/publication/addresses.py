@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from urllib.parse import quote
 
 from tasks.publication.earlier_runs import PREVIEWS, RUNS
@@ -13,6 +14,20 @@ FILES_URL = "RESTOCK_FILES_URL"
 FILES_ROOT = "RESTOCK_FILES_ROOT"
 # Folders of the lake that are served; only runs read the other folders.
 SERVED = (RUNS, PREVIEWS, VERSIONS)
+# Base address of the planners' app: `make serve` sets it, or whoever runs a proxy in front of the app.
+APP_URL = "RESTOCK_APP_URL"
+
+
+def app_address(as_of: date, preview: bool = False, page: str = "") -> str | None:
+    """Return the address of a page of the app for a run; None if the address of the app is not known.
+
+    Args:
+        as_of: run date.
+        preview: whether the run is not published.
+        page: path of the page; empty = *This week*.
+    """
+    url = os.environ.get(APP_URL, "").rstrip("/")
+    return f"{url}/{page}?week={as_of}{'-preview' if preview else ''}" if url else None
 
 
 def web_address(path: str) -> str | None:

@@ -7,7 +7,7 @@ from datetime import date
 
 from schemas.outputs import MANIFEST, REPLENISHMENT, REPORT, TRANSFERS, WORKBOOK
 from schemas.records import PublicationRecord
-from tasks.publication.addresses import web_address
+from tasks.publication.addresses import app_address, web_address
 from tasks.publication.earlier_runs import published
 from tasks.publication.manifest import same_run
 from tasks.storage.lake import Lake
@@ -35,12 +35,19 @@ def publication_summary(record: PublicationRecord, run_label: str, policy: str) 
         f"- Workbook for planners: {file_link(record, WORKBOOK)}",
         f"- Files for the ERP: {file_link(record, REPLENISHMENT)}, {file_link(record, TRANSFERS.file)}",
         f"- All files: {_link(f'{record.folder}/', record.folder)}",
+        *app_lines(record.as_of, record.dry_run),
         f"- Selected policy: **{policy}**",
         f"- Changed since the last file: {changed}",
         *(f"- {alarm.severity.capitalize()} `{alarm.name}`: {alarm.message}" for alarm in record.alarms),
         *(f"- Warning: {text}" for text in record.warnings),
     ]
     return "\n".join(lines)
+
+
+def app_lines(as_of: date, preview: bool) -> list[str]:
+    """Return a line with a link to the run in the planners' app; no line if its address is not known."""
+    address = app_address(as_of, preview)
+    return [] if address is None else [f"- Planners' app: [exceptions, overrides, what-if]({address})"]
 
 
 def file_link(record: PublicationRecord, name: str) -> str:

@@ -72,7 +72,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, prefect_home: PrefectHome) 
     environment = {**os.environ, "PREFECT_HOME": str(home), "PREFECT_WORKER_QUERY_SECONDS": "1"}
     environment.pop("PREFECT_API_URL", None)
     command = [sys.executable, "-m", "deployments.serve", "--settings", str(settings), "--port", str(port)]
-    command += ["--files-port", str(free_port())]
+    command += ["--files-port", str(free_port()), "--app-port", str(free_port())]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -46,7 +48,7 @@ def served(company: Path, tmp_path: Path, prefect_home: PrefectHome) -> Iterator
     environment = {**os.environ, "PREFECT_HOME": str(prefect_home(tmp_path / "home"))}
     environment.pop("PREFECT_API_URL", None)
     options = ["--settings", str(company), "--timezone", "America/Santiago", "--port", str(port)]
-    options += ["--files-port", str(free_port())]
+    options += ["--files-port", str(free_port()), "--app-port", str(free_port())]
     with log.open("wb") as output:
         # As a shell starts what runs in the background: deaf to Ctrl-C, until it listens itself.
         process = subprocess.Popen(
@@ -66,6 +68,13 @@ def served(company: Path, tmp_path: Path, prefect_home: PrefectHome) -> Iterator
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(SECONDS_TO_WAIT)
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(address).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def test_one_command_serves_deployments_automations_and_the_schedule(
@@ -92,6 +101,14 @@ def test_one_command_serves_deployments_automations_and_the_schedule(
             # SQLAlchemy 2.1 keeps Prefect 3.8 from scheduling: pyproject.toml asks for an older one.
             assert time.monotonic() < until, "no weekly run was scheduled"
             time.sleep(1)
+
+        # The planners' app answers, and knows this server.
+        app = re.search(r"Planners' app: +(http\S+)", (tmp_path / "serve.log").read_text())
+        assert app is not None
+        until = time.monotonic() + SECONDS_TO_WAIT
+        while not answers(app[1]):
+            assert time.monotonic() < until, (tmp_path / "serve.log").read_text()
+            time.sleep(0.3)
 
         # A run of the command line uses this server: two servers on one SQLite file lock each other out.
         by_hand = {**os.environ, "PREFECT_HOME": str(tmp_path / "home")}
@@ -178,7 +195,14 @@ def test_a_port_of_the_files_that_is_taken_is_told_before_a_server_starts(compan
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        ports = ["--port", str(free_port()), "--files-port", str(taken.getsockname()[1])]
+        ports = [
+            "--port",
+            str(free_port()),
+            "--app-port",
+            str(free_port()),
+            "--files-port",
+            str(taken.getsockname()[1]),
+        ]
         command = [sys.executable, "-m", "deployments.serve", "--settings", str(company), *ports]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False)
     assert done.returncode == 1
