@@ -50,6 +50,19 @@ _CONSTRAINTS = {
     message("no delivery"): message("the store has no delivery within the horizon"),
     message("none"): message("no constraint: the target follows from demand and cost"),
 }
+# Reasons of shortages that have no variable part (tasks.inventory.allocation.shortages).
+_SHORTAGES = (
+    message("expected periods within capacity"),
+    message("more styles in stock than the display capacity (styles)"),
+    message("a pack does not fit (units)"),
+    message("no style of the category is on display (units)"),
+    message("style (in the column SKU) displayed with an incomplete core size run (sizes)"),
+    message("no display capacity left for this style (units)"),
+    message("the store has no room (units)"),
+    message("kept in the DC for likelier sales later (units)"),
+    message("DC stock is too low (units)"),
+    message("the DC has no stock (units)"),
+)
 # Names in the files of earlier versions, with underscores, and their current names.
 _EARLIER_NAMES = {
     "dock_limit": "deliveries per period",
@@ -168,7 +181,7 @@ def shortage_table(shortages: pd.DataFrame, say: Language = ENGLISH, names: Mapp
             names.get(str(row[c.SKU]), ""),
             say.quantity(row[c.REQUESTED]),
             say.quantity(row[c.ALLOCATED]),
-            str(row[c.REASON]),
+            say.known(str(row[c.REASON])) if row[c.REASON] in _SHORTAGES else str(row[c.REASON]),
         )
         for row in shortages.iloc[order[:SHORTAGES_SHOWN]].to_dict("records")
     ]

@@ -16,8 +16,9 @@ from flows.cli.group import cli
 from schemas.errors import ConfigError
 from schemas.outputs import EXPLANATION_TABLE
 from tasks.publication.output_files import write_output
+from tasks.report.language import Language
 from tasks.report.page import ReportData, render_report
-from tasks.report.reasons import constrained_table, constraints_table, largest_table, reason_lines
+from tasks.report.reasons import constrained_table, constraints_table, largest_table, reason_lines, shortage_table
 from tests.publication import fake_run
 
 
@@ -151,6 +152,7 @@ def test_report_lists_shortages_or_states_that_there_are_none() -> None:
         )
         assert words in page
         assert "all demand is met" not in page
+    assert shortage_table(shortages, Language("es")).rows[0][-1] == "no cabe un pack (unidades)"
     costs = outputs.costs.assign(fill_rate=1.0)
     data = ReportData(fake_run.context(), replace(outputs, costs=costs), fake_run.facts(), None, "v")
     assert "No constraint is binding; all demand is met." in render_report(data)
