@@ -166,13 +166,16 @@ def what_if(
         changes.to_csv(output, index=False)
     notes = []
     if found.settings_changed:
-        notes.append("The settings file has changed since the run was published. This may explain part of the change.")
+        notes.append(
+            "The settings or the version of Restock have changed since the run was published. This may explain part of "
+            "the change."
+        )
     return [
         *_compared_plans(found.before, (found.units_before, found.units), found.plan),
         "",
         *_by_policy(found.before, found.plan),
         "",
-        *_what_changes(changes),
+        *_what_changes(changes, found.targets),
         "",
         *notes,
         *_shortfalls(found.plan),
@@ -206,13 +209,16 @@ def target_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     return both.iloc[largest][[c.STORE_ID, c.CATEGORY, c.SKU, _PUBLISHED, _ASKED, _CHANGE]].reset_index(drop=True)
 
 
-def _what_changes(changes: pd.DataFrame) -> list[str]:
-    """Lines with the stores, categories and SKUs whose targets change most."""
+def _what_changes(changes: pd.DataFrame, targets: pd.DataFrame) -> list[str]:
+    """Lines with the stores, categories and SKUs whose targets change most; totals are of all their targets."""
     if changes.empty:
         return ["No target changes."]
-    lines = [f"{len(changes):,} targets change. The largest changes, in units:"]
+    lines = [f"{len(changes):,} targets change. Target stock where it changes most, in units:"]
     for column, words in ((c.STORE_ID, "by store"), (c.CATEGORY, "by category")):
-        totals = changes.groupby(column)[[_PUBLISHED, _ASKED]].sum()
+        asked = targets.groupby(targets[column].astype(str))[c.TARGET_QUANTITY].sum()
+        change = changes.groupby(changes[column].astype(str))[_CHANGE].sum()
+        asked = asked.reindex(change.index).fillna(0)
+        totals = pd.DataFrame({_PUBLISHED: asked - change, _ASKED: asked})[change != 0]
         order = (totals[_ASKED] - totals[_PUBLISHED]).abs().sort_values(ascending=False, kind="stable").index
         lines += ["", _line(words, "published", "what if", "change")]
         for key in order[:_SHOWN]:
