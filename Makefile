@@ -9,9 +9,10 @@ SOURCES := schemas tasks flows deployments
 # uv does not read pip's configuration: it is told where pip looks for packages.
 PLACES = $$(for place in $$($(BIN)/pip config get global.find-links 2>/dev/null); do echo "--find-links $$place"; done) \
 	$$(for place in $$($(BIN)/pip config get global.index-url 2>/dev/null); do echo "--default-index $$place"; done)
-# Bytecode is always compiled, whatever the environment says: without it every process pays seconds of imports.
-INSTALL = env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode \
-	--constraint requirements.lock $(PLACES)
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock $(PLACES)
+# Python stores the bytecode of what it imports, whatever the environment says: without it every process pays seconds of
+# imports. Compiling all packages in advance takes minutes of processor time, and most modules are never imported.
+WITH_BYTECODE = env -u PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test checks style tests test-fast nightly fuzz mutation crash lint fmt types arch docs bench bench-accuracy bench-inventory app ui serve aws-twin lock clean
@@ -22,11 +23,11 @@ help: ## show this list
 setup: .venv/.installed-test ## make .venv with everything, tests included
 
 demo: .venv/.installed ## write the demo company and run the weekly replenishment on it
-	@$(BIN)/restock demo --out $(DEMO)
+	@$(WITH_BYTECODE) $(BIN)/restock demo --out $(DEMO)
 
 test: .venv/.installed-test ## everything that must pass before a commit
-	@$(MAKE) --no-print-directory -j 2 checks .venv/.kernels
-	@$(MAKE) --no-print-directory -j 2 types tests  # types take one core for a minute
+	@$(MAKE) --no-print-directory -j 2 .venv/.kernels types .venv/.bytecode checks  # the longest first
+	@$(MAKE) --no-print-directory tests
 
 checks: style arch
 
@@ -34,16 +35,16 @@ checks: style arch
 CORES = $$($(BIN)/python -c "import os; print(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())")
 
 # pytest stores the tests with rewritten assertions, whatever the environment says.
-PYTEST = env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest
+PYTEST = $(WITH_BYTECODE) $(BIN)/pytest
 
 # One process more than there are cores: tests of flows wait for their servers.
-tests: .venv/.installed-test .venv/.kernels
+tests: .venv/.installed-test .venv/.kernels .venv/.bytecode
 	$(PYTEST) -n $$(($(CORES) + 1))
 
-test-fast: .venv/.installed-test .venv/.kernels ## the fast tier: no flows, servers, training or real data
+test-fast: .venv/.installed-test .venv/.kernels .venv/.bytecode ## the fast tier: no flows, servers, training or real data
 	$(PYTEST) -q -n $(CORES) -m "not flow and not system and not shared_data and not slow"
 
-nightly: .venv/.installed-test .venv/.kernels ## all tests with every case and ten times as many generated examples
+nightly: .venv/.installed-test .venv/.kernels .venv/.bytecode ## all tests with every case and ten times as many generated examples
 	RESTOCK_NIGHTLY=1 $(PYTEST) -n $(CORES)
 
 fuzz: .venv/.installed-test ## 2,000 damaged files and settings, 5,000 malformed requests to each server: a result, a message or quarantine
@@ -54,7 +55,12 @@ mutation: .venv/.installed-mutation ## score of the tests: mutants that they not
 
 # Once, before worker processes start: each of them would compile all kernels.
 .venv/.kernels: $(wildcard tasks/inventory/*/*.py) | .venv/.installed-test
-	@$(BIN)/python -m tests.compile_kernels
+	@$(WITH_BYTECODE) $(BIN)/python -m tests.compile_kernels
+	@touch $@
+
+# Once, too: the modules that many tests import.
+.venv/.bytecode: requirements.lock | .venv/.installed-test
+	@$(WITH_BYTECODE) $(BIN)/python -m tests.flows.warm
 	@touch $@
 
 style: .venv/.installed-test

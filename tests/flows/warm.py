@@ -5,6 +5,7 @@ Matplotlib, on the table of tail quantiles and on the digests of the code. The f
 else is as in ``python -m``: a separate process, in a separate session, with its own arguments, environment, streams,
 exit handlers and exit code. Workers, backfills' weeks and the browser's runs start processes the ordinary way.
 
+``python -m tests.flows.warm`` only imports, so that Python stores the modules' bytecode before the tests start.
 ``python -m tests.flows.warm PORT`` serves all workers of a test run, until it is stopped. Each connection sends one
 JSON object in one line, and is answered with a number in one line. To start a module: arguments, the first its name,
 environment, out and err, the files for the streams, and the seconds after which it is killed (0: never); answered with
@@ -54,9 +55,11 @@ END_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
 def main() -> None:
-    """Serve until stopped; in a fork, run one module and exit with its code."""
+    """Serve until stopped; in a fork, run one module and exit with its code. Without a port, only import."""
     for module in MODULES:
         importlib.import_module(module)
+    if len(sys.argv) == 1:
+        return
     tail_table()
     import_closure(tuple(module for module in sys.modules if module.startswith("tasks.")))
     # Or every collection in a fork walks, and thereby copies, all that was imported: half of a run's processor time.
