@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -11,11 +13,12 @@ import pytest
 
 from schemas import columns as c
 from schemas.performance import COMPARED_WITH, Step
-from schemas.records import EvaluationRecord
+from schemas.records import EvaluationRecord, TableRef
 from schemas.settings.slices import IngestSlice, PanelSlice
 from tasks.configuration.settings_file import load_settings
 from tasks.demand.assemble import PanelInputs, assemble_panel
 from tasks.demand.ingest.ingest import IngestInputs, ingest
+from tasks.performance.challengers import keep_shadow_forecast
 from tasks.performance.evaluate import evaluate_weeks
 from tasks.performance.read import actual_demand, read_table, restatements, rows_at
 from tasks.storage.lake import Lake, open_lake
@@ -32,15 +35,29 @@ NEXT = date(2024, 7, 8)
 @pytest.fixture(scope="module")
 def evaluated(published: Path, restock: Restock, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Settings of a copy of the company, one week later."""
-    import shutil
-
     folder = shutil.copytree(published.parent, tmp_path_factory.mktemp("performance") / "company")
     _sell(folder, 0)
+    _override(folder)
     code, out, err = restock("evaluate-week", "--settings", folder / published.name, "--as-of", str(NEXT))
     assert code == 0, out + err
     assert f"Weeks with a new evaluation: {mini_company.AS_OF}" in out
     assert "override" in out
     return folder / published.name
+
+
+def _override(folder: Path) -> None:
+    """A planner raised one target by 30 units, and a challenger forecast the same as the champions."""
+    run = folder / "lake" / "runs" / mini_company.AS_OF
+    explained = pd.read_parquet(run / "explanations.parquet").astype({c.STORE_ID: str, c.SKU: str})
+    row = explained[explained[c.STORE_ID].eq("2") & explained[c.SKU].eq("10")].iloc[0]
+    planned = int(row[c.TARGET_QUANTITY])
+    changed = {c.STORE_ID: "2", c.SKU: "10", "planned": planned, c.TARGET_QUANTITY: planned + 30, "overrides": "1"}
+    pd.DataFrame([changed]).to_csv(run / "overrides.csv", index=False)
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["overrides"] = [{"number": 1, c.ACTION: "set", c.VALUE: planned + 30, c.AUTHOR: "ana", c.REASON: "fair"}]
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    forecast = TableRef.model_validate(manifest["plan_inputs"]["forecast"])
+    keep_shadow_forecast(open_lake(str(folder / "lake")), "same", date.fromisoformat(mini_company.AS_OF), forecast)
 
 
 def _sell(folder: Path, extra: int) -> None:
@@ -80,11 +97,22 @@ def test_errors_and_value_added_follow_from_the_published_files(evaluated: Path)
     # Every store has its second delivery a week after the first: errors of the steps are those of the week.
     naive = forecast[forecast[c.MODEL] == "seasonal_naive"]
     assert added.loc[Step.SEASONAL_NAIVE, c.WAPE] == pytest.approx(naive["error"].sum() / naive[c.ACTUAL].sum())
-    assert added.loc[Step.PUBLISHED, c.WAPE] == added.loc[Step.CHAMPION, c.WAPE]
+    assert added.loc[Step.PUBLISHED, c.WAPE] == pytest.approx(added.loc[Step.CHAMPION, c.WAPE])
     for step, before in COMPARED_WITH.items():
         if step in added.index:
             assert added.loc[step, c.COST_ADDED] == added.loc[before, c.COST] - added.loc[step, c.COST]
     assert rows_at(read_table(lake, "service"), lag=1)[c.SOLD_UNITS].tolist() == [champion[c.ACTUAL].sum()]
+    # A category is one SKU here: the override as a pair and the step of all overrides cost the same.
+    override = read_table(lake, "override_value").iloc[0]
+    assert override[[c.AUTHOR, c.DIRECTION, c.PAIRS, c.UNITS]].tolist() == ["ana", "up", 1, 30.0]
+    assert override[c.COST_ADDED] == pytest.approx(added.loc[Step.OVERRIDE, c.COST_ADDED])
+    assert override[c.COST_ADDED] < 0
+    pair = champion[champion[c.STORE_ID].eq("2") & champion[c.CATEGORY].eq("10")]
+    before = pair[c.MEDIAN].sum() - pair[c.ACTUAL].sum()
+    assert override[[c.ERROR_BEFORE, c.ERROR_AFTER]].tolist() == pytest.approx([abs(before), abs(before + 30)])
+    challenger = read_table(lake, "challenger_weeks")
+    assert challenger[c.CHAMPION_LOSS].tolist() == pytest.approx(challenger[c.CHALLENGER_LOSS].tolist())
+    assert challenger.loc[challenger[c.MEASURE].eq(c.WAPE), c.CHAMPION_LOSS].tolist() == pytest.approx([row[c.WAPE]])
     costs = rows_at(read_table(lake, "plan_costs")).set_index(c.BASIS)[c.TOTAL]
     assert costs["bound"] <= costs["realized"] + 1e-6
 
