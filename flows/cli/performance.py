@@ -56,4 +56,4 @@ def promote(
                     "Wait for more weeks, or promote it anyway with --undecided."
                 )
             entry = promotion.promote(lake, settings.challenger, day, by, note)
-    say(f"{entry.text()}.", *(f"  {change}" for change in entry.changes()))
+    say(f"{entry.text()}.", *([] if back else [f"  {change}" for change in entry.changes()]))
