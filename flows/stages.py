@@ -34,6 +34,7 @@ from tasks.stages.backfill import judge_weeks
 from tasks.stages.calibrate import calibrate_costs
 from tasks.stages.compare import compare_models
 from tasks.stages.deepar_hooks import close_endpoints, stop_jobs
+from tasks.stages.engine_log import hide_expected_tracebacks
 from tasks.stages.evaluate import evaluate_published_weeks
 from tasks.stages.events import report_alarms
 from tasks.stages.features import build_features
@@ -41,7 +42,7 @@ from tasks.stages.forecast import forecast_model_shard, plan_shards, summarize_f
 from tasks.stages.ingest import ingest_tables
 from tasks.stages.optimize import optimize_plan
 from tasks.stages.publish import publish
-from tasks.stages.support import hide_expected_tracebacks, warn
+from tasks.stages.support import warn
 from tasks.stages.tune_trees import tune_trees
 
 hide_expected_tracebacks()

@@ -42,7 +42,7 @@ def run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, .
 
     with server_of_this_run() as wait_for_server:
         flow = getattr(importlib.import_module(f"flows.{module}"), name)
-        from tasks.stages.support import show_errors_at_end
+        from tasks.stages.engine_log import show_errors_at_end
 
         show_errors_at_end()
         api = wait_for_server()

@@ -9,7 +9,8 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from schemas.deepar import JobProgress
 from schemas.run import RunContext
-from tasks.stages.support import artifact_key, say
+from tasks.report.artifact_tables import artifact_key
+from tasks.stages.support import say
 
 SECONDS_BETWEEN_LINES = 30.0
 

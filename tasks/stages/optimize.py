@@ -12,8 +12,9 @@ from schemas.run import RunContext
 from schemas.settings.slices import PlanSlice
 from tasks.inventory.inputs import plan_inputs
 from tasks.inventory.plan_week import WeekInputs, plan_week
+from tasks.report.artifact_tables import with_first
 from tasks.stages.stage import Stage
-from tasks.stages.support import log_alarms, say, show_table, with_first
+from tasks.stages.support import log_alarms, say, show_table
 
 OPTIMIZE = Stage("optimize", PlanRecord, plan_week)
 

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from schemas.errors import DataContractError
-from tasks.stages.support import _MessageOnce
+from tasks.stages.engine_log import _MessageOnce
 
 TASK = 'Finished in state Failed("Task run encountered an exception DataContractError: sales: no rows\nin a.csv")'
 FLOW = "Encountered exception during execution: DataContractError('sales: no rows\\nin a.csv')"
