@@ -212,6 +212,12 @@ _FACTS = (
         "Nothing, or deliver files whose dates do not overlap.",
     ),
     AlarmFacts(
+        "repeated_lines",
+        Severity.HOLD,
+        "A part of a sales file is in it twice, in the same order; all rows count.",
+        "Remove the repeated rows from the file, or accept the alarm if they are separate sales.",
+    ),
+    AlarmFacts(
         "similar_files",
         Severity.WARNING,
         "Files overlap and many of their lines are the same; all rows count.",

@@ -25,6 +25,7 @@ def reading_alarms(tables: Mapping[str, MappedTable]) -> list[Alarm]:
     for table in tables.values():
         found += _copies(table)
         found += overlap_alarm(table.contract.name, table.left_out.overlaps, [file.path for file in table.raw.files])
+        found += _repetitions(table)
         found += table.units.alarms
         found += _time_zone(table)
         found += _month_ends(table)
@@ -67,6 +68,21 @@ def _time_zone(table: MappedTable) -> Iterator[Alarm]:
                 f"are in another time zone, set sources.{name}.timezone, for example America/Santiago.",
                 count=rows,
             )
+
+
+def _repetitions(table: MappedTable) -> Iterator[Alarm]:
+    raw, repeated = table.raw, table.left_out.repeated
+    if repeated:
+        largest = max(repeated, key=lambda one: one.rows)
+        total = sum(one.rows for one in repeated)
+        yield raise_alarm(
+            "repeated_lines",
+            f"{table.contract.name}: {numbered(total, '# row[s] repeat[s|]')} rows before them in the same "
+            f"order, such as {largest.rows:,} rows from row {raw.row_number[largest.first]:,} of "
+            f"{raw.files[raw.file[largest.first]].path} on. All of them count as sales. Remove them if they were "
+            "exported or pasted twice",
+            count=total,
+        )
 
 
 def _month_ends(table: MappedTable) -> Iterator[Alarm]:

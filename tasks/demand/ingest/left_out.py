@@ -16,6 +16,7 @@ from schemas.raw import RawTable, as_text, is_text
 from schemas.settings import SourceSettings
 from schemas.tables import ColumnRule
 from tasks.demand.checks.overlaps import Overlap, overlapping_exports
+from tasks.demand.checks.repetitions import Repetition
 from tasks.demand.ingest.parsing import parse_column
 
 _TOTAL = re.compile(
@@ -37,6 +38,7 @@ class LeftOut:
         rows: shape (rows,); the row is left out.
         reasons: reason and number of rows, in the order in which the reasons are applied.
         overlaps: exports that contain the same lines as others.
+        repeated: parts of a file that are in it twice; all rows count.
         copies: path of a file that has the same content as an earlier one, and the path of that file.
     """
 
@@ -44,6 +46,7 @@ class LeftOut:
     reasons: tuple[tuple[str, int], ...]
     copies: tuple[tuple[str, str], ...] = ()
     overlaps: tuple[Overlap, ...] = ()
+    repeated: tuple[Repetition, ...] = ()
 
     def by_file(self, raw: RawTable) -> NDArray[np.int64]:
         """Return the number of rows that are left out, per file."""

@@ -17,6 +17,7 @@ from schemas.settings import SourceSettings
 from schemas.settings.slices import IngestSlice
 from schemas.suites import NO_FACTOR, READ, WRONG_CELLS, expected_words
 from schemas.tables import TABLES, ColumnRule, TableContract
+from tasks.demand.checks.repetitions import repetitions
 from tasks.demand.ingest.cell_advice import cell_hint, distinct_values
 from tasks.demand.ingest.left_out import left_out, older_exports, unknown_columns
 from tasks.demand.ingest.mapped_table import MappedTable
@@ -83,6 +84,8 @@ def map_table(raw: RawTable, settings: IngestSlice) -> tuple[MappedTable | None,
         dropped = replace(dropped, overlaps=tuple(overlaps), reasons=(*dropped.reasons, *more))
         ignored = ignored + np.bincount(kept.file[older], minlength=len(raw.files))
         kept = kept.without(older)
+    if raw.name == "sales":
+        dropped = replace(dropped, repeated=tuple(repetitions(kept.frame, kept.file.astype(np.int64))))
     if kept.frame.empty and len(raw.frame):
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in dropped.reasons)
         return None, [f"{raw.name}: all {len(raw.frame):,} rows are ignored ({reasons}). Correct sources.{raw.name}."]

@@ -153,6 +153,16 @@ def test_a_copy_of_a_file_counts_once(sha: tuple[str, str]) -> None:
     assert counts(read(sales=two_files(sha, other)), "sales") == (4, 2, 0, 2)
 
 
+def test_a_part_that_is_in_the_file_twice_raises_an_alarm() -> None:
+    rows = [sale(date=f"2024-01-{1 + day:02d}", units=str(day % 3)) for day in range(28)]
+    pasted = read(sales=[*rows, *rows[3:25]])
+    assert alarms(pasted) == [("repeated_lines", 22)]
+    assert "22 rows from row 29 of sales.csv" in pasted.alarms[0].message
+    assert alarms(read(sales=[row for row in rows for _ in (0, 1)])) == [("repeated_lines", 28)]
+    # Two customers buy the same things.
+    assert alarms(read(sales=[*rows, *rows[3:12]])) == []
+
+
 # Numbers
 
 

@@ -1,0 +1,71 @@
+"""A part of a file that is in it twice, such as a month that was pasted two times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas.panel import IndexArray
+from tasks.demand.checks.limits import LIMITS
+
+# Every line is there twice if this fraction of the lines equals the line before it.
+_EVERY_LINE = 0.45
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """Rows that repeat earlier rows of the same file, in the same order.
+
+    Attributes:
+        first: position of the first repeated row.
+        rows: how many rows repeat earlier ones.
+    """
+
+    first: int
+    rows: int
+
+
+def repetitions(frame: pd.DataFrame, file: IndexArray) -> list[Repetition]:
+    """Find the longest repetition of each file.
+
+    Identical lines are separate sales. A run of lines that occurs again in the same order, at least
+    ``LIMITS.fewest_lines`` lines later, or a file in which every line is there twice, is a mistake.
+
+    Args:
+        frame: all rows as written.
+        file: shape (rows,); index of each row's file, ascending.
+    """
+    if frame.empty:
+        return []
+    code = pd.util.hash_pandas_object(frame, index=False).to_numpy() ^ (file.astype(np.uint64) << np.uint64(48))
+    order = np.argsort(code, kind="stable")
+    same = code[order[1:]] == code[order[:-1]]
+    at, distance = order[1:][same], (order[1:] - order[:-1])[same]
+    found = [*_runs(at, distance), *_doubled(at, distance, file)]
+    return sorted(found, key=lambda one: one.first)
+
+
+def _runs(at: NDArray[np.int64], distance: NDArray[np.int64]) -> Iterator[Repetition]:
+    """Runs of rows that are all at the same distance from the row that they repeat."""
+    far = distance >= LIMITS.fewest_lines
+    by_row = np.argsort(at[far])
+    rows, back = at[far][by_row], distance[far][by_row]
+    if not len(rows):
+        return
+    begins = np.append(True, (np.diff(rows) != 1) | (np.diff(back) != 0))
+    start = np.flatnonzero(begins)
+    length = np.diff(np.append(start, len(rows)))
+    for index in np.flatnonzero(length >= LIMITS.fewest_lines):
+        yield Repetition(int(rows[start[index]]), int(length[index]))
+
+
+def _doubled(at: NDArray[np.int64], distance: NDArray[np.int64], file: IndexArray) -> Iterator[Repetition]:
+    """Files in which every line is there twice in a row."""
+    size = np.bincount(file)
+    twice = np.bincount(file[at[distance == 1]], minlength=len(size))
+    for index in np.flatnonzero((twice >= LIMITS.fewest_lines) & (twice >= _EVERY_LINE * size)):
+        yield Repetition(int(np.searchsorted(file, index)) + 1, int(twice[index]))
