@@ -101,7 +101,10 @@ def _pairs(outputs: RunOutputs, run: RunContext, language: Language) -> Iterator
     short = table[c.SKU_FORECAST].to_numpy(dtype=np.float64) - after
     excess = stock - OVERSTOCK_WEEKS * weekly
     intended = table[c.LIMIT].isin(_INTENDED).to_numpy()
-    records = table.to_dict("records")
+    below_demand, surplus = np.flatnonzero((short >= SMALLEST_SHORTAGE) & ~intended), np.flatnonzero(excess >= 1)
+    # Few of a large network's pairs are exceptions: only their rows become mappings.
+    chosen = np.union1d(below_demand, surplus)
+    records = dict(zip(chosen.tolist(), table.iloc[chosen].to_dict("records"), strict=True))
 
     def row(i: int, kind: str, units: float, held: float, reason: str) -> tuple[object, ...]:
         cover = held / weekly[i] if weekly[i] > 0 else np.nan
@@ -109,11 +112,11 @@ def _pairs(outputs: RunOutputs, run: RunContext, language: Language) -> Iterator
         key = str(found[c.STORE_ID]), str(found[c.SKU]), names[i], str(found[c.CATEGORY])
         return kind, *key, round(units, 2), round(units * prices[i], 2), round(cover, 1), reason
 
-    for i in np.flatnonzero((short >= SMALLEST_SHORTAGE) & ~intended).tolist():
+    for i in below_demand.tolist():
         limit = str(records[i][c.LIMIT])
         kind = STOCK_OUT if limit == _NO_CONSTRAINT else CUT
         yield row(i, kind, float(short[i]), float(after[i]), _shortage(records[i], stock[i], after[i], limit, language))
-    for i in np.flatnonzero(excess >= 1).tolist():
+    for i in surplus.tolist():
         reason = language(
             "{stock} units in stock; expected sales {weekly} units a week",
             stock=language.number(stock[i]),

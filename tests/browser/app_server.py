@@ -5,16 +5,20 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+import yaml
 from werkzeug.serving import make_server
 
 from schemas import columns as c
-from tasks.app.context import AppContext, Runs
+from schemas.errors import PipelineError
+from tasks.app.context import AppContext, Runs, WaitingRun
 from tasks.app.data.company import Company
+from tasks.app.data.scenarios import Jobs
 from tasks.app.server import QuietRequests, create_app
 from tests.flows import mini_company
 
@@ -33,24 +37,51 @@ class ServedApp(NamedTuple):
         return self.settings.parent / "lake"
 
 
+class FakeRuns:
+    """A Prefect server on which one run waits for an approval."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[str, str, str, str]] = []
+
+    def waiting(self) -> list[WaitingRun]:
+        name = f"weekly replenishment · {mini_company.AS_OF}"
+        return [WaitingRun("run-1", name, mini_company.AS_OF, "2024-07-01T05:00:00Z", "", "http://127.0.0.1/run-1")]
+
+    def answer(self, run: str, decision: str, name: str, note: str) -> None:
+        self.answers.append((run, decision, name, note))
+
+    def recent(self) -> list[dict[str, object]]:
+        raise PipelineError("The Prefect server did not answer.")
+
+    def next_run(self) -> str:
+        return ""
+
+
 def copy_with_names(published: Path, folder: Path) -> Path:
-    """Copy the company; its products get names. An earlier publication has one other target."""
+    """Copy the company; its products get names, and planners a file of overrides.
+
+    An earlier publication and a preview have one other target each.
+    """
     settings = shutil.copytree(published.parent, folder / "company") / published.name
     lake = settings.parent / "lake"
     (products,) = (lake / "validated/products").glob("*.parquet")
     pd.read_parquet(products).assign(**{c.NAME: NAMES}).to_parquet(products, index=False)
-    shutil.copytree(lake / "runs" / mini_company.AS_OF, lake / "runs/2024-06-24")
-    earlier = lake / "runs/2024-06-24/replenishment.csv"
-    targets = pd.read_csv(earlier, dtype={c.STORE_ID: str, c.SKU: str})
-    targets.loc[0, c.TARGET_QUANTITY] += 50
-    targets.to_csv(earlier, index=False)
+    for copy, change in (("runs/2024-06-24", 50), (f"previews/{mini_company.AS_OF}", 9)):
+        file = shutil.copytree(lake / "runs" / mini_company.AS_OF, lake / copy) / "replenishment.csv"
+        targets = pd.read_csv(file, dtype={c.STORE_ID: str, c.SKU: str})
+        targets.loc[0, c.TARGET_QUANTITY] += change
+        targets.to_csv(file, index=False)
+    content = yaml.safe_load(settings.read_text())
+    content["sources"]["overrides"] = {"path": "overrides.csv"}
+    settings.write_text(yaml.safe_dump(content))
     return settings
 
 
 @contextmanager
 def served_app(settings: Path, runs: Runs | None = None, hosts: Sequence[str] = ("127.0.0.1",)) -> Iterator[ServedApp]:
     """Serve the app in a thread of this process while the context is open."""
-    app = create_app(AppContext(Company(settings), runs, hosts))
+    jobs = Jobs(ThreadPoolExecutor(1))
+    app = create_app(AppContext(Company(settings), runs, hosts, jobs=jobs))
     server = make_server("127.0.0.1", 0, app.server, threaded=True, request_handler=QuietRequests)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

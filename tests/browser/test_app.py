@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.browser import chromium
-from tests.browser.app_server import ServedApp, copy_with_names, served_app
+from tests.browser.app_server import FakeRuns, ServedApp, copy_with_names, served_app
 
 pytestmark = [
     pytest.mark.flow,
@@ -19,6 +19,7 @@ pytestmark = [
         chromium.program() is None, reason="Chromium is not installed (Debian: apt-get install chromium)"
     ),
 ]
+RUNS = FakeRuns()
 # The texts of a column of a table, in the order of the screen.
 CELLS = """
 [...document.querySelectorAll('.ag-row')].sort((a, b) => a.getAttribute('row-index') - b.getAttribute('row-index'))
@@ -28,7 +29,7 @@ CELLS = """
 
 @pytest.fixture(scope="module")
 def app(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedApp]:
-    with served_app(copy_with_names(published, tmp_path_factory.mktemp("app"))) as served:
+    with served_app(copy_with_names(published, tmp_path_factory.mktemp("app")), RUNS) as served:
         yield served
 
 
@@ -78,7 +79,9 @@ def test_an_exception_is_accepted_and_stays_so(page: chromium.Page, app: ServedA
 
 
 @pytest.mark.parametrize("width", [820, 1280])
-@pytest.mark.parametrize("path", ["/", "/exceptions", "/series?store=north%2F1&sku=10"])
+@pytest.mark.parametrize(
+    "path", ["/", "/exceptions", "/series?store=north%2F1&sku=10", "/overrides", "/what-if", "/approve", "/operations"]
+)
 def test_pages_fit_the_screen(page: chromium.Page, app: ServedApp, path: str, width: int) -> None:
     page.command("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
     page.open(f"{app.address}{path}")
@@ -95,3 +98,50 @@ def test_requests_for_another_host_or_from_another_page_are_refused(app: ServedA
     assert answer.status_code == 200
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', answer.text), "nothing is loaded from elsewhere"
+
+
+def type_in_cell(page: chromium.Page, column: str, text: str) -> None:
+    """Replace the text of a cell of the first row by typing."""
+    cell = f'document.querySelector(\'.ag-row[row-index="0"] [col-id="{column}"]\')'
+    page.until(lambda: page.evaluate(f"{cell} !== null"), f"a cell of {column}")
+    x, y = page.evaluate(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({cell}.getBoundingClientRect())")
+    for count in (1, 2):
+        for kind in ("mousePressed", "mouseReleased"):
+            page.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=count)
+    page.until(lambda: page.evaluate(f"{cell}.querySelector('input') !== null"), f"the editor of {column}")
+    page.evaluate("document.activeElement.select()")
+    page.command("Input.insertText", text=text)
+    for kind in ("keyDown", "keyUp"):
+        page.command("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13)
+    page.until(lambda: page.evaluate(f"{cell}.innerText") == text, f"{column} to be {text}")
+
+
+def test_an_override_is_checked_previewed_and_saved(page: chromium.Page, app: ServedApp) -> None:
+    page.open(f"{app.address}/overrides?store=001&sku=10")
+    page.wait_for("Effect on this run", "rejected", "reason: empty")
+    write(page, "#planner", "Ana <i>")
+    type_in_cell(page, "value", "1000")
+    type_in_cell(page, "reason", "fair & co")
+    page.wait_for("1 target changes", "Above a limit: store 001", "capacity 400")
+    page.click("Save", "button")
+    page.wait_for("1 override saved.")
+    saved = (app.settings.parent / "overrides.csv").read_text("utf-8")
+    assert saved.splitlines()[1].startswith("001,10,,2024-07-01,2024-07-14,set,1000,fair & co,")
+
+
+def test_a_waiting_run_is_compared_and_approved(page: chromium.Page, app: ServedApp) -> None:
+    page.open(f"{app.address}/approve")
+    page.wait_for("weekly replenishment", "waits since 2024-07-01 05:00 (UTC)", "Against the run of 24 Jun 2024")
+    page.wait_for("A file of this run date is published already. Targets that differ from it: 1")
+    write(page, "#planner", "Ana")
+    page.click("Approve and publish", "button")
+    page.wait_for("Approved. The run resumes")
+    assert RUNS.answers == [("run-1", "approve", "Ana", "")]
+
+
+def test_a_scenario_is_shown_next_to_the_published_plan(page: chromium.Page, app: ServedApp) -> None:
+    page.open(f"{app.address}/what-if")
+    page.wait_for("Storage capacity, %")
+    write(page, "#what-if-capacity", "30")
+    page.click("Compute", "button")
+    page.wait_for("Published plan and scenario", "Gap to the lower bound", "targets change")

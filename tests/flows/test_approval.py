@@ -14,7 +14,9 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import FlowRun, StateType
 
+from flows.run_board import RunBoard
 from flows.weekly import weekly_replenishment
+from schemas.errors import PipelineError
 from tests.commands import Process, Start
 from tests.flows import mini_company
 
@@ -54,6 +56,17 @@ def answer(client: SyncPrefectClient, run_id: UUID, **given: Any) -> None:
         time.sleep(0.3)
 
 
+def answer_in_the_app(board: RunBoard, run: str) -> None:
+    """Approve in the app; right after the pause the form may not be there yet."""
+    until = time.monotonic() + SECONDS_TO_WAIT
+    while True:
+        try:
+            return board.answer(run, "approve", "Ana", "after the fair")
+        except PipelineError:
+            assert time.monotonic() < until, "the answer was not taken"
+            time.sleep(0.3)
+
+
 def words(client: SyncPrefectClient, run: FlowRun) -> str:
     """What the form of a waiting run says above its fields."""
     assert run.state is not None
@@ -66,20 +79,36 @@ def published(settings: Path) -> dict[str, Any]:
     return json.loads((settings.parent / "lake/runs" / mini_company.AS_OF / "manifest.json").read_text())
 
 
-def test_an_approved_file_is_published_and_the_manifest_says_by_whom(
-    start: Start, client: SyncPrefectClient, planned_company: Path
+def test_a_file_approved_in_the_app_is_published_and_the_manifest_says_by_whom(
+    start: Start,
+    client: SyncPrefectClient,
+    planned_company: Path,
+    prefect_server: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", prefect_server["PREFECT_API_URL"])
     company = planned_company
+    board = RunBoard(str(company))
+    assert board.waiting() == []
     process = call(start, company)
     run = waiting_run(client, company)
     assert not (company.parent / "lake/runs").exists()
     assert (company.parent / "lake/previews" / mini_company.AS_OF / "report.html").exists()
-    answer(client, run.id, decision="approve", name="Ana", note="after the fair")
+    (waiting,) = board.waiting()
+    assert (waiting.id, waiting.as_of) == (str(run.id), mini_company.AS_OF)
+    assert waiting.question == words(client, run)
+    assert RunBoard("/another/settings.yaml").waiting() == []
+    answer_in_the_app(board, waiting.id)
     code, out, err = process.wait()
     assert code == 0, out + err
     approval = published(company)["approval"]
     assert (approval["by"], approval["note"]) == ("Ana", "after the fair")
     assert "No file is published yet for this run date" in words(client, run)
+    with pytest.raises(PipelineError, match="does not wait for an approval any more"):
+        board.answer(waiting.id, "approve", "Ana", "")
+    last = board.recent()[0]
+    assert (last["state"], last["address"].rsplit("/", 1)[1]) == ("Completed", waiting.id)
+    assert int(last["reused"]) > 0
 
 
 def test_who_approves_a_published_week_again_is_told_that_its_file_is_replaced(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -174,20 +173,14 @@ def _sizes(week: RunWeek, store: str, sku: str) -> pd.DataFrame:
 def _forecast(week: RunWeek, store: str, category: str) -> pd.DataFrame:
     quantiles = c.quantile_columns(week.run.settings.quantiles)
     columns = [c.DATE, c.MEAN, *quantiles]
-    key = f"{week.key}/{FORECAST}"
     try:
-        source = pq.ParquetFile(io.BytesIO(week.lake.read_bytes(key))) if week.lake.exists(key) else None
+        file = week.lake.local_copy(f"{week.key}/{FORECAST}")
+        names = pq.read_schema(file).names
+        wanted = [name for name in columns if name in names]
+        filters = [(c.STORE_ID, "=", store), (c.CATEGORY, "=", category), (c.CHAMPION, "=", True)]
+        found = pd.read_parquet(file, columns=wanted, filters=filters)
     except UNREADABLE:
-        source = None
-    if source is None:
         return pd.DataFrame(columns=[c.DATE, c.MEAN])
-    names = source.schema_arrow.names
-    wanted = [name for name in columns if name in names]
-    keys = [c.STORE_ID, c.CATEGORY, c.CHAMPION]
-    filters = [(c.STORE_ID, "=", store), (c.CATEGORY, "=", category), (c.CHAMPION, "=", True)]
-    found = pd.read_parquet(
-        io.BytesIO(week.lake.read_bytes(key)), columns=[*dict.fromkeys([*wanted, *keys])], filters=filters
-    )
     found = found.assign(**{c.DATE: pd.to_datetime(found[c.DATE])})
     return found[wanted].sort_values(c.DATE, ignore_index=True)
 
