@@ -93,7 +93,7 @@ def _blocks(
 
 
 @compiled
-def _take(
+def take_blocks(
     order: IndexArray,
     visit: IndexArray,
     category: IndexArray,
@@ -140,7 +140,7 @@ def quantities_within_limits(
             requirements.units[:, part], requirements.rest[i], visits[i], float(network.capacity[i]), room[i]
         )
     taken = np.zeros(len(units))
-    _take(
+    take_blocks(
         np.argsort(-value, kind="stable"),
         store * network.periods + day,
         network.category[series],

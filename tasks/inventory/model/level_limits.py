@@ -133,13 +133,13 @@ def within_limits(problem: PlanProblem, plan: Plan, network: Network) -> Plan:
     limited = np.isfinite(problem.dc_available)
     if not limited.any():
         return plan
-    over = _exceeds_dc(problem, plan, network)
+    over = exceeds_dc(problem, plan, network)
     if not over.any():
         return plan
     low, high = np.zeros(len(over)), np.ones(len(over))
     for _ in range(HALVINGS):
         factor = np.where(over, 0.5 * (low + high), 1.0)
-        beyond = _exceeds_dc(problem, _scaled(problem, plan, factor), network)
+        beyond = exceeds_dc(problem, _scaled(problem, plan, factor), network)
         low, high = np.where(beyond, low, factor), np.where(beyond, factor, high)
     return _scaled(problem, plan, np.where(over, low, 1.0))
 
@@ -158,7 +158,7 @@ def _scaled(problem: PlanProblem, plan: Plan, factor: FloatArray) -> Plan:
     return Plan(plan.visits, np.where(own < 1.0, np.floor(plan.levels * own), plan.levels))
 
 
-def _exceeds_dc(problem: PlanProblem, plan: Plan, network: Network) -> BoolArray:
+def exceeds_dc(problem: PlanProblem, plan: Plan, network: Network) -> BoolArray:
     """Categories of which the plan sends more than the DC has on any path, shape (C,)."""
     _, sent = store_measures(network, plan)
     by_category = np.zeros((len(sent), len(problem.categories)))

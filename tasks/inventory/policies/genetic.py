@@ -28,6 +28,7 @@ from tasks.inventory.model.kernels import in_parallel
 from tasks.inventory.model.level_limits import uncapacitated_stores, with_uncapacitated_levels
 from tasks.inventory.model.network import Network
 from tasks.inventory.search.evolution import Candidate, Evolved, SearchSpace, evolve
+from tasks.inventory.search.front_load import best_front_load
 from tasks.inventory.search.store_search import FITNESS_PATHS, Recipe, StoreModel, best_option, improve, store_models
 
 # Most stores whose demand distributions are in memory at the same time.
@@ -74,7 +75,7 @@ class GeneticPolicy:
         if problem.paths is None:
             plan = known_plan(problem, network, relaxation)
         else:
-            plan = uncertain_plan(problem, network, relaxation, self.progress)
+            plan = best_front_load(problem, network, uncertain_plan(problem, network, relaxation, self.progress))
         return with_uncapacitated_levels(problem, plan)
 
 
