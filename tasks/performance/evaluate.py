@@ -77,7 +77,8 @@ def evaluate_weeks(
 ) -> EvaluationRecord:
     """Evaluate the publications before a run date with the sales before it, and append the results to the tables.
 
-    A week without new information is left alone, so a second evaluation of the same date writes nothing.
+    A week without new information is left alone, so a second evaluation of the same date writes nothing. The same
+    holds for an evaluation of an earlier date than the last one, as in a backfill.
 
     Args:
         lake: of the publications.
@@ -116,6 +117,8 @@ def evaluate_weeks(
             continue
         stamp = pd.Timestamp(week.as_of)
         earlier = last.loc[stamp] if stamp in last.index else None
+        if earlier is not None and earlier[c.KNOWN_UNTIL] > pd.Timestamp(until):
+            continue  # a run of an earlier date knows less
         try:
             facts, found = _evaluate(lake, week, known, earlier)
         except (PublicationError, StorageError) as error:
@@ -125,7 +128,8 @@ def evaluate_weeks(
             done.append(week.as_of)
             restated += [week.as_of] if facts[c.RESTATED] else []
             notes += [f"{week.as_of}: {note}" for note in found]
-    append_if_new(lake, ACTUALS, until, known.changed)
+    if not (last[c.KNOWN_UNTIL] > pd.Timestamp(until)).any():
+        append_if_new(lake, ACTUALS, until, known.changed)
     compared = read_table(lake, CHALLENGER_WEEKS.name)
     compared = compared[compared[c.AS_OF] < pd.Timestamp(until)]
     append_if_new(lake, CHALLENGERS, until, decide(compared, settings.challenger))

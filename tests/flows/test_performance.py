@@ -69,14 +69,14 @@ def _sell(folder: Path, extra: int) -> None:
     pd.concat([sales, later]).to_csv(folder / "sales.csv", index=False)
 
 
-def _evaluate(settings_file: Path) -> tuple[Lake, EvaluationRecord]:
+def _evaluate(settings_file: Path, as_of: date = NEXT) -> tuple[Lake, EvaluationRecord]:
     """Evaluate in this process."""
     settings = load_settings(settings_file)
     lake, files = open_lake(settings.storage), expand_sources(settings.sources)
     sums = {table: [file.sha256 for file in of_table] for table, of_table in files.items()}
     ingested = ingest(lake, IngestInputs(files=sums), IngestSlice.of(settings), files)
-    panel = assemble_panel(lake, PanelInputs(tables=ingested.tables, as_of=NEXT), PanelSlice.of(settings))
-    return lake, evaluate_weeks(lake, settings, NEXT, ingested, panel)
+    panel = assemble_panel(lake, PanelInputs(tables=ingested.tables, as_of=as_of), PanelSlice.of(settings))
+    return lake, evaluate_weeks(lake, settings, as_of, ingested, panel)
 
 
 def test_errors_and_value_added_follow_from_the_published_files(evaluated: Path) -> None:
@@ -121,11 +121,22 @@ def test_an_evaluation_is_repeated_only_for_corrected_sales(evaluated: Path) -> 
     lake, again = _evaluate(evaluated)
     assert (again.weeks, len(restatements(lake))) == ([], 0)
     files = lake.keys("performance")
+    lake, before = _evaluate(evaluated, date(2024, 7, 5))
+    assert before.weeks == [], "a run of an earlier date knows less"
+    assert len(actual_demand(lake)) == 3 * 4 * 7
     _sell(evaluated.parent, 1)
     lake, corrected = _evaluate(evaluated)
     assert corrected.restated == [date.fromisoformat(mini_company.AS_OF)]
     row = restatements(lake).iloc[0]
     assert row[[c.VERSION, c.RESTATED_CELLS, c.RESTATED_UNITS]].tolist() == [2, 21, 21.0]
     assert set(files) < set(lake.keys("performance"))
-    before, now = rows_at(read_table(lake, "accuracy", every_version=True), lag=1, model="champion")[c.ACTUAL_UNITS]
-    assert now == before + 21 == actual_demand(lake)[c.ACTUAL].sum()
+    first, now = rows_at(read_table(lake, "accuracy", every_version=True), lag=1, model="champion")[c.ACTUAL_UNITS]
+    assert now == first + 21 == actual_demand(lake)[c.ACTUAL].sum()
+    # Another publication of the same date is evaluated anew; that is not a restatement.
+    manifest = evaluated.parent / "lake" / "runs" / mini_company.AS_OF / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["outputs"]["replenishment.csv"] = "0" * 64
+    manifest.write_text(json.dumps(content))
+    lake, published_again = _evaluate(evaluated)
+    assert (len(published_again.weeks), published_again.restated) == (1, [])
+    assert read_table(lake, "evaluations")[[c.VERSION, c.RESTATED]].to_numpy().tolist() == [[3, False]]

@@ -6,13 +6,21 @@ import re
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from schemas import columns as c
-from schemas.performance import ACCURACY, ACTUALS, DRIFT, EVALUATIONS, TABLES
-from tasks.performance.read import actual_demand, pooled_accuracy, read_table, rows_at
-from tasks.performance.tables import append, append_if_new, folder_of
+from schemas.performance import ACCURACY, ACTUALS, DRIFT, EVALUATIONS, OVERRIDE_VALUE, TABLES
+from tasks.performance.read import (
+    actual_demand,
+    override_totals,
+    pooled_accuracy,
+    pooled_value_added,
+    read_table,
+    rows_at,
+)
+from tasks.performance.tables import append, append_if_new, conform, folder_of
 from tasks.storage.lake import Lake, open_lake
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "performance.md"
@@ -82,3 +90,16 @@ def test_a_lake_from_another_version_is_read(lake: Lake, tmp_path: Path) -> None
     row = read_table(lake, "evaluations").iloc[0]
     assert (row[c.CURRENCY], row[c.RESTATED_CELLS], row[c.FINAL]) == ("", 0, False)
     assert pd.isna(row[c.KNOWN_UNTIL])
+
+
+def test_value_added_and_overrides_are_pooled_over_weeks() -> None:
+    rows = [("seasonal_naive", 5.0, 50.0, False), ("best_single", 4.0, 60.0, True), ("best_single", 3.0, 20.0, False)]
+    table = pd.DataFrame(rows, columns=[c.STEP, c.ABSOLUTE_ERROR, c.COST, c.DESTROYED]).assign(**{c.ACTUAL_UNITS: 10.0})
+    table = pd.concat([table.iloc[:1], table], ignore_index=True)
+    found = pooled_value_added(table)
+    assert found[c.STEP].tolist() == ["seasonal_naive", "best_single"]
+    assert found.iloc[1][[c.WAPE_ADDED, c.COST_ADDED, c.WEEKS]].tolist() == pytest.approx([0.5 - 0.35, 100 - 80, 1])
+    effects = [("ana", 1, 5.0, True), ("ana", 1, -9.0, False), ("ben", 0, np.nan, False)]
+    overrides = conform(pd.DataFrame(effects, columns=[c.AUTHOR, c.PAIRS, c.COST_ADDED, c.WON]), OVERRIDE_VALUE)
+    totals = override_totals(overrides)
+    assert totals[[c.AUTHOR, c.N, c.COST_ADDED, c.WON]].to_numpy().tolist() == [["ana", 2, -4.0, 0.5]]
