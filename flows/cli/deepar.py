@@ -1,7 +1,8 @@
-"""Commands of DeepAR: train-deepar, tune-deepar, deploy-deepar, aws-status, aws-clean."""
+"""Commands of DeepAR: training, tuning, endpoints, questions to them, and what exists in AWS."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +78,61 @@ def aws_clean(settings_file: str, overrides: tuple[str, ...]) -> None:
     """Remove endpoints, transforms and models in AWS that dead runs have left."""
     removed = run_flow("clean_aws", "clean_aws", settings_file, overrides)
     say("", f"Removed: {', '.join(removed) or 'nothing'}.")
+
+
+@click.command()
+@settings_option
+@set_option
+@click.option("--store", "stores", multiple=True, metavar="STORE", help="Ask for the series of STORE. Repeatable.")
+@click.option("--category", "categories", multiple=True, metavar="CATEGORY", help="Ask for CATEGORY. Repeatable.")
+@click.option("--sku", "skus", multiple=True, metavar="SKU", help="Ask for SKU, if `category` is [sku]. Repeatable.")
+@click.option("--endpoint", metavar="NAME", help="Ask the endpoint NAME.  [default: the endpoint of the settings]")
+@click.option("--variant", metavar="NAME", help="Ask one variant of the endpoint.")
+@click.option("--local", is_flag=True, help="Serve the last trained model on this machine and ask it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answers as JSON.")
+@click.option("--repeat", type=click.IntRange(min=1), metavar="N", help="Measure response times of N requests each.")
+@click.option("--record", metavar="FILE", help="With --repeat: write the response times to FILE, as CSV.")
+def ask(**options: Any) -> None:
+    """Ask a DeepAR endpoint, or the same model on this machine, for quantiles of series."""
+    from flows.asking import answers, measured
+
+    if options["skus"] and options["categories"]:
+        raise click.UsageError("--sku and --category exclude each other.")
+    if options["record"] and not options["repeat"]:
+        raise click.UsageError("--record needs --repeat.")
+    as_json, repeat, record = options.pop("as_json"), options.pop("repeat"), options.pop("record")
+    rows = measured(repeat, record, **options) if repeat else answers(**options)
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        say(*table(rows))
+
+
+@click.command("serve-deepar")
+@settings_option
+@set_option
+@click.option("--port", default=8080, show_default=True, help="Serve on this port of this machine.")
+def serve_deepar(settings_file: str, overrides: tuple[str, ...], port: int) -> None:
+    """Serve the last trained DeepAR model on this machine, as SageMaker's containers do.
+
+    GET /ping answers 200; POST /invocations takes the request of a SageMaker endpoint. Stop with Ctrl-C.
+    """
+    from flows.asking import serve_until_stopped
+
+    serve_until_stopped(settings_file, overrides, port, say)
+
+
+@click.command("export-deepar")
+@settings_option
+@set_option
+@click.option("--out", default="deepar-edge", show_default=True, metavar="DIR", help="Write the model to DIR.")
+def export_deepar(settings_file: str, overrides: tuple[str, ...], out: str) -> None:
+    """Export the last DeepAR model that was trained on this machine.
+
+    DIR then contains the network (TorchScript), its description and the encoding of requests, and reader.py, which
+    answers requests with torch and numpy alone.
+    """
+    from flows.asking import export_model
+
+    job = export_model(settings_file, overrides, out)
+    say(f"{job} was exported to {out}. To ask it: python {out}/reader.py < request.json")

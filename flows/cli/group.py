@@ -11,7 +11,13 @@ SECTIONS = {
     "First steps": {"init": "setup", "check": "setup"},
     "Weekly run": {"demo": "runs", "weekly": "runs", "backfill": "runs"},
     "Single stages": dict.fromkeys(("ingest", "features", "baselines", "compare", "optimize"), "stages"),
-    "DeepAR": dict.fromkeys(("train-deepar", "tune-deepar", "deploy-deepar", "aws-status", "aws-clean"), "deepar"),
+    "DeepAR": dict.fromkeys(
+        (
+            *("train-deepar", "tune-deepar", "deploy-deepar", "ask", "serve-deepar", "export-deepar"),
+            *("aws-status", "aws-clean"),
+        ),
+        "deepar",
+    ),
     "Publications": dict.fromkeys(("publications", "rollback", "verify", "prune"), "publications"),
     "Performance": dict.fromkeys(("evaluate-week", "promote"), "performance"),
     "Questions about a finished run": dict.fromkeys(("why", "explain", "what-if"), "questions"),

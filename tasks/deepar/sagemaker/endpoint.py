@@ -6,8 +6,9 @@ whose answer has empty parts.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -88,6 +89,27 @@ class SageMakerEndpoint:
         """Variant to model name, as the endpoint's configuration says; empty where there is no endpoint."""
         found = self._describe()
         return _variants(self._configuration(found)) if found else {}
+
+    def asking(self, variant: str) -> Callable[[dict[str, Any]], list[dict[str, Any]]]:
+        """A function that sends a request to a variant and returns its predictions.
+
+        Args:
+            variant: name of the variant.
+        """
+
+        def ask(request: dict[str, Any]) -> list[dict[str, Any]]:
+            with calls(f"asking endpoint {self.name}"):
+                response = self._api.runtime.invoke_endpoint(
+                    EndpointName=self.name,
+                    TargetVariant=variant,
+                    ContentType="application/json",
+                    Accept="application/json",
+                    Body=json.dumps(request),
+                )
+            found: list[dict[str, Any]] = json.loads(response["Body"].read())["predictions"]
+            return found
+
+        return ask
 
     def weigh(self, weights: Mapping[str, float], report: Report) -> None:
         """Set which share of the requests that name no variant each one answers.

@@ -1,0 +1,156 @@
+"""Ask a DeepAR endpoint or the same model on this machine: what the commands ask and serve-deepar do."""
+
+from __future__ import annotations
+
+import csv
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import ConfigError, TrainingError
+from schemas.settings import DeepArSettings, Settings
+from tasks.configuration.settings_file import load_settings
+from tasks.deepar.asking import Ask, latest_model, questions, request_of, response_times, rows_of_answers
+from tasks.storage.lake import Lake, open_lake
+
+SECONDS_TO_ANSWER = 120
+LOCAL = "local"
+
+
+def answers(
+    settings_file: str,
+    overrides: Sequence[str],
+    stores: Sequence[str],
+    categories: Sequence[str],
+    skus: Sequence[str],
+    **place: Any,
+) -> list[dict[str, Any]]:
+    """Return the forecasts of some series, one row per period.
+
+    Raises:
+        ConfigError: No series matches, or there is no model or endpoint.
+    """
+    settings = load_settings(Path(settings_file), overrides)
+    lake = open_lake(settings.storage)
+    model = latest_model(lake)
+    asked = questions(lake, model, stores, _categories(settings, categories, skus))
+    with _models(settings, lake, **place) as models:
+        request = request_of(asked, settings.quantiles, _deepar(settings).num_samples)
+        return rows_of_answers(asked, next(iter(models.values()))(request))
+
+
+def measured(
+    repeat: int,
+    record: str | None,
+    settings_file: str,
+    overrides: Sequence[str],
+    stores: Sequence[str],
+    categories: Sequence[str],
+    skus: Sequence[str],
+    **place: Any,
+) -> list[dict[str, Any]]:
+    """Return response times per variant for 1 and 27 series, and write them to a file if one is given.
+
+    Raises:
+        ConfigError: No series matches, or there is no model or endpoint.
+    """
+    settings = load_settings(Path(settings_file), overrides)
+    lake = open_lake(settings.storage)
+    model = latest_model(lake)
+    asked = questions(lake, model, stores, _categories(settings, categories, skus))
+    with _models(settings, lake, **place) as models:
+        rows = response_times(models, asked, settings.quantiles, _deepar(settings).num_samples, repeat)
+    if record:
+        with Path(record).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    return rows
+
+
+def serve_until_stopped(settings_file: str, overrides: Sequence[str], port: int, say: Callable[..., None]) -> None:
+    """Serve the last trained model on this machine until Ctrl-C."""
+    from tasks.deepar.local.server import loaded, serving
+
+    lake = open_lake(load_settings(Path(settings_file), overrides).storage)
+    model = latest_model(lake)
+    with loaded(lake.local_copy(model.model.archive.key)) as answer, serving(answer, port) as address:
+        say(f"{model.model.job} is served at {address}: GET /ping, POST /invocations. Stop with Ctrl-C.")
+        threading.Event().wait()
+
+
+@contextmanager
+def _models(
+    settings: Settings, lake: Lake, local: bool, endpoint: str | None, variant: str | None
+) -> Iterator[dict[str, Ask]]:
+    """Variant to model, on this machine or on an endpoint."""
+    if local:
+        from tasks.deepar.local.server import loaded, serving
+
+        archive = lake.local_copy(latest_model(lake).model.archive.key)
+        with loaded(archive) as answer, serving(answer) as address:
+            yield {LOCAL: lambda request: _invoked(address, request)}
+        return
+    deepar = _deepar(settings)
+    if deepar.backend == "local":
+        raise ConfigError("models.deepar.backend is local: add --local to ask the model on this machine.")
+    from tasks.deepar.sagemaker.backend import SageMakerBackend
+
+    standing = SageMakerBackend(lake, deepar.sagemaker, settings.name).endpoint(endpoint)
+    found = [variant] if variant else list(standing.variants())
+    if not found:
+        raise ConfigError(f"Endpoint {standing.name} does not exist. Create it: restock deploy-deepar, or use --local.")
+    yield {name: standing.asking(name) for name in found}
+
+
+def _invoked(address: str, request: dict[str, Any]) -> list[dict[str, Any]]:
+    sent = urllib.request.Request(  # noqa: S310
+        f"{address}/invocations", json.dumps(request).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(sent, timeout=SECONDS_TO_ANSWER) as response:  # noqa: S310
+            found: list[dict[str, Any]] = json.loads(response.read())["predictions"]
+    except urllib.error.HTTPError as error:
+        raise TrainingError(f"The model refused the request: {error.read().decode()}") from error
+    return found
+
+
+def _categories(settings: Settings, categories: Sequence[str], skus: Sequence[str]) -> Sequence[str]:
+    if skus and settings.category != ["sku"]:
+        raise ConfigError(f"--sku needs the setting category [sku]; it is {settings.category}. Use --category.")
+    return skus or categories
+
+
+def _deepar(settings: Settings) -> DeepArSettings:
+    return settings.models.deepar or DeepArSettings()
+
+
+def export_model(settings_file: str, overrides: Sequence[str], folder: str) -> str:
+    """Export the last trained model for machines without GluonTS and without network.
+
+    Returns:
+        The name of the training job.
+
+    Raises:
+        ConfigError: There is no model, or it was not trained on this machine.
+    """
+    from tasks.deepar.container.edge import export
+    from tasks.deepar.container.failures import ClientError
+
+    lake = open_lake(load_settings(Path(settings_file), overrides).storage)
+    record = latest_model(lake)
+    encoding = record.channel.encoding
+    try:
+        export(
+            lake.local_copy(record.model.archive.key),
+            Path(folder),
+            json.loads(lake.read_bytes(encoding.key)) if encoding else None,
+        )
+    except ClientError as error:
+        raise ConfigError(f"The model of {record.model.job} cannot be exported: {error}") from error
+    return record.model.job
