@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
-from benchmarks.constants import forecast_groups, inventory_groups
+from benchmarks.constants import demand_groups, evaluation_groups, inventory_groups, model_groups
 from benchmarks.constants.record import Constant, resolve
 
-GROUPS = (*forecast_groups.GROUPS, *inventory_groups.GROUPS)
+GROUPS = (
+    *evaluation_groups.GROUPS,
+    *model_groups.GROUPS,
+    *demand_groups.GROUPS,
+    *inventory_groups.GROUPS,
+)
 
 
 def constants() -> list[Constant]:

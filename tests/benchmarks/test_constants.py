@@ -27,7 +27,7 @@ ROW = re.compile(r"^\| `(tasks\.[\w.]+:[\w.]+)` \| (.+) \|$", re.MULTILINE)
 
 def _rows() -> dict[str, list[str]]:
     """Cells of each row of the page, by path."""
-    text = PAGE.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8").partition("## No effect on the guard")[0]
     return {path: [cell.strip() for cell in re.split(r"(?<!\\)\|", rest)] for path, rest in ROW.findall(text)}
 
 
