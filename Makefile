@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 BIN := .venv/bin
 UV := uv>=0.8,<1
+PIP_AUDIT := pip-audit>=2.9,<3
 STOCKPYL := stockpyl==1.0.2
 DEMO := demo-company
 SOURCES := schemas tasks flows deployments
@@ -15,7 +16,7 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requ
 WITH_BYTECODE = env -u PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test checks style tests test-fast nightly fuzz mutation crash lint fmt types arch docs bench bench-accuracy bench-inventory app ui serve aws-twin lock clean
+.PHONY: help setup demo test checks style tests test-fast nightly fuzz mutation crash lint fmt types arch docs bench bench-accuracy bench-inventory app ui serve aws-twin audit lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -108,6 +109,9 @@ aws-twin: .venv/.installed-test ## S3 and SageMaker's DeepAR on this machine, fo
 crash: .venv/.installed-test ## interrupt publication, rollback, prune and storage at every call, in a folder and in a bucket (over an hour)
 	$(BIN)/python -m tests.crash
 
+audit: .venv/.installed-audit ## known vulnerabilities of the packages in requirements.lock; fails if it cannot look them up
+	$(BIN)/python -m tests.audit
+
 lock: .venv/bin/uv ## resolve requirements.lock anew within pyproject.toml's ranges
 	$(BIN)/uv pip compile --quiet --upgrade --all-extras --python-version 3.11 --no-header --no-annotate \
 		$(PLACES) --output-file requirements.lock pyproject.toml
@@ -140,6 +144,10 @@ clean: ## remove what runs and tools leave behind, .venv apart
 
 .venv/.installed-mutation: .venv/.installed-test
 	@$(INSTALL) --editable '.[aws,deepar,app,test,mutation]'
+	@touch $@
+
+.venv/.installed-audit: .venv/.installed-test
+	@$(INSTALL) '$(PIP_AUDIT)'
 	@touch $@
 
 .venv/.installed-bench: .venv/.installed

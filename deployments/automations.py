@@ -1,14 +1,15 @@
 """Prefect automations: what is watched, and which notifications are sent.
 
 ``python -m deployments.automations`` creates or updates them on the server of ``PREFECT_API_URL``. If
-``RESTOCK_WEBHOOK_URL`` is set, every notification is also posted there, as JSON with ``subject``, ``severity``,
-``message``, ``text`` (subject and message), ``deployment`` (it names the company) and ``link`` to the run.
+``RESTOCK_WEBHOOK_URL`` is set, notifications are posted there, as JSON with ``subject``, ``severity``, ``company``,
+``message`` (with what to do), ``text`` (subject and message) and ``link`` to the run. No flow runs are needed for them.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import NamedTuple, cast
 from uuid import UUID
@@ -18,6 +19,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ActionTypes, CallWebhook, ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from prefect.types import SecretDict
 from pydantic import SecretStr
@@ -27,7 +29,8 @@ from tasks.stages.events import DATA_QUALITY_ALARM, DRIFT_DETECTED, PUBLICATION_
 
 WEBHOOK_VARIABLE = "RESTOCK_WEBHOOK_URL"
 WEBHOOK_BLOCK = "restock-notifications"
-NOTIFY = "notify/notify"
+# Earlier versions started this deployment for every notification.
+FORMER_NOTIFY = "notify/notify"
 LATE = "late run"
 RETRAIN = "retrain-"
 TAG = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.restock"}
@@ -56,7 +59,7 @@ def automations(
     """Return every automation.
 
     Args:
-        notify: Actions of each notification, by name in :data:`NOTIFICATIONS`.
+        notify: Actions of each notification, by name in :data:`NOTIFICATIONS`; empty without a webhook.
         retrain: Deployment of the flow `retrain_models` of each company.
     """
     return [
@@ -137,6 +140,7 @@ def automations(
                 actions=notify[name],
             )
             for name, notification in NOTIFICATIONS.items()
+            if name in notify
         ),
         *(_retrain(company, deployment) for company, deployment in (retrain or {}).items()),
     ]
@@ -231,18 +235,18 @@ def register(webhook_url: str | None) -> list[str]:
     """Create or update every automation on the server.
 
     Args:
-        webhook_url: Notifications are also posted to this address; None means log and artifact only.
+        webhook_url: Notifications are posted to this address. None means the address that was registered before, for
+            example by another company; without one, there are no notifications.
 
     Returns:
         The names of the automations.
     """
-    webhook = _webhook_block(webhook_url) if webhook_url else None
+    webhook = _webhook_block(webhook_url) if webhook_url else _registered_webhook()
+    notify = {} if webhook is None else {name: _post(name, one, webhook) for name, one in NOTIFICATIONS.items()}
     with get_client(sync_client=True) as client:
-        deployment = client.read_deployment_by_name(NOTIFY).id
         retrain = {
             one.name.removeprefix(RETRAIN): one.id for one in client.read_deployments() if one.name.startswith(RETRAIN)
         }
-        notify = {name: _actions(name, one, deployment, webhook) for name, one in NOTIFICATIONS.items()}
         current = automations(notify, retrain)
         existing = {automation.name: automation.id for automation in client.read_automations()}
         for automation in current:
@@ -253,26 +257,34 @@ def register(webhook_url: str | None) -> list[str]:
                 )
             else:
                 client.create_automation(automation)
+        for name in {f"restock: {name}" for name in NOTIFICATIONS if name not in notify} & set(existing):
+            client.delete_automation(existing[name])
+        with suppress(ObjectNotFound):
+            client.delete_deployment(client.read_deployment_by_name(FORMER_NOTIFY).id)
     return [automation.name for automation in current]
 
 
-def _actions(name: str, about: Notification, deployment: UUID, webhook: UUID | None) -> list[ActionTypes]:
+def _post(name: str, about: Notification, webhook: UUID) -> list[ActionTypes]:
+    """The action of a notification: post it."""
     message = ABOUT_LATE_RUN if name == LATE else ABOUT_RUN if about.about_run else ABOUT_EVENT
-    actions: list[ActionTypes] = [
-        RunDeployment(
-            source="selected",
-            deployment_id=deployment,
-            parameters={"subject": name, "message": {"__prefect_kind": "jinja", "template": f"{{{{ {message} }}}}"}},
-        )
-    ]
-    if webhook is not None:
-        parts = {"subject": f"'{name}'", "severity": f"'{about.severity}'", "message": message}
-        parts["text"] = f"'{name}: ' ~ {message}"
-        if about.about_run:
-            parts |= {"deployment": "deployment.name", "link": "flow_run|ui_url"}
-        fields = ", ".join(f'"{field}": {{{{ ({words}) | tojson }}}}' for field, words in parts.items())
-        actions.append(CallWebhook(block_document_id=webhook, payload=f"{{{fields}}}"))
-    return actions
+    parts = {
+        "subject": f"'{name}'",
+        "severity": f"'{about.severity}'",
+        "company": "deployment.work_queue_name" if about.about_run else "event.payload.company",
+        "message": message,
+        "text": f"'{name}: ' ~ {message}",
+        "link": "flow_run|ui_url" if about.about_run else "event.payload.link",
+    }
+    fields = ", ".join(f'"{field}": {{{{ ({words}) | tojson }}}}' for field, words in parts.items())
+    return [CallWebhook(block_document_id=webhook, payload=f"{{{fields}}}")]
+
+
+def _registered_webhook() -> UUID | None:
+    with get_client(sync_client=True) as client:
+        try:
+            return client.read_block_document_by_name(WEBHOOK_BLOCK, "webhook").id
+        except ObjectNotFound:
+            return None
 
 
 def _webhook_block(url: str) -> UUID:

@@ -108,7 +108,7 @@ def weekly(walk: Walk) -> None:
     walk.page.open(walk.page.address())
     walk.tab("Artifacts")
     walk.picture("4-artifacts", scroll=400)
-    for number, name in enumerate(("models", "costs", "publication"), start=5):
+    for number, name in enumerate(("costs", "publication"), start=6):
         walk.artifact(f"{name}-demo-slice")
         walk.picture(f"{number}-{name}")
     walk.page.click("report.html", "a")

@@ -6,6 +6,7 @@ from datetime import date
 
 from prefect import flow
 
+from flows.outcome import finished
 from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
 from flows.stages import AT_THE_END, flow_run_name, replenish, task_runner
@@ -22,4 +23,4 @@ def optimize_inventory(
 ) -> PublicationRecord:
     """Plan deliveries and order-up-to levels from the champions' forecasts, and publish the replenishment file."""
     run = prepare_run(settings_file, as_of, overrides, force=force)
-    return replenish(run)
+    return finished(replenish(run))

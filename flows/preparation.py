@@ -14,6 +14,7 @@ from tasks.configuration.settings_file import read_settings
 from tasks.inventory.registry import unknown_policies
 from tasks.performance.promotion import find_promotion
 from tasks.storage.lake import Lake, open_lake
+from tasks.storage.temporary import remove_leftovers
 
 # Prefect sets it in the process of a deployment's run.
 DEPLOYED = "PREFECT__FLOW_RUN_ID"
@@ -28,7 +29,7 @@ def prepare_run(
     stores: Sequence[str] = (),
     categories: Sequence[str] = (),
 ) -> RunContext:
-    """Read and check the settings, and build the context of a run.
+    """Read and check the settings, and build the context of a run; remove temporary folders of killed runs.
 
     Args:
         settings_file: Path of the settings file (YAML).
@@ -45,6 +46,7 @@ def prepare_run(
     if DEPLOYED in os.environ:
         end_soon_after_a_signal()
         end_children_with_this_process()
+    remove_leftovers()
     day = as_of or today()
     loaded = read_settings(Path(settings_file), overrides, checks=[unknown_policies])
     promoted = find_promotion(loaded.settings.storage, day)

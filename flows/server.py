@@ -73,7 +73,7 @@ def on_the_served_server() -> Iterator[str | None]:
 def server_of_this_run() -> Iterator[Callable[[], str | None]]:
     """Have a Prefect server for the flow that runs in the context.
 
-    A temporary server starts at once, in a process of its own, while the caller imports the flow. It ends with this
+    A temporary server starts at once, in a separate process, while the caller imports the flow. It ends with this
     process.
 
     Yields:
@@ -95,7 +95,7 @@ def server_of_this_run() -> Iterator[Callable[[], str | None]]:
 
 
 class _TemporaryServer:
-    """Prefect's server in a process of its own, on the database of the current profile."""
+    """Prefect's server in a separate process, on the database of the current profile."""
 
     def __init__(self) -> None:
         self._seconds = get_current_settings().server.ephemeral.startup_timeout_seconds

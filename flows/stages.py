@@ -14,9 +14,11 @@ from prefect.tasks import Task
 
 from flows.approval import ask_for_approval
 from flows.deepar_stages import configurations_stage
+from flows.outcome import HELD_BACK, name_of_run, outcome_of, show_outcome
 from flows.preparation import today
 from flows.submitting import Runner, deepar_runner, done, submit
 from schemas.deepar import DEEPAR, DeepArChoice
+from schemas.errors import PublicationHeldError
 from schemas.records import (
     ComparisonRecord,
     EvaluationRecord,
@@ -60,12 +62,11 @@ task_runner = cast(Runner, ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE))
 
 
 def flow_run_name() -> str:
-    """Return the name of the run: flow, run date, settings and scope."""
+    """Return the name of the run: run date, flow, settings and scope. Its outcome replaces the flow at the end."""
     given = flow_run.get_parameters()
-    scope = [*(given.get("stores") or []), *(given.get("categories") or [])]
     settings = "/".join(Path(given["settings_file"]).parts[-2:])
-    parts = [str(flow_run.get_flow_name()).replace("_", " "), str(given.get("as_of") or today()), settings]
-    return " · ".join([*parts, *(["only " + ", ".join(scope)] if scope else [])])
+    what = str(flow_run.get_flow_name()).replace("_", " ")
+    return name_of_run(given.get("as_of") or today(), what, settings, given.get("stores"), given.get("categories"))
 
 
 def ingest_stage(run: RunContext) -> PrefectFuture[IngestRecord]:
@@ -168,6 +169,16 @@ def replenish(run: RunContext, approve: bool = False) -> PublicationRecord:
     Raises:
         PublicationHeldError: rejected, or not approved in time.
     """
+    try:
+        record = _replenish(run, approve)
+    except PublicationHeldError:
+        show_outcome(run, HELD_BACK)
+        raise
+    show_outcome(run, outcome_of(record))
+    return record
+
+
+def _replenish(run: RunContext, approve: bool) -> PublicationRecord:
     planned = plan_week(run)
     panel = planned.panel.result()
     report_alarms(run, [*panel.alarms, *planned.comparison.result().alarms, *planned.plan.result().alarms])

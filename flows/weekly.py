@@ -7,6 +7,7 @@ from datetime import date
 from prefect import flow
 
 from flows.challenge import forecast_challenger
+from flows.outcome import finished
 from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
 from flows.stages import AT_THE_END, flow_run_name, replenish, task_runner
@@ -43,4 +44,4 @@ def weekly_replenishment(  # noqa: PLR0913, PLR0917
         refuse_unwanted_payment(run.settings, 1, "A run that publishes nothing", pay)
     published = replenish(run, approve=approve_before_publishing)
     forecast_challenger(run, settings_file, overrides)
-    return published
+    return finished(published)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from schemas.facts import FailureKind
+from schemas.secrets import without_secrets
 
 EXAMPLES_SHOWN = 5
 
@@ -42,13 +43,17 @@ def first_few(items: Sequence[object], shown: int = EXAMPLES_SHOWN) -> str:
 
 
 class PipelineError(Exception):
-    """Root of every error that a user of the product can meet.
+    """Root of every error that a user of the product can meet. Secrets in addresses are masked in its message.
 
     Attributes:
         exit_code: exit code of the command line (docs/reference/contract.md#commands).
     """
 
     exit_code = 1
+
+    def __init__(self, *args: object) -> None:
+        """Create the error; see the class."""
+        super().__init__(*(without_secrets(part) if isinstance(part, str) else part for part in args))
 
 
 class ConfigError(PipelineError):

@@ -31,7 +31,8 @@ class PublicationSettings(Strict):
     )
     accept: list[str] = Field(
         default=[],
-        description="Alarms that do not hold a publication back: `NAME` for every run date, `NAME@DATE` for one "
+        description="Alarms that neither hold a publication back nor send a notification: `NAME` for every run date, "
+        "`NAME@DATE` for one "
         "(docs/reference/alarms.md)",
         examples=[["stale_sales@2025-02-24"]],
         json_schema_extra=IN_ITS_SECTION,
@@ -57,6 +58,10 @@ class PublicationSettings(Strict):
 
     def holding(self, alarms: Sequence[Alarm], as_of: date) -> list[Alarm]:
         """The alarms that hold back the publication of a run date because `accept` does not name them."""
+        return [alarm for alarm in self.not_accepted(alarms, as_of) if alarm.severity is Severity.HOLD]
+
+    def not_accepted(self, alarms: Sequence[Alarm], as_of: date) -> list[Alarm]:
+        """The alarms that `accept` does not name for a run date: they are notified."""
         accepted = {entry for entry in self.accept if "@" not in entry}
         accepted |= {entry.partition("@")[0] for entry in self.accept if entry.endswith(f"@{as_of}")}
-        return [alarm for alarm in alarms if alarm.severity is Severity.HOLD and alarm.name not in accepted]
+        return [alarm for alarm in alarms if alarm.name not in accepted]

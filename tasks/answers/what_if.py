@@ -12,14 +12,16 @@ from pydantic import ValidationError
 
 from schemas import columns as c
 from schemas.errors import ConfigError
-from schemas.outputs import COSTS
+from schemas.outputs import COSTS, OutputTable
 from schemas.protocols import ReportProgress
 from schemas.records import PlanInputs
 from schemas.run import RunContext
+from schemas.settings import OutputSettings
 from schemas.settings.slices import PlanSlice
 from tasks.inventory.inputs import weekly_inputs
 from tasks.inventory.model.weekly_problem import WeeklyInputs
 from tasks.inventory.weekly import WeeklyPlan, optimize
+from tasks.publication.csv_format import csv_bytes
 from tasks.publication.earlier_runs import EarlierRun, published, run_key
 from tasks.publication.manifest import PLAN_INPUTS
 from tasks.publication.overrides import apply_overrides
@@ -163,7 +165,8 @@ def what_if(
     found = plan_again(run, changed, factors, progress)
     changes = found.changes
     if output is not None:
-        changes.to_csv(output, index=False)
+        table = OutputTable("changes", output.name, tuple(changes.columns), (c.STORE_ID, c.SKU))
+        output.write_bytes(csv_bytes(changes, list(changes.columns), table, OutputSettings()))
     notes = []
     if found.settings_changed:
         notes.append(

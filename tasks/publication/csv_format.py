@@ -80,7 +80,8 @@ def csv_bytes(frame: pd.DataFrame, columns: Sequence[str], table: OutputTable, o
         b'store_id;date;units\n007;2025-01-31;1,5\n'
     """
     quoted = _quoting(output.delimiter)
-    header = [quoted(output.columns.get(name, name) if table.renamed else name) for name in columns]
+    names = [output.columns.get(name, name) if table.renamed else name for name in columns]
+    header = [quoted(name if table.exact_ids else neutralized(name)) for name in names]
     fields = [_fields(frame[name], name, table, output) for name in columns]
     lines = [output.delimiter.join(header), *map(output.delimiter.join, zip(*fields, strict=True)), ""]
     return "\n".join(lines).encode(output.encoding, errors="replace")
@@ -103,8 +104,9 @@ def read_csv_bytes(data: bytes, table: OutputTable, output: OutputSettings) -> p
             raise ValueError(f"expected rows with {len(rows[0]) if rows else 'some'} fields")
     except (LookupError, ValueError, csv.Error) as error:
         raise PublicationError(f"{table.file}: not a readable CSV file: {error}") from error
-    ours = {written: name for name, written in output.columns.items()} if table.renamed else {}
-    names = [ours.get(name, name) for name in rows[0]]
+    ours = {theirs: name for name, theirs in output.columns.items()} if table.renamed else {}
+    written = rows[0] if table.exact_ids else [restored(name) for name in rows[0]]
+    names = [ours.get(name, name) for name in written]
     missing = [name for name in table.columns if name not in names]
     if missing:
         raise PublicationError(f"{table.file}: missing columns {', '.join(missing)}; it has {', '.join(rows[0])}")

@@ -15,6 +15,7 @@ from typing import Any
 
 from schemas.outputs import MANIFEST, RunFacts
 from schemas.run import RunContext
+from schemas.secrets import MASK, without_secrets
 from tasks.forecasting.registry import packages
 from tasks.storage.code_version import code_version
 from tasks.storage.lake import sha256_of
@@ -32,7 +33,6 @@ APPROVAL = "approval"
 REPLACES = "replaces"
 CSV_FORMAT = "csv_format"
 PROMOTION = "promotion"
-MASK = "***"
 
 # Packages of every run whose version may affect results; the facts of a model name its packages.
 BASE_PACKAGES = (
@@ -40,8 +40,6 @@ BASE_PACKAGES = (
     *("pydantic", "scipy"),
 )
 _SECRET_KEY = re.compile(r"passw|secret|token|credential|api_?key|access_?key|private_?key|(^|_)key$", re.IGNORECASE)
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
-_SECRET_QUERY = re.compile(r"([?&][^=&\s]*(?:passw|secret|token|credential|key|sig)[^=&\s]*=)[^&\s]+", re.IGNORECASE)
 
 
 def masked(value: Any, name: str = "") -> Any:
@@ -62,7 +60,7 @@ def masked(value: Any, name: str = "") -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, str):
-        return _SECRET_QUERY.sub(rf"\g<1>{MASK}", _USER_INFO.sub(f"{MASK}@", value))
+        return without_secrets(value)
     return value
 
 

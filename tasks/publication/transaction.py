@@ -6,6 +6,7 @@ import hashlib
 import json
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ from tasks.publication.versions import put_in_force, record_publication
 from tasks.report.page import ReportData, render_report
 from tasks.storage.code_version import code_version
 from tasks.storage.lake import Lake
+from tasks.storage.temporary import named
 
 # The record has a warning if a larger share of the targets changed.
 NOTEWORTHY_SHARE = 0.5
@@ -100,7 +102,7 @@ def publish_run(
     facts = _guarded(facts, run, outputs, earlier, last_week)
     warnings = [*warnings, *broken_packs(outputs)]
     facts = replace(facts, warnings=[*facts.warnings, *warnings])
-    with lake.exclusive(), tempfile.TemporaryDirectory(prefix="publication-") as name:
+    with lake.exclusive(), tempfile.TemporaryDirectory(prefix=named("publication")) as name:
         folder = Path(name)
         current = published(lake, run.as_of)
         compose(folder, run, outputs, facts, last_week, None if earlier is None else earlier.week())
@@ -139,7 +141,11 @@ def _guarded(
         *facts.alarms,
         *stale_sales(run.settings, run.as_of, facts.sales_end),
         *changed_targets(run.settings, last_week),
-        *(() if earlier is None else changed_total(run.settings, new, last, earlier.as_of, lambda: _due(earlier, run))),
+        *(
+            ()
+            if earlier is None
+            else changed_total(run.settings, new, last, earlier.as_of, partial(_due, earlier, run))
+        ),
         *formula_ids(outputs.replenishment),
     ]
     share = None if last_week is None else round(last_week.share, 6)

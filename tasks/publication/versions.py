@@ -16,6 +16,7 @@ from schemas.records import Record
 from tasks.publication.earlier_runs import RUNS, published, run_key
 from tasks.publication.manifest import OUTPUTS
 from tasks.storage.lake import Lake, sha256_of
+from tasks.storage.temporary import named
 
 VERSIONS = "versions"
 EVENTS = "events"
@@ -310,7 +311,7 @@ def _next_number(lake: Lake, as_of: date) -> int:
 
 def _copy(lake: Lake, source: str, target: str, last: str) -> None:
     """Copy a folder of the lake; the target is replaced as a whole."""
-    with tempfile.TemporaryDirectory(prefix="version-") as name:
+    with tempfile.TemporaryDirectory(prefix=named("version")) as name:
         folder = Path(name)
         for key in lake.keys(source):
             file = folder / key.removeprefix(f"{source}/")

@@ -10,6 +10,7 @@ from typing import Any
 from schemas import columns as c
 from schemas.metrics import HEADLINES, readable
 from schemas.records import ComparisonRecord
+from schemas.secrets import without_secrets
 
 ARTIFACT_ROWS = 200
 # Numbers from this value on are rounded to integers with thousands separators; smaller ones have 4 significant digits.
@@ -37,11 +38,13 @@ def displayed(rows: Sequence[dict[str, Any]], description: str) -> tuple[list[di
 
 
 def display_value(value: Any) -> Any:
-    """Round a number for display; return other values unchanged.
+    """Round a number for display, and mask secrets in a text; return other values unchanged.
 
     >>> [display_value(value) for value in (18301764.9638, 1234, 0.123456, 12, "007", True)]
     ['18,301,765', '1,234', 0.1235, 12, '007', True]
     """
+    if isinstance(value, str):
+        return without_secrets(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     if not math.isfinite(value):

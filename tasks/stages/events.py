@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prefect.events import emit_event
+from prefect.runtime import flow_run
+from prefect.utilities.urls import url_for
 
-from schemas.alarms import Alarm, Severity, at_least
+from schemas.alarms import ALARMS, Alarm, Severity, at_least
 from schemas.outputs import REPORT
 from schemas.records import PublicationRecord
 from schemas.run import RunContext
@@ -18,8 +20,9 @@ DRIFT_DETECTED = "restock.drift.detected"
 
 
 def report_alarms(run: RunContext, alarms: Sequence[Alarm]) -> None:
-    """Emit an event for the alarms of severity warning and hold."""
-    texts = [f"{alarm.name}: {alarm.message}" for alarm in at_least(alarms, Severity.WARNING)]
+    """Emit an event for the alarms of severity warning and hold that the settings do not accept."""
+    new = run.settings.publication.not_accepted(at_least(alarms, Severity.WARNING), run.as_of)
+    texts = [f"{alarm.name}: {alarm.message}. To do: {ALARMS[alarm.name].remedy}" for alarm in new]
     if texts:
         _emit(DATA_QUALITY_ALARM, run, "; ".join(texts))
 
@@ -43,4 +46,7 @@ def _emit(event: str, run: RunContext, message: str) -> None:
         "prefect.resource.id": f"restock.{run.settings.name}.{run.as_of}",
         "prefect.resource.name": label,
     }
-    emit_event(event, resource=resource, payload={"message": f"{label}: {message}"})
+    own = flow_run.get_id()
+    link = "" if own is None else url_for("flow-run", obj_id=own) or ""
+    payload = {"message": f"{label}: {message}", "company": run.settings.name, "link": link}
+    emit_event(event, resource=resource, payload=payload)

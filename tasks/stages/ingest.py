@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from schemas.outputs import REJECTED_ROWS
-from schemas.records import IngestRecord
+from schemas.records import IngestRecord, InputFile
 from schemas.run import RunContext
 from schemas.settings.slices import CategorySlice, IngestSlice
 from tasks.demand.ingest import scope
@@ -52,16 +52,21 @@ def ingest_tables(run: RunContext) -> State[IngestRecord]:
         say(f"Rejected: {line}")
     log_alarms(record.alarms)
     report_alarms(run, record.alarms)
+    rows = [file.model_dump(mode="json", exclude={"sha256"}) for file in record.files]
     show_table(
         run,
         "data-quality",
-        [file.model_dump(mode="json", exclude={"sha256"}) for file in record.files],
-        "Rows read, accepted, quarantined and ignored per source file",
+        [{**row, "reasons": _reasons(record, file)} for row, file in zip(rows, record.files, strict=True)],
+        "Rows read, accepted, quarantined and ignored per source file; quarantine.csv has the quarantined rows",
     )
-    if record.reasons:
-        rows = [{"table": table, "reason": reason, "rows": count} for table, reason, count in record.reasons]
-        show_table(run, "quarantine-reasons", rows, "Reasons for quarantined rows; quarantine.parquet has all of them")
     return state
+
+
+def _reasons(record: IngestRecord, file: InputFile) -> str:
+    """Why rows of a file's table were rejected, with counts."""
+    if not file.rows_quarantined:
+        return ""
+    return "; ".join(f"{reason}: {count:,} rows" for table, reason, count in record.reasons if table == file.table)
 
 
 def write_rejected_rows(run: RunContext, record: IngestRecord) -> IngestRecord:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.runtime import deployment, flow_run
 from prefect.states import Completed
 
-from schemas.alarms import Alarm
-from schemas.outputs import REPLENISHMENT, REPORT
+from schemas.errors import PublicationHeldError
+from schemas.outputs import REPORT
 from schemas.records import (
     Approval,
     ComparisonRecord,
@@ -28,7 +26,7 @@ from tasks.publication.publish_week import PublicationInputs, earlier_publicatio
 from tasks.publication.transaction import COMMAND_LINE
 from tasks.stages.events import report_publication
 from tasks.stages.stage import REUSED, Stage
-from tasks.stages.support import run_label, say, show_markdown, show_table, warn
+from tasks.stages.support import run_label, say, show_markdown, warn
 from tasks.storage.lake import open_lake
 
 # Tag of the runs that Prefect's scheduler starts.
@@ -52,7 +50,6 @@ def publish(
         PublicationError: an output is invalid; nothing was published.
         PublicationHeldError: an alarm holds the file back, or it is not the approved one; nothing was published.
     """
-    _show_alarms(run, [*ingested.alarms, *panel.alarms, *comparison.alarms, *plan.alarms])
     inputs = PublicationInputs(
         ingested=ingested,
         panel=panel,
@@ -66,7 +63,12 @@ def publish(
         promotion=run.promotion,
         earlier=earlier_publication(open_lake(run.settings.storage), run.as_of),
     )
-    record, state = PUBLISH.run(run, inputs, run.settings, approval, by=_by(approval))
+    try:
+        record, state = PUBLISH.run(run, inputs, run.settings, approval, by=_by(approval))
+    except PublicationHeldError as error:
+        text = f"# Held back: {run_label(run)}\n\n{error}"
+        show_markdown(run, "preview", text, "Held back, nothing was published: why, and how to publish")
+        raise
     warn([*record.warnings, *override_warnings(record.overrides, inputs.rejected_overrides)])
     if run.scoped:
         warn(["A run with --stores or --categories is a preview: it never replaces the network's file."])
@@ -87,24 +89,10 @@ def _by(approval: Approval | None) -> str:
     return COMMAND_LINE if deployment.get_id() is None else "Prefect UI"
 
 
-def _show_alarms(run: RunContext, alarms: Sequence[Alarm]) -> None:
-    """Show the alarms before the publication, because one of them may hold it back."""
-    if alarms:
-        rows = [alarm.model_dump(mode="json", exclude={"stores", "skus"}) for alarm in alarms]
-        show_table(run, "alarms", rows, "Alarms: data or results that look wrong (docs/reference/alarms.md)")
-
-
 def _show(run: RunContext, record: PublicationRecord, policy: str) -> None:
     outcome = publication_outcome(record)
     # A preview has its own artifact keys, so that it is not shown as a later version of a publication.
-    prefix = "preview-" if record.dry_run else ""
-    for name, file, description in (
-        ("report", REPORT, "The report for planners"),
-        ("replenishment-file", REPLENISHMENT, "The file for the ERP"),
-    ):
-        show_markdown(run, f"{prefix}{name}", file_link(record, file), f"{description}. {outcome}")
-    if record.overrides:
-        show_table(run, "overrides", record.overrides, "Planners' overrides and their effect")
-    name = "preview" if record.dry_run else "publication"
+    name, report = ("preview", "preview-report") if record.dry_run else ("publication", "report")
+    show_markdown(run, report, file_link(record, REPORT), f"The report for planners. {outcome}")
     summary = publication_summary(record, run_label(run), policy)
-    show_markdown(run, name, summary, f"{outcome}: links to the files, policy and changes")
+    show_markdown(run, name, summary, f"{outcome}: links to the files, policy, changes and alarms")

@@ -9,13 +9,21 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 from prefect.tasks import Task
 
 from schemas.alarms import Alarm, Severity
 from schemas.run import SHARDS_AT_ONCE, RunContext
+from schemas.secrets import without_secrets
 from tasks.report.artifact_tables import artifact_key, displayed
 from tasks.storage.machine import Cores, usable_cores
 
+# Runs of these flows show few artifacts; the report has the other tables.
+PUBLISHING = ("weekly_replenishment", "optimize_inventory", "backfill", "prepare_week")
+SHOWN = (
+    *("report", "publication", "preview", "preview-report", "data-quality", "costs", "backfill"),
+    *("deepar-configurations", "deepar-endpoint"),
+)
 RETRY_DELAYS_SECONDS = [2.0, 10.0]
 
 
@@ -32,15 +40,26 @@ def run_label(run: RunContext) -> str:
 
 
 def show_table(run: RunContext, name: str, rows: Sequence[dict[str, Any]], description: str) -> None:
-    """Publish rows as a table artifact; numbers are rounded and long tables are cut off."""
+    """Publish rows as a table artifact; numbers are rounded and long tables are cut off.
+
+    A run that publishes shows only the artifacts of :data:`SHOWN`.
+    """
+    if not _is_shown(name):
+        return
     shown, text = displayed(rows, description)
     create_table_artifact(
         table=shown, key=artifact_key(name, run.settings.name), description=f"{text} · {run_label(run)}"
     )
 
 
+def _is_shown(name: str) -> bool:
+    return name in SHOWN or flow_run.get_flow_name() not in PUBLISHING
+
+
 def show_markdown(run: RunContext, name: str, text: str, description: str) -> None:
-    """Publish a markdown artifact."""
+    """Publish a markdown artifact, unless :data:`SHOWN` excludes it."""
+    if not _is_shown(name):
+        return
     create_markdown_artifact(
         markdown=text, key=artifact_key(name, run.settings.name), description=f"{description} · {run_label(run)}"
     )
@@ -48,13 +67,13 @@ def show_markdown(run: RunContext, name: str, text: str, description: str) -> No
 
 def say(message: str) -> None:
     """Log a message in the run's log."""
-    get_run_logger().info(message)
+    get_run_logger().info(without_secrets(message))
 
 
 def warn(messages: Sequence[str]) -> None:
     """Log warnings in the run's log."""
     for message in messages:
-        get_run_logger().warning(message)
+        get_run_logger().warning(without_secrets(message))
 
 
 def log_alarms(alarms: Sequence[Alarm]) -> None:

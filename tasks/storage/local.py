@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 from schemas.errors import ConfigError, StorageError
 from schemas.records import FileRef, TableRef
 from tasks.storage.lake import Lake, ObjectFacts, checked_key, files_below, sha256_of
+from tasks.storage.temporary import is_alive
 
 # Temporary files are inside the lake because a rename is atomic only within one file system.
 _SCRATCH = ".tmp"
@@ -153,7 +154,7 @@ class LocalLake(Lake):
         """Remove temporary files of processes of this machine that are dead."""
         for folder in (self._root / _SCRATCH).glob(f"write-{platform.node()}-*"):
             process = folder.name.removeprefix(f"write-{platform.node()}-").split("-")[0]
-            if process.isdigit() and not _is_alive(int(process)):
+            if process.isdigit() and not is_alive(int(process)):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _recover(self, key: str) -> None:
@@ -193,16 +194,6 @@ class LocalLake(Lake):
                 # Another process deleted the last file of the folder, and the folder with it.
                 if attempt == _ATTEMPTS - 1:
                     raise
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _copy(folder: Path, names: list[str], target: Path) -> None:

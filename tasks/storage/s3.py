@@ -15,6 +15,7 @@ from schemas.errors import ConfigError, StorageError
 from schemas.records import FileRef, TableRef
 from tasks.storage.aws import aws_errors, client
 from tasks.storage.lake import S3_SCHEME, Lake, ObjectFacts, checked_key, files_below, sha256_of
+from tasks.storage.temporary import named
 
 _CHECKSUM = "sha256"
 _SWAPS = ".promote"
@@ -37,7 +38,7 @@ class S3Lake(Lake):
         self._bucket, self._prefix = split_uri(root)
         self.root = f"{S3_SCHEME}{self._bucket}/{self._prefix}".rstrip("/")
         self._client = client("s3")
-        self._downloads = tempfile.TemporaryDirectory(prefix="restock-s3-")
+        self._downloads = tempfile.TemporaryDirectory(prefix=named("bucket"))
         with aws_errors(self.root):
             self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._object(".tmp"), MaxKeys=1)
 

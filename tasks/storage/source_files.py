@@ -21,6 +21,7 @@ from tasks.storage.contents import content_of
 from tasks.storage.csv_files import read_csv
 from tasks.storage.file_rows import FileRows
 from tasks.storage.lake import S3_SCHEME, sha256_of
+from tasks.storage.temporary import named
 
 FORMATS = (".csv", ".csv.gz", ".xlsx", ".parquet")
 _WILDCARDS = frozenset("*?[")
@@ -177,7 +178,7 @@ def wanted_names(table: str, source: SourceSettings) -> list[str]:
 
 
 def _download_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="restock-sources-"))
+    folder = Path(tempfile.mkdtemp(prefix=named("sources")))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

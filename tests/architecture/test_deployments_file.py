@@ -27,7 +27,7 @@ SCHEDULE_KEYS = {
 }  # fmt: skip
 
 # What an operator fills in before a run can begin.
-ASKED_FOR = {"backfill": {"date_from", "date_to"}, "notify": {"subject", "message"}}
+ASKED_FOR = {"backfill": {"date_from", "date_to"}}
 # Read from the environment when the deployments are registered; deployments/serve.py sets them all.
 VARIABLES = {"RESTOCK_HOME", "RESTOCK_SETTINGS", "RESTOCK_CRON", "RESTOCK_TIMEZONE", "RESTOCK_POOL"}
 
@@ -92,10 +92,9 @@ def test_only_the_weekly_run_has_a_schedule_and_a_second_one_waits() -> None:
 
 
 @by_name
-def test_every_deployment_but_the_notifications_carries_the_company(deployment: dict[str, Any]) -> None:
-    own = deployment["name"].endswith("-{{ company.name }}")
-    assert own == (deployment["name"] != "notify")
-    assert own == ("company.name" in deployment["work_pool"].get("work_queue_name", ""))
+def test_every_deployment_carries_the_company(deployment: dict[str, Any]) -> None:
+    assert deployment["name"].endswith("-{{ company.name }}")
+    assert "company.name" in deployment["work_pool"]["work_queue_name"]
 
 
 def test_registering_again_does_not_wake_a_paused_schedule() -> None:

@@ -1,4 +1,4 @@
-"""systemd units and the compose file: valid, and they start what exists."""
+"""systemd units and the compose file: valid, and they start what exists; the audit of the lock file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from deployments.serve import serve
 from flows.cli.group import cli
+from tests.audit import judged
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "deployments/systemd").iterdir())
@@ -76,3 +77,14 @@ def test_the_compose_file_uses_the_image_of_the_dockerfile_and_opens_nothing_to_
     assert service["network_mode"] == "host"
     assert "ports" not in service
     assert "--host" not in service["command"]
+
+
+def test_an_audit_that_could_not_look_packages_up_is_no_success() -> None:
+    good = {"name": "a", "version": "1", "vulns": []}
+    bad = {"name": "b", "version": "2", "vulns": [{"id": "CVE-1", "fix_versions": ["3"]}]}
+    assert judged([good])[0] == 0
+    code, lines = judged([good, bad])
+    assert (code, lines[0]) == (1, "b 2: CVE-1, fixed in 3")
+    code, lines = judged([good, bad, {"name": "c", "skip_reason": "not found"}])
+    assert (code, lines[-1][:36]) == (2, "NOT AUDITED: 1 packages could not be")
+    assert judged([])[0] == 2

@@ -132,7 +132,7 @@ def test_a_run_is_started_from_the_form_and_leaves_artifacts_and_a_report(page: 
     page.wait_for("Run date (YYYY-MM-DD)", "Run everything except the publication")
     run = submit(page)
     wait_for_state(page, "Completed")
-    assert f"weekly replenishment · {mini_company.AS_OF}" in page.text()
+    assert f"{mini_company.AS_OF} · " in page.text()
 
     page.click("Artifacts", "[role=tab]")
     page.wait_for("data-quality-mini", "models-mini", "champions-mini", "costs-mini", "publication-mini", "report-mini")

@@ -1,6 +1,7 @@
 """``python -m tests.crash``: both sweeps, and their tables in docs/reliability.md.
 
-``--part K/N --results FOLDER`` tries one part of the points; the last part writes the tables.
+``--part K/N --results FOLDER`` tries one part of the points; the last part writes the tables. ``--every N`` tries every
+N-th point only, and the table says so.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ MARKS = {
 }
 FAULTS: dict[str, type[StrEnum]] = {"disk": Fault, "bucket": BucketFault}
 MOST_FILES = {"disk": 6, "bucket": 1}
-EVERY = 500
+SHOWN = 100
 
 
 @dataclass
@@ -66,14 +67,14 @@ def sweep_of(kind: str) -> Iterator[Any]:
         server.close()
 
 
-def try_points(kind: str, part: int, of: int) -> Found:
-    """Try every ``of``-th point of a sweep, from number ``part``."""
+def try_points(kind: str, part: int, of: int, every: int) -> Found:
+    """Try one part of every ``every``-th point of a sweep."""
     started = time.monotonic()
     with sweep_of(kind) as sweep:
-        points = list(sweep.points(MOST_FILES[kind]))[part - 1 :: of]
+        points = list(sweep.points(MOST_FILES[kind]))[::every][part - 1 :: of]
         for number, point in enumerate(points, start=1):
             sweep.try_point(point)
-            if number % EVERY == 0 or number == len(points):
+            if number % SHOWN == 0 or number == len(points):
                 print(f"{kind}: {number:,} of {len(points):,} points, {len(sweep.result.failures)} failed", flush=True)  # noqa: T201
         counts = {f"{scenario}\n{fault}": count for (scenario, fault), count in sweep.result.points.items()}
         calls = {name: dict(found) for name, found in sweep.result.calls.items()}
@@ -90,7 +91,7 @@ def joined(parts: Iterable[Found]) -> Found:
     return whole
 
 
-def table(kind: str, found: Found) -> str:
+def table(kind: str, found: Found, every: int) -> str:
     """The table of a sweep as Markdown."""
     faults = FAULTS[kind]
     heads = ["operation", "calls" if kind == "disk" else "requests", *map(str, faults), "failed"]
@@ -102,7 +103,8 @@ def table(kind: str, found: Found) -> str:
         rows.append([scenario.name, calls, *(f"{count:,}" for count in counts), str(failed)])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     total = sum(found.points.values())
-    return "\n".join([*lines, "", f"{total:,} points, {len(found.failures)} failed, {found.seconds / 60:.0f} minutes."])
+    which = f"{total:,} points" if every == 1 else f"{total:,} points (one of {every})"
+    return "\n".join([*lines, "", f"{which}, {len(found.failures)} failed, {found.seconds / 60:.0f} minutes."])
 
 
 def write(kind: str, text: str) -> None:
@@ -118,6 +120,7 @@ def main() -> int:
     parser.add_argument("--only", choices=list(MARKS), help="one sweep; default: both")
     parser.add_argument("--part", default="1/1", help="try part K of N of the points")
     parser.add_argument("--results", type=Path, help="folder of the results of all parts")
+    parser.add_argument("--every", type=int, default=1, help="try every N-th point only")
     chosen = parser.parse_args()
     part, of = (int(number) for number in chosen.part.split("/"))
     failed = 0
@@ -125,13 +128,13 @@ def main() -> int:
         folder = chosen.results or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
         for kind in [chosen.only] if chosen.only else list(MARKS):
-            found = try_points(kind, part, of)
+            found = try_points(kind, part, of, chosen.every)
             (folder / f"{kind}-{part}-of-{of}.json").write_text(json.dumps(vars(found)), encoding="utf-8")
             files = sorted(folder.glob(f"{kind}-*-of-{of}.json"))
             whole = joined(Found(**json.loads(file.read_text(encoding="utf-8"))) for file in files)
-            print("\n".join([*found.failures[:50], table(kind, whole)]))  # noqa: T201
+            print("\n".join([*found.failures[:50], table(kind, whole, chosen.every)]))  # noqa: T201
             if len(files) == of:
-                write(kind, table(kind, whole))
+                write(kind, table(kind, whole, chosen.every))
             failed += len(whole.failures)
     return 1 if failed else 0
 

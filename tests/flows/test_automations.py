@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 SECONDS_TO_WAIT = 240
 SECONDS_UNTIL_LATE = 4
 COMPANY = "mini"
+PLANTED = "planted-secret"
 
 
 class Server(NamedTuple):
@@ -59,12 +60,17 @@ class Server(NamedTuple):
         self.fork("prefect", "flow-run", "execute", run, environment=self.environment).wait()
 
     def told(self, subject: str, words: str) -> str:
-        """The message of a notification, once the webhook has it and a run of `notify` is due."""
+        """The message of a notification, once the webhook has it; it names company and run, and starts no run."""
         until = time.monotonic() + SECONDS_TO_WAIT
         while time.monotonic() < until:
-            messages = [one["message"] for one in self.posted if one["subject"] == subject and words in one["message"]]
-            started = [run.parameters for run in self.client.read_flow_runs()]
-            if messages and {"subject": subject, "message": messages[0]} in started:
+            found = [one for one in self.posted if one["subject"] == subject and words in one["message"]]
+            messages = [one["message"] for one in found]
+            if found:
+                assert found[0]["company"] == COMPANY
+                # This server does not know its own address; `make serve` tells it.
+                assert "/runs/flow-run/" in (found[0]["link"] or "") or subject not in ("data quality", "published")
+                assert found[0]["severity"] in ("info", "warning", "error")
+                assert {run.name for run in self.client.read_flow_runs() if "notify" in run.name} == set()
                 # The server may act on one event twice, where its database was locked for a moment.
                 assert len(set(messages)) == 1, "told in other words too"
                 return messages[0]
@@ -100,7 +106,7 @@ def webhook() -> Iterator[tuple[str, list[dict[str, str]]]]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as receiver:
         threading.Thread(target=receiver.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{receiver.server_port}/", posted
+        yield f"http://127.0.0.1:{receiver.server_port}/hooks/{PLANTED}", posted
         receiver.shutdown()
 
 
@@ -119,6 +125,7 @@ def server(
         "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "1",
         "DO_NOT_TRACK": "1",
         "RESTOCK_WEBHOOK_URL": webhook[0],
+        "AWS_SECRET_ACCESS_KEY": PLANTED,
         "RESTOCK_HOME": str(ROOT),
         "RESTOCK_SETTINGS": "settings.yaml",
         "RESTOCK_COMPANY": COMPANY,
@@ -177,3 +184,12 @@ def test_a_killed_run_says_what_to_do_and_is_told_once(server: Server, company: 
     assert "Start the weekly run" in server.message(run, "Finished stages are reused")
     assert "the same date" in server.told("crashed run", "Finished stages are reused")
     assert not [one for one in server.posted if raw in one["message"]]
+
+
+def test_no_secret_is_stored_or_shown(server: Server, company: Path) -> None:
+    """After the runs above: nothing in database, logs, artifacts and lake has the webhook's address or a credential."""
+    folders = [Path(server.environment["PREFECT_HOME"]), company.parent]
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    assert any(file.name == "prefect.db" for file in files)
+    assert [str(file) for file in files if PLANTED.encode() in file.read_bytes()] == []
+    assert not [one for one in server.posted if PLANTED in json.dumps(one)]

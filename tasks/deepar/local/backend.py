@@ -40,6 +40,7 @@ from tasks.deepar.local.jobs import (
 )
 from tasks.deepar.local.processes import ContainerProcesses
 from tasks.storage.lake import Lake
+from tasks.storage.temporary import named
 
 _REPORT_SECONDS = 2.0
 _POLL_SECONDS = 0.2
@@ -212,7 +213,7 @@ class LocalBackend:
         return (model.model_copy(update={"reused": True}), losses) if self._lake.holds(model.archive) else None
 
     def _transformed(self, model: TrainedModel, channel: DeepArChannel, asked: dict[str, object], job: Job) -> bytes:
-        with TemporaryDirectory(prefix="deepar-") as folder:
+        with TemporaryDirectory(prefix=named("deepar")) as folder:
             target = Path(folder) / "answers.jsonl"
             arguments = ["transform", "--model", str(self._lake.local_copy(model.archive.key))]
             arguments += ["--input", str(self._lake.local_copy(channel.inference.key)), "--output", str(target)]

@@ -19,6 +19,7 @@ from schemas.settings import DeepArLocalSettings
 from tasks.deepar.container.job import Folders
 from tasks.deepar.local.processes import ContainerProcess, ContainerProcesses
 from tasks.storage.lake import Lake
+from tasks.storage.temporary import named
 
 LONGEST_NAME = 63
 DIGITS = 12
@@ -143,7 +144,7 @@ def run_training(
         TrainingError: it failed or was stopped.
     """
     started = time.monotonic()
-    with TemporaryDirectory(prefix="deepar-") as root:
+    with TemporaryDirectory(prefix=named("deepar")) as root:
         folders = Folders(Path(root))
         _lay_out(lake, request, settings, folders)
         process = processes.start(["train", "--root", root], Path(root) / "log")
