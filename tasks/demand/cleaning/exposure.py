@@ -117,7 +117,7 @@ def store_periods(
     closed[:, :history] &= ~silent
     closed[ended, history:] = True
     # Days on which every store is closed come without rows: a run on Monday has all sales of a chain without Sundays.
-    shut = closed[~ended, end:history].all(axis=0) if not ended.all() else np.zeros(history - end, dtype=bool)
+    shut: BoolArray = np.asarray(closed[~ended, end:history].all(axis=0) & ~ended.all(), dtype=bool)
     end += len(shut) if shut.all() else int(shut.argmin())
     tail = np.arange(history) >= end
     return StorePeriods(closed, silent, tail, partial, contradicted, missing, ended)

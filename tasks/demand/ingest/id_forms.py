@@ -45,7 +45,7 @@ def with_known_ids(tables: Mapping[str, MappedTable]) -> tuple[dict[str, MappedT
     for name, table in tables.items():
         parsed = dict(table.parsed)
         for rule in table.rules:
-            if rule.references in tables:
+            if rule.references is not None and rule.references in tables:
                 values, rows, pairs = _replaced(table, rule, tables[rule.references])
                 if rows:
                     parsed[rule.name] = replace(parsed[rule.name], values=values)

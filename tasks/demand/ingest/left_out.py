@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -197,8 +198,12 @@ def _headers(raw: RawTable) -> NDArray[np.bool_]:
         column = raw.frame[name]
         if not is_text(column):
             return np.zeros(len(raw.frame), dtype=bool)
-        repeated &= _of_categories(column, lambda texts, name=name: texts.str.strip() == str(name).strip())
+        repeated &= _of_categories(column, partial(_equal, str(name).strip()))
     return repeated
+
+
+def _equal(word: str, texts: pd.Series) -> pd.Series:
+    return texts.str.strip() == word
 
 
 def _totals(raw: RawTable, names: Mapping[str, str], rules: Mapping[str, ColumnRule]) -> NDArray[np.bool_]:
