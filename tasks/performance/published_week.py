@@ -20,9 +20,9 @@ from schemas.panel import FloatArray, IndexArray
 from schemas.performance import CHAMPION
 from schemas.records import PlanInputs
 from schemas.settings import Settings
-from tasks.publication.earlier_runs import EarlierRun, published, run_key
+from tasks.publication.earlier_runs import RUNS, EarlierRun, published, run_key
 from tasks.publication.manifest import OUTPUTS, PLAN_INPUTS, SETTINGS
-from tasks.publication.versions import versions_of
+from tasks.publication.versions import dates_of, versions_of
 from tasks.storage.lake import Lake
 
 FORECAST = "forecast.parquet"
@@ -242,8 +242,6 @@ def _with_text(frame: pd.DataFrame | None) -> pd.DataFrame | None:
 
 def weeks_before(lake: Lake, until: date, first: date, settings: Settings) -> Iterator[PublishedWeek]:
     """Yield the publications with ``first`` <= run date < ``until``, oldest first."""
-    from tasks.publication.versions import RUNS, dates_of
-
     for day in dates_of(lake, RUNS):
         if first <= day < until:
             week = PublishedWeek.read(lake, day, settings)

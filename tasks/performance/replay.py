@@ -250,5 +250,5 @@ def series_totals(names: Sequence[tuple[str, str]], rows: pd.DataFrame, values: 
     """
     keys = pd.MultiIndex.from_arrays([rows[name].astype(str) for name in (c.STORE_ID, c.CATEGORY)])
     place = pd.MultiIndex.from_tuples(list(names)).get_indexer(keys)
-    found: FloatArray = np.bincount(place[place >= 0], weights=values[place >= 0], minlength=len(names))
-    return found
+    found = np.bincount(place[place >= 0], weights=values[place >= 0], minlength=len(names))
+    return np.asarray(found, dtype=np.float64)
