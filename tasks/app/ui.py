@@ -18,6 +18,8 @@ Part = Any
 ROW_PIXELS = 34
 GRID_PIXELS = 520
 BLOCK = 100
+# A longer text may break into lines.
+LONG_TEXT = 30
 
 
 def address(path: str, **values: str | None) -> str:
@@ -74,7 +76,7 @@ def plain_table(table: Table, empty: str = "", links: Mapping[int, Sequence[str]
 
     def cell(row: int, column: int, text: str) -> Part:
         content: Part = dcc.Link(text, href=links[column][row]) if links and column in links else text
-        return html.Td(content, className="n" if numeric[column] else "t")
+        return html.Td(content, className="n" if numeric[column] else "t" if len(text) > LONG_TEXT else "")
 
     body = [
         html.Tr(

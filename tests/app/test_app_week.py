@@ -19,7 +19,7 @@ from tasks.app.data import series
 from tasks.app.data.company import Company, WeekName
 from tasks.app.data.exceptions import FALLBACK, LARGE_CHANGE, exception_table
 from tasks.app.data.statuses import ACCEPTED, OPEN, decide, read_decisions
-from tasks.app.data.this_week import held_back, source_ages
+from tasks.app.data.this_week import capacity_use, held_back, largest_losses, source_ages
 from tasks.app.data.week import RunWeek, read_week
 from tasks.publication.prune import prune
 from tests.flows import mini_company
@@ -60,6 +60,13 @@ def test_the_pages_show_the_published_numbers(published: Path) -> None:
     assert (ages["sales"].last, ages["sales"].age) == (date(2024, 6, 30), 1)
     assert ages["stock"].last is None
     assert held_back(company) is None
+    use = capacity_use(week, 7)
+    stock = week.outputs.stock_by_day
+    assert stock is not None
+    own = stock[(stock[c.STORE_ID] == use.loc[0, c.STORE_ID]) & (stock[c.DATE] == use.loc[0, c.DATE])]
+    assert use.loc[0, c.STOCK] in own[c.STOCK].tolist()
+    assert use[c.STORE_ID].is_unique
+    assert (use[c.DATE] < pd.Timestamp(DAY) + pd.Timedelta(days=7)).all()
 
 
 def test_a_series_has_history_forecast_stock_and_reasons(published: Path) -> None:
@@ -200,3 +207,18 @@ def test_a_preview_that_is_held_back_says_why(published_company: Path) -> None:
     accepted = held_back(Company(published_company))
     assert accepted is not None
     assert accepted.alarms == ()
+
+
+def test_the_skus_that_lose_most_money_are_added_up_over_stores(published_company: Path) -> None:
+    file = published_company.parent / "lake/runs" / mini_company.AS_OF / "replenishment.csv"
+    targets = pd.read_csv(file, dtype={c.STORE_ID: str, c.SKU: str})
+    targets.loc[targets[c.SKU].isin(["10", "11"]), c.TARGET_QUANTITY] = 0
+    targets.to_csv(file, index=False)
+    _, week = open_week(published_company)
+    explained = week.outputs.explanations
+    assert explained is not None
+    demand = explained[explained[c.SKU] == "10"].set_index(c.STORE_ID)[c.SKU_FORECAST]
+    first, second = largest_losses(week).to_dict("records")
+    assert (first[c.SKU], second[c.SKU], first["stores"]) == ("10", "11", 3)
+    assert first[c.UNITS] == pytest.approx(float((demand - 10).sum()), abs=0.05)  # 10 on hand in every store
+    assert first[c.MONEY] == pytest.approx(1990 * first[c.UNITS], rel=1e-3)

@@ -96,7 +96,7 @@ def test_a_file_approved_in_the_app_is_published_and_the_manifest_says_by_whom(
     assert (company.parent / "lake/previews" / mini_company.AS_OF / "report.html").exists()
     (waiting,) = board.waiting()
     assert (waiting.id, waiting.as_of) == (str(run.id), mini_company.AS_OF)
-    assert waiting.question == words(client, run)
+    assert waiting.question == json.loads(words(client, run))
     assert RunBoard("/another/settings.yaml").waiting() == []
     answer_in_the_app(board, waiting.id)
     code, out, err = process.wait()

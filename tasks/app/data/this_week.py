@@ -13,7 +13,11 @@ from schemas.alarms import Alarm
 from schemas.records import TableRef
 from tasks.app.data.company import Company, WeekName, manifest_of
 from tasks.app.data.week import UNREADABLE, RunWeek, alarms_of
+from tasks.report.exceptions import CUT, STOCK_OUT
 from tasks.storage.lake import Lake
+
+LOSSES_SHOWN = 5
+STORES = "stores"
 
 
 @dataclass(frozen=True)
@@ -94,3 +98,42 @@ def last_date(lake: Lake, ref: TableRef, as_of: date) -> date | None:
         return None
     known = dates[dates <= pd.Timestamp(as_of)]
     return None if known.empty else pd.Timestamp(known.max()).date()
+
+
+def largest_losses(week: RunWeek, count: int = LOSSES_SHOWN) -> pd.DataFrame:
+    """Return the SKUs that are expected to lose most money until the next deliveries.
+
+    Returns:
+        sku, product_name, category, stores (number), units and money; the largest amount first.
+    """
+    found = week.figures.exceptions
+    short = found[found[c.KIND].isin((STOCK_OUT, CUT))]
+    grouped = short.groupby(c.SKU, sort=True)
+    sums = grouped.agg(
+        {c.PRODUCT_NAME: "first", c.CATEGORY: "first", c.STORE_ID: "nunique", c.UNITS: "sum", c.MONEY: "sum"}
+    ).rename(columns={c.STORE_ID: STORES})
+    return sums.sort_values([c.MONEY, c.UNITS], ascending=False, kind="stable").head(count).reset_index()
+
+
+def capacity_use(week: RunWeek, periods: int) -> pd.DataFrame:
+    """Return the fullest period of each store under the chosen policy, the fullest store first.
+
+    Args:
+        week: the run.
+        periods: only the first periods of the horizon.
+
+    Returns:
+        store_id, date, stock (expected units), capacity, share (stock / capacity) and over (probability of being over
+        capacity); stores with unlimited capacity are left out.
+    """
+    stock, costs = week.outputs.stock_by_day, week.outputs.costs
+    columns = [c.STORE_ID, c.DATE, c.STOCK, c.CAPACITY, c.SHARE, c.OVER]
+    if stock is None or costs.empty:
+        return pd.DataFrame(columns=columns)
+    chosen = costs.loc[costs[c.CHOSEN].astype(bool), c.POLICY]
+    last = week.run.settings.period.range(week.as_of, periods)[-1]
+    dates = pd.to_datetime(stock[c.DATE])
+    rows = stock[stock[c.POLICY].isin(chosen) & (dates <= last) & (stock[c.CAPACITY] > 0)]
+    rows = rows.assign(**{c.SHARE: rows[c.STOCK] / rows[c.CAPACITY], c.DATE: pd.to_datetime(rows[c.DATE])})
+    rows = rows.sort_values([c.OVER, c.SHARE, c.STORE_ID], ascending=[False, False, True], kind="stable")
+    return rows.drop_duplicates(c.STORE_ID)[columns].reset_index(drop=True)

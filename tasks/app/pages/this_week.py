@@ -13,10 +13,11 @@ from tasks.app import ui
 from tasks.app.context import AppContext
 from tasks.app.data import grid
 from tasks.app.data.company import Company
-from tasks.app.data.this_week import held_back, source_ages
+from tasks.app.data.this_week import STORES, capacity_use, held_back, largest_losses, source_ages
 from tasks.app.data.week import TARGET_BEFORE, RunWeek
 from tasks.app.language import AppLanguage
 from tasks.report import remarks
+from tasks.report.exceptions import SHARE_OF_PATHS
 from tasks.report.formats import Table
 from tasks.report.language import UNKNOWN, message
 from tasks.report.week import Card
@@ -24,6 +25,7 @@ from tasks.report.week import Card
 PATH = "/"
 TITLE = message("This week")
 _GRID = "lines"
+FULLEST_SHOWN = 6
 _TEXTS = [c.STORE_ID, c.SKU, c.PRODUCT_NAME, c.CATEGORY]
 
 
@@ -66,6 +68,7 @@ def layout(context: AppContext, query: Mapping[str, str]) -> Any:
                     *_files(context, week, say),
                 ]
             ),
+            html.Div([_losses(week, say), _capacity(week, chosen.text, say)], className="two"),
             html.H3(say("To send by store")),
             ui.plain_table(week.figures.stores_table, links=_store_links(week, chosen.text)),
             html.H3(say("To send by store and SKU")),
@@ -156,10 +159,10 @@ def _columns(week: RunWeek, say: AppLanguage) -> list[dict[str, Any]]:
     named = c.PRODUCT_NAME in week.pairs.columns and bool(week.pairs[c.PRODUCT_NAME].astype(bool).any())
     name = [ui.text_column(c.PRODUCT_NAME, say("Product"), width=190)] if named else []
     return [
-        ui.text_column(c.STORE_ID, say("Store"), width=110),
+        ui.text_column(c.STORE_ID, say("Store"), width=155),
         ui.text_column(c.SKU, say("SKU"), cellRenderer="RestockLink", width=150),
         *name,
-        ui.text_column(c.CATEGORY, say("Category"), width=220),
+        ui.text_column(c.CATEGORY, say("Category"), width=190),
         ui.number_column(c.ON_HAND, say("On hand"), width=105),
         ui.number_column(c.IN_TRANSIT, say("In transit"), width=105),
         ui.number_column(c.TARGET_QUANTITY, say("Target"), width=100),
@@ -169,6 +172,39 @@ def _columns(week: RunWeek, say: AppLanguage) -> list[dict[str, Any]]:
         ui.text_column(c.LIMIT, say("Constraint"), width=160),
         {"field": grid.SEARCH, "hide": True, "filter": "agTextColumnFilter"},
     ]
+
+
+def _losses(week: RunWeek, say: AppLanguage) -> Any:
+    rows = [
+        (
+            str(row[c.SKU]), str(row[c.PRODUCT_NAME]), str(row[c.CATEGORY]), say.number(row[STORES]),
+            say.quantity(row[c.UNITS]), say.money(row[c.MONEY]),
+        )
+        for row in largest_losses(week).to_dict("records")
+    ]  # fmt: skip
+    headers = say.headers("SKU", "Product", "Category", "#Stores", "#Units", "#Value")
+    text = say("All demand until the next deliveries is covered.")
+    return html.Div(
+        [html.H3(say("SKUs that are expected to lose most money")), ui.plain_table(Table(headers, rows), text)]
+    )
+
+
+def _capacity(week: RunWeek, text: str, say: AppLanguage) -> Any:
+    settings = week.run.settings
+    found = capacity_use(week, min(settings.period.periods_per_week, settings.horizon)).head(FULLEST_SHOWN)
+    records = found.to_dict("records")
+    rows = [
+        (
+            str(row[c.STORE_ID]), say.day(row[c.DATE].date()), say.number(row[c.STOCK]), say.number(row[c.CAPACITY]),
+            say.percent(row[c.SHARE], 0), say.percent(row[c.OVER], 0),
+        )
+        for row in records
+    ]  # fmt: skip
+    red = frozenset(i for i, row in enumerate(records) if row[c.OVER] > SHARE_OF_PATHS)
+    headers = say.headers("Store", "Fullest day", "#Stock", "#Capacity", "#Used", "#Probability of over capacity")
+    links = {0: [ui.address("/series", week=text, store=row[0]) for row in rows]}
+    table = ui.plain_table(Table(headers, rows, red=red), say("No store has a capacity."), links=links)
+    return html.Div([html.H3(say("Fullest stores this week")), table])
 
 
 def _sources(week: RunWeek, say: AppLanguage) -> Any:
