@@ -162,15 +162,7 @@ class TreeTuningRecord(Record):
 
 
 class BilledJob(Record):
-    """A SageMaker job that has ended, and what it is charged for.
-
-    Attributes:
-        job: its name.
-        kind: training, tuning, transform or endpoint.
-        instance: type of its instances.
-        seconds: charged, times the number of instances.
-        status: how it ended.
-    """
+    """A SageMaker job that has ended: name, kind, instance type, and the seconds charged, times its instances."""
 
     job: str
     kind: str

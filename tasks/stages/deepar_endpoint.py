@@ -69,7 +69,7 @@ def delete_endpoint(run: RunContext, name: str | None = None, adopt: bool = Fals
         ConfigError: the endpoint is somebody else's and not to be taken over.
     """
     backend = _backend(run)
-    from tasks.deepar.sagemaker.endpoint import PERMANENT
+    from tasks.deepar.sagemaker.endpoint_parts import PERMANENT
     from tasks.deepar.sagemaker.requests import INSTALLATION_TAG, NAME_TAG, PURPOSE_TAG, tag_text
 
     own = {

@@ -11,7 +11,7 @@ from schemas.errors import ConfigError
 from schemas.records import BilledJob
 from schemas.settings import DeepArConfiguration, DeepArSageMakerSettings, DeepArSettings, Settings
 from tasks.deepar.sagemaker.budget import Ledger, billed_job, over_limit, weekly_estimate
-from tasks.deepar.sagemaker.endpoint import PERMANENT, TEMPORARY, UNKNOWN_STORAGE, owner_of
+from tasks.deepar.sagemaker.endpoint_parts import PERMANENT, TEMPORARY, UNKNOWN_STORAGE, owner_of
 from tasks.deepar.sagemaker.holdings import Holding, is_left_by_dead_run
 from tasks.deepar.sagemaker.models import ENDPOINT_TAG
 from tasks.deepar.sagemaker.requests import INSTALLATION_TAG, PURPOSE_TAG, RUN_TAG

@@ -15,7 +15,7 @@ import pytest
 from schemas.deepar import DeepArChannel, JobProgress, TrainedModel
 from schemas.errors import ConfigError, TrainingError
 from tasks.deepar.sagemaker.backend import SageMakerBackend
-from tasks.deepar.sagemaker.endpoint import TEMPORARY
+from tasks.deepar.sagemaker.endpoint_parts import TEMPORARY
 from tasks.deepar.sagemaker.invocation import Invocation, batches
 from tasks.deepar.sagemaker.janitor import remove_remains
 from tasks.deepar.sagemaker.running import close_endpoints_of, stop_jobs_of

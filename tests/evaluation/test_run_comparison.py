@@ -18,7 +18,7 @@ from schemas.settings import DeepArConfiguration, Settings
 from schemas.settings.slices import CompareSlice, QuantileSlice
 from tasks.demand.panel import to_frames
 from tasks.evaluation.configurations import ChoiceInputs, choose_configuration, choose_without_comparison
-from tasks.evaluation.run_comparison import CompareInputs, refuse_many_fallbacks, run_comparison
+from tasks.evaluation.run_comparison import CompareInputs, refuse_many_fallbacks, run_comparison, without_failed
 from tasks.forecasting.fold_forecasts import forecast_rows
 from tasks.storage.lake import Lake, open_lake
 
@@ -34,6 +34,17 @@ def failure(store: str, kind: FailureKind = FailureKind.ERROR, reason: str = "no
 
 def shard(*failures: Failure, model: str = "ets", series: int = 3, live: bool = True) -> ForecastRecord:
     return ForecastRecord(model=model, table=TABLE, series=series, live=live, failures=list(failures))
+
+
+def test_a_model_of_which_a_shard_has_no_forecasts_takes_no_part_and_an_alarm_says_why() -> None:
+    reason = "job x failed\nCloudWatch log: group g\nLast lines of the log:\n  one\n  two"
+    broken = ForecastRecord(model="deepar", table=TABLE, series=0, live=False, failed=reason)
+    kept, alarm = without_failed([shard(), broken, shard(model="deepar")], series=3)
+    assert [record.model for record in kept] == ["ets"]
+    assert alarm is not None
+    assert (alarm.name, alarm.severity, alarm.count) == ("deepar_failed", "warning", 3)
+    assert alarm.message == "The other models forecast 3 series. Reason: job x failed CloudWatch log: group g"
+    assert without_failed([shard()], series=3) == ([shard()], None)
 
 
 def test_a_model_stops_the_run_above_the_limit_not_at_it() -> None:

@@ -20,7 +20,7 @@ _FREQUENCIES = ("M", "W", "D")
 _LIKELIHOODS = ("student-T", "gaussian", "negative-binomial")
 
 
-class _Steps(nn.Module):
+class _Steps(nn.Module):  # type: ignore[misc]
     """The parts of GluonTS's network that have weights."""
 
     def __init__(self, network: Any) -> None:
@@ -63,7 +63,7 @@ def export(archive: Path, folder: Path, encoding: dict[str, Any] | None = None) 
     cat = torch.zeros(2, max(len(model.network.shape.cardinality), 1), dtype=torch.long)
     state = torch.zeros(given.num_layers, 2, given.num_cells)
     inputs = torch.zeros(2, 3, network.rnn.input_size)
-    traced = torch.jit.trace_module(  # type: ignore[no-untyped-call]
+    traced = torch.jit.trace_module(
         _Steps(network).eval(), {"embed": (cat,), "step": (inputs, state, state)}, check_trace=False
     )
     traced.save(str(folder / NETWORK))

@@ -16,7 +16,7 @@ from torch.distributions import NegativeBinomial, Normal, StudentT
 
 def load(folder: Path) -> tuple[Any, dict[str, Any]]:
     """The network as TorchScript, and what describes it: lags, scaler, likelihood, and the encoding of requests."""
-    network = torch.jit.load(str(folder / "network.pt")).eval()  # type: ignore[no-untyped-call]
+    network = torch.jit.load(str(folder / "network.pt")).eval()
     return network, json.loads((folder / "edge.json").read_text(encoding="utf-8"))
 
 
@@ -65,7 +65,7 @@ def sampled(params: torch.Tensor, scale: torch.Tensor, likelihood: str) -> torch
     return (StudentT(*params) if likelihood == "student-T" else Normal(*params)).sample() * scale
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def paths(network: Any, about: dict[str, Any], instances: list[dict[str, Any]], count: int) -> np.ndarray:
     """Sample paths, shape (series, count, horizon)."""
     torch.manual_seed(about["seed"])

@@ -24,7 +24,8 @@ from schemas.settings import DeepArInstance, DeepArSageMakerSettings
 from tasks.deepar.sagemaker.answers import check_answers
 from tasks.deepar.sagemaker.api import SageMakerApi
 from tasks.deepar.sagemaker.budget import ledger_of
-from tasks.deepar.sagemaker.endpoint import PERMANENT, TEMPORARY, SageMakerEndpoint
+from tasks.deepar.sagemaker.endpoint import SageMakerEndpoint
+from tasks.deepar.sagemaker.endpoint_parts import PERMANENT, TEMPORARY
 from tasks.deepar.sagemaker.holdings import Holding, holdings
 from tasks.deepar.sagemaker.invocation import Invocation
 from tasks.deepar.sagemaker.jobs import TrainingJobs, TransformJobs, TuningJobs

@@ -7,7 +7,6 @@ whose answer has empty parts.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,20 +15,28 @@ from botocore.exceptions import BotoCoreError, ClientError
 from schemas.deepar import JobProgress, Report, TrainedModel
 from schemas.errors import ConfigError, TrainingError
 from tasks.deepar.sagemaker.api import SageMakerApi
-from tasks.deepar.sagemaker.faults import calls, is_absent, is_passing, is_present, is_refused
-from tasks.deepar.sagemaker.models import ENDPOINT_TAG, Models, endpoint_tags
-from tasks.deepar.sagemaker.names import DIGEST, digest, slug
-from tasks.deepar.sagemaker.requests import INSTALLATION_TAG, Requests
+from tasks.deepar.sagemaker.endpoint_parts import (
+    PERMANENT,
+    UNKNOWN_STORAGE,
+    answer_of,
+    configurations_of,
+    delete_alone,
+    delete_configuration,
+    delete_endpoint,
+    owner_of,
+    stem_of,
+    tags_of,
+    variants_of,
+)
+from tasks.deepar.sagemaker.faults import calls, is_passing, is_present, is_refused
+from tasks.deepar.sagemaker.models import Models, endpoint_tags
+from tasks.deepar.sagemaker.names import digest, slug
+from tasks.deepar.sagemaker.requests import Requests
 from tasks.deepar.sagemaker.work import Pause
 
-PERMANENT, TEMPORARY = "endpoint", "temporary-endpoint"
-UNKNOWN_STORAGE = "(unknown storage)"  # of endpoints from before the tag of the installation
 READY = "InService"
 _BROKEN = ("Failed", "OutOfService", "UpdateRollbackFailed")
-_NAME_ROOM = 50
-_NAME_BEFORE_DIGEST = 37
 _TROUBLES = 8
-_TRIES_AT_DELETION = 60
 _LONGEST_UPDATE_SECONDS = 3_600
 
 
@@ -88,7 +95,7 @@ class SageMakerEndpoint:
     def variants(self) -> dict[str, str]:
         """Variant to model name, as the endpoint's configuration says; empty where there is no endpoint."""
         found = self._describe()
-        return _variants(self._configuration(found)) if found else {}
+        return variants_of(self._configuration(found)) if found else {}
 
     def asking(self, variant: str) -> Callable[[dict[str, Any]], list[dict[str, Any]]]:
         """A function that sends a request to a variant and returns its predictions.
@@ -186,7 +193,7 @@ class SageMakerEndpoint:
                         f"SageMaker endpoint {self.name} is {status}: {found.get('FailureReason', 'no reason given')}"
                     )
                 # Its models stay: they are the ones that are wanted.
-                _delete_alone(self._api, self.name, self._pause, self._settings.poll_seconds)
+                delete_alone(self._api, self.name, self._pause, self._settings.poll_seconds)
                 continue
             if found["EndpointConfigName"] == target:
                 return
@@ -197,7 +204,7 @@ class SageMakerEndpoint:
                 )
             self._ensure_configuration(named)
             # AWS takes a deployment's options only where the variants keep their names; else its own blue/green serves.
-            same = named.keys() == _variants(self._configuration(found)).keys()
+            same = named.keys() == variants_of(self._configuration(found)).keys()
             options = {"DeploymentConfig": _blue_green()} if same else {}
             tried = self._unless_present(self._api.client.update_endpoint, target, **options)
 
@@ -234,11 +241,11 @@ class SageMakerEndpoint:
             self._pause(self._settings.poll_seconds)
 
     def _describe(self) -> dict[str, Any] | None:
-        return _found(self._api.client.describe_endpoint, EndpointName=self.name)
+        return answer_of(self._api.client.describe_endpoint, EndpointName=self.name)
 
     def _configuration(self, endpoint: dict[str, Any]) -> dict[str, Any]:
         name = endpoint["EndpointConfigName"]
-        return _found(self._api.client.describe_endpoint_config, EndpointConfigName=name) or {}
+        return answer_of(self._api.client.describe_endpoint_config, EndpointConfigName=name) or {}
 
     def _production_variants(self, named: dict[str, str]) -> list[dict[str, Any]]:
         place = self._settings.endpoint
@@ -261,7 +268,7 @@ class SageMakerEndpoint:
             for variant in self._production_variants(named)
         ]
         content = {"endpoint": self.name, "variants": variants, "key": self._settings.kms_key}
-        return f"{_stem(self.name)}{digest(content)}"
+        return f"{stem_of(self.name)}{digest(content)}"
 
     def _ensure_configuration(self, named: dict[str, str]) -> None:
         name = self._configuration_name(named)
@@ -286,116 +293,10 @@ class SageMakerEndpoint:
         if found is None:
             return
         current = str(found["EndpointConfigName"])
-        used = set(_variants(self._configuration(found)).values())
-        for name in _configurations(self._api, self.name):
+        used = set(variants_of(self._configuration(found)).values())
+        for name in configurations_of(self._api, self.name):
             if name != current:
-                _delete_configuration(self._api, name, used)
-
-
-def tags_of(api: SageMakerApi, arn: str) -> dict[str, str]:
-    """The tags of a resource; none where it is gone."""
-    try:
-        pages = api.client.get_paginator("list_tags").paginate(ResourceArn=arn)
-        return {str(tag["Key"]): str(tag["Value"]) for page in pages for tag in page["Tags"]}
-    except ClientError as error:
-        if is_absent(error):
-            return {}
-        raise
-
-
-def owner_of(tags: Mapping[str, str], endpoint: str) -> str:
-    """The storage of the installation that an endpoint belongs to; "" if Restock has not created it.
-
-    >>> owner_of({"restock:endpoint": "x", "restock:installation": "s3://b/restock"}, "x")
-    's3://b/restock'
-    """
-    if tags.get(ENDPOINT_TAG) != endpoint:
-        return ""
-    return tags.get(INSTALLATION_TAG, UNKNOWN_STORAGE)
-
-
-def delete_endpoint(api: SageMakerApi, name: str, pause: Pause, poll_seconds: float) -> bool:
-    """Delete an endpoint, then its configurations and their models; what is missing is fine.
-
-    Args:
-        api: the SDK on its session.
-        name: of the endpoint.
-        pause: waits for a number of seconds.
-        poll_seconds: between two tries at an endpoint that is just being made or changed.
-
-    Returns:
-        Whether there was an endpoint.
-
-    Raises:
-        ConfigError: rights are missing.
-        TrainingError: SageMaker keeps refusing.
-    """
-    with calls(f"deleting endpoint {name}"):
-        existed = _delete_alone(api, name, pause, poll_seconds)
-        for configuration in _configurations(api, name):
-            _delete_configuration(api, configuration, used=set())
-        return existed
-
-
-def _delete_alone(api: SageMakerApi, name: str, pause: Pause, poll_seconds: float) -> bool:
-    for tries in range(1, _TRIES_AT_DELETION + 1):
-        try:
-            api.client.delete_endpoint(EndpointName=name)
-            return True
-        except ClientError as error:
-            if is_absent(error):
-                return False
-            # An endpoint that is being made or changed cannot always be deleted at once.
-            if not is_refused(error) or tries == _TRIES_AT_DELETION:
-                raise
-            pause(poll_seconds)
-    return False
-
-
-def _delete_configuration(api: SageMakerApi, name: str, used: set[str]) -> None:
-    models = _variants(_found(api.client.describe_endpoint_config, EndpointConfigName=name) or {}).values()
-    _found(api.client.delete_endpoint_config, EndpointConfigName=name)
-    for model in set(models) - used:
-        _found(api.client.delete_model, ModelName=model)
-
-
-def _configurations(api: SageMakerApi, endpoint: str) -> list[str]:
-    """The configurations that were made here for the endpoint: so their names look, and so their tags say."""
-    stem = _stem(endpoint)
-    own = re.compile(re.escape(stem) + DIGEST)
-    pages = api.client.get_paginator("list_endpoint_configs").paginate(NameContains=stem)
-    found = [configuration for page in pages for configuration in page["EndpointConfigs"]]
-    return [
-        str(configuration["EndpointConfigName"])
-        for configuration in found
-        if own.fullmatch(configuration["EndpointConfigName"])
-        and tags_of(api, str(configuration["EndpointConfigArn"])).get(ENDPOINT_TAG) == endpoint
-    ]
-
-
-def _stem(endpoint: str) -> str:
-    """Prefix of the names of its configurations; an endpoint with a long name has its own."""
-    if len(endpoint) <= _NAME_ROOM:
-        return f"{endpoint}-"
-    return f"{endpoint[:_NAME_BEFORE_DIGEST].rstrip('-')}-{digest({'endpoint': endpoint})}-"
-
-
-def _variants(configuration: dict[str, Any]) -> dict[str, str]:
-    return {
-        str(variant["VariantName"]): str(variant["ModelName"])
-        for variant in configuration.get("ProductionVariants", [])
-    }
-
-
-def _found(call: Any, **names: str) -> dict[str, Any] | None:
-    """What a call answers; None where what it names is not there."""
-    try:
-        answer: dict[str, Any] = call(**names)
-    except ClientError as error:
-        if is_absent(error):
-            return None
-        raise
-    return answer
+                delete_configuration(self._api, name, used)
 
 
 def _blue_green() -> dict[str, Any]:

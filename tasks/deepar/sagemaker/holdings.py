@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tasks.deepar.sagemaker.api import SageMakerApi
-from tasks.deepar.sagemaker.endpoint import TEMPORARY, tags_of
+from tasks.deepar.sagemaker.endpoint_parts import TEMPORARY, tags_of
 from tasks.deepar.sagemaker.faults import calls
 from tasks.deepar.sagemaker.models import ENDPOINT_TAG
 from tasks.deepar.sagemaker.requests import INSTALLATION_TAG, NAME_TAG, PURPOSE_TAG, RUN_TAG

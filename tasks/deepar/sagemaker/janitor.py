@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from schemas.settings import DeepArSageMakerSettings
 from tasks.deepar.sagemaker.api import SageMakerApi
-from tasks.deepar.sagemaker.endpoint import delete_endpoint
+from tasks.deepar.sagemaker.endpoint_parts import delete_endpoint
 from tasks.deepar.sagemaker.faults import calls, is_absent
 from tasks.deepar.sagemaker.holdings import Holding, holdings, is_left_by_dead_run
 from tasks.deepar.sagemaker.jobs import TrainingJobs, TuningJobs

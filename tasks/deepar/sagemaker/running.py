@@ -9,7 +9,7 @@ from typing import Any
 from schemas.errors import PipelineError
 from schemas.settings import DeepArSageMakerSettings
 from tasks.deepar.sagemaker.api import SageMakerApi
-from tasks.deepar.sagemaker.endpoint import delete_endpoint
+from tasks.deepar.sagemaker.endpoint_parts import delete_endpoint
 from tasks.deepar.sagemaker.jobs import Jobs, TrainingJobs, TransformJobs, TuningJobs
 from tasks.deepar.sagemaker.under_way import RunningJob, RunningJobs
 from tasks.deepar.sagemaker.work import Pause
