@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.breadth import sample
 from tests.commands import Process, Restock, Start
 from tests.flows import mini_company
 
@@ -24,7 +25,7 @@ def wait_for(folder: Path, process: Process) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("stage", ["features", "compare"])
+@pytest.mark.parametrize("stage", sample(["features", "compare"], ["compare"]))
 def test_a_killed_run_starts_again_where_it_stopped(start: Start, restock: Restock, company: Path, stage: str) -> None:
     lake = company.parent / "lake"
     process = start("flows", "weekly", "--settings", company, "--as-of", mini_company.AS_OF)

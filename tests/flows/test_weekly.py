@@ -126,16 +126,6 @@ def test_what_happens_from_as_of_on_changes_no_target(restock: Restock, publishe
     pd.testing.assert_frame_equal(targets(published), targets(other))
 
 
-def test_few_bad_rows_are_quarantined_and_the_run_goes_on(restock: Restock, tmp_path: Path) -> None:
-    settings = mini_company.write(tmp_path / "bad", sales=with_bad_lines(5))
-    code, _, err = weekly(restock, settings)
-    assert code == 0, err
-    quarantine = pd.read_parquet(run_folder(settings) / "quarantine.parquet")
-    assert len(quarantine) == 5
-    assert (quarantine[c.TABLE] == "sales").all()
-    assert quarantine[c.REASON].str.contains("units").all()
-
-
 def test_many_bad_rows_stop_the_run_and_leave_the_last_good_output(restock: Restock, published_company: Path) -> None:
     before = digests(run_folder(published_company))
     mini_company.write(published_company.parent, sales=with_bad_lines(200))
