@@ -11,9 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 BUCKET = "restock-twin"
 ROLE_ARN = "arn:aws:iam::123456789012:role/restock-twin"
 REGION = "us-east-1"
@@ -148,6 +145,9 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 @functools.cache
 def _client(endpoint: str, service: str, attempts: int, region: str) -> Any:
+    import boto3  # every worker imports this module at its start
+    from botocore.config import Config
+
     session = boto3.session.Session(aws_access_key_id="twin", aws_secret_access_key="twin", region_name=region)
     return session.client(service, endpoint_url=endpoint, config=Config(retries={"total_max_attempts": attempts}))
 
