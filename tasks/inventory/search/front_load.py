@@ -82,4 +82,5 @@ def _first_levels(problem: PlanProblem, first: np.ndarray, part: float) -> Float
     order = order[np.argsort(-value.ravel()[order], kind="stable")]
     room = np.maximum(problem.capacity - used, 0.0)
     take_blocks(order, store, category, units.ravel(), room, part * problem.dc_available, True, taken)
-    return held + taken.reshape(units.shape).sum(axis=0)
+    levels: FloatArray = held + taken.reshape(units.shape).sum(axis=0)
+    return levels
