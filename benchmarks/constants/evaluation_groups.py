@@ -30,20 +30,15 @@ GROUPS = (
     Group(
         e.EVALUATION,
         "tasks.evaluation.selection.weights:WeightRule",
-        e.D3,
-        {"sharpness": "power", "sharpness_per_horizon": "power per horizon", "smallest_weight": "fraction"},
-        sources={
-            "sharpness": e.decision(3, "powers 2, 4 and 8 on departments and sportswear"),
-            "sharpness_per_horizon": e.decision(3, "powers 2, 4 and 8 on departments and sportswear"),
-            "smallest_weight": e.decision(3, "weak members kept or dropped, on sportswear"),
-        },
+        e.D19,
+        {"sharpness": "power", "smallest_weight": "fraction"},
+        unmeasured=e.CHANGED,
     ),
     Group(
         e.EVALUATION,
         "tasks.evaluation.backtest.recalibration:RecalibrationRule",
-        e.D12,
-        {"fewest_rows": "rows", "prior_horizons": "horizons", "zero_bounds": "units"},
-        sources={"fewest_rows": e.UNRECORDED, "zero_bounds": e.decision(7, "coverage on sportswear and grocery")},
+        e.UNRECORDED,
+        {"fewest_rows": "rows"},
     ),
     Group(
         e.EVALUATION,

@@ -15,6 +15,7 @@ _LINKS = {
     11: "0011-reconciliation",
     12: "0012-ensemble-quantiles",
     14: "0014-short-history",
+    19: "0019-one-calibration",
 }
 
 
@@ -33,11 +34,12 @@ D9 = decision(9, "26 weekly cutoffs of grocery; two sets unchanged or slightly w
 D10 = decision(10, "one cutoff of three sets")
 D11 = decision(11, "cutoffs 6, 3 and 1 horizons before the end of six sets")
 D14 = decision(14, "stores of drug stores, supermarkets, sporting goods and a generated chain cut to 8 to 14 weeks")
-D12 = decision(12, "six sets, mostly sportswear and departments")
+D19 = decision(19, "small runs of five sets and the drug stores, departments and supermarkets at one to three cutoffs")
 UNRECORDED = "not recorded"
 USUAL = "a usual value; no data"
 LIMIT = "a limit on cost; no data"
 
+CHANGED = "not measured since decision 19 changed it"
 NO_FORECAST = "no forecast depends on it"
 NO_RECONCILIATION = "reconciliation is off by default"
 NO_TUNING = "tuning is off by default"

@@ -37,12 +37,11 @@ GROUPS = (
         e.D7,
         {
             "row_share": "fraction",
-            "prior_windows": "windows",
             "weights": "fraction",
             "penalty": "fraction",
             "untested_weight": "fraction",
         },
-        sources={name: e.D7_ALONE for name in ("row_share", "prior_windows", "untested_weight")},
+        sources={name: e.D7_ALONE for name in ("row_share", "untested_weight")},
         limits={"weights": e.SHARE},
     ),
     Group(
@@ -225,9 +224,16 @@ GROUPS = (
     Group(
         e.COMBINED,
         "tasks.forecasting.combine.quantile_factors:RULE",
-        e.D7_ALONE,
-        {"bucket_prior": "rows", "smallest_factor": "factor", "largest_factor": "factor"},
-        limits={"smallest_factor": e.SHARE},
+        e.D19,
+        {"bucket_prior": "rows", "prior_windows": "windows", "largest_factor": "factor"},
+        unmeasured=e.CHANGED,
+    ),
+    Group(
+        e.COMBINED,
+        "tasks.forecasting.combine.mean_factors:RULE",
+        e.D19,
+        {"luck": "log units", "largest_factor": "factor"},
+        unmeasured=e.CHANGED,
     ),
     Group(
         e.COMBINED,

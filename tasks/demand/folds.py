@@ -58,8 +58,9 @@ def plan_folds(panel: Panel, windows: int, step: int, extra_folds: int = 0) -> F
     The last fold knows T - H periods, the one before T - H - step, and so on. Every fold knows at least
     :func:`minimum_history` periods. If not even the last one does, a single fold is tested on the last half of a
     horizon, if it then knows that many periods: seasonal models need a season of history. Otherwise the last fold is
-    kept if it knows 4 periods. A note reports either case. A fold whose horizon has no known demand is replaced by an
-    earlier one (sales that end long before ``as_of``).
+    kept if it knows 4 periods. Else a fold that knows half of the history is tested on the other half, so that means
+    and intervals are calibrated from 8 periods on. A note reports each case. A fold whose horizon has no known demand
+    is replaced by an earlier one (sales that end long before ``as_of``).
 
     Args:
         panel: T known periods, H to forecast.
@@ -90,6 +91,10 @@ def plan_folds(panel: Panel, windows: int, step: int, extra_folds: int = 0) -> F
     if not chosen and last >= FEWEST_PERIODS and some_known[last:].any():
         chosen = [last]
         notes.append(f"The only fold knows {last} periods, fewer than the {least} it should")
+    half = panel.history // 2
+    if not chosen and half >= FEWEST_PERIODS and some_known[half:].any():
+        chosen = [half]
+        notes.append(f"The only fold knows {half} periods and is tested on {panel.history - half} of {panel.horizon}")
     if len(chosen) < windows:
         notes.append(
             f"{len(chosen)} of {windows} folds: {panel.history} known periods with a horizon of {panel.horizon} "

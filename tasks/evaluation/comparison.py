@@ -15,16 +15,16 @@ from schemas.panel import Fold, Panel
 from schemas.protocols import Forecaster
 from schemas.settings import BASELINES, ModelsSettings
 from schemas.settings.slices import CompareSlice
-from tasks.evaluation.backtest.recalibration import RecalibrationRule, recalibrated
+from tasks.evaluation.backtest.recalibration import RecalibrationRule, recalibrated, with_calibrated_means
 from tasks.evaluation.backtest.rows import read_rows, series_codes
-from tasks.evaluation.backtest.split import SplitForecasts, attach_actuals, horizons_covered
+from tasks.evaluation.backtest.split import SplitForecasts, attach_actuals
 from tasks.evaluation.metrics.aggregation import FoldGrid, fold_grid
 from tasks.evaluation.metrics.definitions import METRICS
 from tasks.evaluation.metrics.table import OVERALL, grid_metrics, seasonal_scales
 from tasks.evaluation.ranking import SelectionRule, loss_parts, loss_rows
 from tasks.evaluation.selection.champions import champions_of, resting_series
 from tasks.evaluation.selection.likeness import LikenessRules, forecast_by_likeness
-from tasks.evaluation.selection.overfitting import gap_of
+from tasks.evaluation.selection.overfitting import gap_of, single_models_win
 from tasks.evaluation.selection.reconcile import NONE, ReconciliationRule, reconcile
 from tasks.evaluation.selection.weights import WeightRule, ensemble_weights
 from tasks.forecasting.combine.ensemble import combine
@@ -38,7 +38,7 @@ class ComparisonRules:
     Attributes:
         selection: how champions are selected.
         weights: how losses become weights of the ensemble.
-        recalibration: how quantiles are moved by the outcomes of the folds.
+        recalibration: how means and quantiles are moved by the outcomes of the folds.
         reconciliation: when forecasts are reconciled, and with which models.
         likeness: how short and new series and seasonal goods are forecast.
     """
@@ -120,8 +120,10 @@ def compare(
     rule = rules.selection
     tables = [table for table in forecasts if len(table)]
     split = _split(tables, panel, settings)
+    split = SplitForecasts(*with_calibrated_means(split.backtest, split.live, panel, rules.recalibration))
     weights: Mapping[str, float] = {}
     if settings.models.ensemble is not None:
+        tables = [split.backtest.drop(columns=c.ACTUAL), split.live.assign(**{c.CUTOFF: panel.horizon_periods[0]})]
         rows_of_ensemble, weights = _ensemble(tables, split.backtest, panel, settings, rules, sku_facts)
         tables.append(rows_of_ensemble)
         split = _split(tables, panel, settings)
@@ -131,7 +133,8 @@ def compare(
     rows = read_rows(backtest, settings.quantiles)
     grid = fold_grid(rows)
     gap = gap_of(rows, rule)
-    champions = champions_of(rows, grid, split.live, rule, resting_series(panel, folds))
+    single = single_models_win(gap, rule)
+    champions = champions_of(rows, grid, split.live, rule, resting_series(panel, folds), single)
     models = forecasters or aggregate_forecasters(settings, names=rules.reconciliation.models)
     reconciled = reconcile(split, champions, panel, folds, settings, models, rules.reconciliation)
     alike = forecast_by_likeness(
@@ -213,9 +216,8 @@ def _ensemble(
     grid = fold_grid(read_rows(_costed(backtest, settings, rules.selection, sku_facts), settings.quantiles))
     if not len(grid.cutoffs):
         return combine(tables), dict.fromkeys(_models_but_baselines(tables), 1.0)
-    horizons = horizons_covered(backtest[c.DATE], panel.horizon)
     live = panel.horizon_periods[0]
-    weights = ensemble_weights(grid, rules.selection, live, horizons, rules.weights)
+    weights = ensemble_weights(grid, rules.selection, live, rules.weights)
     return combine(tables, weights=weights), weights[live]
 
 

@@ -37,7 +37,8 @@ class SelectionRule:
             the mean difference over all series k / (n + k).
         margin: standard errors by which another model must beat the global winner on a series. Two, because
             errors of adjacent periods are correlated and the standard error is too small.
-        tolerance: the ensemble is the global winner while its loss is at most this fraction above the lowest.
+        tolerance: the ensemble is the global winner while its loss is at most this fraction above the lowest. Single
+            models replace it only if those selected on the earlier folds beat it by more on the last one.
         covariate_free: models that repeat a level or an earlier season. They cannot follow the next promotion or
             season, so their loss over the network is multiplied by ``covariate_free_penalty``.
         covariate_free_penalty: factor on the loss of these models over the network, at least 1.

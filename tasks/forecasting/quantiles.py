@@ -50,6 +50,29 @@ def tidy(mean: FloatArray, quantiles: FloatArray, closed: BoolArray | None = Non
     return tidy_mean, tidy_quantiles
 
 
+def mean_of_quantiles(quantiles: FloatArray, levels: Sequence[float]) -> FloatArray:
+    """Mean of the distribution that some quantiles describe, shape (...), at least 0.
+
+    Linear between the quantiles. Above the highest, an exponential tail whose scale follows from the highest quantile
+    and the median; below the lowest, q, a linear one down to q - (median - q) / 2, at least 0. Without levels on both
+    sides of the median, that side repeats the outermost quantile.
+
+    Args:
+        quantiles: shape (..., Q), units, rising.
+        levels: Q rising levels, 0.5 among them.
+
+    >>> round(float(mean_of_quantiles(np.array([8.0, 10.0, 12.0]), [0.1, 0.5, 0.9])), 2)
+    10.07
+    """
+    at = np.asarray(levels, dtype=np.float64)
+    low, high, median = quantiles[..., 0], quantiles[..., -1], quantiles[..., list(levels).index(0.5)]
+    inner = ((quantiles[..., 1:] + quantiles[..., :-1]) / 2.0 * np.diff(at)).sum(axis=-1)
+    scale = (high - median) / np.log(0.5 / (1.0 - at[-1])) if at[-1] > 0.5 else 0.0  # noqa: PLR2004
+    lowest = np.maximum(low - (median - low) / 2.0, 0.0)
+    found: FloatArray = np.maximum(inner + (1.0 - at[-1]) * (high + scale) + at[0] * (low + lowest) / 2.0, 0.0)
+    return found
+
+
 def normal_scores(levels: Sequence[float]) -> FloatArray:
     """Standard normal quantiles z(p), shape (Q,); z(0.9) = 1.2816."""
     standard = NormalDist()

@@ -40,7 +40,13 @@ def test_a_short_history_keeps_one_fold_and_says_so():
     assert plan.notes[0] == "The only fold knows 8 periods, fewer than the 12 it should"
 
 
-@pytest.mark.parametrize("history", [3, 6, 9])
+def test_from_eight_periods_on_half_of_a_history_shorter_than_a_fold_is_tested_on_the_other_half():
+    plan = plan_folds(panel("W-MON", 13, 13), windows=3, step=1)
+    assert [fold.known_periods for fold in plan.folds] == [6]
+    assert plan.notes[0] == "The only fold knows 6 periods and is tested on 7 of 13"
+
+
+@pytest.mark.parametrize("history", [3, 6, 7])
 def test_too_short_for_any_fold(history):
     plan = plan_folds(panel("MS", history, 6), windows=3, step=1)
     assert plan.folds == ()

@@ -13,6 +13,7 @@ from tasks.forecasting.quantiles import (
     from_normal,
     from_residuals,
     from_samples,
+    mean_of_quantiles,
     normal_scores,
     residual_scores,
     row_quantiles,
@@ -66,3 +67,13 @@ def test_skewed_residuals_put_the_median_below_the_mean():
 def test_without_residuals_the_shape_is_normal():
     assert residual_scores(np.array([np.nan]), LEVELS) == pytest.approx(norm.ppf(LEVELS))
     assert residual_scores(np.zeros(5), LEVELS) == pytest.approx(norm.ppf(LEVELS))
+
+
+def test_the_mean_of_quantiles_is_that_of_the_distribution():
+    levels = [0.1, 0.25, 0.5, 0.75, 0.9]
+    exponential = -np.log(1.0 - np.array(levels)) * 20.0
+    assert mean_of_quantiles(exponential, levels) == pytest.approx(20.0, rel=0.05)
+    lognormal = 10.0 * np.exp(0.6 * normal_scores(levels))
+    assert mean_of_quantiles(lognormal, levels) == pytest.approx(10.0 * np.exp(0.18), rel=0.05)
+    assert mean_of_quantiles(np.zeros(5), levels) == 0.0
+    assert mean_of_quantiles(np.array([7.0]), [0.5]) == 7.0

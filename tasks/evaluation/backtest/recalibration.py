@@ -1,37 +1,77 @@
-"""Recalibration: the quantiles of every model are moved by the outcomes of the folds, each fold by the other folds."""
+"""Calibration by the outcomes of the folds: means, then quantiles, of every model; each fold by the other folds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.panel import BoolArray, FloatArray, IndexArray
+from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
+from tasks.evaluation.backtest.rows import series_codes
 from tasks.evaluation.backtest.split import horizons_covered
-from tasks.forecasting.combine.quantile_factors import MEDIAN, Calibration, calibrate, share_outside
+from tasks.forecasting.combine.mean_factors import MeanFactors, calibrate_mean
+from tasks.forecasting.combine.quantile_factors import MEDIAN, Calibration, calibrate
 
 # Where demand is in whole units, a quantile below this is 0. Rests of a model's arithmetic differ from 0 and from each
 # other, and would look like errors that persist over the horizon.
 SMALLEST_UNITS = 0.05
 
 
+# A known feature whose name begins so says whether a period is promoted: the promotions table's, or the user's own.
+PROMOTION = "promo"
+
+
 @dataclass(frozen=True)
 class RecalibrationRule:
-    """The numbers of the recalibration (docs/decisions/0007-two-sub-models-and-recalibrated-quantiles.md).
+    """The numbers of the recalibration (docs/decisions/0019-one-calibration.md).
 
     Attributes:
         fewest_rows: fewer known rows than this move nothing.
-        prior_horizons: prior weight, in horizons, for widening quantiles because the folds are few.
-        zero_bounds: where demand is in whole units, a quantile below the median is set to 0 if it lies below one of
-            these bounds, units, ascending.
     """
 
     fewest_rows: int = 200
-    prior_horizons: float = 1 / 3
-    zero_bounds: tuple[float, ...] = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+
+
+def with_calibrated_means(
+    backtest: pd.DataFrame, live: pd.DataFrame, panel: Panel, rule: RecalibrationRule | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both tables with calibrated means of every model; quantiles stay.
+
+    The mean is multiplied by a factor for the series' size and the promotion state
+    (:mod:`tasks.forecasting.combine.mean_factors`), a fold's from the other folds, the live forecast's from all.
+
+    Args:
+        backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown).
+        live: rows of the live forecast.
+        panel: for the promotion state.
+        rule: the numbers; the defaults where None.
+
+    Returns:
+        The backtest and the live rows, in the given order.
+    """
+    rule = rule or RecalibrationRule()
+    actual, mean = (backtest[name].to_numpy(np.float64) for name in (c.ACTUAL, c.MEAN))
+    live_mean = live[c.MEAN].to_numpy(np.float64)
+    on, live_on = _promoted(backtest, panel), _promoted(live, panel)
+    found, live_found = mean.copy(), live_mean.copy()
+    series, _ = series_codes(backtest)
+    fold, _ = pd.factorize(backtest[c.CUTOFF], sort=True)
+
+    def factors(used: BoolArray) -> MeanFactors:
+        used = used & np.isfinite(actual)
+        if used.sum() < rule.fewest_rows:
+            return MeanFactors.none()
+        horizons = horizons_covered(backtest.loc[used, c.DATE], panel.horizon)
+        return calibrate_mean(actual[used], mean[used], on[used], series[used], fold[used], horizons)
+
+    for rows, live_rows, used in _by_model_and_fold(backtest, live):
+        fitted = factors(used)
+        found[rows] = fitted.apply(mean[rows], on[rows])
+        live_found[live_rows] = fitted.apply(live_mean[live_rows], live_on[live_rows])
+    return backtest.assign(**{c.MEAN: found}), live.assign(**{c.MEAN: live_found})
 
 
 def recalibrated(
@@ -39,15 +79,12 @@ def recalibrated(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both tables with recalibrated quantiles of every model; means and medians stay.
 
-    The distance of a quantile from the median is multiplied by the factor that would have left the right share of rows
-    beyond it (:mod:`tasks.forecasting.combine.quantile_factors`). The fewer horizons the folds cover, the more equal
-    the factors of both sides. A fold is recalibrated by the other folds only, so that its metrics stay out of sample,
-    the live forecast by all folds.
+    The distances of a quantile and of its mirror quantile from the median are multiplied by the factor that would have
+    left the right share of rows beyond them (:mod:`tasks.forecasting.combine.quantile_factors`). A fold is recalibrated
+    by the other folds only, so that its metrics stay out of sample, the live forecast by all folds.
 
-    Where only whole units were sold, quantiles below the median that lie below a bound are set to 0: the lowest of
-    ``rule.zero_bounds`` from which on at most the level's share of rows lies below the quantile. Example: 20 % of the
-    rows with a q0.1 of 0.3 sold nothing, so 0.3 is too high for q0.1, and 0 replaces it. Every quantile below
-    ``SMALLEST_UNITS`` is set to 0 there.
+    Where only whole units were sold, less than one unit is none: quantiles below the median that lie below 1, and every
+    quantile below ``SMALLEST_UNITS``, are 0 there.
 
     Args:
         backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown).
@@ -62,32 +99,15 @@ def recalibrated(
     names = c.quantile_columns(list(quantiles))
     before, live_before = backtest[names].to_numpy(np.float64), live[names].to_numpy(np.float64)
     step, live_step = _steps(backtest, backtest[c.CUTOFF]), _steps(live, None)
-    model, live_model = backtest[c.MODEL].astype(str).to_numpy(), live[c.MODEL].astype(str).to_numpy()
-    fold, cutoffs = pd.factorize(backtest[c.CUTOFF], sort=True)
     found, live_found = before.copy(), live_before.copy()
-    models = np.unique(model)
-    folds = [(name, number) for name in models for number in range(len(cutoffs))]
-    for name, number in folds:
-        own = model == name
-        factors = _factors(backtest, before, step, own & (fold != number), quantiles, rule)
-        rows = own & (fold == number)
+    for rows, live_rows, used in _by_model_and_fold(backtest, live):
+        factors = _factors(backtest, before, step, used, quantiles, rule)
         found[rows] = _moved(backtest, before, step, rows, factors, quantiles)
-    for name in models:
-        factors = _factors(backtest, before, step, model == name, quantiles, rule)
-        rows = live_model == name
-        live_found[rows] = _moved(live, live_before, live_step, rows, factors, quantiles)
-    actual = backtest[c.ACTUAL].to_numpy(np.float64)
-    if _whole_units(actual):
-        moved = found.copy()
-        for name, number in folds:
-            others = (model == name) & (fold != number)
-            bounds = _bounds(moved, actual, others, len(cutoffs) - 1, quantiles, rule)
-            _set_to_zero(found, (model == name) & (fold == number), bounds)
-        for name in models:
-            bounds = _bounds(moved, actual, model == name, len(cutoffs), quantiles, rule)
-            _set_to_zero(live_found, live_model == name, bounds)
-        found[found < SMALLEST_UNITS] = 0.0
-        live_found[live_found < SMALLEST_UNITS] = 0.0
+        live_found[live_rows] = _moved(live, live_before, live_step, live_rows, factors, quantiles)
+    if _whole_units(backtest[c.ACTUAL].to_numpy(np.float64)):
+        below = np.array(quantiles) < MEDIAN
+        for values in (found, live_found):
+            values[(values < np.where(below, 1.0, SMALLEST_UNITS))] = 0.0
     return (
         backtest.assign(**{column: found[:, at] for at, column in enumerate(names)}),
         live.assign(**{column: live_found[:, at] for at, column in enumerate(names)}),
@@ -108,9 +128,19 @@ def _factors(
         return Calibration.none(levels)
     actual, size, median = (table[name].to_numpy(np.float64)[used] for name in (c.ACTUAL, c.MEAN, c.MEDIAN))
     horizons = horizons_covered(table.loc[used, c.DATE], int(step[used].max()))
-    outside = share_outside(horizons, rule.prior_horizons)
-    found = calibrate(actual, values[used], median, size, step[used], levels, outside)
-    return found.balanced(levels, horizons)
+    return calibrate(actual, values[used], median, size, step[used], levels, horizons)
+
+
+def _by_model_and_fold(backtest: pd.DataFrame, live: pd.DataFrame) -> Iterator[tuple[BoolArray, BoolArray, BoolArray]]:
+    """Rows of the backtest and live rows to calibrate, and the rows of the backtest that they are calibrated by."""
+    model, live_model = backtest[c.MODEL].astype(str).to_numpy(), live[c.MODEL].astype(str).to_numpy()
+    fold, cutoffs = pd.factorize(backtest[c.CUTOFF], sort=True)
+    nothing, no_live = np.zeros(len(model), dtype=bool), np.zeros(len(live_model), dtype=bool)
+    for name in np.unique(model):
+        own = model == name
+        for number in range(len(cutoffs)):
+            yield own & (fold == number), no_live, own & (fold != number)
+        yield nothing, live_model == name, own
 
 
 def _moved(
@@ -133,38 +163,19 @@ def _whole_units(actual: FloatArray) -> bool:
     return len(known) > 0 and bool((known == np.round(known)).all())
 
 
-def _bounds(
-    values: FloatArray,
-    actual: FloatArray,
-    used: BoolArray,
-    folds: int,
-    levels: Sequence[float],
-    rule: RecalibrationRule,
-) -> FloatArray:
-    """Bounds below which quantiles are set to 0, from some rows, shape (Q,); 0 from the median on."""
-    used = used & np.isfinite(actual)
-    shares = [level * (2 * folds + 1) / (2 * folds + 2) for level in levels]
-    return np.array(
-        [
-            _bound(values[used, at], actual[used], share, rule) if levels[at] < MEDIAN else 0.0
-            for at, share in enumerate(shares)
-        ]
-    )
-
-
-def _set_to_zero(values: FloatArray, rows: BoolArray, bounds: FloatArray) -> None:
-    """Set quantiles of some rows below their bound to 0, in place; none exceeds a higher one."""
-    kept = np.where(values[rows] < bounds, 0.0, values[rows])
-    values[rows] = np.minimum.accumulate(kept[:, ::-1], axis=1)[:, ::-1]
-
-
-def _bound(quantile: FloatArray, actual: FloatArray, share: float, rule: RecalibrationRule) -> float:
-    """The lowest bound from which on at most a share of the actuals lies below the quantile; 0 = none needed."""
-    for bound in (0.0, *rule.zero_bounds):
-        kept = (quantile > 0) & (quantile >= bound)
-        if kept.sum() < rule.fewest_rows or (actual[kept] < quantile[kept]).mean() <= share:
-            return bound
-    return rule.zero_bounds[-1]
+def _promoted(table: pd.DataFrame, panel: Panel) -> BoolArray:
+    """Whether each row's series and period is promoted, as far as a known future covariate says so, shape (N,)."""
+    found = np.zeros(len(table), dtype=bool)
+    flags = [feature for name, feature in panel.known.items() if name.startswith(PROMOTION)]
+    if flags and len(table):
+        at, keys = series_codes(table)
+        place = pd.MultiIndex.from_frame(panel.series[[c.STORE_ID, c.CATEGORY]]).get_indexer(
+            pd.MultiIndex.from_frame(keys)
+        )
+        period = panel.periods.get_indexer(pd.DatetimeIndex(table[c.DATE]))
+        for feature in flags:
+            found |= feature.at(place[at], period) > 0
+    return found
 
 
 def _steps(table: pd.DataFrame, cutoff: pd.Series | None) -> IndexArray:

@@ -23,6 +23,7 @@ from tasks.evaluation.backtest.rows import BacktestRows, read_rows, series_codes
 from tasks.evaluation.metrics.aggregation import FoldGrid, fold_grid
 from tasks.evaluation.ranking import SelectionRule
 from tasks.evaluation.selection.reasons import Choice, reasons
+from tasks.forecasting.combine.ensemble import NAME as ENSEMBLE
 
 NONE = -1
 # A gap between two sales that is less probable than this is an end.
@@ -64,6 +65,7 @@ def champions_of(
     live: pd.DataFrame,
     rule: SelectionRule,
     resting: pd.DataFrame | None = None,
+    single: bool = True,
 ) -> pd.DataFrame:
     """As :func:`select_champions`, from rows that are already read and summed.
 
@@ -74,8 +76,19 @@ def champions_of(
         rule: loss and shrinkage.
         resting: store_id and category of slow series that sold nothing on the folds (see :func:`resting_series`). They
             keep the global winner: without a sale, the model closest to 0 has the least loss on them.
+        single: whether a single model may replace the ensemble
+            (:func:`tasks.evaluation.selection.overfitting.single_models_win`).
     """
     choice = select_models(rows, live, rule)
+    if not single:
+        averaged = pd.MultiIndex.from_frame(choice.series).isin(
+            pd.MultiIndex.from_frame(live.loc[live[c.MODEL] == ENSEMBLE, [c.STORE_ID, c.CATEGORY]].drop_duplicates())
+        )
+        choice = replace(
+            choice,
+            model=np.where(averaged, ENSEMBLE, choice.model),
+            winner=np.where(averaged & (choice.winner != np.array(None)), ENSEMBLE, choice.winner),
+        )
     if resting is not None and len(resting):
         kept = pd.MultiIndex.from_frame(choice.series).isin(pd.MultiIndex.from_frame(resting))
         kept &= choice.winner != np.array(None)

@@ -13,6 +13,7 @@ from tasks.evaluation.backtest.rows import BacktestRows, read_rows
 from tasks.evaluation.metrics.aggregation import FoldGrid, fold_grid
 from tasks.evaluation.ranking import SelectionRule, loss_base, loss_parts, loss_rows
 from tasks.evaluation.selection.champions import select_models
+from tasks.forecasting.combine.ensemble import NAME as ENSEMBLE
 
 CHAMPIONS = "champions"
 
@@ -56,6 +57,23 @@ def gap_of(rows: BacktestRows, rule: SelectionRule) -> pd.DataFrame:
     table.insert(0, c.MODEL, np.array(names, dtype=object))
     table.insert(3, c.GAP, table[c.LAST_FOLD] / table[c.EARLIER_FOLDS].where(table[c.EARLIER_FOLDS] > 0) - 1.0)
     return table
+
+
+def single_models_win(gap: pd.DataFrame, rule: SelectionRule) -> bool:
+    """Whether single models replace the ensemble: their advantage holds on data that did not choose them.
+
+    The champions selected on the earlier folds have less loss on the last fold than the ensemble, by more than
+    ``rule.tolerance``. Without an ensemble there is nothing to replace; without a second fold nothing is known, and
+    the ensemble stays.
+
+    Args:
+        gap: table of :func:`gap_of`.
+        rule: the margin.
+    """
+    last = dict(zip(gap[c.MODEL], gap[c.LAST_FOLD], strict=True))
+    if ENSEMBLE not in last:
+        return True
+    return bool(last.get(CHAMPIONS, np.inf) < (1.0 - rule.tolerance) * last[ENSEMBLE])
 
 
 def _comparable_rows(rows: BacktestRows) -> tuple[BoolArray, BoolArray]:

@@ -17,53 +17,39 @@ class WeightRule:
     """How losses become weights (docs/decisions/0003-champions-by-shrunk-loss.md).
 
     Attributes:
-        sharpness: the weight of a model is (its loss / the lowest loss) to the power -sharpness. With 8, a model with
-            a loss 10 % above the lowest has 0.47 of the largest weight, one 50 % above has 0.04.
-        sharpness_per_horizon: upper limit on the sharpness for every horizon that the folds cover; one horizon alone
-            says little about which model is best.
+        sharpness: the weight of a model is (its loss / the lowest loss) to the power -sharpness. With 4, a model with
+            a loss 10 % above the lowest has 0.68 of the largest weight, one 50 % above has 0.20.
         smallest_weight: models with less than this fraction of the largest weight are dropped.
     """
 
-    sharpness: float = 8.0
-    sharpness_per_horizon: float = 4.0
-    smallest_weight: float = 0.3
-
-    def power(self, horizons: float) -> float:
-        """The sharpness with folds that cover a number of horizons.
-
-        >>> WeightRule().power(1.0), WeightRule().power(1.5), WeightRule().power(5.0)
-        (4.0, 6.0, 8.0)
-        """
-        return min(self.sharpness, self.sharpness_per_horizon * horizons)
+    sharpness: float = 4.0
+    smallest_weight: float = 0.05
 
 
 def ensemble_weights(
-    grid: FoldGrid, selection: SelectionRule, live: pd.Timestamp, horizons: float, rule: WeightRule | None = None
+    grid: FoldGrid, selection: SelectionRule, live: pd.Timestamp, rule: WeightRule | None = None
 ) -> dict[pd.Timestamp, dict[str, float]]:
     """Weights by cutoff: for each fold from the other folds, for the live forecast from all folds.
 
     The loss of a model is divided by that of a reference, the model with most rows, on the cells (fold, series) that
     both forecast alike. The weight follows from this ratio (:class:`WeightRule`); the ratio of covariate-free models is
-    multiplied by the penalty of the selection rule first. Example: losses of 100, 110 and 200 on the same cells give
-    weights 1, 0.47 and none; where the folds cover a single horizon 1, 0.68 and none. A single fold is judged with the
-    weights of the live forecast. Without any known actual all models have the same weight.
+    multiplied by the penalty of the selection rule first. Example: losses of 100, 110 and 250 on the same cells give
+    weights 1, 0.68 and none. A single fold is judged with the weights of the live forecast. Without any known actual
+    all models have the same weight.
 
     Args:
         grid: the backtest's sums.
         selection: loss and penalty.
         live: cutoff of the live forecast.
-        horizons: number of horizons that the folds cover, at least 1
-            (:func:`tasks.evaluation.backtest.split.horizons_covered`).
         rule: how losses become weights; the defaults where None.
     """
     rule = rule or WeightRule()
     folds = np.arange(len(grid.cutoffs))
     every = np.ones(len(folds), dtype=bool)
     others = [folds != at if len(folds) > 1 else every for at in folds]
-    power = rule.power(horizons)
     ratios = {cutoff: _ratios(grid, selection, used) for cutoff, used in zip(grid.cutoffs, others, strict=True)}
     ratios[live] = _ratios(grid, selection, every)
-    return {cutoff: _weights(found, power, rule.smallest_weight) for cutoff, found in ratios.items()}
+    return {cutoff: _weights(found, rule.sharpness, rule.smallest_weight) for cutoff, found in ratios.items()}
 
 
 def _ratios(grid: FoldGrid, selection: SelectionRule, used: BoolArray) -> dict[str, float]:

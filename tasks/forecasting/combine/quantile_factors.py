@@ -1,9 +1,9 @@
-"""Calibration of quantiles on rows that were not used for fitting (split conformal)."""
+"""One calibration of quantiles: conformal factors from the folds' residuals, shrunk toward the model's own spread."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,13 +21,13 @@ class CalibrationRule:
 
     Attributes:
         bucket_prior: prior weight k, in rows: a bucket's own factor weighs n / (n + k) against that of all rows.
-        smallest_factor: lower limit of the factors: distances from the median never shrink below it.
-        largest_factor: upper limit of the factors.
+        prior_windows: prior weight, in windows, of the model's own spread; with few windows it also widens.
+        largest_factor: factors lie between 1 / largest and largest.
     """
 
     bucket_prior: float = 300.0
-    smallest_factor: float = 0.8
-    largest_factor: float = 2.5
+    prior_windows: float = 1 / 3
+    largest_factor: float = 4.0
 
 
 RULE = CalibrationRule()
@@ -37,13 +37,14 @@ RULE = CalibrationRule()
 class Calibration:
     """Factors on each quantile's distance from the median, by size of the series and near or far steps.
 
-    Split conformal calibration (Romano, Patterson and Candes 2019) with a multiplicative score: the factor
-    under which a quantile would have had its share of the held-out rows on its side.
+    Split conformal calibration (Romano, Patterson and Candes 2019) with a multiplicative score: the factor under which
+    a quantile and its mirror quantile would have had their share of the held-out rows beyond them. Both sides share
+    the factor: in few windows, which all series share, the size of the error is evidence and its direction is not.
 
     Attributes:
         edges: shape (SIZES - 1,), units of the baseline between the size classes.
         last_near: the last step of the first half of the horizon.
-        factors: shape (SIZES * 2, Q); NaN without usable rows: the quantile stays.
+        factors: shape (SIZES * 2, Q).
     """
 
     edges: FloatArray
@@ -55,34 +56,9 @@ class Calibration:
         """All factors 1."""
         return cls(np.zeros(SIZES - 1), 0, np.ones((2 * SIZES, len(levels))))
 
-    def damped(self, windows: float) -> Calibration:
-        """Factors to the power k / (k + 1): k windows contain k / (k + 1) of the evidence."""
-        return replace(self, factors=self.factors ** (windows / (windows + 1.0)))
-
-    def balanced(self, levels: Sequence[float], windows: float) -> Calibration:
-        """Make the factors of both sides of the median more equal, the fewer the windows; damp narrowing factors.
-
-        A window whose sales lie above all forecasts implies wider upper and narrower lower quantiles; the next window
-        may lie below them. The size of the error is evidence, its direction in a single window is not. With k windows,
-        a level's factor moves by 1 / k toward the geometric mean of itself and of its mirror's factor.
-        Example: factors 2.0 above and 0.9
-        below are 1.34 for both after one window, 1.64 and 1.10 after two.
-
-        Args:
-            levels: Q levels; a level without a mirror level 1 - level, or without usable rows there, keeps its factor.
-            windows: k, at least 1; as in :func:`share_outside`.
-        """
-        mirror = [min(range(len(levels)), key=lambda at: abs(levels[at] + level - 1.0)) for level in levels]
-        there = np.array([abs(levels[at] + level - 1.0) < SAME for at, level in zip(mirror, levels, strict=True)])
-        mirrored = self.factors[:, mirror]
-        drawn = np.where(there & np.isfinite(mirrored), 0.5 / windows, 0.0)
-        shared = self.factors ** (1.0 - drawn) * np.nan_to_num(mirrored, nan=1.0) ** drawn
-        narrower = replace(self, factors=shared).damped(windows).factors
-        return replace(self, factors=np.where(shared > 1.0, shared, narrower))
-
     def apply(self, quantiles: FloatArray, median: FloatArray, baseline: FloatArray, step: IndexArray) -> FloatArray:
         """Quantiles with their distances from the median scaled, shape (k, Q); at least 0."""
-        factor = np.nan_to_num(self.factors, nan=1.0)[_bucket(baseline, step, self.edges, self.last_near)]
+        factor = self.factors[_bucket(baseline, step, self.edges, self.last_near)]
         found: FloatArray = np.maximum(median[:, None] + factor * (quantiles - median[:, None]), 0.0)
         return np.sort(found, axis=1)
 
@@ -107,9 +83,12 @@ def calibrate(
     baseline: FloatArray,
     step: IndexArray,
     levels: Sequence[float],
-    outside: float = 1.0,
+    windows: float,
 ) -> Calibration:
     """Factors from held-out rows.
+
+    A lower quantile of 0 says nothing, because nothing sells below it: such a row counts for the upper quantile alone.
+    A factor below 1 is shrunk by the power k / (k + 1) with k windows: intervals are narrowed on evidence only.
 
     Args:
         units: shape (k,), units sold.
@@ -118,37 +97,41 @@ def calibrate(
         baseline: shape (k,), units above 0.
         step: shape (k,), 1 = the first period after the cutoff.
         levels: Q levels.
-        outside: fraction of its share of rows that a quantile may leave outside, above 0 and at most 1
-            (:func:`share_outside`).
+        windows: number of windows of the rows; overlapping windows count for as many horizons as they cover.
     """
     edges = np.quantile(baseline, np.arange(1, SIZES) / SIZES)
     last_near = (int(step.max()) + 1) // 2
     bucket = _bucket(baseline, step, edges, last_near)
+    outside = share_outside(windows, RULE.prior_windows)
     factors = np.ones((2 * SIZES, len(levels)))
-    for at, level in enumerate(levels):
-        if level == MEDIAN:
-            continue
-        distance = np.abs(quantiles[:, at] - median)
-        usable = distance > 0
-        if not usable.any():
-            factors[:, at] = np.nan
-            continue
-        side = 1.0 if level > MEDIAN else -1.0
-        score = side * (units - median)[usable] / distance[usable]
-        share = 1.0 - min(level, 1.0 - level) * outside
+    for tail in sorted({round(min(level, 1.0 - level), 9) for level in levels if level != MEDIAN}):
+        pair = [at for at, level in enumerate(levels) if abs(min(level, 1.0 - level) - tail) < SAME]
+        sides = [_scores(units, quantiles[:, at], median, levels[at] > MEDIAN) for at in pair]
+        score = np.concatenate([value[used] for value, used in sides])
+        at_bucket = np.concatenate([bucket[used] for _, used in sides])
+        share = 1.0 - tail * outside
         overall = _factor(score, share)
         for number in range(2 * SIZES):
-            own = score[bucket[usable] == number]
+            own = score[at_bucket == number]
             weight = len(own) / (len(own) + RULE.bucket_prior)
-            factors[number, at] = _factor(own, share) ** weight * overall ** (1.0 - weight)
+            found = _factor(own, share) ** weight * overall ** (1.0 - weight)
+            factors[number, pair] = found if found > 1.0 else found ** (windows / (windows + 1.0))
     return Calibration(edges, last_near, factors)
+
+
+def _scores(units: FloatArray, quantile: FloatArray, median: FloatArray, upper: bool) -> tuple[FloatArray, np.ndarray]:
+    """How many times its distance from the median a row lies beyond the median, on one side; and the rows with one."""
+    distance = np.abs(quantile - median)
+    used = (distance > 0) & (upper | (quantile > 0))
+    ahead = (units - median) if upper else (median - units)
+    return np.divide(ahead, distance, out=np.zeros(len(units)), where=used), used
 
 
 def _factor(score: FloatArray, share: float) -> float:
     """The score that the share of the rows does not exceed; 1 without rows, which then weigh nothing."""
     if len(score) == 0:
         return 1.0
-    return float(np.clip(np.quantile(score, share), RULE.smallest_factor, RULE.largest_factor))
+    return float(np.clip(np.quantile(score, share), 1.0 / RULE.largest_factor, RULE.largest_factor))
 
 
 def _bucket(baseline: FloatArray, step: IndexArray, edges: FloatArray, last_near: int) -> IndexArray:

@@ -99,7 +99,7 @@ def _weighted(learned: Learned) -> list[tuple[SubModel, float]]:
     """The sub-models and their weights in the median."""
     if learned.sub_models.season is None:
         return [(learned.sub_models.level, 1.0)]
-    weight = learned.held_out.weight
+    weight = learned.weight
     return [(learned.sub_models.level, 1.0 - weight), (learned.sub_models.season, weight)]
 
 

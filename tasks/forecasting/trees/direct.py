@@ -3,9 +3,9 @@
 Direct and multi-horizon: a training row is a series, an origin and a step. Its features are known at the origin or
 are known future covariates (:mod:`tasks.demand.features.rows`). Two sub-models give the median
 (:mod:`tasks.forecasting.trees.sub_models`), two small boosters on their residuals give the quantiles and the mean
-(:mod:`tasks.forecasting.trees.residual_quantiles`). Held-out windows at the end of the history weight the two medians
-and calibrate the quantiles; then everything is fitted again on the whole history. The number of rounds depends only on
-the length of the history: a single window is too noisy for early stopping.
+(:mod:`tasks.forecasting.trees.residual_quantiles`). Held-out windows at the end of the history weight the two medians;
+then everything is fitted again on the whole history. The folds calibrate the quantiles, as those of every model. The
+number of rounds depends only on the length of the history: a single window is too noisy for early stopping.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from tasks.demand.features.history import Windows
 from tasks.demand.features.known import KnownColumns
 from tasks.demand.features.training_rows import Rows, horizon_rows, window_rows
 from tasks.forecasting.baselines import SeasonalNaive
-from tasks.forecasting.combine.quantile_factors import Calibration, calibrate, share_outside
 from tasks.forecasting.quantiles import at_levels, tidy
 from tasks.forecasting.trees.booster import FEWEST_ROWS, NOT_TRAINED
 from tasks.forecasting.trees.calendar_effects import CalendarProfile, fit_profile
@@ -41,7 +40,6 @@ class HeldOutRule:
 
     Attributes:
         row_share: fraction of the row budget that the models of the held-out windows are fitted with.
-        prior_windows: prior weight of the calibration, in windows.
         weights: weights of the seasonal model that are compared, at least one half: the last windows rarely contain
             the seasonal peak.
         penalty: relative improvement of the held-out error that a weight of 1 needs over a weight of one half.
@@ -49,7 +47,6 @@ class HeldOutRule:
     """
 
     row_share: float = 0.5
-    prior_windows: float = 0.5
     weights: tuple[float, ...] = (0.5, 0.625, 0.75, 0.875, 1.0)
     penalty: float = 0.05
     untested_weight: float = 0.75
@@ -59,26 +56,13 @@ RULE = HeldOutRule()
 
 
 @dataclass(frozen=True)
-class HeldOutResult:
-    """Result of the held-out windows.
-
-    Attributes:
-        weight: of the seasonal model in the median.
-        calibration: of the quantiles.
-    """
-
-    weight: float
-    calibration: Calibration
-
-
-@dataclass(frozen=True)
 class Learned:
-    """All fitted parts of the forecaster."""
+    """All fitted parts of the forecaster; ``weight`` is that of the seasonal model in the median."""
 
     profile: CalendarProfile | None
     sub_models: SubModels
     dispersion: ResidualQuantiles
-    held_out: HeldOutResult
+    weight: float
 
 
 class XgboostForecaster:
@@ -113,38 +97,29 @@ class XgboostForecaster:
 
     def fit(self, panel: Panel, seed: int) -> FittedXgboost:
         """Learn from all series of a panel's history."""
-        held_out = self._held_out(panel, seed)
         profile = fit_profile(panel, KnownColumns(panel), seed, self._threads)
         baseline = BaselineExpectation(panel, profile)
         fitted = fit_sub_models(baseline, self._settings, self._settings.max_rows, seed, self._threads)
         if fitted is None:
             return FittedXgboost(self._levels, None)
         sub_models, sample = fitted
-        dispersion = self._dispersion(baseline, sub_models, sample, held_out.weight, seed)
-        return FittedXgboost(self._levels, Learned(profile, sub_models, dispersion, held_out))
-
-    def _dispersion(
-        self, baseline: BaselineExpectation, sub_models: SubModels, sample: Sample, weight: float, seed: int
-    ) -> ResidualQuantiles:
+        weight = RULE.untested_weight if sub_models.season is None else self._held_out_weight(panel, seed)
         points = sub_models.points(baseline, sample.table, sample.rows)
         median, base = points.median(weight), points.baseline(weight)
-        return fit_residual_quantiles(sample, median, base, self._levels, self._settings, seed, self._threads)
+        levels, settings, threads = self._levels, self._settings, self._threads
+        dispersion = fit_residual_quantiles(sample, median, base, levels, settings, seed, threads)
+        return FittedXgboost(self._levels, Learned(profile, sub_models, dispersion, weight))
 
-    def _held_out(self, panel: Panel, seed: int) -> HeldOutResult:
-        """Weight the sub-models and calibrate the quantiles on windows that they were not fitted on."""
+    def _held_out_weight(self, panel: Panel, seed: int) -> float:
+        """Weight the sub-models on windows that they were not fitted on."""
         blocks = [block for origins in held_out_blocks(panel) if (block := self._block(panel, origins, seed))]
-        if not blocks:
-            return HeldOutResult(RULE.untested_weight, Calibration.none(self._levels))
-        weight = season_weight([(block.points, block.test.units) for block in blocks if block.sub_models.season])
-        parts = [self._dispersion_of(block, weight, seed) for block in blocks]
-        units, median, base, step, dispersion = (np.concatenate(values) for values in zip(*parts, strict=True))
-        windows = sum(block.windows for block in blocks)
-        outside = share_outside(windows, RULE.prior_windows)
-        found = calibrate(units, dispersion, median, base, step, self._levels, outside)
-        return HeldOutResult(weight, found.damped(windows))
+        return season_weight([(points, units) for points, units, seasonal in blocks if seasonal])
 
-    def _block(self, panel: Panel, origins: Sequence[int], seed: int) -> Block | None:
-        """Sub-models fitted on the periods before some windows, and their medians there; None with too few rows."""
+    def _block(self, panel: Panel, origins: Sequence[int], seed: int) -> tuple[Points, FloatArray, bool] | None:
+        """Medians and units of some windows by sub-models fitted on the periods before them; None with too few rows.
+
+        The last value says whether there is a seasonal model to weight.
+        """
         before, after = panel.until(origins[0]), panel.until(min(origins[-1] + panel.horizon, panel.history))
         profile = fit_profile(before, KnownColumns(before), seed, self._threads)
         known = BaselineExpectation(before, profile)
@@ -154,37 +129,10 @@ class XgboostForecaster:
         rows = _windows(after, origins)
         if fitted is None or len(rows) < FEWEST_ROWS:
             return None
+        sub_models, _ = fitted
         baseline = BaselineExpectation(after, profile)
         test = Sample.of(baseline, rows)
-        return Block(known, *fitted, test, fitted[0].points(baseline, test.table, rows), len(origins))
-
-    def _dispersion_of(self, block: Block, weight: float, seed: int) -> tuple[FloatArray, ...]:
-        """Units, medians, baselines, steps and quantiles of a block's rows."""
-        dispersion = self._dispersion(block.known, block.sub_models, block.sample, weight, seed)
-        median, base = block.points.median(weight), block.points.baseline(weight)
-        step = block.test.rows.step.astype(np.float64)
-        return block.test.units, median, base, step, dispersion.quantiles_of(block.test.table, median, base)
-
-
-@dataclass(frozen=True)
-class Block:
-    """Held-out windows and the models fitted on the periods before them.
-
-    Attributes:
-        known: the panel before the windows.
-        sub_models: fitted on it.
-        sample: rows that the residual quantiles are fitted on.
-        test: rows of the windows.
-        points: medians of the test rows.
-        windows: number of windows.
-    """
-
-    known: BaselineExpectation
-    sub_models: SubModels
-    sample: Sample
-    test: Sample
-    points: Points
-    windows: int
+        return sub_models.points(baseline, test.table, rows), test.units, sub_models.season is not None
 
 
 @dataclass(frozen=True)
@@ -204,11 +152,9 @@ class FittedXgboost:
         baseline = BaselineExpectation(panel, learned.profile)
         table = baseline.table(rows)
         points = learned.sub_models.points(baseline, table, rows)
-        median, base = points.median(learned.held_out.weight), points.baseline(learned.held_out.weight)
+        median, base = points.median(learned.weight), points.baseline(learned.weight)
         mean = learned.dispersion.mean_of(table, median, base)
-        own = learned.held_out.calibration.apply(
-            learned.dispersion.quantiles_of(table, median, base), median, base, rows.step
-        )
+        own = learned.dispersion.quantiles_of(table, median, base)
         closed = panel.closed[:, panel.history : panel.history + panel.horizon]
         asked = at_levels(own.reshape(*shape, -1), self.levels, quantiles)
         mean, asked = tidy(mean.reshape(shape), asked, closed)
@@ -235,7 +181,7 @@ class FittedXgboost:
             return (f"{level}, no earlier year in the history",)
         return (
             f"{level}, seasonal model {sub_models.season.rounds} rounds with a weight of the long mean of "
-            f"{sub_models.season.long_weight:g}; weight of the seasonal model {self.learned.held_out.weight:g}",
+            f"{sub_models.season.long_weight:g}; weight of the seasonal model {self.learned.weight:g}",
         )
 
 

@@ -2,14 +2,16 @@
 
 Direct and multi-horizon like :mod:`tasks.forecasting.trees.direct`, but without a decomposition into level and season:
 columns are the series' own past and the calendar (:mod:`tasks.demand.features.lags`), the target is demand in standard
-deviations of its series, every series has the same weight, and one booster fits all quantiles at once. It is better
+deviations of its series, every series has the same weight, and one booster fits all quantiles at once. The mean is that
+of the quantiles' distribution: a mean fitted on these scores is far too high in units where demand has spikes, because
+series with large deviations do not outweigh the others. The model is better
 where demand is intermittent and seasons are weak, and worse where they are strong; the folds decide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,7 +21,7 @@ from schemas.settings import TREE_RANGES, XgboostLagsSettings
 from tasks.demand.features.lags import LagFeatures
 from tasks.demand.features.training_rows import horizon_rows, sample_rows, target_values
 from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive, open_demand
-from tasks.forecasting.quantiles import at_levels, tidy
+from tasks.forecasting.quantiles import at_levels, mean_of_quantiles, tidy
 from tasks.forecasting.trees.booster import FEWEST_ROWS, NOT_TRAINED, Boosted, Examples, Learning, boost
 
 EARLIEST_ORIGIN = 1
@@ -61,27 +63,18 @@ class XgboostLagsForecaster:
         return FittedXgboostLags(self._levels, learn(panel, self._settings, self._levels, seed, self._threads))
 
 
-@dataclass(frozen=True)
-class Learned:
-    """Boosters of the mean and of all quantiles, in standard deviations of the series."""
-
-    mean: Boosted
-    quantiles: Boosted
-
-
 def learn(
     panel: Panel, settings: XgboostLagsSettings, levels: tuple[float, ...], seed: int, threads: int
-) -> Learned | None:
-    """Learn from all series of a panel's history, at the steps of its horizon; None where it holds too few rows."""
+) -> Boosted | None:
+    """Quantiles in standard deviations of the series, at the steps of the horizon; None with too few rows."""
     rows = sample_rows(panel, panel.history, EARLIEST_ORIGIN, settings.max_rows, seed)
     if len(rows) < FEWEST_ROWS:
         return None
     features = LagFeatures(panel)
     matrix, names = features.table(rows)
     label = features.standards.scores(target_values(panel, rows), rows.series)
-    examples = Examples(matrix, label, np.ones(len(label)))
-    mean = Learning(
-        objective="reg:squarederror",
+    learning = Learning(
+        objective="reg:quantileerror",
         rounds=settings.max_rounds,
         learning_rate=settings.params.learning_rate,
         max_depth=0,
@@ -93,26 +86,24 @@ def learn(
         min_child_weight=settings.params.min_child_weight,
         seed=seed,
         threads=threads,
+        levels=levels,
         further=settings.params.passed_on(),
     )
-    quantiles = replace(mean, objective="reg:quantileerror", levels=levels)
-    return Learned(boost(examples, names, mean), boost(examples, names, quantiles))
+    return boost(Examples(matrix, label, np.ones(len(label))), names, learning)
 
 
-def served(
-    panel: Panel, mean: FloatArray, dispersion: FloatArray, levels: Sequence[float], quantiles: Sequence[float]
-) -> Forecast:
+def served(panel: Panel, dispersion: FloatArray, levels: Sequence[float], quantiles: Sequence[float]) -> Forecast:
     """Forecast of a model on lags; seasonal naive for the series of which nothing is known.
 
     Args:
         panel: n series and H periods to forecast.
-        mean: shape (n, H), units.
         dispersion: shape (n, H, Q), units at the levels.
         levels: Q levels, ascending.
         quantiles: the requested levels.
     """
     closed = panel.closed[:, panel.history : panel.history + panel.horizon]
-    mean, asked = tidy(mean, at_levels(dispersion, levels, quantiles), closed)
+    rising = np.sort(np.maximum(dispersion, 0.0), axis=2)
+    mean, asked = tidy(mean_of_quantiles(rising, levels), at_levels(rising, levels, quantiles), closed)
     unknown = np.flatnonzero(~np.isfinite(open_demand(panel)).any(axis=1))
     naive = SeasonalNaive().fit(panel, 0).predict(panel, quantiles)
     mean[unknown], asked[unknown] = naive.mean[unknown], naive.quantiles[unknown]
@@ -130,18 +121,16 @@ class FittedXgboostLags:
     """The fitted forecaster; ``learned`` is None where the history held too few rows."""
 
     levels: tuple[float, ...]
-    learned: Learned | None
+    learned: Boosted | None
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
         """Forecast the horizon of a panel of the same series; seasonal naive where nothing was learned or is known."""
         if self.learned is None:
             return unlearnt(panel, quantiles)
         rows, features = horizon_rows(panel), LagFeatures(panel)
-        matrix = features.matrix(rows, self.learned.mean.names)
-        mean = features.standards.units(self.learned.mean.predict(matrix), rows.series)
-        dispersion = features.standards.units(as_columns(self.learned.quantiles.predict(matrix)), rows.series)
-        shape = (panel.n, panel.horizon)
-        return served(panel, mean.reshape(shape), dispersion.reshape(*shape, -1), self.levels, quantiles)
+        matrix = features.matrix(rows, self.learned.names)
+        dispersion = features.standards.units(as_columns(self.learned.predict(matrix)), rows.series)
+        return served(panel, dispersion.reshape(panel.n, panel.horizon, -1), self.levels, quantiles)
 
 
 def as_columns(values: FloatArray) -> FloatArray:

@@ -1,8 +1,8 @@
 """One XGBoost model over all series on plain lags, step by step: each forecast is a lag of the next one.
 
 The columns are those of :mod:`tasks.forecasting.trees.lags`, but the model is fitted for one step ahead only, so
-every row has the latest lags and all rows have the same target. The mean and every quantile are rolled forward on
-their own forecasts, as mlforecast's models do: a high quantile that follows a high quantile is wider than a single
+every row has the latest lags and all rows have the same target. Every quantile is rolled forward on its own
+forecasts, as mlforecast's models do: a high quantile that follows a high quantile is wider than a single
 step. It is better than the direct model where the level moves from period to period, and worse where errors accumulate
 over a long horizon; the folds decide.
 """
@@ -19,7 +19,8 @@ from schemas.panel import FloatArray, Forecast, Panel
 from schemas.settings import TREE_RANGES, XgboostRecursiveSettings
 from tasks.demand.features.lags import LagFeatures
 from tasks.demand.features.training_rows import Rows
-from tasks.forecasting.trees.lags import Learned, as_columns, learn, served, unlearnt
+from tasks.forecasting.trees.booster import Boosted
+from tasks.forecasting.trees.lags import as_columns, learn, served, unlearnt
 
 
 class XgboostRecursiveForecaster:
@@ -65,31 +66,26 @@ class FittedXgboostRecursive:
     """The fitted forecaster; ``learned`` is None where the history held too few rows."""
 
     levels: tuple[float, ...]
-    learned: Learned | None
+    learned: Boosted | None
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
         """Forecast the horizon of a panel of the same series; seasonal naive where nothing was learned or is known."""
         if self.learned is None:
             return unlearnt(panel, quantiles)
         features = LagFeatures(panel)
-        mean = _stepped(panel, features, self.learned, None)
         dispersion = np.stack([_stepped(panel, features, self.learned, at) for at in range(len(self.levels))], axis=2)
-        # Each level goes its own way: nothing keeps one from crossing the next.
-        return served(panel, mean, np.sort(dispersion, axis=2), self.levels, quantiles)
+        return served(panel, dispersion, self.levels, quantiles)
 
 
-def _stepped(panel: Panel, features: LagFeatures, learned: Learned, level: int | None) -> FloatArray:
-    """Units of the mean (None) or of one quantile through the horizon, shape (n, H)."""
+def _stepped(panel: Panel, features: LagFeatures, learned: Boosted, level: int) -> FloatArray:
+    """Units of one quantile through the horizon, shape (n, H)."""
     series = np.arange(panel.n)
     standards = features.standards
     nothing_sold = standards.scores(np.zeros(panel.n), series)
     found = np.empty((panel.n, panel.horizon))
     for step in range(1, panel.horizon + 1):
         rows = Rows(series, np.full(panel.n, panel.history + step - 1), np.ones(panel.n, dtype=np.int64))
-        matrix = features.matrix(rows, learned.mean.names)
-        ahead = (
-            learned.mean.predict(matrix) if level is None else as_columns(learned.quantiles.predict(matrix))[:, level]
-        )
+        ahead = as_columns(learned.predict(features.matrix(rows, learned.names)))[:, level]
         scores = np.maximum(ahead, nothing_sold)
         found[:, step - 1] = standards.units(scores, series)
         # As in the history, a closed period says nothing about demand.

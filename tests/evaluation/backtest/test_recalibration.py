@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from schemas import columns as c
-from tasks.evaluation.backtest.recalibration import RecalibrationRule, recalibrated
+from schemas.panel import KnownFeature
+from tasks.evaluation.backtest.recalibration import RecalibrationRule, recalibrated, with_calibrated_means
 
 
 def noisy(backtest_of, folds=8, series=60, horizon=6):
@@ -69,21 +73,12 @@ def rare(backtest_of, sold, whole=True):
     return table.assign(**{"q0.1": 0.3, "q0.25": 0.4, "q0.75": 1.0, "q0.9": 1.5})
 
 
-def test_where_units_are_whole_a_lower_quantile_below_one_is_0_if_too_often_nothing_sells(backtest_of, quantiles):
-    table = rare(backtest_of, 0.85)
-    past, ahead = recalibrated(table, live_of(table), quantiles)
-    # Nothing sells in 15 % of the rows: too often for q0.1, not for q0.25.
-    for found in (past, ahead):
-        assert (found["q0.1"] == 0).all()
-        assert (found["q0.25"] > 0).all()
-    past, _ = recalibrated(rare(backtest_of, 0.96), live_of(table), quantiles)
-    assert (past["q0.1"] > 0).all()
-
-
-def test_demand_that_is_not_in_units_keeps_its_small_quantiles(backtest_of, quantiles):
-    table = rare(backtest_of, 0.85, whole=False)
-    past, _ = recalibrated(table, live_of(table), quantiles)
-    assert (past["q0.1"] > 0).all()
+@pytest.mark.parametrize("whole", [True, False])
+def test_where_units_are_whole_a_lower_quantile_below_one_is_0(backtest_of, quantiles, whole):
+    table = rare(backtest_of, 0.85, whole)
+    for found in recalibrated(table, live_of(table), quantiles, RecalibrationRule(fewest_rows=10_000)):
+        assert found[["q0.1", "q0.25"]].eq(0).all(axis=None) == whole
+        assert found["q0.9"].eq(1.5).all()
 
 
 def test_quantiles_do_not_cross_where_a_higher_one_is_0(backtest_of, quantiles):
@@ -97,15 +92,6 @@ def test_the_numbers_are_arguments(backtest_of, quantiles):
     table = noisy(backtest_of, folds=2, series=5)
     past, _ = recalibrated(table, live_of(table), quantiles, RecalibrationRule(fewest_rows=20))
     assert (past["q0.9"] > table["q0.9"]).any()
-    table = noisy(backtest_of)
-    few, many = (
-        recalibrated(table, live_of(table), quantiles, RecalibrationRule(prior_horizons=prior))[1]["q0.9"].mean()
-        for prior in (0.0, 4.0)
-    )
-    assert few < many
-    table = rare(backtest_of, 0.85)
-    past, _ = recalibrated(table, live_of(table), quantiles, RecalibrationRule(zero_bounds=(1e-6,)))
-    assert (past["q0.1"] > 0).all()
 
 
 def test_remainders_of_arithmetic_are_0_where_units_are_whole(backtest_of, quantiles):
@@ -119,3 +105,38 @@ def test_remainders_of_arithmetic_are_0_where_units_are_whole(backtest_of, quant
     assert (ahead[columns] == 0).all(axis=None)
     tenths = table.assign(**{c.ACTUAL: table[c.ACTUAL] / 10})
     assert (recalibrated(tenths, live_of(table), quantiles)[0]["q0.9"] > 0).all()
+
+
+def test_means_are_calibrated_by_promotion_state(backtest_of, panel_of):
+    """Lognormal demand that a promotion multiplies by four; one model's mean ignores it, the other one knows it."""
+    rng = np.random.default_rng(2)
+    folds, series, horizon = 5, 200, 6
+    promoted = rng.random((series, folds * horizon + horizon)) < 0.2
+    level = np.where(promoted, 400.0, 100.0)
+    demand = level * rng.lognormal(-0.125, 0.5, level.shape)
+
+    def by_fold(values):
+        return values[:, : folds * horizon].reshape(series, folds, horizon).transpose(1, 0, 2)
+
+    panel = panel_of(demand[:, :-horizon], horizon=horizon)
+    flag = KnownFeature(promoted.astype(np.float32), np.arange(series))
+    panel = replace(panel, known={"promotion_share": flag})
+    means = {"blind": np.full((folds, series, horizon), 200.0), "right": by_fold(level)}
+    table = backtest_of(by_fold(demand), means, step=horizon)
+    past, ahead = with_calibrated_means(table, live_of(table), panel)
+    on = np.concatenate([by_fold(promoted).ravel()] * 2)
+    for model in means:
+        for state in (True, False):
+            rows = (past[c.MODEL] == model).to_numpy() & (on == state)
+            assert past.loc[rows, c.MEAN].sum() == pytest.approx(past.loc[rows, c.ACTUAL].sum(), rel=0.05)
+    expected = np.where(promoted[:, -horizon:], 400.0, 100.0).ravel()
+    assert ahead.loc[ahead[c.MODEL] == "blind", c.MEAN].to_numpy() == pytest.approx(expected, rel=0.1)
+    pd.testing.assert_frame_equal(past.drop(columns=c.MEAN), table.drop(columns=c.MEAN))
+
+
+def test_one_window_moves_no_mean(backtest_of, panel_of):
+    actual = np.full((1, 60, 6), 100.0)
+    table = backtest_of(actual, {"a": actual * 2}, step=6)
+    past, ahead = with_calibrated_means(table, live_of(table), panel_of(actual[0], horizon=6))
+    assert past[c.MEAN].eq(200.0).all()
+    assert ahead[c.MEAN].eq(200.0).all()

@@ -4,7 +4,7 @@ import pytest
 
 from schemas import columns as c
 from tasks.evaluation.ranking import SelectionRule
-from tasks.evaluation.selection.overfitting import CHAMPIONS, overfit_gap
+from tasks.evaluation.selection.overfitting import CHAMPIONS, overfit_gap, single_models_win
 
 WAPE = SelectionRule(loss=c.WAPE)
 
@@ -78,3 +78,16 @@ def test_order_of_rows_does_not_matter(backtest_of, quantiles):
     straight = overfit_gap(backtest, quantiles)
     pd.testing.assert_frame_equal(straight, overfit_gap(backtest.sample(frac=1, random_state=1), quantiles))
     pd.testing.assert_frame_equal(backtest, before)
+
+
+@pytest.mark.parametrize(
+    ("champions", "ensemble", "single"),
+    [(94.0, 100.0, True), (96.0, 100.0, False), (110.0, 100.0, False), (98.0, None, True), (None, 100.0, False)],
+)
+def test_single_models_replace_the_ensemble_if_they_win_on_the_fold_that_did_not_choose_them(
+    champions, ensemble, single
+):
+    losses = {CHAMPIONS: champions, "ensemble": ensemble}
+    known = {name: loss for name, loss in losses.items() if loss is not None}
+    gap = pd.DataFrame({c.MODEL: list(known), c.LAST_FOLD: list(known.values())})
+    assert single_models_win(gap, SelectionRule()) is single
