@@ -11,8 +11,9 @@ All rows are plans: rows of any date are read. The same rules apply to every col
   one and the horizon, the 32 with most periods first. Nothing special is: empty, 0, no, none, normal, false,
   noevento.
 * ``open`` gives the share of the period's days on which the store is open.
-* A day or store without a row: open, no flag, nothing special; other numbers take the value of the
-  store's previous row, else of the next one, else the mean of the others. No feature contains NaN.
+* A day or store without a row: open, no flag, nothing special. Another number without a value is not stated: it
+  takes the column's mean, and NAME_stated (0/1) says so. It is not filled from neighboring periods. No feature
+  contains NaN.
 * A column that ends before the horizon does is left out of the features, with a warning.
 """
 
@@ -31,6 +32,8 @@ from tasks.demand.cleaning.exposure import period_days
 from tasks.demand.cleaning.sales import NO_EVENT, TextArray, clean_events, weighted_count
 
 NOTHING_SPECIAL = frozenset({"", "0", "0.0", "no", "none", "normal", "false", NO_EVENT.casefold()})
+# Suffix of the flag that says whether a number is stated.
+STATED = "_stated"
 MINIMUM_OCCURRENCES = 2
 MAXIMUM_VALUES = 32
 _TRUTH = {"true": 1.0, "false": 0.0}
@@ -178,9 +181,10 @@ class _Grid:
         if set(np.unique(values[filled])) <= {0.0, 1.0}:
             return self.flag(name, values == 1.0)
         count = self.sums(filled.astype(np.float64))
-        with np.errstate(invalid="ignore"):
-            mean = self.sums(np.where(filled, values, 0.0)) / count
-        return {name: self.axis.trim(_carry_on(mean))}
+        total = self.sums(np.where(filled, values, 0.0))
+        usual = np.full(count.shape, total.sum() / max(count.sum(), 1.0))
+        mean = np.divide(total, count, out=usual, where=count > 0)
+        return {name: self.axis.trim(mean), f"{name}{STATED}": self.axis.trim(count > 0)}
 
     def flag(self, name: str, raised: BoolArray) -> dict[str, FloatArray]:
         days = self.sums(raised.astype(np.float64))
@@ -227,9 +231,3 @@ def _as_numbers(column: pd.Series, name: str) -> FloatArray | None:
     if (parsed.isna() & text.ne("")).any() or parsed.isna().all():
         return None
     return parsed.to_numpy(dtype=np.float64)
-
-
-def _carry_on(values: FloatArray) -> FloatArray:
-    """NaN filled from the left, else from the right, else with the mean of the column, else with 0."""
-    frame = pd.DataFrame(values.T).ffill().bfill()
-    return frame.T.fillna(frame.mean(axis=1)).fillna(0.0).to_numpy(dtype=np.float64)

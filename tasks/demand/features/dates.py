@@ -50,7 +50,11 @@ def time_features(axis: Axis, n: int) -> dict[str, KnownFeature]:
 
 
 def public_holidays(axis: Axis, country: str | None, n: int) -> dict[str, KnownFeature]:
-    """Nationwide public holidays of a country.
+    """Nationwide public holidays of a country, and further observances by name.
+
+    Observances such as Easter Sunday, Mother's Day and Halloween in the United States are no public holidays: no store
+    closes, and they are not counted. They get a flag by name like a holiday, so that models find them in another week
+    or on another day than last year.
 
     Args:
         axis: the panel's labels.
@@ -78,7 +82,9 @@ def public_holidays(axis: Axis, country: str | None, n: int) -> dict[str, KnownF
     }
     if axis.frequency.kind == "D":
         del values[f"{PUBLIC_HOLIDAY}_days"]
-    values |= _named_flags(axis, days.loc[inside, _NAME], at[inside])
+    named = _holiday_names(country, labels[0].date(), labels[-1].year, observances=True)
+    at = labels.get_indexer(axis.frequency.label(named[_DAY]))
+    values |= _named_flags(axis, named.loc[at >= 0, _NAME], at[at >= 0])
     return informative({name: known_feature(row, np.zeros(n, dtype=np.int64)) for name, row in values.items()})
 
 
@@ -120,11 +126,13 @@ _NAME = "holiday_name"
 _SUFFIX = re.compile(r"\s*\([^)]*\)$")
 
 
-def _holiday_names(country: str, first: date, last_year: int) -> pd.DataFrame:
-    """One row per day and holiday, by day and name."""
+def _holiday_names(country: str, first: date, last_year: int, observances: bool = False) -> pd.DataFrame:
+    """One row per day and holiday, by day and name; with the observances that the calendar knows if asked for."""
     import holidays
 
-    calendar = holidays.country_holidays(country, years=range(first.year, last_year + 1))
+    supported = holidays.country_holidays(country).supported_categories
+    categories = [holidays.PUBLIC, *([holidays.UNOFFICIAL] if observances and holidays.UNOFFICIAL in supported else [])]
+    calendar = holidays.country_holidays(country, years=range(first.year, last_year + 1), categories=categories)
     rows = {(pd.Timestamp(day), _SUFFIX.sub("", name)) for day, names in calendar.items() for name in names.split("; ")}
     found = pd.DataFrame(sorted(rows), columns=[_DAY, _NAME])
     return found.astype({_DAY: "datetime64[ns]"})

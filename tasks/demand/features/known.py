@@ -9,6 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel
+from tasks.demand.features.calendar_table import STATED
 from tasks.demand.features.windows import RunningSums, last_known, next_known
 
 # Features of the date alone are computed here, without a trend, because trees cannot extrapolate one.
@@ -74,7 +75,7 @@ class KnownColumns:
             self._tables[f"{name}:near"] = KnownFeature(near, row)
             return
         self._tables[name] = feature
-        if not set(np.unique(past)) <= {0.0, 1.0}:
+        if not set(np.unique(past)) <= {0.0, 1.0} or name.endswith(STATED):
             return
         self._tables[f"{name}:next"] = KnownFeature(_next_distance(on), row)
         self._tables[f"{name}:last"] = KnownFeature(_last_distance(on), row)

@@ -61,9 +61,12 @@ def test_a_holiday_flag_reads_the_same_however_it_is_written(holiday):
     assert sorted(calendar.features) == ["holiday", "holiday_last", "holiday_next"]
 
 
-def test_numbers_stay_numbers_and_are_carried_over_holes():
+def test_numbers_stay_numbers_and_an_empty_one_is_not_stated():
     table = pd.DataFrame({c.DATE: days(8), "temperature": ["", "4.5", "6", "", "", "7", "8", "9"]})
-    assert values(read(table), "temperature") == [[4.5, 4.5, 6, 6, 6, 7, 8, 9]]
+    found = read(table)
+    np.testing.assert_allclose(values(found, "temperature"), [[6.9, 4.5, 6, 6.9, 6.9, 7, 8, 9]], rtol=1e-6)
+    assert values(found, "temperature_stated") == [[0, 1, 1, 0, 0, 1, 1, 1]]
+    assert "temperature_stated" not in read(table.assign(temperature=range(8))).features
 
 
 def test_rows_are_per_store_and_a_missing_row_is_an_ordinary_open_day():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from schemas.frequency import Frequency
 from schemas.settings import SpecialPeriod
@@ -60,6 +61,16 @@ def test_public_holidays_by_week_are_counted():
     assert row(found, "public_holiday") == [1, 1, 0]
     assert row(found, "public_holiday_days") == [2, 1, 0]
     assert row(found, "public_holiday_last") == [0, 0, 1]
+
+
+@pytest.mark.parametrize(("label", "apart"), [("W-FRI", [55, 50]), ("D", [385, 350])])
+def test_a_movable_observance_is_found_where_it_lies_each_year_and_is_no_public_holiday(label, apart):
+    # Easter Sunday: 4 April 2010, 24 April 2011, 8 April 2012.
+    periods = 125 if label == "W-FRI" else 870
+    found = public_holidays(axis(label, "2010-02-05", periods, periods - 30), "US", 1)
+    easter = np.flatnonzero(row(found, "public_holiday=Easter Sunday"))
+    assert np.diff(easter).tolist() == apart
+    assert np.array(row(found, "public_holiday"))[easter].tolist() == [0, 0, 0]
 
 
 def test_no_country_no_holidays():
