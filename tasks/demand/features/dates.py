@@ -127,7 +127,7 @@ _SUFFIX = re.compile(r"\s*\([^)]*\)$")
 
 
 def _holiday_names(country: str, first: date, last_year: int, observances: bool = False) -> pd.DataFrame:
-    """One row per day and holiday, by day and name; with the observances that the calendar knows if asked for."""
+    """One row per day and holiday, by day and name; with the observances of the calendar if requested."""
     import holidays
 
     supported = holidays.country_holidays(country).supported_categories

@@ -17,12 +17,12 @@ class WeightRule:
     """How losses become weights (docs/decisions/0003-champions-by-shrunk-loss.md).
 
     Attributes:
-        sharpness: the weight of a model is (its loss / the lowest loss) to the power -sharpness. With 4, a model with
-            a loss 10 % above the lowest has 0.68 of the largest weight, one 50 % above has 0.20.
+        sharpness: the weight of a model is (its loss / the lowest loss) to the power -sharpness. With 6, a model with
+            a loss 10 % above the lowest has 0.56 of the largest weight, one 50 % above has 0.09.
         smallest_weight: models with less than this fraction of the largest weight are dropped.
     """
 
-    sharpness: float = 4.0
+    sharpness: float = 6.0
     smallest_weight: float = 0.05
 
 
