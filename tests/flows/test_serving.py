@@ -91,7 +91,7 @@ def test_one_command_serves_deployments_automations_and_the_schedule(
         environment = {**os.environ, "PREFECT_API_URL": address}
         subprocess.run(again, cwd=ROOT, env=environment, check=True, timeout=SECONDS_TO_WAIT, capture_output=True)
         automations = [automation.name for automation in client.read_automations()]
-        rules = ("approval timed out", "dead run", "killed run")
+        rules = ("approval timed out", "dead run", "killed run", "retrain mini", "run that does not start")
         assert sorted(automations) == [f"restock: {name}" for name in rules]  # there is no webhook
 
         until = time.monotonic() + SECONDS_TO_WAIT / 4
