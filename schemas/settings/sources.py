@@ -81,7 +81,7 @@ class SourceSettings(Strict):
         description="Maps a column (of Restock or of the file) to values; rows without one of them are left out. `*` "
         "matches any text",
         examples=[{"warehouse": ["CD01"]}],
-        json_schema_extra=first_page("mapping", "Reads a part of a file, such as the distribution center's stock"),
+        json_schema_extra=IN_ITS_SECTION,
     )
     conversion: dict[str, PositiveFloat] = Field(
         default={},

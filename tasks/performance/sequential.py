@@ -86,7 +86,7 @@ def e_value(p: float, count: int) -> float:
         count: number of losses; without a change p is 1 / count, 2 / count, … or 1, each as likely.
 
     >>> round(e_value(0.5, 2), 3), round(e_value(1.0, 2), 3)
-    (1.123, 0.877)
+    (1.124, 0.876)
     """
     return float(_bet(np.array([p]))[0]) / _mean_bet(count)
 

@@ -26,8 +26,8 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     if verifier is None:
         pytest.skip("systemd-analyze is not installed: the units in deployments/systemd are not verified")
     for unit in UNITS:
-        text = re.sub(r"/opt/restock/\.venv/bin/\w+", sys.executable, unit.read_text("utf-8"))
-        (tmp_path / unit.name).write_text(text.replace("/opt/restock", str(ROOT)), encoding="utf-8")
+        text = re.sub(r"/srv/restock/\.venv/bin/\w+", sys.executable, unit.read_text("utf-8"))
+        (tmp_path / unit.name).write_text(text.replace("/srv/restock", str(ROOT)), encoding="utf-8")
     done = subprocess.run(
         [verifier, "verify", "--man=no", *map(str, sorted(tmp_path.iterdir()))],
         capture_output=True,

@@ -59,9 +59,11 @@ def _single_parts(bundles: pd.DataFrame) -> pd.DataFrame:
         nested = parts[c.COMPONENT_SKU].isin(names)
         if not nested.any():
             return parts.groupby([c.SKU, c.COMPONENT_SKU], as_index=False)[c.QUANTITY].sum()
-        inner = whole.rename(columns={c.SKU: "inside", c.COMPONENT_SKU: "part", c.QUANTITY: "each"})
+        inner = whole.rename(columns={c.SKU: "inside", c.COMPONENT_SKU: "component_of_it", c.QUANTITY: "each"})
         opened = parts[nested].merge(inner, left_on=c.COMPONENT_SKU, right_on="inside")
-        opened = opened.assign(**{c.COMPONENT_SKU: opened["part"], c.QUANTITY: opened[c.QUANTITY] * opened["each"]})
+        opened = opened.assign(
+            **{c.COMPONENT_SKU: opened["component_of_it"], c.QUANTITY: opened[c.QUANTITY] * opened["each"]}
+        )
         parts = pd.concat([parts[~nested], opened[list(parts.columns)]], ignore_index=True)
     circular = sorted(parts.loc[parts[c.COMPONENT_SKU].isin(names), c.SKU].unique())
     raise DataContractError(
