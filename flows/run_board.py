@@ -65,8 +65,8 @@ class RunBoard:
                 "state": run.get("state_name") or "",
                 "start": run.get("start_time") or "",
                 "seconds": run.get("total_run_time"),
-                "reused": self._tasks(run["id"], {"any_": [REUSED]}),
-                "computed": self._tasks(run["id"], {"not_any_": [REUSED]}),
+                "reused": self._tasks(run["id"], REUSED),
+                "computed": self._tasks(run["id"]) - self._tasks(run["id"], REUSED),
                 "message": ((run.get("state") or {}).get("message") or "")[:400],
                 "address": self._address(run["id"]),
             }
@@ -100,9 +100,12 @@ class RunBoard:
         own = [run for run in found if (run.get("parameters") or {}).get("settings_file") == self.settings_file]
         return own[:limit]
 
-    def _tasks(self, run: str, name: Mapping[str, Any]) -> int:
-        wanted = {"task_runs": {"flow_run_id": {"any_": [run]}, "state": {"name": dict(name)}}}
-        return int(self._post("/task_runs/count", wanted))
+    def _tasks(self, run: str, state: str = "") -> int:
+        """Return the number of tasks of a run, all of them or those in a state."""
+        wanted: dict[str, Any] = {"flow_run_id": {"any_": [run]}}
+        if state:
+            wanted["state"] = {"name": {"any_": [state]}}
+        return int(self._post("/task_runs/count", {"task_runs": wanted}))
 
     def _input(self, run: str, key: str) -> str:
         try:
