@@ -149,7 +149,7 @@ def test_the_file_layout_gives_the_same_settings_again() -> None:
     layout = given.file_layout()
     assert layout["models"] == {
         "arima": {},
-        "deepar": {"backend": "local", "sagemaker": layout["models"]["deepar"]["sagemaker"]},
+        "deepar": {"backend": "local", "required": False, "sagemaker": layout["models"]["deepar"]["sagemaker"]},
     }
     assert not arrange(Settings, layout).moved
     assert Settings.model_validate(layout) == given
