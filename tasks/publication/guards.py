@@ -107,6 +107,7 @@ def changed_total(
     last: Totals | None,
     against: date | None,
     expected: Callable[[], int | None] = lambda: None,
+    counted: bool = True,
 ) -> list[Alarm]:
     """Raise an alarm for each total that changed by more than ``publication.max_total_change``.
 
@@ -120,6 +121,7 @@ def changed_total(
         against: run date of that file.
         expected: returns the units that the last file expected to be sent now (:func:`expected_to_send`); None =
             unknown.
+        counted: whether the stock is that of the run date; units to send after another day's stock are not compared.
     """
     limit = settings.publication.max_total_change
     if limit is None or last is None:
@@ -127,7 +129,7 @@ def changed_total(
     found = []
     for name, words in NAMES.items():
         before, after = getattr(last, name), getattr(new, name)
-        if not before or after is None or _near(after, before, limit):
+        if not before or after is None or _near(after, before, limit) or (name == TO_SEND and not counted):
             continue
         planned = expected() if name == TO_SEND else None
         if planned is not None and _near(after, planned, limit):

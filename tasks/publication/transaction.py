@@ -137,6 +137,7 @@ def _guarded(
     """Add the totals of the file and the alarms of the guards; a part of the network is not compared by its totals."""
     new = Totals.of(outputs)
     last = None if earlier is None or run.scoped else Totals.stored(earlier.manifest.get(TOTALS))
+    counted = all(alarm.name != "stock_undated" for alarm in facts.alarms)
     alarms = [
         *facts.alarms,
         *stale_sales(run.settings, run.as_of, facts.sales_end),
@@ -144,7 +145,7 @@ def _guarded(
         *(
             ()
             if earlier is None
-            else changed_total(run.settings, new, last, earlier.as_of, partial(_due, earlier, run))
+            else changed_total(run.settings, new, last, earlier.as_of, partial(_due, earlier, run), counted)
         ),
         *formula_ids(outputs.replenishment),
     ]

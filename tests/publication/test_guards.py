@@ -101,6 +101,12 @@ def test_units_to_send_after_a_first_delivery_are_compared_with_what_was_expecte
         assert f"since the file of 2024-12-26, which expected {expected} units for this run" in found[0].message
 
 
+def test_units_to_send_after_the_stock_of_another_day_are_not_compared() -> None:
+    last, new = Totals(2, 100, 40), Totals(2, 40, 4)
+    found = changed_total(fake_run.settings(), new, last, WEEK_BEFORE, counted=False)
+    assert [alarm.message.split(" changed")[0] for alarm in found] == ["the sum of targets"]
+
+
 def test_what_a_file_expects_for_the_next_run_is_the_first_delivery_of_each_store_from_then_on() -> None:
     rows = [("1", "a", "2025-01-06", 50.0), ("1", "a", "2025-01-13", 3.4), ("1", "b", "2025-01-13", 2.2)]
     rows += [("1", "a", "2025-01-16", 9.0), ("2", "a", "2025-01-15", 4.0), ("3", "a", "2025-01-06", 8.0)]
