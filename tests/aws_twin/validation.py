@@ -44,10 +44,13 @@ def require(request: dict[str, Any], *members: str) -> None:
 
 
 def echo(operation: str, request: dict[str, Any]) -> dict[str, Any]:
-    """What a Describe operation repeats of the request; structures and lists that it does not have come back empty."""
+    """What a Describe operation repeats of the request; parts that it does not have come back empty where they may."""
     members = _service().operation_model(operation).output_shape.members
     empty: dict[str, Any] = {"structure": {}, "map": {}, "list": []}
-    answer = {name: request.get(name, empty.get(shape.type_name)) for name, shape in members.items()}
+    answer = {
+        name: request.get(name, None if getattr(shape, "required_members", ()) else empty.get(shape.type_name))
+        for name, shape in members.items()
+    }
     return {name: value for name, value in answer.items() if value not in (None, "")}
 
 

@@ -173,7 +173,7 @@ def test_a_cancelled_run_stops_and_leaves_nothing_half_written(page: chromium.Pa
     page.open(served.form(as_of=as_of, overrides=ENDLESS))
     run = submit(page)
     wait_for_state(page, "Running")
-    page.wait_for("moving_average: 12 series", seconds=SECONDS_TO_WAIT)
+    page.wait_for("12 series, 168 periods of history", seconds=SECONDS_TO_WAIT)
     page.click("Open menu", "button")
     page.click("Cancel", "[role=menuitem]")
     page.click("Cancel Flow Run", "button")

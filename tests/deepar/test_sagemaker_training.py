@@ -147,7 +147,7 @@ def test_a_model_that_was_deleted_is_trained_again_under_the_next_number(twin: T
 PROCESS = """
 from tests.deepar import sagemaker_stage as stage
 lake = stage.lake_on_twin()
-stage.backend(lake).train(stage.training(lake, fake_seconds="2"), stage.Told())
+stage.backend(lake).train(stage.training(lake, fake_seconds="6"), stage.Told())
 """
 
 
@@ -165,7 +165,7 @@ def test_a_run_that_was_killed_takes_up_its_job(twin: TwinClient) -> None:
     (job,) = stage.training_jobs()
     assert lake.keys("deepar/running") == [f"deepar/running/run-1/{job}.json"]
 
-    trained = stage.backend(lake, "run-2").train(stage.training(lake, fake_seconds="2"), stage.Told())
+    trained = stage.backend(lake, "run-2").train(stage.training(lake, fake_seconds="6"), stage.Told())
     assert trained.job == job
     assert trained.reused
     assert twin.asked("CreateTrainingJob") == 1

@@ -66,6 +66,7 @@ def test_every_stage_takes_a_lake_inputs_and_a_slice() -> None:
         ("cleaning", {"cleaning": {"drop_outliers": False}}),
         ("category", {"category": ["sku", "brand"]}),
         ("aggregate", {"aggregate": True}),
+        ("period_label", {"period_label": "end"}),
         ("special_periods", {"special_periods": {"v": [{"date_from": "2024-01-01", "date_to": "2024-01-02"}]}}),
     ],
 )
@@ -127,7 +128,7 @@ def test_key_uses_checksums_of_references_and_ignores_running_times() -> None:
     assert content(ref("here", "f0")) == content(ref("there", "f0")) == {"frames": {"demand": "f0"}, "horizon": 7}
     assert content(ref("here", "f0")) != content(ref("here", "f1"))
     assert content(FileRef(key="a", bytes=1, sha256="e")) == "e"
-    assert content(DeepArTrial(history=3, known=2)) == {"history": 3, "known": 2, "note": ""}
+    assert content(DeepArTrial(history=3, known=2)) == {"history": 3, "known": 2, "note": "", "held": ""}
 
     class Timed(Record):
         seconds: float
@@ -223,6 +224,8 @@ def test_settings_modules_contain_no_computation() -> None:
         "file_layout",
         "passed_on",
         "holding",
+        "changes",
+        "not_accepted",
     }
     package = importlib.import_module("schemas.settings")
     found = set()
