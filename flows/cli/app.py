@@ -30,12 +30,14 @@ def app(settings_file: str, port: int) -> None:
         raise ConfigError("The app needs further packages. Install them: pip install 'restock[app]'")
     from werkzeug.serving import make_server
 
+    from flows.family import end_children_with_this_process
     from flows.run_board import run_board
     from tasks.app.context import THIS_MACHINE, AppContext
     from tasks.app.data.company import Company
     from tasks.app.server import QuietRequests, create_app
     from tasks.publication.addresses import APP_URL, FILES_URL
 
+    end_children_with_this_process()  # the process that computes scenarios
     company = Company(Path(settings_file).absolute())
     name = company.settings.name
     proxy = urlsplit(os.environ.get(APP_URL, "")).hostname
