@@ -17,13 +17,13 @@ class WeightRule:
     """How losses become weights (docs/decisions/0003-champions-by-shrunk-loss.md).
 
     Attributes:
-        sharpness: the weight of a model is (its loss / the lowest loss) to the power -sharpness. With 6, a model with
-            a loss 10 % above the lowest has 0.56 of the largest weight, one 50 % above has 0.09.
+        sharpness: the weight of a model is (its loss / the lowest loss) to the power -sharpness. With 8, a model with
+            a loss 10 % above the lowest has 0.47 of the largest weight, one 50 % above has 0.04.
         smallest_weight: models with less than this fraction of the largest weight are dropped.
     """
 
-    sharpness: float = 6.0
-    smallest_weight: float = 0.05
+    sharpness: float = 8.0
+    smallest_weight: float = 0.3
 
 
 def ensemble_weights(
@@ -33,8 +33,8 @@ def ensemble_weights(
 
     The loss of a model is divided by that of a reference, the model with most rows, on the cells (fold, series) that
     both forecast alike. The weight follows from this ratio (:class:`WeightRule`); the ratio of covariate-free models is
-    multiplied by the penalty of the selection rule first. Example: losses of 100, 110 and 250 on the same cells give
-    weights 1, 0.68 and none. A single fold is judged with the weights of the live forecast. Without any known actual
+    multiplied by the penalty of the selection rule first. Example: losses of 100, 110 and 200 on the same cells give
+    weights 1, 0.47 and none. A single fold is judged with the weights of the live forecast. Without any known actual
     all models have the same weight.
 
     Args:

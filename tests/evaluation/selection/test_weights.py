@@ -22,14 +22,14 @@ def weights_of(backtest, quantiles, rule=None):
 def test_a_model_that_loses_a_tenth_more_weighs_half_and_one_with_double_loss_is_dropped(backtest_of, quantiles):
     actual = np.full((1, 4, 5), 100.0)
     found = weights_of(backtest_of(actual, {"a": actual + 10, "b": actual + 11, "c": actual + 20}), quantiles)[LIVE]
-    assert found == {"a": 1.0, "b": pytest.approx(1.1**-6)}
+    assert found == {"a": 1.0, "b": pytest.approx(1.1**-8)}
 
 
 @pytest.mark.parametrize("scale", [1e-4, 5.0])
 def test_weights_do_not_depend_on_the_size_of_the_losses(backtest_of, quantiles, scale):
     actual = np.full((1, 4, 5), 100.0)
     table = backtest_of(actual, {"a": actual + 10 * scale, "b": actual + 11 * scale})
-    assert weights_of(table, quantiles)[LIVE] == {"a": 1.0, "b": pytest.approx(1.1**-6)}
+    assert weights_of(table, quantiles)[LIVE] == {"a": 1.0, "b": pytest.approx(1.1**-8)}
 
 
 def test_a_fold_is_weighed_by_the_others(backtest_of, quantiles):
@@ -46,7 +46,7 @@ def test_a_fold_is_weighed_by_the_others(backtest_of, quantiles):
 def test_a_single_fold_is_judged_with_the_weights_of_the_forecast(backtest_of, quantiles):
     actual = np.full((1, 3, 4), 100.0)
     found = weights_of(backtest_of(actual, {"a": actual + 10, "b": actual + 11}), quantiles)
-    assert found[min(found)] == found[LIVE] == {"a": 1.0, "b": pytest.approx(1.1**-6)}
+    assert found[min(found)] == found[LIVE] == {"a": 1.0, "b": pytest.approx(1.1**-8)}
 
 
 def test_a_model_of_some_series_is_compared_with_the_others_there(backtest_of, quantiles):
@@ -55,7 +55,7 @@ def test_a_model_of_some_series_is_compared_with_the_others_there(backtest_of, q
     some = actual + np.array([np.nan, np.nan, 40.0, 40.0])[:, None]
     found = weights_of(backtest_of(actual, {"all": hard, "some": some}), quantiles)[LIVE]
     assert found["some"] == 1.0
-    assert found["all"] == pytest.approx((44 / 40) ** -6)
+    assert found["all"] == pytest.approx((44 / 40) ** -8)
 
 
 def test_without_any_known_actual_all_weights_are_equal(backtest_of, quantiles):
@@ -68,8 +68,8 @@ def test_the_loss_of_a_covariate_free_model_counts_a_tenth_more(backtest_of, qua
     actual = np.full((1, 4, 5), 100.0)
     level = {"a": actual + 10, "moving_average": actual + 10, "tsb": actual + 9}
     found = weights_of(backtest_of(actual, level), quantiles)[LIVE]
-    assert found["moving_average"] == pytest.approx((1.1 / 0.99) ** -6)
-    assert found["a"] == pytest.approx((1 / 0.99) ** -6)
+    assert found["moving_average"] == pytest.approx((1.1 / 0.99) ** -8)
+    assert found["a"] == pytest.approx((1 / 0.99) ** -8)
     assert found["tsb"] == 1.0
 
 
