@@ -22,7 +22,7 @@ DRIFT_DETECTED = "restock.drift.detected"
 def report_alarms(run: RunContext, alarms: Sequence[Alarm]) -> None:
     """Emit an event for the alarms of severity warning and hold that the settings do not accept."""
     new = run.settings.publication.not_accepted(at_least(alarms, Severity.WARNING), run.as_of)
-    texts = [f"{alarm.name}: {alarm.message}. To do: {ALARMS[alarm.name].remedy}" for alarm in new]
+    texts = [f"{alarm.name}: {alarm.message.rstrip('.')}. To do: {ALARMS[alarm.name].remedy}" for alarm in new]
     if texts:
         _emit(DATA_QUALITY_ALARM, run, "; ".join(texts))
 
