@@ -63,7 +63,7 @@ def per_unit(total: pd.Series, sold: pd.Series) -> pd.Series:
 def expected_absolute_error(quantiles: FloatArray, levels: Sequence[float]) -> FloatArray:
     """Mean absolute deviation from the median that quantiles imply, units.
 
-    Each quantile stands for the probability up to the middle between it and its neighbors.
+    Each quantile represents the probability up to the midpoint between it and the next quantile on each side.
 
     Args:
         quantiles: shape (..., Q), units.

@@ -132,7 +132,7 @@ def test_an_evaluation_is_repeated_only_for_corrected_sales(evaluated: Path) -> 
     assert set(files) < set(lake.keys("performance"))
     first, now = rows_at(read_table(lake, "accuracy", every_version=True), lag=1, model="champion")[c.ACTUAL_UNITS]
     assert now == first + 21 == actual_demand(lake)[c.ACTUAL].sum()
-    # Another publication of the same date is evaluated anew; that is not a restatement.
+    # Another publication of the same date is evaluated again; that is not a restatement.
     manifest = evaluated.parent / "lake" / "runs" / mini_company.AS_OF / "manifest.json"
     content = json.loads(manifest.read_text())
     content["outputs"]["replenishment.csv"] = "0" * 64
