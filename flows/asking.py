@@ -15,7 +15,7 @@ from typing import Any
 from schemas.errors import ConfigError, TrainingError
 from schemas.settings import DeepArSettings, Settings
 from tasks.configuration.settings_file import load_settings
-from tasks.deepar.asking import Ask, latest_model, questions, request_of, response_times, rows_of_answers
+from tasks.deepar.asking import Ask, Question, latest_model, questions, request_of, response_times, rows_of_answers
 from tasks.storage.lake import Lake, open_lake
 
 SECONDS_TO_ANSWER = 120
@@ -35,11 +35,7 @@ def answers(
     Raises:
         ConfigError: No series matches, or there is no model or endpoint.
     """
-    settings = load_settings(Path(settings_file), overrides)
-    lake = open_lake(settings.storage)
-    model = latest_model(lake)
-    asked = questions(lake, model, stores, _categories(settings, categories, skus))
-    with _models(settings, lake, **place) as models:
+    with _asked(settings_file, overrides, stores, categories, skus, **place) as (settings, asked, models):
         request = request_of(asked, settings.quantiles, _deepar(settings).num_samples)
         return rows_of_answers(asked, next(iter(models.values()))(request))
 
@@ -59,11 +55,7 @@ def measured(
     Raises:
         ConfigError: No series matches, or there is no model or endpoint.
     """
-    settings = load_settings(Path(settings_file), overrides)
-    lake = open_lake(settings.storage)
-    model = latest_model(lake)
-    asked = questions(lake, model, stores, _categories(settings, categories, skus))
-    with _models(settings, lake, **place) as models:
+    with _asked(settings_file, overrides, stores, categories, skus, **place) as (settings, asked, models):
         rows = response_times(models, asked, settings.quantiles, _deepar(settings).num_samples, repeat)
     if record:
         with Path(record).open("w", newline="", encoding="utf-8") as file:
@@ -82,6 +74,23 @@ def serve_until_stopped(settings_file: str, overrides: Sequence[str], port: int,
     with loaded(lake.local_copy(model.model.archive.key)) as answer, serving(answer, port) as address:
         say(f"{model.model.job} is served at {address}: GET /ping, POST /invocations. Stop with Ctrl-C.")
         threading.Event().wait()
+
+
+@contextmanager
+def _asked(
+    settings_file: str,
+    overrides: Sequence[str],
+    stores: Sequence[str],
+    categories: Sequence[str],
+    skus: Sequence[str],
+    **place: Any,
+) -> Iterator[tuple[Settings, list[Question], dict[str, Ask]]]:
+    """Settings, the series to ask for, and the models by variant."""
+    settings = load_settings(Path(settings_file), overrides)
+    lake = open_lake(settings.storage)
+    asked = questions(lake, latest_model(lake), stores, _categories(settings, categories, skus))
+    with _models(settings, lake, **place) as models:
+        yield settings, asked, models
 
 
 @contextmanager

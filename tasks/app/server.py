@@ -44,7 +44,7 @@ def create_app(context: AppContext) -> Dash:
         index_string=_page(context.company),
     )
     app.layout = lambda: _layout(context.company)
-    shown = [page for page in pages.PAGES if page.shown(context)]
+    shown = pages.pages_of(context)
     _route(app, context, shown)
     for page in shown:
         page.register(app, context)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
+from tasks.app.context import AppContext
 from tasks.app.pages import (
     approve,
     exceptions,
@@ -15,4 +18,10 @@ from tasks.app.pages import (
 
 PAGES = (this_week, exceptions, series, overrides, what_if, approve, performance, operations)
 
-__all__ = ["PAGES"]
+
+def pages_of(context: AppContext) -> list[ModuleType]:
+    """Return the pages; approvals need a Prefect server to resume runs on."""
+    return [page for page in PAGES if page is not approve or context.runs is not None]
+
+
+__all__ = ["PAGES", "pages_of"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -17,6 +16,7 @@ from tasks.app.data.approval import Review, differences, review
 from tasks.app.data.company import WeekName
 from tasks.app.data.week import RunWeek
 from tasks.app.language import AppLanguage
+from tasks.app.pages.frame import Query
 from tasks.report import remarks
 from tasks.report.formats import Table
 from tasks.report.language import message
@@ -27,12 +27,7 @@ ROWS_SHOWN = 40
 APPROVE, REJECT = "approve", "reject"
 
 
-def shown(context: AppContext) -> bool:
-    """Only with a Prefect server to resume runs on."""
-    return context.runs is not None
-
-
-def layout(context: AppContext, _query: Mapping[str, str]) -> Any:
+def layout(context: AppContext, _query: Query) -> Any:
     """Return the page."""
     company = context.company
     say = company.say

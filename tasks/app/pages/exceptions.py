@@ -15,13 +15,13 @@ from schemas import columns as c
 from tasks.app import ui
 from tasks.app.context import AppContext
 from tasks.app.data import grid
-from tasks.app.data.company import Company
+from tasks.app.data.company import Company, WeekName
 from tasks.app.data.exceptions import AT, BY, ID, exception_table
 from tasks.app.data.series import sku_view
 from tasks.app.data.statuses import ACCEPTED, CHANGED, OPEN, STATUSES, decide, read_decisions
 from tasks.app.data.week import RunWeek
 from tasks.app.language import AppLanguage
-from tasks.app.pages.this_week import empty
+from tasks.app.pages.frame import Query, of_run
 from tasks.publication.workbook import Sheet, write_workbook
 from tasks.report.language import message
 
@@ -34,18 +34,9 @@ _FILTERS = {"kind": c.KIND, "store": c.STORE_ID, "status": c.STATUS}
 _STATUS_TEXT = "status_text"
 
 
-def shown(_context: AppContext) -> bool:
-    """Always."""
-    return True
-
-
-def layout(context: AppContext, query: Mapping[str, str]) -> Any:
+@of_run
+def layout(_context: AppContext, query: Query, _chosen: WeekName, week: RunWeek) -> Any:
     """Return the page."""
-    company = context.company
-    chosen = company.chosen(query.get("week"))
-    if chosen is None:
-        return empty(company)
-    week = company.week(chosen)
     say, frame = week.say, _table(week)
     kinds = frame[c.KIND].value_counts()
     stores = sorted(set(frame[c.STORE_ID].astype(str)) - {""})

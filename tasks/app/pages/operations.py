@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +14,7 @@ from tasks.app.charts import COLORS, figure, graph
 from tasks.app.context import AppContext
 from tasks.app.data.operations import effort_of
 from tasks.app.language import AppLanguage
-from tasks.app.pages.this_week import empty
+from tasks.app.pages.frame import Query, empty
 from tasks.publication.listing import IN_FORCE, publication_rows
 from tasks.report.formats import Table
 from tasks.report.language import UNKNOWN, message
@@ -27,12 +26,7 @@ _PIXELS_PER_STAGE = 26
 _LEAST_PIXELS = 140
 
 
-def shown(_context: AppContext) -> bool:
-    """Always."""
-    return True
-
-
-def layout(context: AppContext, query: Mapping[str, str]) -> Any:
+def layout(context: AppContext, query: Query) -> Any:
     """Return the page."""
     company = context.company
     say = company.say

@@ -14,14 +14,14 @@ from schemas.errors import ConfigError, PipelineError
 from schemas.tables import CAP, MULTIPLY, SET
 from tasks.app import ui
 from tasks.app.context import AppContext
-from tasks.app.data.company import Company
+from tasks.app.data.company import Company, WeekName
 from tasks.app.data.exceptions import exception_table
 from tasks.app.data.override_file import FIELDS, Edit, OverrideFile, Row
 from tasks.app.data.overrides import AFTER, BEFORE, EXPIRING, Effect, effect_of
 from tasks.app.data.statuses import CHANGED, decide
 from tasks.app.data.week import RunWeek
 from tasks.app.language import AppLanguage
-from tasks.app.pages.this_week import empty
+from tasks.app.pages.frame import Query, of_run
 from tasks.report.formats import Table
 from tasks.report.language import message
 from tasks.report.week import Card
@@ -35,20 +35,11 @@ _GRID = "overrides"
 _LOADED = "loaded"
 
 
-def shown(_context: AppContext) -> bool:
-    """Always."""
-    return True
-
-
-def layout(context: AppContext, query: Mapping[str, str]) -> Any:
+@of_run
+def layout(context: AppContext, query: Query, _chosen: WeekName, week: RunWeek) -> Any:
     """Return the page."""
-    company = context.company
-    chosen = company.chosen(query.get("week"))
-    if chosen is None:
-        return empty(company)
-    week = company.week(chosen)
     say = week.say
-    file = OverrideFile.of(company.settings)
+    file = OverrideFile.of(context.company.settings)
     loaded = file.rows()
     rows = [{**row, _LOADED: number, "id": str(number)} for number, row in enumerate(loaded)]
     if query.get("store") or query.get("sku"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,10 +12,11 @@ from schemas.performance import CHAMPION
 from tasks.app import ui
 from tasks.app.charts import COLORS, figure, graph
 from tasks.app.context import AppContext
+from tasks.app.data.company import WeekName
 from tasks.app.data.performance import SEASONAL_NAIVE, Realized, backtest_by, backtest_overall, realized
 from tasks.app.data.week import RunWeek
 from tasks.app.language import AppLanguage
-from tasks.app.pages.this_week import empty
+from tasks.app.pages.frame import Query, of_run
 from tasks.report.formats import Table
 from tasks.report.language import message
 from tasks.report.week import Card
@@ -40,20 +40,11 @@ _BASES = {
 }
 
 
-def shown(_context: AppContext) -> bool:
-    """Always."""
-    return True
-
-
-def layout(context: AppContext, query: Mapping[str, str]) -> Any:
+@of_run
+def layout(context: AppContext, _query: Query, _chosen: WeekName, week: RunWeek) -> Any:
     """Return the page."""
-    company = context.company
-    chosen = company.chosen(query.get("week"))
-    if chosen is None:
-        return empty(company)
-    week = company.week(chosen)
     say = week.say
-    found = realized(company.lake)
+    found = realized(context.company.lake)
     parts: list[Any] = [html.H2(say("Performance"))]
     if found is None:
         text = say(

@@ -13,9 +13,10 @@ from tasks.app import ui
 from tasks.app.charts import COLORS, figure, graph, level_band
 from tasks.app.context import AppContext
 from tasks.app.data import series as data
+from tasks.app.data.company import WeekName
 from tasks.app.data.week import RunWeek
 from tasks.app.language import AppLanguage
-from tasks.app.pages.this_week import empty
+from tasks.app.pages.frame import Query, of_run
 from tasks.report.formats import Table
 from tasks.report.language import UNKNOWN, message
 from tasks.report.week import Card
@@ -29,18 +30,9 @@ LONGEST_SPAN = 0.5
 _SHARE_OF_PATHS = 0.05
 
 
-def shown(_context: AppContext) -> bool:
-    """Always."""
-    return True
-
-
-def layout(context: AppContext, query: Mapping[str, str]) -> Any:
+@of_run
+def layout(_context: AppContext, query: Query, chosen: WeekName, week: RunWeek) -> Any:
     """Return the page."""
-    company = context.company
-    chosen = company.chosen(query.get("week"))
-    if chosen is None:
-        return empty(company)
-    week = company.week(chosen)
     say = week.say
     store, category, sku = _selected(week, query)
     known = data.choices(week, store, category)

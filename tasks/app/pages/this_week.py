@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from dash import Dash, Input, Output, State, dcc, html
@@ -12,10 +11,11 @@ from schemas.errors import PipelineError
 from tasks.app import ui
 from tasks.app.context import AppContext
 from tasks.app.data import grid
-from tasks.app.data.company import Company
+from tasks.app.data.company import WeekName
 from tasks.app.data.this_week import STORES, capacity_use, held_back, largest_losses, source_ages
 from tasks.app.data.week import TARGET_BEFORE, RunWeek
 from tasks.app.language import AppLanguage
+from tasks.app.pages.frame import Query, of_run
 from tasks.report import remarks
 from tasks.report.exceptions import SHARE_OF_PATHS
 from tasks.report.formats import Table
@@ -29,29 +29,9 @@ FULLEST_SHOWN = 6
 _TEXTS = [c.STORE_ID, c.SKU, c.PRODUCT_NAME, c.CATEGORY]
 
 
-def shown(_context: AppContext) -> bool:
-    """Always."""
-    return True
-
-
-def empty(company: Company) -> Any:
-    """Return what a page shows while nothing was published."""
-    say = company.say
-    return html.Div(
-        [
-            ui.alert(say("Nothing was published yet."), severity="info"),
-            html.P(say("Run the week first: restock weekly --settings {file}", file=company.settings_file)),
-        ]
-    )
-
-
-def layout(context: AppContext, query: Mapping[str, str]) -> Any:
+@of_run
+def layout(context: AppContext, _query: Query, chosen: WeekName, week: RunWeek) -> Any:
     """Return the page."""
-    company = context.company
-    chosen = company.chosen(query.get("week"))
-    if chosen is None:
-        return empty(company)
-    week = company.week(chosen)
     say = week.say
     return html.Div(
         [

@@ -13,10 +13,11 @@ from schemas.errors import PipelineError
 from tasks.app import ui
 from tasks.app.charts import COLORS, figure, graph
 from tasks.app.context import AppContext
+from tasks.app.data.company import WeekName
 from tasks.app.data.scenarios import MEASURES, Scenario, curve_scenarios
 from tasks.app.data.week import RunWeek
 from tasks.app.language import AppLanguage
-from tasks.app.pages.this_week import empty
+from tasks.app.pages.frame import Query, of_run
 from tasks.report.formats import Table
 from tasks.report.language import UNKNOWN, message
 
@@ -48,19 +49,10 @@ _PROMOTED = c.CATEGORY
 _FIELDS = (*(name for name, _ in _FACTORS), "service", "lead", _PROMOTED, "first", "last", "uplift")
 
 
-def shown(_context: AppContext) -> bool:
-    """Always."""
-    return True
-
-
-def layout(context: AppContext, query: Mapping[str, str]) -> Any:
+@of_run
+def layout(context: AppContext, _query: Query, chosen: WeekName, week: RunWeek) -> Any:
     """Return the page."""
-    company = context.company
-    chosen = company.chosen(query.get("week"))
-    if chosen is None:
-        return empty(company)
-    week = company.week(chosen)
-    say, inventory = week.say, company.settings.inventory
+    say, inventory = week.say, context.company.settings.inventory
     if chosen.preview:
         return html.Div(
             [
