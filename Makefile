@@ -101,7 +101,7 @@ app: .venv/.installed ## the planner's app in a browser, on this machine (APP="-
 	@$(BIN)/restock app $(if $(APP),$(APP),--settings $(DEMO)/settings.yaml)
 
 ui: .venv/.installed ## Prefect server with its UI at http://127.0.0.1:4200
-	$(BIN)/prefect server start
+	$(BIN)/python -m deployments.prefect_server server start
 
 aws-twin: .venv/.installed-test ## S3 and SageMaker's DeepAR on this machine, for those without an AWS account
 	@$(BIN)/python -m tests.aws_twin
