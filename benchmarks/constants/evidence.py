@@ -16,6 +16,7 @@ _LINKS = {
     12: "0012-ensemble-quantiles",
     14: "0014-short-history",
     19: "0019-one-calibration",
+    20: "0020-rates-events-and-seasons",
 }
 
 

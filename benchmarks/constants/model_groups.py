@@ -237,6 +237,19 @@ GROUPS = (
     ),
     Group(
         e.COMBINED,
+        "tasks.forecasting.combine.intermittent:RULE",
+        e.decision(20, "three cutoffs of sportswear against the moving average"),
+        {
+            "most_sold": "fraction",
+            "ended": "fraction",
+            "prior_sales": "sales",
+            "fewest_periods": "periods",
+            "fewest_sales": "sales",
+        },
+        unmeasured="only means depend on it",
+    ),
+    Group(
+        e.COMBINED,
         "tasks.forecasting.combine.reconciliation:RULE",
         e.D11,
         {"largest_factor": "factor", "most_without_error": "fraction"},

@@ -12,6 +12,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
 from tasks.evaluation.backtest.rows import series_codes
 from tasks.evaluation.backtest.split import horizons_covered
+from tasks.forecasting.combine.intermittent import intermittent_rates
 from tasks.forecasting.combine.mean_factors import MeanFactors, calibrate_mean
 from tasks.forecasting.combine.quantile_factors import MEDIAN, Calibration, calibrate
 
@@ -43,10 +44,13 @@ def with_calibrated_means(
     The mean is multiplied by a factor for the series' size and the promotion state
     (:mod:`tasks.forecasting.combine.mean_factors`), a fold's from the other folds, the live forecast's from all.
 
+    Where units are whole, the mean of an intermittent series is its rate before the cutoff
+    (:mod:`tasks.forecasting.combine.intermittent`) in the rows whose highest quantile is below one unit.
+
     Args:
         backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown).
         live: rows of the live forecast.
-        panel: for the promotion state.
+        panel: the demand before each cutoff, and the promotion state.
         rule: the numbers; the defaults where None.
 
     Returns:
@@ -55,6 +59,10 @@ def with_calibrated_means(
     rule = rule or RecalibrationRule()
     actual, mean = (backtest[name].to_numpy(np.float64) for name in (c.ACTUAL, c.MEAN))
     live_mean = live[c.MEAN].to_numpy(np.float64)
+    rate, live_rate = np.full(len(mean), np.nan), np.full(len(live_mean), np.nan)
+    if _whole_units(actual):
+        rate, live_rate = _rates_of_folds(backtest, panel), _rates(live, panel)
+    mean, live_mean = np.where(np.isnan(rate), mean, rate), np.where(np.isnan(live_rate), live_mean, live_rate)
     on, live_on = _promoted(backtest, panel), _promoted(live, panel)
     found, live_found = mean.copy(), live_mean.copy()
     series, _ = series_codes(backtest)
@@ -71,6 +79,7 @@ def with_calibrated_means(
         fitted = factors(used)
         found[rows] = fitted.apply(mean[rows], on[rows])
         live_found[live_rows] = fitted.apply(live_mean[live_rows], live_on[live_rows])
+    found, live_found = np.where(np.isnan(rate), found, rate), np.where(np.isnan(live_rate), live_found, live_rate)
     return backtest.assign(**{c.MEAN: found}), live.assign(**{c.MEAN: live_found})
 
 
@@ -158,6 +167,37 @@ def _moved(
     return moved
 
 
+def _rates_of_folds(backtest: pd.DataFrame, panel: Panel) -> FloatArray:
+    """The rates of :func:`_rates`, from what was known at each row's cutoff."""
+    found = np.full(len(backtest), np.nan)
+    for cutoff in backtest[c.CUTOFF].unique():
+        rows = backtest[c.CUTOFF].eq(cutoff).to_numpy()
+        known = panel.until(int(panel.periods.searchsorted(pd.Timestamp(cutoff))))
+        found[rows] = _rates(backtest[rows], known)
+    return found
+
+
+def _rates(table: pd.DataFrame, panel: Panel) -> FloatArray:
+    """The mean of each row of an intermittent series whose highest quantile is below one unit; NaN elsewhere, (N,)."""
+    highest = max((name for name in table.columns if name.startswith("q")), key=lambda name: float(name[1:]))
+    low = table[highest].to_numpy(np.float64) < 1.0
+    if not low.any():
+        return np.full(len(table), np.nan)
+    series, period = _places(table, panel)
+    rate = intermittent_rates(panel)[series]
+    low &= np.isfinite(rate)
+    found: FloatArray = np.where(low, np.where(panel.closed[series, period], 0.0, rate), np.nan)
+    return found
+
+
+def _places(table: pd.DataFrame, panel: Panel) -> tuple[IndexArray, IndexArray]:
+    """The series and the period of each row, as positions in the panel, shape (N,) each."""
+    at, keys = series_codes(table)
+    series = pd.MultiIndex.from_frame(panel.series[[c.STORE_ID, c.CATEGORY]])
+    place = series.get_indexer(pd.MultiIndex.from_frame(keys))
+    return place[at], panel.periods.get_indexer(pd.DatetimeIndex(table[c.DATE]))
+
+
 def _whole_units(actual: FloatArray) -> bool:
     known = actual[np.isfinite(actual)]
     return len(known) > 0 and bool((known == np.round(known)).all())
@@ -168,13 +208,9 @@ def _promoted(table: pd.DataFrame, panel: Panel) -> BoolArray:
     found = np.zeros(len(table), dtype=bool)
     flags = [feature for name, feature in panel.known.items() if name.startswith(PROMOTION)]
     if flags and len(table):
-        at, keys = series_codes(table)
-        place = pd.MultiIndex.from_frame(panel.series[[c.STORE_ID, c.CATEGORY]]).get_indexer(
-            pd.MultiIndex.from_frame(keys)
-        )
-        period = panel.periods.get_indexer(pd.DatetimeIndex(table[c.DATE]))
+        series, period = _places(table, panel)
         for feature in flags:
-            found |= feature.at(place[at], period) > 0
+            found |= feature.at(series, period) > 0
     return found
 
 
