@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -38,6 +38,23 @@ class KnownFeature:
 
 
 @dataclass(frozen=True)
+class PlannedEvent:
+    """An event of the events table, with all its occurrences, over history and horizon.
+
+    Attributes:
+        share: fraction of the days of each period that lie in an occurrence; 0 where it does not hold for the series.
+        uplift: expected factor on demand on the days of the occurrence; 1 where none is stated.
+    """
+
+    share: KnownFeature
+    uplift: KnownFeature
+
+    def each(self, change: Callable[[KnownFeature], KnownFeature]) -> PlannedEvent:
+        """The event with both features changed."""
+        return PlannedEvent(change(self.share), change(self.uplift))
+
+
+@dataclass(frozen=True)
 class Panel:
     """n series over T known periods and H periods to forecast.
 
@@ -53,6 +70,8 @@ class Panel:
         sold: shape (n, T); units as sold, before outliers and stock-outs became unknown: 0 where nothing was sold,
             NaN only before a series' first period and after the last delivered row. None where only the demand exists.
         horizon: H.
+        events: name to planned event. Its effect is taken out of the demand that models read and put on their forecasts
+            (:mod:`tasks.forecasting.event_effects`).
     """
 
     frequency: Frequency
@@ -64,6 +83,7 @@ class Panel:
     known: Mapping[str, KnownFeature] = field(default_factory=dict)
     observed: Mapping[str, SmallFloatArray] = field(default_factory=dict)
     sold: FloatArray | None = None
+    events: Mapping[str, PlannedEvent] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -101,6 +121,10 @@ class Panel:
             known={name: KnownFeature(f.values[:, :end], f.row_of_series) for name, f in self.known.items()},
             observed={name: values[:, :cutoff] for name, values in self.observed.items()},
             sold=None if self.sold is None else self.sold[:, :cutoff],
+            events={
+                name: event.each(lambda f: KnownFeature(f.values[:, :end], f.row_of_series))
+                for name, event in self.events.items()
+            },
         )
 
     def _closed_as_known(self, cutoff: int, end: int) -> BoolArray:
@@ -124,6 +148,10 @@ class Panel:
             known={name: KnownFeature(f.values, f.row_of_series[series]) for name, f in self.known.items()},
             observed={name: values[series] for name, values in self.observed.items()},
             sold=None if self.sold is None else self.sold[series],
+            events={
+                name: event.each(lambda f: KnownFeature(f.values, f.row_of_series[series]))
+                for name, event in self.events.items()
+            },
         )
 
 

@@ -237,6 +237,13 @@ GROUPS = (
     ),
     Group(
         e.COMBINED,
+        "tasks.forecasting.event_effects:RULE",
+        e.decision(20, "no data"),
+        {"doubt": "log units", "between": "log units", "largest": "factor"},
+        unmeasured="the guard's chains have no events table",
+    ),
+    Group(
+        e.COMBINED,
         "tasks.forecasting.combine.intermittent:RULE",
         e.decision(20, "three cutoffs of sportswear against the moving average"),
         {

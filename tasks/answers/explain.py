@@ -35,6 +35,7 @@ _PARTS = {
     "price": message("price"),
     "stock": message("stock"),
     "store and product": message("store and product"),
+    "events": message("planned events"),
 }
 
 

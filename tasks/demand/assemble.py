@@ -97,5 +97,6 @@ def _summary(build: PanelBuild, panel: Panel) -> Summary:
         ],
         "cleaning-log": [{"treatment": name, "cases": count} for name, count in build.treatment_counts.items()],
         "features": [{"feature": name, "kind": "known future covariate"} for name in panel.known]
-        + [{"feature": name, "kind": "past covariate"} for name in panel.observed],
+        + [{"feature": name, "kind": "past covariate"} for name in panel.observed]
+        + [{"feature": name, "kind": "planned event"} for name in panel.events],
     }

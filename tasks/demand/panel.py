@@ -21,6 +21,7 @@ from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.cleaning.sales import SaleCells, returned_lines
 from tasks.demand.cleaning.sku_gaps import local_gaps
 from tasks.demand.features.dates import public_holidays, special_periods, time_features
+from tasks.demand.features.planned_events import planned_events
 from tasks.demand.features.promotions import promotion_features
 from tasks.demand.panel_frames import from_frames, to_frames
 from tasks.demand.sold_units import last_stock
@@ -62,8 +63,8 @@ class PanelBuild:
 def build_panel(prepared: Prepared) -> PanelBuild:
     """Build the panel from accepted rows.
 
-    Sales and availability on or after ``as_of`` are not read; calendar and promotions are plans and are
-    read whole. The result does not depend on the order of rows, and no input is changed.
+    Sales and availability on or after ``as_of`` are not read; calendar, promotions and events are plans and
+    are read whole. The result does not depend on the order of rows, and no input is changed.
 
     Args:
         prepared: cleaned tables of one ``as_of``.
@@ -93,6 +94,7 @@ def build_panel(prepared: Prepared) -> PanelBuild:
         known=_known(prepared),
         observed=_observed(cells, ~outliers),
         sold=units_sold(cells, stores),
+        events=planned_events(tables.get("events"), cells, axis),
     )
     cleaning_log = pd.concat(
         [

@@ -10,7 +10,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.errors import StorageError
 from schemas.frequency import Frequency
-from schemas.panel import FloatArray, KnownFeature, Panel, SmallFloatArray
+from schemas.panel import FloatArray, KnownFeature, Panel, PlannedEvent, SmallFloatArray
 
 SERIES = "series"
 PERIODS = "periods"
@@ -19,6 +19,8 @@ CLOSED = "closed"
 FEATURES = "features"
 ROWS = "rows"
 KNOWN = "known_"
+# Beginnings of the names of the two features of a planned event.
+EVENT_SHARE, EVENT_UPLIFT = "planned_event_share:", "planned_event_uplift:"
 
 
 def to_frames(panel: Panel) -> dict[str, pd.DataFrame]:
@@ -29,7 +31,7 @@ def to_frames(panel: Panel) -> dict[str, pd.DataFrame]:
         by series: demand, units sold and the observed covariates), ``closed`` (n x (T + H) rows), ``features`` (known
         feature and its group), ``rows`` (one row per series, one column per group: which row of the group
         holds for it) and per group ``known_0``, ... (rows x (T + H) rows, one column per feature).
-        Features that share their rows form a group.
+        Features that share their rows form a group. A planned event is two features.
     """
     frames = {
         SERIES: panel.series,
@@ -38,14 +40,15 @@ def to_frames(panel: Panel) -> dict[str, pd.DataFrame]:
         CLOSED: pd.DataFrame({c.CLOSED: panel.closed.ravel()}),
     }
     groups: list[dict[str, KnownFeature]] = []
-    for name, feature in panel.known.items():
+    features = {**panel.known, **_event_features(panel.events)}
+    for name, feature in features.items():
         group = next((g for g in groups if _same_rows(next(iter(g.values())), feature)), None)
         if group is None:
             groups.append(group := {})
         group[name] = feature
     number = {name: i for i, group in enumerate(groups) for name in group}
     frames[FEATURES] = pd.DataFrame(
-        {c.FEATURE: pd.Series(list(panel.known), dtype=object), c.GROUP: [number[name] for name in panel.known]}
+        {c.FEATURE: pd.Series(list(features), dtype=object), c.GROUP: [number[name] for name in features]}
     ).astype({c.GROUP: np.int64})
     frames[ROWS] = pd.DataFrame(
         {str(i): next(iter(group.values())).row_of_series for i, group in enumerate(groups)},
@@ -80,6 +83,12 @@ def from_frames(frames: Mapping[str, pd.DataFrame], frequency: Frequency, horizo
     for name, group in zip(frames[FEATURES][c.FEATURE], frames[FEATURES][c.GROUP], strict=True):
         values = frames[f"{KNOWN}{group}"][name].to_numpy(dtype=np.float32).reshape(-1, length)
         known[str(name)] = KnownFeature(values, frames[ROWS][str(group)].to_numpy(dtype=np.int64))
+    events = {
+        name.removeprefix(EVENT_SHARE): PlannedEvent(known[name], known[EVENT_UPLIFT + name.removeprefix(EVENT_SHARE)])
+        for name in known
+        if name.startswith(EVENT_SHARE)
+    }
+    known = {name: feature for name, feature in known.items() if not name.startswith((EVENT_SHARE, EVENT_UPLIFT))}
     observed = [str(name) for name in past.columns if name not in (c.DEMAND, c.SOLD)]
     return Panel(
         frequency=frequency,
@@ -91,7 +100,13 @@ def from_frames(frames: Mapping[str, pd.DataFrame], frequency: Frequency, horizo
         known=known,
         observed={k: past[k].to_numpy(dtype=np.float32).reshape(n, length - horizon) for k in observed},
         sold=past[c.SOLD].to_numpy(dtype=np.float64).reshape(n, length - horizon) if c.SOLD in past else None,
+        events=events,
     )
+
+
+def _event_features(events: Mapping[str, PlannedEvent]) -> dict[str, KnownFeature]:
+    shares = {f"{EVENT_SHARE}{name}": event.share for name, event in events.items()}
+    return shares | {f"{EVENT_UPLIFT}{name}": event.uplift for name, event in events.items()}
 
 
 def _sold(panel: Panel) -> dict[str, FloatArray]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.panel import Fold, Forecast, Panel, SmallFloatArray
+from schemas.panel import Fold, Forecast, IndexArray, Panel, SmallFloatArray
 from schemas.protocols import (
     ExplainedForecaster,
     FittedForecaster,
@@ -18,12 +18,13 @@ from schemas.protocols import (
 )
 from schemas.records import Failure
 from schemas.settings import BASELINES
+from tasks.forecasting.event_effects import event_effects
 
 # What serves a series without any history.
 ZERO = "zero"
 
 
-def forecast_folds(
+def forecast_folds(  # noqa: PLR0913
     forecaster: Forecaster,
     panel: Panel,
     folds: Sequence[Fold],
@@ -32,18 +33,21 @@ def forecast_folds(
     seed: int,
     keep_paths: Callable[[pd.DataFrame], None] | None = None,
     keep_parts: Callable[[pd.DataFrame], None] | None = None,
+    *,
+    series: IndexArray | None = None,
 ) -> tuple[pd.DataFrame, list[Failure], list[str]]:
     """Fit and forecast at every cutoff, in ascending order, the panel's own last.
 
     Args:
-        forecaster: fitted again on what was known at each cutoff.
-        panel: history and horizon.
+        forecaster: fitted again on what was known at each cutoff, without the effects of planned events.
+        panel: history and horizon of all series; the effects of planned events are estimated on them.
         folds: cutoffs, ascending.
         live: whether to forecast the panel's own horizon.
         quantiles: levels, ascending.
         seed: of the run.
         keep_paths: given the sample paths of the panel's own horizon (see :func:`path_rows`), where the model has any.
         keep_parts: given the parts of the medians of the panel's own horizon, where the model explains them.
+        series: forecast only these series; all where None.
 
     Returns:
         Rows (cutoff, store_id, category, date, model, mean, one column per quantile); the series that
@@ -55,20 +59,23 @@ def forecast_folds(
     as_of = panel.horizon_periods[0]
     panels = [panel.until(fold.known_periods) for fold in folds] + ([panel] if live else [])
     fitted: FittedForecaster | None = None
-    for known in panels:
+    for network in panels:
+        now = network is panel
+        effects = event_effects(network).take(series)
+        known = effects.without(network if series is None else network.take(series))
         # Structures such as ARIMA orders are searched once, on the first cutoff at which they can be found.
         fitted = fitted.refit(known, seed) if isinstance(fitted, RefittableForecaster) else forecaster.fit(known, seed)
-        if known is panel and keep_paths is not None and isinstance(fitted, SamplingForecaster):
-            forecast = fitted.predict_with_paths(known, quantiles)
+        if now and keep_paths is not None and isinstance(fitted, SamplingForecaster):
+            forecast = effects.on(fitted.predict_with_paths(known, quantiles), quantiles)
             if forecast.paths is not None:
                 keep_paths(path_rows(forecaster.name, known, forecast.paths))
         else:
-            forecast = fitted.predict(known, quantiles)
-        if known is panel and keep_parts is not None and isinstance(fitted, ExplainedForecaster):
-            keep_parts(fitted.parts(known).assign(**{c.MODEL: forecaster.name}))
+            forecast = effects.on(fitted.predict(known, quantiles), quantiles)
+        if now and keep_parts is not None and isinstance(fitted, ExplainedForecaster):
+            keep_parts(effects.parts(fitted.parts(known), known).assign(**{c.MODEL: forecaster.name}))
         rows = forecast_rows(forecaster.name, known, forecast, quantiles)
         # A fold's horizon may reach beyond as_of, where there is nothing to hold it against.
-        frames.append(rows if known is panel else rows[rows[c.DATE] < as_of])
+        frames.append(rows if now else rows[rows[c.DATE] < as_of])
         failures += _failures(forecaster.name, known, forecast)
         notes += forecast.notes
     return pd.concat(frames, ignore_index=True), failures, list(dict.fromkeys(notes))
@@ -89,11 +96,14 @@ def past_forecasts(
     Returns:
         The rows of :func:`forecast_folds`, for the whole horizon of every cutoff.
     """
-    fitted = forecaster.fit(panel.until(cutoffs[0]), seed)
+    first = panel.until(cutoffs[0])
+    fitted = forecaster.fit(event_effects(first).without(first), seed)
     frames = []
     for cutoff in cutoffs:
         known = panel.until(cutoff)
-        frames.append(forecast_rows(forecaster.name, known, fitted.predict(known, quantiles), quantiles))
+        effects = event_effects(known)
+        forecast = effects.on(fitted.predict(effects.without(known), quantiles), quantiles)
+        frames.append(forecast_rows(forecaster.name, known, forecast, quantiles))
     return pd.concat(frames, ignore_index=True)
 
 

@@ -66,13 +66,14 @@ def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: 
     try:
         frame, failures, notes = forecast_folds(
             forecaster,
-            loaded if shard.series is None else loaded.take(np.array(shard.series)),
+            loaded,
             [folds[number] for number in shard.folds],
             shard.live,
             use.quantiles,
             use.seed,
             paths.append,
             parts.append,
+            series=None if shard.series is None else np.array(shard.series),
         )
     except BrokenProcessPool as error:
         raise TrainingError(why_ended(shard.model, error)) from None

@@ -24,6 +24,7 @@ from tasks.demand.cleaning.outliers import outlier_cells
 from tasks.demand.cleaning.sales import SaleCells, clean_products, clean_sales
 from tasks.demand.cleaning.successors import inherited, successors
 from tasks.demand.features.calendar_table import StoreCalendar, store_calendar
+from tasks.demand.features.planned_events import event_periods
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: dat
     axis = Axis(frequency, frequency.between(cells.periods[0], last), cells.history)
     calendar = store_calendar(tables.get("calendar"), axis, cells.stores, cells.series_store)
     closing = after_closing(tables["stores"], cells, axis)
-    calendar = replace(calendar, closed=calendar.closed | closing)
+    special = calendar.special | event_periods(tables.get("events"), axis)
+    calendar = replace(calendar, closed=calendar.closed | closing, special=special)
     usual = usual_closings(cells, axis, settings.country)
     if c.OPEN in tables.get("calendar", pd.DataFrame()).columns:
         # The calendar says which of the coming days are open.

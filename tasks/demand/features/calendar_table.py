@@ -46,7 +46,7 @@ class StoreCalendar:
 
     Attributes:
         closed: shape (S, T + H); the store is closed throughout the period.
-        special: shape (S, T + H); the columns ``holiday`` or ``event`` name something.
+        special: shape (S, T + H); the columns ``holiday`` or ``event``, or the events table, name something.
         features: known features by name.
         warnings: what was left out or filled, for the data owner.
     """

@@ -15,6 +15,7 @@ from tasks.evaluation.backtest.split import horizons_covered
 from tasks.forecasting.combine.intermittent import intermittent_rates
 from tasks.forecasting.combine.mean_factors import MeanFactors, calibrate_mean
 from tasks.forecasting.combine.quantile_factors import MEDIAN, Calibration, calibrate
+from tasks.forecasting.event_effects import event_effects
 
 # Where demand is in whole units, a quantile below this is 0. Rests of a model's arithmetic differ from 0 and from each
 # other, and would look like errors that persist over the horizon.
@@ -184,7 +185,9 @@ def _rates(table: pd.DataFrame, panel: Panel) -> FloatArray:
     if not low.any():
         return np.full(len(table), np.nan)
     series, period = _places(table, panel)
-    rate = intermittent_rates(panel)[series]
+    effects = event_effects(panel)
+    ahead = effects.ahead(effects.factor, 1.0)
+    rate = intermittent_rates(effects.without(panel))[series] * ahead[series, period - panel.history]
     low &= np.isfinite(rate)
     found: FloatArray = np.where(low, np.where(panel.closed[series, period], 0.0, rate), np.nan)
     return found

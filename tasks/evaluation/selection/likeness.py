@@ -21,6 +21,7 @@ from tasks.evaluation.metrics.stats import quantile_score
 from tasks.evaluation.selection.origins import champion_origin, origin_rows, with_rows
 from tasks.forecasting.combine.quantile_factors import MEDIAN
 from tasks.forecasting.comparables import ComparableRule, Likeness, comparable_forecasts, is_short
+from tasks.forecasting.event_effects import event_effects
 from tasks.forecasting.last_season import SeasonRule, last_season_forecasts
 
 COMPARABLES, LAST_SEASON = "comparables", "last_season"
@@ -121,7 +122,10 @@ def _at_cutoff(
     rule: LikenessRules,
 ) -> _Cutoff:
     origin = champion_origin(rows, champions, known.history, panel, levels)
-    season = last_season_forecasts(known, len(origin.labels), levels, rule.season)
+    effects = event_effects(known)
+    season = last_season_forecasts(effects.without(known), len(origin.labels), levels, rule.season)
+    moved = effects.take(season.position).on_values(season.mean, season.quantiles, levels)
+    season = replace(season, mean=moved[0], quantiles=moved[1])
     mean, quantiles = origin.mean.copy(), origin.quantiles.copy()
     mean[season.position], quantiles[season.position] = season.mean, season.quantiles
     # Series that are comparable with a new one may be seasonal themselves.

@@ -41,10 +41,10 @@ def intermittent_rates(panel: Panel) -> FloatArray:
     rate = units per sale * (sales + k) / (periods + k / r) / (1 + p / (1 - p) * exp(sales per period * silence))
 
     Sales are the periods of the last year with a sale, r is the mean of all intermittent series, k and p are
-    ``prior_sales`` and ``ended``. A series that begins within the year begins with a sale, which does not count. The last
-    factor is the chance that the series goes on after a silence of some periods, if a sale is the last one with the
-    chance p (Fader, Hardie and Lee 2005, section 4, with known parameters). A series that sells most of its year in a
-    few weeks has a season and is not intermittent.
+    ``prior_sales`` and ``ended``. A series that begins within the year begins with a sale, which does not count. The
+    last factor is the chance that the series continues after a silence of some periods, if a sale is the last one with
+    the chance p (Fader, Hardie and Lee 2005, section 4, with known parameters). A series that sells most of its year in
+    a few weeks has a season and is not intermittent.
 
     Example: one unit every 25 days, the last one 10 days ago: 0.04 * 0.985. After 125 days without a sale: 0.04 * 0.40.
     """

@@ -1,0 +1,72 @@
+"""The events table over history and horizon.
+
+All rows are plans: rows of any date are read. Rows of one name are occurrences of one event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import BoolArray, FloatArray, PlannedEvent
+from tasks.demand.axis import Axis, known_feature
+from tasks.demand.cleaning.exposure import period_days
+from tasks.demand.cleaning.sales import SaleCells
+
+
+def planned_events(events: pd.DataFrame | None, cells: SaleCells, axis: Axis) -> dict[str, PlannedEvent]:
+    """The events that hold for any series in any period of the axis, by name.
+
+    Example: an event from Friday to Sunday with an uplift of 1.5 has a share of 3/7 in its week.
+
+    Args:
+        events: name, date_from, date_to (both included), optional category (empty = all) and uplift (empty = not
+            stated); or None.
+        cells: cleaned sales; the category of each series.
+        axis: the panel's labels.
+
+    Returns:
+        Name to event. Where occurrences of a name overlap, the uplift is the mean, weighted by days.
+    """
+    if events is None or events.empty:
+        return {}
+    categories, of_series = np.unique(cells.series_category.astype(str), return_inverse=True)
+    found = {}
+    for name, rows in events.groupby(events[c.NAME].astype(str), sort=True):
+        shares = np.zeros((len(categories), len(axis.periods)))
+        weighted = np.zeros_like(shares)
+        for row, share in _occurrences(rows, axis):
+            holds = np.ones(len(categories), dtype=bool)
+            if c.CATEGORY in rows.columns and pd.notna(row[c.CATEGORY]):
+                holds = categories == str(row[c.CATEGORY])
+            stated = row[c.UPLIFT] if c.UPLIFT in rows.columns else np.nan
+            shares += holds[:, None] * share
+            weighted += holds[:, None] * share * (1.0 if pd.isna(stated) else float(stated))
+        if shares.any():
+            uplift = np.divide(weighted, shares, out=np.ones_like(shares), where=shares > 0)
+            stacked, inverse = np.unique(np.hstack([np.minimum(shares, 1.0), uplift]), axis=0, return_inverse=True)
+            row_of_series = inverse.ravel()[of_series]
+            share, uplift = np.hsplit(stacked, 2)
+            found[str(name)] = PlannedEvent(known_feature(share, row_of_series), known_feature(uplift, row_of_series))
+    return found
+
+
+def event_periods(events: pd.DataFrame | None, axis: Axis) -> BoolArray:
+    """Periods with a day of any event, shape (T + H,)."""
+    found = np.zeros(len(axis.periods), dtype=bool)
+    if events is not None and len(events):
+        for _, share in _occurrences(events, axis):
+            found |= share > 0
+    return found
+
+
+def _occurrences(rows: pd.DataFrame, axis: Axis) -> Iterator[tuple[pd.Series, FloatArray]]:
+    """Every row with the share of each period's days in it, shape (T + H,)."""
+    length = period_days(axis.frequency, axis.periods).astype(np.float64)
+    for _, row in rows.iterrows():
+        days = pd.Series(pd.date_range(row[c.DATE_FROM], row[c.DATE_TO], freq="D"))
+        at = axis.periods.get_indexer(pd.DatetimeIndex(axis.frequency.label(days)))
+        yield row, np.bincount(at[at >= 0], minlength=len(axis.periods)) / length

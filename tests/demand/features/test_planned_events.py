@@ -1,0 +1,50 @@
+"""The events table on the panel's axis."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from schemas import columns as c
+from tasks.demand.cleaning.prepared import prepare
+from tasks.demand.panel import build_panel, from_frames, to_frames
+
+WEEKS = [str(day.date()) for day in pd.date_range("2024-01-01", periods=30, freq="W-MON")]
+
+
+@pytest.fixture
+def panel(make_tables, make_settings):
+    """Weekly series (s1, A) and (s1, B) of which A peaks in the fifth week; three weeks ahead."""
+    sales = [
+        (week, "s1", sku, 500.0 if week == WEEKS[4] and sku == "a1" else 9.0) for week in WEEKS for sku in ("a1", "b1")
+    ]
+
+    def build(*rows):
+        events = pd.DataFrame(rows, columns=[c.NAME, c.DATE_FROM, c.DATE_TO, c.CATEGORY, c.UPLIFT])
+        tables = make_tables(sales, **({"events": events} if rows else {}))
+        settings = make_settings(frequency="W-MON", horizon=3)
+        return build_panel(prepare(tables, settings, date(2024, 7, 29))).panel
+
+    return build
+
+
+def test_days_categories_and_uplifts(panel):
+    built = panel(
+        ("fair", "2024-07-31", "2024-08-02", None, 1.4),
+        ("fair", "2024-02-01", "2024-02-01", "A", None),
+        ("later", "2025-01-01", "2025-01-09", None, 2.0),
+    )
+    assert list(built.events) == ["fair"]
+    for one in (built, from_frames(to_frames(built), built.frequency, built.horizon)):
+        event = one.events["fair"]
+        at = np.ix_(np.arange(2), [4, 30])
+        assert event.share.at(*at) == pytest.approx(np.array([[1 / 7, 3 / 7], [0, 3 / 7]]))
+        assert event.uplift.at(*at) == pytest.approx(np.array([[1.0, 1.4], [1.0, 1.4]]))
+        assert event.share.at(np.arange(2)[:, None], np.arange(33)).sum() == pytest.approx(7 / 7)
+        assert not any("event" in name for name in one.known)
+
+
+def test_a_peak_with_an_event_is_no_outlier(panel):
+    assert np.isnan(panel().demand[0, 4])
+    assert panel(("fair", "2024-02-01", "2024-02-01", None, None)).demand[0, 4] == 500.0
