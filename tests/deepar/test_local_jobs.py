@@ -93,7 +93,7 @@ class Place:
         self.settings = DeepArLocalSettings(**settings)
 
     def backend(self, workers: int = 2) -> LocalBackend:
-        processes = ContainerProcesses((sys.executable, str(self.folder / "container.py")), packages=())
+        processes = ContainerProcesses(str(self.folder / "container.py"), packages=())
         return LocalBackend(self.lake, self.settings, workers, processes)
 
     def channel(self, lines=("{}", "{}")) -> DeepArChannel:
@@ -299,15 +299,13 @@ def test_stopping_a_job_that_is_unknown_does_nothing(place):
 
 
 def test_a_job_whose_parent_was_killed_does_not_live_on(tmp_path):
-    """The container's own watch: its parent is killed, so it is gone too."""
     parent = textwrap.dedent("""
         import sys, time
         from pathlib import Path
         from tasks.deepar.local.processes import ContainerProcesses
-        command = ("-c", "import os; os.environ['DEEPAR_PARENT']; "
-                   "from tasks.deepar.container import __main__ as entry; import time; "
-                   "entry._die_with(int(os.environ['DEEPAR_PARENT'])); time.sleep(600)")
-        process = ContainerProcesses((sys.executable, *command)).start([], Path(sys.argv[1]))
+        program = Path(sys.argv[1] + ".py")
+        program.write_text("import time; time.sleep(600)")
+        process = ContainerProcesses(str(program)).start([], Path(sys.argv[1]))
         print(process.pid, flush=True)
         time.sleep(600)
     """)

@@ -1,24 +1,34 @@
-"""Processes of the container: started with one thread each; they end with the process that started them."""
+"""Processes of the container: forks of one process that has imported torch and GluonTS; they end with their parent."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
+import runpy
 import signal
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from schemas.errors import ConfigError
 
 MODULE = "tasks.deepar.container"
-PARENT_VARIABLE = "DEEPAR_PARENT"
 PACKAGES = ("torch", "gluonts", "lightning")
+# Eight seconds of processor time, which every process that is not a fork spends again.
+_IMPORTED = "tasks.deepar.container.network"
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _ROOT = Path(__file__).parents[3]
 _TAIL_BYTES = 4_000
 _GRACE_SECONDS = 20.0
+_ORPHANED = 3
 # How the last line of a traceback begins, and the last words of an interpreter or a library that gives up.
 _ERROR = re.compile(r"[\w.]+(Error|Exception|Interrupt|Exit)\b|Fatal Python error|terminate called")
 
@@ -31,18 +41,19 @@ class ContainerProcess:
         log: file of its standard output and error.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: BaseProcess, log: Path) -> None:
         self._process = process
         self._log = log
 
     @property
     def pid(self) -> int:
         """Its process id."""
+        assert self._process.pid is not None
         return self._process.pid
 
     def poll(self) -> int | None:
         """Exit code; None while it runs."""
-        return self._process.poll()
+        return self._process.exitcode
 
     def wait(self, timeout: float) -> int | None:
         """Wait for its end.
@@ -53,10 +64,8 @@ class ContainerProcess:
         Returns:
             Exit code; None where it still runs.
         """
-        try:
-            return self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return None
+        self._process.join(timeout)
+        return self.poll()
 
     def terminate(self) -> None:
         """Ask it to stop after the current step."""
@@ -68,7 +77,7 @@ class ContainerProcess:
         self.terminate()
         if self.wait(_GRACE_SECONDS) is None:
             self._process.kill()
-            self._process.wait()
+            self._process.join()
 
     def how_it_ended(self) -> str:
         """Its end and the last error that it wrote, in words; a warning is none."""
@@ -105,14 +114,12 @@ class ContainerProcesses:
     """Starts the container's commands.
 
     Args:
-        command: the command line before the container's own arguments.
+        program: name of the container's module, or path of its script.
         packages: what it imports.
     """
 
-    def __init__(
-        self, command: Sequence[str] = (sys.executable, "-m", MODULE), packages: Sequence[str] = PACKAGES
-    ) -> None:
-        self._command = list(command)
+    def __init__(self, program: str = MODULE, packages: Sequence[str] = PACKAGES) -> None:
+        self._program = program
         self._packages = packages
 
     def check(self, device: str = "auto") -> None:
@@ -145,16 +152,63 @@ class ContainerProcesses:
             log: file that takes its standard output and error.
             variables: of the environment, in addition to this process's own.
         """
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", **(variables or {})}
-        environment[PARENT_VARIABLE] = str(os.getpid())
-        # The product's packages are found from any working directory.
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH", ""))))
-        with log.open("wb") as stream:
-            process = subprocess.Popen(  # noqa: S603
-                [*self._command, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env=environment,
-            )
+        process = _context().Process(
+            target=_run, args=(self._program, list(arguments), str(log), dict(variables or {})), daemon=True
+        )
+        with _variables({**_ONE_THREAD, "PYTHONPATH": _import_path()}):
+            process.start()
         return ContainerProcess(process, log)
+
+
+@cache
+def _context() -> BaseContext:
+    """How processes are started. A fork of a process that has loaded macOS's frameworks may crash."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([_IMPORTED])
+    with _variables({**_ONE_THREAD, "PYTHONPATH": _import_path()}):
+        forkserver.ensure_running()
+    return context
+
+
+@contextmanager
+def _variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment for a process that is started inside."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _import_path() -> str:
+    """The product's packages are found from any working directory."""
+    return os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH", ""))))
+
+
+def _run(program: str, arguments: list[str], log: str, variables: dict[str, str]) -> None:
+    """Run a command line of the container in a process of its own."""
+    threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
+    os.environ.update({**_ONE_THREAD, **variables})
+    nothing, written = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    for opened, number in ((nothing, 0), (written, 1), (written, 2)):
+        os.dup2(opened, number)
+    sys.argv = [program, *arguments]
+    if program.endswith(".py"):
+        runpy.run_path(program, run_name="__main__")
+    else:
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as the one that started it is gone, even if it was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(_ORPHANED)
