@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from multiprocessing import forkserver
-from multiprocessing.context import BaseContext
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -161,7 +161,7 @@ class ContainerProcesses:
 
 
 @cache
-def _context() -> BaseContext:
+def _context() -> ForkServerContext | SpawnContext:
     """How processes are started. A fork of a process that has loaded macOS's frameworks may crash."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
