@@ -25,6 +25,7 @@ SERVICES: dict[str, str | None] = {
     "worker": "ecs-tasks.amazonaws.com",
     "deployer": None,
     "jobs-network": None,
+    "scaling": None,
     "encryption": None,
 }
 

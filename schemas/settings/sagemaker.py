@@ -49,6 +49,17 @@ class DeepArEndpointInstance(Strict):
     count: int = Field(default=1, ge=1, description="Number of instances per variant")
 
 
+class DeepArEndpointScaling(Strict):
+    """Number of instances of each variant by its number of requests (Application Auto Scaling, target tracking)."""
+
+    most_instances: int = Field(
+        ge=2, description="Largest number of instances per variant; `instance.count` is the smallest"
+    )
+    requests_per_minute: float = Field(
+        default=100.0, gt=0, description="Requests per instance and minute to which the number of instances is adjusted"
+    )
+
+
 class DeepArEndpointSettings(Strict):
     """Real-time inference: one endpoint, up to five models as production variants."""
 
@@ -59,6 +70,17 @@ class DeepArEndpointSettings(Strict):
         description="Name of the endpoint; absent: derived from `name`",
     )
     instance: DeepArEndpointInstance = DeepArEndpointInstance()
+    scaling: DeepArEndpointScaling | None = Field(
+        default=None, description="Adjusts the number of instances to the requests; absent: it is constant"
+    )
+    captured_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        multiple_of=0.01,
+        description="Share of the requests that SageMaker stores with their answers below `deepar/captured/` of the "
+        "storage; 0: none",
+    )
     weights: dict[str, float] = Field(
         default={},
         description="Maps a configuration label to its share of the requests that name no variant (A/B test). If any "
@@ -67,6 +89,15 @@ class DeepArEndpointSettings(Strict):
     max_models: int = Field(
         default=5, ge=1, le=5, description="Maximum number of models on the endpoint, the best first"
     )
+
+    @model_validator(mode="after")
+    def _more_than_the_fewest(self) -> Self:
+        if self.scaling and self.scaling.most_instances <= self.instance.count:
+            raise ValueError(
+                f"scaling.most_instances is {self.scaling.most_instances}; expected more than instance.count "
+                f"({self.instance.count})"
+            )
+        return self
 
     @field_validator("weights")
     @classmethod

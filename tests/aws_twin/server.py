@@ -26,7 +26,9 @@ from tests.aws_twin.service import SageMaker
 BUCKET = "restock-twin"
 ROLE = "restock-twin"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
-TARGET, LOGS = "SageMaker.", "Logs_20140328."
+TARGET = "SageMaker."
+# Moto's services whose calls are recorded.
+RECORDED = ("Logs_20140328.", "AnyScaleFrontendService.")
 INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
 ON_OBJECTS = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
 JSON = "application/x-amz-json-1.1"
@@ -76,8 +78,8 @@ class TwinApplication:
                 return self._invoke(invoked.group(1), environ)
             if target.startswith(TARGET):
                 return self._operate(target.removeprefix(TARGET), _region(environ), environ)
-            if target.startswith(LOGS):
-                self.faults.record(target.removeprefix(LOGS), {})
+            if target.startswith(RECORDED):
+                self.faults.record(target.partition(".")[2], {})
             on_s3 = _s3_operation(environ)
             if on_s3:
                 return self._pass_to_s3(on_s3, environ)

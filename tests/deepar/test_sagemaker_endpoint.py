@@ -299,6 +299,44 @@ def test_another_weight_does_not_replace_the_instances(twin: TwinClient) -> None
     assert twin.accepted("UpdateEndpointWeightsAndCapacities") == 1
 
 
+def scaled() -> list[tuple[str, int, int]]:
+    found = stage.session().client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")
+    return [(one["ResourceId"], one["MinCapacity"], one["MaxCapacity"]) for one in found["ScalableTargets"]]
+
+
+def test_instances_follow_the_requests_until_the_setting_or_the_endpoint_goes(twin: TwinClient) -> None:
+    lake = stage.lake_on_twin()
+    first, second = trained(stage.backend(lake), lake)[0], trained(stage.backend(lake), lake, SECOND)[0]
+    scaling = {"most_instances": 4, "requests_per_minute": 120}
+    endpoint = stage.backend(lake, endpoint={"scaling": scaling}).endpoint()
+    for wanted in ({FIRST: first}, {FIRST: second, SECOND: second}):
+        endpoint.deploy(wanted, stage.Told())
+        assert scaled() == [(f"endpoint/{endpoint.name}/variant/{label}", 1, 4) for label in wanted]
+    policies = stage.session().client("application-autoscaling").describe_scaling_policies(ServiceNamespace="sagemaker")
+    assert [one["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] for one in policies["ScalingPolicies"]] == [
+        120,
+        120,
+    ]
+    stage.backend(lake).endpoint().deploy({FIRST: second, SECOND: second}, stage.Told())
+    assert scaled() == []
+    endpoint.deploy({FIRST: first}, stage.Told())
+    endpoint.delete()
+    assert scaled() == []
+
+
+def test_a_share_of_the_requests_is_stored(twin: TwinClient) -> None:
+    lake = stage.lake_on_twin()
+    model = trained(stage.backend(lake), lake)[0]
+    for share in (0.0, 0.25):
+        endpoint = stage.backend(lake, endpoint={"captured_share": share}).endpoint()
+        endpoint.deploy({FIRST: model}, stage.Told())
+    (name,) = [one["EndpointConfigName"] for one in stage.sagemaker().list_endpoint_configs()["EndpointConfigs"]]
+    capture = stage.sagemaker().describe_endpoint_config(EndpointConfigName=name)["DataCaptureConfig"]
+    assert capture["InitialSamplingPercentage"] == 25
+    assert capture["DestinationS3Uri"] == lake.uri("deepar/captured")
+    assert [one["CaptureMode"] for one in capture["CaptureOptions"]] == ["Input", "Output"]
+
+
 def test_the_janitor_removes_what_dead_runs_left(twin: TwinClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also an endpoint whose note is lost; what stays and what others have created is kept."""
     lake = stage.lake_on_twin()

@@ -31,8 +31,17 @@ KINDS = {
 OWN = {"aws:ResourceTag/restock:installation": HERE.storage}
 ON_S3 = {"HeadObject": "GetObject", "ListObjectsV2": "ListBucket"}
 LOGS = ("DescribeLogStreams", "GetLogEvents")
+SCALABLE = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:scalable-target/x"
 # AWS needs them without a call of their own, or the twin meets no case of them.
-UNSEEN = {"s3:AbortMultipartUpload", "sagemaker:StopHyperParameterTuningJob", "sagemaker:StopTransformJob"}
+UNSEEN = {
+    "cloudwatch:DeleteAlarms",
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:PutMetricAlarm",
+    "iam:CreateServiceLinkedRole",
+    "s3:AbortMultipartUpload",
+    "sagemaker:StopHyperParameterTuningJob",
+    "sagemaker:StopTransformJob",
+}
 
 
 def calls_of(recorded: dict[str, Any]) -> list[Call]:
@@ -41,6 +50,11 @@ def calls_of(recorded: dict[str, Any]) -> list[Call]:
     if operation in LOGS:
         group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/sagemaker/TrainingJobs:log-stream:x"
         return [Call(f"logs:{operation}", group)]
+    if "Scal" in operation:
+        on = "*" if operation.startswith("Describe") else SCALABLE
+        return [
+            Call(f"application-autoscaling:{operation}", on, {"application-autoscaling:service-namespace": "sagemaker"})
+        ]
     if "Key" in asked:
         return [_on_s3(operation, asked["Key"])]
     if operation.startswith("List") and operation != "ListTrainingJobsForHyperParameterTuningJob":
@@ -80,6 +94,7 @@ def seen(twin: TwinClient) -> list[Call]:
         stays.deploy({"a": model}, stage.Told())
         stays.deploy({"a": other}, stage.Told())
         stays.weigh({"a": 0.5}, stage.Told())
+        stage.backend(lake, endpoint={"scaling": {"most_instances": 2}}).endpoint().deploy({"a": other}, stage.Told())
         backend.holdings()
         stays.delete()
         stage.backend(lake).predict(model, asked.channel, [0.5], 30, stage.Told())
@@ -99,11 +114,14 @@ def seen(twin: TwinClient) -> list[Call]:
 
 
 def test_every_call_is_allowed_and_every_right_is_needed(seen: list[Call]) -> None:
-    policy = json.loads(json.dumps(render("run", HERE)).replace(f"arn:aws:iam::{ACCOUNT}:role/shoes-co-jobs", ROLE_ARN))
-    denied = sorted({(call.action, call.resource) for call in seen if not allows([policy], call)})
+    role = f"arn:aws:iam::{ACCOUNT}:role/shoes-co-jobs"
+    run, scaling = (json.loads(json.dumps(render(name, HERE)).replace(role, ROLE_ARN)) for name in ("run", "scaling"))
+    denied = sorted({(call.action, call.resource) for call in seen if not allows([run, scaling], call)})
     assert not denied
-    for action in set(actions(policy)) - UNSEEN:
-        assert not all(allows([without(policy, action)], call) for call in seen), f"no call needs {action}"
+    for policy, other in ((run, scaling), (scaling, run)):
+        for action in set(actions(policy)) - UNSEEN:
+            left = [without(policy, action), other]
+            assert not all(allows(left, call) for call in seen), f"no call needs {action}"
 
 
 def test_calls_on_what_others_have_are_denied(seen: list[Call]) -> None:

@@ -63,6 +63,11 @@ class SageMakerApi:
         return self._session.client("sagemaker-runtime", read_timeout=_INVOCATION_SECONDS)
 
     @cached_property
+    def scaling(self) -> Any:
+        """boto3's client of Application Auto Scaling."""
+        return self._session.client("application-autoscaling")
+
+    @cached_property
     def logs(self) -> Any:
         """boto3's client of CloudWatch Logs."""
         return self._session.client("logs")

@@ -32,9 +32,11 @@ from tasks.deepar.sagemaker.faults import calls, is_passing, is_present, is_refu
 from tasks.deepar.sagemaker.models import Models, endpoint_tags
 from tasks.deepar.sagemaker.names import digest, slug
 from tasks.deepar.sagemaker.requests import Requests
+from tasks.deepar.sagemaker.scaling import scale, stop_scaling
 from tasks.deepar.sagemaker.work import Pause
 
 READY = "InService"
+CAPTURED = "deepar/captured"
 _BROKEN = ("Failed", "OutOfService", "UpdateRollbackFailed")
 _TROUBLES = 8
 _LONGEST_UPDATE_SECONDS = 3_600
@@ -90,6 +92,8 @@ class SageMakerEndpoint:
             self._own(adopt)
             named = {slug(label): self._models.ensure(model, endpoint=self.name) for label, model in wanted.items()}
             self._bring_into_service(named, report)
+            if self._purpose == PERMANENT:
+                scale(self._api, self.name, named, self._settings.endpoint)
             self._clear_old_parts()
 
     def variants(self) -> dict[str, str]:
@@ -148,6 +152,7 @@ class SageMakerEndpoint:
         """
         with calls(f"deleting endpoint {self.name}"):
             self._own(adopt)
+            stop_scaling(self._api, self.name)
         return delete_endpoint(self._api, self.name, self._pause, self._settings.poll_seconds)
 
     def _own(self, adopt: bool) -> None:
@@ -203,6 +208,9 @@ class SageMakerEndpoint:
                     f"{found.get('FailureReason', 'no reason given')}"
                 )
             self._ensure_configuration(named)
+            if self._purpose == PERMANENT:
+                # AWS changes no variant whose instances are being adjusted.
+                stop_scaling(self._api, self.name)
             # AWS takes a deployment's options only where the variants keep their names; else its own blue/green serves.
             same = named.keys() == variants_of(self._configuration(found)).keys()
             options = {"DeploymentConfig": _blue_green()} if same else {}
@@ -267,7 +275,7 @@ class SageMakerEndpoint:
             {key: value for key, value in variant.items() if key != "InitialVariantWeight"}
             for variant in self._production_variants(named)
         ]
-        content = {"endpoint": self.name, "variants": variants, "key": self._settings.kms_key}
+        content = {"endpoint": self.name, "variants": variants, "key": self._settings.kms_key, **self._capture()}
         return f"{stem_of(self.name)}{digest(content)}"
 
     def _ensure_configuration(self, named: dict[str, str]) -> None:
@@ -279,10 +287,28 @@ class SageMakerEndpoint:
                 ProductionVariants=self._production_variants(named),
                 Tags=self._tags(),
                 **key,
+                **self._capture(),
             )
         except ClientError as error:
             if not is_present(error):
                 raise
+
+    def _capture(self) -> dict[str, Any]:
+        """What the configuration says about storing requests and answers."""
+        share = self._settings.endpoint.captured_share if self._purpose == PERMANENT else 0.0
+        if not share:
+            return {}
+        key = {"KmsKeyId": self._settings.kms_key} if self._settings.kms_key else {}
+        return {
+            "DataCaptureConfig": {
+                "EnableCapture": True,
+                "InitialSamplingPercentage": round(100 * share),
+                "DestinationS3Uri": self._requests.lake.uri(CAPTURED),
+                "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+                "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
+                **key,
+            }
+        }
 
     def _tags(self) -> list[dict[str, str]]:
         return endpoint_tags(self._requests, self._purpose, self.name)

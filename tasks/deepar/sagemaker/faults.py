@@ -57,6 +57,11 @@ def is_present(error: ClientError) -> bool:
     return code_of(error) == "ResourceInUse" or bool(_PRESENT.search(str(error)))
 
 
+def has_no_right(error: ClientError) -> bool:
+    """Whether the role may not make the call."""
+    return code_of(error) in _NO_RIGHT
+
+
 def is_over_quota(error: ClientError) -> bool:
     """Whether the account's quota of instances is used up."""
     return code_of(error) == "ResourceLimitExceeded"
