@@ -53,7 +53,7 @@ class DeepArEndpointScaling(Strict):
     """Number of instances of each variant by its number of requests (Application Auto Scaling, target tracking)."""
 
     most_instances: int = Field(
-        ge=2, description="Largest number of instances per variant; `instance.count` is the smallest"
+        default=2, ge=2, description="Largest number of instances per variant; `instance.count` is the smallest"
     )
     requests_per_minute: float = Field(
         default=100.0, gt=0, description="Requests per instance and minute to which the number of instances is adjusted"
