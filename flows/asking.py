@@ -7,6 +7,7 @@ import json
 import threading
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,11 +156,14 @@ def export_model(settings_file: str, overrides: Sequence[str], folder: str) -> s
     record = latest_model(lake)
     encoding = record.channel.encoding
     try:
-        export(
-            lake.local_copy(record.model.archive.key),
-            Path(folder),
-            json.loads(lake.read_bytes(encoding.key)) if encoding else None,
-        )
+        with warnings.catch_warnings():
+            # torch: dropout has no effect with one layer.
+            warnings.simplefilter("ignore", UserWarning)
+            export(
+                lake.local_copy(record.model.archive.key),
+                Path(folder),
+                json.loads(lake.read_bytes(encoding.key)) if encoding else None,
+            )
     except ClientError as error:
         raise ConfigError(f"The model of {record.model.job} cannot be exported: {error}") from error
     return record.model.job

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from schemas import columns as c
 from schemas.columns import level_text
-from schemas.deepar import DeepArModelRecord
+from schemas.deepar import DeepArChannel, DeepArModelRecord
 from schemas.errors import ConfigError, first_few
 from tasks.storage.lake import RECORDS, Lake
 
@@ -23,6 +24,8 @@ MODEL_STAGE = "deepar-model"
 # Numbers of series of one request whose response times are measured.
 MEASURED = (1, 27)
 _MILLISECONDS = 1_000.0
+# A series of weeks or months starts on the first day of one.
+_STEPS = {"D": "D", "W": "7D", "M": "MS"}
 
 # A request to predictions.
 Ask = Callable[[dict[str, Any]], list[dict[str, Any]]]
@@ -30,11 +33,12 @@ Ask = Callable[[dict[str, Any]], list[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Question:
-    """A series, encoded as in the training of the model."""
+    """A series, encoded as in the training of the model, and the first days of the periods that are asked for."""
 
     store_id: str
     category: str
     instance: dict[str, Any]
+    dates: tuple[str, ...]
 
 
 def latest_model(lake: Lake) -> DeepArModelRecord:
@@ -67,7 +71,7 @@ def questions(
     keys = list(csv.DictReader(io.StringIO(lake.read_bytes(model.channel.key_file.key).decode())))
     lines = gzip.decompress(lake.read_bytes(model.channel.inference.key)).splitlines()
     found = [
-        Question(key[c.STORE_ID], key[c.CATEGORY], json.loads(line))
+        Question(key[c.STORE_ID], key[c.CATEGORY], instance := json.loads(line), _dates(instance, model.channel))
         for key, line in zip(keys, lines, strict=True)
         if (not stores or key[c.STORE_ID] in stores) and (not categories or key[c.CATEGORY] in categories)
     ]
@@ -78,6 +82,13 @@ def questions(
             f"{', '.join(categories) or '(any)'}. Stores: {first_few(known[0])}. Categories: {first_few(known[1])}."
         )
     return found
+
+
+def _dates(instance: dict[str, Any], channel: DeepArChannel) -> tuple[str, ...]:
+    """The first days of the periods after the known ones."""
+    known = len(instance["target"])
+    every = pd.date_range(instance["start"], periods=known + channel.prediction_length, freq=_STEPS[channel.time_freq])
+    return tuple(day.date().isoformat() for day in every[known:])
 
 
 def request_of(asked: Sequence[Question], quantiles: Sequence[float], samples: int) -> dict[str, Any]:
@@ -91,7 +102,7 @@ def request_of(asked: Sequence[Question], quantiles: Sequence[float], samples: i
 
 
 def rows_of_answers(asked: Sequence[Question], predictions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row per series and period: store_id, category, period (1 = the first), mean and quantiles.
+    """One row per series and period: store_id, category, date (the period's first day), mean and quantiles.
 
     Raises:
         ConfigError: the model has answered another number of series.
@@ -102,12 +113,12 @@ def rows_of_answers(asked: Sequence[Question], predictions: Sequence[dict[str, A
         {
             c.STORE_ID: one.store_id,
             c.CATEGORY: one.category,
-            "period": number + 1,
+            c.DATE: day,
             "mean": found["mean"][number],
             **{f"q{level}": values[number] for level, values in found["quantiles"].items()},
         }
         for one, found in zip(asked, predictions, strict=True)
-        for number in range(len(found["mean"]))
+        for number, day in enumerate(one.dates)
     ]
 
 

@@ -96,7 +96,7 @@ def test_requests_are_made_from_the_models_own_encoding(lake: Lake) -> None:
     predictions = json.loads(flat(json.dumps(request)))["predictions"]
     rows = rows_of_answers(questions(lake, model), predictions)
     assert len(rows) == 8
-    assert rows[3] == {"store_id": "001", "category": "y", "period": 2, "mean": 2.0, "q0.1": 2.0, "q0.5": 2.0}
+    assert rows[3] == {"store_id": "001", "category": "y", "date": "2024-01-15", "mean": 2.0, "q0.1": 2.0, "q0.5": 2.0}
     said = r"No series of the model has store 3 and category \(any\)\. Stores: 001, 2 "
     with pytest.raises(ConfigError, match=said):
         questions(lake, model, ["3"])
