@@ -135,7 +135,7 @@ clean: ## remove what runs and tools leave behind, .venv apart
 	@touch $@
 
 .venv/.installed-test: .venv/.installed
-	@$(INSTALL) --editable '.[aws,deepar,app,test]'
+	@$(INSTALL) --editable '.[aws,deepar,app,pretrained,test]'
 	@touch $@
 
 # Alone: what it requires (one old Sphinx and its extensions, among others) its policies do not need.
@@ -143,7 +143,7 @@ clean: ## remove what runs and tools leave behind, .venv apart
 	@$(INSTALL) --no-deps '$(STOCKPYL)' && touch $@ || echo "$(STOCKPYL) cannot be installed: going on without it"
 
 .venv/.installed-mutation: .venv/.installed-test
-	@$(INSTALL) --editable '.[aws,deepar,app,test,mutation]'
+	@$(INSTALL) --editable '.[aws,deepar,app,pretrained,test,mutation]'
 	@touch $@
 
 .venv/.installed-audit: .venv/.installed-test

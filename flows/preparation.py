@@ -11,11 +11,13 @@ from pathlib import Path
 from flows.family import end_children_with_this_process, end_soon_after_a_signal
 from schemas.run import RunContext
 from tasks.configuration.settings_file import read_settings
+from tasks.forecasting.pretrained.weights import unusable_weights
 from tasks.inventory.registry import unknown_policies
 from tasks.performance.promotion import find_promotion
 from tasks.storage.lake import Lake, open_lake
 from tasks.storage.temporary import remove_leftovers
 
+CHECKS = (unknown_policies, unusable_weights)
 # Prefect sets it in the process of a deployment's run.
 DEPLOYED = "PREFECT__FLOW_RUN_ID"
 
@@ -48,11 +50,11 @@ def prepare_run(
         end_children_with_this_process()
     remove_leftovers()
     day = as_of or today()
-    loaded = read_settings(Path(settings_file), overrides, checks=[unknown_policies])
+    loaded = read_settings(Path(settings_file), overrides, checks=CHECKS)
     promoted = find_promotion(loaded.settings.storage, day)
     if promoted is not None:
         changes = [*promoted.changes(), *overrides]
-        loaded = read_settings(Path(settings_file), changes, checks=[unknown_policies])
+        loaded = read_settings(Path(settings_file), changes, checks=CHECKS)
     for warning in loaded.warnings:
         _warn_once(warning)
     return RunContext(

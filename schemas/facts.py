@@ -70,6 +70,10 @@ class ModelFacts:
         packages: distributions whose version may change its figures; they go into the manifest.
         cost: cost of a series, from the model's settings (scope ``series``).
         allowance: core-milliseconds that the model may cost per run (scope ``series``); limits the number of series.
+        files: SHA-256 by name of files outside the lake that decide its forecasts, from its settings; they are part of
+            the cache key and of the manifest.
+        together: whether, with these settings, its series must be in one shard because one fit serves them all (scope
+            ``series``).
     """
 
     name: str
@@ -86,6 +90,8 @@ class ModelFacts:
     packages: tuple[str, ...] = ()
     cost: Callable[[Any], Cost] | None = None
     allowance: float = 120_000.0
+    files: Callable[[Any], Mapping[str, str]] | None = None
+    together: Callable[[Any], bool] | None = None
 
     @property
     def covariate_free(self) -> bool:

@@ -198,6 +198,7 @@ class RunFacts:
         summary: further small tables for the report, by title.
         overrides: what every planner's override said and did, as JSON values.
         billed: SageMaker jobs and the seconds that they are charged for; in the manifest only.
+        model_files: SHA-256 by model and name of files outside the lake that it reads; in the manifest only.
         plan_inputs: references to what the plan was made from; in the manifest only.
         approval: who let the publication pass, where somebody was asked; in the manifest only.
         replaces: checksum and approval of the file of the same date that was published before; in the
@@ -217,6 +218,7 @@ class RunFacts:
     summary: Summary = field(default_factory=dict)
     overrides: Sequence[Mapping[str, Any]] = ()
     billed: Sequence[BilledJob] = ()
+    model_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     plan_inputs: Mapping[str, Any] = field(default_factory=dict)
     approval: Approval | None = None
     replaces: Mapping[str, Any] | None = None

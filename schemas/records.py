@@ -179,7 +179,7 @@ class ForecastRecord(Record):
     ``live`` says whether there are live rows. ``failed`` says why the shard has no forecasts at all. ``billed`` are the
     SageMaker jobs that it is from. ``paths`` are sample paths of the live forecast, where the model has its own:
     store_id, category, date, model and one column per path. ``parts`` explain the live medians, where the model can:
-    store_id, category, date, part, units, model.
+    store_id, category, date, part, units, model. ``files`` are the checksums of the model's files outside the lake.
     """
 
     model: str
@@ -192,6 +192,7 @@ class ForecastRecord(Record):
     notes: list[str] = []
     failed: str = ""
     billed: list[BilledJob] = []
+    files: dict[str, str] = {}
     seconds: float = 0.0
 
 

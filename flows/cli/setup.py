@@ -45,8 +45,9 @@ def check(settings_file: str, as_of: date | None, overrides: tuple[str, ...]) ->
     from tasks.configuration.settings_file import read_settings
     from tasks.demand.overview.check import check_tables
     from tasks.demand.overview.text import check_lines
+    from tasks.forecasting.pretrained.weights import unusable_weights
 
-    loaded = read_settings(Path(settings_file), overrides)
+    loaded = read_settings(Path(settings_file), overrides, checks=[unusable_weights])
     say(*(f"Warning: {warning}" for warning in loaded.warnings))
     run_date = as_of or date.today()
     with progress() as show:

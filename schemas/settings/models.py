@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from schemas.facts import SearchRange
 from schemas.settings.deepar import DeepArSettings
-from schemas.settings.strict import LibraryParameters, Strict
+from schemas.settings.strict import IN_ITS_SECTION, LibraryParameters, Strict
 
 # Baselines: always fitted.
 BASELINES = ("seasonal_naive", "moving_average")
@@ -188,6 +188,42 @@ class LocalModelSettings(Strict):
     max_history: int = Field(default=400, ge=20, description="Maximum number of history periods that a fit uses")
 
 
+class Chronos2Settings(Strict):
+    """Pretrained network Chronos-2, with weights from a folder (extra `pretrained`)."""
+
+    weights: str | None = Field(
+        default=None,
+        description="Folder with the model's config.json, model.safetensors and license text; required. Nothing is "
+        "downloaded, so the name of a model on a hub is not accepted",
+        examples=["models/chronos-2-small"],
+        json_schema_extra=IN_ITS_SECTION,
+    )
+    accept_noncommercial: bool = Field(
+        default=False,
+        description="Use the weights although their license seems to allow no commercial use",
+        json_schema_extra=IN_ITS_SECTION,
+    )
+    max_series: int = Field(
+        default=1_000, ge=1, description="Maximum number of series to forecast, those with the highest sales first"
+    )
+    max_history: int = Field(
+        default=512, ge=20, le=8_192, description="Maximum number of history periods that the network reads"
+    )
+    max_covariates: int = Field(
+        default=2,
+        ge=0,
+        le=10,
+        description="Maximum number of known future covariates per series, the most useful first; each adds about half "
+        "of the time of a series without any",
+    )
+    fine_tune_steps: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Steps of fine-tuning (LoRA) on the history before the first fold; 0: the weights as they are",
+    )
+
+
 class EnsembleSettings(Strict):
     """Weighted average of the other models' forecasts."""
 
@@ -212,6 +248,7 @@ class ModelsSettings(Strict):
     theta: LocalModelSettings | None = Field(default=None, description="Theta method per series")
     ets: LocalModelSettings | None = Field(default=None, description="Exponential smoothing (ETS) per series")
     deepar: DeepArSettings | None = None
+    chronos2: Chronos2Settings | None = None
     ensemble: EnsembleSettings | None = None
 
     @model_validator(mode="before")

@@ -292,6 +292,14 @@ def _with_absolute_paths(tree: Tree, folder: Path) -> Tree:
     result = dict(tree)
     if isinstance(result.get("storage"), str):
         result["storage"] = _absolute(result["storage"], folder)
+    models = result.get("models")
+    if isinstance(models, dict):
+        result["models"] = {
+            name: {**model, "weights": _absolute(model["weights"], folder)}
+            if isinstance(model, dict) and isinstance(model.get("weights"), str)
+            else model
+            for name, model in models.items()
+        }
     sources = result.get("sources")
     if isinstance(sources, dict):
         result["sources"] = {

@@ -27,6 +27,7 @@ PLACES = (
     "tasks.forecasting.statistical",
     "tasks.forecasting.trees",
     "tasks.forecasting.combine",
+    "tasks.forecasting.pretrained",
     "tasks.deepar",
 )
 
@@ -80,6 +81,20 @@ def packages() -> tuple[str, ...]:
 def module_of(name: str) -> str:
     """Name of the module that defines a model, such as ``tasks.forecasting.statistical.arima``."""
     return model_classes()[name].__module__
+
+
+def model_files(name: str, settings: Any) -> dict[str, str]:
+    """SHA-256 by name of the files outside the lake that a model reads.
+
+    Args:
+        name: of the model.
+        settings: the model's own block of the settings; None for a baseline.
+
+    Raises:
+        ConfigError: a file cannot be read.
+    """
+    read = facts()[name].files
+    return {} if read is None else dict(read(settings))
 
 
 def model_names(settings: Settings) -> list[str]:

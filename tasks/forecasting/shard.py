@@ -6,6 +6,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from schemas.errors import TrainingError
 from schemas.facts import ModelContext
@@ -28,11 +29,13 @@ class ShardInputs(Record):
         panel: history and horizon.
         shard: model, series, folds, and whether the horizon is forecast.
         remarks: what a tuning found, passed on to the record's notes.
+        files: SHA-256 of the files outside the lake that the model reads.
     """
 
     panel: PanelRef
     shard: ShardSpec
     remarks: tuple[str, ...] = ()
+    files: dict[str, str] = Field(default_factory=dict)
 
 
 def forecast_shard(lake: Lake, inputs: ShardInputs, use: FoldsSlice, cores: Cores) -> ForecastRecord:
@@ -86,6 +89,7 @@ def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: 
         parts=lake.write_table(f"parts/{shard.model}", parts[0]) if parts and len(parts[0]) else None,
         failures=failures,
         notes=[*inputs.remarks, *notes],
+        files=inputs.files,
     )
 
 

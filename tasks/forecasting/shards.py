@@ -21,8 +21,8 @@ def shards(settings: Settings, panel: Panel, folds: int) -> list[ShardSpec]:
 
     A baseline serves all series and cutoffs in one shard. A global model learns from all series, one shard
     per cutoff. A local model is cut by series, each shard over all cutoffs in ascending order, so that
-    an order found on the first fold is kept. A local model for which every history is too short at the first
-    fold has no shard.
+    an order found on the first fold is kept; where one fit serves them all, in one shard. A local model for which
+    every history is too short at the first fold has no shard.
 
     Args:
         settings: which models, their limits and the shard size.
@@ -67,8 +67,10 @@ def _of_model(name: str, settings: Settings, panel: Panel, folds: int) -> Iterat
         yield ShardSpec(model=name, number=folds + 1, of=folds + 1)
     else:
         ahead = settings.horizon + (folds - 1) * settings.backtest.step if folds else 0
-        chosen = chosen_series(panel, model, getattr(settings.models, name), folds + 1, panel.history - ahead)
-        parts = _cut(chosen, settings.compute.shard_series) if len(chosen) else []
+        own = getattr(settings.models, name)
+        chosen = chosen_series(panel, model, own, folds + 1, panel.history - ahead)
+        whole = model.together is not None and model.together(own)
+        parts = _cut(chosen, len(chosen) if whole else settings.compute.shard_series) if len(chosen) else []
         for number, part in enumerate(parts, start=1):
             yield ShardSpec(model=name, series=tuple(part.tolist()), folds=every, number=number, of=len(parts))
 

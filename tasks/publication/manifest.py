@@ -26,6 +26,7 @@ SETTINGS = "settings"
 SCOPE = "scope"
 ALARMS = "alarms"
 BILLED = "aws_billed"
+MODEL_FILES = "model_files"
 TOTALS = "totals"
 CHANGED_SHARE = "changed_share"
 PLAN_INPUTS = "plan_inputs"
@@ -104,6 +105,9 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
         APPROVAL: None if facts.approval is None else facts.approval.model_dump(mode="json"),
         REPLACES: None if facts.replaces is None else dict(facts.replaces),
         PLAN_INPUTS: dict(facts.plan_inputs),
+        **(
+            {MODEL_FILES: {name: dict(files) for name, files in facts.model_files.items()}} if facts.model_files else {}
+        ),
         **({BILLED: [job.model_dump(mode="json") for job in facts.billed]} if facts.billed else {}),
         "compared_with": None if against is None else against.isoformat(),
         **({PROMOTION: run.promotion} if run.promotion else {}),

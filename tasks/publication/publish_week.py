@@ -161,6 +161,7 @@ def _facts(inputs: PublicationInputs) -> RunFacts:
         notes={"Remarks on forecasts": comparison.notes, "Remarks on the plan": plan.notes},
         seconds=_seconds(inputs),
         billed=[job for record in inputs.forecasts for job in record.billed],
+        model_files={record.model: record.files for record in inputs.forecasts if record.files},
         stock_given=panel.stock_counted,
         plan_inputs=plan.inputs.model_dump(mode="json"),
         summary={

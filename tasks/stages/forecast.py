@@ -15,7 +15,7 @@ from schemas.settings.slices import FoldsSlice
 from tasks.deepar.stage import DeepArShardInputs, failed_shard, forecast_deepar_shard
 from tasks.demand.folds import rolling_folds
 from tasks.demand.stored import load_panel
-from tasks.forecasting.registry import module_of
+from tasks.forecasting.registry import model_files, module_of
 from tasks.forecasting.shard import ShardInputs, forecast_shard
 from tasks.forecasting.shards import shards, summary_rows
 from tasks.stages.deepar_tools import deepar_settings, deepar_slice, deepar_tools, show_billed
@@ -74,7 +74,8 @@ def forecast_model_shard(
         model = run.settings.models.named().get(spec.model)
         if tuned is not None and model is not None:
             model = model.model_copy(update={**tuned.parameters, "tuning": None})
-        given = ShardInputs(panel=panel.panel, shard=shard, remarks=(tuned.note,) if tuned else ())
+        remarks, files = (tuned.note,) if tuned else (), model_files(spec.model, model)
+        given = ShardInputs(panel=panel.panel, shard=shard, remarks=remarks, files=files)
         stage = FORECAST.of(spec.model, module_of(spec.model))
         record, state = stage.run(run, given, FoldsSlice.of(run.settings, model=model), cores_of(run))
     say(f"{spec.model}: {record.series:,} series, {len(record.failures):,} fell back, {record.seconds:.0f} s")

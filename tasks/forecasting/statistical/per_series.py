@@ -18,6 +18,7 @@ import numpy as np
 
 from schemas.facts import FailureKind, ModelContext, ModelFacts, SeriesFailure
 from schemas.panel import FloatArray, Forecast, IndexArray, Panel
+from schemas.protocols import Forecaster
 from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive, open_demand
 from tasks.forecasting.quantiles import tidy
 from tasks.forecasting.statistical.series import Key, SeriesTask, series_keys, series_tasks
@@ -66,7 +67,7 @@ class SeriesModel(Generic[S]):
         self.max_history = max_history
 
     @classmethod
-    def from_settings(cls, settings: Any, context: ModelContext) -> LocalForecaster[S]:
+    def from_settings(cls, settings: Any, context: ModelContext) -> Forecaster:
         """The model as a forecaster; its settings are a :class:`SeriesSettings`."""
         return LocalForecaster(cls(settings.max_history), context.workers)
 
