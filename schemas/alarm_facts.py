@@ -200,7 +200,7 @@ _FACTS = (
     AlarmFacts(
         "dates_after_run",
         Severity.WARNING,
-        "A few sales rows are dated after the run date; they are not read.",
+        "Sales rows of few stores, or only a few, are dated after the run date; they are not read.",
         "Correct the dates in the source.",
     ),
     AlarmFacts(
@@ -246,6 +246,12 @@ _FACTS = (
         "Convert the quantities to one unit of measure.",
     ),
     AlarmFacts(
+        "sku_unit_change",
+        Severity.WARNING,
+        "The quantities of a SKU change by a large factor on one date. Its price or the quantities show another unit.",
+        "Convert the quantities to one unit of measure.",
+    ),
+    AlarmFacts(
         "huge_lines",
         Severity.WARNING,
         "Sale lines have a quantity that is a thousand times as large as usual, such as a scanned code.",
@@ -266,7 +272,7 @@ _FACTS = (
     AlarmFacts(
         "skus_vanished",
         Severity.WARNING,
-        "Many SKUs that sold regularly have no row after the same date.",
+        "Many SKUs that sold regularly have no row after the same date, everywhere or in one store.",
         "Name the old codes in `products.replaces` if codes changed, or deliver the missing rows.",
     ),
     AlarmFacts(

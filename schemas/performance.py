@@ -17,6 +17,8 @@ OVERALL, STORE, CATEGORY = "overall", "store", "category"
 ALL_LAGS = 0
 # Model of rows of the forecast that was planned with: each series has its champion's.
 CHAMPION = "champion"
+# Model of rows of what was sold a year before: what a planner would otherwise order by.
+LAST_YEAR = "last_year"
 
 
 class Kind(StrEnum):
@@ -171,7 +173,11 @@ ACCURACY = _table(
     (*_PLACE_KEY, c.LAG, c.MODEL),
     *_PLACE,
     _LAG,
-    _text(c.MODEL, "model; `champion` = the forecast that was planned with, one champion per series"),
+    _text(
+        c.MODEL,
+        "model; `champion` = the forecast that was planned with, one champion per series; `last_year` = demand of the "
+        "same period a year (52 weeks, 12 months) before, where unknown the seasonal naive forecast",
+    ),
     _integer(c.N, "series and periods with known demand"),
     _number(c.ACTUAL_UNITS, "sum of the demand, units"),
     _number(c.FORECAST_UNITS, "sum of the mean forecasts, units"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -71,14 +72,31 @@ def explanations_of(lake: Lake, run: RunContext) -> pd.DataFrame:
 
 
 def _override(lake: Lake, run: RunContext, store: str, sku: str) -> list[str]:
-    """Return the last lines of the sum if planners' overrides changed the target: change, author and reason."""
+    """Return the lines of the overrides of the publication in force."""
     earlier = published(lake, run.as_of)
     if earlier is None or not earlier.has(OVERRIDDEN):
         return []
-    table = earlier.table(OVERRIDDEN)
-    own = table[(table[c.STORE_ID] == store) & (table[c.SKU] == sku)]
-    say = Language.of(run.settings)
-    given = {str(row["number"]): row for row in earlier.manifest.get("overrides", [])}
+    given = earlier.manifest.get("overrides", [])
+    return override_lines(earlier.table(OVERRIDDEN), given, store, sku, Language.of(run.settings))
+
+
+def override_lines(
+    overridden: pd.DataFrame, overrides: Sequence[Mapping[str, Any]], store: str, sku: str, say: Language
+) -> list[str]:
+    """Return the last lines of the sum of a target: what each planner's override changed, and the published target.
+
+    Args:
+        overridden: targets that overrides changed: store_id, sku, planned, target_quantity, overrides.
+        overrides: overrides of the manifest.
+        store: store.
+        sku: SKU.
+        say: language of the lines.
+
+    Returns:
+        No lines if no override changed the target.
+    """
+    own = overridden[(overridden[c.STORE_ID].astype(str) == store) & (overridden[c.SKU].astype(str) == sku)]
+    given = {str(row["number"]): row for row in overrides}
     lines = []
     for planned, target, numbers in own[[PLANNED, c.TARGET_QUANTITY, OVERRIDES_COLUMN]].itertuples(index=False):
         change = int(target) - int(planned)
@@ -91,7 +109,7 @@ def _override(lake: Lake, run: RunContext, store: str, sku: str) -> list[str]:
     return lines
 
 
-def _authored(number: str, row: dict[str, Any], say: Language) -> str:
+def _authored(number: str, row: Mapping[str, Any], say: Language) -> str:
     return say(
         "planner override {number} ({action} {value}) by {author}: {reason}",
         number=number,

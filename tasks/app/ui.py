@@ -65,7 +65,8 @@ def plain_table(table: Table, empty: str = "", links: Mapping[int, Sequence[str]
         empty: shown instead of a table without rows.
         links: column to the address of each row's cell.
     """
-    table = table.without_empty_columns() if not links else table
+    # The first column is never empty.
+    table = table if links and set(links) != {0} else table.without_empty_columns()
     if not table.rows:
         return html.P(empty, className="note")
     numeric = [header.startswith("#") for header in table.headers]

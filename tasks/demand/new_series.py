@@ -71,7 +71,8 @@ def new_pairs(prepared: Prepared, rule: NewRule | None = None) -> NewPairs:
     articles, from_articles = _articles(prepared, products, recent)
     columns = [c.STORE_ID, c.SKU, c.EXPECTED_UNITS]
     empty = pd.DataFrame({c.STORE_ID: [], c.SKU: [], c.EXPECTED_UNITS: []}).astype({c.EXPECTED_UNITS: np.float64})
-    pairs = pd.concat([empty, *parts, from_articles], ignore_index=True)[columns]
+    some = [part for part in (*parts, from_articles) if len(part)]
+    pairs = pd.concat(some or [empty], ignore_index=True)[columns].astype({c.EXPECTED_UNITS: np.float64})
     pairs = pairs.drop_duplicates([c.STORE_ID, c.SKU]).sort_values([c.STORE_ID, c.SKU], ignore_index=True)
     pairs = pairs.astype({c.STORE_ID: object, c.SKU: object})
     return NewPairs(pairs, [s for s in stores if s in set(pairs[c.STORE_ID])], articles, left_out)

@@ -9,37 +9,45 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import FloatArray, IndexArray
-from schemas.performance import ALL_LAGS, CATEGORY, CHAMPION, OVERALL, STORE
+from schemas.performance import ALL_LAGS, CATEGORY, CHAMPION, LAST_YEAR, OVERALL, STORE, Step
 from tasks.evaluation.metrics import stats
 from tasks.performance.published_week import ForecastGrid, ModelForecast
 
 # Weeks of a tracking signal. It is of the errors over several weeks: within a week, errors of days hardly vary.
 TRACKED_WEEKS = 13
+SEASONAL_NAIVE = Step.SEASONAL_NAIVE.value
 _SUMS = (
     *(c.N, c.ACTUAL_UNITS, c.FORECAST_UNITS, c.ABSOLUTE_ERROR),
     *(c.EXPECTED_ABSOLUTE_ERROR, c.ERROR, c.WQL, c.COVERAGE),
 )
 
 
-def accuracy(grid: ForecastGrid, demand: FloatArray, lag_length: int) -> pd.DataFrame:
-    """Compute the errors of every model and of the champions.
+def accuracy(
+    grid: ForecastGrid, demand: FloatArray, lag_length: int, year_before: FloatArray | None = None
+) -> pd.DataFrame:
+    """Compute the errors of every model, of the champions, and of last year's sales.
 
     Args:
         grid: published forecasts of n series.
         demand: shape (n, K), units of the first K periods of the horizon; NaN = unknown.
         lag_length: periods of a lag.
+        year_before: shape (n, K), demand of the same periods a year before; NaN = unknown.
 
     Returns:
         The columns of the table ``accuracy`` except the tracking signal.
     """
     frames = []
-    for model in (CHAMPION, *grid.models):
-        cells = _cells(grid.of_model(model), demand)
+    forecasts = {model: grid.of_model(model) for model in (CHAMPION, *grid.models)}
+    if year_before is not None and SEASONAL_NAIVE in forecasts:
+        forecasts[LAST_YEAR] = _as_forecast(year_before, forecasts[SEASONAL_NAIVE])
+    for model, forecast in forecasts.items():
+        cells = _cells(forecast, demand)
         frames += [frame.assign(**{c.MODEL: model}) for frame in _by_level(cells, grid.series, lag_length)]
     rows = pd.concat(frames, ignore_index=True)
     rows = rows[rows[c.N] > 0].reset_index(drop=True)
     sold, errors = rows[c.ACTUAL_UNITS], rows[c.ABSOLUTE_ERROR]
     pair = stats.outer_pair(grid.levels)
+    rows.loc[rows[c.MODEL].eq(LAST_YEAR), [c.EXPECTED_ABSOLUTE_ERROR, c.WQL, c.COVERAGE]] = np.nan  # no quantiles
     return rows.assign(
         **{
             c.WAPE: per_unit(errors, sold),
@@ -49,6 +57,13 @@ def accuracy(grid: ForecastGrid, demand: FloatArray, lag_length: int) -> pd.Data
             c.COVERAGE_TARGET: np.nan if pair is None else grid.levels[pair[1]] - grid.levels[pair[0]],
         }
     )
+
+
+def _as_forecast(units: FloatArray, otherwise: ModelForecast) -> ModelForecast:
+    """Units as a forecast without dispersion; another forecast's median where they are unknown."""
+    known = otherwise.median[:, : units.shape[1]]
+    filled = np.where(np.isnan(units), known, units)
+    return ModelForecast(filled, np.repeat(filled[:, :, None], len(otherwise.levels), axis=2), otherwise.levels)
 
 
 def per_unit(total: pd.Series, sold: pd.Series) -> pd.Series:

@@ -228,7 +228,10 @@ def _tables(
     demand, _ = known.actuals.within(grid.series, dates)
     past = read_table(lake, ACCURACY.name)
     past = past[past[c.AS_OF] < pd.Timestamp(week.as_of)]
-    tables = {ACCURACY: with_tracking_signal(accuracy(grid, demand, week.lag_length), past)}
+    period = week.settings.period
+    year_before = pd.DatetimeIndex([period.shift(label, -period.periods_per_year) for label in dates])
+    last_year, _ = known.actuals.within(grid.series, year_before)
+    tables = {ACCURACY: with_tracking_signal(accuracy(grid, demand, week.lag_length, last_year), past)}
     replay = Replay.of(lake, week)
     if replay is None:
         return tables, ["another version of Restock published it: costs, service and value added are not known"]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
+from schemas.panel import FloatArray
 from schemas.performance import (
     ALL_LAGS,
     CATEGORY,
@@ -28,6 +29,8 @@ from tasks.storage.lake import Lake
 
 # Columns that identify the rows of each level.
 LEVEL_KEYS = {OVERALL: (), STORE: (c.STORE_ID,), CATEGORY: (c.CATEGORY,)}
+_AGAINST = {str(step): str(before) for step, before in COMPARED_WITH.items()}
+_BEFORE = "_before"
 
 
 def read_table(lake: Lake, name: str, *, last: int | None = None, every_version: bool = False) -> pd.DataFrame:
@@ -114,26 +117,35 @@ def pooled_value_added(value_added: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         step, against, actual_units, wape, cost, wape_added, cost_added, and weeks (in which the step destroyed value).
+        wape and cost are over the weeks of the step, what it added over those that the compared step has, too.
     """
-    sums = value_added.groupby(c.STEP)[[c.ACTUAL_UNITS, c.ABSOLUTE_ERROR, c.COST]].sum(min_count=1)
-    destroyed = value_added.groupby(c.STEP)[c.DESTROYED].sum()
-    steps = [step for step in Step if step in sums.index]
-    wape = sums[c.ABSOLUTE_ERROR] / sums[c.ACTUAL_UNITS].where(sums[c.ACTUAL_UNITS] > 0)
-    against = [str(COMPARED_WITH.get(step, "")) for step in steps]
-    before = pd.DataFrame({c.WAPE: wape, c.COST: sums[c.COST]}).reindex(against)
-    own_wape, own_cost = (values.reindex(steps).to_numpy(dtype=np.float64) for values in (wape, sums[c.COST]))
+    rows = value_added.assign(**{c.STEP: value_added[c.STEP].astype(str)})
+    rows = rows.assign(**{c.AGAINST: rows[c.STEP].map(_AGAINST)})
+    before = rows[[c.AS_OF, c.STEP, c.ACTUAL_UNITS, c.ABSOLUTE_ERROR, c.COST]]
+    # A step may miss in some weeks: it is compared in the weeks that both have.
+    pairs = rows.merge(before, left_on=[c.AS_OF, c.AGAINST], right_on=[c.AS_OF, c.STEP], suffixes=("", _BEFORE))
+    sums = rows.groupby(c.STEP)[[c.ACTUAL_UNITS, c.ABSOLUTE_ERROR, c.COST]].sum(min_count=1)
+    both = pairs.groupby(c.STEP)[[name + end for name in sums.columns for end in ("", _BEFORE)]].sum(min_count=1)
+    steps = [step.value for step in Step if step.value in sums.index]
+    sums, both = sums.reindex(steps), both.reindex(steps)
     return pd.DataFrame(
         {
-            c.STEP: [str(step) for step in steps],
-            c.AGAINST: against,
-            c.ACTUAL_UNITS: sums[c.ACTUAL_UNITS].reindex(steps).to_numpy(),
-            c.WAPE: own_wape,
-            c.COST: own_cost,
-            c.WAPE_ADDED: before[c.WAPE].to_numpy() - own_wape,
-            c.COST_ADDED: before[c.COST].to_numpy() - own_cost,
-            c.WEEKS: destroyed.reindex(steps).to_numpy(dtype=np.int64),
+            c.STEP: steps,
+            c.AGAINST: [_AGAINST.get(step, "") for step in steps],
+            c.ACTUAL_UNITS: sums[c.ACTUAL_UNITS].to_numpy(),
+            c.WAPE: _wape(sums),
+            c.COST: sums[c.COST].to_numpy(dtype=np.float64),
+            c.WAPE_ADDED: _wape(both, _BEFORE) - _wape(both),
+            c.COST_ADDED: (both[c.COST + _BEFORE] - both[c.COST]).to_numpy(dtype=np.float64),
+            c.WEEKS: rows.groupby(c.STEP)[c.DESTROYED].sum().reindex(steps).to_numpy(dtype=np.int64),
         }
     )
+
+
+def _wape(sums: pd.DataFrame, end: str = "") -> FloatArray:
+    sold = sums[c.ACTUAL_UNITS + end]
+    found: FloatArray = (sums[c.ABSOLUTE_ERROR + end] / sold.where(sold > 0)).to_numpy(dtype=np.float64)
+    return found
 
 
 def override_totals(override_value: pd.DataFrame, by: Sequence[str] = (c.AUTHOR,)) -> pd.DataFrame:

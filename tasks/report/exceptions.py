@@ -47,7 +47,7 @@ _TAKEN_BY = {
 }
 # The retailer's own rule: nothing to decide this week.
 _INTENDED = ("lifecycle rule",)
-_NOT_APPLIED = ("expired", "matches no target")
+_NO_TARGET = "matches no target"
 _DAYS_PER_WEEK = 7
 
 
@@ -203,7 +203,7 @@ def _stores(outputs: RunOutputs, language: Language) -> Iterator[tuple[object, .
 def _overrides(
     outputs: RunOutputs, facts: RunFacts, run: RunContext, language: Language
 ) -> Iterator[tuple[object, ...]]:
-    """Planners' overrides that were rejected, have expired or match no target."""
+    """Planners' overrides that were rejected or match no target."""
     rejected = outputs.quarantine[outputs.quarantine[c.TABLE].astype(str) == OVERRIDES.name]
     source = run.settings.sources.named().get(OVERRIDES.name)
     written = {} if source is None else source.columns
@@ -220,7 +220,7 @@ def _overrides(
         yield row(store, sku, category, reason)
     for given in facts.overrides:
         status = str(given[c.STATUS])
-        if status in _NOT_APPLIED:
+        if status == _NO_TARGET:
             reason = language("override {number}: {status}", number=given["number"], status=language.known(status))
             yield row(given.get(c.STORE_ID), given.get(c.SKU), given.get(c.CATEGORY), reason)
 

@@ -20,7 +20,7 @@ from tasks.app.data.company import Company
 from tasks.app.data.operations import effort_of
 from tasks.app.data.override_file import Edit, OverrideFile
 from tasks.app.data.overrides import AFTER, BEFORE, REJECTED, effect_of
-from tasks.app.data.performance import SEASONAL_NAIVE, backtest_by, backtest_overall, realized
+from tasks.app.data.performance import SEASONAL_NAIVE, backtest_by, backtest_overall
 from tasks.app.data.scenarios import Jobs, Scenario, compute, curve_scenarios
 from tasks.app.data.week import RunWeek
 from tests.flows import mini_company
@@ -177,4 +177,3 @@ def test_the_effort_of_a_run_is_in_its_manifest(week: RunWeek) -> None:
     effort = effort_of(week)
     assert {"ingest", "optimize"} <= {stage for stage, _ in effort.stages}
     assert dict(effort.packages)["pandas"] == pd.__version__
-    assert realized(week.lake) is None or realized(week.lake).weeks >= 0

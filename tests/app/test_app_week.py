@@ -65,7 +65,9 @@ def test_the_pages_show_the_published_numbers(published: Path) -> None:
     assert stock is not None
     own = stock[(stock[c.STORE_ID] == use.loc[0, c.STORE_ID]) & (stock[c.DATE] == use.loc[0, c.DATE])]
     assert use.loc[0, c.STOCK] in own[c.STOCK].tolist()
-    assert use[c.STORE_ID].is_unique
+    assert use.groupby(c.STORE_ID).size().tolist() == [7, 7, 7]
+    fullest = use.groupby(c.STORE_ID, sort=False)[c.SHARE].max().tolist()
+    assert fullest == sorted(fullest, reverse=True)
     assert (use[c.DATE] < pd.Timestamp(DAY) + pd.Timedelta(days=7)).all()
 
 

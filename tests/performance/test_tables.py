@@ -93,12 +93,18 @@ def test_a_lake_from_another_version_is_read(lake: Lake, tmp_path: Path) -> None
 
 
 def test_value_added_and_overrides_are_pooled_over_weeks() -> None:
-    rows = [("seasonal_naive", 5.0, 50.0, False), ("best_single", 4.0, 60.0, True), ("best_single", 3.0, 20.0, False)]
-    table = pd.DataFrame(rows, columns=[c.STEP, c.ABSOLUTE_ERROR, c.COST, c.DESTROYED]).assign(**{c.ACTUAL_UNITS: 10.0})
-    table = pd.concat([table.iloc[:1], table], ignore_index=True)
-    found = pooled_value_added(table)
+    rows = [
+        (6, "seasonal_naive", 5.0, 50.0, False),
+        (6, "best_single", 4.0, 60.0, True),
+        (13, "seasonal_naive", 5.0, 50.0, False),
+        (13, "best_single", 3.0, 20.0, False),
+        (20, "seasonal_naive", 9.0, 90.0, False),  # a week without the other step does not count for it
+    ]
+    table = pd.DataFrame(rows, columns=[c.AS_OF, c.STEP, c.ABSOLUTE_ERROR, c.COST, c.DESTROYED])
+    found = pooled_value_added(table.assign(**{c.ACTUAL_UNITS: 10.0}))
     assert found[c.STEP].tolist() == ["seasonal_naive", "best_single"]
     assert found.iloc[1][[c.WAPE_ADDED, c.COST_ADDED, c.WEEKS]].tolist() == pytest.approx([0.5 - 0.35, 100 - 80, 1])
+    assert found[c.COST].tolist() == [190.0, 80.0]
     effects = [("ana", 1, 5.0, True), ("ana", 1, -9.0, False), ("ben", 0, np.nan, False)]
     overrides = conform(pd.DataFrame(effects, columns=[c.AUTHOR, c.PAIRS, c.COST_ADDED, c.WON]), OVERRIDE_VALUE)
     totals = override_totals(overrides)

@@ -81,6 +81,13 @@ def test_accuracy_agrees_with_the_metrics_and_leaves_out_unknown_demand() -> Non
     assert (row[c.COVERAGE], row[c.COVERAGE_TARGET]) == (coverage(known, band, [0.1, 0.5, 0.9]), pytest.approx(0.8))
     place = rows[rows[c.LEVEL].eq("store") & rows[c.MODEL].eq("champion")]
     assert place[[c.STORE_ID, c.LAG, c.N]].to_numpy().tolist() == [["1", 0, 3], ["1", 1, 2], ["1", 2, 1]]
+    # Last year's sales have no quantiles; where they are unknown, the seasonal naive forecast counts.
+    naive = pd.concat([frame, frame.assign(**{c.MODEL: "seasonal_naive", c.CHAMPION: False})], ignore_index=True)
+    before = np.array([[2.0, 1.0], [np.nan, 8.0], [5.0, np.nan]])
+    rows = accuracy(ForecastGrid.of(naive), demand, 1, before)
+    row = rows[rows[c.MODEL].eq("last_year") & rows[c.LEVEL].eq("overall") & rows[c.LAG].eq(0)].iloc[0]
+    assert (row[c.N], row[c.WAPE]) == (5, wape(known, np.array([2.0, 3, 8, 5, 7])))
+    assert np.isnan([row[c.WQL], row[c.COVERAGE]]).all()
 
 
 def test_the_tracking_signal_is_over_weeks() -> None:

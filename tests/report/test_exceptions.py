@@ -121,7 +121,7 @@ def test_stores_over_capacity_count_on_the_paths_of_the_chosen_policy() -> None:
     assert table[c.REASON].tolist() == ["above the capacity of 100 in 1.5 periods of the horizon on average"]
 
 
-def test_rejected_and_expired_overrides_have_their_reason() -> None:
+def test_overrides_without_effect_have_their_reason() -> None:
     run = fake_run.context(
         sources={
             **{name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")},
@@ -133,14 +133,15 @@ def test_rejected_and_expired_overrides_have_their_reason() -> None:
     )
     given = outputs(None, quarantine=bad)
     overrides = [
-        {"number": 1, c.STORE_ID: "1", c.SKU: None, c.CATEGORY: None, c.STATUS: "expired"},
+        {"number": 1, c.STORE_ID: "1", c.SKU: None, c.CATEGORY: None, c.STATUS: "matches no target"},
         {"number": 2, c.STORE_ID: "1", c.SKU: None, c.CATEGORY: None, c.STATUS: "applied"},
+        {"number": 3, c.STORE_ID: "1", c.SKU: None, c.CATEGORY: None, c.STATUS: "expired"},
     ]
     table = found(given, run, overrides=overrides)
     assert set(table[c.KIND]) == {OVERRIDE}
     assert table[[c.STORE_ID, c.SKU, c.PRODUCT_NAME, c.REASON]].to_numpy().tolist() == [
         ["", "a", "Boot A", "row 3: value: no number"],
-        ["1", "", "", "override 1: expired"],
+        ["1", "", "", "override 1: matches no target"],
     ]
 
 

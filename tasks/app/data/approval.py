@@ -55,7 +55,7 @@ def differences(week: RunWeek, change: Change) -> pd.DataFrame:
     """
     rows = change.rows.astype({c.STORE_ID: str, c.SKU: str})
     keys = pd.MultiIndex.from_frame(week.pairs[[c.STORE_ID, c.SKU]].astype(str))
-    categories = pd.Series(week.pairs[c.CATEGORY].astype(str).to_numpy(), keys)
+    categories = pd.Series(week.pairs[c.CATEGORY].fillna("").astype(str).to_numpy(), keys)
     found = categories[~categories.index.duplicated()].reindex(pd.MultiIndex.from_frame(rows[[c.STORE_ID, c.SKU]]))
     money = (rows[CHANGE] * week.prices.reindex(rows[c.SKU]).to_numpy(dtype=float)).to_numpy(dtype=float)
     rows = rows.assign(**{c.CATEGORY: found.fillna("").to_numpy(), c.MONEY: money})

@@ -1,20 +1,22 @@
-"""Realized performance from the performance tables, and the accuracy of the backtest."""
+"""Realized performance from the performance tables, what changed, challengers, and the accuracy of the backtest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.performance import CHAMPION, OVERALL, STORE
+from schemas.performance import CATEGORY, CHAMPION, LAST_YEAR, OVERALL, STORE
 from tasks.app.data.week import UNREADABLE, RunWeek
 from tasks.performance.read import override_totals, pooled_value_added, read_table, rows_at
 from tasks.storage.lake import Lake
 
 WEEKS = 13
 SEASONAL_NAIVE = "seasonal_naive"
+WEEKLY_ERROR = "weekly_error"
 SERIES = "series"
 _LEVELS = (c.STORE_ID, c.CATEGORY)
 
@@ -24,20 +26,30 @@ class Realized:
     """What happened after the publications of the last weeks; tables without rows where nothing was evaluated.
 
     Attributes:
-        accuracy: one row per week and model at lag 1 over the network; the first week of each forecast.
-        service: one row per store over the known periods of the last weeks.
+        accuracy: one row per week and model over the network, for the first week of each forecast: absolute_error (of
+            single periods), weekly_error (absolute errors of the weeks of stores), error and actual_units.
+        stores: one row per store over the last weeks: service, and the errors of the published forecast and of last
+            year's sales.
         costs: one row per week and basis.
         value_added: one row per step.
         overrides: one row per author and reason.
-        weeks: number of evaluated weeks.
+        last_overrides: overrides of the last evaluated week that changed a target.
+        drift: comparisons of the last evaluation.
+        challengers: decisions of the last evaluation.
+        importance: share of each group of features, one row per week, level, category, tree model and group.
+        weeks: run dates of the evaluated weeks.
     """
 
     accuracy: pd.DataFrame
-    service: pd.DataFrame
+    stores: pd.DataFrame
     costs: pd.DataFrame
     value_added: pd.DataFrame
     overrides: pd.DataFrame
-    weeks: int
+    last_overrides: pd.DataFrame
+    drift: pd.DataFrame
+    challengers: pd.DataFrame
+    importance: pd.DataFrame
+    weeks: list[pd.Timestamp]
 
 
 def realized(lake: Lake, weeks: int = WEEKS) -> Realized | None:
@@ -46,27 +58,52 @@ def realized(lake: Lake, weeks: int = WEEKS) -> Realized | None:
         evaluated = read_table(lake, "evaluations", last=weeks)
         if evaluated.empty:
             return None
-        accuracy = rows_at(read_table(lake, "accuracy", last=weeks), OVERALL, **{c.LAG: 1})
+        accuracy = read_table(lake, "accuracy", last=weeks)
+        accuracy = accuracy[accuracy[c.LAG].eq(1) & accuracy[c.MODEL].isin((CHAMPION, SEASONAL_NAIVE, LAST_YEAR))]
+        by_store = rows_at(accuracy, STORE)
         service = rows_at(read_table(lake, "service", last=weeks), STORE, **{c.LAG: 1})
-        costs = rows_at(read_table(lake, "plan_costs", last=weeks), OVERALL)
         steps = rows_at(read_table(lake, "value_added", last=weeks), OVERALL)
         overrides = read_table(lake, "override_value", last=weeks)
+        importance = read_table(lake, "importance", last=weeks)
         return Realized(
-            accuracy=accuracy[accuracy[c.MODEL].isin((CHAMPION, SEASONAL_NAIVE))],
-            service=_by_store(service),
-            costs=costs,
+            accuracy=_by_week(rows_at(accuracy, OVERALL), by_store),
+            stores=_by_store(service).merge(_errors(by_store, [c.STORE_ID]), on=c.STORE_ID, how="left"),
+            costs=rows_at(read_table(lake, "plan_costs", last=weeks), OVERALL),
             value_added=pooled_value_added(steps) if len(steps) else steps,
             overrides=override_totals(overrides, (c.AUTHOR, c.REASON)) if len(overrides) else overrides,
-            weeks=int(evaluated[c.AS_OF].nunique()),
+            last_overrides=overrides[overrides[c.AS_OF].eq(evaluated[c.AS_OF].max()) & overrides[c.PAIRS].gt(0)],
+            drift=read_table(lake, "drift", last=1),
+            challengers=read_table(lake, "challengers", last=1),
+            importance=importance[importance[c.LEVEL].isin((OVERALL, CATEGORY))],
+            weeks=sorted(evaluated[c.AS_OF].unique()),
         )
     except UNREADABLE:  # tables of another version
         return None
 
 
+def _by_week(overall: pd.DataFrame, by_store: pd.DataFrame) -> pd.DataFrame:
+    """Errors of single periods, and of the weeks of stores, by run date and model."""
+    weekly = by_store.assign(**{WEEKLY_ERROR: by_store[c.ERROR].abs()})
+    sums = weekly.groupby([c.AS_OF, c.MODEL], as_index=False)[WEEKLY_ERROR].sum()
+    names = [c.AS_OF, c.MODEL, c.ACTUAL_UNITS, c.ABSOLUTE_ERROR, c.ERROR]
+    return overall[names].merge(sums, on=[c.AS_OF, c.MODEL], how="left").sort_values(c.AS_OF, ignore_index=True)
+
+
+def _errors(by_store: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Weekly error per unit sold of the published forecast and of last year's sales, and the bias, by key."""
+    weekly = by_store.assign(**{WEEKLY_ERROR: by_store[c.ERROR].abs()})
+    found: dict[str, Any] = {}
+    for model, name in ((CHAMPION, WEEKLY_ERROR), (LAST_YEAR, LAST_YEAR)):
+        sums = weekly[weekly[c.MODEL].eq(model)].groupby(keys)[[WEEKLY_ERROR, c.ERROR, c.ACTUAL_UNITS]].sum()
+        sold = sums[c.ACTUAL_UNITS].where(sums[c.ACTUAL_UNITS] > 0)
+        found[name] = sums[WEEKLY_ERROR] / sold
+        if model == CHAMPION:
+            found[c.BIAS] = sums[c.ERROR] / sold
+    return pd.DataFrame(found).rename_axis(keys).reset_index()
+
+
 def _by_store(service: pd.DataFrame) -> pd.DataFrame:
     """Sold and lost units, lost value, fill rate and last stock of each store."""
-    if service.empty:
-        return service
     ordered = service.sort_values(c.AS_OF, kind="stable")
     sums = ordered.groupby(c.STORE_ID)[[c.SOLD_UNITS, c.LOST_UNITS, c.LOST_VALUE]].sum()
     rest = ordered.groupby(c.STORE_ID).agg(

@@ -16,6 +16,7 @@ from tasks.storage.lake import RECORDS, Lake
 
 _INGEST, _FEATURES, _COMPARE, _OPTIMIZE = "ingest", "features", "compare", "optimize"
 _INPUTS, _TABLES, _FILES = "inputs", "tables", "files"
+_AS_OF = "as_of"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ def find_records(lake: Lake, manifest: Mapping[str, Any]) -> RunRecords:
     inputs = manifest.get(PLAN_INPUTS) or {}
     files = _files(manifest.get(_INPUTS) or [])
     ingest = next((one for one in _records(lake, _INGEST) if _files(one.get(_FILES) or []) == files), {})
-    features = next((one for one in _records(lake, _FEATURES) if _same(one, inputs, "sku_facts")), {})
+    # A backfill also builds the panel of a later date to judge its weeks; its SKU facts can be the same.
+    dated = (one for one in _records(lake, _FEATURES) if one.get(_AS_OF) in (None, manifest.get(_AS_OF)))
+    features = next((one for one in dated if _same(one, inputs, "sku_facts")), {})
     compare = next((one for one in _records(lake, _COMPARE) if _same(one, inputs, "forecast")), {})
     optimize = next((one for one in _records(lake, _OPTIMIZE) if one.get(_INPUTS) == inputs), {})
     panel = features.get("panel") or {}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from schemas import columns as c
 from schemas.records import TableRef
+from tasks.answers.why import override_lines
 from tasks.app.data.week import FORECAST, PAIR, UNREADABLE, RunWeek
 from tasks.report.reasons import reason_lines
 from tasks.storage.lake import Lake
@@ -144,7 +145,10 @@ def sku_view(week: RunWeek, store: str, sku: str) -> SkuView:
         own = explained[(explained[c.STORE_ID].astype(str) == store) & (explained[c.SKU].astype(str) == sku)]
         if len(own):
             try:
-                reasons = tuple(reason_lines(own.iloc[0].to_dict(), week.say))
+                given = week.manifest.get("overrides") or []
+                changed = week.outputs.overridden
+                more = [] if changed is None else override_lines(changed, given, store, sku, week.say)
+                reasons = (*reason_lines(own.iloc[0].to_dict(), week.say), *more)
             except UNREADABLE:  # the explanations of another version
                 reasons = ()
     deliveries = week.outputs.deliveries

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -104,27 +105,36 @@ def largest_losses(week: RunWeek, count: int = LOSSES_SHOWN) -> pd.DataFrame:
     """Return the SKUs that are expected to lose most money until the next deliveries.
 
     Returns:
-        sku, product_name, category, stores (number), units and money; the largest amount first.
+        sku, product_name, category, store_id (that loses most), stores (number), units and money; the largest amount
+        first.
     """
     found = week.figures.exceptions
-    short = found[found[c.KIND].isin((STOCK_OUT, CUT))]
+    short = found[found[c.KIND].isin((STOCK_OUT, CUT))].sort_values(c.MONEY, ascending=False, kind="stable")
+    short = short.assign(**{STORES: short[c.STORE_ID]})
     grouped = short.groupby(c.SKU, sort=True)
     sums = grouped.agg(
-        {c.PRODUCT_NAME: "first", c.CATEGORY: "first", c.STORE_ID: "nunique", c.UNITS: "sum", c.MONEY: "sum"}
-    ).rename(columns={c.STORE_ID: STORES})
+        {
+            c.PRODUCT_NAME: "first",
+            c.CATEGORY: "first",
+            c.STORE_ID: "first",
+            STORES: "nunique",
+            c.UNITS: "sum",
+            c.MONEY: "sum",
+        }
+    )
     return sums.sort_values([c.MONEY, c.UNITS], ascending=False, kind="stable").head(count).reset_index()
 
 
 def capacity_use(week: RunWeek, periods: int) -> pd.DataFrame:
-    """Return the fullest period of each store under the chosen policy, the fullest store first.
+    """Return how full each store is under the chosen policy, the fullest store first.
 
     Args:
         week: the run.
         periods: only the first periods of the horizon.
 
     Returns:
-        store_id, date, stock (expected units), capacity, share (stock / capacity) and over (probability of being over
-        capacity); stores with unlimited capacity are left out.
+        One row per store and period: store_id, date, stock (expected units), capacity, share (stock / capacity) and
+        over (probability of being over capacity); stores with unlimited capacity are left out.
     """
     stock, costs = week.outputs.stock_by_day, week.outputs.costs
     columns = [c.STORE_ID, c.DATE, c.STOCK, c.CAPACITY, c.SHARE, c.OVER]
@@ -135,5 +145,6 @@ def capacity_use(week: RunWeek, periods: int) -> pd.DataFrame:
     dates = pd.to_datetime(stock[c.DATE])
     rows = stock[stock[c.POLICY].isin(chosen) & (dates <= last) & (stock[c.CAPACITY] > 0)]
     rows = rows.assign(**{c.SHARE: rows[c.STOCK] / rows[c.CAPACITY], c.DATE: pd.to_datetime(rows[c.DATE])})
-    rows = rows.sort_values([c.OVER, c.SHARE, c.STORE_ID], ascending=[False, False, True], kind="stable")
-    return rows.drop_duplicates(c.STORE_ID)[columns].reset_index(drop=True)
+    fullest = rows.groupby(c.STORE_ID)[[c.OVER, c.SHARE]].transform("max")
+    order = np.lexsort((rows[c.DATE], rows[c.STORE_ID].astype(str), -fullest[c.SHARE], -fullest[c.OVER]))
+    return rows.iloc[order][columns].reset_index(drop=True)

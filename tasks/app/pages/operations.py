@@ -105,7 +105,8 @@ def _versions(context: AppContext, say: AppLanguage) -> Any:
         *("Run date", "#Version", "State", "Published", "By", "Approved by", "#Target units", "#Units to send"),
         *("Alarms", "Note"),
     )
-    marked = frozenset(i for i, row in enumerate(found[:VERSIONS_SHOWN]) if row["state"] == IN_FORCE)
+    in_force = frozenset(i for i, row in enumerate(found[:VERSIONS_SHOWN]) if row["state"] == IN_FORCE)
+    marked = in_force if len(in_force) < len(rows) else frozenset()
     note = say.first(VERSIONS_SHOWN, len(found), "restock publications")
     return ui.plain_table(Table(headers, rows, note=note, marked=marked), say("Nothing was published yet."))
 

@@ -22,6 +22,7 @@ from tasks.app.data.statuses import CHANGED, decide
 from tasks.app.data.week import RunWeek
 from tasks.app.language import AppLanguage
 from tasks.app.pages.frame import Query, of_run
+from tasks.publication.overrides import EXPIRED
 from tasks.report.formats import Table
 from tasks.report.language import message
 from tasks.report.week import Card
@@ -253,6 +254,10 @@ def _effect(effect: Effect, rows: list[Row], say: AppLanguage) -> Any:
         Card(say("Value to send"), say.money(effect.money, signed=True), say("against this run")),
         Card(say("Rejected rows"), say.number(rejected), "", red=rejected > 0),
     ]
+    # Expired rows say nothing about this run, and there are more of them every week.
+    every = zip(rows, effect.rows, strict=True)
+    listed = [(number, *pair) for number, pair in enumerate(every, start=1) if pair[1].status != EXPIRED]
+    expired = len(rows) - len(listed)
     lines = [
         (
             say.number(number),
@@ -263,10 +268,11 @@ def _effect(effect: Effect, rows: list[Row], say: AppLanguage) -> Any:
             say.signed(check.units),
             check.problem,
         )
-        for number, (row, check) in enumerate(zip(rows, effect.rows, strict=True), start=1)
+        for number, row, check in listed
     ]
     headers = say.headers("#Row", "Applies to", "Action", "Status", "#Pairs", "#Units", "Problem")
-    red = frozenset(number for number, check in enumerate(effect.rows) if check.problem)
+    red = frozenset(place for place, (_, _, check) in enumerate(listed) if check.problem)
+    note = say.counted(expired, "{count} override has expired.", "{count} overrides have expired.") if expired else ""
     moved = [
         (
             str(row[c.STORE_ID]), str(row[c.SKU]), say.number(row[BEFORE]), say.number(row[AFTER]),
@@ -280,7 +286,7 @@ def _effect(effect: Effect, rows: list[Row], say: AppLanguage) -> Any:
             html.H3(say("Effect on this run")),
             ui.cards(found),
             *[ui.alert(limit, say("Above a limit"), severity="warning") for limit in effect.limits[:10]],
-            ui.plain_table(Table(headers, lines, red=red)),
+            ui.plain_table(Table(headers, lines, red=red, note=note), note),
             html.H3(say("Targets that change")),
             ui.plain_table(
                 Table(changes, moved, note=say.first(PAIRS_SHOWN, len(effect.pairs), "replenishment.csv")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 from dash import Dash, Input, Output, State, dcc, html
 
 from schemas import columns as c
@@ -25,7 +26,11 @@ from tasks.report.week import Card
 PATH = "/"
 TITLE = message("This week")
 _GRID = "lines"
-FULLEST_SHOWN = 6
+FULLEST_SHOWN = 12
+_WEEKDAYS = (
+    *(message("Mon"), message("Tue"), message("Wed"), message("Thu")),
+    *(message("Fri"), message("Sat"), message("Sun")),
+)
 _TEXTS = [c.STORE_ID, c.SKU, c.PRODUCT_NAME, c.CATEGORY]
 
 
@@ -48,7 +53,8 @@ def layout(context: AppContext, _query: Query, chosen: WeekName, week: RunWeek) 
                     *_files(context, week, say),
                 ]
             ),
-            html.Div([_losses(week, say), _capacity(week, chosen.text, say)], className="two"),
+            _losses(week, chosen.text, say),
+            _capacity(week, chosen.text, say),
             html.H3(say("To send by store")),
             ui.plain_table(week.figures.stores_table, links=_store_links(week, chosen.text)),
             html.H3(say("To send by store and SKU")),
@@ -154,37 +160,54 @@ def _columns(week: RunWeek, say: AppLanguage) -> list[dict[str, Any]]:
     ]
 
 
-def _losses(week: RunWeek, say: AppLanguage) -> Any:
+def _losses(week: RunWeek, text: str, say: AppLanguage) -> Any:
+    records = largest_losses(week).to_dict("records")
     rows = [
         (
             str(row[c.SKU]), str(row[c.PRODUCT_NAME]), str(row[c.CATEGORY]), say.number(row[STORES]),
             say.quantity(row[c.UNITS]), say.money(row[c.MONEY]),
         )
-        for row in largest_losses(week).to_dict("records")
+        for row in records
     ]  # fmt: skip
     headers = say.headers("SKU", "Product", "Category", "#Stores", "#Units", "#Value")
-    text = say("All demand until the next deliveries is covered.")
-    return html.Div(
-        [html.H3(say("SKUs that are expected to lose most money")), ui.plain_table(Table(headers, rows), text)]
-    )
+    # The store with the largest loss says why.
+    links = {0: [ui.address("/series", week=text, store=row[c.STORE_ID], sku=row[c.SKU]) for row in records]}
+    empty = say("All demand until the next deliveries is covered.")
+    title = say("SKUs that are expected to lose most money until the next deliveries")
+    return html.Div([html.H3(title), ui.plain_table(Table(headers, rows), empty, links=links)])
 
 
 def _capacity(week: RunWeek, text: str, say: AppLanguage) -> Any:
+    """How full each store is expected to be on each day of the week."""
     settings = week.run.settings
-    found = capacity_use(week, min(settings.period.periods_per_week, settings.horizon)).head(FULLEST_SHOWN)
-    records = found.to_dict("records")
-    rows = [
-        (
-            str(row[c.STORE_ID]), say.day(row[c.DATE].date()), say.number(row[c.STOCK]), say.number(row[c.CAPACITY]),
-            say.percent(row[c.SHARE], 0), say.percent(row[c.OVER], 0),
-        )
-        for row in records
-    ]  # fmt: skip
-    red = frozenset(i for i, row in enumerate(records) if row[c.OVER] > SHARE_OF_PATHS)
-    headers = say.headers("Store", "Fullest day", "#Stock", "#Capacity", "#Used", "#Probability of over capacity")
-    links = {0: [ui.address("/series", week=text, store=row[0]) for row in rows]}
-    table = ui.plain_table(Table(headers, rows, red=red), say("No store has a capacity."), links=links)
-    return html.Div([html.H3(say("Fullest stores this week")), table])
+    found = capacity_use(week, min(settings.period.periods_per_week, settings.horizon))
+    stores = list(dict.fromkeys(found[c.STORE_ID].astype(str)))[:FULLEST_SHOWN]
+    dates = sorted(found[c.DATE].unique())
+    rows, red = [], set()
+    for number, store in enumerate(stores):
+        own = found[found[c.STORE_ID].astype(str) == store].set_index(c.DATE)
+        cells = []
+        for day in dates:
+            used = say.percent(own.loc[day, c.SHARE], 0)
+            over = float(own.loc[day, c.OVER])
+            if over > SHARE_OF_PATHS:
+                red.add(number)
+                used = say("{used} (over: {probability})", used=used, probability=say.percent(over, 0))
+            cells.append(used)
+        rows.append((store, say.number(own[c.CAPACITY].iloc[0]), *cells))
+    if settings.period.kind == "D":
+        names = [f"#{say.known(_WEEKDAYS[day.dayofweek])} {day.day}" for day in map(pd.Timestamp, dates)]
+    else:
+        names = [f"#{say.day(pd.Timestamp(day).date())}" for day in dates]
+    links = {0: [ui.address("/series", week=text, store=store) for store in stores]}
+    note = say(
+        "Expected stock as a share of the storage capacity. In brackets: the probability of being over capacity, where "
+        "it is above {limit}.",
+        limit=say.percent(SHARE_OF_PATHS, 0),
+    )
+    table = Table((*say.headers("Store", "#Capacity"), *names), rows, red=frozenset(red), note=note)
+    shown = ui.plain_table(table, say("No store has a capacity."), links=links)
+    return html.Div([html.H3(say("How full the stores are this week")), shown])
 
 
 def _sources(week: RunWeek, say: AppLanguage) -> Any:

@@ -60,24 +60,29 @@ def swapped_days(sales: pd.DataFrame) -> list[Alarm]:
 
 
 def dates_after_run(sales: pd.DataFrame, as_of: date) -> list[Alarm]:
-    """Return an alarm for a few sale lines that are dated well after the run date.
+    """Return an alarm for sale lines dated after the run date by mistake: a few lines, or lines of a few stores.
 
-    A backfill reads files with all sales up to today: many rows on every day after its run date are no mistake.
+    A backfill reads files with all sales up to today: many rows of most stores after its run date are no mistake.
     """
     later = sales.loc[sales[c.DATE] > pd.Timestamp(as_of), [c.DATE, c.STORE_ID, c.SKU]]
-    before = sales.loc[sales[c.DATE] < pd.Timestamp(as_of), c.DATE]
-    if later.empty or before.empty:
+    earlier = sales.loc[sales[c.DATE] < pd.Timestamp(as_of), [c.DATE, c.STORE_ID]]
+    if later.empty or earlier.empty:
         return []
+    before = earlier[c.DATE]
     usual = len(before) / max((before.max() - before.min()).days + 1, 1)
     span = (later[c.DATE].max() - pd.Timestamp(as_of)).days
-    if len(later) >= LIMITS.few_rows * usual * span:
+    selling = earlier.loc[before >= before.max() - pd.Timedelta(days=LIMITS.recent_days), c.STORE_ID].unique()
+    few_stores = np.isin(selling, later[c.STORE_ID].unique()).mean() < LIMITS.few_stores
+    if len(later) >= LIMITS.few_rows * usual * span and not few_stores:
         return []
+    stores = sorted(later[c.STORE_ID].astype(str).unique())
     return [
         raise_alarm(
             "dates_after_run",
-            f"sales: {numbered(len(later), '# row[s] [is|are]')} dated after the run date {as_of}, up to "
+            f"sales: {numbered(len(later), '# row[s]')} of {first_few(stores)} "
+            f"{numbered(len(later), '[is|are]')} dated after the run date {as_of}, up to "
             f"{later[c.DATE].max().date()}; they are not read. Correct their dates in the source",
-            stores=sorted(later[c.STORE_ID].astype(str).unique()),
+            stores=stores,
             skus=sorted(later[c.SKU].astype(str).unique()),
             dates=(later[c.DATE].min().date(), later[c.DATE].max().date()),
             count=len(later),

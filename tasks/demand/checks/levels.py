@@ -1,7 +1,8 @@
-"""Alarms on levels: another unit of measure for a whole brand, and many SKUs that vanish on one date."""
+"""Alarms on levels: another unit of measure for a whole brand or one SKU, and gaps of SKUs in single stores."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,13 +16,16 @@ from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.sales import weighted_count
 
 if TYPE_CHECKING:
-    from tasks.demand.cleaning.exposure import StorePeriods
     from tasks.demand.cleaning.prepared import Prepared
     from tasks.demand.cleaning.sales import SaleCells
 
 # Periods before and after a date whose units per store, SKU and period are compared.
 _AROUND = {"D": 14, "W": 8, "MS": 3}
 _SHORT = 3
+# Factors of quantities and prices that differ by less than this are alike; almost all quantities of a SKU.
+_SIMILAR, _MOST = 1.5, 0.95
+# SKUs that are compared at a time.
+_PART = 1000
 _GROUPS = (c.BRAND, c.FAMILY)
 
 
@@ -34,25 +38,107 @@ def changed_units(prepared: Prepared) -> list[Alarm]:
     cells = prepared.cells
     group, names = _groups(prepared)
     by_brand = _sudden_changes(cells, group[cells.pair_sku[cells.cell_pair]], names, "")
-    return by_brand or _sudden_changes(cells, cells.cell_store, cells.stores, "store ", LIMITS.fewest_skus)
+    by_store = by_brand or _sudden_changes(cells, cells.cell_store, cells.stores, "store ", LIMITS.fewest_skus)
+    reported = {sku for alarm in prepared.alarms if alarm.name == "price_per_unit_jumps" for sku in alarm.skus}
+    return by_store or _sku_unit_changes(cells, reported)
+
+
+def _sku_unit_changes(cells: SaleCells, reported: set[str]) -> list[Alarm]:
+    """Return an alarm for single SKUs whose units change by a large factor between two periods.
+
+    Demand of one SKU can jump by itself, so another unit of measure needs one of two signs: its price per unit changes
+    by the same factor in the other direction, or its quantities are multiples of a number from then on (boxes that are
+    counted in pieces) and were not before.
+    """
+    sku = cells.pair_sku[cells.cell_pair]
+    width = _AROUND[cells.frequency.kind]
+    many = np.bincount(sku, minlength=len(cells.skus)) >= 2 * LIMITS.fewest_lines
+    many &= ~np.isin(cells.skus.astype(str), list(reported))
+    found = []
+    for row, at in _jumps_in_parts(cells, sku, np.flatnonzero(many)):
+        near = (sku == row) & (cells.units > 0) & (np.abs(cells.cell_period - at + 0.5) < width)
+        after = near & (cells.cell_period >= at)
+        before = near & ~after
+        factor = float(cells.units[after].mean() / cells.units[before].mean())
+        if _price_follows(cells, before, after, factor) or _multiples(cells.units[before], cells.units[after], factor):
+            found.append((cells.skus[row], at, factor))
+    if not found:
+        return []
+    named = [
+        f"{sku} {_times(factor)} per store and period from {cells.periods[at].date()} on" for sku, at, factor in found
+    ]
+    return [
+        raise_alarm(
+            "sku_unit_change",
+            f"sales: {numbered(len(found), '# SKU[s] [sells|sell]')} in another unit of measure than before, by their "
+            f"quantities and prices: {first_few(named)}. Convert the quantities to one unit",
+            skus=[sku for sku, _, _ in found],
+            dates=(cells.periods[min(at for _, at, _ in found)].date(), cells.periods[cells.cell_period.max()].date()),
+            count=len(found),
+        )
+    ]
+
+
+def _price_follows(cells: SaleCells, before: np.ndarray, after: np.ndarray, factor: float) -> bool:
+    """Whether the price per unit falls as the units rise, or the other way round, by about the same factor."""
+    prices = []
+    for part in (before, after):
+        priced = part & (cells.priced_units > 0) & (cells.priced_amount > 0)
+        if priced.sum() < _SHORT:
+            return False
+        prices.append(float(np.median(cells.priced_amount[priced] / cells.priced_units[priced])))
+    change = prices[0] / prices[1]
+    return max(change, 1 / change) >= LIMITS.units_jump and 1 / _SIMILAR <= factor / change <= _SIMILAR
+
+
+def _multiples(before: FloatArray, after: FloatArray, factor: float) -> bool:
+    """Whether almost all quantities after a date are multiples of a number near the factor, and those before are not.
+
+    >>> _multiples(np.array([1.0, 2, 1, 3]), np.array([12.0, 24, 12, 36]), 12.0)
+    True
+    >>> _multiples(np.array([1.0, 2, 1, 3]), np.array([12.0, 19, 11, 36]), 11.0)
+    False
+    """
+    for number in range(int(LIMITS.units_jump), int(factor * _SIMILAR) + 1):
+        if number * _SIMILAR < factor:
+            continue
+        if (after % number == 0).mean() >= _MOST and (before % number == 0).mean() < 1 - LIMITS.units_skus:
+            return True
+    return False
+
+
+def _jumps(cells: SaleCells, of_cell: IndexArray, size: int, chosen: np.ndarray | None = None) -> list[tuple[int, int]]:
+    """Groups of cells whose units per cell change suddenly by a large factor, and the period of the change."""
+    sold = cells.units > 0 if chosen is None else chosen & (cells.units > 0)
+    key = (of_cell * cells.history + cells.cell_period)[sold]
+    units = weighted_count(key, cells.units[sold], size, cells.history)
+    count = weighted_count(key, np.ones(len(key)), size, cells.history)
+    change = np.abs(_change(units, count, _AROUND[cells.frequency.kind], LIMITS.fewest_lines))
+    at = np.where(np.isfinite(change), change, -1.0).argmax(axis=1)
+    rows = np.flatnonzero(change[np.arange(size), at] >= np.log(LIMITS.units_jump))
+    return [(int(row), int(at[row])) for row in rows]
+
+
+def _jumps_in_parts(cells: SaleCells, of_cell: IndexArray, groups: IndexArray) -> Iterator[tuple[int, int]]:
+    """The same for the chosen groups, a part at a time: a wide catalogue has tens of thousands of SKUs."""
+    for start in range(0, len(groups), _PART):
+        part = groups[start : start + _PART]
+        place = np.full(int(of_cell.max()) + 1, -1)
+        place[part] = np.arange(len(part))
+        chosen = place[of_cell] >= 0
+        for row, at in _jumps(cells, place[of_cell], len(part), chosen):
+            yield int(part[row]), at
 
 
 def _sudden_changes(
     cells: SaleCells, of_cell: IndexArray, names: np.ndarray, what: str, fewest: int = 1
 ) -> list[Alarm]:
-    sold = cells.units > 0
-    shape = (len(names), cells.history)
-    key = (of_cell * cells.history + cells.cell_period)[sold]
-    units = weighted_count(key, cells.units[sold], *shape)
-    count = weighted_count(key, np.ones(len(key)), *shape)
     width = _AROUND[cells.frequency.kind]
-    change = np.abs(_change(units, count, width, LIMITS.fewest_lines))
-    at = np.where(np.isfinite(change), change, -1.0).argmax(axis=1)
     found = []
-    for row in np.flatnonzero(change[np.arange(len(at)), at] >= np.log(LIMITS.units_jump)):
-        changed = _changed_skus(cells, of_cell == row, int(at[row]), width)
+    for row, at in _jumps(cells, of_cell, len(names)):
+        changed = _changed_skus(cells, of_cell == row, at, width)
         if changed is not None and len(changed[0]) >= fewest:
-            found.append(_unit_alarm(cells, f"{what}{names[row]}", int(at[row]), *changed))
+            found.append(_unit_alarm(cells, f"{what}{names[row]}", at, *changed))
     return found
 
 
@@ -82,45 +168,6 @@ def huge_lines(sales: pd.DataFrame) -> list[Alarm]:
             skus=sorted(rows[c.SKU].astype(str).unique()),
             dates=(rows[c.DATE].min().date(), rows[c.DATE].max().date()),
             count=len(rows),
-        )
-    ]
-
-
-def vanished_skus(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
-    """Return an alarm if many SKUs that sold regularly have no row any more from the same date on."""
-    cells = prepared.cells
-    end = int(cells.cell_period.max()) + 1
-    sku = cells.pair_sku[cells.cell_pair]
-    is_open = ~stores.ended[cells.cell_store]
-    present = np.zeros((len(cells.skus), end), dtype=bool)
-    present[sku[is_open], cells.cell_period[is_open]] = True
-    last = end - 1 - present[:, ::-1].argmax(axis=1)
-    first = np.maximum(present.argmax(axis=1), last - LIMITS.window[cells.frequency.kind])
-    run = np.concatenate([np.zeros((len(present), 1)), present.cumsum(axis=1)], axis=1)
-    rows = np.arange(len(present))
-    rate = (run[rows, last + 1] - run[rows, first]) / (last + 1 - first)
-    silent = end - 1 - last
-    gone = present.any(axis=1) & (silent >= LIMITS.vanished_periods[cells.frequency.kind])
-    gone &= (1 - np.minimum(rate, 0.97)) ** silent < LIMITS.pattern_chance
-    if gone.sum() < LIMITS.fewest_skus:
-        return []
-    dates, counts = np.unique(last[gone], return_counts=True)
-    date = int(dates[counts.argmax()])
-    together = gone & (last == date)
-    active = present.any(axis=1) & (last >= date)
-    if together.sum() < max(LIMITS.fewest_skus, LIMITS.vanished_share * active.sum()):
-        return []
-    began = int((present.any(axis=1) & (np.abs(present.argmax(axis=1) - date - 1) <= 1)).sum())
-    skus = cells.skus[together]
-    return [
-        raise_alarm(
-            "skus_vanished",
-            f"sales: {len(skus):,} of {int(active.sum()):,} SKUs ({first_few(list(skus))}) sold regularly and have no "
-            f"row after {cells.periods[date].date()}; {numbered(began, '# SKU[s]')} began then. If their codes "
-            "changed, name the old ones in products.replaces; if rows are missing, deliver them",
-            skus=skus,
-            dates=(cells.periods[date].date(), cells.periods[end - 1].date()),
-            count=len(skus),
         )
     ]
 
@@ -210,14 +257,22 @@ def _changed_skus(cells: SaleCells, chosen: np.ndarray, at: int, width: int) -> 
 
 
 def _unit_alarm(cells: SaleCells, name: str, at: int, skus: np.ndarray, factor: float) -> Alarm:
-    text = f"{factor:.3g} times as much" if factor > 1 else f"a {1 / factor:.3g}th"
     day = cells.periods[at].date()
     return raise_alarm(
         "unit_change",
         f"sales: from {day} on, {numbered(len(skus), '# SKU[s]')} of {name} ({first_few(list(skus))}) "
-        f"{numbered(len(skus), 'sell[s|]')} {text} per store, SKU and period than before, all at once: another unit "
-        f"of measure? Convert the quantities to one unit",
+        f"{numbered(len(skus), 'sell[s|]')} {_times(factor)} per store, SKU and period than before, all at once: "
+        f"another unit of measure? Convert the quantities to one unit",
         skus=skus,
         dates=(day, cells.periods[int(cells.cell_period.max())].date()),
         count=len(skus),
     )
+
+
+def _times(factor: float) -> str:
+    """Words for a factor.
+
+    >>> _times(12.0), _times(0.1)
+    ('12 times as much', 'a 10th')
+    """
+    return f"{factor:.3g} times as much" if factor > 1 else f"a {1 / factor:.0f}th"

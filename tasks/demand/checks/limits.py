@@ -41,6 +41,8 @@ class CheckLimits:
         isolated_days: rows that are separated from all others by more than this many days are left out ...
         isolated_share: ... if they are less than this fraction of all rows.
         few_rows: rows after the run date are mistakes if they are fewer than this fraction of the usual rows a day.
+        few_stores: so are rows of less than this fraction of the stores that sold in the last recent_days before it.
+        recent_days: days before the last sale in which a store that is open has sales.
         void_days: days within which a large line is canceled by a line of the same size.
         void_line: a line that is canceled on its own date has at least this multiple of its SKU's median line; a
             smaller negative line is a return.
@@ -89,6 +91,8 @@ class CheckLimits:
     isolated_days: int = 365
     isolated_share: float = 0.01
     few_rows: float = 0.1
+    few_stores: float = 0.5
+    recent_days: int = 28
     void_days: int = 7
     void_line: float = 2.0
     large_line: float = 10.0

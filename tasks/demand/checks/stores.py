@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _WEEKDAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 _NAMED = 5
+# Days of a year; a store whose last sales are that far from the others', or almost, may have dates of a wrong year.
+_YEAR, _NEAR = 365, 7
 
 
 def store_alarms(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
@@ -71,11 +73,19 @@ def _ended(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
     ended = np.flatnonzero(stores.ended)
     named = [f"{cells.stores[at]} (last sales {cells.periods[last[at]].date()})" for at in ended[:_NAMED]]
     more = "" if len(ended) <= _NAMED else f" and {len(ended) - _NAMED:,} more"
+    away = (cells.periods[cells.cell_period.max()] - cells.periods[last[ended]]).days
+    shifted = cells.stores[ended[np.abs(away - _YEAR) <= _NEAR]]
+    year = (
+        f". The sales of {', '.join(map(str, shifted[:_NAMED]))} end a year before those of the other stores: is the "
+        "year of their dates wrong?"
+        if len(shifted)
+        else ""
+    )
     return [
         raise_alarm(
             "store_closed",
             f"{numbered(len(ended), '# store[s] count[s|]')} as closed for good: {', '.join(named)}{more}. Sales of "
-            "these stores are history, and they get no target. If they are open, deliver their sales",
+            f"these stores are history, and they get no target. If they are open, deliver their sales{year}",
             stores=cells.stores[ended],
             dates=(cells.periods[last[ended].min()].date(), cells.periods[last[ended].max()].date()),
             count=len(ended),

@@ -14,9 +14,10 @@ from schemas.panel import IndexArray
 from tasks.demand.axis import Axis
 from tasks.demand.checks.contradictions import contradicted_availability, contradicted_calendar
 from tasks.demand.checks.dates import coarse_dates, swapped_days
-from tasks.demand.checks.levels import changed_units, huge_lines, local_gap_alarm, vanished_skus
+from tasks.demand.checks.levels import changed_units, huge_lines, local_gap_alarm
 from tasks.demand.checks.stock import stock_alarms
 from tasks.demand.checks.stores import store_alarms
+from tasks.demand.checks.vanished import vanished_skus
 from tasks.demand.cleaning.exposure import StorePeriods
 from tasks.demand.cleaning.prepared import Prepared
 
@@ -41,7 +42,7 @@ def table_alarms(prepared: Prepared, stores: StorePeriods, local: IndexArray) ->
         *contradicted_availability(prepared),
         *huge_lines(prepared.tables["sales"]),
         *changed_units(prepared),
-        *vanished_skus(prepared, stores),
+        *vanished_skus(prepared, stores, local),
         *stock_alarms(prepared),
         *_unknown_categories(prepared),
         *(raise_alarm("calendar_incomplete", text) for text in prepared.calendar.warnings),

@@ -238,6 +238,15 @@ def test_a_few_rows_in_the_future_are_named_and_a_backfill_is_no_mistake(tables,
     assert names(tables, as_of=date(2024, 6, 3)) == []
 
 
+def test_the_dates_of_one_store_in_another_year_are_named(tables, build):
+    sales = tables["sales"]
+    for years, name, words in ((1, "dates_after_run", "of s1"), (-1, "store_closed", "s1 end a year before")):
+        dates = sales[c.DATE].mask(sales[c.STORE_ID].eq("s1"), sales[c.DATE] + pd.DateOffset(years=years))
+        (alarm,) = build(sales_of(tables, sales.assign(**{c.DATE: dates}))).alarms
+        assert (alarm.name, alarm.stores) == (name, ["s1"])
+        assert words in alarm.message
+
+
 def swapped(day):
     return day if day.day > 12 else day.replace(month=day.day, day=day.month)
 
@@ -263,7 +272,19 @@ def test_a_brand_in_another_unit_from_one_day_on(tables, names):
         assert "unit_change" in names(sales_of(tables, changed), cleaning={"drop_outliers": False})
     one = brand & sales[c.SKU].eq("k1")
     changed = sales.assign(**{c.UNITS: sales[c.UNITS].mask(one, sales[c.UNITS] * 12)})
-    assert "unit_change" not in names(sales_of(tables, changed), cleaning={"drop_outliers": False})
+    assert names(sales_of(tables, changed), cleaning={"drop_outliers": False}) == ["sku_unit_change"]
+
+
+@pytest.mark.parametrize("first", ["2024-03-10", "2024-06-25"])
+def test_one_sku_in_another_unit_needs_a_sign_of_it(first, tables, build):
+    sales = tables["sales"]
+    one, units = sales[c.SKU].eq("k2") & sales[c.DATE].ge(first), sales[c.UNITS]
+    pieces = units.mask(one, units * 12)
+    (alarm,) = build(sales_of(tables, sales.assign(**{c.UNITS: pieces}))).alarms
+    assert (alarm.name, alarm.skus, str(alarm.date_from)) == ("sku_unit_change", ["k2"], first)
+    # Demand that is twelve times as high comes in any quantity, and at the usual price.
+    busy = units.mask(one, units * 12 + np.arange(len(units)) % 5)
+    assert build(sales_of(tables, sales.assign(**{c.UNITS: busy, c.NET_AMOUNT: busy * 20.0}))).alarms == []
 
 
 def test_lines_in_boxes_become_pieces(tables, build):
@@ -290,6 +311,19 @@ def test_many_skus_that_vanish_on_one_date(names):
     sales = tables["sales"]
     gone = sales[c.SKU].isin([f"k{at}" for at in range(5, 12)]) & sales[c.DATE].ge("2024-06-01")
     assert names(sales_of(tables, sales[~gone])) == ["skus_vanished"]
+
+
+def test_many_skus_that_vanish_in_one_store_while_the_others_sell_them(build):
+    tables = chain(skus=12)
+    sales = tables["sales"]
+    gone = (
+        sales[c.STORE_ID].eq("s1") & sales[c.SKU].isin([f"k{at}" for at in range(6)]) & sales[c.DATE].ge("2024-06-10")
+    )
+    (alarm,) = build(sales_of(tables, sales[~gone])).alarms
+    assert (alarm.name, alarm.stores, alarm.count) == ("skus_vanished", ["s1"], 6)
+    assert "s1: 6 of 12 SKUs (k0, k1, k2, ... (6 in all)) after 2024-06-09" in alarm.message
+    marked = sales[gone][[c.DATE, c.STORE_ID, c.SKU]].assign(**{c.IN_STOCK: False})
+    assert build({**sales_of(tables, sales[~gone]), "availability": marked}).alarms == []
 
 
 # Bundles

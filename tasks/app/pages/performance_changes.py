@@ -1,0 +1,148 @@
+"""Parts of the page *Performance*: what changed in the data, challengers, and what drives the forecasts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from dash import html
+
+from schemas import columns as c
+from schemas.performance import CATEGORY, OVERALL, Decision
+from tasks.app import ui
+from tasks.app.charts import COLORS, figure, graph
+from tasks.app.language import AppLanguage
+from tasks.report.formats import Table
+from tasks.report.language import message
+
+ROWS_SHOWN = 12
+_CHART_PIXELS = 240
+_PALETTE = ("live", "fold", "visits", "sales", "muted", "red")
+_FEATURES = {
+    "units": message("units sold per series"),
+    "zero_share": message("share of periods without sales"),
+    "price": message("price"),
+    "promoted_share": message("share of SKUs in promotion"),
+    "new_series": message("series that are new"),
+    "vanished_series": message("series that stopped selling"),
+    "new_stores": message("stores that are new"),
+    "vanished_stores": message("stores that stopped selling"),
+    "planned_promotions": message("planned promotions"),
+    "forecast_error": message("forecast error"),
+    "forecast_bias": message("forecast bias"),
+}
+_WINDOWS = {
+    "training": message("all earlier data"),
+    "last_year": message("the same weeks of last year"),
+    "expected": message("what the forecasts imply"),
+}
+_DECISIONS = {
+    Decision.PROMOTE: message("better: put it in force with restock promote"),
+    Decision.KEEP: message("worse: keep the present models"),
+    Decision.UNDECIDED: message("not decided yet"),
+}
+_MEASURES = {c.WAPE: message("forecast error"), c.COST: message("cost of lost sales and stock")}
+_DRIVERS = {
+    "level": message("level of sales"),
+    "season": message("season"),
+    "calendar": message("calendar"),
+    "promotions": message("promotions"),
+    "price": message("price"),
+    "stock": message("stock"),
+    "store and product": message("store and product"),
+}
+
+
+def drift(found: pd.DataFrame, say: AppLanguage) -> list[Any]:
+    """Return the findings of drift of the last evaluation; one line per input and store."""
+    if found.empty:
+        return []
+    day = say.day(pd.Timestamp(found[c.AS_OF].iloc[0]).date())
+    drifted = found[found[c.DRIFTED].astype(bool)]
+    # One input can be found by two tests: the change of the mean says more than a distance of distributions.
+    keys = [c.LEVEL, c.STORE_ID, c.FEATURE, c.WINDOW]
+    shown = drifted.sort_values([*keys, c.TEST]).drop_duplicates(keys).head(ROWS_SHOWN)
+    rows = [
+        (
+            say.known(_FEATURES.get(str(row[c.FEATURE]), str(row[c.FEATURE]))),
+            str(row[c.STORE_ID]) or say("all stores"),
+            say.known(_WINDOWS.get(str(row[c.WINDOW]), str(row[c.WINDOW]))),
+            *_size(row, say),
+        )
+        for row in shown.to_dict("records")
+    ]
+    headers = say.headers("Input", "Store", "Compared with", "#Change", "#Limit")
+    note = say("Restock reports a change once, and a schedule made by make serve then trains the models again.")
+    text = say("No input changed beyond the limits, and the errors are as large as the forecasts imply.")
+    return [
+        html.H3(say("What changed in the data by {date}", date=day)),
+        ui.plain_table(Table(headers, rows, note=note if rows else ""), text),
+    ]
+
+
+def _size(row: dict[Any, Any], say: AppLanguage) -> tuple[str, str]:
+    limit, statistic = float(row[c.LIMIT_VALUE]), float(row[c.STATISTIC])
+    if row[c.TEST] == "change":
+        return say.percent(statistic, 0, signed=True), say.percent(limit, 0)
+    if row[c.TEST] == "set":
+        share = say.percent(row[c.EFFECT], 0)
+        return say("{count} ({share})", count=say.number(statistic), share=share), say.percent(limit, 0)
+    if row[c.TEST] == "ks":
+        return say("distribution, distance {size}", size=say.number(statistic, 2)), say.number(limit, 2)
+    return say("{change} on usual", change=say.percent(row[c.EFFECT], 0, signed=True)), ""
+
+
+def challengers(found: pd.DataFrame, say: AppLanguage) -> list[Any]:
+    """Return the decision on each challenger, and the evidence by measure."""
+    if found.empty:
+        text = say(
+            "No challenger was compared. With the setting challenger, other models or settings forecast each week "
+            "without effect on the file, and this page says whether they are better."
+        )
+        return [html.H3(say("Champion and challenger")), html.P(text, className="note")]
+    decisions = found[found[c.MEASURE].eq("decision")].set_index(c.CHALLENGER)[c.DECISION]
+    rows = [
+        (
+            str(row[c.CHALLENGER]),
+            say.known(_MEASURES.get(str(row[c.MEASURE]), str(row[c.MEASURE]))),
+            say.number(row[c.WEEKS]),
+            say.percent(row[c.DIFFERENCE], signed=True),
+            say.number(row[c.EVIDENCE_FOR], 1),
+            say.number(row[c.EVIDENCE_AGAINST], 1),
+            say.number(2 / row[c.ERROR_RATE]),
+            say.known(_DECISIONS.get(decisions.get(row[c.CHALLENGER]), "")),
+        )
+        for row in found[~found[c.MEASURE].eq("decision")].to_dict("records")
+    ]
+    headers = say.headers("Challenger", "Measure", "#Weeks", "#Better by", "#Evidence for", "#Evidence against")
+    headers = (*headers, *say.headers("#Evidence needed", "Decision"))
+    return [html.H3(say("Champion and challenger")), ui.plain_table(Table(headers, rows))]
+
+
+def importance(found: pd.DataFrame, say: AppLanguage) -> list[Any]:
+    """Return what drives the forecasts of the tree models: over time for all series, and by category."""
+    if found.empty:
+        return []
+    model = str(found[c.MODEL].iloc[-1])
+    own = found[found[c.MODEL].eq(model)]
+    overall = own[own[c.LEVEL].eq(OVERALL)]
+    last = own[own[c.LEVEL].eq(CATEGORY) & own[c.AS_OF].eq(own[c.AS_OF].max())]
+    groups = list(overall.groupby(c.GROUP)[c.SHARE].mean().sort_values(ascending=False).index)
+    names = {group: say.known(_DRIVERS.get(str(group), str(group))) for group in groups}
+    drawn = figure(say, "")
+    for group, color in zip(groups, [*_PALETTE, *["line"] * len(groups)], strict=False):
+        part = overall[overall[c.GROUP].eq(group)]
+        days = [f"{day:%Y-%m-%d}" for day in part[c.AS_OF]]
+        drawn.add_bar(x=days, y=part[c.SHARE], name=names[group], marker_color=COLORS.get(color))
+    drawn.update_layout(barmode="stack", xaxis={"type": "category"}, yaxis={"tickformat": ".0%", "range": [0, 1]})
+    shares = last.pivot_table(index=c.CATEGORY, columns=c.GROUP, values=c.SHARE).reindex(columns=groups)
+    size = last.groupby(c.CATEGORY)[c.UNITS].sum().sort_values(ascending=False)
+    rows = [(str(name), *(say.percent(value, 0) for value in shares.loc[name])) for name in size.index[:ROWS_SHOWN]]
+    headers = (*say.headers("Category"), *(f"#{names[group]}" for group in groups))
+    note = say.first(ROWS_SHOWN, len(size), "performance/importance")
+    return [
+        html.H3(say("What drives the forecasts of {model}", model=model)),
+        html.P(say("Share of each group of inputs in the size of the forecasts, by run."), className="note"),
+        graph(drawn, _CHART_PIXELS),
+        ui.plain_table(Table(headers, rows, note=note)),
+    ]

@@ -1,0 +1,153 @@
+"""Alarm on many SKUs that have no row any more from one date on, everywhere or in one store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import first_few, numbered
+from schemas.panel import BoolArray, IndexArray
+from tasks.demand.checks.limits import LIMITS
+from tasks.demand.cleaning.exposure import out_of_stock
+
+if TYPE_CHECKING:
+    from tasks.demand.cleaning.exposure import StorePeriods
+    from tasks.demand.cleaning.prepared import Prepared
+
+# Share of their earlier rows that a SKU must still have in the other stores.
+_STILL_SOLD = 0.5
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of SKUs, or of SKUs in a store: first and last period, and which stopped although they sold regularly."""
+
+    first: IndexArray
+    last: IndexArray
+    gone: BoolArray
+
+    @classmethod
+    def of(cls, key: IndexArray, period: IndexArray, size: int, end: int, kind: str) -> _Rows:
+        """Look at the periods with a row of each key."""
+        key, period = np.divmod(np.unique(key * end + period), end)
+        first, last = np.full(size, end), np.full(size, -1)
+        np.minimum.at(first, key, period)
+        np.maximum.at(last, key, period)
+        low = np.maximum(first, last - LIMITS.window[kind])
+        rate = np.bincount(key[period >= low[key]], minlength=size) / np.maximum(last + 1 - low, 1)
+        silent = end - 1 - last
+        gone = (last >= 0) & (silent >= LIMITS.vanished_periods[kind])
+        return cls(first, last, gone & ((1 - np.minimum(rate, 0.97)) ** silent < LIMITS.pattern_chance))
+
+
+def vanished_skus(prepared: Prepared, stores: StorePeriods, local: IndexArray) -> list[Alarm]:
+    """Return an alarm if many SKUs that sold regularly have no row any more from the same date on.
+
+    Either the SKUs have no row in any store, or one store has no row of SKUs that other stores still sell.
+
+    Args:
+        prepared: corrected and summed tables.
+        stores: what is known of each store and period.
+        local: periods of gaps of one SKU in one store that count as unknown, ``pair * T + period``.
+    """
+    return _everywhere(prepared, stores) or _in_stores(prepared, stores, local)
+
+
+def _everywhere(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
+    cells = prepared.cells
+    end = int(cells.cell_period.max()) + 1
+    is_open = ~stores.ended[cells.cell_store]
+    sku = cells.pair_sku[cells.cell_pair][is_open]
+    rows = _Rows.of(sku, cells.cell_period[is_open], len(cells.skus), end, cells.frequency.kind)
+    if rows.gone.sum() < LIMITS.fewest_skus:
+        return []
+    dates, counts = np.unique(rows.last[rows.gone], return_counts=True)
+    date = int(dates[counts.argmax()])
+    together = rows.gone & (rows.last == date)
+    active = int((rows.last >= date).sum())
+    if together.sum() < max(LIMITS.fewest_skus, LIMITS.vanished_share * active):
+        return []
+    began = int(((rows.last >= 0) & (np.abs(rows.first - date - 1) <= 1)).sum())
+    skus = cells.skus[together]
+    return [
+        raise_alarm(
+            "skus_vanished",
+            f"sales: {len(skus):,} of {active:,} SKUs ({first_few(list(skus))}) sold regularly and have no "
+            f"row after {cells.periods[date].date()}; {numbered(began, '# SKU[s]')} began then. If their codes "
+            "changed, name the old ones in products.replaces; if rows are missing, deliver them",
+            skus=skus,
+            dates=(cells.periods[date].date(), cells.periods[end - 1].date()),
+            count=len(skus),
+        )
+    ]
+
+
+def _in_stores(prepared: Prepared, stores: StorePeriods, local: IndexArray) -> list[Alarm]:
+    """One alarm for all stores in which many SKUs vanished within a few periods; known stock-outs do not count."""
+    cells = prepared.cells
+    end, kind = int(cells.cell_period.max()) + 1, cells.frequency.kind
+    rows = _Rows.of(cells.cell_pair, cells.cell_period, len(cells.pair_store), end, kind)
+    silent = stores.silent[:, end - 1] | stores.ended
+    gone = rows.gone & ~silent[cells.pair_store]
+    if gone.sum() < LIMITS.fewest_skus:
+        return []
+    unknown = np.concatenate([local, out_of_stock(prepared.tables.get("availability"), cells, prepared.as_of)])
+    pair, period = np.divmod(unknown, cells.history)
+    gone[pair[period > rows.last[pair]]] = False
+    gone &= _sold_elsewhere(prepared, rows, end)
+    named, concerned, skus, dates = [], [], set(), []
+    for store in np.unique(cells.pair_store[gone]):
+        own = cells.pair_store == store
+        last = np.sort(rows.last[own & gone])
+        # The most that vanished within a few periods: a slow SKU has its last row some periods before the others.
+        until = np.arange(len(last))
+        since = np.searchsorted(last, last - LIMITS.sku_gap[kind] + 1)
+        date = int(last[(until - since).argmax()])
+        together = own & gone & (rows.last > date - LIMITS.sku_gap[kind]) & (rows.last <= date)
+        active = int((own & (rows.last > date - LIMITS.sku_gap[kind])).sum())
+        if together.sum() < max(LIMITS.fewest_skus, LIMITS.vanished_share * active):
+            continue
+        found = cells.skus[cells.pair_sku[together]]
+        named.append(
+            f"{cells.stores[store]}: {len(found):,} of {active:,} SKUs ({first_few(list(found), 3)}) after "
+            f"{cells.periods[date].date()}"
+        )
+        concerned.append(cells.stores[store])
+        skus |= set(found)
+        dates.append(date)
+    if not named:
+        return []
+    return [
+        raise_alarm(
+            "skus_vanished",
+            f"sales: {numbered(len(named), '# store[s] [has|have]')} no row any more of many SKUs that sold there "
+            f"regularly and that other stores still sell: {first_few(named)}. If rows are missing, deliver them; if "
+            "the SKUs were taken out of these stores, their targets can be set to 0 by overrides",
+            stores=concerned,
+            skus=sorted(map(str, skus)),
+            dates=(cells.periods[min(dates)].date(), cells.periods[end - 1].date()),
+            count=len(skus),
+        )
+    ]
+
+
+def _sold_elsewhere(prepared: Prepared, rows: _Rows, end: int) -> BoolArray:
+    """Pairs whose SKU still has about as many rows in the other stores after the pair's last row as before it."""
+    cells = prepared.cells
+    keys = np.sort(cells.pair_sku[cells.cell_pair] * end + cells.cell_period)
+    own_keys = cells.cell_pair * end + cells.cell_period  # sorted by pair and period
+    base, own = cells.pair_sku * end, np.arange(len(cells.pair_sku)) * end
+    length = end - 1 - rows.last
+    low = np.maximum(rows.last + 1 - length, 0)
+    stop = rows.last + 1
+
+    def count(of: IndexArray, at: IndexArray, start: IndexArray, until: IndexArray) -> IndexArray:
+        return np.searchsorted(of, at + until) - np.searchsorted(of, at + start)
+
+    after = count(keys, base, stop, np.full(len(base), end))
+    before = count(keys, base, low, stop) - count(own_keys, own, low, stop)
+    shown: BoolArray = (after >= LIMITS.sku_gap[cells.frequency.kind]) & (after >= _STILL_SOLD * before)
+    return shown
