@@ -360,6 +360,18 @@ _FACTS = (
         "Correct `stores.storage_capacity` or the stock.",
     ),
     AlarmFacts(
+        "input_drift",
+        Severity.INFO,
+        "Sales, prices, stores, series or planned promotions differ from the past by more than the limits.",
+        "Look for missing or wrong rows. If the change is real, do nothing: models are trained again after a drift.",
+    ),
+    AlarmFacts(
+        "forecast_drift",
+        Severity.WARNING,
+        "Forecast errors are larger than the forecasts imply, by a test with at most one false alarm a year.",
+        "Check the latest sales and promotions. Train the models again: `restock weekly --force`.",
+    ),
+    AlarmFacts(
         "deepar_failed",
         Severity.WARNING,
         "DeepAR failed. It takes no part in this run; the other models forecast its series.",

@@ -201,6 +201,7 @@ class RunFacts:
         model_files: SHA-256 by model and name of files outside the lake that it reads; in the manifest only.
         plan_inputs: references to what the plan was made from; in the manifest only.
         approval: who let the publication pass, where somebody was asked; in the manifest only.
+        changes: drift of inputs and of forecast errors: rows of the performance table ``drift``; in the report only.
         replaces: checksum and approval of the file of the same date that was published before; in the
             manifest only.
     """
@@ -221,6 +222,7 @@ class RunFacts:
     model_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     plan_inputs: Mapping[str, Any] = field(default_factory=dict)
     approval: Approval | None = None
+    changes: Sequence[Mapping[str, Any]] = ()
     replaces: Mapping[str, Any] | None = None
 
 

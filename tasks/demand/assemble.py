@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 import pandas as pd
@@ -19,6 +19,9 @@ from tasks.demand.profile import profile
 from tasks.demand.sku_facts import planned_sku_prices, sku_facts
 from tasks.demand.stored import scoped
 from tasks.storage.lake import Lake
+
+# Finds alarms and summary rows in a panel.
+Watch = Callable[[Panel], tuple[list[Alarm], Summary]]
 
 
 class PanelInputs(Record):
@@ -37,8 +40,14 @@ class PanelInputs(Record):
     categories: tuple[str, ...] = ()
 
 
-def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice) -> PanelRecord:
+def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice, watch: Watch | None = None) -> PanelRecord:
     """Build the panel and store its frames, the SKU facts and the planned prices.
+
+    Args:
+        lake: has the tables and receives the frames.
+        inputs: tables, run date and scope.
+        use: settings of the panel.
+        watch: finds further alarms and summary rows in the panel of the whole network.
 
     Raises:
         DataContractError: no sales before ``as_of``.
@@ -49,6 +58,7 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice) -> PanelRec
     panel = scoped(build.panel, inputs.stores, inputs.categories, inputs.as_of)
     new = new_pairs(prepared)
     facts = _without(sku_facts(prepared, new.pairs), build.ended)
+    alarms, summary = watch(panel) if watch and not (inputs.stores or inputs.categories) else ([], {})
     added = _in_scope(new_series(prepared, facts, new), inputs.stores, inputs.categories)
     frames = {name: lake.write_table(f"features/{name}", frame) for name, frame in to_frames(panel).items()}
     return PanelRecord(
@@ -61,8 +71,8 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice) -> PanelRec
         new_series=lake.write_table("features/new_series", added) if len(added) else None,
         planned_prices=lake.write_table("features/planned_prices", planned_sku_prices(prepared)),
         stock_counted=bool(facts[c.ON_HAND].notna().any()),
-        alarms=panel_alarms(prepared, build, new),
-        summary=_summary(build, panel),
+        alarms=[*panel_alarms(prepared, build, new), *alarms],
+        summary={**_summary(build, panel), **summary},
     )
 
 

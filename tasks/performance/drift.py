@@ -38,6 +38,8 @@ LEAST_SHARE, LEAST_MISSING = 0.1, 0.5
 # Least mean number of years between two false alarms of each detector. Two detectors would need 2; losses of successive
 # weeks may be correlated, which makes false alarms about twice as frequent (benchmarks/drift.py).
 YEARS_PER_FALSE_ALARM = 4.0
+# A silence that is at least this probable at the series' own rate of periods with sales is no end.
+LEAST_CHANCE = 0.01
 # Fewest values on each side of a comparison.
 FEWEST = 20
 
@@ -188,8 +190,12 @@ def _series_changes(panel: Panel, windows: Mapping[str, slice]) -> Iterator[dict
     current = windows[CURRENT]
     recent = slice(max(0, current.start - 2 * (current.stop - current.start)), current.start)
     for feature, alive in ((SERIES_SET, sold), ("stores", of_store)):
-        now, lately, ever = (alive[:, part].any(axis=1) for part in (current, recent, slice(0, current.start)))
-        for test, changed, base in (("new", now & ~ever, now), ("vanished", lately & ~now, lately)):
+        now, ever = (alive[:, part].any(axis=1) for part in (current, slice(0, current.start)))
+        rate = alive[:, recent].mean(axis=1)
+        lately = rate > 0
+        # A series that sells seldom is often without sales for weeks.
+        gone = lately & ~now & ((1.0 - np.minimum(rate, 0.99)) ** (current.stop - current.start) < LEAST_CHANCE)
+        for test, changed, base in (("new", now & ~ever, now), ("vanished", gone, lately)):
             share = float(changed.sum() / max(base.sum(), 1))
             yield {
                 **{c.LEVEL: OVERALL, c.STORE_ID: "", c.CATEGORY: "", c.FEATURE: f"{test}_{feature}"},

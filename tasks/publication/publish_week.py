@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from schemas import columns as c
+from schemas.alarms import Alarm
 from schemas.outputs import RunFacts, RunOutputs
 from schemas.records import (
     Approval,
@@ -48,6 +49,8 @@ class PublicationInputs(Record):
         dry_run: write a preview instead of publishing.
         earlier: date and manifest of the last earlier publication; None without one.
         promotion: the promoted challenger whose settings are in effect; empty = none.
+        alarms: further alarms, on the forecasts of earlier weeks.
+        changes: drift of inputs and of forecast errors: rows of the table ``drift``.
     """
 
     ingested: IngestRecord
@@ -61,6 +64,8 @@ class PublicationInputs(Record):
     dry_run: bool = False
     earlier: tuple[date, dict[str, Any]] | None = None
     promotion: str = ""
+    alarms: tuple[Alarm, ...] = ()
+    changes: tuple[dict[str, Any], ...] = ()
 
     @property
     def rejected_overrides(self) -> int:
@@ -157,7 +162,8 @@ def _facts(inputs: PublicationInputs) -> RunFacts:
         inputs=ingested.files,
         reasons=ingested.reasons,
         failures=comparison.failures,
-        alarms=[*ingested.alarms, *panel.alarms, *comparison.alarms, *plan.alarms],
+        alarms=[*ingested.alarms, *panel.alarms, *comparison.alarms, *plan.alarms, *inputs.alarms],
+        changes=inputs.changes,
         notes={"Remarks on forecasts": comparison.notes, "Remarks on the plan": plan.notes},
         seconds=_seconds(inputs),
         billed=[job for record in inputs.forecasts for job in record.billed],

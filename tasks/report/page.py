@@ -20,6 +20,7 @@ from tasks.report.calendar_weeks import ForecastComparison
 from tasks.report.charts import Charts
 from tasks.report.costs import Costs
 from tasks.report.drawing import COLORS
+from tasks.report.drift import drift_table
 from tasks.report.formats import Table
 from tasks.report.language import Language, message
 from tasks.report.review_accuracy import (
@@ -288,6 +289,11 @@ class Page:
     def reasons_table(self) -> Table:
         """Reasons for rejected rows."""
         return tables.reasons_table(self.facts, self.say)
+
+    @property
+    def changes_table(self) -> Table:
+        """Drift of inputs and of forecast errors."""
+        return drift_table(self.facts.changes, self.say)
 
     @property
     def cleaning_log_table(self) -> Table | None:

@@ -10,11 +10,12 @@ from schemas.records import IngestRecord, PanelRecord
 from schemas.run import RunContext
 from schemas.settings.slices import PanelSlice
 from schemas.tables import OVERRIDES
-from tasks.demand.assemble import PanelInputs, assemble_panel
+from tasks.demand.assemble import PanelInputs
+from tasks.performance.drift_alarms import assemble_watched_panel
 from tasks.stages.stage import Stage
 from tasks.stages.support import log_alarms, say, show_table
 
-FEATURES = Stage("features", PanelRecord, assemble_panel)
+FEATURES = Stage("features", PanelRecord, assemble_watched_panel)
 
 
 @task(name="features", task_run_name="features", cache_policy=NO_CACHE)

@@ -20,13 +20,14 @@ from schemas.records import (
     PublicationRecord,
 )
 from schemas.run import RunContext
+from tasks.performance.drift_alarms import SUMMARY, forecast_changes
 from tasks.publication.announcement import file_link, publication_outcome, publication_summary
 from tasks.publication.overrides import override_warnings
 from tasks.publication.publish_week import PublicationInputs, earlier_publication, publish_week
 from tasks.publication.transaction import COMMAND_LINE
 from tasks.stages.events import report_publication
 from tasks.stages.stage import REUSED, Stage
-from tasks.stages.support import run_label, say, show_markdown, warn
+from tasks.stages.support import log_alarms, run_label, say, show_markdown, warn
 from tasks.storage.lake import open_lake
 
 # Tag of the runs that Prefect's scheduler starts.
@@ -50,6 +51,9 @@ def publish(
         PublicationError: an output is invalid; nothing was published.
         PublicationHeldError: an alarm holds the file back, or it is not the approved one; nothing was published.
     """
+    lake = open_lake(run.settings.storage)
+    alarms, changes = forecast_changes(lake, run.as_of)
+    log_alarms(alarms)
     inputs = PublicationInputs(
         ingested=ingested,
         panel=panel,
@@ -61,7 +65,9 @@ def publish(
         categories=run.categories,
         dry_run=run.dry_run,
         promotion=run.promotion,
-        earlier=earlier_publication(open_lake(run.settings.storage), run.as_of),
+        earlier=earlier_publication(lake, run.as_of),
+        alarms=tuple(alarms),
+        changes=(*panel.summary.get(SUMMARY, []), *changes),
     )
     try:
         record, state = PUBLISH.run(run, inputs, run.settings, approval, by=_by(approval))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,13 @@ import pytest
 from schemas import columns as c
 from schemas.frequency import Frequency
 from schemas.panel import FloatArray, KnownFeature, Panel
+from schemas.performance import DRIFT
 from tasks.demand.features.promotions import PROMOTION_SHARE
 from tasks.performance.drift import Findings, error_drift, input_drift
+from tasks.performance.drift_alarms import forecast_changes, input_changes
 from tasks.performance.sequential import detect, paired_evidence, rank_p_value
+from tasks.performance.tables import append_if_new
+from tasks.storage.lake import open_lake
 
 SERIES, DAYS, HORIZON = 40, 3 * 364, 28
 
@@ -73,6 +78,32 @@ def test_injected_drifts_are_found() -> None:
     before = found.drift.assign(**{c.AS_OF: pd.Timestamp("2025-01-06")})
     assert found.new_messages(before) == []
     assert any("planned promotions" in text for text in found.new_messages(before[:0]))
+
+
+def test_slow_series_without_a_sale_for_weeks_have_not_vanished() -> None:
+    rng = np.random.default_rng(4)
+    slow = (rng.random((SERIES, DAYS)) < 0.03).astype(float)  # a sale a month
+    assert "vanished_series" not in {feature for feature, _ in drifted(input_drift(panel(slow)))}
+
+
+def test_the_weekly_run_raises_alarms_on_drift(tmp_path: Path) -> None:
+    assert input_changes(panel(seasonal())) == ([], {"input-drift": []})
+    (alarm,), summary = input_changes(panel(seasonal(1.5)))
+    assert (alarm.name, alarm.count, str(alarm.date_to)) == ("input_drift", 2, "2024-12-29")
+    assert "units, all stores: the mean changed by +" in alarm.message
+    assert {row[c.FEATURE] for row in summary["input-drift"]} >= {"units"}
+    lake, day = open_lake(str(tmp_path)), date(2025, 1, 6)
+    row = {c.LEVEL: "overall", c.FEATURE: "forecast_error", c.WINDOW: "expected", c.TEST: "sequential"}
+    row |= {c.STATISTIC: 300.0, c.LIMIT_VALUE: 208.0, c.EFFECT: 0.5, c.DRIFTED: True, c.MESSAGE: "forecast error: 1.5"}
+    append_if_new(lake, DRIFT, day, pd.DataFrame([row]))
+    # The run of the evaluation's own date was published before it; later ones say so for five weeks.
+    assert forecast_changes(lake, day) == ([], [])
+    (found,), rows = forecast_changes(lake, date(2025, 1, 13))
+    assert (found.name, found.message) == ("forecast_drift", "forecast error: 1.5 (evaluation of 2025-01-06)")
+    assert rows[0][c.STATISTIC] == 300.0
+    assert forecast_changes(lake, date(2025, 3, 3)) == ([], [])
+    append_if_new(lake, DRIFT, date(2025, 1, 13), pd.DataFrame([{**row, c.DRIFTED: False}]))
+    assert forecast_changes(lake, date(2025, 1, 20)) == ([], [])
 
 
 def test_ranks_are_p_values() -> None:

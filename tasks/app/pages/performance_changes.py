@@ -12,30 +12,13 @@ from schemas.performance import CATEGORY, OVERALL, Decision
 from tasks.app import ui
 from tasks.app.charts import COLORS, figure, graph
 from tasks.app.language import AppLanguage
+from tasks.report.drift import drift_table
 from tasks.report.formats import Table
 from tasks.report.language import message
 
 ROWS_SHOWN = 12
 _CHART_PIXELS = 240
 _PALETTE = ("live", "fold", "visits", "sales", "muted", "red")
-_FEATURES = {
-    "units": message("units sold per series"),
-    "zero_share": message("share of periods without sales"),
-    "price": message("price"),
-    "promoted_share": message("share of SKUs in promotion"),
-    "new_series": message("series that are new"),
-    "vanished_series": message("series that stopped selling"),
-    "new_stores": message("stores that are new"),
-    "vanished_stores": message("stores that stopped selling"),
-    "planned_promotions": message("planned promotions"),
-    "forecast_error": message("forecast error"),
-    "forecast_bias": message("forecast bias"),
-}
-_WINDOWS = {
-    "training": message("all earlier data"),
-    "last_year": message("the same weeks of last year"),
-    "expected": message("what the forecasts imply"),
-}
 _DECISIONS = {
     Decision.PROMOTE: message("better: put it in force with restock promote"),
     Decision.KEEP: message("worse: keep the present models"),
@@ -58,38 +41,14 @@ def drift(found: pd.DataFrame, say: AppLanguage) -> list[Any]:
     if found.empty:
         return []
     day = say.day(pd.Timestamp(found[c.AS_OF].iloc[0]).date())
-    drifted = found[found[c.DRIFTED].astype(bool)]
-    # One input can be found by two tests: the change of the mean says more than a distance of distributions.
-    keys = [c.LEVEL, c.STORE_ID, c.FEATURE, c.WINDOW]
-    shown = drifted.sort_values([*keys, c.TEST]).drop_duplicates(keys).head(ROWS_SHOWN)
-    rows = [
-        (
-            say.known(_FEATURES.get(str(row[c.FEATURE]), str(row[c.FEATURE]))),
-            str(row[c.STORE_ID]) or say("all stores"),
-            say.known(_WINDOWS.get(str(row[c.WINDOW]), str(row[c.WINDOW]))),
-            *_size(row, say),
-        )
-        for row in shown.to_dict("records")
-    ]
-    headers = say.headers("Input", "Store", "Compared with", "#Change", "#Limit")
+    table = drift_table(found[found[c.DRIFTED].astype(bool)].to_dict("records"), say)
     note = say("Restock reports a change once, and a schedule made by make serve then trains the models again.")
     text = say("No input changed beyond the limits, and the errors are as large as the forecasts imply.")
     return [
         html.H3(say("What changed in the data by {date}", date=day)),
-        ui.plain_table(Table(headers, rows, note=note if rows else ""), text),
+        ui.plain_table(table, text),
+        *([html.P(note, className="note")] if table.rows else []),
     ]
-
-
-def _size(row: dict[Any, Any], say: AppLanguage) -> tuple[str, str]:
-    limit, statistic = float(row[c.LIMIT_VALUE]), float(row[c.STATISTIC])
-    if row[c.TEST] == "change":
-        return say.percent(statistic, 0, signed=True), say.percent(limit, 0)
-    if row[c.TEST] == "set":
-        share = say.percent(row[c.EFFECT], 0)
-        return say("{count} ({share})", count=say.number(statistic), share=share), say.percent(limit, 0)
-    if row[c.TEST] == "ks":
-        return say("distribution, distance {size}", size=say.number(statistic, 2)), say.number(limit, 2)
-    return say("{change} on usual", change=say.percent(row[c.EFFECT], 0, signed=True)), ""
 
 
 def challengers(found: pd.DataFrame, say: AppLanguage) -> list[Any]:

@@ -120,7 +120,7 @@ def _jumps(cells: SaleCells, of_cell: IndexArray, size: int, chosen: np.ndarray 
 
 
 def _jumps_in_parts(cells: SaleCells, of_cell: IndexArray, groups: IndexArray) -> Iterator[tuple[int, int]]:
-    """The same for the chosen groups, a part at a time: a wide catalogue has tens of thousands of SKUs."""
+    """The same for the chosen groups, a part at a time: a wide catalog has tens of thousands of SKUs."""
     for start in range(0, len(groups), _PART):
         part = groups[start : start + _PART]
         place = np.full(int(of_cell.max()) + 1, -1)

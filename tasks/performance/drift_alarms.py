@@ -1,0 +1,80 @@
+"""What the weekly run says about drift: alarms, and the rows of the report's table of changes."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pandas as pd
+
+from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import first_few, numbered
+from schemas.panel import Panel
+from schemas.performance import DRIFT, OVERALL
+from schemas.records import PanelRecord
+from schemas.settings.slices import PanelSlice
+from tasks.demand.assemble import PanelInputs, assemble_panel
+from tasks.performance.drift import PROMOTED, input_drift
+from tasks.performance.read import read_table
+from tasks.storage.json_rows import rows_of
+from tasks.storage.lake import Lake
+
+SUMMARY = "input-drift"
+# A finding about forecasts that is older than this says nothing about the forecasts of today.
+RECENT = timedelta(weeks=5)
+_SEQUENTIAL = "sequential"
+_SHOWN = [c.LEVEL, c.STORE_ID, c.FEATURE, c.WINDOW, c.TEST, c.STATISTIC, c.EFFECT, c.LIMIT_VALUE]
+
+
+def assemble_watched_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice) -> PanelRecord:
+    """Build the panel of a run, and compare its last weeks with the past.
+
+    Raises:
+        DataContractError: no sales before ``as_of``.
+        ConfigError: the scope names a store or category without sales.
+    """
+    return assemble_panel(lake, inputs, use, watch=input_changes)
+
+
+def input_changes(panel: Panel) -> tuple[list[Alarm], dict[str, list[dict[str, Any]]]]:
+    """Return the alarm ``input_drift`` if the inputs of all stores together have drifted, and the findings.
+
+    The share of promoted SKUs is a plan that the models know in advance: its change is no alarm.
+    """
+    found = input_drift(panel).drift
+    if found.empty:
+        return [], {SUMMARY: []}
+    drifted = found[found[c.DRIFTED].astype(bool)]
+    # A distance of distributions says less than the change of the mean, and needs no alarm of its own.
+    named = drifted[drifted[c.LEVEL].eq(OVERALL) & drifted[c.TEST].ne("ks") & drifted[c.FEATURE].ne(PROMOTED)]
+    rows = {SUMMARY: rows_of(drifted[_SHOWN])}
+    if named.empty:
+        return [], rows
+    first = panel.history_periods[-min(panel.history, panel.frequency.periods_per_week * 4)]
+    message = f"{numbered(len(named), '# input[s] [has|have]')} drifted: {first_few(list(named[c.MESSAGE]))}"
+    dates = (first.date(), panel.history_periods[-1].date())
+    return [raise_alarm("input_drift", message, dates=dates, count=len(named))], rows
+
+
+def forecast_changes(lake: Lake, as_of: date) -> tuple[list[Alarm], list[dict[str, Any]]]:
+    """Return the alarm ``forecast_drift`` if the last evaluation before a run date found that errors have grown.
+
+    Args:
+        lake: has the performance tables.
+        as_of: run date.
+
+    Returns:
+        Alarms, and rows of the report's table of changes.
+    """
+    rows = read_table(lake, DRIFT.name)
+    rows = rows[rows[c.AS_OF].lt(pd.Timestamp(as_of)) & rows[c.TEST].eq(_SEQUENTIAL)]
+    if rows.empty or rows[c.AS_OF].max() < pd.Timestamp(as_of - RECENT):
+        return [], []
+    last = rows[rows[c.AS_OF].eq(rows[c.AS_OF].max())]
+    named = last[last[c.DRIFTED].astype(bool)]
+    if named.empty:
+        return [], []
+    day = pd.Timestamp(last[c.AS_OF].max()).date()
+    message = f"{first_few(list(named[c.MESSAGE]))} (evaluation of {day})"
+    return [raise_alarm("forecast_drift", message, dates=(day, day), count=len(named))], rows_of(named[_SHOWN])
