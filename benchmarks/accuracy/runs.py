@@ -63,6 +63,11 @@ def run_cutoff(
     return pd.DataFrame(rows)
 
 
+def champions_at(data: DataSet, panel: Panel, cache: Path, models: Sequence[str] | None = None) -> pd.DataFrame:
+    """The champions' rows at the panel's cutoff, n x H in the panel's order."""
+    return dict((name, found.frame) for name, found, _ in _own(data, panel, cache, models))[CHAMPIONS]
+
+
 def _own(data: DataSet, panel: Panel, cache: Path, models: Sequence[str] | None) -> list[tuple[str, Measured, int]]:
     """Name, forecast and number of series as champion of every model that serves all series, then the champions."""
     settings = data.settings

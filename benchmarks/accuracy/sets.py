@@ -33,9 +33,9 @@ class DataSet:
     whole: Panel
 
     @classmethod
-    def read(cls, folder: Path) -> DataSet:
-        """Read ``settings.yaml`` and its tables."""
-        settings = load_settings(folder / "settings.yaml")
+    def read(cls, folder: Path, overrides: Sequence[str] = ()) -> DataSet:
+        """Read ``settings.yaml``, with overrides ``key=value``, and its tables."""
+        settings = load_settings(folder / "settings.yaml", overrides)
         tables = validate_tables(read_tables(expand_sources(settings.sources), settings.sources), settings).tables
         end = settings.period.shift(settings.period.label(tables["sales"]["date"]).max(), 1)
         return cls(folder.name, settings, tables, build_panel(prepare(tables, settings, end.date())).panel)

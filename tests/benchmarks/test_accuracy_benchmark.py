@@ -13,7 +13,7 @@ import pytest
 from benchmarks.accuracy import peers
 from benchmarks.accuracy.__main__ import main
 from benchmarks.accuracy.measured import measured
-from benchmarks.accuracy.runs import run_cutoff
+from benchmarks.accuracy.runs import champions_at, run_cutoff
 from benchmarks.accuracy.scores import rmsse, score
 from benchmarks.accuracy.sets import DataSet
 from benchmarks.accuracy.summary import summary
@@ -175,6 +175,8 @@ def test_own_models_champions_and_peers_stand_in_one_table_over_the_same_rows(tm
     assert (table["memory"] > 1).all()
     again = run_cutoff(data, known, tmp_path / "kept", ["seasonal_naive"], [peers.SEASONAL_NAIVE])
     pd.testing.assert_frame_equal(again, table)
+    champions = champions_at(data, data.panel(known), tmp_path / "kept", ["seasonal_naive"])
+    assert len(champions) == 14
 
 
 def test_a_set_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,1 @@
-"""Pretrained networks: weights in a folder, computed in a process of their own."""
+"""Pretrained networks: weights in a folder, computed in a separate process."""

@@ -1,4 +1,4 @@
-"""A pretrained network in a process of its own, which ends with the forecasts that it is for."""
+"""A pretrained network in a separate process, which ends with the forecasts that it is for."""
 
 from __future__ import annotations
 

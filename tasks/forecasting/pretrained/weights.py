@@ -128,7 +128,7 @@ def _licenses(place: Path) -> list[Path]:
 
 
 @cache
-def _sha256(path: Path, size: int, modified: int) -> str:  # noqa: ARG001  # size and time tell a changed file
+def _sha256(path: Path, size: int, modified: int) -> str:  # noqa: ARG001  # size and time change with the file
     """Read half a gigabyte once per process, not once per shard."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
