@@ -8,7 +8,7 @@ import click
 
 # Module of the commands in flows.cli, by section of the help page. A command's function has its name with underscores.
 SECTIONS = {
-    "First steps": {"init": "setup", "check": "setup"},
+    "First steps": {"init": "setup", "check": "setup", "demo-data": "setup"},
     "Weekly run": {"demo": "runs", "weekly": "runs", "backfill": "runs"},
     "Single stages": dict.fromkeys(("ingest", "features", "baselines", "compare", "optimize"), "stages"),
     "DeepAR": dict.fromkeys(

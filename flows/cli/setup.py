@@ -1,9 +1,10 @@
-"""Commands for the first steps with one's data: init, check. They start no Prefect server."""
+"""Commands for the first steps with one's data: init, check, demo-data. They start no Prefect server."""
 
 from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -57,3 +58,33 @@ def check(settings_file: str, as_of: date | None, overrides: tuple[str, ...]) ->
     say(*check_lines(checked, loaded.settings, run_date, given))
     if checked.error:
         raise checked.error
+
+
+@click.command("demo-data")
+@click.option("--out", required=True, metavar="DIR", help="Write settings.yaml and data/ to DIR.")
+@click.option("--stores", default=60, show_default=True, help="Set the number of stores.")
+@click.option("--categories", default=118, show_default=True, help="Set the number of categories.")
+@click.option("--skus", default=17, show_default=True, help="Set the number of SKUs per category.")
+@click.option("--days", default=782, show_default=True, help="Set the days of sales up to 2025-02-20.")
+@click.option("--lines", default=0.5, show_default=True, help="Set the expected sale lines per series and day.")
+@click.option(
+    "--layout",
+    default="stores",
+    show_default=True,
+    type=click.Choice(["stores", "months", "csv"]),
+    help="Write one Parquet file per store, one per store and month, or one CSV file.",
+)
+@click.option("--seed", default=7, show_default=True, type=click.IntRange(min=0), help="Set the random seed.")
+def demo_data(out: str, seed: int, **given: Any) -> None:
+    """Write the data of a generated chain of any size, for load tests.
+
+    Every store sells every category, except the first store, which sells one. The same options give the same bytes.
+    Memory does not grow with the size. Run `restock weekly --settings DIR/settings.yaml --as-of 2025-02-21` on it.
+    """
+    from tasks.demo.load import LoadSize
+    from tasks.demo.load_files import write_load_company
+
+    size = LoadSize(**given)
+    with progress() as show:
+        settings_file, lines = write_load_company(Path(out), size, seed, show)
+    say(f"{size.series:,} series, {size.days:,} days, {lines:,} sale lines", f"Settings: {settings_file}")

@@ -126,11 +126,26 @@ def event_factors(days: int) -> FloatArray:
 
 def mandatory_holidays(days: int) -> BoolArray:
     """Days on which every shop is shut by law (1 January, 1 May, 18 and 19 September, 25 December)."""
-    labels = dates(days)
-    shut = np.zeros(days, dtype=bool)
+    return closed_by_law(dates(days))
+
+
+def closed_by_law(labels: pd.DatetimeIndex) -> BoolArray:
+    """Which of some days are mandatory holidays."""
+    shut = np.zeros(len(labels), dtype=bool)
     for month, day in MANDATORY_HOLIDAYS:
         shut |= np.asarray((labels.month == month) & (labels.day == day))
     return shut
+
+
+def event_rows(labels: pd.DatetimeIndex) -> list[tuple[Event, int, int]]:
+    """Every event that touches some consecutive days: the event, its first day and the day after its last.
+
+    Positions in ``labels``; the first may be negative and the last beyond the end.
+    """
+    origin = day_number(labels[0].date())
+    spans = [(event, *event.span(year)) for year in range(labels[0].year, labels[-1].year + 2) for event in EVENTS]
+    rows = [(event, first - origin, end - origin) for event, first, end in spans]
+    return sorted((row for row in rows if row[2] > 0 and row[1] < len(labels)), key=lambda row: row[1])
 
 
 def calendar_table() -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +68,10 @@ class LevelRule:
 
 RULE = LevelRule()
 
+# Cells (series x period) that are worked on at once: arrays of 8 MB each.
+BLOCK_CELLS = 1 << 20
+_FEWEST_PERIODS = 16
+
 
 @dataclass(frozen=True)
 class Group:
@@ -88,16 +93,18 @@ class History:
         panel: n series over T periods.
         effects: shape (n, T + H); multiplicative effect of what is known about each period. The history
             is divided by it, so that levels of promoted and ordinary weeks compare.
+        groups: result of :func:`series_groups` for these series; None = computed of them.
     """
 
-    def __init__(self, panel: Panel, effects: FloatArray | SmallFloatArray) -> None:
-        self.panel = panel
+    def __init__(
+        self, panel: Panel, effects: FloatArray | SmallFloatArray, groups: Mapping[str, Group] | None = None
+    ) -> None:
         self.windows = Windows.of(panel.frequency)
         periods = panel.history
-        self.demand: FloatArray = np.where(panel.closed[:, :periods], np.nan, panel.demand) / effects[:, :periods]
+        self.demand = _comparable(panel, effects, slice(0, periods))
         known = ~np.isnan(self.demand)
         self.sums = RunningSums(self.demand)
-        self.groups = self._groups(known)
+        self.groups = series_groups(panel, effects) if groups is None else groups
         self.last_known = last_known(known)
         self.last_sale = last_known(self.demand > 0)
         self.first_known: IndexArray = np.where(known.any(axis=1), known.argmax(axis=1), periods)
@@ -149,22 +156,43 @@ class History:
                 expected *= np.where(np.isfinite(share), np.clip(share, RULE.smallest, 1 / RULE.smallest), 1.0)
         return expected
 
-    def _groups(self, known: np.ndarray) -> dict[str, Group]:
-        """The panel as a whole, and stores and categories where they hold more than one series."""
-        made = {_ALL: self._group(np.zeros(self.panel.n, dtype=np.int64), known)}
-        for name in (c.STORE_ID, c.CATEGORY):
-            codes, labels = pd.factorize(self.panel.series[name])
-            if 1 < len(labels) < self.panel.n:
-                made[name] = self._group(codes.astype(np.int64), known)
-        return made
 
-    def _group(self, codes: IndexArray, known: np.ndarray) -> Group:
-        order = np.argsort(codes, kind="stable")
-        starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-        total = np.add.reduceat(np.where(known, self.demand, 0.0)[order], starts, axis=0)
-        count = np.add.reduceat(known[order].astype(np.float64), starts, axis=0)
-        means = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-        return Group(codes, RunningSums(means))
+def series_groups(panel: Panel, effects: FloatArray | SmallFloatArray) -> dict[str, Group]:
+    """The panel as a whole, and stores and categories where they hold more than one series.
+
+    Args:
+        panel: n series over T periods.
+        effects: shape (n, T + H); see :class:`History`.
+    """
+    codes = {_ALL: np.zeros(panel.n, dtype=np.int64)}
+    for name in (c.STORE_ID, c.CATEGORY):
+        found, labels = pd.factorize(panel.series[name])
+        if 1 < len(labels) < panel.n:
+            codes[name] = found.astype(np.int64)
+    means = {name: np.full((int(of_series.max()) + 1, panel.history), np.nan) for name, of_series in codes.items()}
+    # A mean over series is of one period: blocks of periods bound the memory and change no bit.
+    width = max(_FEWEST_PERIODS, BLOCK_CELLS // max(1, panel.n))
+    for first in range(0, panel.history, width):
+        periods = slice(first, min(first + width, panel.history))
+        demand = _comparable(panel, effects, periods)
+        for name, of_series in codes.items():
+            _group_means(demand, of_series, means[name][:, periods])
+    return {name: Group(of_series, RunningSums(means[name])) for name, of_series in codes.items()}
+
+
+def _group_means(demand: FloatArray, codes: IndexArray, means: FloatArray) -> None:
+    """Write the mean of the known demand of each group and period into ``means``."""
+    known = ~np.isnan(demand)
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    total = np.add.reduceat(np.where(known, demand, 0.0)[order], starts, axis=0)
+    count = np.add.reduceat(known[order].astype(np.float64), starts, axis=0)
+    np.divide(total, count, out=means, where=count > 0)
+
+
+def _comparable(panel: Panel, effects: FloatArray | SmallFloatArray, periods: slice) -> FloatArray:
+    """Demand of some periods on open days without known effects; NaN = unknown."""
+    return np.where(panel.closed[:, periods], np.nan, panel.demand[:, periods]) / effects[:, periods]
 
 
 _ALL = "all"

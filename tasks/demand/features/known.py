@@ -93,7 +93,8 @@ class KnownColumns:
             self._tables[f"{name}:share_after"] = KnownFeature(after.astype(np.float32), row)
 
     def _add_closures(self, panel: Panel) -> None:
-        closed, row = panel.closed, np.arange(panel.n)
+        # The series of a store are closed on the same days.
+        closed, row = _distinct_rows(panel.closed)
         share = RunningSums(closed.astype(np.float64))
         week = _window_share(share, closed.shape, panel.frequency.periods_per_week)
         tables = {
@@ -141,6 +142,13 @@ def _date_columns(panel: Panel) -> dict[str, FloatArray]:
 
 
 POSITION_IN_YEAR = "position_in_year"
+
+
+def _distinct_rows(flags: BoolArray) -> tuple[BoolArray, IndexArray]:
+    """The distinct rows of an array of shape (n, periods), and for each row its position among them, shape (n,)."""
+    packed = np.packbits(flags, axis=1)
+    _, first, position = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_index=True, return_inverse=True)
+    return flags[first], position.astype(np.int64)
 
 
 def _next_distance(on: BoolArray) -> np.ndarray:

@@ -13,7 +13,6 @@ a year ago times the growth since). The category's own curve, scaled to the seri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,14 +63,16 @@ class Expectations:
         curves = {weight: curve[used] for weight, curve in self.curves.items()}
         return Expectations(self.level[used], curves, self.seasonal[used])
 
-    def joined_with(self, others: Sequence[Expectations]) -> Expectations:
-        """These rows followed by those of others."""
-        parts = [self, *others]
-        return Expectations(
-            np.concatenate([part.level for part in parts]),
-            {weight: np.concatenate([part.curves[weight] for part in parts]) for weight in self.curves},
-            np.concatenate([part.seasonal for part in parts]),
-        )
+    def empty(self, size: int) -> Expectations:
+        """Return expectations with the same weights for :meth:`put`."""
+        curves = {weight: np.empty(size) for weight in self.curves}
+        return Expectations(np.empty(size), curves, np.empty(size, dtype=bool))
+
+    def put(self, rows: IndexArray, found: Expectations) -> None:
+        """Set some of the rows."""
+        self.level[rows], self.seasonal[rows] = found.level, found.seasonal
+        for weight, curve in self.curves.items():
+            curve[rows] = found.curves[weight]
 
 
 def expectations(history: History, rows: Rows) -> Expectations:

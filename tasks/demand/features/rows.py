@@ -14,7 +14,7 @@ import numpy as np
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel, SmallFloatArray
-from tasks.demand.features.history import History
+from tasks.demand.features.history import BLOCK_CELLS, Group, History, Windows, series_groups
 from tasks.demand.features.known import POSITION_IN_YEAR, KnownColumns
 from tasks.demand.features.levels import Expectations, expectations
 from tasks.demand.features.training_rows import Rows
@@ -61,46 +61,97 @@ class FeatureTable:
         """Some of the rows."""
         return FeatureTable(self.matrix[used], self.names, self.expected.take(used))
 
+    def empty(self, size: int) -> FeatureTable:
+        """Return a table of the same columns for :meth:`put`."""
+        return FeatureTable(np.empty((size, len(self.names)), dtype=np.float32), self.names, self.expected.empty(size))
+
+    def put(self, rows: IndexArray, found: FeatureTable) -> None:
+        """Set some of the rows."""
+        self.matrix[rows] = found.matrix
+        self.expected.put(rows, found.expected)
+
+
+class _Past:
+    """Everything that rows look up in the history of some consecutive series."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.squares, self.zeros = history.squares(), history.zeros()
+        self.phases = history.phases() if history.windows.phases else None
+        self.smoothed = {life: history.smoothed(life) for life in history.windows.half_lives}
+
 
 class Features:
     """Makes feature tables of one panel.
+
+    Look-up tables of the past take many times the memory of the demand. They are made for a block of series at a time,
+    and kept only if the panel is a single block. A row's features do not depend on the blocks.
 
     Args:
         panel: n series over T periods, and H to forecast.
         effects: shape (n, T + H); multiplicative effect of what is known about each period (all 1: none).
         known: look-up tables of the panel's known columns, if already made.
+        cells: series x periods per block.
     """
 
-    def __init__(self, panel: Panel, effects: FloatArray | SmallFloatArray, known: KnownColumns | None = None) -> None:
+    def __init__(
+        self,
+        panel: Panel,
+        effects: FloatArray | SmallFloatArray,
+        known: KnownColumns | None = None,
+        cells: int = BLOCK_CELLS,
+    ) -> None:
         self._panel = panel
         self._effects = effects
-        self._history = History(panel, effects)
         self._known = known or KnownColumns(panel)
-        self._squares, self._zeros = self._history.squares(), self._history.zeros()
+        self._groups = series_groups(panel, effects)
+        self._size = max(1, cells // max(1, panel.history))
+        self._whole = self._past(0) if panel.n <= self._size else None
+        windows = Windows.of(panel.frequency)
         # Without a whole year the position in it is nothing but the date: every period would be its own accident.
-        self._with_position = panel.history >= self._history.windows.year + self._history.windows.level
-        self._phases = self._history.phases() if self._history.windows.phases else None
-        self._smoothed = {life: self._history.smoothed(life) for life in self._history.windows.half_lives}
+        self._with_position = panel.history >= windows.year + windows.level
 
     def table(self, rows: Rows) -> FeatureTable:
         """Features of rows, in their order."""
-        parts = [self._block(rows.take(part)) for part in _blocks(len(rows))]
-        return FeatureTable(
-            np.concatenate([part.matrix for part in parts]),
-            parts[0].names,
-            parts[0].expected.joined_with([part.expected for part in parts[1:]]),
-        )
+        block = rows.series // self._size
+        parts = [
+            (chosen[part], number)
+            for number in (np.unique(block) if len(rows) else [0])
+            for chosen in [np.flatnonzero(block == number)]
+            for part in _blocks(len(chosen))
+        ]
+        whole: FeatureTable | None = None
+        past, of = self._whole, 0
+        for chosen, number in parts:
+            if past is None or number != of:
+                past, of = self._past(int(number)), number
+            found = self._block(rows.take(chosen), past, int(number) * self._size)
+            if len(parts) == 1:
+                return found
+            whole = whole or found.empty(len(rows))
+            whole.put(chosen, found)
+        assert whole is not None
+        return whole
 
-    def _block(self, rows: Rows) -> FeatureTable:
-        found = expectations(self._history, rows)
+    def _past(self, number: int) -> _Past:
+        """Look-up tables of a block of series."""
+        first, last = number * self._size, min((number + 1) * self._size, self._panel.n)
+        series = np.arange(first, last)
+        groups = {name: Group(group.of_series[series], group.means) for name, group in self._groups.items()}
+        return _Past(History(self._panel.take(series), self._effects[first:last], groups))
+
+    def _block(self, rows: Rows, past: _Past, first: int) -> FeatureTable:
+        """Features of rows of a block whose first series is ``first``."""
+        own = Rows(rows.series - first, rows.origin, rows.step)
+        found = expectations(past.history, own)
         level = found.level
         columns: dict[str, FloatArray] = {"step": rows.step.astype(np.float64), "log_level": np.log(level)}
         columns |= {f"season_{weight:g}": np.log(curve / level) for weight, curve in found.curves.items()}
         columns["effect"] = np.log(self._effects[rows.series, rows.target].astype(np.float64))
         columns |= {
-            name: np.minimum(values / level, RULE.largest_multiple) for name, values in self._relative(rows).items()
+            name: np.minimum(values / level, RULE.largest_multiple) for name, values in _relative(past, own).items()
         }
-        columns |= self._shares(rows, level) | self._ages(rows) | self._observed(rows)
+        columns |= _shares(past, own, level) | _ages(past, own) | self._observed(rows)
         columns |= self._known_at(rows)
         matrix = np.empty((len(rows), len(columns)), dtype=np.float32)
         for position, values in enumerate(columns.values()):
@@ -108,61 +159,13 @@ class Features:
         matrix[~np.isfinite(matrix)] = np.nan
         return FeatureTable(matrix, tuple(columns), found)
 
-    def _relative(self, rows: Rows) -> dict[str, FloatArray]:
-        """Columns in units: rolling and same-position means, last values, last year's value, deviations."""
-        history, windows = self._history, self._history.windows
-        series, origin = rows.series, rows.origin
-        found = {f"mean_{width}": history.sums.mean(series, origin, width) for width in windows.means}
-        found |= {f"smoothed_{life:g}": values[series, origin] for life, values in self._smoothed.items()}
-        for back in range(1, windows.lags + 1):
-            at = origin - back
-            found[f"last_{back}"] = np.where(at >= 0, history.demand[series, np.maximum(at, 0)], np.nan)
-        for width in windows.spreads:
-            mean = history.sums.mean(series, origin, width)
-            variance = self._squares.mean(series, origin, width) - mean**2
-            found[f"deviation_{width}"] = np.sqrt(np.maximum(variance, 0.0))
-        if self._phases is not None:
-            latest = rows.target - windows.phase * ((rows.step - 1) // windows.phase + 1)
-            found |= {f"same_{count}": self._phases.mean(series, latest + 1, count) for count in windows.phases}
-        return found | {"year_ago": self._year_ago(rows)}
-
-    def _year_ago(self, rows: Rows) -> FloatArray:
-        year = self._history.windows.year
-        at = rows.target - year * ((rows.step - 1) // year + 1)
-        found: FloatArray = np.where(at >= 0, self._history.demand[rows.series, np.maximum(at, 0)], np.nan)
-        return found
-
-    def _shares(self, rows: Rows, level: FloatArray) -> dict[str, FloatArray]:
-        """Shares of periods without a sale; store's and category's own movement, the series' share in them."""
-        history, windows = self._history, self._history.windows
-        found = {f"zeros_{width}": self._zeros.mean(rows.series, rows.origin, width) for width in windows.spreads}
-        for name, group in history.groups.items():
-            if name not in (c.STORE_ID, c.CATEGORY):
-                continue
-            lookup = group.of_series[rows.series]
-            recent = group.means.mean(lookup, rows.origin, windows.level)
-            found[f"{name}:share"] = divide(level, recent)
-            for width in (windows.means[0], windows.means[-2]):
-                found[f"{name}:mean_{width}"] = divide(group.means.mean(lookup, rows.origin, width), recent)
-        return found
-
-    def _ages(self, rows: Rows) -> dict[str, FloatArray]:
-        """Periods since the first known, the last known and the last sale, clipped at two years."""
-        history, longest = self._history, 2.0 * self._history.windows.year
-        ages = {
-            "age": rows.origin - history.first_known[rows.series],
-            "since_known": rows.origin - 1 - history.last_known[rows.series, rows.origin],
-            "since_sale": rows.origin - 1 - history.last_sale[rows.series, rows.origin],
-        }
-        return {name: np.clip(values, 0.0, longest) for name, values in ages.items()}
-
     def _observed(self, rows: Rows) -> dict[str, FloatArray]:
         """Last value of each covariate seen up to the origin, and relative to a season before."""
         found = {}
         for name in sorted(self._panel.observed):
             values = self._panel.observed[name]
             last = values[rows.series, rows.origin - 1].astype(np.float64)
-            before = np.maximum(rows.origin - 1 - self._history.windows.means[-2], 0)
+            before = np.maximum(rows.origin - 1 - Windows.of(self._panel.frequency).means[-2], 0)
             found[f"observed:{name}"] = last
             found[f"observed:{name}:change"] = divide(last, values[rows.series, before].astype(np.float64))
         return found
@@ -172,6 +175,58 @@ class Features:
         if not self._with_position:
             del found[f"{KNOWN}{POSITION_IN_YEAR}"]
         return found
+
+
+def _relative(past: _Past, rows: Rows) -> dict[str, FloatArray]:
+    """Columns in units: rolling and same-position means, last values, last year's value, deviations."""
+    history, windows = past.history, past.history.windows
+    series, origin = rows.series, rows.origin
+    found = {f"mean_{width}": history.sums.mean(series, origin, width) for width in windows.means}
+    found |= {f"smoothed_{life:g}": values[series, origin] for life, values in past.smoothed.items()}
+    for back in range(1, windows.lags + 1):
+        at = origin - back
+        found[f"last_{back}"] = np.where(at >= 0, history.demand[series, np.maximum(at, 0)], np.nan)
+    for width in windows.spreads:
+        mean = history.sums.mean(series, origin, width)
+        variance = past.squares.mean(series, origin, width) - mean**2
+        found[f"deviation_{width}"] = np.sqrt(np.maximum(variance, 0.0))
+    if past.phases is not None:
+        latest = rows.target - windows.phase * ((rows.step - 1) // windows.phase + 1)
+        found |= {f"same_{count}": past.phases.mean(series, latest + 1, count) for count in windows.phases}
+    return found | {"year_ago": _year_ago(past.history, rows)}
+
+
+def _year_ago(history: History, rows: Rows) -> FloatArray:
+    year = history.windows.year
+    at = rows.target - year * ((rows.step - 1) // year + 1)
+    found: FloatArray = np.where(at >= 0, history.demand[rows.series, np.maximum(at, 0)], np.nan)
+    return found
+
+
+def _shares(past: _Past, rows: Rows, level: FloatArray) -> dict[str, FloatArray]:
+    """Shares of periods without a sale; store's and category's own movement, the series' share in them."""
+    history, windows = past.history, past.history.windows
+    found = {f"zeros_{width}": past.zeros.mean(rows.series, rows.origin, width) for width in windows.spreads}
+    for name, group in history.groups.items():
+        if name not in (c.STORE_ID, c.CATEGORY):
+            continue
+        lookup = group.of_series[rows.series]
+        recent = group.means.mean(lookup, rows.origin, windows.level)
+        found[f"{name}:share"] = divide(level, recent)
+        for width in (windows.means[0], windows.means[-2]):
+            found[f"{name}:mean_{width}"] = divide(group.means.mean(lookup, rows.origin, width), recent)
+    return found
+
+
+def _ages(past: _Past, rows: Rows) -> dict[str, FloatArray]:
+    """Periods since the first known, the last known and the last sale, clipped at two years."""
+    history, longest = past.history, 2.0 * past.history.windows.year
+    ages = {
+        "age": rows.origin - history.first_known[rows.series],
+        "since_known": rows.origin - 1 - history.last_known[rows.series, rows.origin],
+        "since_sale": rows.origin - 1 - history.last_sale[rows.series, rows.origin],
+    }
+    return {name: np.clip(values, 0.0, longest) for name, values in ages.items()}
 
 
 def reordered(matrix: SmallFloatArray, names: Sequence[str], wanted: Sequence[str]) -> SmallFloatArray:

@@ -126,10 +126,13 @@ def _open_demand(panel: Panel) -> FloatArray:
 
 def _level_around(panel: Panel) -> FloatArray:
     around = AROUND[panel.frequency.kind]
-    sums = RunningSums(_open_demand(panel))
-    series, period = (grid.ravel() for grid in np.indices(panel.demand.shape))
-    first, end = np.maximum(period - around, 0), np.minimum(period + around + 1, panel.history)
-    return sums.mean(series, end, end - first).reshape(panel.demand.shape)
+    found = np.empty(panel.demand.shape)
+    for first, last in _series_blocks(panel.n, panel.history):
+        demand = np.where(panel.closed[first:last, : panel.history], np.nan, panel.demand[first:last])
+        series, period = (grid.ravel() for grid in np.indices(demand.shape))
+        begin, end = np.maximum(period - around, 0), np.minimum(period + around + 1, panel.history)
+        found[first:last] = RunningSums(demand).mean(series, end, end - begin).reshape(demand.shape)
+    return found
 
 
 def _own_ratios(panel: Panel, known: KnownColumns, ratio: FloatArray) -> dict[str, FloatArray]:

@@ -34,6 +34,24 @@ def test_features_at_an_origin_do_not_change_with_what_comes_later(frequency):
         assert np.array_equal(told.expected.curves[weight], curve)
 
 
+@pytest.mark.parametrize("cells", [1, 500, 1 << 20])
+@pytest.mark.parametrize("frequency", ["D", "MS"])
+def test_features_do_not_depend_on_the_blocks_of_series_and_periods(frequency, cells, monkeypatch):
+    panel = awkward_panel(frequency)
+    effects = np.random.default_rng(1).uniform(0.5, 2, (panel.n, len(panel.periods)))
+    rows = sample_rows(panel, panel.history, 1, 400, seed=1)
+    rows = rows.take(np.random.default_rng(2).permutation(len(rows)))
+    whole = Features(panel, effects).table(rows)
+    monkeypatch.setattr("tasks.demand.features.history.BLOCK_CELLS", cells)
+    found = Features(panel, effects, cells=cells).table(rows)
+    assert found.names == whole.names
+    assert found.matrix.tobytes() == whole.matrix.tobytes()
+    assert found.expected.level.tobytes() == whole.expected.level.tobytes()
+    assert found.expected.seasonal.tobytes() == whole.expected.seasonal.tobytes()
+    for weight, curve in whole.expected.curves.items():
+        assert found.expected.curves[weight].tobytes() == curve.tobytes()
+
+
 @pytest.mark.parametrize("frequency", ["D", "W-MON", "MS"])
 def test_every_series_has_a_positive_finite_expectation(frequency):
     panel = awkward_panel(frequency)
