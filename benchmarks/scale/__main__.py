@@ -11,6 +11,7 @@ together. At the end it prints how time and memory grow per tenfold number of se
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import sys
 import tempfile
@@ -53,7 +54,7 @@ def main() -> int:
                 found[stage, size.series] = used
     for stage in given.stages:
         sizes = sorted(series for name, series in found if name == stage)
-        for less, more in zip(sizes, sizes[1:], strict=False):
+        for less, more in itertools.pairwise(sizes):
             one, other, tens = found[stage, less], found[stage, more], math.log10(more / less)
             print(
                 f"{stage}, {less:,} to {more:,} series, per 10x: CPU x {(other.cpu / one.cpu) ** (1 / tens):.1f}, "

@@ -12,19 +12,24 @@ import os
 import platform
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from schemas.errors import StorageError
 from schemas.records import FileRef, TableRef
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 KEY_DIGITS = 24
+# Rows of a row group: pyarrow's default.
+PART_ROWS = 1 << 20
 RECORDS = "records"
 # What planners write in the app: statuses of exceptions. Pruning keeps it.
 PLANNER = "planner"
@@ -76,6 +81,21 @@ class Lake(ABC):
             key = f"{prefix}/{sha256[:KEY_DIGITS]}.parquet"
             self._put(file, key, sha256)
         return TableRef(key=key, rows=len(frame), sha256=sha256)
+
+    def write_parts(self, prefix: str, parts: Iterator[pd.DataFrame], empty: Collection[str] = ()) -> TableRef:
+        """Store a frame that comes in parts of :data:`PART_ROWS` rows: the same bytes as :meth:`write_table`.
+
+        Args:
+            prefix: folder of the key.
+            parts: at least one frame; all but the last have :data:`PART_ROWS` rows.
+            empty: text columns without a single value in any part.
+        """
+        with self._temporary_file() as file:
+            rows = _write_parquet_parts(parts, file, empty)
+            sha256 = sha256_of(file)
+            key = f"{prefix}/{sha256[:KEY_DIGITS]}.parquet"
+            self._put(file, key, sha256)
+        return TableRef(key=key, rows=rows, sha256=sha256)
 
     def read_table(self, ref: TableRef, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Read a stored table, or some of its columns.
@@ -276,13 +296,41 @@ def files_below(folder: Path, last: str) -> list[str]:
 
 
 def _write_parquet(frame: pd.DataFrame, file: Path) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(_arrow(frame), file, compression="zstd")
+
+
+def _write_parquet_parts(parts: Iterator[pd.DataFrame], file: Path, empty: Collection[str]) -> int:
+    """Write one row group per part; return the number of rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    rows, writer = 0, None
     try:
-        table = pa.Table.from_pandas(frame, preserve_index=False)
+        for part in parts:
+            if writer is None:
+                table = _arrow(part)
+                # A text column may begin with a part without values.
+                for at, column in enumerate(table.schema):
+                    if pa.types.is_null(column.type) and column.name not in empty:
+                        table = table.set_column(at, column.name, table.column(at).cast(pa.string()))
+                schema = _arrow(part, table.schema).schema
+                writer = pq.ParquetWriter(file, schema, compression="zstd")
+            writer.write_table(_arrow(part, schema), row_group_size=PART_ROWS)
+            rows += len(part)
+    finally:
+        if writer is not None:
+            writer.close()
+    return rows
+
+
+def _arrow(frame: pd.DataFrame, schema: pa.Schema | None = None) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        return pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise StorageError(
             f"A table cannot be stored as Parquet: {'; '.join(str(part) for part in error.args)}."
         ) from error
-    pq.write_table(table, file, compression="zstd")

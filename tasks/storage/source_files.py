@@ -130,19 +130,23 @@ def read_table(table: str, files: Sequence[SourceFile], source: SourceSettings) 
     names = list(dict.fromkeys(name for part in parts for name in part.frame.columns))
     sizes = [len(part.frame) for part in parts]
     starts = np.concatenate([[0], np.cumsum(sizes)])
+    found = tuple(
+        RawFile(file.path, file.sha256, tuple(part.frame.columns), len(part.frame))
+        for file, part in zip(files, parts, strict=True)
+    )
+    # A column leaves the files' frames when it is joined, so that the table is not held twice.
+    columns = [{str(name): part.frame.pop(name) for name in list(part.frame.columns)} for part in parts]
     frame = pd.DataFrame(
-        {name: _joined([part.frame.get(name) for part in parts], sizes, source.decimal) for name in names},
+        {name: _joined([part.pop(name, None) for part in columns], sizes, source.decimal) for name in names},
         index=pd.RangeIndex(int(starts[-1])),
+        copy=False,
     )
     return RawTable(
         name=table,
         frame=frame,
         file=np.repeat(np.arange(len(parts), dtype=np.int32), sizes),
         row_number=np.concatenate([part.row_number for part in parts]),
-        files=tuple(
-            RawFile(file.path, file.sha256, tuple(part.frame.columns), len(part.frame))
-            for file, part in zip(files, parts, strict=True)
-        ),
+        files=found,
         malformed={
             int(start) + position: what
             for start, part in zip(starts, parts, strict=False)

@@ -16,7 +16,7 @@ from schemas.errors import ConfigError, StorageError
 from schemas.records import FileRef, TableRef
 from tasks.configuration.settings_file import load_settings
 from tasks.storage.aws import client
-from tasks.storage.lake import Lake, open_lake
+from tasks.storage.lake import PART_ROWS, Lake, open_lake
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -47,6 +47,18 @@ def test_table_round_trip(lake: Lake) -> None:
     assert ref.key == f"panel/{ref.sha256[:24]}.parquet"
     assert ref.rows == 3
     assert list(lake.read_table(ref, ["wide", "sku"]).columns) == ["wide", "sku"]
+
+
+def test_a_table_in_parts_has_the_bytes_of_the_whole_table(tmp_path: Path) -> None:
+    lake, rows = open_lake(str(tmp_path / "lake")), PART_ROWS + 5
+    late = np.full(rows, None, dtype=object)
+    late[-2:] = "x"
+    columns = {"late": late, "never": np.full(rows, None, dtype=object), "units": np.arange(rows) / 7}
+    whole = pd.DataFrame(columns).assign(date=pd.Timestamp("2024-01-01"), sku="007")
+    parts = [whole.iloc[:PART_ROWS], whole.iloc[PART_ROWS:].reset_index(drop=True)]
+    assert lake.write_parts("t", iter(parts), ["never"]) == lake.write_table("t", whole)
+    small = frame().drop(columns="store")
+    assert lake.write_parts("t", iter([small])) == lake.write_table("t", small)
 
 
 def test_an_empty_table_keeps_its_types(lake: Lake) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,8 @@ from schemas.panel import BoolArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 
 _NAMED = 3
+# Rows that are worked on at once.
+_ROWS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Overlap:
 
 
 def overlapping_exports(
-    lines: Callable[[], pd.DataFrame],
+    lines: Callable[[IndexArray], pd.DataFrame],
     file: IndexArray,
     days: NDArray[np.datetime64],
     store: IndexArray,
@@ -56,20 +57,23 @@ def overlapping_exports(
     """Find the overlaps of the files of a table.
 
     Args:
-        lines: gives all rows with all the columns that the files have in common; called only if files overlap.
+        lines: gives some rows with all the columns that the files have in common; called only if files overlap.
         file: shape (rows,); index of each row's file, in the order of paths.
         days: shape (rows,); date of each row, NaT where unreadable.
         store: shape (rows,); code of the store.
         skip: shape (rows,); rows that do not count, such as those of copied files.
     """
+    several = _in_several_files(file, store, days, skip)
+    if several is None:
+        return []
     used = np.flatnonzero(~skip & ~np.isnat(days))
+    several = several[used]
     day = days[used].astype("datetime64[D]").astype(np.int64)
     files = np.asarray(file)[used].astype(np.int64)
-    spans = {int(at): (day[files == at].min(), day[files == at].max()) for at in np.unique(files)}
-    if not _any_overlap(list(spans.values())):
-        return []
+    spans = _spans(files, day)
     found = []
-    for one, other, same in _same_lines(lines().iloc[used], files):
+    # The same line in two files is of a store and day that both contain.
+    for one, other, same in _same_lines(lines(used[several]), files[several]):
         older, newer = sorted((one, other), key=lambda at: (spans[at][1], spans[at][0], at))
         common = np.intersect1d(day[files == older], day[files == newer])
         on_common = np.isin(day, common)
@@ -117,9 +121,34 @@ def overlap_alarm(table: str, overlaps: Sequence[Overlap], paths: Sequence[str])
     return alarms
 
 
-def _any_overlap(spans: list[tuple[int, int]]) -> bool:
-    ordered = sorted(spans)
-    return any(later[0] <= earlier[1] for earlier, later in pairwise(ordered))
+def _in_several_files(
+    file: IndexArray, store: IndexArray, days: NDArray[np.datetime64], skip: BoolArray
+) -> BoolArray | None:
+    """Shape (rows,): the store and day of the row are in another file as well; None if there is no such row."""
+    parts = [slice(first, first + _ROWS) for first in range(0, len(days), _ROWS)]
+    seen = [np.unique(days[part].astype("datetime64[D]")) for part in parts]
+    distinct = np.unique(np.concatenate([days[:0].astype("datetime64[D]"), *seen]))
+
+    def keys(part: slice) -> IndexArray:
+        return store[part].astype(np.int64) * len(distinct) + np.searchsorted(distinct, days[part])
+
+    size = (int(store.max(initial=0)) + 1) * len(distinct)
+    first, last = np.full(size, np.iinfo(np.int32).max, dtype=np.int32), np.full(size, -1, dtype=np.int32)
+    for part in parts:
+        counted = ~skip[part] & ~np.isnat(days[part])
+        key, files = keys(part)[counted], file[part][counted].astype(np.int32)
+        np.minimum.at(first, key, files)
+        np.maximum.at(last, key, files)
+    several = (first != last) & (last >= 0)
+    if not several.any():
+        return None
+    return np.concatenate([several[keys(part)] for part in parts])
+
+
+def _spans(files: IndexArray, day: IndexArray) -> dict[int, tuple[int, int]]:
+    """First and last day of each file."""
+    spans = pd.DataFrame({"file": files, "day": day}).groupby("file")["day"].agg(["min", "max"])
+    return {int(file): (int(first), int(last)) for file, first, last in spans.itertuples()}
 
 
 def _same_lines(frame: pd.DataFrame, files: IndexArray) -> list[tuple[int, int, int]]:

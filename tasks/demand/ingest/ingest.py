@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from schemas.alarms import Alarm, raise_alarm
 from schemas.records import IngestRecord, InputFile, Record
 from schemas.settings.slices import IngestSlice
-from tasks.demand.ingest.validation import ValidatedTables, validate_tables
-from tasks.storage.lake import Lake
+from tasks.demand.ingest.validation import JudgedTables, ValidatedTables, judge_tables
+from tasks.storage.lake import PART_ROWS, Lake
 from tasks.storage.source_files import SourceFile, read_tables
 
 
@@ -35,9 +35,12 @@ def ingest(
     Raises:
         DataContractError: a table's structure is wrong, or too large a share of its rows is bad.
     """
-    valid = validate_tables(read_tables(files, use.sources), use)
+    valid = judge_tables(read_tables(files, use.sources), use)
     return IngestRecord(
-        tables={name: lake.write_table(f"validated/{name}", frame) for name, frame in valid.tables.items()},
+        tables={
+            name: lake.write_parts(f"validated/{name}", valid.parts(name, PART_ROWS), valid.empty_columns(name))
+            for name in valid.mapped
+        },
         quarantine=lake.write_table("quarantine", valid.quarantine),
         files=valid.files,
         reasons=valid.reasons,
@@ -47,7 +50,7 @@ def ingest(
     )
 
 
-def ingest_alarms(valid: ValidatedTables, use: IngestSlice) -> list[Alarm]:
+def ingest_alarms(valid: JudgedTables | ValidatedTables, use: IngestSlice) -> list[Alarm]:
     """Return all alarms of the ingestion."""
     return [*rejected_rows(valid.files, use.quality.alarm_share), *valid.alarms]
 

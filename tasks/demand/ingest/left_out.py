@@ -121,18 +121,22 @@ def older_exports(
     if raw.name != "sales" or len(np.unique(raw.file)) < 2:  # noqa: PLR2004
         return []
     days = parse_column(raw.frame[names[c.DATE]], rules[c.DATE], source).values
-    store = raw.frame[names[c.STORE_ID]]
-    codes = store.cat.codes.to_numpy() if is_text(store) else pd.factorize(store)[0]
-    nothing = np.zeros(len(raw.frame), dtype=bool)
     shared = set.intersection(*(set(raw.files[file].columns) for file in np.unique(raw.file)))
     frame = raw.frame[[name for name in raw.frame.columns if name in shared]]
     return overlapping_exports(
-        lambda: _comparable(frame, names, rules, source),
-        raw.file.astype(np.int64),
+        lambda rows: _comparable(frame.iloc[rows], names, rules, source),
+        raw.file,
         days.to_numpy(dtype="datetime64[ns]"),
-        codes,
-        nothing,
+        _stripped_codes(raw.frame[names[c.STORE_ID]]),
+        np.zeros(len(raw.frame), dtype=bool),
     )
+
+
+def _stripped_codes(column: pd.Series) -> NDArray[np.int64]:
+    """Shape (rows,); equal where the texts without the spaces around them are."""
+    text = column if is_text(column) else as_text(column)
+    codes = pd.factorize(pd.Series(text.cat.categories, dtype=object).str.strip())[0]
+    return codes[text.cat.codes.to_numpy()]
 
 
 def _copies(
@@ -161,9 +165,18 @@ def _same_rows(
     source: SourceSettings,
 ) -> bool:
     """Whether two files have the same rows in the same order, however their dates and numbers are written."""
-    parts = [raw.frame.loc[raw.file == file].reset_index(drop=True) for file in files]
+    # The rows of a file follow each other.
+    spans = [slice(*np.searchsorted(raw.file, [file, file + 1])) for file in files]
+    for name, rule in rules.items():
+        column = raw.frame[names[name]]
+        if rule.kind == "id" and is_text(column):
+            one, other = (column.iloc[span].cat.remove_unused_categories() for span in spans)
+            texts = (part.cat.categories.str.strip().take(part.cat.codes) for part in (one, other))
+            if not next(texts).equals(next(texts)):
+                return False
+    parts = [raw.frame.iloc[span].reset_index(drop=True) for span in spans]
     one, other = (_comparable(part, names, rules, source) for part in parts)
-    return one.equals(other)
+    return bool(one.equals(other))
 
 
 def _comparable(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,9 @@ from schemas.suites import (
 from tasks.demand.ingest.mapped_table import MappedTable
 
 Positions = NDArray[np.int64]
+# Rows that are judged at once. Great Expectations copies what it judges several times.
+BATCH_ROWS = 1 << 20
+_OF_KEYS = ("ExpectColumnValuesToBeUnique", "ExpectCompoundColumnsToBeUnique")
 
 
 @dataclass(frozen=True)
@@ -59,20 +63,59 @@ def judge_table(
         Verdicts with at least one row, in the order of the expectations.
     """
     frequency = None if settings.aggregate else settings.frequency
-    frame = _check_frame(table, settings)
     wrong = {name: WRONG_CELLS.keys() & set(np.unique(parsed.state).tolist()) for name, parsed in table.parsed.items()}
     expectations = table_expectations(table.contract, table.rules, references, frequency, wrong)
-    return _one_per_column(judge(table.contract.name, expectations, frame), frame)
+    found: dict[str, list[Verdict]] = {one.meta["text"]: [] for one in expectations}
+    batches = _batches(table, expectations)
+    for rows in batches:
+        frame = _check_frame(table, settings, rows)
+        for verdict in _one_per_column(judge(table.contract.name, expectations, frame), frame):
+            found[verdict.reason.text].append(Verdict(verdict.reason, rows[verdict.rows]))
+        if len(batches) > 1:
+            # Great Expectations leaves its copies of the frame in reference cycles.
+            gc.collect()
+    return [
+        Verdict(parts[0].reason, np.sort(np.concatenate([part.rows for part in parts])))
+        for parts in found.values()
+        if parts
+    ]
 
 
-def _check_frame(table: MappedTable, settings: IngestSlice) -> pd.DataFrame:
-    whole = np.where(table.intact, READ, UNREADABLE).astype(np.int8)
+def _batches(table: MappedTable, expectations: Sequence[Expected]) -> list[Positions]:
+    """The rows of each batch, ascending. Rows that must not repeat a key are in one batch if their keys are equal."""
+    rows = len(table.raw.frame)
+    count = max(1, -(-rows // BATCH_ROWS))
+    keys = [_key_columns(expected) for expected in expectations if expected.kind in _OF_KEYS]
+    if count == 1 or len(keys) > 1:
+        return [np.arange(rows)]
+    if not keys:
+        return np.array_split(np.arange(rows), count)
+    batch = pd.util.hash_pandas_object(
+        pd.DataFrame({name: _numbered(table.parsed[name].values) for name in keys[0]}), index=False
+    )
+    number = (batch.to_numpy() % np.uint64(count)).astype(np.int32)
+    return [np.flatnonzero(number == one) for one in range(count)]
+
+
+def _key_columns(expected: Expected) -> list[str]:
+    return [expected.arguments["column"]] if "column" in expected.arguments else list(expected.arguments["column_list"])
+
+
+def _numbered(values: pd.Series) -> NDArray[np.int64]:
+    """A number for each value; the same for equal values."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return values.cat.codes.to_numpy(dtype=np.int64)
+    return pd.factorize(values)[0].astype(np.int64)
+
+
+def _check_frame(table: MappedTable, settings: IngestSlice, rows: Positions) -> pd.DataFrame:
+    whole = np.where(table.intact[rows], READ, UNREADABLE).astype(np.int8)
     columns: dict[str, object] = {WHOLE_ROW: whole}
     for name, parsed in table.parsed.items():
-        columns[name] = parsed.values.reset_index(drop=True)
-        columns[read_column(name)] = parsed.state
+        columns[name] = parsed.values.iloc[rows].reset_index(drop=True)
+        columns[read_column(name)] = parsed.state[rows]
     if c.DATE in table.parsed and table.contract.periodic:
-        dates = table.parsed[c.DATE].values
+        dates = table.parsed[c.DATE].values.iloc[rows]
         columns[label_column(c.DATE)] = (settings.period.fits(dates) | dates.isna()).to_numpy()
     return pd.DataFrame(columns)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,42 @@ from tasks.demand.ingest.table_structure import map_table
 
 
 @dataclass(frozen=True)
+class JudgedTables:
+    """Tables whose bad rows are known.
+
+    Attributes:
+        mapped: typed tables, bad rows included.
+        verdicts: bad rows of each table.
+        quarantine: every rejected row (:func:`tasks.demand.ingest.quarantine.quarantine_rows`).
+        files: one entry per source file; rows read = accepted + quarantined + ignored.
+        reasons: table, reason and number of rows, by table, most frequent first.
+        rejected: the reasons in words, with row numbers and distinct values.
+        ignored: table, reason and number of rows that are no data.
+        alarms: cells that were read in another way than they are written.
+    """
+
+    mapped: Mapping[str, MappedTable]
+    verdicts: Mapping[str, Sequence[Verdict]]
+    quarantine: pd.DataFrame
+    files: list[InputFile]
+    reasons: list[tuple[str, str, int]]
+    rejected: list[str]
+    ignored: list[tuple[str, str, int]]
+    alarms: list[Alarm]
+
+    def parts(self, name: str, size: int) -> Iterator[pd.DataFrame]:
+        """Yield the accepted rows of a table, ``size`` at a time; all at once where equal keys are summed."""
+        return _typed(self.mapped[name], self.verdicts[name], size)
+
+    def empty_columns(self, name: str) -> list[str]:
+        """Return the text columns of a table without a single accepted value."""
+        table = self.mapped[name]
+        bad = bad_rows(len(table.raw.frame), self.verdicts[name])
+        texts = [rule.name for rule in table.rules if rule.kind in ("id", "text")]
+        return [text for text in texts if not (table.parsed[text].values.notna().to_numpy() & ~bad).any()]
+
+
+@dataclass(frozen=True)
 class ValidatedTables:
     """What validation leaves.
 
@@ -45,12 +81,7 @@ class ValidatedTables:
             text (None = empty), dates datetime64[ns] at midnight, numbers float64 (NaN = unknown), flags
             bool. Columns that the contract does not know are float64 where all their values are numbers,
             else text.
-        quarantine: every rejected row (:func:`tasks.demand.ingest.quarantine.quarantine_rows`).
-        files: one entry per source file; rows read = accepted + quarantined + ignored.
-        reasons: table, reason and number of rows, by table, most frequent first.
-        rejected: the reasons in words, with row numbers and distinct values.
-        ignored: table, reason and number of rows that are no data.
-        alarms: cells that were read in another way than they are written.
+        quarantine: see :class:`JudgedTables`, also for the other attributes.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -87,6 +118,22 @@ class ValidatedTables:
 def validate_tables(
     raw: Mapping[str, RawTable], settings: IngestSlice, judge: Judge = with_great_expectations
 ) -> ValidatedTables:
+    """Judge tables (:func:`judge_tables`) and hold all their accepted rows in memory."""
+    found = judge_tables(raw, settings, judge)
+    return ValidatedTables(
+        tables={name: next(found.parts(name, size=len(table.raw.frame))) for name, table in found.mapped.items()},
+        quarantine=found.quarantine,
+        files=found.files,
+        reasons=found.reasons,
+        rejected=found.rejected,
+        ignored=found.ignored,
+        alarms=found.alarms,
+    )
+
+
+def judge_tables(
+    raw: Mapping[str, RawTable], settings: IngestSlice, judge: Judge = with_great_expectations
+) -> JudgedTables:
     """Apply the rules of docs/reference/contract.md#input-tables to tables as they were read.
 
     Bad rows go to quarantine: unreadable or empty cells that must hold a value, infinities, values out
@@ -122,8 +169,9 @@ def validate_tables(
             references[name] = _accepted_ids(table, verdicts[name])
     if complaints:
         raise DataContractError("\n".join(complaints))
-    return ValidatedTables(
-        tables={name: _typed(table, verdicts[name]) for name, table in mapped.items()},
+    return JudgedTables(
+        mapped=mapped,
+        verdicts=verdicts,
         quarantine=joined_quarantine([quarantine_rows(table.raw, verdicts[name]) for name, table in mapped.items()]),
         files=[file for name, table in mapped.items() for file in _input_files(table, verdicts[name])],
         reasons=[count for name in mapped for count in reason_counts(name, verdicts[name])],
@@ -179,25 +227,31 @@ def _accepted_ids(table: MappedTable, verdicts: Sequence[Verdict]) -> list[str]:
     return sorted(plain_text(table.parsed[key].values.iloc[_accepted(table, verdicts)]))
 
 
-def _typed(table: MappedTable, verdicts: Sequence[Verdict]) -> pd.DataFrame:
+def _typed(table: MappedTable, verdicts: Sequence[Verdict], size: int) -> Iterator[pd.DataFrame]:
     rows = _accepted(table, verdicts)
     rules = {rule.name: rule for rule in table.rules}
-    columns = {}
-    for name in table.names:
-        if name in rules:
-            column = _final(table.parsed[name].values.iloc[rows], rules[name])
-            if rules[name].in_units and table.units.factors is not None:
-                column = column * table.units.factors[rows]
-        else:
-            column = _further(table.written(name).iloc[rows], table)
-        columns[name] = column.reset_index(drop=True)
-    frame = pd.DataFrame(columns)
+    # Whether a further column holds numbers is known once all its cells are read.
+    further = {name: _further(table.written(name).iloc[rows], table) for name in table.names if name not in rules}
     if table.contract.repeats == "sum":
-        frame = _summed(frame, table)
-    for rule in table.rules:
-        if rule.floor is not None:
-            frame[rule.name] = frame[rule.name].clip(lower=rule.floor)
-    return frame
+        size = len(rows)
+    for first in range(0, max(len(rows), 1), max(size, 1)):
+        part = rows[first : first + max(size, 1)]
+        columns = {}
+        for name in table.names:
+            if name in rules:
+                column = _final(table.parsed[name].values.iloc[part], rules[name])
+                if rules[name].in_units and table.units.factors is not None:
+                    column = column * table.units.factors[part]
+            else:
+                column = further[name].iloc[first : first + len(part)]
+            columns[name] = column.reset_index(drop=True)
+        frame = pd.DataFrame(columns, copy=False)
+        if table.contract.repeats == "sum":
+            frame = _summed(frame, table)
+        for rule in table.rules:
+            if rule.floor is not None:
+                frame[rule.name] = frame[rule.name].clip(lower=rule.floor)
+        yield frame
 
 
 def _summed(frame: pd.DataFrame, table: MappedTable) -> pd.DataFrame:

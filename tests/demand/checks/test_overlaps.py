@@ -31,7 +31,7 @@ def find(*files: pd.DataFrame):
     store = pd.factorize(frame[c.STORE_ID])[0]
     text = frame.astype({c.DATE: str})
     days = frame[c.DATE].to_numpy(dtype="datetime64[ns]")
-    found = overlapping_exports(lambda: text, file, days, store, np.zeros(len(frame), dtype=bool))
+    found = overlapping_exports(lambda rows: text.iloc[rows], file, days, store, np.zeros(len(frame), dtype=bool))
     left = np.logical_or.reduce([np.zeros(len(frame), dtype=bool), *(overlap.rows for overlap in found)])
     return frame[~left].assign(file=file[~left]), found
 

@@ -59,14 +59,21 @@ def judged(frames: dict[str, pd.DataFrame], judge: Judge) -> ValidatedTables | s
 
 @hypothesis_settings(max_examples=examples(4), derandomize=True, suppress_health_check=list(HealthCheck))
 @given(tables())
-def test_both_judges_reject_the_same_rows_for_the_same_reasons(frames: dict[str, pd.DataFrame]) -> None:
+def test_both_judges_reject_the_same_rows_for_the_same_reasons_also_in_batches(
+    frames: dict[str, pd.DataFrame],
+) -> None:
     one, other = judged(frames, with_great_expectations), judged(frames, with_arrays)
-    if isinstance(one, str) or isinstance(other, str):
-        assert one == other
-        return
-    assert one.reasons == other.reasons
-    assert one.files == other.files
-    pd.testing.assert_frame_equal(one.quarantine, other.quarantine)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tasks.demand.ingest.table_checks.BATCH_ROWS", 2)
+        batches = judged(frames, with_arrays)
+    for found in (other, batches):
+        if isinstance(one, str) or isinstance(found, str):
+            assert one == found
+            continue
+        assert one.reasons == found.reasons
+        assert one.rejected == found.rejected
+        assert one.files == found.files
+        pd.testing.assert_frame_equal(one.quarantine, found.quarantine)
 
 
 def test_a_missing_value_meets_every_expectation() -> None:
