@@ -147,8 +147,8 @@ def _in_several_files(
 
 def _spans(files: IndexArray, day: IndexArray) -> dict[int, tuple[int, int]]:
     """First and last day of each file."""
-    spans = pd.DataFrame({"file": files, "day": day}).groupby("file")["day"].agg(["min", "max"])
-    return {int(file): (int(first), int(last)) for file, first, last in spans.itertuples()}
+    spans = pd.Series(day).groupby(files).agg(["min", "max"])
+    return {int(one): (int(first), int(last)) for one, first, last in spans.itertuples()}
 
 
 def _same_lines(frame: pd.DataFrame, files: IndexArray) -> list[tuple[int, int, int]]:
