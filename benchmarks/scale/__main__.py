@@ -4,7 +4,7 @@ Usage: .venv/bin/python -m benchmarks.scale [--stores 7 60 256] [--days 782] [--
                                             [--stages ingest panel features] [--folder DIR]
 
 For each number of stores, generates a company of 118 categories per store (`restock demo-data`), runs each stage in a
-process of its own, and prints series, rows, CPU seconds, wall seconds and the peak memory of the stage's processes
+separate process, and prints series, rows, CPU seconds, wall seconds and the peak memory of the stage's processes
 together. At the end it prints how time and memory grow per tenfold number of series. Run it with nothing else running.
 """
 

@@ -174,7 +174,7 @@ class LoadLines:
 
 
 def block_lines(company: LoadCompany, store: int, block: range) -> LoadLines:
-    """Draw the sale lines of one store and block, with a random stream of their own."""
+    """Draw the sale lines of one store and block, with a separate random stream."""
     size = company.size
     rng = np.random.default_rng([company.seed, 11, store, block.start])
     rows = np.array(block)
