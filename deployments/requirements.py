@@ -2,7 +2,7 @@
 
 The versions come from requirements.lock, which is given to pip as constraints. Without extras: a run with local models
 and a lake in a folder. ``aws``: storage and sources in buckets, DeepAR on SageMaker. ``deepar``: DeepAR in the
-container, on torch.
+container, on torch. ``pretrained``: the network Chronos-2, on torch.
 """
 
 from __future__ import annotations

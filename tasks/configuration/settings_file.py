@@ -292,6 +292,9 @@ def _with_absolute_paths(tree: Tree, folder: Path) -> Tree:
     result = dict(tree)
     if isinstance(result.get("storage"), str):
         result["storage"] = _absolute(result["storage"], folder)
+    challenger = result.get("challenger")
+    if isinstance(challenger, dict) and isinstance(challenger.get("settings"), dict):
+        result["challenger"] = {**challenger, "settings": _with_absolute_paths(challenger["settings"], folder)}
     models = result.get("models")
     if isinstance(models, dict):
         result["models"] = {

@@ -198,7 +198,8 @@ def test_a_weekly_run_with_pretrained_weights(restock: Restock, weights: Path, t
     settings = mini_company.write(tmp_path / "company")
     models = f"models={{chronos2: {{weights: {weights}}}, ensemble: {{members: [chronos2, moving_average]}}}}"
     day = ("--settings", settings, "--as-of", mini_company.AS_OF, "--set", "backtest.windows=1", "--set", models)
-    code, _, err = restock("weekly", *day)
+    tuned = ("--set", "expert.models.chronos2.fine_tune_steps=2")
+    code, _, err = restock("weekly", *day, *tuned)
     assert code == 0, err
     run = tmp_path / "company/lake/runs" / mini_company.AS_OF
     forecasts = pd.read_parquet(run / "forecast.parquet")
@@ -209,3 +210,4 @@ def test_a_weekly_run_with_pretrained_weights(restock: Restock, weights: Path, t
     expected = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in weights.iterdir()}
     assert manifest["model_files"] == {"chronos2": expected}
     assert manifest["packages"]["chronos-forecasting"]
+    assert "fine-tuned by 2 steps on 12 series before 2024-06-17" in (run / "report.html").read_text("utf-8")

@@ -112,10 +112,12 @@ def test_the_folder_is_relative_to_the_settings_file_and_checked_with_it(folder:
     file = tmp_path / "settings.yaml"
     sources = {name: {"path": "x.csv"} for name in ("sales", "products", "stores")}
     models = {"chronos2": {"weights": "models/small"}}
-    file.write_text(yaml.safe_dump({"name": "x", "sources": sources, "models": models}))
-    found = read_settings(file, checks=CHECKS).settings.models.chronos2
-    assert found is not None
-    assert found.weights == str(folder)
+    given = {"name": "x", "sources": sources, "models": models, "challenger": {"settings": {"models": models}}}
+    file.write_text(yaml.safe_dump(given))
+    settings = read_settings(file, checks=CHECKS).settings
+    assert settings.models.chronos2 is not None
+    assert settings.models.chronos2.weights == str(folder)
+    assert settings.challenger.changes() == [f'models.chronos2.weights="{folder}"']
     with pytest.raises(ConfigError, match=r"models\.chronos2\.weights: .*/amazon/chronos-2 is no folder"):
         read_settings(file, ["models.chronos2.weights=amazon/chronos-2"], checks=CHECKS)
 
