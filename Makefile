@@ -16,7 +16,7 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requ
 WITH_BYTECODE = env -u PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test checks style tests test-fast nightly fuzz mutation crash lint fmt types arch docs bench bench-accuracy bench-inventory app ui serve aws-twin audit lock clean
+.PHONY: help setup demo test checks style tests test-fast nightly fuzz mutation crash lint fmt types arch docs bench bench-accuracy bench-inventory app ui serve cluster aws-twin audit lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -103,6 +103,9 @@ app: .venv/.installed ## the planner's app in a browser, on this machine (APP="-
 ui: .venv/.installed ## Prefect server with its UI at http://127.0.0.1:4200
 	$(BIN)/python -m deployments.prefect_server server start
 
+cluster: .venv/.installed ## Dask scheduler and two workers on this machine, for compute.engine: dask (CLUSTER="--workers 4")
+	@$(BIN)/python -m deployments.cluster $(CLUSTER)
+
 aws-twin: .venv/.installed-test ## S3 and SageMaker's DeepAR on this machine, for those without an AWS account
 	@$(BIN)/python -m tests.aws_twin
 
@@ -130,12 +133,12 @@ clean: ## remove what runs and tools leave behind, .venv apart
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(UV)'
 
 .venv/.installed: pyproject.toml requirements.lock | .venv/bin/uv
-	@$(INSTALL) --editable '.[aws,deepar,app]'
+	@$(INSTALL) --editable '.[aws,deepar,app,dask]'
 	@$(BIN)/python -m compileall -q $(SOURCES)
 	@touch $@
 
 .venv/.installed-test: .venv/.installed
-	@$(INSTALL) --editable '.[aws,deepar,app,pretrained,test]'
+	@$(INSTALL) --editable '.[aws,deepar,app,dask,pretrained,test]'
 	@touch $@
 
 # Alone: what it requires (one old Sphinx and its extensions, among others) its policies do not need.
@@ -143,7 +146,7 @@ clean: ## remove what runs and tools leave behind, .venv apart
 	@$(INSTALL) --no-deps '$(STOCKPYL)' && touch $@ || echo "$(STOCKPYL) cannot be installed: going on without it"
 
 .venv/.installed-mutation: .venv/.installed-test
-	@$(INSTALL) --editable '.[aws,deepar,app,pretrained,test,mutation]'
+	@$(INSTALL) --editable '.[aws,deepar,app,dask,pretrained,test,mutation]'
 	@touch $@
 
 .venv/.installed-audit: .venv/.installed-test
@@ -151,5 +154,5 @@ clean: ## remove what runs and tools leave behind, .venv apart
 	@touch $@
 
 .venv/.installed-bench: .venv/.installed
-	@$(INSTALL) --editable '.[aws,deepar,app,bench]'
+	@$(INSTALL) --editable '.[aws,deepar,app,dask,bench]'
 	@touch $@

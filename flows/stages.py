@@ -16,8 +16,8 @@ from flows.approval import ask_for_approval
 from flows.deepar_stages import configurations_stage
 from flows.outcome import HELD_BACK, name_of_run, outcome_of, show_outcome
 from flows.preparation import today
-from flows.submitting import Runner, deepar_runner, done, submit
-from schemas.deepar import DEEPAR, DeepArChoice
+from flows.submitting import Runner, deepar_runner, done, shard_runner, submit
+from schemas.deepar import DEEPAR
 from schemas.errors import PublicationHeldError
 from schemas.records import (
     ComparisonRecord,
@@ -79,10 +79,12 @@ def panel_stage(run: RunContext, ingested: PrefectFuture[IngestRecord]) -> Prefe
     return done(build_features, run, ingested)
 
 
-def tuning_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> dict[str, PrefectFuture[TreeTuningRecord]]:
+def tuning_stage(
+    run: RunContext, panel: PrefectFuture[PanelRecord], runner: Runner | None
+) -> dict[str, PrefectFuture[TreeTuningRecord]]:
     """Submit the tuning of the tree models, one task per model; returns the futures by model."""
     return {
-        model: submit(None, tune_trees.with_options(task_run_name=f"tune {model}"), run=run, panel=panel, model=model)
+        model: submit(runner, tune_trees.with_options(task_run_name=f"tune {model}"), run=run, panel=panel, model=model)
         for model in tuned_models(run.settings)
     }
 
@@ -90,13 +92,19 @@ def tuning_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> dict[str
 def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[PrefectFuture[ForecastRecord]]:
     """Forecast with every model, on the folds and on the horizon, in shards; show the progress."""
     shards = done(plan_shards, run, panel).result()
-    tuned = tuning_stage(run, panel)
-    # Shards that wait for tuned parameters come last: they would occupy a thread that another shard could use.
-    shards = sorted(shards, key=lambda spec: spec.model in tuned)
-    with deepar_runner(run) as runner:
+    with shard_runner(run) as runner, deepar_runner(run) as waiting:
+        tuned = tuning_stage(run, panel, runner)
+        # Shards that wait for tuned parameters come last: they would occupy a thread that another shard could use.
+        shards = sorted(shards, key=lambda spec: spec.model in tuned)
         wanted = run.settings.models.deepar is not None
-        compared = configurations_stage(run, panel, runner, before_folds=True) if wanted else None
-        futures = [_shard(run, panel, spec, compared.choice if compared else None, tuned, runner) for spec in shards]
+        compared = configurations_stage(run, panel, waiting, before_folds=True) if wanted else None
+        choice = compared.choice if compared else None
+        futures = [
+            submit(waiting, _named(spec), run=run, panel=panel, spec=spec, choice=choice)
+            if spec.model == DEEPAR
+            else submit(runner, _named(spec), run=run, panel=panel, spec=spec, tuned=tuned.get(spec.model))
+            for spec in shards
+        ]
         work = [*(compared.futures if compared else []), *tuned.values(), *futures]
         progress = cast(UUID, create_progress_artifact(0.0, key="forecast-progress", description="Shards finished"))
         for finished, future in enumerate(as_completed(work), start=1):
@@ -106,20 +114,8 @@ def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[P
     return futures
 
 
-def _shard(
-    run: RunContext,
-    panel: PrefectFuture[PanelRecord],
-    spec: ShardSpec,
-    choice: PrefectFuture[DeepArChoice] | None,
-    tuned: dict[str, PrefectFuture[TreeTuningRecord]],
-    runner: Runner | None,
-) -> PrefectFuture[ForecastRecord]:
-    named: Task[..., Any] = forecast_model_shard.with_options(
-        task_run_name=f"forecast {spec.model} {spec.number} of {spec.of}"
-    )
-    if spec.model == DEEPAR:
-        return submit(runner, named, run=run, panel=panel, spec=spec, choice=choice)
-    return named.submit(run, panel, spec, tuned=tuned.get(spec.model))
+def _named(spec: ShardSpec) -> Task[..., Any]:
+    return forecast_model_shard.with_options(task_run_name=f"forecast {spec.model} {spec.number} of {spec.of}")
 
 
 def compare_stage(

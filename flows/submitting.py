@@ -1,4 +1,4 @@
-"""Submit tasks: one at a time, to the flow's own runner, or to a runner for jobs that only wait."""
+"""Submit tasks: one at a time, to the flow's own runner, or to a runner for tasks that only wait."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import Task
 
 from schemas.run import RunContext
+from tasks.stages.engine import connected
 
 Runner = TaskRunner[PrefectFuture[Any]]
+# Shards that a cluster gets at the same time: more than it has threads, so that new workers find work. Each takes a
+# thread of this process, which waits.
+SHARDS_ON_A_CLUSTER = 64
 # SageMaker jobs to wait for at the same time. The backend limits how many of them run.
 WAITING_AT_ONCE = 16
 
@@ -36,6 +40,21 @@ def deepar_runner(run: RunContext) -> Iterator[Runner | None]:
     else:
         with cast(Runner, ThreadPoolTaskRunner(max_workers=WAITING_AT_ONCE)) as runner:
             yield runner
+
+
+@contextmanager
+def shard_runner(run: RunContext) -> Iterator[Runner | None]:
+    """Yield a task runner for shards that a cluster computes; None if this machine computes them.
+
+    Raises:
+        ConfigError: the cluster of the settings cannot be reached.
+    """
+    with connected(run):
+        if run.settings.compute.engine == "local":
+            yield None
+        else:
+            with cast(Runner, ThreadPoolTaskRunner(max_workers=SHARDS_ON_A_CLUSTER)) as runner:
+                yield runner
 
 
 def submit(runner: Runner | None, task: Task[..., Any], **parameters: Any) -> PrefectFuture[Any]:

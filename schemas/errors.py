@@ -81,6 +81,10 @@ class TrainingError(PipelineError):
         self.kind = kind
 
 
+class EngineError(PipelineError):
+    """The machines that compute shards are gone, refused or fail. What is computed is kept. The operator acts."""
+
+
 class PublicationError(PipelineError):
     """The new files break their rules or cannot be written. The previous run stays in force. The operator acts."""
 

@@ -20,7 +20,7 @@ from tasks.forecasting.shard import ShardInputs, forecast_shard
 from tasks.forecasting.shards import shards, summary_rows
 from tasks.stages.deepar_tools import deepar_settings, deepar_slice, deepar_tools, show_billed
 from tasks.stages.stage import Stage
-from tasks.stages.support import cores_of, say, show_table, warn
+from tasks.stages.support import say, show_table, warn
 from tasks.storage.lake import open_lake
 
 FORECAST = Stage("forecast", ForecastRecord, forecast_shard)
@@ -77,7 +77,8 @@ def forecast_model_shard(
         remarks, files = (tuned.note,) if tuned else (), model_files(spec.model, model)
         given = ShardInputs(panel=panel.panel, shard=shard, remarks=remarks, files=files)
         stage = FORECAST.of(spec.model, module_of(spec.model))
-        record, state = stage.run(run, given, FoldsSlice.of(run.settings, model=model), cores_of(run))
+        name = f"forecast {spec.model} {spec.number} of {spec.of}"
+        record, state = stage.run_as_work(run, name, given, FoldsSlice.of(run.settings, model=model))
     say(f"{spec.model}: {record.series:,} series, {len(record.failures):,} fell back, {record.seconds:.0f} s")
     return state
 

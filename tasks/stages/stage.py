@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Concatenate, Generic, ParamSpec, Self, TypeVar
+from typing import Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
@@ -12,8 +12,11 @@ from prefect.states import Completed
 from schemas.records import Record
 from schemas.run import RunContext
 from schemas.settings import Strict
+from tasks.engines.work import Work
+from tasks.stages.engine import engine_of
 from tasks.storage.cache import reuse_or_compute, stage_key
 from tasks.storage.lake import Lake, open_lake
+from tasks.storage.machine import Cores
 
 I = TypeVar("I", bound=Record)  # noqa: E741
 U = TypeVar("U", bound=Strict)
@@ -71,14 +74,35 @@ class Stage(Generic[I, U, P, R]):
             The record, and the final state of its task, named :data:`REUSED` if the record was reused.
         """
         lake = open_lake(run.settings.storage)
-        record, reused = reuse_or_compute(
-            lake,
-            self.name,
-            self.key(inputs, use),
-            self.record,
-            lambda: self.compute(lake, inputs, use, *args, **tools),
-            force=run.force,
+        return self._ended(
+            *reuse_or_compute(
+                lake,
+                self.name,
+                self.key(inputs, use),
+                self.record,
+                lambda: self.compute(lake, inputs, use, *args, **tools),
+                force=run.force,
+            )
         )
+
+    def run_as_work(self, run: RunContext, name: str, inputs: I, use: U) -> tuple[R, State[R]]:
+        """Reuse or compute the stage's record by the engine of the settings; the only tool of the stage is ``cores``.
+
+        Args:
+            run: names the lake and the engine, and whether to recompute a cached result.
+            name: name of the work for people.
+            inputs: references to data and small values.
+            use: the stage's slice of the settings.
+
+        Returns:
+            See :meth:`run`.
+        """
+        storage, key = run.settings.storage, self.key(inputs, use)
+        compute = cast(Callable[[Lake, I, U, Cores], R], self.compute)
+        work = Work(name, storage, self.name, key, self.record, compute, inputs, use)
+        return self._ended(*engine_of(run).run(work, run.force))
+
+    def _ended(self, record: R, reused: bool) -> tuple[R, State[R]]:
         if reused:
             return record, Completed(data=record, name=REUSED, message=f"{self.name}: reused from the lake")
         return record, Completed(data=record, message=f"{self.name}: computed")

@@ -12,7 +12,7 @@ from schemas.settings.slices import FoldsSlice
 from tasks.evaluation.tuning import TreeTuningInputs, tune_model
 from tasks.forecasting.registry import module_of
 from tasks.stages.stage import Stage
-from tasks.stages.support import cores_of, say, show_table
+from tasks.stages.support import say, show_table
 
 TUNE = Stage("tuning", TreeTuningRecord, tune_model)
 
@@ -22,7 +22,7 @@ def tune_trees(run: RunContext, panel: PanelRecord, model: str) -> State[TreeTun
     """Search a model's parameters on periods before the first fold, and show the trials as an artifact."""
     use = FoldsSlice.of(run.settings, model=run.settings.models.named()[model])
     inputs = TreeTuningInputs(panel=panel.panel, model=model)
-    record, state = TUNE.of(model, module_of(model)).run(run, inputs, use, cores_of(run))
+    record, state = TUNE.of(model, module_of(model)).run_as_work(run, f"tune {model}", inputs, use)
     say(f"{record.note} ({record.seconds:.0f} s)")
     if record.trials:
         ranked = sorted(record.trials, key=lambda trial: (trial.loss is None, trial.loss or 0.0))

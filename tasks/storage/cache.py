@@ -89,7 +89,7 @@ def reuse_or_compute(
         The record, and True if it was reused.
     """
     if not force:
-        stored = _valid_record(lake, stage, key, record_type)
+        stored = stored_record(lake, stage, key, record_type)
         if stored is not None:
             return stored, True
     started = time.perf_counter()
@@ -101,7 +101,8 @@ def reuse_or_compute(
     return record_type.model_validate(written), False
 
 
-def _valid_record(lake: Lake, stage: str, key: str, record_type: type[R]) -> R | None:
+def stored_record(lake: Lake, stage: str, key: str, record_type: type[R]) -> R | None:
+    """Return the cached result of a stage; None if it, or an object that it refers to, is missing or damaged."""
     stored = lake.load_record(stage, key)
     if stored is None:
         return None

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 # Folders and files whose texts are checked.
 CHECKED = (
     *("flows/", "deployments/", "schemas/", "tasks/answers/", "tasks/configuration/", "tasks/deepar/", "tasks/demand/"),
-    *("tasks/app/", "tasks/demo/", "tasks/evaluation/", "tasks/forecasting/", "tasks/inventory/", "tasks/publication/"),
-    *("tasks/report/", "tasks/stages/", "tasks/storage/", "benchmarks/inventory/"),
+    *("tasks/app/", "tasks/demo/", "tasks/engines/", "tasks/evaluation/", "tasks/forecasting/", "tasks/inventory/"),
+    *("tasks/publication/", "tasks/report/", "tasks/stages/", "tasks/storage/", "benchmarks/inventory/"),
     *("tests/inventory/", "tests/publication/", "tests/report/", "tests/stages/", "tests/storage/"),
     *("docs/", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "prefect.yaml"),
 )

@@ -207,7 +207,7 @@ def test_old_spellings_are_accepted_with_a_warning(company: Path) -> None:
     accepted = "The old spelling is accepted until the next release; replace it."
     assert loaded.warnings == (
         f"{path}: backtest.further is now expert.backtest.extra_folds. {accepted}",
-        f"{path}: compute is now expert.compute. {accepted}",
+        f"{path}: compute.workers is now expert.compute.workers. {accepted}",
         "--set inventory.genetic.population=4: inventory.genetic is now expert.inventory.genetic. " + accepted,
     )
 
@@ -255,6 +255,8 @@ def test_settings_of_a_model_that_is_not_fitted_have_a_warning(company: Path) ->
             "compute.workers: also set as expert.compute.workers; remove compute.workers",
         ),
         ("inventory: {frozen: {}, blackout: {}}", "inventory.frozen: also set as inventory.blackout"),
+        ("compute: {engine: dask}", "compute.engine is dask, but compute.address is absent. Set it to the address of"),
+        ("compute: {engine: ray}", "compute.engine: expected 'local' or 'dask', found 'ray'"),
     ],
 )
 def test_problems_name_the_place_in_the_file(company: Path, text: str, message: str) -> None:

@@ -30,8 +30,8 @@ def test_an_old_spelling_is_logged_once(tmp_path: Path, monkeypatch: pytest.Monk
         run = preparation.prepare_run(str(file), overrides=["compute.workers=3"])
         assert run.settings.compute.workers == 3
     assert logged == [
-        "WARNING --set compute.workers=3: compute is now expert.compute. The old spelling is accepted until the next "
-        "release; replace it."
+        "WARNING --set compute.workers=3: compute.workers is now expert.compute.workers. The old spelling is accepted "
+        "until the next release; replace it."
     ]
 
 

@@ -71,11 +71,12 @@ def test_old_names_and_places_are_moved_and_listed() -> None:
             "backtest": {"windows": 2, "further": 1},
             "inventory": {"frozen": {"closed_days": True}, "eoq": {"lead_time": 2, "max_cover": 9}},
             "models": {"arima": {"max_series": 3}, "tsb": {}},
-            "compute": {"workers": 1},
+            "compute": {"workers": 1, "engine": "local"},
         },
     )
     assert arranged.tree == {
         "backtest": {"windows": 2},
+        "compute": {"engine": "local"},
         "inventory": {"blackout": {"closed_days": True}, "eoq": {"lead_time": 2}},
         "models": {"arima": {}, "tsb": {}},
         "expert": {
@@ -90,7 +91,7 @@ def test_old_names_and_places_are_moved_and_listed() -> None:
         ("inventory.frozen", "inventory.blackout"),
         ("inventory.eoq.max_cover", "expert.inventory.eoq.max_coverage"),
         ("models.arima.max_series", "expert.models.arima.max_series"),
-        ("compute", "expert.compute"),
+        ("compute.workers", "expert.compute.workers"),
     ]
     assert not arranged.twice
 
