@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, NamedTuple, cast
-from uuid import UUID
 
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -43,7 +41,9 @@ from tasks.stages.features import build_features
 from tasks.stages.forecast import forecast_model_shard, plan_shards, summarize_forecasts
 from tasks.stages.ingest import ingest_tables
 from tasks.stages.optimize import optimize_plan
+from tasks.stages.progress import ForecastProgress
 from tasks.stages.publish import publish
+from tasks.stages.stage import REUSED
 from tasks.stages.support import warn
 from tasks.stages.tune_trees import tune_trees
 
@@ -105,11 +105,11 @@ def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[P
             else submit(runner, _named(spec), run=run, panel=panel, spec=spec, tuned=tuned.get(spec.model))
             for spec in shards
         ]
-        work = [*(compared.futures if compared else []), *tuned.values(), *futures]
-        progress = cast(UUID, create_progress_artifact(0.0, key="forecast-progress", description="Shards finished"))
-        for finished, future in enumerate(as_completed(work), start=1):
-            future.result()
-            update_progress_artifact(progress, 100.0 * finished / len(work))
+        progress = ForecastProgress([spec.model for spec in shards])
+        for future in as_completed([*(compared.futures if compared else []), *tuned.values(), *futures]):
+            record = future.result()
+            if isinstance(record, ForecastRecord):
+                progress.add(record, reused=future.state.name == REUSED)
     done(summarize_forecasts, run, futures)
     return futures
 
