@@ -49,12 +49,16 @@ def shard_runner(run: RunContext) -> Iterator[Runner | None]:
     Raises:
         ConfigError: the cluster of the settings cannot be reached.
     """
-    with connected(run):
+    with connected(run) as give_up:
         if run.settings.compute.engine == "local":
             yield None
-        else:
-            with cast(Runner, ThreadPoolTaskRunner(max_workers=SHARDS_ON_A_CLUSTER)) as runner:
+            return
+        with cast(Runner, ThreadPoolTaskRunner(max_workers=SHARDS_ON_A_CLUSTER)) as runner:
+            try:
                 yield runner
+            except BaseException as error:
+                give_up(f"Stopped, because another task of the run has failed ({type(error).__name__}).")
+                raise
 
 
 def submit(runner: Runner | None, task: Task[..., Any], **parameters: Any) -> PrefectFuture[Any]:

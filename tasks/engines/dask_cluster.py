@@ -62,12 +62,16 @@ class DaskCluster:
         self.address = address
         self._client, self._versions = client, dict(versions)
         self._seen_workers = time.monotonic()
-        self._refusal = ""
+        self._given_up = ""
 
     def size(self) -> str:
         """Return the number of workers and threads, as text."""
         info = self._client.scheduler_info(n_workers=1)
         return f"{numbered(info['n_workers'], '# worker[s]')}, {numbered(info['total_threads'], '# thread[s]')}"
+
+    def give_up(self, reason: str) -> None:
+        """End all attempts with a reason. Shards that workers compute at this moment are still stored."""
+        self._given_up = self._given_up or reason
 
     def attempt(self, work: Work[Any]) -> str:
         """Let a worker compute a work; returns why that failed, or an empty text.
@@ -76,6 +80,7 @@ class DaskCluster:
             EngineError: the scheduler or all workers are gone, or a worker was refused.
             PipelineError: the computation itself failed with an expected error.
         """
+        self._look_at_the_run()
         key = (GROUP, f"{work.stage}-{uuid.uuid4().hex}")  # a new key: Dask remembers the failures of an old one
         ended = Event()
         try:
@@ -89,7 +94,7 @@ class DaskCluster:
                 self._look()
             return self._end_of(future)
         except EngineError as error:
-            self._refusal = str(error)  # ends the other threads that wait for this cluster
+            self.give_up(str(error))
             raise
         finally:
             future.release()
@@ -112,8 +117,7 @@ class DaskCluster:
 
     def _look(self) -> None:
         """Raise if waiting has become useless."""
-        if self._refusal:
-            raise EngineError(self._refusal)
+        self._look_at_the_run()
         self._wait_for_scheduler()
         try:
             info = self._client.scheduler_info(n_workers=1)
@@ -126,6 +130,10 @@ class DaskCluster:
                 f"The Dask scheduler at {self.address} has had no worker for {SECONDS_WITHOUT_WORKERS:.0f} s. Start "
                 f"workers: `dask worker {self.address} --nthreads 1`. {RESUME}"
             )
+
+    def _look_at_the_run(self) -> None:
+        if self._given_up:
+            raise EngineError(self._given_up)
 
     def _wait_for_scheduler(self) -> None:
         """Wait while the client connects again; it gives up after Dask's setting ``comm.timeouts.connect``, 30 s."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from schemas.run import RunContext
@@ -18,21 +18,24 @@ _connected: dict[str, Engine] = {}
 
 
 @contextmanager
-def connected(run: RunContext) -> Iterator[None]:
+def connected(run: RunContext) -> Iterator[Callable[[str], None]]:
     """Connect to the cluster of the settings, if they name one, while shards are forecast.
+
+    Yields:
+        Ends all tasks that wait for the cluster, with a reason.
 
     Raises:
         ConfigError: no scheduler answers, or Dask is not installed.
     """
     address = run.settings.compute.address
     if run.settings.compute.engine != DASK or address is None:
-        yield
+        yield lambda reason: None  # noqa: ARG005
         return
     with dask_cluster(address, {PACKAGE: code_version(), **package_versions()}) as cluster:
         say(f"Shards are computed by the Dask cluster at {address} ({cluster.size()})")
         _connected[address] = RemoteEngine(cluster)
         try:
-            yield
+            yield cluster.give_up
         finally:
             del _connected[address]
 

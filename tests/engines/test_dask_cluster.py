@@ -13,6 +13,7 @@ from schemas.errors import ConfigError, EngineError, TrainingError
 from tasks.engines import dask_cluster as module
 from tasks.engines.dask_cluster import DaskCluster, dask_cluster
 from tasks.engines.remote import RemoteEngine
+from tasks.storage.lake import open_lake
 from tests.engines.small_work import divide, fail_to_train, work
 from tests.engines.test_worker import VERSIONS
 from tests.ports import free_port
@@ -61,6 +62,13 @@ def test_a_refused_worker_ends_all_that_wait(scheduler: Any, cluster: DaskCluste
             with pytest.raises(EngineError, match=r"has restock 0.1.0\+\w+; this run has restock 0.1.0\+other"):
                 other.attempt(work(tmp_path))
     assert cluster.attempt(work(tmp_path)) == ""
+
+
+def test_a_run_that_failed_submits_nothing_more(cluster: DaskCluster, tmp_path: Path) -> None:
+    cluster.give_up("Stopped")
+    with pytest.raises(EngineError, match="Stopped"):
+        RemoteEngine(cluster).run(work(tmp_path), force=False)
+    assert work(tmp_path).stored(open_lake(str(tmp_path))) is None
 
 
 def test_no_scheduler_or_no_dask_is_an_error_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
