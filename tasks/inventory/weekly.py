@@ -129,10 +129,20 @@ def _alarms(solution: Solution, targets: SkuTargets, explained: pd.DataFrame) ->
             f"{_causes(solution.problem, targets, explained)}"
         )
         found.append(raise_alarm("low_fill_rate", text, count=round(cost.lost_units)))
-    excess = large_excess(solution.problem, cost, solution.bound, ~targets.rows.open)
+    packs = _packs(solution.problem, explained)
+    excess = large_excess(solution.problem, cost, solution.bound, ~targets.rows.open, packs)
     if excess is not None:
         found.append(raise_alarm("plan_far_above_bound", excess.text))
     return tuple(found)
+
+
+def _packs(problem: PlanProblem, explained: pd.DataFrame) -> FloatArray | None:
+    """Mean units of a pack of each series; None if the plan is not simulated by SKU."""
+    if problem.skus is None:
+        return None
+    series, size = problem.skus.series[: len(explained)], len(problem.mean)
+    total = np.bincount(series, weights=explained[c.PACK_SIZE].to_numpy(dtype=np.float64), minlength=size)
+    return np.maximum(total / np.maximum(np.bincount(series, minlength=size), 1), 1.0)
 
 
 def _causes(problem: PlanProblem, targets: SkuTargets, explained: pd.DataFrame) -> str:

@@ -110,24 +110,35 @@ class Inevitable:
         return problem.mean * np.maximum(1.0 - share, 0.0)[:, None]
 
 
-def large_excess(problem: PlanProblem, cost: PlanCost, bound: Bound, closed: BoolArray | None = None) -> Excess | None:
+def large_excess(
+    problem: PlanProblem,
+    cost: PlanCost,
+    bound: Bound,
+    closed: BoolArray | None = None,
+    packs: FloatArray | None = None,
+) -> Excess | None:
     """Compare the cost of a plan with what is attainable.
+
+    Both figures take units and levels for divisible in places. Where the difference is worth less than one unit (one
+    pack) of every order-up-to level, as in a company of a few slow series, it says nothing about the plan.
 
     Args:
         problem: with the evaluation paths.
         cost: of the plan on these paths.
         bound: of the problem.
         closed: pairs (store, SKU) that a rule keeps units from, the first rows of ``problem.skus``; None = none.
+        packs: shape (n,), units of a pack by series; None = single units.
 
     Returns:
-        None if the plan is within ``LARGEST_EXCESS``, or if no bound is known. The second figure is computed only if
-        the plan is farther above the bound.
+        None if the plan is within ``LARGEST_EXCESS`` or that value, or if no bound is known. The second figure is
+        computed only if the plan is farther above the bound.
     """
     total = cost.total - cost.over_capacity
-    if not total > (1.0 + LARGEST_EXCESS) * bound.total:
+    unit = float((problem.price.mean(axis=1) * (1.0 if packs is None else packs)).sum())
+    if not total > max((1.0 + LARGEST_EXCESS) * bound.total, bound.total + unit):
         return None
     found = Excess(total, bound.total, attainable_cost(problem, bound, closed))
-    return found if found.share > LARGEST_EXCESS else None
+    return found if found.share > LARGEST_EXCESS and found.total - found.attainable > unit else None
 
 
 def attainable_cost(problem: PlanProblem, bound: Bound, closed: BoolArray | None = None) -> float:

@@ -66,6 +66,10 @@ def test_a_bad_plan_raises_the_alarm_and_a_good_one_does_not(make_problem):
     assert found is not None
     assert found.share == pytest.approx(bad.cost.total / attainable_cost(problem, solution.bound) - 1)
     assert f"The plan costs {bad.cost.total:,.0f}" in found.text
+    # The same plan with packs so large that the difference is less than one pack of every level.
+    packs = np.full(len(problem.mean), 1.01 * (found.total - found.attainable) / problem.price.mean(axis=1).sum())
+    assert large_excess(problem, bad.cost, solution.bound, packs=packs) is None
+    assert large_excess(problem, bad.cost, solution.bound, packs=0.98 * packs) is not None
 
 
 def test_demand_that_no_level_serves_is_counted_once(make_problem):
