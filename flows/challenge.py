@@ -1,4 +1,4 @@
-"""Forecast with the challenger's settings, in shadow: nothing is published."""
+"""Forecasts of the challenger, in shadow: nothing is published."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from flows.preparation import prepare_run
 from flows.stages import compare_stage, forecast_stage, ingest_stage, panel_stage
 from flows.submitting import done
 from schemas.run import RunContext
-from tasks.stages.evaluate import keep_challenger
+from tasks.stages.evaluate import keep_challenger, take_challenger
 from tasks.stages.support import warn
 
 
 def forecast_challenger(run: RunContext, settings_file: str, overrides: Sequence[str]) -> None:
-    """Forecast the week of a run with the challenger of its settings, and keep the forecast for the comparison.
+    """Forecast with the challenger of a run's settings, or take its forecasts, and keep them for the comparison.
 
     An error here never fails a run whose file is published.
 
@@ -24,9 +24,12 @@ def forecast_challenger(run: RunContext, settings_file: str, overrides: Sequence
         overrides: its ``key.path=value`` texts.
     """
     challenger = run.settings.challenger
-    if run.dry_run or not challenger.settings:
+    if run.dry_run or not (challenger.settings or challenger.lake):
         return
     try:
+        if challenger.lake:
+            done(take_challenger, run)
+            return
         # Another name, so that artifacts of the shadow run are not shown as later versions of those of the run.
         given = [*overrides, *challenger.changes(), f"name={json.dumps(f'{run.settings.name} challenger')}"]
         shadow = prepare_run(settings_file, run.as_of, given, force=run.force)

@@ -1,11 +1,11 @@
-"""Other settings that run in shadow next to the current ones: `challenger`."""
+"""Other settings, or another version of the code, in shadow next to the current ones: `challenger`."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.settings.strict import IN_ITS_SECTION, Strict
 
@@ -29,6 +29,14 @@ class ChallengerSettings(Strict):
         description="Settings that differ from this file, in its layout; `null` removes a model; empty: no challenger. "
         f"Sections: {', '.join(CHANGEABLE)}",
         examples=[{"models": {"theta": {}}}],
+        json_schema_extra=IN_ITS_SECTION,
+    )
+    lake: str | None = Field(
+        default=None,
+        description="Instead of settings: the storage of another installation of Restock that runs on the same data, "
+        "for example another version of its code. Its forecasts of a run date, published or previewed, are the "
+        "challenger's",
+        examples=["../restock-next/lake"],
         json_schema_extra=IN_ITS_SECTION,
     )
     error_rate: float = Field(
@@ -55,6 +63,12 @@ class ChallengerSettings(Strict):
                 "else must be equal, so that the forecasts can be compared"
             )
         return value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.settings and self.lake is not None:
+            raise ValueError("a challenger has other settings or another lake, not both. Remove settings or lake")
+        return self
 
     def changes(self) -> list[str]:
         """The settings as ``key.path=value`` texts, as ``--set`` takes them."""

@@ -294,7 +294,11 @@ def _with_absolute_paths(tree: Tree, folder: Path) -> Tree:
         result["storage"] = _absolute(result["storage"], folder)
     challenger = result.get("challenger")
     if isinstance(challenger, dict) and isinstance(challenger.get("settings"), dict):
-        result["challenger"] = {**challenger, "settings": _with_absolute_paths(challenger["settings"], folder)}
+        challenger = {**challenger, "settings": _with_absolute_paths(challenger["settings"], folder)}
+    if isinstance(challenger, dict) and isinstance(challenger.get("lake"), str):
+        challenger = {**challenger, "lake": _absolute(challenger["lake"], folder)}
+    if challenger is not None:
+        result["challenger"] = challenger
     models = result.get("models")
     if isinstance(models, dict):
         result["models"] = {

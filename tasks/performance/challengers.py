@@ -14,10 +14,12 @@ from schemas.panel import FloatArray
 from schemas.performance import CHALLENGERS, CHAMPION, FOLDER, Decision
 from schemas.records import TableRef
 from schemas.settings.challenger import ChallengerSettings
-from tasks.performance.published_week import ForecastGrid, ModelForecast, PublishedWeek
+from tasks.performance.published_week import FORECAST, ForecastGrid, ModelForecast, PublishedWeek
 from tasks.performance.read import read_table
 from tasks.performance.replay import Replay, cycle_cost, forecast_levels
 from tasks.performance.sequential import paired_evidence
+from tasks.publication.earlier_runs import RUNS, preview_key, run_key
+from tasks.publication.versions import dates_of
 from tasks.storage.lake import Lake
 
 SHADOW = f"{FOLDER}/shadow"
@@ -41,10 +43,35 @@ def keep_shadow_forecast(lake: Lake, name: str, as_of: date, forecast: TableRef)
     Returns:
         False if there was one already.
     """
+    return not lake.exists(_key(name, as_of)) and _keep(lake, name, as_of, lake.read_table(forecast))
+
+
+def take_forecasts(lake: Lake, other: Lake, name: str, first: date) -> list[date]:
+    """Keep the forecasts of another installation as those of a challenger, for the run dates that both have.
+
+    Args:
+        lake: of the publications; receives the forecasts.
+        other: lake of the other installation; a publication counts before a preview.
+        name: of the challenger.
+        first: first run date.
+
+    Returns:
+        Run dates whose forecast was not kept before.
+    """
+    taken = []
+    for day in dates_of(lake, RUNS):
+        if day < first or lake.exists(_key(name, day)):
+            continue
+        for folder in (run_key(day), preview_key(day)):
+            if other.exists(f"{folder}/{FORECAST}"):
+                _keep(lake, name, day, pd.read_parquet(io.BytesIO(other.read_bytes(f"{folder}/{FORECAST}"))))
+                taken.append(day)
+                break
+    return taken
+
+
+def _keep(lake: Lake, name: str, as_of: date, rows: pd.DataFrame) -> bool:
     key = _key(name, as_of)
-    if lake.exists(key):
-        return False
-    rows = lake.read_table(forecast)
     rows = rows[rows[c.CHAMPION].to_numpy(dtype=bool)].assign(**{c.CHALLENGER: name})
     buffer = io.BytesIO()
     rows.reset_index(drop=True).to_parquet(buffer, index=False, compression="zstd")

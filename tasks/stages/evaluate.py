@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.records import ComparisonRecord, EvaluationRecord, IngestRecord, PanelRecord
 from schemas.run import RunContext
-from tasks.performance.challengers import keep_shadow_forecast
-from tasks.performance.evaluate import evaluate_weeks
+from tasks.performance.challengers import keep_shadow_forecast, take_forecasts
+from tasks.performance.evaluate import LOOK_BACK, evaluate_weeks
 from tasks.stages.events import report_drift
 from tasks.stages.support import say, show_table, warn
 from tasks.storage.lake import open_lake
@@ -28,6 +30,17 @@ def evaluate_published_weeks(run: RunContext, ingested: IngestRecord, panel: Pan
         if record.summary.get(name):
             show_table(run, name, record.summary[name], description)
     return record
+
+
+@task(name="take challenger", task_run_name="take challenger", cache_policy=NO_CACHE)
+def take_challenger(run: RunContext) -> list[date]:
+    """Keep the forecasts of another installation for the comparison; returns the run dates that are new."""
+    settings = run.settings
+    assert settings.challenger.lake is not None
+    lake, other = open_lake(settings.storage), open_lake(settings.challenger.lake)
+    days = take_forecasts(lake, other, settings.challenger.name, run.as_of - LOOK_BACK)
+    say(f"Challenger {settings.challenger.name}: forecasts of {len(days)} run dates taken from {other.uri('')}")
+    return days
 
 
 @task(name="keep challenger", task_run_name="keep challenger", cache_policy=NO_CACHE)

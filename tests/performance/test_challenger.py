@@ -13,7 +13,7 @@ from flows.preparation import prepare_run
 from schemas import columns as c
 from schemas.errors import ConfigError
 from schemas.settings import ChallengerSettings
-from tasks.performance.challengers import DECISION, decide
+from tasks.performance.challengers import DECISION, decide, shadow_keys, take_forecasts
 from tasks.performance.promotion import promote, promotions, revert
 from tasks.storage.lake import open_lake
 
@@ -45,6 +45,31 @@ def test_a_decision_needs_weeks_and_evidence(count: int, wape: float, cost: floa
     assert found.loc[DECISION, c.DECISION] == decision
     assert found.loc[DECISION, c.WEEKS] == count
     assert found.loc[c.WAPE, c.DIFFERENCE] == pytest.approx(1 - wape)
+
+
+def test_the_forecasts_of_another_installation_are_taken_once(tmp_path: Path) -> None:
+    own, other = open_lake(str(tmp_path / "own")), open_lake(str(tmp_path / "other"))
+    days = [date(2025, 2, 10), date(2025, 2, 17), MONDAY]
+
+    def publish(lake: str, folder: str, mean: float) -> None:
+        rows = pd.DataFrame({c.MODEL: ["theta", "ets"], c.MEAN: [mean, 9.0], c.CHAMPION: [True, False]})
+        (tmp_path / lake / folder).mkdir(parents=True)
+        rows.to_parquet(tmp_path / lake / folder / "forecast.parquet")
+
+    for day in days:
+        publish("own", f"runs/{day}", 1.0)
+    publish("other", f"runs/{days[0]}", 2.0)
+    publish("other", f"previews/{days[1]}", 3.0)
+    publish("other", "runs/2025-03-03", 4.0)  # not published here
+    assert take_forecasts(own, other, "next", days[1]) == [days[1]]
+    assert take_forecasts(own, other, "next", days[0]) == [days[0]]
+    (key,) = shadow_keys(own, days[1])
+    kept = pd.read_parquet(tmp_path / "own" / key)
+    assert kept[[c.MODEL, c.MEAN, c.CHALLENGER]].to_numpy().tolist() == [["theta", 3.0, "next"]]
+    publish("other", f"runs/{days[1]}", 5.0)  # later: it could know more
+    assert take_forecasts(own, other, "next", days[0]) == []
+    with pytest.raises(ValueError, match="not both"):
+        ChallengerSettings(lake="../lake", settings={"models": {}} | CHALLENGER.settings)
 
 
 def test_a_promotion_applies_from_its_date_until_it_is_reverted(tmp_path: Path) -> None:
