@@ -89,6 +89,11 @@ def promote(lake: Lake, challenger: ChallengerSettings, since: date, by: str, no
     Raises:
         ConfigError: the settings have no challenger, or it is promoted already.
     """
+    if challenger.lake is not None:
+        raise ConfigError(
+            f"The challenger {challenger.name} is another installation ({challenger.lake}). To use it, install its "
+            "version of Restock here, and remove challenger.lake."
+        )
     if not challenger.settings:
         raise ConfigError(
             "The settings have no challenger. Set challenger.settings; see docs/reference/performance.md."

@@ -68,6 +68,8 @@ def test_the_forecasts_of_another_installation_are_taken_once(tmp_path: Path) ->
     assert kept[[c.MODEL, c.MEAN, c.CHALLENGER]].to_numpy().tolist() == [["theta", 3.0, "next"]]
     publish("other", f"runs/{days[1]}", 5.0)  # later: it could know more
     assert take_forecasts(own, other, "next", days[0]) == []
+    with pytest.raises(ConfigError, match="install its version of Restock"):
+        promote(own, ChallengerSettings(lake="../lake"), MONDAY, "ana")
     with pytest.raises(ValueError, match="not both"):
         ChallengerSettings(lake="../lake", settings={"models": {}} | CHALLENGER.settings)
 
