@@ -51,7 +51,10 @@ def why(run: RunContext, store: str, sku: str) -> list[str]:
             f"neither sold nor counted there. Its target is 0. {known}{_similar(sku, skus)}"
         )
     row = own[skus == sku].iloc[0].to_dict()
-    return [*reason_lines(row, Language.of(run.settings)), *_override(lake, run, store, sku)]
+    earlier = published(lake, run.as_of)
+    given = None if earlier is None or not earlier.has(OVERRIDDEN) else earlier.table(OVERRIDDEN)
+    overrides = [] if earlier is None else earlier.manifest.get("overrides", [])
+    return target_lines(row, given, overrides, Language.of(run.settings))
 
 
 def explanations_of(lake: Lake, run: RunContext) -> pd.DataFrame:
@@ -71,42 +74,33 @@ def explanations_of(lake: Lake, run: RunContext) -> pd.DataFrame:
     )
 
 
-def _override(lake: Lake, run: RunContext, store: str, sku: str) -> list[str]:
-    """Return the lines of the overrides of the publication in force."""
-    earlier = published(lake, run.as_of)
-    if earlier is None or not earlier.has(OVERRIDDEN):
-        return []
-    given = earlier.manifest.get("overrides", [])
-    return override_lines(earlier.table(OVERRIDDEN), given, store, sku, Language.of(run.settings))
-
-
-def override_lines(
-    overridden: pd.DataFrame, overrides: Sequence[Mapping[str, Any]], store: str, sku: str, say: Language
+def target_lines(
+    row: Mapping[str, Any], overridden: pd.DataFrame | None, overrides: Sequence[Mapping[str, Any]], say: Language
 ) -> list[str]:
-    """Return the last lines of the sum of a target: what each planner's override changed, and the published target.
+    """Explain a target: the plan's steps, and as the last ones what planners' overrides changed.
 
     Args:
-        overridden: targets that overrides changed: store_id, sku, planned, target_quantity, overrides.
+        row: explanation of the store and SKU.
+        overridden: targets that overrides changed: store_id, sku, planned, target_quantity, overrides; None = none.
         overrides: overrides of the manifest.
-        store: store.
-        sku: SKU.
         say: language of the lines.
-
-    Returns:
-        No lines if no override changed the target.
     """
-    own = overridden[(overridden[c.STORE_ID].astype(str) == store) & (overridden[c.SKU].astype(str) == sku)]
-    given = {str(row["number"]): row for row in overrides}
-    lines = []
-    for planned, target, numbers in own[[PLANNED, c.TARGET_QUANTITY, OVERRIDES_COLUMN]].itertuples(index=False):
-        change = int(target) - int(planned)
-        named = [_authored(number, given[number], say) for number in str(numbers).split(" + ") if number in given]
-        sign = "+" if change >= 0 else "−"
-        lines += [
-            f"  {sign}{say.number(abs(change))}  {'; '.join(named) or say('planner override')}",
-            f"  = {say.number(target)}  {say('published target')}",
-        ]
-    return lines
+    if overridden is None:
+        return reason_lines(row, say)
+    keys = overridden[[c.STORE_ID, c.SKU]].astype(str)
+    own = overridden[keys[c.STORE_ID].eq(str(row[c.STORE_ID])) & keys[c.SKU].eq(str(row[c.SKU]))]
+    if own.empty:
+        return reason_lines(row, say)
+    given = {str(override["number"]): override for override in overrides}
+    planned, target, numbers = own[[PLANNED, c.TARGET_QUANTITY, OVERRIDES_COLUMN]].iloc[0]
+    change = int(target) - int(planned)
+    named = [_authored(number, given[number], say) for number in str(numbers).split(" + ") if number in given]
+    sign = "+" if change >= 0 else "−"
+    return [
+        *reason_lines(row, say, published=int(target)),
+        f"  {sign}{say.number(abs(change))}  {'; '.join(named) or say('planner override')}",
+        f"  = {say.number(target)}  {say('published target')}",
+    ]
 
 
 def _authored(number: str, row: Mapping[str, Any], say: Language) -> str:

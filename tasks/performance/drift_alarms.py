@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from schemas.records import PanelRecord
 from schemas.settings.slices import PanelSlice
 from tasks.demand.assemble import PanelInputs, assemble_panel
 from tasks.performance.drift import PROMOTED, input_drift
-from tasks.performance.read import read_table
+from tasks.performance.tables import conform, stored_keys
 from tasks.storage.json_rows import rows_of
 from tasks.storage.lake import Lake
 
@@ -67,14 +68,15 @@ def forecast_changes(lake: Lake, as_of: date) -> tuple[list[Alarm], list[dict[st
     Returns:
         Alarms, and rows of the report's table of changes.
     """
-    rows = read_table(lake, DRIFT.name)
-    rows = rows[rows[c.AS_OF].lt(pd.Timestamp(as_of)) & rows[c.TEST].eq(_SEQUENTIAL)]
-    if rows.empty or rows[c.AS_OF].max() < pd.Timestamp(as_of - RECENT):
+    earlier = {stored: key for stored, key in stored_keys(lake, DRIFT).items() if as_of - RECENT <= stored[0] < as_of}
+    if not earlier:
         return [], []
-    last = rows[rows[c.AS_OF].eq(rows[c.AS_OF].max())]
+    (day, version) = max(earlier)
+    rows = pd.read_parquet(io.BytesIO(lake.read_bytes(earlier[day, version])))
+    last = conform(rows, DRIFT)
+    last = last[last[c.TEST].eq(_SEQUENTIAL)]
     named = last[last[c.DRIFTED].astype(bool)]
     if named.empty:
         return [], []
-    day = pd.Timestamp(last[c.AS_OF].max()).date()
     message = f"{first_few(list(named[c.MESSAGE]))} (evaluation of {day})"
     return [raise_alarm("forecast_drift", message, dates=(day, day), count=len(named))], rows_of(named[_SHOWN])

@@ -71,15 +71,16 @@ _EARLIER_NAMES = {
 }
 
 
-def reason_lines(row: Mapping[str, Any], say: Language = ENGLISH) -> list[str]:
+def reason_lines(row: Mapping[str, Any], say: Language = ENGLISH, published: int | None = None) -> list[str]:
     """Explain the target of one store and SKU.
 
     Args:
         row: one row of the explanations.
         say: language of the lines.
+        published: published target, if planners' overrides changed it.
 
     Returns:
-        Lines of text. The steps in them add up to the target.
+        Lines of text. The steps in them add up to the target of the plan.
     """
     delivery = _date(row[c.VISIT_DATE], say("no delivery within the horizon"))
     next_delivery = _date(row[c.NEXT_VISIT], say("after the horizon"))
@@ -98,7 +99,7 @@ def reason_lines(row: Mapping[str, Any], say: Language = ENGLISH) -> list[str]:
             meaning=_meaning(row[c.LIMIT], say) or say("a constraint of another version"),
         ),
         "",
-        *_sending(row, say),
+        *_sending(row, say, published),
         "",
         say(
             "Mean forecast until the next delivery ({date}): {category} for the category, {sku} for this SKU",
@@ -127,8 +128,19 @@ def reason_lines(row: Mapping[str, Any], say: Language = ENGLISH) -> list[str]:
     return [*lines, stock, *_steps(row, say)]
 
 
-def _sending(row: Mapping[str, Any], say: Language) -> list[str]:
+def _sending(row: Mapping[str, Any], say: Language, published: int | None) -> list[str]:
     send = _units(float(row[c.TO_SEND]), say)
+    if published is not None:
+        held = sum(float(row[name]) for name in (c.ON_HAND, c.IN_TRANSIT) if not pd.isna(row[name]))
+        return [
+            say(
+                "Planners' overrides change the target to {target}. To send now: {units} = {target} − {held} on hand "
+                "and in transit",
+                target=say.number(published),
+                held=say.number(held),
+                units=_units(float(np.floor(max(published - held, 0.0))), say),
+            )
+        ]
     if pd.isna(row[c.ON_HAND]):
         return [say("To send: {units} (no stock table; stock is taken as 0)", units=send)]
     text = say(

@@ -115,6 +115,7 @@ def test_command_reads_the_published_run(settings_file: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps({"settings": {}, "overrides": [override]}))
     (folder / "overrides.csv").write_text("store_id,sku,planned,target_quantity,overrides\n012,000-36,7,5,2\n")
     lines = ask(settings_file).splitlines()
+    assert "Planners' overrides change the target to 5. To send now: 2 units = 5 − 3 on hand and in transit" in lines
     assert lines[-3:] == [
         "  = 7  target",
         "  −2  planner override 2 (cap 5.50) by Ana: small shelf",

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from schemas import columns as c
 from schemas.records import TableRef
-from tasks.answers.why import override_lines
+from tasks.answers.why import target_lines
 from tasks.app.data.week import FORECAST, PAIR, UNREADABLE, RunWeek
-from tasks.report.reasons import reason_lines
 from tasks.storage.lake import Lake
 
 # Horizons of history that the chart shows.
@@ -146,9 +145,7 @@ def sku_view(week: RunWeek, store: str, sku: str) -> SkuView:
         if len(own):
             try:
                 given = week.manifest.get("overrides") or []
-                changed = week.outputs.overridden
-                more = [] if changed is None else override_lines(changed, given, store, sku, week.say)
-                reasons = (*reason_lines(own.iloc[0].to_dict(), week.say), *more)
+                reasons = tuple(target_lines(own.iloc[0].to_dict(), week.outputs.overridden, given, week.say))
             except UNREADABLE:  # the explanations of another version
                 reasons = ()
     deliveries = week.outputs.deliveries
