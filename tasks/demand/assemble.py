@@ -53,7 +53,7 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice, watch: Watc
         DataContractError: no sales before ``as_of``.
         ConfigError: the scope names a store or category without sales.
     """
-    prepared = prepare({name: lake.read_table(ref) for name, ref in inputs.tables.items()}, use, inputs.as_of)
+    prepared = prepare(_tables(lake, inputs), use, inputs.as_of)
     build = build_panel(prepared)
     panel = scoped(build.panel, inputs.stores, inputs.categories, inputs.as_of)
     new = new_pairs(prepared)
@@ -74,6 +74,12 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice, watch: Watc
         alarms=[*panel_alarms(prepared, build, new), *alarms],
         summary={**_summary(build, panel), **summary},
     )
+
+
+def _tables(lake: Lake, inputs: PanelInputs) -> dict[str, pd.DataFrame]:
+    """The input tables; ids of sale lines as categories, because these rows decide how much memory a run needs."""
+    ids = {"sales": (c.STORE_ID, c.SKU)}
+    return {name: lake.read_table(ref, categories=ids.get(name, ())) for name, ref in inputs.tables.items()}
 
 
 def panel_alarms(prepared: Prepared, build: PanelBuild, new: NewPairs) -> list[Alarm]:

@@ -35,6 +35,8 @@ OUT_OF_STOCK = "out_of_stock"
 SILENT = "store_without_rows"
 SKU_GAP = "sku_without_rows"
 MERGED = "merged_product"
+# Series whose prices are carried forward at once.
+_BLOCK_SERIES = 1000
 # Product columns that link SKUs.
 _NOT_FEATURES = (c.LIKE, c.REPLACES, c.REPLACED_BY, c.REPLACED_ON)
 
@@ -166,7 +168,11 @@ def _observed(cells: SaleCells, sound: BoolArray) -> dict[str, SmallFloatArray]:
     amount, units = cells.by_series(cells.priced_amount, sound), cells.by_series(cells.priced_units, sound)
     if not units.any():
         return {}
-    return {c.UNIT_PRICE: _carried(amount, units).astype(np.float32)}
+    price = np.empty(units.shape, dtype=np.float32)
+    for series in range(0, cells.n, _BLOCK_SERIES):
+        block = slice(series, series + _BLOCK_SERIES)
+        price[block] = _carried(amount[block], units[block])
+    return {c.UNIT_PRICE: price}
 
 
 def _carried(amount: FloatArray, units: FloatArray) -> FloatArray:

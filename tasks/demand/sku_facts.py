@@ -56,7 +56,7 @@ def sku_facts(prepared: Prepared, new: pd.DataFrame | None = None) -> pd.DataFra
 def _superseded_pairs(prepared: Prepared) -> pd.DataFrame:
     """Pairs of store and replaced SKU with a sales row; their units are the successor's."""
     sales = prepared.tables["sales"]
-    rows = sales.loc[sales[c.SKU].astype(str).isin(list(prepared.replaced)), [c.DATE, c.STORE_ID, c.SKU]]
+    rows = sales.loc[sales[c.SKU].isin(list(prepared.replaced)), [c.DATE, c.STORE_ID, c.SKU]]
     rows = rows.loc[rows[c.DATE] < pd.Timestamp(prepared.as_of), [c.STORE_ID, c.SKU]]
     return rows.astype(str).astype(object).drop_duplicates(ignore_index=True)
 

@@ -68,6 +68,20 @@ def same(one, other):
         np.testing.assert_array_equal(values, other.observed[name])
 
 
+@pytest.mark.parametrize("lines", [1, 150])
+def test_the_panel_does_not_depend_on_blocks_of_lines_or_on_categories(rich_tables, make_settings, lines, monkeypatch):
+    whole = prepare(rich_tables, make_settings(), AS_OF)
+    monkeypatch.setattr("tasks.demand.cleaning.sales.BLOCK_LINES", lines)
+    sales = rich_tables["sales"].sample(frac=1, random_state=lines, ignore_index=True)
+    text = {c.STORE_ID: "category", c.SKU: pd.CategoricalDtype(["a0", "a1", "a2", "b1"])}
+    parts = prepare({**rich_tables, "sales": sales.astype(text)}, make_settings(), AS_OF)
+    for name in ("pair_store", "pair_sku", "pair_series", "cell_pair", "cell_period", "units", "priced_amount"):
+        assert getattr(parts.cells, name).tobytes() == getattr(whole.cells, name).tobytes(), name
+    assert list(parts.cells.skus) == list(whole.cells.skus)
+    same(build_panel(parts).panel, build_panel(whole).panel)
+    pd.testing.assert_frame_equal(build_panel(parts).cleaning_log, build_panel(whole).cleaning_log)
+
+
 def test_axis_and_series(rich_tables, make_settings):
     panel = build_panel(prepare(rich_tables, make_settings(), AS_OF)).panel
     assert panel.series[[c.STORE_ID, c.CATEGORY]].to_numpy().tolist() == [

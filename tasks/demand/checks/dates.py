@@ -65,8 +65,10 @@ def dates_after_run(sales: pd.DataFrame, as_of: date) -> list[Alarm]:
     A backfill reads files with all sales up to today: many rows of most stores after its run date are no mistake.
     """
     later = sales.loc[sales[c.DATE] > pd.Timestamp(as_of), [c.DATE, c.STORE_ID, c.SKU]]
+    if later.empty:
+        return []
     earlier = sales.loc[sales[c.DATE] < pd.Timestamp(as_of), [c.DATE, c.STORE_ID]]
-    if later.empty or earlier.empty:
+    if earlier.empty:
         return []
     before = earlier[c.DATE]
     usual = len(before) / max((before.max() - before.min()).days + 1, 1)

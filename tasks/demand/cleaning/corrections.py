@@ -19,6 +19,7 @@ from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.bundles import with_components
+from tasks.demand.cleaning.sales import lines_before
 from tasks.demand.cleaning.unit_prices import in_single_units
 
 VOID = "void"
@@ -30,7 +31,7 @@ class Corrected:
     """Corrected sale lines.
 
     Attributes:
-        lines: the lines before the run date; a new frame.
+        lines: the lines before the run date.
         voided: the voided lines: date, store_id, sku, units as sold.
         alarms: what was found.
     """
@@ -48,7 +49,7 @@ def correct_sales(tables: Mapping[str, pd.DataFrame], as_of: date) -> Corrected:
         as_of: run date.
     """
     sales = tables["sales"]
-    lines = sales.loc[sales[c.DATE] < pd.Timestamp(as_of)]
+    lines = lines_before(sales, as_of)
     nothing = lines.iloc[:0][[c.DATE, *_LINE]]
     if lines.empty:
         return Corrected(lines, nothing, ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -19,6 +20,8 @@ NO_EVENT = "NOEVENTO"
 CATEGORY_SEPARATOR = "_"
 # Above this, a float no longer holds every whole number, and sums depend on the order of their terms.
 _EXACT_INTEGERS = 2.0**53
+# Sale lines that are summed at once. A cell belongs to one store, so that blocks of stores give the same sums.
+BLOCK_LINES = 1 << 20
 
 TextArray = NDArray[np.object_]
 
@@ -156,32 +159,98 @@ def clean_sales(sales: pd.DataFrame, products: pd.DataFrame, frequency: Frequenc
     Raises:
         DataContractError: no sales row lies before ``as_of``, or a SKU is not in ``products``.
     """
-    lines = sales.loc[sales[c.DATE] < pd.Timestamp(as_of)]
+    lines = lines_before(sales, as_of)
     if lines.empty:
         raise DataContractError(_nothing_known(sales, as_of))
-    labels = frequency.label(lines[c.DATE])
     last = frequency.shift(frequency.first_label_from(as_of), -1)
-    periods = frequency.between(labels.min(), last)
-    store, stores = codes(lines[c.STORE_ID])
-    sku, skus = codes(lines[c.SKU])
-    pair_key, pair = np.unique(store * len(skus) + sku, return_inverse=True)
-    pair_store, pair_sku = np.divmod(pair_key, len(skus))
-    category, categories = codes(_category_of(skus, products))
+    periods = frequency.between(frequency.label(pd.Series([lines[c.DATE].min()])).min(), last)
+    ids = _Ids.of(lines)
+    parts = [_cells(lines.iloc[rows], ids.take(rows), frequency, periods) for rows in ids.blocks(BLOCK_LINES)]
+    category, categories = codes(_category_of(ids.skus, products))
+    pair_store, pair_sku = (np.concatenate([getattr(part, name) for part in parts]) for name in ("store", "sku"))
     series_key, pair_series = np.unique(pair_store * len(categories) + category[pair_sku], return_inverse=True)
-    cell_key, cell = np.unique(pair * len(periods) + periods.get_indexer(labels), return_inverse=True)
-    units, priced_units, priced_amount = _line_values(lines)
+    first = np.cumsum([0, *(len(part.store) for part in parts)])
     return SaleCells(
         frequency=frequency,
         periods=periods,
-        stores=stores,
-        skus=skus,
+        stores=ids.stores,
+        skus=ids.skus,
         series_store=series_key // len(categories),
         series_category=categories[series_key % len(categories)],
         pair_store=pair_store,
         pair_sku=pair_sku,
         pair_series=pair_series,
-        cell_pair=cell_key // len(periods),
-        cell_period=cell_key % len(periods),
+        cell_pair=np.concatenate([part.pair + start for part, start in zip(parts, first, strict=False)]),
+        cell_period=np.concatenate([part.period for part in parts]),
+        units=np.concatenate([part.units for part in parts]),
+        priced_units=np.concatenate([part.priced_units for part in parts]),
+        priced_amount=np.concatenate([part.priced_amount for part in parts]),
+    )
+
+
+def lines_before(sales: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    """The sale lines before ``as_of``; the table itself, not a copy, if these are all."""
+    known = sales[c.DATE] < pd.Timestamp(as_of)
+    return sales if known.all() else sales.loc[known]
+
+
+@dataclass(frozen=True)
+class _Ids:
+    """Stores and SKUs of sale lines.
+
+    Attributes:
+        store: shape (lines,); index into ``stores``.
+        sku: shape (lines,); index into ``skus``.
+    """
+
+    store: NDArray[np.int32]
+    sku: NDArray[np.int32]
+    stores: TextArray
+    skus: TextArray
+
+    @classmethod
+    def of(cls, lines: pd.DataFrame) -> _Ids:
+        store, stores = codes(lines[c.STORE_ID])
+        sku, skus = codes(lines[c.SKU])
+        return cls(store.astype(np.int32), sku.astype(np.int32), stores, skus)
+
+    def take(self, rows: IndexArray) -> _Ids:
+        """The ids of some lines."""
+        return _Ids(self.store[rows], self.sku[rows], self.stores, self.skus)
+
+    def blocks(self, size: int) -> Iterator[IndexArray]:
+        """Yield the lines of consecutive stores, about ``size`` lines at a time; every store is in one block."""
+        count = np.bincount(self.store, minlength=len(self.stores))
+        block = np.cumsum(count) - count
+        block //= max(size, 1)
+        of_line = block[self.store]
+        for number in np.unique(block[count > 0]):
+            yield np.flatnonzero(of_line == number)
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Pairs and cells of the sale lines of some stores; see :class:`SaleCells`."""
+
+    store: IndexArray
+    sku: IndexArray
+    pair: IndexArray
+    period: IndexArray
+    units: FloatArray
+    priced_units: FloatArray
+    priced_amount: FloatArray
+
+
+def _cells(lines: pd.DataFrame, ids: _Ids, frequency: Frequency, periods: pd.DatetimeIndex) -> _Cells:
+    pair_key, pair = np.unique(ids.store.astype(np.int64) * len(ids.skus) + ids.sku, return_inverse=True)
+    period = periods.get_indexer(frequency.label(lines[c.DATE]))
+    cell_key, cell = np.unique(pair * len(periods) + period, return_inverse=True)
+    units, priced_units, priced_amount = _line_values(lines)
+    return _Cells(
+        store=pair_key // len(ids.skus),
+        sku=pair_key % len(ids.skus),
+        pair=cell_key // len(periods),
+        period=cell_key % len(periods),
         units=_sums(cell, units, len(cell_key)),
         priced_units=_sums(cell, priced_units, len(cell_key)),
         priced_amount=_sums(cell, priced_amount, len(cell_key)),
