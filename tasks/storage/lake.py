@@ -277,6 +277,10 @@ def open_lake(storage: str) -> Lake:
         ConfigError: the folder cannot be created or written, the bucket does not exist, or the AWS
             packages are not installed.
     """
+    import pyarrow as pa
+
+    # The system's allocator returns freed memory at once; pyarrow's default one keeps up to a fifth of a run's peak.
+    pa.set_memory_pool(pa.system_memory_pool())
     if storage.startswith(S3_SCHEME):
         from tasks.storage.s3 import S3Lake
 
