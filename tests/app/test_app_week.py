@@ -22,6 +22,7 @@ from tasks.app.data.statuses import ACCEPTED, OPEN, decide, read_decisions
 from tasks.app.data.this_week import capacity_use, held_back, largest_losses, source_ages
 from tasks.app.data.week import RunWeek, read_week
 from tasks.publication.prune import prune
+from tasks.storage.lake import open_lake
 from tests.flows import mini_company
 
 pytestmark = pytest.mark.flow
@@ -86,6 +87,18 @@ def test_a_series_has_history_forecast_stock_and_reasons(published: Path) -> Non
     assert sku.reasons[-1] == f"  = {pair[c.TARGET_QUANTITY]}  target"
     assert sku.deliveries[c.QUANTITY].iloc[0] == pair[c.TO_SEND]
     assert series.series_view(week, "no store", "10").history.empty
+
+
+def test_a_panel_of_a_later_date_is_not_that_of_the_run(published_company: Path) -> None:
+    """A backfill builds it to judge its weeks; its SKU facts can be equal."""
+    lake = open_lake(str(published_company.parent / "lake"))
+    (key,) = lake.keys("records/features")
+    record = json.loads(lake.read_bytes(key))
+    later = {**record, "as_of": "2024-07-15", "panel": {**record["panel"], "horizon": 0}}
+    lake.store_record("features", "zzz", later)
+    _, week = open_week(published_company)
+    assert week.records.horizon == 14
+    assert series.series_view(week, "north/1", "10").history[c.DATE].max() == pd.Timestamp("2024-06-30")
 
 
 def test_exceptions_keep_their_status_and_compare_with_the_week_before(published_company: Path) -> None:

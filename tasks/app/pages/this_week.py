@@ -48,7 +48,10 @@ def layout(context: AppContext, _query: Query, chosen: WeekName, week: RunWeek) 
             *ui.alerts(remarks.alerts(week.run, week.facts, say)),
             html.P(
                 [
-                    dcc.Link(say("Exceptions by money"), href=ui.address("/exceptions", week=chosen.text)),
+                    dcc.Link(
+                        say("Exceptions by money, and the largest changes of targets"),
+                        href=ui.address("/exceptions", week=chosen.text),
+                    ),
                     " · ",
                     *_files(context, week, say),
                 ]
