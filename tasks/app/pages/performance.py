@@ -109,7 +109,9 @@ def _realized(found: Realized, naive: str, say: AppLanguage) -> list[Any]:
         html.P(
             say(
                 "WAPE counts single periods, which vary much where little is sold. The cost is lost sales and stock "
-                "until the next delivery, computed again with the actual sales. Red: the step made it worse."
+                "until the next delivery, computed again with the actual sales. Red: the step made it worse. The plan "
+                "also keeps to the storage capacity and the stock of the distribution center, which the forecasts "
+                "before it do not, so its line shows what these limits cost."
             ),
             className="note",
         ),
