@@ -321,8 +321,8 @@ class Settings(Strict):
         return arrange(type(self), tree).tree
 
     def digest(self) -> str:
-        """SHA-256 of the effective settings, in a canonical form."""
-        return digest_of(self.model_dump(mode="json"))
+        """SHA-256 of the effective settings, in a canonical form; without ``compute``, which changes no result."""
+        return digest_of(self.model_dump(mode="json", exclude={"compute"}))
 
 
 def digest_of(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import time
 import uuid
@@ -42,6 +43,8 @@ def dask_cluster(address: str, versions: Mapping[str, str]) -> Iterator[DaskClus
             "compute.engine is dask, but Dask is not installed. Install it with: pip install 'restock[dask]', or set "
             "compute.engine to local."
         ) from None
+    for logger in ("distributed", "distributed.client"):  # tracebacks of lost connections, which Restock reports itself
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
     try:
         client = Client(address, name="restock", set_as_default=False)
     except (OSError, ValueError) as error:

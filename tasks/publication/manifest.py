@@ -81,7 +81,7 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
     """Return the bytes of the manifest: JSON with sorted keys, equal for equal runs.
 
     Args:
-        run: settings (masked; the checksum covers the unmasked settings), ``as_of`` and scope.
+        run: settings (masked; the checksum covers the unmasked settings, without ``compute``), ``as_of`` and scope.
         facts: input files, alarms, totals, seconds per stage, planners' overrides, approval and replaced publication.
         checksums: maps output files to SHA-256, without the manifest.
         against: ``as_of`` of the earlier file in the report's comparison; None without one.
@@ -128,9 +128,10 @@ def folder_checksums(folder: Path) -> dict[str, str]:
 def same_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Return True if two manifests describe the same run.
 
-    Running times, charges, approval and replacement are ignored.
+    Running times, charges, approval and replacement are ignored. So are the settings next to their checksum, which does
+    not cover ``compute``: the same week computed by another engine is the same run.
     """
-    ignored = {SECONDS: None, BILLED: None, APPROVAL: None, REPLACES: None}
+    ignored = {SECONDS: None, BILLED: None, APPROVAL: None, REPLACES: None, SETTINGS: None}
     return {**one, **ignored} == {**other, **ignored}
 
 

@@ -58,7 +58,7 @@ def test_bytes_do_not_depend_on_the_order_of_facts() -> None:
 
 def test_manifests_of_the_same_run_differ_only_in_seconds() -> None:
     one = json.loads(build_manifest(fake_run.context(), fake_run.facts(), {}, None))
-    assert same_run(one, {**one, "seconds": {"ingest": 1.0}})
+    assert same_run(one, {**one, "seconds": {"ingest": 1.0}, "settings": {"compute": {"engine": "dask"}}})
     assert not same_run(one, {**one, "settings_sha256": "0"})
 
 

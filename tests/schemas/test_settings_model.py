@@ -93,4 +93,5 @@ def test_a_wrong_setting_is_refused_with_its_reason(given: dict[str, Any], messa
 def test_the_digest_follows_the_effective_settings() -> None:
     assert _settings().digest() == _settings(horizon=28, seed=7).digest()
     assert _settings().digest() != _settings(seed=8).digest()
+    assert _settings().digest() == _settings(compute={"engine": "dask", "address": "tcp://127.0.0.1:1"}).digest()
     assert _settings(output={"columns": {"sku": "SKU"}}).output.header["sku"] == "SKU"
