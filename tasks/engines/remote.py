@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from schemas.errors import EngineError
 from schemas.records import Record
@@ -29,7 +29,7 @@ class Cluster(Protocol):
 
     address: str
 
-    def attempt(self, work: Work[Record]) -> str:
+    def attempt(self, work: Work[Any]) -> str:
         """Let a worker compute a work, and wait for the end.
 
         Returns:
