@@ -33,6 +33,7 @@ from tasks.forecasting.registry import tuned_models
 from tasks.stages.backfill import judge_weeks
 from tasks.stages.calibrate import calibrate_costs
 from tasks.stages.compare import compare_models
+from tasks.stages.deepar_forecast import forecast_with_deepar
 from tasks.stages.deepar_hooks import close_endpoints, stop_jobs
 from tasks.stages.engine_log import hide_expected_tracebacks
 from tasks.stages.evaluate import evaluate_published_weeks
@@ -100,9 +101,16 @@ def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[P
         compared = configurations_stage(run, panel, waiting, before_folds=True) if wanted else None
         choice = compared.choice if compared else None
         futures = [
-            submit(waiting, _named(spec), run=run, panel=panel, spec=spec, choice=choice)
+            submit(waiting, _titled(forecast_with_deepar, spec), run=run, panel=panel, spec=spec, choice=choice)
             if spec.model == DEEPAR
-            else submit(runner, _named(spec), run=run, panel=panel, spec=spec, tuned=tuned.get(spec.model))
+            else submit(
+                runner,
+                _titled(forecast_model_shard, spec),
+                run=run,
+                panel=panel,
+                spec=spec,
+                tuned=tuned.get(spec.model),
+            )
             for spec in shards
         ]
         progress = ForecastProgress([spec.model for spec in shards])
@@ -114,8 +122,8 @@ def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[P
     return futures
 
 
-def _named(spec: ShardSpec) -> Task[..., Any]:
-    return forecast_model_shard.with_options(task_run_name=f"forecast {spec.model} {spec.number} of {spec.of}")
+def _titled(work: Task[..., Any], spec: ShardSpec) -> Task[..., Any]:
+    return work.with_options(task_run_name=spec.title)
 
 
 def compare_stage(

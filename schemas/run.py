@@ -73,3 +73,12 @@ class ShardSpec(Record):
     live: bool = True
     number: int = 1
     of: int = 1
+
+    @property
+    def title(self) -> str:
+        """Name of the shard's task."""
+        return f"forecast {self.model} {self.number} of {self.of}"
+
+    def unnumbered(self) -> ShardSpec:
+        """The same work; number and count only name it and are not part of the cache key."""
+        return self.model_copy(update={"number": 1, "of": 1})

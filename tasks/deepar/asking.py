@@ -33,7 +33,7 @@ Ask = Callable[[dict[str, Any]], list[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Question:
-    """A series, encoded as in the training of the model, and the first days of the periods that are asked for."""
+    """A series, encoded as in the training of the model, and the first days of the periods of the forecast."""
 
     store_id: str
     category: str

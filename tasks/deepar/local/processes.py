@@ -193,7 +193,7 @@ def _import_path() -> str:
 
 
 def _run(program: str, arguments: list[str], log: str, variables: dict[str, str]) -> None:
-    """Run a command line of the container in a process of its own."""
+    """Run a command line of the container in a separate process."""
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
     os.environ.update({**_ONE_THREAD, **variables})
     nothing, written = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
