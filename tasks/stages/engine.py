@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from schemas.deepar import DEEPAR
 from schemas.run import RunContext
+from schemas.settings import Settings
 from schemas.settings.compute import DASK
 from tasks.engines.dask_cluster import dask_cluster
 from tasks.engines.remote import RemoteEngine
 from tasks.engines.work import Engine, LocalEngine
-from tasks.publication.manifest import package_versions
+from tasks.forecasting.registry import facts, model_names, packages
+from tasks.publication.manifest import BASE_PACKAGES, package_versions
 from tasks.stages.support import cores_of, say
 from tasks.storage.code_version import PACKAGE, code_version
 
@@ -31,13 +34,25 @@ def connected(run: RunContext) -> Iterator[Callable[[str], None]]:
     if run.settings.compute.engine != DASK or address is None:
         yield lambda reason: None  # noqa: ARG005
         return
-    with dask_cluster(address, {PACKAGE: code_version(), **package_versions()}) as cluster:
+    with dask_cluster(address, worker_versions(run.settings)) as cluster:
         say(f"Shards are computed by the Dask cluster at {address} ({cluster.size()})")
         _connected[address] = RemoteEngine(cluster)
         try:
             yield cluster.give_up
         finally:
             del _connected[address]
+
+
+def worker_versions(settings: Settings) -> dict[str, str]:
+    """Return the versions that a worker must have: of the code, of Python and of what the models of the run need.
+
+    A worker without the packages of other models, such as torch, may fit these.
+    """
+    known = facts()
+    needed = {package for name in model_names(settings) if name != DEEPAR for package in known[name].packages}
+    others = set(packages()) - needed - set(BASE_PACKAGES)
+    found = {name: version for name, version in package_versions().items() if name not in others}
+    return {PACKAGE: code_version(), **found}
 
 
 def engine_of(run: RunContext) -> Engine:

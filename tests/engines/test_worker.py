@@ -18,6 +18,7 @@ from schemas.settings.slices import FoldsSlice
 from tasks.engines.work import LocalEngine, Work
 from tasks.engines.worker import run_work
 from tasks.forecasting.shard import ShardInputs, forecast_shard
+from tasks.stages.engine import worker_versions
 from tasks.storage.code_version import code_version
 from tasks.storage.lake import open_lake
 from tasks.storage.machine import Cores
@@ -57,6 +58,14 @@ def test_a_worker_that_does_not_share_the_folder_is_refused(tmp_path: Path) -> N
     with pytest.raises(EngineError, match=f"does not see the folder {tmp_path}/lake, the setting `storage`"):
         run_work(VERSIONS, pickle.dumps(given))
     assert not (tmp_path / "lake").exists()
+
+
+def test_a_worker_needs_the_packages_of_the_models_of_the_run() -> None:
+    tables = {table: {"path": "x"} for table in ("sales", "products", "stores")}
+    given = {"name": "x", "sources": tables, "models": {"prophet": {}, "deepar": {}}}
+    versions = worker_versions(Settings.model_validate(given))
+    assert {"restock", "python", "numpy", "prophet"} <= versions.keys()
+    assert not {"xgboost", "statsforecast", "torch"} & versions.keys()
 
 
 def test_a_shard_travels_as_references() -> None:
