@@ -49,7 +49,7 @@ class Overlap:
 
 def overlapping_exports(
     lines: Callable[[IndexArray], pd.DataFrame],
-    file: IndexArray,
+    file: IndexArray | NDArray[np.int32],
     days: NDArray[np.datetime64],
     store: IndexArray,
     skip: BoolArray,
@@ -122,7 +122,7 @@ def overlap_alarm(table: str, overlaps: Sequence[Overlap], paths: Sequence[str])
 
 
 def _in_several_files(
-    file: IndexArray, store: IndexArray, days: NDArray[np.datetime64], skip: BoolArray
+    file: IndexArray | NDArray[np.int32], store: IndexArray, days: NDArray[np.datetime64], skip: BoolArray
 ) -> BoolArray | None:
     """Shape (rows,): the store and day of the row are in another file as well; None if there is no such row."""
     parts = [slice(first, first + _ROWS) for first in range(0, len(days), _ROWS)]
