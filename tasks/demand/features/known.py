@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel
+from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
 from tasks.demand.features.calendar_table import STATED
 from tasks.demand.features.windows import RunningSums, last_known, next_known
+
+AnyArray = TypeVar("AnyArray", BoolArray, SmallFloatArray)
 
 # Features of the date alone are computed here, without a trend, because trees cannot extrapolate one.
 _DATE_PREFIX = "time_"
@@ -65,11 +68,12 @@ class KnownColumns:
         return found | {name: values[series] for name, values in self._static.items()}
 
     def _add(self, panel: Panel, name: str, feature: KnownFeature) -> None:
-        past = feature.values[:, : panel.history]
+        values, position, times = _distinct_rows(feature.values)
+        row = position[feature.row_of_series]
+        past = values[:, : panel.history]
         if past.size == 0 or np.nanmin(past) == np.nanmax(past):
             return
-        on = feature.values != 0
-        row = feature.row_of_series
+        on = values != 0
         if "=" in name:
             near = _signed_distance(on, _NEAR[panel.frequency.kind])
             self._tables[f"{name}:near"] = KnownFeature(near, row)
@@ -80,7 +84,8 @@ class KnownColumns:
         self._tables[f"{name}:next"] = KnownFeature(_next_distance(on), row)
         self._tables[f"{name}:last"] = KnownFeature(_last_distance(on), row)
         self._tables[f"{name}:run"] = KnownFeature(_run(on), row)
-        if RULE.frequent_share <= on[:, : panel.history].mean() <= 1 - RULE.frequent_share:
+        share = (on[:, : panel.history].sum(axis=1) * times).sum() / (len(feature.values) * panel.history)
+        if RULE.frequent_share <= share <= 1 - RULE.frequent_share:
             self._add_frequent(panel, name, on, row)
 
     def _add_frequent(self, panel: Panel, name: str, on: BoolArray, row: IndexArray) -> None:
@@ -94,7 +99,7 @@ class KnownColumns:
 
     def _add_closures(self, panel: Panel) -> None:
         # The series of a store are closed on the same days.
-        closed, row = _distinct_rows(panel.closed)
+        closed, row, _ = _distinct_rows(panel.closed)
         share = RunningSums(closed.astype(np.float64))
         week = _window_share(share, closed.shape, panel.frequency.periods_per_week)
         tables = {
@@ -144,11 +149,16 @@ def _date_columns(panel: Panel) -> dict[str, FloatArray]:
 POSITION_IN_YEAR = "position_in_year"
 
 
-def _distinct_rows(flags: BoolArray) -> tuple[BoolArray, IndexArray]:
-    """The distinct rows of an array of shape (n, periods), and for each row its position among them, shape (n,)."""
-    packed = np.packbits(flags, axis=1)
-    _, first, position = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_index=True, return_inverse=True)
-    return flags[first], position.astype(np.int64)
+def _distinct_rows(values: AnyArray) -> tuple[AnyArray, IndexArray, IndexArray]:
+    """The distinct rows of an array, the position of each row among them, and how often each one occurs.
+
+    Many series share the rows of a store or of the network, and what is derived of a row is derived once.
+    """
+    seen: dict[bytes, int] = {}
+    position = np.array([seen.setdefault(row.tobytes(), len(seen)) for row in values], dtype=np.int64)
+    first = np.full(len(seen), len(values))
+    np.minimum.at(first, position, np.arange(len(values)))
+    return values[first], position, np.bincount(position, minlength=len(seen))
 
 
 def _next_distance(on: BoolArray) -> np.ndarray:
