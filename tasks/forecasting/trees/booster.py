@@ -55,9 +55,9 @@ class Learning:
         """With a multiple of the learning rate, at most 1."""
         return replace(self, learning_rate=min(1.0, pace * self.learning_rate))
 
-    def parameters(self) -> dict[str, object]:
+    def parameters(self) -> dict[str, Any]:
         """As XGBoost takes them."""
-        chosen: dict[str, object] = {
+        chosen: dict[str, Any] = {
             "objective": self.objective,
             "tree_method": "hist",
             "max_bin": BINS,
@@ -96,8 +96,8 @@ class Examples:
     weight: FloatArray
     start: FloatArray | None = None
 
-    def data(self, threads: int) -> xgboost.QuantileDMatrix:
-        """As XGBoost takes them."""
+    def data(self, threads: int, bins: int) -> xgboost.QuantileDMatrix:
+        """As XGBoost takes them, with at most this number of bins per column."""
         import xgboost
 
         return xgboost.QuantileDMatrix(
@@ -105,7 +105,7 @@ class Examples:
             label=self.label,
             weight=self.weight / self.weight.mean(),
             base_margin=_small(self.start),
-            max_bin=BINS,
+            max_bin=bins,
             nthread=threads,
         )
 
@@ -157,8 +157,9 @@ def boost(examples: Examples, names: Sequence[str], learning: Learning) -> Boost
     """
     import xgboost
 
-    data = examples.data(learning.threads)
-    return Boosted(xgboost.train(learning.parameters(), data, learning.rounds), tuple(names))
+    parameters = learning.parameters()
+    data = examples.data(learning.threads, int(parameters["max_bin"]))
+    return Boosted(xgboost.train(parameters, data, learning.rounds), tuple(names))
 
 
 def weighted_quantiles(values: FloatArray, weights: FloatArray, levels: Sequence[float]) -> FloatArray:
