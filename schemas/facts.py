@@ -17,7 +17,7 @@ class Scope(StrEnum):
     BASELINE = "baseline"
     """Every series with any history; always fitted."""
     GLOBAL = "global"
-    """All series together: one fit per cutoff."""
+    """All series together: one fit per cutoff, or per group of neighboring cutoffs."""
     SERIES = "series"
     """One series at a time; only the largest series, within the model's budget."""
     COMBINED = "combined"
@@ -74,6 +74,8 @@ class ModelFacts:
             the cache key and of the manifest.
         together: whether, with these settings, its series must be in one shard because one fit serves them all (scope
             ``series``).
+        least_share: the model is fitted only if its allowance pays for this fraction of the series that it would fit
+            (scope ``series``).
     """
 
     name: str
@@ -92,11 +94,17 @@ class ModelFacts:
     allowance: float = 120_000.0
     files: Callable[[Any], Mapping[str, str]] | None = None
     together: Callable[[Any], bool] | None = None
+    least_share: float = 0.0
 
     @property
     def covariate_free(self) -> bool:
         """Whether it repeats a level or an earlier season: it reads no covariates and extrapolates no trend."""
         return not (self.uses_covariates or self.models_trend or self.scope is Scope.COMBINED)
+
+    @property
+    def shares_fits(self) -> bool:
+        """Whether one fit serves neighboring folds (:func:`tasks.forecasting.fold_forecasts.fit_groups`)."""
+        return self.scope is Scope.GLOBAL and self.replayable
 
     def __post_init__(self) -> None:
         if self.scope is Scope.SERIES and self.cost is None:

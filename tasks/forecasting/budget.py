@@ -4,6 +4,11 @@ A model may cost a fixed number of core-seconds per run (``ModelFacts.allowance`
 the cheap ones, about one minute each on two cores). The cost of a series is a constant of the model
 (``ModelFacts.cost``), never read from a clock: core-milliseconds measured on one core of a small x86 server on six
 retail data sets, rounded up.
+
+A model with a ``least_share`` (Prophet, 0.9) is not fitted at all if its allowance pays for less than this fraction of
+the series that it would fit, the least of ``max_series`` and those with enough history. A model on fewer than 90 % of
+the series cannot be the one of the network (``SelectionRule.network_share``), and on none of the sets where Prophet was
+cut by its allowance did it become the champion of a series.
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ def chosen_series(
     Only series with enough known open periods for the model before the first cutoff: one that is too
     short is no failure of the model. Of these the least of ``max_series`` and allowance / cost of a
     series, but at least 10. Example: validated Prophet with 4 fits of 730 days costs 1,206.6 ms a series,
-    so 99 series.
+    so 99 series. Of 110 series it fits 99, of 111 or more none, unless ``max_series`` asks for fewer.
 
     Args:
         panel: n series over T periods.
@@ -36,12 +41,15 @@ def chosen_series(
         first_cutoff: known periods at the first of them; T where None.
 
     Returns:
-        Indices, rising; none where every history is too short.
+        Indices, rising; none where every history is too short, or where the allowance pays for too few.
     """
     history = open_demand(panel)
     known = np.isfinite(history[:, : panel.history if first_cutoff is None else max(first_cutoff, 0)]).sum(axis=1)
     eligible = np.flatnonzero(known >= model.min_known)
-    number = min(settings.max_series, affordable(model, settings, panel.history, fits))
+    wanted = min(settings.max_series, len(eligible))
+    number = min(wanted, affordable(model, settings, panel.history, fits))
+    if number < model.least_share * wanted:
+        return np.zeros(0, dtype=np.int64)
     recent = np.nansum(history[eligible, -panel.frequency.periods_per_year :], axis=1)
     return np.sort(eligible[np.argsort(-recent, kind="stable")[:number]])
 

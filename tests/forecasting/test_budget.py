@@ -38,8 +38,13 @@ def test_series_too_short_at_the_first_cutoff_are_left_out():
     assert chosen_series(panel, FACTS["arima"], ArimaSettings(), 4, first_cutoff=3).tolist() == []
 
 
-def test_the_example_of_the_docstring():
+@pytest.mark.parametrize(("series", "max_series", "fitted"), [(110, 300, 99), (111, 300, 0), (111, 40, 40)])
+def test_prophet_fits_nine_in_ten_of_what_it_should_or_nothing(series, max_series, fitted):
     assert affordable(FACTS["prophet"], ProphetSettings(), 730, 4) == 99
+    panel, settings = panel_of(np.ones((series, 730))), ProphetSettings(max_series=max_series)
+    assert len(chosen_series(panel, FACTS["prophet"], settings, 4)) == fitted
+    # The other models fit as many as they may.
+    assert len(chosen_series(panel, FACTS["arima"], ArimaSettings(max_series=max_series), 4)) > 0
 
 
 @pytest.mark.parametrize(

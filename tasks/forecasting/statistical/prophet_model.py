@@ -101,6 +101,7 @@ class ProphetModel(SeriesModel[Flexibility]):
         min_known=12,
         packages=("holidays", "prophet"),
         cost=lambda settings: COST_VALIDATED if settings.cross_validation else COST,
+        least_share=0.9,
     )
     learns = True
 
