@@ -94,7 +94,7 @@ def _own(data: DataSet, panel: Panel, cache: Path, models: Sequence[str] | None)
 def _forecasts(name: str, data: DataSet, panel: Panel, folds: Sequence[Fold], cache: Path) -> Measured:
     """The model's rows on the series that a run gives it; read from the cache where nothing has changed."""
     settings = data.settings
-    parts = [spec for spec in shards(settings, panel, len(folds)) if spec.model == name]
+    parts = [spec for spec in shards(settings, panel, folds) if spec.model == name]
     if not parts:
         return Measured(pd.DataFrame())
     series = sorted({at for spec in parts if spec.series for at in spec.series})
@@ -158,5 +158,5 @@ def _model_settings(name: str, settings: Settings) -> object:
 def _code() -> str:
     """Digest of the rooms that forecasts come from."""
     root = Path(inspect.getfile(registry)).parent.parent
-    files = sorted(path for room in ROOMS for path in (root / room).glob("*.py"))
+    files = sorted(path for room in ROOMS for path in (root / room).rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

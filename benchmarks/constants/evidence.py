@@ -17,6 +17,7 @@ _LINKS = {
     14: "0014-short-history",
     19: "0019-one-calibration",
     20: "0020-rates-events-and-seasons",
+    23: "0023-one-fit-for-neighboring-folds",
 }
 
 

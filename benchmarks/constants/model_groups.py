@@ -46,6 +46,14 @@ GROUPS = (
     ),
     Group(
         e.TREES,
+        "tasks.forecasting.fold_forecasts:REFIT_GROWTH",
+        e.decision(23, "the accuracy guard and 100 drug stores, with shared fits and without"),
+        {"": "fraction"},
+        "A global model is fitted again for the next fold once more than this fraction of its known periods was added.",
+        unmeasured="not varied",
+    ),
+    Group(
+        e.TREES,
         "tasks.forecasting.trees.direct:HELD_OUT_PERIODS",
         e.D7_ALONE,
         {"": "periods by frequency"},

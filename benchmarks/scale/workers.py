@@ -91,7 +91,7 @@ def shards_of(run: RunContext, lake: Path) -> list[Work[ForecastRecord]]:
     panel = PanelRecord.model_validate(json.loads(stored.read_text("utf-8"))).panel
     loaded = load_panel(open_lake(str(lake)), panel, run.settings.period)
     folds = rolling_folds(loaded, **run.settings.backtest.model_dump())
-    return [_work(run, ShardInputs(panel=panel, shard=spec), spec) for spec in shards(run.settings, loaded, len(folds))]
+    return [_work(run, ShardInputs(panel=panel, shard=spec), spec) for spec in shards(run.settings, loaded, folds)]
 
 
 def _work(run: RunContext, inputs: ShardInputs, spec: ShardSpec) -> Work[ForecastRecord]:

@@ -19,9 +19,36 @@ from schemas.protocols import (
 from schemas.records import Failure
 from schemas.settings import BASELINES
 from tasks.forecasting.event_effects import event_effects
+from tasks.forecasting.registry import facts
 
 # What serves a series without any history.
 ZERO = "zero"
+# A global model is fitted again for the next fold once more than this fraction of its known periods was added.
+REFIT_GROWTH = 0.06
+
+
+def fit_groups(known_periods: Sequence[int]) -> list[tuple[int, ...]]:
+    """Folds that share a fit of a global model: it learns at the first one's cutoff and forecasts all of them.
+
+    What it learns from all series hardly changes with a few more periods. At each cutoff it reads the history up to
+    there. The horizon of the run always has a separate fit.
+
+    >>> fit_groups([426, 720, 748, 755, 762])
+    [(0,), (1, 2, 3, 4)]
+
+    Args:
+        known_periods: of the folds, ascending.
+
+    Returns:
+        Positions of the folds, group by group.
+    """
+    groups: list[list[int]] = []
+    for position, known in enumerate(known_periods):
+        if groups and known <= (1.0 + REFIT_GROWTH) * known_periods[groups[-1][0]]:
+            groups[-1].append(position)
+        else:
+            groups.append([position])
+    return [tuple(group) for group in groups]
 
 
 def forecast_folds(  # noqa: PLR0913
@@ -39,7 +66,8 @@ def forecast_folds(  # noqa: PLR0913
     """Fit and forecast at every cutoff, in ascending order, the panel's own last.
 
     Args:
-        forecaster: fitted again on what was known at each cutoff, without the effects of planned events.
+        forecaster: fitted on what was known at each cutoff, without the effects of planned events; a global model once
+            per group of folds (:func:`fit_groups`).
         panel: history and horizon of all series; the effects of planned events are estimated on them.
         folds: cutoffs, ascending.
         live: whether to forecast the panel's own horizon.
@@ -58,13 +86,19 @@ def forecast_folds(  # noqa: PLR0913
     notes: list[str] = []
     as_of = panel.horizon_periods[0]
     panels = [panel.until(fold.known_periods) for fold in folds] + ([panel] if live else [])
+    model = facts().get(forecaster.name)
+    groups = fit_groups([fold.known_periods for fold in folds]) if model is not None and model.shares_fits else []
+    served = {position for group in groups for position in group[1:]}
     fitted: FittedForecaster | None = None
-    for network in panels:
+    for position, network in enumerate(panels):
         now = network is panel
         effects = event_effects(network).take(series)
         known = effects.without(network if series is None else network.take(series))
         # Structures such as ARIMA orders are searched once, on the first cutoff at which they can be found.
-        fitted = fitted.refit(known, seed) if isinstance(fitted, RefittableForecaster) else forecaster.fit(known, seed)
+        if isinstance(fitted, RefittableForecaster):
+            fitted = fitted.refit(known, seed)
+        elif fitted is None or position not in served:
+            fitted = forecaster.fit(known, seed)
         if now and keep_paths is not None and isinstance(fitted, SamplingForecaster):
             forecast = effects.on(fitted.predict_with_paths(known, quantiles), quantiles)
             if forecast.paths is not None:

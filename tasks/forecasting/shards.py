@@ -8,26 +8,27 @@ from typing import Any
 import numpy as np
 
 from schemas.facts import Scope
-from schemas.panel import IndexArray, Panel
+from schemas.panel import Fold, IndexArray, Panel
 from schemas.records import ForecastRecord
 from schemas.run import ShardSpec
 from schemas.settings import Settings
 from tasks.forecasting.budget import chosen_series
+from tasks.forecasting.fold_forecasts import fit_groups
 from tasks.forecasting.registry import facts, model_names
 
 
-def shards(settings: Settings, panel: Panel, folds: int) -> list[ShardSpec]:
+def shards(settings: Settings, panel: Panel, folds: Sequence[Fold]) -> list[ShardSpec]:
     """Every shard of a run, the longest first.
 
     A baseline serves all series and cutoffs in one shard. A global model learns from all series, one shard
-    per cutoff. A local model is cut by series, each shard over all cutoffs in ascending order, so that
-    an order found on the first fold is kept; where one fit serves them all, in one shard. A local model for which
-    every history is too short at the first fold has no shard.
+    per fit: the horizon, and each group of folds. A local model is cut by series, each shard over all cutoffs in
+    ascending order, so that an order found on the first fold is kept; where one fit serves them all, in one shard. A
+    local model for which every history is too short at the first fold has no shard.
 
     Args:
         settings: which models, their limits and the shard size.
         panel: n series.
-        folds: number of folds; the horizon comes on top.
+        folds: by rising cutoff; the horizon comes on top.
     """
     order = sorted(model_names(settings), key=_place)
     return [spec for name in order for spec in _of_model(name, settings, panel, folds)]
@@ -57,18 +58,20 @@ def _place(name: str) -> tuple[bool, bool, bool]:
     return model.scope is Scope.BASELINE, model.scope is not Scope.GLOBAL, not model.starts_first
 
 
-def _of_model(name: str, settings: Settings, panel: Panel, folds: int) -> Iterator[ShardSpec]:
-    every, model = tuple(range(folds)), facts()[name]
+def _of_model(name: str, settings: Settings, panel: Panel, folds: Sequence[Fold]) -> Iterator[ShardSpec]:
+    every, model = tuple(range(len(folds))), facts()[name]
     if model.scope is Scope.BASELINE:
         yield ShardSpec(model=name, folds=every)
     elif model.scope is Scope.GLOBAL:
-        for number in range(folds):
-            yield ShardSpec(model=name, folds=(number,), live=False, number=number + 1, of=folds + 1)
-        yield ShardSpec(model=name, number=folds + 1, of=folds + 1)
+        known = [fold.known_periods for fold in folds]
+        groups = fit_groups(known) if model.shares_fits else [(number,) for number in every]
+        for number, group in enumerate(groups, start=1):
+            yield ShardSpec(model=name, folds=group, live=False, number=number, of=len(groups) + 1)
+        yield ShardSpec(model=name, number=len(groups) + 1, of=len(groups) + 1)
     else:
-        ahead = settings.horizon + (folds - 1) * settings.backtest.step if folds else 0
+        ahead = settings.horizon + (len(folds) - 1) * settings.backtest.step if folds else 0
         own = getattr(settings.models, name)
-        chosen = chosen_series(panel, model, own, folds + 1, panel.history - ahead)
+        chosen = chosen_series(panel, model, own, len(folds) + 1, panel.history - ahead)
         whole = model.together is not None and model.together(own)
         parts = _cut(chosen, len(chosen) if whole else settings.compute.shard_series) if len(chosen) else []
         for number, part in enumerate(parts, start=1):

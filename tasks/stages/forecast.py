@@ -8,12 +8,14 @@ from prefect.client.schemas.objects import State
 
 from schemas.records import ForecastRecord, PanelRecord, TreeTuningRecord
 from schemas.run import RunContext, ShardSpec
+from schemas.settings import Settings
 from schemas.settings.slices import FoldsSlice
 from tasks.demand.folds import rolling_folds
 from tasks.demand.stored import load_panel
-from tasks.forecasting.registry import model_files, module_of
+from tasks.forecasting.registry import model_files, model_names, module_of
 from tasks.forecasting.shard import ShardInputs, forecast_shard
 from tasks.forecasting.shards import shards, summary_rows
+from tasks.forecasting.trees.tuning import with_parameters
 from tasks.stages.deepar_tools import show_billed
 from tasks.stages.stage import Stage
 from tasks.stages.support import say, show_table
@@ -24,11 +26,15 @@ FORECAST = Stage("forecast", ForecastRecord, forecast_shard)
 
 @task(name="plan shards", task_run_name="plan shards", cache_policy=NO_CACHE)
 def plan_shards(run: RunContext, panel: PanelRecord) -> list[ShardSpec]:
-    """Plan the shards of all models: global models by fold, local models by series."""
+    """Plan the shards of all models: global models by fit, local models by series."""
     loaded = load_panel(open_lake(run.settings.storage), panel.panel, run.settings.period)
     folds = rolling_folds(loaded, **run.settings.backtest.model_dump())
-    planned = shards(run.settings, loaded, len(folds))
+    planned = shards(run.settings, loaded, folds)
     say(f"{len(planned)} shards over {len(folds)} folds and the horizon")
+    fitted = {spec.model for spec in planned}
+    if without := [name for name in model_names(run.settings) if name not in fitted]:
+        why = "every history is too short, or there are too many series for its allowance"
+        say(f"not fitted: {', '.join(without)}: {why}")
     return planned
 
 
@@ -37,19 +43,23 @@ def forecast_model_shard(
     run: RunContext, panel: PanelRecord, spec: ShardSpec, tuned: TreeTuningRecord | None = None
 ) -> State[ForecastRecord]:
     """Fit one model on one shard of series and forecast its folds and the horizon, with tuned parameters if any."""
-    model = run.settings.models.named().get(spec.model)
-    if tuned is not None and model is not None:
-        model = model.model_copy(update={**tuned.parameters, "tuning": None})
+    use = model_slice(run.settings, spec.model, tuned)
     given = ShardInputs(
         panel=panel.panel,
         shard=spec.unnumbered(),
         remarks=(tuned.note,) if tuned else (),
-        files=model_files(spec.model, model),
+        files=model_files(spec.model, use.model),
     )
     stage = FORECAST.of(spec.model, module_of(spec.model))
-    record, state = stage.run_as_work(run, spec.title, given, FoldsSlice.of(run.settings, model=model))
+    record, state = stage.run_as_work(run, spec.title, given, use)
     say_shard(spec, record)
     return state
+
+
+def model_slice(settings: Settings, name: str, tuned: TreeTuningRecord | None) -> FoldsSlice:
+    """What the forecasts of a model depend on, with the parameters that tuning found."""
+    use = FoldsSlice.of(settings, model=settings.models.named().get(name))
+    return use if tuned is None else with_parameters(use, tuned.parameters)
 
 
 def say_shard(spec: ShardSpec, record: ForecastRecord) -> None:

@@ -19,6 +19,7 @@ from tasks.forecasting.baselines import SeasonalNaive
 from tasks.forecasting.fold_forecasts import forecast_folds
 from tasks.forecasting.registry import make_forecaster, model_names
 from tasks.forecasting.shards import shards
+from tasks.forecasting.trees.lags import XgboostLagsForecaster
 from tests.forecasting.panels import panel_of
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -146,7 +147,7 @@ def test_a_fold_does_not_know_what_came_after_it():
 def test_every_chosen_series_is_in_one_shard_with_all_folds():
     settings = settings_with({"theta": {}, "arima": {}}, compute={"shard_series": 10})
     panel = panel_of(np.random.default_rng(0).poisson(5, (25, 80)).astype(float))
-    found = shards(settings, panel, 3)
+    found = shards(settings, panel, folds_of(panel, 40, 41, 42))
     theta = [spec for spec in found if spec.model == "theta"]
     assert sorted(i for spec in theta for i in spec.series) == list(range(25))
     assert {spec.folds for spec in theta} == {(0, 1, 2)}
@@ -154,9 +155,31 @@ def test_every_chosen_series_is_in_one_shard_with_all_folds():
     assert {spec.model for spec in found if spec.series is None} == set(BASELINES)
 
 
+def test_a_global_model_has_a_shard_per_fit_and_each_gives_the_rows_of_the_whole():
+    settings = settings_with({"xgboost_lags": {"max_rows": 1_000, "max_rounds": 5}}, horizon=7)
+    panel = panel_of(np.random.default_rng(0).poisson(5, (12, 80)).astype(float), horizon=7)
+    folds = folds_of(panel, 60, 66, 69, 70)
+    found = [spec for spec in shards(settings, panel, folds) if spec.model == "xgboost_lags"]
+    assert [(spec.folds, spec.live) for spec in found] == [((0,), False), ((1, 2), False), ((3,), False), ((), True)]
+    fitted: list[int] = []
+
+    class Counted(XgboostLagsForecaster):
+        def fit(self, known, seed):
+            fitted.append(known.history)
+            return super().fit(known, seed)
+
+    whole = forecast_folds(counted := Counted(settings.models.xgboost_lags, LEVELS), panel, folds, True, LEVELS, 3)[0]
+    assert fitted == [60, 66, 70, 80]
+    parts = [
+        forecast_folds(counted, panel, [folds[number] for number in spec.folds], spec.live, LEVELS, 3)[0]
+        for spec in found
+    ]
+    pd.testing.assert_frame_equal(whole, pd.concat(parts, ignore_index=True))
+
+
 def test_a_model_without_a_series_long_enough_has_no_shard():
     panel = panel_of(np.random.default_rng(0).poisson(5, (3, 20)).astype(float))
-    found = shards(settings_with({"arima": {}, "tsb": {}}, horizon=7), panel, 2)
+    found = shards(settings_with({"arima": {}, "tsb": {}}, horizon=7), panel, folds_of(panel, 12, 13))
     assert {spec.model for spec in found} == {*BASELINES, "tsb"}
 
 
@@ -169,7 +192,7 @@ def test_the_size_of_shards_changes_no_forecast():
             forecast_folds(make_forecaster("theta", settings), panel.take(np.array(spec.series)), [], True, LEVELS, 0)[
                 0
             ]
-            for spec in shards(settings, panel, 0)
+            for spec in shards(settings, panel, [])
             if spec.model == "theta"
         ]
         whole = pd.concat([part.astype({c.STORE_ID: object, c.CATEGORY: object}) for part in parts])

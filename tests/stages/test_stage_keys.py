@@ -14,11 +14,12 @@ import pytest
 
 import tasks.stages
 from schemas.deepar import DeepArTrial
-from schemas.records import FileRef, PanelRef, Record, TableRef
-from schemas.settings import Settings, Strict
+from schemas.records import FileRef, PanelRef, Record, TableRef, TreeTuningRecord
+from schemas.settings import Settings, Strict, XgboostLagsSettings
 from schemas.settings.slices import CompareSlice, PanelSlice, PlanSlice, Slice
 from tasks.demand.assemble import PanelInputs, assemble_panel
 from tasks.forecasting.registry import facts, module_of
+from tasks.stages.forecast import model_slice
 from tasks.stages.stage import Stage
 from tasks.storage.cache import content, stage_key
 from tasks.storage.code_version import import_closure, import_digest
@@ -55,6 +56,13 @@ def test_every_stage_takes_a_lake_inputs_and_a_slice() -> None:
         # The publication reads all settings because the manifest lists them.
         assert issubclass(hints[use], Slice) or (stage.name == "publish" and hints[use] is Settings)
         assert not any(inspect.isclass(hints[t]) and issubclass(hints[t], Settings) for t in tools)
+
+
+def test_the_parameters_that_tuning_found_reach_the_fit() -> None:
+    tuned = TreeTuningRecord(model="xgboost_lags", parameters={"max_leaves": 5}, note="tuned")
+    model = model_slice(settings(models={"xgboost_lags": {"tuning": {}}}), "xgboost_lags", tuned).model
+    assert isinstance(model, XgboostLagsSettings)
+    assert (model.params.max_leaves, model.tuning) == (5, None)
 
 
 @pytest.mark.parametrize(

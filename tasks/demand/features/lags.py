@@ -7,14 +7,14 @@ around its mean, so that all series have one scale.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from copy import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from schemas.panel import FloatArray, IndexArray, Panel, SmallFloatArray
 from tasks.demand.features.known import KnownColumns
+from tasks.demand.features.rows import reordered
 from tasks.demand.features.training_rows import Rows
 from tasks.demand.features.windows import RunningSums
 
@@ -85,9 +85,6 @@ class Standards:
 class LagFeatures:
     """Columns of rows of a panel.
 
-    Rows may lie after the history: their origin is then a period of the horizon, and their past contains the values
-    that :meth:`assuming` set for the periods in between.
-
     Args:
         panel: n series over T periods, and H to forecast.
     """
@@ -96,46 +93,125 @@ class LagFeatures:
         demand = np.where(panel.closed[:, : panel.history], np.nan, panel.demand)
         self.standards = Standards.of(demand)
         self._panel = panel
-        self._kind = panel.frequency.kind
         self._known = KnownColumns(panel)
         scores = (demand - self.standards.mean[:, None]) / self.standards.deviation[:, None]
-        self._scores: FloatArray = np.pad(scores, ((0, 0), (0, panel.horizon)), constant_values=np.nan)
-        self._sums = RunningSums(self._scores)
-
-    def assuming(self, step: int, scores: FloatArray) -> LagFeatures:
-        """These features with a period of the horizon taken as sold, for rows with later origins.
-
-        Args:
-            step: 1 for the first period after the history.
-            scores: shape (n,), in standard deviations (:class:`Standards`); NaN = unknown.
-        """
-        found = copy(self)
-        found._scores = self._scores.copy()
-        found._scores[:, self._panel.history + step - 1] = scores
-        found._sums = RunningSums(found._scores)
-        return found
+        self._past = _Past(scores, panel.frequency.kind, panel.history > YEAR[panel.frequency.kind])
 
     def table(self, rows: Rows) -> tuple[SmallFloatArray, tuple[str, ...]]:
         """Columns of rows, shape (k, F), NaN = unknown at the row's origin; and their names."""
-        columns = self._own_past(rows) | self._known.at(rows.series, rows.target)
-        periods = self._panel.periods
-        columns["month"] = periods.month.to_numpy(dtype=np.float64)[rows.target]
-        if self._kind == "D":
-            columns["week"] = periods.isocalendar().week.to_numpy(dtype=np.float64)[rows.target]
-        columns["step"] = rows.step.astype(np.float64)
-        columns["mean"] = self.standards.mean[rows.series]
-        columns["deviation"] = self.standards.deviation[rows.series]
+        columns = self._past.at(rows) | self._other(rows)
         return np.column_stack([values.astype(np.float32) for values in columns.values()]), tuple(columns)
 
     def matrix(self, rows: Rows, names: Sequence[str]) -> SmallFloatArray:
         """Columns of rows by their names, shape (k, F): those of the training, when fewer periods were known.
 
-        The year before has columns only once a year is known.
+        The year before has columns only once a year is known. NaN where there is no such column.
         """
-        table, known = self.table(rows)
-        return table if tuple(names) == known else table[:, [known.index(name) for name in names]]
+        return reordered(*self.table(rows), names)
 
-    def _own_past(self, rows: Rows) -> dict[str, FloatArray]:
+    def continued(self, series: IndexArray, copies: int) -> Continuation:
+        """Some series from the end of the history on, several times each.
+
+        Args:
+            series: shape (m,); indices, at least one.
+            copies: how often each series is continued, each time on its own values.
+        """
+        return Continuation(
+            self._panel, self._past.ending(series, copies, self._panel.horizon), self._other, series, copies
+        )
+
+    def _other(self, rows: Rows) -> dict[str, FloatArray]:
+        """The columns that do not depend on what was sold before the row's origin."""
+        columns = self._known.at(rows.series, rows.target)
+        periods = self._panel.periods
+        columns["month"] = periods.month.to_numpy(dtype=np.float64)[rows.target]
+        if self._panel.frequency.kind == "D":
+            columns["week"] = periods.isocalendar().week.to_numpy(dtype=np.float64)[rows.target]
+        columns["step"] = rows.step.astype(np.float64)
+        columns["mean"] = self.standards.mean[rows.series]
+        columns["deviation"] = self.standards.deviation[rows.series]
+        return columns
+
+
+class Continuation:
+    """Rows one step ahead from each period of the horizon: every forecast is a lag of the next.
+
+    Only the periods that a column can read are kept, and each step changes one of them.
+
+    Args:
+        panel: n series over T periods, and H to forecast.
+        past: of the copies, one after the other, m series each; it is changed.
+        other: the columns that do not depend on the past.
+        series: shape (m,); indices.
+        copies: how often each series is continued.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        past: _Past,
+        other: Callable[[Rows], dict[str, FloatArray]],
+        series: IndexArray,
+        copies: int,
+    ) -> None:
+        self._history = panel.history
+        self._past, self._other = past, other
+        self._series, self._copies = series, copies
+        self._step = 1
+
+    def matrix(self, names: Sequence[str]) -> SmallFloatArray:
+        """Columns of the next period by their names, shape (copies x m, F)."""
+        end = self._past.known
+        size = len(self._series) * self._copies
+        own = self._past.at(Rows(np.arange(size), np.full(size, end), np.ones(size, dtype=np.int64)))
+        origin = np.full(len(self._series), self._history + self._step - 1)
+        other = self._other(Rows(self._series, origin, np.ones(len(origin), dtype=np.int64)))
+        columns = own | {name: np.tile(values, self._copies) for name, values in other.items()}
+        unknown = np.full(size, np.nan)
+        return np.column_stack([columns.get(name, unknown).astype(np.float32) for name in names])
+
+    def append(self, scores: FloatArray) -> None:
+        """Take the next period as sold.
+
+        Args:
+            scores: shape (copies x m,), in standard deviations (:class:`Standards`); NaN = unknown.
+        """
+        self._past.append(scores)
+        self._step += 1
+
+
+class _Past:
+    """Scores of series, looked up for many (series, origin, step) rows at once.
+
+    Args:
+        scores: shape (n, T); NaN = unknown.
+        kind: of the frequency.
+        with_year: whether there are columns of the year before.
+        room: periods that :meth:`append` can add.
+    """
+
+    def __init__(self, scores: FloatArray, kind: str, with_year: bool, room: int = 0) -> None:
+        self.known = scores.shape[1]
+        self._kind, self._with_year = kind, with_year
+        self._scores: FloatArray = np.pad(scores, ((0, 0), (0, room)), constant_values=np.nan)
+        self._sums = RunningSums(self._scores)
+
+    def ending(self, series: IndexArray, copies: int, room: int) -> _Past:
+        """The last periods of some series, as many as the rows after them can read, several times."""
+        reach = max(*LAGS[self._kind], *WINDOWS[self._kind])
+        if self._with_year:
+            reach = max(reach, YEAR[self._kind] + max(*WINDOWS[self._kind][:2], SEASON_AROUND[self._kind] + 1))
+        last = self._scores[series, max(0, self.known - reach) : self.known]
+        return _Past(np.tile(last, (copies, 1)), self._kind, self._with_year, room)
+
+    def append(self, scores: FloatArray) -> None:
+        """Add a period, shape (n,)."""
+        self._scores[:, self.known] = scores
+        self._sums.set_next(self.known, scores)
+        self.known += 1
+
+    def at(self, rows: Rows) -> dict[str, FloatArray]:
+        """Columns by name, shape (k,) each."""
         found = {f"lag_{lag}": self._at(rows, rows.origin - lag) for lag in LAGS[self._kind]}
         if self._kind == "D":
             same = rows.target - WEEK * ((rows.step - 1) // WEEK + 1)
@@ -143,7 +219,7 @@ class LagFeatures:
                 found[f"same_weekday_{back + 1}"] = self._at(rows, same - WEEK * back)
         for width in WINDOWS[self._kind]:
             found[f"mean_{width}"] = self._sums.mean(rows.series, rows.origin, width)
-        return found | (self._year_ago(rows, found) if self._panel.history > YEAR[self._kind] else {})
+        return found | (self._year_ago(rows, found) if self._with_year else {})
 
     def _year_ago(self, rows: Rows, past: dict[str, FloatArray]) -> dict[str, FloatArray]:
         """What sold a year before the target, and where last year's step from origin to target leads from today.

@@ -41,14 +41,18 @@ class Rows:
 
 def horizon_rows(panel: Panel) -> Rows:
     """Every series and step from the panel's own cutoff, series-major (n x H rows)."""
+    return every_step(panel, panel.history)
+
+
+def every_step(panel: Panel, origin: int) -> Rows:
+    """Every series and step from one origin, series-major (n x H rows)."""
     series, step = np.divmod(np.arange(panel.n * panel.horizon), panel.horizon)
-    return Rows(series, np.full(len(series), panel.history), step + 1)
+    return Rows(series, np.full(len(series), origin), step + 1)
 
 
 def window_rows(panel: Panel, origin: int) -> Rows:
     """Every series and step from one origin whose target is known and open."""
-    series, step = np.divmod(np.arange(panel.n * panel.horizon), panel.horizon)
-    rows = Rows(series, np.full(len(series), origin), step + 1)
+    rows = every_step(panel, origin)
     return rows.take(learnable(panel, rows))
 
 

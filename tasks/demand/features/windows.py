@@ -26,6 +26,17 @@ class RunningSums:
         self._counts = _strided_cumulative(known.astype(np.float64), stride)
         self._periods = values.shape[1]
 
+    def set_next(self, period: int, values: FloatArray) -> None:
+        """Enter the values of a period, if it and all after it were unknown so far and the stride is 1.
+
+        Args:
+            period: position, below T.
+            values: shape (n,); NaN = unknown.
+        """
+        known = ~np.isnan(values)
+        self._totals[:, period + 1 :] = (self._totals[:, period] + np.where(known, values, 0.0))[:, None]
+        self._counts[:, period + 1 :] = (self._counts[:, period] + known)[:, None]
+
     def total_and_count(
         self, series: IndexArray, end: IndexArray, steps: IndexArray | int
     ) -> tuple[FloatArray, FloatArray]:

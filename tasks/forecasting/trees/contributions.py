@@ -61,7 +61,7 @@ def part_of(column: str) -> str:
     return CALENDAR if column.startswith(KNOWN) else LEVEL
 
 
-def horizon_parts(learned: Learned | None, panel: Panel) -> pd.DataFrame:
+def horizon_parts(learned: Learned | None, baseline: BaselineExpectation) -> pd.DataFrame:
     """The parts of every median of the horizon, in units.
 
     First what level, season and known effects let expect: the recent level, what the season of earlier years adds to
@@ -71,7 +71,7 @@ def horizon_parts(learned: Learned | None, panel: Panel) -> pd.DataFrame:
 
     Args:
         learned: the fitted parts of the forecaster; None if it was not trained.
-        panel: the panel whose horizon is forecast.
+        baseline: of the panel whose horizon is forecast.
 
     Returns:
         store_id, category, date, part (of :data:`PARTS`) and units, without parts of 0; series by series and date by
@@ -79,8 +79,8 @@ def horizon_parts(learned: Learned | None, panel: Panel) -> pd.DataFrame:
     """
     if learned is None:
         return pd.DataFrame({c.STORE_ID: [], c.CATEGORY: [], c.DATE: [], c.PART: [], c.UNITS: []})
+    panel = baseline.panel
     rows = horizon_rows(panel)
-    baseline = BaselineExpectation(panel, learned.profile)
     table = baseline.table(rows)
     units = np.zeros((len(rows), len(PARTS)))
     units[:, PARTS.index(LEVEL)] = table.expected.level

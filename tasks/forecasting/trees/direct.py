@@ -103,44 +103,48 @@ class XgboostForecaster:
         if fitted is None:
             return FittedXgboost(self._levels, None)
         sub_models, sample = fitted
-        weight = RULE.untested_weight if sub_models.season is None else self._held_out_weight(panel, seed)
+        weight = RULE.untested_weight if sub_models.season is None else self._held_out_weight(baseline, seed)
         points = sub_models.points(baseline, sample.table, sample.rows)
         median, base = points.median(weight), points.baseline(weight)
         levels, settings, threads = self._levels, self._settings, self._threads
         dispersion = fit_residual_quantiles(sample, median, base, levels, settings, seed, threads)
-        return FittedXgboost(self._levels, Learned(profile, sub_models, dispersion, weight))
+        return FittedXgboost(self._levels, Learned(profile, sub_models, dispersion, weight), baseline)
 
-    def _held_out_weight(self, panel: Panel, seed: int) -> float:
+    def _held_out_weight(self, baseline: BaselineExpectation, seed: int) -> float:
         """Weight the sub-models on windows that they were not fitted on."""
-        blocks = [block for origins in held_out_blocks(panel) if (block := self._block(panel, origins, seed))]
+        blocks = [
+            block for origins in held_out_blocks(baseline.panel) if (block := self._block(baseline, origins, seed))
+        ]
         return season_weight([(points, units) for points, units, seasonal in blocks if seasonal])
 
-    def _block(self, panel: Panel, origins: Sequence[int], seed: int) -> tuple[Points, FloatArray, bool] | None:
+    def _block(
+        self, baseline: BaselineExpectation, origins: Sequence[int], seed: int
+    ) -> tuple[Points, FloatArray, bool] | None:
         """Medians and units of some windows by sub-models fitted on the periods before them; None with too few rows.
 
-        The last value says whether there is a seasonal model to weight.
+        Both sub-models use the calendar effects of the whole history, which saves a fit of them per block and favors
+        neither. The last value says whether there is a seasonal model to weight.
         """
-        before, after = panel.until(origins[0]), panel.until(min(origins[-1] + panel.horizon, panel.history))
-        profile = fit_profile(before, KnownColumns(before), seed, self._threads)
-        known = BaselineExpectation(before, profile)
-        fitted = fit_sub_models(
-            known, self._settings, int(self._settings.max_rows * RULE.row_share), seed, self._threads
-        )
-        rows = _windows(after, origins)
+        budget = int(self._settings.max_rows * RULE.row_share)
+        fitted = fit_sub_models(baseline, self._settings, budget, seed, self._threads, origins[0])
+        rows = _windows(baseline.panel, origins)
         if fitted is None or len(rows) < FEWEST_ROWS:
             return None
         sub_models, _ = fitted
-        baseline = BaselineExpectation(after, profile)
         test = Sample.of(baseline, rows)
         return sub_models.points(baseline, test.table, rows), test.units, sub_models.season is not None
 
 
 @dataclass(frozen=True)
 class FittedXgboost:
-    """The fitted forecaster; ``learned`` is None if the history has too few rows."""
+    """The fitted forecaster; ``learned`` is None if the history has too few rows.
+
+    ``baseline`` is that of the panel that it was fitted on.
+    """
 
     levels: tuple[float, ...]
     learned: Learned | None
+    baseline: BaselineExpectation | None = None
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
         """Forecast the horizon of a panel of the same series; seasonal naive where nothing was learned."""
@@ -149,7 +153,7 @@ class FittedXgboost:
             return Forecast(naive.mean, naive.quantiles, failed=dict.fromkeys(range(panel.n), NOT_TRAINED))
         shape = (panel.n, panel.horizon)
         learned, rows = self.learned, horizon_rows(panel)
-        baseline = BaselineExpectation(panel, learned.profile)
+        baseline = self._baseline_of(panel)
         table = baseline.table(rows)
         points = learned.sub_models.points(baseline, table, rows)
         median, base = points.median(learned.weight), points.baseline(learned.weight)
@@ -164,13 +168,19 @@ class FittedXgboost:
         """The parts of every median of the horizon (:func:`tasks.forecasting.trees.contributions.horizon_parts`)."""
         from tasks.forecasting.trees.contributions import horizon_parts
 
-        return horizon_parts(self.learned, panel)
+        return horizon_parts(self.learned, self._baseline_of(panel))
 
     def feature_importance(self) -> pd.DataFrame:
         """Mean gain per feature of the level model; empty if nothing was fitted."""
         if self.learned is None or self.learned.sub_models.level.boosted is None:
             return pd.DataFrame()
         return self.learned.sub_models.level.boosted.importance()
+
+    def _baseline_of(self, panel: Panel) -> BaselineExpectation:
+        """The panel's baseline; made once for the panel that the model was fitted on."""
+        if self.baseline is not None and self.baseline.panel is panel:
+            return self.baseline
+        return BaselineExpectation(panel, None if self.learned is None else self.learned.profile)
 
     def _notes(self) -> tuple[str, ...]:
         if self.learned is None:

@@ -33,6 +33,10 @@ class BaselineExpectation:
         """Features of rows."""
         return self._features.table(rows)
 
+    def seasonal_share(self, rows: Rows) -> float:
+        """Share of the rows for which an earlier year of the series is known."""
+        return float(self.table(rows).expected.seasonal.mean())
+
     def of_level(self, table: FeatureTable, rows: Rows) -> FloatArray:
         """Expectation from level and calendar, shape (k,), units above 0."""
         return table.expected.level * self._effect(rows)

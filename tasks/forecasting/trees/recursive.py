@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from schemas.facts import ModelContext, ModelFacts, Scope
-from schemas.panel import FloatArray, Forecast, Panel
+from schemas.panel import FloatArray, Forecast, IndexArray, Panel
 from schemas.settings import TREE_RANGES, XgboostRecursiveSettings
 from tasks.demand.features.lags import LagFeatures
-from tasks.demand.features.training_rows import Rows
 from tasks.forecasting.trees.booster import Boosted
 from tasks.forecasting.trees.lags import as_columns, learn, served, unlearnt
+
+# Rows (series and level) that are continued at once, which bounds the memory of their past.
+ROWS_AT_ONCE = 20_000
 
 
 class XgboostRecursiveForecaster:
@@ -73,22 +75,27 @@ class FittedXgboostRecursive:
         if self.learned is None:
             return unlearnt(panel, quantiles)
         features = LagFeatures(panel)
-        dispersion = np.stack([_stepped(panel, features, self.learned, at) for at in range(len(self.levels))], axis=2)
-        return served(panel, dispersion, self.levels, quantiles)
+        size = max(1, ROWS_AT_ONCE // len(self.levels))
+        parts = [
+            _stepped(panel, features, self.learned, np.arange(first, min(first + size, panel.n)), len(self.levels))
+            for first in range(0, panel.n, size)
+        ]
+        return served(panel, np.concatenate(parts), self.levels, quantiles)
 
 
-def _stepped(panel: Panel, features: LagFeatures, learned: Boosted, level: int) -> FloatArray:
-    """Units of one quantile through the horizon, shape (n, H)."""
-    series = np.arange(panel.n)
-    standards = features.standards
-    nothing_sold = standards.scores(np.zeros(panel.n), series)
-    found = np.empty((panel.n, panel.horizon))
-    for step in range(1, panel.horizon + 1):
-        rows = Rows(series, np.full(panel.n, panel.history + step - 1), np.ones(panel.n, dtype=np.int64))
-        ahead = as_columns(learned.predict(features.matrix(rows, learned.names)))[:, level]
-        scores = np.maximum(ahead, nothing_sold)
-        found[:, step - 1] = standards.units(scores, series)
+def _stepped(panel: Panel, features: LagFeatures, learned: Boosted, series: IndexArray, levels: int) -> FloatArray:
+    """Units of the quantiles of some series through the horizon, shape (m, H, Q)."""
+    standards, size = features.standards, len(series)
+    nothing_sold = standards.scores(np.zeros(size), series)
+    rows = features.continued(series, levels)
+    found = np.empty((size, panel.horizon, levels))
+    for step in range(panel.horizon):
+        ahead = as_columns(learned.predict(rows.matrix(learned.names))).reshape(levels, size, levels)
+        # Each copy of the series is continued on the forecasts of its level.
+        own = ahead[np.arange(levels), :, np.arange(levels)]
+        scores = np.maximum(own, nothing_sold)
+        found[:, step] = standards.units(scores.T, series)
         # As in the history, a closed period says nothing about demand.
-        closed = panel.closed[:, panel.history + step - 1]
-        features = features.assuming(step, np.where(closed, np.nan, scores))
+        closed = panel.closed[series, panel.history + step]
+        rows.append(np.where(closed, np.nan, scores).ravel())
     return found

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from schemas.frequency import Frequency
 from schemas.panel import BoolArray, FloatArray, Panel
 from schemas.settings import XgboostSettings
 from tasks.demand.features.history import Windows
 from tasks.demand.features.known import POSITION_IN_YEAR
 from tasks.demand.features.rows import KNOWN, FeatureTable
-from tasks.demand.features.training_rows import Rows, horizon_rows, sample_rows, target_values
+from tasks.demand.features.training_rows import Rows, every_step, sample_rows, target_values
 from tasks.forecasting.trees.booster import FEWEST_ROWS, Boosted, Examples, Learning, boost
 from tasks.forecasting.trees.expectation import BaselineExpectation
 
@@ -143,7 +144,12 @@ class SubModels:
 
 
 def fit_sub_models(
-    baseline: BaselineExpectation, settings: XgboostSettings, budget: int, seed: int, threads: int
+    baseline: BaselineExpectation,
+    settings: XgboostSettings,
+    budget: int,
+    seed: int,
+    threads: int,
+    known: int | None = None,
 ) -> tuple[SubModels, Sample] | None:
     """Fit both sub-models; returns them with the rows for the residual quantiles, or None with too few rows.
 
@@ -153,16 +159,18 @@ def fit_sub_models(
         budget: maximum number of rows per sub-model.
         seed: of sample and trees.
         threads: processor threads; they change no result.
+        known: learn from targets before this position and for the horizon after it; the whole history where None.
     """
     panel = baseline.panel
-    first = first_origin(panel)
-    sample = Sample.of(baseline, sample_rows(panel, panel.history, _earliest(panel, first), budget, seed))
+    known = panel.history if known is None else known
+    first = first_origin(panel.frequency, known)
+    sample = Sample.of(baseline, sample_rows(panel, known, _earliest(panel, first), budget, seed))
     if len(sample.rows) < FEWEST_ROWS:
         return None
     level = SubModel(_grown(baseline, sample, None, settings, seed, threads))
-    if float(baseline.table(horizon_rows(panel)).expected.seasonal.mean()) <= RULE.seasonal_share:
+    if baseline.seasonal_share(every_step(panel, known)) <= RULE.seasonal_share:
         return SubModels(level, None), sample
-    seasonal = Sample.of(baseline, sample_rows(panel, panel.history, first, budget, seed))
+    seasonal = Sample.of(baseline, sample_rows(panel, known, first, budget, seed))
     seasonal = seasonal.take(seasonal.table.expected.seasonal)
     if len(seasonal.rows) < FEWEST_ROWS:
         return SubModels(level, SubModel(None, RULE.long_weight)), sample
@@ -171,16 +179,16 @@ def fit_sub_models(
     return SubModels(level, season), seasonal
 
 
-def first_origin(panel: Panel) -> int:
-    """The earliest origin at which an earlier year can be read, if enough origins follow.
+def first_origin(frequency: Frequency, known: int) -> int:
+    """The earliest origin at which an earlier year can be read, if enough of the known periods follow.
 
-    Otherwise ``RULE.first_origin_share`` of the history.
+    Otherwise ``RULE.first_origin_share`` of the known periods.
     """
-    windows = Windows.of(panel.frequency)
+    windows = Windows.of(frequency)
     seasonal = windows.year + windows.level
-    if panel.history >= seasonal + windows.level:
+    if known >= seasonal + windows.level:
         return seasonal
-    return max(1, int(panel.history * RULE.first_origin_share))
+    return max(1, int(known * RULE.first_origin_share))
 
 
 def supported_rounds(rounds: float, rows: Rows, horizon: int) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from tasks.storage.machine import Cores
 if TYPE_CHECKING:
     import optuna
 
+S = TypeVar("S", bound=ModelSlice)
 # Loss of every row, shape (N,), from actuals (N,), quantiles (N, Q) and their Q levels.
 RowLoss = Callable[[FloatArray, FloatArray, Sequence[float]], FloatArray]
 # Core-microseconds, measured on one core of a small x86 server on grocery, sports and departments: 0.18 to 0.23 for a
@@ -141,7 +142,7 @@ def tune(
     )
 
 
-def with_parameters(use: ModelSlice, parameters: Mapping[str, float]) -> ModelSlice:
+def with_parameters(use: S, parameters: Mapping[str, float]) -> S:
     """The slice with parameters of the model replaced, and without its tuning."""
     own = _settings_of(use)
     params = own.params.model_copy(update=dict(parameters))

@@ -98,16 +98,20 @@ def test_the_horizon_has_every_column_of_the_history():
     assert "promo" in ahead
 
 
-def test_a_period_taken_as_sold_is_the_past_of_later_rows_alone():
-    panel = panel_of(np.arange(30.0))
-    features = LagFeatures(panel)
-    assumed = features.assuming(1, np.array([2.5]))
-    later = row(0, 31, 1)
-    told = dict(zip(assumed.table(later)[1], assumed.table(later)[0][0], strict=True))
-    untold = dict(zip(features.table(later)[1], features.table(later)[0][0], strict=True))
-    assert told["lag_1"] == 2.5
-    assert np.isnan(untold["lag_1"])
-    assert told["lag_2"] == untold["lag_2"]
-    assert told["mean_7"] == pytest.approx((6 * np.mean([untold[f"lag_{lag}"] for lag in range(2, 8)]) + 2.5) / 7)
-    at_origin = row(0, 30, 1)
-    np.testing.assert_array_equal(assumed.table(at_origin)[0], features.table(at_origin)[0])
+def test_a_continued_series_has_the_columns_of_a_longer_history():
+    # A year and more, so that the columns of the year before are there, and more than a row reads.
+    whole = panel_of(np.random.default_rng(5).poisson(3.0, (3, 460)).astype(float), horizon=10)
+    known = whole.until(450)
+    features, later = LagFeatures(known), LagFeatures(whole)
+    names = features.table(horizon_rows(known))[1]
+    own = [name for name in names if name.startswith(("lag_", "year_", "same_", "mean_", "step_", "season_"))]
+    series = np.array([0, 2])
+    continued = features.continued(series, 2)
+    for period in range(450, 460):
+        rows = Rows(series, np.full(2, period), np.ones(2, dtype=np.int64))
+        assumed, true = np.split(continued.matrix(own).astype(np.float64), 2)
+        expected = later.standards.units(later.matrix(rows, own).astype(np.float64), series)
+        np.testing.assert_allclose(features.standards.units(true, series), expected, atol=1e-4)
+        assert (assumed[:, own.index("lag_1")] == 9.0).all() == (period > 450)
+        scores = features.standards.scores(whole.demand[series, period], series)
+        continued.append(np.concatenate([np.full(2, 9.0), scores]))

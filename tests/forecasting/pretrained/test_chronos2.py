@@ -17,7 +17,7 @@ import pytest
 
 from schemas import columns as c
 from schemas.errors import ConfigError, TrainingError
-from schemas.panel import Forecast, Panel
+from schemas.panel import Fold, Forecast, Panel
 from schemas.settings import Chronos2Settings, Settings
 from tasks.forecasting.pretrained import worker
 from tasks.forecasting.pretrained.chronos2 import Chronos2Forecaster
@@ -137,7 +137,11 @@ def test_fine_tuning_repeats_learns_before_the_first_fold_and_needs_all_series(
         models = {"chronos2": {"weights": str(weights), "fine_tune_steps": steps}}
         given = {"name": "x", "horizon": 7, "sources": sources, "models": models, "compute": {"shard_series": 3}}
         settings = Settings.model_validate(given)
-        found = [spec for spec in shards(settings, panel, 1) if spec.model == "chronos2"]
+        found = [
+            spec
+            for spec in shards(settings, panel, [Fold(panel.periods[first.history], first.history)])
+            if spec.model == "chronos2"
+        ]
         assert [len(spec.series or ()) for spec in found] == parts
         made = create("chronos2", settings.models.chronos2, context_of(settings))
         assert isinstance(made, Chronos2Forecaster)

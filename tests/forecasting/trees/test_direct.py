@@ -6,13 +6,14 @@ from functools import cache
 import numpy as np
 import pytest
 
+from schemas.frequency import Frequency
 from schemas.panel import Forecast, KnownFeature, Panel
 from schemas.protocols import FittedForecaster, Forecaster
 from schemas.settings import XgboostSettings
 from tasks.demand.features.known import KnownColumns
 from tasks.demand.features.training_rows import Rows
 from tasks.forecasting.baselines import SeasonalNaive
-from tasks.forecasting.trees.booster import FEATURE, GAIN, weighted_quantiles
+from tasks.forecasting.trees.booster import FEATURE, GAIN, Examples, boost, weighted_quantiles
 from tasks.forecasting.trees.calendar_effects import fit_profile, ratios_to_surroundings
 from tasks.forecasting.trees.direct import XgboostForecaster, held_out_blocks, held_out_origins, season_weight
 from tasks.forecasting.trees.residual_quantiles import around
@@ -49,6 +50,9 @@ def test_parameters_of_the_settings_reach_xgboost():
     given = XgboostSettings.model_validate({"params": {"max_depth": 4, "gamma": 1.5, "max_bin": 64}})
     found = learning_of(given, "count:poisson", rounds=3, seed=1, threads=1).parameters()
     assert (found["max_depth"], found["gamma"], found["max_bin"]) == (4, 1.5, 64)
+    # The rows are cut into the same number of bins, or XGBoost refuses them.
+    ten = Examples(np.ones((10, 1), dtype=np.float32), np.ones(10), np.ones(10))
+    assert boost(ten, ["x"], learning_of(given, "count:poisson", rounds=3, seed=1, threads=1)).rounds == 3
     usual = learning_of(XgboostSettings(), "count:poisson", rounds=3, seed=1, threads=1).parameters()
     assert {name for name in found if found[name] != usual.get(name)} == {"max_depth", "gamma", "max_bin"}
 
@@ -162,8 +166,8 @@ def test_quantiles_stay_on_their_side_of_the_median():
 
 
 def test_origins_start_where_a_year_can_be_read():
-    assert first_origin(panel_of(np.ones((1, 100)), "W-MON")) == 60
-    assert first_origin(panel_of(np.ones((1, 60)), "W-MON")) == 21
+    assert first_origin(Frequency("W-MON"), 100) == 60
+    assert first_origin(Frequency("W-MON"), 60) == 21
 
 
 def test_a_ratio_compares_with_the_periods_around():
