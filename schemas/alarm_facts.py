@@ -300,6 +300,12 @@ _FACTS = (
         "Deliver the table `availability`.",
     ),
     AlarmFacts(
+        "category_closed",
+        Severity.INFO,
+        "No store sold a category for some time, although it sold in that season of another year; it is unknown then.",
+        "Nothing if the category was closed or not supplied; else deliver the missing rows.",
+    ),
+    AlarmFacts(
         "store_closed",
         Severity.WARNING,
         "A store has had no sales for long, or its closing date has passed; it gets no target.",

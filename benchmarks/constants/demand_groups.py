@@ -73,6 +73,8 @@ GROUPS = (
             "recent_weeks": "weeks",
             "fewest": "series",
             "active_weeks": "weeks",
+            "closed_weeks": "weeks",
+            "reopened_weeks": "weeks",
             "prior_weeks": "weeks",
             "profile_weeks": "weeks",
             "drift": "relative standard deviation",
@@ -88,6 +90,9 @@ GROUPS = (
         {
             "longest": "days, weeks or months",
             "share": "fraction",
+            "quiet": "days, weeks or months",
+            "most_quiet": "fraction",
+            "most_loss": "fraction",
             "most_ended": "fraction",
             "least_units": "units",
             "repeated": "fraction",

@@ -14,7 +14,9 @@ from schemas.alarms import Alarm
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
 from schemas.settings.slices import PanelSlice
 from tasks.demand.axis import informative, known_feature
+from tasks.demand.checks.levels import category_gap_alarm
 from tasks.demand.checks.tables import ended_stores, table_alarms
+from tasks.demand.cleaning.category_gaps import category_gaps
 from tasks.demand.cleaning.corrections import VOID
 from tasks.demand.cleaning.exposure import StorePeriods, known_demand, out_of_stock, store_periods, units_sold
 from tasks.demand.cleaning.prepared import Prepared
@@ -34,6 +36,7 @@ OPEN_AFTER_ALL = "open_after_all"
 OUT_OF_STOCK = "out_of_stock"
 SILENT = "store_without_rows"
 SKU_GAP = "sku_without_rows"
+CATEGORY_GAP = "category_without_rows"
 MERGED = "merged_product"
 # Series whose prices are carried forward at once.
 _BLOCK_SERIES = 1000
@@ -83,9 +86,12 @@ def build_panel(prepared: Prepared) -> PanelBuild:
     stores = store_periods(cells, calendar.closed, prepared.usual, prepared.partial, prepared.planned)
     availability = tables.get("availability")
     missing = out_of_stock(availability, cells, as_of)
-    local = local_gaps(cells, stores, last_stock(tables.get("stock"), as_of)) if availability is None else missing[:0]
+    local = empty = missing[:0]
+    if availability is None:
+        empty = category_gaps(cells, stores)
+        local = np.setdiff1d(local_gaps(cells, stores, last_stock(tables.get("stock"), as_of)), empty)
     outlier_keys = (cells.cell_pair * cells.history + cells.cell_period)[outliers]
-    demand = known_demand(cells, stores, np.unique(np.concatenate([missing, local, outlier_keys])))
+    demand = known_demand(cells, stores, np.unique(np.concatenate([missing, local, empty, outlier_keys])))
     panel = Panel(
         frequency=cells.frequency,
         series=_series(prepared),
@@ -109,10 +115,9 @@ def build_panel(prepared: Prepared) -> PanelBuild:
     )
     counts = cleaning_log[c.TREATMENT].value_counts().sort_index().to_dict()
     counts |= {OUT_OF_STOCK: len(missing), SILENT: _silent_periods(cells, stores)}
-    counts |= {SKU_GAP: len(local), MERGED: _merged(prepared)}
-    return PanelBuild(
-        panel, cleaning_log, counts, table_alarms(prepared, stores, local), ended_stores(prepared, stores)
-    )
+    counts |= {SKU_GAP: len(local), CATEGORY_GAP: len(empty), MERGED: _merged(prepared)}
+    alarms = [*table_alarms(prepared, stores, local), *category_gap_alarm(prepared, empty)]
+    return PanelBuild(panel, cleaning_log, counts, alarms, ended_stores(prepared, stores))
 
 
 def _series(prepared: Prepared) -> pd.DataFrame:

@@ -36,6 +36,8 @@ class ComparableRule:
         recent_weeks: the level is read from this number of latest weeks (or months).
         fewest: fewest comparable series; of the same store type, where there are as many, else of any.
         active_weeks: a comparable series has a known period within this many weeks (or months) before the cutoff.
+        closed_weeks: a series was closed for long after this many unknown or closed weeks (months) in a row ...
+        reopened_weeks: ... and is forecast by likeness if fewer known weeks (or months) than this follow.
         prior_weeks: weight of the comparable series' mean level, in weeks (or months) of own sales.
         profile_weeks: daily data: weight of the comparable series' weekday profile, in weeks of own sales.
         drift: relative standard deviation of a level between the own periods and the horizon.
@@ -50,6 +52,8 @@ class ComparableRule:
     recent_weeks: int = 13
     fewest: int = 2
     active_weeks: int = 8
+    closed_weeks: int = 13
+    reopened_weeks: int = 8
     prior_weeks: float = 0.5
     profile_weeks: float = 4.0
     drift: float = 0.1
@@ -88,6 +92,27 @@ def is_short(panel: Panel) -> BoolArray:
     return (length > 0) & (length < panel.frequency.periods_per_year)
 
 
+def was_closed(panel: Panel, rule: ComparableRule) -> BoolArray:
+    """Series that were unknown or closed for long until now, or reopened lately, shape (n,).
+
+    A closure that the year before had too is a season of the store, which the models know.
+    """
+    week, year, at = WEEK[panel.frequency.kind], panel.frequency.periods_per_year, np.arange(panel.history)
+    known = np.isfinite(open_demand(panel))
+    count = np.concatenate([np.zeros((panel.n, 1), dtype=np.int64), known.cumsum(axis=1)], axis=1)
+    run = at - np.maximum.accumulate(np.where(known, at, -1), axis=1)
+    since = count[:, -1:] - count[:, :-1]
+    long = (count[:, 1:] > 0) & (run >= rule.closed_weeks * week) & (since < rule.reopened_weeks * week)
+    last = panel.history - 1 - long[:, ::-1].argmax(axis=1)
+    series = np.arange(panel.n)
+    first = np.maximum(last - run[series, last] + 1 - year, known.argmax(axis=1))
+    end = np.maximum(last + 1 - year, first)
+    before = count[series, end] - count[series, first]
+    yearly = (end - first >= run[series, last] / 2) & (before < (end - first) / 2)
+    found: BoolArray = long.any(axis=1) & ~yearly
+    return found
+
+
 def comparable_forecasts(
     panel: Panel,
     mean: FloatArray,
@@ -96,7 +121,7 @@ def comparable_forecasts(
     new: pd.DataFrame | None = None,
     rule: ComparableRule | None = None,
 ) -> Likeness:
-    """Forecast series with at most half a year of history, and new series, from comparable series.
+    """Forecast series with at most half a year of history, reopened ones and new ones from comparable series.
 
     Comparable are the series of the same category in other stores with a year of history (or nearly all of it, where
     all data are shorter): those of the same
@@ -113,7 +138,9 @@ def comparable_forecasts(
         rule: the numbers; the defaults where None.
 
     Returns:
-        A forecast for every new series, and every one with at most half a year of history, with enough comparable ones.
+        A forecast for every new series, every one with at most half a year of history, and every one that was closed
+        for a quarter of a year and reopened in the last weeks, with enough comparable ones. The level of a reopened
+        series is read from its last known periods, before and after the closure.
 
     Example:
         The comparable stores sold twice their mean level in December. A store opened then that sold 20 a week has
@@ -123,6 +150,7 @@ def comparable_forecasts(
     found = _Finder(panel, mean, quantiles, levels, rule)
     length = history_lengths(panel)
     served = (length > 0) & (length <= rule.longest * min(panel.frequency.periods_per_year, panel.history))
+    served |= found.reopened
     own = [found.short(int(at)) for at in np.flatnonzero(served)]
     added = [] if new is None else [found.new(row) for _, row in new.iterrows()]
     made = [one for one in [*own, *added] if one is not None]
@@ -182,7 +210,9 @@ class _Finder:
         total = np.where(known, self._demand, 0.0).sum(axis=1)
         self._level = np.divide(total, size, out=np.zeros(panel.n), where=size > 0)
         active = known[:, -rule.active_weeks * self._week :].any(axis=1)
+        self.reopened = was_closed(panel, rule)
         self._long = (history_lengths(panel) >= min(year, rule.whole * history)) & active & (self._level > 0)
+        self._long &= ~self.reopened
         self._category = panel.series[c.CATEGORY].astype(str).to_numpy()
         self._store = panel.series[c.STORE_ID].astype(str).to_numpy()
         typed = c.STORE_TYPE in panel.series.columns
@@ -268,7 +298,7 @@ class _Finder:
         smaller = np.sqrt(max(1.0, pool.level / max(level, np.finfo(float).tiny)))
         spread = np.hypot((quantiles - median) * smaller, self._scores * median * np.sqrt(unsure))
         mean, quantiles = tidy(mean, median + np.sign(self._scores) * spread, ~is_open)
-        return _One(key, at, mean, quantiles, self._why(key, pool, len(used)))
+        return _One(key, at, mean, quantiles, self._why(key, pool, at, len(used)))
 
     def _profile(self, used: IndexArray, sold: FloatArray, expected: FloatArray, usual: float) -> FloatArray:
         """Factor of each weekday, by period of the last year and the horizon; 1 where periods are no days."""
@@ -300,12 +330,13 @@ class _Finder:
         ends = self._panel.horizon_periods[:size].shift(1)
         return np.asarray(ends > pd.Timestamp(opened))
 
-    def _why(self, key: tuple[str, str], pool: _Pool, periods: int) -> str:
+    def _why(self, key: tuple[str, str], pool: _Pool, at: int, periods: int) -> str:
         same_store = (self._store[pool.members] == key[0]).all()
         others = f"{len(pool.members)} comparable {'series of the store' if same_store else 'stores'}"
         others += " of the same type" if pool.same_type else ""
         if not periods:
-            return f"no sales before the run date: level and season of {others}"
+            missing = "no sales before the run date" if at < 0 else "no known sales in the last year"
+            return f"{missing}: level and season of {others}"
         weeks = -(-periods // self._week)
         unit = UNIT[self._panel.frequency.kind]
         return f"level from {weeks} {unit} relative to {others} in the same {unit}, season from their forecasts"

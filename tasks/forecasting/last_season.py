@@ -1,7 +1,8 @@
 """Forecasts of seasonal goods from their last season: nothing for many months, then everything in a few weeks.
 
-Models that follow the recent level see zeros until the season has begun. A series whose year lies in a few weeks is
-forecast from the same weeks of last year instead, with the trend of the network. Everything is read from data before
+Models that follow the recent level see zeros until the season has begun. A series whose year lies in a few weeks, or
+that sells nothing for many weeks of every year, is forecast from the same weeks of last year instead, with the trend of
+the network. Everything is read from data before
 the cutoff. Measurements: docs/decisions/0014-short-history.md.
 """
 
@@ -28,6 +29,11 @@ class SeasonRule:
     Attributes:
         longest: a category is seasonal if this number of days, weeks or months holds ``share`` of its last year.
         share: fraction of the last year's units.
+        quiet: or if this number of days, weeks or months in a row holds at most ``most_quiet`` of them, and of those of
+            the year before.
+        most_quiet: fraction of a year's units.
+        most_loss: the last season is used unless the folds speak against it: the mean of WAPE and quantile loss of
+            these series exceeds that of their champions by more than this.
         most_ended: categories that began in last year's season are seasonal, or articles that have ended. If they are
             more than this fraction of all categories, and more than two, they count as ended.
         least_units: fewer units in the last year say nothing about a season.
@@ -44,12 +50,15 @@ class SeasonRule:
 
     longest: Mapping[str, int] = field(default_factory=lambda: {"D": 56, "W": 8, "MS": 2})
     share: float = 0.7
+    quiet: Mapping[str, int] = field(default_factory=lambda: {"D": 140, "W": 20, "MS": 5})
+    most_quiet: float = 0.02
+    most_loss: float = 0.0
     most_ended: float = 0.1
     least_units: float = 10.0
     repeated: float = 0.2
     least_near: float = 0.05
     trend_weeks: int = 13
-    trend_limits: tuple[float, float] = (0.5, 2.0)
+    trend_limits: tuple[float, float] = (0.67, 1.5)
     prior: float = 1.0
     shifted: float = 0.15
     variation: float = 0.35
@@ -60,8 +69,9 @@ def last_season_forecasts(
 ) -> Likeness:
     """Forecast the series of seasonal categories whose season is near.
 
-    The network's last season gives the shape, the series' own share of it the level, the network's sales of the last
-    weeks against those a year before the trend. Sales of the present season so far move that trend.
+    The mean of the network's and the series' own last season gives the shape, the series' own units the level, the
+    network's sales of the last weeks against those a year before the trend. Sales of the present season so far move
+    that trend.
 
     Args:
         panel: what was known at the cutoff.
@@ -78,26 +88,40 @@ def last_season_forecasts(
     made: list[tuple[int, FloatArray]] = []
     if history < year:
         return _likeness(panel, made, horizon, levels, rule)
-    demand = np.where(np.isfinite(panel.demand), panel.demand, 0.0)
+    known = np.isfinite(panel.demand)
+    demand = np.where(known, panel.demand, 0.0)
     length = history_lengths(panel)
     recent = min(rule.trend_weeks * week, history - year)
     seasonal = _seasonal_categories(panel, demand, length, horizon, rule)
-    others = np.setdiff1d(np.flatnonzero(length >= year), np.concatenate([*seasonal, np.zeros(0, dtype=np.int64)]))
-    trend = _change(demand[others].sum(axis=0), recent, year, 0.0, 1.0, rule)
-    for members in seasonal:
+    everything = np.concatenate([np.zeros(0, dtype=np.int64), *(members for members, _ in seasonal)])
+    others = np.setdiff1d(np.flatnonzero(length >= year), everything)
+    trend = _change(*_now_and_before(panel, others, recent, year), 0.0, 1.0, rule)
+    for members, short in seasonal:
         total = demand[members].sum(axis=0)
         last = total[history - year :]
-        change = _change(total, recent, year, rule.prior * float(last.sum()), trend, rule)
-        share = demand[members, history - year :].sum(axis=1) / last.sum()
-        ahead = change * _expected(total, horizon, year, panel.frequency.periods_per_week, trend, rule)
-        made += [(int(at), own * ahead) for at, own in zip(members, share, strict=True) if own > 0]
+        change = _change(*_now_and_before(panel, members, recent, year), rule.prior * float(last.sum()), trend, rule)
+        chances = np.array([0.0, 1.0, 0.0])
+        if short and panel.frequency.kind != "MS":
+            chances = _chances_of_start(total, year, panel.frequency.periods_per_week, trend, rule)
+        network = _ahead(last, horizon, panel.frequency.periods_per_week, chances)
+        for at in members:
+            there = known[at, history - year :]
+            part = demand[at, history - year :].sum() / max(float(last[there].sum()), np.finfo(float).tiny)
+            if part > 0:
+                # Where the series was unknown, it counts with its share of the network.
+                own = np.where(there, demand[at, history - year :], part * last)
+                own = _ahead(own, horizon, panel.frequency.periods_per_week, chances)
+                made.append((int(at), change * (part * network + own) / 2.0))
     return _likeness(panel, sorted(made, key=lambda one: one[0]), horizon, levels, rule)
 
 
 def _seasonal_categories(
     panel: Panel, demand: FloatArray, length: IndexArray, horizon: int, rule: SeasonRule
-) -> list[IndexArray]:
-    """The series of every seasonal category whose season is near: in the horizon, or in the last weeks."""
+) -> list[tuple[IndexArray, bool]]:
+    """The series of every seasonal category whose season is near (in the horizon, or in the last weeks).
+
+    With each, whether the season is short: most of a year's units within ``longest``.
+    """
     year, size = panel.frequency.periods_per_year, rule.longest[panel.frequency.kind]
     category, names = pd.factorize(panel.series[c.CATEGORY].astype(str), sort=True)
     total = np.zeros((len(names), panel.history))
@@ -108,11 +132,19 @@ def _seasonal_categories(
     recent, before = last[:, -size:].sum(axis=1), total[:, max(0, start - size) : start].sum(axis=1)
     least = rule.least_near * last.sum(axis=1)
     near = np.where(recent >= least, before >= rule.repeated * recent, ahead >= least)
-    found = [number for number in np.flatnonzero(near) if _is_seasonal(last[number], size, rule)]
-    began = [number for number in found if length[category == number].max() < year]
+    earlier = np.pad(total, ((0, 0), (year, 0)))[:, start : start + year]
+    age = np.array([length[category == number].max() for number in range(len(names))])
+    found, began, quiet = [], [], rule.quiet[panel.frequency.kind]
+    for number in np.flatnonzero(near):
+        short = _is_seasonal(last[number], size, rule)
+        known = _quiet_before(last[number], earlier[number], int(age[number]), quiet, rule)
+        if short or known is not None:
+            found.append((number, short))
+            if age[number] < year if short else not known:
+                began.append(number)
     if len(began) > max(2.0, rule.most_ended * len(names)):
-        found = [number for number in found if number not in began]
-    return [np.flatnonzero((category == number) & (length > 0)) for number in found]
+        found = [(number, short) for number, short in found if number not in began]
+    return [(np.flatnonzero((category == number) & (length > 0)), short) for number, short in found]
 
 
 def _is_seasonal(last: FloatArray, size: int, rule: SeasonRule) -> bool:
@@ -124,14 +156,38 @@ def _is_seasonal(last: FloatArray, size: int, rule: SeasonRule) -> bool:
     return float((running[size:] - running[:-size]).max()) >= rule.share * total
 
 
-def _expected(total: FloatArray, horizon: int, year: int, week: int, trend: float, rule: SeasonRule) -> FloatArray:
-    """Last year's units in the weeks of the horizon, with an uncertain start of the season."""
-    last = np.resize(total[len(total) - year :], year + horizon)
-    if year <= MONTHS:
-        return last[:horizon]
-    chances = _chances_of_start(total, year, week, trend, rule)
-    later = np.resize(np.roll(last[:year], week), horizon)
-    return chances[0] * last[week : week + horizon] + chances[1] * last[:horizon] + chances[2] * later
+def _quiet_before(last: FloatArray, earlier: FloatArray, age: int, size: int, rule: SeasonRule) -> bool | None:
+    """Whether the part of the last year with next to no sales is known to have been quiet the year before too.
+
+    Args:
+        last: shape (year,), units of the last year.
+        earlier: shape (year,), units of the year before; 0 where the category is not that old.
+        age: periods since the category's first known one.
+        size: periods of the quiet part; the year's end and start are neighbors.
+        rule: the numbers.
+
+    Returns:
+        None if no part of the last year was quiet, or if this part was not the year before; False if half of that part
+        lies before the category's first known period.
+    """
+    total, year = float(last.sum()), len(last)
+    running = np.cumsum(np.concatenate([[0.0], last, last[: size - 1]]))
+    quiet = running[size:] - running[:-size]
+    start = int(quiet.argmin())
+    if total < rule.least_units or quiet[start] > rule.most_quiet * total:
+        return None
+    part = (start + np.arange(size)) % year
+    known = part >= 2 * year - age
+    before = float(earlier[part[known]].sum())
+    if before > rule.most_quiet * max(float(earlier.sum()), total):
+        return None
+    return bool(known.mean() > 0.5)  # noqa: PLR2004
+
+
+def _ahead(last: FloatArray, horizon: int, week: int, chances: FloatArray) -> FloatArray:
+    """Last year's units, shape (year,), in the weeks of the horizon, with an uncertain start of the season."""
+    repeated, later = np.resize(last, horizon + week), np.resize(np.roll(last, week), horizon)
+    return chances[0] * repeated[week : week + horizon] + chances[1] * repeated[:horizon] + chances[2] * later
 
 
 def _chances_of_start(total: FloatArray, year: int, week: int, trend: float, rule: SeasonRule) -> FloatArray:
@@ -156,10 +212,17 @@ def _chances_of_start(total: FloatArray, year: int, week: int, trend: float, rul
     return chances / chances.sum()
 
 
-def _change(total: FloatArray, recent: int, year: int, weight: float, prior: float, rule: SeasonRule) -> float:
-    """Units of the last periods relative to the same periods a year before, shrunk toward a prior, within limits."""
-    end = len(total)
-    now, before = float(total[end - recent :].sum()), float(total[end - recent - year : end - year].sum())
+def _now_and_before(panel: Panel, members: IndexArray, recent: int, year: int) -> tuple[float, float]:
+    """Units of the last periods and of the same periods a year before, of the cells known in both."""
+    end = panel.history
+    now = panel.demand[members, end - recent :]
+    before = panel.demand[members, end - recent - year : end - year]
+    both = np.isfinite(now) & np.isfinite(before)
+    return float(now[both].sum()), float(before[both].sum())
+
+
+def _change(now: float, before: float, weight: float, prior: float, rule: SeasonRule) -> float:
+    """Units of some periods relative to the same periods a year before, shrunk toward a prior, within limits."""
     change = (now + weight * prior) / (before + weight) if before + weight > 0 else prior
     return float(np.clip(change, *rule.trend_limits))
 

@@ -146,3 +146,22 @@ def test_a_weekday_profile_of_its_own_is_learned_from_days() -> None:
     found = comparable_forecasts(panel, mean, np.repeat(mean[..., None], 3, axis=2), LEVELS)
     first = int(np.flatnonzero(np.arange(days, days + 7) % 7 == 0)[0])
     assert found.mean[0, first] > 3 * np.delete(found.mean[0], first).max()
+
+
+@pytest.mark.parametrize("since", [0, 3])
+def test_a_reopened_series_starts_from_its_level_before_the_closure(since: int) -> None:
+    """Closed for 30 weeks; the weeks before and after give the level, the others the season."""
+    panel = chain((10.0, 20.0, 40.0, 15.0), {})
+    panel.demand[3, 104 - since - 30 : 104 - since] = np.nan
+    found = likely(panel)
+    assert found.position.tolist() == [3]
+    np.testing.assert_allclose(found.mean, 15.0)
+
+
+def test_a_closure_that_ended_long_ago_was_short_or_recurs_is_left_to_the_models() -> None:
+    panel = chain((10.0, 20.0, 40.0, 15.0, 25.0, 30.0), {})
+    panel.demand[3, 60:94] = np.nan
+    panel.demand[4, 92:102] = np.nan
+    for year in (0, 52):
+        panel.demand[5, 20 + year : 50 + year] = np.nan
+    assert not len(likely(panel).position)

@@ -15,10 +15,12 @@ LEVELS = (0.1, 0.5, 0.9)
 CATEGORIES = ("basics", "school")
 
 
-def school(code: str, as_of: str, years: float, horizon: int, growth: float = 1.0, stores: int = 3) -> Panel:
+def school(
+    code: str, as_of: str, years: float, horizon: int, growth: float = 1.0, stores: int = 3, weeks: int = 3
+) -> Panel:
     """Basics sell every day, school shoes from 20 February for three weeks of each year."""
     days = pd.date_range(pd.Timestamp(as_of) - pd.Timedelta(days=round(365.25 * years)), periods=round(365.25 * years))
-    in_season = (days.dayofyear >= 51) & (days.dayofyear < 72)
+    in_season = (days.dayofyear >= 51) & (days.dayofyear < 51 + 7 * weeks)
     trend = growth ** ((days - days[-1]).days.to_numpy() / 364)
     rng = np.random.default_rng(3)
     frequency = Frequency(code)
@@ -119,3 +121,30 @@ def test_nothing_after_the_cutoff_is_read() -> None:
     one, other = (last_season_forecasts(given.until(cut), 28, LEVELS) for given in (panel, changed))
     assert len(one.position) == 3
     np.testing.assert_array_equal(one.quantiles, other.quantiles)
+
+
+@pytest.mark.parametrize(("code", "horizon"), [("D", 28), ("W-MON", 8)])
+@pytest.mark.parametrize("years", [1.6, 2.7])
+@pytest.mark.parametrize("as_of", ["2025-02-17", "2025-03-10"])
+def test_a_long_season_after_empty_months_is_forecast_from_last_year(code, horizon, years, as_of) -> None:
+    """Fourteen weeks of season: before it begins and within it."""
+    panel = school(code, as_of, years, horizon, weeks=14)
+    rows, start = panel.series[c.CATEGORY].eq("school").to_numpy(), panel.history - panel.frequency.periods_per_year
+    expected = panel.demand[rows, start : start + horizon].sum()
+    found = last_season_forecasts(panel, horizon, LEVELS)
+    assert found.series[c.CATEGORY].tolist() == ["school"] * 3
+    assert 0.85 < found.mean.sum() / expected < 1.15
+
+
+def test_what_sold_for_a_year_and_ended_has_no_season() -> None:
+    """Two articles sold for 60 weeks until half a year ago; three began 40 weeks ago and have ended."""
+    panel = school("W-MON", "2025-02-17", 2.7, 8)
+    demand = np.full((5, panel.history), np.nan)
+    for row, (begin, end) in enumerate([(85, 25), (85, 25), (45, 25), (45, 25), (45, 25)]):
+        demand[row, panel.history - begin :] = 0.0
+        demand[row, panel.history - begin : panel.history - end] = 20.0
+    series = pd.DataFrame({c.STORE_ID: "s0", c.CATEGORY: [f"a{at}" for at in range(5)]})
+    closed = np.zeros((5, len(panel.periods)), dtype=bool)
+    assert not len(
+        last_season_forecasts(Panel(panel.frequency, series, panel.periods, demand, closed, 8), 8, LEVELS).position
+    )

@@ -200,6 +200,31 @@ def local_gap_alarm(prepared: Prepared, local: IndexArray) -> list[Alarm]:
     ]
 
 
+def category_gap_alarm(prepared: Prepared, empty: IndexArray) -> list[Alarm]:
+    """Return an alarm for the periods in which no store sold a category, which count as unknown.
+
+    Args:
+        prepared: corrected and summed tables.
+        empty: sorted distinct ``pair * T + period``.
+    """
+    if not len(empty):
+        return []
+    cells = prepared.cells
+    pair, period = np.divmod(empty, cells.history)
+    names = sorted({str(name) for name in cells.series_category[cells.pair_series[np.unique(pair)]]})
+    first, last = (cells.periods[at].date() for at in (period.min(), period.max()))
+    return [
+        raise_alarm(
+            "category_closed",
+            f"sales: {numbered(len(names), '# categor[y|ies] [has|have]')} no sales in any store in some periods from "
+            f"{first} to {last} ({first_few(names)}), and {numbered(len(names), '[was|were]')} sold in the same season "
+            "of another year. These periods count as unknown",
+            dates=(first, last),
+            count=len(names),
+        )
+    ]
+
+
 def _groups(prepared: Prepared) -> tuple[IndexArray, np.ndarray]:
     """Brand (or family) of each SKU: shape (K,), and the names of the groups."""
     products, skus = prepared.products, prepared.cells.skus

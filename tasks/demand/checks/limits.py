@@ -29,6 +29,8 @@ class CheckLimits:
         sku_chance: a gap of one SKU in one store is implausible if the sales of the other stores make it less probable
             than this.
         sku_gap: fewest periods of such a gap, by frequency.
+        category_gap: fewest periods in which no store sells a category, by frequency ...
+        category_sold: ... which sold in at least this fraction of the same periods a year before or after.
         ended: a store is closed for good after an implausible gap of this many periods up to the last sales.
         late: the last periods are incomplete if they are below this fraction of the usual level ...
         late_stores: ... in at least this fraction of the stores.
@@ -79,6 +81,8 @@ class CheckLimits:
     pattern_cases: int = 5
     sku_chance: float = 1e-6
     sku_gap: Mapping[str, int] = field(default_factory=lambda: _by_kind(5, 2, 2))
+    category_gap: Mapping[str, int] = field(default_factory=lambda: _by_kind(28, 4, 2))
+    category_sold: float = 0.5
     ended: Mapping[str, int] = field(default_factory=lambda: _by_kind(56, 8, 3))
     late: float = 0.5
     late_stores: float = 0.6

@@ -10,6 +10,7 @@ on which the calendar closes the store                                  0, close
 without a row of its store, which is missing                            unknown
 without a row of its store, which is usually closed then                0, closed
 out of stock by ``availability``, with or without a sales row           unknown
+in a gap of the SKU in one store, or of the category in all (``_gaps``) unknown
 whose value is an outlier (:mod:`tasks.demand.cleaning.outliers`)       unknown
 with a sales row                                                        its units
 without one                                                             0

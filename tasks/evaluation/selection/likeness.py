@@ -89,10 +89,12 @@ def forecast_by_likeness(
     for fold in tested:
         rows = split.backtest[split.backtest[c.CUTOFF].eq(fold.cutoff)]
         past.append(_at_cutoff(rows, champions, panel.until(fold.known_periods), panel, levels, None, rule))
-    served, excess = dict(live.found), _excess(past, levels)
-    if excess > rule.comparables.most_loss:
-        alike = served[COMPARABLES]
-        served[COMPARABLES] = _picked(alike, np.flatnonzero(alike.position < 0))
+    served, excess = dict(live.found), {}
+    for name, most in ((COMPARABLES, rule.comparables.most_loss), (LAST_SEASON, rule.season.most_loss)):
+        loss = _excess(name, past, levels)
+        if loss > most and (served[name].position >= 0).any():
+            excess[name] = loss
+            served[name] = _picked(served[name], np.flatnonzero(served[name].position < 0))
     added = [_live_rows(name, live.origin, found, levels) for name, found in served.items()]
     for at in past:
         added += [_fold_rows(name, at, found, levels) for name, found in served.items()]
@@ -100,7 +102,7 @@ def forecast_by_likeness(
         split=with_rows(split, pd.concat(added, ignore_index=True), panel),
         champions=_champions(champions, served),
         replaced=pd.concat([found.series for found in served.values()], ignore_index=True),
-        note=_note(served, excess if excess > rule.comparables.most_loss else None),
+        note=_note(served, excess),
     )
 
 
@@ -144,11 +146,11 @@ def _picked(found: Likeness, rows: IndexArray) -> Likeness:
     )
 
 
-def _excess(past: Sequence[_Cutoff], levels: Sequence[float]) -> float:
-    """Mean of WAPE and quantile loss of the comparables on the folds minus that of the champions on the same rows."""
+def _excess(name: str, past: Sequence[_Cutoff], levels: Sequence[float]) -> float:
+    """Mean of WAPE and quantile loss of a model on the folds minus that of the champions on the same rows."""
     excess, units = 0.0, 0.0
     for at in past:
-        found = at.found[COMPARABLES]
+        found = at.found[name]
         actual = at.origin.actual[found.position]
         known = np.isfinite(actual)
         units += float(actual[known].sum())
@@ -188,7 +190,7 @@ def _champions(champions: pd.DataFrame, served: dict[str, Likeness]) -> pd.DataF
     return kept[list(champions.columns)]
 
 
-def _note(served: dict[str, Likeness], excess: float | None) -> str:
+def _note(served: dict[str, Likeness], excess: dict[str, float]) -> str:
     parts = []
     for name, found in served.items():
         fresh = int((found.position < 0).sum())
@@ -196,8 +198,8 @@ def _note(served: dict[str, Likeness], excess: float | None) -> str:
             parts.append(
                 f"{name}: {len(found.position)} series" + (f", {fresh} of them without sales" if fresh else "")
             )
-    if excess is not None:
-        parts.append(f"{COMPARABLES} not used for short series: their loss on the folds is {excess:.2f} higher")
+    for name, loss in excess.items():
+        parts.append(f"{name} not used for series with sales: their loss on the folds is {loss:.2f} higher")
     return f"Forecasts by likeness. {'; '.join(parts)}"
 
 

@@ -90,7 +90,7 @@ def test_every_other_series_stays_as_it_is(panel, folds, settings, quantiles) ->
 def test_folds_that_speak_clearly_against_comparables_are_heard(panel, folds, settings, quantiles) -> None:
     found = run(panel, folds, settings, quantiles, LikenessRules(comparables=ComparableRule(most_loss=-9.0)))
     assert COMPARABLES not in found.champions[c.MODEL].tolist()
-    assert "comparables not used for short series: their loss on the folds is" in found.notes[-1]
+    assert "comparables not used for series with sales: their loss on the folds is" in found.notes[-1]
 
 
 def test_without_folds_comparables_are_used(panel, settings, quantiles) -> None:

@@ -1,0 +1,76 @@
+"""Periods in which no store sells a category that sold in the same season of another year: unknown.
+
+The category was closed, or its supply was cut; a season of the year would have been empty in the other year too.
+Without sales after it, a gap may be the end of the category and stays known.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from schemas.panel import IndexArray
+from tasks.demand.checks.limits import LIMITS
+from tasks.demand.cleaning.exposure import StorePeriods
+from tasks.demand.cleaning.gaps import log_chance_of_run
+from tasks.demand.cleaning.sales import SaleCells, codes
+
+
+def category_gaps(cells: SaleCells, stores: StorePeriods) -> IndexArray:
+    """Find the periods of such gaps in which the stores are open and their sales are known.
+
+    A gap has at least ``LIMITS.category_gap`` open periods, a probability below ``LIMITS.sku_chance`` by the category's
+    own rate before it (:func:`tasks.demand.cleaning.gaps.log_chance_of_run`), and rows in at least
+    ``LIMITS.category_sold`` of the same periods a year before or after.
+
+    Args:
+        cells: cleaned sales; p pairs, T periods.
+        stores: what is known of each store and period.
+
+    Returns:
+        Sorted distinct ``pair * T + period``.
+    """
+    history, year = cells.history, cells.frequency.periods_per_year
+    end = int(cells.cell_period.max()) + 1
+    category, _ = codes(cells.series_category)
+    keys = np.unique(category[cells.cell_series] * history + cells.cell_period)
+    of, period = np.divmod(keys, history)
+    inner = np.flatnonzero(of[1:] == of[:-1])
+    of, start, stop, first = of[inner], period[inner] + 1, period[inner + 1], _first_of(of, period)[inner]
+    is_open = ~(stores.closed[:, :history] | stores.silent).all(axis=0) & ~stores.partial
+    opened = np.concatenate([[0], is_open.cumsum()])
+
+    def rows(low: IndexArray, high: IndexArray) -> IndexArray:
+        return np.searchsorted(keys, of * history + high) - np.searchsorted(keys, of * history + low)
+
+    length = opened[stop] - opened[start]
+    low = np.maximum(start - LIMITS.window[cells.frequency.kind], first)
+    before = np.maximum(opened[start] - opened[low], 1)
+    empty = np.maximum(before - rows(low, start), 0).astype(np.float64)
+    found = (length >= LIMITS.category_gap[cells.frequency.kind]) & (before >= LIMITS.pattern_cases)
+    found &= log_chance_of_run(empty, before.astype(np.float64), length) < np.log(LIMITS.sku_chance)
+    sold = np.zeros(len(of), dtype=bool)
+    for shift in (-year, year):
+        inside = (start + shift >= first) & (stop + shift <= end)
+        a, b = np.clip(start + shift, 0, history), np.clip(stop + shift, 0, history)
+        sold |= inside & (rows(a, b) >= LIMITS.category_sold * np.maximum(opened[b] - opened[a], 1))
+    return _pair_periods(cells, stores, category, of[found & sold], start[found & sold], stop[found & sold])
+
+
+def _first_of(of: IndexArray, period: IndexArray) -> IndexArray:
+    """First period of the category of each row; rows are sorted by category and period."""
+    found: IndexArray = period[np.searchsorted(of, of)]
+    return found
+
+
+def _pair_periods(
+    cells: SaleCells, stores: StorePeriods, category: IndexArray, of: IndexArray, start: IndexArray, stop: IndexArray
+) -> IndexArray:
+    keys = [np.zeros(0, dtype=np.int64)]
+    of_pair = category[cells.pair_series]
+    for number, low, high in zip(of, start, stop, strict=True):
+        pairs = np.flatnonzero(of_pair == number)
+        keys.append((pairs[:, None] * cells.history + np.arange(low, high)).ravel())
+    key = np.unique(np.concatenate(keys))
+    store, at = cells.pair_store[key // cells.history], key % cells.history
+    found: IndexArray = key[~stores.silent[store, at] & ~stores.closed[store, at] & ~stores.partial[at]]
+    return found
