@@ -85,6 +85,18 @@ GROUPS = (
     ),
     Group(
         e.SHORT_HISTORY,
+        "tasks.forecasting.new_levels:RULE",
+        e.decision(20, "launches of sporting goods and groceries"),
+        {
+            "prior": "series",
+            "most_values": "fraction",
+            "bins": "groups",
+            "smallest": "fraction",
+        },
+        unmeasured=e.NO_SHORT,
+    ),
+    Group(
+        e.SHORT_HISTORY,
         "tasks.forecasting.last_season:SeasonRule",
         e.decision(14, "generated school shoes, daily and weekly"),
         {

@@ -11,6 +11,7 @@ from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from tasks.demand.cleaning.prepared import Prepared
+from tasks.demand.panel import static_features
 from tasks.demand.sold_units import last_stock, sold_units
 
 
@@ -87,8 +88,8 @@ def new_series(prepared: Prepared, facts: pd.DataFrame, found: NewPairs) -> pd.D
         found: the new pairs.
 
     Returns:
-        store_id, category, like (category of the SKU that the new one is like; missing if unknown), and store_type,
-        storage_capacity and opened_on where the stores table has them.
+        store_id, category, like (category of the SKU that the new one is like; missing if unknown), the static features
+        of the panel's series, and opened_on where the stores table has it.
     """
     cells = prepared.cells
     products = prepared.products.assign(**{c.SKU: prepared.products[c.SKU].astype(str)}).set_index(c.SKU)
@@ -100,10 +101,14 @@ def new_series(prepared: Prepared, facts: pd.DataFrame, found: NewPairs) -> pd.D
     known = pd.MultiIndex.from_arrays([cells.stores[cells.series_store], cells.series_category])
     asked = pd.MultiIndex.from_frame(rows[[c.STORE_ID, c.CATEGORY]])
     rows = rows[~asked.isin(known)]
+    rows = rows.reset_index(drop=True)
+    features = static_features(prepared, rows[[c.STORE_ID, c.CATEGORY]])
+    features.insert(2, c.LIKE, rows[c.LIKE])
     stores = prepared.tables["stores"]
-    kept = [name for name in (c.STORE_TYPE, c.STORAGE_CAPACITY, c.OPENED_ON) if name in stores.columns]
-    stores = stores[[c.STORE_ID, *kept]].assign(**{c.STORE_ID: stores[c.STORE_ID].astype(str)})
-    return rows.merge(stores, on=c.STORE_ID, how="left").reset_index(drop=True)
+    if c.OPENED_ON in stores.columns:
+        opened = stores.set_index(stores[c.STORE_ID].astype(str))[c.OPENED_ON]
+        features[c.OPENED_ON] = opened.reindex(rows[c.STORE_ID].astype(str)).to_numpy()
+    return features
 
 
 def new_alarms(found: NewPairs) -> list[Alarm]:

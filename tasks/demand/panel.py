@@ -121,18 +121,28 @@ def build_panel(prepared: Prepared) -> PanelBuild:
 
 
 def _series(prepared: Prepared) -> pd.DataFrame:
-    """store_id, category, features of the store, and those of the product that are one per category."""
+    """store_id and category of every series, with their features."""
+    cells = prepared.cells
+    keys = pd.DataFrame({c.STORE_ID: cells.stores[cells.series_store], c.CATEGORY: cells.series_category})
+    return static_features(prepared, keys)
+
+
+def static_features(prepared: Prepared, keys: pd.DataFrame) -> pd.DataFrame:
+    """store_id, category, features of the store, and those of the product that are one per category.
+
+    Args:
+        prepared: cleaned tables.
+        keys: store_id and category.
+    """
     cells, stores = prepared.cells, prepared.tables["stores"]
     stores = stores.drop(columns=[c.OPENED_ON, c.CLOSED_ON], errors="ignore")
     stores = stores.assign(**{c.STORE_ID: stores[c.STORE_ID].astype(str)})
     products = prepared.products.drop(columns=[c.SKU, *_NOT_FEATURES], errors="ignore")
-    stores = stores.drop(columns=[c.OPENED_ON, c.CLOSED_ON], errors="ignore")
     by_category = products.groupby(c.CATEGORY)
     constant = by_category.nunique(dropna=False).reindex(pd.unique(cells.series_category)).eq(1).all()
     product_part = by_category.head(1)[[c.CATEGORY, *constant.index[constant]]]
     taken = {c.CATEGORY, *product_part.columns}
     store_part = stores.rename(columns={name: f"store_{name}" for name in stores.columns if name in taken})
-    keys = pd.DataFrame({c.STORE_ID: cells.stores[cells.series_store], c.CATEGORY: cells.series_category})
     joined = keys.merge(store_part, on=c.STORE_ID, how="left").merge(product_part, on=c.CATEGORY, how="left")
     return joined.assign(**{name: _feature(joined[name]) for name in joined.columns})
 

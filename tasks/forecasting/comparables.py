@@ -9,7 +9,7 @@ docs/decisions/0014-short-history.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
 from tasks.forecasting.baselines import open_demand
 from tasks.forecasting.combine.quantile_factors import MEDIAN
+from tasks.forecasting.new_levels import fitted_levels, levels_and_index
 from tasks.forecasting.quantiles import normal_scores, tidy
 
 # Periods that make a week in texts and weekly profiles; a month is its own unit.
@@ -126,7 +127,9 @@ def comparable_forecasts(
     Comparable are the series of the same category in other stores with a year of history (or nearly all of it, where
     all data are shorter): those of the same
     store type if there are enough. A new series may name another category (column ``like``); its own store's series of
-    that category comes first, and without any series of it all series of the store count.
+    that category comes first, and without any series of it all series of the store count, else all of the network. The
+    level of a new series is theirs times the ratio of the levels that the attributes of stores and products let expect
+    (:mod:`tasks.forecasting.new_levels`).
 
     Args:
         panel: what was known at the cutoff.
@@ -152,7 +155,7 @@ def comparable_forecasts(
     served = (length > 0) & (length <= rule.longest * min(panel.frequency.periods_per_year, panel.history))
     served |= found.reopened
     own = [found.short(int(at)) for at in np.flatnonzero(served)]
-    added = [] if new is None else [found.new(row) for _, row in new.iterrows()]
+    added = found.all_new(new) if new is not None and len(new) else []
     made = [one for one in [*own, *added] if one is not None]
     shape = (len(made), *quantiles.shape[1:])
     return Likeness(
@@ -229,23 +232,60 @@ class _Finder:
         key = (self._store[at], self._category[at])
         return self._one(key, at, pool, self._demand[at], pool.level, self._open[at])
 
-    def new(self, row: pd.Series) -> _One | None:
-        """The forecast of a series without history."""
+    def all_new(self, new: pd.DataFrame) -> list[_One | None]:
+        """The forecasts of series without history."""
+        like = new[c.LIKE] if c.LIKE in new.columns else pd.Series(np.nan, index=new.index)
+        asked = new.assign(**{c.CATEGORY: like.where(like.notna(), new[c.CATEGORY])})
+        level, used = self._recent_levels()
+        fitted = (
+            fitted_levels(self._panel.series, level, used, asked) if used.any() else np.ones(self._panel.n + len(new))
+        )
+        own, expected = fitted[: self._panel.n], fitted[self._panel.n :]
+        return [self._new(row, own, float(fit)) for (_, row), fit in zip(new.iterrows(), expected, strict=True)]
+
+    def _new(self, row: pd.Series, fitted: FloatArray, expected: float) -> _One | None:
+        """The forecast of a series without history: the level of comparable series, adjusted by its attributes.
+
+        Args:
+            row: the new series.
+            fitted: shape (n,), levels of the panel's series by store, category and attributes.
+            expected: the same of the new series.
+        """
         key = (str(row[c.STORE_ID]), str(row[c.CATEGORY]))
-        like = str(row[c.LIKE]) if c.LIKE in row and pd.notna(row[c.LIKE]) else key[1]
+        named = c.LIKE in row and pd.notna(row[c.LIKE])
+        like = str(row[c.LIKE]) if named else key[1]
         kind = str(row[c.STORE_TYPE]) if c.STORE_TYPE in row and pd.notna(row[c.STORE_TYPE]) else ""
         same = self._long & (self._store == key[0])
+        opened = self._open_from(row.get(c.OPENED_ON))
+        nothing = np.full(self._demand.shape[1], np.nan)
         pool = self._pool(np.flatnonzero(same & (self._category == like)), False)
-        pool, expected = (pool, pool.level) if pool else (self._stores(like, kind), None)
-        if pool is None:
-            members = np.flatnonzero(same)
-            pool = self._pool(members, False)
-            expected = float(np.median(self._level[members])) if len(members) else None
+        if pool is not None:
+            return self._one(key, -1, pool, nothing, pool.level, opened)
+        pool = self._stores(like, kind) or self._pool(np.flatnonzero(same), False)
+        pool = pool or self._pool(np.flatnonzero(self._long), False)
         if pool is None:
             return None
-        level = pool.level * self._relative_size(row, pool) if expected is None else expected
-        opened = self._open_from(row.get(c.OPENED_ON))
-        return self._one(key, -1, pool, np.full(self._demand.shape[1], np.nan), level, opened)
+        size, usual = self._relative_size(row, pool), float(fitted[pool.members].mean())
+        found = self._one(key, -1, pool, nothing, pool.level * size * expected / usual, opened)
+        # Levels are skewed: their logarithms are fitted, so the fit is a median, below the mean of the levels.
+        return replace(found, quantiles=found.quantiles * min(1.0, usual / pool.level))
+
+    def _recent_levels(self) -> tuple[FloatArray, BoolArray]:
+        """Level of every series, and which of them are known lately, shape (n,) each.
+
+        The level of a short series is relative to what its category sold in the same periods.
+        """
+        recent = np.isfinite(self._demand[:, -self._rule.active_weeks * self._week :])
+        sold = np.nan_to_num(self._demand).sum(axis=1)
+        expected = np.isfinite(self._demand).sum(axis=1).astype(np.float64)
+        for category in np.unique(self._category):
+            rows = np.flatnonzero(self._category == category)
+            pool = self._pools.get((category, "")) or self._pool(rows[self._long[rows]], False)
+            if pool is not None:
+                index = np.nan_to_num(pool.index)
+                expected[rows] = (np.isfinite(self._demand[rows]) * index).sum(axis=1)
+        level = np.divide(sold, expected, out=np.zeros(len(sold)), where=expected > 0)
+        return level, recent.any(axis=1) & (expected > 0)
 
     def _stores(self, category: str, kind: str) -> _Pool | None:
         """The comparable stores of a category."""
@@ -260,7 +300,7 @@ class _Finder:
     def _pool(self, members: IndexArray, typed: bool) -> _Pool | None:
         if not len(members):
             return None
-        level, index = _levels_and_index(self._demand[members], self._level[members])
+        level, index = levels_and_index(self._demand[members], self._level[members])
         is_open = self._open[members]
         ahead = np.maximum((is_open * level[:, None]).sum(axis=0), np.finfo(float).tiny)
         return _Pool(
@@ -340,27 +380,3 @@ class _Finder:
         weeks = -(-periods // self._week)
         unit = UNIT[self._panel.frequency.kind]
         return f"level from {weeks} {unit} relative to {others} in the same {unit}, season from their forecasts"
-
-
-def _levels_and_index(demand: FloatArray, start: FloatArray, rounds: int = 5) -> tuple[FloatArray, FloatArray]:
-    """Level of each series and the index of each period, so that demand is close to level times index.
-
-    A series with unknown periods is compared with the others in its known ones only.
-
-    Args:
-        demand: shape (k, W), units; NaN = unknown.
-        start: shape (k,), mean demand of each series, above 0.
-        rounds: of the alternating fit (maximum likelihood of a Poisson model with two factors).
-
-    Returns:
-        Shapes (k,) and (W,); the index is NaN where no series is known.
-    """
-    known = np.isfinite(demand)
-    sold, level = np.where(known, demand, 0.0), start
-    index = np.full(demand.shape[1], np.nan)
-    for _ in range(rounds if not known.all() else 1):
-        base = (known * level[:, None]).sum(axis=0)
-        index = np.divide(sold.sum(axis=0), base, out=np.full(len(base), np.nan), where=base > 0)
-        expected = (known * np.nan_to_num(index)).sum(axis=1)
-        level = np.divide(sold.sum(axis=1), expected, out=start.copy(), where=expected > 0)
-    return level, index

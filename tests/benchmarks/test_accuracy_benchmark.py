@@ -12,6 +12,8 @@ import pytest
 
 from benchmarks.accuracy import peers
 from benchmarks.accuracy.__main__ import main
+from benchmarks.accuracy.launches import forecast_launches
+from benchmarks.accuracy.launches import summary as launch_summary
 from benchmarks.accuracy.measured import measured
 from benchmarks.accuracy.runs import champions_at, run_cutoff
 from benchmarks.accuracy.scores import rmsse, score
@@ -195,3 +197,23 @@ def test_a_package_that_is_not_installed_is_named_before_anything_runs(
     with pytest.raises(SystemExit, match=r"Not installed: mlforecast, lightgbm.*bench-accuracy"):
         main()
     assert peers.missing_packages([peers.SEASONAL_NAIVE, peers.AUTO_ETS]) == []
+
+
+def test_launches_are_hidden_and_forecast_by_both_methods() -> None:
+    """A small and a large region; the last store of each opens after 40 weeks. The rule gives both the mean store."""
+    level = np.array([10.0, 10.0, 10.0, 40.0, 40.0, 40.0, 10.0, 40.0])
+    demand = np.repeat(level[:, None], 80, axis=1)
+    demand[6:, :40] = np.nan
+    periods = pd.date_range("2023-01-02", periods=84, freq="W-MON")
+    series = pd.DataFrame({"store_id": [f"s{at}" for at in range(8)], "category": "shoes"})
+    series["region"] = ["small"] * 3 + ["large"] * 3 + ["small", "large"]
+    panel = Panel(Frequency("W-MON"), series, periods, demand, np.zeros((8, 84), dtype=bool), 4)
+    rows = forecast_launches(panel)
+    assert rows[["store_id", "weeks", "sold"]].to_numpy().tolist() == [
+        *(["s6", 4, 40.0], ["s6", 8, 80.0], ["s7", 4, 160.0], ["s7", 8, 320.0])
+    ]
+    assert rows["mean category share"].tolist() == pytest.approx([100.0, 200.0, 100.0, 200.0])
+    found = launch_summary(rows)
+    assert found["launch"].eq("new store").all()
+    assert (found["WAPE comparables"] < 0.8 * found["WAPE category share"]).all()
+    assert not len(forecast_launches(panel.take(np.arange(6))))
