@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
+from schemas.frequency import Frequency
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
 from tasks.forecasting.baselines import open_demand
 from tasks.forecasting.combine.quantile_factors import MEDIAN
@@ -24,6 +25,8 @@ from tasks.forecasting.quantiles import normal_scores, tidy
 # Periods that make a week in texts and weekly profiles; a month is its own unit.
 WEEK = {"D": 7, "W": 1, "MS": 1}
 UNIT = {"D": "weeks", "W": "weeks", "MS": "months"}
+# Series whose closures are looked for at the same time, to limit memory.
+SERIES_AT_ONCE = 2000
 
 
 @dataclass(frozen=True)
@@ -98,14 +101,19 @@ def was_closed(panel: Panel, rule: ComparableRule) -> BoolArray:
 
     A closure that the year before had too is a season of the store, which the models know.
     """
-    week, year, at = WEEK[panel.frequency.kind], panel.frequency.periods_per_year, np.arange(panel.history)
     known = np.isfinite(open_demand(panel))
-    count = np.concatenate([np.zeros((panel.n, 1), dtype=np.int64), known.cumsum(axis=1)], axis=1)
+    blocks = np.array_split(known, max(1, panel.n // SERIES_AT_ONCE))
+    return np.concatenate([_closed_long(block, panel.frequency, rule) for block in blocks])
+
+
+def _closed_long(known: BoolArray, frequency: Frequency, rule: ComparableRule) -> BoolArray:
+    week, year, (n, history) = WEEK[frequency.kind], frequency.periods_per_year, known.shape
+    at, series = np.arange(history), np.arange(n)
+    count = np.concatenate([np.zeros((n, 1), dtype=np.int64), known.cumsum(axis=1)], axis=1)
     run = at - np.maximum.accumulate(np.where(known, at, -1), axis=1)
     since = count[:, -1:] - count[:, :-1]
     long = (count[:, 1:] > 0) & (run >= rule.closed_weeks * week) & (since < rule.reopened_weeks * week)
-    last = panel.history - 1 - long[:, ::-1].argmax(axis=1)
-    series = np.arange(panel.n)
+    last = history - 1 - long[:, ::-1].argmax(axis=1)
     first = np.maximum(last - run[series, last] + 1 - year, known.argmax(axis=1))
     end = np.maximum(last + 1 - year, first)
     before = count[series, end] - count[series, first]

@@ -153,7 +153,7 @@ def event_effects(panel: Panel) -> EventEffects:
     Args:
         panel: all series of the network.
     """
-    busy = np.zeros((panel.n, len(panel.periods)), dtype=bool)
+    busy = np.zeros((panel.n, len(panel.periods) if panel.events else 0), dtype=bool)
     for event in panel.events.values():
         busy |= _grid(event)[0] > 0
     periods = np.flatnonzero(busy.any(axis=0))
