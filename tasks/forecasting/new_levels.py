@@ -30,7 +30,7 @@ class LevelRule:
 
 
 RULE = LevelRule()
-# Columns that are no attributes; capacity has a rule of its own.
+# Columns that are no attributes; comparables have their own rule for the capacity.
 _NOT_ATTRIBUTES = (c.STORE_ID, c.CATEGORY, c.STORAGE_CAPACITY, c.DISPLAY_CAPACITY, c.VISIT_COST, c.OPENED_ON, c.LIKE)
 _MOST_ROUNDS = 200
 
