@@ -32,8 +32,11 @@ class SeasonRule:
         quiet: or if this number of days, weeks or months in a row holds at most ``most_quiet`` of them, and of those of
             the year before.
         most_quiet: fraction of a year's units.
+        learned: models follow a long season that is this number of years old.
         most_loss: the last season is used unless the folds speak against it: the mean of WAPE and quantile loss of
             these series exceeds that of their champions by more than this.
+        tested: folds with less than this fraction of the units that the last season forecasts lie out of season and
+            say nothing.
         most_ended: categories that began in last year's season are seasonal, or articles that have ended. If they are
             more than this fraction of all categories, and more than two, they count as ended.
         least_units: fewer units in the last year say nothing about a season.
@@ -52,13 +55,15 @@ class SeasonRule:
     share: float = 0.7
     quiet: Mapping[str, int] = field(default_factory=lambda: {"D": 140, "W": 20, "MS": 5})
     most_quiet: float = 0.02
+    learned: float = 3.0
     most_loss: float = 0.0
+    tested: float = 0.5
     most_ended: float = 0.1
     least_units: float = 10.0
     repeated: float = 0.2
     least_near: float = 0.05
     trend_weeks: int = 13
-    trend_limits: tuple[float, float] = (0.67, 1.5)
+    trend_limits: tuple[float, float] = (0.67, 1.33)
     prior: float = 1.0
     shifted: float = 0.15
     variation: float = 0.35
@@ -137,7 +142,9 @@ def _seasonal_categories(
     found, began, quiet = [], [], rule.quiet[panel.frequency.kind]
     for number in np.flatnonzero(near):
         short = _is_seasonal(last[number], size, rule)
-        known = _quiet_before(last[number], earlier[number], int(age[number]), quiet, rule)
+        known = None
+        if age[number] < rule.learned * year:
+            known = _quiet_before(last[number], earlier[number], int(age[number]), quiet, rule)
         if short or known is not None:
             found.append((number, short))
             if age[number] < year if short else not known:

@@ -90,9 +90,10 @@ def forecast_by_likeness(
         rows = split.backtest[split.backtest[c.CUTOFF].eq(fold.cutoff)]
         past.append(_at_cutoff(rows, champions, panel.until(fold.known_periods), panel, levels, None, rule))
     served, excess = dict(live.found), {}
+    tested = {COMPARABLES: 0.0, LAST_SEASON: rule.season.tested * float(live.found[LAST_SEASON].mean.sum())}
     for name, most in ((COMPARABLES, rule.comparables.most_loss), (LAST_SEASON, rule.season.most_loss)):
-        loss = _excess(name, past, levels)
-        if loss > most and (served[name].position >= 0).any():
+        loss, units = _excess(name, past, levels)
+        if loss > most and units >= tested[name] and (served[name].position >= 0).any():
             excess[name] = loss
             served[name] = _picked(served[name], np.flatnonzero(served[name].position < 0))
     added = [_live_rows(name, live.origin, found, levels) for name, found in served.items()]
@@ -146,8 +147,8 @@ def _picked(found: Likeness, rows: IndexArray) -> Likeness:
     )
 
 
-def _excess(name: str, past: Sequence[_Cutoff], levels: Sequence[float]) -> float:
-    """Mean of WAPE and quantile loss of a model on the folds minus that of the champions on the same rows."""
+def _excess(name: str, past: Sequence[_Cutoff], levels: Sequence[float]) -> tuple[float, float]:
+    """Mean of WAPE and quantile loss of a model on the folds minus that of the champions on the same rows; and units."""
     excess, units = 0.0, 0.0
     for at in past:
         found = at.found[name]
@@ -158,7 +159,7 @@ def _excess(name: str, past: Sequence[_Cutoff], levels: Sequence[float]) -> floa
             middle = quantiles[..., list(levels).index(MEDIAN)]
             excess += sign * float(np.abs(actual - middle)[known].sum())
             excess += sign * float(quantile_score(actual[known], quantiles[known], levels).sum())
-    return excess / (2.0 * units) if units > 0 else 0.0
+    return (excess / (2.0 * units) if units > 0 else 0.0), units
 
 
 def _live_rows(name: str, origin: Origin, found: Likeness, levels: Sequence[float]) -> pd.DataFrame:
