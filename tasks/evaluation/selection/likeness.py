@@ -148,7 +148,7 @@ def _picked(found: Likeness, rows: IndexArray) -> Likeness:
 
 
 def _excess(name: str, past: Sequence[_Cutoff], levels: Sequence[float]) -> tuple[float, float]:
-    """Mean of WAPE and quantile loss of a model on the folds minus that of the champions on the same rows; and units."""
+    """Mean of WAPE and quantile loss of a model on the folds minus that of the champions, and the units of the rows."""
     excess, units = 0.0, 0.0
     for at in past:
         found = at.found[name]
