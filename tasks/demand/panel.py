@@ -20,7 +20,7 @@ from tasks.demand.cleaning.category_gaps import category_gaps
 from tasks.demand.cleaning.corrections import VOID
 from tasks.demand.cleaning.exposure import StorePeriods, known_demand, out_of_stock, store_periods, units_sold
 from tasks.demand.cleaning.prepared import Prepared
-from tasks.demand.cleaning.sales import SaleCells, returned_lines
+from tasks.demand.cleaning.sales import SaleCells, distinct, returned_lines
 from tasks.demand.cleaning.sku_gaps import local_gaps
 from tasks.demand.features.dates import public_holidays, special_periods, time_features
 from tasks.demand.features.planned_events import planned_events
@@ -91,7 +91,7 @@ def build_panel(prepared: Prepared) -> PanelBuild:
         empty = category_gaps(cells, stores)
         local = np.setdiff1d(local_gaps(cells, stores, last_stock(tables.get("stock"), as_of)), empty)
     outlier_keys = (cells.cell_pair * cells.history + cells.cell_period)[outliers]
-    demand = known_demand(cells, stores, np.unique(np.concatenate([missing, local, empty, outlier_keys])))
+    demand = known_demand(cells, stores, distinct(np.concatenate([missing, local, empty, outlier_keys])))
     panel = Panel(
         frequency=cells.frequency,
         series=_series(prepared),

@@ -12,6 +12,7 @@ from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray
 from tasks.demand.checks.limits import LIMITS
+from tasks.demand.cleaning.sales import distinct
 from tasks.demand.sold_units import last_stock
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def _above_capacity(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
 def _sold_lately(prepared: Prepared) -> pd.DataFrame:
     cells = prepared.cells
     lately = cells.cell_period > cells.cell_period.max() - _LATELY[cells.frequency.kind]
-    pair = np.unique(cells.cell_pair[lately & (cells.units > 0)])
+    pair = distinct(cells.cell_pair[lately & (cells.units > 0)])
     return pd.DataFrame(
         {
             c.STORE_ID: cells.stores[cells.pair_store[pair]].astype(str),

@@ -12,6 +12,7 @@ from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.exposure import out_of_stock
+from tasks.demand.cleaning.sales import distinct
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.exposure import StorePeriods
@@ -32,7 +33,7 @@ class _Rows:
     @classmethod
     def of(cls, key: IndexArray, period: IndexArray, size: int, end: int, kind: str) -> _Rows:
         """Look at the periods with a row of each key."""
-        key, period = np.divmod(np.unique(key * end + period), end)
+        key, period = np.divmod(distinct(key * end + period), end)
         first, last = np.full(size, end), np.full(size, -1)
         np.minimum.at(first, key, period)
         np.maximum.at(last, key, period)

@@ -269,6 +269,16 @@ def weighted_count(key: IndexArray, weights: FloatArray, rows: int, columns: int
     return np.bincount(key, weights, minlength=rows * columns).reshape(rows, columns).astype(np.float64, copy=False)
 
 
+def distinct(keys: IndexArray) -> IndexArray:
+    """The distinct keys, ascending. Where most differ, ``np.unique`` of NumPy 2.4 hashes them: 25 times the seconds.
+
+    >>> distinct(np.array([3, 1, 3])).tolist()
+    [1, 3]
+    """
+    ordered = np.sort(keys)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
+
+
 def codes(values: pd.Series | TextArray) -> tuple[IndexArray, TextArray]:
     """Position of each text in the sorted distinct texts, and these texts.
 

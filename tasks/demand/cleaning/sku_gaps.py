@@ -19,7 +19,7 @@ from schemas.panel import FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.exposure import StorePeriods, pairs_of
 from tasks.demand.cleaning.gaps import log_chance_of_run
-from tasks.demand.cleaning.sales import SaleCells
+from tasks.demand.cleaning.sales import SaleCells, distinct
 
 
 def local_gaps(cells: SaleCells, stores: StorePeriods, stock: pd.DataFrame | None) -> IndexArray:
@@ -60,7 +60,7 @@ def local_gaps(cells: SaleCells, stores: StorePeriods, stock: pd.DataFrame | Non
     found = (before >= LIMITS.fewest_lines) & (-score < limit) & (own_rate < limit)
     length = stop[found] - start[found]
     shift = np.arange(length.sum()) - np.repeat(length.cumsum() - length, length)
-    key = np.unique(np.repeat(of[found] * history + start[found], length) + shift)
+    key = distinct(np.repeat(of[found] * history + start[found], length) + shift)
     store, at = cells.pair_store[key // history], key % history
     open_and_known = ~stores.silent[store, at] & ~stores.closed[store, at] & ~stores.partial[at]
     return key[open_and_known]
