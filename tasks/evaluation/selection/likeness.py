@@ -89,11 +89,12 @@ def forecast_by_likeness(
     for fold in tested:
         rows = split.backtest[split.backtest[c.CUTOFF].eq(fold.cutoff)]
         past.append(_at_cutoff(rows, champions, panel.until(fold.known_periods), panel, levels, None, rule))
-    served, excess = dict(live.found), {}
-    tested = {COMPARABLES: 0.0, LAST_SEASON: rule.season.tested * float(live.found[LAST_SEASON].mean.sum())}
+    served = dict(live.found)
+    excess: dict[str, float] = {}
+    fewest = {COMPARABLES: 0.0, LAST_SEASON: rule.season.tested * float(live.found[LAST_SEASON].mean.sum())}
     for name, most in ((COMPARABLES, rule.comparables.most_loss), (LAST_SEASON, rule.season.most_loss)):
         loss, units = _excess(name, past, levels)
-        if loss > most and units >= tested[name] and (served[name].position >= 0).any():
+        if loss > most and units >= fewest[name] and (served[name].position >= 0).any():
             excess[name] = loss
             served[name] = _picked(served[name], np.flatnonzero(served[name].position < 0))
     added = [_live_rows(name, live.origin, found, levels) for name, found in served.items()]
