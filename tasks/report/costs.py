@@ -78,7 +78,7 @@ class Costs:
             if self.below_service_level
             else say("service level of the settings: {level}", level=level)
         )
-        lost = say("expected lost sales {money}", money=say.money(float(self.chosen[c.LOST_SALES])))
+        lost = say("expected lost sales {money} over the horizon", money=say.money(float(self.chosen[c.LOST_SALES])))
         return say.percent(self.fill_rate), f"{detail}; {lost}"
 
     @property
