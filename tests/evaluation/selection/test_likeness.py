@@ -13,7 +13,7 @@ from schemas import columns as c
 from schemas.panel import Fold
 from schemas.settings import Settings
 from tasks.evaluation.comparison import ComparisonRules, compare, selection_rule
-from tasks.evaluation.selection.likeness import COMPARABLES, LikenessRules, short_history_alarm
+from tasks.evaluation.selection.likeness import COMPARABLES, LAST_SEASON, LikenessRules, short_history_alarm
 from tasks.forecasting.comparables import ComparableRule
 
 SOURCES = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
@@ -120,3 +120,31 @@ def test_the_alarm_names_young_stores(panel, folds, settings, quantiles) -> None
     assert alarm.message.startswith("1 of 5 series have less than a year of sales; 1 of them are forecast from")
     old = replace(panel, demand=np.ones_like(panel.demand))
     assert short_history_alarm(old, run(panel, folds, settings, quantiles).champions) is None
+
+
+@pytest.mark.parametrize(("error", "used"), [(0.01, False), (0.9, True)])
+@pytest.mark.parametrize("weeks_in", [12, 2])
+def test_folds_in_season_decide_on_the_last_season(panel_of, settings, quantiles, error, used, weeks_in) -> None:
+    """A season of 20 weeks sells 80 % of last year's; the models are right or not. Before the season, no fold says."""
+    week = np.arange(52 + 52 + 26 + weeks_in)
+    demand = np.where((week - 26) % 52 < 20, 30.0, 0.0) * np.where(week >= 104, 0.8, 1.0)
+    panel = panel_of(np.stack([demand * size for size in (1.0, 2.0, 3.0)]), "W-MON", horizon=HORIZON)
+    ends = (len(week) - 8, len(week) - 4)
+    folds = [Fold(pd.Timestamp(panel.periods[known]), known) for known in ends]
+    rows = [
+        (
+            panel.periods[known],
+            *panel.series.iloc[store],
+            panel.periods[known + ahead],
+            model,
+            24.0 * (store + 1) * share,
+        )
+        for known, store, ahead in product((*ends, len(week)), range(3), range(HORIZON))
+        for model, share in (("xgboost", 1 - error), ("moving_average", 2.0), ("seasonal_naive", 2.0))
+    ]
+    table = pd.DataFrame(rows, columns=[c.CUTOFF, c.STORE_ID, c.CATEGORY, c.DATE, c.MODEL, c.MEAN])
+    table = table.assign(**{c.quantile_column(q): table[c.MEAN] * (0.5 + q) for q in quantiles})
+    found = compare([table], panel, folds, settings)
+    assert (found.champions[c.MODEL] == LAST_SEASON).all() == (used or weeks_in == 2)
+    told = "last_season not used for series with sales" in " ".join(found.notes)
+    assert told == (not used and weeks_in > 2)
