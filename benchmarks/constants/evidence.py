@@ -37,6 +37,7 @@ D10 = decision(10, "one cutoff of three sets")
 D11 = decision(11, "cutoffs 6, 3 and 1 horizons before the end of six sets")
 D14 = decision(14, "stores of drug stores, supermarkets, sporting goods and a generated chain cut to 8 to 14 weeks")
 D19 = decision(19, "small runs of five sets and the drug stores, departments and supermarkets at one to three cutoffs")
+D23 = decision(23, "one cutoff of five sets, `xgboost` alone")
 UNRECORDED = "not recorded"
 USUAL = "a usual value; no data"
 LIMIT = "a limit on cost; no data"

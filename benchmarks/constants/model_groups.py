@@ -36,12 +36,11 @@ GROUPS = (
         "tasks.forecasting.trees.direct:RULE",
         e.D7,
         {
-            "row_share": "fraction",
             "weights": "fraction",
             "penalty": "fraction",
             "untested_weight": "fraction",
         },
-        sources={name: e.D7_ALONE for name in ("row_share", "untested_weight")},
+        sources={"untested_weight": e.D7_ALONE},
         limits={"weights": e.SHARE},
     ),
     Group(
@@ -64,6 +63,22 @@ GROUPS = (
         "tasks.forecasting.trees.residual_quantiles:RULE",
         e.D7_ALONE,
         {"rounds_share": "factor", "depth": "levels", "smallest_ratio": "fraction"},
+    ),
+    Group(
+        e.TREES,
+        "tasks.forecasting.trees.direct:ROW_SHARE",
+        e.D23,
+        {"": "fraction"},
+        "Fraction of the row budget that the models of the held-out windows are fitted with.",
+        unmeasured="not measured since decision 23 changed it",
+    ),
+    Group(
+        e.TREES,
+        "tasks.forecasting.trees.residual_quantiles:MOST_ROWS",
+        e.D23,
+        {"": "rows"},
+        "Number of rows that quantiles and mean are learned from at most, evenly spaced.",
+        unmeasured=e.ENOUGH,
     ),
     Group(
         e.TREES,

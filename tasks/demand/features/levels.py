@@ -58,7 +58,7 @@ class Expectations:
     curves: dict[float, FloatArray]
     seasonal: BoolArray
 
-    def take(self, used: BoolArray) -> Expectations:
+    def take(self, used: IndexArray | BoolArray) -> Expectations:
         """Some of the rows."""
         curves = {weight: curve[used] for weight, curve in self.curves.items()}
         return Expectations(self.level[used], curves, self.seasonal[used])

@@ -57,7 +57,7 @@ class FeatureTable:
         """The matrix with the given columns in the given order; NaN where the panel has no such column."""
         return reordered(self.matrix, self.names, names)
 
-    def take(self, used: BoolArray) -> FeatureTable:
+    def take(self, used: IndexArray | BoolArray) -> FeatureTable:
         """Some of the rows."""
         return FeatureTable(self.matrix[used], self.names, self.expected.take(used))
 

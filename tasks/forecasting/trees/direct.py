@@ -32,6 +32,8 @@ from tasks.forecasting.trees.sub_models import Points, Sample, SubModels, fit_su
 
 # Held-out windows follow each other until they span this many periods, or two horizons.
 HELD_OUT_PERIODS = {"D": 56, "W": 13, "MS": 6}
+# Fraction of the row budget that the models of the held-out windows are fitted with.
+ROW_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,12 @@ class HeldOutRule:
     """The numbers of the held-out windows (docs/reference/constants.md).
 
     Attributes:
-        row_share: fraction of the row budget that the models of the held-out windows are fitted with.
         weights: weights of the seasonal model that are compared, at least one half: the last windows rarely contain
             the seasonal peak.
         penalty: relative improvement of the held-out error that a weight of 1 needs over a weight of one half.
         untested_weight: weight of the seasonal model without held-out windows.
     """
 
-    row_share: float = 0.5
     weights: tuple[float, ...] = (0.5, 0.625, 0.75, 0.875, 1.0)
     penalty: float = 0.05
     untested_weight: float = 0.75
@@ -125,7 +125,7 @@ class XgboostForecaster:
         Both sub-models use the calendar effects of the whole history, which saves a fit of them per block and favors
         neither. The last value says whether there is a seasonal model to weight.
         """
-        budget = int(self._settings.max_rows * RULE.row_share)
+        budget = int(self._settings.max_rows * ROW_SHARE)
         fitted = fit_sub_models(baseline, self._settings, budget, seed, self._threads, origins[0])
         rows = _windows(baseline.panel, origins)
         if fitted is None or len(rows) < FEWEST_ROWS:

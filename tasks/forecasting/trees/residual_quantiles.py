@@ -19,6 +19,8 @@ from tasks.forecasting.trees.sub_models import Sample, learning_of
 READ = ("step", "log_level", "effect", "mean_", "smoothed_", "deviation_", "zeros_", "same_", "age", "since_")
 # Column: median / baseline.
 RATIO = "median_ratio"
+# Number of rows that quantiles and mean are learned from at most, evenly spaced.
+MOST_ROWS = 60_000
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,9 @@ def fit_residual_quantiles(
         seed: of the trees.
         threads: processor threads; they change no result.
     """
+    if len(median) > MOST_ROWS:
+        chosen = np.linspace(0, len(median) - 1, MOST_ROWS).astype(np.int64)
+        sample, median, baseline = sample.take(chosen), median[chosen], baseline[chosen]
     outer = tuple(level for level in levels if level != MEDIAN)
     ratio, label = median / baseline, np.minimum(sample.units / baseline, sub_models.RULE.largest_label)
     names = (*(name for name in sample.table.names if name.startswith(READ)), RATIO)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.frequency import Frequency
-from schemas.panel import BoolArray, FloatArray, Panel
+from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
 from schemas.settings import XgboostSettings
 from tasks.demand.features.history import Windows
 from tasks.demand.features.known import POSITION_IN_YEAR
@@ -72,7 +72,7 @@ class Sample:
         """The sample of some rows."""
         return cls(rows, baseline.table(rows), target_values(baseline.panel, rows))
 
-    def take(self, used: BoolArray) -> Sample:
+    def take(self, used: IndexArray | BoolArray) -> Sample:
         """Some of the rows."""
         return Sample(self.rows.take(used), self.table.take(used), self.units[used])
 
