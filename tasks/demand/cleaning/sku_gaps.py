@@ -21,6 +21,9 @@ from tasks.demand.cleaning.exposure import StorePeriods, pairs_of
 from tasks.demand.cleaning.gaps import log_chance_of_run
 from tasks.demand.cleaning.sales import SaleCells, distinct
 
+# Gaps that are judged at once.
+_BLOCK_GAPS = 1 << 18
+
 
 def local_gaps(cells: SaleCells, stores: StorePeriods, stock: pd.DataFrame | None) -> IndexArray:
     """Find the periods of such gaps in which the store is open and its sales are known.
@@ -36,31 +39,38 @@ def local_gaps(cells: SaleCells, stores: StorePeriods, stock: pd.DataFrame | Non
     history, end = cells.history, int(cells.cell_period.max()) + 1
     pair, period, units = cells.cell_pair, cells.cell_period, cells.units
     final = np.append(pair[1:] != pair[:-1], True)
-    start, stop = period + 1, np.where(final, end, np.roll(period, -1))
-    kept = (stop - start >= LIMITS.sku_gap[cells.frequency.kind]) & (
+    until = np.where(final, end, np.roll(period, -1))
+    kept = (until - period - 1 >= LIMITS.sku_gap[cells.frequency.kind]) & (
         ~final | np.isin(pair, _without_stock(cells, stock))
     )
-    of, start, stop = pair[kept], start[kept], stop[kept]
-    first = period[np.searchsorted(pair, of)]
-    low = np.maximum(start - LIMITS.window[cells.frequency.kind], first)
     own_key, sku = pair * history + period, cells.pair_sku
-    by_sku = np.argsort(sku[pair] * history + period, kind="stable")
-    sku_key = (sku[pair] * history + period)[by_sku]
-    own, square = (_between(own_key, values, of * history + low, of * history + start) for values in (units, units**2))
-    base = sku[of] * history
-    before = _between(sku_key, units[by_sku], base + low, base + start) - own
-    during = _between(sku_key, units[by_sku], base + start, base + stop)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = own / (start - low)
-        dispersion = np.maximum((square / (start - low) - mean**2) / mean, 1.0)
-        score = own / dispersion * np.log1p(during / before)
-        rows = _between(own_key, np.ones_like(units), of * history + low, of * history + start)
-    own_rate = log_chance_of_run(start - low - rows, (start - low).astype(np.float64), stop - start)
+    sku_key = sku[pair] * history + period
+    by_sku = np.argsort(sku_key, kind="stable")
+    sku_key, sku_total = sku_key[by_sku], _running(units[by_sku])
+    total, squares = _running(units), _running(units**2)
     limit = np.log(LIMITS.sku_chance)
-    found = (before >= LIMITS.fewest_lines) & (-score < limit) & (own_rate < limit)
-    length = stop[found] - start[found]
-    shift = np.arange(length.sum()) - np.repeat(length.cumsum() - length, length)
-    key = distinct(np.repeat(of[found] * history + start[found], length) + shift)
+    gaps = np.flatnonzero(kept)
+    keys = [np.zeros(0, dtype=np.int64)]
+    for block in np.array_split(gaps, max(1, -(-len(gaps) // _BLOCK_GAPS))):
+        of, start, stop = pair[block], period[block] + 1, until[block]
+        first = period[np.searchsorted(pair, of)]
+        low = np.maximum(start - LIMITS.window[cells.frequency.kind], first)
+        begin, close = (np.searchsorted(own_key, of * history + at) for at in (low, start))
+        own, square = total[close] - total[begin], squares[close] - squares[begin]
+        base = sku[of] * history
+        earlier, now, later = (sku_total[np.searchsorted(sku_key, base + at)] for at in (low, start, stop))
+        before, during = now - earlier - own, later - now
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = own / (start - low)
+            dispersion = np.maximum((square / (start - low) - mean**2) / mean, 1.0)
+            score = own / dispersion * np.log1p(during / before)
+        rows = (close - begin).astype(np.float64)
+        own_rate = log_chance_of_run(start - low - rows, (start - low).astype(np.float64), stop - start)
+        found = (before >= LIMITS.fewest_lines) & (-score < limit) & (own_rate < limit)
+        length = stop[found] - start[found]
+        shift = np.arange(length.sum()) - np.repeat(length.cumsum() - length, length)
+        keys.append(np.repeat(of[found] * history + start[found], length) + shift)
+    key = distinct(np.concatenate(keys))
     store, at = cells.pair_store[key // history], key % history
     open_and_known = ~stores.silent[store, at] & ~stores.closed[store, at] & ~stores.partial[at]
     return key[open_and_known]
@@ -74,8 +84,7 @@ def _without_stock(cells: SaleCells, stock: pd.DataFrame | None) -> IndexArray:
     return pairs_of(empty[c.STORE_ID], empty[c.SKU], cells)
 
 
-def _between(keys: IndexArray, values: FloatArray, low: IndexArray, high: IndexArray) -> FloatArray:
-    """Sum of the values whose sorted key is in [low, high)."""
-    total = np.concatenate([[0.0], values.cumsum()])
-    result: FloatArray = total[np.searchsorted(keys, high)] - total[np.searchsorted(keys, low)]
-    return result
+def _running(values: FloatArray) -> FloatArray:
+    """Sums of the first 0, 1, 2, ... values."""
+    total: FloatArray = np.concatenate([[0.0], values.cumsum()])
+    return total
