@@ -7,8 +7,8 @@ retail data sets, rounded up.
 
 A model with a ``least_share`` (Prophet, 0.9) is not fitted at all if its allowance pays for less than this fraction of
 the series that it would fit, the least of ``max_series`` and those with enough history. A model on fewer than 90 % of
-the series cannot be the one of the network (``SelectionRule.network_share``). On 599 groceries Prophet, cut by its allowance,
-was the champion of no series.
+the series cannot be the one of the network (``SelectionRule.network_share``). On 599 groceries Prophet, cut by its
+allowance, was the champion of no series.
 """
 
 from __future__ import annotations
