@@ -298,7 +298,7 @@ def _with_absolute_paths(tree: Tree, folder: Path) -> Tree:
     if isinstance(challenger, dict) and isinstance(challenger.get("lake"), str):
         challenger = {**challenger, "lake": _absolute(challenger["lake"], folder)}
     if challenger is not None:
-        result["challenger"] = challenger
+        result |= {"challenger": challenger}
     models = result.get("models")
     if isinstance(models, dict):
         result["models"] = {
