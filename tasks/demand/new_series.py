@@ -59,7 +59,7 @@ def new_pairs(prepared: Prepared, rule: NewRule | None = None) -> NewPairs:
     A SKU is new if nothing of it was sold anywhere, and the distribution center or a store has it in stock, or the
     products say which SKU it is ``like``. The distribution center's goes to every active store that sells its category
     (or the SKU that it is like); a store's own stays there. It is expected to sell like that SKU, else like the median
-    of the store's SKUs of the category.
+    of the store's SKUs of the category, else of all the store's SKUs.
     """
     rule = rule or NewRule()
     sold = sold_units(prepared)
@@ -190,6 +190,7 @@ def _articles(prepared: Prepared, products: pd.DataFrame, recent: pd.DataFrame) 
     by_sku, by_category = _stores_by(recent, c.SKU), _stores_by(recent, c.CATEGORY)
     units = recent.set_index([c.STORE_ID, c.SKU])[c.RECENT_UNITS].to_dict()
     median = recent.groupby([c.STORE_ID, c.CATEGORY], sort=True)[c.RECENT_UNITS].median().to_dict()
+    of_store = recent.groupby(c.STORE_ID, sort=True)[c.RECENT_UNITS].median().to_dict()
     active, category_of, like_of = set(recent[c.STORE_ID]), products[c.CATEGORY].to_dict(), like.to_dict()
     rows, articles = [], []
     for sku in unsold:
@@ -199,7 +200,8 @@ def _articles(prepared: Prepared, products: pd.DataFrame, recent: pd.DataFrame) 
             stores = stores | ((by_sku.get(other) if other else by_category.get(category)) or active)
         articles += [sku] if stores else []
         for store in sorted(stores):
-            rows.append((store, sku, float(units.get((store, other), median.get((store, category), 0.0)))))
+            usual = median.get((store, category), of_store.get(store, 0.0))
+            rows.append((store, sku, float(units.get((store, other), usual))))
     return articles, pd.DataFrame(rows, columns=[c.STORE_ID, c.SKU, c.EXPECTED_UNITS])
 
 

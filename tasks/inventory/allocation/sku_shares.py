@@ -20,7 +20,8 @@ def sku_shares(facts: pd.DataFrame, series: IndexArray) -> FloatArray:
     Three estimates are shrunk one after another: the share in the network's category toward the size curve (the sales
     of the category by size, divided evenly among the SKUs of a size); the share in the store toward the result; the
     recent share in the store toward that. A prior weight of 20 units means that with 20 units sold, data and prior have
-    the same weight.
+    the same weight. A SKU that no store has sold, and that is not new in the store, has no share: a catalog may list
+    many of them.
 
     Args:
         facts: SKU facts.
@@ -31,12 +32,23 @@ def sku_shares(facts: pd.DataFrame, series: IndexArray) -> FloatArray:
     """
     recent = np.maximum(facts[c.RECENT_UNITS].to_numpy(dtype=float), 0.0)
     total = np.maximum(facts[c.TOTAL_UNITS].to_numpy(dtype=float), 0.0)
+    carried = _sold_anywhere(facts, total)
     if c.EXPECTED_UNITS in facts.columns:
+        carried |= facts[c.EXPECTED_UNITS].to_numpy(dtype=float) > 0
         recent, total = _with_expected(facts[c.EXPECTED_UNITS].to_numpy(dtype=float), recent, total, series)
     network = _network_shares(facts, total)
     network = _normalized(network, series)
     store = _shrunk(total, network, series, STORE_TRUST)
-    return _normalized(_shrunk(recent, store, series, RECENT_TRUST), series)
+    shares = _shrunk(recent, store, series, RECENT_TRUST)
+    some = np.bincount(series, weights=carried)[series] > 0
+    return _normalized(np.where(carried | ~some, shares, 0.0), series)
+
+
+def _sold_anywhere(facts: pd.DataFrame, total: FloatArray) -> BoolArray:
+    """Rows of SKUs that at least one store has sold."""
+    sku = pd.factorize(facts[c.SKU])[0]
+    sold: BoolArray = np.bincount(sku, weights=total)[sku] > 0
+    return sold
 
 
 def _with_expected(

@@ -32,8 +32,17 @@ def test_a_new_sku_gets_the_share_of_its_expected_units() -> None:
     np.testing.assert_allclose(share, [0.4, 4 / 15, 1 / 3], atol=0.03)
 
 
-def test_without_expected_units_it_gets_next_to_nothing() -> None:
-    assert sku_shares(facts(), ONE_SERIES)[2] < 0.02
+def test_a_sku_that_no_store_has_sold_gets_nothing_unless_it_is_new() -> None:
+    assert sku_shares(facts(), ONE_SERIES)[2] == 0
+    # Nothing of the category was sold in the store; one SKU of the catalog is there, another is sold elsewhere.
+    rows = pd.concat([facts(**{c.RECENT_UNITS: 0.0, c.TOTAL_UNITS: 0.0}), facts(**{c.STORE_ID: "s2"})[:1]])
+    rows = rows.assign(**{c.EXPECTED_UNITS: [0.0, 0.0, 5.0, 0.0]}).reset_index(drop=True)
+    share = sku_shares(rows, np.array([0, 0, 0, 1]))
+    assert share[0] > 0
+    assert share[1] == 0
+    assert share[2] > 0
+    assert share[:3].sum() == pytest.approx(1.0)
+    assert sku_shares(facts(**{c.RECENT_UNITS: 0.0, c.TOTAL_UNITS: 0.0}), ONE_SERIES).tolist() == [1 / 3] * 3
 
 
 def test_in_a_new_store_the_expected_units_are_all_that_is_known() -> None:
