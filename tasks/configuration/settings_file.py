@@ -299,23 +299,17 @@ def _with_absolute_paths(tree: Tree, folder: Path) -> Tree:
         challenger = {**challenger, "lake": _absolute(challenger["lake"], folder)}
     if challenger is not None:
         result |= {"challenger": challenger}
-    models = result.get("models")
-    if isinstance(models, dict):
-        result["models"] = {
-            name: {**model, "weights": _absolute(model["weights"], folder)}
-            if isinstance(model, dict) and isinstance(model.get("weights"), str)
-            else model
-            for name, model in models.items()
-        }
-    sources = result.get("sources")
-    if isinstance(sources, dict):
-        result["sources"] = {
-            name: {**source, "path": _absolute(source["path"], folder)}
-            if isinstance(source, dict) and isinstance(source.get("path"), str)
-            else source
-            for name, source in sources.items()
-        }
+    for group, key in (("models", "weights"), ("sources", "path")):
+        if isinstance(result.get(group), dict):
+            result[group] = {name: _with_absolute(part, key, folder) for name, part in result[group].items()}
     return result
+
+
+def _with_absolute(part: object, key: str, folder: Path) -> object:
+    """A part of the tree with an absolute path under a key; unchanged if it has no text there."""
+    if isinstance(part, dict) and isinstance(part.get(key), str):
+        return {**part, key: _absolute(part[key], folder)}
+    return part
 
 
 def _absolute(address: str, folder: Path) -> str:

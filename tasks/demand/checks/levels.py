@@ -190,8 +190,7 @@ def local_gap_alarm(prepared: Prepared, local: IndexArray) -> list[Alarm]:
             "sku_gaps",
             f"sales: {numbered(len(pairs), '# SKU[s] of a store')} ({first_few(skus)}) "
             f"{numbered(len(pairs), '[has|have]')} no sales in {numbered(len(local), '# period[s]')} in which the "
-            f"other "
-            "stores sell them. They were probably not in stock: these periods count as unknown",
+            "other stores sell them. They were probably not in stock: these periods count as unknown",
             stores=sorted({str(store) for store in cells.stores[cells.pair_store[pairs]]}),
             skus=skus,
             dates=(cells.periods[period.min()].date(), cells.periods[period.max()].date()),
