@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,7 @@ class Resource:
     status: str = "InService"
 
 
-class Resources:
+class Resources(ABC):
     """Resources of one kind in one region.
 
     Args:
@@ -74,8 +75,8 @@ class Resources:
             raise refuse(f'Cannot create already existing {self.title} "{self.arn(name)}".')
         return name, self.arn(name), request, request.get("Tags", [])
 
-    def create(self, request: dict[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def create(self, request: dict[str, Any]) -> dict[str, Any]: ...
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         resource = self.get(self.name_in(request))

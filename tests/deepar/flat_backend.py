@@ -47,7 +47,7 @@ class FlatBackend:
         return self.lake.write_bytes(f"{channel.prefix}/{OUTPUT}/answers.jsonl.gz", packed(answers))
 
     def tune(self, request: TuningRequest, report) -> TuningResult:
-        raise NotImplementedError
+        raise AssertionError("the test tunes nothing")
 
     def stop(self, job: str) -> None:
-        raise NotImplementedError
+        raise AssertionError("the test stops nothing")

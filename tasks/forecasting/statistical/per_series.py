@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class SeriesSettings(Protocol):
         ...
 
 
-class SeriesModel(Generic[S]):
+class SeriesModel(ABC, Generic[S]):
     """A model of one series, in two steps: choose a structure, then estimate its coefficients and forecast.
 
     A subclass states its facts and implements :meth:`forecast`; where the choice of a structure (orders, priors) is
@@ -75,9 +76,9 @@ class SeriesModel(Generic[S]):
         """Choose the structure of a series; later folds reuse it."""
         raise NotImplementedError(f"{self.facts.name} chooses no structure")
 
+    @abstractmethod
     def forecast(self, task: SeriesTask, levels: Sequence[float], structure: S | None) -> Curve:
         """Estimate coefficients on the history and forecast: mean (lead,) and quantiles (lead, Q)."""
-        raise NotImplementedError
 
     def describe(self, structure: S) -> str:  # noqa: ARG002
         """A structure in a few characters, for the run's notes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,9 +66,9 @@ class IntermittentModel(SeriesModel[None]):
         residuals = values - np.asarray(answer["fitted"], dtype=np.float64)
         return mean, from_residuals(mean, np.full(task.lead, _rms(residuals)), residuals, levels)
 
+    @abstractmethod
     def _model(self) -> Any:
         """The model of statsforecast."""
-        raise NotImplementedError
 
 
 class CrostonModel(IntermittentModel):
@@ -132,9 +133,9 @@ class SmoothingModel(SeriesModel[None]):
         """The season of the smoothing, in periods; 1 is none."""
         return 1
 
+    @abstractmethod
     def _model(self, values: FloatArray, season: int) -> Any:
         """The model of statsforecast for these values."""
-        raise NotImplementedError
 
 
 class ThetaModel(SmoothingModel):
