@@ -24,6 +24,8 @@ _STOCK_DAYS = 3
 # Excel counts days from 1900: 36526 is the year 2000, 54788 the year 2050.
 _DAY_NUMBER = re.compile(r"(3[6-9]|4\d|5[0-4])\d{3}(\.\d+)?")
 _MOST = 0.9
+# The columns of a stock count.
+_COUNTED = (c.STORE_ID, c.SKU, c.ON_HAND)
 # Fewest days of a sales file.
 _SALES_DAYS = 8
 
@@ -147,15 +149,22 @@ def _scores(sheet: Sheet, ids: Mapping[str, set[str]]) -> dict[str, tuple[float,
 def _shape(table: str, sheet: Sheet, columns: Mapping[str, str]) -> float:
     """Bonus or malus for what the rows of the table must be like."""
     facts = {name: sheet.columns[written] for name, written in columns.items()}
+    # One file per store: each SKU is unique in it and the store is one, but it is a count.
+    counted = all(any(column_score("stock", name, found) == 1 for found in sheet.columns) for name in _COUNTED)
     if table in ("products", "stores"):
         key = facts[c.SKU if table == "products" else c.STORE_ID]
         described = len(columns) + len([name for name in sheet.columns if name not in columns.values()]) > 1
         dated = any(column.is_date and len(column.texts) > _STOCK_DAYS for column in sheet.columns.values())
-        return (_UNIQUE if key.unique else -2.0) - (0.3 if dated and table == "products" else 0) - (not described)
+        return (
+            (_UNIQUE if key.unique else -2.0)
+            - (0.3 if dated and table == "products" else 0)
+            - (not described)
+            - counted
+        )
     if table == "dc_stock":
         stores = [name for name in sheet.columns if column_score("stock", c.STORE_ID, name) == 1]
         several = any(len(sheet.columns[name].texts) > 1 for name in stores)
-        return -0.5 if several else (_UNIQUE if facts[c.SKU].unique else -1.0)
+        return -0.5 if several or counted else (_UNIQUE if facts[c.SKU].unique else -1.0)
     if table == "stock":
         dates = [column for column in sheet.columns.values() if column.is_date]
         return -0.7 if any(len(column.texts) > _STOCK_DAYS for column in dates) else _UNIQUE

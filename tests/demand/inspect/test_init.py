@@ -257,3 +257,15 @@ def test_names_are_compared_without_accents_case_and_marks() -> None:
     assert column_score("sales", c.UNITS, "Fecha") == 0.0
     assert language_of(["Fecha", "Tienda", "Cantidad"]) == "es"
     assert language_of(["x", "y"]) is None
+
+
+def test_one_stock_file_per_store_is_stock(tmp_path: Path) -> None:
+    WRITERS["english"](tmp_path / "exports")
+    (tmp_path / "exports" / "store_on_hand.csv").unlink()
+    (tmp_path / "exports" / "counts").mkdir()
+    for store in ("A1", "A2"):
+        rows = "".join(f"{store},{sku},{number}\n" for number, sku in enumerate(skus()))
+        (tmp_path / "exports" / "counts" / f"{store}.csv").write_text(f"store_id,sku,on_hand\n{rows}", "utf-8")
+    settings, lines = init(tmp_path)
+    assert settings["sources"]["stock"]["path"].startswith("exports/counts/A")
+    assert not [line for line in lines if "A1.csv: taken as" in line]
