@@ -1,7 +1,7 @@
 """``python -m tests.crash``: both sweeps, and their tables in docs/reliability.md.
 
 ``--part K/N --results FOLDER`` tries one part of the points; the last part writes the tables. ``--every N`` tries every
-N-th point only, and the table says so.
+N-th point only, and the table says so. The table names the version of the code that was tried.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from tasks.storage.code_version import code_version
 from tests.crash.bucket import BucketFault, BucketServer
 from tests.crash.bucket_sweep import BucketSweep
 from tests.crash.disk import Fault
@@ -44,12 +45,14 @@ class Found:
         calls: calls or requests of the undisturbed runs, by scenario and name.
         failures: one line per point that did not hold.
         seconds: running time.
+        versions: versions of the code that was tried.
     """
 
     points: dict[str, int] = field(default_factory=dict)
     calls: dict[str, dict[str, int]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    versions: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -78,7 +81,7 @@ def try_points(kind: str, part: int, of: int, every: int) -> Found:
                 print(f"{kind}: {number:,} of {len(points):,} points, {len(sweep.result.failures)} failed", flush=True)  # noqa: T201
         counts = {f"{scenario}\n{fault}": count for (scenario, fault), count in sweep.result.points.items()}
         calls = {name: dict(found) for name, found in sweep.result.calls.items()}
-        return Found(counts, calls, sweep.result.failures, time.monotonic() - started)
+        return Found(counts, calls, sweep.result.failures, time.monotonic() - started, [code_version()])
 
 
 def joined(parts: Iterable[Found]) -> Found:
@@ -87,7 +90,9 @@ def joined(parts: Iterable[Found]) -> Found:
     whole = Found()
     for part in parts:
         points.update(part.points)
-        whole = Found(dict(points), part.calls, [*whole.failures, *part.failures], whole.seconds + part.seconds)
+        versions = sorted({*whole.versions, *part.versions})
+        failures, seconds = [*whole.failures, *part.failures], whole.seconds + part.seconds
+        whole = Found(dict(points), part.calls, failures, seconds, versions)
     return whole
 
 
@@ -104,7 +109,8 @@ def table(kind: str, found: Found, every: int) -> str:
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     total = sum(found.points.values())
     which = f"{total:,} points" if every == 1 else f"{total:,} points (one of {every})"
-    return "\n".join([*lines, "", f"{which}, {len(found.failures)} failed, {found.seconds / 60:.0f} minutes."])
+    end = f"{which}, {len(found.failures)} failed, {found.seconds / 60:.0f} minutes, version {', '.join(found.versions)}."
+    return "\n".join([*lines, "", end])
 
 
 def write(kind: str, text: str) -> None:
