@@ -109,8 +109,8 @@ def table(kind: str, found: Found, every: int) -> str:
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     total = sum(found.points.values())
     which = f"{total:,} points" if every == 1 else f"{total:,} points (one of {every})"
-    end = f"{which}, {len(found.failures)} failed, {found.seconds / 60:.0f} minutes, version {', '.join(found.versions)}."
-    return "\n".join([*lines, "", end])
+    minutes, versions = f"{found.seconds / 60:.0f} minutes", ", ".join(found.versions)
+    return "\n".join([*lines, "", f"{which}, {len(found.failures)} failed, {minutes}, version {versions}."])
 
 
 def write(kind: str, text: str) -> None:
