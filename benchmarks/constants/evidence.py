@@ -18,6 +18,7 @@ _LINKS = {
     19: "0019-one-calibration",
     20: "0020-rates-events-and-seasons",
     23: "0023-one-fit-for-neighboring-folds",
+    25: "0025-the-first-christmas",
 }
 
 

@@ -267,6 +267,22 @@ GROUPS = (
     ),
     Group(
         e.COMBINED,
+        "tasks.demand.features.planned_events:CHRISTMAS_UPLIFT",
+        e.decision(25, "a statistic of retail; first Decembers of five sets"),
+        {"": "factor"},
+        "Expected uplift of 1 to 24 December in the first year of a history",
+        unmeasured="the guard's chains are longer than a year",
+    ),
+    Group(
+        e.COMBINED,
+        "tasks.demand.features.planned_events:CHRISTMAS_HISTORY",
+        e.decision(25, "not compared"),
+        {"": "years"},
+        "Shortest and longest history with that uplift",
+        unmeasured="the guard's chains are longer than a year",
+    ),
+    Group(
+        e.COMBINED,
         "tasks.forecasting.combine.intermittent:RULE",
         e.decision(20, "three cutoffs of sportswear against the moving average"),
         {

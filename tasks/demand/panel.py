@@ -23,7 +23,7 @@ from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.cleaning.sales import SaleCells, distinct, returned_lines
 from tasks.demand.cleaning.sku_gaps import local_gaps
 from tasks.demand.features.dates import public_holidays, special_periods, time_features
-from tasks.demand.features.planned_events import planned_events
+from tasks.demand.features.planned_events import planned_events, with_christmas
 from tasks.demand.features.promotions import promotion_features
 from tasks.demand.panel_frames import from_frames, to_frames
 from tasks.demand.sold_units import last_stock
@@ -102,7 +102,7 @@ def build_panel(prepared: Prepared) -> PanelBuild:
         known=_known(prepared),
         observed=_observed(cells, ~outliers),
         sold=units_sold(cells, stores),
-        events=planned_events(tables.get("events"), cells, axis),
+        events=planned_events(with_christmas(tables.get("events"), axis, settings.country), cells, axis),
     )
     cleaning_log = pd.concat(
         [

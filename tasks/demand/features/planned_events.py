@@ -1,4 +1,4 @@
-"""The events table over history and horizon.
+"""The events table over history and horizon, and the first Christmas of a short history.
 
 All rows are plans: rows of any date are read. Rows of one name are occurrences of one event.
 """
@@ -15,6 +15,36 @@ from schemas.panel import BoolArray, FloatArray, PlannedEvent
 from tasks.demand.axis import Axis, known_feature
 from tasks.demand.cleaning.exposure import period_days
 from tasks.demand.cleaning.sales import SaleCells
+from tasks.demand.features.dates import holiday_days
+
+CHRISTMAS = "Christmas"
+# Expected uplift of 1 to 24 December where no history shows it (docs/decisions/0025-the-first-christmas.md).
+CHRISTMAS_UPLIFT = 1.15
+CHRISTMAS_DAYS = 24
+# Fractions of a year: a shorter history says little about the usual demand, a longer one has seen a Christmas.
+CHRISTMAS_HISTORY = (0.5, 1.0)
+
+
+def with_christmas(events: pd.DataFrame | None, axis: Axis, country: str | None) -> pd.DataFrame | None:
+    """The events table, with an expected uplift for Christmas if the history is shorter than a year.
+
+    Only for countries where 25 December is a public holiday. Days that the table names are left to it.
+
+    Args:
+        events: as for :func:`planned_events`.
+        axis: the panel's labels.
+        country: ISO 3166 code, or None.
+    """
+    least, most = (share * axis.frequency.periods_per_year for share in CHRISTMAS_HISTORY)
+    if country is None or not least <= axis.history < most:
+        return events
+    holidays = pd.DatetimeIndex(holiday_days(axis, country)["day"])
+    christmas = holidays[(holidays.month == 12) & (holidays.day == CHRISTMAS_DAYS + 1)]  # noqa: PLR2004
+    days = {day - pd.Timedelta(days=back) for day in christmas for back in range(1, CHRISTMAS_DAYS + 1)}
+    stated = [] if events is None else list(zip(events[c.DATE_FROM], events[c.DATE_TO], strict=True))
+    free = sorted(days.difference(*(pd.date_range(first, last) for first, last in stated)))
+    rows = pd.DataFrame({c.NAME: CHRISTMAS, c.DATE_FROM: free, c.DATE_TO: free, c.UPLIFT: CHRISTMAS_UPLIFT})
+    return rows if events is None else pd.concat([events, rows], ignore_index=True)
 
 
 def planned_events(events: pd.DataFrame | None, cells: SaleCells, axis: Axis) -> dict[str, PlannedEvent]:

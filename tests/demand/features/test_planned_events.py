@@ -7,7 +7,10 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
+from schemas.frequency import Frequency
+from tasks.demand.axis import Axis
 from tasks.demand.cleaning.prepared import prepare
+from tasks.demand.features.planned_events import CHRISTMAS, CHRISTMAS_UPLIFT, with_christmas
 from tasks.demand.panel import build_panel, from_frames, to_frames
 
 WEEKS = [str(day.date()) for day in pd.date_range("2024-01-01", periods=30, freq="W-MON")]
@@ -20,10 +23,10 @@ def panel(make_tables, make_settings):
         (week, "s1", sku, 500.0 if week == WEEKS[4] and sku == "a1" else 9.0) for week in WEEKS for sku in ("a1", "b1")
     ]
 
-    def build(*rows):
+    def build(*rows, **given):
         events = pd.DataFrame(rows, columns=[c.NAME, c.DATE_FROM, c.DATE_TO, c.CATEGORY, c.UPLIFT])
         tables = make_tables(sales, **({"events": events} if rows else {}))
-        settings = make_settings(frequency="W-MON", horizon=3)
+        settings = make_settings(frequency="W-MON", **{"horizon": 3, **given})
         return build_panel(prepare(tables, settings, date(2024, 7, 29))).panel
 
     return build
@@ -48,3 +51,32 @@ def test_days_categories_and_uplifts(panel):
 def test_a_peak_with_an_event_is_no_outlier(panel):
     assert np.isnan(panel().demand[0, 4])
     assert panel(("fair", "2024-02-01", "2024-02-01", None, None)).demand[0, 4] == 500.0
+
+
+@pytest.mark.parametrize(
+    ("country", "stated", "share", "uplift"),
+    [
+        ("CL", (), [1 / 7, 1, 1, 1, 2 / 7], CHRISTMAS_UPLIFT),
+        # Days that the table names are left to it.
+        ("CL", (("sale", "2024-12-09", "2024-12-15", None, 1.5),), [1 / 7, 1, 0, 1, 2 / 7], CHRISTMAS_UPLIFT),
+        ("CL", ((CHRISTMAS, "2024-12-01", "2024-12-24", None, 2.0),), [1 / 7, 1, 1, 1, 2 / 7], 2.0),
+        # 25 December is no public holiday, or no country is set.
+        ("JP", (), None, None),
+        (None, (), None, None),
+    ],
+)
+def test_the_first_christmas_has_an_expected_uplift(panel, country, stated, share, uplift):
+    built = panel(*stated, country=country, horizon=26)
+    event = built.events.get(CHRISTMAS)
+    if share is None:
+        assert event is None
+    else:
+        series, weeks = np.zeros(5, dtype=np.int64), built.periods.get_loc("2024-11-25") + np.arange(5)
+        assert event.share.at(series, weeks) == pytest.approx(share)
+        assert set(event.uplift.at(series, weeks)[np.array(share) > 0]) == {np.float32(uplift)}
+
+
+@pytest.mark.parametrize(("periods", "found"), [(25, False), (26, True), (51, True), (52, False)])
+def test_christmas_is_expected_from_half_a_year_of_history_until_there_is_a_whole_one(periods, found):
+    axis = Axis(Frequency("W-MON"), pd.date_range("2024-01-01", periods=periods + 40, freq="W-MON"), periods)
+    assert (with_christmas(None, axis, "CL") is not None) == found
