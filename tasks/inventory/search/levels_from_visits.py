@@ -18,6 +18,8 @@ from tasks.inventory.model.simulator import HELD_UNITS, LOST_VALUE, MEASURES, OV
 
 # Bisection steps of the search for the shadow price of space.
 HALVINGS = 18
+# A guess of that price is tried this many times higher and lower.
+NEAR = 2.0
 # From this tail probability on the quantile is 0 units; the table is not read.
 SURE = 0.999
 # A unit that is demanded with a smaller probability is not sent.
@@ -101,10 +103,103 @@ class Charges(NamedTuple):
     penalty: float
 
 
+class _Bracket(NamedTuple):
+    """Units of one delivery by the price of space. Units fall as the price rises.
+
+    Attributes:
+        base: shape (m,), cost of sending an unsold unit, without space.
+        scale: shape (m,), value of a sold unit.
+        cell: shape (m,), row of the table.
+        factor: shape (m,), multiplier of the row's quantiles.
+        position: shape (m,), expected inventory position; units up to it use no more space.
+        most: shape (m,), units at the highest price at which the delivery does not fit, changed.
+        least: shape (m,), units at the lowest price at which it fits, changed.
+        units: shape (m,), units at the latest price, changed.
+    """
+
+    base: FloatArray
+    scale: FloatArray
+    cell: IndexArray
+    factor: FloatArray
+    position: FloatArray
+    most: FloatArray
+    least: FloatArray
+    units: FloatArray
+
+
 @compiled
-def decode_levels(  # noqa: C901, PLR0912
-    terms: LevelTerms, visits: BoolArray, share: FloatArray, holding: float, levels: FloatArray
-) -> None:
+def _space_used(table: FloatArray, of: _Bracket, smallest_tail: float, space: float, room: float) -> float:
+    """Expected stock after a delivery at a price of space, or a number above ``room`` where it exceeds that.
+
+    Only series whose units differ between both ends of the bracket, and whose units use space, are computed. The
+    bracket becomes narrower.
+    """
+    base, scale, cell, factor, position, most, least, units_of = of
+    total, reached = 0.0, len(base)
+    for j in range(len(base)):
+        if most[j] <= position[j]:
+            total += position[j]
+            continue
+        units = most[j]
+        if units != least[j]:
+            tail = (space + base[j]) / scale[j]
+            units = tail_units(table, cell[j], factor[j], max(tail, smallest_tail))
+        units_of[j] = units
+        total += max(units, position[j])
+        if total > room:
+            reached = j + 1
+            break
+    if total > room or room == np.inf:
+        for j in range(reached):
+            if most[j] > position[j]:
+                most[j] = units_of[j]
+    else:
+        for j in range(len(base)):
+            if most[j] > position[j]:
+                least[j] = units_of[j]
+    return total
+
+
+@compiled
+def _price_of_space(
+    table: FloatArray, of: _Bracket, smallest_tail: float, room: float, top: float, guess: float
+) -> float:
+    """Find the smallest price of space at which a delivery fits, by bisection; write its units.
+
+    The price of the delivery before is a guess. What two prices around it show decides most steps of the bisection
+    without another evaluation, because stock falls as the price rises. The result does not depend on the guess.
+
+    Returns:
+        The price.
+    """
+    over, fits = 0.0, np.inf
+    if guess > 0.0:
+        for probe in (NEAR * guess, guess / NEAR):
+            if over < probe < fits:
+                if _space_used(table, of, smallest_tail, probe, room) <= room:
+                    fits = probe
+                else:
+                    over = probe
+    low, high = 0.0, top
+    for step in range(HALVINGS - 1):
+        space = 0.5 * (low + high)
+        if space <= over:
+            low = space
+        elif space >= fits or _space_used(table, of, smallest_tail, space, room) <= room:
+            high = space
+        else:
+            low = space
+    for j in range(len(of.base)):
+        if of.most[j] == of.least[j] and high <= fits:
+            of.units[j] = of.most[j]
+        else:
+            tail = (high + of.base[j]) / of.scale[j]
+            of.units[j] = tail_units(table, of.cell[j], of.factor[j], max(tail, smallest_tail))
+    return high
+
+
+@compiled
+def decode_levels(terms: LevelTerms, visits: BoolArray, share: FloatArray, holding: float, levels: FloatArray) -> None:
     """Compute the levels of one store for given deliveries.
 
     Args:
@@ -125,6 +220,11 @@ def decode_levels(  # noqa: C901, PLR0912
     for j in range(series):
         top = max(top, price[j])
     position = np.empty(series)
+    base = np.empty(series)
+    scale = np.empty(series)
+    most = np.empty(series)
+    least = np.empty(series)
+    guess = 0.0
     seen = 0
     for j in range(series):
         position[j] = on_hand[j]
@@ -145,28 +245,15 @@ def decode_levels(  # noqa: C901, PLR0912
             used += until[a, j] - until[start, j]
         seen = start
         room = capacity * share[a] + used
-        low, high = 0.0, top
-        space = 0.0
-        for step in range(HALVINGS + 1):
-            total = 0.0
-            for j in range(series):
-                # Holding time of the unit: all periods if it is not sold, about half of them if it is.
-                held = holding * weight[j]
-                tail = (space + unit_cost[j] + held * length) / (price[j] + held * (length + 1) * 0.5 + 1e-12)
-                units = tail_units(table, cell[start, b, j], factor[start, b, j], max(tail, smallest_tail))
-                levels[a, j] = units
-                total += max(units, position[j])
-                if total > room and step < HALVINGS:
-                    break
-            if step == HALVINGS:
-                break
-            if total <= room:
-                if step == 0:
-                    break
-                high = space
-            else:
-                low = space
-            space = 0.5 * (low + high) if step < HALVINGS - 1 else high
+        bracket = _Bracket(base, scale, cell[start, b], factor[start, b], position, most, least, levels[a])
+        for j in range(series):
+            # Holding time of a unit: all periods if it is not sold, about half of them if it is.
+            held = holding * weight[j]
+            base[j] = unit_cost[j] + held * length
+            scale[j] = price[j] + held * (length + 1) * 0.5 + 1e-12
+            most[j], least[j] = np.inf, -1.0
+        if _space_used(table, bracket, smallest_tail, 0.0, np.inf) > room:
+            guess = _price_of_space(table, bracket, smallest_tail, room, top, guess)
         for j in range(series):
             position[j] = max(position[j], levels[a, j])
 
