@@ -181,7 +181,7 @@ def _price_of_space(
                 else:
                     over = probe
     low, high = 0.0, top
-    for step in range(HALVINGS - 1):
+    for _ in range(HALVINGS - 1):
         space = 0.5 * (low + high)
         if space <= over:
             low = space
