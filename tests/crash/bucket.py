@@ -6,7 +6,6 @@ import io
 import logging
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,11 +16,12 @@ from unittest import mock
 
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import S3Backend, s3_backends
-from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.server import MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
 BUCKET = "restock-crash"
-TIME_OUT = 0.2  # seconds that the client waits for an answer
+# The client waits long for answers, so that a busy machine is not a fault. Planned time-outs come at once.
+SECONDS_TO_ANSWER = 60
 ATTEMPTS = 4
 TIMES_SLOW = 3
 
@@ -83,6 +83,15 @@ class Plan:
                 return self.fault
             return None
 
+    def times_out(self, request: str) -> bool:
+        """Count a request that gets no answer, if the plan says so: it never reaches the server."""
+        with self._lock:
+            planned = self.fault is BucketFault.TIME_OUT and len(self.requests) + 1 == self.at
+            if planned:
+                self.requests.append(request)
+                self.fired = True
+            return planned
+
 
 class _Handler(MotoRequestHandler):
     """Serves a request, or fails as the plan says."""
@@ -96,8 +105,6 @@ class _Handler(MotoRequestHandler):
         elif fault in CODES:
             self._refuse(*CODES[fault])
         else:
-            if fault is BucketFault.TIME_OUT:
-                time.sleep(2 * TIME_OUT)
             if fault in (BucketFault.LOST, BucketFault.HALF):
                 self._perform(answered=fault is BucketFault.HALF)
             self._cut()
@@ -139,8 +146,7 @@ class BucketServer:
         self.plan = Plan()
         logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
         handler = type("Handler", (_Handler,), {"bucket": self})
-        application = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=handler)
+        self._server = make_server("127.0.0.1", 0, create_backend_app("s3"), threaded=True, request_handler=handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
         self.address = f"http://127.0.0.1:{self._server.server_port}"
@@ -152,8 +158,16 @@ class BucketServer:
 
         session = boto3.session.Session("testing", "testing", region_name="us-east-1")
         retries = {"mode": "standard", "total_max_attempts": ATTEMPTS}
-        config = Config(retries=retries, read_timeout=TIME_OUT, connect_timeout=5, s3={"addressing_style": "path"})
-        return session.client("s3", endpoint_url=self.address, config=config)
+        config = Config(retries=retries, read_timeout=SECONDS_TO_ANSWER, s3={"addressing_style": "path"})
+        client = session.client("s3", endpoint_url=self.address, config=config)
+        client.meta.events.register("before-send.s3", self._time_out)
+        return client
+
+    def _time_out(self, request: Any, **_: Any) -> None:
+        from botocore.exceptions import ReadTimeoutError
+
+        if self.plan.times_out(f"{request.method} {request.url.removeprefix(self.address)}"):
+            raise ReadTimeoutError(endpoint_url=request.url)
 
     def close(self) -> None:
         """Stop the server."""
