@@ -3,8 +3,8 @@
 Usage: .venv/bin/python -m benchmarks.soak [--runs 200] [--minutes 600]
 
 Starts ``make serve`` with its own Prefect database and lake in a temporary folder, then one run after the other, each
-with the next run date. Prints one line per run, and writes a table of the first, middle and last runs to
-docs/reliability.md. Linux only: it reads /proc.
+a week later. Prints one line per run, and writes a table of first, middle and last runs, and the growth per run after
+the first tenth, to docs/reliability.md. Linux only: it reads /proc.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.ports import free_port
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/reliability.md"
 BEGIN, END = "<!-- soak table: python -m benchmarks.soak -->", "<!-- end of the soak table -->"
-FIRST = date(2024, 3, 4)
+FIRST = date(2018, 3, 5)
 SETTINGS = {
     "name": "soak",
     "horizon": 14,
@@ -45,6 +45,7 @@ SETTINGS = {
     "publication": {"max_total_change": None},
 }
 SECONDS_TO_START, SECONDS_TO_RUN, SECONDS_BETWEEN_LOOKS = 600, 600, 1.0
+FEWEST_FOR_A_SLOPE = 10
 MIB = 2**20
 
 
@@ -58,6 +59,7 @@ class Measured:
     server_mib: float
     worker_mib: float
     database_mib: float
+    lake_mib: float
     server_files: int
     worker_files: int
     temporary: int
@@ -67,21 +69,21 @@ class Measured:
         """The cells of the table."""
         return [
             *(str(self.run), self.state, f"{self.seconds:.0f}", f"{self.server_mib:.0f}", f"{self.worker_mib:.0f}"),
-            *(f"{self.database_mib:.1f}", str(self.server_files), str(self.worker_files)),
+            *(f"{self.database_mib:.1f}", f"{self.lake_mib:.1f}", str(self.server_files), str(self.worker_files)),
             *(str(self.temporary), str(self.processes)),
         ]
 
 
 HEADS = [
-    *("run", "state", "seconds", "server, MiB", "worker, MiB", "database, MiB", "open files, server"),
-    *("open files, worker", "temporary entries", "processes"),
+    *("run", "state", "seconds", "server, MiB", "worker, MiB", "database, MiB", "lake, MiB"),
+    *("open files, server", "open files, worker", "temporary entries", "processes"),
 ]
 
 
 def write_company(folder: Path, runs: int) -> Path:
     """Write two stores with two SKUs and sales for every run date; returns the settings file."""
     rng = np.random.default_rng(5)
-    days = pd.date_range("2024-01-01", FIRST + timedelta(days=runs))
+    days = pd.date_range("2018-01-01", FIRST + timedelta(weeks=runs))
     parts = [
         pd.DataFrame(
             {"date": days.strftime("%Y-%m-%d"), "store_id": store, "sku": sku, "units": rng.poisson(8, len(days))}
@@ -147,8 +149,9 @@ def measure(run: int, seconds: float, state: str, folder: Path, serving: int) ->
     server = next(pid for pid, words in children.items() if "deployments.prefect_server" in words)
     worker = next(pid for pid, words in children.items() if "worker" in words)
     database = sum(file.stat().st_size for file in (folder / "prefect").glob("prefect.db*"))
+    lake = sum(file.stat().st_size for file in (folder / "lake").rglob("*") if file.is_file())
     return Measured(
-        *(run, seconds, state, _memory(server), _memory(worker), database / MIB),
+        *(run, seconds, state, _memory(server), _memory(worker), database / MIB, lake / MIB),
         *(len(os.listdir(f"/proc/{pid}/fd")) for pid in (server, worker)),
         temporary=len(list((folder / "tmp").iterdir())),
         processes=len(children),
@@ -178,12 +181,30 @@ def _memory(pid: int) -> float:
 
 
 def table(found: list[Measured]) -> str:
-    """The runs of the first, middle and last tenth as Markdown."""
+    """First, middle and last runs as Markdown, and the growth per run."""
     count = len(found)
     shown = sorted({0, 1, count // 4, count // 2, 3 * count // 4, count - 2, count - 1} & set(range(count)))
     lines = ["| " + " | ".join(row) + " |" for row in (HEADS, ["---"] * len(HEADS), *(found[k].row() for k in shown))]
     completed = sum(one.state not in ("Failed", "Crashed", "not finished") for one in found)
-    return "\n".join([*lines, "", f"{count} runs, {completed} of them completed."])
+    return "\n".join([*lines, "", f"{count} runs, {completed} of them completed. {growth(found)}"])
+
+
+def growth(found: list[Measured]) -> str:
+    """Slope per run after the first tenth, in which caches fill: least squares."""
+    rest = found[len(found) // 10 :]
+    if len(rest) < FEWEST_FOR_A_SLOPE:
+        return "Too few runs for a slope."
+    measured = {
+        "seconds": [one.seconds for one in rest],
+        "MiB of the server": [one.server_mib for one in rest],
+        "MiB of the worker": [one.worker_mib for one in rest],
+        "MiB of the database": [one.database_mib for one in rest],
+        "MiB of the lake": [one.lake_mib for one in rest],
+        "open files of the server": [one.server_files for one in rest],
+        "open files of the worker": [one.worker_files for one in rest],
+    }
+    slopes = {name: np.polyfit(range(len(rest)), values, 1)[0] for name, values in measured.items()}
+    return "Growth per run after the first tenth: " + ", ".join(f"{slopes[name]:+.2f} {name}" for name in slopes) + "."
 
 
 def main() -> int:
@@ -201,7 +222,7 @@ def main() -> int:
             for number in range(1, chosen.runs + 1):
                 if time.monotonic() - begun > chosen.minutes * 60:
                     break
-                seconds, state = run_week(api, FIRST + timedelta(days=number))
+                seconds, state = run_week(api, FIRST + timedelta(weeks=number))
                 found.append(measure(number, seconds, state, folder, process.pid))
                 print("\t".join(found[-1].row()), flush=True)
     text = table(found)

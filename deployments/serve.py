@@ -130,6 +130,8 @@ def serve(
         except KeyboardInterrupt:
             click.echo("Stopping ...")
         finally:
+            for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C would leave processes behind
+                signal.signal(number, signal.SIG_IGN)
             _stop([*running, *(child.process for child in children)])
 
 

@@ -15,8 +15,9 @@ from prefect.flow_engine import run_flow_in_subprocess
 from prefect.runtime import flow_run
 from pydantic import Field
 
+from flows.family import end_soon_after_a_signal
 from flows.parameters import describe_parameters
-from flows.preparation import prepare_run
+from flows.preparation import DEPLOYED, prepare_run
 from flows.stages import AT_THE_END, flow_run_name, ingest_stage, judge_stage, panel_stage, plan_week, task_runner
 from flows.weekly import weekly_replenishment
 from schemas.errors import ConfigError, PipelineError
@@ -52,6 +53,8 @@ def _end_with_the_backfill() -> None:
     backfill_process = parent_process()
     if backfill_process is None:
         return
+    if DEPLOYED not in os.environ:
+        end_soon_after_a_signal("")  # Ctrl-C reaches every process; the backfill says how to resume
 
     def watch() -> None:
         wait([backfill_process.sentinel])

@@ -7,6 +7,7 @@ run ends in any way, the system closes the other end, and the watchdog ends ever
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
@@ -14,14 +15,15 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 FAMILY_VARIABLE = "RESTOCK_FAMILY"
-SECONDS_TO_STOP = 8.0
+SECONDS_TO_STOP = 7.0
 EXIT_CODE = 1
-RESUME = "Finished stages are kept. Start the same command again to resume."
+RESUME = "Stopping. Finished stages are kept. Start the same command again to resume."
 _WATCHDOG = Path(__file__).with_name("watchdog.py")
 _guarded: set[int] = set()
 
@@ -46,31 +48,104 @@ def end_children_with_this_process() -> None:
     os.close(reads)
 
 
-def end_soon_after_a_signal(say: Callable[[str], None] | None = None) -> None:
+def end_soon_after_a_signal(line: str | None = None) -> None:
     """Let SIGTERM and Ctrl-C end this process within :data:`SECONDS_TO_STOP`, whatever it computes.
 
     The earlier handlers run first: Prefect reports the end of the run. Threads that still compute after the time are
-    ended with the process; what they computed is lost, nothing that is stored is.
+    ended with the process; what they computed is lost, nothing that is stored is. Prefect replaces the handler of
+    SIGTERM when a flow starts, therefore a flow calls this again.
 
     Args:
-        say: prints one line for the user; None prints nothing.
+        line: the last line on the terminal; empty = nothing more is printed; None = what an earlier call said, else
+            logs and tracebacks are printed as usual.
     """
     if threading.current_thread() is not threading.main_thread():
         return
+    _end.line = _end.line if line is None else line
+    _end.listen()
     for number in (signal.SIGTERM, signal.SIGINT):
         earlier = signal.getsignal(number)
         if getattr(earlier, "ends_soon", False) or earlier is signal.SIG_IGN:
             continue
-        signal.signal(number, _handler(earlier, say))
+        signal.signal(number, _handler(earlier))
 
 
-def _handler(earlier: Any, say: Callable[[str], None] | None) -> Callable[[int, FrameType | None], None]:
-    def handle(number: int, frame: FrameType | None) -> None:
-        if say is not None:
-            say(f"Stopping. {RESUME}")
-        timer = threading.Timer(SECONDS_TO_STOP, os._exit, [EXIT_CODE])
+def ends_soon_after_a_signal() -> bool:
+    """Whether this process belongs to a command on a terminal that has called :func:`end_soon_after_a_signal`."""
+    return _end.line is not None
+
+
+def end_at_the_latest_with_this_process(process: subprocess.Popen[Any]) -> None:
+    """Kill a process if this one is ended because it did not stop in time."""
+    _end.processes.append(process)
+
+
+class _End:
+    """The end of this process after a signal."""
+
+    def __init__(self) -> None:
+        self.line: str | None = None
+        self.begun = False
+        self.processes: list[subprocess.Popen[Any]] = []
+        self._lock = threading.RLock()
+        self._listens = False
+
+    def listen(self) -> None:
+        """Notice signals at once: a handler waits until the main thread leaves compiled code."""
+        if self._listens:
+            return
+        self._listens = True
+        atexit.register(self._skip_the_teardown)
+        reads, writes = os.pipe()
+        os.set_blocking(writes, False)
+        signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+        threading.Thread(target=self._wait_for_a_signal, args=(reads,), name="signals", daemon=True).start()
+
+    def _wait_for_a_signal(self, reads: int) -> None:
+        while got := os.read(reads, 1):
+            if got[0] in (signal.SIGTERM, signal.SIGINT):
+                self.begin()
+
+    def begin(self) -> None:
+        """Print the line, and limit the time that the process has left."""
+        with self._lock:
+            if self.begun:
+                return
+            self.begun = True
+        if self.line is not None:
+            self._say_and_be_quiet(self.line)
+        timer = threading.Timer(SECONDS_TO_STOP, self._now)
         timer.daemon = True
         timer.start()
+
+    @staticmethod
+    def _say_and_be_quiet(line: str) -> None:
+        """Print a line; what the interrupted libraries print after it would hide it."""
+        clear = "\r\x1b[K" if os.isatty(2) else ""
+        with suppress(OSError):
+            os.write(2, f"{clear}{line}\n".encode() if line else b"")
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        for number in (1, 2):
+            os.dup2(nothing, number)
+        os.close(nothing)
+
+    def _skip_the_teardown(self) -> None:
+        """End without freeing every object, which takes seconds on a busy machine. Registered first, it runs last."""
+        if self.begun and self.line is not None:
+            os._exit(EXIT_CODE)
+
+    def _now(self) -> None:
+        for process in self.processes:
+            process.kill()
+        os._exit(EXIT_CODE)
+
+
+_end = _End()
+
+
+def _handler(earlier: Any) -> Callable[[int, FrameType | None], None]:
+    def handle(number: int, frame: FrameType | None) -> None:
+        _end.begin()
         if callable(earlier):
             earlier(number, frame)
         else:

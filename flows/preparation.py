@@ -8,7 +8,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
-from flows.family import end_children_with_this_process, end_soon_after_a_signal
+from flows.family import end_children_with_this_process, end_soon_after_a_signal, ends_soon_after_a_signal
 from schemas.run import RunContext
 from tasks.configuration.settings_file import read_settings
 from tasks.forecasting.pretrained.weights import unusable_weights
@@ -45,7 +45,7 @@ def prepare_run(
     Raises:
         ConfigError: The settings are invalid.
     """
-    if DEPLOYED in os.environ:
+    if DEPLOYED in os.environ or ends_soon_after_a_signal():
         end_soon_after_a_signal()
         end_children_with_this_process()
     remove_leftovers()

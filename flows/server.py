@@ -20,6 +20,7 @@ from pathlib import Path
 import httpx
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
+from flows.family import end_at_the_latest_with_this_process
 from schemas.errors import PipelineError
 
 API = "PREFECT_API_URL"
@@ -110,7 +111,9 @@ class _TemporaryServer:
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "uvicorn", *application, "--host", "127.0.0.1", "--port", str(self._port)],
             env={**os.environ, **TEMPORARY, **get_current_settings().to_environment_variables(exclude_unset=True)},
+            start_new_session=True,  # Ctrl-C ends the run first: it reports its end to the server
         )
+        end_at_the_latest_with_this_process(self._process)
 
     def _listens(self) -> bool:
         """Return whether anything has the port: a request costs far more than this, and many come too early."""

@@ -7,11 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import click
-
 from flows.cli.terminal import say
 from flows.environment import COMMAND_LINE
-from flows.family import end_children_with_this_process, end_soon_after_a_signal
+from flows.family import RESUME, end_children_with_this_process, end_soon_after_a_signal
 
 
 def run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, ...], **parameters: Any) -> Any:
@@ -35,7 +33,7 @@ def run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, .
         os.environ.setdefault(variable, value)
     from flows.preparation import prepare_run
 
-    end_soon_after_a_signal(lambda text: click.echo(text, err=True))
+    end_soon_after_a_signal(RESUME)
     end_children_with_this_process()
     prepare_run(settings_file, overrides=overrides)  # reports invalid settings before a server starts
     from flows.server import server_of_this_run

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,15 +19,18 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_WAIT = 60
-CHILD = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
+CHILD = (
+    "import signal, time; [signal.signal(one, signal.SIG_IGN) for one in (2, 15)]; print(flush=True); time.sleep(600)"
+)
 PARENT = f"""
 import signal, subprocess, sys, time
 from flows import family
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 family.SECONDS_TO_STOP = 1.0
 family.end_children_with_this_process()
-family.end_soon_after_a_signal(lambda text: print(text, flush=True))
-child = subprocess.Popen([sys.executable, "-c", {CHILD!r}])
+family.end_soon_after_a_signal(family.RESUME)
+child = subprocess.Popen([sys.executable, "-c", {CHILD!r}], stdout=subprocess.PIPE)
+child.stdout.readline()
 print(child.pid, flush=True)
 """
 SLEEP = "time.sleep(600)\n"
@@ -42,7 +46,12 @@ while True:
 
 def parent(then: str) -> tuple[subprocess.Popen[str], int]:
     process = subprocess.Popen(
-        [sys.executable, "-c", PARENT + then], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", PARENT + then],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,
     )
     assert process.stdout is not None
     return process, int(process.stdout.readline())
@@ -72,10 +81,13 @@ def test_a_killed_run_leaves_no_process_behind() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("then", [SLEEP, DEAF], ids=["waiting", "deaf"])
-def test_a_signal_ends_a_run_and_says_how_to_go_on(number: signal.Signals, then: str) -> None:
+@pytest.mark.parametrize(("send", "then"), [(os.kill, SLEEP), (os.killpg, DEAF)], ids=["process", "group, deaf"])
+def test_a_signal_ends_a_run_and_one_line_says_how_to_resume(
+    send: Callable[[int, int], None], number: signal.Signals, then: str
+) -> None:
     process, child = parent(then)
-    process.send_signal(number)
+    send(process.pid, number)
     out, _ = process.communicate(timeout=SECONDS_TO_WAIT)
-    assert "Finished stages are kept. Start the same command again to resume." in out
+    assert out == "Stopping. Finished stages are kept. Start the same command again to resume.\n"
+    assert process.returncode
     wait_for_the_end(child)

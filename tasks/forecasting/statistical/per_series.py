@@ -8,6 +8,7 @@ beyond everything known is a failure; seasonal naive takes over and the reason g
 from __future__ import annotations
 
 import re
+import signal
 import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -222,9 +223,14 @@ def run_each(function: Callable[[SeriesTask], R], tasks: Sequence[SeriesTask], w
     else:
         from joblib import Parallel, delayed
 
-        pool = Parallel(n_jobs=workers, backend="loky", max_nbytes=None)
+        pool = Parallel(n_jobs=workers, backend="loky", max_nbytes=None, initializer=_leave_ctrl_c_to_the_run)
         done = pool(delayed(_run_chunk)(function, chunk) for chunk in chunks)
     return [outcome for chunk in done for outcome in chunk]
+
+
+def _leave_ctrl_c_to_the_run() -> None:
+    """Ctrl-C reaches every process of a terminal; the run ends its processes without their tracebacks."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run_chunk(function: Callable[[SeriesTask], R], tasks: Sequence[SeriesTask]) -> list[Outcome[R]]:
