@@ -20,6 +20,7 @@ UNCONSTRAINED = "none"
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
 # Steps of fewer units are not shown.
 SMALLEST_STEP = 0.05
+DAYS_PER_WEEK = 7
 _STEPS = {
     c.BY_LIFECYCLE: message("styles that may not be sent to this store: other styles get their units"),
     c.BY_ASSORTMENT: message(
@@ -113,6 +114,7 @@ def reason_lines(row: Mapping[str, Any], say: Language = ENGLISH, published: int
             share=say.percent(float(row[c.QUANTILE]), 0),
         ),
     ]
+    lines += _coverage(row, say)
     factor = row.get(c.HOLDING_FACTOR)
     if factor is not None and not pd.isna(factor):
         text = say(
@@ -126,6 +128,46 @@ def reason_lines(row: Mapping[str, Any], say: Language = ENGLISH, published: int
         lines.append(f"  {text}")
     stock = say("Stock of the category, on hand and in transit: {units}", units=_units(row[c.SERIES_STOCK], say))
     return [*lines, stock, *_steps(row, say)]
+
+
+def _coverage(row: Mapping[str, Any], say: Language) -> list[str]:
+    """The rule that the level follows, and what it means for the SKU; empty for runs of earlier versions."""
+    pays, covers, last = (row.get(name) for name in (c.PAYS_UP_TO, c.COVERS, c.LAST_UNIT_SELLS))
+    if covers is None or pd.isna(row[c.VISIT_DATE]):
+        return []
+    if pays is None or pd.isna(pays):
+        rule = say("rule: cycle service level of {share}", share=say.percent(float(row[c.SERVICE_LEVEL]), 1))
+    else:
+        rule = say(
+            "rule: holding cost against lost sales; covering demand pays up to a probability of {share}",
+            share=say.percent(float(pays), 1),
+        )
+    units = max(float(row[c.TARGET_QUANTITY]), sum(_number(row[name]) for name in (c.ON_HAND, c.IN_TRANSIT)))
+    text = say(
+        "this SKU after the delivery: {units}, which covers its demand until then with a probability of {share}",
+        units=_units(units, say),
+        share=say.percent(float(covers), 1),
+    )
+    if not pd.isna(last):
+        chance = say.percent(float(last), 1)
+        text += say("; the last of them sells until then with a probability of {share}", share=chance)
+    weeks = _weeks(row, units)
+    if weeks is not None:
+        text += say("; this is its forecast of {weeks} weeks", weeks=say.number(weeks, 1))
+    return [f"  {rule}", f"  {text}"]
+
+
+def _number(value: Any) -> float:
+    return 0.0 if pd.isna(value) else float(value)
+
+
+def _weeks(row: Mapping[str, Any], units: float) -> float | None:
+    """Weeks of the SKU's forecast in some units; None without a next delivery, a forecast or a unit."""
+    forecast = float(row[c.SKU_FORECAST])
+    if pd.isna(row[c.NEXT_VISIT]) or forecast <= 0 or units <= 0:
+        return None
+    days = (pd.Timestamp(row[c.NEXT_VISIT]) - pd.Timestamp(row[c.VISIT_DATE])).days
+    return units / forecast * days / DAYS_PER_WEEK
 
 
 def _sending(row: Mapping[str, Any], say: Language, published: int | None) -> list[str]:

@@ -60,6 +60,21 @@ def test_steps_add_up_to_the_target() -> None:
         assert words in text, words
 
 
+def test_the_rule_of_the_level_and_the_weeks_of_a_slow_sku_are_stated() -> None:
+    slow = explanation(
+        target_quantity=1, on_hand=0.0, in_transit=0.0, sku_forecast=0.2, covers=0.98, last_unit_sells=0.18,
+        service_level=0.95, pays_up_to=float("nan"),
+    )  # fmt: skip
+    text = "\n".join(reason_lines(slow))
+    assert "rule: cycle service level of 95.0 %" in text
+    assert (
+        "this SKU after the delivery: 1 unit, which covers its demand until then with a probability of 98.0 %" in text
+    )
+    assert "the last of them sells until then with a probability of 18.0 %; this is its forecast of 5.0 weeks" in text
+    text = "\n".join(reason_lines({**slow, "pays_up_to": 0.9952}))
+    assert "rule: holding cost against lost sales; covering demand pays up to a probability of 99.5 %" in text
+
+
 def test_missing_stock_and_deliveries_are_stated() -> None:
     text = "\n".join(
         reason_lines(explanation(on_hand=float("nan"), visit_date=pd.NaT, next_visit=pd.NaT, limit="no visit"))

@@ -11,7 +11,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, IndexArray
 from tasks.demand.axis import Axis
 from tasks.demand.checks.limits import LIMITS
-from tasks.demand.cleaning.gaps import rare, weekday_pattern
+from tasks.demand.cleaning.gaps import WEEK, rare, weekday_pattern
 from tasks.demand.cleaning.sales import SaleCells
 from tasks.demand.features.dates import holiday_days
 
@@ -22,9 +22,9 @@ _FEWEST_CASES = 2
 def usual_closings(cells: SaleCells, axis: Axis, country: str | None) -> BoolArray:
     """Days on which the stores' own history says that they are closed; daily data only.
 
-    A weekday on which the store hardly ever sells; a public holiday (by its name, or all of them together) on which it,
-    or any store, hardly ever sells; a past public holiday on which it did not sell; and a date on which no store sold
-    in any of at least two years.
+    A weekday on which the store hardly ever sells, or on which a new store has not sold yet and all other stores are
+    closed; a public holiday (by its name, or all of them together) on which it, or any store, hardly ever sells; a past
+    public holiday on which it did not sell; and a date on which no store sold in any of at least two years.
 
     Args:
         cells: cleaned sales of S stores.
@@ -40,6 +40,7 @@ def usual_closings(cells: SaleCells, axis: Axis, country: str | None) -> BoolArr
     rows = store_rows(cells)
     end = int(np.flatnonzero(rows.any(axis=0)).max()) + 1
     closed |= weekday_pattern(rows, end, len(axis.periods))
+    closed |= _closed_elsewhere(rows, closed, end)
     alive = (np.arange(cells.history) >= rows.argmax(axis=1)[:, None]) & (np.arange(cells.history) < end)
     usual = alive & ~closed[:, : cells.history]
     rate = (rows & usual).sum(axis=1) / np.maximum(usual.sum(axis=1), 1)
@@ -54,6 +55,21 @@ def usual_closings(cells: SaleCells, axis: Axis, country: str | None) -> BoolArr
         closed[:, past] |= ~rows[:, past]
     closed[:, _yearly(rows, usual, axis, end)] = True
     return closed
+
+
+def _closed_elsewhere(rows: BoolArray, closed: BoolArray, end: int) -> BoolArray:
+    """Weekdays of new stores on which they have not sold yet and all other stores are closed, shape (S, T + H).
+
+    A store is new before it has ``LIMITS.pattern_cases`` weeks, which its own pattern needs.
+    """
+    first = rows.argmax(axis=1)
+    new = first > end - WEEK * LIMITS.pattern_cases
+    if new.all() or not new.any():
+        return np.zeros_like(closed)
+    weekday = np.arange(closed.shape[1]) % WEEK
+    never = np.stack([~rows[:, :end][:, weekday[:end] == day].any(axis=1) for day in range(WEEK)], axis=1)
+    found: BoolArray = new[:, None] & never[:, weekday] & closed[~new].all(axis=0)
+    return found
 
 
 def after_closing(stores: pd.DataFrame, cells: SaleCells, axis: Axis) -> BoolArray:

@@ -10,12 +10,22 @@ import pandas as pd
 from schemas import columns as c
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
 from tasks.inventory.allocation.disaggregate import SMALLEST_REST, least_units
-from tasks.inventory.allocation.sku_targets import DC_SHARE, DC_STOCK, STORAGE, SkuTargets, units_in_transit
+from tasks.inventory.allocation.sku_targets import (
+    DC_SHARE,
+    DC_STOCK,
+    STORAGE,
+    SkuTargets,
+    coverage_demand,
+    sku_mix,
+    units_in_transit,
+)
 from tasks.inventory.exact.perfect_information import ShadowPrices
 from tasks.inventory.model.ledger import Ledger
 from tasks.inventory.model.level_limits import interval_ends
 from tasks.inventory.model.network import Network
+from tasks.inventory.model.sku_demand import sale_probabilities
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem
+from tasks.inventory.replay.forecast_cost import covered_probability
 from tasks.inventory.search.store_search import SHARES, Recipe, StoreModel
 
 # Names of the constraints in tables and reports.
@@ -41,12 +51,15 @@ class Coverage:
         quantile: shape (n,), share of the sample paths whose demand the level covers.
         next_visit: shape (n,), period of the next delivery; T without one.
         free_level: shape (n,), the level without a storage capacity.
+        pays: shape (n,), probability up to which covering the demand costs less than losing it; NaN without a holding
+            cost.
     """
 
     mean: FloatArray
     quantile: FloatArray
     next_visit: IndexArray
     free_level: FloatArray
+    pays: FloatArray
 
 
 def explanations(
@@ -62,9 +75,11 @@ def explanations(
         chosen: its targets and their steps.
 
     Returns:
-        Forecast, stock, level and share, and the steps units_by_share + by_lifecycle + by_assortment + by_variation +
-        by_minimum + by_rounding + by_capacity + by_dc_share + by_dc = target_quantity; to_send = max(0, target −
-        stock); limit: the binding constraint of the row, or ``none``.
+        Forecast, stock, level and share; covers and last_unit_sells: the probabilities that the demand of the SKU until
+        the next delivery is at most, and at least, what it has after this one; pays_up_to (see :class:`Coverage`); the
+        steps units_by_share + by_lifecycle + by_assortment + by_variation + by_minimum + by_rounding + by_capacity +
+        by_dc_share + by_dc = target_quantity; to_send = max(0, target − stock); limit: the binding constraint of the
+        row, or ``none``.
     """
     problem, facts = weekly.problem, inputs.sku_facts
     series = weekly.series_of_sku
@@ -74,6 +89,7 @@ def explanations(
     steps = chosen.steps
     stock = np.bincount(series, weights=chosen.rows.position, minlength=len(chosen.levels))
     blank = np.full(len(facts), np.nan)
+    covers, sells = _covered(inputs, weekly, plan, chosen)
     frame = pd.DataFrame(
         {
             c.STORE_ID: facts[c.STORE_ID].to_numpy(),
@@ -85,6 +101,10 @@ def explanations(
             c.SERIES_FORECAST: coverage.mean[series],
             c.SKU_FORECAST: coverage.mean[series] * chosen.rows.share,
             c.QUANTILE: coverage.quantile[series],
+            c.COVERS: covers,
+            c.LAST_UNIT_SELLS: sells,
+            c.SERVICE_LEVEL: problem.settings.service_level,
+            c.PAYS_UP_TO: coverage.pays[series],
             c.ORDER_UP_TO: chosen.levels[series],
             c.LEVEL_WITHOUT_CAPACITY: coverage.free_level[series],
             c.HOLDING_FACTOR: blank if problem.holding_factor is None else problem.holding_factor,
@@ -110,12 +130,33 @@ def explanations(
     return frame.assign(**{c.LIMIT: _limits(weekly, plan, outcome, chosen, coverage)})
 
 
+def _covered(
+    inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan, chosen: SkuTargets
+) -> tuple[FloatArray, FloatArray]:
+    """Probabilities that each SKU's demand until the next delivery is at most, and at least, its units; (rows,) each.
+
+    The units are the target, or the stock where it is higher. Without a unit, the second probability is NaN.
+    """
+    demand = coverage_demand(weekly.problem, plan, chosen.first)
+    units = np.maximum(chosen.targets, np.floor(np.maximum(chosen.rows.position, 0.0)))
+    chance, _ = sale_probabilities(
+        demand,
+        weekly.series_of_sku,
+        sku_mix(inputs, weekly).share,
+        np.maximum(units - 1.0, 0.0),
+        np.full(len(units), 2, dtype=np.int64),
+    )
+    last, following = chance.reshape(-1, 2).T
+    return 1.0 - np.where(units >= 1, following, last), np.where(units >= 1, last, np.nan)
+
+
 def coverage_of(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> Coverage:
     """Compute the coverage intervals of the first deliveries, and the levels without storage capacity."""
     size = len(problem.on_hand)
     mean, quantile = np.zeros(size), np.zeros(size)
     after = np.full(size, problem.periods, dtype=np.int64)
-    free = chosen.levels.copy()
+    free, pays = chosen.levels.copy(), np.full(size, np.nan)
+    held = problem.holding_cost * problem.holding_weight * (problem.holding_factor or 1.0)
     network = Network.of(problem)
     for store in np.flatnonzero(chosen.first >= 0):
         part, day = network.series_of(int(store)), int(chosen.first[store])
@@ -124,9 +165,11 @@ def coverage_of(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> Coverag
         mean[part], after[part] = problem.mean[part, window].sum(axis=1), end
         requested = network.demand[store][:, window].sum(axis=1)
         quantile[part] = (requested <= chosen.levels[part]).mean(axis=0)
+        if problem.settings.has_holding_cost:
+            pays[part] = covered_probability(problem.price[part, window].mean(axis=1), held[part], end - day)
         if np.isfinite(problem.capacity[store]):
             free[part] = np.maximum(_free_levels(problem, network, int(store), plan.visits[store])[day], free[part])
-    return Coverage(mean, quantile, after, free)
+    return Coverage(mean, quantile, after, free, pays)
 
 
 def _free_levels(problem: PlanProblem, network: Network, store: int, visits: BoolArray) -> FloatArray:

@@ -125,6 +125,8 @@ def pack_sizes(facts: pd.DataFrame) -> FloatArray:
 
 # A unit of a scarce SKU that sells before the next delivery with this probability is sent now in any case.
 LIKELY_NOW = 0.25
+# Highest service level of a SKU whose stock in the distribution center, without arrivals, does not cover the horizon.
+SCARCE_LEVEL = 0.92
 # A SKU without a price is worth this much in the order of scarce units.
 SMALLEST_PRICE = 1e-3
 
@@ -208,8 +210,8 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
     pairs = Pairs(rows.series, mix.share, demand, rows.position, rows.pack, price, _turns(problem, weekly, rows.series))
     steps = steps.with_first_packs(pairs.empty_and_selling & (at[rows.series] >= 0), rows)
     within_capacity = rationed(steps.targets, pairs, display.store, _free_space(inputs, weekly, rows.position))
-    coming = available if inputs.dc_stock is None else dc_supply(inputs, weekly).sum(axis=1)
-    within_share = np.minimum(within_capacity, fair_share(problem, pairs, sku, coming, rows, within_capacity))
+    supply = available[:, None] if inputs.dc_stock is None else dc_supply(inputs, weekly)
+    within_share = np.minimum(within_capacity, fair_share(problem, pairs, sku, supply, rows, within_capacity))
     return SkuTargets(
         first=first,
         levels=levels,
@@ -239,6 +241,8 @@ def fair_share(
     What the distribution center has and receives over the horizon is allocated in the order of :class:`Packs` for the
     demand of the whole horizon. No pair gets more now, and none gets units beyond the service-level quantile of its
     demand until the delivery after the next: a unit in the distribution center can still go to any store next week.
+    Without arrivals within the horizon every unit is one of the last, and that service level is at most
+    ``SCARCE_LEVEL``; with arrivals, units that wait meet those that arrive, and sales lost now do not come back.
     Units that sell before the next delivery with a probability above ``LIKELY_NOW`` are sent in any case: any other
     unit more likely sells elsewhere in a later week.
 
@@ -246,7 +250,7 @@ def fair_share(
         problem: the plan problem.
         pairs: stock, and demand until the delivery after the next.
         sku: shape (rows,), index of the SKU.
-        supply: units of each SKU over the horizon; inf = unlimited.
+        supply: shape (SKUs, T), units that the distribution center may send from each period on; inf = unlimited.
         rows: inputs of the split.
         targets: shape (rows,), units now.
 
@@ -255,13 +259,18 @@ def fair_share(
     """
     paths = problem.mean[None] if problem.paths is None else problem.paths
     whole = replace(pairs, demand=paths.sum(axis=2))
-    level = problem.settings.service_level
+    level, total = problem.settings.service_level, supply.sum(axis=1)
     wanted = _in_packs(sku_quantiles(whole.demand, whole.series, whole.share, level), pairs)
     wanted = np.where(rows.open, np.maximum(targets, wanted), targets)
-    share = rationed(wanted, whole, sku, supply)
+    share = rationed(wanted, whole, sku, total)
     requested = np.bincount(sku, weights=np.maximum(wanted - pairs.held, 0.0), minlength=len(supply))
-    most = _in_packs(np.maximum(sku_quantiles(pairs.demand, pairs.series, pairs.share, level), rows.floor), pairs)
-    share = np.where(requested[sku] > supply[sku], np.minimum(share, most), share)
+    usual, last = (
+        sku_quantiles(pairs.demand, pairs.series, pairs.share, quantile)
+        for quantile in (level, min(level, SCARCE_LEVEL))
+    )
+    arriving = supply[:, 1:].sum(axis=1) > 0
+    most = _in_packs(np.maximum(np.where(arriving[sku], usual, last), rows.floor), pairs)
+    share = np.where(requested[sku] > total[sku], np.minimum(share, most), share)
     return np.maximum(share, _in_packs(sku_quantiles(pairs.demand, pairs.series, pairs.share, 1.0 - LIKELY_NOW), pairs))
 
 

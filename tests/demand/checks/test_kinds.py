@@ -92,6 +92,20 @@ def test_a_weekday_without_sales_is_closed_also_in_the_forecast(tables, build):
     np.testing.assert_array_equal(built.panel.until(300).closed[of_store == "s1"][0, 300:], ahead_of(built, 300))
 
 
+def test_a_new_store_is_closed_on_the_weekdays_of_all_others(tables, build):
+    """As_of is a Monday: without the pattern, the last Sunday of the history looks like missing sales."""
+    sales = tables["sales"]
+    early = sales[c.STORE_ID].eq("s1") & sales[c.DATE].lt(pd.Timestamp(AS_OF) - pd.Timedelta(days=21))
+    sundays = sales[c.DATE].dt.dayofweek.eq(6)
+    closed = build(sales_of(tables, sales[~sundays & ~early]))
+    new = closed.panel.series[c.STORE_ID].eq("s1").to_numpy()
+    np.testing.assert_array_equal(closed.panel.closed[new][0, -14:], closed.panel.horizon_periods.dayofweek == 6)
+    assert "sales_end_early" not in [alarm.name for alarm in closed.alarms]
+    # Where the others open on Sundays, three Sundays without a sale prove nothing.
+    some = build(sales_of(tables, sales[~(sundays & sales[c.STORE_ID].eq("s1")) & ~early]))
+    assert not some.panel.closed[new][0, -14:].any()
+
+
 def ahead_of(built, cutoff):
     return built.panel.periods[cutoff : cutoff + 14].dayofweek == 6
 

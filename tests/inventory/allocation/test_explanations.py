@@ -64,6 +64,11 @@ def assert_adds_up(plan, inputs):
     np.testing.assert_allclose(table["units_by_share"], table["order_up_to"] * table["share"], atol=1e-6)
     stock = table[["on_hand", "in_transit"]].fillna(0).sum(axis=1)
     np.testing.assert_allclose(table["to_send"], (table["target_quantity"] - stock).clip(lower=0))
+    # Demand at most the units, or at least the last of them: together 1 + P(demand = units).
+    has = np.maximum(table["target_quantity"], stock) >= 1
+    assert (table.loc[has, "covers"] + table.loc[has, "last_unit_sells"] >= 1 - 1e-6).all()
+    assert table["covers"].between(0, 1).all()
+    assert (table["last_unit_sells"].isna() == ~has).all()
     for row in table.to_dict("records"):
         assert_lines_add_up(row)
     assert_shortages_agree(plan)
