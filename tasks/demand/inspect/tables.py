@@ -164,7 +164,11 @@ def _shape(table: str, sheet: Sheet, columns: Mapping[str, str]) -> float:
     if table == "dc_stock":
         stores = [name for name in sheet.columns if column_score("stock", c.STORE_ID, name) == 1]
         several = any(len(sheet.columns[name].texts) > 1 for name in stores)
-        return -0.5 if several or counted else (_UNIQUE if facts[c.SKU].unique else -1.0)
+        # A file of arrivals names the distribution center too. Read as its stock, it hides the count.
+        coming = c.DATE in facts and max(
+            file_score("dc_inbound", text) for text in (sheet.path.stem, sheet.sheet or "")
+        )
+        return -0.5 if several or counted or coming else (_UNIQUE if facts[c.SKU].unique else -1.0)
     if table == "stock":
         dates = [column for column in sheet.columns.values() if column.is_date]
         return -0.7 if any(len(column.texts) > _STOCK_DAYS for column in dates) else _UNIQUE

@@ -240,7 +240,8 @@ def fair_share(
 
     What the distribution center has and receives over the horizon is allocated in the order of :class:`Packs` for the
     demand of the whole horizon. No pair gets more now, and none gets units beyond the service-level quantile of its
-    demand until the delivery after the next: a unit in the distribution center can still go to any store next week.
+    demand until the delivery after the next: a unit in the distribution center can still go to any store next week (if
+    more than one store sells the SKU).
     Without arrivals within the horizon every unit is one of the last, and that service level is at most
     ``SCARCE_LEVEL``; with arrivals, units that wait meet those that arrive, and sales lost now do not come back.
     Units that sell before the next delivery with a probability above ``LIKELY_NOW`` are sent in any case: any other
@@ -270,7 +271,8 @@ def fair_share(
     )
     arriving = supply[:, 1:].sum(axis=1) > 0
     most = _in_packs(np.maximum(np.where(arriving[sku], usual, last), rows.floor), pairs)
-    share = np.where(requested[sku] > total[sku], np.minimum(share, most), share)
+    scarce = (requested > total) & (np.bincount(sku, weights=rows.open, minlength=len(supply)) > 1)
+    share = np.where(scarce[sku], np.minimum(share, most), share)
     return np.maximum(share, _in_packs(sku_quantiles(pairs.demand, pairs.series, pairs.share, 1.0 - LIKELY_NOW), pairs))
 
 

@@ -111,9 +111,16 @@ def test_other_files_of_the_folder_decide_what_one_file_leaves_open(tmp_path: Pa
 
 
 def test_german_exports(tmp_path: Path) -> None:
-    WRITERS["german"](tmp_path / "exports")
+    folder = tmp_path / "exports"
+    WRITERS["german"](folder)
+    counted = [("Artikelnummer", "Verfügbar"), *((sku, 9) for sku in skus())]
+    write_text(folder / "zentrallager.csv", counted, ";", "cp1252")
+    coming = [("Artikelnummer", "Datum", "Menge"), *((sku, "24.03.2024", 5) for sku in skus()[:3])]
+    write_text(folder / "wareneingang_zentrallager.csv", coming, ";", "cp1252")
     settings, _ = init(tmp_path)
     sources = settings["sources"]
+    assert sources["dc_stock"]["path"] == "exports/zentrallager.csv"
+    assert sources["dc_inbound"]["path"] == "exports/wareneingang_zentrallager.csv"
     assert sources["sales"]["ignore"] == {c.DATE: ["Gesamtsumme"]}
     assert sources["sales"]["date_format"] == "%d.%m.%Y"
     assert sources["products"]["columns"][c.PACK_SIZE] == "VPE"
