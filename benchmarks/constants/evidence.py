@@ -19,6 +19,7 @@ _LINKS = {
     20: "0020-rates-events-and-seasons",
     23: "0023-one-fit-for-neighboring-folds",
     25: "0025-the-first-christmas",
+    26: "0026-calibration-by-one-factor",
 }
 
 

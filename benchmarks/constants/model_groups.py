@@ -247,9 +247,9 @@ GROUPS = (
     Group(
         e.COMBINED,
         "tasks.forecasting.combine.quantile_factors:RULE",
-        e.D19,
-        {"bucket_prior": "rows", "prior_windows": "windows", "largest_factor": "factor"},
-        unmeasured=e.CHANGED,
+        e.decision(26, "subsets of five sets at 19 cutoffs"),
+        {"prior_windows": "windows", "own_windows": "windows", "largest_factor": "factor"},
+        unmeasured="not measured since decision 26 changed it",
     ),
     Group(
         e.COMBINED,

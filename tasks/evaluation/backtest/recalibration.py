@@ -14,7 +14,7 @@ from tasks.evaluation.backtest.rows import series_codes
 from tasks.evaluation.backtest.split import horizons_covered
 from tasks.forecasting.combine.intermittent import intermittent_rates
 from tasks.forecasting.combine.mean_factors import MeanFactors, calibrate_mean
-from tasks.forecasting.combine.quantile_factors import MEDIAN, Calibration, calibrate
+from tasks.forecasting.combine.quantile_factors import MEDIAN, calibration_factors, scaled
 from tasks.forecasting.event_effects import event_effects
 
 # Where demand is in whole units, a quantile below this is 0. Rests of a model's arithmetic differ from 0 and from each
@@ -28,7 +28,7 @@ PROMOTION = "promo"
 
 @dataclass(frozen=True)
 class RecalibrationRule:
-    """The numbers of the recalibration (docs/decisions/0019-one-calibration.md).
+    """The numbers of the recalibration (docs/decisions/0026-calibration-by-one-factor.md).
 
     Attributes:
         fewest_rows: fewer known rows than this move nothing.
@@ -108,13 +108,19 @@ def recalibrated(
     rule = rule or RecalibrationRule()
     names = c.quantile_columns(list(quantiles))
     before, live_before = backtest[names].to_numpy(np.float64), live[names].to_numpy(np.float64)
-    step, live_step = _steps(backtest, backtest[c.CUTOFF]), _steps(live, None)
+    median, live_median = backtest[c.MEDIAN].to_numpy(np.float64), live[c.MEDIAN].to_numpy(np.float64)
+    actual = backtest[c.ACTUAL].to_numpy(np.float64)
+    known = np.isfinite(actual)
+    horizon = backtest.groupby(c.CUTOFF, observed=True)[c.DATE].nunique().max()
     found, live_found = before.copy(), live_before.copy()
-    for rows, live_rows, used in _by_model_and_fold(backtest, live):
-        factors = _factors(backtest, before, step, used, quantiles, rule)
-        found[rows] = _moved(backtest, before, step, rows, factors, quantiles)
-        live_found[live_rows] = _moved(live, live_before, live_step, live_rows, factors, quantiles)
-    if _whole_units(backtest[c.ACTUAL].to_numpy(np.float64)):
+    for rows, live_rows, by in _by_model_and_fold(backtest, live):
+        used = by & known
+        if used.sum() >= rule.fewest_rows:
+            horizons = horizons_covered(backtest.loc[used, c.DATE], horizon)
+            factors = calibration_factors(actual[used], before[used], median[used], quantiles, horizons)
+            found[rows] = scaled(before[rows], median[rows], factors)
+            live_found[live_rows] = scaled(live_before[live_rows], live_median[live_rows], factors)
+    if _whole_units(actual):
         below = np.array(quantiles) < MEDIAN
         for values in (found, live_found):
             values[(values < np.where(below, 1.0, SMALLEST_UNITS))] = 0.0
@@ -122,23 +128,6 @@ def recalibrated(
         backtest.assign(**{column: found[:, at] for at, column in enumerate(names)}),
         live.assign(**{column: live_found[:, at] for at, column in enumerate(names)}),
     )
-
-
-def _factors(
-    table: pd.DataFrame,
-    values: FloatArray,
-    step: IndexArray,
-    used: BoolArray,
-    levels: Sequence[float],
-    rule: RecalibrationRule,
-) -> Calibration:
-    """Factors from the known rows among those used."""
-    used = used & table[c.ACTUAL].notna().to_numpy()
-    if used.sum() < rule.fewest_rows:
-        return Calibration.none(levels)
-    actual, size, median = (table[name].to_numpy(np.float64)[used] for name in (c.ACTUAL, c.MEAN, c.MEDIAN))
-    horizons = horizons_covered(table.loc[used, c.DATE], int(step[used].max()))
-    return calibrate(actual, values[used], median, size, step[used], levels, horizons)
 
 
 def _by_model_and_fold(backtest: pd.DataFrame, live: pd.DataFrame) -> Iterator[tuple[BoolArray, BoolArray, BoolArray]]:
@@ -151,21 +140,6 @@ def _by_model_and_fold(backtest: pd.DataFrame, live: pd.DataFrame) -> Iterator[t
         for number in range(len(cutoffs)):
             yield own & (fold == number), no_live, own & (fold != number)
         yield nothing, live_model == name, own
-
-
-def _moved(
-    table: pd.DataFrame,
-    values: FloatArray,
-    step: IndexArray,
-    rows: BoolArray,
-    factors: Calibration,
-    levels: Sequence[float],
-) -> FloatArray:
-    """Quantiles of some rows with the factors applied."""
-    median, size = (table[name].to_numpy(np.float64)[rows] for name in (c.MEDIAN, c.MEAN))
-    moved = factors.apply(values[rows], median, size, step[rows])
-    moved[:, list(levels).index(MEDIAN)] = median
-    return moved
 
 
 def _rates_of_folds(backtest: pd.DataFrame, panel: Panel) -> FloatArray:
@@ -215,11 +189,3 @@ def _promoted(table: pd.DataFrame, panel: Panel) -> BoolArray:
         for feature in flags:
             found |= feature.at(series, period) > 0
     return found
-
-
-def _steps(table: pd.DataFrame, cutoff: pd.Series | None) -> IndexArray:
-    """Periods ahead of each row; 1 = the first period of the horizon."""
-    labels = np.unique(table[c.DATE].to_numpy())
-    first = 0 if cutoff is None else np.searchsorted(labels, cutoff.to_numpy())
-    step: IndexArray = np.searchsorted(labels, table[c.DATE].to_numpy()) - first + 1
-    return step

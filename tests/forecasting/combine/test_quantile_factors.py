@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.forecasting.combine.quantile_factors import Calibration, calibrate, share_outside
+from tasks.forecasting.combine.quantile_factors import calibration_factors, scaled, share_outside
 
 LEVELS = (0.1, 0.5, 0.9)
 ROWS = 100_001
@@ -15,35 +15,35 @@ MANY = 10**6
 
 
 def factors_of(units, windows=MANY, levels=LEVELS):
-    """Calibration of outer quantiles that lie 60 units from a median of 100, all in one bucket."""
+    """Factors of outer quantiles that lie 60 units from a median of 100."""
     median = np.full(ROWS, 100.0)
     quantiles = median[:, None] + 60.0 * np.sign(np.array(levels) - 0.5)
-    return calibrate(units, quantiles, median, median, np.ones(ROWS, dtype=int), levels, windows).factors[0]
+    return calibration_factors(units, quantiles, median, levels, windows)
 
 
 def test_calibration_gives_each_quantile_its_share_of_the_held_out_rows():
     rng = np.random.default_rng(1)
-    median, ground = np.full(6000, 100.0), np.full(6000, 100.0)
+    median = np.full(6000, 100.0)
     units = median + rng.normal(0.0, 20.0, 6000)
     too_narrow = median[:, None] + np.array([-10.0, 0.0, 10.0])
-    step = np.arange(6000) % 4 + 1
-    found = calibrate(units, too_narrow, median, ground, step, (0.1, 0.5, 0.9), MANY)
-    low, middle, high = found.apply(too_narrow, median, ground, step).T
+    low, middle, high = scaled(
+        too_narrow, median, calibration_factors(units, too_narrow, median, (0.1, 0.5, 0.9), MANY)
+    ).T
     assert (units < low).mean() == pytest.approx(0.1, abs=0.01)
     assert (units > high).mean() == pytest.approx(0.1, abs=0.01)
     assert np.array_equal(middle, median)
 
 
-def test_few_windows_are_asked_for_more_than_many_and_narrow_less():
-    units = np.linspace(0.0, 200.0, ROWS)
+def test_few_windows_are_asked_for_more_than_many_and_move_less():
     assert share_outside(1, 0.5) == 0.75
     # One window and a prior of a third: 8 % of the rows may lie above q0.9.
     assert share_outside(1, 1 / 3) == pytest.approx(0.8)
-    assert factors_of(units, 1) == pytest.approx([84 / 60, 1.0, 84 / 60], rel=1e-3)
-    assert factors_of(units) == pytest.approx([80 / 60, 1.0, 80 / 60], rel=1e-3)
-    narrow = np.linspace(70.0, 130.0, ROWS)
-    assert factors_of(narrow, 1) == pytest.approx([(25.2 / 60) ** 0.5, 1.0, (25.2 / 60) ** 0.5], rel=1e-3)
-    assert factors_of(narrow) == pytest.approx([0.4, 1.0, 0.4], rel=1e-3)
+    for units, one, many in (
+        (np.linspace(0.0, 200.0, ROWS), 84 / 60, 80 / 60),
+        (np.linspace(70.0, 130.0, ROWS), 25.2 / 60, 24 / 60),
+    ):
+        assert factors_of(units, 1) == pytest.approx([one ** (1 / 3), 1.0, one ** (1 / 3)], rel=1e-3)
+        assert factors_of(units) == pytest.approx([many, 1.0, many], rel=1e-3)
 
 
 def test_both_sides_share_what_is_outside():
@@ -57,13 +57,7 @@ def test_a_side_that_tells_nothing_leaves_the_other_alone():
     # Nothing is expected, and q0.1 is 0 too: no sale can lie below it.
     units, zero = np.linspace(0.0, 2.0, ROWS), np.zeros(ROWS)
     quantiles = zero[:, None] + np.array([0.0, 0.0, 1.0])
-    found = calibrate(units, quantiles, zero, np.ones(ROWS), np.ones(ROWS, dtype=int), LEVELS, MANY)
-    assert found.factors[0][2] == pytest.approx(1.8, rel=1e-3)
-    moved = found.apply(np.array([[0.0, 5.0, 6.0]]), np.array([5.0]), np.array([1.0]), np.array([1]))
+    factors = calibration_factors(units, quantiles, zero, LEVELS, MANY)
+    assert factors[2] == pytest.approx(1.8, rel=1e-3)
+    moved = scaled(np.array([[0.0, 5.0, 6.0]]), np.array([5.0]), factors)
     assert moved[0] == pytest.approx([0.0, 5.0, 6.8], rel=1e-3)
-
-
-def test_without_held_out_rows_nothing_is_calibrated():
-    quantiles = np.array([[1.0, 2.0, 5.0]])
-    found = Calibration.none(LEVELS).apply(quantiles, np.array([2.0]), np.array([2.0]), np.array([1]))
-    assert np.array_equal(found, quantiles)
