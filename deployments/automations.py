@@ -24,6 +24,7 @@ from prefect.settings import get_current_settings
 from prefect.types import SecretDict
 from pydantic import SecretStr
 
+from deployments.janitor import schedule_janitors
 from flows.dead_runs import START_AGAIN
 from tasks.stages.events import DATA_QUALITY_ALARM, DRIFT_DETECTED, PUBLICATION_FINISHED
 
@@ -299,3 +300,6 @@ def _seconds_between_heartbeats() -> int:
 if __name__ == "__main__":
     for registered in register(os.environ.get(WEBHOOK_VARIABLE)):
         print(registered)  # noqa: T201
+    with get_client(sync_client=True) as own_client:
+        for janitor in schedule_janitors(own_client):
+            print(f"{janitor}: scheduled")  # noqa: T201

@@ -14,11 +14,15 @@ from typing import NamedTuple
 from uuid import UUID
 
 import pytest
+import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed, Pending, Running, Scheduled
 
+from deployments.janitor import EVERY_20_MINUTES, schedule_janitors
 from schemas import columns as c
 from tests.commands import PrefectHome, Start, start_server
 from tests.flows import mini_company
@@ -192,3 +196,27 @@ def test_no_secret_is_stored_or_shown(server: Server, company: Path) -> None:
     assert any(file.name == "prefect.db" for file in files)
     assert [str(file) for file in files if PLANTED.encode() in file.read_bytes()] == []
     assert not [one for one in server.posted if PLANTED in json.dumps(one)]
+
+
+def test_a_company_with_sagemaker_has_a_scheduled_janitor(server: Server, tmp_path: Path) -> None:
+    client, name = server.client, f"clean-aws-{COMPANY}"
+    file = tmp_path / "settings.yaml"
+
+    def schedules(backend: str | None) -> list[tuple[str, bool]]:
+        sagemaker = {"role": "arn:aws:iam::123456789012:role/restock", "region": "eu-west-1"}
+        models = {"deepar": {"backend": backend, "sagemaker": sagemaker}} if backend else {}
+        sources = {table: {"path": f"{table}.csv"} for table in ("sales", "products", "stores")}
+        content = {"name": COMPANY, "storage": "s3://bucket/lake", "sources": sources, "models": models}
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        deployment = client.read_deployment_by_name(f"clean_aws/{name}")
+        client.update_deployment(deployment.id, DeploymentUpdate(parameters={"settings_file": str(file)}))
+        assert schedule_janitors(client) == ([name] if backend == "sagemaker" else [])
+        found = client.read_deployment(deployment.id).schedules
+        return [(one.schedule.cron, one.active) for one in found if isinstance(one.schedule, CronSchedule)]
+
+    assert schedules("local") == []
+    assert schedules("sagemaker") == [(EVERY_20_MINUTES, True)]
+    deployment = client.read_deployment_by_name(f"clean_aws/{name}")
+    client.update_deployment_schedule(deployment.id, deployment.schedules[0].id, active=False)
+    assert schedules("sagemaker") == [(EVERY_20_MINUTES, False)], "a pause was forgotten"
+    assert schedules(None) == []
