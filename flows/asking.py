@@ -15,6 +15,7 @@ from typing import Any
 
 from schemas.errors import ConfigError, TrainingError
 from schemas.settings import DeepArSettings, Settings
+from schemas.spreadsheets import neutralized
 from tasks.configuration.settings_file import load_settings
 from tasks.deepar.asking import Ask, Question, latest_model, questions, request_of, response_times, rows_of_answers
 from tasks.storage.lake import Lake, open_lake
@@ -62,7 +63,10 @@ def measured(
         with Path(record).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(
+                {name: neutralized(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+                for row in rows
+            )
     return rows
 
 

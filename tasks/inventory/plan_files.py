@@ -16,6 +16,7 @@ from schemas import columns as c
 from schemas.errors import ConfigError, DataContractError, first_few
 from schemas.plan import FloatArray, PlanProblem
 from schemas.settings import InventorySettings, Strict
+from schemas.spreadsheets import neutralized
 from tasks.configuration.problems import check_plain_values, in_words
 from tasks.configuration.settings_file import complete_tree, parse_override
 from tasks.inventory.registry import unknown_policies
@@ -336,7 +337,17 @@ def write_solution(out: Path, tables: Mapping[str, pd.DataFrame], summary: Mappi
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, frame in tables.items():
-            frame.to_csv(out / f"{name}.csv", index=False)
+            _without_formulas(frame).to_csv(out / f"{name}.csv", index=False)
         (out / "plan.yaml").write_text(yaml.safe_dump(dict(summary), sort_keys=False), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"--out {out} cannot be written: {error}; choose a writable folder") from error
+
+
+def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """Write texts that a spreadsheet may execute as texts, as in the published files."""
+
+    def as_text(value: object) -> object:
+        return neutralized(value) if isinstance(value, str) else value
+
+    texts = frame.select_dtypes(exclude=["number", "datetime"]).columns
+    return frame.assign(**{column: frame[column].map(as_text) for column in texts})

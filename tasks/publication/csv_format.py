@@ -1,16 +1,13 @@
 """CSV files in the format of the settings ``output``: write and read back.
 
-**Spreadsheet formulas.** A spreadsheet may execute a text cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a
-line end. Such a text is written with an apostrophe before it, which makes it text (OWASP, *CSV Injection*). Numbers are
-left as they are. The files that the ERP reads (``OutputTable.exact_ids``) contain ids unchanged: an ERP compares them
-character by character.
+A text that a spreadsheet may execute is written as text (:mod:`schemas.spreadsheets`). The files that the ERP reads
+(``OutputTable.exact_ids``) contain ids unchanged: an ERP compares them character by character.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import date, datetime
 
@@ -21,43 +18,14 @@ from schemas import columns as c
 from schemas.errors import PublicationError
 from schemas.outputs import OutputTable
 from schemas.settings import OutputSettings
+from schemas.spreadsheets import neutralized, restored
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 IDS = (c.FROM, c.STORE_ID, c.SKU)
 _TEXT = (*IDS, c.CATEGORY)
 _QUOTE = '"'
-_APOSTROPHE = "'"
-_NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?")
 _ISO_DATE = "%Y-%m-%d"
 # Larger floats may not be the whole number that they show.
 _LARGEST_WHOLE = 2**53
-
-
-def starts_formula(text: str) -> bool:
-    """Return True if a spreadsheet may execute a text as a formula; numbers are no formulas.
-
-    >>> [starts_formula(text) for text in ("=1+1", "-A1", "-5", "+1,5", "a=b", "")]
-    [True, True, False, False, False, False]
-    """
-    return text.startswith(FORMULA_STARTS) and not _NUMBER.fullmatch(text)
-
-
-def neutralized(text: str) -> str:
-    """Put an apostrophe before a text that a spreadsheet may execute; :func:`restored` removes it.
-
-    >>> neutralized("=1+1"), neutralized("'=1+1"), neutralized("boot")
-    ("'=1+1", "''=1+1", 'boot')
-    """
-    return f"{_APOSTROPHE}{text}" if starts_formula(text.lstrip(_APOSTROPHE)) else text
-
-
-def restored(text: str) -> str:
-    """Return the text that :func:`neutralized` wrote.
-
-    >>> restored("'=1+1"), restored("''=1+1"), restored("'boot")
-    ('=1+1', "'=1+1", "'boot")
-    """
-    return text[1:] if text.startswith(_APOSTROPHE) and starts_formula(text.lstrip(_APOSTROPHE)) else text
 
 
 def csv_bytes(frame: pd.DataFrame, columns: Sequence[str], table: OutputTable, output: OutputSettings) -> bytes:

@@ -12,7 +12,8 @@ from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import ConfigError, PublicationError, first_few
 from schemas.outputs import PAIR, TARGETS
 from schemas.settings import OutputSettings
-from tasks.publication.csv_format import csv_bytes, read_csv_bytes, starts_formula
+from schemas.spreadsheets import starts_formula
+from tasks.publication.csv_format import csv_bytes, read_csv_bytes
 from tasks.storage.row_order import row_order
 
 KEY = PAIR

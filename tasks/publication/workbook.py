@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tasks.publication.csv_format import starts_formula
+from schemas.spreadsheets import starts_formula
 
 # Rows per sheet. A sheet with more rows keeps the most important ones and says so in its last line.
 MAX_ROWS = 50_000

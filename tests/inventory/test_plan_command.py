@@ -15,7 +15,7 @@ from schemas.errors import ConfigError, DataContractError
 from schemas.plan import Plan
 from tasks.inventory.model.simulator import simulate
 from tasks.inventory.plan_command import plan_problem
-from tasks.inventory.plan_files import read_problem
+from tasks.inventory.plan_files import read_problem, write_solution
 
 TERMS = {"inventory": {"policies": ["eoq", "genetic"]}, "periods_per_week": 7, "seed": 7}
 
@@ -130,6 +130,12 @@ def test_files_agree_with_the_simulator(folder, tmp_path):
     assert summary["seed"] == 7
     assert summary["seconds"] >= 0
     assert any("genetic" in line for line in lines)
+
+
+def test_no_text_of_the_solution_is_a_formula(tmp_path):
+    levels = pd.DataFrame({"store_id": ["=1+1", "007"], "date": pd.to_datetime(["2025-01-31"] * 2), "level": [-1.5, 2]})
+    write_solution(tmp_path, {"levels": levels}, {})
+    assert (tmp_path / "levels.csv").read_text() == "store_id,date,level\n'=1+1,2025-01-31,-1.5\n007,2025-01-31,2.0\n"
 
 
 def test_the_order_of_rows_does_not_change_the_files(folder, tmp_path):

@@ -20,7 +20,8 @@ from schemas import columns as c
 from schemas.errors import PublicationError
 from schemas.outputs import OVERRIDDEN, REJECTED_ROWS, TRANSFERS, OutputTable, csv_columns
 from schemas.settings import OutputSettings
-from tasks.publication.csv_format import FORMULA_STARTS, csv_bytes, neutralized, read_csv_bytes, restored
+from schemas.spreadsheets import FORMULA_STARTS, neutralized, restored
+from tasks.publication.csv_format import csv_bytes, read_csv_bytes
 
 TABLE = OutputTable("t", "t.csv", (c.STORE_ID, c.DATE), (c.STORE_ID,), dates=(c.DATE,))
 SPANISH = OutputSettings(

@@ -19,8 +19,8 @@ from pathlib import Path
 from schemas import columns as c
 from schemas.errors import ConfigError
 from schemas.settings import Settings, SourceSettings
+from schemas.spreadsheets import neutralized, restored
 from schemas.tables import OVERRIDES
-from tasks.publication.csv_format import neutralized, restored
 from tasks.storage.csv_files import csv_start
 
 # The fields of an override in the order of the page.
