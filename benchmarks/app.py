@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,35 @@ import pandas as pd
 import yaml
 
 from schemas import columns as c
+from schemas.performance import TABLES, Kind
 from tasks.app.data import exceptions, grid, series
 from tasks.app.data.company import Company
-from tasks.storage.lake import open_lake
+from tasks.performance.tables import append
+from tasks.storage.lake import Lake, open_lake
 from tests.browser import chromium
 from tests.ports import free_port
 
 AS_OF = date(2025, 2, 24)
 HORIZON, HISTORY = 28, 365
+# Evaluated weeks.
+WEEKS = 13
 QUANTILES = {"q0.1": 0.5, "q0.25": 0.75, "q0.5": 0.95, "q0.75": 1.25, "q0.9": 1.6}
 SECONDS_TO_START = 120
+SECONDS_TO_REST = 3
+PAGES = (
+    ("/", "To send by store"),
+    ("/exceptions", "open, value"),
+    ("/series", "Demand and forecast"),
+    ("/series?store=S050&category=CATEGORY+0150&sku=0150-2", "Why this target"),
+    ("/overrides?store=S050&sku=0150-2", "Rejected rows"),
+    ("/what-if", "Storage capacity, %"),
+    ("/performance", "What each step added"),
+    ("/operations", "Versions of the published files"),
+)
+SENT = """
+performance.getEntriesByType('resource').filter(e => e.name.includes('_dash-update-component'))
+    .reduce((sum, e) => sum + e.transferSize, 0)
+"""
 
 
 def write_lake(folder: Path, stores: int, categories: int, skus: int, seed: int = 1) -> Path:
@@ -91,10 +110,43 @@ def write_lake(folder: Path, stores: int, categories: int, skus: int, seed: int 
     explained.to_parquet(run / "explanations.parquet", index=False)
     keys.assign(**{c.MODEL: "xgboost", c.WHY: "lowest loss"}).to_parquet(run / "champions.parquet", index=False)
     (run / "manifest.json").write_text(json.dumps({"inputs": [], "plan_inputs": {"sku_facts": sku_facts.model_dump()}}))
-    sources = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
+    write_performance(lake, store_ids, names, rng)
+    sources = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores", "overrides")}
     settings = folder / "settings.yaml"
     settings.write_text(yaml.safe_dump({"name": "large", "storage": "lake", "sources": sources, "horizon": HORIZON}))
     return settings
+
+
+def write_performance(lake: Lake, stores: list[str], categories: list[str], rng: np.random.Generator) -> None:
+    """Performance tables of the weeks before, as the evaluation writes them, with random figures."""
+    places = [
+        ("overall", "", ""),
+        *(("store", one, "") for one in stores),
+        *(("category", "", one) for one in categories),
+    ]
+    rows = pd.DataFrame(places, columns=[c.LEVEL, c.STORE_ID, c.CATEGORY])
+    models = pd.DataFrame({c.MODEL: ["champion", "last_year", "seasonal_naive", "moving_average", "xgboost", "theta"]})
+    steps = pd.DataFrame({c.STEP: ["seasonal_naive", "best_single", "champion", "plan", "override", "published"]})
+    lags = pd.DataFrame({c.LAG: range(5)})
+    groups = pd.DataFrame({c.GROUP: ["level", "season", "calendar", "promotions", "price", "stock"]})
+    overrides = pd.DataFrame({c.NUMBER: range(1, 301), c.AUTHOR: "ana", c.REASON: "fair", c.ACTION: "set"})
+    overrides = overrides.assign(**{c.STORE_ID: stores[0], c.PAIRS: 1, c.WON: True})
+    tables = {
+        "accuracy": rows.merge(lags, how="cross").merge(models, how="cross"),
+        "service": rows.merge(lags, how="cross"),
+        "value_added": rows.merge(steps, how="cross"),
+        "importance": rows.merge(groups, how="cross").assign(**{c.MODEL: "xgboost"}),
+        "plan_costs": rows[rows[c.LEVEL] != "category"].merge(
+            pd.DataFrame({c.BASIS: ["planned", "realized"]}), how="cross"
+        ),
+        "override_value": overrides,
+        "evaluations": pd.DataFrame({c.PUBLICATION: [1]}),
+    }
+    for week in range(1, WEEKS + 1):
+        for name, frame in tables.items():
+            numbers = [column.name for column in TABLES[name].columns if column.kind is Kind.NUMBER]
+            values = {column: rng.gamma(2.0, 5.0, len(frame)) for column in numbers if column not in frame.columns}
+            append(lake, TABLES[name], AS_OF - timedelta(days=7 * week), 1, frame.assign(**values))
 
 
 def timed(task: Callable[[], Any], clock: Callable[[], float] = time.process_time) -> tuple[float, Any]:
@@ -133,8 +185,19 @@ def data_times(settings: Path) -> list[tuple[str, float]]:
     ]
 
 
-def page_times(settings: Path) -> list[tuple[str, float, float]]:
-    """Seconds on the clock and of computing of the app: to the first answer, and of pages in the browser."""
+def megabytes_of(process: int) -> float:
+    """Largest memory of a process so far (Linux)."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+def page_times(settings: Path) -> tuple[list[tuple[str, float, float, float]], float]:
+    """What the browser waits for, and the largest memory of the app.
+
+    Returns:
+        Step, seconds on the clock, seconds of computing of the app, and kilobytes that the app sent for the page; and
+        megabytes.
+    """
     port = free_port()
     command = [sys.executable, "-m", "flows", "app", "--settings", str(settings), "--port", str(port)]
     address = f"http://127.0.0.1:{port}"
@@ -154,23 +217,21 @@ def page_times(settings: Path) -> list[tuple[str, float, float]]:
         try:
             answered()
             wall = time.perf_counter() - started
-            found = [("start of `restock app` to the first answer", wall, cpu_of(process.pid))]
+            found = [("start of `restock app` to the first answer", wall, cpu_of(process.pid), 0.0)]
             if chromium.program() is None:
-                return found
+                return found, megabytes_of(process.pid)
             with chromium.browser(Path(folder)) as tab:
-                for path, words in (
-                    ("/", "To send by store"),
-                    ("/exceptions", "open, value"),
-                    ("/series", "Demand and forecast"),
-                ):
+                for path, words in PAGES:
                     for turn in ("first", "second"):
                         tab.open("about:blank")
                         before, started = cpu_of(process.pid), time.perf_counter()
                         tab.open(f"{address}{path}")
                         tab.wait_for(words)
                         wall = time.perf_counter() - started
-                        found.append((f"page {path}, {turn} time", wall, cpu_of(process.pid) - before))
-            return found
+                        time.sleep(SECONDS_TO_REST)  # rows of tables are requested after the page
+                        sent = tab.evaluate(SENT) / 1000
+                        found.append((f"page {path}, {turn} time", wall, cpu_of(process.pid) - before, sent))
+            return found, megabytes_of(process.pid)
         finally:
             process.terminate()
             process.wait()
@@ -191,9 +252,11 @@ def main() -> None:
             print("| computation | CPU seconds |\n|---|---|")
             for name, seconds in data_times(settings):
                 print(f"| {name} | {seconds:.2f} |")
-        print("\n| in the browser | seconds | CPU seconds of the app |\n|---|---|---|")
-        for name, wall, cpu in page_times(settings):
-            print(f"| {name} | {wall:.2f} | {cpu:.2f} |")
+        print("\n| in the browser | seconds | CPU seconds of the app | kB sent |\n|---|---|---|---|")
+        times, memory = page_times(settings)
+        for name, wall, cpu, sent in times:
+            print(f"| {name} | {wall:.2f} | {cpu:.2f} | {sent:.0f} |")
+        print(f"\nLargest memory of the app: {memory:.0f} MB")
 
 
 if __name__ == "__main__":

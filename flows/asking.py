@@ -70,6 +70,52 @@ def measured(
     return rows
 
 
+def keep_variant_answers(
+    settings_file: str,
+    overrides: Sequence[str],
+    stores: Sequence[str],
+    categories: Sequence[str],
+    skus: Sequence[str],
+    endpoint: str | None,
+) -> list[dict[str, Any]]:
+    """Ask every variant of an endpoint, and keep the answers for the comparison with later sales.
+
+    Returns:
+        One row per variant: series, and whether its answers were kept.
+
+    Raises:
+        ConfigError: No series matches, there is no endpoint, or it does not serve the last trained model.
+    """
+    from tasks.deepar.sagemaker.backend import SageMakerBackend
+    from tasks.performance.variants import keep_answers
+
+    settings = load_settings(Path(settings_file), overrides)
+    lake, deepar = open_lake(settings.storage), _deepar(settings)
+    if deepar.backend == "local":
+        raise ConfigError("models.deepar.backend is local. Only an endpoint on SageMaker has variants.")
+    model = latest_model(lake)
+    asked = questions(lake, model, stores, _categories(settings, categories, skus))
+    with SageMakerBackend(lake, deepar.sagemaker, settings.name) as backend:
+        standing = backend.endpoint(endpoint)
+        if not standing.serves(model.model):
+            raise ConfigError(
+                f"Endpoint {standing.name} does not serve {model.model.job}, the model that was trained last. Its "
+                "answers would be from other data. Deploy the models first: restock deploy-deepar."
+            )
+        request = request_of(asked, settings.quantiles, deepar.num_samples)
+        lines = [json.dumps(one).encode() for one in request["instances"]]
+        answered = {
+            name: rows_of_answers(asked, standing.invocation(name, request["configuration"]).answers(lines))
+            for name in standing.variants()
+        }
+    kept = keep_answers(lake, standing.name, answered)
+    first = asked[0].dates[0]
+    return [
+        {"variant": name, "series": len(asked), "first date": first, "answers": "kept" if name in kept else "known"}
+        for name in answered
+    ]
+
+
 def serve_until_stopped(settings_file: str, overrides: Sequence[str], port: int, say: Callable[..., None]) -> None:
     """Serve the last trained model on this machine until Ctrl-C."""
     from tasks.deepar.local.server import loaded, serving

@@ -63,10 +63,11 @@ class Basis(StrEnum):
 
 
 class Decision(StrEnum):
-    """What the comparison of a challenger with the champions says."""
+    """What the comparison of a challenger with the champions says, or of a variant of an endpoint with the others."""
 
     PROMOTE = "promote"
     KEEP = "keep"
+    DROP = "drop"
     UNDECIDED = "undecided"
 
 
@@ -295,6 +296,38 @@ CHALLENGERS = _table(
     _text(c.DECISION, "`promote`, `keep` or `undecided`"),
     by_week=False,
 )
+VARIANT_WEEKS = _table(
+    "variant_weeks",
+    "Loss of one variant of an endpoint in the first week after its kept answers, over the series and periods that all "
+    "variants answered",
+    (c.ENDPOINT, c.VARIANT, c.MEASURE),
+    _text(c.ENDPOINT, "name of the endpoint"),
+    _text(c.VARIANT, "name of the variant"),
+    _text(c.MEASURE, "`wape` or `wql`"),
+    _number(c.LOSS, "loss, fraction"),
+    _integer(c.N, "series and periods with known demand"),
+    by_week=False,
+    about="of the kept answers: their first period",
+)
+VARIANTS = _table(
+    "variants",
+    "Paired tests of the variants of an endpoint over all their weeks so far: one row per variant, other variant and "
+    "measure, and the decision on each variant",
+    (c.ENDPOINT, c.VARIANT, c.AGAINST, c.MEASURE),
+    _text(c.ENDPOINT, "name of the endpoint"),
+    _text(c.VARIANT, "name of the variant"),
+    _text(c.AGAINST, "the variant that it is compared with; empty for the decision"),
+    _text(c.MEASURE, "`wape`, `wql`, or `decision` for the decision on the variant"),
+    _integer(c.WEEKS, "weeks compared"),
+    _number(c.LOSS, "mean of its weekly losses, fraction"),
+    _number(c.DIFFERENCE, "mean of (loss of `against` - own loss) / loss of `against`, fraction; above 0 = better"),
+    _number(c.EVIDENCE_FOR, "e-value for the variant"),
+    _number(c.EVIDENCE_AGAINST, "e-value against the variant"),
+    _number(c.LIMIT_VALUE, "evidence from which a difference is significant"),
+    _number(c.ERROR_RATE, "stated probability of any wrong decision at any time, fraction"),
+    _text(c.DECISION, "`keep`, `drop` or `undecided`"),
+    by_week=False,
+)
 PROFILES = _table(
     "profiles",
     "Distribution of one input in one window",
@@ -342,6 +375,6 @@ TABLES = {
     table.name: table
     for table in (
         *(EVALUATIONS, ACTUALS, ACCURACY, SERVICE, PLAN_COSTS, VALUE_ADDED, OVERRIDE_VALUE),
-        *(CHALLENGER_WEEKS, CHALLENGERS, PROFILES, DRIFT, IMPORTANCE),
+        *(CHALLENGER_WEEKS, CHALLENGERS, VARIANT_WEEKS, VARIANTS, PROFILES, DRIFT, IMPORTANCE),
     )
 }

@@ -90,18 +90,25 @@ def aws_clean(settings_file: str, overrides: tuple[str, ...]) -> None:
 @click.option("--variant", metavar="NAME", help="Ask one variant of the endpoint.")
 @click.option("--local", is_flag=True, help="Serve the last trained model on this machine and ask it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answers as JSON.")
+@click.option("--keep", is_flag=True, help="Keep the answers of all variants, to compare them with later sales.")
 @click.option("--repeat", type=click.IntRange(min=1), metavar="N", help="Measure response times of N requests each.")
 @click.option("--record", metavar="FILE", help="With --repeat: write the response times to FILE, as CSV.")
 def ask(**options: Any) -> None:
     """Ask a DeepAR endpoint, or the same model on this machine, for quantiles of series."""
-    from flows.asking import answers, measured
+    from flows.asking import answers, keep_variant_answers, measured
 
     if options["skus"] and options["categories"]:
         raise click.UsageError("--sku and --category exclude each other.")
     if options["record"] and not options["repeat"]:
         raise click.UsageError("--record needs --repeat.")
     as_json, repeat, record = options.pop("as_json"), options.pop("repeat"), options.pop("record")
-    rows = measured(repeat, record, **options) if repeat else answers(**options)
+    if options.pop("keep"):
+        local, variant = options.pop("local"), options.pop("variant")
+        if local or variant or repeat:
+            raise click.UsageError("--keep asks all variants of an endpoint. It excludes --local, --variant, --repeat.")
+        rows = keep_variant_answers(**options)
+    else:
+        rows = measured(repeat, record, **options) if repeat else answers(**options)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:

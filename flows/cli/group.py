@@ -19,7 +19,7 @@ SECTIONS = {
         "deepar",
     ),
     "Publications": dict.fromkeys(("publications", "rollback", "verify", "prune"), "publications"),
-    "Performance": dict.fromkeys(("evaluate-week", "promote"), "performance"),
+    "Performance": dict.fromkeys(("evaluate-week", "compare-variants", "promote"), "performance"),
     "Questions about a finished run": dict.fromkeys(("why", "explain", "what-if"), "questions"),
     "Planner's app": {"app": "app"},
     "Inventory planning without forecasts": {"plan": "plan"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 from datetime import date
 from typing import Any
 
@@ -11,7 +12,6 @@ import click
 from flows.cli.options import date_option, flow_options, set_option, settings_option
 from flows.cli.run_flow import run_flow
 from flows.cli.terminal import say, table
-from schemas.errors import ConfigError
 
 
 @click.command("evaluate-week")
@@ -39,21 +39,41 @@ def promote(
     from pathlib import Path
 
     from tasks.configuration.settings_file import read_settings
-    from tasks.performance import promotion
-    from tasks.performance.challengers import last_decision
+    from tasks.performance.challengers import put_in_force, take_out_of_force
     from tasks.storage.lake import open_lake
 
     settings = read_settings(Path(settings_file), overrides).settings
     lake, day, by = open_lake(settings.storage), since or date.today(), getpass.getuser()
-    with lake.exclusive():
-        if back:
-            entry = promotion.revert(lake, day, by, note)
-        else:
-            decision = last_decision(lake, settings.challenger.name)
-            if settings.challenger.settings and decision != "promote" and not undecided:
-                raise ConfigError(
-                    f"The comparison of the challenger {settings.challenger.name} says: {decision}. Expected: promote. "
-                    "Wait for more weeks, or promote it anyway with --undecided."
-                )
-            entry = promotion.promote(lake, settings.challenger, day, by, note)
+    if back:
+        entry = take_out_of_force(lake, day, by, note)
+    else:
+        entry = put_in_force(lake, settings.challenger, day, by, note, undecided=undecided)
     say(f"{entry.text()}.", *([] if back else [f"  {change}" for change in entry.changes()]))
+
+
+@click.command("compare-variants")
+@settings_option
+@set_option
+@click.option("--json", "as_json", is_flag=True, help="Print all comparisons as JSON.")
+def compare_variants(settings_file: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Compare the variants of an endpoint on the sales after their kept answers, and say which to keep.
+
+    `ask --keep` keeps the answers of a week. `evaluate-week` and the weekly run compare them with the sales.
+    """
+    from pathlib import Path
+
+    from tasks.configuration.settings_file import load_settings
+    from tasks.performance.read import variant_table
+    from tasks.storage.json_rows import rows_of
+    from tasks.storage.lake import open_lake
+
+    found = variant_table(open_lake(load_settings(Path(settings_file), overrides).storage))
+    if as_json:
+        click.echo(json.dumps(rows_of(found), indent=1))
+    elif found.empty:
+        say(
+            "No variants were compared yet. Keep their answers with restock ask --keep, and compare them with "
+            "restock evaluate-week when the sales of the week are known."
+        )
+    else:
+        say(*table(rows_of(found)))

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
+from schemas.errors import ConfigError
 from schemas.panel import FloatArray
 from schemas.performance import CHALLENGERS, CHAMPION, FOLDER, Decision
 from schemas.records import TableRef
 from schemas.settings.challenger import ChallengerSettings
+from tasks.performance.promotion import Promotion, promote, revert
 from tasks.performance.published_week import FORECAST, ForecastGrid, ModelForecast, PublishedWeek
 from tasks.performance.read import read_table
 from tasks.performance.replay import Replay, cycle_cost, forecast_levels
@@ -184,3 +186,39 @@ def last_decision(lake: Lake, name: str) -> str:
     rows = read_table(lake, CHALLENGERS.name)
     own = rows[rows[c.CHALLENGER].eq(name) & rows[c.MEASURE].eq(DECISION)]
     return str(Decision.UNDECIDED) if own.empty else str(own[c.DECISION].iloc[-1])
+
+
+def put_in_force(
+    lake: Lake, challenger: ChallengerSettings, since: date, by: str, note: str = "", *, undecided: bool = False
+) -> Promotion:
+    """Promote the challenger of the settings if the comparison says so: what the command and the app do.
+
+    Args:
+        lake: of the publications.
+        challenger: block of the settings.
+        since: first run date.
+        by: who promotes.
+        note: why.
+        undecided: promote whatever the comparison says.
+
+    Raises:
+        ConfigError: the comparison does not say ``promote``, or there is nothing to promote.
+    """
+    with lake.exclusive():
+        decision = last_decision(lake, challenger.name)
+        if challenger.settings and decision != Decision.PROMOTE and not undecided:
+            raise ConfigError(
+                f"The comparison of the challenger {challenger.name} says: {decision}. Expected: promote. Wait for "
+                "more weeks, or promote it anyway (command line: --undecided)."
+            )
+        return promote(lake, challenger, since, by, note)
+
+
+def take_out_of_force(lake: Lake, since: date, by: str, note: str = "") -> Promotion:
+    """Revert the promotion in force: runs from a date on use the settings file alone.
+
+    Raises:
+        ConfigError: nothing is promoted on this date.
+    """
+    with lake.exclusive():
+        return revert(lake, since, by, note)

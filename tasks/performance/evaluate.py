@@ -43,6 +43,7 @@ from tasks.performance.replay import Replay
 from tasks.performance.service import SoldUnits, out_of_stock_share, plan_costs, service
 from tasks.performance.tables import append, append_if_new
 from tasks.performance.value_added import value_added
+from tasks.performance.variants import compare_variants
 from tasks.publication.earlier_runs import published
 from tasks.storage.code_version import code_version
 from tasks.storage.json_rows import rows_of
@@ -92,12 +93,14 @@ def evaluate_weeks(
     append_if_new(lake, PROFILES, until, inputs.profiles)
     # A publication of the run date itself is complete by now: the weekly run evaluates at its end.
     keep_importance(lake, settings, until - LOOK_BACK, until + timedelta(days=1))
+    actuals = Actuals.of(history)
+    lag_length = settings.period.periods_per_week
+    compare_variants(lake, actuals, until - LOOK_BACK, until, lag_length, settings.challenger)
     weeks = list(weeks_before(lake, until, until - LOOK_BACK, settings))
     if not weeks:
         before = read_table(lake, DRIFT.name)
         append_if_new(lake, DRIFT, until, inputs.drift)
         return EvaluationRecord(as_of=until, drifts=inputs.new_messages(before))
-    actuals = Actuals.of(history)
     availability = ingested.tables.get(AVAILABILITY.name)
     first = pd.Timestamp(weeks[0].as_of)
     known = Known(

@@ -21,6 +21,7 @@ from schemas.performance import (
     OVERALL,
     STORE,
     TABLES,
+    VARIANTS,
     PerformanceTable,
     Step,
 )
@@ -164,6 +165,36 @@ def override_totals(override_value: pd.DataFrame, by: Sequence[str] = (c.AUTHOR,
     return sums.assign(
         **{c.N: groups.size()["size"].to_numpy(), c.WON: groups[c.WON].mean()[c.WON].to_numpy(dtype=np.float64)}
     )
+
+
+def variant_table(lake: Lake) -> pd.DataFrame:
+    """Return the last comparison of variants: one row per endpoint, variant and other variant.
+
+    Returns:
+        endpoint, variant, against, decision, weeks, wape, wql, and for each measure its difference and the evidence for
+        the variant; evidence_needed. A row with the two variants exchanged has the evidence for the other one.
+    """
+    rows = read_table(lake, VARIANTS.name, last=1)
+    keys = [c.ENDPOINT, c.VARIANT, c.AGAINST]
+    decided = rows[rows[c.AGAINST].eq("")].set_index([c.ENDPOINT, c.VARIANT])[c.DECISION]
+    tested = rows[rows[c.AGAINST].ne("")]
+    measures = {name: tested[tested[c.MEASURE].eq(name)].set_index(keys) for name in (c.WAPE, c.WQL)}
+    wape = measures[c.WAPE]
+    found = pd.DataFrame(
+        {
+            c.DECISION: decided.reindex(wape.index.droplevel(c.AGAINST)).to_numpy(),
+            c.WEEKS: wape[c.WEEKS],
+            **{name: own[c.LOSS] for name, own in measures.items()},
+            **{
+                f"{name}_{column}": own[column]
+                for name, own in measures.items()
+                for column in (c.DIFFERENCE, c.EVIDENCE_FOR)
+            },
+            c.EVIDENCE_NEEDED: wape[c.LIMIT_VALUE],
+        },
+        index=wape.index,
+    )
+    return found.reset_index()
 
 
 def lag_one(lake: Lake, model: str = CHAMPION, last: int | None = 52) -> pd.DataFrame:

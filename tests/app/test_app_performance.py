@@ -8,12 +8,16 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
+from flows.preparation import prepare_run
 from schemas import columns as c
+from schemas.errors import ConfigError
 from schemas.performance import TABLES
+from tasks.app.data.company import Company
 from tasks.app.data.performance import LAST_YEAR, WEEKLY_ERROR, Realized, realized
 from tasks.app.language import AppLanguage
-from tasks.app.pages import performance
+from tasks.app.pages import performance, promotion
 from tasks.performance.tables import append
 from tasks.storage.lake import open_lake
 
@@ -67,6 +71,11 @@ def found(tmp_path: Path) -> Realized:
                                          c.DIFFERENCE: [0.02, None], c.EVIDENCE_FOR: [44.0, None],
                                          c.EVIDENCE_AGAINST: [0.1, None], c.ERROR_RATE: 0.05,
                                          c.DECISION: ["promote", "promote"]}),
+            "variants": pd.DataFrame({c.ENDPOINT: "shoes-deepar", c.VARIANT: ["student", "student", "student"],
+                                      c.AGAINST: ["normal", "normal", ""], c.MEASURE: ["wape", "wql", "decision"],
+                                      c.WEEKS: 9, c.LOSS: [0.3, 0.2, None], c.DIFFERENCE: [0.1, 0.05, None],
+                                      c.EVIDENCE_FOR: [25.0, 2.0, None], c.LIMIT_VALUE: 20.0,
+                                      c.DECISION: ["", "", "keep"]}),
             "importance": pd.DataFrame({c.LEVEL: ["overall", "overall", "category", "category"],
                                         c.CATEGORY: ["", "", "boots", "boots"], c.MODEL: "xgboost",
                                         c.GROUP: ["level", "season"] * 2, c.UNITS: 1.0,
@@ -78,6 +87,36 @@ def found(tmp_path: Path) -> Realized:
     result = realized(lake)
     assert result is not None
     return result
+
+
+def test_a_challenger_is_promoted_and_reverted_with_name_and_reason(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    content: dict[str, Any] = {"name": "x", "storage": "lake", "models": {"arima": {}}}
+    content["sources"] = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
+    content["challenger"] = {"name": "more <b>", "settings": {"models": {"theta": {}}}}
+    file.write_text(yaml.safe_dump(content))
+    company = Company(file)
+    form = {"since": str(LAST), "note": " better \n in May "}
+    for planner, given, problem in (
+        (" ", form, "Enter your name"),
+        ("Ana", form | {"note": " "}, "Enter a reason"),
+        ("Ana", form | {"since": "17.2."}, "expected a date"),
+        ("Ana", form, "says: undecided"),
+    ):
+        with pytest.raises(ConfigError, match=problem):
+            promotion.decide(company, promotion.PROMOTE, given, planner)
+    assert "Promote the challenger more <b> ..." in words(promotion._content(company, LAST))
+    said = promotion.decide(company, promotion.PROMOTE, form | {"undecided": ["undecided"]}, "Ana")
+    assert said == "Promoted. Runs from 17 Feb 2025 use these settings."
+    assert prepare_run(str(file), LAST, []).promotion == "more <b>, promoted for run dates from 2025-02-17 by Ana"
+    text = " ".join(words(promotion._content(company, LAST)))
+    assert "more <b> is in force for runs from 17 Feb 2025, promoted by Ana. better in May; models.theta={}" in text
+    assert "Promote the challenger" not in text
+    promotion.decide(company, promotion.REVERT, form, "Ben")
+    assert prepare_run(str(file), LAST, []).promotion == ""
+    text = " ".join(words(promotion._content(company, LAST)))
+    assert "reverted more <b> 17 Feb 2025 Ben better in May" in text
+    assert "Promote the challenger more <b> ..." in text
 
 
 def words(part: Any) -> list[str]:
@@ -110,7 +149,9 @@ def test_the_page_answers_in_words(found: Realized) -> None:
         "best single model last week's sales 40.0 % +10.0 % 16 CLP +2 CLP 0",
         "What changed in the data by 17 Feb 2025",
         "units sold per series all stores the same weeks of last year -40 % 30 %",
-        "theta forecast error 2 +2.0 % 44.0 0.1 40 better: put it in force with restock promote",
+        "theta forecast error 2 +2.0 % 44.0 0.1 40 better: promote it",
+        "Variants of the endpoint shoes-deepar",
+        "student normal 9 30.0 % +10.0 % 25.0 20.0 % +5.0 % 2.0 20 better than the others: keep it",
         "boots 25 % 75 %",
     ):
         assert part in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -123,6 +124,41 @@ def test_exceptions_keep_their_status_and_compare_with_the_week_before(published
     (key,) = week.lake.keys("planner")
     week.lake.write_bytes(key, b"{")
     assert read_decisions(week.lake, DAY) == {}, "a damaged decision counts as open"
+
+
+def test_promotions_events_closed_days_and_deliveries_lie_on_the_time_axis(published: Path) -> None:
+    _, week = open_week(published)
+    days = pd.date_range("2024-06-01", "2024-07-20")
+    table = {c.DATE: days, c.STORE_ID: None, c.HOLIDAY: "NORMAL", c.EVENT: None, c.OPEN: 1}
+    calendar = pd.DataFrame(table).astype({c.EVENT: object})
+    calendar.loc[calendar[c.DATE].isin(["2024-06-29", "2024-06-30"]), c.EVENT] = "fair <b>"
+    calendar.loc[calendar[c.DATE].eq("2024-07-16"), [c.HOLIDAY, c.OPEN]] = ["CARMEN", 0]
+    other = calendar.iloc[[3]].assign(**{c.STORE_ID: "001", c.OPEN: 0})
+    events = {c.NAME: ["sale", "boots only"], c.DATE_FROM: "2024-05-01", c.DATE_TO: "2024-06-20"}
+    tables = {
+        "calendar": pd.concat([calendar, other]),
+        "events": pd.DataFrame({**events, c.CATEGORY: [None, "boots"]}),
+        "promotions": pd.DataFrame(
+            {c.SKU: ["10", "10", "0013"], c.STORE_ID: [None, "001", None], c.DATE_FROM: "2024-07-02",
+             c.DATE_TO: "2024-07-03"}
+        ),
+        "stores": pd.DataFrame({c.STORE_ID: ["2", "001"], c.CLOSED_ON: pd.to_datetime(["2024-07-12", None])}),
+    }  # fmt: skip
+    refs = dict.fromkeys(tables, next(iter(week.records.tables.values())))
+    week = replace(week, records=replace(week.records, tables=refs), cache=dict(tables))
+    spans = series.spans_of(week, "2", "10", days[0], days[-1])
+    found = [(span.kind, span.name, str(span.first.date()), str(span.last.date())) for span in spans]
+    deliveries = [row for row in found if row[0] == "Delivery"]
+    assert [row for row in found if row[0] != "Delivery"] == [
+        ("Promotion", "promotion of 1 SKUs", "2024-07-02", "2024-07-03"),
+        ("Event", "sale", "2024-06-01", "2024-06-20"),
+        ("Event", "fair <b>", "2024-06-29", "2024-06-30"),
+        ("Event", "CARMEN", "2024-07-16", "2024-07-16"),
+        ("Closed", "Closed", "2024-07-12", "2024-07-20"),
+        ("Closed", "Closed", "2024-07-16", "2024-07-16"),
+    ]
+    visits = week.outputs.visits
+    assert [row[2] for row in deliveries] == sorted(visits.loc[visits[c.STORE_ID].eq("2"), c.DATE].astype(str))
 
 
 def test_the_export_is_a_workbook_with_text_ids(published_company: Path) -> None:

@@ -2,8 +2,9 @@
 """A container without a model, for tests of the twin: same folders, files and lines as the real one, in milliseconds.
 
 Its "training" repeats the season of `prediction_length`; hyperparameters that begin with `fake_` say how it behaves:
-`fake_seconds` (how long it trains), `fake_failure` (its reason to fail), `fake_deaf` (it does not hear SIGTERM). Its
-test metrics are its learning rate, so that the best of several trainings is known beforehand.
+`fake_seconds` (how long it trains), `fake_failure` (its reason to fail), `fake_deaf` (it does not hear SIGTERM),
+`fake_factor` (what it multiplies its forecasts by). Its test metrics are its learning rate, so that the best of several
+trainings is known beforehand.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def load(model: Path) -> dict[str, Any]:
 
 
 def forecast(model: dict[str, Any], record: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    target = record["target"][-int(model["prediction_length"]) :]
+    factor = float(model.get("fake_factor", 1))
+    target = [factor * value for value in record["target"][-int(model["prediction_length"]) :]]
     answer: dict[str, Any] = {}
     if "mean" in options["output_types"]:
         answer["mean"] = target

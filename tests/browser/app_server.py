@@ -73,6 +73,7 @@ def copy_with_names(published: Path, folder: Path) -> Path:
         targets.to_csv(file, index=False)
     content = yaml.safe_load(settings.read_text())
     content["sources"]["overrides"] = {"path": "overrides.csv"}
+    content["challenger"] = {"name": "theta <b>", "settings": {"models": {"theta": {}}}}
     settings.write_text(yaml.safe_dump(content))
     return settings
 

@@ -139,6 +139,24 @@ def test_a_waiting_run_is_compared_and_approved(page: chromium.Page, app: Served
     assert RUNS.answers == [("run-1", "approve", "Ana", "")]
 
 
+def test_a_challenger_is_promoted_and_reverted(page: chromium.Page, app: ServedApp) -> None:
+    page.open(f"{app.address}/performance")
+    page.wait_for("Promote the challenger theta <b> ...")
+    write(page, "#planner", "Ana")
+    page.click("Promote the challenger theta <b> ...", "summary")
+    page.wait_for("Runs from the date use these settings: models.theta={}.")
+    page.click("Reason", "label")
+    page.command("Input.insertText", text="better in May")
+    page.click("Promote although the comparison", "label")
+    page.click("Promote", "button")
+    page.wait_for("Promoted. Runs from", "theta <b> is in force for runs from", "promoted by Ana", "better in May")
+    page.click("Revert this promotion ...", "summary")
+    page.click("Reason", "label")
+    page.command("Input.insertText", text="too slow")
+    page.click("Revert", "button")
+    page.wait_for("Reverted. Runs from", "too slow", "Promote the challenger theta <b> ...")
+
+
 def test_a_scenario_is_shown_next_to_the_published_plan(page: chromium.Page, app: ServedApp) -> None:
     page.open(f"{app.address}/what-if")
     page.wait_for("Storage capacity, %")

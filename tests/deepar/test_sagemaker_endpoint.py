@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import threading
 import time
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+import yaml
 
-from schemas.deepar import DeepArChannel, JobProgress, TrainedModel
+from flows.asking import keep_variant_answers
+from schemas.deepar import DeepArChannel, DeepArChoice, DeepArModelRecord, JobProgress, TrainedModel
 from schemas.errors import ConfigError, TrainingError
+from schemas.settings import ChallengerSettings, DeepArConfiguration
 from tasks.deepar.sagemaker.backend import SageMakerBackend
 from tasks.deepar.sagemaker.endpoint_parts import TEMPORARY
 from tasks.deepar.sagemaker.invocation import Invocation, batches
 from tasks.deepar.sagemaker.janitor import remove_remains
 from tasks.deepar.sagemaker.running import close_endpoints_of, stop_jobs_of
 from tasks.deepar.sagemaker.under_way import RunningJob, RunningJobs
+from tasks.performance.actuals import Actuals
+from tasks.performance.read import variant_table
+from tasks.performance.variants import compare_variants
 from tasks.storage.lake import open_lake
 from tests.aws_twin.client import BUCKET, ROLE_ARN, TwinClient, variant
 from tests.deepar import sagemaker_stage as stage
@@ -237,6 +246,43 @@ def test_a_question_leaves_the_endpoint_that_stays_with_its_model(twin: TwinClie
     assert parts() == (1, 1, 1)
     (name,) = stands.variants().values()
     assert stage.sagemaker().describe_model(ModelName=name)["ModelName"] == name
+
+
+def test_the_answers_of_all_variants_are_kept_and_compared_with_later_sales(twin: TwinClient, tmp_path: Path) -> None:
+    lake = stage.lake_on_twin()
+    backend = stage.backend(lake)
+    models = {FIRST: trained(backend, lake)[0], SECOND: trained(backend, lake, SECOND, fake_factor="1.2")[0]}
+    backend.endpoint().deploy(models, stage.Told())
+    choice = DeepArChoice(configuration=DeepArConfiguration(), why="first")
+    file = tmp_path / "settings.yaml"
+    tables = {name: {"path": f"{name}.csv"} for name in ("sales", "products", "stores")}
+    pause = {"models": {"deepar": {"sagemaker": {"poll_seconds": stage.SHORT_PAUSE}}}}
+    models_block = {"deepar": {"backend": "sagemaker", "sagemaker": {"role": ROLE_ARN}}}
+    content = {"name": "Shoes & Co", "storage": lake.root, "frequency": "W-MON", "sources": tables}
+    content |= {"models": models_block, "expert": pause}
+    file.write_text(yaml.safe_dump(content))
+
+    numbers = itertools.count()
+
+    def keep(model: TrainedModel) -> list[dict[str, Any]]:
+        record = DeepArModelRecord(choice=choice, model=model, channel=stage.channel(lake))
+        lake.store_record("deepar-model", f"{next(numbers):04d}", record.model_dump(mode="json"))
+        return keep_variant_answers(str(file), [], [], [], [], None)
+
+    with pytest.raises(ConfigError, match=r"does not serve .* trained last.*deploy-deepar"):
+        keep(trained(backend, lake, epochs="3")[0])
+    rows = keep(models[SECOND])
+    assert [(row["variant"], row["series"]) for row in rows] == [(FIRST, 3), (SECOND, 3)]
+    assert {row["answers"] for row in rows} == {"kept"}
+    assert {row["answers"] for row in keep(models[SECOND])} == {"known"}
+    first = date.fromisoformat(rows[0]["first date"])
+    series = pd.DataFrame({"store_id": ["A", "A", "B"], "category": ["x", "y", "x"]})
+    sold = np.array([[5.0], [6.0], [7.0]])
+    actuals = Actuals(series, pd.DatetimeIndex([first]), sold, sold)
+    compare_variants(lake, actuals, first, first + timedelta(days=7), 1, ChallengerSettings())
+    table = variant_table(lake).set_index("variant")
+    assert table["wape"].to_dict() == pytest.approx({FIRST: 0.0, SECOND: 0.2})
+    assert table["decision"].unique().tolist() == ["undecided"]
 
 
 def test_configurations_of_others_are_left_alone(twin: TwinClient) -> None:

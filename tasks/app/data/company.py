@@ -6,11 +6,11 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from schemas.errors import ConfigError, PipelineError
 from schemas.outputs import MANIFEST
@@ -23,6 +23,7 @@ from tasks.publication.versions import dates_of
 from tasks.storage.lake import Lake, open_lake
 
 WEEKS_KEPT = 3
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Company:
         self._lock = threading.RLock()
         self._settings: tuple[float, Settings] | None = None
         self._lakes: dict[str, Lake] = {}
+        self._kept: dict[str, tuple[object, Any]] = {}
         self._weeks: OrderedDict[tuple[str, bytes], RunWeek] = OrderedDict()
 
     @property
@@ -146,6 +148,21 @@ class Company:
             while len(self._weeks) > WEEKS_KEPT:
                 self._weeks.popitem(last=False)
             return week
+
+    def kept(self, name: str, stamp: object, compute: Callable[[], T]) -> T:
+        """Return the last result of this name; compute it again if its stamp has changed.
+
+        Args:
+            name: of the result.
+            stamp: equal as long as the result is the same.
+            compute: makes the result.
+        """
+        known: tuple[object, Any] | None = self._kept.get(name)
+        if known is None or known[0] != stamp:
+            known = (stamp, compute())
+            self._kept[name] = known
+        found: T = known[1]
+        return found
 
     def stamp(self, name: WeekName) -> str:
         """Return a text that changes when other files are published for a week; empty if it does not exist."""

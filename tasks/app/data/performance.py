@@ -11,7 +11,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.performance import CATEGORY, CHAMPION, LAST_YEAR, OVERALL, STORE
 from tasks.app.data.week import UNREADABLE, RunWeek
-from tasks.performance.read import override_totals, pooled_value_added, read_table, rows_at
+from tasks.performance.read import override_totals, pooled_value_added, read_table, rows_at, variant_table
 from tasks.storage.lake import Lake
 
 WEEKS = 13
@@ -36,6 +36,7 @@ class Realized:
         last_overrides: overrides of the last evaluated week that changed a target.
         drift: comparisons of the last evaluation.
         challengers: decisions of the last evaluation.
+        variants: comparisons of the variants of an endpoint, one row per pair.
         importance: share of each group of features, one row per week, level, category, tree model and group.
         weeks: run dates of the evaluated weeks.
     """
@@ -48,6 +49,7 @@ class Realized:
     last_overrides: pd.DataFrame
     drift: pd.DataFrame
     challengers: pd.DataFrame
+    variants: pd.DataFrame
     importance: pd.DataFrame
     weeks: list[pd.Timestamp]
 
@@ -74,11 +76,20 @@ def realized(lake: Lake, weeks: int = WEEKS) -> Realized | None:
             last_overrides=overrides[overrides[c.AS_OF].eq(evaluated[c.AS_OF].max()) & overrides[c.PAIRS].gt(0)],
             drift=read_table(lake, "drift", last=1),
             challengers=read_table(lake, "challengers", last=1),
+            variants=variant_table(lake),
             importance=importance[importance[c.LEVEL].isin((OVERALL, CATEGORY))],
             weeks=sorted(evaluated[c.AS_OF].unique()),
         )
     except UNREADABLE:  # tables of another version
         return None
+
+
+def importance_of(lake: Lake, category: str, weeks: int = WEEKS) -> pd.DataFrame:
+    """Share of each group of inputs in the forecasts of one category by run: as_of, model, group and share."""
+    try:
+        return rows_at(read_table(lake, "importance", last=weeks), CATEGORY, **{c.CATEGORY: category})
+    except UNREADABLE:
+        return pd.DataFrame(columns=[c.AS_OF, c.MODEL, c.GROUP, c.SHARE])
 
 
 def _by_week(overall: pd.DataFrame, by_store: pd.DataFrame) -> pd.DataFrame:

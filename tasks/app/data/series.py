@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from schemas import columns as c
 from schemas.records import TableRef
 from tasks.answers.why import target_lines
+from tasks.app.data.spans import Span, spans_of
 from tasks.app.data.week import FORECAST, PAIR, UNREADABLE, RunWeek
 from tasks.storage.lake import Lake
 
@@ -25,15 +26,6 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Span:
-    """A promotion, holiday or event on the time axis."""
-
-    name: str
-    first: pd.Timestamp
-    last: pd.Timestamp
-
-
-@dataclass(frozen=True)
 class SeriesView:
     """What the page shows of a series.
 
@@ -41,16 +33,14 @@ class SeriesView:
         history: date, units (NaN = unknown), last_year (units 52 weeks or 12 months before).
         forecast: date, mean and the quantile columns of the chosen model, last_year.
         model: the chosen model, and why.
-        promotions: planned prices of the category's SKUs within the chart.
-        events: holidays and events of the calendar.
+        spans: promotions, events, closed days and deliveries within the chart.
     """
 
     history: pd.DataFrame
     forecast: pd.DataFrame
     model: str = ""
     why: str = ""
-    promotions: tuple[Span, ...] = ()
-    events: tuple[Span, ...] = ()
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,8 +109,7 @@ def series_view(week: RunWeek, store: str, category: str) -> SeriesView:
         forecast=forecast.assign(**{LAST_YEAR: before}),
         model=str(own[c.MODEL].iloc[0]) if len(own) else "",
         why=str(own[c.WHY].iloc[0]) if len(own) and c.WHY in own.columns else "",
-        promotions=_promotions(week, store, category, start, end),
-        events=_events(week, store, start, end),
+        spans=spans_of(week, store, category, start, end),
     )
 
 
@@ -218,57 +207,6 @@ def rows_of(lake: Lake, ref: TableRef, column: str, first: int, count: int) -> F
                 found.append(pc.cast(values, "double").slice(low, high - low).to_numpy())
             start += rows
     return np.concatenate(found) if found else np.array([], dtype=np.float64)
-
-
-def _promotions(week: RunWeek, store: str, category: str, start: pd.Timestamp, end: pd.Timestamp) -> tuple[Span, ...]:
-    """Promotions of the category's SKUs, those with the same dates as one span."""
-    table = week.table("promotions")
-    if table is None or not {c.SKU, c.DATE_FROM, c.DATE_TO} <= set(table.columns):
-        return ()
-    pairs = week.pairs
-    skus = pairs.loc[pairs[c.CATEGORY].astype(str) == category, c.SKU].astype(str).unique()
-    rows = table[table[c.SKU].astype(str).isin(skus)]
-    if c.STORE_ID in rows.columns:
-        rows = rows[rows[c.STORE_ID].isna() | (rows[c.STORE_ID].astype(str) == store)]
-    rows = rows[(pd.to_datetime(rows[c.DATE_TO]) >= start) & (pd.to_datetime(rows[c.DATE_FROM]) <= end)]
-    counts = rows.groupby([c.DATE_FROM, c.DATE_TO])[c.SKU].nunique()
-    say = week.say
-    return tuple(
-        Span(say("promotion of {count} SKUs", count=say.number(count)), pd.Timestamp(first), pd.Timestamp(last))
-        for (first, last), count in counts.items()
-    )
-
-
-def _events(week: RunWeek, store: str, start: pd.Timestamp, end: pd.Timestamp) -> tuple[Span, ...]:
-    """Holidays and events with a name, as the calendar has them."""
-    table = week.table("calendar")
-    if table is None or c.DATE not in table.columns:
-        return ()
-    rows = table[(pd.to_datetime(table[c.DATE]) >= start) & (pd.to_datetime(table[c.DATE]) <= end)]
-    if c.STORE_ID in rows.columns:
-        rows = rows[rows[c.STORE_ID].isna() | (rows[c.STORE_ID].astype(str) == store)]
-    found: dict[str, list[pd.Timestamp]] = {}
-    for column in (c.EVENT, c.HOLIDAY):
-        if column not in rows.columns:
-            continue
-        for day, value in zip(pd.to_datetime(rows[c.DATE]), rows[column], strict=True):
-            name = "" if pd.isna(value) else str(value).strip()
-            if name in ("", "0", "0.0", "False", "None"):
-                continue
-            found.setdefault(week.say(column) if name in ("1", "1.0", "True") else name, []).append(day)
-    spans = [span for name, days in found.items() for span in _runs_of_days(name, sorted(set(days)))]
-    return tuple(sorted(spans, key=lambda span: (span.first, span.name)))
-
-
-def _runs_of_days(name: str, days: list[pd.Timestamp]) -> list[Span]:
-    """Return one span per run of days without a gap."""
-    spans = [Span(name, days[0], days[0])]
-    for day in days[1:]:
-        if (day - spans[-1].last).days > 1:
-            spans.append(Span(name, day, day))
-        else:
-            spans[-1] = Span(name, spans[-1].first, day)
-    return spans
 
 
 def _order(text: str) -> list[tuple[int, int, str]]:

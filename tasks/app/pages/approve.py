@@ -85,34 +85,37 @@ def _waiting(context: AppContext, run: WaitingRun, say: AppLanguage) -> Any:
     if found is None or day is None:
         parts.append(ui.alert(say("The preview of this run is not in the lake. Review the run in the Prefect UI.")))
     else:
-        parts += _review(found, WeekName(day, preview=True).text, say)
-    parts += [
-        html.Div(
-            html.Label([say("Note"), dcc.Input(id={"page": "note", "run": run.id}, maxLength=300)]), className="form"
-        ),
+        parts += _summary(found, WeekName(day, preview=True).text, say)
+    parts.append(
         html.Div(
             [
+                html.Label([say("Note"), dcc.Input(id={"page": "note", "run": run.id}, maxLength=300)]),
                 html.Button(say("Approve and publish"), className="main", id=_button(run, APPROVE)),
                 html.Button(say("Reject, keep the previous file"), className="stop", id=_button(run, REJECT)),
             ],
             className="tools",
-        ),
-    ]
-    return html.Div(parts, className="details")
+        )
+    )
+    return html.Div([*parts, *(_review(found, say) if found is not None else [])], className="details")
 
 
 def _button(run: WaitingRun, decision: str) -> dict[str, str]:
     return {"page": "approve", "run": run.id, "answer": decision}
 
 
-def _review(found: Review, text: str, say: AppLanguage) -> list[Any]:
+def _summary(found: Review, text: str, say: AppLanguage) -> list[Any]:
     week = found.week
     link = dcc.Link(say("Show the preview"), href=ui.address("/", week=text))
-    parts = [
+    return [
         ui.cards(week.figures.cards),
         *ui.alerts(remarks.alerts(week.run, week.facts, say)),
         html.P([link, " · ", dcc.Link(say("Exceptions by money"), href=ui.address("/exceptions", week=text))]),
     ]
+
+
+def _review(found: Review, say: AppLanguage) -> list[Any]:
+    week = found.week
+    parts: list[Any] = []
     if found.replaced is not None:
         title = say("A file of this run date is published already. Targets that differ from it: {count}",
                     count=say.number(len(found.replaced.rows)))  # fmt: skip

@@ -9,7 +9,7 @@ import pandas as pd
 from dash import Dash, html
 
 from schemas import columns as c
-from schemas.performance import CHAMPION, LAST_YEAR
+from schemas.performance import CHAMPION, FOLDER, LAST_YEAR
 from tasks.app import ui
 from tasks.app.charts import COLORS, figure, graph
 from tasks.app.context import AppContext
@@ -18,6 +18,7 @@ from tasks.app.data.performance import SEASONAL_NAIVE, WEEKLY_ERROR, Realized, b
 from tasks.app.data.week import RunWeek
 from tasks.app.language import AppLanguage
 from tasks.app.pages import performance_changes as changes
+from tasks.app.pages import promotion
 from tasks.app.pages.frame import Query, of_run
 from tasks.report.formats import Table
 from tasks.report.language import message
@@ -48,20 +49,24 @@ _BASES = {
 def layout(context: AppContext, _query: Query, _chosen: WeekName, week: RunWeek) -> Any:
     """Return the page."""
     say = week.say
-    found = realized(context.company.lake)
+    company = context.company
+    lake = company.lake
+    # Files of the tables never change, so their names say whether there is something new.
+    found = company.kept("realized", (lake.root, lake.keys(FOLDER)), lambda: realized(lake))
     parts: list[Any] = [html.H2(say("Performance"))]
     if found is None:
         text = say(
             "No published week was compared with sales yet. restock evaluate-week does it, and so does each weekly run."
         )
-        parts.append(ui.alert(text, severity="info"))
+        parts += [ui.alert(text, severity="info"), promotion.panel(company)]
     else:
-        parts += _realized(found, _naive(week, say), say)
+        parts += _realized(found, _naive(week, say), say, promotion.panel(company))
     return html.Div([*parts, *_backtest(week, say)])
 
 
 def register(app: Dash, context: AppContext) -> None:
-    """The page has no callbacks."""
+    """Add the callbacks of the page."""
+    promotion.register(app, context.company)
 
 
 def _naive(week: RunWeek, say: AppLanguage) -> str:
@@ -69,7 +74,7 @@ def _naive(week: RunWeek, say: AppLanguage) -> str:
     return say.known(_NAIVE.get(week.run.settings.period.kind, _NAIVE_YEAR))
 
 
-def _realized(found: Realized, naive: str, say: AppLanguage) -> list[Any]:
+def _realized(found: Realized, naive: str, say: AppLanguage, promote: Any = None) -> list[Any]:
     weeks, models = found.weeks, [(CHAMPION, say("Forecast that was planned with"), COLORS["live"])]
     if found.accuracy[c.MODEL].eq(LAST_YEAR).any():
         models.append((LAST_YEAR, say("Last year's sales"), COLORS["fold"]))
@@ -122,6 +127,8 @@ def _realized(found: Realized, naive: str, say: AppLanguage) -> list[Any]:
         _costs(found.costs, say),
         *changes.drift(found.drift, say),
         *changes.challengers(found.challengers, say),
+        promote,
+        *changes.variants(found.variants, say),
         *changes.importance(found.importance, say),
     ]
 

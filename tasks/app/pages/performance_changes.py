@@ -20,9 +20,14 @@ ROWS_SHOWN = 12
 _CHART_PIXELS = 240
 _PALETTE = ("live", "fold", "visits", "sales", "muted", "red")
 _DECISIONS = {
-    Decision.PROMOTE: message("better: put it in force with restock promote"),
+    Decision.PROMOTE: message("better: promote it"),
     Decision.KEEP: message("worse: keep the present models"),
     Decision.UNDECIDED: message("not decided yet"),
+}
+_VARIANTS = {
+    Decision.KEEP: message("better than the others: keep it"),
+    Decision.DROP: message("worse than another: remove it"),
+    Decision.UNDECIDED: _DECISIONS[Decision.UNDECIDED],
 }
 _MEASURES = {c.WAPE: message("forecast error"), c.COST: message("cost of lost sales and stock")}
 _DRIVERS = {
@@ -78,6 +83,39 @@ def challengers(found: pd.DataFrame, say: AppLanguage) -> list[Any]:
     return [html.H3(say("Champion and challenger")), ui.plain_table(Table(headers, rows))]
 
 
+def variants(found: pd.DataFrame, say: AppLanguage) -> list[Any]:
+    """Return the comparison of the variants of an endpoint; nothing without one."""
+    if found.empty:
+        return []
+    records = found.to_dict("records")
+    rows = [
+        (
+            str(row[c.VARIANT]), str(row[c.AGAINST]), say.number(row[c.WEEKS]), say.percent(row[c.WAPE]),
+            say.percent(row[f"{c.WAPE}_{c.DIFFERENCE}"], signed=True),
+            say.number(row[f"{c.WAPE}_{c.EVIDENCE_FOR}"], 1), say.percent(row[c.WQL]),
+            say.percent(row[f"{c.WQL}_{c.DIFFERENCE}"], signed=True),
+            say.number(row[f"{c.WQL}_{c.EVIDENCE_FOR}"], 1), say.number(row[c.EVIDENCE_NEEDED]),
+            say.known(_VARIANTS.get(str(row[c.DECISION]), "")),
+        )
+        for row in records
+    ]  # fmt: skip
+    headers = (
+        *say.headers("Variant", "Compared with", "#Weeks", "#WAPE", "#Better by", "#Evidence for", "#Quantile loss"),
+        *say.headers("#Better by", "#Evidence for", "#Evidence needed", "Decision"),
+    )
+    marked = frozenset(i for i, row in enumerate(records) if row[c.DECISION] == Decision.KEEP)
+    red = frozenset(i for i, row in enumerate(records) if row[c.DECISION] == Decision.DROP)
+    parts: list[Any] = []
+    for endpoint in found[c.ENDPOINT].unique():
+        own = [i for i, row in enumerate(records) if row[c.ENDPOINT] == endpoint]
+        places = {old: new for new, old in enumerate(own)}
+        chosen = [frozenset(places[i] for i in one if i in places) for one in (marked, red)]
+        table = Table(headers, [rows[i] for i in own], marked=chosen[0], red=chosen[1])
+        parts += [html.H3(say("Variants of the endpoint {name}", name=endpoint)), ui.plain_table(table)]
+    note = say("Their kept answers (restock ask --keep) compared with the sales of the first week after them.")
+    return [*parts, html.P(note, className="note")]
+
+
 def importance(found: pd.DataFrame, say: AppLanguage) -> list[Any]:
     """Return what drives the forecasts of the tree models: over time for all series, and by category."""
     if found.empty:
@@ -86,14 +124,7 @@ def importance(found: pd.DataFrame, say: AppLanguage) -> list[Any]:
     own = found[found[c.MODEL].eq(model)]
     overall = own[own[c.LEVEL].eq(OVERALL)]
     last = own[own[c.LEVEL].eq(CATEGORY) & own[c.AS_OF].eq(own[c.AS_OF].max())]
-    groups = list(overall.groupby(c.GROUP)[c.SHARE].mean().sort_values(ascending=False).index)
-    names = {group: say.known(_DRIVERS.get(str(group), str(group))) for group in groups}
-    drawn = figure(say, "")
-    for group, color in zip(groups, [*_PALETTE, *["line"] * len(groups)], strict=False):
-        part = overall[overall[c.GROUP].eq(group)]
-        days = [f"{day:%Y-%m-%d}" for day in part[c.AS_OF]]
-        drawn.add_bar(x=days, y=part[c.SHARE], name=names[group], marker_color=COLORS.get(color))
-    drawn.update_layout(barmode="stack", xaxis={"type": "category"}, yaxis={"tickformat": ".0%", "range": [0, 1]})
+    groups, names = _groups(overall, say)
     shares = last.pivot_table(index=c.CATEGORY, columns=c.GROUP, values=c.SHARE).reindex(columns=groups)
     size = last.groupby(c.CATEGORY)[c.UNITS].sum().sort_values(ascending=False)
     rows = [(str(name), *(say.percent(value, 0) for value in shares.loc[name])) for name in size.index[:ROWS_SHOWN]]
@@ -102,6 +133,40 @@ def importance(found: pd.DataFrame, say: AppLanguage) -> list[Any]:
     return [
         html.H3(say("What drives the forecasts of {model}", model=model)),
         html.P(say("Share of each group of inputs in the size of the forecasts, by run."), className="note"),
-        graph(drawn, _CHART_PIXELS),
+        _shares(overall, groups, names, say),
         ui.plain_table(Table(headers, rows, note=note)),
     ]
+
+
+def drivers_of(found: pd.DataFrame, category: str, say: AppLanguage) -> list[Any]:
+    """Return what drives the forecasts of one category over time, for the tree model of the last run.
+
+    Args:
+        found: rows of the table ``importance`` of the category.
+        category: its name.
+        say: language of the page.
+    """
+    if found.empty:
+        return []
+    model = str(found[c.MODEL].iloc[-1])
+    own = found[found[c.MODEL].eq(model)]
+    groups, names = _groups(own, say)
+    title = say("What drives the forecasts of {category} by run ({model})", category=category, model=model)
+    return [html.Details([html.Summary(title), _shares(own, groups, names, say)])]
+
+
+def _groups(found: pd.DataFrame, say: AppLanguage) -> tuple[list[str], dict[str, str]]:
+    """Groups of inputs, the most important first, and their names."""
+    groups = list(map(str, found.groupby(c.GROUP)[c.SHARE].mean().sort_values(ascending=False).index))
+    return groups, {group: say.known(_DRIVERS.get(group, group)) for group in groups}
+
+
+def _shares(found: pd.DataFrame, groups: list[str], names: dict[str, str], say: AppLanguage) -> Any:
+    """Chart of the share of each group by run."""
+    drawn = figure(say, "")
+    for group, color in zip(groups, [*_PALETTE, *["line"] * len(groups)], strict=False):
+        part = found[found[c.GROUP].eq(group)]
+        days = [f"{day:%Y-%m-%d}" for day in part[c.AS_OF]]
+        drawn.add_bar(x=days, y=part[c.SHARE], name=names[group], marker_color=COLORS.get(color))
+    drawn.update_layout(barmode="stack", xaxis={"type": "category"}, yaxis={"tickformat": ".0%", "range": [0, 1]})
+    return graph(drawn, _CHART_PIXELS)

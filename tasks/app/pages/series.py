@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -14,8 +15,11 @@ from tasks.app.charts import COLORS, figure, graph, level_band
 from tasks.app.context import AppContext
 from tasks.app.data import series as data
 from tasks.app.data.company import WeekName
+from tasks.app.data.performance import importance_of
+from tasks.app.data.spans import CLOSED, DELIVERY, EVENT, KINDS, PROMOTION, Span
 from tasks.app.data.week import RunWeek
 from tasks.app.language import AppLanguage
+from tasks.app.pages import performance_changes as changes
 from tasks.app.pages.frame import Query, of_run
 from tasks.report.formats import Table
 from tasks.report.language import UNKNOWN, message
@@ -25,6 +29,12 @@ PATH = "/series"
 TITLE = message("Store and SKU")
 _NAMES = ("store", "category", "sku")
 SPANS_DRAWN = 60
+SPANS_LISTED = 40
+CHART_PIXELS = 400
+# Height of one row of the strip of promotions, events, closed days and deliveries, as a share of the chart.
+STRIP_SHARE = 0.07
+_COLORS = {PROMOTION: "red", EVENT: "fold", CLOSED: "muted", DELIVERY: "visits"}
+_OPACITY = {PROMOTION: 0.08, EVENT: 0.12, CLOSED: 0.25}
 # A span of more than this share of the chart would color all of it.
 LONGEST_SPAN = 0.5
 _SHARE_OF_PATHS = 0.05
@@ -52,13 +62,13 @@ def layout(_context: AppContext, query: Query, chosen: WeekName, week: RunWeek) 
             className="tools",
         ),
     ]
+    if store and sku:
+        parts += _sku(week, store, sku, chosen.text, say)
     if store and category:
         parts += _series(week, store, category, say)
     if store:
         parts += _stock(week, store, say)
-    if store and sku:
-        parts += _sku(week, store, sku, chosen.text, say)
-    elif store and category:
+    if store and category and not sku:
         parts += _skus(week, store, category, chosen.text, say)
     return html.Div(parts)
 
@@ -138,40 +148,77 @@ def _series(week: RunWeek, store: str, category: str, say: AppLanguage) -> list[
             line={"color": COLORS["live"], "width": 2.5},
         )
     drawn_from = history[c.DATE].min() if len(history) else pd.Timestamp(week.as_of)
-    longest = (forecast[c.DATE].max() - drawn_from) * LONGEST_SPAN if len(forecast) else pd.Timedelta(0)
-    spans = [*[(span, COLORS["alarm"]) for span in view.promotions], *[(span, COLORS["line"]) for span in view.events]]
-    for span, color in spans[:SPANS_DRAWN]:
-        if span.last - span.first > longest:
-            continue
-        shown_at.add_vrect(
-            x0=span.first - pd.Timedelta(hours=12), x1=span.last + pd.Timedelta(hours=12), fillcolor=color,
-            opacity=0.45, line_width=0, layer="below",
-        )  # fmt: skip
     if len(forecast):
         shown_at.update_xaxes(range=[drawn_from, forecast[c.DATE].max()])
+        _draw_spans(shown_at, view.spans, (forecast[c.DATE].max() - drawn_from) * LONGEST_SPAN, say)
     rows = [
-        (span.name, say.day(span.first.date()), say.day(span.last.date()))
-        for span, _ in sorted(spans, key=lambda one: one[0].last, reverse=True)
-        if span.last >= pd.Timestamp(week.as_of)
+        (say.known(span.kind), span.name, say.day(span.first.date()), say.day(span.last.date()))
+        for span in sorted(view.spans, key=lambda one: one.last, reverse=True)
+        if span.kind != DELIVERY
     ]
     parts: list[Any] = [
         html.H3(say("Demand and forecast of {category}", category=category)),
-        graph(shown_at),
+        graph(shown_at, CHART_PIXELS),
     ]
     if history.empty:
         parts.append(html.P(say("The history of this run is no longer in the lake (restock prune)."), className="note"))
-    if spans:
-        parts.append(html.P(say("Shaded: promotions (red), holidays and events (gray)."), className="note"))
     if view.why:
         parts.append(html.P(say("Forecast by {model}. {why}", model=view.model, why=view.why), className="note"))
     if rows:
-        table = Table(say.headers("Promotion or event", "From", "To"), rows[:12])
+        table = Table(say.headers("Kind", "Name", "From", "To"), rows[:SPANS_LISTED])
         parts.append(
             html.Details(
-                [html.Summary(say("Promotions and events ahead: {count}", count=len(rows))), ui.plain_table(table)]
+                [
+                    html.Summary(say("Promotions, events and closed days in the chart: {count}", count=len(rows))),
+                    ui.plain_table(table),
+                ]
             )
         )
-    return parts
+    return [*parts, *changes.drivers_of(importance_of(week.lake, category), category, say)]
+
+
+def _draw_spans(drawn: Any, spans: Sequence[Span], longest: pd.Timedelta, say: AppLanguage) -> None:
+    """Draw a strip above the chart with one row per kind, and shade what is not too long.
+
+    Args:
+        drawn: the figure.
+        spans: what lies on its time axis.
+        longest: a longer span is not shaded, because it would color the whole chart.
+        say: language of the page.
+    """
+    kinds = [kind for kind in reversed(KINDS) if any(span.kind == kind for span in spans)]
+    for kind in kinds:
+        names: dict[pd.Timestamp, list[str]] = {}
+        for span in spans:
+            if span.kind == kind:
+                for day in pd.date_range(span.first, span.last):
+                    names.setdefault(day, []).append(span.name)
+        days = sorted(names)
+        drawn.add_scatter(
+            x=days, y=[say.known(kind)] * len(days), text=["<br>".join(map(escape, names[day])) for day in days],
+            mode="markers", marker={"symbol": "square", "size": 9, "color": COLORS[_COLORS[kind]]}, yaxis="y2",
+            hovertemplate="%{text}<extra></extra>", showlegend=False,
+        )  # fmt: skip
+    shaded = [span for span in spans if span.kind in _OPACITY and span.last - span.first <= longest]
+    half = pd.Timedelta(hours=12)
+    shapes = [
+        {
+            "type": "rect", "x0": span.first - half, "x1": span.last + half, "y0": 0, "y1": 1, "yref": "y domain",
+            "line": {"width": 0}, "layer": "below", "fillcolor": COLORS[_COLORS[span.kind]],
+            "opacity": _OPACITY[span.kind],
+        }
+        for span in shaded[:SPANS_DRAWN]
+    ]  # fmt: skip
+    drawn.update_layout(shapes=shapes)
+    if kinds:
+        strip = 1 - STRIP_SHARE * len(kinds)
+        drawn.update_layout(
+            yaxis={"domain": [0, strip - STRIP_SHARE / 2]},
+            yaxis2={
+                "domain": [strip, 1], "type": "category", "categoryarray": [say.known(kind) for kind in kinds],
+                "categoryorder": "array", "range": [-0.5, len(kinds) - 0.5], "showgrid": False, "fixedrange": True,
+            },
+        )  # fmt: skip
 
 
 def _stock(week: RunWeek, store: str, say: AppLanguage) -> list[Any]:

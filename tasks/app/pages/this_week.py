@@ -184,33 +184,43 @@ def _capacity(week: RunWeek, text: str, say: AppLanguage) -> Any:
     """How full each store is expected to be on each day of the week."""
     settings = week.run.settings
     found = capacity_use(week, min(settings.period.periods_per_week, settings.horizon))
-    stores = list(dict.fromkeys(found[c.STORE_ID].astype(str)))[:FULLEST_SHOWN]
-    dates = sorted(found[c.DATE].unique())
-    rows, red = [], set()
-    for number, store in enumerate(stores):
+    every = list(dict.fromkeys(found[c.STORE_ID].astype(str)))
+    stores = every[:FULLEST_SHOWN]
+    names = {day: _day_name(day, settings.period.kind, say) for day in sorted(set(found[c.DATE]))}
+    full: dict[str, list[str]] = {}
+    for row in found[found[c.OVER] > SHARE_OF_PATHS].sort_values(c.DATE, kind="stable").to_dict("records"):
+        full.setdefault(str(row[c.STORE_ID]), []).append(names[row[c.DATE]])
+    rows = []
+    for store in stores:
         own = found[found[c.STORE_ID].astype(str) == store].set_index(c.DATE)
         cells = []
-        for day in dates:
-            used = say.percent(own.loc[day, c.SHARE], 0)
-            over = float(own.loc[day, c.OVER])
+        for day in names:
+            used, over = say.percent(own.loc[day, c.SHARE], 0), float(own.loc[day, c.OVER])
             if over > SHARE_OF_PATHS:
-                red.add(number)
                 used = say("{used} (over: {probability})", used=used, probability=say.percent(over, 0))
             cells.append(used)
         rows.append((store, say.number(own[c.CAPACITY].iloc[0]), *cells))
-    if settings.period.kind == "D":
-        names = [f"#{say.known(_WEEKDAYS[day.dayofweek])} {day.day}" for day in map(pd.Timestamp, dates)]
-    else:
-        names = [f"#{say.day(pd.Timestamp(day).date())}" for day in dates]
+    red = frozenset(number for number, store in enumerate(stores) if store in full)
     links = {0: [ui.address("/series", week=text, store=store) for store in stores]}
     note = say(
         "Expected stock as a share of the storage capacity. In brackets: the probability of being over capacity, where "
         "it is above {limit}.",
         limit=say.percent(SHARE_OF_PATHS, 0),
     )
-    table = Table((*say.headers("Store", "#Capacity"), *names), rows, red=frozenset(red), note=note)
+    headers = (*say.headers("Store", "#Capacity"), *(f"#{name}" for name in names.values()))
+    table = Table(headers, rows, red=red, note=note)
     shown = ui.plain_table(table, say("No store has a capacity."), links=links)
-    return html.Div([html.H3(say("How full the stores are this week")), shown])
+    said = say("Over capacity: no store.") if stores else ""
+    if full:
+        listed = "; ".join(f"{store} ({', '.join(full[store])})" for store in every[:FULLEST_SHOWN] if store in full)
+        more = len(full) - FULLEST_SHOWN
+        listed += "; " + say("{count} more", count=say.number(more)) if more > 0 else ""
+        said = say("Over capacity: {stores}.", stores=listed)
+    return html.Div([html.H3(say("How full the stores are this week")), html.P(html.B(said)), shown])
+
+
+def _day_name(day: pd.Timestamp, kind: str, say: AppLanguage) -> str:
+    return f"{say.known(_WEEKDAYS[day.dayofweek])} {day.day}" if kind == "D" else say.day(day.date())
 
 
 def _sources(week: RunWeek, say: AppLanguage) -> Any:

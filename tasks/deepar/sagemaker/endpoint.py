@@ -29,6 +29,7 @@ from tasks.deepar.sagemaker.endpoint_parts import (
     variants_of,
 )
 from tasks.deepar.sagemaker.faults import calls, is_passing, is_present, is_refused
+from tasks.deepar.sagemaker.invocation import Invocation
 from tasks.deepar.sagemaker.models import Models, endpoint_tags
 from tasks.deepar.sagemaker.names import digest, slug
 from tasks.deepar.sagemaker.requests import Requests
@@ -121,6 +122,20 @@ class SageMakerEndpoint:
             return found
 
         return ask
+
+    def serves(self, model: TrainedModel) -> bool:
+        """Whether a variant of the endpoint is this model."""
+        return self._models.named(model, endpoint=self.name) in self.variants().values()
+
+    def invocation(self, variant: str, configuration: dict[str, Any]) -> Invocation:
+        """Asks a variant for any number of series, in requests of limited size.
+
+        Args:
+            variant: name of the variant.
+            configuration: samples, quantiles and kinds of output.
+        """
+        threads = self._settings.max_concurrent_transforms * self._settings.endpoint.instance.count
+        return Invocation(self._api, self.name, variant, configuration, threads)
 
     def weigh(self, weights: Mapping[str, float], report: Report) -> None:
         """Set which share of the requests that name no variant each one answers.
