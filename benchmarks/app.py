@@ -24,16 +24,19 @@ import pandas as pd
 import yaml
 
 from schemas import columns as c
+from schemas.outputs import output_tables
 from schemas.performance import TABLES, Kind
 from tasks.app.data import exceptions, grid, series
 from tasks.app.data.company import Company
 from tasks.performance.tables import append
+from tasks.publication.output_files import write_output
 from tasks.storage.lake import Lake, open_lake
 from tests.browser import chromium
 from tests.ports import free_port
 
 AS_OF = date(2025, 2, 24)
 HORIZON, HISTORY = 28, 365
+MODELS = ["xgboost", "theta", "arima", "ensemble", "moving_average", "seasonal_naive"]
 # Evaluated weeks.
 WEEKS = 13
 QUANTILES = {"q0.1": 0.5, "q0.25": 0.75, "q0.5": 0.95, "q0.75": 1.25, "q0.9": 1.6}
@@ -64,10 +67,7 @@ def write_lake(folder: Path, stores: int, categories: int, skus: int, seed: int 
     keys = pd.DataFrame({c.STORE_ID: np.repeat(store_ids, categories), c.CATEGORY: np.tile(names, stores)})
     rate = rng.gamma(1.0, 2.0, n)
     days = pd.date_range(AS_OF, periods=HORIZON)
-    long = keys.loc[keys.index.repeat(HORIZON)].reset_index(drop=True)
-    mean = np.repeat(rate, HORIZON) * np.tile(1 + 0.3 * np.sin(np.arange(HORIZON)), n)
-    forecast = long.assign(**{c.DATE: np.tile(days, n), c.MODEL: "xgboost", c.MEAN: mean, c.CHAMPION: True})
-    forecast = forecast.assign(**{name: mean * factor for name, factor in QUANTILES.items()})
+    forecast, metrics = live_forecasts(store_ids, names, rate, days), series_metrics(store_ids, names, rate, rng)
     pairs = keys.loc[keys.index.repeat(skus)].reset_index(drop=True)
     pairs[c.SKU] = pairs[c.CATEGORY].str.removeprefix("CATEGORY ") + np.tile([f"-{k}" for k in range(skus)], n)
     weekly = np.repeat(rate, skus) * 7 / skus
@@ -106,7 +106,14 @@ def write_lake(folder: Path, stores: int, categories: int, skus: int, seed: int 
     run.mkdir(parents=True)
     targets = pairs[[c.STORE_ID, c.SKU]].assign(**{c.TARGET_QUANTITY: target.astype(int)})
     targets.to_csv(run / "replenishment.csv", index=False)
-    forecast.to_parquet(run / "forecast.parquet", index=False)
+    tables = {table.name: table for table in output_tables([float(name[1:]) for name in QUANTILES])}
+    write_output(forecast, tables["forecast"], run)
+    missing = dict.fromkeys(set(tables["metrics"].columns) - set(metrics.columns), np.nan)
+    write_output(metrics.assign(**missing), tables["metrics"], run)
+    deliveries = targets.loc[targets.index.repeat(HORIZON // 7), [c.STORE_ID, c.SKU]].reset_index(drop=True)
+    visits = np.tile(days[::7].to_numpy(), len(targets))
+    facts_of = {c.QUANTITY: 1.0, c.ON_HAND: 2.0, c.IN_TRANSIT: 0.0, c.STATUS: "expected"}
+    write_output(deliveries.assign(**{c.VISIT_DATE: visits, **facts_of}), tables["deliveries"], run)
     explained.to_parquet(run / "explanations.parquet", index=False)
     keys.assign(**{c.MODEL: "xgboost", c.WHY: "lowest loss"}).to_parquet(run / "champions.parquet", index=False)
     (run / "manifest.json").write_text(json.dumps({"inputs": [], "plan_inputs": {"sku_facts": sku_facts.model_dump()}}))
@@ -115,6 +122,41 @@ def write_lake(folder: Path, stores: int, categories: int, skus: int, seed: int 
     settings = folder / "settings.yaml"
     settings.write_text(yaml.safe_dump({"name": "large", "storage": "lake", "sources": sources, "horizon": HORIZON}))
     return settings
+
+
+def live_forecasts(stores: list[str], categories: list[str], rate: np.ndarray, days: pd.DatetimeIndex) -> pd.DataFrame:
+    """Forecasts of every model for every series, as published."""
+    series, size = len(rate), len(rate) * len(days)
+    store, category = np.divmod(np.repeat(np.arange(series), len(days)), len(categories))
+    mean = np.repeat(rate, len(days)) * np.tile(1 + 0.3 * np.sin(np.arange(len(days))), series)
+    values = {c.MEAN: mean, **{name: mean * factor for name, factor in QUANTILES.items()}}
+    return pd.DataFrame(
+        {
+            c.STORE_ID: pd.Categorical.from_codes(np.tile(store, len(MODELS)), stores),
+            c.CATEGORY: pd.Categorical.from_codes(np.tile(category, len(MODELS)), categories),
+            c.DATE: np.tile(days.to_numpy(), series * len(MODELS)),
+            c.MODEL: pd.Categorical.from_codes(np.repeat(np.arange(len(MODELS)), size), MODELS),
+            **{name: np.tile(value, len(MODELS)) for name, value in values.items()},
+            c.CHAMPION: np.repeat(np.arange(len(MODELS)) == 0, size),
+        }
+    )
+
+
+def series_metrics(
+    stores: list[str], categories: list[str], rate: np.ndarray, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Metrics of every model for every series, and over the network."""
+    count = len(rate) * len(MODELS)
+    store, category = np.divmod(np.tile(np.arange(len(rate)), len(MODELS)), len(categories))
+    rows = pd.DataFrame(
+        {
+            c.MODEL: np.repeat(MODELS, len(rate)), c.LEVEL: "series", c.STORE_ID: np.array(stores)[store],
+            c.CATEGORY: np.array(categories)[category], c.MAE: np.tile(rate, len(MODELS)) * 0.6,
+            c.WAPE: rng.uniform(0.4, 0.8, count), c.BIAS: 0.0, c.COVERAGE: 0.8, c.N: 84,
+        }
+    )  # fmt: skip
+    overall = rows.drop_duplicates(c.MODEL).assign(**{c.LEVEL: "overall", c.STORE_ID: None, c.CATEGORY: None})
+    return pd.concat([rows, overall], ignore_index=True)
 
 
 def write_performance(lake: Lake, stores: list[str], categories: list[str], rng: np.random.Generator) -> None:

@@ -16,12 +16,14 @@ import yaml
 
 from schemas import columns as c
 from schemas.errors import ConfigError, StorageError
+from schemas.outputs import output_tables
 from tasks.app.data import series
 from tasks.app.data.company import Company, WeekName
 from tasks.app.data.exceptions import FALLBACK, LARGE_CHANGE, exception_table
 from tasks.app.data.statuses import ACCEPTED, OPEN, decide, read_decisions
 from tasks.app.data.this_week import capacity_use, held_back, largest_losses, source_ages
 from tasks.app.data.week import RunWeek, read_week
+from tasks.publication.output_files import write_output
 from tasks.publication.prune import prune
 from tasks.storage.lake import open_lake
 from tests.flows import mini_company
@@ -124,6 +126,17 @@ def test_exceptions_keep_their_status_and_compare_with_the_week_before(published
     (key,) = week.lake.keys("planner")
     week.lake.write_bytes(key, b"{")
     assert read_decisions(week.lake, DAY) == {}, "a damaged decision counts as open"
+
+
+def test_deliveries_are_found_for_ids_with_quotes_and_line_ends(published_company: Path) -> None:
+    _, week = open_week(published_company)
+    table = next(one for one in output_tables(week.run.settings.quantiles) if one.name == "deliveries")
+    skus = ["10", '42 "b"', "two\nlines", "=1"]
+    rows = pd.DataFrame({c.STORE_ID: "a", c.SKU: skus, c.QUANTITY: range(4), c.VISIT_DATE: pd.Timestamp("2024-07-02")})
+    rows = rows.assign(**{c.ON_HAND: 0, c.IN_TRANSIT: 0, c.STATUS: "firm"})
+    write_output(rows, table, published_company.parent / "lake/runs" / mini_company.AS_OF)
+    assert [week.deliveries("a", sku)[c.QUANTITY].tolist() for sku in skus] == [[0], [1], [2], [3]]
+    assert week.deliveries("b", "10").empty
 
 
 def test_promotions_events_closed_days_and_deliveries_lie_on_the_time_axis(published: Path) -> None:

@@ -84,12 +84,12 @@ def realized(lake: Lake, weeks: int = WEEKS) -> Realized | None:
         return None
 
 
-def importance_of(lake: Lake, category: str, weeks: int = WEEKS) -> pd.DataFrame:
-    """Share of each group of inputs in the forecasts of one category by run: as_of, model, group and share."""
+def importance_by_category(lake: Lake, weeks: int = WEEKS) -> pd.DataFrame:
+    """Share of each group of inputs in the forecasts of each category by run; no rows if they cannot be read."""
     try:
-        return rows_at(read_table(lake, "importance", last=weeks), CATEGORY, **{c.CATEGORY: category})
+        return rows_at(read_table(lake, "importance", last=weeks), CATEGORY)
     except UNREADABLE:
-        return pd.DataFrame(columns=[c.AS_OF, c.MODEL, c.GROUP, c.SHARE])
+        return pd.DataFrame(columns=[c.AS_OF, c.CATEGORY, c.MODEL, c.GROUP, c.SHARE])
 
 
 def _by_week(overall: pd.DataFrame, by_store: pd.DataFrame) -> pd.DataFrame:
@@ -139,6 +139,14 @@ def backtest_by(week: RunWeek, column: str) -> pd.DataFrame:
     Returns:
         The column, wape, seasonal_naive (its WAPE) and units (demand of the chosen models' rows), the largest first.
     """
+    kept = week.cache.setdefault("backtest", {})
+    if column not in kept:
+        kept[column] = _backtest_by(week, column)
+    found: pd.DataFrame = kept[column]
+    return found
+
+
+def _backtest_by(week: RunWeek, column: str) -> pd.DataFrame:
     metrics, champions = week.outputs.metrics, week.outputs.champions
     needed = {c.LEVEL, c.MODEL, *_LEVELS, c.MAE, c.WAPE, c.N}
     if metrics.empty or champions.empty or not needed <= set(metrics.columns):

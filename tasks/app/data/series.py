@@ -137,8 +137,7 @@ def sku_view(week: RunWeek, store: str, sku: str) -> SkuView:
                 reasons = tuple(target_lines(own.iloc[0].to_dict(), week.outputs.overridden, given, week.say))
             except UNREADABLE:  # the explanations of another version
                 reasons = ()
-    deliveries = week.outputs.deliveries
-    mine = deliveries[(deliveries[c.STORE_ID].astype(str) == store) & (deliveries[c.SKU].astype(str) == sku)]
+    mine = week.deliveries(store, sku)
     shown = [name for name in (c.VISIT_DATE, c.QUANTITY, c.STATUS) if name in mine.columns]
     return SkuView(reasons, mine[shown].reset_index(drop=True), _sizes(week, store, sku))
 

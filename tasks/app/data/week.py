@@ -67,7 +67,8 @@ class RunWeek:
         stamp: bytes of the manifest; other bytes mean another run.
         manifest: its content.
         run: settings of today with the run's date and horizon.
-        outputs: tables of the run; tables that only figures of the report need are empty.
+        outputs: tables of the run; tables that only figures of the report need are empty, and so are the deliveries
+            (see :meth:`deliveries`).
         facts: alarms, overrides and failures.
         change: against the last earlier publication; None without one.
         earlier: the last earlier publication; None without one.
@@ -141,6 +142,29 @@ class RunWeek:
         if products is None or not self.figures.priced:
             return pd.Series(dtype=np.float64)
         return pd.Series(products[c.UNIT_PRICE].to_numpy(dtype=np.float64), index=products[c.SKU].astype(str))
+
+    def deliveries(self, store: str, sku: str) -> pd.DataFrame:
+        """Return the deliveries of a store and SKU.
+
+        The file has a row for each pair and delivery. Only lines with the SKU's text are parsed, and all of them where
+        a record has several lines.
+        """
+        table = next(one for one in output_tables(self.run.settings.quantiles) if one.name == "deliveries")
+        output = _csv_format(self.manifest, self.run.settings)
+        try:
+            data = self.lake.read_bytes(f"{self.key}/{table.file}")
+            # A quote is doubled in the file; the text around it is as it is.
+            part = max(sku.split('"'), key=len)
+            head, *lines = data.decode(output.encoding).split("\n")
+            own = "\n".join([head, *(line for line in lines if part in line), ""])
+            try:
+                found = read_csv_bytes(own.encode(output.encoding), table, output)
+            except PipelineError:
+                found = read_csv_bytes(data, table, output)
+        except UNREADABLE:
+            return pd.DataFrame(columns=list(table.columns))
+        mine = (found[c.STORE_ID].astype(str) == store) & (found[c.SKU].astype(str) == sku)
+        return found[mine].reset_index(drop=True)
 
     def table(self, name: str) -> pd.DataFrame | None:
         """Return a validated input table of the run; None if the run or the lake does not have it."""
@@ -224,7 +248,6 @@ def _read(lake: Lake, key: str, as_of: date, settings: Settings, stamp: bytes) -
     keys = [c.STORE_ID, c.CATEGORY, c.DATE]
     forecast = reader.parquet(FORECAST, [*keys, c.MODEL, c.MEAN, c.CHAMPION], [(c.CHAMPION, "==", True)])
     frames = {
-        "deliveries": reader.csv(tables["deliveries"]),
         "visits": reader.csv(tables["visits"]),
         "levels": reader.csv(tables["levels"]),
         "champions": reader.parquet(tables["champions"].file),
@@ -233,11 +256,12 @@ def _read(lake: Lake, key: str, as_of: date, settings: Settings, stamp: bytes) -
         "quarantine": reader.parquet(QUARANTINE),
         "forecast": forecast,
     }
-    empty = {name: pd.DataFrame(columns=list(tables[name].columns)) for name in [*frames, "backtest"]}
+    empty = {name: pd.DataFrame(columns=list(tables[name].columns)) for name in [*frames, "backtest", "deliveries"]}
     given = {name: empty[name] if frame is None else frame for name, frame in frames.items()}
     outputs = RunOutputs(
         replenishment=targets,
         backtest=empty["backtest"],
+        deliveries=empty["deliveries"],
         explanations=reader.parquet(EXPLANATIONS),
         overridden=reader.csv(OVERRIDDEN),
         products=_products(lake, manifest, records),

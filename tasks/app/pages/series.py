@@ -10,12 +10,13 @@ import pandas as pd
 from dash import Dash, Input, Output, State, dcc, html
 
 from schemas import columns as c
+from schemas.performance import FOLDER
 from tasks.app import ui
 from tasks.app.charts import COLORS, figure, graph, level_band
 from tasks.app.context import AppContext
 from tasks.app.data import series as data
-from tasks.app.data.company import WeekName
-from tasks.app.data.performance import importance_of
+from tasks.app.data.company import Company, WeekName
+from tasks.app.data.performance import importance_by_category
 from tasks.app.data.spans import CLOSED, DELIVERY, EVENT, KINDS, PROMOTION, Span
 from tasks.app.data.week import RunWeek
 from tasks.app.language import AppLanguage
@@ -41,7 +42,7 @@ _SHARE_OF_PATHS = 0.05
 
 
 @of_run
-def layout(_context: AppContext, query: Query, chosen: WeekName, week: RunWeek) -> Any:
+def layout(context: AppContext, query: Query, chosen: WeekName, week: RunWeek) -> Any:
     """Return the page."""
     say = week.say
     store, category, sku = _selected(week, query)
@@ -65,7 +66,7 @@ def layout(_context: AppContext, query: Query, chosen: WeekName, week: RunWeek) 
     if store and sku:
         parts += _sku(week, store, sku, chosen.text, say)
     if store and category:
-        parts += _series(week, store, category, say)
+        parts += [*_series(week, store, category, say), *_drivers(context.company, category, say)]
     if store:
         parts += _stock(week, store, say)
     if store and category and not sku:
@@ -174,7 +175,14 @@ def _series(week: RunWeek, store: str, category: str, say: AppLanguage) -> list[
                 ]
             )
         )
-    return [*parts, *changes.drivers_of(importance_of(week.lake, category), category, say)]
+    return parts
+
+
+def _drivers(company: Company, category: str, say: AppLanguage) -> list[Any]:
+    lake = company.lake
+    stamp = lake.root, lake.keys(f"{FOLDER}/importance")
+    found = company.kept("importance", stamp, lambda: importance_by_category(lake))
+    return changes.drivers_of(found[found[c.CATEGORY] == category], category, say)
 
 
 def _draw_spans(drawn: Any, spans: Sequence[Span], longest: pd.Timedelta, say: AppLanguage) -> None:
