@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -154,7 +155,7 @@ class RunWeek:
         try:
             data = self.lake.read_bytes(f"{self.key}/{table.file}")
             # A quote is doubled in the file; the text around it is as it is.
-            part = max(sku.split('"'), key=len)
+            part = max(re.split(r'["\r\n]', sku), key=len)
             head, *lines = data.decode(output.encoding).split("\n")
             own = "\n".join([head, *(line for line in lines if part in line), ""])
             try:
