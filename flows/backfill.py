@@ -16,9 +16,10 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.family import end_soon_after_a_signal
+from flows.own_stages import AT_THE_END
 from flows.parameters import describe_parameters
 from flows.preparation import DEPLOYED, prepare_run
-from flows.stages import AT_THE_END, flow_run_name, ingest_stage, judge_stage, panel_stage, plan_week, task_runner
+from flows.stages import flow_run_name, ingest_stage, judge_stage, panel_stage, plan_week, task_runner
 from flows.weekly import weekly_replenishment
 from schemas.errors import ConfigError, PipelineError
 from schemas.records import BackfillRecord, WeekOutcome

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 from prefect.futures import PrefectFuture
+from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.submitting import Runner, deepar_runner, done, submit
+from flows.submitting import ModelTasks, Runner, done, submit, titled
 from schemas.deepar import (
     ConfigurationRecord,
     DeepArChoice,
@@ -15,8 +18,8 @@ from schemas.deepar import (
     EndpointRecord,
     TuningRecord,
 )
-from schemas.records import PanelRecord
-from schemas.run import RunContext
+from schemas.records import ForecastRecord, PanelRecord
+from schemas.run import RunContext, ShardSpec
 from tasks.stages.deepar import (
     choose_configuration,
     plan_configurations,
@@ -24,8 +27,22 @@ from tasks.stages.deepar import (
     train_configuration,
 )
 from tasks.stages.deepar_endpoint import deploy_models
+from tasks.stages.deepar_forecast import forecast_with_deepar
 from tasks.stages.deepar_tools import deepar_settings
 from tasks.stages.deepar_tuning import tune_best
+
+# SageMaker jobs to wait for at the same time. The backend limits how many of them run.
+WAITING_AT_ONCE = 16
+
+
+@contextmanager
+def deepar_runner(run: RunContext) -> Iterator[Runner | None]:
+    """Yield a task runner for SageMaker jobs, which only wait; None if training runs on this machine."""
+    if deepar_settings(run).backend == "local":
+        yield None
+    else:
+        with cast(Runner, ThreadPoolTaskRunner(max_workers=WAITING_AT_ONCE)) as runner:
+            yield runner
 
 
 class Configurations(NamedTuple):
@@ -67,6 +84,19 @@ def configurations_stage(
     ]
     choice = submit(runner, choose_configuration, run=run, panel=panel, trial=trial, records=records, required=required)
     return Configurations(trial, records, choice)
+
+
+@contextmanager
+def forecasting(run: RunContext, panel: PrefectFuture[PanelRecord]) -> Iterator[ModelTasks]:
+    """Train and compare the configurations for a weekly run; the shards use the best one."""
+    with deepar_runner(run) as runner:
+        compared = configurations_stage(run, panel, runner, before_folds=True)
+
+        def forecast(spec: ShardSpec) -> PrefectFuture[ForecastRecord]:
+            shard = titled(forecast_with_deepar, spec)
+            return submit(runner, shard, run=run, panel=panel, spec=spec, choice=compared.choice)
+
+        yield ModelTasks(compared.futures, forecast)
 
 
 def train_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> DeepArModelRecord:

@@ -6,11 +6,10 @@ from datetime import date
 
 from prefect import flow
 
-from flows.deepar_stages import tune_stage
+from flows.own_stages import AT_THE_END, OWN_STAGES
 from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
 from flows.stages import (
-    AT_THE_END,
     compare_stage,
     flow_run_name,
     forecast_stage,
@@ -19,6 +18,7 @@ from flows.stages import (
     task_runner,
 )
 from schemas.records import ComparisonRecord
+from tasks.forecasting.registry import own_stage_models
 
 
 @flow(name="retrain_models", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END)
@@ -34,6 +34,6 @@ def retrain_models(
     """
     run = prepare_run(settings_file, as_of, overrides, force=True)
     panel = panel_stage(run, ingest_stage(run))
-    if run.settings.models.deepar is not None:
-        tune_stage(run, panel)
+    for model in own_stage_models(run.settings):
+        OWN_STAGES[model].tune(run, panel)
     return compare_stage(run, panel, forecast_stage(run, panel)).result()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
-from prefect.tasks import Task
 
 from flows.approval import ask_for_approval
-from flows.deepar_stages import configurations_stage
 from flows.outcome import HELD_BACK, name_of_run, outcome_of, show_outcome
+from flows.own_stages import OWN_STAGES
 from flows.preparation import today
-from flows.submitting import Runner, deepar_runner, done, shard_runner, submit
-from schemas.deepar import DEEPAR
+from flows.submitting import Runner, done, shard_runner, submit, titled
 from schemas.errors import PublicationHeldError
 from schemas.records import (
     ComparisonRecord,
@@ -29,12 +28,10 @@ from schemas.records import (
     WeekOutcome,
 )
 from schemas.run import SHARDS_AT_ONCE, RunContext, ShardSpec
-from tasks.forecasting.registry import tuned_models
+from tasks.forecasting.registry import own_stage_models, tuned_models
 from tasks.stages.backfill import judge_weeks
 from tasks.stages.calibrate import calibrate_costs
 from tasks.stages.compare import compare_models
-from tasks.stages.deepar_forecast import forecast_with_deepar
-from tasks.stages.deepar_hooks import close_endpoints, stop_jobs
 from tasks.stages.engine_log import hide_expected_tracebacks
 from tasks.stages.evaluate import evaluate_published_weeks
 from tasks.stages.events import report_alarms
@@ -49,15 +46,6 @@ from tasks.stages.support import warn
 from tasks.stages.tune_trees import tune_trees
 
 hide_expected_tracebacks()
-
-# Stops SageMaker jobs when a flow is cancelled, and deletes endpoints when it ends. Jobs of a killed run continue, and
-# the next run finds them.
-AT_THE_END: dict[str, Any] = {
-    "on_cancellation": [stop_jobs],
-    "on_completion": [close_endpoints],
-    "on_failure": [close_endpoints],
-    "on_crashed": [close_endpoints],
-}
 
 task_runner = cast(Runner, ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE))
 
@@ -93,37 +81,30 @@ def tuning_stage(
 def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[PrefectFuture[ForecastRecord]]:
     """Forecast with every model, on the folds and on the horizon, in shards; show the progress."""
     shards = done(plan_shards, run, panel).result()
-    with shard_runner(run) as runner, deepar_runner(run) as waiting:
+    with shard_runner(run) as runner, ExitStack() as open_runners:
         tuned = tuning_stage(run, panel, runner)
         # Shards that wait for tuned parameters come last: they would occupy a thread that another shard could use.
         shards = sorted(shards, key=lambda spec: spec.model in tuned)
-        wanted = run.settings.models.deepar is not None
-        compared = configurations_stage(run, panel, waiting, before_folds=True) if wanted else None
-        choice = compared.choice if compared else None
-        futures = [
-            submit(waiting, _titled(forecast_with_deepar, spec), run=run, panel=panel, spec=spec, choice=choice)
-            if spec.model == DEEPAR
-            else submit(
-                runner,
-                _titled(forecast_model_shard, spec),
-                run=run,
-                panel=panel,
-                spec=spec,
-                tuned=tuned.get(spec.model),
-            )
-            for spec in shards
-        ]
+        own = {
+            model: open_runners.enter_context(OWN_STAGES[model].forecasting(run, panel))
+            for model in own_stage_models(run.settings)
+        }
+
+        def submitted(spec: ShardSpec) -> PrefectFuture[ForecastRecord]:
+            if spec.model in own:
+                return own[spec.model].forecast(spec)
+            given = {"run": run, "panel": panel, "spec": spec, "tuned": tuned.get(spec.model)}
+            return submit(runner, titled(forecast_model_shard, spec), **given)
+
+        futures = [submitted(spec) for spec in shards]
         progress = ForecastProgress([spec.model for spec in shards])
-        for future in as_completed([*(compared.futures if compared else []), *tuned.values(), *futures]):
+        before = [task for tasks in own.values() for task in tasks.before]
+        for future in as_completed([*before, *tuned.values(), *futures]):
             record = future.result()
             if isinstance(record, ForecastRecord):
                 progress.add(record, reused=future.state.name == REUSED)
     done(summarize_forecasts, run, futures)
     return futures
-
-
-def _titled(work: Task[..., Any], spec: ShardSpec) -> Task[..., Any]:
-    return work.with_options(task_run_name=spec.title)
 
 
 def compare_stage(

@@ -1,24 +1,47 @@
-"""Submit tasks: one at a time, to the flow's own runner, or to a runner for tasks that only wait."""
+"""Submit tasks: one at a time, to the flow's own runner, or to another runner."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple, cast
 
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import Task
 
-from schemas.run import RunContext
+from schemas.records import ForecastRecord, PanelRecord
+from schemas.run import RunContext, ShardSpec
 from tasks.stages.engine import connected
 
 Runner = TaskRunner[PrefectFuture[Any]]
 # Shards that a cluster gets at the same time: more than it has threads, so that new workers find work. Each takes a
 # thread of this process, which waits.
 SHARDS_ON_A_CLUSTER = 64
-# SageMaker jobs to wait for at the same time. The backend limits how many of them run.
-WAITING_AT_ONCE = 16
+
+
+class ModelTasks(NamedTuple):
+    """The submitted tasks of a model with stages of its own.
+
+    Attributes:
+        before: tasks that its shards wait for, in order.
+        forecast: submits the forecast of one shard.
+    """
+
+    before: Sequence[PrefectFuture[Any]]
+    forecast: Callable[[ShardSpec], PrefectFuture[ForecastRecord]]
+
+
+class OwnStages(NamedTuple):
+    """What a run submits for a model with stages of its own.
+
+    Attributes:
+        forecasting: submits what the shards wait for. Its task runner is open until the shards are done.
+        tune: tunes the model.
+    """
+
+    forecasting: Callable[[RunContext, PrefectFuture[PanelRecord]], AbstractContextManager[ModelTasks]]
+    tune: Callable[[RunContext, PrefectFuture[PanelRecord]], object]
 
 
 def done(task: Task[..., Any], *arguments: object) -> PrefectFuture[Any]:
@@ -29,17 +52,6 @@ def done(task: Task[..., Any], *arguments: object) -> PrefectFuture[Any]:
     future: PrefectFuture[Any] = task.submit(*arguments)
     future.result()
     return future
-
-
-@contextmanager
-def deepar_runner(run: RunContext) -> Iterator[Runner | None]:
-    """Yield a task runner for SageMaker jobs, which only wait; None if training runs on this machine."""
-    settings = run.settings.models.deepar
-    if settings is None or settings.backend == "local":
-        yield None
-    else:
-        with cast(Runner, ThreadPoolTaskRunner(max_workers=WAITING_AT_ONCE)) as runner:
-            yield runner
 
 
 @contextmanager
@@ -59,6 +71,11 @@ def shard_runner(run: RunContext) -> Iterator[Runner | None]:
             except BaseException as error:
                 give_up(f"Stopped, because another task of the run has failed ({type(error).__name__}).")
                 raise
+
+
+def titled(work: Task[..., Any], spec: ShardSpec) -> Task[..., Any]:
+    """Return the task of a shard, named after it."""
+    return work.with_options(task_run_name=spec.title)
 
 
 def submit(runner: Runner | None, task: Task[..., Any], **parameters: Any) -> PrefectFuture[Any]:

@@ -8,9 +8,10 @@ from prefect import flow
 
 from flows.challenge import forecast_challenger
 from flows.outcome import finished
+from flows.own_stages import AT_THE_END
 from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
-from flows.stages import AT_THE_END, flow_run_name, replenish, task_runner
+from flows.stages import flow_run_name, replenish, task_runner
 from schemas.records import PublicationRecord
 from tasks.stages.deepar_tools import refuse_unwanted_payment
 

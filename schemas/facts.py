@@ -65,6 +65,9 @@ class ModelFacts:
         recursive: whether it forecasts one step at a time, each step reading the one before; otherwise a global model
             learns every step of the horizon at once.
         starts_first: whether its work is submitted before that of other models of its scope, because it takes longest.
+        own_stages: whether stages of its own train and forecast it (``flows/own_stages.py``). The stage of shards
+            forecasts the other models.
+        forecasts_aggregates: whether it also forecasts total, stores and categories for the reconciliation.
         tunable: parameters that tuning may search, with their ranges.
         min_known: fewest known open periods that a series needs (scope ``series``).
         packages: distributions whose version may change its figures; they go into the manifest.
@@ -87,6 +90,8 @@ class ModelFacts:
     replayable: bool = False
     recursive: bool = False
     starts_first: bool = False
+    own_stages: bool = False
+    forecasts_aggregates: bool = False
     tunable: Mapping[str, SearchRange] = field(default_factory=dict)
     min_known: int = 1
     packages: tuple[str, ...] = ()

@@ -53,7 +53,6 @@ GROUPS = (
         e.D11,
         {"least_gain": "fraction", "mint_most_series": "series"},
         unmeasured=e.NO_RECONCILIATION,
-        not_numbers=("models",),
     ),
     Group(
         e.EVALUATION,

@@ -42,7 +42,7 @@ from tasks.demand.sku_facts import sku_facts
 from tasks.evaluation.comparison import compare
 from tasks.evaluation.replay import replay_forecasts, replay_model, replayed_cutoffs, with_champions
 from tasks.forecasting.fold_forecasts import forecast_rows
-from tasks.forecasting.registry import facts, make_forecaster, model_names
+from tasks.forecasting.registry import compared_models, facts, make_forecaster, model_names
 from tasks.inventory.model.weekly_problem import WeeklyInputs
 from tasks.inventory.replay.overstock_cost import calibrate
 from tasks.inventory.weekly import optimize
@@ -137,7 +137,7 @@ class Weeks:
             [self._model(name, panel) for name in model_names(self.settings)],
             panel,
             folds,
-            CompareSlice.of(self.settings),
+            CompareSlice.of(self.settings, models=compared_models(self.settings)),
         )
         counted = keys.assign(**{c.ON_HAND: stock.on_hand})
         for period in range(stock.coming.shape[1]):

@@ -17,7 +17,6 @@ from schemas.frequency import END, Frequency
 from schemas.settings.backtest import BacktestSettings, ReconciliationSettings, SelectionSettings
 from schemas.settings.deepar import Backend, DeepArHyperparameters, DeepArSettings, DeepArTuningSettings
 from schemas.settings.inventory import InventorySettings
-from schemas.settings.models import EnsembleSettings, XgboostLagsSettings
 from schemas.settings.quality import CleaningSettings, SpecialPeriod
 from schemas.settings.root import Settings
 from schemas.settings.sagemaker import DeepArInstance
@@ -140,11 +139,18 @@ class FoldsSlice(ModelSlice):
     backtest: BacktestSettings
 
 
-class ComparedModels(Slice):
-    """Models that the comparison itself makes: the ensemble, and the forecasts of aggregates."""
+class NamedModels(Slice):
+    """The settings of some models.
 
-    ensemble: EnsembleSettings | None
-    xgboost_lags: XgboostLagsSettings | None
+    Attributes:
+        settings: name of the model to its own settings.
+    """
+
+    settings: dict[str, SerializeAsAny[Strict]]
+
+    def named(self) -> dict[str, Strict]:
+        """The same, under the name that the whole settings have for it."""
+        return self.settings
 
 
 class RankingCosts(Slice):
@@ -162,6 +168,7 @@ class CompareSlice(PeriodSlice):
     """What comparison, selection and reconciliation depend on.
 
     Attributes:
+        models: those that the comparison itself makes (:func:`tasks.forecasting.registry.compared_models`).
         inventory: None where models are not ranked by cost.
     """
 
@@ -170,19 +177,15 @@ class CompareSlice(PeriodSlice):
     backtest: BacktestSettings
     reconciliation: ReconciliationSettings
     selection: SelectionSettings
-    models: ComparedModels
+    models: NamedModels
     inventory: RankingCosts | None
 
     @classmethod
     def of(cls, settings: Strict, **given: Any) -> Self:
-        """Leave out what is not read: costs, and the model of aggregates, where the settings do not ask for them."""
+        """Leave out the costs where they do not rank the models."""
         assert isinstance(settings, Settings)
-        models, costs = settings.models, None
-        if settings.reconciliation.method == "none":
-            models = models.model_copy(update={"xgboost_lags": None})
-        if settings.selection.loss == c.INVENTORY_COST:
-            costs = RankingCosts.of(settings.inventory)
-        return super().of(settings, models=ComparedModels.of(models), inventory=costs, **given)
+        by_cost = settings.selection.loss == c.INVENTORY_COST
+        return super().of(settings, inventory=RankingCosts.of(settings.inventory) if by_cost else None, **given)
 
 
 class PlanSlice(PeriodSlice):

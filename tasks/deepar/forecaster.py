@@ -53,6 +53,7 @@ class DeepArForecaster:
         scope=Scope.GLOBAL,
         uses_covariates=True,
         starts_first=True,
+        own_stages=True,
         packages=("gluonts", "torch"),
     )
     name = facts.name

@@ -13,7 +13,7 @@ from schemas.errors import TrainingError, first_few
 from schemas.facts import ModelContext
 from schemas.panel import Fold, Panel
 from schemas.protocols import Forecaster
-from schemas.settings import BASELINES, ModelsSettings
+from schemas.settings import BASELINES, EnsembleSettings, ModelsSettings
 from schemas.settings.slices import CompareSlice
 from tasks.evaluation.backtest.recalibration import RecalibrationRule, recalibrated, with_calibrated_means
 from tasks.evaluation.backtest.rows import read_rows, series_codes
@@ -27,8 +27,9 @@ from tasks.evaluation.selection.likeness import LikenessRules, forecast_by_liken
 from tasks.evaluation.selection.overfitting import gap_of, single_models_win
 from tasks.evaluation.selection.reconcile import NONE, ReconciliationRule, reconcile
 from tasks.evaluation.selection.weights import WeightRule, ensemble_weights
+from tasks.forecasting.combine.ensemble import NAME as ENSEMBLE
 from tasks.forecasting.combine.ensemble import combine
-from tasks.forecasting.registry import create, facts
+from tasks.forecasting.registry import aggregate_models, create, facts
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def compare(
     split = _split(tables, panel, settings)
     split = SplitForecasts(*with_calibrated_means(split.backtest, split.live, panel, rules.recalibration))
     weights: Mapping[str, float] = {}
-    if settings.models.ensemble is not None:
+    if ENSEMBLE in settings.models.named():
         tables = [split.backtest.drop(columns=c.ACTUAL), split.live.assign(**{c.CUTOFF: panel.horizon_periods[0]})]
         rows_of_ensemble, weights = _ensemble(tables, split.backtest, panel, settings, rules, sku_facts)
         tables.append(rows_of_ensemble)
@@ -135,7 +136,7 @@ def compare(
     gap = gap_of(rows, rule)
     single = single_models_win(gap, rule)
     champions = champions_of(rows, grid, split.live, rule, resting_series(panel, folds), single)
-    models = forecasters or aggregate_forecasters(settings, names=rules.reconciliation.models)
+    models = forecasters or aggregate_forecasters(settings)
     reconciled = reconcile(split, champions, panel, folds, settings, models, rules.reconciliation)
     alike = forecast_by_likeness(
         reconciled.split, reconciled.champions, panel, folds, settings.quantiles, new_series, rules.likeness
@@ -167,19 +168,17 @@ def selection_rule(settings: CompareSlice) -> SelectionRule:
     return SelectionRule(loss=settings.selection.loss, covariate_free=covariate_free)
 
 
-def aggregate_forecasters(
-    settings: CompareSlice, workers: int = 1, names: Sequence[str] = ReconciliationRule.models
-) -> list[Forecaster]:
+def aggregate_forecasters(settings: CompareSlice, workers: int = 1) -> list[Forecaster]:
     """Forecasters of total, stores and categories, with the settings of the run where it names the model.
 
     Args:
         settings: models and quantiles.
         workers: threads of a model.
-        names: models of the registry.
     """
+    names = aggregate_models()
     context = ModelContext(tuple(settings.quantiles), workers=workers, threads=workers)
     defaults = ModelsSettings.model_validate({name: {} for name in names if name not in BASELINES}).named()
-    return [create(name, getattr(settings.models, name, None) or defaults.get(name), context) for name in names]
+    return [create(name, settings.models.named().get(name, defaults.get(name)), context) for name in names]
 
 
 def _split(tables: Sequence[pd.DataFrame], panel: Panel, settings: CompareSlice) -> SplitForecasts:
@@ -210,7 +209,8 @@ def _ensemble(
 
     Named members have equal weights. Otherwise all models have weights from the folds.
     """
-    members = settings.models.ensemble.members if settings.models.ensemble else None
+    ensemble = settings.models.named()[ENSEMBLE]
+    members = ensemble.members if isinstance(ensemble, EnsembleSettings) else None
     if members is not None:
         return combine(tables, members), dict.fromkeys(members, 1.0)
     grid = fold_grid(read_rows(_costed(backtest, settings, rules.selection, sku_facts), settings.quantiles))

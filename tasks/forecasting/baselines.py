@@ -82,6 +82,7 @@ class SeasonalNaive:
         label="Seasonal naive",
         description="Repeats the last known value of the same position in the season",
         scope=Scope.BASELINE,
+        forecasts_aggregates=True,
     )
     name = facts.name
 

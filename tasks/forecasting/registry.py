@@ -2,7 +2,7 @@
 
 A model is a class with ``facts`` (:class:`schemas.facts.ModelFacts`) in a module of one of :data:`PLACES`, and a field
 of the same name in :class:`schemas.settings.ModelsSettings`. A class with ``from_settings(settings, context)`` is
-fitted by name; one without is made elsewhere (DeepAR, which needs a lake and a backend) or never (the ensemble).
+fitted by name. One without is made by its own stages (``facts.own_stages``) or never (the ensemble).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from schemas.facts import ModelContext, ModelFacts, Scope
 from schemas.protocols import Forecaster
 from schemas.run import SHARDS_AT_ONCE
 from schemas.settings import BASELINES, ModelsSettings, Settings
+from schemas.settings.slices import NamedModels
 from tasks.storage.machine import usable_cores
 
 # Modules, and packages whose modules are all searched. By name: the registry depends on no model.
@@ -109,6 +110,25 @@ def tuned_models(settings: Settings) -> list[str]:
     return [name for name, model in named if facts()[name].tunable and getattr(model, "tuning", None) is not None]
 
 
+def own_stage_models(settings: Settings) -> list[str]:
+    """The models of a run that stages of their own train and forecast."""
+    return [name for name in model_names(settings) if facts()[name].own_stages]
+
+
+def aggregate_models() -> list[str]:
+    """The models that forecast total, stores and categories; the baselines last."""
+    known = {name: model for name, model in facts().items() if model.forecasts_aggregates}
+    return sorted(known, key=lambda name: known[name].scope is Scope.BASELINE)
+
+
+def compared_models(settings: Settings) -> NamedModels:
+    """The settings of the models that the comparison makes: combined ones, and those of aggregates if it reconciles."""
+    reconciles = settings.reconciliation.method != "none"
+    made = {name for name, model in facts().items() if model.scope is Scope.COMBINED}
+    made |= set(aggregate_models()) if reconciles else set()
+    return NamedModels(settings={name: own for name, own in settings.models.named().items() if name in made})
+
+
 def worker_count(settings: Settings) -> int:
     """Processes side by side: the setting, or the cores that this process may use."""
     return settings.compute.workers or usable_cores()
@@ -157,7 +177,7 @@ def create(name: str, settings: Any, context: ModelContext) -> Forecaster:
         what = (
             "its forecasts are combined from those of the other models"
             if facts()[name].scope is Scope.COMBINED
-            else "it needs a lake and a backend; the forecast stage creates it"
+            else "its own stages create it"
         )
         raise ConfigError(f"models: '{name}' cannot be made from its settings alone: {what}")
     return model.from_settings(settings, context)

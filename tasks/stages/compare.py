@@ -13,8 +13,7 @@ from schemas.records import ComparisonRecord, ForecastRecord, PanelRecord
 from schemas.run import RunContext
 from schemas.settings.slices import CompareSlice
 from tasks.evaluation.run_comparison import CompareInputs, refuse_many_fallbacks, run_comparison, without_failed
-from tasks.evaluation.selection.reconcile import ReconciliationRule
-from tasks.forecasting.registry import facts, module_of
+from tasks.forecasting.registry import aggregate_models, compared_models, facts, module_of
 from tasks.report.artifact_tables import comparison_tables
 from tasks.stages.stage import Stage
 from tasks.stages.support import cores_of, log_alarms, say, show_table, warn
@@ -33,7 +32,7 @@ def compare_models(run: RunContext, panel: PanelRecord, forecasts: list[Forecast
     """
     forecasts, alarm = without_failed(forecasts, panel.series)
     refuse_many_fallbacks(forecasts, run.settings.quality.max_fallback_share)
-    use = CompareSlice.of(run.settings)
+    use = CompareSlice.of(run.settings, models=compared_models(run.settings))
     priced = use.inventory is not None and use.inventory.shortage_cost == "price"
     inputs = CompareInputs(
         panel=panel.panel,
@@ -42,11 +41,11 @@ def compare_models(run: RunContext, panel: PanelRecord, forecasts: list[Forecast
         sku_facts=panel.sku_facts if priced else None,
         new_series=panel.new_series,
     )
-    aggregates = ReconciliationRule.models if use.reconciliation.method != "none" else ()
+    aggregates = aggregate_models() if use.reconciliation.method != "none" else []
     stage = replace(COMPARE, modules=tuple(module_of(name) for name in aggregates))
     record, state = stage.run(run, inputs, use, cores_of(run).workers)
     if alarm is not None:
-        # Not a part of the cached comparison: the same comparison may be made of a run without DeepAR in its settings.
+        # Not a part of the cached comparison: a run without the failed model in its settings has the same comparison.
         record = record.model_copy(update={"alarms": [*record.alarms, alarm]})
         state = Completed(data=record, name=state.name, message=state.message)
     warn(record.notes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from schemas.deepar import DEEPAR
 from schemas.run import RunContext
 from schemas.settings import Settings
 from schemas.settings.compute import DASK
@@ -48,8 +47,9 @@ def worker_versions(settings: Settings) -> dict[str, str]:
 
     A worker without the packages of other models, such as torch, may fit these.
     """
-    known = facts()
-    needed = {package for name in model_names(settings) if name != DEEPAR for package in known[name].packages}
+    needed = set[str]()
+    for model in (facts()[name] for name in model_names(settings)):
+        needed |= set() if model.own_stages else set(model.packages)
     others = set(packages()) - needed - set(BASE_PACKAGES)
     found = {name: version for name, version in package_versions().items() if name not in others}
     return {PACKAGE: code_version(), **found}

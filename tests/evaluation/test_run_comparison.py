@@ -20,6 +20,7 @@ from tasks.demand.panel import to_frames
 from tasks.evaluation.configurations import ChoiceInputs, choose_configuration, choose_without_comparison
 from tasks.evaluation.run_comparison import CompareInputs, refuse_many_fallbacks, run_comparison, without_failed
 from tasks.forecasting.fold_forecasts import forecast_rows
+from tasks.forecasting.registry import compared_models
 from tasks.storage.lake import Lake, open_lake
 
 TABLE = TableRef(key="t", rows=1, sha256="0")
@@ -120,7 +121,8 @@ def test_a_comparison_reads_and_writes_the_lake(tmp_path: Path, panel_of) -> Non
         for model, off in offs.items()
     ]
     inputs = CompareInputs(panel=stored(lake, panel), forecasts=forecasts, covariate_free=["moving_average"])
-    found = run_comparison(lake, inputs, CompareSlice.of(settings()), 1)
+    given = settings()
+    found = run_comparison(lake, inputs, CompareSlice.of(given, models=compared_models(given)), 1)
     assert set(lake.read_table(found.champions)[c.MODEL]) == {"moving_average"}
     assert found.summary["champions"] == [{c.MODEL: "moving_average", "series": 4, "share": 1.0}]
     assert [row[c.MODEL] for row in found.summary["models"]] == ["moving_average", "seasonal_naive"]

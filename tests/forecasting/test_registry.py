@@ -46,7 +46,7 @@ def test_an_unknown_name_says_what_there_is():
         make_forecaster("lstm", settings_with({"theta": {}}))
 
 
-@pytest.mark.parametrize(("name", "why"), [("deepar", "needs a lake and a backend"), ("ensemble", "are combined")])
+@pytest.mark.parametrize(("name", "why"), [("deepar", "its own stages create it"), ("ensemble", "are combined")])
 def test_a_model_that_is_made_elsewhere_says_where(name, why):
     with pytest.raises(ConfigError, match=f"'{name}' cannot be made from its settings alone: .*{why}"):
         make_forecaster(name, settings_with({name: {}}))

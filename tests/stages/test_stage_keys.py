@@ -9,16 +9,18 @@ import shutil
 import typing
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import tasks.stages
+from flows.own_stages import OWN_STAGES
 from schemas.deepar import DeepArTrial
 from schemas.records import FileRef, PanelRef, Record, TableRef, TreeTuningRecord
 from schemas.settings import Settings, Strict, XgboostLagsSettings
 from schemas.settings.slices import CompareSlice, PanelSlice, PlanSlice, Slice
 from tasks.demand.assemble import PanelInputs, assemble_panel
-from tasks.forecasting.registry import facts, module_of
+from tasks.forecasting.registry import compared_models, facts, module_of
 from tasks.stages.forecast import model_slice
 from tasks.stages.stage import Stage
 from tasks.storage.cache import content, stage_key
@@ -41,6 +43,11 @@ def settings(**changed: object) -> Settings:
     return Settings.model_validate({"name": "x", "sources": SOURCES, **changed})
 
 
+def compare_slice(**changed: object) -> dict[str, Any]:
+    given = settings(**changed)
+    return CompareSlice.of(given, models=compared_models(given)).model_dump(mode="json")
+
+
 def key_of(changed: Settings) -> str:
     return FEATURES.key(PANEL, PanelSlice.of(changed))
 
@@ -56,6 +63,10 @@ def test_every_stage_takes_a_lake_inputs_and_a_slice() -> None:
         # The publication reads all settings because the manifest lists them.
         assert issubclass(hints[use], Slice) or (stage.name == "publish" and hints[use] is Settings)
         assert not any(inspect.isclass(hints[t]) and issubclass(hints[t], Settings) for t in tools)
+
+
+def test_every_model_with_own_stages_has_them() -> None:
+    assert set(OWN_STAGES) == {name for name, model in facts().items() if model.own_stages}
 
 
 def test_the_parameters_that_tuning_found_reach_the_fit() -> None:
@@ -123,10 +134,19 @@ def test_every_field_of_every_slice_is_in_the_key() -> None:
 def test_compare_slice_has_inventory_settings_only_if_models_are_ranked_by_cost() -> None:
     def use(loss: str, holding_cost: float) -> dict[str, object]:
         inventory = {"holding_cost": holding_cost, "shortage_cost": 3}
-        return CompareSlice.of(settings(selection={"loss": loss}, inventory=inventory)).model_dump(mode="json")
+        return compare_slice(selection={"loss": loss}, inventory=inventory)
 
     assert use("wape", 1) == use("wape", 2)
     assert use("inventory_cost", 1) != use("inventory_cost", 2)
+
+
+def test_compare_slice_has_the_settings_of_the_models_that_the_comparison_makes() -> None:
+    def use(depth: int, **changed: object) -> dict[str, object]:
+        return compare_slice(models={"xgboost_lags": {"max_rounds": depth}, "ensemble": {}}, **changed)["models"]
+
+    assert list(use(5)["settings"]) == ["ensemble"]
+    assert use(5) == use(6)
+    assert use(5, reconciliation={"method": "auto"}) != use(6, reconciliation={"method": "auto"})
 
 
 def test_key_uses_checksums_of_references_and_ignores_running_times() -> None:
@@ -173,7 +193,8 @@ def digests(root: Path) -> dict[str, str]:
     """Digest of the code of every stage and of every model's shards."""
     every = {name: (stage.compute.__module__, *stage.modules) for name, stage in stages().items()}
     shard = every["forecast"]
-    every |= {f"forecast-{model}": (*shard, module_of(model)) for model in facts() if model != "deepar"}
+    in_shards = [name for name, model in facts().items() if not model.own_stages]
+    every |= {f"forecast-{name}": (*shard, module_of(name)) for name in in_shards}
     return {name: import_digest(modules, root) for name, modules in every.items()}
 
 

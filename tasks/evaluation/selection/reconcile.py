@@ -35,12 +35,10 @@ class ReconciliationRule:
         least_gain: ``auto`` uses a method if the loss of the series on the folds falls by at least this fraction.
         mint_most_series: MinT is not used for more series. It holds several square matrices with a row per series; at
             4,000 series each takes 130 MB.
-        models: names of the models that forecast the aggregates.
     """
 
     least_gain: float = 0.01
     mint_most_series: int = 4_000
-    models: tuple[str, ...] = ("xgboost_lags", "seasonal_naive")
 
 
 @dataclass(frozen=True)

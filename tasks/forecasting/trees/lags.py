@@ -43,6 +43,7 @@ class XgboostLagsForecaster:
         scope=Scope.GLOBAL,
         uses_covariates=True,
         replayable=True,
+        forecasts_aggregates=True,
         tunable=TREE_RANGES,
         packages=("xgboost",),
     )
