@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from schemas.alarms import Alarm, raise_alarm
 from schemas.records import IngestRecord, InputFile, Record
 from schemas.settings.slices import IngestSlice
-from tasks.demand.ingest.validation import JudgedTables, ValidatedTables, judge_tables
+from tasks.demand.ingest.validation import Findings, judge_tables
 from tasks.storage.lake import PART_ROWS, Lake
 from tasks.storage.source_files import SourceFile, read_tables
 
@@ -50,9 +50,9 @@ def ingest(
     )
 
 
-def ingest_alarms(valid: JudgedTables | ValidatedTables, use: IngestSlice) -> list[Alarm]:
+def ingest_alarms(found: Findings, use: IngestSlice) -> list[Alarm]:
     """Return all alarms of the ingestion."""
-    return [*rejected_rows(valid.files, use.quality.alarm_share), *valid.alarms]
+    return [*rejected_rows(found.files, use.quality.alarm_share), *found.alarms]
 
 
 def rejected_rows(files: Sequence[InputFile], limit: float) -> list[Alarm]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -37,12 +37,10 @@ from tasks.demand.ingest.table_structure import map_table
 
 
 @dataclass(frozen=True)
-class JudgedTables:
-    """Tables whose bad rows are known.
+class Findings:
+    """What validation reports about all tables.
 
     Attributes:
-        mapped: typed tables, bad rows included.
-        verdicts: bad rows of each table.
         quarantine: every rejected row (:func:`tasks.demand.ingest.quarantine.quarantine_rows`).
         files: one entry per source file; rows read = accepted + quarantined + ignored.
         reasons: table, reason and number of rows, by table, most frequent first.
@@ -51,14 +49,25 @@ class JudgedTables:
         alarms: cells that were read in another way than they are written.
     """
 
-    mapped: Mapping[str, MappedTable]
-    verdicts: Mapping[str, Sequence[Verdict]]
     quarantine: pd.DataFrame
     files: list[InputFile]
     reasons: list[tuple[str, str, int]]
     rejected: list[str]
     ignored: list[tuple[str, str, int]]
     alarms: list[Alarm]
+
+
+@dataclass(frozen=True)
+class JudgedTables(Findings):
+    """Tables whose bad rows are known.
+
+    Attributes:
+        mapped: typed tables, bad rows included.
+        verdicts: bad rows of each table.
+    """
+
+    mapped: Mapping[str, MappedTable]
+    verdicts: Mapping[str, Sequence[Verdict]]
 
     def parts(self, name: str, size: int) -> Iterator[pd.DataFrame]:
         """Yield the accepted rows of a table, ``size`` at a time; all at once where equal keys are summed."""
@@ -73,7 +82,7 @@ class JudgedTables:
 
 
 @dataclass(frozen=True)
-class ValidatedTables:
+class ValidatedTables(Findings):
     """What validation leaves.
 
     Attributes:
@@ -81,16 +90,9 @@ class ValidatedTables:
             text (None = empty), dates datetime64[ns] at midnight, numbers float64 (NaN = unknown), flags
             bool. Columns that the contract does not know are float64 where all their values are numbers,
             else text.
-        quarantine: see :class:`JudgedTables`, also for the other attributes.
     """
 
     tables: dict[str, pd.DataFrame]
-    quarantine: pd.DataFrame
-    files: list[InputFile]
-    reasons: list[tuple[str, str, int]]
-    rejected: list[str]
-    ignored: list[tuple[str, str, int]]
-    alarms: list[Alarm]
 
     def summary(self) -> list[dict[str, Any]]:
         """One row per table for a data-quality artifact: rows read, accepted, quarantined, share, reasons."""
@@ -122,12 +124,7 @@ def validate_tables(
     found = judge_tables(raw, settings, judge)
     return ValidatedTables(
         tables={name: next(found.parts(name, size=len(table.raw.frame))) for name, table in found.mapped.items()},
-        quarantine=found.quarantine,
-        files=found.files,
-        reasons=found.reasons,
-        rejected=found.rejected,
-        ignored=found.ignored,
-        alarms=found.alarms,
+        **{field.name: getattr(found, field.name) for field in fields(Findings)},
     )
 
 
