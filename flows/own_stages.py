@@ -1,4 +1,4 @@
-"""Models with stages of their own (``ModelFacts.own_stages``): how a run submits them, and what runs at its end."""
+"""Models with separate stages (``ModelFacts.own_stages``): how a run submits them, and what runs at its end."""
 
 from __future__ import annotations
 

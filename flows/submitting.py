@@ -21,7 +21,7 @@ SHARDS_ON_A_CLUSTER = 64
 
 
 class ModelTasks(NamedTuple):
-    """The submitted tasks of a model with stages of its own.
+    """The submitted tasks of a model with separate stages.
 
     Attributes:
         before: tasks that its shards wait for, in order.
@@ -33,7 +33,7 @@ class ModelTasks(NamedTuple):
 
 
 class OwnStages(NamedTuple):
-    """What a run submits for a model with stages of its own.
+    """What a run submits for a model with separate stages.
 
     Attributes:
         forecasting: submits what the shards wait for. Its task runner is open until the shards are done.

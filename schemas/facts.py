@@ -65,7 +65,7 @@ class ModelFacts:
         recursive: whether it forecasts one step at a time, each step reading the one before; otherwise a global model
             learns every step of the horizon at once.
         starts_first: whether its work is submitted before that of other models of its scope, because it takes longest.
-        own_stages: whether stages of its own train and forecast it (``flows/own_stages.py``). The stage of shards
+        own_stages: whether separate stages train and forecast it (``flows/own_stages.py``). The stage of shards
             forecasts the other models.
         forecasts_aggregates: whether it also forecasts total, stores and categories for the reconciliation.
         tunable: parameters that tuning may search, with their ranges.

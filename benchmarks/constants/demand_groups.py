@@ -10,7 +10,7 @@ GROUPS = (
         e.DEMAND,
         "tasks.demand.features.levels:RULE",
         e.D7_ALONE,
-        {"years": "years", "largest_growth": "factor", "long_weights": "weight", "smallest": "fraction"},
+        {"years": "years", "largest_growth": "factor", "long_weights": "weight"},
     ),
     Group(
         e.DEMAND,
@@ -19,9 +19,8 @@ GROUPS = (
         {"longer_weight": "fraction of a window", "smallest": "fraction"},
     ),
     Group(e.DEMAND, "tasks.demand.features.rows:RULE", e.UNRECORDED, {"largest_multiple": "factor"}),
-    Group(
-        e.DEMAND, "tasks.demand.features.lags:RULE", e.D8, {"same_weekdays": "values", "smallest_deviation": "fraction"}
-    ),
+    Group(e.DEMAND, "tasks.demand.features.lags:RULE", e.D8, {"same_weekdays": "values"}),
+    Group(e.DEMAND, "tasks.demand.features.windows:RATIOS", e.D7_ALONE, {"largest": "factor"}),
     Group(
         e.DEMAND,
         "tasks.demand.features.lags:SEASON_AROUND",

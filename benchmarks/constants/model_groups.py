@@ -62,7 +62,7 @@ GROUPS = (
         e.TREES,
         "tasks.forecasting.trees.residual_quantiles:RULE",
         e.D7_ALONE,
-        {"rounds_share": "factor", "depth": "levels", "smallest_ratio": "fraction"},
+        {"rounds_share": "factor", "depth": "levels"},
     ),
     Group(
         e.TREES,
@@ -84,7 +84,7 @@ GROUPS = (
         e.TREES,
         "tasks.forecasting.trees.calendar_effects:RULE",
         e.D7_ALONE,
-        {"rounds": "rounds", "largest": "factor", "prior_periods": "periods"},
+        {"rounds": "rounds", "prior_periods": "periods"},
     ),
     Group(
         e.TREES,
@@ -161,7 +161,7 @@ GROUPS = (
         e.SERIES,
         "tasks.forecasting.statistical.series:RULE",
         e.UNRECORDED,
-        {"long_gap_seasons": "seasons", "long_gap_periods": "periods", "enough_after_gap": "periods"},
+        {"long_gap": "periods by frequency", "enough_after_gap": "periods"},
     ),
     Group(
         e.SERIES,

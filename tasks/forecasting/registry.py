@@ -111,7 +111,7 @@ def tuned_models(settings: Settings) -> list[str]:
 
 
 def own_stage_models(settings: Settings) -> list[str]:
-    """The models of a run that stages of their own train and forecast."""
+    """The models of a run that separate stages train and forecast."""
     return [name for name in model_names(settings) if facts()[name].own_stages]
 
 

@@ -16,7 +16,7 @@ from schemas.panel import FloatArray, IndexArray, Panel, SmallFloatArray
 from tasks.demand.features.known import KnownColumns
 from tasks.demand.features.rows import reordered
 from tasks.demand.features.training_rows import Rows
-from tasks.demand.features.windows import RunningSums
+from tasks.demand.features.windows import RATIOS, RunningSums
 
 # Periods before the origin whose values are read, and windows before it whose means are.
 LAGS = {"D": (1, 2, 3, 4, 5, 6, 7, 14, 21, 28), "W": (1, 2, 3, 4, 5, 6, 7, 8, 13, 26), "MS": (1, 2, 3, 4, 5, 6, 12)}
@@ -34,11 +34,9 @@ class LagRule:
 
     Attributes:
         same_weekdays: last known values of the target's weekday.
-        smallest_deviation: the standard deviation of a series is at least this fraction of its mean.
     """
 
     same_weekdays: int = 4
-    smallest_deviation: float = 0.05
 
 
 RULE = LagRule()
@@ -50,7 +48,7 @@ class Standards:
 
     Attributes:
         mean: shape (n,), units; 0 without a known period.
-        deviation: shape (n,), units above 0; at least 5 % of the mean.
+        deviation: shape (n,), units above 0; at least RATIOS.smallest times the mean.
     """
 
     mean: FloatArray
@@ -68,7 +66,7 @@ class Standards:
         mean = np.where(known, demand, 0.0).sum(axis=1) / count
         variance = np.where(known, demand - mean[:, None], 0.0) ** 2
         deviation = np.sqrt(variance.sum(axis=1) / count)
-        return cls(mean, np.maximum(deviation, np.maximum(RULE.smallest_deviation * mean, np.finfo(np.float32).eps)))
+        return cls(mean, np.maximum(deviation, np.maximum(RATIOS.smallest * mean, np.finfo(np.float32).eps)))
 
     def scores(self, units: FloatArray, series: IndexArray) -> FloatArray:
         """Deviations from the mean, shape (k,), of units of some series."""

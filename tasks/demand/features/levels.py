@@ -21,7 +21,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.features.history import History
 from tasks.demand.features.training_rows import Rows
-from tasks.demand.features.windows import RunningSums, divide
+from tasks.demand.features.windows import RATIOS, RunningSums, divide
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,11 @@ class ExpectationRule:
         years: earlier years that a season is read from at most.
         largest_growth: growth against the yearly mean is limited to this factor, in either direction.
         long_weights: weights k of the long mean that are compared.
-        smallest: an expectation is at least this fraction of the recent level.
     """
 
     years: int = 4
     largest_growth: float = 2.0
     long_weights: tuple[float, ...] = (0.1, 0.5, 4.0)
-    smallest: float = 0.05
 
 
 RULE = ExpectationRule()
@@ -82,7 +80,7 @@ def expectations(history: History, rows: Rows) -> Expectations:
     curves = {}
     for weight in RULE.long_weights:
         curve = seasons.expected(weight)
-        curves[weight] = np.maximum(np.where(np.isfinite(curve), curve, level), RULE.smallest * level)
+        curves[weight] = np.maximum(np.where(np.isfinite(curve), curve, level), RATIOS.smallest * level)
     return Expectations(level, curves, seasons.own_known)
 
 

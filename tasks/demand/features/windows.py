@@ -6,9 +6,31 @@ or after ``end``. This keeps the features to what was known at an origin.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from schemas.panel import FloatArray, IndexArray
+
+
+@dataclass(frozen=True)
+class RatioRule:
+    """The limit on ratios (docs/reference/constants.md).
+
+    Attributes:
+        largest: ratios of demand to a level, a season or a mean lie between 1 / largest and largest, because a level of
+            almost zero would make them infinite.
+    """
+
+    largest: float = 20.0
+
+    @property
+    def smallest(self) -> float:
+        """Lower limit of a ratio."""
+        return 1 / self.largest
+
+
+RATIOS = RatioRule()
 
 
 class RunningSums:

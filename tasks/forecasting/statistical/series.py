@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -25,13 +26,11 @@ class HistoryRule:
     """From where on a history with long gaps is read (docs/reference/constants.md).
 
     Attributes:
-        long_gap_seasons: the history before a gap longer than this many seasons is left out ...
-        long_gap_periods: ... and longer than this many periods; also the longest season that counts for the gap ...
+        long_gap: the history before a gap longer than this many periods, by frequency, is left out ...
         enough_after_gap: ... if at least this many periods after the gap are known.
     """
 
-    long_gap_seasons: int = 4
-    long_gap_periods: int = 12
+    long_gap: Mapping[str, int] = field(default_factory=lambda: {"D": 28, "W": 48, "MS": 48})
     enough_after_gap: int = 60
 
 
@@ -111,7 +110,7 @@ def series_tasks(panel: Panel, indices: IndexArray, max_history: int, features: 
     for row, index in enumerate(indices):
         known = np.flatnonzero(np.isfinite(history[row]))
         end = int(known[-1]) + 1
-        start = _start(known[known >= end - max_history], panel.frequency.season)
+        start = _start(known[known >= end - max_history], panel.frequency)
         rows = [panel.known[name].values[panel.known[name].row_of_series[index], start:] for name in names]
         tasks.append(
             SeriesTask(
@@ -167,9 +166,8 @@ def _usable(name: str) -> bool:
     return not name.startswith(DATE_FEATURES) and not name.endswith(DISTANCES) and name != c.OPEN
 
 
-def _start(known: IndexArray, season: int) -> int:
+def _start(known: IndexArray, frequency: Frequency) -> int:
     """First period to read: after the last long gap, if enough is known after it."""
-    gap = max(RULE.long_gap_seasons * min(season, RULE.long_gap_periods), RULE.long_gap_periods)
-    behind = np.flatnonzero(np.diff(known) > gap) + 1
-    enough = behind[len(known) - behind >= RULE.enough_after_gap]
+    after = np.flatnonzero(np.diff(known) > RULE.long_gap[frequency.kind]) + 1
+    enough = after[len(known) - after >= RULE.enough_after_gap]
     return int(known[enough[-1]] if enough.size else known[0])

@@ -15,7 +15,7 @@ import numpy as np
 from schemas.panel import FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
 from tasks.demand.features.known import KnownColumns
 from tasks.demand.features.rows import reordered
-from tasks.demand.features.windows import RunningSums
+from tasks.demand.features.windows import RATIOS, RunningSums
 from tasks.forecasting.trees.booster import Boosted, Examples, Learning, boost
 
 # Periods on each side whose mean is the level around a period; short enough to contain the yearly season.
@@ -32,12 +32,10 @@ class CalendarRule:
 
     Attributes:
         rounds: boosting rounds of the profile.
-        largest: effects are clipped to 1 / largest ... largest.
         prior_periods: prior weight, in periods, with which a series' own ratios are shrunk toward 1.
     """
 
     rounds: int = 120
-    largest: float = 20.0
     prior_periods: float = 4.0
 
 
@@ -70,7 +68,7 @@ class CalendarProfile:
     ratios: dict[str, FloatArray]
 
     def effects(self, panel: Panel, known: KnownColumns) -> SmallFloatArray:
-        """Multiplicative effect of each period, shape (n, T + H), between 1 / ``RULE.largest`` and ``RULE.largest``."""
+        """Multiplicative effect of each period, shape (n, T + H), between RATIOS.smallest and RATIOS.largest."""
         columns = _Columns(panel, known, self.ratios)
         length = panel.history + panel.horizon
         found = np.ones((panel.n, length), dtype=np.float32)
@@ -79,7 +77,7 @@ class CalendarProfile:
             target = np.tile(np.arange(length), last - first)
             matrix = reordered(*columns.matrix(series, target), self.boosted.names)
             predicted = self.boosted.predict(matrix)
-            found[first:last] = np.clip(predicted, 1 / RULE.largest, RULE.largest).reshape(-1, length)
+            found[first:last] = np.clip(predicted, RATIOS.smallest, RATIOS.largest).reshape(-1, length)
         return found
 
     def log_parts(
@@ -111,13 +109,13 @@ def fit_profile(panel: Panel, known: KnownColumns, seed: int, threads: int) -> C
 def ratios_to_surroundings(panel: Panel) -> FloatArray:
     """Demand over the mean of the open known periods around it, shape (n, T); NaN where either is unknown.
 
-    Clipped at ``RULE.largest``. Example: 12 units on a day amid ten days of 6 on each side (mean of the 21: 6.29)
+    Clipped at RATIOS.largest. Example: 12 units on a day amid ten days of 6 on each side (mean of the 21: 6.29)
     give 1.91.
     """
     level = _level_around(panel)
     demand = _open_demand(panel)
     ratio = np.divide(demand, level, out=np.full(demand.shape, np.nan), where=level > 0)
-    return np.minimum(ratio, RULE.largest)
+    return np.minimum(ratio, RATIOS.largest)
 
 
 def _open_demand(panel: Panel) -> FloatArray:

@@ -10,6 +10,7 @@ import numpy as np
 from schemas.panel import FloatArray, SmallFloatArray
 from schemas.settings import XgboostSettings
 from tasks.demand.features.rows import FeatureTable
+from tasks.demand.features.windows import RATIOS
 from tasks.forecasting.combine.quantile_factors import MEDIAN
 from tasks.forecasting.trees import sub_models
 from tasks.forecasting.trees.booster import Boosted, Examples, boost, weighted_quantiles
@@ -30,12 +31,10 @@ class ResidualRule:
     Attributes:
         rounds_share: boosting rounds as a multiple of ``max_rounds``.
         depth: depth of the trees.
-        smallest_ratio: lower limit of median / baseline from which the mean's trees start.
     """
 
     rounds_share: float = 1.25
     depth: int = 4
-    smallest_ratio: float = 0.05
 
 
 RULE = ResidualRule()
@@ -127,5 +126,5 @@ def _columns(table: FeatureTable, ratio: FloatArray, names: Sequence[str]) -> Sm
 
 
 def _log_start(ratio: FloatArray) -> FloatArray:
-    found: FloatArray = np.log(np.maximum(ratio, RULE.smallest_ratio))
+    found: FloatArray = np.log(np.maximum(ratio, RATIOS.smallest))
     return found
