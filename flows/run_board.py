@@ -46,10 +46,10 @@ class RunBoard:
         """Fill in the form of a waiting run, as the Prefect UI does; the run resumes.
 
         Raises:
-            PipelineError: no server answers, or the run does not wait any more.
+            PipelineError: no server answers, or the run is no longer waiting.
         """
         if run not in {one.id for one in self.waiting()}:
-            raise PipelineError("The run does not wait for an approval any more. Load the page again.")
+            raise PipelineError("The run is no longer waiting for an approval. Load the page again.")
         given = {"decision": decision, "name": name, "note": note}
         found = self._post(f"/flow_runs/{run}/resume", {"run_input": given})
         if found.get("status") != "ACCEPT":

@@ -182,7 +182,7 @@ _FACTS = (
     AlarmFacts(
         "repeated_lines",
         Severity.HOLD,
-        "A part of a sales file is in it twice, in the same order; all rows count.",
+        "A sales file contains the same block of rows twice, in the same order; all rows count.",
         "Remove the repeated rows from the file, or accept the alarm if they are separate sales.",
     ),
     AlarmFacts(
@@ -212,7 +212,7 @@ _FACTS = (
     AlarmFacts(
         "negative_sales",
         Severity.WARNING,
-        "Almost all sales have negative units, as in a stock ledger; the sign of all rows is turned.",
+        "Almost all sales have negative units, as in a stock ledger; the sign of all rows is reversed.",
         "Check that sales, not goods receipts, were exported.",
     ),
     AlarmFacts(
@@ -224,7 +224,7 @@ _FACTS = (
     AlarmFacts(
         "voided_lines",
         Severity.INFO,
-        "Sales rows that cancel each other make up a part of all units; they are no demand.",
+        "Sales rows that cancel each other make up a part of all units; they do not count as demand.",
         "Nothing; reduce typing errors at the till.",
     ),
     AlarmFacts(

@@ -98,7 +98,7 @@ class TuningRequest(Record):
     Attributes:
         training: data, purpose and the static hyperparameters; its channel has a test part.
         configurations: trainings in all.
-        parallel: trainings side by side.
+        parallel: number of parallel trainings.
         objective: metric of the container to minimize.
         ranges: hyperparameter to (min, max, scale ``linear`` or ``log``, whole numbers only).
         max_runtime_seconds: SageMaker ends the search after this time.
@@ -255,11 +255,11 @@ Report = Callable[[JobProgress], None]
 
 
 class DeepArBackend(Protocol):
-    """Where DeepAR is trained and asked: this machine, or Amazon SageMaker.
+    """The place where DeepAR is trained and forecasts: this machine, or Amazon SageMaker.
 
     Every call blocks until the work is done and is idempotent: the same request finds its finished or running job
-    and starts no second one. A call may be made from several threads at once; the backend limits how many jobs run
-    side by side.
+    and starts no second one. A call may be made from several threads at once; the backend limits the number of parallel
+    jobs.
     """
 
     @property
@@ -272,7 +272,7 @@ class DeepArBackend(Protocol):
 
         Raises:
             TrainingError: the job failed; the message carries the container's own reason.
-            ConfigError: the settings cannot serve, such as a missing role or a hyperparameter without equivalent.
+            ConfigError: the settings are invalid, such as a missing role or a hyperparameter without equivalent.
         """
         ...
 

@@ -1,4 +1,7 @@
-"""The error tree, by who must act. A message says what is wrong and where, what was found and expected, and the fix."""
+"""The error classes, by the person who must act.
+
+A message says what is wrong and where, what was found and expected, and the fix.
+"""
 
 from __future__ import annotations
 
@@ -57,19 +60,19 @@ class PipelineError(Exception):
 
 
 class ConfigError(PipelineError):
-    """The settings are wrong: the operator acts."""
+    """The settings are wrong; the operator must correct them."""
 
     exit_code = 2
 
 
 class DataContractError(PipelineError):
-    """An input table breaks its rules: the data owner acts."""
+    """An input table breaks its rules; the data owner must correct it."""
 
     exit_code = 2
 
 
 class TrainingError(PipelineError):
-    """Too many series or a whole model could not be fitted: the developer or operator acts.
+    """Too many series or a whole model could not be fitted; the developer or operator must act.
 
     Args:
         message: what failed and what to do.
@@ -82,7 +85,10 @@ class TrainingError(PipelineError):
 
 
 class EngineError(PipelineError):
-    """The machines that compute shards are gone, refused or fail. What is computed is kept. The operator acts."""
+    """The machines that compute shards are unreachable, refused or failing; the operator must act.
+
+    Finished shards are kept.
+    """
 
 
 class PublicationError(PipelineError):
@@ -109,4 +115,4 @@ class BackfillError(PipelineError):
 
 
 class StorageError(PipelineError):
-    """The lake is unreachable or a stored object is damaged: the operator acts."""
+    """The lake is unreachable or a stored object is damaged; the operator must act."""

@@ -136,7 +136,7 @@ class FailureKind(StrEnum):
 
     @property
     def is_insufficient_history(self) -> bool:
-        """Whether the series' history is too short for the model, as for every new product: no defect."""
+        """Whether the series' history is too short for the model. That is normal for new products, not an error."""
         return self in (FailureKind.NO_HISTORY, FailureKind.INSUFFICIENT_HISTORY, FailureKind.UNSEEN)
 
 

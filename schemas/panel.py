@@ -70,7 +70,8 @@ class Panel:
         sold: shape (n, T); units as sold, before outliers and stock-outs became unknown: 0 where nothing was sold,
             NaN only before a series' first period and after the last delivered row. None where only the demand exists.
         horizon: H.
-        events: name to planned event. Its effect is taken out of the demand that models read and put on their forecasts
+        events: name to planned event. Its effect is removed from the demand that models read, and added to their
+            forecasts
             (:mod:`tasks.forecasting.event_effects`).
     """
 

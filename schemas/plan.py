@@ -48,13 +48,13 @@ def holding_cost_per_period(settings: InventorySettings, periods_per_year: float
 
 @dataclass(frozen=True)
 class PlanProblem:
-    """What to hold where over T periods: S stores, C categories, n (store, category) series.
+    """A planning problem over T periods: S stores, C categories, n (store, category) series.
 
     Attributes:
         store_ids: S labels, sorted.
         categories: C labels, sorted.
-        series_store: shape (n,), index of each series' store, never falling.
-        series_category: shape (n,), index of each series' category, rising within a store.
+        series_store: shape (n,), index of each series' store, ascending.
+        series_category: shape (n,), index of each series' category, ascending within a store.
         mean: shape (n, T), expected demand in units; the demand itself where ``paths`` is None.
         price: shape (n, T), what a lost unit costs (unit price, or the set shortage cost).
         paths: shape (K, n, T), equally likely sample paths of demand in units, or None where demand is
@@ -155,7 +155,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class PlanCost:
-    """What a plan costs: expected over the paths it was judged on.
+    """Expected cost of a plan on the paths that it was evaluated on.
 
     Money fields are in the currency of the prices; ``over_capacity_store_days`` is the mean count of
     store-periods over capacity per path; ``missed_weeks`` counts store-weeks without a visit.
@@ -185,7 +185,7 @@ class Bound:
     Attributes:
         per_store: shape (S,); NaN where none is known.
         status: per store ``proven`` (attained by a plan that was found, or solved to optimality),
-            ``valid`` (a true bound, maybe not attained) or ``none``.
+            ``valid`` (a lower bound that may not be attained) or ``none``.
         store_scope: in words: for which class of policies and which demand the stores' bounds hold.
         network: a bound on the whole network that is higher than the stores' sum, because stores share a
             limit; None where the sum is the best known.

@@ -85,7 +85,7 @@ def as_text(column: pd.Series) -> pd.Series:
     texts = np.array([_text(value) for value in values] + [""], dtype=object)
     text_codes, categories = pd.factorize(texts)
     dtype = pd.CategoricalDtype(pd.Index(categories, dtype=object))
-    # Code -1 (missing) picks the last text, which is empty.
+    # Code -1 (missing) selects the last text, which is empty.
     return pd.Series(pd.Categorical.from_codes(text_codes[codes], dtype=dtype), index=column.index, name=column.name)
 
 

@@ -1,4 +1,4 @@
-"""Small records that stages hand to each other: references to data, never the data."""
+"""Small records that stages pass to each other: references to data, never the data."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class IngestRecord(Record):
         quarantine: every rejected row, whole, with table, file, row number and reason.
         files: one entry per source file.
         reasons: table, reason and number of rows rejected for it.
-        ignored: table, reason and number of rows that are no data: ignored by the settings, totals, copies.
+        ignored: table, reason and number of rows that are not data: ignored by the settings, totals, copies.
         rejected: one line per table and reason: number of rows, first row numbers and distinct values.
         quarantine_csv: address of the rejected rows as CSV; empty if no row was rejected or the file was not written.
         alarms: what looks wrong in the files.
@@ -85,7 +85,7 @@ class IngestRecord(Record):
         return sum(f.rows_read for f in self.files), sum(f.rows_quarantined for f in self.files)
 
     def rows_ignored(self) -> int:
-        """Rows that are no data, over all tables."""
+        """Rows that are not data, over all tables."""
         return sum(f.rows_ignored for f in self.files)
 
 
@@ -99,8 +99,8 @@ class PanelRef(Record):
 class PanelRecord(Record):
     """The demand panel of one ``as_of``.
 
-    Besides it what the plan needs of the tables: facts and planned prices per (store, SKU), and whether any
-    stock was counted on or before ``as_of``; and the series without sales that are forecast from comparable ones.
+    It also holds what the plan needs from the tables: facts and planned prices per (store, SKU), whether any stock was
+    counted on or before ``as_of``, and the series without sales that are forecast from comparable ones.
     """
 
     as_of: date
@@ -177,7 +177,7 @@ class ForecastRecord(Record):
     The table has columns cutoff, store_id, category, date, model, mean and one per quantile;
     the rows whose cutoff is the first forecast period are the live forecast, the others belong to folds.
     ``live`` says whether there are live rows. ``failed`` says why the shard has no forecasts at all. ``billed`` are the
-    SageMaker jobs that it is from. ``paths`` are sample paths of the live forecast, where the model has its own:
+    SageMaker jobs that made it. ``paths`` are sample paths of the live forecast, where the model has its own:
     store_id, category, date, model and one column per path. ``parts`` explain the live medians, where the model can:
     store_id, category, date, part, units, model. ``files`` are the checksums of the model's files outside the lake.
     """

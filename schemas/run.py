@@ -10,7 +10,7 @@ from pydantic import model_validator
 from schemas.records import Record
 from schemas.settings import Settings
 
-# Forecasting shards that run side by side; each takes its part of the cores.
+# Forecasting shards that run in parallel; each gets an equal part of the cores.
 SHARDS_AT_ONCE = 2
 
 

@@ -203,7 +203,7 @@ def _reading(rule: ColumnRule) -> list[Expected]:
 
 def _range(rule: ColumnRule) -> list[Expected]:
     if rule.kind == "date" and rule.name == c.DATE:
-        # Zero of a spreadsheet (1900) or of a clock (1970), not a day on which anything happened.
+        # Day zero of a spreadsheet (1900) or of a clock (1970), not a real date.
         return [_between(rule, f"before {EARLIEST.date()}", low=EARLIEST)]
     if rule.choices:
         meta = Reason(f"{rule.name}: not one of {', '.join(rule.choices)}", (rule.name,)).meta

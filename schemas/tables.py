@@ -15,7 +15,7 @@ Kind = Literal["id", "text", "number", "date", "flag"]
 Repeats = Literal["fault", "bad_row", "sum", "allowed"]
 # A number of this size or above cannot be a quantity, a price or an amount.
 LARGEST_NUMBER = 1e15
-# A number closer to zero is zero: what differences of decimal fractions leave.
+# Numbers closer to zero count as zero: they are rounding errors of decimal fractions.
 SMALLEST_NUMBER = 1e-9
 
 
@@ -32,10 +32,11 @@ class ColumnRule:
         maximum: greatest value of a number (inclusive).
         references: table whose key column of the same name must hold the value.
         choices: the texts that the column may hold; empty = any.
-        stated_from: a number below it, or a cell that is no number, is not stated: the cell counts as empty, and an
+        stated_from: a number below it, or a cell that is not a number, counts as not stated: the cell counts as empty,
+            and an
             alarm lists it.
-        open_ended: a date that no calendar has, such as 0000-00-00, or one before 1902 or after 2199, is not stated.
-        whole: a number with a fraction is not stated.
+        open_ended: an impossible date such as 0000-00-00, or one before 1902 or after 2199, counts as not stated.
+        whole: a number with a fraction counts as not stated.
         floor: a smaller number counts as this one, and an alarm lists it.
         in_units: the number is a quantity in the unit of the column ``unit``.
         default: text of an empty cell, with an alarm; None = an empty cell stays empty.
@@ -68,7 +69,7 @@ class TableContract:
         repeats: what a repeated key means.
         periodic: the date must be a label of the settings' frequency.
         numbered: prefixes of further number columns (``in_transit_1`` ...).
-        handmade: kept by hand: it may have no rows, and bad rows never stop a run, however many they are.
+        handmade: the table is kept by hand: it may be empty, and bad rows never stop a run, regardless of their number.
     """
 
     name: str
@@ -244,7 +245,7 @@ EVENTS = TableContract(
     handmade=True,
 )
 
-# What an override does to a target: take its place, multiply it, or bound it from above.
+# What an override does to a target: replace it, multiply it, or limit it from above.
 SET = "set"
 MULTIPLY = "multiply"
 CAP = "cap"

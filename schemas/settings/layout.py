@@ -41,8 +41,8 @@ class Lifted:
 
     Attributes:
         tree: the keys, none below ``expert``.
-        unknown: paths below ``expert`` (without it) that are no setting.
-        misplaced: paths below ``expert`` (without it) that belong into their section.
+        unknown: paths below ``expert`` (without it) that are not settings.
+        misplaced: paths below ``expert`` (without it) that belong in their section.
         unused: paths below ``expert`` (without it) of models that are not fitted.
     """
 

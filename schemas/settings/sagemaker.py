@@ -110,7 +110,9 @@ class DeepArEndpointSettings(Strict):
         return value
 
     def shares(self, labels: Iterable[str]) -> dict[str, float]:
-        """Each label's weight: as given, 0 where others are given; equal where none of these has one above 0.
+        """Weight of each label.
+
+        The given weight; 0 for labels without one if others have one; equal weights if none is above 0.
 
         >>> DeepArEndpointSettings(weights={"a": 0.9}).shares(["a", "b"])
         {'a': 0.9, 'b': 0.0}

@@ -38,8 +38,8 @@ class LibraryParameters(Strict):
     parameter. Further parameters of the library are passed on as they are.
 
     Attributes:
-        further: parameters without a field that the library accepts. Others are an error: a misspelled name would
-            otherwise have no effect.
+        further: parameters without a field that the library accepts. Others are an error: otherwise a misspelled name
+            would have no effect.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)

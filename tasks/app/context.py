@@ -20,7 +20,7 @@ class WaitingRun:
         id: id of the flow run.
         name: name of the flow run.
         as_of: run date as text; empty if the run does not state it.
-        since: since when it waits (ISO 8601, UTC).
+        since: start of the wait (ISO 8601, UTC).
         question: text of the form.
         address: its page in the Prefect UI.
     """

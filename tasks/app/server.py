@@ -145,7 +145,7 @@ def _route(app: Dash, context: AppContext, shown: Sequence[ModuleType]) -> None:
     @app.callback(Output("stale", "children", allow_duplicate=True), Input("look", "n_intervals"),
                   State("shown", "data"), prevent_initial_call=True)  # fmt: skip
     def look(_count: int, data: dict[str, str] | None) -> Any:
-        """Say so if other files were published since the page was loaded."""
+        """Show a notice if other files were published since the page was loaded."""
         chosen = company.chosen((data or {}).get("week"))
         known = (data or {}).get("stamp")
         if chosen is None or known is None or company.stamp(chosen) == known:
@@ -203,7 +203,7 @@ def _secure(app: Dash, flask: Flask, hosts: Sequence[str]) -> None:
 
 
 class QuietRequests(WSGIRequestHandler):  # type: ignore[misc]  # Werkzeug is not checked
-    """Logs no line per request: the terminal belongs to messages."""
+    """Does not log requests, so that the terminal shows only messages."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing."""

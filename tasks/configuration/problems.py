@@ -42,7 +42,7 @@ def lifted(root: type[Strict], tree: Tree) -> tuple[Tree, list[str], list[str]]:
     """Move expert settings to where the typed settings have them.
 
     Returns:
-        The tree, warnings (settings of models that are not fitted) and problems (keys that are no expert settings).
+        The tree, warnings (settings of models that are not fitted) and problems (keys that are not expert settings).
     """
     given = tree.get(EXPERT)
     if given is not None and not isinstance(given, dict):

@@ -66,7 +66,7 @@ def read_settings(
 ) -> LoadedSettings:
     """Read a settings file and check it as a whole.
 
-    From then on this process calls AWS with the credentials that the settings name.
+    This process then calls AWS with the credentials that the settings name.
 
     Relative paths in the file are relative to the file's folder, those in overrides to the working
     directory; all are returned as absolute paths (``s3://`` addresses as they are), so that the effective
@@ -131,7 +131,7 @@ def complete_tree(
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses a key that occurs twice in one mapping; YAML would silently keep the last one.
+    """Rejects a key that occurs twice in one mapping; YAML would silently keep the last one.
 
     Numbers with colons (190:20:30) and with a leading zero (007) are text: YAML 1.1 would read the first in base 60 and
     the second in base 8.

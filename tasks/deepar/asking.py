@@ -33,7 +33,7 @@ Ask = Callable[[dict[str, Any]], list[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Question:
-    """A series, encoded as in the training of the model, and the first days of the periods of the forecast."""
+    """A series, encoded as in the model's training, and the first day of each forecast period."""
 
     store_id: str
     category: str
@@ -105,7 +105,7 @@ def rows_of_answers(asked: Sequence[Question], predictions: Sequence[dict[str, A
     """One row per series and period: store_id, category, date (the period's first day), mean and quantiles.
 
     Raises:
-        ConfigError: the model has answered another number of series.
+        ConfigError: the model answered a different number of series.
     """
     if len(predictions) != len(asked):
         raise ConfigError(f"The model gave {len(predictions)} answers to {len(asked)} series.")

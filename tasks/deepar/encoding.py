@@ -153,8 +153,8 @@ def _scales(panel: Panel, served: IndexArray, settings: DeepArTraining) -> dict[
 def _stays_in_range(ahead: FloatArray, known: FloatArray) -> bool:
     """Whether a feature's values over the horizon are like those that the network has seen.
 
-    A trend never is; the month and the waves of the year are not while less than a year is known. A network
-    says anything about values that it has never seen (measured: docs/deepar.md).
+    A trend never does; the month and the yearly harmonics do not while less than a year is known. A network's forecasts
+    are arbitrary for values that it has never seen (measured: docs/deepar.md).
     """
     ahead = ahead[np.isfinite(ahead)]
     low, high = float(known.min()), float(known.max())

@@ -26,7 +26,7 @@ from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive
 from tasks.forecasting.quantiles import tidy
 from tasks.storage.lake import Lake
 
-# Sample paths of more numbers (series x periods x paths) are not carried on: their text would take a gigabyte.
+# Sample paths of more numbers (series x periods x paths) are not stored: their text would take a gigabyte.
 MOST_PATH_NUMBERS = 50_000_000
 
 
@@ -76,11 +76,11 @@ class DeepArForecaster:
         self.trained: TrainedModel | None = None
 
     def fit(self, panel: Panel, seed: int) -> FittedDeepAr:
-        """Write the channel and train; where too little is known for DeepAR at all, nothing is trained.
+        """Write the channel and train; nothing is trained if too little is known for DeepAR.
 
         Raises:
             TrainingError: the job failed.
-            ConfigError: the settings cannot serve.
+            ConfigError: the settings are invalid.
         """
         failure = _too_little(Target.of(panel, self._configuration), panel.horizon)
         if failure is not None:
@@ -91,7 +91,7 @@ class DeepArForecaster:
         return FittedDeepAr(self, panel, seed, encoding, request.channel, self.trained)
 
     def request(self, panel: Panel, seed: int) -> TrainingRequest:
-        """What a backend would be asked to train for a panel; its channel is written."""
+        """Write the channel of a panel and return the training request for it."""
         return self._request(panel, self._encoding(panel), seed)
 
     def _encoding(self, panel: Panel) -> Encoding:

@@ -41,7 +41,7 @@ class DeepArTools(NamedTuple):
     report: Report
 
 
-# Made only where something is computed: a backend opens sessions and imports large packages.
+# Created only if something is computed, because a backend opens sessions and imports large packages.
 MakeTools = Callable[[], DeepArTools]
 
 

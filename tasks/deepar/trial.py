@@ -1,4 +1,4 @@
-"""On which periods DeepAR's configurations are compared."""
+"""The periods on which DeepAR's configurations are compared."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def plan_trial(panel: Panel, before: int) -> DeepArTrial:
         The trial; its window is 0 where no horizon would be left to train on.
 
     Example:
-        H = 28: of 730 periods 702 are trained on and 28 tested; of 60 periods 40 and 20; of 40 periods none is
-        tested, for fewer than a horizon would be left.
+        H = 28: of 730 periods 702 are trained on and 28 tested; of 60 periods 40 and 20; of 40 periods none is tested,
+        because fewer than a horizon would be left.
     """
     known = np.flatnonzero(np.isfinite(panel.demand[:, :before]).any(axis=0))
     history = int(known[-1]) + 1 if len(known) else before

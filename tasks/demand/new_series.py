@@ -21,7 +21,7 @@ class NewRule:
 
     Attributes:
         most_stores: without an opening date, stores without sales count as new up to this fraction of all
-            stores; two always do. A table with more of them lists stores that are not run.
+            stores; two always do. A table with more of them probably lists stores that do not operate.
         oldest_opening: a store opened longer ago than this and still without sales is not new, days.
         fewest_alike: fewest comparable stores of the same type; with fewer, all stores are comparable.
         carried_by: a new store gets the SKUs that at least this fraction of the comparable stores has sold.

@@ -144,7 +144,7 @@ class DaskCluster:
             time.sleep(0.1)
         if self._client.status != "running":
             raise EngineError(
-                f"The Dask scheduler at {self.address} has stopped or cannot be reached any more. Start it and its "
+                f"The Dask scheduler at {self.address} has stopped or can no longer be reached. Start it and its "
                 f"workers, for example with `make cluster`. {RESUME}"
             )
 

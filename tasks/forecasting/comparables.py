@@ -349,7 +349,7 @@ class _Finder:
         return _One(key, at, mean, quantiles, self._why(key, pool, at, len(used)))
 
     def _profile(self, used: IndexArray, sold: FloatArray, expected: FloatArray, usual: float) -> FloatArray:
-        """Factor of each weekday, by period of the last year and the horizon; 1 where periods are no days."""
+        """Factor of each weekday, by period of the last year and the horizon; 1 where periods are longer than a day."""
         factor = np.ones(len(self._weekday))
         if self._week == 1 or not len(used):
             return factor

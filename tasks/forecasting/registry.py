@@ -130,7 +130,7 @@ def compared_models(settings: Settings) -> NamedModels:
 
 
 def worker_count(settings: Settings) -> int:
-    """Processes side by side: the setting, or the cores that this process may use."""
+    """Number of parallel processes: the setting, or the cores that this process may use."""
     return settings.compute.workers or usable_cores()
 
 

@@ -41,7 +41,7 @@ def assemble_watched_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice) -> 
 def input_changes(panel: Panel) -> tuple[list[Alarm], dict[str, list[dict[str, Any]]]]:
     """Return the alarm ``input_drift`` if the inputs of all stores together have drifted, and the findings.
 
-    The share of promoted SKUs is a plan that the models know in advance: its change is no alarm.
+    The share of promoted SKUs is a plan that the models know in advance: its change raises no alarm.
     """
     found = input_drift(panel).drift
     if found.empty:

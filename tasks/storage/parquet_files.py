@@ -91,7 +91,7 @@ def _converted(column: pa.ChunkedArray, source: SourceSettings) -> pd.Series:
         duration = pa.types.is_duration(kind)
         column = column.cast(pa.int64() if duration else pa.string())
         if duration:
-            # A span of time is no number: as text it is a wrong cell of a number column.
+            # A time span is not a number: as text it is an invalid cell of a number column.
             column = pc.binary_join_element_wise(column.cast(pa.string()), kind.unit, " ")
         kind = column.type
     if pa.types.is_null(kind):

@@ -298,7 +298,7 @@ def test_a_loss_that_is_no_number_ends_the_job_with_what_may_help(tmp_path):
     write_job(tmp_path, [{"start": "2023-01-02 00:00:00", "target": [3e38] * 100}] * 4, likelihood="student-T")
     train_here(tmp_path, code=1)
     reason = (tmp_path / "output" / "failure").read_text()
-    assert reason == "ClientError: the training loss is no number any more; a smaller learning_rate may help"
+    assert reason == "ClientError: the training loss is not a number; a smaller learning_rate may help"
 
 
 def test_a_refusal_of_other_values_than_parameters_is_left_as_it_is():

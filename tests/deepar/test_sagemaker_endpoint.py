@@ -494,7 +494,7 @@ def test_a_model_that_does_not_load_leaves_the_old_one_in_service(twin: TwinClie
     old, bad = trained(backend, lake)[0], trained(backend, lake, fake_unservable="1")[0]
     endpoint = backend.endpoint()
     endpoint.deploy({FIRST: old}, stage.Told())
-    with pytest.raises(TrainingError, match=r"went back to the models that it had: .*ping health check"):
+    with pytest.raises(TrainingError, match=r"was rolled back to its previous models: .*ping health check"):
         endpoint.deploy({FIRST: bad}, stage.Told())
     assert len(ask(endpoint.name, FIRST)) == 4
 

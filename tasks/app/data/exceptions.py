@@ -19,7 +19,7 @@ FALLBACK = message("fallback forecast")
 LARGE_CHANGE = message("large change")
 # The largest changes of targets by money that the page lists.
 LARGE_CHANGES = 50
-# A SKU that hardly sells has stock for any number of weeks.
+# A SKU that hardly sells has stock for an unlimited number of weeks.
 LONGEST_COVER = 999.0
 ID, BY, AT = "id", "by", "at"
 _TEXTS = [c.KIND, c.STORE_ID, c.SKU, c.PRODUCT_NAME, c.CATEGORY, c.REASON]
@@ -70,7 +70,7 @@ def _exceptions(week: RunWeek) -> pd.DataFrame:
 
 
 def _fallbacks(week: RunWeek) -> pd.DataFrame:
-    """Series whose chosen model could not serve them, with the demand that rests on the simpler forecast."""
+    """Series whose chosen model failed, with the demand that is covered by the fallback forecast."""
     champions = week.outputs.champions
     if champions.empty or not week.facts.failures:
         return pd.DataFrame(columns=list(COLUMNS))

@@ -35,7 +35,7 @@ MEASURES = (
 )  # fmt: skip
 CHANGES_SHOWN = 20
 JOBS_KEPT = 60
-# The searching policies take minutes. The others answer in seconds, and are close to them on most weeks.
+# The searching policies take minutes. The others take seconds, and their plans are similar in most weeks.
 SEARCHING = ("genetic", "genetic_static")
 # The points of the curve: factors of the holding cost, or service levels where holding costs nothing.
 HOLDING_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)

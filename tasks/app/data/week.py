@@ -48,13 +48,13 @@ from tasks.publication.product_names import described, product_table
 from tasks.report.week import Week
 from tasks.storage.lake import Lake
 
-# A publication replaces a folder by two renames: a reader that meets them reads again.
+# A publication replaces a folder by two renames; a reader that sees a half-replaced folder reads again.
 ATTEMPTS = 4
 SECONDS_BETWEEN_ATTEMPTS = 0.25
 FORECAST = "forecast.parquet"
 QUARANTINE = "quarantine.parquet"
 PAIR = [c.STORE_ID, c.SKU]
-# What may go wrong with a file that another version wrote, or that is being replaced.
+# Errors of reading a file that another version wrote, or that is being replaced.
 UNREADABLE = (PipelineError, OSError, ValueError, KeyError, TypeError)
 
 
@@ -65,7 +65,7 @@ class RunWeek:
     Attributes:
         lake: has the files.
         key: folder in the lake.
-        stamp: bytes of the manifest; other bytes mean another run.
+        stamp: bytes of the manifest; different bytes mean a different run.
         manifest: its content.
         run: settings of today with the run's date and horizon.
         outputs: tables of the run; tables that only figures of the report need are empty, and so are the deliveries
@@ -306,7 +306,7 @@ def _csv_format(manifest: dict[str, Any], settings: Settings) -> OutputSettings:
 
 
 def alarms_of(manifest: dict[str, Any]) -> list[Alarm]:
-    """Return the alarms of a manifest; those of another version that cannot be read are left out."""
+    """Return the alarms of a manifest, without those that another version wrote and that cannot be read."""
     found = []
     for row in manifest.get(ALARMS) or []:
         try:

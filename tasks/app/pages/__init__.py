@@ -1,4 +1,7 @@
-"""The pages in the order of a planner's Monday. Each module has a path, a title, a layout and its callbacks."""
+"""The pages, in the order in which a planner uses them on a Monday.
+
+Each module has a path, a title, a layout and its callbacks.
+"""
 
 from __future__ import annotations
 

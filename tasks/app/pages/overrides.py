@@ -254,7 +254,7 @@ def _effect(effect: Effect, rows: list[Row], say: AppLanguage) -> Any:
         Card(say("Value to send"), say.money(effect.money, signed=True), say("against this run")),
         Card(say("Rejected rows"), say.number(rejected), "", red=rejected > 0),
     ]
-    # Expired rows say nothing about this run, and there are more of them every week.
+    # Expired rows do not affect this run, and their number grows every week.
     every = zip(rows, effect.rows, strict=True)
     listed = [(number, *pair) for number, pair in enumerate(every, start=1) if pair[1].status != EXPIRED]
     expired = len(rows) - len(listed)

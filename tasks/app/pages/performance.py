@@ -1,4 +1,4 @@
-"""*Performance*: how good the published weeks were, and what the models, champions and overrides were worth."""
+"""*Performance*: accuracy of the published weeks, and the value of models, champions and overrides."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     from tasks.deepar.container import commands
 
-    # GluonTS indexes in a way that newer torch versions warn about; a log should show a failure without noise.
+    # Newer torch versions warn about the way in which GluonTS indexes; without these warnings, failures are visible in
+    # the log.
     warnings.filterwarnings("ignore", message="Using a non-tuple sequence", category=UserWarning)
     given = _parser().parse_args(arguments)
     if os.environ.get(PARENT_VARIABLE, "").isdigit():
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _die_with(parent: int) -> None:
-    """End this process as soon as the one that started it is gone, however it went."""
+    """End this process as soon as the process that started it has ended, for whatever reason."""
 
     def watch() -> None:
         while os.getppid() == parent:

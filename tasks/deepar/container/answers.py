@@ -26,7 +26,7 @@ class Asked:
     Attributes:
         num_samples: sample paths per series.
         output_types: some of ``mean``, ``quantiles``, ``samples``.
-        quantiles: levels as they were written; they name the answer's quantiles.
+        quantiles: levels as text; they are the names of the quantiles in the answer.
     """
 
     num_samples: int = 100
@@ -38,13 +38,13 @@ def parse_configuration(given: object) -> Asked:
     """Inference options, decoded or as JSON text; what is absent keeps SageMaker's default.
 
     Raises:
-        ClientError: an option is unknown or cannot serve.
+        ClientError: an option is unknown or invalid.
     """
     if isinstance(given, str):
         try:
             given = json.loads(given)
         except (ValueError, RecursionError) as error:
-            raise ClientError(f"{CONFIGURATION_VARIABLE} is no JSON ({error}).") from error
+            raise ClientError(f"{CONFIGURATION_VARIABLE} is not valid JSON ({error}).") from error
     if not isinstance(given, Mapping):
         raise ClientError("The inference configuration must be a JSON object.")
     unknown = sorted(set(given) - {"num_samples", "output_types", "quantiles"})
@@ -133,7 +133,7 @@ class TestMetrics:
         self._pinball += np.maximum(levels * missed, (levels - 1) * missed).sum(axis=1)
 
     def values(self) -> dict[str, float]:
-        """Metrics by SageMaker's names; one without a base (no known value, all zero) is left out."""
+        """Metrics by SageMaker's names; a metric that is undefined (no known value, all zero) is left out."""
         found: dict[str, float] = {}
         if self._known:
             found["test:RMSE"] = float(np.sqrt(self._squares / self._known))

@@ -52,14 +52,14 @@ def unpacked(model: Path) -> Iterator[Path]:
                 for entry in tar:
                     _extract(tar, entry, Path(folder))
         except (OSError, EOFError, tarfile.TarError) as error:
-            raise ClientError(f"{model.name} is no readable model archive ({error}).") from error
+            raise ClientError(f"{model.name} is not a readable model archive ({error}).") from error
         yield Path(folder)
 
 
 def _extract(tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path) -> None:
-    # A plain name can leave no folder; a model's files need no other.
+    # A plain name cannot point outside the folder; a model's files need nothing else.
     if not entry.isfile() or Path(entry.name).name != entry.name:
-        raise ClientError(f"The model archive holds '{entry.name}', which is no plain file at its root.")
+        raise ClientError(f"The model archive holds '{entry.name}', which is not a plain file at its root.")
     stream = tar.extractfile(entry)
     if stream is not None:
         with stream, (folder / entry.name).open("wb") as target:

@@ -17,14 +17,14 @@ FEWEST_OBSERVATIONS = 300
 
 @dataclass(frozen=True)
 class DataShape:
-    """What the training data decides of a model.
+    """Properties of the training data that a model depends on.
 
     Attributes:
-        cardinality: values of each categorical feature that is used.
+        cardinality: number of values of each categorical feature that is used.
         dynamic_features: number of dynamic features that are used.
         longest: periods of the longest series.
-        non_negative: no known value is below 0, so no forecast is.
-        smallest: absolute value of the known value next to 0; 1 where all are 0.
+        non_negative: no known value is below 0, so forecasts are not either.
+        smallest: smallest absolute value above 0 among the known values; 1 if all are 0.
     """
 
     cardinality: tuple[int, ...]
@@ -75,7 +75,7 @@ def check_training_series(series: Series, shape: DataShape, given: Hyperparamete
 
 
 def check_inference_series(series: Series, shape: DataShape, given: Hyperparameters) -> None:
-    """A record to forecast from: features reach over the horizon.
+    """Check a record to forecast from: its features cover the horizon.
 
     Raises:
         ClientError: it does not fit.
@@ -145,7 +145,7 @@ def _check_support(series: Series, likelihood: str) -> None:
             )
 
 
-# NaN compares as inside: an unknown value has no sign.
+# NaN passes the comparison: an unknown value has no sign.
 _Outside = Callable[[NDArray[np.float32]], NDArray[np.bool_]]
 _OUTSIDE: dict[str, tuple[tuple[_Outside, str], ...]] = {
     "negative-binomial": (

@@ -1,4 +1,4 @@
-"""The container's commands; each ends with an exit code and leaves its reason where SageMaker's would."""
+"""The container's commands; each ends with an exit code and writes its reason where SageMaker's container writes it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def train(root: Path) -> int:
         root: laid out as SageMaker's training container.
 
     Returns:
-        0 where a model was trained or the job was stopped, 1 where ``output/failure`` says why not.
+        0 if a model was trained or the job was stopped; 1 if it failed (the reason is in ``output/failure``).
     """
     folders = Folders(root)
     folders.failure.parent.mkdir(parents=True, exist_ok=True)
@@ -185,6 +185,6 @@ def _response(model: Model, line: str, seed: int | None) -> dict[str, Any]:
     except RecursionError:
         return {"error": "ClientError: the request is nested too deeply."}
     except ValueError as error:
-        return {"error": f"ClientError: the request is no JSON ({error})."}
+        return {"error": f"ClientError: the request is not valid JSON ({error})."}
     except Exception as error:
         return {"error": reason(error)}

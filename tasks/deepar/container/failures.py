@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# How torch's distributions begin to refuse parameters that are no numbers.
+# Begin of the errors that torch's distributions raise for parameters that are not numbers.
 _REFUSED = ("Expected parameter ", "Expected value argument ")
 
 

@@ -56,7 +56,7 @@ def parse_hyperparameters(texts: Mapping[str, Any]) -> Hyperparameters:
         texts: name to value; every value is text.
 
     Raises:
-        ClientError: an unknown name, a missing one, or a value that cannot serve; all of them at once.
+        ClientError: unknown names, missing names and invalid values, all in one message.
     """
     unknown = sorted(set(texts) - set(_PARSERS))
     problems = [f"Additional hyperparameters are not allowed ('{name}' was unexpected)" for name in unknown]

@@ -22,7 +22,7 @@ class LocalOptions:
 
     Attributes:
         seed: of the training and, where no other is given, of the forecasts.
-        batches_per_epoch: training steps that one epoch means.
+        batches_per_epoch: training steps per epoch.
         device: ``auto`` = a GPU where torch finds one.
     """
 
@@ -77,9 +77,9 @@ class TrainingJob:
     """Everything that a training reads, checked.
 
     Attributes:
-        texts: the hyperparameters as they came.
+        texts: the hyperparameters as given.
         given: the same, typed.
-        shape: what the data decides of the model.
+        shape: properties of the data that the model depends on.
         training: the train channel.
         test: the test channel; empty without one.
     """
@@ -96,7 +96,7 @@ def read_job(folders: Folders) -> TrainingJob:
     """Read and check a job; torch is not needed for it.
 
     Raises:
-        ClientError: hyperparameters or data cannot serve.
+        ClientError: hyperparameters or data are invalid.
     """
     texts = _mapping(folders.config / "hyperparameters.json")
     given = parse_hyperparameters(texts)
@@ -113,7 +113,7 @@ def parse_local(given: Mapping[str, Any]) -> LocalOptions:
     """The content of ``local.json``.
 
     Raises:
-        ClientError: an unknown name, or a value that cannot serve.
+        ClientError: an unknown name or an invalid value.
     """
     unknown = sorted(set(given) - set(LocalOptions.__dataclass_fields__))
     if unknown:
@@ -134,7 +134,7 @@ def _mapping(file: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise ClientError(f"input/config/{file.name} is missing.") from error
     except ValueError as error:
-        raise ClientError(f"input/config/{file.name} is no JSON ({error}).") from error
+        raise ClientError(f"input/config/{file.name} is not valid JSON ({error}).") from error
     if not isinstance(content, dict):
         raise ClientError(f"input/config/{file.name} must be a JSON object.")
     return content

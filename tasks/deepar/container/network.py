@@ -47,7 +47,7 @@ class Network:
 
     @classmethod
     def of(cls, given: Hyperparameters, shape: DataShape) -> Network:
-        """GluonTS's lags of the frequency; those beyond the longest series would only ever read padding."""
+        """GluonTS's lags of the frequency, without those longer than the longest series (they would read padding)."""
         with _quiet():
             lags = get_lags_for_frequency(_frequency(given.time_freq))
         return cls(given, shape, tuple(lag for lag in lags if lag < shape.longest) or (1,))
@@ -58,7 +58,7 @@ class Network:
         return self.given.context_length + max(self.lags)
 
     def estimator(self, batches_per_epoch: int = 1, num_samples: int = 1) -> DeepAREstimator:
-        """The estimator, its weights not yet made."""
+        """The estimator, without weights."""
         given, shape = self.given, self.shape
         # Mean scaling leaves (0, 1), where alone the beta distribution has a density.
         with _quiet():
@@ -85,8 +85,8 @@ class Network:
     def module(self, estimator: DeepAREstimator) -> DeepARLightningModule:
         """An untrained network.
 
-        GluonTS divides a context without any sale by 1e-10, at which losses and samples explode; here the least
-        scale is that of a context with one smallest value in it.
+        GluonTS divides a context without any sale by 1e-10, which makes losses and samples explode. Here the scale is
+        at least that of a context that contains the smallest value once.
         """
         module = estimator.create_lightning_module()
         if isinstance(module.model.scaler, MeanScaler):
@@ -115,7 +115,7 @@ class Network:
 def period(start: datetime, time_freq: str) -> pd.Period:
     """The first period of a record; a week begins on the weekday of its label.
 
-    A pandas week is named by its last day: a week from Monday on ends on Sunday, so none is moved.
+    A pandas week is named by its last day: a week that begins on Monday ends on Sunday, so no date moves.
     """
     unit = _frequency(time_freq)
     if unit.endswith("W"):
@@ -163,5 +163,5 @@ def _distribution(likelihood: str) -> DistributionOutput:
 
 
 def _quiet() -> warnings.catch_warnings[None]:
-    # GluonTS wants the old name M of a month, at which pandas warns.
+    # GluonTS requires M, the old name of a month, for which pandas warns.
     return warnings.catch_warnings(action="ignore", category=FutureWarning)

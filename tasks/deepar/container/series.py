@@ -81,11 +81,11 @@ def parse_record(record: object, where: str) -> Series:
     """One decoded record.
 
     Args:
-        record: mapping with ``start`` and ``target``, perhaps ``cat`` and ``dynamic_feat``; more is left unread.
+        record: mapping with ``start`` and ``target``, optional ``cat`` and ``dynamic_feat``; further keys are ignored.
         where: for messages.
 
     Raises:
-        ClientError: a field is missing, or is not what DeepAR takes.
+        ClientError: a field is missing or invalid for DeepAR.
     """
     if not isinstance(record, Mapping):
         raise ClientError(f"{where}: expected a JSON object with start and target, not {_short(record)}.")
@@ -109,7 +109,7 @@ def _decoded(line: str, where: str) -> object:
     try:
         return json.loads(line)
     except ValueError as error:
-        raise ClientError(f"{where}: is no JSON ({error}).") from error
+        raise ClientError(f"{where}: not valid JSON ({error}).") from error
 
 
 def _start(value: object, where: str) -> datetime:

@@ -21,9 +21,9 @@ from tasks.deepar.container.network import Network, device_of, seed_everything
 
 _WEIGHT_DECAY = 1e-8
 _LONGEST_GRADIENT = 10.0
-# After this number of epochs without progress the step is halved.
+# After this number of epochs without progress, the learning rate is halved.
 _STEP_PATIENCE = 10
-_DIVERGED = "the training loss is no number any more; a smaller learning_rate may help"
+_DIVERGED = "the training loss is not a number; a smaller learning_rate may help"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def fit(job: TrainingJob, report: Callable[[Progress], None], stopping: Callable
         stopping: asked after every step; True ends the training.
 
     Raises:
-        ClientError: there is no such device, or the loss is no number any more.
+        ClientError: there is no such device, or the loss is not a number.
     """
     torch.set_num_threads(1)
     device = device_of(job.local.device)
@@ -96,10 +96,10 @@ def fit(job: TrainingJob, report: Callable[[Progress], None], stopping: Callable
 
 
 class _Mixed:
-    """Series in a new order on every pass.
+    """Series in a different order on every pass.
 
-    About one window of each series is drawn per pass, so that the loss of an epoch depends little on which series
-    it met: early stopping and the best epoch go by it.
+    About one window of each series is drawn per pass, so that the loss of an epoch, on which early stopping and the
+    best epoch depend, varies little with the series drawn.
     """
 
     def __init__(self, series: Sequence[dict[str, Any]]) -> None:
@@ -127,7 +127,8 @@ def _steps(
             loss = model.loss(**given).mean() * (known.numel() / known.sum().clamp(min=1.0))
         _check_finite(loss)
         loss.backward()
-        # A step along a gradient that is no number would spoil the weights, which only the next step would see.
+        # A step along a gradient that is not a number would make the weights unusable, and only the next step would
+        # fail.
         _check_finite(torch.nn.utils.clip_grad_norm_(model.parameters(), _LONGEST_GRADIENT))
         optimizer.step()
         yield float(loss.detach())

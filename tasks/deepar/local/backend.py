@@ -1,4 +1,4 @@
-"""The backend on this machine: finished jobs are found in the lake, the rest is trained side by side."""
+"""The backend on this machine: finished jobs are found in the lake, the others are trained in parallel."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class LocalBackend:
     Args:
         lake: where channels lie and results go.
         settings: the ``expert.models.deepar.local`` block.
-        workers: jobs side by side where the settings name no number.
+        workers: number of parallel jobs if the settings do not state it.
         processes: how the container is started.
     """
 
@@ -117,7 +117,7 @@ class LocalBackend:
                 report(JobProgress(job=name, state="finished", detail="found in the lake", share=1.0))
                 return found
             self._processes.check(self._settings.device)
-            report(JobProgress(job=name, state="starting", detail="waits for a free place"))
+            report(JobProgress(job=name, state="starting", detail="queued (waiting for a slot)"))
             with _place(self._slots, job):
                 trained = self._run(request, job, report, on_epoch)
             if trained is None:
@@ -231,7 +231,7 @@ class LocalBackend:
             return target.read_bytes()
 
     def _stored(self, key: str, channel: DeepArChannel) -> FileRef | None:
-        """Forecasts of an earlier run; damaged or cut ones count as none."""
+        """Forecasts of an earlier run; damaged or truncated ones do not count."""
         if not self._lake.exists(key):
             return None
         data = self._lake.read_bytes(key)
@@ -261,7 +261,7 @@ def _lock_of(name: str) -> threading.Lock:
 
 @contextmanager
 def _place(places: threading.BoundedSemaphore, job: Job) -> Iterator[None]:
-    """A free place among the jobs side by side; the wait for it ends where the job is stopped."""
+    """A free slot for a job; the wait ends if the job is stopped."""
     while not places.acquire(timeout=_POLL_SECONDS):
         if job.stopping.is_set():
             raise TrainingError(f"DeepAR job {job.name} was stopped before it began.")

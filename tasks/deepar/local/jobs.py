@@ -86,7 +86,7 @@ class Running:
 
 @cache
 def slots(count: int) -> threading.BoundedSemaphore:
-    """The places that all threads of this process share for jobs side by side."""
+    """The slots for parallel jobs, shared by all threads of this process."""
     return threading.BoundedSemaphore(count)
 
 
@@ -180,7 +180,7 @@ def _watch(process: ContainerProcess, folders: Folders, job: Job, on_epoch: OnEp
     ended = False
     while not ended:
         ended = process.wait(_POLL_SECONDS) is not None
-        # Read after the look at the process, so that the last epochs are not missed.
+        # Read after polling the process, so that the last epochs are not missed.
         for line in _progress(folders, len(losses)):
             losses.append(line["train_loss"])
             if not job.pruned and on_epoch(int(line["epoch"]), int(line["of"]), line["train_loss"]):

@@ -22,14 +22,14 @@ from schemas.errors import ConfigError
 
 MODULE = "tasks.deepar.container"
 PACKAGES = ("torch", "gluonts", "lightning")
-# Eight seconds of processor time, which every process that is not a fork spends again.
+# Importing takes eight seconds of processor time in every process that is not a fork.
 _IMPORTED = "tasks.deepar.container.network"
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _ROOT = Path(__file__).parents[3]
 _TAIL_BYTES = 4_000
 _GRACE_SECONDS = 20.0
 _ORPHANED = 3
-# How the last line of a traceback begins, and the last words of an interpreter or a library that gives up.
+# Begin of the last line of a traceback, and last words of an interpreter or library that aborts.
 _ERROR = re.compile(r"[\w.]+(Error|Exception|Interrupt|Exit)\b|Fatal Python error|terminate called")
 
 
@@ -73,14 +73,14 @@ class ContainerProcess:
             self._process.terminate()
 
     def end(self) -> None:
-        """Stop it, by force where it does not end by itself."""
+        """Stop it; kill it if it does not end by itself."""
         self.terminate()
         if self.wait(_GRACE_SECONDS) is None:
             self._process.kill()
             self._process.join()
 
     def how_it_ended(self) -> str:
-        """Its end and the last error that it wrote, in words; a warning is none."""
+        """How it ended, and the last error that it wrote (warnings do not count), in words."""
         try:
             written = self._log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").split("\n")
         except OSError:
@@ -90,7 +90,7 @@ class ContainerProcess:
 
 
 def _has_gpu() -> bool:
-    # A second or two, which only those pay who ask for a GPU.
+    # This takes a second or two, so it is done only if a GPU is requested.
     import torch
 
     return torch.cuda.is_available()

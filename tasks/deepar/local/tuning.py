@@ -1,4 +1,4 @@
-"""Hyperparameter search on this machine: rounds of trainings side by side, hopeless ones ended early.
+"""Hyperparameter search on this machine: rounds of parallel trainings; trainings without prospects end early.
 
 A round draws all its hyperparameters before it trains and reports its results as a whole, in order, so that neither the
 search nor a pruning depends on which training was faster. Training losses can be compared within a search, since
@@ -23,7 +23,7 @@ from tasks.storage.lake import Lake
 if TYPE_CHECKING:
     import optuna
 
-# What SageMaker allows the name of a tuning job.
+# Longest name of a tuning job on SageMaker.
 LONGEST_NAME = 32
 # Trainings that end before any is pruned, and epochs that each one gets.
 _TRUSTED_TRIALS = 4
@@ -135,7 +135,7 @@ class _Search:
     def _round(
         self, threads: ThreadPoolExecutor, trials: Sequence[optuna.Trial], requests: Sequence[TrainingRequest]
     ) -> list[_Outcome]:
-        """Train side by side; a stop of the search is passed on to its trainings."""
+        """Train in parallel; a stop of the search also stops its trainings."""
         running = [threads.submit(self._outcome, *one) for one in zip(trials, requests, strict=True)]
         while wait(running, _POLL_SECONDS).not_done:
             if self._job.stopping.is_set():
@@ -171,7 +171,7 @@ class _Search:
             record = TuningTrial(job=name, hyperparameters=drawn, state=state, reason=str(error))
             return _Outcome(record, losses)
         pruned = model is None
-        # A training that was found finished has not been watched: what it would have been is decided here.
+        # A training that was found finished was not watched; whether it would have been pruned is decided here.
         if model is not None and not losses:
             for epoch, loss in enumerate(found, start=1):
                 if watch(epoch, len(found), loss):

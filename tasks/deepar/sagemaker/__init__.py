@@ -1,4 +1,4 @@
-"""DeepAR on Amazon SageMaker: training, tuning, batch transform and endpoint, none of it paid twice."""
+"""DeepAR on Amazon SageMaker: training, tuning, batch transform and endpoint. No job is paid for twice."""
 
 from importlib.util import find_spec
 

@@ -1,4 +1,4 @@
-"""DeepAR's answers: one JSON line per series, checked before anybody reads them."""
+"""DeepAR's answers: one JSON line per series, checked before use."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check_answers(text: bytes, where: str, channel: DeepArChannel, quantiles: Se
 
 
 def _wrong(line: bytes, length: int, levels: Sequence[str]) -> str:
-    """What is wrong with an answer; "" where nothing is."""
+    """What is wrong with an answer; "" if it is correct."""
     try:
         answer: Any = json.loads(line)
     except ValueError:

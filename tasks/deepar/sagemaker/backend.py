@@ -1,4 +1,4 @@
-"""DeepAR trained, tuned and asked on Amazon SageMaker."""
+"""The SageMaker backend: trains and tunes DeepAR and requests forecasts."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ _TURNS: dict[str, threading.Lock] = {}
 class SageMakerBackend:
     """The :class:`schemas.deepar.DeepArBackend` on SageMaker; see there for what every call does.
 
-    The name of a job follows from what it does, so a run that was killed and started again finds its jobs, done or
-    under way. Calls may come from several threads.
+    The name of a job follows from what it does, so a run that was killed and started again finds its finished and
+    running jobs. Several threads may call it.
 
     Args:
         lake: in a bucket that the jobs can read and write.
         settings: the ``models.deepar.sagemaker`` block.
         name: of the settings; starts the names of the jobs.
         session: a ``boto3.Session`` with its credentials; the environment's where absent.
-        run_id: under which the jobs under way are written down, so that another process can stop them.
+        run_id: key under which running jobs are recorded, so that another process can stop them.
         pause: waits for a number of seconds.
     """
 
@@ -81,7 +81,8 @@ class SageMakerBackend:
         """Open; nothing is started.
 
         Raises:
-            ConfigError: the storage is no bucket, role or region are missing, or the role is another account's.
+            ConfigError: the storage is not a bucket, the role or the region is missing, or the role belongs to another
+                account.
         """
         _check(lake, settings)
         self._lake = lake
@@ -289,7 +290,7 @@ class SageMakerBackend:
             self._worker.book(BilledJob(job=name, kind="endpoint", instance=instance.type, seconds=round(seconds)))
 
     def _delete_what_killed_runs_left(self, name: str, report: Report) -> None:
-        """Trouble with others' endpoints does not stop this run; their notes stay for the next one."""
+        """Errors with endpoints of other runs do not stop this run; their records stay for the next run."""
         try:
             left = self._running.left_behind(self._settings)
             end_noted(self._lake, self._settings, left, self._api.session, self._pause)
@@ -316,7 +317,7 @@ class SageMakerBackend:
         return work_name(self._name, purpose, identity, *([longest] if longest else []))
 
     def _identity(self, request: TrainingRequest, instance: DeepArInstance | None = None) -> dict[str, Any]:
-        """What makes a training another training: its data, hyperparameters, seed, container and machine."""
+        """What identifies a training: its data, hyperparameters, seed, container and machine."""
         channel = request.channel
         return {
             "hyperparameters": request.hyperparameters,
@@ -329,13 +330,13 @@ class SageMakerBackend:
         }
 
     def _reference(self, key: str) -> FileRef:
-        """A file that SageMaker wrote: its checksum is not stored with it, so it is read."""
+        """A file that SageMaker wrote; it is read because its checksum is not stored."""
         file = self._lake.local_copy(key)
         return FileRef(key=key, bytes=file.stat().st_size, sha256=sha256_of(file))
 
 
 def _turn(endpoint: str) -> threading.Lock:
-    """Threads of this process that ask the same follow each other: the second finds the first one's answers."""
+    """Lock of an endpoint: of two threads with the same request, the second finds the answers of the first."""
     return _TURNS.setdefault(endpoint, threading.Lock())
 
 

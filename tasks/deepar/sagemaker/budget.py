@@ -1,4 +1,4 @@
-"""What a run will pay at most, what it has paid, and the limits on both."""
+"""The most that a run may cost, what it was charged, and the limits on both."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Ledger:
             self._started.add(job)
 
     def end(self, job: BilledJob) -> None:
-        """Write down a job that has ended; only those of this run count for its limits."""
+        """Record a job that has ended; only jobs of this run count toward its limits."""
         with self._lock:
             if job.job in self._started:
                 self._ended[job.job] = job
@@ -150,7 +150,7 @@ def ledger_of(run_id: str) -> Ledger:
 
 
 def billed_job(kind: Kind, job: str, status: str, answer: dict[str, Any]) -> BilledJob:
-    """What an ended job is charged for, from SageMaker's answer, of which any part may be missing.
+    """The charges of an ended job, from SageMaker's answer, in which any part may be missing.
 
     A search is charged by its trainings, which are listed elsewhere: its own seconds are 0.
     """

@@ -1,4 +1,4 @@
-"""What follows from a job that has ended without a result: another attempt, when and on which capacity, or an error.
+"""Decides what to do after a job without a result: another attempt (when, and on which capacity), or an error.
 
 Nothing here calls AWS.
 """
@@ -14,11 +14,11 @@ from tasks.deepar.sagemaker.jobs import COMPLETED, FAILED, OUT_OF_TIME, JobView
 from tasks.deepar.sagemaker.under_way import Kind
 
 MOST_ATTEMPTS = 99  # names have room for two digits
-_LONGEST_PAUSE = 45.0  # in pauses between two looks: 15 minutes with the default of 20 seconds
+_LONGEST_PAUSE = 45.0  # in polling intervals: 15 minutes with the default of 20 seconds
 
 
 class Cause(Enum):
-    """Why a job failed, as far as its reason says; the value is the first pause before the next attempt, in looks."""
+    """Why a job failed, according to its reason; the value is the first pause before the next attempt, in polls."""
 
     DATA = ("data", 0.0)
     """The series or hyperparameters: the same job would fail again."""
@@ -31,11 +31,11 @@ class Cause(Enum):
 
     @property
     def pause(self) -> float:
-        """Pauses between two looks before the next attempt."""
+        """Polling intervals before the next attempt."""
         return self.value[1]
 
 
-# AWS begins the reasons of all these with "ClientError", so that the prefix decides nothing.
+# AWS begins all these reasons with "ClientError", so the prefix does not distinguish them.
 _ENVIRONMENT = re.compile(
     r"access ?denied|not authorized|forbidden|permission|assume (the|this)? ?role|trust|credential|\bVPC\b|subnet|"
     r"security group|route table|network|\bKMS\b|\bECR\b|repository|pull|No S3 objects|data download|download(ing)? "
@@ -89,8 +89,8 @@ class Ended:
         kind: of the job.
         job: its name.
         view: what SageMaker says about it.
-        own: this piece of work has started it or waited for it.
-        in_run: a piece of work of this run has.
+        own: this piece of work started it or waited for it.
+        in_run: a piece of work of this run did.
         failures: failed attempts of this run before this job.
         overdue: it was stopped because it took longer than ``transform_timeout_seconds``.
         cause: of its failure.
@@ -113,7 +113,7 @@ class Decision:
     Attributes:
         error: why there is no further attempt; empty = the next one starts.
         counts: the job was a failed attempt of this run.
-        pause: before the next attempt, in pauses between two looks.
+        pause: before the next attempt, in polling intervals.
         on_demand: further attempts of this run do not use spot capacity.
     """
 
@@ -126,7 +126,7 @@ class Decision:
 def decide(ended: Ended, settings: DeepArSageMakerSettings) -> Decision:
     """Decide what follows from a job that has ended without a result.
 
-    Attempts count per run: what an earlier run failed at does not block a new one, except for errors of the data.
+    Attempts count per run: failures of an earlier run do not block a new one, except for errors in the data.
 
     Args:
         ended: the job.
@@ -174,8 +174,8 @@ def _has_more_time(view: JobView, settings: DeepArSageMakerSettings) -> bool:
 
 def _lost_result(said: str) -> str:
     return (
-        f"{said} is completed, but its result is not where it belongs. Check that the role may write to the storage, "
-        "and that nothing deletes from it."
+        f"{said} is completed, but its result is not at its address in the storage. Check that the role may "
+        "write to the storage, and that nothing deletes from it."
     )
 
 

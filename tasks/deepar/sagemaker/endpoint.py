@@ -76,7 +76,7 @@ class SageMakerEndpoint:
         """Bring models into service, one variant each; blue/green where the endpoint exists already.
 
         Args:
-            wanted: configuration label to model, the best first; what else is on the endpoint goes.
+            wanted: configuration label to model, the best first; other models are removed from the endpoint.
             report: receives every poll.
             adopt: take over an endpoint of this name that somebody else has created.
 
@@ -147,7 +147,7 @@ class SageMakerEndpoint:
         wanted = [{"VariantName": slug(label), "DesiredWeight": weight} for label, weight in weights.items()]
         if self._weights() == {one["VariantName"]: one["DesiredWeight"] for one in wanted}:
             return
-        with calls(f"weighing the variants of endpoint {self.name}"):
+        with calls(f"setting the weights of the variants of endpoint {self.name}"):
             self._api.client.update_endpoint_weights_and_capacities(
                 EndpointName=self.name, DesiredWeightsAndCapacities=wanted
             )
@@ -202,7 +202,8 @@ class SageMakerEndpoint:
             found = self._settled(report)
             if found is None:
                 if tried:
-                    raise TrainingError(f"SageMaker endpoint {self.name} was deleted while it was made. Run again.")
+                    said = f"SageMaker endpoint {self.name} was deleted while it was being created."
+                    raise TrainingError(f"{said} Run again.")
                 self._ensure_configuration(named)
                 tried = self._unless_present(self._api.client.create_endpoint, target, Tags=self._tags())
                 continue
@@ -219,7 +220,7 @@ class SageMakerEndpoint:
                 return
             if tried:
                 raise TrainingError(
-                    f"SageMaker endpoint {self.name} went back to the models that it had: "
+                    f"SageMaker endpoint {self.name} was rolled back to its previous models: "
                     f"{found.get('FailureReason', 'no reason given')}"
                 )
             self._ensure_configuration(named)
@@ -341,7 +342,7 @@ class SageMakerEndpoint:
 
 
 def _blue_green() -> dict[str, Any]:
-    """The new machines take over at once when all of them are ready; else the old ones stay."""
+    """The new machines take over at once when all of them are ready; otherwise the old ones stay."""
     return {
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},

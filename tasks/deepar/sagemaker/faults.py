@@ -1,4 +1,4 @@
-"""What SageMaker answers when something is wrong: which of it passes by itself, and who acts on the rest."""
+"""SageMaker's errors: which of them are temporary, and who must act on the others."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def code_of(error: ClientError) -> str:
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether the same call may well succeed a little later: throttling, a broken line, a server's own trouble."""
+    """Whether the same call may succeed a little later: throttling, a lost connection, an internal server error."""
     if isinstance(error, ClientError):
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         return bool(_PASSING.search(code_of(error))) or status >= _SERVER_ERROR or status == _TOO_MANY_REQUESTS
@@ -73,13 +73,13 @@ def allows_none(error: ClientError) -> bool:
 
 
 def is_refused(error: ClientError) -> bool:
-    """Whether a request does not fit the state of what it names, such as to stop what has ended."""
+    """Whether a request is not possible in the current state, such as stopping a job that has ended."""
     return code_of(error).startswith("Validation")
 
 
 @contextmanager
 def calls(doing: str) -> Iterator[None]:
-    """Turn what AWS raises into errors that say who acts.
+    """Convert AWS errors into errors that say who must act.
 
     Args:
         doing: what is being done, for the message, such as ``starting training job x``.

@@ -1,4 +1,4 @@
-"""Asking an endpoint: series by series in small requests, some of them at once, answers in the order asked."""
+"""Requests to an endpoint: series in small requests, several at a time, with answers in the order of the series."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Invocation:
 
         Args:
             lines: a JSON object per series.
-            heard: called after every request.
+            heard: callback after every request.
 
         Raises:
             TrainingError: the model fails on a series, or leaves answers out.
@@ -56,7 +56,7 @@ class Invocation:
             return found
 
     def _ask(self, lines: Sequence[bytes]) -> list[dict[str, Any]]:
-        """One request; where it takes too long or the model fails on it, its halves are asked on their own."""
+        """One request; if it takes too long or the model fails on it, its halves are requested separately."""
         instances = [json.loads(line) for line in lines]
         body = json.dumps({"instances": instances, "configuration": self.configuration})
         with calls(f"asking endpoint {self.endpoint}"):

@@ -1,4 +1,4 @@
-"""Removes what dead runs of an installation have left in AWS."""
+"""Removes what crashed runs of an installation left in AWS."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _JANITOR = "janitor"
 def remove_remains(
     lake: Lake, settings: DeepArSageMakerSettings, session: Any = None, pause: Pause = time.sleep
 ) -> list[str]:
-    """Delete endpoints and models and stop transforms of dead runs; strike off their notes of ended jobs.
+    """Delete endpoints and models and stop transforms of crashed runs; remove their records of ended jobs.
 
-    Trainings and searches of dead runs continue: they have a longest time, and the next run uses their results.
+    Trainings and searches of crashed runs continue: their time is limited, and the next run uses their results.
 
     Args:
         lake: storage of the installation.

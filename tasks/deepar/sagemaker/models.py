@@ -19,7 +19,7 @@ ENDPOINT_TAG = "restock:endpoint"
 class Models:
     """Makes and deletes models; both may be asked twice.
 
-    boto3's calls, for ``sagemaker.core`` reads back every model that it makes and stumbles over empty parts of the
+    Uses boto3, because ``sagemaker.core`` reads back every model that it creates and fails on empty parts of the
     answer.
 
     Args:

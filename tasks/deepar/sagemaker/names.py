@@ -1,4 +1,4 @@
-"""Names of jobs: they follow from what is asked, so that a second process finds the first one's job."""
+"""Names of jobs: they follow from the request, so that a second process finds the job of the first."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def work_name(name: str, purpose: str, identity: dict[str, Any], longest: int = 
     Args:
         name: of the settings; cut first where there is no room.
         purpose: what for, such as ``cleaned-student-t``.
-        identity: everything that makes a result another result, JSON values.
+        identity: everything that the result depends on, as JSON values.
         longest: characters that SageMaker allows.
 
     >>> work_name("Shoes & Co", "cleaned-student-t", {}).stem

@@ -58,7 +58,7 @@ class Requests:
 
         Args:
             request: what to search.
-            parallel: trainings side by side that the account allows.
+            parallel: parallel trainings that the account allows.
             spot: whether on spot capacity.
             parent: tuning job to learn from.
         """
@@ -82,7 +82,8 @@ class Requests:
                 },
                 **_completion(request),
                 "parameter_ranges": _ranges(request),
-                # Not offered for DeepAR, whose test metrics come once, at the end; early_stopping_patience does it.
+                # Not offered for DeepAR, whose test metrics are reported only at the end; early_stopping_patience
+                # serves instead.
                 "training_job_early_stopping_type": "Off",
             },
             "training_job_definition": definition,
@@ -257,7 +258,7 @@ def _completion(request: TuningRequest) -> dict[str, Any]:
 
 
 def _warm_start(parent: str) -> dict[str, Any]:
-    """The data of another week are other data, so that the kind is a transfer."""
+    """The data of another week differ, so the kind is a transfer."""
     parents = [{"hyper_parameter_tuning_job_name": parent}]
     return {"warm_start_config": {"parent_hyper_parameter_tuning_jobs": parents, "warm_start_type": "TransferLearning"}}
 

@@ -1,4 +1,4 @@
-"""Stopping jobs, also those of a run whose process is gone."""
+"""Stops jobs, also those of a run whose process has ended."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def stop_jobs_of(lake: Lake, settings: DeepArSageMakerSettings, run_id: str, ses
     A job that another live run waits for keeps running; only this run's note of it is removed.
 
     Args:
-        lake: where the run has written its jobs down.
+        lake: where the run has recorded its jobs.
         settings: the ``models.deepar.sagemaker`` block.
         run_id: the flow run's id.
         session: a ``boto3.Session`` with its credentials; the environment's where absent.
 
     Returns:
-        Names of the jobs that had been written down.
+        Names of the recorded jobs.
 
     Raises:
         ConfigError: credentials or rights are missing.
-        TrainingError: AWS cannot be reached. What could not be stopped is still written down; the rest is stopped.
+        TrainingError: AWS cannot be reached. Jobs that could not be stopped stay recorded; the others are stopped.
     """
     return end_noted(lake, settings, RunningJobs(lake, run_id).all(), session)
 
@@ -61,7 +61,7 @@ def close_endpoints_of(
     """Delete a run's endpoints, and those that killed runs of the lake did not delete.
 
     Args:
-        lake: where the runs have written their endpoints down.
+        lake: where the runs have recorded their endpoints.
         settings: the ``models.deepar.sagemaker`` block.
         run_id: the flow run's id.
         session: a ``boto3.Session`` with its credentials; the environment's where absent.
@@ -72,7 +72,7 @@ def close_endpoints_of(
 
     Raises:
         ConfigError: credentials or rights are missing.
-        TrainingError: AWS cannot be reached. What could not be deleted is still written down; the rest is deleted.
+        TrainingError: AWS cannot be reached. Endpoints that could not be deleted stay recorded; the others are deleted.
     """
     running = RunningJobs(lake, run_id)
     own = [job for job in running.all() if job.kind == "endpoint"]
@@ -86,7 +86,7 @@ def end_noted(
     session: Any,
     pause: Pause = time.sleep,
 ) -> list[str]:
-    """Stop or delete what notes name and strike them off; one that fails does not save the others.
+    """Stop or delete what the records name, and remove the records; an error with one does not stop the others.
 
     Args:
         lake: where the notes are.
@@ -105,7 +105,8 @@ def end_noted(
     errors: list[PipelineError] = []
     for job in jobs:
         running = RunningJobs(lake, job.run_id)
-        # First the note, then the look: of two runs that end together the later one finds no other and stops the job.
+        # The record is removed before the check, so that of two runs that end together, the later one finds no other
+        # run and stops the job.
         running.remove(job.name)
         if any(not other.is_silent(settings) for other in running.of_others(job.name)):
             continue

@@ -1,4 +1,4 @@
-"""A limit on jobs side by side."""
+"""A limit on parallel jobs."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Slots:
 
     @contextmanager
     def taken(self, wanted: int) -> Iterator[None]:
-        """Hold slots, waiting until all of them are free at once: two waiting jobs cannot block each other.
+        """Hold slots; wait until all of them are free at once, so that two waiting jobs cannot block each other.
 
         Args:
-            wanted: slots; more than there are means all of them.
+            wanted: number of slots; if it exceeds the total, all of them.
         """
         wanted = min(wanted, self.number)
         with self._changed:

@@ -1,4 +1,4 @@
-"""Which jobs a run has under way, written down in the lake: another process can stop them."""
+"""The running jobs of a run, recorded in the lake so that another process can stop them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tasks.storage.lake import Lake
 RUNNING = "deepar/running"
 NO_RUN = "command-line"
 
-# A live run renews its notes so often; one that has been silent for so long is dead.
+# Interval at which a live run renews its records, and the silence after which a run counts as crashed.
 SECONDS_BETWEEN_NOTES = 300.0
 _SECONDS_OF_SILENCE = 1_800.0
-_LOOKS_OF_SILENCE = 10  # the longest pause between two looks is shorter
+_LOOKS_OF_SILENCE = 10  # the longest polling interval is shorter
 
 Kind = Literal["training", "tuning", "transform", "endpoint"]
 
@@ -43,7 +43,7 @@ class RunningJob:
     noted: float = 0.0
 
     def is_silent(self, settings: DeepArSageMakerSettings) -> bool:
-        """Whether the run that has written the note must be dead: it would have renewed it."""
+        """Whether the run that wrote the record must have crashed: a live run would have renewed it."""
         silence = max(_SECONDS_OF_SILENCE, _LOOKS_OF_SILENCE * settings.poll_seconds)
         return time.time() - self.noted > silence
 
@@ -52,7 +52,7 @@ class RunningJobs:
     """The jobs of one run.
 
     Args:
-        lake: where they are written down.
+        lake: where they are recorded.
         run_id: the flow run's id; :data:`NO_RUN` outside one.
     """
 
@@ -61,16 +61,16 @@ class RunningJobs:
         self.run_id = run_id or NO_RUN
 
     def add(self, job: RunningJob) -> None:
-        """Write a job down; done before it is started, so that no job runs unknown."""
+        """Record a job before it is started, so that no job runs without a record."""
         self.restore(replace(job, noted=time.time()))
 
     def restore(self, job: RunningJob) -> None:
-        """Write a job down as it was noted before: the note of a dead run gets no new life."""
+        """Record a job with its old time, so that the record of a crashed run is not renewed."""
         content = asdict(job) | {"run_id": self.run_id}
         self._lake.write_bytes(self._key(job.name), json.dumps(content, indent=1).encode())
 
     def keep(self, job: RunningJob, every: float = SECONDS_BETWEEN_NOTES) -> Callable[[], None]:
-        """Write a job down; what comes back is called now and then and renews the note where it is old.
+        """Record a job; the returned function is called regularly and renews the record when it is old.
 
         Args:
             job: what the run has under way.
@@ -88,7 +88,7 @@ class RunningJobs:
         return renew
 
     def remove(self, name: str) -> None:
-        """Strike a job off once it is over; one that is not there is fine."""
+        """Remove the record of a job that is over; a missing record is not an error."""
         self._lake.delete(self._key(name))
 
     def all(self) -> list[RunningJob]:
@@ -105,7 +105,7 @@ class RunningJobs:
         return _read(self._lake, [key for key in keys if name is None or key.endswith(f"/{name}.json")])
 
     def left_behind(self, settings: DeepArSageMakerSettings) -> list[RunningJob]:
-        """Endpoints that runs have noted which must be dead: nobody else will delete them."""
+        """Endpoints recorded by runs that must have crashed: nobody else will delete them."""
         return [job for job in self.of_others() if job.kind == "endpoint" and job.is_silent(settings)]
 
     @property

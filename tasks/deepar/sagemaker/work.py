@@ -1,4 +1,4 @@
-"""One piece of work as SageMaker jobs: found where it was done, taken up where it runs, started where it is not."""
+"""One piece of work as SageMaker jobs: a finished job is found, a running one is joined, a missing one is started."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from tasks.deepar.sagemaker.names import WorkName
 from tasks.deepar.sagemaker.slots import Slots
 from tasks.deepar.sagemaker.under_way import RunningJob, RunningJobs
 
-# Beyond the client's own attempts: looks at a job, or starts of one, that may fail in a row.
+# In addition to the client's own attempts: polls or starts of a job that may fail in a row.
 _TROUBLES = 8
-_LONGEST_PAUSE = 8  # in pauses between two looks
+_LONGEST_PAUSE = 8  # in polling intervals
 _TRIES_AT_NO_QUOTA = 3
 LINES_READ = 5  # of a log, to find out whether the data are at fault
 
@@ -97,9 +97,9 @@ class Worker:
 
     Args:
         settings: attempts and pauses.
-        running: where jobs under way are written down.
+        running: where running jobs are recorded.
         region: of the jobs.
-        slots: limit on jobs side by side, shared by all threads.
+        slots: limit on parallel jobs, shared by all threads.
         pause: waits for a number of seconds.
     """
 
@@ -131,7 +131,7 @@ class Worker:
                 if slots is not None and (view is None or view.under_way):
                     if self._slots.are_busy(work.slots):
                         report(JobProgress(job=job, state="starting", detail=self._waiting))
-                    # What was seen may be old by the time that a slot is free: look again.
+                    # The job's state may have changed by the time that a slot is free, so poll again.
                     held.enter_context(slots)
                     slots = None
                     continue
@@ -182,7 +182,7 @@ class Worker:
             overdue=job in state.overdue,
         )
         if view.status == FAILED:
-            # Where the reason only points to the log, the log says whether the data are at fault.
+            # If the reason only refers to the log, read in the log whether the data caused the failure.
             text = work.explain(job)
             lines = work.jobs.log(job) if ended.in_run and is_vague(text or view.reason) else []
             causes = [cause_of(part) for part in (text or view.reason, *lines[-LINES_READ:])]
@@ -223,7 +223,7 @@ class Worker:
             tries = _TRIES_AT_NO_QUOTA if allows_none(error) else self._tries_at_quota
             detail, pauses = "waiting for the quota of instances", 1.0
         elif is_passing(error):
-            # The job may have been started all the same, with only the answer lost.
+            # The job may have been started although the answer was lost.
             self._mark(state.started, job)
             tries, detail, pauses = _TROUBLES, "AWS is busy or cannot be reached", _growing(state.refusals)
         elif isinstance(error, ClientError) and is_present(error):
@@ -241,7 +241,7 @@ class Worker:
 
     @property
     def _waiting(self) -> str:
-        return f"waiting for other jobs: at most {self._slots.number} side by side (max_parallel_jobs)"
+        return f"waiting for other jobs: at most {self._slots.number} in parallel (max_parallel_jobs)"
 
     @property
     def _tries_at_quota(self) -> int:
@@ -249,7 +249,7 @@ class Worker:
         return max(1, round(self._settings.max_runtime_seconds / self._settings.poll_seconds))
 
     def _look(self, work: Work, job: str) -> JobView | None:
-        """Describe a job, however often AWS is busy in between."""
+        """Describe a job; repeat the call while AWS is busy."""
         troubles = 0
         while True:
             try:
@@ -261,12 +261,12 @@ class Worker:
                 self._pause(self._settings.poll_seconds * _growing(troubles))
 
     def _mark(self, jobs: set[str], job: str) -> None:
-        """Remember that this piece of work, and so its run, has to do with a job."""
+        """Remember that this piece of work, and so its run, started a job or waited for it."""
         jobs.add(job)
         self._of_run.add(job)
 
     def _wait(self, work: Work, job: str, state: _State) -> JobView:
-        """Look at a job until it is over."""
+        """Poll a job until it is over."""
         self._mark(state.watched, job)
         renew_note = self._running.keep(RunningJob(work.jobs.kind, job, self._region))
         # Of this process's own clock: AWS's and this machine's may differ.
@@ -291,7 +291,7 @@ def _growing(troubles: int) -> float:
 
 
 def _jitter(job: str, look: int) -> float:
-    """A factor from 0.8 to 1.2 that spreads the looks of many jobs, the same in every run."""
+    """A factor from 0.8 to 1.2 that spreads the polls of many jobs; the same in every run."""
     return 0.8 + 0.4 * hashlib.sha256(f"{job} {look}".encode()).digest()[0] / 255
 
 

@@ -62,7 +62,7 @@ def swapped_days(sales: pd.DataFrame) -> list[Alarm]:
 def dates_after_run(sales: pd.DataFrame, as_of: date) -> list[Alarm]:
     """Return an alarm for sale lines dated after the run date by mistake: a few lines, or lines of a few stores.
 
-    A backfill reads files with all sales up to today: many rows of most stores after its run date are no mistake.
+    A backfill reads files with all sales up to today: many rows of most stores after its run date are normal.
     """
     later = sales.loc[sales[c.DATE] > pd.Timestamp(as_of), [c.DATE, c.STORE_ID, c.SKU]]
     if later.empty:

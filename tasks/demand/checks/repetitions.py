@@ -1,4 +1,4 @@
-"""A part of a file that is in it twice, such as a month that was pasted two times."""
+"""Find blocks of rows that occur twice in one file, such as a month that was pasted twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alarm on many SKUs that have no row any more from one date on, everywhere or in one store."""
+"""Alarm on many SKUs whose rows end on the same date, everywhere or in one store."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Rows:
 
 
 def vanished_skus(prepared: Prepared, stores: StorePeriods, local: IndexArray) -> list[Alarm]:
-    """Return an alarm if many SKUs that sold regularly have no row any more from the same date on.
+    """Return an alarm if the rows of many SKUs that sold regularly end on the same date.
 
     Either the SKUs have no row in any store, or one store has no row of SKUs that other stores still sell.
 

@@ -93,7 +93,7 @@ def without_isolated_dates(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alar
 
 
 def with_sales_positive(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
-    """Turn the sign of a ledger, in which sales or revenue are negative; report stores and months with many returns."""
+    """Reverse the sign of a ledger with negative sales or revenue; report stores and months with many returns."""
     lines, alarms = _with_positive_units(lines)
     lines, more = _with_amounts_like_units(lines)
     return lines, [*alarms, *more]
@@ -111,7 +111,7 @@ def _with_positive_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]
         alarm = raise_alarm(
             "negative_sales",
             f"sales: {negative.sum():,} of {counted.sum():,} lines ({share:.1%}) have negative units, as in a stock "
-            "ledger; the sign of all lines is turned, and lines with positive units count as returns",
+            "ledger; the sign of all lines is reversed, and lines with positive units count as returns",
             dates=(lines[c.DATE].min().date(), lines[c.DATE].max().date()),
             count=int(negative.sum()),
         )
@@ -141,7 +141,7 @@ def _with_positive_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]
 
 
 def _with_amounts_like_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
-    """Turn the sign of net amounts that have the opposite sign of the units, as revenue has in a ledger."""
+    """Reverse the sign of net amounts if it is opposite to that of the units, as for revenue in a ledger."""
     if c.NET_AMOUNT not in lines.columns:
         return lines, []
     sign = np.sign(lines[c.UNITS].to_numpy(dtype=np.float64) * lines[c.NET_AMOUNT].to_numpy(dtype=np.float64))
@@ -151,7 +151,7 @@ def _with_amounts_like_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Al
         return lines, []
     text = (
         f"sales: the net amounts of {opposite.sum():,} of {stated.sum():,} lines have the opposite sign of the units, "
-        "as revenue in a ledger; the sign of all amounts is turned"
+        "as revenue in a ledger; the sign of all amounts is reversed"
     )
     alarm = raise_alarm("negative_sales", text, count=int(opposite.sum()))
     return lines.assign(**{c.NET_AMOUNT: -lines[c.NET_AMOUNT]}), [alarm]

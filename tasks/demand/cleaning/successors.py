@@ -1,4 +1,4 @@
-"""SKUs that another SKU has replaced: the successor inherits their sales, and they are not sent any more."""
+"""SKUs that another SKU has replaced: the successor inherits their sales, and they are no longer sent."""
 
 from __future__ import annotations
 

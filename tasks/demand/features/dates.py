@@ -52,8 +52,9 @@ def time_features(axis: Axis, n: int) -> dict[str, KnownFeature]:
 def public_holidays(axis: Axis, country: str | None, n: int) -> dict[str, KnownFeature]:
     """Nationwide public holidays of a country, and further observances by name.
 
-    Observances such as Easter Sunday, Mother's Day and Halloween in the United States are no public holidays: no store
-    closes, and they are not counted. They get a flag by name like a holiday, so that models find them in another week
+    Observances such as Easter Sunday, Mother's Day and Halloween in the United States are not public holidays: stores
+    stay open, and they are not counted. They get a flag by name like a holiday, so that models find them in another
+    week
     or on another day than last year.
 
     Args:

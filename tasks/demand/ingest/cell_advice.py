@@ -19,7 +19,7 @@ _THOUSANDS = r"[+-]?\d{1,3}(?:[,.' ]\d{3})+(?:[.,]\d*)?"
 
 
 def cell_hint(table: MappedTable, rule: ColumnRule, rows: NDArray[np.int64] | None = None) -> str:
-    """Return advice on cells of a column that are no date, number or code; empty without advice.
+    """Return advice on cells of a column that cannot be read as date, number or code; empty without advice.
 
     Args:
         table: the table.

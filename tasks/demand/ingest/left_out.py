@@ -1,4 +1,4 @@
-"""Rows of the files that are no data: ignored by the settings, totals, and files that are copies of others."""
+"""Rows of the files that are not data: ignored by the settings, totals, and files that are copies of others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TOTAL_ROW = "total row"
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Rows that are no data.
+    """Rows that are not data.
 
     Attributes:
         rows: shape (rows,); the row is left out.
@@ -69,7 +69,7 @@ def unknown_columns(raw: RawTable, names: Mapping[str, str], source: SourceSetti
 def left_out(
     raw: RawTable, names: Mapping[str, str], rules: Mapping[str, ColumnRule], source: SourceSettings
 ) -> LeftOut:
-    """Find the rows of a table that are no data.
+    """Find the rows of a table that are not data.
 
     A total row has a cell that begins with a word such as "Total", and misses a required id or date.
 

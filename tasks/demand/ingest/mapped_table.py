@@ -28,7 +28,7 @@ class MappedTable:
         names: our column name to the files' name, in file order, further columns included.
         rules: the rules of the contract's columns that are present.
         parsed: our column name to the typed column, for the columns with a rule.
-        left_out: the rows that are not in ``raw``, because they are no data.
+        left_out: the rows that are not in ``raw``, because they are not data.
         ignored: rows left out, per file.
         units: factors of the quantities, and alarms about them.
         month_ends: its dates are last days of months, and were read as the first days.

@@ -99,7 +99,7 @@ def too_many(
     return (
         f"{name}: {bad:,} of {rows:,} rows are bad ({bad / rows:.1%}); at most {limit:.1%} may be "
         f"(quality.max_quarantined_share). Reasons, most frequent first:{''.join(lines)}{hints}\n"
-        f"  Correct the rows, leave out rows that are no data (sources.{name}.ignore), or accept them into quarantine "
+        f"  Correct the rows, leave out rows that are not data (sources.{name}.ignore), or accept them into quarantine "
         f"with a higher limit for this table (--set 'quality.max_quarantined_share={{{name}: {needed:g}}}')."
         f"{_consequence(table, rejected, others)}"
     )

@@ -45,7 +45,7 @@ class Findings:
         files: one entry per source file; rows read = accepted + quarantined + ignored.
         reasons: table, reason and number of rows, by table, most frequent first.
         rejected: the reasons in words, with row numbers and distinct values.
-        ignored: table, reason and number of rows that are no data.
+        ignored: table, reason and number of rows that are not data.
         alarms: cells that were read in another way than they are written.
     """
 
@@ -134,8 +134,8 @@ def judge_tables(
     """Apply the rules of docs/reference/contract.md#input-tables to tables as they were read.
 
     Bad rows go to quarantine: unreadable or empty cells that must hold a value, infinities, values out
-    of bounds, ids that are not in the accepted rows of the referenced table, dates that are no label of
-    the frequency (unless ``aggregate``), all rows of a repeated key where the rules call that a bad row,
+    of bounds, ids that are not in the accepted rows of the referenced table, dates that are not labels of the frequency
+    (unless ``aggregate``), all rows of a repeated key where the rules call that a bad row,
     promotions that end before they begin.
 
     Args:

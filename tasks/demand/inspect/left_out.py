@@ -1,4 +1,4 @@
-"""Find rows that are no sales or stock of a store: totals, the distribution center, bags, documents."""
+"""Find rows that are not sales or stock of a store: totals, the distribution center, bags, documents."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def _names(mapped: Mapped | None, key: str) -> dict[str, str]:
 
 
 def _documents(sales: Mapped) -> list[LeftOut]:
-    """Values of a document type that are no sales; returns with positive units."""
+    """Values of a document type that are not sales; returns with positive units."""
     free = [name for name in sales.sheet.columns if name not in sales.columns.values()]
     for written in sorted(free, key=lambda name: -phrase_score(name, DOCUMENT_TYPES)):
         if phrase_score(written, DOCUMENT_TYPES) < _HALF:
@@ -226,7 +226,7 @@ def _of_type(sales: Mapped, written: str, types: pd.Series, values: Sequence[str
             found.append((value, f"{words} (returns with positive units)"))
     result = []
     if found:
-        why = "documents that are no sales: " + "; ".join(words for _, words in found)
+        why = "documents that are not sales: " + "; ".join(words for _, words in found)
         result.append(LeftOut(written, tuple(value for value, _ in found), why))
     rest = [value for value in sorted(values) if value not in {value for value, _ in found}]
     result.append(LeftOut(written, tuple(rest), f"the other values of '{written}', which are read", certain=False))

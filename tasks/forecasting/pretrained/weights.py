@@ -73,8 +73,8 @@ def _problems(folder: str | None, given: Mapping[str, Any]) -> list[str]:
     place = Path(folder)
     if folder.startswith("s3://") or not place.is_dir():
         return [
-            f"{_KEY}: {folder} is no folder. {expected}. Restock downloads no weights: the name of a model on a hub is "
-            "not accepted. Download the model's files once, and give their folder"
+            f"{_KEY}: {folder} is not a folder. {expected}. Restock downloads no weights: the name of a model on a "
+            "hub is not accepted. Download the model's files once, and give their folder"
         ]
     if (place / ADAPTER).exists():
         return [f"{_KEY}: {folder} contains a LoRA adapter ({ADAPTER}). Merge it into its base model, and save that"]
@@ -93,7 +93,7 @@ def _wrong_model(config: Path) -> list[str]:
         content = json.loads(config.read_text("utf-8"))
         found = content.get(PIPELINE_KEY) if isinstance(content, dict) else None
     except (OSError, ValueError) as error:
-        return [f"{_KEY}: {config} is no JSON file ({error}). Copy it again"]
+        return [f"{_KEY}: {config} is not a JSON file ({error}). Copy it again"]
     if found == PIPELINE:
         return []
     return [

@@ -1,4 +1,4 @@
-"""How a model of single series serves a panel: side by side, and seasonal naive where it fails.
+"""How a model of single series forecasts a panel: in parallel, with seasonal naive where it fails.
 
 The rule: a series with too few known open periods, an exception, a non-finite value or a forecast far
 beyond everything known is a failure; seasonal naive takes over and the reason goes into
@@ -112,7 +112,7 @@ class LocalForecaster(Generic[S]):
 
     Args:
         model: the model of one series.
-        workers: processes side by side.
+        workers: parallel processes.
     """
 
     def __init__(self, model: SeriesModel[S], workers: int = 1) -> None:
