@@ -56,10 +56,10 @@ def new_pairs(prepared: Prepared, rule: NewRule | None = None) -> NewPairs:
     A store is new if the table lists it, nothing was sold there before the run date, and it is not closed. It gets the
     SKUs of the comparable stores, with their mean recent units.
 
-    A SKU is new if nothing of it was sold anywhere, and the distribution center or a store has it in stock, or the
-    products say which SKU it is ``like``. The distribution center's goes to every active store that sells its category
-    (or the SKU that it is like); a store's own stays there. It is expected to sell like that SKU, else like the median
-    of the store's SKUs of the category, else of all the store's SKUs.
+    A SKU is new if it was not sold anywhere, and the distribution center or a store has it in stock, or the
+    products say which SKU it is ``like``. A new SKU of the distribution center goes to every active store that sells
+    its category (or the SKU that it is like); one that only a store has stays there. It is expected to sell like that
+    SKU, else like the median of the store's SKUs of the category, else of all the store's SKUs.
     """
     rule = rule or NewRule()
     sold = sold_units(prepared)

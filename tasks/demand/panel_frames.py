@@ -19,7 +19,7 @@ CLOSED = "closed"
 FEATURES = "features"
 ROWS = "rows"
 KNOWN = "known_"
-# Beginnings of the names of the two features of a planned event.
+# Prefixes of the names of the two features of a planned event.
 EVENT_SHARE, EVENT_UPLIFT = "planned_event_share:", "planned_event_uplift:"
 
 
@@ -60,7 +60,7 @@ def to_frames(panel: Panel) -> dict[str, pd.DataFrame]:
 
 
 def from_frames(frames: Mapping[str, pd.DataFrame], frequency: Frequency, horizon: int) -> Panel:
-    """The panel that :func:`to_frames` took apart.
+    """The panel that :func:`to_frames` converted.
 
     Args:
         frames: as written, rows in their order.
@@ -68,7 +68,7 @@ def from_frames(frames: Mapping[str, pd.DataFrame], frequency: Frequency, horizo
         horizon: H.
 
     Raises:
-        StorageError: the frames do not belong together.
+        StorageError: the frames do not match.
     """
     series, labels = frames[SERIES].reset_index(drop=True), frames[PERIODS][c.DATE]
     periods = pd.DatetimeIndex(labels.to_numpy(dtype="datetime64[ns]"), freq=frequency.code if len(labels) else None)

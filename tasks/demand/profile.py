@@ -1,4 +1,4 @@
-"""What kind of demand each series has, and how large it is."""
+"""Demand class and size of each series."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def profile(panel: Panel) -> pd.DataFrame:
 
     Unknown periods count nowhere. ADI, the average inter-demand interval, is the number of known periods
     per selling one; CV2 is the squared coefficient of variation of the selling periods' units (population
-    variance). ADI below 1.32: smooth (CV2 below 0.49) or erratic; from 1.32 on: intermittent (CV2 below
-    0.49) or lumpy; none where nothing sold.
+    variance). ADI below 1.32: smooth (CV2 below 0.49) or erratic; otherwise: intermittent (CV2 below 0.49) or lumpy; no
+    class where nothing sold.
 
     Returns:
         store_id, category, length (periods from the first known one to the end of the history),

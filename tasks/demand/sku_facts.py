@@ -1,4 +1,4 @@
-"""What is known of each SKU in each store: the facts that split a category's target."""
+"""Facts of each SKU in each store, by which a category's target is split."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PRODUCT_NUMBERS = (c.PACK_SIZE, c.MIN_PRESENTATION)
 
 
 def sku_facts(prepared: Prepared, new: pd.DataFrame | None = None) -> pd.DataFrame:
-    """One row per (store, SKU) with a sales row before ``as_of`` or a stock row not after it.
+    """One row per (store, SKU) with a sales row before ``as_of`` or a stock row on or before it.
 
     Args:
         prepared: cleaned tables of one ``as_of``.
@@ -32,7 +32,7 @@ def sku_facts(prepared: Prepared, new: pd.DataFrame | None = None) -> pd.DataFra
         columns that the stock table has (last count not after ``as_of``, NaN = not counted); product facts
         collection_status, size, color, article (text, empty = unknown), pack_size, min_presentation (NaN = unknown);
         expected_units (of a new pair in 8 weeks, from comparable ones; 0 for others) and superseded_by (the SKU that
-        has taken its place and inherits its sales; empty = none).
+        replaces it and inherits its sales; empty = none).
     """
     products = prepared.products.assign(**{c.SKU: prepared.products[c.SKU].astype(str)}).set_index(c.SKU)
     sold, counted = sold_units(prepared), last_stock(prepared.tables.get("stock"), prepared.as_of)

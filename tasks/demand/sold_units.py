@@ -36,7 +36,7 @@ def _per_pair(cells: SaleCells, values: FloatArray) -> FloatArray:
 
 
 def last_stock(stock: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
-    """The count before opening on ``as_of``: with a date column each pair's last count not after it.
+    """The count before opening on ``as_of``; with a date column, each pair's last count on or before it.
 
     Returns:
         One row per (store, SKU): on_hand and the in_transit columns of the table; None without a table.

@@ -92,7 +92,7 @@ SHOE_SIZES = {
     "everyone": tuple(str(size) for size in range(37, 44)),
 }
 ACCESSORY_SIZES = {"CINTURON": ("90", "100", "110"), "CALCETIN": ("S", "M", "L")}
-# Weeks at full price, from and below; then three months of clearance.
+# Weeks at full price, as a range; then three months of clearance.
 FULL_PRICE_WEEKS = {"flat": (21, 28), "winter": (21, 28), "summer": (19, 24), "school": (21, 28)}
 # First day (from 2023-01-01) of each season's collection: mid September, mid February, mid December.
 COLLECTIONS = {"summer": (-109, 256, 622), "winter": (41, 406, 772), "school": (-18, 347, 713)}
@@ -138,7 +138,7 @@ def style_table(categories: pd.DataFrame, rng: np.random.Generator) -> pd.DataFr
     """The styles (model and color) of every category, with their life.
 
     Flat categories have a timeless style and two fashion styles launched about a year apart;
-    seasonal ones a new style for each season's collection; school ones both.
+    seasonal ones a new style for each season's collection; school categories have both.
 
     Returns:
         One row per style: category (row of ``categories``), brand, sub-brand, family, subfamily as

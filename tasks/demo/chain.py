@@ -1,4 +1,4 @@
-"""The demo company as a whole: who sells what where, and how much is expected."""
+"""The demo company as a whole: stores, products and expected demand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float64]
 
 Size = Literal["slice", "full"]
 TARGET_LINES = 2_845_000
-# Returns add lines; stock-outs and shut stores take some away.
+# Returns add lines; stock-outs and closed stores remove some.
 RETURN_SHARE = 0.035
 KEPT_SHARE = 0.984
 SLICE_TYPES = {"A": 2, "B": 3, "C": 2, "D": 1, "E": 2}

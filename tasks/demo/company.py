@@ -1,4 +1,4 @@
-"""Writes the demo company's files as a customer's would come: Spanish names, four file formats."""
+"""Writes the demo company's files in the form of a customer's exports: Spanish names, four file formats."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def write_demo_company(folder: Path, size: Size = "slice", seed: int = 7) -> Pat
     """Write the demo company's tables and settings.
 
     Args:
-        folder: where to write; made where absent, files of the same names are replaced.
+        folder: where to write; created if absent; files with the same names are replaced.
         size: ``full`` or ``slice`` (see :func:`tasks.demo.tables.demo_tables`).
         seed: any integer >= 0; the same seed gives the same bytes.
 

@@ -33,7 +33,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 Layout = Literal["stores", "months", "csv"]
-# Categories that are drawn together, with one random stream per store and block. Another number gives another company.
+# Categories that are drawn together, with one random stream per store and block. A different number gives a different
+# company.
 BLOCK = 64
 # Demand of a category in a store on a day varies with this gamma shape.
 _DAY_SHAPE = 3.0

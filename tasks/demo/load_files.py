@@ -62,13 +62,13 @@ def write_load_company(
         folder: where to write; made if it does not exist.
         size: size of the company and layout of the sales.
         seed: any integer >= 0.
-        show: gets the progress in words.
+        show: receives the progress in words.
 
     Returns:
         The settings file, and the number of sale lines.
 
     Raises:
-        ConfigError: the folder has a ``data`` folder already: files of another size would mix with the new ones.
+        ConfigError: the folder has a ``data`` folder already: files of a different size would mix with the new ones.
     """
     company = load_company(size, seed)
     data = folder / "data"

@@ -1,4 +1,4 @@
-"""Sale lines of the demo company: what is on show is sold, some of it comes back."""
+"""Sale lines of the demo company: sales of displayed goods, and returns."""
 
 from __future__ import annotations
 
@@ -130,12 +130,12 @@ def _priced(chain: Chain, rng: np.random.Generator, sku: IntArray, day: IntArray
 
 
 def _store_with_a_slip(chain: Chain) -> int:
-    """The store in which one line has far too many units: the first of type A."""
+    """The store with one line of far too many units: the first of type A."""
     return int(np.flatnonzero(chain.stores[c.STORE_TYPE].eq("A"))[0])
 
 
 def _returns(chain: Chain, rng: np.random.Generator, sold: Lines) -> Lines:
-    """Lines that come back some days later, at the price paid; never on a day on which the store is shut."""
+    """Returns some days later at the price paid, never on a day on which the store is closed."""
     back = sold.take((rng.random(len(sold.day)) < RETURN_SHARE) | (sold.units > LARGEST_RETURN))
     day = back.day + rng.geometric(1 / RETURN_DAYS_MEAN, len(back.day))
     kept = day < DAYS

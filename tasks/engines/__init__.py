@@ -1,1 +1,1 @@
-"""Engines: where the shards of a run are computed. Their results are in the lake, whoever computed them."""
+"""Engines: where the shards of a run are computed. Their results are in the lake, regardless of the engine."""

@@ -59,7 +59,7 @@ def dask_cluster(address: str, versions: Mapping[str, str]) -> Iterator[DaskClus
 
 
 class DaskCluster:
-    """Submit works to a Dask scheduler (see :class:`tasks.engines.remote.Cluster`)."""
+    """Submit work items to a Dask scheduler (see :class:`tasks.engines.remote.Cluster`)."""
 
     def __init__(self, client: Client, address: str, versions: Mapping[str, str]) -> None:
         self.address = address
@@ -77,7 +77,7 @@ class DaskCluster:
         self._given_up = self._given_up or reason
 
     def attempt(self, work: Work[Any]) -> str:
-        """Let a worker compute a work; returns why that failed, or an empty text.
+        """Let a worker compute a work item; return why that failed, or an empty text.
 
         Raises:
             EngineError: the scheduler or all workers are gone, or a worker was refused.
@@ -119,7 +119,7 @@ class DaskCluster:
         return _text(error)
 
     def _look(self) -> None:
-        """Raise if waiting has become useless."""
+        """Raise if waiting can no longer succeed."""
         self._look_at_the_run()
         self._wait_for_scheduler()
         try:

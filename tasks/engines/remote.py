@@ -1,4 +1,4 @@
-"""Compute works on other machines. The lake is the only truth: it says what is missing, never the cluster."""
+"""Compute work items on other machines. Only the lake says what is missing, never the cluster."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 
 class Cluster(Protocol):
-    """Machines that compute works and store the results in the lake.
+    """Machines that compute work items and store the results in the lake.
 
     Attributes:
         address: address for messages.
@@ -30,7 +30,7 @@ class Cluster(Protocol):
     address: str
 
     def attempt(self, work: Work[Any]) -> str:
-        """Let a worker compute a work, and wait for the end.
+        """Let a worker compute a work item, and wait for its end.
 
         Returns:
             Why the attempt failed; empty if the worker says that the result is stored.
@@ -42,7 +42,7 @@ class Cluster(Protocol):
 
 @dataclass(frozen=True)
 class RemoteEngine:
-    """Submit a work while its result is missing from the lake, and ask the lake after every attempt.
+    """Submit a work item while its result is missing from the lake; check the lake after every attempt.
 
     Attributes:
         cluster: the machines.
@@ -78,7 +78,7 @@ class RemoteEngine:
         )
 
     def _appearing(self, work: Work[R], lake: Lake) -> R | None:
-        """Wait until the lake shows a result that a worker has stored."""
+        """Wait until a result that a worker has stored is visible in the lake."""
         for _ in range(round(SECONDS_TO_APPEAR / SECONDS_BETWEEN_LOOKS)):
             stored = work.stored(lake)
             if stored is not None:

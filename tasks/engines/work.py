@@ -17,7 +17,9 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class Work(Generic[R]):
-    """A computation whose result is a record in the lake. It has references to data and pickles to a few kilobytes.
+    """A computation whose result is a record in the lake.
+
+    It contains references to data, and its pickle has a few kilobytes.
 
     Attributes:
         name: name for people, such as ``forecast xgboost 2 of 4``.
@@ -75,7 +77,7 @@ class LocalEngine:
     """Compute in this process and its child processes.
 
     Attributes:
-        cores: processes and threads that one work may use.
+        cores: processes and threads that one work item may use.
     """
 
     cores: Cores

@@ -1,4 +1,4 @@
-"""What a worker does with a work: compare versions, look for the lake, compute, store."""
+"""What a worker does with a work item: compare versions, check the lake, compute, store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ABSENT = "not installed"
 
 
 def run_work(versions: Mapping[str, str], pickled: bytes) -> str:
-    """Compute a work and store its result, on one core: a worker has as many threads as it may use cores.
+    """Compute a work item on one core and store its result; a worker has one thread per core.
 
     Args:
         versions: of the code, of Python and of packages in the process of the run, by name.
@@ -68,7 +68,7 @@ def _own_version(name: str) -> str:
 
 
 def _lake_of(work: Work[Any]) -> Lake:
-    """Open the lake; opening alone would create a folder on a machine that does not share it."""
+    """Open the lake if its folder exists; otherwise opening would create an empty folder on this machine."""
     if not work.storage.startswith(S3_SCHEME) and not Path(work.storage).is_dir():
         raise EngineError(
             f"{_this_worker()} does not see the folder {work.storage}, the setting `storage` of this run. Mount the "

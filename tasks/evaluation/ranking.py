@@ -1,6 +1,6 @@
-"""What models are ranked by: the losses, and the numbers that decide between models.
+"""The losses by which models are ranked, and the constants of the selection.
 
-Bias, coverage and other ``evaluate_only`` metrics are reported and never ranked by.
+Bias, coverage and other ``evaluate_only`` metrics are reported and never used for ranking.
 """
 
 from __future__ import annotations

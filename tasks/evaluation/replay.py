@@ -26,7 +26,7 @@ from tasks.storage.machine import Cores
 
 @dataclass(frozen=True)
 class ReplayRule:
-    """How large a replay of past weeks may get.
+    """Limits on the size of a replay of past weeks.
 
     Attributes:
         most_forecasts: largest product of series, periods of the horizon and cutoffs; a larger panel is replayed over
@@ -149,6 +149,6 @@ def with_champions(made: pd.DataFrame | None, backtest: pd.DataFrame, horizon: i
         return folds
     folds = folds[folds[c.CUTOFF].isin(made[c.CUTOFF])]
     kept = made[~made[c.CUTOFF].isin(folds[c.CUTOFF])]
-    # Empty tables are left out: pandas will let their types decide the result's.
+    # Empty tables are left out, because pandas will derive the result's types from them.
     parts = [part for part in (kept, folds) if len(part)]
     return pd.concat(parts, ignore_index=True)[[name for name in made.columns if name != c.MODEL]]

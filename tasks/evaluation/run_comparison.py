@@ -96,7 +96,7 @@ def _summary(found: Comparison) -> dict[str, list[dict[str, Any]]]:
 
 
 def without_failed(forecasts: Sequence[ForecastRecord], series: int) -> tuple[list[ForecastRecord], Alarm | None]:
-    """Leave out the models of which a shard has no forecasts, and say so in an alarm.
+    """Leave out the models of which a shard has no forecasts, and raise an alarm.
 
     A model competes with all of its folds and the horizon, or not at all.
 
@@ -116,7 +116,7 @@ def without_failed(forecasts: Sequence[ForecastRecord], series: int) -> tuple[li
 
 
 def refuse_many_fallbacks(forecasts: Sequence[ForecastRecord], limit: float) -> None:
-    """Stop where a model failed as a whole; a single failed series falls back.
+    """Stop the run if a model failed as a whole; a single failed series falls back.
 
     Args:
         forecasts: every shard of every model.

@@ -1,4 +1,4 @@
-"""Alarms on tables that sales contradict: closed days with sales, and stock-outs of what sells."""
+"""Alarms on tables that sales contradict: closed days with sales, and stock-outs of SKUs that sell."""
 
 from __future__ import annotations
 

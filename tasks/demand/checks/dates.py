@@ -14,7 +14,7 @@ from schemas.frequency import WEEKDAYS
 from schemas.panel import BoolArray, FloatArray
 from tasks.demand.checks.limits import LIMITS
 
-# A day of the month up to this one can also be a month.
+# Days of the month up to this number can also be months.
 _LAST_SWAPPABLE = 12
 _FEWEST_MONTHS = 3
 _FEW_DAYS, _MOST_DAYS = 0.6, 0.9
@@ -23,8 +23,8 @@ _FEW_DAYS, _MOST_DAYS = 0.6, 0.9
 def swapped_days(sales: pd.DataFrame) -> list[Alarm]:
     """Return an alarm if day and month seem to be swapped in a part of the daily sale lines.
 
-    Signs of it: months of which only days 1 to 12 exist; months in which days from 13 on exist and days 1 to 12 are
-    rare; days 1 to 12 whose profile of weekdays differs from that of the other days, and fits after swapping.
+    Signs are: months with days 1 to 12 only; months with later days in which days 1 to 12 are rare; days 1 to 12 whose
+    profile of weekdays differs from that of the other days, and fits after swapping.
     """
     days, counts = np.unique(sales[c.DATE].to_numpy(dtype="datetime64[D]"), return_counts=True)
     if not len(days):

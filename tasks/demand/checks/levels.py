@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 # Periods before and after a date whose units per store, SKU and period are compared.
 _AROUND = {"D": 14, "W": 8, "MS": 3}
 _SHORT = 3
-# Factors of quantities and prices that differ by less than this are alike; almost all quantities of a SKU.
+# Factors of quantities and prices that differ by less than this count as equal; share of a SKU's quantities that counts
+# as almost all.
 _SIMILAR, _MOST = 1.5, 0.95
 # SKUs that are compared at a time.
 _PART = 1000
@@ -32,7 +33,7 @@ _GROUPS = (c.BRAND, c.FAMILY)
 def changed_units(prepared: Prepared) -> list[Alarm]:
     """Return an alarm for every brand, else every store, whose units change by a large factor between two periods.
 
-    Compared are units per store, SKU and period with a sale. The change counts if almost all SKUs of the brand (of the
+    Units per store, SKU and period with a sale are compared. The change counts if almost all SKUs of the brand (of the
     family, or of the network, without brands) or of the store share it.
     """
     cells = prepared.cells
@@ -120,7 +121,7 @@ def _jumps(cells: SaleCells, of_cell: IndexArray, size: int, chosen: np.ndarray 
 
 
 def _jumps_in_parts(cells: SaleCells, of_cell: IndexArray, groups: IndexArray) -> Iterator[tuple[int, int]]:
-    """The same for the chosen groups, a part at a time: a wide catalog has tens of thousands of SKUs."""
+    """The same for the chosen groups, in parts, because a wide catalog has tens of thousands of SKUs."""
     for start in range(0, len(groups), _PART):
         part = groups[start : start + _PART]
         place = np.full(int(of_cell.max()) + 1, -1)

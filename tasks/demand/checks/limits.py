@@ -19,7 +19,7 @@ class CheckLimits:
             which the last ones are compared.
         implausible: a gap is implausible if the store's own rate expects fewer than this many gaps of that length in
             the window.
-        sometimes_empty: a store that has no row in at least this fraction of its open periods is a quiet store: the
+        sometimes_empty: a store without rows in at least this fraction of its open periods is a quiet store. Its
             probability of a period without rows is that fraction. Below it, the probability follows from the mean and
             the variance of its units.
         pattern_share: a store is closed on a weekday or holiday on which it has rows in at most this fraction of the
@@ -36,10 +36,10 @@ class CheckLimits:
         late_stores: ... in at least this fraction of the stores.
         late_periods: at most this many last periods can be incomplete, by frequency.
         usual_periods: earlier periods (daily: of the same weekday) whose median is the usual level.
-        ledger_share: sales are a stock ledger, in which they are negative, from this fraction of negative lines on.
+        ledger_share: sales are a stock ledger, in which they are negative, from this fraction of negative lines upward.
         returns_share: in a store and month, more negative lines than this fraction need an explanation.
         fewest_lines: fewest lines of a store and month, or of a SKU, for a statement about them.
-        former_store_dates: a store that is not listed is a former store from this number of dates with sales on.
+        former_store_dates: a store that is not listed is a former store from this number of dates with sales upward.
         isolated_days: rows that are separated from all others by more than this many days are left out ...
         isolated_share: ... if they are less than this fraction of all rows.
         few_rows: rows after the run date are mistakes if they are fewer than this fraction of the usual rows a day.
@@ -48,20 +48,22 @@ class CheckLimits:
         void_days: days within which a large line is canceled by a line of the same size.
         void_line: a line that is canceled on its own date has at least this multiple of its SKU's median line; a
             smaller negative line is a return.
-        large_line: a line is large from this multiple of its SKU's median line on.
+        large_line: a line is large from this multiple of its SKU's median line upward.
         void_share: voided lines of more than this fraction of all units raise an alarm.
         same_lines: two files are exports of the same sales if this fraction of the lines of one, on the days that
             both contain, is in the other.
         same_export: the same, for two files that cover the same days.
-        some_same_lines: from this fraction on, an alarm asks whether they are.
+        some_same_lines: from this fraction upward, an alarm asks whether they are exports of the same sales.
         price_jump: prices per unit of one SKU that differ by this factor or more are prices of different units ...
         price_lines: ... if at least this fraction of its lines has such a price.
         units_jump: units per line that change by this factor or more from one day to the next for a whole brand are
             another unit ...
         units_skus: ... if at least this fraction of its SKUs change.
-        huge_line: a line is a mistake from this number of units on, if it is this multiple of its SKU's median line.
+        huge_line: a line is a mistake from this number of units upward, if it is this multiple of its SKU's median
+            line.
         contradicted: the calendar or the table of availability is wrong if sales contradict this fraction of it.
-        vanished_periods: a SKU vanished if it has no row in this many last periods, which is implausible; by frequency.
+        vanished_periods: a SKU vanished if it has no row in this many last periods and that is implausible; by
+            frequency.
         vanished_share: fraction of the SKUs that vanish on one date from which an alarm is raised.
         fewest_skus: fewest SKUs for a statement about a group of them.
         weekday_distance: weekday profiles that differ by more than this (total variation) are different.

@@ -3,7 +3,7 @@
 Two files are exports of the same sales if, on the days that both contain, at least ``LIMITS.same_lines`` of the lines
 of one are also in the other, with all their columns (``LIMITS.same_export`` if both files cover the same days). Then
 the newer file wins on every store and day that it contains. Newer is the file whose last day is later, else whose first
-day is later, else which comes later in the order of paths. Identical lines within one file are separate sales.
+day is later, else which comes later in the order of paths. Identical lines in one file count as separate sales.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemas.panel import BoolArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 
 _NAMED = 3
-# Rows that are worked on at once.
+# Number of rows that are processed at once.
 _ROWS = 1 << 20
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from schemas.panel import IndexArray
 from tasks.demand.checks.limits import LIMITS
 
-# Every line is there twice if this fraction of the lines equals the line before it.
+# Every line occurs twice if this fraction of the lines equals the line before it.
 _EVERY_LINE = 0.45
 
 
@@ -32,8 +32,8 @@ class Repetition:
 def repetitions(frame: pd.DataFrame, file: IndexArray) -> list[Repetition]:
     """Find the longest repetition of each file.
 
-    Identical lines are separate sales. A run of lines that occurs again in the same order, at least
-    ``LIMITS.fewest_lines`` lines later, or a file in which every line is there twice, is a mistake.
+    Identical lines are separate sales. A run of at least ``LIMITS.fewest_lines`` lines that occurs again in the same
+    order, or a file in which every line occurs twice, is a mistake.
 
     Args:
         frame: all rows as written.
@@ -64,7 +64,7 @@ def _runs(at: NDArray[np.int64], distance: NDArray[np.int64]) -> Iterator[Repeti
 
 
 def _doubled(at: NDArray[np.int64], distance: NDArray[np.int64], file: IndexArray) -> Iterator[Repetition]:
-    """Files in which every line is there twice in a row."""
+    """Files in which every line occurs twice in succession."""
     size = np.bincount(file)
     twice = np.bincount(file[at[distance == 1]], minlength=len(size))
     for index in np.flatnonzero((twice >= LIMITS.fewest_lines) & (twice >= _EVERY_LINE * size)):

@@ -1,4 +1,4 @@
-"""Alarms on stock: old or undated counts, missing rows, zeros for what sells, and stores above their capacity."""
+"""Alarms on stock: old or undated counts, missing rows, zeros for SKUs that sell, and stores above their capacity."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _missing_rows(counted: pd.DataFrame, sold: pd.DataFrame) -> list[Alarm]:
 
 
 def _zeros(counted: pd.DataFrame, sold: pd.DataFrame) -> list[Alarm]:
-    """Stores in which most of what sold lately has a stock of 0."""
+    """Stores in which most SKUs that sold lately have a stock of 0."""
     both = sold.merge(counted[[*_PAIR, c.ON_HAND]], on=_PAIR)
     if both.empty:
         return []

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _WEEKDAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 _NAMED = 5
-# Days of a year; a store whose last sales are that far from the others', or almost, may have dates of a wrong year.
+# Days of a year; if a store's last sales differ from those of the other stores by about a year, the year of its dates
+# may be wrong.
 _YEAR, _NEAR = 365, 7
 
 

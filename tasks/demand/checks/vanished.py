@@ -32,7 +32,7 @@ class _Rows:
 
     @classmethod
     def of(cls, key: IndexArray, period: IndexArray, size: int, end: int, kind: str) -> _Rows:
-        """Look at the periods with a row of each key."""
+        """Read the periods with a row of each key."""
         key, period = np.divmod(distinct(key * end + period), end)
         first, last = np.full(size, end), np.full(size, -1)
         np.minimum.at(first, key, period)
@@ -103,7 +103,8 @@ def _in_stores(prepared: Prepared, stores: StorePeriods, local: IndexArray) -> l
     for store in np.unique(cells.pair_store[gone]):
         own = cells.pair_store == store
         last = np.sort(rows.last[own & gone])
-        # The most that vanished within a few periods: a slow SKU has its last row some periods before the others.
+        # The largest number that vanished within a few periods, because a slow SKU has its last row some periods before
+        # the others.
         until = np.arange(len(last))
         since = np.searchsorted(last, last - LIMITS.sku_gap[kind] + 1)
         date = int(last[(until - since).argmax()])

@@ -1,4 +1,4 @@
-"""Bundles: their sales are sales of their components, and they get no target themselves."""
+"""Bundles: their sales count as sales of their components, and they get no target."""
 
 from __future__ import annotations
 

@@ -117,7 +117,8 @@ def store_periods(
     closed[:, :history] &= ~rows | calendar[:, :history]
     closed[:, :history] &= ~silent
     closed[ended, history:] = True
-    # Days on which every store is closed come without rows: a run on Monday has all sales of a chain without Sundays.
+    # Days on which every store is closed have no rows: a run on Monday has all sales of a chain that is closed on
+    # Sundays.
     shut: BoolArray = np.asarray(closed[~ended, end:history].all(axis=0) & ~ended.all(), dtype=bool)
     end += len(shut) if shut.all() else int(shut.argmin())
     tail = np.arange(history) >= end

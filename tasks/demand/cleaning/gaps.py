@@ -218,7 +218,7 @@ def rare(sold: FloatArray, cases: FloatArray, rate: FloatArray, fewest: int = LI
     """
     from scipy.special import bdtr
 
-    # A rate of 1 would make a pattern of a single case.
+    # A rate of 1 would turn a single case into a pattern.
     chance = bdtr(sold, np.maximum(cases, 1).astype(np.int64), np.minimum(rate, 0.97))
     found: BoolArray = (cases >= fewest) & (sold <= LIMITS.pattern_share * cases) & (chance < LIMITS.pattern_chance)
     return found

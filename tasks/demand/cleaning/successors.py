@@ -12,18 +12,18 @@ from schemas import columns as c
 
 
 def successors(tables: Mapping[str, pd.DataFrame], as_of: date) -> dict[str, str]:
-    """The last successor of every replaced SKU.
+    """The final successor of every replaced SKU.
 
     The products name it in ``replaced_by``, or the successor names its predecessor in ``replaces``. The replacement
-    holds from ``replaced_on`` on. Without that date it holds once the successor has sold or is in stock, so that a
-    planned one does not stop the deliveries of the present SKU.
+    holds from ``replaced_on`` on. Without that date, it holds once the successor has sold or is in stock, so that a
+    planned successor does not stop the deliveries of the current SKU.
 
     Args:
         tables: products, and where given sales, stock and dc_stock.
         as_of: run date.
 
     Returns:
-        SKU to successor; names that the products do not contain, and circles, are left out.
+        SKU to successor; names that the products do not contain, and cycles, are left out.
     """
     products = tables["products"].assign(**{c.SKU: tables["products"][c.SKU].astype(str)})
     listed, dates = set(products[c.SKU]), _dates(products)
@@ -79,7 +79,7 @@ def _in_place(tables: Mapping[str, pd.DataFrame], as_of: date) -> set[str]:
 
 
 def _last(old: str, found: Mapping[str, str]) -> str | None:
-    """The end of a chain of successors; None where it is a circle."""
+    """The end of a chain of successors; None if it is a cycle."""
     seen = {old}
     while old in found:
         old = found[old]

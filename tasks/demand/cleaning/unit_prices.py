@@ -11,9 +11,9 @@ from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 
-# Prices of boxes differ from a whole multiple of the price of a piece by at most this fraction.
+# Largest difference between the price of a box and a whole multiple of the price of a piece, as a fraction.
 _NEAR_WHOLE = 0.1
-# Units per line in pieces that differ by less than this factor are alike.
+# Units per line in pieces that differ by less than this factor count as equal.
 _SIMILAR = 3.0
 
 
@@ -22,7 +22,7 @@ def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
 
     The evidence: among the lines of one SKU are two prices per unit, and the higher one is a whole multiple n, at least
     ``LIMITS.price_jump``, of the lower one. The units of the lines with the higher price are multiplied by n, if both
-    prices occur at the same time, or if the units fall as the price rises: otherwise prices rose, or are in another
+    prices occur at the same time, or if the units fall as the price rises. Otherwise the price rose, or is in another
     currency. Where the prices differ as much but are not multiples, nothing changes, and an alarm says so. A price that
     falls over time is a markdown.
     """

@@ -8,10 +8,11 @@ All rows are plans: rows of any date are read. The same rules apply to every col
   largest value of the days and NAME_days, their count. Other numbers give the mean of the days.
 * Text gives NAME (0/1: any value but "nothing special"), NAME_next and NAME_last (periods to it, clipped)
   and one flag NAME=VALUE for each of the values that fall into at least two periods of the history, or into
-  one and the horizon, the 32 with most periods first. Nothing special is: empty, 0, no, none, normal, false,
-  noevento.
+  one and the horizon, the 32 with most periods first. These values mean nothing special: empty, 0, no, none, normal,
+  false, noevento.
 * ``open`` gives the share of the period's days on which the store is open.
-* A day or store without a row: open, no flag, nothing special. Another number without a value is not stated: it
+* A day or store without a row counts as open, without flags and without anything special. Another number without a
+  value is not stated: it
   takes the column's mean, and NAME_stated (0/1) says so. It is not filled from neighboring periods. No feature
   contains NaN.
 * A column that ends before the horizon does is left out of the features, with a warning.

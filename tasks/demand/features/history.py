@@ -170,7 +170,7 @@ def series_groups(panel: Panel, effects: FloatArray | SmallFloatArray) -> dict[s
         if 1 < len(labels) < panel.n:
             codes[name] = found.astype(np.int64)
     means = {name: np.full((int(of_series.max()) + 1, panel.history), np.nan) for name, of_series in codes.items()}
-    # A mean over series is of one period: blocks of periods bound the memory and change no bit.
+    # Means over series are taken period by period, so blocks of periods limit the memory without changing a result.
     width = max(_FEWEST_PERIODS, BLOCK_CELLS // max(1, panel.n))
     for first in range(0, panel.history, width):
         periods = slice(first, min(first + width, panel.history))

@@ -152,7 +152,7 @@ POSITION_IN_YEAR = "position_in_year"
 def _distinct_rows(values: AnyArray) -> tuple[AnyArray, IndexArray, IndexArray]:
     """The distinct rows of an array, the position of each row among them, and how often each one occurs.
 
-    Many series share the rows of a store or of the network, and what is derived of a row is derived once.
+    Many series share the rows of a store or of the network, so each distinct row is processed once.
     """
     seen: dict[bytes, int] = {}
     position = np.array([seen.setdefault(row.tobytes(), len(seen)) for row in values], dtype=np.int64)

@@ -74,7 +74,7 @@ class Standards:
         return found
 
     def units(self, scores: FloatArray, series: IndexArray) -> FloatArray:
-        """The way back; scores of shape (k, ...)."""
+        """The inverse of :meth:`scores`; scores of shape (k, ...)."""
         shape = (-1, *[1] * (scores.ndim - 1))
         found: FloatArray = self.mean[series].reshape(shape) + scores * self.deviation[series].reshape(shape)
         return found
@@ -108,7 +108,7 @@ class LagFeatures:
         return reordered(*self.table(rows), names)
 
     def continued(self, series: IndexArray, copies: int) -> Continuation:
-        """Some series from the end of the history on, several times each.
+        """Some series after the end of the history, several copies of each.
 
         Args:
             series: shape (m,); indices, at least one.
@@ -220,10 +220,10 @@ class _Past:
         return found | (self._year_ago(rows, found) if self._with_year else {})
 
     def _year_ago(self, rows: Rows, past: dict[str, FloatArray]) -> dict[str, FloatArray]:
-        """What sold a year before the target, and where last year's step from origin to target leads from today.
+        """Sales a year before the target, and today's level plus last year's change from origin to target.
 
-        Trees cannot add: the step (target's season less the level before the origin, both a year ago) is put on
-        today's level for them. Example: 9 a year before the target, 5 on average in the 4 weeks a year before the
+        Trees cannot add, so the change (the target's season less the level before the origin, both a year ago) is added
+        to today's level here. Example: 9 a year before the target, 5 on average in the 4 weeks a year before the
         origin, 6 in the last 4 weeks: ``step_4`` is 6 + 9 - 5 = 10.
         """
         year, around = YEAR[self._kind], SEASON_AROUND[self._kind]

@@ -7,8 +7,8 @@ seen from origin t:
     level    = (recent mean + k * long mean) / (index(recent window) + k * index(long window))
     expected = level * index(g)
 
-A small weight k trusts the last weeks, a large one the last year (k -> infinity with one year: the value of
-a year ago times the growth since). The category's own curve, scaled to the series, is mixed in half.
+A small weight k relies on the last weeks, a large one on the last year (k -> infinity with one year: the value of a
+year ago times the growth since). The category's own curve, scaled to the series, has half of the weight.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Expectations:
     Attributes:
         level: shape (k,); recent mean demand.
         curves: weight of the long mean to shape (k,).
-        seasonal: shape (k,); whether an earlier year of the series itself was there to read.
+        seasonal: shape (k,); whether an earlier year of the series itself is known.
     """
 
     level: FloatArray
@@ -96,7 +96,7 @@ class _Curve:
     year_mean: FloatArray
 
     def level(self, weight: float) -> FloatArray:
-        """Yearly mean that the recent and the long mean let expect."""
+        """Yearly mean that follows from the recent and the long mean."""
         found = divide(self.recent_mean + weight * self.long_mean, self.recent + weight * self.long)
         clipped: FloatArray = np.clip(found, self.year_mean / RULE.largest_growth, self.year_mean * RULE.largest_growth)
         return clipped
@@ -120,7 +120,7 @@ class _Seasons:
         return np.isfinite(self.own.target * self.own.level(1.0))
 
     def expected(self, weight: float) -> FloatArray:
-        """Own and pooled curve mixed in half; either alone where the other is unknown."""
+        """Mean of the own and the pooled curve; either alone where the other is unknown."""
         own = self.own.target * self.own.level(weight)
         mine = np.nan_to_num(self.own.recent_mean) + weight * np.nan_to_num(self.own.year_mean)
         theirs = self.pooled.recent_mean + weight * self.pooled.year_mean
@@ -161,5 +161,5 @@ def _curve(history: History, sums: RunningSums, lookup: IndexArray, rows: Rows) 
 
 
 def _where_known(index: FloatArray, usable: BoolArray, absent: float) -> FloatArray:
-    """The index, ``absent`` where it is unknown, and nothing to add where the year is not usable."""
+    """The index; ``absent`` where it is unknown, and 0 where the year is not usable."""
     return np.where(usable, np.where(np.isfinite(index), index, absent), 0.0)

@@ -20,7 +20,7 @@ from tasks.demand.features.levels import Expectations, expectations
 from tasks.demand.features.training_rows import Rows
 from tasks.demand.features.windows import divide
 
-# Rows are worked on in pieces of this many, which bounds the memory of intermediate columns.
+# Number of rows that are processed at once, which limits the memory of intermediate columns.
 BLOCK = 100_000
 KNOWN = "known:"
 
@@ -108,7 +108,8 @@ class Features:
         self._size = max(1, cells // max(1, panel.history))
         self._whole = self._past(0) if panel.n <= self._size else None
         windows = Windows.of(panel.frequency)
-        # Without a whole year the position in it is nothing but the date: every period would be its own accident.
+        # With less than a year of history, the position in the year identifies the date, and trees would memorize
+        # single periods.
         self._with_position = panel.history >= windows.year + windows.level
 
     def table(self, rows: Rows) -> FeatureTable:

@@ -73,8 +73,8 @@ def target_values(panel: Panel, rows: Rows) -> FloatArray:
 def sample_rows(panel: Panel, last_target: int, first_origin: int, budget: int, seed: int) -> Rows:
     """An even sample of all learnable rows, the same for the same panel, bounds, budget and seed.
 
-    Every series is seen from every origin; of the H steps from there, as many are kept as fit into the
-    budget: one of every ``stride``, at a position that depends on series, origin and seed. Where not even one step per
+    Every series is used at every origin. Of its H steps, as many are kept as fit into the budget: one of every
+    ``stride``, at a position that depends on series, origin and seed. Where not even one step per
     series and origin fits, origins are left out evenly; the last one always stays.
 
     Args:

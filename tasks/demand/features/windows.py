@@ -1,7 +1,7 @@
 """Sums over windows of the past, looked up for many (series, origin) pairs at once.
 
 Everything here takes ``end`` (exclusive) positions: a window ``[end - width, end)`` never reads a period at
-or after ``end``. This keeps the features to what was known at an origin.
+or after ``end``. So features contain only what was known at the origin.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cells as messages show them, and advice on cells that cannot be read."""
+"""Format cells for messages, and give advice on cells that cannot be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alarms about cells that were read in another way than they are written."""
+"""Alarms about cells whose value was interpreted, such as dates without a time zone."""
 
 from __future__ import annotations
 

@@ -24,15 +24,15 @@ _SERIAL_ORIGIN = pd.Timestamp("1899-12-30")
 
 
 def parse_dates(texts: pd.Series, source: SourceSettings, open_ended: bool = False, periods: bool = False) -> pd.Series:
-    """Read texts as dates in the source's format or ISO 8601; NaT where a text is none.
+    """Read texts as dates in the source's format or ISO 8601; NaT where a text is not a date.
 
     With a time zone in the settings, time stamps become local times of that zone: stamps with an offset by their
-    offset, others by ``timestamp_zone``. Without it, the local time as written counts and the offset is left off.
+    offset, others by ``timestamp_zone``. Without it, the local time counts as written, without its offset.
 
     Args:
         texts: texts without surrounding spaces.
         source: date format and time zones.
-        open_ended: years from 2200 on, by which an ERP writes "open end", become 2200-12-31.
+        open_ended: years after 2199, by which an ERP writes "open end", become 2200-12-31.
         periods: ISO weeks and months are read too, as their first day.
     """
     parts = texts.str.extract(f"^{_ISO_DATE}$")

@@ -1,4 +1,4 @@
-"""Ids that are written in another form than in the table that they refer to: with spaces, or as 123.0."""
+"""Ids whose form differs from the table that they refer to: with spaces, or as 123.0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read and validate the source files: accepted rows into the lake, bad rows into quarantine."""
+"""Read and validate the source files: accepted rows go into the lake, bad rows into quarantine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ingest(
         files: where the files are, by table.
 
     Raises:
-        DataContractError: a table's structure is wrong, or too large a share of its rows is bad.
+        DataContractError: a table's structure is wrong, or too many of its rows are bad.
     """
     valid = judge_tables(read_tables(files, use.sources), use)
     return IngestRecord(

@@ -39,7 +39,7 @@ class LeftOut:
         rows: shape (rows,); the row is left out.
         reasons: reason and number of rows, in the order in which the reasons are applied.
         overlaps: exports that contain the same lines as others.
-        repeated: parts of a file that are in it twice; all rows count.
+        repeated: blocks of rows that occur twice in a file; all rows count.
         copies: path of a file that has the same content as an earlier one, and the path of that file.
     """
 
@@ -71,7 +71,7 @@ def left_out(
 ) -> LeftOut:
     """Find the rows of a table that are not data.
 
-    A total row has a cell that begins with a word such as "Total", and misses a required id or date.
+    A total row has a cell that begins with a word such as "Total", and has no required id or date.
 
     Args:
         raw: the table as read.
@@ -133,7 +133,7 @@ def older_exports(
 
 
 def _stripped_codes(column: pd.Series) -> NDArray[np.int64]:
-    """Shape (rows,); equal where the texts without the spaces around them are."""
+    """Shape (rows,); equal codes for texts that are equal without surrounding spaces."""
     text = column if is_text(column) else as_text(column)
     codes = pd.factorize(pd.Series(text.cat.categories, dtype=object).str.strip())[0]
     return codes[text.cat.codes.to_numpy()]
@@ -164,8 +164,8 @@ def _same_rows(
     rules: Mapping[str, ColumnRule],
     source: SourceSettings,
 ) -> bool:
-    """Whether two files have the same rows in the same order, however their dates and numbers are written."""
-    # The rows of a file follow each other.
+    """Whether two files have the same rows in the same order, regardless of the format of dates and numbers."""
+    # The rows of a file are contiguous.
     spans = [slice(*np.searchsorted(raw.file, [file, file + 1])) for file in files]
     for name, rule in rules.items():
         column = raw.frame[names[name]]

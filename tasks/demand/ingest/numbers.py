@@ -19,7 +19,7 @@ _COMMA_GROUPS = r"[1-9]\d{0,2}(?:,\d{3})+"
 
 
 def parse_numbers(texts: pd.Series, source: SourceSettings) -> pd.Series:
-    """Read texts as numbers; NaN where a text is none.
+    """Read texts as numbers; NaN where a text is not a number.
 
     A minus may follow the number ("12-", as SAP writes), and a negative number may be in parentheses. Digits may be
     in groups of three, separated by the source's thousands mark (a point, if the decimal mark is a comma) or by
@@ -60,7 +60,7 @@ def _unusual_numbers(texts: pd.Series, source: SourceSettings) -> pd.Series:
 
 
 def near_zero_as_zero(values: pd.Series) -> pd.Series:
-    """Return the values with those that are as small as rounding errors set to 0."""
+    """Return the values, with rounding errors set to 0."""
     return values.mask(values.abs() < SMALLEST_NUMBER, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""From cells as written to typed columns. Every distinct text is read once."""
+"""Converts cells to typed columns. Every distinct text is read once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from schemas.tables import LARGEST_NUMBER, ColumnRule
 from tasks.demand.ingest.dates import parse_dates
 from tasks.demand.ingest.numbers import near_zero_as_zero, parse_numbers
 
-# What exports write into number, date and flag cells that hold nothing.
+# Texts that exports write into empty number, date and flag cells.
 _NOTHING = ("", "-", "na", "n/a", "nan", "null", "none", "nat", "<na>")
 _TRUE = ("1", "1.0", "true", "t", "yes", "y", "si", "sí", "s", "ja", "wahr", "verdadero")
 _FALSE = ("0", "0.0", "false", "f", "no", "n", "nein", "falsch", "falso")
@@ -26,7 +26,7 @@ _ERROR_VALUE = (
     r"#(?:N/A|N/D|NV|REF!|¡REF!|BEZUG!|VALUE!|¡VALOR!|WERT!|DIV/0!|¡DIV/0!|NAME\?|¿NOMBRE\?|NUM!|¡NUM!|ZAHL!|NULL!|"
     r"¡NULO!)"
 )
-# By dates outside of these, ERP systems write "never" and "unknown".
+# ERP systems use dates outside this range for "never" and "unknown".
 _NEVER = r"[0\-./ :T]*0[0\-./ :T]*|.*(?<!\d)9999(?!\d).*|99991231"
 _FIRST_STATED, _LAST_STATED = pd.Timestamp("1902-01-01"), pd.Timestamp("2199-12-31")
 _SCIENTIFIC = r"\d(?:[.,]\d+)?E\+\d{2}"

@@ -1,4 +1,4 @@
-"""Rejected rows: which, why, and when they are too many."""
+"""Rejected rows: which rows, why, and when there are too many."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def bad_rows(rows: int, verdicts: Sequence[Verdict]) -> NDArray[np.bool_]:
 
 
 def quarantine_rows(raw: RawTable, verdicts: Sequence[Verdict]) -> pd.DataFrame:
-    """The bad rows of a table, whole.
+    """The complete bad rows of a table.
 
     Returns:
         One row per bad row: table, file, row number (see :class:`schemas.raw.RawTable`), the reasons
-        joined by "; ", then the files' own columns as text. A file's column that is called like one of
-        those four gets " (in the file)" after its name.
+        joined by "; ", then the files' own columns as text. A file's column with one of these four names gets " (in the
+        file)" after its name.
     """
     positions = np.flatnonzero(bad_rows(len(raw.frame), verdicts))
     reasons = np.full(len(positions), "", dtype=object)

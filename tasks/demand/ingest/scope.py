@@ -18,13 +18,13 @@ TABLES = ("stores", "products")
 def check_scope(
     stores: Sequence[str], categories: Sequence[str], tables: Mapping[str, pd.DataFrame], settings: CategorySlice
 ) -> None:
-    """Refuse names that are not in the tables.
+    """Reject names that are not in the tables.
 
     Args:
         stores: ids of the scope; empty = all.
         categories: categories of the scope, their parts joined by "_"; empty = all.
         tables: validated stores and products.
-        settings: what makes a category.
+        settings: columns of the category.
 
     Raises:
         ConfigError: a name is unknown; all of them are named.

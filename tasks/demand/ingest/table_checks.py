@@ -51,7 +51,7 @@ def judge_table(
     """Find the bad rows of a table.
 
     A row counts for one reason per column, the first in the order of the expectations; a row with a wrong number
-    of cells only for that. Keys are compared between rows whose key columns are right.
+    of cells only for that. Keys are compared between rows whose key columns are valid.
 
     Args:
         table: typed table.
@@ -138,7 +138,7 @@ def with_great_expectations(name: str, expectations: Sequence[Expected], frame: 
 
 
 def with_arrays(name: str, expectations: Sequence[Expected], frame: pd.DataFrame) -> list[Verdict]:  # noqa: ARG001
-    """Evaluate the expectations with pandas alone: the same verdicts, without the seconds of the import."""
+    """Evaluate the expectations with pandas alone: the same verdicts, without the import, which takes seconds."""
     found = []
     for expected in expectations:
         rows = np.flatnonzero(failing(expected, frame)).astype(np.int64)

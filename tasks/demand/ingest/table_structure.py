@@ -53,8 +53,8 @@ def table_rules(contract: TableContract, settings: IngestSlice) -> dict[str, Col
 def map_table(raw: RawTable, settings: IngestSlice) -> tuple[MappedTable | None, list[str]]:
     """Apply the column mapping and type the columns.
 
-    A column that the mapping uses under another name does not count under its own; one that has the
-    name of a mapped column without being it is left out.
+    A column that the mapping uses under another name does not count under its own; a column that has the name of a
+    mapped column, but is not mapped to it, is left out.
 
     Returns:
         The table, and its structural faults in words; no table where columns are missing.

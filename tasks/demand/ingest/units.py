@@ -30,7 +30,7 @@ _UNITS_SHOWN = 10
 
 @dataclass(frozen=True)
 class Units:
-    """What one row's quantities are multiplied by.
+    """The factor for the quantities of each row.
 
     Attributes:
         factors: shape (rows,); NaN where the unit is not in the conversion table. None: all quantities are pieces.

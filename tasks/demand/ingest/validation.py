@@ -46,7 +46,7 @@ class Findings:
         reasons: table, reason and number of rows, by table, most frequent first.
         rejected: the reasons in words, with row numbers and distinct values.
         ignored: table, reason and number of rows that are not data.
-        alarms: cells that were read in another way than they are written.
+        alarms: cells whose value was interpreted, such as dates without a time zone.
     """
 
     quarantine: pd.DataFrame
@@ -179,7 +179,7 @@ def judge_tables(
 
 
 def former_stores(sales: MappedTable, listed: Sequence[str]) -> list[str]:
-    """Stores that are not listed and have sales on too many dates for a typing error: former stores."""
+    """Stores that are not listed and have sales on so many dates that they are former stores, not typing errors."""
     store = sales.parsed[c.STORE_ID].values
     unlisted = store.notna() & ~store.isin(listed)
     if not unlisted.any():
@@ -272,7 +272,7 @@ def _final(values: pd.Series, rule: ColumnRule) -> pd.Series:
     if rule.kind == "date":
         return values.dt.normalize()
     if rule.kind == "flag":
-        # The one flag that may be empty is a calendar's `open`: a store is open unless it is said to be closed.
+        # The only flag that may be empty is the calendar's `open`: a store is open unless the calendar closes it.
         return values.fillna(True).astype(bool)
     return values
 

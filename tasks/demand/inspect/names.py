@@ -1,4 +1,4 @@
-"""What exports call their files and columns, in Spanish, German and English."""
+"""Names of files and columns in exports, in Spanish, German and English."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def file_score(table: str, name: str) -> float:
 
 
 def is_known_name(name: str) -> bool:
-    """Whether any table has a column that is called like this."""
+    """Whether any table has a column with this name."""
     return any(column_score(table, column, name) >= _STRONG for table, columns in PHRASES.items() for column in columns)
 
 

@@ -28,7 +28,7 @@ _IDS_SHOWN = 5
 # Languages whose dates have the day first.
 _DAY_FIRST = {"es": "Spanish", "de": "German"}
 _TIME = re.compile(r"[T ](?!00:00(:00(\.0*)?)?)\d{1,2}:\d{2}")
-# Below this share of known ids the column itself is in doubt.
+# Below this share of known ids, the column itself is questionable.
 _FEW = 0.5
 
 
@@ -133,7 +133,7 @@ def propose(folder: Path, home: Path) -> Proposal:
 
 
 def _date_order(found: Mapping[str, Mapped], language: str | None) -> Finding | None:
-    """``%d`` or ``%m``: what the dates of all files begin with, by those that decide it, else by the language."""
+    """``%d`` or ``%m``: the first part of all dates, by unambiguous dates if there are any, else by the language."""
     forms = [
         (form.value[:2], table)
         for table, mapped in found.items()

@@ -203,7 +203,7 @@ def _inventory() -> list[str]:
 
 
 def _output(proposal: Proposal) -> list[str]:
-    """How the ERP may want its file: as its exports are written."""
+    """Format of the ERP's file: that of its exports."""
     sales = proposal.tables.get("sales")
     reading = sales.reading if sales else {}
     given = {key: reading[key].value for key in ("delimiter", "decimal", "encoding") if key in reading}

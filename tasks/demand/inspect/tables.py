@@ -19,7 +19,7 @@ _FILE_NAME = 0.5
 _UNIQUE = 0.3
 # Two tables whose scores lie closer than this are reported as alternatives.
 _CLOSE = 0.15
-# More days than a stock count has.
+# More days than a stock count can have.
 _STOCK_DAYS = 3
 # Excel counts days from 1900: 36526 is the year 2000, 54788 the year 2050.
 _DAY_NUMBER = re.compile(r"(3[6-9]|4\d|5[0-4])\d{3}(\.\d+)?")
@@ -87,7 +87,7 @@ def assign(sheets: Sequence[Sheet]) -> tuple[dict[str, Mapped], list[str]]:
     """Find the table of every candidate.
 
     Returns:
-        Table to its files and columns, in the order of the contract, and lines on what stays open.
+        Table to its files and columns, in the order of the contract, and lines about open questions.
     """
     ids = known_ids(sheets)
     scores = {index: _scores(sheet, ids) for index, sheet in enumerate(sheets)}
@@ -147,7 +147,7 @@ def _scores(sheet: Sheet, ids: Mapping[str, set[str]]) -> dict[str, tuple[float,
 
 
 def _shape(table: str, sheet: Sheet, columns: Mapping[str, str]) -> float:
-    """Bonus or malus for what the rows of the table must be like."""
+    """Bonus or penalty for the expected form of the table's rows."""
     facts = {name: sheet.columns[written] for name, written in columns.items()}
     # One file per store: each SKU is unique in it and the store is one, but it is a count.
     counted = all(any(column_score("stock", name, found) == 1 for found in sheet.columns) for name in _COUNTED)
@@ -223,7 +223,7 @@ def _follow(mapped: Mapped, reference: Mapped, key: str) -> None:
 
 
 def _use(mapped: Mapped, key: str, written: str) -> None:
-    """Map a column; a column of the table that had it before loses it."""
+    """Map a column; an earlier mapping of the same column is removed."""
     for name in [name for name, other in mapped.columns.items() if other == written and name != key]:
         del mapped.columns[name]
     mapped.columns[key] = written

@@ -1,4 +1,4 @@
-"""What the values of a column say: numbers, dates, ids, and how they are written."""
+"""What the values of a column show: numbers, dates or ids, and their format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from schemas.raw import as_text, is_text
 from schemas.settings import SourceSettings
 from tasks.demand.ingest.dates import parse_dates
 
-# Share of a column's filled cells that must be of a kind; total rows and typing errors are the rest.
+# Share of a column's filled cells that must be of a kind; the rest may be total rows and typing errors.
 _MOST = 0.9
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d+)*|[.,]\d+)([eE][-+]?\d+)?-?")
 _COMMA_DECIMAL = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d*),(\d{1,2}|\d{4,})-?")
@@ -34,7 +34,7 @@ _PERIOD = re.compile(
 _PARTS = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{4}|\d{2})([ T].*)?")
 _TIMES = {re.compile(r" \d{1,2}:\d{2}"): " %H:%M", re.compile(r" \d{1,2}:\d{2}:\d{2}"): " %H:%M:%S"}
 _LARGEST_MONTH = 12
-# The days of one reading must lie this much denser than those of the other to decide between them.
+# One reading is chosen if its days are this many times denser than those of the other.
 _DENSER = 3.0
 
 Mark = Literal[".", ","]
@@ -85,7 +85,7 @@ class Column:
 
     @cached_property
     def is_number(self) -> bool:
-        """Whether most cells are numbers, in whatever notation."""
+        """Whether most cells are numbers, in any notation."""
         return self.share(_NUMBER) >= _MOST
 
     @cached_property
@@ -103,12 +103,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Finding:
-    """A value that was decided by evidence, or None where nothing decides it.
+    """A value that was decided by evidence, or None without evidence.
 
     Attributes:
         value: as the settings have it.
         evidence: why, in words.
-        options: the values between which nothing decides.
+        options: the possible values if there is no evidence.
     """
 
     value: str | None

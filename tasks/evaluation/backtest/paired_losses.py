@@ -160,12 +160,12 @@ def _paired(
 
 
 def _typical(variances: FloatArray) -> float:
-    """Median over the series that vary; in sparse data most series hardly do."""
+    """Median over the series that vary; with sparse data, most series hardly vary."""
     positive = variances[variances > 0]
     return float(np.median(positive)) if len(positive) else 0.0
 
 
 def _rounded(values: FloatArray) -> FloatArray:
-    """To twelve digits of the largest, so that the order of summation decides no tie."""
+    """Round to twelve digits of the largest value, so that ties do not depend on the order of summation."""
     largest = float(np.abs(values).max(initial=0.0))
     return np.round(values / largest, 12) if largest > 0 else values

@@ -1,4 +1,4 @@
-"""Calibration by the outcomes of the folds: means, then quantiles, of every model; each fold by the other folds."""
+"""Calibrates the means, then the quantiles, of every model by the folds; each fold by the other folds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasks.forecasting.combine.mean_factors import MeanFactors, calibrate_mean
 from tasks.forecasting.combine.quantile_factors import MEDIAN, calibration_factors, scaled
 from tasks.forecasting.event_effects import event_effects
 
-# Where demand is in whole units, a quantile below this is 0. Rests of a model's arithmetic differ from 0 and from each
+# Where demand is in whole units, a quantile below this is 0. Rounding remainders of a model differ from 0 and from each
 # other, and would look like errors that persist over the horizon.
 SMALLEST_UNITS = 0.05
 
@@ -31,7 +31,7 @@ class RecalibrationRule:
     """The numbers of the recalibration (docs/decisions/0026-calibration-by-one-factor.md).
 
     Attributes:
-        fewest_rows: fewer known rows than this move nothing.
+        fewest_rows: with fewer known rows, nothing is calibrated.
     """
 
     fewest_rows: int = 200
@@ -93,8 +93,8 @@ def recalibrated(
     left the right share of rows beyond them (:mod:`tasks.forecasting.combine.quantile_factors`). A fold is recalibrated
     by the other folds only, so that its metrics stay out of sample, the live forecast by all folds.
 
-    Where only whole units were sold, less than one unit is none: quantiles below the median that lie below 1, and every
-    quantile below ``SMALLEST_UNITS``, are 0 there.
+    If only whole units were sold, quantiles below the median that are below 1, and all quantiles below
+    ``SMALLEST_UNITS``, become 0.
 
     Args:
         backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown).

@@ -104,7 +104,7 @@ def mae(actual: ArrayLike, forecast: ArrayLike) -> float:
         forecast: shape (N,), units.
 
     Returns:
-        NaN where no actual is known. So for every metric here.
+        NaN where no actual is known. This holds for every metric here.
 
     >>> mae([10, 0, 30], [12, 1, 27])  # (2 + 1 + 3) / 3
     2.0
