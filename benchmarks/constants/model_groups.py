@@ -11,7 +11,6 @@ GROUPS = (
         "tasks.forecasting.trees.sub_models:RULE",
         e.D7,
         {
-            "seasonal_share": "fraction",
             "long_weight": "weight",
             "first_origin_share": "fraction",
             "prior_windows": "windows",
@@ -22,7 +21,6 @@ GROUPS = (
         sources={
             name: e.D7_ALONE
             for name in (
-                "seasonal_share",
                 "long_weight",
                 "first_origin_share",
                 "level_pace",

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,7 @@ from tasks.evaluation.comparison import ComparisonRules
 from tasks.evaluation.ranking import SelectionRule
 from tasks.forecasting.trees import sub_models
 
+ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `(tasks\.[\w.]+:[\w.]+)` \| (.+) \|$", re.MULTILINE)
 
 
@@ -87,6 +89,9 @@ def test_the_page_names_the_constants_without_effect() -> None:
     section = PAGE.read_text(encoding="utf-8").partition("## No effect on the guard")[2].partition("\n## ")[0]
     named = set(re.findall(r"`(tasks\.[\w.]+:[\w.]+)`", section))
     assert named == set(without_effect(read_effects()))
+    tests = re.findall(r"`(tests/[\w/.]+)::(\w+)` \|$", section, re.MULTILINE)
+    assert len(tests) == len(named)
+    assert not [name for path, name in tests if f"def {name}(" not in (ROOT / path).read_text("utf-8")]
 
 
 @pytest.mark.parametrize(

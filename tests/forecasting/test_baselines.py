@@ -99,6 +99,11 @@ def test_the_fixed_spread_does_not_depend_on_the_other_series():
     assert np.array_equal(together.quantiles[0], alone.quantiles[0])
 
 
+def test_without_any_error_the_deviation_is_half_of_the_mean():
+    found = naive(panel_of([[10.0]], horizon=1)).quantiles[0, 0]
+    assert found.tolist() == pytest.approx([10 - 5 * 1.2816, 10, 10 + 5 * 1.2816], rel=1e-4)
+
+
 def test_a_series_never_known_is_zero_and_reported():
     found = naive(panel_of(np.full(20, np.nan)))
     assert (found.mean == 0).all()

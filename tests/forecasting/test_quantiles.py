@@ -64,6 +64,12 @@ def test_skewed_residuals_put_the_median_below_the_mean():
     assert found[0, 2] == pytest.approx(3 + np.log(2) - 1, abs=0.05)
 
 
+def test_one_extreme_residual_counts_as_six_deviations():
+    residuals = np.r_[np.zeros(99), 1e6]
+    expected = 100 / 120 * 0.901 * 6 + 20 / 120 * norm.ppf(0.999)
+    assert residual_scores(residuals, [0.999])[0] == pytest.approx(expected)
+
+
 def test_without_residuals_the_shape_is_normal():
     assert residual_scores(np.array([np.nan]), LEVELS) == pytest.approx(norm.ppf(LEVELS))
     assert residual_scores(np.zeros(5), LEVELS) == pytest.approx(norm.ppf(LEVELS))

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from schemas import columns as c
 from schemas.alarms import raise_alarm
 from schemas.records import Approval
@@ -15,6 +17,7 @@ from tasks.publication.versions import roll_back, withdraw
 from tasks.storage.lake import open_lake
 from tests.publication import fake_run
 
+pytestmark = pytest.mark.usefixtures("short_page")
 WEEK_BEFORE = date(2024, 12, 26)
 
 

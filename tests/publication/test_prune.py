@@ -18,6 +18,7 @@ from tasks.publication.versions import verify, versions_of
 from tasks.storage.lake import Lake, open_lake
 from tests.publication import fake_run
 
+pytestmark = pytest.mark.usefixtures("short_page")
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 WEEKS = timedelta(weeks=8)
 

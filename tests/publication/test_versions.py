@@ -21,6 +21,7 @@ from tasks.publication.versions import events_of, roll_back, verify, versions_of
 from tasks.storage.lake import Lake, open_lake
 from tests.publication import fake_run
 
+pytestmark = pytest.mark.usefixtures("short_page")
 AS_OF = fake_run.AS_OF
 WEEK_BEFORE = date(2024, 12, 26)
 

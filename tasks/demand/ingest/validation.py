@@ -179,7 +179,7 @@ def judge_tables(
 
 
 def former_stores(sales: MappedTable, listed: Sequence[str]) -> list[str]:
-    """Stores that are not listed and have sales on so many dates that they are former stores, not typing errors."""
+    """Stores that are not listed and have sales on more dates than typing errors would explain: former stores."""
     store = sales.parsed[c.STORE_ID].values
     unlisted = store.notna() & ~store.isin(listed)
     if not unlisted.any():

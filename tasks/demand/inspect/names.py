@@ -250,8 +250,11 @@ def file_score(table: str, name: str) -> float:
     return float(any(f" {phrase} " in padded for phrase in FILES[table].split("|")))
 
 
+@cache
 def is_known_name(name: str) -> bool:
     """Whether any table has a column with this name."""
+    if not any(map(str.isalpha, name)):
+        return False
     return any(column_score(table, column, name) >= _STRONG for table, columns in PHRASES.items() for column in columns)
 
 

@@ -198,8 +198,8 @@ class FittedXgboost:
 def season_weight(tested: Sequence[tuple[Points, FloatArray]]) -> float:
     """The weight of the seasonal model with the least held-out error; smaller weights are preferred.
 
-    With e(w) the sum of absolute errors, e(w) (1 + 0.05 (2 w - 1)^2) is least. Example: e = 100 at 0.5 and
-    97 at 1 give 0.5.
+    With e(w) the sum of absolute errors, e(w) (1 + 0.05 (2 w - 1)^2) is least. Example: errors that fall
+    evenly from 100 at 0.5 to 97 at 1 give 0.625.
 
     Args:
         tested: medians and units of each block of windows; empty: the untested weight, 0.75.

@@ -33,9 +33,10 @@ class BaselineExpectation:
         """Features of rows."""
         return self._features.table(rows)
 
-    def seasonal_share(self, rows: Rows) -> float:
-        """Share of the rows for which an earlier year of the series is known."""
-        return float(self.table(rows).expected.seasonal.mean())
+    def mostly_seasonal(self, rows: Rows) -> bool:
+        """Whether an earlier year of the series is known for most of the rows."""
+        seasonal = self.table(rows).expected.seasonal
+        return 2 * int(seasonal.sum()) > len(seasonal)
 
     def of_level(self, table: FeatureTable, rows: Rows) -> FloatArray:
         """Expectation from level and calendar, shape (k,), units above 0."""

@@ -32,7 +32,6 @@ class SubModelRule:
     """The numbers of the sub-models (docs/reference/constants.md).
 
     Attributes:
-        seasonal_share: the seasonal model is used if more than this fraction of the horizon has an earlier year.
         long_weight: weight of the long mean if too few rows have an earlier year to choose it.
         first_origin_share: without an earlier year, the first origin lies at this fraction of the history.
         prior_windows: with this many windows of the horizon's length, half of the boosting rounds are used.
@@ -41,7 +40,6 @@ class SubModelRule:
         largest_label: labels are clipped at this multiple of the expectation.
     """
 
-    seasonal_share: float = 0.5
     long_weight: float = 0.5
     first_origin_share: float = 0.35
     prior_windows: float = 4.0
@@ -168,7 +166,7 @@ def fit_sub_models(
     if len(sample.rows) < FEWEST_ROWS:
         return None
     level = SubModel(_grown(baseline, sample, None, settings, seed, threads))
-    if baseline.seasonal_share(every_step(panel, known)) <= RULE.seasonal_share:
+    if not baseline.mostly_seasonal(every_step(panel, known)):
         return SubModels(level, None), sample
     seasonal = Sample.of(baseline, sample_rows(panel, known, first, budget, seed))
     seasonal = seasonal.take(seasonal.table.expected.seasonal)

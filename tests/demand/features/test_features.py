@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.demand.features.history import History
-from tasks.demand.features.known import KnownColumns
+from tasks.demand.features.known import KnownColumns, static_columns
 from tasks.demand.features.levels import expectations
 from tasks.demand.features.rows import Features, reordered
 from tasks.demand.features.training_rows import Rows, horizon_rows, sample_rows, target_values, window_rows
@@ -74,6 +74,21 @@ def test_the_level_of_a_constant_series_is_its_value():
     assert found[0] == pytest.approx(7.0)
 
 
+def test_a_series_that_no_longer_sells_keeps_a_level_above_zero():
+    demand = np.vstack([np.full(1_100, 10.0), np.zeros(1_100)])
+    demand[1, 0] = 1.0
+    panel = panel_of(demand)
+    found = History(panel, no_effects(panel)).level(np.array([1]), np.array([1_100]))
+    assert found[0] == pytest.approx(5.0 / 1_000)
+
+
+def test_a_season_is_read_from_the_last_four_years():
+    months = np.arange(72)
+    panel = panel_of(10.0 + 5.0 * ((months % 12 == 11) & (months < 24)), "MS", horizon=12, start="2018-01-01")
+    curve = expectations(History(panel, no_effects(panel)), horizon_rows(panel)).curves[4.0]
+    assert curve[11] == pytest.approx(curve[5])
+
+
 def test_a_yearly_season_returns_a_year_later():
     months = 10.0 + 5.0 * (np.arange(48) % 12 == 11)
     panel = panel_of(months, "MS", horizon=12, start="2020-01-01")
@@ -117,6 +132,17 @@ def test_known_columns_show_a_flag_and_its_distances():
     assert columns["promo:run"].tolist() == [1.0, -2.0]
     assert columns["promo:share_before"].tolist() == [0.0, 0.0]
     assert columns["promo:share_after"].tolist() == [0.0, pytest.approx(1 / 5)]
+
+
+def test_a_rare_flag_has_no_shares_and_an_id_of_few_series_is_no_feature():
+    flags = np.zeros((2, 51))
+    flags[0, 10] = flags[1, [10, 30]] = 1.0
+    panel = panel_of(np.ones((10, 50)), horizon=1, known={"rare": flags[0], "frequent": flags[1]})
+    assert KnownColumns(panel).frequent_flags == ["frequent"]
+    for distinct, is_feature in ((3, True), (4, False)):
+        category = [f"c{min(number, distinct - 1)}" for number in range(10)]
+        columns = static_columns(replace(panel, series=panel.series.assign(category=category)))
+        assert ("static:category" in columns) == is_feature
 
 
 def test_known_columns_show_closures_around_a_period():

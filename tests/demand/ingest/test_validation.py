@@ -136,7 +136,7 @@ def test_numbered_transit_columns_are_numbers() -> None:
 def test_the_frames_given_are_not_changed() -> None:
     tables = {name: raw(name, rows) for name, rows in DEFAULTS.items()}
     before = {name: table.frame.copy(deep=True) for name, table in tables.items()}
-    validate_tables(tables, settings())
+    validate_tables(tables, settings(), with_arrays)
     for name, table in tables.items():
         pd.testing.assert_frame_equal(table.frame, before[name])
 
@@ -263,7 +263,7 @@ def test_a_broken_row_is_kept_whole_for_that_reason_alone() -> None:
         "sales", table.frame, table.file, np.array([1, 5]), table.files, {1: "6 cells where the header has 5"}
     )
     tables = {name: raw(name, rows) for name, rows in DEFAULTS.items()} | {"sales": broken}
-    assert reasons(validate_tables(tables, settings())) == [("sales", 5, "wrong number of cells")]
+    assert reasons(validate_tables(tables, settings(), with_arrays)) == [("sales", 5, "wrong number of cells")]
 
 
 def test_quarantine_holds_the_rows_whole_as_written() -> None:
@@ -309,7 +309,7 @@ def test_rows_are_counted_by_file() -> None:
     numbers = np.array([1, 1, 2, 3])
     two = RawTable("sales", table.frame, np.array([0, 1, 1, 1], dtype=np.int32), numbers, files)
     tables = {name: raw(name, rows) for name, rows in DEFAULTS.items()} | {"sales": two}
-    result = validate_tables(tables, settings())
+    result = validate_tables(tables, settings(), with_arrays)
     counts = [(f.path, f.rows_read, f.rows_accepted, f.rows_quarantined) for f in result.files if f.table == "sales"]
     assert counts == [("a", 1, 1, 0), ("b", 3, 1, 2)]
     assert result.quarantine[[c.FILE, c.ROW_NUMBER]].to_numpy().tolist() == [["b", 1], ["b", 3]]
@@ -376,7 +376,9 @@ def test_each_file_must_have_the_columns() -> None:
     )
     two = RawTable("sales", table.frame, np.array([0, 1], dtype=np.int32), np.array([1, 1]), files)
     with pytest.raises(DataContractError, match=r"sales: missing column units in b.csv. The file has: date"):
-        validate_tables({name: raw(name, rows) for name, rows in DEFAULTS.items()} | {"sales": two}, settings())
+        validate_tables(
+            {name: raw(name, rows) for name, rows in DEFAULTS.items()} | {"sales": two}, settings(), with_arrays
+        )
 
 
 @pytest.mark.parametrize(

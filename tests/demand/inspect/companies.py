@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import openpyxl
@@ -21,6 +24,7 @@ def skus() -> list[str]:
     return [f"00{12700 + number}" for number in range(36)]
 
 
+@cache
 def sale_lines(seed: int = 1) -> list[tuple[date, str, str, int, float]]:
     """Date, store, SKU, units and unit price; closed on Sundays; the last SKU never sells."""
     rng = np.random.default_rng(seed)
@@ -194,3 +198,15 @@ def write_english(folder: Path) -> date:
 
 
 WRITERS = {"spanish": write_spanish, "german": write_german, "english": write_english}
+
+
+@cache
+def _written(name: str) -> TemporaryDirectory[str]:
+    folder = TemporaryDirectory()
+    WRITERS[name](Path(folder.name))
+    return folder
+
+
+def write_exports(name: str, folder: Path) -> None:
+    """Copy the exports of a company, which are written once per process."""
+    shutil.copytree(_written(name).name, folder, dirs_exist_ok=True)

@@ -14,12 +14,12 @@ from tasks.configuration.settings_file import load_settings
 from tasks.demand.inspect.init import write_settings
 from tasks.demand.inspect.names import column_score, language_of, plain
 from tasks.demand.overview.check import Checked, check_tables
-from tests.demand.inspect.companies import LAST, WRITERS, skus, write_sheets, write_text
+from tests.demand.inspect.companies import LAST, WRITERS, skus, write_exports, write_sheets, write_text
 
 
 @pytest.fixture(params=sorted(WRITERS))
 def company(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    WRITERS[request.param](tmp_path / "exports")
+    write_exports(request.param, tmp_path / "exports")
     return str(request.param)
 
 
@@ -47,7 +47,7 @@ def test_the_proposed_settings_read_all_rows(company: str, tmp_path: Path) -> No
 
 
 def test_spanish_exports(tmp_path: Path) -> None:
-    WRITERS["spanish"](tmp_path / "exports")
+    write_exports("spanish", tmp_path / "exports")
     settings, lines = init(tmp_path)
     sources = settings["sources"]
     assert list(sources) == ["sales", "products", "stores", "stock", "dc_stock"]
@@ -76,7 +76,7 @@ def test_spanish_exports(tmp_path: Path) -> None:
 
 
 def test_the_stock_of_the_distribution_center_is_read_from_the_file_of_the_stores(tmp_path: Path) -> None:
-    WRITERS["spanish"](tmp_path / "exports")
+    write_exports("spanish", tmp_path / "exports")
     init(tmp_path)
     checked = check(tmp_path)
     assert checked.error is None
@@ -112,7 +112,7 @@ def test_other_files_of_the_folder_decide_what_one_file_leaves_open(tmp_path: Pa
 
 def test_german_exports(tmp_path: Path) -> None:
     folder = tmp_path / "exports"
-    WRITERS["german"](folder)
+    write_exports("german", folder)
     counted = [("Artikelnummer", "Verfügbar"), *((sku, 9) for sku in skus())]
     write_text(folder / "zentrallager.csv", counted, ";", "cp1252")
     coming = [("Artikelnummer", "Datum", "Menge"), *((sku, "24.03.2024", 5) for sku in skus()[:3])]
@@ -128,7 +128,7 @@ def test_german_exports(tmp_path: Path) -> None:
 
 
 def test_english_exports(tmp_path: Path) -> None:
-    WRITERS["english"](tmp_path / "exports")
+    write_exports("english", tmp_path / "exports")
     settings, _ = init(tmp_path)
     sources = settings["sources"]
     assert sources["sales"]["date_format"] == "%m/%d/%Y"
@@ -139,7 +139,7 @@ def test_english_exports(tmp_path: Path) -> None:
 
 def test_what_nothing_decides_is_a_commented_question(tmp_path: Path) -> None:
     folder = tmp_path / "exports"
-    WRITERS["english"](folder)
+    write_exports("english", folder)
     rows = [(f"{(i % 9) + 1}/{(i * 5) % 11 + 1}/2024", "01", sku, 1) for i, sku in enumerate(skus())]
     write_text(folder / "sales_export.csv", [("Date", "Store No", "Item No", "Qty Sold"), *rows], ",", "utf-8")
     settings, lines = init(tmp_path)
@@ -151,7 +151,7 @@ def test_what_nothing_decides_is_a_commented_question(tmp_path: Path) -> None:
 
 def test_a_missing_table_is_a_question(tmp_path: Path) -> None:
     folder = tmp_path / "exports"
-    WRITERS["english"](folder)
+    write_exports("english", folder)
     (folder / "items.xlsx").unlink()
     settings, lines = init(tmp_path)
     assert "products" not in settings["sources"]
@@ -160,7 +160,7 @@ def test_a_missing_table_is_a_question(tmp_path: Path) -> None:
 
 def test_other_files_and_unreadable_ones_are_named(tmp_path: Path) -> None:
     folder = tmp_path / "exports"
-    WRITERS["english"](folder)
+    write_exports("english", folder)
     write_sheets(folder / "planes.xlsx", {"Hoja1": [("Proyecto", "Responsable"), ("Mudanza", "Ana"), ("Caja", "Eva")]})
     (folder / "broken.xlsx").write_bytes(b"PK\x03\x04 not a workbook")
     (folder / "~$items.xlsx").write_bytes(b"lock")
@@ -173,7 +173,7 @@ def test_other_files_and_unreadable_ones_are_named(tmp_path: Path) -> None:
 
 def test_dates_with_a_time_of_day_are_summed_to_days(tmp_path: Path) -> None:
     folder = tmp_path / "exports"
-    WRITERS["english"](folder)
+    write_exports("english", folder)
     rows = [(f"2024-0{1 + i % 8}-{1 + i % 28:02d} 1{i % 9}:30", "01", sku, 1) for i, sku in enumerate(skus())]
     write_text(folder / "sales_export.csv", [("Date", "Store No", "Item No", "Qty Sold"), *rows], ",", "utf-8")
     settings, _ = init(tmp_path)
@@ -186,7 +186,7 @@ def test_dates_with_a_time_of_day_are_summed_to_days(tmp_path: Path) -> None:
 
 def test_columns_without_a_known_name_are_recognized_by_their_values(tmp_path: Path) -> None:
     folder = tmp_path / "exports"
-    WRITERS["english"](folder)
+    write_exports("english", folder)
     rows = [(f"2024-03-{1 + i % 28:02d}", ("01", "02")[i % 2], skus()[i % 36], 1 + i % 3) for i in range(200)]
     write_text(folder / "sales_export.csv", [("When", "X1", "X2", "X3"), *rows], ",", "utf-8")
     settings, lines = init(tmp_path)
@@ -198,7 +198,7 @@ def test_columns_without_a_known_name_are_recognized_by_their_values(tmp_path: P
 
 def test_ids_that_lost_their_zeros_are_named(tmp_path: Path) -> None:
     folder = tmp_path / "exports"
-    WRITERS["english"](folder)
+    write_exports("english", folder)
     rows = [("01", sku.lstrip("0"), 1) for sku in skus()]
     write_text(folder / "store_on_hand.csv", [("Store No", "Item No", "Qty On Hand"), *rows], ",", "utf-8")
     _, lines = init(tmp_path)
@@ -215,7 +215,7 @@ def test_ids_that_lost_their_zeros_are_named(tmp_path: Path) -> None:
 )
 def test_the_frequency_follows_from_the_dates(tmp_path: Path, days: list[date], frequency: str, as_of: str) -> None:
     folder = tmp_path / "exports"
-    WRITERS["english"](folder)
+    write_exports("english", folder)
     rows = [(day, "01", skus()[i], 3) for i, day in enumerate(days)]
     write_text(folder / "sales_export.csv", [("Date", "Store No", "Item No", "Qty Sold"), *rows], ",", "utf-8")
     settings, lines = init(tmp_path)
@@ -225,7 +225,7 @@ def test_the_frequency_follows_from_the_dates(tmp_path: Path, days: list[date], 
 
 def test_day_numbers_of_excel_are_named(tmp_path: Path) -> None:
     folder = tmp_path / "exports"
-    WRITERS["english"](folder)
+    write_exports("english", folder)
     rows = [(45292 + i, "01", sku, 1) for i, sku in enumerate(skus())]
     write_text(folder / "sales_export.csv", [("Date", "Store No", "Item No", "Qty Sold"), *rows], ",", "utf-8")
     _, lines = init(tmp_path)
@@ -233,7 +233,7 @@ def test_day_numbers_of_excel_are_named(tmp_path: Path) -> None:
 
 
 def test_existing_settings_are_kept_without_force(tmp_path: Path) -> None:
-    WRITERS["english"](tmp_path / "exports")
+    write_exports("english", tmp_path / "exports")
     (tmp_path / "settings.yaml").write_text("name: mine\n", "utf-8")
     with pytest.raises(ConfigError, match="exists and was not changed"):
         init(tmp_path)
@@ -250,7 +250,7 @@ def test_a_folder_without_tables_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_result_is_the_same_every_time(tmp_path: Path) -> None:
-    WRITERS["spanish"](tmp_path / "exports")
+    write_exports("spanish", tmp_path / "exports")
     init(tmp_path)
     first = (tmp_path / "settings.yaml").read_bytes()
     init(tmp_path, force=True)
@@ -267,7 +267,7 @@ def test_names_are_compared_without_accents_case_and_marks() -> None:
 
 
 def test_one_stock_file_per_store_is_stock(tmp_path: Path) -> None:
-    WRITERS["english"](tmp_path / "exports")
+    write_exports("english", tmp_path / "exports")
     (tmp_path / "exports" / "store_on_hand.csv").unlink()
     (tmp_path / "exports" / "counts").mkdir()
     for store in ("A1", "A2"):

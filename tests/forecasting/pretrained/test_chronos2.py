@@ -36,6 +36,8 @@ needs_extra = pytest.mark.skipif(
     find_spec("chronos") is None or find_spec("peft") is None,
     reason="CHRONOS-2 WAS NOT TESTED: install the extra: pip install 'restock[pretrained]'",
 )
+# Importing the network's packages takes six seconds of processor time.
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

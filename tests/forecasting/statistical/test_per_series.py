@@ -10,6 +10,7 @@ from schemas.settings import ArimaSettings
 from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive
 from tasks.forecasting.statistical.arima import ArimaModel
 from tasks.forecasting.statistical.per_series import UNSEEN, LocalForecaster, SeriesModel, reason_of, run_each
+from tasks.forecasting.statistical.series import series_tasks
 from tests.forecasting.panels import panel_of
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -91,6 +92,14 @@ def test_short_and_unknown_series_say_so():
     assert forecast(panel_of(demand)).failed == {0: short, 1: NO_HISTORY}
     assert short.kind.is_insufficient_history
     assert NO_HISTORY.kind.is_insufficient_history
+
+
+@pytest.mark.parametrize(("unknown", "after", "read"), [(28, 60, 60), (27, 60, 97), (28, 59, 97)])
+def test_the_history_before_a_long_gap_is_left_out_if_enough_follows(unknown, after, read):
+    values = np.arange(1.0, 1.0 + 10 + unknown + after)
+    values[10 : 10 + unknown] = np.nan
+    (task,) = series_tasks(panel_of(values), np.array([0]), 1_000, False, seed=1)
+    assert len(task.values) == read
 
 
 def test_a_constant_history_is_its_own_forecast():

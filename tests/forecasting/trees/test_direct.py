@@ -148,6 +148,8 @@ def test_the_season_booster_weighs_half_unless_an_end_is_clearly_better():
     assert season_weight([(better, units)]) == 1.0
     alike = Points(level=np.array([13.0, 7.0]), season=np.array([7.1, 12.9]), level_baseline=one, season_baseline=one)
     assert season_weight([(alike, units)]) == 0.5
+    even = Points(np.array([1103.0]), np.array([1097.0]), one[:1], one[:1])
+    assert season_weight([(even, np.array([1000.0]))]) == 0.625
     assert season_weight([]) == 0.75
 
 
@@ -174,6 +176,7 @@ def test_a_ratio_compares_with_the_periods_around():
     demand = np.full((1, 21), 6.0)
     demand[0, 10] = 12.0
     assert ratios_to_surroundings(panel_of(demand))[0, 10] == pytest.approx(12 / (132 / 21))
+    assert ratios_to_surroundings(panel_of(np.where(demand == 12.0, 1000.0, 0.0)))[0, 10] == 20.0
 
 
 def test_the_profile_learns_what_a_promotion_does():
