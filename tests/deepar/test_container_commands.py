@@ -88,13 +88,13 @@ def test_packing_works_from_the_command_line_in_any_folder(tmp_path):
 def test_an_inference_without_a_model_says_so(tmp_path, capsys):
     (tmp_path / "input.json").write_text(f"{json.dumps(record())}\n")
     assert commands.transform(tmp_path / "absent.tar.gz", tmp_path / "input.json", tmp_path / "out", None) == 1
-    assert "ClientError: absent.tar.gz is no readable model archive" in capsys.readouterr().err
+    assert "ClientError: absent.tar.gz is not a readable model archive" in capsys.readouterr().err
 
 
 def test_a_bad_line_ends_an_inference_with_its_number(tmp_path, capsys):
     (tmp_path / "input.json").write_text(f"{json.dumps(record())}\n{{\n")
     assert commands.transform(tmp_path, tmp_path / "input.json", tmp_path / "out", None) == 1
-    assert "ClientError: input.json, line 2: is no JSON" in capsys.readouterr().err
+    assert "ClientError: input.json, line 2: not valid JSON" in capsys.readouterr().err
 
 
 def test_bad_inference_options_are_told(tmp_path, capsys, monkeypatch):

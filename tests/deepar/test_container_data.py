@@ -146,7 +146,7 @@ def test_an_empty_channel_and_a_broken_file_are_told(tmp_path):
     with pytest.raises(ClientError, match="No data files in the"):
         read_channel(tmp_path)
     (tmp_path / "a.json").write_text("{")
-    with pytest.raises(ClientError, match=r"a\.json, line 1: is no JSON"):
+    with pytest.raises(ClientError, match=r"a\.json, line 1: not valid JSON"):
         read_channel(tmp_path)
     (tmp_path / "a.json").write_text("\n")
     with pytest.raises(ClientError, match=r"holds no record: a\.json"):
@@ -263,7 +263,7 @@ def test_options_that_are_absent_keep_sagemakers_default():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not valid JSON"),
         ([], "must be a JSON object"),
         ({"samples": 3}, "does not know samples"),
         ({"num_samples": 0}, "num_samples must be"),
@@ -322,7 +322,7 @@ def test_an_archive_cannot_write_beside_its_folder(tmp_path, name):
         entry = tarfile.TarInfo(name)
         entry.size = 1
         tar.addfile(entry, io.BytesIO(b"x"))
-    with pytest.raises(ClientError, match="no plain file at its root"), unpacked(archive):
+    with pytest.raises(ClientError, match="not a plain file at its root"), unpacked(archive):
         pass
 
 
@@ -333,5 +333,5 @@ def test_no_archive_without_a_model(tmp_path):
 
 def test_a_file_that_is_no_archive_is_told(tmp_path):
     (tmp_path / "model.tar.gz").write_bytes(b"text")
-    with pytest.raises(ClientError, match="no readable model archive"), unpacked(tmp_path / "model.tar.gz"):
+    with pytest.raises(ClientError, match="not a readable model archive"), unpacked(tmp_path / "model.tar.gz"):
         pass

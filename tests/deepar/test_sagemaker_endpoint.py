@@ -157,7 +157,7 @@ def test_an_endpoint_that_is_deleted_while_it_is_made_is_not_made_again(twin: Tw
         if step.detail.startswith("endpoint: "):
             backend.close()
 
-    with pytest.raises(TrainingError, match=r"was deleted while it was made\. Run again"):
+    with pytest.raises(TrainingError, match=r"was deleted while it was being created\. Run again"):
         backend.predict(model, channel, LEVELS, 30, end_the_run)
     assert twin.accepted("CreateEndpoint") == 1
     assert parts() == (0, 0, 0)

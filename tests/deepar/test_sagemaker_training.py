@@ -204,7 +204,7 @@ def test_no_more_jobs_run_side_by_side_than_the_settings_allow(twin: TwinClient)
         thread.join()
     jobs = [stage.sagemaker().describe_training_job(TrainingJobName=job) for job in stage.training_jobs()]
     assert len(jobs) == 3
-    assert "waiting for other jobs: at most 1 side by side (max_parallel_jobs)" in {step.detail for step in told.steps}
+    assert "waiting for other jobs: at most 1 in parallel (max_parallel_jobs)" in {step.detail for step in told.steps}
     spans = sorted((job["CreationTime"], job["TrainingEndTime"]) for job in jobs)
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
 

@@ -104,7 +104,7 @@ def test_a_file_approved_in_the_app_is_published_and_the_manifest_says_by_whom(
     approval = published(company)["approval"]
     assert (approval["by"], approval["note"]) == ("Ana", "after the fair")
     assert "No file is published yet for this run date" in words(client, run)
-    with pytest.raises(PipelineError, match="does not wait for an approval any more"):
+    with pytest.raises(PipelineError, match="is no longer waiting for an approval"):
         board.answer(waiting.id, "approve", "Ana", "")
     last = board.recent()[0]
     assert (last["state"], last["address"].rsplit("/", 1)[1]) == ("Completed", waiting.id)

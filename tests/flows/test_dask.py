@@ -79,7 +79,7 @@ def test_killed_workers_and_schedulers_cost_no_byte(
         process.kill_all()
     code, out, err = run.wait()
     assert code == 1
-    assert f"The Dask scheduler at tcp://127.0.0.1:{port} has stopped or cannot be reached any more" in err
+    assert f"The Dask scheduler at tcp://127.0.0.1:{port} has stopped or can no longer be reached" in err
     assert "start the run again with the same date to resume" in err
     assert "Traceback" not in out + err
 

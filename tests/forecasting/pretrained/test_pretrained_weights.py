@@ -50,8 +50,8 @@ def test_a_complete_folder_with_a_license_is_accepted(folder: Path) -> None:
     ("weights", "words"),
     [
         (None, ["models.chronos2.weights is missing", "config.json, model.safetensors and the license text"]),
-        ("amazon/chronos-2", ["amazon/chronos-2 is no folder", "name of a model on a hub is not accepted"]),
-        ("s3://bucket/chronos-2", ["s3://bucket/chronos-2 is no folder", "folder on this machine"]),
+        ("amazon/chronos-2", ["amazon/chronos-2 is not a folder", "name of a model on a hub is not accepted"]),
+        ("s3://bucket/chronos-2", ["s3://bucket/chronos-2 is not a folder", "folder on this machine"]),
     ],
 )
 def test_anything_but_a_folder_is_refused(weights: str | None, words: list[str]) -> None:
@@ -70,7 +70,7 @@ def test_missing_and_wrong_files_are_named(folder: Path) -> None:
         (problem,) = problems(str(folder))
         assert f"describes another model (chronos_pipeline_class: {found}). Expected a Chronos-2 model" in problem
     (folder / "config.json").write_text("{")
-    assert "config.json is no JSON file" in problems(str(folder))[0]
+    assert "config.json is not a JSON file" in problems(str(folder))[0]
     (folder / "adapter_config.json").write_text("{}")
     assert "contains a LoRA adapter (adapter_config.json). Merge it" in problems(str(folder))[0]
 
@@ -118,7 +118,7 @@ def test_the_folder_is_relative_to_the_settings_file_and_checked_with_it(folder:
     assert settings.models.chronos2 is not None
     assert settings.models.chronos2.weights == str(folder)
     assert settings.challenger.changes() == [f'models.chronos2.weights="{folder}"']
-    with pytest.raises(ConfigError, match=r"models\.chronos2\.weights: .*/amazon/chronos-2 is no folder"):
+    with pytest.raises(ConfigError, match=r"models\.chronos2\.weights: .*/amazon/chronos-2 is not a folder"):
         read_settings(file, ["models.chronos2.weights=amazon/chronos-2"], checks=CHECKS)
 
 
