@@ -130,7 +130,7 @@ def serve(
         except KeyboardInterrupt:
             click.echo("Stopping ...")
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C would leave processes behind
+            for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C would leave processes running
                 signal.signal(number, signal.SIG_IGN)
             _stop([*running, *(child.process for child in children)])
 
@@ -289,8 +289,8 @@ class _Child:
             self._failures += 1
             self._begin_at = time.monotonic() + pause
             click.echo(
-                f"The {self._name} stopped unexpectedly ({_how_it_ended(self.process.returncode)}). Server and UI go "
-                f"on; the {self._name} starts again in {pause:.0f} s."
+                f"The {self._name} stopped unexpectedly ({_how_it_ended(self.process.returncode)}). The server "
+                f"and the UI keep running; the {self._name} starts again in {pause:.0f} s."
             )
         if time.monotonic() >= self._begin_at:
             self._begin_at = 0.0
