@@ -271,6 +271,5 @@ DEFAULT_MODELS = ModelsSettings(
     xgboost=XgboostSettings(),
     xgboost_lags=XgboostLagsSettings(),
     xgboost_recursive=XgboostRecursiveSettings(),
-    tsb=LocalModelSettings(),
     ensemble=EnsembleSettings(),
 )
