@@ -48,7 +48,7 @@ SIGNS_OF_A_START = ("Running", "Retrying", "AwaitingConcurrencySlot", "AwaitingR
 # A container's image is pulled in this time.
 MINUTES_PENDING = 15
 # Jinja expressions for the message of a notification.
-ABOUT_RUN = "flow_run.name ~ ': ' ~ flow_run.state.message"
+ABOUT_RUN = "flow_run.name ~ ': ' ~ (flow_run.state.message or '{description}')"
 ABOUT_EVENT = "event.payload.message"
 # A late run does not have a name and a message yet.
 ABOUT_LATE_RUN = "deployment.name ~ ', due ' ~ flow_run.expected_start_time ~ ', has not started. Is a worker running?'"
@@ -218,7 +218,7 @@ NOTIFICATIONS = {
         "A run was cancelled: its week may not be published.", {f"{RUN}.Cancelled"}, about_run=True
     ),
     "waiting for approval": Notification(
-        "A run waits until somebody approves or rejects its file.",
+        "A run waits until somebody approves or rejects its file. Open the run and choose Resume in its menu.",
         {f"{RUN}.Suspended", f"{RUN}.Paused"},
         about_run=True,
     ),
@@ -267,7 +267,8 @@ def register(webhook_url: str | None) -> list[str]:
 
 def _post(name: str, about: Notification, webhook: UUID) -> list[ActionTypes]:
     """The action of a notification: post it."""
-    message = ABOUT_LATE_RUN if name == LATE else ABOUT_RUN if about.about_run else ABOUT_EVENT
+    about_run = ABOUT_RUN.format(description=about.description)
+    message = ABOUT_LATE_RUN if name == LATE else about_run if about.about_run else ABOUT_EVENT
     parts = {
         "subject": f"'{name}'",
         "severity": f"'{about.severity}'",

@@ -6,11 +6,12 @@ from datetime import date
 
 from prefect import flow
 
-from flows.outcome import finished
+from flows.outcome import finished, held
 from flows.own_stages import AT_THE_END
 from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
 from flows.stages import flow_run_name, replenish, task_runner
+from schemas.errors import PublicationHeldError
 from schemas.records import PublicationRecord
 
 
@@ -24,4 +25,7 @@ def optimize_inventory(
 ) -> PublicationRecord:
     """Plan deliveries and order-up-to levels from the champions' forecasts, and publish the replenishment file."""
     run = prepare_run(settings_file, as_of, overrides, force=force)
-    return finished(replenish(run))
+    try:
+        return finished(replenish(run))
+    except PublicationHeldError as error:
+        return held(error)

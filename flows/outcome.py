@@ -11,8 +11,9 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
+from schemas.errors import PublicationHeldError
 from schemas.outputs import REPLENISHMENT, REPORT
 from schemas.records import PublicationRecord
 from schemas.run import RunContext
@@ -57,3 +58,11 @@ def finished(record: PublicationRecord) -> PublicationRecord:
     report, file = (web_address(address) or address for address in addresses)
     message = f"{publication_outcome(record)}. Report: {report} File for the ERP: {file}"
     return cast(PublicationRecord, Completed(data=record, message=message))
+
+
+def held(error: PublicationHeldError) -> PublicationRecord:
+    """Return the final state of a run that was held back: its message is the reason, without the words of Prefect.
+
+    A caller of the flow gets the exception.
+    """
+    return cast(PublicationRecord, Failed(data=error, message=str(error)))

@@ -7,11 +7,12 @@ from datetime import date
 from prefect import flow
 
 from flows.challenge import forecast_challenger
-from flows.outcome import finished
+from flows.outcome import finished, held
 from flows.own_stages import AT_THE_END
 from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
 from flows.stages import flow_run_name, replenish, task_runner
+from schemas.errors import PublicationHeldError
 from schemas.records import PublicationRecord
 from tasks.stages.deepar_tools import refuse_unwanted_payment
 
@@ -43,6 +44,9 @@ def weekly_replenishment(  # noqa: PLR0913, PLR0917
     run = prepare_run(settings_file, as_of, overrides, force, dry_run, stores, categories)
     if run.dry_run:
         refuse_unwanted_payment(run.settings, 1, "A run that publishes nothing", pay)
-    published = replenish(run, approve=approve_before_publishing)
+    try:
+        published = replenish(run, approve=approve_before_publishing)
+    except PublicationHeldError as error:
+        return held(error)
     forecast_challenger(run, settings_file, overrides)
     return finished(published)

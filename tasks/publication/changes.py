@@ -62,5 +62,5 @@ def held_by_alarms(alarms: Sequence[Alarm], as_of: date, preview: str) -> Public
     return PublicationHeldError(
         f"Publication held back by {len(alarms)} alarm{'s' if len(alarms) > 1 else ''}. {found}. "
         f"The previous file is kept. Review {preview}. If the file is correct, run again with "
-        f"--set 'publication.accept=[{names}]'."
+        f"--set 'publication.accept=[{names}]' (in the Prefect UI: overrides, without --set)."
     )
