@@ -48,6 +48,7 @@ _SAFE = {
     "script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
 _STYLE = "body{font:15px/1.5 system-ui,sans-serif;margin:24px}td,th{padding:4px 14px 4px 0;text-align:left}"
+_STYLE += "td:nth-child(-n+5){white-space:nowrap}"
 
 
 class _Handler(SimpleHTTPRequestHandler):

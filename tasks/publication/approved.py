@@ -7,7 +7,7 @@ from pathlib import Path
 
 from schemas import columns as c
 from schemas.errors import EXAMPLES_SHOWN, PublicationHeldError
-from schemas.outputs import AFTER, BEFORE, MANIFEST, REPLENISHMENT, RunOutputs
+from schemas.outputs import AFTER, BEFORE, MANIFEST, REPLENISHMENT, REPORT, RunOutputs
 from schemas.records import Approval, PublicationRecord, Record, files_checksum
 from schemas.run import RunContext
 from tasks.publication.changes import compare_targets
@@ -92,7 +92,8 @@ def _differences(lake: Lake, run: RunContext, approval: Approval, files: dict[st
         return f"{len(change.rows):,} of {change.pairs:,} targets differ: {named}."
     before: dict[str, str] = json.loads(lake.read_bytes(_key(approval.checksum, MANIFEST)))[OUTPUTS]
     differ = sorted(name for name in {*before, *files} - {MANIFEST} if before.get(name) != files.get(name))
-    return f"No target differs, but these files do: {', '.join(differ)}."
+    upgraded = " An upgrade of Restock since the review changes its version there." if differ == [REPORT] else ""
+    return f"No target differs, but these files do: {', '.join(differ)}.{upgraded}"
 
 
 def _key(checksum: str, name: str) -> str:

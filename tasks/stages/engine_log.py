@@ -11,6 +11,7 @@ _ENGINE_LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.flow_engin
 # Logs temporary folders at level INFO, which it sets itself on import.
 _CHATTY_LOGGER = "great_expectations.data_context.types.base"
 # An engine's record about a PipelineError: words before it, class, and the beginning of its message.
+_HELD = re.compile(r"(?P<before>.*Finished in state Failed)\(", re.DOTALL)  # the state of a run that was held back
 _FAILURE = re.compile(r"(?P<before>.*?)(?P<name>\w+Error)[:(]\s*[\"']?(?P<text>.{1,60})", re.DOTALL)
 
 
@@ -40,6 +41,8 @@ class _MessageOnce(logging.Filter):
                 where = "below" if self.shown_at_end else "above"
                 record.msg, record.args = f"{found['before']}{found['name']} (message {where})", None
             self._seen.add(text)
+        elif self.shown_at_end and (found := _HELD.match(record.getMessage())):
+            record.msg, record.args = f"{found['before']} (message below)", None
         return True
 
 
