@@ -49,10 +49,10 @@ def tail_table() -> FloatArray:
     tail = 1 / (1 + np.exp(-np.linspace(FIRST_LOG_ODDS, LAST_LOG_ODDS, TAILS)))[None, None, :]
     table = np.empty((MEANS, RATIOS, TAILS))
     few = mean[:, 0, 0] < MANY_UNITS
-    # A ratio of 1 is the Poisson limit of the negative binomial.
-    above = np.maximum(ratio, 1.0 + 1e-6)
-    table[few] = nbinom.isf(tail, (mean / (above - 1.0))[few], 1.0 / above)
     less = ratio[0, :, 0] < 1.0
+    # A ratio of 1 is the Poisson limit of the negative binomial.
+    above = np.maximum(ratio[:, ~less], 1.0 + 1e-6)
+    table[np.ix_(few, ~less)] = nbinom.isf(tail, mean[few] / (above - 1.0), 1.0 / above)
     table[np.ix_(few, less)] = np.ceil(gammainccinv((mean / ratio)[few][:, less], tail) * ratio[:, less] - 0.5)
     table[~few] = gammainccinv((mean / ratio)[~few], tail) * ratio
     return np.ascontiguousarray(table.reshape(MEANS * RATIOS, TAILS))
