@@ -38,8 +38,6 @@ SILENT = "store_without_rows"
 SKU_GAP = "sku_without_rows"
 CATEGORY_GAP = "category_without_rows"
 MERGED = "merged_product"
-# Series whose prices are carried forward at once.
-_BLOCK_SERIES = 1000
 # Product columns that link SKUs.
 _NOT_FEATURES = (c.LIKE, c.REPLACES, c.REPLACED_BY, c.REPLACED_ON)
 
@@ -172,7 +170,7 @@ def _open(prepared: Prepared) -> dict[str, KnownFeature]:
     if not closed.any():
         return {}
     cells, calendar = prepared.cells, prepared.calendar.features
-    share = (~closed[cells.series_store]).astype(np.float64)
+    share = (~closed[cells.series_store]).astype(np.float32)
     if c.OPEN in calendar:
         share = np.minimum(share, calendar[c.OPEN].values[calendar[c.OPEN].row_of_series])
     return informative({c.OPEN: known_feature(share, np.arange(cells.n))})
@@ -180,14 +178,14 @@ def _open(prepared: Prepared) -> dict[str, KnownFeature]:
 
 def _observed(cells: SaleCells, sound: BoolArray) -> dict[str, SmallFloatArray]:
     """The last known unit price at the end of each period; NaN before the first one."""
-    amount, units = cells.by_series(cells.priced_amount, sound), cells.by_series(cells.priced_units, sound)
-    if not units.any():
-        return {}
-    price = np.empty(units.shape, dtype=np.float32)
-    for series in range(0, cells.n, _BLOCK_SERIES):
-        block = slice(series, series + _BLOCK_SERIES)
-        price[block] = _carried(amount[block], units[block])
-    return {c.UNIT_PRICE: price}
+    price = np.empty((cells.n, cells.history), dtype=np.float32)
+    some = False
+    for part in cells.parts():
+        own, counted = part.cells, sound[part.cell]
+        amount, units = own.by_series(own.priced_amount, counted), own.by_series(own.priced_units, counted)
+        some |= bool(units.any())
+        price[part.series] = _carried(amount, units)
+    return {c.UNIT_PRICE: price} if some else {}
 
 
 def _carried(amount: FloatArray, units: FloatArray) -> FloatArray:

@@ -36,8 +36,8 @@ def to_frames(panel: Panel) -> dict[str, pd.DataFrame]:
     frames = {
         SERIES: panel.series,
         PERIODS: pd.DataFrame({c.DATE: panel.periods}),
-        HISTORY: pd.DataFrame({c.DEMAND: panel.demand.ravel()} | _sold(panel) | _observed(panel)),
-        CLOSED: pd.DataFrame({c.CLOSED: panel.closed.ravel()}),
+        HISTORY: pd.DataFrame({c.DEMAND: panel.demand.ravel()} | _sold(panel) | _observed(panel), copy=False),
+        CLOSED: pd.DataFrame({c.CLOSED: panel.closed.ravel()}, copy=False),
     }
     groups: list[dict[str, KnownFeature]] = []
     features = {**panel.known, **_event_features(panel.events)}

@@ -16,6 +16,8 @@ ERRATIC = "erratic"
 INTERMITTENT = "intermittent"
 LUMPY = "lumpy"
 NO_DEMAND = "none"
+# Series whose units are summed at once.
+_BLOCK_SERIES = 1000
 
 
 def profile(panel: Panel) -> pd.DataFrame:
@@ -38,10 +40,13 @@ def profile(panel: Panel) -> pd.DataFrame:
     demand = panel.demand
     known, selling = ~np.isnan(demand), demand > 0
     periods, sales = known.sum(axis=1), selling.sum(axis=1)
-    volume = np.where(known, demand, 0.0).sum(axis=1)
+    blocks = [slice(at, at + _BLOCK_SERIES) for at in range(0, max(panel.n, 1), _BLOCK_SERIES)]
+    volume = np.concatenate([np.where(known[rows], demand[rows], 0.0).sum(axis=1) for rows in blocks])
     with np.errstate(invalid="ignore", divide="ignore"):
         mean, adi, size = volume / periods, periods / sales, volume / sales
-        squares = np.where(selling, (demand - size[:, None]) ** 2, 0.0).sum(axis=1)
+        squares = np.concatenate(
+            [np.where(selling[rows], (demand[rows] - size[rows, None]) ** 2, 0.0).sum(axis=1) for rows in blocks]
+        )
         cv2 = squares / sales / size**2
         share_zero = (periods - sales) / periods
     first = np.where(known.any(axis=1), known.argmax(axis=1), panel.history)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.panel import FloatArray
+from schemas.panel import FloatArray, IndexArray
 from tasks.demand.cleaning.prepared import Prepared
-from tasks.demand.cleaning.sales import weighted_count
+from tasks.demand.cleaning.sales import SaleCells
 from tasks.demand.features.promotions import list_prices, planned_prices
 from tasks.demand.sold_units import last_stock, sold_units
 
@@ -79,16 +81,26 @@ def planned_sku_prices(prepared: Prepared) -> pd.DataFrame:
 
 def sku_prices(prepared: Prepared) -> pd.Series:
     """Each SKU's net amount per unit in the last period in which it sold with a known amount, any store."""
-    cells, sound = prepared.cells, ~prepared.outliers
-    key = cells.pair_sku[cells.cell_pair] * cells.history + cells.cell_period
-    shape = (len(cells.skus), cells.history)
-    priced = np.flatnonzero(sound & (cells.priced_units > 0))
-    distinct, at = np.unique(key[priced], return_inverse=True)
-    amount = weighted_count(at, cells.priced_amount[priced], 1, len(distinct))[0]
-    units = weighted_count(at, cells.priced_units[priced], 1, len(distinct))[0]
-    sku = distinct // shape[1]
-    last = np.append(sku[1:] != sku[:-1], True) if len(sku) else np.zeros(0, dtype=bool)
-    return pd.Series((amount / units)[last], index=pd.Index(cells.skus[sku[last]], dtype=object))
+    cells = prepared.cells
+    last = np.full(len(cells.skus), -1)
+    for own, rows in _priced(prepared):
+        np.maximum.at(last, own.pair_sku[own.cell_pair[rows]], own.cell_period[rows])
+    sku, amount, units = [np.zeros(0, dtype=np.int64)], [np.zeros(0)], [np.zeros(0)]
+    for own, rows in _priced(prepared):
+        of = own.pair_sku[own.cell_pair[rows]]
+        latest = own.cell_period[rows] == last[of]
+        sku.append(of[latest])
+        amount.append(own.priced_amount[rows[latest]])
+        units.append(own.priced_units[rows[latest]])
+    total, count = (np.bincount(np.concatenate(sku), np.concatenate(part), len(last)) for part in (amount, units))
+    known = last >= 0
+    return pd.Series(total[known] / count[known], index=pd.Index(cells.skus[known], dtype=object))
+
+
+def _priced(prepared: Prepared) -> Iterator[tuple[SaleCells, IndexArray]]:
+    """Yield the cells of some stores, and which of them have a known price and are no outliers."""
+    for part in prepared.cells.parts():
+        yield part.cells, np.flatnonzero(~prepared.outliers[part.cell] & (part.cells.priced_units > 0))
 
 
 def _prices(skus: pd.Series, prepared: Prepared, products: pd.DataFrame) -> FloatArray:

@@ -71,15 +71,21 @@ def same(one, other):
 @pytest.mark.parametrize("lines", [1, 150])
 def test_the_panel_does_not_depend_on_blocks_of_lines_or_on_categories(rich_tables, make_settings, lines, monkeypatch):
     whole = prepare(rich_tables, make_settings(), AS_OF)
+    built = build_panel(whole)
+    assert len(list(whole.cells.parts())) == 1
     monkeypatch.setattr("tasks.demand.cleaning.sales.BLOCK_LINES", lines)
+    monkeypatch.setattr("tasks.demand.cleaning.sales.PART_VALUES", 1)
     sales = rich_tables["sales"].sample(frac=1, random_state=lines, ignore_index=True)
     text = {c.STORE_ID: "category", c.SKU: pd.CategoricalDtype(["a0", "a1", "a2", "b1"])}
     parts = prepare({**rich_tables, "sales": sales.astype(text)}, make_settings(), AS_OF)
     for name in ("pair_store", "pair_sku", "pair_series", "cell_pair", "cell_period", "units", "priced_amount"):
         assert getattr(parts.cells, name).tobytes() == getattr(whole.cells, name).tobytes(), name
     assert list(parts.cells.skus) == list(whole.cells.skus)
-    same(build_panel(parts).panel, build_panel(whole).panel)
-    pd.testing.assert_frame_equal(build_panel(parts).cleaning_log, build_panel(whole).cleaning_log)
+    assert len(list(parts.cells.parts())) == len(parts.cells.stores) > 1
+    by_parts = build_panel(parts)
+    same(by_parts.panel, built.panel)
+    pd.testing.assert_frame_equal(by_parts.cleaning_log, built.cleaning_log)
+    assert by_parts.alarms == built.alarms
 
 
 def test_axis_and_series(rich_tables, make_settings):

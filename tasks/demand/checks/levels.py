@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
@@ -51,7 +52,7 @@ def _sku_unit_changes(cells: SaleCells, reported: set[str]) -> list[Alarm]:
     by the same factor in the other direction, or its quantities are multiples of a number from then on (boxes that are
     counted in pieces) and were not before.
     """
-    sku = cells.pair_sku[cells.cell_pair]
+    sku = cells.pair_sku.astype(np.int32)[cells.cell_pair]
     width = _AROUND[cells.frequency.kind]
     many = np.bincount(sku, minlength=len(cells.skus)) >= 2 * LIMITS.fewest_lines
     many &= ~np.isin(cells.skus.astype(str), list(reported))
@@ -108,26 +109,30 @@ def _multiples(before: FloatArray, after: FloatArray, factor: float) -> bool:
     return False
 
 
-def _jumps(cells: SaleCells, of_cell: IndexArray, size: int, chosen: np.ndarray | None = None) -> list[tuple[int, int]]:
+def _jumps(
+    cells: SaleCells, of_cell: NDArray[np.integer], size: int, chosen: np.ndarray | None = None
+) -> list[tuple[int, int]]:
     """Groups of cells whose units per cell change suddenly by a large factor, and the period of the change."""
-    sold = cells.units > 0 if chosen is None else chosen & (cells.units > 0)
-    key = (of_cell * cells.history + cells.cell_period)[sold]
+    sold = np.flatnonzero(cells.units > 0 if chosen is None else chosen & (cells.units > 0))
+    key = of_cell[sold].astype(np.int64, copy=False)
+    key *= cells.history
+    key += cells.cell_period[sold]
     units = weighted_count(key, cells.units[sold], size, cells.history)
-    count = weighted_count(key, np.ones(len(key)), size, cells.history)
+    count = np.bincount(key, minlength=units.size).reshape(units.shape).astype(np.float64)
     change = np.abs(_change(units, count, _AROUND[cells.frequency.kind], LIMITS.fewest_lines))
     at = np.where(np.isfinite(change), change, -1.0).argmax(axis=1)
     rows = np.flatnonzero(change[np.arange(size), at] >= np.log(LIMITS.units_jump))
     return [(int(row), int(at[row])) for row in rows]
 
 
-def _jumps_in_parts(cells: SaleCells, of_cell: IndexArray, groups: IndexArray) -> Iterator[tuple[int, int]]:
+def _jumps_in_parts(cells: SaleCells, of_cell: NDArray[np.integer], groups: IndexArray) -> Iterator[tuple[int, int]]:
     """The same for the chosen groups, in parts, because a wide catalog has tens of thousands of SKUs."""
     for start in range(0, len(groups), _PART):
         part = groups[start : start + _PART]
-        place = np.full(int(of_cell.max()) + 1, -1)
+        place = np.full(int(of_cell.max()) + 1, -1, dtype=np.int32)
         place[part] = np.arange(len(part))
-        chosen = place[of_cell] >= 0
-        for row, at in _jumps(cells, place[of_cell], len(part), chosen):
+        places = place[of_cell]
+        for row, at in _jumps(cells, places, len(part), places >= 0):
             yield int(part[row]), at
 
 

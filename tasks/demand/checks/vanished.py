@@ -12,7 +12,6 @@ from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.exposure import out_of_stock
-from tasks.demand.cleaning.sales import distinct
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.exposure import StorePeriods
@@ -31,9 +30,9 @@ class _Rows:
     gone: BoolArray
 
     @classmethod
-    def of(cls, key: IndexArray, period: IndexArray, size: int, end: int, kind: str) -> _Rows:
-        """Read the periods with a row of each key."""
-        key, period = np.divmod(distinct(key * end + period), end)
+    def of(cls, keys: IndexArray, size: int, end: int, kind: str) -> _Rows:
+        """Read the periods with a row of each key: sorted distinct ``key * end + period``."""
+        key, period = np.divmod(keys, end)
         first, last = np.full(size, end), np.full(size, -1)
         np.minimum.at(first, key, period)
         np.maximum.at(last, key, period)
@@ -60,9 +59,12 @@ def vanished_skus(prepared: Prepared, stores: StorePeriods, local: IndexArray) -
 def _everywhere(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
     cells = prepared.cells
     end = int(cells.cell_period.max()) + 1
-    is_open = ~stores.ended[cells.cell_store]
-    sku = cells.pair_sku[cells.cell_pair][is_open]
-    rows = _Rows.of(sku, cells.cell_period[is_open], len(cells.skus), end, cells.frequency.kind)
+    sold = np.zeros(len(cells.skus) * end, dtype=bool)
+    for part in cells.parts():
+        own = part.cells
+        is_open = ~stores.ended[own.cell_store]
+        sold[(own.pair_sku[own.cell_pair] * end + own.cell_period)[is_open]] = True
+    rows = _Rows.of(np.flatnonzero(sold), len(cells.skus), end, cells.frequency.kind)
     if rows.gone.sum() < LIMITS.fewest_skus:
         return []
     dates, counts = np.unique(rows.last[rows.gone], return_counts=True)
@@ -90,7 +92,11 @@ def _in_stores(prepared: Prepared, stores: StorePeriods, local: IndexArray) -> l
     """One alarm for all stores in which many SKUs vanished within a few periods; known stock-outs do not count."""
     cells = prepared.cells
     end, kind = int(cells.cell_period.max()) + 1, cells.frequency.kind
-    rows = _Rows.of(cells.cell_pair, cells.cell_period, len(cells.pair_store), end, kind)
+    parts = [
+        _Rows.of(own.cell_pair * end + own.cell_period, len(own.pair_store), end, kind)
+        for own in (part.cells for part in cells.parts())
+    ]
+    rows = _Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "last", "gone")))
     silent = stores.silent[:, end - 1] | stores.ended
     gone = rows.gone & ~silent[cells.pair_store]
     if gone.sum() < LIMITS.fewest_skus:
@@ -139,17 +145,19 @@ def _in_stores(prepared: Prepared, stores: StorePeriods, local: IndexArray) -> l
 def _sold_elsewhere(prepared: Prepared, rows: _Rows, end: int) -> BoolArray:
     """Pairs whose SKU still has about as many rows in the other stores after the pair's last row as before it."""
     cells = prepared.cells
-    keys = np.sort(cells.pair_sku[cells.cell_pair] * end + cells.cell_period)
-    own_keys = cells.cell_pair * end + cells.cell_period  # sorted by pair and period
-    base, own = cells.pair_sku * end, np.arange(len(cells.pair_sku)) * end
-    length = end - 1 - rows.last
-    low = np.maximum(rows.last + 1 - length, 0)
-    stop = rows.last + 1
-
-    def count(of: IndexArray, at: IndexArray, start: IndexArray, until: IndexArray) -> IndexArray:
-        return np.searchsorted(of, at + until) - np.searchsorted(of, at + start)
-
-    after = count(keys, base, stop, np.full(len(base), end))
-    before = count(keys, base, low, stop) - count(own_keys, own, low, stop)
+    base, stop = cells.pair_sku * end, rows.last + 1
+    low = np.maximum(stop - (end - stop), 0)
+    sold = np.zeros(len(cells.skus) * end + 1, dtype=np.int64)  # rows before sku * end + period
+    before = np.zeros(len(base), dtype=np.int64)
+    for part in cells.parts():
+        own = part.cells
+        sold[1:] += np.bincount(own.pair_sku[own.cell_pair] * end + own.cell_period, minlength=len(sold) - 1)
+        keys = own.cell_pair * end + own.cell_period  # sorted by pair and period
+        pairs = slice(part.first_pair, part.first_pair + len(own.pair_sku))
+        first = np.arange(len(own.pair_sku)) * end
+        before[pairs] -= np.searchsorted(keys, first + stop[pairs]) - np.searchsorted(keys, first + low[pairs])
+    np.cumsum(sold, out=sold)
+    after = sold[base + end] - sold[base + stop]
+    before += sold[base + stop] - sold[base + low]
     shown: BoolArray = (after >= LIMITS.sku_gap[cells.frequency.kind]) & (after >= _STILL_SOLD * before)
     return shown

@@ -31,8 +31,10 @@ def category_gaps(cells: SaleCells, stores: StorePeriods) -> IndexArray:
     """
     history, year = cells.history, cells.frequency.periods_per_year
     end = int(cells.cell_period.max()) + 1
-    category, _ = codes(cells.series_category)
-    keys = np.unique(category[cells.cell_series] * history + cells.cell_period)
+    category, names = codes(cells.series_category)
+    rows_in = np.zeros(len(names) * history, dtype=bool)
+    rows_in[category[cells.cell_series] * history + cells.cell_period] = True
+    keys = np.flatnonzero(rows_in)
     of, period = np.divmod(keys, history)
     inner = np.flatnonzero(of[1:] == of[:-1])
     of, start, stop, first = of[inner], period[inner] + 1, period[inner + 1], _first_of(of, period)[inner]

@@ -19,7 +19,7 @@ from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.bundles import with_components
-from tasks.demand.cleaning.sales import lines_before
+from tasks.demand.cleaning.sales import BLOCK_LINES, blocks_of, lines_before
 from tasks.demand.cleaning.unit_prices import in_single_units
 
 VOID = "void"
@@ -228,9 +228,12 @@ def _times_median(units: np.ndarray, sku: np.ndarray, at: np.ndarray) -> np.ndar
     """Size of the lines at some row numbers as a multiple of the median line of their SKU; 0 without one."""
     concerned = np.zeros(sku.max() + 1, dtype=bool)
     concerned[sku[at]] = True
-    used = (units > 0) & concerned[sku]
-    usual = pd.Series(units[used]).groupby(sku[used]).median()
-    median = usual.reindex(sku[at]).to_numpy(dtype=np.float64)
+    usual = np.zeros(len(concerned))
+    for rows in blocks_of(sku, BLOCK_LINES):
+        used = rows[(units[rows] > 0) & concerned[sku[rows]]]
+        found = pd.Series(units[used]).groupby(sku[used]).median()
+        usual[found.index] = found
+    median = usual[sku[at]]
     return np.divide(np.abs(units[at]), median, out=np.zeros(len(at)), where=median > 0)
 
 

@@ -136,6 +136,13 @@ def known_demand(cells: SaleCells, stores: StorePeriods, unknown: IndexArray) ->
     Returns:
         Shape (n, T); units, NaN = unknown.
     """
+    demand = np.empty((cells.n, cells.history))
+    for part in cells.parts():
+        demand[part.series] = _known_demand(part.cells, stores, part.own(unknown))
+    return demand
+
+
+def _known_demand(cells: SaleCells, stores: StorePeriods, unknown: IndexArray) -> FloatArray:
     n, history = cells.n, cells.history
     first = _first_period(cells)
     alive = _count(cells.pair_series * history + first, n, history).cumsum(axis=1)
@@ -156,9 +163,13 @@ def units_sold(cells: SaleCells, stores: StorePeriods) -> FloatArray:
     Returns:
         Shape (n, T); NaN before a series' first period and after the last period with any row.
     """
-    sold = cells.by_series(cells.units)
-    alive = _count(cells.pair_series * cells.history + _first_period(cells), cells.n, cells.history).cumsum(axis=1)
-    sold[(alive == 0) | stores.tail] = np.nan
+    sold = np.empty((cells.n, cells.history))
+    for part in cells.parts():
+        own = part.cells
+        units = own.by_series(own.units)
+        alive = _count(own.pair_series * own.history + _first_period(own), own.n, own.history).cumsum(axis=1)
+        units[(alive == 0) | stores.tail] = np.nan
+        sold[part.series] = units
     return sold
 
 

@@ -57,18 +57,21 @@ def outlier_cells(cells: SaleCells, special: BoolArray, factor: float) -> BoolAr
     Returns:
         Shape (m,).
     """
-    demand = cells.by_series(cells.units)
-    peak = usual_peak(demand, cells)
-    suspects = np.flatnonzero(cells.units > factor * peak[cells.cell_series])
+    peak = usual_peak(cells)
     outliers = np.zeros(len(cells.units), dtype=bool)
-    explained = special[cells.cell_store[suspects], cells.cell_period[suspects]]
-    suspects = suspects[~explained]
-    suspects = suspects[~_recurs(demand, cells, suspects)]
-    outliers[suspects[~_shared(demand, peak, cells, suspects)]] = True
+    for part in cells.parts():
+        own, usual = part.cells, peak[part.series]
+        suspects = np.flatnonzero(own.units > factor * usual[own.cell_series])
+        suspects = suspects[~special[own.cell_store[suspects], own.cell_period[suspects]]]
+        if len(suspects):
+            suspects = suspects[~_recurs(own.by_series(own.units), own, suspects)]
+        outliers[suspects + part.cell.start] = True
+    suspects = np.flatnonzero(outliers)
+    outliers[suspects[_shared(peak, cells, suspects)]] = False
     return outliers
 
 
-def usual_peak(demand: FloatArray, cells: SaleCells) -> FloatArray:
+def usual_peak(cells: SaleCells) -> FloatArray:
     """The 99th percentile (next lower value) of each series' selling periods but its largest.
 
     For every value above it this is the percentile of the *other* selling periods, because the value that is left
@@ -77,20 +80,30 @@ def usual_peak(demand: FloatArray, cells: SaleCells) -> FloatArray:
     than 8 there it is infinite (no value is an outlier).
 
     Args:
-        demand: shape (n, T); units per series and period, 0 where nothing sold.
-        cells: for the category of each series.
+        cells: cleaned sales of n series.
 
     Returns:
         Shape (n,); units.
     """
-    peak = _lower_percentile(demand)
+    peak = np.empty(cells.n)
+    for part in cells.parts():
+        peak[part.series] = _lower_percentile(part.cells.by_series(part.cells.units))
+    few = np.isnan(peak)
     category, names = codes(cells.series_category)
-    series, period = np.nonzero(demand > 0)
-    order = np.lexsort((demand[series, period], category[series]))
-    pooled_values, pooled_of = demand[series, period][order], category[series][order]
-    starts = np.searchsorted(pooled_of, np.arange(len(names) + 1))
-    pooled = np.array([_percentile_of_sorted(pooled_values[a:b]) for a, b in pairwise(starts)])
-    return np.where(np.isnan(peak), pooled[category], peak)
+    concerned = np.zeros(len(names), dtype=bool)
+    concerned[category[few]] = True
+    values, of = [np.zeros(0)], [np.zeros(0, dtype=np.int64)]
+    for part in cells.parts() if few.any() else ():
+        rows = np.flatnonzero(concerned[category[part.series]])
+        demand = part.cells.by_series(part.cells.units)[rows]
+        series, period = np.nonzero(demand > 0)
+        values.append(demand[series, period])
+        of.append(category[part.series][rows][series])
+    pooled_values, pooled_of = np.concatenate(values), np.concatenate(of)
+    order = np.lexsort((pooled_values, pooled_of))
+    starts = np.searchsorted(pooled_of[order], np.arange(len(names) + 1))
+    pooled = np.array([_percentile_of_sorted(pooled_values[order[a:b]]) for a, b in pairwise(starts)])
+    return np.where(few, pooled[category], peak)
 
 
 def _lower_percentile(demand: FloatArray) -> FloatArray:
@@ -123,14 +136,19 @@ def _recurs(demand: FloatArray, cells: SaleCells, suspects: IndexArray) -> BoolA
     return found
 
 
-def _shared(demand: FloatArray, peak: FloatArray, cells: SaleCells, suspects: IndexArray) -> BoolArray:
+def _shared(peak: FloatArray, cells: SaleCells, suspects: IndexArray) -> BoolArray:
     """Whether many other series exceed their own usual peak similarly in that period."""
-    found = np.zeros(len(suspects), dtype=bool)
-    for i, cell in enumerate(suspects):
-        series, at = cells.cell_series[cell], cells.cell_period[cell]
-        column = np.delete(demand[:, at], series)
-        ratio = cells.units[cell] / peak[series]
-        alike = int((column >= RULE.similar * ratio * np.delete(peak, series)).sum())
-        selling = int((column > 0).sum())
-        found[i] = alike >= RULE.shared_by_series and alike >= RULE.shared_by_share * selling
+    series, at = cells.cell_series[suspects], cells.cell_period[suspects]
+    ratio = cells.units[suspects] / peak[series]
+    alike, selling = np.zeros(len(suspects), dtype=np.int64), np.zeros(len(suspects), dtype=np.int64)
+    for part in cells.parts() if len(suspects) else ():
+        demand, usual = part.cells.by_series(part.cells.units), peak[part.series]
+        for i in range(len(suspects)):
+            column = demand[:, at[i]]
+            peaks, sells = column >= RULE.similar * ratio[i] * usual, column > 0
+            if part.series.start <= series[i] < part.series.stop:
+                peaks[series[i] - part.series.start] = sells[series[i] - part.series.start] = False
+            alike[i] += int(peaks.sum())
+            selling[i] += int(sells.sum())
+    found: BoolArray = (alike >= RULE.shared_by_series) & (alike >= RULE.shared_by_share * selling)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -22,6 +22,8 @@ CATEGORY_SEPARATOR = "_"
 _EXACT_INTEGERS = 2.0**53
 # Sale lines that are summed at once. A cell belongs to one store, so that blocks of stores give the same sums.
 BLOCK_LINES = 1 << 20
+# Series times periods that are worked on at once.
+PART_VALUES = 1 << 20
 
 TextArray = NDArray[np.object_]
 
@@ -91,6 +93,58 @@ class SaleCells:
         if cells is not None:
             key, weights = key[cells], weights[cells]
         return weighted_count(key, weights, self.n, self.history)
+
+    def parts(self) -> Iterator[CellPart]:
+        """Yield the cells of consecutive stores, about :data:`PART_VALUES` series times periods at a time.
+
+        Pairs, series and cells are sorted by store, so that each part is a slice of them.
+        """
+        stores = np.arange(len(self.stores) + 1)
+        series, pairs = np.searchsorted(self.series_store, stores), np.searchsorted(self.pair_store, stores)
+        block = series[:-1] * self.history // PART_VALUES
+        for store in np.flatnonzero(np.append(True, block[1:] != block[:-1])):
+            following = int(np.searchsorted(block, block[store], side="right"))
+            pair, end = int(pairs[store]), int(pairs[following])
+            of_series = slice(int(series[store]), int(series[following]))
+            of_cells = slice(*np.searchsorted(self.cell_pair, [pair, end]).tolist())
+            cells = replace(
+                self,
+                series_store=self.series_store[of_series],
+                series_category=self.series_category[of_series],
+                pair_store=self.pair_store[pair:end],
+                pair_sku=self.pair_sku[pair:end],
+                pair_series=self.pair_series[pair:end] - of_series.start,
+                cell_pair=self.cell_pair[of_cells] - pair,
+                cell_period=self.cell_period[of_cells],
+                units=self.units[of_cells],
+                priced_units=self.priced_units[of_cells],
+                priced_amount=self.priced_amount[of_cells],
+            )
+            yield CellPart(cells, of_series, of_cells, pair)
+
+
+@dataclass(frozen=True)
+class CellPart:
+    """The cells of some consecutive stores.
+
+    Attributes:
+        cells: the cells; its pairs and series are numbered from 0, its stores as in the whole.
+        series: place of its series in the whole.
+        cell: place of its cells in the whole.
+        first_pair: place of its first pair in the whole.
+    """
+
+    cells: SaleCells
+    series: slice
+    cell: slice
+    first_pair: int
+
+    def own(self, keys: IndexArray) -> IndexArray:
+        """Those of sorted keys ``pair * T + period`` that belong to the part, with its numbers of pairs."""
+        history = self.cells.history
+        ends = np.array([self.first_pair, self.first_pair + len(self.cells.pair_sku)]) * history
+        low, high = np.searchsorted(keys, ends)
+        return keys[low:high] - ends[0]
 
 
 def clean_products(products: pd.DataFrame, settings: CategorySlice) -> pd.DataFrame:
@@ -170,6 +224,10 @@ def clean_sales(sales: pd.DataFrame, products: pd.DataFrame, frequency: Frequenc
     pair_store, pair_sku = (np.concatenate([getattr(part, name) for part in parts]) for name in ("store", "sku"))
     series_key, pair_series = np.unique(pair_store * len(categories) + category[pair_sku], return_inverse=True)
     first = np.cumsum([0, *(len(part.store) for part in parts)])
+    values = {name: [getattr(part, name) for part in parts] for name in ("period", "units", "priced_units")}
+    values["priced_amount"] = [part.priced_amount for part in parts]
+    values["pair"] = [part.pair + start for part, start in zip(parts, first, strict=False)]
+    parts.clear()  # the arrays of one field are released as soon as they are one array
     return SaleCells(
         frequency=frequency,
         periods=periods,
@@ -180,11 +238,11 @@ def clean_sales(sales: pd.DataFrame, products: pd.DataFrame, frequency: Frequenc
         pair_store=pair_store,
         pair_sku=pair_sku,
         pair_series=pair_series,
-        cell_pair=np.concatenate([part.pair + start for part, start in zip(parts, first, strict=False)]),
-        cell_period=np.concatenate([part.period for part in parts]),
-        units=np.concatenate([part.units for part in parts]),
-        priced_units=np.concatenate([part.priced_units for part in parts]),
-        priced_amount=np.concatenate([part.priced_amount for part in parts]),
+        cell_pair=np.concatenate(values.pop("pair")),
+        cell_period=np.concatenate(values.pop("period")),
+        units=np.concatenate(values.pop("units")),
+        priced_units=np.concatenate(values.pop("priced_units")),
+        priced_amount=np.concatenate(values.pop("priced_amount")),
     )
 
 
@@ -212,7 +270,7 @@ class _Ids:
     def of(cls, lines: pd.DataFrame) -> _Ids:
         store, stores = codes(lines[c.STORE_ID])
         sku, skus = codes(lines[c.SKU])
-        return cls(store.astype(np.int32), sku.astype(np.int32), stores, skus)
+        return cls(store.astype(np.int32, copy=False), sku.astype(np.int32, copy=False), stores, skus)
 
     def take(self, rows: IndexArray) -> _Ids:
         """The ids of some lines."""
@@ -220,12 +278,21 @@ class _Ids:
 
     def blocks(self, size: int) -> Iterator[IndexArray]:
         """Yield the lines of consecutive stores, about ``size`` lines at a time; every store is in one block."""
-        count = np.bincount(self.store, minlength=len(self.stores))
-        block = np.cumsum(count) - count
-        block //= max(size, 1)
-        of_line = block[self.store]
-        for number in np.unique(block[count > 0]):
-            yield np.flatnonzero(of_line == number)
+        yield from blocks_of(self.store, size)
+
+
+def blocks_of(code: NDArray[np.integer], size: int) -> Iterator[IndexArray]:
+    """Yield the rows of consecutive codes, about ``size`` rows at a time; every code is in one block.
+
+    >>> [rows.tolist() for rows in blocks_of(np.array([0, 1, 0, 2, 1]), 2)]
+    [[0, 2], [1, 4], [3]]
+    """
+    count = np.bincount(code)
+    block = np.cumsum(count) - count
+    block //= max(size, 1)
+    of_row = block.astype(np.int32)[code]
+    for number in np.unique(block[count > 0]):
+        yield np.flatnonzero(of_row == number)
 
 
 @dataclass(frozen=True)
@@ -286,6 +353,13 @@ def codes(values: pd.Series | TextArray) -> tuple[IndexArray, TextArray]:
     >>> numbers.tolist(), names.tolist()
     ([1, 0, 1], ['a', 'b'])
     """
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        found = values.cat.codes.to_numpy()
+        used = np.bincount(found, minlength=len(values.cat.categories)) > 0
+        texts, ordered = codes(values.cat.categories[used].to_numpy(dtype=object))
+        rank = np.zeros(len(used), dtype=np.int32)
+        rank[used] = texts
+        return rank[found], ordered
     found, distinct = pd.factorize(values)
     names = np.array([str(name) for name in distinct], dtype=object)
     order = np.argsort(names)

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.panel import FloatArray, IndexArray
+from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.exposure import StorePeriods, pairs_of
 from tasks.demand.cleaning.gaps import log_chance_of_run
-from tasks.demand.cleaning.sales import SaleCells, distinct
+from tasks.demand.cleaning.sales import SaleCells, distinct, weighted_count
 
 # Gaps that are judged at once.
 _BLOCK_GAPS = 1 << 18
@@ -37,16 +37,35 @@ def local_gaps(cells: SaleCells, stores: StorePeriods, stock: pd.DataFrame | Non
         Sorted distinct ``pair * T + period``.
     """
     history, end = cells.history, int(cells.cell_period.max()) + 1
-    pair, period, units = cells.cell_pair, cells.cell_period, cells.units
+    key = cells.pair_sku[cells.cell_pair] * history + cells.cell_period
+    sold = _running(weighted_count(key, cells.units, 1, len(cells.skus) * history)[0])
+    del key
+    empty = np.zeros(len(cells.pair_sku), dtype=bool)
+    empty[_without_stock(cells, stock)] = True
+    found = [np.zeros(0, dtype=np.int64)]
+    for part in cells.parts():
+        last = empty[part.first_pair : part.first_pair + len(part.cells.pair_sku)]
+        found.append(_gaps_of_part(part.cells, end, sold, last) + part.first_pair * history)
+    key = distinct(np.concatenate(found))
+    store, at = cells.pair_store[key // history], key % history
+    open_and_known = ~stores.silent[store, at] & ~stores.closed[store, at] & ~stores.partial[at]
+    return key[open_and_known]
+
+
+def _gaps_of_part(cells: SaleCells, end: int, sold: FloatArray, empty: BoolArray) -> IndexArray:
+    """The periods of the gaps of some stores, open or not.
+
+    Args:
+        cells: cleaned sales of the stores; p pairs.
+        end: number of periods up to the last one with sales of any store.
+        sold: shape (K * T + 1,); units of all stores before ``sku * T + period``.
+        empty: shape (p,); the last count of the SKU is 0: a gap may be its last.
+    """
+    history, pair, period, units = cells.history, cells.cell_pair, cells.cell_period, cells.units
     final = np.append(pair[1:] != pair[:-1], True)
     until = np.where(final, end, np.roll(period, -1))
-    kept = (until - period - 1 >= LIMITS.sku_gap[cells.frequency.kind]) & (
-        ~final | np.isin(pair, _without_stock(cells, stock))
-    )
-    own_key, sku = pair * history + period, cells.pair_sku
-    sku_key = sku[pair] * history + period
-    by_sku = np.argsort(sku_key, kind="stable")
-    sku_key, sku_total = sku_key[by_sku], _running(units[by_sku])
+    kept = (until - period - 1 >= LIMITS.sku_gap[cells.frequency.kind]) & (~final | empty[pair])
+    own_key = pair * history + period
     total, squares = _running(units), _running(units**2)
     limit = np.log(LIMITS.sku_chance)
     gaps = np.flatnonzero(kept)
@@ -57,8 +76,8 @@ def local_gaps(cells: SaleCells, stores: StorePeriods, stock: pd.DataFrame | Non
         low = np.maximum(start - LIMITS.window[cells.frequency.kind], first)
         begin, close = (np.searchsorted(own_key, of * history + at) for at in (low, start))
         own, square = total[close] - total[begin], squares[close] - squares[begin]
-        base = sku[of] * history
-        earlier, now, later = (sku_total[np.searchsorted(sku_key, base + at)] for at in (low, start, stop))
+        base = cells.pair_sku[of] * history
+        earlier, now, later = (sold[base + at] for at in (low, start, stop))
         before, during = now - earlier - own, later - now
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = own / (start - low)
@@ -70,10 +89,7 @@ def local_gaps(cells: SaleCells, stores: StorePeriods, stock: pd.DataFrame | Non
         length = stop[found] - start[found]
         shift = np.arange(length.sum()) - np.repeat(length.cumsum() - length, length)
         keys.append(np.repeat(of[found] * history + start[found], length) + shift)
-    key = distinct(np.concatenate(keys))
-    store, at = cells.pair_store[key // history], key % history
-    open_and_known = ~stores.silent[store, at] & ~stores.closed[store, at] & ~stores.partial[at]
-    return key[open_and_known]
+    return np.concatenate(keys)
 
 
 def _without_stock(cells: SaleCells, stock: pd.DataFrame | None) -> IndexArray:

@@ -10,6 +10,7 @@ from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
+from tasks.demand.cleaning.sales import BLOCK_LINES, blocks_of
 
 # Largest difference between the price of a box and a whole multiple of the price of a piece, as a fraction.
 _NEAR_WHOLE = 0.1
@@ -30,16 +31,12 @@ def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
         return lines, []
     units = lines[c.UNITS].to_numpy(dtype=np.float64)
     amount = lines[c.NET_AMOUNT].to_numpy(dtype=np.float64)
-    priced = np.flatnonzero((units > 0) & (amount > 0))
+    sku, names = pd.factorize(lines[c.SKU])
+    priced = _lines_of_two_prices(units, amount, sku, len(names))
     if not len(priced):
         return lines, []
-    sku, names = pd.factorize(lines[c.SKU])
     prices = pd.DataFrame({"item": sku[priced], "price": amount[priced] / units[priced], "at": priced})
-    low = prices.groupby("item")["price"].quantile(LIMITS.price_lines / 2)
-    ratio = prices["price"].to_numpy() / prices["item"].map(low).to_numpy()
-    high = ratio >= LIMITS.price_jump
-    if not high.any():
-        return lines, []
+    high = _is_high(prices["price"], prices["item"])
     count = np.bincount(prices["item"], minlength=len(names))
     many = np.bincount(prices["item"][high], minlength=len(names))
     concerned = (many >= LIMITS.price_lines * count) & (many >= LIMITS.fewest_lines)
@@ -68,6 +65,23 @@ def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
         rows = prices.loc[chosen & prices["item"].isin(boxes.index[~boxes]).to_numpy()]
         alarms.append(_alarm("price_per_unit_jumps", lines, rows, names, factor, "is taken as it is"))
     return lines, alarms
+
+
+def _lines_of_two_prices(units: FloatArray, amount: FloatArray, sku: IndexArray, size: int) -> IndexArray:
+    """Lines with a price, of the SKUs of which a line has a high price; a part of the SKUs at a time."""
+    found = np.zeros(size, dtype=bool)
+    for rows in blocks_of(sku, BLOCK_LINES):
+        at = rows[(units[rows] > 0) & (amount[rows] > 0)]
+        item = pd.Series(sku[at])
+        found[item[_is_high(pd.Series(amount[at] / units[at]), item)]] = True
+    return np.flatnonzero(found[sku] & (units > 0) & (amount > 0))
+
+
+def _is_high(price: pd.Series, item: pd.Series) -> BoolArray:
+    """Whether a price per unit is far above the lower prices of the SKU."""
+    low = price.groupby(item).quantile(LIMITS.price_lines / 2)
+    found: BoolArray = price.to_numpy() / item.map(low).to_numpy() >= LIMITS.price_jump
+    return found
 
 
 def _can_be_boxes(
