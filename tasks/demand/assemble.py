@@ -14,7 +14,7 @@ from schemas.records import PanelRecord, PanelRef, Record, Summary, TableRef
 from schemas.settings.slices import PanelSlice
 from tasks.demand.cleaning.prepared import Prepared, prepare
 from tasks.demand.new_series import NewPairs, new_alarms, new_pairs, new_series, superseded_alarm
-from tasks.demand.panel import PanelBuild, build_panel, to_frames
+from tasks.demand.panel import JudgedSales, PanelBuild, judge_sales, panel_of, to_frames
 from tasks.demand.profile import profile
 from tasks.demand.sku_facts import planned_sku_prices, sku_facts
 from tasks.demand.stored import scoped
@@ -54,10 +54,12 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice, watch: Watc
         ConfigError: the scope names a store or category without sales.
     """
     prepared = prepare(_tables(lake, inputs), use, inputs.as_of)
-    build = build_panel(prepared)
-    panel = scoped(build.panel, inputs.stores, inputs.categories, inputs.as_of)
+    judged = judge_sales(prepared)
     new = new_pairs(prepared)
-    facts = _without(sku_facts(prepared, new.pairs), build.ended)
+    facts = _without(sku_facts(prepared, new.pairs), judged.ended)
+    prices = planned_sku_prices(prepared)
+    prepared = prepared.without_lines()
+    panel = scoped(panel_of(prepared, judged), inputs.stores, inputs.categories, inputs.as_of)
     alarms, summary = watch(panel) if watch and not (inputs.stores or inputs.categories) else ([], {})
     added = _in_scope(new_series(prepared, facts, new), inputs.stores, inputs.categories)
     frames = {name: lake.write_table(f"features/{name}", frame) for name, frame in to_frames(panel).items()}
@@ -66,13 +68,13 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice, watch: Watc
         panel=PanelRef(frames=frames, horizon=panel.horizon),
         series=panel.n,
         periods=panel.history,
-        cleaning_log=lake.write_table("features/cleaning_log", build.cleaning_log),
+        cleaning_log=lake.write_table("features/cleaning_log", judged.cleaning_log),
         sku_facts=lake.write_table("features/sku_facts", _in_scope(facts, inputs.stores, inputs.categories)),
         new_series=lake.write_table("features/new_series", added) if len(added) else None,
-        planned_prices=lake.write_table("features/planned_prices", planned_sku_prices(prepared)),
+        planned_prices=lake.write_table("features/planned_prices", prices),
         stock_counted=bool(facts[c.ON_HAND].notna().any()),
-        alarms=[*panel_alarms(prepared, build, new), *alarms],
-        summary={**_summary(build, panel), **summary},
+        alarms=[*panel_alarms(prepared, judged, new), *alarms],
+        summary={**_summary(judged, panel), **summary},
     )
 
 
@@ -82,9 +84,9 @@ def _tables(lake: Lake, inputs: PanelInputs) -> dict[str, pd.DataFrame]:
     return {name: lake.read_table(ref, categories=ids.get(name, ())) for name, ref in inputs.tables.items()}
 
 
-def panel_alarms(prepared: Prepared, build: PanelBuild, new: NewPairs) -> list[Alarm]:
+def panel_alarms(prepared: Prepared, judged: JudgedSales | PanelBuild, new: NewPairs) -> list[Alarm]:
     """Return all alarms of the panel."""
-    return [*build.alarms, *new_alarms(new), *superseded_alarm(prepared)]
+    return [*judged.alarms, *new_alarms(new), *superseded_alarm(prepared)]
 
 
 def _without(facts: pd.DataFrame, stores: Sequence[str]) -> pd.DataFrame:
@@ -99,7 +101,7 @@ def _in_scope(facts: pd.DataFrame, stores: Sequence[str], categories: Sequence[s
     return facts[kept].reset_index(drop=True)
 
 
-def _summary(build: PanelBuild, panel: Panel) -> Summary:
+def _summary(judged: JudgedSales, panel: Panel) -> Summary:
     kinds = profile(panel).groupby(c.DEMAND_CLASS, observed=True)
     return {
         "series-profile": [
@@ -111,7 +113,7 @@ def _summary(build: PanelBuild, panel: Panel) -> Summary:
             }
             for kind, group in kinds
         ],
-        "cleaning-log": [{"treatment": name, "cases": count} for name, count in build.treatment_counts.items()],
+        "cleaning-log": [{"treatment": name, "cases": count} for name, count in judged.treatment_counts.items()],
         "features": [{"feature": name, "kind": "known future covariate"} for name in panel.known]
         + [{"feature": name, "kind": "past covariate"} for name in panel.observed]
         + [{"feature": name, "kind": "planned event"} for name in panel.events],

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from schemas.frequency import Frequency
-from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature
+from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, SmallFloatArray
 
 # Distances to a holiday or event are clipped at this many periods.
 _FARTHEST = {"D": 28, "W": 8, "MS": 6}
@@ -59,7 +59,7 @@ class Axis:
         return self.trim(np.minimum(ahead, self.farthest)), self.trim(np.minimum(behind, self.farthest))
 
 
-def known_feature(values: FloatArray, row_of_series: IndexArray) -> KnownFeature:
+def known_feature(values: FloatArray | SmallFloatArray, row_of_series: IndexArray) -> KnownFeature:
     """A feature of shape (rows, T + H), kept in single precision."""
     return KnownFeature(np.ascontiguousarray(values, dtype=np.float32), row_of_series.astype(np.int64))
 

@@ -43,11 +43,12 @@ _NOT_FEATURES = (c.LIKE, c.REPLACES, c.REPLACED_BY, c.REPLACED_ON)
 
 
 @dataclass(frozen=True)
-class PanelBuild:
-    """A panel and what was done to make it.
+class JudgedSales:
+    """What the cleaned sales say, before they become a panel.
 
     Attributes:
-        panel: the demand panel.
+        stores: what is known of each store and period.
+        unknown: sorted distinct ``pair * T + period`` whose demand is unknown.
         cleaning_log: one row per changed sale: table, store_id, sku, date (of the line or its period),
             units, treatment and reason.
         treatment_counts: treatment to number of cases; in addition to those in ``cleaning_log``, the store-periods
@@ -55,6 +56,18 @@ class PanelBuild:
         alarms: what looks wrong in the tables, with what was done about it.
         ended: stores that get no target: closed for good, or not in the stores table.
     """
+
+    stores: StorePeriods
+    unknown: IndexArray
+    cleaning_log: pd.DataFrame
+    treatment_counts: dict[str, int]
+    alarms: list[Alarm]
+    ended: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PanelBuild:
+    """A panel and what was done to make it; see :class:`JudgedSales`."""
 
     panel: Panel
     cleaning_log: pd.DataFrame
@@ -79,8 +92,15 @@ def build_panel(prepared: Prepared) -> PanelBuild:
     Raises:
         DataContractError: no sales row before ``as_of``, or tables that do not fit together.
     """
+    judged = judge_sales(prepared)
+    panel = panel_of(prepared, judged)
+    return PanelBuild(panel, judged.cleaning_log, judged.treatment_counts, judged.alarms, judged.ended)
+
+
+def judge_sales(prepared: Prepared) -> JudgedSales:
+    """Find out which demand is unknown, what was cleaned, and what looks wrong. No later step reads the sale lines."""
     tables, settings, as_of = prepared.tables, prepared.settings, prepared.as_of
-    cells, axis, calendar, outliers = prepared.cells, prepared.axis, prepared.calendar, prepared.outliers
+    cells, calendar, outliers = prepared.cells, prepared.calendar, prepared.outliers
     stores = store_periods(cells, calendar.closed, prepared.usual, prepared.partial, prepared.planned)
     availability = tables.get("availability")
     missing = out_of_stock(availability, cells, as_of)
@@ -88,20 +108,9 @@ def build_panel(prepared: Prepared) -> PanelBuild:
     if availability is None:
         empty = category_gaps(cells, stores)
         local = np.setdiff1d(local_gaps(cells, stores, last_stock(tables.get("stock"), as_of)), empty)
-    outlier_keys = (cells.cell_pair * cells.history + cells.cell_period)[outliers]
-    demand = known_demand(cells, stores, distinct(np.concatenate([missing, local, empty, outlier_keys])))
-    panel = Panel(
-        frequency=cells.frequency,
-        series=_series(prepared),
-        periods=axis.periods,
-        demand=demand,
-        closed=stores.closed[cells.series_store],
-        horizon=settings.horizon,
-        known=_known(prepared),
-        observed=_observed(cells, ~outliers),
-        sold=units_sold(cells, stores),
-        events=planned_events(with_christmas(tables.get("events"), axis, settings.country), cells, axis),
-    )
+    far_out = np.flatnonzero(outliers)
+    outlier_keys = cells.cell_pair[far_out] * cells.history + cells.cell_period[far_out]
+    unknown = distinct(np.concatenate([missing, local, empty, outlier_keys]))
     cleaning_log = pd.concat(
         [
             _returns(tables, as_of),
@@ -115,7 +124,25 @@ def build_panel(prepared: Prepared) -> PanelBuild:
     counts |= {OUT_OF_STOCK: len(missing), SILENT: _silent_periods(cells, stores)}
     counts |= {SKU_GAP: len(local), CATEGORY_GAP: len(empty), MERGED: _merged(prepared)}
     alarms = [*table_alarms(prepared, stores, local), *category_gap_alarm(prepared, empty)]
-    return PanelBuild(panel, cleaning_log, counts, alarms, ended_stores(prepared, stores))
+    return JudgedSales(stores, unknown, cleaning_log, counts, alarms, ended_stores(prepared, stores))
+
+
+def panel_of(prepared: Prepared, judged: JudgedSales) -> Panel:
+    """The panel of judged sales."""
+    cells, axis, stores = prepared.cells, prepared.axis, judged.stores
+    events = with_christmas(prepared.tables.get("events"), axis, prepared.settings.country)
+    return Panel(
+        frequency=cells.frequency,
+        series=_series(prepared),
+        periods=axis.periods,
+        demand=known_demand(cells, stores, judged.unknown),
+        closed=stores.closed[cells.series_store],
+        horizon=prepared.settings.horizon,
+        known=_known(prepared),
+        observed=_observed(cells, ~prepared.outliers),
+        sold=units_sold(cells, stores),
+        events=planned_events(events, cells, axis),
+    )
 
 
 def _series(prepared: Prepared) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,6 +91,18 @@ def test_missing_and_damaged_tables_raise_errors_with_instructions(lake: Lake) -
         lake.read_table(TableRef(key=damaged.key, rows=1, sha256=damaged.sha256))
     with pytest.raises(StorageError, match=r"missing columns zip; it has store, sku"):
         lake.read_table(lake.write_table("t", frame()), ["sku", "zip"])
+
+
+def test_a_shared_folder_that_disappears_is_reported_and_not_replaced(tmp_path: Path) -> None:
+    lake = open_lake(str(tmp_path / "lake"))
+    ref = lake.write_table("features/x", pd.DataFrame({"x": [1.0]}))
+    shutil.rmtree(tmp_path / "lake")
+    assert not lake.holds(ref)
+    with pytest.raises(StorageError, match="is missing from the lake"):
+        lake.read_table(ref)
+    with pytest.raises(StorageError, match=r"is not writable .*No such file.*Check disk space and permissions"):
+        lake.write_table("features/x", pd.DataFrame({"x": [1.0]}))
+    assert not (tmp_path / "lake").exists()
 
 
 def test_files_are_replaced_listed_and_deleted(lake: Lake) -> None:

@@ -21,7 +21,8 @@ from tasks.demand.cleaning.closings import after_closing, planned_openings, usua
 from tasks.demand.cleaning.corrections import correct_sales
 from tasks.demand.cleaning.incomplete import incomplete_periods
 from tasks.demand.cleaning.outliers import outlier_cells
-from tasks.demand.cleaning.sales import SaleCells, clean_products, clean_sales
+from tasks.demand.cleaning.products import clean_products
+from tasks.demand.cleaning.sales import SaleCells, clean_sales
 from tasks.demand.cleaning.successors import inherited, successors
 from tasks.demand.features.calendar_table import StoreCalendar, store_calendar
 from tasks.demand.features.planned_events import event_periods
@@ -66,6 +67,10 @@ class Prepared:
     last_sale: pd.Timestamp
     voided: pd.DataFrame
     alarms: tuple[Alarm, ...]
+
+    def without_lines(self) -> Prepared:
+        """The same without the sale lines, so that their memory is released."""
+        return replace(self, tables={**self.tables, "sales": self.tables["sales"].iloc[:0].copy()})
 
 
 def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: date) -> Prepared:

@@ -1,4 +1,4 @@
-"""Cleaning of accepted rows (docs/reference/domain.md): categories, returns, sums per store, SKU and period."""
+"""Cleaning of sale lines (docs/reference/domain.md): returns, and sums per store, SKU and period."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from schemas import columns as c
 from schemas.errors import DataContractError, first_few
 from schemas.frequency import Frequency
 from schemas.panel import FloatArray, IndexArray
-from schemas.settings.slices import CategorySlice
 
 NO_EVENT = "NOEVENTO"
-CATEGORY_SEPARATOR = "_"
 # Above this, a float no longer holds every whole number, and sums depend on the order of their terms.
 _EXACT_INTEGERS = 2.0**53
 # Sale lines that are summed at once. A cell belongs to one store, so that blocks of stores give the same sums.
@@ -147,49 +145,6 @@ class CellPart:
         return keys[low:high] - ends[0]
 
 
-def clean_products(products: pd.DataFrame, settings: CategorySlice) -> pd.DataFrame:
-    """The product table with merged prefixes and its category.
-
-    Args:
-        products: one row per SKU.
-        settings: ``cleaning.merge_prefixes`` and ``category``.
-
-    Returns:
-        A new frame, one row per SKU, with the further column ``category``: the text of the columns of
-        ``settings.category`` joined by "_" (a missing part is empty).
-
-    Raises:
-        DataContractError: a column named in the settings is not in the table.
-    """
-    named = [*settings.category, *settings.cleaning.merge_prefixes]
-    missing = sorted({name for name in named if name not in products.columns})
-    if missing:
-        raise DataContractError(
-            f"products: the settings name columns that the table does not have: {first_few(missing)}; "
-            f"it has {', '.join(map(str, products.columns))}. Correct category and cleaning.merge_prefixes in the "
-            "settings, or map the columns in sources.products.columns"
-        )
-    merged = {name: merge_prefixes(products[name], cuts) for name, cuts in settings.cleaning.merge_prefixes.items()}
-    cleaned = products.assign(**merged)
-    parts = [cleaned[name].astype(object).where(cleaned[name].notna(), "").map(str) for name in settings.category]
-    category = parts[0]
-    for part in parts[1:]:
-        category = category + CATEGORY_SEPARATOR + part
-    return cleaned.assign(**{c.CATEGORY: category})
-
-
-def merge_prefixes(values: pd.Series, prefixes: list[str]) -> pd.Series:
-    """Values that begin with a prefix become that prefix; the longest one that fits.
-
-    >>> merge_prefixes(pd.Series(["SANDALIA PLANA", "BOTA"]), ["SANDALIA"]).tolist()
-    ['SANDALIA', 'BOTA']
-    """
-    names = values.dropna().astype(str).unique()
-    longest_first = sorted(prefixes, key=lambda prefix: (-len(prefix), prefix))
-    merged = {name: next((cut for cut in longest_first if name.startswith(cut)), name) for name in names}
-    return values.map(merged).astype(object).where(values.notna(), None)
-
-
 def clean_events(calendar: pd.DataFrame) -> pd.DataFrame:
     """The calendar with empty events named ``NOEVENTO``; a new frame."""
     if c.EVENT not in calendar.columns:
@@ -206,7 +161,7 @@ def clean_sales(sales: pd.DataFrame, products: pd.DataFrame, frequency: Frequenc
 
     Args:
         sales: the table as accepted by validation.
-        products: the table with its category (:func:`clean_products`).
+        products: the table with its category (:func:`tasks.demand.cleaning.products.clean_products`).
         frequency: of the panel.
         as_of: run date: rows before it are read.
 
@@ -219,15 +174,22 @@ def clean_sales(sales: pd.DataFrame, products: pd.DataFrame, frequency: Frequenc
     last = frequency.shift(frequency.first_label_from(as_of), -1)
     periods = frequency.between(frequency.label(pd.Series([lines[c.DATE].min()])).min(), last)
     ids = _Ids.of(lines)
-    parts = [_cells(lines.iloc[rows], ids.take(rows), frequency, periods) for rows in ids.blocks(BLOCK_LINES)]
+    # There are at most as many cells as lines; memory that no cell fills is never used.
+    cell_pair, cell_period = np.empty((2, len(lines)), dtype=np.int64)
+    units, priced_units, priced_amount = np.empty((3, len(lines)))
+    stores, skus, pairs, end = [], [], 0, 0
+    for rows in ids.blocks(BLOCK_LINES):
+        part = _cells(lines.iloc[rows], ids.take(rows), frequency, periods)
+        place = slice(end, end + len(part.pair))
+        cell_pair[place], cell_period[place] = part.pair + pairs, part.period
+        units[place], priced_units[place], priced_amount[place] = part.units, part.priced_units, part.priced_amount
+        stores.append(part.store)
+        skus.append(part.sku)
+        pairs, end = pairs + len(part.store), place.stop
+    del rows, part
     category, categories = codes(_category_of(ids.skus, products))
-    pair_store, pair_sku = (np.concatenate([getattr(part, name) for part in parts]) for name in ("store", "sku"))
+    pair_store, pair_sku = np.concatenate(stores), np.concatenate(skus)
     series_key, pair_series = np.unique(pair_store * len(categories) + category[pair_sku], return_inverse=True)
-    first = np.cumsum([0, *(len(part.store) for part in parts)])
-    values = {name: [getattr(part, name) for part in parts] for name in ("period", "units", "priced_units")}
-    values["priced_amount"] = [part.priced_amount for part in parts]
-    values["pair"] = [part.pair + start for part, start in zip(parts, first, strict=False)]
-    parts.clear()  # the arrays of one field are released as soon as they are one array
     return SaleCells(
         frequency=frequency,
         periods=periods,
@@ -238,11 +200,11 @@ def clean_sales(sales: pd.DataFrame, products: pd.DataFrame, frequency: Frequenc
         pair_store=pair_store,
         pair_sku=pair_sku,
         pair_series=pair_series,
-        cell_pair=np.concatenate(values.pop("pair")),
-        cell_period=np.concatenate(values.pop("period")),
-        units=np.concatenate(values.pop("units")),
-        priced_units=np.concatenate(values.pop("priced_units")),
-        priced_amount=np.concatenate(values.pop("priced_amount")),
+        cell_pair=cell_pair[:end],
+        cell_period=cell_period[:end],
+        units=units[:end],
+        priced_units=priced_units[:end],
+        priced_amount=priced_amount[:end],
     )
 
 
@@ -353,7 +315,7 @@ def codes(values: pd.Series | TextArray) -> tuple[IndexArray, TextArray]:
     >>> numbers.tolist(), names.tolist()
     ([1, 0, 1], ['a', 'b'])
     """
-    if isinstance(values.dtype, pd.CategoricalDtype):
+    if isinstance(values, pd.Series) and isinstance(values.dtype, pd.CategoricalDtype):
         found = values.cat.codes.to_numpy()
         used = np.bincount(found, minlength=len(values.cat.categories)) > 0
         texts, ordered = codes(values.cat.categories[used].to_numpy(dtype=object))

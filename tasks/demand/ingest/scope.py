@@ -9,7 +9,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.errors import ConfigError, first_few
 from schemas.settings.slices import CategorySlice
-from tasks.demand.cleaning.sales import clean_products
+from tasks.demand.cleaning.products import clean_products
 
 # The tables that list all stores and categories: small, and without references to other tables.
 TABLES = ("stores", "products")
