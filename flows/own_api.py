@@ -2,7 +2,7 @@
 
 Prefect's engine needs an API: it creates the run, sets its states and shows artifacts. A Prefect server that starts for
 one run takes more processor time than a small run itself. This module has the answers that the engine needs about its
-own run, and nothing else (docs/decisions/0026-no-server-for-a-run-of-its-own.md).
+own run, and nothing else (docs/decisions/0027-no-server-for-a-single-run.md).
 """
 
 from __future__ import annotations
