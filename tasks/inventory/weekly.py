@@ -132,7 +132,8 @@ def _alarms(solution: Solution, targets: SkuTargets, explained: pd.DataFrame) ->
     packs = _packs(solution.problem, explained)
     excess = large_excess(solution.problem, cost, solution.bound, ~targets.rows.open, packs)
     if excess is not None:
-        found.append(raise_alarm("plan_far_above_bound", excess.text))
+        compared = ", ".join(solution.evaluations)
+        found.append(raise_alarm("plan_far_above_bound", f"{excess.text} Policies compared: {compared}."))
     return tuple(found)
 
 

@@ -27,7 +27,7 @@ _STEPS = {
         "styles left out (incomplete size run, no display capacity): other styles get their units"
     ),
     c.BY_VARIATION: message("variation: demand of slow SKUs varies more than that of fast SKUs"),
-    c.BY_MINIMUM: message("minimum presentation, one unit of each core size, one pack of an empty SKU that sells"),
+    c.BY_MINIMUM: message("minimum presentation, one unit of each core size, one pack of a SKU that runs out"),
     c.BY_ROUNDING: message("rounding to units and packs within the category's order-up-to level"),
     c.BY_CAPACITY: message("the store has no room"),
     c.BY_DC_SHARE: message("kept in the DC: the SKU is scarce, and its units more likely sell later or elsewhere"),
@@ -153,7 +153,7 @@ def _coverage(row: Mapping[str, Any], say: Language) -> list[str]:
         text += say("; the last of them sells until then with a probability of {share}", share=chance)
     weeks = _weeks(row, units)
     if weeks is not None:
-        text += say("; this is its forecast of {weeks} weeks", weeks=say.number(weeks, 1))
+        text += say("; that is {weeks} weeks of its forecast", weeks=say.number(weeks, 1))
     return [f"  {rule}", f"  {text}"]
 
 

@@ -219,7 +219,8 @@ def short_history_alarm(panel: Panel, champions: pd.DataFrame) -> Alarm | None:
     if not short.any():
         return None
     stores = panel.series[c.STORE_ID].astype(str).to_numpy()
-    whole = [] if is_short(panel).all() else sorted(set(stores[short]) - set(stores[~short]))
+    # A new store is one without any older series, also if last season's sales of other stores serve some of them.
+    whole = [] if is_short(panel).all() else sorted(set(stores[short]) - set(stores[~is_short(panel)]))
     alike = int((own[short] == COMPARABLES).sum())
     text = f"{int(short.sum())} of {panel.n} series have less than a year of sales; {alike} of them are forecast from "
     text += "comparable stores, with wider intervals"

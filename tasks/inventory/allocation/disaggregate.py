@@ -72,24 +72,26 @@ class Split:
     targets: IndexArray
     first_packs: IndexArray
 
-    def with_first_packs(self, empty: BoolArray, rows: SplitRows) -> Split:
-        """Give one pack to every row of ``empty``, shape (rows,), that has no target, also beyond the level.
+    def with_first_packs(self, running_out: BoolArray, rows: SplitRows) -> Split:
+        """Give one pack to every row of ``running_out``, shape (rows,), that gets no unit, also beyond the level.
 
-        A level of the category can be reached by the stock of other SKUs. A pack that is more than
-        ``MOST_INTERVALS_PER_PACK`` times the units that the SKU needs is not given.
+        A level of the category can be reached by the stock of other SKUs, and a pack can be more than the units that a
+        SKU is short of. A pack that is more than ``MOST_INTERVALS_PER_PACK`` times the units that the SKU needs is not
+        given.
         """
+        held = np.floor(np.maximum(rows.position, 0.0) + 1e-9).astype(np.int64)
         gets = (
-            empty
+            running_out
             & rows.open
-            & (self.targets == 0)
+            & (self.targets <= held)
             & (rows.pack <= MOST_INTERVALS_PER_PACK * np.maximum(rows.need, 1.0))
         )
-        units = np.where(gets, np.rint(rows.pack), 0.0)
+        units = np.where(gets, held + np.rint(rows.pack).astype(np.int64), self.targets)
         return replace(
             self,
-            lifted=np.maximum(self.lifted, units),
-            targets=np.maximum(self.targets, units.astype(np.int64)),
-            first_packs=units.astype(np.int64),
+            lifted=np.where(gets, np.maximum(self.lifted, units), self.lifted),
+            targets=units,
+            first_packs=units - self.targets,
         )
 
 

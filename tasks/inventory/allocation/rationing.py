@@ -20,7 +20,7 @@ from schemas.plan import BoolArray, FloatArray, IndexArray
 from tasks.inventory.model.kernels import compiled
 from tasks.inventory.model.sku_demand import sale_probabilities
 
-# An empty pair sells if its next unit sells before the next delivery with at least this probability.
+# A pair runs out if its next unit sells before the next delivery with at least this probability.
 LIKELY = 0.5
 # Digits of values that are compared, so that rounding errors do not decide.
 DIGITS = 9
@@ -54,11 +54,11 @@ class Pairs:
         return np.floor(np.maximum(self.position, 0.0) + 1e-9)
 
     @property
-    def empty_and_selling(self) -> BoolArray:
-        """Empty pairs whose next unit sells before the delivery after the next more likely than not."""
+    def running_out(self) -> BoolArray:
+        """Pairs whose next unit sells before the delivery after the next more likely than not."""
         one = np.ones(len(self.series), dtype=np.int64)
         chance, _ = sale_probabilities(self.demand, self.series, self.share, self.position, one)
-        selling: BoolArray = (self.position < 1.0) & (chance >= LIKELY)
+        selling: BoolArray = chance >= LIKELY
         return selling
 
     @property

@@ -174,7 +174,7 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
     """Split the levels of the first delivery of each store on or after ``as_of`` + lead time to its SKUs.
 
     Order of the rules: lifecycle, size runs, display capacity, what each SKU needs, minimum presentation, packs, first
-    packs of empty SKUs that sell, storage capacity, DC stock per SKU.
+    packs of SKUs that run out, storage capacity, DC stock per SKU.
     """
     problem, facts = weekly.problem, inputs.sku_facts
     first = first_visits(plan)
@@ -208,7 +208,7 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
         rows = replace(rows, shown=run_kept & displayed)
         steps = split_in_steps(levels, rows)
     pairs = Pairs(rows.series, mix.share, demand, rows.position, rows.pack, price, _turns(problem, weekly, rows.series))
-    steps = steps.with_first_packs(pairs.empty_and_selling & (at[rows.series] >= 0), rows)
+    steps = steps.with_first_packs(pairs.running_out & (at[rows.series] >= 0), rows)
     within_capacity = rationed(steps.targets, pairs, display.store, _free_space(inputs, weekly, rows.position))
     supply = available[:, None] if inputs.dc_stock is None else dc_supply(inputs, weekly)
     within_share = np.minimum(within_capacity, fair_share(problem, pairs, sku, supply, rows, within_capacity))
@@ -348,7 +348,7 @@ def dc_stock_of_skus(inputs: WeeklyInputs) -> tuple[IndexArray, FloatArray]:
 def category_totals(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> pd.DataFrame:
     """Compute the total of each (store, category) that the publication checks SKU targets against.
 
-    Single units: the level of the plan at the first delivery, plus the first packs of empty SKUs beyond it, minus what
+    Single units: the level of the plan at the first delivery, plus the first packs of SKUs that run out, minus what
     storage capacity and DC stock took; 0 if nothing may be sent or displayed. Packs: any total from 0 to that plus one
     pack per SKU and the stock. A total outside these limits is replaced by the nearest limit, so that the check of the
     publication fails.

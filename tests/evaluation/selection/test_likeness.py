@@ -114,12 +114,18 @@ def test_a_store_without_sales_is_added(panel, folds, settings, quantiles) -> No
 
 
 def test_the_alarm_names_young_stores(panel, folds, settings, quantiles) -> None:
-    alarm = short_history_alarm(panel, run(panel, folds, settings, quantiles).champions)
+    alike = run(panel, folds, settings, quantiles).champions
+    alarm = short_history_alarm(panel, alike)
     assert alarm is not None
     assert (alarm.stores, alarm.count) == (["s0004"], 1)
     assert alarm.message.startswith("1 of 5 series have less than a year of sales; 1 of them are forecast from")
+    # A category that last season's sales of other stores serve makes no older store of it.
+    more = panel.series.tail(1).assign(**{c.CATEGORY: "seeds"})
+    two = replace(panel, series=pd.concat([panel.series, more]), demand=np.vstack([panel.demand, panel.demand[-1:]]))
+    champions = pd.concat([alike, more[[c.STORE_ID, c.CATEGORY]].assign(**{c.MODEL: LAST_SEASON})])
+    assert short_history_alarm(two, champions).stores == ["s0004"]
     old = replace(panel, demand=np.ones_like(panel.demand))
-    assert short_history_alarm(old, run(panel, folds, settings, quantiles).champions) is None
+    assert short_history_alarm(old, alike) is None
 
 
 @pytest.mark.parametrize(("error", "used"), [(0.01, False), (0.9, True)])

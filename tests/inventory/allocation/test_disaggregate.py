@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.settings import LifecycleSettings
-from tasks.inventory.allocation.disaggregate import SplitRows, split
+from tasks.inventory.allocation.disaggregate import SplitRows, split, split_in_steps
 from tasks.inventory.allocation.sku_shares import is_discontinued, may_be_sent, sku_shares
 from tests.breadth import examples
 
@@ -158,3 +158,17 @@ def test_lifecycle_decides_which_stores_may_get_a_style():
     assert may_be_sent(facts, stores, whole).tolist() == [True, False, True, True, True, True, True, False, True]
     none = rules.model_copy(update={"clearance_excluded_types": []})
     assert may_be_sent(facts, stores, none).tolist() == [True, False, True, True, True, True, True, False, True]
+
+
+def test_a_sku_that_runs_out_gets_a_pack_although_it_is_less_than_half_a_pack_short():
+    # Level 10 for two SKUs: needs 7 and 3. The first has 3 units and is 4 short of 7, less than half of a pack of 12.
+    rows = rows_of([0, 0], [0.7, 0.3], need=[7.0, 3.0], position=[3.0, 9.0], pack=[12.0, 12.0])
+    steps = split_in_steps(np.array([10.0]), rows)
+    more = steps.with_first_packs(np.array([True, False]), rows)
+    assert more.targets.tolist() == [15, steps.targets[1]]
+    assert (more.targets - steps.targets == more.first_packs).all()
+    # Nothing is added where units are sent already, or where a pack is far more than the SKU needs.
+    assert more.with_first_packs(np.array([True, False]), rows).targets.tolist() == more.targets.tolist()
+    huge = rows_of([0, 0], [0.7, 0.3], need=[7.0, 3.0], position=[3.0, 9.0], pack=[60.0, 12.0])
+    steps = split_in_steps(np.array([10.0]), huge)
+    assert steps.with_first_packs(np.array([True, False]), huge).targets.tolist() == steps.targets.tolist()
