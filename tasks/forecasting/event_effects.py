@@ -158,9 +158,11 @@ def event_effects(panel: Panel) -> EventEffects:
         busy |= _grid(event)[0] > 0
     periods = np.flatnonzero(busy.any(axis=0))
     factor, variance = np.ones((panel.n, len(periods))), np.zeros((panel.n, len(periods)))
-    if len(periods):
-        demand = open_demand(panel)
-        usual = _usual(panel, demand, periods, busy)
+    if not len(periods):
+        # A fold may end before the first day of the only event.
+        return EventEffects(periods, factor, variance, panel.history, panel.horizon)
+    demand = open_demand(panel)
+    usual = _usual(panel, demand, periods, busy)
     for event in panel.events.values():
         share, expected = (grid[:, periods] for grid in _grid(event))
         uplift, doubt = _uplifts(share, expected, demand, usual, periods)

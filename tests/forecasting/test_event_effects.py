@@ -99,11 +99,11 @@ def test_doubt_widens_the_intervals_and_occurrences_narrow_them():
     assert width["new"][AHEAD] > 1.5 * width["known"][AHEAD] > 1.5 * width["known"][0]
 
 
-def test_a_fold_knows_no_later_occurrence():
+def test_a_fold_knows_no_later_occurrence_and_may_end_before_the_first_one():
     panel = with_event(weeks=42, past={38: 3.0}, expected=1.5)
-    folds = [SimpleNamespace(known_periods=36)]
-    rows = forecast_folds(MovingAverage(), panel, folds, False, LEVELS, 1)[0]
-    assert rows[c.MEAN].to_numpy().reshape(-1, HORIZON).mean(axis=0) == pytest.approx([100, 100, 150, 100, 100, 100])
+    for known, found in ((36, [100, 100, 150, 100, 100, 100]), (20, [100] * HORIZON)):
+        rows = forecast_folds(MovingAverage(), panel, [SimpleNamespace(known_periods=known)], False, LEVELS, 1)[0]
+        assert rows[c.MEAN].to_numpy().reshape(-1, HORIZON).mean(axis=0) == pytest.approx(found)
 
 
 def test_the_parts_of_a_median_contain_the_event():
