@@ -12,6 +12,7 @@ from schemas.settings import InventorySettings
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+UnitsArray = NDArray[np.floating] | NDArray[np.unsignedinteger]
 
 WEEKS_PER_YEAR = 52
 
@@ -58,7 +59,7 @@ class PlanProblem:
         mean: shape (n, T), expected demand in units; the demand itself where ``paths`` is None.
         price: shape (n, T), what a lost unit costs (unit price, or the set shortage cost).
         paths: shape (K, n, T), equally likely sample paths of demand in units, or None where demand is
-            known exactly.
+            known exactly. Whole units may have a small unsigned type.
         on_hand: shape (n,), units on the shelf before period 0.
         in_transit: shape (n, A), units that arrive at the start of period k (column k); A may be 0.
         capacity: shape (S,), units a store can hold; inf = unlimited.
@@ -95,7 +96,7 @@ class PlanProblem:
     settings: InventorySettings
     periods_per_week: int
     seed: int
-    paths: FloatArray | None = None
+    paths: UnitsArray | None = None
     max_visits_per_period: int | None = None
     free_visits: BoolArray | None = None
     level_floor: FloatArray | None = None

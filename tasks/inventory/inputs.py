@@ -5,16 +5,19 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.records import CalibrationRecord, ComparisonRecord, IngestRecord, PanelRecord, PlanInputs
+from schemas.records import CalibrationRecord, ComparisonRecord, IngestRecord, PanelRecord, PlanInputs, TableRef
 from schemas.settings.slices import PlanSlice
 from tasks.storage.lake import Lake
 
 if TYPE_CHECKING:
     from tasks.inventory.model.weekly_problem import WeeklyInputs
 
+# Most series from whose fold forecasts the dependence of forecast errors is estimated.
+MOST_FOLD_SERIES = 10_000
 TABLES_READ = ("stores", "dc_stock", "dc_inbound", "calendar")
 
 
@@ -48,7 +51,7 @@ def weekly_inputs(lake: Lake, settings: PlanSlice, as_of: date, given: PlanInput
     prices = lake.read_table(given.planned_prices)
     facts = lake.read_table(given.sku_facts)
     return WeeklyInputs(
-        forecast=_champion_rows(_of_stores(lake.read_table(given.forecast), facts)),
+        forecast=_champion_rows(lake, given.forecast, facts),
         backtest=_champion_folds(lake, given),
         sku_facts=facts,
         stores=tables["stores"],
@@ -74,21 +77,33 @@ def _champion_paths(lake: Lake, given: PlanInputs) -> list[pd.DataFrame]:
     return [table.drop(columns=c.MODEL) for table in found if len(table)]
 
 
-def _of_stores(forecast: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
-    """The forecast without stores that get no target: closed for good, or no longer listed."""
-    return forecast[forecast[c.STORE_ID].astype(str).isin(facts[c.STORE_ID].astype(str).unique())]
-
-
-def _champion_rows(forecast: pd.DataFrame) -> pd.DataFrame:
-    return forecast[forecast[c.CHAMPION].to_numpy()].drop(columns=[c.MODEL, c.CHAMPION])
+def _champion_rows(lake: Lake, forecast: TableRef, facts: pd.DataFrame) -> pd.DataFrame:
+    """The champions' forecasts, without stores that get no target: closed for good, or no longer listed."""
+    stores = facts[c.STORE_ID].astype(str).unique()
+    found = []
+    for block in lake.read_blocks(forecast):
+        rows = block[block[c.CHAMPION].to_numpy()].drop(columns=[c.MODEL, c.CHAMPION])
+        found.append(rows[rows[c.STORE_ID].astype(str).isin(stores)])
+    return pd.concat(found, ignore_index=True)
 
 
 def _champion_folds(lake: Lake, given: PlanInputs) -> pd.DataFrame:
-    """The fold forecasts of each series' champion."""
-    champions = lake.read_table(given.champions, [c.STORE_ID, c.CATEGORY, c.MODEL])
-    backtest = lake.read_table(given.backtest)
+    """The fold forecasts of each series' champion; beyond :data:`MOST_FOLD_SERIES` those of evenly spaced stores."""
     keys = [c.STORE_ID, c.CATEGORY, c.MODEL]
-    return backtest.astype({key: str for key in keys}).merge(champions.astype(str), on=keys)
+    champions = _of_some_stores(lake.read_table(given.champions, keys).astype(str))
+    blocks = lake.read_blocks(given.backtest)
+    found = [block.astype({key: str for key in keys}).merge(champions, on=keys) for block in blocks]
+    return pd.concat(found, ignore_index=True)
+
+
+def _of_some_stores(champions: pd.DataFrame) -> pd.DataFrame:
+    """The series of all stores, or of as many evenly spaced ones as have :data:`MOST_FOLD_SERIES` series."""
+    if len(champions) <= MOST_FOLD_SERIES:
+        return champions
+    stores = np.sort(champions[c.STORE_ID].unique())
+    count = max(2, int(len(stores) * MOST_FOLD_SERIES / len(champions)))
+    some = stores[np.linspace(0, len(stores) - 1, count).round().astype(int)]
+    return champions[champions[c.STORE_ID].isin(some)]
 
 
 def last_dc_stock(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,13 +90,8 @@ def labels(names: tuple[str, ...]) -> np.ndarray:
     return np.array(names, dtype=object)
 
 
-def stock_by_day(ledgers: Mapping[str, Ledger], problem: PlanProblem, dates: pd.DatetimeIndex) -> pd.DataFrame:
-    """Expected stock after delivery, capacity, sales and share of paths over capacity, by policy, store and date."""
-    parts = [_days(name, ledger, problem, dates) for name, ledger in ledgers.items()]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _days(name: str, ledger: Ledger, problem: PlanProblem, dates: pd.DatetimeIndex) -> pd.DataFrame:
+def days_of_policy(name: str, ledger: Ledger, problem: PlanProblem, dates: pd.DatetimeIndex) -> pd.DataFrame:
+    """Expected stock after delivery, capacity, sales and share of paths over capacity, by store and date."""
     stores, periods = ledger.after_delivery.shape
     sales = np.zeros((stores, periods))
     np.add.at(sales, problem.series_store, ledger.sold)

@@ -24,14 +24,15 @@ from tasks.inventory.allocation.sku_targets import (
 )
 from tasks.inventory.exact.excess import Inevitable, large_excess
 from tasks.inventory.model.ledger import ledger
+from tasks.inventory.model.network import Network
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, with_text_ids
 from tasks.inventory.outputs import (
     SkuDeliveries,
     bound_frame,
+    days_of_policy,
     deliveries_frame,
     labels,
     level_frame,
-    stock_by_day,
     visit_frame,
 )
 from tasks.inventory.solve import Solution
@@ -90,10 +91,21 @@ def optimize(inputs: WeeklyInputs, progress: ReportProgress | None = None) -> We
         problem=replace(weekly.problem, level_floor=floor),
         evaluation=replace(weekly.evaluation, level_floor=floor),
     )
+    # The problem has what the plan needs of the forecasts; a large company's are too much to keep.
+    inputs = replace(inputs, forecast=inputs.forecast.head(0), backtest=inputs.backtest.head(0), paths=())
     solution, targets = solve_with_display(inputs, weekly, progress)
     plan, problem = solution.plan, weekly.problem
-    ledgers = {name: ledger(weekly.evaluation, evaluated.plan) for name, evaluated in solution.evaluations.items()}
-    outcome = ledgers[solution.chosen]
+    network = Network.of(weekly.evaluation)
+    outcome = ledger(weekly.evaluation, plan, network)
+    days = [
+        days_of_policy(
+            name,
+            outcome if evaluated.plan is plan else ledger(weekly.evaluation, evaluated.plan, network),
+            problem,
+            weekly.dates,
+        )
+        for name, evaluated in solution.evaluations.items()
+    ]
     explained = explanations(inputs, weekly, plan, outcome, targets)
     shortages = find_shortages(inputs, weekly, plan, outcome, targets, explained[c.LIMIT].to_numpy())
     published = ~is_discontinued(facts, inputs.stores, inputs.settings.inventory.lifecycle)
@@ -107,7 +119,7 @@ def optimize(inputs: WeeklyInputs, progress: ReportProgress | None = None) -> We
         levels=level_frame(plan, problem, weekly.dates),
         costs=solution.costs,
         bounds=bound_frame(solution.bound, problem, solution.evaluations[solution.chosen].per_store),
-        stock_by_day=stock_by_day(ledgers, problem, weekly.dates),
+        stock_by_day=pd.concat(days, ignore_index=True),
         category_totals=category_totals(problem, plan, targets),
         explanations=explained,
         shortages=shortages,

@@ -120,10 +120,7 @@ class Lake(ABC):
                 names = parquet.schema_arrow.names
                 table = parquet.read(columns=None if columns is None else list(columns))
         except (pa.ArrowInvalid, OSError) as error:
-            raise StorageError(
-                f"{self.uri(ref.key)} is not a readable Parquet file ({error}). Delete it and run again; Restock "
-                "recomputes missing files."
-            ) from error
+            raise self._unreadable(ref, error) from error
         missing = sorted(set(columns or []) - set(names))
         if missing:
             raise StorageError(
@@ -136,6 +133,39 @@ class Lake(ABC):
         del table
         return pd.DataFrame(
             {name: _alphabetical(frame[name]) if name in categories else frame[name] for name in frame.columns}
+        )
+
+    def read_blocks(self, ref: TableRef, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+        """Read a stored table in blocks of rows, one row group after another, to keep some of its rows.
+
+        Args:
+            ref: the table.
+            columns: columns to read; None = all.
+
+        Yields:
+            At least one frame; the index starts at 0 in each.
+
+        Raises:
+            StorageError: the object is missing or damaged.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        file = self.local_copy(ref.key)
+        names = None if columns is None else list(columns)
+        try:
+            with pq.ParquetFile(file) as parquet:
+                if not parquet.num_row_groups:
+                    yield parquet.read(columns=names).to_pandas()
+                for group in range(parquet.num_row_groups):
+                    yield parquet.read_row_group(group, columns=names).to_pandas()
+        except (pa.ArrowInvalid, OSError) as error:
+            raise self._unreadable(ref, error) from error
+
+    def _unreadable(self, ref: TableRef, error: Exception) -> StorageError:
+        return StorageError(
+            f"{self.uri(ref.key)} is not a readable Parquet file ({error}). Delete it and run again; Restock "
+            "recomputes missing files."
         )
 
     def write_bytes(self, key: str, data: bytes) -> FileRef:

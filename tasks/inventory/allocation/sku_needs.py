@@ -8,11 +8,12 @@ the difference between the sum of the SKUs' quantiles and the quantile of their 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
-from tasks.inventory.model.level_limits import interval_ends, path_quantile
+from tasks.inventory.model.level_limits import delivery_patterns, interval_ends, path_quantile
 from tasks.inventory.model.sku_demand import sku_quantiles
 
 
@@ -41,6 +42,20 @@ class SkuMix:
         among = np.divide(share, whole, out=share.copy(), where=may_send & (whole > 0))
         return cls(series, np.minimum(among, 1.0), may_send, quantile)
 
+    @cached_property
+    def _by_series(self) -> tuple[IndexArray, IndexArray]:
+        """Rows sorted by series, and their series."""
+        order = np.argsort(self.series, kind="stable").astype(np.int64)
+        return order, self.series[order]
+
+    def rows_of(self, series: IndexArray) -> IndexArray:
+        """The SKUs of some series, ascending."""
+        order, sorted_series = self._by_series
+        first, end = (np.searchsorted(sorted_series, series, side=side) for side in ("left", "right"))
+        places = np.repeat(end - np.cumsum(end - first), end - first) + np.arange(int((end - first).sum()))
+        found: IndexArray = np.sort(order[places])
+        return found
+
     def needs(self, demand: FloatArray) -> FloatArray:
         """Service-level quantile of every SKU's demand, shape (rows,); ``demand`` has shape (K, n)."""
         return sku_quantiles(demand, self.series, self.share, self.quantile)
@@ -55,7 +70,7 @@ class SkuMix:
         """Needs until the delivery after a review period, shape (rows,); 0 for SKUs that may not be sent."""
         assert problem.paths is not None
         end = min(problem.settings.lead_time + problem.settings.review_period, problem.periods)
-        needs = self.needs(problem.paths[:, :, :end].sum(axis=2)) + 1e-6 * self.share
+        needs = self.needs(problem.paths[:, :, :end].sum(axis=2, dtype=np.float64)) + 1e-6 * self.share
         return np.where(self.may_send, needs, 0.0)
 
     def raised(self, problem: PlanProblem, plan: Plan) -> Plan:
@@ -72,9 +87,8 @@ class SkuMix:
             return plan
         levels = plan.levels.copy()
         store = problem.series_store
-        patterns, group = np.unique(plan.visits, axis=0, return_inverse=True)
-        for number, pattern in enumerate(patterns):
-            rows = np.flatnonzero(group.ravel()[store] == number)
+        for pattern, stores in delivery_patterns(plan.visits):
+            rows = np.flatnonzero(stores[store])
             ends = interval_ends(pattern)
             for day in np.flatnonzero(pattern):
                 start = max(int(day) - problem.settings.lead_time, 0)
@@ -89,12 +103,12 @@ class SkuMix:
         assert problem.paths is not None
         key = np.concatenate([[start, end], rows]).tobytes()
         if key not in self._margins:
-            demand = problem.paths[:, rows, start:end].sum(axis=2)
-            place = np.full(len(problem.on_hand), -1)
-            place[rows] = np.arange(len(rows))
-            own = np.flatnonzero((place[self.series] >= 0) & self.may_send)
-            needs = sku_quantiles(demand, place[self.series[own]], self.share[own], self.quantile)
-            total = np.bincount(place[self.series[own]], weights=needs, minlength=len(rows))
+            demand = problem.paths[:, rows, start:end].sum(axis=2, dtype=np.float64)
+            own = self.rows_of(rows)
+            own = own[self.may_send[own]]
+            place = np.searchsorted(rows, self.series[own])
+            needs = sku_quantiles(demand, place, self.share[own], self.quantile)
+            total = np.bincount(place, weights=needs, minlength=len(rows))
             quantile = path_quantile(demand, self.quantile)
             self._margins[key] = np.stack([np.maximum(total - quantile, 0.0), quantile])
         margin, quantile = self._margins[key]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
+from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem, UnitsArray
 from tasks.inventory.allocation.assortment import Display, core_sizes, displayed_styles, style_labels, whole_runs
 from tasks.inventory.allocation.disaggregate import Split, SplitRows, split_in_steps
 from tasks.inventory.allocation.rationing import Pairs, rationed
@@ -258,8 +258,8 @@ def fair_share(
     Returns:
         Shape (rows,), units; at least ``targets`` where the SKU is not scarce.
     """
-    paths = problem.mean[None] if problem.paths is None else problem.paths
-    whole = replace(pairs, demand=paths.sum(axis=2))
+    paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths
+    whole = replace(pairs, demand=paths.sum(axis=2, dtype=np.float64))
     level, total = problem.settings.service_level, supply.sum(axis=1)
     wanted = _in_packs(sku_quantiles(whole.demand, whole.series, whole.share, level), pairs)
     wanted = np.where(rows.open, np.maximum(targets, wanted), targets)
@@ -284,13 +284,13 @@ def _in_packs(units: FloatArray, pairs: Pairs) -> IndexArray:
 
 def coverage_demand(problem: PlanProblem, plan: Plan, first: IndexArray) -> FloatArray:
     """Demand of every series from the order of its first delivery until the delivery after it, shape (K, n)."""
-    paths = problem.mean[None] if problem.paths is None else problem.paths
+    paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths
     demand = np.zeros((len(paths), len(problem.on_hand)))
     for store in np.flatnonzero(first >= 0):
-        own = problem.series_store == store
+        own = slice(*np.searchsorted(problem.series_store, [store, store + 1]))
         end = int(interval_ends(plan.visits[store])[first[store]])
         start = max(int(first[store]) - problem.settings.lead_time, 0)
-        demand[:, own] = paths[:, own, start:end].sum(axis=2)
+        demand[:, own] = paths[:, own, start:end].sum(axis=2, dtype=np.float64)
     return demand
 
 

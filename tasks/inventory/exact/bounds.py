@@ -8,7 +8,12 @@ import numpy as np
 
 from schemas.plan import Bound, FloatArray, PlanProblem
 from tasks.inventory.exact.lagrange import Relaxation, has_shared_limits, relax
-from tasks.inventory.exact.perfect_information import ShadowPrices, net_requirements_on_path, shortest_paths
+from tasks.inventory.exact.perfect_information import (
+    ShadowPrices,
+    allowed_days,
+    net_requirements_on_path,
+    store_costs_by_path,
+)
 from tasks.inventory.exact.shared_limits import weeks_fit
 from tasks.inventory.model.kernels import in_parallel
 from tasks.inventory.model.network import Network
@@ -86,12 +91,12 @@ def _bounds_per_store(problem: PlanProblem, network: Network) -> FloatArray:
 
 def _mean_over_paths(problem: PlanProblem, network: Network, prices: ShadowPrices | None) -> FloatArray:
     """Mean shortest-path cost per store over the paths, shape (S,); NaN if the weekly rule cannot be satisfied."""
+    allowed = allowed_days(problem)
 
-    def on_path(path: int) -> FloatArray:
-        single = network.path(path)
-        return shortest_paths(problem, single, net_requirements_on_path(single, 0), prices)[1]
+    def of_store(store: int) -> FloatArray:
+        return store_costs_by_path(problem, network, store, allowed[store], prices)
 
-    cost = np.mean(in_parallel(on_path, range(network.paths)), axis=0)
+    cost = np.mean(np.ascontiguousarray(np.array(in_parallel(of_store, range(network.stores))).T), axis=0)
     return np.where(np.isfinite(cost), cost, np.nan)
 
 

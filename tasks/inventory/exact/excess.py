@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from schemas.plan import BoolArray, Bound, FloatArray, IndexArray, PlanCost, PlanProblem
+from schemas.plan import BoolArray, Bound, FloatArray, IndexArray, PlanCost, PlanProblem, UnitsArray
 from tasks.inventory.exact.perfect_information import net_requirements_on_path, shortest_paths
 from tasks.inventory.model.delivery_days import review_visits
 from tasks.inventory.model.level_limits import interval_ends, service_limited_stores
@@ -83,9 +83,9 @@ class Inevitable:
         detail = problem.skus
         if detail is None:
             return cls(np.zeros(0), np.zeros(0))
-        paths = problem.mean[None] if problem.paths is None else problem.paths[:MOST_PATHS]
+        paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths[:MOST_PATHS]
         held = detail.on_hand + detail.in_transit.sum(axis=1)
-        short = _expected_beyond(paths.sum(axis=2), detail.series, detail.share, held)
+        short = _expected_beyond(paths.sum(axis=2, dtype=np.float64), detail.series, detail.share, held)
         kept = _padded(closed, len(short))
         if detail.supply is None:
             return cls(np.where(kept, short, 0.0), np.zeros(len(short)))
@@ -204,7 +204,7 @@ def _cost_of_interval(problem: PlanProblem, used: BoolArray, stores: BoolArray, 
     assert problem.paths is not None
     series = np.flatnonzero(stores[problem.series_store])
     start = max(day - problem.settings.lead_time, 0)
-    units = problem.paths[:MOST_PATHS, series, start:end].sum(axis=2)
+    units = problem.paths[:MOST_PATHS, series, start:end].sum(axis=2, dtype=np.float64)
     price = problem.price[series, start:end].mean(axis=1)
     held = problem.holding_cost * problem.holding_weight[series] * (end - day)
     own, share = _parts(problem, series, used)

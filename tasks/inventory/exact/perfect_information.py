@@ -12,10 +12,14 @@ from tasks.inventory.exact.visit_graph import NetRequirements as StoreRequiremen
 from tasks.inventory.model.delivery_days import review_visits, visitable, week_starts
 from tasks.inventory.model.network import Network, is_whole
 from tasks.inventory.model.simulator import (
+    HELD_UNITS,
     LOST_VALUE,
+    MEASURES,
+    OVER_PERIODS,
     OrderRule,
     costs_of,
     levels_of_rule,
+    simulate_store,
     store_measures,
     store_of,
     traced,
@@ -118,22 +122,63 @@ def shortest_paths(
     """
     prices = prices or ShadowPrices.none(problem)
     allowed = allowed_days(problem) if allowed is None else allowed
-    starts = week_starts(problem.periods, problem.periods_per_week, network.lead_time)
     visits = np.zeros((network.stores, network.periods), dtype=np.bool_)
     cost = np.empty(network.stores)
     penalty = over_penalty(problem)
     for i in range(network.stores):
-        # A week without an allowed period requires no delivery.
-        able = [s for s in starts if allowed[i, s : s + problem.periods_per_week].any()]
-        days = DeliveryDays(
-            network.visit_cost[i] + prices.visit,
-            allowed[i],
-            np.array(able, dtype=np.int64),
-            problem.periods_per_week,
-            network.lead_time,
-        )
+        days = _delivery_days(problem, network, i, allowed[i], prices)
         cost[i] = best_path(_of_store(network, requirements, prices, penalty, i), days, visits[i])
     return visits, cost + requirements.fixed
+
+
+def _delivery_days(
+    problem: PlanProblem, network: Network, store: int, allowed: BoolArray, prices: ShadowPrices
+) -> DeliveryDays:
+    """When a store may and must have a delivery. A week without an allowed period requires none."""
+    starts = week_starts(problem.periods, problem.periods_per_week, network.lead_time)
+    able = [s for s in starts if allowed[s : s + problem.periods_per_week].any()]
+    return DeliveryDays(
+        network.visit_cost[store] + prices.visit,
+        allowed,
+        np.array(able, dtype=np.int64),
+        problem.periods_per_week,
+        network.lead_time,
+    )
+
+
+def store_costs_by_path(
+    problem: PlanProblem, network: Network, store: int, allowed: BoolArray, prices: ShadowPrices | None
+) -> FloatArray:
+    """Compute the least cost of one store on each path, as :func:`shortest_paths` does for all stores of one path.
+
+    Args:
+        problem: the plan problem.
+        network: its arrays.
+        store: index of the store.
+        allowed: shape (T,), periods in which it may have a delivery.
+        prices: shadow prices of the shared constraints; zero if None.
+
+    Returns:
+        Shape (K,).
+    """
+    prices = prices or ShadowPrices.none(problem)
+    demand, terms, penalty = network.demand[store], store_of(network, store), over_penalty(problem)
+    paths, periods, series = demand.shape
+    never, nothing = np.zeros(periods, dtype=np.bool_), np.zeros((periods, series))
+    measures = np.zeros((1, paths, MEASURES))
+    simulate_store(demand, terms, never, nothing, measures[0], np.empty((paths, series)))
+    measures[..., LOST_VALUE] = 0.0
+    days, visits = _delivery_days(problem, network, store, allowed, prices), never.copy()
+    # Memory layout as in a network of several stores: it sets the order of the kernel's sums.
+    units = np.empty((periods, series + (network.stores > 1)))[:, :series]
+    cost = np.empty(paths)
+    for k in range(paths):
+        trace, _ = traced(demand[k : k + 1], terms, never, nothing.copy())
+        units[:] = demand[k] - trace.sold
+        own = _requirements(network, units, trace.after_delivery, prices, penalty, store)
+        fixed = network.holding_cost * measures[0, k, HELD_UNITS] + network.penalty * measures[0, k, OVER_PERIODS]
+        cost[k] = best_path(own, days, visits) + fixed
+    return cost
 
 
 def plan_of_visits(
@@ -171,10 +216,18 @@ def _of_store(
     network: Network, requirements: NetRequirements, prices: ShadowPrices, penalty: float, store: int
 ) -> StoreRequirements:
     part = network.series_of(store)
+    # Not contiguous: the memory layout sets the order of the kernel's sums.
+    return _requirements(network, requirements.units[:, part], requirements.rest[store], prices, penalty, store)
+
+
+def _requirements(
+    network: Network, units: FloatArray, rest: FloatArray, prices: ShadowPrices, penalty: float, store: int
+) -> StoreRequirements:
+    part = network.series_of(store)
     return StoreRequirements(
-        requirements.units[:, part],  # not contiguous: the memory layout sets the order of the kernel's sums
+        units,
         network.price[store],
-        requirements.rest[store],
+        rest,
         prices.unit[network.category[part]],
         float(network.capacity[store]),
         network.holding_cost * network.holding_weight[part],

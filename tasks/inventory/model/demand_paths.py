@@ -22,7 +22,7 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from schemas import columns as c
-from schemas.plan import FloatArray
+from schemas.plan import FloatArray, UnitsArray
 
 # Assumed if the folds have too few rows. Independent errors would understate the uncertainty of totals.
 DEFAULT_PERSISTENT, DEFAULT_AUTOREGRESSIVE, DEFAULT_COMMON = 0.1, 0.2, 0.05
@@ -167,7 +167,7 @@ def draw_paths(
     paths: int,
     seed: int,
     own: OwnPaths | None = None,
-) -> FloatArray:
+) -> UnitsArray:
     """Draw whole-unit sample paths.
 
     Args:
@@ -181,9 +181,10 @@ def draw_paths(
         own: sample paths of models that have their own.
 
     Returns:
-        Shape (K, n, T), units.
+        Shape (K, n, T), units, of an unsigned type if that holds them.
     """
-    drawn = np.empty((paths, *mean.shape))
+    # One series after another, in as few bytes as hold its units.
+    drawn: UnitsArray = np.empty((len(mean), paths, mean.shape[1]), dtype=np.uint16)
     for start in range(0, len(mean), SERIES_AT_ONCE):
         rows = slice(start, min(start + SERIES_AT_ONCE, len(mean)))
         scores, rounding = _normal_scores(tuple(names[rows]), correlation, paths, mean.shape[1], seed)
@@ -192,8 +193,19 @@ def draw_paths(
             if own is not None and series in own.paths:
                 probability[:, series - start] = own.probabilities(series, names[series], paths)
         exact = _quantile_function(probability, mean[rows], quantiles[rows], np.asarray(levels))
-        drawn[:, rows] = np.floor(exact + rounding)
-    return drawn
+        units = np.floor(exact + rounding)
+        drawn = _wide_enough(drawn, units)
+        drawn[rows] = units.transpose(1, 0, 2)
+    return drawn.transpose(1, 0, 2)
+
+
+def _wide_enough(drawn: UnitsArray, units: FloatArray) -> UnitsArray:
+    """The array, or a copy with a wider type if it cannot hold some units."""
+    least, most = float(units.min(initial=0.0)), float(units.max(initial=0.0))
+    for kind in (np.uint16, np.uint32):
+        if drawn.dtype.kind == "u" and least >= 0 and most <= np.iinfo(kind).max:
+            return drawn if drawn.dtype.itemsize >= np.dtype(kind).itemsize else drawn.astype(kind)
+    return drawn.astype(np.float64, copy=False)
 
 
 @lru_cache(maxsize=KEPT)

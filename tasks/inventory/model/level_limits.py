@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
+from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem, UnitsArray
 from tasks.inventory.model.network import UNIT_TOLERANCE, Network
 from tasks.inventory.model.simulator import store_measures
 
@@ -46,6 +48,13 @@ def interval_ends(visits: BoolArray) -> IndexArray:
     return ends
 
 
+def delivery_patterns(visits: BoolArray) -> Iterator[tuple[BoolArray, BoolArray]]:
+    """Yield every distinct row of deliveries (S, T), shape (T,), with the stores that have it, shape (S,)."""
+    patterns, group = np.unique(visits, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        yield pattern, group.ravel() == number
+
+
 def quantile_levels(problem: PlanProblem, rows: IndexArray, visits: BoolArray, quantile: float) -> FloatArray:
     """Compute levels as a quantile of the demand from the order of a delivery until the next delivery.
 
@@ -59,12 +68,13 @@ def quantile_levels(problem: PlanProblem, rows: IndexArray, visits: BoolArray, q
         Shape (m, T), units; 0 without a delivery. The quantile is the smallest path value that at least this share of
         the paths does not exceed: 3 for the paths 1, 2, 3, 4 and the quantile level 0.75.
     """
-    paths = problem.mean[None] if problem.paths is None else problem.paths
+    paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths
     levels = np.zeros((len(rows), problem.periods))
     ends = interval_ends(visits)
     for day in np.flatnonzero(visits):
         start = max(day - problem.settings.lead_time, 0)
-        levels[:, day] = path_quantile(paths[:, rows, start : ends[day]].sum(axis=2), quantile)
+        units = paths[:, rows, start : ends[day]].sum(axis=2, dtype=np.float64)
+        levels[:, day] = path_quantile(units, quantile)
     return levels
 
 
@@ -92,9 +102,8 @@ def service_levels(problem: PlanProblem, visits: BoolArray, stores: BoolArray) -
     """
     rows = np.flatnonzero(stores[problem.series_store])
     levels = np.zeros((len(rows), problem.periods))
-    patterns, group = np.unique(visits[problem.series_store[rows]], axis=0, return_inverse=True)
-    for number, pattern in enumerate(patterns):
-        own = np.flatnonzero(group == number)
+    for pattern, alike in delivery_patterns(visits):
+        own = np.flatnonzero(alike[problem.series_store[rows]])
         for some in np.array_split(own, max(1, len(own) // SERIES_AT_ONCE)):
             levels[some] = quantile_levels(problem, rows[some], pattern, problem.settings.service_level)
     return rows, levels

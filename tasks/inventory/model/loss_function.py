@@ -116,7 +116,7 @@ def excess_of_lengths(problem: PlanProblem, rows: IndexArray) -> FloatArray:
     excess = np.zeros((problem.periods + 1, len(rows)))
     if problem.paths is None:
         return excess
-    paths = problem.paths[:, rows]
+    paths = problem.paths[:, rows].astype(np.float64)
     total = np.zeros((len(paths), len(rows), problem.periods + 1))
     np.cumsum(paths, axis=2, out=total[:, :, 1:])
     lengths = np.unique(np.minimum([1, 2, 3, 4, 7, 10, 14, 28], problem.periods))

@@ -5,16 +5,49 @@ A simulation reads the block of a store once from start to end.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from functools import cached_property
 
 import numpy as np
 
 from schemas.errors import first_few
-from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem, SkuDetail
+from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem, SkuDetail, UnitsArray
 
 # Tolerance for rounding errors when units are compared with a limit.
 UNIT_TOLERANCE = 1e-6
+# Demand with at most this many numbers is kept in the layout of the kernels; beyond, it is made again at each use.
+KEPT_NUMBERS = 10_000_000
+
+
+class StoreDemand:
+    """Demand by store in the layout of the kernels: item i has shape (K, T, m), units.
+
+    The sample paths of a large network lie in memory once, in the few bytes per number in which they were drawn. What
+    the kernels read of them is made for one store at a time.
+    """
+
+    def __init__(self, units: UnitsArray, first: IndexArray) -> None:
+        """Take units (K, n, T) and the first series of each store, shape (S + 1,)."""
+        self.units = units
+        self._first = first
+        self._kept = tuple(self._made(store) for store in range(len(self))) if units.size <= KEPT_NUMBERS else ()
+
+    def __len__(self) -> int:
+        return len(self._first) - 1
+
+    def __getitem__(self, store: int) -> FloatArray:
+        return self._kept[store] if self._kept else self._made(store)
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        return (self[store] for store in range(len(self)))
+
+    def path(self, path: int) -> StoreDemand:
+        """The demand of one path."""
+        return StoreDemand(self.units[path : path + 1], self._first)
+
+    def _made(self, store: int) -> FloatArray:
+        return _time_major(self.units[:, int(self._first[store]) : int(self._first[store + 1])])
 
 
 @dataclass(frozen=True)
@@ -23,7 +56,7 @@ class Network:
 
     Attributes:
         first: shape (S + 1,); the series of store i are first[i] … first[i + 1] − 1.
-        demand: per store shape (K, T, m) in units; K = 1 if demand is known.
+        demand: per store shape (K, T, m) in units, float64; K = 1 if demand is known.
         price: per store shape (T, m), cost of a lost unit.
         on_hand: shape (n,), units.
         in_transit: shape (A, n), units that arrive at the start of period k.
@@ -41,7 +74,7 @@ class Network:
     """
 
     first: IndexArray
-    demand: tuple[FloatArray, ...]
+    demand: StoreDemand
     price: tuple[FloatArray, ...]
     on_hand: FloatArray
     in_transit: FloatArray
@@ -60,13 +93,13 @@ class Network:
     @classmethod
     def of(cls, problem: PlanProblem) -> Network:
         """Build the arrays of a problem; demand is its sample paths, or its mean if it has none."""
-        paths = problem.mean[None] if problem.paths is None else problem.paths
+        paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths
         stores = len(problem.store_ids)
         first = np.searchsorted(problem.series_store, np.arange(stores + 1)).astype(np.int64)
-        blocks = [slice(a, b) for a, b in pairwise(first)]
+        blocks = [slice(int(first[i]), int(first[i + 1])) for i in range(stores)]
         return cls(
             first=first,
-            demand=tuple(_time_major(paths[:, block]) for block in blocks),
+            demand=StoreDemand(paths, first),
             price=tuple(_time_major(problem.price[block]) for block in blocks),
             on_hand=np.ascontiguousarray(problem.on_hand, dtype=np.float64),
             in_transit=_time_major(problem.in_transit),
@@ -96,35 +129,41 @@ class Network:
     @property
     def periods(self) -> int:
         """Number of periods, T."""
-        return int(self.demand[0].shape[1])
+        return int(self.demand.units.shape[2])
 
     @property
     def paths(self) -> int:
         """Number of paths, K."""
-        return int(self.demand[0].shape[0])
+        return int(self.demand.units.shape[0])
 
     @property
     def series(self) -> int:
         """Number of series, n."""
         return len(self.on_hand)
 
+    @cached_property
+    def requested(self) -> float:
+        """Expected demand of the network over the horizon, units."""
+        return sum(float(block.sum()) for block in self.demand) / self.paths
+
     def path(self, path: int) -> Network:
         """The network with a single path."""
-        return self if self.paths == 1 else replace(self, demand=tuple(d[path : path + 1] for d in self.demand))
+        return self if self.paths == 1 else replace(self, demand=self.demand.path(path))
 
     def series_of(self, store: int) -> slice:
         """The series of a store."""
         return slice(int(self.first[store]), int(self.first[store + 1]))
 
 
-def _time_major(values: FloatArray) -> FloatArray:
+def _time_major(values: UnitsArray) -> FloatArray:
     return np.ascontiguousarray(np.swapaxes(values, -1, -2), dtype=np.float64)
 
 
 def is_whole(problem: PlanProblem) -> bool:
     """True if demand and stock are whole units; levels are then whole too."""
-    demand = problem.mean if problem.paths is None else problem.paths
-    return all(bool(np.all(values == np.floor(values))) for values in (demand, problem.on_hand, problem.in_transit))
+    demand: UnitsArray = problem.mean if problem.paths is None else problem.paths
+    given = (demand, problem.on_hand, problem.in_transit)
+    return all(values.dtype.kind == "u" or bool(np.all(values == np.floor(values))) for values in given)
 
 
 def limit_breaches(problem: PlanProblem, visits: BoolArray, sent: FloatArray) -> tuple[str, ...]:

@@ -264,7 +264,7 @@ def store_measures(network: Network, plan: Plan) -> tuple[FloatArray, FloatArray
         units sent by planned deliveries.
     """
     if network.skus is not None:
-        found = by_sku(network, plan)
+        found = by_sku(network, plan, recorded=False)
         return found.measures, found.sent
     result = np.zeros((network.stores, network.paths, MEASURES))
     sent = np.zeros((network.paths, network.series))
@@ -278,12 +278,12 @@ def store_measures(network: Network, plan: Plan) -> tuple[FloatArray, FloatArray
     return result, sent
 
 
-def by_sku(network: Network, plan: Plan) -> SkuSimulation:
-    """Simulate all stores by SKU (:mod:`tasks.inventory.model.sku_simulation`)."""
+def by_sku(network: Network, plan: Plan, recorded: bool = True) -> SkuSimulation:
+    """Simulate all stores by SKU (:mod:`tasks.inventory.model.sku_simulation`), with every period if ``recorded``."""
     assert network.skus is not None
     visits = decidable(plan.visits, network.lead_time)
-    paths = np.concatenate([np.swapaxes(block, 1, 2) for block in network.demand], axis=1)
-    expected = paths.mean(axis=0)
+    paths = network.demand.units
+    expected = paths.mean(axis=0, dtype=np.float64)
     until = np.zeros((network.series, network.periods + 1))
     np.cumsum(expected, axis=1, out=until[:, 1:])
 
@@ -313,7 +313,7 @@ def by_sku(network: Network, plan: Plan) -> SkuSimulation:
         float(network.overstock_weight),
     )
     rows = rows_of(network.skus, network.store, network.periods)
-    return simulate_skus(np.ascontiguousarray(paths), rows, terms, network.seed)
+    return simulate_skus(paths, rows, terms, network.seed, recorded)
 
 
 def decidable(visits: BoolArray, lead_time: int) -> BoolArray:
@@ -362,7 +362,7 @@ def simulate(
     visits = decidable(plan.visits, network.lead_time)
     result, sent = store_measures(network, plan) if measured is None else measured
     mean = result.mean(axis=1).sum(axis=0)
-    requested = sum(float(block.sum()) for block in network.demand) / network.paths
+    requested = network.requested
     return PlanCost(
         transport=float(visits.sum(axis=1) @ network.visit_cost),
         lost_sales=float(mean[LOST_VALUE]),

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from schemas.plan import BoolArray, FloatArray, IndexArray, SkuDetail
+from schemas.plan import BoolArray, FloatArray, IndexArray, SkuDetail, UnitsArray
 from tasks.inventory.model.kernels import compiled, in_parallel
 
 # Bisection steps of the coverage that all stores of a scarce SKU reach.
@@ -121,7 +121,7 @@ def _drawn(units: FloatArray, rows: Rows, seed: int, demand: FloatArray) -> None
         units: shape (n, T), units of each series on one path.
         rows: shares of the SKUs.
         seed: of the draw.
-        demand: shape (T, R), written.
+        demand: shape (T, R), written; float32 or float64.
     """
     np.random.seed(seed)  # numba has no other generator
     demand[:] = 0.0
@@ -170,7 +170,13 @@ def _rationed(order: FloatArray, position: FloatArray, level: FloatArray, need: 
 
 @compiled
 def _simulate(  # noqa: C901, PLR0912, PLR0915
-    demand: FloatArray, rows: Rows, terms: Terms, totals: Totals, measures: FloatArray, sent: FloatArray
+    demand: FloatArray,
+    rows: Rows,
+    terms: Terms,
+    recorded: bool,
+    totals: Totals,
+    measures: FloatArray,
+    sent: FloatArray,
 ) -> None:
     """Simulate all stores on one path.
 
@@ -178,6 +184,7 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
         demand: shape (T, R), units.
         rows: stock and supply.
         terms: prices, levels and limits.
+        recorded: add to ``totals``.
         totals: added to.
         measures: shape (S, 4), written.
         sent: shape (n,), written: units sent by planned deliveries.
@@ -202,9 +209,10 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
     sent[:] = 0.0
     for t in range(periods):
         center += rows.supply[:, t]
-        for j in range(count):
-            totals.on_hand[rows.series[j], t] += stock[j]
-            totals.in_transit[rows.series[j], t] += pending[j]
+        if recorded:
+            for j in range(count):
+                totals.on_hand[rows.series[j], t] += stock[j]
+                totals.in_transit[rows.series[j], t] += pending[j]
         due = t + lead
         if due < periods and terms.visits[:, due].any():
             held[:] = 0.0
@@ -235,7 +243,8 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
                         center[q] += order[j] - kept
                         order[j] = kept
                     sent[i] += order[j]
-                    totals.sent[i, due] += order[j]
+                    if recorded:
+                        totals.sent[i, due] += order[j]
                     if lead == 0:
                         stock[j] += order[j]
                     else:
@@ -253,9 +262,11 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
         for j in range(count):
             held[rows.store[j]] += stock[j]
         for s in range(stores):
-            totals.after_delivery[s, t] += held[s]
+            if recorded:
+                totals.after_delivery[s, t] += held[s]
             if held[s] > terms.capacity[s] + 1e-6:
-                totals.over[s, t] += 1.0
+                if recorded:
+                    totals.over[s, t] += 1.0
                 measures[s, 3] += 1.0
         charged = terms.end_periods if t == periods - 1 else 1.0
         for j in range(count):
@@ -263,7 +274,8 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
             sold = min(stock[j], demand[t, j])
             missing = demand[t, j] - sold
             stock[j] -= sold
-            totals.sold[i, t] += sold
+            if recorded:
+                totals.sold[i, t] += sold
             measures[s, 0] += missing * terms.price[i, t]
             measures[s, 1] += missing
             measures[s, 2] += charged * stock[j] * terms.weight[i]
@@ -277,7 +289,7 @@ class SkuSimulation:
         measures: shape (S, K, 4): lost value, lost units, unit-periods held (times their weight), periods over
             capacity.
         sent: shape (K, n), units sent by planned deliveries.
-        totals: every period, expected over the paths.
+        totals: every period, expected over the paths; arrays without series and stores if not recorded.
     """
 
     measures: FloatArray
@@ -327,7 +339,7 @@ def _unlimited(skus: int, periods: int) -> FloatArray:
     return supply
 
 
-def simulate_skus(paths: FloatArray, rows: Rows, terms: Terms, seed: int) -> SkuSimulation:
+def simulate_skus(paths: UnitsArray, rows: Rows, terms: Terms, seed: int, recorded: bool = True) -> SkuSimulation:
     """Simulate a plan by SKU on every path.
 
     Args:
@@ -335,6 +347,7 @@ def simulate_skus(paths: FloatArray, rows: Rows, terms: Terms, seed: int) -> Sku
         rows: the pairs.
         terms: prices, levels and limits.
         seed: of the draws of SKUs; the same for all plans that are compared.
+        recorded: record every period.
     """
     count, series, periods = paths.shape
     stores = len(terms.capacity)
@@ -342,11 +355,13 @@ def simulate_skus(paths: FloatArray, rows: Rows, terms: Terms, seed: int) -> Sku
     sent = np.zeros((count, series))
 
     def run(part: int) -> Totals:
-        totals = Totals.empty(series, stores, periods)
-        demand = np.empty((periods, len(rows.store)))
+        totals = Totals.empty(series, stores, periods) if recorded else Totals.empty(0, 0, 0)
+        # Where two bytes hold the units of a category, half the bytes hold those of a SKU.
+        small = paths.dtype == np.uint16
+        demand = np.empty((periods, len(rows.store)), dtype=np.float32 if small else np.float64)
         for k in range(part, count, PARTS):
-            _drawn(paths[k], rows, seed + k, demand)
-            _simulate(demand, rows, terms, totals, measures[k], sent[k])
+            _drawn(np.ascontiguousarray(paths[k], dtype=np.float64), rows, seed + k, demand)
+            _simulate(demand, rows, terms, recorded, totals, measures[k], sent[k])
         return totals
 
     found = in_parallel(run, range(min(PARTS, count)))

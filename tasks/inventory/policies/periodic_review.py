@@ -66,4 +66,4 @@ def _deviation(problem: PlanProblem, rows: np.ndarray, window: slice) -> FloatAr
     if problem.paths is None:
         _, deviation = period_moments(problem)
         return deviation[rows] * np.sqrt(window.stop - window.start)
-    return problem.paths[:, rows, window].sum(axis=2).std(axis=0)
+    return problem.paths[:, rows, window].sum(axis=2, dtype=np.float64).std(axis=0)

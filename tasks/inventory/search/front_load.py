@@ -11,7 +11,7 @@ import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
 from tasks.inventory.exact.shared_limits import take_blocks
-from tasks.inventory.model.level_limits import HALVINGS, exceeds_dc, within_limits
+from tasks.inventory.model.level_limits import HALVINGS, SERIES_AT_ONCE, exceeds_dc, within_limits
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import simulate
 
@@ -68,7 +68,11 @@ def _first_levels(problem: PlanProblem, first: np.ndarray, part: float) -> Float
     held = np.floor(problem.on_hand + problem.in_transit.sum(axis=1))
     count, series, periods = problem.paths.shape
     ahead = np.arange(periods)[None, :] >= first[:, None]
-    demand = np.sort((problem.paths * ahead).sum(axis=2), axis=0)
+    demand = np.empty((count, series))
+    for start in range(0, series, SERIES_AT_ONCE):
+        some = slice(start, start + SERIES_AT_ONCE)
+        demand[:, some] = (problem.paths[:, some] * ahead[some]).sum(axis=2, dtype=np.float64)
+    demand.sort(axis=0)
     before = np.concatenate([np.zeros((1, series)), demand[:-1]])
     units = np.floor(np.maximum(demand, held)) - np.floor(np.maximum(before, held))
     chance = (count - np.arange(count))[:, None] / count
