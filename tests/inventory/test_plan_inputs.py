@@ -6,10 +6,11 @@ from datetime import date
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from schemas import columns as c
 from schemas.records import PlanInputs
-from tasks.inventory.inputs import _champion_paths, last_dc_stock
+from tasks.inventory.inputs import _champion_paths, _of_some_stores, last_dc_stock
 from tasks.storage.lake import open_lake
 
 
@@ -28,6 +29,14 @@ def test_sample_paths_are_those_of_the_champion(tmp_path: Path) -> None:
         champions=lake.write_table("champions", champions.assign(model="xgboost")), paths=[reference]
     )
     assert _champion_paths(lake, none) == []
+
+
+def test_the_dependence_of_errors_is_read_from_the_series_of_some_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(f"{store:02}", category, "m") for store in range(11) for category in ("a", "b")]
+    champions = pd.DataFrame(rows, columns=["store_id", "category", "model"])
+    assert _of_some_stores(champions) is champions
+    monkeypatch.setattr("tasks.inventory.inputs.MOST_FOLD_SERIES", 6)
+    assert _of_some_stores(champions)["store_id"].tolist() == ["00", "00", "05", "05", "10", "10"]
 
 
 def test_dc_stock_with_dates_is_the_last_count_not_after_as_of() -> None:

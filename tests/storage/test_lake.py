@@ -57,14 +57,20 @@ def test_a_table_in_parts_has_the_bytes_of_the_whole_table(tmp_path: Path) -> No
     columns = {"late": late, "never": np.full(rows, None, dtype=object), "units": np.arange(rows) / 7}
     whole = pd.DataFrame(columns).assign(date=pd.Timestamp("2024-01-01"), sku="007")
     parts = [whole.iloc[:PART_ROWS], whole.iloc[PART_ROWS:].reset_index(drop=True)]
-    assert lake.write_parts("t", iter(parts), ["never"]) == lake.write_table("t", whole)
+    written = lake.write_parts("t", iter(parts), ["never"])
+    assert written == lake.write_table("t", whole)
+    blocks = list(lake.read_blocks(written, ["units", "sku"]))
+    assert [len(block) for block in blocks] == [PART_ROWS, 5]
+    pd.testing.assert_frame_equal(pd.concat(blocks, ignore_index=True), whole[["units", "sku"]])
     small = frame().drop(columns="store")
     assert lake.write_parts("t", iter([small])) == lake.write_table("t", small)
 
 
 def test_an_empty_table_keeps_its_types(lake: Lake) -> None:
     empty = frame().iloc[:0]
-    back = lake.read_table(lake.write_table("t", empty))
+    ref = lake.write_table("t", empty)
+    assert [block.columns.tolist() for block in lake.read_blocks(ref)] == [empty.columns.tolist()]
+    back = lake.read_table(ref)
     assert back.empty
     # Parquet keeps the categorical type of an empty column, but not its categories.
     assert [dtype.name for dtype in back.dtypes] == [dtype.name for dtype in empty.dtypes]
@@ -89,6 +95,8 @@ def test_missing_and_damaged_tables_raise_errors_with_instructions(lake: Lake) -
     damaged = lake.write_bytes("t/bad.parquet", b"PAR1 not at all")
     with pytest.raises(StorageError, match=r"not a readable Parquet.*run again"):
         lake.read_table(TableRef(key=damaged.key, rows=1, sha256=damaged.sha256))
+    with pytest.raises(StorageError, match=r"not a readable Parquet.*run again"):
+        list(lake.read_blocks(TableRef(key=damaged.key, rows=1, sha256=damaged.sha256)))
     with pytest.raises(StorageError, match=r"missing columns zip; it has store, sku"):
         lake.read_table(lake.write_table("t", frame()), ["sku", "zip"])
 

@@ -11,6 +11,7 @@ import numpy as np
 from schemas.facts import PolicyFacts
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
 from schemas.protocols import ReportProgress
+from schemas.settings import InventorySettings
 from tasks.inventory.exact.bounds import relaxation_of
 from tasks.inventory.exact.lagrange import Relaxation
 from tasks.inventory.exact.perfect_information import (
@@ -33,6 +34,10 @@ from tasks.inventory.search.store_search import FITNESS_PATHS, Recipe, StoreMode
 
 # Most stores whose demand distributions are in memory at the same time.
 STORES_AT_ONCE = 64
+# The settings of the search hold for networks with at most this many (series × periods) in searched stores. In larger
+# ones a store gets fewer candidates, at least LEAST_POPULATION, LEAST_GENERATIONS and LEAST_PATIENCE (decision 25).
+FULL_SEARCH = 1_000_000
+LEAST_POPULATION, LEAST_GENERATIONS, LEAST_PATIENCE = 50, 20, 5
 # Periods between deliveries of the initial candidates, and the indices of their shares of the capacity.
 INTERVALS = (7, 6, 5, 4, 3, 2, 1)
 SEED_SHARES = (5, 7)
@@ -110,16 +115,43 @@ def uncertain_plan(
     # Uncapacitated stores use service-level quantiles: no search.
     open_stores = np.flatnonzero(~(fixed & uncapacitated_stores(problem)))
     guide = guides_of(problem, network, relaxation) if not fixed[open_stores].all() else []
+    scale = search_scale(problem, open_stores[~fixed[open_stores]])
+    problem = replace(problem, settings=within_budget(problem.settings, scale))
     for start in range(0, len(open_stores), STORES_AT_ONCE):
         chunk = open_stores[start : start + STORES_AT_ONCE].tolist()
         models = store_models(problem, network, prices, chunk, allowed)
-        recipes = _search(problem, models, guide, progress and _placed(progress, start, len(chunk), len(open_stores)))
+        told = progress and _placed(progress, start, len(chunk), len(open_stores))
+        recipes = _search(problem, models, guide, told, screen=scale < 1.0)
         if problem.max_visits_per_period is not None:
             recipes = _moved_within_slots(problem, models, recipes, visits)
         for model, recipe in zip(models, recipes, strict=True):
             visits[model.index] = recipe.visits
             levels[network.series_of(model.index)] = model.levels(recipe).T
     return Plan(visits, levels)
+
+
+def search_scale(problem: PlanProblem, stores: IndexArray) -> float:
+    """Share of the candidates of the settings that each of some searched stores gets, up to 1.
+
+    A count, never a time: the same problem has the same plan on every machine.
+    """
+    series = int(np.isin(problem.series_store, stores).sum())
+    return min(1.0, FULL_SEARCH / max(series * problem.periods, 1))
+
+
+def within_budget(settings: InventorySettings, scale: float) -> InventorySettings:
+    """The settings with a part of the population, the generations and the patience, down to the least ones."""
+    own = settings.genetic
+
+    def part(given: int, least: int) -> int:
+        return min(given, max(least, round(given * scale)))
+
+    fewer = {
+        "population": part(own.population, LEAST_POPULATION),
+        "generations": part(own.generations, LEAST_GENERATIONS),
+        "patience": part(own.patience, LEAST_PATIENCE),
+    }
+    return settings if scale >= 1.0 else settings.model_copy(update={"genetic": own.model_copy(update=fewer)})
 
 
 def _placed(progress: ReportProgress, start: int, count: int, stores: int) -> ReportProgress:
@@ -174,7 +206,11 @@ def guides_of(problem: PlanProblem, network: Network, relaxation: Relaxation | N
 
 
 def _search(
-    problem: PlanProblem, models: Sequence[StoreModel], guides: Sequence[BoolArray], progress: ReportProgress | None
+    problem: PlanProblem,
+    models: Sequence[StoreModel],
+    guides: Sequence[BoolArray],
+    progress: ReportProgress | None,
+    screen: bool,
 ) -> list[Recipe]:
     starts = week_starts(problem.periods, problem.periods_per_week, problem.settings.lead_time)
     fixed = fixed_visits(problem)
@@ -191,7 +227,7 @@ def _search(
 
     def finish(place: int) -> Recipe:
         model, result = models[searched[place]], evolved[place]
-        return improve(model, model.recipe(result.genes), starts, problem.periods_per_week)[0]
+        return improve(model, model.recipe(result.genes), starts, problem.periods_per_week, screen)[0]
 
     for place, recipe in zip(searched, in_parallel(finish, range(len(searched))), strict=True):
         recipes[place] = recipe

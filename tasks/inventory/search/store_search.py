@@ -35,6 +35,8 @@ SHARE_STEP = 0.01
 ROUNDS = 40
 # Most changes that are combined, and the least relative saving of a round for the local search to continue.
 MOST_COMBINED = 12
+# Most changes that are simulated on all paths after a screening.
+MOST_SCREENED = 24
 SMALLEST_GAIN = 1e-4
 
 
@@ -221,7 +223,9 @@ def best_option(model: StoreModel, visits: BoolArray) -> Recipe:
     return recipes[int(np.argmin(model.costs(recipes)))] if len(recipes) > 1 else recipes[0]
 
 
-def improve(model: StoreModel, recipe: Recipe, week_starts: IndexArray, week: int) -> tuple[Recipe, float]:
+def improve(
+    model: StoreModel, recipe: Recipe, week_starts: IndexArray, week: int, screen: bool = False
+) -> tuple[Recipe, float]:
     """Improve a recipe by local search on all paths until no change saves enough.
 
     Changes: move a delivery by one period, drop or add one; raise or lower the share of all deliveries or of one; raise
@@ -232,6 +236,8 @@ def improve(model: StoreModel, recipe: Recipe, week_starts: IndexArray, week: in
         recipe: to start from.
         week_starts: first periods of the weeks that require a delivery.
         week: periods per week.
+        screen: simulate changes on :data:`FITNESS_PATHS` paths first, and on all paths only the best of those that
+            save there. A start is never lost: what is taken saves on all paths.
 
     Returns:
         The recipe and its expected cost.
@@ -240,6 +246,10 @@ def improve(model: StoreModel, recipe: Recipe, week_starts: IndexArray, week: in
     best_cost = float(model.costs([recipe])[0])
     for _ in range(ROUNDS):
         tried = [r for r in _neighbors(model, best) if keeps_weeks(r.visits, week_starts, week, model.allowed)]
+        if screen:
+            first = model.costs([best, *tried], FITNESS_PATHS)
+            saving = [place for place in np.argsort(first[1:], kind="stable") if first[place + 1] < first[0]]
+            tried = [tried[place] for place in saving[:MOST_SCREENED]]
         costs = model.costs(tried)
         order = [place for place in np.argsort(costs, kind="stable") if costs[place] < best_cost]
         tried = [tried[place] for place in order]

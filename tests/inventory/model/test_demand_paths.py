@@ -34,6 +34,18 @@ def test_paths_are_whole_and_follow_quantiles_and_mean():
     assert drawn.mean() == pytest.approx(102, rel=0.02)
 
 
+@pytest.mark.parametrize(("factor", "kind"), [(1.0, np.uint16), (1e3, np.uint32), (1e8, np.float64)])
+def test_paths_take_as_few_bytes_as_hold_their_units(factor, kind):
+    # The second series has the units of the first times the factor, in the same block or in a later one.
+    quantiles = np.array([60.0, 80.0, 100.0, 120.0, 150.0]) * np.array([1.0, factor])[:, None]
+    mean = np.repeat([[100.0], [100.0 * factor]], 2, axis=1)
+    names = [("a", "x"), ("a", "y")]
+    drawn = draw_paths(mean, np.repeat(quantiles[:, None], 2, axis=1), LEVELS, names, ALONE, 50, 7)
+    assert drawn.dtype == kind
+    assert drawn.shape == (50, 2, 2)
+    np.testing.assert_allclose(drawn[:, 1].mean(), 100 * factor, rtol=0.1)
+
+
 @pytest.mark.parametrize("mean", [110.0, 125.0])
 def test_a_mean_above_that_of_the_quantiles_is_reached_by_a_longer_tail(mean):
     drawn = one(mean, [60.0, 80.0, 100.0, 120.0, 150.0], paths=20000)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tasks.inventory.model.network import Network, is_whole
+from tasks.inventory.solve import solve
 from tests.inventory.conftest import problem_of
 
 
@@ -48,3 +50,23 @@ def test_levels_are_whole_only_if_demand_and_stock_are(name: str) -> None:
     broken = getattr(problem, name).copy()
     broken.flat[0] += 0.5
     assert not is_whole(replace(problem, **{name: broken}))
+
+
+@pytest.mark.parametrize("stores", [1, 3])
+def test_a_large_network_reads_its_paths_by_store_with_equal_results(
+    monkeypatch: pytest.MonkeyPatch, stores: int
+) -> None:
+    problem = problem_of(stores, 3, 14, paths=6, capacity=40, holding_cost=0.3, transit=1)
+    settings = problem.settings.model_copy(update={"policies": ["eoq", "s_S", "marginal_value", "genetic"]})
+    problem = replace(problem, settings=settings)
+    assert problem.paths is not None
+    whole = solve(problem)
+    # One series after another in two bytes per number, as a weekly run draws them.
+    small = problem.paths.transpose(1, 0, 2).astype(np.uint16).transpose(1, 0, 2)
+    monkeypatch.setattr("tasks.inventory.model.network.KEPT_NUMBERS", 0)
+    parts = solve(replace(problem, paths=small))
+    pd.testing.assert_frame_equal(whole.costs, parts.costs, check_exact=True)
+    np.testing.assert_array_equal(whole.bound.per_store, parts.bound.per_store)
+    for name, evaluation in whole.evaluations.items():
+        np.testing.assert_array_equal(evaluation.plan.levels, parts.evaluations[name].plan.levels)
+        np.testing.assert_array_equal(evaluation.plan.visits, parts.evaluations[name].plan.visits)

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from schemas.plan import Plan
+from schemas.settings import GeneticSettings
 from tasks.inventory.cost_table import evaluate_plan, is_valid
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import simulate
+from tasks.inventory.policies.genetic import GeneticPolicy, search_scale, within_budget
 from tasks.inventory.search.starts import best_of
 from tasks.inventory.solve import solve
 from tests.breadth import sample
@@ -33,6 +35,29 @@ def test_genetic_is_the_best_known_plan_where_dc_stock_binds(make_problem, share
     table = solve(problem).costs.set_index("policy")
     assert table.loc["genetic", "valid"]
     assert table.loc["genetic", "total"] <= table.loc[table["valid"], "total"].min() * (1 + 1e-9)
+
+
+def test_a_large_network_gets_fewer_candidates_and_loses_little(make_problem, monkeypatch):
+    problem = make_problem(4, 6, 28, paths=30, capacity=30, holding_cost=0.3)
+    full = GeneticSettings()
+    problem = replace(problem, settings=problem.settings.model_copy(update={"genetic": full}))
+    searched = np.arange(4)
+    assert search_scale(problem, searched) == 1.0
+    assert within_budget(problem.settings, 1.0).genetic == full
+    monkeypatch.setattr("tasks.inventory.policies.genetic.FULL_SEARCH", 2 * 6 * 28)
+    assert search_scale(problem, searched) == 0.5
+    assert within_budget(problem.settings, 0.7).genetic == full.model_copy(
+        update={"population": 70, "generations": 35, "patience": 7}
+    )
+    least = within_budget(problem.settings, 1e-9).genetic
+    assert (least.population, least.generations, least.patience) == (50, 20, 5)
+    small = problem.settings.model_copy(update={"genetic": full.model_copy(update={"generations": 3})})
+    assert within_budget(small, 1e-9).genetic.generations == 3
+    monkeypatch.setattr("tasks.inventory.policies.genetic.FULL_SEARCH", 1)
+    network = Network.of(problem)
+    fewer = simulate(problem, GeneticPolicy().plan(problem), network).total
+    monkeypatch.undo()
+    assert fewer <= 1.05 * simulate(problem, GeneticPolicy().plan(problem), network).total
 
 
 def test_the_published_plan_is_the_cheapest_valid_one_whatever_it_starts_from(make_problem):
