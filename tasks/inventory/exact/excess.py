@@ -20,7 +20,7 @@ import numpy as np
 from schemas.plan import BoolArray, Bound, FloatArray, IndexArray, PlanCost, PlanProblem, UnitsArray
 from tasks.inventory.exact.perfect_information import net_requirements_on_path, shortest_paths
 from tasks.inventory.model.delivery_days import review_visits
-from tasks.inventory.model.level_limits import interval_ends, service_limited_stores
+from tasks.inventory.model.level_limits import delivery_patterns, interval_ends, service_limited_stores
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.sku_demand import MOST_PATHS, sale_probabilities
 
@@ -166,12 +166,13 @@ def cost_of_uncertainty(problem: PlanProblem, visits: BoolArray, closed: BoolArr
     """
     rows = 0 if problem.skus is None else len(problem.skus.series)
     used = ~_padded(closed, rows)
-    patterns, group = np.unique(visits, axis=0, return_inverse=True)
     total = 0.0
-    for number, pattern in enumerate(patterns):
+    for pattern, stores in delivery_patterns(visits):
+        series = np.flatnonzero(stores[problem.series_store])
+        parts = _parts(problem, series, used)
         ends = interval_ends(pattern)
         for day in np.flatnonzero(pattern):
-            total += _cost_of_interval(problem, used, group == number, int(day), int(ends[day]))
+            total += _cost_of_interval(problem, series, parts, int(day), int(ends[day]))
     return total
 
 
@@ -199,15 +200,16 @@ def _padded(closed: BoolArray | None, rows: int) -> BoolArray:
     return found
 
 
-def _cost_of_interval(problem: PlanProblem, used: BoolArray, stores: BoolArray, day: int, end: int) -> float:
-    """Cost of uncertainty of one interval, summed over the used rows of some stores (shape (S,))."""
+def _cost_of_interval(
+    problem: PlanProblem, series: IndexArray, parts: tuple[IndexArray, FloatArray], day: int, end: int
+) -> float:
+    """Cost of uncertainty of one interval, summed over the parts of some series (see :func:`_parts`)."""
     assert problem.paths is not None
-    series = np.flatnonzero(stores[problem.series_store])
     start = max(day - problem.settings.lead_time, 0)
     units = problem.paths[:MOST_PATHS, series, start:end].sum(axis=2, dtype=np.float64)
     price = problem.price[series, start:end].mean(axis=1)
     held = problem.holding_cost * problem.holding_weight[series] * (end - day)
-    own, share = _parts(problem, series, used)
+    own, share = parts
     count = _most_units(units, own, share).astype(np.int64)
     chance, first = sale_probabilities(units, own, share, np.zeros(len(own)), count)
     row = np.repeat(own, np.diff(first))
