@@ -12,7 +12,7 @@ from schemas.settings import InventorySettings
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-UnitsArray = NDArray[np.floating] | NDArray[np.unsignedinteger]
+UnitsArray = NDArray[np.floating | np.unsignedinteger]
 
 WEEKS_PER_YEAR = 52
 

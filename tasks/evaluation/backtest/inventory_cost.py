@@ -72,7 +72,10 @@ def with_inventory_cost(
                     settings.seed,
                 )
                 cost[place] = forecast_costs(
-                    paths, rows.actual[place], price[served], replace(rule, holding_cost=holding[served])
+                    paths.astype(np.float64),
+                    rows.actual[place],
+                    price[served],
+                    replace(rule, holding_cost=holding[served]),
                 )
     return backtest.assign(**{c.INVENTORY_COST: cost})
 

@@ -163,7 +163,7 @@ def coverage_of(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> Coverag
         end = int(interval_ends(plan.visits[store])[day])
         window = slice(max(day - problem.settings.lead_time, 0), end)
         mean[part], after[part] = problem.mean[part, window].sum(axis=1), end
-        requested = network.demand[store][:, window].sum(axis=1)
+        requested = network.demand[int(store)][:, window].sum(axis=1)
         quantile[part] = (requested <= chosen.levels[part]).mean(axis=0)
         if problem.settings.has_holding_cost:
             pays[part] = covered_probability(problem.price[part, window].mean(axis=1), held[part], end - day)
