@@ -27,7 +27,7 @@ from tasks.storage.source_files import expand_sources, read_tables
 from tests.breadth import examples
 from tests.fuzz.company import TABLES, Company, companies
 
-EXAMPLES = int(os.environ.get("RESTOCK_FUZZ_EXAMPLES", str(examples(200))))
+EXAMPLES = int(os.environ.get("RESTOCK_FUZZ_EXAMPLES", str(examples(60))))
 
 
 def ingest(file: Path, judge: Judge = with_arrays) -> tuple[Settings, ValidatedTables]:
