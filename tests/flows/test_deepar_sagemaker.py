@@ -74,33 +74,42 @@ def folder_of(twin: TwinClient, name: str) -> str:
     return f"s3://restock-twin/{key.rsplit('/', 1)[0]}"
 
 
-def test_weekly_run_with_storage_and_training_on_aws(
-    restock: Restock, environment: dict[str, str], twin: TwinClient, company: Path
+def test_weekly_run_with_sources_storage_and_training_on_aws(
+    restock: Restock, environment: dict[str, str], twin: TwinClient, company: Path, published: Path
 ) -> None:
     two = "[{data: cleaned}, {data: original, likelihood: negative-binomial}]"
+    sales = twin.put("in/sales.csv", (company.parent / "sales.csv").read_bytes())
+    in_bucket = ("--set", f"sources.sales.path={sales}")
     # A quota of zero: DeepAR takes no part, the other models are published, and an alarm says why.
     twin.refuse("CreateTrainingJob", "ResourceLimitExceeded", times=1_000)
-    code, _, err = restock(*command("weekly", company, two), environment=environment)
+    code, out, err = restock(*command("weekly", company, two), *in_bucket, environment=environment)
     assert code == 0, err
     assert twin.accepted("CreateTrainingJob") == 0
-    manifest = json.loads(twin.read(f"{folder_of(twin, 'manifest.json')}/manifest.json"))
+    folder = folder_of(twin, "manifest.json")
+    assert f"{folder}/replenishment.csv" in out
+    manifest = json.loads(twin.read(f"{folder}/manifest.json"))
     (alarm,) = (alarm for alarm in manifest["alarms"] if alarm["name"] == "deepar_failed")
     assert "Ask AWS for a higher quota" in alarm["message"]
-    forecast = pd.read_parquet(BytesIO(twin.read(f"{folder_of(twin, 'forecast.parquet')}/forecast.parquet")))
+    forecast = pd.read_parquet(BytesIO(twin.read(f"{folder}/forecast.parquet")))
     assert "deepar" not in set(forecast["model"])
+    local = published.parent / "lake" / "runs" / mini_company.AS_OF / "replenishment.csv"
+    assert twin.read(f"{folder}/replenishment.csv") == local.read_bytes()
 
     twin.restore("CreateTrainingJob")
-    code, _, err = restock(*command("weekly", company, two), environment=environment)
+    code, _, err = restock(*command("weekly", company, two), *in_bucket, environment=environment)
     assert code == 0, err
     # Two configurations, two folds and the run's own forecast: trained once, asked once each.
     assert twin.accepted("CreateTrainingJob") == 5
     assert twin.accepted("CreateTransformJob") == 5
+    assert "ingest: reused from the lake" in err
+    assert "features: reused from the lake" in err
     folder = folder_of(twin, "champions.parquet")
     assert b"store_id,sku,target_quantity" in twin.read(f"{folder}/replenishment.csv")
     assert b"deepar_failed" not in twin.read(f"{folder}/manifest.json")
 
-    code, _, err = restock(*command("weekly", company, two), "--force", environment=environment)
+    code, _, err = restock(*command("compare", company, two), *in_bucket, "--force", environment=environment)
     assert code == 0, err
+    assert "compare: computed" in err
     assert twin.accepted("CreateTrainingJob") == 5
 
 
