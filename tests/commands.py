@@ -15,11 +15,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.flows.forks import PLACE, WITH_ARRAYS
 from tests.ports import free_port, healthy, listens
 from tests.shared import SECONDS_TO_WAIT, once, start_for_all, wait_until
 
 SECONDS_BETWEEN_LOOKS = 0.02
 SECONDS_AT_MOST = 600
+# What no test on the shared server asks for; they would look at the database all the time.
+IDLE_SERVICES = ("CANCELLATION_CLEANUP", "EVENT_PERSISTER", "FOREMAN", "LATE_RUNS", "SCHEDULER", "TRIGGERS")
+# For the command lines that use it. Their logs are read from their streams. Arrays reject the same rows as Great
+# Expectations (tests/demand/ingest/test_judges.py), which takes a second more; the golden run takes Great Expectations.
+LIGHT = {"PREFECT_LOGGING_TO_API_ENABLED": "false", WITH_ARRAYS: "1"}
 
 
 class Process:
@@ -31,6 +37,8 @@ class Process:
 
     def __init__(self, port: int, folder: Path, asked: dict[str, object]) -> None:
         self._port, self._streams = port, (folder / "out", folder / "err")
+        for stream in self._streams:
+            stream.touch()
         self._code: int | None = None
         self.pid = int(self._ask({**asked, "out": str(self._streams[0]), "err": str(self._streams[1])}))
 
@@ -75,7 +83,7 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Start:
 
     def warm_up(folder: Path) -> int:
         port, log = free_port(), folder / "warm.log"
-        environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+        environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"} | PLACE
         process = start_for_all([sys.executable, "-m", "tests.flows.warm", str(port)], environment, log)
         wait_until(lambda: listens(port), process, log)
         return port
@@ -133,12 +141,13 @@ def prefect_server(
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     def begin(folder: Path) -> str:
-        own = {"PREFECT_HOME": str(prefect_home(folder)), "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false"}
+        off = {f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in IDLE_SERVICES}
+        own = {"PREFECT_HOME": str(prefect_home(folder)), **off}
         return start_server(fork, {**os.environ, **own}, "deployments.prefect_server")[0]
 
     api = once(tmp_path_factory, "prefect-server", begin)
     with temporary_settings({PREFECT_API_URL: api}):
-        yield {**os.environ, "PREFECT_API_URL": api, "DO_NOT_TRACK": "1"}
+        yield {**os.environ, **LIGHT, "PREFECT_API_URL": api, "DO_NOT_TRACK": "1"}
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,9 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.aws_twin.fixture import aws_twin, aws_twin_real
 from tests.breadth import NIGHTLY, examples
 from tests.commands import fork, prefect_home, prefect_server, restock, start
+from tests.serving import served
 
-__all__ = ["aws_twin", "aws_twin_real", "fork", "prefect_home", "prefect_server", "restock", "start"]
+__all__ = ["aws_twin", "aws_twin_real", "fork", "prefect_home", "prefect_server", "restock", "served", "start"]
 
 # A busy machine is slow by chance: how long an example takes says nothing about the code.
 settings.register_profile("restock", deadline=None, max_examples=examples(25))
@@ -18,12 +19,26 @@ settings.load_profile("restock")
 
 # Files whose tests share one twin of AWS run in one worker, so that it starts once.
 WITH_TWIN = ("tests/aws_twin/", "tests/deepar/test_sagemaker")
-# The slow tiers start first: a worker that gets a long file last would keep the others waiting.
+# The same for `make serve`.
+SERVED = ("tests/browser/test_ui", "tests/flows/test_serving")
+# The longest files start first: a worker that gets one of them last would keep the others waiting. While one worker
+# starts the processes that all share, the others compute what needs none of them.
+LONGEST = (
+    *WITH_TWIN,
+    *SERVED,
+    "tests/deepar/test_container_training",
+    "tests/flows/test_deepar_sagemaker",
+    "tests/flows/test_automations",
+    "tests/flows/test_backfill",
+    "tests/flows/test_approval",
+    "tests/flows/test_weekly",
+    "tests/flows/test_deepar",
+)
 TIERS = ("system", "flow", "slow")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what runs at night, mark the tests that use the twin of AWS, and start with the slow tiers."""
+    """Leave out what runs at night, mark the tests that use the twin of AWS, and start with what takes longest."""
     if not NIGHTLY:
         by_night = [item for item in items if item.get_closest_marker("nightly")]
         config.hook.pytest_deselected(items=by_night)
@@ -31,14 +46,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.nodeid.startswith(WITH_TWIN):
             item.add_marker(pytest.mark.system)
-    items.sort(key=lambda item: next((i for i, tier in enumerate(TIERS) if item.get_closest_marker(tier)), len(TIERS)))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[int, int]:
+    """When a test starts: the longest files, then the tiers in their order."""
+    file = next((turn for turn, name in enumerate(LONGEST) if item.nodeid.startswith(name)), len(LONGEST))
+    return file, next((turn for turn, tier in enumerate(TIERS) if item.get_closest_marker(tier)), len(TIERS))
 
 
 class ByFile(LoadScopeScheduling):
-    """A file's tests go to one worker, as with ``--dist loadfile``; those of the twin of AWS all go to one."""
+    """A file's tests go to one worker, as with ``--dist loadfile``; files that share a server all go to one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return WITH_TWIN[0] if nodeid.startswith(WITH_TWIN) else nodeid.split("::", 1)[0]
+        shared = next((files for files in (WITH_TWIN, SERVED) if nodeid.startswith(files)), None)
+        return shared[0] if shared else nodeid.split("::", 1)[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:

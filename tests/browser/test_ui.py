@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
 
-from deployments.company import company_of
 from tests.browser import chromium
-from tests.commands import PrefectHome
 from tests.flows import mini_company
-from tests.ports import free_port
+from tests.serving import Served
 
 pytestmark = [
     pytest.mark.flow,
@@ -30,7 +22,6 @@ pytestmark = [
     ),
 ]
 
-ROOT = Path(__file__).parents[2]
 SECONDS_TO_WAIT = 240
 # Far more than a test waits for, so that a cancellation meets the run at work.
 ENDLESS = [
@@ -41,50 +32,11 @@ TIMES_TO_ASK = 5
 BUSY = "Unknown error while creating flow run"
 
 
-class Served(NamedTuple):
-    """A server with its worker, and the company that it serves."""
-
-    address: str
-    settings: Path
-
-    @property
-    def lake(self) -> Path:
-        """The company's lake."""
-        return self.settings.parent / "lake"
-
-    def ask(self, path: str) -> dict[str, Any]:
-        """What the server's API returns."""
-        return dict(httpx.get(f"{self.address}/api/{path}", timeout=SECONDS_TO_WAIT).raise_for_status().json())
-
-    def form(self, **given: object) -> str:
-        """Address of the form of the weekly run, with these fields filled in."""
-        deployment = self.ask(f"deployments/name/weekly_replenishment/weekly-{company_of(str(self.settings))}")["id"]
-        parameters = quote(json.dumps({"settings_file": str(self.settings), "as_of": mini_company.AS_OF, **given}))
-        return f"{self.address}/v2/deployments/deployment/{deployment}/run?parameters={parameters}"
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, prefect_home: PrefectHome) -> Iterator[Served]:
-    """`make serve` on the mini company."""
-    folder = tmp_path_factory.mktemp("ui")
-    settings, port, log = mini_company.write(folder / "company"), free_port(), folder / "serve.log"
-    home = prefect_home(folder / "home")
-    environment = {**os.environ, "PREFECT_HOME": str(home), "PREFECT_WORKER_QUERY_SECONDS": "1"}
-    environment.pop("PREFECT_API_URL", None)
-    command = [sys.executable, "-m", "deployments.serve", "--settings", str(settings), "--port", str(port)]
-    command += ["--files-port", str(free_port()), "--app-port", str(free_port())]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        until = time.monotonic() + SECONDS_TO_WAIT
-        while b"Stop with Ctrl-C" not in log.read_bytes():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.3)
-        yield Served(f"http://127.0.0.1:{port}", settings)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(SECONDS_TO_WAIT)
+def form(served: Served, **given: object) -> str:
+    """Address of the form of the weekly run, with these fields filled in."""
+    deployment = served.ask(f"deployments/name/weekly_replenishment/{served.deployment('weekly')}")["id"]
+    parameters = quote(json.dumps({"settings_file": str(served.settings), "as_of": mini_company.AS_OF, **given}))
+    return f"{served.address}/v2/deployments/deployment/{deployment}/run?parameters={parameters}"
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +80,7 @@ def wait_for_state(page: chromium.Page, name: str) -> None:
 
 
 def test_a_run_is_started_from_the_form_and_leaves_artifacts_and_a_report(page: chromium.Page, served: Served) -> None:
-    page.open(served.form())
+    page.open(form(served))
     page.wait_for("Run date (YYYY-MM-DD)", "Run everything except the publication")
     run = submit(page)
     wait_for_state(page, "Completed")
@@ -150,7 +102,7 @@ def test_a_run_is_started_from_the_form_and_leaves_artifacts_and_a_report(page: 
 
 def test_a_rejected_file_is_not_published_and_the_run_says_by_whom(page: chromium.Page, served: Served) -> None:
     as_of = "2024-07-02"  # its last day has no sales yet: the approver must know
-    page.open(served.form(as_of=as_of))
+    page.open(form(served, as_of=as_of))
     page.click("approve_before_publishing", "label")
     run = submit(page)
     wait_for_state(page, "Suspended")
@@ -170,7 +122,7 @@ def test_a_rejected_file_is_not_published_and_the_run_says_by_whom(page: chromiu
 
 def test_a_cancelled_run_stops_and_leaves_nothing_half_written(page: chromium.Page, served: Served) -> None:
     as_of = "2024-06-17"
-    page.open(served.form(as_of=as_of, overrides=ENDLESS))
+    page.open(form(served, as_of=as_of, overrides=ENDLESS))
     run = submit(page)
     wait_for_state(page, "Running")
     page.wait_for("12 series, 168 periods of history", seconds=SECONDS_TO_WAIT)

@@ -18,7 +18,7 @@ from flows.run_board import RunBoard
 from flows.weekly import weekly_replenishment
 from schemas.errors import PipelineError
 from tests.commands import Process, Start
-from tests.flows import mini_company
+from tests.flows import forks, mini_company
 
 pytestmark = pytest.mark.flow
 
@@ -79,7 +79,7 @@ def published(settings: Path) -> dict[str, Any]:
     return json.loads((settings.parent / "lake/runs" / mini_company.AS_OF / "manifest.json").read_text())
 
 
-def test_a_file_approved_in_the_app_is_published_and_the_manifest_says_by_whom(
+def test_a_file_approved_in_the_app_is_published_and_replaced_only_by_another_one(
     start: Start,
     client: SyncPrefectClient,
     planned_company: Path,
@@ -101,20 +101,14 @@ def test_a_file_approved_in_the_app_is_published_and_the_manifest_says_by_whom(
     answer_in_the_app(board, waiting.id)
     code, out, err = process.wait()
     assert code == 0, out + err
-    approval = published(company)["approval"]
-    assert (approval["by"], approval["note"]) == ("Ana", "after the fair")
+    first = published(company)
+    assert (first["approval"]["by"], first["approval"]["note"]) == ("Ana", "after the fair")
     assert "No file is published yet for this run date" in words(client, run)
     with pytest.raises(PipelineError, match="is no longer waiting for an approval"):
         board.answer(waiting.id, "approve", "Ana", "")
     last = board.recent()[0]
     assert (last["state"], last["address"].rsplit("/", 1)[1]) == ("Completed", waiting.id)
     assert int(last["reused"]) > 0
-
-
-def test_who_approves_a_published_week_again_is_told_that_its_file_is_replaced(
-    start: Start, client: SyncPrefectClient, planned_company: Path
-) -> None:
-    company = planned_company
 
     def approve(*overrides: str) -> str:
         """Approve a run on these settings; what its form said."""
@@ -124,12 +118,15 @@ def test_who_approves_a_published_week_again_is_told_that_its_file_is_replaced(
         process.wait()
         return words(client, run)
 
-    approve()
-    first = published(company)
     assert "approving changes nothing" in approve()
     assert published(company) == first, "the same files were written again"
 
-    assert "approving replaces it, rejecting keeps it" in approve("seed=8")
+    overrides = company.parent / "overrides.csv"
+    overrides.write_text(
+        "store_id,sku,date_from,date_to,action,value,reason,author\n"
+        "001,0013,2024-07-01,2024-07-07,set,33,opening display,ana\n"
+    )
+    assert "approving replaces it, rejecting keeps it" in approve(f"sources.overrides.path={overrides}")
     replaced = published(company)["replaces"]
     assert replaced["replenishment_sha256"] == first["outputs"]["replenishment.csv"]
     assert replaced["approval"]["by"] == "Ana"
@@ -158,12 +155,13 @@ def test_a_rejection_or_silence_leaves_the_last_file_and_says_what_to_do(
 
 
 def test_the_run_of_a_deployment_outlives_its_worker(
-    start: Start, client: SyncPrefectClient, planned_company: Path
+    start: Start, client: SyncPrefectClient, planned_company: Path, prefect_server: dict[str, str]
 ) -> None:
     company = planned_company
 
     def execute(run_id: UUID) -> str:
-        _, out, err = start("prefect", "flow-run", "execute", run_id).wait()
+        environment = {**prefect_server, forks.VARIABLE: "1"}
+        _, out, err = start("prefect", "flow-run", "execute", run_id, environment=environment).wait()
         return out + err
 
     deployment = client.create_deployment(

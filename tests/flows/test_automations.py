@@ -25,7 +25,7 @@ from prefect.states import Crashed, Pending, Running, Scheduled
 from deployments.janitor import EVERY_20_MINUTES, schedule_janitors
 from schemas import columns as c
 from tests.commands import PrefectHome, Start, start_server
-from tests.flows import mini_company
+from tests.flows import forks, mini_company
 
 pytestmark = [pytest.mark.flow, pytest.mark.system]
 
@@ -135,6 +135,8 @@ def server(
         "RESTOCK_CRON": "0 5 * * 1",
         "RESTOCK_TIMEZONE": "UTC",
         "RESTOCK_POOL": "local-process",
+        forks.VARIABLE: "1",
+        forks.WITH_ARRAYS: "1",
     }
 
     def run(*arguments: str) -> None:

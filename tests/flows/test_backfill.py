@@ -14,7 +14,7 @@ import pytest
 
 from schemas import columns as c
 from tests.commands import Process, Restock, Start
-from tests.flows import mini_company
+from tests.flows import forks, mini_company
 
 WEEKS = ("2024-06-17", "2024-06-24")
 SECONDS_TO_WAIT = 150
@@ -32,8 +32,21 @@ def contents(settings: Path) -> dict[str, bytes]:
     return found
 
 
-def backfill(restock: Restock, settings: Path, *more: object) -> tuple[int, str, str]:
-    return restock("backfill", "--settings", settings, "--from", WEEKS[0], "--to", "2024-06-29", *more)
+@pytest.fixture(scope="module")
+def environment(prefect_server: dict[str, str]) -> dict[str, str]:
+    """The weeks that run in processes are forks."""
+    return {**prefect_server, forks.VARIABLE: "1"}
+
+
+@pytest.fixture(scope="module")
+def backfill(restock: Restock, environment: dict[str, str]) -> Restock:
+    """Run a backfill of all weeks."""
+
+    def run(settings: Path, *more: object) -> tuple[int, str, str]:
+        given = ("--settings", settings, "--from", WEEKS[0], "--to", "2024-06-29", *more)
+        return restock("backfill", *given, environment=environment)
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +71,22 @@ def weekly_files(restock: Restock, one_company: Path) -> dict[str, bytes]:
     return contents(one_company)
 
 
-def begin(start: Start, settings: Path, *more: object) -> Process:
-    return start("flows", "backfill", "--settings", settings, "--from", WEEKS[0], "--to", WEEKS[-1], *more)
+@pytest.fixture(scope="module")
+def begin(start: Start, environment: dict[str, str]) -> Start:
+    """Start a backfill of all weeks."""
+
+    def run(settings: Path, *more: object) -> Process:
+        given = ("--settings", settings, "--from", WEEKS[0], "--to", WEEKS[-1], *more)
+        return start("flows", "backfill", *given, environment=environment)
+
+    return run
 
 
 @pytest.mark.flow
 def test_a_backfill_leaves_byte_for_byte_what_weekly_runs_leave(
-    start: Start, restock: Restock, weekly_files: dict[str, bytes], company: Path
+    begin: Start, backfill: Restock, weekly_files: dict[str, bytes], company: Path
 ) -> None:
-    process = begin(start, company)
+    process = begin(company)
     until = time.monotonic() + SECONDS_TO_WAIT
     while not (runs(company) / WEEKS[0] / "replenishment.csv").exists():
         assert process.poll() is None, "the backfill ended before its first week"
@@ -76,7 +96,7 @@ def test_a_backfill_leaves_byte_for_byte_what_weekly_runs_leave(
     assert len(list(runs(company).iterdir())) < len(WEEKS)
     first = {path: path.stat().st_mtime_ns for path in (runs(company) / WEEKS[0]).iterdir()}
 
-    code, out, err = backfill(restock, company, "--as-of", mini_company.AS_OF)
+    code, out, err = backfill(company, "--as-of", mini_company.AS_OF)
     assert code == 0, err
     assert contents(company) == weekly_files
     assert {path: path.stat().st_mtime_ns for path in first} == first
@@ -109,9 +129,9 @@ def remembered(settings: Path) -> dict[Path, int]:
 
 @pytest.mark.flow
 def test_weeks_side_by_side_are_the_same_also_after_a_kill_and_nothing_is_computed_twice(
-    start: Start, restock: Restock, weekly_files: dict[str, bytes], company: Path
+    begin: Start, backfill: Restock, weekly_files: dict[str, bytes], company: Path
 ) -> None:
-    process = begin(start, company, "--parallel", 2)
+    process = begin(company, "--parallel", 2)
     until = time.monotonic() + SECONDS_TO_WAIT
     while not any(path.parent.name == "compare" for path in remembered(company)):
         assert process.poll() is None, "the backfill ended before a week was compared"
@@ -125,7 +145,7 @@ def test_weeks_side_by_side_are_the_same_also_after_a_kill_and_nothing_is_comput
     assert not runs(company).exists()
     before = remembered(company)
 
-    code, _, err = backfill(restock, company, "--parallel", 2, "--as-of", mini_company.AS_OF)
+    code, _, err = backfill(company, "--parallel", 2, "--as-of", mini_company.AS_OF)
     assert code == 0, err
     assert contents(company) == weekly_files
     after = remembered(company)
@@ -134,10 +154,10 @@ def test_weeks_side_by_side_are_the_same_also_after_a_kill_and_nothing_is_comput
 
 
 @pytest.mark.flow
-def test_a_failed_week_stops_no_other_and_fails_the_backfill(restock: Restock, company: Path) -> None:
+def test_a_failed_week_stops_no_other_and_fails_the_backfill(backfill: Restock, company: Path) -> None:
     late = mini_company.sales()
     mini_company.write(company.parent, sales=late[late[c.DATE] >= "2024-06-19"])
-    code, out, err = backfill(restock, company)
+    code, out, err = backfill(company)
     assert code == 2
     assert "1 of 2 weeks failed" in err
     assert f"week {WEEKS[0]}: sales" in err
@@ -152,9 +172,9 @@ def test_a_failed_week_stops_no_other_and_fails_the_backfill(restock: Restock, c
     [(("--from", "2024-06-17", "--to", "2024-06-10"), "from <= to"), (("--parallel", "0"), "x>=1")],
 )
 def test_bad_parameters_are_refused_before_work_starts(
-    restock: Restock, company: Path, options: tuple[str, ...], words: str
+    backfill: Restock, company: Path, options: tuple[str, ...], words: str
 ) -> None:
-    code, _, err = backfill(restock, company, *options)
+    code, _, err = backfill(company, *options)
     assert code == 2
     assert words in err
     assert not (company.parent / "lake").exists()

@@ -31,10 +31,7 @@ def wait_until(ready: Callable[[], bool], *alive: Process) -> None:
 
 
 def said(process: Process) -> str:
-    try:
-        return "".join(process.output())
-    except FileNotFoundError:  # it has not begun
-        return ""
+    return "".join(process.output())
 
 
 def begin_cluster(fork: Start, port: int) -> list[Process]:

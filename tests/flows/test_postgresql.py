@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.commands import Start, start_server
+from tests.commands import LIGHT, Start, start_server
 from tests.flows import mini_company
 from tests.ports import free_port
 
@@ -66,6 +66,7 @@ def test_a_weekly_run_is_recorded_in_postgresql(
 ) -> None:
     environment = {
         **os.environ,
+        **LIGHT,
         "PREFECT_HOME": str(tmp_path / "home"),
         "PREFECT_API_DATABASE_CONNECTION_URL": database,
         "DO_NOT_TRACK": "1",

@@ -1,4 +1,4 @@
-"""`make serve`: everything runs after one command, and nothing is left after Ctrl-C."""
+"""`make serve`: everything runs after one command, and nothing is left after Ctrl-C (the end of the fixture)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -23,13 +22,13 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Running
 
-from deployments.company import company_of
 from deployments.ecs.pool import create_pool, job_template
 from deployments.serve import serve
 from flows.dead_runs import end_dead_runs
-from tests.commands import PrefectHome
+from tests.commands import Start
 from tests.flows import mini_company
 from tests.ports import free_port
+from tests.serving import TIMEZONE, Served
 
 pytestmark = [pytest.mark.flow, pytest.mark.system]
 
@@ -40,35 +39,6 @@ DEPLOYED = [
 SECONDS_TO_WAIT = 240
 
 
-@pytest.fixture
-def served(company: Path, tmp_path: Path, prefect_home: PrefectHome) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Address of the server, and the process that serves."""
-    port, log = free_port(), tmp_path / "serve.log"
-    environment = {**os.environ, "PREFECT_HOME": str(prefect_home(tmp_path / "home"))}
-    environment.pop("PREFECT_API_URL", None)
-    options = ["--settings", str(company), "--timezone", "America/Santiago", "--port", str(port)]
-    options += ["--files-port", str(free_port()), "--app-port", str(free_port())]
-    with log.open("wb") as output:
-        # As a shell starts what runs in the background: deaf to Ctrl-C, until it listens itself.
-        process = subprocess.Popen(
-            ["bash", "-c", "trap '' INT; exec \"$@\"", "serve", sys.executable, "-m", "deployments.serve", *options],
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        until = time.monotonic() + SECONDS_TO_WAIT
-        while b"Stop with Ctrl-C" not in log.read_bytes():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.3)
-        yield f"http://127.0.0.1:{port}/api", process
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(SECONDS_TO_WAIT)
-
-
 def answers(address: str) -> bool:
     try:
         return httpx.get(address).is_success
@@ -77,114 +47,98 @@ def answers(address: str) -> bool:
 
 
 def test_one_command_serves_deployments_automations_and_the_schedule(
-    served: tuple[str, subprocess.Popen[bytes]], company: Path, tmp_path: Path
+    served: Served, fork: Start, tmp_path: Path
 ) -> None:
-    address, process = served
-    with temporary_settings({PREFECT_API_URL: address}), get_client(sync_client=True) as client:
-        end = f"-{company_of(str(company))}"
-        deployed = {deployment.name.removesuffix(end): deployment for deployment in client.read_deployments()}
-        assert all(one.name.endswith(end) for one in deployed.values())
+    environment = {**os.environ, "PREFECT_API_URL": served.api}
+    with temporary_settings({PREFECT_API_URL: served.api}), get_client(sync_client=True) as client:
+        end = served.deployment("")
+        found = [one for one in client.read_deployments() if one.name.endswith(end)]
+        deployed = {deployment.name.removesuffix(end): deployment for deployment in found}
         assert sorted(deployed) == sorted(DEPLOYED)
-        assert [str(schedule.schedule.timezone) for schedule in deployed["weekly"].schedules] == ["America/Santiago"]
+        assert [str(schedule.schedule.timezone) for schedule in deployed["weekly"].schedules] == [TIMEZONE]
 
-        again = [sys.executable, "-m", "deployments.automations"]
-        environment = {**os.environ, "PREFECT_API_URL": address}
-        subprocess.run(again, cwd=ROOT, env=environment, check=True, timeout=SECONDS_TO_WAIT, capture_output=True)
+        code, out, err = fork("deployments.automations", environment=environment).wait()
+        assert code == 0, out + err
         automations = [automation.name for automation in client.read_automations()]
         rules = ("approval timed out", "dead run", "killed run", "retrain mini", "run that does not start")
         assert sorted(automations) == [f"restock: {name}" for name in rules]  # there is no webhook
 
         until = time.monotonic() + SECONDS_TO_WAIT / 4
-        while not client.read_flow_runs(limit=1):
+        while not [run for run in client.read_flow_runs() if run.auto_scheduled]:
             # SQLAlchemy 2.1 keeps Prefect 3.8 from scheduling: pyproject.toml asks for an older one.
             assert time.monotonic() < until, "no weekly run was scheduled"
-            time.sleep(1)
+            time.sleep(0.3)
 
         # The planners' app answers, and knows this server.
-        app = re.search(r"Planners' app: +(http\S+)", (tmp_path / "serve.log").read_text())
+        app = re.search(r"Planners' app: +(http\S+)", served.log)
         assert app is not None
         until = time.monotonic() + SECONDS_TO_WAIT
         while not answers(app[1]):
-            assert time.monotonic() < until, (tmp_path / "serve.log").read_text()
+            assert time.monotonic() < until, served.log
             time.sleep(0.3)
 
         # A run of the command line uses this server: two servers on one SQLite file lock each other out.
-        by_hand = {**os.environ, "PREFECT_HOME": str(tmp_path / "home")}
+        by_hand = {**os.environ, "PREFECT_HOME": str(served.home)}
         by_hand.pop("PREFECT_API_URL", None)
-        ingest = [sys.executable, "-m", "flows", "ingest", "--settings", str(company), "--as-of", mini_company.AS_OF]
-        done = subprocess.run(
-            ingest, cwd=ROOT, env=by_hand, check=True, timeout=SECONDS_TO_WAIT, capture_output=True, text=True
-        )
-        assert f"recorded by the server of `make serve`: {address.removesuffix('/api')}" in done.stdout
-        assert [run.name for run in client.read_flow_runs() if mini_company.AS_OF in run.name]
+        ingest = ("flows", "ingest", "--settings", served.settings, "--as-of", "2024-06-10")
+        code, out, err = fork(*ingest, environment=by_hand).wait()
+        assert code == 0, out + err
+        assert f"recorded by the server of `make serve`: {served.address}" in out
+        assert [run.name for run in client.read_flow_runs() if "2024-06-10" in run.name]
 
         # The worker is started again when it is killed; server and UI stay up.
-        log = tmp_path / "serve.log"
-        worker = worker_of(process.pid)
+        worker = worker_of(served.process.pid)
+        assert worker is not None
         os.kill(worker, signal.SIGKILL)
         until = time.monotonic() + SECONDS_TO_WAIT
-        while (again := worker_of(process.pid)) in (None, worker):
-            assert time.monotonic() < until, log.read_text()
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.3)
-        assert "The worker stopped unexpectedly (killed by signal 9, SIGKILL" in log.read_text()
+        while worker_of(served.process.pid) in (None, worker):
+            assert time.monotonic() < until, served.log
+            assert served.process.poll() is None, served.log
+            time.sleep(0.1)
+        assert "The worker stopped unexpectedly (killed by signal 9, SIGKILL" in served.log
         assert client.read_deployments()
 
-        pause_and_share(
-            client, deployed["weekly"].id, {**environment, "RESTOCK_POOL": "local-process"}, company, tmp_path
-        )
-
-    process.send_signal(signal.SIGINT)
-    assert process.wait(SECONDS_TO_WAIT) == 0
-    assert not list((tmp_path / "home").glob("restock-served*")), "a run would look for a server that is gone"
-    port = int(address.split(":")[2].split("/")[0])
-    with socket.socket() as one:
-        assert one.connect_ex(("127.0.0.1", port)) != 0, "the server still listens"
+        pause_and_share(client, served, fork, {**environment, "RESTOCK_POOL": "local-process"}, tmp_path)
 
 
 def worker_of(serve: int) -> int | None:
     """The process of the worker that `make serve` started."""
-    for name in os.listdir("/proc"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
-            parent = int(Path(f"/proc/{name}/stat").read_text().rsplit(")", 1)[1].split()[1])
+            name = (process / "comm").read_text().strip()
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
         except (OSError, ValueError, IndexError):
             continue
-        if parent == serve and b"worker" in words:
-            return int(name)
+        if parent == serve and name == "prefect worker":
+            return int(process.name)
     return None
 
 
 def pause_and_share(
-    client: SyncPrefectClient, weekly: UUID, environment: dict[str, str], company: Path, tmp_path: Path
+    client: SyncPrefectClient, served: Served, fork: Start, environment: dict[str, str], tmp_path: Path
 ) -> None:
     """A paused schedule stays paused when the company is deployed again, and another company replaces nothing."""
-    (schedule,) = client.read_deployment(weekly).schedules
-    client.update_deployment_schedule(weekly, schedule.id, active=False)
+    weekly = client.read_deployment_by_name(f"weekly_replenishment/{served.deployment('weekly')}")
+    (schedule,) = weekly.schedules
+    client.update_deployment_schedule(weekly.id, schedule.id, active=False)
     other = mini_company.write(tmp_path / "other")
     content = yaml.safe_load(other.read_text("utf-8"))
     other.write_text(yaml.safe_dump({**content, "name": "other company"}))
     twin = mini_company.write(tmp_path / "twin")
 
-    def deploy(settings: Path) -> subprocess.CompletedProcess[str]:
+    def deploy(settings: Path) -> tuple[int, str, str]:
         given = {"RESTOCK_HOME": str(ROOT), "RESTOCK_CRON": "0 5 * * 1", "RESTOCK_TIMEZONE": "Europe/Madrid"}
-        return subprocess.run(
-            [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
-            cwd=ROOT,
-            env={**environment, **given, "RESTOCK_SETTINGS": str(settings)},
-            timeout=SECONDS_TO_WAIT,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
+        variables = {**environment, **given, "RESTOCK_SETTINGS": str(settings)}
+        return fork("prefect", "--no-prompt", "deploy", "--all", environment=variables).wait()
 
-    assert deploy(other).returncode == 0
-    assert deploy(company).returncode == 0
-    refused = deploy(twin)
-    assert "another settings file" in refused.stdout + refused.stderr
+    for settings in (other, served.settings):
+        code, out, err = deploy(settings)
+        assert code == 0, out + err
+    _, out, err = deploy(twin)
+    assert "another settings file" in out + err
     found = {one.name: one for one in client.read_deployments() if one.name.startswith("weekly-")}
-    assert {one.parameters["settings_file"] for one in found.values()} == {str(company), str(other)}
-    own, foreign = found[f"weekly-{company_of(str(company))}"], found["weekly-other-company"]
+    assert {one.parameters["settings_file"] for one in found.values()} == {str(served.settings), str(other)}
+    own, foreign = found[served.deployment("weekly")], found["weekly-other-company"]
     assert [one.active for one in own.schedules] == [False], "the pause was forgotten"
     assert [one.active for one in foreign.schedules] == [True]
 

@@ -164,10 +164,13 @@ def test_a_dry_run_publishes_nothing(restock: Restock, planned_company: Path) ->
     assert "Dry run" in out
 
 
-def test_too_many_changed_targets_hold_the_publication_back(restock: Restock, planned_company: Path) -> None:
-    company = planned_company
-    week_before = "2024-06-24"
-    restock("weekly", "--settings", company, "--as-of", week_before)
+def test_too_many_changed_targets_hold_the_publication_back(restock: Restock, published_company: Path) -> None:
+    company = published_company
+    week_before = run_folder(company).rename(run_folder(company).with_name("2024-06-24"))
+    file = week_before / "replenishment.csv"
+    changed = pd.read_csv(file, dtype={c.STORE_ID: str, c.SKU: str})
+    changed[c.TARGET_QUANTITY] += 1
+    changed.to_csv(file, index=False)
     code, out, err = weekly(restock, company, "--set", "publication.max_change=0")
     assert code == 3
     assert "max_change" in err

@@ -1,9 +1,9 @@
 """Command lines run in forks of a process that has imported the weekly run's modules once.
 
 A run of the mini company would spend most of its processor time on importing Great Expectations, Prefect and
-Matplotlib, on the table of tail quantiles and on the digests of the code. The forks find all of this done. Everything
-else is as in ``python -m``: a separate process, in a separate session, with its own arguments, environment, streams,
-exit handlers and exit code. Workers, backfills' weeks and the browser's runs start processes the ordinary way.
+Matplotlib, on numba's kernels, on the table of tail quantiles and on the digests of the code. The forks find all of
+this done. Everything else is as in ``python -m``: a separate process, in a separate session, with its own arguments,
+environment, streams, exit handlers and exit code. With :mod:`tests.flows.forks`, what they start is forked too.
 
 ``python -m tests.flows.warm`` only imports, so that Python stores the modules' bytecode before the tests start.
 ``python -m tests.flows.warm PORT`` serves all workers of a test run, until it is stopped. Each connection sends one
@@ -15,7 +15,6 @@ or nothing while it runs. All of them end with this process.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import importlib
 import json
@@ -23,35 +22,61 @@ import os
 import runpy
 import signal
 import socket
+import ssl
 import sys
+import time
+from functools import cache
 
+import certifi
+from PIL import Image
 from prefect.context import refresh_global_settings_context
 
+from tasks.demand.ingest.table_checks import with_arrays
+from tasks.demand.ingest.validation import judge_tables
+from tasks.forecasting.registry import model_classes
 from tasks.inventory.model.loss_function import tail_table
+from tasks.inventory.registry import policy_classes
 from tasks.storage.code_version import import_closure
+from tests import compile_kernels
+from tests.flows import forks
 
 MODULES = (
     "boto3",
     "deployments.automations",
     "flows.backfill",
+    "flows.cli.runs",
     "flows.weekly",
     "great_expectations",
+    "matplotlib.backends.backend_agg",
     "matplotlib.figure",
+    "matplotlib.style",
+    "openpyxl",
     "prefect.artifacts",
     "prefect.cli.deploy",
     "prefect.cli.flow_run",
+    "prefect.cli.work_pool",
+    "prefect.cli.worker",
     "prefect.engine",
+    "prefect.runner._workspace_resolver",
+    "prefect.runner._workspace_supervisor",
     "prefect.runtime",
     "prefect.server.api.server",
     "prefect.task_engine",
+    "prefect.utilities.visualization",
+    "prefect.workers.process",
+    "pyarrow.csv",
     "pyarrow.parquet",
+    "rich._emoji_codes",
+    "sagemaker.core.image_uris",
+    "sagemaker.core.resources",
+    "sagemaker.core.utils.utils",
     "scipy.optimize",
     "scipy.stats",
+    "tasks.app.server",
     "tasks.demand.ingest.validation",
     "tasks.inventory.weekly",
     "tasks.publication.transaction",
 )
-END_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
 def main() -> None:
@@ -60,7 +85,14 @@ def main() -> None:
         importlib.import_module(module)
     if len(sys.argv) == 1:
         return
+    model_classes()
+    policy_classes()
     tail_table()
+    compile_kernels.main()  # loads them
+    Image.init()
+    # Each of Prefect's clients reads all certificates anew, though this machine's servers have none.
+    ssl.create_default_context = cache(ssl.create_default_context)
+    ssl.create_default_context(cafile=certifi.where())
     import_closure(tuple(module for module in sys.modules if module.startswith("tasks.")))
     # Or every collection in a fork walks, and thereby copies, all that was imported: half of a run's processor time.
     gc.collect()
@@ -88,10 +120,7 @@ def _code(asked: dict[str, int]) -> str:
 
 def _become(arguments: list[str], environment: dict[str, str], out: str, err: str, seconds: int) -> None:
     os.setsid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(END_WITH_PARENT, int(signal.SIGKILL))
-    os.environ.clear()
-    os.environ.update(environment)
+    forks.end_with_parent()
     signal.alarm(seconds)
     for number, path, flags in (
         (0, os.devnull, os.O_RDONLY),
@@ -101,10 +130,37 @@ def _become(arguments: list[str], environment: dict[str, str], out: str, err: st
         opened = os.open(path, flags)
         os.dup2(opened, number)
         os.close(opened)
-    refresh_global_settings_context()  # Prefect read the environment when it was imported
-    module, *sys.argv[1:] = arguments
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
-    sys.exit(0)
+    _run(["-m", *arguments], environment)
+
+
+def _run(arguments: list[str], environment: dict[str, str]) -> None:
+    if forks.VARIABLE in environment and sys.platform == "linux":
+        forks.fork_children(_run)
+    if forks.WITH_ARRAYS in environment:
+        judge_tables.__defaults__ = (with_arrays,)
+    while True:
+        os.environ.clear()
+        os.environ.update(environment)
+        forks.show(environment)
+        time.tzset()
+        refresh_global_settings_context()  # Prefect read the environment when it was imported
+        try:
+            _execute(*arguments)
+        except forks.Replaced as new:
+            arguments, environment = new.arguments, new.environment
+            forks.begin_afresh()
+        else:
+            sys.exit(0)
+
+
+def _execute(kind: str, program: str, *arguments: str) -> None:
+    """What ``python -m`` or ``python -c`` does."""
+    if kind == "-m":
+        sys.argv[1:] = arguments
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
+    else:
+        sys.argv[:] = [kind, *arguments]
+        exec(program, {"__name__": "__main__"})
 
 
 if __name__ == "__main__":

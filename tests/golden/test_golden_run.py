@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
 
-from tests.commands import Restock
+from tests.commands import LIGHT, Restock
 from tests.golden.fingerprint import differences, platform_fingerprint
 from tests.golden.snapshot import Snapshot, take_snapshots
 from tests.golden.stored import byte_differences, figure_differences, read_stored
@@ -18,10 +19,13 @@ HOW_TO_RECORD = "If the change is intended, run: python -m tests.golden.record (
 
 
 @pytest.fixture(scope="module")
-def found(restock: Restock, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Snapshot]:
-    """Every file that the golden company's week publishes."""
+def found(
+    restock: Restock, prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, Snapshot]:
+    """Every file that the golden company's week publishes; Great Expectations judges its rows."""
     company = tmp_path_factory.mktemp("golden").resolve() / "company"
-    return take_snapshots(publish_golden_run(company, restock), company)
+    ordinary = {name: value for name, value in prefect_server.items() if name not in LIGHT}
+    return take_snapshots(publish_golden_run(company, partial(restock, environment=ordinary)), company)
 
 
 @pytest.fixture(scope="module")
