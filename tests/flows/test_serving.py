@@ -143,23 +143,15 @@ def pause_and_share(
     assert [one.active for one in foreign.schedules] == [True]
 
 
-def test_a_port_of_the_files_that_is_taken_is_told_before_a_server_starts(company: Path) -> None:
+def test_a_port_of_the_files_that_is_taken_is_told_before_a_server_starts(company: Path, fork: Start) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        ports = [
-            "--port",
-            str(free_port()),
-            "--app-port",
-            str(free_port()),
-            "--files-port",
-            str(taken.getsockname()[1]),
-        ]
-        command = [sys.executable, "-m", "deployments.serve", "--settings", str(company), *ports]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False)
-    assert done.returncode == 1
-    assert "Port already in use" in done.stderr
-    assert "--files-port" in done.stderr
+        ports = ["--port", free_port(), "--app-port", free_port(), "--files-port", taken.getsockname()[1]]
+        code, _, err = fork("deployments.serve", "--settings", company, *ports, environment=dict(os.environ)).wait()
+    assert code == 1
+    assert "Port already in use" in err
+    assert "--files-port" in err
 
 
 def test_a_missing_settings_file_is_told_before_a_server_starts(tmp_path: Path) -> None:
