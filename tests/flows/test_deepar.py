@@ -36,10 +36,16 @@ def jobs(lake: Path) -> set[str]:
     return {archive.parents[1].name for archive in lake.glob("deepar/*/output/*/output/model.tar.gz")}
 
 
-def test_configurations_are_compared_and_the_best_serves_the_weekly_run(restock: Restock, company: Path) -> None:
+def test_configurations_are_compared_after_a_kill_and_the_best_serves_the_weekly_run(
+    start: Start, restock: Restock, company: Path
+) -> None:
     lake = company.parent / "lake"
+    _a_killed_training_leaves_no_process(start, company)
+    assert jobs(lake) == set()
+
     code, out, err = restock("train-deepar", *options(company))
     assert code == 0, err
+    assert "ingest: reused from the lake" in err
     assert "cleaned-student-t" in out
     assert "original-negative-binomial" in out
     assert "Best: " in out
@@ -72,8 +78,7 @@ def test_configurations_are_compared_and_the_best_serves_the_weekly_run(restock:
     assert paths["rows"] == 12 * 14
 
 
-def test_a_killed_training_leaves_no_process_and_is_done_again(start: Start, restock: Restock, company: Path) -> None:
-    lake = company.parent / "lake"
+def _a_killed_training_leaves_no_process(start: Start, company: Path) -> None:
     slow = [part.replace("epochs: 1,", "epochs: 4000,") for part in options(company, "[{}]")]
     process = start("flows", "train-deepar", *slow)
     children = _children_when_training(process)
@@ -83,11 +88,6 @@ def test_a_killed_training_leaves_no_process_and_is_done_again(start: Start, res
     while any(Path(f"/proc/{child}").exists() and not _is_zombie(child) for child in children):
         assert time.monotonic() < until, f"a training outlives its run: {children}"
         time.sleep(0.2)
-    assert jobs(lake) == set()
-
-    code, out, err = restock("train-deepar", *options(company, "[{}]"))
-    assert code == 0, err
-    assert "Best: cleaned-student-t" in out
 
 
 def _children_when_training(process: Process) -> list[int]:
