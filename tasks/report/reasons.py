@@ -148,7 +148,7 @@ def _coverage(row: Mapping[str, Any], say: Language) -> list[str]:
         units=_units(units, say),
         share=say.percent(float(covers), 1),
     )
-    if not pd.isna(last):
+    if last is not None and not pd.isna(last):
         chance = say.percent(float(last), 1)
         text += say("; the last of them sells until then with a probability of {share}", share=chance)
     weeks = _weeks(row, units)

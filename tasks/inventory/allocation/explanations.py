@@ -187,7 +187,7 @@ def _limits(weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTarge
     first = chosen.first[store]
     lifted = steps.lifted - steps.varied >= HALF_A_UNIT
     presentation = np.where(rows.may_send, rows.floor, 0.0)
-    packed = (rows.pack > 1) & (np.abs(steps.targets - np.rint(steps.lifted)) >= 1)
+    packed = (rows.pack > 1) & ((np.abs(steps.targets - np.rint(steps.lifted)) >= 1) | (steps.first_packs > 0))
     slots, blackout = _late_deliveries(problem, plan, chosen.first)
     full = _full_at_first_delivery(problem, outcome, chosen, coverage)
     tests = (
