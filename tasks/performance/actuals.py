@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from schemas import columns as c
 from schemas.frequency import Frequency
-from schemas.panel import FloatArray, Panel
+from schemas.panel import BoolArray, FloatArray, Panel
 
 KEY = [c.STORE_ID, c.CATEGORY, c.DATE]
 # Changes up to this many units are rounding.
@@ -27,19 +28,38 @@ class Actuals:
         dates: T labels.
         demand: shape (n, T), units; NaN = unknown.
         sold: shape (n, T), units sold; NaN where nothing is known.
+        closed_on: first day on which a store is closed for good, by store.
     """
 
     series: pd.DataFrame
     dates: pd.DatetimeIndex
     demand: FloatArray
     sold: FloatArray
+    closed_on: Mapping[str, pd.Timestamp] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, panel: Panel) -> Actuals:
-        """Take the history of a panel."""
+    def of(cls, panel: Panel, stores: pd.DataFrame | None = None) -> Actuals:
+        """Take the history of a panel.
+
+        Args:
+            panel: its demand.
+            stores: the table. The demand of a store that has closed for good is unknown from that day on: a forecast
+                that did not know it was not wrong about the demand.
+        """
         series = panel.series[[c.STORE_ID, c.CATEGORY]].astype(str).reset_index(drop=True)
         sold = panel.demand if panel.sold is None else panel.sold
-        return cls(series, panel.history_periods, panel.demand, np.where(np.isnan(panel.demand), sold, panel.demand))
+        sold = np.where(np.isnan(panel.demand), sold, panel.demand)
+        found = cls(series, panel.history_periods, panel.demand, sold, _closings(stores))
+        closed = found.closed(series, found.dates)
+        return replace(found, demand=np.where(closed, np.nan, found.demand)) if closed.any() else found
+
+    def closed(self, series: pd.DataFrame, dates: pd.DatetimeIndex) -> BoolArray:
+        """Whether the store of each series is closed for good on each date, shape (series, dates)."""
+        first = pd.to_datetime(series[c.STORE_ID].astype(str).map(dict(self.closed_on))).to_numpy(
+            dtype="datetime64[ns]"
+        )
+        found: BoolArray = dates.to_numpy(dtype="datetime64[ns]")[None, :] >= first[:, None]
+        return found
 
     def within(self, series: pd.DataFrame, dates: pd.DatetimeIndex) -> tuple[FloatArray, FloatArray]:
         """Demand and units sold of some series and dates; NaN for what is not in the history.
@@ -72,6 +92,13 @@ class Actuals:
                 c.SOLD_UNITS: self.sold[:, start:].ravel(),
             }
         )
+
+
+def _closings(stores: pd.DataFrame | None) -> dict[str, pd.Timestamp]:
+    if stores is None or c.CLOSED_ON not in stores.columns:
+        return {}
+    days = pd.Series(pd.to_datetime(stores[c.CLOSED_ON]).to_numpy(), index=stores[c.STORE_ID].astype(str)).dropna()
+    return {str(store): pd.Timestamp(day) for store, day in days.items()}
 
 
 def changes(current: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:

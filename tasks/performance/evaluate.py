@@ -29,7 +29,7 @@ from schemas.performance import (
 )
 from schemas.records import EvaluationRecord, IngestRecord, PanelRecord, Summary
 from schemas.settings import Settings
-from schemas.tables import AVAILABILITY, SALES
+from schemas.tables import AVAILABILITY, SALES, STORES
 from tasks.demand.stored import load_panel
 from tasks.performance.accuracy import accuracy, with_tracking_signal
 from tasks.performance.actuals import Actuals, changes, fingerprint, sold_by_sku
@@ -93,7 +93,8 @@ def evaluate_weeks(
     append_if_new(lake, PROFILES, until, inputs.profiles)
     # A publication of the run date itself is complete by now: the weekly run evaluates at its end.
     keep_importance(lake, settings, until - LOOK_BACK, until + timedelta(days=1))
-    actuals = Actuals.of(history)
+    stores = ingested.tables.get(STORES.name)
+    actuals = Actuals.of(history, None if stores is None else lake.read_table(stores))
     lag_length = settings.period.periods_per_week
     compare_variants(lake, actuals, until - LOOK_BACK, until, lag_length, settings.challenger)
     weeks = list(weeks_before(lake, until, until - LOOK_BACK, settings))
@@ -243,6 +244,7 @@ def _tables(
     champion = grid.of_model(CHAMPION).mean
     at = replay.places(grid.series)
     expected = np.where((at >= 0)[:, None], np.nan_to_num(champion[at]), 0.0)
+    expected[known.actuals.closed(series, week.dates)] = 0.0
     by_sku = sold_by_sku(known.sales, week.settings.period, dates[0], pd.Timestamp(known.until))
     units = SoldUnits(demand, sold, expected[:, : len(dates)])
     if known.availability is not None:

@@ -140,3 +140,15 @@ def test_an_evaluation_is_repeated_only_for_corrected_sales(evaluated: Path) -> 
     lake, published_again = _evaluate(evaluated)
     assert (len(published_again.weeks), published_again.restated) == (1, [])
     assert read_table(lake, "evaluations")[[c.VERSION, c.RESTATED]].to_numpy().tolist() == [[3, False]]
+    # A store has closed for good in the week: its later days are no demand that the forecast missed.
+    stores, sales = (pd.read_csv(evaluated.parent / f"{name}.csv", dtype=str) for name in ("stores", "sales"))
+    closings = stores[c.STORE_ID].map({"2": "2024-07-03"})
+    stores.assign(**{c.CLOSED_ON: closings}).to_csv(evaluated.parent / "stores.csv", index=False)
+    gone = sales[c.STORE_ID].eq("2") & (sales[c.DATE] >= "2024-07-03")
+    sales[~gone].to_csv(evaluated.parent / "sales.csv", index=False)
+    lake, closed = _evaluate(evaluated)
+    assert len(closed.restated) == 1
+    rows = rows_at(read_table(lake, "accuracy"), "store", lag=1, model="champion").set_index(c.STORE_ID)
+    assert rows[c.N].to_dict() == {"001": 28, "2": 8, "north/1": 28}
+    served = rows_at(read_table(lake, "service"), "store", lag=1).set_index(c.STORE_ID)
+    assert served.loc["2", c.LOST_UNITS] == 0

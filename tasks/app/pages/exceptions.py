@@ -215,7 +215,7 @@ def _columns(week: RunWeek, say: AppLanguage) -> list[dict[str, Any]]:
             cellEditorParams={"values": [say.known(one) for one in STATUSES]},
             singleClickEdit=True,
         ),
-        ui.text_column(c.KIND, say("Exception"), width=118),
+        ui.text_column(c.KIND, say("Exception"), width=125),
         ui.text_column(c.STORE_ID, say("Store"), width=120, cellRenderer="RestockLink"),
         ui.text_column(c.SKU, say("SKU"), width=145, cellRenderer="RestockLink"),
         ui.number_column(c.MONEY, say("Value"), width=95),

@@ -24,7 +24,7 @@ _DECISIONS = {
     Decision.KEEP: message("worse: keep the present models"),
     Decision.UNDECIDED: message("not decided yet"),
 }
-_VARIANTS = {
+_VARIANTS: dict[str, str] = {
     Decision.KEEP: message("better than the others: keep it"),
     Decision.DROP: message("worse than another: remove it"),
     Decision.UNDECIDED: _DECISIONS[Decision.UNDECIDED],
