@@ -35,9 +35,13 @@ def _read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
-def test_the_same_seed_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    again = write_demo_company(tmp_path / "made" / "here", "slice", 7).parent
-    assert _checksums(again) == _checksums(folder)
+def test_the_same_seed_gives_the_same_bytes_and_replaces_the_files(folder: Path, tmp_path: Path) -> None:
+    made = tmp_path / "made" / "here"
+    made.mkdir(parents=True)
+    for name in ("settings.yaml", "data/calendario.csv"):
+        (made / name).parent.mkdir(exist_ok=True)
+        (made / name).write_text("old")
+    assert _checksums(write_demo_company(made, "slice", 7).parent) == _checksums(folder)
     assert len(_checksums(folder)) == 9
 
 
@@ -45,12 +49,6 @@ def test_another_seed_gives_other_bytes(folder: Path, tmp_path: Path) -> None:
     other = _checksums(write_demo_company(tmp_path, "slice", 8).parent)
     same = {name for name, checksum in _checksums(folder).items() if other[name] == checksum}
     assert same == {"data/calendario.csv"}
-
-
-def test_writing_twice_replaces_the_files(folder: Path) -> None:
-    before = _checksums(folder)
-    write_demo_company(folder, "slice", 7)
-    assert _checksums(folder) == before
 
 
 @pytest.mark.parametrize("size", ["slice", "full"])

@@ -14,6 +14,7 @@ from tasks.demo.catalogue import ARTICLE
 from tasks.demo.chain import build_chain
 from tasks.demo.tables import UNKNOWN_SKU, UNKNOWN_STORE, DemoTables, demo_tables
 from tasks.demo.timeline import EVENTS, calendar_table, event_spans, nth_weekday
+from tests.breadth import sample
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +195,7 @@ def test_ids_are_consistent_and_keep_their_leading_zeros(demo: DemoTables) -> No
     assert not demo.availability.duplicated([c.DATE, c.STORE_ID, c.SKU]).any()
 
 
-@pytest.mark.parametrize("seed", [7, 8, 9])
+@pytest.mark.parametrize("seed", sample([7, 8, 9], [7]))
 def test_no_store_starts_above_80_percent_of_its_capacity(seed: int) -> None:
     demo = demo_tables("slice", seed)
     held = demo.stock.groupby(c.STORE_ID)[[c.ON_HAND, c.IN_TRANSIT]].sum().sum(axis=1)

@@ -16,6 +16,7 @@ from prefect.context import FlowRunContext
 
 from flows import preparation
 from flows.preparation import today
+from tests.commands import PrefectHome
 from tests.flows import mini_company
 
 
@@ -44,7 +45,10 @@ def test_a_run_that_goes_on_another_day_is_still_about_the_day_it_began_on() -> 
     assert today() == date.today()
 
 
-def test_prefect_of_a_command_line_run_is_patient_and_quiet_in_any_folder(company: Path, tmp_path: Path) -> None:
+@pytest.mark.flow
+def test_prefect_of_a_command_line_run_is_patient_and_quiet_in_any_folder(
+    company: Path, tmp_path: Path, prefect_home: PrefectHome
+) -> None:
     # Prefect reads pyproject.toml where it stands only; a user's shell may stand anywhere.
     told = """
 import sys, types
@@ -59,7 +63,8 @@ command_line.importlib = types.SimpleNamespace(import_module=lambda name: types.
 command_line.run_flow("ingest", "ingest_sales", sys.argv[1], ())
 """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "DO_NOT_TRACK"))}
-    elsewhere = {**kept, "PREFECT_HOME": str(tmp_path / "prefect"), "PYTHONPATH": str(Path(__file__).parents[2])}
+    home = prefect_home(tmp_path / "prefect")
+    elsewhere = {**kept, "PREFECT_HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-c", told, str(company)]
     found = subprocess.run(command, cwd=tmp_path, env=elsewhere, capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["300", "False"]

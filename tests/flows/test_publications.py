@@ -20,8 +20,9 @@ from tests.publication import fake_run
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Path:
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Settings of a company with two versions of one publication."""
+    fake_run.draw_no_page(monkeypatch)
     sources = {}
     for name in ("sales", "products", "stores"):
         (tmp_path / f"{name}.csv").write_text("x\n")

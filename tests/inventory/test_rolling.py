@@ -7,6 +7,10 @@ from types import ModuleType
 
 import pytest
 
+from tests.breadth import sample
+
+HELD = {"holding_cost_per_year": 0.25}
+GAMES = [("scarce", {}), ("ample", HELD), ("arriving", {}), ("scarce", HELD), ("ample", {}), ("arriving", HELD)]
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "inventory"
 
 
@@ -18,8 +22,7 @@ def rolling(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("settings", [{}, {"holding_cost_per_year": 0.25}], ids=["no holding cost", "holding cost"])
-@pytest.mark.parametrize("game", ["scarce", "ample", "arriving"])
+@pytest.mark.parametrize(("game", "settings"), sample(GAMES, GAMES[:3]))
 def test_the_weekly_run_sells_what_a_planners_rules_sell(rolling, game, settings):
     made = rolling.company(stores=5, styles=3, sizes=4, weeks=4, game=game, seed=1)
     settings = {"policies": ["eoq", "newsvendor"], "sample_paths": 30, **settings}

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from tests.publication import fake_run
+
 
 @pytest.fixture
-def short_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Publish a page of one line: the figures of the real one take most of a publication's time."""
-    monkeypatch.setattr("tasks.publication.transaction.render_report", lambda data: f"<p>{data.run.as_of}</p>")
+def whole_page() -> None:
+    """Publish the real page, in a test with :func:`short_page`."""
+
+
+@pytest.fixture
+def short_page(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publish a page of one line, except where a test asks for the whole one."""
+    if "whole_page" not in request.fixturenames:
+        fake_run.draw_no_page(monkeypatch)

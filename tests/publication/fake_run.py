@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from schemas import columns as c
 from schemas.outputs import RunFacts, RunOutputs
@@ -19,6 +20,11 @@ AS_OF = date(2025, 1, 2)
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 SPREAD = np.array([0.55, 0.8, 1.0, 1.25, 1.6])
 MODELS = {"arima": 0.24, "moving_average": 0.33, "prophet": 0.3, "seasonal_naive": 0.36, "xgboost": 0.2}
+
+
+def draw_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publish a page of one line: the real one takes most of a publication's time."""
+    monkeypatch.setattr("tasks.publication.transaction.render_report", lambda data: f"<p>{data.run.as_of}</p>")
 
 
 def settings(horizon: int = 14, **changed: Any) -> Settings:

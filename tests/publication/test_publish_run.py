@@ -7,10 +7,8 @@ import hashlib
 import io
 import json
 import os
-import pickle
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from datetime import date
 from pathlib import Path
@@ -28,10 +26,10 @@ from schemas.settings import OutputSettings
 from tasks.publication import transaction as publish
 from tasks.publication.earlier_runs import published
 from tasks.publication.transaction import publish_run
-from tasks.report import charts
 from tasks.storage.lake import Lake, open_lake
 from tests.publication import fake_run
 
+pytestmark = pytest.mark.usefixtures("short_page")
 WEEK_BEFORE = date(2024, 12, 26)
 FILES = {
     *("replenishment.csv", "deliveries.csv", "forecast.parquet", "backtest.parquet", "metrics.parquet"),
@@ -43,28 +41,6 @@ FILES = {
 def outputs_without_figures(**changed: Any) -> RunOutputs:
     """Outputs without the tables of figures, because drawing figures takes most of the time."""
     return replace(fake_run.outputs(**changed), history=None, stock_by_day=None)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def drawn_once() -> Iterator[None]:
-    """Equal reports and pictures are made once for all tests, because they take most of the time."""
-    drawn: dict[bytes, Any] = {}
-
-    def once(draw: Callable[..., Any]) -> Callable[..., Any]:
-        def picture(*given: Any) -> Any:
-            key = pickle.dumps((draw.__name__, given))
-            if key not in drawn:
-                found = draw(*given)
-                drawn[key] = list(found) if isinstance(found, Iterator) else found
-            return drawn[key]
-
-        return picture
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("visits_figure", "visits_maps"):
-            patch.setattr(charts, name, once(getattr(charts, name)))
-        patch.setattr(publish, "render_report", once(publish.render_report))
-        yield
 
 
 @pytest.fixture
@@ -80,7 +56,9 @@ def good() -> RunOutputs:
 @pytest.fixture(scope="module")
 def published_once(good: RunOutputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("published") / "lake"
-    publish_run(open_lake(str(root)), fake_run.context(), good, fake_run.facts())
+    with pytest.MonkeyPatch.context() as patch:
+        fake_run.draw_no_page(patch)
+        publish_run(open_lake(str(root)), fake_run.context(), good, fake_run.facts())
     return root
 
 
@@ -138,6 +116,7 @@ def test_files_have_documented_columns_and_all_rows(published_lake: Lake, good: 
     assert quarantine.loc[0, "Uns"] == "x"
 
 
+@pytest.mark.usefixtures("whole_page")
 def test_bytes_do_not_depend_on_row_order(tmp_path: Path) -> None:
     good = fake_run.outputs()
     one, two = (open_lake(str(tmp_path / name)) for name in ("one", "two"))
@@ -187,6 +166,7 @@ def test_damaged_or_missing_file_is_published_again(
     assert digests(published_lake) == before
 
 
+@pytest.mark.usefixtures("whole_page")
 def test_damaged_earlier_file_is_a_warning_or_with_a_limit_an_error(
     published_lake: Lake, good: RunOutputs, tmp_path: Path
 ) -> None:
@@ -318,6 +298,7 @@ def test_too_many_changes_write_a_preview_and_raise_an_error(lake: Lake, good: R
     assert dry.warnings[0] == "Unless it is accepted, this file is held back by: changed_targets"
 
 
+@pytest.mark.usefixtures("whole_page")
 def test_an_alarm_of_severity_hold_keeps_the_previous_file_until_it_is_accepted(
     published_lake: Lake, good: RunOutputs
 ) -> None:
@@ -359,6 +340,7 @@ def test_earlier_file_is_read_with_its_own_output_settings(lake: Lake, good: Run
     assert publish_run(lake, fake_run.context(), outputs, fake_run.facts()).changed_share == 0.0
 
 
+@pytest.mark.usefixtures("whole_page")
 def test_scoped_run_is_compared_on_its_stores_and_never_used_for_comparison(lake: Lake, good: RunOutputs) -> None:
     publish_run(lake, fake_run.context(as_of=date(2024, 12, 19)), good, fake_run.facts())
     part = replace(good, replenishment=good.replenishment[good.replenishment[c.STORE_ID] == "101"])

@@ -83,7 +83,7 @@ def test_equals_highs_where_prices_stay(make_problem, seed, capacity, holding):
 
 
 @pytest.mark.parametrize("lead", [0, 1])
-@pytest.mark.parametrize("seed", sample(range(5), [0, 2]))
+@pytest.mark.parametrize("seed", sample(range(5), [0]))
 def test_no_choice_of_visits_and_levels_beats_the_bound(make_problem, seed, lead):
     problem = make_problem(1, 1, 4, seed=seed, capacity=6, week=2, lead_time=lead, visit_cost=12)
     network = Network.of(problem)
