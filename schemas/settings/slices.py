@@ -149,7 +149,7 @@ class NamedModels(Slice):
     settings: dict[str, SerializeAsAny[Strict]]
 
     def named(self) -> dict[str, Strict]:
-        """The same, under the name that the whole settings have for it."""
+        """Return the settings by model, as ``ModelsSettings.named`` does."""
         return self.settings
 
 

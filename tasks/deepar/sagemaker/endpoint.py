@@ -1,7 +1,7 @@
 """Real-time inference: one endpoint, up to five models on it as production variants, asked by name or by weight.
 
-boto3's calls throughout: ``sagemaker.core`` can neither move an endpoint to another configuration nor read back one
-whose answer has empty parts.
+Uses boto3, because ``sagemaker.core`` can neither move an endpoint to another configuration nor read an endpoint whose
+description has empty parts.
 """
 
 from __future__ import annotations

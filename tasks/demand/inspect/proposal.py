@@ -171,7 +171,7 @@ def _table(
 
 
 def _reading(mapped: Mapped, questions: list[str], order: Finding | None) -> dict[str, Finding]:
-    """How the files are written; files that differ are a question."""
+    """Format of the files; a difference between files becomes a question."""
     reading: dict[str, Finding] = {}
     for key in ("sheet", "encoding", "delimiter", "header_row"):
         # Encoding and delimiter are those of the text files among them.

@@ -77,7 +77,7 @@ class SkuMix:
         """The plan with levels that hold what the SKUs need.
 
         A level of the category's quantile is raised by the whole difference, a lower one in proportion. In a store with
-        a storage capacity, the levels of a delivery are raised no further than all of them together fit.
+        a storage capacity, the levels of a delivery are raised only as far as they fit together.
 
         Args:
             problem: with sample paths.
