@@ -203,7 +203,10 @@ def growth(found: list[Measured]) -> str:
         "open files of the server": [one.server_files for one in rest],
         "open files of the worker": [one.worker_files for one in rest],
     }
-    slopes = {name: np.polyfit(range(len(rest)), values, 1)[0] for name, values in measured.items()}
+    slopes = {
+        name: np.polyfit(np.arange(len(rest)), np.asarray(values, dtype=float), 1)[0]
+        for name, values in measured.items()
+    }
     return "Growth per run after the first tenth: " + ", ".join(f"{slopes[name]:+.2f} {name}" for name in slopes) + "."
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.schedules import CronSchedule
 
 from schemas.errors import PipelineError
@@ -33,7 +34,8 @@ def schedule_janitors(client: SyncPrefectClient) -> list[str]:
         own = [one for one in deployment.schedules if one.slug == SLUG]
         uses = _uses_sagemaker(str(deployment.parameters.get("settings_file")))
         if uses and not deployment.schedules:
-            client.create_deployment_schedules(deployment.id, [(CronSchedule(cron=EVERY_20_MINUTES), True)], slug=SLUG)
+            schedule = DeploymentScheduleCreate(schedule=CronSchedule(cron=EVERY_20_MINUTES), slug=SLUG)
+            client.create_deployment_schedules(deployment.id, [schedule])
         for one in own if uses is False else []:
             client.delete_deployment_schedule(deployment.id, one.id)
         if uses:

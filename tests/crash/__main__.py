@@ -1,7 +1,7 @@
 """``python -m tests.crash``: both sweeps, and their tables in docs/reliability.md.
 
-``--part K/N --results FOLDER`` tries one part of the points; the last part writes the tables. ``--every N`` tries every
-N-th point only, and the table says so. The table names the version of the code that was tried.
+``--part K/N --results FOLDER`` tries one part of the points, and the tables join the parts found in the folder.
+``--every N`` tries every N-th point only. The tables say how many of all points were tried, and name the version.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Found:
         failures: one line per point that did not hold.
         seconds: running time.
         versions: versions of the code that was tried.
+        planned: number of points of the whole sweep.
     """
 
     points: dict[str, int] = field(default_factory=dict)
@@ -53,6 +54,7 @@ class Found:
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
     versions: list[str] = field(default_factory=list)
+    planned: int = 0
 
 
 @contextmanager
@@ -74,14 +76,16 @@ def try_points(kind: str, part: int, of: int, every: int) -> Found:
     """Try one part of every ``every``-th point of a sweep."""
     started = time.monotonic()
     with sweep_of(kind) as sweep:
-        points = list(sweep.points(MOST_FILES[kind]))[::every][part - 1 :: of]
+        planned = list(sweep.points(MOST_FILES[kind]))
+        points = planned[::every][part - 1 :: of]
         for number, point in enumerate(points, start=1):
             sweep.try_point(point)
             if number % SHOWN == 0 or number == len(points):
                 print(f"{kind}: {number:,} of {len(points):,} points, {len(sweep.result.failures)} failed", flush=True)  # noqa: T201
         counts = {f"{scenario}\n{fault}": count for (scenario, fault), count in sweep.result.points.items()}
         calls = {name: dict(found) for name, found in sweep.result.calls.items()}
-        return Found(counts, calls, sweep.result.failures, time.monotonic() - started, [code_version()])
+        seconds = time.monotonic() - started
+        return Found(counts, calls, sweep.result.failures, seconds, [code_version()], len(planned))
 
 
 def joined(parts: Iterable[Found]) -> Found:
@@ -92,11 +96,11 @@ def joined(parts: Iterable[Found]) -> Found:
         points.update(part.points)
         versions = sorted({*whole.versions, *part.versions})
         failures, seconds = [*whole.failures, *part.failures], whole.seconds + part.seconds
-        whole = Found(dict(points), part.calls, failures, seconds, versions)
+        whole = Found(dict(points), part.calls, failures, seconds, versions, part.planned)
     return whole
 
 
-def table(kind: str, found: Found, every: int) -> str:
+def table(kind: str, found: Found) -> str:
     """The table of a sweep as Markdown."""
     faults = FAULTS[kind]
     heads = ["operation", "calls" if kind == "disk" else "requests", *map(str, faults), "failed"]
@@ -108,7 +112,7 @@ def table(kind: str, found: Found, every: int) -> str:
         rows.append([scenario.name, calls, *(f"{count:,}" for count in counts), str(failed)])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     total = sum(found.points.values())
-    which = f"{total:,} points" if every == 1 else f"{total:,} points (one of {every})"
+    which = f"{total:,} points" if total == found.planned else f"{total:,} of {found.planned:,} points"
     minutes, versions = f"{found.seconds / 60:.0f} minutes", ", ".join(found.versions)
     return "\n".join([*lines, "", f"{which}, {len(found.failures)} failed, {minutes}, version {versions}."])
 
@@ -138,9 +142,8 @@ def main() -> int:
             (folder / f"{kind}-{part}-of-{of}.json").write_text(json.dumps(vars(found)), encoding="utf-8")
             files = sorted(folder.glob(f"{kind}-*-of-{of}.json"))
             whole = joined(Found(**json.loads(file.read_text(encoding="utf-8"))) for file in files)
-            print("\n".join([*found.failures[:50], table(kind, whole, chosen.every)]))  # noqa: T201
-            if len(files) == of:
-                write(kind, table(kind, whole, chosen.every))
+            print("\n".join([*found.failures[:50], table(kind, whole)]))  # noqa: T201
+            write(kind, table(kind, whole))
             failed += len(whole.failures)
     return 1 if failed else 0
 

@@ -147,6 +147,7 @@ def test_a_rejection_or_silence_leaves_the_last_file_and_says_what_to_do(
     for words in (out, state.message):
         assert "Tom rejected it: stock is wrong" in words
         assert f"start the weekly run for {mini_company.AS_OF} again" in words
+    assert state.message.startswith("Publication held back: "), "the reason alone, without the words of Prefect"
 
     code, out, err = call(start, company, "publication.approval_timeout_hours=0.0005").wait()
     assert code == 3, out + err
