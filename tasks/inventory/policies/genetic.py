@@ -35,7 +35,7 @@ from tasks.inventory.search.store_search import FITNESS_PATHS, Recipe, StoreMode
 # Most stores whose demand distributions are in memory at the same time.
 STORES_AT_ONCE = 64
 # The settings of the search hold for networks with at most this many (series × periods) in searched stores. In larger
-# ones a store gets fewer candidates, at least LEAST_POPULATION, LEAST_GENERATIONS and LEAST_PATIENCE (decision 27).
+# ones a store gets fewer candidates, at least LEAST_POPULATION, LEAST_GENERATIONS and LEAST_PATIENCE (decision 28).
 FULL_SEARCH = 1_000_000
 LEAST_POPULATION, LEAST_GENERATIONS, LEAST_PATIENCE = 50, 20, 5
 # Periods between deliveries of the initial candidates, and the indices of their shares of the capacity.
