@@ -1,8 +1,7 @@
-"""Prefect server of a run from the command line: that of ``make serve`` if one is running here.
+"""Prefect server of a run from the command line: that of ``make serve`` if one is running here, else a temporary one.
 
-Two servers on one SQLite file block each other, therefore a running server is used. Where none is running, a run is not
-recorded (:mod:`flows.own_api`), or a temporary server records it. Prefect can start the temporary server, too. It would
-import the whole server into the run, which costs seconds, and the run would wait for its start.
+Two servers on one SQLite file block each other, therefore a running server is used. Prefect can start the temporary
+server, too. It would import the whole server into the run, which costs seconds, and the run would wait for its start.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ import httpx
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
 from flows.family import end_at_the_latest_with_this_process
-from flows.own_api import own_api
 from schemas.errors import PipelineError
 
 API = "PREFECT_API_URL"
@@ -73,14 +71,11 @@ def on_the_served_server() -> Iterator[str | None]:
 
 
 @contextmanager
-def server_of_this_run(recorded: bool) -> Iterator[Callable[[], str | None]]:
-    """Have a Prefect API for the flow that runs in the context.
+def server_of_this_run() -> Iterator[Callable[[], str | None]]:
+    """Have a Prefect server for the flow that runs in the context.
 
     A temporary server starts at once, in a separate process, while the caller imports the flow. It ends with this
     process.
-
-    Args:
-        recorded: Start a temporary server if none is running. Without, such a run is not recorded.
 
     Yields:
         A function to call before the flow starts. It waits until the server responds, and returns the address of the
@@ -90,10 +85,6 @@ def server_of_this_run(recorded: bool) -> Iterator[Callable[[], str | None]]:
         served = stack.enter_context(on_the_served_server())
         if served is not None or get_current_settings().api.url is not None:
             yield lambda: served
-            return
-        if not recorded:
-            stack.enter_context(own_api())
-            yield lambda: None
             return
         server = _TemporaryServer()
         atexit.register(server.stop)  # at exit: before that, Prefect sends the last log lines

@@ -12,9 +12,7 @@ from flows.environment import COMMAND_LINE
 from flows.family import RESUME, end_children_with_this_process, end_soon_after_a_signal
 
 
-def run_flow(
-    module: str, name: str, settings_file: str, overrides: tuple[str, ...], recorded: bool = False, **parameters: Any
-) -> Any:
+def run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, ...], **parameters: Any) -> Any:
     """Check the settings, then run a flow in this process.
 
     Args:
@@ -22,7 +20,6 @@ def run_flow(
         name: Name of the flow's function.
         settings_file: Path of the settings file.
         overrides: ``key.path=value`` texts; relative paths in them start at the working directory.
-        recorded: Record the run in Prefect's database also where no server is running. This starts a server.
         parameters: The other parameters of the flow.
 
     Returns:
@@ -38,11 +35,10 @@ def run_flow(
 
     end_soon_after_a_signal(RESUME)
     end_children_with_this_process()
-    run = prepare_run(settings_file, overrides=overrides)  # reports invalid settings before a server starts
+    prepare_run(settings_file, overrides=overrides)  # reports invalid settings before a server starts
     from flows.server import server_of_this_run
 
-    # Prefect's database holds the block.
-    with server_of_this_run(recorded or run.settings.credentials_block is not None) as wait_for_server:
+    with server_of_this_run() as wait_for_server:
         flow = getattr(importlib.import_module(f"flows.{module}"), name)
         from tasks.stages.engine_log import show_errors_at_end
 

@@ -25,7 +25,7 @@ def demo(out: str, overrides: tuple[str, ...]) -> None:
 
     say(f"Writing the demo company to {out} ...")
     settings_file = str(write_demo_company(Path(out), size="slice"))
-    record = run_flow("weekly", "weekly_replenishment", settings_file, overrides, recorded=True, as_of=AS_OF)
+    record = run_flow("weekly", "weekly_replenishment", settings_file, overrides, as_of=AS_OF)
     say_published(record)
     prefect = Path(sys.executable).with_name("prefect")
     say(
@@ -68,8 +68,7 @@ def backfill(**parameters: Any) -> None:
     FIRST is the date of --from, LAST the date of --to. Weeks that are already published are skipped. The accuracy and
     cost of the weeks are measured with the sales before --as-of.
     """
-    # A backfill starts flows in other processes, which need a server.
-    record = run_flow("backfill", "backfill", recorded=True, **parameters)
+    record = run_flow("backfill", "backfill", **parameters)
     from tasks.publication.backfill_summary import weeks_as_text
 
     say("", *weeks_as_text(record.weeks))
