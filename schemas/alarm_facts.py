@@ -66,6 +66,12 @@ _FACTS = (
         "Look at their targets until a year is known.",
     ),
     AlarmFacts(
+        "first_christmas",
+        Severity.INFO,
+        "The history has no Christmas. The forecasts before it are multiplied by an average of retail.",
+        "State the expected uplift in the table `events`.",
+    ),
+    AlarmFacts(
         "new_store",
         Severity.INFO,
         "Stores of the stores table have no sales yet. Forecasts and targets come from comparable stores.",

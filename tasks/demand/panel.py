@@ -23,7 +23,7 @@ from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.cleaning.sales import SaleCells, distinct, returned_lines
 from tasks.demand.cleaning.sku_gaps import local_gaps
 from tasks.demand.features.dates import public_holidays, special_periods, time_features
-from tasks.demand.features.planned_events import planned_events, with_christmas
+from tasks.demand.features.planned_events import first_christmas, planned_events, with_christmas
 from tasks.demand.features.promotions import promotion_features
 from tasks.demand.panel_frames import from_frames, to_frames
 from tasks.demand.sold_units import last_stock
@@ -123,7 +123,11 @@ def judge_sales(prepared: Prepared) -> JudgedSales:
     counts = cleaning_log[c.TREATMENT].value_counts().sort_index().to_dict()
     counts |= {OUT_OF_STOCK: len(missing), SILENT: _silent_periods(cells, stores)}
     counts |= {SKU_GAP: len(local), CATEGORY_GAP: len(empty), MERGED: _merged(prepared)}
-    alarms = [*table_alarms(prepared, stores, local), *category_gap_alarm(prepared, empty)]
+    alarms = [
+        *table_alarms(prepared, stores, local),
+        *category_gap_alarm(prepared, empty),
+        *first_christmas(tables.get("events"), prepared.axis, settings.country),
+    ]
     return JudgedSales(stores, unknown, cleaning_log, counts, alarms, ended_stores(prepared, stores))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
 from schemas.panel import BoolArray, FloatArray, PlannedEvent
 from tasks.demand.axis import Axis, known_feature
 from tasks.demand.cleaning.exposure import period_days
@@ -25,8 +26,8 @@ CHRISTMAS_DAYS = 24
 CHRISTMAS_HISTORY = (0.5, 1.0)
 
 
-def with_christmas(events: pd.DataFrame | None, axis: Axis, country: str | None) -> pd.DataFrame | None:
-    """The events table, with an expected uplift for Christmas if the history is shorter than a year.
+def christmas_days(events: pd.DataFrame | None, axis: Axis, country: str | None) -> list[pd.Timestamp]:
+    """Days with the expected uplift of Christmas: 1 to 24 December, if the history is shorter than a year.
 
     Only for countries where 25 December is a public holiday. Days that the table names are left to it.
 
@@ -37,14 +38,36 @@ def with_christmas(events: pd.DataFrame | None, axis: Axis, country: str | None)
     """
     least, most = (share * axis.frequency.periods_per_year for share in CHRISTMAS_HISTORY)
     if country is None or not least <= axis.history < most:
-        return events
+        return []
     holidays = pd.DatetimeIndex(holiday_days(axis, country)["day"])
     christmas = holidays[(holidays.month == 12) & (holidays.day == CHRISTMAS_DAYS + 1)]  # noqa: PLR2004
     days = {day - pd.Timedelta(days=back) for day in christmas for back in range(1, CHRISTMAS_DAYS + 1)}
     stated = [] if events is None else list(zip(events[c.DATE_FROM], events[c.DATE_TO], strict=True))
-    free = sorted(days.difference(*(pd.date_range(first, last) for first, last in stated)))
-    rows = pd.DataFrame({c.NAME: CHRISTMAS, c.DATE_FROM: free, c.DATE_TO: free, c.UPLIFT: CHRISTMAS_UPLIFT})
+    return sorted(days.difference(*(pd.date_range(first, last) for first, last in stated)))
+
+
+def with_christmas(events: pd.DataFrame | None, axis: Axis, country: str | None) -> pd.DataFrame | None:
+    """The events table, with a row for each of the :func:`christmas_days`."""
+    days = christmas_days(events, axis, country)
+    if not days:
+        return events
+    rows = pd.DataFrame({c.NAME: CHRISTMAS, c.DATE_FROM: days, c.DATE_TO: days, c.UPLIFT: CHRISTMAS_UPLIFT})
     return rows if events is None else pd.concat([events, rows], ignore_index=True)
+
+
+def first_christmas(events: pd.DataFrame | None, axis: Axis, country: str | None) -> list[Alarm]:
+    """Return an alarm if the :func:`christmas_days` raise the forecast of the horizon."""
+    days = pd.DatetimeIndex(christmas_days(events, axis, country))
+    ahead = days[np.isin(axis.frequency.label(pd.Series(days)), axis.periods[axis.history :])]
+    if ahead.empty:
+        return []
+    first, last = ahead[0].date(), ahead[-1].date()
+    text = (
+        f"sales: the history has no Christmas. From {first} to {last} the forecasts of all categories are multiplied "
+        f"by {CHRISTMAS_UPLIFT}, an average of retail. State what you expect in the table events (name {CHRISTMAS}; "
+        "uplift 1: no effect)"
+    )
+    return [raise_alarm("first_christmas", text, dates=(first, last), count=len(ahead))]
 
 
 def planned_events(events: pd.DataFrame | None, cells: SaleCells, axis: Axis) -> dict[str, PlannedEvent]:

@@ -10,7 +10,7 @@ from schemas import columns as c
 from schemas.frequency import Frequency
 from tasks.demand.axis import Axis
 from tasks.demand.cleaning.prepared import prepare
-from tasks.demand.features.planned_events import CHRISTMAS, CHRISTMAS_UPLIFT, with_christmas
+from tasks.demand.features.planned_events import CHRISTMAS, CHRISTMAS_UPLIFT, first_christmas, with_christmas
 from tasks.demand.panel import build_panel, from_frames, to_frames
 
 WEEKS = [str(day.date()) for day in pd.date_range("2024-01-01", periods=30, freq="W-MON")]
@@ -80,3 +80,16 @@ def test_the_first_christmas_has_an_expected_uplift(panel, country, stated, shar
 def test_christmas_is_expected_from_half_a_year_of_history_until_there_is_a_whole_one(periods, found):
     axis = Axis(Frequency("W-MON"), pd.date_range("2024-01-01", periods=periods + 40, freq="W-MON"), periods)
     assert (with_christmas(None, axis, "CL") is not None) == found
+
+
+def test_the_uplift_of_the_first_christmas_raises_an_alarm_if_the_horizon_has_such_a_day():
+    def found(until, events=None):
+        labels = pd.date_range("2024-03-04", until, freq="W-MON")
+        return first_christmas(events, Axis(Frequency("W-MON"), labels, 30), "CL")
+
+    assert found("2024-11-18") == []
+    (alarm,) = found("2024-12-09")
+    assert (alarm.name, str(alarm.date_from), str(alarm.date_to)) == ("first_christmas", "2024-12-01", "2024-12-15")
+    assert "multiplied by 1.15" in alarm.message
+    stated = pd.DataFrame({c.DATE_FROM: [pd.Timestamp("2024-12-01")], c.DATE_TO: [pd.Timestamp("2024-12-24")]})
+    assert found("2024-12-09", stated) == []
