@@ -20,7 +20,7 @@ PLAIN = {
     "open", "policy", "price", "promo", "quantity", "reason", "size", "status", "stock", "t", "table",
     "as_of", "code_version", "cost", "currency", "direction", "effect", "error", "final", "message", "number", "pairs",
     "periods", "publication", "step", "test", "total", "transport", "treatment", "units", "version", "visits", "weeks",
-    "why", "window",
+    "why", "window", "endpoint",
 }  # fmt: skip
 KEYWORDS = {"columns", "by", "on", "left_on", "right_on", "subset", "id_vars", "value_vars", "names"}
 METHODS = {"groupby", "sort_values", "set_index", "drop_duplicates", "duplicated", "pivot_table", "explode"}
