@@ -2,37 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-
-
-class Severity(StrEnum):
-    """What an alarm does to the publication."""
-
-    INFO = "info"
-    """Worth knowing; nothing to do."""
-    WARNING = "warning"
-    """Somebody should look at it; the file is published."""
-    HOLD = "hold"
-    """The file is held back until `publication.accept` names the alarm."""
-
-
-@dataclass(frozen=True)
-class AlarmFacts:
-    """Facts about one alarm.
-
-    Attributes:
-        name: stable name; settings, tests and notices refer to it.
-        severity: what it does to the publication.
-        meaning: what was found, in one sentence.
-        remedy: what the reader can do.
-    """
-
-    name: str
-    severity: Severity
-    meaning: str
-    remedy: str
-
+from schemas.facts import AlarmFacts, Severity
 
 _FACTS = (
     AlarmFacts(

@@ -7,7 +7,8 @@ from datetime import date
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.alarm_facts import ALARMS, AlarmFacts, Severity
+from schemas.alarm_facts import ALARMS
+from schemas.facts import AlarmFacts, Severity
 
 __all__ = ["ALARMS", "Alarm", "AlarmFacts", "Severity", "at_least", "raise_alarm"]
 

@@ -1,4 +1,4 @@
-"""Facts about models and policies, stated on their classes.
+"""Facts about models and policies, stated on their classes, and about alarms.
 
 The registries read them. Nothing else in the system knows a model or a policy by its name.
 """
@@ -183,3 +183,31 @@ class PolicyFacts:
     formula: str
     source: str
     follows_calibration: bool = False
+
+
+class Severity(StrEnum):
+    """What an alarm does to the publication."""
+
+    INFO = "info"
+    """Worth knowing; nothing to do."""
+    WARNING = "warning"
+    """Somebody should look at it; the file is published."""
+    HOLD = "hold"
+    """The file is held back until `publication.accept` names the alarm."""
+
+
+@dataclass(frozen=True)
+class AlarmFacts:
+    """Facts about one alarm.
+
+    Attributes:
+        name: stable name; settings, tests and notices refer to it.
+        severity: what it does to the publication.
+        meaning: what was found, in one sentence.
+        remedy: what the reader can do.
+    """
+
+    name: str
+    severity: Severity
+    meaning: str
+    remedy: str
