@@ -18,6 +18,7 @@ from schemas.errors import PipelineError
 from tasks.app import pages, ui
 from tasks.app.context import AppContext
 from tasks.app.data.company import Company
+from tasks.app.language import AppLanguage
 
 MESSAGE = "message"
 SECONDS_BETWEEN_LOOKS = 20
@@ -82,12 +83,18 @@ def _layout(company: Company) -> Any:
                 className="top",
             ),
             html.Nav(id="pages", className="pages"),
-            html.Main([html.Div(id=MESSAGE, className="message"), html.Div(id="stale", className="message"),
+            html.Main([html.Div(_no_answer(say), id="no-answer", className="message", hidden=True),
+                       html.Div(id=MESSAGE, className="message"), html.Div(id="stale", className="message"),
                        html.Div(id="page")]),
             dcc.Interval(id="look", interval=SECONDS_BETWEEN_LOOKS * 1000),
             dcc.Store(id="shown"),
         ]
     )  # fmt: skip
+
+
+def _no_answer(say: AppLanguage) -> Any:
+    """The message that ``assets/connection.js`` shows while the app does not answer."""
+    return ui.alert(say("The app does not answer. This message disappears when it answers again."), severity="problem")
 
 
 def _route(app: Dash, context: AppContext, shown: Sequence[ModuleType]) -> None:

@@ -116,6 +116,22 @@ def type_in_cell(page: chromium.Page, column: str, text: str) -> None:
     page.until(lambda: page.evaluate(f"{cell}.innerText") == text, f"{column} to be {text}")
 
 
+def test_the_page_says_that_the_app_does_not_answer_until_it_does(page: chromium.Page, app: ServedApp) -> None:
+    silence, offline = "The app does not answer.", {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.open(app.address)
+    page.wait_for("What to do this week")
+    assert silence not in page.text()
+    page.command("Network.enable")
+    page.command("Network.emulateNetworkConditions", offline=True, **offline)
+    page.click("Exceptions")
+    page.wait_for(silence, "What to do this week")
+    page.command("Network.emulateNetworkConditions", offline=False, **offline)
+    page.command("Network.disable")
+    page.click("Overrides")
+    page.wait_for("Author")
+    assert page.is_gone(silence)
+
+
 def test_an_override_is_checked_previewed_and_saved(page: chromium.Page, app: ServedApp) -> None:
     page.open(f"{app.address}/overrides?store=001&sku=10")
     page.wait_for("Effect on this run", "rejected", "reason: empty")
