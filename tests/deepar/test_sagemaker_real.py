@@ -29,7 +29,7 @@ def test_a_trained_network_forecasts_every_series(aws_twin_real: TwinClient, mon
     model = backend.train(request, stage.Told())
     assert {"train:final_loss", "test:RMSE", "test:mean_wQuantileLoss"} <= set(model.metrics)
 
-    # The endpoint loads torch for seconds: beside the transform.
+    # Loading torch takes the endpoint seconds, so it runs during the transform.
     sagemaker = twin.client("sagemaker")
     sagemaker.create_model(ModelName="real", **model_definition(f"s3://{BUCKET}/lake/{model.archive.key}"))
     sagemaker.create_endpoint_config(EndpointConfigName="real", ProductionVariants=[variant("only", "real")])

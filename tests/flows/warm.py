@@ -90,7 +90,7 @@ def main() -> None:
     tail_table()
     compile_kernels.main()  # loads them
     Image.init()
-    # Each of Prefect's clients reads all certificates anew, though this machine's servers have none.
+    # Each client of Prefect reads all certificates again, and the servers on this machine use none.
     ssl.create_default_context = cache(ssl.create_default_context)
     ssl.create_default_context(cafile=certifi.where())
     import_closure(tuple(module for module in sys.modules if module.startswith("tasks.")))
