@@ -301,7 +301,7 @@ class PublicationRecord(Record):
         as_of: the run's date.
         folder: where its files lie (a preview where the run was dry).
         files: the published files with their checksums.
-        changed_share: share of targets that changed against the last week's file; None without one.
+        changed_share: share of targets that changed against the last week's file; None if it does not exist.
         alarms: of all stages.
         held_by: alarms that would hold the file back; only for a preview.
         written: False where the folder already held exactly these files.

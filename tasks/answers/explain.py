@@ -22,7 +22,7 @@ from tasks.storage.lake import Lake, open_lake
 
 FORECAST_FILE, BACKTEST_FILE, CHAMPIONS_FILE = "forecast.parquet", "backtest.parquet", "champions.parquet"
 ENSEMBLE = "ensemble"
-# Most periods before the run date whose mean is the recent level.
+# The recent level is the mean of at most this many periods before the run date.
 RECENT_PERIODS = 28
 WEEKDAYS = 7
 # Smaller parts, in units, are not shown.

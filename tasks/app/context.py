@@ -55,7 +55,7 @@ class AppContext:
 
     Attributes:
         company: settings and lake.
-        runs: runs of the Prefect server; None without one.
+        runs: runs of the Prefect server; None if it does not exist.
         hosts: names of hosts that requests may use.
         files_url: address of the published files; empty without one.
         jobs: scenarios under way.

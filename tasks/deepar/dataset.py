@@ -26,7 +26,7 @@ ROOT = "deepar"
 OUTPUT = "output"
 PERIOD_WORDS = {"D": "daily", "W": "weekly", "MS": "monthly"}
 TIME_FREQ: dict[str, Literal["M", "W", "D"]] = {"D": "D", "W": "W", "MS": "M"}
-# Fewest observations over all training series that DeepAR accepts (as in SageMaker's container).
+# Minimum number of observations over all training series that DeepAR accepts (as in SageMaker's container).
 FEWEST_OBSERVATIONS = 300
 _GZIP_LEVEL = 4
 _DIGEST_DIGITS = 12

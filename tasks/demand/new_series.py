@@ -130,7 +130,7 @@ def new_alarms(found: NewPairs) -> list[Alarm]:
 
 
 def superseded_alarm(prepared: Prepared) -> list[Alarm]:
-    """The alarm ``superseded_sku``, in a list; empty without any."""
+    """The alarm ``superseded_sku``, in a list; empty if there are none."""
     found = sorted(prepared.replaced.items())
     if not found:
         return []

@@ -29,7 +29,7 @@ class CompareInputs(Record):
         forecasts: every shard of every model.
         covariate_free: names of the models that repeat a level or an earlier season, sorted.
         sku_facts: prices of units, where models are ranked by a cost that depends on them; else None.
-        new_series: series without sales (see ``tasks.demand.new_series``); None without any.
+        new_series: series without sales (see ``tasks.demand.new_series``); None if there are none.
     """
 
     panel: PanelRef

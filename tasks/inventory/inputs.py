@@ -16,7 +16,7 @@ from tasks.storage.lake import Lake
 if TYPE_CHECKING:
     from tasks.inventory.model.weekly_problem import WeeklyInputs
 
-# Most series from whose fold forecasts the dependence of forecast errors is estimated.
+# Maximum number of series whose fold forecasts are used to estimate the dependence of forecast errors.
 MOST_FOLD_SERIES = 10_000
 TABLES_READ = ("stores", "dc_stock", "dc_inbound", "calendar")
 
@@ -78,7 +78,7 @@ def _champion_paths(lake: Lake, given: PlanInputs) -> list[pd.DataFrame]:
 
 
 def _champion_rows(lake: Lake, forecast: TableRef, facts: pd.DataFrame) -> pd.DataFrame:
-    """The champions' forecasts, without stores that get no target: closed for good, or no longer listed."""
+    """The champions' forecasts, without stores that get no target: permanently closed, or no longer listed."""
     stores = facts[c.STORE_ID].astype(str).unique()
     found = []
     for block in lake.read_blocks(forecast):
@@ -88,7 +88,7 @@ def _champion_rows(lake: Lake, forecast: TableRef, facts: pd.DataFrame) -> pd.Da
 
 
 def _champion_folds(lake: Lake, given: PlanInputs) -> pd.DataFrame:
-    """The fold forecasts of each series' champion; beyond :data:`MOST_FOLD_SERIES` those of evenly spaced stores."""
+    """The fold forecasts of each series' champion, for the series that :func:`_of_some_stores` selects."""
     keys = [c.STORE_ID, c.CATEGORY, c.MODEL]
     champions = _of_some_stores(lake.read_table(given.champions, keys).astype(str))
     blocks = lake.read_blocks(given.backtest)
@@ -97,7 +97,7 @@ def _champion_folds(lake: Lake, given: PlanInputs) -> pd.DataFrame:
 
 
 def _of_some_stores(champions: pd.DataFrame) -> pd.DataFrame:
-    """The series of all stores, or of as many evenly spaced ones as have :data:`MOST_FOLD_SERIES` series."""
+    """The series of all stores; of evenly spaced stores if all have more than :data:`MOST_FOLD_SERIES` series."""
     if len(champions) <= MOST_FOLD_SERIES:
         return champions
     stores = np.sort(champions[c.STORE_ID].unique())
@@ -147,7 +147,7 @@ def last_dc_stock(
 
 
 def later_arrivals(inbound: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
-    """Arrivals in the distribution center after ``as_of``: sku, date, quantity; None without any."""
+    """Arrivals in the distribution center after ``as_of``: sku, date, quantity; None if there are none."""
     if inbound is None:
         return None
     later = inbound.loc[inbound[c.DATE] > pd.Timestamp(as_of), [c.SKU, c.DATE, c.QUANTITY]].reset_index(drop=True)

@@ -114,7 +114,7 @@ class SkuDeliveries:
     """Deliveries and stock of each (store, SKU) of the facts.
 
     Attributes:
-        first_visit: period of the store's first delivery; −1 without one.
+        first_visit: period of the store's first delivery; −1 if it has none.
         first_quantity: expected units of the first delivery.
         later_share: share in the later deliveries of its series.
         series: index of its series.

@@ -122,7 +122,7 @@ def _read(path: Path) -> pd.DataFrame:
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise DataContractError(f"{path} could not be read: {error}") from error
     if frame.empty:
-        raise DataContractError(f"{path} has no rows; give it at least one")
+        raise DataContractError(f"{path} has no rows; add at least one")
     return frame
 
 
@@ -344,7 +344,7 @@ def write_solution(out: Path, tables: Mapping[str, pd.DataFrame], summary: Mappi
 
 
 def _without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
-    """Write texts that a spreadsheet may execute as texts, as in the published files."""
+    """Neutralize texts that a spreadsheet may execute, as in the published files."""
 
     def as_text(value: object) -> object:
         return neutralized(value) if isinstance(value, str) else value

@@ -88,7 +88,7 @@ def solve(
         adjusted_plan = plan if adjusted is None else adjusted(plan)
         evaluation = evaluate_plan(evaluated_problem, name, adjusted_plan, evaluated_network)
         if isinstance(policy, WithRelaxation):
-            # On other sample paths one of its starts may be better: a search never loses to its start.
+            # On other sample paths one of its starts may be better. The search then takes that start.
             evaluation = min((evaluation, *evaluations.values()), key=rank)
         evaluations[name] = replace(evaluation, policy=name)
         seconds[name] = time.perf_counter() - begun

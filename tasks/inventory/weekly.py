@@ -91,7 +91,7 @@ def optimize(inputs: WeeklyInputs, progress: ReportProgress | None = None) -> We
         problem=replace(weekly.problem, level_floor=floor),
         evaluation=replace(weekly.evaluation, level_floor=floor),
     )
-    # The problem has what the plan needs of the forecasts; a large company's are too much to keep.
+    # The problem contains what the plan needs from the forecasts. Those of a large company need much memory.
     inputs = replace(inputs, forecast=inputs.forecast.head(0), backtest=inputs.backtest.head(0), paths=())
     solution, targets = solve_with_display(inputs, weekly, progress)
     plan, problem = solution.plan, weekly.problem
@@ -159,7 +159,7 @@ def _packs(problem: PlanProblem, explained: pd.DataFrame) -> FloatArray | None:
 
 
 def _causes(problem: PlanProblem, targets: SkuTargets, explained: pd.DataFrame) -> str:
-    """What part of the lost sales no level can prevent, by constraint; empty without any."""
+    """Name the units that no order-up-to level can serve, by constraint; empty if there are none."""
     lost = Inevitable.of(problem, ~targets.rows.open)
     by_limit = pd.Series(lost.closed[: len(explained)]).groupby(explained[c.LIMIT].astype(str).to_numpy()).sum()
     parts = {**by_limit.to_dict(), "supply of the DC over the horizon": float(lost.scarce.sum())}

@@ -34,12 +34,12 @@ LEAST_CHANGE = {UNITS: 0.3, ZERO_SHARE: 0.3, PRICE: 0.15, PROMOTED: 0.5}
 SEASONAL = (UNITS, ZERO_SHARE, PROMOTED)
 # Share of the series or stores that appeared or vanished, and of planned promotions that are missing.
 LEAST_SHARE, LEAST_MISSING = 0.1, 0.5
-# Least mean number of years between two false alarms of each detector. Two detectors would need 2; losses of successive
-# weeks may be correlated, which makes false alarms about twice as frequent (benchmarks/drift.py).
+# Minimum mean number of years between two false alarms of each detector. Two detectors would need 2; losses of
+# successive weeks may be correlated, which makes false alarms about twice as frequent (benchmarks/drift.py).
 YEARS_PER_FALSE_ALARM = 4.0
 # A silence that is at least this probable at the series' own rate of periods with sales is no end.
 LEAST_CHANCE = 0.01
-# Fewest values on each side of a comparison.
+# Minimum number of values on each side of a comparison.
 FEWEST = 20
 
 

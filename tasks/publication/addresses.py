@@ -14,7 +14,7 @@ FILES_URL = "RESTOCK_FILES_URL"
 FILES_ROOT = "RESTOCK_FILES_ROOT"
 # Folders of the lake that are served; only runs read the other folders.
 SERVED = (RUNS, PREVIEWS, VERSIONS)
-# Base address of the planners' app: `make serve` sets it, or whoever runs a proxy in front of the app.
+# Base address of the planners' app. `make serve` sets it. With a proxy in front of the app, set the proxy's address.
 APP_URL = "RESTOCK_APP_URL"
 
 

@@ -1,4 +1,4 @@
-"""What was approved is published byte for byte, or nothing is."""
+"""Publish exactly the approved files, byte for byte, or nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REVIEWED = "reviewed"
 
 
 class Reviewed(Record):
-    """What somebody is asked to approve.
+    """The files that a person is asked to approve.
 
     Attributes:
         checksum: identifies the files of the preview.
@@ -32,7 +32,7 @@ class Reviewed(Record):
 
 
 def keep_reviewed(lake: Lake, preview: PublicationRecord, flow_run_id: str) -> Reviewed:
-    """Keep what a run asks somebody to approve: the file for the ERP, and the checksums of all files.
+    """Store what a run asks a person to approve: the file for the ERP, and the checksums of all files.
 
     Args:
         lake: of the preview.
@@ -40,7 +40,7 @@ def keep_reviewed(lake: Lake, preview: PublicationRecord, flow_run_id: str) -> R
         flow_run_id: the run that asks.
 
     Returns:
-        What this run asked about the first time: later calls return the same, whatever the preview is by then.
+        What the first call of this run stored. Later calls return the same, even if the preview has changed since then.
     """
     asked = f"{REVIEWED}/asked/{flow_run_id}.json"
     if lake.exists(asked):
@@ -92,7 +92,7 @@ def _differences(lake: Lake, run: RunContext, approval: Approval, files: dict[st
         return f"{len(change.rows):,} of {change.pairs:,} targets differ: {named}."
     before: dict[str, str] = json.loads(lake.read_bytes(_key(approval.checksum, MANIFEST)))[OUTPUTS]
     differ = sorted(name for name in {*before, *files} - {MANIFEST} if before.get(name) != files.get(name))
-    upgraded = " An upgrade of Restock since the review changes its version there." if differ == [REPORT] else ""
+    upgraded = " Restock was upgraded since the review, and the report names its version." if differ == [REPORT] else ""
     return f"No target differs, but these files do: {', '.join(differ)}.{upgraded}"
 
 

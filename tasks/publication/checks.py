@@ -83,7 +83,7 @@ def check_folder(folder: Path, targets: pd.DataFrame, settings: Settings) -> Non
     sent = read_csv_bytes((folder / TRANSFERS.file).read_bytes(), TRANSFERS, settings.output)[c.QUANTITY].sum()
     if sent != targets[c.TO_SEND].sum():
         raise PublicationError(
-            f"{TRANSFERS.file}: reading the file back returns {sent} units; the targets ask to send "
+            f"{TRANSFERS.file}: reading the file back returns {sent} units; the targets require "
             f"{targets[c.TO_SEND].sum()}. Nothing was published. This is an error in Restock: report it."
         )
 

@@ -24,7 +24,7 @@ IDS = (c.FROM, c.STORE_ID, c.SKU)
 _TEXT = (*IDS, c.CATEGORY)
 _QUOTE = '"'
 _ISO_DATE = "%Y-%m-%d"
-# Larger floats may not be the whole number that they show.
+# Larger floats may differ from the whole number that they show.
 _LARGEST_WHOLE = 2**53
 
 
@@ -59,7 +59,7 @@ def read_csv_bytes(data: bytes, table: OutputTable, output: OutputSettings) -> p
     """Read back a file that :func:`csv_bytes` wrote with the same settings.
 
     Returns:
-        Our column names. Ids and categories are text; other columns are numbers or booleans where all cells are,
+        Restock column names. Ids and categories are text; other columns are numbers or booleans where all cells are,
         otherwise text.
 
     Raises:

@@ -86,7 +86,7 @@ class EarlierRun:
             ) from error
 
     def week(self) -> EarlierWeek:
-        """Return what the report compares with; a table that cannot be read is None."""
+        """Return the tables with which the report compares this run; None for a table that cannot be read."""
         return EarlierWeek(self.as_of, self._to_send(), self._champions())
 
     def _to_send(self) -> pd.DataFrame | None:

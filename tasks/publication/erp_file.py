@@ -23,7 +23,7 @@ def replenishment_bytes(targets: pd.DataFrame, output: OutputSettings) -> bytes:
     r"""Return the bytes of the file: header, then lines sorted by store and SKU, with ``\n`` line ends.
 
     Ids are written unchanged. A field is quoted (with doubled quotes) only if it contains the delimiter, a
-    quote or a line end. The columns ``output.extra_columns`` follow the first three, as far as the targets have them.
+    quote or a line end. The columns ``output.extra_columns`` follow the first three if the targets have them.
 
     Args:
         targets: store_id, sku (text) and target_quantity (integers, at least 0), in any row order.

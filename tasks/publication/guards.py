@@ -1,4 +1,4 @@
-"""Guards of a publication: alarms that hold back a file nobody should send without looking at it."""
+"""Guards of a publication: alarms that hold back a file until a person has reviewed it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Totals:
 
     @classmethod
     def of(cls, outputs: RunOutputs) -> Self:
-        """Sum the targets and what they ask to send."""
+        """Sum the targets and the units to send."""
         targets = outputs.replenishment
         sent = int(targets[c.TO_SEND].sum()) if c.TO_SEND in targets.columns else None
         return cls(len(targets), int(targets[c.TARGET_QUANTITY].sum()), sent)
@@ -68,7 +68,7 @@ def stale_sales(settings: Settings, as_of: date, sales_end: date | None) -> list
     return [
         raise_alarm(
             STALE_SALES,
-            f"The latest sales are of {sales_end}, {(as_of - sales_end).days} days before the run date {as_of}; "
+            f"The latest sales are from {sales_end}, {(as_of - sales_end).days} days before the run date {as_of}; "
             f"quality.max_age_days allows {limit}",
             dates=(sales_end, as_of),
             count=(as_of - sales_end).days,
@@ -81,7 +81,7 @@ def changed_targets(settings: Settings, change: Change | None) -> list[Alarm]:
 
     Args:
         settings: of the run.
-        change: changes since an earlier file; None without one.
+        change: changes since an earlier file; None if it does not exist.
     """
     limit = settings.publication.max_change
     if limit is None or change is None or change.share <= limit:
@@ -112,16 +112,16 @@ def changed_total(
     """Raise an alarm for each total that changed by more than ``publication.max_total_change``.
 
     The first file of a network fills empty shelves, and the next one only replaces what was sold. The last file
-    expected that: units to send near its expectation raise no alarm.
+    already expects this change. Units to send that are close to that expectation therefore raise no alarm.
 
     Args:
         settings: of the run.
         new: totals of the new file.
-        last: totals of the last earlier file; None without one.
+        last: totals of the last earlier file; None if it does not exist.
         against: run date of that file.
         expected: returns the units that the last file expected to be sent now (:func:`expected_to_send`); None =
             unknown.
-        counted: whether the stock is that of the run date; units to send after another day's stock are not compared.
+        counted: True if the stock is of the run date. With the stock of another day, units to send are not compared.
     """
     limit = settings.publication.max_total_change
     if limit is None or last is None:

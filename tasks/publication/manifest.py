@@ -84,7 +84,7 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
         run: settings (masked; the checksum covers the unmasked settings, without ``compute``), ``as_of`` and scope.
         facts: input files, alarms, totals, seconds per stage, planners' overrides, approval and replaced publication.
         checksums: maps output files to SHA-256, without the manifest.
-        against: ``as_of`` of the earlier file in the report's comparison; None without one.
+        against: ``as_of`` of the earlier file in the report's comparison; None if it does not exist.
     """
     inputs = sorted((masked(file.model_dump(mode="json")) for file in facts.inputs), key=_table_and_path)
     content = {
@@ -128,8 +128,8 @@ def folder_checksums(folder: Path) -> dict[str, str]:
 def same_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Return True if two manifests describe the same run.
 
-    Running times, charges, approval and replacement are ignored. So are the settings next to their checksum, which does
-    not cover ``compute``: the same week computed by another engine is the same run.
+    Running times, charges, approval and replacement are ignored. The settings are compared by their checksum, which
+    does not cover ``compute``: the same week computed by another engine is the same run.
     """
     ignored = {SECONDS: None, BILLED: None, APPROVAL: None, REPLACES: None, SETTINGS: None}
     return {**one, **ignored} == {**other, **ignored}

@@ -1,4 +1,4 @@
-"""The planner's workbook ``replenishment.xlsx``: what to send, and everything to judge it."""
+"""The planner's workbook ``replenishment.xlsx``: what to send, and the data to check it."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _forecast(outputs: RunOutputs, run: RunContext) -> Sheet:
 
 
 def _overrides(outputs: RunOutputs, facts: RunFacts, run: RunContext) -> pd.DataFrame:
-    """Every override: those that were read with their effect, those that were rejected with the problem."""
+    """Every override: an accepted one with its effect, a rejected one with the problem."""
     fields = (c.STORE_ID, c.SKU, c.CATEGORY, c.DATE_FROM, c.DATE_TO, c.ACTION, c.VALUE, c.REASON, c.AUTHOR)
     columns = ["number", *fields, c.STATUS, "pairs", "changed_pairs", c.UNITS, _PROBLEM]
     source = run.settings.sources.named().get(OVERRIDES.name)
@@ -123,7 +123,7 @@ def _overrides(outputs: RunOutputs, facts: RunFacts, run: RunContext) -> pd.Data
 
 
 def _in_file(name: str, row: Mapping[str, Any]) -> str:
-    """The quarantine's name of a file's column: ``reason`` of the file has another name there."""
+    """Name of a file's column in the quarantine, where a column ``reason`` of the file has another name."""
     other = f"{name} (in the file)"
     return other if other in row else name
 

@@ -42,7 +42,7 @@ def _one_line(text: object) -> str:
 
 
 def described(frame: pd.DataFrame, products: pd.DataFrame | None) -> pd.DataFrame:
-    """Add product_name, size and color to rows with a SKU, as far as the products have them.
+    """Add product_name, size and color to rows with a SKU, if the products have them.
 
     Args:
         frame: has a column sku.

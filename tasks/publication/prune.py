@@ -35,7 +35,7 @@ class Pruning:
 def prune(lake: Lake, keep: timedelta, now: datetime, dry_run: bool) -> Pruning:
     """Remove what is older than ``keep`` and not needed by a publication in force.
 
-    Kept in any case: ``runs/``, ``performance/``, ``planner/``, the version in force of every run date, the log of
+    Always kept: ``runs/``, ``performance/``, ``planner/``, the version in force of every run date, the log of
     publications, and the tables from which a publication in force was planned, so that ``why`` and ``what-if`` can
     answer.
 
@@ -49,7 +49,7 @@ def prune(lake: Lake, keep: timedelta, now: datetime, dry_run: bool) -> Pruning:
         found = _removable(lake, keep, now)
         if not dry_run:
             for keys in found.keys.values():
-                # A manifest marks a complete folder and goes first.
+                # A manifest marks a complete folder, so it is removed first.
                 for key in sorted(keys, key=lambda key: not key.endswith(f"/{MANIFEST}")):
                     lake.delete(key)
     return found

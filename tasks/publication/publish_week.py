@@ -47,7 +47,7 @@ class PublicationInputs(Record):
         stores: only these stores; empty = all.
         categories: only these categories; empty = all.
         dry_run: write a preview instead of publishing.
-        earlier: date and manifest of the last earlier publication; None without one.
+        earlier: date and manifest of the last earlier publication; None if it does not exist.
         promotion: the promoted challenger whose settings are in effect; empty = none.
         alarms: further alarms, on the forecasts of earlier weeks.
         changes: drift of inputs and of forecast errors: rows of the table ``drift``.
@@ -74,7 +74,7 @@ class PublicationInputs(Record):
 
 
 def earlier_publication(lake: Lake, as_of: date) -> tuple[date, dict[str, Any]] | None:
-    """Return date and manifest of the last publication before a date; None without one."""
+    """Return date and manifest of the last publication before a date; None if it does not exist."""
     found = latest_before(lake, as_of)
     return None if found is None else (found.as_of, dict(found.manifest))
 

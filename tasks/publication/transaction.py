@@ -134,7 +134,7 @@ def publish_run(
 def _guarded(
     facts: RunFacts, run: RunContext, outputs: RunOutputs, earlier: EarlierRun | None, last_week: Change | None
 ) -> RunFacts:
-    """Add the totals of the file and the alarms of the guards; a part of the network is not compared by its totals."""
+    """Add the totals of the file and the alarms of the guards; totals of a part of the network are not compared."""
     new = Totals.of(outputs)
     last = None if earlier is None or run.scoped else Totals.stored(earlier.manifest.get(TOTALS))
     counted = all(alarm.name != "stock_undated" for alarm in facts.alarms)
@@ -178,7 +178,7 @@ def _held(current: EarlierRun | None, run: RunContext, outputs: RunOutputs, fact
 
 
 def _kept(facts: RunFacts) -> dict[str, Any]:
-    """What the record repeats of the facts."""
+    """The facts that the record repeats."""
     return {"overrides": list(facts.overrides), "alarms": list(facts.alarms)}
 
 
@@ -197,8 +197,8 @@ def compose(
         run: settings, ``as_of`` and scope.
         outputs: tables that pass :func:`~tasks.publication.checks.check_outputs`.
         facts: other facts of the run.
-        change: changes since the last earlier file; None without one.
-        earlier: what the last earlier publication says; None without one.
+        change: changes since the last earlier file; None if it does not exist.
+        earlier: tables of the last earlier publication; None if it does not exist.
     """
     output = run.settings.output
     for table in output_tables(run.settings.quantiles):

@@ -143,7 +143,7 @@ def keep_version(lake: Lake, as_of: date, folder: Path) -> int:
 
 
 def keep_current(lake: Lake, as_of: date) -> None:
-    """Store what is in force as a version if no version holds it: an older version of Restock published it."""
+    """Store the publication in force as a version if no version holds it (an older version of Restock published it)."""
     current = published(lake, as_of)
     if current is None or any(version.in_force for version in versions_of(lake, as_of)):
         return
@@ -217,7 +217,7 @@ def withdraw(lake: Lake, as_of: date, by: str, note: str = "") -> Version:
         current = next((version for version in versions if version.number == events[-1].version), None)
     if current is None:
         raise ConfigError(f"No publication of {as_of} is in force in {lake.root}. Known run dates: {_known(lake)}.")
-    # First the file that readers wait for: without it the folder is not a publication.
+    # The file that readers wait for is removed first: without it the folder is not a publication.
     keys = lake.keys(run_key(as_of))
     for key in sorted(keys, key=lambda key: not key.endswith(f"/{REPLENISHMENT}")):
         lake.delete(key)

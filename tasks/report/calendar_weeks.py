@@ -33,7 +33,7 @@ class ForecastComparison:
         Args:
             forecast: rows of the champions: store_id, category, date, mean.
             last_year: store_id, category, date (of the forecast period), units (NaN = unknown); None = no history.
-            earlier: the last earlier publication; None without one.
+            earlier: the last earlier publication; None if it does not exist.
             frequency: length of the periods.
         """
         self.frequency = frequency
@@ -127,7 +127,7 @@ def _cells(sums: pd.Series, say: Language) -> tuple[str, ...]:
 
 
 def _compared(new: float, old: float, total: float, say: Language) -> str:
-    """Return the change; with the forecast that is compared, where only a part of the periods has both figures."""
+    """Return the change; if only some periods have both figures, also the forecast of these periods."""
     change = _change(new, old)
     text = say.percent(change, signed=True)
     if not np.isfinite(change) or abs(total - new) < _WHOLE:

@@ -112,7 +112,7 @@ class Costs:
         values = {"rate": say.percent(self.fill_rate), "level": say.percent(self._level, 0)}
         if self.below_service_level:
             return say("The fill rate {rate} is below the service level {level} of the settings.", **values)
-        return say("The fill rate {rate} is not below the service level {level} of the settings.", **values)
+        return say("The fill rate {rate} reaches the service level {level} of the settings.", **values)
 
     @property
     def table(self) -> Table:
@@ -163,7 +163,8 @@ class Costs:
             return say("No constraint allocates less than requested.")
         return say(
             "No constraint allocates less than requested. The plan is expected to meet {rate} of the demand; the rest "
-            "is lost to chance between two deliveries, or because more stock would cost more than it sells.",
+            "is lost because demand varies between two deliveries, or because more stock would cost more than "
+            "it earns.",
             rate=say.percent(self.fill_rate),
         )
 

@@ -64,4 +64,4 @@ def _size(row: Mapping[str, Any], say: Language) -> tuple[str, str]:
         return say("{count} ({share})", count=say.number(statistic), share=share), say.percent(limit, 0)
     if row[c.TEST] == "ks":
         return say("distribution, distance {size}", size=say.number(statistic, 2)), say.number(limit, 2)
-    return say("{change} on usual", change=say.percent(row[c.EFFECT], 0, signed=True)), ""
+    return say("{change} compared with usual", change=say.percent(row[c.EFFECT], 0, signed=True)), ""

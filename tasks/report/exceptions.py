@@ -138,7 +138,7 @@ def _shortage(row: dict[str, object], stock: float, after: float, limit: str, la
     if taken > 0:
         parts.append(
             language(
-                "constraint: {limit}, which took {units} units",
+                "constraint: {limit}, which reduces the target by {units} units",
                 limit=language.known(limit),
                 units=language.number(taken),
             )
@@ -226,7 +226,7 @@ def _overrides(
 
 
 def _new(outputs: RunOutputs, facts: RunFacts, language: Language) -> Iterator[tuple[object, ...]]:
-    """Stores and SKUs that are forecast from comparable ones, as far as an alarm names them."""
+    """Stores and SKUs that an alarm names because they are forecast from comparable ones."""
     targets = outputs.replenishment
     units = targets[c.TO_SEND] if c.TO_SEND in targets.columns else pd.Series(np.nan, targets.index)
     _, prices = _products(outputs.products, targets[c.SKU].astype(str))

@@ -56,9 +56,9 @@ class ReportData:
         run: settings, ``as_of`` and scope.
         outputs: tables of the run; tables for figures may be missing or empty.
         facts: other facts of the run.
-        change: changes since the last earlier replenishment file; None without one.
+        change: changes since the last earlier replenishment file; None if it does not exist.
         code_version: version of the code that computed the run.
-        earlier: what the last earlier publication says; None without one.
+        earlier: tables of the last earlier publication; None if it does not exist.
     """
 
     run: RunContext

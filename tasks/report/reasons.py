@@ -30,7 +30,7 @@ _STEPS = {
     c.BY_MINIMUM: message("minimum presentation, one unit of each core size, one pack of a SKU that runs out"),
     c.BY_ROUNDING: message("rounding to units and packs within the category's order-up-to level"),
     c.BY_CAPACITY: message("the store has no room"),
-    c.BY_DC_SHARE: message("kept in the DC: the SKU is scarce, and its units more likely sell later or elsewhere"),
+    c.BY_DC_SHARE: message("kept in the DC: the SKU is scarce, and its units will more likely sell later or elsewhere"),
     c.BY_DC: message("DC stock of this SKU is exhausted"),
 }
 _CONSTRAINTS = {
@@ -60,7 +60,7 @@ _SHORTAGES = (
     message("style (in the column SKU) displayed with an incomplete core size run (sizes)"),
     message("no display capacity left for this style (units)"),
     message("the store has no room (units)"),
-    message("kept in the DC for likelier sales later (units)"),
+    message("kept in the DC for other stores or later weeks (units)"),
     message("DC stock is too low (units)"),
     message("the DC has no stock (units)"),
 )
@@ -131,7 +131,7 @@ def reason_lines(row: Mapping[str, Any], say: Language = ENGLISH, published: int
 
 
 def _coverage(row: Mapping[str, Any], say: Language) -> list[str]:
-    """The rule that the level follows, and what it means for the SKU; empty for runs of earlier versions."""
+    """The rule of the level, and what it means for the SKU; empty for runs of earlier versions of Restock."""
     pays, covers, last = (row.get(name) for name in (c.PAYS_UP_TO, c.COVERS, c.LAST_UNIT_SELLS))
     if covers is None or pd.isna(row[c.VISIT_DATE]):
         return []
@@ -139,7 +139,7 @@ def _coverage(row: Mapping[str, Any], say: Language) -> list[str]:
         rule = say("rule: cycle service level of {share}", share=say.percent(float(row[c.SERVICE_LEVEL]), 1))
     else:
         rule = say(
-            "rule: holding cost against lost sales; covering demand pays up to a probability of {share}",
+            "rule: holding cost against lost sales; covering demand is worth its cost up to a probability of {share}",
             share=say.percent(float(pays), 1),
         )
     units = max(float(row[c.TARGET_QUANTITY]), sum(_number(row[name]) for name in (c.ON_HAND, c.IN_TRANSIT)))
@@ -150,7 +150,7 @@ def _coverage(row: Mapping[str, Any], say: Language) -> list[str]:
     )
     if last is not None and not pd.isna(last):
         chance = say.percent(float(last), 1)
-        text += say("; the last of them sells until then with a probability of {share}", share=chance)
+        text += say("; the last of them sells before then with a probability of {share}", share=chance)
     weeks = _weeks(row, units)
     if weeks is not None:
         text += say("; that is {weeks} weeks of its forecast", weeks=say.number(weeks, 1))

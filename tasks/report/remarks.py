@@ -22,7 +22,7 @@ class Alert:
         severity: ``hold``, ``warning`` or ``info``.
         title: name of the alarm; empty for a warning without a name.
         text: what was found.
-        detail: stores, SKUs and dates concerned, and what to do; empty where the text says it all.
+        detail: stores, SKUs and dates concerned, and what to do; empty if the text is complete.
     """
 
     severity: str

@@ -1,4 +1,4 @@
-"""Units to send: what a target asks for above the stock."""
+"""Units to send: the target minus the stock."""
 
 from __future__ import annotations
 

@@ -70,9 +70,11 @@ def test_the_rule_of_the_level_and_the_weeks_of_a_slow_sku_are_stated() -> None:
     assert (
         "this SKU after the delivery: 1 unit, which covers its demand until then with a probability of 98.0 %" in text
     )
-    assert "the last of them sells until then with a probability of 18.0 %; that is 5.0 weeks of its forecast" in text
+    assert "the last of them sells before then with a probability of 18.0 %; that is 5.0 weeks of its forecast" in text
     text = "\n".join(reason_lines({**slow, "pays_up_to": 0.9952}))
-    assert "rule: holding cost against lost sales; covering demand pays up to a probability of 99.5 %" in text
+    assert (
+        "rule: holding cost against lost sales; covering demand is worth its cost up to a probability of 99.5 %" in text
+    )
 
 
 def test_missing_stock_and_deliveries_are_stated() -> None:

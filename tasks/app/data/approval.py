@@ -22,7 +22,7 @@ class Review:
 
     Attributes:
         week: its files.
-        change: targets that differ from the last earlier publication; None without one.
+        change: targets that differ from the last earlier publication; None if it does not exist.
         replaced: targets that differ from the file in force for the same run date; None if none is in force.
     """
 
@@ -32,7 +32,7 @@ class Review:
 
 
 def review(company: Company, as_of: date) -> Review | None:
-    """Read the preview of a run date; None without one."""
+    """Read the preview of a run date; None if it does not exist."""
     name = WeekName(as_of, preview=True)
     if name not in company.weeks():
         return None

@@ -71,8 +71,8 @@ class RunWeek:
         outputs: tables of the run; tables that only figures of the report need are empty, and so are the deliveries
             (see :meth:`deliveries`).
         facts: alarms, overrides and failures.
-        change: against the last earlier publication; None without one.
-        earlier: the last earlier publication; None without one.
+        change: against the last earlier publication; None if it does not exist.
+        earlier: the last earlier publication; None if it does not exist.
         records: tables of the stages.
         problems: files that could not be read, in words.
     """

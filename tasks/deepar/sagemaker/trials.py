@@ -24,7 +24,7 @@ def trials_of(job: str, api: SageMakerApi) -> list[TuningTrial]:
 
 
 def previous_search(name: WorkName, objective: str, api: SageMakerApi) -> str | None:
-    """The last completed tuning job of the same installation and purpose, with the same objective; None without one.
+    """Find the last completed tuning job of this installation with this purpose and objective; None if it does not exist.
 
     Args:
         name: of the search that begins: other data have other digits at its end.

@@ -20,7 +20,7 @@ def with_components(lines: pd.DataFrame, bundles: pd.DataFrame | None) -> pd.Dat
 
     Args:
         lines: sale lines.
-        bundles: sku, component_sku, quantity; None without any.
+        bundles: sku, component_sku, quantity; None if there are none.
 
     Raises:
         DataContractError: a bundle contains itself.

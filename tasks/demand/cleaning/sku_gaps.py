@@ -31,7 +31,7 @@ def local_gaps(cells: SaleCells, stores: StorePeriods, stock: pd.DataFrame | Non
     Args:
         cells: cleaned sales; p pairs, T periods.
         stores: what is known of each store and period.
-        stock: last counts: store_id, sku, on_hand; None without any.
+        stock: last counts: store_id, sku, on_hand; None if there are none.
 
     Returns:
         Sorted distinct ``pair * T + period``.

@@ -20,7 +20,7 @@ _CHOICES = (
     (c.FAMILY,),
     (c.BRAND,),
 )
-# Least SKUs per category on average.
+# Minimum number of SKUs per category on average.
 _SKUS = 3.0
 
 

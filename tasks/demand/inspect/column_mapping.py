@@ -38,7 +38,7 @@ _TEXTS = (
     c.ARTICLE,
 )
 _QUANTITIES = (c.UNITS, c.ON_HAND, c.AVAILABLE, c.QUANTITY)
-# Least score of a name.
+# Minimum score of a name.
 LEAST_SCORE = 0.3
 # Share of a column's values that must be ids of other files to recognize it by them, and the fewest values.
 _KNOWN = 0.8

@@ -259,7 +259,7 @@ def is_known_name(name: str) -> bool:
 
 
 def language_of(names: list[str]) -> str | None:
-    """The language that most of the column names are in; None without any known word."""
+    """The language that most of the column names are in; None if no word is known."""
     found = {code: sum(phrase_score(name, words) > 0 for name in names) for code, words in _LANGUAGES.items()}
     best = max(found, key=lambda code: found[code])
     return best if found[best] else None

@@ -22,7 +22,7 @@ from tasks.demand.inspect.values import Column, Finding, NumberMarks, date_forma
 REQUIRED_TABLES = ("sales", "products", "stores")
 _TEXT_FILES = ("csv", "csv.gz")
 _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
-# Fewest dates from which the frequency is judged.
+# Minimum number of dates from which the frequency is judged.
 _DATES = 8
 _IDS_SHOWN = 5
 # Languages whose dates have the day first.

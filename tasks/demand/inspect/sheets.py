@@ -22,7 +22,7 @@ from tasks.storage.source_files import FORMATS, SourceFile, read_source_file
 
 _LOCK_FILES = ("~$", ".")
 _ENCODINGS = ("cp1252", "cp850")
-# Fewest known names in a header row.
+# Minimum number of known names in a header row.
 _NAMES = 2
 
 

@@ -12,7 +12,7 @@ from tasks.demand.inspect.names import column_score, file_score
 from tasks.demand.inspect.sheets import Sheet
 from tasks.demand.inspect.values import Column
 
-# Least score of a table.
+# Minimum score of a table.
 _TABLE = 0.5
 # Bonus of a fitting file name, and of a key that is unique as it must be.
 _FILE_NAME = 0.5
@@ -26,7 +26,7 @@ _DAY_NUMBER = re.compile(r"(3[6-9]|4\d|5[0-4])\d{3}(\.\d+)?")
 _MOST = 0.9
 # The columns of a stock count.
 _COUNTED = (c.STORE_ID, c.SKU, c.ON_HAND)
-# Fewest days of a sales file.
+# Minimum number of days of a sales file.
 _SALES_DAYS = 8
 
 

@@ -89,7 +89,7 @@ def ranking_loss(actual: FloatArray, quantiles: FloatArray, levels: Sequence[flo
 
 
 def outer_pair(levels: Sequence[float]) -> tuple[int, int] | None:
-    """Positions of the outermost symmetric pair of levels (p, 1 - p), or None without one.
+    """Positions of the outermost symmetric pair of levels (p, 1 - p), or None if it does not exist.
 
     >>> outer_pair([0.05, 0.1, 0.5, 0.9])
     (1, 3)

@@ -15,7 +15,7 @@ from tasks.inventory.allocation.disaggregate import SplitRows, least_units
 from tasks.inventory.allocation.sku_shares import SIZE_TRUST
 from tasks.inventory.model.kernels import compiled
 
-# Least share of sized SKUs that must end with their size for the rule ``ENDING``; below it, matches are coincidence.
+# The rule ``ENDING`` applies if at least this share of the sized SKUs end with their size.
 NEARLY_ALL = 0.9
 # Tolerance for sums of floating-point numbers.
 TOLERANCE = 1e-9
@@ -111,7 +111,7 @@ def core_sizes(facts: pd.DataFrame, style: np.ndarray, core_share: float) -> Boo
 
 
 def _best_part(weight: np.ndarray, group: IndexArray, share: float) -> BoolArray:
-    """The fewest members of each group, by falling weight, that make up a share of the group's weight."""
+    """Select the fewest members of each group, heaviest first, that make up a share of the group's weight."""
     order = np.lexsort((np.arange(len(weight)), -weight, group))
     running = np.cumsum(weight[order])
     whole = np.bincount(group, weights=weight)
@@ -153,7 +153,7 @@ class _Runs(NamedTuple):
     Attributes:
         start: shape (series + 1,); the styles of series s are start[s] to start[s + 1] - 1.
         share: shape (styles,), share in the sales of the series.
-        least: shape (styles,), units in the store with a complete run and the present stock.
+        least: shape (styles,), units in the store once the missing units of the run are added to the stock.
         shortfall: shape (styles,), missing units of the run.
         held: shape (styles,), units in stock that count against the level.
         required: shape (styles,), has a minimum presentation.
@@ -174,7 +174,7 @@ def _runs_that_fit(total: FloatArray, runs: _Runs, nearest: float, kept: BoolArr
     Args:
         total: units of each series.
         runs: the styles of each series.
-        nearest: share of a run from which it is completed.
+        nearest: a run is completed if the style's part of the level is at least this share of the run.
         kept: shape (styles,), written: the style is selected.
     """
     start, share, least, shortfall, held, required = runs
@@ -286,7 +286,7 @@ def displayed_styles(display: Display, position: FloatArray, units: FloatArray, 
 
 
 def display_overflow(display: Display, position: FloatArray) -> FloatArray:
-    """Styles in stock beyond the display capacity of each store, shape (S,). There are no returns, so they stay."""
+    """Count the styles in stock beyond the display capacity of each store, shape (S,); they stay in the store."""
     pair = display.pair
     count = int(pair.max(initial=-1)) + 1
     store = np.zeros(count, dtype=np.int64)

@@ -12,9 +12,9 @@ from schemas.plan import BoolArray, FloatArray, IndexArray
 HALVINGS = 60
 # Tolerance for remainders of packs.
 SMALLEST_REST = 1e-6
-# Weight of a SKU without sales, so that a level has a receiver.
+# Weight of a SKU without sales, so that the level of a series without sales can still be split.
 SMALLEST_WEIGHT = 1e-9
-# An empty SKU gets a pack that its units exceed at most this many times.
+# A SKU without stock gets a pack only if the pack is at most this many times the units that the SKU needs.
 MOST_INTERVALS_PER_PACK = 8.0
 
 
@@ -73,11 +73,11 @@ class Split:
     first_packs: IndexArray
 
     def with_first_packs(self, running_out: BoolArray, rows: SplitRows) -> Split:
-        """Give one pack to every row of ``running_out``, shape (rows,), that gets no unit, also beyond the level.
+        """Give one pack to every row of ``running_out``, shape (rows,), that gets no unit, even beyond the level.
 
-        A level of the category can be reached by the stock of other SKUs, and a pack can be more than the units that a
-        SKU is short of. A pack that is more than ``MOST_INTERVALS_PER_PACK`` times the units that the SKU needs is not
-        given.
+        Such a row gets no unit because the stock of other SKUs already reaches the category's level, or because a pack
+        exceeds the units that the SKU is short of. The pack may be at most ``MOST_INTERVALS_PER_PACK`` times the units
+        that the SKU needs.
         """
         held = np.floor(np.maximum(rows.position, 0.0) + 1e-9).astype(np.int64)
         gets = (
@@ -103,14 +103,16 @@ def split(levels: FloatArray, rows: SplitRows) -> IndexArray:
 def split_in_steps(levels: FloatArray, rows: SplitRows) -> Split:
     """Split the level of each series to its SKUs, without regard to their stock.
 
-    A SKU that may not be sent gets target 0. Every other SKU gets its minimum presentation and every core size of a
-    displayed style one unit, while the level is sufficient. The remaining units are split in proportion to ``need``.
-    A target may be below the stock; nothing is taken back, and no other SKU gets fewer units because of it.
+    A SKU that may not be sent gets target 0. Every other SKU gets its minimum presentation, and every core size of a
+    displayed style gets one unit. If the level is too low for that, these units are reduced in proportion. The
+    remaining units are split in proportion to ``need``. A target may be below the stock. The store then keeps its
+    stock, and no other SKU gets fewer units because of it.
 
-    Single units: rounding by largest remainder keeps the total of the level. Packs: the units that a SKU is short of
-    are filled with whole packs, as many as the units of all SKUs of the series hold. An empty SKU gets one pack if it
-    is at most ``MOST_INTERVALS_PER_PACK`` times the units it is short of; and a series of which nothing is sent
-    although its stock is below its level gets one pack (docs/decisions/0005-constraints-on-targets.md).
+    Single units: rounding by largest remainder keeps the total of the level. Packs: a SKU that is short of
+    units gets whole packs. Together, the packs of a series hold at most the units that its SKUs are short of. A SKU
+    without stock gets one pack if the pack is at most ``MOST_INTERVALS_PER_PACK`` times the units that the SKU is
+    short of. A series that would get no unit although its stock is below its level gets one pack
+    (docs/decisions/0005-constraints-on-targets.md).
 
     Args:
         levels: level of each series, whole units.
@@ -202,7 +204,7 @@ def _by_largest_remainder(exact: FloatArray, rows: SplitRows) -> FloatArray:
 
 
 def _only_pack(gap: FloatArray, packs: FloatArray, total: FloatArray, rows: SplitRows) -> IndexArray:
-    """Per series of which no unit is sent: the row that is short of most units, if the stock is below the level."""
+    """Find the row that is short of most units in each series that gets no unit and has less stock than its level."""
     size = len(total)
     sending = np.where(rows.pack <= 1.0, 1.0, packs)
     sent = np.bincount(rows.series, weights=np.where(rows.open, sending, 0.0), minlength=size) > 0

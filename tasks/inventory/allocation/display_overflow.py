@@ -1,4 +1,7 @@
-"""Categories without display capacity: known only after the split to styles, so the plan is computed twice."""
+"""Plan without the categories for which a store has no display capacity.
+
+The split to styles shows which categories these are. The plan is therefore computed twice.
+"""
 
 from __future__ import annotations
 

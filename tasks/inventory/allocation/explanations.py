@@ -181,7 +181,7 @@ def _free_levels(problem: PlanProblem, network: Network, store: int, visits: Boo
 
 
 def _limits(weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTargets, coverage: Coverage) -> np.ndarray:
-    """The binding constraint of each row: the first that applies, from those of the row to those of its store."""
+    """Find the binding constraint of each row: the first that applies, those of the row before those of the store."""
     problem, series, rows, steps = weekly.problem, weekly.series_of_sku, chosen.rows, chosen.steps
     store = problem.series_store[series]
     first = chosen.first[store]

@@ -1,13 +1,13 @@
 """Rationing of scarce units: which packs are sent if storage capacity or DC stock is too small for all.
 
-The packs that targets ask for are put in one order; the first ones that fit are sent:
+The packs that the targets request are sorted. The first ones that fit are sent. The order is:
 
-1. the first pack of each empty pair that sells (its next unit sells before the next delivery more likely than not);
+1. the first pack of each pair without stock that sells (its next unit probably sells before the next delivery);
 2. all other packs.
 
 Within both, the pack with the highest expected sales value per unit comes first: price × probability that the unit
-sells before the next delivery. Equal packs go to the pair with the lowest coverage. What is still equal changes places
-from week to week, so that equal pairs take turns.
+sells before the next delivery. Among equal packs, the pair with the lowest coverage comes first. Pairs that are
+still equal take turns from week to week.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Pairs:
         position: shape (rows,), on hand plus in transit, units.
         pack: shape (rows,), units in a pack.
         price: shape (rows,), value of a unit that sells.
-        turn: shape (rows,), place of the row among equals this week.
+        turn: shape (rows,), this week's position of the row among equal rows.
     """
 
     series: IndexArray
@@ -55,7 +55,7 @@ class Pairs:
 
     @property
     def running_out(self) -> BoolArray:
-        """Pairs whose next unit sells before the delivery after the next more likely than not."""
+        """Pairs whose next unit probably sells before the delivery after the next (see ``LIKELY``)."""
         one = np.ones(len(self.series), dtype=np.int64)
         chance, _ = sale_probabilities(self.demand, self.series, self.share, self.position, one)
         selling: BoolArray = chance >= LIKELY
@@ -70,7 +70,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Packs:
-    """The packs that targets ask for, in the order in which scarce units are given.
+    """The packs that the targets request, in the order in which scarce units are allocated.
 
     Attributes:
         row: shape (packs,), index of the pair.
@@ -110,7 +110,7 @@ class Packs:
 
 @compiled
 def _take(row: IndexArray, units: FloatArray, group: IndexArray, left: FloatArray, taken: FloatArray) -> None:
-    """Give packs in their order while their group has units left; a pack that does not fit ends its row."""
+    """Allocate packs in order while their group has units left; a row ends with the first pack that does not fit."""
     closed = np.zeros(len(taken), dtype=np.bool_)
     for place in range(len(row)):
         at = row[place]

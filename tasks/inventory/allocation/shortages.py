@@ -62,7 +62,7 @@ def find_shortages(
 
 
 def shortage_notes(shortages: pd.DataFrame) -> list[str]:
-    """One sentence per constraint and reason, with the first names."""
+    """Return one sentence per constraint and reason; it names the first rows."""
     notes = []
     for (limit, reason), rows in shortages.groupby([c.LIMIT, c.REASON], sort=True):
         names = [
@@ -166,7 +166,7 @@ def _of_skus(facts: pd.DataFrame, chosen: SkuTargets, decided: np.ndarray) -> It
             short & kept,
             chosen.within_capacity,
             targets,
-            "kept in the DC for likelier sales later (units)",
+            "kept in the DC for other stores or later weeks (units)",
         ),
         (DC_STOCK, short & ~kept & chosen.in_dc, chosen.within_capacity, targets, "DC stock is too low (units)"),
         (DC_STOCK, short & ~chosen.in_dc, chosen.within_capacity, targets, "the DC has no stock (units)"),

@@ -62,7 +62,7 @@ class SkuMix:
 
     @property
     def demand_share(self) -> FloatArray:
-        """Share of every SKU in the demand of its series: 0 for SKUs that may not be sent while others may be."""
+        """Share of every SKU in the demand of its series; 0 for SKUs that may not be sent, if the series has others."""
         sent = np.bincount(self.series, weights=np.where(self.may_send, self.share, 0.0)) if len(self.series) else None
         return self.share if sent is None else np.where(self.may_send | (sent[self.series] <= 0), self.share, 0.0)
 
@@ -76,8 +76,9 @@ class SkuMix:
     def raised(self, problem: PlanProblem, plan: Plan) -> Plan:
         """The plan with levels that hold what the SKUs need.
 
-        A level of the category's quantile is raised by the whole difference, a lower one in proportion. In a store with
-        a storage capacity, the levels of a delivery are raised only as far as they fit together.
+        A level that equals the category's quantile is raised by the whole difference. A lower level is raised in
+        proportion. In a store with a storage capacity, the levels of a delivery are raised only as far as they fit
+        together.
 
         Args:
             problem: with sample paths.

@@ -18,10 +18,10 @@ def sku_shares(facts: pd.DataFrame, series: IndexArray) -> FloatArray:
     """Estimate the share of each SKU in the sales of its (store, category).
 
     Three estimates are shrunk one after another: the share in the network's category toward the size curve (the sales
-    of the category by size, divided evenly among the SKUs of a size); the share in the store toward the result; the
-    recent share in the store toward that. A prior weight of 20 units means that with 20 units sold, data and prior have
-    the same weight. A SKU that no store has sold, and that is not new in the store, has no share: a catalog may list
-    many of them.
+    of the category by size, divided evenly among the SKUs of a size); the share in the store toward the first result;
+    the recent share in the store toward the second result. A prior weight of 20 units means that with 20 units sold,
+    data and prior have the same weight. A SKU that no store has sold, and that is not new in the store, has no share: a
+    catalog may list many of them.
 
     Args:
         facts: SKU facts.
@@ -54,7 +54,7 @@ def _sold_anywhere(facts: pd.DataFrame, total: FloatArray) -> BoolArray:
 def _with_expected(
     expected: FloatArray, recent: FloatArray, total: FloatArray, series: IndexArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Recent and all units, with those expected of new SKUs; their share in both is the same."""
+    """Recent units and all units, including the expected units of new SKUs, whose share is the same in both."""
     sold = np.bincount(series, weights=recent)[series]
     factor = np.divide(np.bincount(series, weights=total)[series], sold, out=np.ones_like(sold), where=sold > 0)
     new = expected > recent

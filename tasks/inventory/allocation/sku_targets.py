@@ -36,11 +36,11 @@ class SkuTargets:
     """Targets of the first deliveries and the steps to them; one row per (store, SKU) of the facts.
 
     Attributes:
-        first: shape (S,), period of the first delivery of each store; −1 without one.
+        first: shape (S,), period of the first delivery of each store; −1 if it has none.
         levels: shape (n,), level of each series at that delivery, whole units.
         requested: shape (n,), levels before the display capacity was applied (see ``display_overflow``).
         rows: inputs of the split, with the displayed styles.
-        steps: units after each step; its ``targets`` are what demand asks for before storage capacity and DC stock.
+        steps: units after each step; its ``targets`` do not yet include the effect of storage capacity and DC stock.
         within_capacity: units after the reduction to the storage capacity.
         within_share: units after the reduction to the pair's share of scarce DC stock (:func:`fair_share`).
         targets: units after the reduction to DC stock.
@@ -48,8 +48,8 @@ class SkuTargets:
         lifecycle: rows that the lifecycle rule allows to be sent.
         in_dc: rows whose SKU has DC stock (all if it is unlimited).
         dc_stock: units of each row's SKU in the distribution center that may be sent; inf = unlimited.
-        run_kept: rows whose style is not left out because of its size run.
-        displayed: rows whose style is not left out because of the display capacity.
+        run_kept: False for rows whose style is left out because of its size run.
+        displayed: False for rows whose style is left out because of the display capacity.
         display: stores, styles and display capacities.
         labels: shape (rows,), names of the styles.
         style_rule: how styles were identified, in words.
@@ -80,9 +80,10 @@ class SkuTargets:
 
     @property
     def cuts(self) -> dict[str, IndexArray]:
-        """Units that each shared constraint took from ``wanted``, in the order in which they apply; sums to targets.
+        """Units by which each shared constraint reduces ``wanted``, in the order in which the constraints apply.
 
-        What the distribution center does not have at all is taken by its stock, not by a share of it.
+        ``wanted`` minus all of them is ``targets``. If the distribution center does not have a SKU at all, the
+        reduction counts under DC stock, not under the share of scarce DC stock.
         """
         share = np.where(self.in_dc, self.within_capacity - self.within_share, 0)
         return {
@@ -93,7 +94,7 @@ class SkuTargets:
 
 
 def first_visits(plan: Plan) -> IndexArray:
-    """Period of the first delivery of each store, shape (S,); −1 without one."""
+    """Period of the first delivery of each store, shape (S,); −1 if it has none."""
     return np.where(plan.visits.any(axis=1), plan.visits.argmax(axis=1), -1)
 
 
@@ -236,16 +237,17 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
 def fair_share(
     problem: PlanProblem, pairs: Pairs, sku: IndexArray, supply: FloatArray, rows: SplitRows, targets: IndexArray
 ) -> IndexArray:
-    """Units that each pair may have now of a SKU that is scarce over the horizon.
+    """Compute the units that each pair may have now if its SKU is scarce over the horizon.
 
-    What the distribution center has and receives over the horizon is allocated in the order of :class:`Packs` for the
-    demand of the whole horizon. No pair gets more now, and none gets units beyond the service-level quantile of its
-    demand until the delivery after the next: a unit in the distribution center can still go to any store next week (if
-    more than one store sells the SKU).
-    Without arrivals within the horizon every unit is one of the last, and that service level is at most
-    ``SCARCE_LEVEL``; with arrivals, units that wait meet those that arrive, and sales lost now do not come back.
-    Units that sell before the next delivery with a probability above ``LIKELY_NOW`` are sent in any case: any other
-    unit more likely sells elsewhere in a later week.
+    The units that the distribution center has and receives over the horizon are allocated in the order of
+    :class:`Packs` to the demand of the whole horizon. No pair gets more than that now. If more than one store sells
+    the SKU, no pair gets units beyond the service-level quantile of its demand until the delivery after the next,
+    because a unit in the distribution center can still go to any store next week.
+
+    Without arrivals within the horizon, the units are the last ones, and that service level is at most
+    ``SCARCE_LEVEL``. With arrivals there is no such limit: new units follow, and sales lost now do not come back.
+    Units that sell before the next delivery with a probability above ``LIKELY_NOW`` are always sent. Any other unit
+    is more likely to sell in another store or in a later week.
 
     Args:
         problem: the plan problem.
@@ -277,7 +279,7 @@ def fair_share(
 
 
 def _in_packs(units: FloatArray, pairs: Pairs) -> IndexArray:
-    """Stock plus the whole packs that reach some units."""
+    """Stock plus the fewest whole packs with which it reaches the given units."""
     packs = np.ceil(np.maximum(units - pairs.held, 0.0) / pairs.pack - 1e-9)
     return (pairs.held + packs * pairs.pack).astype(np.int64)
 
@@ -295,7 +297,7 @@ def coverage_demand(problem: PlanProblem, plan: Plan, first: IndexArray) -> Floa
 
 
 def _turns(problem: PlanProblem, weekly: WeeklyProblem, series: IndexArray) -> IndexArray:
-    """Place of each row's store among equals; it moves by one store per week."""
+    """Position of each row's store among equal stores; the order rotates by one store per week."""
     week = weekly.dates[0].toordinal() // 7
     return (problem.series_store[series] + week) % max(len(problem.store_ids), 1)
 

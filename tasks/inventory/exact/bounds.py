@@ -1,4 +1,4 @@
-"""Lower bounds on the cost of any plan, with the class of plans and the demand they hold for."""
+"""Lower bounds on the cost of any plan, and the plans and the demand for which they hold."""
 
 from __future__ import annotations
 

@@ -63,8 +63,8 @@ class Inevitable:
     """Expected demand that no level can serve, units; a simulation by category has none.
 
     Attributes:
-        closed: shape (rows,), demand beyond their stock of the pairs (store, SKU) that a rule keeps units from, such as
-            the lifecycle or the display capacity; 0 for all other pairs.
+        closed: shape (rows,), demand beyond the stock of the pairs (store, SKU) to which a rule, such as the lifecycle
+            or the display capacity, sends no units; 0 for all other pairs.
         scarce: shape (rows,), demand of all other pairs beyond their stock and their part of the supply of the
             distribution center.
     """
@@ -78,7 +78,7 @@ class Inevitable:
 
         Args:
             problem: with the evaluation paths.
-            closed: pairs that a rule keeps units from, the first rows of ``problem.skus``; None = none.
+            closed: pairs to which a rule sends no units, the first rows of ``problem.skus``; None = no such pairs.
         """
         detail = problem.skus
         if detail is None:
@@ -101,7 +101,7 @@ class Inevitable:
         return float((self.closed + self.scarce) @ problem.price.min(axis=1)[problem.skus.series])
 
     def served(self, problem: PlanProblem) -> FloatArray:
-        """Mean demand without it, shape (n, T)."""
+        """Mean demand minus the demand that no level can serve, shape (n, T)."""
         if problem.skus is None:
             return problem.mean
         lost = np.bincount(problem.skus.series, weights=self.closed + self.scarce, minlength=len(problem.mean))
@@ -119,19 +119,20 @@ def large_excess(
 ) -> Excess | None:
     """Compare the cost of a plan with what is attainable.
 
-    Both figures take units and levels for divisible in places. Where the difference is worth less than one unit (one
-    pack) of every order-up-to level, as in a company of a few slow series, it says nothing about the plan.
+    Both figures treat units and levels as divisible in some steps. A difference that is worth less than one unit (one
+    pack) of every order-up-to level is therefore ignored. It occurs in companies with a few slow series.
 
     Args:
         problem: with the evaluation paths.
         cost: of the plan on these paths.
         bound: of the problem.
-        closed: pairs (store, SKU) that a rule keeps units from, the first rows of ``problem.skus``; None = none.
+        closed: pairs (store, SKU) to which a rule sends no units, the first rows of ``problem.skus``; None = no such
+            pairs.
         packs: shape (n,), units of a pack by series; None = single units.
 
     Returns:
-        None if the plan is within ``LARGEST_EXCESS`` or that value, or if no bound is known. The second figure is
-        computed only if the plan is farther above the bound.
+        None if the difference is at most ``LARGEST_EXCESS`` or is ignored, or if no bound is known. The second figure
+        is computed only if the plan is farther above the bound.
     """
     total = cost.total - cost.over_capacity
     unit = float((problem.price.mean(axis=1) * (1.0 if packs is None else packs)).sum())
@@ -142,7 +143,7 @@ def large_excess(
 
 
 def attainable_cost(problem: PlanProblem, bound: Bound, closed: BoolArray | None = None) -> float:
-    """The second figure: see the module. If demand is known, it is the bound."""
+    """Compute the second figure of the module's docstring; if demand is known, it is the bound."""
     if problem.paths is None:
         return bound.total
     lost = Inevitable.of(problem, closed)
@@ -223,7 +224,7 @@ def _cost_of_interval(
 
 
 def _parts(problem: PlanProblem, series: IndexArray, used: BoolArray) -> tuple[IndexArray, FloatArray]:
-    """What has a level: the used SKUs of the series with their shares, or the series; as places in ``series``."""
+    """List what has a level (the used SKUs of the series, or the series): positions in ``series``, and shares."""
     if problem.skus is None:
         return np.arange(len(series)), np.ones(len(series))
     place = np.full(len(problem.series_store), -1)

@@ -14,7 +14,7 @@ from tasks.inventory.model.delivery_days import review_visits, week_starts
 from tasks.inventory.model.kernels import compiled
 from tasks.inventory.model.network import UNIT_TOLERANCE, Network, is_whole
 
-# Most nodes of the integer program. The limit is not a time, so results do not depend on speed.
+# Maximum number of nodes of the integer program. The limit is not a time, so results do not depend on speed.
 NODES = 400
 SMALLEST_GAP = 1e-5
 

@@ -24,7 +24,7 @@ from schemas.plan import BoolArray, FloatArray, IndexArray
 from tasks.inventory.model.kernels import compiled
 from tasks.inventory.model.network import UNIT_TOLERANCE
 
-# Most reductions of a delivery quantity until no period is over capacity. Each removes the whole excess.
+# Maximum number of reductions of a delivery quantity until no period is over capacity. Each removes the whole excess.
 SHRINKINGS = 50
 
 
@@ -323,7 +323,7 @@ def delivery_quantities_of(  # noqa: C901, PLR0912, PLR0915
 
 @compiled
 def _excess(requirement: FloatArray, rest: FloatArray, quantity: FloatArray, a: int, b: int, capacity: float) -> float:
-    """Most units over capacity before ``b`` that a delivery at ``a`` causes; periods over without it do not count."""
+    """Most units over capacity before ``b`` that a delivery at ``a`` causes, without periods that are over anyway."""
     stock = quantity.copy()
     worst = 0.0
     for t in range(a, b):

@@ -27,7 +27,7 @@ from schemas.plan import FloatArray, UnitsArray
 # Assumed if the folds have too few rows. Independent errors would understate the uncertainty of totals.
 DEFAULT_PERSISTENT, DEFAULT_AUTOREGRESSIVE, DEFAULT_COMMON = 0.1, 0.2, 0.05
 LARGEST_SHARE = 0.9
-# Fewest pairs of residuals for an estimate.
+# Minimum number of pairs of residuals for an estimate.
 FEWEST_PAIRS = 200
 SERIES_AT_ONCE = 500
 # Cached blocks of random numbers. A replay uses the same ones at every cutoff.
@@ -181,9 +181,9 @@ def draw_paths(
         own: sample paths of models that have their own.
 
     Returns:
-        Shape (K, n, T), units, of an unsigned type if that holds them.
+        Shape (K, n, T), units; the type is an unsigned integer if it can hold them.
     """
-    # One series after another, in as few bytes as hold its units.
+    # The series are drawn one after another and stored in the smallest type that can hold the units.
     drawn: UnitsArray = np.empty((len(mean), paths, mean.shape[1]), dtype=np.uint16)
     for start in range(0, len(mean), SERIES_AT_ONCE):
         rows = slice(start, min(start + SERIES_AT_ONCE, len(mean)))

@@ -10,7 +10,7 @@ from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem, U
 from tasks.inventory.model.network import UNIT_TOLERANCE, Network
 from tasks.inventory.model.simulator import store_measures
 
-# Most series whose demand until the next delivery is in memory at the same time.
+# Maximum number of series whose demand until the next delivery is in memory at the same time.
 SERIES_AT_ONCE = 2000
 # Bisection steps for the scale factor of a category whose DC stock is scarce.
 HALVINGS = 12

@@ -4,8 +4,8 @@ Fifty sample paths are too few to estimate the 0.99 quantile of a slow-moving st
 parametric distribution with the mean of the forecast and the variance of the paths: negative binomial if the variance
 is at least the mean (Poisson), gamma if it is smaller or the demand is large.
 
-Lead-time lost sales: a level is compared with the inventory position (on hand plus in transit). Demand that finds an
-empty shelf during the lead time is lost and does not use the order. A level that covers all demand from the order until
+Lead-time lost sales: a level is compared with the inventory position (on hand plus in transit). Demand that finds no
+stock during the lead time is lost and uses no units of the order. A level that covers all demand from the order until
 the next delivery is then too high. For the first order of a plan the stock is known. Its level is reduced by the
 lead-time lost sales on the sample paths.
 """

@@ -16,15 +16,15 @@ from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem, SkuDeta
 
 # Tolerance for rounding errors when units are compared with a limit.
 UNIT_TOLERANCE = 1e-6
-# Demand with at most this many numbers is kept in the layout of the kernels; beyond, it is made again at each use.
+# Demand with at most this many numbers is kept in the layout of the kernels. Larger demand is converted at each use.
 KEPT_NUMBERS = 10_000_000
 
 
 class StoreDemand:
     """Demand by store in the layout of the kernels: item i has shape (K, T, m), units.
 
-    The sample paths of a large network lie in memory once, in the few bytes per number in which they were drawn. What
-    the kernels read of them is made for one store at a time.
+    The sample paths of a large network are in memory once, in the small type in which they were drawn. They are
+    converted for the kernels one store at a time.
     """
 
     def __init__(self, units: UnitsArray, first: IndexArray) -> None:

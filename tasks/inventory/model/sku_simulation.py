@@ -1,14 +1,14 @@
 """Simulation of a weekly plan by SKU: every SKU has its own stock in the stores and in the distribution center.
 
 A simulation by category overestimates sales: its stock serves the demand for every SKU of the category. Here each unit
-of a category's demand is of one SKU, drawn by the shares of the SKUs, and is lost if that SKU is out of stock. The
+of a category's demand is for one SKU, drawn by the shares of the SKUs, and is lost if that SKU is out of stock. The
 distribution center is a stock: it opens with its count, receives its dated arrivals, and ships until it is empty.
 
 Events of a period are those of :mod:`tasks.inventory.model.simulator`. Two limits reduce the orders of a period:
 
-1. Rationing of a SKU that the distribution center has too little of. Its stock is enough for all stores up to some
-   coverage (position / expected demand of a review period). Orders are reduced to that coverage; what stores with a
-   later delivery need up to it is kept for them.
+1. Rationing of a SKU that the distribution center has too little of. Its stock is sufficient to bring all
+   stores to some coverage (position / expected demand of a review period). Orders are reduced to that coverage. The
+   units that stores with a later delivery need to reach it are kept for them.
 2. Storage capacity: if the orders of a store do not fit, all are reduced by one factor.
 """
 
@@ -24,7 +24,7 @@ from tasks.inventory.model.kernels import compiled, in_parallel
 
 # Bisection steps of the coverage that all stores of a scarce SKU reach.
 COVERAGE_STEPS = 30
-# Parts in which the paths are simulated; fixed, so that the number of threads does not change sums.
+# Number of parts into which the paths are divided. It is fixed, so that the number of threads does not change sums.
 PARTS = 4
 # Columns of the measures, as in the simulator.
 LOST_VALUE, LOST_UNITS, HELD_UNITS, OVER_PERIODS = range(4)
@@ -356,7 +356,7 @@ def simulate_skus(paths: UnitsArray, rows: Rows, terms: Terms, seed: int, record
 
     def run(part: int) -> Totals:
         totals = Totals.empty(series, stores, periods) if recorded else Totals.empty(0, 0, 0)
-        # Where two bytes hold the units of a category, half the bytes hold those of a SKU.
+        # If two bytes can hold the units of a category, float32 is exact for those of a SKU.
         small = paths.dtype == np.uint16
         demand = np.empty((periods, len(rows.store)), dtype=np.float32 if small else np.float64)
         for k in range(part, count, PARTS):

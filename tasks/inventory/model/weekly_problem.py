@@ -16,7 +16,7 @@ from tasks.inventory.model.delivery_days import blackout_periods
 from tasks.inventory.model.demand_paths import Correlation, OwnPaths, correlation_of, draw_paths
 from tasks.inventory.model.level_limits import uncapacitated_stores
 
-# Without a search, levels come from more paths: as many as fit into this many numbers, up to the second limit.
+# Without a search, levels are computed from more paths: limits on the numbers in memory and on the paths.
 CHEAP_NUMBERS, MOST_CHEAP_PATHS = 30_000_000, 200
 
 
@@ -32,8 +32,9 @@ class WeeklyInputs:
         stores: the stores table.
         settings: the run's settings.
         dc_stock: sku, available (what may be sent today); None without the table.
-        dc_inbound: sku, date, quantity: dated arrivals in the distribution center after ``as_of``; None without any.
-        planned_prices: store_id, sku, date, price: one row per price that a promotion plans. None without any.
+        dc_inbound: sku, date, quantity: dated arrivals in the distribution center after ``as_of``; None if there are
+            none.
+        planned_prices: store_id, sku, date, price: one row per price that a promotion plans. None if there are none.
         has_stock: the run has a stock table.
         calendar: the calendar table; None without it.
         holding_factor: overstock cost multiplier of the replay (``tasks.inventory.replay.overstock_cost``); None if it

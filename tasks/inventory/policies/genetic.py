@@ -32,10 +32,10 @@ from tasks.inventory.search.evolution import Candidate, Evolved, SearchSpace, ev
 from tasks.inventory.search.front_load import best_front_load
 from tasks.inventory.search.store_search import FITNESS_PATHS, Recipe, StoreModel, best_option, improve, store_models
 
-# Most stores whose demand distributions are in memory at the same time.
+# Maximum number of stores whose demand distributions are in memory at the same time.
 STORES_AT_ONCE = 64
-# The settings of the search hold for networks with at most this many (series × periods) in searched stores. In larger
-# ones a store gets fewer candidates, at least LEAST_POPULATION, LEAST_GENERATIONS and LEAST_PATIENCE (decision 28).
+# The settings of the search apply if the searched stores have at most this many (series × periods). In larger networks
+# a store gets fewer candidates: at least LEAST_POPULATION, LEAST_GENERATIONS and LEAST_PATIENCE (decision 28).
 FULL_SEARCH = 1_000_000
 LEAST_POPULATION, LEAST_GENERATIONS, LEAST_PATIENCE = 50, 20, 5
 # Periods between deliveries of the initial candidates, and the indices of their shares of the capacity.
@@ -131,16 +131,16 @@ def uncertain_plan(
 
 
 def search_scale(problem: PlanProblem, stores: IndexArray) -> float:
-    """Share of the candidates of the settings that each of some searched stores gets, up to 1.
+    """Compute the share of the candidates in the settings that each searched store gets, at most 1.
 
-    A count, never a time: the same problem has the same plan on every machine.
+    It depends on counts, never on time, so that the same problem has the same plan on every machine.
     """
     series = int(np.isin(problem.series_store, stores).sum())
     return min(1.0, FULL_SEARCH / max(series * problem.periods, 1))
 
 
 def within_budget(settings: InventorySettings, scale: float) -> InventorySettings:
-    """The settings with a part of the population, the generations and the patience, down to the least ones."""
+    """The settings with population, generations and patience multiplied by ``scale``, but not below their minimum."""
     own = settings.genetic
 
     def part(given: int, least: int) -> int:

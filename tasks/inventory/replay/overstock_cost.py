@@ -42,7 +42,7 @@ FACTORS = (0.65, 1.0, 1.55, 2.4, 3.7, 5.7, 8.8)
 UNCALIBRATED = 1.0
 # Prior weight of the multiplier 1, in replayed review periods.
 SHRINKAGE = 4.0
-# Least data for a calibration: whole review periods, and known costs (series and period).
+# Minimum data for a calibration: whole review periods, and known costs (series and period).
 FEWEST_REVIEWS, FEWEST_CELLS = 2, 50
 # Relative difference below which two costs are equal.
 TIE = 1e-3

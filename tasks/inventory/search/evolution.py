@@ -20,7 +20,7 @@ from schemas.protocols import ReportProgress
 from schemas.settings import GeneticSettings
 
 TOURNAMENT = 3
-# Most attempts to create a pair of children with at least one that was not evaluated before.
+# Maximum number of attempts to create a pair of children with at least one that was not evaluated before.
 TRIES = 3
 
 
@@ -30,7 +30,7 @@ class Cost(base.Fitness):  # type: ignore[misc]  # deap has no types
     weights = (-1.0,)
 
     def __init__(self) -> None:
-        """No value yet. Skips the checks of DEAP's own method, which took a tenth of the search."""
+        """Start without a value. DEAP's own method makes checks that take a tenth of the search time."""
 
 
 class Candidate(list[int]):

@@ -1,8 +1,9 @@
 """Plans for scarce DC stock under uncertain demand: a part of it is sent with the first deliveries.
 
-A plan may not send more than the DC stock on any sample path. Levels alone send most where demand is highest, so they
-must be so low that units stay in the distribution center on all other paths. A quantity that is sent at the first
-delivery is the same on all paths. The more is sent then, the less is left unsent, and the less can react to demand.
+A plan may not send more than the DC stock on any sample path. With levels
+alone, most units are sent on the paths with the highest demand. The levels must then be so low that units stay in the
+distribution center on all other paths. A quantity that is sent with the first delivery is the same on all paths. The
+larger this quantity, the fewer units stay unsent, and the fewer units can follow demand.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def _front_loaded(problem: PlanProblem, network: Network, plan: Plan, part: floa
 
 
 def _first_levels(problem: PlanProblem, first: np.ndarray, part: float) -> FloatArray:
-    """Levels of the first deliveries, shape (n,): stock, and the most valuable units that a part of the DC stock has.
+    """Levels of the first deliveries, shape (n,): stock plus the most valuable units, up to a part of the DC stock.
 
     A unit is worth price × P(it sells by the end of the horizon), minus its holding cost until then.
     """

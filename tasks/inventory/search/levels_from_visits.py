@@ -18,9 +18,9 @@ from tasks.inventory.model.simulator import HELD_UNITS, LOST_VALUE, MEASURES, OV
 
 # Bisection steps of the search for the shadow price of space.
 HALVINGS = 18
-# A guess of that price is tried this many times higher and lower.
+# The search first tries the guessed price multiplied and divided by this factor.
 NEAR = 2.0
-# From this tail probability on the quantile is 0 units; the table is not read.
+# At or above this tail probability the quantile is 0 units, and the table is not read.
 SURE = 0.999
 # A unit that is demanded with a smaller probability is not sent.
 SMALLEST_TAIL = 5e-4
@@ -166,8 +166,8 @@ def _price_of_space(
 ) -> float:
     """Find the smallest price of space at which a delivery fits, by bisection; write its units.
 
-    The price of the delivery before is a guess. What two prices around it show decides most steps of the bisection
-    without another evaluation, because stock falls as the price rises. The result does not depend on the guess.
+    The price of the previous delivery is a guess. Two prices around it are evaluated first. They decide most steps of
+    the bisection, because stock falls as the price rises. The result does not depend on the guess.
 
     Returns:
         The price.

@@ -33,9 +33,9 @@ RAMP = 0.015
 # Step of the share of the capacity in the local search.
 SHARE_STEP = 0.01
 ROUNDS = 40
-# Most changes that are combined, and the least relative saving of a round for the local search to continue.
+# Maximum number of changes that are combined. The local search continues after a round with at least this saving.
 MOST_COMBINED = 12
-# Most changes that are simulated on all paths after a screening.
+# Maximum number of changes that are simulated on all paths after a screening.
 MOST_SCREENED = 24
 SMALLEST_GAIN = 1e-4
 
@@ -237,7 +237,7 @@ def improve(
         week_starts: first periods of the weeks that require a delivery.
         week: periods per week.
         screen: simulate changes on :data:`FITNESS_PATHS` paths first, and on all paths only the best of those that
-            save there. A start is never lost: what is taken saves on all paths.
+            save there. A change is applied only if it saves on all paths.
 
     Returns:
         The recipe and its expected cost.
