@@ -24,7 +24,7 @@ def trials_of(job: str, api: SageMakerApi) -> list[TuningTrial]:
 
 
 def previous_search(name: WorkName, objective: str, api: SageMakerApi) -> str | None:
-    """Find the last completed tuning job of this installation with this purpose and objective; None if it does not exist.
+    """Find the last completed tuning job of this installation with this purpose and objective; None if not found.
 
     Args:
         name: of the search that begins: other data have other digits at its end.
