@@ -1,4 +1,4 @@
-"""Flow: remove what dead runs left in AWS."""
+"""Flow: remove the AWS resources of dead runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``restock explain``: what a published forecast is made of, from the run's own files."""
+"""``restock explain``: split a published forecast into its parts, which are read from the run's files."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _PARTS = {
 def explain_forecast(run: RunContext, store: str, category: str, on: date) -> list[str]:
     """Explain the published forecast of one series and period: parts that add up to the expected units.
 
-    Everything is read from the run's folder and from the parts that its models stored. Nothing is fitted again. XGBoost
-    is split into what level, season, calendar, promotions and price add. A model without such parts is split into the
-    recent level, the change of the whole horizon, the weekday and the period itself. The ensemble is split into its
-    members, and each member into its parts.
+    Everything is read from the run's folder and from the parts that its models stored. No model is fitted again. The
+    forecast of XGBoost is split into the parts of level, season, calendar, promotions and price. A model without such
+    parts is split into the recent level, the change of the whole horizon, the weekday and the period itself. The
+    ensemble is split into its members, and each member into its parts.
 
     Args:
         run: Settings and run date of the finished run.
@@ -90,13 +90,13 @@ def explain_forecast(run: RunContext, store: str, category: str, on: date) -> li
         lines += _ensemble_lines(own, day, chosen, past, parts, say)
     else:
         lines += _lines(_parts_of(own, name, day, past, parts), float(chosen[c.MEAN]), say)
-    return [*lines, "", say("Stock-outs: periods in which the SKUs were out of stock are unknown, not low sales.")]
+    return [*lines, "", say("Stock-outs: demand is unknown, not low, in periods in which the SKUs were out of stock.")]
 
 
 def _ensemble_lines(
     own: pd.DataFrame, day: pd.Timestamp, chosen: pd.Series, past: pd.Series, parts: Mapping[str, Any], say: Language
 ) -> list[str]:
-    """The members with their weights; then every member in its parts."""
+    """The members with their weights; then the parts of every member."""
     members = own[own[c.DATE].eq(day) & (own[c.WEIGHT] > 0)].sort_values(c.WEIGHT, ascending=False, kind="stable")
     total, lines, after = 0.0, [say("The ensemble is the weighted mean of its members:")], []
     for model, weight, mean in members[[c.MODEL, c.WEIGHT, c.MEAN]].itertuples(index=False):
@@ -105,7 +105,7 @@ def _ensemble_lines(
             "{share} of {model}: {units} units", share=say.percent(weight), model=model, units=say.number(mean, 2)
         )
         lines.append(_line(float(weight) * float(mean), words, say))
-        after += ["", say("{model} in its parts:", model=model)]
+        after += ["", say("Parts of {model}:", model=model)]
         after += _lines(_parts_of(own, str(model), day, past, parts), float(mean), say)
     lines += _closing(float(chosen[c.MEAN]), total, say)
     return [*lines, *after]
@@ -201,7 +201,7 @@ def _series(table: pd.DataFrame, store: str, category: str, missing_ok: bool = F
     """The rows of one series.
 
     Raises:
-        ConfigError: the table has none. The message names the known IDs.
+        ConfigError: the table has no such rows. The message names the known IDs.
     """
     stores, categories = (table[name].astype(str) for name in (c.STORE_ID, c.CATEGORY))
     own = table[stores.eq(store) & categories.eq(category)]

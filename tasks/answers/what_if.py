@@ -1,4 +1,4 @@
-"""``restock what-if``: plan a published run again with other constraints or costs. The run's files stay as they are."""
+"""``restock what-if``: plan a published run again with other constraints or costs. The run's files do not change."""
 
 from __future__ import annotations
 

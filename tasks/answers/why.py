@@ -77,7 +77,7 @@ def explanations_of(lake: Lake, run: RunContext) -> pd.DataFrame:
 def target_lines(
     row: Mapping[str, Any], overridden: pd.DataFrame | None, overrides: Sequence[Mapping[str, Any]], say: Language
 ) -> list[str]:
-    """Explain a target: the plan's steps, and as the last ones what planners' overrides changed.
+    """Explain a target: the plan's steps, followed by the changes of planners' overrides.
 
     Args:
         row: explanation of the store and SKU.

@@ -39,7 +39,7 @@ _LENGTHS = {
 
 
 def lifted(root: type[Strict], tree: Tree) -> tuple[Tree, list[str], list[str]]:
-    """Move expert settings to where the typed settings have them.
+    """Move expert settings to their sections of the typed settings.
 
     Returns:
         The tree, warnings (settings of models that are not fitted) and problems (keys that are not expert settings).
@@ -64,7 +64,7 @@ def arranged(root: type[Strict], tree: Tree, where: str) -> tuple[Tree, list[str
 
     Args:
         root: the model of the whole file.
-        tree: keys and values as YAML gave them.
+        tree: keys and values as read from YAML.
         where: what to change, such as ``settings.yaml`` or ``--set a.b=1``.
 
     Returns:
@@ -97,8 +97,8 @@ def in_words(root: type[Strict], tree: Tree, error: ValidationError) -> list[str
     """One line per wrong value: key path as in the file, what is expected, what was found.
 
     Args:
-        root: the model that refused the tree.
-        tree: the refused values.
+        root: the model that rejected the tree.
+        tree: the rejected values.
         error: the model's error.
     """
     expected: dict[str, list[str]] = {}
@@ -146,7 +146,7 @@ def _kinds(annotation: Any) -> Iterator[Any]:
 
 
 def _key_path(detail: ErrorDetails, tree: object) -> str:
-    """The key path of an error, without the marks for the branches of a choice."""
+    """The key path of an error, without pydantic's names for the branches of a union."""
     parts: list[str] = []
     at: Any = tree
     for part in detail["loc"]:
@@ -200,7 +200,7 @@ def _shown(value: object) -> str:
 
 
 def _suggestion(root: type[Strict], path: str) -> str:
-    """The closest known key of the same group, else where the key is known, else the keys of the group."""
+    """The closest known key of the same group, else the groups that have the key, else the keys of this group."""
     *above, key = path.split(".")
     here: type[Strict] | None = root
     for part in above:

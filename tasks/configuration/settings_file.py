@@ -80,7 +80,7 @@ def read_settings(
         checks: further checks of the values; each returns one line per problem.
 
     Raises:
-        ConfigError: the file is missing or no YAML mapping, an override is malformed, or values are
+        ConfigError: the file is missing or is not a YAML mapping, an override is malformed, or values are
             wrong; all wrong values are listed, each with its key, what is expected and what was found.
     """
     here = (cwd or Path.cwd()).absolute()
@@ -250,7 +250,7 @@ def parse_override(override: str) -> Tree:
     """``a.b=value`` as {"a": {"b": value}}.
 
     Raises:
-        ConfigError: no ``key.path=value``, or the value is not valid YAML.
+        ConfigError: the text is not ``key.path=value``, or the value is not valid YAML.
     """
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")

@@ -31,7 +31,7 @@ def dask_cluster(address: str, versions: Mapping[str, str]) -> Iterator[DaskClus
 
     Args:
         address: of the scheduler, such as ``tcp://127.0.0.1:8786``.
-        versions: of the code and of packages, by name; workers with others are refused.
+        versions: of the code and of packages, by name; workers with other versions are refused.
 
     Raises:
         ConfigError: Dask is not installed, or no scheduler answers.
@@ -125,7 +125,7 @@ class DaskCluster:
         try:
             info = self._client.scheduler_info(n_workers=1)
         except OSError:
-            return  # the connection broke just now: the next look finds it
+            return  # the connection has just failed; the next check reports it
         if info["n_workers"]:
             self._seen_workers = time.monotonic()
         elif time.monotonic() - self._seen_workers > SECONDS_WITHOUT_WORKERS:

@@ -1,4 +1,4 @@
-"""Compute work items on other machines. Only the lake says what is missing, never the cluster."""
+"""Compute work items on other machines. The lake shows which results are missing; the cluster is not asked."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class RemoteEngine:
         reason = reason or "the worker has stored the result, but this machine does not see it in the lake"
         raise EngineError(
             f"{work.name}: the workers of {self.cluster.address} did not compute it in {ATTEMPTS} attempts. Last "
-            f"reason: {reason}. The logs of the workers say more. If a worker was killed, it often had too little "
+            f"reason: {reason}. See the logs of the workers. A worker that was killed usually had too little "
             "memory. Finished shards are kept: start the run again with the same date to resume."
         )
 

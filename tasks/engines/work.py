@@ -1,4 +1,4 @@
-"""A computation that any process can do, and the engine that computes it in the process of the run."""
+"""A computation that any process can run, and the engine that computes it in the process of the run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ R = TypeVar("R", bound=Record)
 class Work(Generic[R]):
     """A computation whose result is a record in the lake.
 
-    It contains references to data, and its pickle has a few kilobytes.
+    It contains references instead of data, so that its pickle has only a few kilobytes.
 
     Attributes:
         name: name for people, such as ``forecast xgboost 2 of 4``.

@@ -13,7 +13,7 @@ from schemas.performance import ALL_LAGS, CATEGORY, CHAMPION, LAST_YEAR, OVERALL
 from tasks.evaluation.metrics import stats
 from tasks.performance.published_week import ForecastGrid, ModelForecast
 
-# Weeks of a tracking signal. It is of the errors over several weeks: within a week, errors of days hardly vary.
+# Number of weeks in a tracking signal.
 TRACKED_WEEKS = 13
 SEASONAL_NAIVE = Step.SEASONAL_NAIVE.value
 _SUMS = (
@@ -116,7 +116,7 @@ def _cells(forecast: ModelForecast, demand: FloatArray) -> dict[str, FloatArray]
 
 
 def _by_level(cells: dict[str, FloatArray], series: pd.DataFrame, lag_length: int) -> Iterator[pd.DataFrame]:
-    """Sums over all series, by store and by category, for every lag and for all of them."""
+    """Sums over all series, by store and by category, for every lag and for all lags together."""
     for level, names, codes in places(series):
         lags = {name: by_lag(values, lag_length) for name, values in cells.items()}
         frames = []
@@ -129,7 +129,7 @@ def _by_level(cells: dict[str, FloatArray], series: pd.DataFrame, lag_length: in
 
 
 def places(series: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, IndexArray]]:
-    """Yield each level with its names (columns store_id and category) and the place of each series in them."""
+    """Yield each level with its names (columns store_id and category) and the position of each series in them."""
     empty = {c.STORE_ID: [""], c.CATEGORY: [""]}
     yield OVERALL, pd.DataFrame(empty), np.zeros(len(series), dtype=np.int64)
     for level, column in ((STORE, c.STORE_ID), (CATEGORY, c.CATEGORY)):

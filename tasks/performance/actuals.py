@@ -28,7 +28,7 @@ class Actuals:
         dates: T labels.
         demand: shape (n, T), units; NaN = unknown.
         sold: shape (n, T), units sold; NaN where nothing is known.
-        closed_on: first day on which a store is closed for good, by store.
+        closed_on: first day on which a store is permanently closed, by store.
     """
 
     series: pd.DataFrame
@@ -43,8 +43,8 @@ class Actuals:
 
         Args:
             panel: its demand.
-            stores: the table. The demand of a store that has closed for good is unknown from that day on: a forecast
-                that did not know it was not wrong about the demand.
+            stores: the table. The demand of a permanently closed store is unknown from its closing day on, so that a
+                forecast from before the closing does not count as wrong.
         """
         series = panel.series[[c.STORE_ID, c.CATEGORY]].astype(str).reset_index(drop=True)
         sold = panel.demand if panel.sold is None else panel.sold
@@ -54,7 +54,7 @@ class Actuals:
         return replace(found, demand=np.where(closed, np.nan, found.demand)) if closed.any() else found
 
     def closed(self, series: pd.DataFrame, dates: pd.DatetimeIndex) -> BoolArray:
-        """Whether the store of each series is closed for good on each date, shape (series, dates)."""
+        """Whether the store of each series is permanently closed on each date, shape (series, dates)."""
         first = pd.to_datetime(series[c.STORE_ID].astype(str).map(dict(self.closed_on))).to_numpy(
             dtype="datetime64[ns]"
         )
@@ -62,7 +62,7 @@ class Actuals:
         return found
 
     def within(self, series: pd.DataFrame, dates: pd.DatetimeIndex) -> tuple[FloatArray, FloatArray]:
-        """Demand and units sold of some series and dates; NaN for what is not in the history.
+        """Demand and units sold of some series and dates; NaN outside the history.
 
         Args:
             series: m rows, store_id and category.

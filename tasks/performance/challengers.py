@@ -27,14 +27,14 @@ from tasks.storage.lake import Lake
 SHADOW = f"{FOLDER}/shadow"
 COST = c.COST
 DECISION = "decision"
-# Two measures and two directions: each has its part of the error rate.
+# The error rate is divided among two measures and two directions.
 PARTS = 2
 
 
 def keep_shadow_forecast(lake: Lake, name: str, as_of: date, forecast: TableRef) -> bool:
-    """Keep the forecast of a challenger: of its champions, store_id, category, date, mean and quantiles.
+    """Store the forecast of a challenger: store_id, category, date, mean and quantiles of its champions.
 
-    The first forecast of a run date is kept: a later one could know more.
+    Only the first forecast of a run date is stored, because a later one could use newer data.
 
     Args:
         lake: receives the forecast.
@@ -43,13 +43,13 @@ def keep_shadow_forecast(lake: Lake, name: str, as_of: date, forecast: TableRef)
         forecast: live forecasts of the challenger with their champion flag.
 
     Returns:
-        False if there was one already.
+        False if a forecast was already stored.
     """
     return not lake.exists(_key(name, as_of)) and _keep(lake, name, as_of, lake.read_table(forecast))
 
 
 def take_forecasts(lake: Lake, other: Lake, name: str, first: date) -> list[date]:
-    """Keep the forecasts of another installation as those of a challenger, for the run dates that both have.
+    """Store another installation's forecasts as those of a challenger, for the run dates of both installations.
 
     Args:
         lake: of the publications; receives the forecasts.
@@ -58,7 +58,7 @@ def take_forecasts(lake: Lake, other: Lake, name: str, first: date) -> list[date
         first: first run date.
 
     Returns:
-        Run dates whose forecast was not kept before.
+        Run dates whose forecast was not stored before.
     """
     taken = []
     for day in dates_of(lake, RUNS):
@@ -191,7 +191,7 @@ def last_decision(lake: Lake, name: str) -> str:
 def put_in_force(
     lake: Lake, challenger: ChallengerSettings, since: date, by: str, note: str = "", *, undecided: bool = False
 ) -> Promotion:
-    """Promote the challenger of the settings if the comparison says so: what the command and the app do.
+    """Promote the challenger of the settings if the comparison supports it. The command and the app call this.
 
     Args:
         lake: of the publications.
@@ -199,16 +199,16 @@ def put_in_force(
         since: first run date.
         by: who promotes.
         note: why.
-        undecided: promote whatever the comparison says.
+        undecided: promote regardless of the comparison.
 
     Raises:
-        ConfigError: the comparison does not say ``promote``, or there is nothing to promote.
+        ConfigError: the decision is not ``promote``, or the settings have no challenger to promote.
     """
     with lake.exclusive():
         decision = last_decision(lake, challenger.name)
         if challenger.settings and decision != Decision.PROMOTE and not undecided:
             raise ConfigError(
-                f"The comparison of the challenger {challenger.name} says: {decision}. Expected: promote. Wait for "
+                f"The decision on the challenger {challenger.name} is {decision}; expected promote. Wait for "
                 "more weeks, or promote it anyway (command line: --undecided)."
             )
         return promote(lake, challenger, since, by, note)

@@ -1,4 +1,4 @@
-"""Drift: has the input changed against the past, and are the errors larger than the forecasts say?
+"""Drift: changes of the inputs against the past, and errors that are larger than the forecasts imply.
 
 Inputs are compared over the last four weeks (frequency MS: three months) with all earlier data and with the same weeks
 of last year: profiles by window and comparisons of windows, two tables. Forecast errors are watched by a sequential
@@ -26,10 +26,10 @@ FORECAST_ERROR, FORECAST_BIAS = "forecast_error", "forecast_bias"
 # Weeks of the current window, in periods.
 WINDOW = {"D": 28, "W": 4, "MS": 3}
 # Probability of a false finding over all comparisons of distributions of one evaluation, and smallest distance that
-# matters: with thousands of series, a test alone finds differences of no consequence.
+# matters: with thousands of series, a test alone finds differences that do not matter.
 FALSE_FINDINGS, LEAST_DISTANCE = 0.01, 0.2
-# Relative change of a mean from which a drift is reported. Where last year is not known, a season may be the reason:
-# the limit of seasonal inputs is then twice as high.
+# A drift is reported if a mean changes by at least this fraction. If last year is not known, the season may be the
+# reason; the limit of seasonal inputs is then twice as high.
 LEAST_CHANGE = {UNITS: 0.3, ZERO_SHARE: 0.3, PRICE: 0.15, PROMOTED: 0.5}
 SEASONAL = (UNITS, ZERO_SHARE, PROMOTED)
 # Share of the series or stores that appeared or vanished, and of planned promotions that are missing.
@@ -37,7 +37,8 @@ LEAST_SHARE, LEAST_MISSING = 0.1, 0.5
 # Minimum mean number of years between two false alarms of each detector. Two detectors would need 2; losses of
 # successive weeks may be correlated, which makes false alarms about twice as frequent (benchmarks/drift.py).
 YEARS_PER_FALSE_ALARM = 4.0
-# A silence that is at least this probable at the series' own rate of periods with sales is no end.
+# A series has stopped selling if its periods without sales are less probable than this at its own rate of periods with
+# sales.
 LEAST_CHANCE = 0.01
 # Minimum number of values on each side of a comparison.
 FEWEST = 20
@@ -56,7 +57,7 @@ class Findings:
     drift: pd.DataFrame
 
     def new_messages(self, earlier: pd.DataFrame) -> list[str]:
-        """The findings that the last evaluation did not have, in words: a drift that lasts is reported once.
+        """The findings that the last evaluation did not have, in words. A drift that continues is reported once.
 
         Args:
             earlier: table ``drift`` before this evaluation.
@@ -166,7 +167,7 @@ def _compared(place: dict[str, str], values: Mapping[str, FloatArray], window: s
     if seasonal and LAST_YEAR in values:
         return
     if len(now) >= FEWEST and len(before) >= FEWEST:
-        # Half a CPU second, which only runs that compare windows need.
+        # This import takes half a CPU second, so only runs that compare windows do it.
         from scipy.stats import ks_2samp
 
         test = ks_2samp(now, before, method="asymp")
@@ -195,7 +196,7 @@ def _series_changes(panel: Panel, windows: Mapping[str, slice]) -> Iterator[dict
         now, ever = (alive[:, part].any(axis=1) for part in (current, slice(0, current.start)))
         rate = alive[:, recent].mean(axis=1)
         lately = rate > 0
-        # A series that sells seldom is often without sales for weeks.
+        # A series that sells rarely often has no sales for weeks.
         gone = lately & ~now & ((1.0 - np.minimum(rate, 0.99)) ** (current.stop - current.start) < LEAST_CHANCE)
         for test, changed, base in (("new", now & ~ever, now), ("vanished", gone, lately)):
             share = float(changed.sum() / max(base.sum(), 1))
@@ -207,7 +208,7 @@ def _series_changes(panel: Panel, windows: Mapping[str, slice]) -> Iterator[dict
 
 
 def with_findings(drift: pd.DataFrame) -> pd.DataFrame:
-    """Decide which comparisons are a drift, and say so in words.
+    """Decide which comparisons are a drift, and describe them in words.
 
     Comparisons of distributions need a distance above the limit and a p-value that stays significant after the
     correction of Holm (1979) for the number of comparisons. Changes of means by store are information only.

@@ -1,4 +1,4 @@
-"""What the weekly run says about drift: alarms, and the rows of the report's table of changes."""
+"""Drift in the weekly run: alarms, and the rows of the report's table of changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tasks.storage.json_rows import rows_of
 from tasks.storage.lake import Lake
 
 SUMMARY = "input-drift"
-# A finding about forecasts that is older than this says nothing about the forecasts of today.
+# An older finding about forecasts does not describe the forecasts of today.
 RECENT = timedelta(weeks=5)
 _SEQUENTIAL = "sequential"
 _SHOWN = [c.LEVEL, c.STORE_ID, c.FEATURE, c.WINDOW, c.TEST, c.STATISTIC, c.EFFECT, c.LIMIT_VALUE]
@@ -47,7 +47,7 @@ def input_changes(panel: Panel) -> tuple[list[Alarm], dict[str, list[dict[str, A
     if found.empty:
         return [], {SUMMARY: []}
     drifted = found[found[c.DRIFTED].astype(bool)]
-    # A distance of distributions says less than the change of the mean, and needs no alarm of its own.
+    # The change of the mean is more useful than a distance of distributions, which gets no separate alarm.
     named = drifted[drifted[c.LEVEL].eq(OVERALL) & drifted[c.TEST].ne("ks") & drifted[c.FEATURE].ne(PROMOTED)]
     rows = {SUMMARY: rows_of(drifted[_SHOWN])}
     if named.empty:

@@ -49,7 +49,7 @@ from tasks.storage.code_version import code_version
 from tasks.storage.json_rows import rows_of
 from tasks.storage.lake import Lake
 
-# Older weeks are not evaluated again: corrections of half a year ago no longer matter.
+# Older weeks are not evaluated again, because corrections of sales half a year ago no longer matter.
 LOOK_BACK = timedelta(weeks=26)
 SHOWN_WEEKS = 26
 
@@ -78,7 +78,7 @@ def evaluate_weeks(
 ) -> EvaluationRecord:
     """Evaluate the publications before a run date with the sales before it, and append the results to the tables.
 
-    A week without new information is left alone, so a second evaluation of the same date writes nothing. The same
+    A week without new information is skipped, so a second evaluation of the same date writes nothing. The same
     holds for an evaluation of an earlier date than the last one, as in a backfill.
 
     Args:
@@ -122,7 +122,7 @@ def evaluate_weeks(
         stamp = pd.Timestamp(week.as_of)
         earlier = last.loc[stamp] if stamp in last.index else None
         if earlier is not None and earlier[c.KNOWN_UNTIL] > pd.Timestamp(until):
-            continue  # a run of an earlier date knows less
+            continue  # a run of an earlier date has less data
         try:
             facts, found = _evaluate(lake, week, known, earlier)
         except (PublicationError, StorageError) as error:

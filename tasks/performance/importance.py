@@ -1,8 +1,8 @@
 """What drives the forecasts of the tree models, by group of features and week.
 
-The weekly run stores the parts of every forecast of a tree model: the SHAP values of its trees and what level, season
-and calendar let expect, summed by group (:mod:`tasks.forecasting.trees.contributions`). Their mean absolute size shows
-what drives a category.
+The weekly run stores the parts of every forecast of a tree model: the SHAP values of its trees and the expected effect
+of level, season and calendar, summed by group (:mod:`tasks.forecasting.trees.contributions`). Their mean absolute size
+shows what drives a category.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tasks.storage.lake import Lake
 
 
 def keep_importance(lake: Lake, settings: Settings, first: date, until: date) -> None:
-    """Append the importance of every published week that has none yet; weeks whose parts were pruned are left out.
+    """Append the importance of every published week that is not in the table yet, if its parts were not pruned.
 
     Args:
         lake: of the publications.

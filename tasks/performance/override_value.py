@@ -1,4 +1,4 @@
-"""What each planner's override was worth, once the sales are known."""
+"""The value of each planner's override, computed when the sales are known."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def promotions(lake: Lake) -> list[Promotion]:
 
 
 def promotion_for(lake: Lake, as_of: date) -> Promotion | None:
-    """Return the promotion that applies to a run date; None if there is none or it was reverted.
+    """Return the promotion that applies to a run date; None if no promotion applies.
 
     Runs of earlier dates keep the settings that they had, so that a backfill gives the same files.
     """
@@ -65,7 +65,7 @@ def promotion_for(lake: Lake, as_of: date) -> Promotion | None:
 
 
 def find_promotion(storage: str, as_of: date) -> Promotion | None:
-    """Return the promotion that applies to a run date; creates no lake where there is none.
+    """Return the promotion that applies to a run date; a lake that does not exist is not created.
 
     Args:
         storage: the setting ``storage``.

@@ -80,7 +80,7 @@ class ForecastGrid:
         return len(self.series), len(self.dates)
 
     def of_model(self, model: str) -> ModelForecast:
-        """The forecast of one model; ``champion`` = the champion of each series. NaN where it has none."""
+        """The forecast of one model; ``champion`` = the champion of each series. NaN where it has no forecast."""
         own = self.frame[c.CHAMPION].to_numpy(dtype=bool)
         if model != CHAMPION:
             own = self.frame[c.MODEL].astype(str).eq(model).to_numpy()
@@ -94,7 +94,7 @@ class ForecastGrid:
 
 @dataclass(frozen=True)
 class ModelForecast:
-    """Forecast of one model: mean (n, H) and quantiles (n, H, Q) in units, NaN where there is none."""
+    """Forecast of one model: mean (n, H) and quantiles (n, H, Q) in units, NaN where the model has no forecast."""
 
     mean: FloatArray
     quantiles: FloatArray
@@ -122,7 +122,7 @@ class PublishedWeek:
 
     Attributes:
         run: its manifest and files.
-        version: number of its version; 0 = an older version of Restock kept none.
+        version: number of its version; 0 = an older version of Restock, without versions, published it.
         settings: the settings that it was made with; those of today if the manifest's can no longer be read.
     """
 
@@ -132,7 +132,7 @@ class PublishedWeek:
 
     @classmethod
     def read(cls, lake: Lake, as_of: date, settings: Settings) -> PublishedWeek | None:
-        """Return the publication in force of a run date; None if there is none, or only of a part of the network."""
+        """Return the publication in force of a run date; None if no publication of the whole network exists."""
         run = published(lake, as_of)
         if run is None or run.scoped:
             return None
@@ -208,12 +208,12 @@ class PublishedWeek:
 
     @property
     def overrides(self) -> list[dict[str, Any]]:
-        """What every planner's override said and did."""
+        """Every planner's override and its effect."""
         return [row for row in self.run.manifest.get("overrides", []) if row.get(c.ACTION)]
 
     @property
     def plan_inputs(self) -> PlanInputs | None:
-        """What the plan was made from; None if another version of Restock wrote the manifest."""
+        """The inputs of the plan; None if another version of Restock wrote the manifest."""
         try:
             return PlanInputs.model_validate(self.run.manifest.get(PLAN_INPUTS))
         except ValidationError:

@@ -40,7 +40,7 @@ def read_table(lake: Lake, name: str, *, last: int | None = None, every_version:
     Args:
         lake: of the publications.
         name: key of :data:`schemas.performance.TABLES`.
-        last: only the last run dates, this many; None = all.
+        last: number of the latest run dates to read; None = all.
         every_version: also versions that a restatement or a later evaluation replaced.
 
     Returns:
@@ -118,12 +118,12 @@ def pooled_value_added(value_added: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         step, against, actual_units, wape, cost, wape_added, cost_added, and weeks (in which the step destroyed value).
-        wape and cost are over the weeks of the step, what it added over those that the compared step has, too.
+        wape and cost are over the weeks of the step. The added value is over the weeks of both compared steps.
     """
     rows = value_added.assign(**{c.STEP: value_added[c.STEP].astype(str)})
     rows = rows.assign(**{c.AGAINST: rows[c.STEP].map(_AGAINST)})
     before = rows[[c.AS_OF, c.STEP, c.ACTUAL_UNITS, c.ABSOLUTE_ERROR, c.COST]]
-    # A step may miss in some weeks: it is compared in the weeks that both have.
+    # A step may be missing in some weeks. Two steps are compared in the weeks of both.
     pairs = rows.merge(before, left_on=[c.AS_OF, c.AGAINST], right_on=[c.AS_OF, c.STEP], suffixes=("", _BEFORE))
     sums = rows.groupby(c.STEP)[[c.ACTUAL_UNITS, c.ABSOLUTE_ERROR, c.COST]].sum(min_count=1)
     both = pairs.groupby(c.STEP)[[name + end for name in sums.columns for end in ("", _BEFORE)]].sum(min_count=1)

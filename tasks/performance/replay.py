@@ -25,8 +25,8 @@ from tasks.inventory.replay.forecast_cost import covered_probability
 from tasks.performance.published_week import ModelForecast, PublishedWeek
 from tasks.storage.lake import Lake
 
-# Holding cost of the replay where the settings have none, as a share of the price and year. Without it, an overstock
-# would cost nothing and the highest forecast would always win.
+# Holding cost of the replay if the settings have no holding cost, per year, as a share of the price. Without it, an
+# overstock would cost nothing and the highest forecast would always win.
 ASSUMED_HOLDING_PER_YEAR = 0.25
 # Sample paths from which the level of a forecast is computed.
 PATHS = 200
@@ -34,7 +34,7 @@ PATHS = 200
 
 @dataclass(frozen=True)
 class Replay:
-    """What a published week is replayed with.
+    """Inputs of the replay of a published week.
 
     Attributes:
         bare: its plan problem: n series, prices, opening stock, goods in transit.

@@ -1,4 +1,4 @@
-"""Sequential tests: they may be looked at every week, and their error rate still holds.
+"""Sequential tests: their error rate holds even if the result is read every week.
 
 :func:`detect` finds a change in a sequence of weekly losses with a stated rate of false alarms. :func:`paired_evidence`
 compares two sequences of weekly losses at a stated error rate. Both are e-values (Ramdas, Grünwald, Vovk and Shafer,
@@ -19,7 +19,7 @@ from schemas.panel import FloatArray
 _POWERS = (0.1, 0.3, 0.5, 0.7, 0.9)
 # Bets of the paired test, as multiples of the scale of the differences.
 _BETS = (0.25, 0.5, 1.0, 1.5, 2.0)
-# Weeks that a detector only learns from.
+# Number of first weeks that a detector only uses for comparison.
 LEARNING_WEEKS = 4
 
 
@@ -120,7 +120,7 @@ def paired_evidence(differences: Sequence[float]) -> tuple[float, float]:
     evidence = [np.zeros(len(_BETS)), np.zeros(len(_BETS))]
     squares = 0.0
     for count, value in enumerate(found):
-        # The first week has no earlier one to scale with: there is no bet.
+        # The first week has no earlier week that sets the scale, so it has no bet.
         if squares > 0.0:
             bets = np.array(_BETS) / np.sqrt(squares / count)
             evidence[0] += bets * value - np.square(bets * value) / 2

@@ -1,4 +1,4 @@
-"""Sales, lost units, stock and costs that a published week led to."""
+"""Sales, lost units, stock and costs of a published week."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def service(
         price: shape (n,), value of a lost unit, currency.
         lag_length: periods of a lag.
         stock: units on hand at the end of a lag, shape (n,), by lag; lags without a count are missing.
-        forecast: shape (n, H), mean forecast of the whole horizon; stock above what it leaves is overstock.
+        forecast: shape (n, H), mean forecast of the whole horizon; stock above the rest of this forecast is overstock.
     """
     lost = units.lost_units
     cells = {

@@ -1,6 +1,6 @@
 """Forecast value added: error and money of every step from the seasonal naive forecast to the published target.
 
-Both are measured until the second delivery of each store, because a target decides no more than that. A target implies
+Both are measured until the second delivery of each store, because a target has no effect after that. A target implies
 a forecast: the champion's, plus the change of the target against the plan. A step without a forecast of a series has
 the forecast of the step that it is compared with.
 """
@@ -188,7 +188,7 @@ def _steps(
     for step in (Step.PLAN, Step.OVERRIDE, Step.PUBLISHED):
         own_targets = targets.of_step(step)
         change = series_totals(replay.bare.names, targets.rows, own_targets - targets.planned)
-        # Nothing is taken back: a target below the stock leaves the stock.
+        # Stores return nothing: with a target below the stock, the stock stays.
         level = series_totals(replay.bare.names, targets.rows, np.maximum(own_targets, targets.position))
         implied = with_change(found[Step.CHAMPION].median, change, window)
         found[step] = StepValue("", implied, cost(level))

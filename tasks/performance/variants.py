@@ -33,7 +33,7 @@ _PAIR = (c.ENDPOINT, c.VARIANT)
 def keep_answers(lake: Lake, endpoint: str, answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     """Keep the answers of the variants of an endpoint, for the comparison with later sales.
 
-    The first answers of a variant to the same first period are kept: later ones could know more.
+    Only the first answers of a variant for a first period are stored, because later ones could use newer data.
 
     Args:
         lake: receives the answers.

@@ -41,7 +41,7 @@ def holding_rows(settings: Settings) -> list[dict[str, str]]:
     return [holding.row(now) for holding in holdings(SageMakerApi(AwsSession(region)))]
 
 
-@task(name="remove remains", task_run_name="remove what dead runs left in AWS", cache_policy=NO_CACHE)
+@task(name="remove remains", task_run_name="remove AWS resources of dead runs", cache_policy=NO_CACHE)
 def remove_remains(run: RunContext) -> list[str]:
     """Delete endpoints and models and stop transforms of dead runs."""
     sagemaker = sagemaker_settings(run.settings)

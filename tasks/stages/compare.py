@@ -25,7 +25,7 @@ COMPARE = Stage("compare", ComparisonRecord, run_comparison)
 def compare_models(run: RunContext, panel: PanelRecord, forecasts: list[ForecastRecord]) -> State[ComparisonRecord]:
     """Backtest the models, select a champion per series, and show models, bands and fallbacks as artifacts.
 
-    A model of which one shard has no forecasts takes no part.
+    A model is left out if one of its shards has no forecasts.
 
     Raises:
         TrainingError: a model fell back on more than ``expert.quality.max_fallback_share`` of its series.

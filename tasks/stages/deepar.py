@@ -38,8 +38,8 @@ def plan_configurations(run: RunContext, panel: PanelRecord, before_folds: bool,
     """Choose the periods on which the configurations are trained and compared.
 
     ``train-deepar`` compares them on the last horizon before ``as_of``. A weekly run compares them on the
-    horizon before its first fold, so that the choice does not use the periods that the folds test. What will be paid
-    on SageMaker is logged.
+    horizon before its first fold, so that the choice does not use the periods that the folds test. The most that the
+    run may have to pay on SageMaker is logged.
 
     Raises:
         ConfigError: DeepAR is required, and the run may need more paid jobs than the settings allow.

@@ -30,8 +30,8 @@ def deploy_models(run: RunContext, models: list[DeepArModelRecord], adopt: bool 
     is equal; if some variants have a weight, the others get 0.
 
     Raises:
-        ConfigError: the backend is not SageMaker, a configuration with a weight is not deployed, or the endpoint is
-            somebody else's and not to be taken over.
+        ConfigError: the backend is not SageMaker, a configuration with a weight is not deployed, or the endpoint
+            belongs to another installation and ``adopt`` is False.
         TrainingError: SageMaker could not create or update the endpoint.
     """
     endpoint = _endpoint(run)
@@ -63,10 +63,11 @@ def deploy_models(run: RunContext, models: list[DeepArModelRecord], adopt: bool 
 def delete_endpoint(run: RunContext, name: str | None = None, adopt: bool = False) -> EndpointRecord:
     """Delete the deployed endpoint with its configurations and models, and list the endpoints that remain.
 
-    Without a name, every permanent endpoint of this storage and this settings' name is deleted, whatever its name was.
+    Without a name, every permanent endpoint is deleted that was created with the ``storage`` and ``name`` of these
+    settings.
 
     Raises:
-        ConfigError: the endpoint is somebody else's and not to be taken over.
+        ConfigError: the endpoint belongs to another installation and ``adopt`` is False.
     """
     backend = _backend(run)
     from tasks.deepar.sagemaker.endpoint_parts import PERMANENT

@@ -92,21 +92,21 @@ def paid_work(run: RunContext, folds: int, compares: bool, weekly: bool) -> str:
     from tasks.deepar.sagemaker.budget import over_limit, weekly_estimate
 
     expected = weekly_estimate(settings, folds if weekly else 0, compares)
-    say(f"deepar: {expected}. Jobs of the same data that exist cost nothing.")
+    say(f"deepar: {expected}. Existing jobs of the same data cost nothing.")
     return over_limit(settings.sagemaker, expected)
 
 
 def refuse_unwanted_payment(settings: Settings, runs: int, what: str, pay: bool) -> None:
-    """Refuse runs that would pay on SageMaker and publish nothing new, unless somebody has agreed.
+    """Refuse runs that would pay on SageMaker and publish nothing new, unless the user has agreed.
 
     Args:
         settings: of the runs.
         runs: number of weekly runs.
         what: such as ``A dry run``.
-        pay: somebody has agreed.
+        pay: the user has agreed.
 
     Raises:
-        ConfigError: nobody has.
+        ConfigError: the user has not agreed.
     """
     deepar = settings.models.deepar
     if pay or deepar is None or deepar.backend == "local":
@@ -116,6 +116,6 @@ def refuse_unwanted_payment(settings: Settings, runs: int, what: str, pay: bool)
     backtest = settings.backtest
     expected = weekly_estimate(deepar, backtest.windows + backtest.extra_folds).times(runs)
     raise ConfigError(
-        f"{what} pays for SageMaker jobs: {expected}. Jobs of the same data that exist cost nothing. Add --pay to "
+        f"{what} pays for SageMaker jobs: {expected}. Existing jobs of the same data cost nothing. Add --pay to "
         "agree (in the Prefect UI: pay), or leave DeepAR out with --set models.deepar=null."
     )

@@ -45,7 +45,7 @@ def connected(run: RunContext) -> Iterator[Callable[[str], None]]:
 def worker_versions(settings: Settings) -> dict[str, str]:
     """Return the versions that a worker must have: of the code, of Python and of what the models of the run need.
 
-    A worker without the packages of other models, such as torch, may fit these.
+    A worker does not need the packages of other models, such as torch.
     """
     needed = set[str]()
     for model in (facts()[name] for name in model_names(settings)):
@@ -56,6 +56,6 @@ def worker_versions(settings: Settings) -> dict[str, str]:
 
 
 def engine_of(run: RunContext) -> Engine:
-    """Return the engine of a run. That of a cluster exists only while the run is :func:`connected`."""
+    """Return the engine of a run. A cluster's engine exists only while the run is :func:`connected`."""
     compute = run.settings.compute
     return _connected[str(compute.address)] if compute.engine == DASK else LocalEngine(cores_of(run))

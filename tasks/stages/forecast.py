@@ -33,7 +33,7 @@ def plan_shards(run: RunContext, panel: PanelRecord) -> list[ShardSpec]:
     say(f"{len(planned)} shards over {len(folds)} folds and the horizon")
     fitted = {spec.model for spec in planned}
     if without := [name for name in model_names(run.settings) if name not in fitted]:
-        why = "every history is too short, or there are too many series for its allowance"
+        why = "every history is too short, or its allowed time is too short for the number of series"
         say(f"not fitted: {', '.join(without)}: {why}")
     return planned
 
@@ -57,7 +57,7 @@ def forecast_model_shard(
 
 
 def model_slice(settings: Settings, name: str, tuned: TreeTuningRecord | None) -> FoldsSlice:
-    """What the forecasts of a model depend on, with the parameters that tuning found."""
+    """The settings that the forecasts of a model depend on, with the parameters that tuning found."""
     use = FoldsSlice.of(settings, model=settings.models.named().get(name))
     return use if tuned is None else with_parameters(use, tuned.parameters)
 

@@ -120,9 +120,9 @@ def _parse(content: bytes) -> tuple[str, list[str]]:
 
 @cache
 def _parsed() -> dict[str, tuple[str, list[str]]]:
-    """Return what is known of files, by the SHA-256 of their bytes: parsing all of them takes a second.
+    """Return the results of parsing files, by the SHA-256 of their bytes, because parsing all files takes a second.
 
-    It is kept next to the compiled code, like it without harm if it is lost or cannot be written.
+    They are stored next to the compiled code. If they are lost or cannot be written, the files are parsed again.
     """
     try:
         known = dict(json.loads(_PARSED.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""What a source file is by its first bytes, whatever its name says."""
+"""Detect the format of a source file from its first bytes, regardless of its name."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def content_of(file: Path, name: str) -> Content:
         name: name of the file in messages.
 
     Raises:
-        DataContractError: the content is not a table that Restock reads, or not the format that the name says.
+        DataContractError: the content is not a table that Restock reads, or not the format of the name's ending.
         OSError: the file cannot be read.
     """
     with file.open("rb") as stream:
@@ -80,7 +80,7 @@ def check_unpacked_size(name: str, unpacked: int, packed: int) -> None:
     """Check that a compressed file does not unpack to an implausible size.
 
     Raises:
-        DataContractError: it does; such a file is damaged or made to exhaust the memory.
+        DataContractError: it does. Such a file is damaged, or was made to exhaust the memory.
     """
     if unpacked > UNPACKED_BYTES and unpacked > UNPACKED_RATIO * packed:
         raise DataContractError(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-# Rows in which the header is looked for.
+# The header is searched in this number of first rows.
 HEADER_ROWS = 50
 # A header fills at least this share of the columns of the widest row.
 _SHARE_FILLED = 0.6
-# A cell with a letter that is neither a date nor a number with a unit names something.
+# A cell with a letter that is neither a date nor a number with a unit may be a column name.
 _NAME = re.compile(r"(?=.*[^\W\d_])(?!\d{4}-\d{2}-\d{2})(?![-+]?[\d.,]+([eE][-+]?\d+)?$).*", re.DOTALL)
 
 

@@ -32,7 +32,7 @@ KEY_DIGITS = 24
 # Rows of a row group: pyarrow's default.
 PART_ROWS = 1 << 20
 RECORDS = "records"
-# What planners write in the app: statuses of exceptions. Pruning keeps it.
+# Folder of the planners' entries in the app (statuses of exceptions). Pruning keeps it.
 PLANNER = "planner"
 S3_SCHEME = "s3://"
 _BLOCK = 1 << 20
@@ -252,8 +252,8 @@ class Lake(ABC):
     def exclusive(self) -> AbstractContextManager[None]:
         """Let one publication, rollback or pruning at a time work on this lake.
 
-        In a folder the system releases the lock when the process ends. A bucket has no lock: there, run one of them
-        at a time; an interrupted one is taken back first.
+        In a folder, the system releases the lock when the process ends. A bucket has no lock: run only one of them at
+        a time there. An interrupted one is undone first.
         """
 
     @abstractmethod
@@ -293,7 +293,7 @@ def _writer() -> str:
 
 
 def record_key(stage: str, key: str) -> str:
-    """Return where the record of a stage and cache key lies."""
+    """Return the key under which the record of a stage and cache key is stored."""
     return f"{RECORDS}/{stage}/{key}.json"
 
 

@@ -104,7 +104,7 @@ class S3Lake(Lake):
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Take back interrupted publications. A bucket has no lock: the caller is the only one that publishes."""
+        """Undo interrupted publications. A bucket has no lock: the caller must be the only one that publishes."""
         for name in self._below(_SWAPS):
             if name.endswith(f"/{_PREVIOUS}"):
                 self._recover(name.removesuffix(f"/{_PREVIOUS}"))

@@ -101,7 +101,7 @@ def test_a_challenger_is_promoted_and_reverted_with_name_and_reason(tmp_path: Pa
         (" ", form, "Enter your name"),
         ("Ana", form | {"note": " "}, "Enter a reason"),
         ("Ana", form | {"since": "17.2."}, "expected a date"),
-        ("Ana", form, "says: undecided"),
+        ("Ana", form, "is undecided; expected promote"),
     ):
         with pytest.raises(ConfigError, match=problem):
             promotion.decide(company, promotion.PROMOTE, given, planner)
