@@ -32,13 +32,13 @@ _FACTS = (
     AlarmFacts(
         "short_history",
         Severity.INFO,
-        "Series have less than a year of sales. Their season comes from comparable stores where there are any.",
-        "Look at their targets until a year is known.",
+        "Series have less than a year of sales. Their season comes from comparable stores, if any.",
+        "Check their targets until they have a year of sales.",
     ),
     AlarmFacts(
         "first_christmas",
         Severity.INFO,
-        "The history has no Christmas. The forecasts before it are multiplied by an average of retail.",
+        "The history has no Christmas. The forecasts before Christmas are multiplied by an average of retail.",
         "State the expected uplift in the table `events`.",
     ),
     AlarmFacts(
@@ -134,7 +134,7 @@ _FACTS = (
     AlarmFacts(
         "period_labels",
         Severity.WARNING,
-        "The dates of the sales are the last days of their weeks or months, and are read so.",
+        "The dates of the sales are the last days of their weeks or months, and are read as such.",
         "Set `period_label` to end to confirm, or to start.",
     ),
     AlarmFacts(
@@ -284,14 +284,14 @@ _FACTS = (
     AlarmFacts(
         "store_closed",
         Severity.WARNING,
-        "A store has had no sales for long, or its closing date has passed; it gets no target.",
+        "A store has had no sales for a long time, or its closing date has passed; it gets no target.",
         "Deliver its sales if it is open.",
     ),
     AlarmFacts(
         "closed_weekdays",
         Severity.INFO,
-        "A store hardly ever sells on a weekday; it is forecast as closed on it.",
-        "Set `open` in the calendar if that changes.",
+        "A store almost never sells on one day of the week; it is forecast as closed on that day.",
+        "Set `open` in the calendar if the store opens on that day.",
     ),
     AlarmFacts(
         "unlisted_store",
@@ -363,7 +363,8 @@ _FACTS = (
         "low_fill_rate",
         Severity.WARNING,
         "The published plan serves less of the expected demand than the service level.",
-        "Read the shortages: DC stock, storage capacity or deliveries are too low. A holding cost also lowers it.",
+        "Read the shortages: DC stock, storage capacity or deliveries are too low. A holding cost also lowers the "
+        "share.",
     ),
     AlarmFacts(
         "plan_far_above_bound",

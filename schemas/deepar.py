@@ -61,8 +61,8 @@ class TrainingRequest(Record):
     Attributes:
         purpose: short text for the job's name, such as ``student-t`` (lowercase, digits, dashes).
         channel: its data.
-        hyperparameters: SageMaker's names and values, all text, as its container takes them.
-        seed: of the run; SageMaker's DeepAR takes none.
+        hyperparameters: SageMaker's names and values, all text, as its container expects them.
+        seed: of the run; DeepAR on SageMaker has no seed parameter.
     """
 
     purpose: str
@@ -80,7 +80,7 @@ class TrainedModel(Record):
         metrics: the container's own, such as ``train:final_loss``, ``test:RMSE``, ``test:mean_wQuantileLoss``.
         seconds: of training, as the backend reports them.
         billable_seconds: what SageMaker charges; 0 locally.
-        reused: the job had been run, or was under way, before this request.
+        reused: the job already existed, finished or running, before this request.
     """
 
     job: str
@@ -93,7 +93,7 @@ class TrainedModel(Record):
 
 
 class TuningRequest(Record):
-    """A tuning job to run: a training request without the tuned ones in its ``hyperparameters``.
+    """A tuning job to run: a training request whose ``hyperparameters`` do not contain the tuned ones.
 
     Attributes:
         training: data, purpose and the static hyperparameters; its channel has a test part.
@@ -156,13 +156,13 @@ class JobProgress(Record):
 
 
 class DeepArTrial(Record):
-    """On which periods the configurations of a run are compared.
+    """The periods on which the configurations of a run are compared.
 
     Attributes:
         history: periods that may be known at all: those before ``as_of``, or before the first fold.
         known: periods that the configurations are trained on; the ``history - known`` periods after them are the test.
-        note: why the test is shorter than a horizon; empty where it is not.
-        held: why nothing may be started, such as a limit on paid jobs.
+        note: why the test is shorter than a horizon; empty if it has a whole horizon.
+        held: why no job may start, such as a limit on paid jobs; empty if jobs may start.
     """
 
     history: int
@@ -181,7 +181,7 @@ class ConfigurationRecord(Record):
 
     Attributes:
         configuration: which data and likelihood.
-        model: the finished job; None where too little was known to train at all.
+        model: the finished job; None if the history was too short for a training.
         forecast: cutoff, store_id, category, date, model (the configuration's label), mean, one column per quantile.
         failed: why the configuration could not be trained; the others compete without it.
         kind: the kind of that failure.
@@ -197,7 +197,7 @@ class ConfigurationRecord(Record):
 
 
 class DeepArChoice(Record):
-    """The selected configuration, and the table that shows why; ``failed`` says why none could be trained."""
+    """The selected configuration, and the table that shows why; ``failed`` is the reason if none could be trained."""
 
     configuration: DeepArConfiguration
     why: str
@@ -222,7 +222,7 @@ class EndpointRecord(Record):
     Attributes:
         name: of the endpoint.
         variants: variant to the training job of its model, the best first; empty = the endpoint is deleted.
-        weights: variant to its share of the requests that name none.
+        weights: variant to its share of the requests that name no variant.
         encoding: lake key of the JSON that describes how a request is coded; the same for every variant.
         deleted: endpoints that were deleted.
         left: endpoints of Restock in the account and region that remain after a deletion.
@@ -271,7 +271,7 @@ class DeepArBackend(Protocol):
         """Train a model.
 
         Raises:
-            TrainingError: the job failed; the message carries the container's own reason.
+            TrainingError: the job failed; the message contains the container's reason.
             ConfigError: the settings are invalid, such as a missing role or a hyperparameter without equivalent.
         """
         ...
@@ -313,5 +313,5 @@ class DeepArBackend(Protocol):
         ...
 
     def stop(self, job: str) -> None:
-        """Stop a job that is still running; one that is finished or unknown is left alone."""
+        """Stop a running job; do nothing if the job is finished or unknown."""
         ...

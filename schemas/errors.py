@@ -46,7 +46,7 @@ def first_few(items: Sequence[object], shown: int = EXAMPLES_SHOWN) -> str:
 
 
 class PipelineError(Exception):
-    """Root of every error that a user of the product can meet. Secrets in addresses are masked in its message.
+    """Base class of all errors that are shown to a user. Secrets in addresses are masked in its message.
 
     Attributes:
         exit_code: exit code of the command line (docs/reference/contract.md#commands).

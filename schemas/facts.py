@@ -73,8 +73,8 @@ class ModelFacts:
         packages: distributions whose version may change its figures; they go into the manifest.
         cost: cost of a series, from the model's settings (scope ``series``).
         allowance: core-milliseconds that the model may cost per run (scope ``series``); limits the number of series.
-        files: SHA-256 by name of files outside the lake that decide its forecasts, from its settings; they are part of
-            the cache key and of the manifest.
+        files: SHA-256 by name of files outside the lake that its forecasts depend on, from its settings; they are part
+            of the cache key and of the manifest.
         together: whether, with these settings, its series must be in one shard because one fit serves them all (scope
             ``series``).
         least_share: the model is fitted only if its allowance pays for this fraction of the series that it would fit
@@ -120,7 +120,7 @@ class FailureKind(StrEnum):
     """Why a model could not serve a series."""
 
     NO_HISTORY = "no_history"
-    """Not one known open period."""
+    """No known open period."""
     INSUFFICIENT_HISTORY = "insufficient_history"
     """Fewer known open periods than the model needs."""
     UNSEEN = "unseen"
@@ -142,7 +142,7 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True)
 class SeriesFailure:
-    """Why a model could not serve a series: the kind, on which the system acts, and the reason for people."""
+    """Why a model could not serve a series: the kind, which decides what Restock does, and the reason as text."""
 
     kind: FailureKind
     reason: str
@@ -150,7 +150,7 @@ class SeriesFailure:
 
 @dataclass(frozen=True)
 class ModelContext:
-    """What a model is made with besides its own settings.
+    """What a model receives in addition to its own settings.
 
     Attributes:
         quantiles: levels to forecast, ascending.
@@ -191,7 +191,7 @@ class Severity(StrEnum):
     INFO = "info"
     """Worth knowing; nothing to do."""
     WARNING = "warning"
-    """Somebody should look at it; the file is published."""
+    """A person should check it; the file is published."""
     HOLD = "hold"
     """The file is held back until `publication.accept` names the alarm."""
 

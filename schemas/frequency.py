@@ -42,7 +42,7 @@ class Frequency:
 
     @property
     def periods_per_week(self) -> int:
-        """Periods in the block in which every store is visited at least once: 7, 1 or 1."""
+        """Periods in the block in which every store has at least one delivery: 7, 1 or 1."""
         return {"D": 7, "W": 1, "MS": 1}[self.kind]
 
     @property
@@ -103,6 +103,6 @@ class Frequency:
         return pd.Timestamp(label + periods * offset)
 
     def is_boundary(self, day: date) -> bool:
-        """Whether a period begins on a day: where a weekly or monthly run belongs."""
+        """Whether a period begins on a day. Weekly and monthly runs should have such a run date."""
         first = day - timedelta(days=1) if self.kind == "W" and self.ends else day
         return bool(self.first_label_from(first).date() == first)

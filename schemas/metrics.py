@@ -1,8 +1,8 @@
 """The facts about each accuracy metric: what it measures, its unit, and whether it may rank models.
 
-:mod:`tasks.evaluation.metrics.definitions` holds the formula of each metric and fails on import if a metric here has
-none. The columns of ``metrics.parquet``, the headings of the report, the first columns of the comparison artifact and
-``docs/reference/metrics.md`` follow from these records.
+:mod:`tasks.evaluation.metrics.definitions` holds the formula of each metric. It fails on import if a metric of this
+module has no formula. The columns of ``metrics.parquet``, the headings of the report, the first columns of the
+comparison artifact and ``docs/reference/metrics.md`` follow from these records.
 """
 
 from __future__ import annotations

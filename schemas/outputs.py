@@ -145,11 +145,11 @@ class RunOutputs:
         cleaning_log: what cleaning did, one row per changed period; for the report.
         category_totals: store_id, category, target_quantity that the SKU targets must add up to; then
             replenishment needs a category column (which is not published).
-        explanations: one row per (store, SKU): how its target came about (see
+        explanations: one row per (store, SKU): how its target was computed (see
             ``tasks.inventory.allocation.explanations``); published with the other files.
         shortages: shortages by constraint, store, category and SKU; published as ``shortages.csv``.
         overridden: the pairs whose target was changed by planners' overrides (:mod:`tasks.publication.overrides`);
-            published as ``overrides.csv`` where there is one.
+            published as ``overrides.csv`` if there are overrides.
         products: one row per SKU: sku, unit_price, and those of product_name, size and color (text, empty =
             unknown) that the products table has.
         last_year: store_id, category, date, units (NaN = unknown): sales 52 weeks (12 months) before each forecast
@@ -182,7 +182,7 @@ class RunOutputs:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a run knows about itself besides its tables.
+    """Facts about a run in addition to its tables.
 
     Attributes:
         inputs: one entry per source file.
@@ -192,15 +192,15 @@ class RunFacts:
         totals: totals of the replenishment file (``tasks.publication.guards.Totals``); in the manifest only.
         sales_end: date of the latest accepted sale before the run date; None = unknown.
         warnings: what the reader of the report should know first.
-        notes: what stages remark, by what it is about; in the report only.
+        notes: remarks of the stages, by topic; in the report only.
         seconds: stage to its running time in seconds; in the manifest only.
         stock_given: whether opening stock was given; without it the report says that it is 0.
         summary: further small tables for the report, by title.
-        overrides: what every planner's override said and did, as JSON values.
+        overrides: every planner's override and its effect, as JSON values.
         billed: SageMaker jobs and the seconds that they are charged for; in the manifest only.
         model_files: SHA-256 by model and name of files outside the lake that it reads; in the manifest only.
-        plan_inputs: references to what the plan was made from; in the manifest only.
-        approval: who let the publication pass, where somebody was asked; in the manifest only.
+        plan_inputs: references to the inputs of the plan; in the manifest only.
+        approval: who approved the publication, if the run required an approval; in the manifest only.
         changes: drift of inputs and of forecast errors: rows of the performance table ``drift``; in the report only.
         replaces: checksum and approval of the file of the same date that was published before; in the
             manifest only.
@@ -262,7 +262,7 @@ def csv_columns(extra: Sequence[str] = EXTRA_COLUMNS) -> dict[str, tuple[str, ..
 
 @dataclass(frozen=True)
 class EarlierWeek:
-    """What the last earlier publication says; the report compares with it.
+    """The tables of the last earlier publication that the report compares with.
 
     Attributes:
         as_of: its run date.

@@ -42,7 +42,8 @@ class PlannedEvent:
     """An event of the events table, with all its occurrences, over history and horizon.
 
     Attributes:
-        share: fraction of the days of each period that lie in an occurrence; 0 where it does not hold for the series.
+        share: fraction of the days of each period that lie in an occurrence; 0 if the event does not apply to the
+            series.
         uplift: expected factor on demand on the days of the occurrence; 1 where none is stated.
     """
 

@@ -15,9 +15,9 @@ FOLDER = "performance"
 OVERALL, STORE, CATEGORY = "overall", "store", "category"
 # Lag of rows over all known periods.
 ALL_LAGS = 0
-# Model of rows of the forecast that was planned with: each series has its champion's.
+# Model of the rows about the forecast that the plan used: each series has the forecast of its champion.
 CHAMPION = "champion"
-# Model of rows of what was sold a year before: what a planner would otherwise order by.
+# Model of the rows that compare with the sales of a year before, which planners would use without a forecast.
 LAST_YEAR = "last_year"
 
 
@@ -63,7 +63,7 @@ class Basis(StrEnum):
 
 
 class Decision(StrEnum):
-    """What the comparison of a challenger with the champions says, or of a variant of an endpoint with the others."""
+    """Result of the comparison of a challenger with the champions, or of a variant of an endpoint with the others."""
 
     PROMOTE = "promote"
     KEEP = "keep"

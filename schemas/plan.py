@@ -63,18 +63,18 @@ class PlanProblem:
         on_hand: shape (n,), units on the shelf before period 0.
         in_transit: shape (n, A), units that arrive at the start of period k (column k); A may be 0.
         capacity: shape (S,), units a store can hold; inf = unlimited.
-        visit_cost: shape (S,), cost of one visit.
+        visit_cost: shape (S,), cost of one delivery.
         dc_available: shape (C,), units that may be sent over the horizon, a constraint on levels; inf = unlimited.
         settings: the inventory block.
-        periods_per_week: length of the blocks with at least one visit per store.
-        max_visits_per_period: over all stores; None = unlimited.
+        periods_per_week: length of the blocks with at least one delivery per store.
+        max_visits_per_period: most deliveries of all stores together; None = unlimited.
         seed: of every random choice.
-        free_visits: shape (S,); stores with an unknown visit cost: they are visited once per review period, in its
+        free_visits: shape (S,); stores with an unknown delivery cost: they have one delivery per review period, in its
             first period. None = every cost is known (it may be 0).
-        level_floor: shape (n,), least level at every visit (minimum presentation); None = none.
-        blackout: shape (S, T); True where no delivery may arrive; None = nowhere.
-        holding_factor: overstock cost multiplier, calibrated by replay: a unit left at the next visit costs this many
-            times its holding until then. None = searched on the sample paths.
+        level_floor: shape (n,), least level at every delivery (minimum presentation); None = no minimum.
+        blackout: shape (S, T); True where no delivery may arrive; None = no blackout dates.
+        holding_factor: overstock cost multiplier, calibrated by replay: a unit left at the next delivery costs this
+            many times its holding until then. None = searched on the sample paths.
         service_limits_levels: without a holding cost, the service-level quantile limits the levels of every store;
             if False, only those of stores without a storage capacity.
         unit_price: shape (n,), price of a unit; None = the mean of ``price``.
@@ -133,7 +133,7 @@ class PlanProblem:
         """Periods of holding that a unit left at the end of the horizon is charged: at least the last one.
 
         Calibrated overstock is held beyond the horizon. Without this weight, the plan with the highest levels would
-        seem cheapest wherever the horizon ends at the next visit.
+        seem cheapest if the horizon ends at the next delivery.
         """
         if self.holding_factor is None:
             return 1.0
@@ -143,11 +143,11 @@ class PlanProblem:
 
 @dataclass(frozen=True)
 class Plan:
-    """Visits and order-up-to levels, fixed in advance.
+    """Deliveries and order-up-to levels, fixed in advance.
 
     Attributes:
         visits: shape (S, T); True where goods arrive at the start of the period.
-        levels: shape (n, T); the level in force in each period, in units; read on visits only.
+        levels: shape (n, T); the level in force in each period, in units; read at deliveries only.
     """
 
     visits: BoolArray
@@ -159,7 +159,7 @@ class PlanCost:
     """Expected cost of a plan on the paths that it was evaluated on.
 
     Money fields are in the currency of the prices; ``over_capacity_store_days`` is the mean count of
-    store-periods over capacity per path; ``missed_weeks`` counts store-weeks without a visit.
+    store-periods over capacity per path; ``missed_weeks`` counts store-weeks without a delivery.
     """
 
     transport: float
@@ -189,7 +189,7 @@ class Bound:
             ``valid`` (a lower bound that may not be attained) or ``none``.
         store_scope: in words: for which class of policies and which demand the stores' bounds hold.
         network: a bound on the whole network that is higher than the stores' sum, because stores share a
-            limit; None where the sum is the best known.
+            limit; None if no higher bound is known.
     """
 
     per_store: FloatArray

@@ -19,7 +19,7 @@ ReportProgress = Callable[[str], None]
 class Forecaster(Protocol):
     """A model that learns from a panel's history and forecasts its horizon.
 
-    ``fit`` must read nothing after the panel's history but known future covariates; ``predict``
+    After the panel's history, ``fit`` may read only known future covariates. ``predict``
     forecasts the horizon of any panel with the same series. Both are deterministic for a seed.
     """
 
@@ -59,7 +59,7 @@ class SamplingForecaster(FittedForecaster, Protocol):
 
 @runtime_checkable
 class ExplainedForecaster(FittedForecaster, Protocol):
-    """A fitted model that can say what its forecasts are made of."""
+    """A fitted model that can split its forecasts into parts."""
 
     def parts(self, panel: Panel) -> pd.DataFrame:
         """The parts of every median of the horizon, in units: store_id, category, date, part, units.
@@ -71,7 +71,7 @@ class ExplainedForecaster(FittedForecaster, Protocol):
 
 @runtime_checkable
 class Policy(Protocol):
-    """A way to decide visits and order-up-to levels.
+    """A way to decide deliveries and order-up-to levels.
 
     Attributes:
         facts: what the rest of the system must know about it; the registry reads them.
@@ -80,5 +80,5 @@ class Policy(Protocol):
     facts: ClassVar[PolicyFacts]
 
     def plan(self, problem: PlanProblem) -> Plan:
-        """Decide visits and levels; deterministic for the problem's seed."""
+        """Decide deliveries and levels; deterministic for the problem's seed."""
         ...

@@ -213,7 +213,7 @@ class ComparisonRecord(Record):
 
 
 class PlanInputs(Record):
-    """What a plan is made from, by reference.
+    """References to the inputs of a plan.
 
     Attributes:
         tables: the input tables that it reads.
@@ -241,13 +241,13 @@ class PlanInputs(Record):
 
 
 class CalibrationRecord(Record):
-    """What replaying past weeks says about the policies' parameters.
+    """Result of the replay of past weeks.
 
     Attributes:
-        holding_factor: overstock cost multiplier: a unit left at the next visit costs this many times its holding
+        holding_factor: overstock cost multiplier: a unit left at the next delivery costs this many times its holding
             until then; None without calibration.
         costs: the replay's cost by parameter, one row each.
-        forecasts: what it was replayed with.
+        forecasts: the forecasts that the replay used.
     """
 
     holding_factor: float | None = None
@@ -264,7 +264,7 @@ class PlanRecord(Record):
     Attributes:
         tables: replenishment, deliveries, visits, levels, costs, explanations (one row per store and SKU), and
             stock_by_day for the figures.
-        inputs: what it was made from; the manifest keeps it, so that a run can be planned again.
+        inputs: the inputs of the plan; the manifest keeps them, so that a run can be planned again.
     """
 
     tables: dict[str, TableRef]
@@ -277,7 +277,7 @@ class PlanRecord(Record):
 
 
 class Approval(Record):
-    """Who let a publication pass, why, and when.
+    """Who approved a publication, why, and when.
 
     Attributes:
         by: name of the person.
@@ -299,14 +299,14 @@ class PublicationRecord(Record):
 
     Attributes:
         as_of: the run's date.
-        folder: where its files lie (a preview where the run was dry).
+        folder: folder of its files (of the preview if the run was a dry run).
         files: the published files with their checksums.
         changed_share: share of targets that changed against the last week's file; None if it does not exist.
         alarms: of all stages.
         held_by: alarms that would hold the file back; only for a preview.
         written: False where the folder already held exactly these files.
         dry_run: nothing was published.
-        overrides: what every planner's override said and did, as JSON values.
+        overrides: every planner's override and its effect, as JSON values.
         flow_run_id: the Prefect flow run that ended with this record; empty outside one.
     """
 
@@ -340,21 +340,21 @@ def files_checksum(files: Mapping[str, str], without: str) -> str:
 
 
 class WeekOutcome(Record):
-    """What became of one week of a backfill.
+    """Result of one week of a backfill.
 
     Attributes:
         as_of: the week's date.
         result: ``published``, ``already published`` (exactly these files) or ``failed``.
         reason: why it failed.
-        exit_code: what the weekly run alone would have ended with.
-        folder: where its files lie.
+        exit_code: exit code of the weekly run alone.
+        folder: folder of its files.
         changed_share: share of targets that changed against the last earlier file.
         wape: of the champions' medians against what was sold since, over the periods known by now; a
             fraction, None where none is known.
         periods_known: labels of the horizon with a known actual.
         policy: the chosen one.
         cost: its expected total, in the currency of the input prices.
-        lower_bound: what no plan can cost less than, where one is known.
+        lower_bound: lower bound on the cost of any plan, if one is known.
     """
 
     as_of: date
@@ -371,13 +371,13 @@ class WeekOutcome(Record):
 
 
 class BackfillRecord(Record):
-    """A backfill that went through: one outcome per week, in order."""
+    """A finished backfill: one outcome per week, in order."""
 
     weeks: list[WeekOutcome]
 
 
 class EvaluationRecord(Record):
-    """What an evaluation of published weeks did.
+    """Result of an evaluation of published weeks.
 
     Attributes:
         as_of: run date of the evaluation: sales before it are used.

@@ -1,4 +1,4 @@
-"""What one run is about: its settings, its date and its scope."""
+"""The parameters of one run: its settings, its date and its scope."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RunContext(Record):
 
     @model_validator(mode="after")
     def _scope_is_a_preview(self) -> Self:
-        """A part of the network never replaces the whole network's file: the ERP reads a missing pair as target 0."""
+        """A part of the network never replaces the network's file, because a missing pair means target 0 to the ERP."""
         if self.scoped:
             object.__setattr__(self, "dry_run", True)
         return self
@@ -80,5 +80,5 @@ class ShardSpec(Record):
         return f"forecast {self.model} {self.number} of {self.of}"
 
     def unnumbered(self) -> ShardSpec:
-        """The same work; number and count only name it and are not part of the cache key."""
+        """The shard without its number and count, which are only for its name and not part of the cache key."""
         return self.model_copy(update={"number": 1, "of": 1})

@@ -3,7 +3,7 @@
 The expectations are data (:class:`Expected`) until a suite is made of them: `restock check` evaluates the same ones
 without Great Expectations, whose import takes seconds.
 
-A suite judges a *check frame*: the typed columns under Restock's names, and for each a column that says how the
+A suite checks a *check frame*: the typed columns under Restock's names, and for each a column that says how the
 cell was read (:func:`read_column`). Where a rule needs arithmetic that Great Expectations does not have (labels of a
 frequency), the check frame contains a column of true and false.
 """
@@ -32,7 +32,7 @@ ERROR_VALUE = 4
 FORMULA = 5
 TOO_LARGE = 6
 NO_FACTOR = 7
-# Why a cell is wrong that a suite checks for only where such cells occur.
+# Reasons that a suite checks only if such cells occur.
 WRONG_CELLS = {
     SCIENTIFIC: "number in scientific notation instead of a code",
     ERROR_VALUE: "Excel error value",
@@ -56,10 +56,10 @@ Scope = Literal["column", "label", "pair", "key"]
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a row is bad, as an expectation carries it in its ``meta``.
+    """Why a row is bad; an expectation has it in its ``meta``.
 
     Attributes:
-        text: as quarantine and messages give it.
+        text: the reason in the quarantine and in messages.
         columns: the columns it is about.
         scope: of one column, of a date's place on the frequency, of a pair of columns, or of the table's key.
     """
@@ -75,7 +75,7 @@ class Reason:
 
     @property
     def meta(self) -> dict[str, object]:
-        """As a mapping of JSON values, from which :meth:`of` makes it again."""
+        """The reason as a mapping of JSON values; :meth:`of` reads it."""
         return {"text": self.text, "columns": list(self.columns), "scope": self.scope}
 
     @classmethod
@@ -90,7 +90,7 @@ class Expected:
 
     Attributes:
         kind: name of its class in Great Expectations.
-        arguments: what it is given there.
+        arguments: its arguments.
         meta: its :class:`Reason` as a mapping.
     """
 

@@ -33,8 +33,7 @@ class ColumnRule:
         references: table whose key column of the same name must hold the value.
         choices: the texts that the column may hold; empty = any.
         stated_from: a number below it, or a cell that is not a number, counts as not stated: the cell counts as empty,
-            and an
-            alarm lists it.
+            and an alarm lists it.
         open_ended: an impossible date such as 0000-00-00, or one before 1902 or after 2199, counts as not stated.
         whole: a number with a fraction counts as not stated.
         floor: a smaller number counts as this one, and an alarm lists it.
@@ -65,11 +64,11 @@ class TableContract:
     Attributes:
         name: as in the settings' ``sources``.
         columns: the columns that the contract knows.
-        key: columns that identify a row (those that the file has); empty = rows are lines.
+        key: columns that identify a row (those that the file has); empty = rows have no key.
         repeats: what a repeated key means.
         periodic: the date must be a label of the settings' frequency.
         numbered: prefixes of further number columns (``in_transit_1`` ...).
-        handmade: the table is kept by hand: it may be empty, and bad rows never stop a run, regardless of their number.
+        handmade: people maintain the table: it may be empty, and bad rows never stop a run, regardless of their number.
     """
 
     name: str

@@ -9,12 +9,12 @@ from pydantic import Field, field_validator, model_validator
 
 from schemas.settings.strict import IN_ITS_SECTION, Strict
 
-# Sections that a challenger may change: what forecasts follow from. Its forecasts are compared on the same demand.
+# Sections that a challenger may change: those of the models. Its forecasts must be compared on the same demand.
 CHANGEABLE = ("models", "backtest", "selection", "reconciliation", "expert")
 
 
 class ChallengerSettings(Strict):
-    """Other settings whose forecasts are made every week, published nowhere, and compared with the published ones."""
+    """Other settings that forecast every week. Their forecasts are only compared with the published ones."""
 
     name: str = Field(
         default="challenger",
@@ -43,7 +43,7 @@ class ChallengerSettings(Strict):
         default=0.1,
         gt=0,
         le=0.5,
-        description="Probability of a wrong decision, in either direction, however often the comparison is looked at",
+        description="Probability of a wrong decision, in either direction, also if the comparison is read every week",
         json_schema_extra=IN_ITS_SECTION,
     )
     weeks: int = Field(

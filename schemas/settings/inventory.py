@@ -143,7 +143,7 @@ class InventorySettings(Strict):
     lead_time: int = Field(
         default=0,
         ge=0,
-        description="Whole periods from order to shelf; 0: an order at the end of a period is there at the next start",
+        description="Whole periods from order to shelf; 0: an order at the end of a period arrives at the next start",
         examples=[2],
         json_schema_extra=first_page("periods", "A longer lead time raises the targets"),
     )
@@ -212,7 +212,7 @@ class InventorySettings(Strict):
         default=50,
         ge=2,
         le=100_000,
-        description="Sample paths of demand to plan with; as many others evaluate the plan",
+        description="Sample paths of demand to plan with; the same number of other paths evaluates the plan",
     )
     lifecycle: LifecycleSettings = LifecycleSettings()
     size_runs: SizeRunSettings = SizeRunSettings()

@@ -1,7 +1,7 @@
 """Where a key is written in the settings file: in its section, or at the same path below ``expert:``.
 
-The typed settings have one shape. The file has two parts: keys that a retailer sets lie in their sections, all other
-keys lie below ``expert:``, under the same path. ``inventory.genetic.population`` of the typed settings is
+The file has two parts: keys that a retailer sets are in their sections, and all other keys are below ``expert:``, under
+the same path. ``inventory.genetic.population`` of the typed settings is
 ``expert.inventory.genetic.population`` in the file. The functions below convert between the two.
 """
 
@@ -122,7 +122,7 @@ def arrange(root: type[Strict], tree: Mapping[str, Any]) -> Arranged:
 
 
 def lift(root: type[Strict], tree: Mapping[str, Any]) -> Lifted:
-    """Move what lies below ``expert`` to where the typed settings have it.
+    """Move the keys below ``expert`` to their sections, as in the typed settings.
 
     Settings of a model that is not fitted do not turn the model on; they are left out and listed in ``unused``.
     """

@@ -59,7 +59,7 @@ class OutputSettings(Strict):
 
     @property
     def header(self) -> dict[str, str]:
-        """Our column name: the name written, of the first three columns of replenishment.csv."""
+        """Map the first three columns of replenishment.csv from their Restock names to the names in the file."""
         return {name: self.columns.get(name, name) for name in TARGETS.columns}
 
     @field_validator("encoding")

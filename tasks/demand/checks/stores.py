@@ -113,7 +113,7 @@ def _usually_closed(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
         raise_alarm(
             "closed_weekdays",
             f"{numbered(len(names), '# store[s]')} "
-            f"({', '.join(map(str, names[:_NAMED]))}{', ...' if len(names) > _NAMED else ''}) hardly ever "
+            f"({', '.join(map(str, names[:_NAMED]))}{', ...' if len(names) > _NAMED else ''}) almost never "
             f"{numbered(len(names), 'sell[s|] on some weekdays and [is|are]')} forecast as closed then "
             f"({'; '.join(found)}). Set `open` in the calendar to say otherwise",
             stores=names,

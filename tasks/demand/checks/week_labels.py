@@ -50,7 +50,7 @@ def labeled_frequency(
         raise_alarm(
             "period_labels",
             f"sales: in {len(as_last)} weeks with promotions, events or calendar days, sales differ from other weeks "
-            "as if their dates were the last days of the weeks, and they are read so. Set period_label: end to "
+            "as if their dates were the last days of the weeks, and they are read as such. Set period_label: end to "
             "confirm, or period_label: start",
             count=len(as_last),
         )

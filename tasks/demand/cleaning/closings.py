@@ -22,9 +22,9 @@ _FEWEST_CASES = 2
 def usual_closings(cells: SaleCells, axis: Axis, country: str | None) -> BoolArray:
     """Days on which the stores are closed according to their own history; daily data only.
 
-    A weekday on which the store hardly ever sells, or on which a new store has not sold yet and all other stores are
-    closed; a public holiday (by its name, or all of them together) on which it, or any store, hardly ever sells; a past
-    public holiday on which it did not sell; and a date on which no store sold in any of at least two years.
+    A weekday on which the store almost never sells, or on which a new store has not sold yet and all other stores are
+    closed; a public holiday (by its name, or all of them together) on which it, or any store, almost never sells; a
+    past public holiday on which it did not sell; and a date on which no store sold in any of at least two years.
 
     Args:
         cells: cleaned sales of S stores.

@@ -146,7 +146,7 @@ def implausible(gaps: Gaps, rows: BoolArray, is_open: BoolArray, year: int) -> G
 
 
 def weekday_pattern(rows: BoolArray, end: int, length: int) -> BoolArray:
-    """Weekdays on which a daily store hardly ever has rows, by its last 26 weeks.
+    """Weekdays on which a daily store almost never has rows, by its last 26 weeks.
 
     Weeks without any row of the store do not count. The first 26 weeks are judged together. A pattern that begins or
     ends in the last weeks counts from then on: the store has no rows on the weekday in all of the last weeks (at least
