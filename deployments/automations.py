@@ -103,7 +103,7 @@ def automations(
         ),
         _replace_message(
             name="restock: approval timed out",
-            description="Sets a message for a run that nobody approved in time: it says what to do.",
+            description="Sets a message with the next step for a run that nobody approved in time.",
             event=f"{RUN}.Failed",
             message=NEVER_RESUMED,
             state=ChangeFlowRunState(
@@ -117,7 +117,7 @@ def automations(
         ),
         _replace_message(
             name="restock: killed run",
-            description="Sets a message for a run whose process was killed: it says what to do.",
+            description="Sets a message with the next step for a run whose process was killed.",
             event=f"{RUN}.Crashed",
             message=KILLED,
             state=ChangeFlowRunState(

@@ -149,7 +149,7 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """Report an exception of a request; a reader that closed the connection is none."""
+        """Report an exception of a request, unless the reader closed the connection."""
         error = sys.exception()
         if not isinstance(error, ConnectionError | TimeoutError):
             self.failed(error)

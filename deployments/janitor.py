@@ -19,9 +19,9 @@ EVERY_20_MINUTES = "*/20 * * * *"
 
 
 def schedule_janitors(client: SyncPrefectClient) -> list[str]:
-    """Give every company that uses SageMaker the schedule, and take it from those that no longer do.
+    """Add the schedule to every company that uses SageMaker, and remove it from the other companies.
 
-    A schedule that exists stays as it is, also if somebody paused it or chose another one. Settings that cannot be
+    An existing schedule is not changed, even if a user paused it or chose another one. Settings that cannot be
     read here, for example those in a container image, get no schedule.
 
     Returns:

@@ -40,7 +40,7 @@ class WaitingSqlite(AioSqliteConfiguration):
 
 
 def configure() -> None:
-    """Use :class:`WaitingSqlite` for a server in this process if its database is SQLite; let it rest while idle."""
+    """Use :class:`WaitingSqlite` for a server in this process if its database is SQLite; reduce its work while idle."""
     names = vars(background_workers)
     names["Worker"] = partial(
         names["Worker"], minimum_check_interval=BETWEEN_LOOKS, scheduling_resolution=BETWEEN_LOOKS

@@ -1,4 +1,4 @@
-"""List what an image installs: ``python deployments/requirements.py [EXTRA ...]``. Needs the standard library alone.
+"""List what an image installs: ``python deployments/requirements.py [EXTRA ...]``. Needs only the standard library.
 
 The versions come from requirements.lock, which is given to pip as constraints. Without extras: a run with local models
 and a lake in a folder. ``aws``: storage and sources in buckets, DeepAR on SageMaker. ``deepar``: DeepAR in the
@@ -13,9 +13,9 @@ import tomllib
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
-# Restock imports `sagemaker.core` alone; the package that the extra names brings mlflow and training libraries too.
+# Restock imports only `sagemaker.core`; the package that the extra names also installs mlflow and training libraries.
 LIGHTER = {"sagemaker": "sagemaker-core"}
-# XGBoost asks for NVIDIA's communication library and loads it on several GPUs only.
+# XGBoost requires NVIDIA's communication library, but loads it only on several GPUs.
 UNUSED = ("nvidia-nccl-cu12",)
 
 

@@ -278,7 +278,7 @@ def _wait_for_server(address: str, server: subprocess.Popen[bytes]) -> None:
 
 
 class _Child:
-    """A process that is started again when it ends: a run that used all memory may have taken the worker along."""
+    """A process that is started again when it ends: a run that used all memory may have ended the worker, too."""
 
     def __init__(
         self, name: str, module: str, arguments: Sequence[str], environment: dict[str, str], before: Callable[[], None]

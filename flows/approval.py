@@ -1,4 +1,4 @@
-"""Wait before the publication until somebody approves or rejects the file."""
+"""Wait before the publication until a person approves or rejects the file."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def ask_for_approval(run: RunContext, preview: PublicationRecord) -> Approval:
     Raises:
         PublicationHeldError: Rejected, or not answered in time. Nothing was published.
     """
-    # A suspended run starts again from the beginning: what it asked about the first time is what was reviewed.
+    # A suspended run starts again from the beginning. The person reviewed the files of its first start.
     reviewed = keep_reviewed(open_lake(run.settings.storage), preview, str(flow_run.get_id()))
     form = ApprovalForm.with_initial_data(description=_question(run, preview))
     hours = run.settings.publication.approval_timeout_hours

@@ -1,4 +1,4 @@
-"""Ask a DeepAR endpoint or the same model on this machine: what the commands ask and serve-deepar do."""
+"""The commands ask and serve-deepar: ask a DeepAR endpoint, or the same model on this machine."""
 
 from __future__ import annotations
 

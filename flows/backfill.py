@@ -78,9 +78,9 @@ def backfill(
 ) -> BackfillRecord:
     """Run `weekly` once for date_from, date_from + 7 days, ... up to date_to.
 
-    Each week is published as its weekly run would have published it. Weeks that are already published are skipped. A
-    week that fails does not stop the others, but the backfill then fails at its end. An interrupted backfill resumes
-    where it left off if it is started again with the same dates.
+    Each week is published with the same files as by a weekly run of its date. Weeks that are already published are
+    skipped. A week that fails does not stop the others, but the backfill then fails at its end. An interrupted backfill
+    resumes where it left off if it is started again with the same dates.
 
     Args:
         date_from: Run date of the first week (YYYY-MM-DD).
@@ -90,7 +90,7 @@ def backfill(
         as_of: Accuracy and cost of the weeks are measured with the sales before this date (YYYY-MM-DD). Press "date"
             to choose one; "None" means today.
         force: Recompute everything; do not reuse stored results. The weeks then run one at a time.
-        pay: With DeepAR on SageMaker, every week pays for trainings: agree to that.
+        pay: Agree to pay for the SageMaker trainings of every week (DeepAR on SageMaker only).
     """
     weeks = _weeks(date_from, date_to)
     run = prepare_run(settings_file, weeks[0], overrides)

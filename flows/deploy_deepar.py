@@ -32,7 +32,7 @@ def deploy_deepar(
         delete: Delete the endpoint, its configurations and its models instead of deploying them. An endpoint costs
             money for as long as it exists.
         endpoint: With delete: the name of the endpoint; "None" means those of this storage and settings' name.
-        adopt: Take over an endpoint of the same name that Restock, or this installation of it, has not created.
+        adopt: Take over an endpoint of the same name that this installation of Restock has not created.
     """
     run = prepare_run(settings_file, as_of, overrides, force=force)
     if delete:

@@ -23,7 +23,7 @@ def evaluate_week(
 ) -> EvaluationRecord:
     """Compare every published week before as_of with what was sold since, and append to the performance tables.
 
-    A week without new or corrected sales is left alone. Start it after each delivery of sales.
+    A week without new or corrected sales is skipped. Start it after each delivery of sales.
     """
     run = prepare_run(settings_file, as_of, overrides, force=force)
     ingested = ingest_stage(run)

@@ -51,12 +51,12 @@ def end_children_with_this_process() -> None:
 def end_soon_after_a_signal(line: str | None = None) -> None:
     """Let SIGTERM and Ctrl-C end this process within :data:`SECONDS_TO_STOP`, whatever it computes.
 
-    The earlier handlers run first: Prefect reports the end of the run. Threads that still compute after the time are
-    ended with the process; what they computed is lost, nothing that is stored is. Prefect replaces the handler of
+    The earlier handlers run first: Prefect reports the end of the run. Threads that still compute after that time
+    end with the process. Their unfinished work is lost; stored results are kept. Prefect replaces the handler of
     SIGTERM when a flow starts, therefore a flow calls this again.
 
     Args:
-        line: the last line on the terminal; empty = nothing more is printed; None = what an earlier call said, else
+        line: the last line on the terminal; empty = nothing more is printed; None = the line of an earlier call, else
             logs and tracebacks are printed as usual.
     """
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""What became of a run, in its name and in the message of its state."""
+"""The outcome of a run, shown in its name and in the message of its state."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def outcome_of(record: PublicationRecord) -> str:
 
 
 def show_outcome(run: RunContext, outcome: str) -> None:
-    """Put the outcome into the run's name, for the list of runs. A server that does not answer changes nothing."""
+    """Put the outcome into the run's name, for the list of runs. If the server does not answer, the name stays."""
     own = flow_run.get_id()
     if own is None:
         return

@@ -72,7 +72,7 @@ def on_the_served_server() -> Iterator[str | None]:
 
 @contextmanager
 def server_of_this_run() -> Iterator[Callable[[], str | None]]:
-    """Have a Prefect server for the flow that runs in the context.
+    """Provide a Prefect server for the flow that runs in the context.
 
     A temporary server starts at once, in a separate process, while the caller imports the flow. It ends with this
     process.
@@ -116,7 +116,7 @@ class _TemporaryServer:
         end_at_the_latest_with_this_process(self._process)
 
     def _listens(self) -> bool:
-        """Return whether anything has the port: a request costs far more than this, and many come too early."""
+        """Return whether a process listens on the port. This check costs far less than a request to the server."""
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self._port)) == 0
 

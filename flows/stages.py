@@ -148,8 +148,8 @@ def replenish(run: RunContext, approve: bool = False) -> PublicationRecord:
     """Run all stages and publish the replenishment file.
 
     Args:
-        run: what the run is about.
-        approve: previews the files and waits until somebody approves them; a dry run never waits.
+        run: parameters of the run.
+        approve: write a preview and wait until a person approves it; a dry run never waits.
 
     Raises:
         PublicationHeldError: rejected, or not approved in time.

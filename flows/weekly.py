@@ -37,7 +37,7 @@ def weekly_replenishment(  # noqa: PLR0913, PLR0917
         approve_before_publishing: Write the files to previews and wait until somebody approves or rejects them. To
             answer, choose Resume in the menu (three dots) of the waiting run. Without an answer within
             publication.approval_timeout_hours, the previous file is kept.
-        pay: With DeepAR on SageMaker, a dry run and a part of the network pay for trainings too: agree to that.
+        pay: Agree to pay for the SageMaker trainings of a dry run or of a part of the network.
         stores: Restrict the run to these stores; all stores if empty.
         categories: Restrict the run to these categories; all categories if empty.
     """

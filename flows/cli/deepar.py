@@ -75,7 +75,7 @@ def aws_status(settings_file: str, overrides: tuple[str, ...]) -> None:
 @settings_option
 @set_option
 def aws_clean(settings_file: str, overrides: tuple[str, ...]) -> None:
-    """Remove endpoints, transforms and models in AWS that dead runs have left."""
+    """Remove endpoints, transforms and models of dead runs from AWS."""
     removed = run_flow("clean_aws", "clean_aws", settings_file, overrides)
     say("", f"Removed: {', '.join(removed) or 'nothing'}.")
 
@@ -137,7 +137,7 @@ def export_deepar(settings_file: str, overrides: tuple[str, ...], out: str) -> N
     """Export the last DeepAR model that was trained on this machine.
 
     DIR then contains the network (TorchScript), its description and the encoding of requests, and reader.py, which
-    answers requests with torch and numpy alone.
+    answers requests and needs only torch and numpy.
     """
     from flows.asking import export_model
 

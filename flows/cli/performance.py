@@ -30,12 +30,12 @@ def evaluate_week(**parameters: Any) -> None:
 @set_option
 @date_option("--from", "since", "Apply to runs from this run date on, YYYY-MM-DD.  [default: today]", required=False)
 @click.option("--revert", "back", is_flag=True, help="Revert the promotion in force: use the settings file alone.")
-@click.option("--undecided", is_flag=True, help="Promote although the comparison does not say so.")
-@click.option("--note", default="", metavar="TEXT", help="Say why. It is kept with the promotion.")
+@click.option("--undecided", is_flag=True, help="Promote even if the comparison is undecided.")
+@click.option("--note", default="", metavar="TEXT", help="Give the reason. It is stored with the promotion.")
 def promote(
     settings_file: str, overrides: tuple[str, ...], since: date | None, back: bool, undecided: bool, note: str
 ) -> None:
-    """Use the settings of the challenger from now on. The settings file stays as it is; --revert undoes it."""
+    """Use the settings of the challenger from now on. The settings file does not change; --revert ends this."""
     from pathlib import Path
 
     from tasks.configuration.settings_file import read_settings
@@ -56,7 +56,7 @@ def promote(
 @set_option
 @click.option("--json", "as_json", is_flag=True, help="Print all comparisons as JSON.")
 def compare_variants(settings_file: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Compare the variants of an endpoint on the sales after their kept answers, and say which to keep.
+    """Compare the variants of an endpoint with later sales, and show which one to keep.
 
     `ask --keep` keeps the answers of a week. `evaluate-week` and the weekly run compare them with the sales.
     """

@@ -40,7 +40,7 @@ def publications(settings_file: str, overrides: tuple[str, ...], last: int) -> N
 @set_option
 @click.option("--version", type=int, metavar="N", help="Put version N in force.  [default: the one before]")
 @click.option("--withdraw", "out", is_flag=True, help="Take the publication out of force; put no version in its place.")
-@click.option("--note", default="", metavar="TEXT", help="Say why. It is shown in the list of publications.")
+@click.option("--note", default="", metavar="TEXT", help="Give the reason. It is shown in the list of publications.")
 def rollback(
     day: date, settings_file: str, overrides: tuple[str, ...], version: int | None, out: bool, note: str
 ) -> None:
@@ -93,10 +93,12 @@ def _age(_context: click.Context, _parameter: click.Parameter, value: str) -> ti
 @click.command()
 @settings_option
 @set_option
-@click.option("--keep", default="8w", show_default=True, callback=_age, metavar="AGE", help="Keep what is newer.")
+@click.option(
+    "--keep", default="8w", show_default=True, callback=_age, metavar="AGE", help="Keep results up to this age."
+)
 @click.option("--dry-run", is_flag=True, help="Remove nothing; only list what would be removed.")
 def prune(settings_file: str, overrides: tuple[str, ...], keep: timedelta, dry_run: bool) -> None:
-    """Remove old stage results, previews and replaced versions. What is in force stays, and what it depends on."""
+    """Remove old stage results, previews and replaced versions. Everything that publications in force need is kept."""
     from flows.preparation import open_storage
     from tasks.publication.prune import prune as remove
 

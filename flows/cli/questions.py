@@ -33,7 +33,7 @@ def why(settings_file: str, as_of: date, store: str, sku: str, overrides: tuple[
 @date_option("--date", "day", "Select a period of the horizon by its first day, YYYY-MM-DD.")
 @set_option
 def explain(settings_file: str, as_of: date, store: str, category: str, day: date, overrides: tuple[str, ...]) -> None:
-    """Explain a published forecast: parts that add up to it, by its own model."""
+    """Split a published forecast into parts that add up to it."""
     from flows.preparation import prepare_run
     from tasks.answers.explain import explain_forecast
 
@@ -84,7 +84,7 @@ def what_if(
     """Plan a run again with other constraints or costs.
 
     Compares the result with the published plan: costs, and which stores, categories and SKUs change. Planners'
-    overrides apply to both. The published run stays as it is.
+    overrides apply to both. The published run does not change.
     """
     from flows.preparation import prepare_run
     from tasks.answers.what_if import Factors

@@ -1,4 +1,4 @@
-"""Commands for the first steps with one's data: init, check, demo-data. They start no Prefect server."""
+"""Commands for the first steps with your data: init, check, demo-data. They start no Prefect server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def init(folder: str, settings_file: str, force: bool) -> None:
     """Propose settings for a folder of exported files.
 
     FOLDER holds exports as .csv, .csv.gz, .xlsx or .parquet, with Spanish, German or English column names. The
-    settings file states what each file is and how it is read, with the evidence, and asks what could not be decided.
+    settings file states what each file is and how it is read, with the evidence, and lists the open questions.
     """
     from tasks.demand.inspect.init import write_settings
 

@@ -187,7 +187,7 @@ def _secure(app: Dash, flask: Flask, hosts: Sequence[str]) -> None:
 
     @flask.before_request
     def only_this_host() -> None:
-        """Refuse requests that name another host: a web page could otherwise reach the app by DNS rebinding."""
+        """Refuse requests that name another host. Otherwise a web page could reach the app by DNS rebinding."""
         if _host(request.host) not in allowed:
             abort(421)
         origin = request.headers.get("Origin")

@@ -53,7 +53,7 @@ TYPE_LEVEL = {"A": 2.1, "B": 1.2, "C": 0.75, "D": 1.0, "E": 1.5}
 TYPE_RANGE = {"A": 0.98, "B": 0.92, "C": 0.75, "D": 0.85, "E": 0.98}
 OTHER_BRAND_RANGE = 0.35
 SANTIAGO_LATITUDE = 33.45
-# Two stores open while the data run (day number), and one is shut for works for three weeks.
+# Two stores open during the period of the data (day number), and one is closed for three weeks for construction.
 OPENINGS = (("B", 0, 439), ("C", -1, 640))
 WORKS = ("C", 0, 554, 575)
 

@@ -130,7 +130,7 @@ def _priced(chain: Chain, rng: np.random.Generator, sku: IntArray, day: IntArray
 
 
 def _store_with_a_slip(chain: Chain) -> int:
-    """The store with one line of far too many units: the first of type A."""
+    """The store that gets a sale line with far too many units: the first store of type A."""
     return int(np.flatnonzero(chain.stores[c.STORE_TYPE].eq("A"))[0])
 
 

@@ -65,7 +65,7 @@ def _monday_from(year: int, month: int, day: int) -> date:
 
 @dataclass(frozen=True)
 class Event:
-    """A commercial event that comes back every year.
+    """A commercial event that recurs every year.
 
     Attributes:
         name: as in the calendar file.

@@ -49,7 +49,7 @@ class WeekName:
 
     @classmethod
     def of(cls, text: str) -> WeekName | None:
-        """Read a name; None if the text is not one."""
+        """Read the name of a week; None if the text is not such a name."""
         try:
             return cls(date.fromisoformat(text.removesuffix("-preview")), text.endswith("-preview"))
         except ValueError:

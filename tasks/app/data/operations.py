@@ -1,4 +1,4 @@
-"""What a run took: seconds per stage, versions in force, code and packages."""
+"""How a run was computed: seconds per stage, code and packages."""
 
 from __future__ import annotations
 

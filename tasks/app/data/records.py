@@ -1,4 +1,4 @@
-"""Records of the stages that a published run was made from, found by what its manifest names."""
+"""Records of the stages of a published run. They are found by the references in its manifest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AS_OF = "as_of"
 
 @dataclass(frozen=True)
 class RunRecords:
-    """Tables of the stages of one run, as far as the lake still has them (`restock prune` removes old records).
+    """Tables of the stages of one run that the lake still has (`restock prune` removes old records).
 
     Attributes:
         tables: validated input tables by name.

@@ -45,7 +45,7 @@ def layout(_context: AppContext, query: Query, _chosen: WeekName, week: RunWeek)
             html.H2(say("Exceptions by money")),
             html.P(
                 say(
-                    "The largest amount of money first. Accept what is fine. Where the target should be another one, "
+                    "The largest amount of money first. Accept an exception that needs no action. To change a target, "
                     "add an override."
                 ),
                 className="note",

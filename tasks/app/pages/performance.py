@@ -56,7 +56,7 @@ def layout(context: AppContext, _query: Query, _chosen: WeekName, week: RunWeek)
     parts: list[Any] = [html.H2(say("Performance"))]
     if found is None:
         text = say(
-            "No published week was compared with sales yet. restock evaluate-week does it, and so does each weekly run."
+            "No published week was compared with sales yet. Each weekly run does it, and so does restock evaluate-week."
         )
         parts += [ui.alert(text, severity="info"), promotion.panel(company)]
     else:
@@ -113,10 +113,10 @@ def _realized(found: Realized, naive: str, say: AppLanguage, promote: Any = None
         html.H3(say("What each step added")),
         html.P(
             say(
-                "WAPE counts single periods, which vary much where little is sold. The cost is lost sales and stock "
-                "until the next delivery, computed again with the actual sales. Red: the step made it worse. The plan "
-                "also keeps to the storage capacity and the stock of the distribution center, which the forecasts "
-                "before it do not, so its line shows what these limits cost."
+                "WAPE is computed on single periods, which vary much if sales are low. The cost is lost sales and "
+                "stock until the next delivery, computed again with the actual sales. Red: the step made the result "
+                "worse. The plan also respects the storage capacity and the DC stock. The forecasts above it do not, "
+                "so the line of the plan includes the cost of these limits."
             ),
             className="note",
         ),

@@ -21,7 +21,7 @@ _CHART_PIXELS = 240
 _PALETTE = ("live", "fold", "visits", "sales", "muted", "red")
 _DECISIONS = {
     Decision.PROMOTE: message("better: promote it"),
-    Decision.KEEP: message("worse: keep the present models"),
+    Decision.KEEP: message("worse: keep the current models"),
     Decision.UNDECIDED: message("not decided yet"),
 }
 _VARIANTS: dict[str, str] = {
@@ -47,7 +47,7 @@ def drift(found: pd.DataFrame, say: AppLanguage) -> list[Any]:
         return []
     day = say.day(pd.Timestamp(found[c.AS_OF].iloc[0]).date())
     table = drift_table(found[found[c.DRIFTED].astype(bool)].to_dict("records"), say)
-    note = say("Restock reports a change once, and a schedule made by make serve then trains the models again.")
+    note = say("Restock reports each change once. An automation of make serve then trains the models again.")
     text = say("No input changed beyond the limits, and the errors are as large as the forecasts imply.")
     return [
         html.H3(say("What changed in the data by {date}", date=day)),

@@ -95,18 +95,18 @@ def _content(company: Company, today: date) -> list[Any]:
     if current is not None:
         parts.append(_in_force(current, say))
         since = max(today, current.since)
-        text = say("Runs from the date use the settings file alone again. The published files stay as they are.")
+        text = say("Runs from this date use only the settings file again. The published files do not change.")
         parts.append(_form(REVERT, say("Revert this promotion ..."), text, say("Revert"), since, None, say))
     if challenger.settings and (current is None or current.settings != challenger.settings):
         decision = last_decision(company.lake, challenger.name)
         text = say(
-            "Runs from the date use these settings: {settings}. The settings file stays as it is, the manifest of each "
-            "run names the promotion, and it can be reverted here.",
+            "Runs from this date use these settings: {settings}. The settings file does not change. The manifest of "
+            "each run names the promotion. You can revert it here.",
             settings=", ".join(challenger.changes()),
         )
         doubt = None
         if decision != Decision.PROMOTE:
-            doubt = say("Promote although the comparison does not say that it is better")
+            doubt = say("Promote although the comparison does not show that it is better")
         title = say("Promote the challenger {name} ...", name=challenger.name)
         parts.append(_form(PROMOTE, title, text, say("Promote"), today, doubt, say))
     return [*parts, *_history(log, say)]

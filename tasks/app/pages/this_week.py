@@ -173,7 +173,7 @@ def _losses(week: RunWeek, text: str, say: AppLanguage) -> Any:
         for row in records
     ]  # fmt: skip
     headers = say.headers("SKU", "Product", "Category", "#Stores", "#Units", "#Value")
-    # The store with the largest loss says why.
+    # The reasons are those of the store with the largest loss.
     links = {0: [ui.address("/series", week=text, store=row[c.STORE_ID], sku=row[c.SKU]) for row in records]}
     empty = say("All demand until the next deliveries is covered.")
     title = say("SKUs that are expected to lose most money until the next deliveries")

@@ -169,7 +169,7 @@ class LocalBackend:
             return self._lake.write_bytes(key, gzip.compress(data, mtime=0))
 
     def stop(self, job: str) -> None:
-        """Stop a job that waits or runs in this process; any other is left alone."""
+        """Stop a job that waits or runs in this process; any other is ignored."""
         _RUNNING.stop(job)
 
     def _run(self, request: TrainingRequest, job: Job, report: Report, on_epoch: OnEpoch) -> Trained | None:

@@ -78,7 +78,7 @@ class Running:
                     del self._jobs[name]
 
     def stop(self, name: str) -> None:
-        """Stop every job of a name; an unknown one is left alone."""
+        """Stop every job of a name; an unknown one is ignored."""
         with self._lock:
             for job in self._jobs.get(name, []):
                 job.stopping.set()

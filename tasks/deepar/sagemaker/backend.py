@@ -193,7 +193,7 @@ class SageMakerBackend:
         return self._reference(key)
 
     def stop(self, job: str) -> None:
-        """Stop a job of any kind; one that is over or unknown is left alone."""
+        """Stop a job of any kind; one that is over or unknown is ignored."""
         for kind in ("training", "tuning", "transform"):
             stop_job(self._api, kind, job)
 

@@ -115,7 +115,7 @@ class Jobs(ABC):
                 raise ConfigError(f"SageMaker {self.kind} job {name}: the request is invalid ({wrong}).") from error
 
     def stop(self, name: str) -> None:
-        """Stop a job; one that is over or unknown is left alone."""
+        """Stop a job; one that is over or unknown is ignored."""
         with calls(f"stopping {self.kind} job {name}"):
             try:
                 if self._view(self._ask("describe", name)).status == RUNNING:

@@ -24,7 +24,7 @@ _KINDS: dict[str, Callable[[SageMakerApi], Jobs]] = {
 
 
 def stop_job(api: SageMakerApi, kind: str, name: str) -> None:
-    """Stop a job; one that is over or unknown is left alone.
+    """Stop a job; one that is over or unknown is ignored.
 
     Args:
         api: the SDK on its session.
