@@ -54,7 +54,7 @@ class JudgedSales:
         treatment_counts: treatment to number of cases; in addition to those in ``cleaning_log``, the store-periods
             without rows, the SKU-periods out of stock and the products with a merged value.
         alarms: what looks wrong in the tables, with what was done about it.
-        ended: stores that get no target: closed for good, or not in the stores table.
+        ended: stores that get no target: permanently closed, or not in the stores table.
     """
 
     stores: StorePeriods

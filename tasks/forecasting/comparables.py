@@ -38,10 +38,11 @@ class ComparableRule:
             level better. Where all data are shorter than a year, of all data.
         whole: a comparable series has a year of history, or this fraction of all data where these are shorter.
         recent_weeks: the level is read from this number of latest weeks (or months).
-        fewest: fewest comparable series; of the same store type, where there are as many, else of any.
+        fewest: fewest comparable series: of the same store type if it has as many, else of any type.
         active_weeks: a comparable series has a known period within this many weeks (or months) before the cutoff.
-        closed_weeks: a series was closed for long after this many unknown or closed weeks (months) in a row ...
-        reopened_weeks: ... and is forecast by likeness if fewer known weeks (or months) than this follow.
+        closed_weeks: a series counts as reopened after this many unknown or closed weeks (months) in a row.
+        reopened_weeks: a reopened series follows comparable series while it has fewer known weeks (or months) than
+            this.
         prior_weeks: weight of the comparable series' mean level, in weeks (or months) of own sales.
         profile_weeks: daily data: weight of the comparable series' weekday profile, in weeks of own sales.
         drift: relative standard deviation of a level between the own periods and the horizon.

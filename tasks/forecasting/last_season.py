@@ -29,8 +29,8 @@ class SeasonRule:
     Attributes:
         longest: a category is seasonal if this number of days, weeks or months holds ``share`` of its last year.
         share: fraction of the last year's units.
-        quiet: or if this number of days, weeks or months in a row holds at most ``most_quiet`` of them, and of those of
-            the year before.
+        quiet: a category is also seasonal if this number of days, weeks or months in a row holds at most ``most_quiet``
+            of the last year's units, and of those of the year before.
         most_quiet: fraction of a year's units.
         learned: models follow a long season that is this number of years old.
         most_loss: the last season is used unless the folds speak against it: the mean of WAPE and quantile loss of

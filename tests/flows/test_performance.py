@@ -140,7 +140,7 @@ def test_an_evaluation_is_repeated_only_for_corrected_sales(evaluated: Path) -> 
     lake, published_again = _evaluate(evaluated)
     assert (len(published_again.weeks), published_again.restated) == (1, [])
     assert read_table(lake, "evaluations")[[c.VERSION, c.RESTATED]].to_numpy().tolist() == [[3, False]]
-    # A store has closed for good in the week: its later days are no demand that the forecast missed.
+    # A store has closed permanently in the week: its later days are no demand that the forecast missed.
     stores, sales = (pd.read_csv(evaluated.parent / f"{name}.csv", dtype=str) for name in ("stores", "sales"))
     closings = stores[c.STORE_ID].map({"2": "2024-07-03"})
     stores.assign(**{c.CLOSED_ON: closings}).to_csv(evaluated.parent / "stores.csv", index=False)

@@ -31,7 +31,7 @@ class CheckLimits:
         sku_gap: fewest periods of such a gap, by frequency.
         category_gap: fewest periods in which no store sells a category, by frequency ...
         category_sold: ... which sold in at least this fraction of the same periods a year before or after.
-        ended: a store is closed for good after an implausible gap of this many periods up to the last sales.
+        ended: a store is permanently closed after an implausible gap of this many periods up to the last sales.
         late: the last periods are incomplete if they are below this fraction of the usual level ...
         late_stores: ... in at least this fraction of the stores.
         late_periods: at most this many last periods can be incomplete, by frequency.

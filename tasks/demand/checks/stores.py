@@ -1,4 +1,4 @@
-"""Alarms on stores: missing sales, closed for good, usually closed on a weekday, not in the stores table."""
+"""Alarms on stores: missing sales, permanently closed, usually closed on a weekday, not in the stores table."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _ended(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
     return [
         raise_alarm(
             "store_closed",
-            f"{numbered(len(ended), '# store[s] count[s|]')} as closed for good: {', '.join(named)}{more}. Sales of "
+            f"{numbered(len(ended), '# store[s] count[s|]')} as permanently closed: {', '.join(named)}{more}. Sales of "
             f"these stores are history, and they get no target. If they are open, deliver their sales{year}",
             stores=cells.stores[ended],
             dates=(cells.periods[last[ended].min()].date(), cells.periods[last[ended].max()].date()),

@@ -50,7 +50,7 @@ def table_alarms(prepared: Prepared, stores: StorePeriods, local: IndexArray) ->
 
 
 def ended_stores(prepared: Prepared, stores: StorePeriods) -> tuple[str, ...]:
-    """Stores that get no target: closed for good, or with sales but not in the stores table."""
+    """Stores that get no target: permanently closed, or with sales but not in the stores table."""
     listed = pd.Index(prepared.tables["stores"][c.STORE_ID].astype(str))
     ended = stores.ended | ~np.isin(prepared.cells.stores.astype(str), listed)
     return tuple(str(store) for store in prepared.cells.stores[ended])

@@ -21,7 +21,7 @@ in which the demand of all its SKUs alive then is unknown.
 
 Missing are the gaps in a store's rows that its own rate makes implausible (:mod:`tasks.demand.cleaning.gaps`). If most
 stores are missing in a period in which no store has a row, all are. A store whose missing gap lasts to the last sales
-and is long is closed for good, unless the calendar has rows of that store that open it in the horizon.
+and is long is permanently closed, unless the calendar has rows of that store that open it in the horizon.
 
 If a sales row has units above 0 on a day on which the calendar closes the store, the store counts as open on that day
 and the sale counts. The first period of a series is the first row of any of its SKUs in that store, with any number of
@@ -70,7 +70,7 @@ class StorePeriods:
         partial: shape (T,); the files contain a part of the period only: unknown.
         contradicted: shape (S, T); closed by the calendar, but with a sale: taken as open.
         missing: the gaps of ``silent``.
-        ended: shape (S,); the store is closed for good.
+        ended: shape (S,); the store is permanently closed.
     """
 
     closed: BoolArray
@@ -92,7 +92,8 @@ def store_periods(
         calendar_closed: shape (S, T + H); closed by the calendar, or by a closing date.
         usual: shape (S, T + H); usually closed (:mod:`tasks.demand.cleaning.closings`).
         partial: shape (T,); the files contain a part of the period only.
-        planned: shape (S,); the calendar has rows of the store that open it in the horizon: it is not closed for good.
+        planned: shape (S,); the calendar has rows of the store that open it in the horizon: it is not permanently
+            closed.
     """
     stores, history = len(cells.stores), cells.history
     key = cells.cell_store * history + cells.cell_period

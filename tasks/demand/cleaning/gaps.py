@@ -1,4 +1,4 @@
-"""Periods in which a store has no sales row: closed by pattern, quiet, missing, or closed for good.
+"""Periods in which a store has no sales row: closed by pattern, quiet, missing, or permanently closed.
 
 The store's own rate decides. A gap is implausible if the n open periods before it (after it, for a young store) expect
 fewer than ``LIMITS.implausible`` gaps of that length: n · P for the probability P of L open periods without rows.
@@ -225,7 +225,7 @@ def rare(sold: FloatArray, cases: FloatArray, rate: FloatArray, fewest: int = LI
 
 
 def ended_periods(frequency: Frequency) -> int:
-    """Periods without a row after which a store is closed for good."""
+    """Periods without a row after which a store is permanently closed."""
     return LIMITS.ended[frequency.kind]
 
 

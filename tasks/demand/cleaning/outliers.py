@@ -32,8 +32,8 @@ class OutlierRule:
         percentile: quantile level of a series' selling periods that is its usual peak.
         similar: another peak explains an outlier if it is at least this fraction of its size.
         fewest_others: with fewer other selling periods the percentile of the category is used.
-        shared_by_share: a peak is shared if at least this fraction of the series that sell in the period peak too ...
-        shared_by_series: ... and at least this many of them.
+        shared_by_share: a peak is shared only if at least this fraction of the series that sell in the period peak too.
+        shared_by_series: a peak is shared only if at least this number of series peak in the period.
     """
 
     percentile: float = 0.99

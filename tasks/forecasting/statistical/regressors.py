@@ -27,7 +27,7 @@ class RegressorRule:
         independent_share: a column is left out if earlier columns explain all but this fraction of its length.
         outlier_share: at most this fraction of the values is clipped as outliers.
         outlier_deviations: outliers are clipped at this many standard deviations from the median.
-        gross_deviations: the same before the regression, where only the largest outliers are clipped.
+        gross_deviations: before the regression, outliers are clipped at this many standard deviations from the median.
         fewest_core: with fewer values in the core nothing is clipped.
     """
 

@@ -26,8 +26,8 @@ class HistoryRule:
     """From where on a history with long gaps is read (docs/reference/constants.md).
 
     Attributes:
-        long_gap: the history before a gap longer than this many periods, by frequency, is left out ...
-        enough_after_gap: ... if at least this many periods after the gap are known.
+        long_gap: the history before a gap longer than this many periods, by frequency, may be left out.
+        enough_after_gap: the history before a long gap is left out if at least this many periods after it are known.
     """
 
     long_gap: Mapping[str, int] = field(default_factory=lambda: {"D": 28, "W": 48, "MS": 48})

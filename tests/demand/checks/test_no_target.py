@@ -1,4 +1,4 @@
-"""Stores that are closed for good or no longer listed keep their history and get no target."""
+"""Stores that are permanently closed or no longer listed keep their history and get no target."""
 
 from pathlib import Path
 
