@@ -81,7 +81,7 @@ def keep_variant_answers(
     """Ask every variant of an endpoint, and keep the answers for the comparison with later sales.
 
     Returns:
-        One row per variant: series, and whether its answers were kept.
+        One row per variant: series, and how many of them have answers that were kept now or before.
 
     Raises:
         ConfigError: No series matches, there is no endpoint, or it does not serve the last trained model.
@@ -111,8 +111,8 @@ def keep_variant_answers(
     kept = keep_answers(lake, standing.name, answered)
     first = asked[0].dates[0]
     return [
-        {"variant": name, "series": len(asked), "first date": first, "answers": "kept" if name in kept else "known"}
-        for name in answered
+        {"variant": name, "series": len(asked), "first date": first, "kept now": new, "kept before": len(asked) - new}
+        for name, new in kept.items()
     ]
 
 

@@ -9,7 +9,7 @@ from schemas.facts import FailureKind
 from schemas.records import BilledJob, FileRef, Record, Summary, TableRef
 from schemas.settings import DeepArConfiguration
 
-JobState = Literal["starting", "training", "finished", "failed", "stopped"]
+JobState = Literal["starting", "running", "finished", "failed", "stopped"]
 
 # Name of the model in settings and tables.
 DEEPAR = "deepar"

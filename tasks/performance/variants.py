@@ -28,12 +28,14 @@ from tasks.storage.lake import Lake
 ANSWERS = f"{FOLDER}/answers"
 MEASURES = (c.WAPE, c.WQL)
 _PAIR = (c.ENDPOINT, c.VARIANT)
+_SERIES = [c.STORE_ID, c.CATEGORY]
 
 
-def keep_answers(lake: Lake, endpoint: str, answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+def keep_answers(lake: Lake, endpoint: str, answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, int]:
     """Keep the answers of the variants of an endpoint, for the comparison with later sales.
 
-    Only the first answers of a variant for a first period are stored, because later ones could use newer data.
+    Only the first answer of a variant for a series and first period is stored, because a later one could use newer
+    data.
 
     Args:
         lake: receives the answers.
@@ -41,9 +43,9 @@ def keep_answers(lake: Lake, endpoint: str, answers: Mapping[str, Sequence[Mappi
         answers: variant to rows with store_id, category, date, mean and quantiles.
 
     Returns:
-        Variants whose answers were not kept before.
+        Number of series of each variant whose answers were not kept before.
     """
-    kept = []
+    kept = {}
     for variant, rows in answers.items():
         frame = pd.DataFrame(list(rows))
         frame = frame.assign(**{c.ENDPOINT: endpoint, c.VARIANT: variant, c.DATE: pd.to_datetime(frame[c.DATE])})
@@ -51,11 +53,15 @@ def keep_answers(lake: Lake, endpoint: str, answers: Mapping[str, Sequence[Mappi
         # Names may hold any text, so the file is named by their checksum.
         name = hashlib.sha256(f"{endpoint}\n{variant}".encode()).hexdigest()[:12]
         key = f"{ANSWERS}/{first}/{name}.parquet"
-        if not lake.exists(key):
+        earlier = pd.read_parquet(io.BytesIO(lake.read_bytes(key))) if lake.exists(key) else frame.iloc[:0]
+        asked_before = pd.MultiIndex.from_frame(earlier[_SERIES].astype(str))
+        new = frame[~pd.MultiIndex.from_frame(frame[_SERIES].astype(str)).isin(asked_before)]
+        kept[variant] = len(new[_SERIES].drop_duplicates())
+        if kept[variant]:
             buffer = io.BytesIO()
-            frame.to_parquet(buffer, index=False, compression="zstd")
+            both = pd.concat([earlier, new], ignore_index=True) if len(earlier) else new
+            both.to_parquet(buffer, index=False, compression="zstd")
             lake.write_bytes(key, buffer.getvalue())
-            kept.append(variant)
     return kept
 
 
@@ -93,7 +99,7 @@ def _week(lake: Lake, day: date, actuals: Actuals, until: date, lag_length: int)
 
 def _losses(answers: pd.DataFrame, dates: pd.DatetimeIndex, actuals: Actuals) -> Iterator[tuple[Any, ...]]:
     """Variant, measure, loss and number of cells, over the cells that all variants answered."""
-    series = answers[[c.STORE_ID, c.CATEGORY]].astype(str).drop_duplicates().sort_values([c.STORE_ID, c.CATEGORY])
+    series = answers[_SERIES].astype(str).drop_duplicates().sort_values(_SERIES)
     demand, _ = actuals.within(series, dates)
     found = {str(name): _placed(own, series, dates) for name, own in answers.groupby(c.VARIANT)}
     known: BoolArray = np.isfinite(demand) & np.all([np.isfinite(one.mean) for one in found.values()], axis=0)

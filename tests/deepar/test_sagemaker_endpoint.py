@@ -273,8 +273,8 @@ def test_the_answers_of_all_variants_are_kept_and_compared_with_later_sales(twin
         keep(trained(backend, lake, epochs="3")[0])
     rows = keep(models[SECOND])
     assert [(row["variant"], row["series"]) for row in rows] == [(FIRST, 3), (SECOND, 3)]
-    assert {row["answers"] for row in rows} == {"kept"}
-    assert {row["answers"] for row in keep(models[SECOND])} == {"known"}
+    assert {(row["kept now"], row["kept before"]) for row in rows} == {(3, 0)}
+    assert {(row["kept now"], row["kept before"]) for row in keep(models[SECOND])} == {(0, 3)}
     first = date.fromisoformat(rows[0]["first date"])
     series = pd.DataFrame({"store_id": ["A", "A", "B"], "category": ["x", "y", "x"]})
     sold = np.array([[5.0], [6.0], [7.0]])

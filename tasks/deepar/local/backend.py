@@ -163,7 +163,7 @@ class LocalBackend:
                 return stored
             self._processes.check()
             with _place(self._slots, job):
-                report(JobProgress(job=model.job, state="training", detail=f"forecasts {channel.series:,} series"))
+                report(JobProgress(job=model.job, state="running", detail=f"forecasts {channel.series:,} series"))
                 data = self._transformed(model, channel, asked, job)
             _check_answers(data, channel, model.job)
             return self._lake.write_bytes(key, gzip.compress(data, mtime=0))
@@ -174,14 +174,14 @@ class LocalBackend:
 
     def _run(self, request: TrainingRequest, job: Job, report: Report, on_epoch: OnEpoch) -> Trained | None:
         told = time.monotonic()
-        report(JobProgress(job=job.name, state="training", detail="starts", share=0.0))
+        report(JobProgress(job=job.name, state="running", detail="starts", share=0.0))
 
         def watch(epoch: int, of: int, loss: float) -> bool:
             nonlocal told
             if time.monotonic() - told >= _REPORT_SECONDS:
                 told = time.monotonic()
                 detail = f"epoch {epoch} of {of}, training loss {loss:.4g}"
-                report(JobProgress(job=job.name, state="training", detail=detail, share=epoch / of))
+                report(JobProgress(job=job.name, state="running", detail=detail, share=epoch / of))
             return on_epoch(epoch, of, loss)
 
         try:

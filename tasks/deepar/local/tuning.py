@@ -199,7 +199,7 @@ class _Search:
         best = f", best {self._request.objective} {min(values):.4g}" if values else ""
         detail = f"{len(done)} of {self._request.configurations} trainings{best}"
         share = len(done) / self._request.configurations
-        self._report(JobProgress(job=self._job.name, state="training", detail=detail, share=share))
+        self._report(JobProgress(job=self._job.name, state="running", detail=detail, share=share))
 
 
 def _drawn(trial: optuna.Trial, name: str, given: Range) -> str:

@@ -64,7 +64,7 @@ class JobView:
             return "failed"
         if self.status == STOPPED:
             return "stopped"
-        return "starting" if self.secondary in _WAITING and not self.share else "training"
+        return "starting" if self.secondary in _WAITING and not self.share else "running"
 
     @property
     def detail(self) -> str:
