@@ -9,7 +9,7 @@ from flows.preparation import prepare_run
 from tasks.stages.aws_holdings import remove_remains
 
 
-@flow(name="clean_aws")
+@flow(name="clean_aws", flow_run_name="clean aws · {settings_file}")
 @describe_parameters
 def clean_aws(
     settings_file: str,

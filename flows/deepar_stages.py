@@ -127,7 +127,9 @@ def deploy_stage(run: RunContext, panel: PrefectFuture[PanelRecord], adopt: bool
                 train_best.with_options(task_run_name=f"train deepar challenger {configuration.label}"),
                 run=run,
                 panel=panel,
-                choice=choice.model_copy(update={"configuration": configuration, "why": "challenger"}),
+                choice=choice.model_copy(
+                    update={"configuration": configuration, "why": "challenger", "challenger": True}
+                ),
             )
             for configuration in others[: deepar_settings(run).sagemaker.endpoint.max_models - 1]
         ]

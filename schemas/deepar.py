@@ -197,10 +197,21 @@ class ConfigurationRecord(Record):
 
 
 class DeepArChoice(Record):
-    """The selected configuration, and the table that shows why; ``failed`` is the reason if none could be trained."""
+    """The selected configuration, and the table that shows why.
+
+    Attributes:
+        configuration: the selected one; of a challenger, its own.
+        why: why it was selected.
+        challenger: whether it is served beside the selected one, to compare both.
+        summary: the table of all configurations.
+        failed: why none could be trained.
+        billed: jobs that the comparison has paid for.
+        seconds: duration.
+    """
 
     configuration: DeepArConfiguration
     why: str
+    challenger: bool = False
     summary: Summary = {}
     failed: str = ""
     billed: list[BilledJob] = []
@@ -208,7 +219,7 @@ class DeepArChoice(Record):
 
 
 class DeepArModelRecord(Record):
-    """The best configuration, trained on everything known before ``as_of``."""
+    """The selected configuration or a challenger, trained on everything known before ``as_of``."""
 
     choice: DeepArChoice
     model: TrainedModel

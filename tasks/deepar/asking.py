@@ -42,16 +42,17 @@ class Question:
 
 
 def latest_model(lake: Lake) -> DeepArModelRecord:
-    """The model that was trained last on all known data.
+    """The best model that was trained last on all known data; challengers of an endpoint do not count.
 
     Raises:
         ConfigError: there is no such model.
     """
     objects = lake.objects(f"{RECORDS}/{MODEL_STAGE}")
-    if not objects:
-        raise ConfigError(f"{lake.root} has no DeepAR model. Train one: restock train-deepar.")
-    newest = max(objects, key=lambda key: (objects[key].modified, key))
-    return DeepArModelRecord.model_validate_json(lake.read_bytes(newest))
+    for key in sorted(objects, key=lambda key: (objects[key].modified, key), reverse=True):
+        record = DeepArModelRecord.model_validate_json(lake.read_bytes(key))
+        if not record.choice.challenger:
+            return record
+    raise ConfigError(f"{lake.root} has no DeepAR model. Train one: restock train-deepar.")
 
 
 def questions(

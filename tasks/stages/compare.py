@@ -16,7 +16,7 @@ from tasks.evaluation.run_comparison import CompareInputs, refuse_many_fallbacks
 from tasks.forecasting.registry import aggregate_models, compared_models, facts, module_of
 from tasks.report.artifact_tables import comparison_tables
 from tasks.stages.stage import Stage
-from tasks.stages.support import cores_of, log_alarms, say, show_table, warn
+from tasks.stages.support import cores_of, log_alarms, say, show_table
 
 COMPARE = Stage("compare", ComparisonRecord, run_comparison)
 
@@ -48,7 +48,8 @@ def compare_models(run: RunContext, panel: PanelRecord, forecasts: list[Forecast
         # Not a part of the cached comparison: a run without the failed model in its settings has the same comparison.
         record = record.model_copy(update={"alarms": [*record.alarms, alarm]})
         state = Completed(data=record, name=state.name, message=state.message)
-    warn(record.notes)
+    for note in record.notes:
+        say(note)
     log_alarms(record.alarms)
     for row in record.summary["champions"]:
         say(f"champion of {row['series']:,} series: {row['model']}")

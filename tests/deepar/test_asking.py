@@ -79,11 +79,14 @@ def lake(tmp_path: Path) -> Lake:
     choice = DeepArChoice(configuration=DeepArConfiguration(), why="first")
     record = DeepArModelRecord(choice=choice, model=TrainedModel(job="j", archive=part), channel=channel)
     lake.store_record(MODEL_STAGE, "k", record.model_dump(mode="json"))
+    challenger = record.model_copy(update={"choice": choice.model_copy(update={"challenger": True})})
+    lake.store_record(MODEL_STAGE, "trained later", challenger.model_dump(mode="json"))
     return lake
 
 
 def test_requests_are_made_from_the_models_own_encoding(lake: Lake) -> None:
     model = latest_model(lake)
+    assert not model.choice.challenger, "it was trained later, and is served to be compared"
     asked = questions(lake, model, ["001"], ["y"])
     assert [(one.store_id, one.category, one.instance["target"]) for one in asked] == [("001", "y", [2.0])]
     assert [one.category for one in questions(lake, model, ["2"])] == ["x", "a, b"]

@@ -161,7 +161,7 @@ def _next_attempt(ended: Ended, settings: DeepArSageMakerSettings, said: str) ->
         setting = "" if ended.kind == "tuning" else " (expert.models.deepar.sagemaker.max_attempts)"
         return Decision(
             f"{said} failed; attempt {failures} of {allowed} in this run{setting}: "
-            f"{ended.view.reason or 'SageMaker gives no reason'} {_REMEDIES[ended.cause]}",
+            f"{(ended.view.reason or 'SageMaker gives no reason').rstrip('. ')}. {_REMEDIES[ended.cause]}".rstrip(),
             counts=True,
         )
     return Decision(counts=True, pause=min(ended.cause.pause * 2.0 ** (failures - 1), _LONGEST_PAUSE))
