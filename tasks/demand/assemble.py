@@ -25,7 +25,7 @@ Watch = Callable[[Panel], tuple[list[Alarm], Summary]]
 
 
 class PanelInputs(Record):
-    """What a panel is made from.
+    """Inputs of a panel.
 
     Attributes:
         tables: the validated input tables that it reads.

@@ -90,7 +90,7 @@ def plan_folds(panel: Panel, windows: int, step: int, extra_folds: int = 0) -> F
         notes.append(f"The only fold is tested on {short} of {panel.horizon} periods, so that it knows {halfway}")
     if not chosen and last >= FEWEST_PERIODS and some_known[last:].any():
         chosen = [last]
-        notes.append(f"The only fold knows {last} periods, fewer than the {least} it should")
+        notes.append(f"The only fold knows {last} periods; at least {least} are recommended")
     half = panel.history // 2
     if not chosen and half >= FEWEST_PERIODS and some_known[half:].any():
         chosen = [half]
@@ -98,7 +98,7 @@ def plan_folds(panel: Panel, windows: int, step: int, extra_folds: int = 0) -> F
     if len(chosen) < windows:
         notes.append(
             f"{len(chosen)} of {windows} folds: {panel.history} known periods with a horizon of {panel.horizon} "
-            f"leave no more that know {least} periods"
+            f"allow no other fold that knows {least} periods"
         )
     if chosen:
         on_top = [known for known in extra_cutoffs(panel, chosen[0]) if some_known[known : known + panel.horizon].any()]

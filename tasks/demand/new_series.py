@@ -135,7 +135,7 @@ def superseded_alarm(prepared: Prepared) -> list[Alarm]:
     if not found:
         return []
     text = numbered(len(found), "# SKU[s] [has|have] been replaced")
-    text += ": successors inherit the sales, and nothing more is sent of the old ones: "
+    text += ": successors inherit the sales, and the old ones are no longer sent: "
     text += f"{first_few([f'{old} (now {new})' for old, new in found])}"
     return [raise_alarm("superseded_sku", text, skus=[old for old, _ in found], count=len(found))]
 

@@ -44,7 +44,7 @@ _NOT_FEATURES = (c.LIKE, c.REPLACES, c.REPLACED_BY, c.REPLACED_ON)
 
 @dataclass(frozen=True)
 class JudgedSales:
-    """What the cleaned sales say, before they become a panel.
+    """Findings about the cleaned sales, before they become a panel.
 
     Attributes:
         stores: what is known of each store and period.

@@ -134,11 +134,10 @@ def comparable_forecasts(
     """Forecast series with at most half a year of history, reopened ones and new ones from comparable series.
 
     Comparable are the series of the same category in other stores with a year of history (or nearly all of it, where
-    all data are shorter): those of the same
-    store type if there are enough. A new series may name another category (column ``like``); its own store's series of
-    that category comes first, and without any series of it all series of the store count, else all of the network. The
-    level of a new series is theirs times the ratio of the levels that the attributes of stores and products let expect
-    (:mod:`tasks.forecasting.new_levels`).
+    all data are shorter): those of the same store type if there are enough. A new series may name another category
+    (column ``like``); its own store's series of that category comes first, and without any series of it all series of
+    the store count, else all of the network. The level of a new series is theirs times the ratio of the levels that the
+    attributes of stores and products let expect (:mod:`tasks.forecasting.new_levels`).
 
     Args:
         panel: what was known at the cutoff.

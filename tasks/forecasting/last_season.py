@@ -2,8 +2,7 @@
 
 Models that follow the recent level see zeros until the season has begun. A series whose year lies in a few weeks, or
 that sells nothing for many weeks of every year, is forecast from the same weeks of last year instead, with the trend of
-the network. Everything is read from data before
-the cutoff. Measurements: docs/decisions/0014-short-history.md.
+the network. Everything is read from data before the cutoff. Measurements: docs/decisions/0014-short-history.md.
 """
 
 from __future__ import annotations

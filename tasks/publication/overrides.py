@@ -2,10 +2,9 @@
 
 An override applies to the ``target_quantity`` of the (store, SKU) pairs that match its store, SKU and category; an
 empty field matches all. It is active for run dates from ``date_from`` to ``date_to``, both included. ``set`` replaces
-the target, ``multiply`` multiplies it (both rounded to integers, halves up), and ``cap`` limits it (rounded down).
-The distribution center sends whole packs: an override that leaves a part of a pack to send is rounded to the nearest
-pack (halves up), a ``cap`` down. Order-up-to levels, expected
-deliveries and costs of the plan do not change.
+the target, ``multiply`` multiplies it (both rounded to integers, halves up), and ``cap`` limits it (rounded down). The
+distribution center sends whole packs: an override that leaves a part of a pack to send is rounded to the nearest pack
+(halves up), a ``cap`` down. Order-up-to levels, expected deliveries and costs of the plan do not change.
 
 If several overrides of one action match a pair, the most specific one applies: SKU before store before category.
 Among equally specific overrides, the one with the latest ``date_from`` applies, then the last one in the file. A

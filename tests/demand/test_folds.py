@@ -31,13 +31,15 @@ def test_weeks_need_a_season():
     assert minimum_history(weekly) == 52
     plan = plan_folds(weekly, windows=5, step=1)
     assert [fold.known_periods for fold in plan.folds] == [52, 53, 54]
-    assert plan.notes == ("3 of 5 folds: 62 known periods with a horizon of 8 leave no more that know 52 periods",)
+    assert plan.notes == (
+        "3 of 5 folds: 62 known periods with a horizon of 8 allow no other fold that knows 52 periods",
+    )
 
 
 def test_a_short_history_keeps_one_fold_and_says_so():
     plan = plan_folds(panel("MS", 14, 6), windows=3, step=1)
     assert [fold.known_periods for fold in plan.folds] == [8]
-    assert plan.notes[0] == "The only fold knows 8 periods, fewer than the 12 it should"
+    assert plan.notes[0] == "The only fold knows 8 periods; at least 12 are recommended"
 
 
 def test_from_eight_periods_on_half_of_a_history_shorter_than_a_fold_is_tested_on_the_other_half():

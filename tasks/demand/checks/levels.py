@@ -126,7 +126,7 @@ def _jumps(
 
 
 def _jumps_in_parts(cells: SaleCells, of_cell: NDArray[np.integer], groups: IndexArray) -> Iterator[tuple[int, int]]:
-    """The same for the chosen groups, in parts, because a wide catalog has tens of thousands of SKUs."""
+    """Find the jumps of the chosen groups in parts, because a wide catalog has tens of thousands of SKUs."""
     for start in range(0, len(groups), _PART):
         part = groups[start : start + _PART]
         place = np.full(int(of_cell.max()) + 1, -1, dtype=np.int32)

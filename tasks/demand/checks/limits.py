@@ -23,27 +23,29 @@ class CheckLimits:
             probability of a period without rows is that fraction. Below it, the probability follows from the mean and
             the variance of its units.
         pattern_share: a store is closed on a weekday or holiday on which it has rows in at most this fraction of the
-            cases ...
-        pattern_chance: ... if its rate on other days makes that less probable than this.
+            cases, and on which its rate on other days makes so few rows less probable than ``pattern_chance``.
+        pattern_chance: see ``pattern_share``.
         pattern_cases: fewest cases of a weekday for a pattern.
         sku_chance: a gap of one SKU in one store is implausible if the sales of the other stores make it less probable
             than this.
         sku_gap: fewest periods of such a gap, by frequency.
-        category_gap: fewest periods in which no store sells a category, by frequency ...
-        category_sold: ... which sold in at least this fraction of the same periods a year before or after.
+        category_gap: fewest periods of a gap in which no store sells a category, by frequency.
+        category_sold: the category sold in at least this fraction of the same periods a year before or after the gap.
         ended: a store is permanently closed after an implausible gap of this many periods up to the last sales.
-        late: the last periods are incomplete if they are below this fraction of the usual level ...
-        late_stores: ... in at least this fraction of the stores.
+        late: the last periods are incomplete if sales are below this fraction of the usual level in at least
+            ``late_stores`` of the stores.
+        late_stores: fraction of the stores, see ``late``.
         late_periods: at most this many last periods can be incomplete, by frequency.
         usual_periods: earlier periods (daily: of the same weekday) whose median is the usual level.
         ledger_share: sales are a stock ledger, in which they are negative, from this fraction of negative lines upward.
         returns_share: in a store and month, more negative lines than this fraction need an explanation.
         fewest_lines: fewest lines of a store and month, or of a SKU, for a statement about them.
         former_store_dates: a store that is not listed is a former store from this number of dates with sales upward.
-        isolated_days: rows that are separated from all others by more than this many days are left out ...
-        isolated_share: ... if they are less than this fraction of all rows.
+        isolated_days: rows that are separated from all others by more than this many days are left out if they are few.
+        isolated_share: isolated rows are few if they are less than this fraction of all rows.
         few_rows: rows after the run date are mistakes if they are fewer than this fraction of the usual rows a day.
-        few_stores: so are rows of less than this fraction of the stores that sold in the last recent_days before it.
+        few_stores: rows after the run date are also mistakes if they are of less than this fraction of the stores that
+            sold in the ``recent_days`` before it.
         recent_days: days before the last sale in which a store that is open has sales.
         void_days: days within which a large line is canceled by a line of the same size.
         void_line: a line that is canceled on its own date has at least this multiple of its SKU's median line; a
@@ -54,11 +56,12 @@ class CheckLimits:
             both contain, is in the other.
         same_export: the same, for two files that cover the same days.
         some_same_lines: from this fraction upward, an alarm asks whether they are exports of the same sales.
-        price_jump: prices per unit of one SKU that differ by this factor or more are prices of different units ...
-        price_lines: ... if at least this fraction of its lines has such a price.
-        units_jump: units per line that change by this factor or more from one day to the next for a whole brand are
-            another unit ...
-        units_skus: ... if at least this fraction of its SKUs change.
+        price_jump: prices per unit of one SKU that differ by this factor or more are prices of different units, if at
+            least ``price_lines`` of its lines have such a price.
+        price_lines: fraction of the lines of a SKU, see ``price_jump``.
+        units_jump: a brand has another unit of measure if the units per line of its SKUs change by this factor or more
+            from one day to the next.
+        units_skus: at least this fraction of the brand's SKUs must change in that way.
         huge_line: a line is a mistake from this number of units upward, if it is this multiple of its SKU's median
             line.
         contradicted: the calendar or the table of availability is wrong if sales contradict this fraction of it.
@@ -68,9 +71,11 @@ class CheckLimits:
         fewest_skus: fewest SKUs for a statement about a group of them.
         weekday_distance: weekday profiles that differ by more than this (total variation) are different.
         coarse_dates: fewest dates of daily sales that show that they are weekly or monthly sales.
-        label_weeks: fewest weeks that show whether dates are first or last days of weeks ...
-        label_effect: ... the median absolute logarithm of their units over those of other weeks is at least this ...
-        label_chance: ... and a rank test finds it larger than with the other reading, with this p-value.
+        label_weeks: fewest weeks that show whether dates are first or last days of weeks.
+        label_effect: these weeks show it if the median absolute logarithm of their units, relative to other weeks, is
+            at least this.
+        label_chance: in addition, a rank test must find this effect larger than with the other reading, with a p-value
+            of at most this.
         stock_days: a count is old if it is more than this many days before the last sales.
         stock_share: fraction of the SKUs that sold lately from which missing or zero stock is reported.
     """

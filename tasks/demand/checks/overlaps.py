@@ -2,8 +2,9 @@
 
 Two files are exports of the same sales if, on the days that both contain, at least ``LIMITS.same_lines`` of the lines
 of one are also in the other, with all their columns (``LIMITS.same_export`` if both files cover the same days). Then
-the newer file wins on every store and day that it contains. Newer is the file whose last day is later, else whose first
-day is later, else which comes later in the order of paths. Identical lines in one file count as separate sales.
+the newer file counts on every store and day that it contains. The newer file is the one whose last day is later, else
+whose first day is later, else the one that comes later in the order of paths. Identical lines in one file count as
+separate sales.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def _above_capacity(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
         raise_alarm(
             "capacity_below_stock",
             f"stock: {numbered(len(above), '# store[s] hold[s|] more units than the storage capacity')}: "
-            f"{first_few(named)}. Nothing is sent there until that is sold; correct storage_capacity or the stock",
+            f"{first_few(named)}. They get no units until this stock is sold. Correct storage_capacity or the stock",
             stores=above,
             count=len(above),
         )

@@ -86,7 +86,7 @@ def _ended(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
         raise_alarm(
             "store_closed",
             f"{numbered(len(ended), '# store[s] count[s|]')} as permanently closed: {', '.join(named)}{more}. Sales of "
-            f"these stores are history, and they get no target. If they are open, deliver their sales{year}",
+            f"these stores count as history, and the stores get no target. If they are open, deliver their sales{year}",
             stores=cells.stores[ended],
             dates=(cells.periods[last[ended].min()].date(), cells.periods[last[ended].max()].date()),
             count=len(ended),
@@ -133,7 +133,7 @@ def _unlisted(prepared: Prepared) -> list[Alarm]:
     sales = prepared.tables["sales"]
     found = []
     for name, chosen, text in (
-        ("unlisted_store", unlisted & ~sells, "They are history"),
+        ("unlisted_store", unlisted & ~sells, "Models learn from their sales"),
         ("unlisted_store_sells", unlisted & sells, "They sold lately. Add them to stores if they are open"),
     ):
         names = cells.stores[chosen]

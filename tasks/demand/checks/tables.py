@@ -114,7 +114,7 @@ def _unknown_categories(prepared: Prepared) -> list[Alarm]:
                 raise_alarm(
                     "unknown_category",
                     f"{name}: {numbered(len(unknown), '# row[s] [is|are]')} of a category that no product has "
-                    f"({first_few(sorted(set(unknown)))}) and without effect. A category is such as "
+                    f"({first_few(sorted(set(unknown)))}) and have no effect. Examples of categories: "
                     f"{first_few(sorted(known), 3)}",
                     count=len(unknown),
                 )

@@ -131,7 +131,7 @@ def _in_stores(prepared: Prepared, stores: StorePeriods, local: IndexArray) -> l
     return [
         raise_alarm(
             "skus_vanished",
-            f"sales: {numbered(len(named), '# store[s] [has|have]')} no row any more of many SKUs that sold there "
+            f"sales: {numbered(len(named), '# store[s] no longer [has|have]')} rows of many SKUs that sold there "
             f"regularly and that other stores still sell: {first_few(named)}. If rows are missing, deliver them; if "
             "the SKUs were taken out of these stores, their targets can be set to 0 by overrides",
             stores=concerned,

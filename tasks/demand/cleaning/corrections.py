@@ -132,7 +132,7 @@ def _with_positive_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]
         "many_returns",
         f"sales: {int(returned[many].sum()):,} of {int(total[many].sum()):,} lines of stores {first_few(stores)} are "
         f"negative in the months {first_few(sorted(str(month) for month in np.unique(months)))}: they count as "
-        "returns, that is as no demand. If they are sales, correct their sign in the export",
+        "returns, with 0 units of demand. If they are sales, correct their sign in the export",
         stores=stores,
         dates=(months.min().astype("datetime64[D]").item(), last.item()),
         count=int(returned[many].sum()),
@@ -246,7 +246,7 @@ def _void_alarm(lines: pd.DataFrame, voided: pd.DataFrame) -> list[Alarm]:
         raise_alarm(
             "voided_lines",
             f"sales: {len(voided):,} lines cancel each other (same store, SKU, quantity and amount): "
-            f"{sold:,.0f} of {total:,.0f} units ({sold / total:.1%}) were voided and are no demand",
+            f"{sold:,.0f} of {total:,.0f} units ({sold / total:.1%}) were voided and do not count as demand",
             stores=sorted(voided[c.STORE_ID].astype(str).unique()),
             skus=sorted(voided[c.SKU].astype(str).unique()),
             dates=(voided[c.DATE].min().date(), voided[c.DATE].max().date()),

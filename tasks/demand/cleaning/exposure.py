@@ -19,7 +19,7 @@ without one                                                             0
 The first matching line applies. A series (store, category) is the sum of its known SKUs. It is unknown in a period
 in which the demand of all its SKUs alive then is unknown.
 
-Missing are the gaps in a store's rows that its own rate makes implausible (:mod:`tasks.demand.cleaning.gaps`). If most
+A gap in a store's rows is missing if its own rate makes it implausible (:mod:`tasks.demand.cleaning.gaps`). If most
 stores are missing in a period in which no store has a row, all are. A store whose missing gap lasts to the last sales
 and is long is permanently closed, unless the calendar has rows of that store that open it in the horizon.
 

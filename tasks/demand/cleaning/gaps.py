@@ -3,8 +3,9 @@
 The store's own rate decides. A gap is implausible if the n open periods before it (after it, for a young store) expect
 fewer than ``LIMITS.implausible`` gaps of that length: n · P for the probability P of L open periods without rows.
 
-- A store that often has none (``LIMITS.sometimes_empty``), in a of the n periods: the predictive probability of a
-  binomial proportion with Jeffreys' prior, the product of (a + ½ + i) / (n + 1 + i) for i = 0 … L − 1.
+- A store that often has no rows (``LIMITS.sometimes_empty``), namely in a of the n periods: P is the predictive
+  probability of a binomial proportion with Jeffreys' prior, the product of (a + ½ + i) / (n + 1 + i) for
+  i = 0 … L − 1.
 - Any other store: p₀ is the probability of 0 units of a negative binomial distribution with the mean m and the variance
   v of the store's units (Poisson where v ≤ m): (k / (k + m))ᵏ with k = m² / (v − m). The predictive probability is
   (1 + L / n)^(n ln p₀), which tends to p₀ᴸ in a long window.
@@ -148,7 +149,7 @@ def implausible(gaps: Gaps, rows: BoolArray, is_open: BoolArray, year: int) -> G
 def weekday_pattern(rows: BoolArray, end: int, length: int) -> BoolArray:
     """Weekdays on which a daily store almost never has rows, by its last 26 weeks.
 
-    Weeks without any row of the store do not count. The first 26 weeks are judged together. A pattern that begins or
+    Weeks without any row of the store do not count. The first 26 weeks have one pattern. A pattern that begins or
     ends in the last weeks counts from then on: the store has no rows on the weekday in all of the last weeks (at least
     ``LIMITS.pattern_cases``), or has rows in the last two.
 

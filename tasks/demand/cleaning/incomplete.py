@@ -1,7 +1,7 @@
 """Periods that the sales files contain in part only: late postings, and the first and last week or month.
 
-Late postings: the last days of an export often hold a part of the sales, because tills and stores deliver late. Models
-would read them as a fall in demand.
+Late postings: the last days of an export often contain only a part of the sales, because tills and stores report late.
+Models would read them as a fall in demand.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cleaned sales on the panel's axis, with the calendar and the outliers: where panel and SKU facts start from."""
+"""Cleaned sales on the panel's axis, with the calendar and the outliers: the basis of the panel and the SKU facts."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Prepared:
     """Cleaned sales of one ``as_of``.
 
     Attributes:
-        tables: the accepted rows that it was made from; ``sales`` as corrected.
-        settings: what it was made with.
+        tables: the accepted rows; ``sales`` as corrected.
+        settings: settings of the panel.
         as_of: run date: data before it are used.
         products: the product table, cleaned, with the category.
         cells: demand per store, SKU and period that has a sales row.

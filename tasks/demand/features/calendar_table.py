@@ -3,7 +3,7 @@
 All rows are plans: rows of any date are read. The same rules apply to every column of the user:
 
 * A column whose values all read as numbers (true and false as 1 and 0) is a number, others are text.
-  ``holiday`` and ``event`` are text in any case.
+  ``holiday`` and ``event`` are always text.
 * A number of zeros and ones is a flag: it gives NAME, for a daily calendar over longer periods the
   largest value of the days and NAME_days, their count. Other numbers give the mean of the days.
 * Text gives NAME (0/1: any value but "nothing special"), NAME_next and NAME_last (periods to it, clipped)
@@ -12,9 +12,8 @@ All rows are plans: rows of any date are read. The same rules apply to every col
   false, noevento.
 * ``open`` gives the share of the period's days on which the store is open.
 * A day or store without a row counts as open, without flags and without anything special. Another number without a
-  value is not stated: it
-  takes the column's mean, and NAME_stated (0/1) says so. It is not filled from neighboring periods. No feature
-  contains NaN.
+  value is not stated: it takes the column's mean, and NAME_stated (0/1) is 0 then. It is not filled from neighboring
+  periods. No feature contains NaN.
 * A column that ends before the horizon does is left out of the features, with a warning.
 """
 

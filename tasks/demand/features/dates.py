@@ -54,8 +54,7 @@ def public_holidays(axis: Axis, country: str | None, n: int) -> dict[str, KnownF
 
     Observances such as Easter Sunday, Mother's Day and Halloween in the United States are not public holidays: stores
     stay open, and they are not counted. They get a flag by name like a holiday, so that models find them in another
-    week
-    or on another day than last year.
+    week or on another day than last year.
 
     Args:
         axis: the panel's labels.

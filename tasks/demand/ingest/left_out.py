@@ -245,7 +245,7 @@ def _is_total(texts: pd.Series) -> pd.Series:
 
 
 def _of_categories(column: pd.Series, judge: Callable[[pd.Series], pd.Series]) -> NDArray[np.bool_]:
-    """Judge the distinct texts of a column and return the judgment of every row."""
+    """Evaluate a condition on the distinct texts of a column, and return the result for every row."""
     if not is_text(column):
         if column.dtype != object and not isinstance(column.dtype, pd.CategoricalDtype) and judge is _is_total:
             return np.zeros(len(column), dtype=bool)

@@ -25,9 +25,9 @@ class MappedTable:
         contract: its contract.
         raw: as it was read.
         source: how its files are written.
-        names: our column name to the files' name, in file order, further columns included.
+        names: Restock's column name to the files' name, in file order, further columns included.
         rules: the rules of the contract's columns that are present.
-        parsed: our column name to the typed column, for the columns with a rule.
+        parsed: Restock's column name to the typed column, for the columns with a rule.
         left_out: the rows that are not in ``raw``, because they are not data.
         ignored: rows left out, per file.
         units: factors of the quantities, and alarms about them.
@@ -46,7 +46,7 @@ class MappedTable:
     month_ends: bool = False
 
     def written(self, column: str) -> pd.Series:
-        """A column, by our name, as the files have it."""
+        """A column, by Restock's name, as the files have it."""
         return self.raw.frame[self.names[column]]
 
     @property

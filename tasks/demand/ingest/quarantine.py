@@ -136,8 +136,8 @@ def repeated_keys(table: MappedTable, verdicts: Sequence[Verdict]) -> str | None
     for verdict in verdicts:
         if verdict.reason.scope == "key":
             return (
-                f"{table.contract.name}: {_line(table, verdict)}. Expected one row per key. Remove the rows that are "
-                "not meant, or say under the source's `columns` which columns are the key."
+                f"{table.contract.name}: {_line(table, verdict)}. Expected one row per key. Remove the wrong "
+                "rows, or map the key columns in the source's `columns`."
             )
     return None
 

@@ -156,7 +156,7 @@ def _missing_text(table: str, missing: Sequence[str], files: Sequence[RawFile], 
     where = files[0].path if len(files) == 1 else first_few([file.path for file in files])
     return (
         f"{table}: missing column{'s' if len(missing) > 1 else ''} {', '.join(described)} in {where}. The file has: "
-        f"{', '.join(columns)}. Correct the file, or say under sources.{table}.columns which of its columns is meant "
+        f"{', '.join(columns)}. Correct the file, or map the column in sources.{table}.columns "
         f"(such as {missing[0]}: the file's name for it)."
     )
 

@@ -83,10 +83,10 @@ class JudgedTables(Findings):
 
 @dataclass(frozen=True)
 class ValidatedTables(Findings):
-    """What validation leaves.
+    """The result of the validation.
 
     Attributes:
-        tables: table name to its accepted rows in file order, under our column names: ids and texts are
+        tables: table name to its accepted rows in file order, under Restock's column names: ids and texts are
             text (None = empty), dates datetime64[ns] at midnight, numbers float64 (NaN = unknown), flags
             bool. Columns that the contract does not know are float64 where all their values are numbers,
             else text.
@@ -189,7 +189,7 @@ def former_stores(sales: MappedTable, listed: Sequence[str]) -> list[str]:
 
 
 def _map_all(raw: Mapping[str, RawTable], settings: IngestSlice) -> dict[str, MappedTable]:
-    """Every table under our names, referenced tables first."""
+    """Every table under Restock's column names, referenced tables first."""
     mapped: dict[str, MappedTable] = {}
     faults: list[str] = []
     for name in TABLES:

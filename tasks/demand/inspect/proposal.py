@@ -1,4 +1,4 @@
-"""All that the settings file says about a folder of exports, with evidence and open questions."""
+"""The content of a settings file for a folder of exports, with evidence and open questions."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Plans for scarce DC stock under uncertain demand: a part of it is sent with the first deliveries.
 
-A plan may not send more than the DC stock on any sample path. With levels
-alone, most units are sent on the paths with the highest demand. The levels must then be so low that units stay in the
-distribution center on all other paths. A quantity that is sent with the first delivery is the same on all paths. The
-larger this quantity, the fewer units stay unsent, and the fewer units can follow demand.
+A plan may not send more than the DC stock on any sample path. With levels alone, most units are sent on the paths with
+the highest demand. The levels must then be so low that units stay in the distribution center on all other paths. A
+quantity that is sent with the first delivery is the same on all paths. The larger this quantity, the fewer units stay
+unsent, and the fewer units can follow demand.
 """
 
 from __future__ import annotations
