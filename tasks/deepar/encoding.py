@@ -17,7 +17,7 @@ from schemas.settings.slices import DeepArTraining
 SERIES_PER_VALUE = 2.0
 # How far beyond its known range a feature may go in the horizon, as a share of that range.
 RANGE_ROOM = 0.02
-# A feature with no more of its horizon values out of range is kept, and those values are cut to the range.
+# A feature with at most this fraction of its horizon values out of range is kept; those values are cut to the range.
 SHARE_OUTSIDE = 0.05
 # Standardized features are rounded: more digits only make the files longer.
 DIGITS = 3
@@ -167,6 +167,7 @@ def _refuse_unknown(key: str, wanted: Sequence[str], known: Sequence[str]) -> No
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise ConfigError(
-            f"models.deepar.{key}: {first_few(unknown)} is not there. Expected some of {first_few(sorted(known), 30)}. "
+            f"models.deepar.{key}: {first_few(unknown)} does not exist. Expected some of "
+            f"{first_few(sorted(known), 30)}. "
             "Correct the names, or leave the key out"
         )

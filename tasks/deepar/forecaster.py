@@ -39,8 +39,8 @@ class DeepArForecaster:
         lake: where the data channel and the model go.
         backend: where it trains and answers.
         report: receives every step of a job.
-        tested: where given, the panel whose history holds the horizon's actuals: the container then measures
-            itself on them too.
+        tested: the panel whose history holds the horizon's actuals, if given: the container then also computes its
+            metrics on them.
 
     Attributes:
         trained: the job of the last fit; None before one, or where too little was known.
@@ -76,7 +76,7 @@ class DeepArForecaster:
         self.trained: TrainedModel | None = None
 
     def fit(self, panel: Panel, seed: int) -> FittedDeepAr:
-        """Write the channel and train; nothing is trained if too little is known for DeepAR.
+        """Write the channel and train; nothing is trained if the history is too short for DeepAR.
 
         Raises:
             TrainingError: the job failed.

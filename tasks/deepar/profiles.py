@@ -19,7 +19,7 @@ MANY_SERIES = 200
 
 @dataclass(frozen=True)
 class _Profile:
-    """What a training takes where the settings name nothing else; names are SageMaker's.
+    """Defaults of a training's hyperparameters; names are SageMaker's.
 
     Attributes:
         context_length: periods; at least the horizon, up to ``LONGEST_CONTEXT``, is taken where that is longer.
@@ -73,7 +73,7 @@ def hyperparameters(
     """All hyperparameters of a training, as SageMaker's container takes them.
 
     Args:
-        settings: what is set under ``hyperparameters`` wins over the profile.
+        settings: values under ``hyperparameters`` have precedence over the profile.
         configuration: gives the likelihood.
         frequency: of the series.
         horizon: periods to forecast [H], at least 1.

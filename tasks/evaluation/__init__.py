@@ -1,1 +1,1 @@
-"""Judging forecasts: metrics, acceptance bands, backtest, selection, comparison."""
+"""Evaluation of forecasts: metrics, acceptance bands, backtest, selection, comparison."""

@@ -68,11 +68,11 @@ class SeasonalNaive:
 
     A position without a known value takes the mean of the last 28, 8 or 6 known values. Closed periods
     are skipped in the history and 0 in the horizon. Mean and median are the repeated value; the other
-    quantiles add the spread of the errors y(t) - y(t - k * season), k seasons ahead being as old as the
-    value that is repeated there.
+    quantiles add the distribution of the errors y(t) - y(t - k * season). At each step, k is the age in seasons of
+    the value that is repeated.
 
     Args:
-        spread: what few own errors are shrunk towards: ``pooled`` relative errors of all series of the
+        spread: the errors toward which few own errors are shrunk: ``pooled`` relative errors of all series of the
             panel, or ``fixed``, a normal with a coefficient of variation of 0.5, so that a series' forecast
             does not depend on which others it is computed with.
     """

@@ -6,8 +6,8 @@ the cheap ones, about one minute each on two cores). The cost of a series is a c
 retail data sets, rounded up.
 
 A model with a ``least_share`` (Prophet, 0.9) is not fitted at all if its allowance pays for less than this fraction of
-the series that it would fit, the least of ``max_series`` and those with enough history. A model on fewer than 90 % of
-the series cannot be the one of the network (``SelectionRule.network_share``). On 599 groceries Prophet, cut by its
+the series that it would fit: the series with enough history, but at most ``max_series``. A model on fewer than 90 % of
+the series cannot be the global winner (``SelectionRule.network_share``). On 599 groceries Prophet, cut by its
 allowance, was the champion of no series.
 """
 
@@ -28,10 +28,10 @@ def chosen_series(
 ) -> IndexArray:
     """The series that a model fits: the largest by known units of the last year, in the panel's order.
 
-    Only series with enough known open periods for the model before the first cutoff: one that is too
-    short is no failure of the model. Of these the least of ``max_series`` and allowance / cost of a
-    series, but at least 10. Example: validated Prophet with 4 fits of 730 days costs 1,206.6 ms a series,
-    so 99 series. Of 110 series it fits 99, of 111 or more none, unless ``max_series`` asks for fewer.
+    A series must have enough known open periods before the first cutoff. A shorter series does not count as a failure
+    of the model. The number of series is the smaller of ``max_series`` and allowance / cost of a series, but at least
+    10. Example: validated Prophet with 4 fits of 730 days costs 1,206.6 ms a series, so 99 series. Of 110 series it
+    fits 99, of 111 or more none, unless ``max_series`` asks for fewer.
 
     Args:
         panel: n series over T periods.

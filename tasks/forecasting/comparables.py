@@ -100,7 +100,7 @@ def is_short(panel: Panel) -> BoolArray:
 def was_closed(panel: Panel, rule: ComparableRule) -> BoolArray:
     """Series that were unknown or closed for long until now, or reopened lately, shape (n,).
 
-    A closure that the year before had too is a season of the store, which the models know.
+    A closure that also occurred in the year before is a season of the store, which the models already follow.
     """
     known = np.isfinite(open_demand(panel))
     blocks = np.array_split(known, max(1, panel.n // SERIES_AT_ONCE))
@@ -133,11 +133,11 @@ def comparable_forecasts(
 ) -> Likeness:
     """Forecast series with at most half a year of history, reopened ones and new ones from comparable series.
 
-    Comparable are the series of the same category in other stores with a year of history (or nearly all of it, where
-    all data are shorter): those of the same store type if there are enough. A new series may name another category
-    (column ``like``); its own store's series of that category comes first, and without any series of it all series of
-    the store count, else all of the network. The level of a new series is theirs times the ratio of the levels that the
-    attributes of stores and products let expect (:mod:`tasks.forecasting.new_levels`).
+    The comparable series are those of the same category in other stores with a year of history (or nearly all of it,
+    where all data are shorter): those of the same store type if there are enough. A new series may name another
+    category (column ``like``); its own store's series of that category comes first, and without any series of it all
+    series of the store count, else all of the network. The level of a new series is theirs times the ratio of the
+    levels that the attributes of stores and products predict (:mod:`tasks.forecasting.new_levels`).
 
     Args:
         panel: what was known at the cutoff.

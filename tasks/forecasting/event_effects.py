@@ -1,7 +1,8 @@
-"""Effects of planned events: an expected uplift that the history overrules as occurrences are counted.
+"""Effects of planned events: an expected uplift that observed occurrences replace step by step.
 
 Models do not see events. They read demand divided by the effects of past occurrences, and their forecasts are
-multiplied by the effect expected in the horizon. A model that remembers last year's event week does not count it twice.
+multiplied by the effect expected in the horizon. A model that repeats last year's event week therefore does not count
+the event twice.
 """
 
 from __future__ import annotations

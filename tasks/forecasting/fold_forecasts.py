@@ -21,7 +21,7 @@ from schemas.settings import BASELINES
 from tasks.forecasting.event_effects import event_effects
 from tasks.forecasting.registry import facts
 
-# What serves a series without any history.
+# Model of the forecasts of a series without history.
 ZERO = "zero"
 # A global model is fitted again for the next fold once more than this fraction of its known periods was added.
 REFIT_GROWTH = 0.06
@@ -73,8 +73,8 @@ def forecast_folds(  # noqa: PLR0913
         live: whether to forecast the panel's own horizon.
         quantiles: levels, ascending.
         seed: of the run.
-        keep_paths: given the sample paths of the panel's own horizon (see :func:`path_rows`), where the model has any.
-        keep_parts: given the parts of the medians of the panel's own horizon, where the model explains them.
+        keep_paths: receives the sample paths of the panel's own horizon (see :func:`path_rows`), if the model has any.
+        keep_parts: receives the parts of the medians of the panel's own horizon, if the model explains them.
         series: forecast only these series; all where None.
 
     Returns:
@@ -108,7 +108,7 @@ def forecast_folds(  # noqa: PLR0913
         if now and keep_parts is not None and isinstance(fitted, ExplainedForecaster):
             keep_parts(effects.parts(fitted.parts(known), known).assign(**{c.MODEL: forecaster.name}))
         rows = forecast_rows(forecaster.name, known, forecast, quantiles)
-        # A fold's horizon may reach beyond as_of, where there is nothing to hold it against.
+        # A fold's horizon may reach beyond as_of, where no actuals exist.
         frames.append(rows if now else rows[rows[c.DATE] < as_of])
         failures += _failures(forecaster.name, known, forecast)
         notes += forecast.notes
@@ -118,7 +118,7 @@ def forecast_folds(  # noqa: PLR0913
 def past_forecasts(
     forecaster: Forecaster, panel: Panel, cutoffs: Sequence[int], quantiles: Sequence[float], seed: int
 ) -> pd.DataFrame:
-    """Forecasts at past cutoffs by one fit at the earliest of them: many weeks for the price of one.
+    """Forecasts at past cutoffs by one fit at the earliest of them, which costs far less than a fit per cutoff.
 
     Args:
         forecaster: fitted on what was known at the first cutoff; at the others it reads what was known there.

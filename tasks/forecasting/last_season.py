@@ -1,8 +1,9 @@
-"""Forecasts of seasonal goods from their last season: nothing for many months, then everything in a few weeks.
+"""Forecasts of seasonal goods, which sell in a few weeks of the year only, from their last season.
 
-Models that follow the recent level see zeros until the season has begun. A series whose year lies in a few weeks, or
-that sells nothing for many weeks of every year, is forecast from the same weeks of last year instead, with the trend of
-the network. Everything is read from data before the cutoff. Measurements: docs/decisions/0014-short-history.md.
+Models that follow the recent level see zeros until the season has begun. A series that sells most of its year in a few
+weeks, or that sells nothing for many weeks of every year, is forecast from the same weeks of last year instead, with
+the trend of the network. Everything is read from data before the cutoff. Measurements:
+docs/decisions/0014-short-history.md.
 """
 
 from __future__ import annotations

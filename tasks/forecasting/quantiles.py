@@ -29,7 +29,7 @@ RULE = ShapeRule()
 
 
 def tidy(mean: FloatArray, quantiles: FloatArray, closed: BoolArray | None = None) -> tuple[FloatArray, FloatArray]:
-    """Make a forecast one of demand: at least 0, quantiles rising with their level, 0 when closed.
+    """Make a forecast valid for demand: at least 0, quantiles rising with their level, 0 when closed.
 
     Args:
         mean: shape (..., H), units.
@@ -173,7 +173,7 @@ def at_levels(values: FloatArray, levels: Sequence[float], asked: Sequence[float
     Args:
         values: shape (..., Q), at the fitted levels.
         levels: Q rising levels.
-        asked: levels wanted.
+        asked: requested levels.
 
     >>> at_levels(np.array([[2.0, 4.0]]), [0.4, 0.6], [0.5])
     array([[3.]])

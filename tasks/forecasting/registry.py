@@ -140,7 +140,7 @@ def threads_per_shard(settings: Settings) -> int:
 
 
 def context_of(settings: Settings) -> ModelContext:
-    """What the models of a run are made with besides their own settings."""
+    """What the models of a run receive in addition to their own settings."""
     return ModelContext(
         quantiles=tuple(settings.quantiles),
         country=settings.country,

@@ -18,7 +18,7 @@ import pytest
 
 from tasks.deepar.container import commands
 from tasks.deepar.container.answers import TestMetrics
-from tasks.deepar.container.failures import ClientError, no_numbers_told
+from tasks.deepar.container.failures import ClientError, non_finite_in_short
 from tests.breadth import sample
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")]
@@ -304,9 +304,9 @@ def test_a_loss_that_is_no_number_ends_the_job_with_what_may_help(tmp_path):
 def test_a_refusal_of_other_values_than_parameters_is_left_as_it_is():
     import torch
 
-    with pytest.raises(ClientError, match="told"), no_numbers_told("told"):
+    with pytest.raises(ClientError, match="told"), non_finite_in_short("told"):
         torch.distributions.Normal(torch.tensor([math.nan]), 1.0)
-    with pytest.raises(ValueError, match="other"), no_numbers_told("told"):
+    with pytest.raises(ValueError, match="other"), non_finite_in_short("told"):
         raise ValueError("other")
 
 

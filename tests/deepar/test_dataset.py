@@ -142,7 +142,7 @@ def test_named_categories_and_features(lake, panel):
 
 @pytest.mark.parametrize(("key", "names"), [("categorical", "segment"), ("dynamic", "weather")])
 def test_unknown_names_are_refused(lake, panel, key, names):
-    with pytest.raises(ConfigError, match=rf"models\.deepar\.{key}: {names} is not there\. Expected some of"):
+    with pytest.raises(ConfigError, match=rf"models\.deepar\.{key}: {names} does not exist\. Expected some of"):
         channel(lake, panel, CLEANED, settings=DeepArSettings(**{key: [names]}))
 
 

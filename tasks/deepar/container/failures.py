@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Begin of the errors that torch's distributions raise for parameters that are not numbers.
+# Start of the errors that torch's distributions raise for parameters that are not numbers.
 _REFUSED = ("Expected parameter ", "Expected value argument ")
 
 
@@ -17,7 +17,7 @@ class ClientError(Exception):
 
 
 @contextmanager
-def no_numbers_told(message: str) -> Iterator[None]:
+def non_finite_in_short(message: str) -> Iterator[None]:
     """Shorten a distribution's error about non-finite parameters to one sentence.
 
     Args:

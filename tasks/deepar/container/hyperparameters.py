@@ -114,7 +114,7 @@ def _likelihood(text: object) -> str:
             f"{', '.join(LIKELIHOODS)} (SageMaker's own container takes it)"
         )
     if text not in LIKELIHOODS:
-        raise ValueError(f"expected one of {', '.join(LIKELIHOODS)}, spelt so")
+        raise ValueError(f"expected one of {', '.join(LIKELIHOODS)}, with this spelling")
     return str(text)
 
 

@@ -18,7 +18,7 @@ DEVICES = ("auto", "cpu", "gpu")
 
 @dataclass(frozen=True)
 class LocalOptions:
-    """What SageMaker's container does not have.
+    """Options that SageMaker's container does not have.
 
     Attributes:
         seed: of the training and, where no other is given, of the forecasts.

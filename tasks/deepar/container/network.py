@@ -60,7 +60,7 @@ class Network:
     def estimator(self, batches_per_epoch: int = 1, num_samples: int = 1) -> DeepAREstimator:
         """The estimator, without weights."""
         given, shape = self.given, self.shape
-        # Mean scaling leaves (0, 1), where alone the beta distribution has a density.
+        # Mean scaling would move values out of (0, 1), the range of the beta distribution.
         with _quiet():
             return DeepAREstimator(
                 freq=_frequency(given.time_freq),

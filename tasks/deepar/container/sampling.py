@@ -1,4 +1,4 @@
-"""Sample paths of a trained model, many series at a time within a bound of memory."""
+"""Sample paths of a trained model, many series at a time, with bounded memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tasks.deepar.container.failures import no_numbers_told
+from tasks.deepar.container.failures import non_finite_in_short
 from tasks.deepar.container.model_files import Model
 from tasks.deepar.container.network import seed_everything
 from tasks.deepar.container.series import Series
@@ -16,7 +16,7 @@ from tasks.deepar.container.series import Series
 # Past values that sampling holds at once, over series and samples: 4 bytes each, a few times over.
 _CELLS = 8_000_000
 _MOST_SERIES = 512
-_NO_NUMBERS = "the trained network answers with no numbers; a smaller learning_rate may help"
+_NO_NUMBERS = "the trained network returns values that are not numbers; a smaller learning_rate may help"
 
 
 class Sampler:
@@ -48,7 +48,7 @@ class Sampler:
         """
         seed_everything(seed)
         entries = self._network.entries(series, -held_out if held_out else None)
-        with no_numbers_told(_NO_NUMBERS):
+        with non_finite_in_short(_NO_NUMBERS):
             for forecast in self._predictor.predict(entries):
                 samples: NDArray[np.float32] = forecast.samples
                 yield np.maximum(samples, 0) if self._network.shape.non_negative else samples

@@ -1,7 +1,7 @@
 """Training: steps over GluonTS's batches, early stopping on the training loss, the best weights at the end.
 
-The loop is our own, not Lightning's: an error of a step ends the job, where Lightning would go back to a
-checkpoint and end well; and a stop takes effect after the current step.
+Restock has its own loop instead of Lightning's for two reasons. An error in a step ends the job; Lightning would return
+to a checkpoint and end without an error. A stop takes effect after the current step.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from gluonts.torch.model.deepar.module import DeepARModel
 
-from tasks.deepar.container.failures import ClientError, no_numbers_told
+from tasks.deepar.container.failures import ClientError, non_finite_in_short
 from tasks.deepar.container.job import TrainingJob
 from tasks.deepar.container.network import Network, device_of, seed_everything
 
@@ -58,7 +58,7 @@ def fit(job: TrainingJob, report: Callable[[Progress], None], stopping: Callable
     Args:
         job: checked data and hyperparameters.
         report: receives every epoch.
-        stopping: asked after every step; True ends the training.
+        stopping: called after every step; True ends the training.
 
     Raises:
         ClientError: there is no such device, or the loss is not a number.
@@ -122,7 +122,7 @@ def _steps(
         past = given["past_observed_values"]
         seen = past[:, past.shape[1] - model.context_length + 1 :]
         known = torch.cat((seen, given["future_observed_values"]), dim=1)
-        with no_numbers_told(_DIVERGED):
+        with non_finite_in_short(_DIVERGED):
             # GluonTS counts an unknown period, and one before a series began, as a loss of 0: mean over the known ones.
             loss = model.loss(**given).mean() * (known.numel() / known.sum().clamp(min=1.0))
         _check_finite(loss)

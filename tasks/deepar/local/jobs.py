@@ -41,7 +41,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training left.
+    """The result of a training.
 
     Attributes:
         archive: the packed model.

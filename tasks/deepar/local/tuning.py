@@ -1,4 +1,4 @@
-"""Hyperparameter search on this machine: rounds of parallel trainings; trainings without prospects end early.
+"""Hyperparameter search on this machine: rounds of parallel trainings; unpromising trainings end early.
 
 A round draws all its hyperparameters before it trains and reports its results as a whole, in order, so that neither the
 search nor a pruning depends on which training was faster. Training losses can be compared within a search, since
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Longest name of a tuning job on SageMaker.
 LONGEST_NAME = 32
-# Trainings that end before any is pruned, and epochs that each one gets.
+# Number of trainings that must end before one is pruned, and number of epochs before a training can be pruned.
 _TRUSTED_TRIALS = 4
 _FIRST_EPOCHS = 10
 _POLL_SECONDS = 0.2

@@ -1,4 +1,4 @@
-"""SageMaker's SDK on one session: where its clients and resource classes come from."""
+"""SageMaker's SDK on one session: its clients and resource classes."""
 
 from __future__ import annotations
 

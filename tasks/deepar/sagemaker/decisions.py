@@ -23,9 +23,9 @@ class Cause(Enum):
     DATA = ("data", 0.0)
     """The series or hyperparameters: the same job would fail again."""
     CAPACITY = ("capacity", 3.0)
-    """No instance, throttling, or an error of AWS: it passes by itself."""
+    """No instance, throttling, or an error of AWS: a temporary problem."""
     ENVIRONMENT = ("environment", 3.0)
-    """Role, network, key or image: somebody must act, or a new role is not known everywhere yet."""
+    """Role, network, key or image: a person must act, or a new role is not known everywhere yet."""
     OTHER = ("other", 1.0)
     """Anything else."""
 
@@ -90,7 +90,7 @@ class Ended:
         job: its name.
         view: what SageMaker says about it.
         own: this piece of work started it or waited for it.
-        in_run: a piece of work of this run did.
+        in_run: some work of this run started it or waited for it.
         failures: failed attempts of this run before this job.
         overdue: it was stopped because it took longer than ``transform_timeout_seconds``.
         cause: of its failure.
@@ -108,7 +108,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Decision:
-    """What follows.
+    """What to do next.
 
     Attributes:
         error: why there is no further attempt; empty = the next one starts.
@@ -154,7 +154,7 @@ def decide(ended: Ended, settings: DeepArSageMakerSettings) -> Decision:
 
 
 def _next_attempt(ended: Ended, settings: DeepArSageMakerSettings, said: str) -> Decision:
-    """A tuning job gets one attempt: it has paid for all of its trainings."""
+    """A tuning job gets one attempt, because it has paid for all of its trainings."""
     failures = ended.failures + 1
     allowed = 1 if ended.kind == "tuning" else settings.max_attempts
     if failures >= allowed:

@@ -154,7 +154,7 @@ class SageMakerEndpoint:
             self._settled(report)
 
     def delete(self, adopt: bool = False) -> bool:
-        """Delete the endpoint, its configurations and models; what is missing is fine.
+        """Delete the endpoint, its configurations and models; missing ones are ignored.
 
         Args:
             adopt: also if somebody else has created it.
@@ -213,7 +213,7 @@ class SageMakerEndpoint:
                     raise TrainingError(
                         f"SageMaker endpoint {self.name} is {status}: {found.get('FailureReason', 'no reason given')}"
                     )
-                # Its models stay: they are the ones that are wanted.
+                # Its models are kept, because they are the requested ones.
                 delete_alone(self._api, self.name, self._pause, self._settings.poll_seconds)
                 continue
             if found["EndpointConfigName"] == target:

@@ -45,7 +45,7 @@ def owner_of(tags: Mapping[str, str], endpoint: str) -> str:
 
 
 def delete_endpoint(api: SageMakerApi, name: str, pause: Pause, poll_seconds: float) -> bool:
-    """Delete an endpoint, then its configurations and their models; what is missing is fine.
+    """Delete an endpoint, then its configurations and their models; missing ones are ignored.
 
     Args:
         api: the SDK on its session.
@@ -92,7 +92,7 @@ def delete_configuration(api: SageMakerApi, name: str, used: set[str]) -> None:
 
 
 def configurations_of(api: SageMakerApi, endpoint: str) -> list[str]:
-    """The configurations that were made here for the endpoint: so their names look, and so their tags say."""
+    """The configurations that Restock has created for the endpoint, by their names and tags."""
     stem = stem_of(endpoint)
     own = re.compile(re.escape(stem) + DIGEST)
     pages = api.client.get_paginator("list_endpoint_configs").paginate(NameContains=stem)

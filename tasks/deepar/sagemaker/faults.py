@@ -53,7 +53,7 @@ def is_absent(error: ClientError) -> bool:
 
 
 def is_present(error: ClientError) -> bool:
-    """Whether something has the wanted name already."""
+    """Whether something with the requested name already exists."""
     return code_of(error) == "ResourceInUse" or bool(_PRESENT.search(str(error)))
 
 

@@ -1,4 +1,4 @@
-"""Removes what crashed runs of an installation left in AWS."""
+"""Removes the AWS resources of crashed runs of an installation."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ ENDPOINT_TAG = "restock:endpoint"
 
 
 class Models:
-    """Makes and deletes models; both may be asked twice.
+    """Makes and deletes models; both calls may be repeated.
 
     Uses boto3, because ``sagemaker.core`` reads back every model that it creates and fails on empty parts of the
     answer.
@@ -61,7 +61,7 @@ class Models:
         return name
 
     def delete(self, name: str) -> None:
-        """Delete a model; a missing one is fine."""
+        """Delete a model; a missing one is ignored."""
         with calls(f"deleting model {name}"):
             try:
                 self._api.client.delete_model(ModelName=name)

@@ -215,7 +215,7 @@ class Asked:
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """As a request to an endpoint carries it."""
+        """The configuration in a request to an endpoint."""
         return {
             "num_samples": self.num_samples,
             "output_types": ["mean", "quantiles", *(["samples"] if self.paths else [])],
@@ -224,7 +224,7 @@ class Asked:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The same for batch transform, where requests carry none: a variable of the container."""
+        """The configuration for batch transform, whose requests have none: a variable of the container."""
         return {"DEEPAR_INFERENCE_CONFIG": json.dumps(self.configuration)}
 
 

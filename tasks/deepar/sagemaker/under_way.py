@@ -134,5 +134,5 @@ def _read(lake: Lake, keys: list[str]) -> list[RunningJob]:
             continue
         except StorageError:
             if lake.exists(key):
-                raise  # else it was struck off meanwhile
+                raise  # otherwise it was removed in the meantime
     return sorted(found, key=lambda job: job.name)

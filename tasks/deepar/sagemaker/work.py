@@ -93,7 +93,7 @@ class _State:
 
 
 class Worker:
-    """Sees work through.
+    """Runs work until its job is completed.
 
     Args:
         settings: attempts and pauses.
@@ -148,7 +148,7 @@ class Worker:
                 self._go_on_or_refuse(work, job, view, state)
 
     def book(self, job: BilledJob) -> None:
-        """Write down what an ended job is charged for."""
+        """Record what an ended job is charged for."""
         self.billed[job.job] = job
         self._ledger.end(job)
 

@@ -40,7 +40,7 @@ class RecalibrationRule:
 def with_calibrated_means(
     backtest: pd.DataFrame, live: pd.DataFrame, panel: Panel, rule: RecalibrationRule | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables with calibrated means of every model; quantiles stay.
+    """Return both tables with calibrated means of every model; quantiles do not change.
 
     The mean is multiplied by a factor for the series' size and the promotion state
     (:mod:`tasks.forecasting.combine.mean_factors`), a fold's from the other folds, the live forecast's from all.
@@ -87,7 +87,7 @@ def with_calibrated_means(
 def recalibrated(
     backtest: pd.DataFrame, live: pd.DataFrame, quantiles: Sequence[float], rule: RecalibrationRule | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables with recalibrated quantiles of every model; means and medians stay.
+    """Return both tables with recalibrated quantiles of every model; means and medians do not change.
 
     The distances of a quantile and of its mirror quantile from the median are multiplied by the factor that would have
     left the right share of rows beyond them (:mod:`tasks.forecasting.combine.quantile_factors`). A fold is recalibrated
@@ -181,7 +181,7 @@ def _whole_units(actual: FloatArray) -> bool:
 
 
 def _promoted(table: pd.DataFrame, panel: Panel) -> BoolArray:
-    """Whether each row's series and period is promoted, as far as a known future covariate says so, shape (N,)."""
+    """Whether each row's series and period is promoted according to a known future covariate, shape (N,)."""
     found = np.zeros(len(table), dtype=bool)
     flags = [feature for name, feature in panel.known.items() if name.startswith(PROMOTION)]
     if flags and len(table):

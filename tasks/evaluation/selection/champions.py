@@ -26,7 +26,7 @@ from tasks.evaluation.selection.reasons import Choice, reasons
 from tasks.forecasting.combine.ensemble import NAME as ENSEMBLE
 
 NONE = -1
-# A gap between two sales that is less probable than this is an end.
+# A series has probably ended if the gap since its last sale is less probable than this.
 PLAUSIBLE = 0.01
 # Preference where no fold can be scored; the moving average varies less than the seasonal naive.
 UNSCORED_ORDER = ("moving_average", "seasonal_naive")

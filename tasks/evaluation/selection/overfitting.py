@@ -60,7 +60,7 @@ def gap_of(rows: BacktestRows, rule: SelectionRule) -> pd.DataFrame:
 
 
 def single_models_win(gap: pd.DataFrame, rule: SelectionRule) -> bool:
-    """Whether single models replace the ensemble: their advantage holds on data that did not choose them.
+    """Whether single models replace the ensemble: their advantage must hold on data that did not select them.
 
     The champions selected on the earlier folds have less loss on the last fold than the ensemble, by more than
     ``rule.tolerance``. Without an ensemble there is nothing to replace; without a second fold nothing is known, and

@@ -136,7 +136,7 @@ def _forecast_above(
 
 
 def _moved(origins: Sequence[Origin], number: int, method: str, hierarchy: Hierarchy) -> Origin:
-    """One origin reconciled; the last is the live one."""
+    """Reconcile one origin; the last origin is the live forecast."""
     at, folds = origins[number], origins[:-1]
     others = [fold for fold in folds if fold is not at]
     above, series = _errors(others or folds, hierarchy)

@@ -58,7 +58,7 @@ def hierarchy_of(series: pd.DataFrame) -> Hierarchy:
 
 
 def aggregate_panel(panel: Panel, hierarchy: Hierarchy) -> Panel:
-    """The demand of every aggregate, with what is known in advance of its members.
+    """The demand of every aggregate, with the known future covariates of its members.
 
     An unknown period inside a series' life counts as the value one week (of days) or one period before; before its
     first known period a series counts as 0. A feature known in advance is its members' mean, weighted by their mean
@@ -73,7 +73,7 @@ def aggregate_panel(panel: Panel, hierarchy: Hierarchy) -> Panel:
     filled = _filled(panel.demand, panel.frequency.periods_per_week)
     sums = members @ filled
     share = np.divide(members @ np.where(known, filled, 0.0), sums, out=np.ones_like(sums), where=sums > 0)
-    # A tiny weight for series that never sold, so that an aggregate of such has features all the same.
+    # A tiny weight for series that never sold, so that an aggregate of such series has features too.
     size = np.where(known, panel.demand, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     shares = members.multiply(size + np.finfo(np.float32).eps).tocsr()
     shares = sparse.diags_array(1.0 / np.asarray(shares.sum(axis=1)).ravel()) @ shares

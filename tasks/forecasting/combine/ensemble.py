@@ -76,7 +76,7 @@ def combine(
     share = np.zeros(values.shape[:2])
     values[group, slot] = ordered[[c.MEAN, *spread]].to_numpy(np.float64)
     share[group, slot] = ordered[_WEIGHT].to_numpy(np.float64)
-    # Summed in order: numpy's sum takes another one for eight members and more.
+    # Summed in order, because numpy's sum uses another order for eight members or more.
     values, share = values[enough], share[enough] / np.cumsum(share[enough], axis=1)[:, -1:]
     means = (values * share[:, :, None]).sum(axis=1)
     levels = [float(name.removeprefix("q")) for name in spread]
@@ -98,9 +98,9 @@ def linear_pool(quantiles: FloatArray, weights: FloatArray, levels: Sequence[flo
 
     Args:
         quantiles: shape (k, M, Q), units at least 0, of M members; linear between the levels, the outermost pieces
-            go on as far as they are needed.
+            are extended as far as needed.
         weights: shape (k, M), at least 0, each row with the sum 1.
-        levels: Q rising levels. Of a single one nothing is known around it: the weighted mean is taken.
+        levels: Q rising levels. With a single level, the result is the weighted mean.
 
     Returns:
         Shape (k, Q), rising, never beyond the members' own quantiles of the level. Example: q0.1 and q0.9 are 0 and 8

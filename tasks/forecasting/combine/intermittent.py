@@ -1,4 +1,4 @@
-"""Means of intermittent series: the rate of the series, because quantiles of 0 say nothing about a rare sale."""
+"""Means of intermittent series: the rate of the series, because quantiles of 0 do not show how rare sales are."""
 
 from __future__ import annotations
 

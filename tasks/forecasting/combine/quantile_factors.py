@@ -56,7 +56,8 @@ def calibration_factors(
     the same reason the factor of k windows is used to the power k / (k + 2): a single window with a shock, such as a
     Christmas, says as little about the next one as a quiet one.
 
-    A lower quantile of 0 says nothing, because nothing sells below it: such a row counts for the upper quantile alone.
+    A lower quantile of 0 has no information, because nothing sells below it: such a row counts only for the upper
+    quantile.
 
     Args:
         units: shape (k,), units sold.
@@ -83,7 +84,7 @@ def scaled(quantiles: FloatArray, median: FloatArray, factors: FloatArray) -> Fl
 
 
 def _scores(units: FloatArray, quantile: FloatArray, median: FloatArray, upper: bool) -> FloatArray:
-    """How many times its distance from the median a row lies beyond the median, on one side, of the rows with one."""
+    """Distance of the units from the median, on one side, as a multiple of the quantile's distance, of usable rows."""
     distance = np.abs(quantile - median)
     used: BoolArray = (distance > 0) & (upper | (quantile > 0))
     ahead = (units - median) if upper else (median - units)

@@ -1,4 +1,4 @@
-"""Forecasts of series moved so that they agree with forecasts of what they add up to.
+"""Change forecasts of series so that they agree with forecasts of their sums.
 
 The methods are those of the library hierarchicalforecast: top-down by forecast proportions (Gross and Sohl 1990) and
 MinT, the trace minimization of Wickramasuriya, Athanasopoulos and Hyndman (2019).
@@ -70,7 +70,7 @@ def mint(members: sparse.csr_matrix, aggregates: FloatArray, bottom: FloatArray,
         errors: shape (m + n,), root mean squared errors in units; a forecast with error 0 is kept.
 
     Returns:
-        Shape (n, H); may be negative. The series as they were where hardly any has an error.
+        Shape (n, H); may be negative. Unchanged if almost no series has an error.
 
     >>> one = sparse.csr_matrix(np.ones((1, 2)))
     >>> mint(one, np.array([[16.0]]), np.array([[2.0], [6.0]]), np.array([1.0, 1.0, 1.0])).round(6)
@@ -82,7 +82,7 @@ def mint(members: sparse.csr_matrix, aggregates: FloatArray, bottom: FloatArray,
     known = errors > 0
     if np.mean(~known) > RULE.most_without_error:
         return bottom.copy()
-    # The library squares and averages residuals: 0 and e * 2^0.5 have the mean square e^2. Weights know no unit.
+    # The library squares and averages residuals: 0 and e * 2^0.5 have the mean square e^2. Weights have no unit.
     scaled = errors / errors[known].min()
     residuals = np.column_stack([np.zeros(len(errors)), scaled * np.sqrt(2.0)])
     found = MinTrace("wls_var").fit_predict(
@@ -95,10 +95,10 @@ def mint(members: sparse.csr_matrix, aggregates: FloatArray, bottom: FloatArray,
 
 
 def moved(mean: FloatArray, quantiles: FloatArray, wanted: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean and quantiles, all multiplied by what brings the mean to the wanted one.
+    """Multiply mean and quantiles by the factor that changes the mean to the wanted one.
 
-    A period forecast as 0, such as a closed one, stays 0, what is wanted below 0 becomes 0, and nothing grows by more
-    than a factor of 3. The levels above are the sums of what comes out, so they agree in any case.
+    A forecast of 0, such as a closed period, stays 0. A wanted mean below 0 becomes 0. No forecast grows by more than a
+    factor of 3. The levels above are the sums of the result, so they always agree.
 
     Args:
         mean: shape (n, H), units.

@@ -1,4 +1,4 @@
-"""A pretrained network in a separate process, which ends with the forecasts that it is for."""
+"""A pretrained network in a separate process, which ends when its forecasts are finished."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Network(Protocol):
         ...
 
     def check(self) -> None:
-        """Check that it can go on."""
+        """Check that it can continue."""
         ...
 
 
@@ -96,7 +96,9 @@ class NetworkProcess:
         """
         good, answer = self._answer("tune", series, horizon, steps, context, seed)
         if not good:
-            raise TrainingError(f"chronos2: the fine-tuning failed ({answer}). Set fine_tune_steps of it to 0.")
+            raise TrainingError(
+                f"chronos2: the fine-tuning failed ({answer}). Set expert.models.chronos2.fine_tune_steps to 0."
+            )
 
     def check(self) -> None:
         """Check that the process still runs.

@@ -1,7 +1,7 @@
 """The process that computes a pretrained network: ``python -m tasks.forecasting.pretrained.worker DESCRIPTOR``.
 
 It answers over a socket until the other end is closed. One thread, no network, no GPU: the same bytes everywhere.
-torch and transformers are imported here alone; that takes seconds.
+Only this module imports torch and transformers, which takes seconds.
 """
 
 from __future__ import annotations
@@ -55,8 +55,7 @@ class NetworkInput:
 class Chronos2Network:
     """Chronos-2 with the weights of a folder.
 
-    Each series is computed by itself. So its forecast does not depend on which others are computed with it, to the last
-    bit.
+    Each series is computed by itself, so that its forecast does not depend on the other series, to the last bit.
 
     Args:
         folder: with config.json and model.safetensors.
@@ -98,7 +97,7 @@ class Chronos2Network:
         return np.ascontiguousarray(found[0].numpy().T)
 
     def check(self) -> None:
-        """Nothing can have ended: it is computed in this process."""
+        """Do nothing, because the network is computed in this process."""
 
     def tune(self, series: Sequence[NetworkInput], horizon: int, steps: int, context: int, seed: int) -> None:
         """Adapt the weights to some series by LoRA.

@@ -12,7 +12,7 @@ clipped before the fit.
 ``auto_arima`` stepwise by AIC, without a season; then SARIMAX with weekday, time of year, holiday, event
 and promotion flags and the price known before the period as exogenous regressors.
 
-Both need histories without holes: unknown and closed periods are interpolated (see
+Both need histories without gaps: unknown and closed periods are interpolated (see
 :func:`tasks.forecasting.statistical.series.fill_gaps`). Quantiles: the model's standard error per step, with the
 shape of the one-step residuals.
 """

@@ -179,7 +179,7 @@ class ProphetModel(SeriesModel[Flexibility]):
 
 
 def _prophet() -> Any:
-    """Prophet's class, with the chatter of its packages turned off."""
+    """Prophet's class, with the log output of its packages turned off."""
     for name in ("prophet.plot", "cmdstanpy"):
         logging.getLogger(name).disabled = True
     from prophet import Prophet

@@ -63,7 +63,7 @@ class Adjustment:
 
 
 def regressor_columns(task: SeriesTask, limit: int) -> tuple[FloatArray, tuple[str, ...]]:
-    """The regressors of a series that are worth it.
+    """Select the regressors that improve the model of a series.
 
     In addition to an intercept and a trend: one dummy per position of a short season (7 days, 12 months), always;
     then in turn Fourier terms of the year (days and weeks), the known features that correlate most with
@@ -92,9 +92,9 @@ def regressor_columns(task: SeriesTask, limit: int) -> tuple[FloatArray, tuple[s
 def regress_out(task: SeriesTask, limit: int) -> Adjustment:
     """What the regressors explain of a series, by ridge regression with an intercept and a trend.
 
-    Trend and intercept are estimated with the rest, so that a season does not swallow them, but are left
-    in the series for the model that follows (regression with ARIMA errors in two steps). Grossly odd
-    periods are clipped first.
+    Trend and intercept are estimated with the rest, so that a season does not absorb them, but are left
+    in the series for the model that follows (regression with ARIMA errors in two steps). Extreme
+    outliers are clipped first.
     """
     columns, names = regressor_columns(task, limit)
     m = len(task.values)
@@ -105,11 +105,11 @@ def regress_out(task: SeriesTask, limit: int) -> Adjustment:
 
 
 def clip_outliers(values: FloatArray, deviations: float | None = None) -> FloatArray:
-    """Bring single odd periods nearer, so that they do not bend a model of all the others.
+    """Clip single outliers, so that they do not distort the model of all other periods.
 
     Values further from the median than some standard deviations are set to that distance; the deviation is
-    that of the middle 94 %, and never more than 3 % of the values are touched: sales that are that many are
-    not odd, however sparse. NaN stays.
+    that of the middle 94 %, and at most 3 % of the values are changed: more frequent values are no outliers,
+    even in a sparse series. NaN stays.
 
     >>> odd = clip_outliers(np.r_[np.tile([9.0, 11.0], 20), 100.0])
     >>> round(float(odd[-1]), 1), float(odd[:-1].min())
@@ -140,7 +140,7 @@ def ridge(values: FloatArray, columns: FloatArray) -> FloatArray:
     known = np.isfinite(values)
     x = np.concatenate([_free(len(values)), columns], axis=1)[known]
     penalty = np.r_[np.full(2, 1e-9), np.full(columns.shape[1], RULE.ridge_penalty)]
-    # einsum, not a threaded product: the same bits however many threads the machine has.
+    # einsum, not a threaded product: the same bits for every number of threads.
     gram = np.einsum("ti,tj->ij", x, x) + np.diag(penalty)
     weights: FloatArray = np.linalg.solve(gram, np.einsum("ti,t->i", x, values[known]))
     return weights[2:]

@@ -50,7 +50,7 @@ class SeriesTask:
         names: F names of ``features``.
         features: shape (F, m + lead); known in advance.
         price: shape (m,); the unit price known at the end of each period, NaN before the first; or None.
-        seed: of this series' random choices: the same whichever series are computed with it.
+        seed: of this series' random choices; it does not depend on the other series that are computed.
     """
 
     key: Key
@@ -134,7 +134,7 @@ def series_seed(key: Key, seed: int) -> int:
 
 
 def fill_gaps(values: FloatArray, season: int) -> FloatArray:
-    """Fill unknown periods inside a history for models that need whole ones.
+    """Fill unknown periods inside a history for models that need a history without gaps.
 
     Each gap is interpolated linearly between the same positions of the seasons around it; a position
     that is never known (a weekly closing day), or a history of fewer than three seasons, between its

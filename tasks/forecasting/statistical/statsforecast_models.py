@@ -166,7 +166,7 @@ class ThetaModel(SmoothingModel):
 class EtsModel(SmoothingModel):
     """Exponential smoothing of what season and known features leave: ETS(A,N,N) or ETS(A,Ad,N), by AICc.
 
-    An undamped trend is not offered: extrapolated, it was the worst forecast of the sets it was tried on.
+    An undamped trend is not used, because its extrapolation gave the worst forecasts of the compared data sets.
     """
 
     facts = ModelFacts(

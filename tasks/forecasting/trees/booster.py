@@ -1,4 +1,4 @@
-"""Boosted trees: one thin, deterministic door to XGBoost."""
+"""Boosted trees: a thin, deterministic interface to XGBoost."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Learning:
     further: Mapping[str, Any] = field(default_factory=dict)
 
     def faster(self, pace: float) -> Learning:
-        """With a multiple of the learning rate, at most 1."""
+        """Return the same parameters with a multiple of the learning rate, at most 1."""
         return replace(self, learning_rate=min(1.0, pace * self.learning_rate))
 
     def parameters(self) -> dict[str, Any]:
@@ -81,14 +81,14 @@ class Learning:
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows with their truth.
+    """Rows with their actual values.
 
     Attributes:
         matrix: shape (k, F), NaN = unknown.
         label: shape (k,), finite.
         weight: shape (k,), at least 0, not all 0; scaled to mean 1.
-        start: shape (k,) or (k, outputs); where the trees set out from, on the scale of the objective's
-            margin. None: from one value, that XGBoost finds.
+        start: shape (k,) or (k, outputs); the values that the trees start from, on the scale of the
+            objective's margin. None: one value, which XGBoost estimates.
     """
 
     matrix: SmallFloatArray

@@ -1,4 +1,4 @@
-"""What raised or lowered the medians of a horizon: named parts that add up to them."""
+"""Named parts of the medians of a horizon, such as level, season and promotions; they add up to the medians."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def part_of(column: str) -> str:
 def horizon_parts(learned: Learned | None, baseline: BaselineExpectation) -> pd.DataFrame:
     """The parts of every median of the horizon, in units.
 
-    First what level, season and known effects let expect: the recent level, what the season of earlier years adds to
-    it, and the effect of the calendar times both. The logarithm of the effect is divided among calendar, promotions and
-    price by their contributions (logarithmic mean weights, Ang, The LMDI approach to decomposition analysis, Energy
+    First the expectation from level, season and known effects: the recent level, what the season of earlier years adds
+    to it, and the effect of the calendar times both. The logarithm of the effect is divided among calendar, promotions
+    and price by their contributions (logarithmic mean weights, Ang, The LMDI approach to decomposition analysis, Energy
     Policy 33, 2005). Then the corrections of the trees: the contribution of each column times that expectation.
 
     Args:

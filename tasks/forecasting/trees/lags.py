@@ -112,7 +112,7 @@ def served(panel: Panel, dispersion: FloatArray, levels: Sequence[float], quanti
 
 
 def unlearnt(panel: Panel, quantiles: Sequence[float]) -> Forecast:
-    """Seasonal naive for all series: there was too little to learn from."""
+    """Seasonal naive for all series, because the model was not trained."""
     naive = SeasonalNaive().fit(panel, 0).predict(panel, quantiles)
     return Forecast(naive.mean, naive.quantiles, failed=dict.fromkeys(range(panel.n), NOT_TRAINED))
 

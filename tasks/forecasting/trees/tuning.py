@@ -1,6 +1,6 @@
 """Tree models on lags tuned by Optuna, on windows that end before the first fold of the backtest begins.
 
-A trial is judged on the last windows before the first fold and, where two years lie before it, on the coming season a
+A trial is evaluated on the last windows before the first fold and, if two years precede it, on the coming season a
 year before: parameters that are best in autumn alone may miss what comes after Christmas. The settings' own parameters
 are the first trial and are kept unless another trial is clearly better, so the choice is never worse on these windows.
 How many trials there are follows from the size of the data (:func:`trials_for`). Optuna's sampler (TPE; Bergstra et
@@ -39,18 +39,18 @@ LEARN_MICROSECONDS, FORECAST_MICROSECONDS = 0.25, 10.0
 # What the tuning of a model may cost, in core-seconds, and the bounds of what follows from it.
 ALLOWANCE = 600.0
 FEWEST_TRIALS, MOST_TRIALS = 10, 40
-# Trials that see all windows before one is ended early: worse than the median of those before it on the first ones.
+# After this number of complete trials, a trial is stopped early if its loss on the first windows is above the median.
 TRUSTED_TRIALS = 4
-# Parameters replace those of the settings only with a loss lower by this share: what was found below it (0.7 % on
-# grocery, 2.2 % on sports) made the next horizon worse.
+# Parameters replace those of the settings only with a loss lower by this share: smaller gains (0.7 % on grocery, 2.2 %
+# on sports) made the next horizon worse.
 LEAST_GAIN = 0.05
-# Parameters are drawn so that what is shown is what was used.
+# Drawn parameters are rounded to this number of digits, so that the displayed values are the used ones.
 SIGNIFICANT_DIGITS = 4
 
 
 @dataclass(frozen=True)
 class Windows:
-    """What trials are judged on.
+    """The windows on which trials are evaluated.
 
     Attributes:
         panel: the history before the first fold; nothing after it can be read.
