@@ -57,7 +57,7 @@ def name_deployments(settings_file: str) -> dict[str, str]:
 
 
 def _owner(deployment: str) -> str | None:
-    """The settings file of a deployment on the server; None where there is no such deployment."""
+    """The settings file of a deployment on the server; None if there is no such deployment."""
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
 

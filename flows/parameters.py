@@ -1,4 +1,4 @@
-"""What the Prefect UI shows next to the parameters that all flows share.
+"""Descriptions of the parameters that all flows share, as the Prefect UI shows them.
 
 Prefect reads a flow's form from its signature and from the ``Args`` of its docstring, so each flow needs an explicit
 signature. The descriptions are written once, here.

@@ -14,7 +14,7 @@ CLOCK_CHANGE = timedelta(hours=2)
 
 
 def schedule_of(run: FlowRun) -> tuple[str | None, str | None]:
-    """Return cron expression and time zone of the schedule that started a run; None where they are unknown."""
+    """Return cron expression and time zone of the schedule that started a run; None if they are unknown."""
     from prefect.client.orchestration import get_client
 
     if run.deployment_id is None:

@@ -33,7 +33,7 @@ class ModelTasks(NamedTuple):
 
 
 class OwnStages(NamedTuple):
-    """What a run submits for a model with separate stages.
+    """The functions by which a run submits a model with separate stages.
 
     Attributes:
         forecasting: submits what the shards wait for. Its task runner is open until the shards are done.

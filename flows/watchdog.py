@@ -1,4 +1,4 @@
-"""Wait until a process ends, then end its processes. Started by :mod:`flows.family` with the standard library alone."""
+"""Wait until a process ends, then end its processes. Started by :mod:`flows.family`; uses only the standard library."""
 
 import os
 import signal

@@ -1,1 +1,1 @@
-"""What data and settings look like: column names, table contracts, settings, records, errors."""
+"""Definitions of data and settings: column names, table contracts, settings, records, errors."""

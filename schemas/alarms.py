@@ -24,7 +24,7 @@ class Alarm(BaseModel):
         message: what was found, where and how often, and what to do.
         stores: the first stores concerned.
         skus: the first SKUs concerned.
-        date_from: first date concerned; None where dates do not matter.
+        date_from: first date concerned; None if dates do not matter.
         date_to: last date concerned.
         count: number of rows, periods, SKUs or stores concerned; the message says which.
     """

@@ -1,4 +1,4 @@
-"""What the two DeepAR backends share: the data channel, jobs, trained models, and the interface of a backend."""
+"""Definitions of both DeepAR backends: the data channel, jobs, trained models, and the interface of a backend."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class DeepArChannel(Record):
     Attributes:
         prefix: lake key of the experiment.
         configuration: label of the configuration.
-        train: the train channel's only file; it lies alone in its folder.
-        test: the test channel's only file; None where the model is trained on everything known.
+        train: the train channel's only file; the only file of its folder.
+        test: the test channel's only file; None if the model is trained on everything known.
         inference: one line per series.
         key_file: which series each line of ``inference`` is.
         encoding: JSON that describes how categories and dynamic features are coded, for requests to an endpoint.
@@ -62,7 +62,7 @@ class TrainingRequest(Record):
         purpose: short text for the job's name, such as ``student-t`` (lowercase, digits, dashes).
         channel: its data.
         hyperparameters: SageMaker's names and values, all text, as its container expects them.
-        seed: of the run; DeepAR on SageMaker has no seed parameter.
+        seed: seed of the run; DeepAR on SageMaker has no seed parameter.
     """
 
     purpose: str
@@ -78,7 +78,7 @@ class TrainedModel(Record):
         job: its name.
         archive: ``model.tar.gz`` in the lake, at ``<prefix>/output/<job>/output/model.tar.gz``.
         metrics: the container's own, such as ``train:final_loss``, ``test:RMSE``, ``test:mean_wQuantileLoss``.
-        seconds: of training, as the backend reports them.
+        seconds: seconds of training, as the backend reports them.
         billable_seconds: what SageMaker charges; 0 locally.
         reused: the job already existed, finished or running, before this request.
     """
@@ -119,7 +119,7 @@ class TuningRequest(Record):
 
 
 class TuningTrial(Record):
-    """One training of a tuning job; ``value`` is None where it did not finish."""
+    """One training of a tuning job; ``value`` is None if it did not finish."""
 
     job: str
     hyperparameters: dict[str, str]
@@ -146,7 +146,7 @@ class JobProgress(Record):
         job: its name.
         state: the coarse state.
         detail: plain words, such as SageMaker's secondary status and message.
-        share: fraction done, 0 to 1, where it is known.
+        share: fraction done, 0 to 1, if it is known.
     """
 
     job: str
@@ -202,7 +202,7 @@ class DeepArChoice(Record):
     Attributes:
         configuration: the selected one; of a challenger, its own.
         why: why it was selected.
-        challenger: whether it is served beside the selected one, to compare both.
+        challenger: whether it is served next to the selected one, to compare both.
         summary: the table of all configurations.
         failed: why none could be trained.
         billed: jobs that the comparison has paid for.
@@ -231,7 +231,7 @@ class EndpointRecord(Record):
     """Models in service for requests in real time.
 
     Attributes:
-        name: of the endpoint.
+        name: name of the endpoint.
         variants: variant to the training job of its model, the best first; empty = the endpoint is deleted.
         weights: variant to its share of the requests that name no variant.
         encoding: lake key of the JSON that describes how a request is coded; the same for every variant.

@@ -76,7 +76,7 @@ class TrainingError(PipelineError):
 
     Args:
         message: what failed and what to do.
-        kind: why, where it is known.
+        kind: why, if it is known.
     """
 
     def __init__(self, message: str, kind: FailureKind = FailureKind.ERROR) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 
 class Scope(StrEnum):
-    """What one fit of a model serves."""
+    """The series that one fit of a model serves."""
 
     BASELINE = "baseline"
     """Every series with any history; always fitted."""
@@ -150,7 +150,7 @@ class SeriesFailure:
 
 @dataclass(frozen=True)
 class ModelContext:
-    """What a model receives in addition to its own settings.
+    """The inputs of a model in addition to its own settings.
 
     Attributes:
         quantiles: levels to forecast, ascending.

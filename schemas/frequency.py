@@ -98,7 +98,7 @@ class Frequency:
         return pd.date_range(first, last, freq=self.code)
 
     def shift(self, label: pd.Timestamp, periods: int) -> pd.Timestamp:
-        """The label ``periods`` periods later (earlier where negative)."""
+        """The label ``periods`` periods later (earlier if negative)."""
         offset = pd.tseries.frequencies.to_offset(self.code)
         return pd.Timestamp(label + periods * offset)
 

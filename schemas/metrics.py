@@ -41,7 +41,7 @@ class MetricFacts:
         unit: ``units``, ``fraction``, ``ratio`` (no unit) or ``currency per series and period``.
         judged: the part of the forecast that is compared.
         direction: which figures are better.
-        optimum: the best possible figure; None where it depends on the settings or does not exist.
+        optimum: the best possible figure; None if it depends on the settings or does not exist.
         undefined: when the figure is null. Without any counted row, every metric is null.
         evaluate_only: the metric is reported and never ranks models.
         in_report: the report's model table has a column for it.
@@ -202,7 +202,7 @@ HEADLINES = tuple(facts.name for facts in (INVENTORY_COST, *_PUBLISHED) if facts
 
 
 def readable(name: str, figure: float | None) -> float | None:
-    """The figure, or None where people cannot use it (``unreadable_above``).
+    """The figure, or None if people cannot use it (``unreadable_above``).
 
     >>> readable(c.MAPE, 12.0), readable(c.MAPE, 0.4), readable(c.MAE, 12.0)
     (None, 0.4, 12.0)

@@ -133,7 +133,7 @@ class RunOutputs:
         deliveries: store_id, sku, visit_date, quantity, on_hand, in_transit, status (firm or expected).
         forecast: store_id, category, date, model, mean, one column per quantile, champion.
         backtest: cutoff, store_id, category, date, model, actual, mean, one column per quantile.
-        metrics: model, level, store_id, category (empty where they do not belong) and the metrics.
+        metrics: model, level, store_id, category (empty if they do not belong) and the metrics.
         champions: store_id, category, model, why.
         visits: store_id, date.
         levels: store_id, category, date_from, order_up_to.
@@ -188,7 +188,7 @@ class RunFacts:
         inputs: one entry per source file.
         reasons: table, reason and number of rows rejected for it.
         failures: series that a stage could not serve, and what served them.
-        alarms: of all stages, in the order of the stages.
+        alarms: alarms of all stages, in the order of the stages.
         totals: totals of the replenishment file (``tasks.publication.guards.Totals``); in the manifest only.
         sales_end: date of the latest accepted sale before the run date; None = unknown.
         warnings: what the reader of the report should know first.

@@ -69,7 +69,7 @@ class Panel:
         known: name to known future covariate (calendar, holidays, events, planned promotions).
         observed: name to past covariate, shape (n, T) (such as the last price).
         sold: shape (n, T); units as sold, before outliers and stock-outs became unknown: 0 where nothing was sold,
-            NaN only before a series' first period and after the last delivered row. None where only the demand exists.
+            NaN only before a series' first period and after the last delivered row. None if only the demand exists.
         horizon: H.
         events: name to planned event. Its effect is removed from the demand that models read, and added to their
             forecasts
@@ -180,7 +180,7 @@ class Forecast:
         failed: index of a series to why the model could not serve it; its rows hold the
             fallback's forecast (seasonal naive).
         notes: remarks for the run's tables, such as the order found or rounds used.
-        paths: shape (n, H, K); the model's own sample paths, NaN for series that it could not serve; None where it
+        paths: shape (n, H, K); the model's own sample paths, NaN for series that it could not serve; None if it
             has none or none were requested.
     """
 

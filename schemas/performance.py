@@ -55,7 +55,7 @@ COMPARED_WITH = {
 
 
 class Basis(StrEnum):
-    """What the costs of a row were simulated with."""
+    """The demand that the costs of a row were simulated with."""
 
     PLANNED = "planned"
     REALIZED = "realized"

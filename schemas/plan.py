@@ -58,7 +58,7 @@ class PlanProblem:
         series_category: shape (n,), index of each series' category, ascending within a store.
         mean: shape (n, T), expected demand in units; the demand itself where ``paths`` is None.
         price: shape (n, T), what a lost unit costs (unit price, or the set shortage cost).
-        paths: shape (K, n, T), equally likely sample paths of demand in units, or None where demand is
+        paths: shape (K, n, T), equally likely sample paths of demand in units, or None if demand is
             known exactly. Whole units may have a small unsigned type.
         on_hand: shape (n,), units on the shelf before period 0.
         in_transit: shape (n, A), units that arrive at the start of period k (column k); A may be 0.
@@ -68,7 +68,7 @@ class PlanProblem:
         settings: the inventory block.
         periods_per_week: length of the blocks with at least one delivery per store.
         max_visits_per_period: most deliveries of all stores together; None = unlimited.
-        seed: of every random choice.
+        seed: seed of every random choice.
         free_visits: shape (S,); stores with an unknown delivery cost: they have one delivery per review period, in its
             first period. None = every cost is known (it may be 0).
         level_floor: shape (n,), least level at every delivery (minimum presentation); None = no minimum.

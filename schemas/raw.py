@@ -35,7 +35,7 @@ class RawTable:
     Attributes:
         name: table name as in the settings' ``sources``.
         frame: one row per row read, the files' own column names (the union over the files). Columns of
-            text files are categories of text, "" where the cell is empty or the file does not have the column;
+            text files are categories of text, "" if the cell is empty or the file does not have the column;
             columns of Parquet files have their stored type where all files agree on it.
         file: shape (rows,); index into ``files``.
         row_number: shape (rows,); in text and Excel files the row that Excel shows: title rows, the header and
@@ -74,7 +74,7 @@ class RawTable:
 
 
 def as_text(column: pd.Series) -> pd.Series:
-    """A column as categories of text, "" where it is empty.
+    """A column as categories of text, "" if it is empty.
 
     Whole numbers have no ".0", dates are ISO 8601 without a time at midnight, flags are true and false.
 

@@ -136,7 +136,7 @@ class Failure(Record):
 class TreeTrial(Record):
     """One trial of a tuning: number (0 = the settings' own parameters), parameters, and loss per unit sold.
 
-    ``loss`` is None where the trial was ended early.
+    ``loss`` is None if the trial was ended early.
     """
 
     number: int
@@ -149,8 +149,8 @@ class TreeTuningRecord(Record):
 
     Attributes:
         model: its name.
-        parameters: the best trial's; empty where the parameters of the settings are kept.
-        trials: in their order; none where the history is too short.
+        parameters: the best trial's; empty if the parameters of the settings are kept.
+        trials: in their order; none if the history is too short.
         note: the result in words.
     """
 
@@ -302,7 +302,7 @@ class PublicationRecord(Record):
         folder: folder of its files (of the preview if the run was a dry run).
         files: the published files with their checksums.
         changed_share: share of targets that changed against the last week's file; None if it does not exist.
-        alarms: of all stages.
+        alarms: alarms of all stages.
         held_by: alarms that would hold the file back; only for a preview.
         written: False where the folder already held exactly these files.
         dry_run: nothing was published.
@@ -349,8 +349,8 @@ class WeekOutcome(Record):
         exit_code: exit code of the weekly run alone.
         folder: folder of its files.
         changed_share: share of targets that changed against the last earlier file.
-        wape: of the champions' medians against what was sold since, over the periods known by now; a
-            fraction, None where none is known.
+        wape: WAPE of the champions' medians against what was sold since, over the periods known by now; a
+            fraction, None if none is known.
         periods_known: labels of the horizon with a known actual.
         policy: the chosen one.
         cost: its expected total, in the currency of the input prices.

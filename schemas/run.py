@@ -20,7 +20,7 @@ class RunContext(Record):
     Attributes:
         settings: effective settings, paths absolute.
         as_of: run date: data before it are used.
-        force: compute every stage again, even where the lake has its result.
+        force: compute every stage again, even if the lake has its result.
         dry_run: do everything but the publication; always true for a run with a scope.
         stores: only these stores; empty = all.
         categories: only these categories; empty = all.

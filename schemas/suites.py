@@ -61,7 +61,7 @@ class Reason:
     Attributes:
         text: the reason in the quarantine and in messages.
         columns: the columns it is about.
-        scope: of one column, of a date's place on the frequency, of a pair of columns, or of the table's key.
+        scope: scope of one column, of a date's place on the frequency, of a pair of columns, or of the table's key.
     """
 
     text: str
@@ -107,7 +107,7 @@ class _Vocabulary:
 
 
 def expected_words(kind: Kind) -> str:
-    """What a column of a kind holds, in words."""
+    """The expected content of a column, in words."""
     return _EXPECTED[kind]
 
 
@@ -143,7 +143,7 @@ def table_expectations(
         contract: the table.
         rules: rules of the columns that are present, after the column mapping.
         references: table name to the ids it holds, for the tables that rules refer to.
-        frequency: its code, where dates must be labels of it; None = any day.
+        frequency: its code, if dates must be labels of it; None = any day.
         wrong: column to the states of its cells that are keys of :data:`WRONG_CELLS`.
 
     Returns:

@@ -21,7 +21,7 @@ SMALLEST_NUMBER = 1e-9
 
 @dataclass(frozen=True)
 class ColumnRule:
-    """What one column may hold.
+    """The permitted content of one column.
 
     Attributes:
         name: Restock's name of the column.
@@ -80,7 +80,7 @@ class TableContract:
     handmade: bool = False
 
     def rule(self, column: str) -> ColumnRule | None:
-        """The rule of a column, or None where the contract does not know it."""
+        """The rule of a column, or None if the contract does not know it."""
         for rule in self.columns:
             if rule.name == column:
                 return rule

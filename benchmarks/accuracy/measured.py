@@ -25,7 +25,7 @@ class Measured:
 
     Attributes:
         frame: forecast rows.
-        seconds: of the task alone, without the start of its process; NaN where unknown.
+        seconds: seconds of the task alone, without the start of its process; NaN where unknown.
         memory: peak resident memory of the process that did it, imports included, in MB; NaN where unknown.
     """
 
@@ -40,7 +40,7 @@ def measured(path: Path, task: Callable[..., pd.DataFrame], *arguments: Any) -> 
     Args:
         path: Parquet file; the folder is made.
         task: a function of a module, with arguments that can be pickled.
-        arguments: of the task.
+        arguments: arguments of the task.
     """
     figures = path.with_suffix(".json")
     if not path.exists():

@@ -106,7 +106,7 @@ def history_frame(panel: Panel, longest: int | None = None) -> pd.DataFrame:
 
 
 def _seasonal_naive(panel: Panel, levels: Sequence[float]) -> Fitted:
-    """The value of one season before (7 days, 52 weeks, 12 months); the last one where there is no whole season."""
+    """The value of one season before (7 days, 52 weeks, 12 months); the last one if there is no whole season."""
     from statsforecast.models import Naive, SeasonalNaive
 
     season = panel.frequency.season
@@ -216,7 +216,7 @@ def _boosted(panel: Panel, levels: Sequence[float], nearest: int) -> Fitted:
 
 
 def _ahead(panel: Panel) -> pd.DataFrame | None:
-    """What is known of the horizon, in long form; None where nothing is."""
+    """What is known of the horizon, in long form; None if nothing is."""
     period = panel.history + np.tile(np.arange(panel.horizon), panel.n)
     rows = pd.DataFrame({ID: np.repeat(np.arange(panel.n), panel.horizon), DATE: panel.periods[period]})
     known = _with_known(rows, panel, period)

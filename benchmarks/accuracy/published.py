@@ -5,7 +5,7 @@ Usage: .venv/bin/python -m benchmarks.accuracy.published DATA [--tasks NAME ...]
 
 DATA holds the folders drugstores_daily and departments_weekly, in contract form with a settings.yaml. First the
 published rows of the seasonal naive are reproduced; the exit code is 1 if a row differs in the third digit. A published
-row is the mean over all windows of a task, so it can be compared only where the data reach to the task's end: otherwise
+row is the mean over all windows of a task, so it can be compared only if the data reach to the task's end: otherwise
 the output says NOT CHECKED and lists the windows that lie in the data. --run forecasts these windows with Restock.
 
 Protocol: https://github.com/autogluon/fev, benchmarks/fev_bench (tasks.yaml and results). Every window forecasts
@@ -274,8 +274,8 @@ def own_figures(
         data: the set, with the task's settings.
         series: what is scored.
         cache: folder for forecasts.
-        windows: numbers of windows; all that lie in the data where None.
-        models: only these of the settings' models; all where None.
+        windows: numbers of windows; all that lie in the data if None.
+        models: only these of the settings' models; all if None.
         every: take each ``every``-th series only.
     """
     rows = []

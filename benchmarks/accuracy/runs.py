@@ -40,7 +40,7 @@ def run_cutoff(
         data: the set.
         known: known periods at the cutoff.
         cache: folder for forecasts, outside the repository.
-        models: only these of the settings' models; all where None.
+        models: only these of the settings' models; all if None.
         against: peers, of :data:`benchmarks.accuracy.peers.PEER_NAMES`.
 
     Returns:

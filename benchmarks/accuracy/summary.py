@@ -22,7 +22,7 @@ def summary(rows: pd.DataFrame, figures: Sequence[str] = FIGURES) -> pd.DataFram
     Returns:
         One row per set in the order of ``rows``: set, cutoffs, and per figure ``champions FIGURE``,
         ``best peer by FIGURE``, ``peer FIGURE``, and ``margin FIGURE``: by what share of the peer's figure the
-        champions are lower, negative where the peer is better. Empty where there are no champions or no peers.
+        champions are lower, negative where the peer is better. Empty if there are no champions or no peers.
     """
     found = []
     for name, of_set in rows.groupby("set", sort=False):

@@ -36,7 +36,7 @@ class Base:
     Attributes:
         case: the chain as the product sees it.
         forecasts: by model.
-        figures: of the champions.
+        figures: figures of the champions.
         reads: path of a constant to the steps that read it: ``build``, the name of a model, or ``score``.
         seconds: processor seconds by model.
     """

@@ -26,9 +26,9 @@ class Group:
         path: ``module:NAME``: a rule class that is constructed where it is used, an instance of one, or a constant.
         data: on which data the numbers were chosen, in Markdown.
         units: unit of each field; of a constant without fields under ``""``. Default: none.
-        meaning: of a constant without fields.
+        meaning: meaning of a constant without fields.
         limits: lowest and highest permitted value of a field, where a quarter more or less would not be valid.
-        sources: data of single fields, where they differ from ``data``.
+        sources: data of single fields, if they differ from ``data``.
         unmeasured: why the accuracy guard cannot exercise these constants; empty if it can.
         not_numbers: fields that are not varied.
     """

@@ -17,7 +17,7 @@ class Row:
         gap: over the bound, a fraction.
         days: store-periods over capacity, mean over the paths.
         missed: store-weeks without a visit.
-        seconds: of planning, the bound included where the plan starts from it.
+        seconds: seconds of planning, the bound included where the plan starts from it.
         remark: further words.
     """
 

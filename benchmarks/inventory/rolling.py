@@ -85,7 +85,7 @@ class Outcome:
         left: units in the distribution center at the end.
         beyond: planned units beyond its stock.
         left_out: empty selling pairs without a unit, although the distribution center had the SKU afterwards.
-        seconds: of all decisions.
+        seconds: seconds of all decisions.
     """
 
     sold: list[float] = field(default_factory=list)

@@ -39,7 +39,7 @@ class PlanSize:
         paths: sample paths to plan with, and as many to evaluate with.
         coverage: days of mean sales that fit into a store; every second store has no storage capacity.
         holding: holding cost per unit and period.
-        seed: of the chain.
+        seed: seed of the chain.
     """
 
     stores: int

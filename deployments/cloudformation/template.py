@@ -201,7 +201,7 @@ def _containers() -> Json:
 
 
 def _task_events() -> Json:
-    """What Prefect's worker reads to notice a task that could not start or was killed."""
+    """The events by which Prefect's worker notices a task that could not start or was killed."""
     return {
         "EventsQueue": {
             "Type": "AWS::SQS::Queue",

@@ -32,14 +32,14 @@ SERVICES: dict[str, str | None] = {
 
 @dataclass(frozen=True)
 class Installation:
-    """What the policies of an installation depend on.
+    """The facts of an installation that its policies depend on.
 
     Attributes:
         account: number of the AWS account.
-        region: of jobs and tasks.
+        region: region of jobs and tasks.
         name: the settings' name; starts the names of jobs, roles, cluster and repository.
-        bucket: of the storage.
-        prefix: of the storage in the bucket; empty, or ending with "/".
+        bucket: bucket of the storage.
+        prefix: prefix of the storage in the bucket; empty, or ending with "/".
         sources: bucket of the sources.
         kms_key: ARN of the key that encrypts bucket and volumes; empty = none.
         partition: ``aws``, ``aws-cn`` or ``aws-us-gov``.

@@ -29,7 +29,7 @@ def evaluate_week(**parameters: Any) -> None:
 @settings_option
 @set_option
 @date_option("--from", "since", "Apply to runs from this run date on, YYYY-MM-DD.  [default: today]", required=False)
-@click.option("--revert", "back", is_flag=True, help="Revert the promotion in force: use the settings file alone.")
+@click.option("--revert", "back", is_flag=True, help="Revert the promotion in force: use only the settings file.")
 @click.option("--undecided", is_flag=True, help="Promote even if the comparison is undecided.")
 @click.option("--note", default="", metavar="TEXT", help="Give the reason. It is stored with the promotion.")
 def promote(

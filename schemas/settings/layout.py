@@ -198,7 +198,7 @@ def _split(group: type[Strict], tree: Tree, above: str, renamed: list[str], resu
 
 
 def _joined(given: Tree, moved: Tree, above: str, result: Arranged) -> Tree:
-    """What the file has below ``expert``, and what was moved there from outside; the former wins."""
+    """Merge the keys below ``expert`` with those moved there; the keys below ``expert`` have precedence."""
     joined = dict(given)
     for name, value in moved.items():
         path = f"{above}{name}"

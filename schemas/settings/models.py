@@ -214,7 +214,7 @@ class Chronos2Settings(Strict):
         ge=0,
         le=10,
         description="Maximum number of known future covariates per series, the most useful first; each adds about half "
-        "of the time of a series without any",
+        "of the time of a series without covariates",
     )
     fine_tune_steps: int = Field(
         default=0,

@@ -66,7 +66,7 @@ class PeriodSlice(Slice):
 
 
 class CategorySlice(Slice):
-    """What makes a product's forecast category."""
+    """The settings of a product's forecast category."""
 
     category: list[str]
     cleaning: CleaningSettings
@@ -169,7 +169,7 @@ class CompareSlice(PeriodSlice):
 
     Attributes:
         models: those that the comparison itself makes (:func:`tasks.forecasting.registry.compared_models`).
-        inventory: None where models are not ranked by cost.
+        inventory: None if models are not ranked by cost.
     """
 
     quantiles: list[float]
@@ -215,8 +215,8 @@ class DeepArTraining(Slice):
     """What DeepAR's training and forecasts depend on.
 
     Attributes:
-        local: None where the jobs run on SageMaker.
-        sagemaker: None where they run on this machine.
+        local: None if the jobs run on SageMaker.
+        sagemaker: None if they run on this machine.
     """
 
     backend: Backend

@@ -1,4 +1,4 @@
-"""What the pages work with: the company, and the runs of a Prefect server if one is known."""
+"""The context of the pages: the company, and the runs of a Prefect server if one is known."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Runs(Protocol):
 
 @dataclass(frozen=True)
 class AppContext:
-    """What the pages work with.
+    """The context of the pages.
 
     Attributes:
         company: settings and lake.

@@ -127,7 +127,7 @@ def server_grid(
         columns: definitions of the columns.
         say: language of the page.
         key: JavaScript expression of a row's id, for example ``params.data.id``.
-        height: of the table in pixels.
+        height: height of the table in pixels.
         row_pixels: height of a row.
         filter_model: filters that are set when the table opens.
         options: further options of AG Grid.

@@ -34,7 +34,7 @@ _DIGEST_DIGITS = 12
 
 @dataclass(frozen=True)
 class Target:
-    """What a configuration trains on.
+    """The training data of a configuration.
 
     Attributes:
         values: shape (n, T); units, NaN = unknown.
@@ -121,7 +121,7 @@ def write_channel(
         settings: part of the experiment's name.
         configuration: which data and likelihood.
         encoding: categories and scales of ``known``.
-        seed: of the order of the training lines, which must not be that of the series.
+        seed: seed of the order of the training lines, which must not be that of the series.
     """
     target = Target.of(known, configuration)
     served = np.flatnonzero(served_series(known, configuration, encoding))
@@ -233,7 +233,7 @@ def read_answers(
 
 
 def read_paths(data: bytes, horizon: int) -> SmallFloatArray | None:
-    """Sample paths of answers that were read already, shape (series, H, K); None where they carry none."""
+    """Sample paths of answers that were read already, shape (series, H, K); None if they carry none."""
     text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     found = []
     for line in text.split(b"\n"):

@@ -1,4 +1,4 @@
-"""Encoding of a panel's series for DeepAR: categorical codes and dynamic features, fixed at a fit."""
+"""Encoding of a panel's series for DeepAR: categorical codes and dynamic features, fixed when the model is fitted."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Encoding:
         return np.round(stacked, DIGITS).astype(np.float32)
 
     def record(self) -> dict[str, object]:
-        """What a caller needs to build a request, as JSON."""
+        """The encoding of requests, as JSON."""
         return {
             "cat": [{"column": name, "values": list(values)} for name, values in self.categories.items()],
             "dynamic_feat": [{"feature": name, **asdict(scale)} for name, scale in self.dynamic.items()],

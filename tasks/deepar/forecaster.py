@@ -108,7 +108,7 @@ class DeepArForecaster:
     def predict(
         self, fitted: FittedDeepAr, panel: Panel, levels: Sequence[float], with_paths: bool = False
     ) -> Forecast:
-        """Forecast a panel's horizon; seasonal naive where DeepAR cannot serve a series.
+        """Forecast a panel's horizon; seasonal naive if DeepAR cannot serve a series.
 
         Args:
             fitted: what was trained.
@@ -154,7 +154,7 @@ class FittedDeepAr:
     Attributes:
         owner: the forecaster that trained it.
         panel: what it was fitted on.
-        seed: of the fit.
+        seed: seed of the fit.
         encoding: categories and scales of the training.
         channel: what it was trained on.
         model: the finished job.
@@ -191,7 +191,7 @@ class FittedDeepAr:
 
 
 def _too_little(target: Target, horizon: int) -> SeriesFailure | None:
-    """Why DeepAR cannot be trained at all; None where it can."""
+    """Why DeepAR cannot be trained at all; None if it can."""
     observations = int(target.observations.sum())
     longest = target.values.shape[1] - int(target.first.min())
     if observations < FEWEST_OBSERVATIONS:

@@ -75,7 +75,7 @@ def hyperparameters(
     Args:
         settings: values under ``hyperparameters`` have precedence over the profile.
         configuration: gives the likelihood.
-        frequency: of the series.
+        frequency: frequency of the series.
         horizon: periods to forecast [H], at least 1.
         series: number of series; few of them get smaller batches.
 

@@ -133,7 +133,7 @@ def train_chosen(lake: Lake, inputs: TrainingInputs, use: DeepArSlice, tools: Ma
 
 
 class TuningInputs(Record):
-    """What is tuned, on which periods."""
+    """The configuration to tune, and the periods for it."""
 
     panel: PanelRef
     trial: DeepArTrial

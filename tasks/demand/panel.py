@@ -177,7 +177,7 @@ def static_features(prepared: Prepared, keys: pd.DataFrame) -> pd.DataFrame:
 
 
 def _feature(column: pd.Series) -> pd.Series:
-    """A number as float, anything else as text, empty where missing."""
+    """A number as float, anything else as text, empty if missing."""
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return column.astype(np.float64)
     return column.astype(object).where(column.notna(), "").map(str)

@@ -69,7 +69,7 @@ def planned_sku_prices(prepared: Prepared) -> pd.DataFrame:
     A discount applies to the list price, or to the SKU's last known price where it has none.
 
     Returns:
-        store_id, sku, date (label) and price (currency per unit); a row only where a promotion plans one.
+        store_id, sku, date (label) and price (currency per unit); a row only if a promotion plans one.
         Elsewhere ``unit_price`` of :func:`sku_facts` holds.
     """
     cells, tables = prepared.cells, prepared.tables

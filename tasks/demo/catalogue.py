@@ -1,4 +1,4 @@
-"""What the demo company sells: categories, styles with their life, and SKUs with sizes."""
+"""The products of the demo company: categories, styles with their life, and SKUs with sizes."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class LoadSize:
 
 @dataclass(frozen=True)
 class LoadCompany:
-    """What the stores of a load company have in common.
+    """The data that all stores of a load company share.
 
     Attributes:
         size: its size.

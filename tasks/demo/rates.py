@@ -82,7 +82,7 @@ class Rates:
 
 
 def style_rates(categories: pd.DataFrame, styles: pd.DataFrame, rng: np.random.Generator) -> Rates:
-    """Demand of every style and day: category demand, split over the styles alive that day."""
+    """Demand of every style and day: category demand, split over the styles that are sold on that day."""
     phase = phases(styles, PLANNED_DAYS)
     discount = discounts(styles, phase)
     demand = _category_demand(categories, rng)

@@ -30,8 +30,8 @@ def dask_cluster(address: str, versions: Mapping[str, str]) -> Iterator[DaskClus
     """Connect to a scheduler; the connection is closed at the end.
 
     Args:
-        address: of the scheduler, such as ``tcp://127.0.0.1:8786``.
-        versions: of the code and of packages, by name; workers with other versions are refused.
+        address: address of the scheduler, such as ``tcp://127.0.0.1:8786``.
+        versions: versions of the code and of packages, by name; workers with other versions are refused.
 
     Raises:
         ConfigError: Dask is not installed, or no scheduler answers.

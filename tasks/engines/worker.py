@@ -1,4 +1,4 @@
-"""What a worker does with a work item: compare versions, check the lake, compute, store."""
+"""Run a work item on a worker: compare versions, check the lake, compute, store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run_work(versions: Mapping[str, str], pickled: bytes) -> str:
     """Compute a work item on one core and store its result; a worker has one thread per core.
 
     Args:
-        versions: of the code, of Python and of packages in the process of the run, by name.
+        versions: versions of the code, of Python and of packages in the process of the run, by name.
         pickled: the work. It is unpickled only after the versions were compared.
 
     Returns:

@@ -106,11 +106,11 @@ def compare(
         folds: the run's folds, for the scales of mase and rmsse.
         settings: quantiles, horizon, the loss that ranks models, and whether rows of the models ``ensemble`` and
             ``reconciled`` are added.
-        rules: the numbers; the defaults with :func:`selection_rule` where None.
+        rules: the numbers; the defaults with :func:`selection_rule` if None.
         sku_facts: prices of units (see ``tasks.demand.sku_facts``); read where inventory costs rank models and the
             shortage cost is the price.
         forecasters: models that forecast total, stores and categories for the reconciliation;
-            :func:`aggregate_forecasters` where None.
+            :func:`aggregate_forecasters` if None.
         new_series: series without sales, to be forecast by likeness (see ``tasks.demand.new_series``).
 
     Raises:

@@ -46,7 +46,7 @@ class PastInputs(Record):
 
 
 class PastForecasts(Record):
-    """Forecasts at past cutoffs; no table where the history is too short for one."""
+    """Forecasts at past cutoffs; no table if the history is too short for one."""
 
     table: TableRef | None = None
     seconds: float = 0.0
@@ -60,7 +60,7 @@ def replay_model(replayable: Sequence[str], ranking: Sequence[str]) -> str:
         ranking: models by their loss on the folds, the best first.
 
     Returns:
-        The name of a model; the moving average where none is replayable.
+        The name of a model; the moving average if none is replayable.
     """
     places = {name: place for place, name in enumerate(ranking)}
     return min(replayable, key=lambda name: places.get(name, len(places)), default=BASELINES[1])
@@ -75,7 +75,7 @@ def replayed_cutoffs(panel: Panel, review_period: int, runs: int, rule: ReplayRu
         panel: history and horizon.
         review_period: periods between two cutoffs.
         runs: largest number of cutoffs; the rule may allow fewer for a large panel.
-        rule: size of the replay; the default where None.
+        rule: size of the replay; the default if None.
     """
     affordable = (rule or ReplayRule()).most_forecasts // max(1, panel.n * panel.horizon)
     known = [panel.history - review_period * back for back in range(min(runs, affordable), 0, -1)]
@@ -111,13 +111,13 @@ def replay_forecasts(
 
 
 class CalibrationInputs(Record):
-    """What a replay reads.
+    """Inputs of a replay.
 
     Attributes:
         panel: the demand of the past weeks.
         given: references to what the plan of the week reads.
         as_of: run date.
-        forecasts: forecasts at past cutoffs; None where there are none.
+        forecasts: forecasts at past cutoffs; None if there are none.
     """
 
     panel: PanelRef

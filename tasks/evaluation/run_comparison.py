@@ -22,13 +22,13 @@ from tasks.storage.lake import Lake
 
 
 class CompareInputs(Record):
-    """What is compared.
+    """Inputs of the comparison.
 
     Attributes:
         panel: the demand that forecasts are compared with.
         forecasts: every shard of every model.
         covariate_free: names of the models that repeat a level or an earlier season, sorted.
-        sku_facts: prices of units, where models are ranked by a cost that depends on them; else None.
+        sku_facts: prices of units, if models are ranked by a cost that depends on them; else None.
         new_series: series without sales (see ``tasks.demand.new_series``); None if there are none.
     """
 

@@ -144,9 +144,9 @@ def comparable_forecasts(
         mean: shape (n, h), forecasts of all series for the first h periods of the horizon, units.
         quantiles: shape (n, h, Q), units.
         levels: Q rising levels, 0.5 among them.
-        new: further series without any history: store_id, category, and where known store_type, storage_capacity,
+        new: further series without any history: store_id, category, and if known store_type, storage_capacity,
             opened_on and like.
-        rule: the numbers; the defaults where None.
+        rule: the numbers; the defaults if None.
 
     Returns:
         A forecast for every new series, every one with at most half a year of history, and every one that was closed

@@ -62,7 +62,7 @@ class EventEffects:
     horizon: int
 
     def take(self, series: IndexArray | None) -> EventEffects:
-        """The effects of some series; of all where None."""
+        """The effects of some series; of all if None."""
         if series is None:
             return self
         return replace(self, factor=self.factor[series], deviation=self.deviation[series])
@@ -225,7 +225,7 @@ def _runs(share: FloatArray, periods: IndexArray) -> Iterator[IndexArray]:
 
 
 def _observed(share: FloatArray, sold: FloatArray, usual: FloatArray) -> tuple[float, float] | None:
-    """Logarithm of the uplift of one occurrence and its variance by chance; None where nothing is known."""
+    """Logarithm of the uplift of one occurrence and its variance by chance; None if nothing is known."""
     own = share > 0
     usual, sold = np.where(own, usual, 0.0), np.where(own, sold, 0.0)
     base = float((share * usual).sum())

@@ -37,7 +37,7 @@ def fit_groups(known_periods: Sequence[int]) -> list[tuple[int, ...]]:
     [(0,), (1, 2, 3, 4)]
 
     Args:
-        known_periods: of the folds, ascending.
+        known_periods: known periods of the folds, ascending.
 
     Returns:
         Positions of the folds, group by group.
@@ -72,10 +72,10 @@ def forecast_folds(  # noqa: PLR0913
         folds: cutoffs, ascending.
         live: whether to forecast the panel's own horizon.
         quantiles: levels, ascending.
-        seed: of the run.
+        seed: seed of the run.
         keep_paths: receives the sample paths of the panel's own horizon (see :func:`path_rows`), if the model has any.
         keep_parts: receives the parts of the medians of the panel's own horizon, if the model explains them.
-        series: forecast only these series; all where None.
+        series: forecast only these series; all if None.
 
     Returns:
         Rows (cutoff, store_id, category, date, model, mean, one column per quantile); the series that
@@ -125,7 +125,7 @@ def past_forecasts(
         panel: history and horizon.
         cutoffs: numbers of known periods, ascending; at least one.
         quantiles: levels, ascending.
-        seed: of the run.
+        seed: seed of the run.
 
     Returns:
         The rows of :func:`forecast_folds`, for the whole horizon of every cutoff.

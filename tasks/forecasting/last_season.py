@@ -82,7 +82,7 @@ def last_season_forecasts(
         panel: what was known at the cutoff.
         horizon: periods to forecast, at most the panel's horizon.
         levels: Q rising levels, 0.5 among them.
-        rule: the numbers; the defaults where None.
+        rule: the numbers; the defaults if None.
 
     Example:
         School shoes sold 90 units in three weeks of last year and nothing else. The network sells 10 % more than a

@@ -96,7 +96,7 @@ def levels_and_index(demand: FloatArray, start: FloatArray, rounds: int = 5) -> 
     Args:
         demand: shape (k, W), units; NaN = unknown.
         start: shape (k,), mean demand of each series, above 0.
-        rounds: of the alternating fit (maximum likelihood of a Poisson model with two factors).
+        rounds: rounds of the alternating fit (maximum likelihood of a Poisson model with two factors).
 
     Returns:
         Shapes (k,) and (W,); the index is NaN where no series is known.

@@ -88,7 +88,7 @@ def model_files(name: str, settings: Any) -> dict[str, str]:
     """SHA-256 by name of the files outside the lake that a model reads.
 
     Args:
-        name: of the model.
+        name: name of the model.
         settings: the model's own block of the settings; None for a baseline.
 
     Raises:
@@ -140,7 +140,7 @@ def threads_per_shard(settings: Settings) -> int:
 
 
 def context_of(settings: Settings) -> ModelContext:
-    """What the models of a run receive in addition to their own settings."""
+    """The inputs of a run's models in addition to their own settings."""
     return ModelContext(
         quantiles=tuple(settings.quantiles),
         country=settings.country,
@@ -165,7 +165,7 @@ def create(name: str, settings: Any, context: ModelContext) -> Forecaster:
     """The forecaster of a model.
 
     Args:
-        name: of the model.
+        name: name of the model.
         settings: the model's own block of the settings; None for a baseline.
         context: quantile levels, country, processes and threads.
 

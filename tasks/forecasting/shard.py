@@ -23,7 +23,7 @@ from tasks.storage.machine import Cores
 
 
 class ShardInputs(Record):
-    """What a shard forecasts.
+    """Inputs of a shard.
 
     Attributes:
         panel: history and horizon.

@@ -70,7 +70,7 @@ def evaluate_plan(problem: PlanProblem, policy: str, plan: Plan, network: Networ
     """Simulate a plan on the paths of a problem.
 
     Args:
-        problem: with the evaluation paths.
+        problem: problem with the evaluation paths.
         policy: name for the table.
         plan: the plan.
         network: the arrays of the problem, if they exist already.

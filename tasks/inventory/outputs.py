@@ -50,7 +50,7 @@ def bound_frame(bound: Bound, problem: PlanProblem, cost: FloatArray) -> pd.Data
     """One row per store: store_id, lower_bound (of the single store), status, total, gap, bound_holds_for.
 
     Args:
-        bound: of the problem.
+        bound: bound of the problem.
         problem: its stores.
         cost: shape (S,), cost of the selected plan in each store.
     """

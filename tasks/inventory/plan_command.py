@@ -1,4 +1,4 @@
-"""``restock plan``: inventory optimization alone, on a problem folder (docs/reference/contract.md#problem-folder)."""
+"""``restock plan``: optimize the inventory of a problem folder (docs/reference/contract.md#problem-folder)."""
 
 from __future__ import annotations
 

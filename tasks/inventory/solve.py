@@ -23,7 +23,7 @@ class Solution:
     """All compared plans and their evaluation.
 
     Attributes:
-        problem: with the evaluation paths.
+        problem: problem with the evaluation paths.
         evaluations: policy to its plan and cost, in the order of the settings.
         bound: lower bound on the cost of any plan.
         chosen: the selected policy.
@@ -131,9 +131,9 @@ def tiny_problem(settings: InventorySettings, uncertain: bool, limited: bool) ->
     """Build a problem of two stores, two categories and a few weeks that uses the same kernels as a larger problem.
 
     Args:
-        settings: of the larger problem; searches get the smallest budgets.
-        uncertain: with sample paths.
-        limited: with shared constraints.
+        settings: settings of the larger problem; searches get the smallest budgets.
+        uncertain: whether the problem has sample paths.
+        limited: whether the problem has shared constraints.
     """
     periods = settings.lead_time + 6
     short = settings.model_copy(

@@ -133,7 +133,7 @@ def sold_by_sku(sales: pd.DataFrame, frequency: Frequency, first: pd.Timestamp, 
 
     Args:
         sales: date, store_id, sku, units.
-        frequency: of the periods.
+        frequency: frequency of the periods.
         first: first date.
         until: first date that does not count.
     """

@@ -38,7 +38,7 @@ def keep_shadow_forecast(lake: Lake, name: str, as_of: date, forecast: TableRef)
 
     Args:
         lake: receives the forecast.
-        name: of the challenger.
+        name: name of the challenger.
         as_of: run date.
         forecast: live forecasts of the challenger with their champion flag.
 
@@ -52,9 +52,9 @@ def take_forecasts(lake: Lake, other: Lake, name: str, first: date) -> list[date
     """Store another installation's forecasts as those of a challenger, for the run dates of both installations.
 
     Args:
-        lake: of the publications; receives the forecasts.
+        lake: lake of the publications; receives the forecasts.
         other: lake of the other installation; a publication counts before a preview.
-        name: of the challenger.
+        name: name of the challenger.
         first: first run date.
 
     Returns:
@@ -194,7 +194,7 @@ def put_in_force(
     """Promote the challenger of the settings if the comparison supports it. The command and the app call this.
 
     Args:
-        lake: of the publications.
+        lake: lake of the publications.
         challenger: block of the settings.
         since: first run date.
         by: who promotes.
@@ -215,7 +215,7 @@ def put_in_force(
 
 
 def take_out_of_force(lake: Lake, since: date, by: str, note: str = "") -> Promotion:
-    """Revert the promotion in force: runs from a date on use the settings file alone.
+    """Revert the promotion in force: runs from a date on use only the settings file.
 
     Raises:
         ConfigError: nothing is promoted on this date.

@@ -160,7 +160,7 @@ def _profile(values: FloatArray) -> dict[str, float]:
 def _compared(place: dict[str, str], values: Mapping[str, FloatArray], window: str) -> Iterator[dict[str, object]]:
     """Compare two windows: their distributions, and their means.
 
-    A seasonal input is compared with all earlier data only where last year is not known.
+    A seasonal input is compared with all earlier data only if last year is not known.
     """
     now, before, feature = values[CURRENT], values[window], place[c.FEATURE]
     seasonal = window == TRAINING and feature in SEASONAL

@@ -56,7 +56,7 @@ SHOWN_WEEKS = 26
 
 @dataclass(frozen=True)
 class Known:
-    """What is known at the run date of the evaluation.
+    """The data that are known at the run date of the evaluation.
 
     Attributes:
         until: run date.
@@ -82,8 +82,8 @@ def evaluate_weeks(
     holds for an evaluation of an earlier date than the last one, as in a backfill.
 
     Args:
-        lake: of the publications.
-        settings: of the run.
+        lake: lake of the publications.
+        settings: settings of the run.
         until: run date of the evaluation.
         ingested: accepted tables.
         panel: demand before ``until``.

@@ -27,8 +27,8 @@ def keep_importance(lake: Lake, settings: Settings, first: date, until: date) ->
     """Append the importance of every published week that is not in the table yet, if its parts were not pruned.
 
     Args:
-        lake: of the publications.
-        settings: of the run.
+        lake: lake of the publications.
+        settings: settings of the run.
         first: first run date.
         until: first run date that does not count.
     """

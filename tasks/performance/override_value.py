@@ -69,7 +69,7 @@ class _Pairs:
 
     Attributes:
         rows: one row per pair: store_id, sku, planned, target_quantity, overrides and facts.
-        problem: with the pairs as series.
+        problem: problem with the pairs as series.
         series: shape (pairs,), series of each pair in the problem of the week.
         share: shape (pairs,), share in the demand of that series.
     """

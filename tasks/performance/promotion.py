@@ -80,7 +80,7 @@ def promote(lake: Lake, challenger: ChallengerSettings, since: date, by: str, no
     """Promote the challenger of the settings.
 
     Args:
-        lake: of the publications; call it within ``lake.exclusive()``.
+        lake: lake of the publications; call it within ``lake.exclusive()``.
         challenger: block of the settings.
         since: first run date.
         by: who promotes.
@@ -105,7 +105,7 @@ def promote(lake: Lake, challenger: ChallengerSettings, since: date, by: str, no
 
 
 def revert(lake: Lake, since: date, by: str, note: str = "") -> Promotion:
-    """Revert the promotion in force: runs from a date on use the settings file alone.
+    """Revert the promotion in force: runs from a date on use only the settings file.
 
     Raises:
         ConfigError: nothing is promoted on this date.

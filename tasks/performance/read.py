@@ -38,7 +38,7 @@ def read_table(lake: Lake, name: str, *, last: int | None = None, every_version:
     """Read a performance table: the current version of every run date.
 
     Args:
-        lake: of the publications.
+        lake: lake of the publications.
         name: key of :data:`schemas.performance.TABLES`.
         last: number of the latest run dates to read; None = all.
         every_version: also versions that a restatement or a later evaluation replaced.

@@ -38,7 +38,7 @@ class Replay:
 
     Attributes:
         bare: its plan problem: n series, prices, opening stock, goods in transit.
-        inputs: of its plan.
+        inputs: inputs of its plan.
         correlation: dependence of forecast errors.
         visits: shape (S, T), published deliveries.
         holding: shape (n,), cost per unit left at the end of a period, currency.
@@ -103,7 +103,7 @@ class FirstCycle:
     Attributes:
         day: shape (S,), period of the first delivery; -1 = no delivery.
         end: shape (S,), period of the second delivery; the last known period + 1 without one.
-        visits: shape (S, K), the first deliveries alone.
+        visits: shape (S, K), only the first deliveries.
     """
 
     day: IndexArray
@@ -190,9 +190,9 @@ def forecast_levels(replay: Replay, cycle: FirstCycle, forecast: ModelForecast) 
     demand from the order until the second delivery; the cycle service level where the settings have no holding cost.
 
     Args:
-        replay: of the week.
+        replay: replay of the week.
         cycle: first delivery cycles.
-        forecast: of the n series of the problem.
+        forecast: forecast of the n series of the problem.
     """
     problem = replay.problem
     store = problem.series_store

@@ -29,7 +29,7 @@ from tasks.performance.replay import Replay
 
 @dataclass(frozen=True)
 class SoldUnits:
-    """What n series sold in the K known periods of a week.
+    """Sales of n series in the K known periods of a week.
 
     Attributes:
         demand: shape (n, K), units; NaN = unknown.

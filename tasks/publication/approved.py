@@ -35,7 +35,7 @@ def keep_reviewed(lake: Lake, preview: PublicationRecord, flow_run_id: str) -> R
     """Store what a run asks a person to approve: the file for the ERP, and the checksums of all files.
 
     Args:
-        lake: of the preview.
+        lake: lake of the preview.
         preview: the previewed files.
         flow_run_id: the run that asks.
 

@@ -152,7 +152,7 @@ def _read(column: pd.Series, name: str, table: OutputTable, output: OutputSettin
 
 
 def _numbers(column: Iterable[str], decimal: str) -> pd.Series | None:
-    """Return the column as numbers (NaN where empty); None if a cell is not a number."""
+    """Return the column as numbers (NaN if empty); None if a cell is not a number."""
     texts = pd.Series(column, dtype=object)
     values = pd.to_numeric(texts.str.replace(decimal, ".", regex=False).replace("", None), errors="coerce")
     return None if (values.isna() & (texts != "")).any() else values

@@ -28,7 +28,7 @@ class Totals:
     Attributes:
         rows: store-SKU pairs.
         units: sum of the targets.
-        to_send: units to send now: target minus units on hand and in transit where positive; None where unknown.
+        to_send: units to send now: target minus units on hand and in transit where positive; None if unknown.
     """
 
     rows: int
@@ -44,7 +44,7 @@ class Totals:
 
     @classmethod
     def stored(cls, content: Mapping[str, Any] | None) -> Self | None:
-        """Read the totals of a manifest; None where an older version wrote it."""
+        """Read the totals of a manifest; None if an older version wrote it."""
         if not content:
             return None
         return cls(int(content["rows"]), int(content["units"]), content.get("to_send"))
@@ -58,7 +58,7 @@ def stale_sales(settings: Settings, as_of: date, sales_end: date | None) -> list
     """Raise an alarm if the latest sales are older than ``quality.max_age_days`` before the run date.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         as_of: run date.
         sales_end: date of the latest accepted sale before the run date; None = unknown.
     """
@@ -80,7 +80,7 @@ def changed_targets(settings: Settings, change: Change | None) -> list[Alarm]:
     """Raise an alarm if more targets changed than ``publication.max_change`` allows.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         change: changes since an earlier file; None if it does not exist.
     """
     limit = settings.publication.max_change
@@ -115,7 +115,7 @@ def changed_total(
     already expects this change. Units to send that are close to that expectation therefore raise no alarm.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         new: totals of the new file.
         last: totals of the last earlier file; None if it does not exist.
         against: run date of that file.

@@ -74,7 +74,7 @@ def _targets(outputs: RunOutputs, say: Language) -> Sheet:
 
 
 def _pairs(outputs: RunOutputs) -> pd.DataFrame:
-    """The published targets with names and, where there are explanations, stock, forecast, dates and constraint."""
+    """The published targets with names and, if there are explanations, stock, forecast, dates and constraint."""
     targets = outputs.replenishment.astype(dict.fromkeys(PAIR, str))
     rows = described(targets.iloc[row_order(targets, PAIR)], outputs.products)
     known = outputs.explanations

@@ -21,7 +21,7 @@ UNFINISHED = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Pruning:
-    """What pruning removes.
+    """The objects that pruning removes.
 
     Attributes:
         keys: objects of the lake, by kind: ``stage results``, ``previews``, ``versions``, ``reviewed files``.

@@ -154,7 +154,7 @@ def _guarded(
 
 
 def _due(earlier: EarlierRun, run: RunContext) -> int | None:
-    """Units that an earlier file expected to be sent by this run; None where its deliveries cannot be read."""
+    """Units that an earlier file expected to be sent by this run; None if its deliveries cannot be read."""
     table = next(table for table in output_tables(run.settings.quantiles) if table.name == "deliveries")
     frequency = run.settings.period
     first = frequency.shift(frequency.first_label_from(run.as_of), run.settings.inventory.lead_time)

@@ -24,7 +24,7 @@ PUBLISHED, ROLLED_BACK, WITHDRAWN = "published", "rolled back", "withdrawn"
 
 
 class Event(Record):
-    """What happened to the publication of a run date.
+    """An event in the history of the publication of a run date.
 
     Attributes:
         at: time (ISO 8601, UTC).
@@ -111,7 +111,7 @@ def put_in_force(lake: Lake, as_of: date, folder: Path, by: str) -> None:
     Each step is atomic, and the next call with the same folder completes what an interrupted one began.
 
     Args:
-        lake: of the publication; call it within ``lake.exclusive()``.
+        lake: lake of the publication; call it within ``lake.exclusive()``.
         as_of: run date.
         folder: local folder with all files, the manifest included.
         by: who publishes.
@@ -125,7 +125,7 @@ def keep_version(lake: Lake, as_of: date, folder: Path) -> int:
     """Store a folder that is about to be published as a version, unless the last version is the same run.
 
     Args:
-        lake: of the publication.
+        lake: lake of the publication.
         as_of: run date.
         folder: local folder with all files, the manifest included.
 
@@ -179,7 +179,7 @@ def roll_back(lake: Lake, as_of: date, number: int | None, by: str, note: str = 
     """Put an earlier version of a run date in force.
 
     Args:
-        lake: of the publications.
+        lake: lake of the publications.
         as_of: run date.
         number: the version; None = the one before the version in force.
         by: who does it.
@@ -248,7 +248,7 @@ def verify(lake: Lake, as_of: date | None = None) -> tuple[int, list[str]]:
     """Check publications and their kept versions against their manifests.
 
     Args:
-        lake: of the publications.
+        lake: lake of the publications.
         as_of: only this run date; None = all.
 
     Returns:

@@ -139,7 +139,7 @@ def _largest_rows(sheet: Sheet) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Column:
-    """A column as native values (None where missing) with their number format."""
+    """A column as native values (None if missing) with their number format."""
 
     values: list[Any]
     number_format: str

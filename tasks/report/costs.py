@@ -105,7 +105,7 @@ class Costs:
 
     @property
     def service_note(self) -> str:
-        """What the fill rate means against the cycle service level of the settings; empty if it is unknown."""
+        """Compare the fill rate with the cycle service level of the settings, in a sentence; empty if it is unknown."""
         say = self._say
         if np.isnan(self.fill_rate):
             return ""

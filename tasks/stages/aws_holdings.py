@@ -1,4 +1,4 @@
-"""What exists in AWS, and its removal: used by commands and flows."""
+"""List and remove resources in AWS, for commands and flows."""
 
 from __future__ import annotations
 

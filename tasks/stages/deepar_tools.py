@@ -100,7 +100,7 @@ def refuse_unwanted_payment(settings: Settings, runs: int, what: str, pay: bool)
     """Refuse runs that would pay on SageMaker and publish nothing new, unless the user has agreed.
 
     Args:
-        settings: of the runs.
+        settings: settings of the runs.
         runs: number of weekly runs.
         what: such as ``A dry run``.
         pay: the user has agreed.

@@ -34,7 +34,7 @@ def use_block(name: str | None) -> None:
     """Take the credentials of all AWS calls of this process from a Prefect AwsCredentials block.
 
     Args:
-        name: of the block; None = the environment's credentials.
+        name: name of the block; None = the environment's credentials.
     """
     _Block.name = name
 

@@ -17,7 +17,7 @@ from pathlib import Path
 PACKAGE = "restock"
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "tasks", "flows")
-IMPORTED = ("schemas", "tasks")  # where computing code lies
+IMPORTED = ("schemas", "tasks")  # folders of computing code
 SUFFIXES = (".py", ".j2", ".css", ".js", ".yaml")
 # Settings modules only declare values, limits and descriptions; a stage's key holds the values that it reads.
 DECLARATIONS = "schemas.settings"

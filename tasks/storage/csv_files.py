@@ -46,7 +46,7 @@ class CsvStart:
         lines: number of the last line of each row; larger than the row's number below a cell with a line break.
         header: index of the header in ``rows``.
         delimiter: configured or detected.
-        encoding: of the file's byte order mark, else as configured.
+        encoding: encoding of the file's byte order mark, else as configured.
     """
 
     rows: list[list[str]]

@@ -1,4 +1,4 @@
-"""What an approval would publish: differences to the file in force and to the last earlier publication."""
+"""The effect of an approval: differences to the file in force and to the last earlier publication."""
 
 from __future__ import annotations
 

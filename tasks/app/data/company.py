@@ -153,7 +153,7 @@ class Company:
         """Return the last result of this name; compute it again if its stamp has changed.
 
         Args:
-            name: of the result.
+            name: name of the result.
             stamp: equal as long as the result is the same.
             compute: makes the result.
         """

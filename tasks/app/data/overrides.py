@@ -51,7 +51,7 @@ class RowCheck:
 
 @dataclass(frozen=True)
 class Effect:
-    """What overrides change in a run.
+    """The effect of overrides on a run.
 
     Attributes:
         rows: one check per override.

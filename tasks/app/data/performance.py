@@ -23,7 +23,7 @@ _LEVELS = (c.STORE_ID, c.CATEGORY)
 
 @dataclass(frozen=True)
 class Realized:
-    """What happened after the publications of the last weeks; tables without rows where nothing was evaluated.
+    """Realized performance of the last weeks; tables have no rows if nothing was evaluated.
 
     Attributes:
         accuracy: one row per week and model over the network, for the first week of each forecast: absolute_error (of

@@ -1,4 +1,4 @@
-"""What lies on the time axis of a series: promotions, events, closed days and deliveries."""
+"""Spans on the time axis of a series: promotions, events, closed days and deliveries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What planners decided about exceptions: one small object per exception, so that planners never block each other."""
+"""Decisions of planners about exceptions: one small object per exception, so that planners never block each other."""
 
 from __future__ import annotations
 

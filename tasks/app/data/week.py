@@ -327,7 +327,7 @@ def _stored(lake: Lake, tables: Any, name: str) -> pd.DataFrame | None:
 
 
 def _products(lake: Lake, manifest: dict[str, Any], records: RunRecords) -> pd.DataFrame | None:
-    """Names and prices of the products; prices alone if the table of products is no longer in the lake."""
+    """Names and prices of the products; only prices if the table of products is no longer in the lake."""
     ref = reference((manifest.get(PLAN_INPUTS) or {}).get("sku_facts"))
     facts = None if ref is None else _stored(lake, {"facts": ref}, "facts")
     if facts is None or c.UNIT_PRICE not in facts.columns:

@@ -70,7 +70,7 @@ def register(app: Dash, context: AppContext) -> None:
 
 
 def _naive(week: RunWeek, say: AppLanguage) -> str:
-    """What the seasonal naive forecast repeats."""
+    """Name of the sales that the seasonal naive forecast repeats."""
     return say.known(_NAIVE.get(week.run.settings.period.kind, _NAIVE_YEAR))
 
 

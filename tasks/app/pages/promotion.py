@@ -81,7 +81,7 @@ def decide(company: Company, answer: str, given: dict[str, Any], planner: str) -
         raise ConfigError(say("First run date: expected a date such as 2025-02-24.")) from None
     if answer == REVERT:
         entry = take_out_of_force(company.lake, since, name, note)
-        return say("Reverted. Runs from {date} use the settings file alone.", date=say.day(entry.since))
+        return say("Reverted. Runs from {date} use only the settings file.", date=say.day(entry.since))
     challenger = company.settings.challenger
     entry = put_in_force(company.lake, challenger, since, name, note, undecided=bool(given.get(_UNDECIDED)))
     return say("Promoted. Runs from {date} use these settings.", date=say.day(entry.since))

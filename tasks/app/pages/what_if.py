@@ -175,8 +175,8 @@ def scenario_of(given: Mapping[str, Any], service_level: float, lead_time: int) 
 
     Args:
         given: values of the form by field; factors in percent.
-        service_level: of the settings.
-        lead_time: of the settings.
+        service_level: service level of the settings.
+        lead_time: lead time of the settings.
 
     Raises:
         PipelineError: a field is empty.

@@ -21,7 +21,7 @@ MOST_SAMPLES = 100_000
 
 @dataclass(frozen=True)
 class Asked:
-    """What an answer holds.
+    """The requested content of an answer.
 
     Attributes:
         num_samples: sample paths per series.

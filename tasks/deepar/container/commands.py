@@ -65,7 +65,7 @@ def transform(model: Path, source: Path, target: Path, seed: int | None) -> int:
         model: folder or archive.
         source: JSON Lines, perhaps .gz.
         target: one answer per line, in the same order.
-        seed: of the sample paths; None = the training's.
+        seed: seed of the sample paths; None = the training's.
     """
     try:
         asked = parse_configuration(os.environ.get(CONFIGURATION_VARIABLE, "{}"))
@@ -84,7 +84,7 @@ def serve(model: Path, seed: int | None, requests: IO[str], responses: IO[str]) 
 
     Args:
         model: folder or archive.
-        seed: of the sample paths of every request; None = the training's.
+        seed: seed of the sample paths of every request; None = the training's.
         requests: ``{"instances": [...], "configuration": {...}}`` per line.
         responses: ``{"predictions": [...]}`` or ``{"error": "..."}`` per line.
     """
@@ -106,7 +106,7 @@ def pack(root: Path, archive: Path) -> int:
     """Pack a job's model.
 
     Args:
-        root: of the job.
+        root: root of the job.
         archive: the file to write.
     """
     try:
@@ -124,7 +124,7 @@ def reason(error: Exception) -> str:
 
 
 def _trained(folders: Folders, job: TrainingJob, stopping: Event) -> dict[str, float] | None:
-    """Train, save, measure; None where the job was stopped."""
+    """Train, save, measure; None if the job was stopped."""
     from tasks.deepar.container.model_files import Model, save
     from tasks.deepar.container.training import Progress, fit
 

@@ -44,7 +44,7 @@ def export(archive: Path, folder: Path, encoding: dict[str, Any] | None = None) 
 
     Args:
         archive: ``model.tar.gz`` of the local container.
-        folder: made where it is missing.
+        folder: folder to write to; created if it does not exist.
         encoding: how categories and dynamic features of requests are coded; part of ``edge.json``.
 
     Raises:

@@ -21,7 +21,7 @@ class LocalOptions:
     """Options that SageMaker's container does not have.
 
     Attributes:
-        seed: of the training and, where no other is given, of the forecasts.
+        seed: seed of the training and, where no other is given, of the forecasts.
         batches_per_epoch: training steps per epoch.
         device: ``auto`` = a GPU where torch finds one.
     """

@@ -30,7 +30,7 @@ class Model:
     Attributes:
         network: how it is built.
         weights: by name.
-        seed: of its training.
+        seed: seed of its training.
     """
 
     network: Network
@@ -42,7 +42,7 @@ def save(folder: Path, job: TrainingJob, fitted: Fitted) -> None:
     """Write a model's files.
 
     Args:
-        folder: made where it is missing.
+        folder: folder to write to; created if it does not exist.
         job: what was trained.
         fitted: the result.
     """

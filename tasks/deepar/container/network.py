@@ -33,11 +33,11 @@ _PANDAS_UNITS = {"M": "M", "W": "W", "D": "D", "H": "h", "min": "min"}
 
 @dataclass(frozen=True)
 class Network:
-    """What rebuilds an untrained network.
+    """The facts from which an untrained network is built.
 
     Attributes:
         given: hyperparameters.
-        shape: of the training data.
+        shape: shape of the training data.
         lags: earlier periods that the network reads in addition to the context.
     """
 

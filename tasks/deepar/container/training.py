@@ -41,8 +41,8 @@ class Fitted:
 
     Attributes:
         network: how it is built.
-        weights: of the best epoch, on the CPU.
-        loss: training loss of that epoch; None where the job was stopped before its first one ended.
+        weights: weights of the best epoch, on the CPU.
+        loss: training loss of that epoch; None if the job was stopped before its first one ended.
         stopped: whether it was stopped.
     """
 

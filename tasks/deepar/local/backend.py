@@ -104,7 +104,7 @@ class LocalBackend:
                 not shown to it.
 
         Returns:
-            The model, None where the watch ended it, and the training loss of every epoch.
+            The model, None if the watch ended it, and the training loss of every epoch.
 
         Raises:
             TrainingError: the job failed or was stopped.

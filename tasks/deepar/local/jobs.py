@@ -45,7 +45,7 @@ class Trained:
 
     Attributes:
         archive: the packed model.
-        metrics: of the container.
+        metrics: metrics of the container.
         losses: training loss of every epoch.
         seconds: from the start of its process to the end.
     """
@@ -138,7 +138,7 @@ def run_training(
     """Train in a process of the container, in its own folder, which is deleted afterwards.
 
     Returns:
-        What it left; None where ``on_epoch`` ended it.
+        The result; None if ``on_epoch`` ended the training.
 
     Raises:
         TrainingError: it failed or was stopped.

@@ -62,7 +62,7 @@ class ContainerProcess:
             timeout: seconds at most.
 
         Returns:
-            Exit code; None where it still runs.
+            Exit code; None if it still runs.
         """
         self._process.join(timeout)
         return self.poll()
@@ -145,12 +145,12 @@ class ContainerProcesses:
     ) -> ContainerProcess:
         """Start one command.
 
-        The process reads nothing and ends with this one, even where this one is killed.
+        The process reads nothing and ends with this one, even if this one is killed.
 
         Args:
             arguments: the container's command and options.
             log: file that takes its standard output and error.
-            variables: of the environment, in addition to this process's own.
+            variables: variables of the environment, in addition to this process's own.
         """
         process = _context().Process(
             target=_run, args=(self._program, list(arguments), str(log), dict(variables or {})), daemon=True

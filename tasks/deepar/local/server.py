@@ -30,7 +30,7 @@ def serving(answer: Answer, port: int = 0) -> Iterator[str]:
 
     Args:
         answer: the model.
-        port: of this machine; 0 takes a free one.
+        port: port of this machine; 0 takes a free one.
 
     Yields:
         The address.

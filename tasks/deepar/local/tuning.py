@@ -34,7 +34,7 @@ Range = tuple[float, float, Literal["linear", "log"], bool]
 
 
 class Trainer(Protocol):
-    """What trains one trial: the local backend."""
+    """The local backend, as far as a trial needs it."""
 
     def name_of(self, request: TrainingRequest) -> str:
         """The name of the request's job."""

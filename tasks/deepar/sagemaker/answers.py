@@ -38,7 +38,7 @@ def check_answers(text: bytes, where: str, channel: DeepArChannel, quantiles: Se
 
 
 def _wrong(line: bytes, length: int, levels: Sequence[str]) -> str:
-    """What is wrong with an answer; "" if it is correct."""
+    """The fault of an answer in words; "" if it is correct."""
     try:
         answer: Any = json.loads(line)
     except ValueError:

@@ -19,7 +19,7 @@ class SageMakerApi:
     """The SDK's resources and boto3's clients, with the session's credentials, region and retries.
 
     Attributes:
-        region: of all jobs.
+        region: region of all jobs.
         session: boto3's.
         where: the arguments that make a resource of ``sagemaker.core`` use this session.
     """

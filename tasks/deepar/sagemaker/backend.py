@@ -63,8 +63,8 @@ class SageMakerBackend:
     Args:
         lake: in a bucket that the jobs can read and write.
         settings: the ``models.deepar.sagemaker`` block.
-        name: of the settings; starts the names of the jobs.
-        session: a ``boto3.Session`` with its credentials; the environment's where absent.
+        name: name of the settings; starts the names of the jobs.
+        session: a ``boto3.Session`` with its credentials; the environment's if absent.
         run_id: key under which running jobs are recorded, so that another process can stop them.
         pause: waits for a number of seconds.
     """
@@ -211,7 +211,7 @@ class SageMakerBackend:
         return SageMakerEndpoint(self._api, self._requests, self._models, name, self._pause, purpose)
 
     def holdings(self) -> list[Holding]:
-        """What exists of Restock in this account and region, of any installation."""
+        """The resources of all Restock installations in this account and region."""
         return holdings(self._api)
 
     def close(self) -> None:
@@ -317,7 +317,7 @@ class SageMakerBackend:
         return work_name(self._name, purpose, identity, *([longest] if longest else []))
 
     def _identity(self, request: TrainingRequest, instance: DeepArInstance | None = None) -> dict[str, Any]:
-        """What identifies a training: its data, hyperparameters, seed, container and machine."""
+        """The identity of a training: its data, hyperparameters, seed, container and machine."""
         channel = request.channel
         return {
             "hyperparameters": request.hyperparameters,

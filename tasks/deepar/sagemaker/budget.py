@@ -22,7 +22,7 @@ class Estimate:
     Attributes:
         trainings: training jobs, those of a search included.
         forecasts: batch transforms or temporary endpoints.
-        hours: instance hours by instance type, where every job takes its longest time.
+        hours: instance hours by instance type, if every job takes its longest time.
     """
 
     trainings: int
@@ -72,7 +72,7 @@ h of ml.m5.large
 
 
 def weekly_estimate(settings: DeepArSettings, folds: int, compares: bool = True) -> Estimate:
-    """Estimate a weekly run: the configurations, where there are several, then the folds and the horizon.
+    """Estimate a weekly run: the configurations, if there are several, then the folds and the horizon.
 
     Args:
         settings: configurations and instances.

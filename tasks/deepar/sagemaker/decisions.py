@@ -86,14 +86,14 @@ class Ended:
     """A job that has ended without a result.
 
     Attributes:
-        kind: of the job.
+        kind: kind of the job.
         job: its name.
         view: what SageMaker says about it.
         own: this piece of work started it or waited for it.
         in_run: some work of this run started it or waited for it.
         failures: failed attempts of this run before this job.
         overdue: it was stopped because it took longer than ``transform_timeout_seconds``.
-        cause: of its failure.
+        cause: cause of its failure.
     """
 
     kind: Kind

@@ -50,7 +50,7 @@ class SageMakerEndpoint:
         api: the SDK on its session.
         requests: settings, image and tags.
         models: makes the models of the variants.
-        name: of the endpoint.
+        name: name of the endpoint.
         pause: waits for a number of seconds.
         purpose: what its tag ``restock:purpose`` says.
     """
@@ -73,7 +73,7 @@ class SageMakerEndpoint:
         self._pause = pause
 
     def deploy(self, wanted: Mapping[str, TrainedModel], report: Report, adopt: bool = False) -> None:
-        """Bring models into service, one variant each; blue/green where the endpoint exists already.
+        """Bring models into service, one variant each; blue/green if the endpoint exists already.
 
         Args:
             wanted: configuration label to model, the best first; other models are removed from the endpoint.
@@ -98,7 +98,7 @@ class SageMakerEndpoint:
             self._clear_old_parts()
 
     def variants(self) -> dict[str, str]:
-        """Variant to model name, as the endpoint's configuration says; empty where there is no endpoint."""
+        """Variant to model name, as the endpoint's configuration says; empty if there is no endpoint."""
         found = self._describe()
         return variants_of(self._configuration(found)) if found else {}
 
@@ -227,7 +227,7 @@ class SageMakerEndpoint:
             if self._purpose == PERMANENT:
                 # AWS changes no variant whose instances are being adjusted.
                 stop_scaling(self._api, self.name)
-            # AWS takes a deployment's options only where the variants keep their names; else its own blue/green serves.
+            # AWS takes a deployment's options only if the variants keep their names; else its own blue/green serves.
             same = named.keys() == variants_of(self._configuration(found)).keys()
             options = {"DeploymentConfig": _blue_green()} if same else {}
             tried = self._unless_present(self._api.client.update_endpoint, target, **options)
@@ -310,7 +310,7 @@ class SageMakerEndpoint:
                 raise
 
     def _capture(self) -> dict[str, Any]:
-        """What the configuration says about storing requests and answers."""
+        """The part of an endpoint configuration about storing requests and answers."""
         share = self._settings.endpoint.captured_share if self._purpose == PERMANENT else 0.0
         if not share:
             return {}

@@ -23,7 +23,7 @@ _TRIES_AT_DELETION = 60
 
 
 def tags_of(api: SageMakerApi, arn: str) -> dict[str, str]:
-    """The tags of a resource; none where it is gone."""
+    """The tags of a resource; none if it is gone."""
     try:
         pages = api.client.get_paginator("list_tags").paginate(ResourceArn=arn)
         return {str(tag["Key"]): str(tag["Value"]) for page in pages for tag in page["Tags"]}
@@ -49,7 +49,7 @@ def delete_endpoint(api: SageMakerApi, name: str, pause: Pause, poll_seconds: fl
 
     Args:
         api: the SDK on its session.
-        name: of the endpoint.
+        name: name of the endpoint.
         pause: waits for a number of seconds.
         poll_seconds: between two tries at an endpoint that is just being made or changed.
 
@@ -121,7 +121,7 @@ def variants_of(configuration: dict[str, Any]) -> dict[str, str]:
 
 
 def answer_of(call: Any, **names: str) -> dict[str, Any] | None:
-    """What a call answers; None where what it names is not there."""
+    """Return the answer of a call; None if the named resource does not exist."""
     try:
         answer: dict[str, Any] = call(**names)
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""What exists of Restock in an AWS account and region: endpoints, models and jobs in progress, by their tags."""
+"""The resources of Restock in an AWS account and region: endpoints, models and jobs in progress, by their tags."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Holding:
 
     Attributes:
         kind: endpoint, model, training, tuning or transform.
-        name: of it.
-        arn: of it.
+        name: its name.
+        arn: its ARN.
         status: as SageMaker says; "" for a model.
         created: when it was created.
         instances: such as ``ml.m5.large x 4``; "" for a model.

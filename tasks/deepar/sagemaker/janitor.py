@@ -34,7 +34,7 @@ def remove_remains(
     Args:
         lake: storage of the installation.
         settings: the ``models.deepar.sagemaker`` block.
-        session: a ``boto3.Session``; that of the settings where absent.
+        session: a ``boto3.Session``; that of the settings if absent.
         pause: waits for a number of seconds.
 
     Returns:

@@ -31,12 +31,12 @@ class JobView:
     """A job as SageMaker describes it.
 
     Attributes:
-        status: Completed, Failed, Stopped, InProgress or Stopping; it alone decides.
+        status: Completed, Failed, Stopped, InProgress or Stopping; the other fields are for information.
         secondary: finer status, such as Downloading or MaxRuntimeExceeded; "" without one.
         message: what SageMaker says about it.
         reason: why it failed.
         created: when it was created.
-        share: part done, 0 to 1, where it is known.
+        share: part done, 0 to 1, if it is known.
         on_spot: whether it uses spot capacity.
         answer: SageMaker's whole answer.
     """
@@ -126,7 +126,7 @@ class Jobs(ABC):
                     raise
 
     def log(self, name: str) -> list[str]:
-        """The last lines of a job's log; none where there are none or the rights are missing."""
+        """The last lines of a job's log; none if there are none or the rights are missing."""
         return last_lines(self._api.logs, self.kind, name)
 
     def _ask(self, verb: str, name: str) -> dict[str, Any]:

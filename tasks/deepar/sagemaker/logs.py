@@ -32,11 +32,11 @@ def place_of(kind: Kind, job: str, region: str) -> str:
 
 
 def last_lines(client: Any, kind: Kind, job: str, most: int = LAST_LINES) -> list[str]:
-    """The last lines of a job's log; none where it has no log or the rights to read it are missing.
+    """The last lines of a job's log; none if it has no log or the rights to read it are missing.
 
     Args:
         client: boto3's client of CloudWatch Logs.
-        kind: of the job.
+        kind: kind of the job.
         job: its name.
         most: number of lines.
     """

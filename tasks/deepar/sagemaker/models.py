@@ -25,7 +25,7 @@ class Models:
     Args:
         api: the SDK on its session.
         requests: builds the arguments.
-        name: of the settings.
+        name: name of the settings.
     """
 
     def __init__(self, api: SageMakerApi, requests: Requests, name: str) -> None:

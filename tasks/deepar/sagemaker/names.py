@@ -35,7 +35,7 @@ def work_name(name: str, purpose: str, identity: dict[str, Any], longest: int = 
     """Name a piece of work: ``<name>-<purpose>-<12 digits>``, room for an attempt of up to two digits left.
 
     Args:
-        name: of the settings; cut first where there is no room.
+        name: name of the settings; cut first if there is no room.
         purpose: what for, such as ``cleaned-student-t``.
         identity: everything that the result depends on, as JSON values.
         longest: characters that SageMaker allows.

@@ -30,7 +30,7 @@ class Requests:
         settings: instances, limits, network and keys.
         image: container image.
         run_id: what the tag ``restock:run`` says.
-        name: of the settings.
+        name: name of the settings.
     """
 
     lake: Lake

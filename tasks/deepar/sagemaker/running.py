@@ -29,7 +29,7 @@ def stop_job(api: SageMakerApi, kind: str, name: str) -> None:
     Args:
         api: the SDK on its session.
         kind: training, tuning or transform.
-        name: of the job.
+        name: name of the job.
     """
     _KINDS[kind](api).stop(name)
 
@@ -43,7 +43,7 @@ def stop_jobs_of(lake: Lake, settings: DeepArSageMakerSettings, run_id: str, ses
         lake: where the run has recorded its jobs.
         settings: the ``models.deepar.sagemaker`` block.
         run_id: the flow run's id.
-        session: a ``boto3.Session`` with its credentials; the environment's where absent.
+        session: a ``boto3.Session`` with its credentials; the environment's if absent.
 
     Returns:
         Names of the recorded jobs.
@@ -64,7 +64,7 @@ def close_endpoints_of(
         lake: where the runs have recorded their endpoints.
         settings: the ``models.deepar.sagemaker`` block.
         run_id: the flow run's id.
-        session: a ``boto3.Session`` with its credentials; the environment's where absent.
+        session: a ``boto3.Session`` with its credentials; the environment's if absent.
         pause: waits for a number of seconds.
 
     Returns:
@@ -92,7 +92,7 @@ def end_noted(
         lake: where the notes are.
         settings: the ``models.deepar.sagemaker`` block.
         jobs: as noted, of any run.
-        session: a ``boto3.Session`` with its credentials; the environment's where absent.
+        session: a ``boto3.Session`` with its credentials; the environment's if absent.
         pause: waits for a number of seconds.
 
     Returns:

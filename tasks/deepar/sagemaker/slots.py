@@ -13,7 +13,7 @@ class Slots:
     """A limited number of job slots; a job may take several.
 
     Args:
-        number: of slots, at least 1.
+        number: number of slots, at least 1.
     """
 
     def __init__(self, number: int) -> None:
@@ -50,6 +50,6 @@ def shared_slots(account: str, number: int) -> Slots:
 
     Args:
         account: whose quota it is; jobs of one lake and region have the same.
-        number: of slots.
+        number: number of slots.
     """
     return _SHARED.setdefault((account, number), Slots(number))

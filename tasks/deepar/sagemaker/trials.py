@@ -27,7 +27,7 @@ def previous_search(name: WorkName, objective: str, api: SageMakerApi) -> str | 
     """Find the last completed tuning job of this installation with this purpose and objective; None if not found.
 
     Args:
-        name: of the search that begins: other data have other digits at its end.
+        name: name of the search that begins: other data have other digits at its end.
         objective: metric that is minimized.
         api: the SDK on its session.
     """

@@ -29,8 +29,8 @@ class RunningJob:
     """A job or endpoint that a run has started or waits for.
 
     Attributes:
-        kind: of the job.
-        name: of the job.
+        kind: kind of the job.
+        name: name of the job.
         region: where it is.
         run_id: whose note this is.
         noted: seconds since 1970 when the note was written or last renewed; 0 if unknown.
@@ -96,10 +96,10 @@ class RunningJobs:
         return _read(self._lake, self._lake.keys(self._folder))
 
     def of_others(self, name: str | None = None) -> list[RunningJob]:
-        """What other runs of the lake have noted.
+        """The records of other runs of the lake.
 
         Args:
-            name: of the job; all of them where absent.
+            name: name of the job; all of them if absent.
         """
         keys = [key for key in self._lake.keys(RUNNING) if not key.startswith(f"{self._folder}/")]
         return _read(self._lake, [key for key in keys if name is None or key.endswith(f"/{name}.json")])

@@ -46,11 +46,11 @@ Pause = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done.
+    """A piece of work.
 
     Attributes:
         jobs: kind of job that does it.
-        name: of its jobs.
+        name: name of its jobs.
         request: arguments of the SDK for a job of a given name, on spot capacity or not.
         done: whether the result of a completed job is still there.
         slots: instances that it takes of the quota.
@@ -98,7 +98,7 @@ class Worker:
     Args:
         settings: attempts and pauses.
         running: where running jobs are recorded.
-        region: of the jobs.
+        region: region of the jobs.
         slots: limit on parallel jobs, shared by all threads.
         pause: waits for a number of seconds.
     """
@@ -116,7 +116,7 @@ class Worker:
         self._pause = pause
 
     def finish(self, work: Work, report: Report) -> Outcome:
-        """Return when a job of this work is completed; start one only where none was.
+        """Return when a job of this work is completed; start one only if none was.
 
         Raises:
             TrainingError: a job was stopped, its data are bad, or all attempts of this run failed.

@@ -37,7 +37,7 @@ class Overlap:
         share: fraction of the lines on common days that are in both files.
         first: first common day.
         last: last common day.
-        rows: shape (rows,); lines of the older file that are left out; none where the share is too small to be sure.
+        rows: shape (rows,); lines of the older file that are left out; none if the share is too small to be sure.
     """
 
     older: int
@@ -60,7 +60,7 @@ def overlapping_exports(
     Args:
         lines: gives some rows with all the columns that the files have in common; called only if files overlap.
         file: shape (rows,); index of each row's file, in the order of paths.
-        days: shape (rows,); date of each row, NaT where unreadable.
+        days: shape (rows,); date of each row, NaT if unreadable.
         store: shape (rows,); code of the store.
         skip: shape (rows,); rows that do not count, such as those of copied files.
     """

@@ -30,7 +30,7 @@ def labeled_frequency(
     """Return the frequency with the reading of its labels, and an alarm if the data decided it.
 
     Args:
-        tables: the accepted rows; ``sales``, and where given ``promotions``, ``events`` and ``calendar``.
+        tables: the accepted rows; ``sales``, and if given ``promotions``, ``events`` and ``calendar``.
         settings: frequency and ``period_label``.
         as_of: run date: sales before it are read.
     """

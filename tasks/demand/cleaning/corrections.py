@@ -176,7 +176,7 @@ def voided_lines(lines: pd.DataFrame) -> BoolArray:
     both = np.concatenate([positive, negative])
     sku = pd.factorize(lines[c.SKU])[0]
     times = _times_median(units, sku, both)
-    # Only these lines can be part of a pair: few of many, so the keys are made of them alone.
+    # Only these few lines can be part of a pair, so keys are made for them only.
     both, times = both[times >= LIMITS.void_line], times[times >= LIMITS.void_line]
     rows = lines.iloc[both]
     keys = pd.DataFrame(

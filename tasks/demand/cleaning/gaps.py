@@ -3,8 +3,8 @@
 The store's own rate decides. A gap is implausible if the n open periods before it (after it, for a young store) expect
 fewer than ``LIMITS.implausible`` gaps of that length: n · P for the probability P of L open periods without rows.
 
-- A store that often has no rows (``LIMITS.sometimes_empty``), namely in a of the n periods: P is the predictive
-  probability of a binomial proportion with Jeffreys' prior, the product of (a + ½ + i) / (n + 1 + i) for
+- A store that often has no rows (``LIMITS.sometimes_empty``): with ``a`` periods without rows among the n, P is the
+  predictive probability of a binomial proportion with Jeffreys' prior, the product of (a + ½ + i) / (n + 1 + i) for
   i = 0 … L − 1.
 - Any other store: p₀ is the probability of 0 units of a negative binomial distribution with the mean m and the variance
   v of the store's units (Poisson where v ≤ m): (k / (k + m))ᵏ with k = m² / (v − m). The predictive probability is

@@ -107,7 +107,7 @@ def usual_peak(cells: SaleCells) -> FloatArray:
 
 
 def _lower_percentile(demand: FloatArray) -> FloatArray:
-    """Per row, over its positive values but one; NaN where there are too few."""
+    """Per row, over its positive values but one; NaN if there are too few."""
     length = demand.shape[1]
     ordered = np.sort(demand, axis=1)
     selling = (demand > 0).sum(axis=1)

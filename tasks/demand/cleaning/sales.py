@@ -86,7 +86,7 @@ class SaleCells:
         return self.pair_store[self.cell_pair]
 
     def by_series(self, weights: FloatArray, cells: NDArray[np.bool_] | None = None) -> FloatArray:
-        """Sums of a cell value per series and period, shape (n, T); 0 where there is no cell."""
+        """Sums of a cell value per series and period, shape (n, T); 0 if there is no cell."""
         key = self.cell_series * self.history + self.cell_period
         if cells is not None:
             key, weights = key[cells], weights[cells]
@@ -162,7 +162,7 @@ def clean_sales(sales: pd.DataFrame, products: pd.DataFrame, frequency: Frequenc
     Args:
         sales: the table as accepted by validation.
         products: the table with its category (:func:`tasks.demand.cleaning.products.clean_products`).
-        frequency: of the panel.
+        frequency: frequency of the panel.
         as_of: run date: rows before it are read.
 
     Raises:

@@ -19,7 +19,7 @@ def successors(tables: Mapping[str, pd.DataFrame], as_of: date) -> dict[str, str
     planned successor does not stop the deliveries of the current SKU.
 
     Args:
-        tables: products, and where given sales, stock and dc_stock.
+        tables: products, and if given sales, stock and dc_stock.
         as_of: run date.
 
     Returns:

@@ -162,7 +162,7 @@ class _Grid:
         return np.array(np.broadcast_to(cut, (len(self.stores), cut.shape[1])))
 
     def ends(self, values: FloatArray | None) -> pd.Timestamp:
-        """Label of a column's last value; for text, where empty means nothing special, its last row."""
+        """Label of a column's last value; for text, in which an empty cell means nothing special, its last row."""
         filled = self.at if values is None else self.at[~np.isnan(values)]
         return self.axis.extended[filled.max()] if len(filled) else pd.Timestamp.min
 
@@ -221,7 +221,7 @@ def _plain(value: object) -> str:
 
 
 def _as_numbers(column: pd.Series, name: str) -> FloatArray | None:
-    """The column as numbers, NaN where empty; None where it is text."""
+    """The column as numbers, NaN if empty; None if it is text."""
     if name in (c.HOLIDAY, c.EVENT) or pd.api.types.is_datetime64_any_dtype(column):
         return None
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):

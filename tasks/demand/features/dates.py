@@ -1,4 +1,4 @@
-"""Features that follow from the date alone, and a country's public holidays."""
+"""Features that depend only on the date, and a country's public holidays."""
 
 from __future__ import annotations
 

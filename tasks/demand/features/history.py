@@ -1,4 +1,4 @@
-"""What a global model may know about the past of every series, ready for look-ups at any origin."""
+"""The past of every series for global models, with look-ups at any origin."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Windows:
         level: the recent level.
         means: windows of rolling means, rising.
         spreads: windows of the rolling deviation and share of zeros.
-        half_lives: of the exponentially weighted means.
+        half_lives: half-lives of the exponentially weighted means.
         lags: last values read one by one.
         phase: season whose same positions are averaged (1 = none).
         phases: how many of these positions.
@@ -143,7 +143,7 @@ class History:
         return floored
 
     def expected(self, series: IndexArray, origin: IndexArray) -> FloatArray:
-        """What a series without history would sell: the panel's mean, times its store's and category's share."""
+        """Expected sales of a series without history: the panel's mean, times its store's and category's share."""
         year = self.windows.year
         overall = self.groups[_ALL]
         mean = overall.means.mean(overall.of_series[series], origin, year)

@@ -15,7 +15,7 @@ from tasks.demand.features.windows import RunningSums, last_known, next_known
 
 AnyArray = TypeVar("AnyArray", BoolArray, SmallFloatArray)
 
-# Features of the date alone are computed here, without a trend, because trees cannot extrapolate one.
+# Features that depend only on the date are computed here, without a trend, because trees cannot extrapolate one.
 _DATE_PREFIX = "time_"
 # Named special days affect this many periods on each side.
 _NEAR = {"D": 10, "W": 2, "MS": 1}

@@ -103,7 +103,7 @@ class LagFeatures:
     def matrix(self, rows: Rows, names: Sequence[str]) -> SmallFloatArray:
         """Columns of rows by their names, shape (k, F): those of the training, when fewer periods were known.
 
-        The year before has columns only once a year is known. NaN where there is no such column.
+        The year before has columns only once a year is known. NaN if there is no such column.
         """
         return reordered(*self.table(rows), names)
 
@@ -138,7 +138,7 @@ class Continuation:
 
     Args:
         panel: n series over T periods, and H to forecast.
-        past: of the copies, one after the other, m series each; it is changed.
+        past: scores of the copies, one after the other, m series each; it is changed.
         other: the columns that do not depend on the past.
         series: shape (m,); indices.
         copies: how often each series is continued.
@@ -183,7 +183,7 @@ class _Past:
 
     Args:
         scores: shape (n, T); NaN = unknown.
-        kind: of the frequency.
+        kind: kind of the frequency.
         with_year: whether there are columns of the year before.
         room: periods that :meth:`append` can add.
     """

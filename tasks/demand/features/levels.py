@@ -120,7 +120,7 @@ class _Seasons:
         return np.isfinite(self.own.target * self.own.level(1.0))
 
     def expected(self, weight: float) -> FloatArray:
-        """Mean of the own and the pooled curve; either alone where the other is unknown."""
+        """Mean of the own and the pooled curve; one of them if the other is unknown."""
         own = self.own.target * self.own.level(weight)
         mine = np.nan_to_num(self.own.recent_mean) + weight * np.nan_to_num(self.own.year_mean)
         theirs = self.pooled.recent_mean + weight * self.pooled.year_mean

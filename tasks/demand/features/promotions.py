@@ -31,13 +31,13 @@ def promotion_features(
     Args:
         promotions: sku, date_from, date_to (both included), optional store_id (empty = every store),
             price (currency per unit) and discount (fraction of the list price); or None.
-        products: with ``price``, the list price, where known.
+        products: products with ``price``, the list price, if known.
         cells: cleaned sales; the SKUs of each series.
         axis: the panel's labels.
 
     Returns:
         ``promotion_share`` (0 to 1), ``promotion_discount`` (mean over all SKUs of the series, 0 where
-        not promoted; from price and list price where no discount is given) and, where every SKU of every
+        not promoted; from price and list price where no discount is given) and, if every SKU of every
         series has a list price, ``promotion_price`` (mean over the SKUs, list price where not promoted).
         A period counts as promoted when one of its days is. Empty without a promotion that matters.
     """
@@ -75,7 +75,7 @@ def planned_prices(
         axis: the panel's labels.
 
     Returns:
-        store_id, sku, date (label) and price; a row only where a promotion plans one.
+        store_id, sku, date (label) and price; a row only if a promotion plans one.
     """
     columns = [c.STORE_ID, c.SKU, c.DATE, c.PRICE]
     held = pd.DataFrame() if promotions is None or promotions.empty else _held(promotions, cells, axis)

@@ -24,7 +24,7 @@ _SERIAL_ORIGIN = pd.Timestamp("1899-12-30")
 
 
 def parse_dates(texts: pd.Series, source: SourceSettings, open_ended: bool = False, periods: bool = False) -> pd.Series:
-    """Read texts as dates in the source's format or ISO 8601; NaT where a text is not a date.
+    """Read texts as dates in the source's format or ISO 8601; NaT if a text is not a date.
 
     With a time zone in the settings, time stamps become local times of that zone: stamps with an offset by their
     offset, others by ``timestamp_zone``. Without it, the local time counts as written, without its offset.

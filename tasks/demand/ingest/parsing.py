@@ -125,7 +125,7 @@ def further_column(column: pd.Series, source: SourceSettings) -> pd.Series:
 
 
 def plain_text(column: pd.Series) -> pd.Series:
-    """Categories of text as a column of Python texts, None where missing."""
+    """Categories of text as a column of Python texts, None if missing."""
     lookup = np.append(column.cat.categories.to_numpy(dtype=object), np.array([None], dtype=object))
     return pd.Series(lookup[column.cat.codes.to_numpy()], index=column.index, dtype=object)
 
@@ -165,7 +165,7 @@ def _flags(texts: pd.Series) -> pd.Series:
 
 
 def _in_nanoseconds(dates: pd.Series) -> pd.Series:
-    """The same dates in the one unit used here; NaT where a date does not fit it."""
+    """The same dates in the one unit used here; NaT if a date does not fit it."""
     low, high = pd.Timestamp.min.ceil("D"), pd.Timestamp.max.floor("D")
     return dates.where((dates >= low) & (dates <= high)).astype("datetime64[ns]")
 

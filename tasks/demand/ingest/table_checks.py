@@ -138,7 +138,7 @@ def with_great_expectations(name: str, expectations: Sequence[Expected], frame: 
 
 
 def with_arrays(name: str, expectations: Sequence[Expected], frame: pd.DataFrame) -> list[Verdict]:  # noqa: ARG001
-    """Evaluate the expectations with pandas alone: the same verdicts, without the import, which takes seconds."""
+    """Evaluate the expectations with pandas only: the same verdicts, without the import of Great Expectations."""
     found = []
     for expected in expectations:
         rows = np.flatnonzero(failing(expected, frame)).astype(np.int64)

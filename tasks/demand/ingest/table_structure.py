@@ -57,7 +57,7 @@ def map_table(raw: RawTable, settings: IngestSlice) -> tuple[MappedTable | None,
     mapped column, but is not mapped to it, is left out.
 
     Returns:
-        The table, and its structural faults in words; no table where columns are missing.
+        The table, and its structural faults in words; no table if columns are missing.
     """
     contract, source = TABLES[raw.name], settings.sources.named()[raw.name]
     rules = table_rules(contract, settings)
@@ -89,7 +89,7 @@ def map_table(raw: RawTable, settings: IngestSlice) -> tuple[MappedTable | None,
     if kept.frame.empty and len(raw.frame):
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in dropped.reasons)
         return None, [f"{raw.name}: all {len(raw.frame):,} rows are ignored ({reasons}). Correct sources.{raw.name}."]
-    # A week or month is a date only where the rows are of weeks or months.
+    # A week or month is a date only if the rows are of weeks or months.
     periods = settings.period.kind != "D" and not settings.aggregate
     parsed = {
         name: parse_column(kept.frame[names[name]], rule, source, periods and name == c.DATE)

@@ -38,7 +38,7 @@ from tasks.demand.ingest.table_structure import map_table
 
 @dataclass(frozen=True)
 class Findings:
-    """What validation reports about all tables.
+    """Findings of the validation of all tables.
 
     Attributes:
         quarantine: every rejected row (:func:`tasks.demand.ingest.quarantine.quarantine_rows`).

@@ -175,7 +175,7 @@ def _add_services(found: Mapping[str, Mapped], left: dict[str, list[LeftOut]]) -
 def _add_listed_services(
     known: Sequence[str], found: Mapping[str, Mapped], left: dict[str, list[LeftOut]], listed: Mapping[str, str]
 ) -> None:
-    """Bags and services of the products table: left out if nothing of them is in stock anywhere, else a question."""
+    """Bags and services of the products table: left out if they have no stock anywhere, otherwise a question."""
     stocked = {sku for table in ("stock", "dc_stock") if table in found for sku in found[table].count(c.SKU)}
     for group, certain in (([sku for sku in known if stocked and sku not in stocked], True), (known, False)):
         skus = tuple(sku for sku in group if not is_left_out(left["sales"], c.SKU, sku))
@@ -188,7 +188,7 @@ def _add_listed_services(
 
 
 def _names(mapped: Mapped | None, key: str) -> dict[str, str]:
-    """Id to name, "" where the table has no names."""
+    """Id to name, "" if the table has no names."""
     if mapped is None:
         return {}
     ids = text_of(mapped, mapped.columns[key])

@@ -65,7 +65,7 @@ class Proposal:
         times: a date with a time of day in the sales; None if no date has one.
         first: first day of sales; None if no date could be read.
         last: last day of sales.
-        language: of the column names, es, de or en.
+        language: language of the column names, es, de or en.
         missing: required tables without a file.
         notes: files that were skipped or not recognized.
     """

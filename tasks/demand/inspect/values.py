@@ -1,4 +1,4 @@
-"""What the values of a column show: numbers, dates or ids, and their format."""
+"""Recognize the content of a column from its values: numbers, dates or ids, and their format."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def number_marks(columns: Sequence[Column]) -> NumberMarks:
 
 
 def date_format(column: Column) -> Finding | None:
-    """Find the format of a date column; None where it is ISO 8601, which needs no setting.
+    """Find the format of a date column; None if it is ISO 8601, which needs no setting.
 
     The order of day and month follows from a number above 12, else from the order in which the days lie closer
     together. Otherwise it stays open.

@@ -29,7 +29,7 @@ Show = Callable[[str], None] | None
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
         valid: the validated tables.

@@ -78,7 +78,7 @@ class SaleLines:
 
 @dataclass(frozen=True)
 class SalesFigures:
-    """What the sales hold.
+    """Figures about the sales.
 
     Attributes:
         months: month to units, returns counted as 0.

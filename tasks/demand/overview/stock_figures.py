@@ -22,7 +22,7 @@ class StockFigures:
     """Stock of the stores, and of the distribution center.
 
     Attributes:
-        counted: date of the count; None where the file has none.
+        counted: date of the count; None if the file has none.
         units: units on hand in stores.
         rows: pairs with a stock row on that date.
         weeks: units on hand per unit sold in a week; None without recent sales.

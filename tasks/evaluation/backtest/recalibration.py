@@ -52,7 +52,7 @@ def with_calibrated_means(
         backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown).
         live: rows of the live forecast.
         panel: the demand before each cutoff, and the promotion state.
-        rule: the numbers; the defaults where None.
+        rule: the numbers; the defaults if None.
 
     Returns:
         The backtest and the live rows, in the given order.
@@ -100,7 +100,7 @@ def recalibrated(
         backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown).
         live: rows of the live forecast.
         quantiles: the set levels, rising.
-        rule: the numbers; the defaults where None.
+        rule: the numbers; the defaults if None.
 
     Returns:
         The backtest and the live rows, in the given order.

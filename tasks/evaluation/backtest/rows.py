@@ -25,7 +25,7 @@ class BacktestRows:
         mean, median: shape (N,), units.
         quantiles: shape (N, Q), units.
         levels: the Q set levels.
-        cost: shape (N,), simulated inventory cost in currency, NaN where it is not counted; None where none was
+        cost: shape (N,), simulated inventory cost in currency, NaN where it is not counted; None if none was
             simulated (see :mod:`tasks.evaluation.backtest.inventory_cost`).
     """
 

@@ -86,7 +86,7 @@ def _groups(series: pd.DataFrame, columns: list[str]) -> tuple[IndexArray, pd.Da
 
 
 def _scale_grids(grid: FoldGrid, scales: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
-    """The scales on the grid's cutoffs and series, shape (C, S) each; NaN where there are none."""
+    """The scales on the grid's cutoffs and series, shape (C, S) each; NaN if there are none."""
     keys = grid.series.assign(**{c.N: np.arange(len(grid.series))})
     placed = scales.merge(keys, on=[c.STORE_ID, c.CATEGORY])
     row = grid.cutoffs.get_indexer(placed[c.CUTOFF])

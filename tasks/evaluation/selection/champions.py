@@ -2,7 +2,7 @@
 
 The losses of one series are noisy, so the model with the lowest loss on a series is often the best by chance. A series
 therefore starts from the **global winner**, the model with the lowest total loss among those that serve the whole
-network (or, where it does not serve the series, among those that do). It takes another model only if that model is
+network (or, if it does not serve the series, among those that do). It takes another model only if that model is
 better on the series by more than its margin of error, after shrinkage
 (:func:`tasks.evaluation.backtest.paired_losses.compare_with_winner`). Baselines compete like any other model.
 """
@@ -46,7 +46,7 @@ def select_champions(
         backtest: ``backtest.parquet`` (docs/reference/contract.md#outputs).
         live: rows of the live forecast; only store_id, category and model are read.
         quantiles: the set levels, rising.
-        rule: loss and shrinkage; the defaults where None.
+        rule: loss and shrinkage; the defaults if None.
 
     Returns:
         ``champions.parquet``: store_id, category, model, why; one row per series of ``live``, sorted by store_id and
@@ -70,7 +70,7 @@ def champions_of(
     """As :func:`select_champions`, from rows that are already read and summed.
 
     Args:
-        rows: of the backtest.
+        rows: rows of the backtest.
         grid: their sums.
         live: rows of the live forecast; only store_id, category and model are read.
         rule: loss and shrinkage.

@@ -25,7 +25,7 @@ def rank_configurations(metrics: pd.DataFrame, rule: ConfigurationRule | None = 
 
     Args:
         metrics: one row per configuration, with rmse, share_excellent and share_good.
-        rule: what counts as equal; the default where None.
+        rule: what counts as equal; the default if None.
 
     Returns:
         The same rows in another order. Configurations with the same figures keep their order.

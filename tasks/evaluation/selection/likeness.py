@@ -45,10 +45,10 @@ class Alike:
     """Result of the step.
 
     Attributes:
-        split: with the rows of the models ``comparables`` and ``last_season``, for the series that they serve.
-        champions: with these models for these series, and a row for every new series that could be forecast.
+        split: split with the rows of the models ``comparables`` and ``last_season``, for the series that they serve.
+        champions: champions with these models for these series, and a row for every new series that could be forecast.
         replaced: store_id and category of the series whose champion changed or is new.
-        note: what was done, in a sentence; empty where nothing was.
+        note: what was done, in a sentence; empty if nothing was.
     """
 
     split: SplitForecasts
@@ -78,7 +78,7 @@ def forecast_by_likeness(
         folds: the run's folds.
         levels: Q rising levels, 0.5 among them.
         new: series without history (see ``tasks.demand.new_series``).
-        rule: the numbers; the defaults where None.
+        rule: the numbers; the defaults if None.
     """
     rule = rule or LikenessRules()
     live = _at_cutoff(split.live, champions, panel, panel, levels, new, rule)
@@ -206,7 +206,7 @@ def _note(served: dict[str, Likeness], excess: dict[str, float]) -> str:
 
 
 def short_history_alarm(panel: Panel, champions: pd.DataFrame) -> Alarm | None:
-    """The alarm that series have less than a year of sales; None where all have one, or sell in one season only.
+    """The alarm that series have less than a year of sales; None if all have one, or sell in one season only.
 
     Args:
         panel: the demand.

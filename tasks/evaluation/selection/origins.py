@@ -54,7 +54,7 @@ def origin_rows(name: str, at: Origin, keys: pd.DataFrame, levels: Sequence[floa
     """Rows of a model at a cutoff.
 
     Args:
-        name: of the model.
+        name: name of the model.
         at: forecasts of n series.
         keys: store_id and category of these series.
         levels: Q rising levels.

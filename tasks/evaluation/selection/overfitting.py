@@ -29,7 +29,7 @@ def overfit_gap(backtest: pd.DataFrame, quantiles: Sequence[float], rule: Select
     Args:
         backtest: the contract's ``backtest.parquet``.
         quantiles: the set levels, rising.
-        rule: how champions are selected, and the loss of the table; the defaults where None.
+        rule: how champions are selected, and the loss of the table; the defaults if None.
 
     Returns:
         One row per model, by name, then one for the champions: model, earlier_folds and last_fold (the

@@ -54,7 +54,7 @@ class _Record:
         folds: number of folds.
         sold: whether anything was sold.
         figures: by model, one figure per metric of the loss, in order.
-        bias: of the champion, a fraction of the sales.
+        bias: bias of the champion, a fraction of the sales.
     """
 
     folds: int

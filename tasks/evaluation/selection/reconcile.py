@@ -83,7 +83,7 @@ def reconcile(
         folds: the run's folds.
         settings: the method, quantiles and seed.
         forecasters: models of the aggregates.
-        rule: the numbers; the defaults where None.
+        rule: the numbers; the defaults if None.
     """
     rule = rule or ReconciliationRule()
     wanted, levels = settings.reconciliation.method, list(settings.quantiles)

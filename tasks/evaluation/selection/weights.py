@@ -41,7 +41,7 @@ def ensemble_weights(
         grid: the backtest's sums.
         selection: loss and penalty.
         live: cutoff of the live forecast.
-        rule: how losses become weights; the defaults where None.
+        rule: how losses become weights; the defaults if None.
     """
     rule = rule or WeightRule()
     folds = np.arange(len(grid.cutoffs))

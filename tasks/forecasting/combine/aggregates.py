@@ -66,7 +66,7 @@ def aggregate_panel(panel: Panel, hierarchy: Hierarchy) -> Panel:
 
     Args:
         panel: n series.
-        hierarchy: of these series.
+        hierarchy: hierarchy of these series.
     """
     members = hierarchy.members
     known = np.isfinite(panel.demand)

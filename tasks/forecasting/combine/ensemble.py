@@ -45,7 +45,7 @@ def combine(
     """Forecast rows of the ensemble.
 
     Mean and median are the members' weighted means. The other quantiles are those of the linear opinion pool, the
-    mixture of the members' distributions, where they lie on their side of that median. Disagreement between members
+    mixture of the members' distributions, if they lie on their side of that median. Disagreement between members
     widens the mixture, but not the mean of their quantiles (Lichtendahl, Grushka-Cockayne and Winkler 2013).
 
     Args:

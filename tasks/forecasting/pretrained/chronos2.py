@@ -127,7 +127,7 @@ class FittedChronos2:
         return self
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
-        """Forecast every series of the panel; seasonal naive where the network cannot serve one.
+        """Forecast every series of the panel; seasonal naive if the network cannot serve one.
 
         Raises:
             TrainingError: the network's process has ended.

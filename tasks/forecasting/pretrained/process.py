@@ -25,7 +25,7 @@ _GRACE_SECONDS = 5.0
 
 
 class Network(Protocol):
-    """What a pretrained model computes with; see :class:`tasks.forecasting.pretrained.worker.Chronos2Network`."""
+    """The network of a pretrained model; see :class:`tasks.forecasting.pretrained.worker.Chronos2Network`."""
 
     levels: tuple[float, ...]
 
@@ -46,7 +46,7 @@ class NetworkProcess:
     """A network in its own process: torch and its memory stay out of the run's.
 
     Args:
-        folder: with the weights.
+        folder: folder with the weights.
 
     Raises:
         ConfigError: the weights cannot be loaded.

@@ -41,7 +41,7 @@ class NetworkInput:
     covariates: NDArray[np.float32]
 
     def asked(self, rows: int | None = None) -> dict[str, Any]:
-        """The input of the package; ``rows`` covariates, zeros where there are fewer."""
+        """The input of the package; ``rows`` covariates, zeros if there are fewer."""
         m = len(self.values)
         known = self.covariates
         if rows is not None:
@@ -58,7 +58,7 @@ class Chronos2Network:
     Each series is computed by itself, so that its forecast does not depend on the other series, to the last bit.
 
     Args:
-        folder: with config.json and model.safetensors.
+        folder: folder with config.json and model.safetensors.
 
     Attributes:
         levels: quantile levels of its forecasts, rising.
@@ -103,11 +103,11 @@ class Chronos2Network:
         """Adapt the weights to some series by LoRA.
 
         Args:
-            series: with at least two horizons of values each; their covariates end with the values.
+            series: series with at least two horizons of values each; their covariates end with the values.
             horizon: periods to forecast.
             steps: optimizer steps, of 32 rows each.
             context: periods of history that a step reads at most.
-            seed: of the drawn windows and of the initial values.
+            seed: seed of the drawn windows and of the initial values.
         """
         import torch
         from chronos.chronos2 import Chronos2Pipeline

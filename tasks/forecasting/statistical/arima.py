@@ -3,7 +3,7 @@
 ``statsforecast``: the known regressors are taken out by ridge regression, AutoARIMA (Hyndman and
 Khandakar's stepwise search by AICc) is fitted to the rest, and what the regressors explain of the
 horizon is added: regression with ARIMA errors in two steps. A short season (7, 12) is taken out by
-dummies; only where the history is too short for them does the ARIMA itself have the season. On the six
+dummies; only if the history is too short for them does the ARIMA itself have the season. On the six
 real data sets dummies were as good as a seasonal ARIMA at a third of its cost. A drift is never
 allowed: extrapolated, it was the largest source of error. Odd periods that no regressor explains are
 clipped before the fit.
@@ -196,7 +196,7 @@ def differences_needed(values: FloatArray) -> int:
 
 
 def _season(task: SeriesTask) -> int:
-    """Season of the ARIMA itself: only where it is short and the history too short for dummies of it."""
+    """Season of the ARIMA itself: only if it is short and the history too short for dummies of it."""
     season = task.frequency.season
     fits = (
         season <= regressors.RULE.longest_dummy_season
@@ -212,7 +212,7 @@ def _rest(task: SeriesTask, season: int) -> tuple[FloatArray, FloatArray]:
 
 
 def _exogenous(task: SeriesTask) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
-    """The whole history, and the regressors of history and horizon (None where there are none)."""
+    """The whole history, and the regressors of history and horizon (None if there are none)."""
     columns, _ = regressor_columns(task, RULE.features)
     values = fill_gaps(task.values, _season(task))
     if columns.shape[1] == 0:

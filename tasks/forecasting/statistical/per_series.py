@@ -1,4 +1,4 @@
-"""How a model of single series forecasts a panel: in parallel, with seasonal naive where it fails.
+"""How a model of single series forecasts a panel: in parallel, with seasonal naive if it fails.
 
 The rule: a series with too few known open periods, an exception, a non-finite value or a forecast far
 beyond everything known is a failure; seasonal naive takes over and the reason goes into
@@ -140,7 +140,7 @@ class FittedLocal(Generic[S]):
         return _fit(self.model, panel, seed, self.workers, self.structures)
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
-        """Forecast every series of the panel; seasonal naive where the model fails."""
+        """Forecast every series of the panel; seasonal naive if the model fails."""
         shape = (panel.n, panel.horizon)
         mean, levels = np.full(shape, np.nan), np.full((*shape, len(quantiles)), np.nan)
         triage = _Triage.of(panel, self.model)
@@ -213,7 +213,7 @@ def run_each(function: Callable[[SeriesTask], R], tasks: Sequence[SeriesTask], w
     """Apply a function to every task, in order; an exception becomes the task's failure.
 
     Args:
-        function: picklable; must depend on its task alone.
+        function: picklable; must depend only on its task.
         tasks: any number.
         workers: processes; chunks of 20 series are spread over them. 1 = this process.
     """

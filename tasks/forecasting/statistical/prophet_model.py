@@ -69,7 +69,7 @@ RULE = ProphetRule()
 
 @dataclass(frozen=True)
 class Flexibility:
-    """What cross-validation found: ``changepoint_prior_scale`` and a factor on standard deviations."""
+    """Result of the cross-validation: ``changepoint_prior_scale`` and a factor on standard deviations."""
 
     prior: float
     widening: float
@@ -199,7 +199,7 @@ def _year_order(task: SeriesTask, days: float) -> int:
 
 
 def _cutoffs(task: SeriesTask) -> list[int]:
-    """Known periods before each window, latest window first; empty where the history is too short."""
+    """Known periods before each window, latest window first; empty if the history is too short."""
     horizon = task.lead
     cutoffs = [len(task.values) - k * horizon for k in range(1, RULE.windows + 1)]
     first = cutoffs[-1]

@@ -49,7 +49,7 @@ RULE = RegressorRule()
 
 @dataclass(frozen=True)
 class Adjustment:
-    """What regressors explain of a series, in units.
+    """The part of a series that regressors explain, in units.
 
     Attributes:
         history: shape (m,).
@@ -90,7 +90,7 @@ def regressor_columns(task: SeriesTask, limit: int) -> tuple[FloatArray, tuple[s
 
 
 def regress_out(task: SeriesTask, limit: int) -> Adjustment:
-    """What the regressors explain of a series, by ridge regression with an intercept and a trend.
+    """The part of a series that the regressors explain, by ridge regression with an intercept and a trend.
 
     Trend and intercept are estimated with the rest, so that a season does not absorb them, but are left
     in the series for the model that follows (regression with ARIMA errors in two steps). Extreme
@@ -158,7 +158,7 @@ class _Choice:
         self._take(self._new_directions(_free(self._m)[self._known]))
 
     def offer(self, group: FloatArray, always: bool = False) -> bool:
-        """Keep a group of columns (m + lead, k), k >= 0, where it lowers the BIC, or always."""
+        """Keep a group of columns (m + lead, k), k >= 0, if it lowers the BIC, or always."""
         varying = _standardised(group.astype(np.float64), self._m)
         directions = self._new_directions(varying[: self._m][self._known])
         if not directions or len(self._basis) + len(directions) > len(self.rest) // 4:
@@ -231,7 +231,7 @@ def _strongest(task: SeriesTask, choice: _Choice, limit: int) -> IndexArray:
 
 
 def _price_before(task: SeriesTask) -> FloatArray | None:
-    """Price known before each period, shape (m + lead,); None where it is unknown or never changes."""
+    """Price known before each period, shape (m + lead,); None if it is unknown or never changes."""
     if task.price is None or not np.isfinite(task.price).any():
         return None
     known = np.flatnonzero(np.isfinite(task.price))

@@ -43,14 +43,14 @@ class SeriesTask:
 
     Attributes:
         key: store_id and category.
-        frequency: of the labels.
+        frequency: frequency of the labels.
         values: shape (m,); units, NaN = unknown or closed; the first and last are known.
         labels: shape (m + lead,); history, then the periods to forecast.
         lead: steps from the last known period to the end of the horizon: H and any gap before it.
         names: F names of ``features``.
         features: shape (F, m + lead); known in advance.
         price: shape (m,); the unit price known at the end of each period, NaN before the first; or None.
-        seed: of this series' random choices; it does not depend on the other series that are computed.
+        seed: seed of this series' random choices; it does not depend on the other series that are computed.
     """
 
     key: Key
@@ -100,7 +100,7 @@ def series_tasks(panel: Panel, indices: IndexArray, max_history: int, features: 
         indices: which series; each must have a known open period.
         max_history: periods up to the last known one that are read.
         features: whether the model reads features and prices.
-        seed: of the run.
+        seed: seed of the run.
     """
     history = open_demand(panel.take(indices))
     keys = series_keys(panel)
@@ -129,7 +129,7 @@ def series_tasks(panel: Panel, indices: IndexArray, max_history: int, features: 
 
 
 def series_seed(key: Key, seed: int) -> int:
-    """Seed of one series: follows from its key and the run's seed alone, below 2**31."""
+    """Seed of one series: follows only from its key and the run's seed, below 2**31."""
     return zlib.crc32("\0".join((*key, str(seed))).encode()) & 0x7FFFFFFF
 
 

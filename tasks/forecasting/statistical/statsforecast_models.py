@@ -126,7 +126,7 @@ class SmoothingModel(SeriesModel[None]):
         return mean + explained.future, quantiles + explained.future[:, None]
 
     def _explained(self, task: SeriesTask) -> Adjustment:
-        """What regressors explain; nothing by default."""
+        """The part that regressors explain; nothing by default."""
         return Adjustment(np.zeros(len(task.values)), np.zeros(task.lead), ())
 
     def _season(self, task: SeriesTask) -> int:  # noqa: ARG002

@@ -31,7 +31,7 @@ class Learning:
     Attributes:
         rounds: boosting rounds.
         threads: processor threads; they change no result.
-        levels: of the quantile objective.
+        levels: levels of the quantile objective.
         max_leaves: where above 0 trees grow leaf by leaf up to this number of leaves, with any depth.
         further: parameters from the settings that replace or complete those above.
     """

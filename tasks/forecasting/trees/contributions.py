@@ -71,7 +71,7 @@ def horizon_parts(learned: Learned | None, baseline: BaselineExpectation) -> pd.
 
     Args:
         learned: the fitted parts of the forecaster; None if it was not trained.
-        baseline: of the panel whose horizon is forecast.
+        baseline: baseline of the panel whose horizon is forecast.
 
     Returns:
         store_id, category, date, part (of :data:`PARTS`) and units, without parts of 0; series by series and date by

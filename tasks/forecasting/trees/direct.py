@@ -147,7 +147,7 @@ class FittedXgboost:
     baseline: BaselineExpectation | None = None
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
-        """Forecast the horizon of a panel of the same series; seasonal naive where nothing was learned."""
+        """Forecast the horizon of a panel of the same series; seasonal naive if nothing was learned."""
         if self.learned is None:
             naive = SeasonalNaive().fit(panel, 0).predict(panel, quantiles)
             return Forecast(naive.mean, naive.quantiles, failed=dict.fromkeys(range(panel.n), NOT_TRAINED))
@@ -217,7 +217,7 @@ def season_weight(tested: Sequence[tuple[Points, FloatArray]]) -> float:
 def held_out_blocks(panel: Panel) -> list[list[int]]:
     """Cutoffs of the held-out windows, by the fit that they share: the last windows, then the season a year ago.
 
-    The second block exists only where the history before it has earlier years to read and to fit on.
+    The second block exists only if the history before it has earlier years to read and to fit on.
     """
     windows = Windows.of(panel.frequency)
     year_ago = panel.history - windows.year
@@ -230,7 +230,7 @@ def held_out_origins(panel: Panel) -> list[int]:
     """Cutoffs of the held-out windows, ascending: consecutive, the last one's horizon ends with the history.
 
     They span at least HELD_OUT_PERIODS and two horizons, if that leaves half of the history before them; the list is
-    empty where even one window does not fit.
+    empty if even one window does not fit.
     """
     wanted = max(2, -(-HELD_OUT_PERIODS[panel.frequency.kind] // panel.horizon))
     possible = (panel.history // 2) // panel.horizon

@@ -119,13 +119,13 @@ def unlearnt(panel: Panel, quantiles: Sequence[float]) -> Forecast:
 
 @dataclass(frozen=True)
 class FittedXgboostLags:
-    """The fitted forecaster; ``learned`` is None where the history held too few rows."""
+    """The fitted forecaster; ``learned`` is None if the history held too few rows."""
 
     levels: tuple[float, ...]
     learned: Boosted | None
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
-        """Forecast the horizon of a panel of the same series; seasonal naive where nothing was learned or is known."""
+        """Forecast the horizon of a panel of the same series; seasonal naive if nothing was learned or is known."""
         if self.learned is None:
             return unlearnt(panel, quantiles)
         rows, features = horizon_rows(panel), LagFeatures(panel)
@@ -135,5 +135,5 @@ class FittedXgboostLags:
 
 
 def as_columns(values: FloatArray) -> FloatArray:
-    """One column per level, also where there is one level."""
+    """One column per level, also if there is one level."""
     return values.reshape(len(values), -1)

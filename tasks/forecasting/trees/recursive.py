@@ -65,13 +65,13 @@ class XgboostRecursiveForecaster:
 
 @dataclass(frozen=True)
 class FittedXgboostRecursive:
-    """The fitted forecaster; ``learned`` is None where the history held too few rows."""
+    """The fitted forecaster; ``learned`` is None if the history held too few rows."""
 
     levels: tuple[float, ...]
     learned: Boosted | None
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
-        """Forecast the horizon of a panel of the same series; seasonal naive where nothing was learned or is known."""
+        """Forecast the horizon of a panel of the same series; seasonal naive if nothing was learned or is known."""
         if self.learned is None:
             return unlearnt(panel, quantiles)
         features = LagFeatures(panel)

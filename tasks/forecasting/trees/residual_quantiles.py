@@ -92,7 +92,7 @@ def fit_residual_quantiles(
         baseline: shape (k,), units above 0.
         levels: Q levels, rising, 0.5 among them.
         settings: how trees are grown.
-        seed: of the trees.
+        seed: seed of the trees.
         threads: processor threads; they change no result.
     """
     if len(median) > MOST_ROWS:

@@ -155,9 +155,9 @@ def fit_sub_models(
         baseline: the panel with its calendar effects.
         settings: how trees are grown.
         budget: maximum number of rows per sub-model.
-        seed: of sample and trees.
+        seed: seed of sample and trees.
         threads: processor threads; they change no result.
-        known: learn from targets before this position and for the horizon after it; the whole history where None.
+        known: learn from targets before this position and for the horizon after it; the whole history if None.
     """
     panel = baseline.panel
     known = panel.history if known is None else known

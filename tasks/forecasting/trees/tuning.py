@@ -65,7 +65,7 @@ class Windows:
 
     @classmethod
     def before(cls, folds: Sequence[Fold], panel: Panel, loss: RowLoss) -> Windows | None:
-        """The windows whose last horizon ends where the first fold begins; None where the history is too short.
+        """The windows whose last horizon ends where the first fold begins; None if the history is too short.
 
         The windows are consecutive and span at least two horizons and 13 weeks, 56 days or 6 months, if half of the
         history before the first fold, and the minimum history of a fold, lie before them. If a year more lies before
@@ -74,7 +74,7 @@ class Windows:
         horizon of 28: None.
 
         Args:
-            folds: of the backtest, by rising cutoff; without any, the windows end with the history.
+            folds: folds of the backtest, by rising cutoff; without any, the windows end with the history.
             panel: the whole history.
             loss: of single rows.
         """
@@ -85,7 +85,7 @@ class Windows:
         return cls(known, blocks, loss) if blocks else None
 
     def losses(self, name: str, use: ModelSlice, cores: Cores) -> Iterator[float | None]:
-        """Loss of a model per unit sold, over all windows up to each block; None where it can learn nothing."""
+        """Loss of a model per unit sold, over all windows up to each block; None if it can learn nothing."""
         lost = sold = 0.0
         for block in self.blocks:
             fitted = create_model(name, use, cores).fit(self.panel.until(block[0]), use.seed)
@@ -107,10 +107,10 @@ def tune(
     """The parameters of a model with the least loss on the windows before the first fold, if it is 5 % less.
 
     Args:
-        name: of a model on lags.
+        name: name of a model on lags.
         use: the model's settings, quantiles and seed.
         panel: the whole history; periods after the first fold's cutoff are not read.
-        folds: of the backtest, by rising cutoff.
+        folds: folds of the backtest, by rising cutoff.
         loss: of single rows.
         cores: processes and threads that a fit may use.
 
@@ -163,8 +163,8 @@ def trials_for(name: str, use: ModelSlice, windows: Windows) -> int:
     96,000 forecasts 0.96 s, so 31 trials.
 
     Args:
-        name: of a model on lags; the direct one learns every step of the horizon from every origin.
-        use: rows, rounds, quantiles and, where set, the number itself.
+        name: name of a model on lags; the direct one learns every step of the horizon from every origin.
+        use: rows, rounds, quantiles and, if set, the number itself.
         windows: what is forecast, and what is known before.
     """
     model = _settings_of(use)
@@ -180,7 +180,7 @@ def trials_for(name: str, use: ModelSlice, windows: Windows) -> int:
 
 
 def search(name: str, use: ModelSlice, windows: Windows, cores: Cores) -> list[TreeTrial]:
-    """All trials in their order, the settings' own parameters first; none where there is too little to learn from.
+    """All trials in their order, the settings' own parameters first; none if there is too little to learn from.
 
     Parameters that the settings change from their defaults are kept, the others are searched within
     the ranges of the model's facts.

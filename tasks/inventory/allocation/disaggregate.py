@@ -59,7 +59,7 @@ class Split:
         allowed: split among the SKUs that may be sent.
         assorted: split among the SKUs that are also displayed.
         varied: split by the units that each SKU needs: slow sellers vary more than fast ones.
-        lifted: with minimum presentation, core sizes and first packs.
+        lifted: units with minimum presentation, core sizes and first packs.
         targets: whole units; what is sent is a multiple of the pack.
         first_packs: units of ``targets`` beyond the level (see :meth:`with_first_packs`); 0 without any.
     """

@@ -25,7 +25,7 @@ def solve_with_display(
     is evaluated with the full demand, so that the cost table counts these sales as lost.
 
     Args:
-        inputs: of the run.
+        inputs: inputs of the run.
         weekly: its plan problem.
         progress: receives the progress of the searches.
 

@@ -68,7 +68,7 @@ def explanations(
     """Explain every target: one row per (store, SKU) of the facts, including discontinued ones.
 
     Args:
-        inputs: of the run.
+        inputs: inputs of the run.
         weekly: its plan problem.
         plan: the selected plan.
         outcome: its simulation.

@@ -39,7 +39,7 @@ def find_shortages(
     """List everything that a constraint of the plan does not allow.
 
     Args:
-        inputs: of the run.
+        inputs: inputs of the run.
         weekly: its plan problem.
         plan: the selected plan.
         outcome: its simulation.

@@ -81,7 +81,7 @@ class SkuMix:
         together.
 
         Args:
-            problem: with sample paths.
+            problem: problem with sample paths.
             plan: the plan of a policy.
         """
         if problem.paths is None or not len(self.series):

@@ -77,7 +77,7 @@ class Inevitable:
         """Compare expected demand over the horizon with stock and supply.
 
         Args:
-            problem: with the evaluation paths.
+            problem: problem with the evaluation paths.
             closed: pairs to which a rule sends no units, the first rows of ``problem.skus``; None = no such pairs.
         """
         detail = problem.skus
@@ -123,9 +123,9 @@ def large_excess(
     pack) of every order-up-to level is therefore ignored. It occurs in companies with a few slow series.
 
     Args:
-        problem: with the evaluation paths.
-        cost: of the plan on these paths.
-        bound: of the problem.
+        problem: problem with the evaluation paths.
+        cost: cost of the plan on these paths.
+        bound: bound of the problem.
         closed: pairs (store, SKU) to which a rule sends no units, the first rows of ``problem.skus``; None = no such
             pairs.
         packs: shape (n,), units of a pack by series; None = single units.
@@ -161,7 +161,7 @@ def cost_of_uncertainty(problem: PlanProblem, visits: BoolArray, closed: BoolArr
     """Least cost of not knowing the demand, summed over stores and intervals.
 
     Args:
-        problem: with sample paths.
+        problem: problem with sample paths.
         visits: shape (S, T).
         closed: pairs (store, SKU) that do not count; None = all count.
     """

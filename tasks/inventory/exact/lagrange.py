@@ -86,7 +86,7 @@ def relax(problem: PlanProblem, network: Network, requirements: NetRequirements,
     """Raise the bound until it meets the value of the linear program.
 
     Args:
-        problem: with known or expected demand.
+        problem: problem with known or expected demand.
         network: its arrays, with one path.
         requirements: net requirements on that path.
         rounds: most rounds of shortest paths.

@@ -121,7 +121,7 @@ def quantities_within_limits(
     """Compute delivery quantities: DC stock and space go to the most valuable units first.
 
     Args:
-        problem: with known demand.
+        problem: problem with known demand.
         network: its arrays.
         requirements: net requirements of its demand.
         visits: shape (S, T).

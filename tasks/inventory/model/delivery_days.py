@@ -90,7 +90,7 @@ def blackout_periods(
     ``inventory.blackout.closed_days`` is set. Calendar rows without a store apply to all stores.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         calendar: the calendar table, or None.
         store_ids: S labels.
         dates: T labels of the periods.

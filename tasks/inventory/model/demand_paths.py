@@ -43,7 +43,7 @@ class OwnPaths:
 
     Attributes:
         paths: index of a series to its paths, shape (T, K), units.
-        seed: of the random order of the paths; the same for planning and evaluation.
+        seed: seed of the random order of the paths; the same for planning and evaluation.
         from_end: take paths from the end of that order. Planning takes the first and evaluation the last.
     """
 
@@ -177,7 +177,7 @@ def draw_paths(
         names: store and category of each series; they seed its random numbers, so the order of series has no effect.
         correlation: dependence of errors.
         paths: K.
-        seed: of the draw.
+        seed: seed of the draw.
         own: sample paths of models that have their own.
 
     Returns:

@@ -70,7 +70,7 @@ class Network:
         holding_weight: shape (n,), multiplies the holding cost of each series.
         skus: simulate by SKU; None = by category.
         review_period: periods between two weekly runs.
-        seed: of the draws of SKUs.
+        seed: seed of the draws of SKUs.
     """
 
     first: IndexArray

@@ -1,9 +1,9 @@
 """Demand of a SKU, computed from the sample paths of its category.
 
-Each unit of the category's demand is for the SKU with a probability equal to the SKU's share.
-A SKU's demand on a path is binomial (units of the category on the path, share of the SKU). Over the paths it is a
-mixture of binomials. A SKU that is alone in its category has the demand of the category. The level that a SKU needs for
-a service level is therefore higher than its share of the category's level: single SKUs vary more than their sum.
+Each unit of the category's demand is for the SKU with a probability equal to the SKU's share. A SKU's demand on a path
+is binomial (units of the category on the path, share of the SKU). Over the paths it is a mixture of binomials. A SKU
+that is the only one of its category has the demand of the category. The level that a SKU needs for a service level is
+therefore higher than its share of the category's level: single SKUs vary more than their sum.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from schemas.plan import FloatArray, IndexArray
 from tasks.inventory.model.kernels import compiled
 
-# Maximum number of sample paths that are read for a SKU that is not alone in its category.
+# Maximum number of sample paths that are read for a SKU that is not the only one of its category.
 MOST_PATHS = 64
 # A tail below this probability counts as 0.
 NEVER = 1e-9

@@ -120,7 +120,7 @@ def _drawn(units: FloatArray, rows: Rows, seed: int, demand: FloatArray) -> None
     Args:
         units: shape (n, T), units of each series on one path.
         rows: shares of the SKUs.
-        seed: of the draw.
+        seed: seed of the draw.
         demand: shape (T, R), written; float32 or float64.
     """
     np.random.seed(seed)  # numba has no other generator
@@ -346,7 +346,7 @@ def simulate_skus(paths: UnitsArray, rows: Rows, terms: Terms, seed: int, record
         paths: shape (K, n, T), units of each series.
         rows: the pairs.
         terms: prices, levels and limits.
-        seed: of the draws of SKUs; the same for all plans that are compared.
+        seed: seed of the draws of SKUs; the same for all plans that are compared.
         recorded: record every period.
     """
     count, series, periods = paths.shape

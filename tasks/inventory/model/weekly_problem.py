@@ -61,7 +61,7 @@ class WeeklyProblem:
     """The plan problem of a run.
 
     Attributes:
-        problem: with the sample paths for planning.
+        problem: problem with the sample paths for planning.
         evaluation: the same problem with other sample paths, on which plans are compared.
         dates: T labels of the periods.
         series_of_sku: shape (rows of the SKU facts,), index of each row's series in the problem.
@@ -123,7 +123,7 @@ class BareProblem:
         Args:
             correlation: dependence of errors.
             paths: number of paths, K.
-            seed: of the draw.
+            seed: seed of the draw.
             from_end: take the last of a model's own paths instead of the first.
         """
         own = OwnPaths(self.own_paths, self.problem.seed, from_end) if self.own_paths else None
@@ -345,7 +345,7 @@ def sku_detail(inputs: WeeklyInputs, weekly: WeeklyProblem, share: FloatArray, n
     """The (store, SKU) pairs of a run, for the simulation by SKU.
 
     Args:
-        inputs: of the run.
+        inputs: inputs of the run.
         weekly: its plan problem.
         share: shape (rows of the SKU facts,), share in the demand of the series; 0 for SKUs that may not be sent.
         need: shape (rows of the SKU facts,), the level of a series is split in proportion to it.

@@ -167,7 +167,7 @@ def _moved_within_slots(
     the best schedule. The limit holds after each store, and the cost of no store rises.
 
     Args:
-        problem: with a limit on deliveries per period.
+        problem: problem with a limit on deliveries per period.
         models: the stores.
         recipes: their recipes; together with the other stores they respect the limit.
         visits: shape (S, T), deliveries of all stores; the rows of the models are changed.

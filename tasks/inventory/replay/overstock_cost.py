@@ -119,7 +119,7 @@ def calibrate(inputs: WeeklyInputs, panel: Panel, forecasts: pd.DataFrame) -> Ca
     """Replay past weeks for every overstock cost multiplier and choose one.
 
     Args:
-        inputs: of the run; its forecast and stock are not used. It has no data from ``as_of`` or later.
+        inputs: inputs of the run; its forecast and stock are not used. It has no data from ``as_of`` or later.
         panel: the demand known at ``as_of``.
         forecasts: cutoff, store_id, category, date, mean and the quantile columns; for every cutoff the whole horizon
             of every series, from the data before the cutoff.
@@ -188,7 +188,7 @@ def replay(
     arrive.
 
     Args:
-        inputs: of the run.
+        inputs: inputs of the run.
         panel: the demand known at ``as_of``.
         forecasts: see :func:`calibrate`.
         factors: overstock cost multipliers.

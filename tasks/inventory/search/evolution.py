@@ -51,7 +51,7 @@ class SearchSpace:
         week: periods in a week.
         options: number of values of each option after the delivery genes.
         seeds: initial candidates, genes as in :class:`Candidate`.
-        seed: of the random choices of this store.
+        seed: seed of the random choices of this store.
         target: lower bound on the cost; the search stops when it is reached.
     """
 

@@ -24,7 +24,7 @@ def best_front_load(problem: PlanProblem, network: Network, plan: Plan) -> Plan:
     """The cheapest of a plan within its limits and its variants that send a part of the DC stock at first.
 
     Args:
-        problem: with sample paths.
+        problem: problem with sample paths.
         network: its arrays.
         plan: levels and deliveries, without regard to DC stock.
 

@@ -203,7 +203,7 @@ def decode_levels(terms: LevelTerms, visits: BoolArray, share: FloatArray, holdi
     """Compute the levels of one store for given deliveries.
 
     Args:
-        terms: of the store.
+        terms: terms of the store.
         visits: shape (T,).
         share: shape (T,), share of the capacity that the expected stock after a delivery may use.
         holding: holding cost per unit and period that the levels assume.
