@@ -20,7 +20,7 @@ UNUSED = ("nvidia-nccl-cu12",)
 
 
 def wanted(extras: list[str]) -> list[str]:
-    """The requirements of the project and of some extras, without versions where another package takes their place."""
+    """The requirements of the project and of some extras, without versions if another package takes their place."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     found = [*project["dependencies"], *(one for extra in extras for one in project["optional-dependencies"][extra])]
     return [next((new for old, new in LIGHTER.items() if _name(one) == old), one) for one in found]

@@ -19,7 +19,7 @@ class DeepArChannel(Record):
     """One configuration's data in the lake, as DeepAR reads it: JSON Lines, gzip-packed.
 
     Layout below ``prefix`` = ``deepar/forecasting-<monthly|weekly|daily>-<series>-v<digest>``:
-    ``data/<configuration>/train/train.json.gz`` (every series without its last ``prediction_length`` periods where
+    ``data/<configuration>/train/train.json.gz`` (every series without its last ``prediction_length`` periods if
     there is a test channel), ``data/<configuration>/test/test.json.gz`` (whole series), ``.../inference/input.json.gz``
     (whole series and the horizon's dynamic features, one line per series) and ``.../inference/keys.csv`` (store_id,
     category of those lines, in order). Job outputs go below ``output/``.
@@ -312,7 +312,7 @@ class DeepArBackend(Protocol):
             quantiles: quantile levels.
             num_samples: sample paths that they are computed from.
             report: receives the progress.
-            paths: return the sample paths as well, where the kind of request supports it.
+            paths: return the sample paths as well, if the kind of request supports it.
 
         Returns:
             JSON Lines in the lake, one per input line in its order: ``{"mean": [...], "quantiles": {"0.1": [...]}}``,

@@ -25,7 +25,7 @@ class Scope(StrEnum):
 
 
 class SearchRange(NamedTuple):
-    """Values of a parameter that tuning searches. The parameter stays an integer where both bounds are integers."""
+    """Values of a parameter that tuning searches. The parameter stays an integer if both bounds are integers."""
 
     low: float
     high: float

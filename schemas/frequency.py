@@ -94,7 +94,7 @@ class Frequency:
         return pd.date_range(pd.Timestamp(start), periods=periods, freq=self.code)
 
     def between(self, first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
-        """All labels from ``first`` to ``last``, both included where they are labels."""
+        """All labels from ``first`` to ``last``, both included if they are labels."""
         return pd.date_range(first, last, freq=self.code)
 
     def shift(self, label: pd.Timestamp, periods: int) -> pd.Timestamp:

@@ -66,7 +66,7 @@ class MetricFacts:
 
     @property
     def heading(self) -> str:
-        """Column heading: the title, with the unit where it is units.
+        """Column heading: the title, with the unit if it is units.
 
         >>> METRICS[c.MAE].heading, METRICS[c.WAPE].heading
         ('MAE, units', 'WAPE')

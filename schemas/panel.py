@@ -62,7 +62,7 @@ class Panel:
     Attributes:
         frequency: period length and labels.
         series: one row per series, columns store_id and category (text), sorted by both, then static
-            features (text or number) of the store and, where constant in the category, of the product.
+            features (text or number) of the store and, if constant in the category, of the product.
         periods: T + H labels; the first T are history, the last H are the horizon.
         demand: shape (n, T); units per period, NaN = unknown, never negative.
         closed: shape (n, T + H); the store is known to be closed (its demand is zero and known).

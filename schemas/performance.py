@@ -89,7 +89,7 @@ class PerformanceTable:
         meaning: what a row is.
         key: columns that identify a row.
         columns: in the order of the file.
-        by_week: a version belongs to a row of ``evaluations``.
+        by_week: whether each version belongs to a row of ``evaluations``.
     """
 
     name: str
@@ -164,7 +164,7 @@ ACTUALS = _table(
     _text(c.CATEGORY, "category"),
     Column(c.DATE, Kind.DATE, "label of the period"),
     _number(c.ACTUAL, "demand, units; null = unknown (out of stock, data missing)"),
-    _number(c.SOLD_UNITS, "units sold; a lower bound of the demand where `actual` is null"),
+    _number(c.SOLD_UNITS, "units sold; a lower bound of the demand if `actual` is null"),
     _flag(c.RESTATED, "another value was written before"),
     by_week=False,
 )
@@ -264,7 +264,7 @@ OVERRIDE_VALUE = _table(
     _text(c.CATEGORY, "category of the override; empty = all"),
     _text(c.DIRECTION, "`up`, `down` or `none`"),
     _integer(c.PAIRS, "stores and SKUs whose target it changed and whose demand is known"),
-    _number(c.UNITS, "change of these targets, units; shared equally where two overrides changed a pair"),
+    _number(c.UNITS, "change of these targets, units; shared equally if two overrides changed a pair"),
     _number(c.ERROR_BEFORE, "sum of |forecast - actual| until the next delivery, without the override, units"),
     _number(c.ERROR_AFTER, "the same with the override's change added to the forecast, units"),
     _number(c.COST_BEFORE, "replayed cost of the planned targets, currency"),

@@ -56,7 +56,7 @@ class PlanProblem:
         categories: C labels, sorted.
         series_store: shape (n,), index of each series' store, ascending.
         series_category: shape (n,), index of each series' category, ascending within a store.
-        mean: shape (n, T), expected demand in units; the demand itself where ``paths`` is None.
+        mean: shape (n, T), expected demand in units; the demand itself if ``paths`` is None.
         price: shape (n, T), what a lost unit costs (unit price, or the set shortage cost).
         paths: shape (K, n, T), equally likely sample paths of demand in units, or None if demand is
             known exactly. Whole units may have a small unsigned type.

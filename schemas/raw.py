@@ -36,7 +36,7 @@ class RawTable:
         name: table name as in the settings' ``sources``.
         frame: one row per row read, the files' own column names (the union over the files). Columns of
             text files are categories of text, "" if the cell is empty or the file does not have the column;
-            columns of Parquet files have their stored type where all files agree on it.
+            columns of Parquet files have their stored type if all files agree on it.
         file: shape (rows,); index into ``files``.
         row_number: shape (rows,); in text and Excel files the row that Excel shows: title rows, the header and
             blank rows are counted, a quoted line break does not begin a row. In Parquet files the position among

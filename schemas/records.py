@@ -177,8 +177,8 @@ class ForecastRecord(Record):
     The table has columns cutoff, store_id, category, date, model, mean and one per quantile;
     the rows whose cutoff is the first forecast period are the live forecast, the others belong to folds.
     ``live`` says whether there are live rows. ``failed`` says why the shard has no forecasts at all. ``billed`` are the
-    SageMaker jobs that made it. ``paths`` are sample paths of the live forecast, where the model has its own:
-    store_id, category, date, model and one column per path. ``parts`` explain the live medians, where the model can:
+    SageMaker jobs that made it. ``paths`` are sample paths of the live forecast, if the model has its own:
+    store_id, category, date, model and one column per path. ``parts`` explain the live medians, if the model can:
     store_id, category, date, part, units, model. ``files`` are the checksums of the model's files outside the lake.
     """
 

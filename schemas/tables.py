@@ -1,6 +1,6 @@
 """The input tables: one definition of each, from which validation and documentation are made.
 
-See docs/reference/contract.md#input-tables. Unlisted columns are kept as text where they can serve as features.
+See docs/reference/contract.md#input-tables. Unlisted columns are kept as text if they can serve as features.
 """
 
 from __future__ import annotations

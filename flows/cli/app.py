@@ -49,7 +49,7 @@ def app(settings_file: str, port: int) -> None:
     )
     try:
         server = make_server(HOST, port, create_app(context).server, threaded=True, request_handler=QuietRequests)
-    except (OSError, SystemExit):  # Werkzeug exits where the port is taken
+    except (OSError, SystemExit):  # Werkzeug exits if the port is taken
         raise ConfigError(f"Port already in use: {HOST}:{port}. Choose another one with --port.") from None
     say(f"App of {name}: http://{HOST}:{server.server_port}", "Stop with Ctrl-C.")
     try:

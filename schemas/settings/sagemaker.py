@@ -13,7 +13,7 @@ from schemas.settings.strict import IN_ITS_SECTION, Strict
 Spot = Literal["never", "prefer", "require"]
 # SageMaker limit in seconds for waiting plus running on spot capacity without checkpoints; DeepAR writes none.
 LONGEST_ON_SPOT = 3_600
-# Part of that time that is left for waiting, where the settings do not say how long a job may wait.
+# Part of that time that is left for waiting, if the settings do not say how long a job may wait.
 LEFT_FOR_WAITING = 600
 _INSTANCE_TYPE = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
 

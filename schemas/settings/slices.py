@@ -182,7 +182,7 @@ class CompareSlice(PeriodSlice):
 
     @classmethod
     def of(cls, settings: Strict, **given: Any) -> Self:
-        """Leave out the costs where they do not rank the models."""
+        """Leave out the costs if they do not rank the models."""
         assert isinstance(settings, Settings)
         by_cost = settings.selection.loss == c.INVENTORY_COST
         return super().of(settings, inventory=RankingCosts.of(settings.inventory) if by_cost else None, **given)

@@ -34,7 +34,7 @@ class Strict(BaseModel):
 class LibraryParameters(Strict):
     """Parameters that are passed to a library under the library's own names.
 
-    Fields are parameters for which Restock has its own default; a default is replaced where the settings have the
+    Fields are parameters for which Restock has its own default; a default is replaced if the settings have the
     parameter. Further parameters of the library are passed on as they are.
 
     Attributes:

@@ -135,7 +135,7 @@ def response_times(
 
     Args:
         variants: name to model.
-        asked: series; they repeat where a request needs more.
+        asked: series; they repeat if a request needs more.
         quantiles: levels of every request.
         samples: sample paths of every request.
         repeat: requests of each kind, after one that is not counted.

@@ -38,7 +38,7 @@ class Target:
 
     Attributes:
         values: shape (n, T); units, NaN = unknown.
-        first: shape (n,); each series' first known period; T where it has none.
+        first: shape (n,); each series' first known period; T if it has none.
     """
 
     values: FloatArray
@@ -46,7 +46,7 @@ class Target:
 
     @classmethod
     def of(cls, panel: Panel, configuration: DeepArConfiguration) -> Target:
-        """Demand as cleaned, or units as sold; whole numbers where the likelihood counts.
+        """Demand as cleaned, or units as sold; whole numbers if the likelihood counts.
 
         Units are rounded only for a likelihood that needs whole units.
         """

@@ -64,7 +64,7 @@ class Encoding:
 
         Args:
             panel: only its series, and its features up to the last known period, are read.
-            served: indices of the series that are trained on; a category is coded where one of them has it.
+            served: indices of the series that are trained on; a category is coded if one of them has it.
             settings: which columns and features; null takes what is useful.
 
         Raises:

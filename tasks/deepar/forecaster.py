@@ -43,7 +43,7 @@ class DeepArForecaster:
             metrics on them.
 
     Attributes:
-        trained: the job of the last fit; None before one, or where too little was known.
+        trained: the job of the last fit; None before one, or if too little was known.
     """
 
     facts = ModelFacts(
@@ -114,7 +114,7 @@ class DeepArForecaster:
             fitted: what was trained.
             panel: whose horizon is forecast.
             levels: quantile levels.
-            with_paths: sample paths too, where all of them together are at most ``MOST_PATH_NUMBERS`` numbers.
+            with_paths: sample paths too, if all of them together are at most ``MOST_PATH_NUMBERS`` numbers.
         """
         served = np.zeros(panel.n, dtype=bool)
         shape = (panel.n, panel.horizon)

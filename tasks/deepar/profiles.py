@@ -1,4 +1,4 @@
-"""Hyperparameters per frequency and backend, by SageMaker's names, where the settings leave them open."""
+"""Hyperparameters per frequency and backend, by SageMaker's names, if the settings leave them open."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Profile:
     """Defaults of a training's hyperparameters; names are SageMaker's.
 
     Attributes:
-        context_length: periods; at least the horizon, up to ``LONGEST_CONTEXT``, is taken where that is longer.
+        context_length: periods; at least the horizon, up to ``LONGEST_CONTEXT``, is taken if that is longer.
     """
 
     context_length: int

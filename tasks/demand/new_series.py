@@ -89,7 +89,7 @@ def new_series(prepared: Prepared, facts: pd.DataFrame, found: NewPairs) -> pd.D
 
     Returns:
         store_id, category, like (category of the SKU that the new one is like; missing if unknown), the static features
-        of the panel's series, and opened_on where the stores table has it.
+        of the panel's series, and opened_on if the stores table has it.
     """
     cells = prepared.cells
     products = prepared.products.assign(**{c.SKU: prepared.products[c.SKU].astype(str)}).set_index(c.SKU)

@@ -26,12 +26,12 @@ def profile(panel: Panel) -> pd.DataFrame:
     Unknown periods count nowhere. ADI, the average inter-demand interval, is the number of known periods
     per selling one; CV2 is the squared coefficient of variation of the selling periods' units (population
     variance). ADI below 1.32: smooth (CV2 below 0.49) or erratic; otherwise: intermittent (CV2 below 0.49) or lumpy; no
-    class where nothing sold.
+    class if nothing sold.
 
     Returns:
         store_id, category, length (periods from the first known one to the end of the history),
         known_periods, share_zero (of the known periods), mean (units per known period), volume (units in
-        all), adi, cv2, demand_class, last_sale (label of the last period with units, missing where none)
+        all), adi, cv2, demand_class, last_sale (label of the last period with units, missing if none)
         and volume_rank (1 = largest volume; ties by store and category).
 
     Example:

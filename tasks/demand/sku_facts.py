@@ -66,7 +66,7 @@ def _superseded_pairs(prepared: Prepared) -> pd.DataFrame:
 def planned_sku_prices(prepared: Prepared) -> pd.DataFrame:
     """The prices that promotions plan over the horizon.
 
-    A discount applies to the list price, or to the SKU's last known price where it has none.
+    A discount applies to the list price, or to the SKU's last known price if it has none.
 
     Returns:
         store_id, sku, date (label) and price (currency per unit); a row only if a promotion plans one.

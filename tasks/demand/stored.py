@@ -55,7 +55,7 @@ def demand_rows(panel: Panel, periods: int) -> pd.DataFrame:
 
 
 def scoped(panel: Panel, stores: Sequence[str], categories: Sequence[str], as_of: date) -> Panel:
-    """The series of a part of the network; all of them where neither stores nor categories are named.
+    """The series of a part of the network; all of them if neither stores nor categories are named.
 
     Raises:
         ConfigError: a store or category of the scope has no series.

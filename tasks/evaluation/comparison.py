@@ -62,7 +62,7 @@ class Comparison:
         champions: ``champions.parquet``; one row per series.
         forecast: ``forecast.parquet``; sorted by model, store_id, category and date.
         overall: every metric over all series per model, and relative_loss: the ranking loss divided by the mean loss
-            of the baselines on the same rows (1 = as good as the baselines); best first. With inventory_cost where
+            of the baselines on the same rows (1 = as good as the baselines); best first. With inventory_cost if
             that is the loss.
         bands: share of rows in each acceptance band per model.
         champion_counts: number of series (n) and their share per champion, largest first.
@@ -107,7 +107,7 @@ def compare(
         settings: quantiles, horizon, the loss that ranks models, and whether rows of the models ``ensemble`` and
             ``reconciled`` are added.
         rules: the numbers; the defaults with :func:`selection_rule` if None.
-        sku_facts: prices of units (see ``tasks.demand.sku_facts``); read where inventory costs rank models and the
+        sku_facts: prices of units (see ``tasks.demand.sku_facts``); read if inventory costs rank models and the
             shortage cost is the price.
         forecasters: models that forecast total, stores and categories for the reconciliation;
             :func:`aggregate_forecasters` if None.
@@ -169,7 +169,7 @@ def selection_rule(settings: CompareSlice) -> SelectionRule:
 
 
 def aggregate_forecasters(settings: CompareSlice, workers: int = 1) -> list[Forecaster]:
-    """Forecasters of total, stores and categories, with the settings of the run where it names the model.
+    """Forecasters of total, stores and categories, with the settings of the run if it names the model.
 
     Args:
         settings: models and quantiles.
@@ -189,7 +189,7 @@ def _split(tables: Sequence[pd.DataFrame], panel: Panel, settings: CompareSlice)
 def _costed(
     backtest: pd.DataFrame, settings: CompareSlice, rule: SelectionRule, sku_facts: pd.DataFrame | None
 ) -> pd.DataFrame:
-    """The backtest, with simulated inventory costs where they rank the models."""
+    """The backtest, with simulated inventory costs if they rank the models."""
     if rule.loss != c.INVENTORY_COST:
         return backtest
     from tasks.evaluation.backtest.inventory_cost import with_inventory_cost

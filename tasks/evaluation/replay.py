@@ -142,7 +142,7 @@ def calibrate_overstock(lake: Lake, inputs: CalibrationInputs, use: PlanSlice) -
 
 
 def with_champions(made: pd.DataFrame | None, backtest: pd.DataFrame, horizon: int) -> pd.DataFrame:
-    """The forecasts made for the replay; the champions' own where a cutoff has a fold over the whole horizon."""
+    """The forecasts made for the replay; the champions' own if a cutoff has a fold over the whole horizon."""
     spans = backtest.groupby(c.CUTOFF)[c.DATE].nunique()
     folds = backtest[backtest[c.CUTOFF].isin(spans.index[spans == horizon])]
     if made is None:

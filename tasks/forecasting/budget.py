@@ -41,7 +41,7 @@ def chosen_series(
         first_cutoff: known periods at the first of them; T if None.
 
     Returns:
-        Indices, rising; none if every history is too short, or where the allowance pays for too few.
+        Indices, rising; none if every history is too short, or if the allowance pays for too few.
     """
     history = open_demand(panel)
     known = np.isfinite(history[:, : panel.history if first_cutoff is None else max(first_cutoff, 0)]).sum(axis=1)

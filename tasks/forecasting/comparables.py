@@ -36,7 +36,7 @@ class ComparableRule:
     Attributes:
         longest: series with a longer history, as a fraction of a year, are left to the models, which follow their own
             level better. Where all data are shorter than a year, of all data.
-        whole: a comparable series has a year of history, or this fraction of all data where these are shorter.
+        whole: a comparable series has a year of history, or this fraction of all data if these are shorter.
         recent_weeks: the level is read from this number of latest weeks (or months).
         fewest: fewest comparable series: of the same store type if it has as many, else of any type.
         active_weeks: a comparable series has a known period within this many weeks (or months) before the cutoff.

@@ -94,7 +94,7 @@ def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: 
 
 
 def why_ended(model: str, error: BrokenProcessPool) -> str:
-    """The message where the processes that fit a model were ended from outside.
+    """The message if the processes that fit a model were ended from outside.
 
     >>> why_ended("arima", BrokenProcessPool("exit codes {SIGTERM(-15)}"))[:63]
     'arima: its processes were stopped: the run was cancelled, or it'

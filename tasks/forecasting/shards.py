@@ -22,7 +22,7 @@ def shards(settings: Settings, panel: Panel, folds: Sequence[Fold]) -> list[Shar
 
     A baseline serves all series and cutoffs in one shard. A global model learns from all series, one shard
     per fit: the horizon, and each group of folds. A local model is cut by series, each shard over all cutoffs in
-    ascending order, so that an order found on the first fold is kept; where one fit serves them all, in one shard. A
+    ascending order, so that an order found on the first fold is kept; if one fit serves them all, in one shard. A
     local model for which every history is too short at the first fold has no shard.
 
     Args:

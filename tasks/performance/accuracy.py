@@ -60,7 +60,7 @@ def accuracy(
 
 
 def _as_forecast(units: FloatArray, otherwise: ModelForecast) -> ModelForecast:
-    """Units as a forecast without dispersion; another forecast's median where they are unknown."""
+    """Units as a forecast without dispersion; another forecast's median if they are unknown."""
     known = otherwise.median[:, : units.shape[1]]
     filled = np.where(np.isnan(units), known, units)
     return ModelForecast(filled, np.repeat(filled[:, :, None], len(otherwise.levels), axis=2), otherwise.levels)

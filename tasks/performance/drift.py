@@ -240,7 +240,7 @@ def _words(row: Mapping[str, object]) -> str:
 def missing_promotions(panel: Panel) -> dict[str, object] | None:
     """Compare the planned promotions of the horizon with the same periods of last year; None without promotions.
 
-    A horizon without promotions where last year had them usually means that they were not delivered yet.
+    A horizon without promotions if last year had them usually means that they were not delivered yet.
     """
     promo, year = panel.known.get(PROMOTION_SHARE), panel.frequency.periods_per_year
     if promo is None or panel.history < year:

@@ -151,7 +151,7 @@ def _effects(
 
 
 def _relative_price(problem: PlanProblem, replay: Replay, at: IndexArray) -> FloatArray:
-    """Price of the SKU per price of its series, where the holding cost is a share of the price."""
+    """Price of the SKU per price of its series, if the holding cost is a share of the price."""
     whole = replay.problem.unit_price
     by_price = replay.assumed_holding or problem.settings.holding_cost_per_year is not None
     if not by_price or whole is None or problem.unit_price is None:

@@ -187,7 +187,7 @@ def forecast_levels(replay: Replay, cycle: FirstCycle, forecast: ModelForecast) 
     """Order-up-to level of the first delivery that a forecast leads to, shape (n,), units.
 
     The level is the newsvendor quantile (:func:`~tasks.inventory.replay.forecast_cost.covered_probability`) of the
-    demand from the order until the second delivery; the cycle service level where the settings have no holding cost.
+    demand from the order until the second delivery; the cycle service level if the settings have no holding cost.
 
     Args:
         replay: replay of the week.

@@ -47,7 +47,7 @@ class SoldUnits:
 
     @property
     def lost_units(self) -> FloatArray:
-        """Estimated lost units, shape (n, K): expected minus sold where the demand is unknown."""
+        """Estimated lost units, shape (n, K): expected minus sold if the demand is unknown."""
         unknown = np.where(np.isnan(self.demand), np.maximum(self.expected - self.sold, 0.0), 0.0)
         return unknown if self.lost is None else np.maximum(unknown, self.lost)
 
@@ -59,7 +59,7 @@ class SoldUnits:
 
     @property
     def estimated_demand(self) -> FloatArray:
-        """Demand; units sold plus lost units where it is unknown, shape (n, K)."""
+        """Demand; units sold plus lost units if it is unknown, shape (n, K)."""
         return np.where(np.isnan(self.demand), self.sold, np.nan_to_num(self.demand)) + self.lost_units
 
 
@@ -128,7 +128,7 @@ def plan_costs(week: PublishedWeek, replay: Replay, demand: FloatArray) -> pd.Da
     Args:
         week: published files.
         replay: its plan problem of n series.
-        demand: shape (n, K), units of the known periods, estimated where unknown.
+        demand: shape (n, K), units of the known periods, estimated if unknown.
     """
     levels = week.table("levels")
     periods = demand.shape[1]

@@ -59,7 +59,7 @@ def read_csv_bytes(data: bytes, table: OutputTable, output: OutputSettings) -> p
     """Read back a file that :func:`csv_bytes` wrote with the same settings.
 
     Returns:
-        Restock column names. Ids and categories are text; other columns are numbers or booleans where all cells are,
+        Restock column names. Ids and categories are text; other columns are numbers or booleans if all cells are,
         otherwise text.
 
     Raises:

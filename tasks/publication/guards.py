@@ -28,7 +28,7 @@ class Totals:
     Attributes:
         rows: store-SKU pairs.
         units: sum of the targets.
-        to_send: units to send now: target minus units on hand and in transit where positive; None if unknown.
+        to_send: units to send now: target minus units on hand and in transit if positive; None if unknown.
     """
 
     rows: int

@@ -67,7 +67,7 @@ def exceptions(outputs: RunOutputs, facts: RunFacts, run: RunContext, language: 
 
         ===================  =======================================================================
         stock-out            expected demand until the next delivery that stock and delivery do not cover
-        cut by a constraint  the same, where a constraint limits the target
+        cut by a constraint  the same, if a constraint limits the target
         overstock            stock above 13 weeks of expected sales
         over capacity        expected stock above the store's capacity in its fullest period
         override not applied NaN

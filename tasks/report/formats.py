@@ -31,7 +31,7 @@ class Table:
     red: frozenset[int] = field(default=frozenset())
 
     def without_empty_columns(self) -> Table:
-        """Leave out the columns without any value, such as product names where the products have none."""
+        """Leave out the columns without any value, such as product names if the products have none."""
         kept = [i for i in range(len(self.headers)) if any(row[i] not in ("", UNKNOWN) for row in self.rows)]
         if not self.rows or len(kept) == len(self.headers):
             return self

@@ -156,7 +156,7 @@ class _LimitedGzip(gzip.GzipFile):
         self._shown, self._packed = name, file.stat().st_size
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read the next bytes; at most the limit where all are requested."""
+        """Read the next bytes; at most the limit if all are requested."""
         data = super().read(_BLOCK_BYTES if size is None or size < 0 else size)
         check_unpacked_size(self._shown, self.tell(), self._packed)
         return data

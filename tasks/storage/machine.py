@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 def usable_cores() -> int:
-    """Return the number of cores that this process may use; all cores where the system gives no limit (macOS)."""
+    """Return the number of cores that this process may use; all cores if the system gives no limit (macOS)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -200,7 +200,7 @@ def _checks(rows: Sequence[Row], problems: Sequence[str], result: Overridden | N
 
 
 def _typed(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
-    """Valid overrides as the ingestion types them; an empty scope is None."""
+    """Valid overrides with the types of the ingestion; an empty scope is None."""
     frame = pd.DataFrame(rows, columns=list(FIELDS)).astype(object)
     scope = {name: frame[name].where(frame[name] != "", None) for name in _SCOPE}
     dates = {name: pd.to_datetime(frame[name]) for name in (c.DATE_FROM, c.DATE_TO)}

@@ -37,7 +37,7 @@ CHANGES_SHOWN = 20
 JOBS_KEPT = 60
 # The searching policies take minutes. The others take seconds, and their plans are similar in most weeks.
 SEARCHING = ("genetic", "genetic_static")
-# The points of the curve: factors of the holding cost, or service levels where holding costs nothing.
+# The points of the curve: factors of the holding cost, or service levels if holding costs nothing.
 HOLDING_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 SERVICE_LEVELS = (0.8, 0.9, 0.95, 0.98, 0.995)
 _LARGEST_FACTOR = 100.0

@@ -147,7 +147,7 @@ class RunWeek:
     def deliveries(self, store: str, sku: str) -> pd.DataFrame:
         """Return the deliveries of a store and SKU.
 
-        The file has a row for each pair and delivery. Only lines with the SKU's text are parsed, and all of them where
+        The file has a row for each pair and delivery. Only lines with the SKU's text are parsed, and all of them if
         a record has several lines.
         """
         table = next(one for one in output_tables(self.run.settings.quantiles) if one.name == "deliveries")

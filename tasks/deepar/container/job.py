@@ -21,9 +21,9 @@ class LocalOptions:
     """Options that SageMaker's container does not have.
 
     Attributes:
-        seed: seed of the training and, where no other is given, of the forecasts.
+        seed: seed of the training and, if no other is given, of the forecasts.
         batches_per_epoch: training steps per epoch.
-        device: ``auto`` = a GPU where torch finds one.
+        device: ``auto`` = a GPU if torch finds one.
     """
 
     seed: int = 0
@@ -59,7 +59,7 @@ class Folders:
 
     @property
     def stopped(self) -> Path:
-        """Exists where the job was stopped."""
+        """Exists if the job was stopped."""
         return self.root / "output" / "stopped"
 
     @property

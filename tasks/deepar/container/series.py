@@ -31,7 +31,7 @@ class Series:
         start: label of the first period, without time zone.
         target: shape (T,); NaN = unknown.
         cat: shape (k,), values from 0.
-        dynamic_feat: shape (m, T) in training, (m, T + H) where the horizon is forecast.
+        dynamic_feat: shape (m, T) in training, (m, T + H) if the horizon is forecast.
     """
 
     where: str
@@ -62,7 +62,7 @@ def read_channel(folder: Path) -> list[Series]:
 
 
 def read_file(file: Path) -> Iterator[Series]:
-    """The records of one file, gunzipped where its name ends in .gz.
+    """The records of one file, gunzipped if its name ends in .gz.
 
     Raises:
         ClientError: a record is bad; the message names file and line.

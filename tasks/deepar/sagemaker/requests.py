@@ -133,7 +133,7 @@ class Requests:
         return {**self.settings.tags, **own, PURPOSE_TAG: purpose}
 
     def network(self) -> dict[str, Any]:
-        """Subnets and security groups, where the settings name some."""
+        """Subnets and security groups, if the settings name some."""
         if not self.settings.subnets:
             return {}
         return {

@@ -56,7 +56,7 @@ class Work:
         slots: instances that it takes of the quota.
         before: what a job needs before it starts, such as its model.
         seconds: longest time of a job that SageMaker itself does not stop.
-        explain: why a failed job of a given name failed, where its own reason does not say so.
+        explain: why a failed job of a given name failed, if its own reason does not say so.
     """
 
     jobs: Jobs
@@ -71,7 +71,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A completed job; ``reused`` where it had been started before."""
+    """A completed job; ``reused`` if it had been started before."""
 
     job: str
     view: JobView
@@ -296,7 +296,7 @@ def _jitter(job: str, look: int) -> float:
 
 
 def _with_log(error: str, work: Work, job: str, region: str, ended: Ended) -> str:
-    """An error with the place of the job's log and, where the rights allow it, the log's last lines."""
+    """An error with the place of the job's log and, if the rights allow it, the log's last lines."""
     lines = work.jobs.log(job) if ended.in_run else []
     shown = "\nLast lines of the log:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
     return f"{error.rstrip()}\n{place_of(work.jobs.kind, job, region)}{shown}"

@@ -45,7 +45,7 @@ def correct_sales(tables: Mapping[str, pd.DataFrame], as_of: date) -> Corrected:
     """Correct the sale lines before the run date.
 
     Args:
-        tables: the accepted rows; ``sales``, and ``bundles`` where the run has bundles.
+        tables: the accepted rows; ``sales``, and ``bundles`` if the run has bundles.
         as_of: run date.
     """
     sales = tables["sales"]

@@ -7,7 +7,7 @@ fewer than ``LIMITS.implausible`` gaps of that length: n · P for the probabilit
   predictive probability of a binomial proportion with Jeffreys' prior, the product of (a + ½ + i) / (n + 1 + i) for
   i = 0 … L − 1.
 - Any other store: p₀ is the probability of 0 units of a negative binomial distribution with the mean m and the variance
-  v of the store's units (Poisson where v ≤ m): (k / (k + m))ᵏ with k = m² / (v − m). The predictive probability is
+  v of the store's units (Poisson if v ≤ m): (k / (k + m))ᵏ with k = m² / (v − m). The predictive probability is
   (1 + L / n)^(n ln p₀), which tends to p₀ᴸ in a long window.
 """
 
@@ -105,7 +105,7 @@ def find_gaps(rows: BoolArray, units: FloatArray, is_open: BoolArray, end: int, 
 
 
 def chance_of_none(mean: FloatArray, variance: FloatArray) -> FloatArray:
-    """Probability of 0 units of a negative binomial (Poisson where the variance does not exceed the mean).
+    """Probability of 0 units of a negative binomial (Poisson if the variance does not exceed the mean).
 
     >>> chance_of_none(np.array([2.0]), np.array([4.0])).round(3).tolist()  # k = 2: (2 / 4) ** 2
     [0.25]

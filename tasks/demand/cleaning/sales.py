@@ -28,7 +28,7 @@ TextArray = NDArray[np.object_]
 
 @dataclass(frozen=True)
 class SaleCells:
-    """Demand per (store, SKU, period) that has a sales row, and what it belongs to.
+    """Demand of every (store, SKU, period) that has a sales row, with its store, SKU and series.
 
     A *pair* is a (store, SKU) with a sales row, a *series* a (store, category) with one, a *cell* a
     pair's period with one. Stores, SKUs and series are sorted by name, cells by pair and period.

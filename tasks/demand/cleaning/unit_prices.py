@@ -19,7 +19,7 @@ _SIMILAR = 3.0
 
 
 def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
-    """Convert the lines of a SKU that are in boxes to pieces, where the price per unit is evidence of it.
+    """Convert the lines of a SKU that are in boxes to pieces, if the price per unit is evidence of it.
 
     The evidence: among the lines of one SKU are two prices per unit, and the higher one is a whole multiple n, at least
     ``LIMITS.price_jump``, of the lower one. The units of the lines with the higher price are multiplied by n, if both

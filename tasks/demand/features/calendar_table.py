@@ -151,7 +151,7 @@ class _Grid:
 
     @property
     def without_rows(self) -> list[str]:
-        """Stores without any row in the horizon, where rows are per store."""
+        """Stores without any row in the horizon, if rows are per store."""
         inside = (self.at >= self.axis.history) & (self.at < len(self.axis.periods))
         present = np.bincount(self.row[inside], minlength=self.shape[0]) > 0
         return [str(store) for store in self.stores[~present]] if self.by_store and present.any() else []

@@ -92,7 +92,7 @@ class History:
     Args:
         panel: n series over T periods.
         effects: shape (n, T + H); multiplicative effect of what is known about each period. The history
-            is divided by it, so that levels of promoted and ordinary weeks compare.
+            is divided by it, so that levels of promoted and ordinary weeks are comparable.
         groups: result of :func:`series_groups` for these series; None = computed of them.
     """
 
@@ -158,7 +158,7 @@ class History:
 
 
 def series_groups(panel: Panel, effects: FloatArray | SmallFloatArray) -> dict[str, Group]:
-    """The panel as a whole, and stores and categories where they hold more than one series.
+    """The panel as a whole, and stores and categories if they hold more than one series.
 
     Args:
         panel: n series over T periods.

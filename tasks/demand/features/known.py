@@ -130,7 +130,7 @@ def static_columns(panel: Panel) -> dict[str, FloatArray]:
 
 
 def _date_columns(panel: Panel) -> dict[str, FloatArray]:
-    """Shape (T + H,) each: position in week, month and year, where the frequency has them.
+    """Shape (T + H,) each: position in week, month and year, if the frequency has them.
 
     A week's position is the ISO week of its middle. Its first day's number falls by one a year: the week of Christmas
     2022 begins on day 360, that of 2023 on day 359, which a split learned from the former puts a week too early.
@@ -176,7 +176,7 @@ def _last_distance(on: BoolArray) -> np.ndarray:
 
 
 def _signed_distance(on: BoolArray, near: int) -> np.ndarray:
-    """0 on a flagged period, negative before it, positive after it; ``near`` where none is nearer."""
+    """0 on a flagged period, negative before it, positive after it; ``near`` if none is nearer."""
     ahead = np.where(on, 0, np.minimum(_next_distance(on), near))
     behind = np.where(on, 0, np.minimum(_last_distance(on), near))
     return np.where(ahead < behind, -ahead, behind).astype(np.float32)

@@ -1,7 +1,7 @@
 """Plain columns: lags of a series, and known future covariates.
 
-:mod:`tasks.demand.features.rows` expresses the past relative to level, season and calendar. That helps where these
-explain demand and hurts where they are mostly noise. Here the past is unchanged, in standard deviations of the series
+:mod:`tasks.demand.features.rows` expresses the past relative to level, season and calendar. That helps if these
+explain demand and hurts if they are mostly noise. Here the past is unchanged, in standard deviations of the series
 around its mean, so that all series have one scale.
 """
 

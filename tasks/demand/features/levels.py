@@ -74,7 +74,7 @@ class Expectations:
 
 
 def expectations(history: History, rows: Rows) -> Expectations:
-    """The level, and the seasonal curve for each weight of the long mean (the level where no year is known)."""
+    """The level, and the seasonal curve for each weight of the long mean (the level if no year is known)."""
     level = history.level(rows.series, rows.origin)
     seasons = _Seasons.of(history, rows)
     curves = {}
@@ -161,5 +161,5 @@ def _curve(history: History, sums: RunningSums, lookup: IndexArray, rows: Rows) 
 
 
 def _where_known(index: FloatArray, usable: BoolArray, absent: float) -> FloatArray:
-    """The index; ``absent`` where it is unknown, and 0 where the year is not usable."""
+    """The index; ``absent`` if it is unknown, and 0 where the year is not usable."""
     return np.where(usable, np.where(np.isfinite(index), index, absent), 0.0)

@@ -19,7 +19,7 @@ from tasks.demand.cleaning.sales import SaleCells
 from tasks.demand.features.dates import holiday_days
 
 CHRISTMAS = "Christmas"
-# Expected uplift of 1 to 24 December where no history shows it (docs/decisions/0025-the-first-christmas.md).
+# Expected uplift of 1 to 24 December if no history shows it (docs/decisions/0025-the-first-christmas.md).
 CHRISTMAS_UPLIFT = 1.15
 CHRISTMAS_DAYS = 24
 # Fractions of a year: a shorter history says little about the usual demand, a longer one has seen a Christmas.

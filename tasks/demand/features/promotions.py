@@ -37,8 +37,8 @@ def promotion_features(
 
     Returns:
         ``promotion_share`` (0 to 1), ``promotion_discount`` (mean over all SKUs of the series, 0 where
-        not promoted; from price and list price where no discount is given) and, if every SKU of every
-        series has a list price, ``promotion_price`` (mean over the SKUs, list price where not promoted).
+        not promoted; from price and list price if no discount is given) and, if every SKU of every
+        series has a list price, ``promotion_price`` (mean over the SKUs, list price if not promoted).
         A period counts as promoted when one of its days is. Empty without a promotion that matters.
     """
     if promotions is None or promotions.empty:

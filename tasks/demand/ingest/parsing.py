@@ -38,7 +38,7 @@ class ParsedColumn:
 
     Attributes:
         values: number float64, date datetime64[ns] (time of day kept), flag boolean (nullable), id and
-            text categories of text; missing where the cell is empty or unreadable.
+            text categories of text; missing if the cell is empty or unreadable.
         state: shape (rows,); how each cell was read (:mod:`schemas.suites`).
         replaced: shape (rows,); the cell is not stated or empty, and counts as empty or as the rule's default.
             None if there is no such cell.
@@ -109,8 +109,8 @@ def further_column(column: pd.Series, source: SourceSettings) -> pd.Series:
     """Read a column that has no rule.
 
     Returns:
-        float64 where every non-empty cell is a number (or every cell is true or false, as 1 and 0),
-        else text; missing where the cell is empty or infinite.
+        float64 if every non-empty cell is a number (or every cell is true or false, as 1 and 0),
+        else text; missing if the cell is empty or infinite.
     """
     if pd.api.types.is_bool_dtype(column):
         return column.astype("float64")

@@ -77,7 +77,7 @@ def joined_quarantine(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def too_many(
     table: MappedTable, verdicts: Sequence[Verdict], quality: QuarantineLimit, others: Mapping[str, MappedTable]
 ) -> str | None:
-    """The message where the share of bad rows is above the limit, else None.
+    """The message if the share of bad rows is above the limit, else None.
 
     Args:
         table: the judged table.
@@ -130,7 +130,7 @@ def _consequence(table: MappedTable, rejected: NDArray[np.bool_], others: Mappin
 
 
 def repeated_keys(table: MappedTable, verdicts: Sequence[Verdict]) -> str | None:
-    """The message where keys repeat in a table that must not repeat them, else None."""
+    """The message if keys repeat in a table that must not repeat them, else None."""
     if table.contract.repeats != "fault":
         return None
     for verdict in verdicts:

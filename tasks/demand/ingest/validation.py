@@ -70,7 +70,7 @@ class JudgedTables(Findings):
     verdicts: Mapping[str, Sequence[Verdict]]
 
     def parts(self, name: str, size: int) -> Iterator[pd.DataFrame]:
-        """Yield the accepted rows of a table, ``size`` at a time; all at once where equal keys are summed."""
+        """Yield the accepted rows of a table, ``size`` at a time; all at once if equal keys are summed."""
         return _typed(self.mapped[name], self.verdicts[name], size)
 
     def empty_columns(self, name: str) -> list[str]:
@@ -88,7 +88,7 @@ class ValidatedTables(Findings):
     Attributes:
         tables: table name to its accepted rows in file order, under Restock's column names: ids and texts are
             text (None = empty), dates datetime64[ns] at midnight, numbers float64 (NaN = unknown), flags
-            bool. Columns that the contract does not know are float64 where all their values are numbers,
+            bool. Columns that the contract does not know are float64 if all their values are numbers,
             else text.
     """
 
@@ -135,7 +135,7 @@ def judge_tables(
 
     Bad rows go to quarantine: unreadable or empty cells that must hold a value, infinities, values out
     of bounds, ids that are not in the accepted rows of the referenced table, dates that are not labels of the frequency
-    (unless ``aggregate``), all rows of a repeated key where the rules call that a bad row,
+    (unless ``aggregate``), all rows of a repeated key if the rules call that a bad row,
     promotions that end before they begin.
 
     Args:
@@ -145,7 +145,7 @@ def judge_tables(
 
     Raises:
         DataContractError: a structural error (missing column, a required column without one readable
-            value, an empty file, repeated keys where the rules forbid them), or a table with too
+            value, an empty file, repeated keys if the rules forbid them), or a table with too
             large a share of bad rows. All structural errors are reported at once.
     """
     mapped, spelling = with_known_ids(_map_all(raw, settings))

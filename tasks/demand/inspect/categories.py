@@ -34,7 +34,7 @@ class CategoryProposal:
 
 
 def propose_category(products: Mapped | None) -> CategoryProposal:
-    """The finest category with enough SKUs; the SKU itself where products have no groups."""
+    """The finest category with enough SKUs; the SKU itself if products have no groups."""
     if products is None:
         return CategoryProposal((c.SKU,), "no products were recognized")
     texts = {

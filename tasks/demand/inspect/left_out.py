@@ -51,7 +51,7 @@ class LeftOut:
     """Rows that the settings leave out.
 
     Attributes:
-        column: name for the setting ``ignore``: Restock's where the column is mapped, else the file's.
+        column: name for the setting ``ignore``: Restock's if the column is mapped, else the file's.
         values: values of the rows.
         evidence: why, in words.
         certain: False where the user decides.

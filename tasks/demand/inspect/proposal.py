@@ -98,7 +98,7 @@ class Proposal:
 
     @property
     def centers(self) -> list[str]:
-        """Distribution centers in the stock of the stores, where no file has their stock."""
+        """Distribution centers in the stock of the stores, if no file has their stock."""
         if "stock" not in self.tables or "dc_stock" in self.tables:
             return []
         return [value for item in self.tables["stock"].left_out if item.dc for value in item.values]

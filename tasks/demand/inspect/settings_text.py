@@ -217,7 +217,7 @@ def _output(proposal: Proposal) -> list[str]:
 
 
 def _line(indent: int, text: str, comment: str = "") -> str:
-    """A line with its comment next to it, or above it where it does not fit."""
+    """A line with its comment next to it, or above it if it does not fit."""
     start = " " * indent + text
     if not comment:
         return start
@@ -232,7 +232,7 @@ def _comment(indent: int, text: str) -> list[str]:
 
 
 def _yaml(value: Any) -> str:
-    """A value in flow style; text is quoted where YAML would read something else."""
+    """A value in flow style; text is quoted if YAML would read something else."""
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_yaml, value))}]"
     if isinstance(value, dict):

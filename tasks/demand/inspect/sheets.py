@@ -156,7 +156,7 @@ def _header_words(header: int) -> str:
 
 
 def _encoding(path: Path, gz: bool) -> tuple[str, str]:
-    """The encoding of a text file: UTF-8 where it is valid, else the code page whose special characters are letters."""
+    """The encoding of a text file: UTF-8 if it is valid, else the code page whose special characters are letters."""
     data = gzip.decompress(path.read_bytes()) if gz else path.read_bytes()
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16", "byte order mark"

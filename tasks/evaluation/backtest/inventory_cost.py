@@ -31,7 +31,7 @@ def with_inventory_cost(
         backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown), mean and one
             column per quantile, in units.
         settings: costs, lead time, review period, sample paths, quantiles and seed.
-        sku_facts: prices, read where the shortage cost is ``price`` (see ``tasks.demand.sku_facts``); without them 1
+        sku_facts: prices, read if the shortage cost is ``price`` (see ``tasks.demand.sku_facts``); without them 1
             per unit.
 
     Returns:
@@ -81,7 +81,7 @@ def with_inventory_cost(
 
 
 def _grids(rows: BacktestRows, own: BoolArray) -> list[IndexArray]:
-    """Row numbers of one model by fold, shape (S, T) each; NO_ROW where it has no row."""
+    """Row numbers of one model by fold, shape (S, T) each; NO_ROW if it has no row."""
     start = np.asarray(rows.periods.searchsorted(rows.cutoffs))
     series, step = rows.at, rows.period - start[rows.cutoff]
     grids = []

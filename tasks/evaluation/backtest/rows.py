@@ -95,7 +95,7 @@ def read_rows(backtest: pd.DataFrame, quantiles: Sequence[float]) -> BacktestRow
 
     Args:
         backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown),
-            mean and one column per quantile, all in units; inventory_cost where it was simulated; in any order.
+            mean and one column per quantile, all in units; inventory_cost if it was simulated; in any order.
         quantiles: the set levels, rising, 0.5 among them.
 
     Raises:

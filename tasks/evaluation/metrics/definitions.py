@@ -28,7 +28,7 @@ class Metric:
     Attributes:
         facts: name, unit, direction and null rules.
         numerator, denominator: the statistics that are summed.
-        zero_if_unsold: 0 instead of null where rows are counted and both sums are 0.
+        zero_if_unsold: 0 instead of null if rows are counted and both sums are 0.
         after: applied to the quotient, element by element.
         counted: the statistic whose sum is the number of rows that count.
     """
@@ -87,7 +87,7 @@ if [metric.name for metric in _FORMULAS] != list(FACTS):
     )
 # In the order of the columns of metrics.parquet.
 METRICS = {metric.name: metric for metric in _FORMULAS}
-# After all other columns, where inventory costs were simulated.
+# After all other columns, if inventory costs were simulated.
 COST_METRIC = Metric(INVENTORY_COST, s.COST, s.COSTED_ROWS, counted=s.COSTED_ROWS)
 _ALWAYS = (s.COUNT, s.ACTUAL, s.DEVIATION, s.SCALED_GROUPS, s.SCALED_ABSOLUTE_ERROR, s.SCALED_ROOT_ERROR)
 # All statistics that some metric needs, each once.
@@ -124,7 +124,7 @@ def rmse(actual: ArrayLike, forecast: ArrayLike) -> float:
 def mape(actual: ArrayLike, forecast: ArrayLike) -> float:
     """Mean absolute percentage error: mean |y - f| / max(|y|, 1e-6), a fraction; of the median.
 
-    Very large where an actual is 0, so it never ranks models. Arguments as in :func:`mae`.
+    Very large if an actual is 0, so it never ranks models. Arguments as in :func:`mae`.
 
     >>> mape([10, 20], [12, 15])  # (0.2 + 0.25) / 2
     0.225

@@ -42,7 +42,7 @@ def squared_error(actual: FloatArray, forecast: FloatArray) -> FloatArray:
 def absolute_percentage_error(actual: FloatArray, forecast: FloatArray) -> FloatArray:
     """|forecast - actual| / max(|actual|, 1e-6) as a fraction, shape (N,).
 
-    Very large where the actual is zero, so its mean never ranks models.
+    Very large if the actual is zero, so its mean never ranks models.
     """
     return np.abs(forecast - actual) / np.maximum(np.abs(actual), MAPE_EPSILON)
 
@@ -110,7 +110,7 @@ def acceptance_band(actual: FloatArray, forecast: FloatArray) -> NDArray[np.int8
     """The acceptance band of each row, by the ratio r = 100 forecast / actual.
 
     95 <= r <= 105 is EXCELLENT, else 90 ... 110 GOOD, else 80 ... 120 ACCEPTABLE, else POOR. An actual
-    of 0 is EXCELLENT where the forecast rounds to 0 (half to even), otherwise POOR.
+    of 0 is EXCELLENT if the forecast rounds to 0 (half to even), otherwise POOR.
 
     Returns:
         Shape (N,), values of :class:`Band`.

@@ -35,7 +35,7 @@ def metrics_table(backtest: pd.DataFrame, scales: pd.DataFrame, quantiles: Seque
 
     Returns:
         ``metrics.parquet``: one row per model, level and key, sorted by level (overall,
-        store, category, series), model and key; store_id and category are empty (None) where they do not
+        store, category, series), model and key; store_id and category are empty (None) if they do not
         belong to the level. mase and rmsse are means over series of means over the series' folds; a
         fold of a series whose scale is zero or unknown is left out. With simulated inventory costs in the backtest,
         the table has the column inventory_cost.
@@ -103,7 +103,7 @@ def seasonal_scales(panel: Panel, folds: Sequence[Fold]) -> pd.DataFrame:
     """The scales of mase and rmsse: seasonal differences of each fold's training series.
 
     The season is 7, 52 or 12 periods; 1 where the history (from the first known period to the cutoff)
-    is shorter than two seasons, or where no two periods one season apart are both known. Differences
+    is shorter than two seasons, or if no two periods one season apart are both known. Differences
     with an unknown side are left out.
 
     Args:

@@ -28,7 +28,7 @@ from tasks.forecasting.combine.ensemble import NAME as ENSEMBLE
 NONE = -1
 # A series has probably ended if the gap since its last sale is less probable than this.
 PLAUSIBLE = 0.01
-# Preference where no fold can be scored; the moving average varies less than the seasonal naive.
+# Preference if no fold can be scored; the moving average varies less than the seasonal naive.
 UNSCORED_ORDER = ("moving_average", "seasonal_naive")
 
 
@@ -144,7 +144,7 @@ def _served(live: pd.DataFrame, at: IndexArray, series: int, models: tuple[str, 
 
 
 def _places(known: pd.DataFrame, series: pd.DataFrame) -> IndexArray:
-    """Position of each series among those of the folds; NONE where it has no fold rows."""
+    """Position of each series among those of the folds; NONE if it has no fold rows."""
     place = pd.MultiIndex.from_frame(known).get_indexer(pd.MultiIndex.from_frame(series))
     return np.asarray(place, dtype=np.int64)
 
@@ -182,7 +182,7 @@ def _select(
 
 
 def _unscored(live: pd.DataFrame, at: IndexArray, series: int) -> np.ndarray:
-    """The model of a series where nothing can be scored: a baseline, else the first by name."""
+    """The model of a series if nothing can be scored: a baseline, else the first by name."""
     names = np.array(sorted(live[c.MODEL].unique(), key=_unscored_rank), dtype=object)
     first = np.full(series, len(names), dtype=np.int64)
     np.minimum.at(first, at, pd.Index(names).get_indexer(live[c.MODEL]))

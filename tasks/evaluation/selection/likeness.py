@@ -170,7 +170,7 @@ def _live_rows(name: str, origin: Origin, found: Likeness, levels: Sequence[floa
 
 
 def _fold_rows(name: str, at: _Cutoff, served: Likeness, levels: Sequence[float]) -> pd.DataFrame:
-    """Rows of the series that are served live; where a series had no forecast yet, the champion's takes its place."""
+    """Rows of the series that are served live; if a series had no forecast yet, the champion's takes its place."""
     found, origin = at.found[name], at.origin
     served = _picked(served, np.flatnonzero(served.position >= 0))
     mean, quantiles = origin.mean.copy(), origin.quantiles.copy()

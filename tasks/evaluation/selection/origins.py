@@ -17,7 +17,7 @@ from tasks.evaluation.metrics.level_losses import Origin
 def champion_origin(
     rows: pd.DataFrame, champions: pd.DataFrame, known: int, panel: Panel, levels: Sequence[float]
 ) -> Origin:
-    """The champions' forecasts at a cutoff; where a champion has none, those of the first baseline.
+    """The champions' forecasts at a cutoff; if a champion has none, those of the first baseline.
 
     Args:
         rows: forecast rows of all models at the cutoff.

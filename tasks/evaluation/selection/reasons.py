@@ -73,7 +73,7 @@ def reasons(grid: FoldGrid, choice: Choice, loss: str, rule: ReasonRule | None =
     """One sentence per series.
 
     Figures are over the rows of the folds on which the champion was scored; models without some of these rows are left
-    out. Errors are in units where nothing was sold. Inventory costs are per period.
+    out. Errors are in units if nothing was sold. Inventory costs are per period.
     """
     rule = rule or ReasonRule()
     parts = np.stack([grid.cells(part) for part in loss_parts(grid.sums, loss)])

@@ -47,8 +47,8 @@ class Reconciled:
 
     Attributes:
         method: the method that was used, or ``none``.
-        split: the forecasts, with the rows of the model ``reconciled`` where a method was used.
-        champions: ``reconciled`` for every series where a method was used; otherwise unchanged.
+        split: the forecasts, with the rows of the model ``reconciled`` if a method was used.
+        champions: ``reconciled`` for every series if a method was used; otherwise unchanged.
         losses: method, level, loss_before and loss_after on the folds, as fractions of the sales: for series the mean
             of wape and wql, for the levels above the wape of the summed means.
         note: which method was used and why, in a sentence; empty with the method ``none``.

@@ -13,7 +13,7 @@ from schemas.panel import FloatArray, KnownFeature, Panel, SmallFloatArray
 
 # Means "every store" or "every category" in an aggregate's key.
 EVERY = "*"
-# A period of an aggregate is unknown where less of its demand than this is known, as a fraction.
+# A period of an aggregate is unknown if less of its demand than this is known, as a fraction.
 LEAST_KNOWN = 0.5
 
 
@@ -62,7 +62,7 @@ def aggregate_panel(panel: Panel, hierarchy: Hierarchy) -> Panel:
 
     An unknown period inside a series' life counts as the value one week (of days) or one period before; before its
     first known period a series counts as 0. A feature known in advance is its members' mean, weighted by their mean
-    demand; an aggregate is closed where all its members are.
+    demand; an aggregate is closed if all its members are.
 
     Args:
         panel: n series.

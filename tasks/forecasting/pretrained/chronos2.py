@@ -96,7 +96,7 @@ class Chronos2Forecaster:
         self._start = start
 
     def fit(self, panel: Panel, seed: int) -> FittedChronos2:
-        """Load the weights and, where the settings ask for it, fine-tune them on the panel's history."""
+        """Load the weights and, if the settings ask for it, fine-tune them on the panel's history."""
         network = self._start(self._settings.weights or "")
         model = Chronos2(self._settings, network)
         notes = self._tune(model, network, panel, seed) if self._settings.fine_tune_steps else ()

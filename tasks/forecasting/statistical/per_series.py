@@ -55,7 +55,7 @@ class SeriesSettings(Protocol):
 class SeriesModel(ABC, Generic[S]):
     """A model of one series, in two steps: choose a structure, then estimate its coefficients and forecast.
 
-    A subclass states its facts and implements :meth:`forecast`; where the choice of a structure (orders, priors) is
+    A subclass states its facts and implements :meth:`forecast`; if the choice of a structure (orders, priors) is
     costly, it sets ``learns`` and implements :meth:`learn` and :meth:`describe` too.
 
     Args:

@@ -67,7 +67,7 @@ def regressor_columns(task: SeriesTask, limit: int) -> tuple[FloatArray, tuple[s
 
     In addition to an intercept and a trend: one dummy per position of a short season (7 days, 12 months), always;
     then in turn Fourier terms of the year (days and weeks), the known features that correlate most with
-    what those leave, and the price, each where it lowers the BIC, n log(SSE / n) + k log n.
+    what those leave, and the price, each if it lowers the BIC, n log(SSE / n) + k log n.
 
     The price of a period is the one known at the end of the period before it, and stays the last known
     one over the horizon: the same day's price would leak what sold that day.

@@ -135,7 +135,7 @@ def _covered(
 ) -> tuple[FloatArray, FloatArray]:
     """Probabilities that each SKU's demand until the next delivery is at most, and at least, its units; (rows,) each.
 
-    The units are the target, or the stock where it is higher. Without a unit, the second probability is NaN.
+    The units are the target, or the stock if it is higher. Without a unit, the second probability is NaN.
     """
     demand = coverage_demand(weekly.problem, plan, chosen.first)
     units = np.maximum(chosen.targets, np.floor(np.maximum(chosen.rows.position, 0.0)))

@@ -112,7 +112,7 @@ def units_in_transit(facts: pd.DataFrame) -> FloatArray:
 
 
 def fact_number(facts: pd.DataFrame, column: str, absent: float) -> FloatArray:
-    """A numeric column per row; ``absent`` where it is missing."""
+    """A numeric column per row; ``absent`` if it is missing."""
     if column not in facts.columns:
         return np.full(len(facts), absent)
     values = facts[column].to_numpy(dtype=float)
@@ -258,7 +258,7 @@ def fair_share(
         targets: shape (rows,), units now.
 
     Returns:
-        Shape (rows,), units; at least ``targets`` where the SKU is not scarce.
+        Shape (rows,), units; at least ``targets`` if the SKU is not scarce.
     """
     paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths
     whole = replace(pairs, demand=paths.sum(axis=2, dtype=np.float64))

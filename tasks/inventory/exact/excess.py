@@ -1,6 +1,6 @@
 """How far the cost of a plan is above an attainable cost: the lower bound and a second figure.
 
-The lower bound is loose where demand is uncertain or plans are simulated by SKU: it knows the demand of every path, and
+The lower bound is loose if demand is uncertain or plans are simulated by SKU: it knows the demand of every path, and
 the stock of a category serves all its SKUs. The second figure is independent of all policies. It has three parts:
 
 1. The demand that no level can serve (:class:`Inevitable`).

@@ -312,7 +312,7 @@ def _in_transit(facts: pd.DataFrame, rows: IndexArray, size: int) -> FloatArray:
 
 
 def store_facts(stores: pd.DataFrame, store_ids: Sequence[str], column: str, absent: float) -> FloatArray:
-    """A numeric column per store, shape (S,); ``absent`` where the table has no value."""
+    """A numeric column per store, shape (S,); ``absent`` if the table has no value."""
     if column not in stores.columns:
         return np.full(len(store_ids), absent)
     values = stores.set_index(stores[c.STORE_ID].astype(str))[column].reindex(store_ids).to_numpy(dtype=float)

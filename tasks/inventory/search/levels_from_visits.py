@@ -129,7 +129,7 @@ class _Bracket(NamedTuple):
 
 @compiled
 def _space_used(table: FloatArray, of: _Bracket, smallest_tail: float, space: float, room: float) -> float:
-    """Expected stock after a delivery at a price of space, or a number above ``room`` where it exceeds that.
+    """Expected stock after a delivery at a price of space, or a number above ``room`` if it exceeds that.
 
     Only series whose units differ between both ends of the bracket, and whose units use space, are computed. The
     bracket becomes narrower.
