@@ -6,11 +6,12 @@ import io
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any
 from unittest import mock
 
@@ -18,6 +19,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import S3Backend, s3_backends
 from moto.server import MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
+from werkzeug.test import run_wsgi_app
 
 BUCKET = "restock-crash"
 # The client waits long for answers, so that a busy machine is not a fault. Planned time-outs come at once.
@@ -94,41 +96,50 @@ class Plan:
 
 
 class _Handler(MotoRequestHandler):
-    """Serves a request, or fails as the plan says."""
+    """Answers a request, or fails as the plan says. Connections are kept, as S3 keeps them.
+
+    werkzeug's own handler closes every connection and waits 10 ms for more data after each answer.
+    """
 
     bucket: BucketServer
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def run_wsgi(self) -> None:
         fault = self.bucket.plan.next(f"{self.command} {self.path}")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if fault is None:
-            super().run_wsgi()
+            self._send(*self._answer(body))
         elif fault in CODES:
-            self._refuse(*CODES[fault])
+            status, code = CODES[fault]
+            error = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>planned</Message></Error>"
+            self._send(f"{status} planned", {"Content-Type": "application/xml"}, error.encode())
         else:
             if fault in (BucketFault.LOST, BucketFault.HALF):
-                self._perform(answered=fault is BucketFault.HALF)
+                status, headers, content = self._answer(body)
+                if fault is BucketFault.HALF and content:
+                    self._send(status, headers, content, len(content) // 2)
             self._cut()
 
-    def _perform(self, answered: bool) -> None:
-        real, self.wfile = self.wfile, io.BytesIO()
-        super().run_wsgi()
-        answer, self.wfile = self.wfile.getvalue(), real
-        head, end, body = answer.partition(b"\r\n\r\n")
-        if answered and body:
-            self.wfile.write(head + end + body[: len(body) // 2])
+    def _answer(self, body: bytes) -> tuple[str, Mapping[str, str], bytes]:
+        """Status, headers and content of moto's answer."""
+        environ = {**self.make_environ(), "wsgi.input": io.BytesIO(body)}
+        parts, status, headers = run_wsgi_app(self.server.app, environ, buffered=True)
+        return status, dict(headers), b"".join(parts)
 
-    def _refuse(self, status: int, code: str) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        if length and "Expect" not in self.headers:
-            self.rfile.read(length)
-        body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>planned</Message></Error>".encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/xml")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Connection", "close")
+    def _send(self, status: str, headers: Mapping[str, str], content: bytes, most: int | None = None) -> None:
+        number, _, words = status.partition(" ")
+        self.send_response(int(number), words)
+        for name, value in headers.items():
+            if name.lower() != "content-length":
+                self.send_header(name, value)
+        bodiless = int(number) in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+        length = headers.get("Content-Length", "0") if self.command == "HEAD" else str(len(content))
+        if not bodiless:
+            self.send_header("Content-Length", length)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(content[:most])
 
     def _cut(self) -> None:
         self.close_connection = True
