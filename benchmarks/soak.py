@@ -3,8 +3,12 @@
 Usage: .venv/bin/python -m benchmarks.soak [--runs 200] [--minutes 600]
 
 Starts ``make serve`` with its own Prefect database and lake in a temporary folder, then one run after the other, each
-a week later. Prints one line per run, and writes a table of first, middle and last runs, and the growth per run after
-the first tenth, to docs/reliability.md. Linux only: it reads /proc.
+a week later. Prints one line per run. Then it makes all but the last eight weeks older than Prefect's and Restock's
+limits, and lets the server and ``restock prune`` remove them. Writes a table of first, middle and last runs, the growth
+per run after the first tenth, and what the removal left, to docs/reliability.md.
+
+Server, worker and runs are forks of a process that has imported their modules (``tests/flows/warm.py``): a run takes a
+third of the time, and does the same. Linux only: it reads /proc.
 """
 
 from __future__ import annotations
@@ -12,14 +16,15 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +33,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from tests.ports import free_port
+from tasks.publication.prune import prune
+from tasks.publication.versions import verify
+from tasks.storage.lake import open_lake
+from tests.commands import Process
+from tests.flows import forks
+from tests.ports import free_port, listens
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/reliability.md"
@@ -44,7 +54,16 @@ SETTINGS = {
     "inventory": {"policies": ["newsvendor"]},
     "publication": {"max_total_change": None},
 }
-SECONDS_TO_START, SECONDS_TO_RUN, SECONDS_BETWEEN_LOOKS = 600, 600, 1.0
+SECONDS_TO_START, SECONDS_TO_RUN, SECONDS_BETWEEN_LOOKS = 600, 600, 0.25
+SECONDS_TO_REMOVE = 240
+WEEKS_KEPT, DAYS_OLDER = 8, 200
+# The worker asks for runs, and the server removes old records, far more often than in operation.
+IMPATIENT = {
+    forks.VARIABLE: "1",
+    "PREFECT_WORKER_QUERY_SECONDS": "1",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "20",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ORPHAN_CLEANUP_LOOP_SECONDS": "20",
+}
 FEWEST_FOR_A_SLOPE = 10
 MIB = 2**20
 
@@ -100,32 +119,35 @@ def write_company(folder: Path, runs: int) -> Path:
 
 
 @contextmanager
-def served(folder: Path, settings: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def served(folder: Path, settings: Path) -> Iterator[tuple[str, int]]:
     """``make serve`` with a database and temporary files below a folder; yields the API's address and the process."""
-    port = free_port()
+    port, warm_port = free_port(), free_port()
     (folder / "tmp").mkdir()
-    environment = {**os.environ, "PREFECT_HOME": str(folder / "prefect"), "TMPDIR": str(folder / "tmp")}
+    environment = {**os.environ, **IMPATIENT, "PREFECT_HOME": str(folder / "prefect"), "TMPDIR": str(folder / "tmp")}
     environment.pop("PREFECT_API_URL", None)
-    command = [sys.executable, "-m", "deployments.serve", "--settings", str(settings), "--port", str(port)]
-    log = folder / "serve.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--files-port", str(free_port()), "--app-port", str(free_port())],
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=output,
-        )
+    warm = subprocess.Popen(
+        [sys.executable, "-m", "tests.flows.warm", str(warm_port)], env={**os.environ, **forks.PLACE}
+    )
     try:
-        until = time.monotonic() + SECONDS_TO_START
-        while b"Stop with Ctrl-C" not in log.read_bytes():
-            if process.poll() is not None or time.monotonic() > until:
-                raise SystemExit(f"make serve did not start:\n{log.read_text()}")
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-        yield f"http://127.0.0.1:{port}/api", process
+        _wait(lambda: listens(warm_port), warm.poll)
+        words = ["deployments.serve", "--settings", str(settings), "--port", str(port)]
+        words += ["--files-port", str(free_port()), "--app-port", str(free_port())]
+        process = Process(warm_port, folder, {"arguments": words, "environment": environment, "seconds": 0})
+        _wait(lambda: "Stop with Ctrl-C" in process.output()[0], process.poll)
+        yield f"http://127.0.0.1:{port}/api", process.pid
+        os.kill(process.pid, signal.SIGTERM)
+        process.wait()
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+        warm.kill()
+        warm.wait()
+
+
+def _wait(ready: Callable[[], bool], ended: Callable[[], int | None]) -> None:
+    until = time.monotonic() + SECONDS_TO_START
+    while not ready():
+        if ended() is not None or time.monotonic() > until:
+            raise SystemExit("make serve did not start")
+        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 def run_week(api: str, as_of: date) -> tuple[float, str]:
@@ -146,8 +168,8 @@ def run_week(api: str, as_of: date) -> tuple[float, str]:
 def measure(run: int, seconds: float, state: str, folder: Path, serving: int) -> Measured:
     """Look at the processes below ``make serve`` and at its files."""
     children = _children(serving)
-    server = next(pid for pid, words in children.items() if "deployments.prefect_server" in words)
-    worker = next(pid for pid, words in children.items() if "worker" in words)
+    server = next(pid for pid, name in children.items() if "deployments.prefect_server".startswith(name))
+    worker = next(pid for pid, name in children.items() if "prefect worker".startswith(name.strip()))
     database = sum(file.stat().st_size for file in (folder / "prefect").glob("prefect.db*"))
     lake = sum(file.stat().st_size for file in (folder / "lake").rglob("*") if file.is_file())
     return Measured(
@@ -159,12 +181,12 @@ def measure(run: int, seconds: float, state: str, folder: Path, serving: int) ->
 
 
 def _children(parent: int) -> dict[int, str]:
-    """Command lines of all processes below a process."""
+    """Names of all processes below a process, the nearest first: the beginning of module and arguments."""
     parents, words = {}, {}
     for path in Path("/proc").glob("[0-9]*"):
         try:
             parents[int(path.name)] = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            words[int(path.name)] = (path / "cmdline").read_text().replace("\0", " ")
+            words[int(path.name)] = (path / "comm").read_text().rstrip("\n")
         except (OSError, IndexError):
             continue
     found: dict[int, str] = {}
@@ -210,6 +232,55 @@ def growth(found: list[Measured]) -> str:
     return "Growth per run after the first tenth: " + ", ".join(f"{slopes[name]:+.2f} {name}" for name in slopes) + "."
 
 
+def age(folder: Path, weeks: dict[str, int], last: int) -> None:
+    """Make everything but the last weeks' records and files older than the limits: 200 days."""
+    with sqlite3.connect(folder / "prefect" / "prefect.db", timeout=60) as database:
+        ids = "SELECT id FROM flow_run ORDER BY created DESC LIMIT -1 OFFSET ?"
+        for table, columns in (("flow_run", ("end_time", "created")), ("events", ("occurred",))):
+            chosen = f"id IN ({ids})" if table == "flow_run" else "? > 0"
+            for column in columns:
+                older = f"strftime('%Y-%m-%d %H:%M:%f', {column}, '-{DAYS_OLDER} days') || '000'"
+                database.execute(f"UPDATE {table} SET {column} = {older} WHERE {chosen}", (WEEKS_KEPT,))
+        database.execute(f"UPDATE event_resources SET occurred = datetime('now', '-{DAYS_OLDER} days')")
+    old = (datetime.now(UTC) - timedelta(days=DAYS_OLDER)).timestamp()
+    for key, week in weeks.items():
+        if week <= last - WEEKS_KEPT:
+            with suppress(FileNotFoundError):
+                os.utime(folder / "lake" / key, (old, old))
+
+
+def removed(folder: Path, weeks: dict[str, int], last: int) -> str:
+    """Let the server and prune remove what is old; one sentence about what is left."""
+
+    def used() -> tuple[int, float, float]:
+        with sqlite3.connect(folder / "prefect" / "prefect.db", timeout=60) as database:
+            (runs,) = database.execute("SELECT count(*) FROM flow_run").fetchone()
+            pragmas = ("page_count", "freelist_count", "page_size")
+            pages, free, size = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas)
+        return runs, (pages - free) * size / MIB, pages * size / MIB
+
+    before = used()
+    lake = open_lake(str(folder / "lake"))
+    lake_before = sum(found.bytes for found in lake.objects("").values()) / MIB
+    age(folder, weeks, last)
+    until = time.monotonic() + SECONDS_TO_REMOVE
+    while used()[0] > WEEKS_KEPT and time.monotonic() < until:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    time.sleep(2 * float(IMPATIENT["PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS"]))
+    after = used()
+    prune(lake, timedelta(weeks=WEEKS_KEPT), datetime.now(UTC), dry_run=False)
+    kept = lake.objects("")
+    checked, problems = verify(lake)
+    published = sum(found.bytes for key, found in kept.items() if key.startswith(("runs/", "versions/"))) / MIB
+    return (
+        f"With all but the last {WEEKS_KEPT} weeks {DAYS_OLDER} days older: the server removed "
+        f"{before[0] - after[0]} of {before[0]} runs; records in the database {before[1]:.1f} MiB, afterwards "
+        f"{after[1]:.1f} (the file keeps its {after[2]:.1f} MiB and reuses them). `restock prune`: lake "
+        f"{lake_before:.1f} MiB, afterwards {sum(found.bytes for found in kept.values()) / MIB:.1f}, of it "
+        f"{published:.1f} of publications; {checked} published folders verified, {len(problems)} problems."
+    )
+
+
 def main() -> int:
     """Run, print, and write the table; exit code 1 if a run did not complete."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -220,15 +291,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         settings = write_company(folder, chosen.runs)
+        weeks: dict[str, int] = {}
         with served(folder, settings) as (api, process):
             print(" ".join(HEADS), flush=True)
             for number in range(1, chosen.runs + 1):
                 if time.monotonic() - begun > chosen.minutes * 60:
                     break
                 seconds, state = run_week(api, FIRST + timedelta(weeks=number))
-                found.append(measure(number, seconds, state, folder, process.pid))
+                found.append(measure(number, seconds, state, folder, process))
+                weeks |= {key: number for key in open_lake(str(folder / "lake")).keys("") if key not in weeks}
                 print("\t".join(found[-1].row()), flush=True)
-    text = table(found)
+            text = f"{table(found)}\n\n{removed(folder, weeks, len(found))}"
     print(text)
     head, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     PAGE.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")

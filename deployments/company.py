@@ -17,20 +17,22 @@ def company_of(settings_file: str) -> str:
     """Return the company's name in lowercase letters, digits and dashes.
 
     It is the value of RESTOCK_COMPANY, or the setting ``name`` and, unless it is ``settings.yaml``, the name of the
-    file. A file that cannot be read here (it lies in a container image or a bucket) has the name of its folder.
+    file. A file that cannot be read here (it lies in a container image or a bucket), or whose name has no Latin letter
+    and no digit, has the name of its folder.
 
     >>> company_of("/app/settings.yaml")
     'app'
     """
-    given = os.environ.get(COMPANY_VARIABLE)
+    given = _slug(os.environ.get(COMPANY_VARIABLE, ""))
     if given:
-        return _slug(given)
+        return given
     path = Path(settings_file)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         name = _slug(str(content["name"]))
     except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
-        name = _slug(path.parent.name) or _slug(path.stem)
+        name = ""
+    name = name or _slug(path.parent.name) or _slug(path.stem)
     stem = _slug(path.stem)
     return name if stem in (USUAL_FILE, name) else f"{name}-{stem}"
 

@@ -51,6 +51,11 @@ CALM = {
     "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT15S",
 }
 
+# The server removes records of runs that ended 90 days ago. Only from its own SQLite file: another database may hold
+# records of other people.
+TIDY = {"PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs"}
+DATABASES = ("PREFECT_API_DATABASE_CONNECTION_URL", "PREFECT_SERVER_DATABASE_CONNECTION_URL")
+
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option(
@@ -94,6 +99,7 @@ def serve(
     _check_schedule(cron, timezone)
     environment = {
         **CALM,
+        **({} if any(name in os.environ for name in DATABASES) else TIDY),
         **os.environ,
         **QUIET,
         "PREFECT_API_URL": f"{address}/api",

@@ -9,12 +9,14 @@ from functools import cache
 from pathlib import Path
 
 from flows.family import end_children_with_this_process, end_soon_after_a_signal, ends_soon_after_a_signal
+from schemas.errors import ConfigError, StorageError
 from schemas.run import RunContext
 from tasks.configuration.settings_file import read_settings
 from tasks.forecasting.pretrained.weights import unusable_weights
 from tasks.inventory.registry import unknown_policies
 from tasks.performance.promotion import find_promotion
-from tasks.storage.lake import Lake, open_lake
+from tasks.storage.lake import S3_SCHEME, Lake, open_lake
+from tasks.storage.local import is_local_lake, lake_is_gone
 from tasks.storage.temporary import remove_leftovers
 
 CHECKS = (unknown_policies, unusable_weights)
@@ -44,6 +46,7 @@ def prepare_run(
 
     Raises:
         ConfigError: The settings are invalid.
+        StorageError: The run resumes, and the folder of its lake is gone.
     """
     if DEPLOYED in os.environ or ends_soon_after_a_signal():
         end_soon_after_a_signal()
@@ -51,6 +54,7 @@ def prepare_run(
     remove_leftovers()
     day = as_of or today()
     loaded = read_settings(Path(settings_file), overrides, checks=CHECKS)
+    _check_lake(loaded.settings.storage)
     promoted = find_promotion(loaded.settings.storage, day)
     if promoted is not None:
         changes = [*promoted.changes(), *overrides]
@@ -69,12 +73,39 @@ def prepare_run(
 
 
 def open_storage(settings_file: str, overrides: Sequence[str] = ()) -> Lake:
-    """Open the lake that the settings name.
+    """Open the lake that the settings name; do not create one.
 
     Raises:
-        ConfigError: The settings are invalid, or the lake cannot be used.
+        ConfigError: The settings are invalid, or there is no lake.
     """
-    return open_lake(read_settings(Path(settings_file), overrides).settings.storage)
+    storage = read_settings(Path(settings_file), overrides).settings.storage
+    if not storage.startswith(S3_SCHEME) and not is_local_lake(Path(storage)):
+        raise ConfigError(
+            f"storage: {storage} is not a lake: no run has written to it, or its disk or share is not mounted. Check "
+            "the setting, mount it, or start the first run: restock weekly."
+        )
+    return open_lake(storage)
+
+
+def _check_lake(storage: str) -> None:
+    """Refuse to resume a run whose lake is gone; log that a lake is new, in case its share is not mounted."""
+    if storage.startswith(S3_SCHEME) or is_local_lake(Path(storage)):
+        return
+    from prefect.context import FlowRunContext
+
+    context = FlowRunContext.get()
+    if context is None:
+        return
+    if context.flow_run is not None and context.flow_run.run_count > 1:
+        raise StorageError(lake_is_gone(Path(storage)))
+    _say_once(f"{storage} is a new lake: no earlier results or publications are known.")
+
+
+@cache
+def _say_once(text: str) -> None:
+    from prefect.logging import get_logger
+
+    get_logger("restock").info(text)
 
 
 @cache

@@ -32,6 +32,7 @@ ERROR_VALUE = 4
 FORMULA = 5
 TOO_LARGE = 6
 NO_FACTOR = 7
+CONTROL = 8
 # Reasons that a suite checks only if such cells occur.
 WRONG_CELLS = {
     SCIENTIFIC: "number in scientific notation instead of a code",
@@ -39,6 +40,7 @@ WRONG_CELLS = {
     FORMULA: "formula without a computed value",
     TOO_LARGE: f"{LARGEST_NUMBER:g} or larger",
     NO_FACTOR: "not in the conversion table",
+    CONTROL: "control character in an ID",
 }
 
 WHOLE_ROW = "row as written"

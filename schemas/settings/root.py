@@ -180,6 +180,13 @@ class Settings(Strict):
             raise ValueError("quantile levels must contain 0.5, the median; add it")
         return value
 
+    @field_validator("name")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        if not value.isprintable() or len(value) > LONGEST_NAME:
+            raise ValueError(f"expected printable text of at most {LONGEST_NAME} characters: names of runs contain it")
+        return value
+
     @field_validator("storage")
     @classmethod
     def _usable_address(cls, value: str) -> str:

@@ -45,6 +45,7 @@ from tasks.performance.tables import append, append_if_new
 from tasks.performance.value_added import value_added
 from tasks.performance.variants import compare_variants
 from tasks.publication.earlier_runs import published
+from tasks.publication.guards import latest_sale, stale_sales
 from tasks.storage.code_version import code_version
 from tasks.storage.json_rows import rows_of
 from tasks.storage.lake import Lake
@@ -89,7 +90,10 @@ def evaluate_weeks(
         panel: demand before ``until``.
     """
     history = load_panel(lake, panel.panel, settings.period)
-    inputs = input_drift(history)
+    sales = lake.read_table(ingested.tables[SALES.name], [c.DATE, c.STORE_ID, c.SKU, c.UNITS])
+    # Missing sales look like a drift; training again on them repairs nothing.
+    late = bool(stale_sales(settings, until, latest_sale(sales[c.DATE], until)))
+    inputs = Findings(pd.DataFrame(), pd.DataFrame()) if late else input_drift(history)
     append_if_new(lake, PROFILES, until, inputs.profiles)
     # A publication of the run date itself is complete by now: the weekly run evaluates at its end.
     keep_importance(lake, settings, until - LOOK_BACK, until + timedelta(days=1))
@@ -107,7 +111,7 @@ def evaluate_weeks(
     known = Known(
         until=until,
         actuals=actuals,
-        sales=lake.read_table(ingested.tables[SALES.name], [c.DATE, c.STORE_ID, c.SKU, c.UNITS]),
+        sales=sales,
         availability=None if availability is None else lake.read_table(availability),
         changed=changes(actuals.rows_from(first), actual_demand(lake)),
     )
@@ -137,7 +141,8 @@ def evaluate_weeks(
     compared = read_table(lake, CHALLENGER_WEEKS.name)
     compared = compared[compared[c.AS_OF] < pd.Timestamp(until)]
     append_if_new(lake, CHALLENGERS, until, decide(compared, settings.challenger))
-    errors = error_drift(lag_one(lake, last=None), until, 12 if settings.period.kind == "MS" else 52)
+    per_year = 12 if settings.period.kind == "MS" else 52
+    errors = pd.DataFrame() if late else error_drift(lag_one(lake, last=None), until, per_year)
     findings = Findings(inputs.profiles, pd.concat([inputs.drift, errors], ignore_index=True))
     before = read_table(lake, DRIFT.name)
     append_if_new(lake, DRIFT, until, findings.drift)

@@ -54,6 +54,12 @@ class Totals:
         return asdict(self)
 
 
+def latest_sale(dates: pd.Series, as_of: date) -> date | None:
+    """Date of the latest sale before the run date; None without one."""
+    known = dates[dates < pd.Timestamp(as_of)]
+    return None if known.empty else pd.Timestamp(known.max()).date()
+
+
 def stale_sales(settings: Settings, as_of: date, sales_end: date | None) -> list[Alarm]:
     """Raise an alarm if the latest sales are older than ``quality.max_age_days`` before the run date.
 

@@ -6,8 +6,6 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-import pandas as pd
-
 from schemas import columns as c
 from schemas.alarms import Alarm
 from schemas.outputs import RunFacts, RunOutputs
@@ -27,6 +25,7 @@ from schemas.settings import Settings
 from schemas.tables import OVERRIDES, PRODUCTS, SALES
 from tasks.demand.stored import load_panel, recent_demand, sales_last_year
 from tasks.publication.earlier_runs import latest_before
+from tasks.publication.guards import latest_sale
 from tasks.publication.overrides import apply_overrides, corrected_totals, override_warnings
 from tasks.publication.product_names import product_table
 from tasks.publication.transaction import COMMAND_LINE, publish_run
@@ -110,9 +109,7 @@ def publish_week(
 
 def _sales_end(lake: Lake, inputs: PublicationInputs) -> date | None:
     """Date of the latest accepted sale before the run date."""
-    dates = lake.read_table(inputs.ingested.tables[SALES.name], [c.DATE])[c.DATE]
-    known = dates[dates < pd.Timestamp(inputs.as_of)]
-    return None if known.empty else pd.Timestamp(known.max()).date()
+    return latest_sale(lake.read_table(inputs.ingested.tables[SALES.name], [c.DATE])[c.DATE], inputs.as_of)
 
 
 def _outputs(lake: Lake, inputs: PublicationInputs, use: Settings) -> RunOutputs:

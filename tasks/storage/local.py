@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import ClassVar, TextIO
 from urllib.parse import quote, unquote
 
 from schemas.errors import ConfigError, StorageError
@@ -30,14 +31,22 @@ _WHOLE = "publication-lock"
 class LocalLake(Lake):
     """A lake in a local folder. Opening it restores folders after an interrupted publication."""
 
+    _used: ClassVar[set[str]] = set()
+
     def __init__(self, root: Path) -> None:
         """Open the lake; create the folder if it does not exist.
 
+        A lake that this process has used is not created again: where a share is not mounted, an empty folder
+        would take its place.
+
         Raises:
             ConfigError: the path is a file, or the folder cannot be created or written.
+            StorageError: the process has used this lake, and the folder is gone.
         """
         self._root = root.expanduser().absolute()
         self.root = str(self._root)
+        if self.root in self._used and not is_local_lake(self._root):
+            raise StorageError(lake_is_gone(self._root))
         try:
             (self._root / _SCRATCH).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -47,6 +56,7 @@ class LocalLake(Lake):
             ) from error
         if not os.access(self._root / _SCRATCH, os.W_OK):
             raise ConfigError(f"storage: {self._root} is not writable. Set a folder that Restock can write to.")
+        self._used.add(self.root)
         self._recover_all()
         self._remove_leftovers()
 
@@ -102,9 +112,7 @@ class LocalLake(Lake):
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Wait until no other publication, rollback or pruning works on this lake."""
-        (self._root / _SWAPS).mkdir(exist_ok=True)
-        with (self._root / _SWAPS / _WHOLE).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._lock(_WHOLE):
             yield
 
     def promote(self, folder: Path, key: str, last: str) -> None:
@@ -167,10 +175,22 @@ class LocalLake(Lake):
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Allow one publication at a time in this lake; the system releases the lock when the process ends."""
-        (self._root / _SWAPS).mkdir(exist_ok=True)
-        with (self._root / _SWAPS / _LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._lock(_LOCK):
             yield
+
+    def _lock(self, name: str) -> TextIO:
+        """Wait for a lock; closing the file releases it."""
+        try:
+            (self._root / _SWAPS).mkdir(exist_ok=True)
+            lock = (self._root / _SWAPS / name).open("w")
+        except OSError as error:
+            if not is_local_lake(self._root):
+                raise StorageError(lake_is_gone(self._root)) from error
+            raise StorageError(
+                f"{self._root} is not writable ({error}). Check disk space and permissions, and run again."
+            ) from error
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return lock
 
     def _swap(self, key: str) -> Path:
         return self._root / _SWAPS / quote(key, safe="")
@@ -194,6 +214,20 @@ class LocalLake(Lake):
                 # Another process deleted the last file of the folder, and the folder with it.
                 if attempt == _ATTEMPTS - 1:
                     raise
+
+
+def is_local_lake(root: Path) -> bool:
+    """Return True if a lake was opened in this folder before; the mount point of a missing share is empty."""
+    return os.path.isdir(root / _SCRATCH)  # False also for a share whose server does not answer
+
+
+def lake_is_gone(root: Path) -> str:
+    """The message about a lake that was there when the run began."""
+    return (
+        f"storage: {root} is no longer there: the folder was moved or deleted, or its disk or share is not mounted. "
+        "Nothing was written to a new folder in its place. Mount it again and start the run again with the same date; "
+        "finished stages are reused."
+    )
 
 
 def _copy(folder: Path, names: list[str], target: Path) -> None:

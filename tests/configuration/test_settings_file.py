@@ -167,6 +167,7 @@ def test_rules_across_keys_speak_for_themselves(company: Path) -> None:
         ("name=[1", "the value is not valid YAML (line 1"),
         ("name=2024", "name: expected text, found 2024 (YAML does not read it as text; put it in quotes)"),
         ("storage=", "storage: expected text, found no value"),
+        ('name="a\\nb"', "name: expected printable text of at most 255 characters: names of runs contain it"),
         ("inventory=3", "inventory: expected a mapping (keys with values), found 3"),
         ("inventory.laed_time=3", "did you mean inventory.lead_time?"),
     ],

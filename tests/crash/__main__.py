@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -33,6 +34,7 @@ MARKS = {
 }
 FAULTS: dict[str, type[StrEnum]] = {"disk": Fault, "bucket": BucketFault}
 MOST_FILES = {"disk": 6, "bucket": 1}
+MEMORY = "/dev/shm"
 SHOWN = 100
 
 
@@ -61,7 +63,8 @@ class Found:
 def sweep_of(kind: str) -> Iterator[Any]:
     """A sweep of a folder or of a bucket."""
     if kind == "disk":
-        with tempfile.TemporaryDirectory(prefix="crash-") as name:
+        # What a disk forgets is simulated, so the sweep need not wait for a real one.
+        with tempfile.TemporaryDirectory(prefix="crash-", dir=MEMORY if os.path.isdir(MEMORY) else None) as name:
             yield Sweep(Path(name))
         return
     server = BucketServer()

@@ -17,6 +17,8 @@ from deployments.company import company_of
         ("shoes.yaml", "name: shoes", "shoes"),
         ("settings.yaml", "no name here", "folder"),
         ("settings.yaml", "[broken", "folder"),
+        ("settings.yaml", "name: 靴屋", "folder"),
+        ("settings.yaml", "name: ../../x", "x"),
         ("north.yaml", None, "folder-north"),
     ],
 )

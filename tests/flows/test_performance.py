@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -152,3 +152,6 @@ def test_an_evaluation_is_repeated_only_for_corrected_sales(evaluated: Path) -> 
     assert rows[c.N].to_dict() == {"001": 28, "2": 8, "north/1": 28}
     served = rows_at(read_table(lake, "service"), "store", lag=1).set_index(c.STORE_ID)
     assert served.loc["2", c.LOST_UNITS] == 0
+    # Sales that end weeks before the run date look like a drift; a training would not repair them.
+    lake, late = _evaluate(evaluated, NEXT + timedelta(weeks=6))
+    assert (late.drifts, read_table(lake, "drift")[c.AS_OF].max()) == ([], pd.Timestamp(NEXT))

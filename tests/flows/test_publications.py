@@ -70,6 +70,9 @@ def test_problems_end_with_a_message_and_the_exit_code(settings: Path) -> None:
     unknown = runner.invoke(cli, ["rollback", "2024-01-01", "--settings", str(settings)])
     assert isinstance(unknown.exception, ConfigError)
     assert "Known run dates: 2025-01-02" in str(unknown.exception)
+    gone = runner.invoke(cli, ["verify", "--settings", str(settings), "--set", f"storage={settings.parent}/share"])
+    assert f"{settings.parent}/share is not a lake: no run has written to it, or its disk" in str(gone.exception)
+    assert not (settings.parent / "share").exists()
     wrong = runner.invoke(cli, ["prune", "--settings", str(settings), "--keep", "two weeks"])
     assert wrong.exit_code == 2
     assert "such as 30d or 8w" in wrong.output

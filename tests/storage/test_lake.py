@@ -110,7 +110,13 @@ def test_a_shared_folder_that_disappears_is_reported_and_not_replaced(tmp_path: 
         lake.read_table(ref)
     with pytest.raises(StorageError, match=r"is not writable .*No such file.*Check disk space and permissions"):
         lake.write_table("features/x", pd.DataFrame({"x": [1.0]}))
-    assert not (tmp_path / "lake").exists()
+    gone = rf"storage: {tmp_path}/lake is no longer there: .* Mount it again and start the run again with the same date"
+    with pytest.raises(StorageError, match=gone):
+        lake.exclusive().__enter__()
+    (tmp_path / "lake").mkdir()  # the mount point of the share
+    with pytest.raises(StorageError, match=gone):
+        open_lake(str(tmp_path / "lake"))
+    assert not list((tmp_path / "lake").rglob("*"))
 
 
 def test_files_are_replaced_listed_and_deleted(lake: Lake) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas.raw import as_text
-from schemas.suites import FORMULA, SCIENTIFIC
+from schemas.suites import CONTROL, FORMULA, SCIENTIFIC
 from schemas.tables import ColumnRule
 from tasks.demand.ingest.dates import parse_dates, serial_dates
 from tasks.demand.ingest.mapped_table import MappedTable
@@ -16,6 +16,14 @@ VALUES_SHOWN = 10
 _LONGEST_SHOWN = 40
 _DECIMAL_COMMA = r"[+-]?\d{1,3}(?:\.\d{3})*,\d+"
 _THOUSANDS = r"[+-]?\d{1,3}(?:[,.' ]\d{3})+(?:[.,]\d*)?"
+
+_ADVICE = {
+    SCIENTIFIC: "Excel shows long codes as numbers in scientific notation and saves them so: the last digits are lost. "
+    "Format the column as text before the codes are entered or pasted, or export the file again from the ERP.",
+    FORMULA: "The file was written by a program that does not compute formulas. Open it in Excel and save it again.",
+    CONTROL: "IDs are printable text without line breaks, tabs, null bytes and text-direction marks. Correct them in "
+    "the source.",
+}
 
 
 def cell_hint(table: MappedTable, rule: ColumnRule, rows: NDArray[np.int64] | None = None) -> str:
@@ -31,13 +39,9 @@ def cell_hint(table: MappedTable, rule: ColumnRule, rows: NDArray[np.int64] | No
     texts = as_text(written if rows is None else written.iloc[rows])
     distinct = pd.Series(texts.unique(), dtype=object).str.strip()
     states = set(np.unique(table.parsed[rule.name].state if rows is None else table.parsed[rule.name].state[rows]))
-    if SCIENTIFIC in states:
-        return (
-            "Excel shows long codes as numbers in scientific notation and saves them so: the last digits are lost. "
-            "Format the column as text before the codes are entered or pasted, or export the file again from the ERP."
-        )
-    if FORMULA in states:
-        return "The file was written by a program that does not compute formulas. Open it in Excel and save it again."
+    stated = next((text for state, text in _ADVICE.items() if state in states), None)
+    if stated is not None:
+        return stated
     if rule.kind == "date":
         serial = serial_dates(distinct).dropna()
         if len(serial):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from schemas import columns as c
 from schemas.raw import as_text, is_text
 from schemas.settings import SourceSettings
-from schemas.suites import EMPTY, ERROR_VALUE, FORMULA, READ, SCIENTIFIC, TOO_LARGE, UNREADABLE
+from schemas.suites import CONTROL, EMPTY, ERROR_VALUE, FORMULA, READ, SCIENTIFIC, TOO_LARGE, UNREADABLE
 from schemas.tables import LARGEST_NUMBER, ColumnRule
 from tasks.demand.ingest.dates import parse_dates
 from tasks.demand.ingest.numbers import near_zero_as_zero, parse_numbers
@@ -29,6 +29,8 @@ _ERROR_VALUE = (
 # ERP systems use dates outside this range for "never" and "unknown".
 _NEVER = r"[0\-./ :T]*0[0\-./ :T]*|.*(?<!\d)9999(?!\d).*|99991231"
 _FIRST_STATED, _LAST_STATED = pd.Timestamp("1902-01-01"), pd.Timestamp("2199-12-31")
+# Line breaks, null bytes, and marks that change the direction of the text around them.
+_CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 _SCIENTIFIC = r"\d(?:[.,]\d+)?E\+\d{2}"
 
 
@@ -141,6 +143,8 @@ def _parse_texts(
         if rule.kind == "id":
             state[trimmed.str.startswith("=")] = FORMULA
             state[trimmed.str.fullmatch(_SCIENTIFIC)] = SCIENTIFIC
+            # Null bytes at the end fill a field of fixed width: `with_known_ids` removes them.
+            state[trimmed.str.rstrip("\0").str.contains(_CONTROL)] = CONTROL
         return texts, state
     if rule.kind == "number":
         typed = parse_numbers(trimmed, source)

@@ -208,6 +208,13 @@ def test_cells_that_are_no_quantity(text: str, reason: str) -> None:
     assert result.reasons == [("sales", reason, 1)]
 
 
+@pytest.mark.parametrize("code", ["A\n1", "A\t1", "A\x001", "\u202eA1"])
+def test_an_id_with_a_control_character_is_rejected_with_file_and_column(code: str) -> None:
+    message = error(products=[*PRODUCTS, {c.SKU: code}])
+    assert f"sku: control character in an ID: 1 row (products.csv row 3): {code!r} 1" in message
+    assert "IDs are printable text without line breaks" in message
+
+
 @pytest.mark.parametrize(("mark", "rules"), [(".", {}), (",", {"decimal": ","})])
 def test_a_decimal_mark_that_is_probably_a_thousands_mark_stops_the_run(mark: str, rules: dict[str, str]) -> None:
     rows = [sale(units=text.replace(".", mark)) for text in ("717", "805", "1.022", "1.296", "999")]
