@@ -185,7 +185,10 @@ def _children(parent: int) -> dict[int, str]:
     parents, words = {}, {}
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            parents[int(path.name)] = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            state, above = (path / "stat").read_text().rsplit(")", 1)[1].split()[:2]
+            if state == "Z":  # ended; a fork of a fork is not waited for
+                continue
+            parents[int(path.name)] = int(above)
             words[int(path.name)] = (path / "comm").read_text().rstrip("\n")
         except (OSError, IndexError):
             continue
@@ -235,7 +238,7 @@ def growth(found: list[Measured]) -> str:
 def age(folder: Path, weeks: dict[str, int], last: int) -> None:
     """Make everything but the last weeks' records and files older than the limits: 200 days."""
     with sqlite3.connect(folder / "prefect" / "prefect.db", timeout=60) as database:
-        ids = "SELECT id FROM flow_run ORDER BY created DESC LIMIT -1 OFFSET ?"
+        ids = "SELECT id FROM flow_run WHERE end_time IS NOT NULL ORDER BY end_time DESC LIMIT -1 OFFSET ?"
         for table, columns in (("flow_run", ("end_time", "created")), ("events", ("occurred",))):
             chosen = f"id IN ({ids})" if table == "flow_run" else "? > 0"
             for column in columns:
@@ -254,7 +257,7 @@ def removed(folder: Path, weeks: dict[str, int], last: int) -> str:
 
     def used() -> tuple[int, float, float]:
         with sqlite3.connect(folder / "prefect" / "prefect.db", timeout=60) as database:
-            (runs,) = database.execute("SELECT count(*) FROM flow_run").fetchone()
+            (runs,) = database.execute("SELECT count(end_time) FROM flow_run").fetchone()
             pragmas = ("page_count", "freelist_count", "page_size")
             pages, free, size = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas)
         return runs, (pages - free) * size / MIB, pages * size / MIB
