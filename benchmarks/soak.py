@@ -70,7 +70,7 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Measured:
-    """What was seen after a run."""
+    """The measurements after a run."""
 
     run: int
     seconds: float
@@ -166,7 +166,7 @@ def run_week(api: str, as_of: date) -> tuple[float, str]:
 
 
 def measure(run: int, seconds: float, state: str, folder: Path, serving: int) -> Measured:
-    """Look at the processes below ``make serve`` and at its files."""
+    """Measure the processes of ``make serve`` and its files."""
     children = _children(serving)
     server = next(pid for pid, name in children.items() if "deployments.prefect_server".startswith(name))
     worker = next(pid for pid, name in children.items() if "prefect worker".startswith(name.strip()))
@@ -285,7 +285,7 @@ def removed(folder: Path, weeks: dict[str, int], last: int) -> str:
 
 
 def main() -> int:
-    """Run, print, and write the table; exit code 1 if a run did not complete."""
+    """Run the weeks, print and write the table; exit code 1 if a run did not complete."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=600.0, help="start no further run after this time")

@@ -53,7 +53,7 @@ def _unfinished(client: httpx.Client, parents: Iterable[str] | None = None) -> l
 
 
 def is_alive(process: str | None, run: str) -> bool:
-    """Return whether the process of a run exists. Another process may have its number by now."""
+    """Return whether the process of a run exists. Another process may use its number by now."""
     if not process:
         return False
     if Path("/proc/self/environ").exists():

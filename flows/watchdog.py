@@ -25,7 +25,7 @@ def marked(mark: bytes) -> list[int]:
 
 
 def end(processes: list[int], number: int) -> None:
-    """Send a signal to processes that may be gone."""
+    """Send a signal to processes that may have ended."""
     for process in processes:
         try:
             os.kill(process, number)

@@ -1,1 +1,1 @@
-"""How good the forecasts are: real data sets, several cutoffs, every model on the same rows."""
+"""Accuracy of the forecasts: real data sets, several cutoffs, every model on the same rows."""

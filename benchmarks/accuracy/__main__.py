@@ -1,10 +1,10 @@
-"""Our own forecasts and champions on real data at several cutoffs, and what a user could pick instead.
+"""Restock's forecasts and champions on real data at several cutoffs, compared with other libraries.
 
 Usage: .venv/bin/python -m benchmarks.accuracy DATA [--sets NAME ...] [--back 1 3 6] [--models NAME ...]
            [--peers NAME ... | --no-peers]
 
-DATA holds one folder per set, in contract form with a settings.yaml. Cutoffs lie so many horizons before the
-end of the data; what followed is only used for the score. Prints one table per set, and at the end the champions
+DATA holds one folder per set, in contract form with a settings.yaml. Each cutoff is a number of horizons before
+the end of the data. Data after it are used only for the score. Prints one table per set, and at the end the champions
 against the best peer; --out keeps all rows. --models without a name runs the peers alone. The peers' packages come
 with the extra "bench" (make bench-accuracy DATA=... installs it and runs all).
 """
@@ -28,7 +28,7 @@ FIGURES = [
 
 
 def main() -> None:
-    """Run, print, keep."""
+    """Run the comparison, print its tables, and keep the rows."""
     given = _given()
     against = [] if given.no_peers else given.peers
     if missing := missing_packages(against):

@@ -2,8 +2,8 @@
 
 Usage: .venv/bin/python -m benchmarks.accuracy.launches DATA [--sets NAME ...]
 
-A launch is a (store, category) whose first sale lies at least half a year after the first and eight weeks before the
-last sales of the set. At its first period the series is hidden, and its next 4 and 8 weeks are forecast. The other
+A launch is a (store, category) whose first sale is at least half a year after the first sales of the set and eight
+weeks before the last ones. At its first period the series is hidden, and its next 4 and 8 weeks are forecast. The other
 series are forecast by their moving average, for both methods. Prints one row per set and kind of launch: the WAPE of
 the sums of the first 4 and 8 weeks per series.
 """
@@ -38,7 +38,7 @@ def launches(panel: Panel) -> IndexArray:
 
 
 def forecast_launches(panel: Panel) -> pd.DataFrame:
-    """Every launch with its sold units and the forecasts of both methods.
+    """Return every launch with its sold units and the forecasts of both methods.
 
     Returns:
         store_id, category, new_store (the store began with it), weeks, sold, and median and mean of both methods; the

@@ -1,4 +1,4 @@
-"""A forecast made in a process of its own, with its time and its peak memory; kept on disk."""
+"""A forecast made in a separate process, with its time and its peak memory; kept on disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KIB = 1024
 
 @dataclass(frozen=True)
 class Measured:
-    """A forecast and what it took.
+    """A forecast, its time and its memory.
 
     Attributes:
         frame: forecast rows.
@@ -35,7 +35,7 @@ class Measured:
 
 
 def measured(path: Path, task: Callable[..., pd.DataFrame], *arguments: Any) -> Measured:
-    """Read a forecast kept at ``path``, or make it in a new process and keep it, with its figures beside it.
+    """Read a forecast kept at ``path``, or make it in a new process and keep it, with its figures next to it.
 
     Args:
         path: Parquet file; the folder is made.
@@ -65,7 +65,7 @@ def _timed(part: Path, task: Callable[..., pd.DataFrame], arguments: tuple[Any, 
 
 
 def _end_workers() -> None:
-    """End joblib's idle workers: a spawned process waits for them, five minutes, before it ends itself."""
+    """End joblib's idle workers. Otherwise a spawned process waits five minutes for them before it ends."""
     if "joblib" in sys.modules:
         from joblib.externals.loky import get_reusable_executor
 
@@ -73,7 +73,7 @@ def _end_workers() -> None:
 
 
 def _peak_memory() -> float:
-    """MB. Linux's ru_maxrss begins with what the parent held: /proc counts this program alone."""
+    """Peak memory in MB. Linux's ru_maxrss starts with the memory of the parent; /proc counts only this program."""
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text("utf-8").splitlines():

@@ -1,9 +1,9 @@
-"""What a user could pick instead of Restock, fitted on the same history with neutral default settings.
+"""Other libraries, fitted on the same history with their default settings.
 
-Nothing is tuned for a set. All peers see the panel's demand up to the cutoff, in which stock-outs and faults are
-unknown already: inside a series an unknown period takes the last known value, before a series' first known period
-there is nothing, and a series without any known period is forecast as 0. Closed days known for the horizon are 0,
-as are forecasts below 0. Quantiles that cross are sorted.
+Nothing is tuned for a set. All peers see the panel's demand up to the cutoff, in which stock-outs and outliers are
+already unknown. Inside a series, an unknown period takes the last known value. A series begins with its first known
+period. A series without a known period is forecast as 0. Closed days of the horizon and forecasts below 0 become 0.
+Quantiles that cross are sorted.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ ENSEMBLE = "arima_ets_mean"
 LIGHTGBM, LIGHTGBM_DIRECT = "lightgbm", "lightgbm_direct"
 STATSFORECAST, BOOSTED = ("statsforecast",), ("mlforecast", "lightgbm")
 ID, DATE, VALUE = "unique_id", "ds", "y"
-# Seasons above this are left to methods that bear them.
+# Longest season that is given to these methods.
 LONGEST_SEASON = 24
-# On years of days AutoARIMA takes seconds per series: it sees the last half year there, and everywhere it approximates
-# while it searches for the orders (statsforecast's own choice from 150 periods on).
+# With years of daily data AutoARIMA takes seconds per series, so it reads only the last half year. It always uses the
+# approximate search for the orders (statsforecast's own choice from 150 periods on).
 ARIMA_SEASONS = 26
 # Date features that mlforecast makes itself.
 OWN_DATE_FEATURES = "time_"
@@ -92,7 +92,7 @@ def history_frame(panel: Panel, longest: int | None = None) -> pd.DataFrame:
 
     Args:
         panel: every series holds a known period.
-        longest: only so many of the last periods.
+        longest: maximum number of last periods.
     """
     demand = panel.demand
     known = np.isfinite(demand)
@@ -177,7 +177,7 @@ def _lightgbm_direct(panel: Panel, levels: Sequence[float]) -> Fitted:
 
 
 def _boosted(panel: Panel, levels: Sequence[float], nearest: int) -> Fitted:
-    """mlforecast: lags, rolling means, date features, features known in advance and statics; series standardised.
+    """mlforecast: lags, rolling means, date features, features known in advance and statics; series are standardized.
 
     LightGBM's own defaults; squared error for the mean, one model per quantile. Lags count from ``nearest``.
     """
@@ -206,7 +206,7 @@ def _boosted(panel: Panel, levels: Sequence[float], nearest: int) -> Fitted:
     period = panel.periods.get_indexer(history[DATE])
     history = _with_known(history, panel, period).merge(statics, left_on=ID, right_index=True)
     with warnings.catch_warnings():
-        # Short series have lags that are not there: LightGBM bears what is missing.
+        # Short series do not have all lags; LightGBM accepts missing values.
         warnings.filterwarnings("ignore", message="Found null values")
         forecaster.fit(history, static_features=list(statics.columns), dropna=False)
         found = forecaster.predict(panel.horizon, X_df=_ahead(panel))
@@ -216,7 +216,7 @@ def _boosted(panel: Panel, levels: Sequence[float], nearest: int) -> Fitted:
 
 
 def _ahead(panel: Panel) -> pd.DataFrame | None:
-    """What is known of the horizon, in long form; None if nothing is."""
+    """The known future covariates of the horizon, in long form; None if there are no covariates."""
     period = panel.history + np.tile(np.arange(panel.horizon), panel.n)
     rows = pd.DataFrame({ID: np.repeat(np.arange(panel.n), panel.horizon), DATE: panel.periods[period]})
     known = _with_known(rows, panel, period)

@@ -225,7 +225,7 @@ def check(name: str, task: Task, sales: pd.DataFrame) -> tuple[list[str], bool]:
     """Compare the seasonal naive with the published row.
 
     Returns:
-        Lines for people, and whether nothing contradicts the published row.
+        Lines of text, and True if no figure contradicts the published row.
     """
     expected, tried = task.rows[SEASONAL_NAIVE], {}
     series = Series.of(task, sales)
@@ -296,7 +296,7 @@ def own_figures(
 
 
 def main() -> None:
-    """Check, run, print."""
+    """Check the published rows, run the windows if requested, and print the results."""
     given = _given()
     good = True
     for name in given.tasks:

@@ -1,4 +1,4 @@
-"""A weekly run's forecasts and choice at one cutoff, without Prefect, and its peers; forecasts are kept on disk."""
+"""Forecasts and champions of a weekly run at one cutoff, without Prefect, and those of peers; all are kept on disk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROOMS = ("demand", "forecasting")
 def run_cutoff(
     data: DataSet, known: int, cache: Path, models: Sequence[str] | None = None, against: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Fit all models on the folds and the horizon, choose champions, fit the peers, and score what followed.
+    """Fit all models on the folds and the horizon, choose champions, fit the peers, and score the forecasts.
 
     Args:
         data: the set.
@@ -156,7 +156,7 @@ def _model_settings(name: str, settings: Settings) -> object:
 
 
 def _code() -> str:
-    """Digest of the rooms that forecasts come from."""
+    """Digest of the packages that compute forecasts."""
     root = Path(inspect.getfile(registry)).parent.parent
     files = sorted(path for room in ROOMS for path in (root / room).rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

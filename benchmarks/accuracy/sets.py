@@ -1,4 +1,4 @@
-"""Data sets in contract form, cut at several dates: what a run could have known, and what followed."""
+"""Data sets in contract form, cut at several dates: the data before each cutoff, and the actuals after it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tasks.demand.ingest.validation import validate_tables
 from tasks.demand.panel import build_panel
 from tasks.storage.source_files import expand_sources, read_tables
 
-# Cutoffs lie so many horizons before the end of the data.
+# Number of horizons between each cutoff and the end of the data.
 HORIZONS_BACK = (1, 3, 6)
-# At least this share of the history stays before the earliest cutoff; where it would not, cutoffs move up evenly.
+# At least this share of the history is before the earliest cutoff; if necessary, cutoffs move to later dates evenly.
 LEAST_HISTORY = 0.6
 
 
@@ -49,11 +49,11 @@ class DataSet:
         return sorted(length - round(horizon + (back - 1) * step) for back in horizons)
 
     def panel(self, known: int) -> Panel:
-        """The panel of a run whose ``as_of`` is the label behind the first ``known`` periods."""
+        """The panel of a run whose ``as_of`` is the label after the first ``known`` periods."""
         return build_panel(prepare(self.tables, self.settings, self.whole.periods[known].date())).panel
 
     def actual(self, panel: Panel) -> FloatArray:
-        """What the series of a panel sold over its horizon, shape (n, H); NaN where unknown or not sold yet."""
+        """Sales of the series of a panel over its horizon, shape (n, H); NaN where unknown or not sold yet."""
         keys = ["store_id", "category"]
         place = pd.MultiIndex.from_frame(self.whole.series[keys]).get_indexer(
             pd.MultiIndex.from_frame(panel.series[keys])

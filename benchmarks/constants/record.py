@@ -1,4 +1,4 @@
-"""What the list says of a constant.
+"""The records of the list of constants.
 
 A group is one frozen dataclass, whose fields are constants that its docstring describes, or one constant of a module.
 """

@@ -1,4 +1,4 @@
-"""One store with known demand as an integer program for HiGHS: a peer that is exact where it finishes."""
+"""One store with known demand as an integer program for HiGHS: a peer that is exact if it finishes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.plan import PlanProblem
 def highs_total(problem: PlanProblem, seconds_a_store: float) -> tuple[float, int]:
     """Sum over the stores of HiGHS's lower bounds, and the number of stores it solved to optimality.
 
-    Free quantities at every visit: no plan with levels can cost less.
+    Quantities are free at every delivery, so no plan with levels can cost less.
     """
     total, solved = 0.0, 0
     for store in range(len(problem.store_ids)):
@@ -47,7 +47,7 @@ def _solve(problem: PlanProblem, store: int, seconds: float) -> tuple[float, boo
             start = opening[j] if t == 0 else 0.0
             row(flow, start - demand[j, t], start - demand[j, t])
             row([(fill[j, t], 1.0), (t, -min(problem.capacity[store], demand[j, t:].sum()))], -np.inf, 0.0)
-        # Room binds where something is filled: opening stock above the capacity is not the plan's.
+        # The capacity limits deliveries only: a plan is not responsible for opening stock above it.
         space = [(left[j, t], 1.0) for j in range(m)] + [(lost[j, t], -1.0) for j in range(m)]
         row(space, -np.inf, max(problem.capacity[store], opening.sum()) - demand[:, t].sum())
         if t % problem.periods_per_week == 0 and t + problem.periods_per_week <= periods:

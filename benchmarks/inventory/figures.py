@@ -1,4 +1,4 @@
-"""The figures that the benchmark is to reach, and which of them a run reached."""
+"""The target figures of the benchmark, and which of them a run reached."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One plan, judged.
+    """One plan and its figures.
 
     Attributes:
         problem: its name; a problem of the benchmark's own ends with "-" and its seed.
@@ -45,7 +45,7 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Figure:
-    """What a policy is to reach on a problem, without a missed week; None = no target.
+    """The target of a policy on a problem, without a missed week; None = no target.
 
     Attributes:
         problem: its name without a seed.
@@ -94,7 +94,7 @@ FIGURES = (
 
 
 def reached(rows: Iterable[Row]) -> Iterator[str]:
-    """A line for every row that a figure is asked of."""
+    """A line for every row that has a target figure."""
     for row in rows:
         own = row.problem.rpartition("-")[0] if row.problem.startswith("own-") else row.problem
         yield from (figure.against(row) for figure in FIGURES if (figure.problem, figure.policy) == (own, row.policy))

@@ -1,4 +1,4 @@
-"""Problems of the benchmark's own making: a retail network with fresh sample paths from the same process."""
+"""Generated problems of the benchmark: a retail network with fresh sample paths from the same process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WEEKDAYS = np.array([0.8, 0.75, 0.8, 0.95, 1.3, 1.7, 0.9])
 
 @dataclass(frozen=True)
 class Size:
-    """What a network is like.
+    """The size and properties of a network.
 
     Attributes:
         stores: S.
@@ -38,7 +38,7 @@ class Size:
 
 
 def network(size: Size, seed: int) -> tuple[PlanProblem, PlanProblem]:
-    """A problem to plan on, and the same with fresh paths to judge on (the same problem where demand is known)."""
+    """A problem for planning, and the same with fresh paths for evaluation (the same problem if demand is known)."""
     stores, categories, periods, coverage, paths = size.stores, size.categories, size.days, size.coverage, size.paths
     draw = np.random.default_rng([seed, stores, categories, periods])
     sold = draw.random((stores, categories)) < 0.7
@@ -47,7 +47,7 @@ def network(size: Size, seed: int) -> tuple[PlanProblem, PlanProblem]:
     rate = draw.lognormal(0, 0.7, stores)[store] * draw.lognormal(-1.5, 1.3, categories)[category]
     rate = rate * draw.lognormal(0, 0.4, len(store))
     mean = rate[:, None] * WEEKDAYS[np.arange(periods) % 7] * np.linspace(1.0, 1.1, periods)
-    # A campaign of a week and three times the sales for every third category: what makes space scarce.
+    # A campaign of a week with three times the sales for every third category makes space scarce.
     campaign = np.where(draw.random(categories) < 1 / 3, draw.integers(0, periods // 7, categories), -1)
     mean = np.where(campaign[category][:, None] == np.arange(periods) // 7, 3.0 * mean, mean)
     price = np.repeat(draw.lognormal(10, 0.6, categories)[category][:, None].round(-1), periods, axis=1)
@@ -81,7 +81,7 @@ def _dc_stock(size: Size, category: np.ndarray, mean: FloatArray) -> FloatArray:
 
 
 def _paths(mean: FloatArray, paths: int, seed: int) -> FloatArray:
-    """Poisson counts around a mean that is off by a lasting factor a series and path."""
+    """Poisson counts around a mean with a persistent error factor per series and path."""
     draw = np.random.default_rng(seed)
     off = draw.gamma(8.0, 1 / 8.0, (paths, len(mean), 1))
     return draw.poisson(mean * off).astype(float)

@@ -1,4 +1,4 @@
-"""Plans of other people's code: the published genetic algorithm, and stockpyl's policies where they apply.
+"""Plans of other code: the published genetic algorithm, and stockpyl's policies if they apply.
 
 ``published_genetic`` follows the genetic algorithm of the footwear study as printed
 (docs/reference/domain.md#genetic-algorithm): deliveries decided for the whole network, one level per series, halves
@@ -36,7 +36,7 @@ COVER_DAYS = 25.0
 
 
 def peer_names() -> list[str]:
-    """The peers that can be run here; says which cannot."""
+    """The peers that can be run here; prints which cannot."""
     if find_spec("stockpyl") is None:
         print("stockpyl is not installed: its peers are left out (make bench-inventory installs it)")
         return [PUBLISHED_GENETIC]
@@ -44,7 +44,7 @@ def peer_names() -> list[str]:
 
 
 def applies(name: str, problem: PlanProblem) -> bool:
-    """Whether a policy is made for such a problem; our own and most peers are for all."""
+    """Whether a policy can solve such a problem; Restock's policies and most peers can solve all."""
     return name != WAGNER_WHITIN or (
         problem.paths is None and problem.settings.lead_time == 0 and problem.settings.holding_cost > 0
     )

@@ -55,7 +55,7 @@ MODELS = "models={xgboost: {}, xgboost_lags: {}, xgboost_recursive: {}, tsb: {},
 
 @dataclass
 class Ledger:
-    """Stock of the n series, carried from week to week."""
+    """Stock of the n series, which continues from week to week."""
 
     on_hand: FloatArray
     coming: FloatArray
@@ -65,7 +65,7 @@ class Ledger:
 
 @dataclass(frozen=True)
 class History:
-    """Demand as it came; shapes (n, T); series in the order of the panel."""
+    """Actual demand; shapes (n, T); series in the order of the panel."""
 
     sold: FloatArray
     known: FloatArray
@@ -83,7 +83,7 @@ class History:
         return Ledger(np.round(COVER * self.average(week)), np.zeros((self.sold.shape[0], lead)))
 
     def carry_on(self, stock: Ledger, level: FloatArray, week: int, charged: bool) -> None:
-        """Order up to a level on the eve of a week, and live through the week."""
+        """Order up to a level before a week, and simulate the week."""
         quantity = np.maximum(level - stock.on_hand - stock.coming.sum(axis=1), 0.0)
         coming = np.column_stack([stock.coming, quantity])
         there, requested, known = stock.on_hand + coming[:, 0], self.sold[:, week], self.known[:, week]

@@ -1,4 +1,4 @@
-"""Inventory policies side by side: cost, gap to the bound, days over capacity, seconds; with the peers there are.
+"""Comparison of inventory policies and peers: cost, gap to the bound, days over capacity, seconds.
 
 Usage: make bench-inventory, or
 .venv/bin/python benchmarks/inventory/run.py [--problems DIR] [--names S,M-known] [--seeds 1,2] [--policies ...]
@@ -70,7 +70,7 @@ OWN = {
 
 
 def problems(folder: Path, names: list[str], seeds: list[int]) -> Iterator[tuple[str, PlanProblem, PlanProblem]]:
-    """Name, the problem to plan and the one to judge on."""
+    """Name, the problem for planning and the one for evaluation."""
     for name in names:
         if not (folder / name).is_dir():
             print(f"{name}: no folder {folder / name}, left out")
@@ -111,7 +111,7 @@ def report(name: str, problem: PlanProblem, evaluation: PlanProblem, policies: l
         else:
             maker = make_policy(policy)
             searches = isinstance(maker, WithRelaxation)
-            # The bound's prices are those of the demand that the plan is judged on: fair where demand is known.
+            # The bound's prices are those of the demand on which the plan is evaluated: fair if demand is known.
             if isinstance(maker, WithRelaxation) and problem.paths is None:
                 maker = maker.with_relaxation(found.relaxation)
             plan = maker.plan(problem)

@@ -57,8 +57,8 @@ class AppContext:
         company: settings and lake.
         runs: runs of the Prefect server; None if it does not exist.
         hosts: names of hosts that requests may use.
-        files_url: address of the published files; empty without one.
-        jobs: scenarios under way.
+        files_url: address of the published files; empty if none exists.
+        jobs: scenarios in progress.
     """
 
     company: Company

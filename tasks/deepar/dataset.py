@@ -233,7 +233,7 @@ def read_answers(
 
 
 def read_paths(data: bytes, horizon: int) -> SmallFloatArray | None:
-    """Sample paths of answers that were read already, shape (series, H, K); None if they carry none."""
+    """Sample paths of answers that were read already, shape (series, H, K); None if they have none."""
     text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     found = []
     for line in text.split(b"\n"):

@@ -80,7 +80,7 @@ class DaskCluster:
         """Let a worker compute a work item; return why that failed, or an empty text.
 
         Raises:
-            EngineError: the scheduler or all workers are gone, or a worker was refused.
+            EngineError: the scheduler or all workers have ended, or a worker was refused.
             PipelineError: the computation itself failed with an expected error.
         """
         self._look_at_the_run()
@@ -105,7 +105,7 @@ class DaskCluster:
     def _end_of(self, future: Future) -> str:
         if future.status == "finished":
             return ""
-        if future.status != "error":  # the scheduler has forgotten the task, or is gone
+        if future.status != "error":  # the scheduler has forgotten the task, or has ended
             self._wait_for_scheduler()
             return "the connection to the scheduler was lost"
         error = future.exception()

@@ -43,14 +43,14 @@ def open_demand(panel: Panel) -> FloatArray:
 
 
 def last_known(values: FloatArray) -> FloatArray:
-    """The last known value along axis 1 of an array (n, K, ...); NaN without one."""
+    """The last known value along axis 1 of an array (n, K, ...); NaN if none exists."""
     known = np.isfinite(values)
     place = values.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
     return np.take_along_axis(values, place[:, None], axis=1)[:, 0]
 
 
 def last_mean(values: FloatArray, count: int) -> FloatArray:
-    """Mean of the last ``count`` known values of every row, shape (n,); NaN without one.
+    """Mean of the last ``count`` known values of every row, shape (n,); NaN if none exists.
 
     >>> last_mean(np.array([[1.0, 4.0, np.nan, 6.0]]), 2)
     array([5.])

@@ -180,7 +180,7 @@ def _grid(event: PlannedEvent) -> tuple[FloatArray, FloatArray]:
 
 
 def _usual(panel: Panel, demand: FloatArray, periods: IndexArray, busy: BoolArray) -> FloatArray:
-    """Mean of the known periods around each one that have no event, shape (n, m); NaN without any."""
+    """Mean of the known periods around each one that have no event, shape (n, m); NaN if none exists."""
     free = np.where(busy[:, : panel.history], np.nan, demand)
     total, count = np.zeros((panel.n, len(periods))), np.zeros((panel.n, len(periods)))
     for offset in AROUND[panel.frequency.kind]:

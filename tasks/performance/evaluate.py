@@ -63,7 +63,7 @@ class Known:
         until: run date.
         actuals: demand of every series.
         sales: accepted sale lines.
-        availability: the table; None without it.
+        availability: the table; None if it does not exist.
         changed: rows of the table ``actuals`` that are new or changed.
     """
 

@@ -102,7 +102,7 @@ class FirstCycle:
 
     Attributes:
         day: shape (S,), period of the first delivery; -1 = no delivery.
-        end: shape (S,), period of the second delivery; the last known period + 1 without one.
+        end: shape (S,), period of the second delivery; the last known period + 1 if none exists.
         visits: shape (S, K), only the first deliveries.
     """
 

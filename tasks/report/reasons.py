@@ -271,7 +271,7 @@ def largest_table(explanations: pd.DataFrame, say: Language = ENGLISH, names: Ma
 def constrained_table(
     explanations: pd.DataFrame, say: Language = ENGLISH, names: Mapping[str, str] = NO_NAMES
 ) -> Table | None:
-    """Return the targets furthest below their forecast because of a constraint; None without any.
+    """Return the targets furthest below their forecast because of a constraint; None if none exists.
 
     Stock above the target counts as target.
     """

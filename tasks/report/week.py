@@ -43,7 +43,7 @@ class Week:
     Attributes:
         names: SKU to product name.
         lines: one row per (store, SKU): target_quantity, to_send, money, before (units to send of the earlier week,
-            NaN without one), category, on_hand, in_transit.
+            NaN if none exists), category, on_hand, in_transit.
         priced: False if no SKU has a price; amounts of money are unknown then.
     """
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 CHECKED = (
     *("flows/", "deployments/", "schemas/", "tasks/answers/", "tasks/configuration/", "tasks/deepar/", "tasks/demand/"),
     *("tasks/app/", "tasks/demo/", "tasks/engines/", "tasks/evaluation/", "tasks/forecasting/", "tasks/inventory/"),
-    *("tasks/publication/", "tasks/report/", "tasks/stages/", "tasks/storage/", "benchmarks/inventory/"),
+    *("tasks/performance/", "tasks/publication/", "tasks/report/", "tasks/stages/", "tasks/storage/", "benchmarks/"),
     *("tests/inventory/", "tests/publication/", "tests/report/", "tests/stages/", "tests/storage/"),
     *("docs/", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "prefect.yaml"),
 )

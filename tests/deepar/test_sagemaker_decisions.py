@@ -227,7 +227,7 @@ def test_numbers_of_attempts_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (refusal("ExpiredTokenException"), "Jobs that are under way continue, and the next run finds them"),
+        (refusal("ExpiredTokenException"), "Jobs that are in progress continue, and the next run finds them"),
         (refusal("InvalidSignatureException", "Signature expired: 20260101 is now earlier than"), "clock is wrong"),
         (refusal("AccessDeniedException", "not authorized to perform iam:PassRole"), "rights that are needed"),
     ],

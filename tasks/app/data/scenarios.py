@@ -165,7 +165,7 @@ def _chosen(costs: pd.DataFrame) -> str:
 
 @lru_cache(maxsize=4)
 def _base(settings_file: str, day: date, policy: str, _digest: str) -> Replanned:
-    """The plan of a policy without any change; the digest of the settings is a part of the cache key."""
+    """The plan of a policy without changes; the digest of the settings is a part of the cache key."""
     from tasks.answers.what_if import Factors, plan_again
 
     settings = load_settings(Path(settings_file))
@@ -206,7 +206,7 @@ def _import() -> None:
 
 
 class Jobs:
-    """Scenarios under way, in one worker process that starts with the first of them."""
+    """Scenarios in progress, in one worker process that starts with the first of them."""
 
     def __init__(self, executor: Executor | None = None) -> None:
         """Use an executor; None = a process that is started when it is needed."""
@@ -232,7 +232,7 @@ class Jobs:
         return self._executor
 
     def result(self, job: str) -> dict[str, Any] | None:
-        """Return the result of a job; None while it is under way."""
+        """Return the result of a job; None while it is in progress."""
         future = self._jobs.get(job)
         if future is None:
             return {"problem": "The app was started again meanwhile. Compute the scenario again."}

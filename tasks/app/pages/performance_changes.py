@@ -84,7 +84,7 @@ def challengers(found: pd.DataFrame, say: AppLanguage) -> list[Any]:
 
 
 def variants(found: pd.DataFrame, say: AppLanguage) -> list[Any]:
-    """Return the comparison of the variants of an endpoint; nothing without one."""
+    """Return the comparison of the variants of an endpoint; nothing if none exists."""
     if found.empty:
         return []
     records = found.to_dict("records")

@@ -81,7 +81,7 @@ class TrainingJob:
         given: the same, typed.
         shape: properties of the data that the model depends on.
         training: the train channel.
-        test: the test channel; empty without one.
+        test: the test channel; empty if none exists.
     """
 
     texts: dict[str, str]

@@ -54,7 +54,7 @@ class LocalBackend:
     """DeepAR on this machine; see :class:`schemas.deepar.DeepArBackend`.
 
     Args:
-        lake: where channels lie and results go.
+        lake: the lake of channels and results.
         settings: the ``expert.models.deepar.local`` block.
         workers: number of parallel jobs if the settings do not state it.
         processes: how the container is started.
@@ -81,7 +81,7 @@ class LocalBackend:
         """Train a model, or find it finished in the lake.
 
         Raises:
-            TrainingError: the job failed or was stopped; the message carries the container's reason.
+            TrainingError: the job failed or was stopped; the message contains the container's reason.
             ConfigError: torch or GluonTS is missing, or the required GPU.
         """
         model, _ = self.train_watched(request, report, lambda *_: False)

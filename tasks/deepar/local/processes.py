@@ -207,7 +207,7 @@ def _run(program: str, arguments: list[str], log: str, variables: dict[str, str]
 
 
 def _end_with_parent() -> None:
-    """End this process as soon as the one that started it is gone, even if it was killed."""
+    """End this process as soon as the one that started it has ended, even if it was killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -23,7 +23,7 @@ _TRIES_AT_DELETION = 60
 
 
 def tags_of(api: SageMakerApi, arn: str) -> dict[str, str]:
-    """The tags of a resource; none if it is gone."""
+    """The tags of a resource; none if it no longer exists."""
     try:
         pages = api.client.get_paginator("list_tags").paginate(ResourceArn=arn)
         return {str(tag["Key"]): str(tag["Value"]) for page in pages for tag in page["Tags"]}

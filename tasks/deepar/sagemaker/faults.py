@@ -113,12 +113,12 @@ def explained(doing: str, error: Exception) -> PipelineError:
             )
         if is_refused(error):
             return ConfigError(f"{said} Correct models.deepar.sagemaker in the settings.")
-    return TrainingError(f"{said} Run again: jobs that are under way are found and not paid twice.")
+    return TrainingError(f"{said} Run again: jobs that are in progress are found and not paid twice.")
 
 
 def _credentials(said: str) -> str:
     return (
-        f"{said} Jobs that are under way continue, and the next run finds them. Give credentials in the environment "
+        f"{said} Jobs that are in progress continue, and the next run finds them. Give credentials in the environment "
         "(AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) or in a Prefect AwsCredentials block "
         "(aws.credentials_block)."
     )

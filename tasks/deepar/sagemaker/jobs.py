@@ -32,7 +32,7 @@ class JobView:
 
     Attributes:
         status: Completed, Failed, Stopped, InProgress or Stopping; the other fields are for information.
-        secondary: finer status, such as Downloading or MaxRuntimeExceeded; "" without one.
+        secondary: finer status, such as Downloading or MaxRuntimeExceeded; "" if none exists.
         message: what SageMaker says about it.
         reason: why it failed.
         created: when it was created.

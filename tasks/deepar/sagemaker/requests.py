@@ -13,7 +13,7 @@ from schemas.deepar import DeepArChannel, TrainingRequest, TuningRequest
 from schemas.settings import DeepArInstance, DeepArSageMakerSettings
 from tasks.storage.lake import Lake
 
-MOST_MEGABYTES = 100  # of all requests under way at one instance
+MOST_MEGABYTES = 100  # of all requests in progress at one instance
 _LARGEST_PAYLOAD = 6
 LONGEST_TAG = 256
 INSTALLATION_TAG, NAME_TAG = "restock:installation", "restock:name"
@@ -26,7 +26,7 @@ class Requests:
     """Builds the arguments of jobs and models.
 
     Attributes:
-        lake: where data and results lie.
+        lake: the lake of data and results.
         settings: instances, limits, network and keys.
         image: container image.
         run_id: what the tag ``restock:run`` says.

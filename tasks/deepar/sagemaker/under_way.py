@@ -73,7 +73,7 @@ class RunningJobs:
         """Record a job; the returned function is called regularly and renews the record when it is old.
 
         Args:
-            job: what the run has under way.
+            job: the job in progress.
             every: seconds after which a note is old.
         """
         self.add(job)
@@ -92,7 +92,7 @@ class RunningJobs:
         self._lake.delete(self._key(name))
 
     def all(self) -> list[RunningJob]:
-        """The jobs under way, by name; a record that cannot be read is left out."""
+        """The jobs in progress, by name; a record that cannot be read is left out."""
         return _read(self._lake, self._lake.keys(self._folder))
 
     def of_others(self, name: str | None = None) -> list[RunningJob]:

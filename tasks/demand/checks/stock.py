@@ -24,7 +24,7 @@ _LATELY = {"D": 7, "W": 2, "MS": 1}
 
 
 def stock_alarms(prepared: Prepared) -> list[Alarm]:
-    """Return the alarms on the stock table; none without one."""
+    """Return the alarms on the stock table; none if the table does not exist."""
     stock = prepared.tables.get("stock")
     if stock is None:
         return []

@@ -225,7 +225,7 @@ def _paired_later(keys: pd.DataFrame) -> np.ndarray:
 
 
 def _times_median(units: np.ndarray, sku: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Size of the lines at some row numbers as a multiple of the median line of their SKU; 0 without one."""
+    """Size of the lines at some row numbers as a multiple of the median line of their SKU; 0 if none exists."""
     concerned = np.zeros(sku.max() + 1, dtype=bool)
     concerned[sku[at]] = True
     usual = np.zeros(len(concerned))

@@ -159,7 +159,7 @@ def _known_demand(cells: SaleCells, stores: StorePeriods, unknown: IndexArray) -
 
 
 def units_sold(cells: SaleCells, stores: StorePeriods) -> FloatArray:
-    """Units as sold, per series and period: what the rows say, and 0 without one.
+    """Units as sold, per series and period: what the rows say, and 0 if none exists.
 
     Returns:
         Shape (n, T); NaN before a series' first period and after the last period with any row.

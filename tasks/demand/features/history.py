@@ -93,7 +93,7 @@ class History:
         panel: n series over T periods.
         effects: shape (n, T + H); multiplicative effect of what is known about each period. The history
             is divided by it, so that levels of promoted and ordinary weeks are comparable.
-        groups: result of :func:`series_groups` for these series; None = computed of them.
+        groups: result of :func:`series_groups` for these series; None = computed from these series.
     """
 
     def __init__(

@@ -128,7 +128,7 @@ def last_known(flags: np.ndarray) -> IndexArray:
         flags: shape (n, T), bool.
 
     Returns:
-        Shape (n, T + 1); column t is the last position below t whose flag is set, -1 without one.
+        Shape (n, T + 1); column t is the last position below t whose flag is set, -1 if none exists.
     """
     positions = np.where(flags, np.arange(flags.shape[1]), -1)
     out = np.full((flags.shape[0], flags.shape[1] + 1), -1, dtype=np.int64)
@@ -137,7 +137,7 @@ def last_known(flags: np.ndarray) -> IndexArray:
 
 
 def next_known(flags: np.ndarray) -> IndexArray:
-    """Position of the first set flag at or after every position; the length without one.
+    """Position of the first set flag at or after every position; the length if none exists.
 
     Args:
         flags: shape (n, T), bool.

@@ -29,7 +29,7 @@ class StockFigures:
         sold_without_row: pairs that sold recently and have no stock row, with the first of them.
         stock_without_sale: pairs with stock on hand that never sold.
         empty: pairs that sold recently and have nothing on hand.
-        dc_units: units in the distribution center; None without that table.
+        dc_units: units in the distribution center; None if that table does not exist.
     """
 
     counted: date | None

@@ -22,7 +22,7 @@ class PeriodLosses:
     Attributes:
         models: M names, baselines first, then by name.
         series: S rows, store_id and category, sorted.
-        loss: shape (M, S, D), units, or currency if costs rank; mean over the counted folds, 0 without one.
+        loss: shape (M, S, D), units, or currency if costs rank; mean over the counted folds, 0 if none exists.
         folds: shape (M, S, D), counted folds of the period: the model forecast it and its actual (or cost) is known.
     """
 

@@ -133,7 +133,7 @@ def season_differences(demand: FloatArray, season: int) -> tuple[FloatArray, Flo
         season: m, in periods.
 
     Returns:
-        mean |y_t - y_(t-m)| and mean (y_t - y_(t-m))^2, each of shape (n,); NaN without any pair.
+        mean |y_t - y_(t-m)| and mean (y_t - y_(t-m))^2, each of shape (n,); NaN without a pair.
     """
     if demand.shape[1] <= season:
         return np.full(len(demand), np.nan), np.full(len(demand), np.nan)

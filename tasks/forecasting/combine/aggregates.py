@@ -98,7 +98,7 @@ def _mean_feature(feature: KnownFeature, shares: sparse.csr_matrix) -> SmallFloa
 
 
 def _filled(demand: FloatArray, lag: int) -> FloatArray:
-    """Unknown periods as the value ``lag`` periods before, 0 without one."""
+    """Unknown periods as the value ``lag`` periods before, 0 if none exists."""
     filled = demand.copy()
     for at in range(1, filled.shape[1]):
         before = filled[:, at - (lag if at >= lag else 1)]

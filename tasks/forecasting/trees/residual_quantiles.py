@@ -46,7 +46,7 @@ class ResidualQuantiles:
 
     Attributes:
         levels: quantile levels, rising.
-        quantiles: booster of the levels but the median, on the scale of the baseline; None without such.
+        quantiles: booster of the levels but the median, on the scale of the baseline; None if none exists.
         start: shape (Q - 1,); residual quantiles that the trees start from.
         mean: booster of the mean on the scale of the baseline.
     """

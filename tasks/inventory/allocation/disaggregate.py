@@ -61,7 +61,7 @@ class Split:
         varied: split by the units that each SKU needs: slow sellers vary more than fast ones.
         lifted: units with minimum presentation, core sizes and first packs.
         targets: whole units; what is sent is a multiple of the pack.
-        first_packs: units of ``targets`` beyond the level (see :meth:`with_first_packs`); 0 without any.
+        first_packs: units of ``targets`` beyond the level (see :meth:`with_first_packs`); 0 if none exists.
     """
 
     shared: FloatArray

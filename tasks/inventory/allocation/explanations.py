@@ -49,7 +49,7 @@ class Coverage:
     Attributes:
         mean: shape (n,), expected demand in units.
         quantile: shape (n,), share of the sample paths whose demand the level covers.
-        next_visit: shape (n,), period of the next delivery; T without one.
+        next_visit: shape (n,), period of the next delivery; T if none exists.
         free_level: shape (n,), the level without a storage capacity.
         pays: shape (n,), probability up to which covering the demand costs less than losing it; NaN without a holding
             cost.

@@ -68,7 +68,7 @@ class Terms(NamedTuple):
         weight: shape (n,), multiplies the units held.
         visits: shape (S, T).
         levels: shape (n, T), read at deliveries.
-        following: shape (n, T), level of the next delivery in this period or later; 0 without one.
+        following: shape (n, T), level of the next delivery in this period or later; 0 if none exists.
         need: shape (n, T), expected demand over a review period from this period on.
         before: shape (S, T), expected demand of a store during the lead time from this period on.
         capacity: shape (S,), units.

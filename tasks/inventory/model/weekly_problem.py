@@ -36,7 +36,7 @@ class WeeklyInputs:
             none.
         planned_prices: store_id, sku, date, price: one row per price that a promotion plans. None if there are none.
         has_stock: the run has a stock table.
-        calendar: the calendar table; None without it.
+        calendar: the calendar table; None if it does not exist.
         holding_factor: overstock cost multiplier of the replay (``tasks.inventory.replay.overstock_cost``); None if it
             was not calibrated.
         paths: sample paths of champions that have their own: store_id, category, date and one column per path.
