@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.scale.plan_company import PlanSize, read_inputs, write_inputs
+from benchmarks.scale.plan_parts import measured_parts, table_of
 from benchmarks.scale.watch import Measured, watch
 from schemas import columns as c
 from schemas.settings.slices import PlanSlice
@@ -34,6 +35,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="Keep the inputs in this folder.")
     parser.add_argument("--write", action="store_true", help="Write the inputs of one size to --folder only.")
     parser.add_argument("--plan", action="store_true", help="Plan one size in this process; --folder has its inputs.")
+    parser.add_argument("--parts", action="store_true", help="With --plan: print the CPU seconds of each part.")
     given = parser.parse_args()
     sizes = [
         PlanSize(stores, given.categories, given.skus, given.days, given.paths, holding=given.holding)
@@ -42,6 +44,11 @@ def main() -> int:
     if given.write:
         made = write_inputs(open_lake(str(given.folder / "lake")), sizes[0])
         (given.folder / "inputs.json").write_text(made.model_dump_json(), "utf-8")
+        return 0
+    if given.plan and given.parts:
+        with measured_parts() as clock:
+            print(plan_here(sizes[0], given.folder))
+        print(table_of(clock, sizes[0].stores))
         return 0
     if given.plan:
         print(plan_here(sizes[0], given.folder))

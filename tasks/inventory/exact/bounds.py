@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from schemas.plan import Bound, FloatArray, PlanProblem
+from tasks.inventory.exact.dual_ascent import ascended_prices
 from tasks.inventory.exact.lagrange import Relaxation, has_shared_limits, relax
 from tasks.inventory.exact.perfect_information import (
     ShadowPrices,
@@ -41,15 +43,25 @@ def bound_of(problem: PlanProblem, network: Network | None = None) -> BoundResul
         problem: the plan problem; the bound is a mean over its paths.
         network: the arrays of the problem, if they exist already.
     """
-    if problem.skus is not None:
+    weekly = problem.skus is not None
+    if weekly:
         problem, network = _by_category(problem), None
     network = network or Network.of(problem)
-    relaxation = relaxation_of(problem, network)
-    own, priced = _bounds_per_store(problem, network), None
+    relaxation = None
+    if weekly and problem.paths is not None:
+        prices, worth = _network_prices(problem)
+    else:
+        relaxation = relaxation_of(problem, network)
+        prices, worth = (None, 0.0) if relaxation is None else (relaxation.prices, relaxation.worth)
+    known = [ShadowPrices.none(problem)]
+    if problem.paths is not None and prices is not None and (prices.unit.any() or prices.visit.any()):
+        known.append(prices)
+    costs = _mean_over_paths(problem, network, known) if weeks_fit(problem) else np.full((1, network.stores), np.nan)
+    own, priced = costs[0], None
     if relaxation is not None and problem.paths is None:
         priced = relaxation.bound
-    elif relaxation is not None:
-        priced = float(_mean_over_paths(problem, network, relaxation.prices).sum()) - relaxation.worth
+    elif prices is not None:
+        priced = float(costs[-1].sum()) - worth
     scope = _scope(problem)
     status = tuple("none" if np.isnan(value) else "valid" for value in own)
     return BoundResult(Bound(own, status, scope, priced), relaxation)
@@ -83,20 +95,24 @@ def relaxation_of(problem: PlanProblem, network: Network) -> Relaxation | None:
     return relax(expected, certain, net_requirements_on_path(certain, 0))
 
 
-def _bounds_per_store(problem: PlanProblem, network: Network) -> FloatArray:
-    if not weeks_fit(problem):
-        return np.full(network.stores, np.nan)
-    return _mean_over_paths(problem, network, None)
+def _network_prices(problem: PlanProblem) -> tuple[ShadowPrices | None, float]:
+    """Shadow prices of the shared constraints on expected demand for the bound only, and the constraints' value."""
+    if not has_shared_limits(problem) or not weeks_fit(problem):
+        return None, 0.0
+    expected = replace(problem, paths=None)
+    certain = Network.of(expected)
+    return ascended_prices(expected, certain, net_requirements_on_path(certain, 0))
 
 
-def _mean_over_paths(problem: PlanProblem, network: Network, prices: ShadowPrices | None) -> FloatArray:
-    """Mean shortest-path cost per store over the paths, shape (S,); NaN if the weekly rule cannot be satisfied."""
+def _mean_over_paths(problem: PlanProblem, network: Network, prices: Sequence[ShadowPrices]) -> FloatArray:
+    """Mean shortest-path cost per set of prices and store, shape (P, S); NaN if the weekly rule cannot be satisfied."""
     allowed = allowed_days(problem)
 
     def of_store(store: int) -> FloatArray:
         return store_costs_by_path(problem, network, store, allowed[store], prices)
 
-    cost = np.mean(np.ascontiguousarray(np.array(in_parallel(of_store, range(network.stores))).T), axis=0)
+    found = np.array(in_parallel(of_store, range(network.stores)))
+    cost = np.mean(np.ascontiguousarray(found.transpose(1, 2, 0)), axis=1)
     return np.where(np.isfinite(cost), cost, np.nan)
 
 

@@ -20,8 +20,8 @@ from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
 from tasks.inventory.exact.perfect_information import (
     NetRequirements,
     ShadowPrices,
-    quantities_of_visits,
-    shortest_paths,
+    allowed_days,
+    priced_deliveries,
 )
 from tasks.inventory.model.network import Network
 
@@ -91,13 +91,13 @@ def relax(problem: PlanProblem, network: Network, requirements: NetRequirements,
         requirements: net requirements on that path.
         rounds: most rounds of shortest paths.
     """
-    limits = _Limits.of(problem)
-    columns = _Columns()
+    limits = SharedLimits.of(problem)
+    columns, allowed = _Columns(), allowed_days(problem)
     prices = ShadowPrices.none(problem)
     best_prices, best = prices, -np.inf
     weight = np.empty(0)
     for _ in range(rounds):
-        value = _add_columns(problem, network, requirements, prices, limits, columns)
+        value = _add_columns(problem, network, requirements, prices, limits, columns, allowed)
         if value > best:
             best, best_prices = value, prices
         mixed, weight, dual = _mix(columns, limits, network.stores)
@@ -115,7 +115,7 @@ def relax(problem: PlanProblem, network: Network, requirements: NetRequirements,
 
 
 @dataclass(frozen=True)
-class _Limits:
+class SharedLimits:
     """The shared constraints: deliveries per period (None = unlimited) and categories with limited DC stock."""
 
     visits: float | None
@@ -125,7 +125,8 @@ class _Limits:
     all_categories: int
 
     @classmethod
-    def of(cls, problem: PlanProblem) -> _Limits:
+    def of(cls, problem: PlanProblem) -> SharedLimits:
+        """The limits of a problem."""
         limited = np.flatnonzero(np.isfinite(problem.dc_available))
         visits = problem.max_visits_per_period
         return cls(
@@ -138,6 +139,7 @@ class _Limits:
 
     @property
     def right_side(self) -> FloatArray:
+        """The limits: deliveries of each period if they are limited, then units of each limited category."""
         visits = np.empty(0) if self.visits is None else np.full(self.periods, self.visits)
         return np.concatenate([visits, self.available])
 
@@ -147,6 +149,7 @@ class _Limits:
         return visits + float(prices.unit[self.categories] @ self.available)
 
     def prices(self, dual: FloatArray) -> ShadowPrices:
+        """Shadow prices from one number per constraint, in the order of ``right_side``."""
         visit, unit = np.zeros(self.periods), np.zeros(self.all_categories)
         if self.visits is not None:
             visit = dual[: self.periods]
@@ -159,23 +162,19 @@ def _add_columns(
     network: Network,
     requirements: NetRequirements,
     prices: ShadowPrices,
-    limits: _Limits,
+    limits: SharedLimits,
     columns: _Columns,
+    allowed: BoolArray,
 ) -> float:
     """Add the shortest path of every store at these shadow prices as a column; return the value of the relaxation."""
-    visits, cost = shortest_paths(problem, network, requirements, prices)
-    _, quantities = quantities_of_visits(problem, network, requirements, visits, prices)
-    units = quantities.sum(axis=0)
+    visits, cost, sent = priced_deliveries(problem, network, requirements, prices, allowed)
     for i in range(network.stores):
-        part = network.series_of(i)
-        sent = np.zeros(limits.all_categories)
-        np.add.at(sent, network.category[part], units[part])
-        own = float(cost[i] - prices.visit[visits[i]].sum() - prices.unit @ sent)
-        columns.add(i, visits[i], sent[limits.categories], own)
+        own = float(cost[i] - prices.visit[visits[i]].sum() - prices.unit @ sent[i])
+        columns.add(i, visits[i], sent[i, limits.categories], own)
     return float(cost.sum()) - limits.value(prices)
 
 
-def _mix(columns: _Columns, limits: _Limits, stores: int) -> tuple[float, FloatArray, ShadowPrices]:
+def _mix(columns: _Columns, limits: SharedLimits, stores: int) -> tuple[float, FloatArray, ShadowPrices]:
     """Solve the linear program: the cheapest combination of schedules within the constraints.
 
     Returns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from schemas.plan import BoolArray, FloatArray, Plan, PlanProblem
 from tasks.inventory.exact.visit_graph import DeliveryDays, best_path, delivery_quantities_of
 from tasks.inventory.exact.visit_graph import NetRequirements as StoreRequirements
 from tasks.inventory.model.delivery_days import review_visits, visitable, week_starts
+from tasks.inventory.model.kernels import in_parallel
 from tasks.inventory.model.network import Network, is_whole
 from tasks.inventory.model.simulator import (
     HELD_UNITS,
@@ -64,12 +66,15 @@ def net_requirements_on_path(network: Network, path: int) -> NetRequirements:
     units = np.empty((network.periods, network.series))
     rest = np.empty((network.stores, network.periods))
     never = np.zeros(network.periods, dtype=np.bool_)
-    for i in range(network.stores):
-        part = network.series_of(i)
-        demand = network.demand[i][path : path + 1]
-        trace, _ = traced(demand, store_of(network, i), never, np.zeros(demand.shape[1:]))
+
+    def of_store(store: int) -> None:
+        part = network.series_of(store)
+        demand = network.demand[store][path : path + 1]
+        trace, _ = traced(demand, store_of(network, store), never, np.zeros(demand.shape[1:]))
         units[:, part] = demand[0] - trace.sold
-        rest[i] = trace.after_delivery
+        rest[store] = trace.after_delivery
+
+    in_parallel(of_store, range(network.stores))
     return NetRequirements(units, rest, _fixed_costs(network, path))
 
 
@@ -125,9 +130,12 @@ def shortest_paths(
     visits = np.zeros((network.stores, network.periods), dtype=np.bool_)
     cost = np.empty(network.stores)
     penalty = over_penalty(problem)
-    for i in range(network.stores):
-        days = _delivery_days(problem, network, i, allowed[i], prices)
-        cost[i] = best_path(_of_store(network, requirements, prices, penalty, i), days, visits[i])
+
+    def of_store(store: int) -> None:
+        days = _delivery_days(problem, network, store, allowed[store], prices)
+        cost[store] = best_path(_of_store(network, requirements, prices, penalty, store), days, visits[store])
+
+    in_parallel(of_store, range(network.stores))
     return visits, cost + requirements.fixed
 
 
@@ -147,7 +155,7 @@ def _delivery_days(
 
 
 def store_costs_by_path(
-    problem: PlanProblem, network: Network, store: int, allowed: BoolArray, prices: ShadowPrices | None
+    problem: PlanProblem, network: Network, store: int, allowed: BoolArray, prices: Sequence[ShadowPrices]
 ) -> FloatArray:
     """Compute the least cost of one store on each path, as :func:`shortest_paths` does for all stores of one path.
 
@@ -156,29 +164,62 @@ def store_costs_by_path(
         network: its arrays.
         store: index of the store.
         allowed: shape (T,), periods in which it may have a delivery.
-        prices: shadow prices of the shared constraints; zero if None.
+        prices: shadow prices of the shared constraints, one or more sets of them.
 
     Returns:
-        Shape (K,).
+        Shape (sets of prices, K).
     """
-    prices = prices or ShadowPrices.none(problem)
     demand, terms, penalty = network.demand[store], store_of(network, store), over_penalty(problem)
     paths, periods, series = demand.shape
     never, nothing = np.zeros(periods, dtype=np.bool_), np.zeros((periods, series))
     measures = np.zeros((1, paths, MEASURES))
     simulate_store(demand, terms, never, nothing, measures[0], np.empty((paths, series)))
     measures[..., LOST_VALUE] = 0.0
-    days, visits = _delivery_days(problem, network, store, allowed, prices), never.copy()
+    days = [_delivery_days(problem, network, store, allowed, each) for each in prices]
+    visits = never.copy()
     # Memory layout as in a network of several stores: it sets the order of the kernel's sums.
     units = np.empty((periods, series + (network.stores > 1)))[:, :series]
-    cost = np.empty(paths)
+    cost = np.empty((len(prices), paths))
     for k in range(paths):
-        trace, _ = traced(demand[k : k + 1], terms, never, nothing.copy())
+        trace, _ = traced(demand[k : k + 1], terms, never, nothing)
         units[:] = demand[k] - trace.sold
-        own = _requirements(network, units, trace.after_delivery, prices, penalty, store)
         fixed = network.holding_cost * measures[0, k, HELD_UNITS] + network.penalty * measures[0, k, OVER_PERIODS]
-        cost[k] = best_path(own, days, visits) + fixed
+        for row, (each, own_days) in enumerate(zip(prices, days, strict=True)):
+            own = _requirements(network, units, trace.after_delivery, each, penalty, store)
+            cost[row, k] = best_path(own, own_days, visits) + fixed
     return cost
+
+
+def priced_deliveries(
+    problem: PlanProblem, network: Network, requirements: NetRequirements, prices: ShadowPrices, allowed: BoolArray
+) -> tuple[BoolArray, FloatArray, FloatArray]:
+    """Compute the deliveries of least cost of every store at some shadow prices, and what they send.
+
+    Args:
+        problem: with known or expected demand.
+        network: its arrays, with one path.
+        requirements: net requirements on that path.
+        prices: shadow prices of the shared constraints.
+        allowed: shape (S, T), periods in which a store may have a delivery.
+
+    Returns:
+        Deliveries (S, T), cost with shadow prices (S,), and units sent of each category (S, C).
+    """
+    visits = np.zeros((network.stores, network.periods), dtype=np.bool_)
+    cost = np.empty(network.stores)
+    sent = np.zeros((network.stores, len(problem.categories)))
+    penalty, whole = over_penalty(problem), is_whole(problem)
+
+    def of_store(store: int) -> None:
+        own = _of_store(network, requirements, prices, penalty, store)
+        days = _delivery_days(problem, network, store, allowed[store], prices)
+        cost[store] = best_path(own, days, visits[store]) + requirements.fixed[store]
+        quantities = np.zeros(own.requirement.shape)
+        delivery_quantities_of(own, visits[store], whole, quantities)
+        np.add.at(sent[store], network.category[network.series_of(store)], quantities.sum(axis=0))
+
+    in_parallel(of_store, range(network.stores))
+    return visits, cost, sent
 
 
 def plan_of_visits(

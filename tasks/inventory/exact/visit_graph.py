@@ -98,29 +98,77 @@ def push_block(units: FloatArray, value: FloatArray, count: int, amount: float, 
 
 
 @compiled
-def _capped_gain(units: FloatArray, value: FloatArray, counts: IndexArray, room: float) -> float:
-    """Value of the ``room`` most valuable units over the envelopes of all categories."""
-    size = 0
-    for j in range(len(counts)):
-        size += counts[j]
-    worth = np.empty(size)
-    amount = np.empty(size)
+def _gathered(units: FloatArray, value: FloatArray, counts: IndexArray, amount: FloatArray, worth: FloatArray) -> int:
+    """Copy the blocks with a positive value of all categories to ``amount`` and ``worth``; return their number."""
     size = 0
     for j in range(len(counts)):
         for b in range(counts[j]):
             if value[j, b] > 0.0:
-                worth[size] = value[j, b]
                 amount[size] = units[j, b]
+                worth[size] = value[j, b]
                 size += 1
-    order = np.argsort(-worth[:size])
-    gain = 0.0
-    for place in order:
-        if room <= 0.0:
-            break
-        taken = min(room, amount[place])
-        gain += taken * worth[place]
+    return size
+
+
+@compiled
+def gain_limit(amount: FloatArray, worth: FloatArray, size: int, room: float, threshold: float) -> float:
+    """Upper bound on the value of ``room`` units: the dual of the knapsack problem at a price of space."""
+    total = threshold * room
+    for b in range(size):
+        total += amount[b] * max(worth[b] - threshold, 0.0)
+    return total
+
+
+@compiled
+def capped_gain(amount: FloatArray, worth: FloatArray, size: int, room: float) -> tuple[float, float]:
+    """Value of the ``room`` most valuable units of some blocks, by quickselect.
+
+    Args:
+        amount: units of each block; the order of the blocks changes.
+        worth: value per unit of each block.
+        size: number of blocks.
+        room: units, at least 0.
+
+    Returns:
+        The value, and the value per unit of the last block that is taken: the price of space.
+    """
+    low, high = 0, size
+    gain, last = 0.0, 0.0
+    while low < high and room > 0.0:
+        first, middle, third = worth[low], worth[(low + high) // 2], worth[high - 1]
+        pivot = max(min(first, middle), min(max(first, middle), third))
+        # Blocks above the pivot to the front, equal ones after them.
+        above, place, end = low, low, high
+        over, equal, value = 0.0, 0.0, 0.0
+        while place < end:
+            own, units = worth[place], amount[place]
+            if own > pivot:
+                worth[place], amount[place] = worth[above], amount[above]
+                worth[above], amount[above] = own, units
+                over += units
+                value += units * own
+                above += 1
+                place += 1
+            elif own == pivot:
+                equal += units
+                place += 1
+            else:
+                end -= 1
+                worth[place], amount[place] = worth[end], amount[end]
+                worth[end], amount[end] = own, units
+        if over >= room:
+            high = above
+            continue
+        gain += value
+        room -= over
+        last = pivot
+        taken = min(room, equal)
+        gain += taken * pivot
         room -= taken
-    return gain
+        if taken < equal:
+            break
+        low = end
+    return gain, last
 
 
 @compiled
@@ -186,6 +234,9 @@ def best_path(store: NetRequirements, days: DeliveryDays, visits: BoolArray) -> 
     units_of = np.empty((series, periods))
     value_of = np.empty((series, periods))
     counts = np.zeros(series, dtype=np.int64)
+    amount_of = np.empty(series * periods)
+    worth_of = np.empty(series * periods)
+    space = 0.0
     scale = 1e-9 * (1.0 + lost[periods])
     for a in range(lead_time, periods):
         if not allowed[a] or best[a] == np.inf:
@@ -202,30 +253,45 @@ def best_path(store: NetRequirements, days: DeliveryDays, visits: BoolArray) -> 
                     continue
                 worth = price[t, j] - unit_cost[j] - holding_cost[j] * (t - a)
                 old = counts[j]
-                for block in range(old):
-                    if value_of[j, block] > 0.0:
-                        gain -= units_of[j, block] * value_of[j, block]
-                        requested -= units_of[j, block]
-                counts[j] = push_block(units_of[j], value_of[j], old, amount, worth)
-                for block in range(counts[j]):
-                    if value_of[j, block] > 0.0:
-                        gain += units_of[j, block] * value_of[j, block]
-                        requested += units_of[j, block]
+                kept = old
+                # The new block joins those before it that have no higher value.
+                while kept > 0 and worth >= value_of[j, kept - 1]:
+                    kept -= 1
+                    own, value = units_of[j, kept], value_of[j, kept]
+                    if value > 0.0:
+                        gain -= own * value
+                        requested -= own
+                    joined = own + amount
+                    worth = (value * own + worth * amount) / joined
+                    amount = joined
+                units_of[j, kept] = amount
+                value_of[j, kept] = worth
+                counts[j] = kept + 1
+                if worth > 0.0:
+                    gain += amount * worth
+                    requested += amount
             if b < periods and not allowed[b]:
                 continue
             short = lost[b] - lost[a]
             if base + short - gain > best[b] + scale:
                 continue
             cost = np.inf
+            size = -1
             for days_over in range(b - a + 1):
                 room, added = _room(a, b, days_over, requirement_until, rest, capacity)
                 extra = over_penalty * added if added > 0 else 0.0
-                if extra >= cost:
+                if extra >= cost or base + extra > best[b] + scale:
                     break
                 if requested <= room + UNIT_TOLERANCE:
                     cost = min(cost, extra + max(short - gain, 0.0))
                     break
-                cost = min(cost, extra + short - _capped_gain(units_of, value_of, counts, room))
+                if size < 0:
+                    size = _gathered(units_of, value_of, counts, amount_of, worth_of)
+                # Most deliveries cannot be part of a cheaper path even at an upper bound of their gain.
+                if base + extra + short - gain_limit(amount_of, worth_of, size, room, space) > best[b] + scale:
+                    continue
+                capped, space = capped_gain(amount_of, worth_of, size, room)
+                cost = min(cost, extra + short - capped)
             total = base + cost
             fewer = count[a] + 1 < count[b]
             if total < best[b] - scale or (total <= best[b] + scale and fewer):
@@ -261,13 +327,16 @@ def delivery_quantities_of(  # noqa: C901, PLR0912, PLR0915
     units_of = np.empty((series, periods))
     value_of = np.empty((series, periods))
     counts = np.zeros(series, dtype=np.int64)
+    amount_of = np.empty(series * periods)
+    worth_of = np.empty(series * periods)
+    series_of = np.empty(series * periods, dtype=np.int64)
     for a in range(periods):
         if not visits[a]:
             continue
         b = a + 1
         while b < periods and not visits[b]:
             b += 1
-        requested, size = 0.0, 0
+        requested = 0.0
         for j in range(series):
             counts[j] = 0
             for t in range(a, b):
@@ -277,14 +346,14 @@ def delivery_quantities_of(  # noqa: C901, PLR0912, PLR0915
             for block in range(counts[j]):
                 if value_of[j, block] > 0.0:
                     requested += units_of[j, block]
-                    size += 1
+        size = _gathered(units_of, value_of, counts, amount_of, worth_of)
         room, best_room, best_gain = 0.0, 0.0, -np.inf
         for days_over in range(b - a + 1):
             room, added = _room(a, b, days_over, requirement_until, rest, capacity)
             extra = over_penalty * added if added > 0 else 0.0
             if extra == np.inf:
                 break
-            gain = _capped_gain(units_of, value_of, counts, room) - extra
+            gain = capped_gain(amount_of, worth_of, size, room)[0] - extra
             if gain > best_gain:
                 best_gain, best_room = gain, room
             if requested <= room:
@@ -292,18 +361,16 @@ def delivery_quantities_of(  # noqa: C901, PLR0912, PLR0915
         room = best_room
         if whole and room < np.inf:
             room = np.floor(room + UNIT_TOLERANCE)
-        worth_of = np.empty(size)
-        series_of = np.empty(size, dtype=np.int64)
-        amount_of = np.empty(size)
+        # Again: the search above changes the order of the blocks.
         size = 0
         for j in range(series):
             for block in range(counts[j]):
                 if value_of[j, block] > 0.0:
-                    worth_of[size] = value_of[j, block]
                     amount_of[size] = units_of[j, block]
+                    worth_of[size] = value_of[j, block]
                     series_of[size] = j
                     size += 1
-        order = np.argsort(-worth_of, kind="mergesort")
+        order = np.argsort(-worth_of[:size], kind="mergesort")
         # The room assumes that the whole requirement is sold; a smaller quantity may sell less. If exceeding capacity
         # is not allowed, the quantity is reduced until no period exceeds it.
         for _ in range(SHRINKINGS):

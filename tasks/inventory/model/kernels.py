@@ -15,6 +15,8 @@ R = TypeVar("R")
 
 # Fast-math flags: reordered sums, no signed zeros, fused multiply-add. Infinities and NaN are handled as usual.
 FAST = ("reassoc", "nsz", "contract")
+# Items go to the threads in at most this many blocks per thread: a block costs as much as a short item.
+BLOCKS_PER_THREAD = 64
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -39,5 +41,7 @@ def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[R
     threads = min(usable_cores(), len(items))
     if threads <= 1:
         return [work(item) for item in items]
+    size = -(-len(items) // (BLOCKS_PER_THREAD * threads))
+    blocks = [items[start : start + size] for start in range(0, len(items), size)]
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, items))
+        return [result for found in pool.map(lambda block: [work(item) for item in block], blocks) for result in found]

@@ -9,8 +9,9 @@ import pytest
 
 from schemas.plan import Plan
 from tasks.inventory.exact.bounds import bound_of
+from tasks.inventory.exact.dual_ascent import ascended_prices
 from tasks.inventory.exact.lagrange import relax
-from tasks.inventory.exact.perfect_information import net_requirements_on_path
+from tasks.inventory.exact.perfect_information import net_requirements_on_path, shortest_paths
 from tasks.inventory.exact.shared_limits import weeks_fit
 from tasks.inventory.model.delivery_days import review_visits
 from tasks.inventory.model.level_limits import within_limits
@@ -63,7 +64,22 @@ def test_shadow_prices_are_zero_without_a_binding_constraint(make_problem):
     relaxation = relax(problem, network, net_requirements_on_path(network, 0))
     assert relaxation.prices.visit.max() == 0
     assert relaxation.prices.unit.max() == 0
+    ascended, worth = ascended_prices(problem, network, net_requirements_on_path(network, 0))
+    assert (ascended.visit.max(), ascended.unit.max(), worth) == (0, 0, 0)
     assert relaxation.bound == pytest.approx(bound_of(replace(problem, max_visits_per_period=None)).bound.total)
+
+
+@pytest.mark.parametrize(("visits", "share"), [(None, 0.4), (2, 0.4), (2, 5.0)])
+def test_ascended_prices_raise_the_bound_like_the_linear_program(make_problem, visits, share):
+    problem = limited(make_problem(8, 4, 14, seed=2, capacity=80), visits, share)
+    network = Network.of(problem)
+    requirements = net_requirements_on_path(network, 0)
+    prices, worth = ascended_prices(problem, network, requirements)
+    own = shortest_paths(problem, network, requirements)[1].sum()
+    bound = shortest_paths(problem, network, requirements, prices)[1].sum() - worth
+    best = relax(problem, network, requirements).bound
+    assert own < bound <= best * (1 + 1e-5)
+    assert bound - own >= 0.97 * (best - own)
 
 
 def test_too_few_visits_a_period_are_reported_not_broken(make_problem):

@@ -18,6 +18,7 @@ from tasks.inventory.exact.perfect_information import (
     quantities_of_visits,
     shortest_paths,
 )
+from tasks.inventory.exact.visit_graph import capped_gain, gain_limit
 from tasks.inventory.model.delivery_days import missed_weeks
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import simulate, store_costs
@@ -195,3 +196,19 @@ def test_no_delivery_exceeds_capacity_with_goods_in_transit(make_problem, seed):
     assert bound_of(problem, network).bound.total <= cost.total + 1e-6
     assert cost.over_capacity_store_days <= nothing.over_capacity_store_days
     assert cost.missed_weeks == 0
+
+
+@pytest.mark.parametrize("room", [0.0, 0.5, 3.0, 11.0, 500.0])
+def test_the_most_valuable_units_are_found_without_sorting(room):
+    draw = np.random.default_rng(4)
+    amount, worth = draw.integers(1, 4, 60).astype(float), draw.integers(1, 9, 60) / 2
+    order = np.argsort(-worth)
+    before = np.cumsum(amount[order]) - amount[order]
+    expected = float(np.clip(room - before, 0.0, amount[order]) @ worth[order])
+    limits = [gain_limit(amount, worth, 60, room, threshold) for threshold in (0.0, 1.75, 4.0)]
+    value, price = capped_gain(amount.copy(), worth.copy(), 60, room)
+    assert value == pytest.approx(expected)
+    assert min(limits) >= value - 1e-9
+    if 0 < room < amount.sum():
+        # At the price of space the upper bound is attained.
+        assert gain_limit(amount, worth, 60, room, price) == pytest.approx(value)
