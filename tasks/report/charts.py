@@ -15,7 +15,7 @@ from schemas.run import RunContext
 from tasks.report.accuracy import largest_series
 from tasks.report.costs import policies_shown
 from tasks.report.drawing import Drawing
-from tasks.report.figures import ForecastFrames, forecast_figure, visits_figure
+from tasks.report.figures import ForecastFrames, forecast_figures, visits_figure
 from tasks.report.language import Language, message
 from tasks.report.stock_figures import StockFigures, StoreCard
 from tasks.report.visits_map import STORES_PER_MAP, visits_maps
@@ -103,7 +103,7 @@ class Charts:
         if frames is None:
             return None
         title = self.say("Network: demand and forecast")
-        drawing = forecast_figure(frames.total(), 0, title, width=1120, height=260, say=self.say)
+        (drawing,) = forecast_figures(frames.total(), [title], width=1120, height=260, say=self.say)
         return Chart(self.say("Network"), self.say.known(_UNITS_PER[self.settings.period.kind]), drawing)
 
     @property
@@ -115,13 +115,11 @@ class Charts:
         positions = largest_series(self.outputs.history, self._champions, SERIES_SHOWN)
         quantiles = c.quantile_columns(self.settings.quantiles)
         curves = frames.of_series(positions, (quantiles[0], quantiles[-1]) if len(quantiles) > 1 else None)
-        charts = []
-        for row, position in enumerate(positions):
-            store, category, model = self._champions.loc[position, [*SERIES, c.MODEL]]
-            title = f"{store} · {category}"
-            alt = self.say("{series}: demand and forecast", series=title)
-            charts.append(Chart(title, str(model), forecast_figure(curves, row, alt, say=self.say)))
-        return charts
+        shown = self._champions.loc[positions]
+        titles = [f"{store} · {category}" for store, category in zip(*(shown[name] for name in SERIES), strict=True)]
+        alts = [self.say("{series}: demand and forecast", series=title) for title in titles]
+        drawings = forecast_figures(curves, alts, say=self.say)
+        return [Chart(*one) for one in zip(titles, map(str, shown[c.MODEL]), drawings, strict=True)]
 
     @property
     def stock_policies(self) -> list[str]:

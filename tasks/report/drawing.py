@@ -196,10 +196,15 @@ class Backdrop:
         self._canvas.draw()
         self._background = self._canvas.copy_from_bbox(figure.bbox)
 
-    def draw(self, alt: str) -> Drawing:
-        """Draw the background and the current state of the changing artists."""
+    def draw(self, alt: str, changing: Sequence[tuple[Axes, Sequence[Artist]]] | None = None) -> Drawing:
+        """Draw the background and the current state of the changing artists.
+
+        Args:
+            alt: description for screen readers.
+            changing: artists of this drawing alone; None draws those of the constructor.
+        """
         self._canvas.restore_region(self._background)
-        for axes, artists in self._changing:
+        for axes, artists in self._changing if changing is None else changing:
             for artist in artists:
                 axes.draw_artist(artist)
         return _encoded(self._canvas, alt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 
 from schemas import columns as c
 from tasks.report.accuracy import SeriesLookup
-from tasks.report.drawing import COLORS, Drawing, axis_top, draw, panels, report_style, set_axis_top
+from tasks.report.drawing import COLORS, Backdrop, Drawing, axis_top, draw, panels, report_style, set_axis_top
 from tasks.report.language import ENGLISH, Language
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 FloatArray = NDArray[np.float64]
@@ -122,22 +124,41 @@ class ForecastFrames:
         return int(periods.searchsorted(pd.to_datetime(self.live[c.DATE]).min())) if len(self.live) else len(periods)
 
 
-def forecast_figure(
-    curves: Curves, row: int, alt: str, width: int = 560, height: int = 210, say: Language = ENGLISH
-) -> Drawing:
-    """Draw demand, forecast of the last fold and live forecast of one series (or the total)."""
-    lines = {"ink": curves.actual[row], "fold": curves.fold[row], "live": curves.live[row]}
-    bands = [] if curves.low is None or curves.high is None else [curves.low[row], curves.high[row]]
+def forecast_figures(
+    curves: Curves, alts: Sequence[str], width: int = 560, height: int = 210, say: Language = ENGLISH
+) -> list[Drawing]:
+    """Draw demand, forecast of the last fold and live forecast, one figure per series (or one of the total).
+
+    Args:
+        curves: k series.
+        alts: k descriptions for screen readers.
+        width: in pixels.
+        height: in pixels.
+        say: language of dates and numbers.
+    """
     with report_style():
+        # All series share one figure: dates and frame, which take most of the time, are drawn once.
         figure, (axes,) = panels(curves.periods, width, height, say=say)
-        set_axis_top(axes, axis_top(*lines.values(), *bands))
-        if bands:
-            _band(axes, bands[0], bands[1])
-        if 0 < curves.live_from < len(curves.periods):
-            axes.axvline(curves.live_from - 0.5, color=COLORS["muted"], linewidth=1, dashes=(3, 3))
-        for name, values in lines.items():
-            _line(axes, values, name)
-        return draw(figure, alt)
+        backdrop = Backdrop(figure, [(axes, [axes.yaxis, axes.spines["bottom"]])])
+        drawings = []
+        for row, alt in enumerate(alts):
+            band, lines = _drawn(axes, curves, row)
+            drawings.append(backdrop.draw(alt, [(axes, [*band, axes.yaxis, *lines, axes.spines["bottom"]])]))
+            for artist in (*band, *lines):
+                artist.remove()
+    return drawings
+
+
+def _drawn(axes: Axes, curves: Curves, row: int) -> tuple[list[Artist], list[Artist]]:
+    """Add a series to the axes: the parts of its band, and its lines."""
+    values = {"ink": curves.actual[row], "fold": curves.fold[row], "live": curves.live[row]}
+    edges = [] if curves.low is None or curves.high is None else [curves.low[row], curves.high[row]]
+    set_axis_top(axes, axis_top(*values.values(), *edges))
+    lines: list[Artist] = []
+    if 0 < curves.live_from < len(curves.periods):
+        lines.append(axes.axvline(curves.live_from - 0.5, color=COLORS["muted"], linewidth=1, dashes=(3, 3)))
+    lines += [_line(axes, line, name) for name, line in values.items()]
+    return (_band(axes, edges[0], edges[1]) if edges else []), lines
 
 
 def visits_figure(
@@ -155,9 +176,9 @@ def visits_figure(
         return draw(figure, say("Stores with a delivery by period"))
 
 
-def _line(axes: Axes, values: FloatArray, color: str) -> None:
+def _line(axes: Axes, values: FloatArray, color: str) -> Artist:
     """Draw a line with gaps at unknown values; a value between two gaps is a dot."""
-    axes.plot(
+    (line,) = axes.plot(
         values,
         color=COLORS[color],
         linewidth=1.5 if color == "ink" else 2.0,
@@ -165,17 +186,15 @@ def _line(axes: Axes, values: FloatArray, color: str) -> None:
         markersize=3.5,
         markevery=np.flatnonzero(_isolated(values)).tolist(),
     )
+    return line
 
 
-def _band(axes: Axes, low: FloatArray, high: FloatArray) -> None:
+def _band(axes: Axes, low: FloatArray, high: FloatArray) -> list[Artist]:
     """Fill the area between two lines, below the grid; a period between two gaps is a bar."""
     positions, known = np.arange(len(low)), np.isfinite(low) & np.isfinite(high)
-    below_grid = 0.4
-    axes.fill_between(positions, low, high, where=known, color=COLORS["band"], linewidth=0, zorder=below_grid)
+    area = axes.fill_between(positions, low, high, where=known, color=COLORS["band"], linewidth=0)
     isolated = _isolated(np.where(known, low, np.nan))
-    axes.vlines(
-        positions[isolated], low[isolated], high[isolated], color=COLORS["band"], linewidth=6, zorder=below_grid
-    )
+    return [area, axes.vlines(positions[isolated], low[isolated], high[isolated], color=COLORS["band"], linewidth=6)]
 
 
 def _isolated(values: FloatArray) -> NDArray[np.bool_]:

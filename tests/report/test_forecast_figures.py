@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from tasks.report.figures import Curves, forecast_figure, visits_figure
+from tasks.report.figures import Curves, forecast_figures, visits_figure
 from tests.report.pictures import columns_with, dots_of
 
 WEEKS = pd.date_range("2025-01-06", periods=8, freq="W-MON")
@@ -23,7 +25,7 @@ CURVES = Curves(
 
 
 def test_lines_show_known_values_and_an_isolated_value_is_a_dot() -> None:
-    uri = forecast_figure(CURVES, 0, "x", 400, 200).uri
+    uri = forecast_figures(CURVES, ["x"], 400, 200)[0].uri
     assert columns_with(uri, "ink", 8) == [0, 1, 3, 5]
     assert columns_with(uri, "fold", 8) == [4, 5]
     assert columns_with(uri, "live", 8) == [6, 7]
@@ -32,18 +34,32 @@ def test_lines_show_known_values_and_an_isolated_value_is_a_dot() -> None:
 
 def test_band_of_one_period_is_visible() -> None:
     one = Curves(WEEKS[:7], 6, *(getattr(CURVES, name)[:, :7] for name in ("actual", "fold", "live", "low", "high")))
-    assert columns_with(forecast_figure(one, 0, "x").uri, "band", 7) == [6]
+    assert columns_with(forecast_figures(one, ["x"])[0].uri, "band", 7) == [6]
+
+
+def test_each_of_several_figures_looks_as_if_drawn_alone() -> None:
+    large = replace(CURVES, **{name: 10 * getattr(CURVES, name) for name in ("actual", "fold", "live", "low", "high")})
+    both = replace(
+        CURVES,
+        **{
+            name: np.concatenate([getattr(one, name) for one in (CURVES, large)])
+            for name in ("actual", "fold", "live", "low", "high")
+        },
+    )
+    alone = [forecast_figures(one, ["x"])[0] for one in (CURVES, large)]
+    assert forecast_figures(both, ["x", "x"]) == alone
+    assert alone[0] != alone[1]
 
 
 def test_figure_without_a_band() -> None:
     bare = Curves(WEEKS, 6, CURVES.actual, CURVES.fold, CURVES.live)
-    assert dots_of(forecast_figure(CURVES, 0, "x").uri, "band") > 5000
-    assert dots_of(forecast_figure(bare, 0, "x").uri, "band") < 100
+    assert dots_of(forecast_figures(CURVES, ["x"])[0].uri, "band") > 5000
+    assert dots_of(forecast_figures(bare, ["x"])[0].uri, "band") < 100
 
 
 def test_figure_without_known_values_is_empty() -> None:
     nothing = np.full((1, 8), NAN)
-    drawing = forecast_figure(Curves(WEEKS, 8, nothing, nothing, nothing), 0, "Total")
+    (drawing,) = forecast_figures(Curves(WEEKS, 8, nothing, nothing, nothing), ["Total"])
     assert drawing.alt == "Total"
     assert dots_of(drawing.uri, "ink") == dots_of(drawing.uri, "live") == 0
 

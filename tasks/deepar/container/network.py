@@ -11,20 +11,20 @@ from typing import Any
 import pandas as pd
 import torch
 from gluonts.time_feature import get_lags_for_frequency
-from gluonts.torch.distributions import (
-    BetaOutput,
-    DistributionOutput,
-    NegativeBinomialOutput,
-    NormalOutput,
-    StudentTOutput,
-)
-from gluonts.torch.model.deepar import DeepAREstimator
-from gluonts.torch.model.deepar.lightning_module import DeepARLightningModule
-from gluonts.torch.scaler import MeanScaler
 
 from schemas.frequency import WEEKDAYS
 from tasks.deepar.container.checks import DataShape
 from tasks.deepar.container.failures import ClientError
+from tasks.deepar.container.gluonts_parts import (
+    BetaOutput,
+    DeepAREstimator,
+    DeepARLightningModule,
+    DistributionOutput,
+    MeanScaler,
+    NegativeBinomialOutput,
+    NormalOutput,
+    StudentTOutput,
+)
 from tasks.deepar.container.hyperparameters import TIME_FREQUENCY, Hyperparameters
 from tasks.deepar.container.series import Series
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from gluonts.torch.model.deepar.module import DeepARModel
 
 from tasks.deepar.container.failures import ClientError, non_finite_in_short
+from tasks.deepar.container.gluonts_parts import DeepARModel
 from tasks.deepar.container.job import TrainingJob
 from tasks.deepar.container.network import Network, device_of, seed_everything
 

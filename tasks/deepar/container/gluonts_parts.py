@@ -1,0 +1,53 @@
+"""The parts of GluonTS that the container uses, imported without Lightning.
+
+GluonTS derives its network's outer class from a class of Lightning. The container trains with its own loop and needs no
+more than ``torch.nn.Module`` of it, while importing Lightning takes more processor time than importing all the rest.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+import torch
+
+
+@contextmanager
+def _without_lightning() -> Iterator[None]:
+    """Put an empty package in the place of Lightning, where it is not imported yet."""
+    lightning, pytorch = (ModuleType(name) for name in ("lightning", "lightning.pytorch"))
+    lightning.pytorch = pytorch  # type: ignore[attr-defined]
+    pytorch.LightningModule, pytorch.Trainer = torch.nn.Module, None  # type: ignore[attr-defined]
+    added = {one.__name__: one for one in (lightning, pytorch) if "lightning" not in sys.modules}
+    sys.modules.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del sys.modules[name]
+
+
+with _without_lightning():
+    from gluonts.torch.distributions import (
+        BetaOutput,
+        DistributionOutput,
+        NegativeBinomialOutput,
+        NormalOutput,
+        StudentTOutput,
+    )
+    from gluonts.torch.model.deepar import DeepAREstimator, DeepARLightningModule, DeepARModel
+    from gluonts.torch.scaler import MeanScaler
+
+__all__ = [
+    "BetaOutput",
+    "DeepAREstimator",
+    "DeepARLightningModule",
+    "DeepARModel",
+    "DistributionOutput",
+    "MeanScaler",
+    "NegativeBinomialOutput",
+    "NormalOutput",
+    "StudentTOutput",
+]
