@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tasks.app.language import AppLanguage, app_texts
 from tasks.report.language import spanish
 from tests.report.catalog import placeholders, texts_of_code
 
-TEXTS = texts_of_code(("tasks/app",))
+
+@pytest.fixture(scope="module")
+def texts() -> dict[str, str]:
+    return texts_of_code(("tasks/app",))
 
 
-def test_every_text_of_the_app_has_a_spanish_one() -> None:
-    missing = [f"{where}: {text!r}" for text, where in TEXTS.items() if text not in app_texts() | spanish()]
+def test_every_text_of_the_app_has_a_spanish_one(texts: dict[str, str]) -> None:
+    missing = [f"{where}: {text!r}" for text, where in texts.items() if text not in app_texts() | spanish()]
     assert not missing, "\n".join(["add to tasks/app/messages.es.yaml:", *missing])
-    assert len(TEXTS) > 200
+    assert len(texts) > 200
 
 
-def test_the_catalog_has_no_unused_texts_and_equal_placeholders() -> None:
-    assert not set(app_texts()) - set(TEXTS)
+def test_the_catalog_has_no_unused_texts_and_equal_placeholders(texts: dict[str, str]) -> None:
+    assert not set(app_texts()) - set(texts)
     assert not [text for text, other in app_texts().items() if placeholders(text) != placeholders(other)]
 
 

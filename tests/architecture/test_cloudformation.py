@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cfnlint.api import lint_file  # type: ignore[import-untyped]
-from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
 from click.testing import CliRunner
 
 from deployments.cloudformation.__main__ import write_template
@@ -15,6 +13,9 @@ from deployments.iam.policies import SERVICES, template
 
 
 def test_cfn_lint_finds_nothing(tmp_path: Path) -> None:
+    from cfnlint.api import lint_file  # type: ignore[import-untyped]
+    from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
+
     file = tmp_path / "restock.json"
     result = CliRunner().invoke(write_template)
     assert result.exit_code == 0

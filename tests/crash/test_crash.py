@@ -11,7 +11,7 @@ from tests.crash.disk import Disk, Fault
 from tests.crash.scenarios import SCENARIOS, Scenario, publish
 from tests.crash.sweep import Point, Sweep
 
-POINTS = 120
+POINTS = 60
 pytestmark = pytest.mark.slow
 
 

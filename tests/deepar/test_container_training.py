@@ -5,13 +5,10 @@ import json
 import math
 import os
 import signal
-import subprocess
-import sys
 import tarfile
 import time
 import zipfile
 from datetime import date, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,14 +16,15 @@ import pytest
 from tasks.deepar.container import commands
 from tasks.deepar.container.answers import TestMetrics
 from tasks.deepar.container.failures import ClientError, non_finite_in_short
+from tasks.deepar.local.processes import ContainerProcesses
 from tests.breadth import sample
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")]
 
-ROOT = Path(__file__).parents[2]
 HORIZON, PERIODS, SERIES = 14, 182, 8
 WEEKDAY_SHAPE = np.array([0.5, 0.6, 0.8, 1.0, 1.4, 2.0, 0.3])
 LEVELS = ("0.1", "0.5", "0.9")
+INFERENCE = "DEEPAR_INFERENCE_CONFIG"
 
 
 def planted(periods, seed=4):
@@ -72,13 +70,14 @@ def write_job(root, records, tested=None, local=None, **hyperparameters):
         write_lines(root / "input" / "data" / "test" / "test.json", tested)
 
 
-def container(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tasks.deepar.container", *map(str, arguments)],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def container(root, *arguments):
+    """A command of the container in another process, a fork of one that has imported torch."""
+    asked = {name: value for name, value in os.environ.items() if name == INFERENCE}
+    return ContainerProcesses().start([str(one) for one in arguments], root / "log", asked)
+
+
+def ended_well(process, seconds):
+    assert process.wait(seconds) == 0, process.how_it_ended()
 
 
 def train_here(root, code=0):
@@ -116,7 +115,7 @@ def job(tmp_path_factory):
 @pytest.fixture
 def options(monkeypatch):
     configuration = {"num_samples": 60, "output_types": ["mean", "quantiles", "samples"], "quantiles": LEVELS}
-    monkeypatch.setenv("DEEPAR_INFERENCE_CONFIG", json.dumps(configuration))
+    monkeypatch.setenv(INFERENCE, json.dumps(configuration))
 
 
 def requests_of_the_test():
@@ -166,7 +165,7 @@ def test_quantiles_rise_and_follow_from_the_samples(job, options):
 def test_the_test_metrics_are_those_of_the_models_own_samples(job, monkeypatch):
     told = json.loads((job / "output" / "metrics.json").read_text())
     configuration = {"num_samples": 50, "output_types": ["samples"]}
-    monkeypatch.setenv("DEEPAR_INFERENCE_CONFIG", json.dumps(configuration))
+    monkeypatch.setenv(INFERENCE, json.dumps(configuration))
     tested = [json.loads(line) for line in (job / "input" / "data" / "test" / "test.json").read_text().splitlines()]
     write_lines(job / "own.json", [one | {"target": one["target"][:-HORIZON]} for one in tested])
     # The seed of the training, as the container's own measurement has it.
@@ -196,8 +195,7 @@ def test_another_process_gives_the_same_bits(job, tmp_path, options):
     for name in ("here", "there"):
         write_job(tmp_path / name, records, **hyperparameters)
     train_here(tmp_path / "here")
-    process = container("train", "--root", tmp_path / "there")
-    assert process.wait(120) == 0, process.stderr.read()
+    ended_well(container(tmp_path, "train", "--root", tmp_path / "there"), 120)
     for name in ("here", "there"):
         assert commands.pack(tmp_path / name, tmp_path / name / "model.tar.gz") == 0
     packed = [(tmp_path / name / "model.tar.gz").read_bytes() for name in ("here", "there")]
@@ -205,8 +203,8 @@ def test_another_process_gives_the_same_bits(job, tmp_path, options):
     requests = [record(actual[one], np.zeros(60 + HORIZON), one) for one in range(SERIES)]
     write_lines(tmp_path / "asked.json", requests)
     files = ("--input", tmp_path / "asked.json", "--output", tmp_path / "there-answers.json")
-    process = container("transform", "--model", tmp_path / "there" / "model.tar.gz", "--seed", "11", *files)
-    assert process.wait(120) == 0, process.stderr.read()
+    model = tmp_path / "there" / "model.tar.gz"
+    ended_well(container(tmp_path, "transform", "--model", model, "--seed", "11", *files), 120)
     there = [json.loads(line) for line in (tmp_path / "there-answers.json").read_text().splitlines()]
     assert there == asked(tmp_path / "here", requests, tmp_path / "here" / "model.tar.gz")
 
@@ -263,19 +261,18 @@ def test_a_stop_in_the_middle_ends_well_and_keeps_the_best_model_so_far(tmp_path
     actual, promotion = planted(60)
     records = [record(actual[one], promotion[one], one) for one in range(SERIES)]
     write_job(tmp_path, records, epochs=100_000)
-    process = container("train", "--root", tmp_path)
+    process = container(tmp_path, "train", "--root", tmp_path)
     try:
         progress = tmp_path / "output" / "progress.jsonl"
         end = time.monotonic() + 120
         while not (progress.exists() and progress.read_text().count("\n") >= 2):
-            assert process.poll() is None, process.stderr.read()
+            assert process.poll() is None, process.how_it_ended()
             assert time.monotonic() < end, "it never trained"
             time.sleep(0.05)
-        os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(60) == 0
+        process.terminate()
+        ended_well(process, 60)
     finally:
-        process.kill()
-        process.wait()
+        process.end()
     output = {file.name for file in (tmp_path / "output").iterdir()}
     assert output == {"progress.jsonl", "stopped"}
     assert {file.name for file in (tmp_path / "model").iterdir()} == {"model.json", "weights.npz"}

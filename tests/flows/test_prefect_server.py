@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from prefect.server.database.configurations import AioSqliteConfiguration
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from deployments.prefect_server import WaitingSqlite
 from flows import server
 from schemas.errors import PipelineError
+
+if TYPE_CHECKING:
+    from prefect.server.database.configurations import AioSqliteConfiguration
 
 WRITERS = 4
 
@@ -40,6 +42,11 @@ async def count_together(configuration: AioSqliteConfiguration) -> int:
 
 
 def test_transactions_wait_for_each_other_where_prefects_own_are_refused(tmp_path: Path) -> None:
+    # Importing them takes seconds, which every worker process would spend on the collection.
+    from prefect.server.database.configurations import AioSqliteConfiguration
+
+    from deployments.prefect_server import WaitingSqlite
+
     own, waiting = (f"sqlite+aiosqlite:///{tmp_path / name}" for name in ("own.db", "waiting.db"))
     assert asyncio.run(count_together(WaitingSqlite(connection_url=waiting))) == WRITERS
     with pytest.raises(OperationalError, match="database is locked"):

@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from prefect.server.schemas.schedules import CronSchedule
 
 from flows.schedules import scheduled_date
 
@@ -28,6 +27,8 @@ from flows.schedules import scheduled_date
 def test_every_run_of_the_scheduler_has_the_date_of_its_cron_expression(
     cron: str, zone: str, start: str, expected: list[str]
 ) -> None:
+    from prefect.server.schemas.schedules import CronSchedule
+
     begin = datetime.fromisoformat(start).replace(tzinfo=ZoneInfo(zone))
     times = asyncio.run(CronSchedule(cron=cron, timezone=zone).get_dates(3, start=begin))
     assert [scheduled_date(time, cron, zone).isoformat() for time in times] == expected

@@ -1,6 +1,6 @@
 """Damaged files and settings end in the right result, in an error that names the place, or in quarantine.
 
-``make fuzz`` runs 2,000 inputs; the tests run a fixed sample of 60.
+``make fuzz`` runs 2,000 inputs; the tests run a fixed sample of 30.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tasks.storage.source_files import expand_sources, read_tables
 from tests.breadth import examples
 from tests.fuzz.company import TABLES, Company, companies
 
-EXAMPLES = int(os.environ.get("RESTOCK_FUZZ_EXAMPLES", str(examples(60))))
+EXAMPLES = int(os.environ.get("RESTOCK_FUZZ_EXAMPLES", str(examples(30))))
 
 
 def ingest(file: Path, judge: Judge = with_arrays) -> tuple[Settings, ValidatedTables]:

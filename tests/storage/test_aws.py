@@ -6,8 +6,6 @@ from typing import Any
 
 import boto3
 import pytest
-from prefect_aws import AwsCredentials
-from prefect_aws.assume_role_parameters import AssumeRoleParameters
 
 from schemas.errors import ConfigError
 from schemas.settings import Settings
@@ -61,6 +59,8 @@ KEYS = {"aws_access_key_id": "of-the-block", "aws_secret_access_key": "x", "regi
 @pytest.fixture
 def block(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Makes the settings of this process name a block; no credentials are in the environment."""
+    from prefect_aws import AwsCredentials  # takes a second
+
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
 
@@ -90,6 +90,8 @@ def test_lake_sources_and_sagemaker_use_the_block_of_the_settings(block: Callabl
 def test_credentials_of_an_assumed_role_are_renewed(
     block: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from prefect_aws.assume_role_parameters import AssumeRoleParameters
+
     asked: list[dict[str, Any]] = []
 
     class Sts:
@@ -115,6 +117,8 @@ def test_credentials_of_an_assumed_role_are_renewed(
 
 
 def test_a_missing_block_and_two_accounts_are_errors(block: Callable[..., None], monkeypatch: Any) -> None:
+    from prefect_aws import AwsCredentials
+
     def absent(cls: Any, name: str) -> None:
         raise ValueError(f"Unable to find block document named {name}")
 
