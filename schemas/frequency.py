@@ -60,7 +60,7 @@ class Frequency:
         return WEEKDAYS.index(self.code.split("-")[1])
 
     def fits(self, dates: pd.Series) -> pd.Series:
-        """Which dates are labels of this frequency (at midnight, on the right weekday or the first of a month)."""
+        """Find the dates that are labels of this frequency (midnight, on the right weekday or the first of a month)."""
         whole_day = dates.eq(dates.dt.normalize())
         if self.kind == "W":
             return whole_day & dates.dt.dayofweek.eq(self._weekday)

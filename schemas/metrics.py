@@ -14,7 +14,7 @@ from schemas import columns as c
 
 
 class Direction(StrEnum):
-    """Which figures are better."""
+    """Whether a low or a high figure is better."""
 
     LOWER = "lower is better"
     HIGHER = "higher is better"

@@ -1,10 +1,10 @@
 """Great Expectations suites, built from the one definition of each table in :mod:`schemas.tables`.
 
-The expectations are data (:class:`Expected`) until a suite is made of them: `restock check` evaluates the same ones
-without Great Expectations, whose import takes seconds.
+The expectations are data (:class:`Expected`) until a suite is made of them: `restock check` evaluates the same
+expectations without Great Expectations, because that import takes seconds.
 
-A suite checks a *check frame*: the typed columns under Restock's names, and for each a column that says how the
-cell was read (:func:`read_column`). Where a rule needs arithmetic that Great Expectations does not have (labels of a
+A suite checks a *check frame*: the typed columns under Restock's names, and for each a column that states how the
+cell was read (:func:`read_column`). If a rule needs arithmetic that Great Expectations does not have (labels of a
 frequency), the check frame contains a column of true and false.
 """
 

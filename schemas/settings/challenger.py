@@ -71,7 +71,7 @@ class ChallengerSettings(Strict):
         return self
 
     def changes(self) -> list[str]:
-        """The settings as ``key.path=value`` texts, as ``--set`` takes them."""
+        """The settings as ``key.path=value`` texts, the form of ``--set``."""
         return change_texts(self.settings)
 
 

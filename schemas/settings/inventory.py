@@ -47,7 +47,7 @@ class GeneticSettings(Strict):
 
 
 class LifecycleSettings(Strict):
-    """Which lifecycle states (``products.collection_status``) are sent to which stores."""
+    """The stores that get SKUs of a lifecycle state (``products.collection_status``)."""
 
     clearance: list[str] = Field(
         default=["Liquidación"],

@@ -1,4 +1,4 @@
-"""Where a key is written in the settings file: in its section, or at the same path below ``expert:``.
+"""The place of a key in the settings file: in its section, or at the same path below ``expert:``.
 
 The file has two parts: keys that a retailer sets are in their sections, and all other keys are below ``expert:``, under
 the same path. ``inventory.genetic.population`` of the typed settings is
@@ -74,7 +74,7 @@ def is_expert(group: type[Strict], name: str) -> bool:
 
 
 def place_of(root: type[Strict], path: str) -> str:
-    """Where a key path of the typed settings is written in the file.
+    """Return the place in the file of a key path of the typed settings.
 
     >>> from schemas.settings import Settings
     >>> place_of(Settings, "inventory.genetic.population"), place_of(Settings, "inventory.lead_time")

@@ -1,4 +1,4 @@
-"""When a publication is held back: `publication`."""
+"""The conditions that hold a publication back: section `publication`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.settings.strict import IN_ITS_SECTION, Strict, first_page
 
 
 class PublicationSettings(Strict):
-    """When a new replenishment file is held back."""
+    """The conditions that hold a new replenishment file back."""
 
     max_change: float | None = Field(
         default=None,

@@ -73,7 +73,7 @@ class CategorySlice(Slice):
 
 
 class QuarantineLimit(Slice):
-    """When bad rows stop the run."""
+    """The share of bad rows that stops the run."""
 
     max_quarantined_share: float | dict[str, float]
     alarm_share: float

@@ -69,7 +69,7 @@ def _counts(likelihood: Likelihood) -> bool:
 
 
 def served_series(panel: Panel, configuration: DeepArConfiguration, encoding: Encoding | None = None) -> BoolArray:
-    """Which series DeepAR can serve: those with any known value, and with categories that it knows."""
+    """Find the series that DeepAR can forecast: those with any known value, and with categories that it knows."""
     served: BoolArray = Target.of(panel, configuration).observations > 0
     return served if encoding is None else served & encoding.known(panel.series)
 

@@ -87,7 +87,7 @@ class Encoding:
         return np.stack(columns, axis=1).astype(np.int64) if columns else np.zeros((len(series), 0), dtype=np.int64)
 
     def known(self, series: pd.DataFrame) -> BoolArray:
-        """Which series have only values that were there at the fit."""
+        """Find the series whose values were all in the data of the fit."""
         found: BoolArray = np.asarray((self.codes(series) >= 0).all(axis=1))
         return found
 

@@ -70,7 +70,7 @@ def hyperparameters(
     horizon: int,
     series: int,
 ) -> dict[str, str]:
-    """All hyperparameters of a training, as SageMaker's container takes them.
+    """All hyperparameters of a training, in the form that SageMaker's container reads.
 
     Args:
         settings: values under ``hyperparameters`` have precedence over the profile.

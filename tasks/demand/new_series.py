@@ -17,13 +17,13 @@ from tasks.demand.sold_units import last_stock, sold_units
 
 @dataclass(frozen=True)
 class NewRule:
-    """When a store or SKU without sales counts as new.
+    """The rules by which a store or SKU without sales counts as new.
 
     Attributes:
-        most_stores: without an opening date, stores without sales count as new up to this fraction of all
-            stores; two always do. A table with more of them probably lists stores that do not operate.
-        oldest_opening: a store opened longer ago than this and still without sales is not new, days.
-        fewest_alike: fewest comparable stores of the same type; with fewer, all stores are comparable.
+        most_stores: stores without an opening date and without sales count as new if they are at most this fraction of
+            all stores, or at most two. A table with more of them probably lists stores that do not operate.
+        oldest_opening: a store without sales that opened longer ago than this is not new, days.
+        fewest_alike: minimum number of comparable stores of the same type; with fewer, all stores are comparable.
         carried_by: a new store gets the SKUs that at least this fraction of the comparable stores has sold.
     """
 

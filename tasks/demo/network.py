@@ -1,4 +1,4 @@
-"""Where the demo company sells: 59 stores of types A to E, their level, climate, hours and assortment."""
+"""The stores of the demo company: 59 stores of types A to E, their level, climate, hours and assortment."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def mandatory_holidays(days: int) -> BoolArray:
 
 
 def closed_by_law(labels: pd.DatetimeIndex) -> BoolArray:
-    """Which of some days are mandatory holidays."""
+    """Find the days that are mandatory holidays."""
     shut = np.zeros(len(labels), dtype=bool)
     for month, day in MANDATORY_HOLIDAYS:
         shut |= np.asarray((labels.month == month) & (labels.day == day))

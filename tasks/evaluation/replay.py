@@ -39,7 +39,7 @@ class ReplayRule:
 
 
 class PastInputs(Record):
-    """Which model forecasts the past of which panel."""
+    """The model that forecasts the past, and its panel."""
 
     panel: PanelRef
     model: str

@@ -13,7 +13,7 @@ from tasks.storage.machine import Cores
 
 
 class TreeTuningInputs(Record):
-    """Which model is tuned on which panel."""
+    """The model to tune, and its panel."""
 
     panel: PanelRef
     model: str

@@ -34,8 +34,8 @@ class ComparableRule:
     """The numbers of the likeness (docs/decisions/0014-short-history.md).
 
     Attributes:
-        longest: series with a longer history, as a fraction of a year, are left to the models, which follow their own
-            level better. Where all data are shorter than a year, of all data.
+        longest: a series with a longer history is left to the models, which follow its level better. A fraction of a
+            year, or of all data if these are shorter than a year.
         whole: a comparable series has a year of history, or this fraction of all data if these are shorter.
         recent_weeks: the level is read from this number of latest weeks (or months).
         fewest: fewest comparable series: of the same store type if it has as many, else of any type.

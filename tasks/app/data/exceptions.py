@@ -19,7 +19,7 @@ FALLBACK = message("fallback forecast")
 LARGE_CHANGE = message("large change")
 # The largest changes of targets by money that the page lists.
 LARGE_CHANGES = 50
-# A SKU that hardly sells has stock for an unlimited number of weeks.
+# The stock of a SKU with almost no sales lasts for an unlimited number of weeks.
 LONGEST_COVER = 999.0
 ID, BY, AT = "id", "by", "at"
 _TEXTS = [c.KIND, c.STORE_ID, c.SKU, c.PRODUCT_NAME, c.CATEGORY, c.REASON]

@@ -1,7 +1,7 @@
 """The source of the planners' overrides: a CSV file that the app reads and changes row by row.
 
 Rows that nobody changes keep their text. A change is applied to the file as it is now: if somebody else changed or
-removed the same row meanwhile, nothing is written.
+removed the same row in the meantime, nothing is written.
 """
 
 from __future__ import annotations

@@ -185,7 +185,7 @@ TARGET_BEFORE = "target_before"
 
 
 def read_week(lake: Lake, key: str, as_of: date, settings: Settings) -> RunWeek:
-    """Read the files of a run; read again if they are replaced meanwhile.
+    """Read the files of a run; read again if they are replaced in the meantime.
 
     Args:
         lake: has the files.

@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _die_with(parent: int) -> None:
-    """End this process as soon as the process that started it has ended, for whatever reason."""
+    """End this process as soon as the process that started it has ended for any reason."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -33,7 +33,7 @@ class LocalOptions:
 
 @dataclass(frozen=True)
 class Folders:
-    """Where a job reads and writes."""
+    """The folders of a job."""
 
     root: Path
 

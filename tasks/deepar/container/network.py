@@ -1,4 +1,4 @@
-"""GluonTS's DeepAR network for checked hyperparameters, and records as GluonTS takes them."""
+"""GluonTS's DeepAR network for checked hyperparameters, and records in the form that GluonTS reads."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Network:
         return module
 
     def entries(self, series: Iterable[Series], periods: int | None = None) -> list[dict[str, Any]]:
-        """Records as GluonTS takes them, features that are not used left out.
+        """Convert records to the form that GluonTS reads, without the features that the network does not use.
 
         Args:
             series: the records.

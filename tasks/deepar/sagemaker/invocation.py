@@ -38,7 +38,7 @@ class Invocation:
     threads: int
 
     def answers(self, lines: Sequence[bytes], heard: Callable[[], None] = lambda: None) -> list[dict[str, Any]]:
-        """The answers to series, one each, in their order.
+        """Request one answer per series, in the order of the series.
 
         Args:
             lines: a JSON object per series.

@@ -1,4 +1,4 @@
-"""Where the log of a job is, and its last lines."""
+"""The address of a job's log, and its last lines."""
 
 from __future__ import annotations
 

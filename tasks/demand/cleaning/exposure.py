@@ -1,4 +1,4 @@
-"""Which demand is known, zero or unknown (docs/reference/contract.md#zero-or-unknown).
+"""Decide whether demand is known, zero or unknown (docs/reference/contract.md#zero-or-unknown).
 
 ======================================================================  =====================
 A (store, SKU, period) ...                                              its demand is
@@ -159,7 +159,7 @@ def _known_demand(cells: SaleCells, stores: StorePeriods, unknown: IndexArray) -
 
 
 def units_sold(cells: SaleCells, stores: StorePeriods) -> FloatArray:
-    """Units as sold, per series and period: what the rows say, and 0 if none exists.
+    """Units as sold, per series and period: the units of the rows, and 0 if no row exists.
 
     Returns:
         Shape (n, T); NaN before a series' first period and after the last period with any row.
@@ -175,10 +175,10 @@ def units_sold(cells: SaleCells, stores: StorePeriods) -> FloatArray:
 
 
 def out_of_stock(availability: pd.DataFrame | None, cells: SaleCells, as_of: date) -> IndexArray:
-    """Which pairs were out of stock when.
+    """Find the pairs and periods that were out of stock.
 
-    Rows on or after ``as_of`` are not read. Where the frequency is longer than a day and the table is
-    daily, a period is out of stock when at least half of its days are marked so.
+    Rows on or after ``as_of`` are not read. If periods are longer than a day and the table is daily, a period is out of
+    stock if at least half of its days are marked as out of stock.
 
     Args:
         availability: date, store_id, sku, in_stock; or None.
@@ -186,8 +186,7 @@ def out_of_stock(availability: pd.DataFrame | None, cells: SaleCells, as_of: dat
         as_of: run date: rows before it are read.
 
     Returns:
-        Sorted distinct ``pair * T + period``; pairs without a sales row and dates before the first are
-        left out.
+        Sorted distinct ``pair * T + period``. Pairs without a sales row and dates before the first period are omitted.
     """
     if availability is None or availability.empty:
         return np.zeros(0, dtype=np.int64)

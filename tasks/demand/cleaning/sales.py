@@ -299,7 +299,7 @@ def weighted_count(key: IndexArray, weights: FloatArray, rows: int, columns: int
 
 
 def distinct(keys: IndexArray) -> IndexArray:
-    """The distinct keys, ascending. Where most differ, ``np.unique`` of NumPy 2.4 hashes them: 25 times the seconds.
+    """The distinct keys, ascending. If most keys differ, ``np.unique`` of NumPy 2.4 needs 25 times as long: it hashes.
 
     >>> distinct(np.array([3, 1, 3])).tolist()
     [1, 3]

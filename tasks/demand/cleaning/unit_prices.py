@@ -24,7 +24,7 @@ def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
     The evidence: among the lines of one SKU are two prices per unit, and the higher one is a whole multiple n, at least
     ``LIMITS.price_jump``, of the lower one. The units of the lines with the higher price are multiplied by n, if both
     prices occur at the same time, or if the units fall as the price rises. Otherwise the price rose, or is in another
-    currency. Where the prices differ as much but are not multiples, nothing changes, and an alarm says so. A price that
+    currency. If the prices differ as much but are not multiples, nothing changes, and an alarm is raised. A price that
     falls over time is a markdown.
     """
     if c.NET_AMOUNT not in lines.columns:

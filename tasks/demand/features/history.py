@@ -87,7 +87,7 @@ class Group:
 
 
 class History:
-    """Demand up to the cutoff, seen through windows.
+    """Demand up to the cutoff, with statistics over windows of periods.
 
     Args:
         panel: n series over T periods.

@@ -82,7 +82,7 @@ def planned_events(events: pd.DataFrame | None, cells: SaleCells, axis: Axis) ->
         axis: the panel's labels.
 
     Returns:
-        Name to event. Where occurrences of a name overlap, the uplift is the mean, weighted by days.
+        Name to event. If occurrences of a name overlap, the uplift is the mean, weighted by days.
     """
     if events is None or events.empty:
         return {}

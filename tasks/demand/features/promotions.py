@@ -1,8 +1,7 @@
 """Planned promotions as known future covariates per series.
 
-All rows are plans: rows of any date are read. A promotion applies to the
-SKUs of a series that have a sales row in its store. Where two promotions of one SKU and store overlap,
-the one that began first applies until it ends.
+All rows are plans: rows of any date are read. A promotion applies to the SKUs of a series that have a sales row in its
+store. If two promotions of one SKU and store overlap, the one that began first applies until it ends.
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ def sample_rows(panel: Panel, last_target: int, first_origin: int, budget: int, 
     """An even sample of all learnable rows, the same for the same panel, bounds, budget and seed.
 
     Every series is used at every origin. Of its H steps, as many are kept as fit into the budget: one of every
-    ``stride``, at a position that depends on series, origin and seed. Where not even one step per
-    series and origin fits, origins are left out evenly; the last one always stays.
+    ``stride``, at a position that depends on series, origin and seed. If the budget is smaller than one step per series
+    and origin, origins are omitted at regular distances; the last origin is always used.
 
     Args:
         panel: n series over T periods.

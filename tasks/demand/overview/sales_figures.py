@@ -24,8 +24,10 @@ class SaleLines:
     """Accepted sale lines before the run date, with integer codes.
 
     Attributes:
-        stores: sorted ids that occur; likewise ``skus``.
-        store: shape (rows,); index into ``stores``; likewise ``sku``.
+        stores: sorted IDs that occur in the lines.
+        skus: sorted IDs that occur in the lines.
+        store: shape (rows,); index into ``stores``.
+        sku: shape (rows,); index into ``skus``.
         label: shape (rows,); index into ``labels``.
         labels: periods from the first to the last with a sales row.
         units: shape (rows,).
@@ -87,7 +89,8 @@ class SalesFigures:
         network_gaps: periods in which no store sells, without the weekdays above and days closed by the calendar.
         store_gaps: store to the number of such periods between its first and last sale, and the longest gap; most
             missing first.
-        opened: store to its first sale; likewise ``closed`` to its last sale.
+        opened: store to its first sale.
+        closed: store to its last sale.
         unsold: SKUs of the product table without a sale.
         categories: number of categories with sales.
     """

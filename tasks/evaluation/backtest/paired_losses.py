@@ -160,7 +160,7 @@ def _paired(
 
 
 def _typical(variances: FloatArray) -> float:
-    """Median over the series that vary; with sparse data, most series hardly vary."""
+    """Median over the series that vary; with sparse data, most series have a variance near 0."""
     positive = variances[variances > 0]
     return float(np.median(positive)) if len(positive) else 0.0
 

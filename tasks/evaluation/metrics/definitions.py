@@ -135,7 +135,7 @@ def mape(actual: ArrayLike, forecast: ArrayLike) -> float:
 def wape(actual: ArrayLike, forecast: ArrayLike) -> float:
     """Weighted absolute percentage error: sum |y - f| / sum |y|, a fraction; of the median.
 
-    Arguments as in :func:`mae`. Where all actuals are 0: 0 if the forecasts are 0 too, else NaN.
+    Arguments as in :func:`mae`. If all actuals are 0: 0 if the forecasts are 0 too, else NaN.
 
     >>> wape([10, 0, 30], [12, 1, 27])  # (2 + 1 + 3) / 40
     0.15
@@ -190,7 +190,7 @@ def r2(actual: ArrayLike, forecast: ArrayLike) -> float:
 def bias(actual: ArrayLike, forecast: ArrayLike) -> float:
     """Bias: sum (f - y) / sum |y|, a fraction; of the mean. Above 0 the forecast is too high.
 
-    Arguments as in :func:`mae`. Where all actuals are 0: 0 if the errors add up to 0, else NaN.
+    Arguments as in :func:`mae`. If all actuals are 0: 0 if the errors add up to 0, else NaN.
 
     >>> bias([10, 30], [11, 31])  # 2 / 40
     0.05
@@ -209,7 +209,7 @@ def wql(actual: ArrayLike, quantile_forecasts: ArrayLike, levels: Sequence[float
         levels: Q levels, fractions between 0 and 1.
 
     Returns:
-        Where all actuals are 0: 0 if the loss is 0 too, else NaN.
+        If all actuals are 0: 0 if the loss is 0 too, else NaN.
 
     >>> round(wql([10], [[8, 13]], [0.5, 0.9]), 4)  # (2 * 1.0 + 2 * 0.3) / 2 / 10
     0.13

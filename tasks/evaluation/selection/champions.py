@@ -137,7 +137,7 @@ def select_models(rows: BacktestRows, live: pd.DataFrame, rule: SelectionRule) -
 
 
 def _served(live: pd.DataFrame, at: IndexArray, series: int, models: tuple[str, ...]) -> BoolArray:
-    """Which models have a live forecast for which series, shape (M, S)."""
+    """Whether a model has a live forecast for a series, shape (M, S)."""
     served = np.zeros((len(models) + 1, series), dtype=bool)
     served[pd.Index(models).get_indexer(live[c.MODEL]), at] = True
     return served[:-1]

@@ -20,7 +20,7 @@ _NAMES = {c.WAPE: "WAPE", c.WQL: "quantile loss", c.INVENTORY_COST: "inventory c
 
 @dataclass(frozen=True)
 class ReasonRule:
-    """When a sentence mentions something.
+    """The limits from which on a sentence mentions a fact.
 
     Attributes:
         largest_bias: the sentence states a bias above this fraction of the sales, in either direction.

@@ -40,7 +40,7 @@ def top_down(total: FloatArray, bottom: FloatArray) -> FloatArray:
         bottom: shape (n, H), units, at least 0; n of at least 2.
 
     Returns:
-        Shape (n, H). Where all series are 0 the total is split evenly.
+        Shape (n, H). If all series are 0, the total is split evenly.
 
     >>> top_down(np.array([12.0]), np.array([[2.0], [6.0]])).round(6)
     array([[3.],

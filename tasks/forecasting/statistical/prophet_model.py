@@ -81,14 +81,12 @@ class ProphetModel(SeriesModel[Flexibility]):
     ``learn`` chooses the flexibility of the trend (``changepoint_prior_scale``) by sliding-window
     cross-validation: 0.1, 1 and 10 times the set value, forecast from the last two cutoffs, one horizon
     apart, whose actuals lie wholly in the history; least absolute error wins, the set value on a tie.
-    Where the validation errors exceed what the model expects, its intervals are widened by their ratio
-    (1 to 3). Where the history is too short for two windows, or cross-validation is off, the set value
-    holds.
+    If the validation errors exceed the expected ones, the intervals are widened by the ratio (1 to 3). If the history
+    is too short for two windows, or cross-validation is off, the set value holds.
 
     Quantiles: standard deviation per step from the observation noise and, in closed form, from the trend
     changes that Prophet would draw (changes at the history's rate, sizes Laplace with the history's mean
-    size: variance 2 rate scale^2 t^3 / 3), with the shape of the in-sample residuals. So nothing is drawn
-    at random.
+    size: variance 2 rate scale^2 t^3 / 3), with the shape of the in-sample residuals. Nothing is drawn at random.
     """
 
     facts = ModelFacts(

@@ -231,7 +231,7 @@ def _grown(
 ) -> Boosted:
     """Fit trees for the median of demand / baseline, weighted by the baseline, so that the error counts in units.
 
-    They start from the baseline itself (a ratio of 1): with few rounds it hardly changes.
+    They start from a ratio of 1, the baseline itself: with few rounds, the forecast stays close to the baseline.
     """
     if long_weight is None:
         scale, names = baseline.of_level(sample.table, sample.rows), sample.table.names

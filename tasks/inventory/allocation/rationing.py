@@ -124,7 +124,7 @@ def _take(row: IndexArray, units: FloatArray, group: IndexArray, left: FloatArra
 
 
 def rationed(targets: IndexArray, pairs: Pairs, group: IndexArray, available: FloatArray) -> IndexArray:
-    """Reduce targets to what is available.
+    """Reduce targets to the available units.
 
     Args:
         targets: shape (rows,), units.

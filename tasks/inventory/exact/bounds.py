@@ -36,7 +36,7 @@ def bound_of(problem: PlanProblem, network: Network | None = None) -> BoundResul
 
     Known demand: the shortest path over the delivery periods of each store. A plan with one level per delivery attains
     it up to one block of units per delivery. Sample paths: the mean of that bound over the paths, each known in advance
-    (wait-and-see bound, Birge and Louveaux, Introduction to Stochastic Programming, 2011, chapter 4). Where space is
+    (wait-and-see bound, Birge and Louveaux, Introduction to Stochastic Programming, 2011, chapter 4). If space is
     scarce, most plans cost considerably more. Shadow prices of shared constraints raise the bound.
 
     Args:

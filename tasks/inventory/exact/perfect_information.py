@@ -142,7 +142,7 @@ def shortest_paths(
 def _delivery_days(
     problem: PlanProblem, network: Network, store: int, allowed: BoolArray, prices: ShadowPrices
 ) -> DeliveryDays:
-    """When a store may and must have a delivery. A week without an allowed period requires none."""
+    """Find the periods in which a store may and must have a delivery; a week without an allowed period needs none."""
     starts = week_starts(problem.periods, problem.periods_per_week, network.lead_time)
     able = [s for s in starts if allowed[s : s + problem.periods_per_week].any()]
     return DeliveryDays(

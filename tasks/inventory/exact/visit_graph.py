@@ -55,7 +55,7 @@ Needs = NetRequirements
 
 
 class DeliveryDays(NamedTuple):
-    """When a store may and must have a delivery.
+    """The periods in which a store may and must have a delivery.
 
     Attributes:
         cost: shape (T,), of a delivery in each period.

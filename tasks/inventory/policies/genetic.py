@@ -40,9 +40,9 @@ FULL_SEARCH = 1_000_000
 LEAST_POPULATION, LEAST_GENERATIONS, LEAST_PATIENCE = 50, 20, 5
 # Periods between deliveries of the initial candidates, and the indices of their shares of the capacity.
 INTERVALS = (7, 6, 5, 4, 3, 2, 1)
-SEED_SHARES = (5, 7)
+INITIAL_SHARES = (5, 7)
 # Sample paths whose optimal deliveries are initial candidates.
-SEED_PATHS = 4
+GUIDE_PATHS = 4
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def guides_of(problem: PlanProblem, network: Network, relaxation: Relaxation | N
     """Optimal deliveries (S, T) if demand equals its mean, or one of a few sample paths."""
     prices = None if relaxation is None else relaxation.prices
     expected = Network.of(replace(problem, paths=None))
-    networks = [expected, *(network.path(k) for k in range(min(SEED_PATHS, network.paths)))]
+    networks = [expected, *(network.path(k) for k in range(min(GUIDE_PATHS, network.paths)))]
     return [shortest_paths(problem, alone, net_requirements_on_path(alone, 0), prices)[0] for alone in networks]
 
 
@@ -256,7 +256,7 @@ def _evolve(
             starts,
             problem.periods_per_week,
             model.options,
-            seeds_of(model, [guide[model.index] for guide in guides]),
+            initial_candidates(model, [guide[model.index] for guide in guides]),
             problem.seed + 7919 * (model.index + 1),
         )
         for model in models
@@ -271,7 +271,7 @@ def _evolve(
     return evolve(spaces, evaluate, problem.settings.genetic, progress)
 
 
-def seeds_of(model: StoreModel, guides: Sequence[BoolArray]) -> tuple[tuple[int, ...], ...]:
+def initial_candidates(model: StoreModel, guides: Sequence[BoolArray]) -> tuple[tuple[int, ...], ...]:
     """Initial candidates: deliveries of the guides and at regular intervals, each with two shares of the capacity."""
     patterns = [guide.astype(int).tolist() for guide in guides]
     for interval in INTERVALS:
@@ -279,7 +279,7 @@ def seeds_of(model: StoreModel, guides: Sequence[BoolArray]) -> tuple[tuple[int,
             days = np.zeros(model.periods, dtype=int)
             days[model.lead_time + first :: interval] = 1
             patterns.append(days.tolist())
-    shares = [min(share, model.options[0] - 1) for share in SEED_SHARES] if model.options[0] > 1 else [0]
+    shares = [min(share, model.options[0] - 1) for share in INITIAL_SHARES] if model.options[0] > 1 else [0]
     factor = min(1, model.options[1] - 1)
-    seeds = {(*pattern, share, factor): None for share in shares for pattern in patterns}
-    return tuple(seeds)
+    candidates = {(*pattern, share, factor): None for share in shares for pattern in patterns}
+    return tuple(candidates)

@@ -24,7 +24,7 @@ from tasks.inventory.model.kernels import in_parallel
 from tasks.inventory.model.level_limits import uncapacitated_stores, with_uncapacitated_levels
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import MEASURES, OVER_PERIODS, simulate_store
-from tasks.inventory.policies.genetic import days_within_slots, fixed_visits, guides_of, seeds_of
+from tasks.inventory.policies.genetic import days_within_slots, fixed_visits, guides_of, initial_candidates
 from tasks.inventory.search.evolution import Candidate, SearchSpace, evolve
 from tasks.inventory.search.static_levels import known_static_levels, refined_static_levels, uncertain_static_levels
 from tasks.inventory.search.store_search import (
@@ -221,15 +221,18 @@ def _evolve(
     for search in searches:
         model = search.model
         options = (1, 1) if search.known else model.options
-        seeds = tuple(
+        initial = tuple(
             dict.fromkeys(
-                (*seed[: model.periods], *(min(gene, size - 1) for gene, size in zip(seed[-2:], options, strict=True)))
-                for seed in seeds_of(model, [guide[model.index] for guide in guides])
+                (
+                    *genes[: model.periods],
+                    *(min(gene, size - 1) for gene, size in zip(genes[-2:], options, strict=True)),
+                )
+                for genes in initial_candidates(model, [guide[model.index] for guide in guides])
             )
         )
         target = -np.inf if bounds is None else float(bounds[model.index]) * (1 + 1e-9) + 1e-9
         seed = problem.seed + 7919 * (model.index + 1)
-        spaces.append(SearchSpace(model.allowed, starts, problem.periods_per_week, options, seeds, seed, target))
+        spaces.append(SearchSpace(model.allowed, starts, problem.periods_per_week, options, initial, seed, target))
 
     def evaluate(batches: Sequence[Sequence[Candidate]]) -> list[FloatArray]:
         def costs(place: int) -> FloatArray:

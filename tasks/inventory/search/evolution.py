@@ -50,7 +50,7 @@ class SearchSpace:
         weeks: first periods of the weeks that require a delivery.
         week: periods in a week.
         options: number of values of each option after the delivery genes.
-        seeds: initial candidates, genes as in :class:`Candidate`.
+        initial: initial candidates, genes as in :class:`Candidate`.
         seed: seed of the random choices of this store.
         target: lower bound on the cost; the search stops when it is reached.
     """
@@ -59,7 +59,7 @@ class SearchSpace:
     weeks: IndexArray
     week: int
     options: tuple[int, ...]
-    seeds: tuple[tuple[int, ...], ...]
+    initial: tuple[tuple[int, ...], ...]
     seed: int
     target: float = -math.inf
 
@@ -103,8 +103,8 @@ class _Population:
         return reached or self.stale >= self.settings.patience
 
     def first_generation(self) -> list[Candidate]:
-        """Seeds, then random candidates with a delivery every 5 to 10 periods (the footwear study's initialization)."""
-        made = [self._repaired(Candidate(seed)) for seed in self.space.seeds[: self.settings.population]]
+        """Initial candidates, then random ones with a delivery every 5 to 10 periods (as in the footwear study)."""
+        made = [self._repaired(Candidate(genes)) for genes in self.space.initial[: self.settings.population]]
         while len(made) < self.settings.population:
             made.append(self._repaired(self._random_candidate()))
         return made
@@ -231,7 +231,7 @@ def evolve(
         progress: receives one line per generation.
 
     Returns:
-        One result per store: the best of all evaluated candidates, including the seeds.
+        One result per store: the best of all evaluated candidates, including the initial ones.
     """
     populations = [_Population(space, settings) for space in spaces]
     histories: list[list[float]] = [[] for _ in spaces]

@@ -13,8 +13,8 @@ from tasks.inventory.search.evolution import Candidate, SearchSpace, evolve
 WEEKS = np.array([0, 7])
 
 
-def space(seed: int = 1, seeds: tuple = (), target: float = -np.inf, options: tuple = (3,)) -> SearchSpace:
-    return SearchSpace(np.ones(14, dtype=bool), WEEKS, 7, options, seeds, seed, target)
+def space(seed: int = 1, initial: tuple = (), target: float = -np.inf, options: tuple = (3,)) -> SearchSpace:
+    return SearchSpace(np.ones(14, dtype=bool), WEEKS, 7, options, initial, seed, target)
 
 
 def distance(batches):
@@ -45,10 +45,10 @@ def test_a_seed_survives_where_nothing_is_better():
     best = (*[1, 0, 0, 0, 0, 0, 0] * 2, 2)
     settings = GeneticSettings(population=6, generations=5)
 
-    def only_the_seed_is_good(batches):
+    def only_the_initial_one_is_good(batches):
         return [np.array([0.0 if tuple(c) == best else 1.0 for c in batch]) for batch in batches]
 
-    (found,) = evolve([space(seeds=(best,))], only_the_seed_is_good, settings)
+    (found,) = evolve([space(initial=(best,))], only_the_initial_one_is_good, settings)
     assert found.genes == best
 
 
