@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from schemas.panel import BoolArray
 from tasks.evaluation.metrics.aggregation import FoldGrid
 from tasks.evaluation.ranking import SelectionRule, loss_parts, loss_rows
+from tasks.forecasting.combine.ensemble import FEWEST_MEMBERS
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,9 @@ class WeightRule:
     Attributes:
         sharpness: the weight of a model is (its loss / the lowest loss) to the power -sharpness. With 8, a model with
             a loss 10 % above the lowest has 0.47 of the largest weight, one 50 % above has 0.04.
-        smallest_weight: models with less than this fraction of the largest weight are dropped.
+        smallest_weight: models with less than this fraction of the largest weight are dropped. If only one is left,
+            the next model that is not covariate-free gets this fraction, because the quantiles of one model are too
+            narrow and those of a mixture are wider.
     """
 
     sharpness: float = 8.0
@@ -32,10 +36,10 @@ def ensemble_weights(
     """Weights by cutoff: for each fold from the other folds, for the live forecast from all folds.
 
     The loss of a model is divided by that of a reference, the model with most rows, on the cells (fold, series) that
-    both forecast alike. The weight follows from this ratio (:class:`WeightRule`); the ratio of covariate-free models is
-    multiplied by the penalty of the selection rule first. Example: losses of 100, 110 and 200 on the same cells give
-    weights 1, 0.47 and none. A single fold is judged with the weights of the live forecast. Without any known actual
-    all models have the same weight.
+    both forecast alike. The weight follows from this ratio (:class:`WeightRule`); the ratio of covariate-free
+    models is multiplied by the penalty of the selection rule first. Example: losses of 100, 110 and 200 on the same
+    cells give weights 1, 0.47 and none, losses of 100, 150 and 200 weights 1, 0.3 and none. A single fold is judged
+    with the weights of the live forecast. Without any known actual all models have the same weight.
 
     Args:
         grid: the backtest's sums.
@@ -49,7 +53,7 @@ def ensemble_weights(
     others = [folds != at if len(folds) > 1 else every for at in folds]
     ratios = {cutoff: _ratios(grid, selection, used) for cutoff, used in zip(grid.cutoffs, others, strict=True)}
     ratios[live] = _ratios(grid, selection, every)
-    return {cutoff: _weights(found, rule.sharpness, rule.smallest_weight) for cutoff, found in ratios.items()}
+    return {cutoff: _weights(found, rule, selection.covariate_free) for cutoff, found in ratios.items()}
 
 
 def _ratios(grid: FoldGrid, selection: SelectionRule, used: BoolArray) -> dict[str, float]:
@@ -70,7 +74,10 @@ def _ratios(grid: FoldGrid, selection: SelectionRule, used: BoolArray) -> dict[s
     return ratios
 
 
-def _weights(ratios: dict[str, float], power: float, smallest: float) -> dict[str, float]:
+def _weights(ratios: dict[str, float], rule: WeightRule, covariate_free: Set[str]) -> dict[str, float]:
     best = max(min(ratios.values(), default=1.0), np.finfo(float).tiny)
-    weights = {model: (max(ratio, best) / best) ** -power for model, ratio in ratios.items()}
-    return {model: weight for model, weight in weights.items() if weight >= smallest}
+    weights = {model: (max(ratio, best) / best) ** -rule.sharpness for model, ratio in ratios.items()}
+    members = {model: weight for model, weight in weights.items() if weight >= rule.smallest_weight}
+    others = sorted(set(weights) - set(members) - covariate_free, key=lambda model: (ratios[model], model))
+    missing = max(FEWEST_MEMBERS - len(members), 0)
+    return members | dict.fromkeys(others[:missing], rule.smallest_weight)

@@ -25,6 +25,14 @@ def test_a_model_that_loses_a_tenth_more_weighs_half_and_one_with_double_loss_is
     assert found == {"a": 1.0, "b": pytest.approx(1.1**-8)}
 
 
+def test_the_ensemble_has_two_members_if_a_second_model_has_covariates(backtest_of, quantiles):
+    actual = np.full((1, 4, 5), 100.0)
+    poor = {"a": actual + 10, "b": actual + 30, "c": actual + 40, "moving_average": actual + 20}
+    assert weights_of(backtest_of(actual, poor), quantiles)[LIVE] == {"a": 1.0, "b": 0.3}
+    without = {name: values for name, values in poor.items() if name in ("a", "moving_average")}
+    assert weights_of(backtest_of(actual, without), quantiles)[LIVE] == {"a": 1.0}
+
+
 @pytest.mark.parametrize("scale", [1e-4, 5.0])
 def test_weights_do_not_depend_on_the_size_of_the_losses(backtest_of, quantiles, scale):
     actual = np.full((1, 4, 5), 100.0)
@@ -38,8 +46,8 @@ def test_a_fold_is_weighed_by_the_others(backtest_of, quantiles):
     table = backtest_of(actual, {"a": actual + first, "b": actual + first[::-1]}, step=4)
     found = weights_of(table, quantiles)
     early, late = sorted(cutoff for cutoff in found if cutoff != LIVE)
-    assert found[early] == {"b": 1.0}
-    assert found[late] == {"a": 1.0}
+    assert found[early] == {"b": 1.0, "a": 0.3}
+    assert found[late] == {"a": 1.0, "b": 0.3}
     assert found[LIVE] == {"a": 1.0, "b": 1.0}
 
 
