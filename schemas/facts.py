@@ -69,7 +69,7 @@ class ModelFacts:
             forecasts the other models.
         forecasts_aggregates: whether it also forecasts total, stores and categories for the reconciliation.
         tunable: parameters that tuning may search, with their ranges.
-        min_known: fewest known open periods that a series needs (scope ``series``).
+        min_known: minimum number of known open periods that a series needs (scope ``series``).
         packages: distributions whose version may change its figures; they go into the manifest.
         cost: cost of a series, from the model's settings (scope ``series``).
         allowance: core-milliseconds that the model may cost per run (scope ``series``); limits the number of series.

@@ -67,7 +67,7 @@ class PlanProblem:
         dc_available: shape (C,), units that may be sent over the horizon, a constraint on levels; inf = unlimited.
         settings: the inventory block.
         periods_per_week: length of the blocks with at least one delivery per store.
-        max_visits_per_period: most deliveries of all stores together; None = unlimited.
+        max_visits_per_period: maximum number of deliveries of all stores together; None = unlimited.
         seed: seed of every random choice.
         free_visits: shape (S,); stores with an unknown delivery cost: they have one delivery per review period, in its
             first period. None = every cost is known (it may be 0).

@@ -28,7 +28,7 @@ class ColumnRule:
         kind: ``id`` and ``text`` are text as written, ``flag`` is 0/1 or true/false.
         required: the file must have the column.
         nullable: a row may leave it empty.
-        minimum: least value of a number (inclusive); numbers are finite always.
+        minimum: smallest value of a number (inclusive); numbers are always finite.
         maximum: greatest value of a number (inclusive).
         references: table whose key column of the same name must hold the value.
         choices: the texts that the column may hold; empty = any.

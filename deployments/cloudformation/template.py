@@ -13,8 +13,8 @@ from deployments.iam.policies import SERVICES, template
 
 Json = dict[str, Any]
 
-# What the policies' ${...} are in CloudFormation. Names of jobs are cut, and CloudFormation cannot cut a text, so that
-# the first characters are a parameter.
+# CloudFormation's texts for the policies' ${...}. Names of jobs are cut. CloudFormation cannot cut a text: the first
+# characters are a parameter.
 _SUBSTITUTES = {
     "account": "${AWS::AccountId}",
     "region": "${AWS::Region}",

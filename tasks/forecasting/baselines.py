@@ -165,7 +165,7 @@ def seasonal_point(history: FloatArray, horizon: int, frequency: Frequency) -> F
 
 
 def _seasonal_errors(history: FloatArray, horizon: int, season: int) -> Iterator[tuple[slice, FloatArray]]:
-    """Steps that are equally many seasons ahead, and the errors of repeating from so far."""
+    """Steps that are the same number of seasons ahead, and the past errors of repeating a value that many seasons."""
     for start in range(0, horizon, season):
         lag = start + season
         later = history[:, lag:][:, -RULE.periods :]

@@ -30,8 +30,8 @@ def chosen_series(
 
     A series must have enough known open periods before the first cutoff. A shorter series does not count as a failure
     of the model. The number of series is the smaller of ``max_series`` and allowance / cost of a series, but at least
-    10. Example: validated Prophet with 4 fits of 730 days costs 1,206.6 ms a series, so 99 series. Of 110 series it
-    fits 99, of 111 or more none, unless ``max_series`` asks for fewer.
+    10. Example: validated Prophet with 4 fits of 730 days costs 1,206.6 ms a series, so 99 series. It fits 99
+    of 110 series, and no series of 111 or more, unless ``max_series`` is smaller (``least_share`` of the facts).
 
     Args:
         panel: n series over T periods.

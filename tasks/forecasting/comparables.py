@@ -38,7 +38,7 @@ class ComparableRule:
             year, or of all data if these are shorter than a year.
         whole: a comparable series has a year of history, or this fraction of all data if these are shorter.
         recent_weeks: the level is read from this number of latest weeks (or months).
-        fewest: fewest comparable series: of the same store type if it has as many, else of any type.
+        fewest: minimum number of comparable series: of the same store type if it has that number, else of any type.
         active_weeks: a comparable series has a known period within this many weeks (or months) before the cutoff.
         closed_weeks: a series counts as reopened after this many unknown or closed weeks (months) in a row.
         reopened_weeks: a reopened series follows comparable series while it has fewer known weeks (or months) than
@@ -46,10 +46,10 @@ class ComparableRule:
         prior_weeks: weight of the comparable series' mean level, in weeks (or months) of own sales.
         profile_weeks: daily data: weight of the comparable series' weekday profile, in weeks of own sales.
         drift: relative standard deviation of a level between the own periods and the horizon.
-        size_limits: least and largest factor that a new store's storage capacity has on its level.
-        most_loss: comparables are used unless the folds speak clearly against them: the mean of WAPE and quantile loss
-            of the short series exceeds that of their champions by more than this. A smaller excess is no reason:
-            folds that end before a season does cannot show what follows it.
+        size_limits: smallest and largest factor that a new store's storage capacity has on its level.
+        most_loss: comparables are not used if, on the folds, their mean of WAPE and quantile loss exceeds that of the
+            champions of the short series by more than this. A smaller excess does not count: folds that end within
+            a season cannot show the sales after it.
     """
 
     longest: float = 0.5

@@ -32,22 +32,22 @@ class SeasonRule:
         quiet: a category is also seasonal if this number of days, weeks or months in a row holds at most ``most_quiet``
             of the last year's units, and of those of the year before.
         most_quiet: fraction of a year's units.
-        learned: models follow a long season that is this number of years old.
-        most_loss: the last season is used unless the folds speak against it: the mean of WAPE and quantile loss of
-            these series exceeds that of their champions by more than this.
+        learned: the models forecast a long season if its category has this number of years of history.
+        most_loss: the last season is not used if, on the folds, its mean of WAPE and quantile loss exceeds that of the
+            champions of these series by more than this.
         tested: folds with less than this fraction of the units that the last season forecasts lie out of season and
-            say nothing.
+            are not compared.
         most_ended: categories that began in last year's season are seasonal, or articles that have ended. If they are
             more than this fraction of all categories, and more than two, they count as ended.
-        least_units: fewer units in the last year say nothing about a season.
+        least_units: a season is not derived from fewer units in the last year.
         repeated: what was sold in the last ``longest`` periods is part of a season if at least this fraction of it was
             sold in the same periods a year before; otherwise it is a launch.
         least_near: the last season is used if at least this fraction of a year's units lies in the horizon's weeks of
             last year, or was sold in the last ``longest`` periods.
-        trend_weeks: weeks that the network's trend and the course of the present season are read from.
-        trend_limits: least and largest trend from year to year.
-        prior: weight of the network's trend against the present season so far, as a fraction of last year's units.
-        shifted: chance that a season begins a week earlier than last year, and the same for a week later.
+        trend_weeks: number of last weeks from which the trends of the network and of the category are computed.
+        trend_limits: smallest and largest trend from year to year.
+        prior: weight of the network's trend in the category's trend, as a fraction of last year's units.
+        shifted: chance that a season begins a week earlier than last year; also the chance of a week later.
         variation: relative standard deviation of a season's units.
     """
 
@@ -74,9 +74,9 @@ def last_season_forecasts(
 ) -> Likeness:
     """Forecast the series of seasonal categories whose season is near.
 
-    The mean of the network's and the series' own last season gives the shape, the series' own units the level, the
-    network's sales of the last weeks against those a year before the trend. Sales of the present season so far move
-    that trend.
+    The shape is the mean of the network's and the series' own last season. The level is the series' own units. The
+    trend compares the network's sales of the last weeks with those a year before, and is updated by the category's
+    sales in these weeks.
 
     Args:
         panel: what was known at the cutoff.

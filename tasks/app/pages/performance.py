@@ -140,7 +140,7 @@ def _cards(found: Realized, naive: str, say: AppLanguage) -> list[Card]:
         return float(own[error].sum()) / sold if sold else float("nan")
 
     def compared(error: str) -> tuple[str, bool]:
-        """The same error of last week's and last year's sales, and whether the forecast is worse than one of them."""
+        """The same error for last week's and last year's sales as forecasts; True if the forecast is worse than one."""
         others = [(LAST_YEAR, say("last year's sales"))]
         others += [(SEASONAL_NAIVE, naive)] if naive != say.known(_NAIVE_YEAR) else []
         sizes = [(name, pooled(model, error)) for model, name in others]

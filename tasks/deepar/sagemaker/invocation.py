@@ -21,7 +21,7 @@ MOST_BYTES = 5_000_000
 
 @dataclass(frozen=True)
 class Invocation:
-    """How a variant is asked.
+    """The requests to a variant.
 
     Attributes:
         api: the SDK on its session.

@@ -25,11 +25,11 @@ class CheckLimits:
         pattern_share: a store is closed on a weekday or holiday on which it has rows in at most this fraction of the
             cases, and on which its rate on other days makes so few rows less probable than ``pattern_chance``.
         pattern_chance: see ``pattern_share``.
-        pattern_cases: fewest cases of a weekday for a pattern.
+        pattern_cases: minimum number of cases of a weekday for a pattern.
         sku_chance: a gap of one SKU in one store is implausible if the sales of the other stores make it less probable
             than this.
-        sku_gap: fewest periods of such a gap, by frequency.
-        category_gap: fewest periods of a gap in which no store sells a category, by frequency.
+        sku_gap: minimum number of periods of such a gap, by frequency.
+        category_gap: minimum number of periods of a gap in which no store sells a category, by frequency.
         category_sold: the category sold in at least this fraction of the same periods a year before or after the gap.
         ended: a store is permanently closed after an implausible gap of this many periods up to the last sales.
         late: the last periods are incomplete if sales are below this fraction of the usual level in at least
@@ -39,7 +39,7 @@ class CheckLimits:
         usual_periods: earlier periods (daily: of the same weekday) whose median is the usual level.
         ledger_share: sales are a stock ledger, in which they are negative, from this fraction of negative lines upward.
         returns_share: in a store and month, more negative lines than this fraction need an explanation.
-        fewest_lines: fewest lines of a store and month, or of a SKU, for a statement about them.
+        fewest_lines: minimum number of lines of a store and month, or of a SKU, for a statement about them.
         former_store_dates: a store that is not listed is a former store from this number of dates with sales upward.
         isolated_days: rows that are separated from all others by more than this many days are left out if they are few.
         isolated_share: isolated rows are few if they are less than this fraction of all rows.
@@ -68,10 +68,10 @@ class CheckLimits:
         vanished_periods: a SKU vanished if it has no row in this many last periods and that is implausible; by
             frequency.
         vanished_share: fraction of the SKUs that vanish on one date from which an alarm is raised.
-        fewest_skus: fewest SKUs for a statement about a group of them.
+        fewest_skus: minimum number of SKUs for a statement about a group of them.
         weekday_distance: weekday profiles that differ by more than this (total variation) are different.
-        coarse_dates: fewest dates of daily sales that show that they are weekly or monthly sales.
-        label_weeks: fewest weeks that show whether dates are first or last days of weeks.
+        coarse_dates: minimum number of dates of daily sales that show that they are weekly or monthly sales.
+        label_weeks: minimum number of weeks that show whether dates are first or last days of weeks.
         label_effect: these weeks show it if the median absolute logarithm of their units, relative to other weeks, is
             at least this.
         label_chance: in addition, a rank test must find this effect larger than with the other reading, with a p-value

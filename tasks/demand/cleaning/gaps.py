@@ -212,7 +212,7 @@ def rare(sold: FloatArray, cases: FloatArray, rate: FloatArray, fewest: int = LI
         sold: cases with a row.
         cases: all cases, of which at least ``fewest`` are needed.
         rate: fraction of other days with a row.
-        fewest: least number of cases.
+        fewest: minimum number of cases.
 
     >>> rare(np.array([0.0, 0.0]), np.array([26.0, 26.0]), np.array([0.98, 0.16])).tolist()
     [True, False]

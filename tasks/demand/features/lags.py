@@ -101,9 +101,10 @@ class LagFeatures:
         return np.column_stack([values.astype(np.float32) for values in columns.values()]), tuple(columns)
 
     def matrix(self, rows: Rows, names: Sequence[str]) -> SmallFloatArray:
-        """Columns of rows by their names, shape (k, F): those of the training, when fewer periods were known.
+        """Columns of rows by their names, shape (k, F).
 
-        The year before has columns only once a year is known. NaN if there is no such column.
+        The names are those of the training, when fewer periods were known: columns of the year before exist only if a
+        year is known. A column that does not exist is NaN.
         """
         return reordered(*self.table(rows), names)
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 FEATURE = "feature"
 GAIN = "gain"
-# Histogram bins per feature: half of XGBoost's default, hence twice as fast, without measurable loss here.
+# Histogram bins per feature: half of XGBoost's default, which is twice as fast, without a measurable loss here.
 BINS = 128
-# From fewer rows no global booster learns.
+# A global booster is not fitted on fewer rows.
 FEWEST_ROWS = 200
 NOT_TRAINED = SeriesFailure(FailureKind.NOT_TRAINED, "too few known periods in all series together to learn from")
 

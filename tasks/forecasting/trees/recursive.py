@@ -95,7 +95,7 @@ def _stepped(panel: Panel, features: LagFeatures, learned: Boosted, series: Inde
         own = ahead[np.arange(levels), :, np.arange(levels)]
         scores = np.maximum(own, nothing_sold)
         found[:, step] = standards.units(scores.T, series)
-        # As in the history, a closed period says nothing about demand.
+        # As in the history, the demand of a closed period is unknown.
         closed = panel.closed[series, panel.history + step]
         rows.append(np.where(closed, np.nan, scores).ravel())
     return found

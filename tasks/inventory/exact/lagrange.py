@@ -89,7 +89,7 @@ def relax(problem: PlanProblem, network: Network, requirements: NetRequirements,
         problem: problem with known or expected demand.
         network: its arrays, with one path.
         requirements: net requirements on that path.
-        rounds: most rounds of shortest paths.
+        rounds: maximum number of rounds of shortest paths.
     """
     limits = SharedLimits.of(problem)
     columns, allowed = _Columns(), allowed_days(problem)

@@ -24,7 +24,8 @@ from schemas.plan import BoolArray, FloatArray, IndexArray
 from tasks.inventory.model.kernels import compiled
 from tasks.inventory.model.network import UNIT_TOLERANCE
 
-# Maximum number of reductions of a delivery quantity until no period is over capacity. Each removes the whole excess.
+# Maximum number of reductions of a delivery quantity until no period is over capacity. Each reduction removes the whole
+# excess.
 SHRINKINGS = 50
 
 
