@@ -178,7 +178,7 @@ def draw(figure: Figure, alt: str) -> Drawing:
 
 
 class Backdrop:
-    """Draw the constant parts of many drawings (dates, titles, frames) only once, because they take most of the time.
+    """The constant parts of many drawings (dates, titles, frames), drawn only once: they take most of the time.
 
     Args:
         figure: figure of :func:`panels`.

@@ -1,7 +1,7 @@
 """The parts of GluonTS that the container uses, imported without Lightning.
 
-GluonTS derives its network's outer class from a class of Lightning. The container trains with its own loop and needs no
-more than ``torch.nn.Module`` of it, while importing Lightning takes more processor time than importing all the rest.
+The outer class of GluonTS's network derives from a class of Lightning. The container has its own training loop and
+needs only the ``torch.nn.Module`` in that class. Importing Lightning takes more processor time than all other imports.
 """
 
 from __future__ import annotations

@@ -16,14 +16,14 @@ from tasks.forecasting.combine.ensemble import FEWEST_MEMBERS
 
 @dataclass(frozen=True)
 class WeightRule:
-    """How losses become weights (docs/decisions/0003-champions-by-shrunk-loss.md).
+    """The rule that turns losses into weights (docs/decisions/0003-champions-by-shrunk-loss.md).
 
     Attributes:
         sharpness: the weight of a model is (its loss / the lowest loss) to the power -sharpness. With 8, a model with
             a loss 10 % above the lowest has 0.47 of the largest weight, one 50 % above has 0.04.
-        smallest_weight: models with less than this fraction of the largest weight are dropped. If only one is left,
-            the next model that is not covariate-free gets this fraction, because the quantiles of one model are too
-            narrow and those of a mixture are wider.
+        smallest_weight: models with less than this fraction of the largest weight are dropped. If only one model is
+            left, the next model that is not covariate-free gets this fraction of the weight: the quantiles of one
+            model are too narrow, and those of a mixture are wider.
     """
 
     sharpness: float = 8.0
@@ -38,14 +38,14 @@ def ensemble_weights(
     The loss of a model is divided by that of a reference, the model with most rows, on the cells (fold, series) that
     both forecast alike. The weight follows from this ratio (:class:`WeightRule`); the ratio of covariate-free
     models is multiplied by the penalty of the selection rule first. Example: losses of 100, 110 and 200 on the same
-    cells give weights 1, 0.47 and none, losses of 100, 150 and 200 weights 1, 0.3 and none. A single fold is judged
-    with the weights of the live forecast. Without any known actual all models have the same weight.
+    cells give the weights 1, 0.47 and 0; losses of 100, 150 and 200 give 1, 0.3 and 0. A single fold is evaluated
+    with the weights of the live forecast. Without any known actual, all models have the same weight.
 
     Args:
         grid: the backtest's sums.
         selection: loss and penalty.
         live: cutoff of the live forecast.
-        rule: how losses become weights; the defaults if None.
+        rule: turns losses into weights; the defaults if None.
     """
     rule = rule or WeightRule()
     folds = np.arange(len(grid.cutoffs))

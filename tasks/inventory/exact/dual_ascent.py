@@ -1,8 +1,8 @@
 """Shadow prices of the shared constraints for a lower bound, in a time that is linear in the number of stores.
 
 Any shadow prices give a valid bound. The linear program of :mod:`tasks.inventory.exact.lagrange` grows by a column per
-store and round. Here every price moves by a step of its own until the stores use as much as the constraint allows: the
-step grows while the sign of the excess stays the same, and is halved when the sign changes (resilient propagation,
+store and round. Here every price has a separate step and changes until the stores use as much as the constraint allows.
+The step grows while the sign of the excess stays the same, and is halved when the sign changes (resilient propagation,
 Riedmiller and Braun, IEEE International Conference on Neural Networks, 1993). The best prices are kept.
 """
 

@@ -193,7 +193,7 @@ def store_costs_by_path(
 def priced_deliveries(
     problem: PlanProblem, network: Network, requirements: NetRequirements, prices: ShadowPrices, allowed: BoolArray
 ) -> tuple[BoolArray, FloatArray, FloatArray]:
-    """Compute the deliveries of least cost of every store at some shadow prices, and what they send.
+    """Compute the deliveries of least cost of every store at given shadow prices, and the units that they send.
 
     Args:
         problem: with known or expected demand.
