@@ -16,6 +16,8 @@ from prefect.context import FlowRunContext
 
 from flows import preparation
 from flows.preparation import today
+from schemas.errors import StorageError
+from tasks.storage.lake import open_lake
 from tests.commands import PrefectHome
 from tests.flows import mini_company
 
@@ -43,6 +45,20 @@ def test_a_run_that_goes_on_another_day_is_still_about_the_day_it_began_on() -> 
     with FlowRunContext.model_construct(flow_run=FlowRun.model_construct(start_time=None)):
         assert today() == date.today()
     assert today() == date.today()
+
+
+def test_a_run_resumes_only_with_its_lake(tmp_path: Path) -> None:
+    """After an approval: an empty lake would give other files than those that were approved."""
+    file = str(mini_company.write(tmp_path))
+    for number in (1, 2):
+        with FlowRunContext.model_construct(flow_run=FlowRun.model_construct(run_count=number, start_time=None)):
+            if number == 1:
+                preparation.prepare_run(file)
+                continue
+            with pytest.raises(StorageError, match=f"storage: {tmp_path}/lake is no longer there"):
+                preparation.prepare_run(file)
+            open_lake(str(tmp_path / "lake"))
+            preparation.prepare_run(file)
 
 
 @pytest.mark.flow
