@@ -125,9 +125,10 @@ def served(folder: Path, settings: Path) -> Iterator[tuple[str, int]]:
     (folder / "tmp").mkdir()
     environment = {**os.environ, **IMPATIENT, "PREFECT_HOME": str(folder / "prefect"), "TMPDIR": str(folder / "tmp")}
     environment.pop("PREFECT_API_URL", None)
-    warm = subprocess.Popen(
-        [sys.executable, "-m", "tests.flows.warm", str(warm_port)], env={**os.environ, **forks.PLACE}
-    )
+    # Ends with this process, also if that is killed.
+    command = [sys.executable, "-m", "tests.end_with", str(os.getpid())]
+    command += [sys.executable, "-m", "tests.flows.warm", str(warm_port)]
+    warm = subprocess.Popen(command, env={**os.environ, **forks.PLACE}, start_new_session=True)
     try:
         _wait(lambda: listens(warm_port), warm.poll)
         words = ["deployments.serve", "--settings", str(settings), "--port", str(port)]
@@ -138,7 +139,7 @@ def served(folder: Path, settings: Path) -> Iterator[tuple[str, int]]:
         os.kill(process.pid, signal.SIGTERM)
         process.wait()
     finally:
-        warm.kill()
+        os.killpg(warm.pid, signal.SIGKILL)
         warm.wait()
 
 

@@ -26,6 +26,7 @@ from deployments.company import company_of
 from deployments.files import HOST, files_server, serving
 from flows.dead_runs import end_dead_runs
 from flows.environment import QUIET
+from flows.family import end_children_with_this_process
 from flows.server import announced
 from schemas.errors import PipelineError
 from tasks.configuration.settings_file import load_settings
@@ -97,6 +98,7 @@ def serve(
     if not settings.is_file():
         raise click.ClickException(f"Settings file not found: {settings}. Set its path with --settings.")
     _check_schedule(cron, timezone)
+    end_children_with_this_process()
     environment = {
         **CALM,
         **({} if any(name in os.environ for name in DATABASES) else TIDY),

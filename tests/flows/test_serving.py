@@ -25,6 +25,7 @@ from prefect.states import Running
 from deployments.ecs.pool import create_pool, job_template
 from deployments.serve import serve
 from flows.dead_runs import end_dead_runs
+from flows.family import FAMILY_VARIABLE
 from tests.commands import Start
 from tests.flows import mini_company
 from tests.ports import free_port
@@ -89,6 +90,8 @@ def test_one_command_serves_deployments_automations_and_the_schedule(
         # The worker is started again when it is killed; server and UI stay up.
         worker = worker_of(served.process.pid)
         assert worker is not None
+        mark = f"{FAMILY_VARIABLE}=".encode()
+        assert mark in Path(f"/proc/{worker}/environ").read_bytes(), "it would outlive a killed `make serve`"
         os.kill(worker, signal.SIGKILL)
         until = time.monotonic() + SECONDS_TO_WAIT
         while worker_of(served.process.pid) in (None, worker):
