@@ -30,7 +30,7 @@ def forecast_challenger(run: RunContext, settings_file: str, overrides: Sequence
         if challenger.lake:
             done(take_challenger, run)
             return
-        # Another name, so that artifacts of the shadow run are not shown as later versions of those of the run.
+        # The shadow run has another name: Prefect would show its artifacts as later versions of the run's artifacts.
         given = [*overrides, *challenger.changes(), f"name={json.dumps(f'{run.settings.name} challenger')}"]
         shadow = prepare_run(settings_file, run.as_of, given, force=run.force)
         panel = panel_stage(shadow, ingest_stage(shadow))

@@ -177,7 +177,7 @@ ACCURACY = _table(
     _text(
         c.MODEL,
         "model; `champion` = the forecast that was planned with, one champion per series; `last_year` = demand of the "
-        "same period a year (52 weeks, 12 months) before, where unknown the seasonal naive forecast",
+        "same period a year (52 weeks, 12 months) before, or the seasonal naive forecast if it is unknown",
     ),
     _integer(c.N, "series and periods with known demand"),
     _number(c.ACTUAL_UNITS, "sum of the demand, units"),

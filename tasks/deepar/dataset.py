@@ -114,7 +114,7 @@ def write_channel(
     """Write one configuration's train, test and inference files.
 
     Args:
-        lake: where to; see :class:`schemas.deepar.DeepArChannel` for the layout.
+        lake: gets the files; see :class:`schemas.deepar.DeepArChannel` for the layout.
         known: the model is trained on its history and forecasts its horizon.
         tested: the same series with the horizon's actuals in the history, for the container's own test
             metrics; None = no test channel.

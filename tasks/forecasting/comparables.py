@@ -133,11 +133,12 @@ def comparable_forecasts(
 ) -> Likeness:
     """Forecast series with at most half a year of history, reopened ones and new ones from comparable series.
 
-    The comparable series are those of the same category in other stores with a year of history (or nearly all of it,
-    where all data are shorter): those of the same store type if there are enough. A new series may name another
-    category (column ``like``); its own store's series of that category comes first, and without any series of it all
-    series of the store count, else all of the network. The level of a new series is theirs times the ratio of the
-    levels that the attributes of stores and products predict (:mod:`tasks.forecasting.new_levels`).
+    The comparable series are those of the same category in other stores, if they have a year of history (or, if all
+    data are shorter, most of the history). If enough of them are of the same store type, only these are used. A new
+    series may name another category (column ``like``): then the series of that category in its own store comes first.
+    If the category has no series, all series of the store count, or all of the network if the store has none. The level
+    of a new series is the level of the comparable series, times the ratio of the levels that the attributes of stores
+    and products predict (:mod:`tasks.forecasting.new_levels`).
 
     Args:
         panel: what was known at the cutoff.

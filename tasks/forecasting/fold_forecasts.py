@@ -108,7 +108,7 @@ def forecast_folds(  # noqa: PLR0913
         if now and keep_parts is not None and isinstance(fitted, ExplainedForecaster):
             keep_parts(effects.parts(fitted.parts(known), known).assign(**{c.MODEL: forecaster.name}))
         rows = forecast_rows(forecaster.name, known, forecast, quantiles)
-        # A fold's horizon may reach beyond as_of, where no actuals exist.
+        # A fold's horizon may reach beyond as_of: no actuals exist there.
         frames.append(rows if now else rows[rows[c.DATE] < as_of])
         failures += _failures(forecaster.name, known, forecast)
         notes += forecast.notes

@@ -123,7 +123,7 @@ def _overrides(outputs: RunOutputs, facts: RunFacts, run: RunContext) -> pd.Data
 
 
 def _in_file(name: str, row: Mapping[str, Any]) -> str:
-    """Name of a file's column in the quarantine, where a column ``reason`` of the file has another name."""
+    """Name of a file's column in the quarantine; the file's own column ``reason`` gets another name."""
     other = f"{name} (in the file)"
     return other if other in row else name
 

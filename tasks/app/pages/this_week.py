@@ -203,7 +203,7 @@ def _capacity(week: RunWeek, text: str, say: AppLanguage) -> Any:
     red = frozenset(number for number, store in enumerate(stores) if store in full)
     links = {0: [ui.address("/series", week=text, store=store) for store in stores]}
     note = say(
-        "Expected stock as a share of the storage capacity. In brackets: the probability of being over capacity, where "
+        "Expected stock as a share of the storage capacity. In brackets: the probability of being over capacity, if "
         "it is above {limit}.",
         limit=say.percent(SHARE_OF_PATHS, 0),
     )

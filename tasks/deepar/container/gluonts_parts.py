@@ -16,7 +16,7 @@ import torch
 
 @contextmanager
 def _without_lightning() -> Iterator[None]:
-    """Put an empty package in the place of Lightning, where it is not imported yet."""
+    """Put an empty package in the place of Lightning, if Lightning is not imported yet."""
     lightning, pytorch = (ModuleType(name) for name in ("lightning", "lightning.pytorch"))
     lightning.pytorch = pytorch  # type: ignore[attr-defined]
     pytorch.LightningModule, pytorch.Trainer = torch.nn.Module, None  # type: ignore[attr-defined]

@@ -196,7 +196,7 @@ class _Past:
         self._sums = RunningSums(self._scores)
 
     def ending(self, series: IndexArray, copies: int, room: int) -> _Past:
-        """The last periods of some series, as many as the rows after them can read, several times."""
+        """Several copies of the last periods of some series: the number of periods that later rows can read."""
         reach = max(*LAGS[self._kind], *WINDOWS[self._kind])
         if self._with_year:
             reach = max(reach, YEAR[self._kind] + max(*WINDOWS[self._kind][:2], SEASON_AROUND[self._kind] + 1))

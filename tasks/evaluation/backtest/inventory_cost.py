@@ -36,8 +36,8 @@ def with_inventory_cost(
 
     Returns:
         The backtest with the column inventory_cost, currency per series and period. NaN = not counted: before the first
-        arrival that the fold decides (its first ``lead_time`` periods), where the actual is unknown, and where the
-        model has no forecast for some period of the fold.
+        arrival that the fold decides (its first ``lead_time`` periods), if the actual is unknown, and if the model has
+        no forecast for some period of the fold.
     """
     rows = read_rows(backtest, settings.quantiles)
     inventory = settings.inventory
