@@ -117,7 +117,7 @@ class ModelFacts:
 
 
 class FailureKind(StrEnum):
-    """Why a model could not serve a series."""
+    """Kind of reason for which a model could not forecast a series."""
 
     NO_HISTORY = "no_history"
     """No known open period."""
@@ -142,7 +142,7 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True)
 class SeriesFailure:
-    """Why a model could not serve a series: the kind, which decides what Restock does, and the reason as text."""
+    """Reason for which a model could not forecast a series: the kind, which decides what Restock does, and a text."""
 
     kind: FailureKind
     reason: str
@@ -186,7 +186,7 @@ class PolicyFacts:
 
 
 class Severity(StrEnum):
-    """What an alarm does to the publication."""
+    """Effect of an alarm on the publication."""
 
     INFO = "info"
     """Worth knowing; nothing to do."""

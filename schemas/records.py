@@ -277,7 +277,7 @@ class PlanRecord(Record):
 
 
 class Approval(Record):
-    """Who approved a publication, why, and when.
+    """An approval of a publication: person, reason and time.
 
     Attributes:
         by: name of the person.

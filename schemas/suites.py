@@ -58,7 +58,7 @@ Scope = Literal["column", "label", "pair", "key"]
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a row is bad; an expectation has it in its ``meta``.
+    """Reason why a row is bad; an expectation has it in its ``meta``.
 
     Attributes:
         text: the reason in the quarantine and in messages.

@@ -32,7 +32,7 @@ class BacktestSettings(Strict):
 
 
 class SelectionSettings(Strict):
-    """How models are ranked: for the champions, for the network-wide winner and for the ensemble weights."""
+    """The rule that ranks models: for the champions, for the network-wide winner and for the ensemble weights."""
 
     loss: Literal["wape_wql", "wape", "wql", "inventory_cost"] = Field(
         default="wape_wql",

@@ -80,7 +80,7 @@ class QuarantineLimit(Slice):
 
 
 class IngestSlice(PeriodSlice):
-    """What reading and validation depend on."""
+    """The settings that reading and validation depend on."""
 
     sources: Sources
     aggregate: bool
@@ -89,7 +89,7 @@ class IngestSlice(PeriodSlice):
 
 
 class PanelSlice(CategorySlice, PeriodSlice):
-    """What the demand panel and its features depend on."""
+    """The settings that the demand panel and its features depend on."""
 
     aggregate: bool
     horizon: int
@@ -98,13 +98,13 @@ class PanelSlice(CategorySlice, PeriodSlice):
 
 
 class QuantileSlice(PeriodSlice):
-    """What a comparison of forecasts depends on."""
+    """The settings that a comparison of forecasts depends on."""
 
     quantiles: list[float]
 
 
 class ModelSlice(PeriodSlice):
-    """What the forecasts of one model depend on.
+    """The settings that the forecasts of one model depend on.
 
     Attributes:
         model: the model's own settings; None for a baseline, which has none.
@@ -117,7 +117,7 @@ class ModelSlice(PeriodSlice):
 
 
 class ReplaySlice(ModelSlice):
-    """What the forecasts of replayed weeks depend on.
+    """The settings that the forecasts of replayed weeks depend on.
 
     Attributes:
         review_period: periods between two replayed weeks.
@@ -134,7 +134,7 @@ class ReplaySlice(ModelSlice):
 
 
 class FoldsSlice(ModelSlice):
-    """What the forecasts of one model on the folds depend on."""
+    """The settings that the forecasts of one model on the folds depend on."""
 
     backtest: BacktestSettings
 
@@ -154,7 +154,7 @@ class NamedModels(Slice):
 
 
 class RankingCosts(Slice):
-    """What the simulated cost of a forecast depends on."""
+    """The settings that the simulated cost of a forecast depends on."""
 
     lead_time: int
     review_period: int
@@ -165,7 +165,7 @@ class RankingCosts(Slice):
 
 
 class CompareSlice(PeriodSlice):
-    """What comparison, selection and reconciliation depend on.
+    """The settings that comparison, selection and reconciliation depend on.
 
     Attributes:
         models: those that the comparison itself makes (:func:`tasks.forecasting.registry.compared_models`).
@@ -189,7 +189,7 @@ class CompareSlice(PeriodSlice):
 
 
 class PlanSlice(PeriodSlice):
-    """What the replay of past weeks and the plan depend on."""
+    """The settings that the replay of past weeks and the plan depend on."""
 
     horizon: int
     quantiles: list[float]
@@ -198,21 +198,21 @@ class PlanSlice(PeriodSlice):
 
 
 class LocalTraining(Slice):
-    """What a training on this machine depends on."""
+    """The settings that a training on this machine depends on."""
 
     batches_per_epoch: int
     device: Literal["auto", "cpu", "gpu"]
 
 
 class SageMakerTraining(Slice):
-    """What a training on SageMaker depends on."""
+    """The settings that a training on SageMaker depends on."""
 
     image_uri: str | None
     training_instance: DeepArInstance
 
 
 class DeepArTraining(Slice):
-    """What DeepAR's training and forecasts depend on.
+    """The settings that DeepAR's training and forecasts depend on.
 
     Attributes:
         local: None if the jobs run on SageMaker.
@@ -238,7 +238,7 @@ class DeepArTraining(Slice):
 
 
 class DeepArSlice(PeriodSlice):
-    """What DeepAR's configurations depend on."""
+    """The settings that DeepAR's configurations depend on."""
 
     quantiles: list[float]
     seed: int
@@ -246,6 +246,6 @@ class DeepArSlice(PeriodSlice):
 
 
 class DeepArTuningSlice(DeepArSlice):
-    """What the tuning of DeepAR depends on."""
+    """The settings that the tuning of DeepAR depends on."""
 
     tuning: DeepArTuningSettings

@@ -46,7 +46,7 @@ class Runs(Protocol):
         """Return the last runs: name, flow, state, start, seconds, reused, computed, address."""
 
     def next_run(self) -> str:
-        """Return when the next weekly run is scheduled (ISO 8601, UTC); empty if none is."""
+        """Return the time of the next scheduled weekly run (ISO 8601, UTC); empty if none is scheduled."""
 
 
 @dataclass(frozen=True)

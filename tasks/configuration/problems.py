@@ -160,7 +160,7 @@ def _key_path(detail: ErrorDetails, tree: object) -> str:
 
 
 def _explained(root: type[Strict], path: str, detail: ErrorDetails) -> tuple[str, str]:
-    """What is expected, and what was found if that helps."""
+    """The expected value, and the found value if that helps."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "missing":
         return "is required but missing", ""

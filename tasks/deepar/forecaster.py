@@ -171,7 +171,7 @@ class FittedDeepAr:
 
     @property
     def reason(self) -> str:
-        """Why nothing was trained; empty if something was."""
+        """The reason why nothing was trained; empty if something was."""
         return self.failure.reason if self.failure else ""
 
     @property
@@ -191,7 +191,7 @@ class FittedDeepAr:
 
 
 def _too_little(target: Target, horizon: int) -> SeriesFailure | None:
-    """Why DeepAR cannot be trained at all; None if it can."""
+    """The reason why DeepAR cannot be trained at all; None if it can."""
     observations = int(target.observations.sum())
     longest = target.values.shape[1] - int(target.first.min())
     if observations < FEWEST_OBSERVATIONS:

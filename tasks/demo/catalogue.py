@@ -99,7 +99,7 @@ COLLECTIONS = {"summer": (-109, 256, 622), "winter": (41, 406, 772), "school": (
 
 
 def audience_of(cluster: str, subfamily: str) -> str:
-    """Who a category is bought for, which decides the events that move it."""
+    """The group of persons that a category is bought for. It decides which events change the demand."""
     if cluster in (KIDS, "ESCOLAR"):
         return "kids"
     if cluster.startswith("DAMA") or subfamily == "CARTERA":

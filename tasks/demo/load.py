@@ -215,7 +215,7 @@ def product_block(company: LoadCompany, block: range) -> pd.DataFrame:
 
 
 def stock_block(company: LoadCompany, store: int, block: range) -> pd.DataFrame:
-    """Return what a store holds of a block of categories on the morning after the last day: two weeks of sales."""
+    """Return a store's stock of a block of categories on the morning after the last day: two weeks of sales."""
     rng = np.random.default_rng([company.seed, 12, store, block.start])
     mean = 14 * company.size.lines * company.level[store] * company.weight[np.array(block)] / company.size.skus
     on_hand = rng.poisson(np.repeat(mean, company.size.skus))
@@ -225,7 +225,7 @@ def stock_block(company: LoadCompany, store: int, block: range) -> pd.DataFrame:
 
 
 def dc_stock_block(company: LoadCompany, block: range) -> pd.DataFrame:
-    """Return what the distribution center holds of a block of categories: four weeks of the chain's sales."""
+    """Return the distribution center's stock of a block of categories: four weeks of the chain's sales."""
     rng = np.random.default_rng([company.seed, 13, block.start])
     size = company.size
     mean = 28 * size.lines * size.stores * company.weight[np.array(block)] / size.skus

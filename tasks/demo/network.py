@@ -90,7 +90,7 @@ def store_table(rng: np.random.Generator) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class StoreDemand:
-    """What multiplies the network's demand in each store.
+    """The factor of the network's demand in each store.
 
     Attributes:
         affinity: shape (stores, categories); 0 where a store does not carry a category.

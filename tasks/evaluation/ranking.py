@@ -26,7 +26,7 @@ LOSSES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class SelectionRule:
-    """How champions are selected.
+    """The rule that selects champions.
 
     The numbers were chosen by replays on six retail data sets (docs/decisions/0003-champions-by-shrunk-loss.md).
 

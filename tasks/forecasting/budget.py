@@ -1,4 +1,4 @@
-"""How many series a model of single series fits: a count that follows from the data's size.
+"""The number of series that a model of single series fits, derived from the size of the data.
 
 A model may cost a fixed number of core-seconds per run (``ModelFacts.allowance``: 120 for ARIMA and Prophet, 100 for
 the cheap ones, about one minute each on two cores). The cost of a series is a constant of the model

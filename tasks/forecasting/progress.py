@@ -1,4 +1,4 @@
-"""How long the shards of a run will take, from those that are finished."""
+"""The expected time of a run's shards, from the finished ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the forecasting work of a run is cut into shards."""
+"""Cut the forecasting work of a run into shards."""
 
 from __future__ import annotations
 

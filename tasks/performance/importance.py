@@ -1,4 +1,4 @@
-"""What drives the forecasts of the tree models, by group of features and week.
+"""The importance of groups of features for the forecasts of the tree models, by week.
 
 The weekly run stores the parts of every forecast of a tree model: the SHAP values of its trees and the expected effect
 of level, season and calendar, summed by group (:mod:`tasks.forecasting.trees.contributions`). Their mean absolute size

@@ -187,6 +187,6 @@ def _of(results: Mapping[str, Decision]) -> Decision:
 
 
 def _relative(one: FloatArray, other: FloatArray) -> FloatArray:
-    """How much smaller a loss is than another one, as a share of it; 0 if that one is 0."""
+    """The share by which a loss is smaller than another one; 0 if the other one is 0."""
     gain: FloatArray = np.divide(other - one, other, out=np.zeros(len(one)), where=other > 0)
     return gain

@@ -14,7 +14,7 @@ from tasks.storage.lake import Lake
 
 
 def publication_outcome(record: PublicationRecord) -> str:
-    """Return what happened to the files, in a few words."""
+    """Describe in a few words what happened to the files."""
     if record.dry_run:
         return "Preview, nothing was published"
     return "Published" if record.written else "Already published, unchanged"
@@ -56,7 +56,7 @@ def file_link(record: PublicationRecord, name: str) -> str:
 
 
 def replacement_notice(lake: Lake, as_of: date, preview: PublicationRecord) -> str:
-    """Return what approving a preview means for an earlier publication of the same run date."""
+    """Describe the effect of an approval on an earlier publication of the same run date."""
     earlier = published(lake, as_of)
     if earlier is None:
         return "No file is published yet for this run date."

@@ -100,7 +100,7 @@ def versions_of(lake: Lake, as_of: date) -> list[Version]:
 
 
 def events_of(lake: Lake, as_of: date) -> list[Event]:
-    """Return what happened to the publication of a run date, in order."""
+    """Return the events of the publication of a run date, in order."""
     keys = lake.keys(f"{VERSIONS}/{as_of}/{EVENTS}")
     return [Event.model_validate_json(lake.read_bytes(key)) for key in keys]
 

@@ -149,7 +149,7 @@ class Costs:
         ]
 
     def shortage_text(self, shortages: bool) -> str:
-        """Return what the report says about demand that is not met.
+        """Return the report's sentences about demand that is not met.
 
         Args:
             shortages: a constraint allocates less than requested somewhere.

@@ -47,7 +47,7 @@ class Remarks:
 
 
 def alerts(run: RunContext, facts: RunFacts, say: Language) -> list[Alert]:
-    """Return what the reader must see first: alarms that hold the file back, alarms with a warning, other warnings."""
+    """Return the messages that come first: alarms that hold the file back, alarms with a warning, other warnings."""
     named = [_alert(alarm, say) for severity in (Severity.HOLD, Severity.WARNING) for alarm in _of(facts, severity)]
     texts = list(dict.fromkeys([*_headlines(run, facts, say), *facts.warnings]))
     rest = len(texts) - SHOWN

@@ -266,7 +266,7 @@ class Week:
         return {str(store): self._say.day(date.date()) for store, date in first.items()}
 
     def _deciding(self) -> dict[tuple[str, str], str]:
-        """What decides each target: a planner's override, a constraint, or forecast and stock."""
+        """The reason for each target: a planner's override, a constraint, or forecast and stock."""
         say, table = self._say, self._outputs.explanations
         found: dict[tuple[str, str], str] = {}
         if table is not None:

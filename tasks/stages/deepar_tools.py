@@ -58,7 +58,7 @@ def deepar_tools(run: RunContext) -> MakeTools:
 
 
 def show_billed(run: RunContext, jobs: Sequence[BilledJob]) -> None:
-    """Show what SageMaker charges for, by job, with the failed jobs of this run; nothing without SageMaker."""
+    """Show the billed seconds of SageMaker by job, with the failed jobs of this run; nothing without SageMaker."""
     settings = run.settings.models.deepar
     if settings is None or settings.backend == "local":
         return

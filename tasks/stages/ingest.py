@@ -63,7 +63,7 @@ def ingest_tables(run: RunContext) -> State[IngestRecord]:
 
 
 def _reasons(record: IngestRecord, file: InputFile) -> str:
-    """Why rows of a file's table were rejected, with counts."""
+    """The reasons why rows of a file's table were rejected, with counts."""
     if not file.rows_quarantined:
         return ""
     return "; ".join(f"{reason}: {count:,} rows" for table, reason, count in record.reasons if table == file.table)

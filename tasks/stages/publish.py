@@ -87,7 +87,7 @@ def publish(
 
 
 def _by(approval: Approval | None) -> str:
-    """Who publishes: the person who approved, the schedule, the Prefect UI, or the command line."""
+    """The name of the publisher: the person who approved, the schedule, the Prefect UI, or the command line."""
     if approval is not None:
         return approval.by
     if AUTO_SCHEDULED in (flow_run.get_tags() or []):

@@ -277,7 +277,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _undecodable(file: Path, name: str, encoding: str, gz: bool) -> str:
-    """Say where the first bytes are that are not UTF-8; empty if there are none or another encoding is set."""
+    """Describe the place of the first bytes that are not UTF-8; empty if all are, or if another encoding is set."""
     if codecs.lookup(encoding).name != "utf-8":
         return ""
     try:

@@ -47,6 +47,6 @@ def find_header(rows: Sequence[Sequence[str]], wanted: Collection[str] = ()) -> 
 
 
 def names_held(rows: Sequence[Sequence[str]], wanted: Collection[str]) -> int:
-    """Return how many of the wanted names the header holds."""
+    """Return the number of wanted names in the header."""
     at = find_header(rows, wanted)
     return 0 if at is None else len(set(wanted) & {cell.strip() for cell in rows[at]})

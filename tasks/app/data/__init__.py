@@ -1,1 +1,1 @@
-"""What the pages show, as plain functions on tables. No web framework is imported here."""
+"""The data of the pages, as plain functions on tables. No web framework is imported here."""

@@ -1,4 +1,4 @@
-"""How a run was computed: seconds per stage, code and packages."""
+"""The computation of a run: seconds per stage, code and packages."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Effort:
 
 
 def effort_of(week: RunWeek) -> Effort:
-    """Return what the manifest of a run says about its computation."""
+    """Return the facts in a run's manifest about its computation."""
     return effort(week.manifest)
 
 
 def effort(manifest: Mapping[str, Any]) -> Effort:
-    """Return what a manifest says; numbers that another version did not write are left out."""
+    """Return the facts of a manifest; numbers that another version did not write are left out."""
     seconds = manifest.get(SECONDS) or {}
     stages = [(str(name), float(value)) for name, value in seconds.items() if isinstance(value, int | float)]
     packages = manifest.get("packages") or {}

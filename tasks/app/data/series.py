@@ -27,7 +27,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SeriesView:
-    """What the page shows of a series.
+    """The data that the page shows of a series.
 
     Attributes:
         history: date, units (NaN = unknown), last_year (units 52 weeks or 12 months before).
@@ -45,7 +45,7 @@ class SeriesView:
 
 @dataclass(frozen=True)
 class SkuView:
-    """What the page shows of one SKU in one store.
+    """The data that the page shows of one SKU in one store.
 
     Attributes:
         reasons: lines of ``restock why``.
@@ -69,7 +69,7 @@ class Choices:
 
 
 def choices(week: RunWeek, store: str | None, category: str | None) -> Choices:
-    """Return what may be chosen: all stores; the categories of the store; its SKUs in the category with their name."""
+    """Return the choices: all stores; the categories of the store; its SKUs in the category with their name."""
     pairs = week.pairs
     ids = pairs[c.STORE_ID].astype(str)
     stores = tuple(sorted(set(ids.unique()) | set(week.outputs.champions[c.STORE_ID].astype(str).unique()), key=_order))

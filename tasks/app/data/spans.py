@@ -34,7 +34,7 @@ class Span:
 
 
 def spans_of(week: RunWeek, store: str, category: str, start: pd.Timestamp, end: pd.Timestamp) -> tuple[Span, ...]:
-    """Return what lies between two dates, in order of kind and date.
+    """Return the spans between two dates, in order of kind and date.
 
     Args:
         week: the run.

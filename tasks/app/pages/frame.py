@@ -1,4 +1,4 @@
-"""What all pages share: the run that a page shows, and what it shows while nothing was published."""
+"""The common parts of all pages: the run of a page, and the content while nothing is published."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def of_run(draw: Callable[[AppContext, Query, WeekName, RunWeek], Any]) -> Calla
 
 
 def empty(company: Company) -> Any:
-    """Return what a page shows while nothing was published."""
+    """Return the content of a page while nothing is published."""
     say = company.say
     return html.Div(
         [

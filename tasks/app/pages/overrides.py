@@ -162,7 +162,7 @@ def _save(
 
 
 def edits_of(rows: list[Row], numbers: list[int | None], loaded: list[Row]) -> list[Edit]:
-    """Return what changed since the rows were loaded.
+    """Return the changes since the rows were loaded.
 
     Args:
         rows: rows as they are on the page.

@@ -117,7 +117,7 @@ def variants(found: pd.DataFrame, say: AppLanguage) -> list[Any]:
 
 
 def importance(found: pd.DataFrame, say: AppLanguage) -> list[Any]:
-    """Return what drives the forecasts of the tree models: over time for all series, and by category."""
+    """Return the importance of the parts of the tree models' forecasts: over time for all series, and by category."""
     if found.empty:
         return []
     model = str(found[c.MODEL].iloc[-1])
@@ -139,7 +139,7 @@ def importance(found: pd.DataFrame, say: AppLanguage) -> list[Any]:
 
 
 def drivers_of(found: pd.DataFrame, category: str, say: AppLanguage) -> list[Any]:
-    """Return what drives the forecasts of one category over time, for the tree model of the last run.
+    """Return the importance of the parts of one category's forecasts over time, for the tree model of the last run.
 
     Args:
         found: rows of the table ``importance`` of the category.

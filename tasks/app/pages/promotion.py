@@ -25,7 +25,7 @@ _ACTIONS = {PROMOTED: message("promoted"), REVERTED: message("reverted")}
 
 
 def panel(company: Company) -> Any:
-    """Return what is in force, the form to change it, and the history of promotions."""
+    """Return the promotion in force, the form to change it, and the history of promotions."""
     return html.Div([html.Div(id="promotion-said"), html.Div(_content(company, date.today()), id="promotion-panel")])
 
 

@@ -181,7 +181,7 @@ def _losses(week: RunWeek, text: str, say: AppLanguage) -> Any:
 
 
 def _capacity(week: RunWeek, text: str, say: AppLanguage) -> Any:
-    """How full each store is expected to be on each day of the week."""
+    """Expected stock as a share of each store's capacity on each day of the week."""
     settings = week.run.settings
     found = capacity_use(week, min(settings.period.periods_per_week, settings.horizon))
     every = list(dict.fromkeys(found[c.STORE_ID].astype(str)))

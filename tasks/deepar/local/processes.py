@@ -47,7 +47,7 @@ class ContainerProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process ID."""
         assert self._process.pid is not None
         return self._process.pid
 
@@ -56,7 +56,7 @@ class ContainerProcess:
         return self._process.exitcode
 
     def wait(self, timeout: float) -> int | None:
-        """Wait for its end.
+        """Wait for the end of the process.
 
         Args:
             timeout: seconds at most.
@@ -68,19 +68,19 @@ class ContainerProcess:
         return self.poll()
 
     def terminate(self) -> None:
-        """Ask it to stop after the current step."""
+        """Ask the process to stop after the current step."""
         if self.poll() is None:
             self._process.terminate()
 
     def end(self) -> None:
-        """Stop it; kill it if it does not end by itself."""
+        """Stop the process; kill it if it does not end by itself."""
         self.terminate()
         if self.wait(_GRACE_SECONDS) is None:
             self._process.kill()
             self._process.join()
 
     def how_it_ended(self) -> str:
-        """How it ended, and the last error that it wrote (warnings do not count), in words."""
+        """Describe how the process ended, and the last error that it wrote (warnings do not count)."""
         try:
             written = self._log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").split("\n")
         except OSError:
@@ -162,7 +162,7 @@ class ContainerProcesses:
 
 @cache
 def _context() -> ForkServerContext | SpawnContext:
-    """How processes are started. A fork of a process that has loaded macOS's frameworks may crash."""
+    """The start method of processes. A fork of a process that has loaded macOS's frameworks may crash."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")

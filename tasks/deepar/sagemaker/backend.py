@@ -182,7 +182,7 @@ class SageMakerBackend:
         report: Report,
         paths: bool = False,
     ) -> FileRef:
-        """Forecast a channel's inference file, by batch transform or endpoint as the settings say.
+        """Forecast a channel's inference file, by batch transform or endpoint (a setting).
 
         An endpoint's responses are limited in size, so sample paths are not requested from it.
         """
@@ -242,7 +242,7 @@ class SageMakerBackend:
         return keys[0]
 
     def _delete_unused(self, model: str, work: Work) -> None:
-        """Delete the model of transforms that failed; a transform that still runs needs it, and it costs nothing."""
+        """Delete the model of failed transforms. It stays if a transform still runs, and then costs nothing."""
         try:
             if not self._worker.is_under_way(work):
                 self._models.delete(model)

@@ -84,7 +84,7 @@ def weekly_estimate(settings: DeepArSettings, folds: int, compares: bool = True)
 
 
 def over_limit(settings: DeepArSageMakerSettings, expected: Estimate) -> str:
-    """Why a run may not start paid work; empty if it may.
+    """The reason why a run may not start paid work; empty if it may.
 
     >>> over_limit(DeepArSageMakerSettings(max_jobs_per_run=9), Estimate(5, 5, {}))
     'The run may need 10 jobs on SageMaker, more than expert.models.deepar.sagemaker.max_jobs_per_run, 9. Raise it, or \

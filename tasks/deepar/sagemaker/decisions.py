@@ -18,7 +18,7 @@ _LONGEST_PAUSE = 45.0  # in polling intervals: 15 minutes with the default of 20
 
 
 class Cause(Enum):
-    """Why a job failed, according to its reason; the value is the first pause before the next attempt, in polls."""
+    """Cause of a job's failure, from SageMaker's reason; value: the first pause before the next attempt, in polls."""
 
     DATA = ("data", 0.0)
     """The series or hyperparameters: the same job would fail again."""
@@ -191,7 +191,7 @@ _REMEDIES = {
 
 
 def _stopped(ended: Ended, settings: DeepArSageMakerSettings, said: str) -> str:
-    """Why a job was stopped, and what to do about it."""
+    """Explain why a job was stopped, and what to do about it."""
     said = f"{said} was stopped"
     if ended.view.secondary == "MaxRuntimeExceeded":
         return f"{said}: it ran longer than max_runtime_seconds, {settings.max_runtime_seconds}. Raise it."

@@ -138,7 +138,7 @@ class SageMakerEndpoint:
         return Invocation(self._api, self.name, variant, configuration, threads)
 
     def weigh(self, weights: Mapping[str, float], report: Report) -> None:
-        """Set which share of the requests that name no variant each one answers.
+        """Set each variant's share of the requests that do not name a variant.
 
         Args:
             weights: configuration label to weight, at least 0; only their ratio counts.

@@ -1,4 +1,4 @@
-"""What is sent to SageMaker, as arguments of ``sagemaker.core``."""
+"""The requests to SageMaker, as arguments of ``sagemaker.core``."""
 
 from __future__ import annotations
 

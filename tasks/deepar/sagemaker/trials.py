@@ -52,7 +52,7 @@ def _minimizes(job: str, objective: str, api: SageMakerApi) -> bool:
 
 
 def reasons_of(trials: list[TuningTrial]) -> str:
-    """Why the trainings of a tuning job failed, each reason once."""
+    """The reasons why the trainings of a tuning job failed, each reason once."""
     return "; ".join(sorted({trial.reason for trial in trials if trial.reason}))
 
 

@@ -116,7 +116,7 @@ class Worker:
         self._pause = pause
 
     def finish(self, work: Work, report: Report) -> Outcome:
-        """Return when a job of this work is completed; start one only if none was.
+        """Wait until a job of this work is completed; start a job only if none exists.
 
         Raises:
             TrainingError: a job was stopped, its data are bad, or all attempts of this run failed.

@@ -61,7 +61,7 @@ RULE = ExposureRule()
 
 @dataclass(frozen=True)
 class StorePeriods:
-    """What is known of each store and period.
+    """The facts that are known of each store and period.
 
     Attributes:
         closed: shape (S, T + H); demand is zero and known.

@@ -66,7 +66,7 @@ def incomplete_periods(
 
 
 def late_periods(units: FloatArray, known: BoolArray, kind: str, year: int) -> int:
-    """How many of the last periods are incomplete.
+    """Count the incomplete periods at the end.
 
     The units of all stores are compared with the median of the periods before (daily: of the same weekday). The last
     periods are incomplete while they are below ``LIMITS.late`` of it, lower than in every earlier period of the window,

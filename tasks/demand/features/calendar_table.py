@@ -4,17 +4,18 @@ All rows are plans: rows of any date are read. The same rules apply to every col
 
 * A column whose values all read as numbers (true and false as 1 and 0) is a number, others are text.
   ``holiday`` and ``event`` are always text.
-* A number of zeros and ones is a flag: it gives NAME, for a daily calendar over longer periods the
-  largest value of the days and NAME_days, their count. Other numbers give the mean of the days.
-* Text gives NAME (0/1: any value but "nothing special"), NAME_next and NAME_last (periods to it, clipped)
-  and one flag NAME=VALUE for each of the values that fall into at least two periods of the history, or into
-  one and the horizon, the 32 with most periods first. These values mean nothing special: empty, 0, no, none, normal,
-  false, noevento.
+* A column of zeros and ones is a flag and becomes the feature NAME. If the calendar is daily and the periods are
+  longer, NAME is the largest value of the days, and NAME_days counts the days with a 1. Other numbers become the mean
+  of the days.
+* Text becomes NAME (0/1: any value but "nothing special"), NAME_next and NAME_last (periods to it, clipped),
+  and one flag NAME=VALUE for each value that falls into at least two periods of the history, or into one period of the
+  history and the horizon. At most 32 values get a flag, those with the most periods. These values mean nothing special:
+  empty, 0, no, none, normal, false, noevento.
 * ``open`` gives the share of the period's days on which the store is open.
-* A day or store without a row counts as open, without flags and without anything special. Another number without a
-  value is not stated: it takes the column's mean, and NAME_stated (0/1) is 0 then. It is not filled from neighboring
-  periods. No feature contains NaN.
-* A column that ends before the horizon does is left out of the features, with a warning.
+* A day or store without a row counts as open, without flags and without anything special. Other numbers without a
+  value become the column's mean, and NAME_stated (0/1) is 0. They are not filled from neighboring periods. No feature
+  contains NaN.
+* A column that ends before the end of the horizon is left out of the features, with a warning.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def parse_dates(texts: pd.Series, source: SourceSettings, open_ended: bool = Fal
 
 
 def has_offset(texts: pd.Series) -> pd.Series:
-    """Return which texts are time stamps with an offset from UTC and a time other than midnight."""
+    """Find the texts that are time stamps with an offset from UTC and a time other than midnight."""
     return texts.str.contains(_OFFSET, regex=True) & ~texts.str.contains(r"[T ]00:00(?::00(?:[.,]0+)?)?\s?(?:Z|[+-U])")
 
 

@@ -106,7 +106,7 @@ def too_many(
 
 
 def _consequence(table: MappedTable, rejected: NDArray[np.bool_], others: Mapping[str, MappedTable]) -> str:
-    """Say how many rows of other tables are rejected too if the bad rows of this one are."""
+    """Count the rows of other tables that are rejected because the bad rows of this table are rejected."""
     if not table.contract.key:
         return ""
     ids = plain_text(table.parsed[table.contract.key[0]].values) if table.contract.name in REFERENCED else None

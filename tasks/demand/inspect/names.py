@@ -219,7 +219,7 @@ def plain(text: str) -> str:
 
 @cache
 def phrase_score(name: str, phrases: str) -> float:
-    """How well a name matches one of the phrases: 1 = equal, 0 = no phrase occurs in it.
+    """The match of a name with one of the phrases: 1 = equal, 0 = no phrase occurs in it.
 
     >>> phrase_score("Nom. Marca", "brand|marca")
     0.5
@@ -237,7 +237,7 @@ def phrase_score(name: str, phrases: str) -> float:
 
 
 def column_score(table: str, column: str, name: str) -> float:
-    """How well a file's column name fits a column of a table, 0 to 1."""
+    """The match of a file's column name with a column of a table, 0 to 1."""
     if plain(name) == plain(column):
         return 1.0
     return phrase_score(name, PHRASES[table][column])

@@ -237,7 +237,7 @@ def _in_order(form: Finding | None, order: Finding | None) -> Finding | None:
 
 
 def _unknown_ids(mapped: Mapped, left: Sequence[LeftOut], found: Mapping[str, Mapped]) -> list[str]:
-    """Say how many ids are in the referenced tables, and name the others: their rows are rejected."""
+    """Count the ids that are in the referenced tables, and name the others: their rows are rejected."""
     lines = []
     for key, table in ((c.SKU, "products"), (c.STORE_ID, "stores")):
         if mapped.table == table or key not in mapped.columns or table not in found:

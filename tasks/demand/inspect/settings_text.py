@@ -63,7 +63,7 @@ def settings_text(proposal: Proposal) -> str:
 
 
 def understood(proposal: Proposal, settings_file: Path) -> list[str]:
-    """What the terminal shows at the end: tables, open questions and the next command."""
+    """The terminal's output at the end: tables, open questions and the next command."""
     lines = ["Tables:"]
     for table, of_table in proposal.tables.items():
         mapped = of_table.mapped

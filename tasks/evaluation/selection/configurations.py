@@ -11,7 +11,7 @@ from schemas import columns as c
 
 @dataclass(frozen=True)
 class ConfigurationRule:
-    """How configurations are ranked.
+    """The rule that ranks configurations.
 
     Attributes:
         equal_rmse: configurations whose RMSE is at most this multiple of the lowest count as equal.

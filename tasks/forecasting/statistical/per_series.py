@@ -1,4 +1,4 @@
-"""How a model of single series forecasts a panel: in parallel, with seasonal naive if it fails.
+"""Forecast a panel with a model of single series: in parallel, with seasonal naive if it fails.
 
 The rule: a series with too few known open periods, an exception, a non-finite value or a forecast far
 beyond everything known is a failure; seasonal naive takes over and the reason goes into

@@ -26,7 +26,7 @@ NOT_TRAINED = SeriesFailure(FailureKind.NOT_TRAINED, "too few known periods in a
 
 @dataclass(frozen=True)
 class Learning:
-    """How trees are grown; names as in XGBoost.
+    """The parameters of tree growth; names as in XGBoost.
 
     Attributes:
         rounds: boosting rounds.
@@ -128,7 +128,7 @@ class Boosted:
         return found
 
     def contributions(self, matrix: SmallFloatArray, start: FloatArray | None = None) -> FloatArray:
-        """What each column adds to a row's margin along its paths, shape (k, F + 1); the last column is the start.
+        """Contribution of each column to a row's margin along the paths, shape (k, F + 1); the last column is the start.
 
         On the path of a row through a tree, each split adds the change of the mean below it to its column (Saabas,
         Interpreting random forests, 2014; XGBoost's ``approx_contribs``). This takes about as long as a prediction.

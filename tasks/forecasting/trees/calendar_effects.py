@@ -83,7 +83,7 @@ class CalendarProfile:
     def log_parts(
         self, panel: Panel, known: KnownColumns, series: IndexArray, target: IndexArray
     ) -> tuple[FloatArray, tuple[str, ...]]:
-        """What each column adds to the logarithm of the effect, shape (k, F + 1), and the F column names.
+        """Contribution of each column to the logarithm of the effect, shape (k, F + 1), and the F column names.
 
         The last column is the start of the trees.
         """

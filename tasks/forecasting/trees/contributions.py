@@ -116,7 +116,7 @@ def _effect_shares(learned: Learned, panel: Panel, rows: Rows) -> FloatArray:
 
 
 def _corrections(sub_model: SubModel, table: FeatureTable) -> FloatArray:
-    """What the trees of a sub-model add to its ratio of 1, by part, shape (k, parts)."""
+    """Contribution of a sub-model's trees to its ratio of 1, by part, shape (k, parts)."""
     if sub_model.boosted is None:
         return np.zeros((len(table.matrix), len(PARTS)))
     matrix = table.columns(sub_model.boosted.names)

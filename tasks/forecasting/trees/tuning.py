@@ -1,10 +1,10 @@
 """Tree models on lags tuned by Optuna, on windows that end before the first fold of the backtest begins.
 
-A trial is evaluated on the last windows before the first fold and, if two years precede it, on the coming season a
-year before: parameters that are best in autumn alone may miss what comes after Christmas. The settings' own parameters
-are the first trial and are kept unless another trial is clearly better, so the choice is never worse on these windows.
-How many trials there are follows from the size of the data (:func:`trials_for`). Optuna's sampler (TPE; Bergstra et
-al. 2011) draws with the run's seed, one trial after the other: the same data, settings and seed choose the same.
+A trial is evaluated on the last windows before the first fold and, if two years precede it, on the coming season a year
+before: parameters that are best only in autumn may fail after Christmas. The settings' own parameters are the first
+trial and are kept unless another trial is clearly better: on these windows, the choice is never worse. The number of
+trials follows from the size of the data (:func:`trials_for`). Optuna's sampler (TPE; Bergstra et al. 2011) draws with
+the run's seed, one trial after the other: the same data, settings and seed give the same choice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How far the cost of a plan is above an attainable cost: the lower bound and a second figure.
+"""An estimate of the lowest attainable cost of a plan, in addition to the lower bound.
 
 The lower bound is loose if demand is uncertain or plans are simulated by SKU: it knows the demand of every path, and
-the stock of a category serves all its SKUs. The second figure is independent of all policies. It has three parts:
+the stock of a category serves all its SKUs. The estimate is independent of all policies. It has three parts:
 
 1. The demand that no level can serve (:class:`Inevitable`).
 2. The least cost of serving the rest if it equals its mean: the shortest path of every store.
