@@ -20,7 +20,7 @@ SECONDS_TO_START = 120
 SECONDS_TO_STOP = 10
 SECONDS_BETWEEN_LOOKS = 0.5
 ENVIRONMENT = {
-    # A run submits a shard again that has ended its worker, and knows when to give up.
+    # If a shard ends its worker, the run submits the shard again, and stops after a number of attempts.
     "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
     "DASK_LOGGING__DISTRIBUTED": "warning",
 }

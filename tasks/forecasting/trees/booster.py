@@ -128,7 +128,7 @@ class Boosted:
         return found
 
     def contributions(self, matrix: SmallFloatArray, start: FloatArray | None = None) -> FloatArray:
-        """Contribution of each column to a row's margin along the paths, shape (k, F + 1); the last column is the start.
+        """Contribution of each column to a row's margin along the paths, shape (k, F + 1); the last is the start.
 
         On the path of a row through a tree, each split adds the change of the mean below it to its column (Saabas,
         Interpreting random forests, 2014; XGBoost's ``approx_contribs``). This takes about as long as a prediction.
