@@ -118,6 +118,8 @@ class SkuDeliveries:
         first_quantity: expected units of the first delivery.
         later_share: share in the later deliveries of its series.
         series: index of its series.
+        sku: index of its SKU.
+        supply: shape (SKUs, T), units of the distribution center that can arrive from each period on; inf = unlimited.
         on_hand: units; NaN without a stock table.
         in_transit: units; NaN without a stock table.
     """
@@ -126,8 +128,34 @@ class SkuDeliveries:
     first_quantity: FloatArray
     later_share: FloatArray
     series: IndexArray
+    sku: IndexArray
+    supply: FloatArray
     on_hand: FloatArray
     in_transit: FloatArray
+
+    def later(self, period: int, sent: FloatArray, left: FloatArray) -> FloatArray:
+        """Expected units of later deliveries of a period, shape (rows,), within what the distribution center has left.
+
+        Args:
+            period: of the deliveries.
+            sent: shape (n,), expected units per series.
+            left: shape (SKUs,), units left; reduced by the deliveries.
+        """
+        units = np.zeros(len(self.series))
+        rows = np.flatnonzero(
+            (self.first_visit >= 0) & (self.first_visit < period) & (sent[self.series] * self.later_share > 0)
+        )
+        series, sku, share = self.series[rows], self.sku[rows], self.later_share[rows]
+        fits = np.ones(len(rows))
+        # SKUs that the distribution center has get the units of those that it does not have.
+        for _ in range(2):
+            whole = np.bincount(series, weights=share * fits, minlength=len(sent))[series]
+            own = np.divide(sent[series] * share * fits, whole, out=np.zeros(len(rows)), where=whole > 0)
+            asked = np.bincount(sku, weights=own, minlength=len(left))
+            fits = np.minimum(1.0, np.divide(left, asked, out=np.ones_like(left), where=asked > 0))[sku]
+        units[rows] = own * fits
+        left -= np.bincount(self.sku, weights=units, minlength=len(left))
+        return units
 
 
 def deliveries_frame(
@@ -142,10 +170,16 @@ def deliveries_frame(
         dates: labels of the periods.
     """
     blocks = []
-    for period in np.flatnonzero(sent.sum(axis=0) > 0):
-        later = skus.later_share * sent[skus.series, period]
+    # First deliveries are decided now: their units are no longer there for later ones.
+    left = -np.bincount(skus.sku, weights=skus.first_quantity, minlength=len(skus.supply)).astype(np.float64)
+    first = np.unique(skus.first_visit[skus.first_quantity > 0])
+    for period in range(len(dates)):
+        left += skus.supply[:, period]
+        if not sent[:, period].any() and period not in first:
+            continue
+        later = skus.later(period, sent[:, period], left)
         units = np.where(skus.first_visit == period, skus.first_quantity, later)
-        some = np.flatnonzero((units >= SMALLEST_QUANTITY) & (skus.first_visit >= 0) & (skus.first_visit <= period))
+        some = np.flatnonzero((units >= SMALLEST_QUANTITY) & (skus.first_visit >= 0))
         blocks.append((some, np.full(len(some), period), np.round(units[some], 3)))
     rows, periods, quantity = (
         np.concatenate([block[k] for block in blocks]) if blocks else np.zeros(0, dtype=np.int64) for k in range(3)

@@ -19,6 +19,7 @@ from tasks.inventory.allocation.sku_targets import (
     SkuTargets,
     category_totals,
     dc_stock_of_skus,
+    dc_supply,
     presentation_floor,
     units_in_transit,
 )
@@ -95,12 +96,13 @@ def optimize(inputs: WeeklyInputs, progress: ReportProgress | None = None) -> We
     inputs = replace(inputs, forecast=inputs.forecast.head(0), backtest=inputs.backtest.head(0), paths=())
     solution, targets = solve_with_display(inputs, weekly, progress)
     plan, problem = solution.plan, weekly.problem
-    network = Network.of(weekly.evaluation)
-    outcome = ledger(weekly.evaluation, plan, network)
+    # By SKU and with the DC's stock, as the plans were compared.
+    network = Network.of(solution.problem)
+    outcome = ledger(solution.problem, plan, network)
     days = [
         days_of_policy(
             name,
-            outcome if evaluated.plan is plan else ledger(weekly.evaluation, evaluated.plan, network),
+            outcome if evaluated.plan is plan else ledger(solution.problem, evaluated.plan, network),
             problem,
             weekly.dates,
         )
@@ -176,6 +178,7 @@ def _deliveries(inputs: WeeklyInputs, weekly: WeeklyProblem, chosen: SkuTargets,
     first = chosen.first[weekly.problem.series_store][rows.series]
     blank = np.full(len(facts), np.nan)
     on_hand = facts[c.ON_HAND].to_numpy(dtype=float)
+    sku, available = dc_stock_of_skus(inputs)
     return deliveries_frame(
         facts,
         SkuDeliveries(
@@ -183,12 +186,25 @@ def _deliveries(inputs: WeeklyInputs, weekly: WeeklyProblem, chosen: SkuTargets,
             first_quantity=np.maximum(chosen.targets - rows.position, 0.0),
             later_share=share,
             series=rows.series,
+            sku=sku,
+            supply=_arriving(inputs, weekly, len(available)),
             on_hand=np.nan_to_num(on_hand) if inputs.has_stock else blank,
             in_transit=units_in_transit(facts) if inputs.has_stock else blank,
         ),
         sent,
         weekly.dates,
     )
+
+
+def _arriving(inputs: WeeklyInputs, weekly: WeeklyProblem, skus: int) -> FloatArray:
+    """Units of each SKU that the distribution center can deliver from each period on, shape (SKUs, T)."""
+    arriving = np.zeros((skus, len(weekly.dates)))
+    lead = weekly.problem.settings.lead_time
+    if inputs.dc_stock is None:
+        arriving[:, lead] = np.inf
+    else:
+        arriving[:, lead:] = dc_supply(inputs, weekly)[:, : len(weekly.dates) - lead]
+    return arriving
 
 
 def _notes(inputs: WeeklyInputs, weekly: WeeklyProblem, solution: Solution, targets: SkuTargets) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.errors import BackfillError
 from schemas.records import WeekOutcome
-from tasks.report.formats import percent, quantity
+from tasks.report.formats import number, percent
 
 _DIGITS = 4
 # Long texts are the last columns, so that the UI does not cut off the numbers.
@@ -30,8 +30,8 @@ def weeks_as_text(weeks: Sequence[WeekOutcome]) -> list[str]:
             percent(week.wape),
             str(week.periods_known),
             week.policy,
-            quantity(week.cost),
-            quantity(week.lower_bound),
+            number(week.cost),
+            number(week.lower_bound),
         )
         for week in weeks
     ]

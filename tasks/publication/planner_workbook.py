@@ -40,8 +40,8 @@ def write_planner_workbook(folder: Path, outputs: RunOutputs, facts: RunFacts, r
         _targets(outputs, say),
         Sheet("Exceptions", _translated(exceptions(outputs, facts, run, say), c.KIND, say), money=(c.MONEY,)),
         _forecast(outputs, run),
-        Sheet("Costs", _costs(outputs.costs), COSTS.file, money=_COST_MONEY),
-        Sheet("Overrides", _overrides(outputs, facts, run)),
+        Sheet("Costs", _costs(outputs.costs), COSTS.file, money=_COST_MONEY, percent=(c.FILL_RATE, c.GAP)),
+        Sheet("Overrides", _overrides(outputs, facts, run), general=(c.VALUE,)),
         Sheet("Rejected rows", _rejected(outputs.quarantine), "quarantine.csv"),
     )
     write_workbook(folder / WORKBOOK, sheets, run.as_of, settings.currency or "", settings.output.columns)

@@ -25,7 +25,8 @@ from schemas.spreadsheets import starts_formula
 MAX_ROWS = 50_000
 _WIDTHS = (9, 60)
 _ROWS_MEASURED = 500
-_TEXT_FORMAT, _DATE_FORMAT, _WHOLE_FORMAT, _DECIMAL_FORMAT = "@", "yyyy-mm-dd", "#,##0", "#,##0.00"
+_TEXT_FORMAT, _DATE_FORMAT, _WHOLE_FORMAT, _DECIMAL_FORMAT = "@", "yyyy-mm-dd", "#,##0", "#,##0.0"
+_PERCENT_FORMAT, _GENERAL_FORMAT = "0.0%", "General"
 # XML 1.0 does not allow these characters.
 _NOT_ALLOWED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _LONGEST_TEXT = 32_767
@@ -45,7 +46,11 @@ class Sheet:
         frame: the rows in their order; columns of text, numbers, booleans or dates.
         file: file with all rows, named if the sheet has not all of them; empty = the table has no file.
         largest: a sheet with too many rows keeps those with the largest values in this column; empty = the first ones.
-        money: columns that hold amounts of money.
+        money: columns with amounts of money, shown in whole units of the currency.
+        percent: columns with fractions, shown as percentages.
+        general: columns with numbers of several units, shown with all their decimals.
+
+    Other numbers are whole, or have one decimal if any value of the column has a fraction. The cells keep all decimals.
     """
 
     title: str
@@ -53,6 +58,17 @@ class Sheet:
     file: str = ""
     largest: str = ""
     money: tuple[str, ...] = ()
+    percent: tuple[str, ...] = ()
+    general: tuple[str, ...] = ()
+
+    def number_format(self, name: str, currency: str) -> str:
+        """The number format of a column; empty if it follows from the values."""
+        if name in self.money:
+            unit = currency.replace(chr(34), "")
+            return f'{_WHOLE_FORMAT} "{unit}"' if unit else _WHOLE_FORMAT
+        if name in self.percent:
+            return _PERCENT_FORMAT
+        return _GENERAL_FORMAT if name in self.general else ""
 
 
 def write_workbook(
@@ -86,7 +102,7 @@ def _write_sheet(book: Any, sheet: Sheet, currency: str, header: Mapping[str, st
 
     page = book.create_sheet(sheet.title)
     frame = _largest_rows(sheet)
-    columns = [_Column.of(frame[name], currency if name in sheet.money else None) for name in frame.columns]
+    columns = [_Column.of(frame[name], sheet.number_format(str(name), currency)) for name in frame.columns]
     names = [header.get(str(name), str(name)) for name in frame.columns]
     page.freeze_panes = "A2"
     for position, (name, column) in enumerate(zip(names, columns, strict=True), start=1):
@@ -145,8 +161,8 @@ class _Column:
     number_format: str
 
     @classmethod
-    def of(cls, column: pd.Series, currency: str | None) -> _Column:
-        """Convert a column; ``currency`` is None if the column holds no money."""
+    def of(cls, column: pd.Series, number_format: str) -> _Column:
+        """Convert a column; without a number format it follows from the values."""
         if column.dtype.kind == "M":
             days = [None if day is pd.NaT else day.to_pydatetime() for day in column]
             return cls(days, _DATE_FORMAT)
@@ -154,10 +170,7 @@ class _Column:
         if any(isinstance(value, datetime) for value in values):
             return cls(values, _DATE_FORMAT)
         fraction = any(isinstance(value, float) and not value.is_integer() for value in values)
-        number_format = _DECIMAL_FORMAT if fraction else _WHOLE_FORMAT
-        if currency:
-            number_format += f' "{currency.replace(chr(34), "")}"'
-        return cls(values, number_format)
+        return cls(values, number_format or (_DECIMAL_FORMAT if fraction else _WHOLE_FORMAT))
 
     def width(self, name: str) -> float:
         """Width that fits the header with its filter button and the first rows."""

@@ -14,15 +14,15 @@ from tasks.report.tables import Bar
 
 # A fill rate from here on is shown as 100.0 %.
 ALL_DEMAND = 0.9995
-_SPENT = (c.TRANSPORT, c.HOLDING, c.OVER_CAPACITY)
-_PARTS = (*_SPENT, c.LOST_SALES)
+_SPENT = (c.TRANSPORT, c.HOLDING)
+_PARTS = (*_SPENT, c.OVER_CAPACITY, c.LOST_SALES)
 _SPENT_SUM = "spent"
 _HEADERS = {
     c.TRANSPORT: message("#Transport"),
     c.HOLDING: message("#Holding"),
-    c.OVER_CAPACITY: message("#Over capacity"),
     _SPENT_SUM: message("#Money spent"),
     c.LOST_SALES: message("#Lost sales"),
+    c.OVER_CAPACITY: message("#Penalty, over capacity"),
     c.TOTAL: message("#Total"),
     c.TOTAL_P95: message("#95 % quantile of total"),
     c.FILL_RATE: message("#Fill rate"),
@@ -72,7 +72,7 @@ class Costs:
     @property
     def figure(self) -> tuple[str, str]:
         """Fill rate, and what it is compared with."""
-        say, level = self._say, self._say.percent(self._level, 0)
+        say, level = self._say, self._say.percent(self._level)
         detail = (
             say("below the service level of {level}", level=level)
             if self.below_service_level
@@ -87,13 +87,11 @@ class Costs:
         say, row = self._say, self.chosen
         money = {name: say.money(float(row[name])) for name in (*_PARTS, _SPENT_SUM)}
         spent = say(
-            "The chosen plan (policy {policy}) spends {spent}: transport {transport}, holding {holding}, storage above "
-            "the capacity {over}.",
+            "The chosen plan (policy {policy}) spends {spent}: transport {transport}, holding {holding}.",
             policy=row[c.POLICY],
             spent=money[_SPENT_SUM],
             transport=money[c.TRANSPORT],
             holding=money[c.HOLDING],
-            over=money[c.OVER_CAPACITY],
         )
         lost = say(
             "Expected lost sales: {lost}. This is revenue that is not earned, not money that is spent. Expected fill "
@@ -101,7 +99,15 @@ class Costs:
             lost=money[c.LOST_SALES],
             rate=say.percent(self.fill_rate),
         )
-        return [spent, lost]
+        if not row[c.OVER_CAPACITY] > 0:
+            return [spent, lost]
+        over = say(
+            "Stock above the storage capacity: {days} store-days. The total counts a penalty of {penalty} for it, "
+            "which is not money that is spent.",
+            days=say.expected(float(row[c.OVER_CAPACITY_STORE_DAYS])),
+            penalty=money[c.OVER_CAPACITY],
+        )
+        return [spent, lost, over]
 
     @property
     def service_note(self) -> str:
@@ -109,7 +115,7 @@ class Costs:
         say = self._say
         if np.isnan(self.fill_rate):
             return ""
-        values = {"rate": say.percent(self.fill_rate), "level": say.percent(self._level, 0)}
+        values = {"rate": say.percent(self.fill_rate), "level": say.percent(self._level)}
         if self.below_service_level:
             return say("The fill rate {rate} is below the service level {level} of the settings.", **values)
         return say("The fill rate {rate} reaches the service level {level} of the settings.", **values)
@@ -142,7 +148,7 @@ class Costs:
             Bar(
                 str(row[c.POLICY]),
                 [max(float(row[name]), 0.0) / widest for name in _PARTS],
-                self._say.quantity(float(row[c.TOTAL])),
+                self._say.number(float(row[c.TOTAL])),
                 bool(row[c.CHOSEN]),
             )
             for row in self._costs.to_dict("records")
@@ -173,7 +179,9 @@ class Costs:
             return value or self._say("none")
         if column in (c.FILL_RATE, c.GAP):
             return self._say.percent(float(value))
-        return self._say.quantity(float(value))
+        if column == c.OVER_CAPACITY_STORE_DAYS:
+            return self._say.expected(float(value))
+        return self._say.number(float(value))
 
 
 def policies_shown(costs: pd.DataFrame, reference: str) -> Sequence[str]:

@@ -118,8 +118,12 @@ class Language:
         text = f"{value:,.{digits}f}"
         return self._marks(text.lstrip("-") if not text.strip("-0.,") else text)
 
+    def expected(self, value: float | None) -> str:
+        """Format expected units, periods or weeks: one decimal. Counted units are whole (:meth:`number`)."""
+        return self.number(value, 1)
+
     def quantity(self, value: float | None) -> str:
-        """Format a number with decimals that depend on its size: 0.46, 12.3, 456."""
+        """Format a number of unknown unit, with decimals that depend on its size: 0.46, 12.3, 456."""
         if value is None or not math.isfinite(value):
             return UNKNOWN
         size = abs(value)
@@ -142,13 +146,12 @@ class Language:
         return f"{'+' if signed and value > 0 else ''}{text} %"
 
     def money(self, value: float | None, signed: bool = False) -> str:
-        """Format an amount of money, rounded as :meth:`quantity` does, with the currency.
+        """Format an amount of money in whole units of the currency.
 
-        >>> Language(currency="CLP").money(1234567.4), Language().money(12.5)
-        ('1,234,567 CLP', '12.5')
+        >>> Language(currency="CLP").money(1234567.4), Language().money(12.7)
+        ('1,234,567 CLP', '13')
         """
-        plus = "+" if signed and value is not None and value > 0 else ""
-        text = f"{plus}{self.quantity(value)}"
+        text = self.signed(value) if signed else self.number(value)
         return f"{text} {self.currency}" if self.currency and text != UNKNOWN else text
 
     def compact(self, value: float) -> str:

@@ -313,7 +313,7 @@ class Page:
     def _forecast_card(self) -> Card:
         say = self.say
         label = say("Forecast, {periods}", periods=self.span(self.settings.horizon))
-        units = say("{units} units", units=say.quantity(float(self._live[c.MEAN].sum())))
+        units = say("{units} units", units=say.number(float(self._live[c.MEAN].sum())))
         change = say.percent(self.comparison.change_on_last_year, signed=True)
         return Card(label, units, say("{change} against last year's sales of the same periods", change=change))
 

@@ -52,8 +52,9 @@ _CONSTRAINTS = {
     message("none"): message("no constraint: the target follows from demand and cost"),
 }
 # Reasons of shortages that have no variable part (tasks.inventory.allocation.shortages).
+_EXPECTED_PERIODS = message("expected periods within capacity")
 _SHORTAGES = (
-    message("expected periods within capacity"),
+    _EXPECTED_PERIODS,
     message("more styles in stock than the display capacity (styles)"),
     message("a pack does not fit (units)"),
     message("no style of the category is on display (units)"),
@@ -111,7 +112,7 @@ def reason_lines(row: Mapping[str, Any], say: Language = ENGLISH, published: int
         say(
             "Order-up-to level of the category: {units}, which covers demand until then with a probability of {share}",
             units=_units(row[c.ORDER_UP_TO], say),
-            share=say.percent(float(row[c.QUANTILE]), 0),
+            share=say.percent(float(row[c.QUANTILE])),
         ),
     ]
     lines += _coverage(row, say)
@@ -233,8 +234,8 @@ def shortage_table(shortages: pd.DataFrame, say: Language = ENGLISH, names: Mapp
             str(row[c.CATEGORY]) or say("all"),
             str(row[c.SKU]) or say("all"),
             names.get(str(row[c.SKU]), ""),
-            say.quantity(row[c.REQUESTED]),
-            say.quantity(row[c.ALLOCATED]),
+            say.number(row[c.REQUESTED], int(row[c.REASON] == _EXPECTED_PERIODS)),
+            say.number(row[c.ALLOCATED], int(row[c.REASON] == _EXPECTED_PERIODS)),
             say.known(str(row[c.REASON])) if row[c.REASON] in _SHORTAGES else str(row[c.REASON]),
         )
         for row in shortages.iloc[order[:SHORTAGES_SHOWN]].to_dict("records")
@@ -291,9 +292,9 @@ def _lines_table(frame: pd.DataFrame, weight: np.ndarray, shown: int, say: Langu
             str(row[c.SKU]),
             names.get(str(row[c.SKU]), ""),
             say.number(row[c.TARGET_QUANTITY]),
-            say.number(row[c.SKU_FORECAST], 1),
+            say.expected(row[c.SKU_FORECAST]),
             say.number(row[c.ORDER_UP_TO]),
-            say.percent(float(row[c.QUANTILE]), 0),
+            say.percent(float(row[c.QUANTILE])),
             say.percent(float(row[c.SHARE])),
             UNKNOWN if pd.isna(row[c.ON_HAND]) else say.number(row[c.ON_HAND] + row[c.IN_TRANSIT]),
             say.number(row[c.TO_SEND]),

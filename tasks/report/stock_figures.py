@@ -127,10 +127,10 @@ class StockFigures:
             if not self._draws_capacity(store):
                 words[0] += f" ({say('above the chart')})"
         sales = np.nansum(self._sales[0, store])
-        words.append(say("expected sales {units} units", units=say.quantity(float(sales))))
+        words.append(say("expected sales {units} units", units=say.number(float(sales))))
         days = np.nansum(self._over[0, store])
         if days >= _NOTICEABLE_SHARE:
-            words.append(say("{periods} periods over capacity", periods=say.quantity(float(days))))
+            words.append(say("{periods} periods over capacity", periods=say.expected(float(days))))
         return " · ".join(words)
 
     def _top(self, store: int) -> float:

@@ -163,7 +163,7 @@ def inputs_table(facts: RunFacts, say: Language) -> Table:
             say.number(file.rows_accepted),
             say.number(file.rows_quarantined),
             say.number(file.rows_ignored),
-            say.percent(file.rows_quarantined / file.rows_read if file.rows_read else None, 2),
+            say.percent(file.rows_quarantined / file.rows_read if file.rows_read else None),
             file.sha256[:12],
         )
         for file in sorted(facts.inputs, key=lambda file: (file.table, file.path))

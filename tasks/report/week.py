@@ -104,8 +104,8 @@ class Week:
                 say.number(sums[store][_PAIRS]),
                 say.number(sums[store][c.TO_SEND]),
                 say.signed(sums[store][c.TO_SEND] - sums[store][_BEFORE]),
-                say.quantity(sums[store][c.MONEY]),
-                self._signed_money(sums[store][c.MONEY] - sums[store][_MONEY_BEFORE]),
+                say.number(sums[store][c.MONEY]),
+                say.signed(sums[store][c.MONEY] - sums[store][_MONEY_BEFORE]),
                 say.number(count.get(store, 0)),
             )
             for store in order[:STORES_SHOWN]
@@ -133,7 +133,7 @@ class Week:
                 say.number(row[c.TARGET_QUANTITY]),
                 say.number(row[c.TO_SEND]),
                 say.number(row[_BEFORE]),
-                say.quantity(row[c.MONEY]),
+                say.number(row[c.MONEY]),
             )
             for row in sent.iloc[order[:LINES_SHOWN]].to_dict("records")
         ]
@@ -152,7 +152,7 @@ class Week:
         sums = kinds[[c.UNITS, c.MONEY]].sum(min_count=1).assign(**{c.N: kinds.size()})
         order = np.lexsort((sums.index.to_numpy(dtype=str), -sums[c.N].to_numpy(), -sums[c.MONEY].fillna(0).to_numpy()))
         rows = [
-            (say.known(str(kind)), say.number(row[c.N]), say.number(row[c.UNITS]), say.quantity(row[c.MONEY]))
+            (say.known(str(kind)), say.number(row[c.N]), say.expected(row[c.UNITS]), say.number(row[c.MONEY]))
             for kind, row in sums.iloc[order].iterrows()
         ]
         return Table(say.headers("Exception", "#Count", "#Units", "#Value"), rows)
@@ -170,9 +170,9 @@ class Week:
                 str(row[c.SKU]),
                 str(row[c.PRODUCT_NAME]),
                 str(row[c.CATEGORY]),
-                say.quantity(row[c.UNITS]),
-                say.quantity(row[c.MONEY]),
-                say.number(row[c.WEEKS_OF_COVER], 1),
+                say.expected(row[c.UNITS]),
+                say.number(row[c.MONEY]),
+                say.expected(row[c.WEEKS_OF_COVER]),
                 str(row[c.REASON]),
             )
             for row in self.exceptions.iloc[order].to_dict("records")
@@ -285,10 +285,6 @@ class Week:
 
     def _money(self, amount: float) -> str:
         return self._say.money(amount) if self.priced and np.isfinite(amount) else ""
-
-    def _signed_money(self, amount: float) -> str:
-        text = self._say.quantity(amount)
-        return f"+{text}" if np.isfinite(amount) and amount > 0 else text
 
 
 def _numbered(reason: str, numbers: set[str], say: Language) -> bool:

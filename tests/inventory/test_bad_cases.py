@@ -34,6 +34,7 @@ def test_an_empty_distribution_center_sends_nothing_and_says_so(units):
     inputs = replace(inputs_of(settings=FEW, **COSTED), dc_stock=dc_of(units))
     plan = optimize(inputs)
     assert sent_of(plan, inputs).sum() == 0
+    assert plan.deliveries.empty
     assert (plan.explanations["by_dc"] < 0).any()
     assert set(plan.shortages["limit"]) >= {"DC stock"}
     assert plan.costs.loc[plan.costs["chosen"], "fill_rate"].item() < 0.5

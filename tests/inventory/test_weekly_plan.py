@@ -154,6 +154,17 @@ def test_dc_stock_binds_by_sku_and_lowers_no_level():
     # Everything that lies in the distribution center is sent now: the stores need far more.
     assert all(by_sku[row.sku] == row.available for row in listed.itertuples())
     assert any("3 SKUs are not in the table dc_stock" in note for note in plan.notes)
+    # Later deliveries are expected of what arrives only, and the figures by store agree with the cost table.
+    arriving = pd.DataFrame({"sku": ["boots-1"], "date": [AS_OF + pd.Timedelta(days=6)], "quantity": [4.0]})
+    plan = optimize(replace(inputs, dc_stock=listed, dc_inbound=arriving))
+    expected = plan.deliveries.groupby("sku")["quantity"].sum()
+    assert all(
+        expected.get(row.sku, 0) <= row.available + 4 * (row.sku == "boots-1") + 0.01 for row in listed.itertuples()
+    )
+    assert expected["boots-1"] > 3
+    chosen = plan.costs[plan.costs["chosen"]].iloc[0]
+    sales = plan.stock_by_day.loc[plan.stock_by_day["policy"] == chosen["policy"], "sales"].sum()
+    assert sales / inputs.forecast["mean"].sum() == pytest.approx(chosen["fill_rate"], abs=0.1)
 
 
 def test_discontinued_styles_are_published_for_outlets_only():

@@ -37,7 +37,9 @@ def frame() -> pd.DataFrame:
             "sku": ["0012", "7"],
             "units": [3, 1200],
             "share": [0.25, np.nan],
-            "money": [10.0, 1e6],
+            "money": [10.4, 1e6],
+            "factor": [1.25, 12.0],
+            "stock": [2.5, 3.0],
             "date": [pd.Timestamp("2025-01-31"), pd.NaT],
             "chosen": [True, False],
         }
@@ -45,17 +47,20 @@ def frame() -> pd.DataFrame:
 
 
 def test_ids_are_text_and_numbers_and_dates_are_native(tmp_path: Path) -> None:
-    page = written(tmp_path, Sheet("One", frame(), money=("money",)), currency="CLP")["One"]
-    assert [cell.value for cell in page[1]] == ["sku", "units", "share", "money", "date", "chosen"]
+    sheet = Sheet("One", frame(), money=("money",), percent=("share",), general=("factor",))
+    page = written(tmp_path, sheet, currency="CLP")["One"]
+    assert [cell.value for cell in page[1]] == ["sku", "units", "share", "money", "factor", "stock", "date", "chosen"]
     assert [(cell.value, cell.data_type, cell.number_format) for cell in page[2]] == [
         ("0012", "s", "@"),
         (3, "n", "#,##0"),
-        (0.25, "n", "#,##0.00"),
-        (10, "n", '#,##0 "CLP"'),
+        (0.25, "n", "0.0%"),
+        (10.4, "n", '#,##0 "CLP"'),
+        (1.25, "n", "General"),
+        (2.5, "n", "#,##0.0"),
         (datetime(2025, 1, 31), "d", "yyyy-mm-dd"),
         (True, "b", "#,##0"),
     ]
-    assert [cell.value for cell in page[3]] == ["7", 1200, None, 1_000_000, None, False]
+    assert [cell.value for cell in page[3]] == ["7", 1200, None, 1_000_000, 12, 3, None, False]
 
 
 def test_header_is_frozen_and_filtered_and_columns_fit(tmp_path: Path) -> None:

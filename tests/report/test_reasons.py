@@ -54,7 +54,7 @@ def test_steps_add_up_to_the_target() -> None:
         "Binding constraint: DC stock (the DC has no more stock of this SKU)",
         "To send now: 4 units = 7 − 2 on hand − 1 in transit",
         "(2025-01-09): 14.2 units for the category, 5.7 units for this SKU",
-        "Order-up-to level of the category: 20 units, which covers demand until then with a probability of 93 %",
+        "Order-up-to level of the category: 20 units, which covers demand until then with a probability of 93.0 %",
         "without the storage capacity: 26 units",
     ):
         assert words in text, words

@@ -115,7 +115,7 @@ def test_page_shows_key_figures_and_data_quality(without_figures: RunOutputs) ->
         "48 store-SKU pairs, 4 stores; 2.1 % changed since 26 Dec 2024",
         "spends 99,500,000: transport 97,500,000, holding 0",
         "Expected lost sales: 91,870,000",
-        "The fill rate 98.4 % reaches the service level 95 %",
+        "The fill rate 98.4 % reaches the service level 95.0 %",
         "opening stock of every store is taken as 0",
         "The calendar ends before the horizon",
         "Forecast error, sums of 7 days",

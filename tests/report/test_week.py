@@ -93,7 +93,7 @@ def test_exceptions_and_changes_have_names_reasons_and_money() -> None:
     change = compare_targets(given.replenishment.assign(**{c.TARGET_QUANTITY: [9, 9]}), given.replenishment, BEFORE)
     found = week(replace(given, explanations=explained), change=change)
     row = found.exceptions_table.rows[0]
-    assert row[:7] == ("cut by a constraint", "101", "a", "Shoe a", "boots", "7", "70")
+    assert row[:7] == ("cut by a constraint", "101", "a", "Shoe a", "boots", "7.0", "70")
     assert "constraint: DC stock" in row[-1]
     assert cards(found)[3][1] == "cut by a constraint 1"
     assert found.change_tables is not None

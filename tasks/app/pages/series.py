@@ -295,7 +295,7 @@ def _sku(week: RunWeek, store: str, sku: str, text: str, say: AppLanguage) -> li
     rows = [
         (
             say.day(pd.Timestamp(one[c.VISIT_DATE]).date()) if pd.notna(one[c.VISIT_DATE]) else UNKNOWN,
-            say.quantity(float(one[c.QUANTITY])),
+            say.expected(float(one[c.QUANTITY])),
             say.known(str(one.get(c.STATUS, ""))),
         )
         for one in view.deliveries.to_dict("records")

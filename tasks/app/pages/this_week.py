@@ -168,7 +168,7 @@ def _losses(week: RunWeek, text: str, say: AppLanguage) -> Any:
     rows = [
         (
             str(row[c.SKU]), str(row[c.PRODUCT_NAME]), str(row[c.CATEGORY]), say.number(row[STORES]),
-            say.quantity(row[c.UNITS]), say.money(row[c.MONEY]),
+            say.expected(row[c.UNITS]), say.money(row[c.MONEY]),
         )
         for row in records
     ]  # fmt: skip

@@ -185,7 +185,8 @@ def _limits(weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTarge
     problem, series, rows, steps = weekly.problem, weekly.series_of_sku, chosen.rows, chosen.steps
     store = problem.series_store[series]
     first = chosen.first[store]
-    lifted = steps.lifted - steps.varied >= HALF_A_UNIT
+    # A first pack raises a row, too: it is a pack, not a minimum presentation or a size run.
+    lifted = (steps.lifted - steps.varied >= HALF_A_UNIT) & (steps.first_packs == 0)
     presentation = np.where(rows.may_send, rows.floor, 0.0)
     packed = (rows.pack > 1) & ((np.abs(steps.targets - np.rint(steps.lifted)) >= 1) | (steps.first_packs > 0))
     slots, blackout = _late_deliveries(problem, plan, chosen.first)

@@ -48,6 +48,7 @@ class SkuTargets:
         lifecycle: rows that the lifecycle rule allows to be sent.
         in_dc: rows whose SKU has DC stock (all if it is unlimited).
         dc_stock: units of each row's SKU in the distribution center that may be sent; inf = unlimited.
+        dc_left: what is left of them after this plan's first deliveries.
         run_kept: False for rows whose style is left out because of its size run.
         displayed: False for rows whose style is left out because of the display capacity.
         display: stores, styles and display capacities.
@@ -67,6 +68,7 @@ class SkuTargets:
     lifecycle: BoolArray
     in_dc: BoolArray
     dc_stock: FloatArray
+    dc_left: FloatArray
     run_kept: BoolArray
     displayed: BoolArray
     display: Display
@@ -82,10 +84,10 @@ class SkuTargets:
     def cuts(self) -> dict[str, IndexArray]:
         """Units by which each shared constraint reduces ``wanted``, in the order in which the constraints apply.
 
-        ``wanted`` minus all of them is ``targets``. If the distribution center does not have a SKU at all, the
-        reduction counts under DC stock, not under the share of scarce DC stock.
+        ``wanted`` minus all of them is ``targets``. A share keeps units in the distribution center. Where the center has
+        no pack left afterwards, the reduction counts under DC stock.
         """
-        share = np.where(self.in_dc, self.within_capacity - self.within_share, 0)
+        share = np.where(self.dc_left >= self.rows.pack, self.within_capacity - self.within_share, 0)
         return {
             STORAGE: self.steps.targets - self.within_capacity,
             DC_SHARE: share,
@@ -213,6 +215,8 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
     within_capacity = rationed(steps.targets, pairs, display.store, _free_space(inputs, weekly, rows.position))
     supply = available[:, None] if inputs.dc_stock is None else dc_supply(inputs, weekly)
     within_share = np.minimum(within_capacity, fair_share(problem, pairs, sku, supply, rows, within_capacity))
+    targets = rationed(within_share, pairs, sku, available)
+    sent = np.bincount(sku, weights=np.maximum(targets - pairs.held, 0.0), minlength=len(available))
     return SkuTargets(
         first=first,
         levels=levels,
@@ -221,11 +225,12 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
         steps=steps,
         within_capacity=within_capacity,
         within_share=within_share,
-        targets=rationed(within_share, pairs, sku, available),
+        targets=targets,
         undisplayed=undisplayed,
         lifecycle=lifecycle,
         in_dc=in_dc,
         dc_stock=available[sku],
+        dc_left=(available - sent)[sku],
         run_kept=run_kept,
         displayed=displayed,
         display=display,

@@ -72,6 +72,11 @@ def assert_adds_up(plan, inputs):
     for row in table.to_dict("records"):
         assert_lines_add_up(row)
     assert_shortages_agree(plan)
+    if inputs.dc_stock is not None:
+        # "Kept in the DC" is said only of a SKU that the DC has a pack of afterwards.
+        sent = table.groupby("sku")["to_send"].sum()
+        left = inputs.dc_stock.set_index("sku")["available"].sub(sent, fill_value=0).reindex(table["sku"]).to_numpy()
+        assert (left >= table["pack_size"])[table["by_dc_share"] < 0].all()
     file = plan.replenishment.merge(table, on=["store_id", "sku"], suffixes=("", "_told"))
     assert len(file) == len(plan.replenishment)
     assert (file["target_quantity"] == file["target_quantity_told"]).all()
@@ -139,12 +144,14 @@ def test_an_empty_sku_that_sells_gets_a_pack_although_its_category_is_stocked(pa
     """Above its reorder point, a category has no order; its empty SKU is sent anyway."""
     inputs = inputs_of(settings={"policies": ["eoq"], "holding_cost": 0.02})
     empty = inputs.sku_facts["sku"].eq("boots-1").to_numpy()
-    facts = inputs.sku_facts.assign(on_hand=np.where(empty, 0.0, 90.0), in_transit=0.0, pack_size=pack)
+    size = inputs.sku_facts["sku"].str[-1]  # with core sizes
+    facts = inputs.sku_facts.assign(on_hand=np.where(empty, 0.0, 90.0), in_transit=0.0, pack_size=pack, size=size)
     plan = optimize(replace(inputs, sku_facts=facts))
     row = line(plan, "01", "boots-1")
     assert row["order_up_to"] == 0
     assert (row["target_quantity"], row["to_send"]) == (units, units)
     assert row["by_minimum"] == pytest.approx(units)
+    assert row["limit"] == ("pack" if units > 1 else "none")
     assert_adds_up(plan, replace(inputs, sku_facts=facts))
     totals = plan.category_totals.set_index(["store_id", "category"])["target_quantity"]
     assert (
