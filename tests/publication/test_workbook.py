@@ -121,4 +121,4 @@ def test_sheet_above_the_limit_keeps_the_largest_rows_and_says_so(
 def test_empty_table_has_a_header(tmp_path: Path) -> None:
     page = written(tmp_path, Sheet("One", frame().iloc[:0]))["One"]
     assert page.max_row == 1
-    assert page.auto_filter.ref == "A1:F1"
+    assert page.auto_filter.ref == "A1:H1"

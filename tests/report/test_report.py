@@ -113,7 +113,8 @@ def test_page_shows_key_figures_and_data_quality(without_figures: RunOutputs) ->
     text = page(without_figures, without_figures.replenishment.iloc[1:], stock_given=False)
     for words in (
         "48 store-SKU pairs, 4 stores; 2.1 % changed since 26 Dec 2024",
-        "spends 99,500,000: transport 97,500,000, holding 0",
+        "spends 97,500,000: transport 97,500,000, holding 0.",
+        "The total counts a penalty of 2,000,000 for it",
         "Expected lost sales: 91,870,000",
         "The fill rate 98.4 % reaches the service level 95.0 %",
         "opening stock of every store is taken as 0",

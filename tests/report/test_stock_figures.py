@@ -67,7 +67,7 @@ def test_capacity_is_drawn_or_written_as_text(capacity: float, drawn: bool, word
 def test_store_over_capacity_is_marked() -> None:
     (card,) = cards(rows("1", **{c.OVER: [0, 0.5, 1.0, 0, 0]}))
     assert card.over_capacity
-    assert card.facts.endswith("1.50 periods over capacity")
+    assert card.facts.endswith("1.5 periods over capacity")
 
 
 def test_two_policies_are_drawn_and_missing_ones_are_left_out() -> None:

@@ -22,7 +22,7 @@ from tasks.inventory.exact.perfect_information import net_requirements_on_path, 
 from tasks.inventory.model.delivery_days import review_visits
 from tasks.inventory.model.level_limits import delivery_patterns, interval_ends, service_limited_stores
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.sku_demand import MOST_PATHS, sale_probabilities
+from tasks.inventory.model.sku_demand import MOST_PATHS, most_units, sale_probabilities
 
 # A plan whose cost is above the attainable cost by more than this share raises an alarm.
 LARGEST_EXCESS = 0.15
@@ -188,10 +188,7 @@ def _expected_beyond(units: FloatArray, series: IndexArray, share: FloatArray, h
 
 def _most_units(units: FloatArray, series: IndexArray, share: FloatArray) -> FloatArray:
     """Units that the demand of each pair practically never exceeds, shape (rows,)."""
-    peak = units.max(axis=0)[series]
-    mean = peak * np.minimum(share, 1.0)
-    found: FloatArray = np.ceil(np.minimum(peak, mean + 8.0 * np.sqrt(mean) + 8.0))
-    return found
+    return most_units(units.max(axis=0)[series], share)
 
 
 def _padded(closed: BoolArray | None, rows: int) -> BoolArray:

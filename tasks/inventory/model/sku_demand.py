@@ -1,9 +1,11 @@
 """Demand of a SKU, computed from the sample paths of its category.
 
-Each unit of the category's demand is for the SKU with a probability equal to the SKU's share. A SKU's demand on a path
-is binomial (units of the category on the path, share of the SKU). Over the paths it is a mixture of binomials. A SKU
-that is the only one of its category has the demand of the category. The level that a SKU needs for a service level is
-therefore higher than its share of the category's level: single SKUs vary more than their sum.
+The share of a SKU varies from week to week (docs/decisions/0015-dc-stock-and-sku-levels.md): it has a beta
+distribution. A SKU's demand on a path is therefore beta-binomial (Skellam 1948): with n units of the category,
+P(demand = 0) = Π (b + i) / (n + b + i) over i = 0 … a − 1, where a is ``SHARE_WEIGHT`` and a / (a + b) the share. Over
+the paths it is a mixture. A SKU that is alone in its category has the demand of the category. The level that a SKU
+needs for a service level is therefore higher than its share of the category's level: single SKUs vary more than their
+sum.
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ MOST_PATHS = 64
 NEVER = 1e-9
 # A share above this is the whole category.
 WHOLE = 1.0 - 1e-9
-# With a larger mean, or a smaller logarithm of the probability of no sale, the binomial is replaced by the normal
-# distribution.
-MANY_UNITS, SMALLEST_LOG = 200.0, -600.0
+# First parameter of the beta distribution of a share: a standard deviation of 1 / √25 = 20 % of a small share.
+SHARE_WEIGHT = 25
+# With a larger mean, the normal distribution replaces the beta-binomial.
+MANY_UNITS = 200.0
 
 
 @compiled
@@ -40,24 +43,25 @@ def _tails(counts: FloatArray, share: float, tails: FloatArray) -> None:
                 tails[k] += 1.0
             continue
         mean = n * share
-        log_none = n * np.log(1.0 - share)
-        if mean > MANY_UNITS or log_none < SMALLEST_LOG:
-            deviation = np.sqrt(mean * (1.0 - share))
+        other = SHARE_WEIGHT * (1.0 - share) / share
+        if mean > MANY_UNITS:
+            deviation = np.sqrt(mean * (1.0 - share) * (1.0 + (n - 1.0) / (SHARE_WEIGHT + other + 1.0)))
             for k in range(most):
                 score = (k + 0.5 - mean) / deviation
                 if score > 8.0:  # noqa: PLR2004
                     break
                 tails[k] += 0.5 * (1.0 - math.erf(score * 0.7071067811865476))
             continue
-        mass = np.exp(log_none)
+        mass = 1.0
+        for i in range(SHARE_WEIGHT):
+            mass *= (other + i) / (n + other + i)
         below = mass
-        odds = share / (1.0 - share)
         for k in range(most):
             tail = 1.0 - below
             if tail < NEVER or k >= n:
                 break
             tails[k] += tail
-            mass *= (n - k) / (k + 1.0) * odds
+            mass *= (n - k) / (k + 1.0) * (SHARE_WEIGHT + k) / (n - k - 1.0 + other)
             below += mass
     tails /= len(counts)
 
@@ -113,8 +117,7 @@ def sku_quantiles(demand: FloatArray, series: IndexArray, share: FloatArray, qua
     """
     counts = _by_series(demand)
     peak = counts.max(axis=1, initial=0.0)[series] if len(counts) else np.zeros(len(series))
-    mean = peak * share
-    most = np.ceil(np.minimum(peak, mean + 8.0 * np.sqrt(mean) + 8.0)).astype(np.int64) + 1
+    most = most_units(peak, share).astype(np.int64) + 1
     units = np.zeros(len(series))
     _quantiles(counts, series, share, 1.0 - quantile, most, units)
     alone = np.flatnonzero(share > WHOLE)
@@ -122,6 +125,19 @@ def sku_quantiles(demand: FloatArray, series: IndexArray, share: FloatArray, qua
         place = max(int(np.ceil(quantile * len(demand) - 1e-9)) - 1, 0)
         units[alone] = np.partition(demand[:, series[alone]], place, axis=0)[place]
     return units
+
+
+def most_units(peak: FloatArray, share: FloatArray) -> FloatArray:
+    """Units that the demand of each SKU practically never exceeds, shape (rows,).
+
+    Args:
+        peak: shape (rows,), most units of its category.
+        share: shape (rows,), share of the SKU.
+    """
+    mean = peak * np.minimum(share, 1.0)
+    deviation = np.sqrt(mean * (1.0 + mean / SHARE_WEIGHT))
+    found: FloatArray = np.ceil(np.minimum(peak, mean + 8.0 * deviation + 8.0))
+    return found
 
 
 def sale_probabilities(
@@ -141,7 +157,7 @@ def sale_probabilities(
         unit sells if demand is at least held + k.
 
     >>> sale_probabilities(np.full((1, 1), 2.0), np.array([0]), np.array([0.5]), np.array([0.0]), np.array([2]))[0]
-    array([0.75, 0.25])
+    array([0.74509804, 0.25490196])
     """
     first = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
     values = np.zeros(int(first[-1]))

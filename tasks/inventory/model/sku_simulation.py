@@ -1,7 +1,8 @@
 """Simulation of a weekly plan by SKU: every SKU has its own stock in the stores and in the distribution center.
 
 A simulation by category overestimates sales: its stock serves the demand for every SKU of the category. Here each unit
-of a category's demand is for one SKU, drawn by the shares of the SKUs, and is lost if that SKU is out of stock. The
+of a category's demand is for one SKU, drawn by the shares of the SKUs on the path, and is lost if that SKU is out of
+stock. The shares vary from path to path as in :mod:`tasks.inventory.model.sku_demand`. The
 distribution center is a stock: it opens with its count, receives its dated arrivals, and ships until it is empty.
 
 Events of a period are those of :mod:`tasks.inventory.model.simulator`. Two limits reduce the orders of a period:
@@ -21,6 +22,7 @@ import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, SkuDetail, UnitsArray
 from tasks.inventory.model.kernels import compiled, in_parallel
+from tasks.inventory.model.sku_demand import SHARE_WEIGHT
 
 # Bisection steps of the coverage that all stores of a scarce SKU reach.
 COVERAGE_STEPS = 30
@@ -115,7 +117,7 @@ class Totals(NamedTuple):
 
 @compiled
 def _drawn(units: FloatArray, rows: Rows, seed: int, demand: FloatArray) -> None:
-    """Draw the SKU of every unit of demand.
+    """Draw the shares of the SKUs, and the SKU of every unit of demand.
 
     Args:
         units: shape (n, T), units of each series on one path.
@@ -129,13 +131,25 @@ def _drawn(units: FloatArray, rows: Rows, seed: int, demand: FloatArray) -> None
         first, end = rows.series_first[i], rows.series_first[i + 1]
         if end == first:
             continue
+        cumulative = np.zeros(end - first)
+        if end > first + 1:
+            # Shares in proportion to gamma variables: each has about the beta distribution of its SKU.
+            before, total = 0.0, 0.0
+            for k in range(end - first):
+                share = rows.cumulative[first + k] - before
+                before = rows.cumulative[first + k]
+                if share > 0.0:
+                    total += share * np.random.gamma(SHARE_WEIGHT, 1.0)
+                cumulative[k] = total
+            if total > 0.0:
+                cumulative /= total
         for t in range(units.shape[1]):
             count = int(units[i, t] + 0.5)
             if end == first + 1:
                 demand[t, rows.by_series[first]] = count
                 continue
             for _ in range(count):
-                place = first + np.searchsorted(rows.cumulative[first:end], np.random.random(), side="right")
+                place = first + np.searchsorted(cumulative, np.random.random(), side="right")
                 demand[t, rows.by_series[min(place, end - 1)]] += 1.0
 
 
