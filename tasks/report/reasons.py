@@ -33,6 +33,8 @@ _STEPS = {
     c.BY_DC_SHARE: message("kept in the DC: the SKU is scarce, and its units will more likely sell later or elsewhere"),
     c.BY_DC: message("DC stock of this SKU is exhausted"),
 }
+# Other SKUs of the category get these units from their minimum.
+_LESS_BY_MINIMUM = message("minimum presentation and core sizes of other SKUs of the category")
 _CONSTRAINTS = {
     message("lifecycle rule"): message("the lifecycle state of the style does not allow deliveries to this store"),
     message("display capacity"): message("no display capacity left for this style"),
@@ -211,8 +213,9 @@ def _steps(row: Mapping[str, Any], say: Language) -> list[str]:
         running += float(row.get(column, 0.0))
         step = round(running, 1) - shown
         shown = round(running, 1)
+        text = _LESS_BY_MINIMUM if column == c.BY_MINIMUM and step < 0 else words
         if column == c.UNITS_BY_SHARE or abs(step) >= SMALLEST_STEP:
-            lines.append(f"  {_signed(step, say)}  {say.known(words)}")
+            lines.append(f"  {_signed(step, say)}  {say.known(text)}")
     return [*lines, f"  = {say.number(row[c.TARGET_QUANTITY])}  {say('target')}"]
 
 

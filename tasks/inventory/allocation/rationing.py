@@ -12,7 +12,7 @@ still equal take turns from week to week.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -121,6 +121,60 @@ def _take(row: IndexArray, units: FloatArray, group: IndexArray, left: FloatArra
             taken[at] += units[place]
         else:
             closed[at] = True
+
+
+@compiled
+def _take_within_both(
+    row: IndexArray,
+    units: FloatArray,
+    groups: IndexArray,
+    left: FloatArray,
+    taken: FloatArray,
+) -> None:
+    """As :func:`_take`, with two groups per row (shape (2, rows), places in ``left``); a pack has to fit into both."""
+    closed = np.zeros(len(taken), dtype=np.bool_)
+    for place in range(len(row)):
+        at = row[place]
+        first, second = groups[0, at], groups[1, at]
+        if closed[at] or units[place] > min(left[first], left[second]) + 1e-9:
+            closed[at] = True
+            continue
+        left[first] -= units[place]
+        left[second] -= units[place]
+        taken[at] += units[place]
+
+
+def filled_up(
+    targets: IndexArray,
+    most: IndexArray,
+    pairs: Pairs,
+    room: tuple[IndexArray, FloatArray],
+    dc: tuple[IndexArray, FloatArray],
+) -> IndexArray:
+    """Use what is left of the stores' space: units that the distribution center could not send leave room for others.
+
+    Args:
+        targets: shape (rows,), units within the storage capacity and the DC stock.
+        most: shape (rows,), targets without the storage capacity.
+        pairs: stock and demand.
+        room: index of each row's store, and units that fit into each store on top of its stock; inf = unlimited.
+        dc: index of each row's SKU, and units of each SKU that may be sent; inf = unlimited.
+
+    Returns:
+        Targets: at least ``targets``, at most ``most``, in the order of :class:`Packs`.
+    """
+    sent = np.maximum(targets - pairs.held, 0.0)
+    left = [np.floor(free - np.bincount(group, weights=sent, minlength=len(free)) + 1e-9) for group, free in (room, dc)]
+    able = np.isfinite(left[0])[room[0]] & (np.minimum(left[0][room[0]], left[1][dc[0]]) >= pairs.pack)
+    rows = able & (most > np.maximum(targets, pairs.held))
+    if not rows.any():
+        return targets
+    there = np.maximum(pairs.held, targets)
+    packs = Packs.of(most, replace(pairs, position=np.maximum(pairs.position, there)), rows)
+    taken = np.zeros(len(targets))
+    groups = np.stack([room[0], dc[0] + len(left[0])])
+    _take_within_both(packs.row, packs.units, groups, np.concatenate(left), taken)
+    return np.where(taken > 0, (there + taken).astype(np.int64), targets)
 
 
 def rationed(targets: IndexArray, pairs: Pairs, group: IndexArray, available: FloatArray) -> IndexArray:

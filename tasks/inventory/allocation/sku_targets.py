@@ -11,7 +11,7 @@ from schemas import columns as c
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem, UnitsArray
 from tasks.inventory.allocation.assortment import Display, core_sizes, displayed_styles, style_labels, whole_runs
 from tasks.inventory.allocation.disaggregate import Split, SplitRows, split_in_steps
-from tasks.inventory.allocation.rationing import Pairs, rationed
+from tasks.inventory.allocation.rationing import Pairs, filled_up, rationed
 from tasks.inventory.allocation.sku_needs import SkuMix
 from tasks.inventory.allocation.sku_shares import may_be_sent, sku_shares
 from tasks.inventory.model.level_limits import interval_ends
@@ -212,10 +212,15 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
         steps = split_in_steps(levels, rows)
     pairs = Pairs(rows.series, mix.share, demand, rows.position, rows.pack, price, _turns(problem, weekly, rows.series))
     steps = steps.with_first_packs(pairs.running_out & (at[rows.series] >= 0), rows)
-    within_capacity = rationed(steps.targets, pairs, display.store, _free_space(inputs, weekly, rows.position))
+    free = _free_space(inputs, weekly, rows.position)
+    within_capacity = rationed(steps.targets, pairs, display.store, free)
     supply = available[:, None] if inputs.dc_stock is None else dc_supply(inputs, weekly)
-    within_share = np.minimum(within_capacity, fair_share(problem, pairs, sku, supply, rows, within_capacity))
-    targets = rationed(within_share, pairs, sku, available)
+    share = fair_share(problem, pairs, sku, supply, rows, within_capacity)
+    within_share = np.minimum(within_capacity, share)
+    cut = rationed(within_share, pairs, sku, available)
+    most = np.minimum(steps.targets, share)
+    targets = filled_up(cut, most, pairs, (display.store, free), (sku, available))
+    within_capacity, within_share = within_capacity + targets - cut, within_share + targets - cut
     sent = np.bincount(sku, weights=np.maximum(targets - pairs.held, 0.0), minlength=len(available))
     return SkuTargets(
         first=first,

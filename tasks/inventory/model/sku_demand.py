@@ -26,7 +26,7 @@ WHOLE = 1.0 - 1e-9
 # First parameter of the beta distribution of a share: a standard deviation of 1 / √25 = 20 % of a small share.
 SHARE_WEIGHT = 25
 # With a larger mean, the normal distribution replaces the beta-binomial.
-MANY_UNITS = 200.0
+MANY_UNITS = 1000.0
 
 
 @compiled

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.inventory.allocation.rationing import Pairs, rationed
-from tasks.inventory.model.sku_demand import sale_probabilities, sku_quantiles
+from tasks.inventory.allocation.rationing import Pairs, filled_up, rationed
+from tasks.inventory.model.sku_demand import SHARE_WEIGHT, sale_probabilities, sku_quantiles
 from tests.breadth import examples
 
 
@@ -45,6 +45,17 @@ def test_an_empty_selling_pair_comes_before_a_more_likely_sale():
 def test_the_rest_goes_where_it_sells_most_likely():
     cut = rationed(np.array([8, 8, 8]), pairs_of([6.0, 6.0, 0.5], [4, 1, 1]), ONE, np.array([3.0]))
     assert cut.tolist() == [4, 4, 1]
+
+
+@pytest.mark.parametrize(("room", "dc", "units"), [(2.0, 5.0, 2), (2.0, 1.0, 1), (np.inf, 5.0, 1), (1.0, 5.0, 1)])
+def test_space_that_the_distribution_center_cannot_fill_goes_to_other_skus(room, dc, units):
+    pairs, wanted, sku = pairs_of([6.0, 1.2, 0.0], [0, 0, 0]), np.array([6, 2, 0]), np.arange(3)
+    within = rationed(wanted, pairs, ONE, np.array([2.0]))
+    assert within.tolist() == [1, 1, 0]
+    available = np.array([0.0, dc, 9.0])
+    cut = rationed(within, pairs, sku, available)
+    filled = filled_up(cut, wanted, pairs, (ONE, np.array([room])), (sku, available))
+    assert filled.tolist() == [0, units, 0]
 
 
 def test_packs_stay_whole_and_the_rest_stays_in_the_distribution_center():
@@ -96,10 +107,14 @@ def test_the_quantile_of_a_sku_is_above_its_share_of_the_categorys_quantile():
     assert alone[0] == np.sort(demand[:, 0])[int(np.ceil(0.95 * 64)) - 1]
 
 
-@pytest.mark.parametrize(("count", "share"), [(7.0, 0.3), (900.0, 0.4), (5000.0, 0.9)])
-def test_probabilities_agree_with_the_binomial_distribution(count, share):
-    from scipy.stats import binom
+# Means above 1,000 units have the normal distribution.
+@pytest.mark.parametrize(
+    ("count", "share", "error"), [(7.0, 0.3, 1e-9), (900.0, 0.4, 1e-9), (900.0, 0.95, 1e-9), (9000.0, 0.4, 0.01)]
+)
+def test_probabilities_agree_with_the_beta_binomial_distribution(count, share, error):
+    from scipy.stats import betabinom
 
     held = np.array([np.floor(count * share)])
     found, _ = sale_probabilities(np.full((1, 1), count), np.array([0]), np.array([share]), held, np.array([3]))
-    np.testing.assert_allclose(found, binom.sf(held + np.arange(3), count, share), atol=5e-3)
+    known = betabinom(count, SHARE_WEIGHT, SHARE_WEIGHT * (1 - share) / share)
+    np.testing.assert_allclose(found, known.sf(held + np.arange(3)), atol=error)
