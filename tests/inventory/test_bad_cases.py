@@ -60,9 +60,9 @@ def test_a_capacity_below_the_stock_sends_nothing(capacity):
 
 
 def test_a_missing_capacity_is_unlimited():
-    inputs = inputs_of(settings=FEW, storage_capacity=[np.nan, 60.0], visit_cost=[50.0, 80.0])
+    inputs = inputs_of(settings=FEW, storage_capacity=[np.nan, 40.0], visit_cost=[50.0, 80.0])
     sent = sent_of(optimize(inputs), inputs).groupby(level=0).sum()
-    assert sent["01"] > sent["2"]
+    assert sent["01"] > 16 >= sent["2"]
 
 
 def test_a_pack_larger_than_the_capacity_is_not_sent():
