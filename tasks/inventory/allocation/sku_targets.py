@@ -129,7 +129,7 @@ def pack_sizes(facts: pd.DataFrame) -> FloatArray:
 # A unit of a scarce SKU that sells before the next delivery with this probability is sent now in any case.
 LIKELY_NOW = 0.25
 # Highest service level of a SKU whose stock in the distribution center, without arrivals, does not cover the horizon.
-SCARCE_LEVEL = 0.90
+SCARCE_LEVEL = 0.91
 # A SKU without a price is worth this much in the order of scarce units.
 SMALLEST_PRICE = 1e-3
 
