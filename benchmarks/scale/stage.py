@@ -46,8 +46,10 @@ def run_stage(stage: str, settings: Settings, as_of: date, records: Path) -> dic
     record = PanelRecord.model_validate_json((records / "panel.json").read_text("utf-8"))
     panel = load_panel(lake, record.panel, settings.period)
     effects = np.ones((panel.n, len(panel.periods)), dtype=np.float32)
-    table = Features(panel, effects).table(horizon_rows(panel))
-    return {"feature rows": len(table.matrix), "columns": len(table.names)}
+    features, rows = Features(panel, effects), horizon_rows(panel)
+    # As a global model predicts: a block of series at a time.
+    found = [features.table(rows.take(block)).matrix.shape for block in features.blocks(rows)]
+    return {"feature rows": sum(rows for rows, _ in found), "columns": found[0][1]}
 
 
 def main() -> None:

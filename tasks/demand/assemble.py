@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from typing import Protocol
 
 import pandas as pd
 
@@ -12,16 +13,29 @@ from schemas.alarms import Alarm
 from schemas.panel import Panel
 from schemas.records import PanelRecord, PanelRef, Record, Summary, TableRef
 from schemas.settings.slices import PanelSlice
+from schemas.tables import SALES
+from tasks.demand.cleaning.lines import LINE_COLUMNS, SHARD_LINES, LineBlocks
 from tasks.demand.cleaning.prepared import Prepared, prepare
 from tasks.demand.new_series import NewPairs, new_alarms, new_pairs, new_series, superseded_alarm
-from tasks.demand.panel import JudgedSales, PanelBuild, judge_sales, panel_of, to_frames
+from tasks.demand.panel import JudgedSales, PanelBuild, judge_sales, panel_parts
+from tasks.demand.panel_frames import panel_tables
+from tasks.demand.panel_parts import PanelParts
 from tasks.demand.profile import profile
 from tasks.demand.sku_facts import planned_sku_prices, sku_facts
-from tasks.demand.stored import scoped
-from tasks.storage.lake import Lake
+from tasks.demand.stored import series_in_scope
+from tasks.storage.lake import PART_ROWS, Lake
 
-# Finds alarms and summary rows in a panel.
-Watch = Callable[[Panel], tuple[list[Alarm], Summary]]
+_PROFILE = [c.DEMAND_CLASS, c.SHARE_ZERO, c.MEAN]
+
+
+class Watch(Protocol):
+    """Finds alarms and summary rows in a panel that comes in parts."""
+
+    def add(self, panel: Panel) -> None:
+        """Read the next series."""
+
+    def found(self) -> tuple[list[Alarm], Summary]:
+        """Return what was found in all series."""
 
 
 class PanelInputs(Record):
@@ -53,35 +67,50 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice, watch: Watc
         DataContractError: no sales before ``as_of``.
         ConfigError: the scope names a store or category without sales.
     """
-    prepared = prepare(_tables(lake, inputs), use, inputs.as_of)
+    tables = {name: lake.read_table(ref) for name, ref in inputs.tables.items() if name != SALES.name}
+    prepared = prepare(tables, use, inputs.as_of, sale_lines(lake, inputs.tables[SALES.name]))
     judged = judge_sales(prepared)
     new = new_pairs(prepared)
     facts = _without(sku_facts(prepared, new.pairs), judged.ended)
     prices = planned_sku_prices(prepared)
-    prepared = prepared.without_lines()
-    panel = scoped(panel_of(prepared, judged), inputs.stores, inputs.categories, inputs.as_of)
-    alarms, summary = watch(panel) if watch and not (inputs.stores or inputs.categories) else ([], {})
+    panel = panel_parts(prepared, judged)
+    scope = bool(inputs.stores or inputs.categories)
+    panel = (
+        panel.take(series_in_scope(panel.series, inputs.stores, inputs.categories, inputs.as_of)) if scope else panel
+    )
+    profiles = []
+
+    def read(part: Panel) -> None:
+        profiles.append(profile(part)[_PROFILE])
+        if watch and not scope:
+            watch.add(part)
+
     added = _in_scope(new_series(prepared, facts, new), inputs.stores, inputs.categories)
-    frames = {name: lake.write_table(f"features/{name}", frame) for name, frame in to_frames(panel).items()}
+    frames = {
+        name: lake.write_table(f"features/{name}", frame)
+        if isinstance(frame, pd.DataFrame)
+        else lake.write_parts(f"features/{name}", of_size(frame, PART_ROWS))
+        for name, frame in panel_tables(panel, read)
+    }
+    alarms, summary = watch.found() if watch and not scope else ([], {})
     return PanelRecord(
         as_of=inputs.as_of,
-        panel=PanelRef(frames=frames, horizon=panel.horizon),
+        panel=PanelRef(frames=frames, horizon=use.horizon),
         series=panel.n,
-        periods=panel.history,
+        periods=prepared.axis.history,
         cleaning_log=lake.write_table("features/cleaning_log", judged.cleaning_log),
         sku_facts=lake.write_table("features/sku_facts", _in_scope(facts, inputs.stores, inputs.categories)),
         new_series=lake.write_table("features/new_series", added) if len(added) else None,
         planned_prices=lake.write_table("features/planned_prices", prices),
         stock_counted=bool(facts[c.ON_HAND].notna().any()),
         alarms=[*panel_alarms(prepared, judged, new), *alarms],
-        summary={**_summary(judged, panel), **summary},
+        summary={**_summary(judged, panel, pd.concat(profiles, ignore_index=True)), **summary},
     )
 
 
-def _tables(lake: Lake, inputs: PanelInputs) -> dict[str, pd.DataFrame]:
-    """The input tables; ids of sale lines as categories, because these rows decide how much memory a run needs."""
-    ids = {"sales": (c.STORE_ID, c.SKU)}
-    return {name: lake.read_table(ref, categories=ids.get(name, ())) for name, ref in inputs.tables.items()}
+def sale_lines(lake: Lake, ref: TableRef) -> LineBlocks:
+    """The sale lines of a stored table, block by block."""
+    return LineBlocks(ref.rows, lambda: lake.read_blocks(ref, LINE_COLUMNS, (c.STORE_ID, c.SKU), SHARD_LINES))
 
 
 def panel_alarms(prepared: Prepared, judged: JudgedSales | PanelBuild, new: NewPairs) -> list[Alarm]:
@@ -101,8 +130,26 @@ def _in_scope(facts: pd.DataFrame, stores: Sequence[str], categories: Sequence[s
     return facts[kept].reset_index(drop=True)
 
 
-def _summary(judged: JudgedSales, panel: Panel) -> Summary:
-    kinds = profile(panel).groupby(c.DEMAND_CLASS, observed=True)
+def of_size(parts: Iterable[pd.DataFrame], rows: int) -> Iterator[pd.DataFrame]:
+    """Yield the same rows, ``rows`` at a time; at least one frame."""
+    kept: list[pd.DataFrame] = []
+    begun = False
+    for part in parts:
+        kept.append(part)
+        del part
+        if sum(map(len, kept)) >= rows:
+            whole = pd.concat(kept, ignore_index=True)
+            full = len(whole) // rows * rows
+            kept, begun = [whole.iloc[full:].copy()], True
+            yield from (whole.iloc[at : at + rows] for at in range(0, full, rows))
+            del whole
+    rest = pd.concat(kept, ignore_index=True)
+    if len(rest) or not begun:
+        yield rest
+
+
+def _summary(judged: JudgedSales, panel: PanelParts, profiles: pd.DataFrame) -> Summary:
+    kinds = profiles.groupby(c.DEMAND_CLASS, observed=True)
     return {
         "series-profile": [
             {
@@ -115,6 +162,6 @@ def _summary(judged: JudgedSales, panel: Panel) -> Summary:
         ],
         "cleaning-log": [{"treatment": name, "cases": count} for name, count in judged.treatment_counts.items()],
         "features": [{"feature": name, "kind": "known future covariate"} for name in panel.known]
-        + [{"feature": name, "kind": "past covariate"} for name in panel.observed]
+        + ([{"feature": c.UNIT_PRICE, "kind": "past covariate"}] if panel.priced else [])
         + [{"feature": name, "kind": "planned event"} for name in panel.events],
     }

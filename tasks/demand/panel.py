@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm
-from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
+from schemas.panel import BoolArray, IndexArray, Panel
 from schemas.settings.slices import PanelSlice
-from tasks.demand.axis import informative, known_feature
 from tasks.demand.checks.levels import category_gap_alarm
 from tasks.demand.checks.tables import ended_stores, table_alarms
 from tasks.demand.cleaning.category_gaps import category_gaps
 from tasks.demand.cleaning.corrections import VOID
-from tasks.demand.cleaning.exposure import StorePeriods, known_demand, out_of_stock, store_periods, units_sold
+from tasks.demand.cleaning.exposure import StorePeriods, out_of_stock, store_periods
 from tasks.demand.cleaning.prepared import Prepared
-from tasks.demand.cleaning.sales import SaleCells, distinct, returned_lines
+from tasks.demand.cleaning.sales import CellPart, SaleCells, distinct
 from tasks.demand.cleaning.sku_gaps import local_gaps
-from tasks.demand.features.dates import public_holidays, special_periods, time_features
-from tasks.demand.features.planned_events import first_christmas, planned_events, with_christmas
-from tasks.demand.features.promotions import promotion_features
+from tasks.demand.features.planned_events import first_christmas
 from tasks.demand.panel_frames import from_frames, to_frames
+from tasks.demand.panel_parts import PanelParts
 from tasks.demand.sold_units import last_stock
 
 __all__ = ["PanelBuild", "build_panel", "from_frames", "to_frames"]
@@ -93,7 +90,7 @@ def build_panel(prepared: Prepared) -> PanelBuild:
         DataContractError: no sales row before ``as_of``, or tables that do not fit together.
     """
     judged = judge_sales(prepared)
-    panel = panel_of(prepared, judged)
+    panel = panel_parts(prepared, judged).whole()
     return PanelBuild(panel, judged.cleaning_log, judged.treatment_counts, judged.alarms, judged.ended)
 
 
@@ -108,13 +105,11 @@ def judge_sales(prepared: Prepared) -> JudgedSales:
     if availability is None:
         empty = category_gaps(cells, stores)
         local = np.setdiff1d(local_gaps(cells, stores, last_stock(tables.get("stock"), as_of)), empty)
-    far_out = np.flatnonzero(outliers)
-    outlier_keys = cells.cell_pair[far_out] * cells.history + cells.cell_period[far_out]
-    unknown = distinct(np.concatenate([missing, local, empty, outlier_keys]))
+    unknown = distinct(np.concatenate([missing, local, empty, outliers]))
     cleaning_log = pd.concat(
         [
-            _returns(tables, as_of),
-            _treated(prepared.voided, VOID, "a line and the line that cancels it: no demand"),
+            _treated(prepared.lines.returned, RETURN, "units below 0 count as demand of 0"),
+            _treated(prepared.lines.voided, VOID, "a line and the line that cancels it: no demand"),
             _outliers(cells, outliers, settings),
             _open_after_all(cells, stores),
         ],
@@ -131,22 +126,9 @@ def judge_sales(prepared: Prepared) -> JudgedSales:
     return JudgedSales(stores, unknown, cleaning_log, counts, alarms, ended_stores(prepared, stores))
 
 
-def panel_of(prepared: Prepared, judged: JudgedSales) -> Panel:
-    """The panel of judged sales."""
-    cells, axis, stores = prepared.cells, prepared.axis, judged.stores
-    events = with_christmas(prepared.tables.get("events"), axis, prepared.settings.country)
-    return Panel(
-        frequency=cells.frequency,
-        series=_series(prepared),
-        periods=axis.periods,
-        demand=known_demand(cells, stores, judged.unknown),
-        closed=stores.closed[cells.series_store],
-        horizon=prepared.settings.horizon,
-        known=_known(prepared),
-        observed=_observed(cells, ~prepared.outliers),
-        sold=units_sold(cells, stores),
-        events=planned_events(events, cells, axis),
-    )
+def panel_parts(prepared: Prepared, judged: JudgedSales) -> PanelParts:
+    """The panel of judged sales, a part of the series at a time."""
+    return PanelParts.of(prepared, judged.stores, judged.unknown, _series(prepared))
 
 
 def _series(prepared: Prepared) -> pd.DataFrame:
@@ -183,73 +165,35 @@ def _feature(column: pd.Series) -> pd.Series:
     return column.astype(object).where(column.notna(), "").map(str)
 
 
-def _known(prepared: Prepared) -> dict[str, KnownFeature]:
-    tables, settings, cells, axis = prepared.tables, prepared.settings, prepared.cells, prepared.axis
-    return {
-        **time_features(axis, cells.n),
-        **public_holidays(axis, settings.country, cells.n),
-        **special_periods(axis, settings.special_periods, cells.n),
-        **promotion_features(tables.get("promotions"), tables["products"], cells, axis),
-        **prepared.calendar.features,
-        **_open(prepared),
-    }
-
-
-def _open(prepared: Prepared) -> dict[str, KnownFeature]:
-    """The calendar's feature ``open``, with the days on which a store is usually closed."""
-    closed = prepared.usual | prepared.closing
-    if not closed.any():
-        return {}
-    cells, calendar = prepared.cells, prepared.calendar.features
-    share = (~closed[cells.series_store]).astype(np.float32)
-    if c.OPEN in calendar:
-        share = np.minimum(share, calendar[c.OPEN].values[calendar[c.OPEN].row_of_series])
-    return informative({c.OPEN: known_feature(share, np.arange(cells.n))})
-
-
-def _observed(cells: SaleCells, sound: BoolArray) -> dict[str, SmallFloatArray]:
-    """The last known unit price at the end of each period; NaN before the first one."""
-    price = np.empty((cells.n, cells.history), dtype=np.float32)
-    some = False
-    for part in cells.parts():
-        own, counted = part.cells, sound[part.cell]
-        amount, units = own.by_series(own.priced_amount, counted), own.by_series(own.priced_units, counted)
-        some |= bool(units.any())
-        price[part.series] = _carried(amount, units)
-    return {c.UNIT_PRICE: price} if some else {}
-
-
-def _carried(amount: FloatArray, units: FloatArray) -> FloatArray:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        price = amount / units
-    last: IndexArray = np.maximum.accumulate(np.where(units > 0, np.arange(units.shape[1]), -1), axis=1)
-    carried = np.take_along_axis(price, np.maximum(last, 0), axis=1)
-    return np.where(last >= 0, carried, np.nan)
-
-
-def _returns(tables: Mapping[str, pd.DataFrame], as_of: date) -> pd.DataFrame:
-    return _treated(returned_lines(tables["sales"], as_of), RETURN, "units below 0 count as demand of 0")
-
-
-def _outliers(cells: SaleCells, outliers: BoolArray, settings: PanelSlice) -> pd.DataFrame:
+def _outliers(cells: SaleCells, outliers: IndexArray, settings: PanelSlice) -> pd.DataFrame:
     factor = settings.cleaning.outlier_factor
     reason = f"more than {factor:g} times the usual peak of its series, and no event explains it: demand unknown"
-    return _treated(_cells_frame(cells, outliers), OUTLIER, reason)
+    return _treated(_cells_frame(cells, lambda part: part.marked(outliers)), OUTLIER, reason)
 
 
 def _open_after_all(cells: SaleCells, stores: StorePeriods) -> pd.DataFrame:
-    sold = stores.contradicted[cells.cell_store, cells.cell_period] & (cells.units > 0)
-    return _treated(_cells_frame(cells, sold), OPEN_AFTER_ALL, "sold while the calendar says closed: treated as open")
+    def sold(part: CellPart) -> BoolArray:
+        return stores.contradicted[part.cell_store, part.cell_period] & (part.units > 0)
+
+    reason = "sold while the calendar says closed: treated as open"
+    return _treated(_cells_frame(cells, sold if stores.contradicted.any() else None), OPEN_AFTER_ALL, reason)
 
 
-def _cells_frame(cells: SaleCells, chosen: BoolArray) -> pd.DataFrame:
-    pair = cells.cell_pair[chosen]
+def _cells_frame(cells: SaleCells, chosen: Callable[[CellPart], BoolArray] | None) -> pd.DataFrame:
+    keys, units = [np.zeros(0, dtype=np.int64)], [np.zeros(0)]
+    for part in cells.parts() if chosen else ():
+        rows = np.flatnonzero(chosen(part)) if chosen else keys[0]
+        keys.append(part.keys[rows])
+        units.append(part.units[rows])
+    key, sold = np.concatenate(keys), np.concatenate(units)
+    order = np.argsort(key)
+    pair, period = np.divmod(key[order], cells.history)
     return pd.DataFrame(
         {
-            c.DATE: cells.periods[cells.cell_period[chosen]],
+            c.DATE: cells.periods[period],
             c.STORE_ID: cells.stores[cells.pair_store[pair]],
             c.SKU: cells.skus[cells.pair_sku[pair]],
-            c.UNITS: cells.units[chosen],
+            c.UNITS: sold[order],
         }
     )
 
@@ -262,8 +206,7 @@ def _treated(rows: pd.DataFrame, treatment: str, reason: str) -> pd.DataFrame:
 
 def _silent_periods(cells: SaleCells, stores: StorePeriods) -> int:
     """Store-periods without rows from the store's first row on."""
-    first = np.full(len(cells.stores), cells.history)
-    np.minimum.at(first, cells.cell_store, cells.cell_period)
+    first = cells.store_rows.argmax(axis=1)
     return int((stores.silent & (np.arange(cells.history) >= first[:, None])).sum())
 
 

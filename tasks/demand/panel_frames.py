@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ from schemas.errors import StorageError
 from schemas.frequency import Frequency
 from schemas.panel import FloatArray, KnownFeature, Panel, PlannedEvent, SmallFloatArray
 
+if TYPE_CHECKING:
+    from tasks.demand.panel_parts import PanelParts
+
 SERIES = "series"
 PERIODS = "periods"
 HISTORY = "history"
@@ -19,6 +23,7 @@ CLOSED = "closed"
 FEATURES = "features"
 ROWS = "rows"
 KNOWN = "known_"
+Table = pd.DataFrame | Iterator[pd.DataFrame]
 # Prefixes of the names of the two features of a planned event.
 EVENT_SHARE, EVENT_UPLIFT = "planned_event_share:", "planned_event_uplift:"
 
@@ -36,7 +41,7 @@ def to_frames(panel: Panel) -> dict[str, pd.DataFrame]:
     frames = {
         SERIES: panel.series,
         PERIODS: pd.DataFrame({c.DATE: panel.periods}),
-        HISTORY: pd.DataFrame({c.DEMAND: panel.demand.ravel()} | _sold(panel) | _observed(panel), copy=False),
+        HISTORY: _history(panel),
         CLOSED: pd.DataFrame({c.CLOSED: panel.closed.ravel()}, copy=False),
     }
     groups: list[dict[str, KnownFeature]] = []
@@ -46,10 +51,7 @@ def to_frames(panel: Panel) -> dict[str, pd.DataFrame]:
         if group is None:
             groups.append(group := {})
         group[name] = feature
-    number = {name: i for i, group in enumerate(groups) for name in group}
-    frames[FEATURES] = pd.DataFrame(
-        {c.FEATURE: pd.Series(list(features), dtype=object), c.GROUP: [number[name] for name in features]}
-    ).astype({c.GROUP: np.int64})
+    frames[FEATURES] = _feature_groups(list(features), groups)
     frames[ROWS] = pd.DataFrame(
         {str(i): next(iter(group.values())).row_of_series for i, group in enumerate(groups)},
         index=pd.RangeIndex(panel.n),
@@ -57,6 +59,52 @@ def to_frames(panel: Panel) -> dict[str, pd.DataFrame]:
     for i, group in enumerate(groups):
         frames[f"{KNOWN}{i}"] = pd.DataFrame({name: f.values.ravel() for name, f in group.items()})
     return frames
+
+
+def panel_tables(
+    panel: PanelParts, read: Callable[[Panel], None]
+) -> Iterator[tuple[str, pd.DataFrame | Iterator[pd.DataFrame]]]:
+    """The frames of :func:`to_frames` by name, in parts: those with a row per period are never held as a whole.
+
+    Args:
+        panel: the parts.
+        read: receives every part once, when the history is made.
+
+    Yields:
+        Name and frame, or its parts; exhaust the parts before the next frame.
+    """
+    yield SERIES, panel.series
+    yield PERIODS, pd.DataFrame({c.DATE: panel.prepared.axis.periods})
+    yield HISTORY, (_history(part, read) for part in panel.parts())
+    yield CLOSED, (pd.DataFrame({c.CLOSED: closed.ravel()}, copy=False) for closed in panel.closed_parts())
+    features: dict[str, KnownFeature | None] = {**panel.known, **_event_features(panel.events)}
+    shape, everything = (panel.prepared.cells.n, len(panel.prepared.axis.periods)), np.arange(panel.prepared.cells.n)
+    groups: list[dict[str, KnownFeature | None]] = []
+    light = KnownFeature(np.broadcast_to(np.float32(0), shape), everything)
+    for name, feature in features.items():
+        group = next((g for g in groups if _same_rows(next(iter(g.values())) or light, feature or light)), None)
+        if group is None:
+            groups.append(group := {})
+        group[name] = feature
+    yield FEATURES, _feature_groups(list(features), groups)
+    rows = [(next(iter(group.values())) or light).row_of_series[panel.chosen] for group in groups]
+    yield ROWS, pd.DataFrame({str(i): own for i, own in enumerate(rows)}, index=pd.RangeIndex(panel.n))
+    for i, group in enumerate(groups):
+        values = {name: feature.values for name, feature in group.items() if feature is not None}
+        parts = iter([values]) if len(values) == len(group) else panel.known_parts(list(group))
+        yield f"{KNOWN}{i}", (pd.DataFrame({name: own.ravel() for name, own in part.items()}) for part in parts)
+
+
+def _history(panel: Panel, read: Callable[[Panel], None] | None = None) -> pd.DataFrame:
+    if read is not None:
+        read(panel)
+    return pd.DataFrame({c.DEMAND: panel.demand.ravel()} | _sold(panel) | _observed(panel), copy=False)
+
+
+def _feature_groups(features: Sequence[str], groups: Sequence[Mapping[str, KnownFeature | None]]) -> pd.DataFrame:
+    number = {name: i for i, group in enumerate(groups) for name in group}
+    frame = pd.DataFrame({c.FEATURE: pd.Series(features, dtype=object), c.GROUP: [number[name] for name in features]})
+    return frame.astype({c.GROUP: np.int64})
 
 
 def from_frames(frames: Mapping[str, pd.DataFrame], frequency: Frequency, horizon: int) -> Panel:

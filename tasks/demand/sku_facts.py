@@ -10,7 +10,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.panel import FloatArray, IndexArray
 from tasks.demand.cleaning.prepared import Prepared
-from tasks.demand.cleaning.sales import SaleCells
+from tasks.demand.cleaning.sales import CellPart
 from tasks.demand.features.promotions import list_prices, planned_prices
 from tasks.demand.sold_units import last_stock, sold_units
 
@@ -57,10 +57,7 @@ def sku_facts(prepared: Prepared, new: pd.DataFrame | None = None) -> pd.DataFra
 
 def _superseded_pairs(prepared: Prepared) -> pd.DataFrame:
     """Pairs of store and replaced SKU with a sales row; their units are the successor's."""
-    sales = prepared.tables["sales"]
-    rows = sales.loc[sales[c.SKU].isin(list(prepared.replaced)), [c.DATE, c.STORE_ID, c.SKU]]
-    rows = rows.loc[rows[c.DATE] < pd.Timestamp(prepared.as_of), [c.STORE_ID, c.SKU]]
-    return rows.astype(str).astype(object).drop_duplicates(ignore_index=True)
+    return prepared.lines.replaced_pairs.drop_duplicates(ignore_index=True)
 
 
 def planned_sku_prices(prepared: Prepared) -> pd.DataFrame:
@@ -97,10 +94,10 @@ def sku_prices(prepared: Prepared) -> pd.Series:
     return pd.Series(total[known] / count[known], index=pd.Index(cells.skus[known], dtype=object))
 
 
-def _priced(prepared: Prepared) -> Iterator[tuple[SaleCells, IndexArray]]:
+def _priced(prepared: Prepared) -> Iterator[tuple[CellPart, IndexArray]]:
     """Yield the cells of some stores, and which of them have a known price and are no outliers."""
     for part in prepared.cells.parts():
-        yield part.cells, np.flatnonzero(~prepared.outliers[part.cell] & (part.cells.priced_units > 0))
+        yield part, np.flatnonzero(~part.marked(prepared.outliers) & (part.priced_units > 0))
 
 
 def _prices(skus: pd.Series, prepared: Prepared, products: pd.DataFrame) -> FloatArray:

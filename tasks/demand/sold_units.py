@@ -10,7 +10,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.panel import FloatArray
 from tasks.demand.cleaning.prepared import Prepared
-from tasks.demand.cleaning.sales import SaleCells, weighted_count
+from tasks.demand.cleaning.sales import CellPart, weighted_count
 
 # Eight weeks, the window of recent units.
 RECENT_PERIODS = {"D": 56, "W": 8, "MS": 2}
@@ -19,19 +19,23 @@ RECENT_PERIODS = {"D": 56, "W": 8, "MS": 2}
 def sold_units(prepared: Prepared) -> pd.DataFrame:
     """Units of each (store, SKU) with a sales row: recent_units (last 8 weeks or 2 months) and total_units."""
     cells = prepared.cells
-    units = np.where(prepared.outliers, 0.0, cells.units)
-    recent = cells.cell_period > cells.cell_period.max() - RECENT_PERIODS[cells.frequency.kind]
+    recent, total = np.zeros((2, len(cells.pair_sku)))
+    for part in cells.parts():
+        units = np.where(part.marked(prepared.outliers), 0.0, part.units)
+        late = part.cell_period >= cells.end - RECENT_PERIODS[cells.frequency.kind]
+        recent[part.pairs] = _per_pair(part, np.where(late, units, 0.0))
+        total[part.pairs] = _per_pair(part, units)
     return pd.DataFrame(
         {
             c.STORE_ID: cells.stores[cells.pair_store],
             c.SKU: cells.skus[cells.pair_sku],
-            c.RECENT_UNITS: _per_pair(cells, np.where(recent, units, 0.0)),
-            c.TOTAL_UNITS: _per_pair(cells, units),
+            c.RECENT_UNITS: recent,
+            c.TOTAL_UNITS: total,
         }
     )
 
 
-def _per_pair(cells: SaleCells, values: FloatArray) -> FloatArray:
+def _per_pair(cells: CellPart, values: FloatArray) -> FloatArray:
     return weighted_count(cells.cell_pair, values, 1, len(cells.pair_sku))[0]
 
 

@@ -4,22 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from schemas import columns as c
 from schemas.errors import ConfigError, first_few
 from schemas.frequency import Frequency
-from schemas.panel import Panel
-from schemas.records import PanelRef
-from tasks.demand.panel import from_frames
+from schemas.panel import IndexArray, Panel
+from schemas.records import PanelRef, TableRef
+from tasks.demand.panel_frames import CLOSED, FEATURES, HISTORY, PERIODS, ROWS, SERIES, from_frames
 from tasks.storage.lake import Lake
 
 
 def load_panel(lake: Lake, ref: PanelRef, frequency: Frequency) -> Panel:
     """The panel that a reference names."""
-    return from_frames({name: lake.read_table(frame) for name, frame in ref.frames.items()}, frequency, ref.horizon)
+    small = (SERIES, PERIODS, FEATURES, ROWS)
+    frames = {
+        name: lake.read_table(frame) if name in small else _columns(lake, frame) for name, frame in ref.frames.items()
+    }
+    return from_frames(frames, frequency, ref.horizon)
+
+
+def load_demand(lake: Lake, ref: PanelRef, frequency: Frequency) -> Panel:
+    """The panel without its features: series, periods, demand and units as sold; closed periods are not stated."""
+    frames = {name: lake.read_table(ref.frames[name]) for name in (SERIES, PERIODS)}
+    past = _columns(lake, ref.frames[HISTORY], (c.DEMAND, c.SOLD))
+    closed = pd.DataFrame({c.CLOSED: np.broadcast_to(np.False_, ref.frames[CLOSED].rows)}, copy=False)
+    nothing = pd.DataFrame({c.FEATURE: [], c.GROUP: []})
+    frames |= {HISTORY: past, CLOSED: closed, FEATURES: nothing, ROWS: nothing}
+    return from_frames(frames, frequency, ref.horizon)
+
+
+def _columns(lake: Lake, ref: TableRef, names: Sequence[str] | None = None) -> pd.DataFrame:
+    """Numbers of a stored table, read block by block into arrays of the final size."""
+    columns: dict[str, NDArray[Any]] = {}
+    start = 0
+    for block in lake.read_blocks(ref, names):
+        for name in block.columns:
+            values = block[name].to_numpy()
+            columns.setdefault(name, np.empty(ref.rows, dtype=values.dtype))[start : start + len(values)] = values
+        start += len(block)
+    return pd.DataFrame(columns, copy=False)
 
 
 def recent_demand(panel: Panel, horizons: int = 3) -> pd.DataFrame:
@@ -54,17 +82,17 @@ def demand_rows(panel: Panel, periods: int) -> pd.DataFrame:
     return keys.assign(**{c.DATE: list(labels) * panel.n, c.UNITS: units})
 
 
-def scoped(panel: Panel, stores: Sequence[str], categories: Sequence[str], as_of: date) -> Panel:
-    """The series of a part of the network; all of them if neither stores nor categories are named.
+def series_in_scope(series: pd.DataFrame, stores: Sequence[str], categories: Sequence[str], as_of: date) -> IndexArray:
+    """Positions of the series of a part of the network; all of them if neither stores nor categories are named.
 
     Raises:
         ConfigError: a store or category of the scope has no series.
     """
-    chosen = np.ones(panel.n, dtype=bool)
+    chosen = np.ones(len(series), dtype=bool)
     for wanted, column, option in ((stores, c.STORE_ID, "stores"), (categories, c.CATEGORY, "categories")):
         if not wanted:
             continue
-        present = panel.series[column].astype(str)
+        present = series[column].astype(str)
         unknown = sorted(set(wanted) - set(present))
         if unknown:
             raise ConfigError(
@@ -74,4 +102,4 @@ def scoped(panel: Panel, stores: Sequence[str], categories: Sequence[str], as_of
         chosen &= present.isin(wanted).to_numpy()
     if not chosen.any():
         raise ConfigError("stores and categories: none of these stores sells any of these categories before as_of")
-    return panel if chosen.all() else panel.take(np.flatnonzero(chosen))
+    return np.flatnonzero(chosen)

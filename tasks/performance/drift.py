@@ -13,9 +13,10 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from schemas import columns as c
-from schemas.panel import FloatArray, Panel
+from schemas.panel import BoolArray, FloatArray, Panel, SmallFloatArray
 from schemas.performance import OVERALL, STORE
 from tasks.demand.features.promotions import PROMOTION_SHARE
 from tasks.performance.sequential import detect
@@ -78,22 +79,77 @@ def input_drift(panel: Panel) -> Findings:
     Args:
         panel: demand before the run date.
     """
-    length = min(WINDOW[panel.frequency.kind], panel.history // 2)
-    windows = dict(_windows(panel, length))
-    if CURRENT not in windows:
-        return Findings(pd.DataFrame(), pd.DataFrame())
-    profiles: list[dict[str, object]] = []
-    rows: list[dict[str, object]] = []
-    for level, store, feature, values in _features(panel, windows):
-        place = {c.LEVEL: level, c.STORE_ID: store, c.CATEGORY: "", c.FEATURE: feature}
-        profiles += [{**place, c.WINDOW: name, **_profile(own)} for name, own in values.items() if len(own)]
-        rows += [row for name in (TRAINING, LAST_YEAR) if name in values for row in _compared(place, values, name)]
-    rows += list(_series_changes(panel, windows))
-    drift = with_findings(pd.DataFrame(rows))
-    promotions = missing_promotions(panel)
-    if promotions is not None:
-        drift = pd.concat([drift, pd.DataFrame([promotions])], ignore_index=True)
-    return Findings(pd.DataFrame(profiles), drift)
+    inputs = WatchedInputs()
+    inputs.add(panel)
+    return inputs.findings()
+
+
+class WatchedInputs:
+    """What :func:`input_drift` compares, of a panel that comes in parts."""
+
+    def __init__(self) -> None:
+        self._windows: dict[str, slice] = {}
+        self._stores: list[NDArray[np.object_]] = []
+        self._values: dict[str, dict[str, list[FloatArray]]] = {}
+        self._alive: dict[str, list[FloatArray]] = {}
+        self._of_store: dict[str, BoolArray] = {}
+        self._promoted: list[tuple[SmallFloatArray, SmallFloatArray]] = []
+
+    def add(self, panel: Panel) -> None:
+        """Read the next series, all with the same periods and features."""
+        windows = dict(_windows(panel, min(WINDOW[panel.frequency.kind], panel.history // 2)))
+        if CURRENT not in windows:
+            return
+        self._windows = windows
+        stores = panel.series[c.STORE_ID].astype(str).to_numpy()
+        self._stores.append(stores)
+        for feature, values in _measured(panel, windows).items():
+            for name, own in values.items():
+                self._values.setdefault(feature, {}).setdefault(name, []).append(own)
+        sold = np.nan_to_num(panel.demand) > 0
+        for name, found in _activity(sold, windows).items():
+            self._alive.setdefault(name, []).append(found)
+        names, codes = np.unique(stores, return_inverse=True)
+        of_store = np.zeros((len(names), panel.history), dtype=bool)
+        np.logical_or.at(of_store, codes, sold)
+        for name, own_days in zip(names, of_store, strict=True):
+            self._of_store[name] = self._of_store[name] | own_days if name in self._of_store else own_days
+        promo, year = panel.known.get(PROMOTION_SHARE), panel.frequency.periods_per_year
+        if promo is not None and panel.history >= year:
+            rows, start = promo.row_of_series, panel.history - year
+            ahead = promo.values[rows, panel.history : panel.history + panel.horizon]
+            self._promoted.append((ahead, promo.values[rows, start : start + panel.horizon]))
+
+    def findings(self) -> Findings:
+        """Compare the windows of all series."""
+        windows = self._windows
+        if CURRENT not in windows:
+            return Findings(pd.DataFrame(), pd.DataFrame())
+        profiles: list[dict[str, object]] = []
+        rows: list[dict[str, object]] = []
+        for level, store, feature, values in self._features():
+            place = {c.LEVEL: level, c.STORE_ID: store, c.CATEGORY: "", c.FEATURE: feature}
+            profiles += [{**place, c.WINDOW: name, **_profile(own)} for name, own in values.items() if len(own)]
+            rows += [row for name in (TRAINING, LAST_YEAR) if name in values for row in _compared(place, values, name)]
+        of_store = np.stack([self._of_store[name] for name in sorted(self._of_store)])
+        series = {name: np.concatenate(parts) for name, parts in self._alive.items()}
+        for feature, activity in ((SERIES_SET, series), ("stores", _activity(of_store, windows))):
+            rows += list(_set_changes(feature, activity, windows[CURRENT]))
+        drift = with_findings(pd.DataFrame(rows))
+        if self._promoted:
+            ahead, before = (np.concatenate(parts) for parts in zip(*self._promoted, strict=True))
+            drift = pd.concat([drift, pd.DataFrame([_missing_promotions(ahead, before)])], ignore_index=True)
+        return Findings(pd.DataFrame(profiles), drift)
+
+    def _features(self) -> Iterator[tuple[str, str, str, dict[str, FloatArray]]]:
+        """Yield level, store and feature with one value per series and window."""
+        stores = np.concatenate(self._stores)
+        for feature, parts in self._values.items():
+            values = {name: np.concatenate(own) for name, own in parts.items()}
+            yield OVERALL, "", feature, {name: own[np.isfinite(own)] for name, own in values.items()}
+            for store in np.unique(stores):
+                own_rows = {name: own[stores == store] for name, own in values.items()}
+                yield STORE, store, feature, {name: own[np.isfinite(own)] for name, own in own_rows.items()}
 
 
 def _windows(panel: Panel, length: int) -> Iterator[tuple[str, slice]]:
@@ -106,9 +162,8 @@ def _windows(panel: Panel, length: int) -> Iterator[tuple[str, slice]]:
         yield LAST_YEAR, slice(history - year - length, history - year)
 
 
-def _features(panel: Panel, windows: Mapping[str, slice]) -> Iterator[tuple[str, str, str, dict[str, FloatArray]]]:
-    """Yield level, store and feature with one value per series and window: mean units, share of zeros, mean price."""
-    stores = panel.series[c.STORE_ID].astype(str).to_numpy()
+def _measured(panel: Panel, windows: Mapping[str, slice]) -> dict[str, dict[str, FloatArray]]:
+    """Mean units, share of zeros, mean price and share of promotions of each series, by window."""
     price = panel.observed.get(c.UNIT_PRICE)
     measured = {
         UNITS: {name: _row_means(panel.demand[:, window]) for name, window in windows.items()},
@@ -125,11 +180,7 @@ def _features(panel: Panel, windows: Mapping[str, slice]) -> Iterator[tuple[str,
             name: promo.values[promo.row_of_series][:, window].mean(axis=1).astype(np.float64)
             for name, window in windows.items()
         }
-    for feature, values in measured.items():
-        yield OVERALL, "", feature, {name: own[np.isfinite(own)] for name, own in values.items()}
-        for store in np.unique(stores):
-            own_rows = {name: own[stores == store] for name, own in values.items()}
-            yield STORE, store, feature, {name: own[np.isfinite(own)] for name, own in own_rows.items()}
+    return measured
 
 
 def _row_means(values: FloatArray) -> FloatArray:
@@ -184,27 +235,27 @@ def _compared(place: dict[str, str], values: Mapping[str, FloatArray], window: s
         }
 
 
-def _series_changes(panel: Panel, windows: Mapping[str, slice]) -> Iterator[dict[str, object]]:
-    """Share of series (stores) with sales that are new in the current window, or vanished from it."""
-    sold = np.nan_to_num(panel.demand) > 0
-    stores, codes = np.unique(panel.series[c.STORE_ID].astype(str), return_inverse=True)
-    of_store = np.zeros((len(stores), panel.history), dtype=bool)
-    np.logical_or.at(of_store, codes, sold)
+def _activity(alive: BoolArray, windows: Mapping[str, slice]) -> dict[str, FloatArray]:
+    """Whether series (stores) have sales in the current window, and before it, and how often lately."""
     current = windows[CURRENT]
     recent = slice(max(0, current.start - 2 * (current.stop - current.start)), current.start)
-    for feature, alive in ((SERIES_SET, sold), ("stores", of_store)):
-        now, ever = (alive[:, part].any(axis=1) for part in (current, slice(0, current.start)))
-        rate = alive[:, recent].mean(axis=1)
-        lately = rate > 0
-        # A series that sells rarely often has no sales for weeks.
-        gone = lately & ~now & ((1.0 - np.minimum(rate, 0.99)) ** (current.stop - current.start) < LEAST_CHANCE)
-        for test, changed, base in (("new", now & ~ever, now), ("vanished", gone, lately)):
-            share = float(changed.sum() / max(base.sum(), 1))
-            yield {
-                **{c.LEVEL: OVERALL, c.STORE_ID: "", c.CATEGORY: "", c.FEATURE: f"{test}_{feature}"},
-                **{c.WINDOW: TRAINING, c.TEST: "set", c.STATISTIC: float(changed.sum()), c.EFFECT: share},
-                **{c.P_VALUE: np.nan, c.LIMIT_VALUE: LEAST_SHARE},
-            }
+    now, ever = (alive[:, part].any(axis=1).astype(np.float64) for part in (current, slice(0, current.start)))
+    return {"now": now, "ever": ever, "rate": alive[:, recent].mean(axis=1)}
+
+
+def _set_changes(feature: str, activity: Mapping[str, FloatArray], current: slice) -> Iterator[dict[str, object]]:
+    """Share of series (stores) with sales that are new in the current window, or vanished from it."""
+    now, ever, rate = activity["now"] > 0, activity["ever"] > 0, activity["rate"]
+    lately = rate > 0
+    # A series that sells rarely often has no sales for weeks.
+    gone = lately & ~now & ((1.0 - np.minimum(rate, 0.99)) ** (current.stop - current.start) < LEAST_CHANCE)
+    for test, changed, base in (("new", now & ~ever, now), ("vanished", gone, lately)):
+        share = float(changed.sum() / max(base.sum(), 1))
+        yield {
+            **{c.LEVEL: OVERALL, c.STORE_ID: "", c.CATEGORY: "", c.FEATURE: f"{test}_{feature}"},
+            **{c.WINDOW: TRAINING, c.TEST: "set", c.STATISTIC: float(changed.sum()), c.EFFECT: share},
+            **{c.P_VALUE: np.nan, c.LIMIT_VALUE: LEAST_SHARE},
+        }
 
 
 def with_findings(drift: pd.DataFrame) -> pd.DataFrame:
@@ -237,18 +288,11 @@ def _words(row: Mapping[str, object]) -> str:
     return f"{feature}, {where}: the mean changed by {statistic:+.0%} against {against}"
 
 
-def missing_promotions(panel: Panel) -> dict[str, object] | None:
-    """Compare the planned promotions of the horizon with the same periods of last year; None without promotions.
+def _missing_promotions(ahead: SmallFloatArray, before: SmallFloatArray) -> dict[str, object]:
+    """Compare the planned promotions of the horizon with the same periods of last year.
 
     A horizon without promotions if last year had them usually means that they were not delivered yet.
     """
-    promo, year = panel.known.get(PROMOTION_SHARE), panel.frequency.periods_per_year
-    if promo is None or panel.history < year:
-        return None
-    values = promo.values[promo.row_of_series]
-    ahead = values[:, panel.history : panel.history + panel.horizon]
-    start = panel.history - year
-    before = values[:, start : start + panel.horizon]
     share, last = float(ahead.mean()), float(before.mean())
     missing = last > 0 and share < (1.0 - LEAST_MISSING) * last
     return {

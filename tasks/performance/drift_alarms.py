@@ -16,7 +16,7 @@ from schemas.performance import DRIFT, OVERALL
 from schemas.records import PanelRecord
 from schemas.settings.slices import PanelSlice
 from tasks.demand.assemble import PanelInputs, assemble_panel
-from tasks.performance.drift import PROMOTED, input_drift
+from tasks.performance.drift import PROMOTED, WatchedInputs
 from tasks.performance.tables import conform, stored_keys
 from tasks.storage.json_rows import rows_of
 from tasks.storage.lake import Lake
@@ -35,27 +35,38 @@ def assemble_watched_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice) -> 
         DataContractError: no sales before ``as_of``.
         ConfigError: the scope names a store or category without sales.
     """
-    return assemble_panel(lake, inputs, use, watch=input_changes)
+    return assemble_panel(lake, inputs, use, watch=InputChanges())
 
 
-def input_changes(panel: Panel) -> tuple[list[Alarm], dict[str, list[dict[str, Any]]]]:
-    """Return the alarm ``input_drift`` if the inputs of all stores together have drifted, and the findings.
+class InputChanges:
+    """Compares the inputs of a panel that comes in parts with the past."""
 
-    The share of promoted SKUs is a plan that the models know in advance: its change raises no alarm.
-    """
-    found = input_drift(panel).drift
-    if found.empty:
-        return [], {SUMMARY: []}
-    drifted = found[found[c.DRIFTED].astype(bool)]
-    # The change of the mean is more useful than a distance of distributions, which gets no separate alarm.
-    named = drifted[drifted[c.LEVEL].eq(OVERALL) & drifted[c.TEST].ne("ks") & drifted[c.FEATURE].ne(PROMOTED)]
-    rows = {SUMMARY: rows_of(drifted[_SHOWN])}
-    if named.empty:
-        return [], rows
-    first = panel.history_periods[-min(panel.history, panel.frequency.periods_per_week * 4)]
-    message = f"{numbered(len(named), '# input[s] [has|have]')} drifted: {first_few(list(named[c.MESSAGE]))}"
-    dates = (first.date(), panel.history_periods[-1].date())
-    return [raise_alarm("input_drift", message, dates=dates, count=len(named))], rows
+    def __init__(self) -> None:
+        self._inputs = WatchedInputs()
+        self._dates: tuple[date, date] | None = None
+
+    def add(self, panel: Panel) -> None:
+        """Read the next series."""
+        self._inputs.add(panel)
+        first = panel.history_periods[-min(panel.history, panel.frequency.periods_per_week * 4)]
+        self._dates = (first.date(), panel.history_periods[-1].date())
+
+    def found(self) -> tuple[list[Alarm], dict[str, list[dict[str, Any]]]]:
+        """Return the alarm ``input_drift`` if the inputs of all stores together have drifted, and the findings.
+
+        The share of promoted SKUs is a plan that the models know in advance: its change raises no alarm.
+        """
+        found = self._inputs.findings().drift
+        if found.empty:
+            return [], {SUMMARY: []}
+        drifted = found[found[c.DRIFTED].astype(bool)]
+        # The change of the mean is more useful than a distance of distributions, which gets no separate alarm.
+        named = drifted[drifted[c.LEVEL].eq(OVERALL) & drifted[c.TEST].ne("ks") & drifted[c.FEATURE].ne(PROMOTED)]
+        rows = {SUMMARY: rows_of(drifted[_SHOWN])}
+        if named.empty:
+            return [], rows
+        message = f"{numbered(len(named), '# input[s] [has|have]')} drifted: {first_few(list(named[c.MESSAGE]))}"
+        return [raise_alarm("input_drift", message, dates=self._dates, count=len(named))], rows
 
 
 def forecast_changes(lake: Lake, as_of: date) -> tuple[list[Alarm], list[dict[str, Any]]]:

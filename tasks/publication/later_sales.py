@@ -12,7 +12,7 @@ from schemas import columns as c
 from schemas.frequency import Frequency
 from schemas.outputs import COSTS
 from schemas.records import PanelRef, WeekOutcome
-from tasks.demand.stored import demand_rows, load_panel
+from tasks.demand.stored import demand_rows, load_demand
 from tasks.publication.earlier_runs import published, run_key
 from tasks.storage.lake import Lake
 
@@ -22,7 +22,7 @@ _FORECAST = "forecast.parquet"
 
 def known_demand(lake: Lake, record: PanelRef, frequency: Frequency) -> pd.DataFrame:
     """Return the demand of a panel's history: store_id, category, date, units (NaN = unknown)."""
-    panel = load_panel(lake, record, frequency)
+    panel = load_demand(lake, record, frequency)
     rows = demand_rows(panel, panel.history)
     keys = {name: rows[name].astype(str) for name in (c.STORE_ID, c.CATEGORY)}
     return rows.assign(**keys, **{c.DATE: pd.to_datetime(rows[c.DATE])})

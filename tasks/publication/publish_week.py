@@ -23,7 +23,7 @@ from schemas.records import (
 from schemas.run import RunContext
 from schemas.settings import Settings
 from schemas.tables import OVERRIDES, PRODUCTS, SALES
-from tasks.demand.stored import load_panel, recent_demand, sales_last_year
+from tasks.demand.stored import load_demand, recent_demand, sales_last_year
 from tasks.publication.earlier_runs import latest_before
 from tasks.publication.guards import latest_sale
 from tasks.publication.overrides import apply_overrides, corrected_totals, override_warnings
@@ -123,7 +123,7 @@ def _outputs(lake: Lake, inputs: PublicationInputs, use: Settings) -> RunOutputs
         "quarantine": inputs.ingested.quarantine,
         "cleaning_log": inputs.panel.cleaning_log,
     }
-    panel = load_panel(lake, inputs.panel.panel, use.period)
+    panel = load_demand(lake, inputs.panel.panel, use.period)
     return RunOutputs(
         **{name: lake.read_table(ref) for name, ref in stored.items()},
         products=product_table(

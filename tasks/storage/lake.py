@@ -19,11 +19,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from schemas.errors import StorageError
 from schemas.records import FileRef, TableRef
+from tasks.storage.machine import release_memory
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,15 +98,12 @@ class Lake(ABC):
             self._put(file, key, sha256)
         return TableRef(key=key, rows=rows, sha256=sha256)
 
-    def read_table(
-        self, ref: TableRef, columns: Sequence[str] | None = None, categories: Collection[str] = ()
-    ) -> pd.DataFrame:
+    def read_table(self, ref: TableRef, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Read a stored table, or some of its columns.
 
         Args:
             ref: the table.
             columns: columns to read; None = all.
-            categories: text columns to return as categories, in alphabetical order: less memory per row.
 
         Raises:
             StorageError: the object is missing or damaged, or a column is missing.
@@ -116,7 +113,7 @@ class Lake(ABC):
 
         file = self.local_copy(ref.key)
         try:
-            with pq.ParquetFile(file, read_dictionary=list(categories)) as parquet:
+            with pq.ParquetFile(file) as parquet:
                 names = parquet.schema_arrow.names
                 table = parquet.read(columns=None if columns is None else list(columns))
         except (pa.ArrowInvalid, OSError) as error:
@@ -127,20 +124,22 @@ class Lake(ABC):
                 f"{self.uri(ref.key)}: missing columns {', '.join(missing)}; it has {', '.join(names)}. "
                 "Another version of Restock wrote it. Run again with --force."
             )
-        if not categories:
-            return table.to_pandas()
-        frame = table.unify_dictionaries().to_pandas()
-        del table
-        return pd.DataFrame(
-            {name: _alphabetical(frame[name]) if name in categories else frame[name] for name in frame.columns}
-        )
+        return table.to_pandas()
 
-    def read_blocks(self, ref: TableRef, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
-        """Read a stored table in blocks of rows, one row group after another, to keep some of its rows.
+    def read_blocks(
+        self,
+        ref: TableRef,
+        columns: Sequence[str] | None = None,
+        categories: Collection[str] = (),
+        rows: int = PART_ROWS,
+    ) -> Iterator[pd.DataFrame]:
+        """Read a stored table in blocks of rows, to keep some of its rows.
 
         Args:
             ref: the table.
-            columns: columns to read; None = all.
+            columns: columns to read; those that the table does not have are left out; None = all.
+            categories: text columns to return as categories: less memory per row.
+            rows: most rows of a block.
 
         Yields:
             At least one frame; the index starts at 0 in each.
@@ -154,11 +153,11 @@ class Lake(ABC):
         file = self.local_copy(ref.key)
         names = None if columns is None else list(columns)
         try:
-            with pq.ParquetFile(file) as parquet:
-                if not parquet.num_row_groups:
+            with pq.ParquetFile(file, read_dictionary=list(categories)) as parquet:
+                if not parquet.metadata.num_rows:
                     yield parquet.read(columns=names).to_pandas()
-                for group in range(parquet.num_row_groups):
-                    yield parquet.read_row_group(group, columns=names).to_pandas()
+                for batch in parquet.iter_batches(rows, columns=names):
+                    yield pa.Table.from_batches([batch]).to_pandas()
         except (pa.ArrowInvalid, OSError) as error:
             raise self._unreadable(ref, error) from error
 
@@ -278,15 +277,6 @@ class Lake(ABC):
         """Store a complete local file under its key, atomically."""
 
 
-def _alphabetical(column: pd.Series) -> pd.Series:
-    """The same categories in alphabetical order."""
-    order = np.argsort(column.cat.categories.to_numpy(dtype=object))
-    rank = np.empty(len(order), dtype=column.cat.codes.dtype)
-    rank[order] = np.arange(len(order))
-    codes = np.append(rank, np.array([-1], dtype=rank.dtype))[column.cat.codes.to_numpy()]
-    return pd.Series(pd.Categorical.from_codes(codes, column.cat.categories[order]), index=column.index)
-
-
 def _writer() -> str:
     """Names the process that writes a temporary file, so that a later one can remove it if the process is dead."""
     return f"write-{platform.node()}-{os.getpid()}"
@@ -375,6 +365,7 @@ def _write_parquet_parts(parts: Iterator[pd.DataFrame], file: Path, empty: Colle
                 schema = _arrow(part, table.schema).schema
                 writer = pq.ParquetWriter(file, schema, compression="zstd")
             writer.write_table(_arrow(part, schema), row_group_size=PART_ROWS)
+            release_memory()
             rows += len(part)
     finally:
         if writer is not None:

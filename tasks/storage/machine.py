@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from typing import NamedTuple
 
 
@@ -21,3 +23,10 @@ class Cores(NamedTuple):
 
     workers: int = 1
     threads: int = 1
+
+
+def release_memory() -> None:
+    """Return freed memory to the system: after work in parts, the C library of Linux keeps a part of it otherwise."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

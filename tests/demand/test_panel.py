@@ -10,8 +10,13 @@ import pytest
 from schemas import columns as c
 from schemas.errors import DataContractError, StorageError
 from schemas.frequency import Frequency
+from schemas.settings.slices import PanelSlice
+from tasks.demand.assemble import PanelInputs, of_size
 from tasks.demand.cleaning.prepared import prepare
 from tasks.demand.panel import build_panel, from_frames, to_frames
+from tasks.demand.stored import load_demand, load_panel
+from tasks.performance.drift_alarms import assemble_watched_panel
+from tasks.storage.lake import open_lake
 
 AS_OF = date(2024, 3, 1)
 
@@ -68,24 +73,69 @@ def same(one, other):
         np.testing.assert_array_equal(values, other.observed[name])
 
 
-@pytest.mark.parametrize("lines", [1, 150])
-def test_the_panel_does_not_depend_on_blocks_of_lines_or_on_categories(rich_tables, make_settings, lines, monkeypatch):
-    whole = prepare(rich_tables, make_settings(), AS_OF)
-    built = build_panel(whole)
-    assert len(list(whole.cells.parts())) == 1
-    monkeypatch.setattr("tasks.demand.cleaning.sales.BLOCK_LINES", lines)
-    monkeypatch.setattr("tasks.demand.cleaning.sales.PART_VALUES", 1)
-    sales = rich_tables["sales"].sample(frac=1, random_state=lines, ignore_index=True)
+def linked(tables):
+    """The tables with a bundle, a successor, canceled and huge lines, a dated stock, and a line of a mistyped year."""
+    products = tables["products"].assign(**{c.REPLACED_BY: [None, None, "b2"], c.PRICE: 8.0})
+    added = pd.DataFrame({c.SKU: ["b2", "set"], c.BRAND: ["B", "B"], c.PRICE: 9.0})
+    days = ["2024-02-01", "2024-02-02", "2024-02-02", "2024-02-27", "2024-02-20", "2020-01-01"]
+    lines = pd.DataFrame(
+        {
+            c.DATE: pd.to_datetime(days),
+            c.STORE_ID: ["s2", "s1", "s1", "s1", "s2", "s1"],
+            c.SKU: ["set", "a2", "a2", "b2", "a1", "a1"],
+            c.UNITS: [2.0, 40.0, -40.0, 3.5, 90000.0, 1.0],
+            c.NET_AMOUNT: [50.0, 280.0, -280.0, 30.0, 80.0, 7.0],
+        }
+    )
+    counted = {c.STORE_ID: ["s1", "s2"], c.SKU: ["a1", "b1"], c.ON_HAND: [3.0, 0.0]}
+    return {
+        **{name: frame for name, frame in tables.items() if name != "availability"},
+        "products": pd.concat([products, added], ignore_index=True),
+        "sales": pd.concat([tables["sales"], lines], ignore_index=True),
+        "bundles": pd.DataFrame({c.SKU: "set", c.COMPONENT_SKU: ["a1", "b1"], c.QUANTITY: [1.0, 2.0]}),
+        "stock": pd.DataFrame({c.DATE: pd.Timestamp("2024-01-20"), **counted}),
+    }
+
+
+@pytest.mark.parametrize("scope", [(), ("s2",)])
+def test_the_stored_panel_does_not_depend_on_shards(scope, rich_tables, make_settings, tmp_path, monkeypatch):
+    tables, settings, lake = linked(rich_tables), make_settings(country="CL"), open_lake(str(tmp_path))
+    refs = {name: lake.write_table(name, frame) for name, frame in tables.items()}
+    whole = build_panel(prepare(tables, settings, AS_OF))
+    assert whole.treatment_counts.keys() >= {"void", "return", "open_after_all"}
+    assert {alarm.name for alarm in whole.alarms} >= {"isolated_dates", "huge_lines", "stock_outdated"}
+    records = []
+    for shards in (1, 3, 7):
+        lines = -(-len(tables["sales"]) // shards)
+        monkeypatch.setattr("tasks.demand.cleaning.lines.SHARD_LINES", lines)
+        monkeypatch.setattr("tasks.demand.cleaning.corrected.BLOCK_LINES", lines)
+        monkeypatch.setattr("tasks.demand.cleaning.sales.PART_VALUES", 1 << 19 if shards == 1 else 1)
+        inputs = PanelInputs(tables=refs, as_of=AS_OF, stores=scope)
+        records.append(assemble_watched_panel(lake, inputs, PanelSlice.of(settings)))
+    assert records[0] == records[1] == records[2]
+    if not scope:
+        frames = {name: lake.write_table(f"features/{name}", frame) for name, frame in to_frames(whole.panel).items()}
+        assert records[0].panel.frames == frames
+        same(load_panel(lake, records[0].panel, Frequency("D")), whole.panel)
+        light = load_demand(lake, records[0].panel, Frequency("D"))
+        np.testing.assert_array_equal(light.demand, whole.panel.demand)
+        np.testing.assert_array_equal(light.sold, whole.panel.sold)
+
+
+def test_the_panel_does_not_depend_on_the_order_and_type_of_ids(rich_tables, make_settings):
+    built = build_panel(prepare(rich_tables, make_settings(), AS_OF))
     text = {c.STORE_ID: "category", c.SKU: pd.CategoricalDtype(["a0", "a1", "a2", "b1"])}
-    parts = prepare({**rich_tables, "sales": sales.astype(text)}, make_settings(), AS_OF)
-    for name in ("pair_store", "pair_sku", "pair_series", "cell_pair", "cell_period", "units", "priced_amount"):
-        assert getattr(parts.cells, name).tobytes() == getattr(whole.cells, name).tobytes(), name
-    assert list(parts.cells.skus) == list(whole.cells.skus)
-    assert len(list(parts.cells.parts())) == len(parts.cells.stores) > 1
-    by_parts = build_panel(parts)
-    same(by_parts.panel, built.panel)
-    pd.testing.assert_frame_equal(by_parts.cleaning_log, built.cleaning_log)
-    assert by_parts.alarms == built.alarms
+    sales = rich_tables["sales"].sample(frac=1, random_state=1, ignore_index=True).astype(text)
+    again = build_panel(prepare({**rich_tables, "sales": sales}, make_settings(), AS_OF))
+    same(again.panel, built.panel)
+    pd.testing.assert_frame_equal(again.cleaning_log, built.cleaning_log)
+    assert again.alarms == built.alarms
+
+
+def test_frames_of_a_size_have_the_same_rows():
+    parts = [pd.DataFrame({"a": range(start, stop)}) for start, stop in ((0, 2), (2, 9), (9, 10), (10, 12))]
+    assert [frame["a"].tolist() for frame in of_size(parts, 4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert [len(frame) for frame in of_size([parts[0].iloc[:0]], 4)] == [0]
 
 
 def test_axis_and_series(rich_tables, make_settings):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from schemas import columns as c
+from schemas.alarms import Alarm
 from schemas.frequency import Frequency
 from schemas.panel import FloatArray, KnownFeature, Panel
 from schemas.performance import DRIFT
 from tasks.demand.features.promotions import PROMOTION_SHARE
 from tasks.performance.drift import Findings, error_drift, input_drift
-from tasks.performance.drift_alarms import forecast_changes, input_changes
+from tasks.performance.drift_alarms import InputChanges, forecast_changes
 from tasks.performance.sequential import detect, paired_evidence, rank_p_value
 from tasks.performance.tables import append_if_new
 from tasks.storage.lake import open_lake
@@ -84,6 +86,14 @@ def test_slow_series_without_a_sale_for_weeks_have_not_vanished() -> None:
     rng = np.random.default_rng(4)
     slow = (rng.random((SERIES, DAYS)) < 0.03).astype(float)  # a sale a month
     assert "vanished_series" not in {feature for feature, _ in drifted(input_drift(panel(slow)))}
+
+
+def input_changes(whole: Panel) -> tuple[list[Alarm], dict[str, list[dict[str, Any]]]]:
+    """The findings of a panel in two parts, which divide a store."""
+    found = InputChanges()
+    for series in (np.arange(25), np.arange(25, SERIES)):
+        found.add(whole.take(series))
+    return found.found()
 
 
 def test_the_weekly_run_raises_alarms_on_drift(tmp_path: Path) -> None:

@@ -41,9 +41,7 @@ def contradicted_calendar(prepared: Prepared, stores: StorePeriods) -> list[Alar
 
 def _first_row(prepared: Prepared) -> np.ndarray:
     """First period with a row of each store, shape (S,)."""
-    cells = prepared.cells
-    first = np.full(len(cells.stores), cells.history)
-    np.minimum.at(first, cells.cell_store, cells.cell_period)
+    first: np.ndarray = prepared.cells.store_rows.argmax(axis=1)
     return first
 
 
@@ -53,15 +51,18 @@ def contradicted_availability(prepared: Prepared) -> list[Alarm]:
     marked = out_of_stock(prepared.tables.get("availability"), cells, prepared.as_of)
     if not len(marked):
         return []
-    sold = cells.units > 0
-    inside = np.isin(cells.cell_pair * cells.history + cells.cell_period, marked) & sold
-    if inside.sum() < LIMITS.contradicted * sold.sum():
+    sold = inside = 0
+    for part in cells.parts():
+        selling = part.units > 0
+        sold += int(selling.sum())
+        inside += int((part.marked(marked) & selling).sum())
+    if inside < LIMITS.contradicted * sold:
         return []
     return [
         raise_alarm(
             "availability_contradicted",
-            f"availability: {inside.sum():,} of {sold.sum():,} periods with sales of a store and SKU are marked as out "
+            f"availability: {inside:,} of {sold:,} periods with sales of a store and SKU are marked as out "
             "of stock, and their demand is unknown. Is `in_stock` inverted? Write 1 for in stock",
-            count=int(inside.sum()),
+            count=inside,
         )
     ]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.frequency import WEEKDAYS
 from schemas.panel import BoolArray, FloatArray
 from tasks.demand.checks.limits import LIMITS
+
+if TYPE_CHECKING:
+    from tasks.demand.cleaning.lines import SaleLines
 
 # Days of the month up to this number can also be months.
 _LAST_SWAPPABLE = 12
@@ -20,16 +23,18 @@ _FEWEST_MONTHS = 3
 _FEW_DAYS, _MOST_DAYS = 0.6, 0.9
 
 
-def swapped_days(sales: pd.DataFrame) -> list[Alarm]:
+def swapped_days(lines: pd.Series) -> list[Alarm]:
     """Return an alarm if day and month seem to be swapped in a part of the daily sale lines.
 
     Signs are: months with days 1 to 12 only; months with later days in which days 1 to 12 are rare; days 1 to 12 whose
     profile of weekdays differs from that of the other days, and fits after swapping.
+
+    Args:
+        lines: number of sale lines by date.
     """
-    days, counts = np.unique(sales[c.DATE].to_numpy(dtype="datetime64[D]"), return_counts=True)
-    if not len(days):
+    if lines.empty:
         return []
-    index = pd.DatetimeIndex(days)
+    index, counts = pd.DatetimeIndex(lines.index), lines.to_numpy()
     span = pd.date_range(index[0], index[-1])
     month = (span.year * 12 + span.month).to_numpy()
     early = np.asarray(span.day <= _LAST_SWAPPABLE)
@@ -40,7 +45,7 @@ def swapped_days(sales: pd.DataFrame) -> list[Alarm]:
     holes = numbers[(low < _FEW_DAYS) & (high > _MOST_DAYS)]
     usual = np.median(low) if len(low) else 0.0
     if not (sold & ~early).any() and index[-1] - index[0] > pd.Timedelta(days=_FEWEST_MONTHS * 31):
-        return [_swapped("sales: all dates are days 1 to 12 of a month", index, len(sales))]
+        return [_swapped("sales: all dates are days 1 to 12 of a month", index, int(counts.sum()))]
     if len(only_first) and len(holes) == 0:
         concerned = np.isin(month, only_first)
         named = sorted({f"{at:%Y-%m}" for at in span[concerned]})
@@ -59,42 +64,41 @@ def swapped_days(sales: pd.DataFrame) -> list[Alarm]:
     return _by_weekday(index, counts, span)
 
 
-def dates_after_run(sales: pd.DataFrame, as_of: date) -> list[Alarm]:
+def dates_after_run(lines: SaleLines, as_of: date) -> list[Alarm]:
     """Return an alarm for sale lines dated after the run date by mistake: a few lines, or lines of a few stores.
 
     A backfill reads files with all sales up to today: many rows of most stores after its run date are normal.
     """
-    later = sales.loc[sales[c.DATE] > pd.Timestamp(as_of), [c.DATE, c.STORE_ID, c.SKU]]
-    if later.empty:
+    later, earlier = lines.after, lines.before
+    if not later.count or not earlier.count:
         return []
-    earlier = sales.loc[sales[c.DATE] < pd.Timestamp(as_of), [c.DATE, c.STORE_ID]]
-    if earlier.empty:
+    usual = earlier.count / (earlier.last - earlier.first + 1)
+    first, last = (np.int64(day).astype("datetime64[D]").item() for day in (later.first, later.last))
+    selling = [at for at, day in earlier.last_of_store.items() if day >= earlier.last - LIMITS.recent_days]
+    few_stores = np.isin(selling, list(later.last_of_store)).mean() < LIMITS.few_stores
+    if later.count >= LIMITS.few_rows * usual * (last - as_of).days and not few_stores:
         return []
-    before = earlier[c.DATE]
-    usual = len(before) / max((before.max() - before.min()).days + 1, 1)
-    span = (later[c.DATE].max() - pd.Timestamp(as_of)).days
-    selling = earlier.loc[before >= before.max() - pd.Timedelta(days=LIMITS.recent_days), c.STORE_ID].unique()
-    few_stores = np.isin(selling, later[c.STORE_ID].unique()).mean() < LIMITS.few_stores
-    if len(later) >= LIMITS.few_rows * usual * span and not few_stores:
-        return []
-    stores = sorted(later[c.STORE_ID].astype(str).unique())
     return [
         raise_alarm(
             "dates_after_run",
-            f"sales: {numbered(len(later), '# row[s]')} of {first_few(stores)} "
-            f"{numbered(len(later), '[is|are]')} dated after the run date {as_of}, up to "
-            f"{later[c.DATE].max().date()}; they are not read. Correct their dates in the source",
-            stores=stores,
-            skus=sorted(later[c.SKU].astype(str).unique()),
-            dates=(later[c.DATE].min().date(), later[c.DATE].max().date()),
-            count=len(later),
+            f"sales: {numbered(later.count, '# row[s]')} of {first_few(lines.after_stores)} "
+            f"{numbered(later.count, '[is|are]')} dated after the run date {as_of}, up to "
+            f"{last}; they are not read. Correct their dates in the source",
+            stores=lines.after_stores,
+            skus=lines.after_skus,
+            dates=(first, last),
+            count=later.count,
         )
     ]
 
 
-def coarse_dates(sales: pd.DataFrame) -> list[Alarm]:
-    """Return an alarm if daily sales have dates of one weekday or one day of the month only."""
-    days = pd.DatetimeIndex(np.unique(sales[c.DATE].to_numpy(dtype="datetime64[D]")))
+def coarse_dates(lines: pd.Series) -> list[Alarm]:
+    """Return an alarm if daily sales have dates of one weekday or one day of the month only.
+
+    Args:
+        lines: number of sale lines by date.
+    """
+    days = pd.DatetimeIndex(lines.index)
     if len(days) < LIMITS.coarse_dates:
         return []
     if days.is_month_start.all() or days.is_month_end.all():

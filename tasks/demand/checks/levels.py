@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +11,8 @@ from numpy.typing import NDArray
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
-from schemas.panel import FloatArray, IndexArray
+from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
-from tasks.demand.cleaning.sales import weighted_count
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.prepared import Prepared
@@ -29,6 +27,10 @@ _SIMILAR, _MOST = 1.5, 0.95
 # SKUs that are compared at a time.
 _PART = 1000
 _GROUPS = (c.BRAND, c.FAMILY)
+# Units of the lines with a price, and position of the period.
+_PRICED, _PERIOD = "priced_units", "period"
+
+CountArray = NDArray[np.int32]
 
 
 def changed_units(prepared: Prepared) -> list[Alarm]:
@@ -39,8 +41,8 @@ def changed_units(prepared: Prepared) -> list[Alarm]:
     """
     cells = prepared.cells
     group, names = _groups(prepared)
-    by_brand = _sudden_changes(cells, group[cells.pair_sku[cells.cell_pair]], names, "")
-    by_store = by_brand or _sudden_changes(cells, cells.cell_store, cells.stores, "store ", LIMITS.fewest_skus)
+    by_brand = _sudden_changes(cells, group[cells.pair_sku], names, "")
+    by_store = by_brand or _sudden_changes(cells, cells.pair_store, cells.stores, "store ", LIMITS.fewest_skus)
     reported = {sku for alarm in prepared.alarms if alarm.name == "price_per_unit_jumps" for sku in alarm.skus}
     return by_store or _sku_unit_changes(cells, reported)
 
@@ -52,17 +54,27 @@ def _sku_unit_changes(cells: SaleCells, reported: set[str]) -> list[Alarm]:
     by the same factor in the other direction, or its quantities are multiples of a number from then on (boxes that are
     counted in pieces) and were not before.
     """
-    sku = cells.pair_sku.astype(np.int32)[cells.cell_pair]
     width = _AROUND[cells.frequency.kind]
-    many = np.bincount(sku, minlength=len(cells.skus)) >= 2 * LIMITS.fewest_lines
-    many &= ~np.isin(cells.skus.astype(str), list(reported))
+    rows = np.zeros(len(cells.skus), dtype=np.int64)
+    for part in cells.parts():
+        rows += np.bincount(part.cell_sku, minlength=len(rows))
+    many = (rows >= 2 * LIMITS.fewest_lines) & ~np.isin(cells.skus.astype(str), list(reported))
+    units, count = _sold(cells, cells.pair_sku, len(cells.skus))
+    jumps = []
+    groups = np.flatnonzero(many)
+    # In parts, because a wide catalog has tens of thousands of SKUs.
+    for part in np.array_split(groups, max(1, -(-len(groups) // _PART))):
+        jumps += [(int(part[row]), at) for row, at in _jumps(units[part], count[part], cells.frequency.kind)]
+    del units, count
     found = []
-    for row, at in _jumps_in_parts(cells, sku, np.flatnonzero(many)):
-        near = (sku == row) & (cells.units > 0) & (np.abs(cells.cell_period - at + 0.5) < width)
-        after = near & (cells.cell_period >= at)
-        before = near & ~after
-        factor = float(cells.units[after].mean() / cells.units[before].mean())
-        if _price_follows(cells, before, after, factor) or _multiples(cells.units[before], cells.units[after], factor):
+    of_sku = _cells_of(cells, [row for row, _ in jumps])
+    for row, at in jumps:
+        own = of_sku[row]
+        own = own[(own[c.UNITS] > 0) & (np.abs(own[_PERIOD] - at + 0.5) < width)]
+        before, after = own[own[_PERIOD] < at], own[own[_PERIOD] >= at]
+        one, other = before[c.UNITS].to_numpy(), after[c.UNITS].to_numpy()
+        factor = float(other.mean() / one.mean())
+        if _price_follows(before, after, factor) or _multiples(one, other, factor):
             found.append((cells.skus[row], at, factor))
     if not found:
         return []
@@ -75,20 +87,33 @@ def _sku_unit_changes(cells: SaleCells, reported: set[str]) -> list[Alarm]:
             f"sales: {numbered(len(found), '# SKU[s] [sells|sell]')} in another unit of measure than before, by their "
             f"quantities and prices: {first_few(named)}. Convert the quantities to one unit",
             skus=[sku for sku, _, _ in found],
-            dates=(cells.periods[min(at for _, at, _ in found)].date(), cells.periods[cells.cell_period.max()].date()),
+            dates=(cells.periods[min(at for _, at, _ in found)].date(), cells.periods[cells.end - 1].date()),
             count=len(found),
         )
     ]
 
 
-def _price_follows(cells: SaleCells, before: np.ndarray, after: np.ndarray, factor: float) -> bool:
+def _cells_of(cells: SaleCells, skus: list[int]) -> dict[int, pd.DataFrame]:
+    """The cells of some SKUs: period, units, and units and amount of the lines with a price."""
+    if not skus:
+        return {}
+    found = []
+    for part in cells.parts():
+        rows = np.flatnonzero(np.isin(part.cell_sku, skus))
+        columns = {c.SKU: part.cell_sku, _PERIOD: part.cell_period, c.UNITS: part.units}
+        columns |= {_PRICED: part.priced_units, c.NET_AMOUNT: part.priced_amount}
+        found.append(pd.DataFrame({name: values[rows] for name, values in columns.items()}))
+    return dict(iter(pd.concat(found, ignore_index=True).groupby(c.SKU)))
+
+
+def _price_follows(before: pd.DataFrame, after: pd.DataFrame, factor: float) -> bool:
     """Whether the price per unit falls as the units rise, or the other way round, by about the same factor."""
     prices = []
     for part in (before, after):
-        priced = part & (cells.priced_units > 0) & (cells.priced_amount > 0)
-        if priced.sum() < _SHORT:
+        priced = part[(part[_PRICED] > 0) & (part[c.NET_AMOUNT] > 0)]
+        if len(priced) < _SHORT:
             return False
-        prices.append(float(np.median(cells.priced_amount[priced] / cells.priced_units[priced])))
+        prices.append(float(np.median(priced[c.NET_AMOUNT] / priced[_PRICED])))
     change = prices[0] / prices[1]
     return max(change, 1 / change) >= LIMITS.units_jump and 1 / _SIMILAR <= factor / change <= _SIMILAR
 
@@ -109,56 +134,55 @@ def _multiples(before: FloatArray, after: FloatArray, factor: float) -> bool:
     return False
 
 
-def _jumps(
-    cells: SaleCells, of_cell: NDArray[np.integer], size: int, chosen: np.ndarray | None = None
-) -> list[tuple[int, int]]:
-    """Groups of cells whose units per cell change suddenly by a large factor, and the period of the change."""
-    sold = np.flatnonzero(cells.units > 0 if chosen is None else chosen & (cells.units > 0))
-    key = of_cell[sold].astype(np.int64, copy=False)
-    key *= cells.history
-    key += cells.cell_period[sold]
-    units = weighted_count(key, cells.units[sold], size, cells.history)
-    count = np.bincount(key, minlength=units.size).reshape(units.shape).astype(np.float64)
-    change = np.abs(_change(units, count, _AROUND[cells.frequency.kind], LIMITS.fewest_lines))
+def _sold(cells: SaleCells, of_pair: IndexArray, size: int) -> tuple[FloatArray, CountArray]:
+    """Units, and number of cells with units, of each group of pairs and period; shape (size, T)."""
+    units, count = np.zeros(size * cells.history), np.zeros(size * cells.history, dtype=np.int32)
+    for part in cells.parts():
+        key = of_pair[part.pairs][part.cell_pair] * cells.history + part.cell_period
+        np.add.at(units, key, part.units)
+        np.add.at(count, key, (part.units > 0).astype(np.int32))
+    return units.reshape(size, -1), count.reshape(size, -1)
+
+
+def _jumps(units: FloatArray, count: CountArray, kind: str) -> list[tuple[int, int]]:
+    """Groups whose units per cell change suddenly by a large factor, and the period of the change."""
+    change = np.abs(_change(units, count.astype(np.float64), _AROUND[kind], LIMITS.fewest_lines))
     at = np.where(np.isfinite(change), change, -1.0).argmax(axis=1)
-    rows = np.flatnonzero(change[np.arange(size), at] >= np.log(LIMITS.units_jump))
+    rows = np.flatnonzero(change[np.arange(len(units)), at] >= np.log(LIMITS.units_jump))
     return [(int(row), int(at[row])) for row in rows]
 
 
-def _jumps_in_parts(cells: SaleCells, of_cell: NDArray[np.integer], groups: IndexArray) -> Iterator[tuple[int, int]]:
-    """Find the jumps of the chosen groups in parts, because a wide catalog has tens of thousands of SKUs."""
-    for start in range(0, len(groups), _PART):
-        part = groups[start : start + _PART]
-        place = np.full(int(of_cell.max()) + 1, -1, dtype=np.int32)
-        place[part] = np.arange(len(part))
-        places = place[of_cell]
-        for row, at in _jumps(cells, places, len(part), places >= 0):
-            yield int(part[row]), at
-
-
 def _sudden_changes(
-    cells: SaleCells, of_cell: IndexArray, names: np.ndarray, what: str, fewest: int = 1
+    cells: SaleCells, of_pair: IndexArray, names: np.ndarray, what: str, fewest: int = 1
 ) -> list[Alarm]:
-    width = _AROUND[cells.frequency.kind]
+    kind = cells.frequency.kind
     found = []
-    for row, at in _jumps(cells, of_cell, len(names)):
-        changed = _changed_skus(cells, of_cell == row, at, width)
+    for row, at in _jumps(*_sold(cells, of_pair, len(names)), kind):
+        changed = _changed_skus(cells, of_pair == row, at, _AROUND[kind])
         if changed is not None and len(changed[0]) >= fewest:
             found.append(_unit_alarm(cells, f"{what}{names[row]}", at, *changed))
     return found
 
 
-def huge_lines(sales: pd.DataFrame) -> list[Alarm]:
-    """Return an alarm for sale lines whose quantity is far beyond all others of the SKU, such as a scanned code."""
-    units = sales[c.UNITS].to_numpy(dtype=np.float64)
-    sku, names = pd.factorize(sales[c.SKU])
+def huge_lines(lines: pd.DataFrame) -> pd.DataFrame:
+    """Return the sale lines whose quantity is far beyond all others of the SKU, such as a scanned code.
+
+    Args:
+        lines: all lines of some SKUs.
+    """
+    units = lines[c.UNITS].to_numpy(dtype=np.float64)
+    sku, names = pd.factorize(lines[c.SKU])
     largest = np.zeros(len(names))
     np.maximum.at(largest, sku, units)
     some = np.isin(sku, np.flatnonzero(largest >= LIMITS.huge_line)) & (units > 0)
     if not some.any():
-        return []
+        return lines.iloc[[]]  # a slice would keep all lines
     median = pd.Series(units[some]).groupby(sku[some]).median().reindex(range(len(names))).to_numpy()
-    rows = sales[(units >= LIMITS.huge_line) & (units >= LIMITS.huge_line * median[sku])]
+    return lines[(units >= LIMITS.huge_line) & (units >= LIMITS.huge_line * median[sku])]
+
+
+def huge_lines_alarm(rows: pd.DataFrame) -> list[Alarm]:
+    """Return an alarm for the lines that :func:`huge_lines` found."""
     if rows.empty:
         return []
     shown = [
@@ -264,17 +288,15 @@ def _ratio(units: FloatArray, count: FloatArray, width: int, fewest: int) -> Flo
     return ratio
 
 
-def _changed_skus(cells: SaleCells, chosen: np.ndarray, at: int, width: int) -> tuple[np.ndarray, float] | None:
-    """SKUs of the chosen cells whose units change by a large factor, and the factor; None unless almost all do."""
-    sku = cells.pair_sku[cells.cell_pair]
-    near = chosen & (cells.units > 0) & (np.abs(cells.cell_period - at + 0.5) < width)
-    after = near & (cells.cell_period >= at)
-    size = len(cells.skus)
-    mean = [
-        np.bincount(sku[part], cells.units[part], minlength=size)
-        / np.maximum(np.bincount(sku[part], minlength=size), 1)
-        for part in (near & ~after, after)
-    ]
+def _changed_skus(cells: SaleCells, pairs: BoolArray, at: int, width: int) -> tuple[np.ndarray, float] | None:
+    """SKUs of some pairs whose units change by a large factor, and the factor; None unless almost all do."""
+    total, count = np.zeros((2, len(cells.skus))), np.zeros((2, len(cells.skus)))
+    for part in cells.parts():
+        near = (part.units > 0) & (np.abs(part.cell_period - at + 0.5) < width) & pairs[part.pairs][part.cell_pair]
+        place = (part.cell_period[near] >= at).astype(np.int64), part.cell_sku[near]
+        np.add.at(total, place, part.units[near])
+        np.add.at(count, place, 1.0)
+    mean = total / np.maximum(count, 1)
     both = (mean[0] > 0) & (mean[1] > 0)
     if not both.any():
         return None
@@ -294,7 +316,7 @@ def _unit_alarm(cells: SaleCells, name: str, at: int, skus: np.ndarray, factor: 
         f"{numbered(len(skus), 'sell[s|]')} {_times(factor)} per store, SKU and period than before, all at once: "
         f"another unit of measure? Convert the quantities to one unit",
         skus=skus,
-        dates=(day, cells.periods[int(cells.cell_period.max())].date()),
+        dates=(day, cells.periods[cells.end - 1].date()),
         count=len(skus),
     )
 

@@ -12,7 +12,6 @@ from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray
 from tasks.demand.checks.limits import LIMITS
-from tasks.demand.cleaning.sales import distinct
 from tasks.demand.sold_units import last_stock
 
 if TYPE_CHECKING:
@@ -66,17 +65,18 @@ def _old(prepared: Prepared, stock: pd.DataFrame) -> list[Alarm]:
     """Counts that are older than the last sales of their store."""
     if c.DATE not in stock.columns:
         return []
-    sales = prepared.tables["sales"]
+    cells, facts = prepared.cells, prepared.lines.facts
     known = stock.loc[stock[c.DATE] <= pd.Timestamp(prepared.as_of)]
     counted = known.groupby(known[c.STORE_ID].astype(str))[c.DATE].max()
-    last = sales.groupby(sales[c.STORE_ID].astype(str), observed=True)[c.DATE].max()
+    days = facts.last_of_store[facts.of_store > 0].astype("datetime64[D]").astype("datetime64[ns]")
+    last = pd.Series(days, index=cells.stores.astype(str))
     age = (last - counted.reindex(last.index)).dt.days
     old = age[age > LIMITS.stock_days]
     if old.empty:
         return []
-    since = sales[c.DATE].to_numpy() >= counted.reindex(sales[c.STORE_ID].astype(str)).to_numpy()
-    rows = since & sales[c.STORE_ID].astype(str).isin(old.index).to_numpy()
-    units = float(sales.loc[rows, c.UNITS].clip(lower=0).sum())
+    store = last.index.get_indexer(old.index)
+    day = (counted.reindex(old.index).to_numpy(dtype="datetime64[D]") - cells.first_day).astype(np.int64)
+    units = float(cells.store_days[store][np.arange(cells.store_days.shape[1]) >= day[:, None]].sum())
     oldest = counted.reindex(old.index).min()
     return [
         raise_alarm(
@@ -163,8 +163,11 @@ def _above_capacity(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
 
 def _sold_lately(prepared: Prepared) -> pd.DataFrame:
     cells = prepared.cells
-    lately = cells.cell_period > cells.cell_period.max() - _LATELY[cells.frequency.kind]
-    pair = distinct(cells.cell_pair[lately & (cells.units > 0)])
+    lately = np.zeros(len(cells.pair_sku), dtype=bool)
+    for part in cells.parts():
+        late = part.cell_period >= cells.end - _LATELY[cells.frequency.kind]
+        lately[part.pairs[part.cell_pair[late & (part.units > 0)]]] = True
+    pair = np.flatnonzero(lately)
     return pd.DataFrame(
         {
             c.STORE_ID: cells.stores[cells.pair_store[pair]].astype(str),

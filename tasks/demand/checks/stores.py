@@ -69,12 +69,11 @@ def _ended(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
     if not stores.ended.any():
         return []
     cells = prepared.cells
-    last = np.full(len(cells.stores), -1)
-    np.maximum.at(last, cells.cell_store, cells.cell_period)
+    last = cells.history - 1 - cells.store_rows[:, ::-1].argmax(axis=1)
     ended = np.flatnonzero(stores.ended)
     named = [f"{cells.stores[at]} (last sales {cells.periods[last[at]].date()})" for at in ended[:_NAMED]]
     more = "" if len(ended) <= _NAMED else f" and {len(ended) - _NAMED:,} more"
-    away = (cells.periods[cells.cell_period.max()] - cells.periods[last[ended]]).days
+    away = (cells.periods[cells.end - 1] - cells.periods[last[ended]]).days
     shifted = cells.stores[ended[np.abs(away - _YEAR) <= _NEAR]]
     year = (
         f". The sales of {', '.join(map(str, shifted[:_NAMED]))} end a year before those of the other stores: is the "
@@ -126,11 +125,11 @@ def _unlisted(prepared: Prepared) -> list[Alarm]:
     """Stores with sales that are not in the stores table: those without recent sales, and those that still sell."""
     cells = prepared.cells
     listed = pd.Index(prepared.tables["stores"][c.STORE_ID].astype(str))
-    last = np.full(len(cells.stores), -1)
-    np.maximum.at(last, cells.cell_store, cells.cell_period)
+    last = cells.history - 1 - cells.store_rows[:, ::-1].argmax(axis=1)
     unlisted = ~np.isin(cells.stores.astype(str), listed)
-    sells = last > cells.cell_period.max() - LIMITS.ended[cells.frequency.kind]
-    sales = prepared.tables["sales"]
+    sells = last >= cells.end - LIMITS.ended[cells.frequency.kind]
+    facts = prepared.lines.facts
+    lines = facts.of_store[facts.of_store > 0]
     found = []
     for name, chosen, text in (
         ("unlisted_store", unlisted & ~sells, "Models learn from their sales"),
@@ -138,7 +137,7 @@ def _unlisted(prepared: Prepared) -> list[Alarm]:
     ):
         names = cells.stores[chosen]
         if len(names):
-            rows = int(sales[c.STORE_ID].astype(str).isin(set(names)).sum())
+            rows = int(lines[chosen].sum())
             found.append(
                 raise_alarm(
                     name,

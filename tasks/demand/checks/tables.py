@@ -14,7 +14,7 @@ from schemas.panel import IndexArray
 from tasks.demand.axis import Axis
 from tasks.demand.checks.contradictions import contradicted_availability, contradicted_calendar
 from tasks.demand.checks.dates import coarse_dates, swapped_days
-from tasks.demand.checks.levels import changed_units, huge_lines, local_gap_alarm
+from tasks.demand.checks.levels import changed_units, local_gap_alarm
 from tasks.demand.checks.stock import stock_alarms
 from tasks.demand.checks.stores import store_alarms
 from tasks.demand.checks.vanished import vanished_skus
@@ -30,17 +30,17 @@ def table_alarms(prepared: Prepared, stores: StorePeriods, local: IndexArray) ->
         stores: what is known of each store and period.
         local: periods of gaps of one SKU in one store (:mod:`tasks.demand.cleaning.sku_gaps`).
     """
-    daily = prepared.settings.period.kind == "D" or prepared.settings.aggregate
+    lines, daily = prepared.lines, prepared.settings.period.kind == "D" or prepared.settings.aggregate
     return [
         *_axis_alarms(prepared, stores),
         *prepared.alarms,
-        *(swapped_days(prepared.tables["sales"]) if daily else []),
-        *(coarse_dates(prepared.tables["sales"]) if prepared.settings.period.kind == "D" else []),
+        *(swapped_days(lines.facts.days()) if daily else []),
+        *(coarse_dates(lines.facts.days()) if prepared.settings.period.kind == "D" else []),
         *store_alarms(prepared, stores),
         *local_gap_alarm(prepared, local),
         *contradicted_calendar(prepared, stores),
         *contradicted_availability(prepared),
-        *huge_lines(prepared.tables["sales"]),
+        *lines.huge,
         *changed_units(prepared),
         *vanished_skus(prepared, stores, local),
         *stock_alarms(prepared),

@@ -58,10 +58,9 @@ def vanished_skus(prepared: Prepared, stores: StorePeriods, local: IndexArray) -
 
 def _everywhere(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
     cells = prepared.cells
-    end = int(cells.cell_period.max()) + 1
+    end = cells.end
     sold = np.zeros(len(cells.skus) * end, dtype=bool)
-    for part in cells.parts():
-        own = part.cells
+    for own in cells.parts():
         is_open = ~stores.ended[own.cell_store]
         sold[(own.pair_sku[own.cell_pair] * end + own.cell_period)[is_open]] = True
     rows = _Rows.of(np.flatnonzero(sold), len(cells.skus), end, cells.frequency.kind)
@@ -91,12 +90,12 @@ def _everywhere(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
 def _in_stores(prepared: Prepared, stores: StorePeriods, local: IndexArray) -> list[Alarm]:
     """One alarm for all stores in which many SKUs vanished within a few periods; known stock-outs do not count."""
     cells = prepared.cells
-    end, kind = int(cells.cell_period.max()) + 1, cells.frequency.kind
-    parts = [
-        _Rows.of(own.cell_pair * end + own.cell_period, len(own.pair_store), end, kind)
-        for own in (part.cells for part in cells.parts())
-    ]
-    rows = _Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "last", "gone")))
+    end, kind = cells.end, cells.frequency.kind
+    size = len(cells.pair_store)
+    rows = _Rows(np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64), np.zeros(size, dtype=bool))
+    for part in cells.parts():
+        own = _Rows.of(part.cell_pair * end + part.cell_period, len(part.pair_store), end, kind)
+        rows.first[part.pairs], rows.last[part.pairs], rows.gone[part.pairs] = own.first, own.last, own.gone
     silent = stores.silent[:, end - 1] | stores.ended
     gone = rows.gone & ~silent[cells.pair_store]
     if gone.sum() < LIMITS.fewest_skus:
@@ -149,11 +148,10 @@ def _sold_elsewhere(prepared: Prepared, rows: _Rows, end: int) -> BoolArray:
     low = np.maximum(stop - (end - stop), 0)
     sold = np.zeros(len(cells.skus) * end + 1, dtype=np.int64)  # rows before sku * end + period
     before = np.zeros(len(base), dtype=np.int64)
-    for part in cells.parts():
-        own = part.cells
+    for own in cells.parts():
         sold[1:] += np.bincount(own.pair_sku[own.cell_pair] * end + own.cell_period, minlength=len(sold) - 1)
         keys = own.cell_pair * end + own.cell_period  # sorted by pair and period
-        pairs = slice(part.first_pair, part.first_pair + len(own.pair_sku))
+        pairs = own.pairs
         first = np.arange(len(own.pair_sku)) * end
         before[pairs] -= np.searchsorted(keys, first + stop[pairs]) - np.searchsorted(keys, first + low[pairs])
     np.cumsum(sold, out=sold)

@@ -6,9 +6,8 @@ which of the two readings puts these dates into the right week.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -24,24 +23,31 @@ _AROUND = 9
 Spans = list[tuple[pd.Timestamp, pd.Timestamp]]
 
 
+def reads_labels(settings: PanelSlice) -> bool:
+    """Return True if the sales decide whether a label is the first or the last day of its week."""
+    return settings.period.kind == "W" and settings.period_label is None and not settings.aggregate
+
+
+def units_by_week(lines: pd.DataFrame) -> pd.DataFrame:
+    """Return the units of sale lines by label and SKU."""
+    return lines.pivot_table(index=c.DATE, columns=c.SKU, values=c.UNITS, aggfunc="sum", observed=True)
+
+
 def labeled_frequency(
-    tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: date
+    weeks: Sequence[pd.DataFrame], tables: Mapping[str, pd.DataFrame], settings: PanelSlice
 ) -> tuple[Frequency, list[Alarm]]:
     """Return the frequency with the reading of its labels, and an alarm if the data decided it.
 
     Args:
-        tables: the accepted rows; ``sales``, and if given ``promotions``, ``events`` and ``calendar``.
+        weeks: :func:`units_by_week` of parts of the SKUs, for the lines before the run date.
+        tables: the accepted rows; if given ``promotions``, ``events`` and ``calendar``.
         settings: frequency and ``period_label``.
-        as_of: run date: sales before it are read.
     """
     frequency = settings.period
-    if frequency.kind != "W" or settings.period_label is not None or settings.aggregate:
+    if not reads_labels(settings) or not len(weeks):
         return frequency, []
-    sales = tables["sales"]
-    sales = sales[(sales[c.DATE] < pd.Timestamp(as_of)).to_numpy()]
-    if sales.empty:
-        return frequency, []
-    as_first, as_last = _deviations(sales, tables, frequency)
+    grid = pd.concat([part.set_axis(part.columns.astype(str), axis=1) for part in weeks], axis=1).sort_index(axis=1)
+    as_first, as_last = _deviations(grid, tables, frequency)
     if min(len(as_first), len(as_last)) < LIMITS.label_weeks:
         return frequency, []
     if np.median(as_last) < max(LIMITS.label_effect, 2 * np.median(as_first)) or not _larger(as_last, as_first):
@@ -58,7 +64,7 @@ def labeled_frequency(
 
 
 def _deviations(
-    sales: pd.DataFrame, tables: Mapping[str, pd.DataFrame], frequency: Frequency
+    grid: pd.DataFrame, tables: Mapping[str, pd.DataFrame], frequency: Frequency
 ) -> tuple[FloatArray, FloatArray]:
     """Mean deviation of the weeks that only one reading of the labels calls special.
 
@@ -66,7 +72,6 @@ def _deviations(
         One value per week: for labels of the first day, and of the last day. A deviation is the absolute logarithm of
         the units over the median of the nine weeks around.
     """
-    grid = sales.pivot_table(index=c.DATE, columns=c.SKU, values=c.UNITS, aggfunc="sum", observed=True)
     labels = frequency.between(grid.index.min(), grid.index.max())
     grid = grid.reindex(labels).clip(lower=0.0)
     whole = grid.sum(axis=1, min_count=1).to_frame()

@@ -11,32 +11,32 @@ from schemas import columns as c
 from schemas.errors import DataContractError, first_few, numbered
 
 _DEEPEST = 10
+# Lines of components follow all other lines.
+COMPONENT_ROW = 1 << 40
+_ROW = "row"
 # Tables with rows of a bundle that would give it a target or a price.
 _OF_PRODUCTS = ("products", "stock", "dc_stock", "promotions")
 
 
-def with_components(lines: pd.DataFrame, bundles: pd.DataFrame | None) -> pd.DataFrame:
+def with_components(lines: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
     """Replace the sale lines of bundles by lines of their components; amounts of bundles are not split.
 
     Args:
-        lines: sale lines.
-        bundles: sku, component_sku, quantity; None if there are none.
+        lines: sale lines with store and SKU as categories; the index is the row number.
+        parts: bundles with their components (:func:`components`).
 
-    Raises:
-        DataContractError: a bundle contains itself.
+    Returns:
+        The lines; components come last, with :data:`COMPONENT_ROW` added to the row number of the bundle.
     """
-    if bundles is None or bundles.empty:
-        return lines
-    parts = _single_parts(bundles)
-    sold = lines[c.SKU].astype(str).isin(set(bundles[c.SKU].astype(str)))
+    sold = lines[c.SKU].isin(set(parts[c.SKU])).to_numpy()
     if not sold.any():
         return lines
-    rows = lines.loc[sold].astype({c.SKU: str}).merge(parts, on=c.SKU)
+    rows = lines.loc[sold].astype({c.SKU: str}).rename_axis(_ROW).reset_index().merge(parts, on=c.SKU)
     rows = rows.assign(**{c.SKU: rows[c.COMPONENT_SKU], c.UNITS: rows[c.UNITS] * rows[c.QUANTITY]})
     if c.NET_AMOUNT in rows.columns:
         rows[c.NET_AMOUNT] = np.nan
-    text = {c.STORE_ID: object, c.SKU: object}
-    return pd.concat([lines.loc[~sold].astype(text), rows[list(lines.columns)].astype(text)], ignore_index=True)
+    rows = rows.set_index(rows[_ROW] + COMPONENT_ROW)[list(lines.columns)]
+    return pd.concat([lines.loc[~sold], rows.astype({name: lines[name].dtype for name in (c.STORE_ID, c.SKU)})])
 
 
 def without_bundles(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -51,8 +51,17 @@ def without_bundles(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFram
     }
 
 
-def _single_parts(bundles: pd.DataFrame) -> pd.DataFrame:
-    """Bundles with the components of components; sku, component_sku, quantity."""
+def components(bundles: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the bundles with the components of components.
+
+    Args:
+        bundles: sku, component_sku, quantity; None if there are none.
+
+    Raises:
+        DataContractError: a bundle contains itself.
+    """
+    if bundles is None or bundles.empty:
+        return pd.DataFrame({c.SKU: [], c.COMPONENT_SKU: [], c.QUANTITY: []})
     whole = bundles[[c.SKU, c.COMPONENT_SKU, c.QUANTITY]].astype({c.SKU: str, c.COMPONENT_SKU: str})
     names, parts = set(whole[c.SKU]), whole
     for _ in range(_DEEPEST):

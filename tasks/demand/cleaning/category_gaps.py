@@ -29,11 +29,11 @@ def category_gaps(cells: SaleCells, stores: StorePeriods) -> IndexArray:
     Returns:
         Sorted distinct ``pair * T + period``.
     """
-    history, year = cells.history, cells.frequency.periods_per_year
-    end = int(cells.cell_period.max()) + 1
+    history, year, end = cells.history, cells.frequency.periods_per_year, cells.end
     category, names = codes(cells.series_category)
     rows_in = np.zeros(len(names) * history, dtype=bool)
-    rows_in[category[cells.cell_series] * history + cells.cell_period] = True
+    for part in cells.parts():
+        rows_in[category[part.series][part.cell_series] * history + part.cell_period] = True
     keys = np.flatnonzero(rows_in)
     of, period = np.divmod(keys, history)
     inner = np.flatnonzero(of[1:] == of[:-1])

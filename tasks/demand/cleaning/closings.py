@@ -37,7 +37,7 @@ def usual_closings(cells: SaleCells, axis: Axis, country: str | None) -> BoolArr
     closed = np.zeros((len(cells.stores), len(axis.periods)), dtype=bool)
     if axis.frequency.kind != "D":
         return closed
-    rows = store_rows(cells)
+    rows = cells.store_rows
     end = int(np.flatnonzero(rows.any(axis=0)).max()) + 1
     closed |= weekday_pattern(rows, end, len(axis.periods))
     closed |= _closed_elsewhere(rows, closed, end)
@@ -89,12 +89,6 @@ def planned_openings(calendar: pd.DataFrame | None, cells: SaleCells, as_of: dat
     ahead = (calendar[c.DATE] >= pd.Timestamp(as_of)) & calendar[c.OPEN].astype(float).gt(0)
     planned: BoolArray = np.isin(cells.stores.astype(str), calendar.loc[ahead, c.STORE_ID].astype(str).unique())
     return planned
-
-
-def store_rows(cells: SaleCells) -> BoolArray:
-    """Whether a store has a sales row in a period, shape (S, T)."""
-    key = cells.cell_store * cells.history + cells.cell_period
-    return np.bincount(key, minlength=len(cells.stores) * cells.history).reshape(len(cells.stores), -1) > 0
 
 
 def holiday_mask(axis: Axis, country: str | None) -> BoolArray:

@@ -1,14 +1,13 @@
 """Corrections of sale lines before they are summed: sign, isolated dates, voided lines, units in boxes, bundles.
 
 Every correction rests on evidence in the lines (limits: :mod:`tasks.demand.checks.limits`) and raises an alarm, or is
-recorded in the cleaning log. The lines are those before the run date.
+recorded in the cleaning log. The lines are those before the run date. Signs and dates are judged by counts of all
+lines; everything else compares lines of one SKU, so that a shard of SKUs is corrected at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -16,145 +15,152 @@ import pandas as pd
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
-from schemas.panel import BoolArray
+from schemas.panel import BoolArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
-from tasks.demand.cleaning.bundles import with_components
-from tasks.demand.cleaning.sales import BLOCK_LINES, blocks_of, lines_before
-from tasks.demand.cleaning.unit_prices import in_single_units
+from tasks.demand.cleaning.lines import SaleLines
+from tasks.demand.cleaning.sales import BLOCK_LINES, blocks_of
 
 VOID = "void"
-_LINE = (c.STORE_ID, c.SKU, c.UNITS)
+LINE_KEYS = [c.DATE, c.STORE_ID, c.SKU, c.UNITS]
 
 
 @dataclass(frozen=True)
-class Corrected:
-    """Corrected sale lines.
+class Signs:
+    """What the counts of all lines say about dates and signs.
 
     Attributes:
-        lines: the lines before the run date.
-        voided: the voided lines: date, store_id, sku, units as sold.
-        alarms: what was found.
+        isolated: days (since 1970) that are separated from all others.
+        turn_units: the sign of all units is reversed.
+        turn_amounts: the sign of all net amounts is reversed.
+        alarms: what was found about signs.
     """
 
-    lines: pd.DataFrame
-    voided: pd.DataFrame
+    isolated: IndexArray
+    turn_units: bool
+    turn_amounts: bool
     alarms: tuple[Alarm, ...]
 
+    @classmethod
+    def of(cls, lines: SaleLines) -> Signs:
+        """Judge the counts by day."""
+        days, counts = lines.by_day("lines")
+        isolated = isolated_days(days, counts)
+        kept = ~np.isin(days, isolated)
+        names = ("counted", "negative", "negative_amount", "stated", "opposite")
+        total = {name: int(lines.by_day(name)[1][kept].sum()) for name in names}
+        alarms = []
+        share = total["negative"] / max(total["counted"], 1)
+        turn_units = share >= LIMITS.ledger_share and total["counted"] >= LIMITS.fewest_lines
+        turn_amounts = turn_units and lines.priced
+        turn_amounts &= total["negative_amount"] >= LIMITS.ledger_share * max(total["negative"], 1)
+        if turn_units:
+            span = days[kept].astype("datetime64[D]")
+            alarms.append(
+                raise_alarm(
+                    "negative_sales",
+                    f"sales: {total['negative']:,} of {total['counted']:,} lines ({share:.1%}) have negative units, as "
+                    "in a stock ledger; the sign of all lines is reversed, and lines with positive units count as "
+                    "returns",
+                    dates=(span.min().item(), span.max().item()),
+                    count=total["negative"],
+                )
+            )
+        opposite = total["opposite"] if turn_units == turn_amounts else total["stated"] - total["opposite"]
+        if (
+            lines.priced
+            and total["stated"] >= LIMITS.fewest_lines
+            and opposite >= LIMITS.ledger_share * total["stated"]
+        ):
+            text = (
+                f"sales: the net amounts of {opposite:,} of {total['stated']:,} lines have the opposite sign of the "
+                "units, as revenue in a ledger; the sign of all amounts is reversed"
+            )
+            alarms.append(raise_alarm("negative_sales", text, count=opposite))
+            turn_amounts = not turn_amounts
+        return cls(isolated, turn_units, turn_amounts, tuple(alarms))
 
-def correct_sales(tables: Mapping[str, pd.DataFrame], as_of: date) -> Corrected:
-    """Correct the sale lines before the run date.
-
-    Args:
-        tables: the accepted rows; ``sales``, and ``bundles`` if the run has bundles.
-        as_of: run date.
-    """
-    sales = tables["sales"]
-    lines = lines_before(sales, as_of)
-    nothing = lines.iloc[:0][[c.DATE, *_LINE]]
-    if lines.empty:
-        return Corrected(lines, nothing, ())
-    lines, alarms = without_isolated_dates(lines)
-    lines, found = with_sales_positive(lines)
-    alarms += found
-    void = voided_lines(lines)
-    voided = lines.loc[void, [c.DATE, *_LINE]]
-    alarms += _void_alarm(lines, voided)
-    if void.any():
-        # The rows stay: the SKU was in the store, and the store was open.
-        lines = lines.assign(**{c.UNITS: lines[c.UNITS].mask(void, 0.0)})
-    lines, found = in_single_units(lines)
-    alarms += found
-    return Corrected(with_components(lines, tables.get("bundles")), voided, tuple(alarms))
+    def applied(self, lines: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the lines with their right sign, without those on isolated dates; and those."""
+        left_out = lines.iloc[[]]  # a slice would keep the whole shard
+        if len(self.isolated):
+            odd = lines[c.DATE].isin(self.isolated.astype("datetime64[D]")).to_numpy()
+            lines, left_out = lines.loc[~odd], lines.loc[odd]
+        turned = {c.UNITS: self.turn_units, c.NET_AMOUNT: self.turn_amounts}
+        return lines.assign(**{name: -lines[name] for name, turn in turned.items() if turn}), left_out
 
 
-def without_isolated_dates(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
-    """Leave out a few lines that are separated from all others by more than a year: mistyped years."""
-    days, counts = np.unique(lines[c.DATE].to_numpy(dtype="datetime64[D]"), return_counts=True)
-    jumps = np.flatnonzero(np.diff(days).astype(np.int64) > LIMITS.isolated_days)
+def isolated_days(days: IndexArray, counts: IndexArray) -> IndexArray:
+    """Days with a few lines that are separated from all others by more than a year: mistyped years."""
+    jumps = np.flatnonzero(np.diff(days) > LIMITS.isolated_days)
     if not len(jumps):
-        return lines, []
+        return days[:0]
     block = np.searchsorted(jumps, np.arange(len(days)), side="left")
     share = np.bincount(block, counts) / counts.sum()
-    isolated = days[share[block] < LIMITS.isolated_share]
-    odd = lines[c.DATE].isin(isolated)
-    if not odd.any():
-        return lines, []
-    rows = lines.loc[odd]
-    alarm = raise_alarm(
-        "isolated_dates",
-        f"sales: {numbered(len(rows), '# row[s] [is|are]')} more than {LIMITS.isolated_days} days from all others "
-        f"({first_few(sorted(str(day) for day in isolated))}); they are left out. Correct the year in the source",
-        stores=sorted(rows[c.STORE_ID].astype(str).unique()),
-        skus=sorted(rows[c.SKU].astype(str).unique()),
-        dates=(rows[c.DATE].min().date(), rows[c.DATE].max().date()),
-        count=len(rows),
-    )
-    return lines.loc[~odd], [alarm]
+    found: IndexArray = days[share[block] < LIMITS.isolated_share]
+    return found
 
 
-def with_sales_positive(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
-    """Reverse the sign of a ledger with negative sales or revenue; report stores and months with many returns."""
-    lines, alarms = _with_positive_units(lines)
-    lines, more = _with_amounts_like_units(lines)
-    return lines, [*alarms, *more]
-
-
-def _with_positive_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
-    units = lines[c.UNITS].to_numpy(dtype=np.float64)
-    counted = units != 0
-    negative = units < 0
-    share = negative.sum() / max(counted.sum(), 1)
-    if share >= LIMITS.ledger_share and counted.sum() >= LIMITS.fewest_lines:
-        turned = {c.UNITS: -lines[c.UNITS]}
-        if c.NET_AMOUNT in lines.columns and (lines.loc[negative, c.NET_AMOUNT] < 0).mean() >= LIMITS.ledger_share:
-            turned[c.NET_AMOUNT] = -lines[c.NET_AMOUNT]
-        alarm = raise_alarm(
-            "negative_sales",
-            f"sales: {negative.sum():,} of {counted.sum():,} lines ({share:.1%}) have negative units, as in a stock "
-            "ledger; the sign of all lines is reversed, and lines with positive units count as returns",
-            dates=(lines[c.DATE].min().date(), lines[c.DATE].max().date()),
-            count=int(negative.sum()),
+def isolated_alarm(rows: pd.DataFrame) -> list[Alarm]:
+    """The alarm ``isolated_dates``, in a list; empty without any such lines."""
+    if rows.empty:
+        return []
+    days = np.unique(rows[c.DATE].to_numpy(dtype="datetime64[D]"))
+    return [
+        raise_alarm(
+            "isolated_dates",
+            f"sales: {numbered(len(rows), '# row[s] [is|are]')} more than {LIMITS.isolated_days} days from all others "
+            f"({first_few(sorted(str(day) for day in days))}); they are left out. Correct the year in the source",
+            stores=sorted(rows[c.STORE_ID].astype(str).unique()),
+            skus=sorted(rows[c.SKU].astype(str).unique()),
+            dates=(rows[c.DATE].min().date(), rows[c.DATE].max().date()),
+            count=len(rows),
         )
-        return lines.assign(**turned), [alarm]
-    if not negative.any():
-        return lines, []
-    month = lines[c.DATE].to_numpy(dtype="datetime64[M]").astype(np.int64)
-    store, names = pd.factorize(lines[c.STORE_ID])
-    at, keys = pd.factorize(store * 100_000 + month, sort=True)
-    returned, total = np.bincount(at, negative), np.bincount(at, counted)
-    many = (total >= LIMITS.fewest_lines) & (returned > LIMITS.returns_share * total)
-    if not many.any():
-        return lines, []
-    stores = sorted({str(names[key // 100_000]) for key in keys[many]})
-    months = (keys[many] % 100_000).astype("datetime64[M]")
-    last = (months.max() + 1).astype("datetime64[D]") - 1
-    alarm = raise_alarm(
-        "many_returns",
-        f"sales: {int(returned[many].sum()):,} of {int(total[many].sum()):,} lines of stores {first_few(stores)} are "
-        f"negative in the months {first_few(sorted(str(month) for month in np.unique(months)))}: they count as "
-        "returns, with 0 units of demand. If they are sales, correct their sign in the export",
-        stores=stores,
-        dates=(months.min().astype("datetime64[D]").item(), last.item()),
-        count=int(returned[many].sum()),
-    )
-    return lines, [alarm]
+    ]
 
 
-def _with_amounts_like_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
-    """Reverse the sign of net amounts if it is opposite to that of the units, as for revenue in a ledger."""
-    if c.NET_AMOUNT not in lines.columns:
-        return lines, []
-    sign = np.sign(lines[c.UNITS].to_numpy(dtype=np.float64) * lines[c.NET_AMOUNT].to_numpy(dtype=np.float64))
-    stated = np.isfinite(sign) & (sign != 0)
-    opposite = stated & (sign < 0)
-    if stated.sum() < LIMITS.fewest_lines or opposite.sum() < LIMITS.ledger_share * stated.sum():
-        return lines, []
-    text = (
-        f"sales: the net amounts of {opposite.sum():,} of {stated.sum():,} lines have the opposite sign of the units, "
-        "as revenue in a ledger; the sign of all amounts is reversed"
-    )
-    alarm = raise_alarm("negative_sales", text, count=int(opposite.sum()))
-    return lines.assign(**{c.NET_AMOUNT: -lines[c.NET_AMOUNT]}), [alarm]
+class Returns:
+    """Lines with and without negative units by store and month.
+
+    Args:
+        stores: store ids.
+        days: first and last day of the lines.
+    """
+
+    def __init__(self, stores: np.ndarray, days: tuple[int, int]) -> None:
+        self._stores = stores
+        first, last = (np.int64(day).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) for day in days)
+        self._first, self._shape = int(first), (len(stores), int(last - first) + 1)
+        self._returned, self._total = np.zeros((2, len(stores) * self._shape[1]), dtype=np.int64)
+
+    def add(self, lines: pd.DataFrame) -> None:
+        """Count lines."""
+        units = lines[c.UNITS].to_numpy()
+        month = lines[c.DATE].to_numpy(dtype="datetime64[M]").astype(np.int64) - self._first
+        key = lines[c.STORE_ID].cat.codes.to_numpy().astype(np.int64) * self._shape[1] + month
+        self._returned += np.bincount(key[units < 0], minlength=len(self._returned))
+        self._total += np.bincount(key[units != 0], minlength=len(self._total))
+
+    def alarm(self) -> list[Alarm]:
+        """The alarm ``many_returns``, in a list; empty without such stores and months."""
+        many = (self._total >= LIMITS.fewest_lines) & (self._returned > LIMITS.returns_share * self._total)
+        if not many.any():
+            return []
+        store, month = np.divmod(np.flatnonzero(many), self._shape[1])
+        stores = sorted({str(self._stores[at]) for at in store})
+        months = (month + self._first).astype("datetime64[M]")
+        last = (months.max() + 1).astype("datetime64[D]") - 1
+        returned, total = int(self._returned[many].sum()), int(self._total[many].sum())
+        return [
+            raise_alarm(
+                "many_returns",
+                f"sales: {returned:,} of {total:,} lines of stores {first_few(stores)} are "
+                f"negative in the months {first_few(sorted(str(month) for month in np.unique(months)))}: they count as "
+                "returns, with 0 units of demand. If they are sales, correct their sign in the export",
+                stores=stores,
+                dates=(months.min().astype("datetime64[D]").item(), last.item()),
+                count=returned,
+            )
+        ]
 
 
 def voided_lines(lines: pd.DataFrame) -> BoolArray:
@@ -237,9 +243,14 @@ def _times_median(units: np.ndarray, sku: np.ndarray, at: np.ndarray) -> np.ndar
     return np.divide(np.abs(units[at]), median, out=np.zeros(len(at)), where=median > 0)
 
 
-def _void_alarm(lines: pd.DataFrame, voided: pd.DataFrame) -> list[Alarm]:
+def void_alarm(voided: pd.DataFrame, total: float) -> list[Alarm]:
+    """The alarm ``voided_lines``, in a list; empty if few units were voided.
+
+    Args:
+        voided: the voided lines.
+        total: units of all lines with positive units.
+    """
     sold = voided.loc[voided[c.UNITS] > 0, c.UNITS].sum()
-    total = lines.loc[lines[c.UNITS] > 0, c.UNITS].sum()
     if sold <= LIMITS.void_share * total:
         return []
     return [

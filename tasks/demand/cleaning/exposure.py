@@ -41,7 +41,7 @@ from schemas.frequency import Frequency
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.gaps import Gaps, ended_periods, find_gaps, implausible
-from tasks.demand.cleaning.sales import SaleCells, weighted_count
+from tasks.demand.cleaning.sales import CellIndex, CellPart, SaleCells
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,7 @@ def store_periods(
             closed.
     """
     stores, history = len(cells.stores), cells.history
-    key = cells.cell_store * history + cells.cell_period
-    rows = np.bincount(key, minlength=stores * history).reshape(stores, history) > 0
-    units = weighted_count(key, cells.units, stores, history)
-    end = int(np.flatnonzero(rows.any(axis=0)).max()) + 1
+    rows, units, end = cells.store_rows, cells.store_units, cells.end
     contradicted = calendar_closed[:, :history] & (units > 0)
     calendar = calendar_closed.copy()
     calendar[:, :history] &= ~contradicted
@@ -126,25 +123,18 @@ def store_periods(
     return StorePeriods(closed, silent, tail, partial, contradicted, missing, ended)
 
 
-def known_demand(cells: SaleCells, stores: StorePeriods, unknown: IndexArray) -> FloatArray:
+def known_demand(cells: CellPart, stores: StorePeriods, unknown: IndexArray) -> FloatArray:
     """Demand per series and period.
 
     Args:
-        cells: cleaned sales; p pairs, n series, T periods.
+        cells: cleaned sales of n series over T periods.
         stores: what is known of each store and period.
         unknown: sorted distinct ``pair * T + period`` whose demand is unknown (out of stock, outlier).
 
     Returns:
         Shape (n, T); units, NaN = unknown.
     """
-    demand = np.empty((cells.n, cells.history))
-    for part in cells.parts():
-        demand[part.series] = _known_demand(part.cells, stores, part.own(unknown))
-    return demand
-
-
-def _known_demand(cells: SaleCells, stores: StorePeriods, unknown: IndexArray) -> FloatArray:
-    n, history = cells.n, cells.history
+    n, history, unknown = cells.n, cells.history, cells.own(unknown)
     first = _first_period(cells)
     alive = _count(cells.pair_series * history + first, n, history).cumsum(axis=1)
     pair, period = np.divmod(unknown, history)
@@ -158,20 +148,16 @@ def _known_demand(cells: SaleCells, stores: StorePeriods, unknown: IndexArray) -
     return demand
 
 
-def units_sold(cells: SaleCells, stores: StorePeriods) -> FloatArray:
+def units_sold(cells: CellPart, stores: StorePeriods) -> FloatArray:
     """Units as sold, per series and period: the units of the rows, and 0 if no row exists.
 
     Returns:
         Shape (n, T); NaN before a series' first period and after the last period with any row.
     """
-    sold = np.empty((cells.n, cells.history))
-    for part in cells.parts():
-        own = part.cells
-        units = own.by_series(own.units)
-        alive = _count(own.pair_series * own.history + _first_period(own), own.n, own.history).cumsum(axis=1)
-        units[(alive == 0) | stores.tail] = np.nan
-        sold[part.series] = units
-    return sold
+    units = cells.by_series(cells.units)
+    alive = _count(cells.pair_series * cells.history + _first_period(cells), cells.n, cells.history).cumsum(axis=1)
+    units[(alive == 0) | stores.tail] = np.nan
+    return units
 
 
 def out_of_stock(availability: pd.DataFrame | None, cells: SaleCells, as_of: date) -> IndexArray:
@@ -201,7 +187,7 @@ def out_of_stock(availability: pd.DataFrame | None, cells: SaleCells, as_of: dat
     return key[days >= RULE.out_of_stock_share * period_days(cells.frequency, cells.periods)[key % cells.history]]
 
 
-def pairs_of(store_ids: pd.Series, skus: pd.Series, cells: SaleCells) -> IndexArray:
+def pairs_of(store_ids: pd.Series, skus: pd.Series, cells: CellIndex) -> IndexArray:
     """Index of the pair of each store and SKU; -1 where the pair has no sales row."""
     store = pd.Index(cells.stores).get_indexer(store_ids.astype(object))
     sku = pd.Index(cells.skus).get_indexer(skus.astype(object))
@@ -218,7 +204,7 @@ def period_days(frequency: Frequency, periods: pd.DatetimeIndex) -> IndexArray:
     return np.full(len(periods), 7 if frequency.kind == "W" else 1, dtype=np.int64)
 
 
-def _first_period(cells: SaleCells) -> IndexArray:
+def _first_period(cells: CellPart) -> IndexArray:
     """Shape (p,); the period of each pair's first row (cells are sorted by pair and period)."""
     return cells.cell_period[np.searchsorted(cells.cell_pair, np.arange(len(cells.pair_series)))]
 

@@ -12,7 +12,6 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import numbered
 from schemas.panel import BoolArray, FloatArray
@@ -20,8 +19,9 @@ from schemas.settings.slices import PanelSlice
 from tasks.demand.axis import Axis
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.closings import holiday_mask
+from tasks.demand.cleaning.corrected import LineFacts
 from tasks.demand.cleaning.gaps import chance_of_none
-from tasks.demand.cleaning.sales import SaleCells, codes, weighted_count
+from tasks.demand.cleaning.sales import SaleCells
 
 _DAYS_AROUND_LAST_YEAR = 3
 
@@ -40,12 +40,12 @@ class Incomplete:
 
 
 def incomplete_periods(
-    sales: pd.DataFrame, cells: SaleCells, axis: Axis, special: BoolArray, settings: PanelSlice, as_of: date
+    lines: LineFacts, cells: SaleCells, axis: Axis, special: BoolArray, settings: PanelSlice, as_of: date
 ) -> Incomplete:
     """Find the periods whose sales are incomplete.
 
     Args:
-        sales: sale lines before the run date.
+        lines: what is known of the sale lines before the run date.
         cells: the same lines, summed.
         axis: T history and H horizon labels.
         special: shape (S, T + H); the calendar names a holiday or event.
@@ -53,10 +53,8 @@ def incomplete_periods(
         as_of: run date.
     """
     if cells.frequency.kind != "D" and settings.aggregate:
-        return _of_days(sales, cells, as_of)
-    key = cells.cell_store * cells.history + cells.cell_period
-    units = weighted_count(key, cells.units, len(cells.stores), cells.history)
-    end = int(cells.cell_period.max()) + 1
+        return _of_days(lines, cells, as_of)
+    units, end = cells.store_units, cells.end
     known = special[:, : cells.history].any(axis=0) | holiday_mask(axis, settings.country)[: cells.history]
     kind = cells.frequency.kind
     late = late_periods(units[:, :end], known[:end], kind, cells.frequency.periods_per_year)
@@ -132,23 +130,18 @@ def _late_alarm(periods: pd.DatetimeIndex, units: FloatArray, late: int, kind: s
     )
 
 
-def _of_days(sales: pd.DataFrame, cells: SaleCells, as_of: date) -> Incomplete:
+def _of_days(lines: LineFacts, cells: SaleCells, as_of: date) -> Incomplete:
     """Periods of several days: the first and last one with missing days, and those with late postings.
 
     Days without any row are missing if the network's own rate makes that implausible, and from the run date on.
     """
-    store, stores = codes(sales[c.STORE_ID])
-    day = sales[c.DATE].to_numpy(dtype="datetime64[D]")
-    start = day.min()
-    position = (day - start).astype(np.int64)
-    length = int(position.max()) + 1
-    demand = np.maximum(sales[c.UNITS].to_numpy(dtype=np.float64), 0.0)
-    units = weighted_count(store * length + position, demand, len(stores), length)
+    units, start = cells.store_days, cells.first_day
+    length = units.shape[1]
     late = late_periods(units, np.zeros(length, dtype=bool), "D", 364)
     days = pd.DatetimeIndex(start + np.arange(length))
     last = days[-1 - late]
     labels = cells.frequency.label(pd.Series([days[0], last]))
-    sold = np.isin(np.arange(length), position)
+    sold = np.isin(days, lines.days().index)
     trading = _trading_weekdays(days[sold])
     before = _trading_days(labels[0], days[0], trading)
     after = _trading_days(last + pd.Timedelta(days=1), cells.frequency.shift(labels[1], 1), trading)

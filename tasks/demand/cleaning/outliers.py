@@ -19,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 
 from schemas.panel import BoolArray, FloatArray, IndexArray
-from tasks.demand.cleaning.sales import SaleCells, codes
+from tasks.demand.cleaning.sales import CellPart, SaleCells, codes
 
 _RECURRENCE_WINDOW = {"D": 7, "W": 2, "MS": 1}
 
@@ -46,7 +46,7 @@ class OutlierRule:
 RULE = OutlierRule()
 
 
-def outlier_cells(cells: SaleCells, special: BoolArray, factor: float) -> BoolArray:
+def outlier_cells(cells: SaleCells, special: BoolArray, factor: float) -> IndexArray:
     """Find the cells whose value is an outlier.
 
     Args:
@@ -55,20 +55,20 @@ def outlier_cells(cells: SaleCells, special: BoolArray, factor: float) -> BoolAr
         factor: multiple of the usual peak above which a value is an outlier; above 1.
 
     Returns:
-        Shape (m,).
+        Ascending ``pair * T + period``.
     """
     peak = usual_peak(cells)
-    outliers = np.zeros(len(cells.units), dtype=bool)
-    for part in cells.parts():
-        own, usual = part.cells, peak[part.series]
+    found = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))]
+    for own in cells.parts():
+        usual = peak[own.series]
         suspects = np.flatnonzero(own.units > factor * usual[own.cell_series])
         suspects = suspects[~special[own.cell_store[suspects], own.cell_period[suspects]]]
         if len(suspects):
             suspects = suspects[~_recurs(own.by_series(own.units), own, suspects)]
-        outliers[suspects + part.cell.start] = True
-    suspects = np.flatnonzero(outliers)
-    outliers[suspects[_shared(peak, cells, suspects)]] = False
-    return outliers
+        found.append((own.keys[suspects], own.cell_series[suspects] + own.series.start, own.units[suspects]))
+    key, series, units = (np.concatenate(values) for values in zip(*found, strict=True))
+    outliers = key[~_shared(peak, cells, series, key % cells.history, units)]
+    return np.sort(outliers)
 
 
 def usual_peak(cells: SaleCells) -> FloatArray:
@@ -87,7 +87,7 @@ def usual_peak(cells: SaleCells) -> FloatArray:
     """
     peak = np.empty(cells.n)
     for part in cells.parts():
-        peak[part.series] = _lower_percentile(part.cells.by_series(part.cells.units))
+        peak[part.series] = _lower_percentile(part.by_series(part.units))
     few = np.isnan(peak)
     category, names = codes(cells.series_category)
     concerned = np.zeros(len(names), dtype=bool)
@@ -95,7 +95,7 @@ def usual_peak(cells: SaleCells) -> FloatArray:
     values, of = [np.zeros(0)], [np.zeros(0, dtype=np.int64)]
     for part in cells.parts() if few.any() else ():
         rows = np.flatnonzero(concerned[category[part.series]])
-        demand = part.cells.by_series(part.cells.units)[rows]
+        demand = part.by_series(part.units)[rows]
         series, period = np.nonzero(demand > 0)
         values.append(demand[series, period])
         of.append(category[part.series][rows][series])
@@ -124,7 +124,7 @@ def _percentile_of_sorted(values: FloatArray) -> float:
     return float(values[int(np.floor(RULE.percentile * (others - 1)))])
 
 
-def _recurs(demand: FloatArray, cells: SaleCells, suspects: IndexArray) -> BoolArray:
+def _recurs(demand: FloatArray, cells: CellPart, suspects: IndexArray) -> BoolArray:
     """Whether the series peaks similarly about a year before or after."""
     year = cells.frequency.periods_per_year
     window = _RECURRENCE_WINDOW[cells.frequency.kind]
@@ -136,14 +136,13 @@ def _recurs(demand: FloatArray, cells: SaleCells, suspects: IndexArray) -> BoolA
     return found
 
 
-def _shared(peak: FloatArray, cells: SaleCells, suspects: IndexArray) -> BoolArray:
-    """Whether many other series exceed their own usual peak similarly in that period."""
-    series, at = cells.cell_series[suspects], cells.cell_period[suspects]
-    ratio = cells.units[suspects] / peak[series]
-    alike, selling = np.zeros(len(suspects), dtype=np.int64), np.zeros(len(suspects), dtype=np.int64)
-    for part in cells.parts() if len(suspects) else ():
-        demand, usual = part.cells.by_series(part.cells.units), peak[part.series]
-        for i in range(len(suspects)):
+def _shared(peak: FloatArray, cells: SaleCells, series: IndexArray, at: IndexArray, units: FloatArray) -> BoolArray:
+    """Whether many other series exceed their own usual peak similarly in the period of a value."""
+    ratio = units / peak[series]
+    alike, selling = np.zeros(len(series), dtype=np.int64), np.zeros(len(series), dtype=np.int64)
+    for part in cells.parts() if len(series) else ():
+        demand, usual = part.by_series(part.units), peak[part.series]
+        for i in range(len(series)):
             column = demand[:, at[i]]
             peaks, sells = column >= RULE.similar * ratio[i] * usual, column > 0
             if part.series.start <= series[i] < part.series.stop:

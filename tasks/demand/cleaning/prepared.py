@@ -11,19 +11,21 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm
-from schemas.panel import BoolArray
+from schemas.errors import DataContractError
+from schemas.panel import BoolArray, IndexArray
 from schemas.settings.slices import PanelSlice
 from tasks.demand.axis import Axis
 from tasks.demand.checks.dates import dates_after_run
 from tasks.demand.checks.week_labels import labeled_frequency
 from tasks.demand.cleaning.bundles import without_bundles
 from tasks.demand.cleaning.closings import after_closing, planned_openings, usual_closings
-from tasks.demand.cleaning.corrections import correct_sales
+from tasks.demand.cleaning.corrected import CorrectedLines, correct_sales
 from tasks.demand.cleaning.incomplete import incomplete_periods
+from tasks.demand.cleaning.lines import LineBlocks, linked_skus, read_lines
 from tasks.demand.cleaning.outliers import outlier_cells
 from tasks.demand.cleaning.products import clean_products
-from tasks.demand.cleaning.sales import SaleCells, clean_sales
-from tasks.demand.cleaning.successors import inherited, successors
+from tasks.demand.cleaning.sales import SaleCells
+from tasks.demand.cleaning.sums import nothing_known, sale_cells
 from tasks.demand.features.calendar_table import StoreCalendar, store_calendar
 from tasks.demand.features.planned_events import event_periods
 
@@ -33,21 +35,20 @@ class Prepared:
     """Cleaned sales of one ``as_of``.
 
     Attributes:
-        tables: the accepted rows; ``sales`` as corrected.
+        tables: the accepted rows, without sales.
         settings: settings of the panel.
         as_of: run date: data before it are used.
         products: the product table, cleaned, with the category.
         cells: demand per store, SKU and period that has a sales row.
         axis: the T history and H horizon labels.
         calendar: closed days, special days and known features.
-        outliers: shape (m,); cells whose value is an outlier.
-        replaced: SKU to the successor that inherits its sales.
+        lines: what is known of the corrected sale lines.
+        outliers: ascending ``pair * T + period`` of the cells whose value is an outlier.
         usual: shape (S, T + H); days on which a store is usually closed.
         closing: shape (S, T + H); after the closing date of the stores table.
         planned: shape (S,); the calendar has rows of the store that open it on or after ``as_of``.
         partial: shape (T,); periods that the files contain in part only.
         last_sale: last date of the sales files, which may be after ``as_of``.
-        voided: sale lines that cancel each other.
         alarms: what was found in the tables.
     """
 
@@ -58,42 +59,47 @@ class Prepared:
     cells: SaleCells
     axis: Axis
     calendar: StoreCalendar
-    outliers: BoolArray
-    replaced: Mapping[str, str]
+    lines: CorrectedLines
+    outliers: IndexArray
     usual: BoolArray
     closing: BoolArray
     planned: BoolArray
     partial: BoolArray
     last_sale: pd.Timestamp
-    voided: pd.DataFrame
     alarms: tuple[Alarm, ...]
 
-    def without_lines(self) -> Prepared:
-        """The same without the sale lines, so that their memory is released."""
-        return replace(self, tables={**self.tables, "sales": self.tables["sales"].iloc[:0].copy()})
+    @property
+    def replaced(self) -> Mapping[str, str]:
+        """SKU to the successor that inherits its sales."""
+        return self.lines.replaced
 
 
-def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: date) -> Prepared:
+def prepare(
+    tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: date, sales: LineBlocks | None = None
+) -> Prepared:
     """Clean the sales before ``as_of``, read the calendar and find outliers.
 
     Args:
         tables: by table name, typed by validation: ids text, dates datetime64, numbers float64, flags bool.
         settings: frequency, horizon, category, cleaning and country.
         as_of: run date: sales before it are read.
+        sales: the sale lines; None = the table ``sales``.
 
     Raises:
         DataContractError: no sales row before ``as_of``, or tables that do not fit together.
     """
-    last_sale = pd.Timestamp(tables["sales"][c.DATE].max())
-    alarms = dates_after_run(tables["sales"], as_of)
-    corrected = correct_sales(tables, as_of)
-    if not corrected.lines.empty:
-        tables = {**tables, "sales": corrected.lines}
-    tables = without_bundles(tables)
+    others = {name: frame for name, frame in tables.items() if name != "sales"}
+    sales = LineBlocks.of(tables["sales"]) if sales is None else sales
+    lines = read_lines(sales, as_of, linked_skus(others))
+    alarms = dates_after_run(lines, as_of)
+    tables = without_bundles(others)
     products = clean_products(tables["products"], settings)
-    replaced = successors(tables, as_of)
-    frequency, label_alarms = labeled_frequency(tables, settings, as_of)
-    cells = clean_sales(inherited(tables["sales"], replaced), products, frequency, as_of)
+    if not lines.before.count:
+        raise DataContractError(nothing_known(lines, as_of))
+    corrected = correct_sales(lines, tables, products, settings, as_of)
+    frequency, label_alarms = labeled_frequency(corrected.facts.weeks, tables, settings)
+    corrected.facts.weeks.clear()
+    cells = sale_cells(corrected, frequency, as_of)
     last = frequency.shift(frequency.first_label_from(as_of), settings.horizon - 1)
     axis = Axis(frequency, frequency.between(cells.periods[0], last), cells.history)
     calendar = store_calendar(tables.get("calendar"), axis, cells.stores, cells.series_store)
@@ -104,8 +110,8 @@ def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: dat
     if c.OPEN in tables.get("calendar", pd.DataFrame()).columns:
         # The calendar says which of the coming days are open.
         usual[:, cells.history :] = False
-    incomplete = incomplete_periods(tables["sales"], cells, axis, calendar.special, settings, as_of)
-    outliers = np.zeros(len(cells.units), dtype=bool)
+    incomplete = incomplete_periods(corrected.facts, cells, axis, calendar.special, settings, as_of)
+    outliers = np.zeros(0, dtype=np.int64)
     if settings.cleaning.drop_outliers:
         outliers = outlier_cells(cells, calendar.special[:, : cells.history], settings.cleaning.outlier_factor)
     return Prepared(
@@ -116,13 +122,12 @@ def prepare(tables: Mapping[str, pd.DataFrame], settings: PanelSlice, as_of: dat
         cells=cells,
         axis=axis,
         calendar=calendar,
+        lines=corrected,
         outliers=outliers,
-        replaced=replaced,
         usual=usual,
         closing=closing,
         planned=planned_openings(tables.get("calendar"), cells, as_of),
         partial=incomplete.partial,
-        last_sale=last_sale,
-        voided=corrected.voided,
+        last_sale=lines.last_sale,
         alarms=(*alarms, *label_alarms, *corrected.alarms, *incomplete.alarms),
     )

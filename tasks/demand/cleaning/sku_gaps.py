@@ -19,7 +19,7 @@ from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.exposure import StorePeriods, pairs_of
 from tasks.demand.cleaning.gaps import log_chance_of_run
-from tasks.demand.cleaning.sales import SaleCells, distinct, weighted_count
+from tasks.demand.cleaning.sales import CellPart, SaleCells, distinct
 
 # Gaps that are judged at once.
 _BLOCK_GAPS = 1 << 18
@@ -36,23 +36,21 @@ def local_gaps(cells: SaleCells, stores: StorePeriods, stock: pd.DataFrame | Non
     Returns:
         Sorted distinct ``pair * T + period``.
     """
-    history, end = cells.history, int(cells.cell_period.max()) + 1
-    key = cells.pair_sku[cells.cell_pair] * history + cells.cell_period
-    sold = _running(weighted_count(key, cells.units, 1, len(cells.skus) * history)[0])
-    del key
+    history, end = cells.history, cells.end
+    sold = _running(cells.sku_units().ravel())
     empty = np.zeros(len(cells.pair_sku), dtype=bool)
     empty[_without_stock(cells, stock)] = True
     found = [np.zeros(0, dtype=np.int64)]
     for part in cells.parts():
-        last = empty[part.first_pair : part.first_pair + len(part.cells.pair_sku)]
-        found.append(_gaps_of_part(part.cells, end, sold, last) + part.first_pair * history)
+        pair, period = np.divmod(_gaps_of_part(part, end, sold, empty[part.pairs]), history)
+        found.append(part.pairs[pair] * history + period)
     key = distinct(np.concatenate(found))
     store, at = cells.pair_store[key // history], key % history
     open_and_known = ~stores.silent[store, at] & ~stores.closed[store, at] & ~stores.partial[at]
     return key[open_and_known]
 
 
-def _gaps_of_part(cells: SaleCells, end: int, sold: FloatArray, empty: BoolArray) -> IndexArray:
+def _gaps_of_part(cells: CellPart, end: int, sold: FloatArray, empty: BoolArray) -> IndexArray:
     """The periods of the gaps of some stores, open or not.
 
     Args:

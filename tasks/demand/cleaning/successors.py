@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from schemas import columns as c
 
 
-def successors(tables: Mapping[str, pd.DataFrame], as_of: date) -> dict[str, str]:
+def successors(tables: Mapping[str, pd.DataFrame], as_of: date, there: Collection[str] | None = None) -> dict[str, str]:
     """The final successor of every replaced SKU.
 
     The products name it in ``replaced_by``, or the successor names its predecessor in ``replaces``. The replacement
@@ -21,6 +21,7 @@ def successors(tables: Mapping[str, pd.DataFrame], as_of: date) -> dict[str, str
     Args:
         tables: products, and if given sales, stock and dc_stock.
         as_of: run date.
+        there: SKUs that have sold or are in stock (:func:`in_place`); None = those of the tables.
 
     Returns:
         SKU to successor; names that the products do not contain, and cycles, are left out.
@@ -31,7 +32,7 @@ def successors(tables: Mapping[str, pd.DataFrame], as_of: date) -> dict[str, str
     pairs += [(old, new) for new, old in _named(products, c.REPLACES)]
     if not pairs:
         return {}
-    there = _in_place(tables, as_of)
+    there = in_place(tables, as_of) if there is None else there
     found = {}
     for old, new in pairs:
         on = dates.get(old, dates.get(new))
@@ -41,12 +42,19 @@ def successors(tables: Mapping[str, pd.DataFrame], as_of: date) -> dict[str, str
     return {old: last for old in found if (last := _last(old, found)) is not None}
 
 
-def inherited(rows: pd.DataFrame, replaced: Mapping[str, str]) -> pd.DataFrame:
-    """The rows with the sales of replaced SKUs under their successors' names."""
-    if not replaced:
-        return rows
-    sku = rows[c.SKU].astype(str)
-    return rows.assign(**{c.SKU: sku.map(replaced).where(sku.isin(list(replaced)), sku).astype(object)})
+def in_place(tables: Mapping[str, pd.DataFrame], as_of: date) -> set[str]:
+    """Return the SKUs that have sold, or are counted in a store or in the distribution center, before the run date."""
+    found: set[str] = set()
+    for name, column in (("sales", c.UNITS), ("stock", c.ON_HAND), ("dc_stock", c.AVAILABLE)):
+        rows = tables.get(name)
+        if rows is None:
+            continue
+        kept = rows[column].to_numpy(dtype=np.float64) > 0
+        if c.DATE in rows.columns:
+            before = pd.Timestamp(as_of) if name == "sales" else pd.Timestamp(as_of) + pd.Timedelta(days=1)
+            kept &= rows[c.DATE].lt(before).to_numpy()
+        found |= set(rows.loc[kept, c.SKU].astype(str).unique())
+    return found
 
 
 def _named(products: pd.DataFrame, column: str) -> list[tuple[str, str]]:
@@ -61,21 +69,6 @@ def _dates(products: pd.DataFrame) -> dict[str, pd.Timestamp]:
         return {}
     days = pd.to_datetime(products[c.REPLACED_ON], errors="coerce")
     return {sku: day for sku, day in zip(products[c.SKU], days, strict=True) if pd.notna(day)}
-
-
-def _in_place(tables: Mapping[str, pd.DataFrame], as_of: date) -> set[str]:
-    """SKUs that have sold, or are counted in a store or in the distribution center, before the run date."""
-    found: set[str] = set()
-    for name, column in (("sales", c.UNITS), ("stock", c.ON_HAND), ("dc_stock", c.AVAILABLE)):
-        rows = tables.get(name)
-        if rows is None:
-            continue
-        kept = rows[column].to_numpy(dtype=np.float64) > 0
-        if c.DATE in rows.columns:
-            before = pd.Timestamp(as_of) if name == "sales" else pd.Timestamp(as_of) + pd.Timedelta(days=1)
-            kept &= rows[c.DATE].lt(before).to_numpy()
-        found |= set(rows.loc[kept, c.SKU].astype(str).unique())
-    return found
 
 
 def _last(old: str, found: Mapping[str, str]) -> str | None:

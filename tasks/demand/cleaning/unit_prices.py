@@ -16,16 +16,23 @@ from tasks.demand.cleaning.sales import BLOCK_LINES, blocks_of
 _NEAR_WHOLE = 0.1
 # Units per line in pieces that differ by less than this factor count as equal.
 _SIMILAR = 3.0
+_FACTOR = "factor"
 
 
-def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
-    """Convert the lines of a SKU that are in boxes to pieces, if the price per unit is evidence of it.
+def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+    """Convert the lines of a SKU that are in boxes to pieces, where the price per unit is evidence of it.
 
     The evidence: among the lines of one SKU are two prices per unit, and the higher one is a whole multiple n, at least
     ``LIMITS.price_jump``, of the lower one. The units of the lines with the higher price are multiplied by n, if both
     prices occur at the same time, or if the units fall as the price rises. Otherwise the price rose, or is in another
     currency. If the prices differ as much but are not multiples, nothing changes, and an alarm is raised. A price that
     falls over time is a markdown.
+
+    Args:
+        lines: all lines of some SKUs.
+
+    Returns:
+        The lines, and the lines with the higher price for :func:`unit_price_alarms`.
     """
     if c.NET_AMOUNT not in lines.columns:
         return lines, []
@@ -54,17 +61,17 @@ def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Alarm]]:
         (factor / whole - 1).abs() <= _NEAR_WHOLE / 2
     )
     boxes = steady & (whole >= LIMITS.price_jump) & _can_be_boxes(prices, units, day, high, factor)
-    alarms = []
+    found: list[pd.DataFrame] = []
     if boxes.any():
         rows = prices.loc[chosen & prices["item"].isin(boxes.index[boxes]).to_numpy()]
         converted = units.copy()
         converted[rows["at"]] *= whole.reindex(rows["item"]).to_numpy()
-        alarms.append(_alarm("units_in_boxes", lines, rows, names, whole, "was converted to pieces"))
+        found.append(_evidence("units_in_boxes", lines, rows, names, whole))
         lines = lines.assign(**{c.UNITS: converted})
     if (~boxes).any():
         rows = prices.loc[chosen & prices["item"].isin(boxes.index[~boxes]).to_numpy()]
-        alarms.append(_alarm("price_per_unit_jumps", lines, rows, names, factor, "is taken as it is"))
-    return lines, alarms
+        found.append(_evidence("price_per_unit_jumps", lines, rows, names, factor))
+    return lines, found
 
 
 def _lines_of_two_prices(units: FloatArray, amount: FloatArray, sku: IndexArray, size: int) -> IndexArray:
@@ -106,17 +113,39 @@ def _mean_by(key: pd.Series, values: IndexArray, chosen: BoolArray, size: int) -
     return mean
 
 
-def _alarm(name: str, lines: pd.DataFrame, rows: pd.DataFrame, names: pd.Index, factor: pd.Series, done: str) -> Alarm:
-    skus = [str(names[code]) for code in sorted(rows["item"].unique(), key=lambda code: str(names[code]))]
-    factors = sorted({f"{value:.3g}" for value in factor.reindex(rows["item"].unique())}, key=float)
-    days = lines[c.DATE].iloc[rows["at"]]
-    return raise_alarm(
-        name,
-        f"sales: the price per unit of {numbered(len(skus), '# SKU[s]')} ({first_few(skus)}) is "
-        f"{', '.join(factors[:5])} times as high in {len(rows):,} of their lines: another unit of measure or currency? "
-        f"The quantity of these lines {done}",
-        skus=skus,
-        stores=sorted(lines[c.STORE_ID].iloc[rows["at"]].astype(str).unique()),
-        dates=(days.min().date(), days.max().date()),
-        count=len(rows),
+def _evidence(name: str, lines: pd.DataFrame, rows: pd.DataFrame, names: pd.Index, factor: pd.Series) -> pd.DataFrame:
+    concerned = lines.iloc[rows["at"]]
+    return pd.DataFrame(
+        {
+            c.NAME: name,
+            c.SKU: [str(names[code]) for code in rows["item"]],
+            c.STORE_ID: concerned[c.STORE_ID].astype(str).to_numpy(),
+            c.DATE: concerned[c.DATE].to_numpy(),
+            _FACTOR: factor.reindex(rows["item"]).to_numpy(),
+        }
     )
+
+
+def unit_price_alarms(found: list[pd.DataFrame]) -> list[Alarm]:
+    """The alarms ``units_in_boxes`` and ``price_per_unit_jumps`` of the lines that :func:`in_single_units` found."""
+    alarms = []
+    for name, done in (("units_in_boxes", "was converted to pieces"), ("price_per_unit_jumps", "is taken as it is")):
+        parts = [part for part in found if part[c.NAME].iloc[0] == name]
+        if not parts:
+            continue
+        rows = pd.concat(parts, ignore_index=True)
+        skus = sorted(rows[c.SKU].unique())
+        factors = sorted({f"{value:.3g}" for value in rows[_FACTOR].unique()}, key=float)
+        alarms.append(
+            raise_alarm(
+                name,
+                f"sales: the price per unit of {numbered(len(skus), '# SKU[s]')} ({first_few(skus)}) is "
+                f"{', '.join(factors[:5])} times as high in {len(rows):,} of their lines: another unit of measure or "
+                f"currency? The quantity of these lines {done}",
+                skus=skus,
+                stores=sorted(rows[c.STORE_ID].unique()),
+                dates=(rows[c.DATE].min().date(), rows[c.DATE].max().date()),
+                count=len(rows),
+            )
+        )
+    return alarms

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.panel import FloatArray, IndexArray, KnownFeature
-from tasks.demand.axis import Axis, informative, known_feature
-from tasks.demand.cleaning.sales import SaleCells, weighted_count
+from schemas.panel import FloatArray, IndexArray, SmallFloatArray
+from tasks.demand.axis import Axis
+from tasks.demand.cleaning.sales import CellPart, SaleCells, weighted_count
+from tasks.storage.shards import Arrays
 
 PROMOTION_SHARE = "promotion_share"
 PROMOTION_DISCOUNT = "promotion_discount"
@@ -24,7 +25,7 @@ _TO = "to"
 
 def promotion_features(
     promotions: pd.DataFrame | None, products: pd.DataFrame, cells: SaleCells, axis: Axis
-) -> dict[str, KnownFeature]:
+) -> tuple[list[str], Arrays]:
     """Share of a series' SKUs that are promoted, their mean discount and the mean planned price.
 
     Args:
@@ -35,31 +36,43 @@ def promotion_features(
         axis: the panel's labels.
 
     Returns:
-        ``promotion_share`` (0 to 1), ``promotion_discount`` (mean over all SKUs of the series, 0 where
-        not promoted; from price and list price if no discount is given) and, if every SKU of every
-        series has a list price, ``promotion_price`` (mean over the SKUs, list price if not promoted).
-        A period counts as promoted when one of its days is. Empty without a promotion that matters.
+        Names of the features, and their values by part of the cells, shape (n, T + H): ``promotion_share`` (0 to 1),
+        ``promotion_discount`` (mean over all SKUs of the series, 0 where not promoted; from price and list price if
+        no discount is given) and, if every SKU of every series has a list price, ``promotion_price`` (mean over the
+        SKUs, list price if not promoted). A period counts as promoted when one of its days is. No names without a
+        promotion that matters.
     """
-    if promotions is None or promotions.empty:
-        return {}
-    held = _held(promotions, cells, axis)
+    arrays = Arrays(on_disk=len(cells.part_pairs) > 1)
+    held = pd.DataFrame() if promotions is None or promotions.empty else _held(promotions, cells, axis)
     if held.empty:
-        return {}
+        return [], arrays
     listed = list_prices(products, cells)
+    varied: dict[str, bool] = {}
+    first: dict[str, np.float32] = {}
+    for part in cells.parts():
+        of_pair = pd.Series(np.arange(len(part.pairs)), index=part.pairs).reindex(held[_PAIR]).to_numpy()
+        own = held[~np.isnan(of_pair)].assign(**{_PAIR: of_pair[~np.isnan(of_pair)].astype(np.int64)})
+        values = _features_of_part(own, listed[part.pairs], not np.isnan(listed).any(), part, axis)
+        arrays.append(values)
+        for name, found in values.items():
+            varied[name] = varied.get(name, False) or bool((found != first.setdefault(name, found.flat[0])).any())
+    return [name for name, differs in varied.items() if differs], arrays
+
+
+def _features_of_part(
+    held: pd.DataFrame, listed: FloatArray, with_price: bool, cells: CellPart, axis: Axis
+) -> dict[str, SmallFloatArray]:
     pair = held[_PAIR].to_numpy()
     discount, price = _terms(held, listed[pair])
     skus = np.bincount(cells.pair_series, minlength=cells.n).astype(np.float64)[:, None]
-    rows = np.arange(cells.n)
-    share = _spread(np.ones(len(held)), held, cells, axis) / skus
     features = {
-        PROMOTION_SHARE: known_feature(share, rows),
-        PROMOTION_DISCOUNT: known_feature(_spread(discount, held, cells, axis) / skus, rows),
+        PROMOTION_SHARE: _spread(np.ones(len(held)), held, cells, axis) / skus,
+        PROMOTION_DISCOUNT: _spread(discount, held, cells, axis) / skus,
     }
-    if not np.isnan(listed).any():
+    if with_price:
         base = np.bincount(cells.pair_series, listed, minlength=cells.n)[:, None]
-        planned = (base + _spread(price - listed[pair], held, cells, axis)) / skus
-        features[PROMOTION_PRICE] = known_feature(planned, rows)
-    return informative(features)
+        features[PROMOTION_PRICE] = (base + _spread(price - listed[pair], held, cells, axis)) / skus
+    return {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in features.items()}
 
 
 def planned_prices(
@@ -142,7 +155,7 @@ def _terms(held: pd.DataFrame, listed: FloatArray) -> tuple[FloatArray, FloatArr
     return discount, np.where(np.isnan(price), listed * (1.0 - discount), price)
 
 
-def _spread(values: FloatArray, held: pd.DataFrame, cells: SaleCells, axis: Axis) -> FloatArray:
+def _spread(values: FloatArray, held: pd.DataFrame, cells: CellPart, axis: Axis) -> FloatArray:
     """Sum of a value per series and period over the promotions that hold then; shape (n, T + H)."""
     width = len(axis.periods) + 1
     series: IndexArray = cells.pair_series[held[_PAIR].to_numpy()]

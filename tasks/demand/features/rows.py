@@ -112,21 +112,24 @@ class Features:
         # single periods.
         self._with_position = panel.history >= windows.year + windows.level
 
+    def blocks(self, rows: Rows) -> list[IndexArray]:
+        """Positions of the rows of each block of series, for tables that are used and dropped one after another."""
+        block = rows.series // self._size
+        return [np.flatnonzero(block == number) for number in (np.unique(block) if len(rows) else [0])]
+
     def table(self, rows: Rows) -> FeatureTable:
         """Features of rows, in their order."""
-        block = rows.series // self._size
         parts = [
-            (chosen[part], number)
-            for number in (np.unique(block) if len(rows) else [0])
-            for chosen in [np.flatnonzero(block == number)]
+            (chosen[part], int(rows.series[chosen[0]]) // self._size if len(chosen) else 0)
+            for chosen in self.blocks(rows)
             for part in _blocks(len(chosen))
         ]
         whole: FeatureTable | None = None
         past, of = self._whole, 0
         for chosen, number in parts:
             if past is None or number != of:
-                past, of = self._past(int(number)), number
-            found = self._block(rows.take(chosen), past, int(number) * self._size)
+                past, of = self._past(number), number
+            found = self._block(rows.take(chosen), past, number * self._size)
             if len(parts) == 1:
                 return found
             whole = whole or found.empty(len(rows))

@@ -154,11 +154,15 @@ class FittedXgboost:
         shape = (panel.n, panel.horizon)
         learned, rows = self.learned, horizon_rows(panel)
         baseline = self._baseline_of(panel)
-        table = baseline.table(rows)
-        points = learned.sub_models.points(baseline, table, rows)
-        median, base = points.median(learned.weight), points.baseline(learned.weight)
-        mean = learned.dispersion.mean_of(table, median, base)
-        own = learned.dispersion.quantiles_of(table, median, base)
+        mean, own = np.empty(len(rows)), np.empty((len(rows), len(self.levels)))
+        # The features of a block of series at a time: those of all series take more memory than the panel.
+        for block in baseline.blocks(rows):
+            part = rows.take(block)
+            table = baseline.table(part)
+            points = learned.sub_models.points(baseline, table, part)
+            median, base = points.median(learned.weight), points.baseline(learned.weight)
+            mean[block] = learned.dispersion.mean_of(table, median, base)
+            own[block] = learned.dispersion.quantiles_of(table, median, base)
         closed = panel.closed[:, panel.history : panel.history + panel.horizon]
         asked = at_levels(own.reshape(*shape, -1), self.levels, quantiles)
         mean, asked = tidy(mean.reshape(shape), asked, closed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from schemas.panel import FloatArray, Panel, SmallFloatArray
+from schemas.panel import FloatArray, IndexArray, Panel, SmallFloatArray
 from tasks.demand.features import levels
 from tasks.demand.features.known import KnownColumns
 from tasks.demand.features.rows import Features, FeatureTable
@@ -32,6 +32,10 @@ class BaselineExpectation:
     def table(self, rows: Rows) -> FeatureTable:
         """Features of rows."""
         return self._features.table(rows)
+
+    def blocks(self, rows: Rows) -> list[IndexArray]:
+        """Positions of the rows of each block of series (:meth:`tasks.demand.features.rows.Features.blocks`)."""
+        return self._features.blocks(rows)
 
     def mostly_seasonal(self, rows: Rows) -> bool:
         """Whether an earlier year of the series is known for most of the rows."""
