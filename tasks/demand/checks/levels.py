@@ -63,8 +63,8 @@ def _sku_unit_changes(cells: SaleCells, reported: set[str]) -> list[Alarm]:
     jumps = []
     groups = np.flatnonzero(many)
     # In parts, because a wide catalog has tens of thousands of SKUs.
-    for part in np.array_split(groups, max(1, -(-len(groups) // _PART))):
-        jumps += [(int(part[row]), at) for row, at in _jumps(units[part], count[part], cells.frequency.kind)]
+    for some in np.array_split(groups, max(1, -(-len(groups) // _PART))):
+        jumps += [(int(some[row]), at) for row, at in _jumps(units[some], count[some], cells.frequency.kind)]
     del units, count
     found = []
     of_sku = _cells_of(cells, [row for row, _ in jumps])
