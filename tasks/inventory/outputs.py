@@ -164,7 +164,7 @@ def deliveries_frame(
     """Expected quantities per SKU and delivery: store_id, sku, visit_date, quantity, on_hand, in_transit.
 
     Args:
-        facts: SKU facts, one row per (store, SKU).
+        facts: SKU facts, one row per (store, SKU), sorted by them.
         skus: deliveries and stock of each row.
         sent: shape (n, T), expected units per series and delivery.
         dates: labels of the periods.
@@ -184,7 +184,9 @@ def deliveries_frame(
     rows, periods, quantity = (
         np.concatenate([block[k] for block in blocks]) if blocks else np.zeros(0, dtype=np.int64) for k in range(3)
     )
-    frame = pd.DataFrame(
+    order = np.argsort(rows, kind="stable")
+    rows, periods, quantity = rows[order], periods[order], quantity[order]
+    return pd.DataFrame(
         {
             c.STORE_ID: facts[c.STORE_ID].to_numpy()[rows],
             c.SKU: facts[c.SKU].to_numpy()[rows],
@@ -194,4 +196,3 @@ def deliveries_frame(
             c.IN_TRANSIT: skus.in_transit[rows],
         }
     )
-    return frame.sort_values([c.STORE_ID, c.SKU, c.VISIT_DATE], ignore_index=True)

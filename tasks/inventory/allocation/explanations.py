@@ -174,7 +174,7 @@ def coverage_of(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> Coverag
 
 def _free_levels(problem: PlanProblem, network: Network, store: int, visits: BoolArray) -> FloatArray:
     """Levels (T, m) of a store without its storage capacity."""
-    model = StoreModel.of(problem, network, store, ShadowPrices.none(problem), visits)
+    model = StoreModel.of(problem, network, store, ShadowPrices.none(problem), visits, visits)
     uncapacitated = replace(model, capacity=np.inf)
     counted = 1.0 if problem.holding_factor is None else problem.holding_factor
     return uncapacitated.levels(Recipe(visits, np.ones(problem.periods), counted * problem.holding_cost))

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.plan import FloatArray, Plan, PlanProblem
+from tasks.inventory.model.kernels import in_parallel
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.simulator import by_sku, decidable, store_of, traced
+from tasks.inventory.model.simulator import Trace, by_sku, decidable, store_of, traced
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,12 @@ def ledger(problem: PlanProblem, plan: Plan, network: Network | None = None) -> 
         found = by_sku(network, plan).totals
         return Ledger(found.after_delivery, found.over, found.sold, found.sent, found.on_hand, found.in_transit)
     visits = decidable(plan.visits, network.lead_time)
-    traces = [
-        traced(
-            network.demand[i],
-            store_of(network, i),
-            visits[i],
-            np.ascontiguousarray(plan.levels[network.series_of(i)].T, dtype=np.float64),
-        )[0]
-        for i in range(network.stores)
-    ]
+
+    def of_store(store: int) -> Trace:
+        levels = np.ascontiguousarray(plan.levels[network.series_of(store)].T, dtype=np.float64)
+        return traced(network.demand[store], store_of(network, store), visits[store], levels)[0]
+
+    traces = in_parallel(of_store, range(network.stores))
     sold, sent, on_hand, in_transit = (
         np.concatenate(arrays, axis=1).T
         for arrays in zip(*((own.sold, own.sent, own.on_hand, own.pending) for own in traces), strict=True)

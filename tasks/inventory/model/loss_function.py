@@ -17,7 +17,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from schemas.plan import FloatArray, IndexArray, PlanProblem
+from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
+from tasks.inventory.model.level_limits import interval_ends
 
 # Grids: tail probabilities evenly spaced in log odds, means and variance-to-mean ratios in logarithms.
 FIRST_LOG_ODDS, LAST_LOG_ODDS, TAILS = 4.5, -9.0, 32
@@ -63,7 +64,7 @@ class Outlook:
     """Distribution of the demand of one store's series over every interval [a, b) of periods.
 
     Attributes:
-        cell: shape (T, T + 1, m), row of :func:`tail_table` for the demand over [a, b).
+        cell: shape (T, T + 1, m), row of :func:`tail_table` for the demand over [a, b); 0 where a ≥ b.
         factor: shape (T, T + 1, m), mean demand / mean of that row (1 for small means).
         until: shape (T + 1, m), mean demand before each period, units.
         price: shape (m,), demand-weighted mean price.
@@ -75,29 +76,40 @@ class Outlook:
     price: FloatArray
 
 
-def outlook_of(problem: PlanProblem, rows: IndexArray) -> Outlook:
+def outlook_of(problem: PlanProblem, rows: IndexArray, visits: BoolArray | None = None) -> Outlook:
     """Fit the demand distributions of one store.
 
     Args:
         problem: the plan problem; without sample paths the dispersion is that of a Poisson count.
         rows: shape (m,), the store's series.
+        visits: shape (T,), fit only what the levels of these deliveries need: the demand from each order until the
+            next delivery. None = every interval.
     """
     mean = problem.mean[rows]
-    until = np.zeros((problem.periods + 1, len(rows)))
+    periods = problem.periods
+    until = np.zeros((periods + 1, len(rows)))
     np.cumsum(mean.T, axis=0, out=until[1:])
-    over = np.maximum(until[None, :, :] - until[:-1, None, :], 0.0)
-    excess = excess_of_lengths(problem, rows)
-    length = np.maximum(np.arange(problem.periods + 1)[None, :] - np.arange(problem.periods)[:, None], 0)
-    ratio = 1.0 + excess[length] * over
+    if visits is None:
+        start, end = np.triu_indices(periods, 0)
+        end = end + 1
+    else:
+        days = np.flatnonzero(visits)
+        start, end = days - problem.settings.lead_time, interval_ends(visits)[days]
+        start, end = start[start >= 0], end[start >= 0]
+    over = np.maximum(until[end] - until[start], 0.0)
+    ratio = 1.0 + excess_of_lengths(problem, rows)[end - start] * over
     place = np.log10(np.maximum(over, LOWEST_MEAN) / LOWEST_MEAN) * MEANS_PER_DECADE
     at = np.clip(np.rint(place), 0, MEANS - 1).astype(np.int64)
     dispersion = np.log10(np.maximum(ratio, LOWEST_RATIO) / LOWEST_RATIO) * RATIOS_PER_DECADE
-    cell = at * RATIOS + np.clip(np.rint(dispersion), 0, RATIOS - 1).astype(np.int64)
     grid = LOWEST_MEAN * 10 ** (at / MEANS_PER_DECADE)
-    factor = np.where(over > MANY_UNITS / 10, over / grid, np.where(over < LOWEST_MEAN / 10, 0.0, 1.0))
+    # Memory of intervals without values is never touched.
+    cell = np.zeros((periods, periods + 1, len(rows)), dtype=np.int32)
+    factor = np.zeros(cell.shape, dtype=np.float32)
+    cell[start, end] = at * RATIOS + np.clip(np.rint(dispersion), 0, RATIOS - 1).astype(np.int64)
+    factor[start, end] = np.where(over > MANY_UNITS / 10, over / grid, np.where(over < LOWEST_MEAN / 10, 0.0, 1.0))
     weight = mean.sum(axis=1)
     price = np.divide((mean * problem.price[rows]).sum(axis=1), weight, out=np.zeros(len(rows)), where=weight > 0)
-    return Outlook(cell.astype(np.int32), factor.astype(np.float32), until, price)
+    return Outlook(cell, factor, until, price)
 
 
 def excess_of_lengths(problem: PlanProblem, rows: IndexArray) -> FloatArray:

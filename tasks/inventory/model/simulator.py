@@ -20,7 +20,7 @@ import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, Plan, PlanCost, PlanProblem
 from tasks.inventory.model.delivery_days import missed_weeks
-from tasks.inventory.model.kernels import compiled
+from tasks.inventory.model.kernels import compiled, in_parallel
 from tasks.inventory.model.network import UNIT_TOLERANCE, Network, limit_breaches
 from tasks.inventory.model.sku_simulation import SkuSimulation, Terms, rows_of, simulate_skus
 
@@ -269,12 +269,15 @@ def store_measures(network: Network, plan: Plan) -> tuple[FloatArray, FloatArray
     result = np.zeros((network.stores, network.paths, MEASURES))
     sent = np.zeros((network.paths, network.series))
     visits = decidable(plan.visits, network.lead_time)
-    for i in range(network.stores):
-        part = network.series_of(i)
+
+    def of_store(store: int) -> None:
+        part = network.series_of(store)
         levels = np.ascontiguousarray(plan.levels[part].T, dtype=np.float64)
         own = np.empty((network.paths, part.stop - part.start))
-        simulate_store(network.demand[i], store_of(network, i), visits[i], levels, result[i], own)
+        simulate_store(network.demand[store], store_of(network, store), visits[store], levels, result[store], own)
         sent[:, part] = own
+
+    in_parallel(of_store, range(network.stores))
     return result, sent
 
 
@@ -283,25 +286,25 @@ def by_sku(network: Network, plan: Plan, recorded: bool = True) -> SkuSimulation
     assert network.skus is not None
     visits = decidable(plan.visits, network.lead_time)
     paths = network.demand.units
-    expected = paths.mean(axis=0, dtype=np.float64)
-    until = np.zeros((network.series, network.periods + 1))
-    np.cumsum(expected, axis=1, out=until[:, 1:])
+    until = np.zeros((network.periods + 1, network.series))
+    np.cumsum(paths.mean(axis=0, dtype=np.float64).T, axis=0, out=until[1:])
 
     def ahead(periods: int) -> FloatArray:
         end = np.minimum(np.arange(network.periods) + periods, network.periods)
-        return until[:, end] - until[:, :-1]
+        return until[end] - until[:-1]
 
     before = np.zeros((network.stores, network.periods))
-    np.add.at(before, network.store, ahead(network.lead_time))
-    own = visits[network.store]
-    levels = np.where(own, plan.levels, 0.0)
+    if network.lead_time:
+        np.add.at(before, network.store, ahead(network.lead_time).T)
+    own = np.ascontiguousarray(visits[network.store].T)
+    levels = np.where(own, np.ascontiguousarray(plan.levels.T), 0.0)
     following = np.zeros_like(levels)
     next_level = np.zeros(network.series)
     for t in range(network.periods - 1, -1, -1):
-        next_level = np.where(own[:, t], levels[:, t], next_level)
-        following[:, t] = next_level
+        next_level = np.where(own[t], levels[t], next_level)
+        following[t] = next_level
     terms = Terms(
-        np.concatenate([np.ascontiguousarray(block.T) for block in network.price]),
+        np.concatenate(network.price, axis=1),
         network.holding_weight,
         visits,
         levels,

@@ -65,6 +65,9 @@ class Rows(NamedTuple):
 class Terms(NamedTuple):
     """Prices, deliveries and levels by series, and limits by store.
 
+    One row per period: the kernel reads the series of a period in the order of SKUs, and the row of a period fits into
+    a processor's cache in a large network.
+
     Attributes:
         price: shape (n, T), cost of a lost unit.
         weight: shape (n,), multiplies the units held.
@@ -235,11 +238,11 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
                 i, s = rows.series[j], rows.store[j]
                 position[j] = stock[j] + pending[j]
                 held[s] += position[j]
-                need[j] = terms.need[i, t] * rows.share[j]
-                level[j] = np.floor(terms.following[i, due] * rows.part[j] + 0.5)
+                need[j] = terms.need[t, i] * rows.share[j]
+                level[j] = np.floor(terms.following[due, i] * rows.part[j] + 0.5)
                 order[j] = 0.0
                 if terms.visits[s, due]:
-                    order[j] = max(0.0, np.floor(terms.levels[i, due] * rows.part[j] + 0.5) - position[j])
+                    order[j] = max(0.0, np.floor(terms.levels[due, i] * rows.part[j] + 0.5) - position[j])
             for q in range(len(center)):
                 a, b = rows.sku_first[q], rows.sku_first[q + 1]
                 if center[q] < np.inf:
@@ -290,7 +293,7 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
             stock[j] -= sold
             if recorded:
                 totals.sold[i, t] += sold
-            measures[s, 0] += missing * terms.price[i, t]
+            measures[s, 0] += missing * terms.price[t, i]
             measures[s, 1] += missing
             measures[s, 2] += charged * stock[j] * terms.weight[i]
 

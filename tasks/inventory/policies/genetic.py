@@ -28,9 +28,9 @@ from tasks.inventory.model.delivery_days import review_visits, visitable, week_s
 from tasks.inventory.model.kernels import in_parallel
 from tasks.inventory.model.level_limits import uncapacitated_stores, with_uncapacitated_levels
 from tasks.inventory.model.network import Network
-from tasks.inventory.search.evolution import Candidate, Evolved, SearchSpace, evolve
+from tasks.inventory.search.evolution import Candidate, SearchSpace, evolve
 from tasks.inventory.search.front_load import best_front_load
-from tasks.inventory.search.store_search import FITNESS_PATHS, Recipe, StoreModel, best_option, improve, store_models
+from tasks.inventory.search.store_search import FITNESS_PATHS, Recipe, StoreModel, best_option, improve
 
 # Maximum number of stores whose demand distributions are in memory at the same time.
 STORES_AT_ONCE = 64
@@ -105,28 +105,46 @@ def _plan_of(problem: PlanProblem, network: Network, requirements: NetRequiremen
 def uncertain_plan(
     problem: PlanProblem, network: Network, relaxation: Relaxation | None, progress: ReportProgress | None = None
 ) -> Plan:
-    """Plan for uncertain demand: evolve the deliveries of every store, ``STORES_AT_ONCE`` stores at a time."""
+    """Plan for uncertain demand: evolve the deliveries of every store, each in one thread."""
     levels = np.zeros((network.series, network.periods))
     visits = np.zeros((network.stores, network.periods), dtype=np.bool_)
     prices = ShadowPrices.none(problem) if relaxation is None else relaxation.prices
-    allowed = days_within_slots(problem, relaxation)
+    days = days_within_slots(problem, relaxation)
+    allowed = allowed_days(problem) if days is None else days
     fixed = fixed_visits(problem)
-    visits[fixed] = (allowed_days(problem) if allowed is None else allowed)[fixed]
+    visits[fixed] = allowed[fixed]
     # Uncapacitated stores use service-level quantiles: no search.
     open_stores = np.flatnonzero(~(fixed & uncapacitated_stores(problem)))
-    guide = guides_of(problem, network, relaxation) if not fixed[open_stores].all() else []
+    guides = guides_of(problem, network, relaxation) if not fixed[open_stores].all() else []
     scale = search_scale(problem, open_stores[~fixed[open_stores]])
     problem = replace(problem, settings=within_budget(problem.settings, scale))
+    limited = problem.max_visits_per_period is not None
+    finished: list[int] = []
+
+    def found(store: int) -> tuple[StoreModel, Recipe]:
+        # Deliveries that nothing changes need the demand until the next of them only.
+        visited = allowed[store] if fixed[store] and not limited else None
+        model = StoreModel.of(problem, network, store, prices, allowed[store], visited)
+        if fixed[store]:
+            return model, best_option(model, model.allowed)
+        return model, _searched(problem, model, [guide[store] for guide in guides], screen=scale < 1.0)
+
+    def keep(model: StoreModel, recipe: Recipe) -> None:
+        visits[model.index] = recipe.visits
+        levels[network.series_of(model.index)] = model.levels(recipe).T
+        finished.append(model.index)
+        if progress is not None:
+            progress(f"{len(finished)} of {len(open_stores)} stores searched")
+
+    if not limited:
+        in_parallel(lambda store: keep(*found(store)), open_stores.tolist())
+        return Plan(visits, levels)
     for start in range(0, len(open_stores), STORES_AT_ONCE):
-        chunk = open_stores[start : start + STORES_AT_ONCE].tolist()
-        models = store_models(problem, network, prices, chunk, allowed)
-        told = progress and _placed(progress, start, len(chunk), len(open_stores))
-        recipes = _search(problem, models, guide, told, screen=scale < 1.0)
-        if problem.max_visits_per_period is not None:
-            recipes = _moved_within_slots(problem, models, recipes, visits)
+        chunk = in_parallel(found, open_stores[start : start + STORES_AT_ONCE].tolist())
+        models = [model for model, _ in chunk]
+        recipes = _moved_within_slots(problem, models, [recipe for _, recipe in chunk], visits)
         for model, recipe in zip(models, recipes, strict=True):
-            visits[model.index] = recipe.visits
-            levels[network.series_of(model.index)] = model.levels(recipe).T
+            keep(model, recipe)
     return Plan(visits, levels)
 
 
@@ -152,10 +170,6 @@ def within_budget(settings: InventorySettings, scale: float) -> InventorySetting
         "patience": part(own.patience, LEAST_PATIENCE),
     }
     return settings if scale >= 1.0 else settings.model_copy(update={"genetic": own.model_copy(update=fewer)})
-
-
-def _placed(progress: ReportProgress, start: int, count: int, stores: int) -> ReportProgress:
-    return lambda text: progress(f"stores {start + 1} to {start + count} of {stores}: {text}")
 
 
 def _moved_within_slots(
@@ -205,33 +219,18 @@ def guides_of(problem: PlanProblem, network: Network, relaxation: Relaxation | N
     return [shortest_paths(problem, alone, net_requirements_on_path(alone, 0), prices)[0] for alone in networks]
 
 
-def _search(
-    problem: PlanProblem,
-    models: Sequence[StoreModel],
-    guides: Sequence[BoolArray],
-    progress: ReportProgress | None,
-    screen: bool,
-) -> list[Recipe]:
+def _searched(problem: PlanProblem, model: StoreModel, guides: Sequence[BoolArray], screen: bool) -> Recipe:
+    """Evolve the deliveries of a store, then improve them by local search on all paths."""
     starts = week_starts(problem.periods, problem.periods_per_week, problem.settings.lead_time)
-    fixed = fixed_visits(problem)
-    recipes: list[Recipe | None] = [None] * len(models)
-    searched = []
-    for place, model in enumerate(models):
-        if fixed[model.index]:
-            recipes[place] = best_option(model, model.allowed)
-        else:
-            searched.append(place)
-    evolved = _evolve(problem, [models[p] for p in searched], guides, starts, progress)
-    if progress is not None and searched:
-        progress("local search on all paths")
+    seed = problem.seed + 7919 * (model.index + 1)
+    seeds = initial_candidates(model, guides)
+    space = SearchSpace(model.allowed, starts, problem.periods_per_week, model.options, seeds, seed)
 
-    def finish(place: int) -> Recipe:
-        model, result = models[searched[place]], evolved[place]
-        return improve(model, model.recipe(result.genes), starts, problem.periods_per_week, screen)[0]
+    def evaluate(batches: Sequence[Sequence[Candidate]]) -> list[FloatArray]:
+        return [model.costs([model.recipe(candidate) for candidate in batch], FITNESS_PATHS) for batch in batches]
 
-    for place, recipe in zip(searched, in_parallel(finish, range(len(searched))), strict=True):
-        recipes[place] = recipe
-    return [recipe for recipe in recipes if recipe is not None]
+    found = evolve([space], evaluate, problem.settings.genetic)[0]
+    return improve(model, model.recipe(found.genes), starts, problem.periods_per_week, screen)[0]
 
 
 def fixed_visits(problem: PlanProblem) -> BoolArray:
@@ -239,36 +238,6 @@ def fixed_visits(problem: PlanProblem) -> BoolArray:
     if problem.max_visits_per_period is not None:
         return np.ones(len(problem.store_ids), dtype=np.bool_)
     return problem.free_visits if problem.free_visits is not None else np.zeros(len(problem.store_ids), dtype=np.bool_)
-
-
-def _evolve(
-    problem: PlanProblem,
-    models: Sequence[StoreModel],
-    guides: Sequence[BoolArray],
-    starts: IndexArray,
-    progress: ReportProgress | None,
-) -> list[Evolved]:
-    if not models:
-        return []
-    spaces = [
-        SearchSpace(
-            model.allowed,
-            starts,
-            problem.periods_per_week,
-            model.options,
-            initial_candidates(model, [guide[model.index] for guide in guides]),
-            problem.seed + 7919 * (model.index + 1),
-        )
-        for model in models
-    ]
-
-    def evaluate(batches: Sequence[Sequence[Candidate]]) -> list[FloatArray]:
-        def costs(place: int) -> FloatArray:
-            return models[place].costs([models[place].recipe(c) for c in batches[place]], FITNESS_PATHS)
-
-        return in_parallel(costs, range(len(models)))
-
-    return evolve(spaces, evaluate, problem.settings.genetic, progress)
 
 
 def initial_candidates(model: StoreModel, guides: Sequence[BoolArray]) -> tuple[tuple[int, ...], ...]:

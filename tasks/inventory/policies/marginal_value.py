@@ -42,7 +42,7 @@ class MarginalValuePolicy:
         levels = np.zeros(problem.mean.shape)
 
         def of_store(store: int) -> None:
-            model = StoreModel.of(problem, network, store, ShadowPrices.none(problem), visits[store])
+            model = StoreModel.of(problem, network, store, ShadowPrices.none(problem), visits[store], visits[store])
             levels[network.series_of(store)] = model.levels(best_option(model, visits[store])).T
 
         in_parallel(of_store, range(network.stores))

@@ -11,6 +11,7 @@ from schemas.facts import PolicyFacts
 from schemas.plan import Plan, PlanProblem
 from tasks.inventory.exact.perfect_information import ShadowPrices
 from tasks.inventory.model.delivery_days import review_visits
+from tasks.inventory.model.kernels import in_parallel
 from tasks.inventory.model.level_limits import quantile_levels
 from tasks.inventory.model.network import Network
 from tasks.inventory.search.store_search import Recipe, StoreModel
@@ -43,15 +44,18 @@ class NewsvendorPolicy:
         visits = review_visits(problem)
         network = Network.of(problem)
         levels = np.zeros(problem.mean.shape)
-        for store in range(network.stores):
+
+        def of_store(store: int) -> None:
             part = network.series_of(store)
             if problem.paths is None:
                 levels[part] = quantile_levels(problem, np.arange(part.start, part.stop), visits[store], 1.0)
-                continue
-            model = StoreModel.of(problem, network, store, ShadowPrices.none(problem), visits[store])
+                return
+            model = StoreModel.of(problem, network, store, ShadowPrices.none(problem), visits[store], visits[store])
             if not problem.settings.has_holding_cost:
                 model = replace(model, smallest_tail=1.0 - problem.settings.service_level)
             counted = 1.0 if problem.holding_factor is None else problem.holding_factor
             recipe = Recipe(visits[store], np.ones(network.periods), counted * network.holding_cost)
             levels[part] = replace(model, capacity=np.inf).levels(recipe).T
+
+        in_parallel(of_store, range(network.stores))
         return Plan(visits, levels)

@@ -251,7 +251,7 @@ def plans_of(problem: PlanProblem, factors: tuple[float, ...], stocks: list[Stoc
 
     def of_store(store: int) -> None:
         part = network.series_of(store)
-        model = StoreModel.of(problem, network, store, ShadowPrices.none(problem), visits[store])
+        model = StoreModel.of(problem, network, store, ShadowPrices.none(problem), visits[store], visits[store])
         for place, factor in enumerate(factors):
             own = replace(model, factors=(factor,))
             if stocks:

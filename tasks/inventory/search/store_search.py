@@ -79,7 +79,13 @@ class StoreModel:
 
     @classmethod
     def of(
-        cls, problem: PlanProblem, network: Network, store: int, prices: ShadowPrices, allowed: BoolArray
+        cls,
+        problem: PlanProblem,
+        network: Network,
+        store: int,
+        prices: ShadowPrices,
+        allowed: BoolArray,
+        visits: BoolArray | None = None,
     ) -> StoreModel:
         """Build the model of one store.
 
@@ -89,12 +95,13 @@ class StoreModel:
             store: index of the store.
             prices: shadow prices of the shared constraints.
             allowed: shape (T,), periods in which it may have a delivery.
+            visits: shape (T,), its deliveries, if levels are computed for no others.
         """
         part = network.series_of(store)
         limited = bool(service_limited_stores(problem)[store])
         return cls(
             index=store,
-            outlook=outlook_of(problem, np.arange(part.start, part.stop)),
+            outlook=outlook_of(problem, np.arange(part.start, part.stop), visits),
             demand=network.demand[store],
             price=network.price[store],
             on_hand=network.on_hand[part],

@@ -68,8 +68,14 @@ def test_outlook_by_hand() -> None:
     # Mean 3: row log10(3 / 0.001) * 24 = 83.5 of the means, log10(1 / 0.05) * 8 = 10.4 of the ratios.
     assert found.cell[0, 2, 0] in {83 * RATIOS + 10, 84 * RATIOS + 10}
     assert found.cell[1, 3, 0] == found.cell[0, 2, 0]
-    assert found.cell[2, 1, 0] == 10
+    assert found.cell[2, 1, 0] == 0
     assert found.factor[0, 2].tolist() == [1.0, 0.0]
+    # Only what deliveries in periods 0 and 1 need: from one to the next, and to the end.
+    some = outlook_of(problem, ROWS, np.array([True, True, False]))
+    needed = np.zeros((3, 4), dtype=bool)
+    needed[[0, 1], [1, 3]] = True
+    np.testing.assert_array_equal(some.cell, np.where(needed[..., None], found.cell, 0))
+    np.testing.assert_array_equal(some.factor, np.where(needed[..., None], found.factor, 0.0))
 
 
 def test_large_means_are_scaled_from_the_nearest_row() -> None:
