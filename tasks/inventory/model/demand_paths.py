@@ -16,13 +16,15 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from schemas import columns as c
-from schemas.plan import FloatArray, UnitsArray
+from schemas.plan import FloatArray, IndexArray, UnitsArray
+from tasks.inventory.model.kernels import compiled_exactly, in_parallel
 
 # Assumed if the folds have too few rows. Independent errors would understate the uncertainty of totals.
 DEFAULT_PERSISTENT, DEFAULT_AUTOREGRESSIVE, DEFAULT_COMMON = 0.1, 0.2, 0.05
@@ -183,46 +185,123 @@ def draw_paths(
     Returns:
         Shape (K, n, T), units; the type is an unsigned integer if it can hold them.
     """
-    # The series are drawn one after another and stored in the smallest type that can hold the units.
+    # The series are stored one after another, in the smallest type that can hold the units.
     drawn: UnitsArray = np.empty((len(mean), paths, mean.shape[1]), dtype=np.uint16)
-    for start in range(0, len(mean), SERIES_AT_ONCE):
-        rows = slice(start, min(start + SERIES_AT_ONCE, len(mean)))
-        scores, rounding = _normal_scores(tuple(names[rows]), correlation, paths, mean.shape[1], seed)
+    blocks = [slice(start, min(start + SERIES_AT_ONCE, len(mean))) for start in range(0, len(mean), SERIES_AT_ONCE)]
+    # A large network would keep its last blocks in memory and use none of them again.
+    normal_scores = _normal_scores if len(blocks) <= KEPT else _normal_scores.__wrapped__
+
+    def units_of(rows: slice) -> FloatArray | None:
+        """Write the units of some series; return them if two bytes cannot hold them."""
+        scores, rounding = normal_scores(tuple(names[rows]), correlation, paths, mean.shape[1], seed)
         probability = ndtr(scores)
         for series in range(rows.start, rows.stop):
             if own is not None and series in own.paths:
-                probability[:, series - start] = own.probabilities(series, names[series], paths)
-        exact = _quantile_function(probability, mean[rows], quantiles[rows], np.asarray(levels))
-        units = np.floor(exact + rounding)
-        drawn = _wide_enough(drawn, units)
-        drawn[rows] = units.transpose(1, 0, 2)
+                probability[series - rows.start] = own.probabilities(series, names[series], paths)
+        units = _quantile_function(probability, mean[rows], quantiles[rows], np.asarray(levels))
+        np.floor(np.add(units, rounding, out=units), out=units)
+        if _type_for(units) != np.uint16:
+            return units
+        drawn[rows] = units
+        return None
+
+    wider = in_parallel(units_of, blocks)
+    types = [_type_for(units) for units in wider if units is not None]
+    if types:
+        drawn = drawn.astype(max(types, key=lambda kind: kind.itemsize))
+        for rows, units in zip(blocks, wider, strict=True):
+            if units is not None:
+                drawn[rows] = units
     return drawn.transpose(1, 0, 2)
 
 
-def _wide_enough(drawn: UnitsArray, units: FloatArray) -> UnitsArray:
-    """The array, or a copy with a wider type if it cannot hold some units."""
+def _type_for(units: FloatArray) -> np.dtype[np.generic]:
+    """The smallest type that can hold whole units."""
     least, most = float(units.min(initial=0.0)), float(units.max(initial=0.0))
-    for kind in (np.uint16, np.uint32):
-        if drawn.dtype.kind == "u" and least >= 0 and most <= np.iinfo(kind).max:
-            return drawn if drawn.dtype.itemsize >= np.dtype(kind).itemsize else drawn.astype(kind)
-    return drawn.astype(np.float64, copy=False)
+    fits = [kind for kind in (np.uint16, np.uint32) if least >= 0 and most <= np.iinfo(kind).max]
+    return np.dtype(fits[0] if fits else np.float64)
 
 
 @lru_cache(maxsize=KEPT)
 def _normal_scores(
     names: tuple[tuple[str, str], ...], correlation: Correlation, paths: int, periods: int, seed: int
 ) -> tuple[FloatArray, FloatArray]:
-    own = np.empty((paths, len(names), periods))
-    rounding = np.empty_like(own)
-    shared = {store: _noise(_generator(seed, store), correlation, paths, periods) for store in {n[0] for n in names}}
+    """Normal scores of some series, and the uniform numbers that round their units; shape (m, K, T) each."""
+    scores = np.empty((len(names), paths, periods))
+    rounding = np.empty_like(scores)
+    persistent = np.empty((len(names), paths))
+    stores = {store: place for place, store in enumerate(dict.fromkeys(store for store, _ in names))}
+    shared = np.array([_noise(_generator(seed, store), correlation, paths, periods) for store in stores])
     everywhere = np.sqrt(correlation.network) * _noise(_generator(seed), correlation, paths, periods)
-    weight = np.sqrt(correlation.common - correlation.network)
-    rest = np.sqrt(1.0 - correlation.common)
     for place, (store, category) in enumerate(names):
         generator = _generator(seed, store, category)
-        own[:, place] = everywhere + weight * shared[store] + rest * _noise(generator, correlation, paths, periods)
-        rounding[:, place] = generator.random((paths, periods))
-    return own, rounding
+        generator.standard_normal(out=persistent[place])
+        generator.standard_normal(out=scores[place])
+        generator.random(out=rounding[place])
+    weights = _Weights(
+        correlation.autoregressive,
+        np.sqrt(1.0 - correlation.autoregressive**2),
+        np.sqrt(correlation.persistent),
+        np.sqrt(1.0 - correlation.persistent),
+        np.sqrt(correlation.common - correlation.network),
+        np.sqrt(1.0 - correlation.common),
+    )
+    _combine(scores, persistent, everywhere, shared, np.array([stores[store] for store, _ in names]), weights)
+    return scores, rounding
+
+
+class _Weights(NamedTuple):
+    """Weights of the components of a normal score.
+
+    Attributes:
+        autoregressive: of the step before.
+        innovation: of the new part of a step.
+        persistent: of the component that is constant over the horizon.
+        changing: of the autoregressive component.
+        common: of the factor of the store.
+        own: of the series' own component.
+    """
+
+    autoregressive: float
+    innovation: float
+    persistent: float
+    changing: float
+    common: float
+    own: float
+
+
+@compiled_exactly
+def _combine(
+    scores: FloatArray,
+    persistent: FloatArray,
+    everywhere: FloatArray,
+    shared: FloatArray,
+    store: IndexArray,
+    weights: _Weights,
+) -> None:
+    """Turn standard normal numbers into the scores of :func:`_noise` with common factors.
+
+    Args:
+        scores: shape (m, K, T), changed.
+        persistent: shape (m, K), standard normal numbers.
+        everywhere: shape (K, T), weighted factor of the network.
+        shared: shape (S, K, T), factors of the stores.
+        store: shape (m,), index of each series' store.
+        weights: weights of the components.
+    """
+    series, paths, periods = scores.shape
+    for i in range(series):
+        factor = shared[store[i]]
+        for k in range(paths):
+            constant = weights.persistent * persistent[i, k]
+            before = 0.0
+            for t in range(periods):
+                step = scores[i, k, t]
+                if t > 0:
+                    step = step * weights.innovation + weights.autoregressive * before
+                before = step
+                noise = constant + weights.changing * step
+                scores[i, k, t] = (everywhere[k, t] + weights.common * factor[k, t]) + weights.own * noise
 
 
 def _generator(seed: int, *parts: str) -> np.random.Generator:
@@ -243,7 +322,7 @@ def _noise(generator: np.random.Generator, correlation: Correlation, paths: int,
 def _quantile_function(
     probability: FloatArray, mean: FloatArray, quantiles: FloatArray, levels: FloatArray
 ) -> FloatArray:
-    """Units at given probabilities (K, m, T); its mean is ``mean`` unless the quantiles alone have a higher one."""
+    """Units at given probabilities (m, K, T); its mean is ``mean`` unless the quantiles alone have a higher one."""
     lowest, highest = quantiles[..., 0], quantiles[..., -1]
     if len(levels) > 1:
         slope = (quantiles[..., 1] - lowest) / (levels[1] - levels[0])
@@ -254,10 +333,25 @@ def _quantile_function(
     at = np.concatenate([[0.0], levels])
     body = (0.5 * (knots[..., 1:] + knots[..., :-1]) * np.diff(at)).sum(axis=2) + highest * (1.0 - levels[-1])
     excess = np.clip((mean - body) / (1.0 - levels[-1]), 0.0, LONGEST_TAIL * (highest + mean + 1.0))
-    place = np.clip(np.searchsorted(at, probability, side="right") - 1, 0, len(at) - 2)
-    left = np.take_along_axis(knots[None], place[..., None], axis=3)[..., 0]
-    right = np.take_along_axis(knots[None], place[..., None] + 1, axis=3)[..., 0]
-    inside = left + (right - left) * (probability - at[place]) / (at[place + 1] - at[place])
-    tail = highest + excess * np.log((1.0 - levels[-1]) / np.maximum(1.0 - probability, 1e-9))
-    units: FloatArray = np.where(probability > levels[-1], tail, inside)
+    units = np.empty_like(probability)
+    _between_quantiles(probability, knots, at, units)
+    series, path, period = np.nonzero(probability > levels[-1])
+    beyond = np.maximum(1.0 - probability[series, path, period], 1e-9)
+    units[series, path, period] = highest[series, period] + excess[series, period] * np.log((1.0 - levels[-1]) / beyond)
     return units
+
+
+@compiled_exactly
+def _between_quantiles(probability: FloatArray, knots: FloatArray, at: FloatArray, units: FloatArray) -> None:
+    """Interpolate the quantile functions ``knots`` (m, T, Q + 1) at the levels ``at``; write ``units`` (m, K, T)."""
+    series, paths, periods = probability.shape
+    last = len(at) - 2
+    for i in range(series):
+        for k in range(paths):
+            for t in range(periods):
+                p = probability[i, k, t]
+                place = 0
+                while place < last and at[place + 1] <= p:
+                    place += 1
+                left, right = knots[i, t, place], knots[i, t, place + 1]
+                units[i, k, t] = left + (right - left) * (p - at[place]) / (at[place + 1] - at[place])

@@ -33,6 +33,15 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     return kernel
 
 
+def compiled_exactly(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a kernel as :func:`compiled` does, with every operation in the order of the code, like numpy."""
+    try:
+        kernel: Callable[P, R] = numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # numba has no writable cache folder
+        kernel = numba.njit(nogil=True)(function)
+    return kernel
+
+
 def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Apply ``work`` to every item in threads and return the results in the order of the items.
 
