@@ -139,11 +139,11 @@ def bare_problem(inputs: WeeklyInputs) -> BareProblem:
     """
     settings = inputs.settings
     inputs = replace(inputs, sku_facts=with_text_ids(inputs.sku_facts), stores=with_text_ids(inputs.stores))
-    forecast = with_text_ids(inputs.forecast).sort_values([c.STORE_ID, c.CATEGORY, c.DATE], ignore_index=True)
-    dates = pd.DatetimeIndex(np.sort(forecast[c.DATE].unique()))
-    store_ids, categories, series, forecast_rows, sku_rows = _axes(forecast, inputs.sku_facts, len(dates))
+    dates = pd.DatetimeIndex(np.sort(inputs.forecast[c.DATE].unique()))
+    heads, order = _ordered(inputs.forecast, dates)
+    store_ids, categories, series, forecast_rows, sku_rows = _axes(heads, inputs.sku_facts)
     mean = np.zeros((len(series), len(dates)))
-    mean[forecast_rows] = forecast[c.MEAN].to_numpy(dtype=float).reshape(-1, len(dates))
+    mean[forecast_rows] = inputs.forecast[c.MEAN].to_numpy(dtype=float)[order].reshape(-1, len(dates))
     series_store, series_category = series // len(categories), series % len(categories)
     problem = PlanProblem(
         store_ids=store_ids,
@@ -171,13 +171,15 @@ def bare_problem(inputs: WeeklyInputs) -> BareProblem:
     )
     levels = tuple(settings.quantiles)
     quantiles = np.zeros((len(series), len(dates), len(levels)))
-    forecast_quantiles = forecast[c.quantile_columns(levels)].to_numpy(dtype=float)
-    quantiles[forecast_rows] = forecast_quantiles.reshape(-1, len(dates), len(levels))
-    row_of = {
-        (store_ids[i], categories[j]): row for row, (i, j) in enumerate(zip(series_store, series_category, strict=True))
-    }
+    for place, name in enumerate(c.quantile_columns(levels)):
+        units = inputs.forecast[name].to_numpy(dtype=float)[order]
+        quantiles[forecast_rows, :, place] = units.reshape(-1, len(dates))
+    bare = BareProblem(problem, dates, sku_rows, quantiles, levels, {})
+    if not inputs.paths:
+        return bare
+    row_of = {key: row for row, key in enumerate(bare.names)}
     own = {row_of[key]: paths for key, paths in _own_paths(inputs.paths, dates) if key in row_of}
-    return BareProblem(problem, dates, sku_rows, quantiles, levels, own)
+    return replace(bare, own_paths=own)
 
 
 def _own_paths(tables: Sequence[pd.DataFrame], dates: pd.DatetimeIndex) -> Iterator[tuple[tuple[str, str], FloatArray]]:
@@ -196,23 +198,48 @@ def with_text_ids(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{name: frame[name].astype(str).astype(object) for name in ids})
 
 
+def _ordered(forecast: pd.DataFrame, dates: pd.DatetimeIndex) -> tuple[pd.DataFrame, IndexArray | slice]:
+    """Order the rows of a forecast by store, category and date, without a copy of it.
+
+    Returns:
+        Store and category of each series, and the order of the rows; a slice if they are in order.
+
+    Raises:
+        PipelineError: the forecast has missing or repeated periods.
+    """
+    keys = with_text_ids(forecast[[c.STORE_ID, c.CATEGORY]])
+    (store, stores), (category, categories) = (pd.factorize(keys[name], sort=True) for name in keys.columns)
+    series = store.astype(np.int64) * len(categories) + category
+    place = series * len(dates) + np.searchsorted(dates, forecast[c.DATE].to_numpy())
+    order = slice(None) if bool(np.all(place[1:] >= place[:-1])) else np.argsort(place, kind="stable")
+    found, counts = np.unique(series, return_counts=True)
+    heads = pd.DataFrame(
+        {c.STORE_ID: stores[found // len(categories)], c.CATEGORY: categories[found % len(categories)]}, dtype=object
+    )
+    wrong = counts != len(dates)
+    if not wrong.any():
+        expected = found[:, None] * len(dates) + np.arange(len(dates))
+        wrong = (place[order].reshape(expected.shape) != expected).any(axis=1)
+    if wrong.any():
+        named = [" / ".join(row) for row in heads[wrong].itertuples(index=False)]
+        raise PipelineError(
+            f"forecast: missing or repeated periods of {first_few(named)}; expected one champion row for each of "
+            f"{len(dates)} periods. This is an error of the comparison stage; please report it with this message."
+        )
+    return heads, order
+
+
 def _axes(
-    forecast: pd.DataFrame, facts: pd.DataFrame, periods: int
+    heads: pd.DataFrame, facts: pd.DataFrame
 ) -> tuple[tuple[str, ...], tuple[str, ...], IndexArray, IndexArray, IndexArray]:
     """Labels of stores and categories, the series (store · C + category), and the series of forecasts and SKUs.
 
     A category with stock and without a forecast is a series without demand. Its stock uses storage capacity.
+
+    Args:
+        heads: store and category of each forecast series.
+        facts: SKU facts.
     """
-    keys = [c.STORE_ID, c.CATEGORY]
-    heads = forecast.loc[~forecast.duplicated(keys), keys]
-    counts = forecast.groupby(keys, observed=True).size()
-    if len(forecast) != len(heads) * periods:
-        odd = counts[counts != periods]
-        named = [" / ".join(map(str, key)) for key in odd.index]
-        raise PipelineError(
-            f"forecast: missing or repeated periods of {first_few(named)}; expected one champion row for each of "
-            f"{periods} periods. This is an error of the comparison stage; please report it with this message."
-        )
     store_ids = tuple(sorted(set(heads[c.STORE_ID]) | set(facts[c.STORE_ID])))
     categories = tuple(sorted(set(heads[c.CATEGORY]) | set(facts[c.CATEGORY])))
     stores, labels = pd.Index(store_ids), pd.Index(categories)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from schemas.errors import PipelineError
 from tasks.inventory.model import weekly_problem
 from tasks.inventory.model.weekly_problem import (
     bare_problem,
@@ -53,6 +54,23 @@ def test_a_price_is_weighted_by_recent_sales_then_by_all() -> None:
     ).assign(unit_price=[10.0, 20.0, 10.0, 20.0, 7.0])
     found = series_prices(facts, np.array([0, 0, 1, 1, 2]), 4)
     np.testing.assert_allclose(found, [12.5, 17.5, 7.0, 1.0], rtol=1e-4)
+
+
+def test_the_order_of_forecast_rows_changes_nothing_and_each_period_must_be_there_once() -> None:
+    inputs = inputs_of()
+    plain, shuffled = (
+        bare_problem(replace(inputs, forecast=rows))
+        for rows in (inputs.forecast, inputs.forecast.sample(frac=1.0, random_state=3, ignore_index=True))
+    )
+    np.testing.assert_array_equal(plain.problem.mean, shuffled.problem.mean)
+    np.testing.assert_array_equal(plain.quantiles, shuffled.quantiles)
+    first = inputs.forecast.iloc[[0]]
+    named = " / ".join(first.iloc[0][["store_id", "category"]].astype(str))
+    repeated = pd.concat([inputs.forecast, first], ignore_index=True)
+    moved = inputs.forecast.assign(date=inputs.forecast["date"].where(np.arange(len(inputs.forecast)) != 1, AS_OF))
+    for rows in (inputs.forecast.iloc[1:], repeated, moved):
+        with pytest.raises(PipelineError, match=f"missing or repeated periods of {named}; expected one"):
+            bare_problem(replace(inputs, forecast=rows))
 
 
 def test_planned_prices_change_the_mean_price_of_their_period() -> None:
