@@ -13,7 +13,7 @@ over time comes from these paths.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -189,7 +189,9 @@ def draw_paths(
     drawn: UnitsArray = np.empty((len(mean), paths, mean.shape[1]), dtype=np.uint16)
     blocks = [slice(start, min(start + SERIES_AT_ONCE, len(mean))) for start in range(0, len(mean), SERIES_AT_ONCE)]
     # A large network would keep its last blocks in memory and use none of them again.
-    normal_scores = _normal_scores if len(blocks) <= KEPT else _normal_scores.__wrapped__
+    normal_scores: Callable[..., tuple[FloatArray, FloatArray]] = (
+        _normal_scores if len(blocks) <= KEPT else _normal_scores.__wrapped__
+    )
 
     def units_of(rows: slice) -> FloatArray | None:
         """Write the units of some series; return them if two bytes cannot hold them."""

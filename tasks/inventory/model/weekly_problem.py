@@ -211,7 +211,8 @@ def _ordered(forecast: pd.DataFrame, dates: pd.DatetimeIndex) -> tuple[pd.DataFr
     (store, stores), (category, categories) = (pd.factorize(keys[name], sort=True) for name in keys.columns)
     series = store.astype(np.int64) * len(categories) + category
     place = series * len(dates) + np.searchsorted(dates, forecast[c.DATE].to_numpy())
-    order = slice(None) if bool(np.all(place[1:] >= place[:-1])) else np.argsort(place, kind="stable")
+    in_order = bool(np.all(place[1:] >= place[:-1]))
+    order: IndexArray | slice = slice(None) if in_order else np.argsort(place, kind="stable")
     found, counts = np.unique(series, return_counts=True)
     heads = pd.DataFrame(
         {c.STORE_ID: stores[found // len(categories)], c.CATEGORY: categories[found % len(categories)]}, dtype=object
