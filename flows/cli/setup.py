@@ -26,8 +26,9 @@ from flows.cli.terminal import progress, say
 def init(folder: str, settings_file: str, force: bool) -> None:
     """Propose settings for a folder of exported files.
 
-    FOLDER holds exports as .csv, .csv.gz, .xlsx or .parquet, with Spanish, German or English column names. The
-    settings file states what each file is and how it is read, with the evidence, and lists the open questions.
+    FOLDER holds exports as .csv, .csv.gz, .xlsx or .parquet. Column names may be English, Spanish, German, French,
+    Portuguese, Italian, Dutch or Polish. The settings file states what each file is and how it is read, with the
+    evidence, and lists the open questions.
     """
     from tasks.demand.inspect.init import write_settings
 

@@ -16,11 +16,13 @@ from tasks.demand.checks.limits import LIMITS
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.lines import SaleLines
+    from tasks.demand.cleaning.sales import SaleCells
 
 # Days of the month up to this number can also be months.
 _LAST_SWAPPABLE = 12
 _FEWEST_MONTHS = 3
 _FEW_DAYS, _MOST_DAYS = 0.6, 0.9
+_WEEK, _SHORTEST_MONTH, _LONGEST_MONTH = 7, 28, 31
 
 
 def swapped_days(lines: pd.Series) -> list[Alarm]:
@@ -109,6 +111,52 @@ def coarse_dates(lines: pd.Series) -> list[Alarm]:
     else:
         return []
     return [raise_alarm("coarse_dates", f"sales: each of the {len(days)} dates is {text}", count=len(days))]
+
+
+def coarse_parts(cells: SaleCells) -> list[Alarm]:
+    """Return an alarm if a part of the daily sales is of whole weeks or months: a store, or a time.
+
+    Its dates are then exactly a week or a month apart, many times in a row.
+    """
+    named, concerned, dates = [], [], []
+    for store, row in enumerate(cells.store_rows):
+        days = cells.periods[row]
+        steps = np.diff(days.to_numpy()).astype("timedelta64[D]").astype(np.int64)
+        edge = (days.is_month_start[1:] & days.is_month_start[:-1]) | (days.is_month_end[1:] & days.is_month_end[:-1])
+        month = edge & (steps >= _SHORTEST_MONTH) & (steps <= _LONGEST_MONTH)
+        for what, together, fewest in (
+            ("week", steps == _WEEK, LIMITS.coarse_dates),
+            ("month", month, LIMITS.coarse_months),
+        ):
+            first, last = _longest_run(together)
+            if last - first + 1 >= fewest:
+                named.append(f"{cells.stores[store]} (a {what}, {days[first].date()} to {days[last].date()})")
+                concerned.append(cells.stores[store])
+                dates += [days[first].date(), days[last].date()]
+                break
+    if not named:
+        return []
+    return [
+        raise_alarm(
+            "coarse_dates",
+            f"sales: the dates of {numbered(len(named), '# store[s]')} are exactly a week or a month apart: "
+            f"{first_few(named)}. If these rows are weekly or monthly totals, deliver daily sales, or all as weeks "
+            "(frequency: W-MON, aggregate: true)",
+            stores=concerned,
+            dates=(min(dates), max(dates)),
+            count=len(named),
+        )
+    ]
+
+
+def _longest_run(together: BoolArray) -> tuple[int, int]:
+    """First and last date of the longest run of dates that are together with the next one; (0, -1) without any."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], together, [False]]).astype(np.int8)))
+    if not len(edges):
+        return 0, -1
+    starts, ends = edges[::2], edges[1::2]
+    longest = int((ends - starts).argmax())
+    return int(starts[longest]), int(ends[longest])
 
 
 def _swapped(text: str, days: pd.DatetimeIndex, count: int) -> Alarm:

@@ -71,12 +71,18 @@ class CheckLimits:
         fewest_skus: minimum number of SKUs for a statement about a group of them.
         weekday_distance: weekday profiles that differ by more than this (total variation) are different.
         coarse_dates: minimum number of dates of daily sales that show that they are weekly or monthly sales.
+        coarse_months: minimum number of such dates in a row that are the beginnings or ends of months.
         label_weeks: minimum number of weeks that show whether dates are first or last days of weeks.
         label_effect: these weeks show it if the median absolute logarithm of their units, relative to other weeks, is
             at least this.
         label_chance: in addition, a rank test must find this effect larger than with the other reading, with a p-value
             of at most this.
         stock_days: a count is old if it is more than this many days before the last sales.
+        odd_amounts: lines with an amount of 0, or with the opposite sign of the units, raise an alarm from this
+            fraction of the lines upward.
+        price_level: a store has other prices if almost all of its SKUs differ by this factor or more ...
+        price_noise: ... and by the same one, up to this fraction.
+        promotion_windows: windows of the horizon's length before the run date that show how often promotions are.
         stock_share: fraction of the SKUs that sold lately from which missing or zero stock is reported.
     """
 
@@ -122,9 +128,14 @@ class CheckLimits:
     fewest_skus: int = 5
     weekday_distance: float = 0.1
     coarse_dates: int = 8
+    coarse_months: int = 4
     label_weeks: int = 5
     label_effect: float = 0.15
     label_chance: float = 0.005
+    odd_amounts: float = 0.01
+    price_level: float = 1.08
+    price_noise: float = 0.03
+    promotion_windows: int = 8
     stock_days: int = 7
     stock_share: float = 0.2
 

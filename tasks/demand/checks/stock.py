@@ -43,6 +43,7 @@ def stock_alarms(prepared: Prepared) -> list[Alarm]:
         *_old(prepared, stock),
         *_missing_rows(counted, sold),
         *_zeros(counted, sold),
+        *_transit_twice(stock),
         *_above_capacity(prepared, counted),
     ]
 
@@ -137,6 +138,32 @@ def _zeros(counted: pd.DataFrame, sold: pd.DataFrame) -> list[Alarm]:
             count=len(rows),
         )
     ]
+
+
+def _transit_twice(stock: pd.DataFrame) -> list[Alarm]:
+    """Units in transit that are part of the stock: another column of the file is the stock without them."""
+    coming = [name for name in stock.columns if name == c.IN_TRANSIT or name.startswith(f"{c.IN_TRANSIT}_")]
+    transit = stock[coming].fillna(0).sum(axis=1)
+    some = transit > 0
+    if some.sum() < LIMITS.fewest_skus:
+        return []
+    for name in stock.columns:
+        if name in (c.ON_HAND, *coming) or not pd.api.types.is_float_dtype(stock[name]):
+            continue
+        if (stock[name] + transit == stock[c.ON_HAND]).all():
+            rows = stock[some]
+            return [
+                raise_alarm(
+                    "transit_in_stock",
+                    f"stock: in every row, on_hand is the column {name!r} plus the units in transit, which then count "
+                    f"twice ({numbered(int(some.sum()), '# row[s]')}, {transit.sum():,.0f} units). Set "
+                    f"sources.stock.columns.on_hand: {name}",
+                    stores=sorted(rows[c.STORE_ID].astype(str).unique()),
+                    skus=sorted(rows[c.SKU].astype(str).unique()),
+                    count=int(some.sum()),
+                )
+            ]
+    return []
 
 
 def _above_capacity(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:

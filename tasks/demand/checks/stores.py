@@ -10,6 +10,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import numbered
+from schemas.panel import IndexArray
 from tasks.demand.checks.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def _missing(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
     gaps = stores.missing.take(~(stores.missing.last & stores.ended[stores.missing.store]))
     if not len(gaps.store):
         return []
+    end = prepared.cells.end
+    renumbered = _renumbered(prepared, gaps.store[gaps.stop == end])
     order = np.lexsort((gaps.start, names[gaps.store].astype(str), -gaps.length))
     named = [
         f"{names[gaps.store[at]]} from {periods[gaps.start[at]].date()} to {periods[gaps.stop[at] - 1].date()} "
@@ -56,8 +59,8 @@ def _missing(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
             "missing_sales",
             f"sales: {numbered(len(concerned), '# store[s] [has|have] no row in')} "
             f"{numbered(int(gaps.length.sum()), '# period[s]')} in which the usual rate of sales makes that "
-            f"implausible: {'; '.join(named)}{more}. These periods count as unknown. Deliver the missing rows, or "
-            "mark closed days in the calendar (open = 0)",
+            f"implausible: {'; '.join(named)}{more}{renumbered}. These periods count as unknown. Deliver the missing "
+            "rows, or mark closed days in the calendar (open = 0)",
             stores=concerned,
             dates=(periods[gaps.start.min()].date(), periods[gaps.stop.max() - 1].date()),
             count=int(gaps.length.sum()),
@@ -75,22 +78,38 @@ def _ended(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
     more = "" if len(ended) <= _NAMED else f" and {len(ended) - _NAMED:,} more"
     away = (cells.periods[cells.end - 1] - cells.periods[last[ended]]).days
     shifted = cells.stores[ended[np.abs(away - _YEAR) <= _NEAR]]
-    year = (
+    hint = (
         f". The sales of {', '.join(map(str, shifted[:_NAMED]))} end a year before those of the other stores: is the "
         "year of their dates wrong?"
         if len(shifted)
-        else ""
+        else _renumbered(prepared, ended)
     )
     return [
         raise_alarm(
             "store_closed",
             f"{numbered(len(ended), '# store[s] count[s|]')} as permanently closed: {', '.join(named)}{more}. Sales of "
-            f"these stores count as history, and the stores get no target. If they are open, deliver their sales{year}",
+            f"these stores count as history, and the stores get no target. If they are open, deliver their sales{hint}",
             stores=cells.stores[ended],
             dates=(cells.periods[last[ended].min()].date(), cells.periods[last[ended].max()].date()),
             count=len(ended),
         )
     ]
+
+
+def _renumbered(prepared: Prepared, ended: IndexArray) -> str:
+    """Name the stores whose first sale follows the last sale of one of the stores that ended; empty without any."""
+    cells = prepared.cells
+    first = cells.store_rows.argmax(axis=1)
+    last = cells.history - 1 - cells.store_rows[:, ::-1].argmax(axis=1)
+    near = LIMITS.vanished_periods[cells.frequency.kind]
+    pairs = [
+        f"{cells.stores[new]} begins when {cells.stores[old]} ends"
+        for old in np.unique(ended)
+        for new in np.flatnonzero((first > last[old]) & (first <= last[old] + near))
+    ]
+    if not pairs:
+        return ""
+    return f". {', '.join(pairs[:_NAMED])}: if it is the same store, write its new id in the older files"
 
 
 def _usually_closed(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:

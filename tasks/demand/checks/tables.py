@@ -13,8 +13,10 @@ from schemas.errors import first_few, numbered
 from schemas.panel import IndexArray
 from tasks.demand.axis import Axis
 from tasks.demand.checks.contradictions import contradicted_availability, contradicted_calendar
-from tasks.demand.checks.dates import coarse_dates, swapped_days
+from tasks.demand.checks.dates import coarse_dates, coarse_parts, swapped_days
 from tasks.demand.checks.levels import changed_units, local_gap_alarm
+from tasks.demand.checks.prices import price_levels
+from tasks.demand.checks.promotions import promotion_alarms
 from tasks.demand.checks.stock import stock_alarms
 from tasks.demand.checks.stores import store_alarms
 from tasks.demand.checks.vanished import vanished_skus
@@ -35,16 +37,19 @@ def table_alarms(prepared: Prepared, stores: StorePeriods, local: IndexArray) ->
         *_axis_alarms(prepared, stores),
         *prepared.alarms,
         *(swapped_days(lines.facts.days()) if daily else []),
-        *(coarse_dates(lines.facts.days()) if prepared.settings.period.kind == "D" else []),
+        *_coarse_dates(prepared),
         *store_alarms(prepared, stores),
         *local_gap_alarm(prepared, local),
         *contradicted_calendar(prepared, stores),
         *contradicted_availability(prepared),
-        *lines.huge,
+        *lines.odd,
+        *price_levels(prepared),
+        *promotion_alarms(prepared),
         *changed_units(prepared),
         *vanished_skus(prepared, stores, local),
         *stock_alarms(prepared),
         *_unknown_categories(prepared),
+        *_category_spelling(prepared),
         *(raise_alarm("calendar_incomplete", text) for text in prepared.calendar.warnings),
     ]
 
@@ -97,6 +102,36 @@ def _if_end_labels(prepared: Prepared) -> str:
     if axis.frequency.kind != "W" or axis.frequency.ends or axis.periods[axis.history - 1] != yesterday:
         return ""
     return ". If the dates of the sales are the last days of their weeks, set period_label: end"
+
+
+def _coarse_dates(prepared: Prepared) -> list[Alarm]:
+    if prepared.settings.period.kind != "D":
+        return []
+    return coarse_dates(prepared.lines.facts.days()) or coarse_parts(prepared.cells)
+
+
+def _category_spelling(prepared: Prepared) -> list[Alarm]:
+    """Values of the category that differ in case or spaces only: they are different categories."""
+    products = prepared.tables["products"]
+    found, count = [], 0
+    for name in prepared.settings.category:
+        values = products[name].dropna().astype(str)
+        alike = pd.Series(values.unique(), dtype=object)
+        form = alike.str.casefold().str.split().str.join(" ")
+        several = alike.groupby(form).agg(lambda texts: " and ".join(repr(text) for text in texts))
+        several = several[form.value_counts().reindex(several.index) > 1]
+        found += [f"{name} {text}" for text in several]
+        count += int(values.isin(alike[form.isin(several.index)]).sum())
+    if not found or prepared.settings.category == [c.SKU]:
+        return []
+    return [
+        raise_alarm(
+            "category_spelling",
+            f"products: values of the category differ in case or spaces only: {first_few(found)}. They count as "
+            f"different categories. Write them in the same way, in {numbered(count, '# product[s]')}",
+            count=count,
+        )
+    ]
 
 
 def _unknown_categories(prepared: Prepared) -> list[Alarm]:

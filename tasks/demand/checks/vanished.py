@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
+from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, IndexArray
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from tasks.demand.cleaning.exposure import StorePeriods
     from tasks.demand.cleaning.prepared import Prepared
 
+# Columns that describe a product.
+_DESCRIPTION = (c.NAME, c.BRAND, c.FAMILY, c.SUBFAMILY, c.SIZE, c.COLOR, c.ARTICLE)
 # Share of their earlier rows that a SKU must still have in the other stores.
 _STILL_SOLD = 0.5
 
@@ -53,17 +57,58 @@ def vanished_skus(prepared: Prepared, stores: StorePeriods, local: IndexArray) -
         stores: what is known of each store and period.
         local: periods of gaps of one SKU in one store that count as unknown, ``pair * T + period``.
     """
-    return _everywhere(prepared, stores) or _in_stores(prepared, stores, local)
+    rows = _rows_of_skus(prepared, stores)
+    return _everywhere(prepared, rows) or _renumbered(prepared, rows) or _in_stores(prepared, stores, local)
 
 
-def _everywhere(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
+def _rows_of_skus(prepared: Prepared, stores: StorePeriods) -> _Rows:
     cells = prepared.cells
     end = cells.end
     sold = np.zeros(len(cells.skus) * end, dtype=bool)
     for own in cells.parts():
         is_open = ~stores.ended[own.cell_store]
         sold[(own.pair_sku[own.cell_pair] * end + own.cell_period)[is_open]] = True
-    rows = _Rows.of(np.flatnonzero(sold), len(cells.skus), end, cells.frequency.kind)
+    return _Rows.of(np.flatnonzero(sold), len(cells.skus), end, cells.frequency.kind)
+
+
+def _renumbered(prepared: Prepared, rows: _Rows) -> list[Alarm]:
+    """SKUs that sold regularly, and ended when the only other SKU with the same description began."""
+    cells, products = prepared.cells, prepared.tables["products"]
+    described = [name for name in _DESCRIPTION if name in products.columns]
+    if c.NAME not in described or not rows.gone.any():
+        return []
+    texts = products[described].astype(object).where(products[described].notna(), "").astype(str)
+    text = pd.Series(texts.agg("\n".join, axis=1).to_numpy(), index=products[c.SKU].astype(str).to_numpy())
+    text = text[(texts[c.NAME] != "").to_numpy()].reindex(cells.skus.astype(str))
+    alike = pd.Series(np.arange(len(text)))[rows.last >= 0].groupby(text.to_numpy()[rows.last >= 0]).agg(list)
+    named = []
+    for old, new in (pair for pair in alike if len(pair) == 2):  # noqa: PLR2004
+        if rows.gone[old] == rows.gone[new]:
+            continue
+        if rows.gone[new]:
+            old, new = new, old  # noqa: PLW2901
+        late = rows.first[new] - rows.last[old]
+        if 0 < late <= LIMITS.vanished_periods[cells.frequency.kind] and cells.skus[old] not in prepared.lines.replaced:
+            named.append((str(cells.skus[old]), str(cells.skus[new]), int(rows.last[old])))
+    if not named:
+        return []
+    shown = first_few([f"{old} ends on {cells.periods[last].date()}, then {new} begins" for old, new, last in named])
+    return [
+        raise_alarm(
+            "skus_vanished",
+            f"sales: {numbered(len(named), '# SKU[s]')} sold regularly and ended when another SKU with the same "
+            f"description began: {shown}. If the codes changed, name the old ones in products.replaces, so that the "
+            "new ones inherit the sales",
+            skus=[old for old, _, _ in named],
+            dates=tuple(cells.periods[at([last for _, _, last in named])].date() for at in (min, max)),
+            count=len(named),
+        )
+    ]
+
+
+def _everywhere(prepared: Prepared, rows: _Rows) -> list[Alarm]:
+    cells = prepared.cells
+    end = cells.end
     if rows.gone.sum() < LIMITS.fewest_skus:
         return []
     dates, counts = np.unique(rows.last[rows.gone], return_counts=True)

@@ -15,6 +15,7 @@ from schemas.alarms import Alarm
 from schemas.panel import IndexArray
 from schemas.settings.slices import PanelSlice
 from tasks.demand.checks.levels import huge_lines, huge_lines_alarm
+from tasks.demand.checks.prices import odd_amounts, odd_amounts_alarms
 from tasks.demand.checks.week_labels import reads_labels, units_by_week
 from tasks.demand.cleaning.bundles import components, with_components
 from tasks.demand.cleaning.corrections import (
@@ -100,7 +101,7 @@ class CorrectedLines:
         voided: the voided lines: date, store_id, sku, units as sold.
         returned: the lines with negative units, in a fixed order.
         alarms: what was corrected.
-        huge: the alarm on huge lines.
+        odd: the alarms on huge lines and odd amounts.
     """
 
     groups: Shards
@@ -116,7 +117,7 @@ class CorrectedLines:
     voided: pd.DataFrame
     returned: pd.DataFrame
     alarms: tuple[Alarm, ...]
-    huge: tuple[Alarm, ...]
+    odd: tuple[Alarm, ...]
 
 
 def correct_sales(
@@ -157,6 +158,7 @@ def correct_sales(
         sold = facts.add(own, weekly)
         found.returned.append(own.loc[own[c.UNITS] < 0, LINE_KEYS])
         found.huge.append(huge_lines(own)[LINE_KEYS])
+        found.odd.append(odd_amounts(own))
         # Successors are in the shard of the SKUs that they replace.
         replaced = successors(tables, as_of, there | sold)
         found.replaced.append(_pairs_of(own, set(replaced)))
@@ -186,7 +188,7 @@ def correct_sales(
             *void_alarm(voided, units),
             *unit_price_alarms(found.boxes),
         ),
-        huge=tuple(huge_lines_alarm(found.rows("huge"))),
+        odd=(*huge_lines_alarm(found.rows("huge")), *odd_amounts_alarms(found.odd, rows)),
     )
 
 
@@ -198,6 +200,7 @@ class _Found:
     voided: list[pd.DataFrame] = field(default_factory=list)
     returned: list[pd.DataFrame] = field(default_factory=list)
     huge: list[pd.DataFrame] = field(default_factory=list)
+    odd: list[pd.DataFrame] = field(default_factory=list)
     replaced: list[pd.DataFrame] = field(default_factory=list)
     boxes: list[pd.DataFrame] = field(default_factory=list)
 

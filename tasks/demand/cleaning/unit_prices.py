@@ -24,9 +24,9 @@ def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFram
 
     The evidence: among the lines of one SKU are two prices per unit, and the higher one is a whole multiple n, at least
     ``LIMITS.price_jump``, of the lower one. The units of the lines with the higher price are multiplied by n, if both
-    prices occur at the same time, or if the units fall as the price rises. Otherwise the price rose, or is in another
-    currency. If the prices differ as much but are not multiples, nothing changes, and an alarm is raised. A price that
-    falls over time is a markdown.
+    prices occur at the same time in one store, or if the units fall as the price rises. Otherwise the price rose, or is
+    in another currency. If the prices differ as much but are not multiples, nothing changes, and an alarm is raised. A
+    price that falls over time is a markdown.
 
     Args:
         lines: all lines of some SKUs.
@@ -44,6 +44,7 @@ def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFram
         return lines, []
     prices = pd.DataFrame({"item": sku[priced], "price": amount[priced] / units[priced], "at": priced})
     high = _is_high(prices["price"], prices["item"])
+    store, stores = pd.factorize(lines[c.STORE_ID])
     count = np.bincount(prices["item"], minlength=len(names))
     many = np.bincount(prices["item"][high], minlength=len(names))
     concerned = (many >= LIMITS.price_lines * count) & (many >= LIMITS.fewest_lines)
@@ -60,7 +61,11 @@ def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFram
     steady = (upper.quantile(0.75) <= (1 + _NEAR_WHOLE) * upper.quantile(0.25)) & (
         (factor / whole - 1).abs() <= _NEAR_WHOLE / 2
     )
-    boxes = steady & (whole >= LIMITS.price_jump) & _can_be_boxes(prices, units, day, high, factor)
+    boxes = (
+        steady
+        & (whole >= LIMITS.price_jump)
+        & _can_be_boxes(prices, units, day, high, factor, prices["item"].to_numpy() * len(stores) + store[priced])
+    )
     found: list[pd.DataFrame] = []
     if boxes.any():
         rows = prices.loc[chosen & prices["item"].isin(boxes.index[boxes]).to_numpy()]
@@ -92,12 +97,17 @@ def _is_high(price: pd.Series, item: pd.Series) -> BoolArray:
 
 
 def _can_be_boxes(
-    prices: pd.DataFrame, units: FloatArray, day: IndexArray, high: BoolArray, factor: pd.Series
+    prices: pd.DataFrame, units: FloatArray, day: IndexArray, high: BoolArray, factor: pd.Series, place: IndexArray
 ) -> pd.Series:
-    """Items whose two prices occur at the same time, or whose units per line fall by the factor of the price."""
+    """Items whose two prices occur at the same time in a store, or whose units per line fall by the price's factor.
+
+    ``place`` is a number of the item and store of each row of ``prices``.
+    """
     item = prices["item"].to_numpy()
+    # Lines of a store that has no line with the higher price say nothing: its prices may be in another currency.
+    both = np.isin(place, place[high])
     begun = pd.Series(day[high]).groupby(item[high]).min()
-    later = ~high & (day >= begun.reindex(item).to_numpy())
+    later = ~high & both & (day >= begun.reindex(item).to_numpy())
     low_later = pd.Series(later).groupby(item).sum().reindex(factor.index)
     high_lines = pd.Series(high).groupby(item).sum().reindex(factor.index)
     together = low_later >= LIMITS.price_lines * (low_later + high_lines)

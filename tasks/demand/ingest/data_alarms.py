@@ -13,10 +13,13 @@ from schemas.errors import first_few, numbered
 from schemas.raw import is_text
 from schemas.suites import READ
 from tasks.demand.checks.overlaps import overlap_alarm
-from tasks.demand.ingest.cell_advice import distinct_values
+from tasks.demand.ingest.cell_advice import distinct_values, shortened
 from tasks.demand.ingest.dates import has_offset
+from tasks.demand.ingest.documents import MOST_TYPES, NO_SALE, document_kinds
 from tasks.demand.ingest.mapped_table import MappedTable
 from tasks.demand.ingest.parsing import plain_text
+
+_MOSTLY = 0.5
 
 
 def reading_alarms(tables: Mapping[str, MappedTable]) -> list[Alarm]:
@@ -27,6 +30,7 @@ def reading_alarms(tables: Mapping[str, MappedTable]) -> list[Alarm]:
         found += overlap_alarm(table.contract.name, table.left_out.overlaps, [file.path for file in table.raw.files])
         found += _repetitions(table)
         found += table.units.alarms
+        found += _not_sales(table)
         found += _time_zone(table)
         found += _month_ends(table)
         found += _replaced(table)
@@ -83,6 +87,36 @@ def _repetitions(table: MappedTable) -> Iterator[Alarm]:
             "exported or pasted twice",
             count=total,
         )
+
+
+def _not_sales(table: MappedTable) -> Iterator[Alarm]:
+    """Rows of the sales whose type or state says that they are none, and returns with positive units."""
+    if table.contract.name != "sales":
+        return
+    units = table.parsed[c.UNITS].values.to_numpy()
+    known = {table.names[rule.name] for rule in table.rules}
+    for written in (name for name in table.names.values() if name not in known):
+        text = table.raw.frame[written]
+        # An empty cell is one more text.
+        if not is_text(text) or len(text.cat.categories) > MOST_TYPES + 1:
+            continue
+        texts = text.cat.categories
+        kinds = document_kinds(written, list(texts))
+        codes = text.cat.codes.to_numpy()
+        named, total = [], 0
+        for value, kind in kinds.items():
+            rows = codes == texts.get_loc(value)
+            count = int(rows.sum())
+            if count and (kind == NO_SALE or (units[rows] > 0).mean() > _MOSTLY):
+                named.append(f"{shortened(value)} {count:,}")
+                total += count
+        if named:
+            yield raise_alarm(
+                "not_sales",
+                f"sales: by the column {written!r}, {numbered(total, '# row[s] [is|are]')} no sales or returns with "
+                f"positive units ({', '.join(named)}), and count as sales. Leave them out with sources.sales.ignore",
+                count=total,
+            )
 
 
 def _month_ends(table: MappedTable) -> Iterator[Alarm]:

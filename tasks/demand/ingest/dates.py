@@ -8,6 +8,7 @@ from datetime import date
 import pandas as pd
 
 from schemas.settings import SourceSettings
+from tasks.demand.ingest.date_words import word_dates
 
 _ISO_DATE = r"(\d{4}-\d{2}-\d{2}|\d{8})(?:[T ](\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?)\s?(Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
 _OFFSET = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
@@ -24,7 +25,7 @@ _SERIAL_ORIGIN = pd.Timestamp("1899-12-30")
 
 
 def parse_dates(texts: pd.Series, source: SourceSettings, open_ended: bool = False, periods: bool = False) -> pd.Series:
-    """Read texts as dates in the source's format or ISO 8601; NaT if a text is not a date.
+    """Read texts as dates in the source's format, in ISO 8601 or with a month's name; NaT if a text is not a date.
 
     With a time zone in the settings, time stamps become local times of that zone: stamps with an offset by their
     offset, others by ``timestamp_zone``. Without it, the local time counts as written, without its offset.
@@ -43,6 +44,7 @@ def parse_dates(texts: pd.Series, source: SourceSettings, open_ended: bool = Fal
         dates = dates.fillna(
             pd.Series([_period_start(text) for text in open_texts], open_texts.index, dtype=dates.dtype)
         )
+    dates = dates.fillna(word_dates(texts))
     if source.timezone is not None:
         dates = dates.where(parts[1].isna(), _local(dates, parts[2], source))
     if open_ended:

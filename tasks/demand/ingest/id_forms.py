@@ -1,4 +1,4 @@
-"""Ids whose form differs from the table that they refer to: with spaces, or as 123.0."""
+"""Ids whose form differs from the table that they refer to: spaces, 123.0, other case, leading zeros lost."""
 
 from __future__ import annotations
 
@@ -31,8 +31,21 @@ def bare_id(text: str) -> str:
     return whole[1] if whole else bare
 
 
+def _any_case(text: str) -> str:
+    return bare_id(text).casefold()
+
+
+def _without_zeros(text: str) -> str:
+    """The id as a spreadsheet shows it that takes it for a number."""
+    bare = bare_id(text)
+    return bare.lstrip("0") if bare.isdigit() else bare
+
+
 def with_known_ids(tables: Mapping[str, MappedTable]) -> tuple[dict[str, MappedTable], list[Alarm]]:
     """Replace ids that are unknown in the table they refer to, and known in another form.
+
+    The forms are tried in turn: without spaces and ``.0``, then regardless of case, then without leading zeros. An id
+    is replaced only if exactly one known id has its form.
 
     Args:
         tables: all tables, referenced ones among them.
@@ -62,10 +75,7 @@ def _replaced(table: MappedTable, rule: ColumnRule, other: MappedTable) -> tuple
     unknown = [text for text in column.values.cat.categories if text not in known]
     if not unknown:
         return column.values, 0, []
-    forms: dict[str, list[str]] = {}
-    for text in known:
-        forms.setdefault(bare_id(text), []).append(text)
-    pairs = {text: same[0] for text in unknown if len(same := forms.get(bare_id(text), [])) == 1}
+    pairs = _pairs(unknown, known)
     if not pairs:
         return column.values, 0, []
     texts = [pairs.get(text, text) for text in column.values.cat.categories]
@@ -76,6 +86,20 @@ def _replaced(table: MappedTable, rule: ColumnRule, other: MappedTable) -> tuple
     fresh = np.where(codes >= 0, position[codes], -1)
     values = pd.Categorical.from_codes(fresh, dtype=pd.CategoricalDtype(pd.Index(categories, dtype=object)))
     return pd.Series(values, index=column.values.index), rows, sorted(pairs.items())
+
+
+def _pairs(unknown: list[str], known: set[str]) -> dict[str, str]:
+    """Unknown id to the known id that has the same form."""
+    pairs: dict[str, str] = {}
+    for form in (bare_id, _any_case, _without_zeros):
+        forms: dict[str, list[str]] = {}
+        for text in known:
+            forms.setdefault(form(text), []).append(text)
+        for text in [text for text in unknown if text not in pairs]:
+            same = forms.get(form(text), [])
+            if len(same) == 1:
+                pairs[text] = same[0]
+    return pairs
 
 
 def _alarm(name: str, rule: ColumnRule, rows: int, pairs: list[tuple[str, str]]) -> Alarm:

@@ -19,16 +19,19 @@ from schemas.tables import ColumnRule
 from tasks.demand.checks.overlaps import Overlap, overlapping_exports
 from tasks.demand.checks.repetitions import Repetition
 from tasks.demand.ingest.parsing import parse_column
+from tasks.demand.words import CELLS, phrases
 
 _TOTAL = re.compile(
-    r"\s*(?:grand\s+|gran\s+|sub[\s-]?|zwischen|gesamt)?(?:total|totals|totales|totaal|totaux|summe|suma|sum|ergebnis)"
-    r"(?:[\s:].*)?",
+    rf"\s*(?:{'|'.join(phrase.replace(' ', '[ -]?') for phrase in phrases(CELLS, 'total'))})(?:[\s:].*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _LONGEST_TOTAL = 60
 # Columns with more distinct values are not searched for the word "total".
 _DISTINCT = 100_000
 TOTAL_ROW = "total row"
+# A date in a cell, in any order; rows of which the numbers are compared with 1, 2, 3.
+_STAMP = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{8}")
+_COUNTED = 1000
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,8 @@ def older_exports(
         return []
     days = parse_column(raw.frame[names[c.DATE]], rules[c.DATE], source).values
     shared = set.intersection(*(set(raw.files[file].columns) for file in np.unique(raw.file)))
-    frame = raw.frame[[name for name in raw.frame.columns if name in shared]]
+    of_export = _export_columns(raw, set(names.values()) - {names[name] for name in rules})
+    frame = raw.frame[[name for name in raw.frame.columns if name in shared - of_export]]
     return overlapping_exports(
         lambda rows: _comparable(frame.iloc[rows], names, rules, source),
         raw.file,
@@ -137,6 +141,27 @@ def _stripped_codes(column: pd.Series) -> NDArray[np.int64]:
     text = column if is_text(column) else as_text(column)
     codes = pd.factorize(pd.Series(text.cat.categories, dtype=object).str.strip())[0]
     return codes[text.cat.codes.to_numpy()]
+
+
+def _export_columns(raw: RawTable, further: set[str]) -> set[str]:
+    """Further columns that describe the export and not the sale: one time stamp per file, or the number of the row."""
+    found = set()
+    for name in further:
+        column = raw.frame[name]
+        if not is_text(column):
+            continue
+        codes = column.cat.codes.to_numpy()
+        parts = [codes[raw.file == file] for file in np.unique(raw.file)]
+        firsts = [column.cat.categories[part[0]] for part in parts]
+        stamped = all((part == part[0]).all() for part in parts) and all(map(_STAMP.search, firsts))
+        if stamped or all(_is_count(column.cat.categories.to_numpy()[part[:_COUNTED]]) for part in parts):
+            found.add(name)
+    return found
+
+
+def _is_count(texts: NDArray[np.object_]) -> bool:
+    """Whether texts are the numbers 1, 2, 3 and so on."""
+    return list(texts) == [str(number) for number in range(1, len(texts) + 1)]
 
 
 def _copies(

@@ -9,25 +9,30 @@ import pandas as pd
 
 from schemas.settings import SourceSettings
 from schemas.tables import SMALLEST_NUMBER
+from tasks.demand.words import CELLS, phrases
 
 _INFINITY = r"[+-]?(?:inf|infinity|∞)"
 # No-break, figure, thin and narrow no-break space.
 _HARD_SPACES = "\u00a0\u2007\u2009\u202f"
 _OF_MARK = {" ": f" {_HARD_SPACES}", "'": f"'’{_HARD_SPACES}"}
+_CURRENCY = "|".join(re.escape(sign) for sign in sorted(phrases(CELLS, "currency"), key=lambda sign: -len(sign)))
+_BEFORE = re.compile(rf"^([-−+(]?)\s*(?:{_CURRENCY})\s*(?=[-+]?[\d.,])", re.IGNORECASE)
+_AFTER = re.compile(rf"(?<=[\d.,])\s*(?:{_CURRENCY})\s*([-)]?)$", re.IGNORECASE)
 _POINT_GROUPS = r"[1-9]\d{0,2}(?:\.\d{3})+"
 _COMMA_GROUPS = r"[1-9]\d{0,2}(?:,\d{3})+"
 
 
-def parse_numbers(texts: pd.Series, source: SourceSettings) -> pd.Series:
+def parse_numbers(texts: pd.Series, source: SourceSettings, quantity: bool = False) -> pd.Series:
     """Read texts as numbers; NaN where a text is not a number.
 
-    A minus may follow the number ("12-", as SAP writes), and a negative number may be in parentheses. Digits may be
-    in groups of three, separated by the source's thousands mark (a point, if the decimal mark is a comma) or by
-    spaces that do not break.
+    A minus may follow the number ("12-", as SAP writes), and a negative number may be in parentheses. A currency may
+    stand before or after it. Digits may be in groups of three, separated by the source's thousands mark (a point, if
+    the decimal mark is a comma) or by spaces that do not break.
 
     Args:
         texts: texts without surrounding spaces.
         source: decimal and thousands mark.
+        quantity: a number with a currency is not a number.
 
     >>> parse_numbers(pd.Series(["1.104,5", "12-"]), SourceSettings(path="", decimal=",")).tolist()
     [1104.5, -12.0]
@@ -39,7 +44,7 @@ def parse_numbers(texts: pd.Series, source: SourceSettings) -> pd.Series:
         simple = simple.str.replace(",", ".", regex=False)
     found[plain] = pd.to_numeric(simple, errors="coerce").astype("float64")
     if not plain.all():
-        found[~plain] = _unusual_numbers(texts[~plain], source)
+        found[~plain] = _unusual_numbers(texts[~plain] if quantity else without_currency(texts[~plain]), source)
     return near_zero_as_zero(found)
 
 
@@ -57,6 +62,34 @@ def _unusual_numbers(texts: pd.Series, source: SourceSettings) -> pd.Series:
         cleaned = cleaned.str.replace(",", ".", regex=False)
     cleaned = cleaned.where(plain | infinite).str.replace("∞", "inf", regex=False)
     return pd.to_numeric(cleaned, errors="coerce").astype("float64")
+
+
+def without_currency(texts: pd.Series) -> pd.Series:
+    """Return the texts without the sign or code of a currency before or after a number.
+
+    >>> without_currency(pd.Series(["-$5.00", "1.234,50 €", "(CHF 3)", "USD"])).tolist()
+    ['-5.00', '1.234,50', '(3)', 'USD']
+    """
+    return texts.str.replace(_BEFORE, r"\1", regex=True).str.replace(_AFTER, r"\1", regex=True)
+
+
+def fractions(texts: pd.Series, source: SourceSettings) -> pd.Series:
+    """Read texts as fractions: 0.2, 20% and, in a column without other values, 20 are the same.
+
+    >>> fractions(pd.Series(["20%", "0.1"]), SourceSettings(path="")).tolist()
+    [0.2, 0.1]
+    """
+    percent = texts.str.endswith("%")
+    found = parse_numbers(texts.str.removesuffix("%").str.strip(), source)
+    return as_fractions(found.mask(percent, found / 100)) if not percent.all() else found / 100
+
+
+def as_fractions(values: pd.Series) -> pd.Series:
+    """Return fractions for values that are percent: all of them 0 or from 1 to 100, and some above 1."""
+    stated = values[values.notna() & (values != 0)]
+    if len(stated) and stated.between(1, 100).all() and (stated > 1).any():
+        return values / 100
+    return values
 
 
 def near_zero_as_zero(values: pd.Series) -> pd.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,17 +16,14 @@ from schemas.settings import SourceSettings
 from schemas.suites import CONTROL, EMPTY, ERROR_VALUE, FORMULA, READ, SCIENTIFIC, TOO_LARGE, UNREADABLE
 from schemas.tables import LARGEST_NUMBER, ColumnRule
 from tasks.demand.ingest.dates import parse_dates
-from tasks.demand.ingest.numbers import near_zero_as_zero, parse_numbers
+from tasks.demand.ingest.numbers import as_fractions, fractions, near_zero_as_zero, parse_numbers
+from tasks.demand.words import CELLS, phrases
 
 # Texts that exports write into empty number, date and flag cells.
 _NOTHING = ("", "-", "na", "n/a", "nan", "null", "none", "nat", "<na>")
-_TRUE = ("1", "1.0", "true", "t", "yes", "y", "si", "sí", "s", "ja", "wahr", "verdadero")
-_FALSE = ("0", "0.0", "false", "f", "no", "n", "nein", "falsch", "falso")
-# Error values of Excel in English, Spanish and German.
-_ERROR_VALUE = (
-    r"#(?:N/A|N/D|NV|REF!|¡REF!|BEZUG!|VALUE!|¡VALOR!|WERT!|DIV/0!|¡DIV/0!|NAME\?|¿NOMBRE\?|NUM!|¡NUM!|ZAHL!|NULL!|"
-    r"¡NULO!)"
-)
+_TRUE = (*phrases(CELLS, "true"), "1.0")
+_FALSE = (*phrases(CELLS, "false"), "0.0")
+_ERROR_VALUE = "|".join(map(re.escape, phrases(CELLS, "error_value")))
 # ERP systems use dates outside this range for "never" and "unknown".
 _NEVER = r"[0\-./ :T]*0[0\-./ :T]*|.*(?<!\d)9999(?!\d).*|99991231"
 _FIRST_STATED, _LAST_STATED = pd.Timestamp("1902-01-01"), pd.Timestamp("2199-12-31")
@@ -69,6 +67,8 @@ def parse_column(column: pd.Series, rule: ColumnRule, source: SourceSettings, pe
 def _parse(column: pd.Series, rule: ColumnRule, source: SourceSettings, periods: bool) -> ParsedColumn:
     if rule.kind == "number" and pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         values = near_zero_as_zero(column.astype("float64"))
+        if rule.maximum == 1:
+            values = as_fractions(values)
         state = np.where(values.isna(), EMPTY, READ).astype(np.int8)
         state[(values.abs() >= LARGEST_NUMBER) & np.isfinite(values)] = TOO_LARGE
         return ParsedColumn(values, state)
@@ -147,7 +147,7 @@ def _parse_texts(
             state[trimmed.str.rstrip("\0").str.contains(_CONTROL)] = CONTROL
         return texts, state
     if rule.kind == "number":
-        typed = parse_numbers(trimmed, source)
+        typed = fractions(trimmed, source) if rule.maximum == 1 else parse_numbers(trimmed, source, rule.in_units)
     elif rule.kind == "date":
         typed = parse_dates(trimmed, source, open_ended=rule.name == c.DATE_TO, periods=periods)
         if rule.open_ended:

@@ -22,7 +22,7 @@ from tasks.demand.ingest.table_checks import Verdict
 
 _KEYS = (c.TABLE, c.FILE, c.ROW_NUMBER, c.REASON)
 _REASONS_SHOWN = 10
-_ID_HINT = "Ids are compared as text, as written: '7' is not '007'."
+_ID_HINT = "Ids are compared as text; only spaces, case and leading zeros may differ."
 REFERENCED = {rule.references for contract in TABLES.values() for rule in contract.columns if rule.references}
 
 

@@ -15,11 +15,8 @@ from schemas.raw import RawTable, as_text
 from schemas.settings import SourceSettings
 from schemas.suites import READ
 from tasks.demand.ingest.parsing import ParsedColumn
+from tasks.demand.words import COLUMNS, phrases, plain
 
-# Names of columns that hold a unit of measure.
-_UNIT_NAMES = frozenset(
-    ("unit", "uom", "um", "unit of measure", "unidad", "unidad de medida", "medida", "einheit", "mengeneinheit", "me")
-)
 # Sale lines per SKU and unit from which their median price counts.
 _FEWEST_LINES = 3
 # A ratio of prices shows a number of pieces if it is this close to an integer for this share of the SKUs.
@@ -56,7 +53,7 @@ def find_units(
         parsed: typed columns.
         source: the conversion table.
     """
-    column = names.get(c.UNIT) or next((name for name in names.values() if name.lower() in _UNIT_NAMES), None)
+    column = names.get(c.UNIT) or next((name for name in names.values() if _is_unit(name)), None)
     if column is None:
         return Units()
     text = as_text(raw.frame[column])
@@ -92,6 +89,10 @@ def find_units(
         f"sources.{raw.name}.conversion: {{{decided}}}."
     )
     return Units(factors, (raise_alarm("mixed_units", message, count=int((factors != 1).sum())),))
+
+
+def _is_unit(name: str) -> bool:
+    return plain(name) in {plain(phrase) for phrase in phrases(COLUMNS, "unit")}
 
 
 def _can_strip(text: pd.Series) -> bool:

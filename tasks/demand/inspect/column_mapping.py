@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from schemas import columns as c
 from schemas.tables import TABLES
-from tasks.demand.inspect.names import NAME, PHRASES, column_score
+from tasks.demand.inspect.names import NAME, NAMED, column_score
 from tasks.demand.inspect.sheets import Sheet
 from tasks.demand.inspect.values import Column
 
@@ -71,7 +71,7 @@ def map_columns(table: str, sheet: Sheet, ids: Mapping[str, set[str]]) -> tuple[
         Restock's column to the file's, and the required columns that were recognized by their values alone.
     """
     contract = TABLES[table]
-    wanted = [name for name in PHRASES[table] if contract.rule(name) or name in (NAME, c.ARTICLE)]
+    wanted = [name for name in NAMED[table] if contract.rule(name) or name in (NAME, c.ARTICLE)]
     pairs = [
         (column_score(table, name, written), -position, name, written)
         for name in wanted

@@ -14,36 +14,18 @@ from schemas import columns as c
 from schemas.errors import numbered
 from schemas.raw import as_text, is_text
 from schemas.tables import TABLES
+from tasks.demand.ingest.documents import MOST_TYPES, NO_SALE, RETURN, document_kinds, is_document_column
 from tasks.demand.ingest.parsing import parse_column
 from tasks.demand.inspect.column_mapping import REQUIRED
-from tasks.demand.inspect.names import DOCUMENT_TYPES, NAME, phrase_score, plain
+from tasks.demand.inspect.names import NAME
 from tasks.demand.inspect.tables import Mapped
+from tasks.demand.words import beginning, holding, plain
 
-_TOTAL = re.compile(
-    r"(sub ?total|total|gran total|grand total|suma|summe|gesamt|gesamtsumme|zwischensumme|endsumme|totales|"
-    r"ergebnis)\b.*"
-)
-_DC = re.compile(
-    r"(.* )?(cd|dc|cedi|cendis|bodega|almacen|deposito|central|warehouse|wh|zentrallager|lager|zl|hub|"
-    r"centro de distribucion|distribution cent(er|re)|logistikzentrum) ?\d*( .*)?"
-)
-_SERVICES = re.compile(
-    r"(.* )?(bolsas?|bags?|carrier bag|tute|tuete|tragetasche|plastiktute|envio|despacho|flete|shipping|versand|"
-    r"versandkosten|freight|gift ?card|gutschein|servicio|service|propina|redondeo|rounding|rundung|recargo|pfand|"
-    r"donacion|spende|donation|anticipo|reparatur|repair|delivery)( ?\d+)?( .*)?"
-)
-_NO_SALE = re.compile(
-    r"(.* )?(cot|cotizacion|presupuesto|quote|quotation|angebot|pedido|proforma|traslado|transfer|transferencia|"
-    r"umlagerung|guia|ajuste|adjustment|anulad[ao]|anu|void|voided|cancelled|canceled|storno|nul[ao]|merma|traspaso|"
-    r"umbuchung)( .*)?"
-)
-_RETURN = re.compile(
-    r"(.* )?(nc|nota( de)? credito|dev|devolucion|returns?|refund|gutschrift|retoure|credit note)( .*)?"
-)
-_MOST_TYPES = 15
 # More values than these with the same first word become a pattern.
 _LISTED = 3
 _HALF = 0.5
+# Longest code of a document type.
+_CODE = 2
 
 
 @dataclass(frozen=True)
@@ -72,6 +54,7 @@ def rows_to_leave_out(found: Mapping[str, Mapped]) -> dict[str, list[LeftOut]]:
     _add_services(found, left)
     if "sales" in found:
         left["sales"] += _documents(found["sales"])
+        left["sales"] += _test_stores(found)
     return left
 
 
@@ -99,7 +82,7 @@ def _totals(mapped: Mapped) -> list[LeftOut]:
             for sheet in mapped.sheets
             if written in sheet.columns
             for text in sheet.columns[written].texts
-            if _TOTAL.fullmatch(plain(text))
+            if beginning("total").fullmatch(plain(text))
         }
         if not texts:
             continue
@@ -141,7 +124,7 @@ def _add_distribution_centers(found: Mapping[str, Mapped], left: dict[str, list[
         for store in counts
         if store not in sells
         and not is_left_out(left["stock"], c.STORE_ID, store)
-        and _DC.fullmatch(plain(f"{store} {listed.get(store, '')}"))
+        and holding("distribution_center").fullmatch(plain(f"{store} {listed.get(store, '')}"))
     ]
     if not centers:
         return
@@ -161,13 +144,17 @@ def _add_services(found: Mapping[str, Mapped], left: dict[str, list[LeftOut]]) -
             continue
         counts = found[table].count(c.SKU)
         unknown = [
-            sku for sku in counts if sku not in listed and _SERVICES.fullmatch(plain(re.sub(r"[_\d]", " ", sku)))
+            sku
+            for sku in counts
+            if sku not in listed and holding("service").fullmatch(plain(re.sub(r"[_\d]", " ", sku)))
         ]
         if unknown:
             rows = sum(counts[sku] for sku in unknown)
             evidence = numbered(rows, "# row[s] of bags or services that [is|are] not in products")
             left[table].append(LeftOut(c.SKU, tuple(sorted(unknown)), evidence))
-        known = sorted(sku for sku in counts if sku in listed and _SERVICES.fullmatch(plain(listed[sku] or sku)))
+        known = sorted(
+            sku for sku in counts if sku in listed and holding("service").fullmatch(plain(listed[sku] or sku))
+        )
         if known and table == "sales":
             _add_listed_services(known, found, left, listed)
 
@@ -196,20 +183,36 @@ def _names(mapped: Mapped | None, key: str) -> dict[str, str]:
     return dict(zip(ids, names, strict=True))
 
 
+def _test_stores(found: Mapping[str, Mapped]) -> list[LeftOut]:
+    """Stores whose name says that they are for tests or for the staff: a question."""
+    sells = found["sales"].count(c.STORE_ID) if "sales" in found else {}
+    stores = [
+        store
+        for store, name in _names(found.get("stores"), c.STORE_ID).items()
+        if holding("test_store").fullmatch(plain(f"{store} {name}"))
+    ]
+    if not stores:
+        return []
+    rows = sum(sells.get(store, 0) for store in stores)
+    words = f"are {', '.join(stores)} stores that sell to customers? {numbered(rows, '# row[s] of sales')}"
+    return [LeftOut(c.STORE_ID, tuple(stores), words, certain=False)]
+
+
 def _documents(sales: Mapped) -> list[LeftOut]:
-    """Values of a document type that are not sales; returns with positive units."""
-    free = [name for name in sales.sheet.columns if name not in sales.columns.values()]
-    for written in sorted(free, key=lambda name: -phrase_score(name, DOCUMENT_TYPES)):
-        if phrase_score(written, DOCUMENT_TYPES) < _HALF:
-            return []
+    """Values of document types and states that are not sales; returns with positive units."""
+    left: list[LeftOut] = []
+    for written in [name for name in sales.sheet.columns if name not in sales.columns.values()]:
         types = text_of(sales, written)
         values = [value for value in types.unique() if value]
-        if 1 < len(values) <= _MOST_TYPES:
-            return _of_type(sales, written, types, values)
-    return []
+        if 0 < len(values) <= MOST_TYPES:
+            left += _of_type(sales, written, types, sorted(values))
+    return left
 
 
 def _of_type(sales: Mapped, written: str, types: pd.Series, values: Sequence[str]) -> list[LeftOut]:
+    kinds = document_kinds(written, values)
+    if not kinds and (len(values) == 1 or not is_document_column(written)):
+        return []
     rule = TABLES["sales"].rule(c.UNITS)
     assert rule is not None
     units = pd.concat(
@@ -217,17 +220,23 @@ def _of_type(sales: Mapped, written: str, types: pd.Series, values: Sequence[str
         ignore_index=True,
     )
     found = []
-    for value in sorted(values):
+    for value, kind in kinds.items():
         of_value = units[types == value]
         words = f"'{value}': {numbered(len(of_value), '# row[s]')}, {numbered(int(of_value.sum()), '# unit[s]')}"
-        if _NO_SALE.fullmatch(plain(value)):
+        if kind == NO_SALE:
             found.append((value, words))
-        elif _RETURN.fullmatch(plain(value)) and (of_value > 0).mean() > _HALF:
+        elif kind == RETURN and (of_value > 0).mean() > _HALF:
             found.append((value, f"{words} (returns with positive units)"))
     result = []
     if found:
         why = "documents that are not sales: " + "; ".join(words for _, words in found)
         result.append(LeftOut(written, tuple(value for value, _ in found), why))
-    rest = [value for value in sorted(values) if value not in {value for value, _ in found}]
-    result.append(LeftOut(written, tuple(rest), f"the other values of '{written}', which are read", certain=False))
+    rest = tuple(value for value in values if value not in {value for value, _ in found})
+    if not kinds and all(len(value) <= _CODE for value in rest):
+        named = ", ".join(f"'{value}' in {numbered(int((types == value).sum()), '# row[s]')}" for value in rest)
+        words = f"{named}. Are all of them sales? Name the others in `ignore`"
+    else:
+        words = f"the other values of '{written}', which are read"
+    if rest:
+        result.append(LeftOut(written, rest, words, certain=False))
     return result

@@ -18,6 +18,7 @@ from tasks.demand.inspect.names import language_of
 from tasks.demand.inspect.sheets import Sheet, read_folder
 from tasks.demand.inspect.tables import Mapped, assign, merged
 from tasks.demand.inspect.values import Column, Finding, NumberMarks, date_format, days_of, number_marks
+from tasks.demand.words import languages
 
 REQUIRED_TABLES = ("sales", "products", "stores")
 _TEXT_FILES = ("csv", "csv.gz")
@@ -25,8 +26,8 @@ _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 # Minimum number of dates from which the frequency is judged.
 _DATES = 8
 _IDS_SHOWN = 5
-# Languages whose dates have the day first.
-_DAY_FIRST = {"es": "Spanish", "de": "German"}
+# The language of which some countries have the month first.
+_MONTH_FIRST = "en"
 _TIME = re.compile(r"[T ](?!00:00(:00(\.0*)?)?)\d{1,2}:\d{2}")
 # Below this share of known ids, the column itself is questionable.
 _FEW = 0.5
@@ -65,7 +66,7 @@ class Proposal:
         times: a date with a time of day in the sales; None if no date has one.
         first: first day of sales; None if no date could be read.
         last: last day of sales.
-        language: language of the column names, es, de or en.
+        language: code of the language of the column names.
         missing: required tables without a file.
         notes: files that were skipped or not recognized.
     """
@@ -144,8 +145,8 @@ def _date_order(found: Mapping[str, Mapped], language: str | None) -> Finding | 
     orders = {order for order, _ in forms}
     if len(orders) == 1:
         return Finding(forms[0][0], f"as in {forms[0][1]}")
-    if not orders and language in _DAY_FIRST:
-        return Finding("%d", f"column names are {_DAY_FIRST[language]}, so the day is first")
+    if not orders and language is not None and language != _MONTH_FIRST:
+        return Finding("%d", f"column names are {languages()[language][0]}, so the day is first")
     return None
 
 
@@ -195,7 +196,7 @@ def _reading(mapped: Mapped, questions: list[str], order: Finding | None) -> dic
 
 
 def _is_text_number(column: Column) -> bool:
-    return column.is_number and any("," in text for text in column.texts)
+    return column.is_number and any(set(text) & set(", '’") for text in column.texts)
 
 
 def _add_marks(mapped: Mapped, sheets: Sequence[Sheet], reading: dict[str, Finding], questions: list[str]) -> None:
@@ -244,19 +245,23 @@ def _unknown_ids(mapped: Mapped, left: Sequence[LeftOut], found: Mapping[str, Ma
             continue
         counts = {text: count for text, count in mapped.count(key).items() if not is_left_out(left, key, text)}
         known = set(found[table].column(key).texts)
-        unknown = sorted((text for text in counts if text not in known), key=lambda text: (-counts[text], text))
+        # Rows that repeat the header are no data.
+        header = {mapped.columns[key]}
+        unknown = sorted(
+            (text for text in counts if text not in known | header), key=lambda text: (-counts[text], text)
+        )
         where = f"{table} ({found[table].columns[key]})"
-        inside = len(counts) - len(unknown)
+        inside = sum(text in known for text in counts)
         mapped.evidence[key] = f"{inside:,} of {len(counts):,} values are in {where}"
         if not unknown:
             continue
         shown = ", ".join(f"'{text}'" for text in unknown[:_IDS_SHOWN])
-        bare = {text.lstrip("0") for text in known}
-        zeros = sum(text.lstrip("0") in bare for text in unknown)
+        bare = {text.lstrip("0").casefold() for text in known}
+        zeros = sum(text.lstrip("0").casefold() in bare for text in unknown)
         if zeros > _FEW * len(unknown):
             lines.append(
                 f"{key}: {zeros:,} ids of column '{mapped.columns[key]}' differ from those in {where} only in leading "
-                f"zeros ({shown}). Export the column as text"
+                f"zeros or case ({shown}). They count as the same; better export the column as text"
             )
         elif inside < _FEW * len(counts):
             lines.append(f"{key}: most ids of column '{mapped.columns[key]}' are not in {where}, such as {shown}")

@@ -13,6 +13,7 @@ from schemas import columns as c
 from schemas.errors import numbered
 from tasks.demand.inspect.left_out import LeftOut
 from tasks.demand.inspect.proposal import REQUIRED_TABLES, Proposal, TableProposal
+from tasks.demand.words import languages
 
 _WIDTH = 100
 _COMMENT_AT = 44
@@ -104,9 +105,8 @@ def _times(proposal: Proposal) -> list[str]:
 
 
 def _country(proposal: Proposal) -> list[str]:
-    guess = {"es": "column names are Spanish", "de": "column names are German", "en": "column names are English"}
-    why = f" ({guess[proposal.language]})" if proposal.language else ""
-    code = {"es": "CL", "de": "DE", "en": "US"}.get(proposal.language or "en", "US")
+    name, code = languages()[proposal.language or "en"]
+    why = f" (column names are {name})" if proposal.language else ""
     report = "es" if proposal.language == "es" else "en"
     return [
         _line(0, f"# country: {code}", f"decide: ISO code of the country, for public holidays{why}"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +22,10 @@ from tasks.storage.header import HEADER_ROWS, find_header
 from tasks.storage.source_files import FORMATS, SourceFile, read_source_file
 
 _LOCK_FILES = ("~$", ".")
-_ENCODINGS = ("cp1252", "cp850")
+_ENCODINGS = ("cp1252", "cp1250", "cp850")
+# Bytes in which the column names are looked for, and what separates them.
+_START_BYTES = 1 << 12
+_NAME_MARKS = re.compile(r'[;,\t|\r\n"]+')
 # Minimum number of known names in a header row.
 _NAMES = 2
 
@@ -164,7 +168,15 @@ def _encoding(path: Path, gz: bool) -> tuple[str, str]:
         data.decode("utf-8")
     except UnicodeDecodeError:
         special = bytes(sorted({byte for byte in data if byte > 0x7F}))  # noqa: PLR2004
-        letters = {code: sum(char.isalpha() for char in special.decode(code, "replace")) for code in _ENCODINGS}
+        # Code pages have letters in the same places; the right one is that in which the column names are known.
+        start = data[:_START_BYTES]
+        letters = {
+            code: (
+                sum(char.isalpha() for char in special.decode(code, "replace")),
+                sum(map(is_known_name, set(_NAME_MARKS.split(start.decode(code, "replace"))))),
+            )
+            for code in _ENCODINGS
+        }
         best = max(_ENCODINGS, key=lambda code: letters[code])
         if "�" in special.decode(best, "replace"):
             best = "latin-1"

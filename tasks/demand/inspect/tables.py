@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas import columns as c
+from schemas.errors import first_few
 from tasks.demand.inspect.column_mapping import LEAST_SCORE, REQUIRED, can_be, known_ids, map_columns
 from tasks.demand.inspect.names import column_score, file_score
 from tasks.demand.inspect.sheets import Sheet
@@ -96,7 +97,10 @@ def assign(sheets: Sequence[Sheet]) -> tuple[dict[str, Mapped], list[str]]:
     for index, of_sheet in scores.items():
         ranked = sorted(of_sheet, key=lambda table: -of_sheet[table][0])
         if not ranked:
-            questions.append(f"{sheets[index].title}: no table recognized; its columns: {_columns(sheets[index])}")
+            questions.append(
+                f"{sheets[index].title}: no table recognized; its columns: {_columns(sheets[index])}"
+                f"{_unreadable(sheets[index], ids)}"
+            )
             continue
         best = ranked[0]
         taken.setdefault(best, []).append((of_sheet[best][0], index))
@@ -109,13 +113,14 @@ def assign(sheets: Sequence[Sheet]) -> tuple[dict[str, Mapped], list[str]]:
             continue
         ranked_sheets = [index for _, index in sorted(taken[table], key=lambda item: (-item[0], item[1]))]
         first = sheets[ranked_sheets[0]]
-        same = [sheets[index] for index in sorted(ranked_sheets) if _alike(sheets[index], first)]
-        others = [sheets[index].title for index in ranked_sheets if not _alike(sheets[index], first)]
         _, columns, guessed = scores[ranked_sheets[0]][table]
+        same = [sheets[index] for index in sorted(ranked_sheets) if _alike(sheets[index], first, columns)]
+        others = [sheets[index].title for index in ranked_sheets if not _alike(sheets[index], first, columns)]
         mapped = Mapped(table, same, columns)
         mapped.questions += [
             f"{name}: column '{columns[name]}' was recognized by its values alone; is it right?" for name in guessed
         ]
+        mapped.questions += _repeated_keys(mapped)
         if others:
             mapped.questions.append(f"further files look like {table} and are not used: {', '.join(others)}")
         found[table] = mapped
@@ -123,9 +128,18 @@ def assign(sheets: Sequence[Sheet]) -> tuple[dict[str, Mapped], list[str]]:
     return found, questions
 
 
-def _alike(sheet: Sheet, first: Sheet) -> bool:
-    """Whether two files can be one source: the same columns and the same sheet."""
-    return list(sheet.columns) == list(first.columns) and (sheet.path != first.path or sheet is first)
+def _repeated_keys(mapped: Mapped) -> list[str]:
+    """Ids that occur several times in the products or stores, which is an error."""
+    key = {"products": c.SKU, "stores": c.STORE_ID}.get(mapped.table)
+    several = [text for text, count in mapped.count(key).items() if count > 1] if key else []
+    if not several or len(mapped.sheets) > 1:
+        return []
+    return [f"{key}: {first_few(several)} occur several times; each may occur once"]
+
+
+def _alike(sheet: Sheet, first: Sheet, columns: Mapping[str, str]) -> bool:
+    """Whether two files can be one source: the mapped columns and the same sheet."""
+    return set(columns.values()) <= set(sheet.columns) and (sheet.path != first.path or sheet is first)
 
 
 def _scores(sheet: Sheet, ids: Mapping[str, set[str]]) -> dict[str, tuple[float, dict[str, str], list[str]]]:
@@ -155,8 +169,9 @@ def _shape(table: str, sheet: Sheet, columns: Mapping[str, str]) -> float:
         key = facts[c.SKU if table == "products" else c.STORE_ID]
         described = len(columns) + len([name for name in sheet.columns if name not in columns.values()]) > 1
         dated = any(column.is_date and len(column.texts) > _STOCK_DAYS for column in sheet.columns.values())
+        rarely = not dated and not counted and len(key.texts) >= _MOST * key.filled
         return (
-            (_UNIQUE if key.unique else -2.0)
+            (_UNIQUE if key.unique else 0.0 if rarely else -2.0)
             - (0.3 if dated and table == "products" else 0)
             - (not described)
             - counted
@@ -168,10 +183,17 @@ def _shape(table: str, sheet: Sheet, columns: Mapping[str, str]) -> float:
         coming = c.DATE in facts and max(
             file_score("dc_inbound", text) for text in (sheet.path.stem, sheet.sheet or "")
         )
-        return -0.5 if several or counted or coming else (_UNIQUE if facts[c.SKU].unique else -1.0)
+        return -1.0 if several or counted or coming else (_UNIQUE if facts[c.SKU].unique else -1.0)
     if table == "stock":
-        dates = [column for column in sheet.columns.values() if column.is_date]
-        return -0.7 if any(len(column.texts) > _STOCK_DAYS for column in dates) else _UNIQUE
+        # Many dates are those of sales, also where they cannot be read; or of the last movement of each store and SKU.
+        dates = [
+            column
+            for name, column in sheet.columns.items()
+            if column.is_date or column_score("sales", c.DATE, name) == 1
+        ]
+        dated = any(len(column.texts) > _STOCK_DAYS for column in dates)
+        repeated = dated and sheet.frame[[columns[c.STORE_ID], columns[c.SKU]]].duplicated().any()
+        return -0.7 if repeated else _UNIQUE
     if table in ("dc_inbound", "events"):
         # Sales and stock name a store; promotions a SKU.
         other = c.STORE_ID if table == "dc_inbound" else c.SKU
@@ -254,6 +276,19 @@ def _day_numbers(sheet: Sheet) -> list[str]:
         for name, column in sheet.columns.items()
         if column_score("sales", c.DATE, name) == 1 and column.share(_DAY_NUMBER) > _MOST
     ]
+
+
+def _unreadable(sheet: Sheet, ids: Mapping[str, set[str]]) -> str:
+    """The column because of which a file is not recognized: it has the right name, and values of another kind."""
+    for table, required in REQUIRED.items():
+        missing = set(required) - map_columns(table, sheet, ids)[0].keys()
+        if len(missing) == 1 and len(required) > 1:
+            name = missing.pop()
+            for written, facts in sheet.columns.items():
+                if column_score(table, name, written) == 1 and facts.filled:
+                    values = f"the values of '{written}' (such as {facts.texts[0]})"
+                    return f". For {table}, {values} cannot be read as {name}"
+    return ""
 
 
 def _columns(sheet: Sheet) -> str:

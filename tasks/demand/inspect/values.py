@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,13 +14,16 @@ from numpy.typing import NDArray
 
 from schemas.raw import as_text, is_text
 from schemas.settings import SourceSettings
+from tasks.demand.ingest.date_words import word_date
 from tasks.demand.ingest.dates import parse_dates
+from tasks.demand.ingest.numbers import without_currency
 
 # Share of a column's filled cells that must be of a kind; the rest may be total rows and typing errors.
 _MOST = 0.9
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d+)*|[.,]\d+)([eE][-+]?\d+)?-?")
 _COMMA_DECIMAL = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d*),(\d{1,2}|\d{4,})-?")
 _POINT_DECIMAL = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d*)\.(\d{1,2}|\d{4,})-?")
+_SPACED = re.compile(r"[-+]?[1-9]\d{0,2}(?:([ '’])\d{3})(?:\1\d{3})*([.,]\d+)?-?")
 _GROUPED = {mark: re.compile(rf"[-+]?[1-9]\d{{0,2}}(\{mark}\d{{3}})+-?") for mark in ".,"}
 _LONG = re.compile(r"[-+]?\d{4,}-?")
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
@@ -32,12 +34,18 @@ _PERIOD = re.compile(
     rf"{_WEEK_MARK}[-/ ]?\d{{1,2}}[-/ ](19|20)\d{{2}}"
 )
 _PARTS = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{4}|\d{2})([ T].*)?")
-_TIMES = {re.compile(r" \d{1,2}:\d{2}"): " %H:%M", re.compile(r" \d{1,2}:\d{2}:\d{2}"): " %H:%M:%S"}
+_TIMES = {
+    re.compile(r" \d{1,2}:\d{2}"): " %H:%M",
+    re.compile(r" \d{1,2}:\d{2}:\d{2}"): " %H:%M:%S",
+    re.compile(r" \d{1,2}:\d{2} [AaPp][Mm]"): " %I:%M %p",
+    re.compile(r" \d{1,2}:\d{2}:\d{2} [AaPp][Mm]"): " %I:%M:%S %p",
+}
+# A month's name has at least three letters; texts without letters at the start of a column are not searched for it.
+_LETTERS = re.compile(r"[^\W\d_]{3}")
+_FIRST = 100
 _LARGEST_MONTH = 12
 # One reading is chosen if its days are this many times denser than those of the other.
 _DENSER = 3.0
-
-Mark = Literal[".", ","]
 
 
 @dataclass(frozen=True)
@@ -70,14 +78,21 @@ class Column:
         """Whether (nearly) every filled cell has another value."""
         return self.filled > 0 and len(self.texts) >= 0.98 * self.filled
 
-    def share(self, pattern: re.Pattern[str]) -> float:
-        """Share of the filled cells whose whole text matches."""
-        matches = [count for text, count in zip(self.texts, self.counts, strict=True) if pattern.fullmatch(text)]
-        return sum(matches) / self.filled if self.filled else 0.0
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """The texts without currency and percent signs, parentheses and spaces that do not break."""
+        if all(map(_NUMBER.fullmatch, self.texts)):
+            return self.texts
+        texts = pd.Series(self.texts, dtype=object).str.replace(
+            r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3})", "", regex=True
+        )
+        texts = without_currency(texts.str.removesuffix("%").str.strip())
+        return tuple(texts.str.replace(r"^\((.*)\)$", r"-\1", regex=True))
 
-    def matching(self, pattern: re.Pattern[str]) -> list[str]:
-        """The texts that match as a whole."""
-        return [text for text in self.texts if pattern.fullmatch(text)]
+    def share(self, pattern: re.Pattern[str], texts: Sequence[str] | None = None) -> float:
+        """Share of the filled cells whose whole text matches."""
+        pairs = zip(texts or self.texts, self.counts, strict=True)
+        return sum(count for text, count in pairs if pattern.fullmatch(text)) / self.filled if self.filled else 0.0
 
     def count(self, text: str) -> int:
         """Number of cells with this text."""
@@ -86,18 +101,26 @@ class Column:
     @cached_property
     def is_number(self) -> bool:
         """Whether most cells are numbers, in any notation."""
-        return self.share(_NUMBER) >= _MOST
+        return self.share(re.compile(f"{_NUMBER.pattern}|{_SPACED.pattern}"), self.numbers) >= _MOST
 
     @cached_property
     def is_date(self) -> bool:
         """Whether most cells are dates."""
-        return sum(self.share(form) for form in (_ISO, _PARTS, _COMPACT, _PERIOD)) >= _MOST
+        return self.share_of_dates(_ISO, _PARTS, _COMPACT, _PERIOD) >= _MOST
+
+    def share_of_dates(self, *forms: re.Pattern[str]) -> float:
+        """Share of the filled cells that are dates in some forms, or with a month's name."""
+        share = sum(self.share(form) for form in forms)
+        if share >= _MOST or not any(map(_LETTERS.search, self.texts[:_FIRST])):
+            return share
+        pairs = zip(self.texts, self.counts, strict=True)
+        return share + sum(int(count) for text, count in pairs if word_date(text)) / self.filled
 
     @cached_property
     def has_fractions(self) -> bool:
         """Whether some number has decimals: such a column holds no ids."""
         return self.is_number and any(
-            _COMMA_DECIMAL.fullmatch(text) or _POINT_DECIMAL.fullmatch(text) for text in self.texts
+            _COMMA_DECIMAL.fullmatch(text) or _POINT_DECIMAL.fullmatch(text) for text in self.numbers
         )
 
 
@@ -130,20 +153,22 @@ def number_marks(columns: Sequence[Column]) -> NumberMarks:
     1,5 and 1.104,50 have a decimal comma. 1.104 alone has three decimals or a thousands point: it is a thousands point
     if the same columns have no number above 999 without one.
     """
-    decimals: dict[Mark, list[str]] = {
-        ",": [text for column in columns for text in column.matching(_COMMA_DECIMAL)],
-        ".": [text for column in columns for text in column.matching(_POINT_DECIMAL)],
+    texts = [text for column in columns for text in column.numbers]
+    spaced = [(match[0], match[1]) for text in texts if (match := _SPACED.fullmatch(text))]
+    if spaced:
+        mark = "'" if spaced[0][1] in "'’" else " "
+        without = Column("", tuple(re.sub(r"(?<=\d)[ '’](?=\d{3})", "", text) for text in texts), np.array([]), 0)
+        found = number_marks([without])
+        return NumberMarks(found.decimal, Finding(mark, f"numbers such as {_few([text for text, _ in spaced])}"))
+    decimals = {
+        mark: [text for text in texts if form.fullmatch(text)]
+        for mark, form in ((",", _COMMA_DECIMAL), (".", _POINT_DECIMAL))
     }
-    grouped: dict[Mark, list[str]] = {
-        ".": [text for column in columns for text in column.matching(_GROUPED["."])],
-        ",": [text for column in columns for text in column.matching(_GROUPED[","])],
-    }
-    ungrouped = any(column.matching(_LONG) for column in columns)
+    grouped = {mark: [text for text in texts if _GROUPED[mark].fullmatch(text)] for mark in decimals}
+    ungrouped = any(map(_LONG.fullmatch, texts))
     if decimals[","] and decimals["."]:
         words = f"both marks occur: {_few(decimals[','])} and {_few(decimals['.'])}"
         return NumberMarks(Finding(None, words), None)
-    mark: Mark
-    other: Mark
     for mark, other in ((",", "."), (".", ",")):
         if decimals[mark]:
             evidence = f"numbers such as {_few(decimals[mark])}"
@@ -166,7 +191,7 @@ def date_format(column: Column) -> Finding | None:
     The order of day and month follows from a number above 12, else from the order in which the days lie closer
     together. Otherwise it stays open.
     """
-    if sum(column.share(form) for form in (_ISO, _COMPACT, _PERIOD)) >= _MOST:
+    if column.share_of_dates(_ISO, _COMPACT, _PERIOD) >= _MOST:
         return None
     parts = [match for text in column.texts if (match := _PARTS.fullmatch(text))]
     if not parts:
@@ -176,6 +201,10 @@ def date_format(column: Column) -> Finding | None:
         return Finding(f"%Y{mark}%m{mark}%d{_time(parts[0][5])}", f"dates such as {parts[0][0]}")
     year = "%Y" if len(parts[0][4]) == 4 else "%y"  # noqa: PLR2004 - a year
     end = f"{mark}{year}{_time(parts[0][5])}"
+    if year == "%y" and _is_year_first(parts):
+        return Finding(
+            f"%y{mark}%m{mark}%d{_time(parts[0][5])}", f"with the year first, {parts[0][0]}, the dates are close"
+        )
     day_first = [match[0] for match in parts if int(match[1]) > _LARGEST_MONTH]
     month_first = [match[0] for match in parts if int(match[3]) > _LARGEST_MONTH]
     if day_first and month_first:
@@ -194,13 +223,29 @@ def days_of(column: Column, form: str | None) -> list[date]:
     return sorted(set(days.dropna().dt.date))
 
 
+def _is_year_first(parts: Sequence[re.Match[str]]) -> bool:
+    """Whether dates with years of two digits are much closer together if the year is first than if it is last."""
+    year_first = _density([_day(match[1], match[3], match[4]) for match in parts])
+    year_last = [
+        _density([_day(match[4], match[one], match[other]) for match in parts]) for one, other in ((3, 1), (1, 3))
+    ]
+    return year_first > _DENSER * max(year_last)
+
+
+def _density(days: Sequence[date | None]) -> float:
+    """Number of distinct days over the days between the first and the last; unreadable ones count against it."""
+    known = sorted({day for day in days if day})
+    if len(known) < 2:  # noqa: PLR2004
+        return 0.0
+    return len(known) / ((known[-1] - known[0]).days + 1) * sum(day is not None for day in days) / len(days)
+
+
 def _by_run_of_days(parts: Sequence[tuple[str, str, str]], day_first: str, month_first: str) -> Finding:
     """Decide between two orders by the days between first and last: the right order has the denser days."""
-    density = []
-    for order in ((1, 0), (0, 1)):
-        days = [_day(year, (first, second)[order[0]], (first, second)[order[1]]) for first, second, year in parts]
-        known = sorted({day for day in days if day})
-        density.append(len(known) / ((known[-1] - known[0]).days + 1) if len(known) > 1 else 0.0)
+    density = [
+        _density([_day(year, (first, second)[order[0]], (first, second)[order[1]]) for first, second, year in parts])
+        for order in ((1, 0), (0, 1))
+    ]
     example = "/".join(parts[0])
     if density[0] > _DENSER * density[1]:
         return Finding(day_first, "with the day first the dates are consecutive days")

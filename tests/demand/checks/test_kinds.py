@@ -320,6 +320,95 @@ def test_a_markdown_is_no_box(tables, names):
     )
 
 
+def in_one_store(sales, amount):
+    """Other amounts in store s1."""
+    return sales.assign(**{c.NET_AMOUNT: sales[c.NET_AMOUNT].mask(sales[c.STORE_ID] == "s1", amount(sales))})
+
+
+def of_weeks(sales, chosen):
+    """The chosen lines as totals on the Sundays of their weeks."""
+    sunday = sales[c.DATE] + pd.to_timedelta(6 - sales[c.DATE].dt.dayofweek, unit="D")
+    dated = sales.assign(**{c.DATE: sales[c.DATE].mask(chosen, sunday)})
+    return dated.groupby([c.DATE, c.STORE_ID, c.SKU], as_index=False).sum()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (lambda sales: in_one_store(sales, lambda lines: lines[c.NET_AMOUNT] * 1.19), ["price_level"]),
+        (lambda sales: sales.assign(**{c.NET_AMOUNT: sales[c.NET_AMOUNT] * (1 + 0.03 * (sales.index % 5))}), []),
+        # Another currency is no box.
+        (
+            lambda sales: in_one_store(sales, lambda lines: lines[c.NET_AMOUNT] * 12),
+            ["price_per_unit_jumps", "price_level"],
+        ),
+        (lambda sales: sales.assign(**{c.NET_AMOUNT: sales[c.NET_AMOUNT] * 100}), ["price_level"]),
+        (
+            lambda sales: sales.assign(**{c.NET_AMOUNT: sales[c.NET_AMOUNT].mask(sales.index % 20 == 0, 0.0)}),
+            ["odd_amounts"],
+        ),
+        (
+            lambda sales: sales.assign(**{c.NET_AMOUNT: sales[c.NET_AMOUNT] * np.where(sales.index % 20, 1, -1)}),
+            ["odd_amounts"],
+        ),
+        (lambda sales: sales.assign(**{c.NET_AMOUNT: sales[c.NET_AMOUNT].mask(sales[c.SKU] == "k1", 0.0)}), []),
+        (lambda sales: of_weeks(sales, sales[c.STORE_ID] == "s1"), ["coarse_dates", "closed_weekdays"]),
+        (lambda sales: of_weeks(sales, sales[c.DATE] < "2023-11-06"), ["coarse_dates", "unit_change", "unit_change"]),
+    ],
+)
+def test_amounts_and_dates_that_mean_something_else(spoil, expected, tables, build):
+    priced = tables["products"].assign(**{c.PRICE: [10.0 + 5 * at for at in range(6)]})
+    built = build({**sales_of(tables, spoil(tables["sales"])), "products": priced})
+    assert [alarm.name for alarm in built.alarms] == expected
+    if "coarse_dates" not in expected:
+        np.testing.assert_array_equal(built.panel.demand, build(tables).panel.demand)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "gap", "expected"),
+    [
+        ("2023-07-03", "2024-07-20", 1, []),
+        ("2023-07-03", "2024-06-10", 1, ["promotions_missing"]),
+        ("2023-07-03", "2024-07-20", 0, ["promotion_ends"]),
+        ("2024-06-03", "2024-06-10", 1, []),
+    ],
+)
+def test_promotions_that_end_early_or_share_days(first, last, gap, expected, tables, names):
+    starts = pd.date_range(first, last, freq="7D")
+    promotions = pd.DataFrame({c.SKU: "k1", c.DATE_FROM: starts, c.DATE_TO: starts + pd.Timedelta(days=7 - gap)})
+    assert names({**tables, "promotions": promotions}) == expected
+
+
+def test_promotion_prices_above_the_list_price(tables, names):
+    skus = [f"k{at}" for at in range(6)]
+    promotions = pd.DataFrame({c.SKU: skus, c.DATE_FROM: AS_OF, c.DATE_TO: AS_OF, c.PRICE: 9.0})
+    dates = {name: pd.to_datetime(promotions[name]) for name in (c.DATE_FROM, c.DATE_TO)}
+    listed = tables["products"].assign(**{c.PRICE: [10.0 + 5 * at for at in range(6)]})
+    spoiled = {**tables, "products": listed, "promotions": promotions.assign(**dates)}
+    assert names(spoiled) == []
+    assert names({**spoiled, "promotions": spoiled["promotions"].assign(**{c.PRICE: 900.0})}) == ["price_level"]
+
+
+def test_spellings_of_a_category(tables, names):
+    products = tables["products"].assign(**{c.BRAND: ["A", "a", "A ", "B", "B", "Ab"]})
+    assert names({**tables, "products": products}, category=[c.BRAND]) == ["category_spelling"]
+
+
+def test_a_sku_and_a_store_with_new_numbers(tables, build):
+    sales, later = tables["sales"], tables["sales"][c.DATE] >= "2024-05-20"
+    products = pd.DataFrame({c.SKU: [*(f"k{at}" for at in range(6)), "new"], "name": [*"abcdef", "c"], c.BRAND: "A"})
+    moved = sales.assign(**{c.SKU: sales[c.SKU].mask(later & (sales[c.SKU] == "k2"), "new")})
+    (alarm,) = build({**sales_of(tables, moved), "products": products}).alarms
+    assert (alarm.name, alarm.skus) == ("skus_vanished", ["k2"])
+    assert "k2 ends on 2024-05-19, then new begins" in alarm.message
+    other = {**sales_of(tables, moved), "products": products.assign(name=[*"abcdef", "z"])}
+    assert build(other).alarms == []
+    renamed = sales.assign(**{c.STORE_ID: sales[c.STORE_ID].mask(later & (sales[c.STORE_ID] == "s2"), "s9")})
+    stores = pd.DataFrame({c.STORE_ID: ["s0", "s1", "s2", "s9"]})
+    (alarm,) = build({**sales_of(tables, renamed), "stores": stores}).alarms
+    assert "s9 begins when s2 ends: if it is the same store" in alarm.message
+
+
 def test_many_skus_that_vanish_on_one_date(names):
     tables = chain(skus=12)
     sales = tables["sales"]
@@ -375,6 +464,8 @@ def stock(tables, **replaced):
         (lambda rows: rows.assign(**{c.DATE: pd.Timestamp("2024-07-01")}), []),
         (lambda rows: rows.assign(**{c.DATE: pd.Timestamp("2024-06-03")}), ["stock_outdated"]),
         (lambda rows: rows.assign(**{c.DATE: pd.Timestamp("2024-07-02")}), ["stock_not_counted"]),
+        (lambda rows: rows.assign(**{c.IN_TRANSIT: 4.0, "shelf": 26.0}), ["transit_in_stock"]),
+        (lambda rows: rows.assign(**{c.IN_TRANSIT: 4.0, "shelf": 25.0}), []),
     ],
 )
 def test_stock_that_does_not_fit_the_sales(spoil, expected, tables, names):

@@ -105,6 +105,29 @@ def test_ignore_uses_the_name_of_restock_or_of_the_file() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("column", "texts", "count"),
+    [
+        ("Status", ("completed", "voided", "voided"), 2),
+        ("Statut", ("Payé", "Annulé", "Non annulé"), 1),
+        ("Typ dokumentu", ("Paragon", "Zwrot", "Faktura"), 1),
+        ("Is void", ("0", "1", "0"), 1),
+        ("CANCELED", ("N", "Y", "C"), 2),
+        ("Qty returned", ("0", "1", "0"), 0),
+        ("Entry type", ("Sale", "Purchase", "Positive Adjmt."), 2),
+        ("Type", ("Purchase", "Refunded partially", "Purchase"), 0),
+        ("Payment type", ("Cash", "Transfer", "Card"), 0),
+        ("Brand", ("Return", "Void", "x"), 0),
+        ("Status", ("paid", "partially refunded", "paid"), 0),
+    ],
+)
+def test_rows_whose_type_is_no_sale_raise_an_alarm(column: str, texts: tuple[str, ...], count: int) -> None:
+    rows = [sale(**{column: text, c.DATE: f"2024-01-0{day}"}) for day, text in enumerate(texts, start=1)]
+    assert alarms(read(sales=rows)) == ([("not_sales", count)] if count else [])
+    returned = read(sales=[sale(Type="return", units="-1"), SALE | {"Type": "sale"}])
+    assert alarms(returned) == []
+
+
 def test_a_table_of_ignored_rows_stops_the_run() -> None:
     message = error({"sales": {"ignore": {c.SKU: ["*"]}}})
     assert "sales: all 1 rows are ignored (sku in *: 1)" in message
@@ -153,6 +176,20 @@ def test_a_copy_of_a_file_counts_once(sha: tuple[str, str]) -> None:
     assert counts(read(sales=two_files(sha, other)), "sales") == (4, 2, 0, 2)
 
 
+def test_what_describes_an_export_does_not_matter_for_overlaps() -> None:
+    days = [f"2024-01-{day:02d}" for day in range(1, 29)]
+    parts = [
+        [sale(date=day, made=f"2024-02-0{at} 10:00", row=str(row)) for row, day in enumerate(some, start=1)]
+        for at, some in ((1, days[:25]), (2, days[3:]))
+    ]
+    frame = pd.DataFrame([row for part in parts for row in part]).apply(as_text)
+    files = tuple(RawFile(f"{at}.csv", str(at), tuple(frame.columns), len(part)) for at, part in enumerate(parts))
+    at = np.repeat(np.arange(2, dtype=np.int32), [len(part) for part in parts])
+    result = read(sales=RawTable("sales", frame, at, np.arange(len(frame)) + 2, files))
+    assert [alarm.name for alarm in result.alarms] == ["overlapping_files"]
+    assert len(result.tables["sales"]) == 28
+
+
 def test_a_part_that_is_in_the_file_twice_raises_an_alarm() -> None:
     rows = [sale(date=f"2024-01-{1 + day:02d}", units=str(day % 3)) for day in range(28)]
     pasted = read(sales=[*rows, *rows[3:25]])
@@ -194,6 +231,7 @@ def test_numbers_as_exports_write_them(text: str, rules: dict[str, str], value: 
     [
         ("1,104", "units: not a number"),
         ("1 104", "units: not a number"),
+        ("$5", "units: not a number"),
         ("-", "units: empty"),
         ("e5", "units: not a number"),
         (".", "units: not a number"),
@@ -241,6 +279,13 @@ ZONE = {"timezone": "America/Santiago"}
     ("text", "rules", "day"),
     [
         ("2024-07-07T01:40:00Z", {}, "2024-07-07"),
+        ("07-Jul-2024", {}, "2024-07-07"),
+        ("Jul 7, 2024", {}, "2024-07-07"),
+        ("Sun, 7 July 2024 10:15", {}, "2024-07-07"),
+        ("7 de julio de 2024", {}, "2024-07-07"),
+        ("7 juillet 24", {}, "2024-07-07"),
+        ("7. Juli 2024", {}, "2024-07-07"),
+        ("2024-lipca-07", {}, "2024-07-07"),
         ("2024-07-07T01:40:00Z", ZONE, "2024-07-06"),
         ("2024-07-07T01:40:00.123+00:00", ZONE, "2024-07-06"),
         ("2024-07-07 01:40:00,5 UTC", ZONE, "2024-07-06"),
@@ -323,11 +368,15 @@ def test_ids_that_differ_in_leading_zeros_raise_an_alarm() -> None:
 # Values that are not stated
 
 
-@pytest.mark.parametrize("text", ["007 ", " 007", "'007", "007\u200b", "007\u00a0"])
+@pytest.mark.parametrize("text", ["007 ", " 007", "'007", "007\u200b", "007\u00a0", "7"])
 def test_an_id_with_spaces_counts_as_the_id_of_the_table_it_refers_to(text: str) -> None:
     result = read(sales=[SALE, sale(sku=text)])
     assert result.tables["sales"][c.SKU].tolist() == ["007", "007"]
     assert alarms(result) == [("id_spelling", 1)]
+    lower = read(products=[{c.SKU: "AB-1"}], sales=[sale(sku="ab-1")])
+    assert lower.tables["sales"][c.SKU].tolist() == ["AB-1"]
+    both = read(products=[{c.SKU: "07"}, {c.SKU: "007"}], sales=[SALE, sale(sku="7")])
+    assert both.reasons == [("sales", "sku: not in table products", 1)]
     padded = read(products=[{c.SKU: "007   "}], sales=[SALE, sale(sku="007.0")])
     assert padded.tables["sales"][c.SKU].tolist() == ["007   ", "007   "]
     assert alarms(padded) == [("id_spelling", 2)]

@@ -31,6 +31,9 @@ def parse(values: list[object], kind: str, source: SourceSettings = PLAIN, name:
         (" -3.50 ", -3.5),
         ("+.5", 0.5),
         ("7.", 7.0),
+        ("-$5.5", -5.5),
+        ("5.5 EUR", 5.5),
+        ("(R$ 5.5)", -5.5),
         ("1e3", 1000.0),
         ("inf", np.inf),
         ("-Infinity", -np.inf),
@@ -40,7 +43,7 @@ def test_numbers(text: str, number: float) -> None:
     assert parse([text], "number") == ([number], [READ])
 
 
-@pytest.mark.parametrize("text", ["x", "1,5", "1 000", "0x1F", "1_000", "--1", "1.2.3", "$3", "true", "2024-01-01"])
+@pytest.mark.parametrize("text", ["x", "1,5", "1 000", "0x1F", "1_000", "--1", "1.2.3", "3 kg", "true", "2024-01-01"])
 def test_no_numbers(text: str) -> None:
     values, state = parse([text], "number")
     assert np.isnan(values[0])

@@ -12,8 +12,9 @@ from schemas import columns as c
 from schemas.errors import ConfigError
 from tasks.configuration.settings_file import load_settings
 from tasks.demand.inspect.init import write_settings
-from tasks.demand.inspect.names import column_score, language_of, plain
+from tasks.demand.inspect.names import NAMED, column_score, language_of
 from tasks.demand.overview.check import Checked, check_tables
+from tasks.demand.words import plain
 from tests.demand.inspect.companies import LAST, WRITERS, skus, write_exports, write_sheets, write_text
 
 
@@ -203,7 +204,7 @@ def test_ids_that_lost_their_zeros_are_named(tmp_path: Path) -> None:
     write_text(folder / "store_on_hand.csv", [("Store No", "Item No", "Qty On Hand"), *rows], ",", "utf-8")
     _, lines = init(tmp_path)
     shown = " ".join(line.strip() for line in lines)
-    assert "36 ids of column 'Item No' differ from those in products (Item No) only in leading zeros" in shown
+    assert "36 ids of column 'Item No' differ from those in products (Item No) only in leading zeros or case" in shown
 
 
 @pytest.mark.parametrize(
@@ -264,6 +265,109 @@ def test_names_are_compared_without_accents_case_and_marks() -> None:
     assert column_score("sales", c.UNITS, "Fecha") == 0.0
     assert language_of(["Fecha", "Tienda", "Cantidad"]) == "es"
     assert language_of(["x", "y"]) is None
+
+
+# Language, sales, products, stores, stock: the columns in the order of EXPECTED.
+HEADERS = {
+    "fr": (
+        "Date de vente|Point de vente|Code article|Qté vendue|CA HT",
+        "Référence|Libellé|Marque|Rayon|Pointure|Prix de vente|Colisage",
+        "Magasin|Capacité de stockage|Coût de livraison",
+        "Magasin|Réf. article|Stock disponible|En transit",
+    ),
+    "pt": (
+        "Data emissão|Loja|Cód. Produto|Qtde|Valor líquido",
+        "Código do produto|Descrição|Fornecedor|Grupo|Tamanho|Preço de venda|Unidades por caixa",
+        "Filial|Capacidade|Frete",
+        "Loja|Código do produto|Estoque|Em trânsito",
+    ),
+    "it": (
+        "Data doc.|Punto vendita|Cod. art.|Q.tà|Imponibile",
+        "Codice articolo|Descrizione|Marca|Reparto|Taglia|Prezzo di vendita|Pezzi per cartone",
+        "Negozio|Capacità|Costo consegna",
+        "Negozio|Codice articolo|Giacenza|In transito",
+    ),
+    "nl": (
+        "Verkoopdatum|Winkel|Artikelcode|Verkochte stuks|Omzet excl. btw",
+        "Artikelnummer|Omschrijving|Merk|Artikelgroep|Maat|Verkoopprijs|Aantal per doos",
+        "Filiaal|Opslagcapaciteit|Bezorgkosten",
+        "Winkel|Artikelnummer|Voorraad|Onderweg",
+    ),
+    "pl": (
+        "Data sprzedaży|Sklep|Kod towaru|Ilość|Wartość netto",
+        "Indeks|Nazwa towaru|Producent|Grupa towarowa|Rozmiar|Cena sprzedaży|Ilość w opakowaniu",
+        "Oddział|Pojemność magazynu|Koszt dostawy",
+        "Sklep|Kod towaru|Stan magazynowy|W drodze",
+    ),
+    "en": (
+        "Created at|POS location|Lineitem sku|Lineitem quantity|Net sales",
+        "Variant SKU|Title|Vendor|Department|Size|Retail|Case pack",
+        "Branch|Capacity|Freight",
+        "Warehouse|Item No.|On hand|On order",
+    ),
+}
+EXPECTED = (
+    ("sales", (c.DATE, c.STORE_ID, c.SKU, c.UNITS, c.NET_AMOUNT)),
+    ("products", (c.SKU, "name", c.BRAND, c.FAMILY, c.SIZE, c.PRICE, c.PACK_SIZE)),
+    ("stores", (c.STORE_ID, c.STORAGE_CAPACITY, c.VISIT_COST)),
+    ("stock", (c.STORE_ID, c.SKU, c.ON_HAND, c.IN_TRANSIT)),
+)
+
+
+@pytest.mark.parametrize("language", HEADERS)
+def test_column_names_are_known_in_each_language(language: str) -> None:
+    headers = [text.split("|") for text in HEADERS[language]]
+    for (table, columns), names in zip(EXPECTED, headers, strict=True):
+        best = [max(NAMED[table], key=lambda column: column_score(table, column, name)) for name in names]
+        assert tuple(best) == columns
+    assert language_of([name for names in headers for name in names]) == language
+
+
+def test_a_polish_export_in_its_code_page(tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    sold = [(date(2024, 3, 4) + timedelta(days=i // 3), "001", sku, 2, "1 234,50 zł") for i, sku in enumerate(skus())]
+    head = ("Data sprzedaży", "Sklep", "Kod towaru", "Ilość", "Wartość netto")
+    write_text(folder / "sprzedaz.csv", [head, *sold], ";", "cp1250")
+    goods = [("Kod towaru", "Nazwa", "Marka"), *((sku, "But męski", "Łoś") for sku in skus())]
+    write_text(folder / "towary.csv", goods, ";", "cp1250")
+    write_text(folder / "sklepy.csv", [("Sklep", "Miasto", "Pojemność"), ("001", "Łódź", "1 500")], ";", "cp1250")
+    settings, lines = init(tmp_path)
+    assert "The files leave no question open." in lines
+    assert settings["sources"]["sales"]["encoding"] == "cp1250"
+    valid = check_tables(load_settings(tmp_path / "settings.yaml"), date(2024, 3, 16)).valid
+    assert valid.tables["sales"][c.NET_AMOUNT].eq(1234.5).all()
+    assert valid.tables["stores"][c.STORAGE_CAPACITY].tolist() == [1500]
+
+
+def test_rows_that_are_no_sales_and_stores_for_tests(tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    write_exports("english", folder)
+    states = ("paid", "cancelled", "Partially refunded", "refunded")
+    rows = [(f"2024-03-{1 + i % 28:02d}", "01", sku, 1, states[i % 4], "SR"[i % 2]) for i, sku in enumerate(skus())]
+    head = ("Date", "Store No", "Item No", "Qty Sold", "Order status", "Type")
+    write_text(folder / "sales_export.csv", [head, *rows], ",", "utf-8")
+    write_sheets(folder / "stores.xlsx", {"Stores": [("Store No", "Name"), ("01", "North"), ("02", "Staff shop")]})
+    settings, lines = init(tmp_path)
+    assert settings["sources"]["sales"]["ignore"] == {"Order status": ["cancelled", "refunded"]}
+    shown = " ".join(line.strip() for line in lines)
+    assert "Type: 'R' in 18 rows, 'S' in 18 rows. Are all of them sales?" in shown
+    assert "are 02 stores that sell to customers?" in shown
+
+
+def test_files_with_further_columns_and_stock_with_dates_of_movements(tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    write_exports("english", folder)
+    head = ("Date", "Store No", "Item No", "Qty Sold")
+    for month, more in (("01", ()), ("02", ("Channel",))):
+        rows = [(f"2024-{month}-{1 + i % 28:02d}", "01", sku, 1, *more) for i, sku in enumerate(skus())]
+        write_text(folder / f"sales_export_{month}.csv", [(*head, *more), *rows], ",", "utf-8")
+    (folder / "sales_export.csv").unlink()
+    rows = [("01", sku, 5, f"2024-02-{1 + i % 28:02d}") for i, sku in enumerate(skus())]
+    write_text(folder / "store_on_hand.csv", [("Store No", "Item No", "On hand", "Date"), *rows], ",", "utf-8")
+    sources = init(tmp_path)[0]["sources"]
+    assert sources["sales"]["path"] == "exports/sales_export_*.csv"
+    assert sources["stock"]["path"] == "exports/store_on_hand.csv"
 
 
 def test_one_stock_file_per_store_is_stock(tmp_path: Path) -> None:

@@ -23,6 +23,10 @@ def column(*texts: str) -> Column:
         (("1,104", "12", "999"), ".", ","),
         (("1.104.300", "1200"), ",", "."),
         (("12,5-", "3,0"), ",", None),
+        (("$1,104.50", "($3.10)"), ".", ","),
+        (("1 104,50 €", "3,10 €"), ",", " "),
+        (("CHF 1’104.50", "CHF 3.10"), ".", "'"),
+        (("1\u202f104,50", "3,1"), ",", None),
     ],
 )
 def test_decimal_and_thousands_marks(texts: tuple[str, ...], decimal: str, thousands: str | None) -> None:
@@ -60,6 +64,8 @@ def test_both_decimal_marks_in_one_file_stay_open() -> None:
         (("2024/03/01",), "%Y/%m/%d"),
         (("13-03-2024 08:15",), "%d-%m-%Y %H:%M"),
         (("13-03-2024 08:15:59",), "%d-%m-%Y %H:%M:%S"),
+        (("3/13/2024 2:15:00 PM",), "%m/%d/%Y %I:%M:%S %p"),
+        (tuple(f"24/03/{day:02d}" for day in range(1, 29)), "%y/%m/%d"),
         # Only days 1 to 12: with the day first they are consecutive.
         (tuple(f"{day:02d}/05/2024" for day in range(1, 13)), "%d/%m/%Y"),
         (tuple(f"5/{day}/2024" for day in range(1, 13)), "%m/%d/%Y"),
@@ -74,6 +80,7 @@ def test_date_format(texts: tuple[str, ...], form: str) -> None:
 def test_iso_dates_need_no_format() -> None:
     assert date_format(column("2024-01-31", "2024-02-01 10:00:00")) is None
     assert date_format(column("20240131")) is None
+    assert date_format(column("04-Mar-2024", "5-Apr-2024")) is None
 
 
 @pytest.mark.parametrize(

@@ -1,154 +1,10 @@
-"""Registry of the alarms: name, severity, meaning and remedy (docs/reference/alarms.md)."""
+"""Facts about the alarms on what sales, stock, forecast and plan mean."""
 
 from __future__ import annotations
 
 from schemas.facts import AlarmFacts, Severity
 
-_FACTS = (
-    AlarmFacts(
-        "rejected_rows",
-        Severity.WARNING,
-        "More rows of a table were rejected than `expert.quality.alarm_share` allows.",
-        "Read the reasons in quarantine.csv and correct the source.",
-    ),
-    AlarmFacts(
-        "stale_sales",
-        Severity.HOLD,
-        "The latest sales are older than `quality.max_age_days` before the run date.",
-        "Deliver the newer sales and run again.",
-    ),
-    AlarmFacts(
-        "changed_targets",
-        Severity.HOLD,
-        "A larger share of the targets differs from the previous file than `publication.max_change` allows.",
-        "Compare the files (report, section What changed). If the changes are right, accept the alarm for this date.",
-    ),
-    AlarmFacts(
-        "changed_total",
-        Severity.HOLD,
-        "The sum of targets or the units to send changed by more than `publication.max_total_change`.",
-        "Look for missing or repeated input rows. If the change is right, accept the alarm for this date.",
-    ),
-    AlarmFacts(
-        "short_history",
-        Severity.INFO,
-        "Series have less than a year of sales. Their season comes from comparable stores, if any.",
-        "Check their targets until they have a year of sales.",
-    ),
-    AlarmFacts(
-        "first_christmas",
-        Severity.INFO,
-        "The history has no Christmas. The forecasts before Christmas are multiplied by an average of retail.",
-        "State the expected uplift in the table `events`.",
-    ),
-    AlarmFacts(
-        "new_store",
-        Severity.INFO,
-        "Stores of the stores table have no sales yet. Forecasts and targets come from comparable stores.",
-        "Check the targets. State `closed_on`, or remove a row that is not a store.",
-    ),
-    AlarmFacts(
-        "new_article",
-        Severity.INFO,
-        "SKUs that may be sent have no sales yet. Their share comes from comparable SKUs.",
-        "Check the targets. Name the SKU that it resembles in the column `like` of the products.",
-    ),
-    AlarmFacts(
-        "formula_ids",
-        Severity.WARNING,
-        "Ids begin with =, +, - or @, which spreadsheets read as a formula. The ERP's files contain them unchanged.",
-        "Open replenishment.xlsx, where ids are text, instead of replenishment.csv and transfers.csv.",
-    ),
-    AlarmFacts(
-        "duplicate_file",
-        Severity.WARNING,
-        "A file has the same rows as another file of its table; its rows are counted once.",
-        "Remove the copy, or make the pattern in `sources` more specific.",
-    ),
-    AlarmFacts(
-        "mixed_ids",
-        Severity.WARNING,
-        "A column has ids that differ only in leading zeros, such as 123 and 00123; they count as different ids.",
-        "Write the ids in the same way in all files, as text.",
-    ),
-    AlarmFacts(
-        "id_spelling",
-        Severity.WARNING,
-        "Ids have spaces around them or end in .0, unlike in the table they refer to; they count as the same ids.",
-        "Write the ids in the same way in all files, as text.",
-    ),
-    AlarmFacts(
-        "unknown_category",
-        Severity.WARNING,
-        "Events or overrides name a category that no product has; they have no effect.",
-        "Correct the category: its parts in the order of the setting, joined by _.",
-    ),
-    AlarmFacts(
-        "mixed_units",
-        Severity.WARNING,
-        "Quantities are in several units, such as pairs and boxes.",
-        "Map the column to `unit` and set `conversion` in the table's source.",
-    ),
-    AlarmFacts(
-        "time_zone",
-        Severity.WARNING,
-        "Time stamps have an offset from UTC, and no time zone is set: the date as written counts.",
-        "Set `timezone` in the table's source.",
-    ),
-    AlarmFacts(
-        "not_stated",
-        Severity.WARNING,
-        "A capacity, pack size or price is 0 or not a number; it counts as not stated.",
-        "Leave the cell empty if the value is unknown, or enter it.",
-    ),
-    AlarmFacts(
-        "missing_category",
-        Severity.WARNING,
-        "Products have no value in a column of the category; the value counts as (none).",
-        "Complete the column in the products table.",
-    ),
-    AlarmFacts(
-        "negative_stock",
-        Severity.WARNING,
-        "Stock is negative; it counts as 0.",
-        "Correct the stock of these SKUs in the ERP.",
-    ),
-    AlarmFacts(
-        "superseded_sku",
-        Severity.INFO,
-        "The products name a successor that has sold or is in stock. It inherits the sales; the old SKU gets target 0.",
-        "Correct `replaces`, `replaced_by` or `replaced_on` of the products if the old SKU is still to be sent.",
-    ),
-    AlarmFacts(
-        "run_inside_period",
-        Severity.WARNING,
-        "The run date is inside a week or month, which counts as finished.",
-        "Run on the first day of a week or month.",
-    ),
-    AlarmFacts(
-        "coarse_dates",
-        Severity.WARNING,
-        "The frequency is daily, but all sales have dates of one weekday or of one day of the month.",
-        "Set `frequency` to weeks or months if the rows are weekly or monthly sales.",
-    ),
-    AlarmFacts(
-        "period_labels",
-        Severity.WARNING,
-        "The dates of the sales are the last days of their weeks or months, and are read as such.",
-        "Set `period_label` to end to confirm, or to start.",
-    ),
-    AlarmFacts(
-        "sales_end_early",
-        Severity.WARNING,
-        "The last periods before the run date have no sales of any store; they are unknown.",
-        "Deliver the newer sales, or set an earlier run date.",
-    ),
-    AlarmFacts(
-        "calendar_incomplete",
-        Severity.WARNING,
-        "The calendar does not cover all stores, the whole history or the whole horizon.",
-        "Extend the calendar.",
-    ),
+MEANING = (
     AlarmFacts(
         "overlapping_files",
         Severity.WARNING,
@@ -198,6 +54,18 @@ _FACTS = (
         "Correct the sign in the export if they are sales.",
     ),
     AlarmFacts(
+        "not_sales",
+        Severity.WARNING,
+        "Rows of the sales have a type or state such as canceled, transfer or return; they count as sales.",
+        "Leave them out with `sources.sales.ignore`, or do nothing if they are sales.",
+    ),
+    AlarmFacts(
+        "odd_amounts",
+        Severity.WARNING,
+        "Many sale lines have a net amount of 0, or with the opposite sign of the units; their units count as written.",
+        "Leave transfers, own use and returns out with `sources.sales.ignore`, or correct the lines.",
+    ),
+    AlarmFacts(
         "voided_lines",
         Severity.INFO,
         "Sales rows that cancel each other make up a part of all units; they do not count as demand.",
@@ -208,6 +76,12 @@ _FACTS = (
         Severity.WARNING,
         "By their price, a part of the rows of a SKU counts boxes; they were converted to pieces.",
         "Export all quantities in one unit of measure, or map the column with the unit.",
+    ),
+    AlarmFacts(
+        "price_level",
+        Severity.INFO,
+        "Prices of almost all SKUs of a store differ by one factor from the others, or all prices from the price list.",
+        "Deliver net amounts in one currency, without tax. Do nothing if the prices of the store are different.",
     ),
     AlarmFacts(
         "price_per_unit_jumps",
@@ -330,6 +204,12 @@ _FACTS = (
         "Export rows with a stock of 0 too.",
     ),
     AlarmFacts(
+        "transit_in_stock",
+        Severity.WARNING,
+        "The stock contains the units in transit, so that they count twice; another column has the stock without them.",
+        "Map `on_hand` to the column that the message names.",
+    ),
+    AlarmFacts(
         "stock_zero",
         Severity.WARNING,
         "Most SKUs that a store sold lately have a stock of 0.",
@@ -373,4 +253,3 @@ _FACTS = (
         "Add policies to `inventory.policies`, or raise `expert.inventory.genetic.generations`, and run again.",
     ),
 )
-ALARMS = {facts.name: facts for facts in _FACTS}

@@ -1,0 +1,152 @@
+"""Alarms on amounts: signs and zeros that contradict the units, and price levels of stores or of all sales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import first_few, numbered
+from schemas.panel import BoolArray, FloatArray
+from tasks.demand.checks.limits import LIMITS
+
+if TYPE_CHECKING:
+    from tasks.demand.cleaning.prepared import Prepared
+    from tasks.demand.cleaning.sales import SaleCells
+
+# With fewer stores, nothing says which one is different.
+_FEWEST_STORES = 3
+_FREE = "free"
+
+
+def odd_amounts(lines: pd.DataFrame) -> pd.DataFrame:
+    """Find sale lines whose net amount has the other sign than the units, or is 0.
+
+    Lines of SKUs that mostly have no amount do not count: they are free, or their amount is unknown.
+
+    Args:
+        lines: all lines of some SKUs.
+
+    Returns:
+        Store, SKU, ``free`` (the amount is 0), the number of such lines, and their first and last date.
+    """
+    if c.NET_AMOUNT not in lines.columns:
+        return pd.DataFrame()
+    units, amount = (lines[name].to_numpy(dtype=np.float64) for name in (c.UNITS, c.NET_AMOUNT))
+    free = (units != 0) & (amount == 0)
+    if free.any():
+        sku = pd.factorize(lines[c.SKU])[0]
+        stated = np.bincount(sku, amount != 0) > LIMITS.contradicted * np.bincount(sku)
+        free &= stated[sku]
+    odd = lines.loc[free | (units * amount < 0), [c.STORE_ID, c.SKU, c.DATE]].astype({c.STORE_ID: str, c.SKU: str})
+    odd = odd.assign(**{_FREE: free[free | (units * amount < 0)]})
+    found = odd.groupby([_FREE, c.STORE_ID, c.SKU])[c.DATE].agg(["size", "min", "max"])
+    return found.reset_index()
+
+
+def odd_amounts_alarms(parts: Sequence[pd.DataFrame], rows: int) -> list[Alarm]:
+    """Return the alarms on the lines that :func:`odd_amounts` found among a number of rows."""
+    found = pd.concat(parts) if parts else pd.DataFrame()
+    if found.empty:
+        return []
+    alarms = []
+    for free, text in (
+        (False, "a net amount with the opposite sign of the units: are they returns"),
+        (True, "units and a net amount of 0: are they transfers, free goods or own use"),
+    ):
+        concerned = found[found[_FREE] == free]
+        count = int(concerned["size"].sum())
+        if count >= max(LIMITS.fewest_lines, LIMITS.odd_amounts * rows):
+            alarms.append(
+                raise_alarm(
+                    "odd_amounts",
+                    f"sales: {count:,} of {rows:,} lines have {text}? Their units count as written. Leave "
+                    "the lines out (sources.sales.ignore) or correct them if they are no sales",
+                    stores=sorted(concerned[c.STORE_ID].unique()),
+                    skus=sorted(concerned[c.SKU].unique()),
+                    dates=(concerned["min"].min().date(), concerned["max"].max().date()),
+                    count=count,
+                )
+            )
+    return alarms
+
+
+def price_levels(prepared: Prepared) -> list[Alarm]:
+    """Return an alarm for stores whose prices are the same multiple of the prices elsewhere for almost all SKUs.
+
+    Tax, another currency or cents do that; so does a store with other prices. The price per unit of all sales is
+    compared with the price of the products table in the same way, with the factor of another unit.
+    """
+    cells = prepared.cells
+    units, amount = np.zeros(len(cells.pair_sku)), np.zeros(len(cells.pair_sku))
+    for part in cells.parts():
+        units[part.pairs] += np.bincount(part.cell_pair, part.priced_units, minlength=len(part.pairs))
+        amount[part.pairs] += np.bincount(part.cell_pair, part.priced_amount, minlength=len(part.pairs))
+    return _of_stores(cells, units, amount) or _against_list(prepared, units, amount)
+
+
+def _of_stores(cells: SaleCells, units: FloatArray, amount: FloatArray) -> list[Alarm]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        price = np.where(units > 0, amount / units, np.nan)
+    pairs = pd.DataFrame({"store": cells.pair_store, "sku": cells.pair_sku, "price": price})
+    pairs = pairs[pairs["price"] > 0]
+    if pairs["store"].nunique() < _FEWEST_STORES:
+        return []
+    usual = pairs.groupby("sku")["price"].transform("median")
+    common = pairs.groupby("sku")["price"].transform("size") >= _FEWEST_STORES
+    ratio = np.log(pairs["price"] / usual)[common]
+    of_store = ratio.groupby(pairs["store"])
+    level = of_store.median()
+    near = (ratio - level.reindex(pairs["store"][common]).to_numpy()).abs() <= np.log(1 + LIMITS.price_noise)
+    same = near.groupby(pairs["store"]).mean()
+    odd = level[(level.abs() >= np.log(LIMITS.price_level)) & (same >= LIMITS.units_skus)]
+    odd = odd[of_store.size().reindex(odd.index) >= LIMITS.fewest_skus]
+    if odd.empty:
+        return []
+    named = [f"{cells.stores[at]} ({np.exp(value):.3g} times)" for at, value in odd.items()]
+    names = cells.stores[odd.index.to_numpy()]
+    return [
+        raise_alarm(
+            "price_level",
+            f"sales: almost all SKUs have another price per unit in {numbered(len(odd), '# store[s]')} than in the "
+            f"other stores, by the same factor: {first_few(named)}. Are the amounts in another currency, in cents, or "
+            "with tax? Deliver net amounts in one currency; prices are the cost of lost units",
+            stores=names,
+            count=len(odd),
+        )
+    ]
+
+
+def _against_list(prepared: Prepared, units: FloatArray, amount: FloatArray) -> list[Alarm]:
+    """Amounts per unit of all stores against the products' price."""
+    products, cells = prepared.products, prepared.cells
+    if c.PRICE not in products.columns:
+        return []
+    listed = pd.Series(products[c.PRICE].to_numpy(dtype=np.float64), index=products[c.SKU].astype(str).to_numpy())
+    sku_units, sku_amount = (
+        np.bincount(cells.pair_sku, values, minlength=len(cells.skus)) for values in (units, amount)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = sku_amount / sku_units / listed.reindex(cells.skus.astype(str)).to_numpy()
+    known: BoolArray = np.isfinite(ratio) & (ratio > 0)
+    if known.sum() < LIMITS.fewest_skus:
+        return []
+    ratio = ratio[known]
+    middle = float(np.median(ratio))
+    far = (np.abs(np.log(ratio)) >= np.log(LIMITS.price_jump)) & (np.sign(np.log(ratio)) == np.sign(np.log(middle)))
+    if far.mean() < LIMITS.units_skus:
+        return []
+    return [
+        raise_alarm(
+            "price_level",
+            f"sales: the net amount per unit is {middle:.3g} times the price of the products table, for "
+            f"{int(far.sum()):,} of {len(ratio):,} SKUs. Are amounts or prices in cents or another currency, or are "
+            "the units boxes? Correct one of them",
+            skus=cells.skus[known][far],
+            count=int(far.sum()),
+        )
+    ]

@@ -1,0 +1,72 @@
+"""Types and states of documents: which rows of the sales are no sales, or are returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tasks.demand.words import CELLS, COLUMNS, bare, holding, phrases, plain
+
+# A column with more distinct values holds no types.
+MOST_TYPES = 15
+NO_SALE = "no sale"
+RETURN = "return"
+_NOTHING = ("", "-", "null", "none", "nan")
+
+
+def is_document_column(name: str) -> bool:
+    """Whether a column holds the types or states of documents, by its name."""
+    return _names(name, "document_type") and not _names(name, "other_type")
+
+
+def document_kinds(name: str, values: Iterable[str]) -> dict[str, str]:
+    """Value of a column to NO_SALE or RETURN, for the values that say so; empty if the column is of another kind.
+
+    A column of types or states has such a word in a cell (``cancelled``). A flag has it in its name, and yes in a cell.
+
+    >>> document_kinds("Order status", ["paid", "cancelled", "partially refunded"])
+    {'cancelled': 'no sale'}
+    >>> document_kinds("Storno", ["ja", "nein"])
+    {'ja': 'no sale'}
+    """
+    filled = [value for value in values if value.strip().lower() not in _NOTHING]
+    if len(filled) > MOST_TYPES:
+        return {}
+    return _of_flag(name, filled) or (_of_types(filled) if is_document_column(name) else {})
+
+
+def _of_flag(name: str, filled: list[str]) -> dict[str, str]:
+    """The values of a flag that do not deny it; a quantity (``Qty returned``) is no flag."""
+    said, denied = ({phrase.casefold() for phrase in phrases(CELLS, answer)} for answer in ("true", "false"))
+    given = {value: value.strip().casefold() for value in filled}
+    is_flag = set(given.values()) <= said | denied | {"x"}
+    # A code next to no, such as C for the document that cancels another.
+    others = set(given.values()) - denied
+    is_flag |= len(others) < len(set(given.values())) and all(len(text) == 1 for text in others)
+    numbers = any(_names(name, meaning) for meaning in ("units", "net_amount", "stock"))
+    if not is_flag or numbers or holding("not_whole").fullmatch(plain(name)):
+        return {}
+    for kind, meaning in ((NO_SALE, "no_sale"), (RETURN, "return")):
+        if holding(meaning).fullmatch(plain(name)):
+            return {value: kind for value, text in given.items() if text not in denied}
+    return {}
+
+
+def _of_types(filled: list[str]) -> dict[str, str]:
+    texts = {value: plain(value) for value in filled}
+    # A purchase is that of a customer, unless another type is the sale.
+    bought = any(holding("sale").fullmatch(text) for text in texts.values())
+    found = {}
+    for value, text in texts.items():
+        if holding("not_whole").fullmatch(text):
+            continue
+        if holding("no_sale").fullmatch(text) or (bought and holding("purchase").fullmatch(text)):
+            found[value] = NO_SALE
+        elif holding("return").fullmatch(text):
+            found[value] = RETURN
+    return found
+
+
+def _names(name: str, meaning: str) -> bool:
+    """Whether a column's name contains a phrase with a meaning."""
+    words = set(bare(plain(name)))
+    return any(set(bare(plain(phrase))) <= words for phrase in phrases(COLUMNS, meaning))
