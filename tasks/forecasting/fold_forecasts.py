@@ -30,8 +30,8 @@ REFIT_GROWTH = 0.06
 def fit_groups(known_periods: Sequence[int]) -> list[tuple[int, ...]]:
     """Folds that share a fit of a global model: it learns at the first one's cutoff and forecasts all of them.
 
-    What it learns from all series hardly changes with a few more periods. At each cutoff it reads the history up to
-    there. The horizon of the run always has a separate fit.
+    A few more periods change the fit on all series very little. At each cutoff, the model reads the history up to that
+    cutoff. The horizon of the run always has a separate fit.
 
     >>> fit_groups([426, 720, 748, 755, 762])
     [(0,), (1, 2, 3, 4)]

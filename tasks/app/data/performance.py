@@ -1,4 +1,4 @@
-"""Realized performance from the performance tables, what changed, challengers, and the accuracy of the backtest."""
+"""Realized performance from the performance tables, changes of data, challengers, and accuracy of the backtest."""
 
 from __future__ import annotations
 
