@@ -10,8 +10,10 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.plan import Bound, FloatArray, Plan, PlanCost, PlanProblem
+from tasks.inventory.model.ledger import StoreDays
 from tasks.inventory.model.network import Network
-from tasks.inventory.model.simulator import costs_of, decidable, simulate, store_measures
+from tasks.inventory.model.simulator import by_sku, costs_of, decidable, simulate, store_measures
+from tasks.inventory.model.sku_simulation import SALES
 
 # Relative tolerance for rounding errors when a plan's cost is compared with the bound.
 ATTAINED = 1e-9
@@ -49,6 +51,7 @@ class Evaluation:
         total_p95: 95th percentile of the network's total over the paths.
         per_store: shape (S,), expected cost per store.
         valid: the plan satisfies the hard constraints (see :func:`is_valid`).
+        days: stock and sales of every store and period; None if the plan is not simulated by SKU.
     """
 
     policy: str
@@ -57,6 +60,7 @@ class Evaluation:
     total_p95: float
     per_store: FloatArray
     valid: bool
+    days: StoreDays | None = None
 
 
 def is_valid(problem: PlanProblem, cost: PlanCost) -> bool:
@@ -76,7 +80,12 @@ def evaluate_plan(problem: PlanProblem, policy: str, plan: Plan, network: Networ
         network: the arrays of the problem, if they exist already.
     """
     network = network or Network.of(problem)
-    measures, sent = store_measures(network, plan)
+    days = None
+    if network.skus is None:
+        measures, sent = store_measures(network, plan)
+    else:
+        found = by_sku(network, plan, SALES)
+        measures, sent, days = found.measures, found.sent, StoreDays.of(network, found.totals)
     visits = decidable(plan.visits, network.lead_time).sum(axis=1)
     by_path = [float(costs_of(network, visits, measures[:, k]).sum()) for k in range(network.paths)]
     cost = simulate(problem, plan, network, (measures, sent))
@@ -87,6 +96,7 @@ def evaluate_plan(problem: PlanProblem, policy: str, plan: Plan, network: Networ
         float(np.quantile(by_path, 0.95)),
         costs_of(network, visits, measures.mean(axis=1)),
         is_valid(problem, cost),
+        days,
     )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.plan import Bound, FloatArray, IndexArray, Plan, PlanProblem
 from tasks.inventory.cost_table import gap
-from tasks.inventory.model.ledger import Ledger
+from tasks.inventory.model.ledger import StoreDays
 
 # Smaller expected quantities get no row.
 SMALLEST_QUANTITY = 0.005
@@ -90,21 +90,19 @@ def labels(names: tuple[str, ...]) -> np.ndarray:
     return np.array(names, dtype=object)
 
 
-def days_of_policy(name: str, ledger: Ledger, problem: PlanProblem, dates: pd.DatetimeIndex) -> pd.DataFrame:
+def days_of_policy(name: str, days: StoreDays, problem: PlanProblem, dates: pd.DatetimeIndex) -> pd.DataFrame:
     """Expected stock after delivery, capacity, sales and share of paths over capacity, by store and date."""
-    stores, periods = ledger.after_delivery.shape
-    sales = np.zeros((stores, periods))
-    np.add.at(sales, problem.series_store, ledger.sold)
+    stores, periods = days.after_delivery.shape
     capacity = np.where(np.isinf(problem.capacity), np.nan, problem.capacity)
     return pd.DataFrame(
         {
             c.POLICY: name,
             c.STORE_ID: np.repeat(labels(problem.store_ids), periods),
             c.DATE: np.tile(dates, stores),
-            c.STOCK: ledger.after_delivery.ravel(),
+            c.STOCK: days.after_delivery.ravel(),
             c.CAPACITY: np.repeat(capacity, periods),
-            c.SALES: sales.ravel(),
-            c.OVER: ledger.over.ravel(),
+            c.SALES: days.sales.ravel(),
+            c.OVER: days.over.ravel(),
         }
     )
 

@@ -25,7 +25,6 @@ from tasks.inventory.allocation.sku_targets import (
 )
 from tasks.inventory.exact.excess import Inevitable, large_excess
 from tasks.inventory.model.ledger import ledger
-from tasks.inventory.model.network import Network
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem, build_problem, with_text_ids
 from tasks.inventory.outputs import (
     SkuDeliveries,
@@ -97,16 +96,11 @@ def optimize(inputs: WeeklyInputs, progress: ReportProgress | None = None) -> We
     solution, targets = solve_with_display(inputs, weekly, progress)
     plan, problem = solution.plan, weekly.problem
     # By SKU and with the DC's stock, as the plans were compared.
-    network = Network.of(solution.problem)
-    outcome = ledger(solution.problem, plan, network)
+    outcome = ledger(solution.problem, plan)
     days = [
-        days_of_policy(
-            name,
-            outcome if evaluated.plan is plan else ledger(solution.problem, evaluated.plan, network),
-            problem,
-            weekly.dates,
-        )
+        days_of_policy(name, evaluated.days, problem, weekly.dates)
         for name, evaluated in solution.evaluations.items()
+        if evaluated.days is not None
     ]
     explained = explanations(inputs, weekly, plan, outcome, targets)
     shortages = find_shortages(inputs, weekly, plan, outcome, targets, explained[c.LIMIT].to_numpy())

@@ -10,6 +10,7 @@ from schemas.plan import FloatArray, Plan, PlanProblem
 from tasks.inventory.model.kernels import in_parallel
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import Trace, by_sku, decidable, store_of, traced
+from tasks.inventory.model.sku_simulation import EVERYTHING, Totals
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,35 @@ class Ledger:
     in_transit: FloatArray
 
 
+@dataclass(frozen=True)
+class StoreDays:
+    """Stock and sales of every store and period, shape (S, T), expected over the paths.
+
+    Attributes:
+        after_delivery: units in the store after the arrivals of period t.
+        over: share of paths on which the store is over capacity.
+        sales: units sold.
+    """
+
+    after_delivery: FloatArray
+    over: FloatArray
+    sales: FloatArray
+
+    @classmethod
+    def of(cls, network: Network, totals: Totals) -> StoreDays:
+        """From the totals of a simulation by SKU."""
+        sales = np.zeros(totals.after_delivery.shape)
+        np.add.at(sales, network.store, totals.sold.T)
+        return cls(totals.after_delivery, totals.over, sales)
+
+
 def ledger(problem: PlanProblem, plan: Plan, network: Network | None = None) -> Ledger:
     """Simulate a plan and record every period, expected over the paths (for figures and deliveries)."""
     network = network or Network.of(problem)
     if network.skus is not None:
-        found = by_sku(network, plan).totals
-        return Ledger(found.after_delivery, found.over, found.sold, found.sent, found.on_hand, found.in_transit)
+        found = by_sku(network, plan, EVERYTHING).totals
+        by_series = (np.ascontiguousarray(units.T) for units in found[:4])
+        return Ledger(found.after_delivery, found.over, *by_series)
     visits = decidable(plan.visits, network.lead_time)
 
     def of_store(store: int) -> Trace:

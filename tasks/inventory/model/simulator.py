@@ -22,7 +22,7 @@ from schemas.plan import BoolArray, FloatArray, Plan, PlanCost, PlanProblem
 from tasks.inventory.model.delivery_days import missed_weeks
 from tasks.inventory.model.kernels import compiled, in_parallel
 from tasks.inventory.model.network import UNIT_TOLERANCE, Network, limit_breaches
-from tasks.inventory.model.sku_simulation import SkuSimulation, Terms, rows_of, simulate_skus
+from tasks.inventory.model.sku_simulation import NOTHING, SkuSimulation, Terms, rows_of, simulate_skus
 
 # Columns of the kernel's result.
 LOST_VALUE, LOST_UNITS, HELD_UNITS, OVER_PERIODS = range(4)
@@ -264,7 +264,7 @@ def store_measures(network: Network, plan: Plan) -> tuple[FloatArray, FloatArray
         units sent by planned deliveries.
     """
     if network.skus is not None:
-        found = by_sku(network, plan, recorded=False)
+        found = by_sku(network, plan, NOTHING)
         return found.measures, found.sent
     result = np.zeros((network.stores, network.paths, MEASURES))
     sent = np.zeros((network.paths, network.series))
@@ -281,8 +281,8 @@ def store_measures(network: Network, plan: Plan) -> tuple[FloatArray, FloatArray
     return result, sent
 
 
-def by_sku(network: Network, plan: Plan, recorded: bool = True) -> SkuSimulation:
-    """Simulate all stores by SKU (:mod:`tasks.inventory.model.sku_simulation`), with every period if ``recorded``."""
+def by_sku(network: Network, plan: Plan, recorded: int) -> SkuSimulation:
+    """Simulate all stores by SKU (:mod:`tasks.inventory.model.sku_simulation`); ``recorded`` is what totals hold."""
     assert network.skus is not None
     visits = decidable(plan.visits, network.lead_time)
     paths = network.demand.units

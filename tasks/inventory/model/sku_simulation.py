@@ -28,6 +28,8 @@ from tasks.inventory.model.sku_demand import SHARE_WEIGHT
 COVERAGE_STEPS = 30
 # Number of parts into which the paths are divided. It is fixed, so that the number of threads does not change sums.
 PARTS = 4
+# What is recorded of every period: nothing, the sales of series and the stock of stores, or everything.
+NOTHING, SALES, EVERYTHING = range(3)
 # Columns of the measures, as in the simulator.
 LOST_VALUE, LOST_UNITS, HELD_UNITS, OVER_PERIODS = range(4)
 
@@ -94,13 +96,13 @@ class Terms(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """Sums over paths; the kernel adds to them.
+    """Sums over paths; the kernel adds to them. What is not recorded has no series and no stores.
 
     Attributes:
-        sold: shape (n, T), units.
-        sent: shape (n, T), units that arrive by a planned delivery.
-        on_hand: shape (n, T), units before the arrivals of period t.
-        in_transit: shape (n, T), units in transit before the arrivals of period t, including those of period t.
+        sold: shape (T, n), units.
+        sent: shape (T, n), units that arrive by a planned delivery.
+        on_hand: shape (T, n), units before the arrivals of period t.
+        in_transit: shape (T, n), units in transit before the arrivals of period t, including those of period t.
         after_delivery: shape (S, T), units after the arrivals.
         over: shape (S, T), paths on which the store is over capacity.
     """
@@ -113,9 +115,11 @@ class Totals(NamedTuple):
     over: FloatArray
 
     @classmethod
-    def empty(cls, series: int, stores: int, periods: int) -> Totals:
+    def empty(cls, series: int, stores: int, periods: int, recorded: int) -> Totals:
         """Arrays of zeros."""
-        return cls(*(np.zeros((series, periods)) for _ in range(4)), *(np.zeros((stores, periods)) for _ in range(2)))
+        some, every = (series if recorded >= level else 0 for level in (SALES, EVERYTHING))
+        by_series = [np.zeros((periods, size)) for size in (some, every, every, every)]
+        return cls(*by_series, *(np.zeros((stores if recorded >= SALES else 0, periods)) for _ in range(2)))
 
 
 @compiled
@@ -190,7 +194,7 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
     demand: FloatArray,
     rows: Rows,
     terms: Terms,
-    recorded: bool,
+    recorded: int,
     totals: Totals,
     measures: FloatArray,
     sent: FloatArray,
@@ -201,7 +205,7 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
         demand: shape (T, R), units.
         rows: stock and supply.
         terms: prices, levels and limits.
-        recorded: add to ``totals``.
+        recorded: what is added to ``totals``.
         totals: added to.
         measures: shape (S, 4), written.
         sent: shape (n,), written: units sent by planned deliveries.
@@ -226,10 +230,10 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
     sent[:] = 0.0
     for t in range(periods):
         center += rows.supply[:, t]
-        if recorded:
+        if recorded == EVERYTHING:
             for j in range(count):
-                totals.on_hand[rows.series[j], t] += stock[j]
-                totals.in_transit[rows.series[j], t] += pending[j]
+                totals.on_hand[t, rows.series[j]] += stock[j]
+                totals.in_transit[t, rows.series[j]] += pending[j]
         due = t + lead
         if due < periods and terms.visits[:, due].any():
             held[:] = 0.0
@@ -260,8 +264,8 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
                         center[q] += order[j] - kept
                         order[j] = kept
                     sent[i] += order[j]
-                    if recorded:
-                        totals.sent[i, due] += order[j]
+                    if recorded == EVERYTHING:
+                        totals.sent[due, i] += order[j]
                     if lead == 0:
                         stock[j] += order[j]
                     else:
@@ -279,10 +283,10 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
         for j in range(count):
             held[rows.store[j]] += stock[j]
         for s in range(stores):
-            if recorded:
+            if recorded != NOTHING:
                 totals.after_delivery[s, t] += held[s]
             if held[s] > terms.capacity[s] + 1e-6:
-                if recorded:
+                if recorded != NOTHING:
                     totals.over[s, t] += 1.0
                 measures[s, 3] += 1.0
         charged = terms.end_periods if t == periods - 1 else 1.0
@@ -291,8 +295,8 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
             sold = min(stock[j], demand[t, j])
             missing = demand[t, j] - sold
             stock[j] -= sold
-            if recorded:
-                totals.sold[i, t] += sold
+            if recorded != NOTHING:
+                totals.sold[t, i] += sold
             measures[s, 0] += missing * terms.price[t, i]
             measures[s, 1] += missing
             measures[s, 2] += charged * stock[j] * terms.weight[i]
@@ -306,7 +310,7 @@ class SkuSimulation:
         measures: shape (S, K, 4): lost value, lost units, unit-periods held (times their weight), periods over
             capacity.
         sent: shape (K, n), units sent by planned deliveries.
-        totals: every period, expected over the paths; arrays without series and stores if not recorded.
+        totals: every period, expected over the paths, as far as it is recorded.
     """
 
     measures: FloatArray
@@ -356,7 +360,7 @@ def _unlimited(skus: int, periods: int) -> FloatArray:
     return supply
 
 
-def simulate_skus(paths: UnitsArray, rows: Rows, terms: Terms, seed: int, recorded: bool = True) -> SkuSimulation:
+def simulate_skus(paths: UnitsArray, rows: Rows, terms: Terms, seed: int, recorded: int) -> SkuSimulation:
     """Simulate a plan by SKU on every path.
 
     Args:
@@ -364,7 +368,7 @@ def simulate_skus(paths: UnitsArray, rows: Rows, terms: Terms, seed: int, record
         rows: the pairs.
         terms: prices, levels and limits.
         seed: seed of the draws of SKUs; the same for all plans that are compared.
-        recorded: record every period.
+        recorded: what is recorded of every period.
     """
     count, series, periods = paths.shape
     stores = len(terms.capacity)
@@ -372,7 +376,7 @@ def simulate_skus(paths: UnitsArray, rows: Rows, terms: Terms, seed: int, record
     sent = np.zeros((count, series))
 
     def run(part: int) -> Totals:
-        totals = Totals.empty(series, stores, periods) if recorded else Totals.empty(0, 0, 0)
+        totals = Totals.empty(series, stores, periods, recorded)
         # If two bytes can hold the units of a category, float32 is exact for those of a SKU.
         small = paths.dtype == np.uint16
         demand = np.empty((periods, len(rows.store)), dtype=np.float32 if small else np.float64)
