@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 
 from schemas.errors import PipelineError
 from tasks.publication.addresses import FILES_URL, SERVED
-from tasks.publication.listing import publication_rows
+from tasks.publication.listing import IN_FORCE, publication_rows
 from tasks.storage.lake import open_lake
 
 # Only this machine may read the files, because the server has no authentication.
@@ -48,7 +48,9 @@ _SAFE = {
     "script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
 _STYLE = "body{font:15px/1.5 system-ui,sans-serif;margin:24px}td,th{padding:4px 14px 4px 0;text-align:left}"
-_STYLE += "td:nth-child(-n+5){white-space:nowrap}"
+_STYLE += "td:nth-child(-n+6){white-space:nowrap}td:last-child{min-width:200px}.now{font-weight:600}"
+# Date, version and state; then the links to the files, which a narrow window must not hide.
+SHOWN_FIRST = 3
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -167,22 +169,26 @@ def _publications(root: Path) -> str:
         return f"<p>The list of publications cannot be read: {escape(str(error))}</p>"
     if not rows:
         return "<p>Nothing was published yet.</p>"
-    heads = "".join(f"<th>{escape(name)}</th>" for name in (*rows[0], "files"))
+    names = list(rows[0])
+    heads = "".join(f"<th>{escape(name)}</th>" for name in (*names[:SHOWN_FIRST], "files", *names[SHOWN_FIRST:]))
     body = "".join(_line(row) for row in rows[:SHOWN])
     rest = f"<p>{len(rows) - SHOWN} older versions: restock publications</p>" if len(rows) > SHOWN else ""
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>{rest}"
 
 
 def _line(row: dict[str, Any]) -> str:
-    cells = "".join(
-        f"<td>{f'{value:,}' if isinstance(value, int) else escape(str('' if value is None else value))}</td>"
-        for value in row.values()
-    )
-    folder = f"runs/{row['date']}" if row["state"] == "in force" else f"versions/{row['date']}/{row['version']:04d}"
+    shown = {**row, "published": row["published"][:16].replace("T", " ")}
+    cells = [f"<td>{_text(value)}</td>" for value in shown.values()]
+    folder = f"runs/{row['date']}" if row["state"] == IN_FORCE else f"versions/{row['date']}/{row['version']:04d}"
     links = "".join(
         f'<a href="/{quote(folder)}/{end}">{text}</a> ' for end, text in (("report.html", "report"), ("", "all"))
     )
-    return f"<tr>{cells}<td>{links}</td></tr>"
+    cells.insert(SHOWN_FIRST, f"<td>{links}</td>")
+    return f"<tr{' class=now' if row['state'] == IN_FORCE else ''}>{''.join(cells)}</tr>"
+
+
+def _text(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else escape(str("" if value is None else value))
 
 
 def files_server(lake: Path, port: int) -> ThreadingHTTPServer:

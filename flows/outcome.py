@@ -56,7 +56,7 @@ def finished(record: PublicationRecord) -> PublicationRecord:
     """Return the record of a run as its final state, whose message leads to the files."""
     addresses = [f"{record.folder}/{file}" for file in (REPORT, REPLENISHMENT)]
     report, file = (web_address(address) or address for address in addresses)
-    message = f"{publication_outcome(record)}. Report: {report} File for the ERP: {file}"
+    message = f"{publication_outcome(record)}. Report: {report} · File for the ERP: {file}"
     return cast(PublicationRecord, Completed(data=record, message=message))
 
 

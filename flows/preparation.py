@@ -96,7 +96,8 @@ def _check_lake(storage: str) -> None:
     context = FlowRunContext.get()
     if context is None:
         return
-    if context.flow_run is not None and context.flow_run.run_count > 1:
+    # Prefect's run count stays 1 when a suspended run resumes.
+    if context.flow_run is not None and context.flow_run.total_run_time:
         raise StorageError(lake_is_gone(Path(storage)))
     _say_once(f"{storage} is a new lake: no earlier results or publications are known.")
 

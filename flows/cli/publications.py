@@ -107,4 +107,9 @@ def prune(settings_file: str, overrides: tuple[str, ...], keep: timedelta, dry_r
         {"kind": kind, "objects": len(keys), "megabytes": round(found.bytes[kind] / 1e6, 2)}
         for kind, keys in found.keys.items()
     ]
-    say(*table(rows), "Nothing was removed (dry run)." if dry_run else "Removed.")
+    folders = {key.rsplit("/", 1)[0] for kind in ("previews", "versions") for key in found.keys[kind]}
+    say(*table(rows), *(f"  {folder}" for folder in sorted(folders)))
+    if not any(found.keys.values()):
+        say("Nothing is old enough to be removed.")
+    else:
+        say("Nothing was removed (dry run)." if dry_run else "Removed.")

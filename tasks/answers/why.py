@@ -54,7 +54,11 @@ def why(run: RunContext, store: str, sku: str) -> list[str]:
     earlier = published(lake, run.as_of)
     given = None if earlier is None or not earlier.has(OVERRIDDEN) else earlier.table(OVERRIDDEN)
     overrides = [] if earlier is None else earlier.manifest.get("overrides", [])
-    return target_lines(row, given, overrides, Language.of(run.settings))
+    say = Language.of(run.settings)
+    lines = target_lines(row, given, overrides, say)
+    if earlier is None:
+        return [say("No file of {date} is in force. This is the target of the preview.", date=run.as_of), *lines]
+    return lines
 
 
 def explanations_of(lake: Lake, run: RunContext) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.publication.earlier_runs import RUNS, published
 from tasks.publication.manifest import ALARMS, APPROVAL, CHANGED_SHARE, TOTALS
-from tasks.publication.versions import VERSIONS, WITHDRAWN, Event, Version, dates_of, events_of, versions_of
+from tasks.publication.versions import PUBLISHED, VERSIONS, WITHDRAWN, Event, Version, dates_of, events_of, versions_of
 from tasks.report.formats import percent
 from tasks.storage.lake import Lake
 
@@ -17,8 +17,9 @@ IN_FORCE, REPLACED = "in force", "replaced"
 def publication_rows(lake: Lake) -> list[dict[str, Any]]:
     """Return one row per version of every publication, the latest run date and version first.
 
-    Columns: date, version, state (``in force``, ``replaced`` or ``withdrawn``), published (time, UTC), by, approved,
-    rows, units, to_send, changed (share of targets changed since the file before), alarms and note.
+    Columns: date, version, state (``in force``, ``replaced`` or ``withdrawn``), published (time, UTC), by (who
+    published it), approved, rows, units, to_send, changed (share of targets changed since the file before), alarms
+    and note (rollbacks and withdrawals, by whom, and why).
     """
     rows = []
     for day in sorted({*dates_of(lake, RUNS), *dates_of(lake, VERSIONS)}, reverse=True):
@@ -41,12 +42,16 @@ def _row(version: Version, events: list[Event]) -> dict[str, Any]:
         "version": version.number,
         "state": IN_FORCE if version.in_force else WITHDRAWN if withdrawn else REPLACED,
         "published": own[0].at if own else "",
-        "by": own[-1].by if own else "",
+        "by": own[0].by if own else "",
         "approved": approval.get("by", ""),
         "rows": totals.get("rows"),
         "units": totals.get("units"),
         "to_send": totals.get("to_send"),
         "changed": percent(totals.get(CHANGED_SHARE)),
         "alarms": ", ".join(sorted(raised)),
-        "note": "; ".join(f"{event.action} by {event.by}: {event.note}" for event in own if event.note),
+        "note": "; ".join(_told(event) for event in own if event.action != PUBLISHED),
     }
+
+
+def _told(event: Event) -> str:
+    return f"{event.action} by {event.by}" + (f": {event.note}" if event.note else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -56,7 +57,11 @@ def test_list_roll_back_verify_and_prune(settings: Path) -> None:
     assert "Version 1 of 2025-01-02 is in force: " in said
     assert "rolled back by" in call("publications", "--settings", settings)
     assert "3 published folders agree" in call("verify", "--settings", settings)
-    assert "Nothing was removed" in call("prune", "--settings", settings, "--keep", "30d", "--dry-run")
+    assert "Nothing is old enough" in call("prune", "--settings", settings, "--keep", "30d", "--dry-run")
+    for file in (settings.parent / "lake/versions").rglob("*.*"):
+        os.utime(file, (0, 0))
+    said = call("prune", "--settings", settings, "--keep", "30d", "--dry-run")
+    assert "\n  versions/2025-01-02/0002\nNothing was removed (dry run)." in said
     assert "is withdrawn" in call("rollback", "2025-01-02", "--withdraw", "--settings", settings)
     assert "withdrawn" in call("publications", "--settings", settings)
 

@@ -46,9 +46,9 @@ def test_the_list_says_what_is_in_force_by_whom_and_how_much_changed(tmp_path: P
 
     roll_back(lake, fake_run.AS_OF, None, "Tom", "wrong stock")
     withdraw(lake, WEEK_BEFORE, "Tom")
-    states = {(row["date"], row["version"]): (row["state"], row["note"]) for row in publication_rows(lake)}
+    states = {(row["date"], row["version"]): (row["state"], row["by"], row["note"]) for row in publication_rows(lake)}
     assert states == {
-        ("2025-01-02", 2): ("replaced", ""),
-        ("2025-01-02", 1): ("in force", "rolled back by Tom: wrong stock"),
-        ("2024-12-26", 1): ("withdrawn", ""),
+        ("2025-01-02", 2): ("replaced", "Ana", ""),
+        ("2025-01-02", 1): ("in force", "schedule", "rolled back by Tom: wrong stock"),
+        ("2024-12-26", 1): ("withdrawn", "schedule", "withdrawn by Tom"),
     }

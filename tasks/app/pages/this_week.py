@@ -27,6 +27,10 @@ PATH = "/"
 TITLE = message("This week")
 _GRID = "lines"
 FULLEST_SHOWN = 12
+NO_ALARM = message(
+    "It is a dry run, it waits for approval, it was not approved, or its file was withdrawn. "
+    "The page Operations has the messages of the runs."
+)
 _WEEKDAYS = (
     *(message("Mon"), message("Tue"), message("Wed"), message("Thu")),
     *(message("Fri"), message("Sat"), message("Sun")),
@@ -42,7 +46,7 @@ def layout(context: AppContext, _query: Query, chosen: WeekName, week: RunWeek) 
         [
             html.H2(say("What to do this week")),
             html.P(_about(week, chosen.preview, say), className="note"),
-            *_held(context, say),
+            *_held(context, chosen.text, say),
             *([ui.alert(problem) for problem in week.problems]),
             ui.cards([*week.figures.cards, _served(week)]),
             *ui.alerts(remarks.alerts(week.run, week.facts, say)),
@@ -104,14 +108,14 @@ def _about(week: RunWeek, preview: bool, say: AppLanguage) -> str:
     return say("Run of {date}: {state}", date=say.day(week.as_of), state=state)
 
 
-def _held(context: AppContext, say: AppLanguage) -> list[Any]:
+def _held(context: AppContext, shown: str, say: AppLanguage) -> list[Any]:
     found = held_back(context.company)
     if found is None:
         return []
-    link = dcc.Link(say("Show it"), href=ui.address("/", week=found.week.text))
+    link = [] if found.week.text == shown else [dcc.Link(say("Show it"), href=ui.address("/", week=found.week.text))]
     title = say("The run of {date} is not published", date=say.day(found.week.as_of))
     if not found.alarms:
-        return [ui.alert(say("It is a dry run, or it waits for approval."), title), html.P(link)]
+        return [ui.alert(say(NO_ALARM), title), html.P(link)]
     texts = [ui.alert(alarm.message, f"{title}, {alarm.name}", severity="hold") for alarm in found.alarms]
     return [*texts, html.P(link)]
 
