@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.errors import numbered
+from schemas.errors import first_few, numbered
 from schemas.raw import as_text, is_text
 from schemas.tables import TABLES
 from tasks.demand.ingest.documents import MOST_TYPES, NO_SALE, RETURN, document_kinds, is_document_column
@@ -55,6 +55,9 @@ def rows_to_leave_out(found: Mapping[str, Mapped]) -> dict[str, list[LeftOut]]:
     if "sales" in found:
         left["sales"] += _documents(found["sales"])
         left["sales"] += _test_stores(found)
+    for table in ("stores", "products"):
+        if table in found:
+            left[table] += _ended(found[table])
     return left
 
 
@@ -196,6 +199,21 @@ def _test_stores(found: Mapping[str, Mapped]) -> list[LeftOut]:
     rows = sum(sells.get(store, 0) for store in stores)
     words = f"are {', '.join(stores)} stores that sell to customers? {numbered(rows, '# row[s] of sales')}"
     return [LeftOut(c.STORE_ID, tuple(stores), words, certain=False)]
+
+
+def _ended(mapped: Mapped) -> list[LeftOut]:
+    """Stores or products that another column calls closed or discontinued: a question."""
+    ids = text_of(mapped, mapped.columns[c.SKU if mapped.table == "products" else c.STORE_ID])
+    left = []
+    for written, facts in mapped.sheet.columns.items():
+        ended = [text for text in facts.texts if holding("ended").fullmatch(plain(text))]
+        if written in mapped.columns.values() or len(facts.texts) > MOST_TYPES or not ended:
+            continue
+        concerned = ids[text_of(mapped, written).isin(ended).to_numpy()]
+        remedy = "closed_on" if mapped.table == "stores" else "replaced_by, or inventory.lifecycle"
+        words = f"{first_few(list(concerned))} {numbered(len(concerned), '[is|are]')} {ended[0]!r}. Is nothing sent? "
+        left.append(LeftOut(written, tuple(ended), f"{words}Restock reads that from {remedy}", certain=False))
+    return left
 
 
 def _documents(sales: Mapped) -> list[LeftOut]:

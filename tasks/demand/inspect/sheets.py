@@ -172,8 +172,8 @@ def _encoding(path: Path, gz: bool) -> tuple[str, str]:
         start = data[:_START_BYTES]
         letters = {
             code: (
-                sum(char.isalpha() for char in special.decode(code, "replace")),
                 sum(map(is_known_name, set(_NAME_MARKS.split(start.decode(code, "replace"))))),
+                sum(char.isalpha() or char in "€£" for char in special.decode(code, "replace")),
             )
             for code in _ENCODINGS
         }

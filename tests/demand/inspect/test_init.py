@@ -326,7 +326,8 @@ def test_column_names_are_known_in_each_language(language: str) -> None:
 def test_a_polish_export_in_its_code_page(tmp_path: Path) -> None:
     folder = tmp_path / "exports"
     folder.mkdir()
-    sold = [(date(2024, 3, 4) + timedelta(days=i // 3), "001", sku, 2, "1 234,50 zł") for i, sku in enumerate(skus())]
+    days = [date(2024, 3, 4) + timedelta(days=i // 3) for i in range(36)]
+    sold = [(day, "001", sku, 2, "1 234,50 €") for day, sku in zip(days, skus(), strict=True)]
     head = ("Data sprzedaży", "Sklep", "Kod towaru", "Ilość", "Wartość netto")
     write_text(folder / "sprzedaz.csv", [head, *sold], ";", "cp1250")
     goods = [("Kod towaru", "Nazwa", "Marka"), *((sku, "But męski", "Łoś") for sku in skus())]
@@ -347,12 +348,14 @@ def test_rows_that_are_no_sales_and_stores_for_tests(tmp_path: Path) -> None:
     rows = [(f"2024-03-{1 + i % 28:02d}", "01", sku, 1, states[i % 4], "SR"[i % 2]) for i, sku in enumerate(skus())]
     head = ("Date", "Store No", "Item No", "Qty Sold", "Order status", "Type")
     write_text(folder / "sales_export.csv", [head, *rows], ",", "utf-8")
-    write_sheets(folder / "stores.xlsx", {"Stores": [("Store No", "Name"), ("01", "North"), ("02", "Staff shop")]})
+    named = [("Store No", "Name", "Status"), ("01", "North", "open"), ("02", "Staff shop", "Closed")]
+    write_sheets(folder / "stores.xlsx", {"Stores": named})
     settings, lines = init(tmp_path)
     assert settings["sources"]["sales"]["ignore"] == {"Order status": ["cancelled", "refunded"]}
     shown = " ".join(line.strip() for line in lines)
     assert "Type: 'R' in 18 rows, 'S' in 18 rows. Are all of them sales?" in shown
     assert "are 02 stores that sell to customers?" in shown
+    assert "Status: 02 is 'Closed'. Is nothing sent?" in shown
 
 
 def test_files_with_further_columns_and_stock_with_dates_of_movements(tmp_path: Path) -> None:
