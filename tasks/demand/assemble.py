@@ -35,7 +35,7 @@ class Watch(Protocol):
         """Read the next series."""
 
     def found(self) -> tuple[list[Alarm], Summary]:
-        """Return what was found in all series."""
+        """Return the alarms and summary rows of all series."""
 
 
 class PanelInputs(Record):

@@ -85,7 +85,7 @@ def input_drift(panel: Panel) -> Findings:
 
 
 class WatchedInputs:
-    """What :func:`input_drift` compares, of a panel that comes in parts."""
+    """The figures that :func:`input_drift` compares, of a panel that comes in parts."""
 
     def __init__(self) -> None:
         self._windows: dict[str, slice] = {}

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from tasks.demand.cleaning.prepared import Prepared
     from tasks.demand.cleaning.sales import SaleCells
 
-# With fewer stores, nothing says which one is different.
+# With fewer stores, the different one cannot be identified.
 _FEWEST_STORES = 3
 _FREE = "free"
 
 
 def odd_amounts(lines: pd.DataFrame) -> pd.DataFrame:
-    """Find sale lines whose net amount has the other sign than the units, or is 0.
+    """Find sale lines whose net amount has the opposite sign of the units, or is 0.
 
     Lines of SKUs that mostly have no amount do not count: they are free, or their amount is unknown.
 
@@ -65,7 +65,7 @@ def odd_amounts_alarms(parts: Sequence[pd.DataFrame], rows: int) -> list[Alarm]:
                 raise_alarm(
                     "odd_amounts",
                     f"sales: {count:,} of {rows:,} lines have {text}? Their units count as written. Leave "
-                    "the lines out (sources.sales.ignore) or correct them if they are no sales",
+                    "the lines out (sources.sales.ignore) or correct them if they are not sales",
                     stores=sorted(concerned[c.STORE_ID].unique()),
                     skus=sorted(concerned[c.SKU].unique()),
                     dates=(concerned["min"].min().date(), concerned["max"].max().date()),
@@ -78,7 +78,7 @@ def odd_amounts_alarms(parts: Sequence[pd.DataFrame], rows: int) -> list[Alarm]:
 def price_levels(prepared: Prepared) -> list[Alarm]:
     """Return an alarm for stores whose prices are the same multiple of the prices elsewhere for almost all SKUs.
 
-    Tax, another currency or cents do that; so does a store with other prices. The price per unit of all sales is
+    Possible causes are tax, another currency, cents, or a store with other prices. The price per unit of all sales is
     compared with the price of the products table in the same way, with the factor of another unit.
     """
     cells = prepared.cells

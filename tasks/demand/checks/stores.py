@@ -97,7 +97,7 @@ def _ended(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
 
 
 def _renumbered(prepared: Prepared, ended: IndexArray) -> str:
-    """Name the stores whose first sale follows the last sale of one of the stores that ended; empty without any."""
+    """Name the stores whose first sale follows the last sale of a permanently closed store; empty if no store does."""
     cells = prepared.cells
     first = cells.store_rows.argmax(axis=1)
     last = cells.history - 1 - cells.store_rows[:, ::-1].argmax(axis=1)

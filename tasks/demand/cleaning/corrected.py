@@ -55,7 +55,7 @@ class LineFacts:
 
     @classmethod
     def of(cls, stores: int) -> LineFacts:
-        """Nothing counted yet."""
+        """Sums of no lines."""
         last = np.full(stores, np.iinfo(np.int64).min)
         return cls(pd.Series(dtype=np.int64), np.zeros(stores, dtype=np.int64), last)
 
@@ -92,7 +92,7 @@ class CorrectedLines:
         stores: store ids, alphabetical.
         skus: SKUs, alphabetical; some may have no line.
         used: shape of ``skus``; SKUs with a line.
-        category: position of the category of each SKU in ``categories``; -1 where the products do not have it.
+        category: position of the category of each SKU in ``categories``; -1 if the products do not have it.
         categories: category names, alphabetical.
         rows: number of lines.
         facts: sums over the lines, under their own SKUs.
@@ -194,7 +194,7 @@ def correct_sales(
 
 @dataclass
 class _Found:
-    """Lines that are recorded, of the shards so far."""
+    """The recorded lines of the shards that are already corrected."""
 
     isolated: list[pd.DataFrame] = field(default_factory=list)
     voided: list[pd.DataFrame] = field(default_factory=list)

@@ -26,7 +26,7 @@ LINE_KEYS = [c.DATE, c.STORE_ID, c.SKU, c.UNITS]
 
 @dataclass(frozen=True)
 class Signs:
-    """What the counts of all lines say about dates and signs.
+    """Facts about dates and signs, from the counts of all lines.
 
     Attributes:
         isolated: days (since 1970) that are separated from all others.
@@ -80,7 +80,7 @@ class Signs:
         return cls(isolated, turn_units, turn_amounts, tuple(alarms))
 
     def applied(self, lines: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return the lines with their right sign, without those on isolated dates; and those."""
+        """Return the lines with the correct sign, without isolated dates; and the lines on isolated dates."""
         left_out = lines.iloc[[]]  # a slice would keep the whole shard
         if len(self.isolated):
             odd = lines[c.DATE].isin(self.isolated.astype("datetime64[D]")).to_numpy()

@@ -45,7 +45,7 @@ def incomplete_periods(
     """Find the periods whose sales are incomplete.
 
     Args:
-        lines: what is known of the sale lines before the run date.
+        lines: facts about the sale lines before the run date.
         cells: the same lines, summed.
         axis: T history and H horizon labels.
         special: shape (S, T + H); the calendar names a holiday or event.

@@ -30,7 +30,7 @@ _EXACT_INTEGERS = 2.0**53
 
 @dataclass(frozen=True)
 class CellIndex:
-    """What cells belong to.
+    """The stores, SKUs, series and periods that cells belong to.
 
     A *pair* is a (store, SKU) with a sales row, a *series* a (store, category) with one, a *cell* a
     pair's period with one. Stores and SKUs are sorted by name, pairs by store and SKU, series by store and category.
@@ -139,7 +139,7 @@ class CellPart(CellIndex):
         return weighted_count(key, weights, self.n, self.history)
 
     def own(self, keys: IndexArray) -> IndexArray:
-        """Those of ascending keys ``pair * T + period`` that belong to the part, with its numbers of pairs."""
+        """Select the part's keys from ascending keys ``pair * T + period``, with the part's numbers of pairs."""
         history = self.history
         if not len(self.pairs):
             return keys[:0]

@@ -68,7 +68,7 @@ def _check_known(lines: CorrectedLines) -> None:
 
 @dataclass
 class _Sums:
-    """The cells so far.
+    """The cells of the groups that are already summed.
 
     Attributes:
         lines: stores, SKUs and categories of the lines.

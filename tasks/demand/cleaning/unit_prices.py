@@ -20,7 +20,7 @@ _FACTOR = "factor"
 
 
 def in_single_units(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
-    """Convert the lines of a SKU that are in boxes to pieces, where the price per unit is evidence of it.
+    """Convert the lines of a SKU that are in boxes to pieces, if the price per unit is evidence of it.
 
     The evidence: among the lines of one SKU are two prices per unit, and the higher one is a whole multiple n, at least
     ``LIMITS.price_jump``, of the lower one. The units of the lines with the higher price are multiplied by n, if both
@@ -104,7 +104,7 @@ def _can_be_boxes(
     ``place`` is a number of the item and store of each row of ``prices``.
     """
     item = prices["item"].to_numpy()
-    # Lines of a store that has no line with the higher price say nothing: its prices may be in another currency.
+    # A store without a line with the higher price is no evidence: its prices may be in another currency.
     both = np.isin(place, place[high])
     begun = pd.Series(day[high]).groupby(item[high]).min()
     later = ~high & both & (day >= begun.reindex(item).to_numpy())

@@ -90,7 +90,7 @@ def _repetitions(table: MappedTable) -> Iterator[Alarm]:
 
 
 def _not_sales(table: MappedTable) -> Iterator[Alarm]:
-    """Rows of the sales whose type or state says that they are none, and returns with positive units."""
+    """Rows of the sales that are not sales by their type or state, and returns with positive units."""
     if table.contract.name != "sales":
         return
     units = table.parsed[c.UNITS].values.to_numpy()
@@ -113,7 +113,7 @@ def _not_sales(table: MappedTable) -> Iterator[Alarm]:
         if named:
             yield raise_alarm(
                 "not_sales",
-                f"sales: by the column {written!r}, {numbered(total, '# row[s] [is|are]')} no sales or returns with "
+                f"sales: by the column {written!r}, {numbered(total, '# row[s] [is|are]')} not sales, or returns with "
                 f"positive units ({', '.join(named)}), and count as sales. Leave them out with sources.sales.ignore",
                 count=total,
             )

@@ -1,4 +1,4 @@
-"""Types and states of documents: which rows of the sales are no sales, or are returns."""
+"""Types and states of documents: which rows of the sales are not sales, or are returns."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def document_kinds(name: str, values: Iterable[str]) -> dict[str, str]:
 
 
 def _of_flag(name: str, filled: list[str]) -> dict[str, str]:
-    """The values of a flag that do not deny it; a quantity (``Qty returned``) is no flag."""
+    """The values of a flag other than no; a quantity (``Qty returned``) is not a flag."""
     said, denied = ({phrase.casefold() for phrase in phrases(CELLS, answer)} for answer in ("true", "false"))
     given = {value: value.strip().casefold() for value in filled}
     is_flag = set(given.values()) <= said | denied | {"x"}
-    # A code next to no, such as C for the document that cancels another.
+    # A flag may also have a code and no, such as C for a document that cancels another one.
     others = set(given.values()) - denied
     is_flag |= len(others) < len(set(given.values())) and all(len(text) == 1 for text in others)
     numbers = any(_names(name, meaning) for meaning in ("units", "net_amount", "stock"))
@@ -53,7 +53,7 @@ def _of_flag(name: str, filled: list[str]) -> dict[str, str]:
 
 def _of_types(filled: list[str]) -> dict[str, str]:
     texts = {value: plain(value) for value in filled}
-    # A purchase is that of a customer, unless another type is the sale.
+    # A purchase is a sale to a customer, unless the column has another type for sales.
     bought = any(holding("sale").fullmatch(text) for text in texts.values())
     found = {}
     for value, text in texts.items():

@@ -36,7 +36,7 @@ def _any_case(text: str) -> str:
 
 
 def _without_zeros(text: str) -> str:
-    """The id as a spreadsheet shows it that takes it for a number."""
+    """The id as a spreadsheet shows it if it reads the id as a number."""
     bare = bare_id(text)
     return bare.lstrip("0") if bare.isdigit() else bare
 

@@ -29,7 +29,7 @@ _LONGEST_TOTAL = 60
 # Columns with more distinct values are not searched for the word "total".
 _DISTINCT = 100_000
 TOTAL_ROW = "total row"
-# A date in a cell, in any order; rows of which the numbers are compared with 1, 2, 3.
+# A date in a cell, in any order; the number of first rows that are compared with 1, 2, 3 and so on.
 _STAMP = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{8}")
 _COUNTED = 1000
 

@@ -1,4 +1,4 @@
-"""How well names of files and columns in exports fit the tables of Restock."""
+"""The match of names of files and columns in exports with the tables of Restock."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ NAMED = {table: tuple(columns) for table, columns in _MEANINGS.items()}
 
 @cache
 def phrase_score(name: str, *meanings: str) -> float:
-    """How well a name matches the phrases with some meanings: 1 = equal, 0 = no phrase occurs in it.
+    """The match of a name with the phrases of some meanings: 1 = equal, 0 = no phrase occurs in it.
 
     >>> phrase_score("Nom. Marca", "brand"), phrase_score("Article Brand", "brand")
     (1.0, 0.5)

@@ -26,7 +26,7 @@ _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 # Minimum number of dates from which the frequency is judged.
 _DATES = 8
 _IDS_SHOWN = 5
-# The language of which some countries have the month first.
+# In some countries with this language, the month comes first.
 _MONTH_FIRST = "en"
 _TIME = re.compile(r"[T ](?!00:00(:00(\.0*)?)?)\d{1,2}:\d{2}")
 # Below this share of known ids, the column itself is questionable.
@@ -245,7 +245,7 @@ def _unknown_ids(mapped: Mapped, left: Sequence[LeftOut], found: Mapping[str, Ma
             continue
         counts = {text: count for text, count in mapped.count(key).items() if not is_left_out(left, key, text)}
         known = set(found[table].column(key).texts)
-        # Rows that repeat the header are no data.
+        # Rows that repeat the header are not data.
         header = {mapped.columns[key]}
         unknown = sorted(
             (text for text in counts if text not in known | header), key=lambda text: (-counts[text], text)

@@ -23,7 +23,7 @@ from tasks.storage.source_files import FORMATS, SourceFile, read_source_file
 
 _LOCK_FILES = ("~$", ".")
 _ENCODINGS = ("cp1252", "cp1250", "cp850")
-# Bytes in which the column names are looked for, and what separates them.
+# Bytes in which the column names are searched, and the characters between names.
 _START_BYTES = 1 << 12
 _NAME_MARKS = re.compile(r'[;,\t|\r\n"]+')
 # Minimum number of known names in a header row.
@@ -168,7 +168,7 @@ def _encoding(path: Path, gz: bool) -> tuple[str, str]:
         data.decode("utf-8")
     except UnicodeDecodeError:
         special = bytes(sorted({byte for byte in data if byte > 0x7F}))  # noqa: PLR2004
-        # Code pages have letters in the same places; the right one is that in which the column names are known.
+        # Code pages have different letters for the same bytes: with the right one, the column names are known.
         start = data[:_START_BYTES]
         letters = {
             code: (

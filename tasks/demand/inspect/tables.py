@@ -185,7 +185,7 @@ def _shape(table: str, sheet: Sheet, columns: Mapping[str, str]) -> float:
         )
         return -1.0 if several or counted or coming else (_UNIQUE if facts[c.SKU].unique else -1.0)
     if table == "stock":
-        # Many dates are those of sales, also where they cannot be read; or of the last movement of each store and SKU.
+        # Many dates are those of sales, also if they cannot be read; or of the last movement of each store and SKU.
         dates = [
             column
             for name, column in sheet.columns.items()

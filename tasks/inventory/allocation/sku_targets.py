@@ -84,7 +84,7 @@ class SkuTargets:
     def cuts(self) -> dict[str, IndexArray]:
         """Units by which each shared constraint reduces ``wanted``, in the order in which the constraints apply.
 
-        ``wanted`` minus all of them is ``targets``. A share keeps units in the distribution center. Where the center
+        ``wanted`` minus all of them is ``targets``. A share keeps units in the distribution center. If the center
         has no pack left afterwards, the reduction counts under DC stock.
         """
         share = np.where(self.dc_left >= self.rows.pack, self.within_capacity - self.within_share, 0)

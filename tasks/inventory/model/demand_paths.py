@@ -324,7 +324,7 @@ def _noise(generator: np.random.Generator, correlation: Correlation, paths: int,
 def _quantile_function(
     probability: FloatArray, mean: FloatArray, quantiles: FloatArray, levels: FloatArray
 ) -> FloatArray:
-    """Units at given probabilities (m, K, T); its mean is ``mean`` unless the quantiles alone have a higher one."""
+    """Units at given probabilities (m, K, T); their mean is ``mean``, or that of the quantiles if it is higher."""
     lowest, highest = quantiles[..., 0], quantiles[..., -1]
     if len(levels) > 1:
         slope = (quantiles[..., 1] - lowest) / (levels[1] - levels[0])
