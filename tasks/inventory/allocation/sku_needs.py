@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
+from tasks.inventory.model.kernels import in_parallel
 from tasks.inventory.model.level_limits import delivery_patterns, interval_ends, path_quantile
 from tasks.inventory.model.sku_demand import sku_quantiles
 
@@ -88,7 +89,9 @@ class SkuMix:
             return plan
         levels = plan.levels.copy()
         store = problem.series_store
-        for pattern, stores in delivery_patterns(plan.visits):
+
+        def of_pattern(alike: tuple[BoolArray, BoolArray]) -> None:
+            pattern, stores = alike
             rows = np.flatnonzero(stores[store])
             ends = interval_ends(pattern)
             for day in np.flatnonzero(pattern):
@@ -97,6 +100,8 @@ class SkuMix:
                 part = np.divide(levels[rows, day], quantile, out=np.ones(len(rows)), where=quantile > 0)
                 added = np.ceil(margin * np.minimum(part, 1.0) * (levels[rows, day] > 0) - 1e-9)
                 levels[rows, day] += np.floor(added * _room(problem, store[rows], levels[rows, day], added) + 1e-9)
+
+        in_parallel(of_pattern, list(delivery_patterns(plan.visits)))
         return Plan(plan.visits, levels)
 
     def _margin(self, problem: PlanProblem, rows: IndexArray, start: int, end: int) -> tuple[FloatArray, FloatArray]:

@@ -23,6 +23,7 @@ import numpy as np
 from schemas.plan import BoolArray, FloatArray, IndexArray, SkuDetail, UnitsArray
 from tasks.inventory.model.kernels import compiled, in_parallel
 from tasks.inventory.model.sku_demand import SHARE_WEIGHT
+from tasks.storage.machine import usable_cores
 
 # Bisection steps of the coverage that all stores of a scarce SKU reach.
 COVERAGE_STEPS = 30
@@ -222,7 +223,8 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
     position = np.empty(count)
     level = np.empty(count)
     need = np.empty(count)
-    arriving = np.zeros((periods + lead if lead > 0 else 1, count))
+    # What arrives in period t has the row t modulo (lead time + 1).
+    arriving = np.zeros((lead + 1, count))
     center = np.zeros(rows.supply.shape[0])
     held = np.empty(stores)
     ordered = np.empty(stores)
@@ -269,12 +271,14 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
                     if lead == 0:
                         stock[j] += order[j]
                     else:
-                        arriving[due, j] = order[j]
+                        arriving[due % (lead + 1), j] = order[j]
                         pending[j] += order[j]
         if lead > 0 and t >= lead:
+            row = t % (lead + 1)
             for j in range(count):
-                stock[j] += arriving[t, j]
-                pending[j] -= arriving[t, j]
+                stock[j] += arriving[row, j]
+                pending[j] -= arriving[row, j]
+                arriving[row, j] = 0.0
         if t < known:
             for j in range(count):
                 stock[j] += rows.in_transit[t, j]
@@ -385,6 +389,13 @@ def simulate_skus(paths: UnitsArray, rows: Rows, terms: Terms, seed: int, record
             _simulate(demand, rows, terms, recorded, totals, measures[k], sent[k])
         return totals
 
-    found = in_parallel(run, range(min(PARTS, count)))
-    totals = Totals(*(sum(values) / count for values in zip(*found, strict=True)))
+    totals = Totals.empty(series, stores, periods, recorded)
+    # As many parts at a time as there are threads: what a part records has the size of the network.
+    parts, threads = min(PARTS, count), usable_cores()
+    for start in range(0, parts, threads):
+        for found in in_parallel(run, range(start, min(start + threads, parts))):
+            for whole, part in zip(totals, found, strict=True):
+                np.add(whole, part, out=whole)
+    for whole in totals:
+        np.divide(whole, count, out=whole)
     return SkuSimulation(np.ascontiguousarray(measures.transpose(1, 0, 2)), sent, totals)
