@@ -6,7 +6,8 @@ Usage: .venv/bin/python -m benchmarks.scale.plan [--stores 10 50 200] [--categor
 For each number of stores, writes the inputs of a plan (forecasts, stock, storage capacities, stock of the distribution
 center) to a lake without forecasting, runs the planning stage in a separate process, and prints CPU seconds, wall
 seconds, the peak memory of the process, and the cost of the published plan above the lower bound. At the end it prints
-how time and memory grow per store. Run it with nothing else running.
+how time and memory grow per store. Run it with nothing else running. ``--write --stores 50 --folder DIR`` and then
+``--plan --parts --stores 50 --folder DIR`` print the CPU seconds of each part of the stage on one core.
 """
 
 from __future__ import annotations
