@@ -38,9 +38,9 @@ CORES = $$($(BIN)/python -c "import os; print(len(os.sched_getaffinity(0)) if ha
 # pytest stores the tests with rewritten assertions, whatever the environment says.
 PYTEST = $(WITH_BYTECODE) $(BIN)/pytest
 
-# One process more than there are cores: tests of flows wait for their servers.
+# Two processes more than there are cores: tests of flows wait for their servers, approvals and kills.
 tests: .venv/.installed-test .venv/.kernels .venv/.bytecode
-	$(PYTEST) -n $$(($(CORES) + 1))
+	$(PYTEST) -n $$(($(CORES) + 2))
 
 test-fast: .venv/.installed-test .venv/.kernels .venv/.bytecode ## the fast tier: no flows, servers, training or real data
 	$(PYTEST) -q -n $(CORES) -m "not flow and not system and not shared_data and not slow"

@@ -30,9 +30,12 @@ OPTIONS = (
     "--no-first-run",
     "--disable-background-networking",
     "--hide-scrollbars",
+    "--force-prefers-reduced-motion",
     "--remote-debugging-port=0",
     f"--window-size={WIDTH},{HEIGHT}",
 )
+# Without a GPU, a page that draws sixty times per second takes a whole core.
+SLOW_DRAWING = "window.requestAnimationFrame = draw => setTimeout(() => draw(performance.now()), 100)"
 # The visible elements of a CSS selector whose text holds some words, the tightest one first.
 FIND = """
 (selector, words) => [...document.querySelectorAll(selector)]
@@ -165,7 +168,9 @@ def browser(folder: Path) -> Iterator[Page]:
         tabs = httpx.get(f"http://127.0.0.1:{port}/json/list", timeout=SECONDS_TO_START).json()
         address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
         with connect(address, max_size=None, compression=None, proxy=None) as connection:
-            yield Page(connection)
+            page = Page(connection)
+            page.command("Page.addScriptToEvaluateOnNewDocument", source=SLOW_DRAWING)
+            yield page
     finally:
         process.terminate()
         process.wait(SECONDS_TO_START)

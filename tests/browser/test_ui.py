@@ -74,16 +74,27 @@ def answer(page: chromium.Page) -> None:
     pytest.fail(f"the answer was not taken:\n{page.text()}")
 
 
-def wait_for_state(page: chromium.Page, name: str) -> None:
-    """The run's page shows its state by itself."""
-    page.wait_for(f"\n{name}\n", seconds=SECONDS_TO_WAIT)
+def wait_for_state(page: chromium.Page, served: Served, run: str, name: str) -> None:
+    """Wait away from the run's page, which asks the server and draws all the time; then the page shows the state."""
+    address = page.address()
+    page.open("about:blank")
+    page.until(lambda: served.ask(f"flow_runs/{run}")["state"]["name"] == name, f"state {name}", SECONDS_TO_WAIT)
+    page.open(address)
+    page.wait_for(f"\n{name}\n")
+
+
+def lines(served: Served, run: str) -> list[str]:
+    """What a run has logged."""
+    wanted = {"logs": {"flow_run_id": {"any_": [run]}}}
+    found = httpx.post(f"{served.address}/api/logs/filter", json=wanted, timeout=SECONDS_TO_WAIT)
+    return [line["message"] for line in found.raise_for_status().json()]
 
 
 def test_a_run_is_started_from_the_form_and_leaves_artifacts_and_a_report(page: chromium.Page, served: Served) -> None:
     page.open(form(served))
     page.wait_for("Run date (YYYY-MM-DD)", "Run everything except the publication")
     run = submit(page)
-    wait_for_state(page, "Completed")
+    wait_for_state(page, served, run, "Completed")
     assert f"{mini_company.AS_OF} · " in page.text()
 
     page.click("Artifacts", "[role=tab]")
@@ -105,7 +116,7 @@ def test_a_rejected_file_is_not_published_and_the_run_says_by_whom(page: chromiu
     page.open(form(served, as_of=as_of))
     page.click("approve_before_publishing", "label")
     run = submit(page)
-    wait_for_state(page, "Suspended")
+    wait_for_state(page, served, run, "Suspended")
     page.click("Open menu", "button")
     page.click("Resume", "[role=menuitem]")
     page.wait_for(f"{as_of}: publish the replenishment file?", "sales end at 2024-06-30", "Decision")
@@ -114,7 +125,7 @@ def test_a_rejected_file_is_not_published_and_the_run_says_by_whom(page: chromiu
     page.fill("Name", "Tom")
     page.fill("Note", "stock is wrong")
     answer(page)
-    wait_for_state(page, "Failed")
+    wait_for_state(page, served, run, "Failed")
     assert "Tom rejected it: stock is wrong" in served.ask(f"flow_runs/{run}")["state"]["message"]
     assert (served.lake / "previews" / as_of / "report.html").exists()
     assert not (served.lake / "runs" / as_of).exists()
@@ -124,15 +135,16 @@ def test_a_cancelled_run_stops_and_leaves_nothing_half_written(page: chromium.Pa
     as_of = "2024-06-17"
     page.open(form(served, as_of=as_of, overrides=ENDLESS))
     run = submit(page)
-    wait_for_state(page, "Running")
-    page.wait_for("12 series, 168 periods of history", seconds=SECONDS_TO_WAIT)
+    address, at_work = page.address(), "12 series, 168 periods of history"
+    page.open("about:blank")
+    page.until(lambda: any(at_work in line for line in lines(served, run)), at_work, SECONDS_TO_WAIT)
+    page.open(address)
+    page.wait_for("\nRunning\n")
     page.click("Open menu", "button")
     page.click("Cancel", "[role=menuitem]")
     page.click("Cancel Flow Run", "button")
-    wait_for_state(page, "Cancelled")
+    wait_for_state(page, served, run, "Cancelled")
     assert served.ask(f"flow_runs/{run}")["state"]["type"] == "CANCELLED"
-    wanted = {"logs": {"flow_run_id": {"any_": [run]}}}
-    lines = httpx.post(f"{served.address}/api/logs/filter", json=wanted, timeout=SECONDS_TO_WAIT).json()
-    assert not [line for line in lines if "Traceback" in line["message"]]
+    assert not [line for line in lines(served, run) if "Traceback" in line]
     assert not any((served.lake / kind / as_of).exists() for kind in ("runs", "previews"))
     assert not list((served.lake / ".tmp").iterdir())
