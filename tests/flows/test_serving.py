@@ -157,11 +157,11 @@ def test_a_port_of_the_files_that_is_taken_is_told_before_a_server_starts(compan
     assert "--files-port" in err
 
 
-def test_a_missing_settings_file_is_told_before_a_server_starts(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "deployments.serve", "--settings", str(tmp_path / "no.yaml"), "--port", "1"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_TO_WAIT, check=False)
-    assert done.returncode == 1
-    assert "Settings file not found" in done.stderr
+def test_a_missing_settings_file_is_told_before_a_server_starts(tmp_path: Path, fork: Start) -> None:
+    given = ("deployments.serve", "--settings", tmp_path / "no.yaml", "--port", 1)
+    code, _, err = fork(*given, environment=dict(os.environ)).wait()
+    assert code == 1
+    assert "Settings file not found" in err
 
 
 @pytest.mark.parametrize(("option", "value"), [("--timezone", "Chile/Nowhere"), ("--cron", "every monday")])

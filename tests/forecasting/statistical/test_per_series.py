@@ -141,6 +141,7 @@ def test_outcomes_keep_the_order_of_their_tasks():
     assert [outcome.value for outcome in run_each(lambda task: task, list(range(45)), 1)] == list(range(45))
 
 
+@pytest.mark.slow
 def test_processes_change_no_forecast():
     rng = np.random.default_rng(0)
     panel = panel_of(50 + np.cumsum(rng.normal(0, 2, (24, 40)), axis=1), "W-MON", 4)
