@@ -65,7 +65,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, prefect_home: PrefectHome, 
     """`make serve`; after the last test, Ctrl-C ends everything that it started."""
     folder, port = tmp_path_factory.mktemp("served"), free_port()
     settings, home = mini_company.write(folder / "company"), prefect_home(folder / "home")
-    environment = {**os.environ, "PREFECT_HOME": str(home), "PREFECT_WORKER_QUERY_SECONDS": "1", forks.VARIABLE: "1"}
+    environment = {**os.environ, "PREFECT_HOME": str(home), "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    environment |= {forks.VARIABLE: "1", forks.WITH_ARRAYS: "1"}
     environment.pop("PREFECT_API_URL", None)
     options = ["--settings", settings, "--timezone", TIMEZONE, "--port", port]
     options += ["--files-port", free_port(), "--app-port", free_port()]

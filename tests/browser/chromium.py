@@ -26,6 +26,8 @@ OPTIONS = (
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-gpu-compositing",
+    "--disable-gpu-rasterization",
     "--disable-dev-shm-usage",
     "--no-first-run",
     "--disable-background-networking",
@@ -107,6 +109,15 @@ class Page:
         """Write a text into the empty field of that label."""
         self.click(label, "label")
         self.command("Input.insertText", text=value)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Until the block ends, the page asks and draws nothing, which would take most of a core."""
+        self.command("Page.setWebLifecycleState", state="frozen")
+        try:
+            yield
+        finally:
+            self.command("Page.setWebLifecycleState", state="active")
 
     def screenshot(self, path: Path) -> None:
         """Write what is seen as PNG."""

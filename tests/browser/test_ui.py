@@ -75,11 +75,9 @@ def answer(page: chromium.Page) -> None:
 
 
 def wait_for_state(page: chromium.Page, served: Served, run: str, name: str) -> None:
-    """Wait away from the run's page, which asks the server and draws all the time; then the page shows the state."""
-    address = page.address()
-    page.open("about:blank")
-    page.until(lambda: served.ask(f"flow_runs/{run}")["state"]["name"] == name, f"state {name}", SECONDS_TO_WAIT)
-    page.open(address)
+    """The run's page shows its state by itself."""
+    with page.frozen():
+        page.until(lambda: served.ask(f"flow_runs/{run}")["state"]["name"] == name, f"state {name}", SECONDS_TO_WAIT)
     page.wait_for(f"\n{name}\n")
 
 
@@ -135,10 +133,9 @@ def test_a_cancelled_run_stops_and_leaves_nothing_half_written(page: chromium.Pa
     as_of = "2024-06-17"
     page.open(form(served, as_of=as_of, overrides=ENDLESS))
     run = submit(page)
-    address, at_work = page.address(), "12 series, 168 periods of history"
-    page.open("about:blank")
-    page.until(lambda: any(at_work in line for line in lines(served, run)), at_work, SECONDS_TO_WAIT)
-    page.open(address)
+    at_work = "12 series, 168 periods of history"
+    with page.frozen():
+        page.until(lambda: any(at_work in line for line in lines(served, run)), at_work, SECONDS_TO_WAIT)
     page.wait_for("\nRunning\n")
     page.click("Open menu", "button")
     page.click("Cancel", "[role=menuitem]")

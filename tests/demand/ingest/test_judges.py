@@ -57,6 +57,7 @@ def judged(frames: dict[str, pd.DataFrame], judge: Judge) -> ValidatedTables | s
         return str(error)
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=examples(2), derandomize=True, suppress_health_check=list(HealthCheck))
 @given(tables())
 def test_both_judges_reject_the_same_rows_for_the_same_reasons_also_in_batches(
