@@ -160,7 +160,7 @@ def test_a_challenger_is_promoted_and_reverted(page: chromium.Page, app: ServedA
     page.wait_for("Promote the challenger theta <b> ...")
     write(page, "#planner", "Ana")
     page.click("Promote the challenger theta <b> ...", "summary")
-    page.wait_for("Runs from the date use these settings: models.theta={}.")
+    page.wait_for("Runs from this date use these settings: models.theta={}.")
     page.click("Reason", "label")
     page.command("Input.insertText", text="better in May")
     page.click("Promote although the comparison", "label")
