@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
@@ -47,6 +49,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.nodeid.startswith(WITH_TWIN):
             item.add_marker(pytest.mark.system)
     items.sort(key=_turn)
+
+
+def pytest_collection_finish() -> None:
+    """Spare garbage collections what was imported and collected: it stays until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def _turn(item: pytest.Item) -> tuple[int, int]:
