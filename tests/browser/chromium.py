@@ -110,15 +110,6 @@ class Page:
         self.click(label, "label")
         self.command("Input.insertText", text=value)
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Until the block ends, the page asks and draws nothing, which would take most of a core."""
-        self.command("Page.setWebLifecycleState", state="frozen")
-        try:
-            yield
-        finally:
-            self.command("Page.setWebLifecycleState", state="active")
-
     def screenshot(self, path: Path) -> None:
         """Write what is seen as PNG."""
         path.write_bytes(base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"]))
