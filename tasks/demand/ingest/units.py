@@ -92,7 +92,8 @@ def find_units(
 
 
 def _is_unit(name: str) -> bool:
-    return plain(name) in {plain(phrase) for phrase in phrases(COLUMNS, "unit")}
+    # In lower case, because UoM is one word.
+    return plain(name.lower()) in {plain(phrase) for phrase in phrases(COLUMNS, "unit")}
 
 
 def _can_strip(text: pd.Series) -> bool:

@@ -471,3 +471,5 @@ def test_units_without_evidence_raise_an_alarm() -> None:
     assert result.tables["sales"][c.UNITS].tolist() == [5.0] * 4 + [2.0] * 4
     assert "quantities are read as pieces. Map the column (sources.sales.columns.unit: uom)" in result.alarms[0].message
     assert alarms(read(sales=[sale(uom="PR"), sale(uom="PR")])) == []
+    for name in ("UoM", "Unidad", "Jednostka miary"):
+        assert alarms(read(sales=[sale(**{name: "CS"}), sale(**{name: "EA"})])) == [("mixed_units", 2)]
