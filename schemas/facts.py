@@ -34,7 +34,7 @@ class SearchRange(NamedTuple):
 
 @dataclass(frozen=True)
 class Cost:
-    """Core-milliseconds per series: once for its structure, and for every fit, fixed and per period read."""
+    """Core-milliseconds per series: once for its structure, and for every fit; each has a part per period."""
 
     learn: float
     learn_per_period: float

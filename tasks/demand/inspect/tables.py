@@ -163,7 +163,7 @@ def _scores(sheet: Sheet, ids: Mapping[str, set[str]]) -> dict[str, tuple[float,
 def _shape(table: str, sheet: Sheet, columns: Mapping[str, str]) -> float:
     """Bonus or penalty for the expected form of the table's rows."""
     facts = {name: sheet.columns[written] for name, written in columns.items()}
-    # One file per store: each SKU is unique in it and the store is one, but it is a count.
+    # A stock count may have one file per store. Store and SKUs then look like keys, but it is not a list of them.
     counted = all(any(column_score("stock", name, found) == 1 for found in sheet.columns) for name in _COUNTED)
     if table in ("products", "stores"):
         key = facts[c.SKU if table == "products" else c.STORE_ID]
