@@ -23,7 +23,8 @@ from benchmarks.accuracy.sets import HORIZONS_BACK, DataSet
 from benchmarks.accuracy.summary import summary
 
 FIGURES = [
-    *("wape", "rmsse", "wql", "bias", "coverage", "above", "below", "champion of", "seconds", "memory"),
+    *("wape", "rmsse", "wql", "bias", "coverage", "inside", "nominal", "above", "below", "champion of"),
+    *("seconds", "memory"),
 ]
 
 

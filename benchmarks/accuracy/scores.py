@@ -17,7 +17,12 @@ def score(
     levels: Sequence[float],
     squared_scale: FloatArray | None = None,
 ) -> dict[str, float]:
-    """WAPE of the median, RMSSE, quantile loss, bias, coverage where q0.1 > 0, and shares beyond the outer quantiles.
+    """WAPE of the median, RMSSE, quantile loss, bias, coverage, and shares beyond the outer quantiles.
+
+    ``coverage`` is of the rows whose lowest quantile is above 0, ``inside`` of all rows. ``nominal`` is the share of
+    rows that calibrated quantiles of 0.1 and 0.9 have inside: P(q0.1 <= Y <= q0.9) = F(q0.9) - P(Y < q0.1), which is
+    0.9 where q0.1 is 0, because P(Y < 0) is 0, and 0.8 elsewhere (Czado, Gneiting and Held 2009, Biometrics 65, on
+    probabilities of counts).
 
     Args:
         actual: shape (n, H), units; NaN = unknown.
@@ -39,6 +44,8 @@ def score(
         "bias": float((expected - sold).sum()) / total,
         "bias50": float((median - sold).sum()) / total,
         "coverage": float(inside[positive].mean()) if positive.any() else float("nan"),
+        "inside": float(inside.mean()),
+        "nominal": float(np.where(positive, levels[-1] - levels[0], levels[-1]).mean()),
         "above": float((sold > high).mean()),
         "below": float((sold < low).mean()),
         "n": int(known.sum()),

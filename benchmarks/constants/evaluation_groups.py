@@ -31,7 +31,7 @@ GROUPS = (
         e.EVALUATION,
         "tasks.evaluation.selection.weights:WeightRule",
         e.D19,
-        {"sharpness": "power", "smallest_weight": "fraction"},
+        {"sharpness": "power", "sharpness_per_horizon": "power per horizon", "smallest_weight": "fraction"},
         unmeasured=e.CHANGED,
     ),
     Group(

@@ -17,7 +17,7 @@ from schemas.settings import BASELINES, EnsembleSettings, ModelsSettings
 from schemas.settings.slices import CompareSlice
 from tasks.evaluation.backtest.recalibration import RecalibrationRule, recalibrated, with_calibrated_means
 from tasks.evaluation.backtest.rows import read_rows, series_codes
-from tasks.evaluation.backtest.split import SplitForecasts, attach_actuals
+from tasks.evaluation.backtest.split import SplitForecasts, attach_actuals, horizons_covered
 from tasks.evaluation.metrics.aggregation import FoldGrid, fold_grid
 from tasks.evaluation.metrics.definitions import METRICS
 from tasks.evaluation.metrics.table import OVERALL, grid_metrics, seasonal_scales
@@ -217,7 +217,8 @@ def _ensemble(
     if not len(grid.cutoffs):
         return combine(tables), dict.fromkeys(_models_but_baselines(tables), 1.0)
     live = panel.horizon_periods[0]
-    weights = ensemble_weights(grid, rules.selection, live, rules.weights)
+    horizons = horizons_covered(backtest[c.DATE], panel.horizon)
+    weights = ensemble_weights(grid, rules.selection, live, horizons, rules.weights)
     return combine(tables, weights=weights), weights[live]
 
 

@@ -69,6 +69,9 @@ def test_score_by_hand() -> None:
     assert found["below"] == 0
     # Only where q0.1 is above 0: the 10 in 8 to 12, the 10 not in 5 to 8.
     assert found["coverage"] == pytest.approx(0.5)
+    # All rows: the 0 in 0 to 2 too. A row with a q0.1 of 0 has nothing below it.
+    assert found["inside"] == pytest.approx(2 / 3)
+    assert found["nominal"] == pytest.approx((0.8 + 0.8 + 0.9) / 3)
     assert found["rmsse"] == pytest.approx((2 / 2 + np.sqrt(0.5)) / 2)
 
 

@@ -21,30 +21,44 @@ class WeightRule:
     Attributes:
         sharpness: the weight of a model is (its loss / the lowest loss) to the power -sharpness. With 8, a model with
             a loss 10 % above the lowest has 0.47 of the largest weight, one 50 % above has 0.04.
+        sharpness_per_horizon: upper limit on the sharpness for every horizon that the folds cover: a single horizon
+            says little about which model is best.
         smallest_weight: models with less than this fraction of the largest weight are dropped. If only one model is
             left, the next model that is not covariate-free gets this fraction of the weight: the quantiles of one
             model are too narrow, and those of a mixture are wider.
     """
 
     sharpness: float = 8.0
+    sharpness_per_horizon: float = 4.0
     smallest_weight: float = 0.3
+
+    def power(self, horizons: float) -> float:
+        """The sharpness with folds that cover a number of horizons.
+
+        >>> WeightRule().power(1.0), WeightRule().power(1.5), WeightRule().power(5.0)
+        (4.0, 6.0, 8.0)
+        """
+        return min(self.sharpness, self.sharpness_per_horizon * horizons)
 
 
 def ensemble_weights(
-    grid: FoldGrid, selection: SelectionRule, live: pd.Timestamp, rule: WeightRule | None = None
+    grid: FoldGrid, selection: SelectionRule, live: pd.Timestamp, horizons: float, rule: WeightRule | None = None
 ) -> dict[pd.Timestamp, dict[str, float]]:
     """Weights by cutoff: for each fold from the other folds, for the live forecast from all folds.
 
     The loss of a model is divided by that of a reference, the model with most rows, on the cells (fold, series) that
     both forecast alike. The weight follows from this ratio (:class:`WeightRule`); the ratio of covariate-free
     models is multiplied by the penalty of the selection rule first. Example: losses of 100, 110 and 200 on the same
-    cells give the weights 1, 0.47 and 0; losses of 100, 150 and 200 give 1, 0.3 and 0. A single fold is evaluated
-    with the weights of the live forecast. Without any known actual, all models have the same weight.
+    cells give the weights 1, 0.47 and 0, and 1, 0.68 and 0 if the folds cover one horizon; losses of 100, 150 and 200
+    give 1, 0.3 and 0. A single fold is evaluated with the weights of the live forecast. Without any known actual, all
+    models have the same weight.
 
     Args:
         grid: the backtest's sums.
         selection: loss and penalty.
         live: cutoff of the live forecast.
+        horizons: number of horizons that the folds cover, at least 1
+            (:func:`tasks.evaluation.backtest.split.horizons_covered`).
         rule: turns losses into weights; the defaults if None.
     """
     rule = rule or WeightRule()
@@ -53,7 +67,11 @@ def ensemble_weights(
     others = [folds != at if len(folds) > 1 else every for at in folds]
     ratios = {cutoff: _ratios(grid, selection, used) for cutoff, used in zip(grid.cutoffs, others, strict=True)}
     ratios[live] = _ratios(grid, selection, every)
-    return {cutoff: _weights(found, rule, selection.covariate_free) for cutoff, found in ratios.items()}
+    power = rule.power(horizons)
+    return {
+        cutoff: _weights(found, power, rule.smallest_weight, selection.covariate_free)
+        for cutoff, found in ratios.items()
+    }
 
 
 def _ratios(grid: FoldGrid, selection: SelectionRule, used: BoolArray) -> dict[str, float]:
@@ -74,10 +92,10 @@ def _ratios(grid: FoldGrid, selection: SelectionRule, used: BoolArray) -> dict[s
     return ratios
 
 
-def _weights(ratios: dict[str, float], rule: WeightRule, covariate_free: Set[str]) -> dict[str, float]:
+def _weights(ratios: dict[str, float], power: float, smallest: float, covariate_free: Set[str]) -> dict[str, float]:
     best = max(min(ratios.values(), default=1.0), np.finfo(float).tiny)
-    weights = {model: (max(ratio, best) / best) ** -rule.sharpness for model, ratio in ratios.items()}
-    members = {model: weight for model, weight in weights.items() if weight >= rule.smallest_weight}
+    weights = {model: (max(ratio, best) / best) ** -power for model, ratio in ratios.items()}
+    members = {model: weight for model, weight in weights.items() if weight >= smallest}
     others = sorted(set(weights) - set(members) - covariate_free, key=lambda model: (ratios[model], model))
     missing = max(FEWEST_MEMBERS - len(members), 0)
-    return members | dict.fromkeys(others[:missing], rule.smallest_weight)
+    return members | dict.fromkeys(others[:missing], smallest)

@@ -15,8 +15,8 @@ LIVE = pd.Timestamp("2025-01-01")
 SELECTION = SelectionRule(loss="wape", covariate_free=frozenset({"moving_average", "tsb"}))
 
 
-def weights_of(backtest, quantiles, rule=None):
-    return ensemble_weights(fold_grid(read_rows(backtest, quantiles)), SELECTION, LIVE, rule)
+def weights_of(backtest, quantiles, rule=None, horizons=2.0):
+    return ensemble_weights(fold_grid(read_rows(backtest, quantiles)), SELECTION, LIVE, horizons, rule)
 
 
 def test_a_model_that_loses_a_tenth_more_weighs_half_and_one_with_double_loss_is_dropped(backtest_of, quantiles):
@@ -31,6 +31,13 @@ def test_the_ensemble_has_two_members_if_a_second_model_has_covariates(backtest_
     assert weights_of(backtest_of(actual, poor), quantiles)[LIVE] == {"a": 1.0, "b": 0.3}
     without = {name: values for name, values in poor.items() if name in ("a", "moving_average")}
     assert weights_of(backtest_of(actual, without), quantiles)[LIVE] == {"a": 1.0}
+
+
+def test_a_single_horizon_says_less_about_which_model_is_best(backtest_of, quantiles):
+    actual = np.full((1, 4, 5), 100.0)
+    table = backtest_of(actual, {"a": actual + 10, "b": actual + 11, "c": actual + 20})
+    assert weights_of(table, quantiles, horizons=1.0)[LIVE] == {"a": 1.0, "b": pytest.approx(1.1**-4)}
+    assert weights_of(table, quantiles, horizons=9.0) == weights_of(table, quantiles)
 
 
 @pytest.mark.parametrize("scale", [1e-4, 5.0])
