@@ -1,7 +1,7 @@
 """Rolling simulation of the weekly run: units sold against the rules that a planner applies by hand.
 
 Usage: .venv/bin/python benchmarks/inventory/rolling.py [--stores 8,60] [--weeks 8] [--games scarce,ample,arriving]
-    [--holding 0,0.02] [--policies eoq,newsvendor] [--styles 6] [--sizes 6] [--seeds 1]
+    [--holding 0,0.02,25%] [--policies eoq,newsvendor] [--styles 6] [--sizes 6] [--seeds 1]
 
 A company of ``styles`` categories with ``sizes`` SKUs each is played week by week. The demand of every store, SKU and
 day is drawn from a known distribution. The forecast has the truth's distribution with an error per series; the shares
@@ -319,6 +319,13 @@ def relative(found: dict[str, Outcome]) -> tuple[float, float]:
     return found["product"].sold[0] / max(first, 1.0), sum(found["product"].sold) / max(total, 1.0)
 
 
+def _held(text: str) -> dict[str, object]:
+    """The setting of a holding cost: per unit and day, or with ``%`` per year as a share of the price."""
+    if text.endswith("%"):
+        return {"holding_cost_per_year": float(text[:-1]) / 100}
+    return {"holding_cost": float(text)}
+
+
 def main() -> None:
     """Play the chosen games and print one line each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -334,17 +341,17 @@ def main() -> None:
     print("game        stores holding seed  week 1   total  perfect 1 / all  left in DC  beyond  left out  s / week")
     for stores in map(int, args.stores.split(",")):
         for game in args.games.split(","):
-            for holding in map(float, args.holding.split(",")):
+            for holding in args.holding.split(","):
                 for seed in map(int, args.seeds.split(",")):
                     made = company(stores, args.styles, args.sizes, args.weeks, game, seed)
-                    settings: dict[str, object] = {"holding_cost": holding}
+                    settings = _held(holding)
                     if args.policies:
                         settings["policies"] = args.policies.split(",")
                     found = games(made, settings)
                     first, total = relative(found)
                     own, best = found["product"], found["perfect"]
                     print(
-                        f"{game:11} {stores:6} {holding:7g} {seed:4} {first:7.3f} {total:7.3f} "
+                        f"{game:11} {stores:6} {holding:>7} {seed:4} {first:7.3f} {total:7.3f} "
                         f"{own.sold[0] / best.sold[0]:8.3f} / {sum(own.sold) / sum(best.sold):.3f} "
                         f"{own.left:11.0f} {own.beyond:7.0f} {own.left_out:9} {own.seconds / args.weeks:9.2f}",
                         flush=True,

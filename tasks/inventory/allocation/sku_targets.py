@@ -254,8 +254,9 @@ def fair_share(
     the SKU, no pair gets units beyond the service-level quantile of its demand until the delivery after the next,
     because a unit in the distribution center can still go to any store next week.
 
-    Without arrivals within the horizon, the units are the last ones, and that service level is at most
-    ``SCARCE_LEVEL``. With arrivals there is no such limit: new units follow, and sales lost now do not come back.
+    Without arrivals within the horizon, units that do not cover the expected demand of the horizon are the last ones,
+    and that service level is at most ``SCARCE_LEVEL``. With arrivals there is no such limit: new units follow, and
+    sales lost now do not come back.
     Units that sell before the next delivery with a probability above ``LIKELY_NOW`` are always sent. Any other unit
     is more likely to sell in another store or in a later week.
 
@@ -281,8 +282,10 @@ def fair_share(
         sku_quantiles(pairs.demand, pairs.series, pairs.share, quantile)
         for quantile in (level, min(level, SCARCE_LEVEL))
     )
-    arriving = supply[:, 1:].sum(axis=1) > 0
-    most = _in_packs(np.maximum(np.where(arriving[sku], usual, last), rows.floor), pairs)
+    expected = np.maximum(whole.demand.mean(axis=0)[whole.series] * whole.share - pairs.held, 0.0) * rows.open
+    short = np.bincount(sku, weights=expected, minlength=len(supply)) > total
+    lasts = short & (supply[:, 1:].sum(axis=1) <= 0)
+    most = _in_packs(np.maximum(np.where(lasts[sku], last, usual), rows.floor), pairs)
     scarce = (requested > total) & (np.bincount(sku, weights=rows.open, minlength=len(supply)) > 1)
     share = np.where(scarce[sku], np.minimum(share, most), share)
     return np.maximum(share, _in_packs(sku_quantiles(pairs.demand, pairs.series, pairs.share, 1.0 - LIKELY_NOW), pairs))
