@@ -24,6 +24,10 @@ _NUMBER = re.compile(r"[-+]?(\d+([.,]\d+)*|[.,]\d+)([eE][-+]?\d+)?-?")
 _COMMA_DECIMAL = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d*),(\d{1,2}|\d{4,})-?")
 _POINT_DECIMAL = re.compile(r"[-+]?(\d{1,3}(,\d{3})+|\d*)\.(\d{1,2}|\d{4,})-?")
 _SPACED = re.compile(r"[-+]?[1-9]\d{0,2}(?:([ '’])\d{3})(?:\1\d{3})*([.,]\d+)?-?")
+_ANY_NUMBER = re.compile(f"{_NUMBER.pattern}|{_SPACED.pattern}")
+_HARD_SPACE = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3})")
+# Number of distinct texts that show whether a column can hold numbers.
+_SEARCHED = 1000
 _GROUPED = {mark: re.compile(rf"[-+]?[1-9]\d{{0,2}}(\{mark}\d{{3}})+-?") for mark in ".,"}
 _LONG = re.compile(r"[-+]?\d{4,}-?")
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
@@ -81,13 +85,11 @@ class Column:
     @cached_property
     def numbers(self) -> tuple[str, ...]:
         """The texts without currency and percent signs, parentheses and spaces that do not break."""
-        if all(map(_NUMBER.fullmatch, self.texts)):
+        # A long column of texts that are no numbers is not searched for signs.
+        first = _without_signs(self.texts[:_SEARCHED])
+        if sum(bool(_ANY_NUMBER.fullmatch(text)) for text in first) < len(first) / 2:
             return self.texts
-        texts = pd.Series(self.texts, dtype=object).str.replace(
-            r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3})", "", regex=True
-        )
-        texts = without_currency(texts.str.removesuffix("%").str.strip())
-        return tuple(texts.str.replace(r"^\((.*)\)$", r"-\1", regex=True))
+        return _without_signs(self.texts)
 
     def share(self, pattern: re.Pattern[str], texts: Sequence[str] | None = None) -> float:
         """Share of the filled cells whose whole text matches."""
@@ -101,7 +103,7 @@ class Column:
     @cached_property
     def is_number(self) -> bool:
         """Whether most cells are numbers, in any notation."""
-        return self.share(re.compile(f"{_NUMBER.pattern}|{_SPACED.pattern}"), self.numbers) >= _MOST
+        return self.share(_ANY_NUMBER, self.numbers) >= _MOST
 
     @cached_property
     def is_date(self) -> bool:
@@ -122,6 +124,14 @@ class Column:
         return self.is_number and any(
             _COMMA_DECIMAL.fullmatch(text) or _POINT_DECIMAL.fullmatch(text) for text in self.numbers
         )
+
+
+def _without_signs(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if all(map(_NUMBER.fullmatch, texts)):
+        return texts
+    joined = pd.Series(texts, dtype=object).str.replace(_HARD_SPACE, "", regex=True)
+    bare = without_currency(joined.str.removesuffix("%").str.strip())
+    return tuple(bare.str.replace(r"^\((.*)\)$", r"-\1", regex=True))
 
 
 @dataclass(frozen=True)
