@@ -59,13 +59,9 @@ def _sku_unit_changes(cells: SaleCells, reported: set[str]) -> list[Alarm]:
     for part in cells.parts():
         rows += np.bincount(part.cell_sku, minlength=len(rows))
     many = (rows >= 2 * LIMITS.fewest_lines) & ~np.isin(cells.skus.astype(str), list(reported))
-    units, count = _sold(cells, cells.pair_sku, len(cells.skus))
-    jumps = []
-    groups = np.flatnonzero(many)
-    # In parts, because a wide catalog has tens of thousands of SKUs.
-    for some in np.array_split(groups, max(1, -(-len(groups) // _PART))):
-        jumps += [(int(some[row]), at) for row, at in _jumps(units[some], count[some], cells.frequency.kind)]
-    del units, count
+    sold = _sold(cells, cells.pair_sku, len(cells.skus))
+    jumps = [(row, at) for row, at in _jumps(*sold, cells.frequency.kind) if many[row]]
+    del sold
     found = []
     of_sku = _cells_of(cells, [row for row, _ in jumps])
     for row, at in jumps:
@@ -146,10 +142,15 @@ def _sold(cells: SaleCells, of_pair: IndexArray, size: int) -> tuple[FloatArray,
 
 def _jumps(units: FloatArray, count: CountArray, kind: str) -> list[tuple[int, int]]:
     """Groups whose units per cell change suddenly by a large factor, and the period of the change."""
-    change = np.abs(_change(units, count.astype(np.float64), _AROUND[kind], LIMITS.fewest_lines))
-    at = np.where(np.isfinite(change), change, -1.0).argmax(axis=1)
-    rows = np.flatnonzero(change[np.arange(len(units)), at] >= np.log(LIMITS.units_jump))
-    return [(int(row), int(at[row])) for row in rows]
+    found = []
+    # In parts, because a wide catalog has tens of thousands of SKUs.
+    for first in range(0, len(units), _PART):
+        part = slice(first, first + _PART)
+        change = np.abs(_change(units[part], count[part].astype(np.float64), _AROUND[kind], LIMITS.fewest_lines))
+        at = np.where(np.isfinite(change), change, -1.0).argmax(axis=1)
+        rows = np.flatnonzero(change[np.arange(len(change)), at] >= np.log(LIMITS.units_jump))
+        found += [(first + int(row), int(at[row])) for row in rows]
+    return found
 
 
 def _sudden_changes(
