@@ -7,9 +7,10 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_matrix, vstack
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
+from tasks.inventory.exact.envelope import push_block
 from tasks.inventory.exact.lagrange import Relaxation
 from tasks.inventory.exact.perfect_information import NetRequirements, allowed_days
-from tasks.inventory.exact.visit_graph import push_block, room_of_visits
+from tasks.inventory.exact.visit_graph import room_of_visits
 from tasks.inventory.model.delivery_days import review_visits, week_starts
 from tasks.inventory.model.kernels import compiled
 from tasks.inventory.model.network import UNIT_TOLERANCE, Network, is_whole

@@ -68,16 +68,15 @@ class Rows(NamedTuple):
 class Terms(NamedTuple):
     """Prices, deliveries and levels by series, and limits by store.
 
-    One row per period: the kernel reads the series of a period in the order of SKUs, and the row of a period fits into
-    a processor's cache in a large network.
+    One row per period: in a large network the row of a period fits into a processor's cache, the whole array does not.
 
     Attributes:
-        price: shape (n, T), cost of a lost unit.
+        price: shape (T, n), cost of a lost unit.
         weight: shape (n,), multiplies the units held.
         visits: shape (S, T).
-        levels: shape (n, T), read at deliveries.
-        following: shape (n, T), level of the next delivery in this period or later; 0 if none exists.
-        need: shape (n, T), expected demand over a review period from this period on.
+        levels: shape (T, n), read at deliveries.
+        following: shape (T, n), level of the next delivery in this period or later; 0 if none exists.
+        need: shape (T, n), expected demand over a review period from this period on.
         before: shape (S, T), expected demand of a store during the lead time from this period on.
         capacity: shape (S,), units.
         lead_time: L.
@@ -391,9 +390,9 @@ def simulate_skus(paths: UnitsArray, rows: Rows, terms: Terms, seed: int, record
 
     totals = Totals.empty(series, stores, periods, recorded)
     # As many parts at a time as there are threads: what a part records has the size of the network.
-    parts, threads = min(PARTS, count), usable_cores()
-    for start in range(0, parts, threads):
-        for found in in_parallel(run, range(start, min(start + threads, parts))):
+    threads = usable_cores()
+    for start in range(0, PARTS, threads):
+        for found in in_parallel(run, range(start, min(start + threads, PARTS, count))):
             for whole, part in zip(totals, found, strict=True):
                 np.add(whole, part, out=whole)
     for whole in totals:

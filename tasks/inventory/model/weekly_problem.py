@@ -236,10 +236,7 @@ def _axes(
     """Labels of stores and categories, the series (store · C + category), and the series of forecasts and SKUs.
 
     A category with stock and without a forecast is a series without demand. Its stock uses storage capacity.
-
-    Args:
-        heads: store and category of each forecast series.
-        facts: SKU facts.
+    ``heads`` has the store and category of each forecast series.
     """
     store_ids = tuple(sorted(set(heads[c.STORE_ID]) | set(facts[c.STORE_ID])))
     categories = tuple(sorted(set(heads[c.CATEGORY]) | set(facts[c.CATEGORY])))
@@ -249,13 +246,7 @@ def _axes(
         for frame in (heads, facts)
     )
     series = np.unique(np.concatenate([forecast_keys, sku_keys]))
-    return (
-        store_ids,
-        categories,
-        series,
-        np.searchsorted(series, forecast_keys),
-        np.searchsorted(series, sku_keys),
-    )
+    return store_ids, categories, series, np.searchsorted(series, forecast_keys), np.searchsorted(series, sku_keys)
 
 
 def planning_paths(problem: PlanProblem, count: int) -> int:

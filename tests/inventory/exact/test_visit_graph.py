@@ -12,13 +12,13 @@ from scipy.sparse import lil_matrix
 
 from schemas.plan import Plan
 from tasks.inventory.exact.bounds import bound_of
+from tasks.inventory.exact.envelope import capped_gain, gain_limit
 from tasks.inventory.exact.perfect_information import (
     net_requirements_on_path,
     plan_of_visits,
     quantities_of_visits,
     shortest_paths,
 )
-from tasks.inventory.exact.visit_graph import capped_gain, gain_limit
 from tasks.inventory.model.delivery_days import missed_weeks
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import simulate, store_costs
