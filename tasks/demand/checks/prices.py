@@ -92,12 +92,12 @@ def price_levels(prepared: Prepared) -> list[Alarm]:
 def _of_stores(cells: SaleCells, units: FloatArray, amount: FloatArray) -> list[Alarm]:
     with np.errstate(divide="ignore", invalid="ignore"):
         price = np.where(units > 0, amount / units, np.nan)
-    pairs = pd.DataFrame({"store": cells.pair_store, "sku": cells.pair_sku, "price": price})
+    pairs = pd.DataFrame({"store": cells.pair_store, c.SKU: cells.pair_sku, "price": price})
     pairs = pairs[pairs["price"] > 0]
     if pairs["store"].nunique() < _FEWEST_STORES:
         return []
-    usual = pairs.groupby("sku")["price"].transform("median")
-    common = pairs.groupby("sku")["price"].transform("size") >= _FEWEST_STORES
+    usual = pairs.groupby(c.SKU)["price"].transform("median")
+    common = pairs.groupby(c.SKU)["price"].transform("size") >= _FEWEST_STORES
     ratio = np.log(pairs["price"] / usual)[common]
     of_store = ratio.groupby(pairs["store"])
     level = of_store.median()

@@ -255,7 +255,7 @@ class _SeriesGroups:
                 target[self.numbers.get_loc(old)] = self.numbers.get_loc(new)
         rows = np.empty(len(lines), dtype=SERIES_LINE)
         rows["store"] = store = lines[c.STORE_ID].cat.codes.to_numpy()
-        rows["sku"] = sku = target[lines[c.SKU].cat.codes.to_numpy()]
+        rows[c.SKU] = sku = target[lines[c.SKU].cat.codes.to_numpy()]
         rows["day"] = lines[c.DATE].to_numpy(dtype="datetime64[D]").astype(np.int32)
         rows["units"] = lines[c.UNITS].to_numpy()
         rows["amount"] = lines[c.NET_AMOUNT].to_numpy() if c.NET_AMOUNT in lines.columns else np.nan

@@ -166,7 +166,7 @@ class SaleLines:
             yield self._frame(rows, *types)
 
     def _frame(self, rows: Rows, stores: pd.CategoricalDtype, skus: pd.CategoricalDtype) -> pd.DataFrame:
-        store, sku = self.store_rank[rows["store"]], self.sku_rank[rows["sku"]]
+        store, sku = self.store_rank[rows["store"]], self.sku_rank[rows[c.SKU]]
         columns = {
             c.DATE: rows["day"].astype("datetime64[D]").astype("datetime64[ns]"),
             c.STORE_ID: pd.Categorical.from_codes(store, dtype=stores, validate=False),
@@ -198,13 +198,13 @@ def read_lines(blocks: LineBlocks, as_of: date, linked: Mapping[str, str]) -> Sa
         line["row"] = np.arange(rows, rows + len(block))
         rows += len(block)
         line["day"] = block[c.DATE].to_numpy(dtype="datetime64[D]").astype(np.int32)
-        line["store"], line["sku"] = stores.codes(block[c.STORE_ID]), skus.codes(block[c.SKU])
+        line["store"], line[c.SKU] = stores.codes(block[c.STORE_ID]), skus.codes(block[c.SKU])
         line["units"] = block[c.UNITS].to_numpy(dtype=np.float64)
         priced = c.NET_AMOUNT in block.columns
         line["amount"] = block[c.NET_AMOUNT].to_numpy(dtype=np.float64) if priced else 0.0
         first, last = int(line["day"].min(initial=first)), int(line["day"].max(initial=last))
         later = line["day"] > run
-        after.add(line["day"][later], line["store"][later], line["sku"][later])
+        after.add(line["day"][later], line["store"][later], line[c.SKU][later])
         if last >= run:
             line = line[line["day"] < run]
         before.add(line["day"], line["store"])
@@ -213,7 +213,7 @@ def read_lines(blocks: LineBlocks, as_of: date, linked: Mapping[str, str]) -> Sa
         _count_signs(signs, line)
         new = [groups.number(linked.get(sku, sku)) for sku in list(skus)[len(shard_of) :]]
         shard_of = np.concatenate([shard_of, np.array(new, dtype=np.int64) % shards.count])
-        shards.append(shard_of[line["sku"]], line)
+        shards.append(shard_of[line[c.SKU]], line)
     names = list(stores), list(skus)
     for sku in linked:
         skus.number(sku)

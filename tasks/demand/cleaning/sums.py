@@ -9,6 +9,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from schemas import columns as c
 from schemas.errors import DataContractError, first_few
 from schemas.frequency import Frequency
 from schemas.panel import BoolArray, FloatArray, IndexArray
@@ -106,7 +107,7 @@ class _Sums:
 
     def add(self, rows: Rows) -> None:
         """Sum the lines of a group."""
-        store, sku = self.store_number[rows["store"]], self.sku_number[rows["sku"]]
+        store, sku = self.store_number[rows["store"]], self.sku_number[rows[c.SKU]]
         day = rows["day"] - self.first_day.astype(np.int64)
         pair_key, pair = np.unique(store * self.skus + sku, return_inverse=True)
         cell_key, cell = np.unique(pair * self.history + self.period_of_day[day], return_inverse=True)

@@ -12,7 +12,7 @@ from tests.demand.checks.conftest import AS_OF, demand, sales_of
 
 def by_week(tables, weekday: int, ends: bool):
     """The daily lines summed to weeks that begin or end on a weekday; promotions of k0 and k1 triple their units."""
-    starts = pd.date_range("2023-08-07", periods=12, freq="27D")
+    starts = pd.date_range("2023-08-07", periods=15, freq="27D")
     promotions = pd.DataFrame(
         [(sku, start, start + pd.Timedelta(days=2)) for sku in ("k0", "k1") for start in starts],
         columns=[c.SKU, c.DATE_FROM, c.DATE_TO],
