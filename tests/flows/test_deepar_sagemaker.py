@@ -99,9 +99,9 @@ def test_weekly_run_with_sources_storage_and_training_on_aws(
     one_fold = (*in_bucket, "--set", "backtest.windows=1")
     code, _, err = restock(*command("weekly", company, two), *one_fold, environment=environment)
     assert code == 0, err
-    # Two configurations on one fold and the run's own forecast: trained once, asked once each.
-    assert twin.accepted("CreateTrainingJob") == 3
-    assert twin.accepted("CreateTransformJob") == 3
+    # Two configurations, one fold and the run's own forecast: trained once, asked once each.
+    assert twin.accepted("CreateTrainingJob") == 4
+    assert twin.accepted("CreateTransformJob") == 4
     assert "ingest: reused from the lake" in err
     assert "features: reused from the lake" in err
     folder = folder_of(twin, "champions.parquet")
@@ -111,7 +111,7 @@ def test_weekly_run_with_sources_storage_and_training_on_aws(
     code, _, err = restock(*command("compare", company, two), *one_fold, "--force", environment=environment)
     assert code == 0, err
     assert "compare: computed" in err
-    assert twin.accepted("CreateTrainingJob") == 3
+    assert twin.accepted("CreateTrainingJob") == 4
 
 
 def test_a_killed_run_finds_its_job_again(
