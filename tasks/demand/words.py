@@ -22,7 +22,7 @@ _LETTERS = str.maketrans(
 
 @cache
 def _words() -> dict[str, Any]:
-    content: dict[str, Any] = yaml.load(_FILE.read_text("utf-8"), yaml.CSafeLoader)
+    content: dict[str, Any] = yaml.safe_load(_FILE.read_text("utf-8"))
     return content
 
 

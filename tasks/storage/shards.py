@@ -98,7 +98,7 @@ class Arrays:
         """Return an array of a part."""
         if self._folder is None:
             return self._kept[part][name]
-        found: NDArray[Any] = np.load(self._folder.path / f"{part}-{name}.npy")
+        found: NDArray[Any] = np.load(self._folder.path / f"{part}-{name}.npy", allow_pickle=False)
         return found
 
 

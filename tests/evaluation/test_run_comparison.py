@@ -120,7 +120,9 @@ def test_a_comparison_reads_and_writes_the_lake(tmp_path: Path, panel_of) -> Non
         )
         for model, off in offs.items()
     ]
-    inputs = CompareInputs(panel=stored(lake, panel), forecasts=forecasts, covariate_free=["moving_average"])
+    inputs = CompareInputs(
+        panel=stored(lake, panel), forecasts=forecasts, covariate_free=["moving_average", "seasonal_naive"]
+    )
     given = settings()
     found = run_comparison(lake, inputs, CompareSlice.of(given, models=compared_models(given)), 1)
     assert set(lake.read_table(found.champions)[c.MODEL]) == {"moving_average"}
