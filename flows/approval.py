@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Literal
+from uuid import UUID
 
+from prefect.client.orchestration import get_client
 from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import pause_flow_run, suspend_flow_run
 from prefect.input import RunInput
 from prefect.runtime import deployment, flow_run
+from prefect.states import Running
 from pydantic import Field
 
 from schemas.errors import PublicationHeldError
@@ -69,6 +72,7 @@ def ask_for_approval(run: RunContext, preview: PublicationRecord) -> Approval:
         else:
             answer = suspend_flow_run(wait_for_input=form, timeout=seconds)
     except FlowPauseTimeout:
+        _end_the_pause()
         raise PublicationHeldError(
             f"Publication held back: nobody approved it within {hours:g} hours "
             f"(publication.approval_timeout_hours). {AGAIN.format(as_of=run.as_of)}"
@@ -86,6 +90,15 @@ def ask_for_approval(run: RunContext, preview: PublicationRecord) -> Approval:
         checksum=reviewed.checksum,
         accepted=reviewed.held_by,
     )
+
+
+def _end_the_pause() -> None:
+    """Set the run to running: from a pause that timed out, Prefect allows no state, so the reason would be lost."""
+    with get_client(sync_client=True) as client:
+        run_id = UUID(str(flow_run.get_id()))
+        state = client.read_flow_run(run_id).state
+        if state is not None and state.is_paused():
+            client.set_flow_run_state(run_id, Running(), force=True)
 
 
 def _question(run: RunContext, preview: PublicationRecord) -> str:
