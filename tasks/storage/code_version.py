@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import Lock
 
 PACKAGE = "restock"
 ROOT = Path(__file__).parents[2]
@@ -22,6 +23,8 @@ SUFFIXES = (".py", ".j2", ".css", ".js", ".yaml")
 # Settings modules only declare values, limits and descriptions; a stage's key holds the values that it reads.
 DECLARATIONS = "schemas.settings"
 _DIGITS = 12
+# CPython 3.11 counts the depth of all parsing threads in one number: two at once can end with a SystemError.
+_PARSING = Lock()
 _PARSED = Path(__file__).parent / "__pycache__" / f"parsed_modules.{sys.implementation.cache_tag}.json"
 
 
@@ -111,7 +114,8 @@ def _module(name: str, root: Path) -> tuple[str, tuple[str, ...]]:
 
 def _parse(content: bytes) -> tuple[str, list[str]]:
     """Return the digest of a file's code without comments and docstrings, and the modules that it may import."""
-    tree = ast.parse(content)
+    with _PARSING:
+        tree = ast.parse(content)
     named = {target for node in ast.walk(tree) for target in _imports(node)}
     for node in ast.walk(tree):
         _drop_docstring(node)

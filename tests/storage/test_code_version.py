@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tasks.storage.code_version import code_version, import_digest, source_digest
+from tasks.storage.code_version import ROOT, _parse, code_version, import_digest, source_digest
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -53,3 +56,34 @@ def test_what_is_kept_of_parsed_files_does_not_hide_an_edit(tmp_path: Path) -> N
     assert digest(3, "from tasks import c\nx = 2\n") != first
     write(tmp_path / "4", {"tasks/c.py": "y = 1\n"})
     assert digest(4, "from tasks import c\nx = 1\n") != first  # a file that exists now is imported
+
+
+def test_stages_of_several_threads_parse_files_at_once() -> None:
+    """Without the lock, about one file in twenty ends with a SystemError under these conditions."""
+
+    class Node:
+        """Part of a cycle; its finalizer lets another thread run in the middle of a collection."""
+
+        other: Node
+
+        def __del__(self) -> None:
+            for _ in range(3):
+                pass
+
+    def parse(content: bytes) -> int:
+        for _ in range(20):
+            one, two = Node(), Node()
+            one.other, two.other = two, one
+        return len(_parse(content)[1])
+
+    contents = [path.read_bytes() for path in sorted((ROOT / "tasks").rglob("*.py"))[:100]]
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(50)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(parse, contents))
+    finally:
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*threshold)
+    assert sum(found) > len(contents)
