@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from schemas import columns as c
 from schemas.alarm_facts import ALARMS
 from schemas.facts import AlarmFacts, Severity
 
-__all__ = ["ALARMS", "Alarm", "AlarmFacts", "Severity", "at_least", "raise_alarm"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ALARMS", "Alarm", "AlarmFacts", "Severity", "alarm_of_rows", "at_least", "raise_alarm"]
 
 NAMED = 50  # stores and SKUs that an alarm lists; `count` is the number of all of them
 
@@ -77,6 +82,22 @@ def raise_alarm(
         date_to=last,
         count=count,
     )
+
+
+def alarm_of_rows(name: str, message: str, rows: pd.DataFrame) -> Alarm:
+    """Make an alarm whose stores, SKUs, dates and count are those of rows of a table.
+
+    Args:
+        name: key of :data:`ALARMS`.
+        message: what was found, where and how often, and what to do.
+        rows: the rows concerned, at least one; a column of stores, SKUs or dates that they lack is left out.
+
+    Raises:
+        KeyError: the registry has no alarm of this name.
+    """
+    stores, skus = (sorted(rows[at].astype(str).unique()) if at in rows else () for at in (c.STORE_ID, c.SKU))
+    dates = (rows[c.DATE].min().date(), rows[c.DATE].max().date()) if c.DATE in rows else None
+    return raise_alarm(name, message, stores=stores, skus=skus, dates=dates, count=len(rows))
 
 
 def at_least(alarms: Sequence[Alarm], severity: Severity) -> list[Alarm]:

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
-from schemas.alarms import Alarm, raise_alarm
+from schemas.alarms import Alarm, alarm_of_rows, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
@@ -191,14 +191,11 @@ def huge_lines_alarm(rows: pd.DataFrame) -> list[Alarm]:
         for units, sku, store, day in zip(rows[c.UNITS], rows[c.SKU], rows[c.STORE_ID], rows[c.DATE], strict=True)
     ]
     return [
-        raise_alarm(
+        alarm_of_rows(
             "huge_lines",
             f"sales: {numbered(len(rows), '# line[s] [has|have]')} at least {LIMITS.huge_line:,.0f} times the usual "
             f"quantity: {first_few(shown)}. Was a code entered as the quantity? Correct it in the source",
-            stores=sorted(rows[c.STORE_ID].astype(str).unique()),
-            skus=sorted(rows[c.SKU].astype(str).unique()),
-            dates=(rows[c.DATE].min().date(), rows[c.DATE].max().date()),
-            count=len(rows),
+            rows,
         )
     ]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.alarms import Alarm, raise_alarm
+from schemas.alarms import Alarm, alarm_of_rows, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray
 from tasks.demand.checks.limits import LIMITS
@@ -106,13 +106,11 @@ def _missing_rows(counted: pd.DataFrame, sold: pd.DataFrame) -> list[Alarm]:
         else "No row has a stock of 0, so that the export seems to leave zeros out"
     )
     return [
-        raise_alarm(
+        alarm_of_rows(
             "stock_rows_missing",
             f"stock: {len(absent):,} of {len(sold):,} stores and SKUs that sold lately have no row and count as 0. "
             f"{why}",
-            stores=sorted(absent[c.STORE_ID].unique()),
-            skus=sorted(absent[c.SKU].unique()),
-            count=len(absent),
+            absent,
         )
     ]
 
@@ -129,13 +127,11 @@ def _zeros(counted: pd.DataFrame, sold: pd.DataFrame) -> list[Alarm]:
         return []
     rows = both[empty & both[c.STORE_ID].isin(odd.index)]
     return [
-        raise_alarm(
+        alarm_of_rows(
             "stock_zero",
             f"stock: in {numbered(len(odd), '# store[s]')} ({first_few(list(odd.index))}) most SKUs that sold lately "
             f"have a stock of 0 ({len(rows):,} of {int(odd['count'].sum()):,}). Check the count",
-            stores=odd.index,
-            skus=sorted(rows[c.SKU].unique()),
-            count=len(rows),
+            rows,
         )
     ]
 
@@ -153,14 +149,12 @@ def _transit_twice(stock: pd.DataFrame) -> list[Alarm]:
         if (stock[name] + transit == stock[c.ON_HAND]).all():
             rows = stock[some]
             return [
-                raise_alarm(
+                alarm_of_rows(
                     "transit_in_stock",
                     f"stock: in every row, on_hand is the column {name!r} plus the units in transit, which then count "
                     f"twice ({numbered(int(some.sum()), '# row[s]')}, {transit.sum():,.0f} units). Set "
                     f"sources.stock.columns.on_hand: {name}",
-                    stores=sorted(rows[c.STORE_ID].astype(str).unique()),
-                    skus=sorted(rows[c.SKU].astype(str).unique()),
-                    count=int(some.sum()),
+                    rows,
                 )
             ]
     return []

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.alarms import Alarm, raise_alarm
+from schemas.alarms import Alarm, alarm_of_rows, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
@@ -106,14 +106,11 @@ def isolated_alarm(rows: pd.DataFrame) -> list[Alarm]:
         return []
     days = np.unique(rows[c.DATE].to_numpy(dtype="datetime64[D]"))
     return [
-        raise_alarm(
+        alarm_of_rows(
             "isolated_dates",
             f"sales: {numbered(len(rows), '# row[s] [is|are]')} more than {LIMITS.isolated_days} days from all others "
             f"({first_few(sorted(str(day) for day in days))}); they are left out. Correct the year in the source",
-            stores=sorted(rows[c.STORE_ID].astype(str).unique()),
-            skus=sorted(rows[c.SKU].astype(str).unique()),
-            dates=(rows[c.DATE].min().date(), rows[c.DATE].max().date()),
-            count=len(rows),
+            rows,
         )
     ]
 
@@ -254,13 +251,10 @@ def void_alarm(voided: pd.DataFrame, total: float) -> list[Alarm]:
     if sold <= LIMITS.void_share * total:
         return []
     return [
-        raise_alarm(
+        alarm_of_rows(
             "voided_lines",
             f"sales: {len(voided):,} lines cancel each other (same store, SKU, quantity and amount): "
             f"{sold:,.0f} of {total:,.0f} units ({sold / total:.1%}) were voided and do not count as demand",
-            stores=sorted(voided[c.STORE_ID].astype(str).unique()),
-            skus=sorted(voided[c.SKU].astype(str).unique()),
-            dates=(voided[c.DATE].min().date(), voided[c.DATE].max().date()),
-            count=len(voided),
+            voided,
         )
     ]

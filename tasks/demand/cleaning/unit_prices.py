@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.alarms import Alarm, raise_alarm
+from schemas.alarms import Alarm, alarm_of_rows
 from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
@@ -147,15 +147,12 @@ def unit_price_alarms(found: list[pd.DataFrame]) -> list[Alarm]:
         skus = sorted(rows[c.SKU].unique())
         factors = sorted({f"{value:.3g}" for value in rows[_FACTOR].unique()}, key=float)
         alarms.append(
-            raise_alarm(
+            alarm_of_rows(
                 name,
                 f"sales: the price per unit of {numbered(len(skus), '# SKU[s]')} ({first_few(skus)}) is "
                 f"{', '.join(factors[:5])} times as high in {len(rows):,} of their lines: another unit of measure or "
                 f"currency? The quantity of these lines {done}",
-                skus=skus,
-                stores=sorted(rows[c.STORE_ID].unique()),
-                dates=(rows[c.DATE].min().date(), rows[c.DATE].max().date()),
-                count=len(rows),
+                rows,
             )
         )
     return alarms
