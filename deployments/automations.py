@@ -26,7 +26,7 @@ from pydantic import SecretStr
 
 from deployments.janitor import schedule_janitors
 from flows.dead_runs import START_AGAIN
-from tasks.stages.events import DATA_QUALITY_ALARM, DRIFT_DETECTED, PUBLICATION_FINISHED
+from tasks.stages.events import DATA_QUALITY_ALARM, DRIFT_DETECTED, FORMER_PAGE, PAGE, PUBLICATION_FINISHED
 
 WEBHOOK_VARIABLE = "RESTOCK_WEBHOOK_URL"
 WEBHOOK_BLOCK = "restock-notifications"
@@ -50,6 +50,7 @@ MINUTES_PENDING = 15
 # Jinja expressions for the message of a notification.
 ABOUT_RUN = "flow_run.name ~ ': ' ~ (flow_run.state.message or '{description}')"
 ABOUT_EVENT = "event.payload.message"
+LINK_TO_RUN = f"flow_run|ui_url|replace('{FORMER_PAGE}', '{PAGE}')"
 # A late run does not have a name and a message yet.
 ABOUT_LATE_RUN = "deployment.name ~ ', due ' ~ flow_run.expected_start_time ~ ', has not started. Is a worker running?'"
 
@@ -275,7 +276,7 @@ def _post(name: str, about: Notification, webhook: UUID) -> list[ActionTypes]:
         "company": "deployment.work_queue_name" if about.about_run else "event.payload.company",
         "message": message,
         "text": f"'{name}: ' ~ {message}",
-        "link": "flow_run|ui_url" if about.about_run else "event.payload.link",
+        "link": LINK_TO_RUN if about.about_run else "event.payload.link",
     }
     fields = ", ".join(f'"{field}": {{{{ ({words}) | tojson }}}}' for field, words in parts.items())
     return [CallWebhook(block_document_id=webhook, payload=f"{{{fields}}}")]

@@ -21,7 +21,7 @@ from urllib.parse import quote, urlsplit
 from schemas.errors import PipelineError
 from tasks.publication.addresses import FILES_URL, SERVED
 from tasks.publication.listing import IN_FORCE, publication_rows
-from tasks.storage.lake import open_lake
+from tasks.storage.lake import open_existing_lake
 
 # Only this machine may read the files, because the server has no authentication.
 HOST = "127.0.0.1"
@@ -164,7 +164,7 @@ class _Server(ThreadingHTTPServer):
 def _publications(root: Path) -> str:
     """The list of publications as an HTML table, the latest first."""
     try:
-        rows = publication_rows(open_lake(str(root))) if (root / SERVED[0]).is_dir() else []
+        rows = publication_rows(open_existing_lake(str(root)))
     except (PipelineError, ValueError, KeyError, OSError) as error:
         return f"<p>The list of publications cannot be read: {escape(str(error))}</p>"
     if not rows:

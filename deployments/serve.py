@@ -30,7 +30,7 @@ from flows.family import end_children_with_this_process
 from flows.server import announced
 from schemas.errors import PipelineError
 from tasks.configuration.settings_file import load_settings
-from tasks.publication.addresses import APP_URL, FILES_ROOT, FILES_URL
+from tasks.publication.addresses import APP_ROOT, APP_URL, FILES_ROOT, FILES_URL
 from tasks.storage.lake import S3_SCHEME
 
 ROOT = Path(__file__).parents[1]
@@ -122,7 +122,9 @@ def serve(
     app_port = _app_port(port + 2 if app_port is None else app_port)
     if app_port is not None:
         environment[APP_URL] = os.environ.get(APP_URL, f"http://{HOST}:{app_port}")
-    with _files(settings, port + 1 if files_port is None else files_port) as files:
+    lake = _lake(settings)
+    environment[APP_ROOT] = lake
+    with _files(lake, port + 1 if files_port is None else files_port) as files:
         environment |= files
         try:
             listen = ["server", "start", "--host", host, "--port", str(port)]
@@ -141,7 +143,7 @@ def serve(
             paused = not all(schedule["active"] for schedule in own["weekly"]["schedules"])
             for line in _welcome(address, pages, environment, paused):
                 click.echo(line)
-            known = {name: environment[name] for name in ("PREFECT_API_URL", APP_URL) if name in environment}
+            known = {name: environment[name] for name in ("PREFECT_API_URL", APP_URL, APP_ROOT) if name in environment}
             with announced({**known, **files}):
                 _watch(running[0], children)
         except KeyboardInterrupt:
@@ -160,30 +162,34 @@ def _check_schedule(cron: str, timezone: str) -> None:
         raise click.ClickException(f"{problems}. Valid example: --cron '{MONDAY_AT_FIVE}' --timezone UTC.") from None
 
 
+def _lake(settings: Path) -> str:
+    """The absolute path or URI of the lake."""
+    try:
+        storage = load_settings(settings).storage
+    except PipelineError as error:
+        raise click.ClickException(str(error)) from error
+    return storage.rstrip("/") if storage.startswith(S3_SCHEME) else str(Path(storage).expanduser().absolute())
+
+
 @contextmanager
-def _files(settings: Path, port: int) -> Iterator[dict[str, str]]:
+def _files(lake: str, port: int) -> Iterator[dict[str, str]]:
     """Serve the lake's files while the context is open, unless the lake is in a bucket.
 
     Yields:
         Environment variables with the address, for runs; empty for a bucket.
     """
-    try:
-        storage = load_settings(settings).storage
-    except PipelineError as error:
-        raise click.ClickException(str(error)) from error
-    if storage.startswith(S3_SCHEME):
+    if lake.startswith(S3_SCHEME):
         yield {}
         return
-    lake = Path(storage).expanduser().absolute()
     try:
-        server = files_server(lake, port)
+        server = files_server(Path(lake), port)
     except OSError as error:
         raise click.ClickException(
             f"Port already in use: {HOST}:{port} ({error.strerror}). Choose another port for the published files with "
             "--files-port."
         ) from error
     with serving(server) as address:
-        yield {FILES_URL: os.environ.get(FILES_URL, address), FILES_ROOT: str(lake)}
+        yield {FILES_URL: os.environ.get(FILES_URL, address), FILES_ROOT: lake}
 
 
 def _welcome(address: str, pages: dict[str, str], environment: dict[str, str], paused: bool) -> list[str]:

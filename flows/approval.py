@@ -19,7 +19,7 @@ from schemas.outputs import REPORT
 from schemas.records import Approval, PublicationRecord
 from schemas.run import RunContext
 from tasks.publication.addresses import app_address
-from tasks.publication.announcement import file_link, replacement_notice
+from tasks.publication.announcement import file_link, replacement_notice, totals_to_review
 from tasks.publication.approved import keep_reviewed
 from tasks.stages.support import say
 from tasks.storage.lake import open_lake
@@ -108,15 +108,16 @@ def _question(run: RunContext, preview: PublicationRecord) -> str:
         changed = f"{preview.changed_share:.1%} of the targets differ from the previous file."
     alarms = [f"{alarm.name} ({alarm.severity}): {alarm.message}" for alarm in preview.alarms]
     warnings = "".join(f"\n- {text}" for text in [*alarms, *preview.warnings])
-    notice = replacement_notice(open_lake(run.settings.storage), run.as_of, preview)
+    lake = open_lake(run.settings.storage)
+    notice, totals = (text(lake, run.as_of, preview) for text in (replacement_notice, totals_to_review))
     return (
         f"**{run.settings.name}, {run.as_of}**: publish the replenishment file? {changed} {notice}"
-        f"\n\n{_in_the_app(run)}Report: {file_link(preview, REPORT)}. Files: `{preview.folder}`. "
+        f"\n\n{totals}\n\n{_in_the_app(run, preview)}Report: {file_link(preview, REPORT)}. Files: `{preview.folder}`. "
         "More: tab Artifacts of this run."
         f"{warnings}"
     )
 
 
-def _in_the_app(run: RunContext) -> str:
-    address = app_address(run.as_of, preview=True, page="approve")
+def _in_the_app(run: RunContext, preview: PublicationRecord) -> str:
+    address = app_address(preview.folder, run.as_of, preview=True, page="approve")
     return "" if address is None else f"[Compare and approve in the app]({address}). "

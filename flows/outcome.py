@@ -21,6 +21,7 @@ from tasks.publication.addresses import web_address
 from tasks.publication.announcement import publication_outcome
 
 PUBLISHED, UNCHANGED, PREVIEW, HELD_BACK = "published", "unchanged", "preview", "held back"
+TO_APPROVE = "preview to approve"
 
 
 def name_of_run(

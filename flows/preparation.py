@@ -9,14 +9,15 @@ from functools import cache
 from pathlib import Path
 
 from flows.family import end_children_with_this_process, end_soon_after_a_signal, ends_soon_after_a_signal
-from schemas.errors import ConfigError, StorageError
+from flows.known_lakes import is_missed, remember_lake
+from schemas.errors import StorageError
 from schemas.run import RunContext
 from tasks.configuration.settings_file import read_settings
 from tasks.forecasting.pretrained.weights import unusable_weights
 from tasks.inventory.registry import unknown_policies
 from tasks.performance.promotion import find_promotion
-from tasks.storage.lake import S3_SCHEME, Lake, open_lake
-from tasks.storage.local import is_local_lake, lake_is_gone
+from tasks.storage.lake import S3_SCHEME, Lake, open_existing_lake, open_lake
+from tasks.storage.local import begin_again, is_local_lake, lake_is_gone
 from tasks.storage.temporary import remove_leftovers
 
 CHECKS = (unknown_policies, unusable_weights)
@@ -46,7 +47,7 @@ def prepare_run(
 
     Raises:
         ConfigError: The settings are invalid.
-        StorageError: The run resumes, and the folder of its lake is gone.
+        StorageError: The lake that earlier runs have used is gone.
     """
     if DEPLOYED in os.environ or ends_soon_after_a_signal():
         end_soon_after_a_signal()
@@ -78,28 +79,25 @@ def open_storage(settings_file: str, overrides: Sequence[str] = ()) -> Lake:
     Raises:
         ConfigError: The settings are invalid, or there is no lake.
     """
-    storage = read_settings(Path(settings_file), overrides).settings.storage
-    if not storage.startswith(S3_SCHEME) and not is_local_lake(Path(storage)):
-        raise ConfigError(
-            f"storage: {storage} is not a lake: no run has written to it, or its disk or share is not mounted. Check "
-            "the setting, mount it, or start the first run: restock weekly."
-        )
-    return open_lake(storage)
+    return open_existing_lake(read_settings(Path(settings_file), overrides).settings.storage)
 
 
 def _check_lake(storage: str) -> None:
-    """Refuse to resume a run whose lake is gone; log that a lake is new, in case its share is not mounted."""
-    if storage.startswith(S3_SCHEME) or is_local_lake(Path(storage)):
-        return
+    """Refuse to run if the lake has disappeared, for example because its share is not mounted; log that one is new."""
     from prefect.context import FlowRunContext
 
     context = FlowRunContext.get()
-    if context is None:
+    if storage.startswith(S3_SCHEME) or context is None:
         return
-    # Prefect's run count stays 1 when a suspended run resumes.
-    if context.flow_run is not None and context.flow_run.total_run_time:
-        raise StorageError(lake_is_gone(Path(storage)))
-    _say_once(f"{storage} is a new lake: no earlier results or publications are known.")
+    root, run = Path(storage).expanduser().absolute(), context.flow_run
+    if not is_local_lake(root):
+        # Prefect's run count stays 1 when a suspended run resumes.
+        resumed = run is not None and bool(run.total_run_time)
+        if resumed or is_missed(root, deployed=run is not None and run.deployment_id is not None):
+            raise StorageError(f"{lake_is_gone(root)} {begin_again(root)}")
+        _say_once(f"{storage} is a new lake: no earlier results or publications are known.")
+        open_lake(storage)
+    remember_lake(root)
 
 
 @cache

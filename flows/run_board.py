@@ -114,7 +114,7 @@ class RunBoard:
             return ""
 
     def _address(self, run: object) -> str:
-        return f"{api_address().removesuffix('/api')}/runs/flow-run/{run}"
+        return f"{api_address().removesuffix('/api')}/v2/runs/flow-run/{run}"
 
     def _post(self, path: str, content: Mapping[str, Any]) -> Any:
         return _answered(lambda api: httpx.post(f"{api}{path}", json=dict(content), timeout=SECONDS_TO_ANSWER)).json()

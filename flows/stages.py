@@ -11,7 +11,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.approval import ask_for_approval
-from flows.outcome import HELD_BACK, name_of_run, outcome_of, show_outcome
+from flows.outcome import HELD_BACK, TO_APPROVE, name_of_run, outcome_of, show_outcome
 from flows.own_stages import OWN_STAGES
 from flows.preparation import today
 from flows.submitting import Runner, done, shard_runner, submit, titled
@@ -171,6 +171,7 @@ def _replenish(run: RunContext, approve: bool) -> PublicationRecord:
     if approve and not run.dry_run:
         preview = publish.with_options(name="preview", task_run_name="preview")
         previewed = done(preview, run.model_copy(update={"dry_run": True}), *planned).result()
+        show_outcome(run, TO_APPROVE)
         approval = ask_for_approval(run, previewed)
     published = done(publish, run, *planned, approval).result()
     if not run.dry_run:

@@ -32,7 +32,7 @@ def demo(out: str, overrides: tuple[str, ...]) -> None:
         "",
         "To see the run in the Prefect UI:",
         f"  {prefect} server start   (not needed while `make serve` is running)",
-        f"  then open http://127.0.0.1:4200/runs/flow-run/{record.flow_run_id}",
+        f"  then open http://127.0.0.1:4200/v2/runs/flow-run/{record.flow_run_id}",
     )
 
 

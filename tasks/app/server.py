@@ -20,7 +20,6 @@ from tasks.app.context import AppContext
 from tasks.app.data.company import Company
 from tasks.app.language import AppLanguage
 
-MESSAGE = "message"
 SECONDS_BETWEEN_LOOKS = 20
 LONGEST_VALUE = 300
 _LOG = logging.getLogger("restock.app")
@@ -84,7 +83,7 @@ def _layout(company: Company) -> Any:
             ),
             html.Nav(id="pages", className="pages"),
             html.Main([html.Div(_no_answer(say), id="no-answer", className="message", hidden=True),
-                       html.Div(id=MESSAGE, className="message"), html.Div(id="stale", className="message"),
+                       html.Div(id=ui.MESSAGE, className="message"), html.Div(id="stale", className="message"),
                        html.Div(id="page")]),
             dcc.Interval(id="look", interval=SECONDS_BETWEEN_LOOKS * 1000),
             dcc.Store(id="shown"),
@@ -106,7 +105,7 @@ def _route(app: Dash, context: AppContext, shown: Sequence[ModuleType]) -> None:
         Output("week", "options"),
         Output("week", "value"),
         Output("shown", "data"),
-        Output(MESSAGE, "children"),
+        Output(ui.MESSAGE, "children"),
         Output("stale", "children"),
         Input("url", "pathname"),
         Input("url", "search"),
@@ -179,7 +178,7 @@ def _on_error(error: Exception) -> None:
     else:
         _LOG.error("".join(traceback.format_exception(error)))
         text = f"The page could not be updated ({type(error).__name__}). The log of the app has the details."
-    set_props(MESSAGE, {"children": ui.alert(text, severity="problem")})
+    set_props(ui.MESSAGE, {"children": ui.alert(text, severity="problem")})
 
 
 def _secure(app: Dash, flask: Flask, hosts: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +16,8 @@ from tasks.report.remarks import Alert
 from tasks.report.week import Card
 
 Part = Any
+# Element of the page that shows the message of an error.
+MESSAGE = "message"
 ROW_PIXELS = 34
 GRID_PIXELS = 520
 BLOCK = 100
@@ -30,6 +33,14 @@ def address(path: str, **values: str | None) -> str:
     """
     given = {name: value for name, value in values.items() if value}
     return f"{path}?{urlencode(given)}" if given else path
+
+
+def local_time(text: str, absent: str = "") -> str:
+    """Return a time (ISO 8601) in the time zone of this machine; another text as it is."""
+    try:
+        return f"{datetime.fromisoformat(text.replace('Z', '+00:00')).astimezone():%Y-%m-%d %H:%M}"
+    except ValueError:
+        return text or absent
 
 
 def cards(found: Sequence[Card]) -> Part:

@@ -16,18 +16,23 @@ FILES_ROOT = "RESTOCK_FILES_ROOT"
 SERVED = (RUNS, PREVIEWS, VERSIONS)
 # Base address of the planners' app. `make serve` sets it. With a proxy in front of the app, set the proxy's address.
 APP_URL = "RESTOCK_APP_URL"
+# The lake that the app shows: on a server with several companies, the others have no page in it. `make serve` sets it.
+APP_ROOT = "RESTOCK_APP_ROOT"
 
 
-def app_address(as_of: date, preview: bool = False, page: str = "") -> str | None:
-    """Return the address of a page of the app for a run; None if the address of the app is not known.
+def app_address(folder: str, as_of: date, preview: bool = False, page: str = "") -> str | None:
+    """Return the address of a page of the app for a run; None if no app is known that shows its lake.
 
     Args:
+        folder: folder of the run's files, a path or ``s3://`` URI.
         as_of: run date.
         preview: whether the run is not published.
         page: path of the page; empty = *This week*.
     """
-    url = os.environ.get(APP_URL, "").rstrip("/")
-    return f"{url}/{page}?week={as_of}{'-preview' if preview else ''}" if url else None
+    url, root = (os.environ.get(name, "").rstrip("/") for name in (APP_URL, APP_ROOT))
+    if not url or (root and not folder.startswith(f"{root}/")):
+        return None
+    return f"{url}/{page}?week={as_of}{'-preview' if preview else ''}"
 
 
 def web_address(path: str) -> str | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from typing import Any
 
 from schemas.outputs import MANIFEST, REPLENISHMENT, REPORT, TRANSFERS, WORKBOOK
 from schemas.records import PublicationRecord
 from tasks.publication.addresses import app_address, web_address
-from tasks.publication.earlier_runs import published
-from tasks.publication.manifest import same_run
+from tasks.publication.earlier_runs import latest_before, published
+from tasks.publication.guards import Totals
+from tasks.publication.manifest import TOTALS, same_run
 from tasks.storage.lake import Lake
 
 
@@ -35,7 +37,7 @@ def publication_summary(record: PublicationRecord, run_label: str, policy: str) 
         f"- Workbook for planners: {file_link(record, WORKBOOK)}",
         f"- Files for the ERP: {file_link(record, REPLENISHMENT)}, {file_link(record, TRANSFERS.file)}",
         f"- All files: {_link(f'{record.folder}/', record.folder)}",
-        *app_lines(record.as_of, record.dry_run),
+        *app_lines(record),
         f"- Selected policy: **{policy}**",
         f"- Changed since the last file: {changed}",
         *(f"- {alarm.severity.capitalize()} `{alarm.name}`: {alarm.message}" for alarm in record.alarms),
@@ -44,9 +46,9 @@ def publication_summary(record: PublicationRecord, run_label: str, policy: str) 
     return "\n".join(lines)
 
 
-def app_lines(as_of: date, preview: bool) -> list[str]:
+def app_lines(record: PublicationRecord) -> list[str]:
     """Return a line with a link to the run in the planners' app; no line if its address is not known."""
-    address = app_address(as_of, preview)
+    address = app_address(record.folder, record.as_of, record.dry_run)
     return [] if address is None else [f"- Planners' app: [exceptions, overrides, what-if]({address})"]
 
 
@@ -55,13 +57,38 @@ def file_link(record: PublicationRecord, name: str) -> str:
     return _link(f"{record.folder}/{name}", name)
 
 
+def totals_to_review(lake: Lake, as_of: date, preview: PublicationRecord) -> str:
+    """Return the totals of a preview, and their change against the last publication of an earlier run date."""
+    new = Totals.stored(_manifest(lake, preview).get(TOTALS))
+    earlier = latest_before(lake, as_of)
+    last = None if earlier is None else Totals.stored(earlier.manifest.get(TOTALS))
+    if new is None:
+        return ""
+    text = f"Sum of targets: **{new.units:,} units**{_against(new.units, last and last.units)}"
+    if new.to_send is not None:
+        text += f"; to send now: **{new.to_send:,} units**{_against(new.to_send, last and last.to_send)}"
+    return f"{text}. The last file is that of {earlier.as_of}." if earlier is not None else f"{text}."
+
+
+def _against(value: int, before: int | None) -> str:
+    if before is None:
+        return ""
+    change = f", {value / before - 1:+.1%}" if before else ""
+    return f" (last file: {before:,}{change})"
+
+
+def _manifest(lake: Lake, preview: PublicationRecord) -> dict[str, Any]:
+    key = next(file.key for file in preview.files if file.key.endswith(f"/{MANIFEST}"))
+    content: dict[str, Any] = json.loads(lake.read_bytes(key))
+    return content
+
+
 def replacement_notice(lake: Lake, as_of: date, preview: PublicationRecord) -> str:
     """Describe the effect of an approval on an earlier publication of the same run date."""
     earlier = published(lake, as_of)
     if earlier is None:
         return "No file is published yet for this run date."
-    manifest = next(file.key for file in preview.files if file.key.endswith(f"/{MANIFEST}"))
-    if same_run(earlier.manifest, json.loads(lake.read_bytes(manifest))):
+    if same_run(earlier.manifest, _manifest(lake, preview)):
         return "The same files are already published: approving changes nothing."
     return (
         f"**A file for {as_of} is already published: approving replaces it, rejecting keeps it.** "

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 from schemas import columns as c
 from schemas.errors import EXAMPLES_SHOWN, PublicationHeldError
-from schemas.outputs import AFTER, BEFORE, MANIFEST, REPLENISHMENT, REPORT, RunOutputs
+from schemas.outputs import AFTER, BEFORE, MANIFEST, REPLENISHMENT, RunOutputs
 from schemas.records import Approval, PublicationRecord, Record, files_checksum
 from schemas.run import RunContext
 from tasks.publication.changes import compare_targets
-from tasks.publication.earlier_runs import preview_key
+from tasks.publication.earlier_runs import latest_before, preview_key
 from tasks.publication.erp_file import read_replenishment
 from tasks.publication.manifest import OUTPUTS, folder_checksums
+from tasks.storage.code_version import code_version
 from tasks.storage.lake import Lake
 
 REVIEWED = "reviewed"
+CODE_VERSION, EARLIER = "code_version", "earlier"
 
 
 class Reviewed(Record):
@@ -49,7 +52,8 @@ def keep_reviewed(lake: Lake, preview: PublicationRecord, flow_run_id: str) -> R
     key = next(file.key for file in preview.files if file.key.endswith(f"/{REPLENISHMENT}"))
     lake.write_bytes(_key(checksum, REPLENISHMENT), lake.read_bytes(key))
     files = {file.key.rsplit("/", 1)[-1]: file.sha256 for file in preview.files}
-    lake.write_bytes(_key(checksum, MANIFEST), json.dumps({OUTPUTS: files}, sort_keys=True).encode())
+    content = {OUTPUTS: files, CODE_VERSION: code_version(), EARLIER: _earlier(lake, preview.as_of)}
+    lake.write_bytes(_key(checksum, MANIFEST), json.dumps(content, sort_keys=True).encode())
     reviewed = Reviewed(checksum=checksum, held_by=preview.held_by)
     lake.write_bytes(asked, reviewed.model_dump_json().encode())
     return reviewed
@@ -90,10 +94,24 @@ def _differences(lake: Lake, run: RunContext, approval: Approval, files: dict[st
             .itertuples(index=False)
         )
         return f"{len(change.rows):,} of {change.pairs:,} targets differ: {named}."
-    before: dict[str, str] = json.loads(lake.read_bytes(_key(approval.checksum, MANIFEST)))[OUTPUTS]
+    then = json.loads(lake.read_bytes(_key(approval.checksum, MANIFEST)))
+    before: dict[str, str] = then[OUTPUTS]
     differ = sorted(name for name in {*before, *files} - {MANIFEST} if before.get(name) != files.get(name))
-    upgraded = " Restock was upgraded since the review, and the report names its version." if differ == [REPORT] else ""
-    return f"No target differs, but these files do: {', '.join(differ)}.{upgraded}"
+    why = ""
+    if then.get(EARLIER, "") != _earlier(lake, run.as_of):
+        why = (
+            " The last file before this run date, with which the report compares, was published, replaced or withdrawn "
+            "since the review."
+        )
+    elif then.get(CODE_VERSION) != code_version():
+        why = " Restock was upgraded since the review, and the report names its version."
+    return f"No target differs, but these files do: {', '.join(differ)}.{why}"
+
+
+def _earlier(lake: Lake, as_of: date) -> str:
+    """Identify the publication with which a file of a run date is compared; empty if it does not exist."""
+    found = latest_before(lake, as_of)
+    return "" if found is None else f"{found.as_of} {found.manifest.get(OUTPUTS, {}).get(REPLENISHMENT, '')}"
 
 
 def _key(checksum: str, name: str) -> str:

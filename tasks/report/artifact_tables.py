@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +18,7 @@ ARTIFACT_ROWS = 200
 # Numbers from this value on are rounded to integers with thousands separators; smaller ones have 4 significant digits.
 _WHOLE_FROM = 1000
 _DIGITS = 4
+_DIGEST = 6  # hexadecimal digits of the letters that a key cannot hold
 # First columns of the table of models; the UI cuts off the last ones.
 METRICS_FIRST = (c.MODEL, c.RELATIVE_LOSS, *HEADLINES)
 
@@ -23,10 +26,21 @@ METRICS_FIRST = (c.MODEL, c.RELATIVE_LOSS, *HEADLINES)
 def artifact_key(*words: str) -> str:
     """Return an artifact key of lowercase letters, digits and dashes.
 
-    >>> artifact_key("Data quality", "shoes_CL")
-    'data-quality-shoes-cl'
+    Names that differ only in letters that a key cannot hold have different keys: a digest stands for these letters.
+
+    >>> artifact_key("Data quality", "Niños_CL"), artifact_key("report", "Ёлка")
+    ('data-quality-ninos-cl', 'report-8e8fe2')
     """
-    return re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-")
+    return "-".join(filter(None, map(_part, words)))
+
+
+def _part(word: str) -> str:
+    plain = unicodedata.normalize("NFKD", word)
+    part = re.sub(r"[^a-z0-9]+", "-", plain.encode("ascii", "ignore").decode().lower()).strip("-")
+    if all(letter.isascii() or not letter.isalnum() for letter in plain):
+        return part
+    digest = hashlib.sha256(unicodedata.normalize("NFC", word).encode()).hexdigest()[:_DIGEST]
+    return f"{part}-{digest}".strip("-")
 
 
 def displayed(rows: Sequence[dict[str, Any]], description: str) -> tuple[list[dict[str, Any]], str]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from schemas.errors import StorageError
+from schemas.errors import ConfigError, StorageError
 from schemas.records import FileRef, TableRef
 from tasks.storage.machine import release_memory
 
@@ -308,6 +308,23 @@ def open_lake(storage: str) -> Lake:
     from tasks.storage.local import LocalLake
 
     return LocalLake(Path(storage))
+
+
+def open_existing_lake(storage: str) -> Lake:
+    """Open the lake of a ``storage`` setting; do not create its folder.
+
+    Raises:
+        ConfigError: there is no lake.
+    """
+    if not storage.startswith(S3_SCHEME):
+        from tasks.storage.local import is_local_lake
+
+        if not is_local_lake(Path(storage).expanduser()):
+            raise ConfigError(
+                f"storage: {storage} is not a lake: no run has written to it, or its disk or share is not mounted. "
+                "Check the setting, mount it, or start the first run: restock weekly."
+            )
+    return open_lake(storage)
 
 
 def checked_key(key: str) -> str:

@@ -230,6 +230,11 @@ def lake_is_gone(root: Path) -> str:
     )
 
 
+def begin_again(root: Path) -> str:
+    """What to do if the lake was deleted on purpose: the command marks the folder as a lake."""
+    return f"If you deleted it on purpose, begin a new lake without the earlier weeks: mkdir -p '{root / _SCRATCH}'"
+
+
 def _copy(folder: Path, names: list[str], target: Path) -> None:
     for name in names:
         copy = target / name

@@ -22,6 +22,7 @@ from tasks.app.data.scenarios import Jobs
 from tasks.app.server import QuietRequests, create_app
 from tests.flows import mini_company
 
+SINCE = "2024-07-01T05:00:00Z"
 NAMES = ("<script>window.ran=1</script>", 'O\'Brien "42"', "<img src=x onerror='window.ran=1'>", "👟 niño")
 
 
@@ -45,7 +46,7 @@ class FakeRuns:
 
     def waiting(self) -> list[WaitingRun]:
         name = f"weekly replenishment · {mini_company.AS_OF}"
-        return [WaitingRun("run-1", name, mini_company.AS_OF, "2024-07-01T05:00:00Z", "", "http://127.0.0.1/run-1")]
+        return [WaitingRun("run-1", name, mini_company.AS_OF, SINCE, "", "http://127.0.0.1/run-1")]
 
     def answer(self, run: str, decision: str, name: str, note: str) -> None:
         self.answers.append((run, decision, name, note))

@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tasks.app.ui import local_time
 from tests.browser import chromium
-from tests.browser.app_server import FakeRuns, ServedApp, copy_with_names, served_app
+from tests.browser.app_server import SINCE, FakeRuns, ServedApp, copy_with_names, served_app
 
 pytestmark = [
     pytest.mark.flow,
@@ -147,11 +148,15 @@ def test_an_override_is_checked_previewed_and_saved(page: chromium.Page, app: Se
 
 def test_a_waiting_run_is_compared_and_approved(page: chromium.Page, app: ServedApp) -> None:
     page.open(f"{app.address}/approve")
-    page.wait_for("weekly replenishment", "waits since 2024-07-01 05:00 (UTC)", "Against the run of 24 Jun 2024")
+    page.wait_for("weekly replenishment", f"waits since {local_time(SINCE)}", "Against the run of 24 Jun 2024")
     page.wait_for("A file of this run date is published already. Targets that differ from it: 1")
+    page.click("Approve and publish", "button")
+    page.wait_for("Enter your name at the top of the page first.")
     write(page, "#planner", "Ana")
     page.click("Approve and publish", "button")
     page.wait_for("Approved. The run resumes")
+    assert "Enter your name" not in page.text()
+    assert page.evaluate("[...document.querySelectorAll('.tools button')].every(button => button.disabled)")
     assert RUNS.answers == [("run-1", "approve", "Ana", "")]
 
 

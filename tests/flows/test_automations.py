@@ -72,7 +72,7 @@ class Server(NamedTuple):
             if found:
                 assert found[0]["company"] == COMPANY
                 # This server does not know its own address; `make serve` tells it.
-                assert "/runs/flow-run/" in (found[0]["link"] or "") or subject not in ("data quality", "published")
+                assert "/v2/runs/flow-run/" in (found[0]["link"] or "") or subject not in ("data quality", "published")
                 assert found[0]["severity"] in ("info", "warning", "error")
                 assert {run.name for run in self.client.read_flow_runs() if "notify" in run.name} == set()
                 assert len(messages) == 1, "told more than once"

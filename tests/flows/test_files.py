@@ -95,6 +95,8 @@ def test_the_start_page_leads_to_what_is_published_and_names_nothing_else(
     status, _, content = ask(connection, "/runs/")
     assert status == 200
     assert "runs: nothing yet" in content
+    shutil.rmtree(lake)
+    assert f"{lake} is not a lake: no run has written to it, or its disk or share is not" in ask(connection, "/")[2]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import prefect.logging
 import pytest
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_HOME, temporary_settings
 
 from flows import preparation
 from flows.preparation import today
 from schemas.errors import StorageError
 from tasks.storage.lake import open_lake
+from tasks.storage.local import LocalLake, is_local_lake
 from tests.commands import PrefectHome
 from tests.flows import mini_company
 
@@ -50,13 +54,52 @@ def test_a_run_that_goes_on_another_day_is_still_about_the_day_it_began_on() -> 
 def test_a_run_resumes_only_with_its_lake(tmp_path: Path) -> None:
     """After an approval: an empty lake would give other files than those that were approved."""
     file = str(mini_company.write(tmp_path))
-    with FlowRunContext.model_construct(flow_run=FlowRun.model_construct(start_time=None)):
-        preparation.prepare_run(file)
     worked = FlowRun.model_construct(start_time=None, total_run_time=timedelta(seconds=20))
     with FlowRunContext.model_construct(flow_run=worked):
         with pytest.raises(StorageError, match=f"storage: {tmp_path}/lake is no longer there"):
             preparation.prepare_run(file)
         open_lake(str(tmp_path / "lake"))
+        preparation.prepare_run(file)
+
+
+def test_a_known_lake_that_is_missing_before_a_run_is_not_taken_for_a_new_company(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, lake = str(mini_company.write(tmp_path / "share" / "company")), tmp_path / "share" / "company" / "lake"
+    scheduled = FlowRunContext.model_construct(
+        flow_run=FlowRun.model_construct(start_time=None, total_run_time=timedelta(0), deployment_id=uuid4())
+    )
+    by_hand = FlowRunContext.model_construct(
+        flow_run=FlowRun.model_construct(start_time=None, total_run_time=timedelta(0), deployment_id=None)
+    )
+
+    def delete() -> None:
+        shutil.rmtree(lake)
+        LocalLake._used.discard(str(lake))  # as in a new process
+
+    gone = f"storage: {lake} is no longer there: .* begin a new lake without the earlier weeks: mkdir -p '{lake}/.tmp'"
+    with temporary_settings({PREFECT_HOME: tmp_path / "home"}):
+        with scheduled:
+            preparation.prepare_run(file)  # the first run
+            assert is_local_lake(lake)
+            delete()
+            with pytest.raises(StorageError, match=gone):
+                preparation.prepare_run(file)
+        with by_hand:
+            preparation.prepare_run(file)  # somebody deleted the lake to begin again
+            delete()
+            lake.mkdir()  # an empty folder may be the mount point of a share
+            with pytest.raises(StorageError, match=gone):
+                preparation.prepare_run(file)
+            (lake / ".tmp").mkdir()
+            preparation.prepare_run(file)
+            delete()
+            monkeypatch.setattr(os.path, "ismount", lambda _: False)
+            with pytest.raises(StorageError, match=gone):
+                preparation.prepare_run(file)
+    with temporary_settings({PREFECT_HOME: tmp_path / "file"}), scheduled:
+        monkeypatch.undo()
+        (tmp_path / "file").write_text("")  # nothing can be recorded
         preparation.prepare_run(file)
 
 

@@ -177,6 +177,21 @@ def test_other_changed_files_stop_an_approved_publication_too(lake: Lake) -> Non
         publish_run(lake, fake_run.context(), other, replace(fake_run.facts(), approval=agreed))
 
 
+def test_a_report_that_changed_alone_is_explained(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = "tasks.publication.transaction.render_report"
+    monkeypatch.setattr(page, lambda data: f"{data.code_version} against {data.change and data.change.against}")
+    publish(lake, as_of=WEEK_BEFORE, units=3)
+    facts = replace(fake_run.facts(), approval=approval(lake, units=5))
+    with monkeypatch.context() as upgraded:
+        for module in ("transaction", "approved"):
+            upgraded.setattr(f"tasks.publication.{module}.code_version", lambda: "9.9")
+        with pytest.raises(PublicationHeldError, match=r"these files do: report\.html\. Restock was upgraded since"):
+            publish_run(lake, fake_run.context(), outputs(5), facts)
+    withdraw(lake, WEEK_BEFORE, "Ana")
+    with pytest.raises(PublicationHeldError, match=r"The last file before this run date, .* or withdrawn"):
+        publish_run(lake, fake_run.context(), outputs(5), facts)
+
+
 def test_an_approval_accepts_the_alarms_that_its_reader_saw(lake: Lake) -> None:
     stale = replace(fake_run.facts(), sales_end=date(2024, 11, 1))
     with pytest.raises(PublicationHeldError, match=r"stale_sales@2025-01-02"):

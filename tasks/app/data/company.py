@@ -20,7 +20,7 @@ from tasks.app.language import AppLanguage
 from tasks.configuration.settings_file import load_settings
 from tasks.publication.earlier_runs import PREVIEWS, RUNS, preview_key, run_key
 from tasks.publication.versions import dates_of
-from tasks.storage.lake import Lake, open_lake
+from tasks.storage.lake import Lake, open_existing_lake
 
 WEEKS_KEPT = 3
 T = TypeVar("T")
@@ -90,11 +90,15 @@ class Company:
 
     @property
     def lake(self) -> Lake:
-        """The lake of the settings."""
+        """The lake of the settings; only a run creates one.
+
+        Raises:
+            ConfigError: there is no lake, or its share is not mounted.
+        """
         storage = self.settings.storage
         with self._lock:
             if storage not in self._lakes:
-                self._lakes[storage] = open_lake(storage)
+                self._lakes[storage] = open_existing_lake(storage)
             return self._lakes[storage]
 
     @property

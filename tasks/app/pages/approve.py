@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
-from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update, set_props
 
 from schemas import columns as c
 from schemas.errors import ConfigError, PipelineError
@@ -25,6 +25,7 @@ PATH = "/approve"
 TITLE = message("Approve")
 ROWS_SHOWN = 40
 APPROVE, REJECT = "approve", "reject"
+BUTTONS = {"page": "approve", "run": ALL, "answer": ALL}
 
 
 def layout(context: AppContext, _query: Query) -> Any:
@@ -48,36 +49,44 @@ def register(app: Dash, context: AppContext) -> None:
 
     @app.callback(
         Output("approve-done", "children"),
-        Input({"page": "approve", "run": ALL, "answer": ALL}, "n_clicks"),
+        Output(BUTTONS, "disabled"),
+        Input(BUTTONS, "n_clicks"),
+        State(BUTTONS, "id"),
+        State(BUTTONS, "disabled"),
         State({"page": "note", "run": ALL}, "value"),
         State({"page": "note", "run": ALL}, "id"),
         State("planner", "value"),
         prevent_initial_call=True,
     )
     def answer(
-        clicks: list[int | None], notes: list[str | None], names: list[dict[str, str]], planner: str | None
-    ) -> Any:
+        clicks: list[int | None],
+        buttons: list[dict[str, str]],
+        disabled: list[bool | None],
+        notes: list[str | None],
+        names: list[dict[str, str]],
+        planner: str | None,
+    ) -> tuple[Any, Any]:
         asked = ctx.triggered_id
         if context.runs is None or not any(clicks) or not isinstance(asked, dict):
-            return no_update
+            return no_update, no_update
         say = context.company.say
         name = (planner or "").strip()
         if not name:
             raise ConfigError(say("Enter your name at the top of the page first. It is stored in the manifest."))
         note = next((text for text, one in zip(notes, names, strict=True) if one["run"] == asked["run"]), None)
         context.runs.answer(asked["run"], asked["answer"], name, (note or "").strip())
+        set_props(ui.MESSAGE, {"children": None})
+        text = say("Approved. The run resumes and publishes exactly these files. Load the page again in a minute.")
         if asked["answer"] == REJECT:
-            return ui.alert(say("Rejected. The previous file is kept."), severity="good")
-        return ui.alert(
-            say("Approved. The run resumes and publishes exactly these files. Load the page again in a minute."),
-            severity="good",
-        )
+            text = say("Rejected. The previous file is kept.")
+        answered = [bool(off) or one["run"] == asked["run"] for off, one in zip(disabled, buttons, strict=True)]
+        return ui.alert(text, severity="good"), answered
 
 
 def _waiting(context: AppContext, run: WaitingRun, say: AppLanguage) -> Any:
     day = date.fromisoformat(run.as_of) if run.as_of else None
     found = review(context.company, day) if day else None
-    since = say("waits since {time} (UTC)", time=_time(run.since))
+    since = say("waits since {time}", time=ui.local_time(run.since))
     parts: list[Any] = [
         html.H3(f"{run.name}: {since}"),
         html.P(html.A(say("Run in the Prefect UI"), href=run.address, target="_blank")),
@@ -144,10 +153,3 @@ def _table(week: RunWeek, change: Change, say: AppLanguage) -> Any:
     headers = say.headers("Store", "SKU", "Category", "#Target before", "#Target", "#Change", "#Change, value")
     note = say.first(ROWS_SHOWN, len(change.rows), "replenishment.xlsx")
     return ui.plain_table(Table(headers, rows, note=note), say("No target changes."))
-
-
-def _time(text: str) -> str:
-    try:
-        return f"{datetime.fromisoformat(text.replace('Z', '+00:00')):%Y-%m-%d %H:%M}"
-    except ValueError:
-        return text

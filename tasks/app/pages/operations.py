@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from dash import Dash, html
@@ -74,11 +73,12 @@ def _runs(context: AppContext, say: AppLanguage) -> list[Any]:
         upcoming, recent = context.runs.next_run(), context.runs.recent()
     except PipelineError as error:
         return [ui.alert(str(error), severity="info")]
-    text = say("Next scheduled run: {time}", time=_local(upcoming)) if upcoming else say("No run is scheduled.")
+    text = say("Next scheduled run: {time}", time=ui.local_time(upcoming)) if upcoming else say("No run is scheduled.")
     rows = [
         (
-            str(run["name"]), str(run["state"]), _local(str(run["start"])), say.number(run["seconds"], 0),
-            say.number(run["computed"]), say.number(run["reused"]), str(run["message"]),
+            str(run["name"]), str(run["state"]), ui.local_time(str(run["start"]), UNKNOWN),
+            say.number(run["seconds"], 0), say.number(run["computed"]), say.number(run["reused"]),
+            str(run["message"]),
         )
         for run in recent
     ]  # fmt: skip
@@ -95,9 +95,9 @@ def _versions(context: AppContext, say: AppLanguage) -> Any:
     found = publication_rows(context.company.lake)
     rows = [
         (
-            str(row["date"]), say.number(row["version"]), say.known(str(row["state"])), _local(str(row["published"])),
-            str(row["by"]), str(row["approved"]), say.number(row["units"]), say.number(row[c.TO_SEND]),
-            str(row["alarms"]), str(row["note"]),
+            str(row["date"]), say.number(row["version"]), say.known(str(row["state"])),
+            ui.local_time(str(row["published"]), UNKNOWN), str(row["by"]), str(row["approved"]),
+            say.number(row["units"]), say.number(row[c.TO_SEND]), str(row["alarms"]), str(row["note"]),
         )
         for row in found[:VERSIONS_SHOWN]
     ]  # fmt: skip
@@ -109,11 +109,3 @@ def _versions(context: AppContext, say: AppLanguage) -> Any:
     marked = in_force if len(in_force) < len(rows) else frozenset()
     note = say.first(VERSIONS_SHOWN, len(found), "restock publications")
     return ui.plain_table(Table(headers, rows, note=note, marked=marked), say("Nothing was published yet."))
-
-
-def _local(text: str) -> str:
-    """Return a time in the time zone of this machine."""
-    try:
-        return f"{datetime.fromisoformat(text.replace('Z', '+00:00')).astimezone():%Y-%m-%d %H:%M}"
-    except ValueError:
-        return text or UNKNOWN
