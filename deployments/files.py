@@ -76,13 +76,14 @@ class _Handler(SimpleHTTPRequestHandler):
         root = Path(self.directory).resolve()
         try:
             wanted = Path(self.translate_path(self.path)).resolve(strict=False)
-            wanted.exists()
+            other = wanted.exists() and not (wanted.is_file() or wanted.is_dir())
         except (ValueError, OSError, RuntimeError):  # null bytes, names that are too long, link loops
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
         if wanted == root or (wanted.parent == root and wanted.name in SERVED and not wanted.exists()):
             return self._start_page(root)
-        if not any(wanted.is_relative_to(root / name) for name in SERVED):
+        # Opening a pipe would wait for a writer.
+        if other or not any(wanted.is_relative_to(root / name) for name in SERVED):
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
         return super().send_head()

@@ -21,6 +21,7 @@ from tasks.app.data.company import Company
 from tasks.app.language import AppLanguage
 
 SECONDS_BETWEEN_LOOKS = 20
+SECONDS_TO_ASK = 10
 LONGEST_VALUE = 300
 _LOG = logging.getLogger("restock.app")
 
@@ -209,10 +210,15 @@ def _secure(app: Dash, flask: Flask, hosts: Sequence[str]) -> None:
 
 
 class QuietRequests(WSGIRequestHandler):  # type: ignore[misc]  # Werkzeug is not checked
-    """Does not log requests, so that the terminal shows only messages."""
+    """Does not log requests, so that the terminal shows only messages; ends connections without a complete request."""
+
+    timeout = SECONDS_TO_ASK
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing."""
+
+    def log_error(self, *args: Any) -> None:
+        """Log nothing: the request was malformed, or not complete in time."""
 
 
 def _host(text: str) -> str:

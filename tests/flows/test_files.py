@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -33,6 +34,7 @@ def lake(tmp_path: Path) -> Path:
     (tmp_path / "settings.yaml").write_text("secret")
     (tmp_path / "runs-of-others").mkdir()
     (tmp_path / "lake/runs/link").symlink_to(tmp_path / "settings.yaml")
+    os.mkfifo(tmp_path / "lake/runs/pipe")
     return tmp_path / "lake"
 
 
@@ -75,7 +77,7 @@ def test_what_is_published_can_be_read(
     [
         *("/records/", "/records/ingest/1.json", "/settings.yaml", "/runs-of-others/"),
         *("/runs/../records/ingest/1.json", "/runs/../../settings.yaml", "/runs/%2e%2e/%2e%2e/settings.yaml"),
-        *("//runs/..%2f..%2fsettings.yaml", "/runs/link", "/runs/2024-07-01/no.csv"),
+        *("//runs/..%2f..%2fsettings.yaml", "/runs/link", "/runs/pipe", "/runs/2024-07-01/no.csv"),
     ],
 )
 def test_nothing_else_can_be_seen(connection: http.client.HTTPConnection, path: str) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import ThreadingHTTPServer
@@ -16,8 +17,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from werkzeug.serving import make_server
 
 from deployments import files
+from tasks.app.server import QuietRequests
 from tasks.deepar.container import commands
 from tasks.deepar.container.answers import answer
 from tasks.deepar.container.checks import DataShape, check_inference_series
@@ -95,6 +98,21 @@ def test_half_open_connections_do_not_keep_others_out(server: Any) -> None:
         connection.close()
     assert exchange(server, b"GET /runs/2024-07-01/report.html HTTP/1.1\r\nHost: localhost\r\n\r\n").endswith(REPORT)
     assert server.failures == []
+
+
+def test_half_open_connections_to_the_app_end(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(QuietRequests, "timeout", 0.1)
+    app = make_server("127.0.0.1", 0, lambda _environment, _start: [], threaded=True, request_handler=QuietRequests)
+    threading.Thread(target=app.serve_forever, daemon=True).start()
+    for begun in (b"", b"GET /rep", b"GET / HTTP/1.1\r\nHost: x"):
+        with socket.create_connection(("127.0.0.1", app.server_port), timeout=30) as connection:
+            connection.sendall(begun)
+            assert connection.recv(1000) == b""
+    app.shutdown()
+    app.server_close()
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.slow
