@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from deployments.company import company_of
 from deployments.files import HOST, files_server, serving
+from deployments.server_settings import server_settings
 from flows.dead_runs import end_dead_runs
 from flows.environment import QUIET
 from flows.family import end_children_with_this_process
@@ -43,19 +44,6 @@ SECONDS_TO_STOP = 20
 SECONDS_BETWEEN_CHECKS = 0.5
 SECONDS_OF_GOOD_HEALTH = 600
 LONGEST_PAUSE = 60.0
-# How often the server looks for late runs, answers that did not come in time, expired leases and missing heartbeats.
-# Prefect's default is every 5 seconds (leases 15). Nothing here needs that, and an idle server does little else.
-CALM = {
-    "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "15",
-    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "30",
-    "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "60",
-    "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT15S",
-}
-
-# The server removes records of runs that ended 90 days ago. Only from its own SQLite file: another database may hold
-# records of other people.
-TIDY = {"PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs"}
-DATABASES = ("PREFECT_API_DATABASE_CONNECTION_URL", "PREFECT_SERVER_DATABASE_CONNECTION_URL")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -100,8 +88,7 @@ def serve(
     _check_schedule(cron, timezone)
     end_children_with_this_process()
     environment = {
-        **CALM,
-        **({} if any(name in os.environ for name in DATABASES) else TIDY),
+        **server_settings(),
         **os.environ,
         **QUIET,
         "PREFECT_API_URL": f"{address}/api",

@@ -1,7 +1,7 @@
 """The folders that runs of this machine have used as their lake.
 
 Where the disk or share of a lake is not mounted, its folder is empty or absent, as for a new company. A run would then
-plan without the earlier weeks and write to the wrong disk. Prefect's home keeps what tells the two cases apart.
+plan without the earlier weeks and write to the wrong disk. A record in Prefect's home distinguishes the two cases.
 """
 
 from __future__ import annotations

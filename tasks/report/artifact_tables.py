@@ -26,7 +26,7 @@ METRICS_FIRST = (c.MODEL, c.RELATIVE_LOSS, *HEADLINES)
 def artifact_key(*words: str) -> str:
     """Return an artifact key of lowercase letters, digits and dashes.
 
-    Names that differ only in letters that a key cannot hold have different keys: a digest stands for these letters.
+    Names that differ only in letters that a key cannot hold have different keys: they end with a digest.
 
     >>> artifact_key("Data quality", "Niños_CL"), artifact_key("report", "Ёлка")
     ('data-quality-ninos-cl', 'report-8e8fe2')

@@ -311,11 +311,7 @@ def open_lake(storage: str) -> Lake:
 
 
 def open_existing_lake(storage: str) -> Lake:
-    """Open the lake of a ``storage`` setting; do not create its folder.
-
-    Raises:
-        ConfigError: there is no lake.
-    """
+    """Open the lake of a ``storage`` setting, as :func:`open_lake`; do not create one."""
     if not storage.startswith(S3_SCHEME):
         from tasks.storage.local import is_local_lake
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -11,8 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
+from prefect.settings import PREFECT_HOME, Settings, temporary_settings
 
+from deployments.requirements import wanted
 from deployments.serve import serve
+from deployments.server_settings import place_of_ui_files
 from flows.cli.group import cli
 from tests.audit import judged
 
@@ -55,6 +59,21 @@ def test_docker_accepts_the_compose_file(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_ui_has_its_files_where_the_packages_are_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the unit (`ProtectSystem=strict`) and in the image, whose packages belong to root."""
+    package = tmp_path / "package"
+    package.mkdir()
+    with temporary_settings({PREFECT_HOME: tmp_path / "home"}):
+        assert place_of_ui_files(package) == {}
+        monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (package, os.W_OK))
+        found = place_of_ui_files(package)
+    assert Settings(**{}).server.ui.static_directory is None
+    with monkeypatch.context() as environment:
+        environment.setenv(*next(iter(found.items())))
+        assert Settings(**{}).server.ui.static_directory == str(tmp_path / "home/ui")
+    assert (tmp_path / "home/ui").is_dir()
+
+
 def commands() -> list[str]:
     """Every command line of the units and of the compose file."""
     found = [line for unit in UNITS for line in re.findall(r"^ExecStart=(.*)$", unit.read_text("utf-8"), re.MULTILINE)]
@@ -73,6 +92,8 @@ def test_commands_have_options_that_exist(line: str) -> None:
 
 def test_the_compose_file_uses_the_image_of_the_dockerfile_and_opens_nothing_to_the_network() -> None:
     service = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["restock"]
+    extras = service["build"]["args"]["EXTRAS"].removeprefix("${RESTOCK_EXTRAS:-").removesuffix("}")
+    assert any(one.startswith("dash>") for one in wanted(extras.split())), "without it the planners have no app"
     assert (COMPOSE.parent / service["build"]["context"] / service["build"]["dockerfile"]).resolve().is_file()
     assert service["network_mode"] == "host"
     assert "ports" not in service
