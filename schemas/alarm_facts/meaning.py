@@ -145,9 +145,9 @@ MEANING = (
     ),
     AlarmFacts(
         "sku_gaps",
-        Severity.INFO,
-        "SKUs have no sales in a store for some time while other stores sell them; these periods are unknown.",
-        "Deliver the table `availability`.",
+        Severity.WARNING,
+        "SKUs were probably not in stock: no sales while other stores sell them, or a stock of 0; demand is unknown.",
+        "Deliver the table `availability`. If these are zero sales, set `expert.cleaning.suspect_stock_outs: false`.",
     ),
     AlarmFacts(
         "category_closed",

@@ -68,6 +68,11 @@ class CleaningSettings(Strict):
         gt=1,
         description="A period is an outlier above this multiple of the 99th percentile of the series' other periods",
     )
+    suspect_stock_outs: bool = Field(
+        default=True,
+        description="Without the table `availability`, treat periods in which a SKU was probably not in stock as "
+        "unknown",
+    )
 
 
 class SpecialPeriod(Strict):

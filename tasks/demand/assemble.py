@@ -71,7 +71,7 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice, watch: Watc
     prepared = prepare(tables, use, inputs.as_of, sale_lines(lake, inputs.tables[SALES.name]))
     judged = judge_sales(prepared)
     new = new_pairs(prepared)
-    facts = _without(sku_facts(prepared, new.pairs), judged.ended)
+    facts = _without(sku_facts(prepared, new.pairs, judged.stock_outs), judged.ended)
     prices = planned_sku_prices(prepared)
     panel = panel_parts(prepared, judged)
     scope = bool(inputs.stores or inputs.categories)

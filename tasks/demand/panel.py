@@ -19,11 +19,10 @@ from tasks.demand.cleaning.corrections import VOID
 from tasks.demand.cleaning.exposure import StorePeriods, out_of_stock, store_periods
 from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.cleaning.sales import CellPart, SaleCells, distinct
-from tasks.demand.cleaning.sku_gaps import local_gaps
+from tasks.demand.cleaning.stock_outs import StockOuts, marked_stock_outs, suspected_stock_outs
 from tasks.demand.features.planned_events import first_christmas
 from tasks.demand.panel_frames import from_frames, to_frames
 from tasks.demand.panel_parts import PanelParts
-from tasks.demand.sold_units import last_stock
 
 __all__ = ["PanelBuild", "build_panel", "from_frames", "to_frames"]
 
@@ -46,6 +45,7 @@ class JudgedSales:
     Attributes:
         stores: what is known of each store and period.
         unknown: sorted distinct ``pair * T + period`` whose demand is unknown.
+        stock_outs: SKUs that were not in stock, by the table of availability or by other evidence.
         cleaning_log: one row per changed sale: table, store_id, sku, date (of the line or its period),
             units, treatment and reason.
         treatment_counts: treatment to number of cases; in addition to those in ``cleaning_log``, the store-periods
@@ -56,6 +56,7 @@ class JudgedSales:
 
     stores: StorePeriods
     unknown: IndexArray
+    stock_outs: StockOuts
     cleaning_log: pd.DataFrame
     treatment_counts: dict[str, int]
     alarms: list[Alarm]
@@ -101,11 +102,13 @@ def judge_sales(prepared: Prepared) -> JudgedSales:
     stores = store_periods(cells, calendar.closed, prepared.usual, prepared.partial, prepared.planned)
     availability = tables.get("availability")
     missing = out_of_stock(availability, cells, as_of)
-    local = empty = missing[:0]
+    empty, found = missing[:0], StockOuts.none()
     if availability is None:
         empty = category_gaps(cells, stores)
-        local = np.setdiff1d(local_gaps(cells, stores, last_stock(tables.get("stock"), as_of)), empty)
-    unknown = distinct(np.concatenate([missing, local, empty, outliers]))
+        if settings.cleaning.suspect_stock_outs:
+            known = distinct(np.concatenate([empty, outliers]))
+            found = suspected_stock_outs(cells, stores, tables.get("stock"), as_of, known)
+    unknown = distinct(np.concatenate([missing, found.keys, found.partly, empty, outliers]))
     cleaning_log = pd.concat(
         [
             _treated(prepared.lines.returned, RETURN, "units below 0 count as demand of 0"),
@@ -117,13 +120,15 @@ def judge_sales(prepared: Prepared) -> JudgedSales:
     )
     counts = cleaning_log[c.TREATMENT].value_counts().sort_index().to_dict()
     counts |= {OUT_OF_STOCK: len(missing), SILENT: _silent_periods(cells, stores)}
-    counts |= {SKU_GAP: len(local), CATEGORY_GAP: len(empty), MERGED: _merged(prepared)}
+    counts |= {SKU_GAP: len(found.keys), CATEGORY_GAP: len(empty), MERGED: _merged(prepared)}
     alarms = [
-        *table_alarms(prepared, stores, local),
+        *table_alarms(prepared, stores, found),
         *category_gap_alarm(prepared, empty),
         *first_christmas(tables.get("events"), prepared.axis, settings.country),
     ]
-    return JudgedSales(stores, unknown, cleaning_log, counts, alarms, ended_stores(prepared, stores))
+    if len(missing):
+        found = marked_stock_outs(cells, stores, missing, outliers)
+    return JudgedSales(stores, unknown, found, cleaning_log, counts, alarms, ended_stores(prepared, stores))
 
 
 def panel_parts(prepared: Prepared, judged: JudgedSales) -> PanelParts:

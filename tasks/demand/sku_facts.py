@@ -11,6 +11,7 @@ from schemas import columns as c
 from schemas.panel import FloatArray, IndexArray
 from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.cleaning.sales import CellPart
+from tasks.demand.cleaning.stock_outs import StockOuts
 from tasks.demand.features.promotions import list_prices, planned_prices
 from tasks.demand.sold_units import last_stock, sold_units
 
@@ -20,12 +21,14 @@ _PRODUCT_TEXT = (c.COLLECTION_STATUS, c.SIZE, c.COLOR, c.ARTICLE)
 _PRODUCT_NUMBERS = (c.PACK_SIZE, c.MIN_PRESENTATION)
 
 
-def sku_facts(prepared: Prepared, new: pd.DataFrame | None = None) -> pd.DataFrame:
+def sku_facts(prepared: Prepared, new: pd.DataFrame | None = None, stock_outs: StockOuts | None = None) -> pd.DataFrame:
     """One row per (store, SKU) with a sales row before ``as_of`` or a stock row on or before it.
 
     Args:
         prepared: cleaned tables of one ``as_of``.
         new: store_id, sku and expected_units of pairs without history (see ``tasks.demand.new_series``).
+        stock_outs: periods in which SKUs were not in stock. The units that they usually sell count as sold, so that the
+            share of a SKU in its category does not fall because it was not there.
 
     Returns:
         Sorted by store_id and sku: category; recent_units (sold in the last 8 weeks, or 2 months, up to
@@ -37,7 +40,7 @@ def sku_facts(prepared: Prepared, new: pd.DataFrame | None = None) -> pd.DataFra
         replaces it and inherits its sales; empty = none).
     """
     products = prepared.products.assign(**{c.SKU: prepared.products[c.SKU].astype(str)}).set_index(c.SKU)
-    sold, counted = sold_units(prepared), last_stock(prepared.tables.get("stock"), prepared.as_of)
+    sold, counted = sold_units(prepared, stock_outs), last_stock(prepared.tables.get("stock"), prepared.as_of)
     rows = sold.merge(counted, on=[c.STORE_ID, c.SKU], how="outer") if counted is not None else sold
     if counted is None:
         rows = rows.assign(**{c.ON_HAND: np.nan})

@@ -11,20 +11,30 @@ from schemas import columns as c
 from schemas.panel import FloatArray
 from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.cleaning.sales import CellPart, weighted_count
+from tasks.demand.cleaning.stock_outs import StockOuts
 
 # Eight weeks, the window of recent units.
 RECENT_PERIODS = {"D": 56, "W": 8, "MS": 2}
 
 
-def sold_units(prepared: Prepared) -> pd.DataFrame:
-    """Units of each (store, SKU) with a sales row: recent_units (last 8 weeks or 2 months) and total_units."""
+def sold_units(prepared: Prepared, stock_outs: StockOuts | None = None) -> pd.DataFrame:
+    """Units of each (store, SKU) with a sales row: recent_units (last 8 weeks or 2 months) and total_units.
+
+    Args:
+        prepared: cleaned tables.
+        stock_outs: periods in which SKUs were not in stock; the units that they usually sell are added.
+    """
     cells = prepared.cells
     recent, total = np.zeros((2, len(cells.pair_sku)))
+    since = cells.end - RECENT_PERIODS[cells.frequency.kind]
     for part in cells.parts():
         units = np.where(part.marked(prepared.outliers), 0.0, part.units)
-        late = part.cell_period >= cells.end - RECENT_PERIODS[cells.frequency.kind]
-        recent[part.pairs] = _per_pair(part, np.where(late, units, 0.0))
+        recent[part.pairs] = _per_pair(part, np.where(part.cell_period >= since, units, 0.0))
         total[part.pairs] = _per_pair(part, units)
+    if stock_outs is not None:
+        pair, at = np.divmod(stock_outs.keys, cells.history)
+        np.add.at(recent, pair, np.where(at >= since, stock_outs.units, 0.0))
+        np.add.at(total, pair, stock_outs.units)
     return pd.DataFrame(
         {
             c.STORE_ID: cells.stores[cells.pair_store],

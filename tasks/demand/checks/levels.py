@@ -1,4 +1,4 @@
-"""Alarms on levels: another unit of measure for a whole brand or one SKU, and gaps of SKUs in single stores."""
+"""Alarms on levels: another unit of measure for a whole brand or one SKU, and SKUs that were not in stock."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tasks.demand.checks.limits import LIMITS
 if TYPE_CHECKING:
     from tasks.demand.cleaning.prepared import Prepared
     from tasks.demand.cleaning.sales import SaleCells
+    from tasks.demand.cleaning.stock_outs import StockOuts
 
 # Periods before and after a date whose units per store, SKU and period are compared.
 _AROUND = {"D": 14, "W": 8, "MS": 3}
@@ -200,29 +201,39 @@ def huge_lines_alarm(rows: pd.DataFrame) -> list[Alarm]:
     ]
 
 
-def local_gap_alarm(prepared: Prepared, local: IndexArray) -> list[Alarm]:
-    """Return an alarm for the gaps of SKUs in single stores that count as unknown.
-
-    Args:
-        prepared: corrected and summed tables.
-        local: sorted distinct ``pair * T + period``.
-    """
-    if not len(local):
+def stock_out_alarm(prepared: Prepared, found: StockOuts) -> list[Alarm]:
+    """Return an alarm for the SKUs that were probably not in stock, the most expected units first."""
+    if not len(found.keys):
         return []
     cells = prepared.cells
-    pair, period = np.divmod(local, cells.history)
-    pairs = np.unique(pair)
-    skus = sorted({str(sku) for sku in cells.skus[cells.pair_sku[pairs]]})
+    pair, period = np.divmod(found.keys, cells.history)
+    table = pd.DataFrame({"pair": pair, "at": period, "lost": found.units})
+    by_pair = table.groupby("pair").agg(
+        lost=("lost", "sum"), first=("at", "min"), last=("at", "max"), count=("at", "size")
+    )
+    by_pair = by_pair.sort_values("lost", ascending=False, kind="stable")
+    skus, stores = cells.skus[cells.pair_sku[by_pair.index]], cells.stores[cells.pair_store[by_pair.index]]
+    dates = [[cells.periods[at].date() for at in by_pair[name]] for name in ("first", "last")]
+    named = [
+        f"{sku} in {store} ({numbered(count, '# period[s]')} from {first} to {last})"
+        for sku, store, count, first, last in zip(skus, stores, by_pair["count"], *dates, strict=True)
+    ]
+    pairs, at = np.divmod(found.partly, cells.history)
+    partly = len(np.unique(cells.pair_series[pairs] * cells.history + at))
+    whole = f" So {numbered(partly, '[does|do] # period[s]')} of their categories in these stores." if partly else ""
+    count = len(by_pair)
     return [
         raise_alarm(
             "sku_gaps",
-            f"sales: {numbered(len(pairs), '# SKU[s] of a store')} ({first_few(skus)}) "
-            f"{numbered(len(pairs), '[has|have]')} no sales in {numbered(len(local), '# period[s]')} in which the "
-            "other stores sell them. They were probably not in stock: these periods count as unknown",
-            stores=sorted({str(store) for store in cells.stores[cells.pair_store[pairs]]}),
-            skus=skus,
-            dates=(cells.periods[period.min()].date(), cells.periods[period.max()].date()),
-            count=len(local),
+            f"sales: {numbered(count, '# SKU[s] of a store [has|have]')} no sales in "
+            f"{numbered(len(pair), '# period[s]')} in which {numbered(count, '[it was|they were]')} probably not in "
+            f"stock: {first_few(named)}. The other stores sell them, or their stock is 0. These periods count as "
+            f"unknown; at the usual rate, {found.units.sum():,.0f} units would have been sold.{whole} Deliver the "
+            "table availability; if these are zero sales, set expert.cleaning.suspect_stock_outs: false",
+            stores=sorted({str(store) for store in stores}),
+            skus=sorted({str(sku) for sku in skus}),
+            dates=(min(dates[0]), max(dates[1])),
+            count=len(pair),
         )
     ]
 

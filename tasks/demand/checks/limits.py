@@ -26,9 +26,14 @@ class CheckLimits:
             cases, and on which its rate on other days makes so few rows less probable than ``pattern_chance``.
         pattern_chance: see ``pattern_share``.
         pattern_cases: minimum number of cases of a weekday for a pattern.
-        sku_chance: a gap of one SKU in one store is implausible if the sales of the other stores make it less probable
-            than this.
+        sku_chance: gaps of one SKU in one store are stock-outs if its own rate and the sales of the other stores make
+            as many as improbable ones less probable than this.
+        sku_window: periods before such a gap from which the rates of the SKU are taken, by frequency.
+        false_gaps: expected fraction of false ones among the stock-outs of a SKU in a store.
         sku_gap: minimum number of periods of such a gap, by frequency.
+        missing_units: a category's demand in a store is unknown if its SKUs that are out of stock usually sell at least
+            this fraction of its units.
+        together: SKUs that vanish in a store within this many periods vanish together, by frequency.
         category_gap: minimum number of periods of a gap in which no store sells a category, by frequency.
         category_sold: the category sold in at least this fraction of the same periods a year before or after the gap.
         ended: a store is permanently closed after an implausible gap of this many periods up to the last sales.
@@ -93,7 +98,11 @@ class CheckLimits:
     pattern_chance: float = 0.0001
     pattern_cases: int = 5
     sku_chance: float = 1e-6
-    sku_gap: Mapping[str, int] = field(default_factory=lambda: _by_kind(5, 2, 2))
+    sku_window: Mapping[str, int] = field(default_factory=lambda: _by_kind(91, 26, 12))
+    false_gaps: float = 0.05
+    sku_gap: Mapping[str, int] = field(default_factory=lambda: _by_kind(2, 1, 1))
+    missing_units: float = 0.25
+    together: Mapping[str, int] = field(default_factory=lambda: _by_kind(5, 2, 2))
     category_gap: Mapping[str, int] = field(default_factory=lambda: _by_kind(28, 4, 2))
     category_sold: float = 0.5
     ended: Mapping[str, int] = field(default_factory=lambda: _by_kind(56, 8, 3))

@@ -10,11 +10,10 @@ import pandas as pd
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
-from schemas.panel import IndexArray
 from tasks.demand.axis import Axis
 from tasks.demand.checks.contradictions import contradicted_availability, contradicted_calendar
 from tasks.demand.checks.dates import coarse_dates, coarse_parts, swapped_days
-from tasks.demand.checks.levels import changed_units, local_gap_alarm
+from tasks.demand.checks.levels import changed_units, stock_out_alarm
 from tasks.demand.checks.prices import price_levels
 from tasks.demand.checks.promotions import promotion_alarms
 from tasks.demand.checks.stock import stock_alarms
@@ -22,15 +21,16 @@ from tasks.demand.checks.stores import store_alarms
 from tasks.demand.checks.vanished import vanished_skus
 from tasks.demand.cleaning.exposure import StorePeriods
 from tasks.demand.cleaning.prepared import Prepared
+from tasks.demand.cleaning.stock_outs import StockOuts
 
 
-def table_alarms(prepared: Prepared, stores: StorePeriods, local: IndexArray) -> list[Alarm]:
+def table_alarms(prepared: Prepared, stores: StorePeriods, found: StockOuts) -> list[Alarm]:
     """Return every alarm on the tables of one run date, in a fixed order.
 
     Args:
         prepared: corrected and summed tables.
         stores: what is known of each store and period.
-        local: periods of gaps of one SKU in one store (:mod:`tasks.demand.cleaning.sku_gaps`).
+        found: SKUs that were probably not in stock.
     """
     lines, daily = prepared.lines, prepared.settings.period.kind == "D" or prepared.settings.aggregate
     return [
@@ -39,14 +39,14 @@ def table_alarms(prepared: Prepared, stores: StorePeriods, local: IndexArray) ->
         *(swapped_days(lines.facts.days()) if daily else []),
         *_coarse_dates(prepared),
         *store_alarms(prepared, stores),
-        *local_gap_alarm(prepared, local),
+        *stock_out_alarm(prepared, found),
         *contradicted_calendar(prepared, stores),
         *contradicted_availability(prepared),
         *lines.odd,
         *price_levels(prepared),
         *promotion_alarms(prepared),
         *changed_units(prepared),
-        *vanished_skus(prepared, stores, local),
+        *vanished_skus(prepared, stores, found.keys),
         *stock_alarms(prepared),
         *_unknown_categories(prepared),
         *_category_spelling(prepared),

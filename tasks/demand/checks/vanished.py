@@ -156,10 +156,10 @@ def _in_stores(prepared: Prepared, stores: StorePeriods, local: IndexArray) -> l
         # The largest number that vanished within a few periods, because a slow SKU has its last row some periods before
         # the others.
         until = np.arange(len(last))
-        since = np.searchsorted(last, last - LIMITS.sku_gap[kind] + 1)
+        since = np.searchsorted(last, last - LIMITS.together[kind] + 1)
         date = int(last[(until - since).argmax()])
-        together = own & gone & (rows.last > date - LIMITS.sku_gap[kind]) & (rows.last <= date)
-        active = int((own & (rows.last > date - LIMITS.sku_gap[kind])).sum())
+        together = own & gone & (rows.last > date - LIMITS.together[kind]) & (rows.last <= date)
+        active = int((own & (rows.last > date - LIMITS.together[kind])).sum())
         if together.sum() < max(LIMITS.fewest_skus, LIMITS.vanished_share * active):
             continue
         found = cells.skus[cells.pair_sku[together]]
@@ -202,5 +202,5 @@ def _sold_elsewhere(prepared: Prepared, rows: _Rows, end: int) -> BoolArray:
     np.cumsum(sold, out=sold)
     after = sold[base + end] - sold[base + stop]
     before += sold[base + stop] - sold[base + low]
-    shown: BoolArray = (after >= LIMITS.sku_gap[cells.frequency.kind]) & (after >= _STILL_SOLD * before)
+    shown: BoolArray = (after >= LIMITS.together[cells.frequency.kind]) & (after >= _STILL_SOLD * before)
     return shown
