@@ -89,6 +89,7 @@ def ask_for_approval(run: RunContext, preview: PublicationRecord) -> Approval:
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         checksum=reviewed.checksum,
         accepted=reviewed.held_by,
+        in_force=reviewed.in_force,
     )
 
 

@@ -285,6 +285,8 @@ class Approval(Record):
         at: time (ISO 8601, UTC).
         checksum: :meth:`PublicationRecord.checksum` of the files that were reviewed; exactly these are published.
         accepted: alarms of severity hold that the person accepted with the file.
+        in_force: SHA-256 of the ERP file of the same run date that was in force at the review, empty without one;
+            None = unknown.
     """
 
     by: str
@@ -292,6 +294,7 @@ class Approval(Record):
     at: str
     checksum: str = ""
     accepted: list[str] = []
+    in_force: str | None = None
 
 
 class PublicationRecord(Record):

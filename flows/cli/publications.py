@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import click
 
@@ -99,10 +100,13 @@ def _age(_context: click.Context, _parameter: click.Parameter, value: str) -> ti
 @click.option("--dry-run", is_flag=True, help="Remove nothing; only list what would be removed.")
 def prune(settings_file: str, overrides: tuple[str, ...], keep: timedelta, dry_run: bool) -> None:
     """Remove old stage results, previews and replaced versions. Everything that publications in force need is kept."""
-    from flows.preparation import open_storage
+    from tasks.configuration.settings_file import load_settings
     from tasks.publication.prune import prune as remove
+    from tasks.storage.lake import open_existing_lake
 
-    found = remove(open_storage(settings_file, overrides), keep, datetime.now(UTC), dry_run)
+    settings = load_settings(Path(settings_file), overrides)
+    waiting = timedelta(hours=settings.publication.approval_timeout_hours)
+    found = remove(open_existing_lake(settings.storage), keep, datetime.now(UTC), dry_run, waiting)
     rows = [
         {"kind": kind, "objects": len(keys), "megabytes": round(found.bytes[kind] / 1e6, 2)}
         for kind, keys in found.keys.items()

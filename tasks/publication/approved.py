@@ -12,13 +12,15 @@ from schemas.outputs import AFTER, BEFORE, MANIFEST, REPLENISHMENT, RunOutputs
 from schemas.records import Approval, PublicationRecord, Record, files_checksum
 from schemas.run import RunContext
 from tasks.publication.changes import compare_targets
-from tasks.publication.earlier_runs import latest_before, preview_key
+from tasks.publication.earlier_runs import latest_before, preview_key, published
 from tasks.publication.erp_file import read_replenishment
 from tasks.publication.manifest import OUTPUTS, folder_checksums
 from tasks.storage.code_version import code_version
 from tasks.storage.lake import Lake
 
 REVIEWED = "reviewed"
+# One small file for each run that has asked: it binds the run to the files that were reviewed.
+ASKED = f"{REVIEWED}/asked"
 CODE_VERSION, EARLIER = "code_version", "earlier"
 
 
@@ -28,10 +30,12 @@ class Reviewed(Record):
     Attributes:
         checksum: identifies the files of the preview.
         held_by: alarms of severity hold; approving the file accepts them.
+        in_force: SHA-256 of the ERP file of the same run date that is in force, empty without one; None = unknown.
     """
 
     checksum: str
     held_by: list[str]
+    in_force: str | None = None
 
 
 def keep_reviewed(lake: Lake, preview: PublicationRecord, flow_run_id: str) -> Reviewed:
@@ -45,7 +49,7 @@ def keep_reviewed(lake: Lake, preview: PublicationRecord, flow_run_id: str) -> R
     Returns:
         What the first call of this run stored. Later calls return the same, even if the preview has changed since then.
     """
-    asked = f"{REVIEWED}/asked/{flow_run_id}.json"
+    asked = f"{ASKED}/{flow_run_id}.json"
     if lake.exists(asked):
         return Reviewed.model_validate_json(lake.read_bytes(asked))
     checksum = preview.checksum(MANIFEST)
@@ -54,7 +58,7 @@ def keep_reviewed(lake: Lake, preview: PublicationRecord, flow_run_id: str) -> R
     files = {file.key.rsplit("/", 1)[-1]: file.sha256 for file in preview.files}
     content = {OUTPUTS: files, CODE_VERSION: code_version(), EARLIER: _earlier(lake, preview.as_of)}
     lake.write_bytes(_key(checksum, MANIFEST), json.dumps(content, sort_keys=True).encode())
-    reviewed = Reviewed(checksum=checksum, held_by=preview.held_by)
+    reviewed = Reviewed(checksum=checksum, held_by=preview.held_by, in_force=_in_force(lake, preview.as_of))
     lake.write_bytes(asked, reviewed.model_dump_json().encode())
     return reviewed
 
@@ -62,7 +66,7 @@ def keep_reviewed(lake: Lake, preview: PublicationRecord, flow_run_id: str) -> R
 def approved_files_changed(
     lake: Lake, run: RunContext, approval: Approval, folder: Path, outputs: RunOutputs
 ) -> PublicationHeldError | None:
-    """Return an error if the files in a folder are not those that were approved.
+    """Return an error if the files in a folder are not those that were approved, or would replace another file.
 
     Args:
         lake: holds the reviewed file.
@@ -72,8 +76,17 @@ def approved_files_changed(
         outputs: their tables.
     """
     files = folder_checksums(folder)
-    if not approval.checksum or files_checksum(files, MANIFEST) == approval.checksum:
+    if not approval.checksum:
         return None
+    if files_checksum(files, MANIFEST) == approval.checksum:
+        now = _in_force(lake, run.as_of)
+        if approval.in_force is None or now in ("", approval.in_force, files[REPLENISHMENT]):
+            return None
+        return PublicationHeldError(
+            f"Publication held back: another file for {run.as_of} was put in force since {approval.by} reviewed this "
+            "one, and it is kept. Compare both (restock publications), then start the weekly run for "
+            f"{run.as_of} again and approve it."
+        )
     return PublicationHeldError(
         f"Publication held back: the plan has changed since {approval.by} reviewed it. "
         f"{_differences(lake, run, approval, files, outputs)} The previous file is kept. "
@@ -106,6 +119,11 @@ def _differences(lake: Lake, run: RunContext, approval: Approval, files: dict[st
     elif then.get(CODE_VERSION) != code_version():
         why = " Restock was upgraded since the review, and the report names its version."
     return f"No target differs, but these files do: {', '.join(differ)}.{why}"
+
+
+def _in_force(lake: Lake, as_of: date) -> str:
+    found = published(lake, as_of)
+    return "" if found is None else str(found.manifest.get(OUTPUTS, {}).get(REPLENISHMENT, ""))
 
 
 def _earlier(lake: Lake, as_of: date) -> str:

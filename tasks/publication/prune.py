@@ -10,13 +10,15 @@ from typing import Any
 
 from schemas.outputs import MANIFEST
 from schemas.performance import FOLDER as PERFORMANCE
-from tasks.publication.approved import REVIEWED
+from tasks.publication.approved import ASKED, REVIEWED
 from tasks.publication.earlier_runs import PREVIEWS, RUNS
 from tasks.publication.versions import EVENTS, VERSIONS, dates_of, versions_of
 from tasks.storage.lake import PLANNER, RECORDS, Lake
 
 # A run may have written a table that no record refers to yet.
 UNFINISHED = timedelta(days=1)
+# Without it, a run that resumes would take the files that it computes then for the reviewed ones.
+ASKED_FOR_AT_LEAST = timedelta(days=365)
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Pruning:
     bytes: dict[str, int]
 
 
-def prune(lake: Lake, keep: timedelta, now: datetime, dry_run: bool) -> Pruning:
+def prune(lake: Lake, keep: timedelta, now: datetime, dry_run: bool, waiting: timedelta = timedelta(0)) -> Pruning:
     """Remove what is older than ``keep`` and not needed by a publication in force.
 
     Always kept: ``runs/``, ``performance/``, ``planner/``, the version in force of every run date, the log of
@@ -44,9 +46,10 @@ def prune(lake: Lake, keep: timedelta, now: datetime, dry_run: bool) -> Pruning:
         keep: age from which results, previews and versions are removed; at least one day.
         now: time, with time zone.
         dry_run: remove nothing.
+        waiting: time that a run waits for an approval; previews and reviewed files are kept at least that long.
     """
     with lake.exclusive():
-        found = _removable(lake, keep, now)
+        found = _removable(lake, keep, now, waiting)
         if not dry_run:
             for keys in found.keys.values():
                 # A manifest marks a complete folder, so it is removed first.
@@ -55,10 +58,11 @@ def prune(lake: Lake, keep: timedelta, now: datetime, dry_run: bool) -> Pruning:
     return found
 
 
-def _removable(lake: Lake, keep: timedelta, now: datetime) -> Pruning:
+def _removable(lake: Lake, keep: timedelta, now: datetime, waiting: timedelta) -> Pruning:
     sizes = lake.objects("")
-    old = {key for key, found in sizes.items() if now - found.modified > max(keep, UNFINISHED)}
-    aged = {key for key, found in sizes.items() if now - found.modified > UNFINISHED}
+    ages = {key: now - found.modified for key, found in sizes.items()}
+    old = {key for key, age in ages.items() if age > max(keep, UNFINISHED)}
+    aged = {key for key, age in ages.items() if age > UNFINISHED}
     young_records = {key for key in sizes if key.startswith(f"{RECORDS}/")} - old
     manifests = {key for key in sizes if key.startswith(f"{RUNS}/") and key.endswith(f"/{MANIFEST}")}
     needed = {key for holder in sorted(young_records | manifests) for key in _references(lake, holder)}
@@ -77,7 +81,8 @@ def _removable(lake: Lake, keep: timedelta, now: datetime) -> Pruning:
             if key.rsplit("/", 1)[0] not in kept_versions and key in old:
                 kinds["versions"].append(key)
         elif top in (PREVIEWS, REVIEWED):
-            if key in old:
+            least = ASKED_FOR_AT_LEAST if key.startswith(f"{ASKED}/") else waiting
+            if key in old and ages[key] > least:
                 kinds["previews" if top == PREVIEWS else "reviewed files"].append(key)
         elif key in (old if top == RECORDS else aged - needed):
             kinds["stage results"].append(key)

@@ -12,6 +12,7 @@ import pytest
 
 from schemas import columns as c
 from schemas.records import TableRef
+from tasks.publication.approved import Reviewed, keep_reviewed
 from tasks.publication.prune import prune
 from tasks.publication.transaction import publish_run
 from tasks.publication.versions import verify, versions_of
@@ -90,3 +91,20 @@ def test_a_table_that_a_run_has_just_written_is_not_removed(lake: Lake) -> None:
     all_of_age(lake, timedelta(hours=30))
     assert prune(lake, timedelta(0), NOW, dry_run=False).keys["stage results"]
     assert lake.keys("") == []
+
+
+def test_what_a_run_has_asked_to_approve_outlives_pruning(lake: Lake) -> None:
+    def ask(units: int) -> Reviewed:
+        made = fake_run.outputs()
+        targets = made.replenishment.copy()
+        targets.loc[0, c.TARGET_QUANTITY] += units
+        preview = replace(made, replenishment=targets, history=None, stock_by_day=None)
+        return keep_reviewed(lake, publish_run(lake, fake_run.context(dry_run=True), preview, fake_run.facts()), "r1")
+
+    asked, day = ask(0), timedelta(days=1)
+    all_of_age(lake, 3 * day)
+    assert not any(prune(lake, day, NOW, dry_run=False, waiting=4 * day).keys.values())
+    removed = prune(lake, day, NOW, dry_run=False, waiting=2 * day).keys
+    assert removed["previews"]
+    assert len(removed["reviewed files"]) == 2
+    assert ask(7) == asked, "the run would publish files that nobody reviewed"

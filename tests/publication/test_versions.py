@@ -145,7 +145,8 @@ def test_a_publication_of_an_older_restock_becomes_a_version_when_it_is_replaced
 def approval(lake: Lake, units: int, run_id: str = "r1") -> Approval:
     preview = publish_run(lake, fake_run.context(dry_run=True), outputs(units), fake_run.facts())
     reviewed = keep_reviewed(lake, preview, run_id)
-    return Approval(by="Ana", at="2025-01-02T08:00:00+00:00", checksum=reviewed.checksum, accepted=reviewed.held_by)
+    at, seen = "2025-01-02T08:00:00+00:00", {"accepted": reviewed.held_by, "in_force": reviewed.in_force}
+    return Approval(by="Ana", at=at, checksum=reviewed.checksum, **seen)
 
 
 def test_the_approved_bytes_are_published_or_nothing_is(lake: Lake) -> None:
@@ -161,6 +162,18 @@ def test_the_approved_bytes_are_published_or_nothing_is(lake: Lake) -> None:
         name: data for name, data in reviewed.items() if name != MANIFEST
     }
     assert json.loads(now[MANIFEST])["approval"]["checksum"] == agreed.checksum
+
+
+def test_an_approval_replaces_only_the_file_that_its_reader_knew(lake: Lake) -> None:
+    publish(lake)
+    facts = replace(fake_run.facts(), approval=approval(lake, units=5))
+    publish(lake, units=7)
+    with pytest.raises(PublicationHeldError, match=r"another file for 2025-01-02 was put in force since Ana reviewed"):
+        publish_run(lake, fake_run.context(), outputs(5), facts)
+    assert [version.number for version in versions_of(lake, AS_OF) if version.in_force] == [2]
+    withdraw(lake, AS_OF, "Ana", "wrong stock")
+    publish_run(lake, fake_run.context(), outputs(5), facts)
+    assert [version.number for version in versions_of(lake, AS_OF) if version.in_force] == [3]
 
 
 def test_a_run_that_starts_again_is_bound_to_what_it_asked_about_the_first_time(lake: Lake) -> None:
