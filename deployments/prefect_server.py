@@ -3,26 +3,23 @@
 Usage: ``python -m deployments.prefect_server server start ...``. Prefect begins most transactions without a lock and
 takes the lock at the first write. If another transaction wrote in the meantime, SQLite refuses the write immediately
 ("database is locked", in the UI "Unknown error"), whatever the timeout. A transaction that takes the lock when it
-begins waits for its turn instead. The server's background worker looks for work once per second instead of four times:
-this is a large part of what an idle server uses.
+begins waits for its turn instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from functools import partial
 
 from prefect.cli import app
-from prefect.server.api import background_workers
 from prefect.server.database.configurations import AioSqliteConfiguration
 from prefect.server.database.dependencies import set_database_config
 from prefect.settings import get_current_settings
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
+from flows.server_process import look_for_work_less_often
+
 SQLITE = "sqlite+"
-BETWEEN_LOOKS = timedelta(seconds=1)
 
 
 class WaitingSqlite(AioSqliteConfiguration):
@@ -41,10 +38,7 @@ class WaitingSqlite(AioSqliteConfiguration):
 
 def configure() -> None:
     """Use :class:`WaitingSqlite` for a server in this process if its database is SQLite; reduce its work while idle."""
-    names = vars(background_workers)
-    names["Worker"] = partial(
-        names["Worker"], minimum_check_interval=BETWEEN_LOOKS, scheduling_resolution=BETWEEN_LOOKS
-    )
+    look_for_work_less_often()
     connection = get_current_settings().server.database.connection_url
     address = connection.get_secret_value() if connection else ""
     if address.startswith(SQLITE):

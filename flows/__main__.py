@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 
 import click
@@ -12,6 +14,7 @@ from schemas.errors import PipelineError
 
 def main() -> None:
     """Run the command line; an expected error ends with its message and exit code (docs/reference/contract.md)."""
+    atexit.register(gc.freeze)  # what is frozen is not freed object by object at the end, which takes a second
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:

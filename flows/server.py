@@ -27,8 +27,16 @@ API = "PREFECT_API_URL"
 SECONDS_TO_ANSWER = 2
 SECONDS_TO_STOP = 5
 STARTS = 3  # another process can take the free port first
-# The variables with which Prefect marks a temporary server: without UI, and without services that outlive a run.
-TEMPORARY = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+# The variables with which Prefect marks a temporary server: without UI, and without services that outlive a run. A run
+# uses no blocks; to compare their registered types, the server would import all integrations, among them those of AWS.
+TEMPORARY = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "0",
+    "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "0",
+    "PYTHONSAFEPATH": "1",  # a folder of the working directory with the name of a package of ours is not imported
+}
 
 
 def _file() -> Path:
@@ -107,9 +115,8 @@ class _TemporaryServer:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
         self._address = f"http://127.0.0.1:{self._port}/api"
-        application = ["--factory", "prefect.server.api.server:create_app", "--lifespan", "on", "--log-level", "error"]
         self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "uvicorn", *application, "--host", "127.0.0.1", "--port", str(self._port)],
+            [sys.executable, "-m", "flows.server_process", str(self._port)],
             env={**os.environ, **TEMPORARY, **get_current_settings().to_environment_variables(exclude_unset=True)},
             start_new_session=True,  # Ctrl-C ends the run first: it reports its end to the server
         )

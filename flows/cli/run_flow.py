@@ -10,6 +10,7 @@ from typing import Any
 from flows.cli.terminal import say
 from flows.environment import COMMAND_LINE
 from flows.family import RESUME, end_children_with_this_process, end_soon_after_a_signal
+from tasks.storage.machine import no_garbage_collection
 
 
 def run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, ...], **parameters: Any) -> Any:
@@ -31,16 +32,19 @@ def run_flow(module: str, name: str, settings_file: str, overrides: tuple[str, .
     # Set before anything imports Prefect, which reads its settings once.
     for variable, value in COMMAND_LINE.items():
         os.environ.setdefault(variable, value)
-    from flows.preparation import prepare_run
+    with no_garbage_collection():
+        from flows.preparation import prepare_run
 
     end_soon_after_a_signal(RESUME)
     end_children_with_this_process()
     prepare_run(settings_file, overrides=overrides)  # reports invalid settings before a server starts
-    from flows.server import server_of_this_run
+    with no_garbage_collection():
+        from flows.server import server_of_this_run
 
     with server_of_this_run() as wait_for_server:
-        flow = getattr(importlib.import_module(f"flows.{module}"), name)
-        from tasks.stages.engine_log import show_errors_at_end
+        with no_garbage_collection():
+            flow = getattr(importlib.import_module(f"flows.{module}"), name)
+            from tasks.stages.engine_log import show_errors_at_end
 
         show_errors_at_end()
         api = wait_for_server()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from schemas.suites import (
     table_expectations,
 )
 from tasks.demand.ingest.mapped_table import MappedTable
+from tasks.storage.machine import no_garbage_collection
 
 Positions = NDArray[np.int64]
 # Rows that are judged at once. Great Expectations copies what it judges several times.
@@ -122,19 +124,25 @@ def _check_frame(table: MappedTable, settings: IngestSlice, rows: Positions) -> 
 
 def with_great_expectations(name: str, expectations: Sequence[Expected], frame: pd.DataFrame) -> list[Verdict]:
     """Evaluate the expectations as a suite of Great Expectations."""
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
+    gx, progress_bars = _great_expectations()
     suite = as_suite(name, expectations)
     context = gx.get_context(mode="ephemeral")
     context.enable_analytics(False)
-    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    context.variables.progress_bars = progress_bars(globally=False, metric_calculations=False)
     asset = context.data_sources.add_pandas(suite.name).add_dataframe_asset(suite.name)
     batch = asset.add_batch_definition_whole_dataframe(suite.name).get_batch({"dataframe": frame})
     report = batch.validate(suite, result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False})
     order = {expectation.meta["text"]: position for position, expectation in enumerate(expectations)}
     verdicts = [_verdict(result) for result in report.results if not result.success]
     return sorted(verdicts, key=lambda verdict: order[verdict.reason.text])
+
+
+@cache
+def _great_expectations() -> tuple[Any, Any]:
+    with no_garbage_collection():
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
+    return gx, ProgressBarsConfig
 
 
 def with_arrays(name: str, expectations: Sequence[Expected], frame: pd.DataFrame) -> list[Verdict]:  # noqa: ARG001
