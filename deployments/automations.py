@@ -50,7 +50,7 @@ MINUTES_PENDING = 15
 # Jinja expressions for the message of a notification.
 ABOUT_RUN = "flow_run.name ~ ': ' ~ (flow_run.state.message or '{description}')"
 ABOUT_EVENT = "event.payload.message"
-LINK_TO_RUN = f"flow_run|ui_url|replace('{FORMER_PAGE}', '{PAGE}')"
+LINK_TO_RUN = f"(flow_run|ui_url or '')|replace('{FORMER_PAGE}', '{PAGE}') or none"
 # A late run does not have a name and a message yet.
 ABOUT_LATE_RUN = "deployment.name ~ ', due ' ~ flow_run.expected_start_time ~ ', has not started. Is a worker running?'"
 

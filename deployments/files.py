@@ -178,7 +178,8 @@ def _publications(root: Path) -> str:
 
 
 def _line(row: dict[str, Any]) -> str:
-    shown = {**row, "published": row["published"][:16].replace("T", " ")}
+    at = row["published"][:16].replace("T", " ")
+    shown = {**row, "published": f"{at} UTC" if at else ""}
     cells = [f"<td>{_text(value)}</td>" for value in shown.values()]
     folder = f"runs/{row['date']}" if row["state"] == IN_FORCE else f"versions/{row['date']}/{row['version']:04d}"
     links = "".join(

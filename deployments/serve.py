@@ -32,7 +32,7 @@ from flows.server import announced
 from schemas.errors import PipelineError
 from tasks.configuration.settings_file import load_settings
 from tasks.publication.addresses import APP_ROOT, APP_URL, FILES_ROOT, FILES_URL
-from tasks.storage.lake import S3_SCHEME
+from tasks.storage.lake import S3_SCHEME, open_lake
 
 ROOT = Path(__file__).parents[1]
 POOL = "local-process"
@@ -237,7 +237,9 @@ def _demo_settings() -> Path:
         from tasks.demo.company import write_demo_company
 
         click.echo(f"No --settings given: writing the demo company to {DEMO} ...")
-        return write_demo_company(ROOT / DEMO, size="slice").resolve()
+        written = write_demo_company(ROOT / DEMO, size="slice").resolve()
+        open_lake(_lake(written))  # runs may know, and miss, the lake of a demo company that was deleted
+        return written
     return settings
 
 

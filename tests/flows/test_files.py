@@ -128,6 +128,7 @@ def test_the_start_page_lists_publications(tmp_path: Path) -> None:
         assert status == 200
         assert "2025-01-02" in page
         assert "in force" in page
+        assert " UTC</td>" in page, "the app shows the same time in the time zone of the machine"
         assert "&lt;b&gt;Ana&lt;/b&gt;" in page
         assert "<b>Ana" not in page
         for link in ("/runs/2025-01-02/report.html", "/versions/2025-01-02/0001/report.html"):
