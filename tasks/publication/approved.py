@@ -63,6 +63,15 @@ def keep_reviewed(lake: Lake, preview: PublicationRecord, flow_run_id: str) -> R
     return reviewed
 
 
+def is_outdated(lake: Lake, as_of: date, flow_run_id: str) -> bool:
+    """Return whether the preview of a run date has been replaced since a run asked to approve it."""
+    asked, manifest = f"{ASKED}/{flow_run_id}.json", f"{preview_key(as_of)}/{MANIFEST}"
+    if not lake.exists(asked) or not lake.exists(manifest):
+        return False
+    reviewed = Reviewed.model_validate_json(lake.read_bytes(asked))
+    return files_checksum(json.loads(lake.read_bytes(manifest))[OUTPUTS], MANIFEST) != reviewed.checksum
+
+
 def approved_files_changed(
     lake: Lake, run: RunContext, approval: Approval, folder: Path, outputs: RunOutputs
 ) -> PublicationHeldError | None:

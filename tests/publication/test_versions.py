@@ -14,7 +14,7 @@ from schemas import columns as c
 from schemas.errors import ConfigError, PublicationError, PublicationHeldError
 from schemas.outputs import MANIFEST, RunOutputs
 from schemas.records import Approval
-from tasks.publication.approved import keep_reviewed
+from tasks.publication.approved import is_outdated, keep_reviewed
 from tasks.publication.earlier_runs import latest_before, published
 from tasks.publication.transaction import publish_run
 from tasks.publication.versions import events_of, roll_back, verify, versions_of, withdraw
@@ -178,8 +178,10 @@ def test_an_approval_replaces_only_the_file_that_its_reader_knew(lake: Lake) -> 
 
 def test_a_run_that_starts_again_is_bound_to_what_it_asked_about_the_first_time(lake: Lake) -> None:
     first = approval(lake, units=5)
+    assert not is_outdated(lake, AS_OF, "r1")
     assert approval(lake, units=6).checksum == first.checksum
     assert approval(lake, units=6, run_id="r2").checksum != first.checksum
+    assert [is_outdated(lake, AS_OF, run) for run in ("r1", "r2")] == [True, False]
 
 
 def test_other_changed_files_stop_an_approved_publication_too(lake: Lake) -> None:

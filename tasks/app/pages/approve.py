@@ -17,6 +17,7 @@ from tasks.app.data.company import WeekName
 from tasks.app.data.week import RunWeek
 from tasks.app.language import AppLanguage
 from tasks.app.pages.frame import Query
+from tasks.publication.approved import is_outdated
 from tasks.report import remarks
 from tasks.report.formats import Table
 from tasks.report.language import message
@@ -25,6 +26,10 @@ PATH = "/approve"
 TITLE = message("Approve")
 ROWS_SHOWN = 40
 APPROVE, REJECT = "approve", "reject"
+OUTDATED = message(
+    "Another run has replaced this preview since this run asked, so that an approval of this run publishes nothing. "
+    "Answer the later run, or reject this one and start the weekly run again."
+)
 BUTTONS = {"page": "approve", "run": ALL, "answer": ALL}
 
 
@@ -94,6 +99,8 @@ def _waiting(context: AppContext, run: WaitingRun, say: AppLanguage) -> Any:
     if found is None or day is None:
         parts.append(ui.alert(say("The preview of this run is not in the lake. Review the run in the Prefect UI.")))
     else:
+        if is_outdated(context.company.lake, day, run.id):
+            parts.append(ui.alert(say(OUTDATED)))
         parts += _summary(found, WeekName(day, preview=True).text, say)
     parts.append(
         html.Div(
