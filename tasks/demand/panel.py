@@ -107,7 +107,7 @@ def judge_sales(prepared: Prepared) -> JudgedSales:
         empty = category_gaps(cells, stores)
         if settings.cleaning.suspect_stock_outs:
             known = distinct(np.concatenate([empty, outliers]))
-            found = suspected_stock_outs(cells, stores, tables.get("stock"), as_of, known)
+            found = suspected_stock_outs(cells, stores, _counts(prepared), as_of, known)
     unknown = distinct(np.concatenate([missing, found.keys, found.partly, empty, outliers]))
     cleaning_log = pd.concat(
         [
@@ -129,6 +129,13 @@ def judge_sales(prepared: Prepared) -> JudgedSales:
     if len(missing):
         found = marked_stock_outs(cells, stores, missing, outliers)
     return JudgedSales(stores, unknown, found, cleaning_log, counts, alarms, ended_stores(prepared, stores))
+
+
+def _counts(prepared: Prepared) -> pd.DataFrame | None:
+    """The stock table; None if it has no dates and sales reach past the run date: it is not the stock of that date."""
+    stock = prepared.tables.get("stock")
+    later = prepared.last_sale > pd.Timestamp(prepared.as_of)
+    return None if stock is None or (later and c.DATE not in stock.columns) else stock
 
 
 def panel_parts(prepared: Prepared, judged: JudgedSales) -> PanelParts:

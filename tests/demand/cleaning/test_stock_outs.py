@@ -76,6 +76,23 @@ def test_counted_stock_outs(name, make_tables, make_settings):
     assert found.stock_outs.units.tolist() == [1.0] * len(unknown)
 
 
+def test_an_undated_count_is_not_that_of_a_past_run_date(make_tables, make_settings):
+    sales = sales_of(UNITS, {("s1", "b1"): LAST_FOUR})
+    for rows, unknown in ((sales, 4), ([*sales, ("2024-03-02", "s2", "a1", 1.0)], 0)):
+        judged = judge_sales(prepare(make_tables(rows, stock=TODAY), make_settings(), AS_OF))
+        assert len(judged.stock_outs.keys) == unknown
+
+
+@pytest.mark.parametrize(("day", "unknown"), [("2024-02-12", [5]), ("2024-02-14", [5]), ("2024-02-19", [5, 6])])
+def test_a_count_covers_the_weeks_that_end_before_it(day, unknown, make_tables, make_settings):
+    """The week from 2024-02-12 on is the seventh; it ends before the count of 2024-02-19 only."""
+    sales = sales_of(UNITS, {("s1", "b1"): range(29, 60)})
+    stock = counts([("b1", 0, day), ("a2", 5, day), ("b1", 2, "2024-02-26")])
+    settings = make_settings(frequency="W-MON", aggregate=True, horizon=2)
+    found = judge_sales(prepare(make_tables(sales, stock=stock), settings, date(2024, 2, 26))).stock_outs
+    assert (found.keys % 8).tolist() == unknown
+
+
 @pytest.mark.parametrize(("days", "unknown"), [(55, 55), (56, 0)])
 def test_an_sku_without_sales_for_eight_weeks_may_be_out_of_the_assortment(days, unknown, make_tables, make_settings):
     """b1 sells in s1 on every third day, so that its own rate does not make the gap improbable."""
