@@ -31,7 +31,7 @@ from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.exposure import StorePeriods
 from tasks.demand.cleaning.gaps import log_chance_of_run
-from tasks.demand.cleaning.sales import CellPart, SaleCells, codes, distinct
+from tasks.demand.cleaning.sales import CellPart, SaleCells, codes, distinct, weighted_count
 
 # Gaps that are judged at once.
 _BLOCK_GAPS = 1 << 18
@@ -233,7 +233,7 @@ def _of_categories(part: CellPart, end: int, category: IndexArray, total: FloatA
     groups = _Groups(
         of=rows // history,
         period=rows % history,
-        units=np.bincount(np.searchsorted(rows, key), part.units[sells], len(rows)),
+        units=weighted_count(np.searchsorted(rows, key), part.units[sells], 1, len(rows))[0],
         total_row=category,
         total=total,
         empty=np.zeros(part.n, dtype=bool),
