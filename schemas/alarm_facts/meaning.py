@@ -180,6 +180,24 @@ MEANING = (
         "Add the store to the stores table, or ignore its rows (`sources.sales.ignore`).",
     ),
     AlarmFacts(
+        "opened_later",
+        Severity.INFO,
+        "A store has sales in several periods before the date on which it opened; they count.",
+        "Correct `opened_on` in the stores table.",
+    ),
+    AlarmFacts(
+        "sales_after_midnight",
+        Severity.WARNING,
+        "Stores have sales after midnight and then a pause; they count on the new day.",
+        "Export the business day, or set the time zone of the time stamps (`sources.sales.timestamp_zone`).",
+    ),
+    AlarmFacts(
+        "gross_amounts",
+        Severity.INFO,
+        "By its name, the column of net amounts contains tax; the prices of lost units then contain tax too.",
+        "Map `net_amount` to a column without tax, if there is one.",
+    ),
+    AlarmFacts(
         "stock_not_counted",
         Severity.WARNING,
         "The stock table has no count on or before the run date; stock is taken as 0.",

@@ -82,6 +82,8 @@ class CheckLimits:
             at least this.
         label_chance: in addition, a rank test must find this effect larger than with the other reading, with a p-value
             of at most this.
+        after_midnight: a store sells after midnight if at least this fraction of its time stamps is between midnight
+            and four o'clock, and more than in the hours after.
         stock_days: a count is old if it is more than this many days before the last sales.
         odd_amounts: lines with an amount of 0, or with the opposite sign of the units, raise an alarm from this
             fraction of the lines upward.
@@ -145,6 +147,7 @@ class CheckLimits:
     price_level: float = 1.08
     price_noise: float = 0.03
     promotion_windows: int = 8
+    after_midnight: float = 0.01
     stock_days: int = 7
     stock_share: float = 0.2
 

@@ -1,4 +1,4 @@
-"""Alarms on stores: missing sales, permanently closed, usually closed on a weekday, not in the stores table."""
+"""Alarms on stores: missing sales, permanently closed, usually closed on a weekday, not in the stores table, opened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
-from schemas.errors import numbered
+from schemas.errors import first_few, numbered
 from schemas.panel import IndexArray
 from tasks.demand.checks.limits import LIMITS
 
@@ -36,6 +36,7 @@ def store_alarms(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
         *_ended(prepared, stores),
         *_usually_closed(prepared, stores),
         *_unlisted(prepared),
+        *_opened_later(prepared),
     ]
 
 
@@ -136,6 +137,36 @@ def _usually_closed(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
             f"({'; '.join(found)}). Set `open` in the calendar to say otherwise",
             stores=names,
             count=len(names),
+        )
+    ]
+
+
+def _opened_later(prepared: Prepared) -> list[Alarm]:
+    """Stores with sales in several periods before the day on which they opened by the stores table."""
+    stores, cells = prepared.tables["stores"], prepared.cells
+    if c.OPENED_ON not in stores.columns:
+        return []
+    opened = pd.Series(pd.to_datetime(stores[c.OPENED_ON]).to_numpy(), index=stores[c.STORE_ID].astype(str))
+    opened = opened.reindex(cells.stores.astype(str)).dropna()
+    at = cells.stores.astype(str).searchsorted(opened.index.to_numpy(dtype=str))
+    label = cells.periods.searchsorted(cells.frequency.label(opened.reset_index(drop=True)).to_numpy())
+    before = ((cells.store_units[at] > 0) & (np.arange(cells.history) < label[:, None])).sum(axis=1)
+    odd = before >= LIMITS.pattern_cases
+    if not odd.any():
+        return []
+    first = cells.store_rows[at[odd]].argmax(axis=1)
+    named = [
+        f"{store} (sells from {cells.periods[start].date()} on, opened_on {day.date()})"
+        for store, start, day in zip(opened.index[odd], first, opened[odd], strict=True)
+    ]
+    return [
+        raise_alarm(
+            "opened_later",
+            f"stores: {numbered(len(named), '# store[s] [has|have]')} sales before opened_on: {first_few(named)}. "
+            "These sales count. Correct opened_on, or leave the sales out if they are those of another store",
+            stores=opened.index[odd],
+            dates=(cells.periods[first.min()].date(), opened[odd].max().date()),
+            count=len(named),
         )
     ]
 

@@ -10,16 +10,22 @@ import pandas as pd
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
+from schemas.panel import FloatArray
 from schemas.raw import is_text
 from schemas.suites import READ
+from tasks.demand.checks.limits import LIMITS
 from tasks.demand.checks.overlaps import overlap_alarm
 from tasks.demand.ingest.cell_advice import distinct_values, shortened
 from tasks.demand.ingest.dates import has_offset
 from tasks.demand.ingest.documents import MOST_TYPES, NO_SALE, document_kinds
 from tasks.demand.ingest.mapped_table import MappedTable
 from tasks.demand.ingest.parsing import plain_text
+from tasks.demand.words import holding, plain
 
 _MOSTLY = 0.5
+NIGHT_END, _MORNING_END, _NOON = 4, 8, 12
+# Hour, minute, second, and whether it is before or after noon.
+_TIME = r"[T ](\d{1,2}):(\d{2})(?::(\d{2}))?(?:[.,]\d+)?\s*([AaPp])?"
 
 
 def reading_alarms(tables: Mapping[str, MappedTable]) -> list[Alarm]:
@@ -32,6 +38,8 @@ def reading_alarms(tables: Mapping[str, MappedTable]) -> list[Alarm]:
         found += table.units.alarms
         found += _not_sales(table)
         found += _time_zone(table)
+        found += _after_midnight(table)
+        found += _gross_amounts(table)
         found += _month_ends(table)
         found += _replaced(table)
         found += _negative(table)
@@ -72,6 +80,63 @@ def _time_zone(table: MappedTable) -> Iterator[Alarm]:
                 f"are in another time zone, set sources.{name}.timezone, for example America/Santiago.",
                 count=rows,
             )
+
+
+def _after_midnight(table: MappedTable) -> Iterator[Alarm]:
+    """Stores whose sales go on after midnight and then pause: the last sales of a day count on the next one."""
+    source = table.source
+    if table.contract.name != "sales" or source.timezone is not None or source.timestamp_zone is not None:
+        return
+    hour = _hours(table.written(c.DATE))
+    if np.isnan(hour).all():
+        return
+    store, names = pd.factorize(table.written(c.STORE_ID).astype(str))
+    night, morning, timed = (
+        np.bincount(store[chosen], minlength=len(names))
+        for chosen in (hour < NIGHT_END, (hour >= NIGHT_END) & (hour < _MORNING_END), ~np.isnan(hour))
+    )
+    odd = (night >= LIMITS.fewest_lines) & (night >= LIMITS.after_midnight * timed) & (morning < night)
+    if not odd.any():
+        return
+    yield raise_alarm(
+        "sales_after_midnight",
+        f"sales: {numbered(int(odd.sum()), '# store[s] [has|have]')} {night[odd].sum():,} of {timed[odd].sum():,} "
+        f"time stamps between midnight and {NIGHT_END}:00 ({first_few(sorted(names[odd]))}), and fewer in the hours "
+        "after. They count on the new day. If they are sales of the evening before, export the business day. If the "
+        "time stamps are those of another time zone, set sources.sales.timestamp_zone and sources.sales.timezone",
+        stores=sorted(names[odd]),
+        count=int(night[odd].sum()),
+    )
+
+
+def _hours(written: pd.Series) -> FloatArray:
+    """Hour of each time stamp, shape (rows,); NaN for dates, for exact midnight and for time stamps with an offset."""
+    if not is_text(written):
+        if not pd.api.types.is_datetime64_dtype(written):
+            return np.full(len(written), np.nan)
+        exact = (written == written.dt.normalize()).to_numpy()
+        return np.where(exact, np.nan, written.dt.hour.to_numpy(dtype=np.float64))
+    texts = pd.Series(written.cat.categories, dtype=object)
+    parts = texts.str.extract(_TIME)
+    hour = parts[0].astype(np.float64) % _NOON + _NOON * parts[3].str.lower().eq("p")
+    hour = hour.where(parts[3].notna(), parts[0].astype(np.float64))
+    exact = hour.eq(0) & parts[[1, 2]].fillna("0").astype(np.float64).eq(0).all(axis=1)
+    of_text = hour.mask(exact | has_offset(texts).to_numpy(dtype=bool)).to_numpy()
+    codes = written.cat.codes.to_numpy()
+    found: FloatArray = np.where(codes >= 0, np.append(of_text, np.nan)[codes], np.nan)
+    return found
+
+
+def _gross_amounts(table: MappedTable) -> Iterator[Alarm]:
+    """Net amounts that are read from a column with tax, by its name."""
+    written = table.names.get(c.NET_AMOUNT) if table.contract.name == "sales" else None
+    if written is not None and holding("gross").fullmatch(plain(written)):
+        yield raise_alarm(
+            "gross_amounts",
+            f"sales: net_amount is read from the column {written!r}, which contains tax by its name. The prices "
+            "of lost units then contain tax too. If there is a column without tax, map net_amount to it",
+            count=len(table.raw.frame),
+        )
 
 
 def _repetitions(table: MappedTable) -> Iterator[Alarm]:

@@ -92,6 +92,14 @@ def test_a_weekday_without_sales_is_closed_also_in_the_forecast(tables, build):
     np.testing.assert_array_equal(built.panel.until(300).closed[of_store == "s1"][0, 300:], ahead_of(built, 300))
 
 
+def test_sales_before_the_opening_are_named(tables, build):
+    for opened, found in (("2023-07-07", []), ("2023-07-08", ["opened_later"])):
+        stores = tables["stores"].assign(**{c.OPENED_ON: pd.to_datetime([None, opened, "2020-01-01"])})
+        alarms = build({**tables, "stores": stores}).alarms
+        assert [alarm.name for alarm in alarms] == found
+    assert "s1 (sells from 2023-07-03 on, opened_on 2023-07-08)" in alarms[0].message
+
+
 def test_a_new_store_is_closed_on_the_weekdays_of_all_others(tables, build):
     """As_of is a Monday: without the pattern, the last Sunday of the history looks like missing sales."""
     sales = tables["sales"]

@@ -340,6 +340,44 @@ def test_offsets_without_a_time_zone_raise_an_alarm() -> None:
     assert alarms(read({"sales": {"timezone": "UTC"}}, sales=rows)) == []
 
 
+def at_hours(*hours: int, form: str = "2024-07-07 {:02d}:40:00", times: int = 20) -> Rows:
+    """Lines at hours; their units differ, so that none is repeated."""
+    written = [form.format(hour) for hour in hours for _ in range(times)]
+    return [sale(date=text, units=str(number + 1)) for number, text in enumerate(written)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "rules", "found"),
+    [
+        (at_hours(12, 1), {}, [("sales_after_midnight", 20)]),
+        (at_hours(12, 1, form="2024-07-07T{:02d}:40"), {}, [("sales_after_midnight", 20)]),
+        (at_hours(1, form="7/7/2024 {}:40 AM"), {"date_format": "%m/%d/%Y %I:%M %p"}, [("sales_after_midnight", 20)]),
+        (at_hours(1, form="7/7/2024 {}:40 PM"), {"date_format": "%m/%d/%Y %I:%M %p"}, []),
+        (at_hours(1, times=19), {}, []),
+        (at_hours(1, 5), {}, []),  # open day and night
+        (at_hours(0, form="2024-07-07 {:02d}:00:00"), {}, []),  # dates
+        (at_hours(1), {"timestamp_zone": "UTC", "timezone": "Europe/Berlin"}, []),
+    ],
+)
+def test_sales_after_midnight_are_named(rows: Rows, rules: dict[str, str], found: list[tuple[str, int]]) -> None:
+    result = read({"sales": rules}, sales=rows)
+    assert alarms(result) == found
+    if not rules:
+        typed = pd.DataFrame(rows).assign(**{c.DATE: lambda text: pd.to_datetime(text[c.DATE])})
+        assert alarms(read(sales=RawTable.of("sales", typed, "sales.parquet"))) == found
+    if found:
+        assert "between midnight and 4:00 (01)" in result.alarms[0].message
+
+
+@pytest.mark.parametrize("name", ["Total incl. VAT", "Importe IVA incluido", "Bruttoumsatz", "CA TTC", "Total Bruto"])
+def test_amounts_with_tax_are_named(name: str) -> None:
+    result = read({"sales": {"columns": {c.NET_AMOUNT: name}}}, sales=[sale(**{name: "10"})])
+    assert alarms(result) == [("gross_amounts", 1)]
+    assert f"net_amount is read from the column {name!r}" in result.alarms[0].message
+    net = {"columns": {c.NET_AMOUNT: "Importe neto"}}
+    assert alarms(read({"sales": net}, sales=[sale(**{"Importe neto": "10"})])) == []
+
+
 def test_serial_numbers_of_excel_are_named() -> None:
     message = error(sales=[sale(date="45292"), sale(date="45293")])
     assert "holds a date in none of its 2 rows; it holds '45292' 1, '45293' 1" in message
