@@ -90,7 +90,7 @@ def alarm_of_rows(name: str, message: str, rows: pd.DataFrame) -> Alarm:
     Args:
         name: key of :data:`ALARMS`.
         message: what was found, where and how often, and what to do.
-        rows: the rows concerned, at least one; a column of stores, SKUs or dates that they lack is left out.
+        rows: the rows concerned, at least one; a column of stores, SKUs or dates that they do not have is left out.
 
     Raises:
         KeyError: the registry has no alarm of this name.
