@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -54,15 +54,11 @@ class RawTable:
     malformed: Mapping[int, str] = field(default_factory=dict)
     zones: Mapping[str, str] = field(default_factory=dict)
 
-    def without(self, left_out: NDArray[np.bool_]) -> RawTable:
-        """Return the table without some rows; ``files`` keep the number of rows that were read."""
-        if not left_out.any():
-            return self
-        kept = np.flatnonzero(~left_out)
-        position = np.cumsum(~left_out) - 1
-        malformed = {int(position[row]): what for row, what in self.malformed.items() if not left_out[row]}
-        frame = self.frame.iloc[kept].reset_index(drop=True)
-        return replace(self, frame=frame, file=self.file[kept], row_number=self.row_number[kept], malformed=malformed)
+    @property
+    def rows_by_file(self) -> NDArray[np.int64]:
+        """Shape (files,): the rows of each file in the table; they are next to each other."""
+        # Of another type, the bounds would make NumPy copy the column.
+        return np.diff(np.searchsorted(self.file, np.arange(len(self.files) + 1, dtype=self.file.dtype)))
 
     @classmethod
     def of(cls, name: str, frame: pd.DataFrame, path: str = "memory") -> RawTable:
@@ -92,7 +88,9 @@ def as_text(column: pd.Series) -> pd.Series:
 def is_text(column: pd.Series) -> bool:
     """Whether a column is already what :func:`as_text` makes."""
     dtype = column.dtype
-    return isinstance(dtype, pd.CategoricalDtype) and dtype.categories.dtype == object and not column.hasnans
+    if not isinstance(dtype, pd.CategoricalDtype) or dtype.categories.dtype != object:
+        return False
+    return bool(column.cat.codes.to_numpy().min(initial=0) >= 0)
 
 
 def _text(value: object) -> str:

@@ -8,18 +8,21 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from schemas.errors import ConfigError, DataContractError
 from schemas.settings import SourceSettings
 from tasks.storage.contents import check_unpacked_size
 from tasks.storage.file_rows import FileRows, column_names, empty_file, header_beyond_file
 from tasks.storage.header import HEADER_ROWS, find_header, names_held
+from tasks.storage.mapped import block_count, filled, joined_texts, on_disk
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,13 +81,16 @@ def read_csv(file: Path, name: str, source: SourceSettings, wanted: Collection[s
     columns = column_names(start.rows[start.header], name)
     broken: list[InvalidRow] = []
     try:
-        table = _read(file, name, start, broken, gz)
+        parts = _read(file, name, start, broken, gz)
     except _READ_ERRORS as error:
         raise _unreadable(file, name, start.encoding, error, gz) from error
-    _check_quotes(table, broken, start.delimiter, name)
+    _check_quotes([row.text for row in broken], len(columns), start.delimiter, name)
     above = start.lines[start.header] - (start.header + 1)
-    rows = _to_rows(table.rename_columns(columns), broken, start, above)
-    return rows.without_empty_columns(source.columns.values())
+    size = sum(len(part[0]) for part in parts)
+    frame = pd.DataFrame(
+        {column: joined_texts((part[at] for part in parts), size) for at, column in enumerate(columns)}, copy=False
+    )
+    return _to_rows(frame, broken, start, above).without_empty_columns(source.columns.values())
 
 
 def csv_start(
@@ -166,7 +172,8 @@ def _opened(file: Path, name: str, gz: bool) -> _LimitedGzip | IO[bytes]:
     return _LimitedGzip(file, name) if gz else file.open("rb")
 
 
-def _read(file: Path, name: str, start: CsvStart, broken: list[InvalidRow], gz: bool) -> pa.Table:
+def _read(file: Path, name: str, start: CsvStart, broken: list[InvalidRow], gz: bool) -> list[list[pd.Series]]:
+    """The columns of consecutive blocks of rows."""
     import pyarrow as pa
 
     try:
@@ -178,7 +185,9 @@ def _read(file: Path, name: str, start: CsvStart, broken: list[InvalidRow], gz: 
     return _parse(file, name, start, broken, gz, _LONGEST_ROW_BYTES)
 
 
-def _parse(file: Path, name: str, start: CsvStart, broken: list[InvalidRow], gz: bool, block: int) -> pa.Table:
+def _parse(
+    file: Path, name: str, start: CsvStart, broken: list[InvalidRow], gz: bool, block: int
+) -> list[list[pd.Series]]:
     import pyarrow as pa
     from pyarrow import csv as pa_csv
 
@@ -189,8 +198,20 @@ def _parse(file: Path, name: str, start: CsvStart, broken: list[InvalidRow], gz:
     # Columns are named by position: a header cell may be empty. pyarrow numbers invalid rows with one thread only.
     names = [str(position) for position in range(len(start.rows[start.header]))]
     text = pa.dictionary(pa.int32(), pa.string())
+    found: list[list[pd.Series]] = []
+    waiting: list[pa.RecordBatch] = []
+
+    def take() -> None:
+        table = pa.Table.from_batches(waiting, schema=reader.schema)
+        texts = (chunk.dictionary for column in table.columns for chunk in column.chunks)
+        for many in texts:
+            _check_quotes(_with_line_end(many), len(names), start.delimiter, name)
+        columns = [table.column(at).unify_dictionaries().to_pandas() for at in range(len(names))]
+        waiting.clear()
+        found.append(on_disk(columns) if block_count(len(columns[0])) > 1 else columns)
+
     with _opened(file, name, gz) as stream:
-        return pa_csv.read_csv(
+        reader = pa_csv.open_csv(
             stream,
             read_options=pa_csv.ReadOptions(
                 use_threads=False,
@@ -209,31 +230,46 @@ def _parse(file: Path, name: str, start: CsvStart, broken: list[InvalidRow], gz:
                 column_types=dict.fromkeys(names, text), strings_can_be_null=False, null_values=[]
             ),
         )
+        for batch in reader:
+            waiting.append(batch)
+            if block_count(sum(part.num_rows for part in waiting)) > 1:
+                take()
+        if waiting or not found:
+            take()
+    return found
 
 
-def _check_quotes(table: pa.Table, broken: list[InvalidRow], delimiter: str, name: str) -> None:
-    """Raise an error if an unclosed quotation mark turned several rows into one cell."""
+def _with_line_end(texts: pa.Array) -> list[str]:
     import pyarrow.compute as pc
 
-    texts = [row.text for row in broken]
-    for column in table.columns:
-        for chunk in column.chunks:
-            texts += chunk.dictionary.filter(pc.match_substring(chunk.dictionary, "\n")).to_pylist()
+    found: list[str] = texts.filter(pc.match_substring(texts, "\n")).to_pylist()
+    return found
+
+
+def _check_quotes(texts: Sequence[str], columns: int, delimiter: str, name: str) -> None:
+    """Raise an error if an unclosed quotation mark turned several rows into one cell."""
     for text in texts:
         inner = _LINE_END.split(text)[1:-1]
-        if table.num_columns > 1 and inner and all(line.count(delimiter) == table.num_columns - 1 for line in inner):
+        if columns > 1 and inner and all(line.count(delimiter) == columns - 1 for line in inner):
             raise DataContractError(
                 f"{name}: the quotation mark at {text[:_QUOTED]!r} is not closed in its row, so one cell contains "
                 f"at least {len(inner) + 1} rows. Close it, or double quotation marks that are part of a text."
             )
 
 
-def _to_rows(table: pa.Table, broken: list[InvalidRow], start: CsvStart, line_breaks_above: int) -> FileRows:
-    frame = table.unify_dictionaries().to_pandas()
+def _to_rows(frame: pd.DataFrame, broken: list[InvalidRow], start: CsvStart, line_breaks_above: int) -> FileRows:
     # The table does not contain the invalid rows: number the other rows around them. pyarrow counts skipped lines.
     skipped = np.array([row.number - line_breaks_above for row in broken], dtype=np.int64)
     first = start.header + 2
-    numbers = np.setdiff1d(np.arange(first, first + len(frame) + len(skipped), dtype=np.int64), skipped)
+    # Skipped rows before the place of each: as many as have a number below it.
+    places = np.sort(skipped) - first - np.arange(len(skipped))
+
+    def number(part: slice) -> NDArray[np.int64]:
+        position = np.arange(part.start, part.stop, dtype=np.int64)
+        found: NDArray[np.int64] = position + first + np.searchsorted(places, position, side="right")
+        return found
+
+    numbers = filled(len(frame), np.int64, number)
     rows = FileRows(frame, numbers).without_blank_rows()
     return rows.with_malformed(
         [(int(number), _cells(row.text, start.delimiter)) for number, row in zip(skipped, broken, strict=True)]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from schemas.errors import DataContractError
 from tasks.storage.header import HEADER_ROWS
+from tasks.storage.mapped import categories_of, gathered, joined, positions, rows_of
 
 # Largest share of filled cells in a column without a name that holds no data.
 _STRAY_SHARE = 0.01
@@ -29,15 +31,18 @@ class FileRows:
 
     def without_blank_rows(self) -> FileRows:
         """Return the rows with a value in at least one column; all columns must be text."""
+        if any(self._all_filled(name) for name in self.frame.columns):
+            return self
         filled = np.zeros(len(self.frame), dtype=bool)
         for name in self.frame.columns:
             filled |= self._filled(name)
         filled[list(self.malformed)] = True
         if filled.all():
             return self
-        position = np.cumsum(filled) - 1
-        malformed = {int(position[row]): what for row, what in self.malformed.items()}
-        return FileRows(self.frame[filled].reset_index(drop=True), self.row_number[filled], malformed)
+        rows = positions(filled)
+        frame = pd.DataFrame({name: rows_of(self.frame[name], rows) for name in self.frame.columns}, copy=False)
+        malformed = {int(np.searchsorted(rows, row)): what for row, what in self.malformed.items()}
+        return FileRows(frame, gathered(self.row_number, rows), malformed)
 
     def without_empty_columns(self, named: Collection[str] = ()) -> FileRows:
         """Return the rows without the columns that hold no data; all columns must be text.
@@ -58,35 +63,37 @@ class FileRows:
             return self
         return replace(self, frame=self.frame.drop(columns=empty)).without_blank_rows()
 
+    def _all_filled(self, name: str) -> bool:
+        return bool((self.frame[name].cat.categories.str.strip() != "").all())
+
     def _filled(self, name: str) -> NDArray[np.bool_]:
         column = self.frame[name].cat
-        return np.asarray((column.categories.str.strip() != "").take(column.codes), dtype=bool)
+        return gathered(np.asarray(column.categories.str.strip() != "", dtype=bool), column.codes.to_numpy())
 
     def with_malformed(self, rows: Sequence[tuple[int, list[str]]]) -> FileRows:
         """Insert rows whose number of cells differs from the header's, marked as malformed.
 
         Args:
-            rows: row number and cells. Surplus cells are appended to the last column, separated by spaces.
+            rows: row number and cells, ascending. Surplus cells are appended to the last column, separated by spaces.
         """
         if not rows:
             return self
         width = self.frame.shape[1]
         extra = [_fitted(cells, width) for _, cells in rows]
-        numbers = np.concatenate([self.row_number, [number for number, _ in rows]]).astype(np.int64)
-        order = np.argsort(numbers, kind="stable")
-        position_of = np.empty_like(order)
-        position_of[order] = np.arange(len(order))
+        numbers = np.array([number for number, _ in rows], dtype=np.int64)
+        at = np.searchsorted(self.row_number, numbers)
         frame = pd.DataFrame(
             {
-                name: _extended(self.frame[name].cat, [cells[index] for cells in extra])[order]
+                name: _inserted(self.frame[name].cat, at, [cells[index] for cells in extra])
                 for index, name in enumerate(self.frame.columns)
-            }
+            },
+            copy=False,
         )
         malformed = {
-            int(position_of[len(self.frame) + index]): f"{len(cells)} cells, but the header has {width}"
-            for index, (_, cells) in enumerate(rows)
+            int(place) + index: f"{len(cells)} cells, but the header has {width}"
+            for index, (place, (_, cells)) in enumerate(zip(at, rows, strict=True))
         }
-        return FileRows(frame, numbers[order], malformed)
+        return FileRows(frame, _with_inserted(self.row_number, at, numbers), malformed)
 
 
 def column_names(header: Iterable[str], name: str) -> list[str]:
@@ -130,10 +137,26 @@ def empty_file(name: str) -> DataContractError:
     )
 
 
-def _extended(column: pd.core.arrays.categorical.CategoricalAccessor, values: list[str]) -> pd.Categorical:
+def _inserted(
+    column: pd.core.arrays.categorical.CategoricalAccessor, at: NDArray[np.int64], values: list[str]
+) -> pd.Series:
     categories = column.categories.append(pd.Index(sorted(set(values) - set(column.categories)), dtype=object))
-    codes = np.concatenate([column.codes, categories.get_indexer(values)])
-    return pd.Categorical.from_codes(codes, categories)
+    codes = _with_inserted(column.codes.to_numpy(), at, categories.get_indexer(values).astype(np.int32))
+    return categories_of(codes, list(categories))
+
+
+def _with_inserted(values: NDArray[Any], at: NDArray[np.int64], inserted: NDArray[Any]) -> NDArray[Any]:
+    """Values with others before some positions, ascending."""
+
+    def parts() -> Iterator[NDArray[Any]]:
+        start = 0
+        for index, end in enumerate(at):
+            yield values[start:end]
+            yield inserted[index : index + 1]
+            start = end
+        yield values[start:]
+
+    return joined(parts(), len(values) + len(inserted), inserted.dtype)
 
 
 def _fitted(cells: list[str], width: int) -> list[str]:

@@ -23,7 +23,7 @@ import pandas as pd
 
 from schemas.errors import ConfigError, StorageError
 from schemas.records import FileRef, TableRef
-from tasks.storage.machine import release_memory
+from tasks.storage.mapped import release
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -370,16 +370,17 @@ def _write_parquet_parts(parts: Iterator[pd.DataFrame], file: Path, empty: Colle
     try:
         for part in parts:
             if writer is None:
-                table = _arrow(part)
+                schema = _arrow(part).schema
                 # A text column may begin with a part without values.
-                for at, column in enumerate(table.schema):
+                for at, column in enumerate(schema):
                     if pa.types.is_null(column.type) and column.name not in empty:
-                        table = table.set_column(at, column.name, table.column(at).cast(pa.string()))
-                schema = _arrow(part, table.schema).schema
+                        schema = schema.set(at, column.with_type(pa.string()))
+                schema = _arrow(part, schema).schema
                 writer = pq.ParquetWriter(file, schema, compression="zstd")
             writer.write_table(_arrow(part, schema), row_group_size=PART_ROWS)
-            release_memory()
             rows += len(part)
+            del part  # before the next one is made
+            release()
     finally:
         if writer is not None:
             writer.close()

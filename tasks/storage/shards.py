@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.errors import StorageError
 from tasks.storage.machine import release_memory
+from tasks.storage.mapped import writable
 from tasks.storage.temporary import named
 
 Rows = NDArray[np.void]
@@ -49,7 +48,7 @@ class Shards:
         small = shard.astype(np.min_scalar_type(self.count))
         ordered = rows.take(np.argsort(small, kind="stable"))  # twenty times as fast as an index
         ends = np.bincount(small, minlength=self.count).cumsum()
-        with self._folder.writable():
+        with writable():
             for number in np.flatnonzero(np.diff(ends, prepend=0)):
                 first = ends[number - 1] if number else 0
                 with (self._folder.path / str(number)).open("ab") as file:
@@ -89,7 +88,7 @@ class Arrays:
         if self._folder is None:
             self._kept.append(arrays)
         else:
-            with self._folder.writable():
+            with writable():
                 for name, values in arrays.items():
                     np.save(self._folder.path / f"{self.count}-{name}.npy", values)
         self.count += 1
@@ -106,20 +105,10 @@ class _Folder:
     """A temporary folder with the lifetime of this object."""
 
     def __init__(self) -> None:
-        with self.writable():
+        with writable():
             self._temporary = tempfile.TemporaryDirectory(prefix=named("shards"), ignore_cleanup_errors=True)
         self.path = Path(self._temporary.name)
 
     def __del__(self) -> None:
         if hasattr(self, "_temporary"):
             self._temporary.cleanup()
-
-    @contextmanager
-    def writable(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StorageError(
-                f"The folder for temporary files, {tempfile.gettempdir()}, cannot be written ({error}). Restock keeps "
-                "sales there that do not fit into memory. Free disk space, or set TMPDIR to another folder."
-            ) from error

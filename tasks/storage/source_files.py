@@ -21,6 +21,7 @@ from tasks.storage.contents import content_of
 from tasks.storage.csv_files import read_csv
 from tasks.storage.file_rows import FileRows
 from tasks.storage.lake import S3_SCHEME, sha256_of
+from tasks.storage.mapped import block_count, joined, joined_texts, on_disk
 from tasks.storage.temporary import named
 
 FORMATS = (".csv", ".csv.gz", ".xlsx", ".parquet")
@@ -28,6 +29,8 @@ _WILDCARDS = frozenset("*?[")
 # Files that Excel, LibreOffice and macOS write next to an open or copied workbook.
 _LOCK_FILES = ("~$", ".~lock.", "._")
 _PATH_SHOWN = 80
+# Not the name of a column: it has a line break.
+_ROW_NUMBER = "row\nnumber"
 
 
 @dataclass(frozen=True)
@@ -126,34 +129,37 @@ def read_table(table: str, files: Sequence[SourceFile], source: SourceSettings) 
     Raises:
         DataContractError: a file is empty or unreadable.
     """
-    parts = [read_source_file(file, source) for file in files]
-    names = list(dict.fromkeys(name for part in parts for name in part.frame.columns))
-    sizes = [len(part.frame) for part in parts]
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    found = tuple(
-        RawFile(file.path, file.sha256, tuple(part.frame.columns), len(part.frame))
-        for file, part in zip(files, parts, strict=True)
-    )
-    # A column leaves the files' frames when it is joined, so that the table is not held twice.
-    columns = [{str(name): part.frame.pop(name) for name in list(part.frame.columns)} for part in parts]
+    found: list[RawFile] = []
+    columns: list[dict[str, pd.Series]] = []
+    malformed: dict[int, str] = {}
+    zones: dict[str, str] = {}
+    texts: dict[str, str] = {}
+    start, waiting, moved = 0, 0, 0
+    for file in files:
+        part = read_source_file(file, source)
+        names = tuple(str(name) for name in part.frame.columns)
+        found.append(RawFile(file.path, file.sha256, names, len(part.frame)))
+        columns.append({name: _with_shared_texts(part.frame.pop(name), texts) for name in names})
+        columns[-1][_ROW_NUMBER] = pd.Series(part.row_number, copy=False)
+        malformed |= {start + position: what for position, what in part.malformed.items()}
+        zones |= part.zones
+        start, waiting = start + found[-1].rows, waiting + found[-1].rows
+        if block_count(waiting) > 1:
+            _move(columns[moved:])
+            waiting, moved = 0, len(columns)
+    sizes = [file.rows for file in found]
+    numbers = joined((part.pop(_ROW_NUMBER).to_numpy() for part in columns), start, np.int64)
+    # A column leaves the files' columns when it is joined, so that the table is not held twice.
     frame = pd.DataFrame(
-        {name: _joined([part.pop(name, None) for part in columns], sizes, source.decimal) for name in names},
-        index=pd.RangeIndex(int(starts[-1])),
+        {
+            name: _joined([part.pop(name, None) for part in columns], sizes, source.decimal)
+            for name in dict.fromkeys(name for file in found for name in file.columns)
+        },
+        index=pd.RangeIndex(start),
         copy=False,
     )
-    return RawTable(
-        name=table,
-        frame=frame,
-        file=np.repeat(np.arange(len(parts), dtype=np.int32), sizes),
-        row_number=np.concatenate([part.row_number for part in parts]),
-        files=found,
-        malformed={
-            int(start) + position: what
-            for start, part in zip(starts, parts, strict=False)
-            for position, what in part.malformed.items()
-        },
-        zones={name: zone for part in parts for name, zone in part.zones.items()},
-    )
+    number = (np.broadcast_to(np.int32(index), size) for index, size in enumerate(sizes))
+    return RawTable(table, frame, joined(number, start, np.int32), numbers, tuple(found), malformed, zones)
 
 
 def read_source_file(file: SourceFile, source: SourceSettings) -> FileRows:
@@ -215,13 +221,31 @@ def _joined(columns: Sequence[pd.Series | None], sizes: Sequence[int], decimal: 
     present = [column for column in columns if column is not None]
     if len(columns) == 1:
         return present[0]
-    if len(present) == len(columns) and len({column.dtype for column in present}) == 1 and not is_text(present[0]):
+    kinds = {column.dtype for column in present}
+    if len(present) == len(columns) and len(kinds) == 1 and not is_text(present[0]):
+        kind = kinds.pop()
+        if isinstance(kind, np.dtype) and not kind.hasobject:
+            return pd.Series(joined((column.to_numpy() for column in present), sum(sizes), kind), copy=False)
         return pd.concat(present, ignore_index=True)
-    texts = [
+    texts = (
         as_text(pd.Series([None] * size, dtype=object)) if column is None else _text_column(column, decimal)
         for column, size in zip(columns, sizes, strict=True)
-    ]
-    return pd.Series(pd.api.types.union_categoricals(texts))
+    )
+    return joined_texts(texts, sum(sizes))
+
+
+def _with_shared_texts(column: pd.Series, known: dict[str, str]) -> pd.Series:
+    """The column; a text that files have in common is held once."""
+    if not is_text(column):
+        return column
+    return column.cat.rename_categories([known.setdefault(text, text) for text in column.cat.categories])
+
+
+def _move(columns: Sequence[dict[str, pd.Series]]) -> None:
+    """Move the columns of files to the disk."""
+    places = [(part, name) for part in columns for name in part]
+    for (part, name), column in zip(places, on_disk([part[name] for part, name in places]), strict=True):
+        part[name] = column
 
 
 def _text_column(column: pd.Series, decimal: str) -> pd.Series:

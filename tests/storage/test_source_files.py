@@ -217,6 +217,27 @@ def test_parquet_files_of_one_type_keep_the_type(tmp_path: Path) -> None:
     assert table.frame["sku"].astype(object).tolist() == ["x", "x"]
 
 
+def test_a_table_read_in_blocks_of_rows_on_disk_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [[f"2024-01-{day:02}", f"store {day % 3}", str(day), "1", f"{day}.5"] for day in range(1, 29)]
+    lines = csv_text(rows=rows).splitlines()
+    broken = [*lines[:5], "", "2024-01-05,store 2,5", *lines[5:20], ",,,,", "a,b,c,d,e,f", *lines[20:]]
+    for index, content in enumerate([lines, broken, lines[:1], [lines[0].replace("Uns", "Units"), *lines[1:9]]]):
+        write(tmp_path, f"{index}.csv", "\n".join([*content, ""]))
+    typed = pd.DataFrame(rows[:9], columns=HEADER).astype({"Uns": float})
+    typed.assign(Fecha=pd.to_datetime(typed["Fecha"])).to_parquet(tmp_path / "4.parquet")
+    typed.assign(Fecha=pd.to_datetime(typed["Fecha"])).to_parquet(tmp_path / "5.parquet")
+    for pattern in ("*", "*.csv", "*.parquet", "1.csv"):
+        whole = read(tmp_path / pattern)
+        with monkeypatch.context() as patch:
+            patch.setattr("tasks.storage.mapped.BLOCK_ROWS", 3)
+            patch.setattr("tasks.storage.csv_files._BLOCK_BYTES", 100)
+            blocks = read(tmp_path / pattern)
+        pd.testing.assert_frame_equal(whole.frame, blocks.frame)
+        np.testing.assert_array_equal(whole.file, blocks.file)
+        np.testing.assert_array_equal(whole.row_number, blocks.row_number)
+        assert (whole.files, whole.malformed) == (blocks.files, blocks.malformed)
+
+
 def test_brackets_in_an_existing_file_name_are_not_a_pattern(tmp_path: Path) -> None:
     write(tmp_path, "sales[1].csv", "sku\nA\n")
     assert texts(read(tmp_path / "sales[1].csv")) == [["A"]]

@@ -21,6 +21,7 @@ from tasks.demand.ingest.documents import MOST_TYPES, NO_SALE, document_kinds
 from tasks.demand.ingest.mapped_table import MappedTable
 from tasks.demand.ingest.parsing import plain_text
 from tasks.demand.words import holding, plain
+from tasks.storage.mapped import blocks, gathered
 
 _MOSTLY = 0.5
 NIGHT_END, _MORNING_END, _NOON = 4, 8, 12
@@ -67,9 +68,10 @@ def _time_zone(table: MappedTable) -> Iterator[Alarm]:
         written = table.written(rule.name)
         if is_text(written):
             offsets = has_offset(pd.Series(written.cat.categories, dtype=object)).to_numpy(dtype=bool)
-            rows = int(offsets[written.cat.codes.to_numpy()].sum()) if len(offsets) else 0
+            rows = int(gathered(offsets, written.cat.codes.to_numpy()).sum()) if offsets.any() else 0
         elif table.names[rule.name] in table.raw.zones:
-            rows = int((written != written.dt.normalize()).sum())
+            parts = (written.iloc[part] for part in blocks(len(written)))
+            rows = sum(int((part != part.dt.normalize()).sum()) for part in parts)
         else:
             rows = 0
         if rows:
@@ -244,8 +246,10 @@ def _mixed_ids(table: MappedTable) -> Iterator[Alarm]:
         if rule.kind != "id":
             continue
         parsed = table.parsed[rule.name]
-        used = np.unique(parsed.values.cat.codes[parsed.state == READ])
-        ids = pd.Series(parsed.values.cat.categories[used[used >= 0]], dtype=object)
+        codes, used = parsed.values.cat.codes.to_numpy(), np.zeros(len(parsed.values.cat.categories) + 1, dtype=bool)
+        for part in blocks(len(codes)):
+            used[codes[part][parsed.state[part] == READ]] = True
+        ids = pd.Series(parsed.values.cat.categories[used[:-1]], dtype=object)  # the last one is the empty cell
         digits = ids[ids.str.fullmatch(r"\d+")]
         plain = digits.str.lstrip("0")
         repeated = plain.duplicated(keep=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
 
@@ -20,6 +20,7 @@ from tasks.demand.checks.overlaps import Overlap, overlapping_exports
 from tasks.demand.checks.repetitions import Repetition
 from tasks.demand.ingest.parsing import parse_column
 from tasks.demand.words import CELLS, phrases
+from tasks.storage.mapped import gathered, positions, rows_of
 
 _TOTAL = re.compile(
     rf"\s*(?:{'|'.join(phrase.replace(' ', '[ -]?') for phrase in phrases(CELLS, 'total'))})(?:[\s:].*)?",
@@ -55,6 +56,21 @@ class LeftOut:
     def by_file(self, raw: RawTable) -> NDArray[np.int64]:
         """Return the number of rows that are left out, per file."""
         return np.bincount(raw.file[self.rows], minlength=len(raw.files))
+
+
+def without_rows(raw: RawTable, left: NDArray[np.bool_]) -> RawTable:
+    """Return a table without some rows; ``files`` keep the number of rows that were read."""
+    if not left.any():
+        return raw
+    kept = positions(~left)
+    malformed = {int(np.searchsorted(kept, row)): what for row, what in raw.malformed.items() if not left[row]}
+    return replace(
+        raw,
+        frame=pd.DataFrame({name: rows_of(raw.frame[name], kept) for name in raw.frame.columns}, copy=False),
+        file=gathered(raw.file, kept),
+        row_number=gathered(raw.row_number, kept),
+        malformed=malformed,
+    )
 
 
 def unknown_columns(raw: RawTable, names: Mapping[str, str], source: SourceSettings) -> list[str]:
@@ -121,10 +137,11 @@ def older_exports(
         rules: rules of the table by column.
         source: how the dates are written.
     """
-    if raw.name != "sales" or len(np.unique(raw.file)) < 2:  # noqa: PLR2004
+    files = np.flatnonzero(raw.rows_by_file)
+    if raw.name != "sales" or len(files) < 2:  # noqa: PLR2004
         return []
     days = parse_column(raw.frame[names[c.DATE]], rules[c.DATE], source).values
-    shared = set.intersection(*(set(raw.files[file].columns) for file in np.unique(raw.file)))
+    shared = set.intersection(*(set(raw.files[file].columns) for file in files))
     of_export = _export_columns(raw, set(names.values()) - {names[name] for name in rules})
     frame = raw.frame[[name for name in raw.frame.columns if name in shared - of_export]]
     return overlapping_exports(
@@ -140,18 +157,19 @@ def _stripped_codes(column: pd.Series) -> NDArray[np.int64]:
     """Shape (rows,); equal codes for texts that are equal without surrounding spaces."""
     text = column if is_text(column) else as_text(column)
     codes = pd.factorize(pd.Series(text.cat.categories, dtype=object).str.strip())[0]
-    return codes[text.cat.codes.to_numpy()]
+    return gathered(codes, text.cat.codes.to_numpy())
 
 
 def _export_columns(raw: RawTable, further: set[str]) -> set[str]:
     """Further columns that describe the export and not the sale: one time stamp per file, or the number of the row."""
     found = set()
+    ends = np.cumsum(raw.rows_by_file)
     for name in further:
         column = raw.frame[name]
         if not is_text(column):
             continue
         codes = column.cat.codes.to_numpy()
-        parts = [codes[raw.file == file] for file in np.unique(raw.file)]
+        parts = [part for part in np.split(codes, ends[:-1]) if len(part)]
         firsts = [column.cat.categories[part[0]] for part in parts]
         stamped = all((part == part[0]).all() for part in parts) and all(map(_STAMP.search, firsts))
         if stamped or all(_is_count(column.cat.categories.to_numpy()[part[:_COUNTED]]) for part in parts):
@@ -168,7 +186,7 @@ def _copies(
     raw: RawTable, names: Mapping[str, str], rules: Mapping[str, ColumnRule], source: SourceSettings
 ) -> Iterator[tuple[int, int]]:
     """Yield the index of each file with the rows of an earlier file, and the index of that file."""
-    sizes = np.bincount(raw.file, minlength=len(raw.files))
+    sizes = raw.rows_by_file
     first: dict[object, int] = {}
     for index, file in enumerate(raw.files):
         if sizes[index] == 0:
@@ -190,8 +208,8 @@ def _same_rows(
     source: SourceSettings,
 ) -> bool:
     """Whether two files have the same rows in the same order, regardless of the format of dates and numbers."""
-    # The rows of a file are contiguous.
-    spans = [slice(*np.searchsorted(raw.file, [file, file + 1])) for file in files]
+    ends = np.append(0, np.cumsum(raw.rows_by_file))
+    spans = [slice(int(ends[file]), int(ends[file + 1])) for file in files]
     for name, rule in rules.items():
         column = raw.frame[names[name]]
         if rule.kind == "id" and is_text(column):
@@ -246,6 +264,8 @@ def _equal(word: str, texts: pd.Series) -> pd.Series:
 
 def _totals(raw: RawTable, names: Mapping[str, str], rules: Mapping[str, ColumnRule]) -> NDArray[np.bool_]:
     keys = [name for name, rule in rules.items() if rule.required and rule.kind in ("id", "date") and name in names]
+    if not any(_may_hold_total(raw.frame[name]) for name in names.values()):
+        return np.zeros(len(raw.frame), dtype=bool)
     total = np.zeros(len(raw.frame), dtype=bool)
     missing = np.zeros(len(raw.frame), dtype=bool)
     for name in names.values():
@@ -269,6 +289,12 @@ def _is_total(texts: pd.Series) -> pd.Series:
     return texts.str.fullmatch(_TOTAL) & (texts.str.len() <= _LONGEST_TOTAL)
 
 
+def _may_hold_total(column: pd.Series) -> bool:
+    if not is_text(column):
+        return column.dtype == object or isinstance(column.dtype, pd.CategoricalDtype)
+    return bool(_is_total(pd.Series(column.cat.categories, dtype=object)).any())
+
+
 def _of_categories(column: pd.Series, judge: Callable[[pd.Series], pd.Series]) -> NDArray[np.bool_]:
     """Evaluate a condition on the distinct texts of a column, and return the result for every row."""
     if not is_text(column):
@@ -278,7 +304,7 @@ def _of_categories(column: pd.Series, judge: Callable[[pd.Series], pd.Series]) -
     texts = pd.Series(column.cat.categories, dtype=object)
     if texts.empty:
         return np.zeros(len(column), dtype=bool)
-    return judge(texts).to_numpy(dtype=bool)[column.cat.codes.to_numpy()]
+    return gathered(judge(texts).to_numpy(dtype=bool), column.cat.codes.to_numpy())
 
 
 def _close(column: str, known: list[str]) -> str:

@@ -49,9 +49,8 @@ class MappedTable:
         """A column, by Restock's name, as the files have it."""
         return self.raw.frame[self.names[column]]
 
-    @property
-    def intact(self) -> np.ndarray:
-        """Shape (rows,): the row has as many cells as the header."""
-        intact = np.ones(len(self.raw.frame), dtype=bool)
-        intact[list(self.raw.malformed)] = False
-        return intact
+    def intact(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether some rows have as many cells as the header."""
+        if not self.raw.malformed:
+            return np.ones(len(rows), dtype=bool)
+        return np.isin(rows, list(self.raw.malformed), invert=True)

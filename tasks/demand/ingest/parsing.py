@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from schemas.tables import LARGEST_NUMBER, ColumnRule
 from tasks.demand.ingest.dates import parse_dates
 from tasks.demand.ingest.numbers import as_fractions, fractions, near_zero_as_zero, parse_numbers
 from tasks.demand.words import CELLS, phrases
+from tasks.storage.mapped import blocks, empty, gathered
 
 # Texts that exports write into empty number, date and flag cells.
 _NOTHING = ("", "-", "na", "n/a", "nan", "null", "none", "nat", "<na>")
@@ -66,24 +68,50 @@ def parse_column(column: pd.Series, rule: ColumnRule, source: SourceSettings, pe
 
 def _parse(column: pd.Series, rule: ColumnRule, source: SourceSettings, periods: bool) -> ParsedColumn:
     if rule.kind == "number" and pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-        values = near_zero_as_zero(column.astype("float64"))
-        if rule.maximum == 1:
-            values = as_fractions(values)
-        state = np.where(values.isna(), EMPTY, READ).astype(np.int8)
-        state[(values.abs() >= LARGEST_NUMBER) & np.isfinite(values)] = TOO_LARGE
-        return ParsedColumn(values, state)
+        return _typed(column, rule, "float64", _numbers)
     if rule.kind == "date" and pd.api.types.is_datetime64_dtype(column):
-        dates = _in_nanoseconds(column)
-        if not (dates.isna() & column.notna()).any():
-            return ParsedColumn(dates, np.where(dates.isna(), EMPTY, READ).astype(np.int8))
+        try:
+            return _typed(column, rule, "datetime64[ns]", _dates)
+        except OverflowError:
+            pass  # read as text, so that cells that do not fit are rejected
     text = column if is_text(column) else as_text(column)
     texts = pd.Series(text.cat.categories, dtype=object)
     typed, state = _parse_texts(texts, rule, source, periods)
     codes = text.cat.codes.to_numpy()
     if rule.kind in ("id", "text"):
-        return ParsedColumn(_without_blank(text, state), state[codes])
-    values = pd.Series(typed.take(codes).array, index=column.index)
-    return ParsedColumn(values, state[codes])
+        return ParsedColumn(_without_blank(text, state), gathered(state, codes))
+    if isinstance(typed.dtype, np.dtype):
+        values = pd.Series(gathered(typed.to_numpy(), codes), index=column.index, copy=False)
+    else:
+        values = pd.Series(typed.take(codes).array, index=column.index)
+    return ParsedColumn(values, gathered(state, codes))
+
+
+def _typed(
+    column: pd.Series, rule: ColumnRule, kind: str, read: Callable[[pd.Series], tuple[pd.Series, NDArray[np.int8]]]
+) -> ParsedColumn:
+    """A typed column of a Parquet file, read block by block."""
+    values, state = empty(len(column), kind), empty(len(column), np.int8)
+    for part in blocks(len(column)):
+        found, state[part] = read(column.iloc[part])
+        values[part] = found.to_numpy()
+    typed = pd.Series(values, index=column.index, copy=False)
+    return ParsedColumn(as_fractions(typed) if rule.maximum == 1 else typed, state)
+
+
+def _numbers(column: pd.Series) -> tuple[pd.Series, NDArray[np.int8]]:
+    values = near_zero_as_zero(column.astype("float64"))
+    state = np.where(values.isna(), EMPTY, READ).astype(np.int8)
+    state[(values.abs() >= LARGEST_NUMBER) & np.isfinite(values)] = TOO_LARGE
+    return values, state
+
+
+def _dates(column: pd.Series) -> tuple[pd.Series, NDArray[np.int8]]:
+    """Raise OverflowError if a date does not fit the one unit used here."""
+    dates = _in_nanoseconds(column)
+    if (dates.isna() & column.notna()).any():
+        raise OverflowError
+    return dates, np.where(dates.isna(), EMPTY, READ).astype(np.int8)
 
 
 def _with_replacements(parsed: ParsedColumn, rule: ColumnRule) -> ParsedColumn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -29,6 +29,7 @@ from schemas.suites import (
 )
 from tasks.demand.ingest.mapped_table import MappedTable
 from tasks.storage.machine import no_garbage_collection
+from tasks.storage.mapped import blocks, release
 
 Positions = NDArray[np.int64]
 # Rows that are judged at once. Great Expectations copies what it judges several times.
@@ -65,17 +66,17 @@ def judge_table(
         Verdicts with at least one row, in the order of the expectations.
     """
     frequency = None if settings.aggregate else settings.frequency
-    wrong = {name: WRONG_CELLS.keys() & set(np.unique(parsed.state).tolist()) for name, parsed in table.parsed.items()}
+    wrong = {name: WRONG_CELLS.keys() & _states(parsed.state) for name, parsed in table.parsed.items()}
     expectations = table_expectations(table.contract, table.rules, references, frequency, wrong)
     found: dict[str, list[Verdict]] = {one.meta["text"]: [] for one in expectations}
-    batches = _batches(table, expectations)
-    for rows in batches:
+    for rows in _batches(table, expectations):
         frame = _check_frame(table, settings, rows)
         for verdict in _one_per_column(judge(table.contract.name, expectations, frame), frame):
             found[verdict.reason.text].append(Verdict(verdict.reason, rows[verdict.rows]))
-        if len(batches) > 1:
+        if len(rows) < len(table.raw.frame):
             # Great Expectations leaves its copies of the frame in reference cycles.
             gc.collect()
+            release()
     return [
         Verdict(parts[0].reason, np.sort(np.concatenate([part.rows for part in parts])))
         for parts in found.values()
@@ -83,20 +84,28 @@ def judge_table(
     ]
 
 
-def _batches(table: MappedTable, expectations: Sequence[Expected]) -> list[Positions]:
+def _states(state: NDArray[np.int8]) -> set[int]:
+    """The distinct states of cells."""
+    return {int(one) for part in blocks(len(state)) for one in np.unique(state[part])}
+
+
+def _batches(table: MappedTable, expectations: Sequence[Expected]) -> Iterator[Positions]:
     """The rows of each batch, ascending. Rows that must not repeat a key are in one batch if their keys are equal."""
     rows = len(table.raw.frame)
     count = max(1, -(-rows // BATCH_ROWS))
     keys = [_key_columns(expected) for expected in expectations if expected.kind in _OF_KEYS]
     if count == 1 or len(keys) > 1:
-        return [np.arange(rows)]
+        yield np.arange(rows)
+        return
     if not keys:
-        return np.array_split(np.arange(rows), count)
+        size = -(-rows // count)
+        yield from (np.arange(first, min(first + size, rows)) for first in range(0, rows, size))
+        return
     batch = pd.util.hash_pandas_object(
         pd.DataFrame({name: _numbered(table.parsed[name].values) for name in keys[0]}), index=False
     )
     number = (batch.to_numpy() % np.uint64(count)).astype(np.int32)
-    return [np.flatnonzero(number == one) for one in range(count)]
+    yield from (np.flatnonzero(number == one) for one in range(count))
 
 
 def _key_columns(expected: Expected) -> list[str]:
@@ -111,7 +120,7 @@ def _numbered(values: pd.Series) -> NDArray[np.int64]:
 
 
 def _check_frame(table: MappedTable, settings: IngestSlice, rows: Positions) -> pd.DataFrame:
-    whole = np.where(table.intact[rows], READ, UNREADABLE).astype(np.int8)
+    whole = np.where(table.intact(rows), READ, UNREADABLE).astype(np.int8)
     columns: dict[str, object] = {WHOLE_ROW: whole}
     for name, parsed in table.parsed.items():
         columns[name] = parsed.values.iloc[rows].reset_index(drop=True)

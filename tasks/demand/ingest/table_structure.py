@@ -19,11 +19,12 @@ from schemas.suites import NO_FACTOR, READ, WRONG_CELLS, expected_words
 from schemas.tables import TABLES, ColumnRule, TableContract
 from tasks.demand.checks.repetitions import repetitions
 from tasks.demand.ingest.cell_advice import cell_hint, distinct_values
-from tasks.demand.ingest.left_out import left_out, older_exports, unknown_columns
+from tasks.demand.ingest.left_out import left_out, older_exports, unknown_columns, without_rows
 from tasks.demand.ingest.mapped_table import MappedTable
 from tasks.demand.ingest.numbers import unclear_marks
 from tasks.demand.ingest.parsing import parse_column
 from tasks.demand.ingest.units import find_units
+from tasks.storage.mapped import blocks
 
 NONE_CATEGORY = "(none)"
 _HINTS = {
@@ -76,16 +77,16 @@ def map_table(raw: RawTable, settings: IngestSlice) -> tuple[MappedTable | None,
     present = {name: rules.get(name) or contract.rule(name) for name in names}
     known = {name: rule for name, rule in present.items() if rule}
     dropped = left_out(raw, names, known, source)
-    kept, ignored = raw.without(dropped.rows), dropped.by_file(raw)
+    kept, ignored = without_rows(raw, dropped.rows), dropped.by_file(raw)
     overlaps = older_exports(kept, names, known, source)
     if overlaps:
         older = np.logical_or.reduce([overlap.rows for overlap in overlaps])
         more = [("in a newer file as well", int(older.sum()))] if older.any() else []
         dropped = replace(dropped, overlaps=tuple(overlaps), reasons=(*dropped.reasons, *more))
         ignored = ignored + np.bincount(kept.file[older], minlength=len(raw.files))
-        kept = kept.without(older)
+        kept = without_rows(kept, older)
     if raw.name == "sales":
-        dropped = replace(dropped, repeated=tuple(repetitions(kept.frame, kept.file.astype(np.int64))))
+        dropped = replace(dropped, repeated=tuple(repetitions(kept.frame, kept.file)))
     if kept.frame.empty and len(raw.frame):
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in dropped.reasons)
         return None, [f"{raw.name}: all {len(raw.frame):,} rows are ignored ({reasons}). Correct sources.{raw.name}."]
@@ -172,14 +173,18 @@ def _names(raw: RawTable, source: SourceSettings) -> dict[str, str]:
 
 
 def _unreadable_columns(table: MappedTable) -> list[str]:
-    intact = table.intact
-    if table.contract.handmade or not intact.any():
+    rows = len(table.raw.frame)
+    if table.contract.handmade or rows == len(table.raw.malformed):
         return []
     faults = []
     for rule in table.rules:
         parsed = table.parsed[rule.name]
         empty = parsed.replaced is not None and parsed.replaced.all()
-        if rule.required and (empty or not (parsed.state[intact] == READ).any()):
+        readable = any(
+            (table.intact(np.arange(part.start, part.stop)) & (parsed.state[part] == READ)).any()
+            for part in blocks(rows)
+        )
+        if rule.required and (empty or not readable):
             faults.append(_unreadable_text(table, rule))
     return faults
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from schemas import columns as c
 from schemas.alarms import Alarm
 from schemas.errors import DataContractError
-from schemas.raw import RawTable
+from schemas.raw import RawTable, is_text
 from schemas.records import InputFile
 from schemas.settings.slices import IngestSlice
 from schemas.tables import TABLES, ColumnRule
@@ -34,6 +34,7 @@ from tasks.demand.ingest.quarantine import (
 )
 from tasks.demand.ingest.table_checks import Judge, Verdict, judge_table, with_great_expectations
 from tasks.demand.ingest.table_structure import map_table
+from tasks.storage.mapped import blocks, categories_of, gathered, positions, rows_of
 
 
 @dataclass(frozen=True)
@@ -181,10 +182,11 @@ def judge_tables(
 def former_stores(sales: MappedTable, listed: Sequence[str]) -> list[str]:
     """Stores that are not listed and have sales on more dates than typing errors would explain: former stores."""
     store = sales.parsed[c.STORE_ID].values
-    unlisted = store.notna() & ~store.isin(listed)
-    if not unlisted.any():
+    codes, named = store.cat.codes.to_numpy(), np.append(~store.cat.categories.isin(listed), False)  # code -1: empty
+    rows = positions(gathered(named, codes))
+    if not len(rows):
         return []
-    dates = sales.parsed[c.DATE].values[unlisted].groupby(store[unlisted].astype(str)).nunique()
+    dates = rows_of(sales.parsed[c.DATE].values, rows).groupby(rows_of(store, rows).astype(str)).nunique()
     return sorted(dates.index[dates >= LIMITS.former_store_dates])
 
 
@@ -216,7 +218,8 @@ def _complaints(
 
 
 def _accepted(table: MappedTable, verdicts: Sequence[Verdict]) -> NDArray[np.int64]:
-    return np.flatnonzero(~bad_rows(len(table.raw.frame), verdicts))
+    accepted: NDArray[np.int64] = positions(~bad_rows(len(table.raw.frame), verdicts))
+    return accepted
 
 
 def _accepted_ids(table: MappedTable, verdicts: Sequence[Verdict]) -> list[str]:
@@ -228,7 +231,7 @@ def _typed(table: MappedTable, verdicts: Sequence[Verdict], size: int) -> Iterat
     rows = _accepted(table, verdicts)
     rules = {rule.name: rule for rule in table.rules}
     # Whether a further column holds numbers is known once all its cells are read.
-    further = {name: _further(table.written(name).iloc[rows], table) for name in table.names if name not in rules}
+    further = {name: _further(table.written(name), rows, table) for name in table.names if name not in rules}
     if table.contract.repeats == "sum":
         size = len(rows)
     for first in range(0, max(len(rows), 1), max(size, 1)):
@@ -240,7 +243,7 @@ def _typed(table: MappedTable, verdicts: Sequence[Verdict], size: int) -> Iterat
                 if rules[name].in_units and table.units.factors is not None:
                     column = column * table.units.factors[part]
             else:
-                column = further[name].iloc[first : first + len(part)]
+                column = further[name](part)
             columns[name] = column.reset_index(drop=True)
         frame = pd.DataFrame(columns, copy=False)
         if table.contract.repeats == "sum":
@@ -249,6 +252,7 @@ def _typed(table: MappedTable, verdicts: Sequence[Verdict], size: int) -> Iterat
             if rule.floor is not None:
                 frame[rule.name] = frame[rule.name].clip(lower=rule.floor)
         yield frame
+        del frame, columns, column  # before the next ones are made
 
 
 def _summed(frame: pd.DataFrame, table: MappedTable) -> pd.DataFrame:
@@ -277,15 +281,29 @@ def _final(values: pd.Series, rule: ColumnRule) -> pd.Series:
     return values
 
 
-def _further(written: pd.Series, table: MappedTable) -> pd.Series:
-    if isinstance(written.dtype, pd.CategoricalDtype):
-        written = written.cat.remove_unused_categories()
-    return further_column(written, table.source)
+def _further(
+    written: pd.Series, rows: NDArray[np.int64], table: MappedTable
+) -> Callable[[NDArray[np.int64]], pd.Series]:
+    """Gives the values of some rows of a column without a rule, among the accepted rows."""
+    if is_text(written):
+        codes = written.cat.codes.to_numpy()
+        used = np.zeros(len(written.cat.categories), dtype=bool)
+        for part in blocks(len(rows)):
+            used[codes[rows[part]]] = True
+        # A value depends on its text, and on which texts there are.
+        found = np.flatnonzero(used)
+        values = further_column(categories_of(np.arange(len(found)), written.cat.categories[found]), table.source)
+        place = np.cumsum(used) - 1
+        return lambda part: values.take(place[codes[part]])
+    if pd.api.types.is_numeric_dtype(written):
+        return lambda part: further_column(written.iloc[part], table.source)
+    whole = further_column(written.iloc[rows], table.source)
+    return lambda part: whole.loc[part]
 
 
 def _input_files(table: MappedTable, verdicts: Sequence[Verdict]) -> list[InputFile]:
     raw = table.raw
-    bad = np.bincount(raw.file[bad_rows(len(raw.frame), verdicts)], minlength=len(raw.files))
+    bad = np.bincount(raw.file[np.flatnonzero(bad_rows(len(raw.frame), verdicts))], minlength=len(raw.files))
     return [
         InputFile(
             table=raw.name,

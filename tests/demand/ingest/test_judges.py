@@ -66,6 +66,7 @@ def test_both_judges_reject_the_same_rows_for_the_same_reasons_also_in_batches(
     one, other = judged(frames, with_great_expectations), judged(frames, with_arrays)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tasks.demand.ingest.table_checks.BATCH_ROWS", 2)
+        patch.setattr("tasks.storage.mapped.BLOCK_ROWS", 1)
         batches = judged(frames, with_arrays)
     for found in (other, batches):
         if isinstance(one, str) or isinstance(found, str):
@@ -74,7 +75,10 @@ def test_both_judges_reject_the_same_rows_for_the_same_reasons_also_in_batches(
         assert one.reasons == found.reasons
         assert one.rejected == found.rejected
         assert one.files == found.files
+        assert one.alarms == found.alarms
         pd.testing.assert_frame_equal(one.quarantine, found.quarantine)
+        for name, table in one.tables.items():
+            pd.testing.assert_frame_equal(table, found.tables[name])
 
 
 def test_a_missing_value_meets_every_expectation() -> None:
