@@ -5,7 +5,7 @@ expectations without Great Expectations, because that import takes seconds.
 
 A suite checks a *check frame*: the typed columns under Restock's names, and for each a column that states how the
 cell was read (:func:`read_column`). If a rule needs arithmetic that Great Expectations does not have (labels of a
-frequency), the check frame contains a column of true and false.
+frequency), or a set of ids, which it would copy dozens of times, the check frame contains a column of true and false.
 """
 
 from __future__ import annotations
@@ -123,6 +123,11 @@ def label_column(column: str) -> str:
     return f"{column} (is a label)"
 
 
+def known_column(column: str) -> str:
+    """Name of the check column that says whether an id is empty or in the table that it refers to."""
+    return f"{column} (is known)"
+
+
 def as_suite(name: str, expectations: Sequence[Expected]) -> ExpectationSuite:
     """Make a Great Expectations suite; its import takes seconds."""
     import great_expectations as gx
@@ -135,7 +140,6 @@ def as_suite(name: str, expectations: Sequence[Expected]) -> ExpectationSuite:
 def table_expectations(
     contract: TableContract,
     rules: Sequence[ColumnRule],
-    references: Mapping[str, Sequence[str]],
     frequency: str | None,
     wrong: Mapping[str, Collection[int]] = {},
 ) -> list[Expected]:
@@ -144,7 +148,6 @@ def table_expectations(
     Args:
         contract: the table.
         rules: rules of the columns that are present, after the column mapping.
-        references: table name to the ids it holds, for the tables that rules refer to.
         frequency: its code, if dates must be labels of it; None = any day.
         wrong: column to the states of its cells that are keys of :data:`WRONG_CELLS`.
 
@@ -163,7 +166,7 @@ def table_expectations(
         expectations += _reading(rule)
         expectations += _range(rule)
         if rule.references:
-            expectations.append(_reference(rule, references[rule.references]))
+            expectations.append(_reference(rule))
         if rule.name == c.DATE and contract.periodic and frequency:
             expectations.append(_label(rule, frequency))
     expectations += _across_columns(contract, [rule.name for rule in rules])
@@ -228,10 +231,10 @@ def _between(
     return gxe.ExpectColumnValuesToBeBetween(column=rule.name, min_value=low, max_value=high, meta=meta)
 
 
-def _reference(rule: ColumnRule, ids: Sequence[str]) -> Expected:
+def _reference(rule: ColumnRule) -> Expected:
     gxe = _expectations()
     meta = Reason(f"{rule.name}: not in table {rule.references}", (rule.name,)).meta
-    return gxe.ExpectColumnValuesToBeInSet(column=rule.name, value_set=list(ids), meta=meta)
+    return gxe.ExpectColumnValuesToBeInSet(column=known_column(rule.name), value_set=[True], meta=meta)
 
 
 def _label(rule: ColumnRule, frequency: str) -> Expected:

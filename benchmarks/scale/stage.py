@@ -24,6 +24,7 @@ from tasks.demand.features.training_rows import horizon_rows
 from tasks.demand.ingest.ingest import IngestInputs, ingest
 from tasks.demand.stored import load_panel
 from tasks.storage.lake import open_lake
+from tasks.storage.mapped import filled
 from tasks.storage.source_files import expand_sources
 
 STAGES = ("ingest", "panel", "features")
@@ -45,7 +46,8 @@ def run_stage(stage: str, settings: Settings, as_of: date, records: Path) -> dic
         return {"series": made.series, "periods": made.periods}
     record = PanelRecord.model_validate_json((records / "panel.json").read_text("utf-8"))
     panel = load_panel(lake, record.panel, settings.period)
-    effects = np.ones((panel.n, len(panel.periods)), dtype=np.float32)
+    shape = (panel.n, len(panel.periods))
+    effects = filled(shape[0] * shape[1], np.float32, lambda part: np.ones(part.stop - part.start)).reshape(shape)
     features, rows = Features(panel, effects), horizon_rows(panel)
     # As a global model predicts: a block of series at a time.
     found = [features.table(rows.take(block)).matrix.shape for block in features.blocks(rows)]

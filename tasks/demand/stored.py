@@ -17,6 +17,7 @@ from schemas.panel import IndexArray, Panel
 from schemas.records import PanelRef, TableRef
 from tasks.demand.panel_frames import CLOSED, FEATURES, HISTORY, PERIODS, ROWS, SERIES, from_frames
 from tasks.storage.lake import Lake
+from tasks.storage.mapped import empty, release
 
 
 def load_panel(lake: Lake, ref: PanelRef, frequency: Frequency) -> Panel:
@@ -39,14 +40,18 @@ def load_demand(lake: Lake, ref: PanelRef, frequency: Frequency) -> Panel:
 
 
 def _columns(lake: Lake, ref: TableRef, names: Sequence[str] | None = None) -> pd.DataFrame:
-    """Numbers of a stored table, read block by block into arrays of the final size."""
+    """Numbers of a stored table, read block by block into arrays of the final size, which may be on disk."""
     columns: dict[str, NDArray[Any]] = {}
     start = 0
     for block in lake.read_blocks(ref, names):
         for name in block.columns:
             values = block[name].to_numpy()
-            columns.setdefault(name, np.empty(ref.rows, dtype=values.dtype))[start : start + len(values)] = values
+            if name not in columns:
+                columns[name] = empty(ref.rows, values.dtype)
+            columns[name][start : start + len(values)] = values
         start += len(block)
+        if start < ref.rows:
+            release()
     return pd.DataFrame(columns, copy=False)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,8 @@ import pandas as pd
 from schemas import columns as c
 from schemas.frequency import Frequency
 from schemas.panel import FloatArray, IndexArray, Panel, SmallFloatArray
-from tasks.demand.features.windows import RunningSums, ewm_means, last_known
+from tasks.demand.features.windows import BLOCK_CELLS, RunningSums, ewm_means, last_known
+from tasks.storage.mapped import empty, release
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,6 @@ class LevelRule:
 
 RULE = LevelRule()
 
-# Cells (series x period) that are worked on at once: arrays of 8 MB each.
-BLOCK_CELLS = 1 << 20
 _FEWEST_PERIODS = 16
 
 
@@ -101,7 +100,7 @@ class History:
     ) -> None:
         self.windows = Windows.of(panel.frequency)
         periods = panel.history
-        self.demand = _comparable(panel, effects, slice(0, periods))
+        self.demand = _comparable(panel, effects, slice(0, panel.n))
         known = ~np.isnan(self.demand)
         self.sums = RunningSums(self.demand)
         self.groups = series_groups(panel, effects) if groups is None else groups
@@ -172,12 +171,27 @@ def series_groups(panel: Panel, effects: FloatArray | SmallFloatArray) -> dict[s
     means = {name: np.full((int(of_series.max()) + 1, panel.history), np.nan) for name, of_series in codes.items()}
     # Means over series are taken period by period, so blocks of periods limit the memory without changing a result.
     width = max(_FEWEST_PERIODS, BLOCK_CELLS // max(1, panel.n))
-    for first in range(0, panel.history, width):
-        periods = slice(first, min(first + width, panel.history))
-        demand = _comparable(panel, effects, periods)
+    for periods, demand in _by_periods(panel, effects, width):
         for name, of_series in codes.items():
             _group_means(demand, of_series, means[name][:, periods])
     return {name: Group(of_series, RunningSums(means[name])) for name, of_series in codes.items()}
+
+
+def _by_periods(panel: Panel, effects: FloatArray | SmallFloatArray, width: int) -> Iterator[tuple[slice, FloatArray]]:
+    """Comparable demand of all series in blocks of periods. It is stored in that order, so that each is read once."""
+    parts = [slice(first, min(first + width, panel.history)) for first in range(0, panel.history, width)]
+    cells = empty(panel.n * panel.history, np.float64)
+    stored = [cells[panel.n * part.start : panel.n * part.stop].reshape(panel.n, -1) for part in parts]
+    size = max(1, BLOCK_CELLS // max(1, panel.history))
+    for first in range(0, panel.n, size):
+        series = slice(first, min(first + size, panel.n))
+        demand = _comparable(panel, effects, series)
+        for part, found in zip(parts, stored, strict=True):
+            found[series] = demand[:, part]
+        release()
+    for part, found in zip(parts, stored, strict=True):
+        yield part, found
+        release()
 
 
 def _group_means(demand: FloatArray, codes: IndexArray, means: FloatArray) -> None:
@@ -190,9 +204,10 @@ def _group_means(demand: FloatArray, codes: IndexArray, means: FloatArray) -> No
     np.divide(total, count, out=means, where=count > 0)
 
 
-def _comparable(panel: Panel, effects: FloatArray | SmallFloatArray, periods: slice) -> FloatArray:
-    """Demand of some periods on open days without known effects; NaN = unknown."""
-    return np.where(panel.closed[:, periods], np.nan, panel.demand[:, periods]) / effects[:, periods]
+def _comparable(panel: Panel, effects: FloatArray | SmallFloatArray, series: slice) -> FloatArray:
+    """Demand of some series on open days without known effects; NaN = unknown."""
+    past = slice(0, panel.history)
+    return np.where(panel.closed[series, past], np.nan, panel.demand[series]) / effects[series, past]
 
 
 _ALL = "all"

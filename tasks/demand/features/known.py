@@ -11,7 +11,8 @@ import pandas as pd
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
 from tasks.demand.features.calendar_table import STATED
-from tasks.demand.features.windows import RunningSums, last_known, next_known
+from tasks.demand.features.windows import BLOCK_CELLS, RunningSums, last_known, next_known
+from tasks.storage.mapped import release
 
 AnyArray = TypeVar("AnyArray", BoolArray, SmallFloatArray)
 
@@ -155,7 +156,13 @@ def _distinct_rows(values: AnyArray) -> tuple[AnyArray, IndexArray, IndexArray]:
     Many series share the rows of a store or of the network, so each distinct row is processed once.
     """
     seen: dict[bytes, int] = {}
-    position = np.array([seen.setdefault(row.tobytes(), len(seen)) for row in values], dtype=np.int64)
+    position = np.empty(len(values), dtype=np.int64)
+    size = max(1, BLOCK_CELLS // max(1, values.shape[1]))
+    for first in range(0, len(values), size):
+        for at, row in enumerate(values[first : first + size], start=first):
+            position[at] = seen.setdefault(row.tobytes(), len(seen))
+        if first + size < len(values):
+            release()
     first = np.full(len(seen), len(values))
     np.minimum.at(first, position, np.arange(len(values)))
     return values[first], position, np.bincount(position, minlength=len(seen))

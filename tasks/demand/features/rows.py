@@ -19,6 +19,7 @@ from tasks.demand.features.known import POSITION_IN_YEAR, KnownColumns
 from tasks.demand.features.levels import Expectations, expectations
 from tasks.demand.features.training_rows import Rows
 from tasks.demand.features.windows import divide
+from tasks.storage.mapped import release
 
 # Number of rows that are processed at once, which limits the memory of intermediate columns.
 BLOCK = 100_000
@@ -115,7 +116,8 @@ class Features:
     def blocks(self, rows: Rows) -> list[IndexArray]:
         """Positions of the rows of each block of series, for tables that are used and dropped one after another."""
         block = rows.series // self._size
-        return [np.flatnonzero(block == number) for number in (np.unique(block) if len(rows) else [0])]
+        order = np.argsort(block, kind="stable")
+        return np.split(order, np.flatnonzero(np.diff(block[order])) + 1)
 
     def table(self, rows: Rows) -> FeatureTable:
         """Features of rows, in their order."""
@@ -128,6 +130,8 @@ class Features:
         past, of = self._whole, 0
         for chosen, number in parts:
             if past is None or number != of:
+                del past
+                release()
                 past, of = self._past(number), number
             found = self._block(rows.take(chosen), past, number * self._size)
             if len(parts) == 1:

@@ -12,6 +12,9 @@ import numpy as np
 
 from schemas.panel import FloatArray, IndexArray
 
+# Cells (series x period) that are worked on at once: arrays of 8 MB each.
+BLOCK_CELLS = 1 << 20
+
 
 @dataclass(frozen=True)
 class RatioRule:

@@ -23,6 +23,7 @@ from schemas.suites import (
     Expected,
     Reason,
     as_suite,
+    known_column,
     label_column,
     read_column,
     table_expectations,
@@ -67,10 +68,10 @@ def judge_table(
     """
     frequency = None if settings.aggregate else settings.frequency
     wrong = {name: WRONG_CELLS.keys() & _states(parsed.state) for name, parsed in table.parsed.items()}
-    expectations = table_expectations(table.contract, table.rules, references, frequency, wrong)
+    expectations = table_expectations(table.contract, table.rules, frequency, wrong)
     found: dict[str, list[Verdict]] = {one.meta["text"]: [] for one in expectations}
     for rows in _batches(table, expectations):
-        frame = _check_frame(table, settings, rows)
+        frame = _check_frame(table, references, settings, rows)
         for verdict in _one_per_column(judge(table.contract.name, expectations, frame), frame):
             found[verdict.reason.text].append(Verdict(verdict.reason, rows[verdict.rows]))
         if len(rows) < len(table.raw.frame):
@@ -119,12 +120,19 @@ def _numbered(values: pd.Series) -> NDArray[np.int64]:
     return pd.factorize(values)[0].astype(np.int64)
 
 
-def _check_frame(table: MappedTable, settings: IngestSlice, rows: Positions) -> pd.DataFrame:
+def _check_frame(
+    table: MappedTable, references: Mapping[str, Sequence[str]], settings: IngestSlice, rows: Positions
+) -> pd.DataFrame:
     whole = np.where(table.intact(rows), READ, UNREADABLE).astype(np.int8)
     columns: dict[str, object] = {WHOLE_ROW: whole}
     for name, parsed in table.parsed.items():
         columns[name] = parsed.values.iloc[rows].reset_index(drop=True)
         columns[read_column(name)] = parsed.state[rows]
+    for rule in table.rules:
+        if rule.references:
+            ids = table.parsed[rule.name].values.cat
+            known = np.append(ids.categories.isin(references[rule.references]), True)  # code -1: empty
+            columns[known_column(rule.name)] = known[ids.codes.to_numpy()[rows]]
     if c.DATE in table.parsed and table.contract.periodic:
         dates = table.parsed[c.DATE].values.iloc[rows]
         columns[label_column(c.DATE)] = (settings.period.fits(dates) | dates.isna()).to_numpy()

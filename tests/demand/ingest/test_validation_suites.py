@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.parametrize("name", TABLES)
 def test_every_rule_of_a_table_is_in_its_suite(name: str) -> None:
     contract = TABLES[name]
-    expectations = table_expectations(contract, contract.columns, {"stores": ["1"], "products": ["1"]}, "D")
+    expectations = table_expectations(contract, contract.columns, "D")
     reasons = [Reason.of(expectation.meta) for expectation in as_suite(name, expectations).expectations]
     assert len({reason.text for reason in reasons}) == len(reasons)
     texts = {reason.text for reason in reasons}
