@@ -187,6 +187,9 @@ def _copies(
 ) -> Iterator[tuple[int, int]]:
     """Yield the index of each file with the rows of an earlier file, and the index of that file."""
     sizes = raw.rows_by_file
+    ends = np.cumsum(sizes)
+    spans = [slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)]
+    ids: dict[str, NDArray[np.int64]] = {}
     first: dict[object, int] = {}
     for index, file in enumerate(raw.files):
         if sizes[index] == 0:
@@ -194,29 +197,30 @@ def _copies(
         earlier = first.setdefault(file.sha256 or index, index)
         if earlier == index:
             alike = first.setdefault((int(sizes[index]), frozenset(file.columns)), index)
-            if alike != index and _same_rows(raw, (alike, index), names, rules, source):
-                earlier = alike
+            if alike != index:
+                ids = ids or _id_codes(raw, names, rules)
+                if _same_rows(raw, ids, (spans[alike], spans[index]), names, rules, source):
+                    earlier = alike
         if earlier != index:
             yield index, earlier
 
 
+def _id_codes(raw: RawTable, names: Mapping[str, str], rules: Mapping[str, ColumnRule]) -> dict[str, NDArray[np.int64]]:
+    columns = [names[name] for name, rule in rules.items() if rule.kind == "id" and is_text(raw.frame[names[name]])]
+    return {name: _stripped_codes(raw.frame[name]) for name in columns}
+
+
 def _same_rows(
     raw: RawTable,
-    files: tuple[int, int],
+    ids: Mapping[str, NDArray[np.int64]],
+    spans: tuple[slice, slice],
     names: Mapping[str, str],
     rules: Mapping[str, ColumnRule],
     source: SourceSettings,
 ) -> bool:
     """Whether two files have the same rows in the same order, regardless of the format of dates and numbers."""
-    ends = np.append(0, np.cumsum(raw.rows_by_file))
-    spans = [slice(int(ends[file]), int(ends[file + 1])) for file in files]
-    for name, rule in rules.items():
-        column = raw.frame[names[name]]
-        if rule.kind == "id" and is_text(column):
-            one, other = (column.iloc[span].cat.remove_unused_categories() for span in spans)
-            texts = (part.cat.categories.str.strip().take(part.cat.codes) for part in (one, other))
-            if not next(texts).equals(next(texts)):
-                return False
+    if not all(np.array_equal(codes[spans[0]], codes[spans[1]]) for codes in ids.values()):
+        return False
     parts = [raw.frame.iloc[span].reset_index(drop=True) for span in spans]
     one, other = (_comparable(part, names, rules, source) for part in parts)
     return bool(one.equals(other))
