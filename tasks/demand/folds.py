@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from schemas.panel import Fold, Panel
+from schemas.panel import BoolArray, Fold, Panel
 
 # With fewer known periods no model can be fitted, and no fold is made.
 FEWEST_PERIODS = 4
@@ -25,9 +25,11 @@ class FoldPlan:
     notes: tuple[str, ...]
 
 
-def rolling_folds(panel: Panel, windows: int, step: int, extra_folds: int = 0) -> list[Fold]:
+def rolling_folds(
+    panel: Panel, windows: int, step: int, extra_folds: int = 0, some_known: BoolArray | None = None
+) -> list[Fold]:
     """The folds of :func:`plan_folds`, by rising cutoff."""
-    return list(plan_folds(panel, windows, step, extra_folds).folds)
+    return list(plan_folds(panel, windows, step, extra_folds, some_known).folds)
 
 
 def minimum_history(panel: Panel) -> int:
@@ -52,7 +54,9 @@ def extra_cutoffs(panel: Panel, first: int) -> list[int]:
     return [*found, *([before] if before >= minimum_history(panel) and apart else [])]
 
 
-def plan_folds(panel: Panel, windows: int, step: int, extra_folds: int = 0) -> FoldPlan:
+def plan_folds(
+    panel: Panel, windows: int, step: int, extra_folds: int = 0, some_known: BoolArray | None = None
+) -> FoldPlan:
     """Folds that end just before ``as_of`` and step back from there.
 
     The last fold knows T - H periods, the one before T - H - step, and so on. Every fold knows at least
@@ -67,6 +71,7 @@ def plan_folds(panel: Panel, windows: int, step: int, extra_folds: int = 0) -> F
         windows: number of folds, at least 1.
         step: periods between two cutoffs, at least 1.
         extra_folds: add this many folds of :func:`extra_cutoffs`, if some demand is known in them.
+        some_known: shape (T,); a series of the network has known demand in the period; None = of this panel.
 
     Example:
         T = 100 weeks, H = 26, windows = 3, step = 1: the folds know 72, 73 and 74 weeks. With T = 74 the only
@@ -74,7 +79,8 @@ def plan_folds(panel: Panel, windows: int, step: int, extra_folds: int = 0) -> F
     """
     last, least = panel.history - panel.horizon, minimum_history(panel)
     reach = [known for known in range(last, 0, -step) if known >= least]
-    some_known = (~np.isnan(panel.demand)).sum(axis=0) > 0
+    if some_known is None:
+        some_known = (~np.isnan(panel.demand)).any(axis=0)
     tested = [known for known in reach if some_known[known : known + panel.horizon].any()]
     chosen = sorted(tested[:windows])
     notes = []

@@ -13,20 +13,42 @@ from numpy.typing import NDArray
 from schemas import columns as c
 from schemas.errors import ConfigError, first_few
 from schemas.frequency import Frequency
-from schemas.panel import IndexArray, Panel
+from schemas.panel import BoolArray, IndexArray, Panel
 from schemas.records import PanelRef, TableRef
-from tasks.demand.panel_frames import CLOSED, FEATURES, HISTORY, PERIODS, ROWS, SERIES, from_frames
+from tasks.demand.panel_frames import CLOSED, EVENT_SHARE, FEATURES, HISTORY, PERIODS, ROWS, SERIES, from_frames
 from tasks.storage.lake import Lake
 from tasks.storage.mapped import empty, release
 
 
-def load_panel(lake: Lake, ref: PanelRef, frequency: Frequency) -> Panel:
-    """The panel that a reference names."""
+def load_panel(lake: Lake, ref: PanelRef, frequency: Frequency, series: IndexArray | None = None) -> Panel:
+    """The panel that a reference names, or some of its series, in the given order."""
     small = (SERIES, PERIODS, FEATURES, ROWS)
-    frames = {
-        name: lake.read_table(frame) if name in small else _columns(lake, frame) for name, frame in ref.frames.items()
-    }
+    frames = {name: lake.read_table(frame) for name, frame in ref.frames.items() if name in small}
+    length = len(frames[PERIODS])
+    lengths = {} if series is None else {HISTORY: length - ref.horizon, CLOSED: length}
+    for name, frame in ref.frames.items():
+        if name in lengths and series is not None:
+            frames[name] = _of_series(lake, frame, series, lengths[name])
+        elif name not in small:
+            frames[name] = _columns(lake, frame)
+    if series is not None:
+        frames |= {name: frames[name].iloc[series].reset_index(drop=True) for name in (SERIES, ROWS)}
     return from_frames(frames, frequency, ref.horizon)
+
+
+def has_events(lake: Lake, ref: PanelRef) -> bool:
+    """Whether the panel has planned events, whose effects are estimated on all series together."""
+    return bool(lake.read_table(ref.frames[FEATURES])[c.FEATURE].astype(str).str.startswith(EVENT_SHARE).any())
+
+
+def periods_with_demand(lake: Lake, ref: PanelRef) -> BoolArray:
+    """Shape (T,): some series has known demand in the period."""
+    found = np.zeros(ref.frames[PERIODS].rows - ref.horizon, dtype=bool)
+    start = 0
+    for block in lake.read_blocks(ref.frames[HISTORY], (c.DEMAND,)):
+        found[(start + np.flatnonzero(block[c.DEMAND].notna().to_numpy())) % len(found)] = True
+        start += len(block)
+    return found
 
 
 def load_demand(lake: Lake, ref: PanelRef, frequency: Frequency) -> Panel:
@@ -37,6 +59,24 @@ def load_demand(lake: Lake, ref: PanelRef, frequency: Frequency) -> Panel:
     nothing = pd.DataFrame({c.FEATURE: [], c.GROUP: []})
     frames |= {HISTORY: past, CLOSED: closed, FEATURES: nothing, ROWS: nothing}
     return from_frames(frames, frequency, ref.horizon)
+
+
+def _of_series(lake: Lake, ref: TableRef, series: IndexArray, length: int) -> pd.DataFrame:
+    """Numbers of a stored table with ``length`` rows per series, of some series."""
+    columns: dict[str, NDArray[Any]] = {}
+    start = int(series.min()) * length
+    for block in lake.read_blocks(ref, between=(start, (int(series.max()) + 1) * length)):
+        for name in block.columns:
+            values = block[name].to_numpy()
+            if name not in columns:
+                columns[name] = empty(len(series) * length, values.dtype)
+            for place, first in enumerate(series * length - start):
+                begin, end = max(first, 0), min(first + length, len(values))
+                if begin < end:
+                    at = place * length - first
+                    columns[name][at + begin : at + end] = values[begin:end]
+        start += len(block)
+    return pd.DataFrame(columns, copy=False)
 
 
 def _columns(lake: Lake, ref: TableRef, names: Sequence[str] | None = None) -> pd.DataFrame:

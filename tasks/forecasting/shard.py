@@ -15,7 +15,7 @@ from schemas.records import ForecastRecord, PanelRef, Record
 from schemas.run import ShardSpec
 from schemas.settings.slices import FoldsSlice, ModelSlice
 from tasks.demand.folds import rolling_folds
-from tasks.demand.stored import load_panel
+from tasks.demand.stored import has_events, load_panel, periods_with_demand
 from tasks.forecasting.fold_forecasts import forecast_folds
 from tasks.forecasting.registry import create
 from tasks.storage.lake import Lake
@@ -62,8 +62,13 @@ def create_model(name: str, use: ModelSlice, cores: Cores) -> Forecaster:
 def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: FoldsSlice) -> ForecastRecord:
     """Forecast a shard with a forecaster (see :func:`forecast_shard`)."""
     shard = inputs.shard
-    loaded = load_panel(lake, inputs.panel, use.period)
-    folds = rolling_folds(loaded, **use.backtest.model_dump())
+    series = None if shard.series is None else np.array(shard.series)
+    if series is not None and not has_events(lake, inputs.panel):
+        known = periods_with_demand(lake, inputs.panel)
+        loaded, series = load_panel(lake, inputs.panel, use.period, series), None
+    else:
+        loaded, known = load_panel(lake, inputs.panel, use.period), None
+    folds = rolling_folds(loaded, **use.backtest.model_dump(), some_known=known)
     paths: list[pd.DataFrame] = []
     parts: list[pd.DataFrame] = []
     try:
@@ -76,7 +81,7 @@ def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: 
             use.seed,
             paths.append,
             parts.append,
-            series=None if shard.series is None else np.array(shard.series),
+            series=series,
         )
     except BrokenProcessPool as error:
         raise TrainingError(why_ended(shard.model, error)) from None

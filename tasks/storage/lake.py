@@ -7,6 +7,7 @@ never sees a partial object, even while two processes write the same key.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import platform
@@ -27,6 +28,7 @@ from tasks.storage.mapped import release
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 KEY_DIGITS = 24
 # Rows of a row group: pyarrow's default.
@@ -132,6 +134,7 @@ class Lake(ABC):
         columns: Sequence[str] | None = None,
         categories: Collection[str] = (),
         rows: int = PART_ROWS,
+        between: tuple[int, int] | None = None,
     ) -> Iterator[pd.DataFrame]:
         """Read a stored table in blocks of rows, to keep some of its rows.
 
@@ -140,6 +143,7 @@ class Lake(ABC):
             columns: columns to read; those that the table does not have are left out; None = all.
             categories: text columns to return as categories: less memory per row.
             rows: most rows of a block.
+            between: first row, and the row after the last one; None = all rows.
 
         Yields:
             At least one frame; the index starts at 0 in each.
@@ -156,8 +160,12 @@ class Lake(ABC):
             with pq.ParquetFile(file, read_dictionary=list(categories)) as parquet:
                 if not parquet.metadata.num_rows:
                     yield parquet.read(columns=names).to_pandas()
-                for batch in parquet.iter_batches(rows, columns=names):
-                    yield pa.Table.from_batches([batch]).to_pandas()
+                first, last = between or (0, parquet.metadata.num_rows)
+                groups, start = _row_groups(parquet, first, last)
+                for batch in parquet.iter_batches(rows, row_groups=groups, columns=names):
+                    begin, end = min(max(first - start, 0), batch.num_rows), max(min(last - start, batch.num_rows), 0)
+                    start += batch.num_rows
+                    yield pa.Table.from_batches([batch.slice(begin, max(end - begin, 0))]).to_pandas()
         except (pa.ArrowInvalid, OSError) as error:
             raise self._unreadable(ref, error) from error
 
@@ -353,6 +361,14 @@ def files_below(folder: Path, last: str) -> list[str]:
     if last not in names:
         raise StorageError(f"{folder} cannot be published: {last} is missing; found {', '.join(names) or 'no files'}.")
     return [name for name in names if name != last] + [last]
+
+
+def _row_groups(parquet: pq.ParquetFile, first: int, last: int) -> tuple[list[int], int]:
+    """The row groups that hold some of the rows from ``first`` to before ``last``, and the first row of the first."""
+    sizes = [parquet.metadata.row_group(number).num_rows for number in range(parquet.metadata.num_row_groups)]
+    ends = list(itertools.accumulate(sizes))
+    used = [at for at, end in enumerate(ends) if end - sizes[at] < last and end > first]
+    return used, ends[used[0]] - sizes[used[0]] if used else 0
 
 
 def _write_parquet(frame: pd.DataFrame, file: Path) -> None:

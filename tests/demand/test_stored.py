@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from schemas import columns as c
 from schemas.frequency import Frequency
-from schemas.panel import Panel
-from tasks.demand.stored import sales_last_year
+from schemas.panel import KnownFeature, Panel
+from schemas.records import PanelRef
+from tasks.demand.panel_frames import to_frames
+from tasks.demand.stored import has_events, load_panel, periods_with_demand, sales_last_year
+from tasks.storage.lake import open_lake
 
 
 def panel(frequency: str, history: int, horizon: int = 3, sold: bool = True) -> Panel:
@@ -42,3 +47,31 @@ def test_periods_without_a_year_of_history_are_left_out() -> None:
     rows = sales_last_year(panel("W-MON", 50, sold=False))
     assert rows[c.UNITS].tolist() == [0.0, 0.0]
     assert sales_last_year(panel("W-MON", 20)).empty
+
+
+def test_some_series_of_a_panel_are_read_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    period = Frequency("W-MON")
+    rng, n, history, horizon = np.random.default_rng(0), 7, 9, 3
+    demand = rng.poisson(2, (n, history)).astype(np.float64)
+    demand[:, [0, 4]] = np.nan
+    whole = Panel(
+        frequency=period,
+        series=pd.DataFrame({c.STORE_ID: [str(at) for at in range(n)], c.CATEGORY: ["a"] * n}),
+        periods=period.range(pd.Timestamp("2023-01-02"), history + horizon),
+        demand=demand,
+        closed=rng.random((n, history + horizon)) > 0.5,
+        horizon=horizon,
+        known={c.OPEN: KnownFeature(rng.random((n, history + horizon)).astype(np.float32), np.arange(n))},
+        observed={c.PRICE: rng.random((n, history)).astype(np.float32)},
+        sold=demand + 1,
+    )
+    lake = open_lake(str(tmp_path))
+    monkeypatch.setattr("tasks.storage.lake.PART_ROWS", 20)
+    frames = {name: lake.write_parts(name, iter([frame])) for name, frame in to_frames(whole).items()}
+    ref = PanelRef(horizon=horizon, frames=frames)
+    assert not has_events(lake, ref)
+    assert periods_with_demand(lake, ref).tolist() == [at not in (0, 4) for at in range(history)]
+    for chosen in ([3, 4, 5], [6], [5, 0, 2]):
+        found, expected = load_panel(lake, ref, period, np.array(chosen)), whole.take(np.array(chosen))
+        for name, frame in to_frames(expected).items():
+            pd.testing.assert_frame_equal(to_frames(found)[name], frame)

@@ -179,6 +179,9 @@ def series_groups(panel: Panel, effects: FloatArray | SmallFloatArray) -> dict[s
 
 def _by_periods(panel: Panel, effects: FloatArray | SmallFloatArray, width: int) -> Iterator[tuple[slice, FloatArray]]:
     """Comparable demand of all series in blocks of periods. It is stored in that order, so that each is read once."""
+    if width >= panel.history:
+        yield slice(0, panel.history), _comparable(panel, effects, slice(0, panel.n))
+        return
     parts = [slice(first, min(first + width, panel.history)) for first in range(0, panel.history, width)]
     cells = empty(panel.n * panel.history, np.float64)
     stored = [cells[panel.n * part.start : panel.n * part.stop].reshape(panel.n, -1) for part in parts]

@@ -158,10 +158,10 @@ def _distinct_rows(values: AnyArray) -> tuple[AnyArray, IndexArray, IndexArray]:
     seen: dict[bytes, int] = {}
     position = np.empty(len(values), dtype=np.int64)
     size = max(1, BLOCK_CELLS // max(1, values.shape[1]))
-    for first in range(0, len(values), size):
-        for at, row in enumerate(values[first : first + size], start=first):
+    for begin in range(0, len(values), size):
+        for at, row in enumerate(values[begin : begin + size], start=begin):
             position[at] = seen.setdefault(row.tobytes(), len(seen))
-        if first + size < len(values):
+        if begin + size < len(values):
             release()
     first = np.full(len(seen), len(values))
     np.minimum.at(first, position, np.arange(len(values)))

@@ -14,11 +14,11 @@ import numpy as np
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel, SmallFloatArray
-from tasks.demand.features.history import BLOCK_CELLS, Group, History, Windows, series_groups
+from tasks.demand.features.history import Group, History, Windows, series_groups
 from tasks.demand.features.known import POSITION_IN_YEAR, KnownColumns
 from tasks.demand.features.levels import Expectations, expectations
 from tasks.demand.features.training_rows import Rows
-from tasks.demand.features.windows import divide
+from tasks.demand.features.windows import BLOCK_CELLS, divide
 from tasks.storage.mapped import release
 
 # Number of rows that are processed at once, which limits the memory of intermediate columns.
