@@ -139,13 +139,13 @@ def read_table(table: str, files: Sequence[SourceFile], source: SourceSettings) 
         part = read_source_file(file, source)
         names = tuple(str(name) for name in part.frame.columns)
         found.append(RawFile(file.path, file.sha256, names, len(part.frame)))
-        columns.append({name: _with_shared_texts(part.frame.pop(name), texts) for name in names})
+        columns.append({name: part.frame.pop(name) for name in names})
         columns[-1][_ROW_NUMBER] = pd.Series(part.row_number, copy=False)
         malformed |= {start + position: what for position, what in part.malformed.items()}
         zones |= part.zones
         start, waiting = start + found[-1].rows, waiting + found[-1].rows
         if block_count(waiting) > 1:
-            _move(columns[moved:])
+            _move(columns[moved:], texts)
             waiting, moved = 0, len(columns)
     sizes = [file.rows for file in found]
     numbers = joined((part.pop(_ROW_NUMBER).to_numpy() for part in columns), start, np.int64)
@@ -241,10 +241,11 @@ def _with_shared_texts(column: pd.Series, known: dict[str, str]) -> pd.Series:
     return column.cat.rename_categories([known.setdefault(text, text) for text in column.cat.categories])
 
 
-def _move(columns: Sequence[dict[str, pd.Series]]) -> None:
-    """Move the columns of files to the disk."""
+def _move(columns: Sequence[dict[str, pd.Series]], texts: dict[str, str]) -> None:
+    """Move the columns of files to the disk; ``texts`` are those of earlier files."""
     places = [(part, name) for part in columns for name in part]
-    for (part, name), column in zip(places, on_disk([part[name] for part, name in places]), strict=True):
+    found = on_disk([_with_shared_texts(part[name], texts) for part, name in places])
+    for (part, name), column in zip(places, found, strict=True):
         part[name] = column
 
 
