@@ -80,7 +80,7 @@ def plan_folds(
     last, least = panel.history - panel.horizon, minimum_history(panel)
     reach = [known for known in range(last, 0, -step) if known >= least]
     if some_known is None:
-        some_known = (~np.isnan(panel.demand)).any(axis=0)
+        some_known = (~np.isnan(panel.demand)).sum(axis=0) > 0
     tested = [known for known in reach if some_known[known : known + panel.horizon].any()]
     chosen = sorted(tested[:windows])
     notes = []

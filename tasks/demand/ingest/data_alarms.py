@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import FloatArray
-from schemas.raw import is_text
+from schemas.raw import as_text, is_text
 from schemas.suites import READ
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.checks.overlaps import overlap_alarm
@@ -89,14 +89,18 @@ def _after_midnight(table: MappedTable) -> Iterator[Alarm]:
     source = table.source
     if table.contract.name != "sales" or source.timezone is not None or source.timestamp_zone is not None:
         return
-    hour = _hours(table.written(c.DATE))
-    if np.isnan(hour).all():
+    hours = _hours(table.written(c.DATE))
+    if hours is None:
         return
-    store, names = pd.factorize(table.written(c.STORE_ID).astype(str))
-    night, morning, timed = (
-        np.bincount(store[chosen], minlength=len(names))
-        for chosen in (hour < NIGHT_END, (hour >= NIGHT_END) & (hour < _MORNING_END), ~np.isnan(hour))
-    )
+    written = table.written(c.STORE_ID)
+    texts = written if is_text(written) else as_text(written)
+    store, names = texts.cat.codes.to_numpy(), texts.cat.categories
+    night, morning, timed = counts = np.zeros((3, len(names)), dtype=np.int64)
+    for part in blocks(len(store)):
+        hour = hours(part)
+        masks = (hour < NIGHT_END, (hour >= NIGHT_END) & (hour < _MORNING_END), ~np.isnan(hour))
+        for at, chosen in enumerate(masks):
+            counts[at] += np.bincount(store[part][chosen], minlength=len(names))
     odd = (night >= LIMITS.fewest_lines) & (night >= LIMITS.after_midnight * timed) & (morning < night)
     if not odd.any():
         return
@@ -111,13 +115,13 @@ def _after_midnight(table: MappedTable) -> Iterator[Alarm]:
     )
 
 
-def _hours(written: pd.Series) -> FloatArray:
-    """Hour of each time stamp, shape (rows,); NaN for dates, for exact midnight and for time stamps with an offset."""
+def _hours(written: pd.Series) -> Callable[[slice], FloatArray] | None:
+    """Gives the hour of the time stamps of a block: NaN for dates, exact midnight and time stamps with an offset.
+
+    None if the column has no other cells.
+    """
     if not is_text(written):
-        if not pd.api.types.is_datetime64_dtype(written):
-            return np.full(len(written), np.nan)
-        exact = (written == written.dt.normalize()).to_numpy()
-        return np.where(exact, np.nan, written.dt.hour.to_numpy(dtype=np.float64))
+        return _hours_of_stamps(written) if pd.api.types.is_datetime64_dtype(written) else None
     texts = pd.Series(written.cat.categories, dtype=object)
     parts = texts.str.extract(_TIME)
     hour = parts[0].astype(np.float64) % _NOON + _NOON * parts[3].str.lower().eq("p")
@@ -125,8 +129,16 @@ def _hours(written: pd.Series) -> FloatArray:
     exact = hour.eq(0) & parts[[1, 2]].fillna("0").astype(np.float64).eq(0).all(axis=1)
     of_text = hour.mask(exact | has_offset(texts).to_numpy(dtype=bool)).to_numpy()
     codes = written.cat.codes.to_numpy()
-    found: FloatArray = np.where(codes >= 0, np.append(of_text, np.nan)[codes], np.nan)
-    return found
+    return None if np.isnan(of_text).all() else lambda part: of_text[codes[part]]
+
+
+def _hours_of_stamps(written: pd.Series) -> Callable[[slice], FloatArray]:
+    def hours(part: slice) -> FloatArray:
+        stamps = written.iloc[part]
+        exact = (stamps == stamps.dt.normalize()).to_numpy()
+        return np.where(exact, np.nan, stamps.dt.hour.to_numpy(dtype=np.float64))
+
+    return hours
 
 
 def _gross_amounts(table: MappedTable) -> Iterator[Alarm]:
