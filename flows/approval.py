@@ -38,7 +38,7 @@ class ApprovalForm(RunInput):
     decision: Literal["approve", "reject"] = Field(
         description="approve publishes the file; reject keeps the previous file"
     )
-    name: str = Field(min_length=1, description="Your name. It is stored in the manifest.")
+    name: str = Field(min_length=1, pattern=r"\S", description="Your name. It is stored in the manifest.")
     note: str = Field(
         default="", description="Reason. It is stored in the manifest, or shown in the message of the rejected run."
     )

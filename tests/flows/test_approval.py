@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import FlowRun, StateType
+from pydantic import ValidationError
 
+from flows.approval import ApprovalForm
 from flows.run_board import RunBoard
 from flows.weekly import weekly_replenishment
 from schemas.errors import PipelineError
@@ -133,6 +136,14 @@ def test_a_file_approved_in_the_app_is_published_and_replaced_only_by_another_on
     replaced = published(company)["replaces"]
     assert replaced["replenishment_sha256"] == first["outputs"]["replenishment.csv"]
     assert replaced["approval"]["by"] == "Ana"
+
+
+def test_an_answer_has_a_name_also_where_the_server_checks_it() -> None:
+    pattern = ApprovalForm.model_json_schema()["properties"]["name"]["pattern"]  # the server checks the schema
+    assert not re.search(pattern, " \n")
+    assert re.search(pattern, "Ana María")
+    with pytest.raises(ValidationError):
+        ApprovalForm(decision="approve", name=" ")
 
 
 def test_a_rejection_or_silence_leaves_the_last_file_and_says_what_to_do(
