@@ -12,8 +12,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from prefect.settings import get_current_settings
-
 FOLDER = "restock-lakes"
 LAKE, MOUNT = "lake", "mount"
 
@@ -51,6 +49,8 @@ def is_missed(root: Path, deployed: bool) -> bool:
 
 
 def _file(root: Path) -> Path:
+    from prefect.settings import get_current_settings  # late: other commands answer in seconds, without Prefect
+
     return Path(get_current_settings().home) / FOLDER / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.json"
 
 
