@@ -27,7 +27,7 @@ def sku_facts(prepared: Prepared, new: pd.DataFrame | None = None, stock_outs: S
     Args:
         prepared: cleaned tables of one ``as_of``.
         new: store_id, sku and expected_units of pairs without history (see ``tasks.demand.new_series``).
-        stock_outs: periods in which SKUs were not in stock. The units that they usually sell count as sold, so that the
+        stock_outs: periods in which SKUs were not in stock. The units that they would have sold count as sold: the
             share of a SKU in its category does not fall because it was not there.
 
     Returns:

@@ -22,7 +22,7 @@ def sold_units(prepared: Prepared, stock_outs: StockOuts | None = None) -> pd.Da
 
     Args:
         prepared: cleaned tables.
-        stock_outs: periods in which SKUs were not in stock; the units that they usually sell are added.
+        stock_outs: periods in which SKUs were not in stock; the units that they would have sold are added.
     """
     cells = prepared.cells
     recent, total = np.zeros((2, len(cells.pair_sku)))

@@ -228,8 +228,9 @@ def stock_out_alarm(prepared: Prepared, found: StockOuts) -> list[Alarm]:
             f"sales: {numbered(count, '# SKU[s] of a store [has|have]')} no sales in "
             f"{numbered(len(pair), '# period[s]')} in which {numbered(count, '[it was|they were]')} probably not in "
             f"stock: {first_few(named)}. The other stores sell them, or their stock is 0. These periods count as "
-            f"unknown; at the usual rate, {found.units.sum():,.0f} units would have been sold.{whole} Deliver the "
-            "table availability; if these are zero sales, set expert.cleaning.suspect_stock_outs: false",
+            f"unknown; by the sales of the other stores, {found.units.sum():,.0f} units would have been sold.{whole} "
+            "Deliver the table availability, or dated counts of stock; if these are zero sales, set "
+            "expert.cleaning.suspect_stock_outs: false",
             stores=sorted({str(store) for store in stores}),
             skus=sorted({str(sku) for sku in skus}),
             dates=(min(dates[0]), max(dates[1])),

@@ -31,8 +31,8 @@ class CheckLimits:
         sku_window: periods before such a gap from which the rates of the SKU are taken, by frequency.
         false_gaps: expected fraction of false ones among the stock-outs of a SKU in a store.
         sku_gap: minimum number of periods of such a gap, by frequency.
-        missing_units: a category's demand in a store is unknown if its SKUs that are out of stock usually sell at least
-            this fraction of its units.
+        missing_units: a category's demand in a store is unknown if its SKUs that are out of stock would have sold at
+            least this fraction of its units.
         together: SKUs that vanish in a store within this many periods vanish together, by frequency.
         category_gap: minimum number of periods of a gap in which no store sells a category, by frequency.
         category_sold: the category sold in at least this fraction of the same periods a year before or after the gap.

@@ -5,7 +5,7 @@
 - **Improbable.** Gaps that the SKU's own rate and the sales of the other stores make improbable
   (:mod:`tasks.demand.cleaning.sku_gaps`).
 
-The demand of these periods is unknown. If the missing SKUs usually sell at least ``LIMITS.missing_units`` of a
+The demand of these periods is unknown. If the missing SKUs would have sold at least ``LIMITS.missing_units`` of a
 category's units in the store, the category's demand is unknown too: the sum of the other SKUs would be learned as low
 demand.
 """
@@ -22,8 +22,11 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.exposure import StorePeriods, pairs_of
-from tasks.demand.cleaning.sales import SaleCells, distinct
+from tasks.demand.cleaning.sales import CellPart, SaleCells, distinct, weighted_count
 from tasks.demand.cleaning.sku_gaps import first_period, last_period, local_gaps, open_and_known, pairs_in, spans
+
+# Pairs whose units are expected at once.
+_BLOCK_PAIRS = 1 << 11
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class StockOuts:
 
     Attributes:
         keys: sorted distinct ``pair * T + period``.
-        units: shape of ``keys``; units that the SKU usually sells in a period, 0 if it may be out of the assortment.
+        units: shape of ``keys``; units that the SKU would have sold, 0 if it may be out of the assortment.
         partly: sorted distinct ``pair * T + period`` of the other SKUs of categories that are unknown for this reason.
     """
 
@@ -66,14 +69,13 @@ def suspected_stock_outs(
     keys = np.setdiff1d(np.concatenate([local_gaps(cells, stores, empty), since]), known)
     if not len(keys):
         return StockOuts.none()
-    rate, until = usual_units(cells, stores, distinct(np.concatenate([keys, known]))), _in_assortment(cells)
-    pair, period = np.divmod(keys, cells.history)
-    counted = period < until[pair]
-    return StockOuts(keys, np.where(counted, rate[pair], 0.0), _partly(cells, keys[counted], rate, until))
+    units = expected_units(cells, stores, keys, distinct(np.concatenate([keys, known])))
+    units[keys % cells.history >= _in_assortment(cells)[keys // cells.history]] = 0.0
+    return StockOuts(keys, units, _partly(cells, keys, units))
 
 
 def marked_stock_outs(cells: SaleCells, stores: StorePeriods, marked: IndexArray, known: IndexArray) -> StockOuts:
-    """The stock-outs of the table ``availability``: units are those usually sold, without those that were sold.
+    """The stock-outs of the table ``availability``: units are those expected, without those that were sold.
 
     Args:
         cells: cleaned sales; p pairs, T periods.
@@ -81,8 +83,7 @@ def marked_stock_outs(cells: SaleCells, stores: StorePeriods, marked: IndexArray
         marked: sorted distinct ``pair * T + period`` that are out of stock.
         known: sorted distinct ``pair * T + period`` that are unknown for another reason.
     """
-    rate = usual_units(cells, stores, distinct(np.concatenate([marked, known])))
-    units = rate[marked // cells.history]
+    units = expected_units(cells, stores, marked, distinct(np.concatenate([marked, known])))
     for part in cells.parts():
         place = np.minimum(np.searchsorted(marked, part.keys), len(marked) - 1)
         sold = marked[place] == part.keys
@@ -90,28 +91,51 @@ def marked_stock_outs(cells: SaleCells, stores: StorePeriods, marked: IndexArray
     return StockOuts(marked, np.maximum(units, 0.0), marked[:0])
 
 
-def usual_units(cells: SaleCells, stores: StorePeriods, unknown: IndexArray) -> FloatArray:
-    """Mean units of each pair in the open periods from its first row on in which its demand is known, shape (p,).
+def expected_units(cells: SaleCells, stores: StorePeriods, keys: IndexArray, unknown: IndexArray) -> FloatArray:
+    """Units that SKUs would have sold, shape of ``keys``.
+
+    The units of the other stores in that period, times the store's units per unit of the other stores in all periods in
+    which it is open and its demand is known. A SKU that no other store sells then sells its mean of these periods.
 
     Args:
         cells: cleaned sales; p pairs, T periods.
         stores: what is known of each store and period.
-        unknown: sorted distinct ``pair * T + period`` whose demand is unknown.
+        keys: sorted distinct ``pair * T + period``.
+        unknown: all of them whose demand is unknown, also sorted and distinct.
     """
-    found = np.zeros(len(cells.pair_sku))
-    history = cells.history
+    history, network = cells.history, cells.sku_units()
     shut = stores.closed[:, :history] | stores.silent | stores.partial | (np.arange(history) >= cells.end)
-    opened = np.concatenate([np.zeros((len(shut), 1)), (~shut).cumsum(axis=1)], axis=1)
+    found = np.zeros(len(keys))
     for part in cells.parts():
-        hidden = part.own(unknown)
-        first = first_period(part)
-        units = np.where(np.isin(part.cell_pair * history + part.cell_period, hidden), 0.0, part.units)
-        pair, at = np.divmod(hidden, history)
-        inside = (at >= first[pair]) & ~shut[part.pair_store[pair], at]
-        lost = np.bincount(pair[inside], minlength=len(first))
-        periods = opened[part.pair_store, history] - opened[part.pair_store, first] - lost
-        total = np.bincount(part.cell_pair, units, len(first))
-        found[part.pairs] = np.divide(total, periods, out=np.zeros(len(first)), where=periods > 0)
+        place = _places(part, keys)
+        pair, at = np.divmod(part.own(keys), history)
+        hidden_pair, hidden_at = np.divmod(part.own(unknown), history)
+        some = np.unique(pair)
+        for chosen in np.array_split(some, max(1, -(-len(some) // _BLOCK_PAIRS))):
+            row = np.full(len(part.pair_series), -1)
+            row[chosen] = np.arange(len(chosen))
+            own = np.zeros((len(chosen), history))
+            rows = row[part.cell_pair] >= 0
+            own[row[part.cell_pair[rows]], part.cell_period[rows]] = part.units[rows]
+            others = network[part.pair_sku[chosen]] - own
+            known = ~shut[part.pair_store[chosen]] & (np.arange(history) >= first_period(part)[chosen, None])
+            inside = row[hidden_pair] >= 0
+            known[row[hidden_pair[inside]], hidden_at[inside]] = False
+            sold, elsewhere = (own * known).sum(axis=1), (others * known).sum(axis=1)
+            alone = elsewhere <= 0
+            ratio = sold / np.where(alone, np.maximum(known.sum(axis=1), 1), elsewhere)
+            wanted = row[pair] >= 0
+            of = row[pair[wanted]]
+            found[place[wanted]] = ratio[of] * np.where(alone[of], 1.0, others[of, at[wanted]])
+    return found
+
+
+def _places(part: CellPart, keys: IndexArray) -> IndexArray:
+    """Places of the part's keys among ascending keys ``pair * T + period``, in the order of ``part.own``."""
+    if not len(part.pairs):
+        return keys[:0]
+    low, high = np.searchsorted(keys, [part.pairs[0] * part.history, (part.pairs[-1] + 1) * part.history])
+    found: IndexArray = low + np.flatnonzero(np.isin(keys[low:high] // part.history, part.pairs))
     return found
 
 
@@ -187,18 +211,29 @@ def _in_assortment(cells: SaleCells) -> IndexArray:
     return found
 
 
-def _partly(cells: SaleCells, keys: IndexArray, rate: FloatArray, until: IndexArray) -> IndexArray:
-    """The other pairs of categories of which the stock-outs hide a large part; ``pair * T + period``."""
-    history = cells.history
+def _partly(cells: SaleCells, keys: IndexArray, units: FloatArray) -> IndexArray:
+    """The other pairs of categories of which the stock-outs hide a large part; ``pair * T + period``.
+
+    The part is that of a week around the period, without periods in which nothing is hidden.
+    """
+    history, width = cells.history, cells.frequency.periods_per_week // 2
     found = [np.zeros(0, dtype=np.int64)]
     for part in cells.parts():
         pair, at = np.divmod(part.own(keys), history)
-        row, size, of_pair = part.pair_series * (history + 1), part.n * (history + 1), rate[part.pairs]
-        hidden = np.bincount(row[pair] + at, of_pair[pair], size)
-        change = np.bincount(row + first_period(part), of_pair, size)
-        change -= np.bincount(row + until[part.pairs], of_pair, size)
-        alive = change.reshape(part.n, -1).cumsum(axis=1).ravel()
-        series, at = np.divmod(np.flatnonzero((hidden > 0) & (hidden >= LIMITS.missing_units * alive)), history + 1)
-        pair, at = pairs_in(part, series * history + at)
+        key = part.pair_series[pair] * history + at
+        hidden = weighted_count(key, units[_places(part, keys)], part.n, history)
+        some = hidden > 0
+        sold = part.by_series(part.units) * some
+        of_week, sold_in_week = (_around(values, width) for values in (hidden, sold))
+        partly = some & (of_week >= LIMITS.missing_units * (of_week + sold_in_week))
+        pair, at = pairs_in(part, np.flatnonzero(partly))
         found.append(part.pairs[pair] * history + at)
     return np.setdiff1d(np.concatenate(found), keys)
+
+
+def _around(values: FloatArray, width: int) -> FloatArray:
+    """Sums from ``width`` periods before to ``width`` periods after each period, shape (n, T)."""
+    total = np.pad(values.cumsum(axis=1), ((0, 0), (1, 0)))
+    at = np.arange(values.shape[1])
+    around: FloatArray = total[:, np.minimum(at + width + 1, len(at))] - total[:, np.maximum(at - width, 0)]
+    return around

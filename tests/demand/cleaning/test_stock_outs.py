@@ -116,7 +116,7 @@ def test_a_category_is_unknown_from_a_quarter_of_its_units_on(units, expected, m
     assert row_of(built.panel, "s1", "A") == [sum(units.values())] * 56 + [expected] * 4
     (alarm,) = [alarm for alarm in built.alarms if alarm.name == "sku_gaps"]
     assert "a1 in s1 (4 periods from 2024-02-26 to 2024-02-29)" in alarm.message
-    assert "at the usual rate, 12 units would have been sold." in alarm.message
+    assert "by the sales of the other stores, 12 units would have been sold." in alarm.message
     assert ("So do 4 periods of their categories" in alarm.message) is (expected is None)
     assert (alarm.stores, alarm.skus, alarm.count) == (["s1"], ["a1"], 4)
     off = make_settings(cleaning={"suspect_stock_outs": False})
@@ -133,6 +133,18 @@ def test_units_of_stock_outs_count_in_the_share_of_the_sku(make_tables, make_set
         prepared = prepare(make_tables(sales, **further), make_settings(), AS_OF)
         facts = sku_facts(prepared, stock_outs=judge_sales(prepared).stock_outs).set_index([c.STORE_ID, c.SKU])
         assert facts.loc[("s1", "a1"), [c.RECENT_UNITS, c.TOTAL_UNITS]].tolist() == [112.0, 120.0]
+
+
+def test_expected_units_follow_the_other_stores(make_tables, make_settings):
+    """s1 sells 2 units per unit of s2, which sells 1 a day, then 3 a day; alone, s1 sells its mean of 2 a day."""
+    sales = [
+        (day, store, sku, 3.0 if (store, sku) == ("s2", "b1") and day >= "2024-02-26" else number)
+        for day, store, sku, number in sales_of({"a1": 5.0, "a2": 5.0, "b1": 1.0}, {("s1", "b1"): LAST_FOUR})
+    ]
+    sales = [(day, store, sku, 2.0 if (store, sku) == ("s1", "b1") else units) for day, store, sku, units in sales]
+    for rows, units in ((sales, 6.0), ([row for row in sales if row[1:3] != ("s2", "b1")], 2.0)):
+        found = judge_sales(prepare(make_tables(rows, stock=TODAY), make_settings(), AS_OF)).stock_outs
+        assert found.units.tolist() == [units] * 4
 
 
 def poisson_sales(seed, out, rate=4.0, days=120, stores=4):
