@@ -5,12 +5,12 @@ Only without the table ``availability``. A gap has a probability P, the larger o
 - **The other stores.** The expected units of a gap are the store's share of the SKU before it, times the units of the
   other stores in it: seasons, promotions and the end of a SKU's life do not look like gaps. With u own units and b
   units of the other stores before the gap, d units of the other stores in it, and the ratio φ ≥ 1 of variance to mean
-  of the units of its periods with sales, the predictive probability of no sale is (1 + d / b)^(−u / φ).
-- **Its own rate.** Of the periods with sales before the gap, the fraction after which the next period had none gives
+  of the units of its periods with rows, the predictive probability of no sale is (1 + d / b)^(−u / φ).
+- **Its own rate.** Of the periods with rows before the gap, the fraction after which the next period had none gives
   the predictive probability of a run (:func:`tasks.demand.cleaning.gaps.log_chance_of_run`). A stock-out counts once in
   this fraction, however long it is.
 
-Each of the n periods with sales of a SKU in a store can be the last one before a gap. If it never is out of stock,
+Each of the n periods with rows of a SKU in a store can be the last one before a gap. If it never is out of stock,
 about n · P gaps are as improbable as one of probability P, and the probability of K or more of them is that of a
 Poisson variable with this mean. The K least probable gaps are stock-outs if this probability is below
 ``LIMITS.sku_chance``, because all SKUs of all stores are tested, and if n · P is below ``LIMITS.false_gaps`` · K
@@ -98,7 +98,9 @@ class _Groups:
         history, of, period = self.history, self.of, self.period
         final = np.append(of[1:] != of[:-1], True)
         until = np.where(final, self.end, np.roll(period, -1))
-        kept = (until - period - 1 >= LIMITS.sku_gap[self.kind]) & (~final | self.empty[of])
+        last_sale = np.full(len(self.total_row), -1)
+        np.maximum.at(last_sale, of[self.units > 0], period[self.units > 0])
+        kept = (until - period - 1 >= LIMITS.sku_gap[self.kind]) & ((until <= last_sale[of]) | (final & self.empty[of]))
         if len(known):
             kept &= np.isin(of, known // history)
         own_key = of * history + period
@@ -160,11 +162,10 @@ def local_gaps(cells: SaleCells, stores: StorePeriods, empty: BoolArray) -> Inde
     sku_total, category_total = _running(units.ravel()), _running(by_category.ravel())
     found = [_NONE]
     for part in cells.parts():
-        sells = part.units > 0
         skus = _Groups(
-            of=part.cell_pair[sells],
-            period=part.cell_period[sells],
-            units=part.units[sells],
+            of=part.cell_pair,
+            period=part.cell_period,
+            units=part.units,
             total_row=part.pair_sku,
             total=sku_total,
             empty=empty[part.pairs],
@@ -184,7 +185,7 @@ def improbable(group: IndexArray, chance: FloatArray, rows: IndexArray) -> BoolA
     Args:
         group: shape (g,).
         chance: shape (g,); logarithm of the probability of each gap.
-        rows: shape (groups,); n, the number of periods with sales of each group.
+        rows: shape (groups,); n, the number of periods with rows of each group.
 
     One gap of 1e-7 can be chance in 100 periods (1e-5), two gaps of 1e-5 cannot: 0.001 are expected, and two or more
     have a probability of 0.001² / 2. Two gaps of 0.0005 are not improbable enough.
@@ -227,13 +228,12 @@ def spans(first: IndexArray, length: IndexArray) -> IndexArray:
 def _of_categories(part: CellPart, end: int, category: IndexArray, total: FloatArray) -> IndexArray:
     """Periods in which a category is out of stock in a store, ``pair * T + period`` of each pair alive then."""
     history = part.history
-    sells = part.units > 0
-    key = (part.cell_series * history + part.cell_period)[sells]
+    key = part.cell_series * history + part.cell_period
     rows = np.unique(key)
     groups = _Groups(
         of=rows // history,
         period=rows % history,
-        units=weighted_count(np.searchsorted(rows, key), part.units[sells], 1, len(rows))[0],
+        units=weighted_count(np.searchsorted(rows, key), part.units, 1, len(rows))[0],
         total_row=category,
         total=total,
         empty=np.zeros(part.n, dtype=bool),
