@@ -25,8 +25,8 @@ _SHORT = 3
 # Factors of quantities and prices that differ by less than this count as equal; share of a SKU's quantities that counts
 # as almost all.
 _SIMILAR, _MOST = 1.5, 0.95
-# SKUs that are compared at a time.
-_PART = 1000
+# Cells (SKU x period) that are compared at a time.
+_CELLS = 1 << 20
 _GROUPS = (c.BRAND, c.FAMILY)
 # Units of the lines with a price, and position of the period.
 _PRICED, _PERIOD = "priced_units", "period"
@@ -144,9 +144,10 @@ def _sold(cells: SaleCells, of_pair: IndexArray, size: int) -> tuple[FloatArray,
 def _jumps(units: FloatArray, count: CountArray, kind: str) -> list[tuple[int, int]]:
     """Groups whose units per cell change suddenly by a large factor, and the period of the change."""
     found = []
-    # In parts, because a wide catalog has tens of thousands of SKUs.
-    for first in range(0, len(units), _PART):
-        part = slice(first, first + _PART)
+    # In parts, because a wide catalog has tens of thousands of SKUs, and a history can have thousands of periods.
+    size = max(1, _CELLS // units.shape[1])
+    for first in range(0, len(units), size):
+        part = slice(first, first + size)
         change = np.abs(_change(units[part], count[part].astype(np.float64), _AROUND[kind], LIMITS.fewest_lines))
         at = np.where(np.isfinite(change), change, -1.0).argmax(axis=1)
         rows = np.flatnonzero(change[np.arange(len(change)), at] >= np.log(LIMITS.units_jump))
