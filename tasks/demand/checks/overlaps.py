@@ -21,10 +21,9 @@ from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import numbered
 from schemas.panel import BoolArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
+from tasks.storage.mapped import blocks, filled
 
 _NAMED = 3
-# Number of rows that are processed at once.
-_ROWS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -126,16 +125,16 @@ def _in_several_files(
     file: IndexArray | NDArray[np.int32], store: IndexArray, days: NDArray[np.datetime64], skip: BoolArray
 ) -> BoolArray | None:
     """Shape (rows,): the store and day of the row are in another file as well; None if there is no such row."""
-    parts = [slice(first, first + _ROWS) for first in range(0, len(days), _ROWS)]
-    seen = [np.unique(days[part].astype("datetime64[D]")) for part in parts]
+    seen = [np.unique(days[part].astype("datetime64[D]")) for part in blocks(len(days))]
     distinct = np.unique(np.concatenate([days[:0].astype("datetime64[D]"), *seen]))
 
     def keys(part: slice) -> IndexArray:
         return store[part].astype(np.int64) * len(distinct) + np.searchsorted(distinct, days[part])
 
-    size = (int(store.max(initial=0)) + 1) * len(distinct)
+    stores = max((int(store[part].max()) + 1 for part in blocks(len(store))), default=1)
+    size = stores * len(distinct)
     first, last = np.full(size, np.iinfo(np.int32).max, dtype=np.int32), np.full(size, -1, dtype=np.int32)
-    for part in parts:
+    for part in blocks(len(days)):
         counted = ~skip[part] & ~np.isnat(days[part])
         key, files = keys(part)[counted], file[part][counted].astype(np.int32)
         np.minimum.at(first, key, files)
@@ -143,7 +142,7 @@ def _in_several_files(
     several = (first != last) & (last >= 0)
     if not several.any():
         return None
-    return np.concatenate([several[keys(part)] for part in parts])
+    return filled(len(days), np.bool_, lambda part: several[keys(part)])
 
 
 def _spans(files: IndexArray, day: IndexArray) -> dict[int, tuple[int, int]]:
