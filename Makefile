@@ -27,8 +27,8 @@ demo: .venv/.installed ## write the demo company and run the weekly replenishmen
 	@$(WITH_BYTECODE) $(BIN)/restock demo --out $(DEMO)
 
 test: .venv/.installed-test ## everything that must pass before a commit
-	@$(MAKE) --no-print-directory -j 2 .venv/.kernels types .venv/.bytecode checks  # the longest first
-	@$(MAKE) --no-print-directory tests
+	@$(MAKE) --no-print-directory -j 2 .venv/.kernels .venv/.bytecode checks  # the longest first
+	@$(MAKE) --no-print-directory -j 2 tests types  # types are checked while tests wait
 
 checks: style arch
 
@@ -38,12 +38,15 @@ CORES = $$($(BIN)/python -c "import os; print(len(os.sched_getaffinity(0)) if ha
 # pytest stores the tests with rewritten assertions, whatever the environment says.
 PYTEST = $(WITH_BYTECODE) $(BIN)/pytest
 
+# The worker processes take all cores: threads of linear algebra would wait for each other, and a waiting one computes.
+ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
 # Two processes more than there are cores: tests of flows wait for their servers, approvals and kills.
 tests: .venv/.installed-test .venv/.kernels .venv/.bytecode
-	$(PYTEST) -n $$(($(CORES) + 2))
+	$(ONE_THREAD) $(PYTEST) -n $$(($(CORES) + 2))
 
 test-fast: .venv/.installed-test .venv/.kernels .venv/.bytecode ## the fast tier: no flows, servers, training or real data
-	$(PYTEST) -q -n $(CORES) -m "not flow and not system and not shared_data and not slow"
+	$(ONE_THREAD) $(PYTEST) -q -n $(CORES) -m "not flow and not system and not shared_data and not slow"
 
 nightly: .venv/.installed-test .venv/.kernels .venv/.bytecode ## all tests with every case and ten times as many generated examples
 	RESTOCK_NIGHTLY=1 $(PYTEST) -n $(CORES)
@@ -76,7 +79,7 @@ fmt: .venv/.installed-test ## repair style and formatting
 	$(BIN)/ruff format .
 
 types: .venv/.installed-test ## static types
-	$(BIN)/mypy
+	nice $(BIN)/mypy
 
 arch: .venv/.installed-test ## import directions
 	$(BIN)/lint-imports

@@ -11,16 +11,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from tasks.forecasting.pretrained.worker import ENVIRONMENT
 from tests.flows.forks import PLACE, WITH_ARRAYS
 from tests.ports import free_port, healthy, listens
 from tests.shared import SECONDS_TO_WAIT, once, start_for_all, wait_until
 
 SECONDS_BETWEEN_LOOKS = 0.02
 SECONDS_AT_MOST = 600
+# Importing them takes seven seconds of processor time in every process that is not a fork.
+NETWORKS = ("tasks.deepar.container.network", "torch._dynamo", "chronos.chronos2.trainer", "peft")
 # What no test on the shared server asks for; they would look at the database all the time.
 IDLE_SERVICES = ("CANCELLATION_CLEANUP", "EVENT_PERSISTER", "FOREMAN", "LATE_RUNS", "SCHEDULER", "TRIGGERS")
 # For the command lines that use it. Their logs are read from their streams. Arrays reject the same rows as Great
@@ -88,13 +92,38 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Start:
         wait_until(lambda: listens(port), process, log)
         return port
 
-    port, folder = once(tmp_path_factory, "warm", warm_up), tmp_path_factory.mktemp("processes")
+    return _forks_of(once(tmp_path_factory, "warm", warm_up), tmp_path_factory.mktemp("processes"))
+
+
+def _forks_of(port: int, folder: Path) -> Start:
+    """Start processes in forks of the process that serves a port; ``folder`` takes their streams."""
 
     def begin(*arguments: object, environment: dict[str, str], seconds: int = SECONDS_AT_MOST) -> Process:
         given = {"arguments": list(map(str, arguments)), "environment": environment, "seconds": seconds}
         return Process(port, Path(tempfile.mkdtemp(dir=folder)), given)
 
     return begin
+
+
+@pytest.fixture(scope="session")
+def fork_with_networks(tmp_path_factory: pytest.TempPathFactory, fork: Start) -> Start:
+    """The same in forks of a process that has also imported torch, GluonTS and Chronos.
+
+    With :data:`tests.flows.forks.VARIABLE`, the trainings that such a process starts are forks, too.
+    """
+
+    def warm_up(_: Path) -> int:
+        port, modules = free_port(), [name for name in NETWORKS if find_spec(name.partition(".")[0])]
+        environment = {**os.environ, **PLACE, **ENVIRONMENT}
+        process = fork("tests.flows.warm", port, *modules, environment=environment, seconds=0)
+        until = time.monotonic() + SECONDS_TO_WAIT
+        while not listens(port):
+            assert process.poll() is None, "".join(process.output())
+            assert time.monotonic() < until, "".join(process.output())
+            time.sleep(0.1)
+        return port
+
+    return _forks_of(once(tmp_path_factory, "warm-networks", warm_up), tmp_path_factory.mktemp("networks"))
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,20 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.aws_twin.fixture import aws_twin, aws_twin_real
 from tests.breadth import NIGHTLY, examples
-from tests.commands import fork, prefect_home, prefect_server, restock, start
+from tests.commands import fork, fork_with_networks, prefect_home, prefect_server, restock, start
 from tests.serving import served
 
-__all__ = ["aws_twin", "aws_twin_real", "fork", "prefect_home", "prefect_server", "restock", "served", "start"]
+__all__ = [
+    "aws_twin",
+    "aws_twin_real",
+    "fork",
+    "fork_with_networks",
+    "prefect_home",
+    "prefect_server",
+    "restock",
+    "served",
+    "start",
+]
 
 # A busy machine is slow by chance: how long an example takes says nothing about the code.
 settings.register_profile("restock", deadline=None, max_examples=examples(25))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from schemas.settings import InventorySettings
 from tasks.inventory.exact.bounds import bound_of
 from tasks.inventory.model.simulator import simulate
+from tests.inventory.conftest import QUICK
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "inventory"
 
@@ -37,10 +40,19 @@ def wagner_whitin(periods: int, holding: float, fixed: float, demand: list[float
     return quantity, best[1]
 
 
-def test_the_published_genetic_algorithm_keeps_one_level_per_series_and_swaps_days_of_the_whole_network() -> None:
+def short_search(monkeypatch: pytest.MonkeyPatch, peers: ModuleType) -> None:
+    """The published algorithm with fewer candidates: what is tested does not depend on how well it searches."""
+    monkeypatch.setattr(peers, "POPULATION", 20)
+    monkeypatch.setattr(peers, "GENERATIONS", 6)
+
+
+def test_the_published_genetic_algorithm_keeps_one_level_per_series_and_swaps_days_of_the_whole_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     import networks
     import peers
 
+    short_search(monkeypatch, peers)
     problem, _ = networks.network(networks.Size(3, 6, 28, 40.0), 1)
     plan = peers.peer_plan(peers.PUBLISHED_GENETIC, problem)
     for store, level in zip(problem.series_store, plan.levels, strict=True):
@@ -76,6 +88,8 @@ def test_a_run_names_what_is_absent_and_goes_on(
     import peers
     import run
 
+    short_search(monkeypatch, peers)
+    monkeypatch.setattr(networks, "InventorySettings", partial(InventorySettings, genetic=QUICK))
     small = {"own-M-known": networks.Size(2, 4, 14, 30.0), "own-M": networks.Size(2, 4, 14, 30.0, paths=4)}
     monkeypatch.setattr(run, "OWN", small)
     monkeypatch.setattr(peers, "find_spec", lambda _: None)

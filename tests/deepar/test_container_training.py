@@ -16,7 +16,6 @@ import pytest
 from tasks.deepar.container import commands
 from tasks.deepar.container.answers import TestMetrics
 from tasks.deepar.container.failures import ClientError, non_finite_in_short
-from tasks.deepar.local.processes import ContainerProcesses
 from tests.breadth import sample
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")]
@@ -70,14 +69,15 @@ def write_job(root, records, tested=None, local=None, **hyperparameters):
         write_lines(root / "input" / "data" / "test" / "test.json", tested)
 
 
-def container(root, *arguments):
+@pytest.fixture
+def container(fork_with_networks):
     """A command of the container in another process, a fork of one that has imported torch."""
-    asked = {name: value for name, value in os.environ.items() if name == INFERENCE}
-    return ContainerProcesses().start([str(one) for one in arguments], root / "log", asked)
+    return lambda *arguments: fork_with_networks("tasks.deepar.container", *arguments, environment=dict(os.environ))
 
 
-def ended_well(process, seconds):
-    assert process.wait(seconds) == 0, process.how_it_ended()
+def ended_well(process):
+    code, out, err = process.wait()
+    assert code == 0, out + err
 
 
 def train_here(root, code=0):
@@ -188,14 +188,14 @@ def test_the_test_metrics_are_those_of_the_models_own_samples(job, monkeypatch):
     assert told["test:mean_wQuantileLoss"] == pytest.approx(expected, rel=1e-4)
 
 
-def test_another_process_gives_the_same_bits(job, tmp_path, options):
+def test_another_process_gives_the_same_bits(container, tmp_path, options):
     actual, promotion = planted(60)
     records = [record(actual[one], promotion[one], one) for one in range(SERIES)]
     hyperparameters = {"epochs": 2, "likelihood": "student-T"}
     for name in ("here", "there"):
         write_job(tmp_path / name, records, **hyperparameters)
     train_here(tmp_path / "here")
-    ended_well(container(tmp_path, "train", "--root", tmp_path / "there"), 120)
+    ended_well(container("train", "--root", tmp_path / "there"))
     for name in ("here", "there"):
         assert commands.pack(tmp_path / name, tmp_path / name / "model.tar.gz") == 0
     packed = [(tmp_path / name / "model.tar.gz").read_bytes() for name in ("here", "there")]
@@ -204,7 +204,7 @@ def test_another_process_gives_the_same_bits(job, tmp_path, options):
     write_lines(tmp_path / "asked.json", requests)
     files = ("--input", tmp_path / "asked.json", "--output", tmp_path / "there-answers.json")
     model = tmp_path / "there" / "model.tar.gz"
-    ended_well(container(tmp_path, "transform", "--model", model, "--seed", "11", *files), 120)
+    ended_well(container("transform", "--model", model, "--seed", "11", *files))
     there = [json.loads(line) for line in (tmp_path / "there-answers.json").read_text().splitlines()]
     assert there == asked(tmp_path / "here", requests, tmp_path / "here" / "model.tar.gz")
 
@@ -257,22 +257,19 @@ def test_a_week_begins_on_the_day_of_its_label(weekday):
     assert (week + 1).start_time.date() == start + timedelta(days=7)
 
 
-def test_a_stop_in_the_middle_ends_well_and_keeps_the_best_model_so_far(tmp_path):
+def test_a_stop_in_the_middle_ends_well_and_keeps_the_best_model_so_far(container, tmp_path):
     actual, promotion = planted(60)
     records = [record(actual[one], promotion[one], one) for one in range(SERIES)]
     write_job(tmp_path, records, epochs=100_000)
-    process = container(tmp_path, "train", "--root", tmp_path)
-    try:
-        progress = tmp_path / "output" / "progress.jsonl"
-        end = time.monotonic() + 120
-        while not (progress.exists() and progress.read_text().count("\n") >= 2):
-            assert process.poll() is None, process.how_it_ended()
-            assert time.monotonic() < end, "it never trained"
-            time.sleep(0.05)
-        process.terminate()
-        ended_well(process, 60)
-    finally:
-        process.end()
+    process = container("train", "--root", tmp_path)
+    progress = tmp_path / "output" / "progress.jsonl"
+    end = time.monotonic() + 120
+    while not (progress.exists() and progress.read_text().count("\n") >= 2):
+        assert process.poll() is None, process.output()
+        assert time.monotonic() < end, "it never trained"
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGTERM)
+    ended_well(process)
     output = {file.name for file in (tmp_path / "output").iterdir()}
     assert output == {"progress.jsonl", "stopped"}
     assert {file.name for file in (tmp_path / "model").iterdir()} == {"model.json", "weights.npz"}

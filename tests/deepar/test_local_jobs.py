@@ -22,6 +22,7 @@ from schemas.deepar import DeepArChannel, TrainingRequest
 from schemas.errors import ConfigError, TrainingError
 from schemas.settings import DeepArLocalSettings
 from tasks.deepar.dataset import read_answers
+from tasks.deepar.local import processes
 from tasks.deepar.local.backend import LocalBackend
 from tasks.deepar.local.jobs import name_of
 from tasks.deepar.local.processes import ContainerProcesses
@@ -82,6 +83,12 @@ STAND_IN = textwrap.dedent('''
 ''')
 
 
+@pytest.fixture(autouse=True)
+def _no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in needs no packages: its processes are forks of one that has imported none."""
+    monkeypatch.setattr(processes, "_IMPORTED", [])
+
+
 class Place:
     """A lake, a channel in it and a backend with the stand-in."""
 
@@ -93,8 +100,8 @@ class Place:
         self.settings = DeepArLocalSettings(**settings)
 
     def backend(self, workers: int = 2) -> LocalBackend:
-        processes = ContainerProcesses(str(self.folder / "container.py"), packages=())
-        return LocalBackend(self.lake, self.settings, workers, processes)
+        started = ContainerProcesses(str(self.folder / "container.py"), packages=())
+        return LocalBackend(self.lake, self.settings, workers, started)
 
     def channel(self, lines=("{}", "{}")) -> DeepArChannel:
         packed = gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
@@ -302,10 +309,11 @@ def test_a_job_whose_parent_was_killed_does_not_live_on(tmp_path):
     parent = textwrap.dedent("""
         import sys, time
         from pathlib import Path
-        from tasks.deepar.local.processes import ContainerProcesses
+        from tasks.deepar.local import processes
+        processes._IMPORTED.clear()
         program = Path(sys.argv[1] + ".py")
         program.write_text("import time; time.sleep(600)")
-        process = ContainerProcesses(str(program)).start([], Path(sys.argv[1]))
+        process = processes.ContainerProcesses(str(program)).start([], Path(sys.argv[1]))
         print(process.pid, flush=True)
         time.sleep(600)
     """)
@@ -335,9 +343,9 @@ def _alive(pid):
 
 def test_a_missing_package_names_the_extra(tmp_path):
     place = Place(tmp_path)
-    processes = ContainerProcesses(packages=("json", "no_such_package"))
+    incomplete = ContainerProcesses(packages=("json", "no_such_package"))
     with pytest.raises(ConfigError, match=r"needs no_such_package, .*restock\[deepar\]"):
-        LocalBackend(place.lake, place.settings, 1, processes).train(place.request(), silent)
+        LocalBackend(place.lake, place.settings, 1, incomplete).train(place.request(), silent)
 
 
 def test_forecasts_are_packed_counted_and_found_again(place):

@@ -2,9 +2,9 @@
 
 ``make serve`` starts nine Python processes until it is ready and three for every run, and each would import Prefect for
 seconds. In a process whose environment has :data:`VARIABLE`, ``subprocess`` and ``multiprocessing`` fork instead where
-``python -m`` starts a module of Prefect, of ``deployments`` or the command line, and where a process is spawned;
-everything else is started the ordinary way. ``exec`` of such a module ends the program and begins the other one in the
-same process.
+``python -m`` starts a module of Prefect, of ``deployments``, of ``tasks`` or the command line, where a process is
+spawned, and where multiprocessing starts its fork server; everything else is started the ordinary way. ``exec`` of such
+a module ends the program and begins the other one in the same process.
 
 A process with threads cannot be forked safely. So a process is forked before it runs anything; this copy waits and is
 forked in its place (zygote). The new process must be a child of the one that asked: the copy forks twice, and what
@@ -30,7 +30,7 @@ from typing import Any
 VARIABLE = "RESTOCK_TESTS_FORK_CHILDREN"
 # In the environment of a fork: rows are judged with arrays instead of Great Expectations.
 WITH_ARRAYS = "RESTOCK_TESTS_WITH_ARRAYS"
-ROOMS = ("deployments", "flows", "prefect")
+ROOMS = ("deployments", "flows", "prefect", "tasks")
 END_WITH_PARENT, SET_NAME, ADOPT = 1, 15, 36  # PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_CHILD_SUBREAPER of prctl
 STREAMS = (0, 1, 2)
 LONGEST_MESSAGE = 1 << 17
@@ -38,7 +38,7 @@ LONGEST_NAME = 15
 MOST_FILES = 16
 NEW_SESSION = 15  # its position among the arguments of fork_exec
 ENVIRONMENT_FIELDS = (50, 51)  # of /proc/<pid>/stat
-SPAWN = "from multiprocessing.spawn import spawn_main;"
+SPAWNED = ("from multiprocessing.spawn import spawn_main;", "from multiprocessing.forkserver import main;")
 # In the environment of the warm process: room for the environments of its forks.
 PLACE = {"RESTOCK_TESTS_PLACE": "-" * 16384}
 
@@ -131,7 +131,7 @@ def show(environment: Mapping[str, str]) -> None:
 def _is_known(words: Sequence[str]) -> bool:
     if len(words) < 3 or words[0] != sys.executable:
         return False
-    return (words[1] == "-m" and words[2].split(".")[0] in ROOMS) or (words[1] == "-c" and words[2].startswith(SPAWN))
+    return (words[1] == "-m" and words[2].split(".")[0] in ROOMS) or (words[1] == "-c" and words[2].startswith(SPAWNED))
 
 
 def _serve(its: socket.socket) -> dict[str, Any]:

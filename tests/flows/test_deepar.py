@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -13,8 +14,8 @@ import pytest
 
 from schemas import columns as c
 from tasks.publication.manifest import PLAN_INPUTS
-from tests.commands import Process, Restock, Start
-from tests.flows import mini_company
+from tests.commands import Process, Start
+from tests.flows import forks, mini_company
 
 pytestmark = pytest.mark.flow
 
@@ -37,9 +38,14 @@ def jobs(lake: Path) -> set[str]:
 
 
 def test_configurations_are_compared_after_a_kill_and_the_best_serves_the_weekly_run(
-    start: Start, restock: Restock, company: Path
+    fork_with_networks: Start, prefect_server: dict[str, str], company: Path
 ) -> None:
     lake = company.parent / "lake"
+    start = partial(fork_with_networks, environment={**prefect_server, forks.VARIABLE: "1"})
+
+    def restock(*arguments: str) -> tuple[int, str, str]:
+        return start("flows", *arguments).wait()
+
     _a_killed_training_leaves_no_process(start, company)
     assert jobs(lake) == set()
 
@@ -81,23 +87,23 @@ def test_configurations_are_compared_after_a_kill_and_the_best_serves_the_weekly
 def _a_killed_training_leaves_no_process(start: Start, company: Path) -> None:
     slow = [part.replace("epochs: 1,", "epochs: 4000,") for part in options(company, "[{}]")]
     process = start("flows", "train-deepar", *slow)
-    children = _children_when_training(process)
+    children = _descendants_when_training(process)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     until = time.monotonic() + 30
-    while any(Path(f"/proc/{child}").exists() and not _is_zombie(child) for child in children):
+    while any(not _is_zombie(child) for child in children):
         assert time.monotonic() < until, f"a training outlives its run: {children}"
         time.sleep(0.2)
 
 
-def _children_when_training(process: Process) -> list[int]:
-    """Processes of trainings below the run, once there is one."""
+def _descendants_when_training(process: Process) -> list[int]:
+    """All processes below the run, once one of them is a training: it writes to the log of its job."""
     until = time.monotonic() + SECONDS_TO_WAIT
     while True:
         assert process.poll() is None, "the run ended before a training began"
         assert time.monotonic() < until, "no training began in time"
-        found = [pid for pid in _descendants(process.pid) if "deepar" in _command_of(pid)]
-        if found:
+        found = _descendants(process.pid)
+        if any(_output_of(pid).name == "log" for pid in found):
             return found
         time.sleep(0.2)
 
@@ -118,11 +124,11 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _command_of(pid: int) -> str:
+def _output_of(pid: int) -> Path:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return Path(f"/proc/{pid}/fd/1").readlink()
     except OSError:
-        return ""
+        return Path()
 
 
 def _is_zombie(pid: int) -> bool:

@@ -10,7 +10,8 @@ environment, streams, exit handlers and exit code. With :mod:`tests.flows.forks`
 JSON object in one line, and is answered with a number in one line. To start a module: arguments, the first its name,
 environment, out and err, the files for the streams, and the seconds after which it is killed (0: never); answered with
 the process's id. To ask whether it has ended: the id; answered with its exit code (below 0: the signal that killed it),
-or nothing while it runs. All of them end with this process.
+or nothing while it runs. All of them end with this process. ``python -m tests.flows.warm PORT MODULE ...``, in a fork
+of it, imports more modules and serves like it.
 """
 
 from __future__ import annotations
@@ -83,19 +84,13 @@ MODULES = (
 
 def main() -> None:
     """Serve until stopped; in a fork, run one module and exit with its code. Without a port, only import."""
-    for module in MODULES:
+    more = sys.argv[2:]
+    for module in (*MODULES, *more):
         importlib.import_module(module)
     if len(sys.argv) == 1:
         return
-    model_classes()
-    policy_classes()
-    tail_table()
-    compile_kernels.main()  # loads them
-    Image.init()
-    # Each client of Prefect reads all certificates again, and the servers on this machine use none.
-    ssl.create_default_context = cache(ssl.create_default_context)
-    ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE", certifi.where()))
-    import_closure(tuple(module for module in sys.modules if module.startswith("tasks.")))
+    if not more:
+        _prepare()
     # Or every collection in a fork walks, and thereby copies, all that was imported: half of a run's processor time.
     gc.collect()
     gc.freeze()
@@ -111,6 +106,19 @@ def main() -> None:
                     break
                 stream.write(f"{child if 'arguments' in asked else _code(asked)}\n")
     _become(**asked)
+
+
+def _prepare() -> None:
+    """Do once what every run would do."""
+    model_classes()
+    policy_classes()
+    tail_table()
+    compile_kernels.main()  # loads them
+    Image.init()
+    # Each client of Prefect reads all certificates again, and the servers on this machine use none.
+    ssl.create_default_context = cache(ssl.create_default_context)
+    ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE", certifi.where()))
+    import_closure(tuple(module for module in sys.modules if module.startswith("tasks.")))
 
 
 def _code(asked: dict[str, int]) -> str:

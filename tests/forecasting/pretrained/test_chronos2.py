@@ -25,8 +25,8 @@ from tasks.forecasting.pretrained.process import NetworkProcess
 from tasks.forecasting.pretrained.worker import Chronos2Network, NetworkInput
 from tasks.forecasting.registry import context_of, create
 from tasks.forecasting.shards import shards
-from tests.commands import Restock
-from tests.flows import mini_company
+from tests.commands import Start
+from tests.flows import forks, mini_company
 from tests.forecasting import check_forecaster as check
 from tests.forecasting.panels import AWKWARD, awkward_panel
 
@@ -200,12 +200,15 @@ def test_problems_of_the_process_are_told(tmp_path: Path, monkeypatch: pytest.Mo
 
 @needs_extra
 @pytest.mark.flow
-def test_a_weekly_run_with_pretrained_weights(restock: Restock, weights: Path, tmp_path: Path) -> None:
+def test_a_weekly_run_with_pretrained_weights(
+    fork_with_networks: Start, prefect_server: dict[str, str], weights: Path, tmp_path: Path
+) -> None:
     settings = mini_company.write(tmp_path / "company")
     models = f"models={{chronos2: {{weights: {weights}}}, ensemble: {{members: [chronos2, moving_average]}}}}"
     day = ("--settings", settings, "--as-of", mini_company.AS_OF, "--set", "backtest.windows=1", "--set", models)
     tuned = ("--set", "expert.models.chronos2.fine_tune_steps=2")
-    code, _, err = restock("weekly", *day, *tuned)
+    environment = {**prefect_server, forks.VARIABLE: "1"}
+    code, _, err = fork_with_networks("flows", "weekly", *day, *tuned, environment=environment).wait()
     assert code == 0, err
     run = tmp_path / "company/lake/runs" / mini_company.AS_OF
     forecasts = pd.read_parquet(run / "forecast.parquet")
