@@ -61,10 +61,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=_turn)
 
 
+def pytest_collection() -> None:
+    """Collect no garbage while test files are imported: hardly any of it is garbage, and it is walked again and again."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Spare garbage collections what was imported and collected: it stays until the end."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _turn(item: pytest.Item) -> tuple[int, int]:
