@@ -33,12 +33,14 @@ settings.load_profile("restock")
 WITH_TWIN = ("tests/aws_twin/", "tests/deepar/test_sagemaker")
 # The same for `make serve`.
 SERVED = ("tests/browser/test_ui", "tests/flows/test_serving")
+# Their worker process imports torch.
+WITH_NETWORKS = ("tests/deepar/test_container_training", "tests/deepar/test_edge", "tests/forecasting/pretrained/")
 # The longest files start first: a worker that gets one of them last would keep the others waiting. While one worker
 # starts the processes that all share, the others compute what needs none of them.
 LONGEST = (
     *WITH_TWIN,
     *SERVED,
-    "tests/deepar/test_container_training",
+    *WITH_NETWORKS,
     "tests/flows/test_deepar_sagemaker",
     "tests/flows/test_automations",
     "tests/flows/test_backfill",
@@ -62,7 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection() -> None:
-    """Collect no garbage while test files are imported: hardly any of it is garbage, and it is walked again and again."""
+    """Collect no garbage while test files are imported: little of it is garbage, and it is walked again and again."""
     gc.disable()
 
 
@@ -80,10 +82,10 @@ def _turn(item: pytest.Item) -> tuple[int, int]:
 
 
 class ByFile(LoadScopeScheduling):
-    """A file's tests go to one worker, as with ``--dist loadfile``; files that share a server all go to one."""
+    """A file's tests go to one worker, as with ``--dist loadfile``; files that share a server or torch all go to one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        shared = next((files for files in (WITH_TWIN, SERVED) if nodeid.startswith(files)), None)
+        shared = next((files for files in (WITH_TWIN, SERVED, WITH_NETWORKS) if nodeid.startswith(files)), None)
         return shared[0] if shared else nodeid.split("::", 1)[0]
 
 

@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -63,15 +64,6 @@ def company(one_company: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def weekly_files(restock: Restock, one_company: Path) -> dict[str, bytes]:
-    """What one weekly run after the other publishes."""
-    for week in WEEKS:
-        code, _, err = restock("weekly", "--settings", one_company, "--as-of", week)
-        assert code == 0, err
-    return contents(one_company)
-
-
-@pytest.fixture(scope="module")
 def begin(start: Start, environment: dict[str, str]) -> Start:
     """Start a backfill of all weeks."""
 
@@ -82,31 +74,55 @@ def begin(start: Start, environment: dict[str, str]) -> Start:
     return run
 
 
-@pytest.mark.flow
-def test_a_backfill_leaves_byte_for_byte_what_weekly_runs_leave(
-    begin: Start, backfill: Restock, weekly_files: dict[str, bytes], company: Path
-) -> None:
-    process = begin(company)
+class Finished(NamedTuple):
+    """What a backfill left that was killed after its first week and started again.
+
+    Attributes:
+        settings: settings file of the company.
+        files: every published file, byte for byte.
+        summary: lines of the summary, split into columns.
+    """
+
+    settings: Path
+    files: dict[str, bytes]
+    summary: list[list[str]]
+
+
+@pytest.fixture(scope="module")
+def finished(begin: Start, backfill: Restock, one_company: Path) -> Finished:
+    """The weeks one after the other."""
+    process = begin(one_company)
     until = time.monotonic() + SECONDS_TO_WAIT
-    while not (runs(company) / WEEKS[0] / "replenishment.csv").exists():
+    while not (runs(one_company) / WEEKS[0] / "replenishment.csv").exists():
         assert process.poll() is None, "the backfill ended before its first week"
         assert time.monotonic() < until, "the first week did not come"
         time.sleep(0.05)
     process.kill_all()
-    assert len(list(runs(company).iterdir())) < len(WEEKS)
-    first = {path: path.stat().st_mtime_ns for path in (runs(company) / WEEKS[0]).iterdir()}
+    assert len(list(runs(one_company).iterdir())) < len(WEEKS)
+    first = {path: path.stat().st_mtime_ns for path in (runs(one_company) / WEEKS[0]).iterdir()}
 
-    code, out, err = backfill(company, "--as-of", mini_company.AS_OF)
+    code, out, err = backfill(one_company, "--as-of", mini_company.AS_OF)
     assert code == 0, err
-    assert contents(company) == weekly_files
-    assert {path: path.stat().st_mtime_ns for path in first} == first
+    assert {path: path.stat().st_mtime_ns for path in first} == first, "a finished week was published again"
     summary = [re.split(r" {2,}", line) for line in out.splitlines() if line.startswith("2024-")]
-    assert [line[:2] for line in summary] == [
+    return Finished(one_company, contents(one_company), summary)
+
+
+@pytest.mark.flow
+def test_a_backfill_leaves_byte_for_byte_what_weekly_runs_leave(restock: Restock, finished: Finished) -> None:
+    assert [line[:2] for line in finished.summary] == [
         [WEEKS[0], "already published"],
         *([week, "published"] for week in WEEKS[1:]),
     ]
     # Sales are known up to the end of June: all 14 days of the first week, 7 of the second.
-    assert [line[4] for line in summary] == ["14", "7"]
+    assert [line[4] for line in finished.summary] == ["14", "7"]
+    # A weekly run has the same results: it finds those of the backfill in the lake.
+    shutil.rmtree(runs(finished.settings))
+    for week in WEEKS:
+        code, _, err = restock("weekly", "--settings", finished.settings, "--as-of", week)
+        assert code == 0, err
+        assert [line for line in err.splitlines() if ": computed" in line and "publish" not in line] == []
+    assert contents(finished.settings) == finished.files
 
 
 def session(number: int) -> list[int]:
@@ -129,7 +145,7 @@ def remembered(settings: Path) -> dict[Path, int]:
 
 @pytest.mark.flow
 def test_weeks_side_by_side_are_the_same_also_after_a_kill_and_nothing_is_computed_twice(
-    begin: Start, backfill: Restock, weekly_files: dict[str, bytes], company: Path
+    begin: Start, backfill: Restock, finished: Finished, company: Path
 ) -> None:
     process = begin(company, "--parallel", 2)
     until = time.monotonic() + SECONDS_TO_WAIT
@@ -147,7 +163,7 @@ def test_weeks_side_by_side_are_the_same_also_after_a_kill_and_nothing_is_comput
 
     code, _, err = backfill(company, "--parallel", 2, "--as-of", mini_company.AS_OF)
     assert code == 0, err
-    assert contents(company) == weekly_files
+    assert contents(company) == finished.files
     after = remembered(company)
     assert {path: after[path] for path in before} == before, "a finished stage was computed again"
     assert err.count("optimize: computed") + sum(path.parent.name == "optimize" for path in before) == len(WEEKS)

@@ -117,13 +117,16 @@ def test_a_second_run_recomputes_nothing_and_leaves_identical_files(restock: Res
     assert "computed" not in err
 
 
-def test_what_happens_from_as_of_on_changes_no_target(restock: Restock, published: Path, tmp_path: Path) -> None:
+def test_what_happens_from_as_of_on_changes_no_target(restock: Restock, published: Path, planned_company: Path) -> None:
     future = mini_company.sales()
     future[c.DATE] = (pd.to_datetime(future[c.DATE]) + pd.Timedelta(days=182)).dt.strftime("%Y-%m-%d")
     future[c.UNITS] *= 50
-    other = mini_company.write(tmp_path / "other", sales=pd.concat([mini_company.sales(), future]))
-    weekly(restock, other)
-    pd.testing.assert_frame_equal(targets(published), targets(other))
+    # Stages whose inputs differ are computed again.
+    mini_company.write(planned_company.parent, sales=pd.concat([mini_company.sales(), future]))
+    code, _, err = weekly(restock, planned_company)
+    assert code == 0, err
+    assert "ingest: computed" in err
+    pd.testing.assert_frame_equal(targets(published), targets(planned_company))
 
 
 def test_many_bad_rows_stop_the_run_and_leave_the_last_good_output(restock: Restock, published_company: Path) -> None:
@@ -178,7 +181,8 @@ def test_too_many_changed_targets_hold_the_publication_back(restock: Restock, pu
     assert not run_folder(company).exists()
 
 
-def test_a_run_with_a_scope_is_a_preview_of_its_stores(restock: Restock, company: Path) -> None:
+def test_a_run_with_a_scope_is_a_preview_of_its_stores(restock: Restock, planned_company: Path) -> None:
+    company = planned_company
     code, out, err = weekly(restock, company, "--stores", "001")
     assert code == 0, err
     assert not run_folder(company).exists()

@@ -13,7 +13,14 @@ def whole_page() -> None:
 
 
 @pytest.fixture
+def page_without_figures() -> None:
+    """Publish the real page but for its figures, in a test with :func:`short_page`."""
+
+
+@pytest.fixture
 def short_page(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Publish a page of one line, except where a test asks for the whole one."""
-    if "whole_page" not in request.fixturenames:
+    """Publish a page of one line, except where a test asks for more of it."""
+    if "page_without_figures" in request.fixturenames:
+        fake_run.draw_no_figures(monkeypatch)
+    elif "whole_page" not in request.fixturenames:
         fake_run.draw_no_page(monkeypatch)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from datetime import date
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from schemas.records import Failure, InputFile
 from schemas.run import RunContext
 from schemas.settings import Settings
 from tasks.publication.to_send import with_quantities_to_send
+from tasks.report.drawing import Drawing
 
 AS_OF = date(2025, 1, 2)
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -25,6 +28,14 @@ MODELS = {"arima": 0.24, "moving_average": 0.33, "prophet": 0.3, "seasonal_naive
 def draw_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Publish a page of one line: the real one takes most of a publication's time."""
     monkeypatch.setattr("tasks.publication.transaction.render_report", lambda data: f"<p>{data.run.as_of}</p>")
+
+
+def draw_no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the figures of deliveries and forecasts out of the page: they take most of its time."""
+    empty = Drawing("data:,", "", 1, 1)
+    monkeypatch.setattr("tasks.report.charts.visits_figure", lambda *_: empty)
+    monkeypatch.setattr("tasks.report.charts.visits_maps", lambda *_: [empty])
+    monkeypatch.setattr("tasks.report.charts.forecast_figures", lambda _, alts, **__: [empty] * len(alts))
 
 
 def settings(horizon: int = 14, **changed: Any) -> Settings:
@@ -45,6 +56,13 @@ def context(**changed: Any) -> RunContext:
 
 def outputs(stores: int = 3, categories: int = 2, horizon: int = 14, seed: int = 1, as_of: date = AS_OF) -> RunOutputs:
     """Return every output table; the chosen policy is genetic."""
+    made = _outputs(stores, categories, horizon, seed, as_of)
+    tables = {field.name: getattr(made, field.name) for field in fields(made)}
+    return replace(made, **{name: table.copy() for name, table in tables.items() if isinstance(table, pd.DataFrame)})
+
+
+@cache
+def _outputs(stores: int, categories: int, horizon: int, seed: int, as_of: date) -> RunOutputs:
     rng = np.random.default_rng(seed)
     store_ids = [str(101 + i) for i in range(stores)]
     names = [f"BRAND {'AB'[j % 2]}_SHOE/{j}_casual" for j in range(categories)]

@@ -166,7 +166,7 @@ def test_damaged_or_missing_file_is_published_again(
     assert digests(published_lake) == before
 
 
-@pytest.mark.usefixtures("whole_page")
+@pytest.mark.usefixtures("page_without_figures")
 def test_damaged_earlier_file_is_a_warning_or_with_a_limit_an_error(
     published_lake: Lake, good: RunOutputs, tmp_path: Path
 ) -> None:
@@ -298,7 +298,7 @@ def test_too_many_changes_write_a_preview_and_raise_an_error(lake: Lake, good: R
     assert dry.warnings[0] == "Unless it is accepted, this file is held back by: changed_targets"
 
 
-@pytest.mark.usefixtures("whole_page")
+@pytest.mark.usefixtures("page_without_figures")
 def test_an_alarm_of_severity_hold_keeps_the_previous_file_until_it_is_accepted(
     published_lake: Lake, good: RunOutputs
 ) -> None:
@@ -340,7 +340,7 @@ def test_earlier_file_is_read_with_its_own_output_settings(lake: Lake, good: Run
     assert publish_run(lake, fake_run.context(), outputs, fake_run.facts()).changed_share == 0.0
 
 
-@pytest.mark.usefixtures("whole_page")
+@pytest.mark.usefixtures("page_without_figures")
 def test_scoped_run_is_compared_on_its_stores_and_never_used_for_comparison(lake: Lake, good: RunOutputs) -> None:
     publish_run(lake, fake_run.context(as_of=date(2024, 12, 19)), good, fake_run.facts())
     part = replace(good, replenishment=good.replenishment[good.replenishment[c.STORE_ID] == "101"])

@@ -21,6 +21,8 @@ from tasks.report.page import ReportData, render_report
 from tasks.report.reasons import constrained_table, constraints_table, largest_table, reason_lines, shortage_table
 from tests.publication import fake_run
 
+pytestmark = pytest.mark.usefixtures("page_without_figures")
+
 
 def explanation(**changed: object) -> dict[str, object]:
     """7 units: 40 % of 20, one less because of stock, two more for core sizes, two less because of the DC."""

@@ -48,9 +48,9 @@ def small() -> RunOutputs:
     return fake_run.outputs(stores=2, categories=2)
 
 
-@pytest.fixture(scope="module")
-def without_figures(good: RunOutputs) -> RunOutputs:
-    """Outputs without the tables of figures, because drawing figures takes most of the time."""
+@pytest.fixture
+def without_figures(good: RunOutputs, page_without_figures: None) -> RunOutputs:
+    """Outputs without the tables of figures, and a page without the others: they take most of the time."""
     return replace(good, history=None, stock_by_day=None)
 
 

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from schemas import columns as c
 from schemas.outputs import Change, EarlierWeek, RunOutputs
@@ -15,6 +16,7 @@ from tasks.report.page import ReportData, render_report
 from tasks.report.week import LINES_SHOWN, Week
 from tests.publication import fake_run
 
+pytestmark = pytest.mark.usefixtures("page_without_figures")
 BEFORE = date(2024, 12, 26)
 
 
