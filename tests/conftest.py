@@ -82,7 +82,7 @@ def _turn(item: pytest.Item) -> tuple[int, int]:
 
 
 class ByFile(LoadScopeScheduling):
-    """A file's tests go to one worker, as with ``--dist loadfile``; files that share a server or torch all go to one."""
+    """A file's tests go to one worker, as with ``--dist loadfile``; so do files that share a server or torch."""
 
     def _split_scope(self, nodeid: str) -> str:
         shared = next((files for files in (WITH_TWIN, SERVED, WITH_NETWORKS) if nodeid.startswith(files)), None)

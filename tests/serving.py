@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
 import pytest
 
 from deployments.company import company_of
 from tests.commands import PrefectHome, Process, Start
 from tests.flows import forks, mini_company
-from tests.ports import free_port, listens
+from tests.ports import HTTP, free_port, listens
 from tests.shared import SECONDS_TO_WAIT
 
 TIMEZONE = "America/Santiago"
@@ -53,7 +52,7 @@ class Served(NamedTuple):
 
     def ask(self, path: str) -> dict[str, Any]:
         """What the server's API returns."""
-        return dict(httpx.get(f"{self.api}/{path}", timeout=SECONDS_TO_WAIT).raise_for_status().json())
+        return dict(HTTP.get(f"{self.api}/{path}").raise_for_status().json())
 
     def deployment(self, name: str) -> str:
         """The name of one of the company's deployments."""

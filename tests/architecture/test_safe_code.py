@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,7 +41,14 @@ def calls(file: Path) -> Iterator[tuple[str, ast.Call]]:
     """Every call of a file with its dotted name."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node
+            yield _dotted(node.func), node
+
+
+def _dotted(node: ast.expr) -> str:
+    """The name of what is called; after anything but names, only what follows it. Unparsing takes ten times as long."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return f"{_dotted(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else ""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +77,8 @@ def test_servers_listen_on_this_machine_only() -> None:
     texts = [
         (file.relative_to(ROOT).as_posix(), node.value)
         for file in FILES
-        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if re.search(r"0\.0\.0\.0|[\"']::[\"']", text := file.read_text("utf-8"))  # parsing all of them takes seconds
+        for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Constant) and node.value in ("0.0.0.0", "::")
     ]
     assert texts == []

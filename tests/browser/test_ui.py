@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import pytest
 
 from tests.browser import chromium
 from tests.flows import mini_company
+from tests.ports import HTTP
 from tests.serving import Served
 
 pytestmark = [
@@ -61,7 +61,7 @@ def submit(page: chromium.Page) -> str:
 def artifacts(served: Served, run: str) -> list[dict[str, Any]]:
     """What a run left as artifacts, the progress of its forecasts apart."""
     wanted = {"flow_runs": {"id": {"any_": [run]}}}
-    found = httpx.post(f"{served.address}/api/artifacts/filter", json=wanted, timeout=SECONDS_TO_WAIT)
+    found = HTTP.post(f"{served.address}/api/artifacts/filter", json=wanted)
     return [one for one in found.raise_for_status().json() if one["type"] not in ("progress", "result")]
 
 
@@ -91,7 +91,7 @@ def wait_elsewhere(page: chromium.Page, served: Served, met: Callable[[], bool],
 def lines(served: Served, run: str) -> list[str]:
     """What a run has logged."""
     wanted = {"logs": {"flow_run_id": {"any_": [run]}}}
-    found = httpx.post(f"{served.address}/api/logs/filter", json=wanted, timeout=SECONDS_TO_WAIT)
+    found = HTTP.post(f"{served.address}/api/logs/filter", json=wanted)
     return [line["message"] for line in found.raise_for_status().json()]
 
 

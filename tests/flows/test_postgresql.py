@@ -10,12 +10,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.commands import LIGHT, Start, start_server
 from tests.flows import mini_company
-from tests.ports import free_port
+from tests.ports import HTTP, free_port
 
 pytestmark = [pytest.mark.flow, pytest.mark.system]
 
@@ -76,7 +75,7 @@ def test_a_weekly_run_is_recorded_in_postgresql(
         weekly = ("flows", "weekly", "--settings", planned_company, "--as-of", mini_company.AS_OF)
         code, _, err = fork(*weekly, environment={**environment, "PREFECT_API_URL": api}).wait()
         assert code == 0, err
-        runs = httpx.post(f"{api}/flow_runs/filter", json={}, timeout=30).json()
+        runs = HTTP.post(f"{api}/flow_runs/filter", json={}).json()
         assert [run["state_type"] for run in runs] == ["COMPLETED"]
         assert not (tmp_path / "home" / "prefect.db").exists(), "SQLite was used"
     finally:

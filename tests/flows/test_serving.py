@@ -28,7 +28,7 @@ from flows.dead_runs import end_dead_runs
 from flows.family import FAMILY_VARIABLE
 from tests.commands import Start
 from tests.flows import mini_company
-from tests.ports import free_port
+from tests.ports import HTTP, free_port
 from tests.serving import TIMEZONE, Served
 
 pytestmark = [pytest.mark.flow, pytest.mark.system]
@@ -42,7 +42,7 @@ SECONDS_TO_WAIT = 240
 
 def answers(address: str) -> bool:
     try:
-        return httpx.get(address).is_success
+        return HTTP.get(address).is_success
     except httpx.HTTPError:
         return False
 
