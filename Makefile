@@ -27,8 +27,7 @@ demo: .venv/.installed ## write the demo company and run the weekly replenishmen
 	@$(WITH_BYTECODE) $(BIN)/restock demo --out $(DEMO)
 
 test: .venv/.installed-test ## everything that must pass before a commit
-	@$(MAKE) --no-print-directory -j 2 .venv/.kernels .venv/.bytecode checks  # the longest first
-	@$(MAKE) --no-print-directory -j 2 tests types  # types are checked while tests wait
+	@$(MAKE) --no-print-directory -j 2 tests checks types  # types are checked while tests wait for servers
 
 checks: style arch
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from datetime import date
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
-from schemas.outputs import RunFacts, RunOutputs
+from schemas.outputs import WORKBOOK, RunFacts, RunOutputs
 from schemas.records import Failure, InputFile
 from schemas.run import RunContext
 from schemas.settings import Settings
@@ -26,8 +27,13 @@ MODELS = {"arima": 0.24, "moving_average": 0.33, "prophet": 0.3, "seasonal_naive
 
 
 def draw_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Publish a page of one line: the real one takes most of a publication's time."""
+    """Publish a page and a workbook of one line: the real ones take most of a publication's time."""
     monkeypatch.setattr("tasks.publication.transaction.render_report", lambda data: f"<p>{data.run.as_of}</p>")
+    monkeypatch.setattr("tasks.publication.transaction.write_planner_workbook", _short_workbook)
+
+
+def _short_workbook(folder: Path, outputs: RunOutputs, facts: RunFacts, run: RunContext) -> None:
+    (folder / WORKBOOK).write_text(f"{run.as_of}")
 
 
 def draw_no_figures(monkeypatch: pytest.MonkeyPatch) -> None:

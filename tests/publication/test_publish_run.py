@@ -125,6 +125,7 @@ def test_bytes_do_not_depend_on_row_order(tmp_path: Path) -> None:
     assert digests(one) == digests(two)
 
 
+@pytest.mark.usefixtures("page_without_figures")
 def test_given_frames_are_not_modified(lake: Lake) -> None:
     outputs, untouched = fake_run.outputs(), fake_run.outputs()
     publish_run(lake, fake_run.context(), outputs, fake_run.facts())
@@ -373,6 +374,7 @@ def test_error_names_a_table_with_mixed_types(lake: Lake, good: RunOutputs) -> N
         publish_run(lake, fake_run.context(), replace(good, quarantine=mixed), fake_run.facts())
 
 
+@pytest.mark.usefixtures("page_without_figures")
 def test_no_cell_of_a_published_file_is_a_formula(lake: Lake, good: RunOutputs) -> None:
     evil = "=cmd|' /C calc'!A0"
     skus = good.replenishment[c.SKU].unique().tolist()
