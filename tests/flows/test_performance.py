@@ -18,6 +18,8 @@ from schemas.settings.slices import IngestSlice, PanelSlice
 from tasks.configuration.settings_file import load_settings
 from tasks.demand.assemble import PanelInputs, assemble_panel
 from tasks.demand.ingest.ingest import IngestInputs, ingest
+from tasks.demand.ingest.table_checks import with_arrays
+from tasks.demand.ingest.validation import judge_tables
 from tasks.performance.challengers import keep_shadow_forecast
 from tasks.performance.evaluate import evaluate_weeks
 from tasks.performance.read import actual_demand, read_table, restatements, rows_at
@@ -30,6 +32,12 @@ pytestmark = pytest.mark.flow
 
 WEEK = pd.date_range(mini_company.AS_OF, periods=7)
 NEXT = date(2024, 7, 8)
+
+
+@pytest.fixture(autouse=True)
+def _rows_are_judged_with_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the command lines of these tests: every evaluation in this process reads the tables again."""
+    monkeypatch.setattr(judge_tables, "__defaults__", (with_arrays,))
 
 
 @pytest.fixture(scope="module")
