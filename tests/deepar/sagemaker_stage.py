@@ -19,7 +19,8 @@ from tests.aws_twin.client import BUCKET, ROLE_ARN
 SERIES = 3
 LENGTH = 4
 PREFIX = "deepar/forecasting-weekly-3-v0123456789ab"
-SHORT_PAUSE = 0.02
+# A look at a job takes 20 milliseconds of processor time, here and in the twin.
+SHORT_PAUSE = 0.08
 
 
 def lake_on_twin() -> Lake:
