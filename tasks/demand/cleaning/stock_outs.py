@@ -164,10 +164,10 @@ def _empty_counts(
 
 
 def _since_last_sale(cells: SaleCells, pair: IndexArray, at: IndexArray) -> IndexArray:
-    """Periods from the last row of a pair to a count of 0, sorted distinct ``pair * T + period``.
+    """Periods from the last sale of a pair to a count of 0, sorted distinct ``pair * T + period``.
 
-    With daily periods, the day of the count is one of them if it has no row. A pair counts if it had rows in
-    ``LIMITS.pattern_cases`` periods before, if it has no row for less than ``LIMITS.ended`` periods, and if other
+    With daily periods, the day of the count is one of them if it has no sale. A pair counts if it had sales in
+    ``LIMITS.pattern_cases`` periods before, if it has no sale for less than ``LIMITS.ended`` periods, and if other
     stores, where there are any, still sell the SKU: otherwise the SKU may be out of the assortment.
     """
     history, daily = cells.history, cells.frequency.kind == "D"
@@ -179,18 +179,19 @@ def _since_last_sale(cells: SaleCells, pair: IndexArray, at: IndexArray) -> Inde
         place[part.pairs] = np.arange(len(part.pairs))
         own, until = place[pair], np.minimum(at, history)
         own, until = own[own >= 0], until[own >= 0]
-        key = part.cell_pair * history + part.cell_period
+        sells = part.units > 0
+        period, key = part.cell_period[sells], (part.cell_pair * history + part.cell_period)[sells]
         begin, close = np.searchsorted(key, own * history), np.searchsorted(key, own * history + until)
         rows = close - begin
         own, until, begin, close = (x[rows >= LIMITS.pattern_cases] for x in (own, until, begin, close))
-        start = part.cell_period[close - 1] + 1
+        start = period[close - 1] + 1
         if daily:
-            sells = np.zeros(len(own), dtype=bool)
+            on_day = np.zeros(len(own), dtype=bool)
             inner = close < len(key)
-            sells[inner] = key[close[inner]] == own[inner] * history + until[inner]
-            until = np.where(sells | (until == history), until, until + 1)
+            on_day[inner] = key[close[inner]] == own[inner] * history + until[inner]
+            until = np.where(on_day | (until == history), until, until + 1)
         base = part.pair_sku[own] * history
-        units = np.concatenate([[0.0], part.units.cumsum()])
+        units = np.concatenate([[0.0], part.units[sells].cumsum()])
         others = total[base + start] - total[base] - (units[close] - units[begin])
         kept = (start < until) & (until - start < LIMITS.ended[cells.frequency.kind])
         kept &= (others <= 0) | (total[base + until] > total[base + start])

@@ -76,6 +76,16 @@ def test_counted_stock_outs(name, make_tables, make_settings):
     assert found.stock_outs.units.tolist() == [1.0] * len(unknown)
 
 
+def test_rows_of_no_units_are_no_sales_where_the_stock_is_0(make_tables, make_settings, row_of):
+    rows = [
+        (day, store, sku, 0.0 if (store, sku) == ("s1", "b1") and day >= "2024-02-26" else units)
+        for day, store, sku, units in sales_of(UNITS)
+    ]
+    for stock, expected in ((TODAY, None), (counts([("b1", 3)]), 0.0)):
+        built = build_panel(prepare(make_tables(rows, stock=stock), make_settings(), AS_OF))
+        assert row_of(built.panel, "s1", "B") == [1.0] * 56 + [expected] * 4
+
+
 def test_an_undated_count_is_not_that_of_a_past_run_date(make_tables, make_settings):
     sales = sales_of(UNITS, {("s1", "b1"): LAST_FOUR})
     for rows, unknown in ((sales, 4), ([*sales, ("2024-03-02", "s2", "a1", 1.0)], 0)):
