@@ -64,9 +64,11 @@ def totals_to_review(lake: Lake, as_of: date, preview: PublicationRecord) -> str
     last = None if earlier is None else Totals.stored(earlier.manifest.get(TOTALS))
     if new is None:
         return ""
-    text = f"Sum of targets: **{new.units:,} units**{_against(new.units, last and last.units)}"
+    text = f"Sum of targets: **{new.units:,} units**{_against(new.units, None if last is None else last.units)}"
     if new.to_send is not None:
-        text += f"; to send now: **{new.to_send:,} units**{_against(new.to_send, last and last.to_send)}"
+        text += (
+            f"; to send now: **{new.to_send:,} units**{_against(new.to_send, None if last is None else last.to_send)}"
+        )
     return f"{text}. The last file is that of {earlier.as_of}." if earlier is not None else f"{text}."
 
 
