@@ -8,7 +8,9 @@ import httpx
 
 SECONDS_TO_ANSWER = 240
 # One for all: ``httpx.get`` reads all certificates every time, which takes 28 milliseconds of processor time.
-HTTP = httpx.Client(verify=False, trust_env=False, timeout=SECONDS_TO_ANSWER)
+HTTP = httpx.Client(
+    verify=False, trust_env=False, timeout=SECONDS_TO_ANSWER, limits=httpx.Limits(max_keepalive_connections=0)
+)
 
 
 def free_port() -> int:
