@@ -7,7 +7,6 @@ never sees a partial object, even while two processes write the same key.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
 import platform
@@ -24,11 +23,11 @@ import pandas as pd
 
 from schemas.errors import ConfigError, StorageError
 from schemas.records import FileRef, TableRef
+from tasks.storage.arrow_tables import arrow_table, row_groups, write_parquet
 from tasks.storage.mapped import release
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    pass
 
 KEY_DIGITS = 24
 # Rows of a row group: pyarrow's default.
@@ -79,7 +78,7 @@ class Lake(ABC):
             StorageError: a column cannot be stored (mixed types), or the lake is not writable.
         """
         with self._temporary_file() as file:
-            _write_parquet(frame, file)
+            write_parquet(frame, file)
             sha256 = sha256_of(file)
             key = f"{prefix}/{sha256[:KEY_DIGITS]}.parquet"
             self._put(file, key, sha256)
@@ -161,7 +160,7 @@ class Lake(ABC):
                 if not parquet.metadata.num_rows:
                     yield parquet.read(columns=names).to_pandas()
                 first, last = between or (0, parquet.metadata.num_rows)
-                groups, start = _row_groups(parquet, first, last)
+                groups, start = row_groups(parquet, first, last)
                 for batch in parquet.iter_batches(rows, row_groups=groups, columns=names):
                     begin, end = min(max(first - start, 0), batch.num_rows), max(min(last - start, batch.num_rows), 0)
                     start += batch.num_rows
@@ -363,20 +362,6 @@ def files_below(folder: Path, last: str) -> list[str]:
     return [name for name in names if name != last] + [last]
 
 
-def _row_groups(parquet: pq.ParquetFile, first: int, last: int) -> tuple[list[int], int]:
-    """The row groups that hold some of the rows from ``first`` to before ``last``, and the first row of the first."""
-    sizes = [parquet.metadata.row_group(number).num_rows for number in range(parquet.metadata.num_row_groups)]
-    ends = list(itertools.accumulate(sizes))
-    used = [at for at, end in enumerate(ends) if end - sizes[at] < last and end > first]
-    return used, ends[used[0]] - sizes[used[0]] if used else 0
-
-
-def _write_parquet(frame: pd.DataFrame, file: Path) -> None:
-    import pyarrow.parquet as pq
-
-    pq.write_table(_arrow(frame), file, compression="zstd")
-
-
 def _write_parquet_parts(parts: Iterator[pd.DataFrame], file: Path, empty: Collection[str]) -> int:
     """Write one row group per part; return the number of rows."""
     import pyarrow as pa
@@ -386,14 +371,14 @@ def _write_parquet_parts(parts: Iterator[pd.DataFrame], file: Path, empty: Colle
     try:
         for part in parts:
             if writer is None:
-                schema = _arrow(part).schema
+                schema = arrow_table(part).schema
                 # A text column may begin with a part without values.
                 for at, column in enumerate(schema):
                     if pa.types.is_null(column.type) and column.name not in empty:
                         schema = schema.set(at, column.with_type(pa.string()))
-                schema = _arrow(part, schema).schema
+                schema = arrow_table(part, schema).schema
                 writer = pq.ParquetWriter(file, schema, compression="zstd")
-            writer.write_table(_arrow(part, schema), row_group_size=PART_ROWS)
+            writer.write_table(arrow_table(part, schema), row_group_size=PART_ROWS)
             rows += len(part)
             del part  # before the next one is made
             release()
@@ -401,14 +386,3 @@ def _write_parquet_parts(parts: Iterator[pd.DataFrame], file: Path, empty: Colle
         if writer is not None:
             writer.close()
     return rows
-
-
-def _arrow(frame: pd.DataFrame, schema: pa.Schema | None = None) -> pa.Table:
-    import pyarrow as pa
-
-    try:
-        return pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise StorageError(
-            f"A table cannot be stored as Parquet: {'; '.join(str(part) for part in error.args)}."
-        ) from error

@@ -1,0 +1,46 @@
+"""Tables of the lake as Arrow tables and Parquet files."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from schemas.errors import StorageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+
+def row_groups(parquet: pq.ParquetFile, first: int, last: int) -> tuple[list[int], int]:
+    """Return the row groups with rows from ``first`` to before ``last``, and the first row of the first group."""
+    sizes = [parquet.metadata.row_group(number).num_rows for number in range(parquet.metadata.num_row_groups)]
+    ends = list(itertools.accumulate(sizes))
+    used = [at for at, end in enumerate(ends) if end - sizes[at] < last and end > first]
+    return used, ends[used[0]] - sizes[used[0]] if used else 0
+
+
+def write_parquet(frame: pd.DataFrame, file: Path) -> None:
+    """Write a table as Parquet."""
+    import pyarrow.parquet as pq
+
+    pq.write_table(arrow_table(frame), file, compression="zstd")
+
+
+def arrow_table(frame: pd.DataFrame, schema: pa.Schema | None = None) -> pa.Table:
+    """Convert a table.
+
+    Raises:
+        StorageError: a column has values of several types.
+    """
+    import pyarrow as pa
+
+    try:
+        return pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise StorageError(
+            f"A table cannot be stored as Parquet: {'; '.join(str(part) for part in error.args)}."
+        ) from error
