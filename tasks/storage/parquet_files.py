@@ -11,6 +11,7 @@ import pandas as pd
 from schemas.errors import DataContractError
 from schemas.settings import SourceSettings
 from tasks.storage.file_rows import FileRows, column_names
+from tasks.storage.mapped import block_count, filled, on_disk
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,23 +39,46 @@ def read_parquet(file: Path, name: str, source: SourceSettings) -> FileRows:
 
     try:
         with pq.ParquetFile(file) as parquet:
-            table = parquet.read()
+            schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
+            many = block_count(rows) > 1
+            table = None if many else parquet.read()
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataContractError(
-            f"{name} is not a readable Parquet file ({_first_line(error)}). Deliver the file again."
-        ) from error
-    columns = [column for column in table.column_names if not column.startswith(_INDEX_PREFIX)]
+        raise _unreadable(name, error) from error
+    columns = [column for column in schema.names if not column.startswith(_INDEX_PREFIX)]
     column_names(columns, name)
-    nested = sorted(column for column in columns if pa.types.is_nested(table.schema.field(column).type))
+    nested = sorted(column for column in columns if pa.types.is_nested(schema.field(column).type))
     if nested:
         raise DataContractError(
             f"{name}: the columns {', '.join(nested)} contain lists or structures; expected plain values. "
             "Remove these columns from the file."
         )
-    frame = pd.DataFrame({column: _to_pandas(table[column], f"{name}: column {column}", source) for column in columns})
-    kinds = {column: table.schema.field(column).type for column in columns}
+    found = {}
+    for column in columns:
+        # A large file is read one column at a time.
+        values = _read_column(file, name, column) if table is None else table[column]
+        found[column] = _to_pandas(values, f"{name}: column {column}", source)
+        del values
+        if many:
+            (found[column],) = on_disk([found[column]])
+    kinds = {column: schema.field(column).type for column in columns}
     zones = {column: kind.tz for column, kind in kinds.items() if pa.types.is_timestamp(kind) and kind.tz is not None}
-    return FileRows(frame, np.arange(1, len(frame) + 1, dtype=np.int64), zones=zones)
+    numbers = filled(rows, np.int64, lambda part: np.arange(part.start + 1, part.stop + 1))
+    return FileRows(pd.DataFrame(found, index=pd.RangeIndex(rows), copy=False), numbers, zones=zones)
+
+
+def _read_column(file: Path, name: str, column: str) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as parquet:
+            return parquet.read(columns=[column])[column]
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: str, error: Exception) -> DataContractError:
+    return DataContractError(f"{name} is not a readable Parquet file ({_first_line(error)}). Deliver the file again.")
 
 
 def _to_pandas(column: pa.ChunkedArray, where: str, source: SourceSettings) -> pd.Series:
