@@ -96,6 +96,7 @@ def test_a_challenger_is_promoted_and_reverted_with_name_and_reason(tmp_path: Pa
     content["challenger"] = {"name": "more <b>", "settings": {"models": {"theta": {}}}}
     file.write_text(yaml.safe_dump(content))
     company = Company(file)
+    open_lake(str(tmp_path / "lake"))  # as a run does
     form = {"since": str(LAST), "note": " better \n in May "}
     for planner, given, problem in (
         (" ", form, "Enter your name"),
