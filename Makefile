@@ -4,6 +4,7 @@ BIN := .venv/bin
 UV := uv>=0.8,<1
 PIP_AUDIT := pip-audit>=2.9,<3
 STOCKPYL := stockpyl==1.0.2
+AUTOGLUON := autogluon.timeseries==1.6.3
 DEMO := demo-company
 SOURCES := schemas tasks flows deployments
 
@@ -16,7 +17,7 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requ
 WITH_BYTECODE = env -u PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test checks style tests test-fast nightly fuzz mutation crash lint fmt types arch docs bench bench-accuracy bench-inventory app ui serve cluster aws-twin audit lock clean
+.PHONY: help setup demo test checks style tests test-fast nightly fuzz mutation crash lint fmt types arch docs bench bench-accuracy bench-autogluon bench-inventory app ui serve cluster aws-twin audit lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -93,6 +94,10 @@ bench-accuracy: .venv/.installed-bench ## our champions and their peers on data 
 	@test -n "$(DATA)" || { echo "Say where the data sets are: make bench-accuracy DATA=FOLDER"; exit 1; }
 	$(BIN)/python -m benchmarks.accuracy "$(DATA)" $(ARGS)
 
+bench-autogluon: .venv/.installed-bench .venv-autogluon/.installed ## our champions and AutoGluon on data sets of yours (DATA=FOLDER)
+	@test -n "$(DATA)" || { echo "Say where the data sets are: make bench-autogluon DATA=FOLDER"; exit 1; }
+	$(BIN)/python -m benchmarks.accuracy "$(DATA)" --peers autogluon $(ARGS)
+
 bench-inventory: .venv/.installed-test .venv/.installed-stockpyl ## policies beside bounds and peers (ARGS="--problems FOLDER --seeds 1,2")
 	$(BIN)/python benchmarks/inventory/run.py $(ARGS)
 
@@ -153,6 +158,12 @@ clean: ## remove what runs and tools leave behind, .venv apart
 
 .venv/.installed-audit: .venv/.installed-test
 	@$(INSTALL) '$(PIP_AUDIT)'
+	@touch $@
+
+# A separate environment: it requires other versions of our packages.
+.venv-autogluon/.installed: | .venv/.installed
+	@$(BIN)/python -m venv --clear .venv-autogluon
+	@$(BIN)/uv pip install --quiet --python .venv-autogluon/bin/python $(PLACES) '$(AUTOGLUON)' 'torch==2.13.0'
 	@touch $@
 
 .venv/.installed-bench: .venv/.installed

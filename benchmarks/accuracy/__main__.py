@@ -6,7 +6,8 @@ Usage: .venv/bin/python -m benchmarks.accuracy DATA [--sets NAME ...] [--back 1 
 DATA holds one folder per set, in contract form with a settings.yaml. Each cutoff is a number of horizons before
 the end of the data. Data after it are used only for the score. Prints one table per set, and at the end the champions
 against the best peer; --out keeps all rows. --models without a name runs the peers alone. The peers' packages come
-with the extra "bench" (make bench-accuracy DATA=... installs it and runs all).
+with the extra "bench" (make bench-accuracy DATA=... installs it and runs all but AutoGluon, whose environment is made
+by make bench-autogluon DATA=...).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.accuracy.peers import PEER_NAMES, missing_packages
+from benchmarks.accuracy.peers import AUTOGLUON, DEFAULT_PEERS, PEER_NAMES, missing_packages
 from benchmarks.accuracy.runs import run_cutoff
 from benchmarks.accuracy.sets import HORIZONS_BACK, DataSet
 from benchmarks.accuracy.summary import summary
@@ -33,8 +34,9 @@ def main() -> None:
     given = _given()
     against = [] if given.no_peers else given.peers
     if missing := missing_packages(against):
+        target = "bench-autogluon" if AUTOGLUON in missing else "bench-accuracy"
         sys.exit(
-            f"Not installed: {', '.join(missing)}. Install the extra: make bench-accuracy DATA={given.data}, or "
+            f"Not installed: {', '.join(missing)}. Install with: make {target} DATA={given.data}, or "
             f"choose other peers with --peers, or leave them out with --no-peers."
         )
     there = sorted(path.parent.name for path in given.data.glob("*/settings.yaml"))
@@ -63,7 +65,7 @@ def _given() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="*", help="folder names, in this order; all where absent")
     parser.add_argument("--back", nargs="*", type=float, default=list(HORIZONS_BACK), help="horizons before the end")
     parser.add_argument("--models", nargs="*", help="only these of the settings' models; without a name none")
-    parser.add_argument("--peers", nargs="*", choices=PEER_NAMES, default=list(PEER_NAMES), help="only these peers")
+    parser.add_argument("--peers", nargs="*", choices=PEER_NAMES, default=list(DEFAULT_PEERS), help="only these peers")
     parser.add_argument("--no-peers", action="store_true", help="own models alone")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "restock-accuracy")
     parser.add_argument("--out", type=Path, help="CSV of all rows")

@@ -26,7 +26,8 @@ class Measured:
     Attributes:
         frame: forecast rows.
         seconds: seconds of the task alone, without the start of its process; NaN where unknown.
-        memory: peak resident memory of the process that did it, imports included, in MB; NaN where unknown.
+        memory: peak resident memory of the process that did it, imports included, or of the largest process that it
+            started and waited for, in MB; NaN where unknown.
     """
 
     frame: pd.DataFrame
@@ -74,10 +75,10 @@ def _end_workers() -> None:
 
 def _peak_memory() -> float:
     """Peak memory in MB. Linux's ru_maxrss starts with the memory of the parent; /proc counts only this program."""
+    unit = KIB * (KIB if sys.platform == "darwin" else 1)
     status = Path("/proc/self/status")
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     if status.exists():
-        for line in status.read_text("utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / KIB
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / KIB / (KIB if sys.platform == "darwin" else 1)
+        lines = status.read_text("utf-8").splitlines()
+        own = next((int(line.split()[1]) / KIB for line in lines if line.startswith("VmHWM:")), own)
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit)

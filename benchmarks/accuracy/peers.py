@@ -9,8 +9,13 @@ Quantiles that cross are sorted.
 from __future__ import annotations
 
 import importlib.util
+import json
+import subprocess
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +27,12 @@ from schemas.panel import FloatArray, Panel
 SEASONAL_NAIVE, AUTO_ARIMA, AUTO_ETS = "seasonal_naive", "auto_arima", "auto_ets"
 ENSEMBLE = "arima_ets_mean"
 LIGHTGBM, LIGHTGBM_DIRECT = "lightgbm", "lightgbm_direct"
+AUTOGLUON = "autogluon"
 STATSFORECAST, BOOSTED = ("statsforecast",), ("mlforecast", "lightgbm")
+# AutoGluon requires other versions of our packages (`make bench-autogluon` makes its environment).
+AUTOGLUON_ENVIRONMENT = Path(__file__).parents[2] / ".venv-autogluon"
+# Its models without the pretrained ones, which would be loaded from a hub; maximum seconds of fitting.
+AUTOGLUON_TASK = {"preset": "high_quality", "seconds": 900}
 ID, DATE, VALUE = "unique_id", "ds", "y"
 # Longest season that is given to these methods.
 LONGEST_SEASON = 24
@@ -40,6 +50,10 @@ DATE_FEATURES = {
     "W": ["week", "month"],
     "MS": ["month", "quarter"],
 }
+
+AUTOGLUON_SCRIPT = Path(__file__).with_name("autogluon_run.py")
+# What a kept forecast depends on.
+CODE = (Path(__file__), AUTOGLUON_SCRIPT)
 
 Fitted = tuple[FloatArray, FloatArray]
 
@@ -77,14 +91,25 @@ def mean_of(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def packages(name: str) -> tuple[str, ...]:
-    """Packages that a peer comes from."""
+    """Packages that a peer comes from, apart from AutoGluon, which has a separate environment."""
+    if name == AUTOGLUON:
+        return ()
     return BOOSTED if name in (LIGHTGBM, LIGHTGBM_DIRECT) else STATSFORECAST
 
 
 def missing_packages(names: Sequence[str]) -> list[str]:
     """Packages that the named peers need and that are not installed."""
     needed = dict.fromkeys(package for name in names for package in packages(name))
-    return [package for package in needed if importlib.util.find_spec(package) is None]
+    missing = [package for package in needed if importlib.util.find_spec(package) is None]
+    return missing + [AUTOGLUON] * (AUTOGLUON in names and not versions(AUTOGLUON))
+
+
+def versions(name: str) -> list[str]:
+    """Versions of a peer's packages."""
+    if name == AUTOGLUON:
+        installed = AUTOGLUON_ENVIRONMENT.glob("lib/python*/site-packages/autogluon*timeseries-*.dist-info")
+        return sorted(path.name for path in installed)
+    return [version(package) for package in packages(name)]
 
 
 def history_frame(panel: Panel, longest: int | None = None) -> pd.DataFrame:
@@ -215,6 +240,26 @@ def _boosted(panel: Panel, levels: Sequence[float], nearest: int) -> Fitted:
     return mean, found[c.quantile_columns(levels)].to_numpy(np.float64).reshape(*mean.shape, len(levels))
 
 
+def _autogluon(panel: Panel, levels: Sequence[float]) -> Fitted:
+    """AutoGluon-TimeSeries with its own choice and ensemble of models; the last value for series that it leaves out."""
+    history = history_frame(panel)
+    ahead, last = _ahead(panel), history.groupby(ID)[VALUE].last().to_numpy()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _with_known(history, panel, panel.periods.get_indexer(history[DATE])).to_parquet(folder / "history.parquet")
+        (pd.DataFrame(columns=[ID, DATE]) if ahead is None else ahead).to_parquet(folder / "ahead.parquet")
+        _statics(panel).rename_axis(ID).reset_index().to_parquet(folder / "statics.parquet")
+        task = {"horizon": panel.horizon, "freq": panel.frequency.code, "levels": list(levels), "seed": SEED}
+        (folder / "task.json").write_text(json.dumps(task | AUTOGLUON_TASK), "utf-8")
+        subprocess.run([AUTOGLUON_ENVIRONMENT / "bin/python", AUTOGLUON_SCRIPT, folder], check=True)
+        found = pd.read_parquet(folder / "forecast.parquet").sort_values([ID, DATE], kind="stable")
+    columns = [c.MEAN, *map(str, levels)]
+    values = np.full((panel.n, panel.horizon, len(columns)), np.nan)
+    values[found[ID].unique()] = found[columns].to_numpy(np.float64).reshape(-1, panel.horizon, len(columns))
+    values = np.where(np.isfinite(values), values, last[:, None, None])
+    return values[..., 0], values[..., 1:]
+
+
 def _ahead(panel: Panel) -> pd.DataFrame | None:
     """The known future covariates of the horizon, in long form; None if there are no covariates."""
     period = panel.history + np.tile(np.arange(panel.horizon), panel.n)
@@ -247,7 +292,10 @@ PEERS: dict[str, Callable[[Panel, Sequence[float]], Fitted]] = {
     AUTO_ETS: _auto_ets,
     LIGHTGBM: _lightgbm,
     LIGHTGBM_DIRECT: _lightgbm_direct,
+    AUTOGLUON: _autogluon,
 }
 # Peers that are the mean of others.
 MEANS = {ENSEMBLE: (AUTO_ARIMA, AUTO_ETS)}
-PEER_NAMES = (SEASONAL_NAIVE, AUTO_ARIMA, AUTO_ETS, ENSEMBLE, LIGHTGBM, LIGHTGBM_DIRECT)
+PEER_NAMES = (SEASONAL_NAIVE, AUTO_ARIMA, AUTO_ETS, ENSEMBLE, LIGHTGBM, LIGHTGBM_DIRECT, AUTOGLUON)
+# Those that `make bench-accuracy` installs.
+DEFAULT_PEERS = PEER_NAMES[:-1]

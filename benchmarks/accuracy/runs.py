@@ -6,7 +6,6 @@ import hashlib
 import inspect
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -135,10 +134,10 @@ def _peer(name: str, data: DataSet, panel: Panel, cache: Path) -> Measured:
     known = b"".join(panel.known[feature].values.tobytes() for feature in sorted(panel.known))
     key = digest_of(
         {
-            "peer": [name, [version(package) for package in peers.packages(name)]],
+            "peer": [name, peers.versions(name)],
             "panel": _panel_key(data, panel),
             "ahead": hashlib.sha256(known + panel.closed.tobytes()).hexdigest(),
-            "code": hashlib.sha256(Path(inspect.getfile(peers)).read_bytes()).hexdigest(),
+            "code": [hashlib.sha256(path.read_bytes()).hexdigest() for path in peers.CODE],
             "quantiles": data.settings.quantiles,
         }
     )

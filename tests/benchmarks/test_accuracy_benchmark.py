@@ -126,6 +126,34 @@ def test_the_mean_of_peers_is_that_of_every_column() -> None:
     assert peers.mean_of([one, two]).to_dict("list") == {"mean": [2.0, 2.0], "q0.5": [1.0, 2.0]}
 
 
+# In place of AutoGluon: forecasts the second series alone, one unit more than its last value.
+OTHER_LIBRARY = """
+import json, sys
+import pandas as pd
+folder = sys.argv[1]
+task, ahead = json.load(open(folder + "/task.json")), pd.read_parquet(folder + "/ahead.parquet")
+history = pd.read_parquet(folder + "/history.parquet")
+last = history[history["unique_id"] == 1]["y"].iloc[-1]
+days = pd.date_range(history["ds"].max(), periods=task["horizon"] + 1)[1:]
+rows = pd.DataFrame({"unique_id": 1, "ds": days, "mean": last + 1.0, **{str(level): last for level in task["levels"]}})
+rows.iloc[::-1].to_parquet(folder + "/forecast.parquet")
+"""
+
+
+def test_autogluon_forecasts_in_a_separate_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', "utf-8")
+    (tmp_path / "bin/python").chmod(0o755)
+    script = tmp_path / "script.py"
+    script.write_text(OTHER_LIBRARY, "utf-8")
+    monkeypatch.setattr(peers, "AUTOGLUON_ENVIRONMENT", tmp_path)
+    monkeypatch.setattr(peers, "AUTOGLUON_SCRIPT", script)
+    assert peers.missing_packages([peers.AUTOGLUON]) == ["autogluon"]
+    found = peers.peer_forecast(peers.AUTOGLUON, _panel([[1.0, 2.0], [3.0, 4.0]]), LEVELS)
+    assert found["mean"].tolist() == [2.0, 2.0, 5.0, 5.0]  # the first series keeps its last value
+    assert found["q0.9"].tolist() == [2.0, 2.0, 4.0, 4.0]
+
+
 @pytest.mark.parametrize("name", [peers.LIGHTGBM, peers.LIGHTGBM_DIRECT])
 def test_a_boosted_peer_learns_the_week(name: str) -> None:
     for package in peers.packages(name):
