@@ -13,6 +13,7 @@ from schemas.alarms import Alarm, alarm_of_rows, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
+from tasks.demand.cleaning.sales import distinct
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.prepared import Prepared
@@ -220,7 +221,7 @@ def stock_out_alarm(prepared: Prepared, found: StockOuts) -> list[Alarm]:
         for sku, store, count, first, last in zip(skus, stores, by_pair["count"], *dates, strict=True)
     ]
     pairs, at = np.divmod(found.partly, cells.history)
-    partly = len(np.unique(cells.pair_series[pairs] * cells.history + at))
+    partly = len(distinct(cells.pair_series[pairs] * cells.history + at))
     whole = f" So {numbered(partly, '[does|do] # period[s]')} of their categories in these stores." if partly else ""
     count = len(by_pair)
     return [
@@ -251,7 +252,7 @@ def category_gap_alarm(prepared: Prepared, empty: IndexArray) -> list[Alarm]:
         return []
     cells = prepared.cells
     pair, period = np.divmod(empty, cells.history)
-    names = sorted({str(name) for name in cells.series_category[cells.pair_series[np.unique(pair)]]})
+    names = sorted({str(name) for name in cells.series_category[cells.pair_series[distinct(pair)]]})
     first, last = (cells.periods[at].date() for at in (period.min(), period.max()))
     return [
         raise_alarm(

@@ -12,7 +12,7 @@ from schemas.panel import IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.exposure import StorePeriods
 from tasks.demand.cleaning.gaps import log_chance_of_run
-from tasks.demand.cleaning.sales import SaleCells, codes
+from tasks.demand.cleaning.sales import SaleCells, codes, distinct
 
 
 def category_gaps(cells: SaleCells, stores: StorePeriods) -> IndexArray:
@@ -72,7 +72,7 @@ def _pair_periods(
     for number, low, high in zip(of, start, stop, strict=True):
         pairs = np.flatnonzero(of_pair == number)
         keys.append((pairs[:, None] * cells.history + np.arange(low, high)).ravel())
-    key = np.unique(np.concatenate(keys))
+    key = distinct(np.concatenate(keys))
     store, at = cells.pair_store[key // cells.history], key % cells.history
     found: IndexArray = key[~stores.silent[store, at] & ~stores.closed[store, at] & ~stores.partial[at]]
     return found

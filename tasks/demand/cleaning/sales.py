@@ -245,6 +245,19 @@ def distinct(keys: IndexArray) -> IndexArray:
     return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
+def without(keys: IndexArray, others: IndexArray) -> IndexArray:
+    """The distinct keys that are not among the others, which are ascending; ``np.setdiff1d`` hashes, too.
+
+    >>> without(np.array([3, 1, 3, 2]), np.array([2, 4])).tolist()
+    [1, 3]
+    """
+    ordered = distinct(keys)
+    if not len(others):
+        return ordered
+    at = np.minimum(np.searchsorted(others, ordered), len(others) - 1)
+    return ordered[others[at] != ordered]
+
+
 def codes(values: pd.Series | TextArray) -> tuple[IndexArray, TextArray]:
     """Position of each text in the sorted distinct texts, and these texts.
 

@@ -229,7 +229,7 @@ def _of_categories(part: CellPart, end: int, category: IndexArray, total: FloatA
     """Periods in which a category is out of stock in a store, ``pair * T + period`` of each pair alive then."""
     history = part.history
     key = part.cell_series * history + part.cell_period
-    rows = np.unique(key)
+    rows = distinct(key)
     groups = _Groups(
         of=rows // history,
         period=rows % history,

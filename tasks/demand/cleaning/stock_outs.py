@@ -22,7 +22,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.exposure import StorePeriods, pairs_of
-from tasks.demand.cleaning.sales import CellPart, SaleCells, distinct, weighted_count
+from tasks.demand.cleaning.sales import CellPart, SaleCells, distinct, weighted_count, without
 from tasks.demand.cleaning.sku_gaps import first_period, last_period, local_gaps, open_and_known, pairs_in, spans
 
 # Pairs whose units are expected at once.
@@ -66,7 +66,7 @@ def suspected_stock_outs(
     empty = np.zeros(len(cells.pair_sku), dtype=bool)
     empty[pair[last]] = True
     since = open_and_known(_since_last_sale(cells, pair, at), cells, stores)
-    keys = np.setdiff1d(np.concatenate([local_gaps(cells, stores, empty), since]), known)
+    keys = without(np.concatenate([local_gaps(cells, stores, empty), since]), known)
     if not len(keys):
         return StockOuts.none()
     units = expected_units(cells, stores, keys, distinct(np.concatenate([keys, known])))
@@ -110,7 +110,7 @@ def expected_units(cells: SaleCells, stores: StorePeriods, keys: IndexArray, unk
         place = _places(part, keys)
         pair, at = np.divmod(part.own(keys), history)
         hidden_pair, hidden_at = np.divmod(part.own(unknown), history)
-        some = np.unique(pair)
+        some = distinct(pair)
         for chosen in np.array_split(some, max(1, -(-len(some) // _BLOCK_PAIRS))):
             row = np.full(len(part.pair_series), -1)
             row[chosen] = np.arange(len(chosen))
@@ -229,7 +229,7 @@ def _partly(cells: SaleCells, keys: IndexArray, units: FloatArray) -> IndexArray
         partly = some & (of_week >= LIMITS.missing_units * (of_week + sold_in_week))
         pair, at = pairs_in(part, np.flatnonzero(partly))
         found.append(part.pairs[pair] * history + at)
-    return np.setdiff1d(np.concatenate(found), keys)
+    return without(np.concatenate(found), keys)
 
 
 def _around(values: FloatArray, width: int) -> FloatArray:
