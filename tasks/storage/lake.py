@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -25,9 +25,6 @@ from schemas.errors import ConfigError, StorageError
 from schemas.records import FileRef, TableRef
 from tasks.storage.arrow_tables import arrow_table, row_groups, write_parquet
 from tasks.storage.mapped import release
-
-if TYPE_CHECKING:
-    pass
 
 KEY_DIGITS = 24
 # Rows of a row group: pyarrow's default.
