@@ -228,7 +228,7 @@ def test_an_old_lake_shows_what_it_has(published_company: Path) -> None:
 
 def test_an_empty_lake_and_a_missing_settings_file(tmp_path: Path) -> None:
     company = Company(mini_company.write(tmp_path / "company"))
-    with pytest.raises(ConfigError, match=r"is not a lake: no run has written to it.*start the first run: restock weekly"):
+    with pytest.raises(ConfigError, match=r"no run has written to it.*start the first run: restock weekly"):
         company.weeks()
     open_lake(str(tmp_path / "company/lake"))
     assert (company.weeks(), company.chosen("2024-07-01"), held_back(company)) == ([], None, None)
