@@ -26,7 +26,8 @@ from pydantic import SecretStr
 
 from deployments.janitor import schedule_janitors
 from flows.dead_runs import START_AGAIN
-from tasks.stages.events import DATA_QUALITY_ALARM, DRIFT_DETECTED, FORMER_PAGE, PAGE, PUBLICATION_FINISHED
+from tasks.publication.addresses import FORMER_RUN_PAGE, RUN_PAGE
+from tasks.stages.events import DATA_QUALITY_ALARM, DRIFT_DETECTED, PUBLICATION_FINISHED
 
 WEBHOOK_VARIABLE = "RESTOCK_WEBHOOK_URL"
 WEBHOOK_BLOCK = "restock-notifications"
@@ -50,7 +51,7 @@ MINUTES_PENDING = 15
 # Jinja expressions for the message of a notification.
 ABOUT_RUN = "flow_run.name ~ ': ' ~ (flow_run.state.message or '{description}')"
 ABOUT_EVENT = "event.payload.message"
-LINK_TO_RUN = f"(flow_run|ui_url or '')|replace('{FORMER_PAGE}', '{PAGE}') or none"
+LINK_TO_RUN = f"(flow_run|ui_url or '')|replace('{FORMER_RUN_PAGE}', '{RUN_PAGE}') or none"
 # A late run does not have a name and a message yet.
 ABOUT_LATE_RUN = "deployment.name ~ ', due ' ~ flow_run.expected_start_time ~ ', has not started. Is a worker running?'"
 

@@ -17,6 +17,7 @@ import httpx
 
 from schemas.errors import PipelineError
 from tasks.app.context import WaitingRun
+from tasks.publication.addresses import RUN_PAGE
 
 API = "PREFECT_API_URL"
 HOME = "PREFECT_HOME"
@@ -114,7 +115,7 @@ class RunBoard:
             return ""
 
     def _address(self, run: object) -> str:
-        return f"{api_address().removesuffix('/api')}/v2/runs/flow-run/{run}"
+        return f"{api_address().removesuffix('/api')}{RUN_PAGE}{run}"
 
     def _post(self, path: str, content: Mapping[str, Any]) -> Any:
         return _answered(lambda api: httpx.post(f"{api}{path}", json=dict(content), timeout=SECONDS_TO_ANSWER)).json()

@@ -22,6 +22,7 @@ def demo(out: str, overrides: tuple[str, ...]) -> None:
     """Write a demo company, then run `weekly` on it."""
     from tasks.demo.company import write_demo_company
     from tasks.demo.timeline import AS_OF
+    from tasks.publication.addresses import RUN_PAGE
 
     say(f"Writing the demo company to {out} ...")
     settings_file = str(write_demo_company(Path(out), size="slice"))
@@ -32,7 +33,7 @@ def demo(out: str, overrides: tuple[str, ...]) -> None:
         "",
         "To see the run in the Prefect UI:",
         f"  {prefect} server start   (not needed while `make serve` is running)",
-        f"  then open http://127.0.0.1:4200/v2/runs/flow-run/{record.flow_run_id}",
+        f"  then open http://127.0.0.1:4200{RUN_PAGE}{record.flow_run_id}",
     )
 
 

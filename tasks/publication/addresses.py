@@ -16,6 +16,9 @@ FILES_ROOT = "RESTOCK_FILES_ROOT"
 SERVED = (RUNS, PREVIEWS, VERSIONS)
 # Base address of the planners' app. `make serve` sets it. With a proxy in front of the app, set the proxy's address.
 APP_URL = "RESTOCK_APP_URL"
+# Path of a run's page in the Prefect UI. Prefect's own links lead to its former user interface, which has other menus
+# than the runbook describes.
+RUN_PAGE, FORMER_RUN_PAGE = "/v2/runs/flow-run/", "/runs/flow-run/"
 # The lake that the app shows: on a server with several companies, the others have no page in it. `make serve` sets it.
 APP_ROOT = "RESTOCK_APP_ROOT"
 

@@ -12,13 +12,11 @@ from schemas.alarms import ALARMS, Alarm, Severity, at_least
 from schemas.outputs import REPORT
 from schemas.records import PublicationRecord
 from schemas.run import RunContext
-from tasks.publication.addresses import web_address
+from tasks.publication.addresses import FORMER_RUN_PAGE, RUN_PAGE, web_address
 
 DATA_QUALITY_ALARM = "restock.data-quality.alarm"
 PUBLICATION_FINISHED = "restock.publication.finished"
 DRIFT_DETECTED = "restock.drift.detected"
-# Prefect's own links lead to its former user interface, which has other menus than the runbook describes.
-FORMER_PAGE, PAGE = "/runs/flow-run/", "/v2/runs/flow-run/"
 
 
 def report_alarms(run: RunContext, alarms: Sequence[Alarm]) -> None:
@@ -49,6 +47,6 @@ def _emit(event: str, run: RunContext, message: str) -> None:
         "prefect.resource.name": label,
     }
     own = flow_run.get_id()
-    link = "" if own is None else (url_for("flow-run", obj_id=own) or "").replace(FORMER_PAGE, PAGE)
+    link = "" if own is None else (url_for("flow-run", obj_id=own) or "").replace(FORMER_RUN_PAGE, RUN_PAGE)
     payload = {"message": f"{label}: {message}", "company": run.settings.name, "link": link}
     emit_event(event, resource=resource, payload=payload)
