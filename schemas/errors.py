@@ -30,19 +30,25 @@ def numbered(number: int, text: str) -> str:
     return re.sub(r"\[([^\]]*)\]", chosen, text).replace("#", f"{number:,}")
 
 
-def first_few(items: Sequence[object], shown: int = EXAMPLES_SHOWN) -> str:
+def first_few(items: Sequence[object], shown: int = EXAMPLES_SHOWN, count: int | None = None) -> str:
     """The first items of a list and the full count, as error messages quote them.
+
+    Args:
+        items: the items, or at least the first ones.
+        shown: number of items to quote.
+        count: number of items, if ``items`` are only the first ones.
 
     >>> first_few(["a", "b"])
     'a, b (2 in all)'
     >>> first_few(["a"])
     'a'
     """
-    if len(items) == 1:
+    count = len(items) if count is None else count
+    if count == 1:
         return str(items[0])
     head = ", ".join(str(item) for item in items[:shown])
-    tail = ", ..." if len(items) > shown else ""
-    return f"{head}{tail} ({len(items)} in all)"
+    tail = ", ..." if count > shown else ""
+    return f"{head}{tail} ({count} in all)"
 
 
 class PipelineError(Exception):

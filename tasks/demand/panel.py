@@ -17,6 +17,7 @@ from tasks.demand.checks.tables import ended_stores, table_alarms
 from tasks.demand.cleaning.category_gaps import category_gaps
 from tasks.demand.cleaning.corrections import VOID
 from tasks.demand.cleaning.exposure import StorePeriods, out_of_stock, store_periods
+from tasks.demand.cleaning.pair_periods import PairPeriods
 from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.cleaning.sales import CellPart, SaleCells, distinct
 from tasks.demand.cleaning.stock_outs import StockOuts, marked_stock_outs, suspected_stock_outs
@@ -44,7 +45,7 @@ class JudgedSales:
 
     Attributes:
         stores: what is known of each store and period.
-        unknown: sorted distinct ``pair * T + period`` whose demand is unknown.
+        unknown: periods of pairs (a SKU in a store) whose demand is unknown.
         stock_outs: SKUs that were not in stock, by the table of availability or by other evidence.
         cleaning_log: one row per changed sale: table, store_id, sku, date (of the line or its period),
             units, treatment and reason.
@@ -55,7 +56,7 @@ class JudgedSales:
     """
 
     stores: StorePeriods
-    unknown: IndexArray
+    unknown: PairPeriods
     stock_outs: StockOuts
     cleaning_log: pd.DataFrame
     treatment_counts: dict[str, int]
@@ -101,14 +102,12 @@ def judge_sales(prepared: Prepared) -> JudgedSales:
     cells, calendar, outliers = prepared.cells, prepared.calendar, prepared.outliers
     stores = store_periods(cells, calendar.closed, prepared.usual, prepared.partial, prepared.planned)
     availability = tables.get("availability")
-    missing = out_of_stock(availability, cells, as_of)
-    empty, found = missing[:0], StockOuts.none()
+    missing, empty, found = out_of_stock(availability, cells, as_of), PairPeriods.none(), StockOuts.none()
     if availability is None:
         empty = category_gaps(cells, stores)
         if settings.cleaning.suspect_stock_outs:
-            known = distinct(np.concatenate([empty, outliers]))
+            known = PairPeriods(cells, lambda part: distinct(np.concatenate([empty.of(part), part.own(outliers)])))
             found = suspected_stock_outs(cells, stores, _counts(prepared), as_of, known)
-    unknown = distinct(np.concatenate([missing, found.keys, found.partly, empty, outliers]))
     cleaning_log = pd.concat(
         [
             _treated(prepared.lines.returned, RETURN, "units below 0 count as demand of 0"),
@@ -119,16 +118,22 @@ def judge_sales(prepared: Prepared) -> JudgedSales:
         ignore_index=True,
     )
     counts = cleaning_log[c.TREATMENT].value_counts().sort_index().to_dict()
-    counts |= {OUT_OF_STOCK: len(missing), SILENT: _silent_periods(cells, stores)}
-    counts |= {SKU_GAP: len(found.keys), CATEGORY_GAP: len(empty), MERGED: _merged(prepared)}
+    counts |= {OUT_OF_STOCK: missing.count, SILENT: _silent_periods(cells, stores)}
+    counts |= {SKU_GAP: found.count, CATEGORY_GAP: empty.count, MERGED: _merged(prepared)}
     alarms = [
-        *table_alarms(prepared, stores, found),
+        *table_alarms(prepared, stores, missing, found),
         *category_gap_alarm(prepared, empty),
         *first_christmas(tables.get("events"), prepared.axis, settings.country),
     ]
-    if len(missing):
+
+    def unknown(part: CellPart) -> IndexArray:
+        reasons = [missing.of(part), found.keys(part), found.others(part), empty.of(part), part.own(outliers)]
+        return distinct(np.concatenate(reasons))
+
+    every = PairPeriods(cells, unknown)
+    if missing.count:
         found = marked_stock_outs(cells, stores, missing, outliers)
-    return JudgedSales(stores, unknown, found, cleaning_log, counts, alarms, ended_stores(prepared, stores))
+    return JudgedSales(stores, every, found, cleaning_log, counts, alarms, ended_stores(prepared, stores))
 
 
 def _counts(prepared: Prepared) -> pd.DataFrame | None:

@@ -12,6 +12,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, PlannedEvent, SmallFloatArray
 from tasks.demand.axis import informative
 from tasks.demand.cleaning.exposure import StorePeriods, known_demand, units_sold
+from tasks.demand.cleaning.pair_periods import PairPeriods
 from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.cleaning.sales import CellPart, SaleCells
 from tasks.demand.features.dates import public_holidays, special_periods, time_features
@@ -27,7 +28,7 @@ class PanelParts:
     Attributes:
         prepared: cleaned tables.
         stores: what is known of each store and period.
-        unknown: ascending ``pair * T + period`` whose demand is unknown.
+        unknown: periods of pairs whose demand is unknown.
         series: see :class:`schemas.panel.Panel`; the chosen ones.
         chosen: numbers of the chosen series among those of ``prepared``, ascending.
         known: known features by name; None = one row per series, made a part at a time.
@@ -38,7 +39,7 @@ class PanelParts:
 
     prepared: Prepared
     stores: StorePeriods
-    unknown: IndexArray
+    unknown: PairPeriods
     series: pd.DataFrame
     chosen: IndexArray
     known: Mapping[str, KnownFeature | None]
@@ -47,13 +48,13 @@ class PanelParts:
     promotions: Arrays
 
     @classmethod
-    def of(cls, prepared: Prepared, stores: StorePeriods, unknown: IndexArray, series: pd.DataFrame) -> PanelParts:
+    def of(cls, prepared: Prepared, stores: StorePeriods, unknown: PairPeriods, series: pd.DataFrame) -> PanelParts:
         """The parts of all series.
 
         Args:
             prepared: cleaned tables.
             stores: what is known of each store and period.
-            unknown: ascending ``pair * T + period`` whose demand is unknown.
+            unknown: periods of pairs whose demand is unknown.
             series: all series.
         """
         cells, axis, country = prepared.cells, prepared.axis, prepared.settings.country
@@ -155,7 +156,7 @@ class PanelParts:
                 known[name] = KnownFeature(self._by_series(name, cells), rows)
             else:
                 known[name] = KnownFeature(feature.values, feature.row_of_series[of_series])
-        demand, sold = known_demand(cells, self.stores, self.unknown), units_sold(cells, self.stores)
+        demand, sold = known_demand(cells, self.stores, self.unknown.of(cells)), units_sold(cells, self.stores)
         price = last_price(cells, self.prepared.outliers) if self.priced else None
         return Panel(
             frequency=cells.frequency,

@@ -31,10 +31,11 @@ def sold_units(prepared: Prepared, stock_outs: StockOuts | None = None) -> pd.Da
         units = np.where(part.marked(prepared.outliers), 0.0, part.units)
         recent[part.pairs] = _per_pair(part, np.where(part.cell_period >= since, units, 0.0))
         total[part.pairs] = _per_pair(part, units)
-    if stock_outs is not None:
-        pair, at = np.divmod(stock_outs.keys, cells.history)
-        np.add.at(recent, pair, np.where(at >= since, stock_outs.units, 0.0))
-        np.add.at(total, pair, stock_outs.units)
+        if stock_outs is not None and stock_outs.count:
+            pair, at = np.divmod(stock_outs.keys(part), cells.history)
+            lost = stock_outs.units(part)
+            np.add.at(recent, part.pairs[pair], np.where(at >= since, lost, 0.0))
+            np.add.at(total, part.pairs[pair], lost)
     return pd.DataFrame(
         {
             c.STORE_ID: cells.stores[cells.pair_store],

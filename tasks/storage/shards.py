@@ -56,19 +56,25 @@ class Shards:
 
     def take(self) -> Iterator[Rows]:
         """Yield the rows of every shard, in the order of the numbers; a shard is gone once it is yielded."""
+        for number in range(self.count):
+            rows = self.pop(number)
+            if len(rows) or self.count == 1:
+                yield rows
+            del rows
+
+    def pop(self, number: int) -> Rows:
+        """Return the rows of a shard, and remove them."""
         if self._folder is None:
             rows = self._kept[0] if len(self._kept) == 1 else np.concatenate([np.zeros(0, self._kind), *self._kept])
             self._kept = []
-            yield rows
-            return
-        for number in range(self.count):
-            file = self._folder.path / str(number)
-            if file.exists():
-                release_memory()
-                rows = np.fromfile(file, self._kind)
-                file.unlink()
-                yield rows
-                del rows
+            return rows
+        file = self._folder.path / str(number)
+        if not file.exists():
+            return np.zeros(0, self._kind)
+        release_memory()
+        rows = np.fromfile(file, self._kind)
+        file.unlink()
+        return rows
 
 
 class Arrays:

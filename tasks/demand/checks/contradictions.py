@@ -9,10 +9,10 @@ import numpy as np
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from tasks.demand.checks.limits import LIMITS
-from tasks.demand.cleaning.exposure import out_of_stock
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.exposure import StorePeriods
+    from tasks.demand.cleaning.pair_periods import PairPeriods
     from tasks.demand.cleaning.prepared import Prepared
 
 
@@ -45,17 +45,21 @@ def _first_row(prepared: Prepared) -> np.ndarray:
     return first
 
 
-def contradicted_availability(prepared: Prepared) -> list[Alarm]:
-    """Return an alarm if most sales are on days on which the table of availability says out of stock."""
+def contradicted_availability(prepared: Prepared, missing: PairPeriods) -> list[Alarm]:
+    """Return an alarm if most sales are on days on which the table of availability says out of stock.
+
+    Args:
+        prepared: corrected and summed tables.
+        missing: periods that the table marks as out of stock.
+    """
     cells = prepared.cells
-    marked = out_of_stock(prepared.tables.get("availability"), cells, prepared.as_of)
-    if not len(marked):
+    if not missing.count:
         return []
     sold = inside = 0
     for part in cells.parts():
         selling = part.units > 0
         sold += int(selling.sum())
-        inside += int((part.marked(marked) & selling).sum())
+        inside += int((np.isin(part.row_keys, missing.of(part)) & selling).sum())
     if inside < LIMITS.contradicted * sold:
         return []
     return [

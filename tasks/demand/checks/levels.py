@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,12 +11,13 @@ from numpy.typing import NDArray
 
 from schemas import columns as c
 from schemas.alarms import Alarm, alarm_of_rows, raise_alarm
-from schemas.errors import first_few, numbered
+from schemas.errors import EXAMPLES_SHOWN, first_few, numbered
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.sales import distinct
 
 if TYPE_CHECKING:
+    from tasks.demand.cleaning.pair_periods import PairPeriods
     from tasks.demand.cleaning.prepared import Prepared
     from tasks.demand.cleaning.sales import SaleCells
     from tasks.demand.cleaning.stock_outs import StockOuts
@@ -205,55 +207,59 @@ def huge_lines_alarm(rows: pd.DataFrame) -> list[Alarm]:
 
 def stock_out_alarm(prepared: Prepared, found: StockOuts) -> list[Alarm]:
     """Return an alarm for the SKUs that were probably not in stock, the most expected units first."""
-    if not len(found.keys):
+    if not found.count:
         return []
-    cells = prepared.cells
-    pair, period = np.divmod(found.keys, cells.history)
-    table = pd.DataFrame({"pair": pair, "at": period, "lost": found.units})
-    by_pair = table.groupby("pair").agg(
-        lost=("lost", "sum"), first=("at", "min"), last=("at", "max"), count=("at", "size")
-    )
-    by_pair = by_pair.sort_values("lost", ascending=False, kind="stable")
-    skus, stores = cells.skus[cells.pair_sku[by_pair.index]], cells.stores[cells.pair_store[by_pair.index]]
-    dates = [[cells.periods[at].date() for at in by_pair[name]] for name in ("first", "last")]
+    cells, pairs = prepared.cells, found.pairs
+    skus, stores = cells.pair_sku[pairs.pair], cells.pair_store[pairs.pair]
+    most = np.argsort(-pairs.lost, kind="stable")[:EXAMPLES_SHOWN]
     named = [
-        f"{sku} in {store} ({numbered(count, '# period[s]')} from {first} to {last})"
-        for sku, store, count, first, last in zip(skus, stores, by_pair["count"], *dates, strict=True)
+        f"{cells.skus[skus[row]]} in {cells.stores[stores[row]]} ({numbered(pairs.count[row], '# period[s]')} "
+        f"from {_day(cells, pairs.first[row])} to {_day(cells, pairs.last[row])})"
+        for row in most.tolist()
     ]
-    pairs, at = np.divmod(found.partly, cells.history)
-    partly = len(distinct(cells.pair_series[pairs] * cells.history + at))
-    whole = f" So {numbered(partly, '[does|do] # period[s]')} of their categories in these stores." if partly else ""
-    count = len(by_pair)
+    whole = ""
+    if found.partly:
+        whole = f" So {numbered(found.partly, '[does|do] # period[s]')} of their categories in these stores."
+    count = len(pairs.pair)
     return [
         raise_alarm(
             "sku_gaps",
             f"sales: {numbered(count, '# SKU[s] of a store [has|have]')} no sales in "
-            f"{numbered(len(pair), '# period[s]')} in which {numbered(count, '[it was|they were]')} probably not in "
-            f"stock: {first_few(named)}. The other stores sell them, or their stock is 0. These periods count as "
-            f"unknown; by the sales of the other stores, {found.units.sum():,.0f} units would have been sold.{whole} "
-            "Deliver the table availability, or dated counts of stock; if these are zero sales, set "
+            f"{numbered(found.count, '# period[s]')} in which {numbered(count, '[it was|they were]')} probably not in "
+            f"stock: {first_few(named, count=count)}. The other stores sell them, or their stock is 0. These periods "
+            f"count as unknown; by the sales of the other stores, {pairs.lost.sum():,.0f} units would have been sold."
+            f"{whole} Deliver the table availability, or dated counts of stock; if these are zero sales, set "
             "expert.cleaning.suspect_stock_outs: false",
-            stores=sorted({str(store) for store in stores}),
-            skus=sorted({str(sku) for sku in skus}),
-            dates=(min(dates[0]), max(dates[1])),
-            count=len(pair),
+            stores=sorted(str(store) for store in cells.stores[np.unique(stores)]),
+            skus=sorted(str(sku) for sku in cells.skus[np.unique(skus)]),
+            dates=(_day(cells, pairs.first.min()), _day(cells, pairs.last.max())),
+            count=found.count,
         )
     ]
 
 
-def category_gap_alarm(prepared: Prepared, empty: IndexArray) -> list[Alarm]:
+def _day(cells: SaleCells, at: int) -> date:
+    day: date = cells.periods[at].date()
+    return day
+
+
+def category_gap_alarm(prepared: Prepared, empty: PairPeriods) -> list[Alarm]:
     """Return an alarm for the periods in which no store sold a category, which count as unknown.
 
     Args:
         prepared: corrected and summed tables.
-        empty: sorted distinct ``pair * T + period``.
+        empty: these periods, by pair.
     """
-    if not len(empty):
+    if not empty.count:
         return []
     cells = prepared.cells
-    pair, period = np.divmod(empty, cells.history)
-    names = sorted({str(name) for name in cells.series_category[cells.pair_series[distinct(pair)]]})
-    first, last = (cells.periods[at].date() for at in (period.min(), period.max()))
+    found, closed = set(), np.zeros(cells.history, dtype=bool)
+    for part in cells.parts():
+        pair, period = np.divmod(empty.of(part), cells.history)
+        found |= {str(name) for name in part.series_category[distinct(part.pair_series[pair])]}
+        closed[period] = True
+    names = sorted(found)
+    first, last = (_day(cells, at) for at in np.flatnonzero(closed)[[0, -1]])
     return [
         raise_alarm(
             "category_closed",

@@ -20,16 +20,18 @@ from tasks.demand.checks.stock import stock_alarms
 from tasks.demand.checks.stores import store_alarms
 from tasks.demand.checks.vanished import vanished_skus
 from tasks.demand.cleaning.exposure import StorePeriods
+from tasks.demand.cleaning.pair_periods import PairPeriods
 from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.cleaning.stock_outs import StockOuts
 
 
-def table_alarms(prepared: Prepared, stores: StorePeriods, found: StockOuts) -> list[Alarm]:
+def table_alarms(prepared: Prepared, stores: StorePeriods, missing: PairPeriods, found: StockOuts) -> list[Alarm]:
     """Return every alarm on the tables of one run date, in a fixed order.
 
     Args:
         prepared: corrected and summed tables.
         stores: what is known of each store and period.
+        missing: periods that the table of availability marks as out of stock.
         found: SKUs that were probably not in stock.
     """
     lines, daily = prepared.lines, prepared.settings.period.kind == "D" or prepared.settings.aggregate
@@ -41,12 +43,12 @@ def table_alarms(prepared: Prepared, stores: StorePeriods, found: StockOuts) -> 
         *store_alarms(prepared, stores),
         *stock_out_alarm(prepared, found),
         *contradicted_calendar(prepared, stores),
-        *contradicted_availability(prepared),
+        *contradicted_availability(prepared, missing),
         *lines.odd,
         *price_levels(prepared),
         *promotion_alarms(prepared),
         *changed_units(prepared),
-        *vanished_skus(prepared, stores, found.keys),
+        *vanished_skus(prepared, stores, missing, found),
         *stock_alarms(prepared),
         *_unknown_categories(prepared),
         *_category_spelling(prepared),

@@ -13,11 +13,12 @@ from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
-from tasks.demand.cleaning.exposure import out_of_stock
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.exposure import StorePeriods
+    from tasks.demand.cleaning.pair_periods import PairPeriods
     from tasks.demand.cleaning.prepared import Prepared
+    from tasks.demand.cleaning.stock_outs import StockOuts
 
 # Columns that describe a product.
 _DESCRIPTION = (c.NAME, c.BRAND, c.FAMILY, c.SUBFAMILY, c.SIZE, c.COLOR, c.ARTICLE)
@@ -47,7 +48,7 @@ class _Rows:
         return cls(first, last, gone & ((1 - np.minimum(rate, 0.97)) ** silent < LIMITS.pattern_chance))
 
 
-def vanished_skus(prepared: Prepared, stores: StorePeriods, local: IndexArray) -> list[Alarm]:
+def vanished_skus(prepared: Prepared, stores: StorePeriods, missing: PairPeriods, found: StockOuts) -> list[Alarm]:
     """Return an alarm if the rows of many SKUs that sold regularly end on the same date.
 
     Either the SKUs have no row in any store, or one store has no row of SKUs that other stores still sell.
@@ -55,10 +56,11 @@ def vanished_skus(prepared: Prepared, stores: StorePeriods, local: IndexArray) -
     Args:
         prepared: corrected and summed tables.
         stores: what is known of each store and period.
-        local: periods of gaps of one SKU in one store that count as unknown, ``pair * T + period``.
+        missing: periods that the table of availability marks as out of stock.
+        found: SKUs that were probably not in stock.
     """
     rows = _rows_of_skus(prepared, stores)
-    return _everywhere(prepared, rows) or _renumbered(prepared, rows) or _in_stores(prepared, stores, local)
+    return _everywhere(prepared, rows) or _renumbered(prepared, rows) or _in_stores(prepared, stores, missing, found)
 
 
 def _rows_of_skus(prepared: Prepared, stores: StorePeriods) -> _Rows:
@@ -132,7 +134,7 @@ def _everywhere(prepared: Prepared, rows: _Rows) -> list[Alarm]:
     ]
 
 
-def _in_stores(prepared: Prepared, stores: StorePeriods, local: IndexArray) -> list[Alarm]:
+def _in_stores(prepared: Prepared, stores: StorePeriods, missing: PairPeriods, found: StockOuts) -> list[Alarm]:
     """One alarm for all stores in which many SKUs vanished within a few periods; known stock-outs do not count."""
     cells = prepared.cells
     end, kind = cells.end, cells.frequency.kind
@@ -145,30 +147,32 @@ def _in_stores(prepared: Prepared, stores: StorePeriods, local: IndexArray) -> l
     gone = rows.gone & ~silent[cells.pair_store]
     if gone.sum() < LIMITS.fewest_skus:
         return []
-    unknown = np.concatenate([local, out_of_stock(prepared.tables.get("availability"), cells, prepared.as_of)])
-    pair, period = np.divmod(unknown, cells.history)
-    gone[pair[period > rows.last[pair]]] = False
+    for part in cells.parts() if missing.count or found.count else ():
+        pair, period = np.divmod(np.concatenate([missing.of(part), found.keys(part)]), cells.history)
+        pair = part.pairs[pair]
+        gone[pair[period > rows.last[pair]]] = False
     gone &= _sold_elsewhere(prepared, rows, end)
     named, concerned, skus, dates = [], [], set(), []
     for store in np.unique(cells.pair_store[gone]):
-        own = cells.pair_store == store
-        last = np.sort(rows.last[own & gone])
+        own = slice(*np.searchsorted(cells.pair_store, [store, store + 1]).tolist())
+        lost, last_row = gone[own], rows.last[own]
+        last = np.sort(last_row[lost])
         # The largest number that vanished within a few periods, because a slow SKU has its last row some periods before
         # the others.
         until = np.arange(len(last))
         since = np.searchsorted(last, last - LIMITS.together[kind] + 1)
         date = int(last[(until - since).argmax()])
-        together = own & gone & (rows.last > date - LIMITS.together[kind]) & (rows.last <= date)
-        active = int((own & (rows.last > date - LIMITS.together[kind])).sum())
+        lately = last_row > date - LIMITS.together[kind]
+        together, active = lost & lately & (last_row <= date), int(lately.sum())
         if together.sum() < max(LIMITS.fewest_skus, LIMITS.vanished_share * active):
             continue
-        found = cells.skus[cells.pair_sku[together]]
+        names = cells.skus[cells.pair_sku[own][together]]
         named.append(
-            f"{cells.stores[store]}: {len(found):,} of {active:,} SKUs ({first_few(list(found), 3)}) after "
+            f"{cells.stores[store]}: {len(names):,} of {active:,} SKUs ({first_few(list(names), 3)}) after "
             f"{cells.periods[date].date()}"
         )
         concerned.append(cells.stores[store])
-        skus |= set(found)
+        skus |= set(names)
         dates.append(date)
     if not named:
         return []

@@ -12,10 +12,11 @@ from schemas.panel import IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.exposure import StorePeriods
 from tasks.demand.cleaning.gaps import log_chance_of_run
-from tasks.demand.cleaning.sales import SaleCells, codes, distinct
+from tasks.demand.cleaning.pair_periods import PairPeriods, every_pair, open_and_known
+from tasks.demand.cleaning.sales import CellPart, SaleCells, codes, distinct
 
 
-def category_gaps(cells: SaleCells, stores: StorePeriods) -> IndexArray:
+def category_gaps(cells: SaleCells, stores: StorePeriods) -> PairPeriods:
     """Find the periods of such gaps in which the stores are open and their sales are known.
 
     A gap has at least ``LIMITS.category_gap`` open periods, a probability below ``LIMITS.sku_chance`` by the category's
@@ -25,9 +26,6 @@ def category_gaps(cells: SaleCells, stores: StorePeriods) -> IndexArray:
     Args:
         cells: cleaned sales; p pairs, T periods.
         stores: what is known of each store and period.
-
-    Returns:
-        Sorted distinct ``pair * T + period``.
     """
     history, year, end = cells.history, cells.frequency.periods_per_year, cells.end
     category, names = codes(cells.series_category)
@@ -55,24 +53,21 @@ def category_gaps(cells: SaleCells, stores: StorePeriods) -> IndexArray:
         inside = (start + shift >= first) & (stop + shift <= end)
         a, b = np.clip(start + shift, 0, history), np.clip(stop + shift, 0, history)
         sold |= inside & (rows(a, b) >= LIMITS.category_sold * np.maximum(opened[b] - opened[a], 1))
-    return _pair_periods(cells, stores, category, of[found & sold], start[found & sold], stop[found & sold])
+    found &= sold
+    if not found.any():
+        return PairPeriods.none()
+    inside = np.zeros((len(names), history), dtype=bool)
+    for number, first_period, end_period in zip(of[found], start[found], stop[found], strict=True):
+        inside[number, first_period:end_period] = True
+
+    def keys(part: CellPart) -> IndexArray:
+        pair, at = every_pair(part, np.flatnonzero(inside[category[part.series]]))
+        return open_and_known(distinct(pair * history + at), part, stores)
+
+    return PairPeriods(cells, keys)
 
 
 def _first_of(of: IndexArray, period: IndexArray) -> IndexArray:
     """First period of the category of each row; rows are sorted by category and period."""
     found: IndexArray = period[np.searchsorted(of, of)]
-    return found
-
-
-def _pair_periods(
-    cells: SaleCells, stores: StorePeriods, category: IndexArray, of: IndexArray, start: IndexArray, stop: IndexArray
-) -> IndexArray:
-    keys = [np.zeros(0, dtype=np.int64)]
-    of_pair = category[cells.pair_series]
-    for number, low, high in zip(of, start, stop, strict=True):
-        pairs = np.flatnonzero(of_pair == number)
-        keys.append((pairs[:, None] * cells.history + np.arange(low, high)).ravel())
-    key = distinct(np.concatenate(keys))
-    store, at = cells.pair_store[key // cells.history], key % cells.history
-    found: IndexArray = key[~stores.silent[store, at] & ~stores.closed[store, at] & ~stores.partial[at]]
     return found

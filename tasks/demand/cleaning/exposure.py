@@ -41,7 +41,11 @@ from schemas.frequency import Frequency
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.gaps import Gaps, ended_periods, find_gaps, implausible
-from tasks.demand.cleaning.sales import CellIndex, CellPart, SaleCells
+from tasks.demand.cleaning.pair_periods import PairPeriods
+from tasks.demand.cleaning.sales import BLOCK_LINES, CellIndex, CellPart, SaleCells
+from tasks.storage.shards import Shards
+
+_MARKED = np.dtype([("key", np.int64)])
 
 
 @dataclass(frozen=True)
@@ -129,18 +133,18 @@ def known_demand(cells: CellPart, stores: StorePeriods, unknown: IndexArray) -> 
     Args:
         cells: cleaned sales of n series over T periods.
         stores: what is known of each store and period.
-        unknown: sorted distinct ``pair * T + period`` whose demand is unknown (out of stock, outlier).
+        unknown: the part's ascending distinct ``pair * T + period`` whose demand is unknown (out of stock, outlier).
 
     Returns:
         Shape (n, T); units, NaN = unknown.
     """
-    n, history, unknown = cells.n, cells.history, cells.own(unknown)
+    n, history = cells.n, cells.history
     first = _first_period(cells)
     alive = _count(cells.pair_series * history + first, n, history).cumsum(axis=1)
     pair, period = np.divmod(unknown, history)
     living = period >= first[pair]
     hidden = _count(cells.pair_series[pair[living]] * history + period[living], n, history)
-    counted = ~np.isin(cells.cell_pair * history + cells.cell_period, unknown)
+    counted = ~np.isin(cells.row_keys, unknown)
     demand = cells.by_series(cells.units, counted)
     demand[(hidden >= alive) | stores.silent[cells.series_store]] = np.nan
     demand[stores.closed[cells.series_store, :history]] = 0.0
@@ -160,7 +164,7 @@ def units_sold(cells: CellPart, stores: StorePeriods) -> FloatArray:
     return units
 
 
-def out_of_stock(availability: pd.DataFrame | None, cells: SaleCells, as_of: date) -> IndexArray:
+def out_of_stock(availability: pd.DataFrame | None, cells: SaleCells, as_of: date) -> PairPeriods:
     """Find the pairs and periods that were out of stock.
 
     Rows on or after ``as_of`` are not read. If periods are longer than a day and the table is daily, a period is out of
@@ -172,19 +176,32 @@ def out_of_stock(availability: pd.DataFrame | None, cells: SaleCells, as_of: dat
         as_of: run date: rows before it are read.
 
     Returns:
-        Sorted distinct ``pair * T + period``. Pairs without a sales row and dates before the first period are omitted.
+        Pairs without a sales row and dates before the first period are omitted.
     """
     if availability is None or availability.empty:
-        return np.zeros(0, dtype=np.int64)
-    before = availability[c.DATE] < pd.Timestamp(as_of)
-    marked = availability.loc[before & availability[c.IN_STOCK].astype(float).eq(0.0)]
-    pair = pairs_of(marked[c.STORE_ID], marked[c.SKU], cells)
-    period = cells.periods.get_indexer(cells.frequency.label(marked[c.DATE]))
-    inside = (pair >= 0) & (period >= 0)
-    key, days = np.unique(pair[inside] * cells.history + period[inside], return_counts=True)
-    if cells.frequency.fits(availability.loc[before, c.DATE]).all():
-        return key
-    return key[days >= RULE.out_of_stock_share * period_days(cells.frequency, cells.periods)[key % cells.history]]
+        return PairPeriods.none()
+    history, fits = cells.history, True
+    part_of_pair = np.empty(len(cells.pair_sku), dtype=np.int64)
+    for number, pairs in enumerate(cells.part_pairs):
+        part_of_pair[pairs] = number
+    shards = Shards(len(cells.part_pairs), _MARKED)
+    for first in range(0, len(availability), BLOCK_LINES):
+        block = availability.iloc[first : first + BLOCK_LINES]
+        block = block[block[c.DATE] < pd.Timestamp(as_of)]
+        fits &= bool(cells.frequency.fits(block[c.DATE]).all())
+        block = block[block[c.IN_STOCK].astype(float).eq(0.0)]
+        pair = pairs_of(block[c.STORE_ID], block[c.SKU], cells)
+        period = cells.periods.get_indexer(cells.frequency.label(block[c.DATE]))
+        inside = (pair >= 0) & (period >= 0)
+        shards.append(part_of_pair[pair[inside]], (pair[inside] * history + period[inside]).view(_MARKED))
+
+    def keys(part: CellPart) -> IndexArray:
+        key, days = np.unique(part.renumbered(shards.pop(part.number)["key"]), return_counts=True)
+        if fits:
+            return key
+        return key[days >= RULE.out_of_stock_share * period_days(cells.frequency, cells.periods)[key % history]]
+
+    return PairPeriods(cells, keys)
 
 
 def pairs_of(store_ids: pd.Series, skus: pd.Series, cells: CellIndex) -> IndexArray:

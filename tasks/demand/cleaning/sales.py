@@ -131,6 +131,11 @@ class CellPart(CellIndex):
         """Shape (m,); ascending ``pair * T + period`` with the numbers of pairs in the whole."""
         return self.pairs[self.cell_pair] * self.history + self.cell_period
 
+    @property
+    def row_keys(self) -> IndexArray:
+        """Shape (m,); ascending ``pair * T + period`` of the cells with the part's numbers of pairs."""
+        return self.cell_pair * self.history + self.cell_period
+
     def by_series(self, weights: FloatArray, cells: BoolArray | None = None) -> FloatArray:
         """Sums of a cell value per series and period, shape (n, T); 0 if there is no cell."""
         key = self.cell_series * self.history + self.cell_period
@@ -144,14 +149,18 @@ class CellPart(CellIndex):
         if not len(self.pairs):
             return keys[:0]
         low, high = np.searchsorted(keys, [self.pairs[0] * history, (self.pairs[-1] + 1) * history])
-        pair, period = np.divmod(keys[low:high], history)
-        at = np.searchsorted(self.pairs, pair)
-        found: IndexArray = (at * history + period)[self.pairs[at] == pair]
+        keys = keys[low:high]
+        return self.renumbered(keys[np.isin(keys // history, self.pairs)])
+
+    def renumbered(self, keys: IndexArray) -> IndexArray:
+        """The part's keys ``pair * T + period`` with the part's numbers of pairs."""
+        pair, period = np.divmod(keys, self.history)
+        found: IndexArray = np.searchsorted(self.pairs, pair) * self.history + period
         return found
 
     def marked(self, keys: IndexArray) -> BoolArray:
         """Shape (m,); whether ascending keys ``pair * T + period`` contain the cell."""
-        found: BoolArray = np.isin(self.cell_pair * self.history + self.cell_period, self.own(keys))
+        found: BoolArray = np.isin(self.row_keys, self.own(keys))
         return found
 
 

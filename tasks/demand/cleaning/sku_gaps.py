@@ -29,30 +29,110 @@ import numpy as np
 
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
-from tasks.demand.cleaning.exposure import StorePeriods
 from tasks.demand.cleaning.gaps import log_chance_of_run
+from tasks.demand.cleaning.pair_periods import NO_KEYS, last_period, pairs_in, spans
 from tasks.demand.cleaning.sales import CellPart, SaleCells, codes, distinct, weighted_count
 
 # Gaps that are judged at once.
 _BLOCK_GAPS = 1 << 18
-_NONE = np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class NetworkUnits:
+    """Units of all stores.
+
+    Attributes:
+        of_sku: shape (K, T).
+        sku_before: shape (K * T + 1,); units in all places before ``sku * T + period``.
+        category: shape (n,); number of the category of each series.
+        category_before: shape (categories * T + 1,); units in all places before ``category * T + period``.
+        end: number of periods up to the last one with sales of any store.
+    """
+
+    of_sku: FloatArray
+    sku_before: FloatArray
+    category: IndexArray
+    category_before: FloatArray
+    end: int
+
+    @classmethod
+    def of(cls, cells: SaleCells) -> NetworkUnits:
+        """Sum the units of all stores."""
+        units = cells.sku_units()
+        category, names = codes(cells.series_category)
+        of_sku = np.zeros(len(cells.skus), dtype=np.int64)
+        of_sku[cells.pair_sku] = category[cells.pair_series]
+        by_category = np.zeros((len(names), cells.history))
+        np.add.at(by_category, of_sku, units)
+        return cls(units, running(units.ravel()), category, running(by_category.ravel()), cells.end)
+
+
+def local_gaps(part: CellPart, network: NetworkUnits, empty: BoolArray) -> IndexArray:
+    """Find the periods in which a SKU, or its category, is probably out of stock in a store.
+
+    Args:
+        part: cleaned sales of some series; p pairs, T periods.
+        network: units of all stores.
+        empty: shape (p,); the last count of the SKU in the store is 0.
+
+    Returns:
+        Ascending distinct ``pair * T + period``.
+    """
+    skus = _Groups(
+        of=part.cell_pair,
+        period=part.cell_period,
+        units=part.units,
+        total_row=part.pair_sku,
+        total=network.sku_before,
+        empty=empty,
+        history=part.history,
+        end=network.end,
+        kind=part.frequency.kind,
+    )
+    return distinct(np.concatenate([skus.stock_outs(), _of_categories(part, network)]))
+
+
+def _of_categories(part: CellPart, network: NetworkUnits) -> IndexArray:
+    """Periods in which a category is out of stock in a store, ``pair * T + period`` of each of its SKUs alive then."""
+    history = part.history
+    key = part.cell_series * history + part.cell_period
+    rows = distinct(key)
+    categories = _Groups(
+        of=rows // history,
+        period=rows % history,
+        units=weighted_count(np.searchsorted(rows, key), part.units, 1, len(rows))[0],
+        total_row=network.category[part.series],
+        total=network.category_before,
+        empty=np.zeros(part.n, dtype=bool),
+        history=history,
+        end=network.end,
+        kind=part.frequency.kind,
+    )
+    pair, at = pairs_in(part, categories.stock_outs())
+    # A SKU whose last row is before the gap may be out of the assortment.
+    inner = at < last_period(part)[pair]
+    return pair[inner] * history + at[inner]
 
 
 @dataclass(frozen=True)
 class _Gaps:
-    """Gaps that are improbable enough to be judged.
+    """Periods without a row between two rows of a group (a SKU or a category in a store).
 
     Attributes:
-        group: shape (g,); SKU or category in a store.
+        row: shape (g,); the last row before the gap.
+        group: shape (g,).
         start: shape (g,); first period.
         stop: shape (g,); period after the last one.
-        chance: shape (g,); logarithm of the probability.
     """
 
+    row: IndexArray
     group: IndexArray
     start: IndexArray
     stop: IndexArray
-    chance: FloatArray
+
+    def take(self, chosen: slice | BoolArray) -> _Gaps:
+        """Some of the gaps."""
+        return _Gaps(self.row[chosen], self.group[chosen], self.start[chosen], self.stop[chosen])
 
 
 @dataclass(frozen=True)
@@ -82,101 +162,138 @@ class _Groups:
     kind: str
 
     def stock_outs(self) -> IndexArray:
-        """Periods of gaps that are stock-outs, sorted distinct ``group * T + period``."""
-        found = self._periods(self._chosen(self._gaps(_NONE)))
+        """Periods of gaps that are stock-outs, ascending distinct ``group * T + period``."""
+        gaps, ended = self._gaps()
+        found = self._pass(gaps, ended, NO_KEYS)
         if not len(found):
             return found
-        return distinct(np.concatenate([found, self._periods(self._chosen(self._gaps(found)))]))
+        # Again for the groups with a stock-out: their rates contained it.
+        again = gaps.take(np.isin(gaps.group, found // self.history))
+        return distinct(np.concatenate([found, self._pass(again, ended, found)]))
 
-    def _gaps(self, known: IndexArray) -> _Gaps:
-        """The gaps with a probability below ``LIMITS.false_gaps``.
+    def _gaps(self) -> tuple[_Gaps, FloatArray]:
+        """The gaps that may be stock-outs, and the number of gaps of any length after the first 0, 1, 2, ... rows.
 
-        Args:
-            known: sorted distinct ``group * T + period`` that do not count in the rates; only gaps of their groups are
-                returned. Empty = gaps of all groups.
+        A gap has at least ``LIMITS.sku_gap`` periods. It ends with a row that has a sale after it or in it, or at
+        the last sales of any store if the stock is 0.
         """
-        history, of, period = self.history, self.of, self.period
+        of, period = self.of, self.period
         final = np.append(of[1:] != of[:-1], True)
         until = np.where(final, self.end, np.roll(period, -1))
         last_sale = np.full(len(self.total_row), -1)
         np.maximum.at(last_sale, of[self.units > 0], period[self.units > 0])
-        kept = (until - period - 1 >= LIMITS.sku_gap[self.kind]) & ((until <= last_sale[of]) | (final & self.empty[of]))
-        if len(known):
-            kept &= np.isin(of, known // history)
-        own_key = of * history + period
-        own_units, squares = _running(self.units), _running(self.units**2)
-        at_known = self.total_row[known // history] * history + known % history
-        hidden = _running(self.total[at_known + 1] - self.total[at_known])
-        begun = _running(np.append(True, known[1:] != known[:-1] + 1)[: len(known)].astype(np.float64))
-        ended = _running((~final & (until > period + 1)).astype(np.float64))
-        found = []
-        chosen = np.flatnonzero(kept)
-        for block in np.array_split(chosen, max(1, -(-len(chosen) // _BLOCK_GAPS))):
-            group, start, stop = of[block], period[block] + 1, until[block]
-            first = period[np.searchsorted(of, group)]
-            low = np.maximum(start - LIMITS.sku_window[self.kind], first)
-            begin, close = (np.searchsorted(own_key, group * history + at) for at in (low, start))
-            left, right = (np.searchsorted(known, group * history + at) for at in (low, start))
-            own, square = own_units[close] - own_units[begin], squares[close] - squares[begin]
-            base = self.total_row[group] * history
-            earlier, now, later = (self.total[base + at] for at in (low, start, stop))
-            before, during = now - earlier - own - (hidden[right] - hidden[left]), later - now
-            rows = (close - begin).astype(np.float64)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                mean = own / rows
-                dispersion = np.maximum((square / rows - mean**2) / mean, 1.0)
-                score = own / dispersion * np.log1p(during / before)
-            out = begun[right] - begun[left]
-            empty = ended[close - 1] - ended[begin] - out
-            chance = np.maximum(-score, log_chance_of_run(empty, rows - 1.0 - out, stop - start))
-            judged = (before >= LIMITS.fewest_lines) & (chance < np.log(LIMITS.false_gaps))
-            found.append((group[judged], start[judged], stop[judged], chance[judged]))
-        return _Gaps(*(np.concatenate(part) for part in zip(*found, strict=True)))
+        long = until - period - 1 >= LIMITS.sku_gap[self.kind]
+        row = np.flatnonzero(long & ((until <= last_sale[of]) | (final & self.empty[of])))
+        ended = running((~final & (until > period + 1)).astype(np.float64))
+        return _Gaps(row, of[row], period[row] + 1, until[row]), ended
 
-    def _chosen(self, gaps: _Gaps) -> _Gaps:
+    def _pass(self, gaps: _Gaps, ended: FloatArray, known: IndexArray) -> IndexArray:
+        """Periods of the gaps that are stock-outs, ascending distinct ``group * T + period``.
+
+        Args:
+            gaps: the gaps.
+            ended: as :meth:`_gaps` returns it.
+            known: ascending distinct ``group * T + period`` that do not count in the rates.
+        """
+        earlier = _Earlier.of(self, ended, known)
+        chance = np.zeros(len(gaps.row))
+        for first in range(0, len(chance), _BLOCK_GAPS):
+            block = slice(first, first + _BLOCK_GAPS)
+            chance[block] = earlier.log_chance(gaps.take(block))
         rows = np.bincount(self.of, minlength=len(self.total_row))
-        kept = improbable(gaps.group, gaps.chance, rows)
-        return _Gaps(gaps.group[kept], gaps.start[kept], gaps.stop[kept], gaps.chance[kept])
+        judged = chance < np.log(LIMITS.false_gaps)
+        gaps, chance = gaps.take(judged), chance[judged]
+        found = gaps.take(improbable(gaps.group, chance, rows))
+        return distinct(spans(found.group * self.history + found.start, found.stop - found.start))
 
-    def _periods(self, gaps: _Gaps) -> IndexArray:
-        return distinct(spans(gaps.group * self.history + gaps.start, gaps.stop - gaps.start))
+
+@dataclass(frozen=True)
+class _Earlier:
+    """Running sums of the rows of all groups: what a group sold in any window is the difference of two of them.
+
+    Attributes:
+        groups: the m rows.
+        key: shape (m,); ascending ``group * T + period`` of the rows.
+        units: shape (m + 1,); units of the first 0, 1, 2, ... rows.
+        squares: shape (m + 1,); their squares.
+        ended: shape (m + 1,); of the first 0, 1, 2, ... rows, those after which a gap follows.
+        known: shape (k,); ascending ``group * T + period`` that do not count in the rates.
+        known_units: shape (k + 1,); units of all stores in the first 0, 1, 2, ... of ``known``.
+        known_gaps: shape (k + 1,); gaps that begin in them.
+    """
+
+    groups: _Groups
+    key: IndexArray
+    units: FloatArray
+    squares: FloatArray
+    ended: FloatArray
+    known: IndexArray
+    known_units: FloatArray
+    known_gaps: FloatArray
+
+    @classmethod
+    def of(cls, groups: _Groups, ended: FloatArray, known: IndexArray) -> _Earlier:
+        """The running sums of the rows, and of the periods that do not count."""
+        group, at = np.divmod(known, groups.history)
+        place = groups.total_row[group] * groups.history + at
+        begins = np.append(True, known[1:] != known[:-1] + 1)[: len(known)]
+        return cls(
+            groups=groups,
+            key=groups.of * groups.history + groups.period,
+            units=running(groups.units),
+            squares=running(groups.units**2),
+            ended=ended,
+            known=known,
+            known_units=running(groups.total[place + 1] - groups.total[place]),
+            known_gaps=running(begins.astype(np.float64)),
+        )
+
+    def log_chance(self, gaps: _Gaps) -> FloatArray:
+        """Logarithm of the probability of each gap, shape (g,); 0 if too little was sold before it.
+
+        The rates are those of the ``LIMITS.sku_window`` periods before the gap, from the group's first row on.
+        """
+        groups, history = self.groups, self.groups.history
+        first = groups.period[np.searchsorted(groups.of, gaps.group)]
+        low = np.maximum(gaps.start - LIMITS.sku_window[groups.kind], first)
+        begin, close = (np.searchsorted(self.key, gaps.group * history + at) for at in (low, gaps.start))
+        left, right = (np.searchsorted(self.known, gaps.group * history + at) for at in (low, gaps.start))
+        own, squares = self.units[close] - self.units[begin], self.squares[close] - self.squares[begin]
+        base = groups.total_row[gaps.group] * history
+        at_low, at_start, at_stop = (groups.total[base + at] for at in (low, gaps.start, gaps.stop))
+        before = at_start - at_low - own - (self.known_units[right] - self.known_units[left])
+        rows = (close - begin).astype(np.float64)
+        out = self.known_gaps[right] - self.known_gaps[left]
+        followed = self.ended[close - 1] - self.ended[begin] - out
+        chance = np.maximum(
+            log_chance_by_others(own, squares, rows, before, at_stop - at_start),
+            log_chance_of_run(followed, rows - 1.0 - out, gaps.stop - gaps.start),
+        )
+        return np.where(before >= LIMITS.fewest_lines, chance, 0.0)
 
 
-def local_gaps(cells: SaleCells, stores: StorePeriods, empty: BoolArray) -> IndexArray:
-    """Find the periods of such gaps in which the store is open and its sales are known.
+def log_chance_by_others(
+    units: FloatArray, squares: FloatArray, rows: FloatArray, before: FloatArray, during: FloatArray
+) -> FloatArray:
+    """Logarithm of (1 + d / b)^(-u / φ), the probability of no sale in a gap by the sales of the other stores.
 
     Args:
-        cells: cleaned sales; p pairs, T periods.
-        stores: what is known of each store and period.
-        empty: shape (p,); the last count of the SKU in the store is 0.
+        units: u, own units before the gap.
+        squares: sum of the squares of the units of each period.
+        rows: number of periods with a row.
+        before: b, units of the other stores before the gap.
+        during: d, units of the other stores in the gap.
 
-    Returns:
-        Sorted distinct ``pair * T + period``.
+    Three periods with 2 units each vary less than a Poisson variable, so φ is 1. The other stores sold 12 units before
+    the gap and 6 in it: (1 + 6 / 12)^(-6) = 0.088.
+
+    >>> log_chance_by_others(*(np.array([x]) for x in (6.0, 12.0, 3.0, 12.0, 6.0))).round(3).tolist()
+    [-2.433]
     """
-    history, units = cells.history, cells.sku_units()
-    category, names = codes(cells.series_category)
-    of_sku = np.zeros(len(cells.skus), dtype=np.int64)
-    of_sku[cells.pair_sku] = category[cells.pair_series]
-    by_category = np.zeros((len(names), history))
-    np.add.at(by_category, of_sku, units)
-    sku_total, category_total = _running(units.ravel()), _running(by_category.ravel())
-    found = [_NONE]
-    for part in cells.parts():
-        skus = _Groups(
-            of=part.cell_pair,
-            period=part.cell_period,
-            units=part.units,
-            total_row=part.pair_sku,
-            total=sku_total,
-            empty=empty[part.pairs],
-            history=history,
-            end=cells.end,
-            kind=cells.frequency.kind,
-        )
-        both = [skus.stock_outs(), _of_categories(part, cells.end, category[part.series], category_total)]
-        pair, period = np.divmod(distinct(np.concatenate(both)), history)
-        found.append(part.pairs[pair] * history + period)
-    return open_and_known(distinct(np.concatenate(found)), cells, stores)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = units / rows
+        dispersion = np.maximum((squares / rows - mean**2) / mean, 1.0)
+        return -(units / dispersion * np.log1p(during / before))
 
 
 def improbable(group: IndexArray, chance: FloatArray, rows: IndexArray) -> BoolArray:
@@ -209,68 +326,8 @@ def improbable(group: IndexArray, chance: FloatArray, rows: IndexArray) -> BoolA
     return found
 
 
-def open_and_known(keys: IndexArray, cells: SaleCells, stores: StorePeriods) -> IndexArray:
-    """The ``pair * T + period`` in which the store is open and its sales are known."""
-    store, at = cells.pair_store[keys // cells.history], keys % cells.history
-    return keys[~stores.silent[store, at] & ~stores.closed[store, at] & ~stores.partial[at]]
-
-
-def spans(first: IndexArray, length: IndexArray) -> IndexArray:
-    """All keys of spans.
-
-    >>> spans(np.array([3, 10]), np.array([2, 3])).tolist()
-    [3, 4, 10, 11, 12]
-    """
-    shift = np.arange(length.sum()) - np.repeat(length.cumsum() - length, length)
-    return np.repeat(first, length) + shift
-
-
-def _of_categories(part: CellPart, end: int, category: IndexArray, total: FloatArray) -> IndexArray:
-    """Periods in which a category is out of stock in a store, ``pair * T + period`` of each pair alive then."""
-    history = part.history
-    key = part.cell_series * history + part.cell_period
-    rows = distinct(key)
-    groups = _Groups(
-        of=rows // history,
-        period=rows % history,
-        units=weighted_count(np.searchsorted(rows, key), part.units, 1, len(rows))[0],
-        total_row=category,
-        total=total,
-        empty=np.zeros(part.n, dtype=bool),
-        history=history,
-        end=end,
-        kind=part.frequency.kind,
-    )
-    pair, at = pairs_in(part, groups.stock_outs())
-    # A SKU whose last row is before the gap may be out of the assortment.
-    inner = at < last_period(part)[pair]
-    return pair[inner] * history + at[inner]
-
-
-def pairs_in(part: CellPart, keys: IndexArray) -> tuple[IndexArray, IndexArray]:
-    """The pairs of each ``series * T + period`` that have a row before, and their periods."""
-    series, period = np.divmod(keys, part.history)
-    order = np.argsort(part.pair_series, kind="stable")
-    ordered = part.pair_series[order]
-    low, high = (np.searchsorted(ordered, series, side=side) for side in ("left", "right"))
-    pair, at = order[spans(low, high - low)], np.repeat(period, high - low)
-    alive = at > first_period(part)[pair]
-    return pair[alive], at[alive]
-
-
-def first_period(part: CellPart) -> IndexArray:
-    """Shape (p,); the period of each pair's first row."""
-    found: IndexArray = part.cell_period[np.searchsorted(part.cell_pair, np.arange(len(part.pair_series)))]
-    return found
-
-
-def last_period(part: CellPart) -> IndexArray:
-    """Shape (p,); the period of each pair's last row."""
-    found: IndexArray = part.cell_period[np.searchsorted(part.cell_pair, np.arange(len(part.pair_series)), "right") - 1]
-    return found
-
-
-def _running(values: FloatArray) -> FloatArray:
-    """Sums of the first 0, 1, 2, ... values."""
-    total: FloatArray = np.concatenate([[0.0], values.cumsum()])
+def running(values: FloatArray) -> FloatArray:
+    """Return the sums of the first 0, 1, 2, ... values."""
+    total = np.zeros(len(values) + 1)
+    np.cumsum(values, out=total[1:])
     return total

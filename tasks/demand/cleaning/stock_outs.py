@@ -12,224 +12,268 @@ demand.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
+from tasks.demand.cleaning.expected_units import expected_units, shut_periods
 from tasks.demand.cleaning.exposure import StorePeriods, pairs_of
+from tasks.demand.cleaning.pair_periods import (
+    NO_KEYS,
+    PairPeriods,
+    last_period,
+    open_and_known,
+    pairs_in,
+    spans,
+)
 from tasks.demand.cleaning.sales import CellPart, SaleCells, distinct, weighted_count, without
-from tasks.demand.cleaning.sku_gaps import first_period, last_period, local_gaps, open_and_known, pairs_in, spans
+from tasks.demand.cleaning.sku_gaps import NetworkUnits, local_gaps, running
+from tasks.storage.shards import Arrays
 
-# Pairs whose units are expected at once.
-_BLOCK_PAIRS = 1 << 11
+_KEYS, _UNITS, _PARTLY = "keys", "units", "partly"
+
+
+@dataclass(frozen=True)
+class PairSums:
+    """The stock-outs of each SKU in a store.
+
+    Attributes:
+        pair: shape (k,); ascending numbers of the pairs.
+        lost: shape (k,); units that the SKU would have sold.
+        first: shape (k,); first period.
+        last: shape (k,); last period.
+        count: shape (k,); number of periods.
+    """
+
+    pair: IndexArray
+    lost: FloatArray
+    first: IndexArray
+    last: IndexArray
+    count: IndexArray
+
+    @classmethod
+    def of(cls, pair: IndexArray, at: IndexArray, units: FloatArray) -> PairSums:
+        """Sum the periods of pairs."""
+        table = pd.DataFrame({"units": units, "at": at}, copy=False).groupby(pair)
+        lost, period = table["units"].sum(), table["at"]
+        found = (lost, period.min(), period.max(), period.size())
+        return cls(lost.index.to_numpy(), *(values.to_numpy() for values in found))
+
+    @classmethod
+    def joined(cls, parts: list[PairSums]) -> PairSums:
+        """The pairs of several parts."""
+        order = np.argsort(np.concatenate([NO_KEYS, *(part.pair for part in parts)]))
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([NO_KEYS, *(getattr(part, name) for part in parts)])[order] for name in names))
 
 
 @dataclass(frozen=True)
 class StockOuts:
-    """SKUs that were probably not in stock.
+    """SKUs that were probably not in stock. The periods are kept by part of the cells.
 
     Attributes:
-        keys: sorted distinct ``pair * T + period``.
-        units: shape of ``keys``; units that the SKU would have sold, 0 if it may be out of the assortment.
-        partly: sorted distinct ``pair * T + period`` of the other SKUs of categories that are unknown for this reason.
+        count: number of periods, of all SKUs in all stores.
+        partly: number of periods in which the demand of a series is unknown because some of its SKUs are missing.
+        pairs: sums of each SKU in a store.
+        arrays: keys, their units, and keys of other SKUs, by part.
     """
 
-    keys: IndexArray
-    units: FloatArray
-    partly: IndexArray
+    count: int
+    partly: int
+    pairs: PairSums
+    arrays: Arrays | None
+
+    @classmethod
+    def of(cls, cells: SaleCells, find: Callable[[CellPart], tuple[IndexArray, FloatArray, IndexArray]]) -> StockOuts:
+        """Collect the stock-outs of all parts.
+
+        Args:
+            cells: cleaned sales.
+            find: returns the keys of a part, their units, and the keys of the other SKUs of categories that are unknown
+                for this reason.
+        """
+        arrays, pairs = Arrays(on_disk=len(cells.part_pairs) > 1), []
+        partly = 0
+        for part in cells.parts():
+            keys, units, others = find(part)
+            arrays.append({_KEYS: keys, _UNITS: units, _PARTLY: others})
+            pair, at = np.divmod(keys, part.history)
+            pairs.append(PairSums.of(part.pairs[pair], at, units))
+            pair, at = np.divmod(others, part.history)
+            partly += len(distinct(part.pair_series[pair] * part.history + at))
+        sums = PairSums.joined(pairs)
+        return cls(int(sums.count.sum()), partly, sums, arrays)
 
     @classmethod
     def none(cls) -> StockOuts:
         """No stock-outs."""
-        keys = np.zeros(0, dtype=np.int64)
-        return cls(keys, np.zeros(0), keys)
+        return cls(0, 0, PairSums.joined([]), None)
+
+    def keys(self, part: CellPart) -> IndexArray:
+        """Return the ascending distinct ``pair * T + period`` of a part."""
+        return self._read(part, _KEYS)
+
+    def units(self, part: CellPart) -> FloatArray:
+        """Return the units that the SKUs would have sold, 0 if one may be out of the assortment; shape of the keys."""
+        return self._read(part, _UNITS)
+
+    def others(self, part: CellPart) -> IndexArray:
+        """Return the keys of the other SKUs of categories that are unknown because some of their SKUs are missing."""
+        return self._read(part, _PARTLY)
+
+    def _read(self, part: CellPart, name: str) -> NDArray[Any]:
+        return NO_KEYS if self.arrays is None or not self.count else self.arrays.read(part.number, name)
 
 
 def suspected_stock_outs(
-    cells: SaleCells, stores: StorePeriods, stock: pd.DataFrame | None, as_of: date, known: IndexArray
+    cells: SaleCells, stores: StorePeriods, stock: pd.DataFrame | None, as_of: date, known: PairPeriods
 ) -> StockOuts:
     """Find stock-outs without the table ``availability``.
 
     Args:
-        cells: cleaned sales; p pairs, T periods.
+        cells: cleaned sales; T periods.
         stores: what is known of each store and period.
         stock: counts: store_id, sku, on_hand and perhaps date; None if there are none.
         as_of: run date: counts on or before it are read.
-        known: sorted distinct ``pair * T + period`` that are unknown for another reason.
+        known: periods that are unknown for another reason.
     """
-    pair, at, last = _empty_counts(cells, stock, as_of)
-    empty = np.zeros(len(cells.pair_sku), dtype=bool)
-    empty[pair[last]] = True
-    since = open_and_known(_since_last_sale(cells, pair, at), cells, stores)
-    keys = without(np.concatenate([local_gaps(cells, stores, empty), since]), known)
-    if not len(keys):
-        return StockOuts.none()
-    units = expected_units(cells, stores, keys, distinct(np.concatenate([keys, known])))
-    units[keys % cells.history >= _in_assortment(cells)[keys // cells.history]] = 0.0
-    return StockOuts(keys, units, _partly(cells, keys, units))
+    counts, network, shut = _Counts.of(cells, stock, as_of), NetworkUnits.of(cells), shut_periods(cells, stores)
+
+    def find(part: CellPart) -> tuple[IndexArray, FloatArray, IndexArray]:
+        own, hidden = counts.of_part(part), known.of(part)
+        empty = np.zeros(len(part.pairs), dtype=bool)
+        empty[own.pair[own.last]] = True
+        found = np.concatenate([local_gaps(part, network, empty), _since_last_sale(part, own, network)])
+        keys = without(open_and_known(found, part, stores), hidden)
+        units = expected_units(part, network.of_sku, shut, keys, distinct(np.concatenate([keys, hidden])))
+        units[keys % part.history >= _in_assortment(part, cells.end)[keys // part.history]] = 0.0
+        return keys, units, _partly(part, keys, units)
+
+    return StockOuts.of(cells, find)
 
 
-def marked_stock_outs(cells: SaleCells, stores: StorePeriods, marked: IndexArray, known: IndexArray) -> StockOuts:
+def marked_stock_outs(cells: SaleCells, stores: StorePeriods, marked: PairPeriods, outliers: IndexArray) -> StockOuts:
     """The stock-outs of the table ``availability``: units are those expected, without those that were sold.
 
     Args:
-        cells: cleaned sales; p pairs, T periods.
+        cells: cleaned sales; T periods.
         stores: what is known of each store and period.
-        marked: sorted distinct ``pair * T + period`` that are out of stock.
-        known: sorted distinct ``pair * T + period`` that are unknown for another reason.
+        marked: periods that are out of stock.
+        outliers: ascending ``pair * T + period`` of all parts that are unknown for another reason.
     """
-    units = expected_units(cells, stores, marked, distinct(np.concatenate([marked, known])))
-    for part in cells.parts():
-        place = np.minimum(np.searchsorted(marked, part.keys), len(marked) - 1)
-        sold = marked[place] == part.keys
-        units[place[sold]] -= part.units[sold]
-    return StockOuts(marked, np.maximum(units, 0.0), marked[:0])
+    network, shut = cells.sku_units(), shut_periods(cells, stores)
+
+    def find(part: CellPart) -> tuple[IndexArray, FloatArray, IndexArray]:
+        keys = marked.of(part)
+        units = expected_units(part, network, shut, keys, distinct(np.concatenate([keys, part.own(outliers)])))
+        row = part.row_keys
+        place = np.minimum(np.searchsorted(row, keys), len(row) - 1)
+        sold = row[place] == keys
+        units[sold] -= part.units[place[sold]]
+        return keys, np.maximum(units, 0.0), NO_KEYS
+
+    return StockOuts.of(cells, find)
 
 
-def expected_units(cells: SaleCells, stores: StorePeriods, keys: IndexArray, unknown: IndexArray) -> FloatArray:
-    """Units that SKUs would have sold, shape of ``keys``.
+@dataclass(frozen=True)
+class _Counts:
+    """Counts of 0 in stores that have stock of another SKU on that day, sorted by pair.
 
-    The units of the other stores in that period, times the store's units per unit of the other stores in all periods in
-    which it is open and its demand is known. A SKU that no other store sells then sells its mean of these periods.
-
-    Args:
-        cells: cleaned sales; p pairs, T periods.
-        stores: what is known of each store and period.
-        keys: sorted distinct ``pair * T + period``.
-        unknown: all of them whose demand is unknown, also sorted and distinct.
+    Attributes:
+        pair: shape (k,).
+        at: shape (k,); period that contains the day, T or more = after the history.
+        last: shape (k,); it is the pair's last count.
     """
-    history, network = cells.history, cells.sku_units()
-    shut = stores.closed[:, :history] | stores.silent | stores.partial | (np.arange(history) >= cells.end)
-    found = np.zeros(len(keys))
-    for part in cells.parts():
-        place = _places(part, keys)
-        pair, at = np.divmod(part.own(keys), history)
-        hidden_pair, hidden_at = np.divmod(part.own(unknown), history)
-        some = distinct(pair)
-        for chosen in np.array_split(some, max(1, -(-len(some) // _BLOCK_PAIRS))):
-            row = np.full(len(part.pair_series), -1)
-            row[chosen] = np.arange(len(chosen))
-            own = np.zeros((len(chosen), history))
-            rows = row[part.cell_pair] >= 0
-            own[row[part.cell_pair[rows]], part.cell_period[rows]] = part.units[rows]
-            others = network[part.pair_sku[chosen]] - own
-            known = ~shut[part.pair_store[chosen]] & (np.arange(history) >= first_period(part)[chosen, None])
-            inside = row[hidden_pair] >= 0
-            known[row[hidden_pair[inside]], hidden_at[inside]] = False
-            sold, elsewhere = (own * known).sum(axis=1), (others * known).sum(axis=1)
-            alone = elsewhere <= 0
-            ratio = sold / np.where(alone, np.maximum(known.sum(axis=1), 1), elsewhere)
-            wanted = row[pair] >= 0
-            of = row[pair[wanted]]
-            found[place[wanted]] = ratio[of] * np.where(alone[of], 1.0, others[of, at[wanted]])
-    return found
+
+    pair: IndexArray
+    at: IndexArray
+    last: BoolArray
+
+    @classmethod
+    def of(cls, cells: SaleCells, stock: pd.DataFrame | None, as_of: date) -> _Counts:
+        """Read the counts on or before the run date."""
+        if stock is None or stock.empty:
+            return cls(NO_KEYS, NO_KEYS, NO_KEYS.astype(bool))
+        dates = stock[c.DATE] if c.DATE in stock.columns else pd.Series(pd.Timestamp(as_of), index=stock.index)
+        counts = stock[[c.STORE_ID, c.SKU, c.ON_HAND]].assign(**{c.DATE: dates})
+        counts = counts[dates <= pd.Timestamp(as_of)].sort_values(c.DATE, kind="stable")
+        last = ~counts.duplicated([c.STORE_ID, c.SKU], keep="last").to_numpy()
+        some = counts.groupby([c.STORE_ID, c.DATE], observed=True)[c.ON_HAND].transform("max").gt(0).to_numpy()
+        empty = some & counts[c.ON_HAND].le(0).to_numpy()
+        counts, last = counts[empty], last[empty]
+        pair = pairs_of(counts[c.STORE_ID], counts[c.SKU], cells)
+        at = cells.periods.searchsorted(cells.frequency.label(counts[c.DATE]).to_numpy()).astype(np.int64)
+        order = np.argsort(pair, kind="stable")
+        order = order[np.searchsorted(pair[order], 0) :]  # without pairs that have no sales row
+        return cls(pair[order], at[order], last[order])
+
+    def of_part(self, part: CellPart) -> _Counts:
+        """The counts of a part, with its numbers of pairs."""
+        low, high = (np.searchsorted(self.pair, part.pairs, side=side) for side in ("left", "right"))
+        rows = spans(low, high - low)
+        return _Counts(np.repeat(np.arange(len(part.pairs)), high - low), self.at[rows], self.last[rows])
 
 
-def _places(part: CellPart, keys: IndexArray) -> IndexArray:
-    """Places of the part's keys among ascending keys ``pair * T + period``, in the order of ``part.own``."""
-    if not len(part.pairs):
-        return keys[:0]
-    low, high = np.searchsorted(keys, [part.pairs[0] * part.history, (part.pairs[-1] + 1) * part.history])
-    found: IndexArray = low + np.flatnonzero(np.isin(keys[low:high] // part.history, part.pairs))
-    return found
-
-
-def _empty_counts(
-    cells: SaleCells, stock: pd.DataFrame | None, as_of: date
-) -> tuple[IndexArray, IndexArray, BoolArray]:
-    """Counts of 0 in stores that have stock of another SKU on that day.
-
-    Returns:
-        Pair, period that contains the day (T or more = after the history), and whether it is the pair's last count.
-    """
-    if stock is None or stock.empty:
-        none = np.zeros(0, dtype=np.int64)
-        return none, none, none.astype(bool)
-    dates = stock[c.DATE] if c.DATE in stock.columns else pd.Series(pd.Timestamp(as_of), index=stock.index)
-    counts = stock[[c.STORE_ID, c.SKU, c.ON_HAND]].assign(**{c.DATE: dates})
-    counts = counts[dates <= pd.Timestamp(as_of)].sort_values(c.DATE, kind="stable")
-    last = ~counts.duplicated([c.STORE_ID, c.SKU], keep="last").to_numpy()
-    some = counts.groupby([c.STORE_ID, c.DATE], observed=True)[c.ON_HAND].transform("max").gt(0).to_numpy()
-    empty = some & counts[c.ON_HAND].le(0).to_numpy()
-    counts, last = counts[empty], last[empty]
-    pair = pairs_of(counts[c.STORE_ID], counts[c.SKU], cells)
-    at = cells.periods.searchsorted(cells.frequency.label(counts[c.DATE]).to_numpy())
-    sold = pair >= 0
-    return pair[sold], at[sold].astype(np.int64), last[sold]
-
-
-def _since_last_sale(cells: SaleCells, pair: IndexArray, at: IndexArray) -> IndexArray:
-    """Periods from the last sale of a pair to a count of 0, sorted distinct ``pair * T + period``.
+def _since_last_sale(part: CellPart, counts: _Counts, network: NetworkUnits) -> IndexArray:
+    """Periods from the last sale of a pair to a count of 0, ``pair * T + period``.
 
     With daily periods, the day of the count is one of them if it has no sale. A pair counts if it had sales in
     ``LIMITS.pattern_cases`` periods before, if it has no sale for less than ``LIMITS.ended`` periods, and if other
     stores, where there are any, still sell the SKU: otherwise the SKU may be out of the assortment.
     """
-    history, daily = cells.history, cells.frequency.kind == "D"
-    sold = cells.sku_units().ravel()
-    total = np.concatenate([[0.0], sold.cumsum()])
-    found = [np.zeros(0, dtype=np.int64)]
-    for part in cells.parts():
-        place = np.full(len(cells.pair_sku), -1)
-        place[part.pairs] = np.arange(len(part.pairs))
-        own, until = place[pair], np.minimum(at, history)
-        own, until = own[own >= 0], until[own >= 0]
-        sells = part.units > 0
-        period, key = part.cell_period[sells], (part.cell_pair * history + part.cell_period)[sells]
-        begin, close = np.searchsorted(key, own * history), np.searchsorted(key, own * history + until)
-        rows = close - begin
-        own, until, begin, close = (x[rows >= LIMITS.pattern_cases] for x in (own, until, begin, close))
-        start = period[close - 1] + 1
-        if daily:
-            on_day = np.zeros(len(own), dtype=bool)
-            inner = close < len(key)
-            on_day[inner] = key[close[inner]] == own[inner] * history + until[inner]
-            until = np.where(on_day | (until == history), until, until + 1)
-        base = part.pair_sku[own] * history
-        units = np.concatenate([[0.0], part.units[sells].cumsum()])
-        others = total[base + start] - total[base] - (units[close] - units[begin])
-        kept = (start < until) & (until - start < LIMITS.ended[cells.frequency.kind])
-        kept &= (others <= 0) | (total[base + until] > total[base + start])
-        found.append(spans(part.pairs[own[kept]] * history + start[kept], (until - start)[kept]))
-    return distinct(np.concatenate(found))
+    history, kind = part.history, part.frequency.kind
+    own, until = counts.pair, np.minimum(counts.at, history)
+    sells = part.units > 0
+    period, key = part.cell_period[sells], (part.cell_pair * history + part.cell_period)[sells]
+    begin, close = np.searchsorted(key, own * history), np.searchsorted(key, own * history + until)
+    regular = close - begin >= LIMITS.pattern_cases
+    own, until, begin, close = (x[regular] for x in (own, until, begin, close))
+    start = period[close - 1] + 1
+    if kind == "D":
+        on_day = np.zeros(len(own), dtype=bool)
+        inner = close < len(key)
+        on_day[inner] = key[close[inner]] == own[inner] * history + until[inner]
+        until = np.where(on_day | (until == history), until, until + 1)
+    base, total = part.pair_sku[own] * history, network.sku_before
+    units = running(part.units[sells])
+    others = total[base + start] - total[base] - (units[close] - units[begin])
+    kept = (start < until) & (until - start < LIMITS.ended[kind])
+    kept &= (others <= 0) | (total[base + until] > total[base + start])
+    return spans(own[kept] * history + start[kept], (until - start)[kept])
 
 
-def _in_assortment(cells: SaleCells) -> IndexArray:
+def _in_assortment(part: CellPart, end: int) -> IndexArray:
     """Period before which each pair is in the assortment, shape (p,).
 
     That of its last row, if it has had none for ``LIMITS.ended`` periods up to the last sales; T for all others.
     """
-    found = np.full(len(cells.pair_sku), cells.history)
-    for part in cells.parts():
-        last = last_period(part)
-        ended = cells.end - 1 - last >= LIMITS.ended[cells.frequency.kind]
-        found[part.pairs[ended]] = last[ended] + 1
-    return found
+    last = last_period(part)
+    ended = end - 1 - last >= LIMITS.ended[part.frequency.kind]
+    return np.where(ended, last + 1, part.history)
 
 
-def _partly(cells: SaleCells, keys: IndexArray, units: FloatArray) -> IndexArray:
+def _partly(part: CellPart, keys: IndexArray, units: FloatArray) -> IndexArray:
     """The other pairs of categories of which the stock-outs hide a large part; ``pair * T + period``.
 
     The part is that of a week around the period, without periods in which nothing is hidden.
     """
-    history, width = cells.history, cells.frequency.periods_per_week // 2
-    found = [np.zeros(0, dtype=np.int64)]
-    for part in cells.parts():
-        pair, at = np.divmod(part.own(keys), history)
-        key = part.pair_series[pair] * history + at
-        hidden = weighted_count(key, units[_places(part, keys)], part.n, history)
-        some = hidden > 0
-        sold = part.by_series(part.units) * some
-        of_week, sold_in_week = (_around(values, width) for values in (hidden, sold))
-        partly = some & (of_week >= LIMITS.missing_units * (of_week + sold_in_week))
-        pair, at = pairs_in(part, np.flatnonzero(partly))
-        found.append(part.pairs[pair] * history + at)
-    return without(np.concatenate(found), keys)
+    history, width = part.history, part.frequency.periods_per_week // 2
+    pair, at = np.divmod(keys, history)
+    hidden = weighted_count(part.pair_series[pair] * history + at, units, part.n, history)
+    some = hidden > 0
+    sold = part.by_series(part.units) * some
+    of_week, sold_in_week = (_around(values, width) for values in (hidden, sold))
+    partly = some & (of_week >= LIMITS.missing_units * (of_week + sold_in_week))
+    pair, at = pairs_in(part, np.flatnonzero(partly))
+    return without(pair * history + at, keys)
 
 
 def _around(values: FloatArray, width: int) -> FloatArray:
