@@ -72,6 +72,10 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice, watch: Watc
     judged = judge_sales(prepared)
     new = new_pairs(prepared)
     facts = _without(sku_facts(prepared, new.pairs, judged.stock_outs), judged.ended)
+    added = _in_scope(new_series(prepared, facts, new), inputs.stores, inputs.categories)
+    stock_counted = bool(facts[c.ON_HAND].notna().any())
+    stored_facts = lake.write_table("features/sku_facts", _in_scope(facts, inputs.stores, inputs.categories))
+    del facts  # before the panel is made
     prices = planned_sku_prices(prepared)
     panel = panel_parts(prepared, judged)
     scope = bool(inputs.stores or inputs.categories)
@@ -85,7 +89,6 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice, watch: Watc
         if watch and not scope:
             watch.add(part)
 
-    added = _in_scope(new_series(prepared, facts, new), inputs.stores, inputs.categories)
     frames = {
         name: lake.write_table(f"features/{name}", frame)
         if isinstance(frame, pd.DataFrame)
@@ -99,10 +102,10 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice, watch: Watc
         series=panel.n,
         periods=prepared.axis.history,
         cleaning_log=lake.write_table("features/cleaning_log", judged.cleaning_log),
-        sku_facts=lake.write_table("features/sku_facts", _in_scope(facts, inputs.stores, inputs.categories)),
+        sku_facts=stored_facts,
         new_series=lake.write_table("features/new_series", added) if len(added) else None,
         planned_prices=lake.write_table("features/planned_prices", prices),
-        stock_counted=bool(facts[c.ON_HAND].notna().any()),
+        stock_counted=stock_counted,
         alarms=[*panel_alarms(prepared, judged, new), *alarms],
         summary={**_summary(judged, panel, pd.concat(profiles, ignore_index=True)), **summary},
     )
@@ -119,15 +122,14 @@ def panel_alarms(prepared: Prepared, judged: JudgedSales | PanelBuild, new: NewP
 
 
 def _without(facts: pd.DataFrame, stores: Sequence[str]) -> pd.DataFrame:
-    return facts[~facts[c.STORE_ID].astype(str).isin(stores)].reset_index(drop=True)
+    return facts[~facts[c.STORE_ID].astype(str).isin(stores)].reset_index(drop=True) if len(stores) else facts
 
 
 def _in_scope(facts: pd.DataFrame, stores: Sequence[str], categories: Sequence[str]) -> pd.DataFrame:
-    kept = pd.Series(True, index=facts.index)
     for wanted, column in ((stores, c.STORE_ID), (categories, c.CATEGORY)):
         if wanted:
-            kept &= facts[column].astype(str).isin(wanted)
-    return facts[kept].reset_index(drop=True)
+            facts = facts[facts[column].astype(str).isin(wanted)].reset_index(drop=True)
+    return facts
 
 
 def of_size(parts: Iterable[pd.DataFrame], rows: int) -> Iterator[pd.DataFrame]:

@@ -188,7 +188,8 @@ def _articles(prepared: Prepared, products: pd.DataFrame, recent: pd.DataFrame) 
     stock = last_stock(prepared.tables.get("stock"), prepared.as_of)
     held = _stores_by(stock[stock[c.ON_HAND] > 0], c.SKU) if stock is not None else {}
     by_sku, by_category = _stores_by(recent, c.SKU), _stores_by(recent, c.CATEGORY)
-    units = recent.set_index([c.STORE_ID, c.SKU])[c.RECENT_UNITS].to_dict()
+    alike = recent[recent[c.SKU].isin(set(like[unsold]))]
+    units = alike.set_index([c.STORE_ID, c.SKU])[c.RECENT_UNITS].to_dict()
     median = recent.groupby([c.STORE_ID, c.CATEGORY], sort=True)[c.RECENT_UNITS].median().to_dict()
     of_store = recent.groupby(c.STORE_ID, sort=True)[c.RECENT_UNITS].median().to_dict()
     active, category_of, like_of = set(recent[c.STORE_ID]), products[c.CATEGORY].to_dict(), like.to_dict()

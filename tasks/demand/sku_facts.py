@@ -41,21 +41,28 @@ def sku_facts(prepared: Prepared, new: pd.DataFrame | None = None, stock_outs: S
     """
     products = prepared.products.assign(**{c.SKU: prepared.products[c.SKU].astype(str)}).set_index(c.SKU)
     sold, counted = sold_units(prepared, stock_outs), last_stock(prepared.tables.get("stock"), prepared.as_of)
-    rows = sold.merge(counted, on=[c.STORE_ID, c.SKU], how="outer") if counted is not None else sold
-    if counted is None:
-        rows = rows.assign(**{c.ON_HAND: np.nan})
     pairs = [c.STORE_ID, c.SKU]
-    rows = rows.merge(_superseded_pairs(prepared), on=pairs, how="outer")
-    rows = rows.assign(**{c.EXPECTED_UNITS: 0.0}) if new is None else rows.merge(new, on=pairs, how="outer")
+    # With millions of pairs each copy counts: the frame is changed in place.
+    rows = sold.assign(**{c.ON_HAND: np.nan}) if counted is None else sold.merge(counted, on=pairs, how="outer")
+    del sold, counted
+    superseded = _superseded_pairs(prepared)
+    if len(superseded):
+        rows = rows.merge(superseded, on=pairs, how="outer")
+    if new is not None and len(new):
+        rows = rows.merge(new, on=pairs, how="outer")
+    else:
+        rows[c.EXPECTED_UNITS] = 0.0
     rows = rows.sort_values(pairs, ignore_index=True)
-    rows = rows.assign(**{name: rows[name].where(rows[name].notna(), 0.0) for name in _UNITS})
+    for name in _UNITS:
+        rows[name] = rows[name].where(rows[name].notna(), 0.0)
     rows[c.CATEGORY] = products[c.CATEGORY].reindex(rows[c.SKU]).to_numpy()
     rows[c.SUPERSEDED_BY] = rows[c.SKU].map(dict(prepared.replaced)).fillna("").astype(object)
     rows[c.UNIT_PRICE] = _prices(rows[c.SKU], prepared, products)
     for name in (*_PRODUCT_TEXT, *_PRODUCT_NUMBERS):
         rows[name] = _fact(products, name, rows[c.SKU])
     ordered = [c.STORE_ID, c.SKU, c.CATEGORY, c.RECENT_UNITS, c.TOTAL_UNITS, c.UNIT_PRICE, c.ON_HAND]
-    return rows[[*ordered, *(name for name in rows.columns if name not in ordered)]]
+    ordered += [name for name in rows.columns if name not in ordered]
+    return pd.DataFrame({name: rows.pop(name) for name in ordered}, copy=False)
 
 
 def _superseded_pairs(prepared: Prepared) -> pd.DataFrame:

@@ -100,6 +100,8 @@ def linked(tables):
 @pytest.mark.parametrize("scope", [(), ("s2",)])
 def test_the_stored_panel_does_not_depend_on_shards(scope, rich_tables, make_settings, tmp_path, monkeypatch):
     tables, settings, lake = linked(rich_tables), make_settings(country="CL"), open_lake(str(tmp_path))
+    if scope:
+        tables["availability"] = rich_tables["availability"]
     refs = {name: lake.write_table(name, frame) for name, frame in tables.items()}
     whole = build_panel(prepare(tables, settings, AS_OF))
     assert whole.treatment_counts.keys() >= {"void", "return", "open_after_all"}
@@ -109,6 +111,8 @@ def test_the_stored_panel_does_not_depend_on_shards(scope, rich_tables, make_set
         lines = -(-len(tables["sales"]) // shards)
         monkeypatch.setattr("tasks.demand.cleaning.lines.SHARD_LINES", lines)
         monkeypatch.setattr("tasks.demand.cleaning.corrected.BLOCK_LINES", lines)
+        monkeypatch.setattr("tasks.demand.cleaning.exposure.BLOCK_LINES", lines)
+        monkeypatch.setattr("tasks.demand.cleaning.expected_units._BLOCK_VALUES", 1 << 19 if shards == 1 else 1)
         monkeypatch.setattr("tasks.demand.cleaning.sales.PART_VALUES", 1 << 19 if shards == 1 else 1)
         inputs = PanelInputs(tables=refs, as_of=AS_OF, stores=scope)
         records.append(assemble_watched_panel(lake, inputs, PanelSlice.of(settings)))

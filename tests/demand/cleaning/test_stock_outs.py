@@ -39,13 +39,10 @@ def counts(rows):
 def stock_outs(prepared):
     """Pair and period of each stock-out, and the units that would have been sold."""
     found = judge_sales(prepared).stock_outs
-    keys = [
-        (part.pairs[at // part.history], at % part.history)
-        for part in prepared.cells.parts()
-        for at in [found.keys(part)]
-    ]
-    pair, at = (np.concatenate(values) for values in zip(*keys, strict=True))
-    units = np.concatenate([found.units(part) for part in prepared.cells.parts()])
+    parts = [(part, *np.divmod(found.keys(part), part.history)) for part in prepared.cells.parts()]
+    pair = np.concatenate([part.pairs[pair] for part, pair, _ in parts])
+    at = np.concatenate([at for _, _, at in parts])
+    units = np.concatenate([found.units(part) for part, _, _ in parts])
     return pair, at, units.tolist()
 
 
