@@ -24,6 +24,7 @@ FAMILY_VARIABLE = "RESTOCK_FAMILY"
 SECONDS_TO_STOP = 7.0
 EXIT_CODE = 1
 RESUME = "Stopping. Finished stages are kept. Start the same command again to resume."
+STOPPING = "Stopping ..."
 _WATCHDOG = Path(__file__).with_name("watchdog.py")
 _guarded: set[int] = set()
 
@@ -75,6 +76,15 @@ def ends_soon_after_a_signal() -> bool:
     return _end.line is not None
 
 
+def say_at_the_end(outcome: Callable[[], tuple[str, int]]) -> None:
+    """After a signal, end this process with a line and an exit code that are known only then.
+
+    Args:
+        outcome: called last, when nothing else of this process may change the outcome; returns line and exit code.
+    """
+    _end.outcome = outcome
+
+
 def end_at_the_latest_with_this_process(process: subprocess.Popen[Any]) -> None:
     """Kill a process if this one is ended because it did not stop in time."""
     _end.processes.append(process)
@@ -85,9 +95,12 @@ class _End:
 
     def __init__(self) -> None:
         self.line: str | None = None
+        self.outcome: Callable[[], tuple[str, int]] | None = None
         self.begun = False
         self.processes: list[subprocess.Popen[Any]] = []
         self._lock = threading.RLock()
+        self._last = threading.Lock()
+        self._terminal = 2
         self._listens = False
 
     def listen(self) -> None:
@@ -113,15 +126,15 @@ class _End:
                 return
             self.begun = True
         if self.line is not None:
-            self._say_and_be_quiet(self.line)
+            self._say_and_be_quiet(self.line if self.outcome is None else STOPPING)
         timer = threading.Timer(SECONDS_TO_STOP, self._now)
         timer.daemon = True
         timer.start()
 
-    @staticmethod
-    def _say_and_be_quiet(line: str) -> None:
+    def _say_and_be_quiet(self, line: str) -> None:
         """Print a line; what the interrupted libraries print after it would hide it."""
         clear = "\r\x1b[K" if os.isatty(2) else ""
+        self._terminal = os.dup(2)
         with suppress(OSError):
             os.write(2, f"{clear}{line}\n".encode() if line else b"")
         nothing = os.open(os.devnull, os.O_WRONLY)
@@ -132,12 +145,21 @@ class _End:
     def _skip_the_teardown(self) -> None:
         """End without freeing every object, which takes seconds on a busy machine. Registered first, it runs last."""
         if self.begun and self.line is not None:
-            os._exit(EXIT_CODE)
+            self._now()
 
     def _now(self) -> None:
+        self._last.acquire()  # the first of the main thread and the timer ends the process
         for process in self.processes:
             process.kill()
-        os._exit(EXIT_CODE)
+        code = EXIT_CODE
+        if self.outcome is not None and self.line is not None:
+            try:
+                line, code = self.outcome()
+            except Exception as error:
+                line = f"What is in force is not known ({type(error).__name__}: {error}). Run `restock verify`."
+            with suppress(OSError):
+                os.write(self._terminal, f"{line}\n".encode())
+        os._exit(code)
 
 
 _end = _End()

@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.approval import ask_for_approval
+from flows.interrupted import say_what_is_in_force
 from flows.outcome import HELD_BACK, TO_APPROVE, name_of_run, outcome_of, show_outcome
 from flows.own_stages import OWN_STAGES
 from flows.preparation import today
@@ -173,6 +174,7 @@ def _replenish(run: RunContext, approve: bool) -> PublicationRecord:
         previewed = done(preview, run.model_copy(update={"dry_run": True}), *planned).result()
         show_outcome(run, TO_APPROVE)
         approval = ask_for_approval(run, previewed)
+    say_what_is_in_force(run)
     published = done(publish, run, *planned, approval).result()
     if not run.dry_run:
         _evaluate_after_publication(run, planned)

@@ -11,7 +11,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from dash import Dash, Input, Output, State, dcc, html, set_props
+from dash.exceptions import DependencyException
 from flask import Flask, Response, abort, request
+from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.serving import WSGIRequestHandler
 
 from schemas.errors import PipelineError
@@ -19,10 +21,13 @@ from tasks.app import pages, ui
 from tasks.app.context import AppContext
 from tasks.app.data.company import Company
 from tasks.app.language import AppLanguage
+from tasks.app.requests import CALLBACKS, LARGEST_BODY, CallbackRequests
 
 SECONDS_BETWEEN_LOOKS = 20
 SECONDS_TO_ASK = 10
 LONGEST_VALUE = 300
+MOST_VALUES = 30
+PLACES_IN_LOG = 4
 _LOG = logging.getLogger("restock.app")
 
 
@@ -50,6 +55,7 @@ def create_app(context: AppContext) -> Dash:
     for page in shown:
         page.register(app, context)
     _secure(app, flask, context.hosts)
+    _check_requests(app, flask)
     return app
 
 
@@ -168,18 +174,60 @@ def _content(context: AppContext, page: ModuleType, query: dict[str, str]) -> An
 
 
 def _query(search: str | None) -> dict[str, str]:
-    found = parse_qs((search or "").removeprefix("?"), max_num_fields=30)
+    try:
+        found = parse_qs((search or "").removeprefix("?"), max_num_fields=MOST_VALUES)
+    except ValueError:
+        raise PipelineError(f"The address has more than {MOST_VALUES} values. Open the app without them.") from None
     return {name: values[-1][:LONGEST_VALUE] for name, values in found.items()}
 
 
 def _on_error(error: Exception) -> None:
-    """Show the message of an error on the page; an unexpected one is logged with its traceback."""
+    """Show the message of an error on the page; an unexpected one is logged."""
     if isinstance(error, PipelineError):
         text = str(error)
     else:
-        _LOG.error("".join(traceback.format_exception(error)))
+        _log(error)
         text = f"The page could not be updated ({type(error).__name__}). The log of the app has the details."
     set_props(ui.MESSAGE, {"children": ui.alert(text, severity="problem")})
+
+
+def _log(error: Exception) -> None:
+    """Log an unexpected error with its places in the code, in one line: a client must not fill the log."""
+    places = [
+        f"{Path(one.filename).name}:{one.lineno} in {one.name}"
+        for one in traceback.extract_tb(error.__traceback__)[-PLACES_IN_LOG:]
+    ]
+    text = f"{type(error).__name__}: {str(error)[:LONGEST_VALUE]} ({' > '.join(places)})"
+    _LOG.error("%s", " ".join(text.split()))
+
+
+def _check_requests(app: Dash, flask: Flask) -> None:
+    """Answer malformed requests with 400, 413 or 415 and one line, and log other errors in one line."""
+    requests = CallbackRequests(app.callback_map)
+    flask.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+
+    @flask.before_request
+    def well_formed() -> None:
+        if request.method == "POST" and request.path == CALLBACKS:
+            try:
+                body = request.get_json()
+            except (RecursionError, OSError) as error:  # nested too deeply; not complete, or not in time
+                raise BadRequest(f"The body cannot be read ({type(error).__name__})") from None
+            requests.check(body)
+
+    @flask.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> tuple[str, int, dict[str, str]]:
+        status = error.code or BadRequest.code
+        return f"{status} {error.name}: {error.description}\n", status, {"Content-Type": "text/plain; charset=utf-8"}
+
+    @flask.errorhandler(DependencyException)
+    def unknown_package(_error: DependencyException) -> tuple[str, int]:
+        return "404 Not Found\n", 404
+
+    @flask.errorhandler(Exception)
+    def failed(error: Exception) -> tuple[str, int]:
+        _log(error)
+        return "500 Internal Server Error: the log of the app has the details.\n", 500
 
 
 def _secure(app: Dash, flask: Flask, hosts: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,6 +21,8 @@ from tasks.storage.temporary import named
 
 VERSIONS = "versions"
 EVENTS = "events"
+# Held while a publication comes into force; a process that ends takes it, so that none begins after its last message.
+COMMIT = threading.Lock()
 PUBLISHED, ROLLED_BACK, WITHDRAWN = "published", "rolled back", "withdrawn"
 
 
@@ -116,9 +119,10 @@ def put_in_force(lake: Lake, as_of: date, folder: Path, by: str) -> None:
         folder: local folder with all files, the manifest included.
         by: who publishes.
     """
-    number = keep_version(lake, as_of, folder)
-    lake.promote(folder, run_key(as_of), REPLENISHMENT)
-    _record_published(lake, as_of, number, by)
+    with COMMIT:
+        number = keep_version(lake, as_of, folder)
+        lake.promote(folder, run_key(as_of), REPLENISHMENT)
+        _record_published(lake, as_of, number, by)
 
 
 def keep_version(lake: Lake, as_of: date, folder: Path) -> int:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import pandas as pd
 import yaml
+from flask import Response, request
+from werkzeug.exceptions import BadRequest
 from werkzeug.serving import make_server
 
 from schemas import columns as c
@@ -19,6 +21,7 @@ from schemas.errors import PipelineError
 from tasks.app.context import AppContext, Runs, WaitingRun
 from tasks.app.data.company import Company
 from tasks.app.data.scenarios import Jobs
+from tasks.app.requests import CALLBACKS
 from tasks.app.server import QuietRequests, create_app
 from tests.flows import mini_company
 
@@ -81,9 +84,17 @@ def copy_with_names(published: Path, folder: Path) -> Path:
 
 @contextmanager
 def served_app(settings: Path, runs: Runs | None = None, hosts: Sequence[str] = ("127.0.0.1",)) -> Iterator[ServedApp]:
-    """Serve the app in a thread of this process while the context is open."""
+    """Serve the app in a thread of this process while the context is open; no request of its pages is refused."""
     jobs = Jobs(ThreadPoolExecutor(1))
     app = create_app(AppContext(Company(settings), runs, hosts, jobs=jobs))
+    refused: list[str] = []
+
+    @app.server.after_request
+    def look(response: Response) -> Response:
+        if request.path == CALLBACKS and response.status_code == BadRequest.code:
+            refused.append(f"{response.get_data(as_text=True)} {request.get_data(as_text=True)[:1000]}")
+        return response
+
     server = make_server("127.0.0.1", 0, app.server, threaded=True, request_handler=QuietRequests)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -93,3 +104,4 @@ def served_app(settings: Path, runs: Runs | None = None, hosts: Sequence[str] = 
         server.shutdown()
         thread.join()
         server.server_close()
+    assert not refused, refused

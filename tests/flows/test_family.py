@@ -10,7 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from tasks.publication.versions import verify
+from tasks.storage.lake import open_lake
+from tests.commands import Start
+from tests.flows.stopped_publication import AFTER, AS_OF, BEFORE, STUCK, WITHIN
 
 pytestmark = [
     pytest.mark.system,
@@ -91,3 +97,38 @@ def test_a_signal_ends_a_run_and_one_line_says_how_to_resume(
     assert out == "Stopping. Finished stages are kept. Start the same command again to resume.\n"
     assert process.returncode
     wait_for_the_end(child)
+
+
+IN_FORCE = f"The file of {AS_OF} is in force. It was published before the run was stopped: "
+KEPT = f"Nothing was published. The earlier file of {AS_OF} is in force. Finished stages are kept. "
+INTERRUPTED = f"The publication of {AS_OF} was interrupted. "
+AGAIN = "Start the same command again to resume."
+
+
+@pytest.mark.parametrize(
+    ("point", "line", "code", "units"),
+    [
+        (BEFORE, KEPT + AGAIN, 1, 0),
+        (WITHIN, IN_FORCE, 0, 5),
+        (STUCK, INTERRUPTED + AGAIN + " It is then completed or undone.", 1, 0),
+        (AFTER, IN_FORCE, 0, 5),
+    ],
+)
+def test_a_signal_during_the_publication_ends_with_the_truth_about_the_file(
+    point: str, line: str, code: int, units: int, fork: Start, tmp_path: Path
+) -> None:
+    process = fork("tests.flows.stopped_publication", tmp_path, point, environment=dict(os.environ))
+    until = time.monotonic() + SECONDS_TO_WAIT
+    while "ready" not in process.output()[0]:
+        assert process.poll() is None, process.output()
+        assert time.monotonic() < until, process.output()
+        time.sleep(0.05)
+    first = pd.read_csv(next(tmp_path.glob("versions/*/0001/replenishment.csv")))["target_quantity"]
+    os.kill(process.pid, signal.SIGTERM)
+    ended, _, err = process.wait()
+    file = tmp_path / f"runs/{AS_OF}/replenishment.csv" if code == 0 else ""
+    assert (err, ended) == (f"Stopping ...\n{line}{file}\n", code)
+    lake = open_lake(str(tmp_path))  # the next command
+    targets = pd.read_csv(lake.local_copy(f"runs/{AS_OF}/replenishment.csv"))["target_quantity"]
+    assert (targets - first).tolist() == [units, *[0] * (len(first) - 1)]
+    assert verify(lake)[1] == []

@@ -1,4 +1,4 @@
-"""Malformed HTTP requests to the server of the published files, and malformed lines to DeepAR's container."""
+"""Malformed HTTP requests to the server of the published files and to the app, and lines to DeepAR's container."""
 
 from __future__ import annotations
 
@@ -236,3 +236,120 @@ def _changed(fields: dict[str, str], chance: random.Random) -> str:
         else:
             made[name] = "[" + ", ".join(chance.choice(VALUES) for _ in range(chance.randrange(5))) + "]"
     return "{" + ", ".join(f"{json.dumps(name)}: {value}" for name, value in made.items()) + "}"
+
+
+TYPES = ["application/json"] * 60 + [
+    "application/json; charset=utf-16",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "multipart/form-data",
+    "text/plain",
+    "application/json\0",
+    "",
+]
+BODIES = [
+    b"",
+    b"null",
+    b"1",
+    b"[]",
+    b'"x"',
+    b"{",
+    b"\xff\xfe{\x00}\x00",
+    b"\0" * 300,
+    b"--x\r\n\r\n--x--",
+    b"a=1&output=%00",
+]
+BODIES += [text.encode() for text in DEEP]
+WEEKS = ["2024-07-01", "2024-07-01-preview", "..", "2024-99-99", "1" * 400, "%00", "2024-07-01" + "&a=1" * 40]
+# Values with the right type for a property, but perhaps not with the right content.
+FITTING = {
+    "data": [*[f'{{"week": "{week}", "stamp": "x"}}' for week in WEEKS], "null", '"x"', '[["a", "b"]]', "[{}]"],
+    "n_clicks": ["1", "2", "null", "9007199254740993"],
+    "n_intervals": ["1", "-1"],
+    "pathname": ['"/"', '"/series"', '"/performance"', '"/%00"', '"//"', '"/what-if"'],
+    "search": [f'"?week={week}&store=001&sku=10"' for week in WEEKS],
+    "filterModel": [
+        '{"search": {"type": "contains", "filter": "x"}}',
+        '{"money": {"type": "inRange", "filter": {}, "filterTo": []}}',
+        '{"money": {"conditions": [1, {"conditions": [{}]}], "operator": 1}}',
+        '{"search": []}',
+    ],
+    "getRowsRequest": [
+        '{"startRow": 0, "endRow": 100}',
+        '{"startRow": -1e300, "endRow": "x", "sortModel": [{"colId": [], "sort": {}}], "filterModel": []}',
+        '{"startRow": 9e18, "endRow": 9e18, "sortModel": 5, "filterModel": {"search": {"type": []}}}',
+    ],
+    "rowData": [
+        "[{}]",
+        '[{"id": [], "store_id": {}, "value": [1]}]',
+        '[{"id": "1", "date_from": "x", "_loaded": "y"}]',
+    ],
+    "selectedRows": ["[{}]", '[{"id": {}}]', "[]", '[{"id": "x", "store_id": "001", "sku": 10}]'],
+    "cellValueChanged": ["[{}]", '[{"data": 1}]', '[{"data": {"id": [], "status": {}}}]'],
+    "value": ['"x"', "1", "null", "100", '""', '"2024-07-01"', "true"],
+    "id": ['{"answer": "x", "run": "x", "field": "x"}', "{}"],
+}
+
+
+def app_request(chance: random.Random, callbacks: dict[str, Any]) -> bytes:
+    """A request to a callback of the app: a body that is malformed, or one of wrong values.
+
+    Args:
+        chance: random numbers.
+        callbacks: Dash's map of callbacks by output.
+    """
+    body = chance.choice(BODIES) if chance.random() < 0.1 else _callback_body(chance, callbacks)
+    if chance.random() < 0.15 and body:
+        at = chance.randrange(len(body))
+        body = (
+            body[:at] + chance.choice([b"", b"\0", b"\xff", b'"', b"[", b"}", b"9" * 5000, b"\\ud800"]) + body[at + 1 :]
+        )
+    path = chance.choice(["/_dash-update-component"] * 30 + ["/", "/_dash-layout", "/_dash-update-component/x"])
+    lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Type: {chance.choice(TYPES)}", "Connection: close"]
+    length = chance.choice([str(len(body))] * 12 + ["0", "-1", "x", str(len(body) + 5), "9" * 30, ""])
+    if chance.random() < 0.06:
+        lines.append("Transfer-Encoding: chunked")
+        body = chance.choice([*CHUNKS, f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"])
+    elif length:
+        lines.append(f"Content-Length: {length}")
+    if chance.random() < 0.1:
+        lines.append(chance.choice(["Content-Encoding: gzip", "Cookie: " + "\xff;=" * 50, "Expect: 100-continue"]))
+    return "\r\n".join(lines).encode("utf-8") + b"\r\n\r\n" + body
+
+
+def _callback_body(chance: random.Random, callbacks: dict[str, Any]) -> bytes:
+    """The body of a callback: its ids are right, its values are not, and sometimes a part of it is replaced."""
+    output = chance.choice(list(callbacks))
+    parts = {
+        kind: "[" + ", ".join(_part(one, chance) for one in callbacks[output][kind]) + "]"
+        for kind in ("inputs", "state")
+    }
+    names = output[2:-2].split("...") if output.startswith("..") else [output]
+    outputs = [
+        _part({"id": name, "property": chosen}, chance, value=False)
+        for name, _, chosen in (one.rpartition(".") for one in names)
+    ]
+    triggered = [f"{one['id']}.{one['property']}" for one in callbacks[output]["inputs"]]
+    made = {
+        "output": json.dumps(output),
+        "outputs": f"[{', '.join(outputs)}]" if output.startswith("..") else outputs[0],
+        **parts,
+        "changedPropIds": json.dumps(chance.sample(triggered, chance.randrange(len(triggered) + 1))),
+    }
+    return (_changed(made, chance) if chance.random() < 0.3 else _joined(made)).encode()
+
+
+def _part(declared: dict[str, str], chance: random.Random, value: bool = True) -> str:
+    """The JSON of one value with its id; of a pattern, a list with one of them."""
+    pattern = declared["id"].startswith("{")
+    name = json.dumps({field: "x" for field in json.loads(declared["id"])}) if pattern else json.dumps(declared["id"])
+    fitting = FITTING.get(declared["property"], VALUES)
+    given = chance.choice(VALUES if chance.random() < 0.1 else fitting)
+    text = f'{{"id": {name}, "property": {json.dumps(declared["property"])}' + (
+        f', "value": {given}}}' if value else "}"
+    )
+    return f"[{text}]" if pattern else text
+
+
+def _joined(fields: dict[str, str]) -> str:
+    return "{" + ", ".join(f"{json.dumps(name)}: {value}" for name, value in fields.items()) + "}"

@@ -9,6 +9,7 @@ import random
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -20,11 +21,14 @@ import pytest
 from werkzeug.serving import make_server
 
 from deployments import files
-from tasks.app.server import QuietRequests
+from tasks.app.context import AppContext
+from tasks.app.data.company import Company
+from tasks.app.data.scenarios import Jobs
+from tasks.app.server import QuietRequests, create_app
 from tasks.deepar.container import commands
 from tasks.deepar.container.answers import answer
 from tasks.deepar.container.checks import DataShape, check_inference_series
-from tests.fuzz.requests import container_line, http_request
+from tests.fuzz.requests import app_request, container_line, http_request
 
 REQUESTS = int(os.environ.get("RESTOCK_FUZZ_REQUESTS", "200"))
 SECRET, REPORT = b"kept-from-readers", b"<h1>the report</h1>"
@@ -55,7 +59,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Threadin
         yield made
 
 
-def exchange(server: ThreadingHTTPServer, sent: bytes) -> bytes:
+def exchange(server: Any, sent: bytes) -> bytes:
     """Send a request and read the whole answer."""
     received = b""
     with socket.create_connection((files.HOST, server.server_port), timeout=30) as connection:
@@ -113,6 +117,39 @@ def test_half_open_connections_to_the_app_end(
     app.shutdown()
     app.server_close()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.flow
+def test_malformed_requests_to_the_app(
+    published_company: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(QuietRequests, "timeout", 1)
+    computes_nothing = SimpleNamespace(submit=lambda *_: Future())
+    jobs = Jobs(computes_nothing)  # type: ignore[arg-type]
+    app = create_app(AppContext(Company(published_company), None, ("127.0.0.1",), jobs=jobs))
+    server = make_server("127.0.0.1", 0, app.server, threaded=True, request_handler=QuietRequests)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    chance = random.Random(13)
+    statuses = set()
+    for _ in range(REQUESTS):
+        request = app_request(chance, app.callback_map)
+        received = exchange(server, request)
+        while received[9:12] == b"100":
+            received = received.partition(b"\r\n\r\n")[2]
+        status, text = received[9:12], received.partition(b"\r\n\r\n")[2]
+        assert status in (b"200", b"204", b"400", b"405", b"413", b"415"), (request[:3000], received[:3000])
+        assert status in (b"200", b"204") or (text.startswith(status) and text.count(b"\n") == 1), text
+        statuses.add(status)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    assert {b"200", b"400", b"413", b"415"} <= statuses
+    assert "Traceback" not in capfd.readouterr().err + caplog.text
+    assert not caplog.records, caplog.text
 
 
 @pytest.mark.slow

@@ -52,14 +52,15 @@ def page(frame: pd.DataFrame, request: Mapping[str, Any]) -> tuple[list[dict[str
 def selected(frame: pd.DataFrame, request: Mapping[str, Any]) -> pd.DataFrame:
     """Return the rows that pass the filters of a request, in its order."""
     keep = np.ones(len(frame), dtype=bool)
-    for column, condition in (request.get("filterModel") or {}).items():
+    filters, order = request.get("filterModel"), request.get("sortModel")
+    for column, condition in (filters if isinstance(filters, Mapping) else {}).items():
         if column in frame.columns and isinstance(condition, Mapping):
             keep &= _passes(frame[column], condition)
     found = frame if keep.all() else frame[keep]
     sorts = [
         (str(one.get("colId")), one.get("sort") == "asc")
-        for one in request.get("sortModel") or []
-        if isinstance(one, Mapping) and one.get("colId") in frame.columns
+        for one in (order if isinstance(order, list) else [])
+        if isinstance(one, Mapping) and str(one.get("colId")) in frame.columns
     ]
     if not sorts:
         return found

@@ -116,7 +116,11 @@ def _register_statuses(app: Dash, company: Company) -> None:
         prevent_initial_call=True,
     )
     def set_status(
-        changes: list[dict[str, Any]] | None, clicks: int | None, model: Any, planner: str | None, data: Any
+        changes: list[dict[str, Any]] | None,
+        clicks: int | None,
+        model: dict[str, Any] | None,
+        planner: str | None,
+        data: dict[str, str] | None,
     ) -> Any:
         week = company.shown(data)
         if week is None:
@@ -144,12 +148,12 @@ def _register_statuses(app: Dash, company: Company) -> None:
 
 def _register_views(app: Dash, company: Company) -> None:
     @app.callback(Output("exceptions-summary", "children"), Input("exceptions-changed", "data"), Input("shown", "data"))
-    def summary(_changed: str | None, data: Any) -> Any:
+    def summary(_changed: str | None, data: dict[str, str] | None) -> Any:
         week = company.shown(data)
         return None if week is None else _summary(week)
 
     @app.callback(Output("exceptions-detail", "children"), Input(_GRID, "selectedRows"), State("shown", "data"))
-    def detail(selected: list[dict[str, Any]] | None, data: Any) -> Any:
+    def detail(selected: list[dict[str, Any]] | None, data: dict[str, str] | None) -> Any:
         week = company.shown(data)
         if not selected or week is None:
             return None
@@ -162,7 +166,7 @@ def _register_views(app: Dash, company: Company) -> None:
         State("shown", "data"),
         prevent_initial_call=True,
     )
-    def export(clicks: int | None, model: Any, data: Any) -> Any:
+    def export(clicks: int | None, model: dict[str, Any] | None, data: dict[str, str] | None) -> Any:
         week = company.shown(data)
         if not clicks or week is None:
             return None

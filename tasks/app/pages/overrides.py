@@ -86,7 +86,14 @@ def register(app: Dash, context: AppContext) -> None:
         State("shown", "data"),
         prevent_initial_call=True,
     )
-    def edit(add: int | None, _remove: int | None, rows: Any, selected: Any, planner: str | None, data: Any) -> Any:
+    def edit(
+        add: int | None,
+        _remove: int | None,
+        rows: list[dict[str, Any]] | None,
+        selected: list[dict[str, Any]] | None,
+        planner: str | None,
+        data: dict[str, str] | None,
+    ) -> Any:
         week = company.shown(data)
         if week is None or not (add or _remove):
             return no_update
@@ -94,8 +101,8 @@ def register(app: Dash, context: AppContext) -> None:
         if ctx.triggered_id == "overrides-add":
             row = _new_row(week, "", "", f"new-{add}-{len(rows)}")
             return [{**row, c.AUTHOR: planner or ""}, *rows]
-        gone = {row["id"] for row in selected or []}
-        return [row for row in rows if row["id"] not in gone]
+        gone = {str(row.get("id")) for row in selected or []}
+        return [row for row in rows if str(row.get("id")) not in gone]
 
     @app.callback(
         Output("overrides-effect", "children"),
@@ -104,7 +111,9 @@ def register(app: Dash, context: AppContext) -> None:
         State("planner", "value"),
         State("shown", "data"),
     )
-    def preview(rows: Any, _changed: Any, planner: str | None, data: Any) -> Any:
+    def preview(
+        rows: list[dict[str, Any]] | None, _changed: Any, planner: str | None, data: dict[str, str] | None
+    ) -> Any:
         week = company.shown(data)
         if week is None:
             return None
@@ -123,7 +132,13 @@ def register(app: Dash, context: AppContext) -> None:
         State("shown", "data"),
         prevent_initial_call=True,
     )
-    def save(clicks: int | None, rows: Any, loaded: Any, planner: str | None, data: Any) -> Any:
+    def save(
+        clicks: int | None,
+        rows: list[dict[str, Any]] | None,
+        loaded: list[dict[str, Any]] | None,
+        planner: str | None,
+        data: dict[str, str] | None,
+    ) -> Any:
         week = company.shown(data)
         if not clicks or week is None:
             return no_update, no_update, no_update

@@ -83,7 +83,7 @@ def register(app: Dash, _context: AppContext) -> None:
         State("shown", "data"),
         prevent_initial_call=True,
     )
-    def choose(store: str | None, category: str | None, sku: str | None, shown_now: Any) -> str:
+    def choose(store: str | None, category: str | None, sku: str | None, shown_now: dict[str, str] | None) -> str:
         from dash import ctx
 
         asked = ctx.triggered_id

@@ -115,9 +115,9 @@ def register(app: Dash, context: AppContext) -> None:
         State("shown", "data"),
         prevent_initial_call=True,
     )
-    def start(clicks: int | None, *values: Any) -> Any:
+    def start(clicks: int | None, *values: float | str | dict[str, str] | None) -> Any:
         *given, data = values
-        week = company.shown(data)
+        week = company.shown(data if isinstance(data, dict) else None)
         if not clicks or week is None:
             return no_update, no_update, no_update
         settings = company.settings.inventory
@@ -134,7 +134,7 @@ def register(app: Dash, context: AppContext) -> None:
         State("shown", "data"),
         prevent_initial_call=True,
     )
-    def start_curve(clicks: int | None, data: Any) -> Any:
+    def start_curve(clicks: int | None, data: dict[str, str] | None) -> Any:
         week = company.shown(data)
         if not clicks or week is None:
             return no_update, no_update, no_update
@@ -156,7 +156,7 @@ def register(app: Dash, context: AppContext) -> None:
         State("shown", "data"),
         prevent_initial_call=True,
     )
-    def look(_count: int, job: str | None, points: list[list[str]] | None, data: Any) -> Any:
+    def look(_count: int, job: str | None, points: list[list[str]] | None, data: dict[str, str] | None) -> Any:
         week = company.shown(data)
         if week is None:
             return no_update, no_update, None, None, True
@@ -182,7 +182,7 @@ def scenario_of(given: Mapping[str, Any], service_level: float, lead_time: int) 
         PipelineError: a field is empty.
     """
     for name in (*(name for name, _ in _FACTORS), "service", "lead"):
-        if given.get(name) is None:
+        if not isinstance(given.get(name), int | float):
             raise PipelineError(f"{name}: enter a number.")
     factors: dict[str, Any] = {name: float(given[name]) / _PERCENT for name, _ in _FACTORS}
     service, lead = float(given["service"]) / _PERCENT, int(given["lead"])
