@@ -248,7 +248,10 @@ VALUE_ADDED = _table(
     _number(c.COST, "lost sales and holding until the next delivery, replayed with the actual demand, currency"),
     _number(c.WAPE_ADDED, "WAPE of `against` minus own, fraction; above 0 = the step added value"),
     _number(c.COST_ADDED, "cost of `against` minus own, currency; above 0 = the step added value"),
-    _flag(c.DESTROYED, "the step destroyed value: `cost_added` below 0, or, at equal cost, `wape_added` below 0"),
+    _flag(
+        c.DESTROYED,
+        "the step destroyed value: `cost_added` below 0, or, at equal cost, `wape_added` below 0; never for `plan`",
+    ),
 )
 OVERRIDE_VALUE = _table(
     "override_value",

@@ -101,6 +101,7 @@ def test_the_tracking_signal_is_over_weeks() -> None:
 
 def test_a_step_that_costs_more_destroys_value() -> None:
     steps = [(Step.SEASONAL_NAIVE, 8, 100.0), (Step.BEST_SINGLE, 6, 90.0), (Step.CHAMPION, 7, 90.0), (Step.PLAN, 7, 95)]
+    steps.append((Step.OVERRIDE, 7, 96.0))
     rows = pd.DataFrame(
         [
             {c.LEVEL: "overall", c.STORE_ID: "", c.CATEGORY: "", c.STEP: str(step), c.N: 4, c.ACTUAL_UNITS: 20.0}
@@ -109,10 +110,10 @@ def test_a_step_that_costs_more_destroys_value() -> None:
         ]
     )
     found = compared(rows).set_index(c.STEP)
-    assert found[c.WAPE_ADDED].round(4).tolist()[1:] == [0.1, -0.05, 0.0]
-    assert found[c.COST_ADDED].tolist()[1:] == [10.0, 0.0, -5.0]
-    # The champion costs the same with a larger error; the plan costs more.
-    assert found[c.DESTROYED].tolist() == [False, False, True, True]
+    assert found[c.WAPE_ADDED].round(4).tolist()[1:] == [0.1, -0.05, 0.0, 0.0]
+    assert found[c.COST_ADDED].tolist()[1:] == [10.0, 0.0, -5.0, -1.0]
+    # The champion costs the same with a larger error, the override costs more. The plan costs more because of limits.
+    assert found[c.DESTROYED].tolist() == [False, False, True, False, True]
 
 
 def test_the_best_single_model_is_known_before_the_week() -> None:

@@ -187,7 +187,7 @@ def _value_added(steps: pd.DataFrame, naive: str, say: AppLanguage) -> Any:
         )
         for row in steps.to_dict("records")
     ]
-    red = frozenset(i for i, row in enumerate(steps.to_dict("records")) if row[c.COST_ADDED] < 0)
+    red = frozenset(i for i, row in enumerate(steps.to_dict("records")) if row[c.COST_ADDED] < 0 and row[c.WEEKS])
     headers = say.headers(
         *("Step", "Compared with", "#WAPE", "#WAPE added", "#Cost", "#Value added"),
         "#Weeks that destroyed value",
