@@ -153,7 +153,7 @@ def compared(rows: pd.DataFrame) -> pd.DataFrame:
     cost_added = before[c.COST].to_numpy() - rows[c.COST].to_numpy()
     tolerance = EQUAL * np.nan_to_num(before[c.COST].abs().to_numpy() + 1.0)
     equal = np.isnan(cost_added) | (np.abs(cost_added) <= tolerance)
-    # The plan keeps limits (storage, stock of the distribution centre) that the forecast steps do not: its cost above
+    # The plan keeps limits (storage, stock of the distribution center) that the forecast steps do not: its cost above
     # theirs is the cost of these limits, not of its decisions.
     limited = rows[c.STEP].eq(str(Step.PLAN)).to_numpy()
     destroyed = np.where(equal, wape_added < -EQUAL, cost_added < 0) & ~limited
