@@ -17,6 +17,7 @@ import httpx
 
 from schemas.errors import PipelineError
 from tasks.app.context import WaitingRun
+from tasks.forecasting.progress import PROGRESS
 from tasks.publication.addresses import RUN_PAGE
 
 API = "PREFECT_API_URL"
@@ -26,6 +27,7 @@ SECONDS_TO_ANSWER = 10
 LAST_RUNS = 12
 MOST_WAITING = 50
 REUSED = "Cached"
+RUNNING = "RUNNING"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -58,7 +60,10 @@ class RunBoard:
             raise PipelineError(f"Prefect did not accept the answer ({reason}). Load the page again.")
 
     def recent(self) -> list[Mapping[str, Any]]:
-        """Return the last runs that have started: name, state, start, seconds, reused, computed, message, address."""
+        """Return the last runs that have started: name, state, start, seconds, reused, computed, message, address.
+
+        The message of a run in progress is the number of its finished shards and the remaining time.
+        """
         found = self._runs({"state": {"type": {"not_any_": ["SCHEDULED", "PENDING"]}}}, LAST_RUNS)
         return [
             {
@@ -68,11 +73,17 @@ class RunBoard:
                 "seconds": run.get("total_run_time"),
                 "reused": self._tasks(run["id"], REUSED),
                 "computed": self._tasks(run["id"]) - self._tasks(run["id"], REUSED),
-                "message": ((run.get("state") or {}).get("message") or "")[:400],
+                "message": self.progress(run["id"]) if run.get("state_type") == RUNNING else _message(run),
                 "address": self._address(run["id"]),
             }
             for run in found
         ]
+
+    def progress(self, run: object) -> str:
+        """Return the progress of a run's forecasting and its remaining time; empty before the first shard."""
+        wanted = {"flow_run_id": {"any_": [str(run)]}, "key": {"any_": [PROGRESS]}}
+        found = self._post("/artifacts/filter", {"artifacts": wanted, "sort": "CREATED_DESC", "limit": 1})
+        return str(found[0].get("description") or "") if found else ""
 
     def next_run(self) -> str:
         """Return the time of the next scheduled run; empty if none is scheduled."""
@@ -127,6 +138,10 @@ class RunBoard:
 def run_board(settings_file: str) -> RunBoard:
     """Return the runs on a settings file."""
     return RunBoard(settings_file)
+
+
+def _message(run: Mapping[str, Any]) -> str:
+    return str((run.get("state") or {}).get("message") or "")[:400]
 
 
 def api_address() -> str:

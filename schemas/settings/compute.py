@@ -28,7 +28,10 @@ class ComputeSettings(Strict):
         json_schema_extra=IN_ITS_SECTION,
     )
     workers: int | None = Field(
-        default=None, ge=1, description="Parallel processes of this machine; absent: the number of CPU cores"
+        default=None,
+        ge=1,
+        description="Parallel processes of this machine; absent: the number of CPU cores, or fewer if they "
+        "would not fit into its memory (0.5 GB per process and 1.5 GB for the run)",
     )
     shard_series: int = Field(
         default=100, ge=1, description="Series per shard of the models that fit each series alone"

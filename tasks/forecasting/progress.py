@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 MINUTE, HOUR = 60, 3600
+# Key of the artifact of Prefect that shows the progress of a run.
+PROGRESS = "forecast-progress"
 
 
 def remaining_seconds(waiting: Sequence[str], finished: Sequence[tuple[str, float]], elapsed: float) -> float | None:

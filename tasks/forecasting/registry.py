@@ -20,7 +20,7 @@ from schemas.protocols import Forecaster
 from schemas.run import SHARDS_AT_ONCE
 from schemas.settings import BASELINES, ModelsSettings, Settings
 from schemas.settings.slices import NamedModels
-from tasks.storage.machine import usable_cores
+from tasks.storage.machine import usable_workers
 
 # Modules, and packages whose modules are all searched. By name: the registry depends on no model.
 PLACES = (
@@ -130,8 +130,8 @@ def compared_models(settings: Settings) -> NamedModels:
 
 
 def worker_count(settings: Settings) -> int:
-    """Number of parallel processes: the setting, or the cores that this process may use."""
-    return settings.compute.workers or usable_cores()
+    """Number of parallel processes: the setting, or what the cores and the memory of the machine allow."""
+    return settings.compute.workers or usable_workers()
 
 
 def threads_per_shard(settings: Settings) -> int:

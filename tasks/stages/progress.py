@@ -10,10 +10,9 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from schemas.records import ForecastRecord
-from tasks.forecasting.progress import duration, remaining_seconds
+from tasks.forecasting.progress import PROGRESS, duration, remaining_seconds
 from tasks.stages.support import say
 
-KEY = "forecast-progress"
 # The log has at most this number of lines about the progress, and none about the last half minute.
 LINES = 10
 SECONDS_WORTH_A_LINE = 30
@@ -36,7 +35,7 @@ class ForecastProgress:
         self.waiting = list(models)
         self._clock, self._started, self._total, self._line = clock, clock(), len(models), 0
         self._finished: list[tuple[str, float]] = []
-        self._artifact = cast(UUID, create_progress_artifact(0.0, key=KEY, description="Shards finished"))
+        self._artifact = cast(UUID, create_progress_artifact(0.0, key=PROGRESS, description="Shards finished"))
 
     def add(self, record: ForecastRecord, reused: bool) -> None:
         """Count a finished shard. A reused one took no time and is not part of the estimate."""

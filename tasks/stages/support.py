@@ -16,7 +16,7 @@ from schemas.alarms import Alarm, Severity
 from schemas.run import SHARDS_AT_ONCE, RunContext
 from schemas.secrets import without_secrets
 from tasks.report.artifact_tables import artifact_key, displayed
-from tasks.storage.machine import Cores, usable_cores
+from tasks.storage.machine import Cores, usable_workers
 
 # Runs of these flows show few artifacts; the report has the other tables.
 PUBLISHING = ("weekly_replenishment", "optimize_inventory", "backfill", "prepare_week")
@@ -85,5 +85,5 @@ def log_alarms(alarms: Sequence[Alarm]) -> None:
 
 def cores_of(run: RunContext) -> Cores:
     """Return the number of processes and threads that one shard of a run may use."""
-    workers = run.settings.compute.workers or usable_cores()
+    workers = run.settings.compute.workers or usable_workers()
     return Cores(workers, max(1, workers // SHARDS_AT_ONCE))

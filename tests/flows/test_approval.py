@@ -102,6 +102,7 @@ def test_a_file_approved_in_the_app_is_published_and_replaced_only_by_another_on
     assert waiting.name == f"{mini_company.AS_OF} · preview to approve · mini"
     assert waiting.question == json.loads(words(client, run))
     assert RunBoard("/another/settings.yaml").waiting() == []
+    assert board.progress(waiting.id).endswith("shards finished")
     answer_in_the_app(board, waiting.id)
     code, out, err = process.wait()
     assert code == 0, out + err
