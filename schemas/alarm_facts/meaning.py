@@ -14,7 +14,7 @@ MEANING = (
     AlarmFacts(
         "repeated_lines",
         Severity.HOLD,
-        "A sales file contains the same block of rows twice, in the same order; all rows count.",
+        "Sales occur twice: the same rows in a file, the lines of a date or SKU, or a whole date; all rows count.",
         "Remove the repeated rows from the file, or accept the alarm if they are separate sales.",
     ),
     AlarmFacts(
@@ -80,7 +80,7 @@ MEANING = (
     AlarmFacts(
         "price_level",
         Severity.INFO,
-        "Prices of almost all SKUs of a store differ by one factor from the others, or all prices from the price list.",
+        "Prices of almost all SKUs of a store differ by one factor from the others, or prices from the price list.",
         "Deliver net amounts in one currency, without tax. Do nothing if the prices of the store are different.",
     ),
     AlarmFacts(
@@ -100,6 +100,24 @@ MEANING = (
         Severity.WARNING,
         "The quantities of a SKU change by a large factor on one date. Its price or the quantities show another unit.",
         "Convert the quantities to one unit of measure.",
+    ),
+    AlarmFacts(
+        "outliers",
+        Severity.WARNING,
+        "Single values are far above what their store and SKU usually sell, without a reason; demand is unknown there.",
+        "Name the event if they are demand. Leave orders of companies out with `sources.sales.ignore`.",
+    ),
+    AlarmFacts(
+        "cumulative_sales",
+        Severity.HOLD,
+        "Sales of almost all stores and SKUs only grow from date to date: totals since the start of a month or year.",
+        "Deliver the sales of each period, not totals up to the date.",
+    ),
+    AlarmFacts(
+        "total_rows",
+        Severity.HOLD,
+        "A store or SKU sells in every period what all others sell together: it is their total.",
+        "Leave it out with `sources.sales.ignore` and remove it from the table of stores or products.",
     ),
     AlarmFacts(
         "huge_lines",
@@ -226,6 +244,18 @@ MEANING = (
         Severity.WARNING,
         "The stock contains the units in transit, so that they count twice; another column has the stock without them.",
         "Map `on_hand` to the column that the message names.",
+    ),
+    AlarmFacts(
+        "stock_repeated",
+        Severity.HOLD,
+        "Each store and SKU has the same number of stock rows, without a place, lot or date; they are added.",
+        "Deliver one count, or map the column with the date of the count.",
+    ),
+    AlarmFacts(
+        "stock_implausible",
+        Severity.WARNING,
+        "The stock does not fit the sales: fractions, years of sales, equal in all stores or counted twice.",
+        "Check the unit of the stock, and of which place and time it is.",
     ),
     AlarmFacts(
         "stock_zero",

@@ -66,9 +66,15 @@ TABLES = (
         "Remove the copy, or make the pattern in `sources` more specific.",
     ),
     AlarmFacts(
+        "row_limit",
+        Severity.WARNING,
+        "A file has exactly as many rows as programs export at most, so rows may be missing.",
+        "Export in smaller parts, or do nothing if the file is complete.",
+    ),
+    AlarmFacts(
         "mixed_ids",
         Severity.WARNING,
-        "A column has ids that differ only in leading zeros, such as 123 and 00123; they count as different ids.",
+        "A column has ids that differ only in leading zeros or case, such as 123 and 00123; they count as different.",
         "Write the ids in the same way in all files, as text.",
     ),
     AlarmFacts(
@@ -80,7 +86,7 @@ TABLES = (
     AlarmFacts(
         "category_spelling",
         Severity.WARNING,
-        "Values of the category differ in case or spaces only; they count as different categories.",
+        "Values of the category differ in case, accents or punctuation only; they count as different categories.",
         "Write the values in the same way in the products table.",
     ),
     AlarmFacts(
@@ -106,6 +112,30 @@ TABLES = (
         Severity.WARNING,
         "A capacity, pack size or price is 0 or not a number; it counts as not stated.",
         "Leave the cell empty if the value is unknown, or enter it.",
+    ),
+    AlarmFacts(
+        "thousands_mark",
+        Severity.WARNING,
+        "A few numbers have a mark and three digits after it, such as 1.051 among whole numbers; it counts as decimal.",
+        "Set `thousands` and `decimal` in the table's source.",
+    ),
+    AlarmFacts(
+        "unmapped_column",
+        Severity.INFO,
+        "By its name, a column is an optional column of its table, but it is not mapped and not used.",
+        "Map the column in the table's source if its content is what the name says.",
+    ),
+    AlarmFacts(
+        "not_goods",
+        Severity.INFO,
+        "By their names, SKUs are bags, gift cards, deposits or services; they get forecasts and targets as goods do.",
+        "Leave them out with `sources.products.ignore` and `sources.sales.ignore`.",
+    ),
+    AlarmFacts(
+        "several_companies",
+        Severity.WARNING,
+        "Sales of several companies have the same store ids; their sales are added.",
+        "Run each company with its own settings (`sources.sales.only`), or make the store ids different.",
     ),
     AlarmFacts(
         "missing_category",

@@ -46,6 +46,8 @@ def swapped_days(lines: pd.Series) -> list[Alarm]:
     only_first = numbers[(low > 0) & (high == 0)]
     holes = numbers[(low < _FEW_DAYS) & (high > _MOST_DAYS)]
     usual = np.median(low) if len(low) else 0.0
+    if index.is_month_start.all():
+        return []  # months
     if not (sold & ~early).any() and index[-1] - index[0] > pd.Timedelta(days=_FEWEST_MONTHS * 31):
         return [_swapped("sales: all dates are days 1 to 12 of a month", index, int(counts.sum()))]
     if len(only_first) and len(holes) == 0:

@@ -74,6 +74,9 @@ class CheckLimits:
             frequency.
         vanished_share: fraction of the SKUs that vanish on one date from which an alarm is raised.
         fewest_skus: minimum number of SKUs for a statement about a group of them.
+        running_total: sales are totals up to a date if at most this fraction of the changes from one date to the next
+            one is downward.
+        few_copies: periods with the same sales as earlier ones are copies if they are at most this fraction of all.
         weekday_distance: weekday profiles that differ by more than this (total variation) are different.
         coarse_dates: minimum number of dates of daily sales that show that they are weekly or monthly sales.
         coarse_months: minimum number of such dates in a row that are the beginnings or ends of months.
@@ -85,6 +88,7 @@ class CheckLimits:
         after_midnight: a store sells after midnight if at least this fraction of its time stamps is between midnight
             and four o'clock, and more than in the hours after.
         stock_days: a count is old if it is more than this many days before the last sales.
+        stock_years: the stock does not fit the sales if it is for more years of recent sales than this.
         odd_amounts: lines with an amount of 0, or with the opposite sign of the units, raise an alarm from this
             fraction of the lines upward.
         price_level: a store has other prices if almost all of its SKUs differ by this factor or more ...
@@ -137,6 +141,8 @@ class CheckLimits:
     vanished_periods: Mapping[str, int] = field(default_factory=lambda: _by_kind(14, 4, 3))
     vanished_share: float = 0.2
     fewest_skus: int = 5
+    running_total: float = 0.2
+    few_copies: float = 0.2
     weekday_distance: float = 0.1
     coarse_dates: int = 8
     coarse_months: int = 4
@@ -150,6 +156,7 @@ class CheckLimits:
     after_midnight: float = 0.01
     stock_days: int = 7
     stock_share: float = 0.2
+    stock_years: float = 2.0
 
 
 LIMITS = CheckLimits()

@@ -13,6 +13,7 @@ from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, FloatArray
 from tasks.demand.checks.limits import LIMITS
+from tasks.demand.cleaning.sales import TextArray
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.prepared import Prepared
@@ -121,6 +122,24 @@ def _of_stores(cells: SaleCells, units: FloatArray, amount: FloatArray) -> list[
     ]
 
 
+def _single_prices(skus: TextArray, ratio: FloatArray) -> list[Alarm]:
+    """Single SKUs whose amounts per unit are far from the products' price: boxes, grams, or a wrong price."""
+    far = np.flatnonzero(np.abs(np.log(ratio)) >= np.log(LIMITS.price_jump))
+    if not len(far):
+        return []
+    named = [f"{skus[at]} ({ratio[at]:.3g} times)" for at in far]
+    return [
+        raise_alarm(
+            "price_level",
+            f"sales: the net amount per unit of {numbered(len(far), '# SKU[s]')} is far from the price of the products "
+            f"table: {first_few(named)}. Are the units boxes or grams, or is the price of another unit? Correct one of "
+            "them",
+            skus=skus[far],
+            count=len(far),
+        )
+    ]
+
+
 def _against_list(prepared: Prepared, units: FloatArray, amount: FloatArray) -> list[Alarm]:
     """Amounts per unit of all stores against the products' price."""
     products, cells = prepared.products, prepared.cells
@@ -139,7 +158,7 @@ def _against_list(prepared: Prepared, units: FloatArray, amount: FloatArray) -> 
     middle = float(np.median(ratio))
     far = (np.abs(np.log(ratio)) >= np.log(LIMITS.price_jump)) & (np.sign(np.log(ratio)) == np.sign(np.log(middle)))
     if far.mean() < LIMITS.units_skus:
-        return []
+        return _single_prices(cells.skus[known], ratio)
     return [
         raise_alarm(
             "price_level",

@@ -12,6 +12,7 @@ from schemas.alarms import Alarm, alarm_of_rows, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray
 from tasks.demand.checks.limits import LIMITS
+from tasks.demand.checks.odd_stock import odd_stock
 from tasks.demand.sold_units import last_stock
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def stock_alarms(prepared: Prepared) -> list[Alarm]:
         *_missing_rows(counted, sold),
         *_zeros(counted, sold),
         *_transit_twice(stock),
+        *_old_pairs(stock, prepared),
+        *odd_stock(prepared, counted),
         *_above_capacity(prepared, counted),
     ]
 
@@ -143,6 +146,16 @@ def _transit_twice(stock: pd.DataFrame) -> list[Alarm]:
     some = transit > 0
     if some.sum() < LIMITS.fewest_skus:
         return []
+    if c.IN_TRANSIT in coming and len(coming) > 1 and (transit == 2 * stock[c.IN_TRANSIT].fillna(0)).all():
+        return [
+            alarm_of_rows(
+                "transit_in_stock",
+                f"stock: in every row, in_transit is the sum of {', '.join(coming[1:])}, so that the units in transit "
+                f"count twice ({numbered(int(some.sum()), '# row[s]')}, {transit.sum() / 2:,.0f} units). Leave one of "
+                "them unmapped",
+                stock[some],
+            )
+        ]
     for name in stock.columns:
         if name in (c.ON_HAND, *coming) or not pd.api.types.is_float_dtype(stock[name]):
             continue
@@ -158,6 +171,29 @@ def _transit_twice(stock: pd.DataFrame) -> list[Alarm]:
                 )
             ]
     return []
+
+
+def _old_pairs(stock: pd.DataFrame, prepared: Prepared) -> list[Alarm]:
+    """Pairs that are not in the last count of their store, and have stock by an older one."""
+    if c.DATE not in stock.columns:
+        return []
+    known = stock.loc[stock[c.DATE] <= pd.Timestamp(prepared.as_of)].sort_values(c.DATE, kind="stable")
+    last = known.drop_duplicates(_PAIR, keep="last")
+    age = last.groupby(c.STORE_ID)[c.DATE].transform("max") - last[c.DATE]
+    # A store that counts a part of its SKUs every day has no date with most of them.
+    whole = (age == pd.Timedelta(0)).groupby(last[c.STORE_ID]).transform("mean") > LIMITS.contradicted
+    rows = last[whole & (age > pd.Timedelta(0)) & (last[c.ON_HAND] > 0)]
+    if len(rows) < LIMITS.fewest_skus:
+        return []
+    return [
+        alarm_of_rows(
+            "stock_rows_missing",
+            f"stock: {len(rows):,} stores and SKUs with {rows[c.ON_HAND].sum():,.0f} units are in an older count but "
+            "not in the last one of their store; the older count is used. If rows with a stock of 0 are left out, "
+            "export them too",
+            rows,
+        )
+    ]
 
 
 def _above_capacity(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:

@@ -14,6 +14,7 @@ from tasks.demand.axis import Axis
 from tasks.demand.checks.contradictions import contradicted_availability, contradicted_calendar
 from tasks.demand.checks.dates import coarse_dates, coarse_parts, swapped_days
 from tasks.demand.checks.levels import changed_units, stock_out_alarm
+from tasks.demand.checks.not_periods import odd_sums
 from tasks.demand.checks.prices import price_levels
 from tasks.demand.checks.promotions import promotion_alarms
 from tasks.demand.checks.stock import stock_alarms
@@ -23,6 +24,9 @@ from tasks.demand.cleaning.exposure import StorePeriods
 from tasks.demand.cleaning.pair_periods import PairPeriods
 from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.cleaning.stock_outs import StockOuts
+
+# Accents, and spaces and punctuation that are not between two digits.
+_NO_DIFFERENCE = r"[\u0300-\u036f]|(?<!\d)[\s\-_./'’]+|[\s\-_./'’]+(?!\d)"
 
 
 def table_alarms(prepared: Prepared, stores: StorePeriods, missing: PairPeriods, found: StockOuts) -> list[Alarm]:
@@ -45,6 +49,7 @@ def table_alarms(prepared: Prepared, stores: StorePeriods, missing: PairPeriods,
         *contradicted_calendar(prepared, stores),
         *contradicted_availability(prepared, missing),
         *lines.odd,
+        *odd_sums(prepared),
         *price_levels(prepared),
         *promotion_alarms(prepared),
         *changed_units(prepared),
@@ -113,13 +118,14 @@ def _coarse_dates(prepared: Prepared) -> list[Alarm]:
 
 
 def _category_spelling(prepared: Prepared) -> list[Alarm]:
-    """Values of the category that differ in case or spaces only: they are different categories."""
+    """Values of the category that differ in case, accents, spaces or punctuation only: they are different ones."""
     products = prepared.tables["products"]
     found, count = [], 0
     for name in prepared.settings.category:
         values = products[name].dropna().astype(str)
         alike = pd.Series(values.unique(), dtype=object)
-        form = alike.str.casefold().str.split().str.join(" ")
+        form = alike.str.normalize("NFKD").str.casefold().str.replace(_NO_DIFFERENCE, "", regex=True)
+        form = form.mask(form == "", alike)
         several = alike.groupby(form).agg(lambda texts: " and ".join(repr(text) for text in texts))
         several = several[form.value_counts().reindex(several.index) > 1]
         found += [f"{name} {text}" for text in several]
@@ -129,8 +135,8 @@ def _category_spelling(prepared: Prepared) -> list[Alarm]:
     return [
         raise_alarm(
             "category_spelling",
-            f"products: values of the category differ in case or spaces only: {first_few(found)}. They count as "
-            f"different categories. Write them in the same way, in {numbered(count, '# product[s]')}",
+            f"products: values of the category differ in case, accents or punctuation only: {first_few(found)}. They "
+            f"count as different categories. Write them in the same way, in {numbered(count, '# product[s]')}",
             count=count,
         )
     ]

@@ -15,6 +15,7 @@ from schemas.alarms import Alarm
 from schemas.panel import IndexArray
 from schemas.settings.slices import PanelSlice
 from tasks.demand.checks.levels import huge_lines, huge_lines_alarm
+from tasks.demand.checks.not_periods import RepeatedKeys
 from tasks.demand.checks.prices import odd_amounts, odd_amounts_alarms
 from tasks.demand.checks.week_labels import reads_labels, units_by_week
 from tasks.demand.cleaning.bundles import components, with_components
@@ -101,7 +102,7 @@ class CorrectedLines:
         voided: the voided lines: date, store_id, sku, units as sold.
         returned: the lines with negative units, in a fixed order.
         alarms: what was corrected.
-        odd: the alarms on huge lines and odd amounts.
+        odd: the alarms on repeated and huge lines and odd amounts.
     """
 
     groups: Shards
@@ -140,7 +141,7 @@ def correct_sales(
     series = _SeriesGroups.of(lines, products)
     returns = Returns(lines.stores, (lines.before.first, lines.before.last))
     facts = LineFacts.of(len(lines.stores))
-    found = _Found()
+    found, keys = _Found(), RepeatedKeys(len(lines.skus))
     used, rows, units = np.zeros(len(lines.skus), dtype=bool), 0, 0.0
     for shard in lines.frames():
         own, left_out = signs.applied(shard)
@@ -152,6 +153,7 @@ def correct_sales(
         if void.any():
             # The rows stay: the SKU was in the store, and the store was open.
             own = own.assign(**{c.UNITS: own[c.UNITS].mask(void, 0.0)})
+        keys.add(own)
         own, boxes = in_single_units(own)
         found.boxes += boxes
         own = with_components(own, parts)
@@ -188,7 +190,7 @@ def correct_sales(
             *void_alarm(voided, units),
             *unit_price_alarms(found.boxes),
         ),
-        odd=(*huge_lines_alarm(found.rows("huge")), *odd_amounts_alarms(found.odd, rows)),
+        odd=(*keys.alarm(lines.skus), *huge_lines_alarm(found.rows("huge")), *odd_amounts_alarms(found.odd, rows)),
     )
 
 

@@ -1,11 +1,13 @@
 """Outliers: demand of one (store, SKU, period) far above the usual that no event explains.
 
 The rule replaces the review of box plots by hand (docs/reference/domain.md). A cell is an outlier when its units
-exceed ``outlier_factor`` times the 99th percentile of its series' other selling periods, unless
+exceed ``outlier_factor`` times the 99th percentile of its series' other selling periods, or of its SKU's other cells in
+all stores (then they also exceed the series' percentile: a large order that a large category hides), unless
 
 * the calendar names a holiday or event for that store and period, or
+* the SKU has a promotion in that store and period, or
 * a peak of a similar size recurs about a year before or after, or
-* many other series peak similarly in that period.
+* many other series (SKUs of stores) peak similarly in that period.
 
 "Similar" means at least a quarter of the size. Zeros are not part of the percentile, so that the empty periods of a
 sparse series do not lower it. The whole history before ``as_of`` is read.
@@ -13,12 +15,18 @@ sparse series do not lower it. The whole history before ``as_of`` is read.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 
+from schemas import columns as c
+from schemas.alarms import Alarm, alarm_of_rows
+from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, FloatArray, IndexArray
+from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.sales import CellPart, SaleCells, codes
 
 _RECURRENCE_WINDOW = {"D": 7, "W": 2, "MS": 1}
@@ -44,31 +52,158 @@ class OutlierRule:
 
 
 RULE = OutlierRule()
+Groups = Callable[[CellPart], tuple[IndexArray, IndexArray]]
 
 
-def outlier_cells(cells: SaleCells, special: BoolArray, factor: float) -> IndexArray:
+def outlier_cells(
+    cells: SaleCells, special: BoolArray, factor: float, promotions: pd.DataFrame | None = None
+) -> IndexArray:
     """Find the cells whose value is an outlier.
 
     Args:
         cells: cleaned sales; m cells of n series over T periods.
         special: shape (S, T); the calendar names a holiday or event for the store.
         factor: multiple of the usual peak above which a value is an outlier; above 1.
+        promotions: the table of promotions; None = no promotions are known.
 
     Returns:
         Ascending ``pair * T + period``.
     """
-    peak = usual_peak(cells)
-    found = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))]
+    of_series = usual_peak(cells)
+    found = _suspects(cells, of_series, _by_series, of_series, special, factor)
+    found = found[~_shared(cells, of_series, _by_series, found)]
+    of_sku = _peak_of_skus(cells, _with_large_cells(cells, of_series, factor))
+    hidden = np.setdiff1d(_suspects(cells, of_sku, _by_sku, of_series, special, factor), found)
+    if len(hidden):
+        of_sku = _peak_of_skus(cells, np.ones(len(cells.skus), dtype=bool))
+        found = np.union1d(found, hidden[~_shared(cells, of_sku, _by_sku, hidden)])
+    if promotions is not None and len(found):
+        found = found[~_promoted(promotions, cells, found)]
+    return found
+
+
+def outlier_alarm(cells: SaleCells, outliers: IndexArray, others: Sequence[Alarm]) -> list[Alarm]:
+    """Return an alarm for the outliers, without those that the alarm ``huge_lines`` among the others names."""
+    pair, period = np.divmod(outliers, cells.history)
+    units = np.zeros(len(outliers))
+    for part in cells.parts() if len(outliers) else ():
+        marked = part.marked(outliers)
+        units[np.searchsorted(outliers, part.keys[marked])] = part.units[marked]
+    rows = pd.DataFrame(
+        {
+            c.DATE: cells.periods[period],
+            c.STORE_ID: cells.stores[cells.pair_store[pair]].astype(str),
+            c.SKU: cells.skus[cells.pair_sku[pair]].astype(str),
+            c.UNITS: units,
+        }
+    )
+    for alarm in others:
+        if alarm.name == "huge_lines":
+            named = rows[c.STORE_ID].isin(alarm.stores) & rows[c.SKU].isin(alarm.skus)
+            rows = rows[~(named & (rows[c.UNITS] >= LIMITS.huge_line))]
+    if rows.empty:
+        return []
+    shown = [
+        f"{units:,.0f} of {sku} in store {store} on {day.date()}"
+        for units, sku, store, day in zip(rows[c.UNITS], rows[c.SKU], rows[c.STORE_ID], rows[c.DATE], strict=True)
+    ]
+    return [
+        alarm_of_rows(
+            "outliers",
+            f"sales: {numbered(len(rows), '# value[s] of a store and SKU [is|are]')} far above the usual peak, and no "
+            f"event, promotion or similar peak explains {numbered(len(rows), '[it|them]')}: "
+            f"{first_few(shown)}. Their demand counts as unknown. If they are demand, name the event in the table "
+            "events or calendar; leave orders of companies out with sources.sales.ignore",
+            rows,
+        )
+    ]
+
+
+def _by_series(part: CellPart) -> tuple[IndexArray, IndexArray]:
+    """The series of each cell, in the whole and in the part."""
+    return part.cell_series + part.series.start, part.cell_series
+
+
+def _by_sku(part: CellPart) -> tuple[IndexArray, IndexArray]:
+    """The SKU of each cell, whose peak it is measured by, and its pair."""
+    return part.cell_sku, part.cell_pair
+
+
+def _suspects(
+    cells: SaleCells, peak: FloatArray, group: Groups, of_series: FloatArray, special: BoolArray, factor: float
+) -> IndexArray:
+    """Cells above a multiple of the usual peak of their group that neither the calendar nor another year explains.
+
+    Args:
+        cells: cleaned sales.
+        peak: usual peak of each group.
+        group: gives the group of each cell of a part, and the number of the curve (series or pair) of each cell.
+        of_series: shape (n,); usual peak of each series, which an outlier exceeds.
+        special: see :func:`outlier_cells`.
+        factor: see :func:`outlier_cells`.
+
+    Returns:
+        Ascending ``pair * T + period``.
+    """
+    keys = [np.zeros(0, dtype=np.int64)]
     for own in cells.parts():
-        usual = peak[own.series]
-        suspects = np.flatnonzero(own.units > factor * usual[own.cell_series])
+        of_cell, curve = group(own)
+        large = np.maximum(factor * peak[of_cell], of_series[own.cell_series + own.series.start])
+        suspects = np.flatnonzero(own.units > large)
         suspects = suspects[~special[own.cell_store[suspects], own.cell_period[suspects]]]
         if len(suspects):
-            suspects = suspects[~_recurs(own.by_series(own.units), own, suspects)]
-        found.append((own.keys[suspects], own.cell_series[suspects] + own.series.start, own.units[suspects]))
-    key, series, units = (np.concatenate(values) for values in zip(*found, strict=True))
-    outliers = key[~_shared(peak, cells, series, key % cells.history, units)]
-    return np.sort(outliers)
+            suspects = suspects[~_recurs(own, curve, suspects)]
+        keys.append(own.keys[suspects])
+    return np.sort(np.concatenate(keys))
+
+
+def _with_large_cells(cells: SaleCells, of_series: FloatArray, factor: float) -> BoolArray:
+    """Shape (K,): the SKU may have an outlier. Its usual peak is at least its smallest cell."""
+    least = np.full(len(cells.skus), np.inf)
+    for part in cells.parts():
+        sold = part.units > 0
+        np.minimum.at(least, part.cell_sku[sold], part.units[sold])
+    found = np.zeros(len(cells.skus), dtype=bool)
+    for part in cells.parts():
+        large = np.maximum(factor * least[part.cell_sku], of_series[part.cell_series + part.series.start])
+        found[part.cell_sku[part.units > large]] = True
+    return found
+
+
+def _peak_of_skus(cells: SaleCells, wanted: BoolArray) -> FloatArray:
+    """The usual peak of the cells of some SKUs over all stores, shape (K,); infinite for the others."""
+    values, of = [np.zeros(0)], [np.zeros(0, dtype=np.int64)]
+    for part in cells.parts() if wanted.any() else ():
+        rows = wanted[part.cell_sku] & (part.units > 0)
+        values.append(part.units[rows])
+        of.append(part.cell_sku[rows])
+    return np.where(wanted, _pooled(np.concatenate(values), np.concatenate(of), len(wanted)), np.inf)
+
+
+def _pooled(values: FloatArray, group: IndexArray, size: int) -> FloatArray:
+    """The usual peak of the values of each group."""
+    order = np.lexsort((values, group))
+    starts = np.searchsorted(group[order], np.arange(size + 1))
+    return np.array([_percentile_of_sorted(values[order[a:b]]) for a, b in pairwise(starts)])
+
+
+def _promoted(promotions: pd.DataFrame, cells: SaleCells, keys: IndexArray) -> BoolArray:
+    """Whether a promotion of the SKU is in the period of each cell."""
+    pair, period = np.divmod(keys, cells.history)
+    found = np.zeros(len(keys), dtype=bool)
+    own = promotions[promotions[c.SKU].astype(str).isin(cells.skus[cells.pair_sku[pair]].astype(str))]
+    sku = own[c.SKU].astype(str).to_numpy()
+    everywhere = own[c.STORE_ID].isna().to_numpy() if c.STORE_ID in own else np.ones(len(own), dtype=bool)
+    store = own[c.STORE_ID].astype(str).to_numpy() if c.STORE_ID in own else sku
+    for at in range(len(keys)):
+        label = cells.periods[period[at]]
+        # Labels are first or last days of periods.
+        near = (own[c.DATE_FROM] < cells.frequency.shift(label, 1)) & (
+            own[c.DATE_TO] > cells.frequency.shift(label, -1)
+        )
+        here = everywhere | (store == str(cells.stores[cells.pair_store[pair[at]]]))
+        found[at] = (near.to_numpy() & here & (sku == str(cells.skus[cells.pair_sku[pair[at]]]))).any()
+    return found
 
 
 def usual_peak(cells: SaleCells) -> FloatArray:
@@ -99,10 +234,7 @@ def usual_peak(cells: SaleCells) -> FloatArray:
         series, period = np.nonzero(demand > 0)
         values.append(demand[series, period])
         of.append(category[part.series][rows][series])
-    pooled_values, pooled_of = np.concatenate(values), np.concatenate(of)
-    order = np.lexsort((pooled_values, pooled_of))
-    starts = np.searchsorted(pooled_of[order], np.arange(len(names) + 1))
-    pooled = np.array([_percentile_of_sorted(pooled_values[order[a:b]]) for a, b in pairwise(starts)])
+    pooled = _pooled(np.concatenate(values), np.concatenate(of), len(names))
     return np.where(few, pooled[category], peak)
 
 
@@ -124,30 +256,38 @@ def _percentile_of_sorted(values: FloatArray) -> float:
     return float(values[int(np.floor(RULE.percentile * (others - 1)))])
 
 
-def _recurs(demand: FloatArray, cells: CellPart, suspects: IndexArray) -> BoolArray:
-    """Whether the series peaks similarly about a year before or after."""
+def _recurs(cells: CellPart, curve: IndexArray, suspects: IndexArray) -> BoolArray:
+    """Whether the curve of each suspect peaks similarly about a year before or after."""
     year = cells.frequency.periods_per_year
     window = _RECURRENCE_WINDOW[cells.frequency.kind]
     found = np.zeros(len(suspects), dtype=bool)
     for i, cell in enumerate(suspects):
-        row, at = demand[cells.cell_series[cell]], int(cells.cell_period[cell])
+        own = curve == curve[cell]
+        row = np.bincount(cells.cell_period[own], cells.units[own], minlength=cells.history)
+        at = int(cells.cell_period[cell])
         around = [row[max(at + shift - window, 0) : max(at + shift + window + 1, 0)] for shift in (-year, year)]
         found[i] = any((part >= RULE.similar * cells.units[cell]).any() for part in around)
     return found
 
 
-def _shared(peak: FloatArray, cells: SaleCells, series: IndexArray, at: IndexArray, units: FloatArray) -> BoolArray:
-    """Whether many other series exceed their own usual peak similarly in the period of a value."""
-    ratio = units / peak[series]
-    alike, selling = np.zeros(len(series), dtype=np.int64), np.zeros(len(series), dtype=np.int64)
-    for part in cells.parts() if len(series) else ():
-        demand, usual = part.by_series(part.units), peak[part.series]
-        for i in range(len(series)):
-            column = demand[:, at[i]]
-            peaks, sells = column >= RULE.similar * ratio[i] * usual, column > 0
-            if part.series.start <= series[i] < part.series.stop:
-                peaks[series[i] - part.series.start] = sells[series[i] - part.series.start] = False
-            alike[i] += int(peaks.sum())
-            selling[i] += int(sells.sum())
+def _shared(cells: SaleCells, peak: FloatArray, group: Groups, keys: IndexArray) -> BoolArray:
+    """Whether many other curves exceed their own usual peak similarly in the period of each cell."""
+    alike, selling = np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=np.int64)
+    ratio, curve_of = np.zeros(len(keys)), np.full(len(keys), -1)
+    number = np.full(len(keys), -1)
+    for part in cells.parts() if len(keys) else ():
+        of_cell, curve = group(part)
+        own = np.flatnonzero(np.isin(part.keys, keys))
+        at = np.searchsorted(keys, part.keys[own])
+        ratio[at], curve_of[at], number[at] = part.units[own] / peak[of_cell[own]], curve[own], part.number
+    for part in cells.parts() if len(keys) else ():
+        of_cell, curve = group(part)
+        for i, period in enumerate(keys % cells.history):
+            now = np.flatnonzero(part.cell_period == period)
+            numbers, first, place = np.unique(curve[now], return_index=True, return_inverse=True)
+            units, usual = np.bincount(place, part.units[now], minlength=len(numbers)), peak[of_cell[now[first]]]
+            others = (numbers != curve_of[i]) | (number[i] != part.number)
+            alike[i] += int((others & (units >= RULE.similar * ratio[i] * usual)).sum())
+            selling[i] += int((others & (units > 0)).sum())
     found: BoolArray = (alike >= RULE.shared_by_series) & (alike >= RULE.shared_by_share * selling)
     return found

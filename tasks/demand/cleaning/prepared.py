@@ -22,7 +22,7 @@ from tasks.demand.cleaning.closings import after_closing, planned_openings, usua
 from tasks.demand.cleaning.corrected import CorrectedLines, correct_sales
 from tasks.demand.cleaning.incomplete import incomplete_periods
 from tasks.demand.cleaning.lines import LineBlocks, linked_skus, read_lines
-from tasks.demand.cleaning.outliers import outlier_cells
+from tasks.demand.cleaning.outliers import outlier_alarm, outlier_cells
 from tasks.demand.cleaning.products import clean_products
 from tasks.demand.cleaning.sales import SaleCells
 from tasks.demand.cleaning.sums import nothing_known, sale_cells
@@ -113,7 +113,13 @@ def prepare(
     incomplete = incomplete_periods(corrected.facts, cells, axis, calendar.special, settings, as_of)
     outliers = np.zeros(0, dtype=np.int64)
     if settings.cleaning.drop_outliers:
-        outliers = outlier_cells(cells, calendar.special[:, : cells.history], settings.cleaning.outlier_factor)
+        outliers = outlier_cells(
+            cells,
+            calendar.special[:, : cells.history],
+            settings.cleaning.outlier_factor,
+            tables.get("promotions"),
+        )
+    peaks = outlier_alarm(cells, outliers, corrected.odd)
     return Prepared(
         tables=tables,
         settings=settings,
@@ -129,5 +135,5 @@ def prepare(
         planned=planned_openings(tables.get("calendar"), cells, as_of),
         partial=incomplete.partial,
         last_sale=lines.last_sale,
-        alarms=(*alarms, *label_alarms, *corrected.alarms, *incomplete.alarms),
+        alarms=(*alarms, *label_alarms, *corrected.alarms, *incomplete.alarms, *peaks),
     )

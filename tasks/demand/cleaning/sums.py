@@ -99,6 +99,7 @@ class _Sums:
         self.store_number, self.sku_number = (np.cumsum(used) - 1 for used in (self.stores, self.lines.used))
         count = int(self.stores.sum())
         self.store_rows = np.zeros(count * self.history, dtype=bool)
+        self.filled_cells, self.empty_cells = np.zeros((2, count * self.history), dtype=np.int64)
         self.store_units = np.zeros(count * self.history)
         self.store_days = np.zeros(count * len(self.period_of_day) if self.with_days else 0)
         self.categories = max(len(self.lines.categories), 1)
@@ -123,6 +124,9 @@ class _Sums:
         self.end = max(self.end, int(period.max()) + 1)
         key = (pair_key // self.skus)[of_pair] * self.history + period
         self.store_rows[key] = True
+        filled = sums_by(cell, (units != 0).astype(np.float64), len(cell_key)) > 0
+        np.add.at(self.filled_cells, key, filled)
+        np.add.at(self.empty_cells, key, ~filled)
         np.add.at(self.store_units, key, values[UNITS])
         if self.with_days:
             order = np.lexsort((day, pair))
@@ -168,6 +172,14 @@ class _Sums:
         self.pair_series.append(pair_series[kept] + self.n)
         self.starts.append(self.n + part[1])
 
+    def _rows(self) -> BoolArray:
+        """The stores and periods with a row. Rows of 0 units do not count if only periods without any units have them.
+
+        Then an export has filled days without data. Otherwise rows of 0 units are counts of what was not sold.
+        """
+        sold = self.filled_cells > 0
+        return sold if self.empty_cells.any() and not self.empty_cells[sold].any() else self.store_rows
+
     def cells(self, frequency: Frequency, periods: pd.DatetimeIndex) -> SaleCells:
         """All cells."""
         keys, series = np.concatenate(self.pair_keys), np.concatenate(self.series_keys)
@@ -188,7 +200,7 @@ class _Sums:
             pair_sku=keys % self.skus,
             pair_series=np.concatenate(self.pair_series)[order],
             end=self.end,
-            store_rows=self.store_rows.reshape(count, -1),
+            store_rows=self._rows().reshape(count, -1),
             store_units=units,
             store_days=self.store_days.reshape(count, -1) if self.with_days else units,
             first_day=self.first_day,

@@ -50,14 +50,11 @@ def cell_hint(table: MappedTable, rule: ColumnRule, rows: NDArray[np.int64] | No
                 f"{distinct[serial.index[0]]} is {serial.iloc[0].date()}). Format the column as a date in Excel and "
                 "export the file again."
             )
-        periods = parse_dates(distinct, table.source, periods=True).dropna()
-        if len(periods) and not table.contract.periodic:
-            return f"Values such as {distinct[periods.index[0]]} are weeks or months; expected a day."
+        months, weeks = (parse_dates(distinct, table.source, periods=kind).dropna() for kind in ("MS", "W"))
+        periods, what, code = (months, "months", "MS") if len(months) >= len(weeks) else (weeks, "weeks", "W-MON")
         if len(periods):
-            return (
-                f"Values such as {distinct[periods.index[0]]} are weeks or months: set `frequency` to W-MON or MS with "
-                "aggregate: false."
-            )
+            remedy = f": set `frequency` to {code}" if table.contract.periodic else "; expected a day"
+            return f"Values such as {distinct[periods.index[0]]} are {what}{remedy}."
     if rule.kind == "number" and distinct.str.fullmatch(_DECIMAL_COMMA).any():
         return f"Numbers have a decimal comma: set sources.{name}.decimal: ','."
     if rule.kind == "number" and distinct.str.fullmatch(_THOUSANDS).any():

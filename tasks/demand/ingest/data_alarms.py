@@ -17,13 +17,18 @@ from tasks.demand.checks.limits import LIMITS
 from tasks.demand.checks.overlaps import overlap_alarm
 from tasks.demand.ingest.cell_advice import distinct_values, shortened
 from tasks.demand.ingest.dates import has_offset
-from tasks.demand.ingest.documents import MOST_TYPES, NO_SALE, document_kinds
+from tasks.demand.ingest.documents import MOST_TYPES, NO_SALE, document_kinds, internal_customers
 from tasks.demand.ingest.mapped_table import MappedTable
+from tasks.demand.ingest.numbers import grouped_digits
+from tasks.demand.ingest.odd_tables import odd_tables
 from tasks.demand.ingest.parsing import plain_text
+from tasks.demand.ingest.unmapped import unmapped_columns
 from tasks.demand.words import holding, plain
 from tasks.storage.mapped import blocks, gathered
 
 _MOSTLY = 0.5
+# Numbers with a mark are few up to this fraction of the rows: weights have it in most of them.
+_FEW = 0.05
 NIGHT_END, _MORNING_END, _NOON = 4, 8, 12
 # Hour, minute, second, and whether it is before or after noon.
 _TIME = r"[T ](\d{1,2}):(\d{2})(?::(\d{2}))?(?:[.,]\d+)?\s*([AaPp])?"
@@ -45,6 +50,9 @@ def reading_alarms(tables: Mapping[str, MappedTable]) -> list[Alarm]:
         found += _replaced(table)
         found += _negative(table)
         found += _mixed_ids(table)
+        found += _thousands_marks(table)
+        found += unmapped_columns(table)
+        found += odd_tables(table)
     return found
 
 
@@ -177,10 +185,11 @@ def _not_sales(table: MappedTable) -> Iterator[Alarm]:
     for written in (name for name in table.names.values() if name not in known):
         text = table.raw.frame[written]
         # An empty cell is one more text.
-        if not is_text(text) or len(text.cat.categories) > MOST_TYPES + 1:
+        if not is_text(text):
             continue
         texts = text.cat.categories
-        kinds = document_kinds(written, list(texts))
+        kinds = document_kinds(written, list(texts)) if len(texts) <= MOST_TYPES + 1 else {}
+        kinds = kinds or internal_customers(written, texts)
         codes = text.cat.codes.to_numpy()
         named, total = [], 0
         for value, kind in kinds.items():
@@ -227,7 +236,7 @@ def _replaced(table: MappedTable) -> Iterator[Alarm]:
         else:
             yield raise_alarm(
                 "missing_category",
-                f"{where} is empty and counts as {rule.default}.",
+                f"{where} is empty ({distinct_values(table, rule.name, rows)}) and counts as {rule.default}.",
                 stores=ids[0],
                 skus=ids[1],
                 count=len(rows),
@@ -262,20 +271,44 @@ def _mixed_ids(table: MappedTable) -> Iterator[Alarm]:
         for part in blocks(len(codes)):
             used[codes[part][parsed.state[part] == READ]] = True
         ids = pd.Series(parsed.values.cat.categories[used[:-1]], dtype=object)  # the last one is the empty cell
-        digits = ids[ids.str.fullmatch(r"\d+")]
-        plain = digits.str.lstrip("0")
-        repeated = plain.duplicated(keep=False)
+        form = ids.str.casefold().str.lstrip("0")
+        repeated = form.duplicated(keep=False)
         if repeated.any():
-            pairs = digits[repeated].groupby(plain[repeated]).agg(" and ".join)
-            found = list(digits[repeated])
+            pairs = ids[repeated].groupby(form[repeated]).agg(" and ".join)
+            found = list(ids[repeated])
             yield raise_alarm(
                 "mixed_ids",
-                f"{table.contract.name}: ids of the column {rule.name} differ only in leading zeros: "
+                f"{table.contract.name}: ids of the column {rule.name} differ only in leading zeros or case: "
                 f"{first_few(list(pairs))}. They count as different ids. Write ids in the same way in all files.",
                 stores=[] if rule.name == c.SKU else found,
                 skus=found if rule.name == c.SKU else [],
                 count=len(pairs),
             )
+
+
+def _thousands_marks(table: MappedTable) -> Iterator[Alarm]:
+    """A few numbers such as 1.051 among whole numbers."""
+    name, mark = table.contract.name, table.source.decimal
+    other = "," if mark == "." else "."
+    for rule in table.rules:
+        written = table.written(rule.name)
+        if rule.kind != "number" or rule.maximum is not None or not is_text(written):
+            continue
+        found = grouped_digits(pd.Series(written.cat.categories, dtype=object), table.source)
+        rows = np.flatnonzero(written.isin(found)) if found else []
+        if not len(rows) or len(rows) > _FEW * len(written):
+            continue
+        stores, skus = _ids(table, rows)
+        yield raise_alarm(
+            "thousands_mark",
+            f"{name}: column {rule.name} has {mark!r} in {numbered(len(rows), '# row[s]')} of {len(written):,}, with "
+            f"three digits after it ({first_few(found)}), and whole numbers otherwise. It counts as the decimal mark. "
+            f"If {found[0]} means {found[0].replace(mark, '')}, set sources.{name}.thousands: '{mark}' and "
+            f"sources.{name}.decimal: '{other}'; if not, sources.{name}.thousands: none",
+            stores=stores,
+            skus=skus,
+            count=len(rows),
+        )
 
 
 def _ids(table: MappedTable, rows: np.ndarray) -> tuple[list[str], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date
 from functools import cache
 
@@ -26,6 +27,11 @@ _FORMS = tuple(
     )
 )
 
+_MONTH_FORMS = tuple(
+    re.compile(form, re.IGNORECASE)
+    for form in (rf"{_MONTH}{_GAP}(?P<year>\d{{4}}|\d{{2}})", rf"(?P<year>\d{{4}}){_GAP}{_MONTH}")
+)
+
 
 def word_date(text: str) -> date | None:
     """The date of a text with a month's name in one of the languages of words.yaml; None for other texts.
@@ -33,13 +39,26 @@ def word_date(text: str) -> date | None:
     >>> word_date("04-Mar-2024"), word_date("mars 2024")
     (datetime.date(2024, 3, 4), None)
     """
-    for form in _FORMS:
+    return _first_of(_FORMS, text)
+
+
+def word_month(text: str) -> date | None:
+    """The first day of a month with its name and year; None for other texts.
+
+    >>> word_month("Mar-24"), word_month("mars 2024"), word_month("4-Mar-2024")
+    (datetime.date(2024, 3, 1), datetime.date(2024, 3, 1), None)
+    """
+    return _first_of(_MONTH_FORMS, text)
+
+
+def _first_of(forms: Sequence[re.Pattern[str]], text: str) -> date | None:
+    for form in forms:
         found = form.fullmatch(text)
         month = _months().get(plain(found["month"])) if found else None
         if found and month:
             year = int(found["year"]) + (_CENTURY if len(found["year"]) == 2 else 0)  # noqa: PLR2004
             try:
-                return date(year, month, int(found["day"]))
+                return date(year, month, int(found.groupdict().get("day", 1)))
             except ValueError:
                 return None
     return None

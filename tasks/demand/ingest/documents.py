@@ -34,6 +34,17 @@ def document_kinds(name: str, values: Iterable[str]) -> dict[str, str]:
     return _of_flag(name, filled) or (_of_types(filled) if is_document_column(name) else {})
 
 
+def internal_customers(name: str, values: Iterable[str]) -> dict[str, str]:
+    """Values of a column of customers that are transfers to another store.
+
+    >>> internal_customers("Customer name", ["walk-in", "Store 2 (internal transfer)"])
+    {'Store 2 (internal transfer)': 'no sale'}
+    """
+    if not _names(name, "customer"):
+        return {}
+    return {value: NO_SALE for value in values if holding("transfer").fullmatch(plain(value))}
+
+
 def _of_flag(name: str, filled: list[str]) -> dict[str, str]:
     """The values of a flag other than no; a quantity (``Qty returned``) is not a flag."""
     said, denied = ({phrase.casefold() for phrase in phrases(CELLS, answer)} for answer in ("true", "false"))

@@ -107,16 +107,31 @@ def unclear_marks(texts: pd.Series, source: SourceSettings) -> list[str]:
         texts: distinct texts of one column.
         source: decimal and thousands mark; a configured thousands mark settles the question.
     """
-    if source.thousands is not None:
+    marked = grouped_digits(texts, source)
+    if not marked:
         return []
-    mark = source.decimal
     texts = texts[texts.str.contains(r"\d", regex=True)].str.strip("+- \u00a0")
-    marked = texts[texts.str.contains(mark, regex=False)]
-    if marked.empty or not marked.str.fullmatch(_POINT_GROUPS if mark == "." else _COMMA_GROUPS).all():
-        return []
     whole = pd.to_numeric(texts[texts.str.fullmatch(r"\d{1,15}")], errors="coerce")
     plausible = len(whole) > 0 and 100 <= float(np.max(whole)) <= 999  # noqa: PLR2004
-    return list(marked) if plausible else []
+    return marked if plausible else []
+
+
+def grouped_digits(texts: pd.Series, source: SourceSettings) -> list[str]:
+    """Return the texts with the decimal mark if all of them have groups of three digits after it; else none.
+
+    Args:
+        texts: distinct texts of one column.
+        source: decimal and thousands mark; a configured thousands mark settles the question.
+
+    >>> grouped_digits(pd.Series(["3", "1.051"]), SourceSettings(path=""))
+    ['1.051']
+    """
+    if source.thousands is not None:
+        return []
+    texts = texts.str.strip("+- \u00a0")
+    marked = texts[texts.str.contains(r"\d", regex=True) & texts.str.contains(source.decimal, regex=False)]
+    groups = _POINT_GROUPS if source.decimal == "." else _COMMA_GROUPS
+    return list(marked) if marked.str.fullmatch(groups).all() else []
 
 
 def _thousands(source: SourceSettings) -> str:

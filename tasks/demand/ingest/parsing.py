@@ -23,6 +23,7 @@ from tasks.storage.mapped import blocks, empty, gathered
 
 # Texts that exports write into empty number, date and flag cells.
 _NOTHING = ("", "-", "na", "n/a", "nan", "null", "none", "nat", "<na>")
+_NO_TEXT = ("-", "n/a", "nan", "null", "none", "<na>")
 _TRUE = (*phrases(CELLS, "true"), "1.0")
 _FALSE = (*phrases(CELLS, "false"), "0.0")
 _ERROR_VALUE = "|".join(map(re.escape, phrases(CELLS, "error_value")))
@@ -51,7 +52,9 @@ class ParsedColumn:
     replaced: NDArray[np.bool_] | None = None
 
 
-def parse_column(column: pd.Series, rule: ColumnRule, source: SourceSettings, periods: bool = False) -> ParsedColumn:
+def parse_column(
+    column: pd.Series, rule: ColumnRule, source: SourceSettings, periods: str | None = None
+) -> ParsedColumn:
     """Read a column as its rule says.
 
     Ids and texts stay as written, blanks included; a text of blanks is empty. Numbers and dates are read as
@@ -61,12 +64,12 @@ def parse_column(column: pd.Series, rule: ColumnRule, source: SourceSettings, pe
         column: categories of text, or a typed column of a Parquet file.
         rule: kind of the column.
         source: decimal mark, date format and so on.
-        periods: dates may be weeks or months.
+        periods: dates may be weeks (``W``) or months (``MS``).
     """
     return _with_replacements(_parse(column, rule, source, periods), rule)
 
 
-def _parse(column: pd.Series, rule: ColumnRule, source: SourceSettings, periods: bool) -> ParsedColumn:
+def _parse(column: pd.Series, rule: ColumnRule, source: SourceSettings, periods: str | None) -> ParsedColumn:
     if rule.kind == "number" and pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         return _typed(column, rule, "float64", _numbers)
     if rule.kind == "date" and pd.api.types.is_datetime64_dtype(column):
@@ -161,7 +164,7 @@ def plain_text(column: pd.Series) -> pd.Series:
 
 
 def _parse_texts(
-    texts: pd.Series, rule: ColumnRule, source: SourceSettings, periods: bool
+    texts: pd.Series, rule: ColumnRule, source: SourceSettings, periods: str | None
 ) -> tuple[pd.Series, NDArray[np.int8]]:
     trimmed = texts.str.strip()
     error = trimmed.str.fullmatch(_ERROR_VALUE, case=False)
@@ -173,7 +176,11 @@ def _parse_texts(
             state[trimmed.str.fullmatch(_SCIENTIFIC)] = SCIENTIFIC
             # Null bytes at the end fill a field of fixed width: `with_known_ids` removes them.
             state[trimmed.str.rstrip("\0").str.contains(_CONTROL)] = CONTROL
+        if rule.default is not None:
+            state[trimmed.str.lower().isin(_NO_TEXT)] = EMPTY
         return texts, state
+    # Excel writes an apostrophe before a number or date that is text.
+    trimmed = trimmed.str.removeprefix("'")
     if rule.kind == "number":
         typed = fractions(trimmed, source) if rule.maximum == 1 else parse_numbers(trimmed, source, rule.in_units)
     elif rule.kind == "date":

@@ -90,10 +90,10 @@ def map_table(raw: RawTable, settings: IngestSlice) -> tuple[MappedTable | None,
     if kept.frame.empty and len(raw.frame):
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in dropped.reasons)
         return None, [f"{raw.name}: all {len(raw.frame):,} rows are ignored ({reasons}). Correct sources.{raw.name}."]
-    # A week or month is a date only if the rows are of weeks or months.
-    periods = settings.period.kind != "D" and not settings.aggregate
+    # A week or month is a date only if the periods are weeks or months.
+    periods = None if settings.period.kind == "D" else settings.period.kind
     parsed = {
-        name: parse_column(kept.frame[names[name]], rule, source, periods and name == c.DATE)
+        name: parse_column(kept.frame[names[name]], rule, source, periods if name == c.DATE else None)
         for name, rule in known.items()
     }
     units = find_units(kept, names, parsed, source)

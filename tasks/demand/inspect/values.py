@@ -229,7 +229,8 @@ def date_format(column: Column) -> Finding | None:
 def days_of(column: Column, form: str | None) -> list[date]:
     """The distinct days of a date column that can be read, sorted."""
     texts = pd.Series(column.texts, dtype=object)
-    days = parse_dates(texts, SourceSettings(path="", date_format=form), periods=True)
+    source = SourceSettings(path="", date_format=form)
+    days = parse_dates(texts, source, periods="MS").fillna(parse_dates(texts, source, periods="W"))
     return sorted(set(days.dropna().dt.date))
 
 

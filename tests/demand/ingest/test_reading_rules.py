@@ -304,18 +304,23 @@ def test_time_stamps_become_days_of_the_stores(text: str, rules: dict[str, str],
 
 
 @pytest.mark.parametrize(
-    ("text", "rules"),
+    ("frequency", "what", "text", "rules"),
     [
-        *[(text, {}) for text in ("2024-W27", "2024w27-1", "KW 27/2024", "2024-07")],
-        ("202427", {"date_format": "%G%V"}),
-        ("07/2024", {"date_format": "%m/%Y"}),
+        *[("W-MON", "weeks", text, {}) for text in ("2024-W27", "2024w27-1", "KW 27/2024", "202427")],
+        *[("MS", "months", text, {}) for text in ("2024-07", "202407", "07/2024", "7.2024", "Jul-24", "julio 2024")],
+        ("W-MON", "weeks", "202427", {"date_format": "%G%V"}),
+        ("W-MON", "weeks", "07/2024", {"date_format": "%m/%Y"}),
     ],
 )
-def test_weeks_and_months_are_dates_where_the_rows_are_of_weeks_or_months(text: str, rules: dict[str, str]) -> None:
-    week = read({"sales": rules}, periods={"frequency": "W-MON"}, sales=[sale(date=text)])
-    assert week.tables["sales"][c.DATE].tolist() == [pd.Timestamp("2024-07-01")]
+def test_weeks_and_months_are_dates_where_the_periods_are_weeks_or_months(
+    frequency: str, what: str, text: str, rules: dict[str, str]
+) -> None:
+    for aggregate in (False, True):
+        periods = {"frequency": frequency, "aggregate": aggregate}
+        read_as = read({"sales": rules}, periods=periods, sales=[sale(date=text)])
+        assert read_as.tables["sales"][c.DATE].tolist() == [pd.Timestamp("2024-07-01")]
     if not rules:
-        assert f"Values such as {text} are weeks or months: set `frequency`" in error(sales=[sale(date=text)])
+        assert f"Values such as {text} are {what}: set `frequency` to {frequency}" in error(sales=[sale(date=text)])
 
 
 def test_month_ends_become_first_days_of_months() -> None:
@@ -511,3 +516,70 @@ def test_units_without_evidence_raise_an_alarm() -> None:
     assert alarms(read(sales=[sale(uom="PR"), sale(uom="PR")])) == []
     for name in ("UoM", "Unidad", "Jednostka miary"):
         assert alarms(read(sales=[sale(**{name: "CS"}), sale(**{name: "EA"})])) == [("mixed_units", 2)]
+
+
+# Tables that look valid
+
+
+@pytest.mark.parametrize(
+    ("column", "name", "words"),
+    [
+        ({c.UNITS: ["1.051", *["3"] * 39]}, "thousands_mark", "column units has '.' in 1 row of 40"),
+        ({c.UNITS: ["1.051", "0.4", *["3"] * 38]}, None, ""),
+        ({c.UNITS: ["1.051"] * 5 + ["3"] * 35}, None, ""),
+        ({c.UNITS: ["'3"] * 40}, None, ""),
+        ({"Net sales": "9.90"}, "unmapped_column", "sources.sales.columns.net_amount: Net sales"),
+        ({"price": "9.90"}, "unmapped_column", "'price' is a price per unit by its name"),
+        ({"price": "9.90", c.NET_AMOUNT: "19.80"}, None, ""),
+        ({"Company": ["A", "B"] * 20}, "several_companies", "1 store sells for several companies (A, B): 01"),
+        ({"Customer": ["walk-in"] * 20 + ["Store 02 (transfer)"] * 20}, "not_sales", "'Store 02 (transfer)' 20"),
+    ],
+)
+def test_sales_that_look_valid(column: dict[str, Any], name: str | None, words: str) -> None:
+    rows = pd.DataFrame([SALE] * 40).assign(**column).to_dict("records")
+    found = read(sales=rows).alarms
+    assert [alarm.name for alarm in found if alarm.name != "repeated_lines"] == [name] * (name is not None)
+    assert not name or words in found[-1].message
+
+
+@pytest.mark.parametrize(
+    ("table", "rows", "names"),
+    [
+        ("stores", [{**row, "Capacidad": "90"} for row in STORES], ["unmapped_column"]),
+        ("stores", [{**row, "Capacidad": "big"} for row in STORES], []),
+        ("products", [*PRODUCTS, {c.SKU: "a1"}, {c.SKU: "A1"}], ["mixed_ids"]),
+        ("products", [{c.SKU: f"{at:03}"} for at in range(1000)], ["row_limit"]),
+        ("products", [{c.SKU: f"{at:03}"} for at in range(999)], []),
+    ],
+)
+def test_other_tables_that_look_valid(table: str, rows: Rows, names: list[str]) -> None:
+    assert [alarm.name for alarm in read(**{table: rows}).alarms] == names
+
+
+@pytest.mark.parametrize(
+    ("further", "names"),
+    [
+        ({}, ["stock_repeated"]),
+        ({"exported": ["2024-06-24", "2024-07-01"]}, ["stock_repeated"]),
+        ({"place": ["shop", "back"]}, []),
+    ],
+)
+def test_stock_with_two_rows_for_every_sku(further: dict[str, list[str]], names: list[str]) -> None:
+    products = [{c.SKU: f"{at:03}"} for at in range(6)]
+    rows = [
+        {c.STORE_ID: "01", **product, c.ON_HAND: "4", **{key: values[at] for key, values in further.items()}}
+        for at in (0, 1)
+        for product in products
+    ]
+    found = read(products=products, sales=[sale(sku="001")], stock=rows).alarms
+    assert [alarm.name for alarm in found] == names
+    dated = [{**row, c.DATE: "2024-07-01"} for row in rows]
+    assert read(products=products, sales=[sale(sku="001")], stock=dated).alarms == []
+
+
+@pytest.mark.parametrize("text", ["NULL", "n/a", "-", "", "none"])
+def test_words_for_nothing_are_no_category(text: str) -> None:
+    products = [{**row, c.BRAND: brand} for row, brand in zip(PRODUCTS, [text, "NA"], strict=True)]
+    result = read(periods={"aggregate": True, "category": [c.BRAND]}, products=products)
+    assert result.tables["products"][c.BRAND].tolist() == ["(none)", "NA"]
+    assert alarms(result) == [("missing_category", 1)]

@@ -253,7 +253,7 @@ def test_a_product_without_a_category_part_counts_as_none() -> None:
     assert reasons(result) == []
     assert result.tables["products"][c.BRAND].tolist() == ["b", "b", "(none)"]
     assert [(alarm.name, alarm.skus, alarm.message) for alarm in result.alarms] == [
-        ("missing_category", ["009"], "products: brand of 009 is empty and counts as (none).")
+        ("missing_category", ["009"], "products: brand of 009 is empty (' ' 1) and counts as (none).")
     ]
 
 

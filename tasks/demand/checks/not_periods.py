@@ -1,0 +1,199 @@
+"""Alarms on sales that are not those of a period: running totals, totals of all others, and repeated sales."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import first_few, numbered
+from schemas.panel import BoolArray, FloatArray, IndexArray
+from tasks.demand.checks.limits import LIMITS
+from tasks.demand.cleaning.sales import TextArray
+
+if TYPE_CHECKING:
+    from tasks.demand.cleaning.prepared import Prepared
+    from tasks.demand.cleaning.sales import SaleCells
+
+# With fewer stores or SKUs, one of them can equal the sum of the others by chance.
+_FEWEST = 3
+# Two sums are equal up to this fraction (rounding).
+_ROUNDING = 0.01
+# An odd 64-bit number (2^64 divided by the golden ratio), which spreads consecutive numbers.
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+# Days are counted from here, so that the first day of a pandas time stamp is above 0.
+_ORIGIN = 120_000
+
+
+def odd_sums(prepared: Prepared) -> list[Alarm]:
+    """Return the alarms on running totals, on a store or SKU that is the total of the others, and on copied days."""
+    cells = prepared.cells
+    return [*_running_totals(cells), *_total_of_others(cells), *_copied_periods(cells)]
+
+
+def _running_totals(cells: SaleCells) -> list[Alarm]:
+    """Sales of a store and SKU that hardly ever fall from one date to the next one of the same month."""
+    month = cells.periods.year * 12 + cells.periods.month
+    # Monthly totals begin again once a year.
+    block = np.asarray(month if cells.frequency.kind != "MS" else np.zeros(len(month)), dtype=np.int64)
+    up = down = 0
+    for part in cells.parts():
+        same = (np.diff(part.cell_pair) == 0) & (np.diff(block[part.cell_period]) == 0)
+        step = np.diff(part.units)[same]
+        up += int((step > 0).sum())
+        down += int((step < 0).sum())
+    if up + down < 5 * LIMITS.fewest_lines or down > LIMITS.running_total * (up + down):
+        return []
+    return [
+        raise_alarm(
+            "cumulative_sales",
+            f"sales: of {up + down:,} changes of the units of a store and SKU from one date to the next one, "
+            f"{up / (up + down):.0%} are upward: the sales seem to be totals since the start of a month or year. "
+            "Deliver the sales of each period",
+            dates=(cells.periods[0].date(), cells.periods[cells.end - 1].date()),
+            count=up,
+        )
+    ]
+
+
+def _total_of_others(cells: SaleCells) -> list[Alarm]:
+    by_sku = np.zeros(len(cells.skus))
+    for part in cells.parts():
+        np.add.at(by_sku, part.cell_sku, part.units)
+    total = cells.store_units.sum(axis=0)
+    found = []
+    for what, names, sums in (("store", cells.stores, cells.store_units.sum(axis=1)), ("SKU", cells.skus, by_sku)):
+        largest = int(sums.argmax())
+        if len(names) < _FEWEST or not _equal(2 * sums[largest], sums.sum()):
+            continue
+        own = cells.store_units[largest] if what == "store" else _periods_of(cells, largest)
+        sold = total > 0
+        same = _equal(2 * own[sold], total[sold])
+        if same.sum() >= LIMITS.fewest_lines and same.mean() >= LIMITS.same_export:
+            found.append(
+                raise_alarm(
+                    "total_rows",
+                    f"sales: in {int(same.sum()):,} of {int(sold.sum()):,} periods, {what} {names[largest]} sells as "
+                    f"much as all other {what}s together: it is probably their total, and all units count twice. "
+                    f"Leave it out with sources.sales.ignore",
+                    stores=names[[largest]] if what == "store" else (),
+                    skus=names[[largest]] if what == "SKU" else (),
+                    count=int(same.sum()),
+                )
+            )
+    return found
+
+
+def _equal(one: FloatArray, other: FloatArray) -> BoolArray:
+    return np.asarray(np.abs(one - other) <= _ROUNDING * np.abs(other))
+
+
+def _periods_of(cells: SaleCells, sku: int) -> FloatArray:
+    found = np.zeros(cells.history)
+    for part in cells.parts():
+        own = part.cell_sku == sku
+        np.add.at(found, part.cell_period[own], part.units[own])
+    return found
+
+
+def _copied_periods(cells: SaleCells) -> list[Alarm]:
+    """Periods with the same units of the same SKUs as an earlier one, in all stores or in one."""
+    form = np.zeros((len(cells.stores), cells.history), dtype=np.uint64)
+    count = np.zeros(form.shape, dtype=np.int64)
+    for part in cells.parts():
+        sold = part.units > 0
+        at = part.cell_store[sold], part.cell_period[sold]
+        pair = part.pairs[part.cell_pair[sold]].astype(np.uint64) + np.uint64(1)
+        mixed = pair * _SPREAD
+        mixed = (mixed ^ (mixed >> np.uint64(31))) * _SPREAD
+        np.add.at(form, at, mixed * np.round(1000 * part.units[sold]).astype(np.uint64))
+        np.add.at(count, at, 1)
+    everywhere = _copies(form.sum(axis=0, keepdims=True), count.sum(axis=0, keepdims=True))
+    found = everywhere if len(everywhere) else _copies(form, count)
+    if not len(found):
+        return []
+    named = [
+        f"{'all stores' if len(everywhere) else cells.stores[store]} on {cells.periods[later].date()} as on "
+        f"{cells.periods[earlier].date()}"
+        for store, later, earlier in found
+    ]
+    days = cells.periods[found[:, 1]]
+    return [
+        raise_alarm(
+            "repeated_lines",
+            f"sales: in {numbered(len(found), '# period[s]')} every SKU has the same units as in an earlier period: "
+            f"{first_few(named)}. All of them count. Were they copied? Deliver the sales of these dates again",
+            stores=() if len(everywhere) else sorted({str(cells.stores[store]) for store in found[:, 0]}),
+            dates=(days.min().date(), days.max().date()),
+            count=len(found),
+        )
+    ]
+
+
+def _copies(form: np.ndarray, count: IndexArray) -> IndexArray:
+    """Rows, later periods and earlier periods that are equal, shape (copies, 3); a few of the periods of their row."""
+    found = []
+    for row in range(len(form)):
+        at = np.flatnonzero(count[row] >= LIMITS.fewest_lines)
+        _, first, place = np.unique(form[row, at], return_index=True, return_inverse=True)
+        later = np.flatnonzero(first[place] != np.arange(len(at)))
+        # Sales that are the same in most periods are no copies.
+        if 0 < len(later) <= LIMITS.few_copies * len(at):
+            found += [(row, int(at[one]), int(at[first[place[one]]])) for one in later]
+    return np.array(found, dtype=np.int64).reshape(-1, 3)
+
+
+class RepeatedKeys:
+    """Stores, SKUs and dates that have each of their lines twice, counted by date and by SKU.
+
+    Args:
+        skus: number of SKUs.
+    """
+
+    def __init__(self, skus: int) -> None:
+        self._days, self._skus = np.zeros((2, 2 * _ORIGIN), dtype=np.int64), np.zeros((2, skus), dtype=np.int64)
+
+    def add(self, lines: pd.DataFrame) -> None:
+        """Count the lines of a shard, which has all lines of its SKUs."""
+        lines = lines[lines[c.UNITS] > 0]
+        if lines.empty:
+            return
+        day = lines[c.DATE].to_numpy(dtype="datetime64[D]").astype(np.int64)
+        store, sku = (lines[name].cat.codes.to_numpy().astype(np.int64) for name in (c.STORE_ID, c.SKU))
+        units = lines[c.UNITS].to_numpy()
+        key = (sku * (int(store.max()) + 1) + store) * (2 * _ORIGIN) + day + _ORIGIN
+        order = np.argsort(key, kind="stable")
+        starts = np.flatnonzero(np.append(True, np.diff(key[order]) != 0))
+        least, most = (how.reduceat(units[order], starts) for how in (np.minimum, np.maximum))
+        several = np.diff(np.append(starts, len(order))) > 1
+        first = order[starts]
+        for counts, of in ((self._days, day[first] + _ORIGIN), (self._skus, sku[first])):
+            counts[0] += np.bincount(of, minlength=counts.shape[1])
+            counts[1] += np.bincount(of, several & (least == most), minlength=counts.shape[1]).astype(np.int64)
+
+    def alarm(self, names: TextArray) -> list[Alarm]:
+        """The alarm ``repeated_lines``, in a list; empty unless some dates or SKUs have lines twice, and others not."""
+        days = np.arange(2 * _ORIGIN) - _ORIGIN
+        for counts, what in ((self._days, "date"), (self._skus, "SKU")):
+            odd = (counts[0] >= LIMITS.fewest_skus) & (counts[1] >= LIMITS.same_lines * counts[0])
+            others = counts[:, ~odd].sum(axis=1)
+            if counts[1][odd].sum() < LIMITS.fewest_lines or others[1] >= LIMITS.sometimes_empty * others[0]:
+                continue
+            of = days[odd].astype("datetime64[D]") if what == "date" else names[odd]
+            where = f"{'on' if what == 'date' else 'for'} {numbered(int(odd.sum()), f'# {what}[s]')}"
+            keys = "SKUs" if what == "date" else "dates"
+            return [
+                raise_alarm(
+                    "repeated_lines",
+                    f"sales: {where} ({first_few([str(one) for one in of])}), {counts[1][odd].sum():,} of "
+                    f"{counts[0][odd].sum():,} stores and {keys} have several lines with the same units, elsewhere "
+                    "almost none. All of them count. Remove the second lines if they were exported or joined twice",
+                    skus=of if what == "SKU" else (),
+                    dates=(of.min().item(), of.max().item()) if what == "date" else None,
+                    count=int(counts[1][odd].sum()),
+                )
+            ]
+        return []

@@ -1,0 +1,143 @@
+"""Alarms on stock that does not fit the sales: another unit, another place or time, or SKUs that are no goods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import first_few, numbered
+from tasks.demand.checks.limits import LIMITS
+from tasks.demand.words import holding, plain
+
+if TYPE_CHECKING:
+    from tasks.demand.cleaning.prepared import Prepared
+
+_PAIR = [c.STORE_ID, c.SKU]
+# Periods whose sales the stock is compared with.
+_RECENT = {"D": 56, "W": 8, "MS": 3}
+# With fewer stores, equal stock in all of them can be chance.
+_FEWEST_STORES = 3
+
+
+def odd_stock(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
+    """Return the alarms on the last counts.
+
+    Args:
+        prepared: corrected and summed tables.
+        counted: store_id, sku and on_hand of the last count.
+    """
+    return [*_implausible(prepared, counted), *_not_goods(prepared, counted)]
+
+
+def _implausible(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
+    """Stock in another unit than the sales, or of another place or time."""
+    found = [
+        *_other_unit(prepared, counted),
+        *_same_everywhere(counted),
+        *_dc_is_sum(prepared, counted),
+        *_after_sales(prepared),
+    ]
+    return [raise_alarm("stock_implausible", f"stock: {text}", count=count) for text, count in found]
+
+
+def _other_unit(prepared: Prepared, counted: pd.DataFrame) -> Iterator[tuple[str, int]]:
+    cells = prepared.cells
+    recent, whole = np.zeros(len(cells.pair_sku)), True
+    window = _RECENT[cells.frequency.kind]
+    for part in cells.parts():
+        whole &= bool((part.units % 1 == 0).all())
+        late = part.cell_period >= cells.end - window
+        recent[part.pairs] += np.bincount(part.cell_pair[late], part.units[late], minlength=len(part.pairs))
+    fractions = counted[c.ON_HAND] % 1 != 0
+    if whole and fractions.sum() >= max(LIMITS.fewest_skus, LIMITS.stock_share * len(counted)):
+        yield (
+            f"{int(fractions.sum()):,} of {len(counted):,} rows have fractions, and all sales are whole numbers. Is it "
+            "an amount of money, or in another unit? Deliver the stock in units of sale",
+            int(fractions.sum()),
+        )
+    sold = pd.DataFrame({c.STORE_ID: cells.stores[cells.pair_store].astype(str), "recent": recent})
+    sold = sold.assign(**{c.SKU: cells.skus[cells.pair_sku].astype(str)})[recent > 0]
+    both = sold.merge(counted[[*_PAIR, c.ON_HAND]], on=_PAIR)
+    years = both[c.ON_HAND].sum() / max(both["recent"].sum(), 1) * window / cells.frequency.periods_per_year
+    if len(both) >= LIMITS.fewest_skus and years > LIMITS.stock_years:
+        yield (
+            f"the SKUs that sold in the last {window} periods have stock for {years:,.1f} years. Is it in another unit "
+            "than the sales, or of the whole company?",
+            len(both),
+        )
+
+
+def _same_everywhere(counted: pd.DataFrame) -> Iterator[tuple[str, int]]:
+    of_sku = counted.groupby(c.SKU)[c.ON_HAND].agg(["min", "max", "size"])
+    of_sku = of_sku[of_sku["size"] >= _FEWEST_STORES]
+    same = of_sku["min"] == of_sku["max"]
+    values = of_sku.loc[same, "min"].nunique()
+    if len(of_sku) >= LIMITS.fewest_skus <= values and same.mean() >= LIMITS.same_export:
+        yield (
+            f"{int(same.sum()):,} of {len(of_sku):,} SKUs have the same stock in all their stores. Is it the stock of "
+            "the whole company? Deliver the stock of each store",
+            int(same.sum()),
+        )
+
+
+def _dc_is_sum(prepared: Prepared, counted: pd.DataFrame) -> Iterator[tuple[str, int]]:
+    center = prepared.tables.get("dc_stock")
+    if center is None:
+        return
+    if c.DATE in center.columns:
+        center = center.loc[center[c.DATE] <= pd.Timestamp(prepared.as_of)].sort_values(c.DATE, kind="stable")
+        center = center.drop_duplicates(c.SKU, keep="last")
+    held = center.groupby(center[c.SKU].astype(str))[c.AVAILABLE].sum()
+    stores = counted.groupby(c.SKU)[c.ON_HAND].sum().reindex(held.index, fill_value=0.0)
+    some = held[held > 0].index
+    same = held[some] == stores[some]
+    if len(some) >= LIMITS.fewest_skus and same.mean() >= LIMITS.same_export:
+        yield (
+            f"for {int(same.sum()):,} of {len(some):,} SKUs, dc_stock.available is the sum of the stores' stock. Is it "
+            "the stock of the whole company? Deliver what lies in the distribution center",
+            int(same.sum()),
+        )
+
+
+def _after_sales(prepared: Prepared) -> Iterator[tuple[str, int]]:
+    """Sales of the run date itself, after which the stock may have been counted."""
+    stock, today = prepared.tables["stock"], pd.Timestamp(prepared.as_of)
+    if prepared.axis.frequency.kind == "D" and prepared.last_sale.normalize() == today:
+        dated = c.DATE in stock.columns
+        if not dated or (stock[c.DATE] == today).any():
+            yield (
+                f"the sales have rows of the run date {prepared.as_of}, so that the count may be of its evening. The "
+                "count before opening is expected; otherwise these sales are taken from the stock and forecast again. "
+                "Run on the next day, or deliver the count of the morning",
+                len(stock),
+            )
+
+
+def _not_goods(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
+    """Bags, gift cards and services by their names, which sell and have no stock row anywhere."""
+    products = prepared.tables["products"]
+    if c.NAME not in products.columns:
+        return []
+    center = prepared.tables.get("dc_stock")
+    stocked = {*counted[c.SKU], *(center[c.SKU].astype(str) if center is not None else ())}
+    names = products.set_index(products[c.SKU].astype(str))[c.NAME]
+    sold = [sku for sku in prepared.cells.skus.astype(str) if sku not in stocked]
+    found = [sku for sku in sold if holding("service").fullmatch(plain(str(names.get(sku) or "")))]
+    if not found or len(sold) > LIMITS.contradicted * len(prepared.cells.skus):
+        return []
+    shown = [f"{sku} {names[sku]}" for sku in found]
+    return [
+        raise_alarm(
+            "not_goods",
+            f"products: {numbered(len(found), '# SKU[s] [sells and has|sell and have]')} no stock row, and "
+            f"{numbered(len(found), '[is|are]')} no goods by {numbered(len(found), '[its name|their names]')}: "
+            f"{first_few(shown)}. Leave them out with sources.sales.ignore and sources.products.ignore",
+            skus=found,
+            count=len(found),
+        )
+    ]

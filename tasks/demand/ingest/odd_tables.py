@@ -1,0 +1,106 @@
+"""Alarms on tables as a whole: cut at a row limit, of several companies, and stock that is counted several times."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import first_few, numbered
+from schemas.raw import is_text
+from tasks.demand.checks.limits import LIMITS
+from tasks.demand.ingest.dates import parse_dates
+from tasks.demand.ingest.documents import MOST_TYPES
+from tasks.demand.ingest.mapped_table import MappedTable
+from tasks.demand.inspect.names import phrase_score
+
+# Rows at which programs stop: sheets of Excel with and without a header, and round numbers.
+_ROW_LIMITS = {32_767, 32_768, 65_535, 65_536, 1_048_575, 1_048_576} | {
+    digit * 10**power for digit in (1, 2, 5) for power in range(3, 7)
+}
+
+
+def odd_tables(table: MappedTable) -> Iterator[Alarm]:
+    """Yield the alarms on a table as a whole."""
+    yield from _row_limits(table)
+    if table.contract.name == "sales":
+        yield from _companies(table)
+    if table.contract.repeats == "sum":
+        yield from _counted_again(table)
+
+
+def _row_limits(table: MappedTable) -> Iterator[Alarm]:
+    cut = [file for file in table.raw.files if file.rows in _ROW_LIMITS]
+    if cut:
+        named = [f"{file.path} ({file.rows:,})" for file in cut]
+        yield raise_alarm(
+            "row_limit",
+            f"{table.contract.name}: {numbered(len(cut), '# file[s] [has|have]')} exactly as many rows as an export or "
+            f"sheet may have at most: {first_few(named)}. Check that no rows are missing at the end",
+            count=len(cut),
+        )
+
+
+def _companies(table: MappedTable) -> Iterator[Alarm]:
+    """A column with the company of a sale, and stores that sell for several of them."""
+    store = table.parsed[c.STORE_ID].values.cat.codes.to_numpy()
+    for name, written in table.names.items():
+        column = table.raw.frame[written]
+        if name in table.parsed or not is_text(column) or phrase_score(written, "company") < 1:
+            continue
+        rows = np.bincount(column.cat.codes.to_numpy(), minlength=len(column.cat.categories))
+        values = [text for text, count in zip(column.cat.categories, rows, strict=True) if text.strip() and count]
+        if not 1 < len(values) <= MOST_TYPES:
+            continue
+        keys = pd.DataFrame({"store": store, "company": column.cat.codes.to_numpy()}).drop_duplicates()
+        several = keys["store"].value_counts() > 1
+        shared = [str(table.parsed[c.STORE_ID].values.cat.categories[at]) for at in several.index[several] if at >= 0]
+        if len(shared) >= LIMITS.contradicted * len(several):
+            yield raise_alarm(
+                "several_companies",
+                f"sales: by the column {written!r}, {numbered(len(shared), '# store[s] [sells|sell]')} for several "
+                f"companies ({', '.join(values)}): {first_few(sorted(shared))}. Their sales are added. If they are "
+                f"different stores, run each company alone (sources.sales.only: {{{name}: {values[0]}}})",
+                stores=sorted(shared),
+                count=len(shared),
+            )
+
+
+def _counted_again(table: MappedTable) -> Iterator[Alarm]:
+    """Undated stock with the same number of rows for almost every key, and no column with a place or lot."""
+    keys = [table.parsed[name].values.cat.codes.to_numpy() for name in table.contract.key if name != c.DATE]
+    if c.DATE in table.parsed or not len(keys[0]):
+        return
+    key = pd.MultiIndex.from_arrays(keys).factorize()[0]
+    rows = np.bincount(key)
+    usual = int(np.bincount(rows).argmax())
+    if usual < 2 or len(rows) < LIMITS.fewest_skus or (rows == usual).mean() < LIMITS.same_export:  # noqa: PLR2004
+        return
+    if any(_has_places(table, name, key, usual) for name in table.names if name not in table.parsed):
+        return
+    files = [table.raw.files[file].path for file in np.unique(table.raw.file)]
+    if len(files) > 1 and len({re.sub(r"\d+", "", path) for path in files}) > 1:
+        return  # files of several places
+    yield raise_alarm(
+        "stock_repeated",
+        f"{table.contract.name}: almost every store and SKU has {usual} rows ({len(key):,} rows in all), and no column "
+        "says of which place or lot. They are added. If they are counts of several dates, map the column `date`, or "
+        "deliver the last count only",
+        count=len(key),
+    )
+
+
+def _has_places(table: MappedTable, name: str, key: np.ndarray, rows: int) -> bool:
+    """Whether the rows of a key have different values in a column: places or lots, not dates."""
+    column = table.written(name)
+    if not is_text(column):
+        return False
+    codes = pd.Series(column.cat.codes.to_numpy())
+    if (codes.groupby(key).nunique() == rows).mean() < LIMITS.same_export:
+        return False
+    texts = pd.Series(column.cat.categories, dtype=object).str.strip()
+    return bool(parse_dates(texts, table.source).isna().all())
