@@ -62,7 +62,7 @@ MEANING = (
     AlarmFacts(
         "odd_amounts",
         Severity.WARNING,
-        "Many sale lines have a net amount of 0, or with the opposite sign of the units; their units count as written.",
+        "Many net amounts are 0 or have the opposite sign of the units, or all are prices per unit; the units count.",
         "Leave transfers, own use and returns out with `sources.sales.ignore`, or correct the lines.",
     ),
     AlarmFacts(
@@ -80,7 +80,7 @@ MEANING = (
     AlarmFacts(
         "price_level",
         Severity.INFO,
-        "Prices of almost all SKUs of a store differ by one factor from the others, or prices from the price list.",
+        "Prices of almost all SKUs of a store or time differ by one factor from the others, or from the price list.",
         "Deliver net amounts in one currency, without tax. Do nothing if the prices of the store are different.",
     ),
     AlarmFacts(

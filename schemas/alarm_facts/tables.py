@@ -188,7 +188,7 @@ TABLES = (
     AlarmFacts(
         "promotion_ends",
         Severity.INFO,
-        "Promotions end on the day on which the next one of the SKU begins: `date_to` may be the day after the last.",
+        "Promotions end on the day on which the next one begins, or have no effect on it; `date_to` may be a day late.",
         "Subtract one day from `date_to` if the export has the day after the promotion.",
     ),
     AlarmFacts(

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 # With fewer stores, the different one cannot be identified.
 _FEWEST_STORES = 3
 _FREE = "free"
+# Amounts that grow by at most this power of the units are prices per unit.
+_PER_UNIT = 0.2
+# Periods in which prices are compared; prices that differ by less than this from those of the last periods have stayed.
+_BLOCK = {"D": 28, "W": 4, "MS": 1}
+_LASTING = 0.1
 
 
 def odd_amounts(lines: pd.DataFrame) -> pd.DataFrame:
@@ -47,6 +52,45 @@ def odd_amounts(lines: pd.DataFrame) -> pd.DataFrame:
     odd = odd.assign(**{_FREE: free[free | (units * amount < 0)]})
     found = odd.groupby([_FREE, c.STORE_ID, c.SKU])[c.DATE].agg(["size", "min", "max"])
     return found.reset_index()
+
+
+class AmountsPerUnit:
+    """How net amounts grow with the units of a line, within each SKU: in proportion, or not at all if they are prices.
+
+    Args:
+        skus: number of SKUs.
+    """
+
+    def __init__(self, skus: int) -> None:
+        self._sums = np.zeros((5, skus))
+
+    def add(self, lines: pd.DataFrame) -> None:
+        """Add the lines of some SKUs."""
+        if c.NET_AMOUNT not in lines.columns:
+            return
+        units, amount = (lines[name].to_numpy(dtype=np.float64) for name in (c.UNITS, c.NET_AMOUNT))
+        both = (units > 0) & (amount > 0)
+        x, y = np.log(units[both]), np.log(amount[both])
+        sku = lines[c.SKU].cat.codes.to_numpy()[both]
+        for at, values in enumerate((np.ones(len(x)), x, y, x * x, x * y)):
+            self._sums[at] += np.bincount(sku, values, minlength=self._sums.shape[1])
+
+    def alarm(self) -> list[Alarm]:
+        """The alarm ``odd_amounts``, in a list, if amounts do not depend on the units; else empty."""
+        count, x, y, xx, xy = self._sums
+        several = count > 1
+        spread = (xx - x * x / np.maximum(count, 1))[several].sum()
+        slope = (xy - x * y / np.maximum(count, 1))[several].sum() / max(spread, 1e-12)
+        if spread < LIMITS.fewest_lines or slope > _PER_UNIT:
+            return []
+        return [
+            raise_alarm(
+                "odd_amounts",
+                "sales: the net amounts of lines with many units are not larger than those of lines with few: they are "
+                "probably prices per unit. Map net_amount to the amount of the line, or multiply it by the units",
+                count=int(count[several].sum()),
+            )
+        ]
 
 
 def odd_amounts_alarms(parts: Sequence[pd.DataFrame], rows: int) -> list[Alarm]:
@@ -87,7 +131,10 @@ def price_levels(prepared: Prepared) -> list[Alarm]:
     for part in cells.parts():
         units[part.pairs] += np.bincount(part.cell_pair, part.priced_units, minlength=len(part.pairs))
         amount[part.pairs] += np.bincount(part.cell_pair, part.priced_amount, minlength=len(part.pairs))
-    return _of_stores(cells, units, amount) or _against_list(prepared, units, amount)
+    return [
+        *(_of_stores(cells, units, amount) or _against_list(prepared, units, amount)),
+        *_of_times(cells),
+    ]
 
 
 def _of_stores(cells: SaleCells, units: FloatArray, amount: FloatArray) -> list[Alarm]:
@@ -136,6 +183,48 @@ def _single_prices(skus: TextArray, ratio: FloatArray) -> list[Alarm]:
             "them",
             skus=skus[far],
             count=len(far),
+        )
+    ]
+
+
+def _of_times(cells: SaleCells) -> list[Alarm]:
+    """Almost all SKUs of the network have other prices from some time on, by the same factor."""
+    width = _BLOCK[cells.frequency.kind]
+    blocks = cells.history // width
+    # Whole blocks up to the last period.
+    skipped = cells.history - blocks * width
+    units, amount = np.zeros((2, len(cells.skus), blocks))
+    for part in cells.parts():
+        known = part.cell_period >= skipped
+        at = part.cell_sku[known], (part.cell_period[known] - skipped) // width
+        np.add.at(units, at, part.priced_units[known])
+        np.add.at(amount, at, part.priced_amount[known])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        price = np.log(amount / units)
+    found = []
+    # The change is in the middle one of three blocks.
+    for middle in range(1, blocks - 1):
+        change = price[:, middle + 1] - price[:, middle - 1]
+        lasting = price[:, -1] - price[:, middle - 1]
+        change = change[np.isfinite(change) & np.isfinite(lasting) & (np.abs(lasting - change) <= _LASTING)]
+        if len(change) < LIMITS.fewest_skus or len(change) < LIMITS.units_skus * np.isfinite(price[:, -1]).sum():
+            continue
+        factor = float(np.median(change))
+        same = (np.abs(change - factor) <= np.log(1 + LIMITS.price_noise)).mean()
+        if abs(factor) >= np.log(LIMITS.price_level) and same >= LIMITS.units_skus:
+            found.append((abs(factor), middle, factor, len(change)))
+    if not found:
+        return []
+    _, middle, factor, count = max(found)
+    first, last = (cells.periods[skipped + at].date() for at in (middle * width, (middle + 1) * width - 1))
+    return [
+        raise_alarm(
+            "price_level",
+            f"sales: from a date between {first} and {last} on, the net amount per unit of almost all SKUs ({count:,}) "
+            f"is {np.exp(factor):.3g} times what it was before. Are the amounts in another currency, or with tax? "
+            "Deliver net amounts in one currency; prices are the cost of lost units",
+            dates=(first, cells.periods[cells.end - 1].date()),
+            count=count,
         )
     ]
 

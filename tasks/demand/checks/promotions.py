@@ -10,7 +10,13 @@ import pandas as pd
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
+from schemas.panel import FloatArray
 from tasks.demand.checks.limits import LIMITS
+
+# Days of a promotion, usual units of the last days, and factor on the other days that show whether the last day has an
+# effect; it has none up to this fraction of the effect on the others.
+_FEWEST_DAYS, _FEWEST_UNITS, _LIFT, _NO_LIFT = 3, 200, 1.5, 0.25
+_WEEK = 7
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.prepared import Prepared
@@ -21,7 +27,8 @@ def promotion_alarms(prepared: Prepared) -> list[Alarm]:
     table = prepared.tables.get("promotions")
     if table is None or table.empty:
         return []
-    return [*_none_planned(prepared, table), *_shared_days(table), *_above_list(prepared, table)]
+    ends = _shared_days(table) or _without_effect(prepared, table)
+    return [*_none_planned(prepared, table), *ends, *_above_list(prepared, table)]
 
 
 def _none_planned(prepared: Prepared, table: pd.DataFrame) -> list[Alarm]:
@@ -75,6 +82,52 @@ def _above_list(prepared: Prepared, table: pd.DataFrame) -> list[Alarm]:
 
 def _any_in(table: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> bool:
     return bool(((table[c.DATE_FROM] < end) & (table[c.DATE_TO] >= start)).any())
+
+
+def _without_effect(prepared: Prepared, table: pd.DataFrame) -> list[Alarm]:
+    """Promotions of all stores whose last day sells like the same weekday without a promotion."""
+    cells = prepared.cells
+    if cells.frequency.kind != "D":
+        return []
+    rows = table[table[c.STORE_ID].isna()] if c.STORE_ID in table.columns else table
+    skus, row = np.unique(rows[c.SKU].astype(str), return_inverse=True)
+    place = pd.Index(skus).get_indexer(cells.skus.astype(str))
+    sold = np.zeros((len(skus) + 1, cells.history))  # the last row: SKUs without promotions
+    for part in cells.parts():
+        np.add.at(sold, (place[part.cell_sku], part.cell_period), part.units)
+    first, last = ((rows[name] - cells.periods[0]).dt.days.to_numpy() for name in (c.DATE_FROM, c.DATE_TO))
+    usual = sold[:-1].copy()
+    for at, start, end in zip(row, first, last, strict=True):
+        usual[at, max(start, 0) : max(end + 1, 0)] = np.nan
+    usual = _week_around(usual)
+    inside = (first >= 0) & (last < cells.history) & (last - first >= _FEWEST_DAYS - 1)
+    days = [(row[at], day, day == last[at]) for at in np.flatnonzero(inside) for day in range(first[at], last[at] + 1)]
+    at, day, final = (np.array(values) for values in zip(*days, strict=True)) if days else np.zeros((3, 0), dtype=int)
+    known = np.isfinite(usual[at, day])
+    units, normal = sold[at, day][known], usual[at, day][known]
+    final = final[known].astype(bool)
+    if normal[final].sum() < _FEWEST_UNITS:
+        return []
+    before, on_last = (units[days].sum() / normal[days].sum() for days in (~final, final))
+    if before < _LIFT or on_last - 1 > _NO_LIFT * (before - 1):
+        return []
+    return [
+        raise_alarm(
+            "promotion_ends",
+            f"promotions: on date_to, the SKUs sell {on_last:.2f} times as much as on the same weekdays without a "
+            f"promotion, on the days before it {before:.2f} times. date_to is the last day of a promotion: if the "
+            "export has the day after it, subtract one day",
+            skus=skus,
+            count=int(final.sum()),
+        )
+    ]
+
+
+def _week_around(values: FloatArray) -> FloatArray:
+    """The mean of the values a week before and after each day; NaN if one of them is unknown."""
+    wide = np.pad(values, ((0, 0), (_WEEK, _WEEK)), constant_values=np.nan)
+    mean: FloatArray = (wide[:, : -2 * _WEEK] + wide[:, 2 * _WEEK :]) / 2
+    return mean
 
 
 def _shared_days(table: pd.DataFrame) -> list[Alarm]:

@@ -16,7 +16,7 @@ from schemas.panel import IndexArray
 from schemas.settings.slices import PanelSlice
 from tasks.demand.checks.levels import huge_lines, huge_lines_alarm
 from tasks.demand.checks.not_periods import RepeatedKeys
-from tasks.demand.checks.prices import odd_amounts, odd_amounts_alarms
+from tasks.demand.checks.prices import AmountsPerUnit, odd_amounts, odd_amounts_alarms
 from tasks.demand.checks.week_labels import reads_labels, units_by_week
 from tasks.demand.cleaning.bundles import components, with_components
 from tasks.demand.cleaning.corrections import (
@@ -141,7 +141,7 @@ def correct_sales(
     series = _SeriesGroups.of(lines, products)
     returns = Returns(lines.stores, (lines.before.first, lines.before.last))
     facts = LineFacts.of(len(lines.stores))
-    found, keys = _Found(), RepeatedKeys(len(lines.skus))
+    found, keys, amounts = _Found(), RepeatedKeys(len(lines.skus)), AmountsPerUnit(len(lines.skus))
     used, rows, units = np.zeros(len(lines.skus), dtype=bool), 0, 0.0
     for shard in lines.frames():
         own, left_out = signs.applied(shard)
@@ -154,6 +154,7 @@ def correct_sales(
             # The rows stay: the SKU was in the store, and the store was open.
             own = own.assign(**{c.UNITS: own[c.UNITS].mask(void, 0.0)})
         keys.add(own)
+        amounts.add(own)
         own, boxes = in_single_units(own)
         found.boxes += boxes
         own = with_components(own, parts)
@@ -190,7 +191,12 @@ def correct_sales(
             *void_alarm(voided, units),
             *unit_price_alarms(found.boxes),
         ),
-        odd=(*keys.alarm(lines.skus), *huge_lines_alarm(found.rows("huge")), *odd_amounts_alarms(found.odd, rows)),
+        odd=(
+            *keys.alarm(lines.skus),
+            *amounts.alarm(),
+            *huge_lines_alarm(found.rows("huge")),
+            *odd_amounts_alarms(found.odd, rows),
+        ),
     )
 
 

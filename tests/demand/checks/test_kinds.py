@@ -352,6 +352,16 @@ def of_weeks(sales, chosen):
         ),
         (lambda sales: sales.assign(**{c.NET_AMOUNT: sales[c.NET_AMOUNT] * 100}), ["price_level"]),
         (
+            lambda sales: sales.assign(
+                **{c.NET_AMOUNT: sales[c.NET_AMOUNT].mask(sales[c.DATE] >= "2024-02-01", sales[c.NET_AMOUNT] * 1.19)}
+            ),
+            ["price_level"],
+        ),
+        (
+            lambda sales: sales.assign(**{c.NET_AMOUNT: sales[c.NET_AMOUNT] / sales[c.UNITS]}),
+            ["price_per_unit_jumps", "odd_amounts", "price_level"],
+        ),
+        (
             lambda sales: sales.assign(**{c.NET_AMOUNT: sales[c.NET_AMOUNT].mask(sales.index % 20 == 0, 0.0)}),
             ["odd_amounts"],
         ),
