@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 from schemas.errors import ConfigError, StorageError
@@ -106,14 +108,31 @@ class AwsSession:
 
 
 def client(service: str) -> Any:
-    """Create a client of an AWS service with the credentials of the settings, else the environment's.
+    """Return a client of an AWS service with the credentials of the settings, else the environment's.
 
-    Region and ``AWS_ENDPOINT_URL`` come from the environment, unless the block has them.
+    Region and ``AWS_ENDPOINT_URL`` come from the environment, unless the block has them. A process has one client per
+    service, with its connections, until the environment or a configuration file of AWS changes.
 
     Raises:
         ConfigError: the AWS packages are not installed.
     """
+    block = None if _Block.name is None else _block_access(_Block.name).session
+    return _kept_client(service, block or _environment(), os.getpid())
+
+
+@lru_cache(maxsize=8)
+def _kept_client(service: str, access: Any, process: int) -> Any:
+    """A client is not shared with a fork, because two processes cannot use one connection."""
+    del access, process
     return AwsSession().client(service)
+
+
+def _environment() -> tuple[object, ...]:
+    """Everything that the environment's credentials, region and endpoint depend on."""
+    variables = sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
+    named = (("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), ("AWS_CONFIG_FILE", "~/.aws/config"))
+    files = [Path(os.environ.get(variable, file)).expanduser() for variable, file in named]
+    return *variables, *(file.stat().st_mtime_ns if file.is_file() else None for file in files)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -41,6 +43,26 @@ def test_client_uses_adaptive_retries_and_endpoint_of_the_environment(monkeypatc
     assert made.meta.config.retries == {"mode": "adaptive", "total_max_attempts": 8}
     assert made.meta.endpoint_url == "http://127.0.0.1:9"
     assert AwsSession().client("s3", read_timeout=70).meta.config.read_timeout == 70
+
+
+def test_a_process_keeps_one_client_until_credentials_or_endpoint_change(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.write_text("[default]\naws_access_key_id = first\naws_secret_access_key = x\n", "utf-8")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+    first = client("s3")
+    assert client("s3") is first
+    credentials.write_text("[default]\naws_access_key_id = renewed\naws_secret_access_key = x\n", "utf-8")
+    os.utime(credentials, (1, 1))
+    renewed = client("s3")
+    assert renewed._request_signer._credentials.access_key == "renewed"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert client("s3").meta.endpoint_url == "http://127.0.0.1:9"
+    monkeypatch.setattr("os.getpid", lambda: 1)  # as in a fork
+    assert client("s3") is not renewed
 
 
 def test_missing_region_and_unknown_profile_raise_config_errors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import pytest
 from schemas.errors import ConfigError, StorageError
 from schemas.records import FileRef, TableRef
 from tasks.configuration.settings_file import load_settings
-from tasks.storage.aws import client
+from tasks.storage.aws import _kept_client, client
 from tasks.storage.lake import PART_ROWS, Lake, open_lake
 
 
@@ -212,6 +212,7 @@ def test_missing_boto3_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) ->
             raise ImportError(name)
         return real(name, *args, **kwargs)
 
+    _kept_client.cache_clear()
     monkeypatch.setattr(builtins, "__import__", without_boto3)
     with pytest.raises(ConfigError, match=r"restock\[aws\]"):
         open_lake("s3://bucket/prefix")
