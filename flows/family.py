@@ -16,6 +16,8 @@ import threading
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -36,7 +38,8 @@ def end_children_with_this_process() -> None:
     _guarded.add(os.getpid())
     mark = uuid.uuid4().hex
     os.environ[FAMILY_VARIABLE] = mark
-    reads, _writes = os.pipe()  # the other end stays open until this process ends
+    reads, writes = os.pipe()  # the other end stays open until this process ends
+    os.register_at_fork(after_in_child=partial(os.close, writes))
     without_mark = {name: value for name, value in os.environ.items() if name != FAMILY_VARIABLE}
     subprocess.Popen(  # noqa: S603
         [sys.executable, "-I", "-S", str(_WATCHDOG), f"{FAMILY_VARIABLE}={mark}"],
@@ -85,7 +88,7 @@ def say_at_the_end(outcome: Callable[[], tuple[str, int]]) -> None:
     _end.outcome = outcome
 
 
-def end_at_the_latest_with_this_process(process: subprocess.Popen[Any]) -> None:
+def end_at_the_latest_with_this_process(process: BaseProcess) -> None:
     """Kill a process if this one is ended because it did not stop in time."""
     _end.processes.append(process)
 
@@ -97,7 +100,7 @@ class _End:
         self.line: str | None = None
         self.outcome: Callable[[], tuple[str, int]] | None = None
         self.begun = False
-        self.processes: list[subprocess.Popen[Any]] = []
+        self.processes: list[BaseProcess] = []
         self._lock = threading.RLock()
         self._last = threading.Lock()
         self._terminal = 2

@@ -10,33 +10,28 @@ import atexit
 import json
 import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from multiprocessing import get_context
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import httpx
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
 from flows.family import end_at_the_latest_with_this_process
+from flows.server_process import serve
 from schemas.errors import PipelineError
 
 API = "PREFECT_API_URL"
 SECONDS_TO_ANSWER = 2
 SECONDS_TO_STOP = 5
 STARTS = 3  # another process can take the free port first
-# The variables with which Prefect marks a temporary server: without UI, and without services that outlive a run. A run
-# uses no blocks; to compare their registered types, the server would import all integrations, among them those of AWS.
-TEMPORARY = {
-    "PREFECT_UI_ENABLED": "0",
-    "PREFECT__SERVER_EPHEMERAL": "1",
-    "PREFECT__SERVER_FINAL": "1",
-    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "0",
-    "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "0",
-    "PYTHONSAFEPATH": "1",  # a folder of the working directory with the name of a package of ours is not imported
-}
+# A fork of the run has already imported Prefect. On macOS, a fork that uses system libraries can crash.
+_PROCESSES = get_context("fork" if sys.platform == "linux" else "spawn")
 
 
 def _file() -> Path:
@@ -104,7 +99,7 @@ def server_of_this_run() -> Iterator[Callable[[], str | None]]:
 
 
 class _TemporaryServer:
-    """Prefect's server in a separate process, on the database of the current profile."""
+    """Prefect's server in a child process, on the database of the current profile."""
 
     def __init__(self) -> None:
         self._seconds = get_current_settings().server.ephemeral.startup_timeout_seconds
@@ -115,11 +110,8 @@ class _TemporaryServer:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
         self._address = f"http://127.0.0.1:{self._port}/api"
-        self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "flows.server_process", str(self._port)],
-            env={**os.environ, **TEMPORARY, **get_current_settings().to_environment_variables(exclude_unset=True)},
-            start_new_session=True,  # Ctrl-C ends the run first: it reports its end to the server
-        )
+        self._process = _PROCESSES.Process(target=serve, args=(self._port,), name="prefect server", daemon=True)
+        self._process.start()
         end_at_the_latest_with_this_process(self._process)
 
     def _listens(self) -> bool:
@@ -135,7 +127,7 @@ class _TemporaryServer:
         """
         until, starts = time.monotonic() + self._seconds, 1
         while not (self._listens() and _answers(self._address)):
-            code = self._process.poll()
+            code = self._process.exitcode
             if code is not None and starts == STARTS:
                 raise PipelineError(
                     f"The temporary Prefect server ended with exit code {code} before it was ready. The lines above "
@@ -154,11 +146,9 @@ class _TemporaryServer:
 
     def stop(self) -> None:
         self._process.terminate()
-        try:
-            self._process.wait(SECONDS_TO_STOP)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.join(SECONDS_TO_STOP)
+        self._process.kill()
+        self._process.join()
 
 
 def _announcement() -> dict[str, str]:
@@ -170,7 +160,12 @@ def _announcement() -> dict[str, str]:
 
 def _answers(api: str) -> bool:
     """Return whether a server responds: after a crash the announcement of a stopped server remains."""
+    address = urlsplit(api)
+    connection = HTTPConnection(str(address.hostname), address.port, timeout=SECONDS_TO_ANSWER)
     try:
-        return httpx.get(f"{api}/health", timeout=SECONDS_TO_ANSWER).is_success
-    except httpx.HTTPError:
+        connection.request("GET", f"{address.path}/health")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()

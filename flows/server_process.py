@@ -1,12 +1,10 @@
-"""Temporary Prefect server of a run from the command line: ``python -m flows.server_process PORT``.
-
-:mod:`flows.server` starts it and sets its environment.
-"""
+"""Temporary Prefect server of a run from the command line, in a child process (:mod:`flows.server` starts it)."""
 
 from __future__ import annotations
 
-import atexit
-import gc
+import ctypes
+import os
+import signal
 import sys
 from datetime import timedelta
 from functools import partial
@@ -14,6 +12,8 @@ from functools import partial
 from tasks.storage.machine import no_garbage_collection
 
 BETWEEN_LOOKS = timedelta(seconds=1)
+USED_BY_RUNS = ("/flows", "/flow_runs", "/task_runs", "/logs", "/artifacts", "/events", "/admin", "/csrf-token")
+END_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl
 
 
 def look_for_work_less_often() -> None:
@@ -29,17 +29,27 @@ def look_for_work_less_often() -> None:
     )
 
 
-def main() -> None:
-    """Serve the API on a port of this machine until a signal ends the process."""
-    atexit.register(gc.freeze)  # as in flows.__main__
+def serve(port: int) -> None:
+    """Serve the API on a port of this machine until SIGTERM ends the process, or until its parent ends."""
+    leave_the_parent()
     with no_garbage_collection():
         import uvicorn
-        from prefect.server.api.server import create_app
+        from prefect.server.api import server
+        from prefect.settings import Settings
 
         look_for_work_less_often()
-        app = create_app()
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), lifespan="on", log_level="error")
+        # FastAPI prepares the routes of every router in turn until one has the path: those of a run come first.
+        server.API_ROUTERS = tuple(sorted(server.API_ROUTERS, key=lambda router: router.prefix not in USED_BY_RUNS))
+        Settings.hash_key = lambda _: ""  # of Prefect's caches of apps; there is one app
+        app = server.create_app(ephemeral=True)  # without UI, and without services that outlive a run
+    uvicorn.run(app, host="127.0.0.1", port=port, lifespan="on", log_level="error")
 
 
-if __name__ == "__main__":
-    main()
+def leave_the_parent() -> None:
+    """Leave the session, so that Ctrl-C ends the run first, and undo what a fork inherits: the handlers of signals."""
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(END_WITH_PARENT, int(signal.SIGTERM))

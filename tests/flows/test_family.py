@@ -40,6 +40,15 @@ child.stdout.readline()
 print(child.pid, flush=True)
 """
 SLEEP = "time.sleep(600)\n"
+# As the temporary server of a run.
+FORK = """
+import os
+from flows.server_process import leave_the_parent
+if not os.fork():
+    leave_the_parent()
+    print(os.getpid(), flush=True)
+time.sleep(600)
+"""
 # A computation that swallows what the handler raises, as a library may.
 DEAF = """
 while True:
@@ -78,11 +87,14 @@ def wait_for_the_end(process: int) -> None:
         time.sleep(0.1)
 
 
-def test_a_killed_run_leaves_no_process_behind() -> None:
-    process, child = parent(SLEEP)
-    assert is_alive(child)
+def test_a_killed_run_leaves_no_process_and_no_forked_server_behind() -> None:
+    process, child = parent(FORK)
+    assert process.stdout is not None
+    server = int(process.stdout.readline())
+    assert os.getsid(server) == server, "Ctrl-C would end it before the run"
     os.kill(process.pid, signal.SIGKILL)
     process.wait(SECONDS_TO_WAIT)
+    wait_for_the_end(server)
     wait_for_the_end(child)
 
 

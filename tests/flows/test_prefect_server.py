@@ -53,8 +53,12 @@ def test_transactions_wait_for_each_other_where_prefects_own_are_refused(tmp_pat
         asyncio.run(count_together(AioSqliteConfiguration(connection_url=own)))
 
 
+def end_at_once(port: int) -> None:
+    raise SystemExit(port and 1)
+
+
 def test_temporary_server_that_ends_before_it_is_ready_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server.sys, "executable", "false")
+    monkeypatch.setattr(server, "serve", end_at_once)
     with (
         server.temporary_settings(restore_defaults={server.PREFECT_API_URL}),
         server.server_of_this_run() as ready,

@@ -13,8 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import csr_matrix, hstack, identity, vstack
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
 from tasks.inventory.exact.perfect_information import (
@@ -180,6 +178,9 @@ def _mix(columns: _Columns, limits: SharedLimits, stores: int) -> tuple[float, F
     Returns:
         Its cost, the weights of the columns, and the dual values as shadow prices.
     """
+    from scipy.optimize import linprog  # late: most runs have no shared constraint
+    from scipy.sparse import csr_matrix, hstack, identity, vstack
+
     cost = np.array(columns.cost)
     count = len(cost)
     rows = csr_matrix(np.array(columns.sent).T) if len(limits.categories) else csr_matrix((0, count))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import csr_matrix, vstack
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
 from tasks.inventory.exact.envelope import push_block
@@ -39,6 +37,9 @@ def visits_of(problem: PlanProblem, relaxation: Relaxation) -> BoolArray:
         best = np.lexsort((cost, -relaxation.weight, relaxation.store))
         _, first = np.unique(relaxation.store[best], return_index=True)
         return relaxation.visits[best[first]]
+    from scipy.optimize import Bounds, LinearConstraint, milp  # late: most runs have no such constraint
+    from scipy.sparse import csr_matrix, vstack
+
     count = len(cost)
     choice = csr_matrix((np.ones(count), (relaxation.store, np.arange(count))), shape=(stores, count))
     days = csr_matrix(relaxation.visits.T.astype(float))
