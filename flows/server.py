@@ -31,7 +31,7 @@ SECONDS_TO_ANSWER = 2
 SECONDS_TO_STOP = 5
 STARTS = 3  # another process can take the free port first
 # A fork of the run has already imported Prefect. On macOS, a fork that uses system libraries can crash.
-_PROCESSES = get_context("fork" if sys.platform == "linux" else "spawn")
+_PROCESSES = get_context("fork") if sys.platform == "linux" else get_context("spawn")
 
 
 def _file() -> Path:

@@ -40,7 +40,8 @@ def serve(port: int) -> None:
         look_for_work_less_often()
         # FastAPI prepares the routes of every router in turn until one has the path: those of a run come first.
         server.API_ROUTERS = tuple(sorted(server.API_ROUTERS, key=lambda router: router.prefix not in USED_BY_RUNS))
-        Settings.hash_key = lambda _: ""  # of Prefect's caches of apps; there is one app
+        # The key of Prefect's caches of apps; there is one app.
+        Settings.hash_key = lambda _: ""  # type: ignore[assignment, method-assign]
         app = server.create_app(ephemeral=True)  # without UI, and without services that outlive a run
     uvicorn.run(app, host="127.0.0.1", port=port, lifespan="on", log_level="error")
 
