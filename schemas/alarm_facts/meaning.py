@@ -198,6 +198,12 @@ MEANING = (
         "Add the store to the stores table, or ignore its rows (`sources.sales.ignore`).",
     ),
     AlarmFacts(
+        "closed_store_sells",
+        Severity.HOLD,
+        "A store sells after its closing date, or all stores are closed although they sold lately; no targets.",
+        "Correct `closed_on` in the stores table, or `open` in the calendar.",
+    ),
+    AlarmFacts(
         "opened_later",
         Severity.INFO,
         "A store has sales in several periods before the date on which it opened; they count.",

@@ -126,6 +126,12 @@ TABLES = (
         "Map the column in the table's source if its content is what the name says.",
     ),
     AlarmFacts(
+        "columns_differ",
+        Severity.WARNING,
+        "Files of a table do not have a column that is used in the others; it is empty in their rows.",
+        "Export all files with the same columns.",
+    ),
+    AlarmFacts(
         "not_goods",
         Severity.INFO,
         "By their names, SKUs are bags, gift cards, deposits or services; they get forecasts and targets as goods do.",

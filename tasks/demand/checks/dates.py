@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 # Days of the month up to this number can also be months.
 _LAST_SWAPPABLE = 12
-_FEWEST_MONTHS = 3
+_FEWEST_MONTHS = _FEWEST_DAYS = 3
 _FEW_DAYS, _MOST_DAYS = 0.6, 0.9
+# Days with their own rows and those of another day have at least this many times the usual rows.
+_DOUBLED = 1.5
 _WEEK, _SHORTEST_MONTH, _LONGEST_MONTH = 7, 28, 31
 
 
@@ -54,6 +56,17 @@ def swapped_days(lines: pd.Series) -> list[Alarm]:
         concerned = np.isin(month, only_first)
         named = sorted({f"{at:%Y-%m}" for at in span[concerned]})
         return [_swapped(f"sales: the months {first_few(named)} have sales on days 1 to 12 only", span[concerned], 0)]
+    missing = span[early & ~sold & np.isin(month, holes) & (span.day != span.month)]
+    if _fills_holes(index, counts, missing):
+        named = sorted({f"{at:%Y-%m}" for at in missing})
+        return [
+            _swapped(
+                f"sales: in the months {first_few(named)} days 1 to 12 have no sales, and their rows are on other "
+                f"days, such as those of {missing[0].date()} on {_swap(missing)[0].date()}",
+                missing,
+                0,
+            )
+        ]
     if len(holes) >= _FEWEST_MONTHS and usual < _MOST_DAYS:
         concerned = np.isin(month, holes)
         named = sorted({f"{at:%Y-%m}" for at in span[concerned]})
@@ -159,6 +172,17 @@ def _longest_run(together: BoolArray) -> tuple[int, int]:
     starts, ends = edges[::2], edges[1::2]
     longest = int((ends - starts).argmax())
     return int(starts[longest]), int(ends[longest])
+
+
+def _fills_holes(days: pd.DatetimeIndex, counts: np.ndarray, missing: pd.DatetimeIndex) -> bool:
+    """Whether the rows of missing days are on the days that have day and month swapped, which then have too many."""
+    lines = pd.Series(counts, index=days)
+    swapped = lines.reindex(_swap(missing)).dropna()
+    if len(swapped) < _FEWEST_DAYS:
+        return False
+    usual = lines.groupby([lines.index.year, lines.index.month]).median()
+    normal = usual.reindex(pd.MultiIndex.from_arrays([swapped.index.year, swapped.index.month]))
+    return bool(np.median(swapped.to_numpy() / normal.to_numpy()) >= _DOUBLED)
 
 
 def _swapped(text: str, days: pd.DatetimeIndex, count: int) -> Alarm:

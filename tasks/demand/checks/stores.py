@@ -34,6 +34,7 @@ def store_alarms(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
     return [
         *_missing(prepared, stores),
         *_ended(prepared, stores),
+        *_closed_but_sells(prepared, stores),
         *_usually_closed(prepared, stores),
         *_unlisted(prepared),
         *_opened_later(prepared),
@@ -93,6 +94,30 @@ def _ended(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
             stores=cells.stores[ended],
             dates=(cells.periods[last[ended].min()].date(), cells.periods[last[ended].max()].date()),
             count=len(ended),
+        )
+    ]
+
+
+def _closed_but_sells(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
+    """Stores that sell after their closing date; all stores, if the tables close all of them."""
+    cells = prepared.cells
+    sold = (prepared.closing[:, : cells.history] & (cells.store_units > 0)).sum(axis=1)
+    odd = np.flatnonzero(stores.ended & (sold >= LIMITS.pattern_cases))
+    last = cells.history - 1 - cells.store_rows[:, ::-1].argmax(axis=1)
+    named = [
+        f"{cells.stores[at]} sells until {cells.periods[last[at]].date()} ({sold[at]:,} periods after closed_on)"
+        for at in odd[:_NAMED]
+    ]
+    everywhere = stores.ended.all() and cells.history - 1 - last.max() < LIMITS.ended[cells.frequency.kind]
+    if not named and not everywhere:
+        return []
+    text = ", ".join(named) if named else "all stores are closed by closed_on or the calendar, and sold lately"
+    return [
+        raise_alarm(
+            "closed_store_sells",
+            f"stores: {text}. They get no target. Correct closed_on, or `open` in the calendar (1 for open days)",
+            stores=cells.stores[odd] if named else cells.stores,
+            count=len(odd) or len(cells.stores),
         )
     ]
 

@@ -27,6 +27,7 @@ _ROW_LIMITS = {32_767, 32_768, 65_535, 65_536, 1_048_575, 1_048_576} | {
 def odd_tables(table: MappedTable) -> Iterator[Alarm]:
     """Yield the alarms on a table as a whole."""
     yield from _row_limits(table)
+    yield from _missing_columns(table)
     if table.contract.name == "sales":
         yield from _companies(table)
     if table.contract.repeats == "sum":
@@ -42,6 +43,27 @@ def _row_limits(table: MappedTable) -> Iterator[Alarm]:
             f"{table.contract.name}: {numbered(len(cut), '# file[s] [has|have]')} exactly as many rows as an export or "
             f"sheet may have at most: {first_few(named)}. Check that no rows are missing at the end",
             count=len(cut),
+        )
+
+
+def _missing_columns(table: MappedTable) -> Iterator[Alarm]:
+    """Columns with a rule, or named by `ignore` or `only`, that a part of the files does not have."""
+    chosen = {*table.source.ignore, *table.source.only}
+    used = {table.names[name] for name in table.parsed} | {table.names.get(name, name) for name in chosen}
+    found = {
+        written: [file.path for file in table.raw.files if file.rows and written not in file.columns]
+        for written in table.raw.frame.columns
+        if written in used
+    }
+    found = {written: files for written, files in found.items() if files}
+    if found:
+        named = [f"{written!r} in {first_few(files)}" for written, files in found.items()]
+        yield raise_alarm(
+            "columns_differ",
+            f"{table.contract.name}: {numbered(len(found), '# column[s] [is|are]')} missing in a part of the files: "
+            f"{'; '.join(named)}. {numbered(len(found), '[It counts|They count]')} as empty there, and values to be "
+            "ignored are not found. Export all files with the same columns",
+            count=len(found),
         )
 
 

@@ -181,6 +181,11 @@ def test_a_closing_date_ends_a_store(tables, build):
     assert built.ended == ("s1",)
     assert built.panel.closed[built.panel.series[c.STORE_ID].eq("s2").to_numpy(), -14:].sum(axis=1).tolist() == [7] * 6
     assert c.CLOSED_ON not in built.panel.series.columns
+    sells = build({**tables, "stores": stores.astype({c.CLOSED_ON: "datetime64[ns]"})})
+    assert [(alarm.name, alarm.stores) for alarm in sells.alarms] == [
+        ("store_closed", ["s1"]),
+        ("closed_store_sells", ["s1"]),
+    ]
 
 
 def test_a_store_off_the_list_is_history_without_a_target(tables, build):
@@ -279,6 +284,9 @@ def test_swapped_days_and_months_hold_the_publication(tables, names):
     assert "day_month_swapped" in names(sales_of(year, sales))
     first_days = tables["sales"][tables["sales"][c.DATE].dt.day.le(12)]
     assert "day_month_swapped" in names(sales_of(tables, first_days))
+    late = tables["sales"][c.DATE].ge("2024-05-01")
+    dates = tables["sales"][c.DATE].mask(late, tables["sales"][c.DATE].map(swapped))
+    assert "day_month_swapped" in names(sales_of(tables, tables["sales"].assign(**{c.DATE: dates})))
     april = tables["sales"][c.DATE].between("2024-04-13", "2024-04-30")
     assert "day_month_swapped" in names(sales_of(tables, tables["sales"][~april]))
 

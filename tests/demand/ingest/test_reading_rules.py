@@ -556,6 +556,16 @@ def test_other_tables_that_look_valid(table: str, rows: Rows, names: list[str]) 
     assert [alarm.name for alarm in read(**{table: rows}).alarms] == names
 
 
+def test_a_column_that_a_part_of_the_files_does_not_have_is_named() -> None:
+    rows = [sale(doc="FA", month=1), sale(doc="NC", month=1), sale(doc=np.nan, month=2)]
+    whole = raw("sales", rows)
+    files = (RawFile("a.csv", "1", (*SALE, "doc", "month"), 2), RawFile("b.csv", "2", (*SALE, "month"), 1))
+    table = RawTable("sales", whole.frame, np.array([0, 0, 1], dtype=np.int32), whole.row_number, files)
+    found = read({"sales": {"ignore": {"doc": ["NC"]}}}, sales=table)
+    assert alarms(found) == [("columns_differ", 1)]
+    assert "'doc' in b.csv" in found.alarms[0].message
+
+
 @pytest.mark.parametrize(
     ("further", "names"),
     [
