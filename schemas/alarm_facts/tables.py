@@ -132,6 +132,12 @@ TABLES = (
         "Export all files with the same columns.",
     ),
     AlarmFacts(
+        "unknown_successor",
+        Severity.WARNING,
+        "The SKU that a product names as successor or predecessor is not in the products, or they form a circle.",
+        "Correct `replaced_by` or `replaces`, or add the SKU to the products.",
+    ),
+    AlarmFacts(
         "not_goods",
         Severity.INFO,
         "By their names, SKUs are bags, gift cards, deposits or services; they get forecasts and targets as goods do.",

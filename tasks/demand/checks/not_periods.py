@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _FEWEST = 3
 # Two sums are equal up to this fraction (rounding).
 _ROUNDING = 0.01
+# Totals were divided evenly if at least this fraction of the units are those of the date before.
+_SPLIT = 0.9
 # An odd 64-bit number (2^64 divided by the golden ratio), which spreads consecutive numbers.
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 # Days are counted from here, so that the first day of a pandas time stamp is above 0.
@@ -35,16 +37,27 @@ def odd_sums(prepared: Prepared) -> list[Alarm]:
 
 
 def _running_totals(cells: SaleCells) -> list[Alarm]:
-    """Sales of a store and SKU that hardly ever fall from one date to the next one of the same month."""
+    """Sales of a store and SKU that hardly ever fall, or never change, from one date to the next one of a month."""
     month = cells.periods.year * 12 + cells.periods.month
     # Monthly totals begin again once a year.
     block = np.asarray(month if cells.frequency.kind != "MS" else np.zeros(len(month)), dtype=np.int64)
-    up = down = 0
+    up = down = flat = 0
     for part in cells.parts():
         same = (np.diff(part.cell_pair) == 0) & (np.diff(block[part.cell_period]) == 0)
         step = np.diff(part.units)[same]
+        # A slow SKU sells 1 again and again; other quantities hardly ever repeat.
+        flat += int(((step == 0) & (part.units[1:][same] > 0) & (part.units[1:][same] != 1)).sum())
         up += int((step > 0).sum())
         down += int((step < 0).sum())
+    if cells.frequency.kind != "MS" and flat >= max(5 * LIMITS.fewest_lines, _SPLIT * (flat + up + down)):
+        return [
+            raise_alarm(
+                "coarse_dates",
+                "sales: almost all SKUs of a store have the same units on all dates of a month: they seem to be "
+                "monthly totals divided by the dates. Deliver the sales of each date, or set frequency: MS",
+                count=flat,
+            )
+        ]
     if up + down < 5 * LIMITS.fewest_lines or down > LIMITS.running_total * (up + down):
         return []
     return [

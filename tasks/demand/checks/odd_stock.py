@@ -31,7 +31,7 @@ def odd_stock(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
         prepared: corrected and summed tables.
         counted: store_id, sku and on_hand of the last count.
     """
-    return [*_implausible(prepared, counted), *_not_goods(prepared, counted)]
+    return [*_implausible(prepared, counted), *_nothing_to_send(prepared), *_not_goods(prepared, counted)]
 
 
 def _implausible(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
@@ -102,6 +102,29 @@ def _dc_is_sum(prepared: Prepared, counted: pd.DataFrame) -> Iterator[tuple[str,
             "the stock of the whole company? Deliver what lies in the distribution center",
             int(same.sum()),
         )
+
+
+def _nothing_to_send(prepared: Prepared) -> list[Alarm]:
+    """Most SKUs that sell have no row in the distribution center's stock, or all of it is 0."""
+    center = prepared.tables.get("dc_stock")
+    if center is None:
+        return []
+    skus = prepared.cells.skus.astype(str)
+    absent = skus[~np.isin(skus, center[c.SKU].astype(str))]
+    if (center[c.AVAILABLE] <= 0).all():
+        text = f"dc_stock: available is 0 in all {len(center):,} rows, so that nothing can be sent. Check the export"
+        return [raise_alarm("stock_zero", text, count=len(center))]
+    if len(absent) < LIMITS.fewest_skus or len(absent) <= LIMITS.contradicted * len(skus):
+        return []
+    return [
+        raise_alarm(
+            "stock_rows_missing",
+            f"dc_stock: {len(absent):,} of {len(skus):,} SKUs that have sold have no row and count as 0, so that none "
+            f"of them is sent: {first_few(list(absent))}. Are the SKUs written in another way?",
+            skus=absent,
+            count=len(absent),
+        )
+    ]
 
 
 def _after_sales(prepared: Prepared) -> Iterator[tuple[str, int]]:

@@ -24,6 +24,7 @@ from tasks.demand.cleaning.exposure import StorePeriods
 from tasks.demand.cleaning.pair_periods import PairPeriods
 from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.cleaning.stock_outs import StockOuts
+from tasks.demand.cleaning.successors import unusable_successors
 
 # Accents, and spaces and punctuation that are not between two digits.
 _NO_DIFFERENCE = r"[\u0300-\u036f]|(?<!\d)[\s\-_./'’]+|[\s\-_./'’]+(?!\d)"
@@ -56,6 +57,7 @@ def table_alarms(prepared: Prepared, stores: StorePeriods, missing: PairPeriods,
         *vanished_skus(prepared, stores, missing, found),
         *stock_alarms(prepared),
         *_unknown_categories(prepared),
+        *_unknown_successors(prepared),
         *_category_spelling(prepared),
         *(raise_alarm("calendar_incomplete", text) for text in prepared.calendar.warnings),
     ]
@@ -138,6 +140,21 @@ def _category_spelling(prepared: Prepared) -> list[Alarm]:
             f"products: values of the category differ in case, accents or punctuation only: {first_few(found)}. They "
             f"count as different categories. Write them in the same way, in {numbered(count, '# product[s]')}",
             count=count,
+        )
+    ]
+
+
+def _unknown_successors(prepared: Prepared) -> list[Alarm]:
+    found = unusable_successors(prepared.tables["products"])
+    if not found:
+        return []
+    return [
+        raise_alarm(
+            "unknown_successor",
+            f"products: replaced_by or replaces of {numbered(len(found), '# SKU[s] [has|have]')} no effect: "
+            f"{first_few([f'{sku} ({why})' for sku, why in found.items()])}. Correct the SKU, or add it to products",
+            skus=found,
+            count=len(found),
         )
     ]
 

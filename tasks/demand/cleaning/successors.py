@@ -42,6 +42,17 @@ def successors(tables: Mapping[str, pd.DataFrame], as_of: date, there: Collectio
     return {old: last for old in found if (last := _last(old, found)) is not None}
 
 
+def unusable_successors(products: pd.DataFrame) -> dict[str, str]:
+    """SKU to why the SKU that it names as successor or predecessor cannot be one, in words."""
+    products = products.assign(**{c.SKU: products[c.SKU].astype(str)})
+    listed = set(products[c.SKU])
+    named = [*_named(products, c.REPLACED_BY), *_named(products, c.REPLACES)]
+    found = {sku: f"{other} is not in products" for sku, other in named if other not in listed}
+    pairs = _named(products, c.REPLACED_BY) + [(old, new) for new, old in _named(products, c.REPLACES)]
+    chain = {old: new for old, new in pairs if old != new and {old, new} <= listed}
+    return found | {old: "replaces itself in the end" for old in chain if _last(old, chain) is None}
+
+
 def in_place(tables: Mapping[str, pd.DataFrame], as_of: date) -> set[str]:
     """Return the SKUs that have sold, or are counted in a store or in the distribution center, before the run date."""
     found: set[str] = set()

@@ -107,9 +107,29 @@ def center(tables):
     return {**tables, "dc_stock": held}
 
 
+def of_center(tables, skus, available):
+    return {**tables, "dc_stock": pd.DataFrame({c.SKU: skus, c.AVAILABLE: available})}
+
+
 def today(tables):
     last = tables["sales"][tables["sales"][c.DATE] == "2024-06-30"].assign(**{c.DATE: pd.Timestamp(AS_OF)})
     return sales_of(tables, pd.concat([tables["sales"], last]))
+
+
+def divided(sales):
+    """Monthly totals, divided by the days of the month."""
+    month = [sales[c.DATE].dt.to_period("M"), sales[c.STORE_ID], sales[c.SKU]]
+    return sales.assign(**{name: sales.groupby(month)[name].transform("mean") for name in (c.UNITS, c.NET_AMOUNT)})
+
+
+def test_totals_that_were_divided_by_the_days_are_named(tables, names):
+    assert names(sales_of(tables, divided(tables["sales"]))) == ["coarse_dates"]
+
+
+def test_successors_that_do_not_exist_or_form_a_circle_are_named(tables, build):
+    products = tables["products"].assign(**{c.REPLACED_BY: ["zz", "k2", "k1", "", "", "k0"]})
+    (alarm,) = [one for one in build({**tables, "products": products}).alarms if one.name == "unknown_successor"]
+    assert alarm.skus == ["k0", "k1", "k2"]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +141,8 @@ def today(tables):
         (stock(on_hand=np.tile(np.arange(6) + 9.0, 3)), dict, ["stock_implausible"], "6 of 6 SKUs have the same stock"),
         (stock(), center, ["stock_implausible"], "is the sum of the stores' stock"),
         (stock(), today, ["stock_implausible"], "rows of the run date 2024-07-01"),
+        (stock(), lambda tables: of_center(tables, ["k0"], 5.0), ["stock_rows_missing"], "5 of 6 SKUs that have sold"),
+        (stock(), lambda tables: of_center(tables, ["k0", "k1"], 0.0), ["stock_zero"], "0 in all 2 rows"),
         (snapshots(), dict, ["stock_rows_missing"], "6 stores and SKUs with 141 units"),
         (stock(in_transit=4.0, in_transit_1=4.0), dict, ["transit_in_stock"], "in_transit is the sum of in_transit_1"),
     ],
