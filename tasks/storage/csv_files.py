@@ -22,7 +22,7 @@ from schemas.settings import SourceSettings
 from tasks.storage.contents import check_unpacked_size
 from tasks.storage.file_rows import FileRows, column_names, empty_file, header_beyond_file
 from tasks.storage.header import HEADER_ROWS, find_header, names_held
-from tasks.storage.mapped import block_count, filled, joined_texts, on_disk
+from tasks.storage.mapped import block_count, filled, joined_texts, on_disk, with_shared_texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,6 +36,8 @@ _LINE_END = re.compile(r"\r\n?|\n")
 # Bytes that pyarrow parses at once, and the longest row that it can read.
 _BLOCK_BYTES = 1 << 20
 _LONGEST_ROW_BYTES = 1 << 26
+# Up to this many rows, codes of texts in a smaller type would cost more than they save.
+_SMALL_ROWS = 1 << 12
 _READ_ERRORS = (ValueError, OSError, EOFError, zlib.error)
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -87,9 +89,10 @@ def read_csv(file: Path, name: str, source: SourceSettings, wanted: Collection[s
     _check_quotes([row.text for row in broken], len(columns), start.delimiter, name)
     above = start.lines[start.header] - (start.header + 1)
     size = sum(len(part[0]) for part in parts)
-    frame = pd.DataFrame(
-        {column: joined_texts((part[at] for part in parts), size) for at, column in enumerate(columns)}, copy=False
-    )
+    held = parts[0]
+    if len(parts) > 1 or size > _SMALL_ROWS:
+        held = [joined_texts([part[at] for part in parts], size) for at in range(len(columns))]
+    frame = pd.DataFrame(dict(zip(columns, held, strict=True)), copy=False)
     return _to_rows(frame, broken, start, above).without_empty_columns(source.columns.values())
 
 
@@ -200,6 +203,7 @@ def _parse(
     text = pa.dictionary(pa.int32(), pa.string())
     found: list[list[pd.Series]] = []
     waiting: list[pa.RecordBatch] = []
+    known: dict[str, str] = {}
 
     def take() -> None:
         table = pa.Table.from_batches(waiting, schema=reader.schema)
@@ -208,7 +212,9 @@ def _parse(
             _check_quotes(_with_line_end(many), len(names), start.delimiter, name)
         columns = [table.column(at).unify_dictionaries().to_pandas() for at in range(len(names))]
         waiting.clear()
-        found.append(on_disk(columns) if block_count(len(columns[0])) > 1 else columns)
+        if block_count(len(columns[0])) > 1:
+            columns = on_disk([with_shared_texts(column, known) for column in columns])
+        found.append(columns)
 
     with _opened(file, name, gz) as stream:
         reader = pa_csv.open_csv(

@@ -64,7 +64,7 @@ class FileRows:
         return replace(self, frame=self.frame.drop(columns=empty)).without_blank_rows()
 
     def _all_filled(self, name: str) -> bool:
-        return bool((self.frame[name].cat.categories.str.strip() != "").all())
+        return all(map(str.strip, self.frame[name].cat.categories))
 
     def _filled(self, name: str) -> NDArray[np.bool_]:
         column = self.frame[name].cat

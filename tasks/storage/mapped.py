@@ -103,6 +103,18 @@ def joined_texts(columns: Iterable[pd.Series], size: int) -> pd.Series:
     return categories_of(joined(codes(), size, np.int32), list(position))
 
 
+def with_shared_texts(column: pd.Series, known: dict[str, str]) -> pd.Series:
+    """Return the column; a text that it has in common with others is held once.
+
+    Args:
+        column: any column; only categories of text change.
+        known: the texts of the columns before; those of this one are added.
+    """
+    if not is_text(column):
+        return column
+    return column.cat.rename_categories([known.setdefault(text, text) for text in column.cat.categories])
+
+
 def categories_of(codes: AnyArray, categories: Sequence[str]) -> pd.Series:
     """Return a column of categories of text; its codes have the smallest type that fits."""
     dtype = pd.CategoricalDtype(pd.Index(categories, dtype=object))

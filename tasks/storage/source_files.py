@@ -21,7 +21,7 @@ from tasks.storage.contents import content_of
 from tasks.storage.csv_files import read_csv
 from tasks.storage.file_rows import FileRows
 from tasks.storage.lake import S3_SCHEME, sha256_of
-from tasks.storage.mapped import block_count, joined, joined_texts, on_disk
+from tasks.storage.mapped import block_count, joined, joined_texts, on_disk, with_shared_texts
 from tasks.storage.temporary import named
 
 FORMATS = (".csv", ".csv.gz", ".xlsx", ".parquet")
@@ -29,6 +29,8 @@ _WILDCARDS = frozenset("*?[")
 # Files that Excel, LibreOffice and macOS write next to an open or copied workbook.
 _LOCK_FILES = ("~$", ".~lock.", "._")
 _PATH_SHOWN = 80
+# Files whose columns are held one by one: each column of a file needs about 3 kB besides its values.
+_FILES_AT_ONCE = 256
 # Not the name of a column: it has a line break.
 _ROW_NUMBER = "row\nnumber"
 
@@ -130,35 +132,35 @@ def read_table(table: str, files: Sequence[SourceFile], source: SourceSettings) 
         DataContractError: a file is empty or unreadable.
     """
     found: list[RawFile] = []
+    # Columns of a file, or of consecutive files, and their number of rows.
     columns: list[dict[str, pd.Series]] = []
+    sizes: list[int] = []
     malformed: dict[int, str] = {}
     zones: dict[str, str] = {}
     texts: dict[str, str] = {}
-    start, waiting, moved = 0, 0, 0
+    start, waiting, moved, merged = 0, 0, 0, 0
     for file in files:
         part = read_source_file(file, source)
         names = tuple(str(name) for name in part.frame.columns)
         found.append(RawFile(file.path, file.sha256, names, len(part.frame)))
-        columns.append({name: part.frame.pop(name) for name in names})
-        columns[-1][_ROW_NUMBER] = pd.Series(part.row_number, copy=False)
+        columns.append({name: part.frame[name] for name in names})
+        columns[-1][_ROW_NUMBER] = pd.Series(part.row_number.astype(np.int64, copy=False), copy=False)
+        sizes.append(found[-1].rows)
         malformed |= {start + position: what for position, what in part.malformed.items()}
         zones |= part.zones
         start, waiting = start + found[-1].rows, waiting + found[-1].rows
         if block_count(waiting) > 1:
             _move(columns[moved:], texts)
-            waiting, moved = 0, len(columns)
-    sizes = [file.rows for file in found]
-    numbers = joined((part.pop(_ROW_NUMBER).to_numpy() for part in columns), start, np.int64)
-    # A column leaves the files' columns when it is joined, so that the table is not held twice.
-    frame = pd.DataFrame(
-        {
-            name: _joined([part.pop(name, None) for part in columns], sizes, source.decimal)
-            for name in dict.fromkeys(name for file in found for name in file.columns)
-        },
-        index=pd.RangeIndex(start),
-        copy=False,
-    )
-    number = (np.broadcast_to(np.int32(index), size) for index, size in enumerate(sizes))
+            waiting, moved, merged = 0, len(columns), len(columns)
+        elif len(columns) - merged == _FILES_AT_ONCE:
+            columns[merged:] = [_merged(columns[merged:], sizes[merged:], source.decimal)]
+            sizes[merged:] = [sum(sizes[merged:])]
+            merged = len(columns)
+    whole = _merged(columns, sizes, source.decimal)
+    numbers = whole.pop(_ROW_NUMBER).to_numpy()
+    order = dict.fromkeys(name for file in found for name in file.columns)
+    frame = pd.DataFrame({name: whole.pop(name) for name in order}, index=pd.RangeIndex(start), copy=False)
+    number = (np.broadcast_to(np.int32(index), file.rows) for index, file in enumerate(found))
     return RawTable(table, frame, joined(number, start, np.int32), numbers, tuple(found), malformed, zones)
 
 
@@ -216,6 +218,12 @@ def _local_matches(pattern: str, table: str) -> list[Path]:
     return [match for match in matches if match.is_file() and not match.name.startswith(_LOCK_FILES)]
 
 
+def _merged(columns: Sequence[dict[str, pd.Series]], sizes: Sequence[int], decimal: str) -> dict[str, pd.Series]:
+    """The columns of consecutive files as one; each leaves the files when it is joined: it is not held twice."""
+    names = dict.fromkeys(name for part in columns for name in part)
+    return {name: _joined([part.pop(name, None) for part in columns], sizes, decimal) for name in names}
+
+
 def _joined(columns: Sequence[pd.Series | None], sizes: Sequence[int], decimal: str) -> pd.Series:
     """Concatenate one column over all files; a file without the column has empty cells."""
     present = [column for column in columns if column is not None]
@@ -234,17 +242,10 @@ def _joined(columns: Sequence[pd.Series | None], sizes: Sequence[int], decimal: 
     return joined_texts(texts, sum(sizes))
 
 
-def _with_shared_texts(column: pd.Series, known: dict[str, str]) -> pd.Series:
-    """The column; a text that files have in common is held once."""
-    if not is_text(column):
-        return column
-    return column.cat.rename_categories([known.setdefault(text, text) for text in column.cat.categories])
-
-
 def _move(columns: Sequence[dict[str, pd.Series]], texts: dict[str, str]) -> None:
     """Move the columns of files to the disk; ``texts`` are those of earlier files."""
     places = [(part, name) for part in columns for name in part]
-    found = on_disk([_with_shared_texts(part[name], texts) for part, name in places])
+    found = on_disk([with_shared_texts(part[name], texts) for part, name in places])
     for (part, name), column in zip(places, found, strict=True):
         part[name] = column
 

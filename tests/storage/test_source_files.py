@@ -232,10 +232,14 @@ def test_a_table_read_in_blocks_of_rows_on_disk_is_the_same(tmp_path: Path, monk
             patch.setattr("tasks.storage.mapped.BLOCK_ROWS", 3)
             patch.setattr("tasks.storage.csv_files._BLOCK_BYTES", 100)
             blocks = read(tmp_path / pattern)
-        pd.testing.assert_frame_equal(whole.frame, blocks.frame)
-        np.testing.assert_array_equal(whole.file, blocks.file)
-        np.testing.assert_array_equal(whole.row_number, blocks.row_number)
-        assert (whole.files, whole.malformed) == (blocks.files, blocks.malformed)
+        with monkeypatch.context() as patch:
+            patch.setattr("tasks.storage.source_files._FILES_AT_ONCE", 2)
+            merged = read(tmp_path / pattern)
+        for other in (blocks, merged):
+            pd.testing.assert_frame_equal(whole.frame, other.frame)
+            np.testing.assert_array_equal(whole.file, other.file)
+            np.testing.assert_array_equal(whole.row_number, other.row_number)
+            assert (whole.files, whole.malformed) == (other.files, other.malformed)
 
 
 def test_brackets_in_an_existing_file_name_are_not_a_pattern(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.gaps import log_chance_of_run
 from tasks.demand.cleaning.pair_periods import NO_KEYS, last_period, pairs_in, spans
 from tasks.demand.cleaning.sales import CellPart, SaleCells, codes, distinct, weighted_count
+from tasks.storage import mapped
 
 # Gaps that are judged at once.
 _BLOCK_GAPS = 1 << 18
@@ -39,7 +40,7 @@ _BLOCK_GAPS = 1 << 18
 
 @dataclass(frozen=True)
 class NetworkUnits:
-    """Units of all stores.
+    """Units of all stores; with many SKUs, in files mapped into memory.
 
     Attributes:
         of_sku: shape (K, T).
@@ -64,7 +65,9 @@ class NetworkUnits:
         of_sku[cells.pair_sku] = category[cells.pair_series]
         by_category = np.zeros((len(names), cells.history))
         np.add.at(by_category, of_sku, units)
-        return cls(units, running(units.ravel()), category, running(by_category.ravel()), cells.end)
+        found = cls(units, running(units.ravel()), category, running(by_category.ravel()), cells.end)
+        mapped.release()
+        return found
 
 
 def local_gaps(part: CellPart, network: NetworkUnits, empty: BoolArray) -> IndexArray:
@@ -328,6 +331,7 @@ def improbable(group: IndexArray, chance: FloatArray, rows: IndexArray) -> BoolA
 
 def running(values: FloatArray) -> FloatArray:
     """Return the sums of the first 0, 1, 2, ... values."""
-    total = np.zeros(len(values) + 1)
+    total = mapped.empty(len(values) + 1, np.float64)
+    total[0] = 0.0
     np.cumsum(values, out=total[1:])
     return total

@@ -36,6 +36,7 @@ from tasks.demand.cleaning.pair_periods import (
 )
 from tasks.demand.cleaning.sales import CellPart, SaleCells, distinct, weighted_count, without
 from tasks.demand.cleaning.sku_gaps import NetworkUnits, local_gaps, running
+from tasks.storage.mapped import release
 from tasks.storage.shards import Arrays
 
 _KEYS, _UNITS, _PARTLY = "keys", "units", "partly"
@@ -109,6 +110,7 @@ class StockOuts:
             pairs.append(PairSums.of(part.pairs[pair], at, units))
             pair, at = np.divmod(others, part.history)
             partly += len(distinct(part.pair_series[pair] * part.history + at))
+            release()
         sums = PairSums.joined(pairs)
         return cls(int(sums.count.sum()), partly, sums, arrays)
 

@@ -12,10 +12,10 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
-from schemas.panel import BoolArray, FloatArray, PlannedEvent
+from schemas.panel import BoolArray, FloatArray, IndexArray, PlannedEvent
 from tasks.demand.axis import Axis, known_feature
 from tasks.demand.cleaning.exposure import period_days
-from tasks.demand.cleaning.sales import SaleCells
+from tasks.demand.cleaning.sales import SaleCells, TextArray, codes
 from tasks.demand.features.dates import holiday_days
 
 CHRISTMAS = "Christmas"
@@ -86,9 +86,10 @@ def planned_events(events: pd.DataFrame | None, cells: SaleCells, axis: Axis) ->
     """
     if events is None or events.empty:
         return {}
-    categories, of_series = np.unique(cells.series_category.astype(str), return_inverse=True)
+    of_series, names = codes(cells.series_category)
     found = {}
     for name, rows in events.groupby(events[c.NAME].astype(str), sort=True):
+        categories, of_category = _distinguished(names, rows)
         shares = np.zeros((len(categories), len(axis.periods)))
         weighted = np.zeros_like(shares)
         for row, share in _occurrences(rows, axis):
@@ -101,10 +102,21 @@ def planned_events(events: pd.DataFrame | None, cells: SaleCells, axis: Axis) ->
         if shares.any():
             uplift = np.divide(weighted, shares, out=np.ones_like(shares), where=shares > 0)
             stacked, inverse = np.unique(np.hstack([np.minimum(shares, 1.0), uplift]), axis=0, return_inverse=True)
-            row_of_series = inverse.ravel()[of_series]
+            row_of_series = inverse.ravel()[of_category[of_series]]
             share, uplift = np.hsplit(stacked, 2)
             found[str(name)] = PlannedEvent(known_feature(share, row_of_series), known_feature(uplift, row_of_series))
     return found
+
+
+def _distinguished(names: TextArray, rows: pd.DataFrame) -> tuple[TextArray, IndexArray]:
+    """The categories that events name, and one of the others, for which all are the same; and their row by category."""
+    named = np.zeros(len(names), dtype=bool)
+    if c.CATEGORY in rows.columns:
+        named = np.isin(names, rows[c.CATEGORY].dropna().astype(str).to_numpy(dtype=object))
+    chosen = np.concatenate([np.flatnonzero(named), np.flatnonzero(~named)[:1]])
+    of_category = np.full(len(names), named.sum())
+    of_category[named] = np.arange(named.sum())
+    return names[chosen], of_category
 
 
 def event_periods(events: pd.DataFrame | None, axis: Axis) -> BoolArray:
