@@ -33,8 +33,12 @@ class ComputeSettings(Strict):
         description="Parallel processes of this machine; absent: the number of CPU cores, or fewer if they "
         "would not fit into its memory (0.5 GB per process and 1.5 GB for the run)",
     )
-    shard_series: int = Field(
-        default=100, ge=1, description="Series per shard of the models that fit each series alone"
+    shard_series: int | None = Field(
+        default=None,
+        ge=1,
+        description="Series per shard of the models that fit each series alone; absent: as many as take about 40 s on "
+        "one core, by the measured cost of the model",
+        examples=[100],
     )
 
     @model_validator(mode="after")

@@ -21,6 +21,8 @@ from tasks.forecasting.baselines import open_demand
 from tasks.forecasting.statistical.per_series import SeriesSettings
 
 FEWEST_SERIES = 10
+# Long enough that reading the panel and storing forecasts do not count, short enough for several workers.
+SHARD_MILLISECONDS = 40_000.0
 
 
 def chosen_series(
@@ -66,7 +68,15 @@ def affordable(model: ModelFacts, settings: SeriesSettings, history: int, fits: 
     Raises:
         ValueError: the model states no cost per series.
     """
+    return max(FEWEST_SERIES, int(model.allowance / _cost(model, settings, history, fits)))
+
+
+def series_per_shard(model: ModelFacts, settings: SeriesSettings, history: int, fits: int) -> int:
+    """Series of a model that take about :data:`SHARD_MILLISECONDS` on one core, at least 1; see :func:`affordable`."""
+    return max(1, int(SHARD_MILLISECONDS / _cost(model, settings, history, fits)))
+
+
+def _cost(model: ModelFacts, settings: SeriesSettings, history: int, fits: int) -> float:
     if model.cost is None:
         raise ValueError(f"{model.name} states no cost per series")
-    cost = model.cost(settings).of_series(min(history, settings.max_history), fits)
-    return max(FEWEST_SERIES, int(model.allowance / cost))
+    return float(model.cost(settings).of_series(min(history, settings.max_history), fits))

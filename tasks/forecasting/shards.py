@@ -12,7 +12,7 @@ from schemas.panel import Fold, IndexArray, Panel
 from schemas.records import ForecastRecord
 from schemas.run import ShardSpec
 from schemas.settings import Settings
-from tasks.forecasting.budget import chosen_series
+from tasks.forecasting.budget import chosen_series, series_per_shard
 from tasks.forecasting.fold_forecasts import fit_groups
 from tasks.forecasting.registry import facts, model_names
 
@@ -21,9 +21,9 @@ def shards(settings: Settings, panel: Panel, folds: Sequence[Fold]) -> list[Shar
     """Every shard of a run, the longest first.
 
     A baseline serves all series and cutoffs in one shard. A global model learns from all series, one shard
-    per fit: the horizon, and each group of folds. A local model is cut by series, each shard over all cutoffs in
-    ascending order, so that an order found on the first fold is kept; if one fit serves them all, in one shard. A
-    local model for which every history is too short at the first fold has no shard.
+    per fit: the horizon, and each group of folds. A local model is cut by series into shards of about the same measured
+    cost. Each has all cutoffs in ascending order, so that an order found on the first fold is kept; if one fit serves
+    them all, there is one shard. A local model for which every history is too short at the first fold has no shard.
 
     Args:
         settings: which models, their limits and the shard size.
@@ -73,7 +73,8 @@ def _of_model(name: str, settings: Settings, panel: Panel, folds: Sequence[Fold]
         own = getattr(settings.models, name)
         chosen = chosen_series(panel, model, own, len(folds) + 1, panel.history - ahead)
         whole = model.together is not None and model.together(own)
-        parts = _cut(chosen, len(chosen) if whole else settings.compute.shard_series) if len(chosen) else []
+        size = settings.compute.shard_series or series_per_shard(model, own, panel.history, len(folds) + 1)
+        parts = _cut(chosen, len(chosen) if whole else size) if len(chosen) else []
         for number, part in enumerate(parts, start=1):
             yield ShardSpec(model=name, series=tuple(part.tolist()), folds=every, number=number, of=len(parts))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from schemas.settings import ArimaSettings, LocalModelSettings, ProphetSettings
-from tasks.forecasting.budget import FEWEST_SERIES, affordable, chosen_series
+from tasks.forecasting.budget import FEWEST_SERIES, affordable, chosen_series, series_per_shard
 from tasks.forecasting.registry import facts
 from tests.forecasting.panels import panel_of
 
@@ -41,6 +41,7 @@ def test_series_too_short_at_the_first_cutoff_are_left_out():
 @pytest.mark.parametrize(("series", "max_series", "fitted"), [(110, 300, 99), (111, 300, 0), (111, 40, 40)])
 def test_prophet_fits_nine_in_ten_of_what_it_should_or_nothing(series, max_series, fitted):
     assert affordable(FACTS["prophet"], ProphetSettings(), 730, 4) == 99
+    assert series_per_shard(FACTS["prophet"], ProphetSettings(), 730, 4) == 33
     panel, settings = panel_of(np.ones((series, 730))), ProphetSettings(max_series=max_series)
     assert len(chosen_series(panel, FACTS["prophet"], settings, 4)) == fitted
     # The other models fit as many as they may.
