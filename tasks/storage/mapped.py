@@ -158,6 +158,14 @@ def on_disk(columns: Sequence[pd.Series]) -> list[pd.Series]:
     return found
 
 
+def is_on_disk(column: pd.Series) -> bool:
+    """Return whether the values of a column, or its codes, are in a mapped file."""
+    held: object = _values(column)
+    while isinstance(held, np.ndarray):
+        held = held.base
+    return isinstance(held.obj if isinstance(held, memoryview) else held, mmap.mmap)
+
+
 def release() -> None:
     """Return freed memory, and the pages of all mapped files, to the system. They are read again when they are used."""
     for buffer in list(_mapped):

@@ -21,7 +21,7 @@ from tasks.storage.contents import content_of
 from tasks.storage.csv_files import read_csv
 from tasks.storage.file_rows import FileRows
 from tasks.storage.lake import S3_SCHEME, sha256_of
-from tasks.storage.mapped import block_count, joined, joined_texts, on_disk, with_shared_texts
+from tasks.storage.mapped import block_count, is_on_disk, joined, joined_texts, on_disk, with_shared_texts
 from tasks.storage.temporary import named
 
 FORMATS = (".csv", ".csv.gz", ".xlsx", ".parquet")
@@ -243,8 +243,8 @@ def _joined(columns: Sequence[pd.Series | None], sizes: Sequence[int], decimal: 
 
 
 def _move(columns: Sequence[dict[str, pd.Series]], texts: dict[str, str]) -> None:
-    """Move the columns of files to the disk; ``texts`` are those of earlier files."""
-    places = [(part, name) for part in columns for name in part]
+    """Move the columns of files to the disk, but those of large files, which are there; ``texts`` are known ones."""
+    places = [(part, name) for part in columns for name in part if not is_on_disk(part[name])]
     found = on_disk([with_shared_texts(part[name], texts) for part, name in places])
     for (part, name), column in zip(places, found, strict=True):
         part[name] = column

@@ -60,11 +60,11 @@ def category_gaps(cells: SaleCells, stores: StorePeriods) -> PairPeriods:
     for number, first_period, end_period in zip(of[found], start[found], stop[found], strict=True):
         inside[number, first_period:end_period] = True
 
-    def keys(part: CellPart) -> IndexArray:
+    def of_part(part: CellPart) -> IndexArray:
         pair, at = every_pair(part, np.flatnonzero(inside[category[part.series]]))
         return open_and_known(distinct(pair * history + at), part, stores)
 
-    return PairPeriods(cells, keys)
+    return PairPeriods(cells, of_part)
 
 
 def _first_of(of: IndexArray, period: IndexArray) -> IndexArray:
