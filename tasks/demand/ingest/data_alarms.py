@@ -15,10 +15,10 @@ from schemas.raw import as_text, is_text
 from schemas.suites import READ
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.checks.overlaps import overlap_alarm
-from tasks.demand.ingest.cell_advice import distinct_values, shortened
+from tasks.demand.ingest.cell_advice import distinct_values
 from tasks.demand.ingest.dates import has_offset
-from tasks.demand.ingest.documents import MOST_TYPES, NO_SALE, document_kinds, internal_customers
 from tasks.demand.ingest.mapped_table import MappedTable
+from tasks.demand.ingest.not_sales import not_sales
 from tasks.demand.ingest.numbers import grouped_digits
 from tasks.demand.ingest.odd_tables import odd_tables
 from tasks.demand.ingest.parsing import plain_text
@@ -26,7 +26,6 @@ from tasks.demand.ingest.unmapped import unmapped_columns
 from tasks.demand.words import holding, plain
 from tasks.storage.mapped import blocks, gathered
 
-_MOSTLY = 0.5
 # Numbers with a mark are few up to this fraction of the rows: weights have it in most of them.
 _FEW = 0.05
 NIGHT_END, _MORNING_END, _NOON = 4, 8, 12
@@ -42,7 +41,7 @@ def reading_alarms(tables: Mapping[str, MappedTable]) -> list[Alarm]:
         found += overlap_alarm(table.contract.name, table.left_out.overlaps, [file.path for file in table.raw.files])
         found += _repetitions(table)
         found += table.units.alarms
-        found += _not_sales(table)
+        found += not_sales(table)
         found += _time_zone(table)
         found += _after_midnight(table)
         found += _gross_amounts(table)
@@ -174,37 +173,6 @@ def _repetitions(table: MappedTable) -> Iterator[Alarm]:
             "exported or pasted twice",
             count=total,
         )
-
-
-def _not_sales(table: MappedTable) -> Iterator[Alarm]:
-    """Rows of the sales that are not sales by their type or state, and returns with positive units."""
-    if table.contract.name != "sales":
-        return
-    units = table.parsed[c.UNITS].values.to_numpy()
-    known = {table.names[rule.name] for rule in table.rules}
-    for written in (name for name in table.names.values() if name not in known):
-        text = table.raw.frame[written]
-        # An empty cell is one more text.
-        if not is_text(text):
-            continue
-        texts = text.cat.categories
-        kinds = document_kinds(written, list(texts)) if len(texts) <= MOST_TYPES + 1 else {}
-        kinds = kinds or internal_customers(written, texts)
-        codes = text.cat.codes.to_numpy()
-        named, total = [], 0
-        for value, kind in kinds.items():
-            rows = codes == texts.get_loc(value)
-            count = int(rows.sum())
-            if count and (kind == NO_SALE or (units[rows] > 0).mean() > _MOSTLY):
-                named.append(f"{shortened(value)} {count:,}")
-                total += count
-        if named:
-            yield raise_alarm(
-                "not_sales",
-                f"sales: by the column {written!r}, {numbered(total, '# row[s] [is|are]')} not sales, or returns with "
-                f"positive units ({', '.join(named)}), and count as sales. Leave them out with sources.sales.ignore",
-                count=total,
-            )
 
 
 def _month_ends(table: MappedTable) -> Iterator[Alarm]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
-from schemas.errors import numbered
+from schemas.errors import first_few, numbered
+from schemas.raw import is_text
 from schemas.suites import READ
+from tasks.demand.ingest.documents import MOST_TYPES
 from tasks.demand.ingest.mapped_table import MappedTable
-from tasks.demand.ingest.parsing import parse_column
+from tasks.demand.ingest.parsing import parse_column, plain_text
 from tasks.demand.inspect.names import NAMED, column_score, phrase_score
+from tasks.demand.words import CELLS, holding, phrases, plain
 
+_ID = {"products": c.SKU, "stores": c.STORE_ID}
 # Of the cells of a column, at least this fraction must be readable as what its name says.
 _READABLE = 0.9
 
@@ -33,6 +39,7 @@ def unmapped_columns(table: MappedTable) -> Iterator[Alarm]:
                 if (state == READ).mean() >= _READABLE:
                     found[written] = column
                     break
+    yield from _ended(table, [written for written in free if written not in found])
     prices = [written for written in free if written not in found and phrase_score(written, "price") == 1]
     of_sales = name == "sales" and c.NET_AMOUNT not in table.parsed and c.NET_AMOUNT not in found.values()
     if found:
@@ -51,4 +58,37 @@ def unmapped_columns(table: MappedTable) -> Iterator[Alarm]:
             "net_amount. Add a column net_amount (price times units); without it, lost units cost the price of the "
             "products table, else 1",
             count=1,
+        )
+
+
+def _ended(table: MappedTable, free: Sequence[str]) -> Iterator[Alarm]:
+    """Products or stores that a column calls discontinued or closed, while nothing is read from it."""
+    key = _ID.get(table.contract.name)
+    said = {phrase.casefold() for phrase in phrases(CELLS, "true")}
+    for written in free if key else ():
+        column = table.raw.frame[written]
+        if not is_text(column) or len(column.cat.categories) > MOST_TYPES + 1:
+            continue
+        texts = list(column.cat.categories)
+        ended = [text for text in texts if holding("ended").fullmatch(plain(text))]
+        if holding("ended").fullmatch(plain(written)):
+            ended = [text for text in texts if text.strip().casefold() in said]
+        rows = np.flatnonzero(column.isin(ended))
+        if not len(rows):
+            continue
+        ids = list(plain_text(table.parsed[str(key)].values.iloc[rows]).dropna())
+        remedy = (
+            "State closed_on"
+            if key == c.STORE_ID
+            else "Name their successors in replaced_by, or leave them out with sources.products.ignore and "
+            "sources.sales.ignore"
+        )
+        yield raise_alarm(
+            "unmapped_column",
+            f"{table.contract.name}: by the column {written!r}, {numbered(len(rows), '# row[s] [is|are]')} "
+            f"{', '.join(map(repr, ended))} ({first_few(ids)}). The column is not used, and they get targets as the "
+            f"others do. {remedy}",
+            stores=ids if key == c.STORE_ID else (),
+            skus=ids if key == c.SKU else (),
+            count=len(rows),
         )

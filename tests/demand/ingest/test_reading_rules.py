@@ -532,6 +532,8 @@ def test_units_without_evidence_raise_an_alarm() -> None:
         ({"price": "9.90"}, "unmapped_column", "'price' is a price per unit by its name"),
         ({"price": "9.90", c.NET_AMOUNT: "19.80"}, None, ""),
         ({"Company": ["A", "B"] * 20}, "several_companies", "1 store sells for several companies (A, B): 01"),
+        ({"doc type": ["251"] * 20 + ["101"] * 20, c.UNITS: ["2"] * 20 + ["24"] * 20}, "not_sales", "'101' (20 rows"),
+        ({"doc type": ["251"] * 20 + ["101"] * 20, c.UNITS: ["2"] * 20 + ["4"] * 20}, None, ""),
         ({"Customer": ["walk-in"] * 20 + ["Store 02 (transfer)"] * 20}, "not_sales", "'Store 02 (transfer)' 20"),
     ],
 )
@@ -546,6 +548,9 @@ def test_sales_that_look_valid(column: dict[str, Any], name: str | None, words: 
     ("table", "rows", "names"),
     [
         ("stores", [{**row, "Capacidad": "90"} for row in STORES], ["unmapped_column"]),
+        ("products", [{**row, "Status": "Discontinued"} for row in PRODUCTS], ["unmapped_column"]),
+        ("products", [{**row, "Status": "active", "Blocked": "no"} for row in PRODUCTS], []),
+        ("stores", [{**row, "Closed": "yes"} for row in STORES], ["unmapped_column"]),
         ("stores", [{**row, "Capacidad": "big"} for row in STORES], []),
         ("products", [*PRODUCTS, {c.SKU: "a1"}, {c.SKU: "A1"}], ["mixed_ids"]),
         ("products", [{c.SKU: f"{at:03}"} for at in range(1000)], ["row_limit"]),
