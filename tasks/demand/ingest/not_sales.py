@@ -65,7 +65,7 @@ def _larger_types(written: str, texts: pd.Index, codes: np.ndarray, units: Float
         yield raise_alarm(
             "not_sales",
             f"sales: by the column {written!r}, some lines have many times the units of {shortened(texts[usual])} "
-            f"(median {median[usual]:g}): {first_few(named)}. Are they goods receipts, transfers or sales to companies? "
+            f"(median {median[usual]:g}): {first_few(named)}. Are they receipts, transfers or sales to companies? "
             "All of them count as sales. Leave them out with sources.sales.ignore if not",
             count=sum(len(rows[at]) for at in larger),
         )
