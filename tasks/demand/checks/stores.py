@@ -59,7 +59,7 @@ def _missing(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
     return [
         raise_alarm(
             "missing_sales",
-            f"sales: {numbered(len(concerned), '# store[s] [has|have] no row in')} "
+            f"sales: {numbered(len(concerned), '# store[s] [has|have] no sales in')} "
             f"{numbered(int(gaps.length.sum()), '# period[s]')} in which the usual rate of sales makes that "
             f"implausible: {'; '.join(named)}{more}{renumbered}. These periods count as unknown. Deliver the missing "
             "rows, or mark closed days in the calendar (open = 0)",

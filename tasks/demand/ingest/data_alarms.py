@@ -263,7 +263,7 @@ def _thousands_marks(table: MappedTable) -> Iterator[Alarm]:
         if rule.kind != "number" or rule.maximum is not None or not is_text(written):
             continue
         found = grouped_digits(pd.Series(written.cat.categories, dtype=object), table.source)
-        rows = np.flatnonzero(written.isin(found)) if found else []
+        rows = np.flatnonzero(written.isin(found))
         if not len(rows) or len(rows) > _FEW * len(written):
             continue
         stores, skus = _ids(table, rows)
