@@ -127,8 +127,9 @@ def _register_statuses(app: Dash, company: Company) -> None:
             return None
         known = {week.say.known(one): one for one in STATUSES}
         if ctx.triggered_id == _GRID:
-            for change in changes or []:
-                row = change.get("data") or {}
+            for row in (change.get("data") for change in changes or []):
+                if not isinstance(row, dict):
+                    continue
                 text = str(row.get(_STATUS_TEXT))
                 decide(week.lake, week.as_of, str(row.get(ID)), known.get(text, text), planner or "")
         elif clicks:
