@@ -122,7 +122,7 @@ def _copied_periods(cells: SaleCells) -> list[Alarm]:
         pair = part.pairs[part.cell_pair[sold]].astype(np.uint64) + np.uint64(1)
         mixed = pair * _SPREAD
         mixed = (mixed ^ (mixed >> np.uint64(31))) * _SPREAD
-        np.add.at(form, at, mixed * np.round(1000 * part.units[sold]).astype(np.uint64))
+        np.add.at(form, at, mixed * (part.units[sold].view(np.uint64) >> np.uint64(12)))
         np.add.at(count, at, 1)
     everywhere = _copies(form.sum(axis=0, keepdims=True), count.sum(axis=0, keepdims=True))
     found = everywhere if len(everywhere) else _copies(form, count)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from schemas.raw import as_text, is_text
 from schemas.settings import SourceSettings
-from tasks.demand.ingest.date_words import word_date
+from tasks.demand.ingest.date_words import word_date, word_month
 from tasks.demand.ingest.dates import parse_dates
 from tasks.demand.ingest.numbers import without_currency
 
@@ -35,7 +35,8 @@ _COMPACT = re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01])")
 _WEEK_MARK = "(W|KW|CW|WK)"
 _PERIOD = re.compile(
     rf"(19|20)\d{{2}}([-/](0[1-9]|1[0-2])|[-/ ]?{_WEEK_MARK}[-/ ]?\d{{1,2}})|"
-    rf"{_WEEK_MARK}[-/ ]?\d{{1,2}}[-/ ](19|20)\d{{2}}"
+    rf"{_WEEK_MARK}[-/ ]?\d{{1,2}}[-/ ](19|20)\d{{2}}|"
+    r"(0?[1-9]|1[0-2])[-/.](19|20)\d{2}|(19|20)\d{2}(0[1-9]|[1-4]\d|5[0-3])"
 )
 _PARTS = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{4}|\d{2})([ T].*)?")
 _TIMES = {
@@ -116,7 +117,7 @@ class Column:
         if share >= _MOST or not any(map(_LETTERS.search, self.texts[:_FIRST])):
             return share
         pairs = zip(self.texts, self.counts, strict=True)
-        return share + sum(int(count) for text, count in pairs if word_date(text)) / self.filled
+        return share + sum(int(count) for text, count in pairs if word_date(text) or word_month(text)) / self.filled
 
     @cached_property
     def has_fractions(self) -> bool:
@@ -230,7 +231,8 @@ def days_of(column: Column, form: str | None) -> list[date]:
     """The distinct days of a date column that can be read, sorted."""
     texts = pd.Series(column.texts, dtype=object)
     source = SourceSettings(path="", date_format=form)
-    days = parse_dates(texts, source, periods="MS").fillna(parse_dates(texts, source, periods="W"))
+    months, weeks = (parse_dates(texts, source, periods=kind) for kind in ("MS", "W"))
+    days = months if months.count() >= weeks.count() else weeks
     return sorted(set(days.dropna().dt.date))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pytest
 
-from tasks.demand.inspect.values import Column, date_format, number_marks
+from tasks.demand.inspect.values import Column, date_format, days_of, number_marks
 
 
 def column(*texts: str) -> Column:
@@ -81,6 +83,22 @@ def test_iso_dates_need_no_format() -> None:
     assert date_format(column("2024-01-31", "2024-02-01 10:00:00")) is None
     assert date_format(column("20240131")) is None
     assert date_format(column("04-Mar-2024", "5-Apr-2024")) is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "days"),
+    [
+        (("202412", "202413"), [date(2024, 3, 18), date(2024, 3, 25)]),
+        (("202411", "202412"), [date(2024, 11, 1), date(2024, 12, 1)]),
+        (("11/2024", "12/2024"), [date(2024, 11, 1), date(2024, 12, 1)]),
+        (("Nov-24", "dic 2024"), [date(2024, 11, 1), date(2024, 12, 1)]),
+    ],
+)
+def test_weeks_and_months_are_dates(texts: tuple[str, ...], days: list[date]) -> None:
+    found = column(*texts)
+    assert found.is_date
+    assert date_format(found) is None
+    assert days_of(found, None) == days
 
 
 @pytest.mark.parametrize(
