@@ -27,8 +27,10 @@ from schemas.alarms import Alarm, alarm_of_rows
 from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
-from tasks.demand.cleaning.sales import CellPart, SaleCells, codes
+from tasks.demand.cleaning.sales import BLOCK_LINES, CellPart, SaleCells, codes, distinct, weighted_count
+from tasks.storage.shards import Shards
 
+_VALUE = np.dtype([("group", np.int64), ("value", np.float64)])
 _RECURRENCE_WINDOW = {"D": 7, "W": 2, "MS": 1}
 
 
@@ -172,19 +174,43 @@ def _with_large_cells(cells: SaleCells, of_series: FloatArray, factor: float) ->
 
 def _peak_of_skus(cells: SaleCells, wanted: BoolArray) -> FloatArray:
     """The usual peak of the cells of some SKUs over all stores, shape (K,); infinite for the others."""
-    values, of = [np.zeros(0)], [np.zeros(0, dtype=np.int64)]
-    for part in cells.parts() if wanted.any() else ():
+
+    def positive(part: CellPart) -> tuple[IndexArray, FloatArray]:
         rows = wanted[part.cell_sku] & (part.units > 0)
-        values.append(part.units[rows])
-        of.append(part.cell_sku[rows])
-    return np.where(wanted, _pooled(np.concatenate(values), np.concatenate(of), len(wanted)), np.inf)
+        return part.cell_sku[rows], part.units[rows]
+
+    return _pooled(cells, len(wanted), positive) if wanted.any() else np.full(len(wanted), np.inf)
 
 
-def _pooled(values: FloatArray, group: IndexArray, size: int) -> FloatArray:
-    """The usual peak of the values of each group."""
-    order = np.lexsort((values, group))
-    starts = np.searchsorted(group[order], np.arange(size + 1))
-    return np.array([_percentile_of_sorted(values[order[a:b]]) for a, b in pairwise(starts)])
+def _pooled(cells: SaleCells, size: int, select: Callable[[CellPart], tuple[IndexArray, FloatArray]]) -> FloatArray:
+    """The usual peak of the values of each group over all parts, about :data:`BLOCK_LINES` values at a time.
+
+    Args:
+        cells: cleaned sales.
+        size: number of groups.
+        select: gives the group and the value of some cells of a part.
+
+    Returns:
+        Shape (size,); infinite for a group with too few values.
+    """
+    count = np.zeros(size, dtype=np.int64)
+    for part in cells.parts():
+        count += np.bincount(select(part)[0], minlength=size)
+    shard = (np.cumsum(count) - count) // BLOCK_LINES
+    shards = Shards(int(shard.max(initial=0)) + 1, _VALUE)
+    for part in cells.parts():
+        group, values = select(part)
+        rows = np.empty(len(group), _VALUE)
+        rows["group"], rows["value"] = group, values
+        shards.append(shard[group], rows)
+    found = np.full(size, np.inf)
+    for rows in shards.take():
+        order = np.lexsort((rows["value"], rows["group"]))
+        group, values = rows["group"][order], rows["value"][order]
+        starts = np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(group)])
+        for first, last in pairwise([*starts.tolist(), len(group)]):
+            found[group[first]] = _percentile_of_sorted(values[first:last])
+    return found
 
 
 def _promoted(promotions: pd.DataFrame, cells: SaleCells, keys: IndexArray) -> BoolArray:
@@ -193,16 +219,17 @@ def _promoted(promotions: pd.DataFrame, cells: SaleCells, keys: IndexArray) -> B
     found = np.zeros(len(keys), dtype=bool)
     own = promotions[promotions[c.SKU].astype(str).isin(cells.skus[cells.pair_sku[pair]].astype(str))]
     sku = own[c.SKU].astype(str).to_numpy()
+    rows_of = own.groupby(sku).indices
     everywhere = own[c.STORE_ID].isna().to_numpy() if c.STORE_ID in own else np.ones(len(own), dtype=bool)
     store = own[c.STORE_ID].astype(str).to_numpy() if c.STORE_ID in own else sku
+    first, last = own[c.DATE_FROM].to_numpy(), own[c.DATE_TO].to_numpy()
     for at in range(len(keys)):
+        rows = rows_of.get(str(cells.skus[cells.pair_sku[pair[at]]]), [])
         label = cells.periods[period[at]]
         # Labels are first or last days of periods.
-        near = (own[c.DATE_FROM] < cells.frequency.shift(label, 1)) & (
-            own[c.DATE_TO] > cells.frequency.shift(label, -1)
-        )
-        here = everywhere | (store == str(cells.stores[cells.pair_store[pair[at]]]))
-        found[at] = (near.to_numpy() & here & (sku == str(cells.skus[cells.pair_sku[pair[at]]]))).any()
+        after, before = (cells.frequency.shift(label, step).to_datetime64() for step in (1, -1))
+        here = everywhere[rows] | (store[rows] == str(cells.stores[cells.pair_store[pair[at]]]))
+        found[at] = ((first[rows] < after) & (last[rows] > before) & here).any()
     return found
 
 
@@ -227,15 +254,14 @@ def usual_peak(cells: SaleCells) -> FloatArray:
     category, names = codes(cells.series_category)
     concerned = np.zeros(len(names), dtype=bool)
     concerned[category[few]] = True
-    values, of = [np.zeros(0)], [np.zeros(0, dtype=np.int64)]
-    for part in cells.parts() if few.any() else ():
+
+    def positive(part: CellPart) -> tuple[IndexArray, FloatArray]:
         rows = np.flatnonzero(concerned[category[part.series]])
         demand = part.by_series(part.units)[rows]
         series, period = np.nonzero(demand > 0)
-        values.append(demand[series, period])
-        of.append(category[part.series][rows][series])
-    pooled = _pooled(np.concatenate(values), np.concatenate(of), len(names))
-    return np.where(few, pooled[category], peak)
+        return category[part.series][rows][series], demand[series, period]
+
+    return np.where(few, _pooled(cells, len(names), positive)[category], peak) if few.any() else peak
 
 
 def _lower_percentile(demand: FloatArray) -> FloatArray:
@@ -261,9 +287,12 @@ def _recurs(cells: CellPart, curve: IndexArray, suspects: IndexArray) -> BoolArr
     year = cells.frequency.periods_per_year
     window = _RECURRENCE_WINDOW[cells.frequency.kind]
     found = np.zeros(len(suspects), dtype=bool)
+    curves = distinct(curve[suspects])
+    own = np.flatnonzero(np.isin(curve, curves))
+    key = np.searchsorted(curves, curve[own]) * cells.history + cells.cell_period[own]
+    units = weighted_count(key, cells.units[own], len(curves), cells.history)
     for i, cell in enumerate(suspects):
-        own = curve == curve[cell]
-        row = np.bincount(cells.cell_period[own], cells.units[own], minlength=cells.history)
+        row = units[np.searchsorted(curves, curve[cell])]
         at = int(cells.cell_period[cell])
         around = [row[max(at + shift - window, 0) : max(at + shift + window + 1, 0)] for shift in (-year, year)]
         found[i] = any((part >= RULE.similar * cells.units[cell]).any() for part in around)
@@ -280,14 +309,20 @@ def _shared(cells: SaleCells, peak: FloatArray, group: Groups, keys: IndexArray)
         own = np.flatnonzero(np.isin(part.keys, keys))
         at = np.searchsorted(keys, part.keys[own])
         ratio[at], curve_of[at], number[at] = part.units[own] / peak[of_cell[own]], curve[own], part.number
+    periods = keys % cells.history
+    order = np.argsort(periods, kind="stable")
+    together = np.split(order, np.flatnonzero(np.diff(periods[order])) + 1)
     for part in cells.parts() if len(keys) else ():
         of_cell, curve = group(part)
-        for i, period in enumerate(keys % cells.history):
-            now = np.flatnonzero(part.cell_period == period)
+        by_period = np.argsort(part.cell_period, kind="stable")
+        ordered = part.cell_period[by_period]
+        for rows in together:
+            now = by_period[slice(*np.searchsorted(ordered, periods[rows[0]] + np.arange(2)))]
             numbers, first, place = np.unique(curve[now], return_index=True, return_inverse=True)
             units, usual = np.bincount(place, part.units[now], minlength=len(numbers)), peak[of_cell[now[first]]]
-            others = (numbers != curve_of[i]) | (number[i] != part.number)
-            alike[i] += int((others & (units >= RULE.similar * ratio[i] * usual)).sum())
-            selling[i] += int((others & (units > 0)).sum())
+            for some in np.array_split(rows, -(-len(rows) * max(len(numbers), 1) // BLOCK_LINES)):
+                others = (numbers != curve_of[some, None]) | (number[some, None] != part.number)
+                alike[some] += (others & (units >= RULE.similar * ratio[some, None] * usual)).sum(axis=1)
+                selling[some] += (others & (units > 0)).sum(axis=1)
     found: BoolArray = (alike >= RULE.shared_by_series) & (alike >= RULE.shared_by_share * selling)
     return found
