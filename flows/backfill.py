@@ -26,6 +26,7 @@ from schemas.records import BackfillRecord, WeekOutcome
 from schemas.run import RunContext
 from tasks.publication.backfill_summary import raise_for_failed_weeks
 from tasks.stages.deepar_tools import refuse_unwanted_payment
+from tasks.stages.progress import WeeksProgress
 from tasks.stages.support import say, warn
 
 WEEK = timedelta(days=7)
@@ -99,7 +100,8 @@ def backfill(
     given: dict[str, Any] = {"settings_file": settings_file, "overrides": overrides}
     if parallel > 1 and not force:
         _prepare_in_parallel(weeks, parallel, given)
-    outcomes = [_week(week, force, given) for week in weeks]
+    progress = WeeksProgress(len(weeks))
+    outcomes = [_week(week, force, given, progress) for week in weeks]
     judged = _judged(run, outcomes, as_of or date.today())
     raise_for_failed_weeks(judged)
     return BackfillRecord(weeks=judged)
@@ -117,29 +119,31 @@ def _prepare_in_parallel(weeks: list[date], parallel: int, given: dict[str, Any]
     A failure is ignored here, because the weekly run of that week reports it. The weekly runs follow in order, because
     each publication is compared with the week before.
     """
-    waiting = list(weeks)
+    waiting, progress = list(weeks), WeeksProgress(len(weeks))
     running: list[Any] = []
     try:
         while waiting or running:
             while waiting and len(running) < parallel:
                 running.append(run_flow_in_subprocess(prepare_week, parameters={**given, "as_of": waiting.pop(0)}))
             wait([process.sentinel for process in running])
-            running = [process for process in running if process.is_alive()]
+            for process in [one for one in running if not one.is_alive()]:
+                running.remove(process)
+                say(f"plans: {progress.add(computed=True)}")
     finally:
         for process in running:
             process.terminate()
 
 
-def _week(week: date, force: bool, given: dict[str, Any]) -> WeekOutcome:
+def _week(week: date, force: bool, given: dict[str, Any], progress: WeeksProgress) -> WeekOutcome:
     """Run one week. A failure becomes the outcome of this week and does not stop the others."""
     try:
         record = weekly_replenishment(as_of=week, force=force, **given)
     except Exception as error:
         reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
-        warn([f"week {week} failed: {reason}"])
+        warn([f"week {week} failed: {reason} ({progress.add(computed=True)})"])
         return WeekOutcome(as_of=week, result="failed", reason=reason, exit_code=getattr(error, "exit_code", 1))
     result = "published" if record.written else "already published"
-    say(f"week {week}: {result}, {record.folder}")
+    say(f"week {week}: {result}, {record.folder} ({progress.add(record.written)})")
     return WeekOutcome(as_of=week, result=result, folder=record.folder, changed_share=record.changed_share)
 
 

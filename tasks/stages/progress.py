@@ -1,4 +1,4 @@
-"""Progress of the forecasting shards in the Prefect UI and in the log, with an estimate of the remaining time."""
+"""Progress of forecasting shards and of the weeks of a backfill, with an estimate of the remaining time."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tasks.stages.support import say
 # The log has at most this number of lines about the progress, and none about the last half minute.
 LINES = 10
 SECONDS_WORTH_A_LINE = 30
+_WEEK = "week"
 
 
 class ForecastProgress:
@@ -52,3 +53,35 @@ class ForecastProgress:
         if line > self._line and left is not None and left > SECONDS_WORTH_A_LINE:
             say(text)
         self._line = line
+
+
+class WeeksProgress:
+    """The weeks of a backfill and how long the others will take, by the weeks that were computed."""
+
+    def __init__(self, weeks: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start the clock.
+
+        Args:
+            weeks: number of weeks.
+            clock: seconds; only shown, never part of a result.
+        """
+        self._weeks, self._clock = weeks, clock
+        self._started = self._last = clock()
+        self._ended = 0
+        self._computed: list[tuple[str, float]] = []
+
+    def add(self, computed: bool) -> str:
+        """Count a week that has ended, and return the progress as text.
+
+        Args:
+            computed: False if the week was skipped, because it had been published before.
+        """
+        now, self._ended = self._clock(), self._ended + 1
+        if computed:
+            self._computed.append((_WEEK, now - self._last))
+        else:
+            self._started += now - self._last
+        self._last = now
+        left = remaining_seconds([_WEEK] * (self._weeks - self._ended), self._computed, now - self._started)
+        text = f"{self._ended} of {self._weeks} weeks"
+        return f"{text}, about {duration(left)} remaining" if left else text

@@ -9,7 +9,7 @@ import pytest
 from schemas.records import ForecastRecord, TableRef
 from tasks.forecasting.progress import remaining_seconds
 from tasks.stages import progress as module
-from tasks.stages.progress import ForecastProgress
+from tasks.stages.progress import ForecastProgress, WeeksProgress
 
 
 def test_the_remaining_time_follows_the_finished_shards_of_each_model() -> None:
@@ -45,3 +45,19 @@ def test_progress_in_the_ui_and_in_the_log(monkeypatch: pytest.MonkeyPatch) -> N
         (100.0, "4 of 4 shards finished"),
     ]
     assert said == [text for _, text in shown[2:4]]
+
+
+def test_the_remaining_time_of_a_backfill_follows_the_weeks_that_were_computed() -> None:
+    now = [0.0]
+    progress = WeeksProgress(5, lambda: now[0])
+    said = []
+    for seconds, computed in ((2.0, False), (300.0, True), (1.0, False), (420.0, True), (360.0, True)):
+        now[0] += seconds
+        said.append(progress.add(computed))
+    assert said == [
+        "1 of 5 weeks",
+        "2 of 5 weeks, about 15 min remaining",
+        "3 of 5 weeks, about 10 min remaining",
+        "4 of 5 weeks, about 6 min remaining",
+        "5 of 5 weeks",
+    ]
