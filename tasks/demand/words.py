@@ -23,8 +23,8 @@ _LETTERS = str.maketrans(
 @cache
 def _words() -> dict[str, Any]:
     # libyaml, where PyYAML has it, reads the file in a tenth of the time.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    content: dict[str, Any] = yaml.load(_FILE.read_text("utf-8"), Loader=loader)  # noqa: S506
+    safe_loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    content: dict[str, Any] = yaml.load(_FILE.read_text("utf-8"), Loader=safe_loader)  # noqa: S506
     return content
 
 
