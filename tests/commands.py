@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tasks.forecasting.pretrained.worker import ENVIRONMENT
-from tests.flows.forks import PLACE, WITH_ARRAYS
+from tests.flows.forks import PLACE, WITH_ARRAYS, WITHOUT_FIGURES
 from tests.ports import free_port, healthy, listens
 from tests.shared import SECONDS_TO_WAIT, once, start_for_all, wait_until
 
@@ -28,9 +28,15 @@ SECONDS_AT_MOST = 600
 NETWORKS = ("tasks.deepar.container.network", "torch._dynamo", "chronos.chronos2.trainer", "peft")
 # What no test on the shared server asks for; they would look at the database all the time.
 IDLE_SERVICES = ("CANCELLATION_CLEANUP", "EVENT_PERSISTER", "FOREMAN", "LATE_RUNS", "SCHEDULER", "TRIGGERS")
+# Most of a server's start is the registration of all block types; a block that is saved registers its own.
+WITHOUT_BLOCK_TYPES = {
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "0",
+    "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "0",
+}
 # For the command lines that use it. Their logs are read from their streams. Arrays reject the same rows as Great
-# Expectations (tests/demand/ingest/test_judges.py), which takes a second more; the golden run takes Great Expectations.
-LIGHT = {"PREFECT_LOGGING_TO_API_ENABLED": "false", WITH_ARRAYS: "1"}
+# Expectations (tests/demand/ingest/test_judges.py), which takes a second more; the golden run takes Great Expectations
+# and draws the figures of the page.
+LIGHT = {"PREFECT_LOGGING_TO_API_ENABLED": "false", WITH_ARRAYS: "1", WITHOUT_FIGURES: "1"}
 
 
 class Process:
@@ -161,7 +167,7 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory, fork: Start) -> Prefe
 def start_server(fork: Start, environment: dict[str, str], module: str = "prefect") -> tuple[str, Process]:
     """Start a Prefect server in a fork; the address of its API, and its process, which ends with the test run."""
     port = free_port()
-    given = {**environment, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    given = {**environment, **WITHOUT_BLOCK_TYPES, "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
     given.pop("PREFECT_API_URL", None)
     arguments = ("server", "start", "--host", "127.0.0.1", "--port", port)
     process = fork(module, *arguments, environment=given, seconds=0)

@@ -89,11 +89,12 @@ def render_report(data: ReportData) -> str:
     )
     # Style and script are files of the product, not data.
     parts = {"style": Markup(style), "script": Markup(script), "policy": policy}  # noqa: S704
-    return _template().render(page=page, say=page.say, **parts)
+    return template().render(page=page, say=page.say, **parts)
 
 
 @cache
-def _template() -> Template:
+def template() -> Template:
+    """Return the compiled template of the page."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

@@ -30,6 +30,8 @@ from typing import Any
 VARIABLE = "RESTOCK_TESTS_FORK_CHILDREN"
 # In the environment of a fork: rows are judged with arrays instead of Great Expectations.
 WITH_ARRAYS = "RESTOCK_TESTS_WITH_ARRAYS"
+# In the environment of a fork: the page has no figures, which are half of a mini company's run.
+WITHOUT_FIGURES = "RESTOCK_TESTS_WITHOUT_FIGURES"
 ROOMS = ("deployments", "flows", "prefect", "tasks")
 END_WITH_PARENT, SET_NAME, ADOPT = 1, 15, 36  # PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_CHILD_SUBREAPER of prctl
 STREAMS = (0, 1, 2)

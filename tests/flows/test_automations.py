@@ -137,6 +137,7 @@ def server(
         "RESTOCK_POOL": "local-process",
         forks.VARIABLE: "1",
         forks.WITH_ARRAYS: "1",
+        forks.WITHOUT_FIGURES: "1",
     }
 
     def run(*arguments: str) -> None:

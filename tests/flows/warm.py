@@ -31,6 +31,7 @@ import time
 from functools import cache
 
 import certifi
+import pytest
 from PIL import Image
 from prefect.context import refresh_global_settings_context
 
@@ -39,9 +40,11 @@ from tasks.demand.ingest.validation import judge_tables
 from tasks.forecasting.registry import model_classes
 from tasks.inventory.model.loss_function import tail_table
 from tasks.inventory.registry import policy_classes
+from tasks.report import page
 from tasks.storage.code_version import import_closure
 from tests import compile_kernels
 from tests.flows import forks
+from tests.publication import fake_run
 
 MODULES = (
     "boto3",
@@ -115,6 +118,7 @@ def _prepare() -> None:
     tail_table()
     compile_kernels.main()  # loads them
     Image.init()
+    page.template()
     # Each client of Prefect reads all certificates again, and the servers on this machine use none.
     ssl.create_default_context = cache(ssl.create_default_context)
     ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE", certifi.where()))
@@ -148,6 +152,8 @@ def _run(arguments: list[str], environment: dict[str, str]) -> None:
         forks.fork_children(_run)
     if forks.WITH_ARRAYS in environment:
         judge_tables.__defaults__ = (with_arrays,)
+    if forks.WITHOUT_FIGURES in environment:
+        fake_run.draw_no_figures(pytest.MonkeyPatch())
     while True:
         os.environ.clear()
         os.environ.update(environment)
