@@ -17,6 +17,8 @@ from tasks.demand.checks.limits import LIMITS
 # effect; it has none up to this fraction of the effect on the others.
 _FEWEST_DAYS, _FEWEST_UNITS, _LIFT, _NO_LIFT = 3, 200, 1.5, 0.25
 _WEEK = 7
+# This many SKUs show it, too; a table of all SKUs and days can be large.
+_MOST_SKUS = 1000
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.prepared import Prepared
@@ -90,6 +92,7 @@ def _without_effect(prepared: Prepared, table: pd.DataFrame) -> list[Alarm]:
     if cells.frequency.kind != "D":
         return []
     rows = table[table[c.STORE_ID].isna()] if c.STORE_ID in table.columns else table
+    rows = rows[rows[c.SKU].astype(str).isin(np.unique(rows[c.SKU].astype(str))[:_MOST_SKUS])]
     skus, row = np.unique(rows[c.SKU].astype(str), return_inverse=True)
     place = pd.Index(skus).get_indexer(cells.skus.astype(str))
     sold = np.zeros((len(skus) + 1, cells.history))  # the last row: SKUs without promotions
