@@ -15,6 +15,7 @@ from tasks.demand.ingest.mapped_table import MappedTable
 VALUES_SHOWN = 10
 _LONGEST_SHOWN = 40
 _DECIMAL_COMMA = r"[+-]?\d{1,3}(?:\.\d{3})*,\d+"
+_DECIMAL_POINT = r"[+-]?\d+\.\d{1,2}"
 _THOUSANDS = r"[+-]?\d{1,3}(?:[,.' ]\d{3})+(?:[.,]\d*)?"
 
 _ADVICE = {
@@ -55,11 +56,32 @@ def cell_hint(table: MappedTable, rule: ColumnRule, rows: NDArray[np.int64] | No
         if len(periods):
             remedy = f": set `frequency` to {code}" if table.contract.periodic else "; expected a day"
             return f"Values such as {distinct[periods.index[0]]} are {what}{remedy}."
+        fits = in_other_order(distinct, table.source.date_format) if rows is not None else distinct[:0]
+        if len(fits):
+            return (
+                f"Values such as {fits.iloc[0]} are dates with day and month in the other order: the column has both "
+                "orders, and other rows may be read as wrong dates. Write all dates in one order."
+            )
+    both = rows is not None and as_text(written).cat.categories.str.fullmatch(_DECIMAL_POINT).any()
+    if rule.kind == "number" and distinct.str.fullmatch(_DECIMAL_COMMA).any() and both:
+        return "These rows have a decimal comma, and others a decimal point. Write all numbers with the same mark."
     if rule.kind == "number" and distinct.str.fullmatch(_DECIMAL_COMMA).any():
         return f"Numbers have a decimal comma: set sources.{name}.decimal: ','."
     if rule.kind == "number" and distinct.str.fullmatch(_THOUSANDS).any():
         return f"Numbers have a thousands mark: set sources.{name}.thousands, and sources.{name}.decimal if needed."
     return ""
+
+
+def in_other_order(texts: pd.Series, form: str | None) -> pd.Series:
+    """The texts that are dates in a date format with day and month exchanged.
+
+    >>> in_other_order(pd.Series(["07/13/2024", "?"]), "%d/%m/%Y").tolist()
+    ['07/13/2024']
+    """
+    if form is None or "%d" not in form or "%m" not in form:
+        return texts[:0]
+    other = form.replace("%d", "%D").replace("%m", "%d").replace("%D", "%m")
+    return texts[pd.to_datetime(texts, format=other, errors="coerce").notna()]
 
 
 def distinct_values(table: MappedTable, column: str, rows: NDArray[np.int64] | None = None) -> str:

@@ -195,6 +195,9 @@ def _hints(table: MappedTable, verdicts: Sequence[Verdict]) -> list[str]:
             hints.append(_ID_HINT)
         if verdict.reason.scope == "label":
             dates = table.parsed[c.DATE].values.iloc[verdict.rows]
+            if not (dates == dates.dt.normalize()).any():
+                hints.append("The dates have a time of day: set `aggregate: true`, which sums lines to periods.")
+                continue
             day = dates.dt.day_name().mode().iloc[0]
             hints.append(
                 f"Most of these dates are {day}s. Set `frequency` to the weekday or month start by which the periods "

@@ -518,6 +518,25 @@ def test_units_without_evidence_raise_an_alarm() -> None:
         assert alarms(read(sales=[sale(**{name: "CS"}), sale(**{name: "EA"})])) == [("mixed_units", 2)]
 
 
+@pytest.mark.parametrize(
+    ("source", "rows", "words"),
+    [
+        ({}, [sale(net_amount="1.5"), sale(net_amount="2,5")], "decimal comma, and others a decimal point"),
+        ({}, [sale(net_amount="1"), sale(net_amount="2,5")], "set sources.sales.decimal: ','"),
+        (
+            {"date_format": "%d/%m/%Y"},
+            [sale(date="31/01/2024"), sale(date="01/31/2024")],
+            "in the other order: the column",
+        ),
+        ({}, [sale(date="2024-01-01 10:00"), sale(date="2024-01-02 11:30")], "set `aggregate: true`"),
+    ],
+)
+def test_the_advice_fits_the_rows(source: dict[str, str], rows: Rows, words: str) -> None:
+    with pytest.raises(DataContractError) as raised:
+        read({"sales": source}, limit=0.01, periods={"aggregate": False}, sales=rows)
+    assert words in str(raised.value)
+
+
 # Tables that look valid
 
 
