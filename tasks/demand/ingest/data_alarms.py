@@ -12,10 +12,10 @@ from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import FloatArray
 from schemas.raw import as_text, is_text
-from schemas.suites import READ
+from schemas.suites import READ, UNREADABLE
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.checks.overlaps import overlap_alarm
-from tasks.demand.ingest.cell_advice import distinct_values
+from tasks.demand.ingest.cell_advice import distinct_values, in_other_order
 from tasks.demand.ingest.dates import has_offset
 from tasks.demand.ingest.mapped_table import MappedTable
 from tasks.demand.ingest.not_sales import not_sales
@@ -44,6 +44,7 @@ def reading_alarms(tables: Mapping[str, MappedTable]) -> list[Alarm]:
         found += not_sales(table)
         found += _time_zone(table)
         found += _after_midnight(table)
+        found += _both_orders(table)
         found += _gross_amounts(table)
         found += _month_ends(table)
         found += _replaced(table)
@@ -88,6 +89,24 @@ def _time_zone(table: MappedTable) -> Iterator[Alarm]:
                 f"({distinct_values(table, rule.name).split(',')[0]}), and the date as written counts. If the stores "
                 f"are in another time zone, set sources.{name}.timezone, for example America/Santiago.",
                 count=rows,
+            )
+
+
+def _both_orders(table: MappedTable) -> Iterator[Alarm]:
+    """Rejected dates that have day and month in the other order: days 1 to 12 are not rejected, but read wrongly."""
+    for rule in table.rules:
+        if rule.kind != "date" or table.source.date_format is None:
+            continue
+        rows = np.flatnonzero(table.parsed[rule.name].state == UNREADABLE)
+        texts = as_text(table.written(rule.name).iloc[rows]).astype(object).str.strip()
+        swapped = in_other_order(texts, table.source.date_format)
+        if len(swapped):
+            yield raise_alarm(
+                "day_month_swapped",
+                f"{table.contract.name}: {numbered(len(swapped), '# row[s] [has|have]')} day and month in the other "
+                f"order than sources.{table.contract.name}.date_format, such as {swapped.iloc[0]}, and are rejected. "
+                "Other rows with a day up to 12 may be in that order too, and are read as wrong dates",
+                count=len(swapped),
             )
 
 

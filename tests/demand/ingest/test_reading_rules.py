@@ -537,6 +537,13 @@ def test_the_advice_fits_the_rows(source: dict[str, str], rows: Rows, words: str
     assert words in str(raised.value)
 
 
+def test_few_dates_in_the_other_order_are_named() -> None:
+    rules = {"sales": {"date_format": "%d/%m/%Y"}}
+    rows = [sale(date="31/01/2024"), sale(date="01/31/2024"), sale(date="02/01/2024")]
+    assert alarms(read(rules, sales=rows))[-1] == ("day_month_swapped", 1)
+    assert alarms(read(rules, sales=rows[::2])) == []
+
+
 # Tables that look valid
 
 
