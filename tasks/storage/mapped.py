@@ -66,6 +66,11 @@ def filled(size: int, kind: DTypeLike, make: Callable[[slice], AnyArray]) -> Any
     return found
 
 
+def zeros(size: int, kind: DTypeLike) -> AnyArray:
+    """Return an array of zeros, shape (size,)."""
+    return filled(size, kind, lambda part: np.zeros(part.stop - part.start, kind))
+
+
 def gathered(lookup: AnyArray, codes: AnyArray) -> AnyArray:
     """Return ``lookup[codes]``, made block by block."""
     return filled(len(codes), lookup.dtype, lambda part: lookup.take(codes[part]))

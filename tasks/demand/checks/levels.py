@@ -15,6 +15,7 @@ from schemas.errors import EXAMPLES_SHOWN, first_few, numbered
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.sales import distinct
+from tasks.storage import mapped
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.pair_periods import PairPeriods
@@ -136,11 +137,12 @@ def _multiples(before: FloatArray, after: FloatArray, factor: float) -> bool:
 
 def _sold(cells: SaleCells, of_pair: IndexArray, size: int) -> tuple[FloatArray, CountArray]:
     """Units, and number of cells with units, of each group of pairs and period; shape (size, T)."""
-    units, count = np.zeros(size * cells.history), np.zeros(size * cells.history, dtype=np.int32)
+    units, count = mapped.zeros(size * cells.history, np.float64), mapped.zeros(size * cells.history, np.int32)
     for part in cells.parts():
         key = of_pair[part.pairs][part.cell_pair] * cells.history + part.cell_period
         np.add.at(units, key, part.units)
         np.add.at(count, key, (part.units > 0).astype(np.int32))
+        mapped.release()
     return units.reshape(size, -1), count.reshape(size, -1)
 
 
@@ -155,6 +157,7 @@ def _jumps(units: FloatArray, count: CountArray, kind: str) -> list[tuple[int, i
         at = np.where(np.isfinite(change), change, -1.0).argmax(axis=1)
         rows = np.flatnonzero(change[np.arange(len(change)), at] >= np.log(LIMITS.units_jump))
         found += [(first + int(row), int(at[row])) for row in rows]
+        mapped.release()
     return found
 
 

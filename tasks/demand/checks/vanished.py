@@ -198,7 +198,7 @@ def _sold_elsewhere(prepared: Prepared, rows: _Rows, end: int) -> BoolArray:
     sold = np.zeros(len(cells.skus) * end + 1, dtype=np.int64)  # rows before sku * end + period
     before = np.zeros(len(base), dtype=np.int64)
     for own in cells.parts():
-        sold[1:] += np.bincount(own.pair_sku[own.cell_pair] * end + own.cell_period, minlength=len(sold) - 1)
+        np.add.at(sold, own.pair_sku[own.cell_pair] * end + own.cell_period + 1, 1)
         keys = own.cell_pair * end + own.cell_period  # sorted by pair and period
         pairs = own.pairs
         first = np.arange(len(own.pair_sku)) * end

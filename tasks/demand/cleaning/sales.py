@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from schemas import columns as c
 from schemas.frequency import Frequency
 from schemas.panel import BoolArray, FloatArray, IndexArray
-from tasks.storage.mapped import filled
+from tasks.storage.mapped import zeros
 from tasks.storage.shards import Arrays
 
 NO_EVENT = "NOEVENTO"
@@ -211,7 +211,7 @@ class SaleCells(CellIndex):
 
     def sku_units(self) -> FloatArray:
         """Units of all stores per SKU and period, shape (K, T)."""
-        found = filled(len(self.skus) * self.history, np.float64, lambda part: np.zeros(part.stop - part.start))
+        found = zeros(len(self.skus) * self.history, np.float64)
         for part in self.parts():
             np.add.at(found, part.cell_sku * self.history + part.cell_period, part.units)
         return found.reshape(len(self.skus), -1)
