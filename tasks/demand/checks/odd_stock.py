@@ -12,12 +12,12 @@ from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from tasks.demand.checks.limits import LIMITS
+from tasks.demand.cleaning.exposure import pairs_of
 from tasks.demand.words import holding, plain
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.prepared import Prepared
 
-_PAIR = [c.STORE_ID, c.SKU]
 # Periods whose sales the stock is compared with.
 _RECENT = {"D": 56, "W": 8, "MS": 3}
 # With fewer stores, equal stock in all of them can be chance.
@@ -60,15 +60,15 @@ def _other_unit(prepared: Prepared, counted: pd.DataFrame) -> Iterator[tuple[str
             "an amount of money, or in another unit? Deliver the stock in units of sale",
             int(fractions.sum()),
         )
-    sold = pd.DataFrame({c.STORE_ID: cells.stores[cells.pair_store].astype(str), "recent": recent})
-    sold = sold.assign(**{c.SKU: cells.skus[cells.pair_sku].astype(str)})[recent > 0]
-    both = sold.merge(counted[[*_PAIR, c.ON_HAND]], on=_PAIR)
-    years = both[c.ON_HAND].sum() / max(both["recent"].sum(), 1) * window / cells.frequency.periods_per_year
-    if len(both) >= LIMITS.fewest_skus and years > LIMITS.stock_years:
+    pair = pairs_of(counted[c.STORE_ID], counted[c.SKU], cells)
+    sold = (pair >= 0) & (recent[pair] > 0)
+    stock, units = counted[c.ON_HAND].to_numpy()[sold].sum(), recent[pair[sold]].sum()
+    years = stock / max(units, 1) * window / cells.frequency.periods_per_year
+    if sold.sum() >= LIMITS.fewest_skus and years > LIMITS.stock_years:
         yield (
             f"the SKUs that sold in the last {window} periods have stock for {years:,.1f} years. Is it in another unit "
             "than the sales, or of the whole company?",
-            len(both),
+            int(sold.sum()),
         )
 
 

@@ -154,8 +154,8 @@ def _in_stores(prepared: Prepared, stores: StorePeriods, missing: PairPeriods, f
     gone &= _sold_elsewhere(prepared, rows, end)
     named, concerned, skus, dates = [], [], set(), []
     for store in np.unique(cells.pair_store[gone]):
-        own = slice(*np.searchsorted(cells.pair_store, [store, store + 1]).tolist())
-        lost, last_row = gone[own], rows.last[own]
+        place = slice(*np.searchsorted(cells.pair_store, [store, store + 1]).tolist())
+        lost, last_row = gone[place], rows.last[place]
         last = np.sort(last_row[lost])
         # The largest number that vanished within a few periods, because a slow SKU has its last row some periods before
         # the others.
@@ -166,7 +166,7 @@ def _in_stores(prepared: Prepared, stores: StorePeriods, missing: PairPeriods, f
         together, active = lost & lately & (last_row <= date), int(lately.sum())
         if together.sum() < max(LIMITS.fewest_skus, LIMITS.vanished_share * active):
             continue
-        names = cells.skus[cells.pair_sku[own][together]]
+        names = cells.skus[cells.pair_sku[place][together]]
         named.append(
             f"{cells.stores[store]}: {len(names):,} of {active:,} SKUs ({first_few(list(names), 3)}) after "
             f"{cells.periods[date].date()}"
