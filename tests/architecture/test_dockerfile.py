@@ -94,7 +94,7 @@ def closure(requirements: list[str]) -> set[str]:
 
 
 def test_its_python_is_the_one_that_the_lock_is_made_for() -> None:
-    assert of("ARG")[0] == "PYTHON_IMAGE=python:3.11-slim"
+    assert of("ARG")[0] == "PYTHON_IMAGE=python:3.11-slim-bookworm"
     assert of("FROM") == ["${PYTHON_IMAGE}"]
     assert "--python-version 3.11" in (ROOT / "Makefile").read_text("utf-8")
 
@@ -126,8 +126,8 @@ def _works(tool: str) -> bool:
 
 def test_it_runs_as_a_user_of_its_own_with_a_home_and_hands_signals_on() -> None:
     names = [name for name, _ in instructions()]
-    assert of("USER") == ["restock"]
-    assert "useradd --create-home restock" in of("RUN")[-1]
+    assert of("USER") == ["1000"]
+    assert "useradd --uid 1000 --create-home restock" in of("RUN")[-1]
     assert names.index("USER") > max(at for at, name in enumerate(names) if name in {"RUN", "COPY"})
     assert of("ENTRYPOINT") == ['["tini", "--"]']
     assert "tini" in of("RUN")[0]
