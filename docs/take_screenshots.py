@@ -94,11 +94,11 @@ def process_of(run: str) -> int:
 
 def weekly(walk: Walk) -> None:
     """Take pictures of the form, the run, its artifacts and its report."""
-    found = walk.api("deployments/name/weekly_replenishment/weekly-demo")
+    found = walk.api("deployments/name/weekly_replenishment/weekly-demo-slice")
     walk.page.open(f"{walk.address}/v2/deployments/deployment/{found['id']}")
     walk.page.wait_for("Schedules")
     walk.picture("1-weekly")
-    walk.form("weekly_replenishment/weekly-demo")
+    walk.form("weekly_replenishment/weekly-demo-slice")
     walk.picture("2-form")
     walk.submit()
     walk.state("Running")
@@ -118,7 +118,7 @@ def weekly(walk: Walk) -> None:
 
 def backfill(walk: Walk) -> None:
     """Take pictures of a backfill of four weeks that is killed and started again."""
-    walk.form("backfill/backfill-demo")
+    walk.form("backfill/backfill-demo-slice")
     walk.picture("9-backfill-form")
     killed = walk.submit()
     walk.page.wait_for("published", seconds=SECONDS_AT_MOST)
@@ -126,7 +126,7 @@ def backfill(walk: Walk) -> None:
     walk.state("Crashed")
     walk.page.open(walk.page.address())
     walk.picture("10-killed")
-    walk.form("backfill/backfill-demo")
+    walk.form("backfill/backfill-demo-slice")
     walk.submit()
     walk.state("Completed")
     walk.page.open(walk.page.address())
@@ -137,7 +137,7 @@ def backfill(walk: Walk) -> None:
 
 def approval(walk: Walk) -> None:
     """Take pictures of a run that waits for approval, its form, and a rejection."""
-    walk.form("weekly_replenishment/weekly-demo", as_of=WEEK_TO_REJECT, approve_before_publishing=True)
+    walk.form("weekly_replenishment/weekly-demo-slice", as_of=WEEK_TO_REJECT, approve_before_publishing=True)
     walk.submit()
     walk.state("Suspended")
     walk.page.open(walk.page.address())

@@ -26,7 +26,9 @@ def date_option(name: str, parameter: str, text: str, required: bool = True) -> 
 
 def date_argument(required: bool) -> Option:
     """Return an argument with the run date of a publication, YYYY-MM-DD."""
-    return click.argument("day", metavar="DATE", type=_DATE, callback=_as_date, required=required)
+    return click.argument(
+        "day", metavar="DATE" if required else "[DATE]", type=_DATE, callback=_as_date, required=required
+    )
 
 
 settings_option = click.option(

@@ -47,6 +47,7 @@ def rollback(
 ) -> None:
     """Put an earlier version of the publication of DATE in force. Give that file to the ERP again."""
     from flows.preparation import open_storage
+    from tasks.publication.earlier_runs import latest_before
     from tasks.publication.versions import roll_back, withdraw
 
     if out and version is not None:
@@ -56,13 +57,20 @@ def rollback(
     with lake.exclusive():
         if out:
             withdrawn = withdraw(lake, day, by, note)
+            last = latest_before(lake, day)
+            erp = "give it the file of an earlier date"
+            if last is not None:
+                erp = f"give it the file of {last.as_of}: {lake.uri(f'runs/{last.as_of}/replenishment.csv')}"
             say(
                 f"Version {withdrawn.number} of {day} is withdrawn: no file of this date is in force.",
-                "If the ERP has loaded it, give it the file of an earlier date.",
+                f"If the ERP has loaded it, {erp}",
             )
             return
         chosen = roll_back(lake, day, version, by, note)
-    say(f"Version {chosen.number} of {day} is in force: {lake.uri(f'runs/{day}/replenishment.csv')}")
+    say(
+        f"Version {chosen.number} of {day} is in force.",
+        f"Give this file to the ERP again: {lake.uri(f'runs/{day}/replenishment.csv')}",
+    )
 
 
 @click.command()
@@ -78,10 +86,11 @@ def verify(day: date | None, settings_file: str, overrides: tuple[str, ...]) -> 
     say(*problems)
     if problems:
         raise PublicationError(
-            f"{len(problems)} problems in {checked} published folders. Restore a version with `restock rollback`, or "
-            "run the week again."
+            f"{len(problems)} problems in {checked} folders. A folder below runs/ is in force: restore it with "
+            "`restock rollback DATE --version N` and the number of the version in force, or run the week again. A version below "
+            "versions/ with a problem cannot be put in force."
         )
-    say(f"{checked} published folders agree with their manifests.")
+    say(f"No problems in {checked} folders (in force: runs/; kept: versions/). Their files agree with their manifests.")
 
 
 def _age(_context: click.Context, _parameter: click.Parameter, value: str) -> timedelta:
@@ -112,8 +121,8 @@ def prune(settings_file: str, overrides: tuple[str, ...], keep: timedelta, dry_r
         for kind, keys in found.keys.items()
     ]
     folders = {key.rsplit("/", 1)[0] for kind in ("previews", "versions") for key in found.keys[kind]}
-    say(*table(rows), *(f"  {folder}" for folder in sorted(folders)))
     if not any(found.keys.values()):
         say("Nothing is old enough to be removed.")
-    else:
-        say("Nothing was removed (dry run)." if dry_run else "Removed.")
+        return
+    say(*table(rows), *(f"  {folder}" for folder in sorted(folders)))
+    say("Nothing was removed (dry run)." if dry_run else "Removed.")

@@ -7,7 +7,17 @@ from typing import Any
 
 from tasks.publication.earlier_runs import RUNS, published
 from tasks.publication.manifest import ALARMS, APPROVAL, CHANGED_SHARE, TOTALS
-from tasks.publication.versions import PUBLISHED, VERSIONS, WITHDRAWN, Event, Version, dates_of, events_of, versions_of
+from tasks.publication.versions import (
+    PUBLISHED,
+    ROLLED_BACK,
+    VERSIONS,
+    WITHDRAWN,
+    Event,
+    Version,
+    dates_of,
+    events_of,
+    versions_of,
+)
 from tasks.report.formats import percent
 from tasks.storage.lake import Lake
 
@@ -54,4 +64,5 @@ def _row(version: Version, events: list[Event]) -> dict[str, Any]:
 
 
 def _told(event: Event) -> str:
-    return f"{event.action} by {event.by}" + (f": {event.note}" if event.note else "")
+    action = "put back in force" if event.action == ROLLED_BACK else event.action
+    return f"{action} by {event.by}" + (f": {event.note}" if event.note else "")

@@ -185,12 +185,13 @@ def roll_back(lake: Lake, as_of: date, number: int | None, by: str, note: str = 
     Args:
         lake: lake of the publications.
         as_of: run date.
-        number: the version; None = the one before the version in force.
+        number: the version; None = the one before the version in force. The number of the version in force restores
+            its files if they are damaged.
         by: who does it.
         note: why.
 
     Raises:
-        ConfigError: there is no such version, or it is in force already.
+        ConfigError: there is no such version, or it is in force already and complete.
         PublicationError: a file of the version is missing or damaged; nothing was changed.
     """
     keep_current(lake, as_of)
@@ -198,9 +199,14 @@ def roll_back(lake: Lake, as_of: date, number: int | None, by: str, note: str = 
     if not versions:
         raise ConfigError(f"No publication of {as_of} in {lake.root}. Known run dates: {_known(lake)}.")
     chosen = _chosen(versions, number)
+    if chosen.in_force and not check_folder_against_manifest(lake, run_key(as_of)):
+        raise ConfigError(f"Version {number} of {as_of} is already in force, and its files are complete.")
     problems = check_folder_against_manifest(lake, chosen.key)
     if problems:
-        raise PublicationError(f"Version {chosen.number} of {as_of} is damaged: {'; '.join(problems[:5])}.")
+        raise PublicationError(
+            f"Version {chosen.number} of {as_of} is damaged: {'; '.join(problems[:5])}. Nothing was changed. Choose "
+            "another version with --version, or run the week again."
+        )
     _copy(lake, chosen.key, run_key(as_of), REPLENISHMENT)
     record_event(lake, as_of, ROLLED_BACK, chosen.number, by, note)
     return next(version for version in versions_of(lake, as_of) if version.number == chosen.number)
@@ -288,15 +294,15 @@ def _chosen(versions: list[Version], number: int | None) -> Version:
         chosen = next((version for version in versions if version.number == number), None)
         if chosen is None:
             raise ConfigError(f"{as_of} has no version {number}; expected one of {listed}.")
-        if chosen.in_force:
-            raise ConfigError(f"Version {number} of {as_of} is already in force.")
         return chosen
     current = next((version.number for version in versions if version.in_force), versions[-1].number + 1)
     earlier = [version for version in versions if version.number < current]
     if not earlier:
+        others = ", ".join(str(version.number) for version in versions if version.number != current)
+        choose = f"Choose one with --version (others: {others})" if others else "Run the week again"
         raise ConfigError(
-            f"{as_of} has no version before version {current}. Choose one with --version (there are: {listed}), or "
-            "take the publication out of force with --withdraw."
+            f"{as_of} has no version before version {current}, which is in force. {choose}, or take the publication "
+            "out of force with --withdraw."
         )
     return earlier[-1]
 

@@ -54,9 +54,9 @@ def test_list_roll_back_verify_and_prune(settings: Path) -> None:
     ]
     assert "1 older versions: --last 2 shows them" in call("publications", "--settings", settings, "--last", "1")
     said = call("rollback", "2025-01-02", "--settings", settings, "--note", "wrong stock")
-    assert "Version 1 of 2025-01-02 is in force: " in said
-    assert "rolled back by" in call("publications", "--settings", settings)
-    assert "3 published folders agree" in call("verify", "--settings", settings)
+    assert "Version 1 of 2025-01-02 is in force.\nGive this file to the ERP again: " in said
+    assert "put back in force by" in call("publications", "--settings", settings)
+    assert "No problems in 3 folders" in call("verify", "--settings", settings)
     assert "Nothing is old enough" in call("prune", "--settings", settings, "--keep", "30d", "--dry-run")
     for file in (settings.parent / "lake/versions").rglob("*.*"):
         os.utime(file, (0, 0))

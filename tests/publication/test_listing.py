@@ -49,6 +49,6 @@ def test_the_list_says_what_is_in_force_by_whom_and_how_much_changed(tmp_path: P
     states = {(row["date"], row["version"]): (row["state"], row["by"], row["note"]) for row in publication_rows(lake)}
     assert states == {
         ("2025-01-02", 2): ("replaced", "Ana", ""),
-        ("2025-01-02", 1): ("in force", "schedule", "rolled back by Tom: wrong stock"),
+        ("2025-01-02", 1): ("in force", "schedule", "put back in force by Tom: wrong stock"),
         ("2024-12-26", 1): ("withdrawn", "schedule", "withdrawn by Tom"),
     }

@@ -80,7 +80,7 @@ def test_an_impossible_rollback_says_what_there_is(lake: Lake) -> None:
     with pytest.raises(ConfigError, match=r"No publication of 2025-01-02 .* Known run dates: none"):
         roll_back(lake, AS_OF, None, "Ana")
     publish(lake)
-    with pytest.raises(ConfigError, match=r"no version before version 1\..*--withdraw"):
+    with pytest.raises(ConfigError, match=r"before version 1, which is in force\. Run .*--withdraw"):
         roll_back(lake, AS_OF, None, "Ana")
     with pytest.raises(ConfigError, match="has no version 7; expected one of 1"):
         roll_back(lake, AS_OF, 7, "Ana")
@@ -122,6 +122,11 @@ def test_verify_finds_missing_changed_and_foreign_files_in_both_directions(lake:
     (folder / "notes.txt").write_text("mine")
     checked, problems = verify(lake, AS_OF)
     assert checked == 2
+    assert roll_back(lake, AS_OF, 1, "Ana", "restored").in_force
+    assert verify(lake, AS_OF)[1] == []
+    (folder / "costs.csv").write_text("?")
+    (folder / "visits.csv").unlink()
+    (folder / "notes.txt").write_text("mine")
     assert problems == [
         f"runs/{AS_OF}/visits.csv is missing",
         f"runs/{AS_OF}/notes.txt is not in the manifest",
