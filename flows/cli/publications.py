@@ -87,8 +87,8 @@ def verify(day: date | None, settings_file: str, overrides: tuple[str, ...]) -> 
     if problems:
         raise PublicationError(
             f"{len(problems)} problems in {checked} folders. A folder below runs/ is in force: restore it with "
-            "`restock rollback DATE --version N` and the number of the version in force, or run the week again. A version below "
-            "versions/ with a problem cannot be put in force."
+            "`restock rollback DATE --version N` and the number of the version in force, or run the week again. A "
+            "version below versions/ with a problem cannot be put in force."
         )
     say(f"No problems in {checked} folders (in force: runs/; kept: versions/). Their files agree with their manifests.")
 
