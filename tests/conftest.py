@@ -11,7 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.aws_twin.fixture import aws_twin, aws_twin_real
 from tests.breadth import NIGHTLY, examples
 from tests.commands import fork, fork_with_networks, prefect_home, prefect_server, restock, start
-from tests.serving import served
+from tests.serving import end_served, served
 
 __all__ = [
     "aws_twin",
@@ -87,6 +87,13 @@ class ByFile(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         shared = next((files for files in (WITH_TWIN, SERVED, WITH_NETWORKS) if nodeid.startswith(files)), None)
         return shared[0] if shared else nodeid.split("::", 1)[0]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Stop `make serve` after the last test that uses it: other tests follow for minutes."""
+    if item.nodeid.startswith(SERVED) and (nextitem is None or not nextitem.nodeid.startswith(SERVED)):
+        end_served()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -198,7 +199,11 @@ def _small_set(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_own_models_champions_and_peers_stand_in_one_table_over_the_same_rows(tmp_path: Path) -> None:
+def test_own_models_champions_and_peers_stand_in_one_table_over_the_same_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In this process: each new one imports what is imported here.
+    monkeypatch.setattr("benchmarks.accuracy.measured.ProcessPoolExecutor", lambda _, mp_context: ThreadPoolExecutor(1))
     data = DataSet.read(_small_set(tmp_path / "small"))
     known = data.cutoffs([1])[0]
     table = run_cutoff(data, known, tmp_path / "kept", ["seasonal_naive"], [peers.SEASONAL_NAIVE])

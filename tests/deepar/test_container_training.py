@@ -193,7 +193,7 @@ def test_another_process_gives_the_same_bits(container, tmp_path, options):
     records = [record(actual[one], promotion[one], one) for one in range(SERIES)]
     hyperparameters = {"epochs": 2, "likelihood": "student-T"}
     for name in ("here", "there"):
-        write_job(tmp_path / name, records, **hyperparameters)
+        write_job(tmp_path / name, records, None, {"batches_per_epoch": 2}, **hyperparameters)
     train_here(tmp_path / "here")
     ended_well(container("train", "--root", tmp_path / "there"))
     for name in ("here", "there"):
@@ -260,7 +260,7 @@ def test_a_week_begins_on_the_day_of_its_label(weekday):
 def test_a_stop_in_the_middle_ends_well_and_keeps_the_best_model_so_far(container, tmp_path):
     actual, promotion = planted(60)
     records = [record(actual[one], promotion[one], one) for one in range(SERIES)]
-    write_job(tmp_path, records, epochs=100_000)
+    write_job(tmp_path, records, None, {"batches_per_epoch": 2}, epochs=100_000)
     process = container("train", "--root", tmp_path)
     progress = tmp_path / "output" / "progress.jsonl"
     end = time.monotonic() + 120
@@ -279,7 +279,9 @@ def test_early_stopping_ends_before_the_last_epoch(tmp_path):
     actual, promotion = planted(60)
     records = [record(actual[one], promotion[one], one) for one in range(SERIES)]
     # So large a step learns nothing for long.
-    write_job(tmp_path, records, epochs=60, early_stopping_patience=2, learning_rate=0.5)
+    write_job(
+        tmp_path, records, None, {"batches_per_epoch": 2}, epochs=60, early_stopping_patience=2, learning_rate=0.5
+    )
     train_here(tmp_path)
     lines = (tmp_path / "output" / "progress.jsonl").read_text().splitlines()
     losses = [json.loads(line)["train_loss"] for line in lines]

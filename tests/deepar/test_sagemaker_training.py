@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
-import subprocess
 import sys
 import tarfile
 import threading
@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from io import BytesIO
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +23,10 @@ from tasks.deepar.sagemaker.running import stop_jobs_of
 from tasks.deepar.sagemaker.under_way import RunningJob, RunningJobs
 from tasks.storage.lake import open_lake
 from tests.aws_twin.client import BUCKET, ROLE_ARN, TwinClient
+from tests.commands import Start
 from tests.deepar import sagemaker_stage as stage
+from tests.deepar import waiting_run
 
-ROOT = Path(__file__).resolve().parents[2]
 ENDLESS = {"fake_seconds": "600"}
 BAD_DATA = {"fake_failure": "ClientError: the series are too short for DeepAR"}
 
@@ -144,28 +144,18 @@ def test_a_model_that_was_deleted_is_trained_again_under_the_next_number(twin: T
     assert lake.holds(second.archive)
 
 
-PROCESS = """
-from tests.deepar import sagemaker_stage as stage
-lake = stage.lake_on_twin()
-stage.backend(lake).train(stage.training(lake, fake_seconds="6"), stage.Told())
-"""
-
-
-def test_a_run_that_was_killed_takes_up_its_job(twin: TwinClient) -> None:
+def test_a_run_that_was_killed_takes_up_its_job(twin: TwinClient, fork: Start) -> None:
     """A process that waits for its job is killed; the next one finds the job under way and starts none."""
     lake = stage.lake_on_twin()
-    process = subprocess.Popen([sys.executable, "-c", PROCESS], cwd=ROOT)
-    try:
-        while not stage.training_jobs():
-            assert process.poll() is None
-            time.sleep(stage.SHORT_PAUSE)
-    finally:
-        process.kill()
-        process.wait()
+    process = fork("tests.deepar.waiting_run", environment=dict(os.environ))
+    while not stage.training_jobs():
+        assert process.poll() is None, process.output()
+        time.sleep(stage.SHORT_PAUSE)
+    process.kill_all()
     (job,) = stage.training_jobs()
     assert lake.keys("deepar/running") == [f"deepar/running/run-1/{job}.json"]
 
-    trained = stage.backend(lake, "run-2").train(stage.training(lake, fake_seconds="6"), stage.Told())
+    trained = stage.backend(lake, "run-2").train(stage.training(lake, fake_seconds=waiting_run.SECONDS), stage.Told())
     assert trained.job == job
     assert trained.reused
     assert twin.asked("CreateTrainingJob") == 1

@@ -1,7 +1,7 @@
 """Hyperparameter search here: what is asked, ended early, resumed and stopped; then one that really trains."""
 
 import gzip
-import json
+import os
 import threading
 import time
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from schemas.deepar import DeepArChannel, TrainedModel, TrainingRequest, TuningRequest
+from schemas.deepar import DeepArChannel, TrainedModel, TrainingRequest, TuningRequest, TuningResult
 from schemas.errors import TrainingError
 from schemas.records import FileRef
-from schemas.settings import DeepArLocalSettings
-from tasks.deepar.local.backend import LocalBackend
 from tasks.deepar.local.jobs import Running, name_of
 from tasks.deepar.local.tuning import tune
 from tasks.storage.local import LocalLake
+from tests.deepar import real_trials
+from tests.flows import forks
 
 PREFIX = "deepar/forecasting-daily-6-v1"
 RANGES = {"learning_rate": (0.001, 0.1, "log", False), "num_layers": (1, 4, "linear", True)}
@@ -199,29 +199,13 @@ def test_a_stop_reaches_trainings_that_never_report(lake):
 
 
 @pytest.mark.slow
-def test_three_trials_really_train_on_this_machine(lake):
-    rng = np.random.default_rng(2)
-    records = [
-        json.dumps({"start": "2023-01-02 00:00:00", "target": rng.poisson(9.0, 60).tolist(), "cat": [one]})
-        for one in range(6)
-    ]
-    static = {
-        "time_freq": "D",
-        "prediction_length": "4",
-        "context_length": "8",
-        "epochs": "2",
-        "num_cells": "8",
-        "mini_batch_size": "8",
-        "likelihood": "negative-binomial",
-    }
-    training = TrainingRequest(
-        purpose="cleaned-negative-binomial", channel=channel(lake, records), hyperparameters=static, seed=1
-    )
-    asked = TuningRequest(
-        training=training, configurations=3, parallel=2, objective="test:mean_wQuantileLoss", ranges=RANGES
-    )
-    result = LocalBackend(lake, DeepArLocalSettings(batches_per_epoch=2), 2).tune(asked, silent)
+def test_three_trials_really_train_on_this_machine(tmp_path, fork_with_networks):
+    environment = {**os.environ, forks.VARIABLE: "1"}  # the trainings are forks, too: torch is imported once
+    code, out, err = fork_with_networks("tests.deepar.real_trials", tmp_path / "lake", environment=environment).wait()
+    assert code == 0, out + err
+    result = TuningResult.model_validate_json(out)
     assert [trial.state for trial in result.trials] == ["finished"] * 3
     assert all(trial.value > 0 for trial in result.trials)
-    assert lake.exists(f"{PREFIX}/output/{result.best}/output/model.tar.gz")
-    assert lake.exists(f"{PREFIX}/output/{result.job}/tuning.json")
+    lake = LocalLake(tmp_path / "lake")
+    assert lake.exists(f"{real_trials.PREFIX}/output/{result.best}/output/model.tar.gz")
+    assert lake.exists(f"{real_trials.PREFIX}/output/{result.job}/tuning.json")

@@ -117,11 +117,10 @@ def test_a_backfill_leaves_byte_for_byte_what_weekly_runs_leave(restock: Restock
     # Sales are known up to the end of June: all 14 days of the first week, 7 of the second.
     assert [line[4] for line in finished.summary] == ["14", "7"]
     # A weekly run has the same results: it finds those of the backfill in the lake.
-    shutil.rmtree(runs(finished.settings))
-    for week in WEEKS:
-        code, _, err = restock("weekly", "--settings", finished.settings, "--as-of", week)
-        assert code == 0, err
-        assert [line for line in err.splitlines() if ": computed" in line and "publish" not in line] == []
+    shutil.rmtree(runs(finished.settings) / WEEKS[-1])
+    code, _, err = restock("weekly", "--settings", finished.settings, "--as-of", WEEKS[-1])
+    assert code == 0, err
+    assert [line for line in err.splitlines() if ": computed" in line and "publish" not in line] == []
     assert contents(finished.settings) == finished.files
 
 
