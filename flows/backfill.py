@@ -16,10 +16,11 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.family import end_soon_after_a_signal
+from flows.first_stages import flow_run_name, ingest_stage, panel_stage, task_runner
 from flows.own_stages import AT_THE_END
 from flows.parameters import describe_parameters
 from flows.preparation import DEPLOYED, prepare_run
-from flows.stages import flow_run_name, ingest_stage, judge_stage, panel_stage, plan_week, task_runner
+from flows.stages import judge_stage, plan_week
 from flows.weekly import weekly_replenishment
 from schemas.errors import ConfigError, PipelineError
 from schemas.records import BackfillRecord, WeekOutcome

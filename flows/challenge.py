@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from flows.first_stages import ingest_stage, panel_stage
 from flows.preparation import prepare_run
-from flows.stages import compare_stage, forecast_stage, ingest_stage, panel_stage
+from flows.stages import compare_stage, forecast_stage
 from flows.submitting import done
 from schemas.run import RunContext
 from tasks.stages.evaluate import keep_challenger, take_challenger

@@ -7,10 +7,10 @@ from datetime import date
 from prefect import flow
 
 from flows.deepar_stages import deploy_stage
+from flows.first_stages import flow_run_name, ingest_stage, panel_stage, task_runner
 from flows.own_stages import AT_THE_END
 from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
-from flows.stages import flow_run_name, ingest_stage, panel_stage, task_runner
 from schemas.deepar import EndpointRecord
 from tasks.stages.deepar_endpoint import delete_endpoint
 

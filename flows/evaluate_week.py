@@ -6,10 +6,11 @@ from datetime import date
 
 from prefect import flow
 
+from flows.first_stages import flow_run_name, ingest_stage, panel_stage, task_runner
 from flows.own_stages import AT_THE_END
 from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
-from flows.stages import evaluate_stage, flow_run_name, ingest_stage, panel_stage, task_runner
+from flows.stages import evaluate_stage
 from schemas.records import EvaluationRecord
 
 

@@ -6,9 +6,9 @@ from datetime import date
 
 from prefect import flow
 
+from flows.first_stages import flow_run_name, ingest_stage, task_runner
 from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
-from flows.stages import flow_run_name, ingest_stage, task_runner
 from schemas.records import IngestRecord
 from tasks.stages.ingest import write_rejected_rows
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import NamedTuple, cast
 
 from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import flow_run
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.approval import ask_for_approval
+from flows.first_stages import ingest_stage, panel_stage
 from flows.interrupted import say_what_is_in_force
-from flows.outcome import HELD_BACK, TO_APPROVE, name_of_run, outcome_of, show_outcome
+from flows.outcome import HELD_BACK, TO_APPROVE, outcome_of, show_outcome
 from flows.own_stages import OWN_STAGES
-from flows.preparation import today
 from flows.submitting import Runner, done, shard_runner, submit, titled
 from schemas.errors import PublicationHeldError
 from schemas.records import (
@@ -28,45 +26,20 @@ from schemas.records import (
     TreeTuningRecord,
     WeekOutcome,
 )
-from schemas.run import SHARDS_AT_ONCE, RunContext, ShardSpec
+from schemas.run import RunContext, ShardSpec
 from tasks.forecasting.registry import own_stage_models, tuned_models
 from tasks.stages.backfill import judge_weeks
 from tasks.stages.calibrate import calibrate_costs
 from tasks.stages.compare import compare_models
-from tasks.stages.engine_log import hide_expected_tracebacks
 from tasks.stages.evaluate import evaluate_published_weeks
 from tasks.stages.events import report_alarms
-from tasks.stages.features import build_features
 from tasks.stages.forecast import forecast_model_shard, plan_shards, summarize_forecasts
-from tasks.stages.ingest import ingest_tables
 from tasks.stages.optimize import optimize_plan
 from tasks.stages.progress import ForecastProgress
 from tasks.stages.publish import publish
 from tasks.stages.stage import REUSED
 from tasks.stages.support import warn
 from tasks.stages.tune_trees import tune_trees
-
-hide_expected_tracebacks()
-
-task_runner = cast(Runner, ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE))
-
-
-def flow_run_name() -> str:
-    """Return the name of the run: run date, flow, settings and scope. Its outcome replaces the flow at the end."""
-    given = flow_run.get_parameters()
-    settings = "/".join(Path(given["settings_file"]).parts[-2:])
-    what = str(flow_run.get_flow_name()).replace("_", " ")
-    return name_of_run(given.get("as_of") or today(), what, settings, given.get("stores"), given.get("categories"))
-
-
-def ingest_stage(run: RunContext) -> PrefectFuture[IngestRecord]:
-    """Read and validate the input tables."""
-    return done(ingest_tables, run)
-
-
-def panel_stage(run: RunContext, ingested: PrefectFuture[IngestRecord]) -> PrefectFuture[PanelRecord]:
-    """Build the demand panel and its features."""
-    return done(build_features, run, ingested)
 
 
 def tuning_stage(

@@ -7,11 +7,12 @@ from datetime import date
 from prefect import flow
 
 from flows.challenge import forecast_challenger
+from flows.first_stages import flow_run_name, task_runner
 from flows.outcome import finished, held
 from flows.own_stages import AT_THE_END
 from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
-from flows.stages import flow_run_name, replenish, task_runner
+from flows.stages import replenish
 from schemas.errors import PublicationHeldError
 from schemas.records import PublicationRecord
 from tasks.stages.deepar_tools import refuse_unwanted_payment
