@@ -143,7 +143,8 @@ def older_exports(
     days = parse_column(raw.frame[names[c.DATE]], rules[c.DATE], source).values
     shared = set.intersection(*(set(raw.files[file].columns) for file in files))
     of_export = _export_columns(raw, set(names.values()) - {names[name] for name in rules})
-    frame = raw.frame[[name for name in raw.frame.columns if name in shared - of_export]]
+    kept = shared - of_export
+    frame = pd.DataFrame({name: raw.frame[name] for name in raw.frame.columns if name in kept}, copy=False)
     return overlapping_exports(
         lambda rows: _comparable(frame.iloc[rows], names, rules, source),
         raw.file,
