@@ -24,6 +24,8 @@ _FEWEST_STORES = 3
 _FREE = "free"
 # Amounts that grow by at most this power of the units are prices per unit.
 _PER_UNIT = 0.2
+# Sum of squares of the logarithms of a SKU's units, from which its amounts show that.
+_SPREAD = 2.0
 # Periods in which prices are compared; prices that differ by less than this from those of the last periods have stayed.
 _BLOCK = {"D": 28, "W": 4, "MS": 1}
 _LASTING = 0.1
@@ -78,10 +80,9 @@ class AmountsPerUnit:
     def alarm(self) -> list[Alarm]:
         """The alarm ``odd_amounts``, in a list, if amounts do not depend on the units; else empty."""
         count, x, y, xx, xy = self._sums
-        several = count > 1
-        spread = (xx - x * x / np.maximum(count, 1))[several].sum()
-        slope = (xy - x * y / np.maximum(count, 1))[several].sum() / max(spread, 1e-12)
-        if spread < LIMITS.fewest_lines or slope > _PER_UNIT:
+        spread, together = xx - x * x / np.maximum(count, 1), xy - x * y / np.maximum(count, 1)
+        several = spread > _SPREAD
+        if several.sum() < LIMITS.fewest_skus or (together <= _PER_UNIT * spread)[several].mean() < LIMITS.units_skus:
             return []
         return [
             raise_alarm(
