@@ -295,6 +295,8 @@ def _change(units: FloatArray, count: FloatArray, width: int, fewest: int) -> Fl
     """
     changes = [_ratio(units, count, part, min(fewest, part)) for part in (width, _SHORT)]
     sudden: FloatArray = np.where(np.sign(changes[0]) == np.sign(changes[1]), np.sign(changes[0]), np.nan)
+    # The first week or month is often not whole.
+    sudden[:, :_SHORT] = np.nan
     return sudden * np.minimum(np.abs(changes[0]), np.abs(changes[1]))
 
 

@@ -18,6 +18,7 @@ _OF_MARK = {" ": f" {_HARD_SPACES}", "'": f"'’{_HARD_SPACES}"}
 _CURRENCY = "|".join(re.escape(sign) for sign in sorted(phrases(CELLS, "currency"), key=lambda sign: -len(sign)))
 _BEFORE = re.compile(rf"^([-−+(]?)\s*(?:{_CURRENCY})\s*(?=[-+]?[\d.,])", re.IGNORECASE)
 _AFTER = re.compile(rf"(?<=[\d.,])\s*(?:{_CURRENCY})\s*([-)]?)$", re.IGNORECASE)
+_FIRST = 100
 _POINT_GROUPS = r"[1-9]\d{0,2}(?:\.\d{3})+"
 _COMMA_GROUPS = r"[1-9]\d{0,2}(?:,\d{3})+"
 
@@ -128,10 +129,15 @@ def grouped_digits(texts: pd.Series, source: SourceSettings) -> list[str]:
     """
     if source.thousands is not None:
         return []
-    texts = texts.str.strip("+- \u00a0")
-    marked = texts[texts.str.contains(r"\d", regex=True) & texts.str.contains(source.decimal, regex=False)]
+    marked = texts[texts.str.contains(source.decimal, regex=False)]
     groups = _POINT_GROUPS if source.decimal == "." else _COMMA_GROUPS
-    return list(marked) if marked.str.fullmatch(groups).all() else []
+    # Among many numbers with decimals, the first ones show it.
+    for some in (marked[:_FIRST], marked):
+        bare = some.str.strip("+- \u00a0")
+        bare = bare[bare.str.contains(r"\d", regex=True)]
+        if not bare.str.fullmatch(groups).all():
+            return []
+    return list(bare)
 
 
 def _thousands(source: SourceSettings) -> str:

@@ -16,6 +16,7 @@ from tasks.demand.checks.limits import LIMITS
 from tasks.demand.ingest.dates import parse_dates
 from tasks.demand.ingest.documents import MOST_TYPES
 from tasks.demand.ingest.mapped_table import MappedTable
+from tasks.demand.ingest.parsing import plain_text
 from tasks.demand.inspect.names import phrase_score
 
 # Rows at which programs stop: sheets of Excel with and without a header, and round numbers.
@@ -27,6 +28,7 @@ _ROW_LIMITS = {32_767, 32_768, 65_535, 65_536, 1_048_575, 1_048_576} | {
 def odd_tables(table: MappedTable) -> Iterator[Alarm]:
     """Yield the alarms on a table as a whole."""
     yield from _row_limits(table)
+    yield from _look_alikes(table)
     yield from _missing_columns(table)
     if table.contract.name == "sales":
         yield from _companies(table)
@@ -43,6 +45,26 @@ def _row_limits(table: MappedTable) -> Iterator[Alarm]:
             f"{table.contract.name}: {numbered(len(cut), '# file[s] [has|have]')} exactly as many rows as an export or "
             f"sheet may have at most: {first_few(named)}. Check that no rows are missing at the end",
             count=len(cut),
+        )
+
+
+def _look_alikes(table: MappedTable) -> Iterator[Alarm]:
+    """Products of the same name whose SKUs differ in the letter O and the digit 0, or in I and 1, only."""
+    if table.contract.name != "products" or c.NAME not in table.parsed:
+        return
+    sku, name = (plain_text(table.parsed[column].values) for column in (c.SKU, c.NAME))
+    rows = pd.DataFrame({c.SKU: sku, c.NAME: name}).dropna().drop_duplicates(c.SKU)
+    form = rows[c.SKU].str.upper().str.replace("O", "0", regex=False).str.replace("I", "1", regex=False)
+    several = pd.DataFrame({"form": form, c.NAME: rows[c.NAME].str.strip().str.casefold()}).duplicated(keep=False)
+    found = rows.loc[several & (form != rows[c.SKU].str.upper()).groupby(form).transform("any"), c.SKU]
+    if len(found):
+        pairs = found.groupby(form[found.index]).agg(" and ".join)
+        yield raise_alarm(
+            "mixed_ids",
+            f"products: SKUs with the same name differ only in O and 0, or I and 1: {first_few(list(pairs))}. They "
+            "count as different products. Correct the mistyped SKU in all tables",
+            skus=found,
+            count=len(pairs),
         )
 
 

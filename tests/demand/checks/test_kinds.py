@@ -305,6 +305,13 @@ def test_a_brand_in_another_unit_from_one_day_on(tables, names):
     assert names(sales_of(tables, changed), cleaning={"drop_outliers": False}) == ["sku_unit_change"]
 
 
+def test_a_first_week_that_is_not_whole_is_no_other_unit(tables, names):
+    sales = tables["sales"][tables["sales"][c.DATE] >= "2023-07-09"]
+    monday = sales[c.DATE] - pd.to_timedelta(sales[c.DATE].dt.dayofweek, unit="D")
+    weeks = sales.assign(**{c.DATE: monday}).groupby([c.DATE, c.STORE_ID, c.SKU], as_index=False).sum()
+    assert names(sales_of(tables, weeks), frequency="W-MON", horizon=8) == []
+
+
 @pytest.mark.parametrize("first", ["2024-03-10", "2024-06-25"])
 def test_one_sku_in_another_unit_needs_a_sign_of_it(first, tables, build):
     sales = tables["sales"]

@@ -579,6 +579,8 @@ def test_sales_that_look_valid(column: dict[str, Any], name: str | None, words: 
         ("stores", [{**row, "Closed": "yes"} for row in STORES], ["unmapped_column"]),
         ("stores", [{**row, "Capacidad": "big"} for row in STORES], []),
         ("products", [*PRODUCTS, {c.SKU: "a1"}, {c.SKU: "A1"}], ["mixed_ids"]),
+        ("products", [*PRODUCTS, {c.SKU: "A10", c.NAME: "Boot"}, {c.SKU: "A1O", c.NAME: "boot"}], ["mixed_ids"]),
+        ("products", [*PRODUCTS, {c.SKU: "A10", c.NAME: "Boot"}, {c.SKU: "A1O", c.NAME: "Clog"}], []),
         ("products", [{c.SKU: f"{at:03}"} for at in range(1000)], ["row_limit"]),
         ("products", [{c.SKU: f"{at:03}"} for at in range(999)], []),
     ],
