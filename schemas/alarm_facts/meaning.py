@@ -270,6 +270,12 @@ MEANING = (
         "Check the count of the store.",
     ),
     AlarmFacts(
+        "inbound_overdue",
+        Severity.WARNING,
+        "Open orders of the distribution center are dated before its count; they do not count.",
+        "Enter the expected date of late orders in `dc_inbound`, and remove what has arrived.",
+    ),
+    AlarmFacts(
         "capacity_below_stock",
         Severity.INFO,
         "A store holds more units than its storage capacity.",

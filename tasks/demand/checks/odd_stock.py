@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.alarms import Alarm, raise_alarm
+from schemas.alarms import Alarm, alarm_of_rows, raise_alarm
 from schemas.errors import first_few, numbered
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.exposure import pairs_of
@@ -31,7 +31,12 @@ def odd_stock(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
         prepared: corrected and summed tables.
         counted: store_id, sku and on_hand of the last count.
     """
-    return [*_implausible(prepared, counted), *_nothing_to_send(prepared), *_not_goods(prepared, counted)]
+    return [
+        *_implausible(prepared, counted),
+        *_nothing_to_send(prepared),
+        *_overdue(prepared),
+        *_not_goods(prepared, counted),
+    ]
 
 
 def _implausible(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
@@ -123,6 +128,28 @@ def _nothing_to_send(prepared: Prepared) -> list[Alarm]:
             f"of them is sent: {first_few(list(absent))}. Are the SKUs written in another way?",
             skus=absent,
             count=len(absent),
+        )
+    ]
+
+
+def _overdue(prepared: Prepared) -> list[Alarm]:
+    """Arrivals of a table of open orders that are dated before the count, and so do not count."""
+    inbound, center = prepared.tables.get("dc_inbound"), prepared.tables.get("dc_stock")
+    if inbound is None or center is None:
+        return []
+    today = pd.Timestamp(prepared.as_of)
+    counted = center.loc[center[c.DATE] <= today, c.DATE].max() if c.DATE in center.columns else today
+    late = inbound[inbound[c.DATE] < counted]
+    # A table with more past than coming arrivals is a history.
+    if late.empty or len(late) >= (inbound[c.DATE] > today).sum():
+        return []
+    return [
+        alarm_of_rows(
+            "inbound_overdue",
+            f"dc_inbound: {numbered(len(late), '# row[s] [is|are]')} dated before the count of the distribution center "
+            f"({late[c.QUANTITY].sum():,.0f} units) and {numbered(len(late), '[does|do]')} not count: "
+            f"{first_few(sorted(late[c.SKU].astype(str).unique()))}. If these orders are late, enter the expected date",
+            late,
         )
     ]
 

@@ -111,6 +111,12 @@ def of_center(tables, skus, available):
     return {**tables, "dc_stock": pd.DataFrame({c.SKU: skus, c.AVAILABLE: available})}
 
 
+def arriving(tables, *days):
+    """Stock of the distribution center, and arrivals of one SKU."""
+    rows = pd.DataFrame({c.SKU: "k0", c.DATE: pd.to_datetime(list(days)), c.QUANTITY: 50.0})
+    return {**of_center(tables, [f"k{at}" for at in range(6)], 5.0), "dc_inbound": rows}
+
+
 def today(tables):
     last = tables["sales"][tables["sales"][c.DATE] == "2024-06-30"].assign(**{c.DATE: pd.Timestamp(AS_OF)})
     return sales_of(tables, pd.concat([tables["sales"], last]))
@@ -143,6 +149,8 @@ def test_successors_that_do_not_exist_or_form_a_circle_are_named(tables, build):
         (stock(), today, ["stock_implausible"], "rows of the run date 2024-07-01"),
         (stock(), lambda tables: of_center(tables, ["k0"], 5.0), ["stock_rows_missing"], "5 of 6 SKUs that have sold"),
         (stock(), lambda tables: of_center(tables, ["k0", "k1"], 0.0), ["stock_zero"], "0 in all 2 rows"),
+        (stock(), lambda tables: arriving(tables, "2024-06-20", "2024-07-05", "2024-07-09"), ["inbound_overdue"], "k0"),
+        (stock(), lambda tables: arriving(tables, "2024-06-13", "2024-06-20", "2024-07-05"), [], ""),
         (snapshots(), dict, ["stock_rows_missing"], "6 stores and SKUs with 141 units"),
         (stock(in_transit=4.0, in_transit_1=4.0), dict, ["transit_in_stock"], "in_transit is the sum of in_transit_1"),
     ],
