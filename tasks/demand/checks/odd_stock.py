@@ -115,7 +115,7 @@ def _nothing_to_send(prepared: Prepared) -> list[Alarm]:
     if center is None:
         return []
     skus = prepared.cells.skus.astype(str)
-    absent = skus[~np.isin(skus, center[c.SKU].astype(str))]
+    absent = skus[~pd.Index(skus).isin(center[c.SKU].astype(str))]
     if (center[c.AVAILABLE] <= 0).all():
         text = f"dc_stock: available is 0 in all {len(center):,} rows, so that nothing can be sent. Check the export"
         return [raise_alarm("stock_zero", text, count=len(center))]

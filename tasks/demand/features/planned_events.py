@@ -112,7 +112,7 @@ def _distinguished(names: TextArray, rows: pd.DataFrame) -> tuple[TextArray, Ind
     """The categories that events name, and one of the others, for which all are the same; and their row by category."""
     named = np.zeros(len(names), dtype=bool)
     if c.CATEGORY in rows.columns:
-        named = np.isin(names, rows[c.CATEGORY].dropna().astype(str).to_numpy(dtype=object))
+        named = pd.Index(names).isin(rows[c.CATEGORY].dropna().astype(str))
     chosen = np.concatenate([np.flatnonzero(named), np.flatnonzero(~named)[:1]])
     of_category = np.full(len(names), named.sum())
     of_category[named] = np.arange(named.sum())
