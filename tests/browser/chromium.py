@@ -151,12 +151,18 @@ class Page:
         x, y = places[-1]
         return float(x), float(y)
 
-    def until(self, met: Callable[[], bool], what: str, seconds: float = SECONDS_TO_WAIT) -> None:
-        """Return once a condition is met."""
+    def until(
+        self,
+        met: Callable[[], bool],
+        what: str,
+        seconds: float = SECONDS_TO_WAIT,
+        pause: float = SECONDS_BETWEEN_LOOKS,
+    ) -> None:
+        """Return once a condition is met; look every ``pause`` seconds."""
         until = time.monotonic() + seconds
         while not met():
             assert time.monotonic() < until, f"waited in vain for {what} at {self.address()}:\n{self.text()}"
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+            time.sleep(pause)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ pytestmark = [
 ]
 
 SECONDS_TO_WAIT = 240
+SECONDS_BETWEEN_LOOKS = 0.7  # each takes the server some hundredths of a second of processor time
 # Far more than a test waits for, so that a cancellation meets the run at work.
 ENDLESS = [
     *("expert.inventory.genetic.population=5000", "expert.inventory.genetic.generations=100000"),
@@ -88,7 +89,7 @@ def wait_elsewhere(page: chromium.Page, served: Served, met: Callable[[], bool],
     """Wait on a page without scripts: the UI asks the server and draws all the time, which takes most of a core."""
     address = page.address()
     page.open(f"{served.api}/health")
-    page.until(met, what, SECONDS_TO_WAIT)
+    page.until(met, what, SECONDS_TO_WAIT, SECONDS_BETWEEN_LOOKS)
     page.open(address)
 
 
