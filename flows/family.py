@@ -16,7 +16,6 @@ import threading
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
@@ -29,6 +28,7 @@ RESUME = "Stopping. Finished stages are kept. Start the same command again to re
 STOPPING = "Stopping ..."
 _WATCHDOG = Path(__file__).with_name("watchdog.py")
 _guarded: set[int] = set()
+_pipes: list[int] = []
 
 
 def end_children_with_this_process() -> None:
@@ -39,7 +39,8 @@ def end_children_with_this_process() -> None:
     mark = uuid.uuid4().hex
     os.environ[FAMILY_VARIABLE] = mark
     reads, writes = os.pipe()  # the other end stays open until this process ends
-    os.register_at_fork(after_in_child=partial(os.close, writes))
+    _pipes.append(writes)
+    os.register_at_fork(after_in_child=_close_pipes)
     without_mark = {name: value for name, value in os.environ.items() if name != FAMILY_VARIABLE}
     subprocess.Popen(  # noqa: S603
         [sys.executable, "-I", "-S", str(_WATCHDOG), f"{FAMILY_VARIABLE}={mark}"],
@@ -50,6 +51,12 @@ def end_children_with_this_process() -> None:
         start_new_session=True,
     )
     os.close(reads)
+
+
+def _close_pipes() -> None:
+    """Let go of the parent's watchdog; once, because a fork of this process may use the numbers for other files."""
+    while _pipes:
+        os.close(_pipes.pop())
 
 
 def end_soon_after_a_signal(line: str | None = None) -> None:
