@@ -333,5 +333,9 @@ def running(values: FloatArray) -> FloatArray:
     """Return the sums of the first 0, 1, 2, ... values."""
     total = mapped.empty(len(values) + 1, np.float64)
     total[0] = 0.0
-    np.cumsum(values, out=total[1:])
+    for block in mapped.blocks(len(values)):
+        # A block continues the sum of the one before: the same additions as in one block.
+        added = values[block].copy()
+        added[0] += total[block.start]
+        np.cumsum(added, out=total[block.start + 1 : block.stop + 1])
     return total
