@@ -30,7 +30,7 @@ from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.sales import BLOCK_LINES, CellPart, SaleCells, codes, distinct, weighted_count
 from tasks.storage.shards import Shards
 
-_VALUE = np.dtype([("group", np.int64), ("value", np.float64)])
+_VALUE = np.dtype([(c.GROUP, np.int64), (c.VALUE, np.float64)])
 _RECURRENCE_WINDOW = {"D": 7, "W": 2, "MS": 1}
 
 
@@ -201,12 +201,12 @@ def _pooled(cells: SaleCells, size: int, select: Callable[[CellPart], tuple[Inde
     for part in cells.parts():
         group, values = select(part)
         rows = np.empty(len(group), _VALUE)
-        rows["group"], rows["value"] = group, values
+        rows[c.GROUP], rows[c.VALUE] = group, values
         shards.append(shard[group], rows)
     found = np.full(size, np.inf)
     for rows in shards.take():
-        order = np.lexsort((rows["value"], rows["group"]))
-        group, values = rows["group"][order], rows["value"][order]
+        order = np.lexsort((rows[c.VALUE], rows[c.GROUP]))
+        group, values = rows[c.GROUP][order], rows[c.VALUE][order]
         starts = np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(group)])
         for first, last in pairwise([*starts.tolist(), len(group)]):
             found[group[first]] = _percentile_of_sorted(values[first:last])
