@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 
 from schemas.errors import PipelineError
 from tasks.publication.addresses import FILES_URL, SERVED
-from tasks.publication.listing import IN_FORCE, publication_rows
+from tasks.publication.listing import IN_FORCE, publication_rows, readable
 from tasks.storage.lake import open_existing_lake
 
 # Only this machine may read the files, because the server has no authentication.
@@ -178,9 +178,7 @@ def _publications(root: Path) -> str:
 
 
 def _line(row: dict[str, Any]) -> str:
-    at = row["published"][:16].replace("T", " ")
-    shown = {**row, "published": f"{at} UTC" if at else ""}
-    cells = [f"<td>{_text(value)}</td>" for value in shown.values()]
+    cells = [f"<td>{_text(value)}</td>" for value in readable(row).values()]
     folder = f"runs/{row['date']}" if row["state"] == IN_FORCE else f"versions/{row['date']}/{row['version']:04d}"
     links = "".join(
         f'<a href="/{quote(folder)}/{end}">{text}</a> ' for end, text in (("report.html", "report"), ("", "all"))

@@ -23,14 +23,14 @@ _UNITS = {"d": "days", "w": "weeks"}
 def publications(settings_file: str, overrides: tuple[str, ...], last: int) -> None:
     """List what was published: date, version, by whom, totals, alarms, and what is in force."""
     from flows.preparation import open_storage
-    from tasks.publication.listing import publication_rows
+    from tasks.publication.listing import publication_rows, readable
 
     lake = open_storage(settings_file, overrides)
     rows = publication_rows(lake)
     if not rows:
         say(f"Nothing was published yet in {lake.root}.")
         return
-    say(*table(rows[:last]))
+    say(*table([readable(row) for row in rows[:last]]))
     if len(rows) > last:
         say(f"  {len(rows) - last} older versions: --last {len(rows)} shows them")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from tasks.publication.earlier_runs import RUNS, published
@@ -39,6 +40,16 @@ def publication_rows(lake: Lake) -> list[dict[str, Any]]:
             versions.append(Version(day, (versions[-1].number if versions else 0) + 1, current.manifest, in_force=True))
         rows += [_row(version, events) for version in reversed(versions)]
     return rows
+
+
+def readable(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of the list for people: the time to the minute.
+
+    >>> readable({"published": "2025-02-24T05:12:09+00:00"})
+    {'published': '2025-02-24 05:12 UTC'}
+    """
+    at = str(row["published"])[:16].replace("T", " ")
+    return {**row, "published": f"{at} UTC" if at else ""}
 
 
 def _row(version: Version, events: list[Event]) -> dict[str, Any]:

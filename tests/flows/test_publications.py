@@ -52,6 +52,7 @@ def test_list_roll_back_verify_and_prune(settings: Path) -> None:
         ["2025-01-02", "2", "in", "force"],
         ["2025-01-02", "1", "replaced", lines[2].split()[3]],
     ]
+    assert " UTC  schedule" in lines[1]
     assert "1 older versions: --last 2 shows them" in call("publications", "--settings", settings, "--last", "1")
     said = call("rollback", "2025-01-02", "--settings", settings, "--note", "wrong stock")
     assert "Version 1 of 2025-01-02 is in force.\nGive this file to the ERP again: " in said
