@@ -36,15 +36,8 @@ OPTIONS = (
     "--remote-debugging-port=0",
     f"--window-size={WIDTH},{HEIGHT}",
 )
-# Without a GPU, a page that draws sixty times per second takes a whole core, also for an animation of a few pixels.
-SLOW_DRAWING = """
-window.requestAnimationFrame = draw => setTimeout(() => draw(performance.now()), 100)
-addEventListener('DOMContentLoaded', () => {
-    const still = document.createElement('style')
-    still.textContent = '*, ::before, ::after {animation: none !important; transition: none !important}'
-    document.head.append(still)
-})
-"""
+# Without a GPU, a page that draws sixty times per second takes a whole core.
+SLOW_DRAWING = "window.requestAnimationFrame = draw => setTimeout(() => draw(performance.now()), 100)"
 # The visible elements of a CSS selector whose text holds some words, the tightest one first.
 FIND = """
 (selector, words) => [...document.querySelectorAll(selector)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from schemas.errors import ConfigError
@@ -91,12 +91,18 @@ class SageMakerApi:
         """
         if settings.image_uri:
             return settings.image_uri
-        from sagemaker.core import image_uris
-
         try:
-            return str(image_uris.retrieve("forecasting-deepar", self.region))
+            return _image(self.region)
         except ValueError as error:
             raise ConfigError(
                 f"models.deepar.sagemaker: DeepAR's image in the region {self.region} is unknown ({error}). Set "
                 "region to another one, or image_uri."
             ) from error
+
+
+@cache
+def _image(region: str) -> str:
+    """The image that the SDK names for a region. It reads its tables again for every question."""
+    from sagemaker.core import image_uris
+
+    return str(image_uris.retrieve("forecasting-deepar", region))
