@@ -19,6 +19,9 @@ of the periods outside of these gaps.
 
 Categories in a store are tested in the same way: SKUs that sell slowly are often out together. A gap ends with a sale.
 Without sales after it, it may be the end of the SKU in that store, and it counts only if the stock there is 0.
+
+In the code: :meth:`_Groups._gaps` finds the gaps, :meth:`_Earlier.log_chance` computes P, and :func:`improbable`
+chooses the stock-outs.
 """
 
 from __future__ import annotations
