@@ -17,8 +17,9 @@ from prefect.server.database.dependencies import set_database_config
 from prefect.settings import get_current_settings
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
-from flows.prefect_database import SQLITE, create_database
 from flows.server_process import look_for_work_less_often
+
+SQLITE = "sqlite+"
 
 
 class WaitingSqlite(AioSqliteConfiguration):
@@ -38,7 +39,6 @@ class WaitingSqlite(AioSqliteConfiguration):
 def configure() -> None:
     """Use :class:`WaitingSqlite` for a server in this process if its database is SQLite; reduce its work while idle."""
     look_for_work_less_often()
-    create_database()
     connection = get_current_settings().server.database.connection_url
     address = connection.get_secret_value() if connection else ""
     if address.startswith(SQLITE):

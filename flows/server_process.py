@@ -9,7 +9,6 @@ import sys
 from datetime import timedelta
 from functools import partial
 
-from flows.prefect_database import create_database
 from tasks.storage.machine import no_garbage_collection
 
 BETWEEN_LOOKS = timedelta(seconds=1)
@@ -38,7 +37,6 @@ def serve(port: int) -> None:
         from prefect.server.api import server
         from prefect.settings import Settings
 
-        create_database()
         look_for_work_less_often()
         # FastAPI prepares the routes of every router in turn until one has the path: those of a run come first.
         server.API_ROUTERS = tuple(sorted(server.API_ROUTERS, key=lambda router: router.prefix not in USED_BY_RUNS))

@@ -10,9 +10,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from flows import prefect_database, server
+from flows import server
 from schemas.errors import PipelineError
-from tests.commands import PrefectHome
 
 if TYPE_CHECKING:
     from prefect.server.database.configurations import AioSqliteConfiguration
@@ -52,38 +51,6 @@ def test_transactions_wait_for_each_other_where_prefects_own_are_refused(tmp_pat
     assert asyncio.run(count_together(WaitingSqlite(connection_url=waiting))) == WRITERS
     with pytest.raises(OperationalError, match="database is locked"):
         asyncio.run(count_together(AioSqliteConfiguration(connection_url=own)))
-
-
-@pytest.mark.flow
-def test_a_new_database_is_what_prefects_migrations_result_in(tmp_path: Path, prefect_home: PrefectHome) -> None:
-    def parts(file: Path) -> list[str]:
-        """The lines, in any order: that of a table's constraints varies from migration to migration."""
-        return sorted(line.strip().rstrip(",") for line in prefect_database.schema_of(file).splitlines())
-
-    prefect_database.write_database(tmp_path / "new.db")
-    same = parts(tmp_path / "new.db") == parts(prefect_home(tmp_path / "home") / "prefect.db")
-    assert same, "Prefect was updated: write the file again as flows/prefect_database.py says."
-
-
-def test_a_database_that_exists_or_whose_revision_prefect_does_not_know_is_left_to_the_migrations(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, temporary_settings
-
-    def created(schema: str) -> bytes | None:
-        (tmp_path / "schema.sql").write_text(schema)
-        monkeypatch.setattr(prefect_database, "SCHEMA", tmp_path / "schema.sql")
-        file = tmp_path / "home" / "prefect.db"
-        with temporary_settings({PREFECT_API_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{file}"}):
-            prefect_database.create_database()
-        return file.read_bytes() if file.exists() else None
-
-    known = prefect_database.SCHEMA.read_text()
-    assert created(known.replace("VALUES('", "VALUES('0")) is None
-    first = created(known)
-    assert first is not None
-    assert created(known + "CREATE TABLE other (n INTEGER);") == first
-    assert [path.name for path in (tmp_path / "home").iterdir()] == ["prefect.db"]
 
 
 def end_at_once(port: int) -> None:
