@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,8 @@ from schemas.suites import (
     read_column,
     table_expectations,
 )
-from tasks.demand.ingest.gx_import import great_expectations
 from tasks.demand.ingest.mapped_table import MappedTable
+from tasks.storage.machine import no_garbage_collection
 from tasks.storage.mapped import blocks, release
 
 Positions = NDArray[np.int64]
@@ -140,7 +141,7 @@ def _check_frame(
 
 def with_great_expectations(name: str, expectations: Sequence[Expected], frame: pd.DataFrame) -> list[Verdict]:
     """Evaluate the expectations as a suite of Great Expectations."""
-    gx, progress_bars = great_expectations()
+    gx, progress_bars = _great_expectations()
     suite = as_suite(name, expectations)
     context = gx.get_context(mode="ephemeral")
     context.enable_analytics(False)
@@ -151,6 +152,14 @@ def with_great_expectations(name: str, expectations: Sequence[Expected], frame: 
     order = {expectation.meta["text"]: position for position, expectation in enumerate(expectations)}
     verdicts = [_verdict(result) for result in report.results if not result.success]
     return sorted(verdicts, key=lambda verdict: order[verdict.reason.text])
+
+
+@cache
+def _great_expectations() -> tuple[Any, Any]:
+    with no_garbage_collection():
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
+    return gx, ProgressBarsConfig
 
 
 def with_arrays(name: str, expectations: Sequence[Expected], frame: pd.DataFrame) -> list[Verdict]:  # noqa: ARG001
