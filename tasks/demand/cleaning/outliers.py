@@ -114,7 +114,7 @@ def outlier_alarm(cells: SaleCells, outliers: IndexArray, others: Sequence[Alarm
             "outliers",
             f"sales: {numbered(len(rows), '# value[s] of a store and SKU [is|are]')} far above the usual peak, and no "
             f"event, promotion or similar peak explains {numbered(len(rows), '[it|them]')}: "
-            f"{first_few(shown)}. Their demand counts as unknown. If they are demand, name the event in the table "
+            f"{first_few(shown)}. Demand counts as unknown there. If the units are demand, name the event in the table "
             "events or calendar; leave orders of companies out with sources.sales.ignore",
             rows,
         )
