@@ -20,6 +20,8 @@ from tasks.publication.erp_file import replenishment_bytes
 from tasks.storage.lake import open_lake
 from tests.inventory.test_weekly_plan import COSTED, inputs_of
 
+pytestmark = pytest.mark.slow
+
 AS_OF = "2024-03-04"
 
 

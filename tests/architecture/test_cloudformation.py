@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from deployments.cloudformation.__main__ import write_template
 from deployments.cloudformation.template import build
 from deployments.iam.policies import SERVICES, template
+
+pytestmark = pytest.mark.slow
 
 
 def test_cfn_lint_finds_nothing(tmp_path: Path) -> None:

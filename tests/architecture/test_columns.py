@@ -11,6 +11,8 @@ import pytest
 from schemas import columns
 from schemas.tables import TABLES
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 NAMES = {value for name, value in vars(columns).items() if name.isupper() and isinstance(value, str)}
 # Words that settings, records and other mappings use as keys too: flagged only where a frame is meant.

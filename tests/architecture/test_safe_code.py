@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SOURCES = ("schemas", "tasks", "flows", "deployments")
 FILES = sorted(file for folder in SOURCES for file in (ROOT / folder).rglob("*.py"))

@@ -23,6 +23,8 @@ from benchmarks.accuracy.summary import summary
 from schemas.frequency import Frequency
 from schemas.panel import Panel
 
+pytestmark = pytest.mark.slow
+
 LEVELS = [0.1, 0.5, 0.9]
 SETTINGS = """name: small
 frequency: D
@@ -198,7 +200,6 @@ def _small_set(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_own_models_champions_and_peers_stand_in_one_table_over_the_same_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

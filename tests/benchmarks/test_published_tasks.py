@@ -21,6 +21,8 @@ from benchmarks.accuracy.published import (
     window_starts,
 )
 
+pytestmark = pytest.mark.slow
+
 SMALL = Task("x", (), "2024-02-11", 7, 2, 7, 2, (), {SEASONAL_NAIVE: (0.0, 0.0)})
 
 

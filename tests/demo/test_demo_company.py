@@ -16,6 +16,8 @@ from schemas.tables import TABLES
 from tasks.demo.company import settings_text, write_demo_company
 from tasks.demo.tables import demo_tables
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

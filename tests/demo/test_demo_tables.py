@@ -16,6 +16,8 @@ from tasks.demo.tables import UNKNOWN_SKU, UNKNOWN_STORE, DemoTables, demo_table
 from tasks.demo.timeline import EVENTS, calendar_table, event_spans, nth_weekday
 from tests.breadth import sample
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def demo() -> DemoTables:
@@ -54,7 +56,6 @@ def test_the_full_company_has_the_shape_of_the_footwear_study() -> None:
     assert chain.skus[c.SKU].is_unique
 
 
-@pytest.mark.slow
 @pytest.mark.nightly
 def test_the_full_company_sells_some_2_8_million_lines(full_sales: pd.DataFrame) -> None:
     assert 2_750_000 <= len(full_sales) <= 2_950_000
@@ -64,7 +65,6 @@ def test_the_full_company_sells_some_2_8_million_lines(full_sales: pd.DataFrame)
     assert full_sales[c.UNITS].max() == 223
 
 
-@pytest.mark.slow
 @pytest.mark.nightly
 def test_the_slice_is_a_part_of_the_full_company(demo: DemoTables, full_sales: pd.DataFrame) -> None:
     of_slice = full_sales[c.STORE_ID].isin(demo.stores[c.STORE_ID]) & full_sales[c.SKU].isin(demo.products[c.SKU])

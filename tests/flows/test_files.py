@@ -17,6 +17,8 @@ from tasks.publication.transaction import publish_run
 from tasks.storage.lake import open_lake
 from tests.publication import fake_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:

@@ -30,6 +30,8 @@ from tasks.deepar.container.answers import answer
 from tasks.deepar.container.checks import DataShape, check_inference_series
 from tests.fuzz.requests import app_request, container_line, http_request
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = int(os.environ.get("RESTOCK_FUZZ_REQUESTS", "200"))
 SECRET, REPORT = b"kept-from-readers", b"<h1>the report</h1>"
 REFUSED = "ClientError: "
@@ -72,7 +74,6 @@ def exchange(server: Any, sent: bytes) -> bytes:
     return received
 
 
-@pytest.mark.slow
 def test_malformed_requests_to_the_files_server(server: Any, capfd: pytest.CaptureFixture[str]) -> None:
     chance = random.Random(11)
     statuses = set()
@@ -152,7 +153,6 @@ def test_malformed_requests_to_the_app(
     assert not caplog.records, caplog.text
 
 
-@pytest.mark.slow
 def test_malformed_requests_to_the_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shape = DataShape(cardinality=(3,), dynamic_features=1, longest=10, non_negative=True, smallest=1.0)
     given = SimpleNamespace(

@@ -9,6 +9,8 @@ import pytest
 
 from tests.breadth import sample
 
+pytestmark = pytest.mark.slow
+
 HELD = {"holding_cost_per_year": 0.25}
 GAMES = [("scarce", {}), ("ample", HELD), ("arriving", {}), ("scarce", HELD), ("ample", {}), ("arriving", HELD)]
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "inventory"

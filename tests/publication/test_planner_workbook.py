@@ -20,6 +20,8 @@ from tasks.publication.to_send import with_quantities_to_send
 from tests.publication import fake_run
 from tests.report.test_reasons import explanation
 
+pytestmark = pytest.mark.slow
+
 RUN = fake_run.context(
     currency="CLP",
     output={"columns": {"sku": "Cod", "quantity": "Cantidad"}},

@@ -29,7 +29,7 @@ from tasks.publication.transaction import publish_run
 from tasks.storage.lake import Lake, open_lake
 from tests.publication import fake_run
 
-pytestmark = pytest.mark.usefixtures("short_page")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short_page")]
 WEEK_BEFORE = date(2024, 12, 26)
 FILES = {
     *("replenishment.csv", "deliveries.csv", "forecast.parquet", "backtest.parquet", "metrics.parquet"),

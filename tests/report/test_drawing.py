@@ -16,6 +16,8 @@ from matplotlib.lines import Line2D
 from tasks.report.drawing import COLORS, Backdrop, axis_top, date_ticks, draw, panels, report_style, set_axis_top
 from tests.report.pictures import dots_of, pixels
 
+pytestmark = pytest.mark.slow
+
 DAYS = pd.date_range("2025-01-02", periods=10)
 
 

@@ -22,6 +22,8 @@ from tasks.report.drawing import COLORS
 from tasks.report.page import ReportData, render_report
 from tests.publication import fake_run
 
+pytestmark = pytest.mark.slow
+
 SECTIONS = [
     *("week", "exceptions", "forecasts", "accuracy", "costs", "stock", "reasons", "quality", "models", "run"),
 ]
@@ -235,7 +237,6 @@ def test_period_names_follow_the_frequency(without_figures: RunOutputs, frequenc
     assert f"14 {words}" in text
 
 
-@pytest.mark.slow
 @pytest.mark.nightly
 def test_page_of_59_stores_is_smaller_than_one_megabyte() -> None:
     text = page(fake_run.outputs(stores=59, categories=100))

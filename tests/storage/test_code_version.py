@@ -8,7 +8,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from tasks.storage.code_version import ROOT, _parse, code_version, import_digest, source_digest
+
+pytestmark = pytest.mark.slow
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

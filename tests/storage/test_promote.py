@@ -10,6 +10,8 @@ import pytest
 from schemas.errors import ConfigError, StorageError
 from tasks.storage.lake import Lake, open_lake
 
+pytestmark = pytest.mark.slow
+
 KEY = "runs/2024-01-01"
 LAST = "replenishment.csv"
 

@@ -18,6 +18,8 @@ from schemas.raw import RawTable, as_text
 from schemas.settings import Sources, SourceSettings
 from tasks.storage.source_files import expand, expand_sources, read_table, read_tables
 
+pytestmark = pytest.mark.slow
+
 HEADER = ["Fecha", "Cliente", "Cod", "Uns", "Neto final"]
 ROWS = [
     ["2024-01-01", "TIENDA Ñ, 1", "007", "3", "12990.5"],

@@ -17,6 +17,8 @@ from tasks.demand.overview.check import Checked, check_tables
 from tasks.demand.words import plain
 from tests.demand.inspect.companies import LAST, WRITERS, skus, write_exports, write_sheets, write_text
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=sorted(WRITERS))
 def company(request: pytest.FixtureRequest, tmp_path: Path) -> str:

@@ -16,6 +16,8 @@ from tasks.forecasting.statistical.prophet_model import (
 from tasks.forecasting.statistical.series import series_tasks
 from tests.forecasting.panels import panel_of
 
+pytestmark = pytest.mark.slow
+
 LEVELS = (0.1, 0.5, 0.9)
 FAST = ProphetSettings(cross_validation=False)
 

@@ -19,6 +19,8 @@ from tasks.storage.machine import Cores
 from tests.breadth import sample
 from tests.forecasting.panels import panel_of
 
+pytestmark = pytest.mark.slow
+
 SMALL: dict[str, Any] = {"max_rounds": 8, "max_rows": 2_000, "tuning": {"trials": 3}}
 
 

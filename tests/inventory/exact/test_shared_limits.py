@@ -20,6 +20,8 @@ from tasks.inventory.model.simulator import simulate, store_measures
 from tasks.inventory.registry import make_policy, policy_names
 from tests.inventory.conftest import problem_of
 
+pytestmark = pytest.mark.slow
+
 POLICIES = policy_names()
 
 

@@ -25,6 +25,8 @@ from tasks.inventory.model.simulator import simulate, store_costs
 from tasks.inventory.policies.genetic import GeneticPolicy
 from tests.breadth import sample
 
+pytestmark = pytest.mark.slow
+
 
 def solved_by_highs(problem, store: int) -> float:
     """Least cost of one store: free quantities, binary deliveries, at most ``capacity`` after a delivery."""

@@ -22,6 +22,8 @@ from tasks.inventory.policies.newsvendor import NewsvendorPolicy
 from tasks.inventory.replay.overstock_cost import FACTORS, Span, Stock, advance, calibrate, cheapest, factor_at, replay
 from tasks.inventory.weekly import optimize
 
+pytestmark = pytest.mark.slow
+
 QUANTILES = [0.1, 0.25, 0.5, 0.75, 0.9]
 
 

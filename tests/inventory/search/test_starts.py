@@ -17,6 +17,8 @@ from tasks.inventory.search.starts import best_of
 from tasks.inventory.solve import solve
 from tests.breadth import sample
 
+pytestmark = pytest.mark.slow
+
 POLICIES = ["eoq", "periodic_review", "newsvendor", "marginal_value", "genetic"]
 
 
