@@ -260,7 +260,7 @@ MEANING = (
     AlarmFacts(
         "stock_implausible",
         Severity.WARNING,
-        "The stock does not fit the sales: fractions, years of sales, equal in all stores or counted twice.",
+        "The stock does not fit the sales: fractions, boxes, years of sales, equal in all stores or counted twice.",
         "Check the unit of the stock, and of which place and time it is.",
     ),
     AlarmFacts(
@@ -272,8 +272,15 @@ MEANING = (
     AlarmFacts(
         "inbound_overdue",
         Severity.WARNING,
-        "Open orders of the distribution center are dated before its count; they do not count.",
+        "Open orders of the distribution center are dated before its count, or all before the run date; they do not "
+        "count.",
         "Enter the expected date of late orders in `dc_inbound`, and remove what has arrived.",
+    ),
+    AlarmFacts(
+        "pack_size_implausible",
+        Severity.WARNING,
+        "A pack of a SKU lasts for years in every store: its size may be that of a pallet.",
+        "Enter the smallest number of units that can be sent as `products.pack_size`.",
     ),
     AlarmFacts(
         "capacity_below_stock",

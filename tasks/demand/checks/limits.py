@@ -89,6 +89,11 @@ class CheckLimits:
             and four o'clock, and more than in the hours after.
         stock_days: a count is old if it is more than this many days before the last sales.
         stock_years: the stock does not fit the sales if it is for more years of recent sales than this.
+        stock_window: last periods whose sales the stock is compared with, by frequency.
+        least_stock_days: the stock does not fit the sales if it lasts for fewer days of recent sales than this although
+            almost every SKU has some; by frequency. Less is normal for fresh goods with deliveries every day.
+        fewest_packs: minimum number of different pack sizes that show whether stock is counted in packs.
+        pack_days: days since the first sale of a SKU in a store from which its yearly sales are known.
         odd_amounts: lines with an amount of 0, or with the opposite sign of the units, raise an alarm from this
             fraction of the lines upward.
         price_level: a store has other prices if almost all of its SKUs differ by this factor or more ...
@@ -157,6 +162,10 @@ class CheckLimits:
     stock_days: int = 7
     stock_share: float = 0.2
     stock_years: float = 2.0
+    stock_window: Mapping[str, int] = field(default_factory=lambda: _by_kind(56, 8, 3))
+    least_stock_days: Mapping[str, float] = field(default_factory=lambda: _by_kind(1, 3, 3))
+    fewest_packs: int = 3
+    pack_days: int = 91
 
 
 LIMITS = CheckLimits()

@@ -11,15 +11,15 @@ import pandas as pd
 from schemas import columns as c
 from schemas.alarms import Alarm, alarm_of_rows, raise_alarm
 from schemas.errors import first_few, numbered
+from schemas.panel import FloatArray
 from tasks.demand.checks.limits import LIMITS
+from tasks.demand.checks.packs import stock_in_packs
 from tasks.demand.cleaning.exposure import pairs_of
 from tasks.demand.words import holding, plain
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.prepared import Prepared
 
-# Periods whose sales the stock is compared with.
-_RECENT = {"D": 56, "W": 8, "MS": 3}
 # With fewer stores, equal stock in all of them can be chance.
 _FEWEST_STORES = 3
 
@@ -41,8 +41,10 @@ def odd_stock(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
 
 def _implausible(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
     """Stock in another unit than the sales, or of another place or time."""
+    recent, whole = _recent_units(prepared)
     found = [
-        *_other_unit(prepared, counted),
+        *_other_unit(prepared, counted, recent, whole),
+        *stock_in_packs(prepared, counted, recent),
         *_same_everywhere(counted),
         *_dc_is_sum(prepared, counted),
         *_after_sales(prepared),
@@ -50,14 +52,22 @@ def _implausible(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
     return [raise_alarm("stock_implausible", f"stock: {text}", count=count) for text, count in found]
 
 
-def _other_unit(prepared: Prepared, counted: pd.DataFrame) -> Iterator[tuple[str, int]]:
+def _recent_units(prepared: Prepared) -> tuple[FloatArray, bool]:
+    """Units of each store and SKU in the last periods, and whether all sales are whole numbers."""
     cells = prepared.cells
     recent, whole = np.zeros(len(cells.pair_sku)), True
-    window = _RECENT[cells.frequency.kind]
     for part in cells.parts():
         whole &= bool((part.units % 1 == 0).all())
-        late = part.cell_period >= cells.end - window
+        late = part.cell_period >= cells.end - LIMITS.stock_window[cells.frequency.kind]
         recent[part.pairs] += np.bincount(part.cell_pair[late], part.units[late], minlength=len(part.pairs))
+    return recent, whole
+
+
+def _other_unit(
+    prepared: Prepared, counted: pd.DataFrame, recent: FloatArray, whole: bool
+) -> Iterator[tuple[str, int]]:
+    cells = prepared.cells
+    window = LIMITS.stock_window[cells.frequency.kind]
     fractions = counted[c.ON_HAND] % 1 != 0
     if whole and fractions.sum() >= max(LIMITS.fewest_skus, LIMITS.stock_share * len(counted)):
         yield (
@@ -140,6 +150,13 @@ def _overdue(prepared: Prepared) -> list[Alarm]:
     today = pd.Timestamp(prepared.as_of)
     counted = center.loc[center[c.DATE] <= today, c.DATE].max() if c.DATE in center.columns else today
     late = inbound[inbound[c.DATE] < counted]
+    if (inbound[c.DATE] < today).all():
+        text = (
+            f"dc_inbound: {numbered(len(inbound), '[the only row is|all # rows are]')} dated before the run date "
+            f"{prepared.as_of} (last date: {inbound[c.DATE].max().date()}), so that the plan expects no arrivals. "
+            "Deliver the open orders with their expected dates, or remove the table from sources if there are none"
+        )
+        return [alarm_of_rows("inbound_overdue", text, inbound)]
     # A table with more past than coming arrivals is a history.
     if late.empty or len(late) >= (inbound[c.DATE] > today).sum():
         return []

@@ -15,6 +15,7 @@ from tasks.demand.checks.contradictions import contradicted_availability, contra
 from tasks.demand.checks.dates import coarse_dates, coarse_parts, swapped_days
 from tasks.demand.checks.levels import changed_units, stock_out_alarm
 from tasks.demand.checks.not_periods import odd_sums
+from tasks.demand.checks.packs import pack_sizes
 from tasks.demand.checks.prices import price_levels
 from tasks.demand.checks.promotions import promotion_alarms
 from tasks.demand.checks.stock import stock_alarms
@@ -56,6 +57,7 @@ def table_alarms(prepared: Prepared, stores: StorePeriods, missing: PairPeriods,
         *changed_units(prepared),
         *vanished_skus(prepared, stores, missing, found),
         *stock_alarms(prepared),
+        *pack_sizes(prepared),
         *_unknown_categories(prepared),
         *_unknown_successors(prepared),
         *_category_spelling(prepared),

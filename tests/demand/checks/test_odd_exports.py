@@ -95,6 +95,10 @@ def stock(**replaced):
     return pd.DataFrame(pairs, columns=[c.STORE_ID, c.SKU, c.ON_HAND]).assign(**replaced)
 
 
+# The first of the stores has less stock than the others.
+STORE_OF_ROW = np.repeat([0.0, 1.0, 1.0], 6)
+
+
 def snapshots():
     """A full count of the store, and a later one without a third of the SKUs."""
     old = stock(**{c.DATE: pd.Timestamp("2024-06-28")})
@@ -147,10 +151,12 @@ def test_successors_that_do_not_exist_or_form_a_circle_are_named(tables, build):
         (stock(on_hand=np.tile(np.arange(6) + 9.0, 3)), dict, ["stock_implausible"], "6 of 6 SKUs have the same stock"),
         (stock(), center, ["stock_implausible"], "is the sum of the stores' stock"),
         (stock(), today, ["stock_implausible"], "rows of the run date 2024-07-01"),
+        (stock().assign(**{c.ON_HAND: 1.0 + STORE_OF_ROW}), dict, ["stock_implausible"], "boxes or packs"),
         (stock(), lambda tables: of_center(tables, ["k0"], 5.0), ["stock_rows_missing"], "5 of 6 SKUs that have sold"),
         (stock(), lambda tables: of_center(tables, ["k0", "k1"], 0.0), ["stock_zero"], "0 in all 2 rows"),
         (stock(), lambda tables: arriving(tables, "2024-06-20", "2024-07-05", "2024-07-09"), ["inbound_overdue"], "k0"),
         (stock(), lambda tables: arriving(tables, "2024-06-13", "2024-06-20", "2024-07-05"), [], ""),
+        (stock(), lambda tables: arriving(tables, "2024-06-13", "2024-06-20"), ["inbound_overdue"], "no arrivals"),
         (snapshots(), dict, ["stock_rows_missing"], "6 stores and SKUs with 141 units"),
         (stock(in_transit=4.0, in_transit_1=4.0), dict, ["transit_in_stock"], "in_transit is the sum of in_transit_1"),
     ],
@@ -187,3 +193,23 @@ def test_one_sku_in_grams_has_another_price_than_the_list(tables, build):
     priced = tables["products"].assign(**{c.PRICE: [10.0 + 5 * at for at in range(6)]})
     (alarm,) = build({**sales_of(tables, grams), "products": priced}).alarms
     assert (alarm.name, alarm.skus) == ("price_level", ["k3"])
+
+
+@pytest.mark.parametrize(("in_packs", "expected"), [(True, ["stock_implausible"]), (False, [])])
+def test_stock_that_falls_with_the_pack_size_is_counted_in_packs(in_packs, expected, build):
+    tables = chain(skus=24)
+    sales, pack = tables["sales"], dict(zip(tables["products"][c.SKU], [1.0, 6.0, 12.0, 24.0] * 6, strict=True))
+    lately = sales[sales[c.DATE] >= "2024-05-06"].groupby([c.STORE_ID, c.SKU], as_index=False)[c.UNITS].sum()
+    held = 2 * lately[c.UNITS] / lately[c.SKU].map(pack) if in_packs else 2 * lately[c.UNITS]
+    counted = lately[[c.STORE_ID, c.SKU]].assign(**{c.ON_HAND: np.ceil(held)})
+    products = tables["products"].assign(**{c.PACK_SIZE: tables["products"][c.SKU].map(pack)})
+    alarms = build({**tables, "products": products, "stock": counted}).alarms
+    assert [alarm.name for alarm in alarms] == expected
+    assert not in_packs or "is smaller the larger their pack_size is" in alarms[0].message
+
+
+def test_a_pallet_as_pack_size_is_named(tables, build):
+    products = tables["products"].assign(**{c.PACK_SIZE: [12.0, 6000.0, 24.0, 24.0, np.nan, 6000.0]})
+    (alarm,) = build({**tables, "products": products}).alarms
+    assert (alarm.name, alarm.skus) == ("pack_size_implausible", ["k1"])
+    assert "k1 (pack of 6,000, " in alarm.message

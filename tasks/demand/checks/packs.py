@@ -1,0 +1,139 @@
+"""Alarms on packs: stock that counts packs while sales count pieces, and pack sizes that no store can sell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.alarms import Alarm, raise_alarm
+from schemas.errors import first_few, numbered
+from schemas.panel import FloatArray
+from tasks.demand.checks.limits import LIMITS
+from tasks.demand.cleaning.exposure import pairs_of, period_days
+
+if TYPE_CHECKING:
+    from tasks.demand.cleaning.prepared import Prepared
+
+_YEAR = 365.25
+# The stock of a SKU is proportional to the power -1 of its pack size if it is counted in packs, and to the power 0 or
+# more if it is counted in pieces. The estimate must be this near to -1, and this many standard errors below 0.
+_NEAR, _ERRORS = 0.5, 4.0
+
+
+def stock_in_packs(prepared: Prepared, counted: pd.DataFrame, recent: FloatArray) -> Iterator[tuple[str, int]]:
+    """Find stock that is a small part of the sales, or that falls with the pack size.
+
+    Args:
+        prepared: corrected and summed tables.
+        counted: the last counts, with the units in transit.
+        recent: shape (p,); recent sales of each store and SKU.
+
+    Yields:
+        Text and number of SKUs (or of stores and SKUs) of each finding.
+    """
+    cells = prepared.cells
+    coming = [name for name in counted.columns if name == c.IN_TRANSIT or name.startswith(f"{c.IN_TRANSIT}_")]
+    held = counted[[c.ON_HAND, *coming]].clip(lower=0).sum(axis=1).to_numpy()
+    pair = pairs_of(counted[c.STORE_ID], counted[c.SKU], cells)
+    sells = (pair >= 0) & (recent[pair] > 0)
+    held, units, sku = held[sells], recent[pair[sells]], cells.pair_sku[pair[sells]]
+    days = period_days(
+        cells.frequency, cells.periods[cells.end - LIMITS.stock_window[cells.frequency.kind] : cells.end]
+    )
+    lasts = held.sum() / max(units.sum(), 1) * days.sum()
+    few = lasts < LIMITS.least_stock_days[cells.frequency.kind]
+    if len(held) >= LIMITS.fewest_skus and (held <= 0).mean() <= LIMITS.stock_share and few and lasts > 0:
+        yield (
+            f"the SKUs that sold in the last {len(days)} periods have stock and units in transit for {lasts:.1f} days "
+            f"of sales, although only {(held <= 0).mean():.0%} of {len(held):,} stores and SKUs have none. Is it in "
+            "boxes or packs? Deliver it in units of sale",
+            len(held),
+        )
+        return
+    size = len(cells.skus)
+    of_sku, sold = np.bincount(sku, held, minlength=size), np.bincount(sku, units, minlength=size)
+    count = _falls_with_packs(prepared, of_sku, sold)
+    if count:
+        yield _in_packs("stock", count), count
+    center = prepared.tables.get("dc_stock")
+    if center is not None:
+        if c.DATE in center.columns:
+            center = center[center[c.DATE] <= pd.Timestamp(prepared.as_of)].sort_values(c.DATE, kind="stable")
+            center = center.drop_duplicates(c.SKU, keep="last")
+        available = center.groupby(center[c.SKU].astype(str))[c.AVAILABLE].sum().reindex(cells.skus.astype(str))
+        everywhere = np.bincount(cells.pair_sku, recent, minlength=size)
+        count = _falls_with_packs(prepared, available.fillna(0).to_numpy(), everywhere)
+        if count:
+            yield _in_packs("dc_stock.available", count), count
+
+
+def _in_packs(what: str, count: int) -> str:
+    return (
+        f"compared with the sales, {what} of {count:,} SKUs is smaller the larger their pack_size is, as if it were "
+        "counted in packs. Deliver it in units of sale"
+    )
+
+
+def _falls_with_packs(prepared: Prepared, held: FloatArray, sold: FloatArray) -> int:
+    """Number of SKUs that show that stock is counted in packs, or 0: log(stock) explained by log(pack) and log(sales).
+
+    Sales are in the regression because the stock of fast SKUs lasts for a shorter time, and their packs are larger.
+    """
+    pack = _packs(prepared)
+    use = (held > 0) & (sold > 0) & (pack > 0)
+    count = int(use.sum())
+    if count < LIMITS.fewest_lines or len(np.unique(pack[use])) < LIMITS.fewest_packs:
+        return 0
+    facts = np.column_stack([np.ones(count), np.log(pack[use]), np.log(sold[use])])
+    stock = np.log(held[use])
+    inverse = np.linalg.pinv(facts.T @ facts)
+    effect = inverse @ facts.T @ stock
+    error = float(np.sqrt(((stock - facts @ effect) ** 2).sum() / (count - 3) * inverse[1, 1]))
+    return count if abs(effect[1] + 1) <= _NEAR and effect[1] < -_ERRORS * error else 0
+
+
+def _packs(prepared: Prepared) -> FloatArray:
+    """Pack size of each SKU of the cells; NaN = not stated."""
+    products, skus = prepared.tables["products"], prepared.cells.skus.astype(str)
+    if c.PACK_SIZE not in products.columns:
+        return np.full(len(skus), np.nan)
+    pack = pd.Series(products[c.PACK_SIZE].to_numpy(dtype=np.float64), index=products[c.SKU].astype(str))
+    return pack[~pack.index.duplicated()].reindex(skus).to_numpy()
+
+
+def pack_sizes(prepared: Prepared) -> list[Alarm]:
+    """Return an alarm for SKUs of which a pack lasts for years in every store: the pack size is probably a pallet's."""
+    pack, cells = _packs(prepared), prepared.cells
+    if np.isnan(pack).all():
+        return []
+    first, units = np.full(len(cells.pair_sku), cells.end), np.zeros(len(cells.pair_sku))
+    for part in cells.parts():
+        np.minimum.at(first, part.pairs[part.cell_pair], part.cell_period)
+        units[part.pairs] += np.bincount(part.cell_pair, part.units, minlength=len(part.pairs))
+    days = np.append(0, np.cumsum(period_days(cells.frequency, cells.periods[: cells.end])))
+    since = days[-1] - days[first]
+    # The rate of a new SKU is not known.
+    rate = np.where(since >= LIMITS.pack_days, units / np.maximum(since, 1) * _YEAR, np.nan)
+    best = np.zeros(len(cells.skus))
+    np.fmax.at(best, cells.pair_sku, rate)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        years = pack / best
+    large = np.flatnonzero((best > 0) & (years > LIMITS.stock_years))
+    if not len(large):
+        return []
+    large = large[np.argsort(-years[large], kind="stable")]
+    shown = [f"{cells.skus[at]} (pack of {pack[at]:,.0f}, {best[at]:,.0f} units a year)" for at in large]
+    return [
+        raise_alarm(
+            "pack_size_implausible",
+            f"products: a pack of {numbered(len(large), '# SKU[s]')} lasts for more than {LIMITS.stock_years:g} years "
+            f"in the store that sells most of it: {first_few(shown)}. Is pack_size that of a pallet? Enter the "
+            "smallest number of units that can be sent",
+            skus=cells.skus[large],
+            count=len(large),
+        )
+    ]
