@@ -14,7 +14,7 @@ MEANING = (
     AlarmFacts(
         "repeated_lines",
         Severity.HOLD,
-        "Sales occur twice: the same rows in a file, the lines of a date or SKU, or a whole date; all rows count.",
+        "Sales occur twice: equal rows, the lines of a date or SKU, a whole date, or bundles and their components.",
         "Remove the repeated rows from the file, or accept the alarm if they are separate sales.",
     ),
     AlarmFacts(

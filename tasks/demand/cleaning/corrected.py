@@ -14,6 +14,7 @@ from schemas import columns as c
 from schemas.alarms import Alarm
 from schemas.panel import IndexArray
 from schemas.settings.slices import PanelSlice
+from tasks.demand.checks.booked_twice import booked_components, booked_twice_alarm
 from tasks.demand.checks.levels import huge_lines, huge_lines_alarm
 from tasks.demand.checks.not_periods import RepeatedKeys
 from tasks.demand.checks.prices import AmountsPerUnit, odd_amounts, odd_amounts_alarms
@@ -157,6 +158,7 @@ def correct_sales(
         amounts.add(own)
         own, boxes = in_single_units(own)
         found.boxes += boxes
+        found.bundles.append(booked_components(own, parts))
         own = with_components(own, parts)
         sold = facts.add(own, weekly)
         found.returned.append(own.loc[own[c.UNITS] < 0, LINE_KEYS])
@@ -193,6 +195,7 @@ def correct_sales(
         ),
         odd=(
             *keys.alarm(lines.skus),
+            *booked_twice_alarm(found.bundles),
             *amounts.alarm(),
             *huge_lines_alarm(found.rows("huge")),
             *odd_amounts_alarms(found.odd, rows),
@@ -211,6 +214,7 @@ class _Found:
     odd: list[pd.DataFrame] = field(default_factory=list)
     replaced: list[pd.DataFrame] = field(default_factory=list)
     boxes: list[pd.DataFrame] = field(default_factory=list)
+    bundles: list[pd.DataFrame] = field(default_factory=list)
 
     def rows(self, name: str) -> pd.DataFrame:
         """The lines of all shards in the order of the table."""

@@ -213,3 +213,22 @@ def test_a_pallet_as_pack_size_is_named(tables, build):
     (alarm,) = build({**tables, "products": products}).alarms
     assert (alarm.name, alarm.skus) == ("pack_size_implausible", ["k1"])
     assert "k1 (pack of 6,000, " in alarm.message
+
+
+@pytest.mark.parametrize(
+    ("with_set", "alone", "found"), [(1, 0.0, True), (1, 0.3, True), (0, 0.9, False), (0, 1.0, False)]
+)
+def test_components_that_are_booked_with_their_bundle_count_twice(with_set, alone, found, tables, build):
+    """Components sell alone, too, on a share of the dates; without being booked with the bundle they are no error."""
+    rng, days = np.random.default_rng(2), pd.date_range("2023-08-01", periods=300)
+    sets = pd.DataFrame({c.DATE: days, c.UNITS: rng.integers(1, 4, 300) * (rng.random(300) < 0.4)})
+    one = sets.assign(**{c.UNITS: 2 * with_set * sets[c.UNITS] + 6 * (rng.random(300) < alone)})
+    lines = pd.concat([sets.assign(**{c.SKU: "set"}), one.assign(**{c.SKU: "one"})])
+    lines = lines[lines[c.UNITS] > 0].assign(**{c.STORE_ID: "s1", c.NET_AMOUNT: np.nan})
+    spoiled = sales_of(tables, pd.concat([tables["sales"], lines.astype({c.UNITS: float})]))
+    spoiled["products"] = pd.concat([tables["products"], pd.DataFrame({c.SKU: ["set", "one"]})])
+    spoiled["bundles"] = pd.DataFrame({c.SKU: ["set"], c.COMPONENT_SKU: ["one"], c.QUANTITY: [2.0]})
+    named = [
+        alarm.skus for alarm in build(spoiled, cleaning={"drop_outliers": False}).alarms if "bundles" in alarm.message
+    ]
+    assert named == [["set"]] * found
