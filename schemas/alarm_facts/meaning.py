@@ -78,6 +78,12 @@ MEANING = (
         "Export all quantities in one unit of measure, or map the column with the unit.",
     ),
     AlarmFacts(
+        "promotion_price",
+        Severity.WARNING,
+        "The price of most promotions cannot be a price: it is a discount, in cents, or with tax.",
+        "Deliver the net price per unit during the promotion, or map the column to `discount`.",
+    ),
+    AlarmFacts(
         "price_level",
         Severity.INFO,
         "Prices of almost all SKUs of a store or time differ by one factor from the others, or from the price list.",

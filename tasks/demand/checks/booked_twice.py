@@ -16,7 +16,7 @@ _ROWS, _SAME, _ENOUGH, _LEAST = "rows", "same", "enough", "least"
 
 
 def booked_components(lines: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
-    """Compare the sales of bundles with the lines of their own components, by store and date.
+    """Compare the sales of bundles with the sales of their components, by store and date.
 
     Args:
         lines: all lines of some bundles and of their components, before bundles are replaced by components.

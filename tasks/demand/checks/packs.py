@@ -102,7 +102,7 @@ def _packs(prepared: Prepared) -> FloatArray:
     if c.PACK_SIZE not in products.columns:
         return np.full(len(skus), np.nan)
     pack = pd.Series(products[c.PACK_SIZE].to_numpy(dtype=np.float64), index=products[c.SKU].astype(str))
-    return pack[~pack.index.duplicated()].reindex(skus).to_numpy()
+    return pack.reindex(skus).to_numpy()
 
 
 def pack_sizes(prepared: Prepared) -> list[Alarm]:

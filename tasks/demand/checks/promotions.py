@@ -12,6 +12,7 @@ from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import FloatArray
 from tasks.demand.checks.limits import LIMITS
+from tasks.demand.checks.promotion_prices import promotion_prices
 
 # Days of a promotion, usual units of the last days, and factor on the other days that show whether the last day has an
 # effect; it has none up to this fraction of the effect on the others.
@@ -30,7 +31,7 @@ def promotion_alarms(prepared: Prepared) -> list[Alarm]:
     if table is None or table.empty:
         return []
     ends = _shared_days(table) or _without_effect(prepared, table)
-    return [*_none_planned(prepared, table), *ends, *_above_list(prepared, table)]
+    return [*_none_planned(prepared, table), *ends, *promotion_prices(prepared, table)]
 
 
 def _none_planned(prepared: Prepared, table: pd.DataFrame) -> list[Alarm]:
@@ -54,30 +55,6 @@ def _none_planned(prepared: Prepared, table: pd.DataFrame) -> list[Alarm]:
             "none. Deliver the planned promotions",
             dates=(start.date(), (end - pd.Timedelta(days=1)).date()),
             count=had,
-        )
-    ]
-
-
-def _above_list(prepared: Prepared, table: pd.DataFrame) -> list[Alarm]:
-    """Promotion prices that are above the prices of the products table."""
-    products = prepared.tables["products"]
-    if c.PRICE not in products.columns or c.PRICE not in table.columns:
-        return []
-    listed = products.set_index(products[c.SKU].astype(str))[c.PRICE]
-    ratio = table[c.PRICE].to_numpy(dtype=np.float64) / table[c.SKU].astype(str).map(listed).to_numpy(dtype=np.float64)
-    stated = np.isfinite(ratio) & (ratio > 0)
-    above = stated & (ratio >= LIMITS.price_level)
-    if above.sum() < max(LIMITS.fewest_skus, LIMITS.units_skus * stated.sum()):
-        return []
-    skus = np.unique(table.loc[above, c.SKU].astype(str))
-    return [
-        raise_alarm(
-            "price_level",
-            f"promotions: the price is above that of the products table in {int(above.sum()):,} of "
-            f"{int(stated.sum()):,} rows, {float(np.median(ratio[above])):.3g} times ({first_few(list(skus))}). Is one "
-            "of them in cents or without tax, or is it the discount? Correct it",
-            skus=skus,
-            count=int(above.sum()),
         )
     ]
 

@@ -412,14 +412,32 @@ def test_promotions_that_end_early_or_share_days(first, last, gap, expected, tab
     assert names({**tables, "promotions": promotions}) == expected
 
 
-def test_promotion_prices_above_the_list_price(tables, names):
-    skus = [f"k{at}" for at in range(6)]
-    promotions = pd.DataFrame({c.SKU: skus, c.DATE_FROM: AS_OF, c.DATE_TO: AS_OF, c.PRICE: 9.0})
-    dates = {name: pd.to_datetime(promotions[name]) for name in (c.DATE_FROM, c.DATE_TO)}
-    listed = tables["products"].assign(**{c.PRICE: [10.0 + 5 * at for at in range(6)]})
-    spoiled = {**tables, "products": listed, "promotions": promotions.assign(**dates)}
-    assert names(spoiled) == []
-    assert names({**spoiled, "promotions": spoiled["promotions"].assign(**{c.PRICE: 900.0})}) == ["price_level"]
+@pytest.mark.parametrize(
+    ("price", "amounts", "listed", "found"),
+    [
+        (lambda usual, off: usual * (1 - off / 100), "reduced", True, []),
+        (lambda usual, off: usual * (1 - off / 100) * 1.19, "reduced", False, []),
+        (lambda usual, off: usual * 0 + 900, "reduced", True, ["is above that of the products table"]),
+        (lambda usual, off: usual * (100 - off), "reduced", False, ["or at least 1.3 times the highest one"]),
+        (lambda usual, off: off / 100, "equal", False, ["at most a fifth"]),
+        (lambda usual, off: off, "reduced", False, ["as a discount (percentage)"]),
+        (lambda usual, off: usual * off / 100, "reduced", False, ["as a discount (amount)"]),
+    ],
+)
+def test_promotion_prices_that_are_no_prices(price, amounts, listed, found, tables, build):
+    off, usual = np.array([20.0, 15, 25, 20, 25, 30]), 10 + 5.0 * np.arange(6)
+    starts = pd.date_range("2024-05-08", "2024-07-03", freq="14D")
+    rows = [(f"k{sku}", day, value) for day in starts for sku, value in enumerate(price(usual, off))]
+    promotions = pd.DataFrame(rows, columns=[c.SKU, c.DATE_FROM, c.PRICE])
+    promotions[c.DATE_TO] = promotions[c.DATE_FROM] + pd.Timedelta(days=2)
+    sales = tables["sales"]
+    on = sales[c.DATE].isin([day + pd.Timedelta(days=at) for day in starts for at in range(3)])
+    reduced = sales[c.NET_AMOUNT] * (1 - off[sales[c.SKU].str[1:].astype(int)] / 100)
+    sales = sales.assign(**{c.NET_AMOUNT: sales[c.NET_AMOUNT].mask(on, reduced)}) if amounts == "reduced" else sales
+    products = tables["products"].assign(**{c.PRICE: usual}) if listed else tables["products"]
+    alarms = build({**sales_of(tables, sales), "products": products, "promotions": promotions}).alarms
+    assert [alarm.name for alarm in alarms] == ["promotion_price"] * len(found)
+    assert all(words in alarm.message for words, alarm in zip(found, alarms, strict=True))
 
 
 def test_spellings_of_a_category(tables, names):
