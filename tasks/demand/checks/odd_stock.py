@@ -13,7 +13,7 @@ from schemas.alarms import Alarm, alarm_of_rows, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import FloatArray
 from tasks.demand.checks.limits import LIMITS
-from tasks.demand.checks.packs import stock_in_packs
+from tasks.demand.checks.packs import available_in_center, stock_in_packs
 from tasks.demand.cleaning.exposure import pairs_of
 from tasks.demand.words import holding, plain
 
@@ -101,13 +101,9 @@ def _same_everywhere(counted: pd.DataFrame) -> Iterator[tuple[str, int]]:
 
 
 def _dc_is_sum(prepared: Prepared, counted: pd.DataFrame) -> Iterator[tuple[str, int]]:
-    center = prepared.tables.get("dc_stock")
-    if center is None:
+    held = available_in_center(prepared)
+    if held is None:
         return
-    if c.DATE in center.columns:
-        center = center.loc[center[c.DATE] <= pd.Timestamp(prepared.as_of)].sort_values(c.DATE, kind="stable")
-        center = center.drop_duplicates(c.SKU, keep="last")
-    held = center.groupby(center[c.SKU].astype(str))[c.AVAILABLE].sum()
     stores = counted.groupby(c.SKU)[c.ON_HAND].sum().reindex(held.index, fill_value=0.0)
     some = held[held > 0].index
     same = held[some] == stores[some]

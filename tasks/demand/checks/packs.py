@@ -41,11 +41,10 @@ def stock_in_packs(prepared: Prepared, counted: pd.DataFrame, recent: FloatArray
     pair = pairs_of(counted[c.STORE_ID], counted[c.SKU], cells)
     sells = (pair >= 0) & (recent[pair] > 0)
     held, units, sku = held[sells], recent[pair[sells]], cells.pair_sku[pair[sells]]
-    days = period_days(
-        cells.frequency, cells.periods[cells.end - LIMITS.stock_window[cells.frequency.kind] : cells.end]
-    )
+    kind = cells.frequency.kind
+    days = period_days(cells.frequency, cells.periods[: cells.end])[-LIMITS.stock_window[kind] :]
     lasts = held.sum() / max(units.sum(), 1) * days.sum()
-    few = lasts < LIMITS.least_stock_days[cells.frequency.kind]
+    few = lasts < LIMITS.least_stock_days[kind]
     if len(held) >= LIMITS.fewest_skus and (held <= 0).mean() <= LIMITS.stock_share and few and lasts > 0:
         yield (
             f"the SKUs that sold in the last {len(days)} periods have stock and units in transit for {lasts:.1f} days "
@@ -59,16 +58,24 @@ def stock_in_packs(prepared: Prepared, counted: pd.DataFrame, recent: FloatArray
     count = _falls_with_packs(prepared, of_sku, sold)
     if count:
         yield _in_packs("stock", count), count
-    center = prepared.tables.get("dc_stock")
-    if center is not None:
-        if c.DATE in center.columns:
-            center = center[center[c.DATE] <= pd.Timestamp(prepared.as_of)].sort_values(c.DATE, kind="stable")
-            center = center.drop_duplicates(c.SKU, keep="last")
-        available = center.groupby(center[c.SKU].astype(str))[c.AVAILABLE].sum().reindex(cells.skus.astype(str))
+    available = available_in_center(prepared)
+    if available is not None:
         everywhere = np.bincount(cells.pair_sku, recent, minlength=size)
-        count = _falls_with_packs(prepared, available.fillna(0).to_numpy(), everywhere)
+        center = available.reindex(cells.skus.astype(str), fill_value=0).to_numpy()
+        count = _falls_with_packs(prepared, center, everywhere)
         if count:
             yield _in_packs("dc_stock.available", count), count
+
+
+def available_in_center(prepared: Prepared) -> pd.Series | None:
+    """Units that the distribution center may send by the last count, by SKU; None without its table."""
+    center = prepared.tables.get("dc_stock")
+    if center is None:
+        return None
+    if c.DATE in center.columns:
+        center = center.loc[center[c.DATE] <= pd.Timestamp(prepared.as_of)].sort_values(c.DATE, kind="stable")
+        center = center.drop_duplicates(c.SKU, keep="last")
+    return center.groupby(center[c.SKU].astype(str))[c.AVAILABLE].sum()
 
 
 def _in_packs(what: str, count: int) -> str:
@@ -78,7 +85,7 @@ def _in_packs(what: str, count: int) -> str:
     )
 
 
-def _falls_with_packs(prepared: Prepared, held: FloatArray, sold: FloatArray) -> int:
+def _falls_with_packs(prepared: Prepared, held: np.ndarray, sold: np.ndarray) -> int:
     """Number of SKUs that show that stock is counted in packs, or 0: log(stock) explained by log(pack) and log(sales).
 
     Sales are in the regression because the stock of fast SKUs lasts for a shorter time, and their packs are larger.

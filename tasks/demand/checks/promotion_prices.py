@@ -132,9 +132,9 @@ def _net_prices(
     place = pd.Index(np.unique(stated[c.SKU].astype(str))).get_indexer(cells.skus.astype(str))
     sums = np.zeros((2, size + 1, cells.history))  # the last row: other SKUs
     for part in cells.parts():
-        at = place[part.cell_sku], part.cell_period
-        np.add.at(sums[0], at, part.priced_amount)
-        np.add.at(sums[1], at, part.priced_units)
+        cell = place[part.cell_sku], part.cell_period
+        np.add.at(sums[0], cell, part.priced_amount)
+        np.add.at(sums[1], cell, part.priced_units)
     first = np.asarray(cells.periods.searchsorted(cells.frequency.label(stated[c.DATE_FROM])))
     stop = np.asarray(cells.periods.searchsorted(cells.frequency.label(stated[c.DATE_TO]), side="right"))
     since = max(cells.end - LIMITS.window[cells.frequency.kind], 0)
@@ -147,5 +147,6 @@ def _net_prices(
     with np.errstate(divide="ignore", invalid="ignore"):
         usual, during = amount.sum(axis=1) / units.sum(axis=1), inside[0] / inside[1]
         highest = np.where(units > 0, amount / units, 0.0).max(axis=1, initial=0.0)
-    recent = first >= since
-    return tuple(np.where(recent & (found > 0), found, np.nan) for found in (usual[row], highest[row], during))
+    prices = np.stack([usual[row], highest[row], during])
+    prices[~((first >= since) & (prices > 0))] = np.nan
+    return prices[0], prices[1], prices[2]
