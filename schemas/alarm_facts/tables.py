@@ -200,8 +200,8 @@ TABLES = (
     AlarmFacts(
         "promotion_ends",
         Severity.INFO,
-        "Promotions end on the day on which the next one begins, or have no effect on it; `date_to` may be a day late.",
-        "Subtract one day from `date_to` if the export has the day after the promotion.",
+        "Promotions end on the day on which the next one begins, or their dates do not fit the sales by a day or more.",
+        "Correct the dates: `date_from` and `date_to` are the first and last day. Many exports have the day after.",
     ),
     AlarmFacts(
         "calendar_incomplete",

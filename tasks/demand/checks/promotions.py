@@ -1,4 +1,4 @@
-"""Alarms on promotions: none planned although they are usual, and end dates that are the day after the promotion."""
+"""Alarms on promotions: none planned although they are usual, and dates that do not fit the sales."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
-from schemas.panel import FloatArray
+from schemas.panel import FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.checks.promotion_prices import promotion_prices
 
@@ -64,7 +64,7 @@ def _any_in(table: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> bool
 
 
 def _without_effect(prepared: Prepared, table: pd.DataFrame) -> list[Alarm]:
-    """Promotions of all stores whose last day sells like the same weekday without a promotion."""
+    """Promotions of all stores whose first or last day sells like the same weekday without a promotion."""
     cells = prepared.cells
     if cells.frequency.kind != "D":
         return []
@@ -79,28 +79,44 @@ def _without_effect(prepared: Prepared, table: pd.DataFrame) -> list[Alarm]:
     usual = sold[:-1].copy()
     for at, start, end in zip(row, first, last, strict=True):
         usual[at, max(start, 0) : max(end + 1, 0)] = np.nan
-    usual = _week_around(usual)
-    inside = (first >= 0) & (last < cells.history) & (last - first >= _FEWEST_DAYS - 1)
-    days = [(row[at], day, day == last[at]) for at in np.flatnonzero(inside) for day in range(first[at], last[at] + 1)]
-    at, day, final = (np.array(values) for values in zip(*days, strict=True)) if days else np.zeros((3, 0), dtype=int)
-    known = np.isfinite(usual[at, day])
-    units, normal = sold[at, day][known], usual[at, day][known]
-    final = final[known].astype(bool)
-    if normal[final].sum() < _FEWEST_UNITS:
-        return []
-    before, on_last = (units[days].sum() / normal[days].sum() for days in (~final, final))
-    if before < _LIFT or on_last - 1 > _NO_LIFT * (before - 1):
-        return []
-    return [
-        raise_alarm(
-            "promotion_ends",
-            f"promotions: on date_to, the SKUs sell {on_last:.2f} times as much as on the same weekdays without a "
-            f"promotion, on the days before it {before:.2f} times. date_to is the last day of a promotion: if the "
-            "export has the day after it, subtract one day",
-            skus=skus,
-            count=int(final.sum()),
-        )
-    ]
+    covered, usual = np.isnan(usual), _week_around(usual)
+
+    def lift(at: IndexArray, day: IndexArray) -> float:
+        """Units over those of the same weekdays without a promotion; NaN if they are too few."""
+        known = np.isfinite(usual[at, day])
+        normal = usual[at, day][known].sum()
+        return float(sold[at, day][known].sum() / normal) if normal >= _FEWEST_UNITS else np.nan
+
+    inside = (first > 0) & (last < cells.history - 1) & (last - first >= _FEWEST_DAYS - 1)
+    row, first, last = row[inside], first[inside], last[inside]
+    on_first, on_last = lift(row, first), lift(row, last)
+    for day, edge, without, shift in (
+        (first - 1, "on the day before date_from", (c.DATE_TO, on_last), "late"),
+        (last + 1, "on the day after date_to", (c.DATE_FROM, on_first), "early"),
+    ):
+        free = ~covered[row, day]
+        outside = lift(row[free], day[free])
+        if outside >= _LIFT and without[1] - 1 <= _NO_LIFT * (outside - 1):
+            text = f"The dates seem to be a day or more too {shift}: correct them"
+            return [_odd_dates(without, (edge, outside), text, skus, len(row))]
+    days = [(at, day) for at, start, end in zip(row, first, last, strict=True) for day in range(start, end)]
+    before = lift(*np.array(days, dtype=np.int64).reshape(-1, 2).T)
+    if before >= _LIFT and on_last - 1 <= _NO_LIFT * (before - 1):
+        text = "date_to is the last day of a promotion: if the export has the day after it, subtract one day"
+        return [_odd_dates((c.DATE_TO, on_last), ("on the days before it", before), text, skus, len(row))]
+    return []
+
+
+def _odd_dates(
+    without: tuple[str, float], with_lift: tuple[str, float], text: str, skus: np.ndarray, count: int
+) -> Alarm:
+    return raise_alarm(
+        "promotion_ends",
+        f"promotions: on {without[0]}, the SKUs sell {without[1]:.2f} times as much as on the same weekdays without a "
+        f"promotion, {with_lift[0]} {with_lift[1]:.2f} times. {text}",
+        skus=skus,
+        count=count,
+    )
 
 
 def _week_around(values: FloatArray) -> FloatArray:

@@ -167,15 +167,19 @@ def test_stock_of_something_else(counted, others, expected, words, tables, build
     assert not words or words in alarms[0].message
 
 
-def test_the_last_day_of_promotions_without_effect_is_named(tables, build):
+@pytest.mark.parametrize(
+    ("begins", "days", "words"),
+    [(0, 4, "subtract one day"), (0, 5, None), (-1, 5, "too late"), (2, 5, "too early"), (0, 6, None)],
+)
+def test_dates_of_promotions_that_do_not_fit_the_sales_are_named(begins, days, words, tables, build):
     sales, starts = tables["sales"], pd.date_range("2023-08-02", "2024-06-01", freq="29D")
-    for days, found in ((4, ["promotion_ends"]), (5, [])):
-        dates = [day + pd.Timedelta(days=at) for day in starts for at in range(days)]
-        on = sales[c.SKU].eq("k5") & sales[c.DATE].isin(dates)
-        sold = sales_of(tables, sales.assign(**{c.UNITS: sales[c.UNITS].mask(on, sales[c.UNITS] * 3)}))
-        promotions = pd.DataFrame({c.SKU: "k5", c.DATE_FROM: starts, c.DATE_TO: starts + pd.Timedelta(days=4)})
-        alarms = build({**sold, "promotions": promotions}).alarms
-        assert [alarm.name for alarm in alarms if alarm.name != "promotions_missing"] == found
+    dates = [day + pd.Timedelta(days=begins + at) for day in starts for at in range(days)]
+    on = sales[c.SKU].eq("k5") & sales[c.DATE].isin(dates)
+    sold = sales_of(tables, sales.assign(**{c.UNITS: sales[c.UNITS].mask(on, sales[c.UNITS] * 3)}))
+    promotions = pd.DataFrame({c.SKU: "k5", c.DATE_FROM: starts, c.DATE_TO: starts + pd.Timedelta(days=4)})
+    alarms = [alarm for alarm in build({**sold, "promotions": promotions}).alarms if alarm.name != "promotions_missing"]
+    assert [alarm.name for alarm in alarms] == ["promotion_ends"] * bool(words)
+    assert not words or words in alarms[0].message
 
 
 def test_bags_and_gift_cards_are_no_goods(tables, build):
