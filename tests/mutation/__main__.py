@@ -1,8 +1,8 @@
 """Mutation testing: ``python -m tests.mutation``.
 
-Draws mutants of a package, runs the fast tests of that package against each, and prints the score: the share of the
-mutants that a test noticed. A mutant that survives is a line that no fast test of the package checks, or a change that
-makes no difference. See docs/testing.md.
+Draws mutants of a package, runs the package's tests against each, without those that start a run, and prints the score:
+the share of the mutants that a test noticed. A mutant that survives is a line that no such test checks, or a change
+that makes no difference. See docs/testing.md.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ PACKAGES = (
     "scipy.stats",
 )
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0")
-FAST = "not flow and not system and not shared_data and not slow"
+WITHOUT_RUNS = "not flow and not system and not shared_data"
 # Limit on a mutant's processor time, as a multiple of that of the tests without a mutant.
 TIMES = 3
 SECONDS_AT_LEAST = 20
@@ -89,7 +89,7 @@ def prepare(folder: str) -> None:
 
 
 def trial(tests: Sequence[str], mutant: Mutant | None = None, seconds: float | None = None) -> tuple[Outcome, float]:
-    """Run the fast tests of some folders until one fails.
+    """Run the tests of some folders that start no run until one fails.
 
     Args:
         tests: folders and files, relative to the repository.
@@ -123,4 +123,4 @@ def _become(tests: Sequence[str], mutant: Mutant | None, limit: int | None) -> N
     if mutant is not None:
         sys.meta_path.insert(0, _Replaced(mutant))
         plugins.append(_NearestFirst(mutant))
-    os._exit(int(pytest.main([*OPTIONS, "-m", FAST, *tests], plugins)))
+    os._exit(int(pytest.main([*OPTIONS, "-m", WITHOUT_RUNS, *tests], plugins)))
