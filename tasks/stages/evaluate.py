@@ -7,6 +7,7 @@ from datetime import date
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from schemas.errors import numbered
 from schemas.records import ComparisonRecord, EvaluationRecord, IngestRecord, PanelRecord
 from schemas.run import RunContext
 from tasks.performance.challengers import keep_shadow_forecast, take_forecasts
@@ -20,7 +21,8 @@ from tasks.storage.lake import open_lake
 def evaluate_published_weeks(run: RunContext, ingested: IngestRecord, panel: PanelRecord) -> EvaluationRecord:
     """Append the performance of the published weeks before the run date to the tables, and show it as an artifact."""
     record = evaluate_weeks(open_lake(run.settings.storage), run.settings, run.as_of, ingested, panel)
-    say(f"Performance: {len(record.weeks)} weeks with a new version, {len(record.restated)} of them restated")
+    new = numbered(len(record.weeks), "# week[s] with a new version")
+    say(f"Performance: {new}, {len(record.restated)} of them restated")
     warn(record.notes)
     report_drift(run, record.drifts)
     for name, description in (
