@@ -100,6 +100,14 @@ def alarm_of_rows(name: str, message: str, rows: pd.DataFrame) -> Alarm:
     return raise_alarm(name, message, stores=stores, skus=skus, dates=dates, count=len(rows))
 
 
+def named_lines(rows: pd.DataFrame) -> list[str]:
+    """Describe rows of sales (units, SKU, store, date), for the text of an alarm."""
+    return [
+        f"{units:,.0f} of {sku} in store {store} on {day.date()}"
+        for units, sku, store, day in zip(rows[c.UNITS], rows[c.SKU], rows[c.STORE_ID], rows[c.DATE], strict=True)
+    ]
+
+
 def at_least(alarms: Sequence[Alarm], severity: Severity) -> list[Alarm]:
     """The alarms of a severity or a higher one, in their order."""
     order = list(Severity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from schemas.deepar import DeepArChannel, TrainingRequest, TuningRequest
 from schemas.settings import DeepArLocalSettings
 from tasks.deepar.local.backend import LocalBackend
+from tasks.storage.lake import Lake
 from tasks.storage.local import LocalLake
 
 PREFIX = "deepar/daily-6-v1"
@@ -26,18 +28,13 @@ HYPERPARAMETERS = {
 }
 
 
-def main(folder: Path) -> None:
-    """Search with three trials, two at a time."""
-    lake, rng = LocalLake(folder), np.random.default_rng(2)
-    lines = [
-        json.dumps({"start": "2023-01-02 00:00:00", "target": rng.poisson(9.0, 60).tolist(), "cat": [one]})
-        for one in range(6)
-    ]
+def channel(lake: Lake, lines: Sequence[str] = ("{}",), configuration: str = "cleaned-student-t") -> DeepArChannel:
+    """A channel of daily data whose files are all the given lines."""
     packed = gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
     file = lake.write_bytes(f"{PREFIX}/data/train.json.gz", packed)
-    channel = DeepArChannel(
+    return DeepArChannel(
         prefix=PREFIX,
-        configuration="cleaned-negative-binomial",
+        configuration=configuration,
         train=file,
         test=file,
         inference=file,
@@ -47,9 +44,19 @@ def main(folder: Path) -> None:
         series=len(lines),
         observations=300,
     )
+
+
+def main(folder: Path) -> None:
+    """Search with three trials, two at a time."""
+    lake, rng = LocalLake(folder), np.random.default_rng(2)
+    lines = [
+        json.dumps({"start": "2023-01-02 00:00:00", "target": rng.poisson(9.0, 60).tolist(), "cat": [one]})
+        for one in range(6)
+    ]
+    purpose = "cleaned-negative-binomial"
     request = TuningRequest(
         training=TrainingRequest(
-            purpose="cleaned-negative-binomial", channel=channel, hyperparameters=HYPERPARAMETERS, seed=1
+            purpose=purpose, channel=channel(lake, lines, purpose), hyperparameters=HYPERPARAMETERS, seed=1
         ),
         configurations=3,
         parallel=2,

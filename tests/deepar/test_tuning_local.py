@@ -1,6 +1,5 @@
 """Hyperparameter search here: what is asked, ended early, resumed and stopped; then one that really trains."""
 
-import gzip
 import os
 import threading
 import time
@@ -9,16 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from schemas.deepar import DeepArChannel, TrainedModel, TrainingRequest, TuningRequest, TuningResult
+from schemas.deepar import TrainedModel, TrainingRequest, TuningRequest, TuningResult
 from schemas.errors import TrainingError
 from schemas.records import FileRef
 from tasks.deepar.local.jobs import Running, name_of
 from tasks.deepar.local.tuning import tune
 from tasks.storage.local import LocalLake
-from tests.deepar import real_trials
+from tests.deepar.real_trials import PREFIX, channel
 from tests.flows import forks
 
-PREFIX = "deepar/forecasting-daily-6-v1"
 RANGES = {"learning_rate": (0.001, 0.1, "log", False), "num_layers": (1, 4, "linear", True)}
 
 
@@ -64,23 +62,6 @@ class Arithmetic:
 @pytest.fixture
 def lake(tmp_path):
     return LocalLake(tmp_path / "lake")
-
-
-def channel(lake, lines=("{}",)):
-    packed = gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
-    file = lake.write_bytes(f"{PREFIX}/data/train.json.gz", packed)
-    return DeepArChannel(
-        prefix=PREFIX,
-        configuration="cleaned-student-t",
-        train=file,
-        test=file,
-        inference=file,
-        key_file=file,
-        time_freq="D",
-        prediction_length=4,
-        series=len(lines),
-        observations=300,
-    )
 
 
 def request(lake, configurations=12, seed=3, **further):
@@ -207,5 +188,5 @@ def test_three_trials_really_train_on_this_machine(tmp_path, fork_with_networks)
     assert [trial.state for trial in result.trials] == ["finished"] * 3
     assert all(trial.value > 0 for trial in result.trials)
     lake = LocalLake(tmp_path / "lake")
-    assert lake.exists(f"{real_trials.PREFIX}/output/{result.best}/output/model.tar.gz")
-    assert lake.exists(f"{real_trials.PREFIX}/output/{result.job}/tuning.json")
+    assert lake.exists(f"{PREFIX}/output/{result.best}/output/model.tar.gz")
+    assert lake.exists(f"{PREFIX}/output/{result.job}/tuning.json")

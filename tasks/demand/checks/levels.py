@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
-from schemas.alarms import Alarm, alarm_of_rows, raise_alarm
+from schemas.alarms import Alarm, alarm_of_rows, named_lines, raise_alarm
 from schemas.errors import EXAMPLES_SHOWN, first_few, numbered
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
@@ -194,15 +194,11 @@ def huge_lines_alarm(rows: pd.DataFrame) -> list[Alarm]:
     """Return an alarm for the lines that :func:`huge_lines` found."""
     if rows.empty:
         return []
-    shown = [
-        f"{units:,.0f} of {sku} in store {store} on {day.date()}"
-        for units, sku, store, day in zip(rows[c.UNITS], rows[c.SKU], rows[c.STORE_ID], rows[c.DATE], strict=True)
-    ]
     return [
         alarm_of_rows(
             "huge_lines",
             f"sales: {numbered(len(rows), '# line[s] [has|have]')} at least {LIMITS.huge_line:,.0f} times the usual "
-            f"quantity: {first_few(shown)}. Was a code entered as the quantity? Correct it in the source",
+            f"quantity: {first_few(named_lines(rows))}. Was a code entered as the quantity? Correct it in the source",
             rows,
         )
     ]

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.alarms import Alarm, alarm_of_rows
+from schemas.alarms import Alarm, alarm_of_rows, named_lines
 from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
@@ -105,17 +105,13 @@ def outlier_alarm(cells: SaleCells, outliers: IndexArray, others: Sequence[Alarm
             rows = rows[~(named & (rows[c.UNITS] >= LIMITS.huge_line))]
     if rows.empty:
         return []
-    shown = [
-        f"{units:,.0f} of {sku} in store {store} on {day.date()}"
-        for units, sku, store, day in zip(rows[c.UNITS], rows[c.SKU], rows[c.STORE_ID], rows[c.DATE], strict=True)
-    ]
     return [
         alarm_of_rows(
             "outliers",
             f"sales: {numbered(len(rows), '# value[s] of a store and SKU [is|are]')} far above the usual peak, and no "
             f"event, promotion or similar peak explains {numbered(len(rows), '[it|them]')}: "
-            f"{first_few(shown)}. Demand counts as unknown there. If the units are demand, name the event in the table "
-            "events or calendar; leave orders of companies out with sources.sales.ignore",
+            f"{first_few(named_lines(rows))}. Demand counts as unknown there. If the units are demand, name the event "
+            "in the table events or calendar; leave orders of companies out with sources.sales.ignore",
             rows,
         )
     ]
