@@ -58,7 +58,7 @@ def command(name: str, company: Path, configurations: str = ONE) -> list[str]:
 def killed_while_training(
     begun: Start, environment: dict[str, str], twin: TwinClient, *arguments: str, jobs: int = 1
 ) -> None:
-    """Start a command and kill it while its job, the last of so many, is under way."""
+    """Start a command and kill it while its last job runs; ``jobs`` is the number of jobs created until then."""
     twin.disturb("training", "delay", seconds=6)
     process = begun("flows", *arguments, environment=environment)
     until = time.monotonic() + SECONDS_TO_WAIT
@@ -143,7 +143,7 @@ def test_a_cancelled_run_stops_its_job_and_a_killed_one_finds_it_again(
     assert open_lake(storage).keys("deepar/running") == []
     stop_jobs(train_deepar, cancelled, Cancelled())
 
-    # The next run starts anew. It is killed without a cancellation: the one after it finds the job that works on.
+    # The next run starts a new job. It is killed, not cancelled: its job continues, and the run after it finds the job.
     killed_while_training(start, environment, twin, *arguments, jobs=2)
     code, out, err = restock(*arguments, environment=environment)
     assert code == 0, err
