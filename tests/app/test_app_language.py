@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-import pytest
+from collections import Counter
+from pathlib import Path
 
+import pytest
+import yaml
+
+from tasks.app.language import CATALOG as APP_CATALOG
 from tasks.app.language import AppLanguage, app_texts
-from tasks.report.language import spanish
+from tasks.report.language import CATALOG, spanish
 from tests.report.catalog import placeholders, texts_of_code
+
+
+def keys(catalog: Path) -> list[str]:
+    """The English texts of a catalog; YAML itself keeps the last of two equal ones."""
+    root = yaml.compose(catalog.read_text(encoding="utf-8"))
+    assert isinstance(root, yaml.MappingNode)
+    return [key.value for key, _ in root.value]
 
 
 @pytest.fixture(scope="module")
@@ -29,3 +41,8 @@ def test_texts_come_from_both_catalogs() -> None:
     say = AppLanguage("es", "CLP")
     assert (say("What if"), say("Store"), say.known("zapato")) == ("Qué pasa si", "Tienda", "zapato")
     assert say.money(1234.0) == "1.234 CLP"
+
+
+def test_a_text_is_translated_once() -> None:
+    twice = [text for text, count in Counter(keys(CATALOG) + keys(APP_CATALOG)).items() if count > 1]
+    assert not twice
