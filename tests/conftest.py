@@ -12,6 +12,7 @@ from tests.aws_twin.fixture import aws_twin, aws_twin_real
 from tests.breadth import NIGHTLY, examples
 from tests.commands import fork, fork_with_networks, prefect_home, prefect_server, restock, start
 from tests.serving import end_served, served
+from tests.workers import fork_workers
 
 __all__ = [
     "aws_twin",
@@ -96,6 +97,11 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         end_served()
 
 
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[object]) -> None:
+    """Import the tests once for all worker processes."""
+    fork_workers(config, len(specs))
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
     """Distribute by file, in the order of the collection."""
     config.option.loadscopereorder = False
@@ -104,7 +110,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly that tests on real data did not run."""
-    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "shared_data" in report.keywords]
+    skipped = [
+        report
+        for report in terminalreporter.stats.get("skipped", [])
+        if "shared_data" in getattr(report, "keywords", ())
+    ]
     if skipped:
         terminalreporter.write_sep("!", f"{len(skipped)} tests on real data did not run", red=True, bold=True)
         terminalreporter.write_line(

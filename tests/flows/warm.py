@@ -16,7 +16,6 @@ of it, imports more modules and serves like it.
 
 from __future__ import annotations
 
-import atexit
 import gc
 import importlib
 import json
@@ -26,7 +25,6 @@ import signal
 import socket
 import ssl
 import sys
-import threading
 import time
 from functools import cache
 
@@ -166,20 +164,9 @@ def _run(arguments: list[str], environment: dict[str, str]) -> None:
             arguments, environment = new.arguments, new.environment
             forks.begin_afresh()
         except SystemExit as end:
-            _end(end.code)
+            forks.end(end.code)
         else:
-            _end(None)
-
-
-def _end(code: object) -> None:
-    """End as Python does, but do not free what was imported: that takes a third of a second of processor time."""
-    if code is not None and not isinstance(code, int):
-        print(code, file=sys.stderr)  # noqa: T201
-    threading._shutdown()
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code & 0xFF if isinstance(code, int) else int(code is not None))
+            forks.end(None)
 
 
 def _execute(kind: str, program: str, *arguments: str) -> None:
