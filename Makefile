@@ -42,13 +42,13 @@ PYTEST = $(WITH_BYTECODE) $(BIN)/pytest
 ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 # Two processes more than there are cores: tests of flows wait for their servers, approvals and kills.
-tests: .venv/.installed-test .venv/.kernels .venv/.bytecode
+tests: .venv/.installed-test .venv/.kernels
 	$(ONE_THREAD) $(PYTEST) -n $$(($(CORES) + 2))
 
-test-fast: .venv/.installed-test .venv/.kernels .venv/.bytecode ## the fast tier: no flows, servers, training or real data
+test-fast: .venv/.installed-test .venv/.kernels ## the fast tier: no flows, servers, training or real data
 	$(ONE_THREAD) $(PYTEST) -q -n $(CORES) -m "not flow and not system and not shared_data and not slow"
 
-nightly: .venv/.installed-test .venv/.kernels .venv/.bytecode ## all tests with every case and ten times as many generated examples
+nightly: .venv/.installed-test .venv/.kernels ## all tests with every case and ten times as many generated examples
 	RESTOCK_NIGHTLY=1 $(PYTEST) -n $(CORES)
 
 fuzz: .venv/.installed-test ## 2,000 damaged files and settings, 5,000 malformed requests to each server: a result, a message or quarantine
@@ -60,11 +60,6 @@ mutation: .venv/.installed-mutation ## score of the tests: mutants that they not
 # Once, before worker processes start: each of them would compile all kernels.
 .venv/.kernels: $(wildcard tasks/inventory/*/*.py) | .venv/.installed-test
 	@$(WITH_BYTECODE) $(BIN)/python -m tests.compile_kernels
-	@touch $@
-
-# Once, too: the modules that many tests import.
-.venv/.bytecode: requirements.lock | .venv/.installed-test
-	@$(WITH_BYTECODE) $(BIN)/python -m tests.flows.warm
 	@touch $@
 
 style: .venv/.installed-test
@@ -144,9 +139,11 @@ clean: ## remove what runs and tools leave behind, .venv apart
 	@$(BIN)/python -m compileall -q $(SOURCES)
 	@touch $@
 
-.venv/.installed-test: .venv/.installed
+# All at once: a second installation takes as long as the first.
+.venv/.installed-test: pyproject.toml requirements.lock | .venv/bin/uv
 	@$(INSTALL) --editable '.[aws,deepar,app,dask,pretrained,test]'
-	@touch $@
+	@$(BIN)/python -m compileall -q $(SOURCES)
+	@touch .venv/.installed $@
 
 # Alone: what it requires (one old Sphinx and its extensions, among others) its policies do not need.
 .venv/.installed-stockpyl: | .venv/.installed-test

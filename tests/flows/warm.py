@@ -5,7 +5,6 @@ Matplotlib, on numba's kernels, on the table of tail quantiles and on the digest
 this done. Everything else is as in ``python -m``: a separate process, in a separate session, with its own arguments,
 environment, streams, exit handlers and exit code. With :mod:`tests.flows.forks`, what they start is forked too.
 
-``python -m tests.flows.warm`` only imports, so that Python stores the modules' bytecode before the tests start.
 ``python -m tests.flows.warm PORT`` serves all workers of a test run, until it is stopped. Each connection sends one
 JSON object in one line, and is answered with a number in one line. To start a module: arguments, the first its name,
 environment, out and err, the files for the streams, and the seconds after which it is killed (0: never); answered with
@@ -84,12 +83,10 @@ MODULES = (
 
 
 def main() -> None:
-    """Serve until stopped; in a fork, run one module and exit with its code. Without a port, only import."""
+    """Serve until stopped; in a fork, run one module and exit with its code."""
     more = sys.argv[2:]
     for module in (*MODULES, *more):
         importlib.import_module(module)
-    if len(sys.argv) == 1:
-        return
     if not more:
         _prepare()
     # Or every collection in a fork walks, and thereby copies, all that was imported: half of a run's processor time.
