@@ -1,14 +1,17 @@
 """Texts that a spreadsheet may execute.
 
-A spreadsheet may execute a text cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line end. Such a text is
-written with an apostrophe before it, which makes it text (OWASP, *CSV Injection*). Numbers are left as they are.
+A spreadsheet may execute a text cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line end, some also after
+spaces and invisible characters, or with the full-width forms of the characters. Such a text is written with an
+apostrophe before it, which makes it text (OWASP, *CSV Injection*). Numbers are left as they are.
 """
 
 from __future__ import annotations
 
 import re
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+LINE_STARTS = ("\t", "\r", "\n", "\0")
+_UNSEEN = "\0\t\n\r \u00a0\u200b\u200e\u200f\u2060\u3000\ufeff"
 _APOSTROPHE = "'"
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?")
 
@@ -16,10 +19,11 @@ _NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?")
 def starts_formula(text: str) -> bool:
     """Return True if a spreadsheet may execute a text as a formula; numbers are no formulas.
 
-    >>> [starts_formula(text) for text in ("=1+1", "-A1", "-5", "+1,5", "a=b", "")]
-    [True, True, False, False, False, False]
+    >>> [starts_formula(text) for text in ("=1+1", "-A1", " =A1", "-5", "+1,5", "a=b", "")]
+    [True, True, True, False, False, False, False]
     """
-    return text.startswith(FORMULA_STARTS) and not _NUMBER.fullmatch(text)
+    begins = text.startswith(LINE_STARTS) or text.lstrip(_UNSEEN).startswith(FORMULA_STARTS)
+    return begins and not _NUMBER.fullmatch(text)
 
 
 def neutralized(text: str) -> str:

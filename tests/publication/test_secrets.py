@@ -52,6 +52,23 @@ def test_errors_manifest_and_artifacts_mask_addresses() -> None:
         assert PLANTED.encode() not in build_manifest(run, fake_run.facts(), {}, None)
 
 
-@pytest.mark.parametrize("text", ["sources.sales.path: s3://bucket/x.csv", "a@b.example", "stale_sales@2025-02-24"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("s3://AKIA1:{}/a+b/{}@bucket/x.csv", "https://me:a@{}@host/x", "//me:{}@host/x", "https://:{}@host"),
+        *("https://host/x?pwd={}&page=2", "https://host/x?a=1;auth={}", "https://host/#access_token={}"),
+    ],
+)
+def test_keys_with_slashes_and_other_forms_of_secrets_are_masked(address: str) -> None:
+    assert PLANTED not in without_secrets(f'"{address.replace("{}", PLANTED)}", and more')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("sources.sales.path: s3://bucket/x.csv", "a@b.example", "stale_sales@2025-02-24"),
+        *("s3://bucket/data@2024/x.csv", "https://localhost:4200/x@y", "/data/a:b/c@d", "C:/x/y@z"),
+    ],
+)
 def test_other_texts_stay(text: str) -> None:
     assert without_secrets(text) == text
