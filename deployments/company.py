@@ -9,7 +9,8 @@ from pathlib import Path
 
 import yaml
 
-COMPANY_VARIABLE = "RESTOCK_COMPANY"
+from tasks.publication.addresses import COMPANY_VARIABLE
+
 USUAL_FILE = "settings"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import date, timedelta
+from datetime import date
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -17,12 +17,14 @@ from pydantic import Field
 
 from flows.family import end_soon_after_a_signal
 from flows.first_stages import flow_run_name, ingest_stage, panel_stage, task_runner
+from flows.interrupted import AT_THE_END_OF_A_PUBLICATION, say_which_weeks_are_in_force
+from flows.outcome import name_of_backfill
 from flows.own_stages import AT_THE_END
 from flows.parameters import describe_parameters
-from flows.preparation import DEPLOYED, prepare_run
+from flows.preparation import DEPLOYED, prepare_run, weeks_between
 from flows.stages import judge_stage, plan_week
 from flows.weekly import weekly_replenishment
-from schemas.errors import ConfigError, PipelineError
+from schemas.errors import PipelineError
 from schemas.records import BackfillRecord, WeekOutcome
 from schemas.run import RunContext
 from tasks.publication.backfill_summary import raise_for_failed_weeks
@@ -30,14 +32,12 @@ from tasks.stages.deepar_tools import refuse_unwanted_payment
 from tasks.stages.progress import WeeksProgress
 from tasks.stages.support import say, warn
 
-WEEK = timedelta(days=7)
-
 
 def backfill_run_name() -> str:
     """Return the name of the run: flow, date range and settings."""
     given = flow_run.get_parameters()
     settings = "/".join(Path(given["settings_file"]).parts[-2:])
-    return f"backfill · {given.get('date_from')} to {given.get('date_to')} · {settings}"
+    return name_of_backfill(str(given.get("date_from")), str(given.get("date_to")), "", settings)
 
 
 @flow(name="prepare_week", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END)
@@ -66,7 +66,7 @@ def _end_with_the_backfill() -> None:
     Thread(target=watch, name="watch the backfill", daemon=True).start()
 
 
-@flow(name="backfill", flow_run_name=backfill_run_name, task_runner=task_runner, **AT_THE_END)
+@flow(name="backfill", flow_run_name=backfill_run_name, task_runner=task_runner, **AT_THE_END_OF_A_PUBLICATION)
 @describe_parameters
 def backfill(
     settings_file: str,
@@ -94,9 +94,10 @@ def backfill(
         force: Recompute everything; do not reuse stored results. The weeks then run one at a time.
         pay: Agree to pay for the SageMaker trainings of every week (DeepAR on SageMaker only).
     """
-    weeks = _weeks(date_from, date_to)
+    weeks = weeks_between(date_from, date_to)
     run = prepare_run(settings_file, weeks[0], overrides)
     refuse_unwanted_payment(run.settings, len(weeks), f"A backfill of {len(weeks):,} weeks", pay)
+    say_which_weeks_are_in_force(run, weeks)
     ingest_stage(run)  # invalid input fails every week: report it once, at the start
     given: dict[str, Any] = {"settings_file": settings_file, "overrides": overrides}
     if parallel > 1 and not force:
@@ -106,12 +107,6 @@ def backfill(
     judged = _judged(run, outcomes, as_of or date.today())
     raise_for_failed_weeks(judged)
     return BackfillRecord(weeks=judged)
-
-
-def _weeks(first: date, last: date) -> list[date]:
-    if first > last:
-        raise ConfigError(f"The first week {first} is after the last week {last}. Expected from <= to.")
-    return [first + number * WEEK for number in range((last - first) // WEEK + 1)]
 
 
 def _prepare_in_parallel(weeks: list[date], parallel: int, given: dict[str, Any]) -> None:

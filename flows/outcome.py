@@ -36,6 +36,15 @@ def name_of_run(
     return " · ".join([str(as_of), what, settings, *(["only " + ", ".join(scope)] if scope else [])])
 
 
+def name_of_backfill(date_from: date | str, date_to: date | str, what: str, settings: str) -> str:
+    """Return the name of a backfill.
+
+    >>> name_of_backfill("2025-02-03", "2025-02-24", "cancelled", "shoes")
+    'backfill · 2025-02-03 to 2025-02-24 · cancelled · shoes'
+    """
+    return " · ".join(["backfill", f"{date_from} to {date_to}", *([what] if what else []), settings])
+
+
 def outcome_of(record: PublicationRecord) -> str:
     """Return the outcome of a run that was not held back."""
     if record.dry_run:

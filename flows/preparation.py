@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.family import end_children_with_this_process, end_soon_after_a_signal, ends_soon_after_a_signal
 from flows.known_lakes import is_missed, remember_lake
-from schemas.errors import StorageError
+from schemas.errors import ConfigError, StorageError
 from schemas.run import RunContext
 from tasks.configuration.settings_file import read_settings
 from tasks.forecasting.pretrained.weights import unusable_weights
@@ -20,9 +21,13 @@ from tasks.storage.lake import S3_SCHEME, Lake, open_existing_lake, open_lake
 from tasks.storage.local import begin_again, is_local_lake, lake_is_gone
 from tasks.storage.temporary import remove_leftovers
 
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
+
 CHECKS = (unknown_policies, unusable_weights)
 # Prefect sets it in the process of a deployment's run.
 DEPLOYED = "PREFECT__FLOW_RUN_ID"
+WEEK = timedelta(days=7)
 
 
 def prepare_run(
@@ -116,20 +121,36 @@ def _warn_once(warning: str) -> None:
 
 
 def today() -> date:
-    """Return the run date of the current flow run; today outside a flow run.
+    """Return the run date of the current flow run; today outside a flow run."""
+    from prefect.context import FlowRunContext
+
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    return date.today() if run is None else run_date_of(run)
+
+
+def run_date_of(run: FlowRun) -> date:
+    """Return the run date of a flow run without the parameter ``as_of``.
 
     A run of a schedule has the local date for which it was scheduled, also if it starts late. Any other run has the
     day on which it started, in the worker's time zone; a run that resumes on a later day, after a retry or an
     approval, keeps it.
     """
-    from prefect.context import FlowRunContext
-
-    context = FlowRunContext.get()
-    run = context.flow_run if context else None
-    if run is None or run.start_time is None:
+    if run.start_time is None:
         return date.today()
     if run.auto_scheduled and run.expected_start_time is not None:
         from flows.schedules import schedule_of, scheduled_date
 
         return scheduled_date(run.expected_start_time, *schedule_of(run))
     return run.start_time.astimezone().date()
+
+
+def weeks_between(first: date, last: date) -> list[date]:
+    """Return the run dates of a backfill: the first, and every seventh day after it up to the last.
+
+    Raises:
+        ConfigError: The first is after the last.
+    """
+    if first > last:
+        raise ConfigError(f"The first week {first} is after the last week {last}. Expected from <= to.")
+    return [first + number * WEEK for number in range((last - first) // WEEK + 1)]

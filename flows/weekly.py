@@ -8,8 +8,8 @@ from prefect import flow
 
 from flows.challenge import forecast_challenger
 from flows.first_stages import flow_run_name, task_runner
+from flows.interrupted import AT_THE_END_OF_A_PUBLICATION
 from flows.outcome import finished, held
-from flows.own_stages import AT_THE_END
 from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
 from flows.stages import replenish
@@ -18,7 +18,7 @@ from schemas.records import PublicationRecord
 from tasks.stages.deepar_tools import refuse_unwanted_payment
 
 
-@flow(name="weekly_replenishment", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END)
+@flow(name="weekly_replenishment", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END_OF_A_PUBLICATION)
 @describe_parameters
 def weekly_replenishment(  # noqa: PLR0913, PLR0917
     settings_file: str,

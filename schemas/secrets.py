@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 MASK = "***"
-# A password may contain slashes and at signs, as keys of AWS do; a host may be followed by a port and a path. A path with
-# an address in it has lost a slash.
+# A password may contain slashes and at signs, as keys of AWS do; a host may be followed by a port and a path. A path
+# with an address in it has lost a slash.
 _USER_INFO = re.compile(r"(:?//|:/)(?:(?![\w.-]*:\d+(?:/|$))[\w.+%-]*:[^\s\"'<>]*|[^/@\s]+)@")
 _USER_AND_PASSWORD = re.compile(r"(?<![\w/:.])[\w.+-]+:[^\s/@\"']+@(?=\w)")
-_SECRET_QUERY = re.compile(r"([?&#;][^=&\s]*(?:passw|pwd|secret|token|credential|key|sig|auth|jwt)[^=&\s]*=)[^&;\s]+", re.IGNORECASE)
+_SECRET_QUERY = re.compile(
+    r"([?&#;][^=&\s]*(?:passw|pwd|secret|token|credential|key|sig|auth|jwt)[^=&\s]*=)[^&;\s]+", re.IGNORECASE
+)
 
 
 def without_secrets(text: str) -> str:

@@ -22,6 +22,9 @@ RUN_PAGE, FORMER_RUN_PAGE = "/v2/runs/flow-run/", "/runs/flow-run/"
 # The lake that the app shows: on a server with several companies, the others have no page in it. `make serve` sets it.
 APP_ROOT = "RESTOCK_APP_ROOT"
 
+# The company in the names of a run's deployment (deployments/company.py); not set in runs of the command line.
+COMPANY_VARIABLE = "RESTOCK_COMPANY"
+
 
 def app_address(folder: str, as_of: date, preview: bool = False, page: str = "") -> str | None:
     """Return the address of a page of the app for a run; None if no app is known that shows its lake.

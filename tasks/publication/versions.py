@@ -108,6 +108,17 @@ def events_of(lake: Lake, as_of: date) -> list[Event]:
     return [Event.model_validate_json(lake.read_bytes(key)) for key in keys]
 
 
+def came_into_force(lake: Lake, as_of: date, since: datetime) -> bool:
+    """Return whether the publication in force of a run date has come into force after a time.
+
+    A publication that was interrupted before its event was recorded counts; the events have whole seconds.
+    """
+    earlier = [event for event in events_of(lake, as_of) if datetime.fromisoformat(event.at) <= since]
+    before = earlier[-1].version if earlier and earlier[-1].action != WITHDRAWN else None
+    now = next((version.number for version in versions_of(lake, as_of) if version.in_force), None)
+    return now not in {None, before}
+
+
 def put_in_force(lake: Lake, as_of: date, folder: Path, by: str) -> None:
     """Publish a folder: keep it as a version, put it in force, and record who published it.
 

@@ -13,6 +13,7 @@ from schemas.outputs import REPORT
 from schemas.records import PublicationRecord
 from schemas.run import RunContext
 from tasks.publication.addresses import FORMER_RUN_PAGE, RUN_PAGE, web_address
+from tasks.stages.support import company_of_run
 
 DATA_QUALITY_ALARM = "restock.data-quality.alarm"
 PUBLICATION_FINISHED = "restock.publication.finished"
@@ -43,10 +44,10 @@ def report_drift(run: RunContext, findings: Sequence[str]) -> None:
 def _emit(event: str, run: RunContext, message: str) -> None:
     label = f"{run.settings.name}, {run.as_of}"
     resource = {
-        "prefect.resource.id": f"restock.{run.settings.name}.{run.as_of}",
+        "prefect.resource.id": f"restock.{company_of_run(run)}.{run.as_of}",
         "prefect.resource.name": label,
     }
     own = flow_run.get_id()
     link = "" if own is None else (url_for("flow-run", obj_id=own) or "").replace(FORMER_RUN_PAGE, RUN_PAGE)
-    payload = {"message": f"{label}: {message}", "company": run.settings.name, "link": link}
+    payload = {"message": f"{label}: {message}", "company": company_of_run(run), "link": link}
     emit_event(event, resource=resource, payload=payload)

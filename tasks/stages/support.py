@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from prefect.tasks import Task
 from schemas.alarms import Alarm, Severity
 from schemas.run import SHARDS_AT_ONCE, RunContext
 from schemas.secrets import without_secrets
+from tasks.publication.addresses import COMPANY_VARIABLE
 from tasks.report.artifact_tables import artifact_key, displayed
 from tasks.storage.machine import Cores, usable_workers
 
@@ -39,6 +41,21 @@ def run_label(run: RunContext) -> str:
     return ", ".join([run.settings.name, run.as_of.isoformat(), *(["only " + ", ".join(scope)] if scope else [])])
 
 
+def company_of_run(run: RunContext) -> str:
+    """Return the company as in the names of its deployments; the setting ``name`` for runs of the command line."""
+    return os.environ.get(COMPANY_VARIABLE) or run.settings.name
+
+
+def _key(run: RunContext, name: str) -> str:
+    """The key of an artifact. Settings files with the same ``name`` have different ones, as their deployments do."""
+    company, own = company_of_run(run), run.settings.name
+    if company == own or artifact_key(company) == artifact_key(own):
+        return artifact_key(name, own)
+    if artifact_key(company).startswith(f"{artifact_key(own)}-"):
+        return artifact_key(name, company)
+    return artifact_key(name, company, own)
+
+
 def show_table(run: RunContext, name: str, rows: Sequence[dict[str, Any]], description: str) -> None:
     """Publish rows as a table artifact; numbers are rounded and long tables are cut off.
 
@@ -47,9 +64,7 @@ def show_table(run: RunContext, name: str, rows: Sequence[dict[str, Any]], descr
     if not _is_shown(name):
         return
     shown, text = displayed(rows, description)
-    create_table_artifact(
-        table=shown, key=artifact_key(name, run.settings.name), description=f"{text} · {run_label(run)}"
-    )
+    create_table_artifact(table=shown, key=_key(run, name), description=f"{text} · {run_label(run)}")
 
 
 def _is_shown(name: str) -> bool:
@@ -60,9 +75,7 @@ def show_markdown(run: RunContext, name: str, text: str, description: str) -> No
     """Publish a markdown artifact, unless :data:`SHOWN` excludes it."""
     if not _is_shown(name):
         return
-    create_markdown_artifact(
-        markdown=text, key=artifact_key(name, run.settings.name), description=f"{description} · {run_label(run)}"
-    )
+    create_markdown_artifact(markdown=text, key=_key(run, name), description=f"{description} · {run_label(run)}")
 
 
 def say(message: str) -> None:

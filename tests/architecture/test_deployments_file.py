@@ -50,6 +50,8 @@ def test_the_file_has_known_keys_only() -> None:
 def test_a_deployment_has_known_keys_only(deployment: dict[str, Any]) -> None:
     assert set(deployment) <= DEPLOYMENT_KEYS
     assert set(deployment["work_pool"]) <= POOL_KEYS
+    variables = deployment["work_pool"]["job_variables"]["env"]
+    assert variables["RESTOCK_COMPANY"] == "{{ company.name }}", "artifacts of two companies would have the same keys"
     limit = deployment.get("concurrency_limit", {})
     assert isinstance(limit, int) or set(limit) <= CONCURRENCY_KEYS
     for schedule in deployment.get("schedules", []):

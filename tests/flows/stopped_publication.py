@@ -1,4 +1,7 @@
-"""A process that publishes a second version of a date, and waits at a point of the publication: LAKE POINT."""
+"""A process that publishes a second version of a date, and waits at a point of the publication: LAKE POINT.
+
+With a third argument, the date is the second of three weeks of a backfill.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 
 from flows import family, interrupted
+from flows.preparation import WEEK, weeks_between
 from tasks.publication import transaction
 from tasks.storage.lake import open_lake
 from tests.publication import fake_run
@@ -31,7 +35,7 @@ def publish(storage: Path, units: int) -> None:
     transaction.publish_run(lake, fake_run.context(as_of=AS_OF), outputs, fake_run.facts())
 
 
-def main(storage: Path, point: str) -> None:
+def main(storage: Path, point: str, *backfill: str) -> None:
     """Publish once, then again in a thread, as a task does; say ``ready`` at the point, and wait for a signal."""
     publish(storage, 0)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -40,7 +44,10 @@ def main(storage: Path, point: str) -> None:
     family.end_soon_after_a_signal(family.RESUME)
     run = fake_run.context(as_of=AS_OF)
     run = run.model_copy(update={"settings": run.settings.model_copy(update={"storage": str(storage)})})
-    interrupted.say_what_is_in_force(run)
+    if backfill:
+        interrupted.say_which_weeks_are_in_force(run, weeks_between(AS_OF - WEEK, AS_OF + WEEK))
+    else:
+        interrupted.say_what_is_in_force(run)
 
     def wait_at(here: str) -> None:
         if here == point or (here == WITHIN and point == STUCK):
@@ -67,4 +74,4 @@ def main(storage: Path, point: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])

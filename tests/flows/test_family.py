@@ -117,19 +117,28 @@ INTERRUPTED = f"The publication of {AS_OF} was interrupted. "
 AGAIN = "Start the same command again to resume."
 
 
+BACKFILL = "The backfill published {} before it was stopped{}. Finished stages are kept. "
+A_WEEK = BACKFILL.format("1 of 3 weeks", f": {AS_OF}")
+NO_WEEK = BACKFILL.format("none of 3 weeks", "")
+OPEN = " It is then completed or undone."
+
+
 @pytest.mark.parametrize(
-    ("point", "line", "code", "units"),
+    ("point", "of", "line", "code", "units"),
     [
-        (BEFORE, KEPT + AGAIN, 1, 0),
-        (WITHIN, IN_FORCE, 0, 5),
-        (STUCK, INTERRUPTED + AGAIN + " It is then completed or undone.", 1, 0),
-        (AFTER, IN_FORCE, 0, 5),
+        (BEFORE, (), KEPT + AGAIN, 1, 0),
+        (WITHIN, (), IN_FORCE + "{file}", 0, 5),
+        (STUCK, (), INTERRUPTED + AGAIN + OPEN, 1, 0),
+        (AFTER, (), IN_FORCE + "{file}", 0, 5),
+        (BEFORE, ("backfill",), NO_WEEK + AGAIN, 1, 0),
+        (STUCK, ("backfill",), "The publication of a week was interrupted. " + AGAIN + OPEN, 1, 0),
+        (AFTER, ("backfill",), A_WEEK + AGAIN, 1, 5),
     ],
 )
 def test_a_signal_during_the_publication_ends_with_the_truth_about_the_file(
-    point: str, line: str, code: int, units: int, fork: Start, tmp_path: Path
+    point: str, of: tuple[str, ...], line: str, code: int, units: int, fork: Start, tmp_path: Path
 ) -> None:
-    process = fork("tests.flows.stopped_publication", tmp_path, point, environment=dict(os.environ))
+    process = fork("tests.flows.stopped_publication", tmp_path, point, *of, environment=dict(os.environ))
     until = time.monotonic() + SECONDS_TO_WAIT
     while "ready" not in process.output()[0]:
         assert process.poll() is None, process.output()
@@ -138,8 +147,8 @@ def test_a_signal_during_the_publication_ends_with_the_truth_about_the_file(
     first = pd.read_csv(next(tmp_path.glob("versions/*/0001/replenishment.csv")))["target_quantity"]
     os.kill(process.pid, signal.SIGTERM)
     ended, _, err = process.wait()
-    file = tmp_path / f"runs/{AS_OF}/replenishment.csv" if code == 0 else ""
-    assert (err, ended) == (f"Stopping ...\n{line}{file}\n", code)
+    file = tmp_path / f"runs/{AS_OF}/replenishment.csv"
+    assert (err, ended) == (f"Stopping ...\n{line.format(file=file)}\n", code)
     lake = open_lake(str(tmp_path))  # the next command
     targets = pd.read_csv(lake.local_copy(f"runs/{AS_OF}/replenishment.csv"))["target_quantity"]
     assert (targets - first).tolist() == [units, *[0] * (len(first) - 1)]
