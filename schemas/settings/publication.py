@@ -10,6 +10,8 @@ from pydantic import Field, field_validator
 from schemas.alarms import ALARMS, Alarm, Severity
 from schemas.settings.strict import IN_ITS_SECTION, Strict, first_page
 
+HOURS_PER_YEAR = 8760
+
 
 class PublicationSettings(Strict):
     """The conditions that hold a new replenishment file back."""
@@ -40,6 +42,7 @@ class PublicationSettings(Strict):
     approval_timeout_hours: float = Field(
         default=48,
         gt=0,
+        le=HOURS_PER_YEAR,
         description="Hours that a run waits for an approval",
         examples=[12],
         json_schema_extra=IN_ITS_SECTION,
@@ -52,8 +55,8 @@ class PublicationSettings(Strict):
             name, _, day = entry.partition("@")
             if name not in ALARMS:
                 raise ValueError(f"unknown alarm '{name}'; known alarms: {', '.join(ALARMS)}")
-            if "@" in entry:
-                date.fromisoformat(day)
+            if "@" in entry and not _is_date(day):
+                raise ValueError(f"'{entry}': expected {name}, or {name}@YYYY-MM-DD for one run date")
         return value
 
     def holding(self, alarms: Sequence[Alarm], as_of: date) -> list[Alarm]:
@@ -65,3 +68,11 @@ class PublicationSettings(Strict):
         accepted = {entry for entry in self.accept if "@" not in entry}
         accepted |= {entry.partition("@")[0] for entry in self.accept if entry.endswith(f"@{as_of}")}
         return [alarm for alarm in alarms if alarm.name not in accepted]
+
+
+def _is_date(text: str) -> bool:
+    """Return whether a text is a date as run dates are written; ISO 8601 has other forms."""
+    try:
+        return str(date.fromisoformat(text)) == text
+    except ValueError:
+        return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ from tests.flows.stopped_publication import AS_OF, publish
 
 pytestmark = pytest.mark.flow
 
+Ended = Callable[..., FlowRun]
 NOW = datetime.now(UTC)
+BEGAN = NOW - timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -50,14 +52,18 @@ def settings(tmp_path: Path) -> Path:
     return file
 
 
-def ended(
-    client: SyncPrefectClient, flow: Flow[..., Any], state: State[Any], settings: Path, began: datetime, **given: Any
-) -> FlowRun:
-    """A run that began at a time, after the hook of its end."""
-    parameters = {"settings_file": str(settings), **given}
-    run = client.create_flow_run(flow, parameters=parameters, state=Running(timestamp=began))
-    show_what_is_in_force(flow, client.read_flow_run(run.id), state)
-    return client.read_flow_run(run.id)
+@pytest.fixture
+def ended(client: SyncPrefectClient, settings: Path, monkeypatch: pytest.MonkeyPatch) -> Ended:
+    """Call the hook for a run that began a minute ago; return the run afterwards."""
+    found = interrupted._began
+    monkeypatch.setattr(interrupted, "_began", lambda run: min(found(run), BEGAN))
+
+    def end(flow: Flow[..., Any], state: State[Any], **given: Any) -> FlowRun:
+        run = client.create_flow_run(flow, parameters={"settings_file": str(settings), **given}, state=Running())
+        show_what_is_in_force(flow, client.read_flow_run(run.id), state)
+        return client.read_flow_run(run.id)
+
+    return end
 
 
 @pytest.mark.parametrize("flow", [weekly_replenishment, backfill])
@@ -77,7 +83,7 @@ def test_the_flows_that_publish_have_the_hook(flow: Flow[..., Any]) -> None:
     ],
 )
 def test_a_weekly_run(
-    client: SyncPrefectClient,
+    ended: Ended,
     settings: Path,
     caplog: pytest.LogCaptureFixture,
     publishes: bool,
@@ -88,13 +94,13 @@ def test_a_weekly_run(
 ) -> None:
     if publishes:
         publish(settings.parent / "lake", 5)
-    run = ended(client, weekly_replenishment, state, settings, NOW - timedelta(minutes=1), as_of=str(AS_OF), **given)
+    run = ended(weekly_replenishment, state, as_of=str(AS_OF), **given)
     assert run.name == f"{AS_OF} · {name} · shoes"
     assert line in caplog.text
 
 
 def test_a_run_that_was_killed_before_the_event_was_recorded(
-    client: SyncPrefectClient, settings: Path, monkeypatch: pytest.MonkeyPatch
+    ended: Ended, settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -103,17 +109,16 @@ def test_a_run_that_was_killed_before_the_event_was_recorded(
         patch.setattr(versions, "_record_published", killed)
         with pytest.raises(KeyboardInterrupt):
             publish(settings.parent / "lake", 5)
-    began = NOW - timedelta(minutes=1)
-    run = ended(client, weekly_replenishment, Crashed(), settings, began, as_of=str(AS_OF))
+    run = ended(weekly_replenishment, Crashed(), as_of=str(AS_OF))
     assert run.name == f"{AS_OF} · published, then crashed · shoes"
 
 
-def test_a_backfill(client: SyncPrefectClient, settings: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_backfill(ended: Ended, settings: Path, caplog: pytest.LogCaptureFixture) -> None:
     weeks = {"date_from": str(AS_OF - WEEK), "date_to": str(AS_OF + WEEK)}
-    run = ended(client, backfill, Cancelling(), settings, NOW - timedelta(minutes=1), **weeks)
+    run = ended(backfill, Cancelling(), **weeks)
     assert run.name == f"backfill · {AS_OF - WEEK} to {AS_OF + WEEK} · cancelled, 0 of 3 weeks published · shoes"
     publish(settings.parent / "lake", 5)
-    run = ended(client, backfill, Cancelling(), settings, NOW - timedelta(minutes=1), **weeks)
+    run = ended(backfill, Cancelling(), **weeks)
     assert " · cancelled, 1 of 3 weeks published · " in run.name
     assert f"The backfill published 1 of 3 weeks before it was stopped: {AS_OF}. " in caplog.text
     many = [AS_OF + number * WEEK for number in range(6)]

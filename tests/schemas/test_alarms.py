@@ -55,5 +55,7 @@ def test_a_hold_is_accepted_for_every_date_or_for_one() -> None:
 def test_accepting_an_unknown_alarm_or_a_broken_date_is_an_error() -> None:
     with pytest.raises(ValidationError, match="unknown alarm 'rejected_row'; known alarms: rejected_rows"):
         PublicationSettings(accept=["rejected_row"])
-    with pytest.raises(ValidationError, match="Invalid isoformat"):
-        PublicationSettings(accept=["rejected_rows@24.02.2025"])
+    # Other forms of ISO 8601 would be accepted here and never match a run date.
+    for day in ("24.02.2025", "20250224", "2025-W09-1", ""):
+        with pytest.raises(ValidationError, match="expected rejected_rows, or rejected_rows@YYYY-MM-DD for one run"):
+            PublicationSettings(accept=[f"rejected_rows@{day}"])
