@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from schemas import columns as c
 from schemas.errors import EXAMPLES_SHOWN, PublicationHeldError
 from schemas.outputs import AFTER, BEFORE, MANIFEST, REPLENISHMENT, RunOutputs
 from schemas.records import Approval, PublicationRecord, Record, files_checksum
 from schemas.run import RunContext
+from schemas.settings import OutputSettings
 from tasks.publication.changes import compare_targets
 from tasks.publication.earlier_runs import latest_before, preview_key, published
 from tasks.publication.erp_file import read_replenishment
-from tasks.publication.manifest import OUTPUTS, folder_checksums
-from tasks.storage.code_version import code_version
+from tasks.publication.manifest import CODE_VERSION, CSV_FORMAT, INPUTS, OUTPUTS, SETTINGS_CHECKSUM, folder_checksums
 from tasks.storage.lake import Lake
 
 REVIEWED = "reviewed"
 # One small file for each run that has asked: it binds the run to the files that were reviewed.
 ASKED = f"{REVIEWED}/asked"
-CODE_VERSION, EARLIER = "code_version", "earlier"
+EARLIER = "earlier"
+# What is kept of the preview's manifest: it says what has changed if the files have.
+KEPT = (OUTPUTS, CSV_FORMAT, SETTINGS_CHECKSUM, INPUTS, CODE_VERSION)
 
 
 class Reviewed(Record):
@@ -55,8 +59,8 @@ def keep_reviewed(lake: Lake, preview: PublicationRecord, flow_run_id: str) -> R
     checksum = preview.checksum(MANIFEST)
     key = next(file.key for file in preview.files if file.key.endswith(f"/{REPLENISHMENT}"))
     lake.write_bytes(_key(checksum, REPLENISHMENT), lake.read_bytes(key))
-    files = {file.key.rsplit("/", 1)[-1]: file.sha256 for file in preview.files}
-    content = {OUTPUTS: files, CODE_VERSION: code_version(), EARLIER: _earlier(lake, preview.as_of)}
+    manifest = json.loads(lake.read_bytes(key.removesuffix(REPLENISHMENT) + MANIFEST))
+    content = {**{name: manifest[name] for name in KEPT}, EARLIER: _earlier(lake, preview.as_of)}
     lake.write_bytes(_key(checksum, MANIFEST), json.dumps(content, sort_keys=True).encode())
     reviewed = Reviewed(checksum=checksum, held_by=preview.held_by, in_force=_in_force(lake, preview.as_of))
     lake.write_bytes(asked, reviewed.model_dump_json().encode())
@@ -98,15 +102,18 @@ def approved_files_changed(
         )
     return PublicationHeldError(
         f"Publication held back: the plan has changed since {approval.by} reviewed it. "
-        f"{_differences(lake, run, approval, files, outputs)} The previous file is kept. "
+        f"{_differences(lake, run, approval, folder, outputs)} The previous file is kept. "
         f"Review {lake.uri(preview_key(run.as_of))}, then start the weekly run for {run.as_of} again and approve it."
     )
 
 
-def _differences(lake: Lake, run: RunContext, approval: Approval, files: dict[str, str], outputs: RunOutputs) -> str:
+def _differences(lake: Lake, run: RunContext, approval: Approval, folder: Path, outputs: RunOutputs) -> str:
     if not lake.exists(_key(approval.checksum, MANIFEST)):
         return "The reviewed files are no longer in the lake."
-    reviewed = read_replenishment(lake.read_bytes(_key(approval.checksum, REPLENISHMENT)), run.settings.output)
+    then = json.loads(lake.read_bytes(_key(approval.checksum, MANIFEST)))
+    now = {**json.loads((folder / MANIFEST).read_bytes()), EARLIER: _earlier(lake, run.as_of)}
+    csv_format = OutputSettings.model_validate(then.get(CSV_FORMAT, {}))
+    reviewed = read_replenishment(lake.read_bytes(_key(approval.checksum, REPLENISHMENT)), csv_format)
     change = compare_targets(reviewed, outputs.replenishment, run.as_of)
     if len(change.rows):
         named = "; ".join(
@@ -115,19 +122,30 @@ def _differences(lake: Lake, run: RunContext, approval: Approval, files: dict[st
             .head(EXAMPLES_SHOWN)
             .itertuples(index=False)
         )
-        return f"{len(change.rows):,} of {change.pairs:,} targets differ: {named}."
-    then = json.loads(lake.read_bytes(_key(approval.checksum, MANIFEST)))
-    before: dict[str, str] = then[OUTPUTS]
-    differ = sorted(name for name in {*before, *files} - {MANIFEST} if before.get(name) != files.get(name))
-    why = ""
-    if then.get(EARLIER, "") != _earlier(lake, run.as_of):
-        why = (
-            " The last file before this run date, with which the report compares, was published, replaced or withdrawn "
-            "since the review."
+        return f"{len(change.rows):,} of {change.pairs:,} targets differ: {named}.{_causes(then, now)}"
+    before, after = then[OUTPUTS], now[OUTPUTS]
+    differ = sorted(name for name in {*before, *after} - {MANIFEST} if before.get(name) != after.get(name))
+    return f"No target differs, but these files do: {', '.join(differ)}.{_causes(then, now)}"
+
+
+def _causes(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say what has changed since a review."""
+    differs = {name for name in (SETTINGS_CHECKSUM, CODE_VERSION, EARLIER) if then.get(name) != now[name]}
+    files = {(file["table"], file["path"], file["sha256"]) for file in then.get(INPUTS, [])} ^ {
+        (file["table"], file["path"], file["sha256"]) for file in now[INPUTS]
+    }
+    causes = []
+    if SETTINGS_CHECKSUM in differs:
+        causes.append("the settings have changed")
+    if files:
+        causes.append(f"the input files of {', '.join(sorted({table for table, _, _ in files}))} have changed")
+    if EARLIER in differs:
+        causes.append(
+            "the last file before this run date, with which the report compares, was published, replaced or withdrawn"
         )
-    elif then.get(CODE_VERSION) != code_version():
-        why = " Restock was upgraded since the review, and the report names its version."
-    return f"No target differs, but these files do: {', '.join(differ)}.{why}"
+    if CODE_VERSION in differs:
+        causes.append("Restock was upgraded")
+    return f" Since the review, {'; '.join(causes)}." if causes else ""
 
 
 def _in_force(lake: Lake, as_of: date) -> str:

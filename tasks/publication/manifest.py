@@ -33,6 +33,7 @@ PLAN_INPUTS = "plan_inputs"
 APPROVAL = "approval"
 REPLACES = "replaces"
 CSV_FORMAT = "csv_format"
+SETTINGS_CHECKSUM, INPUTS, CODE_VERSION = "settings_sha256", "inputs", "code_version"
 PROMOTION = "promotion"
 
 # Packages of every run whose version may affect results; the facts of a model name its packages.
@@ -91,12 +92,12 @@ def build_manifest(run: RunContext, facts: RunFacts, checksums: Mapping[str, str
         "name": run.settings.name,
         "as_of": run.as_of.isoformat(),
         SETTINGS: masked(run.settings.file_layout()),
-        "settings_sha256": run.settings.digest(),
+        SETTINGS_CHECKSUM: run.settings.digest(),
         SCOPE: scope_of(run),
-        "inputs": inputs,
+        INPUTS: inputs,
         TOTALS: dict(facts.totals),
         ALARMS: [alarm.model_dump(mode="json") for alarm in facts.alarms],
-        "code_version": code_version(),
+        CODE_VERSION: code_version(),
         "packages": package_versions(),
         SECONDS: {stage: round(seconds, 3) for stage, seconds in facts.seconds.items()},
         OUTPUTS: dict(checksums),

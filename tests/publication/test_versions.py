@@ -197,18 +197,28 @@ def test_other_changed_files_stop_an_approved_publication_too(lake: Lake) -> Non
         publish_run(lake, fake_run.context(), other, replace(fake_run.facts(), approval=agreed))
 
 
+def test_another_format_of_the_files_stops_an_approved_publication(lake: Lake) -> None:
+    facts = replace(fake_run.facts(), approval=approval(lake, units=5))
+    other = fake_run.context(output={"delimiter": ";", "columns": {"target_quantity": "qty"}})
+    with pytest.raises(PublicationHeldError, match=r"No target differs, but .* review, the settings have changed\."):
+        publish_run(lake, other, outputs(5), facts)
+    inputs = [facts.inputs[0].model_copy(update={"sha256": "0" * 64}), *facts.inputs[1:]]
+    with pytest.raises(PublicationHeldError, match=r"1 of \d+ targets .* the input files of sales have changed\."):
+        publish_run(lake, other, outputs(6), replace(facts, inputs=inputs))
+
+
 def test_a_report_that_changed_alone_is_explained(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     page = "tasks.publication.transaction.render_report"
     monkeypatch.setattr(page, lambda data: f"{data.code_version} against {data.change and data.change.against}")
     publish(lake, as_of=WEEK_BEFORE, units=3)
     facts = replace(fake_run.facts(), approval=approval(lake, units=5))
     with monkeypatch.context() as upgraded:
-        for module in ("transaction", "approved"):
+        for module in ("transaction", "manifest"):
             upgraded.setattr(f"tasks.publication.{module}.code_version", lambda: "9.9")
-        with pytest.raises(PublicationHeldError, match=r"these files do: report\.html\. Restock was upgraded since"):
+        with pytest.raises(PublicationHeldError, match=r"do: report\.html\. Since the review, Restock was upgraded"):
             publish_run(lake, fake_run.context(), outputs(5), facts)
     withdraw(lake, WEEK_BEFORE, "Ana")
-    with pytest.raises(PublicationHeldError, match=r"The last file before this run date, .* or withdrawn"):
+    with pytest.raises(PublicationHeldError, match=r"review, the last file before this run date, .* or withdrawn"):
         publish_run(lake, fake_run.context(), outputs(5), facts)
 
 
