@@ -30,6 +30,8 @@ class SkuDetail:
         in_transit: shape (R, A), units that arrive at the start of period k (column k).
         supply: shape (SKUs, T), units that the distribution center may send from period t on; the first column is the
             opening stock, inf = unlimited. None = all are unlimited.
+        largest: shape (R,), largest level of a pair in multiples of its expected demand over a review period; inf = no
+            limit. None = no limits.
     """
 
     series: IndexArray
@@ -39,6 +41,7 @@ class SkuDetail:
     on_hand: FloatArray
     in_transit: FloatArray
     supply: FloatArray | None = None
+    largest: FloatArray | None = None
 
 
 def holding_cost_per_period(settings: InventorySettings, periods_per_year: float) -> float:

@@ -68,6 +68,7 @@ class TableContract:
         repeats: what a repeated key means.
         periodic: the date must be a label of the settings' frequency.
         numbered: prefixes of further number columns (``in_transit_1`` ...).
+        may_be_empty: a file without rows is no error.
         handmade: people maintain the table: it may be empty, and bad rows never stop a run, regardless of their number.
     """
 
@@ -77,6 +78,7 @@ class TableContract:
     repeats: Repeats = "allowed"
     periodic: bool = False
     numbered: tuple[str, ...] = ()
+    may_be_empty: bool = False
     handmade: bool = False
 
     def rule(self, column: str) -> ColumnRule | None:
@@ -185,6 +187,8 @@ DC_INBOUND = TableContract(
     ),
     key=(c.SKU, c.DATE),
     repeats="sum",
+    # Often nothing is on order.
+    may_be_empty=True,
 )
 CALENDAR = TableContract(
     "calendar",

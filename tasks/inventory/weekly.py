@@ -122,11 +122,13 @@ def optimize(inputs: WeeklyInputs, progress: ReportProgress | None = None) -> We
         chosen=solution.chosen,
         notes=(*_notes(inputs, weekly, solution, targets), *shortage_notes(shortages)),
         seconds=solution.seconds,
-        alarms=_alarms(solution, targets, explained),
+        alarms=_alarms(solution, problem, targets, explained),
     )
 
 
-def _alarms(solution: Solution, targets: SkuTargets, explained: pd.DataFrame) -> tuple[Alarm, ...]:
+def _alarms(
+    solution: Solution, planned: PlanProblem, targets: SkuTargets, explained: pd.DataFrame
+) -> tuple[Alarm, ...]:
     """Alarms if the plan serves less than the service level, or costs far more than what is attainable."""
     cost, level = solution.evaluations[solution.chosen].cost, solution.problem.settings.service_level
     found = []
@@ -138,7 +140,7 @@ def _alarms(solution: Solution, targets: SkuTargets, explained: pd.DataFrame) ->
         )
         found.append(raise_alarm("low_fill_rate", text, count=round(cost.lost_units)))
     packs = _packs(solution.problem, explained)
-    excess = large_excess(solution.problem, cost, solution.bound, ~targets.rows.open, packs)
+    excess = large_excess(solution.problem, cost, solution.bound, ~targets.rows.open, packs, planned)
     if excess is not None:
         compared = ", ".join(solution.evaluations)
         found.append(raise_alarm("plan_far_above_bound", f"{excess.text} Policies compared: {compared}."))

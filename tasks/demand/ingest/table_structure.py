@@ -62,7 +62,8 @@ def map_table(raw: RawTable, settings: IngestSlice) -> tuple[MappedTable | None,
     """
     contract, source = TABLES[raw.name], settings.sources.named()[raw.name]
     rules = table_rules(contract, settings)
-    faults = [*([] if contract.handmade else _empty_files(raw)), *_missing_columns(raw, rules, source)]
+    may_be_empty = contract.may_be_empty or contract.handmade
+    faults = [*([] if may_be_empty else _empty_files(raw)), *_missing_columns(raw, rules, source)]
     if faults:
         return None, faults
     names = _names(raw, source)

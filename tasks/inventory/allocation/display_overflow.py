@@ -11,7 +11,15 @@ import numpy as np
 
 from schemas.plan import BoolArray, PlanProblem
 from schemas.protocols import ReportProgress
-from tasks.inventory.allocation.sku_targets import SkuTargets, sku_mix, sku_targets
+from tasks.inventory.allocation.dc_shares import largest_coverage
+from tasks.inventory.allocation.sku_targets import (
+    SkuTargets,
+    dc_stock_of_skus,
+    dc_supply,
+    position_of,
+    sku_mix,
+    sku_targets,
+)
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem, sku_detail
 from tasks.inventory.solve import Solution, solve
 
@@ -33,9 +41,12 @@ def solve_with_display(
         The solution and its targets; ``SkuTargets.requested`` has the levels of the first plan.
     """
     mix = sku_mix(inputs, weekly)
-    evaluation = replace(
-        weekly.evaluation, skus=sku_detail(inputs, weekly, mix.demand_share, mix.usual_needs(weekly.problem))
-    )
+    largest = None
+    if inputs.dc_stock is not None:
+        sku, _ = dc_stock_of_skus(inputs)
+        largest = largest_coverage(weekly.problem, mix, position_of(inputs.sku_facts), sku, dc_supply(inputs, weekly))
+    detail = sku_detail(inputs, weekly, mix.demand_share, mix.usual_needs(weekly.problem), largest)
+    evaluation = replace(weekly.evaluation, skus=detail)
 
     def solved(problem: PlanProblem) -> Solution:
         return solve(problem, evaluation, progress, lambda plan: mix.raised(weekly.problem, plan))

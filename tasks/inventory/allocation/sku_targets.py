@@ -10,12 +10,12 @@ import pandas as pd
 from schemas import columns as c
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem, UnitsArray
 from tasks.inventory.allocation.assortment import Display, core_sizes, displayed_styles, style_labels, whole_runs
+from tasks.inventory.allocation.dc_shares import fair_share
 from tasks.inventory.allocation.disaggregate import Split, SplitRows, split_in_steps
 from tasks.inventory.allocation.rationing import Pairs, filled_up, rationed
 from tasks.inventory.allocation.sku_needs import SkuMix
 from tasks.inventory.allocation.sku_shares import may_be_sent, sku_shares
 from tasks.inventory.model.level_limits import interval_ends
-from tasks.inventory.model.sku_demand import sku_quantiles
 from tasks.inventory.model.weekly_problem import (
     WeeklyInputs,
     WeeklyProblem,
@@ -126,10 +126,6 @@ def pack_sizes(facts: pd.DataFrame) -> FloatArray:
     return np.maximum(1.0, np.rint(fact_number(facts, c.PACK_SIZE, 1.0)))
 
 
-# A unit of a scarce SKU that sells before the next delivery with this probability is sent now in any case.
-LIKELY_NOW = 0.25
-# Highest service level of a SKU whose stock in the distribution center, without arrivals, does not cover the horizon.
-SCARCE_LEVEL = 0.91
 # A SKU without a price is worth this much in the order of scarce units.
 SMALLEST_PRICE = 1e-3
 
@@ -242,59 +238,6 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
         labels=style,
         style_rule=rule,
     )
-
-
-def fair_share(
-    problem: PlanProblem, pairs: Pairs, sku: IndexArray, supply: FloatArray, rows: SplitRows, targets: IndexArray
-) -> IndexArray:
-    """Compute the units that each pair may have now if its SKU is scarce over the horizon.
-
-    The units that the distribution center has and receives over the horizon are allocated in the order of
-    :class:`Packs` to the demand of the whole horizon. No pair gets more than that now. If more than one store sells
-    the SKU, no pair gets units beyond the service-level quantile of its demand until the delivery after the next,
-    because a unit in the distribution center can still go to any store next week.
-
-    Without arrivals within the horizon, units that do not cover the expected demand of the horizon are the last ones,
-    and that service level is at most ``SCARCE_LEVEL``. With arrivals there is no such limit: new units follow, and
-    sales lost now do not come back.
-    Units that sell before the next delivery with a probability above ``LIKELY_NOW`` are always sent. Any other unit
-    is more likely to sell in another store or in a later week.
-
-    Args:
-        problem: the plan problem.
-        pairs: stock, and demand until the delivery after the next.
-        sku: shape (rows,), index of the SKU.
-        supply: shape (SKUs, T), units that the distribution center may send from each period on; inf = unlimited.
-        rows: inputs of the split.
-        targets: shape (rows,), units now.
-
-    Returns:
-        Shape (rows,), units; at least ``targets`` if the SKU is not scarce.
-    """
-    paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths
-    whole = replace(pairs, demand=paths.sum(axis=2, dtype=np.float64))
-    level, total = problem.settings.service_level, supply.sum(axis=1)
-    wanted = _in_packs(sku_quantiles(whole.demand, whole.series, whole.share, level), pairs)
-    wanted = np.where(rows.open, np.maximum(targets, wanted), targets)
-    share = rationed(wanted, whole, sku, total)
-    requested = np.bincount(sku, weights=np.maximum(wanted - pairs.held, 0.0), minlength=len(supply))
-    usual, last = (
-        sku_quantiles(pairs.demand, pairs.series, pairs.share, quantile)
-        for quantile in (level, min(level, SCARCE_LEVEL))
-    )
-    expected = np.maximum(whole.demand.mean(axis=0)[whole.series] * whole.share - pairs.held, 0.0) * rows.open
-    short = np.bincount(sku, weights=expected, minlength=len(supply)) > total
-    lasts = short & (supply[:, 1:].sum(axis=1) <= 0)
-    most = _in_packs(np.maximum(np.where(lasts[sku], last, usual), rows.floor), pairs)
-    scarce = (requested > total) & (np.bincount(sku, weights=rows.open, minlength=len(supply)) > 1)
-    share = np.where(scarce[sku], np.minimum(share, most), share)
-    return np.maximum(share, _in_packs(sku_quantiles(pairs.demand, pairs.series, pairs.share, 1.0 - LIKELY_NOW), pairs))
-
-
-def _in_packs(units: FloatArray, pairs: Pairs) -> IndexArray:
-    """Stock plus the fewest whole packs with which it reaches the given units."""
-    packs = np.ceil(np.maximum(units - pairs.held, 0.0) / pairs.pack - 1e-9)
-    return (pairs.held + packs * pairs.pack).astype(np.int64)
 
 
 def coverage_demand(problem: PlanProblem, plan: Plan, first: IndexArray) -> FloatArray:

@@ -6,9 +6,9 @@ the stock of a category serves all its SKUs. The estimate is independent of all 
 1. The demand that no level can serve (:class:`Inevitable`).
 2. The least cost of serving the rest if it equals its mean: the shortest path of every store.
 3. The cost of not knowing the demand. In every interval from one delivery to the next, each SKU (or category) has one
-   level, and returns and reallocation of space are free. The least expected cost of the interval (newsvendor with
-   limited space, Hadley and Whitin, Analysis of Inventory Systems, 1963, chapter 6), minus the least cost of the
-   interval if its demand were known, is the cost of uncertainty.
+   level, and returns and reallocation of space are free. The level is the cheapest one on the planning paths
+   (newsvendor with limited space, Hadley and Whitin, Analysis of Inventory Systems, 1963, chapter 6). Its cost on the
+   evaluation paths, minus the least cost of the interval if its demand were known, is the cost of uncertainty.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from schemas.plan import BoolArray, Bound, FloatArray, IndexArray, PlanCost, PlanProblem, UnitsArray
+from schemas.plan import BoolArray, Bound, FloatArray, IndexArray, PlanCost, PlanProblem, SkuDetail, UnitsArray
 from tasks.inventory.exact.perfect_information import net_requirements_on_path, shortest_paths
 from tasks.inventory.model.delivery_days import review_visits
 from tasks.inventory.model.level_limits import delivery_patterns, interval_ends, service_limited_stores
@@ -85,14 +85,15 @@ class Inevitable:
             return cls(np.zeros(0), np.zeros(0))
         paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths[:MOST_PATHS]
         held = detail.on_hand + detail.in_transit.sum(axis=1)
+        kept = _padded(closed, len(held))
         short = _expected_beyond(paths.sum(axis=2, dtype=np.float64), detail.series, detail.share, held)
-        kept = _padded(closed, len(short))
-        if detail.supply is None:
-            return cls(np.where(kept, short, 0.0), np.zeros(len(short)))
-        needed = np.bincount(detail.sku, weights=np.where(kept, 0.0, short), minlength=len(detail.supply))
-        supply = detail.supply.sum(axis=1)
-        share = np.divide(np.maximum(needed - supply, 0.0), needed, out=np.zeros(len(needed)), where=needed > 0)
-        return cls(np.where(kept, short, 0.0), np.where(kept, 0.0, short * share[detail.sku]))
+        scarce = np.zeros(len(held))
+        if detail.supply is not None:
+            ends = _supply_until(detail.supply, problem.settings.lead_time)
+            # Demand beyond the supply on every path: on average it is more than that of the average path.
+            for path in paths:
+                scarce += _beyond_supply(path, detail, held, kept, ends) / len(paths)
+        return cls(np.where(kept, short, 0.0), scarce)
 
     def lost_sales(self, problem: PlanProblem) -> float:
         """Value of this demand at the lowest price of each pair."""
@@ -116,6 +117,7 @@ def large_excess(
     bound: Bound,
     closed: BoolArray | None = None,
     packs: FloatArray | None = None,
+    planned: PlanProblem | None = None,
 ) -> Excess | None:
     """Compare the cost of a plan with what is attainable.
 
@@ -129,6 +131,7 @@ def large_excess(
         closed: pairs (store, SKU) to which a rule sends no units, the first rows of ``problem.skus``; None = no such
             pairs.
         packs: shape (n,), units of a pack by series; None = single units.
+        planned: the problem with the paths that plans are made on; None = ``problem``.
 
     Returns:
         None if the difference is at most ``LARGEST_EXCESS`` or is ignored, or if no bound is known. The second figure
@@ -138,11 +141,13 @@ def large_excess(
     unit = float((problem.price.mean(axis=1) * (1.0 if packs is None else packs)).sum())
     if not total > max((1.0 + LARGEST_EXCESS) * bound.total, bound.total + unit):
         return None
-    found = Excess(total, bound.total, attainable_cost(problem, bound, closed))
+    found = Excess(total, bound.total, attainable_cost(problem, bound, closed, planned))
     return found if found.share > LARGEST_EXCESS and found.total - found.attainable > unit else None
 
 
-def attainable_cost(problem: PlanProblem, bound: Bound, closed: BoolArray | None = None) -> float:
+def attainable_cost(
+    problem: PlanProblem, bound: Bound, closed: BoolArray | None = None, planned: PlanProblem | None = None
+) -> float:
     """Compute the second figure of the module's docstring; if demand is known, it is the bound."""
     if problem.paths is None:
         return bound.total
@@ -154,16 +159,19 @@ def attainable_cost(problem: PlanProblem, bound: Bound, closed: BoolArray | None
     impossible = ~np.isfinite(cost)
     visits[impossible] = review_visits(problem)[impossible]
     least = float(cost[~impossible].sum()) + lost.lost_sales(problem)
-    return max(bound.total, least) + cost_of_uncertainty(problem, visits, closed)
+    return max(bound.total, least) + cost_of_uncertainty(problem, visits, closed, planned)
 
 
-def cost_of_uncertainty(problem: PlanProblem, visits: BoolArray, closed: BoolArray | None = None) -> float:
-    """Least cost of not knowing the demand, summed over stores and intervals.
+def cost_of_uncertainty(
+    problem: PlanProblem, visits: BoolArray, closed: BoolArray | None = None, planned: PlanProblem | None = None
+) -> float:
+    """Cost of not knowing the demand with the best levels, summed over stores and intervals.
 
     Args:
-        problem: problem with sample paths.
+        problem: problem with the evaluation paths.
         visits: shape (S, T).
         closed: pairs (store, SKU) that do not count; None = all count.
+        planned: problem with the paths that levels are chosen on; None = ``problem``.
     """
     rows = 0 if problem.skus is None else len(problem.skus.series)
     used = ~_padded(closed, rows)
@@ -173,8 +181,35 @@ def cost_of_uncertainty(problem: PlanProblem, visits: BoolArray, closed: BoolArr
         parts = _parts(problem, series, used)
         ends = interval_ends(pattern)
         for day in np.flatnonzero(pattern):
-            total += _cost_of_interval(problem, series, parts, int(day), int(ends[day]))
+            total += _cost_of_interval(problem, planned or problem, series, parts, int(day), int(ends[day]))
     return total
+
+
+def _supply_until(supply: FloatArray, lead_time: int) -> list[tuple[int, FloatArray]]:
+    """Pairs of a period and the units of each SKU that can serve the demand before it; one per arrival, and the end."""
+    periods = supply.shape[1]
+    later = [int(t) for t in np.flatnonzero(supply.any(axis=0)) if t > 0]
+    return [(min(t + lead_time, periods), supply[:, :t].sum(axis=1)) for t in [*later, periods]]
+
+
+def _beyond_supply(
+    path: UnitsArray, detail: SkuDetail, held: FloatArray, kept: BoolArray, ends: list[tuple[int, FloatArray]]
+) -> FloatArray:
+    """Demand of each pair on one path (n, T) beyond its stock and its part of the supply, shape (rows,).
+
+    It is the largest one over the ends: what is lost before an arrival does not come back.
+    """
+    lost, largest = np.zeros(len(held)), np.zeros(len(ends[-1][1]))
+    for end, supply in ends:
+        units = path[None, :, :end].sum(axis=2, dtype=np.float64)
+        needed = np.where(kept, 0.0, _expected_beyond(units, detail.series, detail.share, held))
+        total = np.bincount(detail.sku, weights=needed, minlength=len(supply))
+        beyond = np.maximum(total - supply, 0.0)
+        part = np.divide(beyond, total, out=np.zeros(len(total)), where=total > 0)
+        more = (beyond > largest)[detail.sku]
+        lost[more] = (needed * part[detail.sku])[more]
+        largest = np.maximum(largest, beyond)
+    return lost
 
 
 def _expected_beyond(units: FloatArray, series: IndexArray, share: FloatArray, held: FloatArray) -> FloatArray:
@@ -199,25 +234,38 @@ def _padded(closed: BoolArray | None, rows: int) -> BoolArray:
 
 
 def _cost_of_interval(
-    problem: PlanProblem, series: IndexArray, parts: tuple[IndexArray, FloatArray], day: int, end: int
+    problem: PlanProblem,
+    planned: PlanProblem,
+    series: IndexArray,
+    parts: tuple[IndexArray, FloatArray],
+    day: int,
+    end: int,
 ) -> float:
     """Cost of uncertainty of one interval, summed over the parts of some series (see :func:`_parts`)."""
-    assert problem.paths is not None
     start = max(day - problem.settings.lead_time, 0)
-    units = problem.paths[:MOST_PATHS, series, start:end].sum(axis=2, dtype=np.float64)
+    seen, units = (_units_of(each, series, start, end) for each in (planned, problem))
     price = problem.price[series, start:end].mean(axis=1)
     held = problem.holding_cost * problem.holding_weight[series] * (end - day)
     own, share = parts
-    count = _most_units(units, own, share).astype(np.int64)
-    chance, first = sale_probabilities(units, own, share, np.zeros(len(own)), count)
+    count = np.maximum(_most_units(seen, own, share), _most_units(units, own, share)).astype(np.int64)
+    (expected_chance, first), (chance, _) = (
+        sale_probabilities(each, own, share, np.zeros(len(own)), count) for each in (seen, units)
+    )
     row = np.repeat(own, np.diff(first))
-    gain = price[row] * chance - held[row] * (1.0 - chance)
+    expected_gain, gain = (price[row] * each - held[row] * (1.0 - each) for each in (expected_chance, chance))
     limited = service_limited_stores(problem)[problem.series_store[series]][row]
-    taken = (gain > 0) & ~(limited & (chance <= 1.0 - problem.settings.service_level + 1e-12))
-    taken &= _fits(gain, problem.series_store[series][row], problem.capacity, taken)
+    taken = (expected_gain > 0) & ~(limited & (expected_chance <= 1.0 - problem.settings.service_level + 1e-12))
+    taken &= _fits(expected_gain, problem.series_store[series][row], problem.capacity, taken)
     expected = float((units.mean(axis=0) * price)[own] @ share)
     counted = np.bincount(own, weights=share, minlength=len(series))
     return max(expected - float(gain[taken].sum()) - _known_loss(problem, series, units * counted, price), 0.0)
+
+
+def _units_of(problem: PlanProblem, series: IndexArray, start: int, end: int) -> FloatArray:
+    """Demand of some series in an interval on each path, shape (K, m)."""
+    assert problem.paths is not None
+    found: FloatArray = problem.paths[:MOST_PATHS, series, start:end].sum(axis=2, dtype=np.float64)
+    return found
 
 
 def _parts(problem: PlanProblem, series: IndexArray, used: BoolArray) -> tuple[IndexArray, FloatArray]:

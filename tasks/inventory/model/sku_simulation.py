@@ -42,6 +42,7 @@ class Rows(NamedTuple):
         store: shape (R,), index of the store.
         series: shape (R,), index of the series.
         part: shape (R,), part of the series' level.
+        largest: shape (R,), as in :class:`schemas.plan.SkuDetail`.
         share: shape (R,), share of the series' demand.
         on_hand: shape (R,), units.
         in_transit: shape (A, R), units that arrive at the start of period k.
@@ -55,6 +56,7 @@ class Rows(NamedTuple):
     store: IndexArray
     series: IndexArray
     part: FloatArray
+    largest: FloatArray
     share: FloatArray
     on_hand: FloatArray
     in_transit: FloatArray
@@ -244,10 +246,11 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
                 position[j] = stock[j] + pending[j]
                 held[s] += position[j]
                 need[j] = terms.need[t, i] * rows.share[j]
-                level[j] = np.floor(terms.following[due, i] * rows.part[j] + 0.5)
+                most = rows.largest[j] * need[j] if rows.largest[j] < np.inf else np.inf
+                level[j] = np.floor(min(terms.following[due, i] * rows.part[j], most) + 0.5)
                 order[j] = 0.0
                 if terms.visits[s, due]:
-                    order[j] = max(0.0, np.floor(terms.levels[due, i] * rows.part[j] + 0.5) - position[j])
+                    order[j] = max(0.0, np.floor(min(terms.levels[due, i] * rows.part[j], most) + 0.5) - position[j])
             for q in range(len(center)):
                 a, b = rows.sku_first[q], rows.sku_first[q + 1]
                 if center[q] < np.inf:
@@ -274,10 +277,9 @@ def _simulate(  # noqa: C901, PLR0912, PLR0915
                         pending[j] += order[j]
         if lead > 0 and t >= lead:
             row = t % (lead + 1)
-            for j in range(count):
-                stock[j] += arriving[row, j]
-                pending[j] -= arriving[row, j]
-                arriving[row, j] = 0.0
+            stock += arriving[row]
+            pending -= arriving[row]
+            arriving[row] = 0.0
         if t < known:
             for j in range(count):
                 stock[j] += rows.in_transit[t, j]
@@ -341,11 +343,15 @@ def rows_of(detail: SkuDetail, series_store: IndexArray, periods: int) -> Rows:
     within = running - np.repeat(start, np.diff(first))
     total = np.bincount(series, weights=share, minlength=len(series_store))
     scale = np.repeat(np.where(total > 0, total, 1.0), np.diff(first))
-    supply = detail.supply if detail.supply is not None else _unlimited(int(sku.max(initial=-1)) + 1, periods)
+    supply = detail.supply
+    if supply is None:
+        supply = np.zeros((int(sku.max(initial=-1)) + 1, periods))
+        supply[:, 0] = np.inf
     return Rows(
         series_store[series],
         series,
         part,
+        np.full(len(order), np.inf) if detail.largest is None else detail.largest[order],
         share,
         detail.on_hand[order],
         np.ascontiguousarray(detail.in_transit[order].T),
@@ -355,12 +361,6 @@ def rows_of(detail: SkuDetail, series_store: IndexArray, periods: int) -> Rows:
         first,
         within / scale,
     )
-
-
-def _unlimited(skus: int, periods: int) -> FloatArray:
-    supply = np.zeros((skus, periods))
-    supply[:, 0] = np.inf
-    return supply
 
 
 def simulate_skus(paths: UnitsArray, rows: Rows, terms: Terms, seed: int, recorded: int) -> SkuSimulation:

@@ -360,7 +360,9 @@ def supply_of_skus(inputs: WeeklyInputs, names: np.ndarray, dates: pd.DatetimeIn
     return supply
 
 
-def sku_detail(inputs: WeeklyInputs, weekly: WeeklyProblem, share: FloatArray, need: FloatArray) -> SkuDetail:
+def sku_detail(
+    inputs: WeeklyInputs, weekly: WeeklyProblem, share: FloatArray, need: FloatArray, largest: FloatArray | None = None
+) -> SkuDetail:
     """The (store, SKU) pairs of a run, for the simulation by SKU.
 
     Args:
@@ -368,6 +370,7 @@ def sku_detail(inputs: WeeklyInputs, weekly: WeeklyProblem, share: FloatArray, n
         weekly: its plan problem.
         share: shape (rows of the SKU facts,), share in the demand of the series; 0 for SKUs that may not be sent.
         need: shape (rows of the SKU facts,), the level of a series is split in proportion to it.
+        largest: shape (rows of the SKU facts,), see :class:`schemas.plan.SkuDetail`.
     """
     facts, series = inputs.sku_facts, weekly.series_of_sku
     names, sku = np.unique(facts[c.SKU].astype(str).to_numpy(dtype=object), return_inverse=True)
@@ -383,9 +386,8 @@ def sku_detail(inputs: WeeklyInputs, weekly: WeeklyProblem, share: FloatArray, n
         extra = np.zeros((1, supply.shape[1]))
         extra[0, 0] = np.inf
         supply = np.concatenate([supply, extra])
-    on_hand = (
-        np.nan_to_num(facts[c.ON_HAND].to_numpy(dtype=float)) if c.ON_HAND in facts.columns else np.zeros(len(facts))
-    )
+    counted = c.ON_HAND in facts.columns
+    on_hand = np.nan_to_num(facts[c.ON_HAND].to_numpy(dtype=float)) if counted else np.zeros(len(facts))
     return SkuDetail(
         series=np.concatenate([series, lone]).astype(np.int64),
         sku=np.concatenate([sku, np.full(more, len(names))]).astype(np.int64),
@@ -394,4 +396,5 @@ def sku_detail(inputs: WeeklyInputs, weekly: WeeklyProblem, share: FloatArray, n
         on_hand=np.concatenate([on_hand, np.zeros(more)]),
         in_transit=np.concatenate([in_transit, np.zeros((more, in_transit.shape[1]))]),
         supply=supply,
+        largest=None if largest is None else np.concatenate([largest, np.full(more, np.inf)]),
     )

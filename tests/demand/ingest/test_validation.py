@@ -31,7 +31,7 @@ DEFAULTS: dict[str, list[dict[str, object]]] = {
 
 def settings(**given: Any) -> Settings:
     source = {"path": "file.csv"}
-    names = ("sales", "products", "stores", "stock", "dc_stock", "calendar", "availability", "promotions")
+    names = ("sales", "products", "stores", "stock", "dc_stock", "dc_inbound", "calendar", "availability", "promotions")
     sources = {name: {**source, **given.pop(name, {})} for name in names}
     return Settings.model_validate(
         {"name": "test", "sources": sources, "quality": {"max_quarantined_share": 1}, **given}
@@ -402,6 +402,11 @@ def test_a_required_column_that_parses_nowhere(column: str, text: str, message: 
 def test_a_table_without_rows_is_an_empty_file() -> None:
     message = error_of(sales=pd.DataFrame(DEFAULTS["sales"]).iloc[:0])
     assert "sales: no rows in sales.csv. Deliver the file again" in message
+
+
+def test_nothing_may_be_on_order() -> None:
+    result = validate(dc_inbound=pd.DataFrame(columns=[c.SKU, c.DATE, c.QUANTITY]))
+    assert result.tables["dc_inbound"].empty
 
 
 @pytest.mark.parametrize(

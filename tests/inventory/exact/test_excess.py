@@ -72,6 +72,47 @@ def test_a_bad_plan_raises_the_alarm_and_a_good_one_does_not(make_problem):
     assert large_excess(problem, bad.cost, solution.bound, packs=0.98 * packs) is not None
 
 
+def test_levels_are_chosen_on_the_planning_paths(make_problem):
+    problem = make_problem(stores=1, categories=1, paths=20, capacity=np.inf, holding_cost=0.7, week=7)
+    visits = np.zeros((1, 14), dtype=bool)
+    visits[0, [0, 7]] = True
+    planned = replace(problem, paths=problem.paths[:3])
+    expected = 0.0
+    for day in (0, 7):
+        seen, demand = (each.paths[:, 0, day : day + 7].sum(axis=1) for each in (planned, problem))
+        price = problem.price[0, day : day + 7].mean()
+
+        def cost(paths, level, price=price):
+            return (price * np.maximum(paths - level, 0) + 0.7 * 7 * np.maximum(level - paths, 0)).mean()
+
+        expected += cost(demand, min(range(int(seen.max()) + 1), key=lambda level: cost(seen, level)))
+    assert cost_of_uncertainty(problem, visits, planned=planned) == pytest.approx(expected)
+    assert cost_of_uncertainty(problem, visits) < expected
+
+
+def one_sku(problem, supply):
+    """The problem of one store and category, without stock, whose only SKU has some supply by period."""
+    detail = SkuDetail(*(np.zeros(1, dtype=int) for _ in range(2)), *(np.ones(1) for _ in range(2)), np.zeros(1),
+                       np.zeros((1, 1)), supply[None])  # fmt: skip
+    return replace(problem, skus=detail)
+
+
+def test_demand_beyond_the_supply_is_lost_on_every_path(make_problem):
+    problem = make_problem(stores=1, categories=1, paths=20, capacity=np.inf)
+    demand = np.rint(problem.paths).sum(axis=2)[:, 0]
+    supply = np.r_[np.floor(demand.mean()), np.zeros(13)]
+    lost = Inevitable.of(one_sku(problem, supply))
+    assert lost.scarce == pytest.approx([np.maximum(demand - supply[0], 0.0).mean()])
+    assert lost.scarce[0] > max(demand.mean() - supply[0], 0.0)
+
+
+def test_what_is_lost_before_an_arrival_does_not_come_back(make_problem):
+    problem = make_problem(stores=1, categories=1, paths=20, capacity=np.inf)
+    supply = np.r_[np.zeros(5), 1e6, np.zeros(8)]
+    lost = Inevitable.of(one_sku(problem, supply))
+    assert lost.scarce == pytest.approx([problem.paths[:, 0, :5].sum(axis=1).mean()])
+
+
 def test_demand_that_no_level_serves_is_counted_once(make_problem):
     problem = make_problem(stores=2, categories=1, paths=20, capacity=np.inf)
     detail = SkuDetail(

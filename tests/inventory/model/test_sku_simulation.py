@@ -77,6 +77,17 @@ def test_stores_with_a_later_delivery_keep_their_part(make_problem):
     assert found.sent.sum() == pytest.approx(8.0, abs=1e-5)
 
 
+def test_a_pair_gets_no_units_above_its_largest_level(make_problem):
+    problem = make_problem(2, 1, 14, paths=3, capacity=np.inf)
+    problem = replace(problem, on_hand=np.zeros(2), paths=np.full((3, 2, 14), 1.0), capacity=np.full(2, np.inf))
+    visits = np.zeros((2, 14), dtype=bool)
+    visits[:, [0, 7]] = True
+    supply = np.r_[20.0, np.zeros(13)][None]
+    detail = replace(one_sku_each(problem, supply), largest=np.array([8 / 7, np.inf]))
+    found = ledger(replace(problem, skus=detail), Plan(visits, np.full((2, 14), 9.0)))
+    np.testing.assert_allclose(found.sent[:, 0], [8.0, 9.0])
+
+
 def test_levels_and_draws_have_the_same_beta_binomial_demand():
     shares = np.array([0.3, 0.2, 0.5])
     known = betabinom(40, SHARE_WEIGHT, SHARE_WEIGHT * 0.7 / 0.3)
